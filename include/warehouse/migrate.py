@@ -1,0 +1,34 @@
+"""Bring a warehouse to the newest version of its own tables (schemas ``meta``, ``ops`` and ``quarantine``)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+
+from include.warehouse.engine import SCHEMAS, check, engine
+
+# Alembic's own table has no lock of its own; every starter of a fresh warehouse comes through here.
+MIGRATION_LOCK = 0x5045_5245
+
+
+def migrate(url: str | None = None) -> None:
+    """Create or upgrade the warehouse's own tables, roles and grants.
+
+    Args:
+        url: Another warehouse than the configured one.
+
+    Raises:
+        WarehouseError: The warehouse does not answer or is too old.
+    """
+    check(url)
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    with engine("owner", url).begin() as connection:
+        connection.execute(sa.text("select pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
+        for schema in SCHEMAS:
+            connection.execute(sa.text(f"create schema if not exists {schema}"))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")

@@ -1,0 +1,83 @@
+"""Shared fixtures: one real PostgreSQL per test session, a fresh migrated warehouse per test that asks for one.
+
+A test that asks for none of the fixtures below that need a socket runs with sockets off.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+import pytest_socket
+from psycopg import sql
+from sqlalchemy.engine import make_url
+
+from include.warehouse import server
+from include.warehouse.engine import engine
+from include.warehouse.migrate import migrate
+
+NEED_SOCKETS = {"postgres", "empty_database", "warehouse", "sandbox", "socket_enabled"}
+_numbers = itertools.count(1)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if NEED_SOCKETS.isdisjoint(getattr(item, "fixturenames", ())):
+        pytest_socket.disable_socket(allow_unix_socket=True)
+
+
+def pytest_runtest_teardown() -> None:
+    pytest_socket.enable_socket()
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a database on a real server of this session's own; others are created beside it."""
+    home = Path(tempfile.mkdtemp(prefix="perennial test "))
+    try:
+        url = server.start(home, ("perennial", "template"))
+        migrate(_sibling(url, "template"))
+        engine("owner", _sibling(url, "template")).dispose()
+        yield url
+    finally:
+        server.destroy(home)
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def _sibling(url: str, database: str) -> str:
+    return make_url(url).set(database=database).render_as_string(hide_password=False)
+
+
+def _execute(url: str, statement: sql.Composed) -> None:
+    plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    with psycopg.connect(plain, autocommit=True) as connection:
+        connection.execute(statement)
+
+
+@pytest.fixture
+def empty_database(postgres: str) -> Iterator[str]:
+    """The URL of a new, empty database."""
+    name = f"test_{os.getpid()}_{next(_numbers)}"
+    _execute(postgres, sql.SQL("create database {}").format(sql.Identifier(name)))
+    yield _sibling(postgres, name)
+    _execute(postgres, sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def warehouse(postgres: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The URL of a new warehouse with all migrations applied; also set as ``PERENNIAL_DATABASE_URL``."""
+    name = f"test_{os.getpid()}_{next(_numbers)}"
+    _execute(
+        postgres, sql.SQL("create database {} template {}").format(sql.Identifier(name), sql.Identifier("template"))
+    )
+    url = _sibling(postgres, name)
+    monkeypatch.setenv("PERENNIAL_DATABASE_URL", url)
+    yield url
+    for role in ("owner", "loader", "builder", "reader"):
+        engine(role, url).dispose()  # type: ignore[arg-type]
+    _execute(postgres, sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
