@@ -1,0 +1,217 @@
+"""What can be set: one model per file of ``include/config/``.
+
+To add a file of your own: write its model here (a ``Strict`` one, every field with a default), add a field of the
+file's name to ``Settings``, and ship the file with the same values. ``load().<name>`` then holds it, the overlay,
+``config show``, the hash and the errors with lines come by themselves.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Literal
+from zoneinfo import available_timezones
+
+from pydantic import AfterValidator, Field
+
+from include.config.documents import Strict
+
+
+def _zone(name: str) -> str:
+    if name not in available_timezones():
+        raise ValueError("is no time zone of the IANA list, such as Europe/Berlin")
+    return name
+
+
+def _email(address: str) -> str:
+    local, at, domain = address.partition("@")
+    if not (local and at and "." in domain) or any(character.isspace() for character in address):
+        raise ValueError("is no e-mail address")
+    return address
+
+
+Zone = Annotated[str, AfterValidator(_zone)]
+Email = Annotated[str, AfterValidator(_email)]
+Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
+Days = Annotated[int, Field(ge=0, le=3660)]
+Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+
+
+class Person(Strict):
+    """Someone to write to."""
+
+    name: str
+    email: Email
+    slack: str = ""
+
+
+class SourceSettings(Strict):
+    """One connection that is read.
+
+    Args:
+        id: The Airflow connection's id; also the ``source`` of its rows.
+        kind: What it is.
+        owner: Who is told when it is late or red.
+        lag_seconds: Nothing younger is read: the vendor may still add older rows behind it.
+        trailing_seconds: How far behind the last read an incremental read starts over, to catch rows that came late.
+        stale_after_minutes: Its verdict is stale when it was not completely read for so long.
+    """
+
+    id: Identifier
+    kind: Literal["crm", "support", "product"]
+    owner: Person
+    lag_seconds: Annotated[int, Field(ge=0, le=86_400)] = 300
+    trailing_seconds: Annotated[int, Field(ge=0, le=604_800)] = 3600
+    stale_after_minutes: Annotated[int, Field(ge=1)] = 180
+
+
+class Exclusion(Strict):
+    """An account that counts nowhere: internal, a test, a demonstration.
+
+    Args:
+        account: The account's key, such as ``crm:1001``.
+        reason: Why.
+        owner: Who asked for it.
+        until: The day from which it counts again.
+    """
+
+    account: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*:.+$")]
+    reason: str
+    owner: str
+    until: date
+
+
+_DATA_OWNER = Person(name="Data team", email="data@example.com")
+
+
+class General(Strict):
+    """``settings.yaml``."""
+
+    reporting_zone: Zone = "UTC"
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "USD"
+    history_start_months: Annotated[int, Field(ge=1, le=120)] = 18
+    sources: tuple[SourceSettings, ...] = (
+        SourceSettings(id="crm", kind="crm", owner=_DATA_OWNER),
+        SourceSettings(id="support", kind="support", owner=_DATA_OWNER, lag_seconds=61),
+        SourceSettings(id="product_db", kind="product", owner=_DATA_OWNER, stale_after_minutes=2160),
+    )
+    grace_days: dict[str, Days] = Field(default={"default": 30})
+    pause_days: Days = 90
+    allowed_plain_http_hosts: tuple[str, ...] = ()
+    batch_rows: Annotated[int, Field(ge=1, le=5_000_000)] = 200_000
+    stale_after_hours: dict[str, Annotated[int, Field(ge=1)]] = Field(default={"default": 36})
+    exclusions: tuple[Exclusion, ...] = ()
+
+    def source(self, source_id: str) -> SourceSettings | None:
+        """Return the settings of one source, or None if it is not listed."""
+        return next((source for source in self.sources if source.id == source_id), None)
+
+
+class Usage(Strict):
+    """``usage.yaml``: which features count.
+
+    Args:
+        valid_from: Since when this holds.
+        value_events: Features whose use is value; a login alone is not.
+        key_features: Features whose use goes with staying; breadth counts them.
+    """
+
+    valid_from: date = date(2000, 1, 1)
+    value_events: tuple[str, ...] = ("dashboards", "reports", "automation", "api", "integrations")
+    key_features: tuple[str, ...] = ("dashboards", "reports", "automation", "api", "integrations")
+
+
+class Renewals(Strict):
+    """``renewals.yaml``.
+
+    Args:
+        valid_from: Since when this holds.
+        ladder_days: Rungs: days before the decision date on which the account's manager is told.
+        late_by_days: A rung missed by no more than this is still told, later.
+        short_term_days: A term shorter than this gets only the last rung.
+        horizon_days: How far ahead renewals are listed.
+        behind_days: How long after its decision date an open renewal stays listed.
+        early_days: A renewal closed more than this before its due date is called early.
+    """
+
+    valid_from: date = date(2000, 1, 1)
+    ladder_days: tuple[Annotated[int, Field(ge=1, le=730)], ...] = (180, 120, 90, 60, 30, 14, 7)
+    late_by_days: Days = 7
+    short_term_days: Days = 90
+    horizon_days: Days = 200
+    behind_days: Days = 30
+    early_days: Days = 30
+
+
+class SlackChannel(Strict):
+    """How Slack is used; ``fallback`` is tried when it refuses for good."""
+
+    dry_run: bool = True
+    connection: Identifier = "slack"
+    fallback: Literal["email", ""] = "email"
+
+
+class EmailChannel(Strict):
+    """How e-mail is used."""
+
+    dry_run: bool = True
+    connection: Identifier = "smtp"
+    fallback: Literal["slack", ""] = "slack"
+    from_name: str = "Perennial"
+    from_address: Email = "perennial@example.com"
+
+
+class CrmTaskChannel(Strict):
+    """How tasks are written into the CRM."""
+
+    dry_run: bool = True
+    connection: Identifier = "crm"
+
+
+class Links(Strict):
+    """Where a message's links lead; ``{id}`` becomes the record's id. Empty: no link."""
+
+    account: str = "https://app.hubspot.com/contacts/PORTAL/record/0-2/{id}"
+    opportunity: str = "https://app.hubspot.com/contacts/PORTAL/record/0-3/{id}"
+
+
+class Channels(Strict):
+    """``channels.yaml``: nothing leaves while ``dry_run`` is true."""
+
+    slack: SlackChannel = SlackChannel()
+    email: EmailChannel = EmailChannel()
+    crm_task: CrmTaskChannel = CrmTaskChannel()
+    links: Links = Links()
+
+
+class WorkingCalendar(Strict):
+    """Whose holidays and whose clock: working days and sending hours follow them."""
+
+    country: Country
+    zone: Zone
+
+
+class People(Strict):
+    """``people.yaml``.
+
+    Args:
+        queue: Gets what has no reachable owner.
+        team_leads: Team as the CRM names it -> its lead, who is told when a member is inactive or ignores an alert.
+        calendars: Region of the account -> working calendar; ``default`` for all others.
+    """
+
+    queue: Person = Person(
+        name="Customer success operations", email="cs-operations@example.com", slack="#cs-operations"
+    )
+    team_leads: dict[str, Person] = Field(default={})
+    calendars: dict[str, WorkingCalendar] = Field(
+        default={"default": WorkingCalendar(country="US", zone="America/New_York")}
+    )
+
+
+class Settings(General):
+    """All that is set: the keys of ``settings.yaml``, and one field per further file."""
+
+    usage: Usage = Usage()
+    renewals: Renewals = Renewals()
+    channels: Channels = Channels()
+    people: People = People()

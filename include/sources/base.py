@@ -1,0 +1,98 @@
+"""The words that every source speaks: records, pages of them, and where reading goes on.
+
+A source is read as a stream of pages. Each page says how to go on after it, so that whoever stores page and mark in one
+transaction can be killed anywhere and lose nothing. A source never stores anything itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from include.sources.entities import Kind
+
+Position = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One version of one thing, as its source has it now.
+
+    Args:
+        id: Its id in the source, as text.
+        values: Columns of the entity (``entities.py``) -> str, int, Decimal, float, bool, date, aware datetime or None.
+            A column that is missing here is one that the source does not have; None is a value that it has cleared.
+        payload: What the source said of it: mapped fields and an allow-list only, JSON-able. ``_cleaned`` lists fields
+            from which characters that PostgreSQL refuses were removed.
+        source_at: When the source last changed it, by the source's own clock; the newer version wins.
+        is_deleted: Whether the source has it no longer.
+        problems: Column -> the text that does not fit the column's type; ``values`` has None there. Land it as the
+            ``text[]`` column ``_problems`` ("amount=1,0O0") so that the contract can send the row to quarantine.
+    """
+
+    id: str
+    values: dict[str, Any]
+    payload: dict[str, Any]
+    source_at: datetime | None
+    is_deleted: bool = False
+    problems: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some records, and how to go on after them.
+
+    Args:
+        records: May be empty: progress without rows is worth keeping too. An id may come again on a later page; the
+            later one then is at least as new.
+        mark: Hand it to ``read(mark=...)`` to go on after this page, in this run or a later one. It is self-contained:
+            a batch that is closed in the middle of a read has it as its ``cursor_after``.
+        next_position: On the last page only: where the next run starts.
+        read_until: On the last page only: the source was completely read up to here.
+    """
+
+    records: list[Record]
+    mark: Position
+    next_position: Position | None = None
+    read_until: datetime | None = None
+
+
+class Source(Protocol):
+    """One connected system."""
+
+    vendor: str
+    kind: Kind
+
+    def entities(self) -> tuple[str, ...]:
+        """Return the names of the entities that this source has, in the order in which they are loaded."""
+        ...
+
+    def read(
+        self,
+        entity: str,
+        *,
+        position: Position | None,
+        mark: Position | None = None,
+        until: datetime,
+        since: datetime | None = None,
+        full: bool = False,
+    ) -> Iterator[Page]:
+        """Yield pages, the last of which has ``next_position``.
+
+        Args:
+            entity: One of ``entities()``.
+            position: The last page's ``next_position`` of an earlier read, or any page's mark; None for a first load.
+            mark: Go on after this page instead; all other arguments but ``until`` then have no effect.
+            until: Now, by the clock of the run. The source subtracts its own lag.
+            since: Read again all that changed since then.
+            full: Read everything again.
+
+        Raises:
+            ConfigError: A mapping or query does not fit the source; names file, line and field.
+            AuthError: The source refused the credentials.
+            QuotaExhausted: The source's daily quota is used up; what was yielded stays good.
+            Unavailable: The source is down or misbehaves; what was yielded stays good.
+        """
+        ...

@@ -1,0 +1,94 @@
+from pathlib import Path
+
+import pytest
+
+from include.config import Settings, config_hash, files, load, show
+from include.errors import ConfigError
+
+
+@pytest.fixture
+def overlay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(tmp_path))
+    (tmp_path / "config").mkdir()
+    return tmp_path / "config"
+
+
+@pytest.fixture(autouse=True)
+def no_overlay(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PERENNIAL_CONFIG_DIR", raising=False)
+
+
+def test_the_shipped_files_say_what_holds_without_them() -> None:
+    assert load() == Settings()
+
+
+def test_nothing_leaves_by_default() -> None:
+    channels = load().channels
+    assert channels.slack.dry_run
+    assert channels.email.dry_run
+    assert channels.crm_task.dry_run
+
+
+def test_a_file_of_the_same_name_replaces_the_whole_file(overlay: Path) -> None:
+    (overlay / "renewals.yaml").write_text("ladder_days: [90, 30]\n")
+    assert load().renewals.ladder_days == (90, 30)
+    assert load().renewals.late_by_days == 7
+    assert load().reporting_zone == "UTC"
+
+
+def test_a_changed_file_is_read_again(overlay: Path) -> None:
+    (overlay / "settings.yaml").write_text("currency: EUR\n")
+    before = config_hash()
+    assert load().currency == "EUR"
+    (overlay / "settings.yaml").write_text("currency: SEK # krona\n")
+    assert load().currency == "SEK"
+    assert config_hash() != before
+
+
+def test_the_hash_minds_values_not_comments(overlay: Path) -> None:
+    (overlay / "settings.yaml").write_text("currency: EUR\npause_days: 9\n")
+    before = config_hash()
+    (overlay / "settings.yaml").write_text("# why\npause_days: 9\ncurrency:   EUR\n")
+    assert config_hash() == before
+
+
+def test_show_names_the_file_of_each_value(overlay: Path) -> None:
+    (overlay / "renewals.yaml").write_text("\nladder_days: [90, 30]\n")
+    rows = {row.key: row for row in show()}
+    assert rows["renewals.ladder_days"].value == (90, 30)
+    assert rows["renewals.ladder_days"].origin == f"{overlay / 'renewals.yaml'}:2"
+    assert rows["renewals.late_by_days"].origin == "built in"
+    assert rows["currency"].origin.startswith("include/config/settings.yaml:")
+    assert rows["sources.0.owner.email"].origin.startswith("include/config/settings.yaml:")
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "said"),
+    [
+        ("settings.yaml", "reporting_zone: Mars/Olympus\n", "no time zone"),
+        ("settings.yaml", "currency: dollars\n", "settings.yaml:1: currency"),
+        ("settings.yaml", "usage: {}\n", "unknown key"),
+        ("settings.yaml", "disabled: true\n", "cannot be switched off"),
+        ("people.yaml", "queue: {name: A, email: nobody}\n", "no e-mail address"),
+        ("chanels.yaml", "slack: {}\n", "did you mean channels.yaml?"),
+    ],
+)
+def test_a_wrong_setting_is_refused(overlay: Path, file: str, text: str, said: str) -> None:
+    (overlay / file).write_text(text)
+    with pytest.raises(ConfigError, match=said):
+        load()
+
+
+def test_an_overlay_that_is_not_there_is_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(tmp_path / "typo"))
+    with pytest.raises(ConfigError, match="is not a folder"):
+        load()
+
+
+def test_listing_merges_both_trees(overlay: Path) -> None:
+    (overlay / "usage.yaml").write_text("")
+    found = files.listing("config", "*.yaml")
+    assert found["usage.yaml"] == overlay / "usage.yaml"
+    assert found["people.yaml"].is_relative_to(files._SHIPPED["config"])
+    assert files.find("config", "usage.yaml") == overlay / "usage.yaml"
+    assert files.find("config", "nothing.yaml") is None
