@@ -10,7 +10,18 @@ create table ops.channel (
     channel text primary key,
     is_held boolean not null default true,
     reason text not null default 'new store: not yet compared with the outside system',
+    store_mark text not null default '', -- the store on which it was released; another mark means a restored copy
+    changed_by text not null default '',
     changed_at timestamptz not null default now()
+);
+
+-- What the outside system was found to hold when its channel was compared with this store.
+create table ops.found_outside (
+    channel text not null,
+    key text not null,
+    external_id text not null,
+    found_at timestamptz not null default now(),
+    primary key (channel, key)
 );
 
 create table ops.decision (
@@ -53,7 +64,9 @@ create table ops.outbox (
     episode_no int not null,
     step text not null,             -- rung, or step of the playbook
     account_key text not null,
-    recipient text not null,
+    owner_key text not null default '', -- the account's owner whom it is for; '' when it is for someone else
+    recipient text not null,        -- e-mail address of the person
+    address text not null default '', -- where the channel found that person, noted before the call
     subject text not null,
     body jsonb not null,
     reads text[] not null,          -- sources that must be green and fresh when it is sent
@@ -63,6 +76,7 @@ create table ops.outbox (
     state text not null check (state in
         ('planned', 'sending', 'sent', 'uncertain', 'failed', 'suppressed', 'expired')),
     because text not null default '',
+    told_by text not null default '', -- key of the message that tells the recipient about this uncertain one
     external_id text not null default '',
     n_attempts int not null default 0,
     next_attempt_at timestamptz,
