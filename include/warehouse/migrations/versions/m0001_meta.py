@@ -41,21 +41,26 @@ insert into meta.installation default values;
 
 create table meta.batch (
     batch_id bigint generated always as identity primary key,
+    read_id bigint,       -- the first batch of the same read: a read longer than a batch goes on in the next one
     source text not null,
     vendor text not null,
     entity text not null,
     state text not null check (state in ('landing', 'closed', 'merged', 'held', 'dropped')),
-    table_name text not null,
-    since jsonb,          -- the position that this read started from; null for a first load
-    read_mark jsonb,      -- the position up to which pages are landed
-    cursor_after jsonb,   -- the position to go on from once the batch is merged
-    read_until timestamptz, -- the source was completely read up to here
+    table_name text not null default '', -- '' before the first row and after the merge
+    position jsonb,       -- the position that this read started from; null for a first load
+    until timestamptz not null, -- the clock of the run when this read began
+    since timestamptz,    -- the read was asked to read again all that changed since then
+    is_full boolean not null default false, -- the read was asked to read everything again
     is_first_load boolean not null default false,
-    is_full boolean not null default false,
+    read_mark jsonb,      -- the mark of the last landed page; goes on there while cursor_after is null
+    cursor_after jsonb,   -- the position after this batch, when it is the last of its read
+    read_until timestamptz, -- with cursor_after: the source was completely read up to here
     n_rows bigint not null default 0,
+    n_cleaned bigint not null default 0,     -- rows from which characters that PostgreSQL refuses were removed
     n_merged bigint not null default 0,
     n_unchanged bigint not null default 0,
-    n_quarantined bigint not null default 0,
+    n_deleted bigint not null default 0,
+    n_quarantined bigint not null default 0, -- rows, each counted once, however many rules it breaks
     run_id text not null default '',
     held_because text not null default '',
     decided_by text not null default '',
@@ -67,14 +72,16 @@ create table meta.batch (
 );
 create unique index one_landing_batch on meta.batch (source, entity) where state = 'landing';
 create index batch_queue on meta.batch (source, entity, batch_id) where state in ('landing', 'closed', 'held');
+create index batch_of_entity on meta.batch (source, entity, batch_id);
 create index batch_merged_at on meta.batch (merged_at);
 
 create table meta.cursor (
     source text not null,
     entity text not null,
-    position jsonb not null,
+    position jsonb not null, -- where the next read starts; while open_read is set, the mark at which it goes on
     version int not null default 1,
-    read_until timestamptz not null,
+    read_until timestamptz,  -- completely read up to here; null until the first read was finished
+    open_read jsonb,         -- what the unfinished read was asked for
     batch_id bigint not null,
     updated_at timestamptz not null default now(),
     primary key (source, entity)
@@ -92,9 +99,36 @@ create table meta.rule_result (
     primary key (batch_id, rule_id)
 );
 
+-- What went wrong last, until the same step succeeds. entity = '' is the whole source.
+create table meta.source_failure (
+    source text not null,
+    entity text not null default '',
+    step text not null check (step in ('extract', 'validate', 'merge')),
+    error text not null,  -- the error's class
+    reason text not null,
+    cure text not null default '',
+    run_id text not null default '',
+    n_times int not null default 1,
+    since timestamptz not null default now(),
+    failed_at timestamptz not null default now(),
+    primary key (source, entity, step)
+);
+
+-- CRM accounts that were merged into another; survivor_id is the last of a chain.
+create table meta.account_merge (
+    source text not null,
+    loser_id text not null,
+    survivor_id text not null,
+    batch_id bigint not null,
+    known_from timestamptz not null,
+    primary key (source, loser_id)
+);
+create index account_merge_survivor on meta.account_merge (source, survivor_id);
+
 -- entity = '' is the verdict on the whole source.
 create table meta.verdict (
     source text not null,
+    kind text not null,
     entity text not null default '',
     state text not null check (state in ('green', 'red', 'stale', 'unknown')),
     reason text not null default '',
@@ -111,7 +145,7 @@ create table meta.dirty_range (
     source text not null,
     entity text not null,
     account_ref text not null, -- the account's id as its own source calls it
-    from_day date not null,
+    from_day date not null,    -- 0001-01-01 for all days
     to_day date,               -- exclusive; null for open
     marked_at timestamptz not null default now(),
     built_by text
@@ -155,17 +189,19 @@ create table meta.check_result (
 create table quarantine.record (
     quarantine_id bigint generated always as identity primary key,
     batch_id bigint not null,
+    row_no bigint not null, -- the row's number in its batch
     source text not null,
     entity text not null,
     record_id text,
     account_ref text,
+    source_at timestamptz,
     rule_id text not null,
     reason text not null,
-    record jsonb not null,
+    record jsonb,           -- the row; null beyond a number of rows per batch and rule
     state text not null default 'open' check (state in ('open', 'mended', 'dropped')),
     quarantined_at timestamptz not null default now(),
-    mended_by bigint,
-    unique (batch_id, rule_id, record_id)
+    mended_by bigint,       -- the batch that brought a good version
+    unique (batch_id, rule_id, row_no)
 );
 create index quarantine_open on quarantine.record (source, entity, record_id) where state = 'open';
 """
@@ -173,8 +209,8 @@ create index quarantine_open on quarantine.record (source, entity, record_id) wh
 GRANTS = """
 grant select on all tables in schema meta, quarantine to perennial_loader, perennial_builder, perennial_reader;
 grant insert, update, delete on all tables in schema quarantine to perennial_loader;
-grant insert, update, delete on meta.batch, meta.cursor, meta.rule_result, meta.verdict, meta.dirty_range
-    to perennial_loader;
+grant insert, update, delete on meta.batch, meta.cursor, meta.rule_result, meta.verdict, meta.dirty_range,
+    meta.source_failure, meta.account_merge to perennial_loader;
 grant insert, update, delete on meta.build, meta.build_model, meta.check_result to perennial_builder;
 grant update (built_by) on meta.dirty_range to perennial_builder;
 """
