@@ -98,3 +98,28 @@ def check(url: str | None = None) -> None:
             f"the warehouse at {shown} is PostgreSQL {version[0]}",
             cure=f"use PostgreSQL {MINIMUM_VERSION} or newer",
         )
+
+
+def readable(error: sa.exc.SQLAlchemyError) -> WarehouseError:
+    """Return a database error as one that says what to do; it names neither statement nor parameters."""
+    origin = getattr(error, "orig", None)
+    state = getattr(origin, "sqlstate", None) or ""
+    said = " ".join(str(origin or error).split("\n")[0].split())
+    if isinstance(error, sa.exc.TimeoutError):
+        return WarehouseError("the warehouse has no free connection for this process", cure="run again later")
+    return WarehouseError(f"the warehouse refused: {said}", cure=_CURES.get(state) or _CURES.get(state[:2], ""))
+
+
+# SQLSTATE or its class -> what to do.
+_CURES = {
+    "": "see whether the server runs and PERENNIAL_DATABASE_URL is right, then run again",
+    "08": "see whether the server runs, then run again",
+    "28": "correct user and password in PERENNIAL_DATABASE_URL",
+    "3D": "create the database, or correct its name in PERENNIAL_DATABASE_URL",
+    "3F": "run `python -m include.cli server migrate`",
+    "42": "run `python -m include.cli server migrate`",
+    "53100": "free some space on the server's disk, then run again: nothing is half done",
+    "53": "give the server more memory or connections, then run again: nothing is half done",
+    "55P03": "another run is at work on the same rows: run again when it has ended",
+    "57": "the server is stopping or ended the statement: run again",
+}

@@ -1,0 +1,131 @@
+"""Every step of Perennial without Airflow: ``python -m include.cli STEP``.
+
+Each command calls the function that the DAGs call and prints what it returns. Exit statuses are those of
+``include.errors``: 0 done, 2 configuration or usage, 3 refused by the other side, 4 data held, 5 unavailable,
+6 quota used up, 7 warehouse, 1 anything else.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from include import console
+from include.errors import PerennialError, WarehouseError
+
+app = typer.Typer(
+    name="perennial",
+    help="Customer-success data platform: every step that the DAGs run, by hand.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+server_app = typer.Typer(help="The embedded PostgreSQL server.", no_args_is_help=True)
+config_app = typer.Typer(help="Settings.", no_args_is_help=True)
+app.add_typer(server_app, name="server")
+app.add_typer(config_app, name="config")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")]
+
+
+@server_app.command("start")
+def server_start() -> None:
+    """Start the embedded PostgreSQL, creating it on first use, and bring its tables to the newest version."""
+    from sqlalchemy.engine import make_url
+
+    from include.warehouse import migrate, server
+
+    url = server.start()
+    migrate.migrate(url)
+    typer.echo(f"running at {make_url(url).render_as_string(hide_password=True)}")
+
+
+@server_app.command("stop")
+def server_stop() -> None:
+    """Stop the embedded PostgreSQL; its data stays."""
+    from include.warehouse import server
+
+    server.stop()
+    typer.echo("stopped")
+
+
+@server_app.command("url")
+def server_url() -> None:
+    """Print the warehouse's URL, password included, for PERENNIAL_DATABASE_URL."""
+    from include.warehouse.engine import database_url
+
+    typer.echo(database_url())
+
+
+@server_app.command("migrate")
+def server_migrate() -> None:
+    """Create or upgrade the warehouse's own tables on the server that PERENNIAL_DATABASE_URL names."""
+    from include.warehouse.migrate import migrate
+
+    migrate()
+    typer.echo("the warehouse's tables are up to date")
+
+
+@config_app.command("show")
+def config_show(as_json: AsJson = False) -> None:
+    """List every setting in force with the file and line that says it."""
+    from include.config import loader
+
+    rows = [{"key": shown.key, "value": shown.value, "from": shown.origin} for shown in loader.show()]
+    console.emit(rows, ("key", "value", "from"), as_json=as_json)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command and return its exit status; a person sees one clear line, never a traceback."""
+    debug = os.environ.get("PERENNIAL_DEBUG") == "1"
+    try:
+        status = typer.main.get_command(app).main(arguments, prog_name="python -m include.cli", standalone_mode=False)
+        sys.stdout.flush()
+        return status if isinstance(status, int) else 0
+    except typer.TyperException as error:
+        # Without a command Typer raises the help itself as an error.
+        is_help = type(error).__name__ == "NoArgsIsHelpError"
+        typer.echo(error.format_message() if is_help else f"error: {error.format_message()}", err=True)
+        return error.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output has closed it (`| head`); without this Python complains once more while it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except Exception as error:
+        if debug:
+            raise
+        return _fail(_readable(error))
+
+
+def _readable(error: Exception) -> PerennialError:
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from include.warehouse.engine import readable
+
+    if isinstance(error, PerennialError):
+        return error
+    if isinstance(error, SQLAlchemyError):
+        return readable(error)
+    if isinstance(error, OSError):
+        return WarehouseError(f"{error.strerror or error}: {error.filename or ''}".rstrip(": "))
+    return PerennialError(
+        f"unexpected {type(error).__name__}: {console.cell(error)[:300]}",
+        cure="this is a defect: run again with PERENNIAL_DEBUG=1 and report what it prints",
+    )
+
+
+def _fail(error: PerennialError) -> int:
+    typer.echo(f"error: {console.cell(error.message)}", err=True)
+    if error.cure:
+        typer.echo(f"  try: {console.cell(error.cure)}", err=True)
+    return error.exit_status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
