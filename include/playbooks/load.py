@@ -1,0 +1,66 @@
+"""Reads the playbooks in force: those shipped in this folder, overlaid by ``$PERENNIAL_CONFIG_DIR/playbooks``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from include.config import documents, files
+from include.playbooks import templates
+from include.playbooks.expression import Expression, compile_expression
+from include.playbooks.schema import Playbook
+from include.renewals.checkpoint import COLUMNS
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A playbook that was read and checked.
+
+    Args:
+        playbook: What the file says.
+        trigger: Its trigger, checked.
+        exit: Its exit condition, checked.
+        path: The file.
+    """
+
+    playbook: Playbook
+    trigger: Expression
+    exit: Expression
+    path: Path
+
+
+def load() -> dict[str, Loaded]:
+    """Return the playbooks in force by name; those with ``disabled: true`` are left out.
+
+    Raises:
+        ConfigError: One is wrong; names file, line and key.
+    """
+    found: dict[str, Loaded] = {}
+    for name, path in files.listing("playbooks", "*.yaml").items():
+        document = documents.read(path)
+        if not document.is_disabled:
+            found[Path(name).stem] = _check(document, len(found))
+    return found
+
+
+def _check(document: documents.Document, number: int) -> Loaded:
+    playbook = documents.validate(document, Playbook)
+    if playbook.name != document.path.stem:
+        raise document.error(("name",), f"is {playbook.name!r}, but the file is called {document.path.name}")
+    seen: set[str] = set()
+    for index, step in enumerate(playbook.steps):
+        if step.id in seen:
+            raise document.error(("steps", index, "id"), f"{step.id!r} is already the id of an earlier step")
+        seen.add(step.id)
+        for key in ("subject", "body"):
+            _explain(document, ("steps", index, key), templates.check, getattr(step, key))
+    trigger = _explain(document, ("trigger",), compile_expression, playbook.trigger, COLUMNS, f"t{number}_")
+    ends = _explain(document, ("exit",), compile_expression, playbook.exit, COLUMNS, f"e{number}_")
+    return Loaded(playbook, trigger, ends, document.path)
+
+
+def _explain(document: documents.Document, place: documents.Place, check, *arguments):  # type: ignore[no-untyped-def]
+    try:
+        return check(*arguments)
+    except ValueError as error:
+        raise document.error(place, str(error), cure="correct that part of the file") from None

@@ -1,0 +1,51 @@
+"""Working days: the calendar that due dates are counted in."""
+
+from __future__ import annotations
+
+from datetime import date
+from functools import lru_cache
+from typing import Protocol
+
+import holidays
+
+from include.errors import ConfigError
+
+
+class WorkingCalendar(Protocol):
+    """What due dates need to know: which day is worked, and which is the n-th worked day after another."""
+
+    def is_working_day(self, key: date) -> bool:
+        """Return whether the day is worked."""
+
+    def get_nth_working_day(self, key: date, n: int) -> date:
+        """Return the n-th working day after the day; for n = 0 the day itself or, if it is free, the next one."""
+
+
+@lru_cache(maxsize=64)
+def calendar(country: str) -> WorkingCalendar:
+    """Return the working calendar of a country: its weekends, public holidays and make-up working days.
+
+    Args:
+        country: ISO 3166 code, such as DE.
+
+    Raises:
+        ConfigError: No public holidays are known for that country.
+    """
+    try:
+        return holidays.country_holidays(country)
+    except NotImplementedError:
+        raise ConfigError(
+            f"people.yaml: no public holidays are known for the country {country!r}",
+            cure="use a two-letter ISO 3166 code, such as DE or US",
+        ) from None
+
+
+def due_date(start: date, working_days: int, days: WorkingCalendar) -> date:
+    """Return the day on which something is due.
+
+    Args:
+        start: The day on which it is given out; it does not count itself.
+        working_days: How many working days there are for it; 0 means the same day, or the next worked one.
+        days: The calendar of the region.
+    """
+    return days.get_nth_working_day(start, working_days)

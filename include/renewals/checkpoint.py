@@ -1,0 +1,100 @@
+"""The open renewals that decisions are made from: the rows of ``marts.act_renewal_checkpoint``.
+
+Every column says which kind of source it comes from. When that kind is not fit to act on (red, stale, never loaded),
+its columns are read as unknown, so that no figure of doubtful data reaches a message or a trigger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, fields, replace
+from datetime import date, datetime
+from decimal import Decimal
+
+import sqlalchemy as sa
+
+TABLE = "marts.act_renewal_checkpoint"
+
+# Column -> kind of source that it is made from. The table's metadata.yaml says the same; a test compares the two.
+EVIDENCE_KINDS: dict[str, str] = {
+    "usage_28d": "product",
+    "usage_baseline": "product",
+    "usage_ratio": "product",
+    "active_users_28d": "product",
+    "paid_seats": "product",
+    "seat_utilisation": "product",
+    "n_open_tickets": "support",
+    "n_open_urgent_tickets": "support",
+    "oldest_open_urgent_at": "support",
+}
+EVIDENCE_KIND_NAMES = ("product", "support")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """One open renewal with what is known about its account on the newest built day."""
+
+    as_of_day: date
+    renewal_id: str
+    account_key: str
+    account_name: str | None
+    tier: str | None
+    industry: str | None
+    region: str | None
+    contract_key: str
+    contract_number: str | None
+    term_no: int
+    term_start: date
+    due_date: date
+    term_days: int
+    notice_deadline: date | None
+    decision_date: date
+    days_to_decision: int
+    target_arr: Decimal | None
+    currency: str | None
+    is_auto_renew: bool | None
+    owner_key: str | None
+    owner_name: str | None
+    owner_email: str | None
+    owner_team: str | None
+    owner_is_active: bool | None
+    crm_account_id: str
+    crm_source: str
+    usage_28d: Decimal | None
+    usage_baseline: Decimal | None
+    usage_ratio: float | None
+    active_users_28d: int | None
+    paid_seats: int | None
+    seat_utilisation: float | None
+    n_open_tickets: int | None
+    n_open_urgent_tickets: int | None
+    oldest_open_urgent_at: datetime | None
+    last_contact_at: datetime | None
+    n_decision_makers: int | None
+    decision_maker_known: bool | None
+    decision_maker_name: str | None
+
+
+COLUMNS: tuple[str, ...] = tuple(field.name for field in fields(Checkpoint))
+
+
+def read(connection: sa.Connection, as_of_day: date) -> list[Checkpoint]:
+    """Return the open renewals of one built day, the nearest decision first."""
+    rows = connection.execute(
+        sa.text(
+            f"select {', '.join(COLUMNS)} from {TABLE} where as_of_day = :day order by decision_date, renewal_id"  # noqa: S608
+        ),
+        {"day": as_of_day},
+    )
+    return [Checkpoint(**row) for row in rows.mappings()]
+
+
+def without(checkpoint: Checkpoint, kinds: Collection[str]) -> Checkpoint:
+    """Return the renewal with everything unknown that comes from the given kinds of source."""
+    unknown = {column: None for column, kind in EVIDENCE_KINDS.items() if kind in kinds}
+    return replace(checkpoint, **unknown) if unknown else checkpoint  # type: ignore[arg-type]
+
+
+def kinds_read(columns: Iterable[str]) -> frozenset[str]:
+    """Return the kinds of source that columns come from; every renewal itself comes from the CRM."""
+    return frozenset({"crm"} | {EVIDENCE_KINDS[column] for column in columns if column in EVIDENCE_KINDS})

@@ -1,0 +1,83 @@
+"""Playbook files: what is shipped is valid, and what is wrong is named with file and line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from include.errors import ConfigError
+from include.playbooks.load import load
+
+SHIPPED = Path(__file__).parents[2] / "include" / "playbooks" / "renewal_at_risk.yaml"
+
+
+@pytest.fixture
+def overlay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "playbooks").mkdir()
+    monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(tmp_path))
+    return tmp_path / "playbooks" / "renewal_at_risk.yaml"
+
+
+def test_the_shipped_playbook() -> None:
+    playbook = load()["renewal_at_risk"].playbook
+    assert playbook.status == "live"
+    assert [(step.id, step.owner) for step in playbook.steps] == [
+        ("find_the_cause", "csm"),
+        ("meet_the_decision_maker", "csm"),
+        ("agree_the_plan", "lead"),
+    ]
+    assert [step.due_in_working_days for step in playbook.steps] == [2, 5, 8]
+
+
+def test_the_overlay_replaces_it_and_can_switch_it_off(overlay: Path) -> None:
+    overlay.write_text(SHIPPED.read_text().replace("version: 1", "version: 2"))
+    assert load()["renewal_at_risk"].playbook.version == 2
+    overlay.write_text("disabled: true\n")
+    assert "renewal_at_risk" not in load()
+
+
+def line_of(text: str, part: str) -> int:
+    return next(number for number, line in enumerate(text.splitlines(), 1) if part in line)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "at", "said"),
+    [
+        ("status: live", "status: alive", "status:", "'draft', 'live' or 'retired'"),
+        ("version: 1", "version: 0", "version:", "greater than or equal to 1"),
+        ("name: renewal_at_risk", "name: other", "name: other", "renewal_at_risk.yaml"),
+        ("trigger: >-", "triger: >-", "name:", "trigger"),
+        ("usage_ratio < 0.7\n    or", "usage_rate < 0.7\n    or", "trigger:", "usage_rate"),
+        ("n_open_urgent_tickets = 0", "pg_sleep(1) is null", "exit:", "not allowed"),
+        ("id: meet_the_decision_maker", "id: find_the_cause", "meet", "already the id"),
+        ("due_in_working_days: 5", "due_in_working_days: soon", "soon", "integer"),
+        ("kind: crm_task\n    owner: lead", "kind: fax\n    owner: lead", "kind: fax", "crm_task"),
+        ("{{ decision_maker_name }}", "{{ decision_maker.name }}", "", "decision_maker"),
+        ("{% else %}", "{% els %}", "", "template"),
+        ("{{ target_arr | number }} a year.", "{{ usage_ratio * 100 }}", "", "unknown"),
+        ("{{ decision_maker_name }}", "{{ account_name.__class__.__mro__ }}", "", "not allowed"),
+    ],
+)
+def test_a_mistake_is_named_with_file_and_line(overlay: Path, old: str, new: str, at: str, said: str) -> None:
+    text = SHIPPED.read_text()
+    assert old in text
+    text = text.replace(old, new, 1)
+    overlay.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load()
+    assert "renewal_at_risk.yaml:" in str(caught.value)
+    assert said in str(caught.value)
+    if at and at != "meet" and at != "name:":
+        assert f"renewal_at_risk.yaml:{line_of(text, at)}" in str(caught.value)
+
+
+def test_broken_yaml_is_named(overlay: Path) -> None:
+    overlay.write_text("name: renewal_at_risk\n  version: [1\n")
+    with pytest.raises(ConfigError, match=r"renewal_at_risk\.yaml:2"):
+        load()
+
+
+def test_the_file_is_plain_yaml() -> None:
+    assert yaml.safe_load(SHIPPED.read_text())["name"] == "renewal_at_risk"
