@@ -1,0 +1,44 @@
+# The environment is .venv, made from the pinned requirements; nothing else on the machine is touched.
+# PYTHON=/path/to/python3 picks an interpreter, PORT=8080 the port of Airflow's UI, ONCE=1 ends the demo after its chain.
+
+SHELL := /bin/sh
+RUN := .venv/bin/python
+ONCE ?=
+PORT ?=
+TESTS ?= tests
+
+.PHONY: help setup demo test lint soak pins clean
+
+help:
+	@echo 'make demo         the whole chain under Airflow, on this machine, until Ctrl-C'
+	@echo 'make demo ONCE=1  the same once; exit status 0 only if every run succeeded'
+	@echo 'make test         every check; make soak: the long ones'
+	@echo 'make pins         resolve pyproject.toml into requirements*.txt again'
+	@echo 'make clean        remove everything that was made'
+
+setup:
+	@sh include/sandbox/demo/setup.sh $(PYTHON)
+
+demo: setup
+	@exec $(RUN) -m include.sandbox.demo $(if $(ONCE),--once) $(if $(PORT),--port $(PORT))
+
+test: setup lint
+	@$(RUN) -m pytest -m 'not soak' $(TESTS)
+
+lint: setup
+	@$(RUN) -m ruff check -q .
+	@$(RUN) -m ruff format --check -q .
+	@$(RUN) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()' --no-cache
+	@$(RUN) -m mypy
+
+soak: setup
+	@$(RUN) -m pytest -m soak --timeout=3600 $(TESTS)
+
+pins: setup
+	@$(RUN) -m uv --version >/dev/null 2>&1 || $(RUN) -m pip install -q uv
+	@$(RUN) -m uv pip compile -q --universal --no-header --no-annotate --upgrade pyproject.toml -o requirements.txt
+	@$(RUN) -m uv pip compile -q --universal --no-header --no-annotate --upgrade --extra dev \
+		-c requirements.txt pyproject.toml -o requirements-dev.txt
+
+clean:
+	@sh include/sandbox/demo/clean.sh

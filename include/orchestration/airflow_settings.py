@@ -1,0 +1,36 @@
+"""Airflow's settings wherever Perennial brings its own Airflow: the demo and docker-compose.yaml.
+
+Only addresses, folders and secrets differ between the two; a test holds docker-compose.yaml to ``SETTINGS``.
+"""
+
+from __future__ import annotations
+
+SETTINGS: dict[str, str] = {
+    "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+    # Worker processes; the tasks wait for vendors and for PostgreSQL more than they compute.
+    "AIRFLOW__CORE__PARALLELISM": "6",
+    "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+    # Consumers must be turned on before producers, else the producers' first events find nobody.
+    "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "True",
+    "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin",
+    "AIRFLOW__API__EXPOSE_CONFIG": "False",
+    "AIRFLOW__API__EXPOSE_STACKTRACE": "False",
+    "AIRFLOW__API__ENABLE_SWAGGER_UI": "False",
+    # A chain of short tasks: the default of a second between looks would cost more than the tasks do.
+    "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
+    # A killed worker's task is run again after a minute, not after five: every task may be run again.
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "60",
+    "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "30",
+    "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
+    "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "60",
+    "AIRFLOW__LOGGING__LOGGING_LEVEL": "INFO",
+    "AIRFLOW__LOGGING__COLORED_CONSOLE_LOG": "False",
+}
+
+# What each component of Airflow runs as. Logs are read from the shared folder, so nothing serves them over a port.
+COMPONENTS: dict[str, tuple[str, ...]] = {
+    "api-server": ("api-server",),
+    "scheduler": ("scheduler", "--skip-serve-logs"),
+    "dag-processor": ("dag-processor",),
+    "triggerer": ("triggerer", "--skip-serve-logs"),
+}

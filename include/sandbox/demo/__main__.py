@@ -1,0 +1,123 @@
+"""``python -m include.sandbox.demo``: start everything, let the chain run, show what came of it, stop everything."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import signal
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+
+from rich.console import Console
+
+from include import paths
+from include.errors import PerennialError
+from include.sandbox.demo import overlay, preflight, stack, state, summary
+from include.sandbox.demo.chain import Chain, failures
+from include.sandbox.demo.processes import DemoError, Processes, stop_leftovers
+from include.sandbox.demo.progress import Progress
+from include.warehouse import server
+
+
+def main() -> int:
+    """Run the command line and return its exit status."""
+    arguments = _arguments()
+    console = Console()
+    home = paths.home()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
+    try:
+        if arguments.clean:
+            return _clean(home)
+        preflight.make_home(home)
+        with preflight.only_one(home):
+            return _demo(home, arguments, console)
+    except PerennialError as error:
+        Console(stderr=True).print(f"[red]perennial:[/] {error.message}", highlight=False, soft_wrap=True)
+        if error.cure:
+            Console(stderr=True).print(f"           {error.cure}", highlight=False, soft_wrap=True)
+        return error.exit_status
+    except KeyboardInterrupt:
+        console.print("Stopped before it was done; the next start goes on from here.")
+        return 130
+
+
+def _demo(home: Path, arguments: argparse.Namespace, console: Console) -> int:
+    if n_left := stop_leftovers(home):
+        console.print(f"Stopped {n_left} processes that an earlier start had left running.")
+    kept = state.load(home)
+    kept.port = preflight.choose_port(arguments.port, kept.port)
+    state.save(home, kept)
+    overlay.write(home)
+    progress = Progress(console)
+    processes = Processes(home)
+    try:
+        running = stack.start(home, kept, processes, progress.stage)
+        chain = Chain(running, progress)
+        progress.stage("reading the DAGs")
+        chain.wait_until_listed()
+        progress.stage("first load: the whole history")
+        runs = chain.first_round()
+        progress.stage("today: what has changed since")
+        runs += chain.next_round()
+        progress.close()
+        undelivered = summary.show(running, runs, progress)
+        failed = failures(runs)
+        if failed:
+            raise DemoError(
+                f"not every run succeeded: {', '.join(failed)}", cure=f"logs are in {home / 'airflow' / 'logs'}"
+            )
+        if undelivered:
+            raise DemoError(f"not every message was delivered: {undelivered}")
+        if not arguments.once:
+            _keep_running(processes, console)
+        return 0
+    finally:
+        progress.close()
+        _stop(home, processes, console)
+
+
+def _keep_running(processes: Processes, console: Console) -> None:
+    console.print("Everything keeps running, and the schedules with it. [bold]Ctrl-C stops it.[/]")
+    try:
+        while True:
+            processes.check()
+            time.sleep(1)
+    except KeyboardInterrupt:
+        return  # the asked-for end, not a failure
+
+
+def _stop(home: Path, processes: Processes, console: Console) -> None:
+    console.print("Stopping ...")
+    # A second Ctrl-C must not leave half of it running; nothing below waits for long.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    processes.stop()
+    server.stop(home)
+
+
+def _clean(home: Path) -> int:
+    if home.exists():
+        with preflight.only_one(home):
+            stop_leftovers(home)
+            server.destroy(home)
+        shutil.rmtree(home)
+    return 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m include.sandbox.demo", description=__doc__)
+    parser.add_argument("--once", action="store_true", help="stop everything when the chain is done")
+    parser.add_argument("--port", type=int, help="the port of Airflow's UI; a free one by default")
+    parser.add_argument("--clean", action="store_true", help="stop what runs and remove what was made")
+    return parser.parse_args()
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

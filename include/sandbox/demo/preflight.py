@@ -1,0 +1,95 @@
+"""What must be so before anything is started; each lack is one clear message."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from include.sandbox.demo.processes import DemoError
+from include.warehouse.server import free_port
+
+# PostgreSQL's empty databases take 100 MB, its log of a first load up to 2 GB at worst, 300 MB as measured.
+NEEDED_BYTES = 700_000_000
+
+
+def make_home(home: Path) -> None:
+    """Make the demo's folder, private, and see that it can be written and that the disk has room.
+
+    Raises:
+        DemoError: It cannot be written, or there is no room.
+    """
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        probe = home / ".probe"
+        probe.write_text("x")
+        probe.unlink()
+    except OSError as error:
+        raise DemoError(
+            f"cannot write in {home}: {error.strerror}",
+            cure="make the folder writable, or set PERENNIAL_HOME to one that is",
+        ) from None
+    # As root PostgreSQL cannot live in a private folder: see include/warehouse/server.py.
+    for folder in {home, Path("/var/tmp") if os.geteuid() == 0 else home}:  # noqa: S108
+        free = shutil.disk_usage(folder).free
+        if free < NEEDED_BYTES:
+            raise DemoError(
+                f"the disk of {folder} has {free // 1_000_000} MB left, the demo needs {NEEDED_BYTES // 1_000_000} MB",
+                cure="free some space, or set PERENNIAL_HOME to a folder on another disk",
+            )
+
+
+@contextmanager
+def only_one(home: Path) -> Iterator[None]:
+    """Hold the folder for one launcher; the lock ends with its process, whatever ends it.
+
+    Raises:
+        DemoError: Another launcher holds it.
+    """
+    with (home / "demo.lock").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.seek(0)
+            raise DemoError(
+                f"a demo already runs from this folder (process {file.read().strip() or 'unknown'})",
+                cure="stop it with Ctrl-C in its terminal, or use it as it is",
+            ) from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def choose_port(wanted: int | None, last: int) -> int:
+    """Return the port for Airflow's UI.
+
+    Args:
+        wanted: The port that the user asked for.
+        last: The port of the last start; taken again if it is free.
+
+    Raises:
+        DemoError: The wanted port is in use.
+    """
+    if wanted is None:
+        return last if last and _is_free(last) else free_port()
+    if not _is_free(wanted):
+        raise DemoError(
+            f"port {wanted} is in use by another program",
+            cure="stop that program, or run `make demo` without PORT to take a free one",
+        )
+    return wanted
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except (OSError, OverflowError):
+            return False
+    return True

@@ -1,0 +1,182 @@
+"""Start and stop the demo's processes so that none is ever left behind, whatever ended the launcher."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from include.errors import PerennialError
+
+# Every process of the demo inherits it: after a SIGKILL of the launcher the next start finds the leftovers by it.
+MARK = "PERENNIAL_DEMO"
+
+
+class DemoError(PerennialError):
+    """The demo cannot go on; the message says which part and where its log is."""
+
+
+@dataclass
+class Process:
+    """A started process, leader of its own session."""
+
+    name: str
+    popen: subprocess.Popen[bytes]
+    log: Path
+    patience: float  # seconds it gets to end by itself
+    is_job: bool  # ends by itself when its work is done
+
+
+class Processes:
+    """The processes of one demo.
+
+    Args:
+        home: The demo's folder; logs go to ``logs/<name>.log`` below it.
+    """
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self._started: list[Process] = []
+
+    def start(
+        self,
+        name: str,
+        arguments: list[str],
+        environment: dict[str, str],
+        patience: float = 5,
+        is_job: bool = False,
+    ) -> None:
+        """Start a process in a session of its own, so that a Ctrl-C in the terminal does not reach it.
+
+        Args:
+            name: Its name in messages and of its log.
+            arguments: The command line; never a secret.
+            environment: Its whole environment.
+            patience: Seconds that it gets to end by itself when stopped.
+            is_job: Whether it is meant to end when its work is done; ``finish`` waits for that.
+        """
+        log = self.home / "logs" / f"{name}.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("wb") as output:
+            popen = subprocess.Popen(
+                arguments,
+                cwd=self.home,
+                # Without the second one setproctitle would overwrite the place where the mark can be seen.
+                env={**environment, MARK: str(self.home), "SPT_NOENV": "1"},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self._started.append(Process(name, popen, log, patience, is_job))
+
+    def finish(self, name: str, seconds: float) -> None:
+        """Wait until a job has ended.
+
+        Raises:
+            DemoError: It failed or took longer, or another process has ended meanwhile.
+        """
+        process = next(process for process in self._started if process.name == name)
+        deadline = time.monotonic() + seconds
+        while process.popen.poll() is None:
+            self.check()
+            if time.monotonic() > deadline:
+                raise DemoError(f"{name} was not done after {seconds:.0f} s", cure=f"see {process.log}")
+            time.sleep(0.05)
+        self.check()
+        self._started.remove(process)
+
+    def check(self) -> None:
+        """Make sure that all are alive.
+
+        Raises:
+            DemoError: One has ended; the message has its last words.
+        """
+        for process in self._started:
+            status = process.popen.poll()
+            if status is not None and not (process.is_job and status == 0):
+                raise DemoError(
+                    f"{process.name} ended by itself (status {status}): {last_words(process.log)}",
+                    cure=f"see {process.log}; `make demo` again goes on where this one stopped",
+                )
+
+    def stop(self) -> None:
+        """Stop all, the last started first, and whatever they have left running."""
+        while self._started:
+            process = self._started.pop()
+            process.popen.terminate()
+            try:
+                process.popen.wait(process.patience)
+            except subprocess.TimeoutExpired:
+                pass
+            finally:
+                _kill_group(process.popen.pid)
+                process.popen.wait()
+        stop_leftovers(self.home)
+
+
+def last_words(log: Path, lines: int = 3) -> str:
+    """Return the last lines of a log that say something."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - 8192))
+            said = [line.strip() for line in file.read().decode(errors="replace").splitlines() if line.strip(" =-│╰╯")]
+    except OSError:
+        return "its log cannot be read"
+    return " / ".join(said[-lines:]) or "it said nothing"
+
+
+def leftovers(home: Path) -> list[psutil.Process]:
+    """Return the living processes of an earlier start of this demo, found by their mark."""
+    found = []
+    for process in psutil.process_iter():
+        if process.pid == os.getpid():
+            continue
+        try:
+            if process.environ().get(MARK) == str(home):
+                found.append(process)
+        except (psutil.Error, OSError):
+            continue  # ended meanwhile, or another user's
+    return found
+
+
+def stop_leftovers(home: Path, patience: float = 5) -> int:
+    """End what an earlier start of this demo left running.
+
+    Args:
+        home: The demo's folder.
+        patience: Seconds between asking and killing.
+
+    Returns:
+        How many were running.
+    """
+    found = leftovers(home)
+    for process in found:
+        _quietly(process.terminate)
+    _, alive = psutil.wait_procs(found, timeout=patience)
+    deadline = time.monotonic() + 10
+    while alive and time.monotonic() < deadline:
+        for process in alive:
+            _quietly(process.kill)
+        psutil.wait_procs(alive, timeout=1)
+        alive = leftovers(home)  # those that were started meanwhile, too
+    return len(found)
+
+
+def _quietly(action) -> None:  # type: ignore[no-untyped-def]
+    try:
+        action()
+    except psutil.Error:
+        return  # it has ended by itself
+
+
+def _kill_group(pid: int) -> None:
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        return  # the whole group has ended

@@ -1,0 +1,87 @@
+"""Each thing that is missing on the machine is one clear message, before anything is started."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections import namedtuple
+from pathlib import Path
+
+import pytest
+
+from include.sandbox.demo import preflight, state
+from include.sandbox.demo.processes import DemoError
+
+
+def test_the_folder_is_private(tmp_path):
+    preflight.make_home(tmp_path / "home")
+    assert (tmp_path / "home").stat().st_mode & 0o777 == 0o700
+
+
+def test_an_unwritable_folder(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DemoError, match=r"cannot write in .*: Not a directory") as caught:
+        preflight.make_home(tmp_path / "file" / "home")
+    assert "PERENNIAL_HOME" in caught.value.cure
+
+
+def test_a_full_disk(tmp_path, monkeypatch):
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10, 10, 5_000_000))
+    with pytest.raises(DemoError, match="has 5 MB left"):
+        preflight.make_home(tmp_path / "home")
+
+
+def test_a_port_in_use(socket_enabled):
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        taken = holder.getsockname()[1]
+        with pytest.raises(DemoError, match=f"port {taken} is in use"):
+            preflight.choose_port(taken, 0)
+        assert preflight.choose_port(None, taken) != taken
+
+
+def test_a_free_port_is_kept(socket_enabled):
+    port = preflight.free_port()
+    assert preflight.choose_port(None, port) == port
+    assert preflight.choose_port(port, 1) == port
+
+
+def test_only_one_launcher_per_folder_and_none_after_a_kill(tmp_path):
+    holder = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import sys, time; from pathlib import Path; from include.sandbox.demo.preflight import only_one\n"
+            "with only_one(Path(sys.argv[1])):\n print('held', flush=True); time.sleep(60)",
+            str(tmp_path),
+        ],
+        stdout=subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": str(Path.cwd())},
+    )
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == b"held\n"
+    with pytest.raises(DemoError, match=f"process {holder.pid}"), preflight.only_one(tmp_path):
+        pass
+    holder.kill()
+    holder.wait()
+    holder.stdout.close()
+    with preflight.only_one(tmp_path):
+        pass
+
+
+def test_secrets_are_kept_and_private(tmp_path):
+    first = state.load(tmp_path)
+    assert state.load(tmp_path) == first
+    assert (tmp_path / "demo.json").stat().st_mode & 0o777 == 0o600
+    assert len({first.password, first.jwt_secret, first.api_secret, first.fernet_key}) == 4
+
+
+def test_broken_secrets_are_one_message(tmp_path):
+    (tmp_path / "demo.json").write_text("{")
+    with pytest.raises(DemoError, match="cannot keep the demo's secrets"):
+        state.load(tmp_path)
