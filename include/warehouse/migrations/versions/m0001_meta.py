@@ -186,6 +186,14 @@ create table meta.check_result (
     primary key (build_id, model, check_name)
 );
 
+-- Who was told of a failure, so that an outage of a night is one message and not forty.
+create table meta.notice (
+    key text primary key,
+    failing_since timestamptz not null,
+    failed_at timestamptz not null,
+    told_at timestamptz
+);
+
 create table quarantine.record (
     quarantine_id bigint generated always as identity primary key,
     batch_id bigint not null,
@@ -210,7 +218,7 @@ GRANTS = """
 grant select on all tables in schema meta, quarantine to perennial_loader, perennial_builder, perennial_reader;
 grant insert, update, delete on all tables in schema quarantine to perennial_loader;
 grant insert, update, delete on meta.batch, meta.cursor, meta.rule_result, meta.verdict, meta.dirty_range,
-    meta.source_failure, meta.account_merge to perennial_loader;
+    meta.source_failure, meta.account_merge, meta.notice to perennial_loader;
 grant insert, update, delete on meta.build, meta.build_model, meta.check_result to perennial_builder;
 grant update (built_by) on meta.dirty_range to perennial_builder;
 """

@@ -1,0 +1,60 @@
+"""# Decide whom to tell what
+
+**What it does.** Looks at the newest day only: opens, updates and closes signals (a renewal that comes near, a playbook
+that applies) and writes each message and task that follows into the outbox, once. It sends nothing.
+
+**Inputs and outputs.** Reads `marts.act_*`, the verdicts of the gate and the playbooks. Writes `ops.episode`,
+`ops.outbox` and `ops.decision`, and publishes the asset **outbox**.
+
+**When it fails.**
+
+- `decide` is red: a playbook or setting is wrong (its log names file and line), or the warehouse refused. Nothing is
+  half decided.
+- it is green and nothing was planned: its log, and `ops.decision.gate`, say which source was red or stale and what that
+  held back.
+
+**Re-running and backfill.** Clear the task, or trigger a run: what was decided before is known by its key and not
+planned twice. Past days are never decided, so there is nothing to backfill. Without Airflow: `python -m include.cli
+decide`, with `--dry-run` to only look.
+
+**Owner.** The queue of `config/people.yaml` is told once per outage.
+
+**Triage notes.** Tier 1: while it is red nobody learns of a renewal. Within a day it should be green again; deadlines
+that pass meanwhile are named by the first run that works.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+from airflow.sdk import Metadata, dag, task
+
+from include.orchestration.assets import KPIS, OUTBOX
+from include.orchestration.defaults import DEFAULT_ARGS, dag_id
+
+
+@dag(
+    dag_id=dag_id("decide"),
+    description="Turns the newest day into signals, messages and tasks in the outbox",
+    doc_md=__doc__,
+    schedule=[KPIS],
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
+    catchup=False,
+    max_active_runs=1,
+    dagrun_timeout=timedelta(hours=1),
+    default_args=DEFAULT_ARGS,
+    tags=["act", "tier:1"],
+)
+def decide() -> None:
+    @task(outlets=[OUTBOX], doc_md="Opens and closes signals and plans what follows from them, each thing once.")
+    def decide_newest_day(*, run_id: str | None = None) -> Iterator[Metadata]:
+        from include.alerts import decide as alerts
+        from include.orchestration.results import as_json
+
+        yield Metadata(OUTBOX, as_json(alerts.decide(decision_id=str(run_id))))
+
+    decide_newest_day()
+
+
+decide()

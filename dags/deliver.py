@@ -1,0 +1,61 @@
+"""# Deliver what the outbox holds
+
+**What it does.** Sends every planned message and task that is due: Slack, e-mail, CRM tasks. Before each one it looks
+again whether the sources it reads are green, the signal still open and the owner still the owner. What may or may not
+have arrived becomes *uncertain* and is looked up, not sent again.
+
+**Inputs and outputs.** Reads and writes `ops.outbox`. Uses the Airflow connections `slack`, `smtp` and `crm`. A channel
+with `dry_run: true` in `config/channels.yaml`, or on hold, sends nothing.
+
+**When it fails.**
+
+- `deliver_due` is red: credentials were refused, or a channel was out of reach after four tries. Its log names the
+  channel and the cure. What was sent stays sent; the rest waits in the outbox.
+- it is green and nothing arrives: the channel is in dry run or on hold; the page *Perennial* says which.
+
+**Re-running and backfill.** Clear the task, or trigger a run: nothing is sent twice. There is nothing to backfill: what
+is late beyond its use expires. Without Airflow: `python -m include.cli deliver`, with `--dry-run` to only look.
+
+**Owner.** The queue of `config/people.yaml` is told once per outage.
+
+**Triage notes.** Tier 1. It runs after every decision and every ten minutes besides, for what has to be tried again. If
+it has been red for a day, look at the deadlines in the outbox first.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from airflow.sdk import AssetOrTimeSchedule, CronTriggerTimetable, dag, task
+
+from include.orchestration.assets import OUTBOX
+from include.orchestration.defaults import DEFAULT_ARGS, dag_id
+
+
+@dag(
+    dag_id=dag_id("deliver"),
+    description="Sends what is due in the outbox: Slack, e-mail, CRM tasks",
+    doc_md=__doc__,
+    schedule=AssetOrTimeSchedule(timetable=CronTriggerTimetable("*/10 * * * *", timezone="UTC"), assets=[OUTBOX]),
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
+    catchup=False,
+    max_active_runs=1,  # two senders would race for the same row
+    dagrun_timeout=timedelta(hours=1),
+    default_args=DEFAULT_ARGS,
+    tags=["act", "tier:1"],
+)
+def deliver() -> None:
+    @task(doc_md="Sends each due row of the outbox once, and looks up those that are uncertain.")
+    def deliver_due() -> dict[str, Any]:
+        from include.delivery import deliver as delivery
+        from include.orchestration.connections import use_airflow
+        from include.orchestration.results import as_json
+
+        use_airflow()
+        return as_json(delivery.deliver())
+
+    deliver_due()
+
+
+deliver()

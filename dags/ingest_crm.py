@@ -1,0 +1,61 @@
+"""# Bring the CRM's changes into the warehouse
+
+**What it does.** Every 15 minutes it reads what has changed in the CRM since the last run (owners, accounts, contacts,
+opportunities, contract lines), lands it page by page, judges every batch with Great Expectations and merges what passed
+into `raw`. The first run reads the whole history.
+
+**Inputs and outputs.** Reads the Airflow connection `crm`. Writes `raw.<vendor>__<entity>`, `quarantine.record` and
+`meta.*`, and publishes the asset **crm** with the source's verdict and watermark, also when something failed.
+
+**When it fails.**
+
+- `extract_*` is red: the CRM refused our credentials, or was out of reach after four tries. The last line of its log
+  names the cure. A read that was cut goes on where it stopped.
+- `validate` or `merge` is red: the judging or the warehouse broke; see the log. The landed rows wait, nothing is half
+  merged.
+- only `show_verdict` is red: everything worked, and a batch is **held** because it broke a rule of its contract. Look
+  at it on the page *Perennial*, then `python -m include.cli batch accept ID --reason ...` or `batch drop ID --reason
+  ...`.
+
+While the CRM is red, nothing is decided or sent that reads it; the rest goes on.
+
+**Re-running and backfill.** Clear the red task, or trigger a run: every task may be run again at any time. To read a
+stretch of time again, trigger with *Read again since*, or `python -m include.cli ingest crm --since 2026-01-31`. There
+is nothing to backfill: the CRM tells how it is, not how it was.
+
+**Owner.** The owner of source `crm` in `config/settings.yaml` is told once per outage.
+
+**Triage notes.** Tier 1: renewal alerts read it. A run that is red for an outage of the vendor mends itself with the
+next one. Look when three in a row are red, or at once when the reason says credentials or held.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from airflow.sdk import dag
+
+from include.orchestration.assets import SOURCES
+from include.orchestration.defaults import DEFAULT_ARGS, dag_id
+from include.orchestration.ingest_tasks import PARAMS, ingest_source
+
+
+@dag(
+    dag_id=dag_id("ingest_crm"),
+    description="Reads what changed in the CRM, judges it and merges it",
+    doc_md=__doc__,
+    schedule="*/15 * * * *",
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
+    catchup=False,
+    max_active_runs=1,
+    max_active_tasks=2,  # the vendor's rate limit is one for all of them
+    dagrun_timeout=timedelta(hours=6),
+    default_args=DEFAULT_ARGS,
+    params=PARAMS,
+    tags=["ingest", "tier:1"],
+)
+def ingest_crm() -> None:
+    ingest_source("crm", "crm", SOURCES["crm"])
+
+
+ingest_crm()

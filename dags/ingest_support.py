@@ -1,0 +1,62 @@
+"""# Bring the support desk's changes into the warehouse
+
+**What it does.** Every 15 minutes it reads what has changed in the support desk since the last run (organisations,
+users, tickets, ratings), lands it page by page, judges every batch with Great Expectations and merges what passed into
+`raw`. The first run reads the whole history.
+
+**Inputs and outputs.** Reads the Airflow connection `support`. Writes `raw.<vendor>__<entity>`, `quarantine.record` and
+`meta.*`, and publishes the asset **support** with the source's verdict and watermark, also when something failed.
+
+**When it fails.**
+
+- `extract_*` is red: the support desk refused our credentials, or was out of reach after four tries. The last line of
+  its log names the cure. A read that was cut goes on where it stopped.
+- `validate` or `merge` is red: the judging or the warehouse broke; see the log. The landed rows wait, nothing is half
+  merged.
+- only `show_verdict` is red: everything worked, and a batch is **held** because it broke a rule of its contract. Look
+  at it on the page *Perennial*, then `python -m include.cli batch accept ID --reason ...` or `batch drop ID --reason
+  ...`.
+
+While the support desk is red, nothing is decided or sent that reads it; the rest goes on.
+
+**Re-running and backfill.** Clear the red task, or trigger a run: every task may be run again at any time. To read a
+stretch of time again, trigger with *Read again since*, or `python -m include.cli ingest support --since 2026-01-31`.
+There is nothing to backfill: the desk tells how it is, not how it was.
+
+**Owner.** The owner of source `support` in `config/settings.yaml` is told once per outage.
+
+**Triage notes.** Tier 2: the support figures and the evidence about tickets wait for it, renewal alerts do not. A run
+that is red for an outage of the vendor mends itself with the next one. Look when three in a row are red, or at once
+when the reason says credentials or held.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from airflow.sdk import dag
+
+from include.orchestration.assets import SOURCES
+from include.orchestration.defaults import DEFAULT_ARGS, dag_id
+from include.orchestration.ingest_tasks import PARAMS, ingest_source
+
+
+@dag(
+    dag_id=dag_id("ingest_support"),
+    description="Reads what changed in the support desk, judges it and merges it",
+    doc_md=__doc__,
+    schedule="*/15 * * * *",
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
+    catchup=False,
+    max_active_runs=1,
+    max_active_tasks=2,  # the vendor's rate limit is one for all of them
+    dagrun_timeout=timedelta(hours=6),
+    default_args=DEFAULT_ARGS,
+    params=PARAMS,
+    tags=["ingest", "tier:2"],
+)
+def ingest_support() -> None:
+    ingest_source("support", "support", SOURCES["support"])
+
+
+ingest_support()

@@ -1,0 +1,49 @@
+"""What every DAG has in common."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule
+
+from include.errors import AuthError, ConfigError, ContractError, Unavailable
+from include.orchestration.notices import tell_owner
+
+# For those who add Perennial to an Airflow that has DAGs of the same names.
+PREFIX = os.environ.get("PERENNIAL_DAG_PREFIX", "")
+
+# The closed list of tags: what a DAG is for, and how soon its failure must be looked at.
+TAGS = frozenset({"ingest", "build", "act", "tier:1", "tier:2"})
+
+RETRY_POLICY = ExceptionRetryPolicy(
+    rules=[
+        RetryRule(
+            exception=[AuthError, ConfigError, ContractError],
+            action=RetryAction.FAIL,
+            reason="a person has to correct something first; trying again cannot help",
+        ),
+        RetryRule(
+            exception=Unavailable,
+            action=RetryAction.RETRY,
+            reason="the other side is down or throttling; trying again with growing pauses",
+        ),
+    ]
+)
+
+DEFAULT_ARGS: dict[str, Any] = {
+    "owner": "customer-success-data",
+    "retries": 3,
+    "retry_delay": timedelta(seconds=20),
+    "retry_exponential_backoff": 2.0,
+    "max_retry_delay": timedelta(minutes=5),
+    "retry_policy": RETRY_POLICY,
+    "execution_timeout": timedelta(minutes=30),
+    "on_failure_callback": tell_owner,
+}
+
+
+def dag_id(name: str) -> str:
+    """Return a DAG's id: its file's name, behind ``PERENNIAL_DAG_PREFIX`` if that is set."""
+    return f"{PREFIX}{name}"

@@ -1,0 +1,109 @@
+"""The tasks of an ingest DAG; each calls one function of ``include.sources.ingest``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import Asset, Metadata, Param, TriggerRule, chain, task
+
+from include.sources.entities import Kind, of_kind
+
+# What a person can fill in when triggering a run by hand.
+PARAMS = {
+    "since": Param(
+        None,
+        type=["null", "string"],
+        format="date-time",
+        title="Read again since",
+        description="Read what changed since this time again, whatever was read before. Rows that did not change stay.",
+    ),
+    "full": Param(
+        False,
+        type="boolean",
+        title="Read everything again",
+        description="Read the whole source, and mark as deleted what it does not have any more.",
+    ),
+}
+
+
+@task(execution_timeout=timedelta(hours=3), doc_md="Reads what changed and lands it page by page. Killed, it goes on.")
+def extract(
+    source: str, entity: str, *, run_id: str | None = None, params: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """Land what one entity's source has that is new."""
+    from include.orchestration.connections import use_airflow
+    from include.orchestration.results import as_json
+    from include.sources import ingest
+
+    use_airflow()
+    options = params or {}
+    return as_json(
+        ingest.extract(source, entity, run_id=str(run_id), since=options.get("since"), full=bool(options.get("full")))
+    )
+
+
+@task(
+    trigger_rule=TriggerRule.ALL_DONE,
+    doc_md="Judges the landed batches against their contracts: bad rows to quarantine, a bad batch is held.",
+)
+def validate(source: str, *, run_id: str | None = None) -> dict[str, Any]:
+    """Validate all that this source has landed, in one Great Expectations process."""
+    from include.orchestration.results import as_json
+    from include.sources import ingest
+
+    return as_json(ingest.validate(source, run_id=str(run_id)))
+
+
+@task(doc_md="Merges the good batches into `raw`: rows, cursor and dirty ranges in one transaction each.")
+def merge(source: str) -> dict[str, Any]:
+    """Merge what passed."""
+    from include.orchestration.results import as_json
+    from include.sources import ingest
+
+    return as_json(ingest.merge(source))
+
+
+@task(
+    trigger_rule=TriggerRule.ALL_DONE,
+    doc_md="Publishes the source's verdict and watermark, also when something before it failed.",
+)
+def publish(source: str, asset: Asset) -> Iterator[Metadata | dict[str, Any]]:
+    """Tell everybody who reads this source how far it is and whether to trust it."""
+    from include.orchestration.results import as_json
+    from include.sources import ingest
+
+    verdict = as_json(ingest.publish(source))
+    yield Metadata(asset, verdict)
+
+
+@task(retries=0, doc_md="Fails when the verdict is red, so that a red source is a red run. Its message names the cure.")
+def show_verdict(source: str) -> None:
+    """End the run in the colour of the verdict."""
+    from include.errors import ContractError
+    from include.warehouse import gate
+
+    verdict = next(verdict for verdict in gate.verdicts() if verdict.source == source and not verdict.entity)
+    if verdict.state == "red":
+        raise ContractError(
+            f"{source} is red since {verdict.since:%Y-%m-%d %H:%M} UTC: {verdict.reason}", cure=verdict.cure
+        )
+
+
+def ingest_source(source: str, kind: Kind, asset: Asset) -> None:
+    """Wire one source's tasks inside a DAG.
+
+    Args:
+        source: The connection id.
+        kind: Its kind, which gives the entities.
+        asset: Published at the end of every run.
+    """
+    extracts = [extract.override(task_id=f"extract_{entity.name}")(source, entity.name) for entity in of_kind(kind)]
+    judged = validate(source)
+    merged = merge(source)
+    published = publish.override(outlets=[asset])(source, asset)
+    shown = show_verdict(source)
+    chain(extracts, judged, merged, published, shown)
+    # The leaf decides the run's colour: it must not run green after an extract that failed.
+    chain([*extracts, judged, merged], shown)
