@@ -1,0 +1,82 @@
+"""The page *Perennial* inside Airflow's UI: is the data good, what is held, what was sent.
+
+It only reads, names no person, and shows itself only to those who may see the DAGs.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from secrets import token_urlsafe
+
+import jinja2
+from airflow.api_fastapi.core_api.security import requires_access_dag
+from airflow.configuration import conf
+from airflow.plugins_manager import AirflowPlugin
+from fastapi import Depends, FastAPI
+from fastapi.responses import HTMLResponse
+
+from include.orchestration.defaults import dag_id
+
+PREFIX = "/perennial"
+# Whoever may see this DAG may see what it works on. Named here, since else the caller's query would name it.
+may_see = requires_access_dag("GET", param_dag_id=dag_id("build_kpis"))
+_templates = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+    autoescape=True,
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+# No pages of documentation: they would be open to everyone.
+app = FastAPI(title="Perennial", docs_url=None, redoc_url=None, openapi_url=None)
+
+
+@app.get("/", response_class=HTMLResponse, dependencies=[Depends(may_see)])
+def page() -> HTMLResponse:
+    """Show how everything stands."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from include import overview
+    from include.clock import now
+    from include.errors import PerennialError
+    from include.warehouse.engine import readable
+
+    problem: PerennialError | None = None
+    seen: overview.Overview | None = None
+    try:
+        seen = overview.read()
+    except SQLAlchemyError as error:
+        problem = readable(error)
+    except PerennialError as error:
+        problem = error
+    nonce = token_urlsafe(16)
+    text = _templates.get_template("perennial.html").render(seen=seen, problem=problem, now=now(), nonce=nonce)
+    return HTMLResponse(
+        text,
+        status_code=503 if problem else 200,
+        headers={
+            "Content-Security-Policy": (
+                f"default-src 'none'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}';"
+                " base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+            ),
+            "X-Content-Type-Options": "nosniff",
+            "Referrer-Policy": "no-referrer",
+            "Cache-Control": "no-store",
+        },
+    )
+
+
+class PerennialPlugin(AirflowPlugin):
+    """Tells Airflow of the page."""
+
+    name = "perennial"
+    fastapi_apps = [{"app": app, "url_prefix": PREFIX, "name": "Perennial"}]  # noqa: RUF012
+    external_views = [  # noqa: RUF012
+        {
+            "name": "Perennial",
+            "href": f"{conf.get('api', 'base_url', fallback='').rstrip('/')}{PREFIX}/",
+            "url_route": "perennial",
+            "destination": "nav",
+        }
+    ]

@@ -1,0 +1,137 @@
+"""The page inside Airflow's UI: closed without a login, harmless with hostile data, useful with real data."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import pytest
+import sqlalchemy as sa
+
+from include.warehouse.engine import engine
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def plugin() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("perennial_page", ROOT / "plugins" / "perennial.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["perennial_page"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def client(plugin, socket_enabled, monkeypatch):
+    """A client of the page alone, with Airflow's own login check behind it and two known tokens."""
+    from airflow.api_fastapi.core_api import security
+    from fastapi.testclient import TestClient
+    from jwt import InvalidTokenError
+
+    class AuthManager:
+        async def get_user_from_token(self, token: str) -> SimpleNamespace:
+            if token not in ("viewer", "stranger"):
+                raise InvalidTokenError
+            return SimpleNamespace(name=token)
+
+        def is_authorized_dag(self, *, method, user, details, access_entity=None) -> bool:
+            assert (method, details.id) == ("GET", "build_kpis")
+            return user.name == "viewer"
+
+    monkeypatch.setattr(security, "get_auth_manager", AuthManager)
+    monkeypatch.setattr(security.DagModel, "get_team_name", lambda dag_id: None)
+    return TestClient(plugin.app)
+
+
+def _get(client, token: str | None, path: str = "/"):
+    return client.get(path, headers={"Authorization": f"Bearer {token}"} if token else {})
+
+
+@pytest.mark.parametrize(("token", "status"), [(None, 401), ("forged", 403), ("stranger", 403)])
+def test_closed_without_a_login(client, token, status):
+    answer = _get(client, token)
+    assert answer.status_code == status
+    assert "Quarantine" not in answer.text
+
+
+def test_another_dag_in_the_query_opens_nothing(client):
+    assert _get(client, "stranger", "/?dag_id=mine").status_code == 403
+
+
+@pytest.mark.parametrize("path", ["/docs", "/redoc", "/openapi.json"])
+def test_no_documentation_is_open(client, path):
+    assert _get(client, None, path).status_code == 404
+
+
+def test_only_reading_is_offered(client, plugin):
+    methods = {method for route in plugin.app.routes for method in route.methods}
+    assert methods <= {"GET", "HEAD"}
+    assert client.post("/").status_code == 405
+
+
+def test_an_empty_warehouse(client, warehouse):
+    answer = _get(client, "viewer")
+    assert answer.status_code == 200
+    assert "turn the ingest DAGs on" in answer.text
+
+
+def test_hostile_rows_are_shown_as_text(client, warehouse):
+    evil = "<script>alert(1)</script>"
+    with engine("loader").begin() as connection:
+        connection.execute(
+            sa.text("""
+                insert into meta.batch (source, vendor, entity, state, table_name, until, held_because, n_rows)
+                values ('crm', 'hubspot', 'account', 'held', 'batch_1', now(), :evil, 7);
+            """),
+            {"evil": evil},
+        )
+        connection.execute(
+            sa.text("""
+                insert into meta.verdict (source, kind, entity, state, reason, cure)
+                values ('crm', 'crm', '', 'red', :evil, 'python -m include.cli batch accept 1')
+            """),
+            {"evil": evil},
+        )
+    answer = _get(client, "viewer")
+    assert answer.status_code == 200
+    assert evil not in answer.text
+    assert answer.text.count("&lt;script&gt;") == 2
+    assert "batch accept 1 --reason" in answer.text
+    nonce = answer.headers["content-security-policy"].split("nonce-")[1].split("'")[0]
+    assert answer.text.count("<script") == 1
+    assert f'<script nonce="{nonce}">' in answer.text
+
+
+def test_uncertain_messages_name_no_person(client, warehouse):
+    with engine("builder").begin() as connection:
+        connection.execute(
+            sa.text("""
+                insert into ops.outbox (key, channel, entity_kind, entity_id, rule, episode_no, step, account_key,
+                    recipient, subject, body, reads, not_after, state, because, decision_id, version)
+                values ('k', 'slack', 'renewal', 'c#1', 'renewal_ladder', 1, '90', 'crm:1',
+                    'ada@example.com', 'Secret subject', '{}', '{crm}', now(), 'uncertain', 'no answer', 'd', '1')
+            """)
+        )
+    text = _get(client, "viewer").text
+    assert "no answer" in text
+    assert "ada@example.com" not in text
+    assert "Secret subject" not in text
+
+
+def test_a_warehouse_that_is_down_is_one_clear_message(client, monkeypatch):
+    monkeypatch.setenv("PERENNIAL_DATABASE_URL", "postgresql+psycopg://u:hidden@127.0.0.1:1/none")
+    answer = _get(client, "viewer")
+    assert answer.status_code == 503
+    assert "The warehouse cannot be read" in answer.text
+    assert "hidden" not in answer.text
+
+
+def test_the_page_is_in_the_menu(plugin):
+    (view,) = plugin.PerennialPlugin.external_views
+    assert view["destination"] == "nav"
+    assert view["href"].endswith("/perennial/")
