@@ -5,6 +5,7 @@ A test that asks for none of the fixtures below that need a socket runs with soc
 
 from __future__ import annotations
 
+import atexit
 import itertools
 import os
 import shutil
@@ -21,6 +22,11 @@ from sqlalchemy.engine import make_url
 from include.warehouse import server
 from include.warehouse.engine import engine
 from include.warehouse.migrate import migrate
+
+# Airflow writes its configuration where it is imported first: never into the home of whoever runs the tests.
+os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="perennial-airflow-")
+os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
+atexit.register(shutil.rmtree, os.environ["AIRFLOW_HOME"], ignore_errors=True)
 
 NEED_SOCKETS = {"postgres", "empty_database", "warehouse", "sandbox", "socket_enabled"}
 _numbers = itertools.count(1)

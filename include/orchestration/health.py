@@ -33,4 +33,6 @@ def unhealthy(base_url: str) -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(sys.argv[1] in unhealthy(os.environ.get("AIRFLOW__API__BASE_URL", "http://127.0.0.1:8080")))
+    # The address inside the network, which every component has; the base URL is the one that browsers use.
+    url = os.environ.get("AIRFLOW__CORE__EXECUTION_API_SERVER_URL", "http://127.0.0.1:8080/execution/")
+    sys.exit(sys.argv[1] in unhealthy(url.removesuffix("/").removesuffix("/execution")))

@@ -14,11 +14,11 @@ from sqlalchemy.engine import make_url
 
 from include import paths
 from include.orchestration.airflow_settings import COMPONENTS, SETTINGS
+from include.orchestration.first_start import PASSWORD
 from include.orchestration.health import unhealthy
 from include.sandbox.demo.processes import DemoError, Processes
-from include.sandbox.demo.state import State, write_private
+from include.sandbox.demo.state import State
 from include.warehouse import server
-from include.warehouse.migrate import migrate
 
 DATABASES = ("perennial", "airflow", "product")
 # Measured: 11 s with two cores to itself.
@@ -78,11 +78,14 @@ def start(home: Path, state: State, processes: Processes, stage: Callable[[str],
         [sys.executable, "-m", "include.sandbox", "serve", "--home", str(home / "sandbox"), "--port", "0"],
         environment | {"PERENNIAL_SANDBOX_PRODUCT_URL": _render(url, "product")},
     )
-    _write_password(home, state, environment)
-    processes.start("airflow-db-migrate", [sys.executable, "-m", "airflow", "db", "migrate"], environment, is_job=True)
-    migrate(warehouse)
+    processes.start(
+        "first-start",
+        [sys.executable, "-m", "include.orchestration.first_start"],
+        environment | {PASSWORD: state.password},
+        is_job=True,
+    )
     sandbox = _wait_for_sandbox(home, processes)
-    processes.finish("airflow-db-migrate", START_SECONDS)
+    processes.finish("first-start", START_SECONDS)
     environment |= sandbox["connections"]
 
     stage("Airflow")
@@ -135,12 +138,6 @@ def base_environment(home: Path, state: State, warehouse: str, metadata: str) ->
 
 def _render(url, database: str) -> str:  # type: ignore[no-untyped-def]
     return url.set(database=database).render_as_string(hide_password=False)
-
-
-def _write_password(home: Path, state: State, environment: dict[str, str]) -> None:
-    (home / "airflow").mkdir(exist_ok=True)
-    path = Path(environment["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"])
-    write_private(path, json.dumps({"admin": state.password}))
 
 
 def _wait_for_sandbox(home: Path, processes: Processes) -> dict:

@@ -1,0 +1,57 @@
+"""Bring both databases to their newest version and set the UI's password.
+
+``python -m include.orchestration.first_start`` is the one job that runs before Airflow's components do, in the demo
+and in docker-compose.yaml alike. Safe to run at every start.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from include.errors import ConfigError, PerennialError
+from include.warehouse.migrate import migrate
+
+PASSWORD = "PERENNIAL_UI_PASSWORD"  # noqa: S105 - a variable's name
+PASSWORDS_FILE = "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"
+
+
+def main() -> int:
+    """Run all steps and return the exit status."""
+    try:
+        set_password(Path(_required(PASSWORDS_FILE)), _required(PASSWORD))
+        migrate()
+    except PerennialError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return error.exit_status
+    return subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], stdin=subprocess.DEVNULL).returncode
+
+
+def set_password(path: Path, password: str) -> None:
+    """Write the password of the user ``admin`` where Airflow's login looks for it.
+
+    A file and not a setting, because Airflow opens it for writing: a read-only secret would not do.
+
+    Args:
+        path: The file; readable by its owner only.
+        password: The password.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.name}.tmp")
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        json.dump({"admin": password}, file)
+    temporary.replace(path)
+
+
+def _required(name: str) -> str:
+    value = os.environ.get(name)
+    if not value:
+        raise ConfigError(f"{name} is not set", cure="set it in the environment of this process")
+    return value
+
+
+if __name__ == "__main__":
+    sys.exit(main())
