@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import types
 from collections.abc import Hashable
 from dataclasses import dataclass
@@ -66,11 +67,9 @@ _Loader.yaml_implicit_resolvers = {
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
 _Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:bool", yaml.resolver.re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
+    "tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
 )
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:int", yaml.resolver.re.compile(r"^[-+]?(?:0|[1-9][0-9_]*)$"), list("-+0123456789")
-)
+_Loader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"^[-+]?(?:0|[1-9][0-9_]*)$"), list("-+0123456789"))
 
 
 def read(path: Path) -> Document:
@@ -133,7 +132,8 @@ def validate(document: Document, model: type[Model]) -> Model:
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        found = error.errors(include_url=False)
+        # A misspelt key often also leaves a required one missing: what was written comes first.
+        found = sorted(error.errors(include_url=False), key=lambda item: item["type"] != "extra_forbidden")
         first, *others = [_problem(document, model, item) for item in found]
         more = f" (and {len(others)} more: {'; '.join(str(other.message) for other in others[:4])})" if others else ""
         raise ConfigError(first.message + more, cure=first.cure) from None

@@ -46,7 +46,7 @@ def test_an_error_names_file_and_line_and_what_was_meant(tmp_path: Path, text: s
 
 
 def test_every_error_of_a_file_is_listed(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"file.yaml:1: .*and 1 more: .*file.yaml:2"):
+    with pytest.raises(ConfigError, match=r"file.yaml:2: .*and 1 more: .*file.yaml:1"):
         parse(write(tmp_path, "parts: 1\nbogus: 2\n"), Outer)
 
 

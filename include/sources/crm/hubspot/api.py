@@ -1,0 +1,241 @@
+"""HubSpot's manners, and its endpoints as functions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from include.connections import Connection
+from include.errors import Unavailable
+from include.sources.crm.hubspot.resources import (
+    ASSOCIATION_BATCH,
+    ASSOCIATIONS,
+    BATCH_READ,
+    LIST_PAGE,
+    LONGEST_NAMES,
+    OBJECTS,
+    OWNERS,
+    PROPERTIES,
+    SEARCH_PAGE,
+)
+from include.sources.http.auth import Bearer
+from include.sources.http.client import Client, Manners, Throttle, retry_after
+from include.sources.http.limiter import Limit, for_account
+
+Row = dict[str, Any]
+
+_LIMITS = {"ordinary": Limit(10, 1.0), "search": Limit(5, 1.0)}
+# Association types that HubSpot itself calls primary: contact to company, deal to company.
+_PRIMARY = {1, 5}
+_FAILURES = 4
+
+
+def _learn(kind: str, headers: Mapping[str, str]) -> dict[str, Limit]:
+    """Answers of the search carry only the daily pair; all others state the ordinary limit."""
+    try:
+        if "X-HubSpot-RateLimit-Secondly" in headers:
+            return {"ordinary": Limit(int(headers["X-HubSpot-RateLimit-Secondly"]), 1.0)}
+        if "X-HubSpot-RateLimit-Max" in headers:
+            milliseconds = int(headers.get("X-HubSpot-RateLimit-Interval-Milliseconds", "10000"))
+            return {"ordinary": Limit(int(headers["X-HubSpot-RateLimit-Max"]), milliseconds / 1000)}
+    except ValueError:
+        pass
+    return {}
+
+
+def _throttle(headers: Mapping[str, str], data: Any) -> Throttle:
+    """Retry-After is not always there (case 14); the policy's name tells how long."""
+    policy = str(data.get("policyName", "")) if isinstance(data, dict) else ""
+    seconds = retry_after(headers)
+    if "DAILY" in policy:
+        return Throttle(seconds, is_daily=True)
+    if seconds is None and policy:
+        seconds = 10.0 if "TEN" in policy else 1.0
+    return Throttle(seconds)
+
+
+def _explain(data: Any) -> str:
+    if not isinstance(data, dict):
+        return ""
+    parts = [str(data[key]) for key in ("message", "category") if data.get(key)]
+    if data.get("correlationId"):
+        parts.append(f"correlation id {data['correlationId']}")
+    return ", ".join(parts)
+
+
+MANNERS = Manners("HubSpot", _learn, _throttle, _explain)
+
+
+def client(connection: Connection, allowed_plain_http_hosts: tuple[str, ...]) -> Client:
+    """Return a client for one portal; delivery uses it too.
+
+    Raises:
+        ConfigError: The connection lacks a host or a token.
+    """
+    base_url, token = connection.base_url(allowed_plain_http_hosts), connection.secret()
+    limiter = for_account("hubspot", base_url, token, limits=_LIMITS)
+    return Client(base_url, Bearer(token), limiter, MANNERS, (token,), connection.id)
+
+
+@dataclass(frozen=True)
+class HubSpotApi:
+    """The endpoints that are read.
+
+    Args:
+        client: See ``client``.
+    """
+
+    client: Client
+
+    def property_names(self, object_type: str) -> list[str]:
+        """Return the names of all properties of a type of object."""
+        return [row["name"] for row in _rows(self.client.get(f"{PROPERTIES}/{object_type}").data)]
+
+    def list_page(
+        self, object_type: str, properties: Sequence[str], after: str | None, is_archived: bool
+    ) -> tuple[list[Row], str | None]:
+        """Return one page of all objects in the order of their ids, and where the next one starts."""
+        names = ",".join(properties)
+        fits = len(names) <= LONGEST_NAMES
+        params = {
+            "limit": LIST_PAGE,
+            "after": after,
+            "archived": "true" if is_archived else "false",
+            "properties": names if fits else None,
+        }
+        data = self.client.get(f"{OBJECTS}/{object_type}", params).data
+        rows, following = _rows(data), _after(data)
+        if not fits and rows:
+            found = {
+                row["id"]: row
+                for row in self.batch_read(object_type, properties, [row["id"] for row in rows], is_archived)
+            }
+            # One that vanished between the two calls is not there any more; the next pass sees what became of it.
+            rows = [found[row["id"]] for row in rows if row["id"] in found]
+        if following is not None and following == after:
+            raise _stuck(f"{OBJECTS}/{object_type}")
+        return rows, following
+
+    def batch_read(
+        self, object_type: str, properties: Sequence[str], ids: Sequence[str], is_archived: bool = False
+    ) -> list[Row]:
+        """Return the objects with these ids; missing ones are left out."""
+        rows: list[Row] = []
+        for start in range(0, len(ids), BATCH_READ):
+            body = {
+                "inputs": [{"id": one} for one in ids[start : start + BATCH_READ]],
+                "properties": list(properties),
+                "propertiesWithHistory": [],
+            }
+            answer = self.client.call(
+                "POST",
+                f"{OBJECTS}/{object_type}/batch/read",
+                params={"archived": "true" if is_archived else "false"},
+                json=body,
+                is_repeatable=True,
+            )
+            rows += _rows(answer.data)
+        return rows
+
+    def search(
+        self, object_type: str, properties: Sequence[str], filters: list[dict[str, str]]
+    ) -> tuple[list[Row], int]:
+        """Return the matching objects with the lowest ids, and how many match in all."""
+        body = {
+            "filterGroups": [{"filters": filters}],
+            "sorts": [{"propertyName": "hs_object_id", "direction": "ASCENDING"}],
+            "properties": list(properties),
+            "limit": SEARCH_PAGE,
+            "after": "0",
+        }
+        path = f"{OBJECTS}/{object_type}/search"
+        data = self.client.call("POST", path, json=body, kind="search", is_repeatable=True).data
+        rows = _rows(data)
+        # Without a total, a full page means that there may be more.
+        return rows, int(data.get("total", len(rows) + (len(rows) == SEARCH_PAGE)))
+
+    def owners_page(self, after: str | None, is_archived: bool) -> tuple[list[Row], str | None]:
+        """Return one page of owners, and where the next one starts."""
+        params = {"limit": LIST_PAGE, "after": after, "archived": "true" if is_archived else "false"}
+        data = self.client.get(OWNERS, params).data
+        following = _after(data)
+        if following is not None and following == after:
+            raise _stuck(OWNERS)
+        return _rows(data), following
+
+    def associated(self, from_type: str, to_type: str, ids: Sequence[str]) -> dict[str, str]:
+        """Return for each id that has one the associated object: the primary one, else the one with the lowest id.
+
+        Raises:
+            Unavailable: HubSpot failed for some of the ids, again and again.
+        """
+        found: dict[str, list[tuple[bool, int]]] = {}
+        pending: list[Row] = [{"id": one} for one in dict.fromkeys(ids)]
+        failures = 0
+        while pending:
+            batch, pending = pending[:ASSOCIATION_BATCH], pending[ASSOCIATION_BATCH:]
+            more, failed = self._associations(from_type, to_type, batch, found)
+            failures += bool(failed)
+            if failures > _FAILURES:
+                raise Unavailable(
+                    f"HubSpot does not tell the {to_type} of {len(failed)} {from_type}, such as {failed[0]['id']}",
+                    cure="try again later; if it stays so, ask HubSpot's support about that record's associations",
+                )
+            pending += more + failed
+        return {one: str(min(targets)[1]) for one, targets in found.items() if targets}
+
+    def _associations(
+        self, from_type: str, to_type: str, batch: list[Row], found: dict[str, list[tuple[bool, int]]]
+    ) -> tuple[list[Row], list[Row]]:
+        """Read one batch into ``found``; return the inputs that have further pages, and those that failed."""
+        path = f"{ASSOCIATIONS}/{from_type}/{to_type}/batch/read"
+        data = self.client.call("POST", path, json={"inputs": batch}, is_repeatable=True).data
+        more: list[Row] = []
+        answered = set()
+        for row in _rows(data):
+            one = str(row["from"]["id"])
+            answered.add(one)
+            # toObjectId comes as a number or as text; the negated flag sorts the primary first.
+            found.setdefault(one, []).extend((not _is_primary(to), int(to["toObjectId"])) for to in row.get("to") or [])
+            following = _after(row)
+            if following:
+                more.append({"id": one, "after": following})
+        # A 207 names the inputs that failed (case 15): having no association is no failure, all else is asked again.
+        errors = [error for error in data.get("errors") or [] if not _is_absence(error)]
+        named = {one for error in errors for one in _named(error)}
+        failed = [item for item in batch if item["id"] not in answered and (item["id"] in named or not named)]
+        return more, failed if errors else []
+
+
+def _rows(data: Any) -> list[Row]:
+    if not isinstance(data, dict) or not isinstance(data.get("results"), list):
+        raise Unavailable("HubSpot's answer has no results", cure="try again later; check the connection's host")
+    return data["results"]
+
+
+def _after(data: Row) -> str | None:
+    """Return where the next page starts. Its ``link`` has another form of path and is never followed."""
+    following = ((data.get("paging") or {}).get("next") or {}).get("after")
+    return None if following is None else str(following)
+
+
+def _stuck(path: str) -> Unavailable:
+    return Unavailable(f"HubSpot's {path} names the same page as the next one", cure="try again later")
+
+
+def _is_primary(to: Row) -> bool:
+    return any(
+        kind.get("typeId") in _PRIMARY or str(kind.get("label") or "").lower() == "primary"
+        for kind in to.get("associationTypes") or []
+    )
+
+
+def _is_absence(error: Row) -> bool:
+    said = f"{error.get('category', '')} {error.get('subCategory', '')}"
+    return "NOT_FOUND" in said or "NO_ASSOCIATIONS_FOUND" in said
+
+
+def _named(error: Row) -> list[str]:
+    context = error.get("context") or {}
+    return [str(one) for key in ("fromObjectId", "ids", "id") for one in context.get(key) or []]

@@ -1,0 +1,332 @@
+"""The one way out over HTTP: a ``requests`` session with timeouts, a shared limiter, and retries that obey the vendor.
+
+Every failure leaves as a typed error with a sentence for a person and without secrets: ``AuthError`` and ``Refused`` at
+once, ``Unavailable``, ``Uncertain`` and ``QuotaExhausted`` when waiting did not help.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+import orjson
+import requests
+import tenacity
+from requests.auth import AuthBase
+
+from include.errors import AuthError, ConfigError, PerennialError, QuotaExhausted, Unavailable
+from include.sources.http import body
+from include.sources.http.limiter import LONGEST_WAIT, Limit, Limiter
+from include.sources.http.redact import redact
+
+_TIMEOUTS = (10, 120)
+_ATTEMPTS = 6
+# Before anything has worked, a wrong address is likelier than an outage: say so soon.
+_FIRST_ATTEMPTS = 3
+_TRANSIENT = {408, 423, 425, 477, 500, 502, 503, 504, 520, 521, 522, 523, 524, 525, 527, 529, 530}
+
+
+class Refused(ConfigError):
+    """The vendor says that the request is wrong. Retrying cannot help.
+
+    Args:
+        message: As for PerennialError.
+        status: HTTP status.
+        data: The answer's body, parsed; None if it is no JSON.
+        cure: As for PerennialError.
+    """
+
+    def __init__(self, message: str, *, status: int, data: Any = None, cure: str = "") -> None:
+        self.status = status
+        self.data = data
+        super().__init__(message, cure=cure)
+
+
+class Uncertain(Unavailable):
+    """A request that must not be repeated failed in a way that leaves open whether it was carried out."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A successful answer: status 200 to 299."""
+
+    status: int
+    headers: Mapping[str, str]
+    data: Any
+
+
+@dataclass(frozen=True)
+class Throttle:
+    """What a 429 means.
+
+    Args:
+        seconds: How long to wait; None if the vendor does not say.
+        is_daily: Whether a whole day's quota is used up.
+    """
+
+    seconds: float | None = None
+    is_daily: bool = False
+
+
+@dataclass(frozen=True)
+class Manners:
+    """How one vendor behaves.
+
+    Args:
+        name: What a message calls it.
+        learn: (kind of call, headers) -> limits by kind that the headers state.
+        throttle: (headers, parsed body) -> what a 429 means.
+        explain: Parsed error body -> the vendor's own words; "" if it has none.
+    """
+
+    name: str
+    learn: Callable[[str, Mapping[str, str]], dict[str, Limit]] = lambda kind, headers: {}
+    throttle: Callable[[Mapping[str, str], Any], Throttle] = lambda headers, data: Throttle(retry_after(headers))
+    explain: Callable[[Any], str] = lambda data: ""
+
+
+class _Again(Exception):
+    """One attempt failed; the next may not."""
+
+    def __init__(self, final: PerennialError, wait: float | None = None, attempts: int = _ATTEMPTS) -> None:
+        self.final = final
+        self.wait = wait
+        self.attempts = attempts
+
+
+@dataclass
+class Client:
+    """Calls one vendor account.
+
+    Args:
+        base_url: Full base URL; credentials are sent nowhere else.
+        auth: Adds the credentials.
+        limiter: Shared by all who call this account.
+        manners: How the vendor behaves.
+        secrets: Must never be shown.
+        connection_id: Named in errors.
+        sleep: Waits so many seconds.
+    """
+
+    base_url: str
+    auth: AuthBase
+    limiter: Limiter
+    manners: Manners
+    secrets: tuple[str, ...]
+    connection_id: str
+    sleep: Callable[[float], None] = time.sleep
+    skew_seconds: float = field(default=0.0, init=False)
+    has_worked: bool = field(default=False, init=False)
+
+    def __post_init__(self) -> None:
+        self.session = requests.Session()
+        self.session.headers.update({"Accept": "application/json", "User-Agent": "perennial/0.1"})
+
+    def get(self, path: str, params: Mapping[str, Any] | None = None, *, kind: str = "ordinary") -> Answer:
+        """Read. See ``call``."""
+        return self.call("GET", path, params=params, kind=kind, is_repeatable=True)
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        json: Any = None,
+        kind: str = "ordinary",
+        is_repeatable: bool = False,
+    ) -> Answer:
+        """Send one request, again if that may help.
+
+        Args:
+            method: HTTP method.
+            path: Path below the base URL, with its leading slash.
+            params: Query parameters; None values are left out.
+            json: Body.
+            kind: Kind of call that the limiter counts.
+            is_repeatable: Whether carrying it out twice does no harm: reads, and writes under a unique key.
+
+        Raises:
+            AuthError: Wrong credentials or missing scopes.
+            Refused: The request is wrong.
+            QuotaExhausted: No more calls are allowed for longer than a task should wait.
+            Uncertain: It is not repeatable and may have been carried out.
+            Unavailable: It did not work in the time given.
+        """
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(_Again),
+            stop=self._is_enough,
+            wait=_wait,
+            sleep=self.sleep,
+            reraise=True,
+        )
+        try:
+            return retrying(self._attempt, method, path, params, json, kind, is_repeatable)
+        except _Again as again:
+            raise again.final from None
+
+    def _is_enough(self, state: tenacity.RetryCallState) -> bool:
+        error = state.outcome.exception() if state.outcome else None
+        return isinstance(error, _Again) and state.attempt_number >= error.attempts
+
+    def _attempt(self, method: str, path: str, params: Any, json: Any, kind: str, is_repeatable: bool) -> Answer:
+        self.limiter.acquire(kind)
+        where = f"{method} {self.base_url}{path}"
+        content = None if json is None else orjson.dumps(json)
+        try:
+            with self.session.request(
+                method,
+                f"{self.base_url}{path}",
+                params={key: value for key, value in (params or {}).items() if value is not None},
+                data=content,
+                headers={"Content-Type": "application/json"} if content is not None else None,
+                auth=self.auth,
+                timeout=_TIMEOUTS,
+                allow_redirects=False,
+                stream=True,
+            ) as response:
+                received = body.read(response)
+        except requests.exceptions.SSLError as error:
+            raise ConfigError(
+                f"{where}: the server's certificate is not trusted: {self._shown(error)}",
+                cure=f"correct the host of connection {self.connection_id}, or set REQUESTS_CA_BUNDLE to your own CA",
+            ) from None
+        except requests.exceptions.InvalidURL as error:
+            raise ConfigError(
+                f"{where}: {self._shown(error)}", cure=f"correct connection {self.connection_id}"
+            ) from None
+        except (requests.exceptions.ConnectTimeout, requests.exceptions.ConnectionError) as error:
+            if isinstance(error, requests.exceptions.ConnectTimeout) or _never_connected(error):
+                attempts = _ATTEMPTS if self.has_worked else _FIRST_ATTEMPTS
+                final = self._unavailable(f"{where}: cannot connect: {_reason(error)}")
+                raise _Again(final, attempts=attempts) from None
+            raise self._broken(f"{where}: the connection broke: {_reason(error)}", is_repeatable) from None
+        except (requests.RequestException, body.BadBody) as error:
+            raise self._broken(f"{where}: {_reason(error)}", is_repeatable) from None
+        self._note(kind, response.headers)
+        return self._judge(where, kind, response, received, is_repeatable)
+
+    def _judge(
+        self, where: str, kind: str, response: requests.Response, received: bytes, is_repeatable: bool
+    ) -> Answer:
+        """Return the answer, or raise what its status means."""
+        status = response.status_code
+        if 200 <= status < 300:
+            try:
+                data = body.parse(received) if received.strip() else None
+            except body.BadBody as error:
+                raise self._broken(f"{where}: {error}", is_repeatable) from None
+            self.has_worked = True
+            return Answer(status, response.headers, data)
+        try:
+            data = body.parse(received)
+        except body.BadBody:
+            data = None
+        said = redact(self.manners.explain(data) if data is not None else "", *self.secrets)
+        told = f"{where}: {self.manners.name} answered {status}{f': {said}' if said else ''}"
+        if status == 429:
+            raise self._throttled(told, kind, response.headers, data)
+        if status in (401, 403) or (status == 530 and not self.has_worked):
+            # 530 before anything worked is how HubSpot's edge answers a malformed token.
+            raise AuthError(
+                told,
+                cure=f"correct the credentials of connection {self.connection_id}, or grant them the missing scope",
+            )
+        if 300 <= status < 400:
+            target = urlsplit(response.headers.get("Location", ""))
+            raise ConfigError(
+                f"{told}: it redirects to {target.scheme}://{target.hostname}, and credentials are not sent elsewhere",
+                cure=f"correct the host of connection {self.connection_id}",
+            )
+        if status in _TRANSIENT or status >= 500:
+            wait = retry_after(response.headers)
+            if wait is not None:
+                self.limiter.block(kind, min(wait, LONGEST_WAIT))
+            raise self._broken(told, is_repeatable)
+        raise Refused(told, status=status, data=data, cure=f"check that the host of {self.connection_id} is right")
+
+    def _throttled(self, told: str, kind: str, headers: Mapping[str, str], data: Any) -> Exception:
+        throttle = self.manners.throttle(headers, data)
+        if throttle.is_daily or (throttle.seconds or 0) > LONGEST_WAIT:
+            wait = throttle.seconds or 3600.0
+            self.limiter.block(kind, wait)
+            resumes_at = datetime.fromtimestamp(self.limiter.clock() + wait, UTC).isoformat(timespec="seconds")
+            return QuotaExhausted(
+                told,
+                resumes_at=resumes_at,
+                cure=f"nothing to do: the next run after {resumes_at} goes on where this one stopped",
+            )
+        if throttle.seconds is not None:
+            self.limiter.block(kind, throttle.seconds)
+        return _Again(self._unavailable(told), throttle.seconds)
+
+    def _broken(self, message: str, is_repeatable: bool) -> Exception:
+        if is_repeatable:
+            return _Again(self._unavailable(message))
+        return Uncertain(message, cure="look in the other system whether it was carried out before sending it again")
+
+    def _unavailable(self, message: str) -> Unavailable:
+        return Unavailable(
+            message, cure=f"check the host of connection {self.connection_id}; if it is right, try again later"
+        )
+
+    def _note(self, kind: str, headers: Mapping[str, str]) -> None:
+        for name, limit in self.manners.learn(kind, headers).items():
+            self.limiter.learn(name, limit)
+        if "Date" in headers:
+            self.skew_seconds = _skew(headers["Date"])
+
+    def _shown(self, error: object) -> str:
+        return redact(_reason(error), *self.secrets)
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds that ``Retry-After`` asks to wait, which comes as a number or as a date; None without it."""
+    value = headers.get("Retry-After", "").strip()
+    try:
+        return max(0.0, float(value))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
+    except (ValueError, TypeError):
+        return None
+
+
+def _wait(state: tenacity.RetryCallState) -> float:
+    """Wait as long as the vendor says, else ever longer, with jitter so that tasks do not come back together."""
+    error = state.outcome.exception() if state.outcome else None
+    if isinstance(error, _Again) and error.wait is not None:
+        # The limiter already holds everyone back for so long.
+        return 0.0
+    return tenacity.wait_exponential_jitter(initial=1, max=60, jitter=1)(state)
+
+
+def _skew(date: str) -> float:
+    """Return by how many seconds the vendor's clock is ahead of ours; dates have a resolution of one second."""
+    try:
+        return (parsedate_to_datetime(date) - datetime.now(UTC)).total_seconds()
+    except (ValueError, TypeError):
+        return 0.0
+
+
+def _never_connected(error: BaseException) -> bool:
+    text = repr(error)
+    return any(sign in text for sign in ("NewConnectionError", "NameResolutionError", "ConnectTimeoutError"))
+
+
+def _reason(error: object) -> str:
+    """Return the innermost cause, without the addresses of objects and the URLs that requests puts around it."""
+    inner: Any = error
+    while isinstance(inner, BaseException):
+        deeper = getattr(inner, "reason", None) or (inner.args[0] if inner.args else None)
+        if not isinstance(deeper, BaseException):
+            break
+        inner = deeper
+    text = str(inner)
+    return text.rsplit(": ", 1)[-1] if "object at 0x" in text else text

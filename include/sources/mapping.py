@@ -1,0 +1,204 @@
+"""Maps a source's fields onto an entity's columns, by a file where people may change it, else by a declaration."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+from pydantic import BeforeValidator, Field
+
+from include.config import files
+from include.config.documents import Document, Strict, read, validate
+from include.errors import ConfigError
+from include.sources.base import Record
+from include.sources.cast import Cast, caster
+from include.sources.entities import ENTITIES, Entity
+
+# Multi-select values, as CRMs write them.
+_SEPARATOR = ";"
+
+
+class ColumnRule(Strict):
+    """How one column is filled. In the file, just the field's name if nothing else is to be said.
+
+    Args:
+        property: The source's field.
+        add_days: Added to a date: 1 turns a last day into the exclusive end that the entities have.
+        values: The source's value -> ours; others are kept as they are. Each part of a multi-select is translated.
+        is_set: The column is true if the field has any value, else false.
+    """
+
+    property: Annotated[str, Field(min_length=1)]
+    add_days: int = 0
+    values: dict[str, str] = Field(default={})
+    is_set: bool = False
+
+
+class EntityMapping(Strict):
+    """One entity.
+
+    Args:
+        columns: Column -> rule.
+        keep: Further fields that stay in ``payload`` without being mapped.
+    """
+
+    columns: dict[
+        str, Annotated[ColumnRule, BeforeValidator(lambda rule: {"property": rule} if isinstance(rule, str) else rule)]
+    ]
+    keep: tuple[str, ...] = ()
+
+
+class _File(Strict):
+    entities: dict[str, EntityMapping]
+
+
+@dataclass(frozen=True)
+class MappingFile:
+    """A mapping file in force.
+
+    Args:
+        document: Where it says what.
+        entities: Entity -> its mapping.
+    """
+
+    document: Document
+    entities: dict[str, EntityMapping]
+
+    def check_properties(self, entity: str, known: Iterable[str], where: str) -> None:
+        """Make sure that the source has every field that is mapped.
+
+        Args:
+            entity: Which entity's mapping.
+            known: The fields that the source has.
+            where: What the fields belong to, for the message.
+
+        Raises:
+            ConfigError: One is missing; names file, line, and the field that was perhaps meant.
+        """
+        present = set(known)
+        mapping = self.entities[entity]
+        for column, rule in mapping.columns.items():
+            if rule.property not in present:
+                raise self._unknown(("entities", entity, "columns", column), rule.property, present, where)
+        for index, name in enumerate(mapping.keep):
+            if name not in present:
+                raise self._unknown(("entities", entity, "keep", index), name, present, where)
+
+    def _unknown(self, place: tuple, name: str, known: set[str], where: str) -> ConfigError:
+        close = difflib.get_close_matches(name, known, n=1)
+        meant = f"did you mean {close[0]}? Otherwise" if close else f"create it in {where}, or"
+        return self.document.error(place, f"{where} has no property {name}", cure=f"{meant} remove that line")
+
+
+def load_mapping(name: str, entities: Iterable[str]) -> MappingFile:
+    """Read and check ``config/mappings/<name>``.
+
+    Args:
+        name: File name.
+        entities: The entities that it may map.
+
+    Raises:
+        ConfigError: It is missing or wrong; names file and line.
+    """
+    path = files.find("config", f"mappings/{name}")
+    if path is None:
+        raise ConfigError(f"config/mappings/{name} is missing", cure="restore the file that came with Perennial")
+    document = read(path)
+    mapping = validate(document, _File)
+    allowed = list(entities)
+    for entity, rules in mapping.entities.items():
+        if entity not in allowed:
+            raise _not_known(document, ("entities", entity), "entity", entity, allowed)
+        columns = {column.name: column for column in ENTITIES[entity].columns}
+        for column, rule in rules.columns.items():
+            place = ("entities", entity, "columns", column)
+            if column not in columns:
+                raise _not_known(document, place, f"column of {entity}", column, list(columns))
+            if rule.add_days and columns[column].type not in ("date", "timestamptz"):
+                raise document.error((*place, "add_days"), f"{column} is no date", cure="remove add_days")
+            if rule.is_set and columns[column].type != "boolean":
+                raise document.error((*place, "is_set"), f"{column} is not true or false", cure="remove is_set")
+    return MappingFile(document, mapping.entities)
+
+
+def _not_known(document: Document, place: tuple, what: str, name: str, known: list[str]) -> ConfigError:
+    close = difflib.get_close_matches(name, known, n=1)
+    cure = f"did you mean {close[0]}?" if close else f"known: {', '.join(known)}"
+    return document.error(place, f"there is no {what} {name}", cure=cure)
+
+
+class Mapper:
+    """Turns raw rows into the values of an entity.
+
+    Args:
+        entity: The entity.
+        rules: Column -> rule. A dotted field leads into nested objects.
+        keep: Further fields for the payload.
+        zone: In which zone moments are cut to dates.
+    """
+
+    def __init__(
+        self, entity: Entity, rules: Mapping[str, ColumnRule], keep: Iterable[str] = (), zone: ZoneInfo | None = None
+    ) -> None:
+        types = {column.name: column.type for column in entity.columns}
+        self._steps = [
+            (name, _getter(rule.property), _step(rule, caster(types[name], zone))) for name, rule in rules.items()
+        ]
+        names = dict.fromkeys([*(rule.property for rule in rules.values()), *keep])
+        self.properties = tuple(names)
+        self._kept = [(name, _getter(name)) for name in names]
+
+    def record(
+        self, record_id: str, raw: Mapping[str, Any], source_at: datetime | None, is_deleted: bool = False
+    ) -> Record:
+        """Return one raw row as a record."""
+        values: dict[str, Any] = {}
+        problems: dict[str, str] = {}
+        for name, get, cast in self._steps:
+            found = get(raw)
+            try:
+                values[name] = cast(found)
+            except (ValueError, OverflowError):
+                values[name] = None
+                problems[name] = str(found)[:200]
+        payload = {name: found for name, get in self._kept if (found := get(raw)) is not None}
+        return Record(record_id, values, payload, source_at, is_deleted, problems)
+
+
+def _getter(name: str) -> Callable[[Mapping[str, Any]], Any]:
+    if "." not in name:
+        return lambda raw: raw.get(name)
+    path = name.split(".")
+
+    def get(raw: Any) -> Any:
+        for key in path:
+            if not isinstance(raw, dict):
+                return None
+            raw = raw.get(key)
+        return raw
+
+    return get
+
+
+def _step(rule: ColumnRule, cast: Cast) -> Cast:
+    if rule.is_set:
+        return lambda value: value not in (None, "")
+    if rule.values:
+        return lambda value: cast(_translated(value, rule.values))
+    if rule.add_days:
+        return lambda value: _later(cast(value), rule.add_days)
+    return cast
+
+
+def _translated(value: Any, values: Mapping[str, str]) -> Any:
+    if not isinstance(value, str):
+        return value
+    return _SEPARATOR.join(dict.fromkeys(values.get(part, part) for part in value.split(_SEPARATOR)))
+
+
+def _later(value: date | None, days: int) -> date | None:
+    return None if value is None else value + timedelta(days=days)

@@ -1,0 +1,46 @@
+"""From a connection to the source that reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from include.config import Settings, load
+from include.connections import Connection
+from include.errors import ConfigError
+from include.sources.base import Source
+from include.sources.entities import Kind
+
+
+def _hubspot(connection: Connection, settings: Settings) -> Source:
+    from include.sources.crm.hubspot import HubSpot
+
+    return HubSpot(connection, settings)
+
+
+# Kind -> vendor -> how to make the source. Imported on use: nobody pays for a vendor that is not connected.
+_VENDORS: dict[Kind, dict[str, Callable[[Connection, Settings], Source]]] = {
+    "crm": {"hubspot": _hubspot},
+}
+
+
+def connect(connection: Connection) -> Source:
+    """Return the source behind a connection that settings list.
+
+    Raises:
+        ConfigError: It is not listed in ``settings.yaml``, or names no vendor that is known for its kind.
+    """
+    settings = load()
+    listed = settings.source(connection.id)
+    if listed is None:
+        raise ConfigError(
+            f"there is no source {connection.id}",
+            cure=f"listed in config/settings.yaml: {', '.join(source.id for source in settings.sources)}",
+        )
+    vendors = _VENDORS[listed.kind]
+    if connection.vendor in vendors:
+        return vendors[connection.vendor](connection, settings)
+    named = f"names the vendor {connection.vendor}" if connection.vendor else "names no vendor"
+    raise connection.error(
+        f"{named}, but a {listed.kind} source can be: {', '.join(sorted(vendors))}",
+        cure='set its type, or "vendor" in its extra',
+    )

@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import multiprocessing
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from include.errors import ConfigError, QuotaExhausted
+from include.sources.http.limiter import Limit, Limiter, for_account
+from tests.sources.fake import Time
+
+
+def limiter(path: Path, clock: Time, **limits: Limit) -> Limiter:
+    return Limiter(path, limits, clock=clock, sleep=clock.sleep)
+
+
+@given(
+    calls=st.integers(1, 30), seconds=st.sampled_from([1.0, 10.0, 60.0]), pauses=st.lists(st.floats(0, 5), max_size=90)
+)
+def test_no_stretch_of_time_holds_more_calls_than_allowed(
+    tmp_path_factory: pytest.TempPathFactory, calls: int, seconds: float, pauses: list[float]
+) -> None:
+    clock = Time()
+    one = limiter(tmp_path_factory.mktemp("limit") / "x.json", clock, exports=Limit(calls, seconds))
+    times = []
+    for pause in pauses:
+        clock.now += pause
+        one.acquire("exports")
+        times.append(clock.now)
+    for index, at in enumerate(times):
+        assert sum(at <= other < at + seconds for other in times[index:]) <= calls
+
+
+def test_a_limit_is_used_fully(tmp_path: Path) -> None:
+    clock = Time()
+    one = limiter(tmp_path / "x.json", clock, exports=Limit(10, 60.0))
+    for _ in range(10):
+        one.acquire("exports")
+    assert clock.slept == []
+    one.acquire("exports")
+    assert 60 <= sum(clock.slept) <= 64
+
+
+def test_kinds_are_counted_apart_and_accounts_too(tmp_path: Path) -> None:
+    clock = Time()
+    one = limiter(tmp_path / "x.json", clock, exports=Limit(1, 60.0), ordinary=Limit(1, 60.0))
+    other = limiter(tmp_path / "y.json", clock, exports=Limit(1, 60.0))
+    one.acquire("exports")
+    one.acquire("ordinary")
+    other.acquire("exports")
+    assert clock.slept == []
+
+
+def test_two_who_share_an_account_share_its_limit_and_its_blocks(tmp_path: Path) -> None:
+    clock = Time()
+    one = limiter(tmp_path / "x.json", clock, exports=Limit(2, 60.0))
+    other = limiter(tmp_path / "x.json", clock, exports=Limit(2, 60.0))
+    one.block("exports", 30)
+    other.acquire("exports")
+    assert clock.slept == [30]
+    other.learn("exports", Limit(1, 60.0))
+    one.acquire("exports")
+    assert sum(clock.slept) >= 90
+
+
+def test_a_wait_too_long_for_a_task_is_an_error_with_the_time(tmp_path: Path) -> None:
+    clock = Time()
+    one = limiter(tmp_path / "x.json", clock, ordinary=Limit(1, 1.0))
+    one.block("ordinary", 3600)
+    with pytest.raises(QuotaExhausted) as caught:
+        one.acquire("ordinary")
+    assert caught.value.resumes_at == "2023-11-14T23:13:20+00:00"
+
+
+def test_a_headers_nonsense_is_not_learnt(tmp_path: Path) -> None:
+    clock = Time()
+    one = limiter(tmp_path / "x.json", clock, ordinary=Limit(5, 1.0))
+    one.learn("ordinary", Limit(0, 1.0))
+    one.learn("unheard-of", Limit(5, 1.0))
+    one.acquire("ordinary")
+    assert clock.slept == []
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"\xff"])
+def test_a_broken_state_starts_anew(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "x.json").write_bytes(content)
+    clock = Time()
+    limiter(tmp_path / "x.json", clock, ordinary=Limit(5, 1.0)).acquire("ordinary")
+    assert clock.slept == []
+
+
+def test_a_home_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match="PERENNIAL_HOME"):
+        limiter(tmp_path / "file" / "x.json", Time(), ordinary=Limit(5, 1.0)).acquire("ordinary")
+
+
+def test_the_state_names_no_secret(home: Path) -> None:
+    one = for_account("hubspot", "https://api.example", "s3cret", limits={"ordinary": Limit(5, 1.0)})
+    one.acquire("ordinary")
+    assert one.path.is_relative_to(home)
+    assert "s3cret" not in one.path.name + one.path.read_text()
+    assert one.path.stat().st_mode & 0o077 == 0
+    same = for_account("hubspot", "https://api.example", "s3cret", limits={})
+    other = for_account("hubspot", "https://api.example", "another", limits={})
+    assert same.path == one.path != other.path
+
+
+def _spend(path: Path, n: int, queue: multiprocessing.Queue) -> None:
+    one = Limiter(path, {"ordinary": Limit(10, 0.5)})
+    for _ in range(n):
+        one.acquire("ordinary")
+        queue.put(time.time())
+
+
+def test_processes_together_stay_below_the_limit(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    queue = context.Queue()
+    workers = [context.Process(target=_spend, args=(tmp_path / "x.json", 10, queue)) for _ in range(3)]
+    for worker in workers:
+        worker.start()
+    times = sorted(queue.get(timeout=60) for _ in range(30))
+    for worker in workers:
+        worker.join(timeout=30)
+    # The times are taken a little after the calls were counted: allow for that.
+    assert all(later - earlier > 0.4 for earlier, later in zip(times, times[10:], strict=False))

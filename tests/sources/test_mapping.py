@@ -1,0 +1,86 @@
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from include.errors import ConfigError
+from include.sources.entities import ENTITIES
+from include.sources.mapping import ColumnRule, Mapper, load_mapping
+
+CRM = ("account", "contact", "opportunity", "contract_line")
+
+
+@pytest.fixture
+def mapping(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(tmp_path))
+    (tmp_path / "config" / "mappings").mkdir(parents=True)
+    return tmp_path / "config" / "mappings" / "hubspot.yaml"
+
+
+def test_the_shipped_mapping_fills_every_column_that_no_association_fills() -> None:
+    mapped = load_mapping("hubspot.yaml", CRM).entities
+    missing = {name: set(ENTITIES[name].column_names) - set(mapped[name].columns) for name in CRM}
+    assert missing == {
+        "account": set(),
+        "contact": {"account_id"},
+        "opportunity": {"account_id"},
+        "contract_line": {"opportunity_id", "account_id"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("entities:\n  acount:\n    columns: {}\n", r"yaml:2: .*no entity acount \| did you mean account"),
+        ("entities:\n  account:\n    columns:\n      naem: x\n", r"yaml:4: .*no column of account naem.*mean name"),
+        (
+            "entities:\n  account:\n    columns:\n      name: {propery: x}\n",
+            r"yaml:4: .*unknown key.*did you mean property",
+        ),
+        ("entities:\n  account:\n    columns:\n      name: {property: x, add_days: 1}\n", r"yaml:4: .*is no date"),
+        (
+            "entities:\n  account:\n    columns:\n      name: {property: x, is_set: true}\n",
+            r"yaml:4: .*not true or false",
+        ),
+        ("entities:\n  account:\n    columns:\n      name: ''\n", r"yaml:4: "),
+        ("entities:\n  account: {columns: [a]}\n", r"yaml:2: "),
+    ],
+)
+def test_a_wrong_mapping_is_refused_with_its_line(mapping: Path, text: str, said: str) -> None:
+    mapping.write_text(text)
+    with pytest.raises(ConfigError, match=said):
+        load_mapping("hubspot.yaml", CRM)
+
+
+def test_a_field_that_the_source_lacks_is_refused_with_its_line(mapping: Path) -> None:
+    mapping.write_text("entities:\n  account:\n    columns: {name: name}\n    keep:\n      - zebra\n")
+    loaded = load_mapping("hubspot.yaml", CRM)
+    loaded.check_properties("account", ["name", "zebra"], "companies")
+    with pytest.raises(ConfigError, match=r"yaml:5: .*companies has no property zebra"):
+        loaded.check_properties("account", ["name"], "companies")
+
+
+def test_rules() -> None:
+    mapper = Mapper(
+        ENTITIES["contract_line"],
+        {
+            "product": ColumnRule(property="a.b"),
+            "currency": ColumnRule(property="c", values={"euro": "EUR", "€": "EUR"}),
+            "is_recurring": ColumnRule(property="d", is_set=True),
+            "term_end": ColumnRule(property="e", add_days=1),
+            "amount": ColumnRule(property="f"),
+        },
+        keep=["g"],
+    )
+    raw = {"a": {"b": "x"}, "c": "euro;€;USD", "d": "", "e": "2024-12-31", "f": "1,0", "g": 3, "h": 4}
+    record = mapper.record("1", raw, None)
+    assert record.values == {
+        "product": "x",
+        "currency": "EUR;USD",
+        "is_recurring": False,
+        "term_end": date(2025, 1, 1),
+        "amount": None,
+    }
+    assert record.problems == {"amount": "1,0"}
+    assert record.payload == {"a.b": "x", "c": "euro;€;USD", "d": "", "e": "2024-12-31", "f": "1,0", "g": 3}
+    assert mapper.record("2", {"a": None, "e": ""}, None).values["term_end"] is None
