@@ -13,29 +13,17 @@ from typing import Any
 from jinja2 import StrictUndefined, TemplateError, meta
 from jinja2.sandbox import ImmutableSandboxedEnvironment, SecurityError
 
+from include.renewals import wording
 from include.renewals.checkpoint import COLUMNS, EVIDENCE_KINDS, Checkpoint
 
-UNKNOWN = "unknown"
 MAX_SUBJECT = 250
 MAX_BODY = 30_000
 NAMES = frozenset({*COLUMNS, "due_on", "assignee_name"})
 
 
-def _day(value: date | datetime | None) -> str:
-    return f"{value.day} {value:%b %Y}" if value is not None else UNKNOWN
-
-
-def _number(value: float | Decimal | None) -> str:
-    return f"{value:,.0f}" if value is not None else UNKNOWN
-
-
-def _percent(value: float | Decimal | None) -> str:
-    return f"{float(value):.0%}" if value is not None else UNKNOWN
-
-
 def _environment(escapes: bool) -> ImmutableSandboxedEnvironment:
     environment = ImmutableSandboxedEnvironment(autoescape=escapes, undefined=StrictUndefined, trim_blocks=True)
-    environment.filters.update(day=_day, number=_number, percent=_percent)
+    environment.filters.update(day=wording.day, number=wording.number, percent=wording.percent)
     environment.globals.clear()
     return environment
 

@@ -111,6 +111,7 @@ class Client:
         secrets: Must never be shown.
         connection_id: Named in errors.
         sleep: Waits so many seconds.
+        timeouts: Seconds to connect, and between two bytes of the answer.
     """
 
     base_url: str
@@ -120,6 +121,7 @@ class Client:
     secrets: tuple[str, ...]
     connection_id: str
     sleep: Callable[[float], None] = time.sleep
+    timeouts: tuple[float, float] = _TIMEOUTS
     skew_seconds: float = field(default=0.0, init=False)
     has_worked: bool = field(default=False, init=False)
 
@@ -186,7 +188,7 @@ class Client:
                 data=content,
                 headers={"Content-Type": "application/json"} if content is not None else None,
                 auth=self.auth,
-                timeout=_TIMEOUTS,
+                timeout=self.timeouts,
                 allow_redirects=False,
                 stream=True,
             ) as response:

@@ -15,6 +15,15 @@ create table ops.channel (
     changed_at timestamptz not null default now()
 );
 
+-- Conversations whose history was compared with this store before the first message went there.
+create table ops.compared_address (
+    channel text not null,
+    address text not null,
+    store_mark text not null,
+    compared_at timestamptz not null default now(),
+    primary key (channel, address, store_mark)
+);
+
 -- What the outside system was found to hold when its channel was compared with this store.
 create table ops.found_outside (
     channel text not null,

@@ -1,0 +1,104 @@
+"""All that a decision looks at, read once; and what it results in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from include.alerts.episodes import Change, Episode
+from include.alerts.readiness import Readiness
+from include.config import Settings
+from include.delivery.outbox import Action, State
+from include.renewals.checkpoint import Checkpoint
+
+URGENT_DAYS = 14
+
+
+@dataclass(frozen=True)
+class Day:
+    """The newest day, as decisions see it.
+
+    Args:
+        today: The day, in the reporting time zone.
+        now: The time.
+        as_of: The day that the tables were built for.
+        settings: The settings in force.
+        readiness: What may be acted upon.
+        renewals: The open renewals, by id.
+        episodes: The last episode of each signal and renewal.
+        outbox: State of the rows of these renewals' open episodes, by key.
+    """
+
+    today: date
+    now: datetime
+    as_of: date
+    settings: Settings
+    readiness: Readiness
+    renewals: Mapping[str, Checkpoint]
+    episodes: Mapping[tuple[str, str], Episode]
+    outbox: Mapping[str, str]
+
+    def why_held(self, renewal: Checkpoint) -> str:
+        """Return why nothing with figures may be said about a renewal; "" if it may."""
+        return self.readiness.why_held(renewal.crm_source, renewal.account_key)
+
+    def start_of(self, day: date) -> datetime:
+        """Return when a day begins."""
+        return datetime.combine(day, time.min, ZoneInfo(self.settings.reporting_zone))
+
+    def after(self, day: date) -> datetime:
+        """Return when a day is over."""
+        return self.start_of(day + timedelta(days=1))
+
+    def planned_state(self, channel: str) -> tuple[State, str]:
+        """Return how something is planned over a channel: under dry run it is suppressed for good."""
+        if getattr(self.settings.channels, channel).dry_run:
+            return "suppressed", "dry run"
+        return "planned", ""
+
+    def severity(self, renewal: Checkpoint) -> str:
+        """Return how near the decision is."""
+        return "high" if (renewal.decision_date - self.today).days <= URGENT_DAYS else "normal"
+
+
+@dataclass
+class Outcome:
+    """What a decision results in."""
+
+    changes: list[Change] = field(default_factory=list)
+    actions: list[Action] = field(default_factory=list)
+    n_held: int = 0
+
+
+def evidence(renewal: Checkpoint, day: Day) -> dict[str, Any]:
+    """Return what an episode keeps as its evidence: the figures, and the day and time that they are of."""
+    shown = (
+        "decision_date",
+        "due_date",
+        "notice_deadline",
+        "target_arr",
+        "currency",
+        "usage_28d",
+        "usage_baseline",
+        "usage_ratio",
+        "active_users_28d",
+        "paid_seats",
+        "n_open_tickets",
+        "n_open_urgent_tickets",
+        "oldest_open_urgent_at",
+        "last_contact_at",
+        "decision_maker_known",
+    )
+    sources = day.readiness.sources_shown(renewal.crm_source, renewal.account_key)
+    return {
+        "as_of": day.as_of.isoformat(),
+        "sources": list(sources),
+        **{name: _plain(getattr(renewal, name)) for name in shown},
+    }
+
+
+def _plain(value: Any) -> Any:
+    return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)

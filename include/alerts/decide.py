@@ -1,0 +1,206 @@
+"""Decides, from the newest built day, whom to tell what; writes it down; sends nothing.
+
+Forward only: a day before the last decided one is refused, and a day decided again plans nothing twice, because every
+action has a key. Episodes, actions and the decision itself commit together or not at all.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import orjson
+import sqlalchemy as sa
+
+from include import clock
+from include.alerts import episodes, playbook_signals, readiness, renewal_signals
+from include.alerts.day import Day, Outcome
+from include.config import Settings, config_hash
+from include.config import load as load_settings
+from include.delivery import outbox
+from include.delivery.outbox import Action
+from include.playbooks.evaluate import Answer, evaluate
+from include.playbooks.load import Loaded
+from include.playbooks.load import load as load_playbooks
+from include.renewals import checkpoint
+from include.renewals.checkpoint import Checkpoint
+from include.warehouse.engine import engine
+
+log = logging.getLogger(__name__)
+
+DECIDER_LOCK = 0x5045_5244
+
+
+@dataclass
+class Decision:
+    """What was decided.
+
+    Args:
+        decision_id: Which decision.
+        as_of: The day that the tables were built for; None if none were.
+        because: Why nothing was decided; "" if it was.
+        n_renewals: Open renewals looked at.
+        n_planned: Messages and tasks newly planned.
+        n_suppressed: Those that dry run suppressed for good.
+        n_refreshed: Planned before, not sent yet, and brought up to date.
+        n_expired: Checkpoints passed over.
+        n_found_outside: Not planned, because the outside system has them.
+        n_held: Reminders and playbooks held by the gate.
+        n_opened: Episodes opened.
+        n_closed: Episodes closed.
+        gate: Source -> what the gate said.
+        planned: The new rows, in short.
+        is_dry_run: Nothing was written.
+    """
+
+    decision_id: str
+    as_of: date | None = None
+    because: str = ""
+    n_renewals: int = 0
+    n_planned: int = 0
+    n_suppressed: int = 0
+    n_refreshed: int = 0
+    n_expired: int = 0
+    n_found_outside: int = 0
+    n_held: int = 0
+    n_opened: int = 0
+    n_closed: int = 0
+    gate: dict[str, object] = field(default_factory=dict)
+    planned: list[dict[str, str]] = field(default_factory=list)
+    is_dry_run: bool = False
+
+
+def decide(decision_id: str, dry_run: bool = False, now: datetime | None = None) -> Decision:
+    """Decide for the newest built day.
+
+    Args:
+        decision_id: Names this decision; the same one may be run again.
+        dry_run: Decide, report, and write nothing.
+        now: The time; the clock's by default.
+
+    Raises:
+        ConfigError: A setting or playbook is wrong. If only one playbook's condition could not be evaluated, all else
+            is decided and kept, and this is raised at the end.
+    """
+    moment = now or clock.now()
+    settings, playbooks = load_settings(), load_playbooks()
+    with engine("builder").connect() as connection, connection.begin() as transaction:
+        connection.execute(sa.text("select pg_advisory_xact_lock(:key)"), {"key": DECIDER_LOCK})
+        newest = _newest_build(connection)
+        if newest is None:
+            return Decision(decision_id, because="no tables have been built yet")
+        build_id, as_of = newest
+        last = connection.execute(sa.text("select max(as_of) from ops.decision")).scalar()
+        if last and as_of < last:
+            return Decision(decision_id, as_of, f"decisions only go forward: {last} was decided already")
+        day, answers = _look(connection, settings, playbooks, as_of, moment)
+        reminders = renewal_signals.plan(day, playbooks)
+        tasks = playbook_signals.plan(day, playbooks, answers)
+        result = _write(connection, decision_id, build_id, day, (reminders, tasks))
+        if dry_run:
+            result.is_dry_run = True
+            transaction.rollback()
+    log.info("decided: %s", replace(result, planned=[]))
+    for answer in answers.values():
+        if answer.problem:
+            raise answer.problem
+    return result
+
+
+def _newest_build(connection: sa.Connection) -> tuple[str, date] | None:
+    """Return the last forward build that is done, and its newest day; its window ends after today."""
+    row = connection.execute(
+        sa.text(
+            "select build_id, window_end from meta.build where kind = 'forward' and state = 'done'"
+            " order by window_end desc, finished_at desc limit 1"
+        )
+    ).one_or_none()
+    return (row.build_id, row.window_end - timedelta(days=1)) if row else None
+
+
+def _look(
+    connection: sa.Connection, settings: Settings, playbooks: dict[str, Loaded], as_of: date, now: datetime
+) -> tuple[Day, dict[str, Answer]]:
+    """Read everything that the decision is made from; the tables as the reader role, in one snapshot."""
+    today = now.astimezone(ZoneInfo(settings.reporting_zone)).date()
+    # Just after midnight yesterday's tables are still the newest; a day later something does not run.
+    too_old = f"the tables were last built for {as_of}" if as_of < today - timedelta(days=1) else ""
+    with engine("reader").connect().execution_options(isolation_level="REPEATABLE READ") as tables:
+        rows = checkpoint.read(tables, as_of)
+        ready = readiness.look(settings, (row.account_key for row in rows), now, too_old)
+        answers = evaluate(tables, as_of, list(playbooks.values()), ready.unfit())
+    signals = [episodes.RENEWAL, *playbooks]
+    found = episodes.latest(connection, signals)
+    day = Day(
+        today=today,
+        now=now,
+        as_of=as_of,
+        settings=settings,
+        readiness=ready,
+        renewals={row.renewal_id: row for row in rows},
+        episodes=found,
+        outbox=_states(connection, rows),
+    )
+    return day, answers
+
+
+def _states(connection: sa.Connection, rows: Sequence[Checkpoint]) -> dict[str, str]:
+    found = connection.execute(
+        sa.text("select key, state from ops.outbox where entity_kind = :kind and entity_id = any(:ids)"),
+        {"kind": episodes.RENEWAL, "ids": [row.renewal_id for row in rows]},
+    )
+    return dict(found.tuples().all())
+
+
+def _write(
+    connection: sa.Connection, decision_id: str, build_id: str, day: Day, outcomes: Sequence[Outcome]
+) -> Decision:
+    changes = [change for outcome in outcomes for change in outcome.changes]
+    actions = [action for outcome in outcomes for action in outcome.actions]
+    episodes.apply(connection, changes, day.today)
+    planned = outbox.plan(connection, actions, decision_id, day.now)
+    result = Decision(
+        decision_id=decision_id,
+        as_of=day.as_of,
+        n_renewals=len(day.renewals),
+        n_planned=planned.planned,
+        n_suppressed=planned.suppressed,
+        n_refreshed=planned.refreshed,
+        n_expired=planned.expired,
+        n_found_outside=planned.found_outside,
+        n_held=sum(outcome.n_held for outcome in outcomes),
+        n_opened=sum(change.kind == "open" for change in changes),
+        n_closed=sum(change.kind == "close" for change in changes),
+        gate=day.readiness.as_json(),
+        planned=_in_short(actions, set(planned.keys)),
+    )
+    connection.execute(
+        sa.text(
+            "insert into ops.decision as present (decision_id, as_of, build_id, config_hash, gate, n_planned,"
+            " n_suppressed, started_at, finished_at) values (:decision_id, :as_of, :build_id, :config_hash,"
+            " cast(:gate as jsonb), :n_planned, :n_suppressed, :now, :now)"
+            " on conflict (decision_id) do update set as_of = excluded.as_of, build_id = excluded.build_id,"
+            " config_hash = excluded.config_hash, gate = excluded.gate, finished_at = excluded.finished_at,"
+            " n_planned = present.n_planned + excluded.n_planned,"
+            " n_suppressed = present.n_suppressed + excluded.n_suppressed"
+        ),
+        {
+            "decision_id": decision_id,
+            "as_of": day.as_of,
+            "build_id": build_id,
+            "config_hash": config_hash(),
+            "gate": orjson.dumps(result.gate, default=str).decode(),
+            "n_planned": planned.planned,
+            "n_suppressed": planned.suppressed,
+            "now": day.now,
+        },
+    )
+    return result
+
+
+def _in_short(actions: Sequence[Action], keys: set[str]) -> list[dict[str, str]]:
+    columns = ("channel", "rule", "step", "recipient", "subject", "state")
+    return [{column: str(getattr(action, column)) for column in columns} for action in actions if action.key in keys]

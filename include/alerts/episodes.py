@@ -1,0 +1,110 @@
+"""Episodes: one stretch of time during which a signal holds for one thing, opened, updated and closed with evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Literal
+
+import orjson
+import sqlalchemy as sa
+
+RENEWAL = "renewal"  # entity kind, and the signal of the ladder
+
+
+@dataclass(frozen=True)
+class Episode:
+    """An episode as stored."""
+
+    signal: str
+    entity_kind: str
+    entity_id: str
+    episode_no: int
+    account_key: str
+    state: Literal["open", "closed"]
+    opened_on: date
+    updated_on: date
+    evidence: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Change:
+    """What happens to an episode.
+
+    Args:
+        kind: What.
+        signal: The signal or playbook.
+        entity_id: The renewal.
+        episode_no: Its number for this signal and renewal, from 1.
+        account_key: The account.
+        evidence: What it rests on: numbers with the day that they are of.
+        severity: ``high`` when the decision is near.
+        because: Why it is closed.
+    """
+
+    kind: Literal["open", "update", "close"]
+    signal: str
+    entity_id: str
+    episode_no: int
+    account_key: str
+    evidence: dict[str, Any]
+    severity: str = "normal"
+    because: str = ""
+
+
+def latest(connection: sa.Connection, signals: Sequence[str]) -> dict[tuple[str, str], Episode]:
+    """Return the last episode of each renewal, by signal and renewal."""
+    rows = connection.execute(
+        sa.text(
+            "select distinct on (signal, entity_id) signal, entity_kind, entity_id, episode_no, account_key, state,"
+            " opened_on, updated_on, evidence from ops.episode where signal = any(:signals) and entity_kind = :kind"
+            " order by signal, entity_id, episode_no desc"
+        ),
+        {"signals": list(signals), "kind": RENEWAL},
+    ).mappings()
+    return {(row["signal"], row["entity_id"]): Episode(**row) for row in rows}
+
+
+def apply(connection: sa.Connection, changes: Sequence[Change], day: date) -> None:
+    """Store changes; what is equal already is not written."""
+    by_kind: dict[str, list[dict[str, Any]]] = {"open": [], "update": [], "close": []}
+    for change in changes:
+        by_kind[change.kind].append(
+            {
+                "signal": change.signal,
+                "kind": RENEWAL,
+                "entity_id": change.entity_id,
+                "episode_no": change.episode_no,
+                "account_key": change.account_key,
+                "severity": change.severity,
+                "evidence": orjson.dumps(change.evidence, default=str).decode(),
+                "because": change.because,
+                "day": day,
+            }
+        )
+    for kind, statement in _STATEMENTS.items():
+        if by_kind[kind]:
+            connection.execute(sa.text(statement), by_kind[kind])
+
+
+_THIS = (
+    "signal = :signal and entity_kind = :kind and entity_id = :entity_id and episode_no = :episode_no"
+    " and state = 'open'"
+)
+_STATEMENTS = {
+    "close": (
+        "update ops.episode set state = 'closed', closed_on = :day, updated_on = :day, closed_because = :because,"  # noqa: S608
+        f" evidence = evidence || jsonb_build_object('closed_by', cast(:evidence as jsonb)) where {_THIS}"
+    ),
+    "open": (
+        "insert into ops.episode (signal, entity_kind, entity_id, episode_no, account_key, state, severity, evidence,"
+        " opened_on, updated_on) values (:signal, :kind, :entity_id, :episode_no, :account_key, 'open', :severity,"
+        " cast(:evidence as jsonb), :day, :day)"
+    ),
+    "update": (
+        "update ops.episode set updated_on = :day, severity = :severity, evidence = cast(:evidence as jsonb)"  # noqa: S608
+        f" where {_THIS} and (updated_on, severity, evidence)"
+        " is distinct from (:day, :severity, cast(:evidence as jsonb))"
+    ),
+}

@@ -1,0 +1,141 @@
+"""What may be acted upon today: the gate's verdicts, as decisions and messages need them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from include.config import Settings
+from include.renewals import wording
+from include.renewals.checkpoint import EVIDENCE_KIND_NAMES
+from include.warehouse import gate
+
+ACTION = "renewal_alert"
+SPOKEN = {"crm": "CRM", "support": "support desk", "product": "product database"}
+
+
+@dataclass(frozen=True)
+class SourceState:
+    """One source, as far as decisions are concerned.
+
+    Args:
+        source: Its id.
+        kind: crm, support or product.
+        reasons: Why it is not fit to act on; empty if it is.
+        watermark: Up to when it was read completely, as far as it passed its checks; None if it never was.
+        unclean: Accounts that have a record in quarantine or held.
+    """
+
+    source: str
+    kind: str
+    reasons: tuple[str, ...]
+    watermark: datetime | None
+    unclean: frozenset[str] = frozenset()
+
+    @property
+    def is_fit(self) -> bool:
+        """Whether it may be acted upon."""
+        return not self.reasons
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """All sources."""
+
+    sources: tuple[SourceState, ...]
+
+    def of_kind(self, kind: str) -> tuple[SourceState, ...]:
+        """Return the sources of one kind."""
+        return tuple(state for state in self.sources if state.kind == kind)
+
+    def of_source(self, source: str) -> SourceState:
+        """Return one source; one that the settings do not list was never loaded."""
+        for state in self.sources:
+            if state.source == source:
+                return state
+        return SourceState(source, "crm", (f"{source} is not among the sources in settings.yaml",), None)
+
+    def unfit(self) -> dict[str, Collection[str] | None]:
+        """Return kinds of evidence that count as unknown: for the accounts named, or for all (None)."""
+        found: dict[str, Collection[str] | None] = {}
+        for kind in EVIDENCE_KIND_NAMES:
+            states = self.of_kind(kind)
+            if not states or any(not state.is_fit for state in states):
+                found[kind] = None
+            elif unclean := frozenset[str]().union(*(state.unclean for state in states)):
+                found[kind] = unclean
+        return found
+
+    def unfit_kinds(self, account_key: str) -> frozenset[str]:
+        """Return the kinds of evidence that count as unknown for one account."""
+        return frozenset(kind for kind, accounts in self.unfit().items() if accounts is None or account_key in accounts)
+
+    def why_held(self, source: str, account_key: str) -> str:
+        """Return why nothing with figures may be said about an account of a CRM; "" if it may."""
+        state = self.of_source(source)
+        if not state.is_fit:
+            return "; ".join(state.reasons)
+        if account_key in state.unclean:
+            return "a CRM record of this account did not pass its checks"
+        return ""
+
+    def why_unknown(self, kind: str, account_key: str, now: datetime) -> str:
+        """Return, as a sentence, why evidence of a kind is not shown, and how old the last good data is."""
+        states = self.of_kind(kind)
+        if not states or all(state.watermark is None for state in states):
+            return f"the {SPOKEN[kind]} has not been loaded"
+        for state in states:
+            if not state.is_fit:
+                return f"the {SPOKEN[kind]}'s data is {_how_old(state, now)}: {'; '.join(state.reasons)}"
+        return f"a record of this account from the {SPOKEN[kind]} did not pass its checks"
+
+    def sources_shown(self, crm_source: str, account_key: str) -> tuple[str, ...]:
+        """Return the sources whose data a message about an account shows."""
+        unfit = self.unfit_kinds(account_key)
+        evidence = [state.source for kind in EVIDENCE_KIND_NAMES if kind not in unfit for state in self.of_kind(kind)]
+        return (crm_source, *evidence)
+
+    def as_json(self) -> dict[str, object]:
+        """Return what the decision keeps of it."""
+        return {
+            state.source: {
+                "reasons": list(state.reasons),
+                "watermark": state.watermark,
+                "n_unclean_accounts": len(state.unclean),
+            }
+            for state in self.sources
+        }
+
+
+def look(settings: Settings, account_keys: Iterable[str], now: datetime, tables_reason: str = "") -> Readiness:
+    """Ask the gate about every source in the settings.
+
+    Args:
+        settings: The settings in force.
+        account_keys: The accounts that decisions are about.
+        now: The time.
+        tables_reason: Why the tables as a whole are not fit, such as their age; "" if they are.
+    """
+    verdicts = gate.verdicts()
+    keys = sorted(set(account_keys))
+    states = []
+    for source in settings.sources:
+        reasons = list(gate.sources_ready((source.id,), ACTION, now))
+        if tables_reason:
+            reasons.append(tables_reason)
+        verdict = verdicts.get(source.id)
+        states.append(
+            SourceState(
+                source.id,
+                source.kind,
+                tuple(reasons),
+                verdict.watermark if verdict else None,
+                gate.unclean_accounts(keys, (source.id,)) if keys else frozenset(),
+            )
+        )
+    return Readiness(tuple(states))
+
+
+def _how_old(state: SourceState, now: datetime) -> str:
+    return f"{wording.age(state.watermark, now)} old" if state.watermark else "not there yet"

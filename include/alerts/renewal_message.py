@@ -1,0 +1,190 @@
+"""What a customer success manager reads about a renewal."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from urllib.parse import quote
+from zoneinfo import ZoneInfo
+
+from include.alerts import evidence
+from include.alerts.readiness import Readiness
+from include.alerts.recipients import Recipient
+from include.config import Settings
+from include.config.models import WorkingCalendar
+from include.delivery.message import Fact, Link, Message
+from include.playbooks.schema import Playbook
+from include.renewals import wording
+from include.renewals.checkpoint import Checkpoint
+from include.renewals.ladder import Rung
+
+# Replaced in the shipped settings by everyone who connects a CRM; with it a link would lead nowhere.
+_PLACEHOLDER = "PORTAL"
+_STEPS: dict[evidence.Reason, str] = {
+    "urgent_tickets": "Get a date for the oldest urgent ticket from support, and tell the customer, before you talk of"
+    " renewing.",
+    "no_decision_maker": "Ask your main contact who decides, and give that contact the role decision maker in the CRM.",
+    "usage_down": "Find out what the users who stopped did before: call the most active one left this week.",
+    "seats_unused": "Ask which team the unused seats were bought for, and offer it a start session.",
+    "no_contact": "Call your main contact; it has been too long.",
+}
+# The most urgent first: what would stop the customer from listening at all.
+_STEP_ORDER: tuple[evidence.Reason, ...] = (
+    "urgent_tickets",
+    "no_decision_maker",
+    "usage_down",
+    "no_contact",
+    "seats_unused",
+)
+_RISKS: dict[evidence.Reason, str] = {
+    "urgent_tickets": "urgent tickets are open",
+    "no_decision_maker": "no decision maker is known",
+    "usage_down": "usage is down",
+    "no_contact": "there was no contact for long",
+    "seats_unused": "most seats are unused",
+}
+_AT_MOST_STEPS = 4
+
+
+def calendar_of(region: str | None, settings: Settings) -> WorkingCalendar:
+    """Return whose holidays and whose clock hold for an account."""
+    calendars = settings.people.calendars
+    return calendars.get(region or "") or calendars.get("default") or WorkingCalendar(country="US", zone="UTC")
+
+
+def checkpoint_message(
+    checkpoint: Checkpoint,
+    rung: Rung,
+    following: Rung | None,
+    to: Recipient,
+    readiness: Readiness,
+    settings: Settings,
+    today: date,
+    now: datetime,
+    playbook: Playbook | None = None,
+) -> Message:
+    """Return the reminder of one rung.
+
+    Args:
+        checkpoint: The renewal, with unfit columns already unknown.
+        rung: Which reminder.
+        following: The one after it; None for the last.
+        to: The reader.
+        readiness: What may be acted upon.
+        settings: The settings in force.
+        today: The day that is decided upon.
+        now: The time.
+        playbook: A playbook that runs for this renewal.
+    """
+    zone = ZoneInfo(calendar_of(checkpoint.region, settings).zone)
+    findings = evidence.gather(checkpoint, readiness, zone, now)
+    left = (checkpoint.decision_date - today).days
+    risks = [_RISKS[reason] for reason in _STEP_ORDER if reason in findings.reasons]
+    summary = (
+        f"{wording.money(checkpoint.target_arr, checkpoint.currency)} a year, decision by"
+        f" {wording.weekday(checkpoint.decision_date)}. {_sentence(risks) if risks else 'Nothing speaks against it.'}"
+    )
+    return Message(
+        headline=f"{_name(checkpoint)}: {_left(checkpoint, left)}",
+        summary=summary,
+        notes=(to.note,) if to.note else (),
+        facts=(
+            Fact(label="Customer", value=_who(checkpoint)),
+            Fact(label="At stake", value=f"{wording.money(checkpoint.target_arr, checkpoint.currency)} a year (ARR)"),
+            *_dates(checkpoint, left),
+            Fact(label="Contract", value=_contract(checkpoint)),
+            Fact(label="Manager", value=checkpoint.owner_name or "none in the CRM"),
+        ),
+        why_now=_why_now(rung, following, today),
+        evidence=findings.lines,
+        next_steps=_next_steps(findings, left, checkpoint),
+        links=_links(checkpoint, settings, playbook),
+        footer=f"Renewal checkpoint {rung.days} of contract {_contract(checkpoint)}; tables of"
+        f" {wording.day(checkpoint.as_of_day)}. Times are {zone.key}.",
+    )
+
+
+def deadline_notice(checkpoint: Checkpoint, to: Recipient, why_held: str, settings: Settings, today: date) -> Message:
+    """Return the plain notice of a deadline that would pass while the data is not fit: no figures."""
+    left = (checkpoint.decision_date - today).days
+    return Message(
+        headline=f"{_name(checkpoint)}: {_left(checkpoint, left)}; the data is held",
+        summary=f"Decision by {wording.weekday(checkpoint.decision_date)}, as last known. No figures are given,"
+        " because the CRM's data is not fit to act on.",
+        notes=(to.note,) if to.note else (),
+        facts=(
+            Fact(label="Customer", value=_name(checkpoint)),
+            *_dates(checkpoint, left),
+            Fact(label="Contract", value=_contract(checkpoint)),
+        ),
+        why_now=f"The deadline is near, and the full reminder is held: {why_held}. The date may have changed since.",
+        next_steps=("Check renewal and date in the CRM itself today.",),
+        links=_links(checkpoint, settings, None),
+        footer="Sent once. The full reminder follows when the data has passed its checks.",
+    )
+
+
+def _name(checkpoint: Checkpoint) -> str:
+    return checkpoint.account_name or checkpoint.account_key
+
+
+def _who(checkpoint: Checkpoint) -> str:
+    about = ", ".join(part for part in (checkpoint.tier, checkpoint.industry, checkpoint.region) if part)
+    return f"{_name(checkpoint)} ({about})" if about else _name(checkpoint)
+
+
+def _contract(checkpoint: Checkpoint) -> str:
+    return f"{checkpoint.contract_number or checkpoint.contract_key}, term {checkpoint.term_no}"
+
+
+def _left(checkpoint: Checkpoint, left: int) -> str:
+    what = "the notice deadline" if checkpoint.notice_deadline == checkpoint.decision_date else "the renewal date"
+    if left > 0:
+        return f"{wording.days(left)} to {what}"
+    return f"{what} is today" if left == 0 else f"{what} was {wording.days(-left)} ago"
+
+
+def _dates(checkpoint: Checkpoint, left: int) -> tuple[Fact, ...]:
+    by = wording.weekday(checkpoint.decision_date)
+    distance = f"in {wording.days(left)}" if left > 0 else "today" if left == 0 else f"{wording.days(-left)} ago"
+    facts = [Fact(label="Decide by", value=f"{by}, {distance}")]
+    if checkpoint.notice_deadline == checkpoint.decision_date:
+        facts.append(Fact(label="Notice deadline", value=f"{by}; the last day to decline"))
+    ends = "renews by itself" if checkpoint.is_auto_renew else "ends unless renewed"
+    facts.append(Fact(label="Due date", value=f"{wording.weekday(checkpoint.due_date)}: {ends}"))
+    return tuple(facts)
+
+
+def _why_now(rung: Rung, following: Rung | None, today: date) -> str:
+    text = f"This is the {rung.days}-day checkpoint"
+    if today > rung.on:
+        text += f", which was reached on {wording.weekday(rung.on)}"
+    return text + (f". The next one is on {wording.weekday(following.on)}." if following else ". It is the last one.")
+
+
+def _sentence(parts: list[str]) -> str:
+    text = parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def _next_steps(findings: evidence.Findings, left: int, checkpoint: Checkpoint) -> tuple[str, ...]:
+    steps = [_STEPS[reason] for reason in _STEP_ORDER if reason in findings.reasons]
+    if left <= 14:
+        by = wording.weekday(checkpoint.decision_date)
+        steps.insert(0, f"Get the customer's answer in writing before {by}, and set the renewal's stage in the CRM.")
+    elif left <= 60:
+        steps.append("Agree the date of the renewal talk, and set the forecast category of the renewal in the CRM.")
+    else:
+        steps.append("Review with the customer what they reached this term, and ask how they will decide.")
+    return tuple(steps[:_AT_MOST_STEPS])
+
+
+def _links(checkpoint: Checkpoint, settings: Settings, playbook: Playbook | None) -> tuple[Link, ...]:
+    links = []
+    template = settings.channels.links.account
+    if template and _PLACEHOLDER not in template:
+        links.append(
+            Link(label="Open in the CRM", url=template.replace("{id}", quote(checkpoint.crm_account_id, safe="")))
+        )
+    if playbook and playbook.guide:
+        links.append(Link(label=f"Playbook: {playbook.title}", url=playbook.guide))
+    return tuple(links)

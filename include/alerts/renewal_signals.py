@@ -1,0 +1,190 @@
+"""The renewal ladder as a signal: which reminders go out today, and which renewals are over.
+
+An episode opens with the first reminder of a renewal and closes when the renewal is no longer open or can no longer be
+declined. Reminders reached while nothing ran are recorded as expired, so that "why did I not hear at 90 days?" has an
+answer; those that lie before the first sight of a renewal leave no trace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+from include.alerts import renewal_message
+from include.alerts.day import URGENT_DAYS, Day, Outcome, evidence
+from include.alerts.episodes import RENEWAL, Change, Episode
+from include.alerts.recipients import Recipient, recipient
+from include.delivery.message import Message
+from include.delivery.outbox import Action, make_key
+from include.playbooks.load import Loaded
+from include.renewals import checkpoint as checkpoints
+from include.renewals.checkpoint import Checkpoint
+from include.renewals.ladder import Ladder, Rung, due_on, passed_over, rungs
+
+CHANNELS = ("slack", "email")
+VERSION = "renewal ladder 1"
+_GONE = ("sent", "sending", "uncertain", "suppressed")
+
+
+def plan(day: Day, playbooks: dict[str, Loaded]) -> Outcome:
+    """Return what happens today by the ladder."""
+    chosen = day.settings.renewals
+    ladder = Ladder(chosen.ladder_days, max(1, chosen.late_by_days), chosen.short_term_days)
+    outcome = Outcome()
+    for renewal in day.renewals.values():
+        _plan_one(renewal, day, ladder, playbooks, outcome)
+    for (signal, renewal_id), episode in day.episodes.items():
+        if signal == RENEWAL and episode.state == "open" and renewal_id not in day.renewals:
+            _close_missing(episode, day, outcome)
+    return outcome
+
+
+def _plan_one(renewal: Checkpoint, day: Day, ladder: Ladder, playbooks: dict[str, Loaded], outcome: Outcome) -> None:
+    last = day.episodes.get((RENEWAL, renewal.renewal_id))
+    is_open = last is not None and last.state == "open"
+    number = last.episode_no + (0 if is_open else 1) if last else 1
+    held = day.why_held(renewal)
+    if is_open and not held and renewal.is_auto_renew and day.today > renewal.decision_date:
+        because = f"the notice deadline {renewal.decision_date} passed without notice: it renews by itself"
+        outcome.changes.append(_change("close", renewal, number, day, because))
+        return
+    rung = due_on(day.today, renewal.decision_date, renewal.term_days, ladder)
+    actions: list[Action] = []
+    if held:
+        outcome.n_held += rung is not None
+        if rung and (renewal.decision_date - day.today).days <= URGENT_DAYS:
+            actions = list(_notices(renewal, rung, number, held, day))
+    elif rung:
+        actions = list(_reminders(renewal, rung, number, day, ladder, playbooks))
+    if is_open and not held:
+        after = last.updated_on if last else day.today
+        for missed in passed_over(after, day.today, renewal.decision_date, renewal.term_days, ladder):
+            actions += _expired(renewal, missed, number, day)
+        outcome.changes.append(_change("update", renewal, number, day))
+    elif not is_open and actions:
+        outcome.changes.append(_change("open", renewal, number, day))
+    outcome.actions += actions
+
+
+def _reminders(
+    renewal: Checkpoint, rung: Rung, number: int, day: Day, ladder: Ladder, playbooks: dict[str, Loaded]
+) -> Iterator[Action]:
+    to = recipient(renewal, "csm", day.settings.people)
+    shown = checkpoints.without(renewal, day.readiness.unfit_kinds(renewal.account_key))
+    all_rungs = rungs(renewal.decision_date, renewal.term_days, ladder)
+    following = next((other for other in all_rungs if other.on > rung.on), None)
+    running = next(
+        (
+            loaded.playbook
+            for name, loaded in playbooks.items()
+            if (episode := day.episodes.get((name, renewal.renewal_id))) and episode.state == "open"
+        ),
+        None,
+    )
+    message = renewal_message.checkpoint_message(
+        shown, rung, following, to, day.readiness, day.settings, day.today, day.now, running
+    )
+    reads = day.readiness.sources_shown(renewal.crm_source, renewal.account_key)
+    for channel in CHANNELS:
+        yield _action(renewal, channel, number, str(rung.days), to, message, day, reads=reads, until=rung)
+
+
+def _notices(renewal: Checkpoint, rung: Rung, number: int, held: str, day: Day) -> Iterator[Action]:
+    """Yield the plain notice to manager and lead, unless the reminder itself has left already."""
+    readers: dict[str, tuple[str, Recipient]] = {}
+    for role in ("lead", "csm"):
+        to = recipient(renewal, role, day.settings.people)  # type: ignore[arg-type]
+        readers[to.email] = (role, to)
+    for channel in CHANNELS:
+        reminder = make_key(RENEWAL, renewal.renewal_id, RENEWAL, number, str(rung.days), channel)
+        if day.outbox.get(reminder) in _GONE:
+            continue
+        for role, to in readers.values():
+            message = renewal_message.deadline_notice(renewal, to, held, day.settings, day.today)
+            yield _action(renewal, channel, number, f"deadline_notice:{role}", to, message, day, reads=(), until=rung)
+
+
+def _expired(renewal: Checkpoint, missed: Rung, number: int, day: Day) -> Iterator[Action]:
+    to = recipient(renewal, "csm", day.settings.people)
+    message = Message(headline=f"{renewal.account_name}: {missed.days}-day checkpoint", summary="Passed over.")
+    for channel in CHANNELS:
+        yield _action(
+            renewal,
+            channel,
+            number,
+            str(missed.days),
+            to,
+            message,
+            day,
+            reads=(),
+            until=missed,
+            state="expired",
+            because=f"passed over: its day was {missed.on}, and no decision was made until it was too late for it",
+        )
+
+
+def _action(
+    renewal: Checkpoint,
+    channel: str,
+    number: int,
+    step: str,
+    to: Recipient,
+    message: Message,
+    day: Day,
+    *,
+    reads: tuple[str, ...],
+    until: Rung,
+    **settled: Any,
+) -> Action:
+    state, because = day.planned_state(channel)
+    return Action(
+        channel=channel,
+        entity_kind=RENEWAL,
+        entity_id=renewal.renewal_id,
+        rule=RENEWAL,
+        episode_no=number,
+        step=step,
+        account_key=renewal.account_key,
+        owner_key=to.owner_key,
+        recipient=to.email,
+        subject=message.headline,
+        body=message.model_dump(mode="json"),
+        reads=reads,
+        deadline=renewal.decision_date,
+        not_after=day.start_of(until.until),
+        version=VERSION,
+        **({"state": state, "because": because} | settled),
+    )
+
+
+def _change(kind: Any, renewal: Checkpoint, number: int, day: Day, because: str = "") -> Change:
+    shown = checkpoints.without(renewal, day.readiness.unfit_kinds(renewal.account_key))
+    return Change(
+        kind,
+        RENEWAL,
+        renewal.renewal_id,
+        number,
+        renewal.account_key,
+        evidence(shown, day),
+        day.severity(renewal),
+        because,
+    )
+
+
+def _close_missing(episode: Episode, day: Day, outcome: Outcome) -> None:
+    """Close an episode whose renewal is no longer listed, if the list can be trusted."""
+    source = episode.account_key.partition(":")[0]
+    if day.readiness.why_held(source, episode.account_key):
+        return
+    decided = str(episode.evidence.get("decision_date", ""))
+    is_past = decided and decided < (day.today - timedelta(days=day.settings.renewals.behind_days)).isoformat()
+    because = (
+        f"the decision date {decided} passed long ago"
+        if is_past
+        else "the renewal is no longer open: won, lost, or moved out of reach"
+    )
+    found = {"as_of": day.as_of.isoformat(), "listed": False}
+    outcome.changes.append(
+        Change("close", RENEWAL, episode.entity_id, episode.episode_no, episode.account_key, found, because=because)
+    )

@@ -1,0 +1,34 @@
+"""The ways out, one small module each. A channel knows its vendor; it knows nothing of renewals, gates or the outbox.
+
+To add one: a class with the attributes and methods of ``base.Channel``, and a line in ``open_channel``.
+"""
+
+from __future__ import annotations
+
+from include.config import Settings
+from include.delivery.channels.base import Channel
+
+NAMES = ("slack", "email", "crm_task")
+
+
+def open_channel(name: str, settings: Settings) -> Channel:
+    """Return a channel, ready to send.
+
+    Args:
+        name: One of ``NAMES``.
+        settings: The settings in force.
+
+    Raises:
+        ConfigError: Its connection is missing or wrong.
+    """
+    if name == "slack":
+        from include.delivery.channels.slack import SlackChannel
+
+        return SlackChannel.connect(settings)
+    if name == "email":
+        from include.delivery.channels.email import EmailChannel
+
+        return EmailChannel.connect(settings)
+    from include.delivery.channels.crm_task import CrmTaskChannel
+
+    return CrmTaskChannel.connect(settings)

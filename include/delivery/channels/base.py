@@ -1,0 +1,61 @@
+"""What every channel offers to the sender."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, Protocol
+
+from include.delivery.outbox import Letter
+from include.errors import PerennialError
+
+
+class NoSuchRecipient(PerennialError):
+    """The channel does not know the person. Retrying cannot help; another channel may."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one letter.
+
+    Args:
+        state: ``sent``; ``refused`` for good; ``later`` if it was certainly not accepted and may be sent again;
+            ``uncertain`` if nobody knows.
+        because: Why it was not simply sent, with the cure.
+        external_id: What the outside system calls it.
+    """
+
+    state: Literal["sent", "refused", "later", "uncertain"]
+    because: str = ""
+    external_id: str = ""
+
+
+class Channel(Protocol):
+    """One way out.
+
+    Whatever goes wrong with the channel as a whole *before* a letter can have been accepted (no connection, a wrong
+    token, throttled for long) is raised as a PerennialError: the letters stay planned. What concerns one letter, or is
+    in doubt, is an ``Outcome``.
+    """
+
+    name: str
+    batch_size: int
+    is_repeatable: bool
+    """Whether sending the same letter twice has the effect of sending it once."""
+
+    def address(self, letter: Letter) -> str:
+        """Return where the letter goes.
+
+        Raises:
+            NoSuchRecipient: The channel does not know the person.
+        """
+
+    def send(self, letters: Sequence[Letter]) -> Mapping[str, Outcome]:
+        """Send letters whose address is set, at most ``batch_size``; return what became of each, by key."""
+
+    def find(self, address: str, since: datetime) -> Mapping[str, str] | None:
+        """Return what an address has received from us: key -> outside id; None if the channel keeps no history."""
+
+    def close(self) -> None:
+        """Let go of connections."""

@@ -1,0 +1,270 @@
+"""Tasks in HubSpot.
+
+Each task carries its key in ``perennial_key``, a property that HubSpot keeps unique: a task is written by upsert on it,
+so that an answer in doubt is cured by doing it again. A task that is already there is left alone, because by then its
+owner may have moved or completed it. Associations are no part of an upsert; they are made after it and read back, since
+HubSpot accepts a wrong association type in silence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from include import connections
+from include.config import Settings
+from include.delivery.channels.base import Outcome
+from include.delivery.outbox import Letter
+from include.errors import ConfigError
+from include.sources.http.client import Client, Refused
+
+KEY_PROPERTY = "perennial_key"
+# HubSpot's own type of the association from a task to a company.
+TASK_TO_COMPANY = 192
+_MAX_OWNER_PAGES = 100
+
+
+class CrmTaskChannel:
+    """Writes tasks onto companies.
+
+    Args:
+        client: Calls the portal.
+    """
+
+    name = "crm_task"
+    batch_size = 100
+    is_repeatable = True
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._is_ready = False
+        self._owners: dict[str, str] | None = None
+        self._ownerless: set[str] = set()
+
+    @classmethod
+    def connect(cls, settings: Settings) -> CrmTaskChannel:
+        """Return the channel of the portal that channels.yaml names.
+
+        Raises:
+            ConfigError: The connection is missing, wrong, or no HubSpot.
+        """
+        from include.sources.crm.hubspot import api
+
+        connection = connections.get(settings.channels.crm_task.connection)
+        if connection.vendor != "hubspot":
+            raise connection.error(
+                f"is {connection.vendor or 'of no vendor'}, and tasks can be written to HubSpot only",
+                cure="set channels.yaml's crm_task.dry_run to true, or name a HubSpot connection",
+            )
+        return cls(api.client(connection, settings.allowed_plain_http_hosts))
+
+    def address(self, letter: Letter) -> str:
+        """Return the id of the task's owner; "" when the person is no user of the CRM, and the task then has none."""
+        return str(letter.body.get("owner_id") or "") or self._owner_id(letter.recipient)
+
+    def send(self, letters: Sequence[Letter]) -> Mapping[str, Outcome]:
+        """Write tasks that are not there yet, and see that each is on its company."""
+        self._make_ready()
+        ids = self._existing([letter.key for letter in letters])
+        missing = [letter for letter in letters if letter.key not in ids]
+        written, refused = self._write_tasks(missing)
+        ids |= written
+        there = [letter for letter in letters if letter.key in ids]
+        linked = self._link(there, ids) if there else {}
+        outcomes = {letter.key: Outcome("later", "HubSpot did not mention it in its answer") for letter in letters}
+        for letter in there:
+            has_owner = bool(letter.address) and letter.key not in self._ownerless
+            outcomes[letter.key] = _judge(letter, ids[letter.key], linked, has_owner)
+        return outcomes | refused
+
+    def find(self, address: str, since: datetime) -> Mapping[str, str] | None:
+        """Return nothing: ``send`` looks each key up itself before it writes."""
+        return {}
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._client.session.close()
+
+    def _make_ready(self) -> None:
+        """Make sure that the portal has our unique property."""
+        if self._is_ready:
+            return
+        try:
+            found = self._client.get(f"/crm/v3/properties/tasks/{KEY_PROPERTY}").data
+        except Refused as error:
+            if error.status != 404:
+                raise
+            found = self._create_property()
+        if not found.get("hasUniqueValue"):
+            raise ConfigError(
+                f"HubSpot's task property {KEY_PROPERTY} is not unique, so a task could be doubled",
+                cure=f"delete the property {KEY_PROPERTY} in HubSpot; it is made again as it must be",
+            )
+        self._is_ready = True
+
+    def _create_property(self) -> dict[str, Any]:
+        group = self._client.get("/crm/v3/properties/tasks/hs_task_subject").data["groupName"]
+        wanted = {
+            "name": KEY_PROPERTY,
+            "label": "Perennial key",
+            "description": "Identifies a task made by Perennial, so that it is made once. Do not change.",
+            "groupName": group,
+            "type": "string",
+            "fieldType": "text",
+            "hasUniqueValue": True,
+        }
+        try:
+            return dict(self._write("/crm/v3/properties/tasks", wanted))
+        except Refused as error:
+            if error.status != 409:  # 409: someone else has just made it
+                raise
+            return dict(self._client.get(f"/crm/v3/properties/tasks/{KEY_PROPERTY}").data)
+
+    def _existing(self, keys: Sequence[str]) -> dict[str, str]:
+        """Return the ids of the tasks that are there, by key. This reads the store itself, not the search index."""
+        wanted = {"idProperty": KEY_PROPERTY, "properties": [KEY_PROPERTY], "inputs": [{"id": key} for key in keys]}
+        return _ids(self._write("/crm/v3/objects/tasks/batch/read", wanted))
+
+    def _write_tasks(self, letters: Sequence[Letter]) -> tuple[dict[str, str], dict[str, Outcome]]:
+        """Return the ids of the tasks written, and what was refused.
+
+        An owner who was deactivated since the last ingest is refused. A task without an owner is still seen on its
+        company, so it is written without; a task that is not written is seen by nobody.
+        """
+        ids, refused = self._upsert(letters)
+        for letter in letters:
+            if letter.address and letter.key in refused and "owner" in refused[letter.key].because.lower():
+                written, still_refused = self._upsert([replace(letter, address="")])
+                refused.pop(letter.key)
+                ids |= written
+                refused |= still_refused
+                self._ownerless.add(letter.key)
+        return ids, refused
+
+    def _upsert(self, letters: Sequence[Letter]) -> tuple[dict[str, str], dict[str, Outcome]]:
+        if not letters:
+            return {}, {}
+        try:
+            answer = self._write("/crm/v3/objects/tasks/batch/upsert", {"inputs": [_input(item) for item in letters]})
+        except Refused as error:
+            if len(letters) == 1:
+                return {}, {letters[0].key: Outcome("refused", str(error))}
+            # One wrong value refuses the whole batch: one by one shows whose it is.
+            ids: dict[str, str] = {}
+            refused: dict[str, Outcome] = {}
+            for letter in letters:
+                written, not_written = self._upsert([letter])
+                ids |= written
+                refused |= not_written
+            return ids, refused
+        ids = _ids(answer)
+        return ids, {
+            key: Outcome("refused", text) for key, text in _errors(answer, {item.key for item in letters}).items()
+        }
+
+    def _link(self, letters: Sequence[Letter], ids: Mapping[str, str]) -> dict[str, set[str]]:
+        """Make the associations that are missing; return task id -> companies, as read back."""
+        wanted = {ids[letter.key]: str(letter.body["company_id"]) for letter in letters}
+        linked = self._companies(wanted)
+        missing = [(task, company) for task, company in wanted.items() if company not in linked.get(task, set())]
+        if not missing:
+            return linked
+        kind = {"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": TASK_TO_COMPANY}
+        inputs = [{"from": {"id": task}, "to": {"id": company}, "types": [kind]} for task, company in missing]
+        try:
+            self._write("/crm/v4/associations/tasks/companies/batch/create", {"inputs": inputs})
+        except Refused as error:
+            if error.status not in (400, 404):
+                raise
+        # What was asked for is not believed: it is read back.
+        return self._companies(wanted)
+
+    def _companies(self, tasks: Iterable[str]) -> dict[str, set[str]]:
+        wanted = {"inputs": [{"id": task} for task in tasks]}
+        try:
+            answer = self._write("/crm/v4/associations/tasks/companies/batch/read", wanted)
+        except Refused as error:
+            if error.status != 404:
+                raise
+            return {}
+        return {
+            str(result["from"]["id"]): {str(to["toObjectId"]) for to in result.get("to") or []}
+            for result in answer.get("results") or []
+        }
+
+    def _owner_id(self, email: str) -> str:
+        if self._owners is None:
+            self._owners = self._read_owners()
+        return self._owners.get(email.lower(), "")
+
+    def _read_owners(self) -> dict[str, str]:
+        owners: dict[str, str] = {}
+        after = None
+        for _ in range(_MAX_OWNER_PAGES):
+            page = self._client.get("/crm/v3/owners", {"limit": 100, "archived": "false", "after": after}).data
+            owners |= {
+                str(owner["email"]).lower(): str(owner["id"])
+                for owner in page.get("results") or []
+                if owner.get("email")
+            }
+            after = ((page.get("paging") or {}).get("next") or {}).get("after")
+            if not after:
+                break
+        return owners
+
+    def _write(self, path: str, content: Mapping[str, Any]) -> dict[str, Any]:
+        """Send what may be sent again without harm; every write here is one under a unique key, or a read."""
+        return self._client.call("POST", path, json=content, is_repeatable=True).data or {}
+
+
+def _input(letter: Letter) -> dict[str, Any]:
+    body = letter.body
+    properties = {
+        KEY_PROPERTY: letter.key,
+        "hs_task_subject": body["subject"],
+        "hs_task_body": body["html"],
+        "hs_timestamp": body["due_at"],
+        "hs_task_status": "NOT_STARTED",
+        "hs_task_priority": body["priority"],
+        "hs_task_type": "TODO",
+    }
+    if letter.address:
+        properties["hubspot_owner_id"] = letter.address
+    return {"idProperty": KEY_PROPERTY, "id": letter.key, "objectWriteTraceId": letter.key, "properties": properties}
+
+
+def _ids(answer: Mapping[str, Any]) -> dict[str, str]:
+    """Return the ids in an answer by key; answers are matched by key, never by position."""
+    found = {}
+    for result in answer.get("results") or []:
+        key = (result.get("properties") or {}).get(KEY_PROPERTY) or result.get("objectWriteTraceId")
+        if key:
+            found[str(key)] = str(result["id"])
+    return found
+
+
+def _errors(answer: Mapping[str, Any], keys: set[str]) -> dict[str, str]:
+    """Return what a 207 says was refused, by key."""
+    refused = {}
+    for error in answer.get("errors") or []:
+        context = error.get("context") or {}
+        named = [error.get("id"), *(value for values in context.values() for value in values)]
+        for key in keys.intersection(str(name) for name in named if name):
+            refused[key] = f"HubSpot refused the task: {error.get('message', 'no reason given')}"
+    return refused
+
+
+def _judge(letter: Letter, task: str, linked: Mapping[str, set[str]], has_owner: bool) -> Outcome:
+    company = str(letter.body["company_id"])
+    if company not in linked.get(task, set()):
+        return Outcome(
+            "refused",
+            f"task {task} was written, but HubSpot does not show it on company {company}"
+            f" | associate task {task} with the company by hand; if the company was merged, ingest the CRM",
+            external_id=task,
+        )
+    if not has_owner:
+        return Outcome("sent", f"without an owner: {letter.recipient} is no active user of the CRM", external_id=task)
+    return Outcome("sent", external_id=task)

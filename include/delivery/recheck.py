@@ -1,0 +1,85 @@
+"""The last look before something leaves: what was right when it was decided may be wrong now."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+import sqlalchemy as sa
+
+from include.delivery.outbox import Letter
+from include.renewals import checkpoint
+from include.warehouse import gate
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a letter may leave.
+
+    Args:
+        says: ``go``; ``wait`` for a cause that may pass; ``expired`` or ``suppressed`` for good.
+        because: Why it may not.
+    """
+
+    says: Literal["go", "wait", "expired", "suppressed"]
+    because: str = ""
+
+
+def action_kind(channel: str) -> str:
+    """Return the kind of action by which settings say how old its data may be."""
+    return "crm_task" if channel == "crm_task" else "renewal_alert"
+
+
+def look(connection: sa.Connection, letter: Letter, now: datetime) -> Verdict:
+    """Judge one planned letter.
+
+    Args:
+        connection: Of a role that reads ops and marts.
+        letter: A planned row.
+        now: The time.
+    """
+    if now >= letter.not_after:
+        return Verdict("expired", f"not sent by {letter.not_after:%Y-%m-%d %H:%M} UTC")
+    if letter.entity_kind == "renewal":
+        over = _look_at_renewal(connection, letter)
+        if over:
+            return over
+    if letter.reads:
+        reasons = gate.sources_ready(letter.reads, action_kind(letter.channel), now)
+        if reasons:
+            return Verdict("wait", "; ".join(reasons))
+        if not gate.account_is_clean(letter.account_key, letter.reads):
+            return Verdict("wait", "a record of this account is in quarantine or held")
+    return Verdict("go")
+
+
+def _look_at_renewal(connection: sa.Connection, letter: Letter) -> Verdict | None:
+    episode = connection.execute(
+        sa.text(
+            "select state, closed_because from ops.episode where signal = :rule and entity_kind = :entity_kind"
+            " and entity_id = :entity_id and episode_no = :episode_no"
+        ),
+        {
+            "rule": letter.rule,
+            "entity_kind": letter.entity_kind,
+            "entity_id": letter.entity_id,
+            "episode_no": letter.episode_no,
+        },
+    ).one_or_none()
+    if episode is None or episode.state == "closed":
+        return Verdict("suppressed", f"the reason is gone: {episode.closed_because if episode else 'no episode'}")
+    row = connection.execute(
+        sa.text(
+            f"select owner_key, decision_date from {checkpoint.TABLE} where renewal_id = :renewal_id"  # noqa: S608
+            " order by as_of_day desc limit 1"
+        ),
+        {"renewal_id": letter.entity_id},
+    ).one_or_none()
+    if row is None:
+        return Verdict("wait", "the renewal is not among the open ones; the next decision says what became of it")
+    if letter.owner_key and letter.owner_key != (row.owner_key or ""):
+        return Verdict("wait", "the account has another owner now; the next decision addresses it anew")
+    if letter.deadline and letter.deadline != row.decision_date:
+        return Verdict("wait", f"the decision date is now {row.decision_date}; the next decision writes it anew")
+    return None

@@ -1,1 +1,0 @@
-"""A make-believe HubSpot: the CRM's API with its limits, errors and oddities."""

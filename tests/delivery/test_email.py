@@ -1,0 +1,200 @@
+"""Mails: headers, and what each moment at which a server can fail means."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from email import message_from_bytes, policy
+
+import pytest
+
+from include.config import load
+from include.delivery.channels.base import NoSuchRecipient, Outcome
+from include.delivery.channels.email import EmailChannel
+from include.delivery.message import Message
+from include.errors import AuthError, Unavailable
+from tests.delivery.letters import letter
+
+
+@dataclass
+class MailServer:
+    """A mail server that fails at the moment it is told to.
+
+    Args:
+        answers: Verb -> answer instead of the usual one; "" breaks the connection. ``CONTENT`` is the end of the mail.
+        keeps_before_breaking: Whether a mail counts as taken although its confirmation is never sent.
+    """
+
+    answers: dict[str, str] = field(default_factory=dict)
+    mails: list[bytes] = field(default_factory=list)
+    recipients: list[str] = field(default_factory=list)
+    port: int = 0
+
+    def serve(self, listener: socket.socket) -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            with connection, connection.makefile("rb") as lines:
+                connection.sendall(b"220 ready\r\n")
+                self._talk(connection, lines)
+
+    def _talk(self, connection: socket.socket, lines) -> None:  # type: ignore[no-untyped-def]
+        for line in lines:
+            verb = line.split(b":")[0].split()[0].upper().decode()
+            usual = {"EHLO": "250 hello", "DATA": "354 go on", "QUIT": "221 bye"}.get(verb, "250 ok")
+            if verb == "RCPT":
+                self.recipients.append(line.decode().strip())
+            answer = self.answers.get(verb, usual)
+            if not answer:
+                return
+            connection.sendall(f"{answer}\r\n".encode())
+            if verb == "QUIT":
+                return
+            if verb == "DATA" and answer.startswith("354"):
+                content = b""
+                for part in lines:
+                    if part == b".\r\n":
+                        break
+                    content += part[1:] if part.startswith(b"..") else part
+                self.mails.append(content)
+                ending = self.answers.get("CONTENT", "250 taken")
+                if not ending:
+                    return
+                connection.sendall(f"{ending}\r\n".encode())
+
+
+@contextmanager
+def running(server: MailServer) -> Iterator[MailServer]:
+    listener = socket.create_server(("127.0.0.1", 0))
+    server.port = listener.getsockname()[1]
+    thread = threading.Thread(target=server.serve, args=(listener,), daemon=True)
+    thread.start()
+    try:
+        yield server
+    finally:
+        listener.close()
+
+
+@pytest.fixture
+def server(socket_enabled: None) -> Iterator[MailServer]:
+    with running(MailServer()) as started:
+        yield started
+
+
+@pytest.fixture
+def channel(server: MailServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[EmailChannel]:
+    monkeypatch.setenv("AIRFLOW_CONN_SMTP", f'{{"conn_type": "smtp", "host": "127.0.0.1", "port": {server.port}}}')
+    opened = EmailChannel.connect(load())
+    yield opened
+    opened.close()
+
+
+def send(channel: EmailChannel, **changes: object) -> Outcome:
+    one = letter("email", address="ada@vendor.example", **changes)
+    return channel.send([one])[one.key]
+
+
+def test_what_a_mail_looks_like(channel: EmailChannel, server: MailServer) -> None:
+    outcome = send(channel)
+    one = letter("email")
+    assert outcome == Outcome("sent", external_id=f"<{one.key}@example.com>")
+    mail = message_from_bytes(server.mails[0], policy=policy.default)
+    assert mail["To"] == "ada@vendor.example"
+    assert mail["From"] == "Perennial <perennial@example.com>"
+    assert mail["Subject"] == "Customer 1: 30 days to the renewal date"
+    assert mail["Message-ID"] == f"<{one.key}@example.com>"
+    assert mail["Date"] == "Mon, 16 Nov 2026 09:00:00 +0000"
+    assert mail["Auto-Submitted"] == "auto-generated"
+    assert mail["List-Unsubscribe"] == "<mailto:perennial@example.com?subject=unsubscribe>"
+    assert "Usage 38% below" in mail.get_body(("plain",)).get_content()
+    assert "<h1" in mail.get_body(("html",)).get_content()
+
+
+def test_mails_about_one_account_are_one_thread(channel: EmailChannel, server: MailServer) -> None:
+    send(channel, step="30")
+    send(channel, step="14")
+    first, second = (message_from_bytes(mail, policy=policy.default) for mail in server.mails)
+    assert first["References"] == second["References"]
+    assert first["Message-ID"] != second["Message-ID"]
+
+
+def test_a_name_cannot_add_a_header(channel: EmailChannel, server: MailServer) -> None:
+    hostile = Message(headline="Acme\r\nBcc: all@vendor.example\r\n\r\nx", summary="y").model_dump(mode="json")
+    assert send(channel, body=hostile).state == "sent"
+    mail = message_from_bytes(server.mails[0], policy=policy.default)
+    assert mail["Bcc"] is None
+    assert mail["Subject"] == "Acme Bcc: all@vendor.example x"
+
+
+def test_a_line_that_is_a_dot_is_no_end(channel: EmailChannel, server: MailServer) -> None:
+    body = Message(headline="x", summary=".", why_now=". . .").model_dump(mode="json")
+    send(channel, body=body)
+    text = message_from_bytes(server.mails[0], policy=policy.default).get_body(("plain",)).get_content()
+    assert "." in text.splitlines()
+    assert text.splitlines()[-1] == ". . ."
+
+
+@pytest.mark.parametrize(
+    ("answers", "state"),
+    [
+        ({"RCPT": "550 5.1.1 unknown user"}, "refused"),
+        ({"MAIL": "552 5.3.4 too big"}, "refused"),
+        ({"RCPT": "450 4.2.1 try again later"}, "later"),
+        ({"DATA": "451 4.3.0 not now"}, "later"),
+        ({"CONTENT": "554 5.7.1 looks like spam"}, "refused"),
+        ({"CONTENT": "452 4.3.1 full"}, "later"),
+        ({"MAIL": "421 4.3.2 shutting down"}, "later"),
+        ({"CONTENT": ""}, "uncertain"),
+    ],
+)
+def test_what_the_servers_answers_mean(
+    channel: EmailChannel, server: MailServer, answers: dict[str, str], state: str
+) -> None:
+    server.answers = answers
+    assert send(channel).state == state
+    server.answers = {}
+    assert send(channel, step="14").state == "sent"  # the next one is not spoilt
+
+
+@pytest.mark.parametrize("verb", ["EHLO", "MAIL", "RCPT", "DATA"])
+def test_a_connection_lost_before_the_content_is_no_doubt(channel: EmailChannel, server: MailServer, verb: str) -> None:
+    server.answers = {verb: "", "HELO": ""}
+    with pytest.raises(Unavailable, match="does not answer"):
+        send(channel)
+    assert server.mails == []
+
+
+def test_a_server_that_is_not_there(socket_enabled: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_SMTP", '{"conn_type": "smtp", "host": "127.0.0.1", "port": 9}')
+    with pytest.raises(Unavailable, match=r"127\.0\.0\.1:9"):
+        send(EmailChannel.connect(load()))
+
+
+def test_a_refused_login_shows_no_password(socket_enabled: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = {"EHLO": "250-hello\r\n250 AUTH PLAIN", "AUTH": "535 5.7.8 no"}
+    with running(MailServer(answers)) as server:
+        monkeypatch.setenv(
+            "AIRFLOW_CONN_SMTP",
+            f'{{"conn_type": "smtp", "host": "127.0.0.1", "port": {server.port}, "login": "me", "password": "hush"}}',
+        )
+        with pytest.raises(AuthError, match="535") as caught:
+            send(EmailChannel.connect(load()))
+    assert "hush" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["", "ada", "a@b", "a b@c.example", "a@c.example,b@c.example", "a@c.example\r\nBcc: x@y.example", "ä@c.de"],
+)
+def test_what_is_no_address(channel: EmailChannel, address: str) -> None:
+    with pytest.raises(NoSuchRecipient):
+        channel.address(letter("email", recipient=address))
+
+
+def test_a_mail_server_keeps_no_history(channel: EmailChannel) -> None:
+    assert channel.find("ada@vendor.example", letter().sending_at) is None

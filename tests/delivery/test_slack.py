@@ -1,0 +1,143 @@
+"""The Slack channel: what each of Slack's ways to fail means for a message."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from include.config import load
+from include.delivery.channels.base import NoSuchRecipient
+from include.delivery.channels.slack import SlackChannel
+from include.delivery.outbox import Letter
+from include.errors import AuthError, PerennialError
+from tests.delivery.letters import NOW, letter
+from tests.delivery.stub import Stub, serve
+from tests.delivery.stub_slack import Workspace
+
+pytestmark = pytest.mark.usefixtures("socket_enabled")
+
+
+@pytest.fixture
+def workspace() -> Workspace:
+    return Workspace()
+
+
+@pytest.fixture
+def slack(workspace: Workspace) -> Iterator[Stub]:
+    with serve(workspace.answer) as stub:
+        yield stub
+
+
+@pytest.fixture
+def channel(slack: Stub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SlackChannel:
+    monkeypatch.setenv("PERENNIAL_HOME", str(tmp_path))
+    monkeypatch.setenv(
+        "AIRFLOW_CONN_SLACK", f'{{"conn_type": "slack", "host": "{slack.url}", "password": "xoxb-secret"}}'
+    )
+    opened = SlackChannel.connect(load())
+    opened._client.timeouts = (1, 0.4)
+    opened._client.sleep = lambda seconds: None
+    return opened
+
+
+def addressed(channel: SlackChannel, **changes: object) -> Letter:
+    one = letter("slack", **changes)
+    return replace(one, address=channel.address(one))
+
+
+def test_a_direct_message_with_its_key_and_nothing_that_slack_acts_on(
+    channel: SlackChannel, workspace: Workspace
+) -> None:
+    one = addressed(channel)
+    outcome = channel.send([one])[one.key]
+    assert (outcome.state, outcome.external_id) == ("sent", "DU1/1800000000.000100")
+    (sent,) = workspace.messages
+    assert sent["metadata"] == {"event_type": "perennial_message", "event_payload": {"key": one.key}}
+    assert (sent["parse"], sent["link_names"], sent["unfurl_links"]) == ("none", False, False)
+    assert sent["text"].startswith("Customer 1: 30 days")
+    assert channel.find("DU1", NOW) == {one.key: "DU1/1800000000.000100"}
+
+
+@pytest.mark.parametrize("fault", ["hang", "drop", "refuse", 500, 503])
+def test_a_broken_answer_is_uncertain_and_is_not_sent_again(
+    channel: SlackChannel, slack: Stub, workspace: Workspace, fault: str | int
+) -> None:
+    one = addressed(channel)
+    slack.faults["/chat.postMessage"] = [fault]
+    slack.hang_seconds = 0.8
+    assert channel.send([one])[one.key].state == "uncertain"
+    assert len(slack.made("/chat.postMessage")) == 1
+    assert len(workspace.messages) == (1 if fault in ("hang", "drop") else 0)
+    assert bool(channel.find("DU1", NOW)) == bool(workspace.messages)
+
+
+@pytest.mark.parametrize(
+    ("error", "state"),
+    [
+        ("fatal_error", "uncertain"),
+        ("internal_error", "uncertain"),
+        ("channel_not_found", "refused"),
+        ("msg_blocks_too_long", "refused"),
+        ("is_archived", "refused"),
+    ],
+)
+def test_ok_false(channel: SlackChannel, workspace: Workspace, error: str, state: str) -> None:
+    one = addressed(channel)
+    workspace.next_error = error
+    outcome = channel.send([one])[one.key]
+    assert outcome.state == state
+    assert error in outcome.because
+
+
+@pytest.mark.parametrize("error", ["invalid_auth", "token_revoked", "missing_scope", "account_inactive"])
+def test_a_wrong_token_stops_the_channel_not_the_message(
+    channel: SlackChannel, workspace: Workspace, error: str
+) -> None:
+    one = addressed(channel)
+    workspace.next_error = error
+    with pytest.raises(AuthError, match=error) as caught:
+        channel.send([one])
+    assert "xoxb-secret" not in str(caught.value)
+    assert "connection slack" in caught.value.cure
+
+
+def test_too_many_calls_are_waited_for_and_sent_once(channel: SlackChannel, slack: Stub, workspace: Workspace) -> None:
+    one = addressed(channel)
+    slack.faults["/chat.postMessage"] = [429, 429]
+    assert channel.send([one])[one.key].state == "sent"
+    assert len(workspace.messages) == 1
+
+
+def test_too_many_calls_for_long_stop_the_channel(channel: SlackChannel, slack: Stub) -> None:
+    one = addressed(channel)
+    slack.faults["/chat.postMessage"] = [429] * 20
+    with pytest.raises(PerennialError, match="429"):
+        channel.send([one])
+
+
+def test_nobody_at_home(channel: SlackChannel) -> None:
+    with pytest.raises(NoSuchRecipient, match=r"nobody@vendor\.example") as caught:
+        channel.address(letter("slack", recipient="nobody@vendor.example"))
+    assert "same e-mail address" in caught.value.cure
+
+
+def test_people_yaml_names_a_place(channel: SlackChannel) -> None:
+    assert channel.address(letter("slack", recipient="cs-operations@example.com")) == "C9"
+
+
+def test_a_history_is_read_to_its_end(channel: SlackChannel, workspace: Workspace) -> None:
+    workspace.page = 2
+    keys = []
+    for number in range(5):
+        one = addressed(channel, step=str(number))
+        channel.send([one])
+        keys.append(one.key)
+    assert set(channel.find("DU1", NOW) or {}) == set(keys)
+
+
+def test_a_history_that_may_not_be_read_is_none(channel: SlackChannel, workspace: Workspace) -> None:
+    workspace.may_read_history = False
+    assert channel.find("DU1", NOW) is None
