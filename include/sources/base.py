@@ -24,8 +24,8 @@ class Record:
         id: Its id in the source, as text.
         values: Columns of the entity (``entities.py``) -> str, int, Decimal, float, bool, date, aware datetime or None.
             A column that is missing here is one that the source does not have; None is a value that it has cleared.
-        payload: What the source said of it: mapped fields and an allow-list only, JSON-able. In texts, here and in
-            ``values``, characters that PostgreSQL refuses (NUL, lone surrogates) were replaced by U+FFFD.
+        payload: What the source said of it: mapped fields and an allow-list only, JSON-able. Texts, here and in
+            ``values``, are as they came: they may hold characters that PostgreSQL refuses (NUL, lone surrogates).
         source_at: When the source last changed it, by the source's own clock; the newer version wins.
         is_deleted: Whether the source has it no longer. ``values`` and ``payload`` then hold what the source still
             says, often nothing: keep the last known values for columns that are missing here.

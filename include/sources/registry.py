@@ -17,9 +17,16 @@ def _hubspot(connection: Connection, settings: Settings) -> Source:
     return HubSpot(connection, settings)
 
 
+def _zendesk(connection: Connection, settings: Settings) -> Source:
+    from include.sources.support.zendesk import Zendesk
+
+    return Zendesk(connection, settings)
+
+
 # Kind -> vendor -> how to make the source. Imported on use: nobody pays for a vendor that is not connected.
 _VENDORS: dict[Kind, dict[str, Callable[[Connection, Settings], Source]]] = {
     "crm": {"hubspot": _hubspot},
+    "support": {"zendesk": _zendesk},
 }
 
 

@@ -1,4 +1,4 @@
-"""Reads response bodies: limited in size and time, JSON only, without characters that PostgreSQL refuses."""
+"""Reads response bodies: limited in size and time, JSON only."""
 
 from __future__ import annotations
 
@@ -40,42 +40,22 @@ def read(response: requests.Response) -> bytes:
 
 
 def parse(content: bytes) -> Any:
-    r"""Return the JSON value.
-
-    NUL characters and lone surrogates, which PostgreSQL refuses in text, become U+FFFD. They can only come escaped, so
-    bodies without ``\u0000`` and ``\ud`` are not walked.
+    """Return the JSON value.
 
     Raises:
         BadBody: It is no JSON, or too deep.
     """
     try:
-        value = orjson.loads(content)
-        return clean(value) if b"\\u0000" in content else value
+        return orjson.loads(content)
     except orjson.JSONDecodeError:
         pass
-    # Lone surrogates are JSON to most parsers and some vendors, not to orjson.
+    # Lone surrogates are JSON to most parsers and some vendors, not to orjson. Whoever stores the text cleans it.
     if b"\\ud" not in content.lower():
         raise BadBody(_looks_like(content))
     try:
-        return clean(json.loads(content, parse_constant=_refuse))
+        return json.loads(content, parse_constant=_refuse)
     except (ValueError, RecursionError):
         raise BadBody(_looks_like(content)) from None
-
-
-def clean(value: Any) -> Any:
-    """Return the value with what PostgreSQL refuses replaced by U+FFFD in every text of it."""
-    if isinstance(value, str):
-        value = value.replace("\0", "\ufffd")
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-        return value
-    if isinstance(value, dict):
-        return {clean(key): clean(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [clean(inner) for inner in value]
-    return value
 
 
 def _refuse(constant: str) -> None:

@@ -47,6 +47,10 @@ class Refused(ConfigError):
         super().__init__(message, cure=cure)
 
 
+class TooSlow(Unavailable):
+    """The vendor gave up on a page (504): a smaller one may do."""
+
+
 class Uncertain(Unavailable):
     """A request that must not be repeated failed in a way that leaves open whether it was carried out."""
 
@@ -90,6 +94,19 @@ class Manners:
     explain: Callable[[Any], str] = lambda data: ""
 
 
+@dataclass(frozen=True)
+class _Call:
+    """One request; see ``Client.call``."""
+
+    method: str
+    path: str
+    params: Mapping[str, Any]
+    json: Any
+    kind: str
+    is_repeatable: bool
+    is_divisible: bool
+
+
 class _Again(Exception):
     """One attempt failed; the next may not."""
 
@@ -129,9 +146,11 @@ class Client:
         self.session = requests.Session()
         self.session.headers.update({"Accept": "application/json", "User-Agent": "perennial/0.1"})
 
-    def get(self, path: str, params: Mapping[str, Any] | None = None, *, kind: str = "ordinary") -> Answer:
+    def get(
+        self, path: str, params: Mapping[str, Any] | None = None, *, kind: str = "ordinary", is_divisible: bool = False
+    ) -> Answer:
         """Read. See ``call``."""
-        return self.call("GET", path, params=params, kind=kind, is_repeatable=True)
+        return self.call("GET", path, params=params, kind=kind, is_repeatable=True, is_divisible=is_divisible)
 
     def call(
         self,
@@ -142,6 +161,7 @@ class Client:
         json: Any = None,
         kind: str = "ordinary",
         is_repeatable: bool = False,
+        is_divisible: bool = False,
     ) -> Answer:
         """Send one request, again if that may help.
 
@@ -152,6 +172,7 @@ class Client:
             json: Body.
             kind: Kind of call that the limiter counts.
             is_repeatable: Whether carrying it out twice does no harm: reads, and writes under a unique key.
+            is_divisible: Whether less could be asked for: a 504 then is not tried again but raised as ``TooSlow``.
 
         Raises:
             AuthError: Wrong credentials or missing scopes.
@@ -168,7 +189,7 @@ class Client:
             reraise=True,
         )
         try:
-            return retrying(self._attempt, method, path, params, json, kind, is_repeatable)
+            return retrying(self._attempt, _Call(method, path, params or {}, json, kind, is_repeatable, is_divisible))
         except _Again as again:
             raise again.final from None
 
@@ -176,15 +197,15 @@ class Client:
         error = state.outcome.exception() if state.outcome else None
         return isinstance(error, _Again) and state.attempt_number >= error.attempts
 
-    def _attempt(self, method: str, path: str, params: Any, json: Any, kind: str, is_repeatable: bool) -> Answer:
-        self.limiter.acquire(kind)
-        where = f"{method} {self.base_url}{path}"
-        content = None if json is None else orjson.dumps(json)
+    def _attempt(self, call: _Call) -> Answer:
+        self.limiter.acquire(call.kind)
+        where = f"{call.method} {self.base_url}{call.path}"
+        content = None if call.json is None else orjson.dumps(call.json)
         try:
             with self.session.request(
-                method,
-                f"{self.base_url}{path}",
-                params={key: value for key, value in (params or {}).items() if value is not None},
+                call.method,
+                f"{self.base_url}{call.path}",
+                params={key: value for key, value in call.params.items() if value is not None},
                 data=content,
                 headers={"Content-Type": "application/json"} if content is not None else None,
                 auth=self.auth,
@@ -202,27 +223,25 @@ class Client:
             raise ConfigError(
                 f"{where}: {self._shown(error)}", cure=f"correct connection {self.connection_id}"
             ) from None
-        except (requests.exceptions.ConnectTimeout, requests.exceptions.ConnectionError) as error:
-            if isinstance(error, requests.exceptions.ConnectTimeout) or _never_connected(error):
+        except requests.exceptions.ConnectionError as error:
+            if _never_connected(error):
                 attempts = _ATTEMPTS if self.has_worked else _FIRST_ATTEMPTS
-                final = self._unavailable(f"{where}: cannot connect: {_reason(error)}")
+                final = self._unavailable(f"{where}: cannot connect: {self._shown(error)}")
                 raise _Again(final, attempts=attempts) from None
-            raise self._broken(f"{where}: the connection broke: {_reason(error)}", is_repeatable) from None
+            raise self._broken(call, f"{where}: the connection broke: {self._shown(error)}") from None
         except (requests.RequestException, body.BadBody) as error:
-            raise self._broken(f"{where}: {_reason(error)}", is_repeatable) from None
-        self._note(kind, response.headers)
-        return self._judge(where, kind, response, received, is_repeatable)
+            raise self._broken(call, f"{where}: {self._shown(error)}") from None
+        self._note(call.kind, response.headers)
+        return self._judge(call, where, response, received)
 
-    def _judge(
-        self, where: str, kind: str, response: requests.Response, received: bytes, is_repeatable: bool
-    ) -> Answer:
+    def _judge(self, call: _Call, where: str, response: requests.Response, received: bytes) -> Answer:
         """Return the answer, or raise what its status means."""
         status = response.status_code
         if 200 <= status < 300:
             try:
                 data = body.parse(received) if received.strip() else None
             except body.BadBody as error:
-                raise self._broken(f"{where}: {error}", is_repeatable) from None
+                raise self._broken(call, f"{where}: {error}") from None
             self.has_worked = True
             return Answer(status, response.headers, data)
         try:
@@ -232,7 +251,7 @@ class Client:
         said = redact(self.manners.explain(data) if data is not None else "", *self.secrets)
         told = f"{where}: {self.manners.name} answered {status}{f': {said}' if said else ''}"
         if status == 429:
-            raise self._throttled(told, kind, response.headers, data)
+            raise self._throttled(told, call.kind, response.headers, data)
         if status in (401, 403) or (status == 530 and not self.has_worked):
             # 530 before anything worked is how HubSpot's edge answers a malformed token.
             raise AuthError(
@@ -245,11 +264,13 @@ class Client:
                 f"{told}: it redirects to {target.scheme}://{target.hostname}, and credentials are not sent elsewhere",
                 cure=f"correct the host of connection {self.connection_id}",
             )
+        if status == 504 and call.is_divisible:
+            raise TooSlow(told, cure="try again later")
         if status in _TRANSIENT or status >= 500:
             wait = retry_after(response.headers)
             if wait is not None:
-                self.limiter.block(kind, min(wait, LONGEST_WAIT))
-            raise self._broken(told, is_repeatable)
+                self.limiter.block(call.kind, min(wait, LONGEST_WAIT))
+            raise self._broken(call, told)
         raise Refused(told, status=status, data=data, cure=f"check that the host of {self.connection_id} is right")
 
     def _throttled(self, told: str, kind: str, headers: Mapping[str, str], data: Any) -> Exception:
@@ -267,8 +288,8 @@ class Client:
             self.limiter.block(kind, throttle.seconds)
         return _Again(self._unavailable(told), throttle.seconds)
 
-    def _broken(self, message: str, is_repeatable: bool) -> Exception:
-        if is_repeatable:
+    def _broken(self, call: _Call, message: str) -> Exception:
+        if call.is_repeatable:
             return _Again(self._unavailable(message))
         return Uncertain(message, cure="look in the other system whether it was carried out before sending it again")
 
@@ -319,7 +340,9 @@ def _skew(date: str) -> float:
 
 def _never_connected(error: BaseException) -> bool:
     text = repr(error)
-    return any(sign in text for sign in ("NewConnectionError", "NameResolutionError", "ConnectTimeoutError"))
+    return isinstance(error, requests.exceptions.ConnectTimeout) or any(
+        sign in text for sign in ("NewConnectionError", "NameResolutionError", "ConnectTimeoutError")
+    )
 
 
 def _reason(error: object) -> str:

@@ -1,0 +1,128 @@
+"""Zendesk's manners, and its endpoints as functions. Links in answers name another host and are never followed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from requests.auth import AuthBase, HTTPBasicAuth
+
+from include.connections import Connection
+from include.errors import Unavailable
+from include.sources.http.auth import Bearer
+from include.sources.http.client import Client, Manners, TooSlow
+from include.sources.http.limiter import Limit, for_account
+from include.sources.support.zendesk.resources import API, EXPORT_PAGE, LIST_PAGE, SHOW_MANY
+
+Row = dict[str, Any]
+
+# All exports share one small allowance (case 32), whatever the plan allows otherwise.
+_LIMITS = {"ordinary": Limit(200, 60.0), "export": Limit(10, 60.0)}
+_EXPORT_HEADER = "zendesk-ratelimit-incremental-exports"
+
+
+def _learn(kind: str, headers: Mapping[str, str]) -> dict[str, Limit]:
+    limits = {}
+    if headers.get("x-rate-limit", "").isdigit():
+        limits["ordinary"] = Limit(int(headers["x-rate-limit"]), 60.0)
+    told = re.search(r"total=(\d+)", headers.get(_EXPORT_HEADER, ""))
+    if told:
+        limits["export"] = Limit(int(told[1]), 60.0)
+    return limits
+
+
+def _explain(data: Any) -> str:
+    """Zendesk says what is wrong in three forms."""
+    if not isinstance(data, dict):
+        return ""
+    if isinstance(data.get("errors"), list):
+        return "; ".join(str(error.get("detail") or error.get("title")) for error in data["errors"])
+    error = data.get("error", "")
+    if isinstance(error, dict):
+        return f"{error.get('title', '')}: {error.get('message', '')}"
+    return ", ".join(str(part) for part in (error, data.get("description")) if part)
+
+
+MANNERS = Manners("Zendesk", _learn, explain=_explain)
+
+
+def client(connection: Connection, allowed_plain_http_hosts: tuple[str, ...]) -> Client:
+    """Return a client for one desk.
+
+    With a login, the password is an API token and the login the e-mail address of its user; without, an OAuth token.
+
+    Raises:
+        ConfigError: The connection lacks a host or a token.
+    """
+    base_url, token = connection.base_url(allowed_plain_http_hosts), connection.secret()
+    login = connection.login
+    auth: AuthBase = Bearer(token)
+    if login:
+        auth = HTTPBasicAuth(login if login.endswith("/token") else f"{login}/token", token)
+    limiter = for_account("zendesk", base_url, limits=_LIMITS)
+    return Client(base_url, auth, limiter, MANNERS, (token,), connection.id)
+
+
+@dataclass
+class ZendeskApi:
+    """The endpoints that are read.
+
+    Args:
+        client: See ``client``.
+    """
+
+    client: Client
+    _per_page: int = field(default=EXPORT_PAGE, init=False)
+
+    def export_by_cursor(self, name: str, cursor: str | None, start: int, include: str | None) -> Row:
+        """Return one page of a cursor export: after the cursor, or from a time on where there is none."""
+        place = {"cursor": cursor} if cursor else {"start_time": start}
+        data = self._export(f"{API}/incremental/{name}/cursor", name, place | {"include": include})
+        # Side-loads come inside each row or, as for most endpoints, as a list beside them.
+        metrics = {one.get("ticket_id"): one for one in data.get("metric_sets") or []}
+        for row in data[name]:
+            if row["id"] in metrics:
+                row["metric_set"] = metrics[row["id"]]
+        return data
+
+    def export_by_time(self, name: str, start: int) -> Row:
+        """Return one page of a time export, from a second on and including it."""
+        return self._export(f"{API}/incremental/{name}", name, {"start_time": start})
+
+    def list_page(self, name: str, after: str | None, **more: Any) -> tuple[list[Row], str | None]:
+        """Return one page of a list by cursor, and where the next one starts."""
+        data = self.client.get(f"{API}/{name}", {"page[size]": LIST_PAGE, "page[after]": after, **more}).data
+        meta = _checked(data, name).get("meta") or {}
+        if not meta.get("has_more"):
+            return data[name], None
+        if not meta.get("after_cursor") or meta["after_cursor"] == after:
+            raise Unavailable(f"Zendesk's list of {name} names the same page as the next one", cure="try again later")
+        return data[name], str(meta["after_cursor"])
+
+    def show_many(self, name: str, ids: Sequence[str]) -> list[Row]:
+        """Return the records with these ids; deleted ones are left out."""
+        rows: list[Row] = []
+        for start in range(0, len(ids), SHOW_MANY):
+            params = {"ids": ",".join(ids[start : start + SHOW_MANY])}
+            rows += _checked(self.client.get(f"{API}/{name}/show_many", params).data, name)[name]
+        return rows
+
+    def _export(self, path: str, name: str, params: Row) -> Row:
+        """Ask for a page, for smaller ones while the desk takes too long over it (case 33)."""
+        while True:
+            asked = params | {"per_page": self._per_page}
+            try:
+                data = self.client.get(path, asked, kind="export", is_divisible=self._per_page > 1).data
+            except TooSlow:
+                self._per_page = max(1, self._per_page // 2)
+                continue
+            self._per_page = min(EXPORT_PAGE, self._per_page * 2)
+            return _checked(data, name)
+
+
+def _checked(data: Any, name: str) -> Row:
+    if not isinstance(data, dict) or not isinstance(data.get(name), list):
+        raise Unavailable(f"Zendesk's answer has no {name}", cure="try again later; check the connection's host")
+    return data
