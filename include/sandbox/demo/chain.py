@@ -34,7 +34,7 @@ class Chain:
         self._progress = progress
         self._api = AirflowApi(stack.ui, "admin", stack.state.password)
         self._prefix = os.environ.get("PERENNIAL_DAG_PREFIX", "")
-        self._n_tasks: dict[tuple[str, str], tuple[int, int]] = {}
+        self._ended: dict[tuple[str, str], tuple[int, int]] = {}
 
     def wait_until_listed(self) -> None:
         """Wait until Airflow has read every DAG file.
@@ -123,11 +123,13 @@ class Chain:
         """Ask for a run's tasks only where somebody watches, and only while it runs."""
         if not self._progress.console.is_terminal or state == "queued":
             return 0, 0
-        if state == "running" or (dag, run) not in self._n_tasks:
-            tasks = self._api.tasks(dag, run)
-            n_done = sum(task["state"] in ("success", "failed", "skipped", "upstream_failed") for task in tasks)
-            self._n_tasks[dag, run] = (n_done, len(tasks))
-        return self._n_tasks[dag, run]
+        if (dag, run) in self._ended:
+            return self._ended[dag, run]
+        tasks = self._api.tasks(dag, run)
+        counts = sum(task["state"] in ("success", "failed", "skipped", "upstream_failed") for task in tasks), len(tasks)
+        if state != "running":
+            self._ended[dag, run] = counts
+        return counts
 
 
 def failures(api_runs: list[dict[str, Any]]) -> list[str]:
