@@ -1,0 +1,34 @@
+"""The HTTP application of all vendors."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI, Request
+from fastapi.responses import Response
+
+from include.sandbox.asgi import Outer
+from include.sandbox.control import Control
+from include.sandbox.core import Sandbox
+from include.sandbox.faults import Faults
+from include.sandbox.http import Refusal, reply
+from include.sandbox.hubspot import associations, meta, objects, search, writes
+from include.sandbox.product import Product
+from include.sandbox.zendesk import exports, lists
+
+
+def application(sandbox: Sandbox, product: Product | None) -> Outer:
+    """Return the application that serves a sandbox."""
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
+    # The order matters: what is more particular stands before the patterns that would swallow it.
+    for vendor in (meta, search, associations, writes, objects):
+        app.include_router(vendor.router(sandbox), prefix="/hubspot")
+    for desk in (exports, lists):
+        app.include_router(desk.router(sandbox), prefix="/zendesk")
+
+    outer = Outer(app, Faults())
+    app.include_router(Control(sandbox, outer, product).router())
+
+    @app.exception_handler(Refusal)
+    def refuse(request: Request, refusal: Refusal) -> Response:
+        return reply(refusal.body, refusal.status, refusal.headers)
+
+    return outer

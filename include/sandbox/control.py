@@ -1,0 +1,160 @@
+"""The sandbox's own controls, for tests and demos: clock, limits, switches, alterations, and the truth.
+
+GET  /_control/status     clock, world, calls counted, limits, switches, faults
+POST /_control/clock      {"at": ISO or null} holds the clock or lets it run; {"advance_seconds": n} moves it on
+POST /_control/limits     {"zendesk.incremental": [10, 60]} calls per seconds; {"lift": true} allows any number
+POST /_control/switches   {"hubspot.index_lag_seconds": 30}; null removes one
+POST /_control/mutate     see ``include.sandbox.mutate``
+GET  /_control/truth      what a loader that lost and doubled nothing holds, per entity (``?ids=1`` with the ids)
+POST /_control/reset      as on the first day: no faults, no writes, no messages, the clock running or held `at` a time;
+                          {"product": true} also fills the product's database anew
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from include.sandbox import mutate, truth
+from include.sandbox.asgi import Outer
+from include.sandbox.core import Sandbox
+from include.sandbox.http import Refusal, read_json, reply
+from include.sandbox.product import Product
+
+KNOWN_SWITCHES = {
+    "hubspot.index_lag_seconds": "the search shows records as they were so long ago",
+    "hubspot.expired_token": "the token is answered as expired",
+    "hubspot.numeric_association_ids": "toObjectId is a number, as it once was",
+    "hubspot.removed_properties": "list of property names that no longer exist",
+    "hubspot.shuffle_batches": "answers to batch writes come in reverse order",
+    "hubspot.properties": "properties made through the API",
+    "hubspot.oauth": "tokens given out by the token endpoint",
+    "product.hold_seconds": "rows are written so late, with the update time they should have had",
+}
+
+
+class Control:
+    """Handles the control calls.
+
+    Args:
+        sandbox: The sandbox.
+        outer: Counts the calls.
+        product: The product's database, where there is one.
+    """
+
+    def __init__(self, sandbox: Sandbox, outer: Outer, product: Product | None) -> None:
+        self.sandbox, self.outer, self.product = sandbox, outer, product
+
+    def router(self) -> APIRouter:
+        """Return the control API."""
+        routes = APIRouter(prefix="/_control")
+        routes.add_api_route("/status", self.status, methods=["GET"])
+        routes.add_api_route("/clock", self.clock, methods=["POST"])
+        routes.add_api_route("/limits", self.limits, methods=["POST"])
+        routes.add_api_route("/switches", self.switches, methods=["POST"])
+        routes.add_api_route("/mutate", self.mutate, methods=["POST"])
+        routes.add_api_route("/truth", self.truth, methods=["GET"])
+        routes.add_api_route("/reset", self.reset, methods=["POST"])
+        return routes
+
+    def status(self) -> Response:
+        """Tell how things stand."""
+        sandbox, span = self.sandbox, self.sandbox.world.span
+        return reply(
+            {
+                "now": sandbox.clock.iso(),
+                "world": {"seed": sandbox.world.seed, "anchor": str(span.anchor), "history": str(span.history),
+                          "ends": str(span.end), "customers": len(sandbox.world.customers)},
+                "calls": dict(self.outer.calls),
+                "limits": sandbox.limits.current(),
+                "switches": sandbox.switches,
+            }
+        )  # fmt: skip
+
+    async def clock(self, request: Request) -> Response:
+        """Hold the clock, let it run, or move it on; the product's database follows before the answer."""
+        body = await _object(request)
+        if "advance_seconds" in body:
+            self.sandbox.clock.advance(timedelta(seconds=float(body["advance_seconds"])))
+        elif "at" in body:
+            self.sandbox.clock.fix(_moment(body["at"]))
+        else:
+            raise Refusal(400, {"error": "give `at` or `advance_seconds`"})
+        self._tick()
+        return reply({"now": self.sandbox.clock.iso()})
+
+    async def limits(self, request: Request) -> Response:
+        """Change rate limits."""
+        body = await _object(request)
+        if body.pop("lift", False):
+            self.sandbox.limits.lift()
+        for name, given in body.items():
+            try:
+                self.sandbox.limits.set(name, int(given[0]), float(given[1]))
+            except (KeyError, TypeError, IndexError):
+                known = ", ".join(self.sandbox.limits.current())
+                raise Refusal(400, {"error": f"{name}: give [calls, seconds]; known are {known}"}) from None
+        return reply(self.sandbox.limits.current())
+
+    async def switches(self, request: Request) -> Response:
+        """Turn misbehaviour inside a vendor on or off."""
+        for name, value in (await _object(request)).items():
+            if name not in KNOWN_SWITCHES:
+                raise Refusal(400, {"error": f"unknown switch {name}", "known": KNOWN_SWITCHES})
+            if value is None:
+                self.sandbox.switches.pop(name, None)
+            else:
+                self.sandbox.switches[name] = value
+        self.sandbox.keep_switches()
+        return reply(self.sandbox.switches)
+
+    async def mutate(self, request: Request) -> Response:
+        """Alter records."""
+        body = await _object(request)
+        done = mutate.mutate(self.sandbox, body)
+        if self.product and body["kind"] in ("workspace", "member"):
+            self.product.resync()
+        return reply(done)
+
+    def truth(self, ids: bool = False) -> Response:
+        """Tell what a perfect loader holds."""
+        return reply(truth.entities(self.sandbox, self.product, ids))
+
+    async def reset(self, request: Request) -> Response:
+        """Go back to the first day; `at` holds the clock there and then."""
+        sandbox = self.sandbox
+        body = await _object(request)
+        sandbox.clock.fix(_moment(body.get("at")))
+        sandbox.limits.reset()
+        sandbox.switches.clear()
+        sandbox.keep_switches()
+        sandbox.diary.forget_sent()
+        sandbox.store.forget_writes()
+        self.outer.calls.clear()
+        if self.product:
+            self.product.reload() if body.get("product") else self.product.tick()
+        return reply({"now": sandbox.clock.iso()})
+
+    def _tick(self) -> None:
+        if self.product:
+            self.product.tick()
+
+
+async def _object(request: Request) -> dict[str, Any]:
+    body = await read_json(request)
+    if not isinstance(body, dict):
+        raise Refusal(400, {"error": "the body must be a JSON object"})
+    return body
+
+
+def _moment(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        at = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError:
+        raise Refusal(400, {"error": f"{text} is no ISO time"}) from None
+    return at if at.tzinfo else at.replace(tzinfo=UTC)

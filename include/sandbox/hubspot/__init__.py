@@ -1,0 +1,1 @@
+"""A make-believe HubSpot: the CRM's API with its limits, errors and oddities."""

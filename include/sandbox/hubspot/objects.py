@@ -1,0 +1,179 @@
+"""Reading records: lists that walk by id, single ones, batches."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import Response
+
+from include.sandbox.core import Sandbox
+from include.sandbox.http import iso_ms, read_json, reply
+from include.sandbox.hubspot.associations import associated
+from include.sandbox.hubspot.errors import bad_json, error, not_found, page_not_found
+from include.sandbox.hubspot.guard import Guard
+from include.sandbox.hubspot.render import properties_of, show
+from include.sandbox.hubspot.schema import ObjectType, find_type
+from include.sandbox.store import Item
+
+MOST_LISTED, MOST_WITH_HISTORY, MOST_IN_BATCH = 100, 50, 100
+
+
+def typed(name: str) -> ObjectType:
+    """Return the object type of a path segment, or refuse."""
+    kind = find_type(name)
+    if kind is None:
+        raise error(400, f"Unable to infer object type from: {name}")
+    return kind
+
+
+def _names(request: Request, parameter: str) -> list[str]:
+    return [name for text in request.query_params.getlist(parameter) for name in text.split(",") if name]
+
+
+def flag(request: Request, parameter: str) -> bool:
+    """Return a parameter that is true or false, or refuse."""
+    text = request.query_params.get(parameter, "false").lower()
+    if text not in ("true", "false"):
+        raise error(400, f"{parameter} must be true or false")
+    return text == "true"
+
+
+def _limit(request: Request, default: int, most: int) -> int:
+    text = request.query_params.get("limit", str(default))
+    if not text.isdigit() or not 1 <= int(text) <= most:
+        raise error(400, f"Property limit: must be between 1 and {most}, but was {text}")
+    return int(text)
+
+
+def find(sandbox: Sandbox, kind: ObjectType, number: str, id_property: str | None = None) -> Item | None:
+    """Return a live record by its id or by the value of a unique property."""
+    if id_property and id_property != "hs_object_id":
+        prop = properties_of(kind, sandbox).get(id_property)
+        if prop is None or not prop.unique:
+            raise error(400, f"Property {id_property} is not a unique identifier property of {kind.singular}")
+        return sandbox.store.find(kind.kind, prop.source or prop.name, number)
+    item = sandbox.store.items(kind.kind).get(int(number)) if number.isdigit() else None
+    return item if item and item.deleted_at is None else None
+
+
+def _tied(sandbox: Sandbox, item: Item, wanted: list[str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name in wanted:
+        to_type = typed(name)
+        ids = [number for number, _ in associated(sandbox, item, to_type.kind)]
+        if ids:
+            label = f"{item.kind}_to_{to_type.kind}"
+            found[to_type.name] = {"results": [{"id": str(number), "type": label} for number in ids]}
+    return {"associations": found} if found else {}
+
+
+def router(sandbox: Sandbox) -> APIRouter:
+    """Return the API that reads records."""
+    routes = APIRouter(dependencies=[Depends(Guard(sandbox))])
+
+    @routes.get("/crm/v3/objects/{name}")
+    def listed(request: Request, name: str) -> Response:
+        kind = typed(name)
+        sandbox.now()
+        history = _names(request, "propertiesWithHistory")
+        limit = _limit(request, 10, MOST_WITH_HISTORY if history else MOST_LISTED)
+        after = request.query_params.get("after", "0")
+        if not after.isdigit():
+            raise error(400, f"Invalid paging token: {after}")
+        archived = flag(request, "archived")
+        items = sandbox.store.items(kind.kind)
+        numbers = [n for n in sandbox.store.ordered(kind.kind)
+                   if n >= int(after) and (items[n].deleted_at is not None) == archived]  # fmt: skip
+        wanted, ties = _names(request, "properties"), _names(request, "associations")
+        results = [
+            show(sandbox, kind, items[n], wanted, history) | _tied(sandbox, items[n], ties) for n in numbers[:limit]
+        ]
+        return reply({"results": results, **_paging(kind, numbers, limit)})
+
+    @routes.get("/crm/v3/objects/{name}/{number}")
+    def single(request: Request, name: str, number: str) -> Response:
+        kind = typed(name)
+        sandbox.now()
+        if flag(request, "archived"):
+            item = sandbox.store.items(kind.kind).get(int(number)) if number.isdigit() else None
+            item = item if item and item.deleted_at is not None else None
+        else:
+            item = find(sandbox, kind, number, request.query_params.get("idProperty"))
+        if item is None:
+            raise not_found()
+        wanted, history = _names(request, "properties"), _names(request, "propertiesWithHistory")
+        return reply(show(sandbox, kind, item, wanted, history) | _tied(sandbox, item, _names(request, "associations")))
+
+    @routes.post("/crm/v3/objects/{name}/batch/read")
+    async def batch_read(request: Request, name: str) -> Response:
+        kind = typed(name)
+        body = await batch_body(request)
+        id_property, archived = body.get("idProperty"), flag(request, "archived")
+        now = sandbox.now()
+        found, missing = [], []
+        for each in body["inputs"]:
+            number = str(each.get("id", ""))
+            if archived:
+                candidate = sandbox.store.items(kind.kind).get(int(number)) if number.isdigit() else None
+                item = candidate if candidate and candidate.deleted_at is not None else None
+            else:
+                item = find(sandbox, kind, number, id_property)
+            (found if item else missing).append(item or number)
+        results = [show(sandbox, kind, item, body.get("properties"), body.get("propertiesWithHistory"))
+                   for item in found]  # fmt: skip
+        return batch_answer(now, results, _not_found(kind, missing))
+
+    @routes.api_route("/{path:path}", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
+    def elsewhere(path: str) -> Response:
+        raise page_not_found()
+
+    return routes
+
+
+async def batch_body(request: Request) -> dict[str, Any]:
+    """Return the body of a batch call, checked."""
+    body = await read_json(request)
+    if not isinstance(body, dict) or not isinstance(body.get("inputs"), list):
+        raise bad_json("Some required fields were not set: [inputs]")
+    if not body["inputs"] or not all(isinstance(each, dict) for each in body["inputs"]):
+        raise bad_json("inputs must not be empty")
+    if len(body["inputs"]) > MOST_IN_BATCH:
+        raise error(400, f"Batch size of {len(body['inputs'])} exceeds the limit of {MOST_IN_BATCH}")
+    return body
+
+
+def batch_answer(now: int, results: list[Any], errors: list[Any], status: int = 200) -> Response:
+    """Return the answer to a batch call: 207 as soon as one of its inputs failed."""
+    body: dict[str, Any] = {
+        "status": "COMPLETE",
+        "results": results,
+        "startedAt": iso_ms(now),
+        "completedAt": iso_ms(now),
+    }
+    if errors:
+        return reply(body | {"numErrors": len(errors), "errors": errors}, 207)
+    return reply(body, status)
+
+
+def _not_found(kind: ObjectType, missing: list[Any]) -> list[dict[str, Any]]:
+    if not missing:
+        return []
+    return [
+        {
+            "status": "error",
+            "category": "OBJECT_NOT_FOUND",
+            "message": f"Could not get some {kind.singular.upper()} objects, they may be deleted or not exist. "
+            "Check that ids are valid.",
+            "context": {"ids": missing},
+        }
+    ]
+
+
+def _paging(kind: ObjectType, numbers: list[int], limit: int) -> dict[str, Any]:
+    if len(numbers) <= limit:
+        return {}
+    after = str(numbers[limit - 1] + 1)
+    # The link names another form of the path and another host: to be built from `after`, not followed.
+    link = f"https://api.hubapi.com/crm/objects/v3/{kind.name}?offset_param=after&limit={limit}&after={after}"
+    return {"paging": {"next": {"after": after, "link": link}}}

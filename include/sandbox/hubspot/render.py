@@ -1,0 +1,124 @@
+"""Records as the portal shows them: every value a string or null."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from include.sandbox.core import Sandbox
+from include.sandbox.http import iso_ms, parse_moment
+from include.sandbox.hubspot.associations import associated
+from include.sandbox.hubspot.schema import ObjectType, Property
+from include.sandbox.store import Item
+
+APP_BASE = "https://app.hubspot.com/contacts/1234567/record"
+
+
+def text(value: Any, kind: str = "string") -> str | None:
+    """Return a value of the world as the portal prints it; a text stays as it is, also "" for a cleared value."""
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list):
+        return ";".join(str(each) for each in value)
+    if isinstance(value, Decimal):
+        return format(value.normalize(), "f")
+    if isinstance(value, date):
+        return f"{value.isoformat()}T12:00:00Z" if kind == "datetime" else value.isoformat()
+    if kind == "datetime":
+        return iso_ms(int(value))
+    return str(value)
+
+
+def properties_of(kind: ObjectType, sandbox: Sandbox) -> dict[str, Property]:
+    """Return the type's properties with those made through the API, less those that drifted away."""
+    made = {name: Property(name, each["type"], unique=each["hasUniqueValue"], options=tuple(each["options"]))
+            for name, each in sandbox.switches.get("hubspot.properties", {}).get(kind.name, {}).items()}  # fmt: skip
+    gone = set(sandbox.switches.get("hubspot.removed_properties", []))
+    return {name: each for name, each in (kind.properties | made).items() if name not in gone}
+
+
+def value_of(sandbox: Sandbox, kind: ObjectType, item: Item, prop: Property) -> str | None:
+    """Return one property of a record."""
+    if prop.name == "hs_object_id":
+        return str(item.id)
+    if prop.name == kind.created:
+        return iso_ms(item.created_at)
+    if prop.name == kind.modified:
+        return iso_ms(item.updated_at)
+    if prop.read_only and not prop.source:
+        return _derived(sandbox, item, prop.name)
+    return text(item.values.get(prop.source or prop.name), prop.type)
+
+
+def _derived(sandbox: Sandbox, item: Item, name: str) -> str | None:
+    if name.startswith("num_associated_"):
+        return str(len(associated(sandbox, item, name.removeprefix("num_associated_").removesuffix("s"))))
+    if name == "hs_object_source_label":
+        return "INTEGRATION" if item.kind == "task" else "CRM_UI"
+    if item.kind != "task":
+        return None
+    done = item.values.get("hs_task_status") == "COMPLETED"
+    due = parse_moment(item.values.get("hs_timestamp") or "")
+    body = item.values.get("hs_task_body")
+    return {
+        "hs_task_is_completed": "1" if done else "0",
+        "hs_task_is_overdue": "true" if not done and due is not None and due < sandbox.now() else "false",
+        "hs_body_preview": body,
+        "hs_body_preview_html": body and f"<html>\n <head></head>\n <body>\n {body}\n </body>\n</html>",
+        "hs_body_preview_is_truncated": body and "false",
+    }.get(name)
+
+
+def show(
+    sandbox: Sandbox,
+    kind: ObjectType,
+    item: Item,
+    wanted: list[str] | None = None,
+    history: list[str] | None = None,
+    everything: bool = False,
+) -> dict[str, Any]:
+    """Return a record as one object of an answer.
+
+    Args:
+        sandbox: The sandbox.
+        kind: Its type.
+        item: The record.
+        wanted: Names of properties; unknown ones are ignored, as the real portal does.
+        history: Names of properties whose former values are asked for.
+        everything: Show all that are set, as answers to writes do.
+    """
+    known = properties_of(kind, sandbox)
+    names = [*(wanted or kind.shown), kind.created, kind.modified, "hs_object_id"]
+    if everything:
+        names = list(known)
+    shown = {name: value_of(sandbox, kind, item, known[name]) for name in sorted(set(names)) if name in known}
+    if everything:
+        shown = {name: value for name, value in shown.items() if value is not None}
+    answer: dict[str, Any] = {
+        "id": str(item.id),
+        "properties": shown,
+        "createdAt": iso_ms(item.created_at),
+        "updatedAt": iso_ms(item.updated_at),
+        "archived": item.deleted_at is not None,
+    }
+    if item.deleted_at is not None:
+        answer["archivedAt"] = iso_ms(item.deleted_at)
+    if history:
+        answer["propertiesWithHistory"] = {name: _history(known[name], item) for name in history if name in known}
+    if item.kind != "task":
+        answer["url"] = f"{APP_BASE}/{kind.type_id}/{item.id}"
+    return answer
+
+
+def _history(prop: Property, item: Item) -> list[dict[str, Any]]:
+    """Return the values that a property had, newest first."""
+    field = prop.source or prop.name
+    return [
+        {"value": text(change.values[field], prop.type) or "", "timestamp": iso_ms(change.at), "sourceType": "CRM_UI",
+         "sourceId": "userId:2506600", "updatedByUserId": 2506600}
+        for change in reversed(item.log)
+        if field in change.values and change.values[field] is not None
+    ]  # fmt: skip

@@ -1,0 +1,176 @@
+"""The portal's object types and properties, and which field of the world each property shows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from include.sandbox import parameters as p
+from include.sandbox.world.names import JOBS
+
+
+@dataclass(frozen=True)
+class Property:
+    """One property of an object type.
+
+    Args:
+        name: Its name in the API.
+        type: ``string``, ``number``, ``datetime``, ``date``, ``enumeration`` or ``bool``.
+        source: The world's field; "" where it is derived or only ever written through the API.
+        options: The values of an enumeration.
+        unique: No two records share a value.
+        read_only: It is calculated; writing it is refused.
+    """
+
+    name: str
+    type: str = "string"
+    source: str = ""
+    options: tuple[str, ...] = ()
+    unique: bool = False
+    read_only: bool = False
+
+
+@dataclass(frozen=True)
+class ObjectType:
+    """One object type.
+
+    Args:
+        name: Plural, as in paths.
+        singular: As in messages and association names.
+        kind: The world's kind.
+        type_id: The vendor's id of the type.
+        created: The property with the creation time.
+        modified: The property that incremental pulls go by.
+        shown: What an answer holds when no properties were asked for.
+        properties: By name.
+    """
+
+    name: str
+    singular: str
+    kind: str
+    type_id: str
+    created: str
+    modified: str
+    shown: tuple[str, ...]
+    properties: dict[str, Property] = field(default_factory=dict)
+
+
+def _type(
+    name: str, singular: str, kind: str, type_id: str, created: str, modified: str, shown: str, *properties: Property
+) -> ObjectType:
+    common = (
+        Property("hs_object_id", "number", read_only=True),
+        Property(created, "datetime", read_only=True),
+        Property(modified, "datetime", read_only=True),
+        Property("hubspot_owner_id", "enumeration", "owner"),
+        Property("hs_object_source_label", "string", read_only=True),
+    )
+    found = {each.name: each for each in (*common, *properties)}
+    return ObjectType(name, singular, kind, type_id, created, modified, tuple(shown.split()), found)
+
+
+# A fresh portal has hundreds of properties of its own: asking for all of them in a URL breaks.
+_FILLERS = tuple(
+    Property(f"hs_{area}_{what}_{number:02d}")
+    for area in ("analytics", "email", "social", "sales", "calculated", "lifecyclestage")
+    for what in ("first_touch", "last_touch", "score")
+    for number in range(18)
+)
+
+COMPANIES = _type(
+    "companies", "company", "company", "0-2", "createdate", "hs_lastmodifieddate", "name domain",
+    Property("name", source="name"),
+    Property("domain", source="domain"),
+    Property("industry", "enumeration", "industry", p.INDUSTRIES),
+    Property("country", source="country"),
+    Property("customer_tier", "enumeration", "tier", tuple(p.TIERS)),
+    Property("hs_parent_company_id", "number", "parent"),
+    Property("lifecyclestage", "enumeration", "lifecycle", ("lead", "opportunity", "customer", "other")),
+    Property("is_test_account", "bool", "is_test"),
+    Property("hs_merged_object_ids", "enumeration", "merged_ids", read_only=True),
+    # Counts that the portal keeps up to date without touching the modification date.
+    Property("num_associated_contacts", "number", read_only=True),
+    Property("num_associated_deals", "number", read_only=True),
+)  # fmt: skip
+CONTACTS = _type(
+    "contacts", "contact", "contact", "0-1", "createdate", "lastmodifieddate", "email firstname lastname",
+    Property("email", source="email", unique=True),
+    Property("firstname", source="first_name"),
+    Property("lastname", source="last_name"),
+    Property("jobtitle", source="job_title"),
+    Property("hs_buying_role", "enumeration", "role", tuple(JOBS)),
+    Property("associatedcompanyid", "number", "company"),
+    Property("notes_last_contacted", "datetime", "last_contacted"),
+    Property("hs_merged_object_ids", "enumeration", "merged_ids", read_only=True),
+    Property("hs_calculated_merged_vids", "enumeration", read_only=True),
+    *_FILLERS,
+)  # fmt: skip
+DEALS = _type(
+    "deals", "deal", "deal", "0-3", "createdate", "hs_lastmodifieddate", "dealname amount closedate dealstage pipeline",
+    Property("dealname", source="name"),
+    Property("pipeline", "enumeration", "pipeline"),
+    Property("dealstage", "enumeration", "stage"),
+    Property("hs_is_closed", "bool", "is_closed", read_only=True),
+    Property("hs_is_closed_won", "bool", "is_won", read_only=True),
+    Property("deal_kind", "enumeration", "kind", ("new", "renewal", "expansion")),
+    Property("contract_number", source="contract_number"),
+    Property("amount", "number", "amount"),
+    Property("deal_currency_code", "enumeration", "currency"),
+    Property("closedate", "datetime", "close_date"),
+    Property("notice_period_months", "number", "notice_months"),
+    Property("auto_renew", "bool", "auto_renew"),
+    Property("notice_given_on", "date", "notice_given_on"),
+    Property("closed_lost_reason", source="lost_reason"),
+    Property("hs_merged_object_ids", "enumeration", "merged_ids", read_only=True),
+)  # fmt: skip
+LINE_ITEMS = _type(
+    "line_items", "line_item", "line_item", "0-8", "createdate", "hs_lastmodifieddate", "quantity amount price",
+    Property("name", source="product"),
+    Property("quantity", "number", "quantity"),
+    Property("amount", "number", "amount"),
+    Property("hs_pre_discount_amount", "number", "list_amount"),
+    Property("hs_line_item_currency_code", "enumeration", "currency"),
+    Property("recurringbillingfrequency", "enumeration", "frequency", ("monthly", "annually")),
+    Property("hs_recurring_billing_start_date", "date", "term_start"),
+    Property("hs_recurring_billing_end_date", "date", "term_last_day"),
+)  # fmt: skip
+TASKS = _type(
+    "tasks", "task", "task", "0-27", "hs_createdate", "hs_lastmodifieddate", "hs_createdate hs_lastmodifieddate",
+    Property("hs_timestamp", "datetime"),
+    Property("hs_task_subject"),
+    Property("hs_task_body"),
+    Property("hs_task_status", "enumeration",
+             options=("NOT_STARTED", "IN_PROGRESS", "WAITING", "COMPLETED", "DEFERRED")),
+    Property("hs_task_priority", "enumeration", options=("NONE", "LOW", "MEDIUM", "HIGH")),
+    Property("hs_task_type", "enumeration", options=("EMAIL", "CALL", "TODO")),
+    Property("hs_task_reminders", "datetime"),
+    Property("perennial_key", unique=True),  # the portal's owner made it, so that tasks can be upserted
+    Property("hs_task_completion_date", "datetime"),
+    Property("hs_task_is_completed", "number", read_only=True),
+    Property("hs_task_is_overdue", "bool", read_only=True),
+    Property("hs_body_preview", read_only=True),
+    Property("hs_body_preview_html", read_only=True),
+    Property("hs_body_preview_is_truncated", "bool", read_only=True),
+)  # fmt: skip
+
+OBJECT_TYPES: dict[str, ObjectType] = {each.name: each for each in (COMPANIES, CONTACTS, DEALS, LINE_ITEMS, TASKS)}
+OF_KIND: dict[str, ObjectType] = {each.kind: each for each in OBJECT_TYPES.values()}
+
+# (from, to): (association type id, the primary one's id or 0). Real ones.
+ASSOCIATION_TYPES: dict[tuple[str, str], tuple[int, int]] = {
+    ("contact", "company"): (279, 1), ("company", "contact"): (280, 2),
+    ("deal", "company"): (341, 5), ("company", "deal"): (342, 6),
+    ("deal", "contact"): (3, 0), ("contact", "deal"): (4, 0),
+    ("deal", "line_item"): (19, 0), ("line_item", "deal"): (20, 0),
+    ("company", "company"): (450, 0),
+    ("task", "company"): (192, 0), ("company", "task"): (191, 0),
+    ("task", "contact"): (204, 0), ("contact", "task"): (203, 0),
+    ("task", "deal"): (216, 0), ("deal", "task"): (215, 0),
+}  # fmt: skip
+
+
+def find_type(name: str) -> ObjectType | None:
+    """Return the object type of a path segment: plural, singular or numeric id."""
+    for each in OBJECT_TYPES.values():
+        if name.lower() in (each.name, each.singular, each.type_id):
+            return each
+    return None

@@ -1,0 +1,105 @@
+"""Every number that shapes the make-believe world, in one place.
+
+Only the sandbox's own world may import this file: alerts are judged on worlds whose parameters no rule has seen.
+Shares are of 1, money is in US dollars, weights need not add up to anything.
+"""
+
+from __future__ import annotations
+
+CUSTOMERS = 240  # that have signed by the anchor
+HISTORY_MONTHS = 18  # of usage and tickets; the CRM remembers longer
+BEFORE_HISTORY_DAYS = 1000  # how long before that the oldest customer signed
+HORIZON_DAYS = 400  # after the anchor; then the world stands still
+CURRENCY = "USD"
+
+# --- customers ---
+SHARE_OLD = 0.62  # signed before the history starts; the others spread evenly from there to the horizon
+TIERS = {"key_account": 0.14, "standard": 0.36, "small": 0.50}
+USERS = {"key_account": (14, 26), "standard": (6, 12), "small": (2, 5)}
+SEAT_PRICE = {"key_account": (900, 1500), "standard": (700, 1100), "small": (480, 800)}
+SEAT_USE = (0.45, 1.0)  # product users / paid seats when all is well
+CONTACTS = {"key_account": (5, 9), "standard": (3, 6), "small": (2, 3)}
+COUNTRIES = {
+    "United States": 0.34, "Germany": 0.16, "United Kingdom": 0.12, "France": 0.09, "Netherlands": 0.06,
+    "Japan": 0.07, "China": 0.06, "Brazil": 0.05, "India": 0.05,
+}  # fmt: skip
+INDUSTRIES = (
+    "COMPUTER_SOFTWARE", "FINANCIAL_SERVICES", "HOSPITAL_HEALTH_CARE", "LOGISTICS_AND_SUPPLY_CHAIN",
+    "RETAIL", "MACHINERY", "TELECOMMUNICATIONS", "HIGHER_EDUCATION",
+)  # fmt: skip
+SHARE_NO_DECISION_MAKER = 0.12
+SHARE_WITH_PARENT = 0.04
+SHARE_WITHOUT_DESK = 0.06  # customers unknown to the support desk
+SHARE_DESK_WITHOUT_ID = 0.03  # organisations without the CRM's id
+SHARE_OWNER_CHANGES = 0.15
+PROSPECTS = 0.12  # companies per customer that never bought
+TRIALS = 0.03  # product accounts per customer that no CRM company knows
+
+# --- owners ---
+TEAMS = {"Enterprise": 4, "Growth": 4}
+DEACTIVATED_DAYS = 60  # before the anchor, one manager left
+SHARE_NOT_HANDED_OVER = 0.4  # of that manager's accounts
+
+# --- contracts ---
+TERM_MONTHS = {12: 0.80, 24: 0.05, 36: 0.06, 1: 0.06, 6: 0.03}
+NOTICE_MONTHS = {None: 0.30, 1: 0.20, 2: 0.15, 3: 0.35}
+SHARE_AUTO_RENEW = 0.28  # of yearly terms; monthly ones always renew by themselves
+SHARE_SECOND_CONTRACT = 0.08
+SHARE_CO_TERMED = 0.35  # of second contracts, aligned with the first at its renewal
+SHARE_EXPANDS = 0.28  # of terms of a year or longer, once in mid-term
+EXPANSION = (0.08, 0.35)  # additional seats, as a share
+SHARE_ADD_ON = 0.30  # a second product on the contract
+SHARE_DISCOUNTED = 0.40
+DISCOUNT = (0.05, 0.25)
+SHARE_SERVICES = 0.5  # a one-time services line on a new contract
+RENEWAL_OPENS_DAYS = (100, 190)  # before the due date
+# How a renewal that is won is won, and when it closes relative to the due date, in days.
+RENEWAL_KINDS = {"early": 0.15, "on_time": 0.62, "in_grace": 0.17, "after_grace": 0.06}
+RENEWAL_CLOSES = {"early": (-85, -31), "on_time": (-28, 0), "in_grace": (2, 28), "after_grace": (34, 60)}
+SHARE_BACK_DATED_START = 0.5  # of late renewals: the new term starts where the old one ended
+PRICE_CHANGE = (-0.06, 0.10)  # at renewal
+SEATS_CHANGE = (-0.12, 0.22)
+SHARE_DOWNSELL = 0.10
+SHARE_CORRECTED = 0.012  # of lines: the amount is corrected long after
+SHARE_COMES_BACK = 0.08  # of leavers
+SHARE_LOST_LEFT_OPEN = 0.06  # of losses nobody closes in the CRM
+NEW_DEALS_LOST = 0.35  # lost opportunities per prospect and for expansions that came to nothing
+
+# --- leaving ---
+LEAVES_PER_RENEWAL = {"key_account": 0.09, "standard": 0.15, "small": 0.20}
+SHARE_SILENT = 0.27  # of leavers show nothing beforehand
+CAUSES = {"low_adoption": 0.40, "support_pain": 0.25, "champion_left": 0.20, "competitor": 0.15}
+STAYERS_PER_LEAVER = 1.15  # stayers that show a symptom, per leaver that shows it
+SYMPTOM_LEAD_DAYS = (75, 160)  # how long before the decision it starts
+USAGE_FALLS_TO = (0.12, 0.45)
+USAGE_FALLS_DAYS = (21, 50)
+STAYER_RECOVERS_DAYS = (45, 90)  # after the symptom started
+STORM_TICKETS = (4, 9)
+STORM_DAYS = 45
+
+# --- support ---
+TICKETS_PER_MONTH = {"key_account": 1.9, "standard": 0.62, "small": 0.26}
+PRIORITIES = {"low": 0.22, "normal": 0.50, "high": 0.20, "urgent": 0.05, None: 0.03}
+FIRST_REPLY_MINUTES = {"low": 540, "normal": 300, "high": 120, "urgent": 45, None: 300}
+RESOLUTION_HOURS = {"low": 90, "normal": 60, "high": 40, "urgent": 20, None: 60}
+SHARE_REOPENED = 0.09
+SHARE_RATED = 0.35
+SHARE_GOOD = 0.88
+SHARE_DELETED_TICKETS = 0.008
+AGENTS = 6
+
+# --- product ---
+FEATURES = {"login": 1.0, "dashboards": 0.55, "reports": 0.30, "automation": 0.16, "api": 0.07, "integrations": 0.10}
+USER_KINDS = {"daily": (0.24, 0.62), "weekly": (0.46, 0.19), "rare": (0.30, 0.04)}  # share, chance of a working day
+WEEKEND = 0.08  # of a working day's activity
+SEASON = {8: 0.82, 12: 0.78}  # month -> factor
+SHARE_LATE_ROWS = 0.004  # usage that arrives days after its day
+LATE_DAYS = (2, 5)
+SHARE_BOTS = 0.02
+USER_LEAVES_PER_YEAR = 0.12
+
+# --- dirt: so many rows of each kind, all in the history ---
+DIRT = {
+    "negative_amount": 2, "end_before_start": 2, "no_end_date": 1, "contact_without_company": 4,
+    "thousands_separator": 2, "unknown_workspace_rows": 5, "bad_email": 3,
+}  # fmt: skip

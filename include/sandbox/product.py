@@ -1,0 +1,344 @@
+"""The product's own database: a real PostgreSQL with tables named as some product would name them.
+
+Filled with the past by COPY at the start, then kept up with the world: a row comes into being when its time has come.
+What belongs to the sandbox itself (how far it has filled) lies in a schema that the reading login cannot see.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import psycopg
+from psycopg import sql
+from sqlalchemy.engine import URL, make_url
+
+from include.errors import PerennialError
+from include.sandbox.core import Sandbox
+from include.sandbox.store import Item
+from include.sandbox.world.records import DAY, HOUR, day_of, moment
+from include.sandbox.world.usage import FEATURES
+
+TABLES = """
+create schema sandbox;
+create table sandbox.progress (world text not null, filled_to bigint not null);
+create table workspaces (
+    workspace_key text primary key, display_name text not null, crm_company_ref text, plan_code text not null,
+    internal boolean not null, created_at timestamptz not null, updated_at timestamptz not null, deleted_at timestamptz
+);
+create table members (
+    member_no bigint primary key, workspace_key text not null, email text, role_name text, team_name text,
+    is_robot boolean not null, activated_at timestamptz, deactivated_at timestamptz,
+    created_at timestamptz not null, updated_at timestamptz not null, deleted_at timestamptz
+);
+create table member_feature_daily (
+    workspace_key text not null, member_no bigint not null, feature_key text not null, activity_date date not null,
+    event_count int not null, active_minutes double precision not null, updated_at timestamptz not null
+);
+create table seat_snapshots (
+    workspace_key text not null, snapshot_date date not null, seats_paid int not null, seats_activated int not null,
+    updated_at timestamptz not null
+);
+"""
+KEYS = """
+alter table member_feature_daily add primary key (workspace_key, member_no, feature_key, activity_date);
+alter table seat_snapshots add primary key (workspace_key, snapshot_date);
+create index on member_feature_daily (updated_at);
+create index on seat_snapshots (updated_at);
+"""
+SEATS_AT = HOUR // 2  # after midnight the seats of the day before are counted
+TICK_SECONDS = 2.0
+UPSERT = {
+    "workspaces": (
+        ("workspace_key", "display_name", "crm_company_ref", "plan_code", "internal", "created_at", "updated_at",
+         "deleted_at"), 1),
+    "members": (
+        ("member_no", "workspace_key", "email", "role_name", "team_name", "is_robot", "activated_at", "deactivated_at",
+         "created_at", "updated_at", "deleted_at"), 1),
+    "member_feature_daily": (
+        ("workspace_key", "member_no", "feature_key", "activity_date", "event_count", "active_minutes",
+         "updated_at"), 4),
+    "seat_snapshots": (("workspace_key", "snapshot_date", "seats_paid", "seats_activated", "updated_at"), 2),
+}  # fmt: skip
+
+
+def workspace_key(number: int) -> str:
+    """Return a workspace's key in the product."""
+    return f"ws_{number:05d}"
+
+
+class Product:
+    """Keeps the product's database in step with the world.
+
+    Args:
+        sandbox: The sandbox.
+        url: SQLAlchemy URL of an existing database that belongs to the sandbox alone.
+
+    Raises:
+        PerennialError: The database does not answer.
+    """
+
+    def __init__(self, sandbox: Sandbox, url: str) -> None:
+        self.sandbox = sandbox
+        self._url = make_url(url)
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        usage = sandbox.world.usage
+        self._by_first = usage.first_at  # usage comes in this order
+        self._final_order = np.argsort(usage.final_at, kind="stable")
+        self._by_final = usage.final_at[self._final_order]
+        try:
+            self._connection = psycopg.connect(
+                self._url.set(drivername="postgresql").render_as_string(hide_password=False), autocommit=True
+            )
+        except psycopg.OperationalError as error:
+            shown = self._url.render_as_string(hide_password=True)
+            raise PerennialError(
+                f"the product's database {shown} does not let the sandbox in: {str(error).splitlines()[0]}",
+                cure="create it, or correct --product-url",
+            ) from None
+
+    @property
+    def reader_url(self) -> URL:
+        """The URL of the login that may only read."""
+        name = f"{self._url.database}_reader"
+        return self._url.set(username=name, password=self.sandbox.secret("product"))
+
+    def start(self) -> None:
+        """Fill the past, then go on in the background."""
+        with self._lock:
+            self._load()
+        self._thread = threading.Thread(target=self._run, name="product", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the background work; what was begun is finished."""
+        self._stop.set()
+        if self._thread:
+            self._thread.join(timeout=20)
+        self._connection.close()
+
+    def _run(self) -> None:
+        while not self._stop.wait(TICK_SECONDS):
+            try:
+                self.tick()
+            except psycopg.OperationalError:
+                # The server may be stopped before the sandbox; a later tick finds it again or the process ends.
+                self._reconnect()
+
+    def _reconnect(self) -> None:
+        try:
+            with self._lock:
+                self._connection = psycopg.connect(
+                    self._url.set(drivername="postgresql").render_as_string(hide_password=False), autocommit=True
+                )
+        except psycopg.OperationalError:
+            return
+
+    def _fingerprint(self) -> str:
+        world = self.sandbox.world
+        return f"{world.seed} {world.span.anchor} {len(world.customers)}"
+
+    def _load(self) -> None:
+        """Take up where the database stands; start over when it holds another world, or the future."""
+        now = self.sandbox.now()
+        filled = self._filled_to()
+        if filled is None or filled > now:
+            with self._connection.transaction():
+                self._create(now)
+            return
+        # What came due while nobody was there is written now: its update time must not lie in what was read already.
+        self._fill(filled, now, not_before=now)
+
+    def _filled_to(self) -> int | None:
+        present = self._connection.execute("select to_regclass('sandbox.progress') is not null").fetchone()
+        if not present or not present[0]:
+            return None
+        row = self._connection.execute("select world, filled_to from sandbox.progress").fetchone()
+        return row[1] if row and row[0] == self._fingerprint() else None
+
+    def _create(self, now: int) -> None:
+        execute = self._connection.execute
+        execute("drop schema if exists sandbox cascade")
+        execute("drop table if exists workspaces, members, member_feature_daily, seat_snapshots")
+        execute(TABLES)
+        for table, rows in self._due(-1, now):
+            self._copy(table, rows)
+        self._copy("member_feature_daily", self._stray_rows(now))
+        execute(KEYS)
+        execute("insert into sandbox.progress values (%s, %s)", (self._fingerprint(), now))
+        self._grant()
+
+    def _grant(self) -> None:
+        """Make the login that Perennial uses: it may read the product's tables and nothing else."""
+        url = self.reader_url
+        name = sql.Identifier(str(url.username))
+        exists = self._connection.execute("select 1 from pg_roles where rolname = %s", (url.username,)).fetchone()
+        if not exists:
+            self._connection.execute(sql.SQL("create role {} login").format(name))
+        self._connection.execute(sql.SQL("alter role {} password {}").format(name, sql.Literal(str(url.password))))
+        tables = sql.SQL(", ").join(sql.Identifier(table) for table in UPSERT)
+        self._connection.execute(sql.SQL("grant select on {} to {}").format(tables, name))
+
+    def tick(self) -> None:
+        """Write all rows whose time has come; start over when the world's clock was turned back."""
+        with self._lock:
+            now = self.sandbox.now() - int(float(self.sandbox.switches.get("product.hold_seconds", 0)) * 1000)
+            filled = self._filled_to()
+            if filled is None or filled > self.sandbox.now():
+                with self._connection.transaction():
+                    self._create(now)
+            elif filled < now:
+                self._fill(filled, now)
+
+    def count(self, table: str) -> int:
+        """Return the number of rows of a table."""
+        with self._lock:
+            row = self._connection.execute(sql.SQL("select count(*) from {}").format(sql.Identifier(table))).fetchone()
+        return row[0] if row else 0
+
+    def resync(self) -> None:
+        """Bring workspaces and members in line after an alteration by hand; what was erased goes without a trace."""
+        now = self.sandbox.now()
+        with self._lock, self._connection.transaction():
+            for table, rows in itertools.islice(self._due(-1, now), 2):
+                self._upsert(table, rows)
+                key = sql.Identifier(UPSERT[table][0][0])
+                gone = sql.SQL("delete from {} where not {} = any(%s)").format(sql.Identifier(table), key)
+                self._connection.execute(gone, ([row[0] for row in rows],))
+
+    def reload(self) -> None:
+        """Throw everything away and fill the past anew."""
+        with self._lock, self._connection.transaction():
+            self._create(self.sandbox.now())
+
+    def _fill(self, since: int, until: int, not_before: int | None = None) -> None:
+        with self._connection.transaction():
+            for table, rows in self._due(since, until, not_before):
+                self._upsert(table, rows)
+            self._connection.execute("update sandbox.progress set filled_to = %s", (until,))
+
+    def _upsert(self, table: str, rows: list[tuple[Any, ...]]) -> None:
+        if not rows:
+            return
+        columns, n_keys = UPSERT[table]
+        self._connection.execute(
+            sql.SQL("create temp table fresh (like {}) on commit drop").format(sql.Identifier(table))
+        )
+        self._copy("fresh", rows, columns)
+        names = [sql.Identifier(column) for column in columns]
+        self._connection.execute(
+            sql.SQL("insert into {} select * from fresh on conflict ({}) do update set {}").format(
+                sql.Identifier(table),
+                sql.SQL(", ").join(names[:n_keys]),
+                sql.SQL(", ").join(sql.SQL("{0} = excluded.{0}").format(name) for name in names[n_keys:]),
+            )
+        )
+        self._connection.execute("drop table fresh")
+
+    def _copy(self, table: str, rows: Iterable[tuple[Any, ...]], columns: tuple[str, ...] = ()) -> None:
+        columns = columns or UPSERT[table][0]
+        statement = sql.SQL("copy {} ({}) from stdin").format(
+            sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, columns))
+        )
+        with self._connection.cursor().copy(statement) as copy:
+            for row in rows:
+                copy.write_row(row)
+
+    def _due(self, since: int, until: int, not_before: int | None = None) -> Iterator[tuple[str, list[Any]]]:
+        """Yield the rows of each table that come into being, or change, after one moment and up to another."""
+        stamp = None if not_before is None else moment(not_before)
+        touched = {
+            kind: [item for item in self.sandbox.store.items(kind).values() if since < item.touched_at <= until]
+            for kind in ("workspace", "member")
+        }
+        yield "workspaces", [_workspace(item, stamp) for item in touched["workspace"]]
+        yield "members", [_member(item, stamp) for item in touched["member"]]
+        yield "member_feature_daily", self._usage(since, until, stamp)
+        yield "seat_snapshots", self._seats(since, until, stamp)
+
+    def _usage(self, since: int, until: int, stamp: Any) -> list[tuple[Any, ...]]:
+        usage = self.sandbox.world.usage
+        first = np.arange(*np.searchsorted(self._by_first, (since, until), side="right"))
+        final = self._final_order[slice(*np.searchsorted(self._by_final, (since, until), side="right"))]
+        partial = first[usage.final_at[first] > until]
+        rows = self._rows(partial, usage.partial[partial], usage.first_at[partial], True, stamp)
+        return rows + self._rows(final, usage.events[final], usage.final_at[final], False, stamp)
+
+    def _rows(self, chosen: np.ndarray, events: np.ndarray, at: np.ndarray, is_partial: bool, stamp: Any) -> list[Any]:
+        usage = self.sandbox.world.usage
+        minutes = usage.minutes[chosen]
+        if is_partial:
+            minutes = np.round(minutes * events / usage.events[chosen], 1)
+        keys = {number: workspace_key(number) for number in np.unique(usage.workspace[chosen]).tolist()}
+        days = {number: day_of(number * DAY) for number in np.unique(usage.day[chosen]).tolist()}
+        columns = (
+            usage.workspace[chosen],
+            usage.member[chosen],
+            usage.feature[chosen],
+            usage.day[chosen],
+            events,
+            minutes,
+            at,
+        )
+        return [
+            (keys[workspace], member, FEATURES[feature], days[day], count, spent, stamp or moment(when))
+            for workspace, member, feature, day, count, spent, when in zip(
+                *(column.tolist() for column in columns), strict=True
+            )
+        ]
+
+    def _seats(self, since: int, until: int, stamp: Any) -> list[tuple[Any, ...]]:
+        low, high = (since - SEATS_AT) // DAY, (until - SEATS_AT) // DAY
+        return [
+            (workspace_key(number), day_of(day * DAY), paid, activated, stamp or moment((day + 1) * DAY + SEATS_AT))
+            for number, day, paid, activated in self.sandbox.world.seats
+            if low <= day < high
+        ]
+
+    def _stray_rows(self, now: int) -> list[tuple[Any, ...]]:
+        """Dirt: usage of a workspace that nobody knows."""
+        from include.sandbox import parameters as p
+
+        anchor = self.sandbox.world.span.anchor.toordinal() - 719_163
+        days = [anchor - 10 - 7 * position for position in range(p.DIRT["unknown_workspace_rows"])]
+        return [
+            ("ws_99999", 99_999, "dashboards", day_of(day * DAY), 3, 4.5, moment((day + 1) * DAY))
+            for day in days
+            if (day + 1) * DAY <= now
+        ]
+
+
+def _workspace(item: Item, stamp: Any) -> tuple[Any, ...]:
+    values = item.values
+    return (
+        workspace_key(item.id),
+        values["name"],
+        str(values["crm_ref"]) if values.get("crm_ref") else None,
+        values["plan"],
+        values["internal"],
+        moment(item.created_at),
+        stamp or moment(item.touched_at),
+        moment(item.deleted_at) if item.deleted_at else None,
+    )
+
+
+def _member(item: Item, stamp: Any) -> tuple[Any, ...]:
+    values = item.values
+    return (
+        item.id,
+        workspace_key(values["workspace"]),
+        values["email"],
+        values["role"],
+        values["team"],
+        values["is_bot"],
+        moment(values["activated_at"]) if values.get("activated_at") else None,
+        moment(values["deactivated_at"]) if values.get("deactivated_at") else None,
+        moment(item.created_at),
+        stamp or moment(item.touched_at),
+        moment(item.deleted_at) if item.deleted_at else None,
+    )

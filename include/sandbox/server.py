@@ -1,0 +1,200 @@
+"""Start the make-believe vendors, keep them up, end them cleanly."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import json
+import os
+import signal
+import socket
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any, TextIO
+
+import uvicorn
+
+from include import clock
+from include.errors import ConfigError, PerennialError
+from include.sandbox import parameters as p
+from include.sandbox.app import application
+from include.sandbox.asgi import Outer
+from include.sandbox.clock import WorldClock
+from include.sandbox.core import Sandbox
+from include.sandbox.diary import Diary
+from include.sandbox.product import Product
+from include.sandbox.store import Store
+from include.sandbox.world.build import build
+from include.sandbox.zendesk.guard import EMAIL
+
+HOST = "127.0.0.1"
+READY_FILE = "sandbox.json"
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to serve.
+
+    Args:
+        home: Folder for the state and for ``sandbox.json``, which is there while the sandbox is ready.
+        port: HTTP port; 0 for the one used last time, else any free one.
+        smtp_port: The same for mail.
+        product_url: SQLAlchemy URL of an existing PostgreSQL database for the product's data; "" for none.
+        seed: The world's seed; None for the one used last time, else 7.
+        anchor: The world's today; None for the one used last time, else today.
+        customers: How many have signed by then; None for the one used last time, else the default.
+    """
+
+    home: Path
+    port: int = 0
+    smtp_port: int = 0
+    product_url: str = ""
+    seed: int | None = None
+    anchor: date | None = None
+    customers: int | None = None
+
+
+def serve(options: Options) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Raises:
+        PerennialError: A port is taken, the folder not writable or in use, the product's database not reachable.
+    """
+    diary = Diary(options.home / "sandbox.db")
+    lock = _lock(options.home)
+    ready = options.home / READY_FILE
+    ready.unlink(missing_ok=True)
+    web, mail = _bind(diary, "port", options.port), _bind(diary, "smtp_port", options.smtp_port)
+    sandbox = _open(options, diary)
+    sandbox.url = f"http://{HOST}:{web.getsockname()[1]}"
+    product = Product(sandbox, options.product_url) if options.product_url else None
+    try:
+        if product:
+            product.start()
+        note = describe(sandbox, mail.getsockname()[1], product)
+        asyncio.run(_run(application(sandbox, product), web, mail, sandbox, lambda: _announce(ready, note)))
+    finally:
+        ready.unlink(missing_ok=True)
+        if product:
+            product.stop()
+        diary.close()
+        lock.close()
+
+
+def _lock(home: Path) -> TextIO:
+    file = (home / "sandbox.lock").open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise PerennialError(
+            f"another sandbox already uses {home}", cure="stop it, or choose another folder with --home"
+        ) from None
+    return file
+
+
+def _bind(diary: Diary, name: str, wanted: int) -> socket.socket:
+    """Return a listening socket: on the port wanted, on the one used last time, or on any free one."""
+    for port in dict.fromkeys((wanted or int(diary.get(name) or 0), wanted)):
+        listener = socket.socket()
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((HOST, port))
+            listener.listen(256)
+        except OSError as error:
+            listener.close()
+            reason = error.strerror
+            continue
+        diary.put(name, str(listener.getsockname()[1]))
+        return listener
+    raise PerennialError(
+        f"the sandbox cannot listen on {HOST}:{wanted}: {reason}",
+        cure=f"choose another with --{name.replace('_', '-')}, or 0 for any free one",
+    )
+
+
+def _open(options: Options, diary: Diary) -> Sandbox:
+    today = clock.now().date()
+    anchor = date.fromisoformat(_settled(diary, "anchor", options.anchor, today))
+    seed = int(_settled(diary, "seed", options.seed, 7))
+    count = int(_settled(diary, "customers", options.customers, p.CUSTOMERS))
+    world = build(seed, anchor, count)
+    if today >= world.span.end:
+        raise PerennialError(
+            f"the sandbox's world of {anchor} ended on {world.span.end}",
+            cure=f"remove {options.home} to start a new one",
+        )
+    world_clock = WorldClock()
+    sandbox = Sandbox(world, diary, world_clock, Store(world.records, diary, world_clock.now))
+    sandbox.switches.update(json.loads(diary.get("switches") or "{}"))
+    return sandbox
+
+
+def _settled(diary: Diary, name: str, wanted: Any, default: Any) -> str:
+    """Return what a world was first made with; it cannot become another one in the same folder."""
+    kept = diary.get(name)
+    if kept is not None and wanted is not None and str(wanted) != kept:
+        raise ConfigError(
+            f"this sandbox was made with {name} {kept}, not {wanted}",
+            cure=f"leave --{name} out, or choose another folder with --home",
+        )
+    value = kept or str(default if wanted is None else wanted)
+    diary.put(name, value)
+    return value
+
+
+def describe(sandbox: Sandbox, smtp_port: int, product: Product | None) -> dict[str, Any]:
+    """Return what others need to reach the sandbox; ``connections`` are environment variables."""
+    secret = sandbox.secret
+    connections: dict[str, dict[str, Any]] = {
+        "CRM": {"conn_type": "hubspot", "host": f"{sandbox.url}/hubspot", "password": secret("hubspot", "pat-na1-")},
+        "SUPPORT": {
+            "conn_type": "zendesk", "host": f"{sandbox.url}/zendesk", "login": EMAIL, "password": secret("zendesk"),
+        },
+        "SLACK": {"conn_type": "slack", "host": f"{sandbox.url}/slack/api", "password": secret("slack", "xoxb-")},
+        "SMTP": {
+            "conn_type": "smtp", "host": HOST, "port": smtp_port, "login": "perennial", "password": secret("smtp"),
+            "extra": {"from_email": "perennial@vendor.example", "starttls": False},
+        },
+    }  # fmt: skip
+    if product:
+        url = product.reader_url
+        connections["PRODUCT_DB"] = {
+            "conn_type": "postgres", "host": url.host, "port": url.port, "schema": url.database,
+            "login": url.username, "password": url.password,
+        }  # fmt: skip
+    world = sandbox.world
+    return {
+        "pid": os.getpid(),
+        "url": sandbox.url,
+        "inbox": f"{sandbox.url}/inbox",
+        "smtp_port": smtp_port,
+        "world": {"seed": world.seed, "anchor": str(world.span.anchor), "customers": len(world.customers)},
+        "webhook": f"{sandbox.url}/slack/services/T0SANDBOX/B0SANDBOX/{sandbox.secret('webhook')}",
+        "connections": {f"AIRFLOW_CONN_{name}": json.dumps(given) for name, given in connections.items()},
+    }
+
+
+def _announce(ready: Path, note: dict[str, Any]) -> None:
+    temporary = ready.with_suffix(".tmp")
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        json.dump(note, file, indent=2)
+    temporary.replace(ready)
+    world = note["world"]
+    print(
+        f"sandbox ready at {note['url']} (inbox {note['inbox']}, SMTP port {note['smtp_port']}; "
+        f"seed {world['seed']}, {world['anchor']})",
+        flush=True,
+    )
+
+
+async def _run(outer: Outer, web: socket.socket, mail: socket.socket, sandbox: Sandbox, announce: Any) -> None:
+    config = uvicorn.Config(
+        outer, log_level="error", access_log=False, lifespan="off", proxy_headers=False, server_header=False,
+        timeout_graceful_shutdown=2, timeout_keep_alive=30,
+    )  # fmt: skip
+    # uvicorn stops at the first signal and raises it again afterwards: it must then find a handler that does nothing.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    announce()
+    await uvicorn.Server(config).serve(sockets=[web])

@@ -1,0 +1,74 @@
+"""Put the world together: the same seed, anchor and number of customers give the same bytes, on any machine."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from dataclasses import dataclass
+from datetime import date
+
+from include.sandbox import parameters as p
+from include.sandbox.world import causes, contracts, crm, deals, desk, dirt
+from include.sandbox.world import usage as product
+from include.sandbox.world.customers import Customer, Span, assign_owners, customers, owners
+from include.sandbox.world.records import Record, number
+
+
+@dataclass
+class World:
+    """Everything that was, is and will be.
+
+    Args:
+        seed: What all draws start from.
+        span: The days it plays in.
+        customers: Who they are, with the hidden truth about them.
+        records: All records, numbered, with all their changes.
+        usage: What members do, as columns.
+        seats: Workspace, day, paid and activated seats.
+    """
+
+    seed: int
+    span: Span
+    customers: list[Customer]
+    records: list[Record]
+    usage: product.Usage
+    seats: list[tuple[int, int, int, int]]
+
+    def fingerprint(self) -> str:
+        """Return a hash of every byte of it."""
+        digest = hashlib.sha256()
+        for record in self.records:
+            digest.update(f"{record.kind}{record.id}{record.changes}".encode())
+        for column in vars(self.usage).values():
+            digest.update(column.tobytes())
+        digest.update(repr(self.seats).encode())
+        return digest.hexdigest()
+
+
+def build(seed: int, anchor: date, count: int = p.CUSTOMERS) -> World:
+    """Return the world of a seed.
+
+    Args:
+        seed: Any whole number.
+        anchor: The day that the demo takes for today: history lies before it, the future after it.
+        count: How many customers have signed by then; others follow.
+    """
+    # A stream of draws per room, so that a change in one leaves the others as they were.
+    rooms = ("people", "contracts", "causes", "crm", "deals", "desk", "product", "dirt")
+    streams = {room: random.Random(f"{seed} {room}") for room in rooms}
+    span = Span.around(anchor)
+    managers = owners(streams["people"], span)
+    everyone = customers(streams["people"], span, count)
+    assign_owners(streams["people"], everyone, managers)
+    for customer in everyone:
+        contracts.plan(streams["contracts"], customer, span)
+    causes.assign(streams["causes"], everyone, span)
+    records = [*managers, *crm.write(streams["crm"], everyone, managers, span)]
+    records += deals.write(streams["deals"], everyone, span)
+    records += desk.write(streams["desk"], everyone, span)
+    spaces = product.workspaces(streams["product"], everyone, span)
+    for space in spaces:
+        records += [space.record, *(member[0] for member in space.members)]
+    dirt.spoil(streams["dirt"], records, span)
+    number(records)
+    return World(seed, span, everyone, records, product.usage(seed, spaces, span), product.seats(spaces, span))

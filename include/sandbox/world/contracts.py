@@ -1,0 +1,150 @@
+"""How each customer's contracts will go: terms, renewals, expansions and losses, as plans without records."""
+
+from __future__ import annotations
+
+import random
+from datetime import date, timedelta
+
+from include.sandbox import parameters as p
+from include.sandbox.world.customers import Contract, Customer, Span, Term
+from include.sandbox.world.dates import add_months, between, pick, whole, working_day
+
+SEEN_BEYOND_DAYS = 400  # renewals due so long after the world's end already exist as open ones
+
+
+def plan(rng: random.Random, customer: Customer, span: Span) -> None:
+    """Plan a customer's contracts over the whole span, and with them whether and when it leaves."""
+    main = _contract(rng, customer, 0)
+    _play(rng, customer, main, customer.signed, span)
+    customer.contracts.append(main)
+    _note_leaving(customer, main)
+    if main.months == 12 and not main.auto and rng.random() < p.SHARE_SECOND_CONTRACT:
+        _plan_second(rng, customer, main, span)
+    customer.periods = [(customer.signed, customer.left or date.max)]
+    if customer.left and rng.random() < p.SHARE_COMES_BACK:
+        _plan_return(rng, customer, span)
+
+
+def _contract(rng: random.Random, customer: Customer, position: int) -> Contract:
+    months = pick(rng, p.TERM_MONTHS) if position == 0 else 12
+    auto = months == 1 or (months == 12 and rng.random() < p.SHARE_AUTO_RENEW)
+    return Contract(
+        number=f"C-{10_000 + 10 * customer.number + position}",
+        months=months,
+        notice_months=pick(rng, p.NOTICE_MONTHS) if months >= 6 else None,
+        auto=auto,
+        add_on=rng.random() < p.SHARE_ADD_ON,
+        services=rng.random() < p.SHARE_SERVICES,
+    )
+
+
+def _first_term(rng: random.Random, customer: Customer, months: int, start: date, share: float = 1.0) -> Term:
+    users = whole(rng, p.USERS[customer.tier])
+    seats = max(2, round(users / between(rng, p.SEAT_USE) * share))
+    price = 12 * round(between(rng, p.SEAT_PRICE[customer.tier]) / 12)
+    discount = round(between(rng, p.DISCOUNT), 2) if rng.random() < p.SHARE_DISCOUNTED else 0.0
+    return Term(start, add_months(start, months), seats, price, discount)
+
+
+def _play(
+    rng: random.Random,
+    customer: Customer,
+    contract: Contract,
+    start: date,
+    span: Span,
+    share: float = 1.0,
+    lost_from: date | None = None,
+) -> None:
+    """Add terms until the contract is lost or its renewal lies too far ahead to exist."""
+    term = _first_term(rng, customer, contract.months, start, share)
+    leaves = p.LEAVES_PER_RENEWAL[customer.tier] * min(1.0, contract.months / 12)
+    while True:
+        contract.terms.append(term)
+        if term.end > span.end + timedelta(days=SEEN_BEYOND_DAYS):
+            return
+        if rng.random() < leaves or (lost_from and term.end >= lost_from):
+            term.renewal, term.closes = "lost", _lost_on(rng, contract, term)
+            return
+        term = _renew(rng, contract, term)
+
+
+def _lost_on(rng: random.Random, contract: Contract, term: Term) -> date:
+    decision = contract.decision(term)
+    if contract.auto:
+        # Only a notice in time ends a contract that renews by itself.
+        return decision - timedelta(days=whole(rng, (2, 9 if contract.months == 1 else 25)))
+    return term.end + timedelta(days=whole(rng, (-45, 12)))
+
+
+def _renew(rng: random.Random, contract: Contract, term: Term) -> Term:
+    if contract.auto:
+        term.renewal, term.closes = "auto", contract.decision(term)
+        following = Term(term.end, add_months(term.end, contract.months), term.seats, term.price, term.discount, False)
+        return following
+    _maybe_expand(rng, contract, term)
+    term.renewal = pick(rng, p.RENEWAL_KINDS)
+    term.closes = working_day(term.end + timedelta(days=whole(rng, p.RENEWAL_CLOSES[term.renewal])))
+    late = term.closes > term.end
+    start = term.closes if late and rng.random() > p.SHARE_BACK_DATED_START else term.end
+    change = -between(rng, (0.1, 0.3)) if rng.random() < p.SHARE_DOWNSELL else between(rng, p.SEATS_CHANGE)
+    seats = max(2, round(term.seats_at_end * (1 + change)))
+    price = max(12, 12 * round(term.price * (1 + between(rng, p.PRICE_CHANGE)) / 12))
+    return Term(start, add_months(start, contract.months), seats, price, term.discount)
+
+
+def _maybe_expand(rng: random.Random, contract: Contract, term: Term) -> None:
+    if contract.months < 12 or rng.random() > p.SHARE_EXPANDS:
+        return
+    days = (term.end - term.start).days
+    day = working_day(term.start + timedelta(days=round(days * between(rng, (0.25, 0.75)))))
+    term.expands = day, max(1, round(term.seats * between(rng, p.EXPANSION)))
+
+
+def _note_leaving(customer: Customer, contract: Contract) -> None:
+    last = contract.terms[-1]
+    if last.renewal == "lost":
+        customer.left = last.end
+        customer.decided = contract.decision(last)
+
+
+def _plan_second(rng: random.Random, customer: Customer, main: Contract, span: Span) -> None:
+    """Add a smaller contract, sometimes aligned with the first at one of its renewals."""
+    second = _contract(rng, customer, 1)
+    second.auto = False
+    start = add_months(main.terms[0].start, whole(rng, (3, 9)))
+    if customer.left and start >= customer.left:
+        return
+    _play(rng, customer, second, start, span, share=0.4, lost_from=customer.left)
+    customer.contracts.append(second)
+    if rng.random() < p.SHARE_CO_TERMED:
+        _co_term(main, second)
+    if customer.left:
+        customer.left = max(customer.left, second.terms[-1].end)
+
+
+def _co_term(main: Contract, second: Contract) -> None:
+    """Cut the second contract's term at the first renewal of the main one that falls into it, and go on in step."""
+    for before, term in zip(main.terms, main.terms[1:], strict=False):
+        if before.closes is None or before.closes > term.start:
+            continue  # a late renewal aligns nothing
+        for position, cut in enumerate(second.terms):
+            if cut.start < term.start < cut.end and (cut.end - term.start).days > 45 and not cut.expands:
+                cut.cut, cut.renewal, cut.closes = term.start, "on_time", before.closes
+                second.terms[position + 1 :] = [
+                    Term(other.start, other.end, cut.seats, cut.price, cut.discount, True, other.renewal, other.closes)
+                    for other in main.terms[main.terms.index(term) :]
+                ]
+                return
+
+
+def _plan_return(rng: random.Random, customer: Customer, span: Span) -> None:
+    """Let a customer that left come back on a new contract, with nothing wrong the second time."""
+    start = customer.periods[0][1] + timedelta(days=whole(rng, (70, 260)))
+    if start >= span.end:
+        return
+    back = _contract(rng, customer, 5)
+    back.auto, back.months = False, 12
+    _play(rng, customer, back, start, span, share=0.7)
+    customer.contracts.append(back)
+    last = back.terms[-1]
+    customer.periods.append((start, last.end if last.renewal == "lost" else date.max))

@@ -1,0 +1,42 @@
+"""Small arithmetic on days and months that the world needs."""
+
+from __future__ import annotations
+
+import calendar
+import random
+from datetime import date, timedelta
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def add_months(day: date, months: int) -> date:
+    """Return the same day so many months later, or the last of that month where it has no such day."""
+    month = day.month - 1 + months
+    year, month = day.year + month // 12, month % 12 + 1
+    return date(year, month, min(day.day, calendar.monthrange(year, month)[1]))
+
+
+def working_day(day: date) -> date:
+    """Return the day itself, or the Monday after it when it falls on a weekend."""
+    return day + timedelta(days=max(0, 7 - day.weekday()) % 7 if day.weekday() > 4 else 0)
+
+
+def between(rng: random.Random, bounds: tuple[float, float]) -> float:
+    """Return an even draw from a closed interval."""
+    return rng.uniform(*bounds)
+
+
+def whole(rng: random.Random, bounds: tuple[int, int]) -> int:
+    """Return an even draw of a whole number, both ends included."""
+    return rng.randint(*bounds)
+
+
+def pick(rng: random.Random, weights: dict[T, float]) -> T:
+    """Return one key, drawn by its weight."""
+    return rng.choices(list(weights), list(weights.values()))[0]
+
+
+def office_hour(rng: random.Random) -> float:
+    """Return a UTC hour of a working day, with minutes, seconds and milliseconds."""
+    return 7.5 + 9.5 * rng.betavariate(2.2, 2.2)

@@ -1,0 +1,247 @@
+"""What the CRM sees of the contracts: deals through their stages, and the lines of those that were won."""
+
+from __future__ import annotations
+
+import random
+from datetime import date, timedelta
+from decimal import Decimal
+
+from include.sandbox import parameters as p
+from include.sandbox.world import names
+from include.sandbox.world.customers import Contract, Customer, Span, Term
+from include.sandbox.world.dates import between, office_hour, whole, working_day
+from include.sandbox.world.records import Record, millis
+
+SALES, RENEWALS = "default", "75122310"
+STAGES = {
+    SALES: ("appointmentscheduled", "qualifiedtobuy", "contractsent", "closedwon", "closedlost"),
+    RENEWALS: ("147001", "147002", "147003", "147004", "147005"),
+}
+CENT = Decimal("0.01")
+ADD_ON_SHARE = Decimal("0.25")  # of the seat price
+
+
+def write(rng: random.Random, customers: list[Customer], span: Span) -> list[Record]:
+    """Return the deals and line items of all contracts."""
+    made: list[Record] = []
+    for customer in customers:
+        for contract in customer.contracts:
+            made += _contract(rng, customer, contract, span)
+        made += _lost_attempts(rng, customer, span)
+    return made
+
+
+def _contract(rng: random.Random, customer: Customer, contract: Contract, span: Span) -> list[Record]:
+    made: list[Record] = []
+    made_by: Record | None = None
+    for position, term in enumerate(contract.terms):
+        if term.deal:
+            before = contract.terms[position - 1] if position else None
+            written = (
+                _new(rng, customer, contract, term)
+                if before is None
+                else _renewed(rng, customer, contract, before, term)
+            )
+            made += written
+            made_by = written[0]
+        term.record = made_by
+        if term.expands:
+            made += _expansion(rng, customer, contract, term)
+        if term.cut:
+            _cut(rng, made, term)
+    made += _end(rng, customer, contract, contract.terms[-1], span)
+    return made
+
+
+def _new(rng: random.Random, customer: Customer, contract: Contract, term: Term) -> list[Record]:
+    closes = working_day(term.start - timedelta(days=whole(rng, (1, 14))))
+    deal = _open(rng, customer, contract, "new", closes - timedelta(days=whole(rng, (25, 90))), closes, SALES)
+    return [deal, *_win(rng, customer, contract, deal, term, closes, services=contract.services)]
+
+
+def _renewed(rng: random.Random, customer: Customer, contract: Contract, before: Term, term: Term) -> list[Record]:
+    assert before.closes
+    due = before.cut or before.end
+    opens = min(due - timedelta(days=whole(rng, p.RENEWAL_OPENS_DAYS)), before.closes - timedelta(days=12))
+    deal = _open(rng, customer, contract, "renewal", max(opens, before.start + timedelta(days=2)), due, RENEWALS)
+    deal.changes[0].values["amount"] = sum(_amounts(contract, before)[0::2], Decimal())
+    return [deal, *_win(rng, customer, contract, deal, term, before.closes)]
+
+
+def _expansion(rng: random.Random, customer: Customer, contract: Contract, term: Term) -> list[Record]:
+    assert term.expands
+    day, seats = term.expands
+    closes = working_day(day - timedelta(days=whole(rng, (1, 6))))
+    deal = _open(rng, customer, contract, "expansion", closes - timedelta(days=whole(rng, (10, 40))), closes, SALES)
+    extra = Term(day, term.end, seats, term.price, term.discount)
+    plain = Contract(contract.number, contract.months, contract.notice_months, contract.auto, False, False)
+    return [deal, *_win(rng, customer, plain, deal, extra, closes)]
+
+
+def _end(rng: random.Random, customer: Customer, contract: Contract, term: Term, span: Span) -> list[Record]:
+    """The renewal at the end of the last planned term: lost, or still open when the world ends."""
+    opens = term.end - timedelta(days=whole(rng, p.RENEWAL_OPENS_DAYS))
+    if term.renewal == "open":
+        if opens >= span.end or contract.auto:
+            return []
+        return [_open(rng, customer, contract, "renewal", opens, term.end, RENEWALS)]
+    assert term.closes and term.record
+    if contract.auto or (contract.notice_months and rng.random() < 0.6):
+        given = term.closes if contract.auto else contract.decision(term) - timedelta(days=whole(rng, (1, 20)))
+        given = max(given, term.start + timedelta(days=1))
+        term.record.change(millis(given, office_hour(rng)), notice_given_on=given)
+        if contract.auto:
+            opens = min(opens, given)
+    deal = _open(rng, customer, contract, "renewal", max(opens, term.start + timedelta(days=1)), term.end, RENEWALS)
+    if rng.random() < p.SHARE_LOST_LEFT_OPEN and not contract.auto:
+        return [deal]
+    lost_at = max(millis(working_day(term.closes), office_hour(rng)), deal.at + 3_600_000)
+    deal.change(
+        lost_at,
+        stage=STAGES[RENEWALS][4],
+        is_closed=True,
+        is_won=False,
+        close_date=working_day(term.closes),
+        lost_reason=_reason(rng, customer),
+    )
+    return [deal]
+
+
+def _reason(rng: random.Random, customer: Customer) -> str:
+    if customer.cause == "competitor":
+        return f"Went to {rng.choice(names.COMPETITORS)}"
+    return names.LOST_REASONS.get(customer.cause or "silent", "Budget cut")
+
+
+def _lost_attempts(rng: random.Random, customer: Customer, span: Span) -> list[Record]:
+    """Expansions that were offered and came to nothing."""
+    made = []
+    if rng.random() < p.NEW_DEALS_LOST:
+        day = customer.signed + timedelta(days=whole(rng, (100, 600)))
+        if day < span.end and customer.is_active(day):
+            deal = _open(rng, customer, customer.contracts[0], "expansion", day, day + timedelta(days=40), SALES)
+            deal.changes[0].values["amount"] = Decimal(whole(rng, (5, 60)) * 500)
+            lost = working_day(day + timedelta(days=whole(rng, (20, 80))))
+            deal.change(
+                millis(lost, office_hour(rng)),
+                stage=STAGES[SALES][4],
+                is_closed=True,
+                is_won=False,
+                close_date=lost,
+                lost_reason="No need",
+            )
+            made.append(deal)
+    return made
+
+
+def _open(
+    rng: random.Random, customer: Customer, contract: Contract, kind: str, day: date, due: date, pipeline: str
+) -> Record:
+    """Return a deal in its first stage that goes through the next ones at its own pace."""
+    stages = STAGES[pipeline]
+    at = millis(working_day(day), office_hour(rng))
+    label = {"new": "New business", "renewal": "Renewal", "expansion": "Expansion"}[kind]
+    deal = Record(
+        "deal",
+        at,
+        name=f"{customer.name} - {label} {due:%Y-%m}",
+        company=customer.company,
+        contacts=[record for _, record, _ in customer.contacts[:2]],
+        pipeline=pipeline,
+        stage=stages[0],
+        is_closed=False,
+        is_won=False,
+        kind=kind,
+        contract_number=contract.number,
+        amount=None,
+        currency=p.CURRENCY,
+        close_date=due,
+        notice_months=contract.notice_months,
+        auto_renew=contract.auto,
+        owner=customer.owner,
+    )
+    gap = max(1, (due - day).days)
+    deal.change(at + round(gap * between(rng, (0.25, 0.4)) * 86_400_000), stage=stages[1])
+    deal.change(at + round(gap * between(rng, (0.5, 0.75)) * 86_400_000), stage=stages[2])
+    return deal
+
+
+def _win(
+    rng: random.Random,
+    customer: Customer,
+    contract: Contract,
+    deal: Record,
+    term: Term,
+    closes: date,
+    services: bool = False,
+) -> list[Record]:
+    """Close a deal as won and return the lines that it brings."""
+    at = max(millis(closes, office_hour(rng)), deal.at + 3_600_000)
+    deal.changes = [c for c in deal.changes if c.at < at]
+    amounts = _amounts(contract, term)
+    lines = [_line(rng, deal, at, contract, term, "Core platform", amounts[0], amounts[1])]
+    if len(amounts) > 2:
+        lines.append(_line(rng, deal, at + 90, contract, term, "Analytics add-on", amounts[2], amounts[3]))
+    if services:
+        fee = Decimal(whole(rng, (2, 20)) * 750)
+        lines.append(
+            Record("line_item", at + 180, deal=deal, product="Onboarding services", quantity=1, amount=fee,
+                   list_amount=fee, currency=p.CURRENCY, frequency="", term_start=None, term_last_day=None)
+        )  # fmt: skip
+    total = sum((line.changes[0].values["amount"] for line in lines), Decimal())
+    deal.change(at, stage=STAGES[_pipeline(deal)][3], is_closed=True, is_won=True, close_date=closes, amount=total)
+    return lines
+
+
+def _pipeline(deal: Record) -> str:
+    return deal.changes[0].values["pipeline"]
+
+
+def _line(
+    rng: random.Random, deal: Record, at: int, contract: Contract, term: Term, product: str, net: Decimal, full: Decimal
+) -> Record:
+    line = Record(
+        "line_item",
+        at,
+        deal=deal,
+        product=product,
+        quantity=term.seats,
+        amount=net,
+        list_amount=full,
+        currency=p.CURRENCY,
+        frequency="monthly" if contract.months == 1 else "annually",
+        term_start=term.start,
+        term_last_day=term.end - timedelta(days=1),
+    )
+    if rng.random() < p.SHARE_CORRECTED:
+        corrected = (net * Decimal(str(round(between(rng, (0.9, 0.97)), 3)))).quantize(CENT)
+        line.change(at + whole(rng, (40, 200)) * 86_400_000, amount=corrected)
+    return line
+
+
+def _amounts(contract: Contract, term: Term) -> list[Decimal]:
+    """Return net and list amount of the whole term, for each product of the contract."""
+    full_years = Decimal(contract.months) / 12
+    if (term.end - term.start).days < contract.months * 28:  # what is left of a term, by days
+        full_years = Decimal((term.end - term.start).days) / 365
+    net = (term.price * term.seats * full_years).quantize(CENT)
+    full = (net / (1 - Decimal(str(term.discount)))).quantize(CENT)
+    amounts = [net, full]
+    if contract.add_on:
+        amounts += [(net * ADD_ON_SHARE).quantize(CENT), (full * ADD_ON_SHARE).quantize(CENT)]
+    return amounts
+
+
+def _cut(rng: random.Random, made: list[Record], term: Term) -> None:
+    """End a term's lines early, at their share of the amount, when the contract is aligned with another."""
+    assert term.cut and term.closes
+    at = millis(term.closes, office_hour(rng))
+    share = Decimal((term.cut - term.start).days) / Decimal((term.end - term.start).days)
+    for line in made:
+        values = line.changes[0].values
+        if line.kind == "line_item" and values["term_start"] == term.start:
+            line.change(
+                max(at, line.at + 1),
+                term_last_day=term.cut - timedelta(days=1),
+                amount=(values["amount"] * share).quantize(CENT),
+            )

@@ -1,0 +1,21 @@
+-- Purpose: who can log in to the product.
+-- Grain:   one row per member of a workspace.
+-- Output:  id, account_id (an id of product_account.sql), email, role, team, is_bot, activated_at (first login),
+--          deactivated_at, created_at, updated_at, and is_deleted.
+-- Window:  rows changed after :since and up to :until by updated_at; :since is null on a full read.
+select
+    cast(member_no as text) as id,
+    workspace_key as account_id,
+    email,
+    role_name as role,
+    team_name as team,
+    is_robot as is_bot,
+    activated_at,
+    deactivated_at,
+    created_at,
+    updated_at,
+    deleted_at is not null as is_deleted
+from members
+where updated_at <= :until
+    and (cast(:since as timestamptz) is null or updated_at > :since)
+order by updated_at, id

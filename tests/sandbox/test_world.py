@@ -1,0 +1,97 @@
+"""The world is the same for the same seed, hides its causes, and is dirty in measure."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections import Counter
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+
+from include.sandbox.world.build import World, build
+from include.sandbox.world.records import millis
+
+ANCHOR = date(2026, 6, 30)
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    return build(7, ANCHOR)
+
+
+def test_same_seed_same_bytes_in_another_process(world: World) -> None:
+    script = "from datetime import date; from include.sandbox.world.build import build;"
+    script += "print(build(7, date(2026, 6, 30)).fingerprint())"
+    root = Path(__file__).resolve().parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=root,
+        env={"PYTHONHASHSEED": "99"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == world.fingerprint()
+
+
+def test_another_seed_is_another_world(world: World) -> None:
+    assert build(8, ANCHOR, 24).fingerprint() != build(7, ANCHOR, 24).fingerprint()
+
+
+def test_size_at_the_anchor(world: World) -> None:
+    now = millis(ANCHOR)
+    counts = Counter(record.kind for record in world.records if record.at <= now)
+    assert 225 <= sum(customer.signed <= ANCHOR for customer in world.customers) <= 255
+    assert 1_000 <= counts["ticket"] <= 3_000
+    assert 200_000 <= int((world.usage.first_at <= now).sum()) <= 500_000
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_quarter_of_the_leavers_is_silent_and_stayers_show_every_symptom(seed: int) -> None:
+    customers = build(seed, ANCHOR).customers
+    causes = Counter(customer.cause for customer in customers if customer.cause)
+    assert causes["silent"] * 4 >= sum(causes.values())
+    stayers = Counter(symptom.cause for c in customers if c.left is None for symptom in c.symptoms)
+    for cause, n_leavers in causes.items():
+        if cause != "silent":
+            assert stayers[cause] >= n_leavers, cause
+
+
+def test_it_goes_on_after_the_anchor(world: World) -> None:
+    week = millis(ANCHOR), millis(ANCHOR + timedelta(days=7))
+    kinds = {record.kind for record in world.records for change in record.changes if week[0] < change.at <= week[1]}
+    assert {"deal", "line_item", "contact", "ticket", "comment", "member"} <= kinds
+
+
+def test_dirt_is_there_and_old(world: World) -> None:
+    limit = millis(ANCHOR - timedelta(days=6))
+    lines = [(r, c.values) for r in world.records if r.kind == "line_item" for c in r.changes]
+    negative = [r for r, values in lines if values.get("amount") is not None and values["amount"] < 0]
+    swapped = [
+        r for r, values in lines
+        if values.get("term_start") and values.get("term_last_day") and values["term_last_day"] < values["term_start"]
+    ]  # fmt: skip
+    stray = [r for r in world.records if r.kind == "contact" and r.changes[0].values["company"] is None]
+    assert (len(negative), len(swapped), len(stray)) == (2, 2, 4)
+    assert all(record.at < limit for record in [*negative, *swapped, *stray])
+
+
+def test_shows_the_cases_that_contracts_bring(world: World) -> None:
+    terms = [term for c in world.customers for contract in c.contracts for term in contract.terms]
+    renewals = Counter(term.renewal for term in terms if term.closes and term.closes < ANCHOR)
+    assert set(renewals) == {"early", "on_time", "in_grace", "after_grace", "auto", "lost"}
+    assert any(term.cut for term in terms) and any(term.expands for term in terms)
+    months = {contract.months for c in world.customers for contract in c.contracts}
+    assert months == {1, 6, 12, 24, 36}
+
+
+def test_references_point_at_records_of_the_right_kind(world: World) -> None:
+    ids = {kind: {r.id for r in world.records if r.kind == kind} for kind in {r.kind for r in world.records}}
+    kinds = ("company", "deal", "owner", "organization", "ticket", "workspace")
+    for record in world.records:
+        for change in record.changes:
+            for name in kinds:
+                value = change.values.get(name)
+                assert value is None or value in ids[name], (record.kind, record.id, name)
