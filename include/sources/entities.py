@@ -37,7 +37,8 @@ class Entity:
         kind: Which kind of source has it.
         columns: Mapped columns beside ``id`` and the loader's own (see ``include.warehouse.loader``).
         history: Whether every version is kept with both clocks in ``raw.<vendor>__<entity>__version``.
-        account_ref: The column that names the record's account in its own source; "" where ``id`` is that account.
+        account_ref: The column that names the record's account in its own source; "" where there is none.
+        is_account: Whether the record is itself an account of its source, named by its ``id``.
         dirty_from: The column whose date is the first day that a change of the record can alter; "" for all days.
         dirty_days: For how many days from there a change can alter account-day figures; 0 for all days since.
     """
@@ -47,12 +48,23 @@ class Entity:
     columns: tuple[Column, ...]
     history: bool = False
     account_ref: str = ""
+    is_account: bool = False
     dirty_from: str = ""
     dirty_days: int = 0
     column_names: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "column_names", tuple(column.name for column in self.columns))
+
+    @property
+    def account_column(self) -> str:
+        """The column that names the account, be it ``id`` or another; "" for records of no one account."""
+        return "id" if self.is_account else self.account_ref
+
+    @property
+    def sensitive(self) -> tuple[str, ...]:
+        """Columns whose values identify a person."""
+        return tuple(column.name for column in self.columns if column.sensitive)
 
 
 def _columns(**types: str) -> tuple[Column, ...]:
@@ -87,6 +99,7 @@ ENTITIES: dict[str, Entity] = {
                 updated_at="timestamptz",
             ),
             history=True,
+            is_account=True,
         ),
         Entity(
             "contact",
@@ -178,6 +191,7 @@ ENTITIES: dict[str, Entity] = {
                 created_at="timestamptz",
                 updated_at="timestamptz",
             ),
+            is_account=True,
         ),
         Entity(
             "support_user",
@@ -249,6 +263,7 @@ ENTITIES: dict[str, Entity] = {
                 created_at="timestamptz",
                 updated_at="timestamptz",
             ),
+            is_account=True,
         ),
         Entity(
             "product_user",
@@ -299,6 +314,10 @@ ENTITIES: dict[str, Entity] = {
         ),
     )
 }
+
+
+# Vendor -> kind of source. The raw tables of all of them exist from the start, so that SQL can always name them.
+VENDORS: dict[str, Kind] = {"hubspot": "crm", "zendesk": "support", "product": "product"}
 
 
 def of_kind(kind: Kind) -> tuple[Entity, ...]:

@@ -48,7 +48,8 @@ def database_url() -> str:
 
 @lru_cache(maxsize=8)
 def _engine(url: str, role: Role) -> Engine:
-    options = "-c timezone=UTC -c lock_timeout=60s"
+    # The check interval lets the server end the statements, and free the locks, of a process that was killed.
+    options = "-c timezone=UTC -c lock_timeout=60s -c client_connection_check_interval=2s"
     if role == "reader":
         options += " -c default_transaction_read_only=on -c statement_timeout=60s"
     if role != "owner":

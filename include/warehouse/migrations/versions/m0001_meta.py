@@ -48,6 +48,7 @@ create table meta.batch (
     state text not null check (state in ('landing', 'closed', 'merged', 'held', 'dropped')),
     table_name text not null default '', -- '' before the first row and after the merge
     position jsonb,       -- the position that this read started from; null for a first load
+    read_from timestamptz, -- with position: the source was completely read up to here when this read began
     until timestamptz not null, -- the clock of the run when this read began
     since timestamptz,    -- the read was asked to read again all that changed since then
     is_full boolean not null default false, -- the read was asked to read everything again

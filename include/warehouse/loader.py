@@ -1,0 +1,244 @@
+"""Raw tables, and landing pages of records in batch tables by COPY.
+
+A raw table ``raw.<vendor>__<entity>`` has, beside ``source``, ``id`` and the entity's columns:
+
+* ``payload``: what the source said, mapped fields and an allow-list;
+* ``_source_at``: the source's clock of this version; ``_is_deleted``, ``_deleted_at``: the tombstone;
+* ``_hash``, ``_batch_id``, ``_loaded_at``, ``_first_loaded_at``.
+
+Entities with history have every version besides in ``raw.<vendor>__<entity>__version`` (no payload), whose
+``_loaded_at`` says from when on the version was known and ``_is_first_load`` that it came with the first load.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+from psycopg import sql
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.engine import Connection
+from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable
+
+from include.errors import Unavailable
+from include.sources.entities import ENTITIES, VENDORS, ColumnType, Entity, of_kind, raw_table
+from include.warehouse import batches, values
+from include.warehouse.batches import Batch
+from include.warehouse.engine import engine
+
+if TYPE_CHECKING:
+    from include.sources.base import Page
+
+TABLES_LOCK = 0x5054_4142
+_TYPES: dict[ColumnType, sa.types.TypeEngine] = {
+    "text": sa.Text(),
+    "bigint": sa.BigInteger(),
+    "numeric": sa.Numeric(),
+    "double precision": sa.Double(),
+    "date": sa.Date(),
+    "timestamptz": sa.DateTime(timezone=True),
+    "boolean": sa.Boolean(),
+    "jsonb": JSONB(),
+}
+_MOMENT = _TYPES["timestamptz"]
+
+
+def ensure_raw_tables() -> None:
+    """Create the raw tables of all known vendors, and columns that were added to an entity since."""
+    with engine("loader").begin() as connection:
+        connection.execute(sa.text("select pg_advisory_xact_lock(:key)"), {"key": TABLES_LOCK})
+        present = _present_columns(connection)
+        for table in _raw_tables():
+            if table.name not in present:
+                connection.execute(CreateTable(table))
+                for index in sorted(table.indexes, key=lambda index: str(index.name)):
+                    connection.execute(CreateIndex(index))
+                continue
+            for column in table.columns:
+                if column.name not in present[table.name]:
+                    definition = CreateColumn(column).compile(dialect=connection.dialect)
+                    connection.execute(sa.DDL(f"alter table raw.{table.name} add column {definition}"))
+
+
+def _present_columns(connection: Connection) -> dict[str, set[str]]:
+    rows = connection.execute(
+        sa.text("select table_name, column_name from information_schema.columns where table_schema = 'raw'")
+    )
+    present: dict[str, set[str]] = {}
+    for table, column in rows:
+        present.setdefault(table, set()).add(column)
+    return present
+
+
+def _raw_tables() -> list[sa.Table]:
+    metadata = sa.MetaData(schema="raw")
+    tables = []
+    for vendor, kind in VENDORS.items():
+        for entity in of_kind(kind):
+            name = raw_table(vendor, entity.name)
+            tables.append(_current(metadata, name, entity))
+            if entity.history:
+                tables.append(_versions(metadata, f"{name}__version", entity))
+    return tables
+
+
+def _current(metadata: sa.MetaData, name: str, entity: Entity) -> sa.Table:
+    table = sa.Table(
+        name,
+        metadata,
+        sa.Column("source", sa.Text, primary_key=True),
+        sa.Column("id", sa.Text, primary_key=True),
+        *_entity_columns(entity),
+        sa.Column("payload", JSONB),
+        *_own_columns(),
+        sa.Column("_first_loaded_at", _MOMENT, nullable=False),
+    )
+    if entity.account_ref:
+        sa.Index(f"{name}__account", table.c.source, table.c[entity.account_ref])
+    if entity.dirty_days:  # facts of a day: builds ask for a window of days
+        sa.Index(f"{name}__window", table.c[entity.dirty_from])
+    return table
+
+
+def _versions(metadata: sa.MetaData, name: str, entity: Entity) -> sa.Table:
+    return sa.Table(
+        name,
+        metadata,
+        sa.Column("source", sa.Text, primary_key=True),
+        sa.Column("id", sa.Text, primary_key=True),
+        *_entity_columns(entity),
+        *_own_columns(is_versioned=True),
+        sa.Column("_is_first_load", sa.Boolean, nullable=False),
+    )
+
+
+def _entity_columns(entity: Entity) -> list[sa.Column]:
+    return [sa.Column(column.name, _TYPES[column.type]) for column in entity.columns]
+
+
+def _own_columns(is_versioned: bool = False) -> list[sa.Column]:
+    return [
+        sa.Column("_source_at", _MOMENT),
+        sa.Column("_is_deleted", sa.Boolean, nullable=False, server_default=sa.false()),
+        sa.Column("_deleted_at", _MOMENT),
+        sa.Column("_hash", sa.Text, nullable=False),
+        sa.Column("_batch_id", sa.BigInteger, primary_key=is_versioned, nullable=False, autoincrement=False),
+        sa.Column("_loaded_at", _MOMENT, nullable=False),
+    ]
+
+
+def land_page(connection: Connection, batch: Batch, page: Page) -> Batch:
+    """Store one page and the mark behind it in one commit; the last page of a read closes the batch with it.
+
+    Args:
+        connection: As ``batches.reading`` yields it.
+        batch: The batch as it was after the page before.
+        page: Its records may be none.
+
+    Returns:
+        The batch as it is now.
+
+    Raises:
+        Unavailable: Somebody dropped the batch meanwhile.
+    """
+    entity = ENTITIES[batch.entity]
+    with connection.begin():
+        # Losing the last commits in a crash costs nothing: rows and mark are lost together and read again.
+        connection.execute(sa.text("set local synchronous_commit = off"))
+        table = batch.table_name
+        if page.records and not table:
+            table = _create_batch_table(connection, batch, entity)
+        n_cleaned = _copy(connection, table, entity, page, batch.n_rows) if page.records else 0
+        batch = replace(
+            batch,
+            table_name=table,
+            read_mark=page.mark,
+            n_rows=batch.n_rows + len(page.records),
+            n_cleaned=batch.n_cleaned + n_cleaned,
+        )
+        updated = connection.execute(
+            _LANDED,
+            {
+                "batch_id": batch.batch_id,
+                "table_name": table,
+                "mark": batches.to_json(page.mark),
+                "n_rows": batch.n_rows,
+                "n_cleaned": batch.n_cleaned,
+            },
+        )
+        if not updated.rowcount:
+            raise Unavailable(
+                f"batch {batch.batch_id} of {batch.source}.{batch.entity} was dropped while it was being read",
+                cure="run again: it is read anew",
+            )
+        if page.next_position is not None:
+            batch = _close(connection, batch, position=page.next_position, read_until=page.read_until)
+    return batch
+
+
+def close_full(connection: Connection, batch: Batch) -> Batch:
+    """Close a batch that has as many rows as a batch may have; its read goes on in the next one."""
+    with connection.begin():
+        return _close(connection, batch, position=None, read_until=None)
+
+
+_LANDED = sa.text(
+    "update meta.batch set table_name = :table_name, read_mark = cast(:mark as jsonb), n_rows = :n_rows,"
+    " n_cleaned = :n_cleaned where batch_id = :batch_id and state = 'landing'"
+)
+
+
+def _close(connection: Connection, batch: Batch, *, position: dict | None, read_until: datetime | None) -> Batch:
+    batches.close(connection, batch, position=position, read_until=read_until)
+    if batch.table_name:
+        connection.execute(sa.text(f"analyze raw.{batch.table_name}"))
+    if batch.is_full:
+        _note_seen(connection, batch)
+    return batches.get(connection, batch.batch_id)
+
+
+def _note_seen(connection: Connection, batch: Batch) -> None:
+    """Keep the ids that a full read has met until its end, when those not among them are known to be gone."""
+    seen = batch.seen_table
+    connection.execute(sa.text(f"create table if not exists raw.{seen} (id text not null, batch_id bigint not null)"))
+    if batch.table_name:
+        connection.execute(
+            sa.text(f"insert into raw.{seen} select distinct id, {batch.batch_id} from raw.{batch.table_name}")  # noqa: S608
+        )
+    connection.execute(sa.text(f"analyze raw.{seen}"))
+
+
+def _create_batch_table(connection: Connection, batch: Batch, entity: Entity) -> str:
+    name = f"batch_{batch.batch_id}"
+    table = sa.Table(
+        name,
+        sa.MetaData(schema="raw"),
+        sa.Column("_row", sa.BigInteger, nullable=False),
+        sa.Column("id", sa.Text, nullable=False),
+        *_entity_columns(entity),
+        sa.Column("payload", JSONB),
+        sa.Column("_source_at", _MOMENT),
+        sa.Column("_is_deleted", sa.Boolean, nullable=False),
+        sa.Column("_problems", JSONB),  # column -> text that the column cannot hold
+        sa.Column("_failed", sa.ARRAY(sa.Text)),  # the rules that the row breaks: it is not merged
+    )
+    connection.execute(CreateTable(table))
+    return name
+
+
+def _copy(connection: Connection, table: str, entity: Entity, page: Page, n_before: int) -> int:
+    """COPY a page's records and return how many needed cleaning."""
+    statement = sql.SQL("copy {} ({}) from stdin").format(
+        sql.Identifier("raw", table),
+        sql.SQL(", ").join(sql.Identifier(name) for name in ("_row", *values.columns(entity))),
+    )
+    n_cleaned = 0
+    driver = connection.connection.driver_connection
+    with driver.cursor() as cursor, cursor.copy(statement) as copy:
+        for number, record in enumerate(page.records, start=n_before + 1):
+            made = values.to_row(entity, record)
+            n_cleaned += made.is_cleaned
+            copy.write_row((number, *made.values))
+    return n_cleaned

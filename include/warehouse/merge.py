@@ -1,0 +1,162 @@
+"""Merging: a validated batch becomes raw rows, versions, tombstones, dirty ranges and the cursor, in one transaction.
+
+All of it is set-based: the statements are in ``merge_sql``. Killed at any line, nothing has happened; run again, a
+batch that is merged already is merged no more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from include import clock
+from include.sources.entities import ENTITIES
+from include.warehouse import batches, merge_sql
+from include.warehouse.batches import Batch
+from include.warehouse.engine import engine
+
+# Held shared by every merge, and alone for the moment in which a build fixes up to when it knows (`settled_at`).
+SETTLE_LOCK = 0x5053_4554
+_CHAIN = 20  # an account merged into one that was merged, and so on: no CRM has chains this long
+
+
+@dataclass(frozen=True)
+class Merged:
+    """What merging a source's batches changed."""
+
+    n_batches: int = 0
+    n_merged: int = 0
+    n_unchanged: int = 0
+    n_deleted: int = 0
+
+    def __add__(self, other: Merged) -> Merged:
+        return Merged(
+            self.n_batches + other.n_batches,
+            self.n_merged + other.n_merged,
+            self.n_unchanged + other.n_unchanged,
+            self.n_deleted + other.n_deleted,
+        )
+
+
+def merge(source: str, entity: str | None = None) -> Merged:
+    """Merge what is validated, in the order in which it was read; a held batch keeps those behind it waiting.
+
+    Args:
+        source: Connection id.
+        entity: Only this one; all of the source's by default.
+    """
+    with engine("loader").connect() as connection:
+        waiting = batches.queue(connection, source, entity)
+    total, stopped = Merged(), set()
+    for batch in waiting:
+        if batch.entity in stopped:
+            continue
+        merged = merge_batch(batch.batch_id)
+        if merged is None:
+            stopped.add(batch.entity)
+        else:
+            total += merged
+    return total
+
+
+def merge_batch(batch_id: int) -> Merged | None:
+    """Merge one batch if it is its turn.
+
+    Returns:
+        What it changed; nothing at all if it is merged or dropped already; None if it must wait.
+    """
+    with engine("loader").begin() as connection:
+        batch = batches.get(connection, batch_id)
+        connection.execute(
+            sa.text("select pg_advisory_xact_lock(:a, :b)"),
+            batches.lock_key(batches.MERGE_LOCK, batch.source, batch.entity),
+        )
+        queue = batches.queue(connection, batch.source, batch.entity)
+        if batch_id not in {waiting.batch_id for waiting in queue}:
+            return Merged()
+        batch = queue[0]
+        if batch.batch_id != batch_id or batch.state == "held" or (batch.n_rows and batch.validated_at is None):
+            return None
+        connection.execute(sa.text("select pg_advisory_xact_lock_shared(:key)"), {"key": SETTLE_LOCK})
+        return _merge(connection, batch, clock.now())
+
+
+def settled_at(connection: Connection) -> datetime:
+    """Return the time up to which everything that will ever carry an earlier ``_loaded_at`` is committed.
+
+    A merge takes its ``_loaded_at`` before it commits. A build that knows up to here therefore sees the same rows when
+    it is run again.
+
+    Args:
+        connection: In a transaction that ends soon: merges wait for it.
+    """
+    connection.execute(sa.text("select pg_advisory_xact_lock(:key)"), {"key": SETTLE_LOCK})
+    return clock.now()
+
+
+def _merge(connection: Connection, batch: Batch, loaded_at: datetime) -> Merged:
+    counts = _merge_rows(connection, batch, loaded_at) if _has_work(batch) else Merged(n_batches=1)
+    connection.execute(
+        merge_sql.CURSOR,
+        {
+            "source": batch.source,
+            "entity": batch.entity,
+            "position": batches.to_json(batch.cursor_after or batch.read_mark),
+            "read_until": batch.read_until or batch.read_from,
+            "open_read": batches.to_json(batches.open_read(batch)),
+            "batch_id": batch.batch_id,
+            "now": loaded_at,
+        },
+    )
+    connection.execute(
+        merge_sql.MERGED,
+        {
+            "batch_id": batch.batch_id,
+            "n_merged": counts.n_merged,
+            "n_unchanged": counts.n_unchanged,
+            "n_deleted": counts.n_deleted,
+            "now": loaded_at,
+        },
+    )
+    if batch.table_name:
+        connection.execute(sa.text(f"drop table raw.{batch.table_name}"))
+    if batch.is_full and batch.is_read_complete:
+        connection.execute(sa.text(f"drop table if exists raw.{batch.seen_table}"))
+    return counts
+
+
+def _has_work(batch: Batch) -> bool:
+    return bool(batch.table_name) or (batch.is_full and batch.is_read_complete)
+
+
+def _merge_rows(connection: Connection, batch: Batch, loaded_at: datetime) -> Merged:
+    entity = ENTITIES[batch.entity]
+    statements = merge_sql.Statements(batch, entity)
+    values = {"source": batch.source, "entity": batch.entity, "batch_id": batch.batch_id, "now": loaded_at}
+    connection.execute(statements.newest)
+    # Without statistics the planner joins temporary tables row by row: minutes instead of seconds.
+    connection.execute(sa.text("analyze newest"))
+    if "merged_ids" in entity.column_names:
+        _follow_merges(connection, statements, values)
+    connection.execute(statements.changed, values)
+    connection.execute(sa.text("analyze changed"))
+    if statements.dirty is not None:
+        connection.execute(statements.dirty, values)
+    connection.execute(statements.upsert, values)
+    if statements.versions is not None:
+        connection.execute(statements.versions, values | {"is_first_load": batch.is_first_load})
+    connection.execute(statements.mend, values)
+    counted = connection.execute(statements.count, values).one()
+    return Merged(1, counted.n_merged, counted.n_newest - counted.n_merged + counted.n_gone, counted.n_deleted)
+
+
+def _follow_merges(connection: Connection, statements: merge_sql.Statements, values: dict) -> None:
+    """Note which accounts were merged into which, so that no chain and no circle is left."""
+    connection.execute(statements.account_merges, values)
+    for _ in range(_CHAIN):
+        if not connection.execute(merge_sql.SHORTEN_CHAINS, values).rowcount:
+            return
+    connection.execute(merge_sql.BREAK_CIRCLES, values)

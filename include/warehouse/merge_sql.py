@@ -1,0 +1,360 @@
+"""The statements of a merge, for one batch. Names come from ``entities.py`` and batch numbers, values are bound."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import sqlalchemy as sa
+from sqlalchemy.sql.elements import TextClause
+
+from include.sources.entities import Entity, raw_table
+from include.warehouse.batches import Batch
+
+# One row per id: the newest by the source's own clock; of equals the one that was read last.
+_NEWEST = """
+create temporary table newest on commit drop as
+select distinct on (id) id, _row, _source_at
+from {batch}
+where _failed is null
+order by id, _source_at desc nulls last, _row desc
+"""
+
+# What is new or differs, beside what is stored. A tombstone keeps the last known values; it may bring none.
+_CHANGED = """
+create temporary table changed on commit drop as
+with incoming as (
+    {incoming}
+),
+compared as (
+    select
+        incoming.id,
+        {kept_columns},
+        case when incoming._is_deleted and stored.id is not null
+            then coalesce(stored.payload, '{{}}') || coalesce(incoming.payload, '{{}}')
+            else incoming.payload
+        end as payload,
+        coalesce(incoming._source_at, stored._source_at) as _source_at,
+        incoming._is_deleted,
+        incoming.is_gone,
+        case
+            when not incoming._is_deleted then null
+            when stored._is_deleted then stored._deleted_at
+            when incoming.is_gone then cast(:now as timestamptz)
+            else coalesce(incoming._source_at, :now)
+        end as _deleted_at,
+        stored.id is null as is_new,
+        stored.id is not null and stored._is_deleted <> incoming._is_deleted as is_turned,
+        stored._hash as stored_hash,
+        {stored_account} as stored_account,
+        {stored_dirty} as stored_dirty,
+        row({stored_facts}) as stored_facts
+    from incoming
+    left join {raw} as stored on stored.source = :source and stored.id = incoming.id
+    where stored.id is null
+        or incoming._source_at is null
+        or stored._source_at is null
+        or incoming._source_at >= stored._source_at
+),
+hashed as (
+    select
+        id, {columns}, payload, _source_at, _is_deleted, is_gone, _deleted_at, is_new, is_turned,
+        is_new or is_turned or row({facts}) is distinct from stored_facts as is_touched,
+        stored_account, stored_dirty, stored_hash,
+        left(encode(sha256(convert_to(cast({content} as text), 'UTF8')), 'hex'), 32) as _hash
+    from compared
+)
+select * from hashed where stored_hash is distinct from _hash
+"""
+
+_READ = """
+    select
+        batch.id, {batch_columns}, batch.payload, batch._source_at, {is_deleted} as _is_deleted, false as is_gone
+    from newest
+    join {batch} as batch using (_row)
+"""
+
+# What a full read has not met, or a CRM has merged away: as it is stored, but deleted.
+_GONE = """
+    select
+        stored.id, {columns}, stored.payload, stored._source_at, true as _is_deleted, true as is_gone
+    from {raw} as stored
+    where stored.source = :source
+        and not stored._is_deleted
+        and {is_gone}
+        and not exists (select from newest where newest.id = stored.id)
+"""
+
+_NOT_SEEN = "not exists (select from raw.{seen} as seen where seen.id = stored.id)"
+_IS_LOSER = """exists (
+            select from meta.account_merge as merge where merge.source = :source and merge.loser_id = {id}
+        )"""
+
+# Days of accounts that a build must do again: of the old account as well as of the new one. Overlapping ranges of one
+# account become one.
+_DIRTY = """
+insert into meta.dirty_range (batch_id, source, entity, account_ref, from_day, to_day)
+with touched as (
+    select {account} as account_ref, {from_day} as from_day, {to_day} as to_day
+    from changed
+    where is_touched
+    union
+    select stored_account, {stored_from_day}, {stored_to_day}
+    from changed
+    where is_touched and not is_new
+),
+bounded as (
+    select
+        *,
+        max(coalesce(to_day, 'infinity')) over (
+            partition by account_ref order by from_day, to_day rows between unbounded preceding and 1 preceding
+        ) as reached
+    from touched
+    where account_ref is not null and account_ref <> ''
+),
+grouped as (
+    select
+        *,
+        count(*) filter (where reached is null or from_day > reached) over (
+            partition by account_ref order by from_day, to_day rows unbounded preceding
+        ) as island
+    from bounded
+)
+select :batch_id, :source, :entity, account_ref, min(from_day),
+    case when bool_or(to_day is null) then null else max(to_day) end
+from grouped
+group by account_ref, island
+"""
+
+_UPSERT = """
+insert into {raw} as stored
+    (source, id, {columns}, payload, _source_at, _is_deleted, _deleted_at, _hash, _batch_id, _loaded_at,
+    _first_loaded_at)
+select :source, id, {columns}, payload, _source_at, _is_deleted, _deleted_at, _hash, :batch_id, :now, :now
+from changed
+on conflict (source, id) do update set
+    {assignments}, payload = excluded.payload, _source_at = excluded._source_at, _is_deleted = excluded._is_deleted,
+    _deleted_at = excluded._deleted_at, _hash = excluded._hash, _batch_id = excluded._batch_id,
+    _loaded_at = excluded._loaded_at
+"""
+
+_VERSIONS = """
+insert into {raw}__version
+    (source, id, {columns}, _source_at, _is_deleted, _deleted_at, _hash, _batch_id, _loaded_at, _is_first_load)
+select :source, id, {columns}, _source_at, _is_deleted, _deleted_at, _hash, :batch_id, :now, :is_first_load
+from changed
+"""
+
+# A quarantined row is mended by a good version that is not older, or by the record's end.
+_MEND = """
+update quarantine.record as bad
+set state = 'mended', mended_by = :batch_id
+where bad.source = :source
+    and bad.entity = :entity
+    and bad.state = 'open'
+    and (
+        exists (
+            select from newest as good
+            where good.id = bad.record_id
+                and (bad.batch_id < :batch_id or (bad.batch_id = :batch_id and bad.row_no < good._row))
+                and (good._source_at is null or bad.source_at is null or good._source_at >= bad.source_at)
+        )
+        or exists (
+            select from changed as gone
+            where gone.id = bad.record_id and gone.is_gone
+        )
+    )
+"""
+
+_COUNT = """
+select
+    (select count(*) from newest) as n_newest,
+    count(*) as n_merged,
+    count(*) filter (where is_turned and _is_deleted) as n_deleted,
+    count(*) filter (where is_gone) as n_gone
+from changed
+"""
+
+_ACCOUNT_MERGES = """
+insert into meta.account_merge as known (source, loser_id, survivor_id, batch_id, known_from)
+select distinct on (loser.id)
+    :source, loser.id, coalesce(onward.survivor_id, survivor.id), :batch_id, :now
+from newest
+join {batch} as survivor using (_row)
+cross join lateral regexp_split_to_table(survivor.merged_ids, '[^[:alnum:]_-]+') as loser (id)
+left join meta.account_merge as onward on onward.source = :source and onward.loser_id = survivor.id
+where loser.id <> '' and loser.id <> coalesce(onward.survivor_id, survivor.id)
+order by loser.id, survivor._source_at desc nulls last, survivor._row desc
+on conflict (source, loser_id) do update
+set survivor_id = excluded.survivor_id, batch_id = excluded.batch_id, known_from = excluded.known_from
+where known.survivor_id <> excluded.survivor_id
+"""
+
+SHORTEN_CHAINS = sa.text(
+    """
+    update meta.account_merge as merge
+    set survivor_id = onward.survivor_id, batch_id = :batch_id, known_from = :now
+    from meta.account_merge as onward
+    where merge.source = :source
+        and onward.source = :source
+        and onward.loser_id = merge.survivor_id
+        and onward.survivor_id <> merge.loser_id
+    """
+)
+
+# Two accounts that each claim to have swallowed the other: the CRM contradicts itself, so neither is gone.
+BREAK_CIRCLES = sa.text(
+    """
+    delete from meta.account_merge as merge
+    using meta.account_merge as onward
+    where merge.source = :source and onward.source = :source and onward.loser_id = merge.survivor_id
+    """
+)
+
+CURSOR = sa.text(
+    """
+    insert into meta.cursor as cursor (source, entity, position, read_until, open_read, batch_id, updated_at)
+    values (:source, :entity, cast(:position as jsonb), :read_until, cast(:open_read as jsonb), :batch_id, :now)
+    on conflict (source, entity) do update
+    set position = excluded.position, read_until = excluded.read_until, open_read = excluded.open_read,
+        batch_id = excluded.batch_id, updated_at = excluded.updated_at
+    """
+)
+
+MERGED = sa.text(
+    """
+    update meta.batch
+    set state = 'merged', table_name = '', n_merged = :n_merged, n_unchanged = :n_unchanged, n_deleted = :n_deleted,
+        merged_at = :now
+    where batch_id = :batch_id
+    """
+)
+
+# Clocks of the record, not facts of it: a CRM moves them for reasons that no figure depends on.
+_CLOCKS = {"updated_at"}
+_ALL_DAYS = "cast('0001-01-01' as date)"
+
+
+class Statements:
+    """The statements that merge one batch.
+
+    Args:
+        batch: A closed batch.
+        entity: What its rows are.
+    """
+
+    def __init__(self, batch: Batch, entity: Entity) -> None:
+        self._batch, self._entity = batch, entity
+        self._names = {
+            "raw": f"raw.{raw_table(batch.vendor, entity.name)}",
+            "batch": f"raw.{batch.table_name}",
+            "columns": ", ".join(entity.column_names),
+        }
+
+    @cached_property
+    def newest(self) -> TextClause:
+        """Creates ``newest``: which rows of the batch count."""
+        if not self._batch.table_name:
+            empty = "create temporary table newest (id text, _row bigint, _source_at timestamptz) on commit drop"
+            return sa.text(empty)
+        return self._make(_NEWEST)
+
+    @cached_property
+    def account_merges(self) -> TextClause:
+        """Notes which accounts the batch's accounts have swallowed."""
+        return self._make(_ACCOUNT_MERGES) if self._batch.table_name else sa.text("select")
+
+    @cached_property
+    def changed(self) -> TextClause:
+        """Creates ``changed``: the rows to be stored."""
+        entity = self._entity
+        facts = [name for name in entity.column_names if not (entity.history and name in _CLOCKS)]
+        return self._make(
+            _CHANGED,
+            incoming="    union all\n".join(self._incoming()),
+            kept_columns=",\n        ".join(
+                f"case when incoming._is_deleted then coalesce(incoming.{name}, stored.{name})"
+                f" else incoming.{name} end as {name}"
+                for name in entity.column_names
+            ),
+            stored_account=f"stored.{entity.account_column}" if entity.account_column else "null",
+            stored_dirty=f"stored.{entity.dirty_from}" if entity.dirty_from else "null",
+            content=f"row({', '.join(entity.column_names)}, payload, _source_at, _is_deleted)",
+            facts=", ".join(facts),
+            stored_facts=", ".join(f"stored.{name}" for name in facts),
+        )
+
+    @cached_property
+    def dirty(self) -> TextClause | None:
+        """Marks the days that a build must do again; None for records of no one account."""
+        entity = self._entity
+        if not entity.account_column:
+            return None
+        from_day, to_day = self._days(entity.dirty_from)
+        stored_from_day, stored_to_day = self._days("stored_dirty" if entity.dirty_from else "")
+        return self._make(
+            _DIRTY,
+            account=entity.account_column,
+            from_day=from_day,
+            to_day=to_day,
+            stored_from_day=stored_from_day,
+            stored_to_day=stored_to_day,
+        )
+
+    @cached_property
+    def upsert(self) -> TextClause:
+        """Stores the changed rows."""
+        return self._make(
+            _UPSERT, assignments=", ".join(f"{name} = excluded.{name}" for name in self._entity.column_names)
+        )
+
+    @cached_property
+    def versions(self) -> TextClause | None:
+        """Keeps each changed row as a version; None for entities without history."""
+        return self._make(_VERSIONS) if self._entity.history else None
+
+    @cached_property
+    def mend(self) -> TextClause:
+        """Closes the quarantine of records of which a good version came."""
+        return self._make(_MEND)
+
+    @cached_property
+    def count(self) -> TextClause:
+        """Counts what was changed."""
+        return self._make(_COUNT)
+
+    def _incoming(self) -> list[str]:
+        swallows = "merged_ids" in self._entity.column_names
+        parts = []
+        if self._batch.table_name:
+            or_lost = f" or {_IS_LOSER.format(id='batch.id')}" if swallows else ""
+            parts.append(
+                _READ.format(
+                    **self._names,
+                    batch_columns=", ".join(f"batch.{name}" for name in self._entity.column_names),
+                    is_deleted=f"(batch._is_deleted{or_lost})",
+                )
+            )
+        if swallows:
+            parts.append(_GONE.format(**self._names, is_gone=_IS_LOSER.format(id="stored.id")))
+        if self._batch.is_full and self._batch.is_read_complete:
+            not_seen = _NOT_SEEN.format(seen=self._batch.seen_table)
+            # An account that is both is among the losers already.
+            both = f" and not {_IS_LOSER.format(id='stored.id')}" if swallows else ""
+            parts.append(_GONE.format(**self._names, is_gone=not_seen + both))
+        return parts
+
+    def _days(self, column: str) -> tuple[str, str]:
+        """Return the first day, and the day after the last, that a change of a row can alter."""
+        entity = self._entity
+        if not column:
+            return _ALL_DAYS, "cast(null as date)"
+        slack = 0
+        day = column
+        if next(each.type for each in entity.columns if each.name == entity.dirty_from) == "timestamptz":
+            # Whichever zone days are reported in, the moment lies within a day of its UTC date.
+            day, slack = f"cast({column} at time zone 'UTC' as date)", 1
+        to_day = f"{day} + {entity.dirty_days + slack + 1}" if entity.dirty_days else "cast(null as date)"
+        return f"coalesce({day} - {slack}, {_ALL_DAYS})", to_day
+
+    def _make(self, template: str, **parts: str) -> TextClause:
+        return sa.text(template.format(**self._names, **parts))
