@@ -158,5 +158,5 @@ def _follow_merges(connection: Connection, statements: merge_sql.Statements, val
     connection.execute(statements.account_merges, values)
     for _ in range(_CHAIN):
         if not connection.execute(merge_sql.SHORTEN_CHAINS, values).rowcount:
-            return
+            break
     connection.execute(merge_sql.BREAK_CIRCLES, values)

@@ -74,7 +74,7 @@ def to_row(entity: Entity, record: Record) -> Row:
         source_at = None
     payload, was_unclean = _json(record.payload, removed)
     is_cleaned = was_unclean or bool(removed) or bool(record.payload and record.payload.get(_CLEANED_BY_SOURCE))
-    out += (payload, source_at, bool(record.is_deleted), orjson.dumps(problems).decode() if problems else None)
+    out += (payload, source_at, bool(record.is_deleted), [f"{name}={text}" for name, text in problems.items()] or None)
     return Row(out, is_cleaned)
 
 
