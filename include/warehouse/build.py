@@ -1,0 +1,297 @@
+"""Builds the SQL models: plan, one transaction per model, finish.
+
+A forward build follows the newest data: its first run fills all tables in one wide window, each new day is made anew
+for all accounts together with the day before (whose close is only now final), and in between only what changed is. A
+rebuild makes a given window anew for all accounts and never moves the newest day. Both propagate what came out
+different to every day it can alter. Any step may be killed and repeated under the same build_id.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+
+from include import clock, config
+from include.errors import ContractError, WarehouseError
+from include.warehouse import build_store, models, replace, scope, seeds
+from include.warehouse.build_store import SETTLED, Built, Checked, Finished
+from include.warehouse.engine import engine
+from include.warehouse.models import Check, Model
+from include.warehouse.scope import DAY, Build, Piece, Range
+
+Kind = Literal["forward", "rebuild"]
+# A model of a big warehouse may take minutes; a second build of it waits rather than fails.
+_PATIENCE = "set local lock_timeout = '20min'; set local work_mem = '128MB'; set local jit = off"
+_PLANNING = "select pg_advisory_xact_lock(hashtext('perennial.build.plan'))"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Whether a build is needed; true or false in a condition.
+
+    Args:
+        needed: Whether.
+        reason: Why, or why not.
+        start: First day of its window; None when none is needed.
+        end: Day after the last.
+    """
+
+    needed: bool
+    reason: str
+    start: date | None = None
+    end: date | None = None
+
+    def __bool__(self) -> bool:
+        return self.needed
+
+
+def plan(
+    build_id: str,
+    kind: Kind = "forward",
+    start: date | None = None,
+    end: date | None = None,
+    known_at: datetime | None = None,
+) -> Plan:
+    """Decide whether a build is needed, and write down what it takes on.
+
+    Args:
+        build_id: Its name; a build that was planned before is gone on with.
+        kind: ``forward``, or ``rebuild`` of a window.
+        start: First day to rebuild.
+        end: Day after the last to rebuild.
+        known_at: Facts that became known later are left out; now by default.
+
+    Raises:
+        ConfigError: A setting or a model's file is wrong.
+        WarehouseError: A rebuild without its days.
+    """
+    from include.warehouse import loader, merge
+
+    loader.ensure_raw_tables()
+    with engine("builder").begin() as connection:
+        connection.execute(sa.text(_PLANNING))
+        before = build_store.find(connection, build_id)
+        if before:
+            return _resume(connection, before)
+        known = known_at or merge.settled_at(connection)
+        seeds.sync(connection)
+        frontier = build_store.frontier(connection)
+        found = _plan_forward(connection, frontier) if kind == "forward" else _plan_rebuild(frontier, start, end)
+        if isinstance(found, Plan):
+            return found
+        trigger, window, newest, because = found
+        first_day = frontier.first_day if frontier else window.start
+        build = Build(build_id, kind, "running", trigger, window, newest, first_day, known)
+        build_store.insert(connection, build, because, seeds.config_hash())
+        if kind == "forward":
+            seeds.take_on(connection, build)
+        return Plan(True, because, *window)
+
+
+def build_model(build_id: str, name: str) -> Built:
+    """Make one model anew in one transaction, checks included; does nothing when this build has already done it.
+
+    Raises:
+        ContractError: A check of severity fail found rows, or the query gives two rows of one key. The table stays
+            as it was.
+        ConfigError: The model's files are wrong.
+    """
+    model = models.get(name)
+    began = time.monotonic()
+    _partitions_ahead(build_id, model)
+    with engine("builder").connect() as connection, connection.begin() as transaction:
+        _lock(connection, name)
+        build = build_store.get(connection, build_id)
+        done = build_store.built(connection, build_id, name)
+        if done or build.state in SETTLED:
+            return done or Built(name, 0, 0, 0.0, build.state)
+        is_new = replace.prepare(connection, model)
+        pieces = scope.pieces(connection, build, model, is_new=is_new)
+        if is_new:
+            replace.partition(connection, model, *build.all_days)
+        parameters = _parameters(build)
+        replaced = replace.replace(connection, build_id, model, pieces, parameters, is_new=is_new)
+        checked = _check(connection, model, pieces, parameters)
+        failed = [check for check in checked if check.severity == "fail" and check.n_bad]
+        if not failed:
+            if name == "core.account_bridge":
+                seeds.resolve_dirty(connection, build)
+            warnings = tuple(check for check in checked if check.n_bad)
+            seconds = round(time.monotonic() - began, 3)
+            built = Built(name, replaced.n_rows, replaced.n_changed, seconds, _in_words(pieces), warnings)
+            build_store.record(connection, build_id, built, checked)
+            return built
+        transaction.rollback()
+    build_store.record_failure(build_id, name, checked)
+    first = failed[0]
+    raise ContractError(
+        f"{name}: check {first.name} found {first.n_bad} rows: {first.meaning}",
+        cure=f"the table is as it was; see sql/{model.folder}/checks.sql and build again",
+    )
+
+
+def check_model(build_id: str, name: str) -> tuple[Checked, ...]:
+    """Run a model's checks on its whole table as it stands, and change nothing."""
+    model = models.get(name)
+    with engine("reader").begin() as connection:
+        build = build_store.get(connection, build_id)
+        return _check(connection, model, [Piece(*build.all_days)], _parameters(build))
+
+
+def finish(build_id: str) -> Finished:
+    """Close a build of which every model is built: dirty ranges become built only here.
+
+    Raises:
+        WarehouseError: A model is not built yet.
+    """
+    with engine("builder").begin() as connection:
+        connection.execute(sa.text(_PLANNING))
+        build = build_store.get(connection, build_id)
+        if build.state not in SETTLED:
+            missing = sorted(set(models.names()) - build_store.done_models(connection, build_id))
+            if missing:
+                raise WarehouseError(
+                    f"build {build_id} cannot be finished: {', '.join(missing[:5])} not built",
+                    cure=f"build the rest of {build_id} first",
+                )
+            if build.kind == "forward":
+                _thin(connection, build)
+            seeds.close(connection, build_id)
+            build_store.set_state(connection, build_id, "done")
+        return build_store.summary(connection, build)
+
+
+def run(
+    build_id: str,
+    kind: Kind = "forward",
+    start: date | None = None,
+    end: date | None = None,
+    known_at: datetime | None = None,
+) -> Plan | Finished:
+    """Plan a build and, if it is needed, build all models in order and finish.
+
+    Returns:
+        The plan when no build is needed, else what was done.
+    """
+    planned = plan(build_id, kind, start, end, known_at)
+    if not planned:
+        return planned
+    for name in models.names():
+        build_model(build_id, name)
+    return finish(build_id)
+
+
+_Found = tuple[str, Range, date, str]
+
+
+def _plan_rebuild(frontier: Build | None, start: date | None, end: date | None) -> Plan | _Found:
+    if frontier is None:
+        return Plan(False, "nothing is built yet: the first forward build comes first")
+    if start is None or end is None:
+        raise WarehouseError("a rebuild needs its first day and the day after its last", cure="give both")
+    held = frontier.all_days
+    window = Range(max(start, held.start), min(end, held.end))
+    if window.start >= window.end:
+        return Plan(False, f"{start} to {end} lies outside the days that are built, {held.start} to {held.end}")
+    return "rebuild", window, frontier.newest_day, f"rebuild of {window.start} to {window.end - DAY}"
+
+
+def _plan_forward(connection: sa.Connection, frontier: Build | None) -> Plan | _Found:
+    settings = config.load()
+    today = clock.now().astimezone(ZoneInfo(settings.reporting_zone)).date()
+    if frontier is None:
+        waiting = seeds.waiting_for(connection)
+        if waiting:
+            return Plan(False, f"the first build waits for {', '.join(waiting)}: neither read once nor failed")
+        months = today.year * 12 + today.month - 1 - settings.history_start_months
+        first_day = date(months // 12, months % 12 + 1, 1)
+        return "first", Range(first_day, today + DAY), today, "first build"
+    newest = frontier.newest_day  # a clock that was set back never moves it back
+    if today > newest:
+        return "day", Range(newest, today + DAY), today, f"a new day: {today}"
+    window = Range(newest, newest + DAY)
+    if seeds.config_hash() != seeds.last_config_hash(connection):
+        return "config", window, newest, "a setting or a query changed"
+    work = seeds.open_work(connection, models.names())
+    return ("work", window, newest, work) if work else Plan(False, "nothing changed since the last build")
+
+
+def _resume(connection: sa.Connection, build: Build) -> Plan:
+    if build.state in SETTLED:
+        return Plan(False, f"build {build.build_id} is {build.state}")
+    build_store.set_state(connection, build.build_id, "running")
+    return Plan(True, f"build {build.build_id} goes on", *build.window)
+
+
+def _partitions_ahead(build_id: str, model: Model) -> None:
+    """Create missing months in a transaction of their own: it locks readers out, so it must be a short one."""
+    if model.metadata.materialisation != "account_day":
+        return
+    with engine("builder").begin() as connection:
+        _lock(connection, model.name)
+        if connection.execute(sa.text("select to_regclass(:name) is not null"), {"name": model.name}).scalar():
+            replace.partition(connection, model, *build_store.get(connection, build_id).all_days)
+
+
+def _lock(connection: sa.Connection, name: str) -> None:
+    connection.exec_driver_sql(_PATIENCE)
+    connection.execute(sa.text("select pg_advisory_xact_lock(hashtext(:key))"), {"key": f"perennial.build.{name}"})
+
+
+def _parameters(build: Build) -> dict[str, object]:
+    settings = config.load()
+    return {
+        "known_at": build.known_at,
+        "newest": build.newest_day,
+        "zone": settings.reporting_zone,
+        "currency": settings.currency,
+        "early_days": settings.renewals.early_days,
+        "horizon_days": settings.renewals.horizon_days,
+        "behind_days": settings.renewals.behind_days,
+    }
+
+
+def _check(
+    connection: sa.Connection, model: Model, pieces: list[Piece], parameters: dict[str, object]
+) -> tuple[Checked, ...]:
+    if not pieces:
+        return ()
+    everyone = any(piece.accounts is None for piece in pieces)
+    named = sorted({key for piece in pieces for key in piece.accounts or ()})
+    whole = Piece(
+        min(piece.start for piece in pieces),
+        max(piece.end for piece in pieces),
+        None if everyone else tuple(named),
+    )
+    bound = {**parameters, **replace.bounds(whole)}
+    return tuple(_run_check(connection, check, bound) for check in model.checks)
+
+
+def _run_check(connection: sa.Connection, check: Check, bound: dict[str, object]) -> Checked:
+    statement = f"select count(*) from (\n{check.query}\n) as q"  # noqa: S608 - a file of the project's own
+    n_bad = replace.execute(connection, statement, bound).scalar() or 0
+    return Checked(check.name, check.severity, n_bad, check.meaning)
+
+
+def _in_words(pieces: list[Piece]) -> str:
+    said = []
+    for piece in pieces:
+        who = "all accounts" if piece.accounts is None else f"{len(piece.accounts)} accounts"
+        said.append(f"{who}, {piece.start} to {piece.end - DAY}")
+    more = f"; {len(said) - 5} more" if len(said) > 5 else ""
+    return "; ".join(said[:5]) + more if said else "nothing"
+
+
+def _thin(connection: sa.Connection, build: Build) -> None:
+    """Keep only month ends of the days that have become older than a table keeps daily."""
+    before = build_store.frontier(connection)
+    since = before.newest_day if before else build.first_day
+    for model in models.load().values():
+        days = timedelta(days=model.metadata.daily_days)
+        if days and since < build.newest_day:
+            replace.thin(connection, model, build.newest_day - days, since - days)

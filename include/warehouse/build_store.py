@@ -1,0 +1,215 @@
+"""Rows about builds: ``meta.build``, ``meta.build_model`` and ``meta.check_result``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+import sqlalchemy as sa
+
+from include.errors import WarehouseError
+from include.warehouse.engine import engine
+from include.warehouse.scope import Build, Range
+
+# A build in one of these states has nothing left to do.
+SETTLED = ("done", "superseded")
+
+_SELECT = (
+    "select build_id, kind, state, trigger, window_start, window_end, newest_day, first_day, known_at from meta.build"
+)
+
+
+@dataclass(frozen=True)
+class Checked:
+    """One check's outcome."""
+
+    name: str
+    severity: str
+    n_bad: int
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Built:
+    """What building one model did.
+
+    Args:
+        model: Its name.
+        n_rows: Rows that its query gave.
+        n_changed: Rows that differed from those before.
+        seconds: How long it took.
+        scope: What was made anew, in words.
+        warnings: Checks of severity warn that found rows.
+    """
+
+    model: str
+    n_rows: int
+    n_changed: int
+    seconds: float
+    scope: str
+    warnings: tuple[Checked, ...] = ()
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a whole build did."""
+
+    build_id: str
+    newest_day: date
+    n_models: int
+    n_rows: int
+    n_changed: int
+    seconds: float
+    n_warnings: int
+
+
+def find(connection: sa.Connection, build_id: str) -> Build | None:
+    """Return a build, or None."""
+    row = connection.execute(sa.text(f"{_SELECT} where build_id = :id"), {"id": build_id}).one_or_none()
+    return _build(row) if row else None
+
+
+def get(connection: sa.Connection, build_id: str) -> Build:
+    """Return a build.
+
+    Raises:
+        WarehouseError: It was never planned.
+    """
+    build = find(connection, build_id)
+    if build is None:
+        raise WarehouseError(f"there is no build {build_id}", cure="plan it first")
+    return build
+
+
+def frontier(connection: sa.Connection) -> Build | None:
+    """Return the forward build that is done and reached furthest."""
+    row = connection.execute(
+        sa.text(
+            f"{_SELECT} where kind = 'forward' and state = 'done' order by newest_day desc, started_at desc limit 1"
+        )
+    ).one_or_none()
+    return _build(row) if row else None
+
+
+def insert(connection: sa.Connection, build: Build, because: str, config_hash: str) -> None:
+    """Write down a new build, with how far each source is read."""
+    connection.execute(
+        sa.text(
+            "insert into meta.build (build_id, kind, state, trigger, window_start, window_end, newest_day, first_day,"
+            " known_at, is_first, config_hash, because, watermarks)"
+            " values (:build_id, :kind, 'running', :trigger, :start, :end, :newest_day, :first_day, :known_at,"
+            " :is_first, :config_hash, :because, (select coalesce(jsonb_object_agg(source, read_until), '{}') from"
+            " (select source, min(read_until) as read_until from meta.cursor group by source) as c))"
+        ),
+        {
+            "build_id": build.build_id,
+            "kind": build.kind,
+            "trigger": build.trigger,
+            "start": build.window.start,
+            "end": build.window.end,
+            "newest_day": build.newest_day,
+            "first_day": build.first_day,
+            "known_at": build.known_at,
+            "is_first": build.trigger == "first",
+            "config_hash": config_hash,
+            "because": because,
+        },
+    )
+
+
+def set_state(connection: sa.Connection, build_id: str, state: str) -> None:
+    """Set a build's state; a settled one gets its end."""
+    connection.execute(
+        sa.text(
+            "update meta.build set state = :state, finished_at = case when :is_settled then now() end"
+            " where build_id = :id"
+        ),
+        {"id": build_id, "state": state, "is_settled": state in SETTLED},
+    )
+
+
+def built(connection: sa.Connection, build_id: str, name: str) -> Built | None:
+    """Return what a build did to a model, if it has built it."""
+    row = connection.execute(
+        sa.text(
+            "select model, n_rows, n_changed, seconds, scope from meta.build_model"
+            " where build_id = :id and model = :model"
+        ),
+        {"id": build_id, "model": name},
+    ).one_or_none()
+    return Built(*row) if row else None
+
+
+def done_models(connection: sa.Connection, build_id: str) -> set[str]:
+    """Return the models that a build has built."""
+    return set(
+        connection.execute(
+            sa.text("select model from meta.build_model where build_id = :id"), {"id": build_id}
+        ).scalars()
+    )
+
+
+def record(connection: sa.Connection, build_id: str, one: Built, checked: tuple[Checked, ...]) -> None:
+    """Write down that a model is built."""
+    connection.execute(
+        sa.text(
+            "insert into meta.build_model (build_id, model, n_rows, n_changed, seconds, scope)"
+            " values (:build_id, :model, :n_rows, :n_changed, :seconds, :scope)"
+        ),
+        {
+            "build_id": build_id,
+            "model": one.model,
+            "n_rows": one.n_rows,
+            "n_changed": one.n_changed,
+            "seconds": one.seconds,
+            "scope": one.scope,
+        },
+    )
+    _record_checks(connection, build_id, one.model, checked)
+
+
+def record_failure(build_id: str, name: str, checked: tuple[Checked, ...]) -> None:
+    """Write down, in a transaction of its own, that a model's checks ended the build."""
+    with engine("builder").begin() as connection:
+        _record_checks(connection, build_id, name, checked)
+        set_state(connection, build_id, "failed")
+
+
+def summary(connection: sa.Connection, build: Build) -> Finished:
+    """Return what a whole build did."""
+    row = connection.execute(
+        sa.text(
+            "select count(*), coalesce(sum(n_rows), 0), coalesce(sum(n_changed), 0), coalesce(sum(seconds), 0),"
+            " (select count(*) from meta.check_result where build_id = :id and n_bad > 0)"
+            " from meta.build_model where build_id = :id"
+        ),
+        {"id": build.build_id},
+    ).one()
+    n_models, n_rows, n_changed, seconds, n_warnings = row
+    return Finished(
+        build.build_id, build.newest_day, n_models, int(n_rows), int(n_changed), round(seconds, 3), n_warnings
+    )
+
+
+def _record_checks(connection: sa.Connection, build_id: str, name: str, checked: tuple[Checked, ...]) -> None:
+    for check in checked:
+        connection.execute(
+            sa.text(
+                "insert into meta.check_result (build_id, model, check_name, severity, n_bad)"
+                " values (:build_id, :model, :name, :severity, :n_bad)"
+                " on conflict (build_id, model, check_name) do update"
+                " set severity = excluded.severity, n_bad = excluded.n_bad, checked_at = now()"
+            ),
+            {
+                "build_id": build_id,
+                "model": name,
+                "name": check.name,
+                "severity": check.severity,
+                "n_bad": check.n_bad,
+            },
+        )
+
+
+def _build(row: sa.Row) -> Build:
+    build_id, kind, state, trigger, start, end, newest_day, first_day, known_at = row
+    return Build(build_id, kind, state, trigger, Range(start, end), newest_day, first_day, known_at)

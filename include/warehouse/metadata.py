@@ -1,0 +1,117 @@
+"""What ``metadata.yaml`` of a table's folder may say."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from include.config.documents import Strict
+
+SourceKind = Literal["crm", "support", "product"]
+Sensitivity = Literal["public", "internal", "personal"]
+ColumnType = Literal[
+    "text", "integer", "bigint", "numeric", "numeric(18,2)", "double precision", "date", "timestamptz", "boolean"
+]
+Tag = Literal["identity", "renewals", "retention", "usage", "support", "contacts", "kpi", "actions"]
+
+# How a table is kept.
+#   view         a view; it takes no parameters
+#   table        made anew as a whole by every build, written where rows differ
+#   account      one account's rows are made anew when something about the account changed
+#   account_day  an account's days are made anew; partitioned by month of the window column
+#   period       the days (or periods that end on them) are made anew over all accounts
+Materialisation = Literal["view", "table", "account", "account_day", "period"]
+WINDOWED = ("account_day", "period")
+
+
+class Column(Strict):
+    """One column.
+
+    Args:
+        type: Its PostgreSQL type.
+        description: What it means, with its unit.
+        sensitivity: ``personal`` identifies a person and is masked wherever rows are shown.
+        reads: The kinds of source whose data it shows; an action nulls it while one of them is not to be trusted.
+    """
+
+    type: ColumnType
+    description: Annotated[str, Field(min_length=5)]
+    sensitivity: Sensitivity = "internal"
+    reads: tuple[SourceKind, ...] = ()
+
+
+class Affects(Strict):
+    """Which days a row of a table by account can alter downstream.
+
+    Args:
+        column: Holds the first such day.
+        days: How many days from there; 0 for all since.
+    """
+
+    column: str
+    days: Annotated[int, Field(ge=0)] = 0
+
+
+class Kpi(Strict):
+    """A number that people know by name."""
+
+    formula: str
+    unit: str
+
+
+class Metadata(Strict):
+    """One table.
+
+    Args:
+        description: Starts with the grain: ``One row per ...``.
+        owner: Who answers for it, by the names of ``sql/owners.yaml``.
+        tier: ``tier_1`` is acted upon or shown to people, ``tier_2`` feeds those, ``tier_3`` can wait.
+        tags: What it is about.
+        materialisation: How it is kept.
+        window_column: The day by which it is replaced, of a windowed table.
+        look_back: Table that is read -> for how many days after its own a row of it still counts here.
+        unique_key: The columns that name a row.
+        affects: Which days a row can alter downstream; without it, all of the account's.
+        daily_days: Beyond so many days before the newest one only month ends are kept; 0 keeps all.
+        columns: In the order of the query.
+        consumers: Who reads it besides other tables.
+        kpis: The numbers it holds.
+    """
+
+    description: Annotated[str, Field(pattern=r"^One row per ")]
+    owner: str
+    tier: Literal["tier_1", "tier_2", "tier_3"]
+    tags: Annotated[tuple[Tag, ...], Field(min_length=1)]
+    materialisation: Materialisation
+    window_column: str = ""
+    look_back: dict[str, Annotated[int, Field(ge=1)]] = Field(default={})
+    unique_key: Annotated[tuple[str, ...], Field(min_length=1)]
+    affects: Affects | None = None
+    daily_days: Annotated[int, Field(ge=0)] = 0
+    columns: Annotated[dict[str, Column], Field(min_length=1)]
+    consumers: tuple[str, ...] = ()
+    kpis: dict[str, Kpi] = Field(default={})
+
+    @property
+    def is_windowed(self) -> bool:
+        """Whether it is replaced by days."""
+        return self.materialisation in WINDOWED
+
+    @model_validator(mode="after")
+    def _agrees(self) -> Metadata:
+        if self.is_windowed != bool(self.window_column):
+            raise ValueError(
+                f"window_column goes with the materialisations {' and '.join(WINDOWED)}, and only with them"
+            )
+        if self.affects and self.materialisation != "account":
+            raise ValueError("affects goes with the materialisation account only")
+        named = {*self.unique_key, self.window_column, self.affects.column if self.affects else ""} - {""}
+        unknown = sorted(named - set(self.columns))
+        if unknown:
+            raise ValueError(f"{', '.join(unknown)} is named as key, window or affects, but is no column")
+        if self.materialisation in ("account", "account_day") and "account_key" not in self.columns:
+            raise ValueError(f"a table of materialisation {self.materialisation} needs the column account_key")
+        if self.is_windowed and self.window_column not in self.unique_key:
+            raise ValueError("the window column must be part of unique_key")
+        return self

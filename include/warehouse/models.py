@@ -1,0 +1,331 @@
+"""The SQL models: a folder per table under ``sql/``, read without a database and without any work to undo.
+
+``sql/<layer>/<table>/`` holds ``query.sql`` (one SELECT), ``metadata.yaml`` and, where there is something to check,
+``checks.sql``. A file of the same name in the overlay's ``sql/`` wins. The order of the tables follows from what their
+queries read.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+from typing import Literal
+
+import sqlglot
+from sqlglot import exp
+
+from include.config import files
+from include.config.documents import Document, Strict, read, validate
+from include.errors import ConfigError
+from include.warehouse.metadata import Metadata
+
+# Folder under sql/ -> schema of its tables.
+LAYERS = {"staging": "staging", "core": "core", "marts": "marts", "actions": "marts"}
+BUILT = tuple(dict.fromkeys(LAYERS.values()))
+_CHECK = re.compile(r"^--\s*(fail|warn):\s*([a-z][a-z0-9_]*):\s*(\S.*)$")
+_DISABLED = re.compile(r"^disabled:\s*true\s*(#.*)?$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Check:
+    """A query that selects the rows that break a rule.
+
+    Args:
+        name: Unique in its table.
+        severity: ``fail`` undoes the table's replacement and ends the build, ``warn`` is recorded.
+        meaning: What it means when there are such rows.
+        query: The SELECT.
+    """
+
+    name: str
+    severity: Literal["fail", "warn"]
+    meaning: str
+    query: str
+
+
+@dataclass(frozen=True)
+class Node:
+    """One model as far as its query tells.
+
+    Args:
+        name: ``schema.table``.
+        query: The SELECT, as written.
+        path: Its file.
+        models: The models it reads, sorted.
+        raw: The raw tables it reads, without their schema, sorted.
+        columns: What it selects, in order.
+    """
+
+    name: str
+    query: str
+    path: Path
+    models: tuple[str, ...]
+    raw: tuple[str, ...]
+    columns: tuple[str, ...]
+
+    @property
+    def schema(self) -> str:
+        """The schema of its table."""
+        return self.name.partition(".")[0]
+
+    @property
+    def table(self) -> str:
+        """Its table's name without the schema."""
+        return self.name.partition(".")[2]
+
+    @property
+    def folder(self) -> str:
+        """Its folder below ``sql/``."""
+        return f"{self.path.parent.parent.name}/{self.path.parent.name}"
+
+
+@dataclass(frozen=True)
+class Model(Node):
+    """One model with its metadata and checks."""
+
+    metadata: Metadata
+    checks: tuple[Check, ...]
+
+    @cached_property
+    def entities(self) -> tuple[str, ...]:
+        """The entities whose raw tables it reads itself."""
+        return tuple(sorted({table.split("__")[1] for table in self.raw}))
+
+
+class Owner(Strict):
+    """Who answers for tables."""
+
+    name: str
+    email: str
+
+
+class _Owners(Strict):
+    owners: dict[str, Owner]
+
+
+def names() -> tuple[str, ...]:
+    """Return the models' names in an order in which they can be built."""
+    return _order(_fingerprint())
+
+
+def edges() -> tuple[tuple[str, str], ...]:
+    """Return (read model, reading model) pairs, sorted."""
+    nodes = _nodes(_fingerprint())
+    return tuple(sorted((read_one, node.name) for node in nodes.values() for read_one in node.models))
+
+
+def load() -> dict[str, Model]:
+    """Return all models by name, in the order of ``names()``, with their metadata validated.
+
+    Raises:
+        ConfigError: Something in a folder is wrong; names file and line.
+    """
+    return _load(_fingerprint())
+
+
+def get(name: str) -> Model:
+    """Return one model.
+
+    Raises:
+        ConfigError: There is none of that name.
+    """
+    found = load().get(name)
+    if found is None:
+        raise ConfigError(f"there is no SQL model {name}", cure=f"known: {', '.join(names())}")
+    return found
+
+
+def owners() -> dict[str, Owner]:
+    """Return who answers for tables, by the names that metadata uses."""
+    path = files.find("sql", "owners.yaml")
+    if path is None:
+        raise ConfigError("sql/owners.yaml is missing", cure="restore it")
+    return validate(read(path), _Owners).owners
+
+
+def parents(name: str) -> tuple[str, ...]:
+    """Return what a model is made from: ``raw.<entity>`` and models, views replaced by what they read themselves."""
+    model = get(name)
+    found: dict[str, None] = dict.fromkeys(f"raw.{entity}" for entity in model.entities)
+    for parent in model.models:
+        if get(parent).metadata.materialisation == "view":
+            found |= dict.fromkeys(parents(parent))
+        else:
+            found[parent] = None
+    return tuple(found)
+
+
+def _fingerprint() -> tuple[tuple[str, str, int, int], ...]:
+    found: list[tuple[str, str, int, int]] = []
+    for layer in LAYERS:
+        for name, path in files.listing("sql", f"{layer}/*/*").items():
+            if path.suffix in (".sql", ".yaml"):
+                stat = path.stat()
+                found.append((name, str(path), stat.st_mtime_ns, stat.st_size))
+    owners_file = files.find("sql", "owners.yaml")
+    if owners_file:
+        found.append(("owners.yaml", str(owners_file), owners_file.stat().st_mtime_ns, 0))
+    return tuple(found)
+
+
+def _folders(fingerprint: tuple[tuple[str, str, int, int], ...]) -> dict[str, dict[str, Path]]:
+    """Return folder below sql/ -> file name -> file in force; folders that are switched off left out."""
+    folders: dict[str, dict[str, Path]] = {}
+    for name, path, _, _ in fingerprint:
+        folder, _, file = name.rpartition("/")
+        if folder:
+            folders.setdefault(folder, {})[file] = Path(path)
+    for folder, inside in list(folders.items()):
+        for needed in ("query.sql", "metadata.yaml"):
+            if needed not in inside:
+                other = next(iter(inside.values()))
+                raise ConfigError(f"{files.shown(other.parent)}: {needed} is missing", cure=f"write {folder}/{needed}")
+        if _DISABLED.search(inside["metadata.yaml"].read_text(encoding="utf-8")):
+            del folders[folder]
+    return folders
+
+
+@lru_cache(maxsize=4)
+def _nodes(fingerprint: tuple[tuple[str, str, int, int], ...]) -> dict[str, Node]:
+    nodes: dict[str, Node] = {}
+    for folder, inside in _folders(fingerprint).items():
+        layer, _, table = folder.partition("/")
+        node = _node(f"{LAYERS[layer]}.{table}", inside["query.sql"])
+        if node.name in nodes:
+            raise ConfigError(f"{files.shown(node.path)}: {node.name} is made twice", cure="rename one of the folders")
+        nodes[node.name] = node
+    for node in nodes.values():
+        for parent in node.models:
+            if parent not in nodes:
+                raise _at(node.path, parent, f"reads {parent}, which no folder makes or which is switched off")
+    return nodes
+
+
+@lru_cache(maxsize=4)
+def _order(fingerprint: tuple[tuple[str, str, int, int], ...]) -> tuple[str, ...]:
+    nodes = _nodes(fingerprint)
+    try:
+        return tuple(TopologicalSorter({node.name: node.models for node in nodes.values()}).static_order())
+    except CycleError as error:
+        circle = error.args[1]
+        raise _at(
+            nodes[circle[0]].path, circle[1], f"tables read each other in a circle: {' -> '.join(circle)}"
+        ) from None
+
+
+@lru_cache(maxsize=4)
+def _load(fingerprint: tuple[tuple[str, str, int, int], ...]) -> dict[str, Model]:
+    folders = _folders(fingerprint)
+    known_owners = owners()
+    models: dict[str, Model] = {}
+    nodes = _nodes(fingerprint)
+    for name in _order(fingerprint):
+        node = nodes[name]
+        inside = folders[node.folder]
+        document = read(inside["metadata.yaml"])
+        metadata = validate(document, Metadata)
+        _compare(node, metadata, document)
+        if metadata.owner not in known_owners:
+            raise document.error(("owner",), f"{metadata.owner} is not in sql/owners.yaml", cure="add it there")
+        checks = read_checks(inside["checks.sql"]) if "checks.sql" in inside else ()
+        models[name] = Model(**vars(node), metadata=metadata, checks=checks)
+    return models
+
+
+def _compare(node: Node, metadata: Metadata, document: Document) -> None:
+    """Refuse metadata that describes other columns, or other reads, than the query has."""
+    written, described = list(node.columns), list(metadata.columns)
+    for column in written:
+        if column not in metadata.columns:
+            raise document.error(("columns",), f"{files.shown(node.path)} selects {column}, which is not described")
+    for column in described:
+        if column not in written:
+            raise document.error(("columns", column), f"is described, but {files.shown(node.path)} does not select it")
+    if written != described:
+        raise document.error(("columns",), f"must stand in the order of {files.shown(node.path)}: {', '.join(written)}")
+    for parent in metadata.look_back:
+        if parent not in node.models and parent not in {f"raw.{table}" for table in node.raw}:
+            raise document.error(("look_back", parent), f"is not read by {files.shown(node.path)}")
+    if metadata.materialisation == "view" and re.search(r"(?<!:):[a-z_]+", _code(node.query)):
+        raise document.error(("materialisation",), "a view cannot take parameters", cure="make it a table")
+
+
+def _code(query: str) -> str:
+    return re.sub(r"--[^\n]*", "", query)
+
+
+def _node(name: str, path: Path) -> Node:
+    query = path.read_text(encoding="utf-8").strip().rstrip(";")
+    tree = _parse(path, query, 0)
+    models: set[str] = set()
+    raw: set[str] = set()
+    with_names = {cte.alias for cte in tree.find_all(exp.CTE)}
+    for table in tree.find_all(exp.Table):
+        if not table.db:
+            if table.name not in with_names:
+                raise _at(path, table.name, f"reads {table.name}, which is no CTE", cure="write schema.table")
+        elif table.db == "raw":
+            raw.add(table.name)
+        elif table.db in BUILT:
+            models.add(f"{table.db}.{table.name}")
+        elif table.db != "meta":
+            raise _at(path, f"{table.db}.{table.name}", f"reads {table.db}.{table.name}, which no model may read")
+    return Node(name, query, path, tuple(sorted(models)), tuple(sorted(raw)), tuple(tree.named_selects))
+
+
+def _parse(path: Path, query: str, first_line: int) -> exp.Query:
+    try:
+        trees = [tree for tree in sqlglot.parse(query, dialect="postgres") if tree is not None]
+    except sqlglot.errors.ParseError as error:
+        found = error.errors[0] if error.errors else {}
+        line = first_line + int(found.get("line") or 1)
+        raise ConfigError(
+            f"{files.shown(path)}:{line}: not valid SQL: {found.get('description', error)}"
+            f" near {found.get('highlight', '')!r}",
+            cure="correct that line",
+        ) from None
+    except sqlglot.errors.SqlglotError as error:
+        raise ConfigError(f"{files.shown(path)}:{first_line + 1}: not valid SQL: {error}", cure="correct it") from None
+    if len(trees) != 1 or not isinstance(trees[0], exp.Query):
+        raise ConfigError(
+            f"{files.shown(path)}:{first_line + 1}: must be exactly one SELECT", cure="split or correct it"
+        )
+    return trees[0]
+
+
+def read_checks(path: Path) -> tuple[Check, ...]:
+    """Read a ``checks.sql``: blocks that start with ``-- fail: name: what it means`` or ``-- warn: ...``.
+
+    Raises:
+        ConfigError: Names file and line.
+    """
+    blocks: list[tuple[int, re.Match[str], list[str]]] = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        head = _CHECK.match(line)
+        if head:
+            blocks.append((number, head, []))
+        elif blocks:
+            blocks[-1][2].append(line)
+        elif line.strip() and not line.startswith("--"):
+            raise ConfigError(
+                f"{files.shown(path)}:{number}: stands before the first check",
+                cure="start each check with `-- fail: name: meaning` or `-- warn: name: meaning`",
+            )
+    checks = []
+    for number, head, lines in blocks:
+        query = "\n".join(lines).strip().rstrip(";")
+        _parse(path, query, number)
+        if head[2] in {check.name for check in checks}:
+            raise ConfigError(f"{files.shown(path)}:{number}: {head[2]} is there twice", cure="rename one")
+        checks.append(Check(head[2], "fail" if head[1] == "fail" else "warn", head[3], query))
+    return tuple(checks)
+
+
+def _at(path: Path, word: str, message: str, *, cure: str = "correct the query or add the folder") -> ConfigError:
+    """Return an error at the first line of a file that says a word."""
+    text = path.read_text(encoding="utf-8").splitlines()
+    line = next((number for number, content in enumerate(text, start=1) if word in content), 1)
+    return ConfigError(f"{files.shown(path)}:{line}: {message}", cure=cure)

@@ -1,0 +1,240 @@
+"""Tables of the models: created from their metadata, and replaced by the difference to what the query now gives.
+
+Only rows that differ are written. A second build on unchanged sources therefore changes no row, and what did change is
+known and can be carried on to the tables that read this one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+
+import sqlalchemy as sa
+
+from include.errors import ContractError
+from include.warehouse.models import Model
+from include.warehouse.scope import EVERYONE, Piece
+
+_UNIQUE_VIOLATION, _NOT_NULL_VIOLATION = "23505", "23502"
+Parameters = Mapping[str, object]
+
+
+@dataclass
+class Replaced:
+    """What a replacement did: rows that the query gave, and rows that differed."""
+
+    n_rows: int = 0
+    n_changed: int = 0
+
+
+def prepare(connection: sa.Connection, model: Model) -> bool:
+    """Create a model's table or view unless it is there as its metadata says.
+
+    Returns:
+        Whether the table is new, and so has to be filled from the first day. A table whose columns or key are
+        described otherwise than before is dropped and made anew: it is derived, nothing is lost.
+    """
+    signature = _signature(model)
+    there = connection.execute(
+        sa.text(
+            "select c.relkind::text, obj_description(c.oid, 'pg_class') from pg_class as c"
+            " where c.oid = to_regclass(:name)"
+        ),
+        {"name": model.name},
+    ).one_or_none()
+    if there and there[1] == signature:
+        return False
+    if there:
+        connection.exec_driver_sql(f"drop {'view' if there[0] == 'v' else 'table'} {model.name} cascade")
+    if model.metadata.materialisation == "view":
+        connection.exec_driver_sql(f"create view {model.name} as\n{_literal(model.query)}")
+        connection.exec_driver_sql(f"comment on view {model.name} is '{signature}'")
+        return True
+    columns = ", ".join(f'"{name}" {column.type}' for name, column in model.metadata.columns.items())
+    by = f" partition by range ({model.metadata.window_column})" if _is_partitioned(model) else ""
+    key = ", ".join(model.metadata.unique_key)
+    connection.exec_driver_sql(f"create table {model.name} ({columns}, primary key ({key})){by}")
+    connection.exec_driver_sql(f"comment on table {model.name} is '{signature}'")
+    return True
+
+
+def partition(connection: sa.Connection, model: Model, start: date, end: date) -> None:
+    """Create the monthly partitions for the days ``[start, end)`` where they are missing."""
+    if not _is_partitioned(model) or start >= end:
+        return
+    found = connection.execute(
+        sa.text(
+            "select c.relname from pg_inherits join pg_class as c on c.oid = inhrelid"
+            " where inhparent = to_regclass(:name)"
+        ),
+        {"name": model.name},
+    )
+    existing = set(found.scalars())
+    month = start.replace(day=1)
+    while month < end:
+        following = date(month.year + month.month // 12, month.month % 12 + 1, 1)
+        name = f"{model.table}_{month:%Y_%m}"
+        if name not in existing:
+            connection.exec_driver_sql(
+                f"create table {model.schema}.{name} partition of {model.name}"
+                f" for values from ('{month}') to ('{following}')"
+            )
+        month = following
+
+
+def replace(
+    connection: sa.Connection, build_id: str, model: Model, pieces: list[Piece], parameters: Parameters, *, is_new: bool
+) -> Replaced:
+    """Make the pieces of a table anew and write down what came out different.
+
+    Args:
+        connection: An open transaction of the builder; nothing counts until it is committed.
+        build_id: Under which the changes are noted.
+        model: The model.
+        pieces: What to make anew.
+        parameters: Of the query, beside the piece's own.
+        is_new: Whether the table is empty, so that there is nothing to compare with.
+
+    Raises:
+        ContractError: The query gives two rows of one key, or a key with a null.
+    """
+    done = Replaced()
+    if not pieces:
+        return done
+    columns = ", ".join(f'"{name}"' for name in model.metadata.columns)
+    if not is_new:
+        for temporary in ("incoming", "gone", "came"):
+            connection.exec_driver_sql(f"create temp table {temporary} (like {model.name}) on commit drop")
+        connection.exec_driver_sql(f"create unique index on incoming ({', '.join(model.metadata.unique_key)})")
+    target = model.name if is_new else "incoming"
+    for piece in pieces:
+        bound = {**parameters, **bounds(piece)}
+        try:
+            done.n_rows += execute(
+                connection, f"insert into {target} ({columns})\nselect {columns} from (\n{model.query}\n) as q", bound
+            ).rowcount
+        except sa.exc.IntegrityError as error:
+            raise _key_error(model, error) from None
+        if not is_new:
+            done.n_changed += _apply(connection, model, piece, columns)
+            _note(connection, build_id, model)
+            connection.exec_driver_sql("truncate incoming, gone, came")
+    if is_new:
+        done.n_changed = done.n_rows
+        _note_all(connection, build_id, model)
+    if done.n_changed > 10_000:
+        connection.exec_driver_sql(f"analyze {model.name}")
+    return done
+
+
+def bounds(piece: Piece) -> dict[str, object]:
+    """Return a piece as the parameters that every query may use."""
+    accounts = None if piece.accounts is None else list(piece.accounts)
+    return {"start": piece.start, "end": piece.end, "accounts": accounts}
+
+
+def execute(connection: sa.Connection, statement: str, parameters: Parameters) -> sa.CursorResult:
+    """Run a statement with those of the parameters that it names."""
+    clause = sa.text(statement)
+    named = {name: parameters[name] for name in clause.compile().params}
+    return connection.execute(clause, named)
+
+
+def thin(connection: sa.Connection, model: Model, before: date, since: date) -> int:
+    """Drop the days ``[since, before)`` of a windowed table, except month ends."""
+    column = model.metadata.window_column
+    return connection.execute(
+        sa.text(
+            f"delete from {model.name} as t using meta.calendar as c"  # noqa: S608 - names from validated metadata
+            f" where c.day = t.{column} and not c.is_month_end and t.{column} >= :since and t.{column} < :before"
+        ),
+        {"since": since, "before": before},
+    ).rowcount
+
+
+def _apply(connection: sa.Connection, model: Model, piece: Piece, columns: str) -> int:
+    """Bring the piece of the table to what is in ``incoming``; leave what differed in ``gone`` and ``came``."""
+    where, bound = _where(model, piece)
+    old = f"select {columns} from {model.name} as t where {where}"  # noqa: S608
+    new = f"select {columns} from incoming"  # noqa: S608
+    n_gone = execute(connection, f"insert into gone ({columns}) {old} except {new}", bound).rowcount
+    n_came = execute(connection, f"insert into came ({columns}) {new} except {old}", bound).rowcount
+    if n_gone:
+        same = " and ".join(f't."{key}" = gone."{key}"' for key in model.metadata.unique_key)
+        execute(connection, f"delete from {model.name} as t using gone where {same} and {where}", bound)  # noqa: S608
+    if n_came:
+        execute(connection, f"insert into {model.name} ({columns}) select {columns} from came", {})  # noqa: S608
+    return n_gone + n_came
+
+
+def _where(model: Model, piece: Piece) -> tuple[str, dict[str, object]]:
+    terms = []
+    if model.metadata.is_windowed:
+        column = f't."{model.metadata.window_column}"'
+        terms.append(f"{column} >= :start and {column} < :end")
+    if piece.accounts is not None:
+        terms.append("t.account_key = any(:accounts)")
+    return " and ".join(terms) or "true", bounds(piece)
+
+
+def _note(connection: sa.Connection, build_id: str, model: Model) -> None:
+    """Write down which accounts and days came out different."""
+    meta = model.metadata
+    account, grouped = f"'{EVERYONE}'", "having count(*) > 0"
+    first, last = "cast(null as date)", "cast(null as date)"
+    if "account_key" in meta.columns and meta.materialisation != "period":
+        account, grouped = "account_key", "where account_key is not null group by account_key"
+    if meta.is_windowed:
+        first, last = f"min({meta.window_column})", f"max({meta.window_column}) + 1"
+    elif meta.affects:
+        first = f"min({meta.affects.column})"
+        last = f"max({meta.affects.column}) + {meta.affects.days}" if meta.affects.days else last
+    execute(
+        connection,
+        "insert into meta.build_change (build_id, origin, account_key, from_day, to_day)"  # noqa: S608
+        f" select :build_id, :origin, {account}, {first}, {last}"
+        f" from (select * from gone union all select * from came) as d {grouped}",
+        {"build_id": build_id, "origin": model.name},
+    )
+
+
+def _note_all(connection: sa.Connection, build_id: str, model: Model) -> None:
+    execute(
+        connection,
+        "insert into meta.build_change (build_id, origin, account_key) values (:build_id, :origin, :everyone)",
+        {"build_id": build_id, "origin": model.name, "everyone": EVERYONE},
+    )
+
+
+def _is_partitioned(model: Model) -> bool:
+    return model.metadata.materialisation == "account_day"
+
+
+def _signature(model: Model) -> str:
+    meta = model.metadata
+    said = (
+        (meta.materialisation, " ".join(model.query.split()))
+        if meta.materialisation == "view"
+        else (meta.materialisation, meta.window_column, meta.unique_key, [(n, c.type) for n, c in meta.columns.items()])
+    )
+    return f"perennial {hashlib.sha256(repr(said).encode()).hexdigest()[:16]}"
+
+
+def _literal(query: str) -> str:
+    """Return a query without parameters as the driver wants it."""
+    return query.replace("%", "%%")
+
+
+def _key_error(model: Model, error: sa.exc.IntegrityError) -> ContractError:
+    state = getattr(error.orig, "sqlstate", "")
+    detail = " ".join(str(getattr(getattr(error.orig, "diag", None), "message_detail", "") or "").split())
+    what = {
+        _UNIQUE_VIOLATION: "gives two rows of one key",
+        _NOT_NULL_VIOLATION: "gives a row without its key",
+    }.get(state, "breaks a constraint")
+    return ContractError(
+        f"{model.name} {what} ({', '.join(model.metadata.unique_key)}): {detail[:200]}",
+        cure=f"correct sql/{model.folder}/query.sql, or its unique_key",
+    )

@@ -1,0 +1,205 @@
+"""What a build has to make anew of one table: accounts, days, or both.
+
+A change travels from table to table. The loader writes which accounts' records changed (``meta.dirty_range``); a table
+that is replaced writes which of its rows came out different (``meta.build_change``); the tables that read it make anew
+what those rows can alter, and no more. So a late record of last month costs what it changed, whatever the history.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import NamedTuple
+
+import sqlalchemy as sa
+
+from include.warehouse import models
+from include.warehouse.models import Model
+
+EVERYONE = "*"
+# Beyond this share of all accounts, naming them costs more than doing all.
+SHARE_TO_DO_ALL = 0.3
+DAY = timedelta(days=1)
+
+
+class Range(NamedTuple):
+    """Days ``[start, end)``."""
+
+    start: date
+    end: date
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of a table that is made anew in one go.
+
+    Args:
+        start: First day.
+        end: Day after the last.
+        accounts: Only these; None for all.
+    """
+
+    start: date
+    end: date
+    accounts: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Build:
+    """A row of ``meta.build``.
+
+    Args:
+        build_id: Its name.
+        kind: ``forward`` or ``rebuild``.
+        state: ``running``, ``done``, ``failed`` or ``superseded``.
+        trigger: ``first``; ``day``: a new day; ``config``: a setting or a query changed; ``work``: only what changed;
+            ``rebuild``: of a window.
+        window: The days that it makes anew for all accounts, unless the trigger is ``work``.
+        newest_day: The day that counts as today.
+        first_day: Where the windowed tables start.
+        known_at: Facts that became known later are left out.
+    """
+
+    build_id: str
+    kind: str
+    state: str
+    trigger: str
+    window: Range
+    newest_day: date
+    first_day: date
+    known_at: datetime
+
+    @property
+    def is_all(self) -> bool:
+        """Whether the window is made anew for all accounts."""
+        return self.trigger != "work"
+
+    @property
+    def all_days(self) -> Range:
+        """Every day that windowed tables hold."""
+        return Range(self.first_day, self.newest_day + DAY)
+
+
+class Change(NamedTuple):
+    """What changed in a table that the model reads; ``None`` stands for no bound."""
+
+    origin: str
+    account_key: str
+    from_day: date | None
+    to_day: date | None
+
+
+def pieces(connection: sa.Connection, build: Build, model: Model, *, is_new: bool) -> list[Piece]:
+    """Return what a build has to make anew of a model.
+
+    Args:
+        connection: An open transaction of the builder.
+        build: The build.
+        model: The model.
+        is_new: Whether its table was only just created and has to be filled from the first day.
+    """
+    everything = Piece(*build.all_days)
+    kind = model.metadata.materialisation
+    if kind == "view":
+        return []
+    if kind == "table" or is_new:
+        return [everything]
+    changes = _changes(connection, build, model)
+    if kind == "account":
+        if build.trigger in ("first", "config") or (build.trigger == "day" and _looks_at_today(model)):
+            return [everything]
+        return _for_accounts({change.account_key for change in changes}, _n_accounts(connection), everything)
+    window = [Piece(*build.window)] if build.is_all else []
+    ranges = [(change.account_key, days) for change in changes if (days := _days(change, build, model))]
+    if kind == "period":
+        return window + _for_periods([days for _, days in ranges])
+    return window + _for_account_days(ranges, _n_accounts(connection))
+
+
+def _changes(connection: sa.Connection, build: Build, model: Model) -> list[Change]:
+    found = connection.execute(
+        sa.text(
+            "select distinct origin, account_key, from_day, to_day from meta.build_change"
+            " where build_id = :build_id and origin = any(:origins)"
+        ),
+        {"build_id": build.build_id, "origins": list(models.parents(model.name))},
+    )
+    return [Change(*row) for row in found]
+
+
+def _looks_at_today(model: Model) -> bool:
+    """Return whether a table can come out different tomorrow although nothing was loaded."""
+    return re.search(r"(?<!:):newest\b", model.query) is not None
+
+
+def _n_accounts(connection: sa.Connection) -> int:
+    if not connection.execute(sa.text("select to_regclass('core.account') is not null")).scalar():
+        return 0
+    return connection.execute(sa.text("select count(*) from core.account")).scalar() or 0
+
+
+def _for_accounts(keys: set[str], n_accounts: int, everything: Piece) -> list[Piece]:
+    if not keys:
+        return []
+    if EVERYONE in keys or len(keys) > SHARE_TO_DO_ALL * n_accounts:
+        return [everything]
+    return [Piece(everything.start, everything.end, tuple(sorted(keys)))]
+
+
+def _days(change: Change, build: Build, model: Model) -> Range | None:
+    """Return the days of the model that a change can alter and that the build's window does not hold anyway."""
+    bounds = build.all_days
+    start = max(change.from_day or bounds.start, bounds.start)
+    end = bounds.end
+    if change.to_day is not None:
+        end = min(change.to_day + timedelta(days=_look_back(model, change.origin)), bounds.end)
+    if build.is_all and build.window.start <= start and end <= build.window.end:
+        return None
+    if build.is_all and build.window.end >= end:
+        end = min(end, build.window.start)
+    return Range(start, end) if start < end else None
+
+
+def _look_back(model: Model, origin: str) -> int:
+    """Return for how many days after its own a row of the origin still counts in the model."""
+    written = model.metadata.look_back
+    return max((days for name, days in written.items() if _origin(name) == origin), default=0)
+
+
+def _origin(name: str) -> str:
+    return f"raw.{name.split('__')[1]}" if name.startswith("raw.") else name
+
+
+def _for_periods(ranges: Iterable[Range]) -> list[Piece]:
+    """Return the days together with the ends of the periods that they belong to, joined where they touch."""
+    joined: list[Range] = []
+    for days in sorted(Range(days.start, _quarter_end(days.end - DAY) + DAY) for days in ranges):
+        if joined and days.start <= joined[-1].end:
+            joined[-1] = Range(joined[-1].start, max(joined[-1].end, days.end))
+        else:
+            joined.append(days)
+    return [Piece(*days) for days in joined]
+
+
+def _quarter_end(day: date) -> date:
+    month = 3 * ((day.month - 1) // 3) + 4
+    return (date(day.year + 1, 1, 1) if month > 12 else date(day.year, month, 1)) - DAY
+
+
+def _for_account_days(ranges: Iterable[tuple[str, Range]], n_accounts: int) -> list[Piece]:
+    """Group accounts whose changes start in the same month, so that each month needs one run of the query."""
+    by_account: dict[str, Range] = {}
+    for account, days in ranges:
+        before = by_account.get(account, days)
+        by_account[account] = Range(min(before.start, days.start), max(before.end, days.end))
+    months: dict[tuple[int, int], list[tuple[str, Range]]] = {}
+    for account, days in by_account.items():
+        months.setdefault((days.start.year, days.start.month), []).append((account, days))
+    found = []
+    for _, members in sorted(months.items()):
+        keys = {account for account, _ in members}
+        whole = Piece(min(days.start for _, days in members), max(days.end for _, days in members))
+        found += _for_accounts(keys, n_accounts, whole)
+    return found

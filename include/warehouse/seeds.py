@@ -1,0 +1,219 @@
+"""What a build takes over from outside the models: settings as small tables, dirty ranges, work left by others."""
+
+from __future__ import annotations
+
+import hashlib
+
+import sqlalchemy as sa
+
+from include import config
+from include.warehouse import models
+from include.warehouse.scope import Build
+
+# The first day of a dirty range that stands for "all days".
+_ALL_DAYS = "0001-01-01"
+
+
+def sync(connection: sa.Connection) -> None:
+    """Bring the settings that models read (``meta.feature``, ``grace_days``, ``exclusion``, ``source``) up to date."""
+    settings = config.load()
+    value, key = set(settings.usage.value_events), set(settings.usage.key_features)
+    _fill(
+        connection,
+        "feature",
+        [
+            {"feature": name, "is_value_event": name in value, "is_key_feature": name in key}
+            for name in sorted(value | key)
+        ],
+    )
+    grace = {"default": 30, **settings.grace_days}
+    _fill(connection, "grace_days", [{"tier": tier.lower(), "days": days} for tier, days in grace.items()])
+    _fill(
+        connection,
+        "exclusion",
+        [
+            {"account_key": one.account, "reason": one.reason, "owner": one.owner, "until": one.until}
+            for one in settings.exclusions
+        ],
+    )
+    _fill(connection, "source", [{"source": one.id, "kind": one.kind} for one in settings.sources])
+
+
+def _fill(connection: sa.Connection, table: str, rows: list[dict[str, object]]) -> None:
+    connection.exec_driver_sql(f"delete from meta.{table}")  # noqa: S608 - called with the names above
+    if rows:
+        names = list(rows[0])
+        connection.execute(
+            sa.text(
+                f"insert into meta.{table} ({', '.join(names)})"  # noqa: S608
+                f" values ({', '.join(f':{name}' for name in names)})"
+            ),
+            rows,
+        )
+
+
+def config_hash() -> str:
+    """Return a short hash of the settings and queries in force."""
+    queries = "\n".join(model.query for model in models.load().values())
+    return hashlib.sha256(f"{config.config_hash()}\n{queries}".encode()).hexdigest()[:16]
+
+
+def last_config_hash(connection: sa.Connection) -> str | None:
+    """Return the hash under which the newest forward build that is done was planned."""
+    return connection.execute(
+        sa.text(
+            "select config_hash from meta.build where kind = 'forward' and state = 'done'"
+            " order by newest_day desc, started_at desc limit 1"
+        )
+    ).scalar()
+
+
+def waiting_for(connection: sa.Connection) -> list[str]:
+    """Return the configured sources that were neither read to the end once nor have failed."""
+    heard = set(
+        connection.execute(
+            sa.text(
+                "select source from meta.verdict where entity = '' and state <> 'unknown'"
+                " union select source from meta.source_failure"
+            )
+        ).scalars()
+    )
+    return [source.id for source in config.load().sources if source.id not in heard]
+
+
+def open_work(connection: sa.Connection, names: tuple[str, ...]) -> str:
+    """Return why a build is needed within a day, or an empty string."""
+    n_dirty = connection.execute(sa.text("select count(*) from meta.dirty_range where built_by is null")).scalar() or 0
+    if n_dirty:
+        return f"{n_dirty} dirty ranges"
+    # Owners belong to no account, so their changes leave no dirty range.
+    new_owners = connection.execute(
+        sa.text(
+            "select exists (select from meta.batch where entity = 'owner' and state = 'merged' and n_merged > 0"
+            " and merged_at > (select max(known_at) from meta.build where kind = 'forward' and state = 'done'))"
+        )
+    ).scalar()
+    if new_owners:
+        return "owners changed"
+    unfinished = connection.execute(
+        sa.text(
+            "select b.build_id from meta.build as b where b.state in ('running', 'failed')"
+            " and exists (select from meta.build_change as c where c.build_id = b.build_id) limit 1"
+        )
+    ).scalar()
+    if unfinished:
+        return f"build {unfinished} was not finished"
+    missing = [
+        name
+        for name in names
+        if not connection.execute(sa.text("select to_regclass(:name) is not null"), {"name": name}).scalar()
+    ]
+    return f"new tables: {', '.join(missing)}" if missing else ""
+
+
+def take_on(connection: sa.Connection, build: Build) -> None:
+    """Note what a forward build has to carry into the tables, beside its window."""
+    connection.execute(
+        sa.text(
+            "insert into meta.build_dirty (build_id, dirty_id)"
+            " select :build_id, dirty_id from meta.dirty_range where built_by is null"
+        ),
+        {"build_id": build.build_id},
+    )
+    resolve_dirty(connection, build)
+    _take_unfinished(connection, build.build_id)
+    _take_suspected(connection, build.build_id)
+
+
+def resolve_dirty(connection: sa.Connection, build: Build) -> None:
+    """Turn this build's dirty ranges, which name accounts as their sources do, into changes of account keys.
+
+    Called before and after the bridge is made anew: a record that moved counts for the old account and for the new.
+    An id of the CRM names an account even while the bridge does not know it.
+    """
+    if build.trigger == "first":
+        return  # everything is made anew anyway
+    bridge = connection.execute(sa.text("select to_regclass('core.account_bridge') is not null")).scalar()
+    statement = _RESOLVE.replace("-- and through the bridge", _THROUGH_BRIDGE) if bridge else _RESOLVE
+    connection.execute(sa.text(statement), {"build_id": build.build_id, "all_days": _ALL_DAYS})
+
+
+_RESOLVE = """
+insert into meta.build_change (build_id, origin, account_key, from_day, to_day)
+with dirty as (
+    select r.source, r.entity, r.account_ref, r.from_day, r.to_day, s.kind
+    from meta.build_dirty as t
+    join meta.dirty_range as r using (dirty_id)
+    left join meta.source as s on s.source = r.source
+    where t.build_id = :build_id
+),
+resolved as (
+    select entity, source || ':' || account_ref as account_key, from_day, to_day from dirty where kind = 'crm'
+    -- and through the bridge
+),
+bounded as (
+    select
+        'raw.' || entity as origin,
+        account_key,
+        nullif(min(from_day), cast(:all_days as date)) as from_day,
+        case when bool_and(to_day is not null) then max(to_day) end as to_day
+    from resolved
+    where account_key is not null
+    group by entity, account_key
+)
+select :build_id, origin, account_key, from_day, to_day from bounded
+except
+select build_id, origin, account_key, from_day, to_day from meta.build_change where build_id = :build_id
+"""
+_THROUGH_BRIDGE = """
+    union
+    select d.entity, b.account_key, d.from_day, d.to_day
+    from dirty as d
+    join core.account_bridge as b on b.source = d.source and b.source_id = d.account_ref
+"""
+
+
+def _take_unfinished(connection: sa.Connection, build_id: str) -> None:
+    """Carry on the changes of builds that were never finished: their tables are written, their readers not yet."""
+    connection.execute(
+        sa.text(
+            "insert into meta.build_change (build_id, origin, account_key, from_day, to_day, copy_of)"
+            " select :build_id, c.origin, c.account_key, c.from_day, c.to_day, c.change_id"
+            " from meta.build_change as c join meta.build as b using (build_id)"
+            " where b.state in ('running', 'failed') and b.build_id <> :build_id"
+        ),
+        {"build_id": build_id},
+    )
+
+
+def _take_suspected(connection: sa.Connection, build_id: str) -> None:
+    """Look again at accounts with a line that is suspected to be deleted: a reconcile may have confirmed it."""
+    if not connection.execute(sa.text("select to_regclass('core.contract_line') is not null")).scalar():
+        return
+    connection.execute(
+        sa.text(
+            "insert into meta.build_change (build_id, origin, account_key)"
+            " select distinct :build_id, 'raw.contract_line', account_key from core.contract_line"
+            " where status = 'suspected_deleted'"
+        ),
+        {"build_id": build_id},
+    )
+
+
+def close(connection: sa.Connection, build_id: str) -> None:
+    """Mark what the build took on as built, and forget the changes that it carried."""
+    parameters = {"build_id": build_id}
+    for statement in (
+        "update meta.dirty_range as r set built_by = :build_id from meta.build_dirty as d"
+        " where d.build_id = :build_id and d.dirty_id = r.dirty_id and r.built_by is null",
+        "delete from meta.build_change where change_id in"
+        " (select copy_of from meta.build_change where build_id = :build_id)",
+        "delete from meta.build_change where build_id = :build_id",
+        "delete from meta.build_dirty where build_id = :build_id",
+        # A forward build that was never gone on with has nothing left to do once a later one has taken over its work.
+        "update meta.build as b set state = 'superseded', finished_at = now()"
+        " from meta.build as mine where mine.build_id = :build_id and mine.kind = 'forward' and b.kind = 'forward'"
+        " and b.state in ('running', 'failed') and b.started_at < mine.started_at"
+        " and not exists (select from meta.build_change as c where c.build_id = b.build_id)",
+    ):
+        connection.execute(sa.text(statement), parameters)

@@ -1,0 +1,65 @@
+-- Purpose: the attributes by which figures are grouped, by day.
+-- Grain: account and day of change. Inputs: account history, account.
+-- Window: none. Caveats: excluded accounts have no row and so appear in no figure; the first version holds for all days
+-- before it; of several changes within a day the last one counts.
+with history as (
+    select * from core.account_history
+),
+
+accounts as (
+    select * from core.account
+),
+
+current_belief as (
+    select
+        h.*,
+        case
+            when h.version_no = 1 then cast('1990-01-01' as date)
+            else cast(h.valid_from at time zone :zone as date)
+        end as from_day
+    from history as h
+    join accounts as a on a.account_key = h.account_key
+    where h.known_to is null
+        and not a.is_excluded
+        and (cast(:accounts as text[]) is null or h.account_key = any(cast(:accounts as text[])))
+),
+
+last_of_day as (
+    select *, row_number() over (partition by account_key, from_day order by version_no desc) as age
+    from current_belief
+),
+
+-- A version that arrives late and lies before the one already known has lost to it.
+in_order as (
+    select
+        *,
+        max(version_no) over (partition by account_key order by from_day rows unbounded preceding) as newest_so_far
+    from last_of_day
+    where age = 1
+),
+
+compared as (
+    select
+        account_key,
+        from_day,
+        owner_key,
+        tier,
+        industry,
+        region,
+        lag(concat_ws('|', coalesce(owner_key, ''), coalesce(tier, ''), coalesce(industry, ''), coalesce(region, '')))
+            over (partition by account_key order by from_day) as facts_before
+    from in_order
+    where version_no = newest_so_far
+)
+
+select
+    account_key,
+    from_day,
+    owner_key,
+    tier,
+    industry,
+    region
+from compared
+where facts_before is null
+    or facts_before
+    <> concat_ws('|', coalesce(owner_key, ''), coalesce(tier, ''), coalesce(industry, ''), coalesce(region, ''))

@@ -1,0 +1,90 @@
+-- Purpose: what was committed for which days, as known at any moment.
+-- Grain: line and version. Inputs: CRM line versions, opportunities, the bridge.
+-- Window: none, all versions of the named accounts. Caveat: an edited amount or end is a correction of the whole line;
+-- what was known before stays here with its known_to.
+with line_versions as (
+    select * from staging.stg_crm__contract_line
+),
+
+opportunities as (
+    select * from core.opportunity
+),
+
+calendar as (
+    select * from meta.calendar
+),
+
+versions as (
+    select
+        v.source || ':' || v.line_id as line_key,
+        o.account_key,
+        v.source || ':' || v.opportunity_id as opportunity_key,
+        row_number() over (partition by v.source, v.line_id order by v.known_from, v.batch_id) as version_no,
+        v.product,
+        v.quantity,
+        v.amount,
+        v.list_amount,
+        v.currency,
+        v.is_recurring,
+        v.term_start,
+        v.term_end,
+        v.is_deleted,
+        v.deleted_at,
+        v.batch_id,
+        v.known_from,
+        lead(v.known_from) over (partition by v.source, v.line_id order by v.known_from, v.batch_id) as known_to,
+        v.is_first_load
+    from line_versions as v
+    join opportunities as o on o.opportunity_key = v.source || ':' || v.opportunity_id
+    where v.known_from <= :known_at
+        and (cast(:accounts as text[]) is null or o.account_key = any(cast(:accounts as text[])))
+),
+
+with_term as (
+    select
+        w.*,
+        case
+            when e.month_no > s.month_no and e.day_of_month = least(s.day_of_month, e.days_in_month)
+                then e.month_no - s.month_no
+        end as term_months,
+        e.day_no - s.day_no as term_days
+    from versions as w
+    left join calendar as s on s.day = w.term_start
+    left join calendar as e on e.day = w.term_end
+)
+
+select
+    line_key,
+    account_key,
+    opportunity_key,
+    version_no,
+    product,
+    quantity,
+    amount,
+    list_amount,
+    currency,
+    is_recurring,
+    term_start as valid_from,
+    term_end as valid_to,
+    cast(term_months as integer) as term_months,
+    cast(term_days as integer) as term_days,
+    -- Whole months by months, anything else by days; a line without an end is priced per year.
+    case
+        when not is_recurring then null
+        when term_end is null then round(amount, 2)
+        when term_months is not null then round(amount * 12 / term_months, 2)
+        when term_days > 0 then round(amount * 365 / term_days, 2)
+    end as arr,
+    case
+        when not is_recurring then null
+        when term_end is null then round(list_amount, 2)
+        when term_months is not null then round(list_amount * 12 / term_months, 2)
+        when term_days > 0 then round(list_amount * 365 / term_days, 2)
+    end as list_arr,
+    is_deleted,
+    deleted_at,
+    batch_id,
+    known_from,
+    known_to,
+    version_no = 1 and is_first_load as is_reconstructed
+from with_term

@@ -1,0 +1,69 @@
+-- Purpose: seats paid for and activated, on any day.
+-- Grain: account and day. Inputs: seat counts of the product, the bridge, calendar. Window: days [start, end);
+-- reads the 27 days before.
+-- Caveat: a day without a count of its own shows the last one; paid seats over 28 days are their mean over the days
+-- counted.
+with seats as (
+    select * from staging.stg_product__seat_day
+    where day >= cast(:start as date) - 27
+        and day < :end
+        and not is_deleted
+),
+
+bridge as (
+    select * from core.account_bridge
+),
+
+calendar as (
+    select * from meta.calendar where day >= cast(:start as date) - 27 and day < :end
+),
+
+counted as (
+    select
+        b.account_key,
+        s.day,
+        sum(s.n_paid_seats) as n_paid_seats,
+        sum(s.n_activated_seats) as n_activated_seats
+    from seats as s
+    join bridge as b on b.source = s.source and b.source_id = s.product_account_id
+    where b.account_key is not null
+        and (cast(:accounts as text[]) is null or b.account_key = any(cast(:accounts as text[])))
+    group by b.account_key, s.day
+),
+
+accounts as (
+    select distinct account_key from counted
+),
+
+grid as (
+    select
+        a.account_key,
+        c.day,
+        c.day_no,
+        s.n_paid_seats,
+        s.n_activated_seats,
+        case when s.day is not null then c.day_no end as counted_day_no
+    from accounts as a
+    cross join calendar as c
+    left join counted as s on s.account_key = a.account_key and s.day = c.day
+),
+
+looked_back as (
+    select
+        account_key,
+        day,
+        max(counted_day_no) over w as last_day_no,
+        avg(n_paid_seats) over w as paid_seats_28d
+    from grid
+    window w as (partition by account_key order by day_no rows between 27 preceding and current row)
+)
+
+select
+    l.account_key,
+    l.day,
+    cast(g.n_paid_seats as bigint) as n_paid_seats,
+    cast(g.n_activated_seats as bigint) as n_activated_seats,
+    cast(l.paid_seats_28d as numeric(18, 2)) as paid_seats_28d
+from looked_back as l
+join grid as g on g.account_key = l.account_key and g.day_no = l.last_day_no
+where l.day >= :start

@@ -1,0 +1,131 @@
+-- Purpose: the moving sums behind every usage figure.
+-- Grain: account and day. Inputs: usage per day, product start, calendar. Window: days [start, end); reads the 27
+-- days before.
+-- Caveats: no day is read 28 times: what a day adds leaves again 28 days later, and the running total is the moving
+-- sum; of a user or feature seen again within 28 days only the gap counts. Days without use are rows with zeros.
+with usage as (
+    select u.*, c.day_no
+    from core.usage_day as u
+    join meta.calendar as c on c.day = u.day
+    where u.day >= cast(:start as date) - 27
+        and u.day < :end
+        and (cast(:accounts as text[]) is null or u.account_key = any(cast(:accounts as text[])))
+),
+
+product_starts as (
+    select * from core.product_start
+    where (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
+),
+
+calendar as (
+    select * from meta.calendar where day >= :start and day < :end
+),
+
+first_day as (
+    select min(day_no) as day_no from calendar
+),
+
+user_days as (
+    select
+        account_key,
+        user_key,
+        day_no,
+        lead(day_no) over (partition by account_key, user_key order by day_no) as next_day_no
+    from usage
+    where is_value_event
+    group by account_key, user_key, day_no
+),
+
+feature_days as (
+    select
+        account_key,
+        feature,
+        day_no,
+        lead(day_no) over (partition by account_key, feature order by day_no) as next_day_no
+    from usage
+    where is_key_feature
+    group by account_key, feature, day_no
+),
+
+event_days as (
+    select
+        account_key,
+        day_no,
+        sum(n_events) as n_events,
+        sum(case when is_value_event then n_events else 0 end) as n_value_events
+    from usage
+    group by account_key, day_no
+),
+
+active_days as (
+    select account_key, day_no, count(*) as n_users from user_days group by account_key, day_no
+),
+
+deltas as (
+    select account_key, day_no, n_events, n_value_events, 0 as n_users, 0 as n_features, 0 as n_user_days
+    from event_days
+    union all
+    select account_key, day_no + 28, -n_events, -n_value_events, 0, 0, 0 from event_days
+    union all
+    select account_key, day_no, 0, 0, 1, 0, 0 from user_days
+    union all
+    select account_key, least(day_no + 28, coalesce(next_day_no, day_no + 28)), 0, 0, -1, 0, 0 from user_days
+    union all
+    select account_key, day_no, 0, 0, 0, 1, 0 from feature_days
+    union all
+    select account_key, least(day_no + 28, coalesce(next_day_no, day_no + 28)), 0, 0, 0, -1, 0 from feature_days
+    union all
+    select account_key, day_no, 0, 0, 0, 0, n_users from active_days
+    union all
+    select account_key, day_no + 28, 0, 0, 0, 0, -n_users from active_days
+),
+
+-- What happened before the window starts the totals on its first day.
+daily as (
+    select
+        d.account_key,
+        greatest(d.day_no, f.day_no) as day_no,
+        sum(d.n_events) as n_events,
+        sum(d.n_value_events) as n_value_events,
+        sum(d.n_users) as n_users,
+        sum(d.n_features) as n_features,
+        sum(d.n_user_days) as n_user_days
+    from deltas as d
+    cross join first_day as f
+    group by d.account_key, greatest(d.day_no, f.day_no)
+),
+
+grid as (
+    select p.account_key, p.first_day, c.day, c.day_no
+    from product_starts as p
+    join calendar as c on c.day >= p.first_day
+),
+
+running as (
+    select
+        g.account_key,
+        g.day,
+        g.first_day,
+        g.day_no,
+        sum(d.n_events) over w as n_events_28d,
+        sum(d.n_value_events) over w as n_value_events_28d,
+        sum(d.n_users) over w as active_users_28d,
+        sum(d.n_features) over w as n_key_features_28d,
+        sum(d.n_user_days) over w as n_user_days_28d
+    from grid as g
+    left join daily as d on d.account_key = g.account_key and d.day_no = g.day_no
+    window w as (partition by g.account_key order by g.day_no rows unbounded preceding)
+)
+
+select
+    r.account_key,
+    r.day,
+    cast(r.day - r.first_day as integer) as n_days_known,
+    coalesce(a.n_users, 0) as n_active_users,
+    cast(coalesce(r.n_events_28d, 0) as bigint) as n_events_28d,
+    cast(coalesce(r.n_value_events_28d, 0) as bigint) as n_value_events_28d,
+    cast(coalesce(r.active_users_28d, 0) as bigint) as active_users_28d,
+    cast(coalesce(r.n_key_features_28d, 0) as bigint) as n_key_features_28d,
+    cast(coalesce(r.n_user_days_28d, 0) as bigint) as n_user_days_28d
+from running as r
+left join active_days as a on a.account_key = r.account_key and a.day_no = r.day_no

@@ -1,0 +1,232 @@
+-- Purpose: everything about an account on a day, in one place.
+-- Grain: account and day. Inputs: attribute, ARR, contact and touch steps, usage, baselines, seats, tickets.
+-- Window: days [start, end).
+-- Caveats: daily for 400 days, month ends before that; what no connected source tells is null, never 0. Usage
+-- against the baseline is corrected by the same weeks of last year where 13 months are known.
+with attribute_steps as (
+    select *, lead(from_day) over (partition by account_key order by from_day) as to_day
+    from core.account_step
+    where (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
+),
+
+arr_steps as (
+    select *, lead(from_day) over (partition by account_key order by from_day) as to_day
+    from core.arr_step
+    where (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
+),
+
+contact_steps as (
+    select *, lead(from_day) over (partition by account_key order by from_day) as to_day
+    from core.contact_step
+    where (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
+),
+
+touches as (
+    select *, lead(from_day) over (partition by account_key order by from_day) as to_day
+    from core.contact_touch
+    where (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
+),
+
+product_starts as (
+    select * from core.product_start
+),
+
+bridge as (
+    select * from core.account_bridge
+),
+
+tickets as (
+    select * from core.ticket
+    where not is_deleted
+        and created_day < :end
+        and (solved_day is null or solved_day >= :start)
+        and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
+),
+
+usage as (
+    select * from core.usage_28d
+    where day >= :start and day < :end
+        and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
+),
+
+usage_last_year as (
+    select * from core.usage_28d
+    where day >= cast(:start as date) - 364 and day < cast(:end as date) - 364
+        and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
+),
+
+baselines as (
+    select * from core.usage_baseline
+    where day >= :start and day < :end
+        and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
+),
+
+baselines_last_year as (
+    select * from core.usage_baseline
+    where day >= cast(:start as date) - 364 and day < cast(:end as date) - 364
+        and n_windows = 12
+        and usage_baseline > 0
+        and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
+),
+
+seats as (
+    select * from core.seat_day
+    where day >= :start and day < :end
+        and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
+),
+
+key_features as (
+    select count(*) as n_key_features from meta.feature where is_key_feature
+),
+
+calendar as (
+    select * from meta.calendar
+    where day >= :start and day < :end
+        and (is_month_end or day > cast(:newest as date) - 400)
+),
+
+first_days as (
+    select account_key, min(first_day) as first_day
+    from (
+        select account_key, from_day as first_day from arr_steps
+        union all
+        select account_key, first_day from product_starts
+    ) as starts
+    group by account_key
+),
+
+in_desk as (
+    select distinct account_key from bridge where entity = 'organization' and account_key is not null
+),
+
+grid as (
+    select
+        s.account_key,
+        c.day,
+        c.day_12m_ago,
+        s.owner_key,
+        s.tier,
+        s.industry,
+        s.region
+    from attribute_steps as s
+    join first_days as f on f.account_key = s.account_key
+    join calendar as c on c.day >= f.first_day and c.day >= s.from_day and (s.to_day is null or c.day < s.to_day)
+),
+
+ticket_deltas as (
+    select
+        account_key,
+        created_day as day,
+        1 as n_open,
+        cast(coalesce(priority = 'urgent', false) as integer) as n_urgent
+    from tickets
+    union all
+    select account_key, solved_day, -1, -cast(coalesce(priority = 'urgent', false) as integer)
+    from tickets
+    where solved_day is not null
+),
+
+ticket_days as (
+    select account_key, greatest(day, :start) as day, sum(n_open) as n_open, sum(n_urgent) as n_urgent
+    from ticket_deltas
+    group by account_key, greatest(day, :start)
+),
+
+every_day as (
+    select day from meta.calendar where day >= :start and day < :end
+),
+
+open_tickets as (
+    select
+        a.account_key,
+        c.day,
+        sum(t.n_open) over (partition by a.account_key order by c.day rows unbounded preceding) as n_open,
+        sum(t.n_urgent) over (partition by a.account_key order by c.day rows unbounded preceding) as n_urgent
+    from (select distinct account_key from ticket_days) as a
+    cross join every_day as c
+    left join ticket_days as t on t.account_key = a.account_key and t.day = c.day
+),
+
+oldest_urgent as (
+    select t.account_key, c.day, min(t.created_at) as oldest_open_urgent_at
+    from tickets as t
+    join calendar as c on c.day >= t.created_day and (t.solved_day is null or c.day < t.solved_day)
+    where t.priority = 'urgent'
+    group by t.account_key, c.day
+),
+
+expected as (
+    select
+        u.account_key,
+        u.day,
+        b.usage_baseline,
+        b.n_windows,
+        cast(l.n_value_events_28d as double precision) / cast(y.usage_baseline as double precision) as season
+    from usage as u
+    left join baselines as b on b.account_key = u.account_key and b.day = u.day
+    left join baselines_last_year as y on y.account_key = u.account_key and y.day = u.day - 364
+    left join usage_last_year as l on l.account_key = u.account_key and l.day = u.day - 364
+)
+
+select
+    g.account_key,
+    g.day,
+    g.owner_key,
+    g.tier,
+    g.industry,
+    g.region,
+    coalesce(m.arr, 0) as arr,
+    coalesce(m.pending_late_arr, 0) as pending_late_arr,
+    cast(null as numeric(18, 2)) as paused_arr,
+    coalesce(m.suspected_deleted_arr, 0) as suspected_deleted_arr,
+    coalesce(m.kept_arr, 0) as kept_arr,
+    coalesce(p.kept_arr, 0) as kept_arr_12m_ago,
+    least(coalesce(m.kept_arr, 0), coalesce(p.kept_arr, 0)) as kept_arr_of_12m_ago,
+    coalesce(m.kept_arr, 0) > 0 as is_customer,
+    u.n_active_users,
+    u.n_value_events_28d as usage_28d,
+    e.usage_baseline,
+    e.n_windows as n_baseline_windows,
+    e.season as usage_season,
+    case
+        when e.usage_baseline > 0 then
+            cast(u.n_value_events_28d as double precision)
+            / (cast(e.usage_baseline as double precision) * coalesce(nullif(e.season, 0), 1))
+    end as usage_ratio,
+    u.active_users_28d,
+    u.n_user_days_28d,
+    u.n_key_features_28d,
+    case
+        when u.account_key is not null and k.n_key_features > 0
+            then cast(u.n_key_features_28d as double precision) / k.n_key_features
+    end as breadth,
+    s.n_paid_seats as paid_seats,
+    s.n_activated_seats as activated_seats,
+    s.paid_seats_28d,
+    case when s.n_paid_seats > 0 then cast(s.n_activated_seats as double precision) / s.n_paid_seats end
+        as seat_utilisation,
+    case when s.paid_seats_28d > 0 then u.active_users_28d / cast(s.paid_seats_28d as double precision) end
+        as active_seat_share,
+    case when d.account_key is not null then cast(coalesce(t.n_open, 0) as integer) end as n_open_tickets,
+    case when d.account_key is not null then cast(coalesce(t.n_urgent, 0) as integer) end as n_open_urgent_tickets,
+    o.oldest_open_urgent_at,
+    h.last_contact_at,
+    coalesce(r.n_contacts, 0) as n_contacts,
+    coalesce(r.n_decision_makers, 0) as n_decision_makers,
+    coalesce(r.n_champions, 0) as n_champions
+from grid as g
+cross join key_features as k
+left join arr_steps as m
+    on m.account_key = g.account_key and g.day >= m.from_day and (m.to_day is null or g.day < m.to_day)
+left join arr_steps as p
+    on p.account_key = g.account_key and g.day_12m_ago >= p.from_day and (p.to_day is null or g.day_12m_ago < p.to_day)
+left join usage as u on u.account_key = g.account_key and u.day = g.day
+left join expected as e on e.account_key = g.account_key and e.day = g.day
+left join seats as s on s.account_key = g.account_key and s.day = g.day
+left join in_desk as d on d.account_key = g.account_key
+left join open_tickets as t on t.account_key = g.account_key and t.day = g.day
+left join oldest_urgent as o on o.account_key = g.account_key and o.day = g.day
+left join touches as h
+    on h.account_key = g.account_key and g.day >= h.from_day and (h.to_day is null or g.day < h.to_day)
+left join contact_steps as r
+    on r.account_key = g.account_key and g.day >= r.from_day and (r.to_day is null or g.day < r.to_day)

@@ -1,0 +1,27 @@
+-- Purpose: versions of CRM accounts under the names used here; renames and casts, nothing else.
+-- Grain: record and load. Inputs: the version tables of every CRM vendor; a further vendor is one more UNION ALL.
+-- Window: none. Caveat: blanks become null; a version's clocks are the source's and ours.
+with versions as (
+    select * from raw.hubspot__account__version
+)
+
+select
+    source,
+    id as account_id,
+    nullif(trim(name), '') as name,
+    lower(nullif(trim(domain), '')) as domain,
+    nullif(trim(industry), '') as industry,
+    nullif(trim(region), '') as region,
+    lower(nullif(trim(tier), '')) as tier,
+    nullif(trim(owner_id), '') as owner_id,
+    nullif(trim(parent_id), '') as parent_id,
+    lower(nullif(trim(lifecycle_stage), '')) as lifecycle_stage,
+    coalesce(is_test, false) as is_test,
+    created_at,
+    _loaded_at as known_from,
+    _source_at as source_at,
+    _batch_id as batch_id,
+    _is_first_load as is_first_load,
+    _is_deleted as is_deleted,
+    _deleted_at as deleted_at
+from versions

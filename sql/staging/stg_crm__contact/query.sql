@@ -1,0 +1,25 @@
+-- Purpose: versions of CRM contacts under the names used here; renames and casts, nothing else.
+-- Grain: record and load. Inputs: the version tables of every CRM vendor; a further vendor is one more UNION ALL.
+-- Window: none. Caveat: blanks become null; a version's clocks are the source's and ours.
+with versions as (
+    select * from raw.hubspot__contact__version
+)
+
+select
+    source,
+    id as contact_id,
+    nullif(trim(account_id), '') as account_id,
+    nullif(trim(email), '') as email,
+    nullif(trim(first_name), '') as first_name,
+    nullif(trim(last_name), '') as last_name,
+    nullif(trim(job_title), '') as job_title,
+    lower(nullif(trim(role), '')) as role,
+    last_contacted_at,
+    created_at,
+    _loaded_at as known_from,
+    _source_at as source_at,
+    _batch_id as batch_id,
+    _is_first_load as is_first_load,
+    _is_deleted as is_deleted,
+    _deleted_at as deleted_at
+from versions

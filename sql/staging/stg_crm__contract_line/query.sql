@@ -1,0 +1,28 @@
+-- Purpose: versions of CRM contract lines under the names used here; renames and casts, nothing else.
+-- Grain: record and load. Inputs: the version tables of every CRM vendor; a further vendor is one more UNION ALL.
+-- Window: none. Caveat: blanks become null; a version's clocks are the source's and ours.
+with versions as (
+    select * from raw.hubspot__contract_line__version
+)
+
+select
+    source,
+    id as line_id,
+    nullif(trim(opportunity_id), '') as opportunity_id,
+    nullif(trim(account_id), '') as account_id,
+    nullif(trim(product), '') as product,
+    quantity,
+    amount,
+    list_amount,
+    upper(nullif(trim(currency), '')) as currency,
+    coalesce(is_recurring, false) as is_recurring,
+    term_start,
+    term_end,
+    created_at,
+    _loaded_at as known_from,
+    _source_at as source_at,
+    _batch_id as batch_id,
+    _is_first_load as is_first_load,
+    _is_deleted as is_deleted,
+    _deleted_at as deleted_at
+from versions

@@ -1,0 +1,31 @@
+-- Purpose: versions of CRM opportunitys under the names used here; renames and casts, nothing else.
+-- Grain: record and load. Inputs: the version tables of every CRM vendor; a further vendor is one more UNION ALL.
+-- Window: none. Caveat: blanks become null; a version's clocks are the source's and ours.
+with versions as (
+    select * from raw.hubspot__opportunity__version
+)
+
+select
+    source,
+    id as opportunity_id,
+    nullif(trim(account_id), '') as account_id,
+    lower(nullif(trim(opportunity_type), '')) as opportunity_type,
+    nullif(trim(contract_number), '') as contract_number,
+    coalesce(is_closed, false) as is_closed,
+    coalesce(is_won, false) as is_won,
+    close_date,
+    amount,
+    upper(nullif(trim(currency), '')) as currency,
+    cast(notice_months as integer) as notice_months,
+    coalesce(is_auto_renew, false) as is_auto_renew,
+    notice_given_on,
+    nullif(trim(lost_reason), '') as lost_reason,
+    nullif(trim(owner_id), '') as owner_id,
+    created_at,
+    _loaded_at as known_from,
+    _source_at as source_at,
+    _batch_id as batch_id,
+    _is_first_load as is_first_load,
+    _is_deleted as is_deleted,
+    _deleted_at as deleted_at
+from versions

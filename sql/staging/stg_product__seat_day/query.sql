@@ -1,0 +1,16 @@
+-- Purpose: product seat day records under the names used here; renames and casts, nothing else.
+-- Grain: record. Inputs: the raw table of every vendor of this kind; a further vendor is one more UNION ALL.
+-- Window: none. Caveat: holds the newest version only.
+with records as (
+    select * from raw.product__seat_day
+)
+
+select
+    source,
+    id as seat_id,
+    nullif(trim(account_id), '') as product_account_id,
+    day,
+    n_paid_seats,
+    n_activated_seats,
+    _is_deleted as is_deleted
+from records

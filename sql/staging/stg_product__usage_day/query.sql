@@ -1,0 +1,18 @@
+-- Purpose: product usage day records under the names used here; renames and casts, nothing else.
+-- Grain: record. Inputs: the raw table of every vendor of this kind; a further vendor is one more UNION ALL.
+-- Window: none. Caveat: holds the newest version only.
+with records as (
+    select * from raw.product__usage_day
+)
+
+select
+    source,
+    id as usage_id,
+    nullif(trim(account_id), '') as product_account_id,
+    nullif(trim(user_id), '') as user_id,
+    lower(nullif(trim(feature), '')) as feature,
+    day,
+    n_events,
+    cast(minutes as numeric(18, 2)) as minutes,
+    _is_deleted as is_deleted
+from records

@@ -1,0 +1,15 @@
+-- Purpose: support organization records under the names used here; renames and casts, nothing else.
+-- Grain: record. Inputs: the raw table of every vendor of this kind; a further vendor is one more UNION ALL.
+-- Window: none. Caveat: holds the newest version only.
+with records as (
+    select * from raw.zendesk__organization
+)
+
+select
+    source,
+    id as organization_id,
+    nullif(trim(name), '') as name,
+    nullif(trim(external_id), '') as crm_account_id,
+    created_at,
+    _is_deleted as is_deleted
+from records

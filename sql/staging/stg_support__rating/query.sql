@@ -1,0 +1,16 @@
+-- Purpose: support rating records under the names used here; renames and casts, nothing else.
+-- Grain: record. Inputs: the raw table of every vendor of this kind; a further vendor is one more UNION ALL.
+-- Window: none. Caveat: holds the newest version only.
+with records as (
+    select * from raw.zendesk__rating
+)
+
+select
+    source,
+    id as rating_id,
+    nullif(trim(ticket_id), '') as ticket_id,
+    lower(nullif(trim(score), '')) as score,
+    created_at,
+    updated_at,
+    _is_deleted as is_deleted
+from records

@@ -1,0 +1,29 @@
+-- Purpose: support ticket records under the names used here; renames and casts, nothing else.
+-- Grain: record. Inputs: the raw table of every vendor of this kind; a further vendor is one more UNION ALL.
+-- Window: none. Caveat: holds the newest version only.
+with records as (
+    select * from raw.zendesk__ticket
+)
+
+select
+    source,
+    id as ticket_id,
+    nullif(trim(organization_id), '') as organization_id,
+    lower(nullif(trim(status), '')) as status,
+    lower(nullif(trim(priority), '')) as priority,
+    lower(nullif(trim(ticket_type), '')) as ticket_type,
+    lower(nullif(trim(channel), '')) as channel,
+    lower(nullif(trim(satisfaction), '')) as satisfaction,
+    solved_at,
+    first_reply_minutes,
+    first_reply_business_minutes,
+    first_resolution_minutes,
+    full_resolution_minutes,
+    requester_wait_minutes,
+    agent_wait_minutes,
+    n_reopens,
+    n_replies,
+    created_at,
+    updated_at,
+    _is_deleted as is_deleted
+from records
