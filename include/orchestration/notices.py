@@ -9,6 +9,7 @@ import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from include.clock import now
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from include.config.models import Person
+    from include.delivery.message import Message
+    from include.delivery.outbox import Letter
 
 log = logging.getLogger(__name__)
 
@@ -60,29 +63,33 @@ class Failure:
 
 
 def tell_owner(context: Context) -> None:
-    """Airflow calls this when a task has failed for good, once per run and not per retry."""
+    """Airflow calls this when a task has failed for good: once per run, not per retry."""
     failure = _from_context(context)
-    told_at = now()
-    since = failing_since(failure.key, told_at)
+    since = failing_since(failure.key, now())
     if since is None:
         log.info("%s fails still; its owner has been told", failure.key)
         return
-    subject, text = write(failure, since)
-    log.error("%s\n%s", subject, text)
-    _send(_owner(failure.name), subject, text)
+    message = write(failure, since)
+    owner = _owner(failure.name)
+    log.error("%s %s", message.headline, " ".join([message.summary, *message.next_steps]))
+    for channel in _channels():
+        _send(channel, owner, message)
 
 
-def write(failure: Failure, since: datetime) -> tuple[str, str]:
-    """Return the subject and the text of a notice."""
+def write(failure: Failure, since: datetime) -> Message:
+    """Return the notice of a failure."""
+    from include.delivery.message import Fact, Link, Message
+
     where = f"{failure.dag}, task {failure.task}" if failure.task else failure.dag
-    lines = [
-        f"What: {failure.reason}",
-        f"Since: {since:%Y-%m-%d %H:%M} UTC",
-        f"Run it again: clear the task in Airflow, or `python -m include.cli {COMMANDS.get(failure.name, 'status')}`",
-    ]
-    if failure.url:
-        lines.append(f"Log: {failure.url}")
-    return f"Perennial: {where} fails", "\n".join(lines)
+    command = f"python -m include.cli {COMMANDS.get(failure.name, 'status')}"
+    return Message(
+        headline=f"{where} fails since {since:%Y-%m-%d %H:%M} UTC",
+        summary=failure.reason,
+        facts=(Fact(label="Since", value=f"{since:%Y-%m-%d %H:%M} UTC"),),
+        next_steps=(f"To run it again, clear the task in Airflow, or: {command}",),
+        links=(Link(label="Its log", url=failure.url),) if failure.url else (),
+        footer="You are told once per outage, and once a day while it lasts.",
+    )
 
 
 def failing_since(key: str, failed_at: datetime) -> datetime | None:
@@ -129,15 +136,25 @@ def _from_context(context: Context) -> Failure:
     from include.orchestration.defaults import PREFIX
 
     dag_id = context["dag"].dag_id
-    ti: Any = context.get("ti")
-    error = context.get("exception")
+    task: Any = context.get("ti")
     return Failure(
         dag=dag_id,
         name=dag_id.removeprefix(PREFIX),
-        task=ti.task_id if ti else "",
-        reason=str(error) if error else str(context.get("reason") or "it was killed or ran out of time"),
-        url=getattr(ti, "log_url", "") or "",
+        task=task.task_id if task else "",
+        reason=_reason(context.get("exception")),
+        url=getattr(task, "log_url", "") or "",
     )
+
+
+def _reason(error: object) -> str:
+    """Return what went wrong, without the statements and values that a database error carries."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from include.warehouse.engine import readable
+
+    if isinstance(error, SQLAlchemyError):
+        return str(readable(error))
+    return str(error or "it was killed, or ran out of time")[:2000]
 
 
 def _owner(name: str) -> Person:
@@ -148,5 +165,65 @@ def _owner(name: str) -> Person:
     return source.owner if source else settings.people.queue
 
 
-def _send(owner: Person, subject: str, text: str) -> None:
-    """Send by every channel that is turned on; the log has it in any case."""
+def _channels() -> list[str]:
+    """Return the channels that are turned on; without any, the log is where the notice is."""
+    from include.config import load
+
+    channels = load().channels
+    return [name for name in ("email", "slack") if not getattr(channels, name).dry_run]
+
+
+def _send(channel: str, owner: Person, message: Message) -> None:
+    """Send a notice; if that fails too, the log says so, and the task's own error stays the one that is shown."""
+    from dataclasses import replace
+
+    from include.config import load
+    from include.delivery.channels import open_channel
+    from include.errors import PerennialError
+
+    try:
+        way = open_channel(channel, load())
+        try:
+            letter = _letter(channel, owner, message)
+            outcome = way.send([replace(letter, address=way.address(letter))])[letter.key]
+        finally:
+            way.close()
+    except PerennialError as error:
+        log.warning("the notice could not be sent by %s: %s", channel, error)
+        return
+    if outcome.state != "sent":
+        log.warning("the notice was not sent by %s: %s", channel, outcome.because)
+
+
+def _letter(channel: str, owner: Person, message: Message) -> Letter:
+    from include.delivery.outbox import Letter
+
+    at = now()
+    return Letter(
+        outbox_id=0,
+        key=f"notice-{uuid4().hex}",
+        channel=channel,
+        entity_kind="dag",
+        entity_id="",
+        rule="failure_notice",
+        episode_no=0,
+        step="",
+        account_key="",
+        owner_key="",
+        recipient=owner.email,
+        address="",
+        subject=message.headline,
+        body=message.model_dump(mode="json"),
+        reads=(),
+        deadline=None,
+        not_before=None,
+        not_after=at + REMIND_AFTER,
+        state="sending",
+        because="",
+        told_by="",
+        external_id="",
+        n_attempts=0,
+        next_attempt_at=None,
+        version="",
+        sending_at=at,
+    )

@@ -1,0 +1,115 @@
+"""A failure reaches the owner of the data once per outage, with what, since when and the command that runs it again."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import sqlalchemy as sa
+
+from include.errors import AuthError
+from include.orchestration import notices
+from include.orchestration.notices import Failure, failing_since, tell_owner, write
+
+NOON = datetime(2026, 6, 30, 12, tzinfo=UTC)
+MINUTES = timedelta(minutes=1)
+
+
+def _context(error: BaseException | None = None) -> dict:
+    ti = SimpleNamespace(task_id="extract_account", log_url="http://localhost/log")
+    return {"dag": SimpleNamespace(dag_id="ingest_crm"), "ti": ti, "exception": error}
+
+
+def test_an_outage_is_told_once(warehouse):
+    told = [failing_since("ingest_crm/merge", NOON + n * 15 * MINUTES) for n in range(12)]
+    assert told == [NOON] + [None] * 11
+
+
+def test_it_is_told_again_each_day_with_its_beginning(warehouse):
+    times = [NOON + n * 30 * MINUTES for n in range(100)]
+    told = {at: since for at in times if (since := failing_since("ingest_crm/merge", at))}
+    assert told == {NOON: NOON, NOON + timedelta(hours=24): NOON, NOON + timedelta(hours=48): NOON}
+
+
+def test_after_a_quiet_hour_it_is_another_outage(warehouse):
+    assert failing_since("k", NOON) == NOON
+    later = NOON + 61 * MINUTES
+    assert failing_since("k", later) == later
+
+
+def test_other_tasks_are_other_outages(warehouse):
+    assert failing_since("ingest_crm/merge", NOON) == NOON
+    assert failing_since("ingest_crm/validate", NOON) == NOON
+
+
+def test_without_a_warehouse_it_is_told_all_the_same(monkeypatch, socket_enabled):
+    monkeypatch.setenv("PERENNIAL_DATABASE_URL", "postgresql+psycopg://u:p@127.0.0.1:1/none")
+    assert failing_since("k", NOON) == NOON
+
+
+def test_the_notice_says_what_since_when_and_the_command():
+    failure = Failure("pre_ingest_crm", "ingest_crm", "merge", "no space left | free some space", "http://localhost/x")
+    message = write(failure, NOON)
+    assert message.headline == "pre_ingest_crm, task merge fails since 2026-06-30 12:00 UTC"
+    assert message.summary == "no space left | free some space"
+    assert "python -m include.cli ingest crm" in message.next_steps[0]
+    assert message.links[0].url == "http://localhost/x"
+
+
+def test_every_dag_has_its_command():
+    names = {path.stem for path in (Path(__file__).parents[2] / "dags").glob("*.py")}
+    assert set(notices.COMMANDS) == names
+
+
+def test_a_database_error_shows_no_statement_and_no_values():
+    error = sa.exc.OperationalError("insert into raw.x values (:email)", {"email": "ada@x.example"}, Exception("down"))
+    assert "ada@x.example" not in notices._reason(error)
+    assert "insert" not in notices._reason(error)
+
+
+@pytest.fixture
+def logged(monkeypatch):
+    lines: list[str] = []
+
+    def note(text: str, *values: object) -> None:
+        lines.append(text % values)
+
+    monkeypatch.setattr(notices, "log", SimpleNamespace(info=note, warning=note, error=note))
+    return lines
+
+
+@pytest.fixture
+def sent(monkeypatch):
+    posted: list[tuple[str, str, str]] = []
+    monkeypatch.setattr(
+        notices, "_send", lambda channel, owner, message: posted.append((channel, owner.email, message.headline))
+    )
+    return posted
+
+
+def test_nothing_leaves_while_channels_are_in_dry_run(warehouse, sent, logged):
+    tell_owner(_context(AuthError("the CRM refused the token", cure="put a new one into connection crm")))
+    assert sent == []
+    assert "put a new one into connection crm" in "\n".join(logged)
+
+
+def test_it_goes_to_the_sources_owner_over_what_is_turned_on(warehouse, sent, tmp_path, monkeypatch):
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "channels.yaml").write_text("email: {dry_run: false}\n")
+    monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(tmp_path))
+    tell_owner(_context(AuthError("no")))
+    tell_owner(_context(AuthError("no")))
+    assert [(channel, email) for channel, email, _ in sent] == [("email", "data@example.com")]
+
+
+def test_a_channel_that_fails_too_does_not_hide_the_tasks_error(warehouse, tmp_path, monkeypatch, logged):
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "channels.yaml").write_text("email: {dry_run: false}\nslack: {dry_run: false}\n")
+    monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(tmp_path))
+    monkeypatch.setenv("AIRFLOW_CONN_SMTP", '{"conn_type": "smtp", "host": "127.0.0.1", "port": 1}')
+    monkeypatch.delenv("AIRFLOW_CONN_SLACK", raising=False)
+    tell_owner(_context(AuthError("no")))
+    assert "could not be sent by email" in "\n".join(logged)
+    assert "could not be sent by slack" in "\n".join(logged)
