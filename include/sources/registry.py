@@ -23,6 +23,12 @@ def _zendesk(connection: Connection, settings: Settings) -> Source:
     return Zendesk(connection, settings)
 
 
+def _database(connection: Connection, settings: Settings) -> Source:
+    from include.sources.product.database import ProductDatabase
+
+    return ProductDatabase(connection, settings)
+
+
 # Kind -> vendor -> how to make the source. Imported on use: nobody pays for a vendor that is not connected.
 _VENDORS: dict[Kind, dict[str, Callable[[Connection, Settings], Source]]] = {
     "crm": {"hubspot": _hubspot},
@@ -43,6 +49,8 @@ def connect(connection: Connection) -> Source:
             f"there is no source {connection.id}",
             cure=f"listed in config/settings.yaml: {', '.join(source.id for source in settings.sources)}",
         )
+    if listed.kind == "product":
+        return _database(connection, settings)
     vendors = _VENDORS[listed.kind]
     if connection.vendor in vendors:
         return vendors[connection.vendor](connection, settings)

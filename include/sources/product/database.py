@@ -1,0 +1,226 @@
+"""The product's own database as a source, through the customer's SQL: any database that SQLAlchemy reaches.
+
+Each entity is one file, ``sql/sources/product/<entity>.sql``: one select that gives ``id``, columns of the entity,
+``updated_at`` and, if rows are marked as deleted, ``is_deleted``. It may use ``:since`` (null on a full read) and
+``:until`` to let an index serve; which rows count is decided around it.
+
+* All is read in one snapshot, in the order of ``(updated_at, id)``, streamed. A page's mark is the last of these.
+* Nothing younger than the lag is read, and each read starts over behind the end of the last one: a transaction that
+  commits late, with the time at which it began, is caught by the next read (cases 50 and 51).
+* Rows without ``updated_at`` are read every time: a table that says no change is small or has no other way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+
+from include.config.models import Settings
+from include.connections import Connection
+from include.errors import ConfigError
+from include.sources import positions
+from include.sources.base import Page, Position, Record
+from include.sources.cast import Cast, caster
+from include.sources.entities import ENTITIES, Kind
+from include.sources.product import query as queries
+from include.sources.product.query import Query
+from include.sources.product.snapshot import explained, seconds_behind, snapshot
+from include.sources.product.urls import url_of
+
+PAGE_ROWS = 20_000
+# The customer's query may compare strictly or not.
+_MARGIN = timedelta(seconds=1)
+# Databases whose times compare exactly with what they gave us. Elsewhere (SQLite keeps texts) a resumed read repeats a
+# second rather than lose a row.
+_EXACT = ("postgresql", "mysql", "mariadb")
+_moment = caster("timestamptz")
+_flag = caster("boolean")
+
+
+class ProductDatabase:
+    """One product database.
+
+    Args:
+        connection: Where it is.
+        settings: For lag, overlap, zone and the start of history.
+    """
+
+    vendor = "product"
+    kind: Kind = "product"
+
+    def __init__(self, connection: Connection, settings: Settings) -> None:
+        source = settings.source(connection.id)
+        self._id = connection.id
+        self._lag = timedelta(seconds=source.lag_seconds if source else 300)
+        self._trailing = timedelta(seconds=source.trailing_seconds if source else 3600)
+        self._history = timedelta(days=31 * settings.history_start_months)
+        self._zone = ZoneInfo(settings.reporting_zone)
+        self._url = url_of(connection)
+
+    def entities(self) -> tuple[str, ...]:
+        """See ``Source``. An entity whose file is missing, or holds only comments, is not available."""
+        return tuple(self._queries)
+
+    def read(
+        self,
+        entity: str,
+        *,
+        position: Position | None,
+        mark: Position | None = None,
+        until: datetime,
+        since: datetime | None = None,
+        full: bool = False,
+    ) -> Iterator[Page]:
+        """See ``Source``."""
+        query = self._query(entity)
+        stored = mark or position
+        here = positions.checked(stored) if stored else None
+        if mark and here and here["phase"] == "done":
+            yield Page([], here, here, positions.moment(here["at"]))
+            return
+        with snapshot(self._engine, self._id) as connection, explained(query, self._engine):
+            if here is None or here["phase"] == "done":
+                late = timedelta(seconds=seconds_behind(connection))
+                here = self._start(entity, here, until - self._lag - late, since, full)
+            yield from self._pages(connection, query, here)
+
+    @cached_property
+    def _engine(self) -> sa.Engine:
+        arguments = (
+            {"connect_timeout": 10} if self._url.get_backend_name() in ("postgresql", "mysql", "mariadb") else {}
+        )
+        try:
+            return sa.create_engine(self._url, poolclass=sa.pool.NullPool, connect_args=arguments)
+        except ModuleNotFoundError as error:
+            raise ConfigError(
+                f"connection {self._id} needs the Python package {error.name}, which is not installed",
+                cure=f"install it, or name another driver: pip install {error.name}",
+            ) from None
+        except sa.exc.ArgumentError:
+            raise ConfigError(
+                f"connection {self._id}: SQLAlchemy knows no database {self._url.drivername}",
+                cure="correct its type or its extra.sqlalchemy_url",
+            ) from None
+
+    @cached_property
+    def _queries(self) -> dict[str, Query]:
+        backend = self._url.get_backend_name()
+        loaded = {entity: queries.load(entity, path, backend) for entity, path in queries.available().items()}
+        return {entity: query for entity, query in loaded.items() if query is not None}
+
+    def _query(self, entity: str) -> Query:
+        if entity in self._queries:
+            return self._queries[entity]
+        raise ConfigError(
+            f"the product database has no entity {entity}",
+            cure=f"available: {', '.join(self._queries)}; write sql/sources/product/{entity}.sql",
+        )
+
+    def _start(self, entity: str, done: Position | None, hi: datetime, since: datetime | None, full: bool) -> Position:
+        lo: datetime | None = None
+        if done is not None and not full:
+            lo = positions.moment(done["at"]) - self._trailing
+            lo = min(lo, since) if since else lo
+        elif not full and ENTITIES[entity].dirty_from == "day":
+            # The first load of facts by day begins where history begins; a full one must meet all that is there.
+            lo = min(hi - self._history, since) if since else hi - self._history
+        return {"phase": "rows", "lo": _text(lo), "hi": positions.milliseconds(hi), "at": None, "key": None}
+
+    def _pages(self, connection: sa.Connection, query: Query, here: Position) -> Iterator[Page]:
+        lo = datetime.fromisoformat(here["lo"]) if here["lo"] else None
+        hi = positions.moment(here["hi"])
+        reached = datetime.fromisoformat(here["at"]) if here["at"] else None
+        start = reached or lo
+        bound = {"since": start - _MARGIN if start else None, "until": hi}
+        inner = sa.text(query.executable).bindparams(
+            *(
+                sa.bindparam(name, self._bound(bound[name]), sa.DateTime(timezone=True))
+                for name in sorted(query.parameters)
+            )
+        )
+        names = self._columns(connection, query, inner)
+        statement = self._statement(inner, names, here, lo, hi)
+        readers = self._readers(query.entity, names)
+        result = connection.execution_options(stream_results=True, max_row_buffer=PAGE_ROWS).execute(statement)
+        for rows in result.partitions(PAGE_ROWS):
+            last = rows[-1]
+            at = _moment(last[names.index("updated_at")])
+            here = positions.start(**(here | {"at": _text(at), "key": last[-1], "undated": at is None}))
+            yield Page([readers(row) for row in rows], here)
+        done = positions.start(phase="done", at=here["hi"])
+        yield Page([], done, done, hi)
+
+    def _columns(self, connection: sa.Connection, query: Query, inner: sa.TextClause) -> list[str]:
+        """Return the columns that the query gives, after checking them; the database tells without reading a row."""
+        probe = sa.select(sa.text("*")).select_from(inner.columns().subquery("q")).where(sa.text("1 = 0"))
+        names = list(connection.execute(probe).keys())
+        query.check_columns(names)
+        return names
+
+    def _statement(
+        self, inner: sa.TextClause, names: Sequence[str], here: Position, lo: datetime | None, hi: datetime
+    ) -> sa.Select:
+        rows = inner.columns(*(sa.column(name) for name in names)).subquery("q")
+        at = rows.c.updated_at
+        # As text, so that ids of any type order and compare alike here and in the mark.
+        key = sa.cast(rows.c.id, sa.String).label("_key")
+        undated = at.is_(None)
+        reached = datetime.fromisoformat(here["at"]) if here["at"] else None
+        if here.get("undated"):
+            wanted: Any = undated & (key > here["key"])
+        else:
+            dated = at < self._bind(hi)
+            if reached is not None and self._url.get_backend_name() in _EXACT:
+                then = self._bind(reached)
+                dated &= (at > then) | ((at == then) & (key > here["key"]))
+            elif reached is not None:
+                dated &= at >= self._bind(reached - _MARGIN)
+            elif lo is not None:
+                dated &= at >= self._bind(lo)
+            wanted = dated | undated
+        columns = [rows.c[name] for name in names]
+        return sa.select(*columns, key).where(wanted).order_by(sa.case((undated, 1), else_=0), at, key)
+
+    def _bound(self, moment: datetime | None) -> datetime | None:
+        """Return a moment as the database compares it: only PostgreSQL knows zones everywhere."""
+        if moment is None or self._url.get_backend_name() == "postgresql":
+            return moment
+        return moment.astimezone(UTC).replace(tzinfo=None)
+
+    def _bind(self, moment: datetime) -> sa.BindParameter:
+        return sa.literal(self._bound(moment), sa.DateTime(timezone=True))
+
+    def _readers(self, entity: str, names: Sequence[str]) -> Any:
+        """Return the function that turns a row into a record."""
+        types = {column.name: column.type for column in ENTITIES[entity].columns}
+        casts: list[tuple[str, int, Cast]] = [
+            (name, index, caster(types[name], self._zone)) for index, name in enumerate(names) if name in types
+        ]
+        id_at = names.index("id")
+        deleted_at = names.index("is_deleted") if "is_deleted" in names else None
+
+        def read(row: Sequence[Any]) -> Record:
+            values: dict[str, Any] = {}
+            problems: dict[str, str] = {}
+            for name, index, cast in casts:
+                try:
+                    values[name] = cast(row[index])
+                except (ValueError, OverflowError):
+                    values[name] = None
+                    problems[name] = str(row[index])[:200]
+            is_deleted = deleted_at is not None and bool(_flag(row[deleted_at]))
+            if row[id_at] is None:
+                problems["id"] = "null"
+            record_id = "" if row[id_at] is None else str(row[id_at])
+            return Record(record_id, values, {}, values["updated_at"], is_deleted, problems)
+
+        return read
+
+
+def _text(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment else None

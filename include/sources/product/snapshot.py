@@ -1,0 +1,118 @@
+"""One read-only snapshot of the product's database, and its failures in our words."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from include.errors import AuthError, ConfigError, PerennialError, Unavailable
+from include.sources.http.redact import redact
+from include.sources.product.query import Query
+
+STATEMENT_MINUTES = 30
+# Times without a zone are UTC; nothing is written, whatever the SQL says; no statement runs for ever.
+_SESSION = {
+    "postgresql": ("set local timezone = 'UTC'", f"set local statement_timeout = '{STATEMENT_MINUTES}min'"),
+    "mysql": ("set time_zone = '+00:00'", "set session transaction read only"),
+    "mariadb": ("set time_zone = '+00:00'", "set session transaction read only"),
+    "sqlite": ("pragma query_only = on",),
+}
+_REFUSED_LOGINS = ("28P01", "28000")
+_TOO_LONG = "57014"
+_NO_PERMISSION = "42501"
+
+
+@contextlib.contextmanager
+def snapshot(engine: sa.Engine, connection_id: str) -> Iterator[sa.Connection]:
+    """Yield a connection whose statements all see one moment, where the database can do that.
+
+    Raises:
+        ConfigError: The driver is not installed.
+        AuthError: The database refuses the login.
+        Unavailable: It does not answer.
+    """
+    try:
+        connection = engine.connect()
+    except sa.exc.DBAPIError as error:
+        raise _refusal(error, engine, connection_id) from None
+    with connection:
+        try:
+            connection = connection.execution_options(**_options(engine, connection))
+            for statement in _SESSION.get(engine.dialect.name, ()):
+                connection.exec_driver_sql(statement)
+        except sa.exc.DBAPIError as error:
+            raise _refusal(error, engine, connection_id) from None
+        yield connection
+        connection.rollback()
+
+
+def _options(engine: sa.Engine, connection: sa.Connection) -> dict[str, Any]:
+    levels = engine.dialect.get_isolation_level_values(connection.connection.dbapi_connection)  # type: ignore[arg-type]
+    level = next((one for one in ("REPEATABLE READ", "SNAPSHOT") if one in levels), None)
+    options: dict[str, Any] = {"isolation_level": level} if level else {}
+    return options | ({"postgresql_readonly": True} if engine.dialect.name == "postgresql" else {})
+
+
+def seconds_behind(connection: sa.Connection) -> int:
+    """Return by how many whole seconds the database's clock is behind ours; 0 where its zone is not known."""
+    if connection.dialect.name not in ("postgresql", "mysql", "mariadb"):
+        return 0
+    said = connection.execute(sa.select(sa.func.current_timestamp())).scalar()
+    if not isinstance(said, datetime):
+        return 0
+    at = said if said.tzinfo else said.replace(tzinfo=UTC)
+    # Below a second it is the way to the database and back.
+    return max(0, int((datetime.now(UTC) - at).total_seconds()))
+
+
+@contextlib.contextmanager
+def explained(query: Query, engine: sa.Engine) -> Iterator[None]:
+    """Turn what the database says about a query into an error that names the file, and the line if it can be found."""
+    try:
+        yield
+    except sa.exc.DBAPIError as error:
+        raise _complaint(error, query, engine) from None
+    except sa.exc.StatementError as error:
+        message = redact(str(error.orig or error).splitlines()[0])
+        raise query.error_about(message, cure="correct the query; a colon in a text is written \\:") from None
+
+
+def _complaint(error: sa.exc.DBAPIError, query: Query, engine: sa.Engine) -> PerennialError:
+    said, state = _said(error, engine), getattr(error.orig, "sqlstate", None)
+    told = f"the database says: {said}"
+    if state == _TOO_LONG:
+        return Unavailable(
+            f"{query.path.name}: took longer than {STATEMENT_MINUTES} minutes",
+            cure="use :since and :until in it so that an index on the time of change serves, or make that index",
+        )
+    if state == _NO_PERMISSION:
+        return AuthError(f"{query.path.name}: {told}", cure="grant the connection's login select on it")
+    if error.connection_invalidated or isinstance(error, sa.exc.InterfaceError):
+        return Unavailable(f"{query.path.name}: {told}", cure="try again later")
+    # SQLite calls a missing column an operational error, others a programming error.
+    if isinstance(error, sa.exc.OperationalError) and not said.startswith(("no such", "near ", "misuse", "ambiguous")):
+        return Unavailable(f"{query.path.name}: {told}", cure="try again later")
+    return query.error_about(told, cure="correct the query")
+
+
+def _refusal(error: sa.exc.DBAPIError, engine: sa.Engine, connection_id: str) -> PerennialError:
+    where = engine.url.render_as_string(hide_password=True)
+    said = _said(error, engine)
+    cure = f"correct connection {connection_id}"
+    is_login = getattr(error.orig, "sqlstate", None) in _REFUSED_LOGINS or any(
+        sign in said.lower() for sign in ("password authentication failed", "access denied", "no password supplied")
+    )
+    if is_login:
+        return AuthError(f"the database at {where} refuses the login: {said}", cure=cure)
+    if "does not exist" in said and "database" in said:
+        return ConfigError(f"the database at {where}: {said}", cure=cure)
+    return Unavailable(f"the database at {where} does not answer: {said}", cure=f"{cure}, or try again later")
+
+
+def _said(error: sa.exc.DBAPIError, engine: sa.Engine) -> str:
+    lines = [line for line in str(error.orig).strip().splitlines() if line.strip()]
+    return redact(lines[0] if lines else type(error.orig).__name__, engine.url.password or "")

@@ -1,0 +1,266 @@
+"""The product database on a real PostgreSQL (and SQLite, for the other dialects): nothing lost, nothing written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import orjson
+import pytest
+import sqlalchemy as sa
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from include.config import load
+from include.connections import make
+from include.errors import AuthError, ConfigError, Unavailable
+from include.sources.base import Page
+from include.sources.product import database
+from include.sources.product.database import ProductDatabase
+
+NOW = datetime(2026, 1, 15, 12, tzinfo=UTC)
+LAG = timedelta(minutes=5)
+USAGE = """-- usage
+select id, account_id, feature, day, n as n_events, updated_at, gone as is_deleted
+from usage where updated_at <= :until and (:since::timestamptz is null or updated_at > :since) order by day
+"""
+TABLE = """create table usage (
+    id {id} primary key, account_id text, feature text, day date, n integer, updated_at {moment}, gone boolean
+)"""
+Sql = Callable[[str], None]
+
+
+@pytest.fixture
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The customer's SQL folder, with a query for usage."""
+    monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(tmp_path))
+    folder = tmp_path / "sql" / "sources" / "product"
+    folder.mkdir(parents=True)
+    (folder / "usage_day.sql").write_text(USAGE)
+    return folder
+
+
+@pytest.fixture
+def engine(empty_database: str, files: Path) -> Iterator[sa.Engine]:
+    engine = sa.create_engine(empty_database, poolclass=sa.pool.NullPool)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(TABLE.format(id="bigint", moment="timestamptz"))
+    yield engine
+    engine.dispose()
+
+
+def source_of(url: sa.URL, **changes: object) -> ProductDatabase:
+    extra = {"sqlalchemy_url": url.set(**changes).render_as_string(hide_password=False)}
+    return ProductDatabase(make("product_db", conn_type="generic", extra=extra), load())
+
+
+def put(engine: sa.Engine, one: object, at: datetime | None = NOW - timedelta(hours=1), **values: object) -> None:
+    row = {"id": one, "account_id": "a", "feature": "reports", "day": date(2026, 1, 1), "n": 1, "gone": False, "at": at}
+    statement = (
+        "insert into usage values (:id, :account_id, :feature, :day, :n, :at, :gone) on conflict (id) do update set "
+        "n = excluded.n, updated_at = excluded.updated_at, gone = excluded.gone"
+    )
+    with engine.begin() as connection:
+        connection.execute(sa.text(statement), row | values)
+
+
+def read(source: ProductDatabase, position: dict | None = None, until: datetime = NOW, **options) -> list[Page]:
+    pages = list(source.read("usage_day", position=position, until=until, **options))
+    for page in pages:
+        assert orjson.loads(orjson.dumps(page.mark)) == page.mark
+    assert [page.next_position is None for page in pages] == [True] * (len(pages) - 1) + [False]
+    return pages
+
+
+def ids(pages: list[Page]) -> list[str]:
+    return [record.id for page in pages for record in page.records]
+
+
+def test_rows_become_records(engine: sa.Engine) -> None:
+    put(engine, 7, n=3)
+    put(engine, 8, gone=True)
+    pages = read(source_of(engine.url))
+    first, second = pages[0].records
+    assert first.values == {
+        "account_id": "a",
+        "feature": "reports",
+        "day": date(2026, 1, 1),
+        "n_events": 3,
+        "updated_at": NOW - timedelta(hours=1),
+    }
+    assert (first.id, first.source_at, first.is_deleted, first.problems) == ("7", NOW - timedelta(hours=1), False, {})
+    assert second.is_deleted
+    assert pages[-1].read_until == NOW - LAG
+
+
+def test_nothing_younger_than_the_lag_is_read_and_nothing_is_left_out(engine: sa.Engine) -> None:
+    put(engine, 1, NOW - LAG)
+    put(engine, 2, NOW - LAG - timedelta(microseconds=1))
+    source = source_of(engine.url)
+    pages = read(source)
+    assert ids(pages) == ["2"]
+    assert "1" in ids(read(source, pages[-1].next_position, NOW + timedelta(minutes=15)))
+
+
+def test_case_50_a_late_commit_with_an_old_time_is_caught_by_the_overlap(engine: sa.Engine) -> None:
+    source = source_of(engine.url)
+    position = read(source)[-1].next_position
+    put(engine, 1, NOW - timedelta(minutes=50))
+    assert ids(read(source, position, NOW + timedelta(minutes=15))) == ["1"]
+    assert ids(read(source, position, NOW + timedelta(minutes=90))) == ["1"]
+
+
+def test_case_51_all_pages_show_one_moment(engine: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "PAGE_ROWS", 2)
+    for one in range(1, 6):
+        put(engine, one)
+    seen = []
+    for page in source_of(engine.url).read("usage_day", position=None, until=NOW):
+        put(engine, 5, n=99)
+        seen += [(record.id, record.values["n_events"]) for record in page.records]
+    assert seen == [(str(one), 1) for one in range(1, 6)]
+
+
+def test_ties_across_pages_and_kills_lose_nothing(engine: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "PAGE_ROWS", 3)
+    for one in range(1, 10):
+        put(engine, one, NOW - timedelta(hours=2))
+    source, found, mark = source_of(engine.url), [], None
+    for _ in range(20):
+        page = next(iter(source.read("usage_day", position=None, mark=mark, until=NOW)))
+        found += ids([page])
+        mark = page.mark
+    assert found == ["1", "2", "3", "4", "5", "6", "7", "8", "9"]
+
+
+def test_rows_without_a_time_are_read_every_time(engine: sa.Engine, files: Path) -> None:
+    (files / "usage_day.sql").write_text("select id, n as n_events, updated_at from usage")
+    put(engine, 1, None)
+    put(engine, 2, NOW - timedelta(days=1))
+    source = source_of(engine.url)
+    pages = read(source)
+    assert ids(pages) == ["2", "1"]
+    assert ids(read(source, pages[-1].next_position, NOW + timedelta(hours=3))) == ["1"]
+
+
+def test_the_first_load_begins_where_history_begins_and_a_full_one_at_the_beginning(engine: sa.Engine) -> None:
+    put(engine, 1, NOW - timedelta(days=600))
+    put(engine, 2, NOW - timedelta(days=500))
+    source = source_of(engine.url)
+    pages = read(source)
+    assert ids(pages) == ["2"]
+    assert ids(read(source, pages[-1].next_position, full=True)) == ["1", "2"]
+    assert ids(read(source, pages[-1].next_position, since=NOW - timedelta(days=550))) == ["2"]
+
+
+def test_what_does_not_fit_is_noted(engine: sa.Engine, files: Path) -> None:
+    (files / "usage_day.sql").write_text(
+        "select id, '1,000' as n_events, updated_at from usage union all select null, '2', now()"
+    )
+    put(engine, 1)
+    records = read(source_of(engine.url), until=datetime.now(UTC) + timedelta(days=1))[0].records
+    assert records[0].problems == {"n_events": "1,000"}
+    assert (records[1].id, records[1].problems) == ("", {"id": "null"})
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("select id,\n  nn as n_events, updated_at\nfrom usage", r'usage_day.sql:2:3: .*column "nn" does not exist'),
+        ("select id, updated_at\nfrom usages", r'usage_day.sql:2:6: .*relation "usages" does not exist'),
+        ("select id, updated_at,\n  1 as n_event from usage", r"usage_day.sql:2:8: .*has no column n_event.*n_events"),
+        ("select id from usage", "gives no column updated_at"),
+        ("select id, updated_at, n / 0 as n_events from usage", "division by zero"),
+        ("select id, updated_at, setval('s', 1) as n_events from usage", r"usage_day.sql: .*read-only"),
+    ],
+)
+def test_a_broken_query_is_named_with_its_place(engine: sa.Engine, files: Path, text: str, said: str) -> None:
+    put(engine, 1)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("create sequence s")
+    (files / "usage_day.sql").write_text(text)
+    with pytest.raises(ConfigError, match=said):
+        read(source_of(engine.url))
+
+
+def test_wrong_credentials_and_addresses_are_told_apart_without_secrets(engine: sa.Engine) -> None:
+    with pytest.raises(AuthError, match="refuses the login") as caught:
+        read(source_of(engine.url, password="s3cret"))
+    assert "s3cret" not in str(caught.value)
+    with pytest.raises(Unavailable, match="does not answer"):
+        read(source_of(engine.url, port=1))
+    with pytest.raises(ConfigError, match="does not exist"):
+        read(source_of(engine.url, database="nowhere"))
+
+
+def test_a_table_that_the_login_may_not_read_is_a_matter_of_rights(engine: sa.Engine) -> None:
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"create role {engine.url.database}_r login password 'x'")
+    try:
+        with pytest.raises(AuthError, match=r"usage_day.sql: .*permission denied"):
+            read(source_of(engine.url, username=f"{engine.url.database}_r", password="x"))
+    finally:
+        with engine.begin() as connection:
+            connection.exec_driver_sql(f"drop role {engine.url.database}_r")
+
+
+def test_a_connection_that_names_no_database_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"product_db: its database \(none named\) is not among"):
+        ProductDatabase(make("product_db", conn_type="generic"), load())
+    with pytest.raises(ConfigError, match="is no database URL"):
+        ProductDatabase(make("product_db", extra={"sqlalchemy_url": "nonsense"}), load())
+    source = ProductDatabase(make("product_db", extra={"sqlalchemy_url": "oracle+nothing://h/d"}), load())
+    with pytest.raises(ConfigError, match="knows no database oracle"):
+        source._engine
+    source = ProductDatabase(make("product_db", conn_type="mysql", host="h"), load())
+    with pytest.raises(ConfigError, match="needs the Python package pymysql"):
+        source._engine
+
+
+def test_any_other_dialect_works_too(files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "PAGE_ROWS", 2)
+    url = sa.URL.create("sqlite", database=str(tmp_path / "product.db"))
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(TABLE.format(id="text", moment="text"))
+    for one in range(5):
+        put(engine, f"k{one}", (NOW - timedelta(hours=2)).strftime("%Y-%m-%d %H:%M:%S"), day="2026-01-01")
+    (files / "usage_day.sql").write_text(
+        "select id, n as n_events, day, updated_at from usage where updated_at < :until"
+    )
+    source = ProductDatabase(make("product_db", conn_type="sqlite", host=str(tmp_path / "product.db")), load())
+    first = next(iter(source.read("usage_day", position=None, until=NOW)))
+    rest = read(source, mark=first.mark)
+    assert set(ids([first, *rest])) == {f"k{one}" for one in range(5)}
+    assert first.records[0].values["day"] == date(2026, 1, 1)
+    (files / "usage_day.sql").write_text("select id, updated_at, n as n_events\n, nn as feature from usage")
+    with pytest.raises(ConfigError, match=r"usage_day.sql:2:3: .*no such column: nn"):
+        read(ProductDatabase(make("product_db", conn_type="sqlite", host=str(tmp_path / "product.db")), load()))
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_once_quiet_the_rows_equal_the_source(engine: sa.Engine, data: st.DataObject) -> None:
+    """Edits between pages, ties, kills: in the end nothing differs."""
+    with engine.begin() as connection:
+        connection.exec_driver_sql("truncate usage")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(database, "PAGE_ROWS", data.draw(st.integers(1, 4), "page"))
+        for one in range(1, data.draw(st.integers(0, 9), "rows") + 1):
+            put(engine, one, NOW - timedelta(minutes=10 + one // 3))
+        source, rows, position, mark, at = source_of(engine.url), {}, None, None, NOW
+        edits = iter(data.draw(st.lists(st.tuples(st.integers(0, 6), st.integers(1, 12)), max_size=15), "edits"))
+        for run in range(6):
+            at += timedelta(minutes=15)
+            for page in source.read("usage_day", position=position, mark=mark, until=at):
+                rows |= {record.id: record.values["n_events"] for record in page.records}
+                mark, position = (None, page.next_position) if page.next_position else (page.mark, position)
+                action, one = next(edits, (6, 0)) if run < 4 else (6, 0)
+                if action < 4:
+                    put(engine, one, at - timedelta(seconds=action), n=run + 2)
+                elif action == 4:
+                    break
+        with engine.connect() as connection:
+            expected = connection.execute(sa.text("select cast(id as text), n from usage")).all()
+        assert rows == dict(row._tuple() for row in expected)
