@@ -44,7 +44,7 @@ class SandboxProcess:
         self._arguments, self._now = arguments, now
         self._session = requests.Session()
         self._session.trust_env = False
-        self._process: subprocess.Popen[str] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
         self.note: dict[str, Any] = {}
 
     @property
@@ -76,34 +76,35 @@ class SandboxProcess:
         environment["PERENNIAL_SANDBOX_PRODUCT_URL"] = self._product_url
         if self._now:
             environment["PERENNIAL_NOW"] = self._now
+        log = (self.home / "log").open("a")
         self._process = subprocess.Popen(
             [*command, *self._arguments],
             cwd=Path(__file__).resolve().parent.parent,
             env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
+            stdout=log,
+            stderr=log,
         )
         deadline = time.monotonic() + 60
         while not ready.exists():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self._process.kill()
-                raise RuntimeError(f"the sandbox did not start: {self._process.communicate()[1]}")
+                raise RuntimeError(f"the sandbox did not start: {(self.home / 'log').read_text()}")
             time.sleep(0.02)
+        log.close()
         self.note = json.loads(ready.read_text())
 
     def stop(self) -> int:
         """End it as its user would; return its exit status."""
         assert self._process
         self._process.send_signal(signal.SIGTERM)
-        self._process.communicate(timeout=30)
+        self._process.wait(timeout=30)
         return self._process.returncode
 
     def kill(self) -> None:
         """End it by force."""
         assert self._process
         self._process.kill()
-        self._process.communicate()
+        self._process.wait()
 
     def control(self, name: str, **body: Any) -> Any:
         """Make a control call (see ``include.sandbox.control``) and return its answer."""
@@ -111,13 +112,15 @@ class SandboxProcess:
             answer = self._session.post(f"{self.url}/_control/{name}", json=body, timeout=60)
         else:
             answer = self._session.get(f"{self.url}/_control/{name}", timeout=60)
+        if answer.status_code >= 500:
+            raise RuntimeError(f"{name}: {(self.home / 'log').read_text()[-3000:]}")
         if not answer.ok:
             raise RuntimeError(f"{name}: {answer.status_code} {answer.text}")
         return answer.json()
 
     def truth(self) -> dict[str, Any]:
         """Return what a loader that lost and doubled nothing holds."""
-        return self._session.get(f"{self.url}/_control/truth", params={"ids": "1"}, timeout=60).json()
+        return self.control("truth?ids=1")
 
     def mutate(self, kind: str, number: int | None = None, **body: Any) -> list[int]:
         """Alter records (see ``include.sandbox.mutate``) and return their ids."""

@@ -11,7 +11,9 @@ from include.sandbox.core import Sandbox
 from include.sandbox.faults import Faults
 from include.sandbox.http import Refusal, reply
 from include.sandbox.hubspot import associations, meta, objects, search, writes
+from include.sandbox.pages import routes
 from include.sandbox.product import Product
+from include.sandbox.slack import api
 from include.sandbox.zendesk import exports, lists
 
 
@@ -24,11 +26,13 @@ def application(sandbox: Sandbox, product: Product | None) -> Outer:
     for desk in (exports, lists):
         app.include_router(desk.router(sandbox), prefix="/zendesk")
 
+    app.include_router(api.router(sandbox))
+    app.include_router(routes.router(sandbox))
     outer = Outer(app, Faults())
     app.include_router(Control(sandbox, outer, product).router())
 
     @app.exception_handler(Refusal)
-    def refuse(request: Request, refusal: Refusal) -> Response:
+    async def refuse(request: Request, refusal: Refusal) -> Response:
         return reply(refusal.body, refusal.status, refusal.headers)
 
     return outer

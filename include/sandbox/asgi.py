@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from include.sandbox.faults import Faults
+
 LONGEST_URL = 8000
 TOO_LONG = b"<html><head><title>414 Request-URI Too Large</title></head><body><h1>414</h1></body></html>"
 
@@ -17,7 +19,7 @@ class Outer:
         faults: Decides which calls go wrong, and how.
     """
 
-    def __init__(self, app: Any, faults: Any) -> None:
+    def __init__(self, app: Any, faults: Faults) -> None:
         self.app = app
         self.faults = faults
         self.calls: Counter[str] = Counter()
@@ -45,4 +47,6 @@ class Outer:
                 event["headers"] = [*event["headers"], *((k.encode(), v.encode()) for k, v in extra.items())]
             await send(event)
 
-        await self.faults.play(self.app, scope, receive, with_headers, send)
+        # uvicorn's `send` belongs to the call's own object, which knows the connection.
+        transport = getattr(getattr(send, "__self__", None), "transport", None)
+        await self.faults.play(self.app, scope, receive, with_headers, transport)

@@ -4,6 +4,7 @@ GET  /_control/status     clock, world, calls counted, limits, switches, faults
 POST /_control/clock      {"at": ISO or null} holds the clock or lets it run; {"advance_seconds": n} moves it on
 POST /_control/limits     {"zendesk.incremental": [10, 60]} calls per seconds; {"lift": true} allows any number
 POST /_control/switches   {"hubspot.index_lag_seconds": 30}; null removes one
+POST /_control/faults     a rule (see ``include.sandbox.faults``); DELETE takes one (``?number=``) or all out of force
 POST /_control/mutate     see ``include.sandbox.mutate``
 GET  /_control/truth      what a loader that lost and doubled nothing holds, per entity (``?ids=1`` with the ids)
 POST /_control/reset      as on the first day: no faults, no writes, no messages, the clock running or held `at` a time;
@@ -47,6 +48,7 @@ class Control:
 
     def __init__(self, sandbox: Sandbox, outer: Outer, product: Product | None) -> None:
         self.sandbox, self.outer, self.product = sandbox, outer, product
+        self.faults = outer.faults
 
     def router(self) -> APIRouter:
         """Return the control API."""
@@ -55,12 +57,14 @@ class Control:
         routes.add_api_route("/clock", self.clock, methods=["POST"])
         routes.add_api_route("/limits", self.limits, methods=["POST"])
         routes.add_api_route("/switches", self.switches, methods=["POST"])
+        routes.add_api_route("/faults", self.add_fault, methods=["POST"])
+        routes.add_api_route("/faults", self.remove_faults, methods=["DELETE"])
         routes.add_api_route("/mutate", self.mutate, methods=["POST"])
         routes.add_api_route("/truth", self.truth, methods=["GET"])
         routes.add_api_route("/reset", self.reset, methods=["POST"])
         return routes
 
-    def status(self) -> Response:
+    async def status(self) -> Response:
         """Tell how things stand."""
         sandbox, span = self.sandbox, self.sandbox.world.span
         return reply(
@@ -71,6 +75,7 @@ class Control:
                 "calls": dict(self.outer.calls),
                 "limits": sandbox.limits.current(),
                 "switches": sandbox.switches,
+                "faults": self.faults.listed(),
             }
         )  # fmt: skip
 
@@ -111,6 +116,15 @@ class Control:
         self.sandbox.keep_switches()
         return reply(self.sandbox.switches)
 
+    async def add_fault(self, request: Request) -> Response:
+        """Put a fault in force."""
+        return reply({"number": self.faults.add(await _object(request))})
+
+    async def remove_faults(self, number: int | None = None) -> Response:
+        """Take a fault, or all, out of force."""
+        self.faults.remove(number)
+        return reply({"faults": self.faults.listed()})
+
     async def mutate(self, request: Request) -> Response:
         """Alter records."""
         body = await _object(request)
@@ -119,7 +133,7 @@ class Control:
             self.product.resync()
         return reply(done)
 
-    def truth(self, ids: bool = False) -> Response:
+    async def truth(self, ids: bool = False) -> Response:
         """Tell what a perfect loader holds."""
         return reply(truth.entities(self.sandbox, self.product, ids))
 
@@ -129,6 +143,7 @@ class Control:
         body = await _object(request)
         sandbox.clock.fix(_moment(body.get("at")))
         sandbox.limits.reset()
+        self.faults.remove()
         sandbox.switches.clear()
         sandbox.keep_switches()
         sandbox.diary.forget_sent()

@@ -88,9 +88,10 @@ class Diary:
         """Drop all changes of records."""
         self._run("delete from change")
 
-    def add_message(self, at: int, channel: str, ts: str, body: dict[str, Any]) -> None:
-        """Keep a chat message."""
-        self._run("insert into message (at, channel, ts, body) values (?, ?, ?, ?)", at, channel, ts, json.dumps(body))
+    def add_message(self, at: int, channel: str, ts: str, body: dict[str, Any]) -> bool:
+        """Keep a chat message; return whether its key was still free in the channel."""
+        statement = "insert or ignore into message (at, channel, ts, body) values (?, ?, ?, ?) returning seq"
+        return bool(self._run(statement, at, channel, ts, json.dumps(body)))
 
     def update_message(self, channel: str, ts: str, body: dict[str, Any]) -> bool:
         """Replace a chat message; return whether there was one."""

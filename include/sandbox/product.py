@@ -6,8 +6,8 @@ What belongs to the sandbox itself (how far it has filled) lies in a schema that
 
 from __future__ import annotations
 
+import asyncio
 import itertools
-import threading
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -84,17 +84,12 @@ class Product:
     def __init__(self, sandbox: Sandbox, url: str) -> None:
         self.sandbox = sandbox
         self._url = make_url(url)
-        self._lock = threading.Lock()
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
         usage = sandbox.world.usage
         self._by_first = usage.first_at  # usage comes in this order
         self._final_order = np.argsort(usage.final_at, kind="stable")
         self._by_final = usage.final_at[self._final_order]
         try:
-            self._connection = psycopg.connect(
-                self._url.set(drivername="postgresql").render_as_string(hide_password=False), autocommit=True
-            )
+            self._connection = self._connect()
         except psycopg.OperationalError as error:
             shown = self._url.render_as_string(hide_password=True)
             raise PerennialError(
@@ -108,42 +103,34 @@ class Product:
         name = f"{self._url.database}_reader"
         return self._url.set(username=name, password=self.sandbox.secret("product"))
 
-    def start(self) -> None:
-        """Fill the past, then go on in the background."""
-        with self._lock:
-            self._load()
-        self._thread = threading.Thread(target=self._run, name="product", daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End the background work; what was begun is finished."""
-        self._stop.set()
-        if self._thread:
-            self._thread.join(timeout=20)
-        self._connection.close()
-
-    def _run(self) -> None:
-        while not self._stop.wait(TICK_SECONDS):
+    async def run(self) -> None:
+        """Follow the world until cancelled; between the API's calls, so that both see one state."""
+        while True:
+            await asyncio.sleep(TICK_SECONDS)
             try:
                 self.tick()
             except psycopg.OperationalError:
-                # The server may be stopped before the sandbox; a later tick finds it again or the process ends.
-                self._reconnect()
+                self._reconnect()  # the server may be away for a while, or stop before the sandbox does
+
+    def close(self) -> None:
+        """Let the database go."""
+        self._connection.close()
 
     def _reconnect(self) -> None:
         try:
-            with self._lock:
-                self._connection = psycopg.connect(
-                    self._url.set(drivername="postgresql").render_as_string(hide_password=False), autocommit=True
-                )
+            self._connection = self._connect()
         except psycopg.OperationalError:
             return
+
+    def _connect(self) -> psycopg.Connection[Any]:
+        url = self._url.set(drivername="postgresql").render_as_string(hide_password=False)
+        return psycopg.connect(url, autocommit=True, connect_timeout=10, options="-c lock_timeout=20s")
 
     def _fingerprint(self) -> str:
         world = self.sandbox.world
         return f"{world.seed} {world.span.anchor} {len(world.customers)}"
 
-    def _load(self) -> None:
+    def load(self) -> None:
         """Take up where the database stands; start over when it holds another world, or the future."""
         now = self.sandbox.now()
         filled = self._filled_to()
@@ -186,34 +173,33 @@ class Product:
 
     def tick(self) -> None:
         """Write all rows whose time has come; start over when the world's clock was turned back."""
-        with self._lock:
-            now = self.sandbox.now() - int(float(self.sandbox.switches.get("product.hold_seconds", 0)) * 1000)
-            filled = self._filled_to()
-            if filled is None or filled > self.sandbox.now():
-                with self._connection.transaction():
-                    self._create(now)
-            elif filled < now:
-                self._fill(filled, now)
-
-    def count(self, table: str) -> int:
-        """Return the number of rows of a table."""
-        with self._lock:
-            row = self._connection.execute(sql.SQL("select count(*) from {}").format(sql.Identifier(table))).fetchone()
-        return row[0] if row else 0
+        now = self.sandbox.now()
+        until = now - int(float(self.sandbox.switches.get("product.hold_seconds", 0)) * 1000)
+        filled = self._filled_to()
+        if filled is None or filled > now:
+            with self._connection.transaction():
+                self._create(now)
+        elif filled < until:
+            self._fill(filled, until)
 
     def resync(self) -> None:
         """Bring workspaces and members in line after an alteration by hand; what was erased goes without a trace."""
         now = self.sandbox.now()
-        with self._lock, self._connection.transaction():
+        with self._connection.transaction():
             for table, rows in itertools.islice(self._due(-1, now), 2):
                 self._upsert(table, rows)
                 key = sql.Identifier(UPSERT[table][0][0])
                 gone = sql.SQL("delete from {} where not {} = any(%s)").format(sql.Identifier(table), key)
                 self._connection.execute(gone, ([row[0] for row in rows],))
 
+    def count(self, table: str) -> int:
+        """Return the number of rows of a table."""
+        row = self._connection.execute(sql.SQL("select count(*) from {}").format(sql.Identifier(table))).fetchone()
+        return row[0] if row else 0
+
     def reload(self) -> None:
         """Throw everything away and fill the past anew."""
-        with self._lock, self._connection.transaction():
+        with self._connection.transaction():
             self._create(self.sandbox.now())
 
     def _fill(self, since: int, until: int, not_before: int | None = None) -> None:

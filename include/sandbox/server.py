@@ -24,6 +24,7 @@ from include.sandbox.clock import WorldClock
 from include.sandbox.core import Sandbox
 from include.sandbox.diary import Diary
 from include.sandbox.product import Product
+from include.sandbox.smtp import Sink
 from include.sandbox.store import Store
 from include.sandbox.world.build import build
 from include.sandbox.zendesk.guard import EMAIL
@@ -71,13 +72,13 @@ def serve(options: Options) -> None:
     product = Product(sandbox, options.product_url) if options.product_url else None
     try:
         if product:
-            product.start()
+            product.load()
         note = describe(sandbox, mail.getsockname()[1], product)
-        asyncio.run(_run(application(sandbox, product), web, mail, sandbox, lambda: _announce(ready, note)))
+        asyncio.run(_run(application(sandbox, product), web, mail, sandbox, product, lambda: _announce(ready, note)))
     finally:
         ready.unlink(missing_ok=True)
         if product:
-            product.stop()
+            product.close()
         diary.close()
         lock.close()
 
@@ -188,7 +189,9 @@ def _announce(ready: Path, note: dict[str, Any]) -> None:
     )
 
 
-async def _run(outer: Outer, web: socket.socket, mail: socket.socket, sandbox: Sandbox, announce: Any) -> None:
+async def _run(
+    outer: Outer, web: socket.socket, mail: socket.socket, sandbox: Sandbox, product: Product | None, announce: Any
+) -> None:
     config = uvicorn.Config(
         outer, log_level="error", access_log=False, lifespan="off", proxy_headers=False, server_header=False,
         timeout_graceful_shutdown=2, timeout_keep_alive=30,
@@ -196,5 +199,14 @@ async def _run(outer: Outer, web: socket.socket, mail: socket.socket, sandbox: S
     # uvicorn stops at the first signal and raises it again afterwards: it must then find a handler that does nothing.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
+    loop = asyncio.get_running_loop()
+    sink = Sink(sandbox, outer.faults)
+    mail_server = await loop.create_server(sink.protocol, sock=mail)
+    following = asyncio.create_task(product.run()) if product else None
     announce()
-    await uvicorn.Server(config).serve(sockets=[web])
+    try:
+        await uvicorn.Server(config).serve(sockets=[web])
+    finally:
+        mail_server.close()
+        if following:
+            following.cancel()

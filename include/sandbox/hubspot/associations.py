@@ -97,7 +97,7 @@ def router(sandbox: Sandbox) -> APIRouter:
     routes = APIRouter(dependencies=[Depends(Guard(sandbox))])
 
     @routes.get("/crm/v4/objects/{from_name}/{number}/associations/{to_name}")
-    def of_one(request: Request, from_name: str, number: str, to_name: str) -> Response:
+    async def of_one(request: Request, from_name: str, number: str, to_name: str) -> Response:
         from_type, to_type = _pair(from_name, to_name)
         sandbox.now()
         item = sandbox.store.items(from_type.kind).get(int(number)) if number.isdigit() else None
@@ -144,7 +144,7 @@ def router(sandbox: Sandbox) -> APIRouter:
         return _batch_answer(now, results, errors, 200)
 
     @routes.put("/crm/v4/objects/{from_name}/{number}/associations/default/{to_name}/{to_number}")
-    def put_default(from_name: str, number: str, to_name: str, to_number: str) -> Response:
+    async def put_default(from_name: str, number: str, to_name: str, to_number: str) -> Response:
         from_type, to_type = _pair(from_name, to_name)
         now = sandbox.now()
         plain = {

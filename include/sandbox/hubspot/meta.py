@@ -111,7 +111,7 @@ def router(sandbox: Sandbox) -> APIRouter:
 
     @routes.get("/crm/v3/owners")
     @routes.get("/crm/v3/owners/")
-    def owners(request: Request) -> Response:
+    async def owners(request: Request) -> Response:
         sandbox.now()
         archived = flag(request, "archived")
         limit = int(request.query_params.get("limit", "100"))
@@ -128,7 +128,7 @@ def router(sandbox: Sandbox) -> APIRouter:
         return reply(answer)
 
     @routes.get("/crm/v3/owners/{number}")
-    def owner(request: Request, number: str) -> Response:
+    async def owner(request: Request, number: str) -> Response:
         sandbox.now()
         item = sandbox.store.items("owner").get(int(number)) if number.isdigit() else None
         archived = flag(request, "archived")
@@ -137,11 +137,11 @@ def router(sandbox: Sandbox) -> APIRouter:
         return reply(_owner(item))
 
     @routes.get("/crm/v3/properties/{name}")
-    def all_properties(name: str) -> Response:
+    async def all_properties(name: str) -> Response:
         return reply({"results": [_property(each) for each in properties_of(typed(name), sandbox).values()]})
 
     @routes.get("/crm/v3/properties/{name}/{prop}")
-    def one_property(name: str, prop: str) -> Response:
+    async def one_property(name: str, prop: str) -> Response:
         found = properties_of(typed(name), sandbox).get(prop)
         if found is None:
             raise not_found()
@@ -160,7 +160,7 @@ def router(sandbox: Sandbox) -> APIRouter:
         return reply(_property(properties_of(kind, sandbox)[made["name"]]), 201)
 
     @routes.delete("/crm/v3/properties/{name}/{prop}")
-    def drop_property(name: str, prop: str) -> Response:
+    async def drop_property(name: str, prop: str) -> Response:
         custom = sandbox.switches.get("hubspot.properties", {}).get(typed(name).name, {})
         if custom.pop(prop, None) is None:
             raise not_found()
@@ -168,18 +168,18 @@ def router(sandbox: Sandbox) -> APIRouter:
         return Response(status_code=204)
 
     @routes.get("/crm/v3/pipelines/{name}")
-    def pipelines(name: str) -> Response:
+    async def pipelines(name: str) -> Response:
         found = [_pipeline(n, order) for order, n in enumerate(LABELS)] if typed(name).name == "deals" else []
         return reply({"results": found})
 
     @routes.get("/account-info/v3/details")
-    def details() -> Response:
+    async def details() -> Response:
         return reply({"portalId": PORTAL, "accountType": "STANDARD", "timeZone": "UTC", "companyCurrency": "USD",
                       "additionalCurrencies": [], "utcOffset": "+00:00", "utcOffsetMilliseconds": 0,
                       "uiDomain": "app.hubspot.com", "dataHostingLocation": "na1"})  # fmt: skip
 
     @routes.get("/account-info/v3/api-usage/daily/private-apps")
-    def usage() -> Response:
+    async def usage() -> Response:
         count = sandbox.limits.take("hubspot.daily")
         tomorrow = datetime.fromtimestamp(sandbox.now() / 1000, UTC).date() + timedelta(days=1)
         return reply({"results": [{"name": "private-apps-api-calls-daily", "usageLimit": count.limit,

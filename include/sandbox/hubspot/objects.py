@@ -73,7 +73,7 @@ def router(sandbox: Sandbox) -> APIRouter:
     routes = APIRouter(dependencies=[Depends(Guard(sandbox))])
 
     @routes.get("/crm/v3/objects/{name}")
-    def listed(request: Request, name: str) -> Response:
+    async def listed(request: Request, name: str) -> Response:
         kind = typed(name)
         sandbox.now()
         history = _names(request, "propertiesWithHistory")
@@ -92,7 +92,7 @@ def router(sandbox: Sandbox) -> APIRouter:
         return reply({"results": results, **_paging(kind, numbers, limit)})
 
     @routes.get("/crm/v3/objects/{name}/{number}")
-    def single(request: Request, name: str, number: str) -> Response:
+    async def single(request: Request, name: str, number: str) -> Response:
         kind = typed(name)
         sandbox.now()
         if flag(request, "archived"):
@@ -125,7 +125,7 @@ def router(sandbox: Sandbox) -> APIRouter:
         return batch_answer(now, results, _not_found(kind, missing))
 
     @routes.api_route("/{path:path}", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
-    def elsewhere(path: str) -> Response:
+    async def elsewhere(path: str) -> Response:
         raise page_not_found()
 
     return routes

@@ -73,7 +73,7 @@ _FILLERS = tuple(
     Property(f"hs_{area}_{what}_{number:02d}")
     for area in ("analytics", "email", "social", "sales", "calculated", "lifecyclestage")
     for what in ("first_touch", "last_touch", "score")
-    for number in range(18)
+    for number in range(20)
 )
 
 COMPANIES = _type(

@@ -41,7 +41,7 @@ def router(sandbox: Sandbox) -> APIRouter:
         return reply(show(sandbox, kind, _update(sandbox, kind, item, _properties(body)), everything=True))
 
     @routes.delete("/crm/v3/objects/{name}/{number}")
-    def archive(name: str, number: str) -> Response:
+    async def archive(name: str, number: str) -> Response:
         _archive(sandbox, typed(name), number)
         return Response(status_code=204)
 

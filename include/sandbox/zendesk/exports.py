@@ -30,7 +30,7 @@ def router(sandbox: Sandbox) -> APIRouter:
     routes = APIRouter(dependencies=[Depends(Guard(sandbox))])
 
     @routes.get("/api/v2/incremental/{name}/cursor")
-    def by_cursor(request: Request, name: str) -> Response:
+    async def by_cursor(request: Request, name: str) -> Response:
         if name not in ("tickets", "users"):
             raise error(404, "InvalidEndpoint", "Not found")
         cursor = request.query_params.get("cursor")
@@ -48,7 +48,7 @@ def router(sandbox: Sandbox) -> APIRouter:
         return reply(body)
 
     @routes.get("/api/v2/incremental/{name}")
-    def by_time(request: Request, name: str) -> Response:
+    async def by_time(request: Request, name: str) -> Response:
         if name not in SHOW:
             raise error(404, "InvalidEndpoint", "Not found")
         start, per_page = _start_time(sandbox, request), _per_page(request)

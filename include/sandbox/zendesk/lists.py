@@ -26,13 +26,13 @@ def router(sandbox: Sandbox) -> APIRouter:
     routes = APIRouter(dependencies=[Depends(Guard(sandbox))])
 
     @routes.get("/api/v2/users/me")
-    def me() -> Response:
+    async def me() -> Response:
         sandbox.now()
         admin = next(sandbox.store.live("support_user"))
         return reply({"user": render.user(sandbox, admin) | {"email": EMAIL}})
 
     @routes.get("/api/v2/satisfaction_ratings")
-    def ratings(request: Request) -> Response:
+    async def ratings(request: Request) -> Response:
         sandbox.now()
         since, until = _seconds(request, "start_time", 0), _seconds(request, "end_time", 2**40)
         found = [i for i in sandbox.store.live("rating") if since <= i.updated_at // 1000 <= until]
@@ -40,43 +40,43 @@ def router(sandbox: Sandbox) -> APIRouter:
         return _paged(sandbox, request, "satisfaction_ratings", found, render.rating)
 
     @routes.get("/api/v2/ticket_metrics")
-    def metrics(request: Request) -> Response:
+    async def metrics(request: Request) -> Response:
         return _paged(sandbox, request, "ticket_metrics", _listed(sandbox, "tickets"), render.metric_set)
 
     @routes.get("/api/v2/deleted_tickets")
-    def deleted(request: Request) -> Response:
+    async def deleted(request: Request) -> Response:
         now = sandbox.now()
         found = [i for i in sandbox.store.items("ticket").values()
                  if i.deleted_at and i.deleted_at > now - 30 * 86_400_000]  # fmt: skip
         return _paged(sandbox, request, "deleted_tickets", found, _deleted)
 
     @routes.get("/api/v2/groups")
-    def groups(request: Request) -> Response:
+    async def groups(request: Request) -> Response:
         return reply({"groups": [{"url": render.url("groups/360004077472.json"), "id": 360_004_077_472,
                                   "name": "Support", "deleted": False, "created_at": "2018-11-23T16:05:12Z",
                                   "updated_at": "2018-11-23T16:05:15Z"}],
                       "next_page": None, "previous_page": None, "count": 1})  # fmt: skip
 
     @routes.get("/api/v2/search")
-    def search(request: Request) -> Response:
+    async def search(request: Request) -> Response:
         return _search(sandbox, request)
 
     @routes.get("/api/v2/search/count")
-    def search_count(request: Request) -> Response:
+    async def search_count(request: Request) -> Response:
         return reply({"count": len(_found(sandbox, request.query_params.get("query", "")))})
 
     @routes.get("/api/v2/tickets/{number}/comments")
-    def comments(request: Request, number: str) -> Response:
+    async def comments(request: Request, number: str) -> Response:
         item = _item(sandbox, "tickets", number)
         found = [c for c in sandbox.store.live("comment") if c.values["ticket"] == item.id]
         return _paged(sandbox, request, "comments", found, render.comment)
 
     @routes.get("/api/v2/tickets/{number}/metrics")
-    def metric(number: str) -> Response:
+    async def metric(number: str) -> Response:
         return reply({"ticket_metric": render.metric_set(sandbox, _item(sandbox, "tickets", number))})
 
     @routes.get("/api/v2/{name}/show_many")
-    def many(request: Request, name: str) -> Response:
+    async def many(request: Request, name: str) -> Response:
         if name not in SHOW:
             raise error(404, "InvalidEndpoint", "Not found")
         kind, show = SHOW[name]
@@ -90,24 +90,24 @@ def router(sandbox: Sandbox) -> APIRouter:
                       "count": len(found)})  # fmt: skip
 
     @routes.get("/api/v2/{name}/count")
-    def count(name: str) -> Response:
+    async def count(name: str) -> Response:
         if name not in SHOW:
             raise error(404, "InvalidEndpoint", "Not found")
         return reply({"count": {"value": len(_listed(sandbox, name)), "refreshed_at": iso_s(sandbox.now())}})
 
     @routes.get("/api/v2/{name}/{number}")
-    def single(name: str, number: str) -> Response:
+    async def single(name: str, number: str) -> Response:
         item = _item(sandbox, name, number)
         return reply({SHOW[name][0].removeprefix("support_"): SHOW[name][1](sandbox, item)})
 
     @routes.get("/api/v2/{name}")
-    def listed(request: Request, name: str) -> Response:
+    async def listed(request: Request, name: str) -> Response:
         if name not in SHOW:
             raise error(404, "InvalidEndpoint", "Not found")
         return _paged(sandbox, request, name, _listed(sandbox, name), SHOW[name][1])
 
     @routes.api_route("/{path:path}", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
-    def elsewhere(path: str) -> Response:
+    async def elsewhere(path: str) -> Response:
         raise error(404, "InvalidEndpoint", "Not found")
 
     return routes
