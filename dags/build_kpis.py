@@ -29,7 +29,7 @@ from datetime import UTC, datetime, timedelta
 from airflow.sdk import AssetAny, AssetOrTimeSchedule, CronTriggerTimetable, dag
 
 from include.orchestration.assets import KPIS, SOURCES
-from include.orchestration.build_tasks import build_tables, plan, publish_kpis
+from include.orchestration.build_tasks import build_between, plan, publish_kpis
 from include.orchestration.defaults import DEFAULT_ARGS, dag_id
 
 
@@ -50,10 +50,7 @@ from include.orchestration.defaults import DEFAULT_ARGS, dag_id
     tags=["build", "tier:1"],
 )
 def build_kpis() -> None:
-    planned = plan("forward")
-    tables = build_tables()
-    published = publish_kpis.override(outlets=[KPIS])(KPIS)
-    planned >> tables >> published
+    build_between(plan("forward"), publish_kpis.override(outlets=[KPIS])(KPIS))
 
 
 build_kpis()

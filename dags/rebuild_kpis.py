@@ -28,7 +28,7 @@ from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import CronPartitionTimetable, dag
 
-from include.orchestration.build_tasks import build_tables, finish, plan
+from include.orchestration.build_tasks import build_between, finish, plan
 from include.orchestration.defaults import DEFAULT_ARGS, dag_id
 
 
@@ -47,9 +47,7 @@ from include.orchestration.defaults import DEFAULT_ARGS, dag_id
     tags=["build", "tier:2"],
 )
 def rebuild_kpis() -> None:
-    planned = plan("rebuild")
-    tables = build_tables()
-    planned >> tables >> finish()
+    build_between(plan("rebuild"), finish())
 
 
 rebuild_kpis()

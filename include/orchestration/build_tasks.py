@@ -2,35 +2,43 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from datetime import date, timedelta
+from itertools import count
 from typing import Any
 
-from airflow.sdk import Asset, Metadata, TaskGroup, get_current_context, task
+from airflow.sdk import Asset, BaseOperator, Metadata, get_current_context, task
 
 from include.warehouse import models
 
-
-def build_id() -> str:
-    """Return the id of this run's build, the same for each of its tasks and for each of their tries."""
-    context = get_current_context()
-    return f"{context['dag'].dag_id}/{context['run_id']}"
+log = logging.getLogger(__name__)
 
 
-@task.short_circuit(doc_md="Fixes the window, the accounts and `known_at` of this build; skips it if nothing changed.")
-def plan(kind: str, *, partition_key: str | None = None) -> bool:
+@task.short_circuit(
+    task_id="plan",
+    doc_md="Fixes the window, the accounts and `known_at` of this build. Skips all else when nothing has changed.",
+)
+def plan(kind: str, *, partition_key: str | None = None) -> str | None:
     """Plan a build.
 
     Args:
         kind: ``forward`` for the newest day, ``rebuild`` for the day of the run's partition.
         partition_key: That day; filled in by Airflow.
+
+    Returns:
+        The build's id, or None when none is needed.
     """
     from include.warehouse import build
 
+    build_id = _build_id()
     if kind == "forward":
-        return build.plan(build_id(), "forward")
-    day = _day(partition_key)
-    return build.plan(build_id(), "rebuild", start=day, end=day + timedelta(days=1))
+        planned = build.plan(build_id, "forward")
+    else:
+        day = _day(partition_key)
+        planned = build.plan(build_id, "rebuild", start=day, end=day + timedelta(days=1))
+    log.info("%s", planned.reason)
+    return build_id if planned else None
 
 
 @task
@@ -39,34 +47,67 @@ def build_model(name: str) -> Any:
     from include.orchestration.results import as_json
     from include.warehouse import build
 
-    return as_json(build.build_model(build_id(), name))
+    return as_json(build.build_model(_planned(), name))
 
 
-@task(doc_md="Closes the build: what it has built is not dirty any more.")
+@task(task_id="finish", doc_md="Closes the build: what it has built is not dirty any more.")
 def finish() -> Any:
     """Close the build."""
     from include.orchestration.results import as_json
     from include.warehouse import build
 
-    return as_json(build.finish(build_id()))
+    return as_json(build.finish(_planned()))
 
 
-@task(doc_md="Closes the build and tells those who decide that the tables have moved.")
+@task(task_id="publish_kpis", doc_md="Closes the build and tells those who decide that the tables have moved.")
 def publish_kpis(asset: Asset) -> Iterator[Metadata]:
     """Close the build and publish the KPI asset."""
     from include.orchestration.results import as_json
     from include.warehouse import build
 
-    yield Metadata(asset, {"build": as_json(build.finish(build_id()))})
+    yield Metadata(asset, as_json(build.finish(_planned())))
 
 
-def build_tables() -> TaskGroup:
-    """Wire one task per SQL model; an edge is a reference in a model's own query."""
-    with TaskGroup("tables", prefix_group_id=False, tooltip="One task per SQL model") as group:
-        tasks = {name: build_model.override(task_id=name, task_display_name=name)(name) for name in models.names()}
-        for upstream, downstream in models.edges():
-            tasks[upstream] >> tasks[downstream]
-    return group
+def build_between(planned: BaseOperator, closed: BaseOperator) -> None:
+    """Wire one task per SQL model between the plan and the end; an edge is a reference in a model's own query.
+
+    Args:
+        planned: Runs before all models.
+        closed: Runs after them.
+    """
+    edges = models.edges()
+    tasks = {
+        name: build_model.override(task_id=name, doc_md=f"Makes `{name}` anew where something changed, and checks it.")(
+            name
+        )
+        for name in models.names()
+    }
+    for upstream, downstream in edges:
+        tasks[upstream] >> tasks[downstream]
+    for name in tasks.keys() - {downstream for _, downstream in edges}:
+        planned >> tasks[name]
+    for name in tasks.keys() - {upstream for upstream, _ in edges}:
+        tasks[name] >> closed
+
+
+def _build_id() -> str:
+    """Return the id of this run's build: the same for each try, another one when a finished run is cleared."""
+    from include.warehouse import build_store
+    from include.warehouse.engine import engine
+
+    context = get_current_context()
+    name = f"{context['dag'].dag_id}/{context['run_id']}"
+    with engine("reader").connect() as connection:
+        for number in count(1):
+            candidate = name if number == 1 else f"{name}/{number}"
+            found = build_store.find(connection, candidate)
+            if found is None or found.state not in build_store.SETTLED:
+                return candidate
+    raise AssertionError("count() does not end")
+
+
+def _planned() -> str:
+    return get_current_context()["ti"].xcom_pull(task_ids="plan")
 
 
 def _day(partition_key: str | None) -> date:
