@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader
 
 from include.sandbox.core import Sandbox
 from include.sandbox.http import Refusal, iso_ms, reply
@@ -29,9 +29,7 @@ HEADERS = {
 def router(sandbox: Sandbox) -> APIRouter:
     """Return the pages."""
     routes = APIRouter()
-    templates = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, undefined=StrictUndefined
-    )
+    templates = Environment(loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True)
     templates.filters["mrkdwn"] = mrkdwn.rendered
 
     def page(name: str, **values: Any) -> Response:
