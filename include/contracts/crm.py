@@ -1,0 +1,383 @@
+"""Contracts of what comes from a CRM."""
+
+from __future__ import annotations
+
+from include.contracts import common
+from include.contracts.common import not_in_future, references, rule, warn
+from include.contracts.rule import (
+    EMAIL,
+    FIRST_DATE,
+    LAST_DATE,
+    Expect,
+    Factory,
+    Known,
+    Rule,
+    between,
+    in_order,
+    matches,
+    none,
+    not_null,
+    one_of,
+)
+from include.sources.entities import ENTITIES
+
+RECURRING = ("is_recurring", "==", True)
+WON = ("is_won", "==", True)
+CURRENCY = r"^[A-Za-z]{3}$"
+ROLES = ("user", "champion", "decision_maker", "veto")
+OPPORTUNITY_TYPES = ("new", "renewal", "expansion")
+LONGEST_NOTICE_MONTHS = 36
+
+
+def rules() -> tuple[Rule, ...]:
+    """Return all rules of a CRM's entities."""
+    own = (*_account(), *_contact(), *_owner(), *_opportunity(), *_contract_line())
+    shared = (each for name in ENTITIES if ENTITIES[name].kind == "crm" for each in common.rules(ENTITIES[name]))
+    return (*shared, *own)
+
+
+def _account() -> list[Rule]:
+    return [
+        warn(
+            "account",
+            "name_present",
+            not_null("name"),
+            "the account has no name",
+            why="nobody who gets an alert about it would know whom it is about",
+            cure="give the company a name in the CRM",
+        ),
+        warn(
+            "account",
+            "domain_plausible",
+            matches("domain", r"^[^\s@/:]+\.[^\s@/:]+$"),
+            "the domain is no internet domain",
+            why="desk and product accounts cannot be matched by it",
+            cure="enter the bare domain, such as example.com, in the CRM",
+        ),
+        warn(
+            "account",
+            "owner_present",
+            not_null("owner_id", ("tier", "is not null", None)),
+            "a customer with a tier has no owner",
+            why="its alerts go to the queue instead of to one person",
+            cure="give the company an owner in the CRM",
+        ),
+        warn(
+            "account",
+            "parent_is_another",
+            lambda known: none("select _row from {batch} where not _is_deleted and parent_id = id"),
+            "the account is its own parent",
+            why="sums over a group of companies would never end",
+            cure="correct the parent company in the CRM",
+        ),
+        references(
+            "account",
+            "owner_id",
+            "owner",
+            why="its alerts have nobody to go to",
+            cure="give the company an owner who exists, or let the login read owners that were deactivated",
+        ),
+    ]
+
+
+def _contact() -> list[Rule]:
+    return [
+        warn(
+            "contact",
+            "account_present",
+            not_null("account_id"),
+            "the contact belongs to no account",
+            why="it counts for no account's roles and contacts",
+            cure="associate the contact with its company in the CRM",
+        ),
+        references(
+            "contact",
+            "account_id",
+            "account",
+            why="it counts for no account's roles and contacts",
+            cure="see whether the company was deleted or lies outside of what this login may read",
+        ),
+        warn(
+            "contact",
+            "email_plausible",
+            matches("email", EMAIL),
+            "the e-mail address is none",
+            why="the person cannot be recognised in desk and product",
+            cure="correct the address in the CRM",
+        ),
+        warn(
+            "contact",
+            "role_known",
+            one_of("role", ROLES),
+            f"the role is none of {', '.join(ROLES)}",
+            why="whether the decision maker is known would be answered wrongly",
+            cure="translate the CRM's role in the mapping, under `values` of the column role",
+        ),
+        warn(
+            "contact",
+            "last_contacted_not_in_future",
+            not_in_future("last_contacted_at"),
+            "the last contact lies in the future",
+            why="an account that nobody has spoken to would look cared for",
+            cure="map the date of the last contact, not that of the next one",
+        ),
+    ]
+
+
+def _owner() -> list[Rule]:
+    return [
+        warn(
+            "owner",
+            "email_present",
+            not_null("email", ("is_active", "==", True)),
+            "an active owner has no e-mail address",
+            why="no alert can reach this person",
+            cure="give the user an address in the CRM",
+        ),
+        warn(
+            "owner",
+            "email_plausible",
+            matches("email", EMAIL),
+            "the e-mail address is none",
+            why="no alert can reach this person",
+            cure="correct the address in the CRM",
+        ),
+        warn(
+            "owner",
+            "is_active_present",
+            not_null("is_active"),
+            "the CRM does not say whether the owner is active",
+            why="alerts could go to somebody who has left",
+            cure="map the field that says it onto is_active",
+        ),
+    ]
+
+
+def _opportunity() -> list[Rule]:
+    return [
+        warn(
+            "opportunity",
+            "account_present",
+            not_null("account_id"),
+            "the opportunity belongs to no account",
+            why="its contract counts for nobody",
+            cure="associate the deal with its company in the CRM",
+        ),
+        references(
+            "opportunity",
+            "account_id",
+            "account",
+            why="its contract counts for nobody",
+            cure="see whether the company was deleted or lies outside of what this login may read",
+        ),
+        warn(
+            "opportunity",
+            "stage_present",
+            not_null("stage"),
+            "the opportunity has no stage",
+            why="its renewal cannot be followed",
+            cure="map the deal's stage onto stage",
+        ),
+        rule(
+            "opportunity",
+            "won_is_closed",
+            one_of("is_closed", [True], WON),
+            "a won opportunity is still open",
+            why="its renewal would be both won and due",
+            cure="close the deal in the CRM, or correct the stages that count as won",
+        ),
+        rule(
+            "opportunity",
+            "won_has_close_date",
+            not_null("close_date", WON),
+            "a won opportunity has no close date",
+            why="whether it was renewed on time cannot be said",
+            cure="enter the close date in the CRM",
+        ),
+        rule(
+            "opportunity",
+            "close_date_plausible",
+            between("close_date", FIRST_DATE, LAST_DATE),
+            f"the close date lies outside of {FIRST_DATE.year} to {LAST_DATE.year}",
+            why="a mistyped year moves a renewal out of every list",
+            cure="correct the date in the CRM",
+        ),
+        warn(
+            "opportunity",
+            "type_known",
+            one_of("opportunity_type", OPPORTUNITY_TYPES),
+            f"the type is none of {', '.join(OPPORTUNITY_TYPES)}",
+            why="a renewal that is not known as one leaves its contract due",
+            cure="translate the CRM's value in the mapping, under `values` of the column opportunity_type",
+        ),
+        warn(
+            "opportunity",
+            "amount_non_negative",
+            between("amount", 0),
+            "the amount is negative",
+            why="it would lower the pipeline instead of filling it",
+            cure="correct the amount in the CRM",
+        ),
+        warn(
+            "opportunity",
+            "currency_code",
+            matches("currency", CURRENCY),
+            "the currency is no code of three letters",
+            why="its amount cannot be added to others",
+            cure="correct the currency in the CRM, or translate it in the mapping",
+        ),
+        rule(
+            "opportunity",
+            "notice_months_plausible",
+            between("notice_months", 0, LONGEST_NOTICE_MONTHS),
+            f"the notice period is not within 0 to {LONGEST_NOTICE_MONTHS} months",
+            why="the notice deadline and every reminder before it would fall on wrong days",
+            cure="correct the notice period in the CRM; it counts months, not days",
+        ),
+        rule(
+            "opportunity",
+            "notice_given_plausible",
+            between("notice_given_on", FIRST_DATE, LAST_DATE),
+            f"the day of the notice lies outside of {FIRST_DATE.year} to {LAST_DATE.year}",
+            why="a mistyped year hides that the customer has given notice",
+            cure="correct the date in the CRM",
+        ),
+    ]
+
+
+def _contract_line() -> list[Rule]:
+    date_why = "a mistyped year moves ARR and a renewal out of every list"
+    date_says = f"lies outside of {FIRST_DATE.year} to {LAST_DATE.year}"
+    return [
+        rule(
+            "contract_line",
+            "opportunity_present",
+            not_null("opportunity_id"),
+            "the line belongs to no opportunity",
+            why="nobody can say whether it was sold, so its amount is neither ARR nor pipeline",
+            cure="delete the stray line item in the CRM, or associate it with its deal",
+        ),
+        references(
+            "contract_line",
+            "opportunity_id",
+            "opportunity",
+            why="nobody can say whether it was sold, so its amount is neither ARR nor pipeline",
+            cure="see whether the deal was deleted or lies outside of what this login may read",
+        ),
+        warn(
+            "contract_line",
+            "account_present",
+            not_null("account_id"),
+            "the line belongs to no account",
+            why="its ARR counts for nobody",
+            cure="associate the line's deal with its company in the CRM",
+        ),
+        references(
+            "contract_line",
+            "account_id",
+            "account",
+            why="its ARR counts for nobody",
+            cure="see whether the company was deleted or lies outside of what this login may read",
+        ),
+        rule(
+            "contract_line",
+            "amount_present",
+            not_null("amount", RECURRING),
+            "a recurring line has no amount",
+            why="the account's ARR would fall without anything having been lost",
+            cure="enter the line's amount in the CRM",
+        ),
+        rule(
+            "contract_line",
+            "amount_non_negative",
+            between("amount", 0),
+            "the amount is negative",
+            why="it would lower the account's ARR below what was sold",
+            cure="enter discounts as a lower amount of the line that they belong to",
+        ),
+        warn(
+            "contract_line",
+            "list_amount_non_negative",
+            between("list_amount", 0),
+            "the list amount is negative",
+            why="the discount cannot be said",
+            cure="correct the line's price in the CRM",
+        ),
+        warn(
+            "contract_line",
+            "amount_within_list",
+            in_order("amount", "list_amount"),
+            "the amount is above the list amount",
+            why="the discount would be negative",
+            cure="correct price or discount of the line in the CRM",
+        ),
+        warn(
+            "contract_line",
+            "quantity_non_negative",
+            between("quantity", 0),
+            "the quantity is negative",
+            why="bought seats could not be compared with used ones",
+            cure="correct the line's quantity in the CRM",
+        ),
+        rule(
+            "contract_line",
+            "currency_code",
+            matches("currency", CURRENCY),
+            "the currency is no code of three letters",
+            why="its amount cannot be added to others",
+            cure="correct the currency in the CRM, or translate it in the mapping",
+        ),
+        warn(
+            "contract_line",
+            "currency_is_reporting",
+            _in_reporting_currency,
+            "the currency is not the reporting currency",
+            why="no rates are kept: the line is listed as an error and left out of ARR",
+            cure="enter the amount in the reporting currency, or correct `currency` in settings.yaml",
+        ),
+        rule(
+            "contract_line",
+            "term_start_present",
+            not_null("term_start", RECURRING),
+            "a recurring line has no start",
+            why="from when on it counts as ARR cannot be said",
+            cure="enter the line's start of billing in the CRM",
+        ),
+        rule(
+            "contract_line",
+            "term_end_present",
+            not_null("term_end", RECURRING),
+            "a recurring line has no end of its term",
+            why="its renewal would never be due; the last good version stays until then",
+            cure="enter the line's end of billing in the CRM",
+        ),
+        rule(
+            "contract_line",
+            "term_end_after_start",
+            in_order("term_start", "term_end", or_equal=False),
+            "the term ends before it starts",
+            why="its annual amount would be negative or infinite",
+            cure="correct start or end of billing in the CRM",
+        ),
+        rule(
+            "contract_line",
+            "term_start_plausible",
+            between("term_start", FIRST_DATE, LAST_DATE),
+            f"the term's start {date_says}",
+            why=date_why,
+            cure="correct the date in the CRM",
+        ),
+        rule(
+            "contract_line",
+            "term_end_plausible",
+            between("term_end", FIRST_DATE, LAST_DATE),
+            f"the term's end {date_says}",
+            why=date_why,
+            cure="correct the date in the CRM",
+        ),
+    ]
+
+
+def _in_reporting_currency(known: Known) -> Expect | None:
+    factory: Factory = matches("currency", f"(?i)^{known.currency}$")
+    return factory(known)

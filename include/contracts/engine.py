@@ -1,0 +1,197 @@
+"""The one module that talks to Great Expectations.
+
+It is imported lazily: that costs seconds and hundreds of megabytes, once per process. Expectations run in PostgreSQL,
+over the loader's engine; no row is fetched, only counts and the numbers of bad rows.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy.engine import Engine
+
+from include.contracts.rule import Condition, Expect, Rule
+from include.errors import ContractError
+
+if TYPE_CHECKING:
+    from great_expectations.data_context import EphemeralDataContext
+    from great_expectations.validator.validator import Validator
+
+_NOT_DELETED: Condition = ("_is_deleted", "==", False)
+_QUERY = "UnexpectedRowsExpectation"
+
+
+@dataclass(frozen=True)
+class Check:
+    """A rule with the expectation that it makes of one batch."""
+
+    rule: Rule
+    expect: Expect
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What checking a rule on a batch found.
+
+    Args:
+        check: What was checked.
+        is_passed: Whether the expectation was met.
+        n_rows: Rows that it looked at.
+        n_bad: Rows that break it; for a rule on the whole batch what its query found.
+    """
+
+    check: Check
+    is_passed: bool
+    n_rows: int
+    n_bad: int
+
+
+class Table:
+    """One table, or one query, as Great Expectations sees it."""
+
+    def __init__(self, engine: Engine, *, table: str = "", query: str = "", n_rows: int = 0) -> None:
+        """Make it known to Great Expectations.
+
+        Args:
+            engine: Under which role it is read.
+            table: A table of the schema raw.
+            query: Instead of a table.
+            n_rows: How many rows it has.
+        """
+        self._n_rows = n_rows
+        self._validator = _validator(engine, table, query)
+
+    def check(self, checks: Iterable[Check]) -> list[Outcome]:
+        """Count, in as few scans as possible, the rows that break each rule.
+
+        Raises:
+            ContractError: A rule could not be checked. It is then neither kept nor broken.
+        """
+        checks = list(checks)
+        if not checks:
+            return []
+        results = self._run(checks, {"result_format": "SUMMARY", "partial_unexpected_count": 0})
+        return [self._outcome(check, result) for check, result in zip(checks, results, strict=True)]
+
+    def bad_rows(self, outcome: Outcome) -> list[int]:
+        """Return the numbers (``_row``) of all rows that break a rule on rows."""
+        # The list is cut at partial_unexpected_count, in COMPLETE too; without values it stays a list of numbers.
+        wanted = {
+            "result_format": "COMPLETE",
+            "unexpected_index_column_names": ["_row"],
+            "exclude_unexpected_values": True,
+            "partial_unexpected_count": outcome.n_bad,
+            "return_unexpected_index_query": False,
+        }
+        result = self._run([outcome.check], wanted)[0]["result"]
+        found = [number for part in result["unexpected_index_list"] for number in part["_row"]]
+        if len(found) != outcome.n_bad:
+            raise _unchecked(outcome.check.rule, f"{outcome.n_bad} rows break it, but {len(found)} were found")
+        return found
+
+    def found(self, check: Check) -> list[dict[str, Any]]:
+        """Return up to 200 of the rows that a rule's query has found."""
+        if check.expect.name != _QUERY:
+            return []
+        return self._run([check], {"result_format": "COMPLETE"})[0]["result"]["details"]["unexpected_rows"]
+
+    def _run(self, checks: list[Check], result_format: dict[str, Any]) -> list[dict[str, Any]]:
+        results = self._validator.graph_validate(
+            configurations=[_make(check) for check in checks],
+            runtime_configuration={"result_format": result_format, "catch_exceptions": True},
+        )
+        # Great Expectations does not promise their order.
+        by_id = {result.expectation_config.meta["rule"]: result.to_json_dict() for result in results}
+        for check in checks:
+            problem = _exception(by_id[check.rule.id]["exception_info"])
+            if problem:
+                raise _unchecked(check.rule, problem)
+        return [by_id[check.rule.id] for check in checks]
+
+    def _outcome(self, check: Check, result: dict[str, Any]) -> Outcome:
+        found = result["result"]
+        if check.expect.name == _QUERY:
+            return Outcome(check, result["success"], self._n_rows, int(found["observed_value"]))
+        if "unexpected_count" in found:
+            return Outcome(check, result["success"], found["element_count"], found["unexpected_count"])
+        n_bad = 0 if result["success"] else int(found["observed_value"])
+        return Outcome(check, result["success"], self._n_rows, n_bad)
+
+
+@cache
+def _context() -> EphemeralDataContext:
+    import great_expectations
+
+    # The second sets a level of its own when it is imported.
+    for name in ("great_expectations", "great_expectations.data_context.types.base"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    context = great_expectations.get_context(mode="ephemeral")
+    context.variables.progress_bars = {"globally": False}
+    return context
+
+
+def _validator(engine: Engine, table: str, query: str) -> Validator:
+    context = _context()
+    from great_expectations.execution_engine import SqlAlchemyExecutionEngine
+    from great_expectations.execution_engine.sqlalchemy_batch_data import SqlAlchemyBatchData
+    from great_expectations.validator.validator import Validator
+
+    # Our own engine instead of a datasource's: role, time zone and password stay in one place.
+    execution = SqlAlchemyExecutionEngine(engine=engine, create_temp_table=False)
+    data = (
+        SqlAlchemyBatchData(execution_engine=execution, table_name=table, schema_name="raw")
+        if table
+        else SqlAlchemyBatchData(execution_engine=execution, query=query, create_temp_table=False)
+    )
+    execution.load_batch_data(table or "query", data)
+    return Validator(execution_engine=execution, interactive_evaluation=False, data_context=context)
+
+
+def _make(check: Check) -> Any:
+    from great_expectations import expectations
+
+    arguments = dict(check.expect.arguments)
+    where = check.expect.where
+    if check.rule.scope == "row" and not check.rule.on_deleted and check.expect.name != _QUERY:
+        where = (_NOT_DELETED, *where)
+    if where:
+        arguments |= {"row_condition": _condition(where), "condition_parser": "great_expectations"}
+    made = getattr(expectations, check.expect.name)(
+        **arguments, severity=check.rule.severity, meta={"rule": check.rule.id}
+    )
+    return made.configuration
+
+
+def _condition(where: tuple[Condition, ...]) -> Any:
+    from great_expectations.expectations.row_conditions import AndCondition, Column
+
+    made = []
+    for name, operator, value in where:
+        column = Column(name)
+        if operator == "is null":
+            made.append(column.is_null())
+        elif operator == "is not null":
+            made.append(column.is_not_null())
+        else:
+            made.append(column == value if operator == "==" else column != value)
+    return made[0] if len(made) == 1 else AndCondition(conditions=made)
+
+
+def _exception(info: dict[str, Any]) -> str:
+    """Return the first line of what went wrong, from either of the two forms that Great Expectations has for it."""
+    forms = [info] if "raised_exception" in info else list(info.values())
+    for form in forms:
+        if form["raised_exception"]:
+            return str(form["exception_message"] or "no reason given").strip().splitlines()[0][:300]
+    return ""
+
+
+def _unchecked(rule: Rule, problem: str) -> ContractError:
+    return ContractError(
+        f"the rule {rule.id} could not be checked: {problem}",
+        cure="run again; if it stays, `batch drop` reads the batch anew",
+    )

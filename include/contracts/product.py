@@ -1,0 +1,199 @@
+"""Contracts of what comes from the product's own database."""
+
+from __future__ import annotations
+
+from include.contracts import common
+from include.contracts.common import not_in_future, references, rule, warn
+from include.contracts.rule import EMAIL, FIRST_DATE, Rule, between, in_order, matches, not_null
+from include.sources.entities import ENTITIES
+
+MINUTES_PER_DAY = 1440
+
+
+def rules() -> tuple[Rule, ...]:
+    """Return all rules of a product's entities."""
+    own = (*_product_account(), *_product_user(), *_usage_day(), *_seat_day())
+    shared = (each for name in ENTITIES if ENTITIES[name].kind == "product" for each in common.rules(ENTITIES[name]))
+    return (*shared, *own)
+
+
+def _product_account() -> list[Rule]:
+    return [
+        warn(
+            "product_account",
+            "name_present",
+            not_null("name"),
+            "the account has no name",
+            why="nobody can say which customer it is",
+            cure="select the workspace's or tenant's name as name",
+        ),
+        warn(
+            "product_account",
+            "crm_account_present",
+            not_null("crm_account_id"),
+            "the account does not carry the CRM's account id",
+            why="its usage counts for no customer",
+            cure="store the CRM's company id beside the tenant and select it as crm_account_id",
+        ),
+    ]
+
+
+def _product_user() -> list[Rule]:
+    return [
+        _account_present("product_user", "the person's use counts for no account"),
+        _account_exists("product_user", "the person's use counts for no account"),
+        warn(
+            "product_user",
+            "email_plausible",
+            matches("email", EMAIL),
+            "the e-mail address is none",
+            why="the person cannot be recognised in CRM and desk",
+            cure="select the address, not the login, as email",
+        ),
+        warn(
+            "product_user",
+            "deactivated_after_activated",
+            in_order("activated_at", "deactivated_at"),
+            "the user was deactivated before being activated",
+            why="activated seats would be counted wrongly",
+            cure="a user who came back has no deactivated_at: select it as null",
+        ),
+    ]
+
+
+def _usage_day() -> list[Rule]:
+    return [
+        _account_present("usage_day", "the use counts for no account"),
+        _account_exists("usage_day", "the use counts for no account"),
+        warn(
+            "usage_day",
+            "user_present",
+            not_null("user_id"),
+            "the use belongs to no user",
+            why="active users would be too few",
+            cure="select the acting user's id as user_id; leave machines out",
+        ),
+        rule(
+            "usage_day",
+            "feature_present",
+            not_null("feature"),
+            "the use names no feature",
+            why="whether it is valuable use cannot be said",
+            cure="select the name of the feature or event as feature",
+        ),
+        *_day("usage_day"),
+        rule(
+            "usage_day",
+            "n_events_present",
+            not_null("n_events"),
+            "the number of events is missing",
+            why="an unknown number would count as none",
+            cure="select count(*) of the day's events as n_events",
+        ),
+        rule(
+            "usage_day",
+            "n_events_non_negative",
+            between("n_events", 0),
+            "the number of events is negative",
+            why="it would take use away that took place",
+            cure="correct the query, or the job that fills the table behind it",
+        ),
+        rule(
+            "usage_day",
+            "minutes_non_negative",
+            between("minutes", 0),
+            "the minutes are negative",
+            why="it would take use away that took place",
+            cure="correct how the query computes the length of a session",
+        ),
+        warn(
+            "usage_day",
+            "minutes_within_day",
+            between("minutes", None, MINUTES_PER_DAY),
+            "the minutes are more than a day has",
+            why="sessions that were never closed make time online meaningless",
+            cure="close sessions after 30 idle minutes in the query",
+        ),
+    ]
+
+
+def _seat_day() -> list[Rule]:
+    return [
+        _account_present("seat_day", "the seats count for no account"),
+        _account_exists("seat_day", "the seats count for no account"),
+        *_day("seat_day"),
+        rule(
+            "seat_day",
+            "n_paid_seats_non_negative",
+            between("n_paid_seats", 0),
+            "the number of paid seats is negative",
+            why="utilisation would be negative",
+            cure="correct the query, or the job that fills the table behind it",
+        ),
+        rule(
+            "seat_day",
+            "n_activated_seats_non_negative",
+            between("n_activated_seats", 0),
+            "the number of activated seats is negative",
+            why="utilisation would be negative",
+            cure="correct the query, or the job that fills the table behind it",
+        ),
+        warn(
+            "seat_day",
+            "activated_within_paid",
+            in_order("n_activated_seats", "n_paid_seats"),
+            "more seats are activated than paid for",
+            why="either the contract or the count is wrong; it may also be an expansion to talk about",
+            cure="compare the contract with the product's list of seats",
+        ),
+    ]
+
+
+def _account_present(entity: str, why: str) -> Rule:
+    return rule(
+        entity,
+        "account_present",
+        not_null("account_id"),
+        "the row belongs to no account",
+        why=why,
+        cure="select the tenant's id as account_id",
+    )
+
+
+def _account_exists(entity: str, why: str) -> Rule:
+    return references(
+        entity,
+        "account_id",
+        "product_account",
+        why=why,
+        cure="see whether the query for accounts leaves some out that the query for this entity has",
+    )
+
+
+def _day(entity: str) -> list[Rule]:
+    return [
+        rule(
+            entity,
+            "day_present",
+            not_null("day"),
+            "the row belongs to no day",
+            why="it would be stored and never counted",
+            cure="select the day in the reporting zone as day",
+        ),
+        rule(
+            entity,
+            "day_not_in_future",
+            not_in_future("day"),
+            "the day lies in the future",
+            why="a clock or zone error puts use where nobody looks, and takes it from where it belongs",
+            cure="correct the time zone in the query, or the clock of the machine that wrote it",
+        ),
+        rule(
+            entity,
+            "day_plausible",
+            between("day", FIRST_DATE),
+            f"the day lies before {FIRST_DATE.year}",
+            why="an empty time that became 1970 puts use where nobody looks",
+            cure="correct how the query derives the day",
+        ),
+    ]

@@ -1,0 +1,180 @@
+"""What a rule is, and the words in which rules are written.
+
+A rule names the Great Expectations expectation that it stands for and its arguments; the object itself is made by
+``engine.py`` when a batch is checked, since importing Great Expectations costs seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any, Literal
+
+from include.sources.entities import Entity, Kind
+
+Severity = Literal["critical", "warning"]
+Scope = Literal["row", "batch"]
+# (column, operator, value): the rule looks only at rows for which this holds.
+Condition = tuple[str, Literal["==", "!=", "is null", "is not null"], Any]
+
+# Who mends what a rule of this kind of source finds.
+OWNERS: dict[Kind, str] = {
+    "crm": "CRM administrator",
+    "support": "support desk administrator",
+    "product": "product data engineer",
+}
+FIRST_DATE = date(1990, 1, 1)
+LAST_DATE = date(2100, 1, 1)
+EMAIL = r"^[^@\s]+@[^@\s]+\.[^@\s]+$"
+
+
+@dataclass(frozen=True)
+class Expect:
+    """One expectation, described.
+
+    Args:
+        name: Its class in ``great_expectations.expectations``.
+        arguments: The class's arguments.
+        where: It looks only at rows for which all of these hold.
+    """
+
+    name: str
+    arguments: Mapping[str, Any]
+    where: tuple[Condition, ...] = ()
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that it looks at, those of its conditions last."""
+        named = [self.arguments[key] for key in ("column", "column_A", "column_B") if key in self.arguments]
+        return tuple(dict.fromkeys([*named, *(column for column, _, _ in self.where)]))
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of a batch, and of what came before it, when its rules are made.
+
+    Args:
+        batch_id: Its number.
+        source: The connection it came from.
+        entity: What its rows are.
+        now: The clock of the check.
+        currency: The reporting currency.
+        is_first_load: Nothing was stored before its read.
+        is_full: Its read reads everything again.
+        is_full_end: It ends such a read: what the read has not met is gone from the source.
+        n_rows: How many rows it has.
+        n_stored: How many rows of this source are stored and not deleted; None where nobody counted.
+        largest_read: Rows of the largest incremental read of the trailing weeks; None while there are too few.
+        filled: Columns that at least half of the stored rows have filled.
+        raw: The table in which its rows are stored, with its schema.
+        seen: The table of ids that a full read has met, with its schema; "" where there is none.
+        tables: Entity -> the tables in which rows of this source may be found.
+    """
+
+    batch_id: int
+    source: str
+    entity: Entity
+    now: datetime
+    currency: str
+    is_first_load: bool = False
+    is_full: bool = False
+    is_full_end: bool = False
+    n_rows: int = 0
+    n_stored: int | None = None
+    largest_read: int | None = None
+    filled: tuple[str, ...] = ()
+    raw: str = ""
+    seen: str = ""
+    tables: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+# Returns None where the rule has nothing to say on this batch.
+Factory = Callable[[Known], Expect | None]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule of a contract.
+
+    Args:
+        id: Stable: ``<kind>.<entity>.<what holds>``. Results, quarantine and waivers refer to it.
+        severity: ``critical`` sends the row to quarantine or holds the batch; ``warning`` is only counted.
+        scope: Whether a row or the batch as a whole breaks it.
+        expect: Makes the expectation for one batch.
+        says: What is wrong with what breaks it, in plain words.
+        why: What would go wrong without it.
+        cure: What its owner does about it.
+        owner: The role that mends it.
+        on_deleted: Whether rows that the source has deleted must keep it too.
+    """
+
+    id: str
+    severity: Severity
+    scope: Scope
+    expect: Factory
+    says: str
+    why: str
+    cure: str
+    owner: str
+    on_deleted: bool = False
+
+    @property
+    def entity(self) -> str:
+        """The entity that it is about."""
+        return self.id.split(".")[1]
+
+
+def not_null(column: str, *where: Condition) -> Factory:
+    """Expect a column to be filled."""
+    return _fixed(Expect("ExpectColumnValuesToNotBeNull", {"column": column}, where))
+
+
+def is_null(column: str, *where: Condition) -> Factory:
+    """Expect a column to be empty."""
+    return _fixed(Expect("ExpectColumnValuesToBeNull", {"column": column}, where))
+
+
+def between(column: str, low: Any = None, high: Any = None, *where: Condition) -> Factory:
+    """Expect values within bounds, both included."""
+    return _fixed(
+        Expect("ExpectColumnValuesToBeBetween", {"column": column, "min_value": low, "max_value": high}, where)
+    )
+
+
+def one_of(column: str, values: Iterable[object], *where: Condition) -> Factory:
+    """Expect values of a known set."""
+    return _fixed(Expect("ExpectColumnValuesToBeInSet", {"column": column, "value_set": list(values)}, where))
+
+
+def matches(column: str, pattern: str, *where: Condition) -> Factory:
+    """Expect values that match a regular expression of PostgreSQL."""
+    return _fixed(Expect("ExpectColumnValuesToMatchRegex", {"column": column, "regex": pattern}, where))
+
+
+def in_order(earlier: str, later: str, *where: Condition, or_equal: bool = True) -> Factory:
+    """Expect one column not to lie before (or, unless ``or_equal``, at) another, where both are filled."""
+    arguments = {
+        "column_A": later,
+        "column_B": earlier,
+        "or_equal": or_equal,
+        "ignore_row_if": "either_value_is_missing",
+    }
+    return _fixed(Expect("ExpectColumnPairValuesAToBeGreaterThanB", arguments, where))
+
+
+def none(sql: str) -> Expect:
+    """Expect a query to find nothing; it names the batch ``{batch}``.
+
+    Only for rules that never send rows to quarantine: Great Expectations returns no more than 200 of the rows found.
+    """
+    return Expect("UnexpectedRowsExpectation", {"unexpected_rows_query": sql})
+
+
+def literal(value: str) -> str:
+    """Return a text as an SQL literal for ``none``."""
+    return "'" + value.replace("'", "''").replace("{", "{{").replace("}", "}}") + "'"
+
+
+def _fixed(expect: Expect) -> Factory:
+    return lambda known: expect

@@ -1,0 +1,167 @@
+"""Writes what the rules have found: results, and bad rows to quarantine with a reason that a person understands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.engine import Connection
+
+from include.contracts.engine import Outcome
+from include.contracts.rule import Known, Rule
+from include.sources.entities import Entity
+
+# Beyond so many per batch and rule, the quarantine keeps a bad row's place and reason, and not the row itself.
+ROWS_KEPT = 1000
+_SHOWN = 80
+# Line ends and marks that turn the direction of text would forge what messages and logs say.
+_CONTROLS = r"[\u0001-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]+"
+_ACCOUNTS = ("account", "organization", "product_account")
+
+
+def clear(connection: Connection, known: Known, table: str) -> None:
+    """Forget what an earlier check of the same batch has found."""
+    for statement in ("delete from meta.rule_result", "delete from quarantine.record"):
+        connection.execute(sa.text(f"{statement} where batch_id = :id"), {"id": known.batch_id})
+    if table:
+        connection.execute(sa.text(f"update raw.{table} set _failed = null where _failed is not null"))  # noqa: S608
+
+
+def write_results(connection: Connection, known: Known, outcomes: Iterable[Outcome], observed: dict[str, str]) -> None:
+    """Keep one result per rule.
+
+    Args:
+        connection: In the batch's transaction.
+        known: The batch.
+        outcomes: What was found.
+        observed: Rule id -> what a person should know of the result beyond its counts.
+    """
+    rows = [
+        {
+            "batch_id": known.batch_id,
+            "rule_id": outcome.check.rule.id,
+            "severity": outcome.check.rule.severity,
+            "is_passed": outcome.is_passed,
+            "n_rows": outcome.n_rows,
+            "n_bad": outcome.n_bad,
+            "observed": observed.get(outcome.check.rule.id, "")[:500],
+            "now": known.now,
+        }
+        for outcome in outcomes
+    ]
+    if rows:
+        connection.execute(_RESULT, rows)
+
+
+def quarantine(connection: Connection, known: Known, table: str, bad: dict[Rule, tuple[Outcome, list[int]]]) -> None:
+    """Put bad rows in quarantine and mark them in the batch, so that the merge leaves them out.
+
+    Args:
+        connection: In the batch's transaction.
+        known: The batch.
+        table: Its table, without schema.
+        bad: Rule -> what was found and the numbers of the rows that break it.
+    """
+    for rule, (outcome, rows) in bad.items():
+        shown = outcome.check.expect.columns
+        query = _PUT.format(table=table, account=_account(known.entity), shown=_shown(known.entity, shown))
+        connection.execute(
+            sa.text(query).bindparams(
+                sa.bindparam("rows", type_=ARRAY(sa.BigInteger)), sa.bindparam("sensitive", type_=ARRAY(sa.Text))
+            ),
+            {
+                "batch_id": known.batch_id,
+                "source": known.source,
+                "entity": known.entity.name,
+                "rule_id": rule.id,
+                "says": rule.says,
+                "rows": rows,
+                "sensitive": sorted(_sensitive(known.entity)),
+                "kept": ROWS_KEPT,
+                "now": known.now,
+            },
+        )
+    if bad:
+        connection.execute(sa.text(_MARK.format(table=table)), {"batch_id": known.batch_id})
+
+
+def _account(entity: Entity) -> str:
+    if entity.account_ref:
+        return f"landed.{entity.account_ref}"
+    return "landed.id" if entity.name in _ACCOUNTS else "null"
+
+
+def _sensitive(entity: Entity) -> set[str]:
+    return {column.name for column in entity.columns if column.sensitive}
+
+
+def _shown(entity: Entity, columns: Iterable[str]) -> str:
+    """Return the SQL that shows a row's values of some columns, those that identify a person left out."""
+    parts = []
+    for column in columns:
+        if column == "_problems":
+            parts.append(_PROBLEMS)
+        elif column not in _sensitive(entity):
+            name = "last changed" if column == "_source_at" else column
+            parts.append(f"'{name}: ' || coalesce({_plain(f'cast(landed.{column} as text)')}, 'empty')")
+    return f"nullif(concat_ws(', ', {', '.join(parts)}), '')" if parts else "null"
+
+
+def _plain(text: str) -> str:
+    return f"left(regexp_replace({text}, '{_CONTROLS}', ' ', 'g'), {_SHOWN})"
+
+
+_PROBLEMS = f"""(
+        select string_agg(
+            case
+                when split_part(problem, '=', 1) = any(:sensitive) then split_part(problem, '=', 1) || ': (not shown)'
+                else {_plain("replace(problem, '=', ': ')")}
+            end, ', ' order by problem
+        )
+        from unnest(landed._problems) as problem
+    )"""  # noqa: S608
+
+_RESULT = sa.text(
+    """
+    insert into meta.rule_result (batch_id, rule_id, severity, is_passed, n_rows, n_bad, observed, checked_at)
+    values (:batch_id, :rule_id, :severity, :is_passed, :n_rows, :n_bad, :observed, :now)
+    """
+)
+
+# Each bad row stands there at least once; beyond ROWS_KEPT not again for every further rule that it breaks.
+_PUT = """
+insert into quarantine.record
+    (batch_id, row_no, source, entity, record_id, account_ref, source_at, rule_id, reason, record, quarantined_at)
+select
+    :batch_id, numbered._row, :source, :entity, numbered.id, numbered.account_ref, numbered._source_at, :rule_id,
+    :says || coalesce(' (' || numbered.shown || ')', ''),
+    case when numbered.place <= :kept then numbered.record end,
+    :now
+from (
+    select
+        landed._row, landed.id, {account} as account_ref, landed._source_at, {shown} as shown,
+        to_jsonb(landed) - '_failed' as record,
+        row_number() over (order by landed._row) as place
+    from raw.{table} as landed
+    join unnest(:rows) as bad (_row) using (_row)
+) as numbered
+where numbered.place <= :kept
+    or not exists (
+        select from quarantine.record as other where other.batch_id = :batch_id and other.row_no = numbered._row
+    )
+on conflict (batch_id, rule_id, row_no) do update
+set reason = excluded.reason, record = excluded.record, state = 'open'
+"""
+
+_MARK = """
+update raw.{table} as landed
+set _failed = broken.rule_ids
+from (
+    select row_no, array_agg(rule_id order by rule_id) as rule_ids
+    from quarantine.record
+    where batch_id = :batch_id
+    group by row_no
+) as broken
+where landed._row = broken.row_no
+"""

@@ -1,0 +1,231 @@
+"""Contracts of what comes from a support desk."""
+
+from __future__ import annotations
+
+from include.contracts import common
+from include.contracts.common import not_in_future, references, rule, warn
+from include.contracts.rule import EMAIL, Rule, between, in_order, matches, not_null, one_of
+from include.sources.entities import ENTITIES
+
+STATUSES = ("new", "open", "pending", "hold", "solved", "closed", "deleted")
+PRIORITIES = ("low", "normal", "high", "urgent")
+TYPES = ("problem", "incident", "question", "task")
+SCORES = ("offered", "unoffered", "good", "bad")
+ROLES = ("end-user", "agent", "admin")
+DURATIONS = {
+    "first_reply_minutes": "the time to the first reply",
+    "first_reply_business_minutes": "the business time to the first reply",
+    "first_resolution_minutes": "the time to the first resolution",
+    "full_resolution_minutes": "the time to the full resolution",
+    "requester_wait_minutes": "the requester's waiting time",
+    "agent_wait_minutes": "the agent's waiting time",
+}
+COUNTS = {"n_reopens": "the number of reopenings", "n_replies": "the number of replies"}
+
+
+def rules() -> tuple[Rule, ...]:
+    """Return all rules of a desk's entities."""
+    own = (*_organization(), *_support_user(), *_ticket(), *_rating())
+    shared = (each for name in ENTITIES if ENTITIES[name].kind == "support" for each in common.rules(ENTITIES[name]))
+    return (*shared, *own)
+
+
+def _organization() -> list[Rule]:
+    return [
+        warn(
+            "organization",
+            "name_present",
+            not_null("name"),
+            "the organisation has no name",
+            why="nobody can say which customer it is",
+            cure="name the organisation in the desk",
+        ),
+        warn(
+            "organization",
+            "external_id_present",
+            not_null("external_id"),
+            "the organisation does not carry the CRM's account id",
+            why="its tickets count for no account",
+            cure="write the CRM's company id into the organisation's external id",
+        ),
+    ]
+
+
+def _support_user() -> list[Rule]:
+    return [
+        warn(
+            "support_user",
+            "email_plausible",
+            matches("email", EMAIL),
+            "the e-mail address is none",
+            why="the person cannot be recognised in CRM and product",
+            cure="correct the address in the desk",
+        ),
+        warn(
+            "support_user",
+            "role_known",
+            one_of("role", ROLES),
+            f"the role is none of {', '.join(ROLES)}",
+            why="agents' own tickets would count as customers'",
+            cure="tell the maintainers about the new role",
+        ),
+        references(
+            "support_user",
+            "organization_id",
+            "organization",
+            why="the person counts for no account",
+            cure="see whether the organisation was deleted or lies outside of what this login may read",
+        ),
+    ]
+
+
+def _ticket() -> list[Rule]:
+    durations = [
+        rule(
+            "ticket",
+            f"{column}_non_negative",
+            between(column, 0),
+            f"{words} is negative",
+            why="averages over all tickets would be too good",
+            cure="see the ticket's history in the desk; mail from the past that was imported later causes it",
+        )
+        for column, words in DURATIONS.items()
+    ]
+    counts = [
+        rule(
+            "ticket",
+            f"{column}_non_negative",
+            between(column, 0),
+            f"{words} is negative",
+            why="rates over all tickets would be wrong",
+            cure="see the ticket's metrics in the desk",
+        )
+        for column, words in COUNTS.items()
+    ]
+    return [
+        rule(
+            "ticket",
+            "status_present",
+            not_null("status"),
+            "the ticket has no status",
+            why="it would count neither as open nor as solved",
+            cure="see whether the login may read the status",
+        ),
+        rule(
+            "ticket",
+            "status_known",
+            one_of("status", STATUSES),
+            f"the status is none of {', '.join(STATUSES)}",
+            why="it would count neither as open nor as solved",
+            cure="tell the maintainers about the new status",
+        ),
+        warn(
+            "ticket",
+            "priority_known",
+            one_of("priority", PRIORITIES),
+            f"the priority is none of {', '.join(PRIORITIES)}",
+            why="an urgent ticket under another name is not counted as one",
+            cure="tell the maintainers about the new priority",
+        ),
+        warn(
+            "ticket",
+            "type_known",
+            one_of("ticket_type", TYPES),
+            f"the type is none of {', '.join(TYPES)}",
+            why="problems and questions could not be told apart",
+            cure="tell the maintainers about the new type",
+        ),
+        warn(
+            "ticket",
+            "satisfaction_known",
+            one_of("satisfaction", SCORES),
+            f"the satisfaction is none of {', '.join(SCORES)}",
+            why="the rating would be left out",
+            cure="tell the maintainers about the new score",
+        ),
+        rule(
+            "ticket",
+            "created_at_present",
+            not_null("created_at"),
+            "the ticket does not say when it was created",
+            why="it would belong to no day",
+            cure="see whether the login may read the ticket's creation",
+        ),
+        rule(
+            "ticket",
+            "solved_after_created",
+            in_order("created_at", "solved_at"),
+            "the ticket was solved before it was created",
+            why="times to resolution would be negative",
+            cure="see the ticket's history in the desk",
+        ),
+        rule(
+            "ticket",
+            "solved_not_in_future",
+            not_in_future("solved_at"),
+            "the ticket was solved in the future",
+            why="it would be open and solved at once",
+            cure="see the ticket's history in the desk",
+        ),
+        warn(
+            "ticket",
+            "organization_present",
+            not_null("organization_id"),
+            "the ticket belongs to no organisation",
+            why="it counts for no account",
+            cure="put the requester into the customer's organisation in the desk",
+        ),
+        references(
+            "ticket",
+            "organization_id",
+            "organization",
+            why="it counts for no account",
+            cure="see whether the organisation was deleted or lies outside of what this login may read",
+        ),
+        *durations,
+        *counts,
+    ]
+
+
+def _rating() -> list[Rule]:
+    return [
+        rule(
+            "rating",
+            "ticket_present",
+            not_null("ticket_id"),
+            "the rating belongs to no ticket",
+            why="it counts for no account",
+            cure="see the rating in the desk",
+        ),
+        references(
+            "rating",
+            "ticket_id",
+            "ticket",
+            why="it counts for no account",
+            cure="see whether the ticket was deleted or lies outside of what this login may read",
+        ),
+        rule(
+            "rating",
+            "score_present",
+            not_null("score"),
+            "the rating has no score",
+            why="an unanswered rating would count as one",
+            cure="see whether the login may read scores",
+        ),
+        rule(
+            "rating",
+            "score_known",
+            one_of("score", SCORES),
+            f"the score is none of {', '.join(SCORES)}",
+            why="satisfaction would leave it out",
+            cure="tell the maintainers about the new score",
+        ),
+        rule(
+            "rating",
+            "created_at_present",
+            not_null("created_at"),
+            "the rating does not say when it was given",
+            why="it would belong to no day",
+            cure="see whether the login may read the rating's time",
+        ),
+    ]

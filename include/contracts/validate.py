@@ -1,0 +1,180 @@
+"""Judges what was landed before anything of it is merged.
+
+Rows that break a critical rule go to quarantine; a batch that breaks a critical rule on batches is held. Everything
+that is found of one batch commits at once, so that a killed check leaves nothing behind and is simply run again.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, RowMapping
+
+from include.contracts import catalogue, history, store
+from include.contracts.common import BAD_ROWS, BAD_SHARE, SHARE_OF_BAD_ROWS
+from include.contracts.engine import Check, Outcome, Table
+from include.contracts.rule import Expect, Known, Rule
+from include.warehouse.engine import engine
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A rule that a batch, or rows of it, broke."""
+
+    rule_id: str
+    severity: str
+    n_bad: int
+
+
+@dataclass(frozen=True)
+class BatchVerdict:
+    """What was said of one batch.
+
+    Args:
+        batch_id: Its number.
+        source: The connection it came from.
+        entity: What its rows are.
+        state: ``passed``, also with rows in quarantine, or ``held``.
+        n_rows: Its rows.
+        n_quarantined: Rows that break at least one critical rule.
+        held_because: What is wrong with it as a whole.
+        broken: The rules that did not hold.
+    """
+
+    batch_id: int
+    source: str
+    entity: str
+    state: str
+    n_rows: int
+    n_quarantined: int
+    held_because: str
+    broken: tuple[Broken, ...]
+
+
+def validate(source_id: str, *, run_id: str = "") -> list[BatchVerdict]:
+    """Check every batch of a source that is read and not yet checked, in the order in which they were read.
+
+    Args:
+        source_id: Connection id.
+        run_id: For the log.
+
+    Raises:
+        ContractError: A rule could not be checked; the batches before are done, this one and those behind it are not.
+    """
+    with engine("loader").connect() as connection:
+        waiting = connection.execute(_WAITING, {"source": source_id}).scalars().all()
+    verdicts = [verdict for batch_id in waiting if (verdict := _validate_batch(batch_id))]
+    for verdict in verdicts:
+        log.info("run %s: %s", run_id or "by hand", verdict)
+    return verdicts
+
+
+def _validate_batch(batch_id: int) -> BatchVerdict | None:
+    """Check one batch; None if somebody else has checked or dropped it meanwhile."""
+    with engine("loader").begin() as connection:
+        # Held until the end: who drops the batch, or checks it too, waits.
+        batch = connection.execute(_LOCKED, {"id": batch_id}).mappings().one_or_none()
+        if batch is None:
+            return None
+        return _judge(connection, batch)
+
+
+def _judge(connection: Connection, batch: RowMapping) -> BatchVerdict:
+    known = history.known(connection, batch)
+    table_name = batch["table_name"]
+    store.clear(connection, known, table_name)
+    outcomes: list[Outcome] = []
+    bad: dict[Rule, tuple[Outcome, list[int]]] = {}
+    observed: dict[str, str] = {}
+    checks = _checks(known, has_rows=bool(table_name))
+    if checks:
+        table = _open(known, table_name)
+        outcomes = table.check(checks)
+        bad = {o.check.rule: (o, table.bad_rows(o)) for o in outcomes if _sends_to_quarantine(o)}
+        observed = {o.check.rule.id: _observed(table, o) for o in outcomes if not o.is_passed}
+    bad_rows = set().union(*(rows for _, rows in bad.values()))
+    if table_name:
+        share = _share_of_bad_rows(known, bad, len(bad_rows))
+        outcomes.append(share)
+        observed[share.check.rule.id] = _worst(bad)
+        store.quarantine(connection, known, table_name, bad)
+    store.write_results(connection, known, outcomes, observed)
+    held_because = _held_because(outcomes, observed)
+    values = {"id": known.batch_id, "n": len(bad_rows), "because": held_because, "now": known.now}
+    connection.execute(_JUDGED, values | {"state": "held" if held_because else "closed"})
+    return BatchVerdict(
+        batch_id=known.batch_id,
+        source=known.source,
+        entity=known.entity.name,
+        state="held" if held_because else "passed",
+        n_rows=known.n_rows,
+        n_quarantined=len(bad_rows),
+        held_because=held_because,
+        broken=tuple(Broken(o.check.rule.id, o.check.rule.severity, o.n_bad) for o in outcomes if not o.is_passed),
+    )
+
+
+def _checks(known: Known, *, has_rows: bool) -> list[Check]:
+    if not has_rows and not (known.is_full_end and known.n_stored):
+        return []
+    made = ((rule, rule.expect(known)) for rule in catalogue.of_entity(known.entity.name))
+    # Without rows only the rules on the whole batch have something to look at: what a full read did not find is gone.
+    return [Check(rule, expect) for rule, expect in made if expect and (has_rows or rule.scope == "batch")]
+
+
+def _open(known: Known, table_name: str) -> Table:
+    if table_name:
+        return Table(engine("loader"), table=table_name, n_rows=known.n_rows)
+    return Table(engine("loader"), query=f"select * from {known.raw} where false")  # noqa: S608
+
+
+def _sends_to_quarantine(outcome: Outcome) -> bool:
+    rule = outcome.check.rule
+    return not outcome.is_passed and rule.scope == "row" and rule.severity == "critical"
+
+
+def _share_of_bad_rows(known: Known, bad: dict[Rule, tuple[Outcome, list[int]]], n_bad: int) -> Outcome:
+    rule = next(r for r in catalogue.of_entity(known.entity.name) if r.id.endswith(f".{SHARE_OF_BAD_ROWS}"))
+    is_passed = n_bad <= max(BAD_ROWS, BAD_SHARE * known.n_rows)
+    return Outcome(Check(rule, Expect("", {})), is_passed, known.n_rows, n_bad)
+
+
+def _worst(bad: dict[Rule, tuple[Outcome, list[int]]]) -> str:
+    """Return the rules that most rows break, with their counts."""
+    most = sorted(bad.items(), key=lambda item: (-item[1][0].n_bad, item[0].id))[:3]
+    return ", ".join(f"{rule.id} ({outcome.n_bad:,})" for rule, (outcome, _) in most)
+
+
+def _observed(table: Table, outcome: Outcome) -> str:
+    if outcome.check.rule.scope == "row":
+        return ""
+    return ", ".join(str(value) for row in table.found(outcome.check)[:10] for value in row.values())
+
+
+def _held_because(outcomes: list[Outcome], observed: dict[str, str]) -> str:
+    reasons = []
+    for outcome in outcomes:
+        rule = outcome.check.rule
+        if outcome.is_passed or rule.scope == "row" or rule.severity == "warning":
+            continue
+        detail = observed.get(rule.id, "")
+        counts = f"{outcome.n_bad:,} of {outcome.n_rows:,} rows; " if rule.id.endswith(SHARE_OF_BAD_ROWS) else ""
+        reasons.append(f"{rule.says} ({counts}{detail}) [{rule.id}]")
+    return "; ".join(reasons)
+
+
+_WAITING = sa.text(
+    "select batch_id from meta.batch where source = :source and state = 'closed' and validated_at is null"
+    " order by batch_id"
+)
+_LOCKED = sa.text(
+    "select * from meta.batch where batch_id = :id and state = 'closed' and validated_at is null for update"
+)
+_JUDGED = sa.text(
+    "update meta.batch set state = :state, held_because = :because, n_quarantined = :n, validated_at = :now"
+    " where batch_id = :id"
+)
