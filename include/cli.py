@@ -7,6 +7,7 @@ Each command calls the function that the DAGs call and prints what it returns. E
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from typing import Annotated
@@ -14,7 +15,7 @@ from typing import Annotated
 import typer
 
 from include import console
-from include.errors import PerennialError, WarehouseError
+from include.errors import ContractError, PerennialError, WarehouseError
 
 app = typer.Typer(
     name="perennial",
@@ -24,12 +25,100 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+batch_app = typer.Typer(help="Batches of landed rows: held ones wait for a decision.", no_args_is_help=True)
 server_app = typer.Typer(help="The embedded PostgreSQL server.", no_args_is_help=True)
 config_app = typer.Typer(help="Settings.", no_args_is_help=True)
+app.add_typer(batch_app, name="batch")
 app.add_typer(server_app, name="server")
 app.add_typer(config_app, name="config")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")]
+Reason = Annotated[str, typer.Option("--reason", help="Why; kept with the batch.")]
+
+
+@app.command("ingest")
+def ingest_source(
+    source: Annotated[str, typer.Argument(help="A source's id, or crm, support, product for all of that kind.")],
+    only: Annotated[list[str] | None, typer.Option("--only", help="Only this entity; may be repeated.")] = None,
+    since: Annotated[str, typer.Option("--since", help="Read again what changed since this time.")] = "",
+    until: Annotated[str, typer.Option("--until", help="Read what was there by this time.")] = "",
+    full: Annotated[bool, typer.Option("--full", help="Read everything again and find what is gone.")] = False,
+) -> None:
+    """Read, judge and merge what a source has that is new, and say whether it may be acted upon."""
+    from include.sources import ingest
+
+    verdicts = [
+        ingest.run(each, only=only or (), since=since, until=until, full=full) for each in ingest.sources_named(source)
+    ]
+    for verdict in verdicts:
+        upto = f", complete up to {console.cell(verdict.watermark)} UTC" if verdict.watermark else ""
+        typer.echo(f"{verdict.source} is {verdict.state}{upto}")
+    red = next((verdict for verdict in verdicts if verdict.state == "red"), None)
+    if red:
+        raise ContractError(f"{red.source}: {red.reason}", cure=red.cure)
+
+
+@app.command("status")
+def status(as_json: AsJson = False) -> None:
+    """Show how everything stands: sources, batches, quarantine, the last build and messages."""
+    from include.warehouse import report
+
+    found = report.status()
+    if as_json:
+        typer.echo(console.to_json(found), nl=False)
+        return
+    for section, (columns, empty) in report.SECTIONS.items():
+        if found[section]:
+            console.emit(found[section], columns, title=section)
+        typer.echo("" if found[section] else f"{empty}\n")
+
+
+@batch_app.command("list")
+def batch_list(
+    source: Annotated[str, typer.Option("--source", help="Only of this source.")] = "",
+    state: Annotated[str, typer.Option("--state", help="landing, closed, held, merged or dropped.")] = "",
+    limit: Annotated[int, typer.Option("--limit", min=1)] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """List the newest batches; those that brought nothing are left out."""
+    from include.warehouse import report
+
+    console.emit(report.batch_list(source=source, state=state, limit=limit), report.BATCH_COLUMNS, as_json=as_json)
+
+
+@batch_app.command("show")
+def batch_show(batch_id: int, as_json: AsJson = False) -> None:
+    """Show one batch: what was read, which rules it broke, and bad rows with sensitive values masked."""
+    from include.warehouse import report
+
+    found = report.batch(batch_id)
+    if as_json:
+        typer.echo(console.to_json(found), nl=False)
+        return
+    console.emit(
+        [{"field": key, "value": value} for key, value in found["batch"][0].items()], ("field", "value"), title="batch"
+    )
+    console.emit(found["rules"], ("rule_id", "severity", "n_bad", "n_rows", "observed"), title="\nrules it broke")
+    console.emit(found["quarantine"], ("rule_id", "record_id", "state", "reason", "record"), title="\nbad rows")
+
+
+@batch_app.command("accept")
+def batch_accept(batch_id: int, reason: Reason = "") -> None:
+    """Merge a held batch after all; its bad rows stay in quarantine."""
+    from include.sources import ingest
+
+    verdict = ingest.accept(batch_id, reason=reason)
+    typer.echo(f"batch {batch_id} is merged; {verdict.source} is {verdict.state} {verdict.reason}".strip())
+
+
+@batch_app.command("drop")
+def batch_drop(batch_id: int, reason: Reason = "") -> None:
+    """Throw away a batch and those behind it; the next run reads them again."""
+    from include.sources import ingest
+
+    dropped = ingest.drop(batch_id, reason=reason)
+    numbers = ", ".join(str(batch.batch_id) for batch in dropped)
+    typer.echo(f"dropped {numbers}; `python -m include.cli ingest {dropped[0].source}` reads them again")
 
 
 @server_app.command("start")
@@ -82,6 +171,8 @@ def config_show(as_json: AsJson = False) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit status; a person sees one clear line, never a traceback."""
     debug = os.environ.get("PERENNIAL_DEBUG") == "1"
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("include").setLevel(logging.DEBUG if debug else logging.INFO)
     try:
         status = typer.main.get_command(app).main(arguments, prog_name="python -m include.cli", standalone_mode=False)
         sys.stdout.flush()
@@ -104,13 +195,14 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _readable(error: Exception) -> PerennialError:
+    from psycopg import Error as DriverError
     from sqlalchemy.exc import SQLAlchemyError
 
     from include.warehouse.engine import readable
 
     if isinstance(error, PerennialError):
         return error
-    if isinstance(error, SQLAlchemyError):
+    if isinstance(error, SQLAlchemyError | DriverError):
         return readable(error)
     if isinstance(error, OSError):
         return WarehouseError(f"{error.strerror or error}: {error.filename or ''}".rstrip(": "))

@@ -14,7 +14,6 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
-import orjson
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Connection, RowMapping
@@ -67,6 +66,16 @@ class Batch:
     def is_read_complete(self) -> bool:
         """Whether this is the last batch of its read."""
         return self.cursor_after is not None
+
+    @property
+    def needs_judging(self) -> bool:
+        """Whether there is anything for the contracts: rows, or the lack of rows in a full read."""
+        return self.n_rows > 0 or self.is_full
+
+    @property
+    def is_untouched(self) -> bool:
+        """Whether no page was landed in it and it starts its read: a run failed before it began."""
+        return self.state == "landing" and not self.n_rows and self.read_mark is None
 
     @property
     def seen_table(self) -> str:
@@ -141,6 +150,10 @@ def open_or_resume(
     """
     with connection.begin():
         last = _last_queued(connection, source, entity)
+        if last and last.is_untouched:
+            # What that run was asked for must not bind this one.
+            connection.execute(sa.text("delete from meta.batch where batch_id = :id"), {"id": last.batch_id})
+            last = _last_queued(connection, source, entity)
         if last and last.state == "landing":
             return last
         read = _unfinished(connection, source, entity, last)
@@ -152,6 +165,15 @@ def open_or_resume(
         values = read | {"source": source, "vendor": vendor, "entity": entity, "run_id": run_id, "now": clock.now()}
         row = connection.execute(_OPEN, values).mappings().one()
         return from_row(row)
+
+
+def is_unfinished(connection: Connection, source: str, entity: str) -> bool:
+    """Return whether an earlier run left a read of this entity unfinished."""
+    with connection.begin():
+        last = _last_queued(connection, source, entity)
+        if last and last.state == "landing":
+            return not last.is_untouched
+        return _unfinished(connection, source, entity, last) is not None
 
 
 def close(
@@ -217,153 +239,6 @@ def recent(connection: Connection, *, source: str = "", state: str = "", limit: 
         {"source": source, "state": state, "n": limit},
     )
     return [from_row(row) for row in rows.mappings()]
-
-
-def accept(batch_id: int, *, reason: str, by: str) -> Batch:
-    """Let a held batch be merged after all; its bad rows stay in quarantine.
-
-    Raises:
-        ConfigError: It is not held, or no reason is given.
-    """
-    with engine("loader").begin() as connection:
-        batch = _locked(connection, batch_id, reason, ("held",))
-        connection.execute(
-            sa.text(
-                "update meta.batch set state = 'closed', decided_by = :by, decided_because = :reason"
-                " where batch_id = :id"
-            ),
-            {"id": batch.batch_id, "by": by, "reason": reason.strip()},
-        )
-        return get(connection, batch_id)
-
-
-def drop(batch_id: int, *, reason: str, by: str) -> list[Batch]:
-    """Throw away a queued batch and all behind it; the next run reads them again.
-
-    Returns:
-        The dropped batches, oldest first.
-
-    Raises:
-        ConfigError: It is merged or dropped already, or no reason is given.
-    """
-    with engine("loader").begin() as connection:
-        batch = _locked(connection, batch_id, reason, ("landing", "closed", "held"))
-        rows = connection.execute(
-            sa.text(
-                "select * from meta.batch where source = :source and entity = :entity and batch_id >= :id"
-                " and state in ('landing', 'closed', 'held') order by batch_id for update"
-            ),
-            {"source": batch.source, "entity": batch.entity, "id": batch_id},
-        )
-        dropped = [from_row(row) for row in rows.mappings()]
-        numbers = {"ids": [each.batch_id for each in dropped], "by": by, "reason": reason.strip()}
-        connection.execute(
-            sa.text(
-                "update meta.batch set state = 'dropped', table_name = '', decided_by = :by, decided_because = :reason"
-                " where batch_id = any(:ids)"
-            ),
-            numbers,
-        )
-        connection.execute(
-            sa.text("update quarantine.record set state = 'dropped' where batch_id = any(:ids) and state = 'open'"),
-            numbers,
-        )
-        for each in dropped:
-            _forget(connection, each)
-        return dropped
-
-
-def _forget(connection: Connection, batch: Batch) -> None:
-    if batch.table_name:
-        connection.execute(sa.text(f"drop table if exists raw.{batch.table_name}"))
-    if batch.read_id == batch.batch_id:
-        connection.execute(sa.text(f"drop table if exists raw.{batch.seen_table}"))
-    elif connection.execute(sa.text("select to_regclass(:t)"), {"t": f"raw.{batch.seen_table}"}).scalar():
-        forget = sa.delete(sa.table(batch.seen_table, sa.column("batch_id"), schema="raw"))
-        connection.execute(forget.where(sa.column("batch_id") == batch.batch_id))
-
-
-def _locked(connection: Connection, batch_id: int, reason: str, states: tuple[str, ...]) -> Batch:
-    if not reason.strip():
-        raise ConfigError(f"batch {batch_id} needs a reason", cure="say why with --reason")
-    batch = get(connection, batch_id)
-    connection.execute(
-        sa.text("select pg_advisory_xact_lock(:a, :b)"), lock_key(MERGE_LOCK, batch.source, batch.entity)
-    )
-    batch = get(connection, batch_id)
-    if batch.state not in states:
-        raise ConfigError(
-            f"batch {batch_id} of {batch.source}.{batch.entity} is {batch.state}, not {' or '.join(states)}",
-            cure="`python -m include.cli batch list` shows what can be decided",
-        )
-    return batch
-
-
-def _last_queued(connection: Connection, source: str, entity: str) -> Batch | None:
-    row = connection.execute(
-        sa.text(
-            "select * from meta.batch where source = :source and entity = :entity"
-            " and state in ('landing', 'closed', 'held') order by batch_id desc limit 1"
-        ),
-        {"source": source, "entity": entity},
-    )
-    found = row.mappings().one_or_none()
-    return from_row(found) if found else None
-
-
-# What a batch of the same read takes over from the one before.
-_OF_READ = ("read_id", "position", "read_from", "until", "since", "is_full", "is_first_load", "read_mark")
-
-
-def _unfinished(connection: Connection, source: str, entity: str, last: Batch | None) -> dict[str, Any] | None:
-    """Return what the next batch of an unfinished read takes over, or None if there is no such read."""
-    if last:
-        if last.is_read_complete:
-            return None
-        return {key: getattr(last, key) for key in _OF_READ}
-    cursor = _cursor(connection, source, entity)
-    if not cursor or not cursor["open_read"]:
-        return None
-    read = dict(cursor["open_read"])
-    for key in ("read_from", "until", "since"):
-        read[key] = datetime.fromisoformat(read[key]) if read[key] else None
-    return read | {"read_mark": cursor["position"]}
-
-
-def _new_read(connection: Connection, source: str, entity: str, last: Batch | None) -> dict[str, Any]:
-    cursor = _cursor(connection, source, entity)
-    position = last.cursor_after if last else cursor["position"] if cursor else None
-    read_from = last.read_until if last else cursor["read_until"] if cursor else None
-    return {
-        "read_id": None,
-        "position": position,
-        "read_from": read_from,
-        "is_first_load": position is None,
-        "read_mark": None,
-    }
-
-
-def _cursor(connection: Connection, source: str, entity: str) -> RowMapping | None:
-    return (
-        connection.execute(
-            sa.text("select * from meta.cursor where source = :source and entity = :entity"),
-            {"source": source, "entity": entity},
-        )
-        .mappings()
-        .one_or_none()
-    )
-
-
-def open_read(batch: Batch) -> dict[str, Any] | None:
-    """Return what ``meta.cursor.open_read`` must keep after this batch, or None when its read is finished."""
-    if batch.is_read_complete:
-        return None
-    return {key: getattr(batch, key) for key in _OF_READ if key != "read_mark"}
-
-
-def to_json(value: Any) -> str | None:
-    """Return JSON text for a ``jsonb`` parameter."""
-    return None if value is None else orjson.dumps(value, default=str).decode()
 
 
 _OPEN = sa.text(

@@ -6,6 +6,7 @@ import os
 from functools import lru_cache
 from typing import Literal
 
+import psycopg
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine, make_url
 
@@ -101,11 +102,11 @@ def check(url: str | None = None) -> None:
         )
 
 
-def readable(error: sa.exc.SQLAlchemyError) -> WarehouseError:
+def readable(error: sa.exc.SQLAlchemyError | psycopg.Error) -> WarehouseError:
     """Return a database error as one that says what to do; it names neither statement nor parameters."""
-    origin = getattr(error, "orig", None)
+    origin = getattr(error, "orig", None) or error
     state = getattr(origin, "sqlstate", None) or ""
-    said = " ".join(str(origin or error).split("\n")[0].split())
+    said = " ".join(str(origin).strip().split("\n")[0].split())
     if isinstance(error, sa.exc.TimeoutError):
         return WarehouseError("the warehouse has no free connection for this process", cure="run again later")
     return WarehouseError(f"the warehouse refused: {said}", cure=_CURES.get(state) or _CURES.get(state[:2], ""))

@@ -78,7 +78,7 @@ def merge_batch(batch_id: int) -> Merged | None:
         if batch_id not in {waiting.batch_id for waiting in queue}:
             return Merged()
         batch = queue[0]
-        if batch.batch_id != batch_id or batch.state == "held" or (batch.n_rows and batch.validated_at is None):
+        if batch.batch_id != batch_id or batch.state == "held" or (batch.needs_judging and batch.validated_at is None):
             return None
         connection.execute(sa.text("select pg_advisory_xact_lock_shared(:key)"), {"key": SETTLE_LOCK})
         return _merge(connection, batch, clock.now())

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from include.errors import Unavailable
 from include.sources.base import Page
 from include.sources.entities import ENTITIES
-from include.warehouse import batches, loader
+from include.warehouse import batches, held, loader
 from include.warehouse.engine import engine
 from tests.warehouse.landing import START, land, record, rows, store, tables, value
 
@@ -110,7 +110,7 @@ def test_a_batch_dropped_while_it_is_read_stops_the_reader(raw: str) -> None:
     with batches.reading("crm", "account") as connection:
         batch = batches.open_or_resume(connection, "crm", "hubspot", "account", until=START)
         batch = loader.land_page(connection, batch, Page([record("1")], {"mark": 1}))
-        batches.drop(batch.batch_id, reason="wrong portal", by="me")
+        held.drop(batch.batch_id, reason="wrong portal", by="me")
         with pytest.raises(Unavailable, match="was dropped"):
             loader.land_page(connection, batch, Page([], {"mark": 2}))
 

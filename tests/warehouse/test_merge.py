@@ -5,7 +5,7 @@ from datetime import date, timedelta
 import pytest
 import sqlalchemy as sa
 
-from include.warehouse import batches, merge
+from include.warehouse import batches, held, merge
 from include.warehouse.engine import engine
 from tests.warehouse.landing import START, judge, land, record, rows, store, tables, value
 
@@ -224,7 +224,7 @@ def test_batches_merge_in_order_and_wait_behind_a_held_one(raw: str) -> None:
     assert merge.merge("crm").n_batches == 1
     assert rows(ACCOUNTS) == []
     assert merge.merge_batch(second.batch_id) is None
-    batches.accept(first.batch_id, reason="a real bulk edit", by="ada")
+    held.accept(first.batch_id, reason="a real bulk edit", by="ada")
     assert merge.merge("crm").n_batches == 2
     assert rows(ACCOUNTS) == [("1", "b", False)]
     assert rows("select decided_by, decided_because from meta.batch where batch_id = 1") == [

@@ -1,6 +1,6 @@
 """What is gone: merged accounts, and records that a full read has not met any more."""
 
-from include.warehouse import batches, loader, merge
+from include.warehouse import batches, held, loader, merge
 from tests.warehouse.landing import START, judge, land, record, rows, store, tables, value
 
 ACCOUNTS = "select id, _is_deleted from raw.hubspot__account order by id"
@@ -125,7 +125,7 @@ def test_a_dropped_batch_and_those_behind_it_are_read_again(raw: str) -> None:
     second = land(record("1", 2, name="wrong"), position=2)
     third = land(record("1", 3, name="wrong too"), position=3)
     judge(second, "1")
-    dropped = batches.drop(second.batch_id, reason="wrong mapping", by="ada")
+    dropped = held.drop(second.batch_id, reason="wrong mapping", by="ada")
     assert [batch.batch_id for batch in dropped] == [second.batch_id, third.batch_id]
     assert tables() == set()
     assert value("select state from quarantine.record") == "dropped"
@@ -144,7 +144,7 @@ def test_dropping_a_batch_in_the_middle_of_a_full_read_forgets_what_it_had_met(r
     judge(first)
     merge.merge("crm")
     second = land(record("1", 1), record("2", 1), position=6)
-    batches.drop(second.batch_id, reason="half delivered", by="ada")
+    held.drop(second.batch_id, reason="half delivered", by="ada")
     again = land(record("1", 1), position=6)
     assert (again.read_id, again.read_mark) == (first.batch_id, {"mark": 6})
     judge(again)

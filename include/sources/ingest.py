@@ -1,0 +1,331 @@
+"""Ingest: read what a source has that is new, judge it, merge it, and say how far it is.
+
+Each step is safe to be killed anywhere and run again. A failed step is noted, so that ``publish`` makes the source red
+with the reason and the cure, and the note goes when the step succeeds.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sqlalchemy.engine import Connection
+
+from include import clock, connections
+from include.config import load
+from include.errors import ConfigError, PerennialError, Unavailable
+from include.sources import registry
+from include.sources.base import Source
+from include.sources.entities import of_kind
+from include.warehouse import batches, failures, gate, held, loader
+from include.warehouse import merge as merging
+from include.warehouse.batches import Batch
+from include.warehouse.engine import engine
+from include.warehouse.gate import Verdict
+from include.warehouse.merge import Merged
+
+log = logging.getLogger(__name__)
+_SAY_EVERY = 10.0
+
+
+@dataclass(frozen=True)
+class Extracted:
+    """What one extraction landed.
+
+    Args:
+        source: Connection id.
+        entity: Name of the entity.
+        n_rows: Rows landed by this run.
+        n_batches: Batches closed by this run.
+        seconds: How long it took.
+        note: Why nothing was read, if nothing was.
+    """
+
+    source: str
+    entity: str
+    n_rows: int = 0
+    n_batches: int = 0
+    seconds: float = 0.0
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Validated:
+    """What the contracts said of what was landed."""
+
+    n_batches: int = 0
+    n_rows: int = 0
+    n_quarantined: int = 0
+    held: tuple[int, ...] = ()
+
+
+def extract(
+    source_id: str,
+    entity: str,
+    *,
+    run_id: str = "",
+    since: datetime | str | None = None,
+    until: datetime | str | None = None,
+    full: bool = False,
+) -> Extracted:
+    """Land what one entity's source has that is new.
+
+    A read that a killed run left unfinished is finished first, and then what is new since is read.
+
+    Args:
+        source_id: Connection id, listed in the settings.
+        entity: Name of the entity.
+        run_id: For the record.
+        since: Read again what changed since then.
+        until: Read what was there by then; now by default.
+        full: Read everything again, and mark as deleted what the source does not have any more.
+
+    Raises:
+        ConfigError: Connection, settings or mapping are wrong.
+        AuthError: The source refuses the credentials.
+        Unavailable: The source, or another run of the same, is in the way.
+    """
+    started = time.monotonic()
+    upper = _moment(until, "until") or clock.now()
+    lower = _moment(since, "since")
+    with failures.recorded(source_id, "extract", entity=entity, run_id=run_id):
+        source = _connect(source_id)
+        if entity not in source.entities():
+            return Extracted(source_id, entity, note=f"{source.vendor} has no {entity}, or it is not mapped")
+        loader.ensure_raw_tables()
+        with batches.reading(source_id, entity) as connection:
+            pull = _Pull(connection, source, source_id, entity, run_id)
+            if pull.resume():
+                log.info("%s.%s: the unfinished read is done, now what is new since", source_id, entity)
+            pull.start(until=upper, since=lower, full=full)
+    seconds = time.monotonic() - started
+    rate = f", {pull.n_rows / seconds:,.0f} a second" if pull.n_rows >= 1000 else ""
+    log.info("%s.%s: %s rows landed in %.1f s%s", source_id, entity, f"{pull.n_rows:,}", seconds, rate)
+    return Extracted(source_id, entity, pull.n_rows, pull.n_batches, round(seconds, 3))
+
+
+def validate(source_id: str, run_id: str = "") -> Validated:
+    """Judge what is landed and not judged yet, all of it in one Great Expectations process."""
+    with failures.recorded(source_id, "validate", run_id=run_id):
+        with engine("loader").connect() as connection:
+            waiting = [batch for batch in batches.queue(connection, source_id) if batch.validated_at is None]
+        if not any(batch.needs_judging for batch in waiting):
+            return Validated(n_batches=len(waiting))
+        # Imported where there is something to judge: Great Expectations costs seconds and 200 MB.
+        from include.contracts import validate as contracts
+
+        judged = contracts.validate(source_id, run_id=run_id)
+        return Validated(
+            n_batches=len(judged),
+            n_rows=sum(each.n_rows for each in judged),
+            n_quarantined=sum(each.n_quarantined for each in judged),
+            held=tuple(each.batch_id for each in judged if each.held_because),
+        )
+
+
+def merge(source_id: str, run_id: str = "") -> Merged:
+    """Merge what passed."""
+    with failures.recorded(source_id, "merge", run_id=run_id):
+        loader.ensure_raw_tables()
+        merged = merging.merge(source_id)
+    log.info("%s: %s", source_id, merged)
+    return merged
+
+
+def publish(source_id: str) -> Verdict:
+    """Write and return the verdict on a source, whatever happened to it."""
+    verdict = gate.publish(source_id, _entities(source_id))
+    log.info("%s: %s %s", source_id, verdict.state, verdict.reason)
+    return verdict
+
+
+def run(
+    source_id: str,
+    *,
+    only: Iterable[str] = (),
+    since: datetime | str | None = None,
+    until: datetime | str | None = None,
+    full: bool = False,
+    run_id: str = "",
+) -> Verdict:
+    """Extract, validate, merge and publish one source.
+
+    One entity that fails does not keep the others from being read; a source that does not answer is not asked on.
+
+    Args:
+        source_id: Connection id, listed in the settings.
+        only: Names of entities; all that the source has by default.
+        since: As for ``extract``.
+        until: As for ``extract``.
+        full: As for ``extract``.
+        run_id: For the record.
+
+    Raises:
+        PerennialError: The first error of the extractions, after everything else is done and published.
+    """
+    error = _extract_all(source_id, tuple(only), since=since, until=until, full=full, run_id=run_id)
+    try:
+        validate(source_id, run_id)
+        merge(source_id, run_id)
+    finally:
+        verdict = publish(source_id)
+    if error:
+        raise error
+    return verdict
+
+
+def sources_named(name: str) -> tuple[str, ...]:
+    """Return the ids of the sources that a name means: the source of that id, else all of that kind.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    listed = load().sources
+    found = tuple(each.id for each in listed if each.id == name) or tuple(
+        each.id for each in listed if each.kind == name
+    )
+    if not found:
+        raise _unlisted(name)
+    return found
+
+
+def accept(batch_id: int, *, reason: str, by: str = "") -> Verdict:
+    """Merge a held batch after all, and what waited behind it."""
+    batch = held.accept(batch_id, reason=reason, by=by or _who())
+    merge(batch.source)
+    return publish(batch.source)
+
+
+def drop(batch_id: int, *, reason: str, by: str = "") -> list[Batch]:
+    """Throw away a batch and all behind it; the next run reads them again."""
+    dropped = held.drop(batch_id, reason=reason, by=by or _who())
+    publish(dropped[0].source)
+    return dropped
+
+
+def _extract_all(source_id: str, only: tuple[str, ...], **how) -> PerennialError | None:
+    known = _entities(source_id)
+    unknown = [name for name in only if name not in known]
+    if unknown:
+        raise ConfigError(f"{source_id} has no entity {unknown[0]}", cure=f"it has {', '.join(known)}")
+    first: PerennialError | None = None
+    for entity in only or known:
+        try:
+            extract(source_id, entity, **how)
+        except PerennialError as error:
+            log.error("%s.%s: %s", source_id, entity, error.message)
+            first = first or error
+            if isinstance(error, Unavailable):
+                break
+    return first
+
+
+class _Pull:
+    """One entity's way from the source into batches, on a connection that holds the right to read it."""
+
+    def __init__(self, connection: Connection, source: Source, source_id: str, entity: str, run_id: str) -> None:
+        self._connection, self._source, self._run_id = connection, source, run_id
+        self._source_id, self._entity = source_id, entity
+        self._batch_rows = load().batch_rows
+        self._said_at = self._started = time.monotonic()
+        self.n_rows = 0
+        self.n_batches = 0
+
+    def resume(self) -> bool:
+        """Finish the read that an earlier run left unfinished; return whether there was one."""
+        if not batches.is_unfinished(self._connection, self._source_id, self._entity):
+            return False
+        self._read(self._open(until=clock.now()))
+        return True
+
+    def start(self, *, until: datetime, since: datetime | None, full: bool) -> None:
+        """Read what is new."""
+        self._read(self._open(until=until, since=since, full=full))
+
+    def _open(self, *, until: datetime, since: datetime | None = None, full: bool = False) -> Batch:
+        return batches.open_or_resume(
+            self._connection,
+            self._source_id,
+            self._source.vendor,
+            self._entity,
+            until=until,
+            since=since,
+            full=full,
+            run_id=self._run_id,
+        )
+
+    def _read(self, batch: Batch) -> None:
+        pages = self._source.read(
+            self._entity,
+            position=batch.position,
+            mark=batch.read_mark,
+            until=batch.until,
+            since=batch.since,
+            full=batch.is_full,
+        )
+        for page in pages:
+            batch = loader.land_page(self._connection, batch, page)
+            self._tell(len(page.records))
+            if batch.state == "closed":
+                self.n_batches += 1
+                return
+            if batch.n_rows >= self._batch_rows:
+                loader.close_full(self._connection, batch)
+                self.n_batches += 1
+                batch = self._open(until=batch.until)
+        raise Unavailable(
+            f"{self._source_id}.{self._entity} ended without saying where the next run starts",
+            cure="run again: what was landed is kept",
+        )
+
+    def _tell(self, n_rows: int) -> None:
+        self.n_rows += n_rows
+        now = time.monotonic()
+        if now - self._said_at < _SAY_EVERY:
+            return
+        self._said_at = now
+        rate = self.n_rows / (now - self._started)
+        log.info(
+            "%s.%s: %s rows so far, %s a second", self._source_id, self._entity, f"{self.n_rows:,}", f"{rate:,.0f}"
+        )
+
+
+def _connect(source_id: str) -> Source:
+    return registry.connect(connections.get(source_id))
+
+
+def _entities(source_id: str) -> tuple[str, ...]:
+    """Return what a source has; when its connection is broken, what its kind can have."""
+    settings = load().source(source_id)
+    if settings is None:
+        raise _unlisted(source_id)
+    try:
+        return _connect(source_id).entities()
+    except PerennialError:
+        return tuple(entity.name for entity in of_kind(settings.kind))
+
+
+def _unlisted(name: str) -> ConfigError:
+    listed = ", ".join(each.id for each in load().sources)
+    return ConfigError(f"there is no source {name}", cure=f"listed in config/settings.yaml: {listed}")
+
+
+def _who() -> str:
+    """Return who decides, as the machine knows them."""
+    return os.environ.get("SUDO_USER") or os.environ.get("USER") or f"user {os.getuid()}"
+
+
+def _moment(value: datetime | str | None, name: str) -> datetime | None:
+    if value is None or value == "":
+        return None
+    try:
+        moment = value if isinstance(value, datetime) else datetime.fromisoformat(value.strip().replace("Z", "+00:00"))
+    except ValueError:
+        raise ConfigError(
+            f"--{name} {value!r} is no date or time", cure="write 2026-01-31 or 2026-01-31T12:00:00Z"
+        ) from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,0 +1,250 @@
+"""The gate: whether what is known of a source, an entity and an account is good enough to act upon.
+
+A verdict is *green* when everything was read and merged within the source's limit, *red* when a batch is held, a step
+failed or a first load is not through, *stale* when the source was not completely read for too long. Verdicts are
+written at the end of every ingest run; how old they are is judged anew whenever somebody asks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Literal
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, RowMapping
+
+from include import clock
+from include.config import load
+from include.config.models import SourceSettings
+from include.errors import ConfigError
+from include.warehouse import failures, unclean
+from include.warehouse.engine import engine
+
+State = Literal["green", "red", "stale", "unknown"]
+_WORST_FIRST: tuple[State, ...] = ("red", "stale", "unknown", "green")
+_SHOWN = 3  # reasons named in a source's verdict; the entities' verdicts have them all
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the gate says of a source or of one of its entities.
+
+    Args:
+        source: Connection id.
+        kind: crm, support or product.
+        entity: "" for the whole source.
+        state: green, red, stale or unknown.
+        reason: Why it is not green.
+        cure: What to do about it.
+        watermark: The source was completely read up to here; of a source, the least of its entities.
+        since: Since when the state is what it is.
+    """
+
+    source: str
+    kind: str
+    entity: str
+    state: State
+    reason: str = ""
+    cure: str = ""
+    watermark: datetime | None = None
+    since: datetime | None = None
+
+
+def publish(source: str, entities: Sequence[str]) -> Verdict:
+    """Judge a source and its entities, and write the verdicts.
+
+    Args:
+        source: Connection id, listed in the settings.
+        entities: What the source has.
+
+    Returns:
+        The verdict on the whole source.
+    """
+    settings = _settings(source)
+    now = clock.now()
+    with engine("loader").begin() as connection:
+        failed = failures.of_source(connection, source)
+        found = [_judge(connection, settings, entity, failed, now) for entity in entities]
+        whole = _whole(settings, found, failed)
+        for verdict in (*found, whole):
+            connection.execute(_WRITE, vars(verdict) | {"now": now})
+        connection.execute(
+            sa.text("delete from meta.verdict where source = :source and entity <> '' and entity <> all(:entities)"),
+            {"source": source, "entities": list(entities)},
+        )
+    return next(verdict for verdict in verdicts() if verdict.source == source and not verdict.entity)
+
+
+def verdicts() -> list[Verdict]:
+    """Return every verdict, sources before their entities, aged to now."""
+    now = clock.now()
+    with engine("reader").connect() as connection:
+        rows = connection.execute(
+            sa.text(
+                "select source, kind, entity, state, reason, cure, watermark, since from meta.verdict"
+                " order by source, entity"
+            )
+        )
+        return [_aged(Verdict(**row), now) for row in rows.mappings()]
+
+
+def sources_ready(reads: Iterable[str], kind: str, now: datetime | None = None) -> list[str]:
+    """Return why sources may not be acted upon, each reason a sentence for people; nothing if they may.
+
+    Args:
+        reads: Source ids or kinds of source (``support`` means every source of that kind).
+        kind: The kind of action; ``stale_after_hours`` says how old its data may be.
+        now: The time.
+    """
+    now = now or clock.now()
+    limits = load().stale_after_hours
+    limit = timedelta(hours=limits.get(kind, limits.get("default", 36)))
+    known = {verdict.source: _aged(verdict, now) for verdict in verdicts() if not verdict.entity}
+    reasons = []
+    for name in sorted(set(reads)):
+        meant = [source for source in load().sources if name in (source.id, source.kind)]
+        if not meant:
+            reasons.append(f"{name} is not a source in the settings")
+        reasons += [reason for source in meant if (reason := _reason(source, known.get(source.id), limit, now))]
+    return list(dict.fromkeys(reasons))
+
+
+def account_is_clean(account_key: str, sources: Iterable[str]) -> bool:
+    """Return whether no open quarantined row and no row of a held batch is of this account.
+
+    Args:
+        account_key: Such as ``crm:1001``.
+        sources: Source ids or kinds of source. To ask about many accounts use ``unclean_accounts`` once.
+    """
+    return account_key not in unclean_accounts(sources)
+
+
+def unclean_accounts(sources: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Return the accounts of which a row is in quarantine or in a held batch, with the reasons.
+
+    Args:
+        sources: Source ids or kinds of source.
+    """
+    names = set(sources)
+    meant = {source.id: source.kind for source in load().sources if names & {source.id, source.kind}}
+    crms = [source.id for source in load().sources if source.kind == "crm"]
+    with engine("reader").connect() as connection:
+        return unclean.accounts(connection, meant, crms)
+
+
+def _settings(source: str) -> SourceSettings:
+    settings = load().source(source)
+    if settings is None:
+        listed = ", ".join(each.id for each in load().sources)
+        raise ConfigError(f"there is no source {source}", cure=f"listed in config/settings.yaml: {listed}")
+    return settings
+
+
+def _judge(
+    connection: Connection, settings: SourceSettings, entity: str, failed: list[RowMapping], now: datetime
+) -> Verdict:
+    queue = connection.execute(_STANDING, {"source": settings.id, "entity": entity}).mappings().one()
+    verdict = Verdict(settings.id, settings.kind, entity, "green", watermark=queue["read_until"])
+    failure = next((row for row in failed if row["entity"] == entity), None)
+    if queue["held_id"]:
+        batch = queue["held_id"]
+        return replace(
+            verdict,
+            state="red",
+            reason=f"batch {batch} is held: {queue['held_because']}",
+            cure=f"`python -m include.cli batch show {batch}`, then `batch accept {batch}` or `batch drop {batch}`",
+        )
+    if failure:
+        return replace(verdict, state="red", reason=_failure(failure), cure=failure["cure"])
+    if not queue["read_until"]:
+        under_way = f", {queue['n_landed']} rows so far" if queue["n_landed"] else ""
+        return replace(
+            verdict,
+            state="red",
+            reason=f"was never completely read{under_way}",
+            cure=f"`python -m include.cli ingest {settings.id} --only {entity}`",
+        )
+    return _aged(verdict, now)
+
+
+def _whole(settings: SourceSettings, found: list[Verdict], failed: list[RowMapping]) -> Verdict:
+    verdict = Verdict(settings.id, settings.kind, "", "unknown", "has no entities", "map at least one entity")
+    watermarks = [each.watermark for each in found if each.watermark]
+    if len(watermarks) == len(found) and found:
+        verdict = replace(verdict, watermark=min(watermarks))
+    failure = next((row for row in failed if not row["entity"]), None)
+    if failure:
+        return replace(verdict, state="red", reason=_failure(failure), cure=failure["cure"])
+    if not found:
+        return verdict
+    state = next(state for state in _WORST_FIRST if any(each.state == state for each in found))
+    worst = [each for each in found if each.state == state and state != "green"]
+    reasons = [f"{each.entity} {each.reason}" for each in worst[:_SHOWN]]
+    if len(worst) > _SHOWN:
+        reasons.append(f"{len(worst) - _SHOWN} more")
+    return replace(verdict, state=state, reason="; ".join(reasons), cure=worst[0].cure if worst else "")
+
+
+def _failure(failure: RowMapping) -> str:
+    times = f", {failure['n_times']} times" if failure["n_times"] > 1 else ""
+    return f"{failure['step']} failed since {failure['since']:%Y-%m-%d %H:%M} UTC{times}: {failure['reason']}"
+
+
+def _aged(verdict: Verdict, now: datetime) -> Verdict:
+    """Return a green verdict as stale if its watermark has become too old since."""
+    settings = load().source(verdict.source)
+    if verdict.state != "green" or not settings or not verdict.watermark:
+        return verdict
+    stale_since = verdict.watermark + timedelta(minutes=settings.stale_after_minutes)
+    if stale_since >= now:
+        return verdict
+    return replace(
+        verdict,
+        state="stale",
+        reason=f"was not completely read since {verdict.watermark:%Y-%m-%d %H:%M} UTC",
+        cure=f"`python -m include.cli ingest {verdict.source}`, and see why its runs have stopped",
+        since=stale_since,
+    )
+
+
+def _reason(source: SourceSettings, verdict: Verdict | None, limit: timedelta, now: datetime) -> str:
+    if verdict is None:
+        return f"{source.id} was never read"
+    if verdict.state != "green":
+        return f"{source.id} is {verdict.state} since {verdict.since:%Y-%m-%d %H:%M} UTC: {verdict.reason}"
+    if verdict.watermark is None or now - verdict.watermark > limit:
+        return f"{source.id} was last completely read at {verdict.watermark:%Y-%m-%d %H:%M} UTC"
+    return ""
+
+
+_STANDING = sa.text(
+    """
+    select
+        (select read_until from meta.cursor where source = :source and entity = :entity) as read_until,
+        held.batch_id as held_id,
+        held.held_because,
+        (
+            select coalesce(sum(n_rows), 0) from meta.batch
+            where source = :source and entity = :entity and state <> 'dropped'
+        ) as n_landed
+    from (select) as one
+    left join lateral (
+        select batch_id, held_because from meta.batch
+        where source = :source and entity = :entity and state = 'held'
+        order by batch_id limit 1
+    ) as held on true
+    """
+)
+
+_WRITE = sa.text(
+    """
+    insert into meta.verdict as known (source, kind, entity, state, reason, cure, watermark, since, checked_at)
+    values (:source, :kind, :entity, :state, :reason, :cure, :watermark, :now, :now)
+    on conflict (source, entity) do update
+    set kind = excluded.kind, state = excluded.state, reason = excluded.reason, cure = excluded.cure,
+        watermark = excluded.watermark, checked_at = excluded.checked_at,
+        since = case when known.state = excluded.state then known.since else excluded.since end
+    """
+)

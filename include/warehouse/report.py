@@ -1,0 +1,94 @@
+"""What the command line shows of batches and of how everything stands. Nothing here names a person."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from include.warehouse import batches, gate, quarantine
+from include.warehouse.batches import Batch
+from include.warehouse.engine import engine
+
+Rows = list[dict[str, Any]]
+BATCH_COLUMNS = ("batch_id", "source", "entity", "state", "rows", "merged", "unchanged", "bad", "opened_at", "note")
+
+
+def batch_list(*, source: str = "", state: str = "", limit: int = 20) -> Rows:
+    """Return the newest batches, newest first."""
+    with engine("reader").connect() as connection:
+        return [_batch(batch) for batch in batches.recent(connection, source=source, state=state, limit=limit)]
+
+
+def batch(batch_id: int) -> dict[str, Rows]:
+    """Return one batch with the rules it broke and some of its bad rows, values that identify a person masked."""
+    with engine("reader").connect() as connection:
+        found = batches.get(connection, batch_id)
+        rules = connection.execute(_RULES, {"id": batch_id})
+        return {
+            "batch": [_batch(found) | {key: value for key, value in vars(found).items() if key not in _POSITIONS}],
+            "rules": [dict(row) for row in rules.mappings()],
+            "quarantine": quarantine.of_batch(connection, batch_id),
+        }
+
+
+def status() -> dict[str, Rows]:
+    """Return how everything stands: section -> rows."""
+    verdicts = gate.verdicts()
+    with engine("reader").connect() as connection:
+        rows = dict(
+            connection.execute(
+                sa.text("select source || '/' || entity, sum(n_merged) from meta.batch group by 1")
+            ).all()
+        )
+        return {
+            "sources": [
+                vars(verdict) | {"merged": rows.get(f"{verdict.source}/{verdict.entity}")} for verdict in verdicts
+            ],
+            "batches": [_batch(batch) for batch in batches.recent(connection, limit=5)],
+            "held": [_batch(batch) for batch in batches.recent(connection, state="held", limit=50)],
+            "quarantine": [dict(row) for row in quarantine.open_by_rule(connection)],
+            "build": [dict(row) for row in connection.execute(_LAST_BUILD).mappings()],
+            "outbox": [dict(row) for row in connection.execute(_OUTBOX).mappings()],
+        }
+
+
+# Section of ``status`` -> its columns and what to say when it is empty.
+SECTIONS = {
+    "sources": (("source", "entity", "state", "watermark", "since", "merged", "reason"), "no source was read yet"),
+    "batches": (BATCH_COLUMNS, "no batch brought anything yet"),
+    "held": (BATCH_COLUMNS, "no batch is held"),
+    "quarantine": (("source", "entity", "rule_id", "n_rows", "since"), "nothing is in quarantine"),
+    "build": (("build_id", "kind", "state", "window_start", "window_end", "started_at", "finished_at"), "no build yet"),
+    "outbox": (("channel", "state", "n", "newest"), "no message was planned yet"),
+}
+_POSITIONS = {"position", "read_mark", "cursor_after", "table_name"}
+
+
+def _batch(batch: Batch) -> dict[str, Any]:
+    return {
+        "batch_id": batch.batch_id,
+        "source": batch.source,
+        "entity": batch.entity,
+        "state": batch.state,
+        "rows": batch.n_rows,
+        "merged": batch.n_merged,
+        "unchanged": batch.n_unchanged,
+        "bad": batch.n_quarantined,
+        "opened_at": batch.opened_at,
+        "note": batch.held_because if batch.state == "held" else batch.decided_because,
+    }
+
+
+_RULES = sa.text(
+    "select rule_id, severity, n_bad, n_rows, observed from meta.rule_result"
+    " where batch_id = :id and not is_passed order by severity, n_bad desc, rule_id"
+)
+_LAST_BUILD = sa.text(
+    "select build_id, kind, state, window_start, window_end, started_at, finished_at from meta.build"
+    " order by started_at desc limit 1"
+)
+_OUTBOX = sa.text(
+    "select channel, state, count(*) as n, max(coalesce(settled_at, planned_at)) as newest from ops.outbox"
+    " group by channel, state order by channel, state"
+)
