@@ -14,6 +14,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
+import orjson
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Connection, RowMapping
@@ -204,6 +205,13 @@ def close(
     )
 
 
+def lock_merging(connection: Connection, batch: Batch) -> None:
+    """Keep others from merging or deciding on batches of the same entity until the transaction ends."""
+    connection.execute(
+        sa.text("select pg_advisory_xact_lock(:a, :b)"), lock_key(MERGE_LOCK, batch.source, batch.entity)
+    )
+
+
 def get(connection: Connection, batch_id: int) -> Batch:
     """Return one batch.
 
@@ -239,6 +247,73 @@ def recent(connection: Connection, *, source: str = "", state: str = "", limit: 
         {"source": source, "state": state, "n": limit},
     )
     return [from_row(row) for row in rows.mappings()]
+
+
+def _last_queued(connection: Connection, source: str, entity: str) -> Batch | None:
+    row = connection.execute(
+        sa.text(
+            "select * from meta.batch where source = :source and entity = :entity"
+            " and state in ('landing', 'closed', 'held') order by batch_id desc limit 1"
+        ),
+        {"source": source, "entity": entity},
+    )
+    found = row.mappings().one_or_none()
+    return from_row(found) if found else None
+
+
+# What a batch of the same read takes over from the one before.
+_OF_READ = ("read_id", "position", "read_from", "until", "since", "is_full", "is_first_load", "read_mark")
+
+
+def _unfinished(connection: Connection, source: str, entity: str, last: Batch | None) -> dict[str, Any] | None:
+    """Return what the next batch of an unfinished read takes over, or None if there is no such read."""
+    if last:
+        if last.is_read_complete:
+            return None
+        return {key: getattr(last, key) for key in _OF_READ}
+    cursor = _cursor(connection, source, entity)
+    if not cursor or not cursor["open_read"]:
+        return None
+    read = dict(cursor["open_read"])
+    for key in ("read_from", "until", "since"):
+        read[key] = datetime.fromisoformat(read[key]) if read[key] else None
+    return read | {"read_mark": cursor["position"]}
+
+
+def _new_read(connection: Connection, source: str, entity: str, last: Batch | None) -> dict[str, Any]:
+    cursor = _cursor(connection, source, entity)
+    position = last.cursor_after if last else cursor["position"] if cursor else None
+    read_from = last.read_until if last else cursor["read_until"] if cursor else None
+    return {
+        "read_id": None,
+        "position": position,
+        "read_from": read_from,
+        "is_first_load": position is None,
+        "read_mark": None,
+    }
+
+
+def _cursor(connection: Connection, source: str, entity: str) -> RowMapping | None:
+    return (
+        connection.execute(
+            sa.text("select * from meta.cursor where source = :source and entity = :entity"),
+            {"source": source, "entity": entity},
+        )
+        .mappings()
+        .one_or_none()
+    )
+
+
+def open_read(batch: Batch) -> dict[str, Any] | None:
+    """Return what ``meta.cursor.open_read`` must keep after this batch, or None when its read is finished."""
+    if batch.is_read_complete:
+        return None
+    return {key: getattr(batch, key) for key in _OF_READ if key != "read_mark"}
+
+
+def to_json(value: Any) -> str | None:
+    """Return JSON text for a ``jsonb`` parameter."""
+    return None if value is None else orjson.dumps(value, default=str).decode()
 
 
 _OPEN = sa.text(

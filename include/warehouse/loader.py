@@ -222,7 +222,7 @@ def _create_batch_table(connection: Connection, batch: Batch, entity: Entity) ->
         sa.Column("_source_at", _MOMENT),
         sa.Column("_is_deleted", sa.Boolean, nullable=False),
         sa.Column("_problems", sa.ARRAY(sa.Text)),  # "amount=1,0O0": values that their column cannot hold
-        sa.Column("_failed", sa.ARRAY(sa.Text)),  # the rules that the row breaks: it is not merged
+        sa.Column("_failed", sa.ARRAY(sa.Text)),  # the critical rules that the row breaks: it is not merged
     )
     connection.execute(CreateTable(table))
     return name

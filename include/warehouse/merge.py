@@ -70,10 +70,7 @@ def merge_batch(batch_id: int) -> Merged | None:
     """
     with engine("loader").begin() as connection:
         batch = batches.get(connection, batch_id)
-        connection.execute(
-            sa.text("select pg_advisory_xact_lock(:a, :b)"),
-            batches.lock_key(batches.MERGE_LOCK, batch.source, batch.entity),
-        )
+        batches.lock_merging(connection, batch)
         queue = batches.queue(connection, batch.source, batch.entity)
         if batch_id not in {waiting.batch_id for waiting in queue}:
             return Merged()

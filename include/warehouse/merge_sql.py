@@ -10,7 +10,7 @@ from sqlalchemy.sql.elements import TextClause
 from include.sources.entities import Entity, raw_table
 from include.warehouse.batches import Batch
 
-# One row per id: the newest by the source's own clock; of equals the one that was read last.
+# One good row per id: the newest by the source's own clock; of equals the one that was read last.
 _NEWEST = """
 create temporary table newest on commit drop as
 select distinct on (id) id, _row, _source_at

@@ -1,0 +1,253 @@
+"""The gate says green only of what was read, judged and merged, and recently enough."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from include.errors import AuthError, ConfigError, Unavailable
+from include.warehouse import failures, gate, held, merge
+from include.warehouse.engine import engine
+from tests.warehouse.landing import START, judge, land, record, rows, store, value
+
+ENTITIES = ("account", "contact")
+
+
+@pytest.fixture(autouse=True)
+def at(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """Set the clock; START by default."""
+    monkeypatch.delenv("PERENNIAL_CONFIG_DIR", raising=False)
+
+    def set_clock(moment: datetime) -> None:
+        monkeypatch.setenv("PERENNIAL_NOW", moment.isoformat())
+
+    set_clock(START)
+    return set_clock
+
+
+def hold(batch_id: int, because: str = "too many bad rows") -> None:
+    with engine("loader").begin() as connection:
+        connection.execute(
+            sa.text("update meta.batch set state = 'held', held_because = :because where batch_id = :id"),
+            {"id": batch_id, "because": because},
+        )
+
+
+def fully_read() -> gate.Verdict:
+    for entity in ENTITIES:
+        store(record("1", 1), entity=entity)
+    return gate.publish("crm", ENTITIES)
+
+
+def test_all_read_and_merged_is_green_with_the_least_watermark(raw: str) -> None:
+    store(record("1"), entity="account", read_until=START)
+    store(record("1"), entity="contact", read_until=START - timedelta(minutes=9))
+    verdict = gate.publish("crm", ENTITIES)
+    assert (verdict.state, verdict.reason, verdict.watermark) == ("green", "", START - timedelta(minutes=9))
+    assert verdict.kind == "crm"
+    assert [(each.entity, each.state) for each in gate.verdicts()] == [
+        ("", "green"),
+        ("account", "green"),
+        ("contact", "green"),
+    ]
+
+
+def test_never_loaded_is_red_and_says_what_to_run(raw: str) -> None:
+    store(record("1"), entity="account")
+    verdict = gate.publish("crm", ENTITIES)
+    assert verdict.state == "red"
+    assert verdict.reason == "contact was never completely read"
+    assert "ingest crm --only contact" in verdict.cure
+    assert verdict.watermark is None
+
+
+def test_a_first_load_under_way_is_red_and_says_how_far(raw: str) -> None:
+    store(record("1"), entity="account")
+    land(record("1"), record("2"), entity="contact", is_last=False)
+    assert gate.publish("crm", ENTITIES).reason == "contact was never completely read, 2 rows so far"
+
+
+def test_a_held_batch_makes_red_until_it_is_decided(raw: str) -> None:
+    fully_read()
+    batch = land(record("1", 9))
+    judge(batch)
+    hold(batch.batch_id)
+    verdict = gate.publish("crm", ENTITIES)
+    assert verdict.state == "red"
+    assert verdict.reason == f"account batch {batch.batch_id} is held: too many bad rows"
+    assert f"batch accept {batch.batch_id}" in verdict.cure
+    held.accept(batch.batch_id, reason="checked", by="ada")
+    merge.merge("crm")
+    assert gate.publish("crm", ENTITIES).state == "green"
+
+
+def test_a_failed_read_is_red_with_reason_and_cure_until_the_step_succeeds(raw: str, at) -> None:
+    fully_read()
+    for minutes in (15, 30):
+        at(START + timedelta(minutes=minutes))
+        with pytest.raises(AuthError), failures.recorded("crm", "extract", entity="contact"):
+            raise AuthError("the token was refused", cure="renew it")
+    verdict = gate.publish("crm", ENTITIES)
+    assert verdict.state == "red"
+    assert verdict.reason == "contact extract failed since 2026-01-01 00:15 UTC, 2 times: the token was refused"
+    assert verdict.cure == "renew it"
+    with failures.recorded("crm", "extract", entity="account"):
+        pass
+    assert gate.publish("crm", ENTITIES).state == "red"
+    with failures.recorded("crm", "extract", entity="contact"):
+        pass
+    assert gate.publish("crm", ENTITIES).state == "green"
+
+
+def test_a_failure_of_the_whole_source_is_red(raw: str) -> None:
+    fully_read()
+    with pytest.raises(Unavailable), failures.recorded("crm", "merge"):
+        raise Unavailable("no answer", cure="wait")
+    verdict = gate.publish("crm", ENTITIES)
+    assert (verdict.state, verdict.cure) == ("red", "wait")
+    assert "merge failed" in verdict.reason
+
+
+def test_an_unexpected_error_is_noted_without_its_text(raw: str) -> None:
+    with pytest.raises(KeyError), failures.recorded("crm", "extract", entity="contact"):
+        raise KeyError("token=secret")
+    assert "secret" not in str(rows("select * from meta.source_failure"))
+    assert value("select reason from meta.source_failure").startswith("unexpected KeyError in tests/warehouse/")
+
+
+def test_a_step_that_the_warehouse_fails_shows_its_own_error(raw: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PERENNIAL_DATABASE_URL", "postgresql+psycopg://me:secret@127.0.0.1:1/none")
+    with pytest.raises(Unavailable, match="the first"), failures.recorded("crm", "extract"):
+        raise Unavailable("the first")
+
+
+def test_a_verdict_ages_by_itself(raw: str, at) -> None:
+    """Nobody need run for a source to become stale: that nobody ran is why it does."""
+    fully_read()
+    at(START + timedelta(minutes=180))
+    assert gate.verdicts()[0].state == "green"
+    at(START + timedelta(minutes=181))
+    verdict = gate.verdicts()[0]
+    assert (verdict.state, verdict.since) == ("stale", START + timedelta(minutes=180))
+    assert "2026-01-01 00:00 UTC" in verdict.reason
+    assert gate.publish("crm", ENTITIES).state == "stale"
+
+
+def test_since_stays_while_the_state_stays(raw: str, at) -> None:
+    fully_read()
+    at(START + timedelta(minutes=30))
+    assert gate.publish("crm", ENTITIES).since == START
+    with pytest.raises(Unavailable), failures.recorded("crm", "merge"):
+        raise Unavailable("no answer")
+    assert gate.publish("crm", ENTITIES).since == START + timedelta(minutes=30)
+
+
+def test_an_entity_that_is_no_more_has_no_verdict(raw: str) -> None:
+    fully_read()
+    gate.publish("crm", ("account",))
+    assert [each.entity for each in gate.verdicts()] == ["", "account"]
+
+
+def test_a_source_that_is_not_listed_is_an_error(raw: str) -> None:
+    with pytest.raises(ConfigError, match="no source salesforce"):
+        gate.publish("salesforce", ENTITIES)
+
+
+def test_sources_ready_names_what_is_not(raw: str, at) -> None:
+    assert gate.sources_ready(["crm"], "renewal_alert", START) == ["crm was never read"]
+    fully_read()
+    assert gate.sources_ready(["crm"], "renewal_alert", START) == []
+    assert gate.sources_ready(["crm", "support"], "renewal_alert", START) == ["support was never read"]
+    assert gate.sources_ready(["weather"], "renewal_alert", START) == ["weather is not a source in the settings"]
+    late = gate.sources_ready(["crm"], "renewal_alert", START + timedelta(hours=4))
+    assert late == ["crm is stale since 2026-01-01 03:00 UTC: was not completely read since 2026-01-01 00:00 UTC"]
+
+
+def test_sources_ready_takes_kinds_of_source(raw: str) -> None:
+    """Lineage knows kinds; `product` is the kind of the source product_db."""
+    assert gate.sources_ready(["product"], "renewal_alert", START) == ["product_db was never read"]
+
+
+def test_an_action_may_need_fresher_data_than_the_source_itself(
+    raw: str, at, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    overlay = tmp_path / "overlay" / "config"
+    overlay.mkdir(parents=True)
+    (overlay / "settings.yaml").write_text("stale_after_hours: {default: 36, urgent: 1}\n")
+    monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(overlay.parent))
+    fully_read()
+    later = START + timedelta(hours=2)
+    assert gate.sources_ready(["crm"], "renewal_alert", later) == []
+    assert gate.sources_ready(["crm"], "urgent", later) == ["crm was last completely read at 2026-01-01 00:00 UTC"]
+
+
+# --- accounts
+
+
+def quarantine(entity: str, source: str, account_ref: str, state: str = "open") -> None:
+    with engine("loader").begin() as connection:
+        connection.execute(
+            sa.text(
+                "insert into quarantine.record (batch_id, row_no, source, entity, record_id, account_ref, rule_id,"
+                " reason, state) select 1, count(*), :source, :entity, '1', :ref, 'r', 'bad', :state"
+                " from quarantine.record"
+            ),
+            {"source": source, "entity": entity, "ref": account_ref, "state": state},
+        )
+
+
+def test_an_account_with_a_quarantined_row_is_not_clean(raw: str) -> None:
+    quarantine("contract_line", "crm", "7")
+    assert not gate.account_is_clean("crm:7", ["crm"])
+    assert gate.account_is_clean("crm:8", ["crm"])
+    assert gate.account_is_clean("crm:7", ["support"])
+
+
+def test_a_mended_row_does_not_count(raw: str) -> None:
+    quarantine("contract_line", "crm", "7", state="mended")
+    assert gate.account_is_clean("crm:7", ["crm"])
+
+
+def test_the_row_of_a_merged_account_counts_for_its_survivor(raw: str) -> None:
+    store(record("7", 1), record("8", 1, merged_ids="7"))
+    quarantine("contract_line", "crm", "7")
+    assert not gate.account_is_clean("crm:8", ["crm"])
+
+
+@pytest.mark.parametrize(
+    ("source", "vendor", "entity", "column", "child"),
+    [
+        ("support", "zendesk", "organization", "external_id", "ticket"),
+        ("product_db", "product", "product_account", "crm_account_id", "usage_day"),
+    ],
+)
+def test_rows_of_desk_and_product_find_their_account(raw, source, vendor, entity, column, child) -> None:
+    store(record("org-5", 1, **{column: "7"}), source=source, vendor=vendor, entity=entity)
+    quarantine(child, source, "org-5")
+    assert not gate.account_is_clean("crm:7", [source])
+    assert gate.account_is_clean("crm:8", [source])
+    assert gate.account_is_clean("crm:7", ["crm"])
+
+
+def test_the_bridge_is_asked_when_it_is_there(raw: str) -> None:
+    with engine("builder").begin() as connection:
+        connection.execute(
+            sa.text("create table core.account_bridge as select 'support' source, 'o1' source_id, 'crm:9' account_key")
+        )
+    quarantine("ticket", "support", "o1")
+    assert not gate.account_is_clean("crm:9", ["support"])
+
+
+def test_a_row_in_a_held_batch_or_behind_one_makes_its_account_unclean(raw: str) -> None:
+    first = land(record("1", 1, account_id="7"), entity="contact")
+    behind = land(record("2", 1, account_id="8"), entity="contact")
+    elsewhere = land(record("9", 1))
+    for batch in (first, behind, elsewhere):
+        judge(batch)
+    assert gate.account_is_clean("crm:7", ["crm"])
+    hold(first.batch_id)
+    assert set(gate.unclean_accounts(["crm"])) == {"crm:7", "crm:8"}
+    assert gate.unclean_accounts(["crm"])["crm:7"] == (f"a contact of crm is in batch {first.batch_id}, which is held",)
