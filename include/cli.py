@@ -58,6 +58,21 @@ def ingest_source(
         raise ContractError(f"{red.source}: {red.reason}", cure=red.cure)
 
 
+@app.command("build")
+def build_tables(
+    since: Annotated[str, typer.Option("--from", help="Rebuild from this day, for all accounts.")] = "",
+    until: Annotated[str, typer.Option("--to", help="Rebuild up to this day, itself included.")] = "",
+    build_id: Annotated[
+        str, typer.Option("--id", help="Go on with the build of this name, or give a new one it.")
+    ] = "",
+) -> None:
+    """Build the KPI tables: what is new, or the days given; never decides or sends anything."""
+    from include.warehouse import build_command
+
+    for line in build_command.run(since, until, build_id):
+        typer.echo(line)
+
+
 @app.command("status")
 def status(as_json: AsJson = False) -> None:
     """Show how everything stands: sources, batches, quarantine, the last build and messages."""

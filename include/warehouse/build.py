@@ -114,7 +114,7 @@ def build_model(build_id: str, name: str) -> Built:
         pieces = scope.pieces(connection, build, model, is_new=is_new)
         if is_new:
             replace.partition(connection, model, *build.all_days)
-        parameters = _parameters(build)
+        parameters = _parameters(build, model)
         replaced = replace.replace(connection, build_id, model, pieces, parameters, is_new=is_new)
         checked = _check(connection, model, pieces, parameters)
         failed = [check for check in checked if check.severity == "fail" and check.n_bad]
@@ -140,7 +140,7 @@ def check_model(build_id: str, name: str) -> tuple[Checked, ...]:
     model = models.get(name)
     with engine("reader").begin() as connection:
         build = build_store.get(connection, build_id)
-        return _check(connection, model, [Piece(*build.all_days)], _parameters(build))
+        return _check(connection, model, [Piece(*build.all_days)], _parameters(build, model))
 
 
 def finish(build_id: str) -> Finished:
@@ -243,7 +243,7 @@ def _lock(connection: sa.Connection, name: str) -> None:
     connection.execute(sa.text("select pg_advisory_xact_lock(hashtext(:key))"), {"key": f"perennial.build.{name}"})
 
 
-def _parameters(build: Build) -> dict[str, object]:
+def _parameters(build: Build, model: Model) -> dict[str, object]:
     settings = config.load()
     return {
         "known_at": build.known_at,
@@ -253,6 +253,7 @@ def _parameters(build: Build) -> dict[str, object]:
         "early_days": settings.renewals.early_days,
         "horizon_days": settings.renewals.horizon_days,
         "behind_days": settings.renewals.behind_days,
+        "daily_days": model.metadata.daily_days,
     }
 
 
@@ -269,12 +270,15 @@ def _check(
         None if everyone else tuple(named),
     )
     bound = {**parameters, **replace.bounds(whole)}
-    return tuple(_run_check(connection, check, bound) for check in model.checks)
+    return tuple(_run_check(connection, model, check, bound) for check in model.checks)
 
 
-def _run_check(connection: sa.Connection, check: Check, bound: dict[str, object]) -> Checked:
+def _run_check(connection: sa.Connection, model: Model, check: Check, bound: dict[str, object]) -> Checked:
     statement = f"select count(*) from (\n{check.query}\n) as q"  # noqa: S608 - a file of the project's own
-    n_bad = replace.execute(connection, statement, bound).scalar() or 0
+    try:
+        n_bad = replace.execute(connection, statement, bound).scalar() or 0
+    except sa.exc.DBAPIError as error:
+        raise replace.readable(model, error, check.name) from None
     return Checked(check.name, check.severity, n_bad, check.meaning)
 
 
@@ -294,4 +298,4 @@ def _thin(connection: sa.Connection, build: Build) -> None:
     for model in models.load().values():
         days = timedelta(days=model.metadata.daily_days)
         if days and since < build.newest_day:
-            replace.thin(connection, model, build.newest_day - days, since - days)
+            replace.thin(connection, model, since - days, build.newest_day - days)

@@ -7,13 +7,15 @@ known and can be carried on to the tables that read this one.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
 import sqlalchemy as sa
 
-from include.errors import ContractError
+from include.config import files
+from include.errors import ConfigError, ContractError
 from include.warehouse.models import Model
 from include.warehouse.scope import EVERYONE, Piece
 
@@ -115,8 +117,8 @@ def replace(
             done.n_rows += execute(
                 connection, f"insert into {target} ({columns})\nselect {columns} from (\n{model.query}\n) as q", bound
             ).rowcount
-        except sa.exc.IntegrityError as error:
-            raise _key_error(model, error) from None
+        except sa.exc.DBAPIError as error:
+            raise readable(model, error) from None
         if not is_new:
             done.n_changed += _apply(connection, model, piece, columns)
             _note(connection, build_id, model)
@@ -142,15 +144,15 @@ def execute(connection: sa.Connection, statement: str, parameters: Parameters) -
     return connection.execute(clause, named)
 
 
-def thin(connection: sa.Connection, model: Model, before: date, since: date) -> int:
-    """Drop the days ``[since, before)`` of a windowed table, except month ends."""
+def thin(connection: sa.Connection, model: Model, after: date, upto: date) -> int:
+    """Drop the days of a windowed table that come after one day, up to another, except month ends."""
     column = model.metadata.window_column
     return connection.execute(
         sa.text(
             f"delete from {model.name} as t using meta.calendar as c"  # noqa: S608 - names from validated metadata
-            f" where c.day = t.{column} and not c.is_month_end and t.{column} >= :since and t.{column} < :before"
+            f" where c.day = t.{column} and not c.is_month_end and t.{column} > :after and t.{column} <= :upto"
         ),
-        {"since": since, "before": before},
+        {"after": after, "upto": upto},
     ).rowcount
 
 
@@ -227,14 +229,34 @@ def _literal(query: str) -> str:
     return query.replace("%", "%%")
 
 
-def _key_error(model: Model, error: sa.exc.IntegrityError) -> ContractError:
-    state = getattr(error.orig, "sqlstate", "")
-    detail = " ".join(str(getattr(getattr(error.orig, "diag", None), "message_detail", "") or "").split())
-    what = {
-        _UNIQUE_VIOLATION: "gives two rows of one key",
-        _NOT_NULL_VIOLATION: "gives a row without its key",
-    }.get(state, "breaks a constraint")
-    return ContractError(
-        f"{model.name} {what} ({', '.join(model.metadata.unique_key)}): {detail[:200]}",
-        cure=f"correct sql/{model.folder}/query.sql, or its unique_key",
-    )
+def readable(model: Model, error: sa.exc.DBAPIError, check: str = "") -> Exception:
+    """Return what the database said of a model's query, or of one of its checks, as an error that names the file.
+
+    What is not about the query (a lost connection, a full disk, a lock) is returned as it is.
+    """
+    state = getattr(error.orig, "sqlstate", None) or ""
+    said = getattr(error.orig, "diag", None)
+    message = str(getattr(said, "message_primary", None) or error.orig)
+    place = f"sql/{model.folder}/checks.sql, {check}" if check else files.shown(model.path)
+    if state in (_UNIQUE_VIOLATION, _NOT_NULL_VIOLATION):
+        what = "gives two rows of one key" if state == _UNIQUE_VIOLATION else "gives a row without its key"
+        detail = " ".join(str(getattr(said, "message_detail", None) or message).split())
+        return ContractError(
+            f"{place}: {what} ({', '.join(model.metadata.unique_key)}): {detail[:200]}",
+            cure="correct the query, or unique_key in its metadata.yaml",
+        )
+    if state[:2] not in ("42", "22"):
+        return error
+    line = 0 if check else _line(error.statement or "", int(getattr(said, "statement_position", None) or 0))
+    hint = str(getattr(said, "message_hint", None) or "correct the query")
+    return ConfigError(f"{place}{f':{line}' if line else ''}: {model.name} cannot be built: {message}", cure=hint)
+
+
+def _line(statement: str, position: int) -> int:
+    """Return the line of the model's query at a position of the statement that the server was sent.
+
+    The driver sends ``$1`` for each ``%(name)s``, and the query starts on the statement's third line.
+    """
+    numbers: dict[str, str] = {}
+    sent = re.sub(r"%\((\w+)\)s", lambda found: numbers.setdefault(found[1], f"${len(numbers) + 1}"), statement)
+    return max(0, sent[: position - 1].count("\n") - 1) if position else 0

@@ -114,7 +114,7 @@ def pieces(connection: sa.Connection, build: Build, model: Model, *, is_new: boo
     window = [Piece(*build.window)] if build.is_all else []
     ranges = [(change.account_key, days) for change in changes if (days := _days(change, build, model))]
     if kind == "period":
-        return window + _for_periods([days for _, days in ranges])
+        return window + _for_periods([days for _, days in ranges], everything.end)
     return window + _for_account_days(ranges, _n_accounts(connection))
 
 
@@ -172,10 +172,10 @@ def _origin(name: str) -> str:
     return f"raw.{name.split('__')[1]}" if name.startswith("raw.") else name
 
 
-def _for_periods(ranges: Iterable[Range]) -> list[Piece]:
+def _for_periods(ranges: Iterable[Range], end: date) -> list[Piece]:
     """Return the days together with the ends of the periods that they belong to, joined where they touch."""
     joined: list[Range] = []
-    for days in sorted(Range(days.start, _quarter_end(days.end - DAY) + DAY) for days in ranges):
+    for days in sorted(Range(days.start, min(_quarter_end(days.end - DAY) + DAY, end)) for days in ranges):
         if joined and days.start <= joined[-1].end:
             joined[-1] = Range(joined[-1].start, max(joined[-1].end, days.end))
         else:

@@ -62,7 +62,7 @@ select
     a.crm_account_id,
     a.crm_source,
     cast(d.usage_28d as numeric) as usage_28d,
-    cast(d.usage_baseline as numeric) as usage_baseline,
+    cast(d.usage_expected as numeric) as usage_baseline,
     d.usage_ratio,
     d.active_users_28d,
     d.paid_seats,

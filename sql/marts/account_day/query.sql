@@ -82,7 +82,7 @@ key_features as (
 calendar as (
     select * from meta.calendar
     where day >= :start and day < :end
-        and (is_month_end or day > cast(:newest as date) - 400)
+        and (is_month_end or day > cast(:newest as date) - cast(:daily_days as integer))
 ),
 
 first_days as (
@@ -161,7 +161,7 @@ expected as (
         u.day,
         b.usage_baseline,
         b.n_windows,
-        cast(l.n_value_events_28d as double precision) / cast(y.usage_baseline as double precision) as season
+        cast(nullif(l.n_value_events_28d, 0) as double precision) / cast(y.usage_baseline as double precision) as season
     from usage as u
     left join baselines as b on b.account_key = u.account_key and b.day = u.day
     left join baselines_last_year as y on y.account_key = u.account_key and y.day = u.day - 364
@@ -188,10 +188,10 @@ select
     e.usage_baseline,
     e.n_windows as n_baseline_windows,
     e.season as usage_season,
+    cast(e.usage_baseline * coalesce(e.season, 1) as numeric(18, 2)) as usage_expected,
     case
-        when e.usage_baseline > 0 then
-            cast(u.n_value_events_28d as double precision)
-            / (cast(e.usage_baseline as double precision) * coalesce(nullif(e.season, 0), 1))
+        when e.usage_baseline > 0
+            then u.n_value_events_28d / (cast(e.usage_baseline as double precision) * coalesce(e.season, 1))
     end as usage_ratio,
     u.active_users_28d,
     u.n_user_days_28d,

@@ -1,0 +1,52 @@
+"""What ``python -m include.cli build`` does and says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+
+from include import clock
+from include.errors import ConfigError
+from include.warehouse import build, models
+from include.warehouse.scope import DAY
+
+
+def run(since: str, until: str, build_id: str) -> Iterator[str]:
+    """Build forward, or rebuild the days given, and yield what happens line by line.
+
+    Args:
+        since: First day to rebuild as ``2026-01-31``; empty to build forward.
+        until: Last day to rebuild; the first by default.
+        build_id: The build's name; the time by default.
+
+    Raises:
+        ConfigError: A day is no day, or the last comes before the first.
+    """
+    build_id = build_id or f"cli/{clock.now():%Y-%m-%dT%H:%M:%S.%f}"
+    if since or until:
+        first, last = _day(since or until), _day(until or since)
+        if last < first:
+            raise ConfigError(f"--to {last} comes before --from {first}", cure="swap them")
+        planned = build.plan(build_id, "rebuild", first, last + DAY)
+    else:
+        planned = build.plan(build_id)
+    if not planned:
+        yield f"nothing to build: {planned.reason}"
+        return
+    yield f"build {build_id}: {planned.reason}"
+    for name in models.names():
+        built = build.build_model(build_id, name)
+        for check in built.warnings:
+            yield f"  {name}: {check.n_bad} rows, {check.name}: {check.meaning}"
+    done = build.finish(build_id)
+    yield (
+        f"built {done.n_models} tables up to {done.newest_day} in {done.seconds:.1f} s:"
+        f" {done.n_rows} rows made, {done.n_changed} changed"
+    )
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise ConfigError(f"{text!r} is no day", cure="write it as 2026-01-31") from None

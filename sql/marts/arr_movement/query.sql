@@ -1,0 +1,178 @@
+-- Purpose: why ARR is another one than the day before; summed over days it is the bridge of any period.
+-- Grain: account and day. Inputs: ARR steps, committed lines, renewals, accounts. Window: none; looks at today.
+-- Caveats: movements are those of what is kept, so a late renewal within the grace is none; changes within a day
+-- are net; FX and transfers between accounts are not built and count as 0. Reasons compare each product before and
+-- after.
+with steps as (
+    select
+        s.*,
+        coalesce(lag(s.arr) over w, 0) as arr_start,
+        coalesce(lag(s.pending_late_arr) over w, 0) as pending_start,
+        coalesce(lag(s.kept_arr) over w, 0) as kept_start,
+        coalesce(
+            max(case when s.kept_arr > 0 then 1 else 0 end) over (
+                partition by s.account_key order by s.from_day rows between unbounded preceding and 1 preceding
+            ),
+            0
+        ) = 1 as was_customer,
+        max(case when s.kept_arr = 0 then s.from_day end) over (
+            partition by s.account_key order by s.from_day rows between unbounded preceding and 1 preceding
+        ) as left_on
+    from core.arr_step as s
+    join core.account as a on a.account_key = s.account_key
+    where not a.is_excluded
+        and (cast(:accounts as text[]) is null or s.account_key = any(cast(:accounts as text[])))
+    window w as (partition by s.account_key order by s.from_day)
+),
+
+pending as (
+    select account_key, contract_key, due_date, pending_until
+    from core.renewal
+    where pending_until is not null
+        and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
+),
+
+-- Lines for as long as they are kept: a late renewal that is still expected prolongs what ended.
+lines as (
+    select
+        l.account_key,
+        l.contract_key,
+        l.opportunity_key,
+        coalesce(l.product, 'unknown') as product,
+        coalesce(l.quantity, 0) as quantity,
+        l.arr,
+        coalesce(l.list_arr, l.arr) as list_arr,
+        l.active_from,
+        coalesce(p.pending_until, l.active_to) as kept_to,
+        min(l.active_from) over (partition by l.opportunity_key) as deal_from
+    from core.committed_line as l
+    left join pending as p
+        on p.account_key = l.account_key and p.contract_key = l.contract_key and p.due_date = l.active_to
+        and (l.term_end <= l.active_to)
+    where (cast(:accounts as text[]) is null or l.account_key = any(cast(:accounts as text[])))
+),
+
+edges as (
+    select account_key, contract_key, product, active_from as day, quantity, arr, list_arr from lines
+    union all
+    select account_key, contract_key, product, kept_to, -quantity, -arr, -list_arr from lines
+),
+
+by_product as (
+    select account_key, product, day, sum(quantity) as quantity, sum(arr) as arr, sum(list_arr) as list_arr
+    from edges
+    group by account_key, product, day
+),
+
+product_totals as (
+    select
+        account_key,
+        day,
+        arr as change,
+        quantity as quantity_change,
+        list_arr as list_change,
+        sum(arr) over (partition by account_key, product order by day rows unbounded preceding) as arr_after
+    from by_product
+),
+
+reasons as (
+    select
+        account_key,
+        day,
+        sum(case when is_whole then change else 0 end) as product_change,
+        sum(case when not is_whole and quantity_change <> 0 then change else 0 end) as seats_change,
+        sum(case when not is_whole and quantity_change = 0 and list_change <> 0 then change else 0 end) as price_change,
+        sum(case when not is_whole and quantity_change = 0 and list_change = 0 then change else 0 end)
+            as discount_change
+    from (select *, arr_after = 0 or arr_after = change as is_whole from product_totals) as p
+    group by account_key, day
+),
+
+by_contract as (
+    select account_key, contract_key, day, sum(arr) as arr from edges group by account_key, contract_key, day
+),
+
+contract_totals as (
+    select
+        account_key,
+        day,
+        arr as change,
+        sum(arr) over (partition by account_key, contract_key order by day rows unbounded preceding) as arr_after
+    from by_contract
+),
+
+lost_contracts as (
+    select account_key, day, -sum(change) as lost_arr
+    from contract_totals
+    where arr_after = 0 and change < 0
+    group by account_key, day
+),
+
+-- A step that the deal itself had agreed: a line of it that starts after its first one.
+contracted_steps as (
+    select account_key, day, sum(arr) as contracted_arr
+    from (
+        select account_key, active_from as day, arr from lines where active_from > deal_from
+        union all
+        select l.account_key, l.kept_to, -l.arr
+        from lines as l
+        where exists (
+            select 1 from lines as n
+            where n.opportunity_key = l.opportunity_key and n.active_from = l.kept_to and n.active_from > n.deal_from
+        )
+    ) as agreed
+    group by account_key, day
+),
+
+judged as (
+    select
+        *,
+        kept_arr - kept_start as kept_change,
+        case
+            when kept_arr = kept_start then 'bucket'
+            when kept_start <= 0 and not was_customer then 'new'
+            when kept_start <= 0 then 'reactivation'
+            when kept_arr <= 0 then 'churn'
+            when kept_arr > kept_start then 'expansion'
+            else 'contraction'
+        end as movement
+    from steps
+    where from_day <= :newest
+        and (arr <> arr_start or pending_late_arr <> pending_start)
+)
+
+select
+    j.account_key,
+    j.from_day as day,
+    j.movement,
+    j.arr_start,
+    cast(case when j.movement = 'new' then j.kept_change else 0 end as numeric(18, 2)) as new_arr,
+    cast(case when j.movement = 'reactivation' then j.kept_change else 0 end as numeric(18, 2)) as reactivation_arr,
+    cast(case when j.movement = 'expansion' then j.kept_change else 0 end as numeric(18, 2)) as expansion_arr,
+    cast(case when j.movement = 'contraction' then -j.kept_change else 0 end as numeric(18, 2)) as contraction_arr,
+    cast(case when j.movement = 'churn' then -j.kept_change else 0 end as numeric(18, 2)) as churn_arr,
+    cast(j.pending_start - j.pending_late_arr as numeric(18, 2)) as bucket_change_arr,
+    j.arr as arr_end,
+    j.kept_start as kept_arr_start,
+    j.kept_arr as kept_arr_end,
+    cast(case when j.movement = 'reactivation' then j.from_day - j.left_on end as integer) as gap_days,
+    cast(
+        case
+            when j.movement = 'expansion' then greatest(least(j.kept_change, coalesce(c.contracted_arr, 0)), 0)
+            else 0
+        end
+        as numeric(18, 2)
+    ) as expansion_contracted_arr,
+    cast(
+        case when j.movement = 'contraction' then least(-j.kept_change, coalesce(l.lost_arr, 0)) else 0 end
+        as numeric(18, 2)
+    ) as partial_churn_arr,
+    cast(coalesce(r.seats_change, 0) as numeric(18, 2)) as seats_change_arr,
+    cast(coalesce(r.product_change, 0) as numeric(18, 2)) as product_change_arr,
+    cast(coalesce(r.price_change, 0) as numeric(18, 2)) as price_change_arr,
+    cast(coalesce(r.discount_change, 0) as numeric(18, 2)) as discount_change_arr
+from judged as j
+left join reasons as r
+    on r.account_key = j.account_key and r.day = j.from_day and j.movement in ('expansion', 'contraction')
+left join lost_contracts as l on l.account_key = j.account_key and l.day = j.from_day
+left join contracted_steps as c on c.account_key = j.account_key and c.day = j.from_day

@@ -1,0 +1,7 @@
+-- fail: five_parts: The five parts do not add up to what was due, by target or by count.
+select period, as_of, grain, grain_key from marts.renewal_period
+where as_of >= :start and as_of < :end
+    and (
+        on_time_arr + in_grace_arr + after_grace_arr + lost_arr + open_arr <> target_arr
+        or n_on_time + n_in_grace + n_after_grace + n_lost + n_open <> n_due
+    )

@@ -1,0 +1,127 @@
+-- Purpose: the sums behind ARR, NRR, GRR, churn and expansion.
+-- Grain: period and group. Inputs: ARR and attribute steps, movements, periods. Window: periods that end on days
+-- [start, end).
+-- Caveats: an account belongs to the group that it is in at the period's end; weeks, months and quarters appear
+-- once they are over. The lesser of K and K a year before is taken per account, then summed.
+with periods as (
+    select p.*, c.day_12m_ago
+    from meta.period as p
+    join meta.calendar as c on c.day = p.as_of
+    where p.as_of >= :start and p.as_of < :end
+        and (p.period = 'day' or p.as_of < cast(:newest as date))
+),
+
+attribute_steps as (
+    select *, lead(from_day) over (partition by account_key order by from_day) as to_day
+    from core.account_step
+),
+
+arr_steps as (
+    select *, lead(from_day) over (partition by account_key order by from_day) as to_day
+    from core.arr_step
+),
+
+movements as (
+    select * from marts.arr_movement where day < :end
+),
+
+members as (
+    select p.*, s.account_key, s.owner_key, s.tier, s.industry, s.region
+    from periods as p
+    join attribute_steps as s on p.as_of >= s.from_day and (s.to_day is null or p.as_of < s.to_day)
+    where exists (select 1 from arr_steps as a where a.account_key = s.account_key)
+),
+
+moved as (
+    select
+        p.period,
+        p.as_of,
+        m.account_key,
+        sum(m.new_arr) as new_arr,
+        sum(m.reactivation_arr) as reactivation_arr,
+        sum(m.expansion_arr) as expansion_arr,
+        sum(m.expansion_contracted_arr) as expansion_contracted_arr,
+        sum(m.contraction_arr) as contraction_arr,
+        sum(m.churn_arr) as churn_arr,
+        sum(m.bucket_change_arr) as bucket_change_arr
+    from periods as p
+    join movements as m on m.day >= p.period_start and m.day <= p.as_of
+    group by p.period, p.as_of, m.account_key
+),
+
+per_account as (
+    select
+        x.*,
+        coalesce(e.arr, 0) as arr,
+        coalesce(e.pending_late_arr, 0) as pending_late_arr,
+        coalesce(e.suspected_deleted_arr, 0) as suspected_deleted_arr,
+        coalesce(e.kept_arr, 0) as kept_arr,
+        coalesce(b.arr, 0) as arr_start,
+        coalesce(b.kept_arr, 0) as kept_arr_start,
+        coalesce(y.kept_arr, 0) as kept_arr_12m_ago,
+        coalesce(m.new_arr, 0) as new_arr,
+        coalesce(m.reactivation_arr, 0) as reactivation_arr,
+        coalesce(m.expansion_arr, 0) as expansion_arr,
+        coalesce(m.expansion_contracted_arr, 0) as expansion_contracted_arr,
+        coalesce(m.contraction_arr, 0) as contraction_arr,
+        coalesce(m.churn_arr, 0) as churn_arr,
+        coalesce(m.bucket_change_arr, 0) as bucket_change_arr
+    from members as x
+    left join arr_steps as e
+        on e.account_key = x.account_key and x.as_of >= e.from_day and (e.to_day is null or x.as_of < e.to_day)
+    left join arr_steps as b
+        on b.account_key = x.account_key and x.before_start >= b.from_day
+        and (b.to_day is null or x.before_start < b.to_day)
+    left join arr_steps as y
+        on y.account_key = x.account_key and x.day_12m_ago >= y.from_day
+        and (y.to_day is null or x.day_12m_ago < y.to_day)
+    left join moved as m on m.period = x.period and m.as_of = x.as_of and m.account_key = x.account_key
+),
+
+grouped as (
+    select
+        x.*,
+        g.grain,
+        case g.grain
+            when 'all' then 'all'
+            when 'tier' then coalesce(x.tier, 'unknown')
+            when 'csm' then coalesce(x.owner_key, 'unknown')
+            when 'industry' then coalesce(x.industry, 'unknown')
+            else coalesce(x.region, 'unknown')
+        end as grain_key
+    from per_account as x
+    join meta.grain as g on g.grain = 'all' or x.period <> 'day'
+)
+
+select
+    period,
+    period_start,
+    as_of,
+    grain,
+    grain_key,
+    sum(arr_start) as arr_start,
+    sum(new_arr) as new_arr,
+    sum(reactivation_arr) as reactivation_arr,
+    sum(expansion_arr) as expansion_arr,
+    sum(contraction_arr) as contraction_arr,
+    sum(churn_arr) as churn_arr,
+    sum(bucket_change_arr) as bucket_change_arr,
+    sum(arr) as arr_end,
+    sum(pending_late_arr) as pending_late_arr,
+    sum(suspected_deleted_arr) as suspected_deleted_arr,
+    sum(kept_arr_start) as kept_arr_start,
+    sum(kept_arr) as kept_arr_end,
+    sum(expansion_contracted_arr) as expansion_contracted_arr,
+    sum(case when kept_arr_start > 0 then expansion_arr - expansion_contracted_arr else 0 end)
+        as expansion_of_start_arr,
+    count(case when kept_arr_start > 0 and expansion_arr > expansion_contracted_arr then 1 end) as n_expanded,
+    count(case when kept_arr_start > 0 then 1 end) as n_customers_start,
+    count(case when kept_arr > 0 then 1 end) as n_customers_end,
+    count(case when kept_arr_start > 0 and kept_arr <= 0 then 1 end) as n_lost,
+    count(case when kept_arr_12m_ago > 0 then 1 end) as n_cohort,
+    sum(case when kept_arr_12m_ago > 0 then kept_arr_12m_ago else 0 end) as cohort_arr_12m_ago,
+    sum(case when kept_arr_12m_ago > 0 then kept_arr else 0 end) as cohort_arr,
+    sum(case when kept_arr_12m_ago > 0 then least(kept_arr, kept_arr_12m_ago) else 0 end) as cohort_least_arr,
+    count(case when kept_arr_12m_ago > 0 and kept_arr <= 0 then 1 end) as n_cohort_lost
+from grouped
+group by period, period_start, as_of, grain, grain_key
