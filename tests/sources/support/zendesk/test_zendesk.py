@@ -310,8 +310,8 @@ def test_once_quiet_the_rows_equal_the_source(
 
         source, rows, position, mark = connect(desk), {}, None, None
         desk.before = live_on
-        for _ in range(6):
-            desk.now += 5 * MINUTE
+        for pause in data.draw(st.lists(st.sampled_from([5, 5 * MINUTE]), min_size=6, max_size=6), "pauses"):
+            desk.now += pause
             try:
                 for page in source.read(entity, position=position, mark=mark, until=now(desk)):
                     land(rows, [page])
