@@ -56,7 +56,7 @@ def config_hash() -> str:
 
 
 def show() -> list[Shown]:
-    """Return every setting with its value and the file and line that says it."""
+    """Return every setting with its value and the file and line that says it, and every file of the overlay."""
     settings = load()
     rows: list[Shown] = []
     for name, section in (("", _MAIN), *((name, file) for file, name in _SECTIONS.items())):
@@ -66,7 +66,28 @@ def show() -> list[Shown]:
         for key in type(model).model_fields:
             if name or key in General.model_fields:
                 rows += _rows(document, (name,) if name else (), (key,), getattr(model, key))
+    return rows + _mappings() + _overlaid()
+
+
+def _mappings() -> list[Shown]:
+    """Return what fills each mapped column."""
+    rows: list[Shown] = []
+    for name, path in files.listing("config", "mappings/*.yaml").items():
+        document = read(path)
+        rows += _rows(document, ("mappings", Path(name).stem), (), document.data)
     return rows
+
+
+def _overlaid() -> list[Shown]:
+    """Return the SQL and playbooks that stand in the overlay."""
+    above = files.overlay()
+    areas: tuple[files.Area, ...] = ("sql", "playbooks")
+    return [
+        Shown(f"{area}/{name}", "own file", files.shown(path))
+        for area in areas
+        for name, path in files.listing(area, "**/*").items()
+        if above and path.is_relative_to(above)
+    ]
 
 
 def _rows(document: Document | None, prefix: tuple[str, ...], place: tuple, value: Any) -> list[Shown]:

@@ -29,8 +29,8 @@ class Record:
         source_at: When the source last changed it, by the source's own clock; the newer version wins.
         is_deleted: Whether the source has it no longer. ``values`` and ``payload`` then hold what the source still
             says, often nothing: keep the last known values for columns that are missing here.
-        problems: Column -> the text that does not fit the column's type; ``values`` has None there. Land it as the
-            ``text[]`` column ``_problems`` ("amount=1,0O0") so that the contract can send the row to quarantine.
+        problems: Column -> the text that does not fit the column's type; ``values`` has None there. It is landed beside
+            the row, so that the contract can send it to quarantine.
     """
 
     id: str

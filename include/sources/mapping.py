@@ -108,6 +108,8 @@ def load_mapping(name: str, entities: Iterable[str]) -> MappingFile:
     if path is None:
         raise ConfigError(f"config/mappings/{name} is missing", cure="restore the file that came with Perennial")
     document = read(path)
+    if document.is_disabled:
+        return MappingFile(document, {})
     mapping = validate(document, _File)
     allowed = list(entities)
     for entity, rules in mapping.entities.items():

@@ -92,3 +92,19 @@ def test_listing_merges_both_trees(overlay: Path) -> None:
     assert found["people.yaml"].is_relative_to(files._SHIPPED["config"])
     assert files.find("config", "usage.yaml") == overlay / "usage.yaml"
     assert files.find("config", "nothing.yaml") is None
+
+
+def test_show_lists_mappings_and_the_files_of_the_overlay(overlay: Path) -> None:
+    (overlay / "mappings").mkdir()
+    (overlay / "mappings" / "hubspot.yaml").write_text(
+        "entities:\n  account:\n    columns:\n      tier: segment\n      name: {property: name}\n"
+    )
+    own = overlay.parent / "sql" / "sources" / "product" / "usage_day.sql"
+    own.parent.mkdir(parents=True)
+    own.write_text("select 1")
+    rows = {row.key: row for row in show()}
+    mapped = rows["mappings.hubspot.entities.account.columns.tier"]
+    assert (mapped.value, mapped.origin) == ("segment", f"{overlay / 'mappings' / 'hubspot.yaml'}:4")
+    assert rows["mappings.hubspot.entities.account.columns.name.property"].value == "name"
+    assert rows["sql/sources/product/usage_day.sql"].origin == str(own)
+    assert not any(key.startswith("sql/") and "product" not in key for key in rows)

@@ -84,3 +84,8 @@ def test_rules() -> None:
     assert record.problems == {"amount": "1,0"}
     assert record.payload == {"a.b": "x", "c": "euro;€;USD", "d": "", "e": "2024-12-31", "f": "1,0", "g": 3}
     assert mapper.record("2", {"a": None, "e": ""}, None).values["term_end"] is None
+
+
+def test_a_mapping_can_be_switched_off(mapping: Path) -> None:
+    mapping.write_text("disabled: true\n")
+    assert load_mapping("hubspot.yaml", CRM).entities == {}

@@ -6,6 +6,7 @@ once, ``Unavailable``, ``Uncertain`` and ``QuotaExhausted`` when waiting did not
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -353,5 +354,4 @@ def _reason(error: object) -> str:
         if not isinstance(deeper, BaseException):
             break
         inner = deeper
-    text = str(inner)
-    return text.rsplit(": ", 1)[-1] if "object at 0x" in text else text
+    return re.sub(r"^(?:<.*? object at 0x\w+>|HTTPS?Connection(?:Pool)?\(.*?\)): ", "", str(inner))
