@@ -10,7 +10,7 @@ from include.sandbox.control import Control
 from include.sandbox.core import Sandbox
 from include.sandbox.faults import Faults
 from include.sandbox.http import Refusal, reply
-from include.sandbox.hubspot import associations, meta, objects, search, writes
+from include.sandbox.hubspot import associations, meta, oauth, objects, search, writes
 from include.sandbox.pages import routes
 from include.sandbox.product import Product
 from include.sandbox.slack import api
@@ -21,7 +21,7 @@ def application(sandbox: Sandbox, product: Product | None) -> Outer:
     """Return the application that serves a sandbox."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     # The order matters: what is more particular stands before the patterns that would swallow it.
-    for vendor in (meta, search, associations, writes, objects):
+    for vendor in (oauth, meta, search, associations, writes, objects):
         app.include_router(vendor.router(sandbox), prefix="/hubspot")
     for desk in (exports, lists):
         app.include_router(desk.router(sandbox), prefix="/zendesk")

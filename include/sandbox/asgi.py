@@ -33,7 +33,8 @@ class Outer:
         if path.startswith("/zendesk/") and path.endswith(".json"):
             # The desk answers with and without the suffix; the routes know only the latter.
             scope = {**scope, "path": path.removesuffix(".json")}
-        scope["extra_headers"] = extra = {}
+        extra: dict[str, str] = {}
+        scope["extra_headers"] = extra
         vendor = path.split("/")[1]
         self.calls[vendor] += 1
         self.calls[f"{scope['method']} {path}"] += 1

@@ -23,6 +23,7 @@ from include.sandbox.asgi import Outer
 from include.sandbox.clock import WorldClock
 from include.sandbox.core import Sandbox
 from include.sandbox.diary import Diary
+from include.sandbox.hubspot.oauth import credentials
 from include.sandbox.product import Product
 from include.sandbox.smtp import Sink
 from include.sandbox.store import Store
@@ -97,7 +98,8 @@ def _lock(home: Path) -> TextIO:
 def _bind(diary: Diary, name: str, wanted: int) -> socket.socket:
     """Return a listening socket: on the port wanted, on the one used last time, or on any free one."""
     for port in dict.fromkeys((wanted or int(diary.get(name) or 0), wanted)):
-        listener = socket.socket()
+        # The protocol must be named: asyncio turns off the delay of small answers only where it is.
+        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((HOST, port))
@@ -172,6 +174,7 @@ def describe(sandbox: Sandbox, smtp_port: int, product: Product | None) -> dict[
         "smtp_port": smtp_port,
         "world": {"seed": world.seed, "anchor": str(world.span.anchor), "customers": len(world.customers)},
         "webhook": f"{sandbox.url}/slack/services/T0SANDBOX/B0SANDBOX/{sandbox.secret('webhook')}",
+        "hubspot_oauth": credentials(sandbox),
         "connections": {f"AIRFLOW_CONN_{name}": json.dumps(given) for name, given in connections.items()},
     }
 

@@ -88,7 +88,7 @@ class Sink:
             await asyncio.sleep(rule.seconds)
             return "421 4.4.2 timeout"
         if rule.kind in ("drop_before", "drop_after"):
-            if server.transport:
+            if isinstance(server.transport, asyncio.Transport):
                 server.transport.abort()
             return "421 4.4.2 connection lost"
         return ""

@@ -51,6 +51,19 @@ def test_an_expired_token_says_so(sandbox: SandboxProcess, crm: Call) -> None:
     assert (answer.status_code, answer.json()["category"]) == (401, "EXPIRED_AUTHENTICATION")
 
 
+def test_a_refresh_token_buys_half_an_hour(sandbox: SandboxProcess) -> None:
+    base = sandbox.connection("crm")["host"]
+    form = {"grant_type": "refresh_token", **sandbox.note["hubspot_oauth"]}
+    bought = requests.post(f"{base}/oauth/v1/token", data=form, timeout=10).json()
+    headers = {"Authorization": f"Bearer {bought['access_token']}"}
+    assert requests.get(f"{base}/crm/v3/owners", headers=headers, timeout=10).status_code == 200
+    sandbox.control("clock", advance_seconds=bought["expires_in"])
+    late = requests.get(f"{base}/crm/v3/owners", headers=headers, timeout=10)
+    assert (late.status_code, late.json()["category"]) == (401, "EXPIRED_AUTHENTICATION")
+    wrong = {**form, "refresh_token": "na1-wrong"}
+    assert requests.post(f"{base}/oauth/2026-03/token", data=wrong, timeout=10).status_code == 400
+
+
 def test_headers_tell_of_the_limits_but_searches_only_of_the_daily_one(crm: Call) -> None:
     listed, searched = crm("GET", "/crm/v3/objects/contacts").headers, _search(crm).headers
     names = [name.lower() for name in searched if "RateLimit" in name or "ratelimit" in name]

@@ -111,7 +111,8 @@ def router(sandbox: Sandbox) -> APIRouter:
         body = await batch_body(request)
         id_property, archived = body.get("idProperty"), flag(request, "archived")
         now = sandbox.now()
-        found, missing = [], []
+        found: list[Item] = []
+        missing: list[str] = []
         for each in body["inputs"]:
             number = str(each.get("id", ""))
             if archived:
@@ -119,7 +120,10 @@ def router(sandbox: Sandbox) -> APIRouter:
                 item = candidate if candidate and candidate.deleted_at is not None else None
             else:
                 item = find(sandbox, kind, number, id_property)
-            (found if item else missing).append(item or number)
+            if item is None:
+                missing.append(number)
+            else:
+                found.append(item)
         results = [show(sandbox, kind, item, body.get("properties"), body.get("propertiesWithHistory"))
                    for item in found]  # fmt: skip
         return batch_answer(now, results, _not_found(kind, missing))

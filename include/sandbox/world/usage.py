@@ -186,8 +186,8 @@ def _customer_factor(generator: np.random.Generator, space: Workspace, span: Spa
         running[low : max(low, (min(end, span.end) - span.history).days)] = 1
     for symptom in customer.symptoms:
         if symptom.cause == "low_adoption":
-            start, until = ((day - span.history).days for day in (symptom.start, symptom.until))
-            wave = wave * _fall(generator, start, until, n_days, customer.left is None)
+            low, high = ((day - span.history).days for day in (symptom.start, symptom.until))
+            wave = wave * _fall(generator, low, high, n_days, customer.left is None)
     return wave * running
 
 
@@ -230,7 +230,7 @@ def _timed(generator: np.random.Generator, rows: np.ndarray) -> Usage:
     day_starts = (rows[2] * DAY).astype(np.int64)
     first = day_starts + generator.integers(7 * HOUR, 20 * HOUR, n_rows)
     final = day_starts + DAY_ENDS + generator.integers(5 * MINUTE, 50 * MINUTE, n_rows)
-    late = generator.random(n_rows) < p.SHARE_LATE_ROWS
+    late = np.less(generator.random(n_rows), p.SHARE_LATE_ROWS)
     first[late] = final[late] + generator.integers(p.LATE_DAYS[0] * DAY, p.LATE_DAYS[1] * DAY, int(late.sum()))
     final[late] = first[late]
     order = np.lexsort((rows[3], rows[1], first))
