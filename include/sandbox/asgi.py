@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import Any
 
 from include.sandbox.faults import Faults
 
 LONGEST_URL = 8000
+# The vendor publishes its paths a second time under dates: the same answers at other addresses.
+DATED = (
+    (re.compile(r"^/hubspot/crm/objects/20\d\d-\d\d/"), "/hubspot/crm/v3/objects/"),
+    (re.compile(r"^/hubspot/crm/associations/20\d\d-\d\d/"), "/hubspot/crm/v4/associations/"),
+)
 TOO_LONG = b"<html><head><title>414 Request-URI Too Large</title></head><body><h1>414</h1></body></html>"
+
+
+def _uniform(path: str) -> str:
+    """Return the one form of an address that the routes know."""
+    if path.startswith("/zendesk/"):
+        return path.removesuffix(".json")  # the desk answers with and without the suffix
+    for pattern, usual in DATED:
+        path = pattern.sub(usual, path)
+    return path
 
 
 class Outer:
@@ -29,10 +44,8 @@ class Outer:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        path = scope["path"]
-        if path.startswith("/zendesk/") and path.endswith(".json"):
-            # The desk answers with and without the suffix; the routes know only the latter.
-            scope = {**scope, "path": path.removesuffix(".json")}
+        path = _uniform(scope["path"])
+        scope = {**scope, "path": path}
         extra: dict[str, str] = {}
         scope["extra_headers"] = extra
         vendor = path.split("/")[1]

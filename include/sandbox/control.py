@@ -113,6 +113,7 @@ class Control:
                 self.sandbox.switches.pop(name, None)
             else:
                 self.sandbox.switches[name] = value
+        self.sandbox.store.version += 1  # what was derived may look different now
         self.sandbox.keep_switches()
         return reply(self.sandbox.switches)
 

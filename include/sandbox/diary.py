@@ -42,6 +42,7 @@ class Diary:
         self._lock = threading.Lock()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch(mode=0o600)  # it holds the tokens
             self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
             # In WAL mode a killed process loses no committed row; only a power cut could.
             self._connection.executescript("pragma journal_mode=wal; pragma synchronous=normal;" + SCHEMA)

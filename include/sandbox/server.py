@@ -28,6 +28,7 @@ from include.sandbox.product import Product
 from include.sandbox.smtp import Sink
 from include.sandbox.store import Store
 from include.sandbox.world.build import build
+from include.sandbox.world.customers import Span
 from include.sandbox.zendesk.guard import EMAIL
 
 HOST = "127.0.0.1"
@@ -121,12 +122,12 @@ def _open(options: Options, diary: Diary) -> Sandbox:
     anchor = date.fromisoformat(_settled(diary, "anchor", options.anchor, today))
     seed = int(_settled(diary, "seed", options.seed, 7))
     count = int(_settled(diary, "customers", options.customers, p.CUSTOMERS))
-    world = build(seed, anchor, count)
-    if today >= world.span.end:
+    end = Span.around(anchor).end
+    if today >= end:
         raise PerennialError(
-            f"the sandbox's world of {anchor} ended on {world.span.end}",
-            cure=f"remove {options.home} to start a new one",
+            f"the sandbox's world of {anchor} ended on {end}", cure=f"remove {options.home} to start a new one"
         )
+    world = build(seed, anchor, count)
     world_clock = WorldClock()
     sandbox = Sandbox(world, diary, world_clock, Store(world.records, diary, world_clock.now))
     sandbox.switches.update(json.loads(diary.get("switches") or "{}"))

@@ -253,3 +253,15 @@ def test_unknown_pages_are_html(crm: Call) -> None:
     answer = crm("GET", "/crm/v3/nonsense")
     assert (answer.status_code, answer.headers["X-HubSpot-NotFound"]) == (404, "true")
     assert answer.headers["content-type"].startswith("text/html")
+
+
+def test_dated_addresses_give_the_same_answers(crm: Call) -> None:
+    for dated, usual in (
+        ("/crm/objects/2026-03/companies?limit=5", "/crm/v3/objects/companies?limit=5"),
+        ("/crm/objects/2025-09/deals?limit=5", "/crm/v3/objects/deals?limit=5"),
+    ):
+        assert crm("GET", dated).json()["results"] == crm("GET", usual).json()["results"] != []
+    inputs = {"inputs": [{"id": "50001"}, {"id": "50002"}]}
+    dated = crm("POST", "/crm/associations/2026-03/contacts/companies/batch/read", json=inputs).json()["results"]
+    usual = crm("POST", "/crm/v4/associations/contacts/companies/batch/read", json=inputs).json()["results"]
+    assert dated == usual

@@ -46,6 +46,7 @@ def test_two_messages_of_one_moment_have_two_keys(client: WebClient) -> None:
     assert len(keys) == 5
 
 
+@pytest.mark.filterwarnings("ignore:The top-level `text` argument")
 @pytest.mark.parametrize(
     ("channel", "given", "error"),
     [

@@ -48,7 +48,7 @@ def test_size_at_the_anchor(world: World) -> None:
     assert 200_000 <= int((world.usage.first_at <= now).sum()) <= 500_000
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 def test_a_quarter_of_the_leavers_is_silent_and_stayers_show_every_symptom(seed: int) -> None:
     customers = build(seed, ANCHOR).customers
     causes = Counter(customer.cause for customer in customers if customer.cause)

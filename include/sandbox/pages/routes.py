@@ -18,6 +18,7 @@ from include.sandbox.pages import mails, mrkdwn
 from include.sandbox.slack.directory import channel_name
 from include.sandbox.store import Item
 
+MOST_SHOWN = 500
 # Nothing that a mail or a record brings along may run or be fetched.
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-src 'self'; img-src data:",
@@ -48,7 +49,7 @@ def router(sandbox: Sandbox) -> APIRouter:
         entries = [{"kind": "mail", **mails.shown(mail)} for mail in sandbox.diary.mails()]
         entries += [{"kind": "message", **message} for message in _messages(sandbox)]
         entries.sort(key=lambda entry: entry["at"], reverse=True)
-        return page("inbox.html", entries=entries)
+        return page("inbox.html", entries=entries[:MOST_SHOWN], n_entries=len(entries))
 
     @routes.get("/inbox/mail/{seq}")
     async def mail(seq: int) -> Response:
