@@ -183,6 +183,17 @@ def config_show(as_json: AsJson = False) -> None:
     console.emit(rows, ("key", "value", "from"), as_json=as_json)
 
 
+@app.command("contracts")
+def contracts(as_json: AsJson = False) -> None:
+    """List every rule that data must keep before it is merged, one a line."""
+    from dataclasses import asdict
+
+    from include.contracts.catalogue import rules
+
+    rows = [{key: value for key, value in asdict(rule).items() if key != "expect"} for rule in rules()]
+    console.emit(rows, ("id", "severity", "scope", "owner", "why", "cure"), as_json=as_json)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit status; a person sees one clear line, never a traceback."""
     debug = os.environ.get("PERENNIAL_DEBUG") == "1"

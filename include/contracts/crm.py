@@ -8,6 +8,7 @@ from include.contracts.rule import (
     EMAIL,
     FIRST_DATE,
     LAST_DATE,
+    Condition,
     Expect,
     Factory,
     Known,
@@ -21,8 +22,8 @@ from include.contracts.rule import (
 )
 from include.sources.entities import ENTITIES
 
-RECURRING = ("is_recurring", "==", True)
-WON = ("is_won", "==", True)
+RECURRING: Condition = ("is_recurring", "==", True)
+WON: Condition = ("is_won", "==", True)
 CURRENCY = r"^[A-Za-z]{3}$"
 ROLES = ("user", "champion", "decision_maker", "veto")
 OPPORTUNITY_TYPES = ("new", "renewal", "expansion")

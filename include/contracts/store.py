@@ -67,9 +67,7 @@ def quarantine(connection: Connection, known: Known, table: str, bad: dict[Rule,
         shown = outcome.check.expect.columns
         query = _PUT.format(table=table, account=_account(known.entity), shown=_shown(known.entity, shown))
         connection.execute(
-            sa.text(query).bindparams(
-                sa.bindparam("rows", type_=ARRAY(sa.BigInteger)), sa.bindparam("sensitive", type_=ARRAY(sa.Text))
-            ),
+            sa.text(query).bindparams(sa.bindparam("rows", type_=ARRAY(sa.BigInteger))),
             {
                 "batch_id": known.batch_id,
                 "source": known.source,
@@ -77,7 +75,6 @@ def quarantine(connection: Connection, known: Known, table: str, bad: dict[Rule,
                 "rule_id": rule.id,
                 "says": rule.says,
                 "rows": rows,
-                "sensitive": sorted(_sensitive(known.entity)),
                 "kept": ROWS_KEPT,
                 "now": known.now,
             },
@@ -101,7 +98,8 @@ def _shown(entity: Entity, columns: Iterable[str]) -> str:
     parts = []
     for column in columns:
         if column == "_problems":
-            parts.append(_PROBLEMS)
+            hidden = ", ".join(f"'{name}'" for name in sorted(_sensitive(entity)) or [""])
+            parts.append(_PROBLEMS.format(hidden=hidden, plain=_plain("replace(problem, '=', ': ')")))
         elif column not in _sensitive(entity):
             name = "last changed" if column == "_source_at" else column
             parts.append(f"'{name}: ' || coalesce({_plain(f'cast(landed.{column} as text)')}, 'empty')")
@@ -112,15 +110,15 @@ def _plain(text: str) -> str:
     return f"left(regexp_replace({text}, '{_CONTROLS}', ' ', 'g'), {_SHOWN})"
 
 
-_PROBLEMS = f"""(
+_PROBLEMS = """(
         select string_agg(
             case
-                when split_part(problem, '=', 1) = any(:sensitive) then split_part(problem, '=', 1) || ': (not shown)'
-                else {_plain("replace(problem, '=', ': ')")}
+                when split_part(problem, '=', 1) in ({hidden}) then split_part(problem, '=', 1) || ': (not shown)'
+                else {plain}
             end, ', ' order by problem
         )
         from unnest(landed._problems) as problem
-    )"""  # noqa: S608
+    )"""
 
 _RESULT = sa.text(
     """

@@ -6,6 +6,7 @@ import json
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+import orjson
 import sqlalchemy as sa
 
 from include.sources.entities import ENTITIES, raw_table
@@ -175,7 +176,7 @@ def land(entity: str, rows: list[dict[str, Any]], *, state: str = "closed", **ba
         batch_id = connection.execute(sa.text(statement), values).scalar_one()
         if rows:
             create_table(connection, batch_id, entity)
-            fill(connection, f"raw.batch_{batch_id}", entity, rows, numbered=True)
+            fill(connection, f"raw.batch_{batch_id}", entity, rows)
     return batch_id
 
 
@@ -194,26 +195,16 @@ def create_table(connection: sa.Connection, batch_id: int, entity: str) -> None:
     )
 
 
-def fill(connection: sa.Connection, table: str, entity: str, rows: list[dict[str, Any]], *, numbered: bool) -> None:
-    """Insert rows into a batch's table, or (not ``numbered``) into a raw table of the same source."""
-    names = ["id", *ENTITIES[entity].column_names, "_source_at", "_is_deleted"]
-    own = ["_row", "_problems"] if numbered else ["source", "_hash", "_batch_id", "_loaded_at", "_first_loaded_at"]
-    defaults = {
-        "_source_at": LATELY,
-        "_is_deleted": False,
-        "_problems": None,
-        "source": source_of(entity),
-        "_hash": "-",
-        "_batch_id": 0,
-        "_loaded_at": LATELY,
-        "_first_loaded_at": LATELY,
-    }
-    columns = [*names, *own]
-    blank = dict.fromkeys(columns)
-    statement = f"insert into {table} ({', '.join(columns)}) values ({', '.join(f':{name}' for name in columns)})"
+def fill(connection: sa.Connection, table: str, entity: str, rows: list[dict[str, Any]]) -> None:
+    """Insert rows into a batch's table, or into a raw table of the same source."""
+    defaults = {"_source_at": LATELY, "_is_deleted": False, "source": source_of(entity)}
+    defaults |= {"_hash": "-", "_batch_id": 0, "_loaded_at": LATELY, "_first_loaded_at": LATELY}
+    full = [defaults | {"_row": number} | row for number, row in enumerate(rows, start=1)]
     connection.execute(
-        sa.text(statement),
-        [blank | defaults | {"_row": number} | row for number, row in enumerate(rows, start=1)],
+        sa.text(
+            f"insert into {table} select * from jsonb_populate_recordset(cast(null as {table}), cast(:rows as jsonb))"
+        ),
+        {"rows": orjson.dumps(full).decode()},
     )
 
 
@@ -230,7 +221,7 @@ def store(entity: str, rows: list[dict[str, Any]]) -> None:
                 " primary key (source, id))"
             )
         )
-        fill(connection, name, entity, rows, numbered=False)
+        fill(connection, name, entity, rows)
 
 
 def fetch(query: str, **values: Any) -> list[dict[str, Any]]:

@@ -1,0 +1,217 @@
+"""One bad row per rule on rows, and one bad batch per rule on batches: each breaks that rule and no other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, timedelta
+from typing import Any
+
+from include.sources.entities import ENTITIES
+from tests.contracts.landed import LONG_AGO, NOW, good, land
+
+NEXT_MONTH = NOW + timedelta(days=30)
+NOWHERE = "no such record"
+# How far ahead clocks and zones may differ, just kept and just not.
+TOMORROW = NOW + timedelta(hours=23)
+DAY_AFTER = NOW + timedelta(hours=25)
+
+COMMON: dict[str, dict[str, Any]] = {
+    "id_present": {"id": " "},
+    "castable": {"_problems": ["industry=1,0O0"]},
+    "updated_at_present": {"updated_at": None},
+    "updated_at_not_in_future": {"_source_at": DAY_AFTER},
+    "created_at_not_in_future": {"created_at": NEXT_MONTH},
+}
+_DAYS: dict[str, dict[str, Any]] = {
+    "account_present": {"account_id": None},
+    "account_exists": {"account_id": NOWHERE},
+    "day_present": {"day": None},
+    "day_not_in_future": {"day": date(2026, 11, 22)},
+    "day_plausible": {"day": date(1970, 1, 1)},
+}
+ROWS: dict[str, dict[str, dict[str, Any]]] = {
+    "account": {
+        "name_present": {"name": None},
+        "domain_plausible": {"domain": "https://example.com/"},
+        "owner_present": {"owner_id": None},
+        "owner_exists": {"owner_id": NOWHERE},
+        "parent_is_another": {"id": "own parent", "parent_id": "own parent"},
+    },
+    "contact": {
+        "account_present": {"account_id": None},
+        "account_exists": {"account_id": NOWHERE},
+        "email_plausible": {"email": "anna at example.com"},
+        "role_known": {"role": "gatekeeper"},
+        "last_contacted_not_in_future": {"last_contacted_at": NEXT_MONTH},
+    },
+    "owner": {
+        "email_present": {"email": None},
+        "email_plausible": {"email": "carla"},
+        "is_active_present": {"is_active": None},
+    },
+    "opportunity": {
+        "account_present": {"account_id": None},
+        "account_exists": {"account_id": NOWHERE},
+        "stage_present": {"stage": None},
+        "won_is_closed": {"is_closed": False},
+        "won_has_close_date": {"close_date": None},
+        "close_date_plausible": {"close_date": date(206, 1, 15)},
+        "type_known": {"opportunity_type": "partner"},
+        "amount_non_negative": {"amount": -0.01},
+        "currency_code": {"currency": "US$"},
+        "notice_months_plausible": {"notice_months": 90},
+        "notice_given_plausible": {"notice_given_on": date(2206, 1, 15)},
+    },
+    "contract_line": {
+        "opportunity_present": {"opportunity_id": None},
+        "opportunity_exists": {"opportunity_id": NOWHERE},
+        "account_present": {"account_id": None},
+        "account_exists": {"account_id": NOWHERE},
+        "amount_present": {"amount": None},
+        "amount_non_negative": {"amount": -0.01},
+        "list_amount_non_negative": {"list_amount": -1, "amount": None, "is_recurring": False},
+        "amount_within_list": {"amount": 15000.01},
+        "quantity_non_negative": {"quantity": -1},
+        "currency_code": {"currency": "DOLLAR", "_also": ("currency_is_reporting",)},
+        "currency_is_reporting": {"currency": "EUR"},
+        "term_start_present": {"term_start": None},
+        "term_end_present": {"term_end": None},
+        "term_end_after_start": {"term_end": date(2026, 2, 1)},
+        "term_start_plausible": {"term_start": date(206, 2, 1)},
+        "term_end_plausible": {"term_end": date(2207, 2, 1)},
+    },
+    "organization": {"name_present": {"name": None}, "external_id_present": {"external_id": None}},
+    "support_user": {
+        "email_plausible": {"email": "anna"},
+        "role_known": {"role": "light agent"},
+        "organization_exists": {"organization_id": NOWHERE},
+    },
+    "ticket": {
+        "status_present": {"status": None},
+        "status_known": {"status": "Solved"},
+        "priority_known": {"priority": "P1"},
+        "type_known": {"ticket_type": "bug"},
+        "satisfaction_known": {"satisfaction": "great"},
+        "created_at_present": {"created_at": None},
+        "created_at_not_in_future": {"created_at": NEXT_MONTH, "solved_at": None},
+        "solved_after_created": {"solved_at": LONG_AGO - timedelta(seconds=1)},
+        "solved_not_in_future": {"solved_at": NEXT_MONTH},
+        "organization_present": {"organization_id": None},
+        "organization_exists": {"organization_id": NOWHERE},
+        "first_reply_minutes_non_negative": {"first_reply_minutes": -1},
+        "first_reply_business_minutes_non_negative": {"first_reply_business_minutes": -1},
+        "first_resolution_minutes_non_negative": {"first_resolution_minutes": -1},
+        "full_resolution_minutes_non_negative": {"full_resolution_minutes": -1},
+        "requester_wait_minutes_non_negative": {"requester_wait_minutes": -1},
+        "agent_wait_minutes_non_negative": {"agent_wait_minutes": -1},
+        "n_reopens_non_negative": {"n_reopens": -1},
+        "n_replies_non_negative": {"n_replies": -1},
+    },
+    "rating": {
+        "ticket_present": {"ticket_id": None},
+        "ticket_exists": {"ticket_id": NOWHERE},
+        "score_present": {"score": None},
+        "score_known": {"score": "5"},
+        "created_at_present": {"created_at": None},
+    },
+    "product_account": {"name_present": {"name": None}, "crm_account_present": {"crm_account_id": None}},
+    "product_user": {
+        "account_present": {"account_id": None},
+        "account_exists": {"account_id": NOWHERE},
+        "email_plausible": {"email": "anna"},
+        "deactivated_after_activated": {"deactivated_at": LONG_AGO - timedelta(seconds=1)},
+    },
+    "usage_day": {
+        **_DAYS,
+        "user_present": {"user_id": None},
+        "feature_present": {"feature": None},
+        "n_events_present": {"n_events": None},
+        "n_events_non_negative": {"n_events": -1},
+        "minutes_non_negative": {"minutes": -0.5},
+        "minutes_within_day": {"minutes": 1440.5},
+    },
+    "seat_day": {
+        **_DAYS,
+        "n_paid_seats_non_negative": {"n_paid_seats": -1, "n_activated_seats": None},
+        "n_activated_seats_non_negative": {"n_activated_seats": -1},
+        "activated_within_paid": {"n_activated_seats": 11},
+    },
+}
+
+# Just kept: what lies on the right side of every bound.
+EDGES: dict[str, list[dict[str, Any]]] = {
+    "account": [{"_source_at": TOMORROW, "created_at": TOMORROW}, {"tier": None, "owner_id": None, "domain": None}],
+    "contact": [{"role": None, "email": None}],
+    "owner": [{"is_active": False, "email": None}],
+    "opportunity": [
+        {"is_closed": False, "is_won": False, "close_date": None, "amount": None, "opportunity_type": None},
+        {"amount": 0, "currency": "usd", "notice_months": 0},
+        {"notice_months": 36, "close_date": date(1990, 1, 1)},
+    ],
+    "contract_line": [
+        {"is_recurring": False, "amount": None, "term_start": None, "term_end": None},
+        {"amount": 0, "list_amount": 0, "quantity": 0, "currency": "usd"},
+        {"amount": 15000, "term_end": date(2026, 2, 2), "currency": None},
+    ],
+    "ticket": [
+        {"solved_at": LONG_AGO, "first_reply_minutes": 0},
+        {"status": "deleted", "priority": None, "ticket_type": None, "satisfaction": None, "solved_at": None},
+    ],
+    "usage_day": [{"day": date(2026, 11, 21), "n_events": 0, "minutes": 1440}, {"minutes": None}],
+    "seat_day": [{"n_paid_seats": 0, "n_activated_seats": 0}, {"n_activated_seats": None}],
+}
+
+# A column that no critical rule asks for, and so can vanish without any bad row.
+VANISHING = {
+    "account": "industry",
+    "contact": "job_title",
+    "owner": "first_name",
+    "opportunity": "name",
+    "contract_line": "product",
+    "organization": "name",
+    "support_user": "name",
+    "ticket": "subject",
+    "rating": "organization_id",
+    "product_account": "plan",
+    "product_user": "role",
+    "usage_day": "minutes",
+    "seat_day": "n_activated_seats",
+}
+STORED = 200
+
+
+def bad_row(entity: str, name: str) -> dict[str, Any]:
+    """Return what makes a good row of an entity break one of its rules."""
+    return (COMMON | ROWS[entity])[name]
+
+
+def _bad_rows(entity: str) -> int:
+    rows = good(entity, 100)
+    return land(entity, [row | ({"_problems": ["x=y"]} if n < 21 else {}) for n, row in enumerate(rows)])
+
+
+def _vanished(entity: str) -> int:
+    return land(entity, [row | {VANISHING[entity]: None} for row in good(entity, 20)])
+
+
+def _deleted(entity: str) -> int:
+    if "day" in ENTITIES[entity].column_names:
+        return land(entity, good(entity, STORED - 11), is_full=True)
+    return land(entity, [{"id": row["id"], "_is_deleted": True} for row in good(entity, 11)])
+
+
+def _grown(entity: str) -> int:
+    return land(entity, good(entity, 101, first=STORED + 1))
+
+
+def _many(entity: str) -> int:
+    return land(entity, good(entity, STORED) * 5 + good(entity))
+
+
+BATCHES: dict[str, Callable[[str], int]] = {
+    "share_of_bad_rows": _bad_rows,
+    "columns_filled": _vanished,
+    "deletions_few": _deleted,
+    "growth_plausible": _grown,
+    "volume_usual": _many,
+}

@@ -1,0 +1,137 @@
+"""Every rule once broken: by one row, or by one batch, and by nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from include.contracts.catalogue import of_entity, rules
+from include.contracts.common import VANISHED_ROWS
+from include.contracts.engine import Check, Table
+from include.contracts.history import FEWEST_READS
+from include.contracts.validate import BatchVerdict, validate
+from include.sources.entities import ENTITIES
+from include.warehouse.engine import engine
+from tests.contracts.bad_rows import BATCHES, COMMON, EDGES, ROWS, STORED, bad_row
+from tests.contracts.landed import NOW, batch, fetch, good, land, source_of, store
+
+TARGETS = {
+    "contact": ("account",),
+    "account": ("owner",),
+    "opportunity": ("account",),
+    "contract_line": ("account", "opportunity"),
+    "support_user": ("organization",),
+    "ticket": ("organization",),
+    "rating": ("ticket",),
+    "product_user": ("product_account",),
+    "usage_day": ("product_account",),
+    "seat_day": ("product_account",),
+}
+
+
+def _names(entity: str, scope: str) -> list[str]:
+    return [rule.id.split(".")[2] for rule in of_entity(entity) if rule.scope == scope]
+
+
+def _verdict(batch_id: int, source: str) -> BatchVerdict:
+    return next(verdict for verdict in validate(source) if verdict.batch_id == batch_id)
+
+
+@pytest.mark.parametrize("entity", ENTITIES)
+def test_every_rule_has_its_bad_row_or_bad_batch(entity: str) -> None:
+    common = {name for name in COMMON if name != "created_at_not_in_future" or "created_at" in _columns(entity)}
+    assert set(_names(entity, "row")) == common | set(ROWS[entity])
+    assert set(_names(entity, "batch")) <= set(BATCHES)
+
+
+def _columns(entity: str) -> tuple[str, ...]:
+    return ENTITIES[entity].column_names
+
+
+@pytest.mark.parametrize("entity", ENTITIES)
+def test_a_bad_row_breaks_exactly_its_rule(warehouse: str, entity: str) -> None:
+    names = _names(entity, "row")
+    for target in TARGETS.get(entity, ()):
+        store(target, good(target))
+    edges = [row | edge for row in good(entity) for edge in [{}, *EDGES.get(entity, [])]]
+    rows = [{**good(entity)[0], "id": f"x{n}", **bad_row(entity, name)} for n, name in enumerate(names)]
+    expected: dict[str, set[int]] = {name: set() for name in names}
+    for number, (name, row) in enumerate(zip(names, rows, strict=True), start=len(edges) + 1):
+        for broken in (name, *row.pop("_also", ())):
+            expected[broken].add(number)
+    deleted = [{"id": "gone", "_is_deleted": True}]
+    batch_id = land(entity, edges + rows + deleted, is_first_load=True)
+
+    verdict = _verdict(batch_id, source_of(entity))
+
+    critical = {rule.id.split(".")[2] for rule in of_entity(entity) if rule.severity == "critical"}
+    assert verdict.state == "passed"
+    assert {broken.rule_id.split(".")[2] for broken in verdict.broken} == set(names)
+    assert _found(entity, batch_id) == expected
+    assert _quarantined(batch_id) == {name: numbers for name, numbers in expected.items() if name in critical}
+    failed = {
+        row["_row"]: row["_failed"] for row in fetch(f"select * from raw.batch_{batch_id} where _failed <> '{{}}'")
+    }
+    kind = ENTITIES[entity].kind
+    assert failed == {n: [f"{kind}.{entity}.{name}"] for name in critical & set(names) for n in expected[name]}
+    assert verdict.n_quarantined == len(failed) == batch(batch_id)["n_quarantined"]
+
+
+def _found(entity: str, batch_id: int) -> dict[str, set[int]]:
+    """Return by rule the rows that break it, warnings too, as Great Expectations names them."""
+    from include.contracts import history
+
+    with engine("loader").begin() as connection:
+        known = history.known(connection, _row(batch_id))
+    table = Table(engine("loader"), table=f"batch_{batch_id}", n_rows=known.n_rows)
+    made = [Check(rule, rule.expect(known)) for rule in of_entity(entity) if rule.scope == "row"]
+    found = {}
+    for outcome in table.check(made):
+        rows = table.found(outcome.check)
+        numbers = {row["_row"] for row in rows} if rows else set(table.bad_rows(outcome))
+        found[outcome.check.rule.id.split(".")[2]] = numbers
+    return found
+
+
+def _row(batch_id: int) -> Any:
+    return batch(batch_id)
+
+
+def _quarantined(batch_id: int) -> dict[str, set[int]]:
+    found: dict[str, set[int]] = {}
+    for row in fetch("select rule_id, row_no from quarantine.record where batch_id = :id", id=batch_id):
+        found.setdefault(row["rule_id"].split(".")[2], set()).add(row["row_no"])
+    return found
+
+
+@pytest.mark.parametrize("entity", ENTITIES)
+def test_a_bad_batch_breaks_exactly_its_rule(warehouse: str, entity: str) -> None:
+    for target in TARGETS.get(entity, ()):
+        store(target, good(target))
+    store(entity, good(entity, STORED))
+    for _ in range(FEWEST_READS):
+        land(entity, [], state="merged", n_rows=10, merged_at=NOW)
+    names = _names(entity, "batch")
+    batches = {name: BATCHES[name](entity) for name in names}
+    usual = land(entity, good(entity, VANISHED_ROWS))
+
+    verdicts = {verdict.batch_id: verdict for verdict in validate(source_of(entity))}
+
+    of_batch = {rule.id: rule for rule in of_entity(entity) if rule.scope == "batch"}
+    for name, batch_id in batches.items():
+        broken = [b.rule_id.split(".")[2] for b in verdicts[batch_id].broken if b.rule_id in of_batch]
+        assert broken == [name]
+        rule = next(rule for rule_id, rule in of_batch.items() if rule_id.endswith(f".{name}"))
+        is_held = rule.severity == "critical"
+        assert verdicts[batch_id].state == ("held" if is_held else "passed")
+        assert batch(batch_id)["state"] == ("held" if is_held else "closed")
+        assert (rule.says in batch(batch_id)["held_because"]) == is_held
+    assert verdicts[usual].state == "passed" and verdicts[usual].broken == ()
+
+
+def test_rules_say_what_why_and_what_to_do() -> None:
+    for rule in rules():
+        assert rule.says and rule.why and rule.cure and rule.owner, rule.id
+        assert not rule.says[0].isupper() and not rule.says.endswith("."), rule.id
+    assert len(rules()) >= 80
