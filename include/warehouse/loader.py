@@ -192,6 +192,13 @@ _LANDED = sa.text(
 
 
 def _close(connection: Connection, batch: Batch, *, position: dict | None, read_until: datetime | None) -> Batch:
+    if batch.is_full and not batch.table_name:
+        # That a full read has met nothing is itself something to judge: the contracts look at the empty table.
+        batch = replace(batch, table_name=_create_batch_table(connection, batch, ENTITIES[batch.entity]))
+        connection.execute(
+            sa.text("update meta.batch set table_name = :name where batch_id = :id"),
+            {"name": batch.table_name, "id": batch.batch_id},
+        )
     batches.close(connection, batch, position=position, read_until=read_until)
     if batch.table_name:
         connection.execute(sa.text(f"analyze raw.{batch.table_name}"))
