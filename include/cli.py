@@ -25,15 +25,20 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+channel_app = typer.Typer(help="The ways out: Slack, e-mail, CRM tasks.", no_args_is_help=True)
+playbook_app = typer.Typer(help="Playbooks.", no_args_is_help=True)
 batch_app = typer.Typer(help="Batches of landed rows: held ones wait for a decision.", no_args_is_help=True)
 server_app = typer.Typer(help="The embedded PostgreSQL server.", no_args_is_help=True)
 config_app = typer.Typer(help="Settings.", no_args_is_help=True)
 app.add_typer(batch_app, name="batch")
+app.add_typer(channel_app, name="channel")
+app.add_typer(playbook_app, name="playbook")
 app.add_typer(server_app, name="server")
 app.add_typer(config_app, name="config")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; kept with the batch.")]
+ChannelReason = Annotated[str, typer.Option("--reason", help="Why; kept with the change.")]
 
 
 @app.command("ingest")
@@ -71,6 +76,84 @@ def build_tables(
 
     for line in build_command.run(since, until, build_id):
         typer.echo(line)
+
+
+@app.command("decide")
+def decide_newest(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Decide and show; write nothing.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Decide from the newest built day whom to tell what, and plan it; sends nothing."""
+    from include.alerts import commands
+
+    found = commands.decide_now(dry_run)
+    if as_json:
+        typer.echo(console.to_json(found), nl=False)
+        return
+    if found.planned:
+        console.emit(found.planned, ("channel", "rule", "step", "recipient", "subject", "state"))
+    typer.echo(commands.decided(found))
+
+
+@app.command("deliver")
+def deliver_due(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what is due.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Send what is planned and due, and look up what is in doubt."""
+    from include.delivery import commands
+    from include.delivery.deliver import deliver
+
+    found = deliver(dry_run=dry_run)
+    typer.echo(console.to_json(found) if as_json else f"{commands.delivered(found)}\n", nl=False)
+
+
+@channel_app.command("list")
+def channel_list(as_json: AsJson = False) -> None:
+    """List the channels: in dry run or on hold, why, and what waits or needs a look."""
+    from include.delivery import commands
+
+    console.emit(commands.channels(), commands.CHANNEL_COLUMNS, as_json=as_json)
+
+
+@channel_app.command("show")
+def channel_show(
+    channel: str,
+    state: Annotated[str, typer.Option("--state", help="planned, sent, uncertain, failed, suppressed, ...")] = "",
+    limit: Annotated[int, typer.Option("--limit", min=1)] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """List the newest messages or tasks of a channel, and why each is where it is."""
+    from include.delivery import commands
+
+    console.emit(commands.letters(channel, state, limit), commands.LETTER_COLUMNS, as_json=as_json)
+
+
+@channel_app.command("release")
+def channel_release(channel: str, reason: ChannelReason = "") -> None:
+    """End a hold: what is planned has not been sent from elsewhere, and may go."""
+    from include.delivery import commands, holds
+
+    holds.release(channel, reason, commands.user())
+    typer.echo(f"{channel} is released; `python -m include.cli deliver` sends what is due")
+
+
+@channel_app.command("hold")
+def channel_hold(channel: str, reason: ChannelReason = "") -> None:
+    """Stop a channel until it is released; what is planned waits, and expires when its time is over."""
+    from include.delivery import commands, holds
+
+    holds.hold(channel, reason, commands.user())
+    typer.echo(f"{channel} is on hold")
+
+
+@playbook_app.command("list")
+def playbook_list(as_json: AsJson = False) -> None:
+    """Check all playbooks and list them, one a line."""
+    from include.playbooks.load import listing
+
+    columns = ("name", "version", "status", "steps", "title", "file")
+    console.emit(listing(), columns, as_json=as_json)
 
 
 @app.command("status")

@@ -90,12 +90,18 @@ def renewal(number: int = 1, days: int = 30, **changes: object) -> Checkpoint:
 
 
 def store(rows: Iterable[Checkpoint]) -> None:
-    """Replace the table's rows, creating the table if there is none."""
+    """Replace the table's rows, creating it, and the table of settled renewals, if there is none."""
     columns = ", ".join(f"{column} {_TYPES.get(column, 'text')}" for column in COLUMNS)
     values = ", ".join(f":{column}" for column in COLUMNS)
     with engine("builder").begin() as connection:
         connection.execute(sa.text(f"create table if not exists marts.act_renewal_checkpoint ({columns})"))
         connection.execute(sa.text("delete from marts.act_renewal_checkpoint"))
+        connection.execute(
+            sa.text(
+                "create table if not exists core.renewal"
+                " (renewal_id text, outcome text, closed_on date, decision_date date, lost_reason text)"
+            )
+        )
         for row in rows:
             statement = sa.text(f"insert into marts.act_renewal_checkpoint ({', '.join(COLUMNS)}) values ({values})")
             connection.execute(statement, dataclasses.asdict(row))

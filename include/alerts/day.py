@@ -29,6 +29,7 @@ class Day:
         readiness: What may be acted upon.
         renewals: The open renewals, by id.
         episodes: The last episode of each signal and renewal.
+        ends: What became of renewals that have an open episode and are no longer listed, by id.
         outbox: State of the rows of these renewals' open episodes, by key.
     """
 
@@ -39,11 +40,29 @@ class Day:
     readiness: Readiness
     renewals: Mapping[str, Checkpoint]
     episodes: Mapping[tuple[str, str], Episode]
+    ends: Mapping[str, str]
     outbox: Mapping[str, str]
 
     def why_held(self, renewal: Checkpoint) -> str:
         """Return why nothing with figures may be said about a renewal; "" if it may."""
         return self.readiness.why_held(renewal.crm_source, renewal.account_key)
+
+    def close_missing(self, episode: Episode) -> Change | None:
+        """Return how an episode ends whose renewal is no longer listed; None while that cannot be trusted."""
+        source = episode.account_key.partition(":")[0]
+        if self.readiness.why_held(source, episode.account_key):
+            return None
+        because = self.ends.get(episode.entity_id, "the renewal is no longer in the CRM, or its account is excluded")
+        found = {"as_of": self.as_of.isoformat(), "because": because}
+        return Change(
+            "close",
+            episode.signal,
+            episode.entity_id,
+            episode.episode_no,
+            episode.account_key,
+            found,
+            because=because,
+        )
 
     def start_of(self, day: date) -> datetime:
         """Return when a day begins."""

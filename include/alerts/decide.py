@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -97,13 +97,15 @@ def decide(decision_id: str, dry_run: bool = False, now: datetime | None = None)
         if last and as_of < last:
             return Decision(decision_id, as_of, f"decisions only go forward: {last} was decided already")
         day, answers = _look(connection, settings, playbooks, as_of, moment)
+        for source in day.readiness.sources:
+            if not source.is_fit:
+                log.warning("%s is not fit to act on: %s", source.source, "; ".join(source.reasons))
         reminders = renewal_signals.plan(day, playbooks)
         tasks = playbook_signals.plan(day, playbooks, answers)
         result = _write(connection, decision_id, build_id, day, (reminders, tasks))
         if dry_run:
             result.is_dry_run = True
             transaction.rollback()
-    log.info("decided: %s", replace(result, planned=[]))
     for answer in answers.values():
         if answer.problem:
             raise answer.problem
@@ -111,14 +113,14 @@ def decide(decision_id: str, dry_run: bool = False, now: datetime | None = None)
 
 
 def _newest_build(connection: sa.Connection) -> tuple[str, date] | None:
-    """Return the last forward build that is done, and its newest day; its window ends after today."""
+    """Return the last forward build that is done, and its newest day; rebuilds of past days are nothing to act on."""
     row = connection.execute(
         sa.text(
-            "select build_id, window_end from meta.build where kind = 'forward' and state = 'done'"
-            " order by window_end desc, finished_at desc limit 1"
+            "select build_id, newest_day from meta.build where kind = 'forward' and state = 'done'"
+            " order by newest_day desc, finished_at desc limit 1"
         )
     ).one_or_none()
-    return (row.build_id, row.window_end - timedelta(days=1)) if row else None
+    return (row.build_id, row.newest_day) if row else None
 
 
 def _look(
@@ -130,10 +132,12 @@ def _look(
     too_old = f"the tables were last built for {as_of}" if as_of < today - timedelta(days=1) else ""
     with engine("reader").connect().execution_options(isolation_level="REPEATABLE READ") as tables:
         rows = checkpoint.read(tables, as_of)
-        ready = readiness.look(settings, (row.account_key for row in rows), now, too_old)
+        ready = readiness.look(settings, now, too_old)
         answers = evaluate(tables, as_of, list(playbooks.values()), ready.unfit())
-    signals = [episodes.RENEWAL, *playbooks]
-    found = episodes.latest(connection, signals)
+        found = episodes.latest(connection, [episodes.RENEWAL, *playbooks])
+        listed = {row.renewal_id for row in rows}
+        missing = {entity_id for (_, entity_id), episode in found.items() if episode.state == "open"} - listed
+        ends = checkpoint.read_ends(tables, sorted(missing))
     day = Day(
         today=today,
         now=now,
@@ -142,6 +146,7 @@ def _look(
         readiness=ready,
         renewals={row.renewal_id: row for row in rows},
         episodes=found,
+        ends=ends,
         outbox=_states(connection, rows),
     )
     return day, answers

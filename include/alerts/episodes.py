@@ -103,8 +103,8 @@ _STATEMENTS = {
         " cast(:evidence as jsonb), :day, :day)"
     ),
     "update": (
-        "update ops.episode set updated_on = :day, severity = :severity, evidence = cast(:evidence as jsonb)"  # noqa: S608
-        f" where {_THIS} and (updated_on, severity, evidence)"
-        " is distinct from (:day, :severity, cast(:evidence as jsonb))"
+        "update ops.episode set updated_on = :day, severity = :severity, account_key = :account_key,"  # noqa: S608
+        f" evidence = cast(:evidence as jsonb) where {_THIS} and (updated_on, severity, account_key, evidence)"
+        " is distinct from (:day, :severity, :account_key, cast(:evidence as jsonb))"
     ),
 }

@@ -9,7 +9,7 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from include.alerts.readiness import SPOKEN, Readiness
-from include.delivery.message import Evidence
+from include.delivery.message import Evidence, Level
 from include.renewals import wording
 from include.renewals.checkpoint import Checkpoint
 
@@ -54,13 +54,14 @@ def gather(checkpoint: Checkpoint, readiness: Readiness, zone: ZoneInfo, now: da
         now: The time.
     """
     unfit = readiness.unfit_kinds(checkpoint.account_key)
-    found = [*_contacts(checkpoint, _source(readiness, "crm", checkpoint, zone), zone, now)]
-    for kind, look, what in (("product", _usage, "Usage"), ("support", _tickets, "Tickets")):
+    found: list[_Found] = []
+    for kind, look, what in (("support", _tickets, "Tickets"), ("product", _usage, "Usage")):
         if kind in unfit:
             why = readiness.why_unknown(kind, checkpoint.account_key, now)
             found.append(_Found(Evidence(text=f"{what} not shown: {why}.", level="unknown")))
         else:
             found += look(checkpoint, _source(readiness, kind, checkpoint, zone), zone, now)
+    found += _contacts(checkpoint, _source(readiness, "crm", checkpoint, zone), zone, now)
     found.sort(key=lambda item: _ORDER[item.line.level])
     return Findings(
         tuple(item.line for item in found), frozenset(item.reason for item in found if item.reason is not None)
@@ -85,7 +86,7 @@ def _usage(checkpoint: Checkpoint, source: str, zone: ZoneInfo, now: datetime) -
             f" baseline of {wording.number(checkpoint.usage_baseline)}."
         )
         is_low = ratio < USAGE_LOW
-        level = "risk" if is_low else "good" if ratio >= USAGE_FINE else "info"
+        level: Level = "risk" if is_low else "good" if ratio >= USAGE_FINE else "info"
         yield _Found(Evidence(text=text, source=source, level=level), "usage_down" if is_low else None)
     if checkpoint.paid_seats and checkpoint.active_users_28d is not None:
         share = checkpoint.active_users_28d / checkpoint.paid_seats
@@ -105,15 +106,15 @@ def _tickets(checkpoint: Checkpoint, source: str, zone: ZoneInfo, now: datetime)
         return
     urgent = checkpoint.n_open_urgent_tickets or 0
     if urgent:
-        text = f"{wording.days(urgent, 'urgent ticket')} open"
+        text = f"{wording.count(urgent, 'urgent ticket')} open"
         if checkpoint.oldest_open_urgent_at:
             age = days_since(checkpoint.oldest_open_urgent_at, now.astimezone(zone).date(), zone)
             since = wording.moment(checkpoint.oldest_open_urgent_at, zone)
-            text += f", the oldest since {since} ({wording.days(age)})"
-        text += f"; {wording.days(checkpoint.n_open_tickets, 'ticket')} open in all."
+            text += f", the oldest since {since} ({wording.count(age, 'day')})"
+        text += f"; {wording.count(checkpoint.n_open_tickets, 'ticket')} open in all."
         yield _Found(Evidence(text=text, source=source, level="risk"), "urgent_tickets")
     else:
-        text = f"No urgent ticket is open; {wording.days(checkpoint.n_open_tickets, 'ticket')} open in all."
+        text = f"No urgent ticket is open; {wording.count(checkpoint.n_open_tickets, 'ticket')} open in all."
         yield _Found(Evidence(text=text, source=source, level="good"))
 
 
@@ -122,7 +123,8 @@ def _contacts(checkpoint: Checkpoint, source: str, zone: ZoneInfo, now: datetime
         yield _Found(Evidence(text="No contact is on record.", source=source, level="risk"), "no_contact")
     else:
         ago = days_since(checkpoint.last_contact_at, now.astimezone(zone).date(), zone)
-        text = f"Last contact on {wording.day(checkpoint.last_contact_at.astimezone(zone))} ({wording.days(ago)} ago)."
+        on = wording.day(checkpoint.last_contact_at.astimezone(zone))
+        text = f"Last contact on {on} ({wording.count(ago, 'day')} ago)."
         is_long = ago > CONTACT_DAYS
         yield _Found(
             Evidence(text=text, source=source, level="risk" if is_long else "good"), "no_contact" if is_long else None

@@ -13,7 +13,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from include.alerts.day import Day, Outcome, evidence
-from include.alerts.episodes import RENEWAL, Change, Episode
+from include.alerts.episodes import RENEWAL, Change
 from include.alerts.recipients import recipient
 from include.alerts.renewal_message import calendar_of
 from include.delivery.outbox import Action
@@ -38,7 +38,7 @@ def plan(day: Day, playbooks: Mapping[str, Loaded], answers: Mapping[str, Answer
             _plan_one(renewal, day, loaded.playbook, answer, outcome)
     for (signal, renewal_id), episode in day.episodes.items():
         if signal in playbooks and episode.state == "open" and renewal_id not in day.renewals:
-            _close_missing(episode, day, outcome)
+            outcome.changes += [change for change in [day.close_missing(episode)] if change]
     return outcome
 
 
@@ -120,17 +120,4 @@ def _change(kind: Any, renewal: Checkpoint, playbook: Playbook, number: int, day
     found = {**evidence(shown, day), "version": playbook.version}
     return Change(
         kind, playbook.name, renewal.renewal_id, number, renewal.account_key, found, day.severity(renewal), because
-    )
-
-
-def _close_missing(episode: Episode, day: Day, outcome: Outcome) -> None:
-    source = episode.account_key.partition(":")[0]
-    if day.readiness.why_held(source, episode.account_key):
-        return
-    found = {"as_of": day.as_of.isoformat(), "listed": False}
-    because = "the renewal is no longer open"
-    outcome.changes.append(
-        Change(
-            "close", episode.signal, episode.entity_id, episode.episode_no, episode.account_key, found, because=because
-        )
     )

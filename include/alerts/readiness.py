@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -108,30 +108,27 @@ class Readiness:
         }
 
 
-def look(settings: Settings, account_keys: Iterable[str], now: datetime, tables_reason: str = "") -> Readiness:
+def look(settings: Settings, now: datetime, tables_reason: str = "") -> Readiness:
     """Ask the gate about every source in the settings.
 
     Args:
         settings: The settings in force.
-        account_keys: The accounts that decisions are about.
         now: The time.
         tables_reason: Why the tables as a whole are not fit, such as their age; "" if they are.
     """
-    verdicts = gate.verdicts()
-    keys = sorted(set(account_keys))
+    watermarks = {verdict.source: verdict.watermark for verdict in gate.verdicts() if not verdict.entity}
     states = []
     for source in settings.sources:
         reasons = list(gate.sources_ready((source.id,), ACTION, now))
         if tables_reason:
             reasons.append(tables_reason)
-        verdict = verdicts.get(source.id)
         states.append(
             SourceState(
                 source.id,
                 source.kind,
                 tuple(reasons),
-                verdict.watermark if verdict else None,
-                gate.unclean_accounts(keys, (source.id,)) if keys else frozenset(),
+                watermarks.get(source.id),
+                frozenset(gate.unclean_accounts((source.id,))),
             )
         )
     return Readiness(tuple(states))

@@ -94,7 +94,7 @@ def checkpoint_message(
             Fact(label="Contract", value=_contract(checkpoint)),
             Fact(label="Manager", value=checkpoint.owner_name or "none in the CRM"),
         ),
-        why_now=_why_now(rung, following, today),
+        why_now=_why_now(checkpoint, rung, following, today),
         evidence=findings.lines,
         next_steps=_next_steps(findings, left, checkpoint),
         links=_links(checkpoint, settings, playbook),
@@ -139,26 +139,34 @@ def _contract(checkpoint: Checkpoint) -> str:
 def _left(checkpoint: Checkpoint, left: int) -> str:
     what = "the notice deadline" if checkpoint.notice_deadline == checkpoint.decision_date else "the renewal date"
     if left > 0:
-        return f"{wording.days(left)} to {what}"
-    return f"{what} is today" if left == 0 else f"{what} was {wording.days(-left)} ago"
+        return f"{wording.count(left, 'day')} to {what}"
+    return f"{what} is today" if left == 0 else f"{what} was {wording.count(-left, 'day')} ago"
 
 
 def _dates(checkpoint: Checkpoint, left: int) -> tuple[Fact, ...]:
     by = wording.weekday(checkpoint.decision_date)
-    distance = f"in {wording.days(left)}" if left > 0 else "today" if left == 0 else f"{wording.days(-left)} ago"
-    facts = [Fact(label="Decide by", value=f"{by}, {distance}")]
-    if checkpoint.notice_deadline == checkpoint.decision_date:
-        facts.append(Fact(label="Notice deadline", value=f"{by}; the last day to decline"))
+    distance = (
+        f"in {wording.count(left, 'day')}"
+        if left > 0
+        else "today"
+        if left == 0
+        else f"{wording.count(-left, 'day')} ago"
+    )
+    is_notice = checkpoint.notice_deadline == checkpoint.decision_date
+    facts = [Fact(label="Decide by", value=f"{by}, {distance}" + (" (notice deadline)" if is_notice else ""))]
     ends = "renews by itself" if checkpoint.is_auto_renew else "ends unless renewed"
     facts.append(Fact(label="Due date", value=f"{wording.weekday(checkpoint.due_date)}: {ends}"))
     return tuple(facts)
 
 
-def _why_now(rung: Rung, following: Rung | None, today: date) -> str:
+def _why_now(checkpoint: Checkpoint, rung: Rung, following: Rung | None, today: date) -> str:
     text = f"This is the {rung.days}-day checkpoint"
     if today > rung.on:
         text += f", which was reached on {wording.weekday(rung.on)}"
-    return text + (f". The next one is on {wording.weekday(following.on)}." if following else ". It is the last one.")
+    text += f"; the next one is on {wording.weekday(following.on)}." if following else "; it is the last one."
+    if checkpoint.is_auto_renew and checkpoint.notice_deadline == checkpoint.decision_date:
+        text += " After the notice deadline the contract renews by itself: what is to change must be said before."
+    return text
 
 
 def _sentence(parts: list[str]) -> str:

@@ -8,12 +8,11 @@ answer; those that lie before the first sight of a renewal leave no trace.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
 from typing import Any
 
 from include.alerts import renewal_message
 from include.alerts.day import URGENT_DAYS, Day, Outcome, evidence
-from include.alerts.episodes import RENEWAL, Change, Episode
+from include.alerts.episodes import RENEWAL, Change
 from include.alerts.recipients import Recipient, recipient
 from include.delivery.message import Message
 from include.delivery.outbox import Action, make_key
@@ -36,7 +35,7 @@ def plan(day: Day, playbooks: dict[str, Loaded]) -> Outcome:
         _plan_one(renewal, day, ladder, playbooks, outcome)
     for (signal, renewal_id), episode in day.episodes.items():
         if signal == RENEWAL and episode.state == "open" and renewal_id not in day.renewals:
-            _close_missing(episode, day, outcome)
+            outcome.changes += [change for change in [day.close_missing(episode)] if change]
     return outcome
 
 
@@ -94,7 +93,7 @@ def _notices(renewal: Checkpoint, rung: Rung, number: int, held: str, day: Day) 
     """Yield the plain notice to manager and lead, unless the reminder itself has left already."""
     readers: dict[str, tuple[str, Recipient]] = {}
     for role in ("lead", "csm"):
-        to = recipient(renewal, role, day.settings.people)  # type: ignore[arg-type]
+        to = recipient(renewal, role, day.settings.people)
         readers[to.email] = (role, to)
     for channel in CHANNELS:
         reminder = make_key(RENEWAL, renewal.renewal_id, RENEWAL, number, str(rung.days), channel)
@@ -169,22 +168,4 @@ def _change(kind: Any, renewal: Checkpoint, number: int, day: Day, because: str 
         evidence(shown, day),
         day.severity(renewal),
         because,
-    )
-
-
-def _close_missing(episode: Episode, day: Day, outcome: Outcome) -> None:
-    """Close an episode whose renewal is no longer listed, if the list can be trusted."""
-    source = episode.account_key.partition(":")[0]
-    if day.readiness.why_held(source, episode.account_key):
-        return
-    decided = str(episode.evidence.get("decision_date", ""))
-    is_past = decided and decided < (day.today - timedelta(days=day.settings.renewals.behind_days)).isoformat()
-    because = (
-        f"the decision date {decided} passed long ago"
-        if is_past
-        else "the renewal is no longer open: won, lost, or moved out of reach"
-    )
-    found = {"as_of": day.as_of.isoformat(), "listed": False}
-    outcome.changes.append(
-        Change("close", RENEWAL, episode.entity_id, episode.episode_no, episode.account_key, found, because=because)
     )

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -20,13 +19,9 @@ from include.delivery.channels.base import Channel
 from include.errors import PerennialError, Unavailable
 from include.warehouse.engine import engine
 
-log = logging.getLogger(__name__)
-
 SENDER_LOCK = 0x5045_5253
 # A killed sender's connection lives on in the server for a moment.
 _LOCK_PATIENCE_SECONDS = 5.0
-# Channels whose outside can be asked what it holds.
-_COMPARABLE = ("slack", "crm_task")
 
 
 @dataclass
@@ -76,20 +71,17 @@ def deliver(dry_run: bool = False, now: datetime | None = None) -> Delivered:
     with _sender_lock() as still_alone:
         if still_alone is None:
             return Delivered(is_busy=True)
-        result, errors = Delivered(), []
-        opened: dict[str, Channel] = {}
+        run = _Pass(settings, tick, still_alone)
         try:
-            for name in NAMES:
-                _each(errors, lambda name=name: _clear_doubts(name, settings, tick, result, opened))
-            result.n_told = uncertain.tell(settings, tick())
-            for name in NAMES:
-                _each(errors, lambda name=name: _send(name, settings, tick, still_alone, result, opened))
-            result.n_told += uncertain.tell(settings, tick())
+            run.each(run.clear_doubts)
+            run.each(run.send)
+            run.result.n_told = uncertain.tell(settings, tick())
+            if run.result.n_told:
+                run.each(run.send)
         finally:
-            for channel in opened.values():
-                channel.close()
+            run.close()
+    result, errors = run.result, run.errors
     result.problems = [str(error) for error in errors]
-    log.info("delivered: %s", result)
     if errors:
         first, *others = errors
         first.message += "".join(f"; and {other.message}" for other in others)
@@ -97,67 +89,87 @@ def deliver(dry_run: bool = False, now: datetime | None = None) -> Delivered:
     return result
 
 
-def _each(errors: list[PerennialError], do: Callable[[], None]) -> None:
-    try:
-        do()
-    except PerennialError as error:
-        errors.append(error)
+@dataclass
+class _Pass:
+    """One pass over all channels.
 
+    Args:
+        settings: The settings in force.
+        tick: Says what time it is.
+        still_alone: Raises if another sender may be at work.
+    """
 
-def _clear_doubts(
-    name: str, settings: Settings, tick: sender.Clock, result: Delivered, opened: dict[str, Channel]
-) -> None:
-    """Take over what a dead sender left, and look up what is in doubt."""
-    with engine("builder").connect() as connection:
-        states = _counts(connection, name)
-    if not states["sending"] and not states["in doubt"]:
-        return
-    channel = _open(name, settings, opened)
-    uncertain.take_over(name, channel.is_repeatable, tick())
-    _add(result, name, {f"cleared as {state}": n for state, n in uncertain.look_up(channel, tick()).items()})
+    settings: Settings
+    tick: sender.Clock
+    still_alone: Callable[[], None]
+    result: Delivered = field(default_factory=Delivered)
+    errors: list[PerennialError] = field(default_factory=list)
+    opened: dict[str, Channel] = field(default_factory=dict)
+    broken: set[str] = field(default_factory=set)
 
+    def each(self, step: Callable[[str], None]) -> None:
+        """Do a step for every channel that works; one that does not holds up no other."""
+        for name in NAMES:
+            if name in self.broken:
+                continue
+            try:
+                step(name)
+            except PerennialError as error:
+                self.broken.add(name)
+                self.errors.append(error)
 
-def _send(
-    name: str,
-    settings: Settings,
-    tick: sender.Clock,
-    still_alone: Callable[[], None],
-    result: Delivered,
-    opened: dict[str, Channel],
-) -> None:
-    with engine("builder").begin() as connection:
-        state = holds.state(connection, name, tick())
-        letters = sender.due(connection, name, tick())
-        if state.is_held and not state.changed_by and name in _COMPARABLE and letters:
-            reason = "each address or task is compared with the outside before it is first written to"
-            holds.release_compared(connection, name, reason, tick())
-            state = holds.state(connection, name, tick())
-    if not letters:
-        return
-    if state.is_held or getattr(settings.channels, name).dry_run:
-        sender.expire(letters, tick())
-        _add(result, name, {"waiting": len(letters)})
-        return
-    channel = _open(name, settings, opened)
-    counts: Counter[str] = Counter()
-    try:
-        sender.send_due(channel, settings, tick, still_alone, counts)
-    finally:
-        _add(result, name, counts)
-    if counts["uncertain"]:
-        _add(result, name, {f"cleared as {state}": n for state, n in uncertain.look_up(channel, tick()).items()})
+    def clear_doubts(self, name: str) -> None:
+        """Take over what a dead sender left, and look up what is in doubt."""
+        with engine("builder").connect() as connection:
+            states = _counts(connection, name)
+        if states["sending"] or states["in doubt"]:
+            channel = self._open(name)
+            uncertain.take_over(name, channel.is_repeatable, self.tick())
+            self._look_up(channel)
 
+    def send(self, name: str) -> None:
+        """Send what is due, unless the channel is held or in dry run."""
+        with engine("builder").begin() as connection:
+            letters = sender.due(connection, name, self.tick())
+            state = holds.state(connection, name, self.tick())
+            if letters and state.is_held and state.ends_by_itself:
+                state = holds.release_compared(connection, name, self.tick())
+        if not letters:
+            return
+        if state.is_held or getattr(self.settings.channels, name).dry_run:
+            sender.expire(letters, self.tick())
+            self._add(name, {"waiting": len(letters)})
+            return
+        channel = self._open(name)
+        counts: Counter[str] = Counter()
+        try:
+            sender.send_due(channel, self.settings, self.tick, self.still_alone, counts)
+        finally:
+            self._add(name, counts)
+        if counts["uncertain"]:
+            self._look_up(channel)
 
-def _open(name: str, settings: Settings, opened: dict[str, Channel]) -> Channel:
-    if name not in opened:
-        opened[name] = open_channel(name, settings)
-    return opened[name]
+    def close(self) -> None:
+        """Let go of all channels."""
+        for channel in self.opened.values():
+            channel.close()
 
+    def _open(self, name: str) -> Channel:
+        if name not in self.opened:
+            self.opened[name] = open_channel(name, self.settings)
+        return self.opened[name]
 
-def _add(result: Delivered, name: str, counts: Counter[str] | dict[str, int]) -> None:
-    total = Counter(result.channels.get(name, {}))
-    total.update(counts)
-    result.channels[name] = dict(total)
+    def _look_up(self, channel: Channel) -> None:
+        found = uncertain.look_up(channel, self.tick())
+        self._add(channel.name, {f"cleared as {state}": number for state, number in found.items()})
+
+    def _add(self, name: str, counts: Mapping[str, int]) -> None:
+        if counts:
+            total = Counter(self.result.channels.get(name, {}))
+            total.update(counts)
+            if "waiting" in counts:
+                total["waiting"] = counts["waiting"]  # what waits is looked at by every step
+            self.result.channels[name] = dict(total)
 
 
 def _counts(connection: sa.Connection, channel: str) -> Counter[str]:

@@ -20,6 +20,8 @@ from include.delivery.channels import NAMES
 from include.errors import ConfigError
 from include.warehouse.engine import engine
 
+# Channels whose outside can be asked what it holds.
+COMPARABLE = ("slack", "crm_task")
 NEW_STORE = "new or restored store: not yet compared with the outside system"
 
 
@@ -40,6 +42,11 @@ class ChannelState:
     reason: str
     changed_by: str
     changed_at: datetime
+
+    @property
+    def ends_by_itself(self) -> bool:
+        """Whether a hold ends without a person: the outside can be asked, and nobody has said otherwise."""
+        return self.channel in COMPARABLE and not self.changed_by
 
 
 def mark(connection: sa.Connection) -> str:
@@ -105,15 +112,16 @@ def hold(channel: str, reason: str, by: str, now: datetime | None = None) -> Non
     _change(channel, True, reason, by, now)
 
 
-def release_compared(connection: sa.Connection, channel: str, reason: str, now: datetime) -> None:
-    """End a hold that was not made by a person."""
+def release_compared(connection: sa.Connection, channel: str, now: datetime) -> ChannelState:
+    """End a hold that ends by itself: from here on each address or task is compared before it is first written to."""
     connection.execute(
         sa.text(
             "update ops.channel set is_held = false, reason = :reason, changed_at = :now"
             " where channel = :channel and is_held and changed_by = ''"
         ),
-        {"channel": channel, "reason": reason, "now": now},
+        {"channel": channel, "reason": "compared with the outside before the first write to each place", "now": now},
     )
+    return state(connection, channel, now)
 
 
 def is_compared(connection: sa.Connection, channel: str, address: str) -> bool:

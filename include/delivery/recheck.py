@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 import sqlalchemy as sa
 
 from include.delivery.outbox import Letter
 from include.renewals import checkpoint
 from include.warehouse import gate
+
+_FRESH_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -26,17 +30,41 @@ class Verdict:
     because: str = ""
 
 
+class Gate:
+    """The gate's answers, asked anew every few seconds: thousands of letters share a handful of questions."""
+
+    def __init__(self) -> None:
+        self._answers: dict[Hashable, tuple[float, Any]] = {}
+
+    def why_not(self, letter: Letter, now: datetime) -> str:
+        """Return why a letter's data may not be acted upon; "" if it may."""
+        kind = action_kind(letter.channel)
+        reasons = self._ask((kind, letter.reads), lambda: gate.sources_ready(letter.reads, kind, now))
+        if reasons:
+            return "; ".join(reasons)
+        unclean = self._ask(letter.reads, lambda: gate.unclean_accounts(letter.reads))
+        return "; ".join(unclean.get(letter.account_key, ()))
+
+    def _ask(self, question: Hashable, ask: Callable[[], Any]) -> Any:
+        asked_at, answer = self._answers.get(question, (-_FRESH_SECONDS, None))
+        if time.monotonic() - asked_at >= _FRESH_SECONDS:
+            answer = ask()
+            self._answers[question] = time.monotonic(), answer
+        return answer
+
+
 def action_kind(channel: str) -> str:
     """Return the kind of action by which settings say how old its data may be."""
     return "crm_task" if channel == "crm_task" else "renewal_alert"
 
 
-def look(connection: sa.Connection, letter: Letter, now: datetime) -> Verdict:
+def look(connection: sa.Connection, letter: Letter, gate_now: Gate, now: datetime) -> Verdict:
     """Judge one planned letter.
 
     Args:
         connection: Of a role that reads ops and marts.
         letter: A planned row.
+        gate_now: The gate's answers of this pass.
         now: The time.
     """
     if now >= letter.not_after:
@@ -45,13 +73,8 @@ def look(connection: sa.Connection, letter: Letter, now: datetime) -> Verdict:
         over = _look_at_renewal(connection, letter)
         if over:
             return over
-    if letter.reads:
-        reasons = gate.sources_ready(letter.reads, action_kind(letter.channel), now)
-        if reasons:
-            return Verdict("wait", "; ".join(reasons))
-        if not gate.account_is_clean(letter.account_key, letter.reads):
-            return Verdict("wait", "a record of this account is in quarantine or held")
-    return Verdict("go")
+    why_not = gate_now.why_not(letter, now) if letter.reads else ""
+    return Verdict("wait", why_not) if why_not else Verdict("go")
 
 
 def _look_at_renewal(connection: sa.Connection, letter: Letter) -> Verdict | None:

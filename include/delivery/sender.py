@@ -68,24 +68,25 @@ def send_due(
     """
     with engine("builder").connect() as connection:
         letters = due(connection, channel.name, clock())
+    gate = recheck.Gate()
     for start in range(0, len(letters), channel.batch_size):
         still_alone()
         ready = [
             letter
             for candidate in letters[start : start + channel.batch_size]
-            if (letter := _prepare(channel, candidate, settings, clock(), counts)) is not None
+            if (letter := _prepare(channel, candidate, settings, gate, clock(), counts)) is not None
         ]
-        claimed = _claim(ready, clock, counts)
+        claimed = _claim(ready, gate, clock, counts)
         if claimed:
             _send(channel, claimed, settings, clock, counts)
 
 
 def _prepare(
-    channel: Channel, letter: Letter, settings: Settings, now: datetime, counts: Counter[str]
+    channel: Channel, letter: Letter, settings: Settings, gate: recheck.Gate, now: datetime, counts: Counter[str]
 ) -> Letter | None:
     """Find where a letter goes; None if it does not go, or has been there already."""
     with engine("builder").begin() as connection:
-        verdict = recheck.look(connection, letter, now)
+        verdict = recheck.look(connection, letter, gate, now)
         if verdict.says != "go":
             _put_off(connection, letter, verdict, now)
             counts["waiting" if verdict.says == "wait" else verdict.says] += 1
@@ -126,13 +127,13 @@ def _is_known_to_be_new(channel: Channel, letter: Letter, now: datetime, counts:
     return True
 
 
-def _claim(letters: Sequence[Letter], clock: Clock, counts: Counter[str]) -> list[Letter]:
+def _claim(letters: Sequence[Letter], gate: recheck.Gate, clock: Clock, counts: Counter[str]) -> list[Letter]:
     """Note that letters are about to leave; what changed since the last look is left out."""
     claimed = []
     with engine("builder").begin() as connection:
         for letter in letters:
             now = clock()
-            if recheck.look(connection, letter, now).says == "go" and outbox.claim(
+            if recheck.look(connection, letter, gate, now).says == "go" and outbox.claim(
                 connection, letter.key, letter.address, now
             ):
                 claimed.append(replace(letter, sending_at=now, n_attempts=letter.n_attempts + 1))

@@ -19,6 +19,7 @@ from include.delivery import holds, outbox
 from include.delivery.channels.base import Channel
 from include.delivery.message import Evidence, Message
 from include.delivery.outbox import Action, Letter
+from include.renewals import wording
 from include.warehouse.engine import engine
 
 DIGEST = "uncertain_digest"
@@ -156,7 +157,9 @@ def _tell_elsewhere(connection: sa.Connection, letter: Letter, settings: Setting
         _note_told(connection, [letter], twin)
         return True
     is_urgent = letter.deadline is not None and letter.deadline <= (now + timedelta(days=URGENT_DAYS)).date()
-    if known is not None or not is_urgent or holds.state(connection, channel, now).is_held or now >= letter.not_after:
+    held = holds.state(connection, channel, now)
+    can_be_sent = not held.is_held or held.ends_by_itself
+    if known is not None or not is_urgent or not can_be_sent or now >= letter.not_after:
         return False
     sent_by = _spoken(letter.channel)
     note = f"This may be a repeat: it was sent to you by {sent_by}, and it is not known whether it arrived."
@@ -177,7 +180,7 @@ def _add_to_digest(
         return
     all_of_today = [*outbox.read(connection, "told_by = :key", key=key), *letters]
     message = Message(
-        headline=f"{len(all_of_today)} messages may not have reached you",
+        headline=f"{wording.count(len(all_of_today), 'message')} may not have reached you",
         summary="They were sent, but the connection broke before their arrival was confirmed. Nothing is sent twice.",
         evidence=tuple(
             Evidence(

@@ -17,7 +17,7 @@ from sqlglot.errors import SqlglotError
 
 MAX_NODES = 200
 
-_ALLOWED: tuple[type[exp.Expression], ...] = (
+_ALLOWED: tuple[type[exp.Expr], ...] = (
     exp.And,
     exp.Or,
     exp.Not,
@@ -105,7 +105,7 @@ def compile_expression(text: str, columns: Collection[str], prefix: str = "p") -
         raise ValueError("is no condition: it must be true or false, such as `usage_ratio < 0.7`")
     parameters: dict[str, object] = {}
 
-    def bind(node: exp.Expression) -> exp.Expression:
+    def bind(node: exp.Expr) -> exp.Expr:
         if not isinstance(node, exp.Literal):
             return node
         name = f"{prefix}{len(parameters)}"
@@ -116,7 +116,7 @@ def compile_expression(text: str, columns: Collection[str], prefix: str = "p") -
     return Expression(bound.sql(dialect="postgres"), parameters, frozenset(used))
 
 
-def _parse(text: str) -> exp.Expression:
+def _parse(text: str) -> exp.Expr:
     try:
         statements = sqlglot.parse(text, dialect="postgres")
     except SqlglotError as error:
@@ -127,7 +127,7 @@ def _parse(text: str) -> exp.Expression:
     return statements[0]
 
 
-def _check(node: exp.Expression, columns: Collection[str], used: set[str]) -> None:
+def _check(node: exp.Expr, columns: Collection[str], used: set[str]) -> None:
     if not isinstance(node, _ALLOWED):
         raise ValueError(f"uses `{node.sql(dialect='postgres')[:60]}`, which is not allowed in a condition")
     if isinstance(node, exp.In) and not node.expressions:

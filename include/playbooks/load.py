@@ -43,6 +43,23 @@ def load() -> dict[str, Loaded]:
     return found
 
 
+def listing() -> list[dict[str, object]]:
+    """Return one row for each playbook in force."""
+    return [
+        {
+            "name": name,
+            "version": loaded.playbook.version,
+            "status": loaded.playbook.status,
+            "steps": len(loaded.playbook.steps),
+            "title": loaded.playbook.title,
+            "why": loaded.playbook.why,
+            "trigger": loaded.playbook.trigger,
+            "file": files.shown(loaded.path),
+        }
+        for name, loaded in load().items()
+    ]
+
+
 def _check(document: documents.Document, number: int) -> Loaded:
     playbook = documents.validate(document, Playbook)
     if playbook.name != document.path.stem:

@@ -126,4 +126,4 @@ _MAY_BE_UNKNOWN = (
     "decision_maker_known",
     "decision_maker_name",
 )
-_BARE = dataclasses.replace(_FULL, **dict.fromkeys(_MAY_BE_UNKNOWN))
+_BARE = dataclasses.replace(_FULL, **dict.fromkeys(_MAY_BE_UNKNOWN))  # type: ignore[arg-type]

@@ -6,7 +6,7 @@ its columns are read as unknown, so that no figure of doubtful data reaches a me
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import date, datetime
 from decimal import Decimal
@@ -89,12 +89,34 @@ def read(connection: sa.Connection, as_of_day: date) -> list[Checkpoint]:
     return [Checkpoint(**row) for row in rows.mappings()]
 
 
+def read_ends(connection: sa.Connection, renewal_ids: Sequence[str]) -> dict[str, str]:
+    """Return in words what became of renewals that are not listed as open any more.
+
+    Args:
+        connection: Of a role that reads core.
+        renewal_ids: Which ones; those that are gone altogether are left out of the answer.
+    """
+    if not renewal_ids:
+        return {}
+    rows = connection.execute(
+        sa.text(
+            "select renewal_id, outcome, closed_on, decision_date, lost_reason from core.renewal"
+            " where renewal_id = any(:ids)"
+        ),
+        {"ids": list(renewal_ids)},
+    )
+    return {row.renewal_id: _end(row) for row in rows}
+
+
+def _end(row: sa.Row) -> str:
+    if row.outcome == "open":
+        return f"still open, but its decision date is {row.decision_date}"
+    if row.outcome == "lost":
+        return f"lost on {row.closed_on}" + (f": {row.lost_reason}" if row.lost_reason else "")
+    return f"renewed on {row.closed_on} ({str(row.outcome).replace('_', ' ')})"
+
+
 def without(checkpoint: Checkpoint, kinds: Collection[str]) -> Checkpoint:
     """Return the renewal with everything unknown that comes from the given kinds of source."""
     unknown = {column: None for column, kind in EVIDENCE_KINDS.items() if kind in kinds}
     return replace(checkpoint, **unknown) if unknown else checkpoint  # type: ignore[arg-type]
-
-
-def kinds_read(columns: Iterable[str]) -> frozenset[str]:
-    """Return the kinds of source that columns come from; every renewal itself comes from the CRM."""
-    return frozenset({"crm"} | {EVIDENCE_KINDS[column] for column in columns if column in EVIDENCE_KINDS})

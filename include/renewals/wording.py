@@ -40,9 +40,9 @@ def money(amount: Decimal | None, currency: str | None) -> str:
     return f"{currency or ''} {number(amount)}".strip() if amount is not None else "amount unknown"
 
 
-def days(count: int, noun: str = "day") -> str:
-    """Return a number of days, such as "1 day" or "30 days"."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+def count(number: int, noun: str) -> str:
+    """Return how many of something, such as "1 day" or "30 days"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def age(then: datetime, now: datetime) -> str:
@@ -50,4 +50,4 @@ def age(then: datetime, now: datetime) -> str:
     hours = int((now - then).total_seconds() // 3600)
     if hours < 1:
         return "less than an hour"
-    return days(hours, "hour") if hours < 48 else days(hours // 24)
+    return count(hours, "hour") if hours < 48 else count(hours // 24, "day")

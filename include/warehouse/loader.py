@@ -14,9 +14,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-import psycopg
 import sqlalchemy as sa
 from psycopg import sql
 from sqlalchemy.dialects.postgresql import JSONB
@@ -192,13 +191,6 @@ _LANDED = sa.text(
 
 
 def _close(connection: Connection, batch: Batch, *, position: dict | None, read_until: datetime | None) -> Batch:
-    if batch.is_full and not batch.table_name:
-        # That a full read has met nothing is itself something to judge: the contracts look at the empty table.
-        batch = replace(batch, table_name=_create_batch_table(connection, batch, ENTITIES[batch.entity]))
-        connection.execute(
-            sa.text("update meta.batch set table_name = :name where batch_id = :id"),
-            {"name": batch.table_name, "id": batch.batch_id},
-        )
     batches.close(connection, batch, position=position, read_until=read_until)
     if batch.table_name:
         connection.execute(sa.text(f"analyze raw.{batch.table_name}"))
@@ -243,7 +235,7 @@ def _copy(connection: Connection, table: str, entity: Entity, page: Page, n_befo
         sql.SQL(", ").join(sql.Identifier(name) for name in ("_row", *values.columns(entity))),
     )
     n_cleaned = 0
-    driver = cast(psycopg.Connection, connection.connection.driver_connection)
+    driver = connection.connection.driver_connection
     with driver.cursor() as cursor, cursor.copy(statement) as copy:
         for number, record in enumerate(page.records, start=n_before + 1):
             made = values.to_row(entity, record)

@@ -23,10 +23,18 @@ from include.sources.http.client import Client, Manners, Refused, Uncertain
 from include.sources.http.limiter import Limit, for_account
 
 EVENT_TYPE = "perennial_message"
+# A message is in doubt for no longer than this and what uncertain.SETTLE adds.
+TIMEOUTS = (10.0, 20.0)
 _PAGE = 200
 _MAX_PAGES = 25
-# Posting: one a second in each conversation, several hundred a minute in all. Reading a history: fifty a minute.
-_LIMITS = {"post": Limit(60, 60.0), "ordinary": Limit(50, 60.0)}
+# By method. Of the limit of one message a second and conversation, which knows bursts, Slack's answers tell.
+_LIMITS = {
+    "chat.postMessage": Limit(240, 60.0),
+    "conversations.history": Limit(50, 60.0),
+    "conversations.list": Limit(20, 60.0),
+    "conversations.open": Limit(50, 60.0),
+    "users.lookupByEmail": Limit(50, 60.0),
+}
 # Slack says of these that the message may have been posted all the same.
 _DOUBTFUL = {"fatal_error", "internal_error", "request_timeout", "service_unavailable"}
 _OUR_FAULT = {
@@ -94,7 +102,7 @@ class SlackChannel:
             manners=Manners(name="Slack", explain=_explain),
             secrets=(token,),
             connection_id=connection.id,
-            timeouts=(10, 20),
+            timeouts=TIMEOUTS,
         )
         people = (settings.people.queue, *settings.people.team_leads.values())
         return cls(client, {person.email: person.slack for person in people if person.slack})
@@ -121,7 +129,7 @@ class SlackChannel:
             "unfurl_media": False,
         }
         try:
-            answer = self._call("chat.postMessage", payload, kind="post", is_repeatable=False)
+            answer = self._call("chat.postMessage", payload, is_repeatable=False)
         except Uncertain as error:
             return {letter.key: Outcome("uncertain", error.message)}
         except Refused as error:
@@ -194,12 +202,10 @@ class SlackChannel:
         raise _Said("channel_not_found")
 
     def _get(self, method: str, query: Mapping[str, Any]) -> dict[str, Any]:
-        return self._checked(method, self._client.get(f"/{method}", query).data)
+        return self._checked(method, self._client.get(f"/{method}", query, kind=method).data)
 
-    def _call(
-        self, method: str, payload: Mapping[str, Any], *, kind: str = "ordinary", is_repeatable: bool
-    ) -> dict[str, Any]:
-        answer = self._client.call("POST", f"/{method}", json=payload, kind=kind, is_repeatable=is_repeatable)
+    def _call(self, method: str, payload: Mapping[str, Any], *, is_repeatable: bool) -> dict[str, Any]:
+        answer = self._client.call("POST", f"/{method}", json=payload, kind=method, is_repeatable=is_repeatable)
         return self._checked(method, answer.data)
 
     def _checked(self, method: str, data: Any) -> dict[str, Any]:

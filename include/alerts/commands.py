@@ -1,0 +1,39 @@
+"""What the command ``decide`` does and says."""
+
+from __future__ import annotations
+
+import secrets
+
+from include import clock
+from include.alerts.decide import Decision, decide
+from include.renewals import wording
+
+
+def decide_now(dry_run: bool) -> Decision:
+    """Decide under a name of its own."""
+    return decide(f"cli-{clock.now():%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}", dry_run=dry_run)
+
+
+def decided(decision: Decision) -> str:
+    """Return a decision as a sentence."""
+    if decision.because:
+        return f"nothing was decided: {decision.because}"
+    parts = [
+        f"{wording.count(decision.n_planned, 'action')} planned",
+        *(
+            f"{number} {what}"
+            for number, what in (
+                (decision.n_suppressed, "suppressed by dry run"),
+                (decision.n_refreshed, "brought up to date"),
+                (decision.n_expired, "passed over"),
+                (decision.n_found_outside, "found outside"),
+                (decision.n_held, "held by the gate"),
+                (decision.n_opened, "signals opened"),
+                (decision.n_closed, "signals closed"),
+            )
+            if number
+        ),
+    ]
+    looked_at = f"of {decision.as_of}, {wording.count(decision.n_renewals, 'open renewal')}"
+    written = " (dry run: nothing was written)" if decision.is_dry_run else ""
+    return f"{looked_at}: {', '.join(parts)}{written}"
