@@ -26,6 +26,7 @@ NAMED_BY = {
     "organization": (("support_user", "organization"), ("ticket", "organization")),
     "support_user": (("ticket", "requester"),),
 }  # fmt: skip
+NAMED_BY_DESK = ("organization", "support_user")
 # The desk and the product do not hear of what the CRM merges.
 NOT_TOLD = {("company", "organization"), ("company", "workspace")}
 
@@ -109,4 +110,5 @@ def _merge(sandbox: Sandbox, loser: Item, winner: Item, at: int) -> None:
                 sandbox.store.write(other_kind, item.id, Change(at, {field: winner.id}, quiet=True))
     merged = [*(winner.values.get("merged_ids") or []), *(loser.values.get("merged_ids") or []), loser.id]
     sandbox.store.write(kind, winner.id, Change(at, {"merged_ids": merged}))
-    sandbox.store.write(kind, loser.id, Change(at, op="erase"))
+    # In the CRM the loser is gone without a trace; the desk still shows that it was deleted.
+    sandbox.store.write(kind, loser.id, Change(at, op="delete" if kind in NAMED_BY_DESK else "erase"))

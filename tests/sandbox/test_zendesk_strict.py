@@ -162,3 +162,19 @@ def test_ratings_of_a_window(desk: Call) -> None:
     ]
     assert 0 < len(some) < len(everything)
     assert {row["score"] for row in everything} <= {"good", "bad"} and stamps
+
+
+def test_merged_organizations_hand_over_their_tickets(sandbox: SandboxProcess, desk: Call) -> None:
+    ticket = desk("incremental/tickets/cursor", start_time=1).json()["tickets"][0]
+    loser = ticket["organization_id"]
+    winner = next(number for number in sandbox.truth()["organization"]["live_ids"] if number != loser)
+    sandbox.mutate("organization", loser, op="merge", into=winner)
+    sandbox.control("clock", advance_seconds=61)
+    rows = desk("incremental/tickets/cursor", start_time=1).json()["tickets"]
+    moved = next(row for row in rows if row["id"] == ticket["id"])
+    assert (moved["organization_id"], moved["updated_at"]) == (winner, ticket["updated_at"])
+    exported = {
+        row["id"]: row["deleted_at"] for row in desk("incremental/organizations", start_time=1).json()["organizations"]
+    }
+    assert exported[loser] and not exported[winner]
+    assert desk(f"organizations/{loser}").status_code == 404
