@@ -133,10 +133,10 @@ class Client:
     """
 
     base_url: str
-    auth: AuthBase
+    auth: AuthBase = field(repr=False)
     limiter: Limiter
     manners: Manners
-    secrets: tuple[str, ...]
+    secrets: tuple[str, ...] = field(repr=False)
     connection_id: str
     sleep: Callable[[float], None] = time.sleep
     timeouts: tuple[float, float] = _TIMEOUTS

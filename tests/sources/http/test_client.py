@@ -113,6 +113,7 @@ def test_no_secret_in_an_error_even_if_the_vendor_echoes_it(client: Client) -> N
     assert SECRET not in str(caught.value)
     assert "xoxb-123456" not in str(caught.value)
     assert SECRET not in repr(caught.value.__context__)
+    assert SECRET not in repr(client)
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from include.sources.crm.hubspot.owners import owner_record, owners_step
 from include.sources.crm.hubspot.resources import RESOURCES, Resource
 from include.sources.entities import ENTITIES, Kind, of_kind
 from include.sources.mapping import Mapper, load_mapping
+from include.sources.walk import walk
 
 _moment = caster("timestamptz")
 _OWNER = "owner"
@@ -60,23 +61,21 @@ class HubSpot:
         full: bool = False,
     ) -> Iterator[Page]:
         """See ``Source``."""
-        step = self._owner_step if entity == _OWNER else self._stepper(entity)
-        here = mark or position
-        here = positions.checked(here) if here else None
-        if mark and here and here["phase"] == "done":
-            yield Page([], here, here, positions.moment(here["at"]))
-            return
-        if here is None or here["phase"] == "done":
-            here = self._start(entity, here, until, since, full)
-        while here["phase"] != "done":
-            records, here = step(here)
-            here = positions.start(**here)
-            is_last = here["phase"] == "done"
-            yield Page(records, here, here if is_last else None, positions.moment(here["at"]) if is_last else None)
+        if entity != _OWNER:
+            self._resource(entity)
+        return walk(
+            f"HubSpot's {entity} records",
+            position=position,
+            mark=mark,
+            start=lambda done: self._start(entity, done, until, since, full),
+            step=self._owner_step if entity == _OWNER else partial(self._step, entity),
+        )
 
     def _start(
         self, entity: str, done: Position | None, until: datetime, since: datetime | None, full: bool
     ) -> Position:
+        if entity != _OWNER:
+            self._prepare(entity)  # a wrong mapping shows before anything is read; the answer also tells the clock
         # Should the vendor's clock be behind ours, what it stamps meanwhile must fall into the next window.
         behind = timedelta(seconds=max(0.0, -self._api.client.skew_seconds))
         hi = positions.milliseconds(until - self._lag - behind)
@@ -85,25 +84,21 @@ class HubSpot:
         lo = done["at"] - self._trailing
         return walks.changes(min(lo, positions.milliseconds(since)) if since else lo, hi, done)
 
-    def _stepper(self, entity: str) -> Any:
-        """Return the step function of one entity, after making sure that every mapped property exists."""
-        resource = self._resource(entity)
+    def _step(self, entity: str, here: Position) -> tuple[list[Record], Position]:
+        resource = self._resources[entity]
         names, mapper = self._prepare(entity)
         api, object_type = self._api, resource.object_type
 
         def page(is_archived: bool, after: str | None) -> tuple[list[Row], str | None]:
             return api.list_page(object_type, names, after, is_archived)
 
-        def step(here: Position) -> tuple[list[Record], Position]:
-            if here["phase"] == "list":
-                rows, there = walks.list_step(here, page)
-            elif here["phase"] == "search":
-                rows, there = walks.search_step(here, partial(api.search, object_type, names), resource.cursor)
-            else:
-                rows, there = walks.archived_step(here, page, _archived_at, self._trailing)
-            return self._records(resource, mapper, rows), there
-
-        return step
+        if here["phase"] == "list":
+            rows, there = walks.list_step(here, page)
+        elif here["phase"] == "search":
+            rows, there = walks.search_step(here, partial(api.search, object_type, names), resource.cursor)
+        else:
+            rows, there = walks.archived_step(here, page, _archived_at, self._trailing)
+        return self._records(resource, mapper, rows), there
 
     def _resource(self, entity: str) -> Resource:
         if entity in self._resources:

@@ -113,8 +113,6 @@ class HubSpotApi:
             }
             # One that vanished between the two calls is not there any more; the next pass sees what became of it.
             rows = [found[row["id"]] for row in rows if row["id"] in found]
-        if following is not None and following == after:
-            raise _stuck(f"{OBJECTS}/{object_type}")
         return rows, following
 
     def batch_read(
@@ -159,10 +157,7 @@ class HubSpotApi:
         """Return one page of owners, and where the next one starts."""
         params = {"limit": LIST_PAGE, "after": after, "archived": "true" if is_archived else "false"}
         data = self.client.get(OWNERS, params).data
-        following = _after(data)
-        if following is not None and following == after:
-            raise _stuck(OWNERS)
-        return _rows(data), following
+        return _rows(data), _after(data)
 
     def associated(self, from_type: str, to_type: str, ids: Sequence[str]) -> dict[str, str]:
         """Return for each id that has one the associated object: the primary one, else the one with the lowest id.
@@ -218,10 +213,6 @@ def _after(data: Row) -> str | None:
     """Return where the next page starts. Its ``link`` has another form of path and is never followed."""
     following = ((data.get("paging") or {}).get("next") or {}).get("after")
     return None if following is None else str(following)
-
-
-def _stuck(path: str) -> Unavailable:
-    return Unavailable(f"HubSpot's {path} names the same page as the next one", cure="try again later")
 
 
 def _is_primary(to: Row) -> bool:

@@ -17,6 +17,7 @@ from include.sources.http.client import Refused
 from include.sources.support.zendesk import walks
 from include.sources.support.zendesk.api import Row, ZendeskApi, client
 from include.sources.support.zendesk.resources import RESOURCES, Resource
+from include.sources.walk import walk
 
 _moment = caster("timestamptz")
 # Exports refuse a start less than a minute ago, and hold that minute back (case 31).
@@ -62,19 +63,18 @@ class Zendesk:
         if entity not in self._resources:
             raise ConfigError(f"Zendesk has no entity {entity}", cure=f"available: {', '.join(self._resources)}")
         resource = self._resources[entity]
-        stored = mark or position
-        here = positions.checked(stored) if stored else None
-        if mark and here and here["phase"] == "done":
-            yield Page([], here, here, positions.moment(here["at"]))
-            return
-        if here is None or here["phase"] == "done":
-            here = self._start(resource, here, until, since, full)
-        while here["phase"] != "done":
-            rows, here = self._step(resource, here)
-            here = positions.start(**here)
-            is_last = here["phase"] == "done"
-            at = positions.moment(here["at"]) if is_last else None
-            yield Page(self._records(resource, rows), here, here if is_last else None, at)
+
+        def step(here: Position) -> tuple[list[Record], Position]:
+            rows, there = self._step(resource, here)
+            return self._records(resource, rows), there
+
+        return walk(
+            f"Zendesk's {resource.name}",
+            position=position,
+            mark=mark,
+            start=lambda done: self._start(resource, done, until, since, full),
+            step=step,
+        )
 
     def _start(
         self, resource: Resource, done: Position | None, until: datetime, since: datetime | None, full: bool

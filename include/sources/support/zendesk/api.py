@@ -97,8 +97,10 @@ class ZendeskApi:
         meta = _checked(data, name).get("meta") or {}
         if not meta.get("has_more"):
             return data[name], None
-        if not meta.get("after_cursor") or meta["after_cursor"] == after:
-            raise Unavailable(f"Zendesk's list of {name} names the same page as the next one", cure="try again later")
+        if not meta.get("after_cursor"):
+            raise Unavailable(
+                f"Zendesk's list of {name} has more pages, but does not say where", cure="try again later"
+            )
         return data[name], str(meta["after_cursor"])
 
     def show_many(self, name: str, ids: Sequence[str]) -> list[Row]:

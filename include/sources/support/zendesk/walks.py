@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from include.errors import Unavailable
 from include.sources.base import Position
 from include.sources.support.zendesk.resources import EXPORT_PAGE
 
@@ -38,11 +37,6 @@ def cursor_step(position: Position, name: str, export: CursorExport) -> tuple[li
         # From ``start`` the next read goes on should there be no cursor, or should the vendor forget it.
         start = max(position["start"], position["at"] // 1000 - _SAFETY)
         return rows, {"phase": "done", "at": position["at"], "cursor": cursor, "start": start}
-    if cursor == position["cursor"]:
-        raise Unavailable(
-            f"Zendesk's export of {name} does not move on: it says that there is more, and gives the same cursor",
-            cure="try again later",
-        )
     return rows, position | {"cursor": cursor}
 
 

@@ -1,0 +1,81 @@
+"""The walk that HTTP sources share: from a stored position, step by step, to the end; never in circles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import orjson
+
+from include.errors import Unavailable
+from include.sources import positions
+from include.sources.base import Page, Position, Record
+
+# Counts along the way; not a place.
+_COUNTERS = {"pages"}
+
+
+def walk(
+    what: str,
+    *,
+    position: Position | None,
+    mark: Position | None,
+    start: Callable[[Position | None], Position],
+    step: Callable[[Position], tuple[list[Record], Position]],
+) -> Iterator[Page]:
+    """Yield the pages of a read.
+
+    Args:
+        what: What is read, for errors: "HubSpot's contacts".
+        position: See ``Source.read``.
+        mark: See ``Source.read``.
+        start: Makes the first position of a new read from the last one's end, if there was one.
+        step: Reads one page: position -> records and the position after them, whose phase at the end is ``done`` and
+            whose ``at`` then says up to when all was read, in milliseconds.
+
+    Raises:
+        Unavailable: The vendor leads in circles, or answers in a form that it never has.
+    """
+    stored = mark or position
+    here = positions.checked(stored) if stored else None
+    if mark and here and here["phase"] == "done":
+        yield _last([], here)
+        return
+    if here is None or here["phase"] == "done":
+        with _in_their_form(what):
+            here = start(here)
+    been = {_place(here)}
+    while here["phase"] != "done":
+        with _in_their_form(what):
+            records, there = step(here)
+        here = positions.start(**there)
+        if here["phase"] == "done":
+            yield _last(records, here)
+            return
+        if _place(here) in been:
+            raise Unavailable(
+                f"{what} go in circles: the next page was already read", cure="try again later, then ask the vendor"
+            )
+        been.add(_place(here))
+        yield Page(records, here)
+
+
+@contextmanager
+def _in_their_form(what: str) -> Iterator[None]:
+    """Turn what a malformed answer does to our code into an error for a person."""
+    try:
+        yield
+    except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
+        raise Unavailable(
+            f"{what} came in a form that is not theirs: {type(error).__name__} {error}",
+            cure="check that the connection's host is the vendor's API; set PERENNIAL_DEBUG=1 to see where",
+        ) from error
+
+
+def _last(records: list[Record], here: Position) -> Page:
+    return Page(records, here, next_position=here, read_until=positions.moment(here["at"]))
+
+
+def _place(here: Position) -> bytes:
+    kept = {key: value for key, value in here.items() if key not in _COUNTERS and key != "v"}
+    return orjson.dumps(kept, option=orjson.OPT_SORT_KEYS)

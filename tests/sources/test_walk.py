@@ -1,0 +1,79 @@
+"""The walk that HTTP sources share, on steps in memory."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from include.errors import ConfigError, Unavailable
+from include.sources.base import Page, Position, Record
+from include.sources.walk import walk
+
+
+def record(one: str) -> Record:
+    return Record(one, {}, {}, None)
+
+
+def steps(*places: Position):
+    """Step from one place to the next, with a record named like the place left."""
+    order = iter(places)
+    return lambda here: ([record(str(here["n"]))], next(order))
+
+
+def run(step, *, position: Position | None = None, mark: Position | None = None) -> list[Page]:
+    return list(walk("rows", position=position, mark=mark, start=lambda done: {"phase": "go", "n": 0}, step=step))
+
+
+DONE = {"phase": "done", "at": 1000}
+
+
+def test_pages_carry_marks_and_the_last_one_the_next_position() -> None:
+    pages = run(steps({"phase": "go", "n": 1}, DONE))
+    assert [page.mark for page in pages] == [{"v": 1, "phase": "go", "n": 1}, {"v": 1, **DONE}]
+    assert [page.next_position for page in pages] == [None, {"v": 1, **DONE}]
+    assert pages[-1].read_until == datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC)
+
+
+def test_a_mark_goes_on_and_so_does_a_position_in_the_middle() -> None:
+    middle = {"v": 1, "phase": "go", "n": 7}
+    for stored in ({"mark": middle}, {"position": middle}):
+        assert [one.id for page in run(steps(DONE), **stored) for one in page.records] == ["7"]
+
+
+def test_a_mark_at_the_end_yields_only_the_end() -> None:
+    (page,) = run(steps(), mark={"v": 1, **DONE})
+    assert (page.records, page.next_position) == ([], {"v": 1, **DONE})
+
+
+def test_a_position_at_the_end_starts_anew() -> None:
+    assert [one.id for page in run(steps(DONE), position={"v": 1, **DONE}) for one in page.records] == ["0"]
+
+
+@pytest.mark.parametrize("places", [[0], [1, 1], [1, 2, 1]])
+def test_circles_end_in_an_error(places: list[int]) -> None:
+    with pytest.raises(Unavailable, match="rows go in circles"):
+        run(steps(*({"phase": "go", "n": n} for n in places), DONE))
+
+
+def test_counting_pages_is_no_progress() -> None:
+    with pytest.raises(Unavailable, match="circles"):
+        run(steps({"phase": "go", "n": 1, "pages": 1}, {"phase": "go", "n": 1, "pages": 2}, DONE))
+
+
+@pytest.mark.parametrize("error", [KeyError("id"), TypeError("null"), AttributeError("x"), ValueError("int")])
+def test_an_answer_of_another_form_is_an_error_for_a_person(error: Exception) -> None:
+    def step(here: Position):
+        raise error
+
+    with pytest.raises(Unavailable, match="rows came in a form that is not theirs") as caught:
+        run(step)
+    assert caught.value.__cause__ is error
+
+
+def test_our_own_errors_pass() -> None:
+    def step(here: Position):
+        raise ConfigError("wrong mapping")
+
+    with pytest.raises(ConfigError, match="wrong mapping"):
+        run(step)
