@@ -110,9 +110,15 @@ def _clean(home: Path) -> int:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m include.sandbox.demo", description=__doc__)
     parser.add_argument("--once", action="store_true", help="stop everything when the chain is done")
-    parser.add_argument("--port", type=int, help="the port of Airflow's UI; a free one by default")
+    parser.add_argument("--port", type=_port, help="the port of Airflow's UI; a free one by default")
     parser.add_argument("--clean", action="store_true", help="stop what runs and remove what was made")
     return parser.parse_args()
+
+
+def _port(text: str) -> int:
+    if not text.isdigit() or not 1 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError(f"{text} is no port (1 to 65535)")
+    return int(text)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
