@@ -49,10 +49,8 @@ def deliver() -> None:
     @task(doc_md="Sends each due row of the outbox once, and looks up those that are uncertain.")
     def deliver_due() -> dict[str, Any]:
         from include.delivery import deliver as delivery
-        from include.orchestration.connections import use_airflow
         from include.orchestration.results import as_json
 
-        use_airflow()
         return as_json(delivery.deliver())
 
     deliver_due()

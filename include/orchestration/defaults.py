@@ -9,7 +9,11 @@ from typing import Any
 from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule
 
 from include.errors import AuthError, ConfigError, ContractError, Unavailable
+from include.orchestration.connections import use_airflow
 from include.orchestration.notices import tell_owner
+
+# Whatever a task calls finds the connections that are stored in Airflow.
+use_airflow()
 
 # For those who add Perennial to an Airflow that has DAGs of the same names.
 PREFIX = os.environ.get("PERENNIAL_DAG_PREFIX", "")

@@ -33,11 +33,9 @@ def extract(
     source: str, entity: str, *, run_id: str | None = None, params: dict[str, Any] | None = None
 ) -> dict[str, Any]:
     """Land what one entity's source has that is new."""
-    from include.orchestration.connections import use_airflow
     from include.orchestration.results import as_json
     from include.sources import ingest
 
-    use_airflow()
     options = params or {}
     return as_json(
         ingest.extract(source, entity, run_id=str(run_id), since=options.get("since"), full=bool(options.get("full")))
@@ -57,12 +55,12 @@ def validate(source: str, *, run_id: str | None = None) -> dict[str, Any]:
 
 
 @task(doc_md="Merges the good batches into `raw`: rows, cursor and dirty ranges in one transaction each.")
-def merge(source: str) -> dict[str, Any]:
+def merge(source: str, *, run_id: str | None = None) -> dict[str, Any]:
     """Merge what passed."""
     from include.orchestration.results import as_json
     from include.sources import ingest
 
-    return as_json(ingest.merge(source))
+    return as_json(ingest.merge(source, run_id=str(run_id)))
 
 
 @task(
