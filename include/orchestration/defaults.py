@@ -8,7 +8,7 @@ from typing import Any
 
 from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule
 
-from include.errors import AuthError, ConfigError, ContractError, Unavailable
+from include.errors import AuthError, ConfigError, ContractError, Unavailable, WarehouseError
 from include.orchestration.connections import use_airflow
 from include.orchestration.notices import tell_owner
 
@@ -21,6 +21,8 @@ PREFIX = os.environ.get("PERENNIAL_DAG_PREFIX", "")
 # The closed list of tags: what a DAG is for, and how soon its failure must be looked at.
 TAGS = frozenset({"ingest", "build", "act", "tier:1", "tier:2"})
 
+# A defect does not mend itself within minutes: what is not listed here fails at once and is seen at once. Workers that
+# are killed raise nothing; their tasks are always tried again.
 RETRY_POLICY = ExceptionRetryPolicy(
     rules=[
         RetryRule(
@@ -29,11 +31,19 @@ RETRY_POLICY = ExceptionRetryPolicy(
             reason="a person has to correct something first; trying again cannot help",
         ),
         RetryRule(
-            exception=Unavailable,
+            exception=[
+                Unavailable,
+                WarehouseError,
+                "sqlalchemy.exc.OperationalError",
+                "sqlalchemy.exc.InterfaceError",
+                "sqlalchemy.exc.TimeoutError",
+                "builtins.OSError",
+            ],
             action=RetryAction.RETRY,
-            reason="the other side is down or throttling; trying again with growing pauses",
+            reason="the other side is down, slow or throttling; trying again with growing pauses",
         ),
-    ]
+    ],
+    default=RetryAction.FAIL,
 )
 
 DEFAULT_ARGS: dict[str, Any] = {

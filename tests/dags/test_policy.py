@@ -10,8 +10,9 @@ import sys
 from datetime import timedelta
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
-from include.errors import AuthError, ConfigError, ContractError, QuotaExhausted, Unavailable
+from include.errors import AuthError, ConfigError, ContractError, QuotaExhausted, Unavailable, WarehouseError
 from include.orchestration.defaults import RETRY_POLICY, TAGS
 from include.orchestration.notices import tell_owner
 from tests.dags.conftest import NAMES, ROOT
@@ -72,7 +73,10 @@ def test_every_task_retries_by_kind_of_error_and_tells_the_owner(dag):
         (ContractError("x"), "fail"),
         (Unavailable("x"), "retry"),
         (QuotaExhausted("x"), "retry"),
-        (RuntimeError("x"), "default"),
+        (WarehouseError("x"), "retry"),
+        (OperationalError("select 1", {}, Exception("down")), "retry"),
+        (ConnectionResetError("x"), "retry"),
+        (RuntimeError("x"), "fail"),
     ],
 )
 def test_retries_follow_the_kind_of_error(error, action):
