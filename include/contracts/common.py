@@ -37,6 +37,10 @@ UNUSUAL_ROWS = 1000
 VANISHED_ROWS = 20
 CLOCK_SLACK = timedelta(days=1)
 
+# Great Expectations puts a table's name in the braces, or a query with an alias of its own: this takes both. It leaves
+# the alias out where it finds the word join, so that no query here has it.
+_BATCH = "(select * from {batch}) as batch"
+
 SHARE_OF_BAD_ROWS = "share_of_bad_rows"
 
 
@@ -79,7 +83,7 @@ def references(entity: str, column: str, other: str, *, why: str, cure: str) -> 
             for table in tables
         )
         return none(
-            f"select batch._row from {{batch}} as batch where not batch._is_deleted and batch.{column} <> '' {missing}"  # noqa: S608
+            f"select batch._row from {_BATCH} where not batch._is_deleted and batch.{column} <> '' {missing}"  # noqa: S608
         )
 
     return rule(
@@ -230,8 +234,8 @@ def _columns_filled(known: Known) -> Expect | None:
         return None
     counts = ", ".join(f"count({column}) as {column}" for column in known.filled)
     return none(
-        f"select filled.key as column_name from (select count(*) as n_, {counts} from {{batch}} where not _is_deleted)"  # noqa: S608
-        " as counted cross join lateral jsonb_each_text(to_jsonb(counted) - 'n_') as filled"
+        f"select filled.key as column_name from (select count(*) as n_, {counts} from {_BATCH} where not _is_deleted)"  # noqa: S608
+        " as counted, lateral jsonb_each_text(to_jsonb(counted) - 'n_') as filled"
         f" where counted.n_ >= {VANISHED_ROWS} and filled.value = '0'"
     )
 
@@ -243,12 +247,13 @@ def _deletions_few(known: Known) -> Expect | None:
     stored = f"stored.source = {literal(known.source)} and not stored._is_deleted"
     gone = (
         f"select stored.id from {known.raw} as stored where {stored}"  # noqa: S608
-        " and exists (select from {batch} as batch where batch.id = stored.id and batch._is_deleted)"
+        f" and exists (select from {_BATCH} where batch.id = stored.id and batch._is_deleted)"
     )
     if known.is_full_end:
+        met = f"{known.seen} as batch" if known.seen else _BATCH
         gone += (
             f" union select stored.id from {known.raw} as stored where {stored}"  # noqa: S608
-            f" and not exists (select from {known.seen or '{batch}'} as seen where seen.id = stored.id)"
+            f" and not exists (select from {met} where batch.id = stored.id)"
         )
     return none(f"with gone as ({gone}) select id from gone where (select count(*) from gone) > {limit}")  # noqa: S608
 
@@ -258,7 +263,7 @@ def _growth_plausible(known: Known) -> Expect | None:
         return None
     limit = max(NEW_ROWS, int(known.n_stored * NEW_SHARE))
     new = (
-        f"select batch.id from {{batch}} as batch where not batch._is_deleted"  # noqa: S608
+        f"select batch.id from {_BATCH} where not batch._is_deleted"  # noqa: S608
         f" and not exists (select from {known.raw} as stored"
         f" where stored.source = {literal(known.source)} and stored.id = batch.id)"
     )

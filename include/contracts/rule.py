@@ -172,8 +172,8 @@ def none(sql: str) -> Expect:
 
 
 def literal(value: str) -> str:
-    """Return a text as an SQL literal for ``none``."""
-    return "'" + value.replace("'", "''").replace("{", "{{").replace("}", "}}") + "'"
+    """Return a text as an SQL literal for ``none``; braces and colons would be read as places for values."""
+    return "'" + value.replace("'", "''").replace("{", "{{").replace("}", "}}").replace(":", r"\:") + "'"
 
 
 def _fixed(expect: Expect) -> Factory:

@@ -17,7 +17,6 @@ ROWS_KEPT = 1000
 _SHOWN = 80
 # Line ends and marks that turn the direction of text would forge what messages and logs say.
 _CONTROLS = r"[\u0001-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]+"
-_ACCOUNTS = ("account", "organization", "product_account")
 
 
 def clear(connection: Connection, known: Known, table: str) -> None:
@@ -65,7 +64,8 @@ def quarantine(connection: Connection, known: Known, table: str, bad: dict[Rule,
     """
     for rule, (outcome, rows) in bad.items():
         shown = outcome.check.expect.columns
-        query = _PUT.format(table=table, account=_account(known.entity), shown=_shown(known.entity, shown))
+        account = f"landed.{known.entity.account_column}" if known.entity.account_column else "null"
+        query = _PUT.format(table=table, account=account, shown=_shown(known.entity, shown))
         connection.execute(
             sa.text(query).bindparams(sa.bindparam("rows", type_=ARRAY(sa.BigInteger))),
             {
@@ -81,16 +81,7 @@ def quarantine(connection: Connection, known: Known, table: str, bad: dict[Rule,
         )
     if bad:
         connection.execute(sa.text(_MARK.format(table=table)), {"batch_id": known.batch_id})
-
-
-def _account(entity: Entity) -> str:
-    if entity.account_ref:
-        return f"landed.{entity.account_ref}"
-    return "landed.id" if entity.name in _ACCOUNTS else "null"
-
-
-def _sensitive(entity: Entity) -> set[str]:
-    return {column.name for column in entity.columns if column.sensitive}
+        connection.execute(_REPLACE, {"batch_id": known.batch_id, "source": known.source, "entity": known.entity.name})
 
 
 def _shown(entity: Entity, columns: Iterable[str]) -> str:
@@ -98,9 +89,9 @@ def _shown(entity: Entity, columns: Iterable[str]) -> str:
     parts = []
     for column in columns:
         if column == "_problems":
-            hidden = ", ".join(f"'{name}'" for name in sorted(_sensitive(entity)) or [""])
+            hidden = ", ".join(f"'{name}'" for name in entity.sensitive or ("",))
             parts.append(_PROBLEMS.format(hidden=hidden, plain=_plain("replace(problem, '=', ': ')")))
-        elif column not in _sensitive(entity):
+        elif column not in entity.sensitive:
             name = "last changed" if column == "_source_at" else column
             parts.append(f"'{name}: ' || coalesce({_plain(f'cast(landed.{column} as text)')}, 'empty')")
     return f"nullif(concat_ws(', ', {', '.join(parts)}), '')" if parts else "null"
@@ -163,3 +154,23 @@ from (
 ) as broken
 where landed._row = broken.row_no
 """
+
+# A record that is read again and again while it is bad stands there once, as it was read last, and since it first was.
+_REPLACE = sa.text(
+    """
+    with replaced as (
+        delete from quarantine.record as old
+        where old.source = :source
+            and old.entity = :entity
+            and old.state = 'open'
+            and old.batch_id < :batch_id
+            and trim(old.record_id) <> ''
+            and old.record_id in (select record_id from quarantine.record where batch_id = :batch_id)
+        returning old.record_id, old.quarantined_at
+    )
+    update quarantine.record as new
+    set quarantined_at = known.since
+    from (select record_id, min(quarantined_at) as since from replaced group by record_id) as known
+    where new.batch_id = :batch_id and new.record_id = known.record_id
+    """
+)

@@ -152,7 +152,7 @@ def _worst(bad: dict[Rule, tuple[Outcome, list[int]]]) -> str:
 def _observed(table: Table, outcome: Outcome) -> str:
     if outcome.check.rule.scope == "row":
         return ""
-    return ", ".join(str(value) for row in table.found(outcome.check)[:10] for value in row.values())
+    return ", ".join(sorted(str(value) for row in table.found(outcome.check)[:10] for value in row.values()))
 
 
 def _held_because(outcomes: list[Outcome], observed: dict[str, str]) -> str:

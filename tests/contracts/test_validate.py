@@ -2,12 +2,37 @@
 
 from __future__ import annotations
 
-import pytest
+import subprocess
+import sys
+import time
 
+import pytest
+import sqlalchemy as sa
+
+from include.contracts import catalogue, common, engine, store
 from include.contracts.catalogue import of_entity
+from include.contracts.rule import not_null
 from include.contracts.validate import validate
+from include.errors import ContractError
 from include.sources.entities import ENTITIES, of_kind
-from tests.contracts.landed import batch, fetch, good, land, source_of
+from include.warehouse.engine import engine as warehouse_engine
+from tests.contracts.landed import NOW, batch, fetch, good, land, source_of
+from tests.contracts.landed import store as put
+
+
+def _execute(statement: str) -> None:
+    with warehouse_engine("loader").begin() as connection:
+        connection.execute(sa.text(statement))
+
+
+def _state() -> list:
+    return [
+        fetch("select * from meta.rule_result order by batch_id, rule_id"),
+        fetch(
+            "select rule_id, row_no, reason, record, state from quarantine.record order by batch_id, rule_id, row_no"
+        ),
+        fetch("select batch_id, state, held_because, n_quarantined, validated_at from meta.batch order by batch_id"),
+    ]
 
 
 @pytest.mark.parametrize("kind", ["crm", "support", "product"])
@@ -19,15 +44,216 @@ def test_a_good_world_keeps_every_rule(warehouse: str, kind: str) -> None:
     for entity, batch_id in batches.items():
         found = batch(batch_id)
         assert (found["state"], found["n_quarantined"], found["held_because"]) == ("closed", 0, "")
-        assert found["validated_at"] is not None
-        kept = {
-            row["rule_id"]: row for row in fetch("select * from meta.rule_result where batch_id = :id", id=batch_id)
+        assert found["validated_at"] == NOW
+        results = {
+            row["rule_id"]: row for row in fetch("select * from meta.rule_result where batch_id = :i", i=batch_id)
         }
-        assert {rule.id for rule in of_entity(entity) if rule.scope == "row"} <= set(kept)
-        assert all(row["is_passed"] and row["n_bad"] == 0 and row["n_rows"] == 5 for row in kept.values())
+        assert {rule.id for rule in of_entity(entity) if rule.scope == "row"} <= set(results)
+        assert all(row["is_passed"] and row["n_bad"] == 0 and row["n_rows"] == 5 for row in results.values())
     assert fetch("select * from quarantine.record") == []
 
 
 def test_every_entity_has_a_contract() -> None:
     for name in ENTITIES:
         assert len(of_entity(name)) > 8, name
+
+
+def test_two_rules_of_the_same_id_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalogue.support, "rules", catalogue.crm.rules)
+    catalogue.rules.cache_clear()
+    try:
+        with pytest.raises(ValueError, match=r"crm\.account\.castable"):
+            catalogue.rules()
+    finally:
+        catalogue.rules.cache_clear()
+
+
+def test_only_other_sources_and_open_questions_are_left_alone(warehouse: str) -> None:
+    other = land("account", good("account"), source="crm_two")
+    landing = land("account", good("account"), state="landing")
+    done = land("contact", good("contact"), validated_at=NOW)
+    assert validate("crm") == []
+    assert [batch(i)["validated_at"] for i in (other, landing, done)] == [None, None, NOW]
+
+
+def test_an_empty_batch_passes_unless_it_says_that_everything_is_gone(warehouse: str) -> None:
+    put("account", good("account", 50))
+    put("contact", good("contact", 10))
+    plain, empty, small = (
+        land("account", []),
+        land("account", [], is_full=True),
+        land("contact", [], is_full=True),
+    )
+    verdicts = {verdict.batch_id: verdict.state for verdict in validate("crm")}
+    # Ten of ten are gone too, but so few may really be.
+    assert verdicts == {plain: "passed", empty: "held", small: "passed"}
+    assert "an unusual share of all records is gone" in batch(empty)["held_because"]
+
+
+def test_a_full_read_is_judged_by_all_that_its_batches_met(warehouse: str) -> None:
+    put("account", good("account", 100))
+    first = land("account", good("account", 60), is_full=True, cursor_after=None)
+    last = land("account", good("account", 40, first=61), is_full=True, read_id=first)
+    _execute(f"create table raw.seen_{first} as select cast(i as text) as id from generate_series(1, 100) as i")
+    assert [verdict.state for verdict in validate("crm")] == ["passed", "passed"]
+    _execute(f"update meta.batch set validated_at = null where batch_id = {last}")
+    _execute(f"delete from raw.seen_{first} where cast(id as int) > 80")
+    (verdict,) = validate("crm")
+    assert verdict.state == "held" and [(b.rule_id, b.n_bad) for b in verdict.broken] == [
+        ("crm.account.deletions_few", 20)
+    ]
+
+
+def test_volume_never_holds_a_first_load(warehouse: str) -> None:
+    put("account", good("account", 200))
+    land("account", good("account", 1500, first=1000), is_first_load=True)
+    assert [verdict.broken for verdict in validate("crm")] == [()]
+
+
+def test_a_held_batch_names_the_worst_rules_and_keeps_its_bad_rows(warehouse: str) -> None:
+    rows = good("usage_day", 100)
+    for row in rows[:15]:
+        row["n_events"] = -1
+    for row in rows[15:22]:
+        row["feature"] = None
+    batch_id = land("usage_day", rows)
+    (verdict,) = validate("product_db")
+    assert (verdict.state, verdict.n_quarantined) == ("held", 22)
+    assert (
+        verdict.held_because
+        == batch(batch_id)["held_because"]
+        == (
+            "too many rows break critical rules (22 of 100 rows; product.usage_day.n_events_non_negative (15), "
+            "product.usage_day.feature_present (7)) [product.usage_day.share_of_bad_rows]"
+        )
+    )
+    # Accepted later, the good rows merge and the bad ones do not.
+    assert fetch(f"select count(*) as n from raw.batch_{batch_id} where _failed is null") == [{"n": 78}]
+
+
+def test_the_vanished_columns_are_named(warehouse: str) -> None:
+    put("account", good("account", 60))
+    batch_id = land("account", [row | {"industry": None, "region": None} for row in good("account", 20)])
+    validate("crm")
+    assert "(industry, region)" in batch(batch_id)["held_because"]
+
+
+def test_checked_twice_says_the_same_once(warehouse: str) -> None:
+    land("usage_day", [*good("usage_day", 30), good("usage_day", first=31)[0] | {"n_events": -1}])
+    validate("product_db")
+    first = _state()
+    assert validate("product_db") == [] and _state() == first
+    _execute("update meta.batch set validated_at = null")
+    validate("product_db")
+    assert _state() == first
+
+
+def test_checked_again_after_the_rule_was_mended_forgets_what_it_found(
+    warehouse: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch_id = land("usage_day", [good("usage_day")[0] | {"n_events": -1}])
+    validate("product_db")
+    lenient = tuple(rule for rule in of_entity("usage_day") if not rule.id.endswith("n_events_non_negative"))
+    monkeypatch.setattr(catalogue, "of_entity", lambda name: lenient)
+    _execute("update meta.batch set validated_at = null")
+    validate("product_db")
+    assert fetch("select * from quarantine.record") == [] and batch(batch_id)["n_quarantined"] == 0
+    assert fetch(f"select _failed from raw.batch_{batch_id}") == [{"_failed": None}]
+
+
+@pytest.mark.parametrize("step", ["clear", "quarantine", "write_results"])
+def test_killed_between_leaves_nothing_of_the_batch_and_goes_on_there(
+    warehouse: str, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    bad = good("usage_day")[0] | {"n_events": -1}
+    first, second = land("usage_day", [bad]), land("usage_day", [bad | {"id": "2"}])
+    todo = getattr(store, step)
+
+    def dies(connection: sa.Connection, known, *arguments: object) -> None:
+        todo(connection, known, *arguments)
+        if known.batch_id == second:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(store, step, dies)
+    with pytest.raises(KeyboardInterrupt):
+        validate("product_db")
+    monkeypatch.undo()
+    monkeypatch.setenv("PERENNIAL_DATABASE_URL", warehouse)
+    assert [batch(i)["validated_at"] is None for i in (first, second)] == [False, True]
+    assert fetch("select 1 from meta.rule_result where batch_id = :i", i=second) == []
+    assert fetch("select 1 from quarantine.record where batch_id = :i", i=second) == []
+    assert fetch(f"select _failed from raw.batch_{second}") == [{"_failed": None}]
+    assert [verdict.batch_id for verdict in validate("product_db")] == [second]
+    assert len(fetch("select * from quarantine.record")) == 2
+
+
+def test_a_batch_dropped_meanwhile_is_left_alone(warehouse: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from include.contracts import validate as module
+
+    batch_id = land("account", good("account"))
+    judge = module._validate_batch
+
+    def late(number: int):
+        _execute(f"update meta.batch set state = 'dropped' where batch_id = {batch_id}")
+        return judge(number)
+
+    monkeypatch.setattr(module, "_validate_batch", late)
+    assert validate("crm") == [] and batch(batch_id)["validated_at"] is None
+
+
+def test_a_rule_that_cannot_be_checked_lets_nothing_through(warehouse: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = common.rule("account", "broken", not_null("no_such_column"), "says", why="why", cure="cure")
+    monkeypatch.setattr(catalogue, "of_entity", lambda name: (broken,))
+    batch_id = land("account", good("account"))
+    with pytest.raises(ContractError, match=r"crm\.account\.broken could not be checked"):
+        validate("crm")
+    assert batch(batch_id)["validated_at"] is None and fetch("select * from meta.rule_result") == []
+
+
+def test_rows_that_were_counted_but_not_found_are_an_error(warehouse: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    land("usage_day", [row | {"n_events": -1} for row in good("usage_day", 3)])
+    monkeypatch.setattr(engine.Table, "_run", _forgetful(engine.Table._run))
+    with pytest.raises(ContractError, match="3 rows break it, but 2 were found"):
+        validate("product_db")
+
+
+def _forgetful(run):
+    def forgets(self, checks, result_format):
+        results = run(self, checks, result_format)
+        for result in results:
+            for part in result["result"].get("unexpected_index_list") or []:
+                part["_row"].pop()
+        return results
+
+    return forgets
+
+
+def test_many_bad_rows_hold_the_batch_at_once(warehouse: str) -> None:
+    rows = good("usage_day", 20_000)
+    for row in rows[::10]:
+        row["n_events"] = -1
+    batch_id = land("usage_day", rows)
+    land("account", good("account"))
+    validate("crm")  # the import is not measured
+    started = time.process_time()
+    (verdict,) = validate("product_db")
+    assert time.process_time() - started < 5
+    assert (verdict.state, verdict.n_quarantined) == ("held", 2000)
+    counts = fetch(
+        "select count(*) as n, count(record) as n_whole from quarantine.record where batch_id = :i", i=batch_id
+    )
+    assert counts == [{"n": 2000, "n_whole": store.ROWS_KEPT}]
+
+
+def test_great_expectations_is_imported_only_to_check() -> None:
+    probe = (
+        "import sys, include.contracts.validate as v; v.catalogue.rules(); print('great_expectations' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+def test_it_writes_nothing_to_the_terminal(warehouse: str, capfd: pytest.CaptureFixture[str]) -> None:
+    land("account", good("account", 3))
+    validate("crm")
+    assert capfd.readouterr() == ("", "")
