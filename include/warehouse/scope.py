@@ -19,8 +19,9 @@ from include.warehouse import models
 from include.warehouse.models import Model
 
 EVERYONE = "*"
-# Beyond this share of all accounts, naming them costs more than doing all.
+# Beyond this share of all accounts, naming them costs more than doing all; a few are always named.
 SHARE_TO_DO_ALL = 0.3
+A_FEW = 20
 DAY = timedelta(days=1)
 
 
@@ -143,7 +144,7 @@ def _n_accounts(connection: sa.Connection) -> int:
 def _for_accounts(keys: set[str], n_accounts: int, everything: Piece) -> list[Piece]:
     if not keys:
         return []
-    if EVERYONE in keys or len(keys) > SHARE_TO_DO_ALL * n_accounts:
+    if EVERYONE in keys or len(keys) > max(A_FEW, SHARE_TO_DO_ALL * n_accounts):
         return [everything]
     return [Piece(everything.start, everything.end, tuple(sorted(keys)))]
 

@@ -140,6 +140,19 @@ with_deadline as (
     left join grace as f on f.tier = 'default'
 ),
 
+-- A notice after one deadline is one before the next.
+with_notice_window as (
+    select
+        *,
+        coalesce(
+            lag(coalesce(notice_deadline, due_date)) over (
+                partition by account_key, contract_key, term_end order by due_date
+            ),
+            term_start
+        ) as notices_from
+    from with_deadline
+),
+
 -- What the customer, or the one who lost the renewal deal, said against going on.
 cancellations as (
     select account_key, contract_key, notice_given_on as said_on, 'notice' as kind, lost_reason, opportunity_key
@@ -168,11 +181,11 @@ heard as (
         min(case when c.kind = 'lost_deal' then c.said_on end) as lost_on,
         min(case when c.kind = 'lost_deal' then c.opportunity_key end) as lost_opportunity_key,
         min(c.lost_reason) as lost_reason
-    from with_deadline as w
+    from with_notice_window as w
     join cancellations as c
         on c.account_key = w.account_key
         and c.contract_key = w.contract_key
-        and c.said_on > w.starts_on
+        and c.said_on > case when c.kind = 'notice' then w.notices_from else w.starts_on end
         and c.said_on <= case
             when c.kind = 'notice' then coalesce(case when w.is_auto_renew then w.notice_deadline end, w.due_date)
             when w.is_auto_renew then w.due_date

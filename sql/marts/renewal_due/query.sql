@@ -40,7 +40,8 @@ select
     case when r.part in ('on_time', 'in_grace', 'after_grace') then r.closed_on - r.due_date end as days_late,
     r.target_arr,
     r.renewed_arr,
-    least(r.renewed_arr, r.target_arr) as renewed_of_target_arr,
+    -- LEAST passes over nulls: what is not renewed must not count as its target.
+    case when r.renewed_arr is not null then least(r.renewed_arr, r.target_arr) end as renewed_of_target_arr,
     case when r.part = 'on_time' then r.target_arr else 0 end as on_time_arr,
     case when r.part = 'in_grace' then r.target_arr else 0 end as in_grace_arr,
     case when r.part = 'after_grace' then r.target_arr else 0 end as after_grace_arr,

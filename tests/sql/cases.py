@@ -1,0 +1,184 @@
+"""SQL tests as data: a YAML file gives rows of some tables and the rows that others must then have.
+
+The models between the two are run in their order, in one transaction that is undone. ``given`` may name any table, so
+that a case can start at the sources' records or right before the model it is about. Columns that are left out take the
+defaults below, else null. ``expect`` lists, per table, all its rows that satisfy ``where``, by the columns it names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+import yaml
+
+from include.warehouse import models, replace
+from include.warehouse.models import Model
+from include.warehouse.scope import DAY, Piece
+
+HERE = Path(__file__).parent
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+_VERSION = {
+    "source": "crm",
+    "known_from": LONG_AGO,
+    "batch_id": 1,
+    "is_first_load": False,
+    "is_deleted": False,
+}
+_SUPPORT = {"source": "support", "is_deleted": False}
+_PRODUCT = {"source": "product_db", "is_deleted": False}
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "staging.stg_crm__account": _VERSION | {"is_test": False},
+    "staging.stg_crm__contact": _VERSION,
+    "staging.stg_crm__owner": _VERSION | {"is_active": True},
+    "staging.stg_crm__opportunity": _VERSION
+    | {"opportunity_type": "new", "is_closed": True, "is_won": True, "is_auto_renew": False, "created_at": LONG_AGO},
+    "staging.stg_crm__contract_line": _VERSION | {"is_recurring": True, "product": "Core", "quantity": 1},
+    "staging.stg_support__organization": _SUPPORT,
+    "staging.stg_support__ticket": _SUPPORT,
+    "staging.stg_support__rating": _SUPPORT,
+    "staging.stg_product__account": _PRODUCT | {"is_internal": False, "created_at": LONG_AGO},
+    "staging.stg_product__user": _PRODUCT | {"is_bot": False},
+    "staging.stg_product__usage_day": _PRODUCT,
+    "staging.stg_product__seat_day": _PRODUCT,
+    "meta.batch": {
+        "source": "crm",
+        "vendor": "hubspot",
+        "state": "merged",
+        "is_full": True,
+        "until": LONG_AGO,
+        "read_until": LONG_AGO,
+    },
+    "meta.account_merge": {"source": "crm", "batch_id": 1, "known_from": LONG_AGO},
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One file.
+
+    Args:
+        path: Where it is.
+        case: What it shows, in a sentence.
+        newest: The day that counts as today.
+        start: First day of the window; ``newest`` by default.
+        parameters: Of the queries, where they differ from the defaults.
+        example: The worked example or edge case of the definitions that it proves.
+        given: Table -> rows.
+        expect: Table -> rows, or ``{where: ..., rows: ...}``.
+    """
+
+    path: Path
+    case: str
+    newest: date
+    given: dict[str, list[dict[str, Any]]]
+    expect: dict[str, Any]
+    start: date | None = None
+    parameters: dict[str, Any] = field(default_factory=dict)
+    example: str = ""
+
+    @property
+    def name(self) -> str:
+        """What pytest calls it."""
+        return self.path.relative_to(HERE).with_suffix("").as_posix()
+
+
+def read_all() -> list[Case]:
+    """Return the cases of all files; a file may hold several, separated by ``---``."""
+    return [
+        Case(path=path, **content)
+        for path in sorted(HERE.glob("*/*/*.yaml"))
+        for content in yaml.safe_load_all(path.read_text(encoding="utf-8"))
+    ]
+
+
+def create_tables(connection: sa.Connection) -> None:
+    """Create the table of every model, those of staging too, so that a case can fill any of them."""
+    for model in models.load().values():
+        if model.metadata.materialisation == "view":
+            columns = ", ".join(f'"{name}" {column.type}' for name, column in model.metadata.columns.items())
+            connection.exec_driver_sql(f"create table {model.name} ({columns})")
+        else:
+            replace.prepare(connection, model)
+
+
+def run(connection: sa.Connection, case: Case) -> Iterator[tuple[str, list, list]]:
+    """Fill what is given, run the models in between, and yield table, expected and found rows."""
+    for table, rows in case.given.items():
+        _insert(connection, table, rows)
+    for model in _between(case):
+        _build(connection, model, case)
+    for table, wanted in case.expect.items():
+        where, rows = ("true", wanted) if isinstance(wanted, list) else (wanted["where"], wanted["rows"])
+        columns = list(rows[0]) if rows else ["1"]
+        chosen = ", ".join(columns)
+        found = connection.execute(sa.text(f"select {chosen} from {table} where {where} order by {chosen}"))
+        yield (
+            table,
+            sorted(([_plain(row[name]) for name in columns] for row in rows), key=repr),
+            sorted(([_plain(value) for value in row] for row in found), key=repr),
+        )
+
+
+def _between(case: Case) -> list[Model]:
+    """Return the models that have to run so that what is expected follows from what is given."""
+    known = models.load()
+    needed, stack = set(), [table for table in case.expect if table not in case.given]
+    while stack:
+        name = stack.pop()
+        if name in needed or name in case.given or known[name].metadata.materialisation == "view":
+            continue
+        needed.add(name)
+        stack += known[name].models
+    return [model for name, model in known.items() if name in needed]
+
+
+def _build(connection: sa.Connection, model: Model, case: Case) -> None:
+    piece = Piece(case.start or case.newest, case.newest + DAY)
+    replace.partition(connection, model, piece.start, piece.end)
+    parameters = {
+        "known_at": datetime(2100, 1, 1, tzinfo=UTC),
+        "newest": case.newest,
+        "zone": "UTC",
+        "currency": "USD",
+        "early_days": 30,
+        "horizon_days": 200,
+        "behind_days": 30,
+        "daily_days": model.metadata.daily_days,
+        **case.parameters,
+    }
+    replace.replace(connection, "test", model, [piece], parameters, is_new=True)
+    for check in model.checks:
+        bad = replace.execute(connection, check.query, {**parameters, **replace.bounds(piece)}).all()
+        assert not (check.severity == "fail" and bad), f"{model.name}: {check.name}: {bad[:3]}"
+
+
+def _insert(connection: sa.Connection, table: str, rows: list[dict[str, Any]]) -> None:
+    if table.startswith("meta.") and table not in ("meta.batch", "meta.account_merge"):
+        connection.exec_driver_sql(f"delete from {table}")
+    elif table in models.load():
+        model = models.get(table)
+        days = [row[model.metadata.window_column] for row in rows if model.metadata.is_windowed]
+        if days:
+            replace.partition(connection, model, min(days), max(days) + DAY)
+    for row in rows:
+        values = {**DEFAULTS.get(table, {}), **row}
+        names = ", ".join(f'"{name}"' for name in values)
+        marks = ", ".join(f":{name}" for name in values)
+        connection.execute(sa.text(f"insert into {table} ({names}) values ({marks})"), values)
+
+
+def _plain(value: Any) -> Any:
+    """Return a value so that 100, 100.00 and 1e2 are equal, and a ratio is compared by four digits."""
+    if isinstance(value, bool) or value is None:
+        return value
+    if isinstance(value, (int, float, Decimal)):
+        return round(float(value), 4)
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat() if value.tzinfo else value.replace(tzinfo=UTC).isoformat()
+    return value.isoformat() if isinstance(value, date) else value

@@ -1,0 +1,70 @@
+"""Every YAML file below this folder, run on a real PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import sqlalchemy as sa
+
+from include.warehouse import models, seeds
+from include.warehouse.engine import engine
+from tests.sql import cases
+from tests.warehouse.databases import database
+
+CASES = cases.read_all()
+# What the definitions work out and what is built must agree on; each has at least one case.
+WORKED_EXAMPLES = {
+    "monthly plan of 100",
+    "three years with a leap day",
+    "351 days",
+    "two terms and a quarter",
+    "renewed for three years",
+    "start 100, churn 10, contraction 10, expansion 10",
+    "20 customers lose 3",
+    "renewed 20 April",
+    "renewed 20 May",
+    "notice before 31 December",
+    "only subscription deleted",
+    "one of two cancelled",
+    "co-termed line",
+    "auto-renewing",
+}
+
+
+@pytest.fixture(scope="module")
+def tables(postgres: str) -> Iterator[sa.Engine]:
+    """A database with an empty table per model."""
+    with database(postgres, "sql_cases", "template") as url:
+        with engine("owner", url).begin() as connection:
+            cases.create_tables(connection)
+            seeds.sync(connection)
+        yield engine("owner", url)
+
+
+@pytest.mark.parametrize("case", CASES, ids=[f"{case.name}: {case.case}" for case in CASES])
+def test_case(tables: sa.Engine, case: cases.Case) -> None:
+    with tables.connect() as connection, connection.begin() as transaction:
+        for table, expected, found in cases.run(connection, case):
+            assert found == expected, f"{table}: {case.case}"
+        transaction.rollback()
+
+
+def test_every_worked_example_has_a_case() -> None:
+    assert {case.example for case in CASES} >= WORKED_EXAMPLES
+
+
+def test_every_file_lies_in_the_folder_of_a_model_that_it_checks() -> None:
+    folders = {model.folder: name for name, model in models.load().items()}
+    checked: dict[str, set[str]] = {}
+    for case in CASES:
+        checked.setdefault(case.name, set()).update(case.expect)
+    for name, tables in checked.items():
+        assert folders.get(name.rpartition("/")[0]) in tables, name
+
+
+def test_every_table_that_is_acted_upon_has_a_case() -> None:
+    checked = {name for case in CASES for name in case.expect}
+    for name, model in models.load().items():
+        if model.metadata.tier == "tier_1":
+            assert name in checked, name
