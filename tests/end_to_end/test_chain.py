@@ -1,0 +1,119 @@
+"""The promises that only the whole chain can keep, on a small world with its clock held."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from include.delivery import holds
+from include.delivery.deliver import deliver
+from include.errors import PerennialError
+from include.sources import ingest
+from include.warehouse import build
+from include.warehouse.engine import engine
+from tests.end_to_end import chain, prints
+from tests.sandbox_fixture import NOW, SandboxProcess
+
+START = datetime.fromisoformat(NOW)
+
+
+def _release_mail() -> None:
+    """Nobody can ask a mail server what it has sent: a person releases the channel once."""
+    with engine("builder").begin() as connection:
+        holds.release(connection, "email", "test", "first use", datetime.now(UTC))
+
+
+def _to(platform: SandboxProcess, monkeypatch: pytest.MonkeyPatch, at: datetime) -> None:
+    platform.now(at.isoformat())
+    monkeypatch.setenv("PERENNIAL_NOW", at.isoformat())
+
+
+def _scalar(statement: str) -> object:
+    with engine("reader").connect() as connection:
+        return connection.execute(sa.text(statement)).scalar()
+
+
+def test_the_chain_ends_in_messages_and_a_second_run_changes_nothing(platform: SandboxProcess) -> None:
+    _release_mail()
+    said = chain.run("first")
+    assert [said[source].verdict.state for source in chain.SOURCES] == ["green"] * 3
+    arrived = prints.outside(platform)
+    for channel, keys in arrived.items():
+        assert keys, f"nothing arrived by {channel}"
+        assert set(keys.values()) == {1}, f"arrived twice by {channel}"
+    assert {row["state"] for row in prints.outbox().values()} <= {"sent", "expired"}
+
+    raw, core, marts = (prints.table_prints(schema) for schema in ("raw", "core", "marts"))
+    again = chain.run("second")
+    assert prints.table_prints("raw") == raw
+    assert prints.table_prints("core") == core
+    assert prints.table_prints("marts") == marts
+    assert again["decide"].n_planned == 0
+    assert again["deliver"].n_sent == 0
+    assert prints.outside(platform) == arrived
+
+
+def test_every_record_of_the_sources_is_in_raw_once(platform: SandboxProcess) -> None:
+    for source in chain.SOURCES:
+        ingest.run(source, run_id="truth")
+    tables = {name.partition("__")[2]: name for name in prints.table_prints("raw") if not name.endswith("__version")}
+    for entity, truth in platform.truth().items():
+        stored = _scalar(f'select count(*) from raw."{tables[entity]}" where not _is_deleted')
+        quarantined = _scalar(
+            f"select count(distinct record_id) from quarantine.record q where entity = '{entity}' and state = 'open'"
+            f' and not exists (select from raw."{tables[entity]}" r where r.id = q.record_id)'
+        )
+        assert stored + quarantined == truth["live"], entity
+
+
+def test_a_red_desk_holds_only_what_reads_it(platform: SandboxProcess) -> None:
+    _release_mail()
+    platform.control("faults", vendor="zendesk", kind="status", status=403, path="*")
+    with pytest.raises(PerennialError):
+        ingest.run("support", run_id="red")
+    for source in ("crm", "product_db"):
+        ingest.run(source, run_id="red")
+    build.run("build/red")
+    from include.alerts.decide import decide
+
+    decided = decide("decide/red")
+    assert decided.n_planned > 0
+    assert deliver().n_sent > 0
+    reads = {source for row in prints.outbox().values() for source in row["reads"]}
+    assert "support" not in reads
+
+
+def test_a_day_built_again_says_the_same_and_sends_nothing(platform: SandboxProcess) -> None:
+    _release_mail()
+    chain.run("first")
+    arrived, marts = prints.outside(platform), prints.table_prints("marts")
+    end = START.date() - timedelta(days=20)
+    done = build.run("rebuild/1", "rebuild", end - timedelta(days=31), end)
+    assert done
+    assert prints.table_prints("marts") == marts
+    assert deliver().n_sent == 0
+    assert prints.outside(platform) == arrived
+
+
+def test_increments_equal_a_build_from_scratch(platform: SandboxProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    for hours in (0, 5, 13, 30, 54):
+        at = START + timedelta(hours=hours)
+        _to(platform, monkeypatch, at)
+        if hours == 30:
+            platform.mutate("company", values={"tier": "standard"})
+        for source in chain.SOURCES:
+            ingest.run(source, run_id=f"h{hours}")
+        build.run(f"build/h{hours}")
+    grown = {schema: prints.table_prints(schema) for schema in ("core", "marts")}
+    with engine("owner").begin() as connection:
+        for schema in ("staging", "core", "marts"):
+            for table in sa.inspect(connection).get_table_names(schema):
+                connection.execute(sa.text(f'drop table if exists {schema}."{table}" cascade'))
+        connection.execute(sa.text("delete from meta.build"))
+    build.run("build/scratch")
+    fresh = {schema: prints.table_prints(schema) for schema in ("core", "marts")}
+    for schema, tables in grown.items():
+        differing = [name for name, print_ in tables.items() if fresh[schema][name] != print_]
+        assert not differing, f"{schema}: {differing}"

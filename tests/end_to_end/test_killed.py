@@ -1,0 +1,101 @@
+"""The whole chain, killed at random moments: nothing lost, nothing twice."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from include.delivery import holds
+from include.warehouse.engine import engine
+from tests.end_to_end import prints
+from tests.sandbox_fixture import SandboxProcess
+
+SEEDS = [pytest.param(seed, marks=[] if seed < 5 else [pytest.mark.soak]) for seed in range(30)]
+KILLS = 2
+ROOT = Path(__file__).resolve().parents[2]
+
+# Run of the same world that nobody killed; made once, by the first test that asks.
+_reference: dict[str, object] = {}
+
+
+def _start(run_id: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.end_to_end.chain", run_id],
+        cwd=ROOT,
+        env=dict(os.environ),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+
+
+def _finish(run_id: str) -> float:
+    started = time.monotonic()
+    child = _start(run_id)
+    _, errors = child.communicate(timeout=240)
+    assert child.returncode == 0, errors.decode()[-2000:]
+    return time.monotonic() - started
+
+
+def _release_mail() -> None:
+    with engine("builder").begin() as connection:
+        holds.release(connection, "email", "test", "first use", datetime.now(UTC))
+
+
+def _left_behind(sandbox: SandboxProcess) -> dict[str, object]:
+    return {
+        "raw": {name: print_ for name, print_ in prints.table_prints("raw").items() if not name.startswith("batch_")},
+        "marts": prints.table_prints("marts"),
+        "keys": set(prints.outbox()),
+    }
+
+
+@pytest.fixture
+def reference(platform: SandboxProcess) -> dict[str, object]:
+    """What an undisturbed run leaves, and how long it takes."""
+    if not _reference:
+        _release_mail()
+        _reference["seconds"] = _finish("reference")
+        _reference["left"] = _left_behind(platform)
+        _reference["outside"] = prints.outside(platform)
+    return _reference
+
+
+def test_reference_run_says_something(reference: dict[str, object]) -> None:
+    assert reference["left"]["keys"]  # type: ignore[index]
+    assert all(reference["outside"].values())  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_killed_anywhere_and_started_again(seed: int, platform: SandboxProcess) -> None:
+    assert _reference, "the reference run comes first"
+    _release_mail()
+    chance = random.Random(seed)
+    for kill in range(KILLS):
+        child = _start(f"killed-{kill}")
+        try:
+            child.wait(timeout=chance.uniform(1.0, float(_reference["seconds"])))  # type: ignore[arg-type]
+        except subprocess.TimeoutExpired:
+            os.killpg(child.pid, signal.SIGKILL)
+        child.communicate()
+    _finish("last")
+
+    assert _left_behind(platform) == _reference["left"]
+    arrived, box = prints.outside(platform), prints.outbox()
+    assert set(arrived["crm_task"].values()) == {1}
+    assert arrived["crm_task"].keys() == _reference["outside"]["crm_task"].keys()  # type: ignore[index]
+    uncertain = {row["key"] for row in box.values() if row["state"] == "uncertain"}
+    for channel in ("slack", "email"):
+        assert set(arrived[channel].values()) <= {1}, f"{channel}: twice"
+    expected = {row["key"] for row in box.values() if row["channel"] == "slack" and row["state"] == "sent"}
+    assert arrived["slack"].keys() == expected | (arrived["slack"].keys() & uncertain)
+    mails = [row for row in box.values() if row["channel"] == "email" and row["state"] in ("sent", "uncertain")]
+    assert len(arrived["email"]) >= len([row for row in mails if row["state"] == "sent"])
