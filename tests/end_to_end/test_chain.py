@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -21,8 +21,7 @@ START = datetime.fromisoformat(NOW)
 
 def _release_mail() -> None:
     """Nobody can ask a mail server what it has sent: a person releases the channel once."""
-    with engine("builder").begin() as connection:
-        holds.release(connection, "email", "test", "first use", datetime.now(UTC))
+    holds.release("email", "first use", "test")
 
 
 def _to(platform: SandboxProcess, monkeypatch: pytest.MonkeyPatch, at: datetime) -> None:

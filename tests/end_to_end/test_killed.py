@@ -8,13 +8,11 @@ import signal
 import subprocess
 import sys
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from include.delivery import holds
-from include.warehouse.engine import engine
 from tests.end_to_end import prints
 from tests.sandbox_fixture import SandboxProcess
 
@@ -46,8 +44,7 @@ def _finish(run_id: str) -> float:
 
 
 def _release_mail() -> None:
-    with engine("builder").begin() as connection:
-        holds.release(connection, "email", "test", "first use", datetime.now(UTC))
+    holds.release("email", "first use", "test")
 
 
 def _left_behind(sandbox: SandboxProcess) -> dict[str, object]:
