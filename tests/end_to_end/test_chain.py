@@ -99,9 +99,12 @@ def test_a_day_built_again_says_the_same_and_sends_nothing(platform: SandboxProc
 
 
 def test_increments_equal_a_build_from_scratch(platform: SandboxProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Within one month: the first day of the history follows the month of the first build.
+    first = START - timedelta(hours=54)
+    platform.control("reset", at=first.isoformat(), product=True)
+    platform.control("limits", lift=True)
     for hours in (0, 5, 13, 30, 54):
-        at = START + timedelta(hours=hours)
-        _to(platform, monkeypatch, at)
+        _to(platform, monkeypatch, first + timedelta(hours=hours))
         if hours == 30:
             companies = platform.truth()["account"]["live_ids"]
             platform.mutate("company", companies[0], set={"tier": "small"})
