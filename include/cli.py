@@ -282,6 +282,8 @@ def main(arguments: list[str] | None = None) -> int:
     debug = os.environ.get("PERENNIAL_DEBUG") == "1"
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     logging.getLogger("include").setLevel(logging.DEBUG if debug else logging.INFO)
+    if not debug:  # what it finds is told by ingest, in words
+        logging.getLogger("include.contracts").setLevel(logging.WARNING)
     try:
         status = typer.main.get_command(app).main(arguments, prog_name="python -m include.cli", standalone_mode=False)
         sys.stdout.flush()

@@ -119,6 +119,11 @@ def validate(source_id: str, run_id: str = "") -> Validated:
         from include.contracts import validate as contracts
 
         judged = contracts.validate(source_id, run_id=run_id)
+        for each in judged:
+            if each.n_quarantined:
+                log.info("%s.%s: %s of %s rows to quarantine", source_id, each.entity, each.n_quarantined, each.n_rows)
+            if each.held_because:
+                log.warning("%s.%s: batch %s is held: %s", source_id, each.entity, each.batch_id, each.held_because)
         return Validated(
             n_batches=len(judged),
             n_rows=sum(each.n_rows for each in judged),
@@ -132,14 +137,13 @@ def merge(source_id: str, run_id: str = "") -> Merged:
     with failures.recorded(source_id, "merge", run_id=run_id):
         loader.ensure_raw_tables()
         merged = merging.merge(source_id)
-    log.info("%s: %s", source_id, merged)
+    log.info("%s: %s rows merged, %s unchanged", source_id, f"{merged.n_merged:,}", f"{merged.n_unchanged:,}")
     return merged
 
 
 def publish(source_id: str) -> Verdict:
     """Write and return the verdict on a source, whatever happened to it."""
     verdict = gate.publish(source_id, _entities(source_id))
-    log.info("%s: %s %s", source_id, verdict.state, verdict.reason)
     return verdict
 
 

@@ -113,10 +113,18 @@ def reading(source: str, entity: str) -> Iterator[Connection]:
         try:
             yield connection
         finally:
-            connection.rollback()
-            # The connection goes back to a pool: a session lock would stay with it.
-            connection.execute(sa.text("select pg_advisory_unlock(:a, :b)"), lock_key(READ_LOCK, source, entity))
-            connection.commit()
+            _unlock(connection, source, entity)
+
+
+def _unlock(connection: Connection, source: str, entity: str) -> None:
+    """Give the right back: the connection goes back to a pool, and the lock would stay with it."""
+    try:
+        connection.rollback()
+        connection.execute(sa.text("select pg_advisory_unlock(:a, :b)"), lock_key(READ_LOCK, source, entity))
+        connection.commit()
+    except sa.exc.SQLAlchemyError:
+        # The connection is gone, and the lock with it; what is to be seen is why.
+        connection.invalidate()
 
 
 def lock_key(kind: int, source: str, entity: str) -> dict[str, int]:

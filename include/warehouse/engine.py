@@ -109,6 +109,8 @@ def readable(error: sa.exc.SQLAlchemyError | psycopg.Error) -> WarehouseError:
     said = " ".join(str(origin).strip().split("\n")[0].split())
     if isinstance(error, sa.exc.TimeoutError):
         return WarehouseError("the warehouse has no free connection for this process", cure="run again later")
+    if "perennial_" in said and "does not exist" in said:  # the roles come with the first migration
+        state = "42"
     return WarehouseError(f"the warehouse refused: {said}", cure=_CURES.get(state) or _CURES.get(state[:2], ""))
 
 

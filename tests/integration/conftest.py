@@ -42,7 +42,11 @@ class FakeContracts:
                     ),
                     {"id": batch_id, "because": because, "state": "held" if because else "closed"},
                 )
-                out.append(SimpleNamespace(batch_id=batch_id, n_rows=n_rows, n_quarantined=0, held_because=because))
+                out.append(
+                    SimpleNamespace(
+                        batch_id=batch_id, entity=entity, n_rows=n_rows, n_quarantined=0, held_because=because
+                    )
+                )
         self.judged += [each.batch_id for each in out]
         return out
 

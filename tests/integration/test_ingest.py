@@ -6,12 +6,15 @@ import logging
 from datetime import timedelta
 from pathlib import Path
 
+import psycopg
 import pytest
+import sqlalchemy as sa
 
 from include.errors import AuthError, ConfigError, PerennialError, Unavailable
 from include.sources import ingest
 from include.sources.base import Page
 from include.warehouse import gate, held
+from include.warehouse.engine import engine
 from tests.integration.fake_source import START, record
 from tests.warehouse.landing import rows, tables, value
 
@@ -205,6 +208,25 @@ def test_a_source_that_ends_without_a_position_is_an_error_not_a_gap(crm, monkey
     monkeypatch.setattr(crm, "read", lambda entity, **how: iter([Page([record("1")], {"m": 1})]))
     with pytest.raises(Unavailable, match="ended without saying where the next run starts"):
         ingest.extract("crm", "account")
+
+
+def test_a_connection_lost_while_landing_says_so_and_the_next_run_goes_on(crm) -> None:
+    def cut(entity: str, page: int) -> None:
+        if entity == "account" and page == 1:
+            with engine("owner").connect() as connection:
+                connection.execute(
+                    sa.text(
+                        "select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid()"
+                        " and application_name = 'perennial loader' and datname = current_database()"
+                    )
+                )
+
+    crm.before_page = cut
+    with pytest.raises((sa.exc.OperationalError, psycopg.OperationalError), match=r"terminat|closed|lost"):
+        ingest.run("crm")
+    crm.before_page = lambda entity, page: None
+    assert ingest.run("crm").state == "green"
+    assert rows(ACCOUNTS) == [(str(i),) for i in range(5)]
 
 
 def test_a_missing_connection_is_red_with_its_cure(crm, monkeypatch) -> None:

@@ -1,5 +1,6 @@
 """The warehouse's roles may do what they need and no more."""
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 
@@ -35,3 +36,22 @@ def test_unreachable_warehouse_does_not_show_its_password(monkeypatch: pytest.Mo
     with pytest.raises(WarehouseError, match="does not let us in") as caught:
         subject.check(url)
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("error", "cure"),
+    [
+        (psycopg.errors.DiskFull("could not extend file"), "free some space"),
+        (psycopg.errors.UndefinedTable('relation "meta.batch" does not exist'), "server migrate"),
+        (psycopg.OperationalError('FATAL:  role "perennial_loader" does not exist'), "server migrate"),
+        (psycopg.errors.LockNotAvailable("canceling statement due to lock timeout"), "another run is at work"),
+        (psycopg.errors.AdminShutdown("terminating connection"), "run again"),
+        (psycopg.OperationalError("connection refused\nIs the server running?"), "see whether the server runs"),
+    ],
+)
+def test_database_errors_say_what_to_do_and_not_what_was_asked(error: psycopg.Error, cure: str) -> None:
+    wrapped = sa.exc.OperationalError("insert into t values (%(v)s)", {"v": "secret"}, error)
+    for shown in (subject.readable(error), subject.readable(wrapped)):
+        assert cure in shown.cure
+        assert str(error).splitlines()[0].split()[0] in shown.message
+        assert "secret" not in str(shown) and "insert" not in str(shown) and "\n" not in str(shown)

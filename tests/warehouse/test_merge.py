@@ -1,5 +1,6 @@
 """Merging: the newest version wins, every change is kept, nothing that is unchanged is touched."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 
 import pytest
@@ -157,6 +158,26 @@ def test_a_record_gone_at_the_source_mends_its_quarantine(raw: str) -> None:
     merge.merge("crm")
     store(record("1", 6, is_deleted=True))
     assert value("select state from quarantine.record") == "mended"
+
+
+def test_a_bad_record_that_is_read_again_counts_once(raw: str) -> None:
+    for at in (5, 5, 6):
+        judge(land(record("1", at, name="bad")), "1")
+        merge.merge("crm")
+    assert rows("select state, source_at from quarantine.record order by batch_id") == [
+        ("superseded", START + timedelta(seconds=5)),
+        ("superseded", START + timedelta(seconds=5)),
+        ("open", START + timedelta(seconds=6)),
+    ]
+
+
+def test_two_processes_that_merge_at_once_merge_once(raw: str) -> None:
+    batch = land(*(record(str(i), 1) for i in range(500)))
+    judge(batch)
+    with ThreadPoolExecutor(4) as pool:
+        merged = list(pool.map(merge.merge, ["crm"] * 4))
+    assert sum(each.n_merged for each in merged) == 500
+    assert value("select count(*) from raw.hubspot__account__version") == 500
 
 
 def test_dirty_ranges_name_the_old_and_the_new_account(raw: str) -> None:

@@ -207,9 +207,10 @@ create table quarantine.record (
     rule_id text not null,
     reason text not null,
     record jsonb,           -- the row; null beyond a number of rows per batch and rule
-    state text not null default 'open' check (state in ('open', 'mended', 'dropped')),
+    -- superseded: a newer version of the record is in quarantine instead
+    state text not null default 'open' check (state in ('open', 'mended', 'superseded', 'dropped')),
     quarantined_at timestamptz not null default now(),
-    mended_by bigint,       -- the batch that brought a good version
+    mended_by bigint,       -- the batch that brought the good, or the newer bad, version
     unique (batch_id, rule_id, row_no)
 );
 create index quarantine_open on quarantine.record (source, entity, record_id) where state = 'open';
