@@ -138,6 +138,7 @@ class Product:
             with self._connection.transaction():
                 self._create(now)
             return
+        self._grant()
         # What came due while nobody was there is written now: its update time must not lie in what was read already.
         self._fill(filled, now, not_before=now)
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy.engine import Connection
 
@@ -169,16 +170,22 @@ def run(
         run_id: For the record.
 
     Raises:
-        PerennialError: The first error of the extractions, after everything else is done and published.
+        Exception: The first error, after everything else is done and published.
     """
-    error = _extract_all(source_id, tuple(only), since=since, until=until, full=full, run_id=run_id)
+    errors = _extract_all(source_id, tuple(only), since=since, until=until, full=full, run_id=run_id)
+    # What was landed is judged and merged whatever else failed, and the verdict is published whatever happened.
+    for step in (validate, merge):
+        try:
+            step(source_id, run_id)
+        except Exception as error:
+            errors.append(error)
+            break
     try:
-        validate(source_id, run_id)
-        merge(source_id, run_id)
-    finally:
         verdict = publish(source_id)
-    if error:
-        raise error
+    except Exception as error:
+        errors.append(error)
+    if errors:
+        raise errors[0]
     return verdict
 
 
@@ -211,21 +218,21 @@ def drop(batch_id: int, *, reason: str, by: str = "") -> list[Batch]:
     return dropped
 
 
-def _extract_all(source_id: str, only: tuple[str, ...], **how) -> PerennialError | None:
+def _extract_all(source_id: str, only: tuple[str, ...], **how: Any) -> list[Exception]:
     known = _entities(source_id)
     unknown = [name for name in only if name not in known]
     if unknown:
         raise ConfigError(f"{source_id} has no entity {unknown[0]}", cure=f"it has {', '.join(known)}")
-    first: PerennialError | None = None
+    errors: list[Exception] = []
     for entity in only or known:
         try:
             extract(source_id, entity, **how)
-        except PerennialError as error:
-            log.error("%s.%s: %s", source_id, entity, error.message)
-            first = first or error
-            if isinstance(error, Unavailable):
+        except Exception as error:
+            log.error("%s.%s: %s", source_id, entity, failures.described(error).message)
+            errors.append(error)
+            if isinstance(error, Unavailable) or not isinstance(error, PerennialError):
                 break
-    return first
+    return errors
 
 
 class _Pull:

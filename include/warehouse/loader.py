@@ -14,8 +14,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
+import psycopg
 import sqlalchemy as sa
 from psycopg import sql
 from sqlalchemy.dialects.postgresql import JSONB
@@ -235,7 +236,7 @@ def _copy(connection: Connection, table: str, entity: Entity, page: Page, n_befo
         sql.SQL(", ").join(sql.Identifier(name) for name in ("_row", *values.columns(entity))),
     )
     n_cleaned = 0
-    driver = connection.connection.driver_connection
+    driver = cast(psycopg.Connection, connection.connection.driver_connection)
     with driver.cursor() as cursor, cursor.copy(statement) as copy:
         for number, record in enumerate(page.records, start=n_before + 1):
             made = values.to_row(entity, record)

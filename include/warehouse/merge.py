@@ -146,7 +146,6 @@ def _merge_rows(connection: Connection, batch: Batch, loaded_at: datetime) -> Me
     if statements.versions is not None:
         connection.execute(statements.versions, values | {"is_first_load": batch.is_first_load})
     connection.execute(statements.mend, values)
-    connection.execute(merge_sql.SUPERSEDE, values)
     counted = connection.execute(statements.count, values).one()
     return Merged(1, counted.n_merged, counted.n_newest - counted.n_merged + counted.n_gone, counted.n_deleted)
 

@@ -210,23 +210,6 @@ BREAK_CIRCLES = sa.text(
     """
 )
 
-# The same bad record read again is one bad record.
-SUPERSEDE = sa.text(
-    """
-    update quarantine.record as bad
-    set state = 'superseded', mended_by = :batch_id
-    where bad.source = :source
-        and bad.entity = :entity
-        and bad.state = 'open'
-        and bad.batch_id < :batch_id
-        and exists (
-            select from quarantine.record as newer
-            where newer.batch_id = :batch_id and newer.record_id = bad.record_id
-                and (newer.source_at is null or bad.source_at is null or newer.source_at >= bad.source_at)
-        )
-    """
-)
-
 CURSOR = sa.text(
     """
     insert into meta.cursor as cursor (source, entity, position, read_until, open_read, batch_id, updated_at)

@@ -36,15 +36,9 @@ def status() -> dict[str, Rows]:
     """Return how everything stands: section -> rows."""
     verdicts = gate.verdicts()
     with engine("reader").connect() as connection:
-        rows = dict(
-            connection.execute(
-                sa.text("select source || '/' || entity, sum(n_merged) from meta.batch group by 1")
-            ).all()
-        )
+        merged = {(row.source, row.entity): row.n for row in connection.execute(_MERGED)}
         return {
-            "sources": [
-                vars(verdict) | {"merged": rows.get(f"{verdict.source}/{verdict.entity}")} for verdict in verdicts
-            ],
+            "sources": [vars(each) | {"merged": merged.get((each.source, each.entity), 0)} for each in verdicts],
             "batches": [_batch(batch) for batch in batches.recent(connection, limit=5)],
             "held": [_batch(batch) for batch in batches.recent(connection, state="held", limit=50)],
             "quarantine": [dict(row) for row in quarantine.open_by_rule(connection)],
@@ -83,6 +77,11 @@ def _batch(batch: Batch) -> dict[str, Any]:
 _RULES = sa.text(
     "select rule_id, severity, n_bad, n_rows, observed from meta.rule_result"
     " where batch_id = :id and not is_passed order by severity, n_bad desc, rule_id"
+)
+# Rows merged per entity, and with entity '' per source, as verdicts name them.
+_MERGED = sa.text(
+    "select source, coalesce(entity, '') as entity, cast(sum(n_merged) as bigint) as n from meta.batch"
+    " group by grouping sets ((source, entity), (source))"
 )
 _LAST_BUILD = sa.text(
     "select build_id, kind, state, window_start, window_end, started_at, finished_at from meta.build"

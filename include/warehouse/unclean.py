@@ -56,7 +56,7 @@ def _unclean_refs(connection: Connection, source: str) -> Reasons:
         column = ENTITIES[entity_name].account_column
         if not column:
             continue
-        held = sa.select(sa.column(column)).select_from(sa.table(table, schema="raw")).distinct()
+        held: sa.Select = sa.select(sa.column(column)).select_from(sa.table(table, schema="raw")).distinct()
         for (ref,) in connection.execute(held.where(sa.column(column).is_not(None))):
             refs[ref].add(f"a {entity_name} of {source} is in batch {batch_id}, which is held")
     return refs

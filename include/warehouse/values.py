@@ -7,6 +7,7 @@ removed, counted, and kept escaped in the payload.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ _CLEANED_BY_SOURCE = "_cleaned"
 _BIGINT = 2**63
 _NUMERIC_DIGITS = 1000  # PostgreSQL takes 131,072 digits; a number this long is no number of anyone's
 _SHOWN = 200
+# What an index can hold has an end (2,700 bytes at worst): a longer id would keep its whole batch from being merged.
+_LONGEST_KEY = 500
 
 
 @dataclass(slots=True)
@@ -54,10 +57,17 @@ def to_row(entity: Entity, record: Record) -> Row:
     problems = {_clean(name): _clean(str(text))[:_SHOWN] for name, text in record.problems.items()}
     given = record.values
     out: list[Any] = [_text("id", "" if record.id is None else str(record.id), removed)]
+    if len(out[0]) > _LONGEST_KEY:
+        problems["id"] = f"{out[0][:_SHOWN]}..."
+        # Shortened it must still differ from others that begin alike.
+        out[0] = f"{out[0][:_SHOWN]}...{hashlib.sha256(out[0].encode()).hexdigest()}"
     for column in entity.columns:
         value = given.get(column.name)
         if value is None:
             out.append(None)
+        elif column.name == entity.account_ref and len(str(value)) > _LONGEST_KEY:
+            out.append(None)
+            problems[column.name] = f"{_clean(str(value))[:_SHOWN]}..."
         elif column.type == "text" and type(value) is str:
             out.append(_text(column.name, value, removed))
         elif column.type == "jsonb":

@@ -106,6 +106,12 @@ def test_an_empty_read_makes_no_table(raw: str) -> None:
     assert tables() == set()
 
 
+def test_an_account_reference_that_no_index_can_hold_is_a_problem(raw: str) -> None:
+    batch = land(record("1", account_id="x" * 9000), entity="contact")
+    [(account, problems)] = rows(f"select account_id, _problems from raw.{batch.table_name}")
+    assert account is None and problems[0].startswith("account_id=xxx")
+
+
 def test_a_batch_dropped_while_it_is_read_stops_the_reader(raw: str) -> None:
     with batches.reading("crm", "account") as connection:
         batch = batches.open_or_resume(connection, "crm", "hubspot", "account", until=START)

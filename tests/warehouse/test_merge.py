@@ -160,17 +160,6 @@ def test_a_record_gone_at_the_source_mends_its_quarantine(raw: str) -> None:
     assert value("select state from quarantine.record") == "mended"
 
 
-def test_a_bad_record_that_is_read_again_counts_once(raw: str) -> None:
-    for at in (5, 5, 6):
-        judge(land(record("1", at, name="bad")), "1")
-        merge.merge("crm")
-    assert rows("select state, source_at from quarantine.record order by batch_id") == [
-        ("superseded", START + timedelta(seconds=5)),
-        ("superseded", START + timedelta(seconds=5)),
-        ("open", START + timedelta(seconds=6)),
-    ]
-
-
 def test_two_processes_that_merge_at_once_merge_once(raw: str) -> None:
     batch = land(*(record(str(i), 1) for i in range(500)))
     judge(batch)

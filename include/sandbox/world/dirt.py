@@ -15,9 +15,7 @@ def spoil(rng: random.Random, records: list[Record], span: Span) -> None:
     """Add or alter a few rows, all of them older than the anchor by a week or more."""
     limit = millis(span.anchor - timedelta(days=7))
     old = {kind: [r for r in records if r.kind == kind and r.at < limit] for kind in ("deal", "line_item", "contact")}
-    lost = [
-        d for d in old["deal"] if any(c.values.get("is_won") is False and "lost_reason" in c.values for c in d.changes)
-    ]
+    lost = [deal for deal in old["deal"] if "lost_reason" in deal.changes[-1].values and deal.changes[-1].at < limit]
     _negative_amounts(rng, records, lost)
     _dates(rng, old["line_item"])
     # The vendor lets people type what they like into a number.

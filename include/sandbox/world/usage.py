@@ -15,6 +15,7 @@ from include.sandbox.world.dates import between, office_hour, pick, whole
 from include.sandbox.world.records import DAY, HOUR, MINUTE, Record, day_of, millis
 
 FEATURES = tuple(p.FEATURES)
+MOST_MINUTES = 240.0  # a day, for one feature
 DAY_ENDS = 24 * HOUR  # the figures of a day are final soon after it
 
 
@@ -215,7 +216,7 @@ def _member_days(
     row, feature = np.nonzero(used)
     events = generator.geometric(0.004 if kind == "bot" else 0.18, len(row))
     events[feature == 0] = np.minimum(events[feature == 0], 4)
-    minutes = np.round(events * generator.uniform(0.4, 3.2, len(row)), 1)
+    minutes = np.minimum(MOST_MINUTES, np.round(events * generator.uniform(0.4, 3.2, len(row)), 1))
     return np.stack([low + active[row], feature, events, minutes])
 
 
@@ -260,15 +261,18 @@ def seats(spaces: list[Workspace], span: Span) -> list[tuple[int, int, int, int]
             continue
         paid, activated = np.zeros(n_days, dtype=np.int64), np.zeros(n_days, dtype=np.int64)
         for contract in space.customer.contracts:
-            for term in contract.terms:
-                _add(paid, (term.start - span.history).days, ((term.cut or term.end) - span.history).days, term.seats)
+            for term, after in zip(contract.terms, [*contract.terms[1:], None], strict=True):
+                # While a late renewal is being settled the product is not switched off.
+                end = after.start if after else term.end
+                _add(paid, (term.start - span.history).days, (end - span.history).days, term.seats)
                 if term.expands:
                     day, extra = term.expands
-                    _add(paid, (day - span.history).days, (term.end - span.history).days, extra)
+                    _add(paid, (day - span.history).days, (end - span.history).days, extra)
         for _, _, since, until in space.members:
             _add(activated, since // DAY - first_day, until // DAY - first_day, 1)
+        activated = np.minimum(activated, paid + np.maximum(1, paid // 20))  # a few more than paid for are let in
         born = max(0, (day_of(space.record.at) - span.history).days)
-        shown = np.flatnonzero((paid > 0) | (activated > 0))
+        shown = np.flatnonzero(paid > 0)
         rows += [(space.record.id, first_day + int(d), int(paid[d]), int(activated[d])) for d in shown if d >= born]
     return rows
 

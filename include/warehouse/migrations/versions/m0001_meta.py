@@ -207,10 +207,9 @@ create table quarantine.record (
     rule_id text not null,
     reason text not null,
     record jsonb,           -- the row; null beyond a number of rows per batch and rule
-    -- superseded: a newer version of the record is in quarantine instead
-    state text not null default 'open' check (state in ('open', 'mended', 'superseded', 'dropped')),
+    state text not null default 'open' check (state in ('open', 'mended', 'dropped')),
     quarantined_at timestamptz not null default now(),
-    mended_by bigint,       -- the batch that brought the good, or the newer bad, version
+    mended_by bigint,       -- the batch that brought a good version
     unique (batch_id, rule_id, row_no)
 );
 create index quarantine_open on quarantine.record (source, entity, record_id) where state = 'open';
