@@ -95,7 +95,7 @@ def check(url: str | None = None) -> None:
             f"the warehouse at {shown} does not let us in: {reason}",
             cure="start the server, or correct PERENNIAL_DATABASE_URL",
         ) from None
-    if version[0] < MINIMUM_VERSION:
+    if int(version[0]) < MINIMUM_VERSION:
         raise WarehouseError(
             f"the warehouse at {shown} is PostgreSQL {version[0]}",
             cure=f"use PostgreSQL {MINIMUM_VERSION} or newer",
