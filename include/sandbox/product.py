@@ -84,6 +84,7 @@ class Product:
     def __init__(self, sandbox: Sandbox, url: str) -> None:
         self.sandbox = sandbox
         self._url = make_url(url)
+        self._fingerprint = sandbox.world.fingerprint()
         usage = sandbox.world.usage
         self._by_first = usage.first_at  # usage comes in this order
         self._final_order = np.argsort(usage.final_at, kind="stable")
@@ -126,10 +127,6 @@ class Product:
         url = self._url.set(drivername="postgresql").render_as_string(hide_password=False)
         return psycopg.connect(url, autocommit=True, connect_timeout=10, options="-c lock_timeout=20s")
 
-    def _fingerprint(self) -> str:
-        world = self.sandbox.world
-        return f"{world.seed} {world.span.anchor} {len(world.customers)}"
-
     def load(self) -> None:
         """Take up where the database stands; start over when it holds another world, or the future."""
         now = self.sandbox.now()
@@ -147,7 +144,7 @@ class Product:
         if not present or not present[0]:
             return None
         row = self._connection.execute("select world, filled_to from sandbox.progress").fetchone()
-        return row[1] if row and row[0] == self._fingerprint() else None
+        return row[1] if row and row[0] == self._fingerprint else None
 
     def _create(self, now: int) -> None:
         execute = self._connection.execute
@@ -158,7 +155,7 @@ class Product:
             self._copy(table, rows)
         self._copy("member_feature_daily", self._stray_rows(now))
         execute(KEYS)
-        execute("insert into sandbox.progress values (%s, %s)", (self._fingerprint(), now))
+        execute("insert into sandbox.progress values (%s, %s)", (self._fingerprint, now))
         self._grant()
 
     def _grant(self) -> None:
