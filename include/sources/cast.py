@@ -112,12 +112,12 @@ def _moment(value: Any) -> datetime | None:
         return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     if value is None:
         return None
+    if type(value) is int:
+        return _since_epoch(value)
     if isinstance(value, datetime):
         return value if value.tzinfo else value.replace(tzinfo=UTC)
     if isinstance(value, date):
         return datetime(value.year, value.month, value.day, tzinfo=UTC)
-    if isinstance(value, int) and not isinstance(value, bool):
-        return _odd_moment(str(value))
     raise ValueError("no moment")
 
 
@@ -126,13 +126,17 @@ def _odd_moment(text: str) -> datetime | None:
     if not text:
         return None
     if _MILLISECONDS.fullmatch(text):
-        try:
-            return _EPOCH + timedelta(milliseconds=int(text))
-        except OverflowError:
-            raise ValueError("no moment") from None
+        return _since_epoch(int(text))
     if text[4:5] == "-":
         return _moment(text)
     raise ValueError("no moment")
+
+
+def _since_epoch(milliseconds: int) -> datetime:
+    try:
+        return _EPOCH + timedelta(milliseconds=milliseconds)
+    except OverflowError:
+        raise ValueError("no moment") from None
 
 
 def _date(value: Any, zone: Any) -> date | None:

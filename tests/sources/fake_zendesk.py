@@ -25,11 +25,13 @@ class FakeZendesk:
         now: Seconds since the epoch.
         before: Called with each request before it is answered; may edit, or return a reply of its own.
         most: The most rows that an export's page has, whatever is asked for.
+        lag: Seconds until exports other than that of tickets show a change.
     """
 
     now: int = 1_750_000_000
     before: Callable[[Request], Reply | BaseException | None] = lambda request: None
     most: int = MOST
+    lag: int = 0
     has_end_of_stream: bool = True
     rows: dict[str, dict[int, dict[str, Any]]] = field(
         default_factory=lambda: {name: {} for name in ("tickets", "users", "organizations", "satisfaction_ratings")}
@@ -66,7 +68,7 @@ class FakeZendesk:
         params = request.params
         assert int(params["per_page"]) <= MOST
         size = min(int(params["per_page"]), self.most)
-        held_back = 60 if name == "tickets" else 0
+        held_back = 60 if name == "tickets" else self.lag
         rows = [row for row in self.rows[name].values() if row["generated_timestamp"] <= self.now - held_back]
         rows.sort(key=lambda row: (row["generated_timestamp"], row["id"]))
         cursor = params.get("cursor")

@@ -137,10 +137,10 @@ class Zendesk:
 
 def _ticket(resource: Resource, row: Row) -> Record:
     generated = row.get("generated_timestamp")
-    flat = row | {"generated_at": None if generated is None else generated * 1000}
-    at = _time(flat["generated_at"]) or _time(row.get("updated_at"))
+    row["generated_at"] = generated and generated * 1000
+    at = _time(row["generated_at"]) or _time(row.get("updated_at"))
     # The status `deleted` is in no published list of statuses (case 24).
-    return resource.mapper.record(str(row["id"]), flat, at, row.get("status") == "deleted")
+    return resource.mapper.record(str(row["id"]), row, at, row.get("status") == "deleted")
 
 
 def _record(resource: Resource, row: Row) -> Record:

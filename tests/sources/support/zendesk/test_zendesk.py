@@ -293,7 +293,7 @@ def test_once_quiet_the_rows_equal_the_source(
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PERENNIAL_HOME", str(tmp_path_factory.getbasetemp() / "home"))
         name = {"ticket": "tickets", "support_user": "users", "organization": "organizations"}[entity]
-        desk = FakeZendesk(most=data.draw(st.integers(1, 4), "page"))
+        desk = FakeZendesk(most=data.draw(st.integers(1, 4), "page"), lag=data.draw(st.sampled_from([0, 50]), "lag"))
         for one in range(1, data.draw(st.integers(0, 12), "rows") + 1):
             desk.put(name, one, at=desk.now - data.draw(st.integers(0, 3), "age"), status="open", name="first")
         steps = iter(data.draw(st.lists(st.tuples(st.integers(0, 9), st.integers(1, 16)), max_size=40), "edits"))
