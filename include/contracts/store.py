@@ -125,20 +125,18 @@ insert into quarantine.record
 select
     :batch_id, numbered._row, :source, :entity, numbered.id, numbered.account_ref, numbered._source_at, :rule_id,
     :says || coalesce(' (' || numbered.shown || ')', ''),
-    case when numbered.place <= :kept then numbered.record end,
+    case when numbered.place <= :kept then to_jsonb(numbered.landed) - '_failed' end,
     :now
 from (
     select
-        landed._row, landed.id, {account} as account_ref, landed._source_at, {shown} as shown,
-        to_jsonb(landed) - '_failed' as record,
+        landed, landed._row, landed.id, {account} as account_ref, landed._source_at, {shown} as shown,
         row_number() over (order by landed._row) as place
     from raw.{table} as landed
     join unnest(:rows) as bad (_row) using (_row)
 ) as numbered
-where numbered.place <= :kept
-    or not exists (
-        select from quarantine.record as other where other.batch_id = :batch_id and other.row_no = numbered._row
-    )
+left join (select distinct row_no from quarantine.record where batch_id = :batch_id) as known
+    on known.row_no = numbered._row
+where numbered.place <= :kept or known.row_no is null
 on conflict (batch_id, rule_id, row_no) do update
 set reason = excluded.reason, record = excluded.record, state = 'open'
 """

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from include.contracts.catalogue import of_entity, rules
-from include.contracts.common import VANISHED_ROWS
+from include.contracts.common import BAD_ROWS, DELETED_ROWS, NEW_ROWS, UNUSUAL_ROWS, VANISHED_ROWS
 from include.contracts.engine import Check, Table
 from include.contracts.history import FEWEST_READS
 from include.contracts.validate import BatchVerdict, validate
@@ -128,6 +128,20 @@ def test_a_bad_batch_breaks_exactly_its_rule(warehouse: str, entity: str) -> Non
         assert batch(batch_id)["state"] == ("held" if is_held else "closed")
         assert (rule.says in batch(batch_id)["held_because"]) == is_held
     assert verdicts[usual].state == "passed" and verdicts[usual].broken == ()
+
+
+def test_a_batch_just_within_its_bounds_passes(warehouse: str) -> None:
+    store("owner", good("owner"))
+    store("account", good("account", STORED))
+    for _ in range(FEWEST_READS):
+        land("account", [], state="merged", n_rows=10, merged_at=NOW)
+    spoiled = [row | ({"_problems": ["x=y"]} if n < BAD_ROWS else {}) for n, row in enumerate(good("account", 100))]
+    land("account", spoiled)
+    land("account", [row | {"industry": None} for row in good("account", VANISHED_ROWS - 1)])
+    land("account", [{"id": row["id"], "_is_deleted": True} for row in good("account", DELETED_ROWS)])
+    land("account", good("account", NEW_ROWS, first=STORED + 1))
+    land("account", good("account", STORED) * (UNUSUAL_ROWS // STORED))
+    assert [[b for b in v.broken if not b.rule_id.endswith(".castable")] for v in validate("crm")] == [[]] * 5
 
 
 def test_rules_say_what_why_and_what_to_do() -> None:
