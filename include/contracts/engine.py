@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy.engine import Engine
 
 from include.contracts.rule import Condition, Expect, Rule
-from include.errors import ContractError
+from include.errors import WarehouseError
 
 if TYPE_CHECKING:
     from great_expectations.data_context import EphemeralDataContext
@@ -69,7 +69,7 @@ class Table:
         """Count, in as few scans as possible, the rows that break each rule.
 
         Raises:
-            ContractError: A rule could not be checked. It is then neither kept nor broken.
+            WarehouseError: A rule could not be checked. It is then neither kept nor broken.
         """
         checks = list(checks)
         if not checks:
@@ -195,8 +195,8 @@ def _exception(info: dict[str, Any]) -> str:
     return ""
 
 
-def _unchecked(rule: Rule, problem: str) -> ContractError:
-    return ContractError(
+def _unchecked(rule: Rule, problem: str) -> WarehouseError:
+    return WarehouseError(
         f"the rule {rule.id} could not be checked: {problem}",
         cure="run again; if it stays, `batch drop` reads the batch anew",
     )

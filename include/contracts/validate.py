@@ -63,7 +63,7 @@ def validate(source_id: str, *, run_id: str = "") -> list[BatchVerdict]:
         run_id: For the log.
 
     Raises:
-        ContractError: A rule could not be checked; the batches before are done, this one and those behind it are not.
+        WarehouseError: A rule could not be checked; the batches before are done, this one and those behind it are not.
     """
     with engine("loader").connect() as connection:
         waiting = connection.execute(_WAITING, {"source": source_id}).scalars().all()

@@ -13,7 +13,7 @@ from include.contracts import catalogue, common, engine, store
 from include.contracts.catalogue import of_entity
 from include.contracts.rule import not_null
 from include.contracts.validate import validate
-from include.errors import ContractError
+from include.errors import WarehouseError
 from include.sources.entities import ENTITIES, of_kind
 from include.warehouse.engine import engine as warehouse_engine
 from tests.contracts.landed import NOW, batch, fetch, good, land, source_of
@@ -205,7 +205,7 @@ def test_a_rule_that_cannot_be_checked_lets_nothing_through(warehouse: str, monk
     broken = common.rule("account", "broken", not_null("no_such_column"), "says", why="why", cure="cure")
     monkeypatch.setattr(catalogue, "of_entity", lambda name: (broken,))
     batch_id = land("account", good("account"))
-    with pytest.raises(ContractError, match=r"crm\.account\.broken could not be checked"):
+    with pytest.raises(WarehouseError, match=r"crm\.account\.broken could not be checked"):
         validate("crm")
     assert batch(batch_id)["validated_at"] is None and fetch("select * from meta.rule_result") == []
 
@@ -213,7 +213,7 @@ def test_a_rule_that_cannot_be_checked_lets_nothing_through(warehouse: str, monk
 def test_rows_that_were_counted_but_not_found_are_an_error(warehouse: str, monkeypatch: pytest.MonkeyPatch) -> None:
     land("usage_day", [row | {"n_events": -1} for row in good("usage_day", 3)])
     monkeypatch.setattr(engine.Table, "_run", _forgetful(engine.Table._run))
-    with pytest.raises(ContractError, match="3 rows break it, but 2 were found"):
+    with pytest.raises(WarehouseError, match="3 rows break it, but 2 were found"):
         validate("product_db")
 
 
