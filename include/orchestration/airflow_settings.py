@@ -25,12 +25,14 @@ SETTINGS: dict[str, str] = {
     "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "60",
     "AIRFLOW__LOGGING__LOGGING_LEVEL": "INFO",
     "AIRFLOW__LOGGING__COLORED_CONSOLE_LOG": "False",
+    # It tells of every function that it does not register while it is loaded.
+    "AIRFLOW__LOGGING__NAMESPACE_LEVELS": "great_expectations=WARNING",
 }
 
-# What each component of Airflow runs as. Logs are read from the shared folder, so nothing serves them over a port.
+# What each component runs, behind `python -m`. Logs are read from the shared folder: nothing serves them on a port.
 COMPONENTS: dict[str, tuple[str, ...]] = {
-    "api-server": ("api-server",),
-    "scheduler": ("scheduler", "--skip-serve-logs"),
-    "dag-processor": ("dag-processor",),
-    "triggerer": ("triggerer", "--skip-serve-logs"),
+    "api-server": ("airflow", "api-server"),
+    "scheduler": ("include.orchestration.scheduler", "--skip-serve-logs"),
+    "dag-processor": ("airflow", "dag-processor"),
+    "triggerer": ("airflow", "triggerer", "--skip-serve-logs"),
 }

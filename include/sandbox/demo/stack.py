@@ -92,7 +92,7 @@ def start(home: Path, state: State, processes: Processes, stage: Callable[[str],
     for name, arguments in COMPONENTS.items():
         # Running tasks get the time to end; the API server would wait two minutes for an open browser tab.
         patience = 20 if name == "scheduler" else 5
-        processes.start(name, [sys.executable, "-m", "airflow", *arguments], environment, patience)
+        processes.start(name, [sys.executable, "-m", *arguments], environment, patience)
     stack = Stack(home, state, processes, environment, sandbox)
     _wait_for_airflow(stack)
     return stack

@@ -1,0 +1,38 @@
+"""Airflow's scheduler, with the libraries loaded that its tasks use: ``python -m include.orchestration.scheduler``.
+
+The LocalExecutor forks a process per task, which inherits what its parent has loaded. Great Expectations alone costs a
+task three seconds of CPU to load. Perennial's own modules are left out: each task runs them as they are on disk.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+LIBRARIES = (
+    "great_expectations",
+    "jinja2.sandbox",
+    "orjson",
+    "pandas",
+    "psycopg",
+    "pydantic",
+    "requests",
+    "sqlalchemy.dialects.postgresql.psycopg",
+    "sqlglot",
+    "tenacity",
+    "yaml",
+)
+
+
+def main() -> None:
+    """Load the libraries and become the scheduler."""
+    for name in LIBRARIES:
+        importlib.import_module(name)
+    from airflow.__main__ import main as airflow
+
+    sys.argv = ["airflow", "scheduler", *sys.argv[1:]]
+    airflow()
+
+
+if __name__ == "__main__":
+    main()
