@@ -128,7 +128,9 @@ def _name(checkpoint: Checkpoint) -> str:
 
 
 def _who(checkpoint: Checkpoint) -> str:
-    about = ", ".join(part for part in (checkpoint.tier, checkpoint.industry, checkpoint.region) if part)
+    about = ", ".join(
+        part.replace("_", " ") for part in (checkpoint.tier, checkpoint.industry, checkpoint.region) if part
+    )
     return f"{_name(checkpoint)} ({about})" if about else _name(checkpoint)
 
 

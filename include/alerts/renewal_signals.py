@@ -28,8 +28,7 @@ _GONE = ("sent", "sending", "uncertain", "suppressed")
 
 def plan(day: Day, playbooks: dict[str, Loaded]) -> Outcome:
     """Return what happens today by the ladder."""
-    chosen = day.settings.renewals
-    ladder = Ladder(chosen.ladder_days, max(1, chosen.late_by_days), chosen.short_term_days)
+    ladder = day.settings.renewals.ladder()
     outcome = Outcome()
     for renewal in day.renewals.values():
         _plan_one(renewal, day, ladder, playbooks, outcome)

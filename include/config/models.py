@@ -11,9 +11,10 @@ from datetime import date
 from typing import Annotated, Literal
 from zoneinfo import available_timezones
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from include.config.documents import Strict
+from include.renewals.ladder import Ladder
 
 
 def _zone(name: str) -> str:
@@ -135,11 +136,20 @@ class Renewals(Strict):
 
     valid_from: date = date(2000, 1, 1)
     ladder_days: tuple[Annotated[int, Field(ge=1, le=730)], ...] = (180, 120, 90, 60, 30, 14, 7)
-    late_by_days: Days = 7
+    late_by_days: Annotated[int, Field(ge=1, le=180)] = 7
     short_term_days: Days = 90
     horizon_days: Days = 200
     behind_days: Days = 30
     early_days: Days = 30
+
+    @model_validator(mode="after")
+    def _is_a_ladder(self) -> Renewals:
+        self.ladder()
+        return self
+
+    def ladder(self) -> Ladder:
+        """Return the ladder that these settings describe."""
+        return Ladder(self.ladder_days, self.late_by_days, self.short_term_days)
 
 
 class SlackChannel(Strict):

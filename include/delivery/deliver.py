@@ -141,12 +141,12 @@ class _Pass:
             self._add(name, {"waiting": len(letters)})
             return
         channel = self._open(name)
-        counts: Counter[str] = Counter()
+        sending = sender.Sender(channel, self.settings, self.tick, self.still_alone)
         try:
-            sender.send_due(channel, self.settings, self.tick, self.still_alone, counts)
+            sending.run()
         finally:
-            self._add(name, counts)
-        if counts["uncertain"]:
+            self._add(name, sending.counts)
+        if sending.counts["uncertain"]:
             self._look_up(channel)
 
     def close(self) -> None:

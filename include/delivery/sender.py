@@ -9,14 +9,14 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
 from include.config import Settings
 from include.delivery import holds, outbox, recheck, uncertain
-from include.delivery.channels.base import Channel, NoSuchRecipient, Outcome
+from include.delivery.channels.base import Channel, Outcome, Undeliverable
 from include.delivery.outbox import Letter
 from include.errors import PerennialError
 from include.warehouse.engine import engine
@@ -51,147 +51,160 @@ def expire(letters: Sequence[Letter], now: datetime) -> None:
                 outbox.settle(connection, letter.key, "expired", now, because=because)
 
 
-def send_due(
-    channel: Channel, settings: Settings, clock: Clock, still_alone: Callable[[], None], counts: Counter[str]
-) -> None:
-    """Send what is due over one channel.
+@dataclass
+class Sender:
+    """Sends what is due over one channel that is neither held nor in dry run.
 
     Args:
-        channel: The channel, neither held nor in dry run.
+        channel: The channel.
         settings: The settings in force.
         clock: Says what time it is.
         still_alone: Raises if another sender may be at work.
-        counts: Is told how many letters ended in which state; ``waiting`` for those that may not leave yet.
-
-    Raises:
-        PerennialError: The channel as a whole does not work; the letters stay planned.
+        counts: How many letters ended in which state; ``waiting`` for those that may not leave yet.
     """
-    with engine("builder").connect() as connection:
-        letters = due(connection, channel.name, clock())
-    gate = recheck.Gate()
-    for start in range(0, len(letters), channel.batch_size):
-        still_alone()
-        ready = [
-            letter
-            for candidate in letters[start : start + channel.batch_size]
-            if (letter := _prepare(channel, candidate, settings, gate, clock(), counts)) is not None
-        ]
-        claimed = _claim(ready, gate, clock, counts)
-        if claimed:
-            _send(channel, claimed, settings, clock, counts)
 
+    channel: Channel
+    settings: Settings
+    clock: Clock
+    still_alone: Callable[[], None]
+    counts: Counter[str] = field(default_factory=Counter)
+    _gate: recheck.Gate = field(default_factory=recheck.Gate)
+    _compared: set[str] = field(default_factory=set)
 
-def _prepare(
-    channel: Channel, letter: Letter, settings: Settings, gate: recheck.Gate, now: datetime, counts: Counter[str]
-) -> Letter | None:
-    """Find where a letter goes; None if it does not go, or has been there already."""
-    with engine("builder").begin() as connection:
-        verdict = recheck.look(connection, letter, gate, now)
-        if verdict.says != "go":
-            _put_off(connection, letter, verdict, now)
-            counts["waiting" if verdict.says == "wait" else verdict.says] += 1
-            return None
-    try:
-        letter = replace(letter, address=channel.address(letter))
-    except NoSuchRecipient as error:
+    def run(self) -> None:
+        """Send.
+
+        Raises:
+            PerennialError: The channel as a whole does not work; the letters stay planned.
+        """
+        with engine("builder").connect() as connection:
+            letters = due(connection, self.channel.name, self.clock())
+        for start in range(0, len(letters), self.channel.batch_size):
+            self.still_alone()
+            batch = letters[start : start + self.channel.batch_size]
+            ready = [ready for letter in batch if (ready := self._prepare(letter)) is not None]
+            claimed = self._claim(ready)
+            if claimed:
+                self._send(claimed)
+
+    def _prepare(self, letter: Letter) -> Letter | None:
+        """Find where a letter goes; None if it does not go, or has been there already."""
         with engine("builder").begin() as connection:
-            _refuse(connection, letter, str(error), settings, now)
-        counts["failed"] += 1
+            verdict = recheck.look(connection, letter, self._gate, self.clock())
+            if verdict.says != "go":
+                self._put_off(connection, letter, verdict)
+                return None
+        try:
+            letter = replace(letter, address=self.channel.address(letter))
+        except Undeliverable as error:
+            with engine("builder").begin() as connection:
+                self._refuse(connection, letter, str(error))
+            self.counts["failed"] += 1
+            return None
+        if self.channel.is_repeatable or letter.address in self._compared or self._compare(letter):
+            return letter
         return None
-    if not channel.is_repeatable and not _is_known_to_be_new(channel, letter, now, counts):
-        return None
-    return letter
 
+    def _compare(self, letter: Letter) -> bool:
+        """Compare an address with its history before this store writes to it for the first time.
 
-def _is_known_to_be_new(channel: Channel, letter: Letter, now: datetime, counts: Counter[str]) -> bool:
-    """Compare an address with its history before this store writes to it for the first time."""
-    with engine("builder").begin() as connection:
-        if holds.state(connection, channel.name, now).changed_by or holds.is_compared(
-            connection, channel.name, letter.address
-        ):
+        Returns:
+            Whether the letter is certainly not there yet.
+        """
+        name, address, now = self.channel.name, letter.address, self.clock()
+        with engine("builder").begin() as connection:
+            is_released = bool(holds.state(connection, name, now).changed_by)
+            if is_released or holds.is_compared(connection, name, address):
+                self._compared.add(address)
+                return True
+        history = self.channel.find(address, now - timedelta(days=COMPARE_DAYS))
+        with engine("builder").begin() as connection:
+            if history is None:
+                because = (
+                    "this store may not know what was sent before, and the history cannot be read"
+                    f" | run `channel release {name} --reason ...` if nothing was"
+                )
+                self._put_off(connection, letter, recheck.Verdict("wait", because))
+                return False
+            holds.note_compared(connection, name, address, history, now)
+        self._compared.add(address)
+        if letter.key not in history:
             return True
-    history = channel.find(letter.address, now - timedelta(days=COMPARE_DAYS))
-    with engine("builder").begin() as connection:
-        if history is None:
-            because = (
-                "this store may not know what was sent before, and the history cannot be read"
-                f" | run `channel release {channel.name} --reason ...` if nothing was"
-            )
-            _put_off(connection, letter, recheck.Verdict("wait", because), now)
-            counts["waiting"] += 1
-            return False
-        holds.note_compared(connection, channel.name, letter.address, history, now)
-    if letter.key in history:
-        counts["found_outside"] += 1
+        self.counts["found_outside"] += 1
         return False
-    return True
 
-
-def _claim(letters: Sequence[Letter], gate: recheck.Gate, clock: Clock, counts: Counter[str]) -> list[Letter]:
-    """Note that letters are about to leave; what changed since the last look is left out."""
-    claimed = []
-    with engine("builder").begin() as connection:
-        for letter in letters:
-            now = clock()
-            if recheck.look(connection, letter, gate, now).says == "go" and outbox.claim(
-                connection, letter.key, letter.address, now
-            ):
-                claimed.append(replace(letter, sending_at=now, n_attempts=letter.n_attempts + 1))
-            else:
-                counts["waiting"] += 1
-    return claimed
-
-
-def _send(channel: Channel, letters: Sequence[Letter], settings: Settings, clock: Clock, counts: Counter[str]) -> None:
-    try:
-        outcomes: Mapping[str, Outcome] = channel.send(letters)
-    except PerennialError as error:
-        # By the channel's promise nothing was accepted; or accepting it twice does no harm.
+    def _claim(self, letters: Sequence[Letter]) -> list[Letter]:
+        """Note that letters are about to leave; what changed since the last look is left out."""
+        claimed = []
         with engine("builder").begin() as connection:
             for letter in letters:
-                _later(connection, letter, str(error), clock())
-        counts["later"] += len(letters)
-        raise
-    with engine("builder").begin() as connection:
+                now = self.clock()
+                is_ready = recheck.look(connection, letter, self._gate, now).says == "go"
+                if is_ready and outbox.claim(connection, letter.key, letter.address, now):
+                    claimed.append(replace(letter, sending_at=now, n_attempts=letter.n_attempts + 1))
+                else:
+                    self.counts["waiting"] += 1
+        return claimed
+
+    def _send(self, letters: Sequence[Letter]) -> None:
+        try:
+            outcomes = self.channel.send(letters)
+        except PerennialError as error:
+            # By the channel's promise nothing was accepted; or accepting it twice does no harm.
+            self._record(letters, {letter.key: Outcome("later", str(error)) for letter in letters})
+            raise
+        except Exception as error:
+            log.exception("%s: unexpected error", self.channel.name)
+            state = "later" if self.channel.is_repeatable else "uncertain"
+            because = f"unexpected {type(error).__name__} while it was sent"
+            self._record(letters, {letter.key: Outcome(state, because) for letter in letters})  # type: ignore[arg-type]
+            raise PerennialError(
+                f"{self.channel.name}: {because}", cure="this is a defect: the log has its trace; please report it"
+            ) from error
+        self._record(letters, outcomes)
+
+    def _record(self, letters: Sequence[Letter], outcomes: Mapping[str, Outcome]) -> None:
+        now = self.clock()
+        with engine("builder").begin() as connection:
+            for letter in letters:
+                outcome = outcomes[letter.key]
+                if outcome.state == "sent":
+                    outbox.settle(
+                        connection, letter.key, "sent", now, because=outcome.because, external_id=outcome.external_id
+                    )
+                elif outcome.state == "refused":
+                    self._refuse(connection, letter, outcome.because, outcome.external_id)
+                elif outcome.state == "later":
+                    pause = min(timedelta(minutes=2 ** min(letter.n_attempts, 10) / 2), _LONGEST_PAUSE)
+                    outbox.settle(
+                        connection, letter.key, "planned", now, because=outcome.because, next_attempt_at=now + pause
+                    )
+                else:
+                    outbox.settle(
+                        connection, letter.key, "uncertain", now, because=outcome.because, next_attempt_at=now
+                    )
         for letter in letters:
             outcome = outcomes[letter.key]
-            _record(connection, letter, outcome, settings, clock())
-            counts["failed" if outcome.state == "refused" else outcome.state] += 1
-    for letter in letters:
-        log.info("%s %s %s: %s", channel.name, letter.key, letter.subject, outcomes[letter.key].state)
+            self.counts["failed" if outcome.state == "refused" else outcome.state] += 1
+            log.info("%s %s %s: %s %s", letter.channel, letter.key, letter.subject, outcome.state, outcome.because)
 
+    def _refuse(self, connection: sa.Connection, letter: Letter, because: str, external_id: str = "") -> None:
+        """Record a refusal for good, and try the second channel: a refused message has certainly not arrived."""
+        now = self.clock()
+        outbox.settle(connection, letter.key, "failed", now, because=because, external_id=external_id)
+        second = uncertain.second_channel(letter.channel, self.settings)
+        # Under the second channel's own key: what came from there, or went there anyway, does not go again.
+        if second:
+            outbox.plan(connection, [uncertain.repeat(letter, second, "")], "deliver", now)
 
-def _record(connection: sa.Connection, letter: Letter, outcome: Outcome, settings: Settings, now: datetime) -> None:
-    if outcome.state == "sent":
-        outbox.settle(connection, letter.key, "sent", now, because=outcome.because, external_id=outcome.external_id)
-    elif outcome.state == "refused":
-        _refuse(connection, letter, outcome.because, settings, now, outcome.external_id)
-    elif outcome.state == "later":
-        _later(connection, letter, outcome.because, now)
-    else:
-        outbox.settle(connection, letter.key, "uncertain", now, because=outcome.because, next_attempt_at=now)
-
-
-def _refuse(
-    connection: sa.Connection, letter: Letter, because: str, settings: Settings, now: datetime, external_id: str = ""
-) -> None:
-    """Record a refusal for good, and try the second channel: a refused message has certainly not arrived."""
-    outbox.settle(connection, letter.key, "failed", now, because=because, external_id=external_id)
-    second = uncertain.second_channel(letter.channel, settings)
-    # What came over here because the other channel had refused it does not go back.
-    if second:
-        outbox.plan(connection, [uncertain.repeat(letter, second, "")], "deliver", now)
-
-
-def _later(connection: sa.Connection, letter: Letter, because: str, now: datetime) -> None:
-    pause = min(timedelta(minutes=2 ** min(letter.n_attempts, 10) / 2), _LONGEST_PAUSE)
-    outbox.settle(connection, letter.key, "planned", now, because=because, next_attempt_at=now + pause)
-
-
-def _put_off(connection: sa.Connection, letter: Letter, verdict: recheck.Verdict, now: datetime) -> None:
-    if verdict.says in ("expired", "suppressed"):
-        outbox.settle(connection, letter.key, verdict.says, now, because=verdict.because)
-    elif verdict.because != letter.because:
-        outbox.settle(
-            connection, letter.key, "planned", now, because=verdict.because, next_attempt_at=letter.next_attempt_at
-        )
+    def _put_off(self, connection: sa.Connection, letter: Letter, verdict: recheck.Verdict) -> None:
+        now = self.clock()
+        if verdict.says in ("expired", "suppressed"):
+            outbox.settle(connection, letter.key, verdict.says, now, because=verdict.because)
+            self.counts[verdict.says] += 1
+            return
+        self.counts["waiting"] += 1
+        if verdict.because != letter.because:
+            outbox.settle(
+                connection, letter.key, "planned", now, because=verdict.because, next_attempt_at=letter.next_attempt_at
+            )

@@ -33,11 +33,11 @@ class Ladder:
 
     def __post_init__(self) -> None:
         if not self.rungs or list(self.rungs) != sorted(set(self.rungs), reverse=True) or self.rungs[-1] < 1:
-            raise ValueError(f"rungs must be distinct positive days, most distant first: {self.rungs}")
+            raise ValueError(f"the ladder's days must be distinct and positive, most distant first: {list(self.rungs)}")
         if 2 * self.rungs[-1] > self.short_term_days:
-            raise ValueError(f"the last rung must be within half of {self.short_term_days} days: {self.rungs}")
+            raise ValueError(f"the ladder's last day must be within half of a short term's {self.short_term_days} days")
         if self.late_by_days < 1:
-            raise ValueError(f"late_by_days must be at least 1: {self.late_by_days}")
+            raise ValueError(f"late_by_days must be at least 1, and is {self.late_by_days}")
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ AT_RISK = renewal(
     1,
     days=29,
     account_name="Brückner & Söhne",
-    tier="key account",
+    tier="key_account",
     usage_28d=Decimal(1240),
     usage_baseline=Decimal(2000),
     usage_ratio=0.62,

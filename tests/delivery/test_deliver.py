@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from include.delivery import deliver, holds, uncertain
+from include.delivery import deliver, holds, render_slack, uncertain
 from include.delivery.message import Message
-from include.errors import AuthError, ConfigError, Unavailable
+from include.errors import AuthError, ConfigError, PerennialError, Unavailable
 from include.warehouse.engine import engine
 from tests.alerts.conftest import at
 from tests.alerts.house import House
@@ -284,6 +284,37 @@ def test_one_refused_address_spoils_no_other(open_house: House, outside: Outside
     plan(action("email", step="14", entity_kind="other", reads=()))
     run(open_house, 2)
     assert {row.step: row.state for row in open_house.outbox(channel="email")} == {"30": "failed", "14": "sent"}
+
+
+def test_a_letter_of_another_version_spoils_no_other(open_house: House, outside: Outside) -> None:
+    plan(action("slack", entity_kind="other", reads=(), body={"old": "form"}))
+    plan(action("slack", step="14", entity_kind="other", reads=()))
+    plan(action("crm_task", entity_kind="other", reads=(), body={"subject": "x"}))
+    run(open_house)
+    assert {(row.channel, row.step): row.state for row in open_house.outbox() if row.channel != "email"} == {
+        ("slack", "30"): "failed",
+        ("slack", "14"): "sent",
+        ("crm_task", "30"): "failed",
+    }
+
+
+def test_a_defect_in_a_channel_sends_nothing_twice(
+    open_house: House, outside: Outside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(message: Message) -> list:
+        raise KeyError("a defect")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(render_slack, "blocks", breaks)
+        open_house.renewals(renewal(1))
+        open_house.decide()
+        with pytest.raises(PerennialError, match="unexpected KeyError"):
+            run(open_house)
+    assert states(open_house, channel="slack") == {"uncertain": 1}
+    assert states(open_house, channel="email") == {"sent": 1}
+    run(open_house, 10)
+    assert states(open_house, channel="slack") == {"sent": 1}
+    assert len(outside.workspace.messages) == 1
 
 
 # Mails in doubt.

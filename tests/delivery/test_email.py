@@ -8,7 +8,7 @@ from email import message_from_bytes, policy
 import pytest
 
 from include.config import load
-from include.delivery.channels.base import NoSuchRecipient, Outcome
+from include.delivery.channels.base import Outcome, Undeliverable
 from include.delivery.channels.email import EmailChannel
 from include.delivery.message import Message
 from include.errors import AuthError, Unavailable
@@ -128,7 +128,7 @@ def test_a_refused_login_shows_no_password(socket_enabled: None, monkeypatch: py
     ["", "ada", "a@b", "a b@c.example", "a@c.example,b@c.example", "a@c.example\r\nBcc: x@y.example", "ä@c.de"],
 )
 def test_what_is_no_address(channel: EmailChannel, address: str) -> None:
-    with pytest.raises(NoSuchRecipient):
+    with pytest.raises(Undeliverable):
         channel.address(letter("email", recipient=address))
 
 

@@ -97,8 +97,8 @@ def torment(house: House, outside: Outside, monkeypatch: pytest.MonkeyPatch, see
 
     dangerous("settle", outbox)
     dangerous("claim", outbox)
-    dangerous("_send", sender)
-    dangerous("_record", sender)
+    dangerous("_send", sender.Sender)
+    dangerous("_record", sender.Sender)
     house.renewals(*(dataclasses.replace(renewal(number, days=30), usage_ratio=0.5) for number in (1, 2, 3)))
     outside.portal.companies = frozenset({"1001", "1002", "1003"})
     with contextlib.suppress(Killed):

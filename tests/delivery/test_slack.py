@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from include.config import load
-from include.delivery.channels.base import NoSuchRecipient
+from include.delivery.channels.base import Undeliverable
 from include.delivery.channels.slack import SlackChannel
 from include.delivery.outbox import Letter
 from include.errors import AuthError, PerennialError
@@ -119,7 +119,7 @@ def test_too_many_calls_for_long_stop_the_channel(channel: SlackChannel, slack: 
 
 
 def test_nobody_at_home(channel: SlackChannel) -> None:
-    with pytest.raises(NoSuchRecipient, match=r"nobody@vendor\.example") as caught:
+    with pytest.raises(Undeliverable, match=r"nobody@vendor\.example") as caught:
         channel.address(letter("slack", recipient="nobody@vendor.example"))
     assert "same e-mail address" in caught.value.cure
 

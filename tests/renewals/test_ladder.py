@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import itertools
 from datetime import date, timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from include.config import load
+from include.errors import ConfigError
 from include.renewals.ladder import Ladder, decision_date, due_on, passed_over, rungs
 
 LADDER = Ladder()
@@ -92,7 +95,7 @@ def test_a_rung_missed_altogether_is_recorded_although_none_is_due() -> None:
 
 @pytest.mark.parametrize("wrong", [(), (7, 14), (14, 14), (14, 0), (90, 60)])
 def test_a_ladder_out_of_order_is_refused(wrong: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match="rung"):
+    with pytest.raises(ValueError, match="ladder"):
         Ladder(wrong)
 
 
@@ -141,3 +144,11 @@ def test_every_rung_is_sent_or_recorded_exactly_once_whatever_days_are_run(
     assert len(recorded) == len(set(recorded))
     assert sent | set(recorded) == reached
     assert not sent & set(recorded)
+
+
+def test_a_wrong_ladder_in_the_settings_is_named_with_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "renewals.yaml").write_text("ladder_days: [30, 60]\n")
+    monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(tmp_path))
+    with pytest.raises(ConfigError, match=r"renewals\.yaml:1: .*most distant first"):
+        load()

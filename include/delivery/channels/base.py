@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
 
+from pydantic import ValidationError
+
+from include.delivery.message import Message
 from include.delivery.outbox import Letter
 from include.errors import PerennialError
 
 
-class NoSuchRecipient(PerennialError):
-    """The channel does not know the person. Retrying cannot help; another channel may."""
+class Undeliverable(PerennialError):
+    """The channel does not know the person, or cannot show the letter. Retrying cannot help; another channel may."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,21 @@ class Outcome:
     state: Literal["sent", "refused", "later", "uncertain"]
     because: str = ""
     external_id: str = ""
+
+
+def message_of(letter: Letter) -> Message:
+    """Return the message that a letter holds.
+
+    Raises:
+        Undeliverable: It was planned by a version that wrote messages in another form.
+    """
+    try:
+        return Message.model_validate(letter.body)
+    except ValidationError:
+        raise Undeliverable(
+            "the planned message has a form that this version cannot show",
+            cure="nothing to do: the next decision plans what is still due",
+        ) from None
 
 
 class Channel(Protocol):
@@ -48,7 +66,7 @@ class Channel(Protocol):
         """Return where the letter goes.
 
         Raises:
-            NoSuchRecipient: The channel does not know the person.
+            Undeliverable: The channel does not know the person, or cannot show the letter.
         """
 
     def send(self, letters: Sequence[Letter]) -> Mapping[str, Outcome]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from include import connections
 from include.config import Settings
-from include.delivery.channels.base import Outcome
+from include.delivery.channels.base import Outcome, Undeliverable
 from include.delivery.outbox import Letter
 from include.errors import ConfigError
 from include.sources.http.client import Client, Refused
@@ -24,6 +24,7 @@ KEY_PROPERTY = "perennial_key"
 # HubSpot's own type of the association from a task to a company.
 TASK_TO_COMPANY = 192
 _MAX_OWNER_PAGES = 100
+_NEEDED = {"subject", "html", "due_at", "priority", "company_id"}
 
 
 class CrmTaskChannel:
@@ -62,6 +63,10 @@ class CrmTaskChannel:
 
     def address(self, letter: Letter) -> str:
         """Return the id of the task's owner; "" when the person is no user of the CRM, and the task then has none."""
+        if missing := _NEEDED - letter.body.keys():
+            raise Undeliverable(
+                f"the planned task has no {min(missing)}", cure="raise the playbook's version and let it start anew"
+            )
         return str(letter.body.get("owner_id") or "") or self._owner_id(letter.recipient)
 
     def send(self, letters: Sequence[Letter]) -> Mapping[str, Outcome]:

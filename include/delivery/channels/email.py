@@ -22,8 +22,7 @@ from include import clock, connections
 from include.config import Settings
 from include.connections import Connection
 from include.delivery import render_mail
-from include.delivery.channels.base import NoSuchRecipient, Outcome
-from include.delivery.message import Message
+from include.delivery.channels.base import Outcome, Undeliverable, message_of
 from include.delivery.outbox import Letter
 from include.errors import AuthError, Unavailable
 
@@ -68,10 +67,11 @@ class EmailChannel:
     def address(self, letter: Letter) -> str:
         """Return the e-mail address, if it is one."""
         if not _ADDRESS.fullmatch(letter.recipient):
-            raise NoSuchRecipient(
+            raise Undeliverable(
                 f"{letter.recipient!r} is no address that a mail can go to",
                 cure="correct the person's address in the CRM",
             )
+        message_of(letter)
         return letter.recipient
 
     def send(self, letters: Sequence[Letter]) -> Mapping[str, Outcome]:
@@ -112,7 +112,7 @@ class EmailChannel:
 
     def compose(self, letter: Letter) -> EmailMessage:
         """Return the mail: both bodies, and headers that mark it as automatic and thread it with its account."""
-        message = Message.model_validate(letter.body)
+        message = message_of(letter)
         mail = EmailMessage()
         mail["From"] = Address(self._from_name, addr_spec=self._from_address)
         mail["To"] = letter.address or letter.recipient

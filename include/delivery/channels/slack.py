@@ -14,8 +14,7 @@ from typing import Any
 from include import connections
 from include.config import Settings
 from include.delivery import render_slack
-from include.delivery.channels.base import NoSuchRecipient, Outcome
-from include.delivery.message import Message
+from include.delivery.channels.base import Outcome, Undeliverable, message_of
 from include.delivery.outbox import Letter
 from include.errors import AuthError, Unavailable
 from include.sources.http.auth import Bearer
@@ -109,6 +108,7 @@ class SlackChannel:
 
     def address(self, letter: Letter) -> str:
         """Return the id of the conversation with the person, opening it if need be."""
+        message_of(letter)
         email = letter.recipient.lower()
         if email not in self._conversations:
             self._conversations[email] = self._conversation(email)
@@ -117,7 +117,7 @@ class SlackChannel:
     def send(self, letters: Sequence[Letter]) -> Mapping[str, Outcome]:
         """Post one message."""
         (letter,) = letters
-        message = Message.model_validate(letter.body)
+        message = message_of(letter)
         payload = {
             "channel": letter.address,
             "text": render_slack.fallback_text(message),
@@ -183,7 +183,7 @@ class SlackChannel:
             return self._call("conversations.open", {"users": user}, is_repeatable=True)["channel"]["id"]
         except (_Said, Refused) as error:
             said = error.error if isinstance(error, _Said) else error.message
-            raise NoSuchRecipient(
+            raise Undeliverable(
                 f"Slack does not know {email}: {said}",
                 cure=_CURES.get(said, "check the person's entry in people.yaml"),
             ) from None

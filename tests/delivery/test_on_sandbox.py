@@ -1,0 +1,213 @@
+"""The channels against the make-believe vendors, which are strict and go wrong on demand."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from include.delivery import deliver, holds
+from include.errors import PerennialError
+from tests.alerts.conftest import overlay  # noqa: F401
+from tests.alerts.house import House
+from tests.delivery.conftest import make_hasty
+from tests.renewal_rows import TODAY, renewal
+from tests.sandbox_fixture import NOW as SANDBOX_NOW
+from tests.sandbox_fixture import SandboxProcess
+
+NOW = datetime.fromisoformat(SANDBOX_NOW)
+UPSERT = "/crm/v3/objects/tasks/batch/upsert"
+
+
+class Vendors:
+    """The sandbox, as the tests ask it."""
+
+    def __init__(self, sandbox: SandboxProcess) -> None:
+        self.sandbox = sandbox
+        self._crm = sandbox.connection("crm")
+
+    def get(self, path: str) -> Any:
+        headers = {"Authorization": f"Bearer {self._crm['password']}"}
+        return requests.get(f"{self._crm['host']}{path}", headers=headers, timeout=10).json()
+
+    def owner(self) -> dict[str, Any]:
+        """Return an active owner."""
+        return next(owner for owner in self.get("/crm/v3/owners?limit=100")["results"] if owner["email"])
+
+    def companies(self) -> list[str]:
+        """Return ids of companies."""
+        return [company["id"] for company in self.get("/crm/v3/objects/companies?limit=5")["results"]]
+
+    def tasks(self) -> dict[str, tuple[str, list[str]]]:
+        """Return task id -> (key, companies) of all tasks that we made."""
+        found = {}
+        page = self.get("/crm/v3/objects/tasks?limit=100&properties=perennial_key,hubspot_owner_id")
+        for task in page["results"]:
+            linked = self.get(f"/crm/v4/objects/tasks/{task['id']}/associations/companies")["results"]
+            if key := task["properties"].get("perennial_key"):
+                found[task["id"]] = (key, [str(each["toObjectId"]) for each in linked])
+        return found
+
+    def fault(self, vendor: str, kind: str, path: str = "*", **more: Any) -> None:
+        self.sandbox.control("faults", vendor=vendor, kind=kind, path=path, times=more.pop("times", 1), **more)
+
+    def count(self) -> tuple[int, int]:
+        """Return how many Slack messages and mails arrived."""
+        inbox = self.sandbox.inbox()
+        return len(inbox["messages"]), len(inbox["mails"])
+
+
+@pytest.fixture
+def vendors(sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Vendors:
+    monkeypatch.setenv("PERENNIAL_HOME", str(tmp_path / "home"))
+    make_hasty(monkeypatch)
+    return Vendors(sandbox)
+
+
+@pytest.fixture
+def at_risk(warehouse: str, overlay: Path, vendors: Vendors, monkeypatch: pytest.MonkeyPatch) -> House:  # noqa: F811
+    """A decided renewal of a real account: one message over each channel, three tasks."""
+    house = House(monkeypatch)
+    house.set_clock(NOW)
+    owner, company = vendors.owner(), vendors.companies()[0]
+    house.renewals(
+        renewal(
+            1,
+            days=30 + (NOW.date() - TODAY).days,
+            usage_ratio=0.5,
+            account_key=f"crm:{company}",
+            account_name="Brückner & Söhne <!channel> *GmbH*",
+            crm_account_id=company,
+            owner_key=f"crm:{owner['id']}",
+            owner_email=owner["email"],
+            owner_team="Nobody's",
+        )
+    )
+    assert house.decide().n_planned == 5
+    holds.release("email", "a new store", "test", NOW)
+    return house
+
+
+def run(house: House, minutes: int = 1) -> None:
+    deliver.deliver(now=house.now + timedelta(minutes=minutes))
+
+
+def states(house: House) -> dict[tuple[str, str], int]:
+    found: dict[tuple[str, str], int] = {}
+    for row in house.outbox():
+        found[row.channel, row.state] = found.get((row.channel, row.state), 0) + 1
+    return found
+
+
+ALL_SENT = {("slack", "sent"): 1, ("email", "sent"): 1, ("crm_task", "sent"): 3}
+
+
+def check_arrived_once(house: House, vendors: Vendors) -> None:
+    assert states(house) == ALL_SENT
+    assert vendors.count() == (1, 1)
+    tasks = list(vendors.tasks().values())
+    company = house.outbox(channel="crm_task")[0].body["company_id"]
+    assert sorted(key for key, _ in tasks) == sorted(row.key for row in house.outbox(channel="crm_task"))
+    assert {tuple(companies) for _, companies in tasks} == {(company,)}
+
+
+def test_everything_arrives_once_and_a_second_run_sends_nothing(at_risk: House, vendors: Vendors) -> None:
+    run(at_risk)
+    check_arrived_once(at_risk, vendors)
+    (message,), (mail,) = vendors.sandbox.inbox()["messages"], vendors.sandbox.inbox()["mails"]
+    assert "<!channel>" not in str(message)
+    assert "Brückner & Söhne" in str(mail)
+    at_risk.decide(decision_id="again")
+    run(at_risk, 2)
+    check_arrived_once(at_risk, vendors)
+
+
+@pytest.mark.parametrize("kind", ["drop_after", "truncate", "late"])
+def test_slack_accepts_and_the_answer_is_lost(at_risk: House, vendors: Vendors, kind: str) -> None:
+    vendors.fault("slack", kind, "/api/chat.postMessage", seconds=0.6)
+    run(at_risk)
+    check_arrived_once(at_risk, vendors)
+    assert "found in the outside system" in at_risk.outbox(channel="slack")[0].because
+
+
+@pytest.mark.parametrize(
+    ("kind", "more"), [("drop_before", {}), ("status", {"status": 500}), ("status", {"status": 503})]
+)
+def test_slack_breaks_before_it_accepts(at_risk: House, vendors: Vendors, kind: str, more: dict[str, Any]) -> None:
+    vendors.fault("slack", kind, "/api/chat.postMessage", **more)
+    run(at_risk)
+    assert states(at_risk)["slack", "uncertain"] == 1
+    run(at_risk, 10)
+    check_arrived_once(at_risk, vendors)
+
+
+def test_slack_and_hubspot_say_too_many(at_risk: House, vendors: Vendors) -> None:
+    vendors.fault("slack", "status", "/api/chat.postMessage", status=429, retry_after=0.1, times=2)
+    vendors.fault("hubspot", "status", UPSERT, status=429, times=2)
+    run(at_risk)
+    check_arrived_once(at_risk, vendors)
+
+
+def test_slack_says_ok_false(at_risk: House, vendors: Vendors) -> None:
+    body = {"ok": False, "error": "fatal_error"}
+    vendors.fault("slack", "status", "/api/chat.postMessage", status=200, body=body)
+    run(at_risk)
+    assert states(at_risk)["slack", "uncertain"] == 1
+    run(at_risk, 10)
+    check_arrived_once(at_risk, vendors)
+
+
+@pytest.mark.parametrize("kind", ["drop_after", "drop_before", "late", "truncate", "twice"])
+@pytest.mark.parametrize("path", [UPSERT, "/crm/v4/associations/tasks/companies/batch/create"])
+def test_hubspot_breaks_and_each_task_exists_once(at_risk: House, vendors: Vendors, kind: str, path: str) -> None:
+    vendors.fault("hubspot", kind, path, seconds=0.6)
+    run(at_risk)
+    check_arrived_once(at_risk, vendors)
+
+
+def test_answers_in_another_order(at_risk: House, vendors: Vendors) -> None:
+    vendors.sandbox.control("switches", **{"hubspot.shuffle_batches": True})
+    run(at_risk)
+    check_arrived_once(at_risk, vendors)
+
+
+def test_a_mail_whose_confirmation_is_lost_is_not_repeated(at_risk: House, vendors: Vendors) -> None:
+    vendors.fault("smtp", "drop_after", method="DATA")
+    run(at_risk)
+    run(at_risk, 60)
+    (mail,), (message,) = at_risk.outbox(channel="email"), at_risk.outbox(channel="slack")
+    assert (mail.state, mail.told_by) == ("uncertain", message.key)
+    assert vendors.count() == (1, 1)
+
+
+def test_a_mail_that_was_not_taken_is_sent_later(at_risk: House, vendors: Vendors) -> None:
+    vendors.fault("smtp", "status", method="CONNECT", status=421)
+    with pytest.raises(PerennialError, match="does not answer"):
+        run(at_risk)
+    run(at_risk, 10)
+    check_arrived_once(at_risk, vendors)
+
+
+def test_a_revoked_token_is_named_without_being_shown(
+    at_risk: House, vendors: Vendors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = vendors.sandbox.connections["AIRFLOW_CONN_SLACK"]
+    monkeypatch.setenv("AIRFLOW_CONN_SLACK", connection.replace("xoxb-", "xoxb-revoked-"))
+    with pytest.raises(PerennialError, match="invalid_auth") as caught:
+        run(at_risk)
+    assert "xoxb" not in str(caught.value)
+    monkeypatch.setenv("AIRFLOW_CONN_SLACK", connection)
+    run(at_risk, 60)
+    check_arrived_once(at_risk, vendors)
+
+
+def test_an_owner_deactivated_since_the_last_ingest_does_not_lose_a_task(at_risk: House, vendors: Vendors) -> None:
+    owner = int(at_risk.outbox(channel="crm_task", step="find_the_cause")[0].body["owner_id"])
+    vendors.sandbox.mutate("owner", owner, op="delete")
+    run(at_risk)
+    assert states(at_risk)["crm_task", "sent"] == 3
+    assert "without an owner" in at_risk.outbox(step="find_the_cause")[0].because
+    assert len(vendors.tasks()) == 3

@@ -1,0 +1,62 @@
+"""From the vendors' systems to a manager's inbox, by the functions that the DAGs call."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from include.alerts.decide import decide
+from include.delivery import deliver, holds, outbox
+from include.errors import PerennialError
+from include.sources import ingest
+from include.warehouse import build_command
+from include.warehouse.engine import engine
+from tests.alerts.conftest import overlay  # noqa: F401
+from tests.delivery.conftest import make_hasty
+from tests.sandbox_fixture import SandboxProcess
+
+
+def test_alerts_go_out_while_the_support_desk_is_red(
+    warehouse: str,
+    sandbox: SandboxProcess,
+    overlay: Path,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PERENNIAL_HOME", str(tmp_path / "home"))
+    make_hasty(monkeypatch)
+    sandbox.control("faults", vendor="zendesk", kind="status", status=401)
+    with pytest.raises(PerennialError):
+        ingest.run("support")
+    assert [ingest.run(source).state for source in ("crm", "product_db")] == ["green", "green"]
+    list(build_command.run("", "", ""))
+    decision = decide("first")
+    assert decision.n_renewals > 5 and decision.n_planned >= 4
+    assert decision.gate["support"]["reasons"]  # type: ignore[index]
+    holds.release("email", "a new store", "test")
+    delivered = deliver.deliver()
+    assert delivered.n_sent == decision.n_planned
+    inbox = sandbox.inbox()
+    with engine("reader").connect() as connection:
+        rows = outbox.read(connection, "true")
+    assert Counter(row.state for row in rows) == {"sent": decision.n_planned}
+    channels = Counter(row.channel for row in rows)
+    assert (len(inbox["messages"]), len(inbox["mails"])) == (channels["slack"], channels["email"])
+    assert channels["slack"] == channels["email"] > 0
+    for row in rows:
+        assert "support" not in row.reads
+        if row.channel == "slack":
+            texts = [item["text"] for item in row.body["evidence"]]
+            assert "Tickets not shown: the support desk has not been loaded." in texts
+            assert any(text.startswith("Usage in the last 28 days") for text in texts)
+    assert decide("second").n_planned == 0
+    assert deliver.deliver().channels == {}
+    # A broken CRM later the same day: what has left stays, and nothing new goes.
+    sandbox.control("faults", vendor="hubspot", kind="status", status=401)
+    with pytest.raises(PerennialError):
+        ingest.run("crm")
+    red = decide("third")
+    assert (red.n_planned, red.n_closed) == (0, 0)
+    assert "crm is red" in str(red.gate["crm"])
