@@ -33,6 +33,7 @@ def test_of_one_batch_the_newest_version_of_each_id_wins(raw: str) -> None:
 
 def test_of_equal_clocks_the_last_read_wins(raw: str) -> None:
     store(record("1", 5, name="first"), record("1", 5, name="second"))
+    assert rows(ACCOUNTS) == [("1", "second", False)]
     store(record("1", 5, name="third"))
     assert rows(ACCOUNTS) == [("1", "third", False)]
 
