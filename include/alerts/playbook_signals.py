@@ -12,6 +12,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from markupsafe import escape
+
 from include.alerts.day import Day, Outcome, evidence
 from include.alerts.episodes import RENEWAL, Change
 from include.alerts.recipients import recipient
@@ -81,7 +83,7 @@ def _task(renewal: Checkpoint, playbook: Playbook, step: Step, number: int, star
     subject = templates.subject(step.subject, shown, **names)
     html = templates.body(step.body, shown, **names)
     if to.note:
-        html = f"{to.note}<br>\n<br>\n{html}"
+        html = f"{escape(to.note)}<br>\n<br>\n{html}"
     state, because = day.planned_state(step.kind)
     return Action(
         channel=step.kind,

@@ -8,9 +8,10 @@ from __future__ import annotations
 import dataclasses
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
-from jinja2 import StrictUndefined, TemplateError, meta
+from jinja2 import StrictUndefined, Template, TemplateError, meta
 from jinja2.sandbox import ImmutableSandboxedEnvironment, SecurityError
 
 from include.renewals import wording
@@ -68,7 +69,12 @@ def _render(
     environment: ImmutableSandboxedEnvironment, template: str, checkpoint: Checkpoint, more: dict[str, Any]
 ) -> str:
     values = {column: getattr(checkpoint, column) for column in COLUMNS}
-    return environment.from_string(template).render(**values, **more)
+    return _compiled(environment, template).render(**values, **more)
+
+
+@lru_cache(maxsize=256)
+def _compiled(environment: ImmutableSandboxedEnvironment, template: str) -> Template:
+    return environment.from_string(template)
 
 
 _FULL = Checkpoint(

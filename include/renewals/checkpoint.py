@@ -82,7 +82,8 @@ def read(connection: sa.Connection, as_of_day: date) -> list[Checkpoint]:
     """Return the open renewals of one built day, the nearest decision first."""
     rows = connection.execute(
         sa.text(
-            f"select {', '.join(COLUMNS)} from {TABLE} where as_of_day = :day order by decision_date, renewal_id"  # noqa: S608
+            f"select {', '.join(COLUMNS)} from {TABLE} where as_of_day = :day"  # noqa: S608
+            " and decision_date is not null and term_days is not null order by decision_date, renewal_id"
         ),
         {"day": as_of_day},
     )

@@ -39,6 +39,25 @@ def test_three_tasks_with_owners_and_due_dates(house: House) -> None:
     assert house.decide(decision_id="again").n_planned == 0
 
 
+def test_a_hostile_name_is_text_in_a_task(house: House) -> None:
+    hostile = "<script>alert(1)</script>"
+    house.renewals(
+        dataclasses.replace(
+            AT_RISK,
+            account_name=hostile,
+            owner_name=hostile,
+            owner_is_active=False,
+            n_open_urgent_tickets=1,
+            decision_maker_name=hostile,
+        )
+    )
+    house.decide()
+    assert len(tasks(house)) == 3
+    for row in tasks(house):
+        assert "<script>" not in row.body["html"]
+        assert "&lt;script&gt;" in row.body["html"]
+
+
 def test_due_dates_follow_the_regions_holidays(house: House) -> None:
     house.renewals(dataclasses.replace(AT_RISK, region="elsewhere"))
     house.set_clock(at(7))  # Monday 23 November; Thursday 26 is Thanksgiving in the United States
