@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from include.contracts import catalogue
 from include.contracts.catalogue import of_entity, rules
 from include.contracts.common import BAD_ROWS, DELETED_ROWS, NEW_ROWS, UNUSUAL_ROWS, VANISHED_ROWS
 from include.contracts.engine import Check, Table
@@ -106,7 +107,10 @@ def _quarantined(batch_id: int) -> dict[str, set[int]]:
 
 
 @pytest.mark.parametrize("entity", ENTITIES)
-def test_a_bad_batch_breaks_exactly_its_rule(warehouse: str, entity: str) -> None:
+def test_a_bad_batch_breaks_exactly_its_rule(warehouse: str, entity: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Of the rules on rows only the one that the bad batch is made with: the others have their own test and cost time.
+    wanted = [rule for rule in of_entity(entity) if rule.scope == "batch" or rule.id.endswith(".castable")]
+    monkeypatch.setattr(catalogue, "of_entity", lambda name: tuple(wanted))
     for target in TARGETS.get(entity, ()):
         store(target, good(target))
     store(entity, good(entity, STORED))
