@@ -93,9 +93,12 @@ def test_an_empty_batch_passes_unless_it_says_that_everything_is_gone(warehouse:
 def test_a_full_read_is_judged_by_all_that_its_batches_met(warehouse: str) -> None:
     put("account", good("account", 100))
     first = land("account", good("account", 60), is_full=True, cursor_after=None)
+    _execute(f"create table raw.seen_{first} as select cast(i as text) as id from generate_series(1, 60) as i")
+    # Forty are not met yet, but the read goes on.
+    assert [verdict.state for verdict in validate("crm")] == ["passed"]
     last = land("account", good("account", 40, first=61), is_full=True, read_id=first)
-    _execute(f"create table raw.seen_{first} as select cast(i as text) as id from generate_series(1, 100) as i")
-    assert [verdict.state for verdict in validate("crm")] == ["passed", "passed"]
+    _execute(f"insert into raw.seen_{first} select i from generate_series(61, 100) as i")
+    assert [verdict.state for verdict in validate("crm")] == ["passed"]
     _execute(f"update meta.batch set validated_at = null where batch_id = {last}")
     _execute(f"delete from raw.seen_{first} where cast(id as int) > 80")
     (verdict,) = validate("crm")
@@ -199,6 +202,20 @@ def test_a_batch_dropped_meanwhile_is_left_alone(warehouse: str, monkeypatch: py
 
     monkeypatch.setattr(module, "_validate_batch", late)
     assert validate("crm") == [] and batch(batch_id)["validated_at"] is None
+
+
+def test_nobody_drops_a_batch_while_it_is_judged(warehouse: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    batch_id = land("account", good("account"))
+    clear, refused = store.clear, []
+
+    def dropping(*arguments) -> None:
+        clear(*arguments)
+        with pytest.raises(sa.exc.OperationalError, match="lock timeout"):
+            _execute(f"set local lock_timeout = '100ms'; update meta.batch set n_rows = 0 where batch_id = {batch_id}")
+        refused.append(True)
+
+    monkeypatch.setattr(store, "clear", dropping)
+    assert [verdict.state for verdict in validate("crm")] == ["passed"] and refused
 
 
 def test_a_rule_that_cannot_be_checked_lets_nothing_through(warehouse: str, monkeypatch: pytest.MonkeyPatch) -> None:
