@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from include import cli
 from include.contracts import catalogue
 from include.contracts.catalogue import of_entity, rules
 from include.contracts.common import BAD_ROWS, DELETED_ROWS, NEW_ROWS, UNUSUAL_ROWS, VANISHED_ROWS
@@ -153,3 +154,10 @@ def test_rules_say_what_why_and_what_to_do() -> None:
         assert rule.says and rule.why and rule.cure and rule.owner, rule.id
         assert not rule.says[0].isupper() and not rule.says.endswith("."), rule.id
     assert len(rules()) >= 80
+
+
+def test_the_command_lists_every_rule_on_a_line_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["contracts"]) == 0
+    header, *lines = capsys.readouterr().out.splitlines()
+    assert header.split() == ["id", "severity", "scope", "owner", "why", "cure"]
+    assert [line.split()[0] for line in lines] == [rule.id for rule in rules()]
