@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from itertools import count
 from typing import Any
 
-from airflow.sdk import Asset, BaseOperator, Metadata, get_current_context, task
+from airflow.sdk import Asset, Metadata, XComArg, get_current_context, task
 
 from include.warehouse import models
 
@@ -68,7 +68,7 @@ def publish_kpis(asset: Asset) -> Iterator[Metadata]:
     yield Metadata(asset, as_json(build.finish(_planned())))
 
 
-def build_between(planned: BaseOperator, closed: BaseOperator) -> None:
+def build_between(planned: XComArg, closed: XComArg) -> None:
     """Wire one task per SQL model between the plan and the end; an edge is a reference in a model's own query.
 
     Args:

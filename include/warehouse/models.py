@@ -314,7 +314,7 @@ def read_checks(path: Path) -> tuple[Check, ...]:
                 f"{files.shown(path)}:{number}: stands before the first check",
                 cure="start each check with `-- fail: name: meaning` or `-- warn: name: meaning`",
             )
-    checks = []
+    checks: list[Check] = []
     for number, head, lines in blocks:
         query = "\n".join(lines).strip().rstrip(";")
         _parse(path, query, number)
