@@ -50,16 +50,22 @@ class ChannelState:
 
 
 def mark(connection: sa.Connection) -> str:
-    """Return what tells this store from every copy of it."""
-    return str(
-        connection.execute(
-            sa.text(
-                "select (select system_identifier from pg_control_system()) || '-'"
-                " || (select timeline_id from pg_control_checkpoint()) || '-'"
-                " || (select oid from pg_database where datname = current_database())"
-            )
-        ).scalar_one()
+    """Return what tells this store from every copy of it, as far as the server lets us ask."""
+    may_ask = connection.execute(
+        sa.text(
+            "select has_function_privilege('pg_control_system()', 'execute')"
+            " and has_function_privilege('pg_control_checkpoint()', 'execute')"
+        )
+    ).scalar_one()
+    # Hosted servers may keep cluster and timeline to themselves; the installation's own id then tells less.
+    known = (
+        "(select system_identifier from pg_control_system()) || '-'"
+        " || (select timeline_id from pg_control_checkpoint())"
+        if may_ask
+        else "(select installation_id::text from meta.installation)"
     )
+    database = "(select oid from pg_database where datname = current_database())"
+    return str(connection.execute(sa.text(f"select {known} || '-' || {database}")).scalar_one())
 
 
 def state(connection: sa.Connection, channel: str, now: datetime) -> ChannelState:
