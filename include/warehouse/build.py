@@ -106,7 +106,7 @@ def build_model(build_id: str, name: str) -> Built:
     _partitions_ahead(build_id, model)
     with engine("builder").connect() as connection, connection.begin() as transaction:
         _lock(connection, name)
-        build = build_store.get(connection, build_id)
+        build = build_store.at_work(connection, build_id)
         done = build_store.built(connection, build_id, name)
         if done or build.state in SETTLED:
             return done or Built(name, 0, 0, 0.0, build.state)
@@ -139,7 +139,7 @@ def check_model(build_id: str, name: str) -> tuple[Checked, ...]:
     """Run a model's checks on its whole table as it stands, and change nothing."""
     model = models.get(name)
     with engine("reader").begin() as connection:
-        build = build_store.get(connection, build_id)
+        build = build_store.at_work(connection, build_id)
         return _check(connection, model, [Piece(*build.all_days)], _parameters(build, model))
 
 
@@ -235,7 +235,7 @@ def _partitions_ahead(build_id: str, model: Model) -> None:
     with engine("builder").begin() as connection:
         _lock(connection, model.name)
         if connection.execute(sa.text("select to_regclass(:name) is not null"), {"name": model.name}).scalar():
-            replace.partition(connection, model, *build_store.get(connection, build_id).all_days)
+            replace.partition(connection, model, *build_store.at_work(connection, build_id).all_days)
 
 
 def _lock(connection: sa.Connection, name: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 import sqlalchemy as sa
@@ -79,6 +79,20 @@ def get(connection: sa.Connection, build_id: str) -> Build:
     if build is None:
         raise WarehouseError(f"there is no build {build_id}", cure="plan it first")
     return build
+
+
+def at_work(connection: sa.Connection, build_id: str) -> Build:
+    """Return a build as it stands now for making a model: never with less known than any forward build.
+
+    A build may be planned long before it makes a model. A forward build that was planned meanwhile may have written
+    what became known in between, and tables without days would lose it again.
+    """
+    build = get(connection, build_id)
+    known_at, newest_day = connection.execute(
+        sa.text("select max(known_at), max(newest_day) from meta.build where kind = 'forward' or build_id = :id"),
+        {"id": build_id},
+    ).one()
+    return replace(build, known_at=known_at, newest_day=newest_day)
 
 
 def frontier(connection: sa.Connection) -> Build | None:

@@ -340,6 +340,26 @@ def test_a_rebuild_leaves_dirty_ranges_to_the_forward_build(built: pytest.Monkey
     world.assert_equals_scratch(built)
 
 
+@pytest.mark.parametrize("now", ["2026-06-10T14:00:00+00:00", "2026-06-11T14:00:00+00:00"])
+def test_a_late_rebuild_takes_nothing_back_that_a_forward_build_has_written(
+    built: pytest.MonkeyPatch, now: str
+) -> None:
+    built.setenv("PERENNIAL_NOW", "2026-06-10T13:00:00+00:00")
+    build.plan("late", "rebuild", date(2026, 6, 8), date(2026, 6, 9))
+    built.setenv("PERENNIAL_NOW", now)
+    world.load("owner", world.owner("9"), world.owner("7", is_active=False))
+    world.load("account", world.account("4", owner_id="9"), world.account("1", owner_id="9"))
+    assert isinstance(build.run("next"), build.Finished)
+    before = world.snapshot()
+    assert build.plan("late")
+    for name in models.names():
+        build.build_model("late", name)
+    build.finish("late")
+    assert world.snapshot() == before
+    assert value("select count(*) from core.account where account_key = 'crm:4'") == 1
+    world.assert_equals_scratch(built)
+
+
 def test_checks_can_be_run_on_tables_as_they_stand(built: pytest.MonkeyPatch) -> None:
     with engine("builder").begin() as connection:
         connection.execute(sa.text("update marts.account_day set kept_arr = kept_arr + 1 where day = '2026-05-05'"))
