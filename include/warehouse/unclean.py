@@ -7,12 +7,12 @@ account by the explicit id that they carry, and by ``core.account_bridge`` once 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from include.sources.entities import ENTITIES, VENDORS, Kind, raw_table
+from include.sources.entities import ENTITIES, VENDORS, Entity, Kind, of_kind, raw_table
 
 # Kind -> the entity that is its account, and the column in which that carries the CRM's id.
 _CARRIERS: dict[Kind, tuple[str, str]] = {
@@ -32,7 +32,7 @@ def accounts(connection: Connection, sources: Mapping[str, Kind], crms: Iterable
     """
     found: dict[str, set[str]] = defaultdict(set)
     for source, kind in sources.items():
-        refs = _unclean_refs(connection, source)
+        refs = _unclean_refs(connection, source, kind)
         if not refs:
             continue
         for ref, keys in _keys_of(connection, source, kind, list(refs), list(crms)).items():
@@ -41,25 +41,48 @@ def accounts(connection: Connection, sources: Mapping[str, Kind], crms: Iterable
     return {key: tuple(sorted(reasons)) for key, reasons in sorted(found.items())}
 
 
-def _unclean_refs(connection: Connection, source: str) -> Reasons:
+def _unclean_refs(connection: Connection, source: str, kind: Kind) -> Reasons:
+    """Return the accounts that bad and waiting rows name, and those of the same records as they are stored.
+
+    A bad row may have lost its account or name another; what the account it is stored under shows is old all the same.
+    """
     refs: Reasons = defaultdict(set)
-    rows = connection.execute(
-        sa.text(
-            "select distinct account_ref, entity, rule_id from quarantine.record"
-            " where source = :source and state = 'open' and account_ref <> ''"
-        ),
-        {"source": source},
-    )
-    for ref, entity, rule in rows:
-        refs[ref].add(f"a {entity} of {source} is in quarantine by {rule}")
+    for entity in of_kind(kind):
+        named = sa.select(_BAD.c.account_ref, _BAD.c.rule_id).where(
+            _BAD.c.source == source, _BAD.c.entity == entity.name, _BAD.c.state == "open"
+        )
+        for query in (named, *_as_stored(entity, source, _BAD.c.record_id, named)):
+            for ref, rule in connection.execute(query.distinct()):
+                refs[ref].add(f"a {entity.name} of {source} is in quarantine by {rule}")
     for batch_id, entity_name, table in connection.execute(_HELD, {"source": source}).all():
-        column = ENTITIES[entity_name].account_column
-        if not column:
+        entity = ENTITIES[entity_name]
+        if not entity.account_column:
             continue
-        held: sa.Select = sa.select(sa.column(column)).select_from(sa.table(table, schema="raw")).distinct()
-        for (ref,) in connection.execute(held.where(sa.column(column).is_not(None))):
-            refs[ref].add(f"a {entity_name} of {source} is in batch {batch_id}, which is held")
-    return refs
+        held = sa.table(table, sa.column("id"), sa.column(entity.account_column), schema="raw")
+        named = sa.select(held.c[entity.account_column].label("account_ref"))
+        for query in (named, *_as_stored(entity, source, held.c.id, named)):
+            for (ref,) in connection.execute(query.distinct()):
+                refs[ref].add(f"a {entity_name} of {source} is in batch {batch_id}, which is held")
+    return {ref: reasons for ref, reasons in refs.items() if ref}
+
+
+def _as_stored(entity: Entity, source: str, record_id: sa.ColumnElement, named: sa.Select) -> Iterator[sa.Select]:
+    """Yield ``named``, a select of account references first, with those that the records are stored under instead."""
+    if not entity.account_ref:
+        return
+    for vendor in _vendors(entity.kind):
+        columns = [sa.column(name) for name in ("source", "id", entity.account_ref)]
+        stored = sa.table(raw_table(vendor, entity.name), *columns, schema="raw").alias("stored")
+        _, *others = named.selected_columns
+        yield (
+            named.with_only_columns(stored.c[entity.account_ref], *others)
+            .join_from(record_id.table, stored, stored.c.id == record_id)
+            .where(stored.c.source == source)
+        )
+
+
+def _vendors(kind: Kind) -> list[str]:
+    return [vendor for vendor, its_kind in VENDORS.items() if its_kind == kind]
 
 
 def _keys_of(connection: Connection, source: str, kind: Kind, refs: list[str], crms: list[str]) -> dict[str, set[str]]:
@@ -93,7 +116,7 @@ def _carried(connection: Connection, source: str, kind: Kind, refs: list[str]) -
     """Return (reference, CRM id) pairs as the accounts of a desk or product carry them."""
     entity, column = _CARRIERS[kind]
     found: list[tuple[str, str]] = []
-    for vendor in (vendor for vendor, of_kind in VENDORS.items() if of_kind == kind):
+    for vendor in _vendors(kind):
         carrier = sa.table(raw_table(vendor, entity), *map(sa.column, ("source", "id", column)), schema="raw")
         query = sa.select(carrier.c.id, carrier.c[column]).where(
             carrier.c.source == source, carrier.c.id.in_(refs), carrier.c[column] != ""
@@ -114,6 +137,12 @@ def _bridged(connection: Connection, source: str, refs: list[str]) -> list[tuple
     )
     return [(ref, key) for ref, key in rows]
 
+
+_BAD = sa.table(
+    "record",
+    *map(sa.column, ("source", "entity", "record_id", "account_ref", "rule_id", "state")),
+    schema="quarantine",
+)
 
 # A held batch and those that wait behind it.
 _HELD = sa.text(

@@ -251,3 +251,32 @@ def test_a_row_in_a_held_batch_or_behind_one_makes_its_account_unclean(raw: str)
     hold(first.batch_id)
     assert set(gate.unclean_accounts(["crm"])) == {"crm:7", "crm:8"}
     assert gate.unclean_accounts(["crm"])["crm:7"] == (f"a contact of crm is in batch {first.batch_id}, which is held",)
+
+
+def test_a_bad_row_that_lost_its_account_counts_for_the_one_it_is_stored_under(raw: str) -> None:
+    store(record("1", 1, account_id="7"), entity="contract_line")
+    quarantine("contract_line", "crm", "")
+    assert gate.unclean_accounts(["crm"]) == {"crm:7": ("a contract_line of crm is in quarantine by r",)}
+
+
+def test_a_bad_row_that_names_another_account_counts_for_both(raw: str) -> None:
+    store(record("1", 1, account_id="7"), entity="contract_line")
+    quarantine("contract_line", "crm", "8")
+    assert set(gate.unclean_accounts(["crm"])) == {"crm:7", "crm:8"}
+
+
+def test_the_record_of_another_source_or_entity_is_another_record(raw: str) -> None:
+    store(record("1", 1, account_id="7"), entity="contact")
+    store(record("1", 1, account_id="9"), entity="contract_line", source="crm_of_a_subsidiary")
+    quarantine("contract_line", "crm", "")
+    assert gate.unclean_accounts(["crm"]) == {}
+
+
+def test_a_held_row_without_its_account_counts_for_the_one_it_is_stored_under(raw: str) -> None:
+    store(record("1", 1, account_id="7"), entity="contact")
+    batch = land(record("1", 2, account_id=None), entity="contact")
+    judge(batch)
+    hold(batch.batch_id)
+    assert gate.unclean_accounts(["crm"]) == {
+        "crm:7": (f"a contact of crm is in batch {batch.batch_id}, which is held",)
+    }
