@@ -23,7 +23,7 @@ demo: setup
 	@exec $(RUN) -m include.sandbox.demo $(if $(ONCE),--once) $(if $(PORT),--port $(PORT))
 
 test: setup lint
-	@$(RUN) -m pytest -m 'not soak' $(TESTS)
+	@$(RUN) -m pytest -m 'not soak' -n 2 --dist loadfile --durations 15 $(TESTS)
 
 lint: setup
 	@$(RUN) -m ruff check -q .
