@@ -8,8 +8,10 @@ that applies) and writes each message and task that follows into the outbox, onc
 
 **When it fails.**
 
-- `decide` is red: a playbook or setting is wrong (its log names file and line), or the warehouse refused. Nothing is
-  half decided.
+- `decide_newest_day` is red: a setting or file is wrong (its log names file and line), or the warehouse refused.
+  Nothing was decided.
+- only `show_problems` is red: a playbook's condition could not be evaluated; its message names the file. Everything
+  else was decided.
 - it is green and nothing was planned: its log, and `ops.decision.gate`, say which source was red or stale and what that
   held back.
 
@@ -25,10 +27,10 @@ that pass meanwhile are named by the first run that works.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from airflow.sdk import Metadata, dag, task
+from airflow.sdk import dag, task
 
 from include.orchestration.assets import KPIS, OUTBOX
 from include.orchestration.defaults import DEFAULT_ARGS, dag_id
@@ -48,13 +50,23 @@ from include.orchestration.defaults import DEFAULT_ARGS, dag_id
 )
 def decide() -> None:
     @task(outlets=[OUTBOX], doc_md="Opens and closes signals and plans what follows from them, each thing once.")
-    def decide_newest_day(*, run_id: str | None = None) -> Iterator[Metadata]:
+    def decide_newest_day(*, run_id: str | None = None, outlet_events: Any = None) -> dict[str, Any]:
         from include.alerts import decide as alerts
         from include.orchestration.results import as_json
 
-        yield Metadata(OUTBOX, as_json(alerts.decide(decision_id=str(run_id))))
+        decision: dict[str, Any] = as_json(alerts.decide(decision_id=str(run_id)))
+        outlet_events[OUTBOX].extra = decision
+        return decision
 
-    decide_newest_day()
+    # A task of its own, so that what was decided goes out although one playbook is wrong.
+    @task(retries=0, doc_md="Fails when a playbook could not be evaluated; its message names file, line and cure.")
+    def show_problems(decision: Any) -> None:
+        from include.errors import ConfigError
+
+        if decision["problems"]:
+            raise ConfigError("; ".join(decision["problems"]), cure="correct the playbook; everything else was decided")
+
+    show_problems(decide_newest_day())
 
 
 decide()

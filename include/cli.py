@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 
 from include import console
-from include.errors import ContractError, PerennialError, WarehouseError
+from include.errors import ConfigError, ContractError, PerennialError, WarehouseError
 
 app = typer.Typer(
     name="perennial",
@@ -89,10 +89,12 @@ def decide_newest(
     found = commands.decide_now(dry_run)
     if as_json:
         typer.echo(console.to_json(found), nl=False)
-        return
-    if found.planned:
-        console.emit(found.planned, ("channel", "rule", "step", "recipient", "subject", "state"))
-    typer.echo(commands.decided(found))
+    else:
+        if found.planned:
+            console.emit(found.planned, ("channel", "rule", "step", "recipient", "subject", "state"))
+        typer.echo(commands.decided(found))
+    if found.problems:
+        raise ConfigError("; ".join(found.problems), cure="correct the playbook; everything else was decided")
 
 
 @app.command("deliver")

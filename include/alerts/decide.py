@@ -53,6 +53,7 @@ class Decision:
         n_closed: Episodes closed.
         gate: Source -> what the gate said.
         planned: The new rows, in short.
+        problems: Playbooks that could not be evaluated, each with its cure; all others were decided.
         is_dry_run: Nothing was written.
     """
 
@@ -70,6 +71,7 @@ class Decision:
     n_closed: int = 0
     gate: dict[str, object] = field(default_factory=dict)
     planned: list[dict[str, str]] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
     is_dry_run: bool = False
 
 
@@ -106,9 +108,7 @@ def decide(decision_id: str, dry_run: bool = False, now: datetime | None = None)
         if dry_run:
             result.is_dry_run = True
             transaction.rollback()
-    for answer in answers.values():
-        if answer.problem:
-            raise answer.problem
+    result.problems = [str(answer.problem) for answer in answers.values() if answer.problem]
     return result
 
 

@@ -84,6 +84,10 @@ class Exclusion(Strict):
 _DATA_OWNER = Person(name="Data team", email="data@example.com")
 
 
+# The sources that have an ingest DAG each.
+INGESTED = {"crm": "crm", "support": "support", "product_db": "product"}
+
+
 class General(Strict):
     """``settings.yaml``."""
 
@@ -96,11 +100,18 @@ class General(Strict):
         SourceSettings(id="product_db", kind="product", owner=_DATA_OWNER, stale_after_minutes=2160),
     )
     grace_days: dict[str, Days] = Field(default={"default": 30})
-    pause_days: Days = 90
     allowed_plain_http_hosts: tuple[str, ...] = ()
     batch_rows: Annotated[int, Field(ge=1, le=5_000_000)] = 200_000
     stale_after_hours: dict[str, Annotated[int, Field(ge=1)]] = Field(default={"default": 36})
     exclusions: tuple[Exclusion, ...] = ()
+
+    @model_validator(mode="after")
+    def _has_a_dag_for_each(self) -> General:
+        for source in self.sources:
+            if INGESTED.get(source.id) != source.kind:
+                known = ", ".join(f"{name} ({kind})" for name, kind in INGESTED.items())
+                raise ValueError(f"{source.id} ({source.kind}) has no ingest DAG; there is one each for {known}")
+        return self
 
     def source(self, source_id: str) -> SourceSettings | None:
         """Return the settings of one source, or None if it is not listed."""
@@ -111,12 +122,10 @@ class Usage(Strict):
     """``usage.yaml``: which features count.
 
     Args:
-        valid_from: Since when this holds.
         value_events: Features whose use is value; a login alone is not.
         key_features: Features whose use goes with staying; breadth counts them.
     """
 
-    valid_from: date = date(2000, 1, 1)
     value_events: tuple[str, ...] = ("dashboards", "reports", "automation", "api", "integrations")
     key_features: tuple[str, ...] = ("dashboards", "reports", "automation", "api", "integrations")
 
@@ -125,7 +134,6 @@ class Renewals(Strict):
     """``renewals.yaml``.
 
     Args:
-        valid_from: Since when this holds.
         ladder_days: Rungs: days before the decision date on which the account's manager is told.
         late_by_days: A rung missed by no more than this is still told, later.
         short_term_days: A term shorter than this gets only the last rung.
@@ -134,7 +142,6 @@ class Renewals(Strict):
         early_days: A renewal closed more than this before its due date is called early.
     """
 
-    valid_from: date = date(2000, 1, 1)
     ladder_days: tuple[Annotated[int, Field(ge=1, le=730)], ...] = (180, 120, 90, 60, 30, 14, 7)
     late_by_days: Annotated[int, Field(ge=1, le=180)] = 7
     short_term_days: Days = 90

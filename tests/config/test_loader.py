@@ -46,9 +46,9 @@ def test_a_changed_file_is_read_again(overlay: Path) -> None:
 
 
 def test_the_hash_minds_values_not_comments(overlay: Path) -> None:
-    (overlay / "settings.yaml").write_text("currency: EUR\npause_days: 9\n")
+    (overlay / "settings.yaml").write_text("currency: EUR\nbatch_rows: 9\n")
     before = config_hash()
-    (overlay / "settings.yaml").write_text("# why\npause_days: 9\ncurrency:   EUR\n")
+    (overlay / "settings.yaml").write_text("# why\nbatch_rows: 9\ncurrency:   EUR\n")
     assert config_hash() == before
 
 

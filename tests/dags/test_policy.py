@@ -59,7 +59,7 @@ def test_it_runs_alone_and_not_for_ever(dag):
 
 def test_every_task_retries_by_kind_of_error_and_tells_the_owner(dag):
     for task in dag.tasks:
-        if task.task_id != "show_verdict":  # it only shows what is known already
+        if not task.task_id.startswith("show_"):  # it only shows what is known already
             assert task.retries == 3, task.task_id
         assert task.retry_policy is RETRY_POLICY, task.task_id
         assert tell_owner in task.on_failure_callback, task.task_id
