@@ -1,9 +1,10 @@
 """Builds the SQL models: plan, one transaction per model, finish.
 
 A forward build follows the newest data: its first run fills all tables in one wide window, each new day is made anew
-for all accounts together with the day before (whose close is only now final), and in between only what changed is. A
-rebuild makes a given window anew for all accounts and never moves the newest day. Both propagate what came out
-different to every day it can alter. Any step may be killed and repeated under the same build_id.
+for all accounts together with the day before (whose close is only now final), and in between only what changed is. When
+a setting or a query has changed, all days are made anew. A rebuild makes a given window anew for all accounts and never
+moves the newest day. Both propagate what came out different to every day it can alter. Any step may be killed and
+repeated under the same build_id.
 """
 
 from __future__ import annotations
@@ -211,12 +212,13 @@ def _plan_forward(connection: sa.Connection, frontier: Build | None) -> Plan | _
         months = today.year * 12 + today.month - 1 - settings.history_start_months
         first_day = date(months // 12, months % 12 + 1, 1)
         return "first", Range(first_day, today + DAY), today, "first build"
-    newest = frontier.newest_day  # a clock that was set back never moves it back
-    if today > newest:
-        return "day", Range(newest, today + DAY), today, f"a new day: {today}"
+    newest = max(today, frontier.newest_day)  # a clock that was set back never moves it back
+    if seeds.is_config_changed(connection):
+        # A setting can alter any day, and windows of days overlap: all or nothing.
+        return "config", Range(frontier.first_day, newest + DAY), newest, "a setting or a query changed"
+    if newest > frontier.newest_day:
+        return "day", Range(frontier.newest_day, newest + DAY), newest, f"a new day: {newest}"
     window = Range(newest, newest + DAY)
-    if seeds.config_hash() != seeds.last_config_hash(connection):
-        return "config", window, newest, "a setting or a query changed"
     work = seeds.open_work(connection, models.names())
     return ("work", window, newest, work) if work else Plan(False, "nothing changed since the last build")
 
@@ -244,15 +246,10 @@ def _lock(connection: sa.Connection, name: str) -> None:
 
 
 def _parameters(build: Build, model: Model) -> dict[str, object]:
-    settings = config.load()
     return {
+        **seeds.parameters(),
         "known_at": build.known_at,
         "newest": build.newest_day,
-        "zone": settings.reporting_zone,
-        "currency": settings.currency,
-        "early_days": settings.renewals.early_days,
-        "horizon_days": settings.renewals.horizon_days,
-        "behind_days": settings.renewals.behind_days,
         "daily_days": model.metadata.daily_days,
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
+import orjson
 import sqlalchemy as sa
 
 from include import config
@@ -16,27 +17,37 @@ _ALL_DAYS = "0001-01-01"
 
 def sync(connection: sa.Connection) -> None:
     """Bring the settings that models read (``meta.feature``, ``grace_days``, ``exclusion``, ``source``) up to date."""
+    for table, rows in _tables(config.load()).items():
+        _fill(connection, table, rows)
+
+
+def parameters() -> dict[str, object]:
+    """Return the settings that queries read as parameters."""
     settings = config.load()
+    return {
+        "zone": settings.reporting_zone,
+        "currency": settings.currency,
+        "early_days": settings.renewals.early_days,
+        "horizon_days": settings.renewals.horizon_days,
+        "behind_days": settings.renewals.behind_days,
+    }
+
+
+def _tables(settings: config.Settings) -> dict[str, list[dict[str, object]]]:
     value, key = set(settings.usage.value_events), set(settings.usage.key_features)
-    _fill(
-        connection,
-        "feature",
-        [
+    grace = {"default": 30, **settings.grace_days}
+    return {
+        "feature": [
             {"feature": name, "is_value_event": name in value, "is_key_feature": name in key}
             for name in sorted(value | key)
         ],
-    )
-    grace = {"default": 30, **settings.grace_days}
-    _fill(connection, "grace_days", [{"tier": tier.lower(), "days": days} for tier, days in grace.items()])
-    _fill(
-        connection,
-        "exclusion",
-        [
+        "grace_days": [{"tier": tier.lower(), "days": days} for tier, days in sorted(grace.items())],
+        "exclusion": [
             {"account_key": one.account, "reason": one.reason, "owner": one.owner, "until": one.until}
             for one in settings.exclusions
         ],
-    )
-    _fill(connection, "source", [{"source": one.id, "kind": one.kind} for one in settings.sources])
+        "source": [{"source": one.id, "kind": one.kind} for one in settings.sources],
+    }
 
 
 def _fill(connection: sa.Connection, table: str, rows: list[dict[str, object]]) -> None:
@@ -53,19 +64,24 @@ def _fill(connection: sa.Connection, table: str, rows: list[dict[str, object]]) 
 
 
 def config_hash() -> str:
-    """Return a short hash of the settings and queries in force."""
-    queries = "\n".join(model.query for model in models.load().values())
-    return hashlib.sha256(f"{config.config_hash()}\n{queries}".encode()).hexdigest()[:16]
+    """Return a short hash of the queries and of the settings that they read; no other setting alters a table."""
+    queries = [(name, model.query, model.metadata.daily_days) for name, model in sorted(models.load().items())]
+    content = [_tables(config.load()), parameters(), queries]
+    return hashlib.sha256(orjson.dumps(content)).hexdigest()[:16]
 
 
-def last_config_hash(connection: sa.Connection) -> str | None:
-    """Return the hash under which the newest forward build that is done was planned."""
-    return connection.execute(
+def is_config_changed(connection: sa.Connection) -> bool:
+    """Return whether a table may have been made under other settings or queries than those in force.
+
+    A build that never ended counts too: settings that were put back meanwhile are in the tables that it wrote.
+    """
+    used = connection.execute(
         sa.text(
-            "select config_hash from meta.build where kind = 'forward' and state = 'done'"
-            " order by newest_day desc, started_at desc limit 1"
+            "select distinct config_hash from meta.build where started_at >="
+            " (select max(started_at) from meta.build where kind = 'forward' and state = 'done')"
         )
-    ).scalar()
+    ).scalars()
+    return set(used) != {config_hash()}
 
 
 def waiting_for(connection: sa.Connection) -> list[str]:

@@ -149,6 +149,37 @@ def test_a_changed_setting_makes_tables_by_account_anew(built: pytest.MonkeyPatc
     assert not build.plan("third")
 
 
+@pytest.mark.parametrize("now", ["2026-06-10T13:00:00+00:00", "2026-06-11T13:00:00+00:00"])
+def test_a_changed_setting_makes_every_day_anew(built: pytest.MonkeyPatch, tmp_path: Path, now: str) -> None:
+    built.setenv("PERENNIAL_NOW", now)
+    (tmp_path / "config" / "usage.yaml").write_text("value_events: [api]\nkey_features: [api]\n")
+    build.run("second")
+    assert value("select count(*) from marts.account_day where account_key = 'crm:1' and usage_28d > 0") == 0
+    world.assert_equals_scratch(built)
+
+
+def test_a_setting_put_back_while_a_build_lay_dead_leaves_nothing_behind(
+    built: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    before = world.snapshot()
+    usage = tmp_path / "config" / "usage.yaml"
+    usage.write_text("value_events: [api]\nkey_features: [api]\n")
+    build.plan("dead")
+    build.build_model("dead", "core.account_bridge")
+    build.build_model("dead", "core.usage_day")
+    assert world.snapshot() != before
+    usage.unlink()
+    build.run("next")
+    assert world.snapshot() == before
+    assert not build.plan("third")
+
+
+def test_a_setting_that_no_query_reads_needs_no_build(built: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    settings = tmp_path / "config" / "settings.yaml"
+    settings.write_text(settings.read_text() + "stale_after_hours: {default: 12}\n")
+    assert build.plan("second").reason == "nothing changed since the last build"
+
+
 def test_a_record_that_moves_to_another_account_leaves_the_old_one(built: pytest.MonkeyPatch) -> None:
     query = "select account_key from core.ticket where ticket_id = 't1'"
     assert value(query) == "crm:1"
