@@ -91,6 +91,7 @@ def extract(
         Unavailable: The source, or another run of the same, is in the way.
     """
     started = time.monotonic()
+    _check_bounds(until, full)
     upper = _moment(until, "until") or clock.now()
     lower = _moment(since, "since")
     with failures.recorded(source_id, "extract", entity=entity, run_id=run_id):
@@ -172,6 +173,7 @@ def run(
     Raises:
         Exception: The first error, after everything else is done and published.
     """
+    _check_bounds(until, full)
     errors = _extract_all(source_id, tuple(only), since=since, until=until, full=full, run_id=run_id)
     # What was landed is judged and merged whatever else failed, and the verdict is published whatever happened.
     for step in (validate, merge):
@@ -328,6 +330,14 @@ def _unlisted(name: str) -> ConfigError:
 def _who() -> str:
     """Return who decides, as the machine knows them."""
     return os.environ.get("SUDO_USER") or os.environ.get("USER") or f"user {os.getuid()}"
+
+
+def _check_bounds(until: datetime | str | None, full: bool) -> None:
+    if full and until:
+        raise ConfigError(
+            "--full and --until do not go together: what is younger would count as gone from the source",
+            cure="leave out one of them",
+        )
 
 
 def _moment(value: datetime | str | None, name: str) -> datetime | None:

@@ -71,7 +71,7 @@ def _as_stored(entity: Entity, source: str, record_id: sa.ColumnElement, named: 
     if not entity.account_ref:
         return
     for vendor in _vendors(entity.kind):
-        columns = [sa.column(name) for name in ("source", "id", entity.account_ref)]
+        columns: list[sa.ColumnClause] = [sa.column(name) for name in ("source", "id", entity.account_ref)]
         stored = sa.table(raw_table(vendor, entity.name), *columns, schema="raw").alias("stored")
         _, *others = named.selected_columns
         yield (

@@ -272,3 +272,12 @@ def test_an_unknown_source_lists_the_known(crm) -> None:
     assert "product_db" in caught.value.cure
     with pytest.raises(ConfigError, match="no source erp"):
         ingest.run("erp")
+
+
+@pytest.mark.parametrize(
+    "step", [lambda **how: ingest.run("crm", **how), lambda **how: ingest.extract("crm", "account", **how)]
+)
+def test_a_full_read_has_no_end(crm, step) -> None:
+    with pytest.raises(ConfigError, match="--full and --until do not go together"):
+        step(full=True, until="2026-01-01")
+    assert crm.reads == []

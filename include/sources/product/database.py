@@ -5,8 +5,8 @@ Each entity is one file, ``sql/sources/product/<entity>.sql``: one select that g
 ``:until`` to let an index serve; which rows count is decided around it.
 
 * All is read in one snapshot, in the order of ``(updated_at, id)``, streamed. A page's mark is the last of these.
-* Nothing younger than the lag is read, and each read starts over behind the end of the last one: a transaction that
-  commits late, with the time at which it began, is caught by the next read (cases 50 and 51).
+* Nothing younger than the lag is read, but by a full read, and each read starts over behind the end of the last one: a
+  transaction that commits late, with the time at which it began, is caught by the next read (cases 50 and 51).
 * Rows without ``updated_at`` are read every time: a table that says no change is small or has no other way.
 """
 
@@ -20,6 +20,7 @@ from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
+from include import clock
 from include.config.models import Settings
 from include.connections import Connection
 from include.errors import ConfigError
@@ -35,6 +36,8 @@ from include.sources.product.urls import url_of
 PAGE_ROWS = 20_000
 # The customer's query may compare strictly or not.
 _MARGIN = timedelta(seconds=1)
+# How far ahead of now a full read binds ``:until``: their clock may be ahead of ours.
+_BEYOND = timedelta(days=1)
 # Databases whose times compare exactly with what they gave us. Elsewhere (SQLite keeps texts) a resumed read repeats a
 # second rather than lose a row.
 _EXACT = ("postgresql", "mysql", "mariadb")
@@ -129,14 +132,17 @@ class ProductDatabase:
         elif not full and ENTITIES[entity].dirty_from == "day":
             # The first load of facts by day begins where history begins; a full one must meet all that is there.
             lo = min(hi - self._history, since) if since else hi - self._history
-        return {"phase": "rows", "lo": _text(lo), "hi": positions.milliseconds(hi), "at": None, "key": None}
+        hi_ms = positions.milliseconds(hi)
+        return {"phase": "rows", "full": full, "lo": _text(lo), "hi": hi_ms, "at": None, "key": None}
 
     def _pages(self, connection: sa.Connection, query: Query, here: Position) -> Iterator[Page]:
         lo = datetime.fromisoformat(here["lo"]) if here["lo"] else None
         hi = positions.moment(here["hi"])
         reached = datetime.fromisoformat(here["at"]) if here["at"] else None
         start = reached or lo
-        bound = {"since": start - _MARGIN if start else None, "until": hi}
+        # What a full read does not meet counts as gone: it must meet what is younger than the lag too.
+        upper = max(hi, clock.now()) + _BEYOND if here.get("full") else hi
+        bound = {"since": start - _MARGIN if start else None, "until": upper}
         inner = sa.text(query.executable).bindparams(
             *(
                 sa.bindparam(name, self._bound(bound[name]), sa.DateTime(timezone=True))
@@ -144,7 +150,7 @@ class ProductDatabase:
             )
         )
         names = self._columns(connection, query, inner)
-        statement = self._statement(inner, names, here, lo, hi)
+        statement = self._statement(inner, names, here, lo, upper)
         readers = self._readers(query.entity, names)
         result = connection.execution_options(stream_results=True, max_row_buffer=PAGE_ROWS).execute(statement)
         for rows in result.partitions(PAGE_ROWS):
@@ -163,7 +169,7 @@ class ProductDatabase:
         return names
 
     def _statement(
-        self, inner: sa.TextClause, names: Sequence[str], here: Position, lo: datetime | None, hi: datetime
+        self, inner: sa.TextClause, names: Sequence[str], here: Position, lo: datetime | None, upper: datetime
     ) -> sa.Select:
         rows = inner.columns(*(sa.column(name) for name in names)).subquery("q")
         at = rows.c.updated_at
@@ -174,7 +180,7 @@ class ProductDatabase:
         if here.get("undated"):
             wanted: Any = undated & (key > here["key"])
         else:
-            dated = at < self._bind(hi)
+            dated = at.is_not(None) if here.get("full") else at < self._bind(upper)
             if reached is not None and self._url.get_backend_name() in _EXACT:
                 then = self._bind(reached)
                 dated &= (at > then) | ((at == then) & (key > here["key"]))

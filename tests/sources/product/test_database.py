@@ -264,3 +264,28 @@ def test_once_quiet_the_rows_equal_the_source(engine: sa.Engine, data: st.DataOb
         with engine.connect() as connection:
             expected = connection.execute(sa.text("select cast(id as text), n from usage")).all()
         assert rows == dict(row._tuple() for row in expected)
+
+
+@pytest.mark.parametrize("names_until", [True, False])
+def test_a_full_read_meets_what_was_edited_within_the_lag(engine: sa.Engine, files: Path, names_until: bool) -> None:
+    """The merge takes what a full read did not meet for gone."""
+    if not names_until:
+        (files / "usage_day.sql").write_text("select id, account_id, updated_at from usage")
+    put(engine, 1, NOW - timedelta(minutes=2))
+    put(engine, 2, NOW - timedelta(days=1))
+    put(engine, 3, None)
+    source = source_of(engine.url)
+    assert "1" not in ids(read(source))
+    pages = read(source, full=True)
+    assert {"1", "2"} <= set(ids(pages))
+    assert pages[-1].read_until == NOW - LAG, "a transaction under way is read again by the next run"
+    assert "1" in ids(read(source, pages[-1].next_position, NOW + LAG))
+
+
+def test_a_resumed_full_read_is_still_full(engine: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "PAGE_ROWS", 1)
+    put(engine, 1, NOW - timedelta(days=1))
+    put(engine, 2, NOW - timedelta(minutes=2))
+    source = source_of(engine.url)
+    first = next(iter(source.read("usage_day", position=None, until=NOW, full=True)))
+    assert ids(read(source, mark=first.mark, full=True)) == ["2"]

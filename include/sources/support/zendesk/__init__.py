@@ -95,7 +95,8 @@ class Zendesk:
             return {"phase": "cursor", "cursor": cursor, "start": start, "at": at}
         if resource.walk == "time":
             return {"phase": "time", "start": start, "at": at}
-        return {"phase": "list", "after": None, "from": start, "to": newest, "at": at}
+        # What a full read does not meet counts as gone: it must meet what is younger than the lag too.
+        return {"phase": "list", "after": None, "from": start, "to": None if full else newest, "at": at}
 
     def _step(self, resource: Resource, here: Position) -> tuple[list[Row], Position]:
         api, name = self._api, resource.name

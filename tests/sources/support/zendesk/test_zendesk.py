@@ -327,3 +327,15 @@ def test_once_quiet_the_rows_equal_the_source(
         expected = {str(one): (row["status"] == "deleted", row["updated_at"]) for one, row in desk.rows[name].items()}
         landed = {one: (r.is_deleted, r.values["updated_at"].strftime("%Y-%m-%dT%H:%M:%SZ")) for one, r in rows.items()}
         assert landed == expected
+
+
+def test_a_full_read_of_ratings_meets_those_of_the_last_minutes() -> None:
+    """The merge takes what a full read did not meet for gone."""
+    desk = FakeZendesk()
+    source = connect(desk)
+    desk.put("satisfaction_ratings", 1, at=desk.now - 3600, ticket_id=1, score="good")
+    desk.put("satisfaction_ratings", 2, at=desk.now, ticket_id=2, score="good")
+    position = pull(source, "rating", desk)[-1].next_position
+    full = pull(source, "rating", desk, position, full=True)
+    assert [record.id for page in full for record in page.records] == ["1", "2"]
+    assert full[-1].next_position == position
