@@ -1,8 +1,9 @@
 """# Build one past day again
 
 **What it does.** Builds every SQL model for one day, the day of its partition, with what is known now: every night for
-yesterday together with all days that late rows have touched, and for any stretch of days that is backfilled. It never
-decides and never sends: what it builds can be wrong for a while without anybody being told.
+yesterday, and for any stretch of days that is backfilled. Where that changes other days they are built too. Days that
+late rows have touched are not its work: `build_kpis` builds them within minutes. It never decides and never sends: what
+it builds can be wrong for a while without anybody being told.
 
 **Inputs and outputs.** Reads `raw`. Writes the day's rows in `core` and `marts`, and `meta.build`. It publishes no
 asset.
@@ -11,7 +12,7 @@ asset.
 
 - `plan` is red: the partition's key is no day, or the warehouse or a setting is wrong; its log says which.
 - a model is red: its query, or a `fail` check of its `checks.sql`, said no. Its table keeps its former content.
-- all models are skipped: the day is outside the history, or nothing about it has changed.
+- all models are skipped: the day is outside the history, or nothing is built yet.
 
 **Re-running and backfill.** Clear a day's run, or use Airflow's own backfill (*Trigger*, then *Backfill*, with
 *reprocess* for days that have run before): one run per day, the days one after the other. Every day may be built again
@@ -19,7 +20,8 @@ at any time; the same rows come out. Without Airflow: `python -m include.cli bui
 
 **Owner.** The queue of `config/people.yaml` is told once per outage.
 
-**Triage notes.** Tier 2: a night that failed is made good by the next one, since the touched days stay marked.
+**Triage notes.** Tier 2: it finds nothing to change unless something went past the loaders, so a night that failed can
+wait; clear it when convenient. The next night builds its own day only.
 """
 
 from __future__ import annotations
