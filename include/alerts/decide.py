@@ -94,11 +94,11 @@ def decide(decision_id: str, dry_run: bool = False, now: datetime | None = None)
         newest = _newest_build(connection)
         if newest is None:
             return Decision(decision_id, because="no tables have been built yet")
-        build_id, as_of = newest
+        build_id, as_of, watermarks = newest
         last = connection.execute(sa.text("select max(as_of) from ops.decision")).scalar()
         if last and as_of < last:
             return Decision(decision_id, as_of, f"decisions only go forward: {last} was decided already")
-        day, answers = _look(connection, settings, playbooks, as_of, moment)
+        day, answers = _look(connection, settings, playbooks, as_of, moment, watermarks)
         for source in day.readiness.sources:
             if not source.is_fit:
                 log.warning("%s is not fit to act on: %s", source.source, "; ".join(source.reasons))
@@ -112,19 +112,30 @@ def decide(decision_id: str, dry_run: bool = False, now: datetime | None = None)
     return result
 
 
-def _newest_build(connection: sa.Connection) -> tuple[str, date] | None:
-    """Return the last forward build that is done, and its newest day; rebuilds of past days are nothing to act on."""
+def _newest_build(connection: sa.Connection) -> tuple[str, date, dict[str, datetime]] | None:
+    """Return the last forward build that is done, its newest day, and up to when its tables hold each source.
+
+    Rebuilds of past days are nothing to act on.
+    """
     row = connection.execute(
         sa.text(
-            "select build_id, newest_day from meta.build where kind = 'forward' and state = 'done'"
-            " order by newest_day desc, finished_at desc limit 1"
+            "select build_id, newest_day, watermarks from meta.build where kind = 'forward' and state = 'done'"
+            " order by newest_day desc, started_at desc limit 1"
         )
     ).one_or_none()
-    return (row.build_id, row.newest_day) if row else None
+    if row is None:
+        return None
+    read = {source: datetime.fromisoformat(until) for source, until in row.watermarks.items() if until}
+    return row.build_id, row.newest_day, read
 
 
 def _look(
-    connection: sa.Connection, settings: Settings, playbooks: dict[str, Loaded], as_of: date, now: datetime
+    connection: sa.Connection,
+    settings: Settings,
+    playbooks: dict[str, Loaded],
+    as_of: date,
+    now: datetime,
+    watermarks: dict[str, datetime],
 ) -> tuple[Day, dict[str, Answer]]:
     """Read everything that the decision is made from; the tables as the reader role, in one snapshot."""
     today = now.astimezone(ZoneInfo(settings.reporting_zone)).date()
@@ -132,7 +143,7 @@ def _look(
     too_old = f"the tables were last built for {as_of}" if as_of < today - timedelta(days=1) else ""
     with engine("reader").connect().execution_options(isolation_level="REPEATABLE READ") as tables:
         rows = checkpoint.read(tables, as_of)
-        ready = readiness.look(settings, now, too_old)
+        ready = readiness.look(settings, now, watermarks, too_old)
         answers = evaluate(tables, as_of, list(playbooks.values()), ready.unfit())
         found = episodes.latest(connection, [episodes.RENEWAL, *playbooks])
         listed = {row.renewal_id for row in rows}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -23,7 +23,8 @@ class SourceState:
         source: Its id.
         kind: crm, support or product.
         reasons: Why it is not fit to act on; empty if it is.
-        watermark: Up to when it was read completely, as far as it passed its checks; None if it never was.
+        watermark: Up to when it was read completely, as far as it passed its checks and is in the tables; None if it
+            never was.
         unclean: Accounts that have a record in quarantine or held.
     """
 
@@ -108,27 +109,29 @@ class Readiness:
         }
 
 
-def look(settings: Settings, now: datetime, tables_reason: str = "") -> Readiness:
+def look(settings: Settings, now: datetime, built: Mapping[str, datetime], tables_reason: str = "") -> Readiness:
     """Ask the gate about every source in the settings.
 
     Args:
         settings: The settings in force.
         now: The time.
+        built: Source -> up to when the tables hold it; figures are no newer than that, however far it is read.
         tables_reason: Why the tables as a whole are not fit, such as their age; "" if they are.
     """
     watermarks = {verdict.source: verdict.watermark for verdict in gate.verdicts() if not verdict.entity}
     states = []
     for source in settings.sources:
+        read, held = watermarks.get(source.id), built.get(source.id)
+        watermark = min(read, held) if read and held else None
         reasons = list(gate.sources_ready((source.id,), ACTION, now))
+        if not reasons and (watermark is None or now - watermark > gate.limit(ACTION)):
+            upto = f"in the tables only up to {watermark:%Y-%m-%d %H:%M} UTC" if watermark else "not in the tables yet"
+            reasons.append(f"{source.id} is {upto}")
         if tables_reason:
             reasons.append(tables_reason)
         states.append(
             SourceState(
-                source.id,
-                source.kind,
-                tuple(reasons),
-                watermarks.get(source.id),
-                frozenset(gate.unclean_accounts((source.id,))),
+                source.id, source.kind, tuple(reasons), watermark, frozenset(gate.unclean_accounts((source.id,)))
             )
         )
     return Readiness(tuple(states))

@@ -84,6 +84,8 @@ def plan(
         frontier = build_store.frontier(connection)
         found = _plan_forward(connection, frontier) if kind == "forward" else _plan_rebuild(frontier, start, end)
         if isinstance(found, Plan):
+            if kind == "forward" and frontier and known_at is None:
+                build_store.advance_watermarks(connection, frontier.build_id)
             return found
         trigger, window, newest, because = found
         first_day = frontier.first_day if frontier else window.start

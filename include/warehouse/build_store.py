@@ -105,15 +105,21 @@ def frontier(connection: sa.Connection) -> Build | None:
     return _build(row) if row else None
 
 
+# How far each source is read, as what a build holds.
+_WATERMARKS = (
+    "(select coalesce(jsonb_object_agg(source, read_until), '{}') from"
+    " (select source, min(read_until) as read_until from meta.cursor group by source) as c)"
+)
+
+
 def insert(connection: sa.Connection, build: Build, because: str, config_hash: str) -> None:
     """Write down a new build, with how far each source is read."""
     connection.execute(
         sa.text(
-            "insert into meta.build (build_id, kind, state, trigger, window_start, window_end, newest_day, first_day,"
+            "insert into meta.build (build_id, kind, state, trigger, window_start, window_end, newest_day, first_day,"  # noqa: S608 - texts of this file
             " known_at, is_first, config_hash, because, watermarks)"
             " values (:build_id, :kind, 'running', :trigger, :start, :end, :newest_day, :first_day, :known_at,"
-            " :is_first, :config_hash, :because, (select coalesce(jsonb_object_agg(source, read_until), '{}') from"
-            " (select source, min(read_until) as read_until from meta.cursor group by source) as c))"
+            f" :is_first, :config_hash, :because, {_WATERMARKS})"
         ),
         {
             "build_id": build.build_id,
@@ -128,6 +134,19 @@ def insert(connection: sa.Connection, build: Build, because: str, config_hash: s
             "config_hash": config_hash,
             "because": because,
         },
+    )
+
+
+def advance_watermarks(connection: sa.Connection, build_id: str) -> None:
+    """Write down that a build's tables hold all that is read by now, since nothing of it alters them.
+
+    Args:
+        connection: A transaction that merges wait for.
+        build_id: The newest build.
+    """
+    connection.execute(
+        sa.text(f"update meta.build set watermarks = {_WATERMARKS} where build_id = :id"),  # noqa: S608 - as above
+        {"id": build_id},
     )
 
 

@@ -90,6 +90,12 @@ def verdicts() -> list[Verdict]:
         return [_aged(Verdict(**row), now) for row in rows.mappings()]
 
 
+def limit(kind: str) -> timedelta:
+    """Return how old the data may be on which an action of a kind rests (``stale_after_hours``)."""
+    limits = load().stale_after_hours
+    return timedelta(hours=limits.get(kind, limits.get("default", 36)))
+
+
 def sources_ready(reads: Iterable[str], kind: str, now: datetime | None = None) -> list[str]:
     """Return why sources may not be acted upon, each reason a sentence for people; nothing if they may.
 
@@ -99,15 +105,14 @@ def sources_ready(reads: Iterable[str], kind: str, now: datetime | None = None) 
         now: The time.
     """
     now = now or clock.now()
-    limits = load().stale_after_hours
-    limit = timedelta(hours=limits.get(kind, limits.get("default", 36)))
+    oldest = limit(kind)
     known = {verdict.source: _aged(verdict, now) for verdict in verdicts() if not verdict.entity}
     reasons = []
     for name in sorted(set(reads)):
         meant = [source for source in load().sources if name in (source.id, source.kind)]
         if not meant:
             reasons.append(f"{name} is not a source in the settings")
-        reasons += [reason for source in meant if (reason := _reason(source, known.get(source.id), limit, now))]
+        reasons += [reason for source in meant if (reason := _reason(source, known.get(source.id), oldest, now))]
     return list(dict.fromkeys(reasons))
 
 

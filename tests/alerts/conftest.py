@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from include.warehouse.loader import ensure_raw_tables
 from tests.alerts.house import House
 from tests.renewal_rows import NOW
 
@@ -44,6 +45,7 @@ def overlay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def house(warehouse: str, overlay: Path, monkeypatch: pytest.MonkeyPatch) -> House:
     """A warehouse built for NOW's day, all sources green and fresh, without renewals yet."""
+    ensure_raw_tables()
     built = House(monkeypatch)
     built.set_clock(NOW)
     return built

@@ -37,13 +37,25 @@ class House:
         self._execute(
             "insert into meta.build"
             " (build_id, kind, state, window_start, window_end, newest_day, first_day, trigger, known_at, config_hash,"
-            " finished_at) values (:build_id, 'forward', 'done', :start, :end, :start, :start, 'day', :now, 'x', :now)"
-            " on conflict do nothing",
+            " finished_at, started_at) values (:build_id, 'forward', 'done', :start, :end, :start, :start, 'day',"
+            " :now, 'x', :now, :now) on conflict do nothing",
             build_id=f"build {now:%Y-%m-%d}",
             start=now.date(),
             end=now.date() + timedelta(days=1),
             now=now,
         )
+        self.built_up_to(now - timedelta(minutes=20), "crm", "support", "product_db")
+
+    def built_up_to(self, watermark: datetime, *sources: str) -> None:
+        """Say up to when the tables hold some sources."""
+        for source in sources:
+            self._execute(
+                "update meta.build set watermarks = watermarks || jsonb_build_object(cast(:source as text),"
+                " cast(:watermark as timestamptz)) where newest_day = :day",
+                source=source,
+                watermark=watermark,
+                day=self.now.date(),
+            )
 
     def verdict(self, source: str, kind: str, state: str, watermark: datetime | None, reason: str = "") -> None:
         """Set what the gate says of a source."""

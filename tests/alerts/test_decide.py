@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 from datetime import date, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from include.delivery.message import Message
+from include.renewals.wording import moment
 from tests.alerts.conftest import at
 from tests.alerts.house import House
 from tests.renewal_rows import NOW, TODAY, renewal
+
+ZONE = ZoneInfo("Europe/Berlin")  # where the reader is
 
 
 def message(house: House, **wanted: object) -> Message:
@@ -219,6 +223,26 @@ def test_stale_usage_is_a_sentence(house: House) -> None:
     shown = message(house, channel="email")
     assert any("Usage not shown" in item.text and "5 days old" in item.text for item in shown.evidence)
     assert not any("baseline" in item.text for item in shown.evidence)
+
+
+def test_data_that_is_read_but_not_built_makes_no_figure_newer(house: House) -> None:
+    house.built_up_to(NOW - timedelta(hours=8), "support")
+    house.built_up_to(NOW - timedelta(hours=40), "product_db")
+    house.renewals(renewal(1, usage_ratio=0.1, n_open_urgent_tickets=0))
+    result = house.decide()
+    evidence = message(house, channel="email").evidence
+    (tickets,) = [item for item in evidence if "ticket" in item.text]
+    assert tickets.source == f"support desk, complete up to {moment(NOW - timedelta(hours=8), ZONE)}"
+    (usage,) = [item.text for item in evidence if "Usage" in item.text]
+    assert "Usage not shown" in usage and "product_db is in the tables only up to" in usage
+    assert result.gate["product_db"]["watermark"] == NOW - timedelta(hours=40)
+
+
+def test_a_source_that_no_build_holds_yet_is_not_fit(house: House) -> None:
+    house._execute("update meta.build set watermarks = watermarks - 'crm'")
+    house.renewals(renewal(1))
+    assert house.decide().n_held == 1
+    assert house.decide(decision_id="again").gate["crm"]["reasons"] == ["crm is not in the tables yet"]
 
 
 def test_what_was_never_connected_is_said(house: House) -> None:

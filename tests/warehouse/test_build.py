@@ -99,6 +99,16 @@ def test_a_second_build_on_unchanged_sources_is_not_needed(built: pytest.MonkeyP
     assert planned.reason == "nothing changed since the last build"
 
 
+def test_a_build_that_is_not_needed_says_how_far_the_tables_reach(built: pytest.MonkeyPatch) -> None:
+    query = "select cast(watermarks ->> 'support' as timestamptz) from meta.build where build_id = 'first'"
+    before = value(query)
+    built.setenv("PERENNIAL_NOW", "2026-06-10T16:00:00+00:00")
+    with engine("loader").begin() as connection:
+        connection.execute(sa.text("update meta.cursor set read_until = read_until + interval '4 hours'"))
+    assert not build.plan("second")
+    assert value(query) == before + timedelta(hours=4)
+
+
 def test_within_a_day_only_what_changed_is_made_anew(built: pytest.MonkeyPatch) -> None:
     world.load("usage_day", world.usage("1", "u1", date(2026, 6, 8), 50))
     before = world.snapshot(but=("crm:1",))
