@@ -77,3 +77,14 @@ def test_our_own_errors_pass() -> None:
 
     with pytest.raises(ConfigError, match="wrong mapping"):
         run(step)
+
+
+def test_a_full_read_needs_no_position_that_this_code_knows() -> None:
+    """It is the cure that the error names."""
+    newer = {"v": 99, "phase": "done", "at": "?"}
+    with pytest.raises(ConfigError, match="version 99"):
+        run(steps(DONE), position=newer)
+    pages = list(
+        walk("rows", position=newer, mark=None, start=lambda done: {"phase": "go", "n": 0}, step=steps(DONE), full=True)
+    )
+    assert [one.id for page in pages for one in page.records] == ["0"]

@@ -81,7 +81,7 @@ class ProductDatabase:
     ) -> Iterator[Page]:
         """See ``Source``."""
         query = self._query(entity)
-        stored = mark or position
+        stored = mark or (None if full else position)
         here = positions.checked(stored) if stored else None
         if mark and here and here["phase"] == "done":
             yield Page([], here, here, positions.moment(here["at"]))

@@ -289,3 +289,11 @@ def test_a_resumed_full_read_is_still_full(engine: sa.Engine, monkeypatch: pytes
     source = source_of(engine.url)
     first = next(iter(source.read("usage_day", position=None, until=NOW, full=True)))
     assert ids(read(source, mark=first.mark, full=True)) == ["2"]
+
+
+def test_a_full_read_needs_no_position_that_this_code_knows(engine: sa.Engine) -> None:
+    put(engine, 1)
+    source = source_of(engine.url)
+    with pytest.raises(ConfigError, match="version 99"):
+        read(source, {"v": 99})
+    assert ids(read(source, {"v": 99}, full=True)) == ["1"]

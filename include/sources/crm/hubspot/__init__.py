@@ -67,6 +67,7 @@ class HubSpot:
             f"HubSpot's {entity} records",
             position=position,
             mark=mark,
+            full=full,
             start=lambda done: self._start(entity, done, until, since, full),
             step=self._owner_step if entity == _OWNER else partial(self._step, entity),
         )

@@ -72,6 +72,7 @@ class Zendesk:
             f"Zendesk's {resource.name}",
             position=position,
             mark=mark,
+            full=full,
             start=lambda done: self._start(resource, done, until, since, full),
             step=step,
         )
