@@ -159,7 +159,8 @@ def _judge(
             verdict,
             state="red",
             reason=f"batch {batch} is held: {queue['held_because']}",
-            cure=f"`python -m include.cli batch show {batch}`, then `batch accept {batch}` or `batch drop {batch}`",
+            cure=f'`python -m include.cli batch show {batch}`, then `batch accept {batch} --reason "…"` or '
+            f'`batch drop {batch} --reason "…"`',
         )
     if failure:
         return replace(verdict, state="red", reason=_failure(failure), cure=failure["cure"])

@@ -78,6 +78,8 @@ def test_a_held_batch_makes_red_until_it_is_decided(raw: str) -> None:
     verdict = gate.publish("crm", ENTITIES)
     assert verdict.state == "red"
     assert verdict.reason == f"account batch {batch.batch_id} is held: too many bad rows"
+    for decision in ("accept", "drop"):
+        assert f'`batch {decision} {batch.batch_id} --reason "…"`' in verdict.cure
     assert f"batch accept {batch.batch_id}" in verdict.cure
     held.accept(batch.batch_id, reason="checked", by="ada")
     merge.merge("crm")
