@@ -28,6 +28,7 @@ from include.warehouse.scope import DAY, Build, Piece, Range
 Kind = Literal["forward", "rebuild"]
 # A model of a big warehouse may take minutes; a second build of it waits rather than fails.
 _PATIENCE = "set local lock_timeout = '20min'; set local work_mem = '128MB'; set local jit = off"
+_SHOWN = 5
 _PLANNING = "select pg_advisory_xact_lock(hashtext('perennial.build.plan'))"
 
 
@@ -133,7 +134,7 @@ def build_model(build_id: str, name: str) -> Built:
     build_store.record_failure(build_id, name, checked)
     first = failed[0]
     raise ContractError(
-        f"{name}: check {first.name} found {first.n_bad} rows: {first.meaning}",
+        f"{name}: check {first.name} found {first.n_bad} rows: {first.meaning}{_first_rows(first)}",
         cure=f"the table is as it was; see sql/{model.folder}/checks.sql and build again",
     )
 
@@ -273,12 +274,22 @@ def _check(
 
 
 def _run_check(connection: sa.Connection, model: Model, check: Check, bound: dict[str, object]) -> Checked:
-    statement = f"select count(*) from (\n{check.query}\n) as q"  # noqa: S608 - a file of the project's own
+    query = f"from (\n{check.query}\n) as q"
     try:
-        n_bad = replace.execute(connection, statement, bound).scalar() or 0
+        n_bad = replace.execute(connection, f"select count(*) {query}", bound).scalar() or 0
+        if not n_bad or check.severity != "fail":
+            return Checked(check.name, check.severity, n_bad, check.meaning)
+        found = replace.execute(connection, f"select * {query} limit {_SHOWN}", bound).mappings().all()
     except sa.exc.DBAPIError as error:
         raise replace.readable(model, error, check.name) from None
-    return Checked(check.name, check.severity, n_bad, check.meaning)
+    # Keys only: what else a check selects may be a name or an address, and logs are read by more people than tables.
+    keys = [name for name in model.metadata.unique_key if model.metadata.columns[name].sensitivity != "personal"]
+    shown = tuple(", ".join(f"{key} {row[key]}" for key in keys if key in row) for row in found)
+    return Checked(check.name, check.severity, n_bad, check.meaning, tuple(filter(None, shown)))
+
+
+def _first_rows(check: Checked) -> str:
+    return f" First: {'; '.join(check.first)}" if check.first else ""
 
 
 def _in_words(pieces: list[Piece]) -> str:

@@ -21,12 +21,13 @@ _SELECT = (
 
 @dataclass(frozen=True)
 class Checked:
-    """One check's outcome."""
+    """One check's outcome; ``first``: the keys of the first bad rows of one that fails, as far as it selects them."""
 
     name: str
     severity: str
     n_bad: int
     meaning: str
+    first: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

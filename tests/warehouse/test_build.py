@@ -273,10 +273,14 @@ def test_a_failed_check_leaves_the_table_as_it_was(built: pytest.MonkeyPatch, tm
     before = world.snapshot()
     checks = world.overlay(tmp_path, "core/ticket") / "checks.sql"
     checks.write_text(
-        "-- fail: no_urgent: An urgent ticket.\nselect 1 as x from core.ticket where priority = 'urgent'\n"
+        "-- fail: no_urgent: An urgent ticket.\n"
+        "select ticket_key, 'secret' as x from core.ticket where priority = 'urgent'\n"
     )
     world.load("ticket", world.ticket("t9", "o1", priority="urgent"))
-    with pytest.raises(ContractError, match=r"core\.ticket: check no_urgent found 1 rows: An urgent ticket"):
+    with pytest.raises(
+        ContractError,
+        match=r"core\.ticket: check no_urgent found 1 rows: An urgent ticket\. First: ticket_key support:t9 ",
+    ):
         build.run("second")
     assert world.snapshot() == before
     assert value("select state from meta.build where build_id = 'second'") == "failed"
