@@ -37,6 +37,9 @@ RETRY_POLICY = ExceptionRetryPolicy(
                 "sqlalchemy.exc.OperationalError",
                 "sqlalchemy.exc.InterfaceError",
                 "sqlalchemy.exc.TimeoutError",
+                # Rows are landed by COPY, past SQLAlchemy.
+                "psycopg.OperationalError",
+                "psycopg.InterfaceError",
                 "builtins.OSError",
             ],
             action=RetryAction.RETRY,

@@ -147,13 +147,11 @@ def _from_context(context: Context) -> Failure:
 
 
 def _reason(error: object) -> str:
-    """Return what went wrong, without the statements and values that a database error carries."""
-    from sqlalchemy.exc import SQLAlchemyError
+    """Return what went wrong, without the statements and values that an error of others may carry."""
+    from include.warehouse.failures import described
 
-    from include.warehouse.engine import readable
-
-    if isinstance(error, SQLAlchemyError):
-        return str(readable(error))
+    if isinstance(error, Exception):
+        return str(described(error))[:2000]
     return str(error or "it was killed, or ran out of time")[:2000]
 
 

@@ -60,6 +60,8 @@ def _engine(url: str, role: Role) -> Engine:
         pool_size=2,
         max_overflow=4,
         pool_pre_ping=True,
+        # What is bound may be about persons; errors end up in logs.
+        hide_parameters=True,
         connect_args={
             "options": options,
             "connect_timeout": 10,
@@ -107,6 +109,8 @@ def readable(error: sa.exc.SQLAlchemyError | psycopg.Error) -> WarehouseError:
     origin = getattr(error, "orig", None) or error
     state = getattr(origin, "sqlstate", None) or ""
     said = " ".join(str(origin).strip().split("\n")[0].split())
+    if state.startswith("22"):  # bad data: the message ends with the value
+        said = said.split(': "')[0]
     if isinstance(error, sa.exc.TimeoutError):
         return WarehouseError("the warehouse has no free connection for this process", cure="run again later")
     if "perennial_" in said and "does not exist" in said:  # the roles come with the first migration

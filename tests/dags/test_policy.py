@@ -9,6 +9,7 @@ import subprocess
 import sys
 from datetime import timedelta
 
+import psycopg
 import pytest
 from sqlalchemy.exc import OperationalError
 
@@ -75,6 +76,10 @@ def test_every_task_retries_by_kind_of_error_and_tells_the_owner(dag):
         (QuotaExhausted("x"), "retry"),
         (WarehouseError("x"), "retry"),
         (OperationalError("select 1", {}, Exception("down")), "retry"),
+        (psycopg.OperationalError("server closed the connection"), "retry"),
+        (psycopg.errors.AdminShutdown("x"), "retry"),
+        (psycopg.InterfaceError("the connection is lost"), "retry"),
+        (psycopg.DataError("x"), "fail"),
         (ConnectionResetError("x"), "retry"),
         (RuntimeError("x"), "fail"),
     ],

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 
@@ -67,6 +68,18 @@ def test_a_database_error_shows_no_statement_and_no_values():
     error = sa.exc.OperationalError("insert into raw.x values (:email)", {"email": "ada@x.example"}, Exception("down"))
     assert "ada@x.example" not in notices._reason(error)
     assert "insert" not in notices._reason(error)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        psycopg.errors.InvalidDatetimeFormat('invalid input syntax for type date: "ada@x.example"\nCONTEXT: COPY x'),
+        psycopg.errors.UniqueViolation("duplicate key\nDETAIL: (email)=(ada@x.example) exists"),
+        ValueError("ada@x.example"),
+    ],
+)
+def test_an_error_of_others_shows_no_values(error):
+    assert "ada@x.example" not in notices._reason(error)
 
 
 @pytest.fixture

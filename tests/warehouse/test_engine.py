@@ -55,3 +55,9 @@ def test_database_errors_say_what_to_do_and_not_what_was_asked(error: psycopg.Er
         assert cure in shown.cure
         assert str(error).splitlines()[0].split()[0] in shown.message
         assert "secret" not in str(shown) and "insert" not in str(shown) and "\n" not in str(shown)
+
+
+def test_an_error_does_not_show_what_was_bound(warehouse: str) -> None:
+    with pytest.raises(sa.exc.ProgrammingError) as caught, subject.engine("loader").begin() as connection:
+        connection.execute(sa.text("select :one from raw.nowhere"), {"one": "ada@x.example"})
+    assert "ada@x.example" not in str(caught.value)
