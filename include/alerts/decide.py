@@ -99,6 +99,10 @@ def decide(decision_id: str, dry_run: bool = False, now: datetime | None = None)
         if last and as_of < last:
             return Decision(decision_id, as_of, f"decisions only go forward: {last} was decided already")
         day, answers = _look(connection, settings, playbooks, as_of, moment, watermarks)
+        loading = readiness.first_loads(connection, day.readiness)
+        if loading:
+            because = f"the first load of {' and '.join(loading)} is under way; the build that follows it is decided on"
+            return Decision(decision_id, as_of, because, gate=day.readiness.as_json())
         for source in day.readiness.sources:
             if not source.is_fit:
                 log.warning("%s is not fit to act on: %s", source.source, "; ".join(source.reasons))

@@ -6,6 +6,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+import sqlalchemy as sa
+
 from include.config import Settings
 from include.renewals import wording
 from include.renewals.checkpoint import EVIDENCE_KIND_NAMES
@@ -135,6 +137,25 @@ def look(settings: Settings, now: datetime, built: Mapping[str, datetime], table
             )
         )
     return Readiness(tuple(states))
+
+
+def first_loads(connection: sa.Connection, ready: Readiness) -> list[str]:
+    """Return sources whose very first load is under way: it moved within half an hour, and nothing has failed.
+
+    On a new installation the sources end their first loads one after the other. Whoever decided after the first of
+    them would write to everybody that nothing is known of their customers' usage and tickets.
+    """
+    never_read = [state.source for state in ready.sources if state.watermark is None]
+    rows = connection.execute(
+        sa.text(
+            "select distinct source from meta.batch where source = any(:sources)"
+            " and greatest(opened_at, closed_at, merged_at) > now() - interval '30 minutes'"
+            " and source not in (select source from meta.source_failure)"
+            " and source not in (select source from meta.batch where state = 'held') order by source"
+        ),
+        {"sources": never_read},
+    )
+    return [row.source for row in rows]
 
 
 def _how_old(state: SourceState, now: datetime) -> str:

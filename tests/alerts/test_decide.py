@@ -329,6 +329,39 @@ def test_old_tables_hold_everything(house: House) -> None:
     assert any("last built for 2026-11-16" in reason for reason in result.gate["crm"]["reasons"])
 
 
+def load_support(house: House, state: str, opened_at: str) -> None:
+    house.unload("support")
+    house._execute(
+        "insert into meta.batch (source, vendor, entity, state, until, opened_at)"
+        f" values ('support', 'zendesk', 'ticket', :state, now(), {opened_at})",
+        state=state,
+    )
+
+
+def test_a_first_load_under_way_is_waited_for(house: House) -> None:
+    house.renewals(renewal(1))
+    load_support(house, "landing", "now()")
+    result = house.decide()
+    assert "first load of support is under way" in result.because
+    assert house.outbox() == [] and house.scalar("select count(*) from ops.decision") == 0
+
+
+@pytest.mark.parametrize(("state", "opened_at"), [("held", "now()"), ("landing", "now() - interval '1 hour'")])
+def test_a_first_load_that_got_stuck_is_not_waited_for(house: House, state: str, opened_at: str) -> None:
+    house.renewals(renewal(1))
+    load_support(house, state, opened_at)
+    assert house.decide().n_planned == 2
+
+
+def test_a_first_load_that_failed_is_not_waited_for(house: House) -> None:
+    house.renewals(renewal(1))
+    load_support(house, "landing", "now()")
+    house._execute(
+        "insert into meta.source_failure (source, step, error, reason) values ('support', 'extract', 'AuthError', 'x')"
+    )
+    assert house.decide().n_planned == 2
+
+
 def test_hostile_names_reach_no_header_and_no_link(house: House) -> None:
     house.renewals(renewal(1, account_name="<!channel>\r\nBcc: x", crm_account_id='1"/../x?y=<script>'))
     house.decide()
