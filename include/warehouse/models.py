@@ -193,7 +193,7 @@ def _nodes(fingerprint: tuple[tuple[str, str, int, int], ...]) -> dict[str, Node
     nodes: dict[str, Node] = {}
     for folder, inside in _folders(fingerprint).items():
         layer, _, table = folder.partition("/")
-        node = _node(f"{LAYERS[layer]}.{table}", inside["query.sql"])
+        node = _node(f"{LAYERS[layer]}.{table}", *_stamped(inside["query.sql"]))
         if node.name in nodes:
             raise ConfigError(f"{files.shown(node.path)}: {node.name} is made twice", cure="rename one of the folders")
         nodes[node.name] = node
@@ -225,14 +225,25 @@ def _load(fingerprint: tuple[tuple[str, str, int, int], ...]) -> dict[str, Model
     for name in _order(fingerprint):
         node = nodes[name]
         inside = folders[node.folder]
-        document = read(inside["metadata.yaml"])
-        metadata = validate(document, Metadata)
+        document, metadata = _metadata(*_stamped(inside["metadata.yaml"]))
         _compare(node, metadata, document)
         if metadata.owner not in known_owners:
             raise document.error(("owner",), f"{metadata.owner} is not in sql/owners.yaml", cure="add it there")
-        checks = read_checks(inside["checks.sql"]) if "checks.sql" in inside else ()
+        checks = _checks(*_stamped(inside["checks.sql"])) if "checks.sql" in inside else ()
         models[name] = Model(**vars(node), metadata=metadata, checks=checks)
     return models
+
+
+def _stamped(path: Path) -> tuple[Path, int, int]:
+    """Return a path with what tells that the file is the one read before."""
+    stat = path.stat()
+    return path, stat.st_mtime_ns, stat.st_size
+
+
+@lru_cache(maxsize=1024)
+def _metadata(path: Path, changed_ns: int, size: int) -> tuple[Document, Metadata]:
+    document = read(path)
+    return document, validate(document, Metadata)
 
 
 def _compare(node: Node, metadata: Metadata, document: Document) -> None:
@@ -257,7 +268,8 @@ def _code(query: str) -> str:
     return re.sub(r"--[^\n]*", "", query)
 
 
-def _node(name: str, path: Path) -> Node:
+@lru_cache(maxsize=1024)
+def _node(name: str, path: Path, changed_ns: int, size: int) -> Node:
     query = path.read_text(encoding="utf-8").strip().rstrip(";")
     tree = _parse(path, query, 0)
     models: set[str] = set()
@@ -296,7 +308,8 @@ def _parse(path: Path, query: str, first_line: int) -> exp.Query:
     return trees[0]
 
 
-def read_checks(path: Path) -> tuple[Check, ...]:
+@lru_cache(maxsize=1024)
+def _checks(path: Path, changed_ns: int, size: int) -> tuple[Check, ...]:
     """Read a ``checks.sql``: blocks that start with ``-- fail: name: what it means`` or ``-- warn: ...``.
 
     Raises:

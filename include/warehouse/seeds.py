@@ -102,15 +102,16 @@ def open_work(connection: sa.Connection, names: tuple[str, ...]) -> str:
     n_dirty = connection.execute(sa.text("select count(*) from meta.dirty_range where built_by is null")).scalar() or 0
     if n_dirty:
         return f"{n_dirty} dirty ranges"
-    # Owners belong to no account, so their changes leave no dirty range.
-    new_owners = connection.execute(
+    # Owners belong to no account, and a line may come without one: their changes leave no dirty range.
+    changed = connection.execute(
         sa.text(
-            "select exists (select from meta.batch where entity = 'owner' and state = 'merged' and n_merged > 0"
-            " and merged_at > (select max(known_at) from meta.build where kind = 'forward' and state = 'done'))"
+            "select min(entity) from meta.batch where entity in ('owner', 'contract_line') and state = 'merged'"
+            " and n_merged > 0"
+            " and merged_at > (select max(known_at) from meta.build where kind = 'forward' and state = 'done')"
         )
     ).scalar()
-    if new_owners:
-        return "owners changed"
+    if changed:
+        return f"{changed} records changed"
     unfinished = connection.execute(
         sa.text(
             "select b.build_id from meta.build as b where b.state in ('running', 'failed')"
@@ -138,7 +139,9 @@ def take_on(connection: sa.Connection, build: Build) -> None:
     )
     resolve_dirty(connection, build)
     _take_unfinished(connection, build.build_id)
-    _take_suspected(connection, build.build_id)
+    if connection.execute(sa.text("select to_regclass('core.contract_line') is not null")).scalar():
+        connection.execute(_TAKE_LINES, {"build_id": build.build_id})
+        connection.execute(_TAKE_SUSPECTED, {"build_id": build.build_id})
 
 
 def resolve_dirty(connection: sa.Connection, build: Build) -> None:
@@ -202,18 +205,25 @@ def _take_unfinished(connection: sa.Connection, build_id: str) -> None:
     )
 
 
-def _take_suspected(connection: sa.Connection, build_id: str) -> None:
-    """Look again at accounts with a line that is suspected to be deleted: a reconcile may have confirmed it."""
-    if not connection.execute(sa.text("select to_regclass('core.contract_line') is not null")).scalar():
-        return
-    connection.execute(
-        sa.text(
-            "insert into meta.build_change (build_id, origin, account_key)"
-            " select distinct :build_id, 'raw.contract_line', account_key from core.contract_line"
-            " where status = 'suspected_deleted'"
-        ),
-        {"build_id": build_id},
-    )
+# A line counts for the account of its deal, whatever account it was read with, if with any.
+_TAKE_LINES = sa.text(
+    """
+    insert into meta.build_change (build_id, origin, account_key)
+    select distinct :build_id, 'raw.contract_line', o.account_key
+    from staging.stg_crm__contract_line as l
+    join core.opportunity as o on o.opportunity_key = l.source || ':' || l.opportunity_id
+    where l.known_from > (select max(known_at) from meta.build where kind = 'forward' and state = 'done')
+    """
+)
+# A reconcile may have confirmed a deletion that was only suspected; it changes no row, and so leaves no dirty range.
+_TAKE_SUSPECTED = sa.text(
+    """
+    insert into meta.build_change (build_id, origin, account_key)
+    select distinct :build_id, 'raw.contract_line', account_key
+    from core.contract_line
+    where status = 'suspected_deleted'
+    """
+)
 
 
 def close(connection: sa.Connection, build_id: str) -> None:

@@ -213,7 +213,7 @@ def test_merged_accounts_become_one(built: pytest.MonkeyPatch) -> None:
 def test_an_owner_who_changes_is_news_although_no_account_is_dirty(built: pytest.MonkeyPatch) -> None:
     built.setenv("PERENNIAL_NOW", "2026-06-10T13:00:00+00:00")
     world.load("owner", world.owner("7", is_active=False))
-    assert build.plan("second").reason == "owners changed"
+    assert build.plan("second").reason == "owner records changed"
     build.run("second")
     assert value("select bool_or(owner_is_active) from marts.act_renewal_checkpoint where owner_key = 'crm:7'") is False
     assert not build.plan("third")
