@@ -6,8 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from include.sandbox.demo import overlay
 from tests.sandbox_fixture import SandboxProcess
+
+CHANNELS = """
+slack: {dry_run: false}
+email: {dry_run: false}
+crm_task: {dry_run: false}
+"""
 
 
 @pytest.fixture
@@ -15,7 +20,9 @@ def platform(
     sandbox: SandboxProcess, warehouse: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> SandboxProcess:
     """The sandbox, a new warehouse, and settings under which messages and tasks reach the sandbox."""
-    overlay.write(tmp_path)
+    folder = tmp_path / "overlay" / "config"
+    folder.mkdir(parents=True)
+    (folder / "channels.yaml").write_text(CHANNELS)
     monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(tmp_path / "overlay"))
     monkeypatch.setenv("PERENNIAL_HOME", str(tmp_path / "home"))
     return sandbox

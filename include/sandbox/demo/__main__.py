@@ -14,7 +14,7 @@ from rich.console import Console
 
 from include import paths
 from include.errors import PerennialError
-from include.sandbox.demo import overlay, preflight, stack, state, summary
+from include.sandbox.demo import preflight, stack, state, summary
 from include.sandbox.demo.chain import Chain, failures
 from include.sandbox.demo.processes import DemoError, Processes, stop_leftovers
 from include.sandbox.demo.progress import Progress
@@ -50,17 +50,17 @@ def _demo(home: Path, arguments: argparse.Namespace, console: Console) -> int:
     kept = state.load(home)
     kept.port = preflight.choose_port(arguments.port, kept.port)
     state.save(home, kept)
-    overlay.write(home)
     progress = Progress(console)
     processes = Processes(home)
     try:
-        running = stack.start(home, kept, processes, progress.stage)
+        running = stack.start(home, kept, processes, progress.stage, arguments.customers)
         chain = Chain(running, progress)
         progress.stage("reading the DAGs")
         chain.wait_until_listed()
         progress.stage("first load: the whole history")
         runs = chain.first_round()
         progress.stage("today: what has changed since")
+        chain.let_something_happen()
         runs += chain.next_round()
         progress.close()
         undelivered = summary.show(running, runs, progress)
@@ -70,7 +70,7 @@ def _demo(home: Path, arguments: argparse.Namespace, console: Console) -> int:
                 f"not every run succeeded: {', '.join(failed)}", cure=f"logs are in {home / 'airflow' / 'logs'}"
             )
         if undelivered:
-            raise DemoError(f"not every message was delivered: {undelivered}")
+            raise DemoError(f"not everything was delivered: {'; '.join(undelivered)}")
         if not arguments.once:
             _keep_running(processes, console)
         return 0
@@ -111,6 +111,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m include.sandbox.demo", description=__doc__)
     parser.add_argument("--once", action="store_true", help="stop everything when the chain is done")
     parser.add_argument("--port", type=_port, help="the port of Airflow's UI; a free one by default")
+    parser.add_argument("--customers", type=int, help="how many customers the sandbox's world begins with")
     parser.add_argument("--clean", action="store_true", help="stop what runs and remove what was made")
     return parser.parse_args()
 

@@ -7,6 +7,8 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
+import requests
+
 from include.sandbox.demo.airflow_api import AirflowApi
 from include.sandbox.demo.processes import DemoError
 from include.sandbox.demo.progress import Progress, Row
@@ -16,6 +18,11 @@ from include.sandbox.demo.stack import Stack
 CONSUMERS = ("deliver", "decide", "build_kpis")
 PRODUCERS = ("ingest_crm", "ingest_support", "ingest_product")
 NIGHTLY = "rebuild_kpis"
+# What changes between the two rounds: the kind of record, its entity, and the new values.
+HAPPENINGS = (
+    ("contact", "contact", {"jobtitle": "Head of Operations"}),
+    ("company", "account", {"industry": "Robotics"}),
+)
 ACTIVE = ("queued", "running")
 LISTED_SECONDS = 60
 CHAIN_SECONDS = 1800
@@ -67,6 +74,14 @@ class Chain:
             if not before[self._prefix + name]["is_paused"]:  # an earlier start has turned it on
                 self._api.trigger(self._prefix + name)
         return self._follow(began)
+
+    def let_something_happen(self) -> None:
+        """Let a few records change at the vendors, as on any day."""
+        control = f"{self._stack.sandbox['url']}/_control"
+        known = requests.get(f"{control}/truth", params={"ids": "1"}, timeout=60).json()
+        for kind, entity, change in HAPPENINGS:
+            body = {"kind": kind, "op": "touch", "ids": known[entity]["live_ids"][:5], "set": change}
+            requests.post(f"{control}/mutate", json=body, timeout=60).raise_for_status()
 
     def next_round(self) -> list[dict[str, Any]]:
         """Read the sources once more, as the next tick of the clock would.

@@ -1,18 +1,46 @@
-"""The demo's own settings: its channels are turned on, since they lead to the sandbox's own sinks and nowhere else."""
+"""What the demo sets differently: its channels are on, since they lead to the sandbox's own sinks and nowhere else."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-CHANNELS = """# Written by the demo: these channels lead to the sandbox's inbox.
-slack: {dry_run: false}
-email: {dry_run: false}
-crm_task: {dry_run: false}
-"""
+import yaml
+
+from include.config import load
+from include.delivery import holds
+
+NOTE = "# Written by the demo at every start.\n"
 
 
-def write(home: Path) -> None:
-    """Write the overlay that ``PERENNIAL_CONFIG_DIR`` of the demo's processes names."""
+def write(home: Path, sandbox: dict[str, Any]) -> None:
+    """Write the overlay that ``PERENNIAL_CONFIG_DIR`` names.
+
+    Args:
+        home: The demo's folder.
+        sandbox: The sandbox's note of its addresses.
+    """
     folder = home / "overlay" / "config"
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "channels.yaml").write_text(CHANNELS)
+    channels = {
+        "slack": {"dry_run": False},
+        "email": {"dry_run": False},
+        "crm_task": {"dry_run": False},
+        "links": {
+            "account": f"{sandbox['url']}/crm/companies/{{id}}",
+            "opportunity": f"{sandbox['url']}/crm/deals/{{id}}",
+        },
+    }
+    # The sandbox shows every row at once, except the desk, which never exports the last minute.
+    sources = [source.model_dump(mode="json") for source in load().sources]
+    for source in sources:
+        source["lag_seconds"] = 61 if source["kind"] == "support" else 0
+    for name, settings in (("channels", channels), ("settings", {"sources": sources})):
+        (folder / f"{name}.yaml").write_text(NOTE + yaml.safe_dump(settings, sort_keys=False))
+
+
+def release_mail() -> None:
+    """Release the mails of a new store: a mail server cannot be asked, but this one began as empty as the outbox."""
+    for state in holds.states():
+        if state.channel == "email" and state.is_held and not state.changed_by:
+            holds.release("email", "the sandbox's mail server has sent nothing that this store does not know", "demo")

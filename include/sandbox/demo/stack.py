@@ -16,6 +16,7 @@ from include import paths
 from include.orchestration.airflow_settings import COMPONENTS, SETTINGS
 from include.orchestration.first_start import PASSWORD
 from include.orchestration.health import unhealthy
+from include.sandbox.demo import overlay
 from include.sandbox.demo.processes import DemoError, Processes
 from include.sandbox.demo.state import State
 from include.warehouse import server
@@ -50,7 +51,9 @@ class Stack:
         return f"http://127.0.0.1:{self.state.port}"
 
 
-def start(home: Path, state: State, processes: Processes, stage: Callable[[str], None]) -> Stack:
+def start(
+    home: Path, state: State, processes: Processes, stage: Callable[[str], None], customers: int | None = None
+) -> Stack:
     """Start the database, the sandbox and Airflow.
 
     Args:
@@ -58,6 +61,7 @@ def start(home: Path, state: State, processes: Processes, stage: Callable[[str],
         state: Its secrets and port.
         processes: Where the started processes are noted.
         stage: Told the name of each stage as it begins.
+        customers: How many customers a new sandbox has; its own default if None.
 
     Returns:
         The running demo.
@@ -73,9 +77,10 @@ def start(home: Path, state: State, processes: Processes, stage: Callable[[str],
 
     stage("sandbox vendors and databases")
     (home / "sandbox" / "sandbox.json").unlink(missing_ok=True)  # an earlier start's addresses
+    size = ["--customers", str(customers)] if customers else []
     processes.start(
         "sandbox",
-        [sys.executable, "-m", "include.sandbox", "serve", "--home", str(home / "sandbox"), "--port", "0"],
+        [sys.executable, "-m", "include.sandbox", "serve", "--home", str(home / "sandbox"), *size],
         environment | {"PERENNIAL_SANDBOX_PRODUCT_URL": _render(url, "product")},
     )
     processes.start(
@@ -87,6 +92,10 @@ def start(home: Path, state: State, processes: Processes, stage: Callable[[str],
     sandbox = _wait_for_sandbox(home, processes)
     processes.finish("first-start", START_SECONDS)
     environment |= sandbox["connections"]
+    # This process reads the warehouse too, for the summary.
+    os.environ.update({name: value for name, value in environment.items() if name.startswith("PERENNIAL_")})
+    overlay.write(home, sandbox)
+    overlay.release_mail()
 
     stage("Airflow")
     for name, arguments in COMPONENTS.items():
