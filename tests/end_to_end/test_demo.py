@@ -23,7 +23,8 @@ from include.sandbox.demo.processes import leftovers, stop_leftovers
 from include.warehouse import server
 
 ROOT = Path(__file__).resolve().parents[2]
-pytestmark = [pytest.mark.timeout(900), pytest.mark.usefixtures("socket_enabled")]
+# By hand, since it wants both cores for itself: a real scheduler beside other tests misses its times.
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(900), pytest.mark.usefixtures("socket_enabled")]
 
 
 class Demo:
