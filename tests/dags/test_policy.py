@@ -27,7 +27,7 @@ SECTIONS = (
     "**Triage notes.**",
 )
 # Imported at the top of a DAG file, these would cost every parse and every task.
-HEAVY = {"great_expectations", "pandas", "numpy", "psycopg", "requests", "sqlalchemy.dialects.postgresql.psycopg"}
+HEAVY = {"great_expectations", "pandas", "numpy", "requests"}
 
 
 def test_one_dag_per_file_named_as_the_file(dags):
