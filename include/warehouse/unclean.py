@@ -51,7 +51,7 @@ def _unclean_refs(connection: Connection, source: str, kind: Kind) -> Reasons:
         named = sa.select(_BAD.c.account_ref, _BAD.c.rule_id).where(
             _BAD.c.source == source, _BAD.c.entity == entity.name, _BAD.c.state == "open"
         )
-        for query in (named, *_as_stored(entity, source, _BAD.c.record_id, named)):
+        for query in (named, *_as_stored(connection, entity, source, _BAD.c.record_id, named)):
             for ref, rule in connection.execute(query.distinct()):
                 refs[ref].add(f"a {entity.name} of {source} is in quarantine by {rule}")
     for batch_id, entity_name, table in connection.execute(_HELD, {"source": source}).all():
@@ -60,17 +60,22 @@ def _unclean_refs(connection: Connection, source: str, kind: Kind) -> Reasons:
             continue
         held = sa.table(table, sa.column("id"), sa.column(entity.account_column), schema="raw")
         named = sa.select(held.c[entity.account_column].label("account_ref"))
-        for query in (named, *_as_stored(entity, source, held.c.id, named)):
+        for query in (named, *_as_stored(connection, entity, source, held.c.id, named)):
             for (ref,) in connection.execute(query.distinct()):
                 refs[ref].add(f"a {entity_name} of {source} is in batch {batch_id}, which is held")
     return {ref: reasons for ref, reasons in refs.items() if ref}
 
 
-def _as_stored(entity: Entity, source: str, record_id: sa.ColumnElement, named: sa.Select) -> Iterator[sa.Select]:
+def _as_stored(
+    connection: Connection, entity: Entity, source: str, record_id: sa.ColumnElement, named: sa.Select
+) -> Iterator[sa.Select]:
     """Yield ``named``, a select of account references first, with those that the records are stored under instead."""
     if not entity.account_ref:
         return
     for vendor in _vendors(entity.kind):
+        # Before the first read of anything there are no raw tables, and nothing is stored.
+        if not sa.inspect(connection).has_table(raw_table(vendor, entity.name), schema="raw"):
+            continue
         columns: list[sa.ColumnClause] = [sa.column(name) for name in ("source", "id", entity.account_ref)]
         stored = sa.table(raw_table(vendor, entity.name), *columns, schema="raw").alias("stored")
         _, *others = named.selected_columns

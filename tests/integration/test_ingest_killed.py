@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
@@ -121,7 +122,8 @@ def _kill_some_and_check(seed: int, n: int) -> None:
         while _rows_landed() == before and process.poll() is None and time.monotonic() < waited + 60:
             time.sleep(0.02)
         time.sleep(chance.uniform(0, 0.6))
-        os.killpg(process.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # it had just ended
+            os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
     assert _finish(str(n), "0")["state"] == "green"
     assert value("select count(*) from raw.hubspot__contact") == n
