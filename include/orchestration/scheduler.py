@@ -10,7 +10,13 @@ import importlib
 import sys
 
 LIBRARIES = (
+    "airflow.providers.common.io.assets.file",
+    "airflow.providers.standard.decorators.short_circuit",
+    "airflow.sdk.definitions.asset.metadata",
+    "airflow.sdk.definitions.decorators",
+    "airflow.sdk.execution_time.supervisor",
     "great_expectations",
+    "jinja2.ext",
     "jinja2.sandbox",
     "orjson",
     "pandas",
@@ -18,7 +24,7 @@ LIBRARIES = (
     "pydantic",
     "requests",
     "sqlalchemy.dialects.postgresql.psycopg",
-    "sqlglot",
+    "sqlglot.dialects.postgres",
     "tenacity",
     "yaml",
 )

@@ -14,13 +14,12 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Literal
 
-import sqlglot
-from sqlglot import exp
-
 from include.config import files
 from include.config.documents import Document, Strict, read, validate
 from include.errors import ConfigError
+from include.warehouse import sql_facts
 from include.warehouse.metadata import Metadata
+from include.warehouse.sql_facts import Facts
 
 # Folder under sql/ -> schema of its tables.
 LAYERS = {"staging": "staging", "core": "core", "marts": "marts", "actions": "marts"}
@@ -201,6 +200,7 @@ def _nodes(fingerprint: tuple[tuple[str, str, int, int], ...]) -> dict[str, Node
         for parent in node.models:
             if parent not in nodes:
                 raise _at(node.path, parent, f"reads {parent}, which no folder makes or which is switched off")
+    sql_facts.keep()
     return nodes
 
 
@@ -231,6 +231,7 @@ def _load(fingerprint: tuple[tuple[str, str, int, int], ...]) -> dict[str, Model
             raise document.error(("owner",), f"{metadata.owner} is not in sql/owners.yaml", cure="add it there")
         checks = _checks(*_stamped(inside["checks.sql"])) if "checks.sql" in inside else ()
         models[name] = Model(**vars(node), metadata=metadata, checks=checks)
+    sql_facts.keep()
     return models
 
 
@@ -271,41 +272,34 @@ def _code(query: str) -> str:
 @lru_cache(maxsize=1024)
 def _node(name: str, path: Path, changed_ns: int, size: int) -> Node:
     query = path.read_text(encoding="utf-8").strip().rstrip(";")
-    tree = _parse(path, query, 0)
+    facts = _parse(path, query, 0)
     models: set[str] = set()
     raw: set[str] = set()
-    with_names = {cte.alias for cte in tree.find_all(exp.CTE)}
-    for table in tree.find_all(exp.Table):
-        if not table.db:
-            if table.name not in with_names:
-                raise _at(path, table.name, f"reads {table.name}, which is no CTE", cure="write schema.table")
-        elif table.db == "raw":
-            raw.add(table.name)
-        elif table.db in BUILT:
-            models.add(f"{table.db}.{table.name}")
-        elif table.db != "meta":
-            raise _at(path, f"{table.db}.{table.name}", f"reads {table.db}.{table.name}, which no model may read")
-    return Node(name, query, path, tuple(sorted(models)), tuple(sorted(raw)), tuple(tree.named_selects))
+    for schema, table in facts.tables:
+        if not schema:
+            if table not in facts.with_names:
+                raise _at(path, table, f"reads {table}, which is no CTE", cure="write schema.table")
+        elif schema == "raw":
+            raw.add(table)
+        elif schema in BUILT:
+            models.add(f"{schema}.{table}")
+        elif schema != "meta":
+            raise _at(path, f"{schema}.{table}", f"reads {schema}.{table}, which no model may read")
+    return Node(name, query, path, tuple(sorted(models)), tuple(sorted(raw)), facts.columns)
 
 
-def _parse(path: Path, query: str, first_line: int) -> exp.Query:
+def _parse(path: Path, query: str, first_line: int) -> Facts:
     try:
-        trees = [tree for tree in sqlglot.parse(query, dialect="postgres") if tree is not None]
-    except sqlglot.errors.ParseError as error:
-        found = error.errors[0] if error.errors else {}
-        line = first_line + int(found.get("line") or 1)
-        raise ConfigError(
-            f"{files.shown(path)}:{line}: not valid SQL: {found.get('description', error)}"
-            f" near {found.get('highlight', '')!r}",
-            cure="correct that line",
-        ) from None
-    except sqlglot.errors.SqlglotError as error:
-        raise ConfigError(f"{files.shown(path)}:{first_line + 1}: not valid SQL: {error}", cure="correct it") from None
-    if len(trees) != 1 or not isinstance(trees[0], exp.Query):
+        return sql_facts.of(query)
+    except sql_facts.NotOneSelect:
         raise ConfigError(
             f"{files.shown(path)}:{first_line + 1}: must be exactly one SELECT", cure="split or correct it"
-        )
-    return trees[0]
+        ) from None
+    except sql_facts.NotValid as error:
+        near = f" near {error.near!r}" if error.near else ""
+        raise ConfigError(
+            f"{files.shown(path)}:{first_line + error.line}: not valid SQL: {error}{near}", cure="correct that line"
+        ) from None
 
 
 @lru_cache(maxsize=1024)

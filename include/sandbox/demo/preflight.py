@@ -24,7 +24,8 @@ def make_home(home: Path) -> None:
         DemoError: It cannot be written, or there is no room.
     """
     try:
-        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        home.mkdir(parents=True, exist_ok=True)
+        home.chmod(0o700)  # it may have been made before, by something with nothing to hide
         probe = home / ".probe"
         probe.write_text("x")
         probe.unlink()

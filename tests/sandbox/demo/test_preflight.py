@@ -17,6 +17,7 @@ from include.sandbox.demo.processes import DemoError
 
 
 def test_the_folder_is_private(tmp_path):
+    (tmp_path / "home").mkdir(mode=0o755)
     preflight.make_home(tmp_path / "home")
     assert (tmp_path / "home").stat().st_mode & 0o777 == 0o700
 

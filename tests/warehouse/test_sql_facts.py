@@ -1,0 +1,76 @@
+"""Facts of a query are found once and kept by its text."""
+
+from __future__ import annotations
+
+import pytest
+
+from include.warehouse import sql_facts
+from include.warehouse.sql_facts import Facts, NotOneSelect, NotValid
+
+QUERY = "with open as (select a.id as one from raw.a as a) select one, 2 as two from open join core.b using (one)"
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("PERENNIAL_HOME", str(tmp_path))
+    return tmp_path
+
+
+def test_tables_common_table_expressions_and_columns():
+    assert sql_facts.of(QUERY) == Facts((("", "open"), ("core", "b"), ("raw", "a")), ("open",), ("one", "two"))
+
+
+@pytest.fixture
+def never_parsed(monkeypatch):
+    def refuse(query: str) -> Facts:
+        raise AssertionError(f"parsed again: {query}")
+
+    def arm() -> None:
+        sql_facts._known.cache_clear()  # what the next process has not in memory
+        monkeypatch.setattr(sql_facts, "_parse", refuse)
+
+    return arm
+
+
+def test_the_next_process_does_not_parse_it_again(never_parsed):
+    before = sql_facts.of(QUERY)
+    sql_facts.keep()
+    never_parsed()
+    assert sql_facts.of(QUERY) == before
+
+
+def test_a_changed_query_is_parsed(never_parsed):
+    sql_facts.of(QUERY)
+    sql_facts.keep()
+    never_parsed()
+    with pytest.raises(AssertionError, match="parsed again"):
+        sql_facts.of(QUERY.replace("two", "three"))
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", '{"a": 1}', '{"a": {"tables": 1}}'])
+def test_a_broken_file_is_as_good_as_none(home, text):
+    file = sql_facts._file()
+    file.parent.mkdir()
+    file.write_text(text)
+    sql_facts._known.cache_clear()
+    assert sql_facts.of(QUERY).columns == ("one", "two")
+    sql_facts.keep()
+    sql_facts._known.cache_clear()
+    assert sql_facts.of(QUERY).columns == ("one", "two")
+
+
+def test_where_nothing_can_be_written_it_works_all_the_same(home, monkeypatch):
+    (home / "cache").write_text("a file where the folder should be")
+    sql_facts._known.cache_clear()
+    assert sql_facts.of(QUERY).columns == ("one", "two")
+    sql_facts.keep()
+
+
+def test_what_is_no_single_select_is_said():
+    with pytest.raises(NotOneSelect):
+        sql_facts.of("select 1; select 2")
+    with pytest.raises(NotOneSelect):
+        sql_facts.of("delete from raw.a")
+    with pytest.raises(NotValid) as caught:
+        sql_facts.of("select 1\nfrom (select")
+    assert caught.value.line >= 1
