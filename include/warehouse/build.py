@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 
 from include import clock, config
-from include.errors import ContractError, WarehouseError
+from include.errors import ContractError, Unavailable, WarehouseError
 from include.warehouse import build_store, models, replace, scope, seeds
 from include.warehouse.build_store import SETTLED, Built, Checked, Finished
 from include.warehouse.engine import engine
@@ -92,8 +92,7 @@ def plan(
         first_day = frontier.first_day if frontier else window.start
         build = Build(build_id, kind, "running", trigger, window, newest, first_day, known)
         build_store.insert(connection, build, because, seeds.config_hash())
-        if kind == "forward":
-            seeds.take_on(connection, build)
+        seeds.take_on(connection, build)
         return Plan(True, because, *window)
 
 
@@ -104,6 +103,7 @@ def build_model(build_id: str, name: str) -> Built:
         ContractError: A check of severity fail found rows, or the query gives two rows of one key. The table stays
             as it was.
         ConfigError: The model's files are wrong.
+        Unavailable: A check found rows while another build is half-way through the tables that this one reads.
     """
     model = models.get(name)
     began = time.monotonic()
@@ -131,6 +131,12 @@ def build_model(build_id: str, name: str) -> Built:
             build_store.record(connection, build_id, built, checked)
             return built
         transaction.rollback()
+    with engine("builder").begin() as connection:
+        if seeds.is_amid_another(connection, build_id):
+            raise Unavailable(
+                f"{name}: check {failed[0].name} found rows while another build is half-way through what it reads",
+                cure="run again when that one has ended",
+            )
     build_store.record_failure(build_id, name, checked)
     first = failed[0]
     raise ContractError(

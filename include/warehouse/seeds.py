@@ -102,12 +102,14 @@ def open_work(connection: sa.Connection, names: tuple[str, ...]) -> str:
     n_dirty = connection.execute(sa.text("select count(*) from meta.dirty_range where built_by is null")).scalar() or 0
     if n_dirty:
         return f"{n_dirty} dirty ranges"
-    # Owners belong to no account, and a line may come without one: their changes leave no dirty range.
+    # Not every change leaves a dirty range: owners belong to no account, lines and ratings may name another one than
+    # their deal or ticket does, and a full read confirms a deletion without changing a row.
     changed = connection.execute(
         sa.text(
-            "select min(entity) from meta.batch where entity in ('owner', 'contract_line') and state = 'merged'"
-            " and n_merged > 0"
+            "select min(entity) from meta.batch where state = 'merged'"
             " and merged_at > (select max(known_at) from meta.build where kind = 'forward' and state = 'done')"
+            " and ((entity in ('owner', 'contract_line', 'rating') and n_merged > 0)"
+            " or (entity in ('opportunity', 'contract_line') and is_full and read_until is not null))"
         )
     ).scalar()
     if changed:
@@ -129,19 +131,24 @@ def open_work(connection: sa.Connection, names: tuple[str, ...]) -> str:
 
 
 def take_on(connection: sa.Connection, build: Build) -> None:
-    """Note what a forward build has to carry into the tables, beside its window."""
-    connection.execute(
-        sa.text(
-            "insert into meta.build_dirty (build_id, dirty_id)"
-            " select :build_id, dirty_id from meta.dirty_range where built_by is null"
-        ),
-        {"build_id": build.build_id},
-    )
+    """Note what a build has to carry into the tables beside its window: a forward build also what was loaded."""
+    parameters = {"build_id": build.build_id}
+    connection.execute(_TAKE_UNFINISHED, parameters)
+    if build.kind != "forward":
+        return
+    connection.execute(_TAKE_DIRTY, parameters)
     resolve_dirty(connection, build)
-    _take_unfinished(connection, build.build_id)
     if connection.execute(sa.text("select to_regclass('core.contract_line') is not null")).scalar():
-        connection.execute(_TAKE_LINES, {"build_id": build.build_id})
-        connection.execute(_TAKE_SUSPECTED, {"build_id": build.build_id})
+        for statement in (_TAKE_LINES, _TAKE_RATINGS, _TAKE_SUSPECTED):
+            connection.execute(statement, parameters)
+
+
+def is_amid_another(connection: sa.Connection, build_id: str) -> bool:
+    """Return whether another build, not ended, has changed tables since this one was planned.
+
+    What this build reads may then be half old and half new: what its checks find need not be wrong.
+    """
+    return bool(connection.execute(_IS_AMID_ANOTHER, {"build_id": build_id}).scalar())
 
 
 def resolve_dirty(connection: sa.Connection, build: Build) -> None:
@@ -192,19 +199,35 @@ _THROUGH_BRIDGE = """
 """
 
 
-def _take_unfinished(connection: sa.Connection, build_id: str) -> None:
-    """Carry on the changes of builds that were never finished: their tables are written, their readers not yet."""
-    connection.execute(
-        sa.text(
-            "insert into meta.build_change (build_id, origin, account_key, from_day, to_day, copy_of)"
-            " select :build_id, c.origin, c.account_key, c.from_day, c.to_day, c.change_id"
-            " from meta.build_change as c join meta.build as b using (build_id)"
-            " where b.state in ('running', 'failed') and b.build_id <> :build_id"
-        ),
-        {"build_id": build_id},
+_TAKE_DIRTY = sa.text(
+    """
+    insert into meta.build_dirty (build_id, dirty_id)
+    select :build_id, dirty_id from meta.dirty_range where built_by is null
+    """
+)
+# What builds that were never finished had changed: those tables are written, the ones that read them not yet.
+_TAKE_UNFINISHED = sa.text(
+    """
+    insert into meta.build_change (build_id, origin, account_key, from_day, to_day, copy_of)
+    select :build_id, c.origin, c.account_key, c.from_day, c.to_day, c.change_id
+    from meta.build_change as c
+    join meta.build as b using (build_id)
+    where b.state in ('running', 'failed') and b.build_id <> :build_id
+    """
+)
+_IS_AMID_ANOTHER = sa.text(
+    """
+    select exists (
+        select from meta.build_change as c
+        join meta.build as b using (build_id)
+        where b.state = 'running'
+            and b.build_id <> :build_id
+            and not exists (
+                select from meta.build_change as mine where mine.build_id = :build_id and mine.copy_of = c.change_id
+            )
     )
-
-
+    """
+)
 # A line counts for the account of its deal, whatever account it was read with, if with any.
 _TAKE_LINES = sa.text(
     """
@@ -215,11 +238,21 @@ _TAKE_LINES = sa.text(
     where l.known_from > (select max(known_at) from meta.build where kind = 'forward' and state = 'done')
     """
 )
+# A rating counts for the account of its ticket.
+_TAKE_RATINGS = sa.text(
+    """
+    insert into meta.build_change (build_id, origin, account_key)
+    select distinct :build_id, 'raw.rating', t.account_key
+    from staging.stg_support__rating as r
+    join core.ticket as t on t.source = r.source and t.ticket_id = r.ticket_id
+    where r.known_from > (select max(known_at) from meta.build where kind = 'forward' and state = 'done')
+    """
+)
 # A reconcile may have confirmed a deletion that was only suspected; it changes no row, and so leaves no dirty range.
 _TAKE_SUSPECTED = sa.text(
     """
     insert into meta.build_change (build_id, origin, account_key)
-    select distinct :build_id, 'raw.contract_line', account_key
+    select distinct :build_id, 'core.contract_line_history', account_key
     from core.contract_line
     where status = 'suspected_deleted'
     """

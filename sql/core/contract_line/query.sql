@@ -23,7 +23,7 @@ won_lines as (
         o.contract_number,
         o.opportunity_type,
         o.close_date,
-        case when o.is_deleted then o.batch_id end as deal_deleted_batch,
+        o.deleted_batch as deal_deleted_batch,
         o.deleted_at as deal_deleted_at,
         split_part(h.line_key, ':', 1) as source
     from line_history as h

@@ -14,6 +14,36 @@ calendar as (
     select * from meta.calendar
 ),
 
+compared as (
+    select
+        *,
+        lag(facts) over (partition by source, line_id order by known_from, batch_id) as facts_before
+    from (
+        select
+            *,
+            concat_ws(
+                '|',
+                coalesce(opportunity_id, ''),
+                coalesce(product, ''),
+                coalesce(cast(quantity as text), ''),
+                coalesce(cast(amount as text), ''),
+                coalesce(cast(list_amount as text), ''),
+                coalesce(currency, ''),
+                is_recurring,
+                coalesce(cast(term_start as text), ''),
+                coalesce(cast(term_end as text), ''),
+                is_deleted
+            ) as facts
+        from line_versions
+        where known_from <= :known_at
+    ) as with_facts
+),
+
+-- A CRM also sends versions in which nothing that matters has changed.
+changed_versions as (
+    select * from compared where facts_before is null or facts <> facts_before
+),
+
 versions as (
     select
         v.source || ':' || v.line_id as line_key,
@@ -34,10 +64,9 @@ versions as (
         v.known_from,
         lead(v.known_from) over (partition by v.source, v.line_id order by v.known_from, v.batch_id) as known_to,
         v.is_first_load
-    from line_versions as v
+    from changed_versions as v
     join opportunities as o on o.opportunity_key = v.source || ':' || v.opportunity_id
-    where v.known_from <= :known_at
-        and (cast(:accounts as text[]) is null or o.account_key = any(cast(:accounts as text[])))
+    where (cast(:accounts as text[]) is null or o.account_key = any(cast(:accounts as text[])))
 ),
 
 with_term as (

@@ -9,10 +9,21 @@ bridge as (
     select * from core.account_bridge
 ),
 
-newest_versions as (
-    select *, row_number() over (partition by source, opportunity_id order by known_from desc, batch_id desc) as age
+known_versions as (
+    select
+        *,
+        row_number() over (partition by source, opportunity_id order by known_from desc, batch_id desc) as age,
+        max(case when not is_deleted then batch_id end) over (partition by source, opportunity_id) as last_live_batch
     from opportunity_versions
     where known_from <= :known_at
+),
+
+newest_versions as (
+    select
+        *,
+        min(case when is_deleted and batch_id > coalesce(last_live_batch, 0) then batch_id end)
+            over (partition by source, opportunity_id) as deleted_batch
+    from known_versions
 )
 
 select
@@ -34,7 +45,7 @@ select
     cast(v.created_at at time zone :zone as date) as created_day,
     v.is_deleted,
     v.deleted_at,
-    v.batch_id
+    v.deleted_batch
 from newest_versions as v
 join bridge as b on b.source = v.source and b.source_id = v.account_id
 where v.age = 1

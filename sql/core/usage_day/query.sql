@@ -29,7 +29,7 @@ by_people as (
         u.minutes
     from usage as u
     join bridge as b on b.source = u.source and b.source_id = u.product_account_id
-    left join bots as x on x.user_key = u.source || ':' || u.user_id
+    left join bots as x on x.user_key = u.source || ':' || u.user_id and x.account_key = b.account_key
     where b.account_key is not null
         and x.user_key is null
         and u.user_id is not null

@@ -12,5 +12,6 @@ select
     lower(nullif(trim(score), '')) as score,
     created_at,
     updated_at,
+    _loaded_at as known_from,
     _is_deleted as is_deleted
 from records
