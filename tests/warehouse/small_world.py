@@ -18,6 +18,7 @@ from include.warehouse.engine import engine
 from tests.warehouse.landing import rows, store, value
 
 SOURCES = {"crm": ("crm", "hubspot"), "support": ("support", "zendesk"), "product": ("product_db", "product")}
+FIRST = "2026-06-10T12:00:00+00:00"
 SETTINGS = "history_start_months: 3\ngrace_days: {{default: {grace}}}\n"
 _TABLES = "select n.nspname || '.' || c.relname from pg_class as c join pg_namespace as n on n.oid = c.relnamespace"
 

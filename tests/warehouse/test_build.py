@@ -2,55 +2,23 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
-from include.errors import ConfigError, ContractError, Unavailable, WarehouseError
-from include.warehouse import build, build_command, models
+from include.errors import ConfigError, ContractError, WarehouseError
+from include.warehouse import build, models
 from include.warehouse.engine import engine
-from include.warehouse.headline import headline
 from tests.warehouse import small_world as world
-from tests.warehouse.databases import close, database
 from tests.warehouse.landing import rows, value
-
-FIRST = "2026-06-10T12:00:00+00:00"
-_numbers = itertools.count(1)
-
-
-@pytest.fixture(scope="module")
-def built_once(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The name of a database with the small world loaded and built once, on 10 June 2026."""
-    with database(postgres, "built", "template") as url, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PERENNIAL_DATABASE_URL", url)
-        patch.setenv("PERENNIAL_NOW", FIRST)
-        world.use_short_history(patch, tmp_path_factory.mktemp("settings"))
-        world.load_all()
-        assert isinstance(build.run("first"), build.Finished)
-        close(url)
-        yield "built"
-
-
-@pytest.fixture
-def built(
-    postgres: str, built_once: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Iterator[pytest.MonkeyPatch]:
-    """A copy of it of one's own, in force."""
-    with database(postgres, f"copy_{next(_numbers)}", built_once) as url:
-        world.use_short_history(monkeypatch, tmp_path)
-        monkeypatch.setenv("PERENNIAL_DATABASE_URL", url)
-        monkeypatch.setenv("PERENNIAL_NOW", FIRST)
-        yield monkeypatch
 
 
 def test_the_first_build_waits_for_sources_that_nobody_has_heard_of(
     warehouse: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PERENNIAL_NOW", FIRST)
+    monkeypatch.setenv("PERENNIAL_NOW", world.FIRST)
     with engine("loader").begin() as connection:
         connection.execute(
             sa.text(
@@ -70,7 +38,7 @@ def test_the_first_build_waits_for_sources_that_nobody_has_heard_of(
 
 
 def test_a_source_that_failed_does_not_hold_up_the_others(warehouse: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PERENNIAL_NOW", FIRST)
+    monkeypatch.setenv("PERENNIAL_NOW", world.FIRST)
     with engine("loader").begin() as connection:
         connection.execute(
             sa.text(
@@ -346,128 +314,3 @@ def test_a_new_table_is_filled_from_the_first_day(built: pytest.MonkeyPatch, tmp
     assert build.plan("second")
     build.run("second")
     assert value("select count(*) from marts.mine") == value("select count(*) from marts.account_day")
-
-
-def test_a_rebuild_of_a_good_window_changes_nothing_and_moves_nothing(built: pytest.MonkeyPatch) -> None:
-    before = world.snapshot()
-    done = build.run("again", "rebuild", date(2026, 4, 1), date(2026, 5, 1))
-    assert isinstance(done, build.Finished)
-    assert done.n_changed == 0
-    assert world.snapshot() == before
-    assert not build.plan("next")
-
-
-def test_a_rebuild_mends_its_window_in_any_order(built: pytest.MonkeyPatch) -> None:
-    before = world.snapshot()
-    with engine("builder").begin() as connection:
-        for table in ("core.usage_28d", "core.seat_day", "marts.account_day"):
-            connection.execute(sa.text(f"delete from {table} where day between '2026-04-03' and '2026-04-08'"))
-    assert world.snapshot() != before
-    for day in (5, 3, 8, 4, 7, 6):
-        start = date(2026, 4, day)
-        build.run(f"day {day}", "rebuild", start, start + timedelta(days=1))
-    assert world.snapshot() == before
-
-
-def test_a_rebuild_needs_days_that_are_built(built: pytest.MonkeyPatch) -> None:
-    assert not build.plan("a", "rebuild", date(2020, 1, 1), date(2020, 2, 1))
-    assert not build.plan("b", "rebuild", date(2026, 7, 1), date(2026, 8, 1))
-    with pytest.raises(WarehouseError, match="needs its first day"):
-        build.plan("c", "rebuild")
-    with pytest.raises(WarehouseError, match="there is no build"):
-        build.build_model("nobody", "core.account")
-
-
-def test_a_rebuild_leaves_dirty_ranges_to_the_forward_build(built: pytest.MonkeyPatch) -> None:
-    world.load("usage_day", world.usage("1", "u1", date(2026, 6, 8), 50))
-    build.run("again", "rebuild", date(2026, 6, 8), date(2026, 6, 9))
-    assert value("select count(*) from meta.dirty_range where built_by is null") == 1
-    build.run("next")
-    world.assert_equals_scratch(built)
-
-
-@pytest.mark.parametrize("now", ["2026-06-10T14:00:00+00:00", "2026-06-11T14:00:00+00:00"])
-def test_a_late_rebuild_takes_nothing_back_that_a_forward_build_has_written(
-    built: pytest.MonkeyPatch, now: str
-) -> None:
-    built.setenv("PERENNIAL_NOW", "2026-06-10T13:00:00+00:00")
-    build.plan("late", "rebuild", date(2026, 6, 8), date(2026, 6, 9))
-    built.setenv("PERENNIAL_NOW", now)
-    world.load("owner", world.owner("9"), world.owner("7", is_active=False))
-    world.load("account", world.account("4", owner_id="9"), world.account("1", owner_id="9"))
-    assert isinstance(build.run("next"), build.Finished)
-    before = world.snapshot()
-    assert build.plan("late")
-    for name in models.names():
-        build.build_model("late", name)
-    build.finish("late")
-    assert world.snapshot() == before
-    assert value("select count(*) from core.account where account_key = 'crm:4'") == 1
-    world.assert_equals_scratch(built)
-
-
-def test_checks_can_be_run_on_tables_as_they_stand(built: pytest.MonkeyPatch) -> None:
-    with engine("builder").begin() as connection:
-        connection.execute(sa.text("update marts.account_day set kept_arr = kept_arr + 1 where day = '2026-05-05'"))
-    found = {check.name: check.n_bad for check in build.check_model("first", "marts.account_day")}
-    assert found["kept_is_the_sum"] > 0
-    assert found["grr_part_within_bounds"] == 0
-
-
-def test_a_rebuild_carries_on_what_a_dead_build_had_begun(built: pytest.MonkeyPatch) -> None:
-    world.load("contract_line", world.line("l9", "d1", 900, date(2026, 5, 5), date(2026, 9, 15), account_id="1"))
-    build.plan("dead")
-    for name in models.names():
-        if name == "marts.arr_movement":
-            break
-        build.build_model("dead", name)
-    # ARR is written, its movements are not: without them the bridge of a period would not close.
-    assert isinstance(build.run("again", "rebuild", date(2026, 5, 1), date(2026, 5, 9)), build.Finished)
-    build.run("next")
-    world.assert_equals_scratch(built)
-
-
-def test_what_a_check_finds_amid_another_build_is_no_broken_contract(built: pytest.MonkeyPatch) -> None:
-    world.load("contract_line", world.line("l9", "d1", 900, date(2026, 5, 5), date(2026, 9, 15), account_id="1"))
-    build.plan("again", "rebuild", date(2026, 3, 1), date(2026, 6, 11))
-    build.plan("other")
-    names = list(models.names())
-    for name in names[: names.index("marts.arr_movement")]:
-        build.build_model("other", name)
-    for name in names[: names.index("marts.retention_period")]:
-        if name != "marts.arr_movement":
-            build.build_model("again", name)
-    with pytest.raises(Unavailable, match="another build is half-way"):
-        build.build_model("again", "marts.retention_period")
-    build.run("other")
-    assert isinstance(build.run("again"), build.Finished)
-    world.assert_equals_scratch(built)
-
-
-def test_the_headline_is_read_from_the_marts(built: pytest.MonkeyPatch) -> None:
-    found = headline(days=100)
-    assert found is not None
-    assert found.as_of == date(2026, 6, 10)
-    figures = {figure.metric_id: figure for figure in found.figures}
-    # Account 1 has 1,200 and account 3 has 100 a month; account 2's 2,400 wait for their late renewal.
-    assert figures["arr"].shown("USD") == "2,400 USD"
-    assert figures["kept_arr"].value == 4800
-    assert (figures["activity_rate"].numerator, figures["activity_rate"].denominator) == (2, 2)
-    assert figures["activity_rate"].shown() == "100.0%"
-    # Account 1 is due on 15 September, account 3 on 30 June (its next month is not known yet).
-    assert (found.renewals_due.n_due, found.renewals_due.open_arr) == (2, 2400)
-
-
-def test_there_is_no_headline_before_the_first_build(warehouse: str) -> None:
-    assert headline() is None
-
-
-def test_the_command_says_what_it_does(built: pytest.MonkeyPatch) -> None:
-    assert list(build_command.run("", "", "")) == ["nothing to build: nothing changed since the last build"]
-    said = list(build_command.run("2026-05-01", "2026-05-02", "mine"))
-    assert said[0] == "build mine: rebuild of 2026-05-01 to 2026-05-02"
-    assert said[-1].startswith(f"built {len(models.names())} tables up to 2026-06-10 in ")
-    with pytest.raises(ConfigError, match="comes before"):
-        list(build_command.run("2026-05-02", "2026-05-01", ""))
-    with pytest.raises(ConfigError, match="is no day"):
-        list(build_command.run("yesterday", "", ""))

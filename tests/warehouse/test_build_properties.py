@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -19,23 +19,10 @@ import pytest
 from include.sources.base import Record
 from include.warehouse import build, models
 from tests.warehouse import small_world as world
-from tests.warehouse.databases import close, database
+from tests.warehouse.databases import database
 
-START = datetime(2026, 6, 10, 12, tzinfo=UTC)
+START = datetime.fromisoformat(world.FIRST)
 _numbers = itertools.count(1)
-
-
-@pytest.fixture(scope="module")
-def built_once(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The name of a database with the small world loaded and built once."""
-    with database(postgres, "played", "template") as url, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PERENNIAL_DATABASE_URL", url)
-        patch.setenv("PERENNIAL_NOW", START.isoformat())
-        world.use_short_history(patch, tmp_path_factory.mktemp("settings"))
-        world.load_all()
-        assert isinstance(build.run("first"), build.Finished)
-        close(url)
-        yield "played"
 
 
 class Play:
