@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from include.contracts import common
+from include.contracts import common, crm_optional
 from include.contracts.common import not_in_future, references, rule, warn
 from include.contracts.rule import (
     EMAIL,
@@ -32,7 +32,7 @@ LONGEST_NOTICE_MONTHS = 36
 
 def rules() -> tuple[Rule, ...]:
     """Return all rules of a CRM's entities."""
-    own = (*_account(), *_contact(), *_owner(), *_opportunity(), *_contract_line())
+    own = (*_account(), *_contact(), *_owner(), *_opportunity(), *_contract_line(), *crm_optional.rules())
     shared = (each for name in ENTITIES if ENTITIES[name].kind == "crm" for each in common.rules(ENTITIES[name]))
     return (*shared, *own)
 

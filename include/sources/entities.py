@@ -6,74 +6,11 @@ Every column is nullable in ``raw``: what must be present is a rule of the contr
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Literal
+from include.sources.entities_crm import CRM
+from include.sources.entity import Column, ColumnType, Entity, Kind
+from include.sources.entity import columns as _columns
 
-Kind = Literal["crm", "support", "product"]
-ColumnType = Literal["text", "bigint", "numeric", "double precision", "date", "timestamptz", "boolean", "jsonb"]
-
-
-@dataclass(frozen=True)
-class Column:
-    """One mapped column.
-
-    Args:
-        name: Its name in ``raw``.
-        type: Its PostgreSQL type.
-        sensitive: Whether its values identify a person and are masked wherever rows are shown.
-    """
-
-    name: str
-    type: ColumnType = "text"
-    sensitive: bool = False
-
-
-@dataclass(frozen=True)
-class Entity:
-    """One kind of record.
-
-    Args:
-        name: Singular, in the field's own words.
-        kind: Which kind of source has it.
-        columns: Mapped columns beside ``id`` and the loader's own (see ``include.warehouse.loader``).
-        history: Whether every version is kept with both clocks in ``raw.<vendor>__<entity>__version``.
-        account_ref: The column that names the record's account in its own source; "" where there is none.
-        is_account: Whether the record is itself an account of its source, named by its ``id``.
-        dirty_from: The column whose date is the first day that a change of the record can alter; "" for all days.
-        dirty_days: For how many days from there a change can alter account-day figures; 0 for all days since.
-    """
-
-    name: str
-    kind: Kind
-    columns: tuple[Column, ...]
-    history: bool = False
-    account_ref: str = ""
-    is_account: bool = False
-    dirty_from: str = ""
-    dirty_days: int = 0
-    column_names: tuple[str, ...] = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "column_names", tuple(column.name for column in self.columns))
-
-    @property
-    def account_column(self) -> str:
-        """The column that names the account, be it ``id`` or another; "" for records of no one account."""
-        return "id" if self.is_account else self.account_ref
-
-    @property
-    def sensitive(self) -> tuple[str, ...]:
-        """Columns whose values identify a person."""
-        return tuple(column.name for column in self.columns if column.sensitive)
-
-
-def _columns(**types: str) -> tuple[Column, ...]:
-    """Build columns from ``name="type"``; a trailing ``*`` marks a sensitive one."""
-    return tuple(
-        Column(name, kind.rstrip("*"), kind.endswith("*"))  # type: ignore[arg-type]
-        for name, kind in types.items()
-    )
-
+__all__ = ["ENTITIES", "VENDORS", "Column", "ColumnType", "Entity", "Kind", "of_kind", "raw_table"]
 
 # A usage day touches the 28-day windows of the 12 trailing weeks and the window itself: 28 + 84 days.
 USAGE_REACH_DAYS = 112
@@ -81,106 +18,7 @@ USAGE_REACH_DAYS = 112
 ENTITIES: dict[str, Entity] = {
     entity.name: entity
     for entity in (
-        Entity(
-            "account",
-            "crm",
-            _columns(
-                name="text",
-                domain="text",
-                industry="text",
-                region="text",
-                tier="text",
-                owner_id="text",
-                parent_id="text",
-                lifecycle_stage="text",
-                is_test="boolean",
-                merged_ids="text",
-                created_at="timestamptz",
-                updated_at="timestamptz",
-            ),
-            history=True,
-            is_account=True,
-        ),
-        Entity(
-            "contact",
-            "crm",
-            _columns(
-                account_id="text",
-                email="text*",
-                first_name="text*",
-                last_name="text*",
-                job_title="text",
-                role="text",
-                owner_id="text",
-                last_contacted_at="timestamptz",
-                created_at="timestamptz",
-                updated_at="timestamptz",
-            ),
-            history=True,
-            account_ref="account_id",
-        ),
-        Entity(
-            "owner",
-            "crm",
-            _columns(
-                email="text*",
-                first_name="text*",
-                last_name="text*",
-                user_id="text",
-                owner_type="text",
-                team="text",
-                is_active="boolean",
-                created_at="timestamptz",
-                updated_at="timestamptz",
-            ),
-            history=True,
-        ),
-        Entity(
-            "opportunity",
-            "crm",
-            _columns(
-                account_id="text",
-                name="text",
-                pipeline="text",
-                stage="text",
-                is_closed="boolean",
-                is_won="boolean",
-                opportunity_type="text",  # new, renewal, expansion
-                contract_number="text",  # what stays the same over all terms of one contract
-                amount="numeric",
-                currency="text",
-                close_date="date",
-                notice_months="bigint",
-                is_auto_renew="boolean",
-                notice_given_on="date",
-                lost_reason="text",
-                owner_id="text",
-                created_at="timestamptz",
-                updated_at="timestamptz",
-            ),
-            history=True,
-            account_ref="account_id",
-        ),
-        Entity(
-            "contract_line",
-            "crm",
-            _columns(
-                opportunity_id="text",
-                account_id="text",
-                product="text",
-                quantity="numeric",
-                amount="numeric",  # committed amount of the whole term, after discount
-                list_amount="numeric",
-                currency="text",
-                is_recurring="boolean",
-                term_start="date",
-                term_end="date",  # exclusive: the day on which the next term would start
-                created_at="timestamptz",
-                updated_at="timestamptz",
-            ),
-            history=True,
-            account_ref="account_id",
-        ),
+        *CRM,
         Entity(
             "organization",
             "support",

@@ -29,6 +29,16 @@ _DAYS: dict[str, dict[str, Any]] = {
     "day_not_in_future": {"day": date(2026, 11, 22)},
     "day_plausible": {"day": date(1970, 1, 1)},
 }
+_ACCOUNT: dict[str, dict[str, Any]] = {
+    "account_present": {"account_id": None},
+    "account_exists": {"account_id": NOWHERE},
+}
+_PLANNED: dict[str, dict[str, Any]] = {
+    **_ACCOUNT,
+    "name_present": {"name": None},
+    "due_plausible": {"due_on": date(2206, 4, 1)},
+    "done_plausible": {"done_on": date(206, 4, 1)},
+}
 ROWS: dict[str, dict[str, dict[str, Any]]] = {
     "account": {
         "name_present": {"name": None},
@@ -80,6 +90,36 @@ ROWS: dict[str, dict[str, dict[str, Any]]] = {
         "term_start_plausible": {"term_start": date(206, 2, 1)},
         "term_end_plausible": {"term_end": date(2207, 2, 1)},
     },
+    "activity": {
+        **_ACCOUNT,
+        "type_known": {"activity_type": "fax"},
+        "direction_known": {"direction": "INBOUND"},
+        "happened_at_present": {"happened_at": None},
+        "completed_not_in_future": {"happened_at": NEXT_MONTH},
+        "duration_non_negative": {"duration_minutes": -0.5},
+    },
+    "invoice": {
+        **_ACCOUNT,
+        "amount_present": {"amount": None},
+        "open_within_amount": {"amount_open": 12000.01},
+        "currency_code": {"currency": "US$"},
+        "status_known": {"status": "OPEN"},
+        "due_present": {"due_on": None},
+        "issued_plausible": {"issued_on": date(206, 2, 1)},
+        "due_plausible": {"due_on": date(2206, 3, 3)},
+        "paid_plausible": {"paid_on": date(2206, 3, 3)},
+        "due_after_issued": {"due_on": date(2026, 1, 31)},
+    },
+    "survey_response": {
+        **_ACCOUNT,
+        "kind_known": {"kind": "stars"},
+        "score_present": {"score": None},
+        "nps_within_scale": {"score": 11},
+        "answered_at_present": {"answered_at": None},
+        "answered_not_in_future": {"answered_at": DAY_AFTER},
+    },
+    "milestone": _PLANNED,
+    "objective": _PLANNED,
     "organization": {"name_present": {"name": None}, "external_id_present": {"external_id": None}},
     "support_user": {
         "email_plausible": {"email": "anna"},
@@ -153,6 +193,18 @@ EDGES: dict[str, list[dict[str, Any]]] = {
         {"amount": 0, "list_amount": 0, "quantity": 0, "currency": "usd"},
         {"amount": 15000, "term_end": date(2026, 2, 2), "currency": None},
     ],
+    "activity": [
+        {"happened_at": NEXT_MONTH, "is_completed": False, "outcome": None},
+        {"happened_at": TOMORROW, "direction": None, "duration_minutes": 0},
+    ],
+    "invoice": [
+        {"amount": 2000.5, "due_on": date(2026, 2, 1), "issued_on": date(2026, 2, 1)},
+        {"status": "draft", "due_on": None, "issued_on": None, "currency": None, "amount_open": None},
+        {"amount": -100, "amount_open": -100},
+    ],
+    "survey_response": [{"score": 0}, {"score": 10}, {"kind": "csat", "score": 100, "answered_at": TOMORROW}],
+    "milestone": [{"due_on": None, "done_on": None, "owner_id": None}],
+    "objective": [{"due_on": None, "done_on": date(1990, 1, 1)}],
     "ticket": [
         {"solved_at": LONG_AGO, "first_reply_minutes": 0},
         {"status": "deleted", "priority": None, "ticket_type": None, "satisfaction": None, "solved_at": None},
@@ -168,6 +220,11 @@ VANISHING = {
     "owner": "first_name",
     "opportunity": "name",
     "contract_line": "product",
+    "activity": "subject",
+    "invoice": "number",
+    "survey_response": "comment",
+    "milestone": "kind",
+    "objective": "target",
     "organization": "name",
     "support_user": "name",
     "ticket": "subject",

@@ -1,0 +1,24 @@
+-- Purpose: CRM activities under the names used here; renames and casts, nothing else.
+-- Grain: record. Inputs: the raw table of every CRM vendor; a further vendor is one more UNION ALL.
+-- Window: none. Caveat: holds the newest version only; empty where no source has the object mapped.
+with records as (
+    select * from raw.hubspot__activity
+)
+
+select
+    source,
+    id as activity_id,
+    nullif(trim(account_id), '') as account_id,
+    nullif(trim(contact_id), '') as contact_id,
+    nullif(trim(owner_id), '') as owner_id,
+    lower(nullif(trim(activity_type), '')) as activity_type,
+    lower(nullif(trim(direction), '')) as direction,
+    lower(nullif(trim(outcome), '')) as outcome,
+    happened_at,
+    duration_minutes,
+    coalesce(is_completed, false) as is_completed,
+    created_at,
+    updated_at,
+    _loaded_at as known_from,
+    _is_deleted as is_deleted
+from records

@@ -1,0 +1,25 @@
+-- Purpose: CRM invoices under the names used here; renames and casts, nothing else.
+-- Grain: record. Inputs: the raw table of every CRM vendor; a further vendor is one more UNION ALL.
+-- Window: none. Caveat: holds the newest version only; empty where no source has the object mapped.
+with records as (
+    select * from raw.hubspot__invoice
+)
+
+select
+    source,
+    id as invoice_id,
+    nullif(trim(account_id), '') as account_id,
+    nullif(trim(contract_number), '') as contract_number,
+    nullif(trim(number), '') as number,
+    amount,
+    coalesce(amount_open, case when lower(trim(status)) = 'open' then amount else 0 end) as amount_open,
+    upper(nullif(trim(currency), '')) as currency,
+    issued_on,
+    due_on,
+    paid_on,
+    lower(nullif(trim(status), '')) as status,
+    created_at,
+    updated_at,
+    _loaded_at as known_from,
+    _is_deleted as is_deleted
+from records

@@ -1,0 +1,22 @@
+-- Purpose: CRM objectives under the names used here; renames and casts, nothing else.
+-- Grain: record. Inputs: the raw table of every CRM vendor; a further vendor is one more UNION ALL.
+-- Window: none. Caveat: holds the newest version only; empty where no source has the object mapped.
+with records as (
+    select * from raw.hubspot__objective
+)
+
+select
+    source,
+    id as objective_id,
+    nullif(trim(account_id), '') as account_id,
+    nullif(trim(name), '') as name,
+    nullif(trim(target), '') as target,
+    lower(nullif(trim(status), '')) as status,
+    due_on,
+    done_on,
+    nullif(trim(owner_id), '') as owner_id,
+    created_at,
+    updated_at,
+    _loaded_at as known_from,
+    _is_deleted as is_deleted
+from records

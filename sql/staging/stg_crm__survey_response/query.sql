@@ -1,0 +1,21 @@
+-- Purpose: CRM answers to surveys under the names used here; renames and casts, nothing else.
+-- Grain: record. Inputs: the raw table of every CRM vendor; a further vendor is one more UNION ALL.
+-- Window: none. Caveat: holds the newest version only; empty where no source has the object mapped.
+with records as (
+    select * from raw.hubspot__survey_response
+)
+
+select
+    source,
+    id as survey_response_id,
+    nullif(trim(account_id), '') as account_id,
+    nullif(trim(contact_id), '') as contact_id,
+    nullif(trim(survey), '') as survey,
+    lower(nullif(trim(kind), '')) as kind,
+    score,
+    answered_at,
+    created_at,
+    updated_at,
+    _loaded_at as known_from,
+    _is_deleted as is_deleted
+from records
