@@ -6,11 +6,13 @@ Every column is nullable in ``raw``: what must be present is a rule of the contr
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from include.sources.entities_crm import CRM
 from include.sources.entity import Column, ColumnType, Entity, Kind
 from include.sources.entity import columns as _columns
 
-__all__ = ["ENTITIES", "VENDORS", "Column", "ColumnType", "Entity", "Kind", "of_kind", "raw_table"]
+__all__ = ["ENTITIES", "VENDORS", "Column", "ColumnType", "Entity", "Kind", "of_kind", "raw_table", "union_view"]
 
 # A usage day touches the 28-day windows of the 12 trailing weeks and the window itself: 28 + 84 days.
 USAGE_REACH_DAYS = 112
@@ -154,8 +156,18 @@ ENTITIES: dict[str, Entity] = {
 }
 
 
+def _vendors() -> dict[str, Kind]:
+    """Return every vendor by the folder that describes it: ``include/sources/<kind>/<vendor>/``."""
+    found: dict[str, Kind] = {}
+    kinds: tuple[Kind, ...] = ("crm", "support")
+    for kind in kinds:
+        folders = sorted(path.parent.name for path in (Path(__file__).parent / kind).glob("[a-z]*/__init__.py"))
+        found |= dict.fromkeys(folders, kind)
+    return found | {"product": "product"}  # the customer's own database is no vendor's: its SQL says what it has
+
+
 # Vendor -> kind of source. The raw tables of all of them exist from the start, so that SQL can always name them.
-VENDORS: dict[str, Kind] = {"hubspot": "crm", "zendesk": "support", "product": "product"}
+VENDORS: dict[str, Kind] = _vendors()
 
 
 def of_kind(kind: Kind) -> tuple[Entity, ...]:
@@ -166,3 +178,8 @@ def of_kind(kind: Kind) -> tuple[Entity, ...]:
 def raw_table(vendor: str, entity: str) -> str:
     """Return the name of the raw table, without its schema."""
     return f"{vendor}__{entity}"
+
+
+def union_view(kind: Kind, entity: str) -> str:
+    """Return the name of the view that has the rows of all vendors of a kind, without its schema."""
+    return f"{kind}__{entity}"

@@ -1,39 +1,17 @@
-"""From a connection to the source that reads it."""
+"""From a connection to the source that reads it.
+
+A vendor is a folder ``include/sources/<kind>/<vendor>/`` whose package names its ``Source`` as ``SOURCE``.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import importlib
 
-from include.config import Settings, load
+from include.config import load
 from include.connections import Connection
 from include.errors import ConfigError
 from include.sources.base import Source
-from include.sources.entities import Kind
-
-
-def _hubspot(connection: Connection, settings: Settings) -> Source:
-    from include.sources.crm.hubspot import HubSpot
-
-    return HubSpot(connection, settings)
-
-
-def _zendesk(connection: Connection, settings: Settings) -> Source:
-    from include.sources.support.zendesk import Zendesk
-
-    return Zendesk(connection, settings)
-
-
-def _database(connection: Connection, settings: Settings) -> Source:
-    from include.sources.product.database import ProductDatabase
-
-    return ProductDatabase(connection, settings)
-
-
-# Kind -> vendor -> how to make the source. Imported on use: nobody pays for a vendor that is not connected.
-_VENDORS: dict[Kind, dict[str, Callable[[Connection, Settings], Source]]] = {
-    "crm": {"hubspot": _hubspot},
-    "support": {"zendesk": _zendesk},
-}
+from include.sources.entities import VENDORS
 
 
 def connect(connection: Connection) -> Source:
@@ -50,12 +28,16 @@ def connect(connection: Connection) -> Source:
             cure=f"listed in config/settings.yaml: {', '.join(source.id for source in settings.sources)}",
         )
     if listed.kind == "product":
-        return _database(connection, settings)
-    vendors = _VENDORS[listed.kind]
-    if connection.vendor in vendors:
-        return vendors[connection.vendor](connection, settings)
+        # Imported on use: nobody pays for a vendor that is not connected.
+        from include.sources.product.database import ProductDatabase
+
+        return ProductDatabase(connection, settings)
+    if VENDORS.get(connection.vendor) == listed.kind:
+        package = importlib.import_module(f"include.sources.{listed.kind}.{connection.vendor}")
+        source: Source = package.SOURCE(connection, settings)
+        return source
     named = f"names the vendor {connection.vendor}" if connection.vendor else "names no vendor"
+    known = ", ".join(vendor for vendor, kind in VENDORS.items() if kind == listed.kind)
     raise connection.error(
-        f"{named}, but a {listed.kind} source can be: {', '.join(sorted(vendors))}",
-        cure='set its type, or "vendor" in its extra',
+        f"{named}, but a {listed.kind} source can be: {known}", cure='set its type, or "vendor" in its extra'
     )

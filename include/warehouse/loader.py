@@ -8,6 +8,8 @@ A raw table ``raw.<vendor>__<entity>`` has, beside ``source``, ``id`` and the en
 
 Entities with history have every version besides in ``raw.<vendor>__<entity>__version`` (no payload), whose
 ``_loaded_at`` says from when on the version was known and ``_is_first_load`` that it came with the first load.
+
+Views ``raw.<kind>__<entity>`` have the rows of all vendors of a kind: the SQL reads them and needs no line per vendor.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable
 
 from include.errors import Unavailable
 from include.sources.entities import ENTITIES, VENDORS, ColumnType, Entity, of_kind, raw_table
-from include.warehouse import batches, values
+from include.warehouse import batches, raw_views, values
 from include.warehouse.batches import Batch
 from include.warehouse.engine import engine
 
@@ -47,7 +49,7 @@ _MOMENT = _TYPES["timestamptz"]
 
 
 def ensure_raw_tables() -> None:
-    """Create the raw tables of all known vendors, and columns that were added to an entity since."""
+    """Create the raw tables of all known vendors, columns that were added to an entity since, and the views on them."""
     with engine("loader").begin() as connection:
         connection.execute(sa.text("select pg_advisory_xact_lock(:key)"), {"key": TABLES_LOCK})
         present = _present_columns(connection)
@@ -61,6 +63,7 @@ def ensure_raw_tables() -> None:
                 if column.name not in present[table.name]:
                     definition = CreateColumn(column).compile(dialect=connection.dialect)
                     connection.execute(sa.DDL(f"alter table raw.{table.name} add column {definition}"))
+        raw_views.ensure(connection)
 
 
 def _present_columns(connection: Connection) -> dict[str, set[str]]:

@@ -25,8 +25,8 @@ def test_raw_tables_of_every_entity_exist_for_sql_to_name(raw: str) -> None:
 
 def test_a_column_added_to_an_entity_is_added_to_its_tables(raw: str) -> None:
     with engine("loader").begin() as connection:
-        connection.execute(sa.text("alter table raw.hubspot__account drop column region"))
-        connection.execute(sa.text("alter table raw.hubspot__account__version drop column region"))
+        connection.execute(sa.text("alter table raw.hubspot__account drop column region cascade"))
+        connection.execute(sa.text("alter table raw.hubspot__account__version drop column region cascade"))
     loader.ensure_raw_tables()
     loader.ensure_raw_tables()
     store(record("1", region="EU"))

@@ -1,8 +1,8 @@
 -- Purpose: versions of CRM accounts under the names used here; renames and casts, nothing else.
--- Grain: record and load. Inputs: the version tables of every CRM vendor; a further vendor is one more UNION ALL.
+-- Grain: record and load. Inputs: the raw versions of every CRM vendor.
 -- Window: none. Caveat: blanks become null; a version's clocks are the source's and ours.
 with versions as (
-    select * from raw.hubspot__account__version
+    select * from raw.crm__account__version
 )
 
 select

@@ -1,8 +1,8 @@
 -- Purpose: CRM invoices under the names used here; renames and casts, nothing else.
--- Grain: record. Inputs: the raw table of every CRM vendor; a further vendor is one more UNION ALL.
+-- Grain: record. Inputs: the raw rows of every CRM vendor.
 -- Window: none. Caveat: holds the newest version only; empty where no source has the object mapped.
 with records as (
-    select * from raw.hubspot__invoice
+    select * from raw.crm__invoice
 )
 
 select

@@ -1,5 +1,5 @@
 -- Purpose: product seat day records under the names used here; renames and casts, nothing else.
--- Grain: record. Inputs: the raw table of every vendor of this kind; a further vendor is one more UNION ALL.
+-- Grain: record. Inputs: the raw rows of every vendor of this kind.
 -- Window: none. Caveat: holds the newest version only.
 with records as (
     select * from raw.product__seat_day

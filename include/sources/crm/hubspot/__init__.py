@@ -178,3 +178,6 @@ def _merged_ids(resource: Resource, row: Row) -> list[str]:
     parts = [part for name in resource.merged for part in str(properties.get(name) or "").split(";")]
     ids = dict.fromkeys(part.split(":")[0].strip() for part in parts)
     return [one for one in ids if one and one != str(row["id"])]
+
+
+SOURCE = HubSpot

@@ -156,3 +156,6 @@ def _time(value: Any) -> datetime | None:
         return _moment(value)
     except ValueError:
         return None
+
+
+SOURCE = Zendesk
