@@ -23,13 +23,15 @@ def raw(warehouse: str) -> str:
 @pytest.fixture(scope="session")
 def built_once(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The name of a database with the small world loaded and built once, on 10 June 2026."""
-    with database(postgres, "built", "template") as url, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PERENNIAL_DATABASE_URL", url)
-        patch.setenv("PERENNIAL_NOW", world.FIRST)
-        world.use_short_history(patch, tmp_path_factory.mktemp("settings"))
-        world.load_all()
-        assert isinstance(build.run("first"), build.Finished)
-        close(url)
+    with database(postgres, "built", "template") as url:
+        # Its clock and settings are taken back before the first test: they are not those of the whole session.
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("PERENNIAL_DATABASE_URL", url)
+            patch.setenv("PERENNIAL_NOW", world.FIRST)
+            world.use_short_history(patch, tmp_path_factory.mktemp("settings"))
+            world.load_all()
+            assert isinstance(build.run("first"), build.Finished)
+            close(url)
         yield "built"
 
 
