@@ -1,4 +1,5 @@
 # The environment is .venv, made from the pinned requirements; nothing else on the machine is touched.
+# Tools that `make bench` compares with get environments of their own under .perennial/bench/tools.
 # PYTHON=/path/to/python3 picks an interpreter, PORT=8080 the port of Airflow's UI, ONCE=1 ends the demo after its chain.
 
 SHELL := /bin/sh
@@ -6,13 +7,16 @@ RUN := .venv/bin/python
 ONCE ?=
 PORT ?=
 TESTS ?= tests
+STAGE ?=
+SIZE ?= full
 
-.PHONY: help setup demo test lint soak pins clean
+.PHONY: help setup demo test lint soak bench pins clean
 
 help:
 	@echo 'make demo         the whole chain under Airflow, on this machine, until Ctrl-C'
 	@echo 'make demo ONCE=1  the same once; exit status 0 only if every run succeeded'
 	@echo 'make test         every check; make soak: the long ones'
+	@echo 'make bench        measure against other tools; STAGE=landing for one part, SIZE=small for a trial'
 	@echo 'make pins         resolve pyproject.toml into requirements*.txt again'
 	@echo 'make clean        remove everything that was made'
 
@@ -33,6 +37,9 @@ lint: setup
 
 soak: setup
 	@$(RUN) -m pytest -m soak --timeout=3600 $(TESTS)
+
+bench: setup
+	@$(RUN) -m benchmarks --size $(SIZE) $(STAGE)
 
 pins: setup
 	@$(RUN) -m uv --version >/dev/null 2>&1 || $(RUN) -m pip install -q uv

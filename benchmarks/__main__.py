@@ -1,0 +1,89 @@
+"""``make bench``: run stages, show their tables, keep the figures in ``benchmarks/results``."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import measure
+from benchmarks.rows import Row, as_json, cells, markdown, verdicts
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results"
+
+
+def stages() -> list[str]:
+    """Return the names of all stages."""
+    return sorted(path.stem for path in (HERE / "stages").glob("[!_]*.py"))
+
+
+def main() -> int:
+    """Run; return the exit status: 1 if a stage could not run. A figure that is not what is wanted is only shown."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("stage", nargs="*", help=f"which; all by default: {', '.join(stages())}")
+    parser.add_argument("--size", choices=("small", "full"), default="full", help="small: a trial of a minute or so")
+    given = parser.parse_args()
+    unknown = [name for name in given.stage if name not in stages()]
+    if unknown:
+        parser.error(f"there is no stage {unknown[0]}; there are {', '.join(stages())}")
+    console, failed = Console(width=max(120, Console().width)), []
+    for name in given.stage or stages():
+        if not _stage(console, name, given.size):
+            failed.append(name)
+    if failed:
+        print(f"not measured: {', '.join(failed)}")
+    return 1 if failed else 0
+
+
+def _stage(console: Console, name: str, size: str) -> bool:
+    print(f"{name} ({size})", flush=True)
+    before, started = measure.load(), time.monotonic()
+    try:
+        rows: list[Row] = importlib.import_module(f"benchmarks.stages.{name}").run(size)
+    except Exception:
+        # One stage that cannot run keeps no other from running.
+        console.print_exception()
+        return False
+    machine = _machine() | {"before": before, "after": measure.load(), "minutes": (time.monotonic() - started) / 60}
+    RESULTS.mkdir(exist_ok=True)
+    kept = {"stage": name, "size": size, "at": datetime.now(UTC).isoformat(), "machine": machine, "rows": as_json(rows)}
+    (RESULTS / f"{name}.json").write_text(json.dumps(kept, indent=1, default=str))
+    (RESULTS / f"{name}.md").write_text(markdown(rows) + "\n")
+    _show(console, name, rows, machine)
+    return True
+
+
+def _show(console: Console, name: str, rows: list[Row], machine: dict[str, Any]) -> None:
+    header, lines = cells(rows)
+    table = Table(*header, title=f"{name}; load {machine['before']['load_1']}, {machine['minutes']:.1f} minutes")
+    for line in lines:
+        table.add_row(*line)
+    console.print(table)
+    for verdict in verdicts(rows):
+        console.print(f"  [{'green]met   ' if verdict.is_met else 'red]missed'}[/] {verdict.text}", highlight=False)
+
+
+def _machine() -> dict[str, Any]:
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    return {
+        "commit": commit.stdout.strip(),
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "cores": os.cpu_count(),
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,155 @@
+"""Runs a contestant in a process of its own and watches its memory.
+
+A contestant prints what it did as one line of JSON at the end of its output: ``{"rows": 60000, "seconds": 1.9}``.
+It times itself, so that starting Python and importing libraries counts for nobody; what does not time itself (a
+foreign command) is timed from outside.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+ROOT = Path(__file__).resolve().parent.parent
+_EVERY = 0.02
+_LONGEST = 900.0
+
+
+class Failed(Exception):
+    """A contestant ended badly; the message holds the end of what it said."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of one contestant.
+
+    Args:
+        seconds: What it took, by its own clock if it says so.
+        rows: What it handled; 0 if it does not say.
+        peak_mb: Most memory of it and its children at one moment: resident, shared pages counted in each.
+        told: All that its last line says.
+    """
+
+    seconds: float
+    rows: int
+    peak_mb: float
+    told: dict[str, Any] = field(default_factory=dict)
+
+
+def run(command: list[str], *, environment: Mapping[str, str] | None = None, timeout: float = _LONGEST) -> Run:
+    """Run a command to its end.
+
+    Args:
+        command: Program and arguments.
+        environment: Added to this process's own.
+        timeout: After so many seconds it is ended.
+
+    Raises:
+        Failed: It took too long, or ended with a status other than 0.
+    """
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        started = time.monotonic()
+        process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT), **(environment or {})},
+            stdout=out,
+            stderr=err,
+        )
+        peak = _watch(process, started + timeout)
+        seconds = time.monotonic() - started
+        out.seek(0)
+        err.seek(0)
+        said, complaint = out.read().decode(errors="replace"), err.read().decode(errors="replace")
+    if process.returncode:
+        end = "\n".join((complaint or said).strip().splitlines()[-15:])
+        raise Failed(f"{' '.join(command)[:200]} ended with status {process.returncode}:\n{end}")
+    told = _last_json(said)
+    return Run(float(told.get("seconds", seconds)), int(told.get("rows", 0)), peak / 1e6, told)
+
+
+def _watch(process: subprocess.Popen[bytes], deadline: float) -> int:
+    """Return the most memory seen until the process ends; end it at the deadline."""
+    watched = psutil.Process(process.pid)
+    peak = 0
+    while process.poll() is None:
+        peak = max(peak, _resident(watched))
+        if time.monotonic() > deadline:
+            for each in [*_children(watched), watched]:
+                each.kill()
+            process.wait()
+            raise Failed(f"{process.args!r:.200} took too long and was ended")
+        time.sleep(_EVERY)
+    return peak
+
+
+def _children(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return process.children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _resident(process: psutil.Process) -> int:
+    total = 0
+    for each in [process, *_children(process)]:
+        try:
+            total += each.memory_info().rss
+        except psutil.NoSuchProcess:
+            continue
+    return total
+
+
+def _last_json(said: str) -> dict[str, Any]:
+    for line in reversed(said.strip().splitlines()):
+        if line.startswith("{"):
+            told = json.loads(line)
+            return told if isinstance(told, dict) else {}
+    return {}
+
+
+def in_turns(contestants: Mapping[str, Callable[[], Run]], repeats: int, say: Callable[[str], None]) -> dict[str, Any]:
+    """Run all contestants once, then all again, so that a busy moment of the machine meets everyone.
+
+    Args:
+        contestants: Name -> what runs it once.
+        repeats: How often.
+        say: Told what goes on.
+
+    Returns:
+        Name -> its runs; one that failed has the ``Failed`` instead.
+    """
+    done: dict[str, Any] = {name: [] for name in contestants}
+    for number in range(repeats):
+        for name, contestant in contestants.items():
+            if isinstance(done[name], Failed):
+                continue
+            try:
+                done[name].append(contestant())
+            except Failed as failure:
+                done[name] = failure
+                say(f"{name}: {failure}")
+                continue
+            last = done[name][-1]
+            say(f"{name} {number + 1}/{repeats}: {last.rows:,} rows in {last.seconds:.2f} s, {last.peak_mb:.0f} MB")
+    return done
+
+
+def seconds_of(runs: Iterable[Run]) -> tuple[float, ...]:
+    """Return what each run took, rounded to what can be measured."""
+    return tuple(round(run.seconds, 3) for run in runs)
+
+
+def load() -> dict[str, Any]:
+    """Return how busy the machine is: a measurement beside other work says little."""
+    one, five, _ = os.getloadavg()
+    return {"load_1": round(one, 2), "load_5": round(five, 2), "cpu_percent": psutil.cpu_percent(0.5)}
