@@ -16,6 +16,7 @@ import typer
 
 from include import console
 from include.errors import ConfigError, ContractError, PerennialError, WarehouseError
+from include.metrics.commands import app as metrics_app
 
 app = typer.Typer(
     name="perennial",
@@ -35,6 +36,7 @@ app.add_typer(channel_app, name="channel")
 app.add_typer(playbook_app, name="playbook")
 app.add_typer(server_app, name="server")
 app.add_typer(config_app, name="config")
+app.add_typer(metrics_app, name="metrics")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; kept with the batch.")]

@@ -107,13 +107,26 @@ class _Owners(Strict):
 
 def names() -> tuple[str, ...]:
     """Return the models' names in an order in which they can be built."""
-    return _order(_fingerprint())
+    return _order(fingerprint())
 
 
 def edges() -> tuple[tuple[str, str], ...]:
     """Return (read model, reading model) pairs, sorted."""
-    nodes = _nodes(_fingerprint())
+    nodes = _nodes(fingerprint())
     return tuple(sorted((read_one, node.name) for node in nodes.values() for read_one in node.models))
+
+
+def selected(name: str) -> tuple[str, ...]:
+    """Return the columns that a model's query selects; () where there is no such model.
+
+    Reads that one query only: the others, and the model's metadata, may be wrong.
+    """
+    schema, _, table = name.partition(".")
+    for folder, inside in _folders(fingerprint()).items():
+        layer, _, own = folder.partition("/")
+        if own == table and LAYERS[layer] == schema:
+            return _node(name, *_stamped(inside["query.sql"])).columns
+    return ()
 
 
 def load() -> dict[str, Model]:
@@ -122,7 +135,7 @@ def load() -> dict[str, Model]:
     Raises:
         ConfigError: Something in a folder is wrong; names file and line.
     """
-    return _load(_fingerprint())
+    return _load(fingerprint())
 
 
 def get(name: str) -> Model:
@@ -157,7 +170,8 @@ def parents(name: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _fingerprint() -> tuple[tuple[str, str, int, int], ...]:
+def fingerprint() -> tuple[tuple[str, str, int, int], ...]:
+    """Return what tells whether any file of a model, or who answers for tables, has changed."""
     found: list[tuple[str, str, int, int]] = []
     for layer in LAYERS:
         for name, path in files.listing("sql", f"{layer}/*/*").items():

@@ -1,64 +1,81 @@
 -- Purpose: every KPI of groups of accounts in one place, one value a row.
--- Grain: metric, period and group. Inputs: the sums of retention, renewals, activity and support.
--- Window: periods that end on days [start, end). Caveats: all together by day, all groups by closed week, month and
--- quarter. A ratio is the ratio of the sums, and null where there is nothing to divide by; a metric whose source is not
--- connected has no row. Medians are values of their own, with the sum and the count beside them.
-with retention as (
-    select * from marts.retention_period where as_of >= :start and as_of < :end
-),
-
-renewal as (
-    select * from marts.renewal_period where as_of >= :start and as_of < :end
-),
-
-activity as (
-    select * from marts.activity_period where as_of >= :start and as_of < :end and n_known > 0
-),
-
-support as (
-    select * from marts.support_period where as_of >= :start and as_of < :end
-),
-
-metrics as (
-    select * from (
+-- Grain: metric, version, period and group. Inputs: the tables of sums. Window: periods that end on days [start, end).
+-- Caveats: written from sql/metrics by `python -m include.cli metrics write`; edit those files, not this one. All
+-- together by day, all groups by closed week, month and quarter. A ratio is the ratio of the sums, and null where there
+-- is nothing to divide by; a metric whose entity is not connected has no row. Below 20 a share has its Wilson interval.
+with activity_period as (
+    select
+        r.period,
+        r.period_start,
+        r.as_of,
+        r.grain,
+        r.grain_key,
+        m.metric_id,
+        m.metric_version,
+        m.kind,
+        cast(m.numerator as numeric) as numerator,
+        cast(m.denominator as numeric) as denominator,
+        cast(m.median as double precision) as median,
+        cast(m.n as bigint) as n,
+        cast(m.coverage as double precision) as coverage
+    from marts.activity_period as r
+    cross join lateral (
         values
-            ('arr', 'retention', false),
-            ('mrr', 'retention', false),
-            ('kept_arr', 'retention', false),
-            ('customers', 'retention', false),
-            ('nrr', 'retention', true),
-            ('grr', 'retention', true),
-            ('logo_churn_rate', 'retention', true),
-            ('gross_revenue_churn', 'retention', true),
-            ('net_revenue_churn', 'retention', true),
-            ('expansion_rate', 'retention', true),
-            ('expanding_accounts_rate', 'retention', true),
-            ('quick_ratio', 'retention', true),
-            ('gross_renewal_rate', 'renewal', true),
-            ('net_renewal_rate', 'renewal', true),
-            ('renewal_rate_by_count', 'renewal', true),
-            ('auto_renewal_rate_by_count', 'renewal', true),
-            ('on_time_rate', 'renewal', true),
-            ('in_grace_rate', 'renewal', true),
-            ('after_grace_rate', 'renewal', true),
-            ('eventual_rate', 'renewal', true),
-            ('lost_rate', 'renewal', true),
-            ('open_rate', 'renewal', true),
-            ('on_time_rate_by_count', 'renewal', true),
-            ('activity_rate', 'activity', true),
-            ('active_seat_rate', 'activity', true),
-            ('licence_utilisation', 'activity', true),
-            ('breadth', 'activity', true),
-            ('active_days_per_user', 'activity', true),
-            ('backlog', 'support', false),
-            ('urgent_backlog', 'support', false),
-            ('tickets_created', 'support', false),
-            ('csat', 'support', true),
-            ('unanswered_rate', 'support', true)
-    ) as listed (metric_id, family, is_ratio)
+            (
+                'active_days_per_user',
+                1,
+                'ratio',
+                n_user_days_28d,
+                active_users_28d,
+                null,
+                n_known,
+                cast(n_known as double precision) / cast(n_accounts as double precision)
+            ),
+            (
+                'active_seat_rate',
+                1,
+                'ratio',
+                active_users_with_seats,
+                paid_seats_28d,
+                null,
+                n_with_seats,
+                cast(n_with_seats as double precision) / cast(n_accounts as double precision)
+            ),
+            (
+                'activity_rate',
+                1,
+                'share',
+                n_active,
+                n_known,
+                null,
+                n_known,
+                cast(n_known as double precision) / cast(n_accounts as double precision)
+            ),
+            (
+                'breadth',
+                1,
+                'share',
+                n_key_features_used,
+                n_key_features,
+                null,
+                n_known,
+                cast(n_known as double precision) / cast(n_accounts as double precision)
+            ),
+            (
+                'licence_utilisation',
+                1,
+                'ratio',
+                n_activated_seats,
+                n_paid_seats,
+                null,
+                n_with_seats,
+                cast(n_with_seats as double precision) / cast(n_accounts as double precision)
+            )
+    ) as m (metric_id, metric_version, kind, numerator, denominator, median, n, coverage)
+    where r.as_of >= :start and r.as_of < :end
 ),
 
-retention_values as (
+renewal_period as (
     select
         r.period,
         r.period_start,
@@ -66,46 +83,36 @@ retention_values as (
         r.grain,
         r.grain_key,
         m.metric_id,
-        case m.metric_id
-            when 'arr' then arr_end
-            when 'mrr' then arr_end / 12
-            when 'kept_arr' then kept_arr_end
-            when 'customers' then n_customers_end
-            when 'nrr' then cohort_arr
-            when 'grr' then cohort_least_arr
-            when 'logo_churn_rate' then n_lost
-            when 'gross_revenue_churn' then churn_arr + contraction_arr
-            when 'net_revenue_churn' then churn_arr + contraction_arr - expansion_arr
-            when 'expansion_rate' then expansion_of_start_arr
-            when 'expanding_accounts_rate' then n_expanded
-            when 'quick_ratio' then new_arr + expansion_arr + reactivation_arr
-        end as numerator,
-        case m.metric_id
-            when 'nrr' then cohort_arr_12m_ago
-            when 'grr' then cohort_arr_12m_ago
-            when 'logo_churn_rate' then n_customers_start
-            when 'gross_revenue_churn' then kept_arr_start
-            when 'net_revenue_churn' then kept_arr_start
-            when 'expansion_rate' then kept_arr_start
-            when 'expanding_accounts_rate' then n_customers_start
-            when 'quick_ratio' then contraction_arr + churn_arr
-        end as denominator,
-        case m.metric_id
-            when 'nrr' then n_cohort
-            when 'grr' then n_cohort
-            when 'logo_churn_rate' then n_customers_start
-            when 'gross_revenue_churn' then n_customers_start
-            when 'net_revenue_churn' then n_customers_start
-            when 'expansion_rate' then n_customers_start
-            when 'expanding_accounts_rate' then n_customers_start
-            else n_customers_end
-        end as n,
-        cast(1 as double precision) as coverage
-    from retention as r
-    join metrics as m on m.family = 'retention'
+        m.metric_version,
+        m.kind,
+        cast(m.numerator as numeric) as numerator,
+        cast(m.denominator as numeric) as denominator,
+        cast(m.median as double precision) as median,
+        cast(m.n as bigint) as n,
+        cast(m.coverage as double precision) as coverage
+    from marts.renewal_period as r
+    cross join lateral (
+        values
+            ('after_grace_rate', 1, 'share', after_grace_arr, target_arr, null, n_due, 1),
+            ('after_grace_rate_by_count', 1, 'share', n_after_grace, n_due, null, n_due, 1),
+            ('auto_renewal_rate_by_count', 1, 'share', n_auto, n_due, null, n_due, 1),
+            ('eventual_rate', 1, 'share', on_time_arr + in_grace_arr + after_grace_arr, target_arr, null, n_due, 1),
+            ('gross_renewal_rate', 1, 'share', renewed_of_target_arr, target_arr, null, n_due, 1),
+            ('in_grace_rate', 1, 'share', in_grace_arr, target_arr, null, n_due, 1),
+            ('in_grace_rate_by_count', 1, 'share', n_in_grace, n_due, null, n_due, 1),
+            ('lost_rate', 1, 'share', lost_arr, target_arr, null, n_due, 1),
+            ('lost_rate_by_count', 1, 'share', n_lost, n_due, null, n_due, 1),
+            ('net_renewal_rate', 1, 'ratio', renewed_arr, target_arr, null, n_due, 1),
+            ('on_time_rate', 1, 'share', on_time_arr, target_arr, null, n_due, 1),
+            ('on_time_rate_by_count', 1, 'share', n_on_time, n_due, null, n_due, 1),
+            ('open_rate', 1, 'share', open_arr, target_arr, null, n_due, 1),
+            ('open_rate_by_count', 1, 'share', n_open, n_due, null, n_due, 1),
+            ('renewal_rate_by_count', 1, 'share', n_renewed, n_due, null, n_due, 1)
+    ) as m (metric_id, metric_version, kind, numerator, denominator, median, n, coverage)
+    where r.as_of >= :start and r.as_of < :end
 ),
 
-renewal_values as (
+retention_period as (
     select
         r.period,
         r.period_start,
@@ -113,39 +120,60 @@ renewal_values as (
         r.grain,
         r.grain_key,
         m.metric_id,
-        case m.metric_id
-            when 'gross_renewal_rate' then renewed_of_target_arr
-            when 'net_renewal_rate' then renewed_arr
-            when 'renewal_rate_by_count' then n_renewed
-            when 'auto_renewal_rate_by_count' then n_auto
-            when 'on_time_rate' then on_time_arr
-            when 'in_grace_rate' then in_grace_arr
-            when 'after_grace_rate' then after_grace_arr
-            when 'eventual_rate' then on_time_arr + in_grace_arr + after_grace_arr
-            when 'lost_rate' then lost_arr
-            when 'open_rate' then open_arr
-            when 'on_time_rate_by_count' then n_on_time
-        end as numerator,
-        case m.metric_id
-            when 'gross_renewal_rate' then target_arr
-            when 'net_renewal_rate' then target_arr
-            when 'renewal_rate_by_count' then n_due
-            when 'auto_renewal_rate_by_count' then n_due
-            when 'on_time_rate' then target_arr
-            when 'in_grace_rate' then target_arr
-            when 'after_grace_rate' then target_arr
-            when 'eventual_rate' then target_arr
-            when 'lost_rate' then target_arr
-            when 'open_rate' then target_arr
-            when 'on_time_rate_by_count' then n_due
-        end as denominator,
-        n_due as n,
-        cast(1 as double precision) as coverage
-    from renewal as r
-    join metrics as m on m.family = 'renewal'
+        m.metric_version,
+        m.kind,
+        cast(m.numerator as numeric) as numerator,
+        cast(m.denominator as numeric) as denominator,
+        cast(m.median as double precision) as median,
+        cast(m.n as bigint) as n,
+        cast(m.coverage as double precision) as coverage
+    from marts.retention_period as r
+    cross join lateral (
+        values
+            ('arr', 1, 'amount', arr_end, null, null, n_customers_end, 1),
+            ('customers', 1, 'amount', n_customers_end, null, null, n_customers_end, 1),
+            ('expanding_accounts_rate', 1, 'share', n_expanded, n_customers_start, null, n_customers_start, 1),
+            ('expansion_rate', 1, 'ratio', expansion_of_start_arr, kept_arr_start, null, n_customers_start, 1),
+            (
+                'gross_revenue_churn',
+                1,
+                'ratio',
+                churn_arr + contraction_arr,
+                kept_arr_start,
+                null,
+                n_customers_start,
+                1
+            ),
+            ('grr', 1, 'share', cohort_least_arr, cohort_arr_12m_ago, null, n_cohort, 1),
+            ('kept_arr', 1, 'amount', kept_arr_end, null, null, n_customers_end, 1),
+            ('logo_churn_rate', 1, 'share', n_lost, n_customers_start, null, n_customers_start, 1),
+            ('mrr', 1, 'amount', cast(arr_end as double precision) / 12, null, null, n_customers_end, 1),
+            (
+                'net_revenue_churn',
+                1,
+                'ratio',
+                churn_arr + contraction_arr - expansion_arr,
+                kept_arr_start,
+                null,
+                n_customers_start,
+                1
+            ),
+            ('nrr', 1, 'ratio', cohort_arr, cohort_arr_12m_ago, null, n_cohort, 1),
+            (
+                'quick_ratio',
+                1,
+                'ratio',
+                new_arr + expansion_arr + reactivation_arr,
+                contraction_arr + churn_arr,
+                null,
+                n_customers_end,
+                1
+            )
+    ) as m (metric_id, metric_version, kind, numerator, denominator, median, n, coverage)
+    where r.as_of >= :start and r.as_of < :end
 ),
 
-activity_values as (
+support_period as (
     select
         r.period,
         r.period_start,
@@ -153,129 +181,86 @@ activity_values as (
         r.grain,
         r.grain_key,
         m.metric_id,
-        case m.metric_id
-            when 'activity_rate' then n_active
-            when 'active_seat_rate' then active_users_with_seats
-            when 'licence_utilisation' then n_activated_seats
-            when 'breadth' then n_key_features_used
-            when 'active_days_per_user' then n_user_days_28d
-        end as numerator,
-        case m.metric_id
-            when 'activity_rate' then n_known
-            when 'active_seat_rate' then paid_seats_28d
-            when 'licence_utilisation' then n_paid_seats
-            when 'breadth' then n_key_features
-            when 'active_days_per_user' then active_users_28d
-        end as denominator,
-        case m.metric_id
-            when 'active_seat_rate' then n_with_seats
-            when 'licence_utilisation' then n_with_seats
-            else n_known
-        end as n,
-        cast(case when m.metric_id in ('active_seat_rate', 'licence_utilisation') then n_with_seats else n_known end
-            as double precision) / n_accounts as coverage
-    from activity as r
-    join metrics as m on m.family = 'activity'
-),
-
-support_values as (
-    select
-        r.period,
-        r.period_start,
-        r.as_of,
-        r.grain,
-        r.grain_key,
-        m.metric_id,
-        case m.metric_id
-            when 'backlog' then n_open
-            when 'urgent_backlog' then n_open_urgent
-            when 'tickets_created' then n_created
-            when 'csat' then n_good
-            when 'unanswered_rate' then n_unanswered
-        end as numerator,
-        case m.metric_id
-            when 'csat' then n_good + n_bad
-            when 'unanswered_rate' then n_created
-        end as denominator,
-        case m.metric_id
-            when 'backlog' then n_open
-            when 'urgent_backlog' then n_open_urgent
-            when 'csat' then n_good + n_bad
-            else n_created
-        end as n,
-        cast(1 as double precision) as coverage
-    from support as r
-    join metrics as m on m.family = 'support'
-),
-
-medians as (
-    select
-        period,
-        period_start,
-        as_of,
-        grain,
-        grain_key,
-        'first_response_minutes' as metric_id,
-        median_first_reply_minutes as value,
-        cast(first_reply_minutes as numeric) as numerator,
-        n_replied as n
-    from support
-    where n_replied > 0
-    union all
-    select
-        period,
-        period_start,
-        as_of,
-        grain,
-        grain_key,
-        'full_resolution_minutes',
-        median_full_resolution_minutes,
-        full_resolution_minutes,
-        n_resolved
-    from support
-    where n_resolved > 0
+        m.metric_version,
+        m.kind,
+        cast(m.numerator as numeric) as numerator,
+        cast(m.denominator as numeric) as denominator,
+        cast(m.median as double precision) as median,
+        cast(m.n as bigint) as n,
+        cast(m.coverage as double precision) as coverage
+    from marts.support_period as r
+    cross join lateral (
+        values
+            ('backlog', 1, 'amount', n_open, null, null, n_open, 1),
+            ('csat', 1, 'share', n_good, n_good + n_bad, null, n_good + n_bad, 1),
+            (
+                'first_response_minutes',
+                1,
+                'median',
+                first_reply_minutes,
+                n_replied,
+                median_first_reply_minutes,
+                n_replied,
+                1
+            ),
+            (
+                'full_resolution_minutes',
+                1,
+                'median',
+                full_resolution_minutes,
+                n_resolved,
+                median_full_resolution_minutes,
+                n_resolved,
+                1
+            ),
+            ('tickets_created', 1, 'amount', n_created, null, null, n_created, 1),
+            ('unanswered_rate', 1, 'share', n_unanswered, n_created, null, n_created, 1),
+            ('urgent_backlog', 1, 'amount', n_open_urgent, null, null, n_open_urgent, 1)
+    ) as m (metric_id, metric_version, kind, numerator, denominator, median, n, coverage)
+    where r.as_of >= :start and r.as_of < :end
 ),
 
 everything as (
-    select * from retention_values
+    select * from activity_period
     union all
-    select * from renewal_values
+    select * from renewal_period
     union all
-    select * from activity_values
+    select * from retention_period
     union all
-    select * from support_values
+    select * from support_period
+),
+
+values_of_metrics as (
+    select
+        *,
+        case
+            when kind = 'median' then median
+            when kind = 'amount' then cast(numerator as double precision)
+            else cast(numerator as double precision) / cast(nullif(denominator, 0) as double precision)
+        end as worth
+    from everything
+    where numerator is not null and coverage > 0
 )
 
 select
-    e.metric_id,
-    1 as metric_version,
-    e.period,
-    e.period_start,
-    e.as_of,
-    e.grain,
-    e.grain_key,
-    case
-        when m.is_ratio then cast(e.numerator as double precision) / cast(nullif(e.denominator, 0) as double precision)
-        else cast(e.numerator as double precision)
-    end as value,
-    round(e.numerator, 2) as numerator,
-    round(e.denominator, 2) as denominator,
-    cast(e.n as bigint) as n,
-    e.coverage
-from everything as e
-join metrics as m on m.metric_id = e.metric_id
-union all
-select
     metric_id,
-    1,
+    metric_version,
     period,
     period_start,
     as_of,
     grain,
     grain_key,
-    value,
-    numerator,
-    cast(n as numeric),
+    worth as value,
+    round(numerator, 2) as numerator,
+    round(denominator, 2) as denominator,
     n,
-    cast(1 as double precision)
-from medians
+    coverage,
+    case
+        when kind = 'share' and n between 1 and 19 and worth between 0 and 1
+            then (worth + 1.9208 / n - 1.96 * sqrt(worth * (1 - worth) / n + 0.9604 / n / n)) / (1 + 3.8416 / n)
+    end as low,
+    case
+        when kind = 'share' and n between 1 and 19 and worth between 0 and 1
+            then (worth + 1.9208 / n + 1.96 * sqrt(worth * (1 - worth) / n + 0.9604 / n / n)) / (1 + 3.8416 / n)
+    end as high
+from values_of_metrics

@@ -1,0 +1,246 @@
+"""Explains one value of one metric: what it is made of, down to the rows behind it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from include.errors import ConfigError
+from include.sources.entities import VENDORS, of_kind, raw_table
+from include.warehouse import metrics, models
+from include.warehouse.engine import engine
+from include.warehouse.metrics import Metric, Target
+
+PERIODS = ("day", "week", "month", "quarter")
+# Grain -> the column of an account by which it is grouped.
+GROUPED_BY = {"tier": "tier", "csm": "owner_key", "industry": "industry", "region": "region"}
+_MASK = "***"
+
+
+@dataclass(frozen=True)
+class Value:
+    """One stored value.
+
+    Args:
+        version: Version of the definition.
+        value: None where there is nothing to divide by.
+        numerator: What is divided, or the amount itself.
+        denominator: What it is divided by; None for amounts.
+        n: Accounts, renewals or tickets behind it.
+        coverage: Share of them for which what it needs is known.
+        low: Lower end of the Wilson interval, of a small share.
+        high: Its upper end.
+    """
+
+    version: int
+    value: float | None
+    numerator: float | None
+    denominator: float | None
+    n: int
+    coverage: float
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Explained:
+    """One value with everything behind it; without a value, ``because`` says why.
+
+    Args:
+        metric: The metric.
+        period: Length of the period.
+        period_start: Its first day.
+        as_of: Its last day.
+        grain: What is put together.
+        grain_key: Which group.
+        values: One per version of the definition, the present one first.
+        because: Why there is no value.
+        target: What it should reach in such a period.
+        rows: Some of the rows behind it.
+        n_rows: How many there are.
+        lineage: The tables from the value up to the sources' records, nearest first.
+    """
+
+    metric: Metric
+    period: str
+    period_start: date | None
+    as_of: date | None
+    grain: str
+    grain_key: str
+    values: tuple[Value, ...] = ()
+    because: str = ""
+    target: Target | None = None
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    n_rows: int = 0
+    lineage: tuple[str, ...] = ()
+    built_at: datetime | None = None
+
+    @property
+    def is_off_target(self) -> bool:
+        """Whether its present value misses its target."""
+        if not self.target or not self.values or self.values[0].value is None:
+            return False
+        return not self.target.is_met(self.values[0].value)
+
+
+def explain(
+    metric_id: str,
+    *,
+    period: str = "month",
+    as_of: date | None = None,
+    grain: str = "all",
+    key: str = "",
+    limit: int = 20,
+) -> Explained:
+    """Return a metric's value of the last period that ended by a day.
+
+    Args:
+        metric_id: The metric.
+        period: day, week, month or quarter.
+        as_of: The day; the newest by default.
+        grain: all, tier, csm, industry or region.
+        key: Which group of the grain.
+        limit: How many rows behind it are shown.
+
+    Raises:
+        ConfigError: There is no such metric, period or group.
+    """
+    metric = metrics.get(metric_id)
+    if period not in PERIODS:
+        raise ConfigError(f"{period} is no period", cure=f"one of {', '.join(PERIODS)}")
+    if grain not in metric.grains:
+        raise ConfigError(f"{grain} is no grain of {metric_id}", cure=f"one of {', '.join(metric.grains)}")
+    with engine("reader").connect() as connection:
+        because = unavailable(connection, metric)
+        lineage = _lineage(metric)
+        if because:
+            return Explained(metric, period, None, as_of, grain, key or "all", because=because, lineage=lineage)
+        grain_key = _group(connection, metric, grain, key)
+        found = connection.execute(
+            _VALUES,
+            {"metric": metric_id, "period": period, "as_of": as_of or date.max, "grain": grain, "key": grain_key},
+        ).all()
+        if not found:
+            why = f"no {period} of {grain_key} that ended by {as_of or 'now'} has it"
+            return Explained(metric, period, None, as_of, grain, grain_key, because=why, lineage=lineage)
+        start, end = found[0].period_start, found[0].as_of
+        rows, n_rows = _rows_behind(connection, metric, start, end, grain, grain_key, limit)
+        return Explained(
+            metric=metric,
+            period=period,
+            period_start=start,
+            as_of=end,
+            grain=grain,
+            grain_key=grain_key,
+            values=tuple(
+                Value(
+                    row.metric_version,
+                    row.value,
+                    _float(row.numerator),
+                    _float(row.denominator),
+                    row.n,
+                    row.coverage,
+                    row.low,
+                    row.high,
+                )
+                for row in found
+            ),
+            target=metric.entry.target.get(period),  # type: ignore[call-overload]
+            rows=rows,
+            n_rows=n_rows,
+            lineage=lineage,
+        )
+
+
+def unavailable(connection: sa.Connection, metric: Metric) -> str:
+    """Return ``not available: needs ...`` while an entity that a metric needs has no record, else ""."""
+    missing = [entity for entity in metric.needs if not has_records(connection, entity)]
+    return f"not available: needs {', '.join(missing)}" if missing else ""
+
+
+def has_records(connection: sa.Connection, entity: str) -> bool:
+    """Return whether any source has brought a record of an entity."""
+    for vendor, kind in VENDORS.items():
+        if entity not in {each.name for each in of_kind(kind)}:
+            continue
+        table = f"raw.{raw_table(vendor, entity)}"
+        there = connection.execute(sa.text("select to_regclass(:table) is not null"), {"table": table}).scalar()
+        if there and connection.execute(sa.text(f"select exists (select from {table})")).scalar():  # noqa: S608
+            return True
+    return False
+
+
+def _group(connection: sa.Connection, metric: Metric, grain: str, key: str) -> str:
+    if grain == "all":
+        return "all"
+    keys = connection.execute(
+        sa.text(
+            "select distinct grain_key from marts.kpi_value where metric_id = :metric and grain = :grain order by 1"
+        ),
+        {"metric": metric.id, "grain": grain},
+    )
+    known = list(keys.scalars())
+    if key in known:
+        return key
+    raise ConfigError(
+        f"{key or 'no group'} is given, which is no {grain} of {metric.id}",
+        cure=f"--key one of: {', '.join(known[:20])}" if known else "no group has it yet",
+    )
+
+
+_VALUES = sa.text(
+    "select * from marts.kpi_value where metric_id = :metric and period = :period and grain = :grain"
+    " and grain_key = :key and as_of = (select max(as_of) from marts.kpi_value where metric_id = :metric"
+    " and period = :period and grain = :grain and grain_key = :key and as_of <= :as_of)"
+    " order by metric_version desc"
+)
+
+
+def _rows_behind(
+    connection: sa.Connection, metric: Metric, start: date, end: date, grain: str, grain_key: str, limit: int
+) -> tuple[list[dict[str, Any]], int]:
+    """Return some of the rows behind a value, those of the group only, and how many there are."""
+    rows = metric.rows
+    model = models.get(rows.table)
+    columns = ", ".join(
+        f"'{_MASK}' as {name}" if model.metadata.columns[name].sensitivity == "personal" else f"t.{name}"
+        for name in rows.columns
+    )
+    first = {"end": "cast(:end as date)", "trailing": "cast(:end as date) - 27", "period": "cast(:start as date)"}
+    where = f"t.{rows.day} >= {first[rows.at]} and t.{rows.day} <= :end"
+    # An account belongs to the group that it is in at the period's end.
+    members = (
+        "join (select distinct on (account_key) * from core.account_step where from_day <= :end"
+        " order by account_key, from_day desc) as g on g.account_key = t.account_key"
+    )
+    if grain != "all":
+        where += f" and coalesce(g.{GROUPED_BY[grain]}, 'unknown') = :key"
+    body = f"from {rows.table} as t {members} where {where}"
+    bound = {"start": start, "end": end, "key": grain_key}
+    named = {name: value for name, value in bound.items() if f":{name}" in body}
+    n_rows = connection.execute(sa.text(f"select count(*) {body}"), named).scalar() or 0
+    found = connection.execute(
+        sa.text(f"select {columns} {body} order by 1, 2 limit :limit"),
+        {**named, "limit": limit},
+    )
+    return [dict(row) for row in found.mappings()], n_rows
+
+
+def _lineage(metric: Metric) -> tuple[str, ...]:
+    found: dict[str, None] = {"marts.kpi_value": None, metric.table: None}
+    for name in list(found)[1:]:
+        pending = [name]
+        while pending:
+            for parent in models.parents(pending.pop(0)):
+                if parent not in found:
+                    found[parent] = None
+                    if not parent.startswith("raw."):
+                        pending.append(parent)
+    return tuple(found)
+
+
+def _float(number: Any) -> float | None:
+    return None if number is None else float(number)

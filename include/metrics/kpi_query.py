@@ -1,0 +1,142 @@
+"""Writes ``sql/marts/kpi_value/query.sql`` from the metric registry, so that a definition stands in one place.
+
+The file is kept in the repository: the query is read, reviewed and built like any other, and a test says when it is not
+what the registry says.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from include.config import files
+from include.errors import ConfigError
+from include.warehouse import metrics
+from include.warehouse.metrics import Definition, Metric
+
+_WIDTH = 119
+PLACE = "marts/kpi_value/query.sql"
+_HEAD = """\
+-- Purpose: every KPI of groups of accounts in one place, one value a row.
+-- Grain: metric, version, period and group. Inputs: the tables of sums. Window: periods that end on days [start, end).
+-- Caveats: written from sql/metrics by `python -m include.cli metrics write`; edit those files, not this one. All
+-- together by day, all groups by closed week, month and quarter. A ratio is the ratio of the sums, and null where there
+-- is nothing to divide by; a metric whose entity is not connected has no row. Below 20 a share has its Wilson interval.
+"""
+_TAIL = """\
+values_of_metrics as (
+    select
+        *,
+        case
+            when kind = 'median' then median
+            when kind = 'amount' then cast(numerator as double precision)
+            else cast(numerator as double precision) / cast(nullif(denominator, 0) as double precision)
+        end as worth
+    from everything
+    where numerator is not null and coverage > 0
+)
+
+select
+    metric_id,
+    metric_version,
+    period,
+    period_start,
+    as_of,
+    grain,
+    grain_key,
+    worth as value,
+    round(numerator, 2) as numerator,
+    round(denominator, 2) as denominator,
+    n,
+    coverage,
+    case
+        when kind = 'share' and n between 1 and 19 and worth between 0 and 1
+            then (worth + 1.9208 / n - 1.96 * sqrt(worth * (1 - worth) / n + 0.9604 / n / n)) / (1 + 3.8416 / n)
+    end as low,
+    case
+        when kind = 'share' and n between 1 and 19 and worth between 0 and 1
+            then (worth + 1.9208 / n + 1.96 * sqrt(worth * (1 - worth) / n + 0.9604 / n / n)) / (1 + 3.8416 / n)
+    end as high
+from values_of_metrics
+"""
+
+
+def text() -> str:
+    """Return the query that the registry in force asks for."""
+    families: dict[str, list[Metric]] = {}
+    for metric in sorted(metrics.load().values(), key=lambda each: (each.table, each.id)):
+        families.setdefault(metric.table, []).append(metric)
+    parts = [_family(table, members) for table, members in families.items()]
+    union = "\n    union all\n".join(f"    select * from {_name(table)}" for table in families)  # noqa: S608 - folder names
+    return f"{_HEAD}with {''.join(parts)}everything as (\n{union}\n),\n\n{_TAIL}"
+
+
+def write() -> Path:
+    """Write the query: into the overlay when the registry has files there, else where it is shipped.
+
+    Returns:
+        The file.
+    """
+    above = files.overlay()
+    path = files.find("sql", PLACE)
+    if above and any(file.is_relative_to(above) for file in files.listing("sql", "metrics/*.yaml").values()):
+        path = above / "sql" / PLACE
+        path.parent.mkdir(parents=True, exist_ok=True)
+    if path is None:
+        raise ConfigError(f"sql/{PLACE} is missing", cure="restore its folder")
+    path.write_text(text(), encoding="utf-8")
+    return path
+
+
+def _family(table: str, members: list[Metric]) -> str:
+    rows = ",\n".join(
+        _row(metric.id, version, definition)
+        for metric in members
+        for version, definition in sorted(metric.definitions.items())
+    )
+    return (
+        f"{_name(table)} as (\n"
+        "    select\n"
+        "        r.period,\n        r.period_start,\n        r.as_of,\n        r.grain,\n        r.grain_key,\n"
+        "        m.metric_id,\n        m.metric_version,\n        m.kind,\n"
+        "        cast(m.numerator as numeric) as numerator,\n"
+        "        cast(m.denominator as numeric) as denominator,\n"
+        "        cast(m.median as double precision) as median,\n"
+        "        cast(m.n as bigint) as n,\n"
+        "        cast(m.coverage as double precision) as coverage\n"
+        f"    from {table} as r\n"
+        "    cross join lateral (\n"
+        "        values\n"
+        f"{rows}\n"
+        "    ) as m (metric_id, metric_version, kind, numerator, denominator, median, n, coverage)\n"
+        "    where r.as_of >= :start and r.as_of < :end\n"
+        "),\n\n"
+    )
+
+
+def _row(metric_id: str, version: int, one: Definition) -> str:
+    cells = (
+        f"'{metric_id}'",
+        str(version),
+        f"'{one.kind}'",
+        _divisible(one.numerator),
+        _divisible(one.denominator or "null"),
+        one.value or "null",
+        one.n,
+        _divisible(one.coverage),
+    )
+    line = f"            ({', '.join(cells)})"
+    if len(line) < _WIDTH:
+        return line
+    inner = ",\n".join(f"                {cell}" for cell in cells)
+    return f"            (\n{inner}\n            )"
+
+
+def _divisible(expression: str) -> str:
+    """Return an expression in which whole numbers do not divide into whole numbers."""
+    if "/" not in expression:
+        return expression
+    return metrics.COLUMN.sub(lambda found: f"cast({found[0]} as double precision)", expression)
+
+
+def _name(table: str) -> str:
+    return table.partition(".")[2]

@@ -1,0 +1,57 @@
+"""One value explained down to its rows, and why there is none."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+from typer.testing import CliRunner
+
+from include.cli import app
+from include.errors import ConfigError
+from include.metrics.commands import facts_of
+from include.metrics.explain import explain
+
+
+def test_a_value_is_explained_down_to_its_rows(built: pytest.MonkeyPatch) -> None:
+    found = explain("activity_rate", as_of=date(2026, 6, 5))
+    assert (found.as_of, found.period_start) == (date(2026, 5, 31), date(2026, 5, 1))
+    # Account 2's term ended in May, and it has no product account.
+    assert (found.values[0].value, found.values[0].numerator, found.values[0].n) == (1.0, 2.0, 2)
+    assert found.values[0].low == pytest.approx(0.342, abs=0.001)  # Wilson's interval of 2 of 2
+    assert {row["account_key"] for row in found.rows} >= {"crm:1", "crm:3"}
+    assert not found.is_off_target
+    assert found.lineage[:2] == ("marts.kpi_value", "marts.activity_period")
+    assert "raw.usage_day" in found.lineage
+    assert facts_of(found)["target"] == ">= 0.85, met"
+
+
+def test_rows_behind_a_group_are_those_of_the_group(built: pytest.MonkeyPatch) -> None:
+    found = explain("arr", period="month", grain="csm", key="crm:8")
+    assert found.values[0].numerator == 0  # its term ended, and waits for a late renewal
+    assert [row["account_key"] for row in found.rows] == ["crm:2"]
+    assert float(found.rows[0]["pending_late_arr"]) == 2400
+
+
+def test_what_is_not_connected_says_what_it_needs(built: pytest.MonkeyPatch) -> None:
+    found = explain("csat")
+    assert found.because == "not available: needs rating"
+    assert facts_of(found)["value"] == "not available: needs rating"
+
+
+def test_a_group_that_is_none_names_those_there_are(built: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigError, match="no csm of arr") as caught:
+        explain("arr", grain="csm", key="crm:99")
+    assert "crm:7, crm:8" in caught.value.cure
+
+
+def test_the_commands_show_the_registry_and_a_value(built: pytest.MonkeyPatch) -> None:
+    runner = CliRunner()
+    listed = runner.invoke(app, ["metrics"])
+    assert listed.exit_code == 0
+    assert any(line.startswith("nrr ") for line in listed.output.splitlines())
+    shown = runner.invoke(app, ["metrics", "show", "activity_rate"])
+    assert shown.exit_code == 0, shown.output
+    assert "100.0% (95%: 34.2% to 100.0%)" in shown.output
+    as_json = runner.invoke(app, ["metrics", "show", "activity_rate", "--json"])
+    assert '"is_off_target": false' in as_json.output

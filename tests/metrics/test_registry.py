@@ -1,0 +1,101 @@
+"""The metric registry: complete, consistent with the query that is built, and clear about mistakes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from include.config import files
+from include.errors import ConfigError
+from include.metrics import kpi_query
+from include.warehouse import metrics
+
+GOOD = """\
+table: marts.retention_period
+owner: finance
+needs: [contract_line]
+rows: {table: marts.account_day, columns: [account_key, arr]}
+metrics:
+  mine:
+    title: Mine
+    level: core
+    formula: one / another
+    unit: share
+    numerator: n_lost
+    denominator: n_customers_start
+    n: n_customers_start
+"""
+
+
+@pytest.fixture
+def own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """An overlay's file of metrics."""
+    path = tmp_path / "sql" / "metrics" / "own.yaml"
+    path.parent.mkdir(parents=True)
+    monkeypatch.setenv(files.OVERLAY_VARIABLE, str(tmp_path))
+    return path
+
+
+def test_the_query_is_what_the_registry_says() -> None:
+    path = files.find("sql", kpi_query.PLACE)
+    assert path
+    assert path.read_text(encoding="utf-8") == kpi_query.text(), "run `python -m include.cli metrics write`"
+
+
+def test_the_tree_has_the_three_core_metrics_at_its_top() -> None:
+    known = metrics.load()
+    core = {each.id for each in known.values() if each.entry.level == "core"}
+    assert core == {"activity_rate", "gross_renewal_rate", "expansion_rate"}
+    assert {below for top in core for below in metrics.branch(top)} == set(known)
+
+
+def test_one_more_metric_is_one_entry(own: Path) -> None:
+    own.write_text(GOOD)
+    assert metrics.get("mine").place.endswith("own.yaml:6")
+    written = kpi_query.write()
+    assert written.is_relative_to(own.parents[2])
+    assert "('mine', 1, 'share', n_lost, n_customers_start, null, n_customers_start, 1)" in written.read_text()
+
+
+def test_versions_stand_beside_each_other(own: Path) -> None:
+    earlier = (
+        "    version: 2\n    earlier:\n      1: {numerator: n_expanded, denominator: n_customers_start, n: n_lost}\n"
+    )
+    own.write_text(GOOD + earlier)
+    text = kpi_query.text()
+    assert "('mine', 1, 'share', n_expanded," in text
+    assert "('mine', 2, 'share', n_lost," in text
+    assert metrics.get("mine").hash(1) != metrics.get("mine").hash(2)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "said"),
+    [
+        ("numerator: n_lost", "numerator: n_losses", 6, "marts.retention_period has no column n_losses"),
+        ("numerator: n_lost", "numerator: n_lost; drop table x", 11, "columns, numbers and"),
+        ("table: marts.retention_period", "table: marts.nowhere", 1, "no folder makes"),
+        ("level: core", "level: second", 6, "has a parent"),
+        ("level: core", "level: second\n    parent: nobody", 9, "there is no metric nobody"),
+        ("level: core", "level: second\n    parent: mrr", 9, "not of a higher level"),
+        ("    denominator: n_customers_start\n", "", 6, "needs a denominator"),
+        ("owner: finance", "owner: nobody", 6, "not in sql/owners.yaml"),
+        ("unit: share", "unit: parts", 10, "Input should be"),
+        ("  mine:", "  arr:", 6, "is defined twice"),
+        ("n: n_customers_start", "n: n_customers_start\n    colour: red", 14, "unknown key"),
+    ],
+)
+def test_a_mistake_names_file_and_line(own: Path, old: str, new: str, line: int, said: str) -> None:
+    own.write_text(GOOD.replace(old, new, 1))
+    with pytest.raises(ConfigError) as caught:
+        metrics.load()
+    place = f"own.yaml:{line}"
+    if said != "is defined twice":
+        assert place in caught.value.message, caught.value.message
+    assert said in caught.value.message
+
+
+def test_an_unknown_metric_suggests_the_one_meant() -> None:
+    with pytest.raises(ConfigError) as caught:
+        metrics.get("activty_rate")
+    assert "did you mean activity_rate?" in caught.value.cure
