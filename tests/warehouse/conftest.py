@@ -1,4 +1,4 @@
-"""Fixtures of the warehouse's tests."""
+"""Fixtures of the tests of the warehouse; the built small world is in tests/built_fixture.py."""
 
 import pytest
 
