@@ -4,8 +4,10 @@
 opportunities, contract lines), lands it page by page, judges every batch with Great Expectations and merges what passed
 into `raw`. The first run reads the whole history.
 
-**Inputs and outputs.** Reads the Airflow connection `crm`. Writes `raw.<vendor>__<entity>`, `quarantine.record` and
-`meta.*`, and publishes the asset **crm** with the source's verdict and watermark, also when something failed.
+**Inputs and outputs.** Reads the Airflow connection of each CRM in the settings (`crm`, unless you list others). Writes
+`raw.<vendor>__<entity>`, `quarantine.record` and `meta.*`, and publishes for each connection the asset of its name with
+the verdict and watermark, also when something failed. Several connections have a group of tasks each, and none waits
+for another.
 
 **When it fails.**
 
@@ -20,10 +22,10 @@ into `raw`. The first run reads the whole history.
 While the CRM is red, nothing is decided or sent that reads it; the rest goes on.
 
 **Re-running and backfill.** Clear the red task, or trigger a run: every task may be run again at any time. To read a
-stretch of time again, trigger with *Read again since*, or `python -m include.cli ingest crm --since 2026-01-31`. There
+stretch of time again, trigger with *Read again since*, or `python -m include.cli ingest ID --since 2026-01-31`. There
 is nothing to backfill: the CRM tells how it is, not how it was.
 
-**Owner.** The owner of source `crm` in `config/settings.yaml` is told once per outage.
+**Owner.** The owner of the connection in `config/settings.yaml` is told once per outage.
 
 **Triage notes.** Tier 1: renewal alerts read it. A run that is red for an outage of the vendor mends itself with the
 next one. Look when three in a row are red, or at once when the reason says credentials or held.
@@ -35,27 +37,26 @@ from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import dag
 
-from include.orchestration.assets import SOURCES
 from include.orchestration.defaults import DEFAULT_ARGS, dag_id
-from include.orchestration.ingest_tasks import PARAMS, ingest_source
+from include.orchestration.ingest_tasks import PARAMS, at_once, ingest_all, schedule_of
 
 
 @dag(
     dag_id=dag_id("ingest_crm"),
     description="Reads what changed in the CRM, judges it and merges it",
     doc_md=__doc__,
-    schedule="*/15 * * * *",
+    schedule=schedule_of("crm"),
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,
-    max_active_tasks=2,  # the vendor's rate limit is one for all of them
+    max_active_tasks=at_once("crm"),
     dagrun_timeout=timedelta(hours=6),
     default_args=DEFAULT_ARGS,
     params=PARAMS,
     tags=["ingest", "tier:1"],
 )
 def ingest_crm() -> None:
-    ingest_source("crm", "crm", SOURCES["crm"])
+    ingest_all("crm")
 
 
 ingest_crm()

@@ -4,9 +4,11 @@
 users, usage per day, seats), lands it page by page, judges every batch with Great Expectations and merges what passed
 into `raw`. The first run reads as many months as `history_start_months` says.
 
-**Inputs and outputs.** Reads the Airflow connection `product_db` through the queries in `sql/sources/product/`. Writes
-`raw.<vendor>__<entity>`, `quarantine.record` and `meta.*`, and publishes the asset **product_db** with the source's
-verdict and watermark, also when something failed.
+**Inputs and outputs.** Reads the Airflow connection of each product database in the settings (`product_db`, unless you
+list others) through the queries in `sql/sources/product/`, or in `sql/sources/ID/` where there is such a folder. Writes
+`raw.<vendor>__<entity>`, `quarantine.record` and `meta.*`, and publishes for each connection the asset of its name with
+the verdict and watermark, also when something failed. Several connections have a group of tasks each, and none waits
+for another.
 
 **When it fails.**
 
@@ -21,10 +23,10 @@ verdict and watermark, also when something failed.
 While the product database is red, nothing is decided or sent that reads it; the rest goes on.
 
 **Re-running and backfill.** Clear the red task, or trigger a run: every task may be run again at any time. To read a
-stretch of time again, trigger with *Read again since*, or `python -m include.cli ingest product --since 2026-01-31`. A
+stretch of time again, trigger with *Read again since*, or `python -m include.cli ingest ID --since 2026-01-31`. A
 day that the product has corrected comes with its new `updated_at`, by itself.
 
-**Owner.** The owner of source `product_db` in `config/settings.yaml` is told once per outage.
+**Owner.** The owner of the connection in `config/settings.yaml` is told once per outage.
 
 **Triage notes.** Tier 1: usage baselines and activity read it. A run that is red for an outage of the vendor mends
 itself with the next one. Look when three in a row are red, or at once when the reason says credentials or held.
@@ -36,27 +38,26 @@ from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import dag
 
-from include.orchestration.assets import SOURCES
 from include.orchestration.defaults import DEFAULT_ARGS, dag_id
-from include.orchestration.ingest_tasks import PARAMS, ingest_source
+from include.orchestration.ingest_tasks import PARAMS, at_once, ingest_all, schedule_of
 
 
 @dag(
     dag_id=dag_id("ingest_product"),
     description="Reads new usage, users and seats from the product database, judges and merges them",
     doc_md=__doc__,
-    schedule="*/15 * * * *",
+    schedule=schedule_of("product"),
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,
-    max_active_tasks=2,  # a customer's database must not feel us
+    max_active_tasks=at_once("product"),
     dagrun_timeout=timedelta(hours=6),
     default_args=DEFAULT_ARGS,
     params=PARAMS,
     tags=["ingest", "tier:1"],
 )
 def ingest_product() -> None:
-    ingest_source("product_db", "product", SOURCES["product_db"])
+    ingest_all("product")
 
 
 ingest_product()

@@ -4,8 +4,10 @@
 users, tickets, ratings), lands it page by page, judges every batch with Great Expectations and merges what passed into
 `raw`. The first run reads the whole history.
 
-**Inputs and outputs.** Reads the Airflow connection `support`. Writes `raw.<vendor>__<entity>`, `quarantine.record` and
-`meta.*`, and publishes the asset **support** with the source's verdict and watermark, also when something failed.
+**Inputs and outputs.** Reads the Airflow connection of each desk in the settings (`support`, unless you list others).
+Writes `raw.<vendor>__<entity>`, `quarantine.record` and `meta.*`, and publishes for each connection the asset of its
+name with the verdict and watermark, also when something failed. Several connections have a group of tasks each, and
+none waits for another.
 
 **When it fails.**
 
@@ -20,10 +22,10 @@ users, tickets, ratings), lands it page by page, judges every batch with Great E
 While the support desk is red, nothing is decided or sent that reads it; the rest goes on.
 
 **Re-running and backfill.** Clear the red task, or trigger a run: every task may be run again at any time. To read a
-stretch of time again, trigger with *Read again since*, or `python -m include.cli ingest support --since 2026-01-31`.
+stretch of time again, trigger with *Read again since*, or `python -m include.cli ingest ID --since 2026-01-31`.
 There is nothing to backfill: the desk tells how it is, not how it was.
 
-**Owner.** The owner of source `support` in `config/settings.yaml` is told once per outage.
+**Owner.** The owner of the connection in `config/settings.yaml` is told once per outage.
 
 **Triage notes.** Tier 2: the support figures and the evidence about tickets wait for it, renewal alerts do not. A run
 that is red for an outage of the vendor mends itself with the next one. Look when three in a row are red, or at once
@@ -36,27 +38,26 @@ from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import dag
 
-from include.orchestration.assets import SOURCES
 from include.orchestration.defaults import DEFAULT_ARGS, dag_id
-from include.orchestration.ingest_tasks import PARAMS, ingest_source
+from include.orchestration.ingest_tasks import PARAMS, at_once, ingest_all, schedule_of
 
 
 @dag(
     dag_id=dag_id("ingest_support"),
     description="Reads what changed in the support desk, judges it and merges it",
     doc_md=__doc__,
-    schedule="*/15 * * * *",
+    schedule=schedule_of("support"),
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,
-    max_active_tasks=2,  # the vendor's rate limit is one for all of them
+    max_active_tasks=at_once("support"),
     dagrun_timeout=timedelta(hours=6),
     default_args=DEFAULT_ARGS,
     params=PARAMS,
     tags=["ingest", "tier:2"],
 )
 def ingest_support() -> None:
-    ingest_source("support", "support", SOURCES["support"])
+    ingest_all("support")
 
 
 ingest_support()

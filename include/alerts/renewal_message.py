@@ -190,7 +190,7 @@ def _next_steps(findings: evidence.Findings, left: int, checkpoint: Checkpoint) 
 
 def _links(checkpoint: Checkpoint, settings: Settings, playbook: Playbook | None) -> tuple[Link, ...]:
     links = []
-    template = settings.channels.links.account
+    template = settings.channels.links.accounts.get(checkpoint.crm_source, settings.channels.links.account)
     if template and _PLACEHOLDER not in template:
         links.append(
             Link(label="Open in the CRM", url=template.replace("{id}", quote(checkpoint.crm_account_id, safe="")))

@@ -55,6 +55,7 @@ class SourceSettings(Strict):
         lag_seconds: Nothing younger is read: the vendor may still add older rows behind it.
         trailing_seconds: How far behind the last read an incremental read starts over, to catch rows that came late.
         stale_after_minutes: Its verdict is stale when it was not completely read for so long.
+        mapping: A file of ``config/mappings/`` for this connection alone; by default the one named after its vendor.
     """
 
     id: Identifier
@@ -63,6 +64,7 @@ class SourceSettings(Strict):
     lag_seconds: Annotated[int, Field(ge=0, le=86_400)] = 300
     trailing_seconds: Annotated[int, Field(ge=0, le=604_800)] = 3600
     stale_after_minutes: Annotated[int, Field(ge=1)] = 180
+    mapping: Annotated[str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9_-]*\.yaml)?$")] = ""
 
 
 class Exclusion(Strict):
@@ -84,8 +86,8 @@ class Exclusion(Strict):
 _DATA_OWNER = Person(name="Data team", email="data@example.com")
 
 
-# The sources that have an ingest DAG each.
-INGESTED = {"crm": "crm", "support": "support", "product_db": "product"}
+# What else goes by such a name: the other assets, and the connections of the channels.
+_TAKEN = ("kpis", "outbox", "slack", "smtp")
 
 
 class General(Strict):
@@ -106,16 +108,22 @@ class General(Strict):
     exclusions: tuple[Exclusion, ...] = ()
 
     @model_validator(mode="after")
-    def _has_a_dag_for_each(self) -> General:
-        for source in self.sources:
-            if INGESTED.get(source.id) != source.kind:
-                known = ", ".join(f"{name} ({kind})" for name, kind in INGESTED.items())
-                raise ValueError(f"{source.id} ({source.kind}) has no ingest DAG; there is one each for {known}")
+    def _has_ids_of_their_own(self) -> General:
+        ids = [source.id for source in self.sources]
+        for source_id in ids:
+            if ids.count(source_id) > 1:
+                raise ValueError(f"the source {source_id} is listed twice; give each connection an id of its own")
+            if source_id in _TAKEN:
+                raise ValueError(f"a source cannot be called {source_id}, which is the name of something else here")
         return self
 
     def source(self, source_id: str) -> SourceSettings | None:
         """Return the settings of one source, or None if it is not listed."""
         return next((source for source in self.sources if source.id == source_id), None)
+
+    def of_kind(self, kind: str) -> tuple[SourceSettings, ...]:
+        """Return the sources of one kind, in the order in which they are listed."""
+        return tuple(source for source in self.sources if source.kind == kind)
 
 
 class Usage(Strict):
@@ -178,17 +186,29 @@ class EmailChannel(Strict):
 
 
 class CrmTaskChannel(Strict):
-    """How tasks are written into the CRM."""
+    """How tasks are written: into the CRM that the account is of.
+
+    Args:
+        dry_run: Whether nothing is written.
+        connections: CRM source -> the connection to write with, where it is not the one that is read.
+    """
 
     dry_run: bool = True
-    connection: Identifier = "crm"
+    connections: dict[Identifier, Identifier] = Field(default={})
 
 
 class Links(Strict):
-    """Where a message's links lead; ``{id}`` becomes the record's id. Empty: no link."""
+    """Where a message's links lead; ``{id}`` becomes the record's id. Empty: no link.
+
+    Args:
+        account: Of an account.
+        opportunity: Of an opportunity.
+        accounts: CRM source -> link of its accounts, where it is another.
+    """
 
     account: str = "https://app.hubspot.com/contacts/PORTAL/record/0-2/{id}"
     opportunity: str = "https://app.hubspot.com/contacts/PORTAL/record/0-3/{id}"
+    accounts: dict[Identifier, str] = Field(default={})
 
 
 class Channels(Strict):

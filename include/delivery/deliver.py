@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from include import clock
 from include.config import Settings, load
 from include.delivery import holds, sender, uncertain
-from include.delivery.channels import NAMES, open_channel
+from include.delivery.channels import NAMES, open_channel, ways
 from include.delivery.channels.base import Channel
 from include.errors import PerennialError, Unavailable
 from include.warehouse.engine import engine
@@ -22,6 +22,9 @@ from include.warehouse.engine import engine
 SENDER_LOCK = 0x5045_5253
 # A killed sender's connection lives on in the server for a moment.
 _LOCK_PATIENCE_SECONDS = 5.0
+
+# A channel, and the CRM source that it writes to.
+Way = tuple[str, str]
 
 
 @dataclass
@@ -78,6 +81,7 @@ def deliver(dry_run: bool = False, now: datetime | None = None) -> Delivered:
             run.result.n_told = uncertain.tell(settings, tick())
             if run.result.n_told:
                 run.each(run.send)
+            run.expire_homeless()
         finally:
             run.close()
     result, errors = run.result, run.errors
@@ -104,33 +108,35 @@ class _Pass:
     still_alone: Callable[[], None]
     result: Delivered = field(default_factory=Delivered)
     errors: list[PerennialError] = field(default_factory=list)
-    opened: dict[str, Channel] = field(default_factory=dict)
-    broken: set[str] = field(default_factory=set)
+    opened: dict[Way, Channel] = field(default_factory=dict)
+    broken: set[Way] = field(default_factory=set)
 
-    def each(self, step: Callable[[str], None]) -> None:
+    def each(self, step: Callable[[Way], None]) -> None:
         """Do a step for every channel that works; one that does not holds up no other."""
-        for name in NAMES:
-            if name in self.broken:
+        for way in ways(self.settings):
+            if way in self.broken:
                 continue
             try:
-                step(name)
+                step(way)
             except PerennialError as error:
-                self.broken.add(name)
+                self.broken.add(way)
                 self.errors.append(error)
 
-    def clear_doubts(self, name: str) -> None:
+    def clear_doubts(self, way: Way) -> None:
         """Take over what a dead sender left, and look up what is in doubt."""
+        name, _ = way
         with engine("builder").connect() as connection:
             states = _counts(connection, name)
         if states["sending"] or states["in doubt"]:
-            channel = self._open(name)
+            channel = self._open(way)
             uncertain.take_over(name, channel.is_repeatable, self.tick())
-            self._look_up(channel)
+            self._look_up(way, channel)
 
-    def send(self, name: str) -> None:
+    def send(self, way: Way) -> None:
         """Send what is due, unless the channel is held or in dry run."""
+        name, source = way
         with engine("builder").begin() as connection:
-            letters = sender.due(connection, name, self.tick())
+            letters = sender.due(connection, name, self.tick(), source)
             state = holds.state(connection, name, self.tick())
             if letters and state.is_held and state.ends_by_itself:
                 state = holds.release_compared(connection, name, self.tick())
@@ -138,38 +144,48 @@ class _Pass:
             return
         if state.is_held or getattr(self.settings.channels, name).dry_run:
             sender.expire(letters, self.tick())
-            self._add(name, {"waiting": len(letters)})
+            self._add(way, {"waiting": len(letters)})
             return
-        channel = self._open(name)
-        sending = sender.Sender(channel, self.settings, self.tick, self.still_alone)
+        channel = self._open(way)
+        sending = sender.Sender(channel, self.settings, self.tick, self.still_alone, source)
         try:
             sending.run()
         finally:
-            self._add(name, sending.counts)
+            self._add(way, sending.counts)
         if sending.counts["uncertain"]:
-            self._look_up(channel)
+            self._look_up(way, channel)
+
+    def expire_homeless(self) -> None:
+        """Let tasks of a CRM that the settings list no longer expire in their time."""
+        listed = {source.id for source in self.settings.of_kind("crm")}
+        with engine("builder").connect() as connection:
+            letters = sender.due(connection, "crm_task", self.tick())
+        homeless = [letter for letter in letters if letter.account_key.partition(":")[0] not in listed]
+        sender.expire(homeless, self.tick(), "its CRM was not among the sources of the settings")
 
     def close(self) -> None:
         """Let go of all channels."""
         for channel in self.opened.values():
             channel.close()
 
-    def _open(self, name: str) -> Channel:
-        if name not in self.opened:
-            self.opened[name] = open_channel(name, self.settings)
-        return self.opened[name]
+    def _open(self, way: Way) -> Channel:
+        if way not in self.opened:
+            self.opened[way] = open_channel(way[0], self.settings, way[1])
+        return self.opened[way]
 
-    def _look_up(self, channel: Channel) -> None:
+    def _look_up(self, way: Way, channel: Channel) -> None:
         found = uncertain.look_up(channel, self.tick())
-        self._add(channel.name, {f"cleared as {state}": number for state, number in found.items()})
+        self._add(way, {f"cleared as {state}": number for state, number in found.items()})
 
-    def _add(self, name: str, counts: Mapping[str, int]) -> None:
+    def _add(self, way: Way, counts: Mapping[str, int]) -> None:
         if counts:
-            total = Counter(self.result.channels.get(name, {}))
+            name, source = way
+            shown = f"{name} ({source})" if source and len(self.settings.of_kind("crm")) > 1 else name
+            total = Counter(self.result.channels.get(shown, {}))
             total.update(counts)
             if "waiting" in counts:
                 total["waiting"] = counts["waiting"]  # what waits is looked at by every step
-            self.result.channels[name] = dict(total)
+            self.result.channels[shown] = dict(total)
 
 
 def _counts(connection: sa.Connection, channel: str) -> Counter[str]:

@@ -30,24 +30,32 @@ _LONGEST_PAUSE = timedelta(hours=1)
 Clock = Callable[[], datetime]
 
 
-def due(connection: sa.Connection, channel: str, now: datetime) -> list[Letter]:
-    """Return the letters of a channel whose time has come, those with the nearest deadline first."""
+def due(connection: sa.Connection, channel: str, now: datetime, source: str = "") -> list[Letter]:
+    """Return the letters of a channel whose time has come, those with the nearest deadline first.
+
+    Args:
+        connection: An open connection of the builder.
+        channel: The channel.
+        now: The time.
+        source: Only those about accounts of this CRM source; "" for all.
+    """
     return outbox.read(
         connection,
         "channel = :channel and state = 'planned' and coalesce(not_before, :now) <= :now"
-        " and coalesce(next_attempt_at, :now) <= :now",
+        " and coalesce(next_attempt_at, :now) <= :now and starts_with(account_key, :accounts)",
         order="deadline nulls last, outbox_id",
         channel=channel,
         now=now,
+        accounts=f"{source}:" if source else "",
     )
 
 
-def expire(letters: Sequence[Letter], now: datetime) -> None:
+def expire(letters: Sequence[Letter], now: datetime, why: str = "the channel was on hold or in dry run") -> None:
     """Record which letters of a channel that may not send are past their use."""
     with engine("builder").begin() as connection:
         for letter in letters:
             if now >= letter.not_after:
-                because = f"the channel was on hold or in dry run until {letter.not_after:%Y-%m-%d %H:%M} UTC"
+                because = f"{why} until {letter.not_after:%Y-%m-%d %H:%M} UTC"
                 outbox.settle(connection, letter.key, "expired", now, because=because)
 
 
@@ -60,6 +68,7 @@ class Sender:
         settings: The settings in force.
         clock: Says what time it is.
         still_alone: Raises if another sender may be at work.
+        source: Only what is about accounts of this CRM source; "" for all.
         counts: How many letters ended in which state; ``waiting`` for those that may not leave yet.
     """
 
@@ -67,6 +76,7 @@ class Sender:
     settings: Settings
     clock: Clock
     still_alone: Callable[[], None]
+    source: str = ""
     counts: Counter[str] = field(default_factory=Counter)
     _gate: recheck.Gate = field(default_factory=recheck.Gate)
     _compared: set[str] = field(default_factory=set)
@@ -78,7 +88,7 @@ class Sender:
             PerennialError: The channel as a whole does not work; the letters stay planned.
         """
         with engine("builder").connect() as connection:
-            letters = due(connection, self.channel.name, self.clock())
+            letters = due(connection, self.channel.name, self.clock(), self.source)
         for start in range(0, len(letters), self.channel.batch_size):
             self.still_alone()
             batch = letters[start : start + self.channel.batch_size]

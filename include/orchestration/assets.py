@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from airflow.sdk import Asset
 
+from include.config import load
 from include.orchestration.defaults import PREFIX
 
 
@@ -11,12 +12,15 @@ def _asset(name: str, about: str) -> Asset:
     return Asset(name=f"{PREFIX}{name}", uri=f"perennial://{PREFIX or 'warehouse'}/{name}", extra={"about": about})
 
 
-# An event of a source: verdict (green, red, stale) and watermark. Published by every run, the red ones too.
-SOURCES: dict[str, Asset] = {
-    "crm": _asset("crm", "accounts, contacts, contracts and owners as last merged"),
-    "support": _asset("support", "tickets, users and ratings as last merged"),
-    "product_db": _asset("product_db", "accounts, users, usage and seats as last merged"),
+_ABOUT = {
+    "crm": "accounts, contacts, contracts and owners as last merged",
+    "support": "tickets, users and ratings as last merged",
+    "product": "accounts, users, usage and seats as last merged",
 }
+
+# One for each connection of the settings. An event of a source: verdict (green, red, stale) and watermark. Published by
+# every run, the red ones too.
+SOURCES: dict[str, Asset] = {source.id: _asset(source.id, _ABOUT[source.kind]) for source in load().sources}
 
 KPIS = _asset("kpis", "the tables of core and marts as last built")
 OUTBOX = _asset("outbox", "messages and tasks as last decided")

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import Asset, Metadata, Param, TriggerRule, chain, task
+from airflow.sdk import Asset, Metadata, Param, TaskGroup, TriggerRule, chain, task
 
+from include.config import load
+from include.orchestration.assets import SOURCES
 from include.sources.entities import Kind, of_kind
 
 # What a person can fill in when triggering a run by hand.
@@ -89,14 +91,35 @@ def show_verdict(source: str) -> None:
         )
 
 
-def ingest_source(source: str, kind: Kind, asset: Asset) -> None:
-    """Wire one source's tasks inside a DAG.
+def schedule_of(kind: Kind) -> str | None:
+    """Return when a kind of source is read: every quarter of an hour, or never if the settings list none."""
+    return "*/15 * * * *" if load().of_kind(kind) else None
+
+
+def at_once(kind: Kind) -> int:
+    """Return how many tasks of a kind may run together: two for each connection, whose system must not feel us."""
+    return 2 * max(1, len(load().of_kind(kind)))
+
+
+def ingest_all(kind: Kind) -> None:
+    """Wire the tasks of every connection of a kind inside a DAG; where there are several, each in a group of its own.
+
+    They do not wait for each other: what one of them lacks holds up none of the others.
 
     Args:
-        source: The connection id.
-        kind: Its kind, which gives the entities.
-        asset: Published at the end of every run.
+        kind: The kind of source.
     """
+    sources = load().of_kind(kind)
+    if len(sources) == 1:
+        _ingest(sources[0].id, kind)
+        return
+    for source in sources:
+        with TaskGroup(source.id, tooltip=f"The connection {source.id}"):
+            _ingest(source.id, kind)
+
+
+def _ingest(source: str, kind: Kind) -> None:
+    asset = SOURCES[source]
     extracts = [extract.override(task_id=f"extract_{entity.name}")(source, entity.name) for entity in of_kind(kind)]
     judged = validate(source)
     merged = merge(source)

@@ -16,7 +16,7 @@ from include.clock import now
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from include.config.models import Person
+    from include.config.models import Person, SourceSettings
     from include.delivery.message import Message
     from include.delivery.outbox import Letter
 
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 ONE_OUTAGE = timedelta(hours=1)
 REMIND_AFTER = timedelta(days=1)
 
-# The command that does a DAG's work without Airflow, and the source whose owner is told.
+# The command that does a DAG's work without Airflow, and the kind of source whose owner is told.
 COMMANDS = {
     "ingest_crm": "ingest crm",
     "ingest_support": "ingest support",
@@ -35,7 +35,7 @@ COMMANDS = {
     "decide": "decide",
     "deliver": "deliver",
 }
-SOURCES = {"ingest_crm": "crm", "ingest_support": "support", "ingest_product": "product_db"}
+KINDS = {"ingest_crm": "crm", "ingest_support": "support", "ingest_product": "product"}
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def tell_owner(context: Context) -> None:
         log.info("%s fails still; its owner has been told", failure.key)
         return
     message = write(failure, since)
-    owner = _owner(failure.name)
+    owner = _owner(failure)
     log.error("%s %s", message.headline, " ".join([message.summary, *message.next_steps]))
     for channel in _channels():
         _send(channel, owner, message)
@@ -81,7 +81,8 @@ def write(failure: Failure, since: datetime) -> Message:
     from include.delivery.message import Fact, Link, Message
 
     where = f"{failure.dag}, task {failure.task}" if failure.task else failure.dag
-    command = f"python -m include.cli {COMMANDS.get(failure.name, 'status')}"
+    source = _source(failure)
+    command = f"python -m include.cli {f'ingest {source.id}' if source else COMMANDS.get(failure.name, 'status')}"
     return Message(
         headline=f"{where} fails since {since:%Y-%m-%d %H:%M} UTC",
         summary=failure.reason,
@@ -155,12 +156,21 @@ def _reason(error: object) -> str:
     return str(error or "it was killed, or ran out of time")[:2000]
 
 
-def _owner(name: str) -> Person:
+def _source(failure: Failure) -> SourceSettings | None:
+    """Return the connection whose task failed: the only one of its kind, or that of the task's group."""
     from include.config import load
 
-    settings = load()
-    source = settings.source(SOURCES.get(name, ""))
-    return source.owner if source else settings.people.queue
+    sources = load().of_kind(KINDS.get(failure.name, ""))
+    if len(sources) == 1:
+        return sources[0]
+    return next((source for source in sources if source.id == failure.task.partition(".")[0]), None)
+
+
+def _owner(failure: Failure) -> Person:
+    from include.config import load
+
+    source = _source(failure)
+    return source.owner if source else load().people.queue
 
 
 def _channels() -> list[str]:

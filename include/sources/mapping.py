@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, Field
 
 from include.config import files
 from include.config.documents import Document, Strict, read, validate
+from include.config.models import SourceSettings
 from include.errors import ConfigError
 from include.sources.base import Record
 from include.sources.cast import Cast, caster
@@ -94,6 +95,11 @@ class MappingFile:
         return self.document.error(place, f"{where} has no property {name}", cure=f"{meant} remove that line")
 
 
+def file_of(source: SourceSettings | None, vendor: str) -> str:
+    """Return the mapping file of a connection: its own if the settings name one, else that of its vendor."""
+    return source.mapping if source and source.mapping else f"{vendor}.yaml"
+
+
 def load_mapping(name: str, entities: Iterable[str]) -> MappingFile:
     """Read and check ``config/mappings/<name>``.
 
@@ -106,7 +112,11 @@ def load_mapping(name: str, entities: Iterable[str]) -> MappingFile:
     """
     path = files.find("config", f"mappings/{name}")
     if path is None:
-        raise ConfigError(f"config/mappings/{name} is missing", cure="restore the file that came with Perennial")
+        raise ConfigError(
+            f"config/mappings/{name} is missing",
+            cure=f"put it into the folder that PERENNIAL_CONFIG_DIR names, as config/mappings/{name},"
+            " or correct `mapping` in config/settings.yaml",
+        )
     document = read(path)
     if document.is_disabled:
         return MappingFile(document, {})

@@ -45,6 +45,21 @@ def test_a_changed_file_is_read_again(overlay: Path) -> None:
     assert config_hash() != before
 
 
+@pytest.mark.parametrize(
+    ("sources", "message"),
+    [
+        ("[{id: crm, kind: crm, owner: O}, {id: crm, kind: support, owner: O}]", "crm is listed twice"),
+        ("[{id: kpis, kind: crm, owner: O}]", "cannot be called kpis"),
+        ("[{id: crm, kind: crm, owner: O, mapping: ../secret.yaml}]", "mapping"),
+    ],
+)
+def test_connections_have_ids_of_their_own(overlay: Path, sources: str, message: str) -> None:
+    owner = "{name: A, email: a@vendor.example}"
+    (overlay / "settings.yaml").write_text(f"sources: {sources.replace('owner: O', f'owner: {owner}')}\n")
+    with pytest.raises(ConfigError, match=message):
+        load()
+
+
 def test_the_hash_minds_values_not_comments(overlay: Path) -> None:
     (overlay / "settings.yaml").write_text("currency: EUR\nbatch_rows: 9\n")
     before = config_hash()

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
+
 import pytest
 
 from include.orchestration.assets import KPIS, OUTBOX, SOURCES
 from include.sources.entities import of_kind
 from include.warehouse import models
+from tests.dags.conftest import ROOT
 
 INGEST = {
     "ingest_crm": ("crm", "crm"),
@@ -79,3 +85,76 @@ def test_the_rebuild_can_be_backfilled_and_starts_nothing(dags):
     dag = dags["rebuild_kpis"]
     assert type(dag.timetable).__name__ == "CronPartitionTimetable"
     assert [asset for task in dag.tasks for asset in task.outlets] == []
+
+
+SEVERAL = """
+sources:
+  - {id: crm, kind: crm, owner: {name: A, email: a@vendor.example}}
+  - {id: crm_eu, kind: crm, owner: {name: B, email: b@vendor.example}}
+  - {id: app_db, kind: product, owner: {name: C, email: c@vendor.example}}
+"""
+
+
+@pytest.fixture(scope="module")
+def several(tmp_path_factory):
+    """The DAGs of a house with two CRMs, one product database under another name, and no desk."""
+    folder = tmp_path_factory.mktemp("overlay")
+    (folder / "config").mkdir()
+    (folder / "config" / "settings.yaml").write_text(SEVERAL)
+    script = """
+import json
+from airflow.dag_processing.dagbag import DagBag
+bag = DagBag("dags")
+def about(dag):
+    return {
+        "tasks": {task.task_id: sorted(asset.name for asset in task.outlets) for task in dag.tasks},
+        "edges": sorted([task.task_id, other] for task in dag.tasks for other in task.downstream_task_ids),
+        "leaves": sorted(task.task_id for task in dag.leaves),
+        "schedule": str(getattr(dag.timetable, "expression", "")),
+        "at_once": dag.max_active_tasks,
+        "reads": sorted(a.name for a in getattr(getattr(dag.timetable, "asset_condition", None), "objects", [])),
+    }
+print(json.dumps({"errors": str(bag.import_errors), **{name: about(dag) for name, dag in bag.dags.items()}}))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "PERENNIAL_CONFIG_DIR": str(folder)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+class TestSeveralConnections:
+    def test_every_file_can_be_read(self, several):
+        assert several["errors"] == "{}"
+
+    def test_each_has_a_group_with_a_verdict_and_an_asset_of_its_own(self, several):
+        tasks = several["ingest_crm"]["tasks"]
+        steps = {f"extract_{entity.name}" for entity in of_kind("crm")} | {
+            "validate",
+            "merge",
+            "publish",
+            "show_verdict",
+        }
+        assert tasks.keys() == {f"{source}.{step}" for source in ("crm", "crm_eu") for step in steps}
+        assert tasks["crm.publish"] == ["crm"]
+        assert tasks["crm_eu.publish"] == ["crm_eu"]
+        assert several["ingest_crm"]["leaves"] == ["crm.show_verdict", "crm_eu.show_verdict"]
+        assert several["ingest_crm"]["at_once"] == 4
+
+    def test_none_waits_for_another(self, several):
+        for first, second in several["ingest_crm"]["edges"]:
+            assert first.split(".")[0] == second.split(".")[0]
+
+    def test_a_single_one_has_no_group_whatever_its_name(self, several):
+        assert several["ingest_product"]["tasks"]["publish"] == ["app_db"]
+
+    def test_a_kind_that_is_not_there_is_never_run(self, several):
+        assert several["ingest_support"]["tasks"] == {}
+        assert "*/15" not in several["ingest_support"]["schedule"]
+
+    def test_builds_follow_each_of_them(self, several):
+        assert several["build_kpis"]["reads"] == ["app_db", "crm", "crm_eu"]

@@ -34,7 +34,7 @@ def hubspot(portal: Portal) -> Iterator[Stub]:
 def channel(hubspot: Stub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CrmTaskChannel:
     monkeypatch.setenv("PERENNIAL_HOME", str(tmp_path))
     monkeypatch.setenv("AIRFLOW_CONN_CRM", f'{{"conn_type": "hubspot", "host": "{hubspot.url}", "password": "pat-x"}}')
-    opened = CrmTaskChannel.connect(load())
+    opened = CrmTaskChannel.connect(load(), "crm")
     opened._client.timeouts = (1, 0.4)
     opened._client.sleep = lambda seconds: None
     return opened
@@ -148,4 +148,4 @@ def test_a_property_that_is_not_unique_is_refused(channel: CrmTaskChannel, porta
 def test_another_vendor_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_CRM", '{"conn_type": "salesforce", "host": "https://x", "password": "y"}')
     with pytest.raises(ConfigError, match="salesforce"):
-        CrmTaskChannel.connect(load())
+        CrmTaskChannel.connect(load(), "crm")

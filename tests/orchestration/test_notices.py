@@ -59,6 +59,26 @@ def test_the_notice_says_what_since_when_and_the_command():
     assert message.links[0].url == "http://localhost/x"
 
 
+SEVERAL = """
+sources:
+  - {id: crm, kind: crm, owner: {name: A, email: a@vendor.example}}
+  - {id: crm_eu, kind: crm, owner: {name: B, email: b@vendor.example}}
+"""
+
+
+def test_of_several_connections_the_owner_of_the_one_that_failed_is_told(warehouse, sent, tmp_path, monkeypatch):
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "channels.yaml").write_text("email: {dry_run: false}\n")
+    (tmp_path / "config" / "settings.yaml").write_text(SEVERAL)
+    monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(tmp_path))
+    context = _context(AuthError("no"))
+    context["ti"].task_id = "crm_eu.extract_account"
+    tell_owner(context)
+    assert [email for _, email, _ in sent] == ["b@vendor.example"]
+    failure = Failure("ingest_crm", "ingest_crm", "crm_eu.merge", "no", "")
+    assert "include.cli ingest crm_eu" in write(failure, NOON).next_steps[0]
+
+
 def test_every_dag_has_its_command():
     names = {path.stem for path in (Path(__file__).parents[2] / "dags").glob("*.py")}
     assert set(notices.COMMANDS) == names

@@ -11,12 +11,22 @@ from include.delivery.channels.base import Channel
 NAMES = ("slack", "email", "crm_task")
 
 
-def open_channel(name: str, settings: Settings) -> Channel:
+def ways(settings: Settings) -> list[tuple[str, str]]:
+    """Return each channel with the CRM source that it writes to; "" for channels that are no CRM.
+
+    Tasks of two CRMs are two ways, so that one that does not work holds up none of the other's.
+    """
+    crms = [("crm_task", source.id) for source in settings.of_kind("crm")]
+    return [(name, "") for name in NAMES if name != "crm_task"] + (crms or [("crm_task", "")])
+
+
+def open_channel(name: str, settings: Settings, source: str = "") -> Channel:
     """Return a channel, ready to send.
 
     Args:
         name: One of ``NAMES``.
         settings: The settings in force.
+        source: For tasks, the CRM source whose accounts they are about.
 
     Raises:
         ConfigError: Its connection is missing or wrong.
@@ -31,4 +41,4 @@ def open_channel(name: str, settings: Settings) -> Channel:
         return EmailChannel.connect(settings)
     from include.delivery.channels.crm_task import CrmTaskChannel
 
-    return CrmTaskChannel.connect(settings)
+    return CrmTaskChannel.connect(settings, source)

@@ -45,15 +45,15 @@ class CrmTaskChannel:
         self._ownerless: set[str] = set()
 
     @classmethod
-    def connect(cls, settings: Settings) -> CrmTaskChannel:
-        """Return the channel of the portal that channels.yaml names.
+    def connect(cls, settings: Settings, source: str) -> CrmTaskChannel:
+        """Return the channel of the portal that a source's accounts are in.
 
         Raises:
             ConfigError: The connection is missing, wrong, or no HubSpot.
         """
         from include.sources.crm.hubspot import api
 
-        connection = connections.get(settings.channels.crm_task.connection)
+        connection = connections.get(settings.channels.crm_task.connections.get(source, source))
         if connection.vendor != "hubspot":
             raise connection.error(
                 f"is {connection.vendor or 'of no vendor'}, and tasks can be written to HubSpot only",

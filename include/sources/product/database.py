@@ -1,6 +1,7 @@
 """The product's own database as a source, through the customer's SQL: any database that SQLAlchemy reaches.
 
-Each entity is one file, ``sql/sources/product/<entity>.sql``: one select that gives ``id``, columns of the entity,
+Each entity is one file, ``sql/sources/product/<entity>.sql`` (or ``sql/sources/<connection>/`` for a connection with
+queries of its own): one select that gives ``id``, columns of the entity,
 ``updated_at`` and, if rows are marked as deleted, ``is_deleted``. It may use ``:since`` (null on a full read) and
 ``:until`` to let an index serve; which rows count is decided around it.
 
@@ -59,6 +60,7 @@ class ProductDatabase:
     def __init__(self, connection: Connection, settings: Settings) -> None:
         source = settings.source(connection.id)
         self._id = connection.id
+        self._known = tuple(one.id for one in settings.of_kind("product"))
         self._lag = timedelta(seconds=source.lag_seconds if source else 300)
         self._trailing = timedelta(seconds=source.trailing_seconds if source else 3600)
         self._history = timedelta(days=31 * settings.history_start_months)
@@ -113,7 +115,8 @@ class ProductDatabase:
     @cached_property
     def _queries(self) -> dict[str, Query]:
         backend = self._url.get_backend_name()
-        loaded = {entity: queries.load(entity, path, backend) for entity, path in queries.available().items()}
+        found = queries.available(self._id, self._known)
+        loaded = {entity: queries.load(entity, path, backend) for entity, path in found.items()}
         return {entity: query for entity, query in loaded.items() if query is not None}
 
     def _query(self, entity: str) -> Query:
@@ -121,7 +124,7 @@ class ProductDatabase:
             return self._queries[entity]
         raise ConfigError(
             f"the product database has no entity {entity}",
-            cure=f"available: {', '.join(self._queries)}; write sql/sources/product/{entity}.sql",
+            cure=f"available: {', '.join(self._queries)}; write sql/{queries.folder_of(self._id)}/{entity}.sql",
         )
 
     def _start(self, entity: str, done: Position | None, hi: datetime, since: datetime | None, full: bool) -> Position:

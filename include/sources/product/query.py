@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -15,7 +16,8 @@ from include.config import files
 from include.errors import ConfigError
 from include.sources.entities import ENTITIES
 
-FOLDER = "sources/product"
+FOLDER = "sources"
+SHARED = "product"
 PARAMETERS = ("since", "until")
 # What a reading query never holds, wherever in it.
 _FORBIDDEN = (
@@ -103,9 +105,29 @@ class Query:
         return places[-1] if places else None
 
 
-def available() -> dict[str, Path]:
-    """Return the files in force, by entity."""
-    found = files.listing("sql", f"{FOLDER}/*.sql")
+def folder_of(source_id: str) -> str:
+    """Return the folder of a connection's queries below ``sql/``: its own if it has one, else the one shared by all."""
+    own = f"{FOLDER}/{source_id}"
+    return own if files.listing("sql", f"{own}/*.sql") else f"{FOLDER}/{SHARED}"
+
+
+def available(source_id: str, known_sources: Iterable[str] = ()) -> dict[str, Path]:
+    """Return the files in force for a connection, by entity.
+
+    Args:
+        source_id: The connection.
+        known_sources: Every product database of the settings: a folder of another name would be read by none.
+
+    Raises:
+        ConfigError: A folder or file is named after nothing that is known.
+    """
+    folders = {name.split("/")[1]: path.parent for name, path in files.listing("sql", f"{FOLDER}/*/*.sql").items()}
+    for folder in sorted(folders.keys() - {SHARED, source_id, *known_sources}):
+        raise ConfigError(
+            f"{files.shown(folders[folder])}: there is no product database {folder}",
+            cure=f"name the folder after a product source of config/settings.yaml, or {SHARED} for all of them",
+        )
+    found = files.listing("sql", f"{folder_of(source_id)}/*.sql")
     known = [entity.name for entity in ENTITIES.values() if entity.kind == "product"]
     stems = {Path(name).stem: path for name, path in found.items()}
     for stem, path in stems.items():

@@ -19,7 +19,7 @@ from include.sources.crm.hubspot.api import HubSpotApi, Row, client
 from include.sources.crm.hubspot.owners import owner_record, owners_step
 from include.sources.crm.hubspot.resources import RESOURCES, Resource
 from include.sources.entities import ENTITIES, Kind, of_kind
-from include.sources.mapping import Mapper, load_mapping
+from include.sources.mapping import Mapper, file_of, load_mapping
 from include.sources.walk import walk
 
 _moment = caster("timestamptz")
@@ -43,7 +43,7 @@ class HubSpot:
         self._trailing = 1000 * (source.trailing_seconds if source else 3600)
         self._zone = ZoneInfo(settings.reporting_zone)
         self._api = HubSpotApi(client(connection, settings.allowed_plain_http_hosts))
-        self._mapping = load_mapping("hubspot.yaml", [resource.entity for resource in RESOURCES])
+        self._mapping = load_mapping(file_of(source, self.vendor), [resource.entity for resource in RESOURCES])
         self._resources = {one.entity: one for one in RESOURCES if one.entity in self._mapping.entities}
 
     def entities(self) -> tuple[str, ...]:
