@@ -245,6 +245,55 @@ class People(Strict):
     )
 
 
+class Answer(Strict):
+    """What somebody answered about an id of the desk or the product.
+
+    Args:
+        source: The connection that uses the id.
+        id: The id.
+        match: The account that it is, such as ``crm:1001``.
+        no_match: An account that it is not, or ``all``.
+        reason: Why.
+        by: Who says so.
+    """
+
+    source: Identifier
+    id: Annotated[str, Field(min_length=1)]
+    match: Annotated[str, Field(pattern=r"^([a-z][a-z0-9_]*:.+)?$")] = ""
+    no_match: Annotated[str, Field(pattern=r"^([a-z][a-z0-9_]*:.+|all)?$")] = ""
+    reason: Annotated[str, Field(min_length=1)]
+    by: Annotated[str, Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _says_one_thing(self) -> Answer:
+        if bool(self.match) == bool(self.no_match):
+            raise ValueError("says either match or no_match")
+        return self
+
+
+class Identity(Strict):
+    """``identity.yaml``.
+
+    Args:
+        shared_domains: Domains by which no account is matched, beside those of mail providers.
+        answers: What people answered.
+    """
+
+    shared_domains: tuple[Annotated[str, Field(pattern=r"^[a-z0-9-]+([.][a-z0-9-]+)+$")], ...] = ()
+    answers: tuple[Answer, ...] = ()
+
+    @model_validator(mode="after")
+    def _answers_once(self) -> Identity:
+        matched: set[tuple[str, str]] = set()
+        for answer in self.answers:
+            key = (answer.source, answer.id)
+            if answer.match and key in matched:
+                raise ValueError(f"{answer.source} {answer.id} is answered with two accounts")
+            if answer.match:
+                matched.add(key)
+        return self
+
+
 class Settings(General):
     """All that is set: the keys of ``settings.yaml``, and one field per further file."""
 
@@ -252,3 +301,4 @@ class Settings(General):
     renewals: Renewals = Renewals()
     channels: Channels = Channels()
     people: People = People()
+    identity: Identity = Identity()

@@ -31,6 +31,7 @@ ENTITIES: dict[str, Entity] = {
                 created_at="timestamptz",
                 updated_at="timestamptz",
             ),
+            history=True,
             is_account=True,
         ),
         Entity(
@@ -98,11 +99,13 @@ ENTITIES: dict[str, Entity] = {
             _columns(
                 name="text",
                 crm_account_id="text",
+                domain="text",  # one that the customer proved to own, as for its single sign-on
                 plan="text",
                 is_internal="boolean",
                 created_at="timestamptz",
                 updated_at="timestamptz",
             ),
+            history=True,
             is_account=True,
         ),
         Entity(

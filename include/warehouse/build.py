@@ -19,7 +19,7 @@ import sqlalchemy as sa
 
 from include import clock, config
 from include.errors import ContractError, Unavailable, WarehouseError
-from include.warehouse import build_store, models, replace, scope, seeds
+from include.warehouse import build_store, identity_store, models, replace, scope, seeds
 from include.warehouse.build_store import SETTLED, Built, Checked, Finished
 from include.warehouse.engine import engine
 from include.warehouse.models import Check, Model
@@ -80,6 +80,8 @@ def plan(
         before = build_store.find(connection, build_id)
         if before:
             return _resume(connection, before)
+        if kind == "forward":
+            identity_store.sync_answers(connection)
         known = known_at or merge.settled_at(connection)
         seeds.sync(connection)
         frontier = build_store.frontier(connection)

@@ -58,12 +58,25 @@ def ensure_raw_tables() -> None:
                 connection.execute(CreateTable(table))
                 for index in sorted(table.indexes, key=lambda index: str(index.name)):
                     connection.execute(CreateIndex(index))
+                if table.name.removesuffix("__version") in present:
+                    _start_history(connection, table)
                 continue
             for column in table.columns:
                 if column.name not in present[table.name]:
                     definition = CreateColumn(column).compile(dialect=connection.dialect)
                     connection.execute(sa.DDL(f"alter table raw.{table.name} add column {definition}"))
         raw_views.ensure(connection)
+
+
+def _start_history(connection: Connection, table: sa.Table) -> None:
+    """Fill the versions of an entity that has had none so far with what is stored now."""
+    names = ", ".join(column.name for column in table.columns if column.name != "_is_first_load")
+    connection.execute(
+        sa.text(
+            f"insert into raw.{table.name} ({names}, _is_first_load)"  # noqa: S608 - names from entities.py
+            f" select {names}, true from raw.{table.name.removesuffix('__version')}"
+        )
+    )
 
 
 def _present_columns(connection: Connection) -> dict[str, set[str]]:

@@ -14,13 +14,12 @@ from sqlalchemy.engine import Connection
 
 from include import clock
 from include.sources.entities import ENTITIES
-from include.warehouse import batches, merge_sql
+from include.warehouse import account_merges, batches, merge_sql
 from include.warehouse.batches import Batch
 from include.warehouse.engine import engine
 
 # Held shared by every merge, and alone for the moment in which a build fixes up to when it knows (`settled_at`).
 SETTLE_LOCK = 0x5053_4554
-_CHAIN = 20  # an account merged into one that was merged, and so on: no CRM has chains this long
 
 
 @dataclass(frozen=True)
@@ -136,8 +135,8 @@ def _merge_rows(connection: Connection, batch: Batch, loaded_at: datetime) -> Me
     connection.execute(statements.newest)
     # Without statistics the planner joins temporary tables row by row: minutes instead of seconds.
     connection.execute(sa.text("analyze newest"))
-    if "merged_ids" in entity.column_names:
-        _follow_merges(connection, statements, values)
+    if statements.merge_claims is not None:
+        account_merges.follow(connection, statements.merge_claims, values)
     connection.execute(statements.changed, values)
     connection.execute(sa.text("analyze changed"))
     if statements.dirty is not None:
@@ -148,12 +147,3 @@ def _merge_rows(connection: Connection, batch: Batch, loaded_at: datetime) -> Me
     connection.execute(statements.mend, values)
     counted = connection.execute(statements.count, values).one()
     return Merged(1, counted.n_merged, counted.n_newest - counted.n_merged + counted.n_gone, counted.n_deleted)
-
-
-def _follow_merges(connection: Connection, statements: merge_sql.Statements, values: dict) -> None:
-    """Note which accounts were merged into which, so that no chain and no circle is left."""
-    connection.execute(statements.account_merges, values)
-    for _ in range(_CHAIN):
-        if not connection.execute(merge_sql.SHORTEN_CHAINS, values).rowcount:
-            break
-    connection.execute(merge_sql.BREAK_CIRCLES, values)

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.sql.elements import TextClause
 
 from include.sources.entities import Entity, raw_table
+from include.warehouse import account_merges
 from include.warehouse.batches import Batch
 
 # One good row per id: the newest by the source's own clock; of equals the one that was read last.
@@ -174,41 +175,42 @@ select
 from changed
 """
 
-_ACCOUNT_MERGES = """
-insert into meta.account_merge as known (source, loser_id, survivor_id, batch_id, known_from)
-select distinct on (loser.id)
-    :source, loser.id, coalesce(onward.survivor_id, survivor.id), :batch_id, :now
-from newest
-join {batch} as survivor using (_row)
-cross join lateral regexp_split_to_table(survivor.merged_ids, '[^[:alnum:]_-]+') as loser (id)
-left join meta.account_merge as onward on onward.source = :source and onward.loser_id = survivor.id
-where loser.id <> '' and loser.id <> coalesce(onward.survivor_id, survivor.id)
-order by loser.id, survivor._source_at desc nulls last, survivor._row desc
-on conflict (source, loser_id) do update
-set survivor_id = excluded.survivor_id, batch_id = excluded.batch_id, known_from = excluded.known_from
-where known.survivor_id <> excluded.survivor_id
+# Which accounts say that they have swallowed which: as this batch says it, else as they are stored. What nobody says
+# any more but was known goes on being known until the account is seen again.
+_MERGE_CLAIMS = """
+with now_said as (
+    select
+        b.id,
+        case when b._is_deleted then coalesce(b.merged_ids, stored.merged_ids) else b.merged_ids end as merged_ids,
+        coalesce(b._source_at, stored._source_at) as at,
+        b._is_deleted
+    from newest
+    join {batch} as b using (_row)
+    left join {raw} as stored on stored.source = :source and stored.id = b.id
+    where stored.id is null
+        or b._source_at is null
+        or stored._source_at is null
+        or b._source_at >= stored._source_at
+),
+said as (
+    select id, merged_ids, at from now_said
+    union all
+    select id, merged_ids, _source_at
+    from {raw} as stored
+    where source = :source
+        and merged_ids <> ''
+        and not exists (select from now_said where now_said.id = stored.id)
+)
+select loser.id as loser, said.id as survivor, said.at, false as is_known
+from said
+cross join lateral {losers} as loser (id)
+where said.merged_ids <> '' and loser.id <> ''
+union all
+select loser_id, survivor_id, merged_at, true
+from meta.account_merge as known
+where source = :source
+    and not exists (select from now_said where now_said.id = known.loser_id and not now_said._is_deleted)
 """
-
-SHORTEN_CHAINS = sa.text(
-    """
-    update meta.account_merge as merge
-    set survivor_id = onward.survivor_id, batch_id = :batch_id, known_from = :now
-    from meta.account_merge as onward
-    where merge.source = :source
-        and onward.source = :source
-        and onward.loser_id = merge.survivor_id
-        and onward.survivor_id <> merge.loser_id
-    """
-)
-
-# Two accounts that each claim to have swallowed the other: the CRM contradicts itself, so neither is gone.
-BREAK_CIRCLES = sa.text(
-    """
-    delete from meta.account_merge as merge
-    using meta.account_merge as onward
-    where merge.source = :source and onward.source = :source and onward.loser_id = merge.survivor_id
-    """
-)
 
 CURSOR = sa.text(
     """
@@ -259,9 +261,11 @@ class Statements:
         return self._make(_NEWEST)
 
     @cached_property
-    def account_merges(self) -> TextClause:
-        """Notes which accounts the batch's accounts have swallowed."""
-        return self._make(_ACCOUNT_MERGES) if self._batch.table_name else sa.text("select")
+    def merge_claims(self) -> TextClause | None:
+        """Gives which accounts say that they have swallowed which; None where the batch says nothing."""
+        if not self._batch.table_name or "merged_ids" not in self._entity.column_names:
+            return None
+        return self._make(_MERGE_CLAIMS, losers=account_merges.LOSERS.format(ids="said.merged_ids"))
 
     @cached_property
     def changed(self) -> TextClause:

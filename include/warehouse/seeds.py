@@ -8,7 +8,7 @@ import orjson
 import sqlalchemy as sa
 
 from include import config
-from include.warehouse import models
+from include.warehouse import identity_store, models
 from include.warehouse.scope import Build
 
 # The first day of a dirty range that stands for "all days".
@@ -19,6 +19,7 @@ def sync(connection: sa.Connection) -> None:
     """Bring the settings that models read (``meta.feature``, ``grace_days``, ``exclusion``, ``source``) up to date."""
     for table, rows in _tables(config.load()).items():
         _fill(connection, table, rows)
+    identity_store.sync_domains(connection)
 
 
 def parameters() -> dict[str, object]:
@@ -66,7 +67,7 @@ def _fill(connection: sa.Connection, table: str, rows: list[dict[str, object]]) 
 def config_hash() -> str:
     """Return a short hash of the queries and of the settings that they read; no other setting alters a table."""
     queries = [(name, model.query, model.metadata.daily_days) for name, model in sorted(models.load().items())]
-    content = [_tables(config.load()), parameters(), queries]
+    content = [_tables(config.load()), parameters(), queries, sorted(config.load().identity.shared_domains)]
     return hashlib.sha256(orjson.dumps(content)).hexdigest()[:16]
 
 

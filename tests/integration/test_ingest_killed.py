@@ -47,7 +47,7 @@ def _empty() -> None:
             sa.text(
                 "truncate raw.hubspot__account, raw.hubspot__account__version, raw.hubspot__contact,"
                 " raw.hubspot__contact__version, meta.cursor, meta.batch, meta.dirty_range, meta.verdict,"
-                " meta.account_merge, meta.source_failure, quarantine.record cascade"
+                " meta.account_merge_history, meta.source_failure, quarantine.record cascade"
             )
         )
         for table in tables():

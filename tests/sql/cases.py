@@ -39,10 +39,11 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "staging.stg_crm__opportunity": _VERSION
     | {"opportunity_type": "new", "is_closed": True, "is_won": True, "is_auto_renew": False, "created_at": LONG_AGO},
     "staging.stg_crm__contract_line": _VERSION | {"is_recurring": True, "product": "Core", "quantity": 1},
-    "staging.stg_support__organization": _SUPPORT,
+    "staging.stg_support__organization": _SUPPORT | {"known_from": LONG_AGO, "batch_id": 1},
     "staging.stg_support__ticket": _SUPPORT,
     "staging.stg_support__rating": _SUPPORT,
-    "staging.stg_product__account": _PRODUCT | {"is_internal": False, "created_at": LONG_AGO},
+    "staging.stg_product__account": _PRODUCT
+    | {"is_internal": False, "created_at": LONG_AGO, "known_from": LONG_AGO, "batch_id": 1},
     "staging.stg_product__user": _PRODUCT | {"is_bot": False},
     "staging.stg_product__usage_day": _PRODUCT,
     "staging.stg_product__seat_day": _PRODUCT,
@@ -55,6 +56,15 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "read_until": LONG_AGO,
     },
     "meta.account_merge": {"source": "crm", "batch_id": 1, "known_from": LONG_AGO},
+    "meta.account_merge_history": {"source": "crm", "batch_id": 1, "known_from": LONG_AGO},
+    "meta.identity_answer": {
+        "source": "support",
+        "is_match": True,
+        "reason": "seen",
+        "answered_by": "ana",
+        "origin": "cli",
+        "known_from": LONG_AGO,
+    },
 }
 
 
@@ -159,7 +169,7 @@ def _build(connection: sa.Connection, model: Model, case: Case) -> None:
 
 
 def _insert(connection: sa.Connection, table: str, rows: list[dict[str, Any]]) -> None:
-    if table.startswith("meta.") and table not in ("meta.batch", "meta.account_merge"):
+    if table.startswith("meta.") and table not in ("meta.batch", "meta.account_merge", "meta.account_merge_history"):
         connection.exec_driver_sql(f"delete from {table}")
     elif table in models.load():
         model = models.get(table)

@@ -9,8 +9,14 @@ bridge as (
     select * from core.account_bridge
 ),
 
+newest_product_accounts as (
+    select *, row_number() over (partition by source, product_account_id order by known_from desc, batch_id desc) as age
+    from staging.stg_product__account
+    where known_from <= :known_at
+),
+
 product_accounts as (
-    select * from staging.stg_product__account
+    select * from newest_product_accounts where age = 1
 ),
 
 exclusions as (

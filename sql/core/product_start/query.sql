@@ -2,8 +2,14 @@
 -- Grain: account. Inputs: product accounts, the bridge, the oldest usage of all. Window: none.
 -- Caveats: usage starts with the history that was loaded, however old the account is; an account without a product
 -- account has no row, and its usage is not available, never 0.
-with product_accounts as (
-    select * from staging.stg_product__account
+with newest_product_accounts as (
+    select *, row_number() over (partition by source, product_account_id order by known_from desc, batch_id desc) as age
+    from staging.stg_product__account
+    where known_from <= :known_at
+),
+
+product_accounts as (
+    select * from newest_product_accounts where age = 1
 ),
 
 bridge as (

@@ -1,8 +1,8 @@
--- Purpose: product account records under the names used here; renames and casts, nothing else.
--- Grain: record. Inputs: the raw rows of every vendor of this kind.
--- Window: none. Caveat: holds the newest version only.
-with records as (
-    select * from raw.product__product_account
+-- Purpose: versions of product accounts under the names used here; renames and casts, nothing else.
+-- Grain: record and load. Inputs: the versions of every vendor of this kind.
+-- Window: none. Caveat: blanks become null; a version's clocks are the source's and ours.
+with versions as (
+    select * from raw.product__product_account__version
 )
 
 select
@@ -10,8 +10,12 @@ select
     id as product_account_id,
     nullif(trim(name), '') as name,
     nullif(trim(crm_account_id), '') as crm_account_id,
+    nullif(replace(lower(domain), ' ', ''), '') as domains,
     nullif(trim(plan), '') as plan,
     coalesce(is_internal, false) as is_internal,
     created_at,
+    _loaded_at as known_from,
+    _source_at as source_at,
+    _batch_id as batch_id,
     _is_deleted as is_deleted
-from records
+from versions

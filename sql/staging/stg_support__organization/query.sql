@@ -1,8 +1,8 @@
--- Purpose: support organization records under the names used here; renames and casts, nothing else.
--- Grain: record. Inputs: the raw rows of every vendor of this kind.
--- Window: none. Caveat: holds the newest version only.
-with records as (
-    select * from raw.support__organization
+-- Purpose: versions of desk organisations under the names used here; renames and casts, nothing else.
+-- Grain: record and load. Inputs: the versions of every vendor of this kind.
+-- Window: none. Caveat: blanks become null; a version's clocks are the source's and ours.
+with versions as (
+    select * from raw.support__organization__version
 )
 
 select
@@ -10,6 +10,10 @@ select
     id as organization_id,
     nullif(trim(name), '') as name,
     nullif(trim(external_id), '') as crm_account_id,
+    nullif(replace(lower(domain_names), ' ', ''), '') as domains,
     created_at,
+    _loaded_at as known_from,
+    _source_at as source_at,
+    _batch_id as batch_id,
     _is_deleted as is_deleted
-from records
+from versions

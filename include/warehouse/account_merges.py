@@ -1,0 +1,139 @@
+"""Which CRM accounts were merged into which: chains followed to their end, circles left alone, undone ones undone.
+
+A survivor names those that it has swallowed, and goes on naming them. A merge is undone when the survivor no longer
+names an account that the CRM shows again. Both states of knowledge are kept: ``meta.account_merge_history`` has the
+times from and up to which a merge was what we knew, ``meta.account_merge`` is what holds now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+from sqlalchemy.sql.elements import TextClause
+
+_EVER = datetime.min.replace(tzinfo=UTC)
+
+
+class Claim(NamedTuple):
+    """One account says that it has swallowed another.
+
+    Args:
+        loser: The id of the one that is gone.
+        survivor: The id of the one that says so.
+        at: The CRM's clock of the survivor's record.
+    """
+
+    loser: str
+    survivor: str
+    at: datetime | None
+
+
+class Resolved(NamedTuple):
+    """Where the claims lead.
+
+    Args:
+        survivors: Loser -> the last survivor of its chain, and when the merge was.
+        circles: Accounts that claim each other in a circle, each circle sorted; none of them is gone.
+    """
+
+    survivors: dict[str, tuple[str, datetime | None]]
+    circles: list[tuple[str, ...]]
+
+
+def resolve(claims: Iterable[Claim]) -> Resolved:
+    """Follow every claim to the end of its chain; of several claims to one loser the newest counts."""
+    chosen: dict[str, Claim] = {}
+    for claim in claims:
+        before = chosen.get(claim.loser)
+        if claim.loser != claim.survivor and (before is None or _newer(claim, before)):
+            chosen[claim.loser] = claim
+    circles = _circles({loser: claim.survivor for loser, claim in chosen.items()})
+    for circle in circles:
+        for account in circle:
+            del chosen[account]
+    survivors = {}
+    for loser, claim in chosen.items():
+        last = claim.survivor
+        while last in chosen:
+            last = chosen[last].survivor
+        survivors[loser] = (last, claim.at)
+    return Resolved(survivors, circles)
+
+
+def _newer(claim: Claim, other: Claim) -> bool:
+    return (claim.at or _EVER, claim.survivor) > (other.at or _EVER, other.survivor)
+
+
+def _circles(onward: Mapping[str, str]) -> list[tuple[str, ...]]:
+    found: list[tuple[str, ...]] = []
+    done: set[str] = set()
+    for start in sorted(onward):
+        path: list[str] = []
+        here: str | None = start
+        while here is not None and here not in done:
+            if here in path:
+                found.append(tuple(sorted(path[path.index(here) :])))
+                break
+            path.append(here)
+            here = onward.get(here)
+        done.update(path)
+    return found
+
+
+def follow(connection: Connection, claims: TextClause, values: Mapping[str, object]) -> None:
+    """Bring ``meta.account_merge_history`` of one source in line with what its accounts claim.
+
+    Args:
+        connection: In the transaction that merges a batch of accounts.
+        claims: Gives loser, survivor, at and is_known: whether it is only what was known before.
+        values: ``source``, ``batch_id`` and ``now``.
+    """
+    rows = connection.execute(claims, values).all()
+    claimed = {row.loser for row in rows if not row.is_known}
+    counting = [Claim(row.loser, row.survivor, row.at) for row in rows if not row.is_known or row.loser not in claimed]
+    wanted = resolve(counting).survivors
+    known = {row.loser: row.survivor for row in connection.execute(_KNOWN, values)}
+    ended = sorted(loser for loser, survivor in known.items() if wanted.get(loser, ("",))[0] != survivor)
+    if ended:
+        connection.execute(_END, {**values, "losers": ended})
+    for loser, (survivor, at) in sorted(wanted.items()):
+        if known.get(loser) != survivor:
+            connection.execute(_BEGIN, {**values, "loser": loser, "survivor": survivor, "at": at})
+
+
+def circles(connection: Connection, raw_tables: Iterable[str]) -> list[tuple[str, tuple[str, ...]]]:
+    """Return the source and the accounts of every circle of claims, as the accounts are stored.
+
+    Args:
+        connection: Of a role that reads raw.
+        raw_tables: The tables of CRM accounts, with their schema.
+    """
+    claims: dict[str, list[Claim]] = {}
+    for table in raw_tables:
+        for row in connection.execute(sa.text(_STORED.format(raw=table))):
+            claims.setdefault(row.source, []).append(Claim(row.loser, row.survivor, row.at))
+    return [(source, circle) for source, made in sorted(claims.items()) for circle in resolve(made).circles]
+
+
+# What a survivor's `merged_ids` holds, whatever stands between the ids.
+LOSERS = "regexp_split_to_table({ids}, '[^[:alnum:]_-]+')"
+_STORED = (
+    "select a.source, l.id as loser, a.id as survivor, a._source_at as at from {raw} as a"  # noqa: S608
+    f" cross join lateral {LOSERS.format(ids='a.merged_ids')} as l (id) where a.merged_ids <> '' and l.id <> ''"
+)
+_KNOWN = sa.text(
+    "select loser_id as loser, survivor_id as survivor from meta.account_merge_history"
+    " where source = :source and known_to is null"
+)
+_END = sa.text(
+    "update meta.account_merge_history set known_to = :now"
+    " where source = :source and known_to is null and loser_id = any(:losers)"
+)
+_BEGIN = sa.text(
+    "insert into meta.account_merge_history (source, loser_id, survivor_id, batch_id, merged_at, known_from)"
+    " values (:source, :loser, :survivor, :batch_id, :at, :now)"
+)
