@@ -66,7 +66,9 @@ def reference(platform: SandboxProcess) -> dict[str, object]:
     return _reference
 
 
-def test_reference_run_says_something(reference: dict[str, object]) -> None:
+# First in either selection: the killed runs are compared with it.
+@pytest.mark.parametrize("selection", ["short", pytest.param("long", marks=pytest.mark.soak)])
+def test_reference_run_says_something(selection: str, reference: dict[str, object]) -> None:
     assert reference["left"]["keys"]  # type: ignore[index]
     assert all(reference["outside"].values())  # type: ignore[union-attr]
 
