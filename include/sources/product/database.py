@@ -31,7 +31,7 @@ from include.sources.cast import Cast, caster
 from include.sources.entities import ENTITIES, Kind
 from include.sources.product import query as queries
 from include.sources.product.query import Query
-from include.sources.product.snapshot import explained, seconds_behind, snapshot
+from include.sources.product.snapshot import complete_until, explained, snapshot
 from include.sources.product.urls import url_of
 
 PAGE_ROWS = 20_000
@@ -90,8 +90,7 @@ class ProductDatabase:
             return
         with snapshot(self._engine, self._id) as connection, explained(query, self._engine):
             if here is None or here["phase"] == "done":
-                late = timedelta(seconds=seconds_behind(connection))
-                here = self._start(entity, here, until - self._lag - late, since, full)
+                here = self._start(entity, here, complete_until(connection, until, self._lag), since, full)
             yield from self._pages(connection, query, here)
 
     @cached_property

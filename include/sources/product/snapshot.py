@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,10 +17,39 @@ STATEMENT_MINUTES = 30
 # Times without a zone are UTC; nothing is written, whatever the SQL says; no statement runs for ever.
 _SESSION = {
     "postgresql": ("set local timezone = 'UTC'", f"set local statement_timeout = '{STATEMENT_MINUTES}min'"),
-    "mysql": ("set time_zone = '+00:00'", "set session transaction read only"),
-    "mariadb": ("set time_zone = '+00:00'", "set session transaction read only"),
+    "mysql": (
+        "set time_zone = '+00:00'",
+        f"set session max_execution_time = {STATEMENT_MINUTES * 60_000}",
+        "start transaction with consistent snapshot, read only",
+    ),
+    "mariadb": (
+        "set time_zone = '+00:00'",
+        f"set session max_statement_time = {STATEMENT_MINUTES * 60}",
+        "start transaction with consistent snapshot, read only",
+    ),
     "sqlite": ("pragma query_only = on",),
 }
+# Whatever is open for longer is forgotten rather than at work, and must not hold up reading for ever.
+_LONGEST_TRANSACTION = timedelta(days=1)
+# A replica that has replayed all it received, and still receives, is not behind, however old the last transaction is.
+_POSTGRESQL_BEHIND = sa.text(
+    """
+    select
+        case
+            when not pg_is_in_recovery() then 0
+            when exists (select from pg_stat_wal_receiver)
+                and pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() then 0
+            else extract(epoch from clock_timestamp() - pg_last_xact_replay_timestamp())
+        end,
+        extract(epoch from clock_timestamp() - least(
+            (
+                select min(xact_start) from pg_stat_activity
+                where datname = current_database() and backend_xid is not null and pid <> pg_backend_pid()
+            ),
+            (select min(prepared) from pg_prepared_xacts where database = current_database())
+        ))
+    """
+)
 _REFUSED_LOGINS = ("28P01", "28000")
 _TOO_LONG = "57014"
 _NO_PERMISSION = "42501"
@@ -57,7 +86,27 @@ def _options(engine: sa.Engine, connection: sa.Connection) -> dict[str, Any]:
     return options | ({"postgresql_readonly": True} if engine.dialect.name == "postgresql" else {})
 
 
-def seconds_behind(connection: sa.Connection) -> int:
+def complete_until(connection: sa.Connection, until: datetime, lag: timedelta) -> datetime:
+    """Return up to when the snapshot shows all that there will ever be.
+
+    Args:
+        connection: In the snapshot.
+        until: Now, by our clock.
+        lag: What the settings leave to rows that come late.
+
+    A replica shows its primary as it was (case 51), and a transaction that is still open commits later what it stamped
+    at its start (case 50): nothing younger than either is taken as read. PostgreSQL shows transactions of others only
+    to logins with the right ``pg_read_all_stats``; without it the overlap of the next read has to catch them.
+    """
+    clock = timedelta(seconds=_clock_behind(connection))
+    if connection.dialect.name != "postgresql":
+        return until - lag - clock
+    replica, oldest = connection.execute(_POSTGRESQL_BEHIND).one()
+    still_open = min(timedelta(seconds=float(oldest or 0)), _LONGEST_TRANSACTION)
+    return until - clock - max(lag + timedelta(seconds=float(replica or 0)), still_open)
+
+
+def _clock_behind(connection: sa.Connection) -> int:
     """Return by how many whole seconds the database's clock is behind ours; 0 where its zone is not known."""
     if connection.dialect.name not in ("postgresql", "mysql", "mariadb"):
         return 0

@@ -16,7 +16,7 @@ from include.config import load
 from include.connections import make
 from include.errors import AuthError, ConfigError, Unavailable
 from include.sources.base import Page
-from include.sources.product import database
+from include.sources.product import database, snapshot
 from include.sources.product.database import ProductDatabase
 
 NOW = datetime(2026, 1, 15, 12, tzinfo=UTC)
@@ -109,6 +109,72 @@ def test_case_50_a_late_commit_with_an_old_time_is_caught_by_the_overlap(engine:
     put(engine, 1, NOW - timedelta(minutes=50))
     assert ids(read(source, position, NOW + timedelta(minutes=15))) == ["1"]
     assert ids(read(source, position, NOW + timedelta(minutes=90))) == ["1"]
+
+
+# What PostgreSQL tells of itself, told by stand-ins that come first on the search path.
+STAND_INS = """
+create schema told;
+create function told.pg_is_in_recovery() returns boolean language sql as 'select {is_replica}';
+create function told.pg_last_wal_receive_lsn() returns pg_lsn language sql as $$ select '0/2'::pg_lsn $$;
+create function told.pg_last_wal_replay_lsn() returns pg_lsn language sql as $$ select '0/{replayed}'::pg_lsn $$;
+create function told.pg_last_xact_replay_timestamp() returns timestamptz language sql
+    as $$ select clock_timestamp() - interval '3 hours' $$;
+create view told.pg_stat_wal_receiver as select 1 as pid {receives};
+create view told.pg_stat_activity as
+    select current_database() as datname, '1'::xid as backend_xid, -1 as pid,
+           clock_timestamp() - interval '{open_for}' as xact_start;
+grant usage on schema told to public;
+"""
+
+
+def stand_in(engine: sa.Engine, **told: object) -> ProductDatabase:
+    facts = {"is_replica": "false", "replayed": 2, "receives": "", "open_for": "0 seconds"} | told
+    with engine.begin() as connection:
+        connection.exec_driver_sql(STAND_INS.format(**facts))
+        connection.exec_driver_sql(f'alter database "{engine.url.database}" set search_path = told, pg_catalog, public')
+    return source_of(engine.url)
+
+
+def test_case_50_a_transaction_that_stays_open_for_hours_holds_the_bound_back(engine: sa.Engine) -> None:
+    source = stand_in(engine, open_for="5 hours")
+    put(engine, 1, NOW - timedelta(hours=6))
+    put(engine, 2, NOW - timedelta(hours=4))
+    pages = read(source)
+    assert ids(pages) == ["1"]
+    assert pages[-1].read_until is not None
+    assert timedelta(hours=5) <= NOW - pages[-1].read_until < timedelta(hours=5, minutes=1)
+    # What the transaction then commits, stamped at its start, lies in front of the bound.
+    put(engine, 3, NOW - timedelta(hours=5))
+    assert "3" in ids(read(source_of(engine.url), pages[-1].next_position, NOW + timedelta(hours=6)))
+
+
+def test_case_50_a_forgotten_transaction_does_not_hold_up_reading_for_ever(engine: sa.Engine) -> None:
+    pages = read(stand_in(engine, open_for="9 days"))
+    assert pages[-1].read_until == NOW - timedelta(days=1)
+
+
+def test_case_50_an_open_transaction_is_seen_on_a_real_server(engine: sa.Engine) -> None:
+    with engine.connect() as other:
+        other.exec_driver_sql("insert into usage (id, updated_at) values (9, now())")
+        other.exec_driver_sql("select pg_sleep(1.1)")
+        with snapshot.snapshot(engine, "product_db") as connection:
+            bound = snapshot.complete_until(connection, NOW, timedelta(0))
+    assert timedelta(seconds=1) < NOW - bound < timedelta(seconds=30)
+
+
+@pytest.mark.parametrize(
+    ("told", "hours"),
+    [
+        ({"replayed": 1}, 3),  # it has received what it has not replayed
+        ({"receives": "where false"}, 3),  # it has replayed all, but lost its primary
+        ({}, 0),  # it has replayed all: nothing was written for three hours
+    ],
+)
+def test_case_51_a_replica_that_is_behind_is_read_as_far_as_it_is(engine: sa.Engine, told: dict, hours: int) -> None:
+    pages = read(stand_in(engine, is_replica="true", **told))
+    assert pages[-1].read_until is not None
+    behind = NOW - LAG - pages[-1].read_until
+    assert timedelta(hours=hours) <= behind < timedelta(hours=hours, minutes=1)
 
 
 def test_case_51_all_pages_show_one_moment(engine: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -213,9 +279,39 @@ def test_a_connection_that_names_no_database_is_refused() -> None:
     source = ProductDatabase(make("product_db", extra={"sqlalchemy_url": "oracle+nothing://h/d"}), load())
     with pytest.raises(ConfigError, match="knows no database oracle"):
         source._engine
-    source = ProductDatabase(make("product_db", conn_type="mysql", host="h"), load())
-    with pytest.raises(ConfigError, match="needs the Python package pymysql"):
-        source._engine
+
+
+def test_a_driver_that_is_not_installed_is_named_with_the_command() -> None:
+    for kind, package in (("oracle", "oracledb"), ("mssql", "pyodbc")):
+        source = ProductDatabase(make("product_db", conn_type=kind, host="h"), load())
+        with pytest.raises(ConfigError, match=f"needs the Python package {package}") as caught:
+            source._engine
+        assert f"pip install {package}" in caught.value.cure
+
+
+def test_mysql_is_reached_by_a_driver_of_pure_python() -> None:
+    extra = {"charset": "utf8mb4", "ssl_ca": "/etc/ca.pem"}
+    fields = {"host": "db.internal", "port": 3307, "login": "reader", "password": "s3 cr@t", "schema": "app"}
+    connection = make("product_db", conn_type="mysql", extra=extra, **fields)
+    engine = ProductDatabase(connection, load())._engine
+    (_, arguments) = engine.dialect.create_connect_args(engine.url)
+    wanted = {"host": "db.internal", "port": 3307, "user": "reader", "password": "s3 cr@t", "database": "app"}
+    assert arguments | wanted == arguments
+    assert (arguments["charset"], arguments["ssl"]) == ("utf8mb4", {"ca": "/etc/ca.pem"})
+    assert engine.dialect.driver == "pymysql"
+    assert "s3 cr@t" not in repr(engine)
+
+
+def test_a_mysql_that_does_not_answer_is_unavailable(files: Path, socket_enabled: None) -> None:
+    with pytest.raises(Unavailable, match=r"mysql\+pymysql://127.0.0.1:1 does not answer"):
+        read(ProductDatabase(make("product_db", conn_type="mysql", host="127.0.0.1", port=1), load()))
+
+
+@pytest.mark.parametrize("backend", ["mysql", "mariadb"])
+def test_mysql_reads_in_one_snapshot_that_cannot_write_with_a_limit_of_time(backend: str) -> None:
+    statements = snapshot._SESSION[backend]
+    assert statements[-1] == "start transaction with consistent snapshot, read only"
+    assert any("max_" in one for one in statements)
 
 
 def test_any_other_dialect_works_too(files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
