@@ -15,6 +15,7 @@ from typing import Annotated
 import typer
 
 from include import console
+from include.contracts import commands as contract_commands
 from include.errors import ConfigError, ContractError, PerennialError, WarehouseError
 from include.metrics.commands import app as metrics_app
 
@@ -37,6 +38,7 @@ app.add_typer(playbook_app, name="playbook")
 app.add_typer(server_app, name="server")
 app.add_typer(config_app, name="config")
 app.add_typer(metrics_app, name="metrics")
+app.add_typer(contract_commands.app, name="contracts")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; kept with the batch.")]
@@ -268,17 +270,6 @@ def config_show(as_json: AsJson = False) -> None:
 
     rows = [{"key": shown.key, "value": shown.value, "from": shown.origin} for shown in loader.show()]
     console.emit(rows, ("key", "value", "from"), as_json=as_json)
-
-
-@app.command("contracts")
-def contracts(as_json: AsJson = False) -> None:
-    """List every rule that data must keep before it is merged, one a line."""
-    from dataclasses import asdict
-
-    from include.contracts.catalogue import rules
-
-    rows = [{key: value for key, value in asdict(rule).items() if key != "expect"} for rule in rules()]
-    console.emit(rows, ("id", "severity", "scope", "owner", "why", "cure"), as_json=as_json)
 
 
 def main(arguments: list[str] | None = None) -> int:

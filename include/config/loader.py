@@ -66,15 +66,15 @@ def show() -> list[Shown]:
         for key in type(model).model_fields:
             if name or key in General.model_fields:
                 rows += _rows(document, (name,) if name else (), (key,), getattr(model, key))
-    return rows + _mappings() + _overlaid()
+    return rows + _listed("mappings") + _listed("contracts") + _overlaid()
 
 
-def _mappings() -> list[Shown]:
-    """Return what fills each mapped column."""
+def _listed(folder: str) -> list[Shown]:
+    """Return what the files of a folder say: what fills each mapped column, what is added to a contract."""
     rows: list[Shown] = []
-    for name, path in files.listing("config", "mappings/*.yaml").items():
+    for name, path in files.listing("config", f"{folder}/*.yaml").items():
         document = read(path)
-        rows += _rows(document, ("mappings", Path(name).stem), (), document.data)
+        rows += _rows(document, (folder, Path(name).stem), (), document.data)
     return rows
 
 

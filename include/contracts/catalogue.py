@@ -1,21 +1,37 @@
-"""All rules, by entity."""
+"""All rules, by entity: those that come with Perennial, and what files add to them and change."""
 
 from __future__ import annotations
 
 from collections import Counter
-from functools import cache
+from functools import cache, lru_cache
 
-from include.contracts import crm, product, support
+from include.contracts import crm, files, product, support
 from include.contracts.rule import Rule
 
 
-@cache
 def rules() -> tuple[Rule, ...]:
-    """Return every rule, sorted by id.
+    """Return every rule in force, sorted by id.
 
     Raises:
-        ValueError: Two rules have the same id, so that their results could not be told apart.
+        ValueError: Two shipped rules have the same id, so that their results could not be told apart.
+        ConfigError: A file that adds or changes rules is wrong.
     """
+    return _rules(files.fingerprint())
+
+
+def of_entity(name: str) -> tuple[Rule, ...]:
+    """Return the rules of one entity."""
+    return tuple(rule for rule in rules() if rule.entity == name)
+
+
+def get(rule_id: str) -> Rule | None:
+    """Return one rule, or None if it is not, or no longer, in force."""
+    return next((rule for rule in rules() if rule.id == rule_id), None)
+
+
+@cache
+def shipped() -> tuple[Rule, ...]:
+    """Return the rules that come with Perennial."""
     found = (*crm.rules(), *support.rules(), *product.rules())
     doubled = [rule_id for rule_id, n in Counter(rule.id for rule in found).items() if n > 1]
     if doubled:
@@ -23,6 +39,6 @@ def rules() -> tuple[Rule, ...]:
     return tuple(sorted(found, key=lambda rule: rule.id))
 
 
-def of_entity(name: str) -> tuple[Rule, ...]:
-    """Return the rules of one entity."""
-    return tuple(rule for rule in rules() if rule.entity == name)
+@lru_cache(maxsize=8)
+def _rules(seen: tuple[tuple[str, int, int], ...]) -> tuple[Rule, ...]:
+    return tuple(sorted(files.apply(shipped()), key=lambda rule: rule.id))

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from include.contracts import common, crm_optional
-from include.contracts.common import not_in_future, references, rule, warn
+from include.contracts import common, crm_optional, money
+from include.contracts.common import not_in_future, references
 from include.contracts.rule import (
     EMAIL,
     FIRST_DATE,
     LAST_DATE,
     Condition,
-    Expect,
-    Factory,
-    Known,
     Rule,
     between,
     in_order,
@@ -19,6 +16,8 @@ from include.contracts.rule import (
     none,
     not_null,
     one_of,
+    rule,
+    warn,
 )
 from include.sources.entities import ENTITIES
 
@@ -221,6 +220,14 @@ def _opportunity() -> list[Rule]:
         ),
         warn(
             "opportunity",
+            "amount_agrees_with_lines",
+            money.amount_agrees_with_lines,
+            "the amount of a won opportunity is not the sum of its lines",
+            why="sales would report another ARR than finance; ARR here comes from the lines",
+            cure="correct the lines or the amount of the deal in the CRM, whichever the contract does not say",
+        ),
+        warn(
+            "opportunity",
             "currency_code",
             matches("currency", CURRENCY),
             "the currency is no code of three letters",
@@ -331,7 +338,7 @@ def _contract_line() -> list[Rule]:
         warn(
             "contract_line",
             "currency_is_reporting",
-            _in_reporting_currency,
+            money.in_reporting_currency,
             "the currency is not the reporting currency",
             why="no rates are kept: the line is listed as an error and left out of ARR",
             cure="enter the amount in the reporting currency, or correct `currency` in settings.yaml",
@@ -377,8 +384,3 @@ def _contract_line() -> list[Rule]:
             cure="correct the date in the CRM",
         ),
     ]
-
-
-def _in_reporting_currency(known: Known) -> Expect | None:
-    factory: Factory = matches("currency", f"(?i)^{known.currency}$")
-    return factory(known)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from include.contracts.common import references, rule, warn
+from include.contracts.common import references
 from include.contracts.rule import (
     FIRST_DATE,
     LAST_DATE,
@@ -18,6 +18,8 @@ from include.contracts.rule import (
     matches,
     not_null,
     one_of,
+    rule,
+    warn,
 )
 
 ACTIVITY_TYPES = ("call", "meeting", "email", "note", "task")

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
 from include.contracts.rule import Condition, Expect, Rule
@@ -63,6 +64,7 @@ class Table:
             n_rows: How many rows it has.
         """
         self._n_rows = n_rows
+        self._engine, self._table = engine, table
         self._validator = _validator(engine, table, query)
 
     def check(self, checks: Iterable[Check]) -> list[Outcome]:
@@ -79,6 +81,8 @@ class Table:
 
     def bad_rows(self, outcome: Outcome) -> list[int]:
         """Return the numbers (``_row``) of all rows that break a rule on rows."""
+        if outcome.check.expect.name == _QUERY:
+            return self._found_by_query(outcome)
         # The list is cut at partial_unexpected_count, in COMPLETE too; without values it stays a list of numbers.
         wanted = {
             "result_format": "COMPLETE",
@@ -89,9 +93,13 @@ class Table:
         }
         result = self._run([outcome.check], wanted)[0]["result"]
         found = [number for part in result["unexpected_index_list"] for number in part["_row"]]
-        if len(found) != outcome.n_bad:
-            raise _unchecked(outcome.check.rule, f"{outcome.n_bad} rows break it, but {len(found)} were found")
-        return found
+        return _complete(outcome, found)
+
+    def _found_by_query(self, outcome: Outcome) -> list[int]:
+        # Great Expectations returns no more than 200 of the rows that a query finds.
+        query = outcome.check.expect.arguments["unexpected_rows_query"].format(batch=f"raw.{self._table}")
+        with self._engine.connect() as connection:
+            return _complete(outcome, list(connection.execute(sa.text(query)).scalars()))
 
     def found(self, check: Check) -> list[dict[str, Any]]:
         """Return up to 200 of the rows that a rule's query has found."""
@@ -124,6 +132,12 @@ class Table:
             return Outcome(check, result["success"], found["element_count"], found["unexpected_count"] or 0)
         n_bad = 0 if result["success"] else int(found["observed_value"])
         return Outcome(check, result["success"], self._n_rows, n_bad)
+
+
+def _complete(outcome: Outcome, found: list[int]) -> list[int]:
+    if len(found) != outcome.n_bad:
+        raise _unchecked(outcome.check.rule, f"{outcome.n_bad} rows break it, but {len(found)} were found")
+    return found
 
 
 @cache
@@ -198,5 +212,5 @@ def _exception(info: dict[str, Any]) -> str:
 def _unchecked(rule: Rule, problem: str) -> WarehouseError:
     return WarehouseError(
         f"the rule {rule.id} could not be checked: {problem}",
-        cure="run again; if it stays, `batch drop` reads the batch anew",
+        cure="run again; if it stays, correct the rule, or `batch drop ID --reason ...` to read the batch anew",
     )

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
+from zoneinfo import ZoneInfo
 
+import holidays
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
 from include import clock
+from include.config import Settings
 from include.config import loader as settings
+from include.contracts import files
+from include.contracts.limits import CATEGORIES, COMES_LATER
 from include.contracts.rule import Known
-from include.sources.entities import ENTITIES, Entity, of_kind, raw_table
+from include.sources.entities import ENTITIES, VENDORS, Entity, of_kind, raw_table
 
 TRAILING = timedelta(days=28)
 FEWEST_READS = 5
 _SAMPLE = 5000
 _ENOUGH = 50
+_WEEKS = 4
+_FEWEST_WEEKDAYS = 3
+_LATELY = timedelta(days=3)
+_MOST_VALUES = 50
 
 
 def known(connection: Connection, batch: RowMapping) -> Known:
@@ -32,22 +41,36 @@ def known(connection: Connection, batch: RowMapping) -> Known:
     seen = f"raw.seen_{batch['read_id'] or batch['batch_id']}"
     # Counting the stored rows of a day's facts scans them all: only where everything was read again.
     counts = is_stored and not batch["is_first_load"] and (is_full_end or "day" not in entity.column_names)
+    in_force = settings.load()
+    now = clock.now()
+    today = now.astimezone(ZoneInfo(in_force.reporting_zone)).date()
+    sample = _sample(connection, raw, batch["source"], entity) if is_stored else None
+    n_today, largest_weekday = _weekday(connection, batch, today, in_force.reporting_zone)
     return Known(
         batch_id=batch["batch_id"],
         source=batch["source"],
         entity=entity,
-        now=clock.now(),
-        currency=settings.load().currency,
+        now=now,
+        currency=in_force.currency,
+        until=batch["until"],
+        today=today,
+        limits=files.limits(entity.name),
         is_first_load=batch["is_first_load"],
         is_full=batch["is_full"],
         is_full_end=is_full_end,
         n_rows=batch["n_rows"],
         n_stored=_count_stored(connection, raw, batch["source"]) if counts else None,
         largest_read=_largest_read(connection, batch),
-        filled=_filled(connection, raw, batch["source"], entity) if is_stored else (),
+        n_today=n_today + batch["n_rows"],
+        largest_weekday=largest_weekday,
+        complete_day=_complete_day(connection, batch, entity, today, in_force) if is_stored else None,
+        filled=_filled(entity, sample, 0.5),
+        well_filled=_filled(entity, sample, 0.9),
+        values=_values(connection, raw, batch["source"], entity) if sample else {},
         raw=raw,
         seen=seen if _exists(connection, seen) else "",
         tables=_tables(connection, batch, entity),
+        crm_tables=_crm_tables(connection) if entity.is_account and entity.kind != "crm" else (),
     )
 
 
@@ -73,17 +96,85 @@ def _largest_read(connection: Connection, batch: RowMapping) -> int | None:
     return int(found.largest) if found.n >= FEWEST_READS else None
 
 
-def _filled(connection: Connection, raw: str, source: str, entity: Entity) -> tuple[str, ...]:
-    """Return the columns that at least half of a sample of the stored rows have filled."""
+def _weekday(connection: Connection, batch: RowMapping, today: date, zone: str) -> tuple[int, int | None]:
+    """Return the rows of today's incremental reads before this batch, and the most of the same weekdays before."""
+    days = [today - timedelta(weeks=week) for week in range(_WEEKS + 1)]
+    rows = connection.execute(
+        sa.text(
+            "select cast(opened_at at time zone :zone as date) as day, sum(n_rows) as n_rows from meta.batch"
+            " where source = :source and entity = :entity and state = 'merged' and batch_id <> :id"
+            " and not is_first_load and not is_full and opened_at > :since"
+            " and cast(opened_at at time zone :zone as date) = any(:days) group by 1"
+        ),
+        {
+            "zone": zone,
+            "source": batch["source"],
+            "entity": batch["entity"],
+            "id": batch["batch_id"],
+            "since": clock.now() - timedelta(weeks=_WEEKS, days=1),
+            "days": days,
+        },
+    )
+    found = {row.day: int(row.n_rows) for row in rows}
+    n_today = found.pop(today, 0)
+    return n_today, max(found.values()) if len(found) >= _FEWEST_WEEKDAYS else None
+
+
+def _complete_day(
+    connection: Connection, batch: RowMapping, entity: Entity, today: date, in_force: Settings
+) -> date | None:
+    """Return the newest day of the batch that is over; None if it lies far back, or is a holiday like no other day."""
+    if "day" not in entity.column_names or not batch["table_name"] or batch["is_first_load"]:
+        return None
+    query = f"select max(day) from raw.{batch['table_name']} where not _is_deleted and day < :today and day >= :first"  # noqa: S608
+    day = connection.execute(sa.text(query), {"today": today, "first": today - _LATELY}).scalar()
+    country = in_force.people.calendars["default"].country if "default" in in_force.people.calendars else "US"
+    return None if day is None or day in holidays.country_holidays(country) else day
+
+
+def _sample(connection: Connection, raw: str, source: str, entity: Entity) -> RowMapping | None:
+    """Return how many of a sample of the stored rows have each column filled; None while too few are stored."""
     counts = ", ".join(f"count({name}) as {name}" for name in entity.column_names)
     query = (
         f"select count(*) as n_, {counts} from"  # noqa: S608
         f" (select * from {raw} where source = :source and not _is_deleted limit {_SAMPLE}) as sample"
     )
     found = connection.execute(sa.text(query), {"source": source}).mappings().one()
-    if found["n_"] < _ENOUGH:
+    return found if found["n_"] >= _ENOUGH else None
+
+
+def _filled(entity: Entity, sample: RowMapping | None, share: float) -> tuple[str, ...]:
+    """Return the columns that at least a share of the sample has filled, and that a new record has too."""
+    if sample is None:
         return ()
-    return tuple(name for name in entity.column_names if found[name] * 2 >= found["n_"])
+    later = COMES_LATER.get(entity.name, frozenset())
+    return tuple(name for name in entity.column_names if name not in later and sample[name] >= share * sample["n_"])
+
+
+def _values(connection: Connection, raw: str, source: str, entity: Entity) -> dict[str, tuple[str, ...]]:
+    """Return the values of each column that is known to have few."""
+    found = {}
+    for column in CATEGORIES.get(entity.name, ()):
+        query = (
+            f"select distinct {column} from (select {column} from {raw} where source = :source and not _is_deleted"  # noqa: S608
+            f" and {column} <> '' limit {_SAMPLE}) as sample limit {_MOST_VALUES + 1}"
+        )
+        values = connection.execute(sa.text(query), {"source": source}).scalars().all()
+        if 0 < len(values) <= _MOST_VALUES:
+            found[column] = tuple(sorted(values))
+    return found
+
+
+def _crm_tables(connection: Connection) -> tuple[str, ...]:
+    """Return the tables in which accounts of a CRM are stored, if there are any."""
+    found = []
+    for vendor, kind in VENDORS.items():
+        raw = f"raw.{raw_table(vendor, 'account')}"
+        if kind != "crm" or not _exists(connection, raw):
+            continue
+        if connection.execute(sa.text(f"select exists (select from {raw})")).scalar():  # noqa: S608
+            found.append(raw)
+    return tuple(found)
 
 
 def _tables(connection: Connection, batch: RowMapping, entity: Entity) -> dict[str, tuple[str, ...]]:

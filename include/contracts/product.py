@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from include.contracts import common
-from include.contracts.common import not_in_future, references, rule, warn
-from include.contracts.rule import EMAIL, FIRST_DATE, Rule, between, in_order, matches, not_null
+from include.contracts.common import carries_crm_id, not_in_future, references
+from include.contracts.rule import EMAIL, FIRST_DATE, Rule, between, in_order, matches, not_null, rule, warn
 from include.sources.entities import ENTITIES
 
 MINUTES_PER_DAY = 1440
@@ -34,6 +34,13 @@ def _product_account() -> list[Rule]:
             "the account does not carry the CRM's account id",
             why="its usage counts for no customer",
             cure="store the CRM's company id beside the tenant and select it as crm_account_id",
+        ),
+        carries_crm_id(
+            "product_account",
+            "crm_account_id",
+            "crm_account_exists",
+            why="its usage counts for no customer",
+            cure="correct the CRM's company id beside the tenant; see whether the company was deleted in the CRM",
         ),
     ]
 

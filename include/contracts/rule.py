@@ -11,10 +11,12 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Literal
 
-from include.sources.entities import Entity, Kind
+from include.contracts.limits import Limits
+from include.sources.entities import ENTITIES, Entity, Kind
 
 Severity = Literal["critical", "warning"]
-Scope = Literal["row", "batch"]
+# What breaks it: a row, the batch as a whole, one feature's use, or the source over time.
+Scope = Literal["row", "batch", "feature", "source"]
 # (column, operator, value): the rule looks only at rows for which this holds.
 Condition = tuple[str, Literal["==", "!=", "is null", "is not null"], Any]
 
@@ -26,6 +28,9 @@ OWNERS: dict[Kind, str] = {
 }
 FIRST_DATE = date(1990, 1, 1)
 LAST_DATE = date(2100, 1, 1)
+# Great Expectations puts a table's name in the braces, or a query with an alias of its own: this takes both. It leaves
+# the alias out where it finds the word join, so that no query for ``none`` has it.
+BATCH = "(select * from {batch}) as batch"
 EMAIL = r"^[^@\s]+@[^@\s]+\.[^@\s]+$"
 
 
@@ -37,17 +42,19 @@ class Expect:
         name: Its class in ``great_expectations.expectations``.
         arguments: The class's arguments.
         where: It looks only at rows for which all of these hold.
+        shows: Columns that explain what a query has found.
     """
 
     name: str
     arguments: Mapping[str, Any]
     where: tuple[Condition, ...] = ()
+    shows: tuple[str, ...] = ()
 
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns that it looks at, those of its conditions last."""
         named = [self.arguments[key] for key in ("column", "column_A", "column_B") if key in self.arguments]
-        return tuple(dict.fromkeys([*named, *(column for column, _, _ in self.where)]))
+        return tuple(dict.fromkeys([*named, *self.shows, *(column for column, _, _ in self.where)]))
 
 
 @dataclass(frozen=True)
@@ -65,11 +72,20 @@ class Known:
         is_full_end: It ends such a read: what the read has not met is gone from the source.
         n_rows: How many rows it has.
         n_stored: How many rows of this source are stored and not deleted; None where nobody counted.
+        until: The clock of the run when its read began.
+        today: The day in the reporting zone.
+        limits: The bounds in force for this entity.
         largest_read: Rows of the largest incremental read of the trailing weeks; None while there are too few.
+        n_today: Rows that incremental reads have brought on this day, with this batch.
+        largest_weekday: The most that they brought on the same weekday of the trailing weeks; None while too few.
+        complete_day: The newest day of the batch that is over, if it is a usual one of the last days.
         filled: Columns that at least half of the stored rows have filled.
+        well_filled: Columns that nine of ten of the stored rows have filled.
+        values: Column -> the values that the stored rows have in it, where they are few.
         raw: The table in which its rows are stored, with its schema.
         seen: The table of ids that a full read has met, with its schema; "" where there is none.
         tables: Entity -> the tables in which rows of this source may be found.
+        crm_tables: The tables in which accounts of a CRM are stored; none before there are any.
     """
 
     batch_id: int
@@ -82,11 +98,20 @@ class Known:
     is_full_end: bool = False
     n_rows: int = 0
     n_stored: int | None = None
+    until: datetime | None = None
+    today: date = LAST_DATE
+    limits: Limits = field(default_factory=Limits)
     largest_read: int | None = None
+    n_today: int = 0
+    largest_weekday: int | None = None
+    complete_day: date | None = None
     filled: tuple[str, ...] = ()
+    well_filled: tuple[str, ...] = ()
+    values: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     raw: str = ""
     seen: str = ""
     tables: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    crm_tables: tuple[str, ...] = ()
 
 
 # Returns None where the rule has nothing to say on this batch.
@@ -99,14 +124,17 @@ class Rule:
 
     Args:
         id: Stable: ``<kind>.<entity>.<what holds>``. Results, quarantine and waivers refer to it.
-        severity: ``critical`` sends the row to quarantine or holds the batch; ``warning`` is only counted.
-        scope: Whether a row or the batch as a whole breaks it.
+        severity: ``critical`` sends the row to quarantine, holds the batch or the feature's signals, or makes the
+            source stale; ``warning`` is only counted.
+        scope: What breaks it.
         expect: Makes the expectation for one batch.
         says: What is wrong with what breaks it, in plain words.
         why: What would go wrong without it.
         cure: What its owner does about it.
         owner: The role that mends it.
         on_deleted: Whether rows that the source has deleted must keep it too.
+        origin: ``file:line`` of a rule that a file adds, or that changes this one; "" for a shipped one.
+        is_own: It comes from a file: its condition runs as reader.
     """
 
     id: str
@@ -118,6 +146,8 @@ class Rule:
     cure: str
     owner: str
     on_deleted: bool = False
+    origin: str = ""
+    is_own: bool = False
 
     @property
     def entity(self) -> str:
@@ -163,12 +193,36 @@ def in_order(earlier: str, later: str, *where: Condition, or_equal: bool = True)
     return _fixed(Expect("ExpectColumnPairValuesAToBeGreaterThanB", arguments, where))
 
 
-def none(sql: str) -> Expect:
+def none(sql: str, *shows: str) -> Expect:
     """Expect a query to find nothing; it names the batch ``{batch}``.
 
-    Only for rules that never send rows to quarantine: Great Expectations returns no more than 200 of the rows found.
+    Args:
+        sql: For a rule on rows it selects ``_row``.
+        *shows: Columns that explain what it has found.
     """
-    return Expect("UnexpectedRowsExpectation", {"unexpected_rows_query": sql})
+    return Expect("UnexpectedRowsExpectation", {"unexpected_rows_query": sql}, shows=shows)
+
+
+def rule(
+    entity: str,
+    name: str,
+    expect: Factory,
+    says: str,
+    *,
+    why: str,
+    cure: str,
+    severity: Severity = "critical",
+    scope: Scope = "row",
+    on_deleted: bool = False,
+) -> Rule:
+    """Return a rule of one entity; kind and owner follow from it."""
+    kind = ENTITIES[entity].kind
+    return Rule(f"{kind}.{entity}.{name}", severity, scope, expect, says, why, cure, OWNERS[kind], on_deleted)
+
+
+def warn(entity: str, name: str, expect: Factory, says: str, *, why: str, cure: str, scope: Scope = "row") -> Rule:
+    """Return a rule of one entity that is only counted."""
+    return rule(entity, name, expect, says, why=why, cure=cure, severity="warning", scope=scope)
 
 
 def literal(value: str) -> str:

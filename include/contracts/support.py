@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from include.contracts import common
-from include.contracts.common import not_in_future, references, rule, warn
-from include.contracts.rule import EMAIL, Rule, between, in_order, matches, not_null, one_of
+from include.contracts.common import carries_crm_id, not_in_future, references
+from include.contracts.rule import EMAIL, Rule, between, in_order, matches, not_null, one_of, rule, warn
 from include.sources.entities import ENTITIES
 
 STATUSES = ("new", "open", "pending", "hold", "solved", "closed", "deleted")
@@ -47,6 +47,13 @@ def _organization() -> list[Rule]:
             "the organisation does not carry the CRM's account id",
             why="its tickets count for no account",
             cure="write the CRM's company id into the organisation's external id",
+        ),
+        carries_crm_id(
+            "organization",
+            "external_id",
+            "external_id_exists",
+            why="its tickets count for no account",
+            cure="correct the organisation's external id; see whether the company was deleted in the CRM",
         ),
     ]
 

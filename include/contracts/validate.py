@@ -13,11 +13,13 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
 from include.contracts import catalogue, history, store
-from include.contracts.common import BAD_ROWS, BAD_SHARE, SHARE_OF_BAD_ROWS
 from include.contracts.engine import Check, Outcome, Table
 from include.contracts.rule import Expect, Known, Rule
-from include.warehouse.engine import engine
+from include.contracts.whole import SHARE_OF_BAD_ROWS
+from include.warehouse.engine import Role, engine
 
+# Rules that come from files run as reader: they can change nothing, and are ended after a minute.
+_ROLES: tuple[Role, ...] = ("loader", "reader")
 log = logging.getLogger(__name__)
 
 
@@ -90,17 +92,20 @@ def _judge(connection: Connection, batch: RowMapping) -> BatchVerdict:
     outcomes: list[Outcome] = []
     bad: dict[Rule, tuple[Outcome, list[int]]] = {}
     observed: dict[str, str] = {}
-    checks = _checks(known, has_rows=bool(table_name))
-    if checks:
-        table = _open(known, table_name)
-        outcomes = table.check(checks)
-        bad = {o.check.rule: (o, table.bad_rows(o)) for o in outcomes if _sends_to_quarantine(o)}
-        observed = {o.check.rule.id: _observed(table, o) for o in outcomes if not o.is_passed}
+    for role in _ROLES:
+        checks = _checks(known, role, has_rows=bool(table_name))
+        if not checks:
+            continue
+        table = _open(known, table_name, role)
+        found = table.check(checks)
+        outcomes += found
+        bad |= {o.check.rule: (o, table.bad_rows(o)) for o in found if _sends_to_quarantine(o)}
+        observed |= {o.check.rule.id: _observed(table, o) for o in found if not o.is_passed}
     bad_rows = set().union(*(rows for _, rows in bad.values()))
     if table_name:
-        share = _share_of_bad_rows(known, bad, len(bad_rows))
-        outcomes.append(share)
-        observed[share.check.rule.id] = _worst(bad)
+        if share := _share_of_bad_rows(known, len(bad_rows)):
+            outcomes.append(share)
+            observed[share.check.rule.id] = _worst(bad)
         store.quarantine(connection, known, table_name, bad)
     store.write_results(connection, known, outcomes, observed)
     held_because = _held_because(outcomes, observed)
@@ -118,18 +123,19 @@ def _judge(connection: Connection, batch: RowMapping) -> BatchVerdict:
     )
 
 
-def _checks(known: Known, *, has_rows: bool) -> list[Check]:
+def _checks(known: Known, role: Role, *, has_rows: bool) -> list[Check]:
     if not has_rows and not (known.is_full_end and known.n_stored):
         return []
-    made = ((rule, rule.expect(known)) for rule in catalogue.of_entity(known.entity.name))
+    of_role = [rule for rule in catalogue.of_entity(known.entity.name) if rule.is_own == (role == "reader")]
+    made = ((rule, rule.expect(known)) for rule in of_role)
     # Without rows only the rules on the whole batch have something to look at: what a full read did not find is gone.
     return [Check(rule, expect) for rule, expect in made if expect and (has_rows or rule.scope == "batch")]
 
 
-def _open(known: Known, table_name: str) -> Table:
+def _open(known: Known, table_name: str, role: Role) -> Table:
     if table_name:
-        return Table(engine("loader"), table=table_name, n_rows=known.n_rows)
-    return Table(engine("loader"), query=f"select * from {known.raw} where false")  # noqa: S608
+        return Table(engine(role), table=table_name, n_rows=known.n_rows)
+    return Table(engine(role), query=f"select * from {known.raw} where false")  # noqa: S608
 
 
 def _sends_to_quarantine(outcome: Outcome) -> bool:
@@ -137,9 +143,13 @@ def _sends_to_quarantine(outcome: Outcome) -> bool:
     return not outcome.is_passed and rule.scope == "row" and rule.severity == "critical"
 
 
-def _share_of_bad_rows(known: Known, bad: dict[Rule, tuple[Outcome, list[int]]], n_bad: int) -> Outcome:
-    rule = next(r for r in catalogue.of_entity(known.entity.name) if r.id.endswith(f".{SHARE_OF_BAD_ROWS}"))
-    is_passed = n_bad <= max(BAD_ROWS, BAD_SHARE * known.n_rows)
+def _share_of_bad_rows(known: Known, n_bad: int) -> Outcome | None:
+    rules = catalogue.of_entity(known.entity.name)
+    rule = next((each for each in rules if each.id.endswith(f".{SHARE_OF_BAD_ROWS}")), None)
+    if rule is None:  # a file has switched it off
+        return None
+    limits = known.limits
+    is_passed = n_bad <= max(limits.bad_rows, limits.bad_share * known.n_rows)
     return Outcome(Check(rule, Expect("", {})), is_passed, known.n_rows, n_bad)
 
 
@@ -159,7 +169,7 @@ def _held_because(outcomes: list[Outcome], observed: dict[str, str]) -> str:
     reasons = []
     for outcome in outcomes:
         rule = outcome.check.rule
-        if outcome.is_passed or rule.scope == "row" or rule.severity == "warning":
+        if outcome.is_passed or rule.scope != "batch" or rule.severity == "warning":
             continue
         detail = observed.get(rule.id, "")
         counts = f"{outcome.n_bad:,} of {outcome.n_rows:,} rows; " if rule.id.endswith(SHARE_OF_BAD_ROWS) else ""

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from datetime import date, timedelta
 from typing import Any
 
+from include.contracts.limits import CATEGORIES
 from include.sources.entities import ENTITIES
-from tests.contracts.landed import LONG_AGO, NOW, good, land
+from tests.contracts.landed import LONG_AGO, NOW, good, land, store
 
 NEXT_MONTH = NOW + timedelta(days=30)
 NOWHERE = "no such record"
@@ -68,6 +69,7 @@ ROWS: dict[str, dict[str, dict[str, Any]]] = {
         "close_date_plausible": {"close_date": date(206, 1, 15)},
         "type_known": {"opportunity_type": "partner"},
         "amount_non_negative": {"amount": -0.01},
+        "amount_agrees_with_lines": {"id": "1", "amount": 11879},
         "currency_code": {"currency": "US$"},
         "notice_months_plausible": {"notice_months": 90},
         "notice_given_plausible": {"notice_given_on": date(2206, 1, 15)},
@@ -120,7 +122,11 @@ ROWS: dict[str, dict[str, dict[str, Any]]] = {
     },
     "milestone": _PLANNED,
     "objective": _PLANNED,
-    "organization": {"name_present": {"name": None}, "external_id_present": {"external_id": None}},
+    "organization": {
+        "name_present": {"name": None},
+        "external_id_present": {"external_id": None},
+        "external_id_exists": {"external_id": NOWHERE},
+    },
     "support_user": {
         "email_plausible": {"email": "anna"},
         "role_known": {"role": "light agent"},
@@ -154,7 +160,11 @@ ROWS: dict[str, dict[str, dict[str, Any]]] = {
         "score_known": {"score": "5"},
         "created_at_present": {"created_at": None},
     },
-    "product_account": {"name_present": {"name": None}, "crm_account_present": {"crm_account_id": None}},
+    "product_account": {
+        "name_present": {"name": None},
+        "crm_account_present": {"crm_account_id": None},
+        "crm_account_exists": {"crm_account_id": NOWHERE},
+    },
     "product_user": {
         "account_present": {"account_id": None},
         "account_exists": {"account_id": NOWHERE},
@@ -185,7 +195,8 @@ EDGES: dict[str, list[dict[str, Any]]] = {
     "owner": [{"is_active": False, "email": None}],
     "opportunity": [
         {"is_closed": False, "is_won": False, "close_date": None, "amount": None, "opportunity_type": None},
-        {"amount": 0, "currency": "usd", "notice_months": 0},
+        {"id": "no lines", "amount": 0, "currency": "usd", "notice_months": 0},
+        {"amount": 12121, "name": "rounded"},
         {"notice_months": 36, "close_date": date(1990, 1, 1)},
     ],
     "contract_line": [
@@ -265,10 +276,56 @@ def _many(entity: str) -> int:
     return land(entity, good(entity, STORED) * 5 + good(entity))
 
 
+def _emptied(entity: str) -> int:
+    rows = good(entity, 60)
+    return land(entity, [row | ({VANISHING[entity]: None} if n < 40 else {}) for n, row in enumerate(rows)])
+
+
+def _strange(entity: str) -> int:
+    return land(entity, [row | {CATEGORIES[entity][0]: "never seen"} for row in good(entity, 25)])
+
+
+def _changed(entity: str) -> int:
+    return land(entity, [row | {"created_at": LONG_AGO - timedelta(hours=1)} for row in good(entity, 25)])
+
+
+def _ahead(entity: str) -> int:
+    return land(entity, [row | {"_source_at": NOW + timedelta(hours=2)} for row in good(entity, 25)])
+
+
+def _halved(entity: str) -> int:
+    day = date(2026, 11, 18)
+    for week in range(1, 5):
+        before = {"day": day - timedelta(weeks=week)}
+        store(entity, [row | before for row in good(entity, STORED, first=10_000 * week)])
+    return land(entity, [row | {"day": day} for row in good(entity, STORED // 2 - 1, first=50_000)])
+
+
+def _unmeasured(entity: str) -> int:
+    day = date(2026, 11, 17)
+    for week in range(1, 5):
+        used = good(entity, 12, first=60_000 + 100 * week)
+        store(entity, [row | {"account_id": f"a{n}", "day": day - timedelta(weeks=week)} for n, row in enumerate(used)])
+    now = good(entity, 12, first=70_000)
+    return land(
+        entity,
+        [
+            row | {"account_id": f"a{n}", "day": day, "feature": "reports" if n < 6 else "dashboards"}
+            for n, row in enumerate(now)
+        ],
+    )
+
+
 BATCHES: dict[str, Callable[[str], int]] = {
     "share_of_bad_rows": _bad_rows,
     "columns_filled": _vanished,
     "deletions_few": _deleted,
     "growth_plausible": _grown,
     "volume_usual": _many,
+    "nulls_usual": _emptied,
+    "values_familiar": _strange,
+    "facts_stable": _changed,
+    "clocks_agree": _ahead,
+    "day_complete": _halved,
+    "feature_measured": _unmeasured,
 }

@@ -45,6 +45,7 @@ GOOD: dict[str, dict[str, Any]] = {
         "email": "csm@vendor.example",
         "first_name": "Carla",
         "last_name": "Smith",
+        "team": "North",
         "is_active": True,
         **_CLOCKS,
     },
@@ -192,7 +193,9 @@ GOOD: dict[str, dict[str, Any]] = {
 
 def good(entity: str, n: int = 1, first: int = 1) -> list[dict[str, Any]]:
     """Return rows that keep every rule, numbered from ``first``."""
-    return [{"id": str(number)} | GOOD[entity] for number in range(first, first + n)]
+    rows = [{"id": str(number)} | GOOD[entity] for number in range(first, first + n)]
+    # A line each: the amount of an opportunity is the sum of its lines.
+    return [row | {"opportunity_id": row["id"]} for row in rows] if entity == "contract_line" else rows
 
 
 def source_of(entity: str) -> str:

@@ -9,19 +9,22 @@ import pytest
 from include import cli
 from include.contracts import catalogue
 from include.contracts.catalogue import of_entity, rules
-from include.contracts.common import BAD_ROWS, DELETED_ROWS, NEW_ROWS, UNUSUAL_ROWS, VANISHED_ROWS
 from include.contracts.engine import Check, Table
 from include.contracts.history import FEWEST_READS
+from include.contracts.limits import Limits
 from include.contracts.validate import BatchVerdict, validate
 from include.sources.entities import ENTITIES
 from include.warehouse.engine import engine
 from tests.contracts.bad_rows import BATCHES, COMMON, EDGES, ROWS, STORED, bad_row
 from tests.contracts.landed import NOW, batch, fetch, good, land, source_of, store
 
+LIMITS = Limits()
 TARGETS = {
     "contact": ("account",),
     "account": ("owner",),
-    "opportunity": ("account",),
+    "opportunity": ("account", "contract_line"),
+    "organization": ("account",),
+    "product_account": ("account",),
     "contract_line": ("account", "opportunity"),
     "activity": ("account",),
     "invoice": ("account",),
@@ -49,7 +52,7 @@ def _verdict(batch_id: int, source: str) -> BatchVerdict:
 def test_every_rule_has_its_bad_row_or_bad_batch(entity: str) -> None:
     common = {name for name in COMMON if name != "created_at_not_in_future" or "created_at" in _columns(entity)}
     assert set(_names(entity, "row")) == common | set(ROWS[entity])
-    assert set(_names(entity, "batch")) <= set(BATCHES)
+    assert {*_names(entity, "batch"), *_names(entity, "feature")} <= set(BATCHES)
 
 
 def _columns(entity: str) -> tuple[str, ...]:
@@ -115,25 +118,25 @@ def _quarantined(batch_id: int) -> dict[str, set[int]]:
 @pytest.mark.parametrize("entity", ENTITIES)
 def test_a_bad_batch_breaks_exactly_its_rule(warehouse: str, entity: str, monkeypatch: pytest.MonkeyPatch) -> None:
     # Of the rules on rows only the one that the bad batch is made with: the others have their own test and cost time.
-    wanted = [rule for rule in of_entity(entity) if rule.scope == "batch" or rule.id.endswith(".castable")]
+    wanted = [r for r in of_entity(entity) if r.scope in ("batch", "feature") or r.id.endswith(".castable")]
     monkeypatch.setattr(catalogue, "of_entity", lambda name: tuple(wanted))
     for target in TARGETS.get(entity, ()):
         store(target, good(target))
     store(entity, good(entity, STORED))
     for _ in range(FEWEST_READS):
         land(entity, [], state="merged", n_rows=10, merged_at=NOW)
-    names = _names(entity, "batch")
+    names = _names(entity, "batch") + _names(entity, "feature")
     batches = {name: BATCHES[name](entity) for name in names}
-    usual = land(entity, good(entity, VANISHED_ROWS))
+    usual = land(entity, good(entity, LIMITS.vanished_rows))
 
     verdicts = {verdict.batch_id: verdict for verdict in validate(source_of(entity))}
 
-    of_batch = {rule.id: rule for rule in of_entity(entity) if rule.scope == "batch"}
+    of_batch = {rule.id: rule for rule in of_entity(entity) if rule.scope in ("batch", "feature")}
     for name, batch_id in batches.items():
         broken = [b.rule_id.split(".")[2] for b in verdicts[batch_id].broken if b.rule_id in of_batch]
         assert broken == [name]
         rule = next(rule for rule_id, rule in of_batch.items() if rule_id.endswith(f".{name}"))
-        is_held = rule.severity == "critical"
+        is_held = rule.severity == "critical" and rule.scope == "batch"
         assert verdicts[batch_id].state == ("held" if is_held else "passed")
         assert batch(batch_id)["state"] == ("held" if is_held else "closed")
         assert (rule.says in batch(batch_id)["held_because"]) == is_held
@@ -145,12 +148,14 @@ def test_a_batch_just_within_its_bounds_passes(warehouse: str) -> None:
     store("account", good("account", STORED))
     for _ in range(FEWEST_READS):
         land("account", [], state="merged", n_rows=10, merged_at=NOW)
-    spoiled = [row | ({"_problems": ["x=y"]} if n < BAD_ROWS else {}) for n, row in enumerate(good("account", 100))]
+    spoiled = [
+        row | ({"_problems": ["x=y"]} if n < LIMITS.bad_rows else {}) for n, row in enumerate(good("account", 100))
+    ]
     land("account", spoiled)
-    land("account", [row | {"industry": None} for row in good("account", VANISHED_ROWS - 1)])
-    land("account", [{"id": row["id"], "_is_deleted": True} for row in good("account", DELETED_ROWS)])
-    land("account", good("account", NEW_ROWS, first=STORED + 1))
-    land("account", good("account", STORED) * (UNUSUAL_ROWS // STORED))
+    land("account", [row | {"industry": None} for row in good("account", LIMITS.vanished_rows - 1)])
+    land("account", [{"id": row["id"], "_is_deleted": True} for row in good("account", LIMITS.deleted_rows)])
+    land("account", good("account", LIMITS.new_rows, first=STORED + 1))
+    land("account", good("account", STORED) * (LIMITS.unusual_rows // STORED))
     assert [[b for b in v.broken if not b.rule_id.endswith(".castable")] for v in validate("crm")] == [[]] * 5
 
 

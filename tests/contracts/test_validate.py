@@ -9,9 +9,9 @@ import time
 import pytest
 import sqlalchemy as sa
 
-from include.contracts import catalogue, common, engine, store
+from include.contracts import catalogue, engine, store
 from include.contracts.catalogue import of_entity
-from include.contracts.rule import not_null
+from include.contracts.rule import not_null, rule
 from include.contracts.validate import validate
 from include.errors import WarehouseError
 from include.sources.entities import ENTITIES, of_kind
@@ -37,6 +37,7 @@ def _state() -> list:
 
 @pytest.mark.parametrize("kind", ["crm", "support", "product"])
 def test_a_good_world_keeps_every_rule(warehouse: str, kind: str) -> None:
+    put("account", good("account"))
     batches = {entity.name: land(entity.name, good(entity.name, 5), is_first_load=True) for entity in of_kind(kind)}
     verdicts = validate(source_of(of_kind(kind)[0].name))
     assert [verdict.broken for verdict in verdicts] == [()] * len(batches)
@@ -58,14 +59,19 @@ def test_every_entity_has_a_contract() -> None:
         assert len(of_entity(name)) > 8, name
 
 
+def _forget() -> None:
+    catalogue.shipped.cache_clear()
+    catalogue._rules.cache_clear()
+
+
 def test_two_rules_of_the_same_id_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(catalogue.support, "rules", catalogue.crm.rules)
-    catalogue.rules.cache_clear()
+    _forget()
     try:
         with pytest.raises(ValueError, match=r"crm\.account\.castable"):
             catalogue.rules()
     finally:
-        catalogue.rules.cache_clear()
+        _forget()
 
 
 def test_only_other_sources_and_open_questions_are_left_alone(warehouse: str) -> None:
@@ -219,7 +225,7 @@ def test_nobody_drops_a_batch_while_it_is_judged(warehouse: str, monkeypatch: py
 
 
 def test_a_rule_that_cannot_be_checked_lets_nothing_through(warehouse: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    broken = common.rule("account", "broken", not_null("no_such_column"), "says", why="why", cure="cure")
+    broken = rule("account", "broken", not_null("no_such_column"), "says", why="why", cure="cure")
     monkeypatch.setattr(catalogue, "of_entity", lambda name: (broken,))
     batch_id = land("account", good("account"))
     with pytest.raises(WarehouseError, match=r"crm\.account\.broken could not be checked"):

@@ -1,0 +1,168 @@
+"""Rules, changes of rules and limits that files add: ``config/contracts/<entity>.yaml`` in the configuration folder."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from include.config import files as configuration
+from include.config.documents import Document, Strict, read, validate
+from include.contracts import expression
+from include.contracts.limits import Limits
+from include.contracts.rule import BATCH, OWNERS, Expect, Factory, Known, Rule, Severity, none
+from include.sources.entities import ENTITIES, Entity
+
+_PATTERN = "contracts/*.yaml"
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{2,60}$")]
+Words = Annotated[str, Field(min_length=3, max_length=300)]
+
+
+class OwnRule(Strict):
+    """A rule on rows.
+
+    Args:
+        name: The last part of its id.
+        holds: What must hold of every row, in SQL over the entity's columns. A row of which it cannot be said passes.
+        says: What is wrong with a row that breaks it.
+        why: What would go wrong without it.
+        cure: What its owner does about it.
+        severity: ``critical`` sends the row to quarantine.
+        owner: Who mends it; the kind of source has one by default.
+    """
+
+    name: Name
+    holds: str
+    says: Words
+    why: Words
+    cure: Words
+    severity: Severity = "critical"
+    owner: str = ""
+
+
+class Change(Strict):
+    """A change of a shipped rule.
+
+    Args:
+        name: The last part of its id.
+        because: Why; shown with the rule.
+        severity: Another one.
+        owner: Another one.
+        disabled: It is not checked at all.
+    """
+
+    name: Name
+    because: Words
+    severity: Severity | None = None
+    owner: str = ""
+    disabled: bool = False
+
+
+class ContractFile(Strict):
+    """One file: what it adds to the contract of one entity."""
+
+    rules: tuple[OwnRule, ...] = ()
+    changes: tuple[Change, ...] = ()
+    limits: Limits = Limits()
+
+
+def fingerprint() -> tuple[tuple[str, int, int], ...]:
+    """Return what changes whenever one of the files does."""
+    found = configuration.listing("config", _PATTERN).values()
+    return tuple((str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in found)
+
+
+def limits(entity: str) -> Limits:
+    """Return the bounds in force for an entity."""
+    found = _documents(fingerprint()).get(entity)
+    return found[1].limits if found else Limits()
+
+
+def apply(shipped: tuple[Rule, ...]) -> tuple[Rule, ...]:
+    """Return the rules with what the files add and change.
+
+    Raises:
+        ConfigError: A file is wrong; names file and line.
+    """
+    known = {rule.id: rule for rule in shipped}
+    for entity, (document, content) in _documents(fingerprint()).items():
+        for index, change in enumerate(content.changes):
+            _change(known, ENTITIES[entity], document, index, change)
+        for index, own in enumerate(content.rules):
+            _add(known, ENTITIES[entity], document, index, own)
+    return tuple(known.values())
+
+
+@lru_cache(maxsize=8)
+def _documents(seen: tuple[tuple[str, int, int], ...]) -> dict[str, tuple[Document, ContractFile]]:
+    found = {}
+    for name, _, _ in seen:
+        document = read(Path(name))
+        entity = Path(name).stem
+        if entity not in ENTITIES:
+            close = difflib.get_close_matches(entity, ENTITIES, n=1)
+            raise document.error(
+                (), f"there is no entity {entity}", cure=f"did you mean {close[0]}?" if close else ", ".join(ENTITIES)
+            )
+        if not document.is_disabled:
+            found[entity] = (document, validate(document, ContractFile))
+    return found
+
+
+def _change(known: dict[str, Rule], entity: Entity, document: Document, index: int, change: Change) -> None:
+    place = ("changes", index, "name")
+    rule_id = f"{entity.kind}.{entity.name}.{change.name}"
+    if rule_id not in known:
+        names = [rule.id.split(".")[2] for rule in known.values() if rule.entity == entity.name]
+        close = difflib.get_close_matches(change.name, names, n=1)
+        cure = f"did you mean {close[0]}?" if close else "`python -m include.cli contracts` lists them"
+        raise document.error(place, f"there is no rule {rule_id}", cure=cure)
+    if change.disabled:
+        del known[rule_id]
+        return
+    old = known[rule_id]
+    known[rule_id] = replace(
+        old,
+        severity=change.severity or old.severity,
+        owner=change.owner or old.owner,
+        origin=document.at(place),
+    )
+
+
+def _add(known: dict[str, Rule], entity: Entity, document: Document, index: int, own: OwnRule) -> None:
+    rule_id = f"{entity.kind}.{entity.name}.{own.name}"
+    if rule_id in known:
+        raise document.error(
+            ("rules", index, "name"), f"there is a rule {rule_id} already", cure="give yours another name"
+        )
+    try:
+        condition = expression.parse(own.holds, ("id", *entity.column_names))
+    except ValueError as error:
+        raise document.error(("rules", index, "holds"), str(error), cure="correct the condition") from None
+    expect = none(
+        f"select batch._row from {BATCH} where not batch._is_deleted and not coalesce(({condition.sql}), true)",  # noqa: S608
+        *condition.columns,
+    )
+    known[rule_id] = Rule(
+        rule_id,
+        own.severity,
+        "row",
+        _always(expect),
+        own.says,
+        own.why,
+        own.cure,
+        own.owner or OWNERS[entity.kind],
+        origin=document.at(("rules", index, "name")),
+        is_own=True,
+    )
+
+
+def _always(expect: Expect) -> Factory:
+    def factory(known: Known) -> Expect | None:
+        return expect
+
+    return factory

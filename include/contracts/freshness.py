@@ -1,0 +1,35 @@
+"""Rules on a source over time: was it read up to now, and does anything happen in it."""
+
+from __future__ import annotations
+
+from include.contracts.limits import LAST_EVENT_HOURS
+from include.contracts.rule import Rule, rule, warn
+from include.sources.entities import Entity
+
+COMPLETELY_READ = "completely_read"
+LAST_EVENT_RECENT = "last_event_recent"
+
+
+def rules(entity: Entity) -> tuple[Rule, ...]:
+    """Return the rules on how fresh an entity is. The gate judges the first, the end of every run the second."""
+    read = rule(
+        entity.name,
+        COMPLETELY_READ,
+        lambda known: None,
+        "the source was not completely read for too long",
+        why="what happened since is not known: an alert would speak of yesterday's customer",
+        cure="see why the ingest runs have stopped or fail, then run `python -m include.cli ingest SOURCE`",
+        scope="source",
+    )
+    if entity.name not in LAST_EVENT_HOURS:
+        return (read,)
+    happened = warn(
+        entity.name,
+        LAST_EVENT_RECENT,
+        lambda known: None,
+        "the newest record is old, although the source was completely read",
+        why="perhaps the system behind the source has stopped writing; perhaps nothing has happened",
+        cure="open the source and compare its newest record",
+        scope="source",
+    )
+    return read, happened

@@ -1,0 +1,145 @@
+"""How much is too much: the bounds of the rules on whole batches, which a file may change per entity."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from include.config.documents import Strict
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Rows = Annotated[int, Field(ge=0)]
+Times = Annotated[float, Field(gt=1)]
+
+
+class Limits(Strict):
+    """The bounds of one entity; where a rule names a share and a number of rows, both must be exceeded.
+
+    Args:
+        bad_share: Rows that break critical rules: more, and the batch itself is suspect.
+        bad_rows: The same, as a number.
+        deleted_share: Deletions at once: a wrong filter looks like a mass deletion.
+        deleted_rows: The same, as a number.
+        new_share: New records at once, beside those stored: a source connected twice looks like growth.
+        new_rows: The same, as a number.
+        unusual_times: So many times the largest reads of the trailing weeks is worth a look.
+        unusual_rows: Fewer rows than this never are.
+        vanished_rows: Fewer rows than this can all lack a value by chance.
+        emptied_share: Empty values in a column that was filled in nine of ten rows.
+        strange_share: Values that were never seen before in a column that knows few.
+        strange_rows: The same, as a number.
+        changed_share: Known records that differ in a fact that hardly ever changes.
+        changed_rows: The same, as a number.
+        ahead_minutes: How far the source's clock may be ahead of ours.
+        day_low: The least that a complete day may have, beside the same weekdays before.
+        day_high: The most that it may have.
+        day_rows: Weekdays with fewer rows than this are not compared.
+        break_share: Accounts that fall silent in one feature on one day: so many, and it is the measuring that broke.
+        break_accounts: The least number of accounts that used it regularly.
+        last_event_hours: The newest record is older than this: perhaps the source has stopped; only a warning.
+    """
+
+    bad_share: Share = 0.05
+    bad_rows: Rows = 20
+    deleted_share: Share = 0.02
+    deleted_rows: Rows = 10
+    new_share: Share = 0.5
+    new_rows: Rows = 100
+    unusual_times: Times = 10
+    unusual_rows: Rows = 1000
+    vanished_rows: Rows = 20
+    emptied_share: Share = 0.5
+    strange_share: Share = 0.5
+    strange_rows: Rows = 20
+    changed_share: Share = 0.5
+    changed_rows: Rows = 20
+    ahead_minutes: Rows = 15
+    day_low: Share = 0.5
+    day_high: Times = 1.8
+    day_rows: Rows = 200
+    break_share: Share = 0.5
+    break_accounts: Rows = 10
+    last_event_hours: Annotated[int, Field(ge=1)] | None = None
+
+
+# The newest record of an entity is usually no older than this; those that may rest for months have no bound.
+LAST_EVENT_HOURS = {
+    "account": 14 * 24,
+    "contact": 14 * 24,
+    "opportunity": 14 * 24,
+    "ticket": 7 * 24,
+    "usage_day": 4 * 24,  # a long weekend
+    "seat_day": 4 * 24,
+}
+
+# Columns that are empty at first and filled later: a batch of new records lacks them all.
+COMES_LATER: dict[str, frozenset[str]] = {
+    "account": frozenset({"parent_id", "merged_ids"}),
+    "contact": frozenset({"last_contacted_at"}),
+    "opportunity": frozenset({"notice_given_on", "lost_reason", "close_date", "contract_number"}),
+    "ticket": frozenset(
+        {
+            "assignee_id",
+            "satisfaction",
+            "solved_at",
+            "first_reply_minutes",
+            "first_reply_business_minutes",
+            "first_resolution_minutes",
+            "full_resolution_minutes",
+            "agent_wait_minutes",
+            "requester_wait_minutes",
+        }
+    ),
+    "product_user": frozenset({"activated_at", "deactivated_at"}),
+    "activity": frozenset({"outcome", "duration_minutes"}),
+    "invoice": frozenset({"paid_on"}),
+    "milestone": frozenset({"done_on"}),
+}
+
+# Columns that know few values.
+CATEGORIES: dict[str, tuple[str, ...]] = {
+    "account": ("industry", "region", "tier", "lifecycle_stage"),
+    "contact": ("role",),
+    "owner": ("team", "owner_type"),
+    "opportunity": ("pipeline", "stage", "opportunity_type", "currency"),
+    "contract_line": ("product", "currency"),
+    "activity": ("activity_type", "direction"),
+    "invoice": ("status", "currency"),
+    "survey_response": ("kind",),
+    "support_user": ("role",),
+    "ticket": ("status", "priority", "ticket_type", "channel", "satisfaction"),
+    "rating": ("score",),
+    "product_account": ("plan",),
+    "product_user": ("role",),
+    "usage_day": ("feature",),
+}
+
+# Facts that a record hardly ever changes, and never most records at once. Those of a day are in its key.
+STABLE: dict[str, tuple[str, ...]] = {
+    "account": ("domain", "created_at"),
+    "contact": ("account_id", "email", "created_at"),
+    "owner": ("email", "created_at"),
+    "opportunity": ("account_id", "contract_number", "amount", "currency", "notice_months", "created_at"),
+    "contract_line": (
+        "opportunity_id",
+        "account_id",
+        "quantity",
+        "amount",
+        "list_amount",
+        "currency",
+        "is_recurring",
+        "term_start",
+        "term_end",
+        "created_at",
+    ),
+    "activity": ("account_id", "created_at"),
+    "invoice": ("account_id", "amount", "currency", "issued_on", "due_on", "created_at"),
+    "survey_response": ("account_id", "score", "created_at"),
+    "organization": ("external_id", "created_at"),
+    "support_user": ("organization_id", "email", "created_at"),
+    "ticket": ("organization_id", "requester_id", "created_at"),
+    "rating": ("ticket_id", "created_at"),
+    "product_account": ("crm_account_id", "created_at"),
+    "product_user": ("account_id", "email", "created_at"),
+}

@@ -1,0 +1,38 @@
+"""What holds of amounts, across records and settings."""
+
+from __future__ import annotations
+
+from include.contracts.rule import BATCH, Expect, Factory, Known, literal, matches, none
+
+# Roundings of lines add up to no more than this share of the deal.
+AMOUNT_SLACK = 0.01
+
+
+def amount_agrees_with_lines(known: Known) -> Expect | None:
+    """Expect the amount of a won opportunity to be the sum of its lines, landed or stored."""
+    tables = known.tables.get("contract_line")
+    if not tables:
+        return None
+    # A line that was landed and not yet merged stands for the stored one.
+    every = " union all ".join(
+        f"select id, opportunity_id, amount, _is_deleted, {place} as place from {table}"  # noqa: S608
+        + ("" if table.startswith("raw.batch_") else f" where source = {literal(known.source)}")
+        for place, table in enumerate(tables)
+    )
+    lines = f"select distinct on (id) * from ({every}) as every order by id, place desc"  # noqa: S608
+    total = (
+        f"select opportunity_id, sum(amount) as amount from ({lines}) as line"  # noqa: S608
+        " where not _is_deleted and amount is not null group by opportunity_id"
+    )
+    return none(
+        f"select batch._row from {BATCH}, ({total}) as total"  # noqa: S608
+        " where not batch._is_deleted and batch.is_won and total.opportunity_id = batch.id"
+        f" and abs(batch.amount - total.amount) > greatest(1, {AMOUNT_SLACK} * abs(batch.amount))",
+        "amount",
+    )
+
+
+def in_reporting_currency(known: Known) -> Expect | None:
+    """Expect amounts in the currency that everything is reported in."""
+    factory: Factory = matches("currency", f"(?i)^{known.currency}$")
+    return factory(known)
