@@ -33,6 +33,14 @@ KNOWN_SWITCHES = {
     "hubspot.shuffle_batches": "answers to batch writes come in reverse order",
     "hubspot.properties": "properties made through the API",
     "hubspot.oauth": "tokens given out by the token endpoint",
+    "salesforce.sessions": "sessions in force, by token; {} ends them all",
+    "salesforce.instance_url": "what the token endpoint gives as the org's address",
+    "salesforce.rotate_refresh_tokens": "every refresh gives out a new refresh token",
+    "salesforce.page_rows": "so many rows make a page, where a call does not say",
+    "salesforce.added_fields": "list of OBJECT.FIELD that exist too",
+    "salesforce.removed_fields": "list of OBJECT.FIELD that no longer exist",
+    "salesforce.retyped_fields": "OBJECT.FIELD: its type now",
+    "salesforce.calculated_fields": "list of OBJECT.FIELD that are formulas",
     "product.hold_seconds": "rows are written so late, with the update time they should have had",
 }
 

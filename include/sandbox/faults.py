@@ -1,7 +1,7 @@
 """Faults in the way of an answer: each is a rule that matches calls and makes them go wrong.
 
 A rule is a JSON object:
-  vendor    hubspot, zendesk, slack or smtp
+  vendor    hubspot, salesforce, zendesk, slack or smtp
   path      pattern of the path below the vendor, "*" for all; of mail: the recipient
   method    GET, POST ...; of mail: CONNECT, RCPT or DATA; absent for all
   kind      status       answer with `status` and, where given, `body`, `headers`, `retry_after`; nothing is done
@@ -182,6 +182,13 @@ async def _answer(rule: Rule, vendor: str, send: Any) -> None:
 
 def _usual_body(vendor: str, status: int) -> Any:
     """Return what the vendor usually says with a status: its gateways answer with pages."""
+    if vendor == "salesforce" and status in (401, 403, 429):
+        code, message = {
+            401: ("INVALID_SESSION_ID", "Session expired or invalid"),
+            403: ("REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded."),
+            429: ("REQUEST_LIMIT_EXCEEDED", "ConcurrentRequests (Concurrent API Requests) Limit exceeded."),
+        }[status]
+        return [{"message": message, "errorCode": code}]
     if status == 429 and vendor == "hubspot":
         return rate_limited("SECONDLY", None).body
     if status == 429 and vendor == "zendesk":

@@ -12,6 +12,7 @@ DEFAULTS: dict[str, tuple[int, float]] = {
     "hubspot.secondly": (19, 1.0),
     "hubspot.search": (5, 1.0),
     "hubspot.daily": (1_000_000, 86_400.0),
+    "salesforce.daily": (100_000, 86_400.0),
     "zendesk.minute": (700, 60.0),
     "zendesk.incremental": (10, 60.0),
     "slack.channel": (1, 1.0),
@@ -68,6 +69,12 @@ class Limits:
     def current(self) -> dict[str, list[float]]:
         """Return the limits in force."""
         return {name: [calls, seconds] for name, (calls, seconds) in self._limits.items()}
+
+    def left(self, name: str) -> int:
+        """Return how many calls are left, without counting one."""
+        calls, seconds = self._limits[name]
+        now = time.monotonic()
+        return max(0, calls - sum(at > now - seconds for at in self._calls.get((name, ""), ())))
 
     def take(self, name: str, key: str = "") -> Count:
         """Count a call; a refused one does not use up the limit."""

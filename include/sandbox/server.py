@@ -25,6 +25,7 @@ from include.sandbox.core import Sandbox
 from include.sandbox.diary import Diary
 from include.sandbox.hubspot.oauth import credentials
 from include.sandbox.product import Product
+from include.sandbox.salesforce import guard as salesforce
 from include.sandbox.smtp import Sink
 from include.sandbox.store import Store
 from include.sandbox.world.build import build
@@ -152,6 +153,11 @@ def describe(sandbox: Sandbox, smtp_port: int, product: Product | None) -> dict[
     secret = sandbox.secret
     connections: dict[str, dict[str, Any]] = {
         "CRM": {"conn_type": "hubspot", "host": f"{sandbox.url}/hubspot", "password": secret("hubspot", "pat-na1-")},
+        "SALESFORCE": {
+            "conn_type": "salesforce", "host": f"{sandbox.url}/salesforce",
+            "login": salesforce.credentials(sandbox)["client_id"],
+            "password": salesforce.credentials(sandbox)["client_secret"],
+        },
         "SUPPORT": {
             "conn_type": "zendesk", "host": f"{sandbox.url}/zendesk", "login": EMAIL, "password": secret("zendesk"),
         },
@@ -176,6 +182,7 @@ def describe(sandbox: Sandbox, smtp_port: int, product: Product | None) -> dict[
         "world": {"seed": world.seed, "anchor": str(world.span.anchor), "customers": len(world.customers)},
         "webhook": f"{sandbox.url}/slack/services/T0SANDBOX/B0SANDBOX/{sandbox.secret('webhook')}",
         "hubspot_oauth": credentials(sandbox),
+        "salesforce_oauth": salesforce.credentials(sandbox),
         "connections": {f"AIRFLOW_CONN_{name}": json.dumps(given) for name, given in connections.items()},
     }
 

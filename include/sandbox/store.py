@@ -99,6 +99,7 @@ class Store:
     def _rebuild(self) -> None:
         self._items: dict[str, dict[int, Item]] = {}
         self._erased: set[tuple[str, int]] = set()
+        self._graves: dict[str, dict[int, Item]] = {}
         self._timeline = self._world + [
             (change.at, len(self._world) + position, kind, number, change)
             for position, (kind, number, change) in enumerate(self._diary.changes())
@@ -136,7 +137,7 @@ class Store:
             return
         after = _applied(before, kind, number, change)
         if after is None:
-            del items[number]
+            self._graves.setdefault(kind, {})[number] = items.pop(number)
             self._erased.add((kind, number))
         else:
             items[number] = after
@@ -149,6 +150,10 @@ class Store:
     def items(self, kind: str) -> dict[int, Item]:
         """Return the records of a kind that exist now, deleted ones included."""
         return self._items.setdefault(kind, {})
+
+    def graves(self, kind: str) -> dict[int, Item]:
+        """Return the records of a kind that were erased, as they were last."""
+        return self._graves.get(kind, {})
 
     def ordered(self, kind: str) -> list[int]:
         """Return the ids of a kind in rising order."""

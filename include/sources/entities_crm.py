@@ -18,7 +18,8 @@ CRM = (
             parent_id="text",
             lifecycle_stage="text",
             is_test="boolean",
-            merged_ids="text",
+            merged_ids="text",  # the accounts that were merged into this one, where the survivor says it
+            merged_into="text",  # the account that this one was merged into, where the loser says it
             created_at="timestamptz",
             updated_at="timestamptz",
         ),

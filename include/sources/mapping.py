@@ -31,12 +31,14 @@ class ColumnRule(Strict):
         add_days: Added to a date: 1 turns a last day into the exclusive end that the entities have.
         values: The source's value -> ours; others are kept as they are. Each part of a multi-select is translated.
         is_set: The column is true if the field has any value, else false.
+        is_website: The field holds a web address, of which the host counts, without ``www.``.
     """
 
     property: Annotated[str, Field(min_length=1)]
     add_days: int = 0
     values: dict[str, str] = Field(default={})
     is_set: bool = False
+    is_website: bool = False
 
 
 class EntityMapping(Strict):
@@ -45,12 +47,16 @@ class EntityMapping(Strict):
     Args:
         columns: Column -> rule.
         keep: Further fields that stay in ``payload`` without being mapped.
+        refresh: Mapped fields that change without moving the record's clock, beside those of which the source says so.
+        refresh_hours: Where there are such fields, everything is read again after so many hours.
     """
 
     columns: dict[
         str, Annotated[ColumnRule, BeforeValidator(lambda rule: {"property": rule} if isinstance(rule, str) else rule)]
     ]
     keep: tuple[str, ...] = ()
+    refresh: tuple[str, ...] = ()
+    refresh_hours: Annotated[int, Field(ge=1, le=24 * 90)] = 24
 
 
 class _File(Strict):
@@ -85,9 +91,10 @@ class MappingFile:
         for column, rule in mapping.columns.items():
             if rule.property not in present:
                 raise self._unknown(("entities", entity, "columns", column), rule.property, present, where)
-        for index, name in enumerate(mapping.keep):
-            if name not in present:
-                raise self._unknown(("entities", entity, "keep", index), name, present, where)
+        for key, names in (("keep", mapping.keep), ("refresh", mapping.refresh)):
+            for index, name in enumerate(names):
+                if name not in present:
+                    raise self._unknown(("entities", entity, key, index), name, present, where)
 
     def _unknown(self, place: tuple, name: str, known: set[str], where: str) -> ConfigError:
         close = difflib.get_close_matches(name, known, n=1)
@@ -201,7 +208,7 @@ class _Step(NamedTuple):
 
 def _step(column: str, rule: ColumnRule, kind: ColumnType, zone: ZoneInfo | None) -> _Step:
     path = tuple(rule.property.split(".")) if "." in rule.property else ()
-    is_plain_text = kind == "text" and not rule.values
+    is_plain_text = kind == "text" and not rule.values and not rule.is_website
     return _Step(
         column, rule.property, path, _cast(rule, caster(kind, zone)), is_plain_text, False if rule.is_set else None
     )
@@ -217,6 +224,8 @@ def _dig(raw: Any, path: tuple[str, ...]) -> Any:
 
 
 def _cast(rule: ColumnRule, cast: Cast) -> Cast:
+    if rule.is_website:
+        return _website
     if rule.is_set:
         return lambda value: value not in (None, "")
     if rule.values:
@@ -224,6 +233,11 @@ def _cast(rule: ColumnRule, cast: Cast) -> Cast:
     if rule.add_days:
         return lambda value: _later(cast(value), rule.add_days)
     return cast
+
+
+def _website(value: Any) -> str | None:
+    text = str(value).strip()
+    return text.partition("://")[2 * ("://" in text)].split("/")[0].removeprefix("www.") or None
 
 
 def _translated(value: Any, values: Mapping[str, str]) -> Any:

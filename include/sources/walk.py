@@ -12,7 +12,7 @@ from include.sources import positions
 from include.sources.base import Page, Position, Record
 
 # Counts along the way; not a place.
-_COUNTERS = {"pages"}
+_COUNTERS = {"pages", "rows", "left"}
 
 
 def walk(

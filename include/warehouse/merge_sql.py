@@ -175,13 +175,14 @@ select
 from changed
 """
 
-# Which accounts say that they have swallowed which: as this batch says it, else as they are stored. What nobody says
-# any more but was known goes on being known until the account is seen again.
+# Which accounts were swallowed by which: as this batch says it, else as they are stored. A survivor names its losers, or
+# a loser its survivor. What nobody says any more but was known goes on being known until the account is seen again.
 _MERGE_CLAIMS = """
 with now_said as (
     select
         b.id,
         case when b._is_deleted then coalesce(b.merged_ids, stored.merged_ids) else b.merged_ids end as merged_ids,
+        case when b._is_deleted then coalesce(b.merged_into, stored.merged_into) end as merged_into,
         coalesce(b._source_at, stored._source_at) as at,
         b._is_deleted
     from newest
@@ -193,18 +194,22 @@ with now_said as (
         or b._source_at >= stored._source_at
 ),
 said as (
-    select id, merged_ids, at from now_said
+    select id, merged_ids, merged_into, at from now_said
     union all
-    select id, merged_ids, _source_at
+    select id, merged_ids, case when _is_deleted then merged_into end, _source_at
     from {raw} as stored
     where source = :source
-        and merged_ids <> ''
+        and (merged_ids <> '' or (merged_into <> '' and _is_deleted))
         and not exists (select from now_said where now_said.id = stored.id)
 )
 select loser.id as loser, said.id as survivor, said.at, false as is_known
 from said
 cross join lateral {losers} as loser (id)
 where said.merged_ids <> '' and loser.id <> ''
+union all
+select id, merged_into, at, false
+from said
+where merged_into <> ''
 union all
 select loser_id, survivor_id, merged_at, true
 from meta.account_merge as known

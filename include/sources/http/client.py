@@ -23,6 +23,7 @@ from requests.auth import AuthBase
 from include.errors import AuthError, ConfigError, PerennialError, QuotaExhausted, Unavailable
 from include.sources.http import body
 from include.sources.http.limiter import LONGEST_WAIT, Limit, Limiter
+from include.sources.http.oauth import OAuth
 from include.sources.http.redact import redact
 
 _TIMEOUTS = (10, 120)
@@ -87,15 +88,21 @@ class Manners:
         learn: (kind of call, headers) -> limits by kind that the headers state.
         throttle: (headers, parsed body) -> what a 429 means.
         explain: Parsed error body -> the vendor's own words; "" if it has none.
+        is_throttled: (status, parsed body) -> whether it means "not now", for vendors that do not say it by 429.
+        is_expired: Parsed body of a 401 -> whether only the token has ended, so that another one may do.
+        rest: Headers of any answer -> for how many seconds to make no further calls, since little of a quota is left.
     """
 
     name: str
     learn: Callable[[str, Mapping[str, str]], dict[str, Limit]] = lambda kind, headers: {}
     throttle: Callable[[Mapping[str, str], Any], Throttle] = lambda headers, data: Throttle(retry_after(headers))
     explain: Callable[[Any], str] = lambda data: ""
+    is_throttled: Callable[[int, Any], bool] = lambda status, data: status == 429
+    is_expired: Callable[[Any], bool] = lambda data: False
+    rest: Callable[[Mapping[str, str]], float] = lambda headers: 0.0
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Call:
     """One request; see ``Client.call``."""
 
@@ -103,9 +110,11 @@ class _Call:
     path: str
     params: Mapping[str, Any]
     json: Any
+    form: Mapping[str, str] | None
     kind: str
     is_repeatable: bool
     is_divisible: bool
+    has_new_token: bool = False
 
 
 class _Again(Exception):
@@ -160,6 +169,7 @@ class Client:
         *,
         params: Mapping[str, Any] | None = None,
         json: Any = None,
+        form: Mapping[str, str] | None = None,
         kind: str = "ordinary",
         is_repeatable: bool = False,
         is_divisible: bool = False,
@@ -171,6 +181,7 @@ class Client:
             path: Path below the base URL, with its leading slash.
             params: Query parameters; None values are left out.
             json: Body.
+            form: Body instead, as a web form.
             kind: Kind of call that the limiter counts.
             is_repeatable: Whether carrying it out twice does no harm: reads, and writes under a unique key.
             is_divisible: Whether less could be asked for: a 504 then is not tried again but raised as ``TooSlow``.
@@ -190,7 +201,7 @@ class Client:
             reraise=True,
         )
         try:
-            return retrying(self._attempt, _Call(method, path, params or {}, json, kind, is_repeatable, is_divisible))
+            return retrying(self._attempt, _Call(method, path, params or {}, json, form, kind, is_repeatable, is_divisible))
         except _Again as again:
             raise again.final from None
 
@@ -207,7 +218,7 @@ class Client:
                 call.method,
                 f"{self.base_url}{call.path}",
                 params={key: value for key, value in call.params.items() if value is not None},
-                data=content,
+                data=call.form if content is None else content,
                 headers={"Content-Type": "application/json"} if content is not None else None,
                 auth=self.auth,
                 timeout=self.timeouts,
@@ -251,15 +262,19 @@ class Client:
             data = None
         said = redact(self.manners.explain(data) if data is not None else "", *self.secrets)
         told = f"{where}: {self.manners.name} answered {status}{f': {said}' if said else ''}"
-        if status == 429:
+        if self.manners.is_throttled(status, data):
             raise self._throttled(told, call.kind, response.headers, data)
+        if status == 401 and isinstance(self.auth, OAuth) and not call.has_new_token and self.manners.is_expired(data):
+            self.auth.forget()
+            call.has_new_token = True
+            raise _Again(self._unavailable(told), 0.0)
         if status in (401, 403) or (status == 530 and not self.has_worked):
             # 530 before anything worked is how HubSpot's edge answers a malformed token.
             raise AuthError(
                 told,
                 cure=f"correct the credentials of connection {self.connection_id}, or grant them the missing scope",
             )
-        if 300 <= status < 400:
+        if 301 <= status < 400:
             target = urlsplit(response.headers.get("Location", ""))
             raise ConfigError(
                 f"{told}: it redirects to {target.scheme}://{target.hostname}, and credentials are not sent elsewhere",
@@ -302,6 +317,8 @@ class Client:
     def _note(self, kind: str, headers: Mapping[str, str]) -> None:
         for name, limit in self.manners.learn(kind, headers).items():
             self.limiter.learn(name, limit)
+        if (seconds := self.manners.rest(headers)) > 0:
+            self.limiter.block(kind, seconds)
         if "Date" in headers:
             self.skew_seconds = _skew(headers["Date"])
 

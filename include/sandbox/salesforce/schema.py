@@ -1,0 +1,202 @@
+"""The org's objects and fields, and which field of the world each field shows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+# What the world says -> what this org says.
+LIFECYCLES = {"lead": "Prospect", "opportunity": "Prospect", "customer": "Customer", "other": "Former Customer"}
+OPPORTUNITY_TYPES = {"new": "New Business", "renewal": "Renewal", "expansion": "Existing Business"}
+RECORD_TYPES = {"default": "New_Business", "75122310": "Renewals"}
+STAGES = {
+    "appointmentscheduled": "Prospecting", "qualifiedtobuy": "Qualification", "contractsent": "Negotiation/Review",
+    "closedwon": "Closed Won", "closedlost": "Closed Lost", "147001": "Prospecting", "147002": "Qualification",
+    "147003": "Negotiation/Review", "147004": "Closed Won", "147005": "Closed Lost",
+}  # fmt: skip
+ROLES = {
+    "DECISION_MAKER": "Decision Maker", "BUDGET_HOLDER": "Economic Buyer", "CHAMPION": "Influencer",
+    "END_USER": "Business User", "EXECUTIVE_SPONSOR": "Executive Sponsor", "LEGAL_AND_COMPLIANCE": "Evaluator",
+    "BLOCKER": "Evaluator",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of an object.
+
+    Args:
+        name: Its API name.
+        type: As a description names it.
+        source: The world's field; "" where ``rows`` derives it, or where it is only ever written through the API.
+        to: For references, the object that it leads to.
+        relation: For references, what leads there in a query.
+        words: The world's word -> this org's.
+        unique: It is an external id that no two records share.
+        read_only: The system sets it.
+        calculated: It is a formula.
+        length: The longest text; 0 where that means nothing.
+    """
+
+    name: str
+    type: str = "string"
+    source: str = ""
+    to: str = ""
+    relation: str = ""
+    words: dict[str, str] = field(default_factory=dict)
+    unique: bool = False
+    read_only: bool = False
+    calculated: bool = False
+    length: int = 255
+
+
+@dataclass(frozen=True)
+class SObject:
+    """One object.
+
+    Args:
+        name: Its API name.
+        prefix: What its ids start with.
+        kind: The world's kind; "" for what ``rows`` derives.
+        fields: By name.
+        writable: Whether records can be made through the API.
+    """
+
+    name: str
+    prefix: str
+    kind: str
+    fields: dict[str, Field]
+    writable: bool = False
+
+
+def reference(name: str, to: str, source: str, read_only: bool = False) -> Field:
+    """Return a field that leads to a record of another object."""
+    return Field(name, "reference", source, to, name.removesuffix("Id"), read_only=read_only)
+
+
+def _object(name: str, prefix: str, kind: str, *fields: Field, deletes: bool = True, writable: bool = False) -> SObject:
+    common = [
+        Field("Id", "id", read_only=True),
+        Field("CreatedDate", "datetime", read_only=True),
+        Field("LastModifiedDate", "datetime", read_only=True),
+        Field("SystemModstamp", "datetime", read_only=True),
+    ]
+    if deletes:
+        common.append(Field("IsDeleted", "boolean", read_only=True))
+    return SObject(name, prefix, kind, {each.name: each for each in (*common, *fields)}, writable)
+
+
+_OBJECTS = (
+    _object(
+        "Account", "001", "company",
+        Field("Name", source="name"),
+        reference("MasterRecordId", "Account", "", read_only=True),
+        Field("Website", "url", "domain"),
+        Field("Industry", "picklist", "industry"),
+        Field("BillingCountry", source="country"),
+        Field("Type", "picklist", "lifecycle", words=LIFECYCLES),
+        Field("Customer_Tier__c", "picklist", "tier"),
+        Field("Is_Test_Account__c", "boolean", "is_test"),
+        Field("Description", "textarea", "description", length=32_000),
+        reference("ParentId", "Account", "parent"),
+        reference("OwnerId", "User", "owner"),
+        writable=True,
+    ),
+    _object(
+        "Contact", "003", "contact",
+        reference("MasterRecordId", "Contact", "", read_only=True),
+        reference("AccountId", "Account", "company"),
+        Field("Email", "email", "email", length=80),
+        Field("FirstName", source="first_name", length=40),
+        Field("LastName", source="last_name", length=80),
+        Field("Name", read_only=True),
+        Field("Title", source="job_title", length=128),
+        Field("LastActivityDate", "date", "last_contacted", read_only=True),
+        reference("OwnerId", "User", "owner"),
+        writable=True,
+    ),
+    _object(
+        "User", "005", "owner",
+        Field("Username", source="email"),
+        Field("Email", "email", "email"),
+        Field("FirstName", source="first_name"),
+        Field("LastName", source="last_name"),
+        Field("Name", read_only=True),
+        Field("IsActive", "boolean", read_only=True),
+        Field("UserType", "picklist", read_only=True),
+        reference("UserRoleId", "UserRole", ""),
+        deletes=False,
+    ),
+    _object("UserRole", "00E", "", Field("Name"), Field("DeveloperName"), deletes=False),
+    _object("RecordType", "012", "", Field("Name"), Field("DeveloperName"), Field("SobjectType"), deletes=False),
+    _object("Product2", "01t", "", Field("Name"), Field("IsActive", "boolean")),
+    _object(
+        "Opportunity", "006", "deal",
+        reference("AccountId", "Account", "company"),
+        reference("RecordTypeId", "RecordType", ""),
+        Field("Name", source="name", length=120),
+        Field("StageName", "picklist", "stage", words=STAGES),
+        Field("IsClosed", "boolean", "is_closed", read_only=True),
+        Field("IsWon", "boolean", "is_won", read_only=True),
+        Field("Type", "picklist", "kind", words=OPPORTUNITY_TYPES),
+        Field("Contract_Number__c", source="contract_number"),
+        Field("Amount", "currency", "amount"),
+        Field("CurrencyIsoCode", "picklist", "currency"),
+        Field("CloseDate", "date", "close_date"),
+        Field("Notice_Period_Months__c", "double", "notice_months"),
+        Field("Auto_Renew__c", "boolean", "auto_renew"),
+        Field("Notice_Given_On__c", "date", "notice_given_on"),
+        Field("Loss_Reason__c", source="lost_reason"),
+        reference("OwnerId", "User", "owner"),
+        writable=True,
+    ),
+    _object(
+        "OpportunityLineItem", "00k", "line_item",
+        reference("OpportunityId", "Opportunity", "deal"),
+        reference("Product2Id", "Product2", ""),
+        Field("Name", source="product", read_only=True),
+        Field("Quantity", "double", "quantity"),
+        Field("TotalPrice", "currency", "amount"),
+        Field("List_Amount__c", "currency", "list_amount"),
+        Field("CurrencyIsoCode", "picklist", "currency", read_only=True),
+        Field("Billing_Frequency__c", "picklist", "frequency"),
+        Field("Term_Start__c", "date", "term_start"),
+        Field("Term_End__c", "date", "term_last_day"),
+    ),
+    _object(
+        "AccountContactRelation", "07k", "",
+        reference("AccountId", "Account", "company"),
+        reference("ContactId", "Contact", "contact"),
+        Field("Roles", "multipicklist"),
+        Field("IsDirect", "boolean"),
+        Field("IsActive", "boolean"),
+    ),
+    _object(
+        "OpportunityContactRole", "00K", "",
+        reference("OpportunityId", "Opportunity", "deal"),
+        reference("ContactId", "Contact", "contact"),
+        Field("Role", "picklist"),
+        Field("IsPrimary", "boolean"),
+    ),
+    _object(
+        "Task", "00T", "sf_task",
+        Field("Subject", "combobox", "Subject"),
+        Field("Description", "textarea", "Description", length=32_000),
+        Field("ActivityDate", "date", "ActivityDate"),
+        Field("Status", "picklist", "Status"),
+        Field("Priority", "picklist", "Priority"),
+        Field("IsClosed", "boolean", read_only=True),
+        Field("Perennial_Key__c", source="Perennial_Key__c", unique=True),
+        reference("WhatId", "Account", "WhatId"),
+        reference("WhoId", "Contact", "WhoId"),
+        reference("OwnerId", "User", "OwnerId"),
+        writable=True,
+    ),
+)  # fmt: skip
+
+SOBJECTS: dict[str, SObject] = {each.name: each for each in _OBJECTS}
+OF_KIND: dict[str, SObject] = {each.kind: each for each in _OBJECTS if each.kind}
+
+
+def find(name: str) -> SObject | None:
+    """Return an object by its name, whatever its case."""
+    return next((each for each in _OBJECTS if each.name.lower() == name.lower()), None)

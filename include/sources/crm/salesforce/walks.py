@@ -1,0 +1,163 @@
+"""How Salesforce's objects are walked so that none is lost or missed while they change: pure steps over a position.
+
+Each step takes a position and returns rows and the position after them, so that a walk can stop and go on anywhere.
+
+* ``rows``: everything, or what changed in ``[lo, hi)``, in the order of ``(SystemModstamp, Id)``. That pair is the
+  keyset: ten thousand rows of one second (case 38) neither end nor stall it. Pages follow the query's locator; when
+  that is no longer kept (case 47), or the answer ends before its own total, the query is asked again from the keyset.
+* ``parent:NAME``: records of which a mapped field belongs to a parent that changed, such as the account of a line's
+  opportunity. Their own clock does not move then.
+* ``related:NAME``: records of which something beside them changed, such as a contact's role.
+* ``done``: everything before ``at`` was read.
+
+A row that is edited while its query is walked shows its new clock, which lies at or after ``hi``: it is taken as it is,
+but the keyset stays with the rows before it, and the next read meets it again.
+
+Formula fields change without moving any clock (case 39): where one is mapped, everything is read again every so often.
+A walk over everything ends by comparing what came with what Salesforce counts (case 41).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from include.errors import Unavailable
+from include.sources import positions
+from include.sources.base import Position
+from include.sources.crm.salesforce.api import Found, LocatorExpired, Row, checked_id
+from include.sources.crm.salesforce.resources import CURSOR
+
+# SOQL, locator ("" to ask anew) -> one page
+Ask = Callable[[str, str], Found]
+# Row -> its clock in milliseconds; None if it does not say
+Clock = Callable[[Row], int | None]
+
+_START: dict[str, Any] = {"at": None, "id": "", "locator": "", "left": 0}
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one page brought.
+
+    Args:
+        rows: Its rows.
+        there: The position after it.
+        is_over: Whether the phase has ended.
+    """
+
+    rows: list[Row]
+    there: Position
+    is_over: bool
+
+
+def whole(hi: int, is_again: bool = False) -> Position:
+    """Return the position before everything; ``is_again`` if rows were missing the first time."""
+    return {"phase": "rows", "lo": None, "hi": hi, "rows": 0, "whole_at": hi, "is_again": is_again} | _START
+
+
+def changes(lo: int, hi: int, done: Position) -> Position:
+    """Return the position before all that changed in ``[lo, hi)``.
+
+    Args:
+        lo: First millisecond.
+        hi: First millisecond that is not read.
+        done: Where the last read ended.
+    """
+    return {"phase": "rows", "lo": lo, "hi": hi, "rows": 0, "whole_at": done.get("whole_at", 0)} | _START
+
+
+def is_whole(position: Position) -> bool:
+    """Return whether the walk goes over everything."""
+    return position["lo"] is None
+
+
+def following(position: Position, others: Sequence[str]) -> Position:
+    """Return where a walk goes on when a phase of it is over.
+
+    Args:
+        position: A position of that phase.
+        others: The phases that follow the rows, where only changes are read.
+    """
+    left = () if is_whole(position) else tuple(others)
+    if position["phase"] in left:
+        left = left[left.index(position["phase"]) + 1 :]
+    if left:
+        return position | {"phase": left[0]} | _START
+    return {"phase": "done", "at": position["hi"], "whole_at": position["whole_at"]}
+
+
+def by_clock(position: Position, select: str, ask: Ask, clock: Clock) -> Step:
+    """Read one page in the order of ``(SystemModstamp, Id)``.
+
+    Args:
+        position: Where to go on.
+        select: The query up to FROM and the object.
+        ask: Asks it.
+        clock: Tells a row's clock.
+    """
+    parts = []
+    if position["at"] is not None:
+        at = _literal(position["at"])
+        parts.append(f"{CURSOR} >= {at} AND ({CURSOR} > {at} OR Id > '{checked_id(position['id'])}')")
+    elif position["lo"] is not None:
+        parts.append(f"{CURSOR} >= {_literal(position['lo'])}")
+    where = " AND ".join([*parts, before(position)])
+    found, left = _ask(position, f"{select} WHERE {where} ORDER BY {CURSOR}, Id", ask)
+    reached: dict[str, Any] = {}
+    for row in reversed(found.rows):
+        at = clock(row)
+        if at is not None and at < position["hi"]:
+            reached = {"at": at, "id": checked_id(row["Id"])}
+            break
+    return _stepped(position, found, left, reached)
+
+
+def before(position: Position) -> str:
+    """Return the condition for rows that a walk can meet."""
+    return f"{CURSOR} < {_literal(position['hi'])}"
+
+
+def by_parent(position: Position, select: str, ask: Ask) -> Step:
+    """Read one page of the rows whose parent changed, in the order of their ids.
+
+    Args:
+        position: Where to go on; the phase names the relationship.
+        select: As for ``by_clock``.
+        ask: Asks it.
+    """
+    column = f"{position['phase'].partition(':')[2]}.{CURSOR}"
+    where = f"{column} >= {_literal(position['lo'])} AND {column} < {_literal(position['hi'])}"
+    after = f" AND Id > '{checked_id(position['id'])}'" if position["id"] else ""
+    found, left = _ask(position, f"{select} WHERE {where}{after} ORDER BY Id", ask)
+    return _stepped(position, found, left, {"id": checked_id(found.rows[-1]["Id"])} if found.rows else {})
+
+
+def _ask(position: Position, soql: str, ask: Ask) -> tuple[Found, int]:
+    """Return the next page, and how many rows the query still owes after it."""
+    if position["locator"]:
+        try:
+            found = ask("", position["locator"])
+        except LocatorExpired:
+            pass
+        else:
+            return found, position["left"] - len(found.rows)
+    found = ask(soql, "")
+    return found, found.total - len(found.rows)
+
+
+def _stepped(position: Position, found: Found, left: int, reached: Position) -> Step:
+    owes = not found.locator and left > 0
+    if owes and not found.rows and not position["locator"]:
+        raise Unavailable(
+            f"Salesforce says that {left} more rows match, but shows none after {position['id'] or 'the first'}",
+            cure="try again later",
+        )
+    count = {"rows": position["rows"] + len(found.rows), "locator": found.locator, "left": left}
+    # An answer that ends before its own total is not believed: the query is asked again from the keyset.
+    return Step(found.rows, position | count | reached, is_over=not found.locator and not owes)
+
+
+def _literal(milliseconds: int) -> str:
+    return positions.moment(milliseconds).isoformat(timespec="milliseconds").replace("+00:00", "Z")
