@@ -21,11 +21,27 @@ def test_the_shipped_mapping_fills_every_column_that_no_association_fills() -> N
     mapped = load_mapping("hubspot.yaml", CRM).entities
     missing = {name: set(ENTITIES[name].column_names) - set(mapped[name].columns) for name in CRM}
     assert missing == {
-        "account": set(),
+        "account": {"merged_into"},  # Salesforce says it that way round
         "contact": {"account_id"},
         "opportunity": {"account_id"},
         "contract_line": {"opportunity_id", "account_id"},
     }
+
+
+def test_the_shipped_mapping_of_salesforce_too() -> None:
+    mapped = load_mapping("salesforce.yaml", [*CRM, "owner"]).entities
+    missing = {name: set(ENTITIES[name].column_names) - set(mapped[name].columns) for name in mapped}
+    nothing = dict.fromkeys((*CRM, "owner"), set())
+    assert missing == nothing | {"account": {"merged_ids", "merged_into"}}
+
+
+@pytest.mark.parametrize(
+    ("address", "host"),
+    [("https://www.acme.example/en", "acme.example"), ("acme.example", "acme.example"), (" ", None), ("http://", None)],
+)
+def test_a_web_address_becomes_its_host(address: str, host: str | None) -> None:
+    mapper = Mapper(ENTITIES["account"], {"domain": ColumnRule(property="Website", is_website=True)})
+    assert mapper.record("1", {"Website": address}, None).values == {"domain": host}
 
 
 @pytest.mark.parametrize(

@@ -119,7 +119,7 @@ def _shown(
         if above is None:
             row.setdefault(names[0], None)
         else:
-            inner = row.get(names[0]) or {"attributes": attributes(*above, version)}
+            inner = row.get(names[0]) or {"attributes": attributes(above[0], above[1], version)}
             inner[names[1]] = read(entry)
             row[names[0]] = inner
     return row
@@ -271,7 +271,12 @@ def _comparison(sandbox: Sandbox, sobject: SObject, test: soql.Test) -> Callable
     if test.operator == "LIKE":
         pattern = re.compile(re.escape(str(bound)).replace("%", ".*").replace("_", "."), re.DOTALL)
         return lambda entry: bool(pattern.fullmatch(str(read(entry) or "")))
-    compare = {"<": lambda a: a < bound, "<=": lambda a: a <= bound, ">": lambda a: a > bound, ">=": lambda a: a >= bound}
+    compare = {
+        "<": lambda a: a < bound,
+        "<=": lambda a: a <= bound,
+        ">": lambda a: a > bound,
+        ">=": lambda a: a >= bound,
+    }
     holds = compare[test.operator]
     return lambda entry: (given := read(entry)) is not None and holds(given)
 

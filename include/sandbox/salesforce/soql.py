@@ -1,14 +1,14 @@
 """The part of SOQL that is served, as a grammar; everything else is refused as malformed.
 
-    query     = "SELECT" fields "FROM" name [ "WHERE" condition ] [ "ORDER" "BY" order { "," order } ]
-                [ "LIMIT" number ] [ "OFFSET" number ]
-    fields    = "COUNT" "(" ")" | field { "," field }
-    field     = name { "." name }
-    condition = simple { "AND" simple } | simple { "OR" simple }       (a mix needs parentheses)
-    simple    = "NOT" simple | "(" condition ")" | field operator value | field ["NOT"] "IN" "(" value {"," value} ")"
-    operator  = "=" | "!=" | "<>" | "<" | "<=" | ">" | ">=" | "LIKE"
-    value     = 'text' | number | date | datetime | "TRUE" | "FALSE" | "NULL"
-    order     = field [ "ASC" | "DESC" ] [ "NULLS" ("FIRST" | "LAST") ]
+query     = "SELECT" fields "FROM" name [ "WHERE" condition ] [ "ORDER" "BY" order { "," order } ]
+            [ "LIMIT" number ] [ "OFFSET" number ]
+fields    = "COUNT" "(" ")" | field { "," field }
+field     = name { "." name }
+condition = simple { "AND" simple } | simple { "OR" simple }       (a mix needs parentheses)
+simple    = "NOT" simple | "(" condition ")" | field operator value | field ["NOT"] "IN" "(" value {"," value} ")"
+operator  = "=" | "!=" | "<>" | "<" | "<=" | ">" | ">=" | "LIKE"
+value     = 'text' | number | date | datetime | "TRUE" | "FALSE" | "NULL"
+order     = field [ "ASC" | "DESC" ] [ "NULLS" ("FIRST" | "LAST") ]
 """
 
 from __future__ import annotations

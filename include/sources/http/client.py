@@ -201,7 +201,9 @@ class Client:
             reraise=True,
         )
         try:
-            return retrying(self._attempt, _Call(method, path, params or {}, json, form, kind, is_repeatable, is_divisible))
+            return retrying(
+                self._attempt, _Call(method, path, params or {}, json, form, kind, is_repeatable, is_divisible)
+            )
         except _Again as again:
             raise again.final from None
 

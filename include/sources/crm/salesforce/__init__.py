@@ -16,7 +16,7 @@ from include.sources import positions
 from include.sources.base import Page, Position, Record
 from include.sources.cast import caster
 from include.sources.crm.salesforce import walks
-from include.sources.crm.salesforce.api import Found, Row, SalesforceApi, client
+from include.sources.crm.salesforce.api import Found, Row, SalesforceApi, client, select
 from include.sources.crm.salesforce.resources import CURSOR, RESOURCES, Related, Resource
 from include.sources.entities import ENTITIES, Kind, of_kind
 from include.sources.mapping import Mapper, file_of, load_mapping
@@ -123,8 +123,8 @@ class Salesforce:
         related = next((one for one in plan.related if one.sobject == name), None)
         if related is None:  # it is not mapped any more
             return walks.Step([], here, is_over=True)
-        select = f"SELECT Id, {CURSOR}, {related.key} FROM {related.sobject}"
-        step = walks.by_clock(here, select, self._ask, _clock)
+        asked = select(["Id", CURSOR, related.key], related.sobject)
+        step = walks.by_clock(here, asked, self._ask, _clock)
         ids = dict.fromkeys(row[related.key] for row in step.rows if row.get(related.key))
         return walks.Step(list(self._api.by_ids(plan.select, "Id", ids)), step.there, step.is_over)
 
@@ -135,7 +135,7 @@ class Salesforce:
         """
         if there["phase"] != "rows" or not walks.is_whole(there):
             return None
-        counted = self._api.count(f"SELECT COUNT() FROM {resource.sobject} WHERE {walks.before(there)}")
+        counted = self._api.count(resource.sobject, walks.before(there))
         if counted is None or counted <= there["rows"]:
             return None
         if there.get("is_again"):
@@ -161,7 +161,7 @@ class Salesforce:
         extra += [one.same for one in related if one.same]
         is_calculated = any(fields.get(name, {}).get("calculated") for name in own) or bool(mapping.refresh)
         return _Plan(
-            f"SELECT {', '.join(dict.fromkeys([*extra, *own]))} FROM {resource.sobject}",
+            select([*extra, *own], resource.sobject),
             mapper,
             (*(f"parent:{name}" for name in parents), *(f"related:{one.sobject}" for one in related)),
             related,
@@ -199,11 +199,10 @@ class Salesforce:
         """Put the values of related records into the rows, several of them as a multi-select list."""
         for related, names in plan.related.items():
             by_id = {row["Id"]: row for row in rows}
-            columns = ", ".join(dict.fromkeys((related.key, *([related.same] if related.same else []), *names)))
             for row in by_id.values():
                 row[related.sobject] = {}
-            select = f"SELECT {columns} FROM {related.sobject}"
-            for other in self._api.by_ids(select, related.key, by_id, is_all=False):
+            asked = select(filter(None, (related.key, related.same, *names)), related.sobject)
+            for other in self._api.by_ids(asked, related.key, by_id, is_all=False):
                 row = by_id[other[related.key]]
                 if related.same and other[related.same] != row[related.same]:
                     continue

@@ -170,6 +170,11 @@ def checked_id(given: Any) -> str:
     return given
 
 
+def select(names: Iterable[str], sobject: str) -> str:
+    """Return a query up to FROM and the object; each field stands in it once."""
+    return " ".join(("SELECT", ", ".join(dict.fromkeys(names)), "FROM", sobject))
+
+
 @dataclass(frozen=True)
 class SalesforceApi:
     """The endpoints that are read.
@@ -253,10 +258,10 @@ class SalesforceApi:
             listed = ",".join(f"'{one}'" for one in wanted[start : start + IDS_PER_QUERY])
             yield from self.everything(f"{soql} WHERE {column} IN ({listed})", is_all=is_all)
 
-    def count(self, soql: str) -> int | None:
+    def count(self, sobject: str, where: str) -> int | None:
         """Return how many rows match; None where that takes Salesforce too long."""
         try:
-            return self.query(soql).total
+            return self.query(f"{select(['COUNT()'], sobject)} WHERE {where}").total
         except Refused as error:
             if {"QUERY_TIMEOUT", "OPERATION_TOO_LARGE"} & set(_codes(error.data)):
                 return None

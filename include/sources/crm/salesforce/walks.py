@@ -99,8 +99,8 @@ def by_clock(position: Position, select: str, ask: Ask, clock: Clock) -> Step:
     """
     parts = []
     if position["at"] is not None:
-        at = _literal(position["at"])
-        parts.append(f"{CURSOR} >= {at} AND ({CURSOR} > {at} OR Id > '{checked_id(position['id'])}')")
+        last = _literal(position["at"])
+        parts.append(f"{CURSOR} >= {last} AND ({CURSOR} > {last} OR Id > '{checked_id(position['id'])}')")
     elif position["lo"] is not None:
         parts.append(f"{CURSOR} >= {_literal(position['lo'])}")
     where = " AND ".join([*parts, before(position)])

@@ -50,9 +50,7 @@ def test_lines_follow_their_opportunity_to_another_account(org: SandboxProcess) 
     line = next(record for record in copy.rows["contract_line"].values())
     deals = {id_of("opportunity", number): number for number in org.truth()["opportunity"]["live_ids"]}
     deal = deals[line.values["opportunity_id"]]
-    other = next(
-        n for n in org.truth()["account"]["live_ids"] if id_of("account", n) != line.values["account_id"]
-    )
+    other = next(n for n in org.truth()["account"]["live_ids"] if id_of("account", n) != line.values["account_id"])
     until = later(org, minutes=20)
     org.mutate("deal", deal, set={"company": other})
     copy.pull(later(org, minutes=30), "contract_line")
@@ -87,7 +85,7 @@ def test_a_session_that_ends_is_renewed_once(org: SandboxProcess) -> None:
 def test_a_refresh_token_does_as_well(org: SandboxProcess) -> None:
     given = org.connection("salesforce") | {"extra": {"refresh_token": org.note["salesforce_oauth"]["refresh_token"]}}
     source = connect(connections.make("crm", **given))
-    assert list(source.read("owner", position=None, until=SOON))[0].records
+    assert next(iter(source.read("owner", position=None, until=SOON))).records
     org.control("switches", **{"salesforce.rotate_refresh_tokens": True})
     with pytest.raises(ConfigError, match="rotation"):
         list(connect(connections.make("crm", **given)).read("owner", position=None, until=SOON))
