@@ -31,7 +31,7 @@ def test_the_shipped_mapping_fills_every_column_that_no_association_fills() -> N
 def test_the_shipped_mapping_of_salesforce_too() -> None:
     mapped = load_mapping("salesforce.yaml", [*CRM, "owner"]).entities
     missing = {name: set(ENTITIES[name].column_names) - set(mapped[name].columns) for name in mapped}
-    nothing = dict.fromkeys((*CRM, "owner"), set())
+    nothing: dict[str, set[str]] = {name: set() for name in mapped}
     assert missing == nothing | {"account": {"merged_ids", "merged_into"}}
 
 
