@@ -175,8 +175,8 @@ select
 from changed
 """
 
-# Which accounts were swallowed by which: as this batch says it, else as they are stored. A survivor names its losers, or
-# a loser its survivor. What nobody says any more but was known goes on being known until the account is seen again.
+# Which accounts were swallowed by which: as this batch says it, else as they are stored. A survivor names its losers,
+# or a loser its survivor. What nobody says any more but was known goes on being known until the account is seen again.
 _MERGE_CLAIMS = """
 with now_said as (
     select

@@ -13,28 +13,28 @@ def _store(*records) -> None:
 
 
 def test_case_42_a_loser_names_its_survivor(raw: str) -> None:
-    _store(record("a", merged_into=""), record("b", merged_into=""))
+    _store(record("a"), record("b"))
     _store(record("a", 5, is_deleted=True, merged_into="b"))
     assert rows(MERGES) == [("a", "b")]
     assert rows(ACCOUNTS) == [("a", True), ("b", False)]
 
 
 def test_a_chain_of_losers_ends_at_the_last_survivor(raw: str) -> None:
-    _store(record("a", is_deleted=True, merged_into="b"), record("b", merged_into=""), record("c", merged_into=""))
+    _store(record("a", is_deleted=True, merged_into="b"), record("b"), record("c"))
     _store(record("b", 5, is_deleted=True, merged_into="c"))
     assert rows(MERGES) == [("a", "c"), ("b", "c")]
 
 
 def test_a_merge_that_was_taken_back_is_forgotten(raw: str) -> None:
-    _store(record("a", is_deleted=True, merged_into="b"), record("b", merged_into=""))
+    _store(record("a", is_deleted=True, merged_into="b"), record("b"))
     assert rows(ACCOUNTS) == [("a", True), ("b", False)]
-    _store(record("a", 5, merged_into=""))
+    _store(record("a", 5))
     assert rows(MERGES) == []
     assert rows(ACCOUNTS) == [("a", False), ("b", False)]
 
 
 def test_an_account_that_says_nothing_of_it_takes_no_merge_back(raw: str) -> None:
-    _store(record("a", merged_into=""), record("b", merged_ids="a"))
+    _store(record("a"), record("b", merged_ids="a"))
     assert rows(MERGES) == [("a", "b")]
     _store(record("a", 5))
     assert rows(MERGES) == [("a", "b")]
