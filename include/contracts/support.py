@@ -12,6 +12,7 @@ PRIORITIES = ("low", "normal", "high", "urgent")
 TYPES = ("problem", "incident", "question", "task")
 SCORES = ("offered", "unoffered", "good", "bad")
 ROLES = ("end-user", "agent", "admin")
+EVENTS = ("status", "priority", "type", "assignee", "organization", "requester", "satisfaction", "comment")
 DURATIONS = {
     "first_reply_minutes": "the time to the first reply",
     "first_reply_business_minutes": "the business time to the first reply",
@@ -25,7 +26,7 @@ COUNTS = {"n_reopens": "the number of reopenings", "n_replies": "the number of r
 
 def rules() -> tuple[Rule, ...]:
     """Return all rules of a desk's entities."""
-    own = (*_organization(), *_support_user(), *_ticket(), *_rating())
+    own = (*_organization(), *_support_user(), *_ticket(), *_ticket_event(), *_rating())
     shared = (each for name in ENTITIES if ENTITIES[name].kind == "support" for each in common.rules(ENTITIES[name]))
     return (*shared, *own)
 
@@ -191,6 +192,66 @@ def _ticket() -> list[Rule]:
         ),
         *durations,
         *counts,
+    ]
+
+
+def _ticket_event() -> list[Rule]:
+    return [
+        rule(
+            "ticket_event",
+            "ticket_present",
+            not_null("ticket_id"),
+            "the event belongs to no ticket",
+            why="it counts for no account",
+            cure="see the event in the desk",
+        ),
+        references(
+            "ticket_event",
+            "ticket_id",
+            "ticket",
+            why="it counts for no account",
+            cure="see whether the ticket was deleted or lies outside of what this login may read",
+        ),
+        rule(
+            "ticket_event",
+            "happened_at_present",
+            not_null("happened_at"),
+            "the event does not say when it happened",
+            why="times to reply, to solve and to reopen start or end with it",
+            cure="see whether the login may read the event's time",
+        ),
+        rule(
+            "ticket_event",
+            "happened_at_not_in_future",
+            not_in_future("happened_at"),
+            "the event happened in the future",
+            why="durations that end with it are too long",
+            cure="see the ticket's history in the desk",
+        ),
+        rule(
+            "ticket_event",
+            "event_type_known",
+            one_of("event_type", EVENTS),
+            f"the type of event is none of {', '.join(EVENTS)}",
+            why="it would be left out of every figure",
+            cure="tell the maintainers about the new type of event",
+        ),
+        rule(
+            "ticket_event",
+            "status_known",
+            one_of("new_value", STATUSES, ("event_type", "==", "status")),
+            f"the ticket took a status that is none of {', '.join(STATUSES)}",
+            why="reopenings and the backlog of past days would be wrong",
+            cure="tell the maintainers about the new status",
+        ),
+        warn(
+            "ticket_event",
+            "is_public_present",
+            not_null("is_public", ("event_type", "==", "comment")),
+            "the comment does not say whether the customer sees it",
+            why="it counts as internal: a reply would be missing",
+            cure="see whether the login may read comments",
+        ),
     ]
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from include.sandbox.core import Sandbox
 from include.sandbox.product import Product
+from include.sandbox.zendesk import audits
 
 KINDS = {
     "account": "company", "contact": "contact", "owner": "owner", "opportunity": "deal", "contract_line": "line_item",
@@ -26,6 +27,10 @@ def entities(sandbox: Sandbox, product: Product | None, with_ids: bool) -> dict[
         found[entity] = {"live": len(live), "deleted": len(deleted)}
         if with_ids:
             found[entity] |= {"live_ids": live, "deleted_ids": deleted}
+    events = [number for update in audits.Updates(sandbox).ordered() for number in audits.numbers(update)]
+    found["ticket_event"] = {"live": len(events), "deleted": 0}
+    if with_ids:
+        found["ticket_event"] |= {"live_ids": events, "deleted_ids": []}
     if product:
         for entity, table in TABLES.items():
             found[entity] = {"live": product.count(table), "deleted": 0}

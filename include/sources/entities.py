@@ -80,6 +80,25 @@ ENTITIES: dict[str, Entity] = {
             account_ref="organization_id",
             dirty_from="created_at",
         ),
+        # What happened to tickets, public comments among it: none of it ever changes but for redactions.
+        Entity(
+            "ticket_event",
+            "support",
+            _columns(
+                ticket_id="text",
+                organization_id="text",  # of the ticket, when the event was read
+                happened_at="timestamptz",
+                event_type="text",  # status, priority, type, assignee, organization, requester, satisfaction, comment
+                old_value="text",
+                new_value="text",
+                actor_id="text",  # the person; what rules and the system do has none
+                is_public="boolean",  # of comments
+                body="text*",  # of public comments, capped
+                updated_at="timestamptz",
+            ),
+            account_ref="organization_id",
+            dirty_from="happened_at",
+        ),
         Entity(
             "rating",
             "support",

@@ -153,6 +153,15 @@ ROWS: dict[str, dict[str, dict[str, Any]]] = {
         "n_reopens_non_negative": {"n_reopens": -1},
         "n_replies_non_negative": {"n_replies": -1},
     },
+    "ticket_event": {
+        "ticket_present": {"ticket_id": None},
+        "ticket_exists": {"ticket_id": NOWHERE},
+        "happened_at_present": {"happened_at": None},
+        "happened_at_not_in_future": {"happened_at": NEXT_MONTH},
+        "event_type_known": {"event_type": "Push", "new_value": None},
+        "status_known": {"new_value": "asleep"},
+        "is_public_present": {"event_type": "comment", "new_value": None, "is_public": None},
+    },
     "rating": {
         "ticket_present": {"ticket_id": None},
         "ticket_exists": {"ticket_id": NOWHERE},
@@ -220,6 +229,11 @@ EDGES: dict[str, list[dict[str, Any]]] = {
         {"solved_at": LONG_AGO, "first_reply_minutes": 0},
         {"status": "deleted", "priority": None, "ticket_type": None, "satisfaction": None, "solved_at": None},
     ],
+    "ticket_event": [
+        {"event_type": "priority", "old_value": None, "new_value": "asleep"},
+        {"event_type": "comment", "new_value": None, "is_public": False, "body": None},
+        {"happened_at": TOMORROW, "organization_id": None, "actor_id": None},
+    ],
     "usage_day": [{"day": date(2026, 11, 21), "n_events": 0, "minutes": 1440}, {"minutes": None}],
     "seat_day": [{"n_paid_seats": 0, "n_activated_seats": 0}, {"n_activated_seats": None}],
 }
@@ -239,6 +253,7 @@ VANISHING = {
     "organization": "name",
     "support_user": "name",
     "ticket": "subject",
+    "ticket_event": "actor_id",
     "rating": "organization_id",
     "product_account": "plan",
     "product_user": "role",

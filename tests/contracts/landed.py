@@ -162,6 +162,16 @@ GOOD: dict[str, dict[str, Any]] = {
         "generated_at": LATELY,
         **_CLOCKS,
     },
+    "ticket_event": {
+        "ticket_id": "1",
+        "organization_id": "1",
+        "happened_at": LATELY,
+        "event_type": "status",
+        "old_value": "open",
+        "new_value": "solved",
+        "actor_id": "7",
+        "updated_at": LATELY,
+    },
     "rating": {"ticket_id": "1", "organization_id": "1", "score": "good", **_CLOCKS},
     "product_account": {"name": "Aeroe", "crm_account_id": "1", "plan": "team", "is_internal": False, **_CLOCKS},
     "product_user": {

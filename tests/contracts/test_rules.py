@@ -34,6 +34,7 @@ TARGETS = {
     "support_user": ("organization",),
     "ticket": ("organization",),
     "rating": ("ticket",),
+    "ticket_event": ("ticket",),
     "product_user": ("product_account",),
     "usage_day": ("product_account",),
     "seat_day": ("product_account",),

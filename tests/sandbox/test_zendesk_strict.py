@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 from collections.abc import Callable
 
 import pytest
@@ -178,3 +179,48 @@ def test_merged_organizations_hand_over_their_tickets(sandbox: SandboxProcess, d
     }
     assert exported[loser] and not exported[winner]
     assert desk(f"organizations/{loser}").status_code == 404
+
+
+def test_ticket_events_tell_every_change_and_comment_once(sandbox: SandboxProcess, desk: Call) -> None:
+    number = next(ticket["id"] for ticket in desk("tickets").json()["tickets"] if ticket["status"] == "solved")
+    start, updates = 1, []
+    while True:
+        page = desk("incremental/ticket_events", start_time=start, include="comment_events", per_page=50).json()
+        updates += [update for update in page["ticket_events"] if update["ticket_id"] == number]
+        if page["end_of_stream"]:
+            break
+        start = page["end_time"]
+    updates = list({update["id"]: update for update in updates}.values())
+    statuses = [
+        (child.get("previous_value"), child["status"])
+        for update in updates
+        for child in update["child_events"]
+        if "status" in child
+    ]
+    assert statuses[0] == (None, "new") and statuses[-1][1] == "solved"
+    assert all(before == after for (_, before), (after, _) in itertools.pairwise(statuses))
+    comments = [child for update in updates for child in update["child_events"] if child["event_type"] == "Comment"]
+    assert [c["id"] for c in comments] == [c["id"] for c in desk(f"tickets/{number}/comments").json()["comments"]]
+    assert all(comment["body"] and comment["author_id"] for comment in comments)
+    audits = desk(f"tickets/{number}/audits").json()["audits"]
+    assert [audit["id"] for audit in audits] == [update["id"] for update in updates]
+    changed = [event for audit in audits for event in audit["events"] if event.get("field_name") == "status"]
+    assert [(event.get("previous_value"), event["value"]) for event in changed] == statuses
+
+
+def test_ticket_events_without_comments_say_only_that_there_was_one(desk: Call) -> None:
+    page = desk("incremental/ticket_events", start_time=1).json()
+    comments = [c for update in page["ticket_events"] for c in update["child_events"] if c["event_type"] == "Comment"]
+    assert comments and all(comment["comment_present"] and "body" not in comment for comment in comments)
+    assert {comment["comment_public"] for comment in comments} == {True, False}
+
+
+def test_nothing_is_left_of_scrubbed_tickets(sandbox: SandboxProcess, desk: Call) -> None:
+    number = sandbox.truth()["ticket"]["live_ids"][0]
+    sandbox.mutate("ticket", number, op="delete")
+    exported = {u["ticket_id"] for u in desk("incremental/ticket_events", start_time=1).json()["ticket_events"]}
+    assert number in exported
+    assert desk(f"tickets/{number}/audits").status_code == 404
+    sandbox.mutate("ticket", number, set={"subject": "SCRUBBED", "description": "X"}, quiet=True)
+    exported = {u["ticket_id"] for u in desk("incremental/ticket_events", start_time=1).json()["ticket_events"]}
+    assert number not in exported

@@ -69,3 +69,12 @@ def test_lists_reads_and_searches(client: Zenpy, sandbox: SandboxProcess) -> Non
     assert ticket.id in [found.id for found in client.search(type="ticket", status=ticket.status)]
     ratings = list(client.satisfaction_ratings())
     assert len(ratings) == sandbox.truth()["rating"]["live"]
+
+
+def test_exports_ticket_events(client: Zenpy, sandbox: SandboxProcess) -> None:
+    updates = list(client.tickets.events(start_time=1, include=["comment_events"]))
+    tickets = {update.ticket_id for update in updates}
+    assert tickets <= set(sandbox.truth()["ticket"]["live_ids"] + sandbox.truth()["ticket"]["deleted_ids"])
+    assert all(update.child_events for update in updates)
+    number = sandbox.truth()["ticket"]["live_ids"][-1]
+    assert next(audit.ticket_id for audit in client.tickets.audits(ticket=number)) == number

@@ -11,6 +11,7 @@ from typing import Any
 from tests.sources.fake import Reply, Request
 
 MOST = 1000
+KINDS = ("tickets", "ticket_events", "users", "organizations", "satisfaction_ratings")
 
 
 def iso(at: int) -> str:
@@ -33,9 +34,7 @@ class FakeZendesk:
     most: int = MOST
     lag: int = 0
     has_end_of_stream: bool = True
-    rows: dict[str, dict[int, dict[str, Any]]] = field(
-        default_factory=lambda: {name: {} for name in ("tickets", "users", "organizations", "satisfaction_ratings")}
-    )
+    rows: dict[str, dict[int, dict[str, Any]]] = field(default_factory=lambda: {name: {} for name in KINDS})
     known_cursors: set[str] | None = None
     seen: list[Request] = field(default_factory=list)
 
@@ -68,7 +67,7 @@ class FakeZendesk:
         params = request.params
         assert int(params["per_page"]) <= MOST
         size = min(int(params["per_page"]), self.most)
-        held_back = 60 if name == "tickets" else self.lag
+        held_back = 60 if name in ("tickets", "ticket_events") else self.lag
         rows = [row for row in self.rows[name].values() if row["generated_timestamp"] <= self.now - held_back]
         rows.sort(key=lambda row: (row["generated_timestamp"], row["id"]))
         cursor = params.get("cursor")

@@ -17,7 +17,7 @@ from tests.sandbox_fixture import NOW, SandboxProcess
 
 START = datetime.fromisoformat(NOW)
 CRM = ("account", "contact", "owner", "opportunity", "contract_line")
-SUPPORT = ("organization", "support_user", "ticket", "rating")
+SUPPORT = ("organization", "support_user", "ticket", "ticket_event", "rating")
 
 
 class Copy:
@@ -209,3 +209,23 @@ def test_a_wrong_connection_is_one_clear_error(
     with pytest.raises(kind, match=said) as caught:
         list(source.read(source.entities()[0], position=None, until=clock.now()))
     assert str(given["password"]) not in str(caught.value)
+
+
+def test_ticket_events_tell_who_and_when_and_public_comments_what(sandbox: SandboxProcess) -> None:
+    support = Copy("support")
+    support.rows = {"ticket_event": {}, "ticket": {}}
+    support.pull(START)
+    events = support.rows["ticket_event"].values()
+    comments = [event for event in events if event.values["event_type"] == "comment"]
+    assert {(event.values["is_public"], event.values["body"] is not None) for event in comments} == {
+        (True, True),
+        (False, False),
+    }
+    assert not any("body" in event.payload for event in events)
+    live = truth(sandbox, "ticket")
+    tickets = support.rows["ticket"]
+    for event in events:
+        if event.values["ticket_id"] in live:
+            assert event.values["organization_id"] == tickets[event.values["ticket_id"]].values["organization_id"]
+    closing = [event for event in events if event.values["new_value"] == "closed"]
+    assert closing and all(event.values["actor_id"] is None for event in closing)

@@ -121,6 +121,8 @@ class _Life:
         at = in_office(self.plan.at + round(minutes * MINUTE)) // 1000 * 1000
         self.n_replies = 1
         self._comment(self.agent, at, "Thank you for writing. We are looking into it.")
+        if self.plan.at // 1000 % 5 == 0:  # not drawn, so that all draws stay what they were
+            self._comment(self.agent, at, "Same symptoms as last month, see the runbook.", public=False)
         waits = self._wait("requester", self.plan.at, at)
         self._change(
             at,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
@@ -13,11 +13,12 @@ from fastapi.responses import Response
 from include.sandbox.core import Sandbox
 from include.sandbox.http import reply
 from include.sandbox.store import Item
-from include.sandbox.zendesk import render
+from include.sandbox.zendesk import audits, render
 from include.sandbox.zendesk.guard import Guard, error
 
 MOST_PER_PAGE = 1000
 WITHHELD_SECONDS = 60
+T = TypeVar("T")
 SHOW: dict[str, tuple[str, Callable[[Sandbox, Item], dict[str, Any]]]] = {
     "tickets": ("ticket", render.ticket),
     "users": ("support_user", render.user),
@@ -28,6 +29,17 @@ SHOW: dict[str, tuple[str, Callable[[Sandbox, Item], dict[str, Any]]]] = {
 def router(sandbox: Sandbox) -> APIRouter:
     """Return the API of the exports."""
     routes = APIRouter(dependencies=[Depends(Guard(sandbox))])
+    updates = audits.Updates(sandbox)
+
+    @routes.get("/api/v2/incremental/ticket_events")
+    async def events(request: Request) -> Response:
+        start, per_page = _start_time(sandbox, request), _per_page(request)
+        newest = sandbox.now() // 1000 - WITHHELD_SECONDS
+        waiting = [update for update in updates.ordered() if start <= update.at <= newest]
+        page = _whole_seconds([update.at for update in waiting], waiting, per_page)
+        with_comments = "comment_events" in _included(request)
+        body = {"ticket_events": [audits.exported(update, with_comments) for update in page]}
+        return _by_time("ticket_events", body, page[-1].at if page else None, len(waiting), per_page)
 
     @routes.get("/api/v2/incremental/{name}/cursor")
     async def by_cursor(request: Request, name: str) -> Response:
@@ -53,18 +65,22 @@ def router(sandbox: Sandbox) -> APIRouter:
             raise error(404, "InvalidEndpoint", "Not found")
         start, per_page = _start_time(sandbox, request), _per_page(request)
         waiting = [item for item in _ordered(sandbox, name, request) if render.generated(item) >= start]
-        page = _whole_seconds(waiting, per_page)
-        body = _body(sandbox, request, name, page)
+        page = _whole_seconds([render.generated(item) for item in waiting], waiting, per_page)
         end = render.generated(page[-1]) if page else None
-        body["count"] = len(page)
-        body["end_time"] = end
-        body["next_page"] = (
-            render.url(f"incremental/{name}.json?per_page={per_page}&start_time={end}") if page else None
-        )
-        body["end_of_stream"] = len(page) == len(waiting)
-        return reply(body)
+        return _by_time(name, _body(sandbox, request, name, page), end, len(waiting), per_page)
 
     return routes
+
+
+def _by_time(name: str, body: dict[str, Any], end: int | None, n_waiting: int, per_page: int) -> Response:
+    n_rows = len(body[name])
+    link = f"incremental/{name}.json?per_page={per_page}&start_time={end}"
+    body |= {"count": n_rows, "end_time": end, "next_page": render.url(link) if n_rows else None}
+    return reply(body | {"end_of_stream": n_rows == n_waiting})
+
+
+def _included(request: Request) -> set[str]:
+    return {part for text in request.query_params.getlist("include") for part in text.split(",") if part}
 
 
 def _start_time(sandbox: Sandbox, request: Request) -> int:
@@ -96,19 +112,17 @@ def _ordered(sandbox: Sandbox, name: str, request: Request) -> list[Item]:
     return sorted(found, key=lambda item: (render.generated(item), item.id))
 
 
-def _whole_seconds(waiting: list[Item], per_page: int) -> list[Item]:
+def _whole_seconds(times: list[int], waiting: list[T], per_page: int) -> list[T]:
     """Return a page that ends with a whole second, so it may be longer than asked; but never above the most."""
     size = per_page
-    while size < min(len(waiting), MOST_PER_PAGE) and render.generated(waiting[size]) == render.generated(
-        waiting[size - 1]
-    ):
+    while size < min(len(waiting), MOST_PER_PAGE) and times[size] == times[size - 1]:
         size += 1
     return waiting[:size]
 
 
 def _body(sandbox: Sandbox, request: Request, name: str, page: list[Item]) -> dict[str, Any]:
     rows = [SHOW[name][1](sandbox, item) for item in page]
-    include = {part for text in request.query_params.getlist("include") for part in text.split(",") if part}
+    include = _included(request)
     body: dict[str, Any] = {name: rows}
     if name != "tickets":
         return body

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
@@ -13,17 +13,18 @@ from fastapi.responses import Response
 from include.sandbox.core import Sandbox
 from include.sandbox.http import Refusal, iso_s, parse_moment, reply
 from include.sandbox.store import Item
-from include.sandbox.zendesk import render
+from include.sandbox.zendesk import audits, render
 from include.sandbox.zendesk.exports import SHOW
 from include.sandbox.zendesk.guard import EMAIL, Guard, error, not_found
 
 PER_PAGE, MOST_OFFSET, MOST_FOUND = 100, 10_000, 1000
-Show = Callable[[Sandbox, Item], dict[str, Any]]
+T = TypeVar("T")
 
 
 def router(sandbox: Sandbox) -> APIRouter:
     """Return the API of everything but the exports."""
     routes = APIRouter(dependencies=[Depends(Guard(sandbox))])
+    updates = audits.Updates(sandbox)
 
     @routes.get("/api/v2/users/me")
     async def me() -> Response:
@@ -69,7 +70,12 @@ def router(sandbox: Sandbox) -> APIRouter:
     async def comments(request: Request, number: str) -> Response:
         item = _item(sandbox, "tickets", number)
         found = [c for c in sandbox.store.live("comment") if c.values["ticket"] == item.id]
-        return _paged(sandbox, request, "comments", found, render.comment)
+        return _paged(sandbox, request, "comments", found, lambda _, comment: render.comment(comment))
+
+    @routes.get("/api/v2/tickets/{number}/audits")
+    async def ticket_audits(request: Request, number: str) -> Response:
+        found = updates.of_ticket(_item(sandbox, "tickets", number).id)
+        return _paged(sandbox, request, "audits", found, lambda _, update: audits.audit(update))
 
     @routes.get("/api/v2/tickets/{number}/metrics")
     async def metric(number: str) -> Response:
@@ -143,7 +149,9 @@ def _deleted(_: Sandbox, item: Item) -> dict[str, Any]:
             "deleted_at": iso_s(item.deleted_at or 0), "previous_state": item.values["status"]}  # fmt: skip
 
 
-def _paged(sandbox: Sandbox, request: Request, name: str, found: list[Item], show: Show) -> Response:
+def _paged(
+    sandbox: Sandbox, request: Request, name: str, found: list[T], show: Callable[[Sandbox, T], dict[str, Any]]
+) -> Response:
     """Answer by cursor when `page[size]` is given, else by page number, which ends at 10,000 rows."""
     if "page[size]" in request.query_params or "page[after]" in request.query_params:
         return _by_cursor(sandbox, request, name, found, show)
@@ -169,7 +177,9 @@ def _paged(sandbox: Sandbox, request: Request, name: str, found: list[Item], sho
     )
 
 
-def _by_cursor(sandbox: Sandbox, request: Request, name: str, found: list[Item], show: Show) -> Response:
+def _by_cursor(
+    sandbox: Sandbox, request: Request, name: str, found: list[T], show: Callable[[Sandbox, T], dict[str, Any]]
+) -> Response:
     text = request.query_params.get("page[size]", str(PER_PAGE))
     if not text.isdigit() or not 1 <= int(text) <= PER_PAGE:
         raise _cursor_error("page[size] must be between 1 and 100")

@@ -181,7 +181,7 @@ def metric_set(_: Sandbox, item: Item) -> dict[str, Any]:
     }
 
 
-def comment(_: Sandbox, item: Item) -> dict[str, Any]:
+def comment(item: Item) -> dict[str, Any]:
     """Return a comment."""
     values = item.values
     return {

@@ -1,4 +1,4 @@
-"""Zendesk Support as a source: organisations, users, tickets with their metrics, satisfaction ratings."""
+"""Zendesk Support as a source: organisations, users, tickets with metrics, their events and comments, ratings."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from include.sources.base import Page, Position, Record
 from include.sources.cast import caster
 from include.sources.entities import Kind
 from include.sources.http.client import Refused
-from include.sources.support.zendesk import walks
+from include.sources.support.zendesk import events, walks
 from include.sources.support.zendesk.api import Row, ZendeskApi, client
 from include.sources.support.zendesk.resources import RESOURCES, Resource
 from include.sources.walk import walk
@@ -104,7 +104,7 @@ class Zendesk:
         if here["phase"] == "cursor":
             return self._cursor_step(resource, here)
         if here["phase"] == "time":
-            return walks.time_step(here, name, lambda start: api.export_by_time(name, start))
+            return walks.time_step(here, name, lambda start: api.export_by_time(name, start, resource.include))
         if here["phase"] == "drain":
             return walks.drain_step(here, lambda after: api.list_page(name, after))
         return walks.list_step(
@@ -126,15 +126,17 @@ class Zendesk:
     def _records(self, resource: Resource, rows: list[Row]) -> list[Record]:
         if resource.entity == "ticket":
             return [_ticket(resource, row) for row in rows]
+        if resource.entity == "ticket_event":
+            return [_event(resource, row) for row in self._with_organizations(events.flatten(rows))]
         if resource.entity == "rating":
             rows = self._with_organizations(rows)
         return [_record(resource, row) for row in rows]
 
-    def _with_organizations(self, ratings: list[Row]) -> list[Row]:
-        """Add to ratings the organisation of their ticket, whose figures they change."""
-        ids = sorted({str(row["ticket_id"]) for row in ratings if row.get("ticket_id")}, key=int)
+    def _with_organizations(self, rows: list[Row]) -> list[Row]:
+        """Add to ratings or events the organisation of their ticket, whose figures they change."""
+        ids = sorted({str(row["ticket_id"]) for row in rows if row.get("ticket_id")}, key=int)
         found = {row["id"]: row.get("organization_id") for row in self._api.show_many("tickets", ids)}
-        return [row | {"organization_id": found.get(row.get("ticket_id"))} for row in ratings]
+        return [row | {"organization_id": found.get(row.get("ticket_id"))} for row in rows]
 
 
 def _ticket(resource: Resource, row: Row) -> Record:
@@ -143,6 +145,13 @@ def _ticket(resource: Resource, row: Row) -> Record:
     at = _time(row["generated_at"]) or _time(row.get("updated_at"))
     # The status `deleted` is in no published list of statuses (case 24).
     return resource.mapper.record(str(row["id"]), row, at, row.get("status") == "deleted")
+
+
+def _event(resource: Resource, row: Row) -> Record:
+    record = resource.mapper.record(row["id"], row, _time(row["happened_at"]))
+    # Once is enough for what customers wrote.
+    record.payload.pop("body", None)
+    return record
 
 
 def _record(resource: Resource, row: Row) -> Record:

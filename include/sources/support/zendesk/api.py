@@ -87,9 +87,9 @@ class ZendeskApi:
                 row["metric_set"] = metrics[row["id"]]
         return data
 
-    def export_by_time(self, name: str, start: int) -> Row:
+    def export_by_time(self, name: str, start: int, include: str | None = None) -> Row:
         """Return one page of a time export, from a second on and including it."""
-        return self._export(f"{API}/incremental/{name}", name, {"start_time": start})
+        return self._export(f"{API}/incremental/{name}", name, {"start_time": start, "include": include})
 
     def list_page(self, name: str, after: str | None, **more: Any) -> tuple[list[Row], str | None]:
         """Return one page of a list by cursor, and where the next one starts."""

@@ -106,6 +106,27 @@ RESOURCES = (
         keep=("external_id", "group_id", "problem_id", "brand_id", "ticket_form_id"),
         include="metric_sets",
     ),
+    # One export gives changes and comments: half the calls of reading comments apart, and the calls are few (case 32).
+    Resource(
+        "ticket_event",
+        "ticket_events",
+        "time",
+        "happened_at",
+        {
+            "ticket_id": "ticket_id",
+            "organization_id": "organization_id",
+            "happened_at": "happened_at",
+            "event_type": "event_type",
+            "old_value": "old_value",
+            "new_value": "new_value",
+            "actor_id": "actor_id",
+            "is_public": "is_public",
+            "body": "body",
+            "updated_at": "happened_at",
+        },
+        keep=("audit_id",),
+        include="comment_events",
+    ),
     Resource(
         "rating",
         "satisfaction_ratings",
