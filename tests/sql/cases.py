@@ -46,7 +46,6 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     | {"is_internal": False, "created_at": LONG_AGO, "known_from": LONG_AGO, "batch_id": 1},
     "staging.stg_support__ticket_event": _SUPPORT,
     "staging.stg_support__ticket_comment": _SUPPORT | {"is_public": True},
-    "staging.stg_product__account": _PRODUCT | {"is_internal": False, "created_at": LONG_AGO},
     "staging.stg_product__user": _PRODUCT | {"is_bot": False},
     "staging.stg_product__usage_day": _PRODUCT,
     "staging.stg_product__seat_day": _PRODUCT,
