@@ -25,10 +25,18 @@ class ConfigError(PerennialError):
     exit_status = 2
 
 
+class NotOffered(ConfigError):
+    """The other side has not got something that only some have, or does not show it to us: it is not available."""
+
+
 class AuthError(PerennialError):
     """The other side refused our credentials or scopes. Retrying cannot help."""
 
     exit_status = 3
+
+
+class Forbidden(AuthError):
+    """We are known, but may not do this: a scope is missing."""
 
 
 class ContractError(PerennialError):

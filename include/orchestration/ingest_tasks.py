@@ -56,13 +56,37 @@ def validate(source: str, *, run_id: str | None = None) -> dict[str, Any]:
     return as_json(ingest.validate(source, run_id=str(run_id)))
 
 
-@task(doc_md="Merges the good batches into `raw`: rows, cursor and dirty ranges in one transaction each.")
+@task(
+    execution_timeout=timedelta(hours=3),
+    doc_md="Reads what only some have: activities, invoices, surveys and the like. What is not there is no failure.",
+)
+def extract_optional(
+    source: str, entities: list[str], *, run_id: str | None = None, params: dict[str, Any] | None = None
+) -> list[dict[str, Any]]:
+    """Land what is new of several entities, one after the other; one that fails does not keep the others waiting."""
+    from include.orchestration.results import as_json
+    from include.sources import ingest
+
+    options = params or {}
+    return as_json(
+        ingest.extract_each(
+            source, entities, run_id=str(run_id), since=options.get("since"), full=bool(options.get("full"))
+        )
+    )
+
+
+@task(
+    doc_md="Merges the good batches into `raw`: rows, cursor and dirty ranges in one transaction each. After a first "
+    "load it also asks the vendor, once, what the records were before."
+)
 def merge(source: str, *, run_id: str | None = None) -> dict[str, Any]:
     """Merge what passed."""
     from include.orchestration.results import as_json
     from include.sources import ingest
+    from include.sources.reconstruct import reconstruct
 
-    return as_json(ingest.merge(source, run_id=str(run_id)))
+    merged = as_json(ingest.merge(source, run_id=str(run_id)))
+    return merged | {"past": as_json(reconstruct(source))}
 
 
 @task(
@@ -120,7 +144,10 @@ def ingest_all(kind: Kind) -> None:
 
 def _ingest(source: str, kind: Kind) -> None:
     asset = SOURCES[source]
-    extracts = [extract.override(task_id=f"extract_{entity.name}")(source, entity.name) for entity in of_kind(kind)]
+    always = [entity.name for entity in of_kind(kind) if not entity.is_optional]
+    optional = [entity.name for entity in of_kind(kind) if entity.is_optional]
+    extracts = [extract.override(task_id=f"extract_{name}")(source, name) for name in always]
+    extracts += [extract_optional(source, optional)] if optional else []
     judged = validate(source)
     merged = merge(source)
     published = publish.override(outlets=[asset])(source, asset)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from include.sources.entities import Kind
 
@@ -95,5 +95,26 @@ class Source(Protocol):
             AuthError: The source refused the credentials.
             QuotaExhausted: The source's daily quota is used up; what was yielded stays good.
             Unavailable: The source is down or misbehaves; what was yielded stays good.
+        """
+        ...
+
+
+@runtime_checkable
+class Remembers(Protocol):
+    """A source whose vendor keeps what its records were before we first read them."""
+
+    def history(self, entity: str, *, mark: Position | None = None) -> Iterator[Page]:
+        """Yield pages of former states, the last of which has ``next_position``; nothing at all if none are kept.
+
+        Each record is one state: ``source_at`` says from when on it was so, ``values`` has every column. A column of
+        which the vendor keeps no history has its present value (see ``include.sources.past``). All states of a record
+        are on one page. States that lie after our first load may be among them: they are left out when they are stored.
+
+        Args:
+            entity: One of ``entities()``.
+            mark: Go on after the page that had it.
+
+        Raises:
+            As ``Source.read``.
         """
         ...

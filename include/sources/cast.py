@@ -36,6 +36,14 @@ def caster(kind: ColumnType, zone: ZoneInfo | None = None) -> Cast:
     return _CASTS[kind]
 
 
+def time_or_none(value: Any) -> datetime | None:
+    """Return a moment; None for what is none."""
+    try:
+        return _moment(value)
+    except ValueError:
+        return None
+
+
 def _text(value: Any) -> str | None:
     if type(value) is str:
         return value or None

@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 from typing import Annotated, Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from include.config import files
 from include.config.documents import Document, Strict, read, validate
@@ -32,13 +32,23 @@ class ColumnRule(Strict):
         values: The source's value -> ours; others are kept as they are. Each part of a multi-select is translated.
         is_set: The column is true if the field has any value, else false.
         is_website: The field holds a web address, of which the host counts, without ``www.``.
+        is_one_of: The column is true if the field's value is one of these, false if it is another.
+        always: The column has this value in every row; there is no field then.
     """
 
-    property: Annotated[str, Field(min_length=1)]
+    property: str = ""
     add_days: int = 0
     values: dict[str, str] = Field(default={})
     is_set: bool = False
     is_website: bool = False
+    is_one_of: tuple[str, ...] = ()
+    always: str = ""
+
+    @model_validator(mode="after")
+    def _has_origin(self) -> ColumnRule:
+        if bool(self.property) == bool(self.always):
+            raise ValueError("give either `property` or `always`")
+        return self
 
 
 class EntityMapping(Strict):
@@ -48,15 +58,28 @@ class EntityMapping(Strict):
         columns: Column -> rule.
         keep: Further fields that stay in ``payload`` without being mapped.
         refresh: Mapped fields that change without moving the record's clock, beside those of which the source says so.
-        refresh_hours: Where there are such fields, everything is read again after so many hours.
+        refresh_hours: Where there are such fields, everything is read again after so many hours; from HubSpot always,
+            since its associations change without a trace too.
+        object: The source's name of the object, where it is the customer's own.
+        objects: Where several objects of the source make one entity: the source's name of each -> its mapping.
     """
 
     columns: dict[
         str, Annotated[ColumnRule, BeforeValidator(lambda rule: {"property": rule} if isinstance(rule, str) else rule)]
-    ]
+    ] = Field(default={})
     keep: tuple[str, ...] = ()
     refresh: tuple[str, ...] = ()
     refresh_hours: Annotated[int, Field(ge=1, le=24 * 90)] = 24
+    object: str = ""
+    objects: dict[str, EntityMapping] = Field(default={})
+
+    @model_validator(mode="after")
+    def _has_columns(self) -> EntityMapping:
+        if ("columns" in self.model_fields_set) == bool(self.objects):
+            raise ValueError("give either `columns` or `objects`")
+        if self.objects and (self.object or self.keep or any(one.objects for one in self.objects.values())):
+            raise ValueError("beside `objects` there is nothing else, and nothing deeper")
+        return self
 
 
 class _File(Strict):
@@ -75,26 +98,35 @@ class MappingFile:
     document: Document
     entities: dict[str, EntityMapping]
 
-    def check_properties(self, entity: str, known: Iterable[str], where: str) -> None:
+    def parts(self, entity: str) -> dict[str, EntityMapping]:
+        """Return the source's object -> mapping; the object is "" where the file does not name it."""
+        mapping = self.entities[entity]
+        return dict(mapping.objects) or {mapping.object: mapping}
+
+    def check_properties(self, entity: str, known: Iterable[str], where: str, part: str = "") -> None:
         """Make sure that the source has every field that is mapped.
 
         Args:
             entity: Which entity's mapping.
             known: The fields that the source has.
             where: What the fields belong to, for the message.
+            part: Which of its ``objects``.
 
         Raises:
             ConfigError: One is missing; names file, line, and the field that was perhaps meant.
         """
         present = set(known)
         mapping = self.entities[entity]
+        place: tuple = ("entities", entity)
+        if mapping.objects:
+            mapping, place = mapping.objects[part], (*place, "objects", part)
         for column, rule in mapping.columns.items():
-            if rule.property not in present:
-                raise self._unknown(("entities", entity, "columns", column), rule.property, present, where)
+            if rule.property and rule.property not in present:
+                raise self._unknown((*place, "columns", column), rule.property, present, where)
         for key, names in (("keep", mapping.keep), ("refresh", mapping.refresh)):
             for index, name in enumerate(names):
                 if name not in present:
-                    raise self._unknown(("entities", entity, key, index), name, present, where)
+                    raise self._unknown((*place, key, index), name, present, where)
 
     def _unknown(self, place: tuple, name: str, known: set[str], where: str) -> ConfigError:
         close = difflib.get_close_matches(name, known, n=1)
@@ -132,16 +164,32 @@ def load_mapping(name: str, entities: Iterable[str]) -> MappingFile:
     for entity, rules in mapping.entities.items():
         if entity not in allowed:
             raise _not_known(document, ("entities", entity), "entity", entity, allowed)
-        columns = {column.name: column for column in ENTITIES[entity].columns}
-        for column, rule in rules.columns.items():
-            place = ("entities", entity, "columns", column)
-            if column not in columns:
-                raise _not_known(document, place, f"column of {entity}", column, list(columns))
-            if rule.add_days and columns[column].type not in ("date", "timestamptz"):
-                raise document.error((*place, "add_days"), f"{column} is no date", cure="remove add_days")
-            if rule.is_set and columns[column].type != "boolean":
-                raise document.error((*place, "is_set"), f"{column} is not true or false", cure="remove is_set")
+        _check_columns(document, ("entities", entity), entity, rules)
+        for part, its_rules in rules.objects.items():
+            _check_columns(document, ("entities", entity, "objects", part), entity, its_rules)
     return MappingFile(document, mapping.entities)
+
+
+def _check_columns(document: Document, where: tuple, entity: str, rules: EntityMapping) -> None:
+    columns = {column.name: column for column in ENTITIES[entity].columns}
+    for column, rule in rules.columns.items():
+        place = (*where, "columns", column)
+        if column not in columns:
+            raise _not_known(document, place, f"column of {entity}", column, list(columns))
+        if rule.add_days and columns[column].type not in ("date", "timestamptz"):
+            raise document.error((*place, "add_days"), f"{column} is no date", cure="remove add_days")
+        for name in ("is_set", "is_one_of"):
+            if getattr(rule, name) and columns[column].type != "boolean":
+                raise document.error((*place, name), f"{column} is not true or false", cure=f"remove {name}")
+        if rule.always:
+            try:
+                caster(columns[column].type)(rule.always)
+            except ValueError:
+                raise document.error(
+                    (*place, "always"),
+                    f"{rule.always} does not fit {column}",
+                    cure=f"{column} is {columns[column].type}",
+                ) from None
 
 
 def _not_known(document: Document, place: tuple, what: str, name: str, known: list[str]) -> ConfigError:
@@ -164,15 +212,17 @@ class Mapper:
         self, entity: Entity, rules: Mapping[str, ColumnRule], keep: Iterable[str] = (), zone: ZoneInfo | None = None
     ) -> None:
         types = {column.name: column.type for column in entity.columns}
-        self._steps = [_step(name, rule, types[name], zone) for name, rule in rules.items()]
+        self._steps = [_step(name, rule, types[name], zone) for name, rule in rules.items() if rule.property]
+        self._always = {name: caster(types[name])(rule.always) for name, rule in rules.items() if rule.always}
         self._keep = tuple(keep)
-        self.properties = tuple(dict.fromkeys([*(rule.property for rule in rules.values()), *self._keep]))
+        mapped = (rule.property for rule in rules.values() if rule.property)
+        self.properties = tuple(dict.fromkeys([*mapped, *self._keep]))
 
     def record(
         self, record_id: str, raw: Mapping[str, Any], source_at: datetime | None, is_deleted: bool = False
     ) -> Record:
         """Return one raw row as a record. This runs for every row of every pull: it is written for speed."""
-        values: dict[str, Any] = {}
+        values: dict[str, Any] = dict(self._always)
         payload: dict[str, Any] = {}
         problems: dict[str, str] = {}
         for column, name, path, cast, is_text, if_none in self._steps:
@@ -228,6 +278,8 @@ def _cast(rule: ColumnRule, cast: Cast) -> Cast:
         return _website
     if rule.is_set:
         return lambda value: value not in (None, "")
+    if rule.is_one_of:
+        return lambda value: str(value) in rule.is_one_of if value != "" else None
     if rule.values:
         return lambda value: cast(_translated(value, rule.values))
     if rule.add_days:

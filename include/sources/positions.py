@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from include.errors import ConfigError
 from include.sources.base import Position
 
-VERSION = 1
+# 2: HubSpot's positions name the object that is read, and keep where each object's last read ended.
+VERSION = 2
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -17,8 +19,12 @@ def start(**state: Any) -> Position:
     return {"v": VERSION, **state}
 
 
-def checked(position: Position) -> Position:
+def checked(position: Position, upgrade: Callable[[Position], Position] = lambda position: position) -> Position:
     """Return a stored position in today's version.
+
+    Args:
+        position: As it was stored.
+        upgrade: Turns a position of version 1 into one of today; by default they mean the same.
 
     Raises:
         ConfigError: It was written by a newer Perennial, whose meaning we cannot know.
@@ -26,6 +32,8 @@ def checked(position: Position) -> Position:
     version = position.get("v")
     if version == VERSION:
         return position
+    if version == 1:
+        return upgrade(position) | {"v": VERSION}
     raise ConfigError(
         f"a reading position has version {version}, and this Perennial knows up to {VERSION}",
         cure="run the newer Perennial again, or read everything anew with `ingest SOURCE --full`",

@@ -23,6 +23,7 @@ def walk(
     start: Callable[[Position | None], Position],
     step: Callable[[Position], tuple[list[Record], Position]],
     full: bool = False,
+    upgrade: Callable[[Position], Position] = lambda position: position,
 ) -> Iterator[Page]:
     """Yield the pages of a read.
 
@@ -33,13 +34,14 @@ def walk(
         start: Makes the first position of a new read from the last one's end, if there was one.
         step: Reads one page: position -> records and the position after them, whose phase at the end is ``done`` and
             whose ``at`` then says up to when all was read, in milliseconds.
+        upgrade: See ``positions.checked``.
         full: Start anew wherever the last read ended, even where this code cannot know what that means.
 
     Raises:
         Unavailable: The vendor leads in circles, or answers in a form that it never has.
     """
     stored = mark or (None if full else position)
-    here = positions.checked(stored) if stored else None
+    here = positions.checked(stored, upgrade) if stored else None
     if mark and here and here["phase"] == "done":
         yield _last([], here)
         return

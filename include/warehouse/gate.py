@@ -24,6 +24,7 @@ from include.warehouse.engine import engine
 
 State = Literal["green", "red", "stale", "unknown"]
 _WORST_FIRST: tuple[State, ...] = ("red", "stale", "unknown", "green")
+_PARTIAL = "QuotaExhausted"
 _SHOWN = 3  # reasons named in a source's verdict; the entities' verdicts have them all
 
 
@@ -162,17 +163,20 @@ def _judge(
             cure=f'`python -m include.cli batch show {batch}`, then `batch accept {batch} --reason "…"` or '
             f'`batch drop {batch} --reason "…"`',
         )
-    if failure:
+    is_partial = failure is not None and failure["error"] == _PARTIAL
+    if failure and not is_partial:
         return replace(verdict, state="red", reason=_failure(failure), cure=failure["cure"])
     if not queue["read_until"]:
         under_way = f", {queue['n_landed']} rows so far" if queue["n_landed"] else ""
+        under_way += f"; {failure['reason']}" if failure else ""
         return replace(
             verdict,
             state="red",
             reason=f"was never completely read{under_way}",
-            cure=f"`python -m include.cli ingest {settings.id} --only {entity}`",
+            cure=failure["cure"] if failure else f"`python -m include.cli ingest {settings.id} --only {entity}`",
         )
-    return _aged(verdict, now)
+    # A quota that is used up is no failure while what is stored is fresh enough.
+    return _aged(replace(verdict, reason=failure["reason"], cure=failure["cure"]) if failure else verdict, now)
 
 
 def _whole(settings: SourceSettings, found: list[Verdict], failed: list[RowMapping]) -> Verdict:
@@ -186,7 +190,7 @@ def _whole(settings: SourceSettings, found: list[Verdict], failed: list[RowMappi
     if not found:
         return verdict
     state = next(state for state in _WORST_FIRST if any(each.state == state for each in found))
-    worst = [each for each in found if each.state == state and state != "green"]
+    worst = [each for each in found if each.state == state and each.reason]
     reasons = [f"{each.entity} {each.reason}" for each in worst[:_SHOWN]]
     if len(worst) > _SHOWN:
         reasons.append(f"{len(worst) - _SHOWN} more")

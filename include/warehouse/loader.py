@@ -8,6 +8,7 @@ A raw table ``raw.<vendor>__<entity>`` has, beside ``source``, ``id`` and the en
 
 Entities with history have every version besides in ``raw.<vendor>__<entity>__version`` (no payload), whose
 ``_loaded_at`` says from when on the version was known and ``_is_first_load`` that it came with the first load.
+What a record was before, as its vendor remembers it, is in ``raw.<vendor>__<entity>__past`` (see ``past.py``).
 
 Views ``raw.<kind>__<entity>`` have the rows of all vendors of a kind: the SQL reads them and needs no line per vendor.
 """
@@ -98,6 +99,7 @@ def _raw_tables() -> list[sa.Table]:
             tables.append(_current(metadata, name, entity))
             if entity.history:
                 tables.append(_versions(metadata, f"{name}__version", entity))
+                tables.append(_past(metadata, f"{name}__past", entity))
     return tables
 
 
@@ -128,6 +130,18 @@ def _versions(metadata: sa.MetaData, name: str, entity: Entity) -> sa.Table:
         *_entity_columns(entity),
         *_own_columns(is_versioned=True),
         sa.Column("_is_first_load", sa.Boolean, nullable=False),
+    )
+
+
+def _past(metadata: sa.MetaData, name: str, entity: Entity) -> sa.Table:
+    return sa.Table(
+        name,
+        metadata,
+        sa.Column("source", sa.Text, primary_key=True),
+        sa.Column("id", sa.Text, primary_key=True),
+        *_entity_columns(entity),
+        sa.Column("_source_at", _MOMENT, primary_key=True),
+        sa.Column("_loaded_at", _MOMENT, nullable=False),
     )
 
 

@@ -1,4 +1,4 @@
-"""Views ``raw.<kind>__<entity>`` (and ``..._version``): the rows of all vendors of a kind, for the SQL to read."""
+"""Views ``raw.<kind>__<entity>`` (``..._version``, ``..._past``): the rows of all vendors of a kind, for the SQL."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _wanted() -> dict[str, list[str]]:
     for kind in kinds:
         vendors = sorted(vendor for vendor, its_kind in VENDORS.items() if its_kind == kind)
         for entity in of_kind(kind):
-            for end in ("", "__version") if entity.history else ("",):
+            for end in ("", "__version", "__past") if entity.history else ("",):
                 wanted[union_view(kind, entity.name) + end] = [raw_table(one, entity.name) + end for one in vendors]
     return wanted
 

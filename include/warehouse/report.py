@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from include.warehouse import batches, gate, quarantine
+from include.warehouse import availability, batches, gate, quarantine
 from include.warehouse.batches import Batch
 from include.warehouse.engine import engine
 
@@ -39,6 +39,7 @@ def status() -> dict[str, Rows]:
         merged = {(row.source, row.entity): row.n for row in connection.execute(_MERGED)}
         return {
             "sources": [vars(each) | {"merged": merged.get((each.source, each.entity), 0)} for each in verdicts],
+            "not available": [vars(each) for each in availability.missing()],
             "batches": [_batch(batch) for batch in batches.recent(connection, limit=5)],
             "held": [_batch(batch) for batch in batches.recent(connection, state="held", limit=50)],
             "quarantine": [dict(row) for row in quarantine.open_by_rule(connection)],
@@ -50,6 +51,7 @@ def status() -> dict[str, Rows]:
 # Section of ``status`` -> its columns and what to say when it is empty.
 SECTIONS = {
     "sources": (("source", "entity", "state", "watermark", "since", "merged", "reason"), "no source was read yet"),
+    "not available": (("source", "entity", "reason", "cure"), "every entity is there"),
     "batches": (BATCH_COLUMNS, "no batch brought anything yet"),
     "held": (BATCH_COLUMNS, "no batch is held"),
     "quarantine": (("source", "entity", "rule_id", "n_rows", "since"), "nothing is in quarantine"),

@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from include.errors import AuthError, ConfigError, PerennialError, Unavailable
-from include.sources import ingest
+from include.sources import ingest, pull
 from include.sources.base import Page
 from include.warehouse import gate, held
 from include.warehouse.engine import engine
@@ -254,7 +254,7 @@ def test_a_failed_validation_is_red_until_one_succeeds(crm, contracts, monkeypat
 
 
 def test_long_pulls_say_how_far_they_are(crm, monkeypatch, caplog: pytest.LogCaptureFixture) -> None:
-    monkeypatch.setattr(ingest, "_SAY_EVERY", 0.0)
+    monkeypatch.setattr(pull, "_SAY_EVERY", 0.0)
     with caplog.at_level(logging.INFO, logger="include.sources.ingest"):
         ingest.extract("crm", "account")
     assert any("crm.account: 4 rows so far" in message for message in caplog.messages)

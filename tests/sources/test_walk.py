@@ -8,6 +8,7 @@ import pytest
 
 from include.errors import ConfigError, Unavailable
 from include.sources.base import Page, Position, Record
+from include.sources.positions import VERSION
 from include.sources.walk import walk
 
 
@@ -30,24 +31,24 @@ DONE = {"phase": "done", "at": 1000}
 
 def test_pages_carry_marks_and_the_last_one_the_next_position() -> None:
     pages = run(steps({"phase": "go", "n": 1}, DONE))
-    assert [page.mark for page in pages] == [{"v": 1, "phase": "go", "n": 1}, {"v": 1, **DONE}]
-    assert [page.next_position for page in pages] == [None, {"v": 1, **DONE}]
+    assert [page.mark for page in pages] == [{"v": VERSION, "phase": "go", "n": 1}, {"v": VERSION, **DONE}]
+    assert [page.next_position for page in pages] == [None, {"v": VERSION, **DONE}]
     assert pages[-1].read_until == datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC)
 
 
 def test_a_mark_goes_on_and_so_does_a_position_in_the_middle() -> None:
-    middle = {"v": 1, "phase": "go", "n": 7}
+    middle = {"v": VERSION, "phase": "go", "n": 7}
     for stored in ({"mark": middle}, {"position": middle}):
         assert [one.id for page in run(steps(DONE), **stored) for one in page.records] == ["7"]
 
 
 def test_a_mark_at_the_end_yields_only_the_end() -> None:
-    (page,) = run(steps(), mark={"v": 1, **DONE})
-    assert (page.records, page.next_position) == ([], {"v": 1, **DONE})
+    (page,) = run(steps(), mark={"v": VERSION, **DONE})
+    assert (page.records, page.next_position) == ([], {"v": VERSION, **DONE})
 
 
 def test_a_position_at_the_end_starts_anew() -> None:
-    assert [one.id for page in run(steps(DONE), position={"v": 1, **DONE}) for one in page.records] == ["0"]
+    assert [one.id for page in run(steps(DONE), position={"v": VERSION, **DONE}) for one in page.records] == ["0"]
 
 
 @pytest.mark.parametrize("places", [[0], [1, 1], [1, 2, 1]])

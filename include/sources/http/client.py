@@ -20,7 +20,8 @@ import requests
 import tenacity
 from requests.auth import AuthBase
 
-from include.errors import AuthError, ConfigError, PerennialError, QuotaExhausted, Unavailable
+from include import clock
+from include.errors import AuthError, ConfigError, Forbidden, PerennialError, QuotaExhausted, Unavailable
 from include.sources.http import body
 from include.sources.http.limiter import LONGEST_WAIT, Limit, Limiter
 from include.sources.http.oauth import OAuth
@@ -30,6 +31,7 @@ _TIMEOUTS = (10, 120)
 _ATTEMPTS = 6
 # Before anything has worked, a wrong address is likelier than an outage: say so soon.
 _FIRST_ATTEMPTS = 3
+_HOUR = 3600.0
 _TRANSIENT = {408, 423, 425, 477, 500, 502, 503, 504, 520, 521, 522, 523, 524, 525, 527, 529, 530}
 
 
@@ -91,6 +93,7 @@ class Manners:
         is_throttled: (status, parsed body) -> whether it means "not now", for vendors that do not say it by 429.
         is_expired: Parsed body of a 401 -> whether only the token has ended, so that another one may do.
         rest: Headers of any answer -> for how many seconds to make no further calls, since little of a quota is left.
+        resets_at: Asks the vendor when a day's quota that is used up comes back; None if it cannot say.
     """
 
     name: str
@@ -100,6 +103,7 @@ class Manners:
     is_throttled: Callable[[int, Any], bool] = lambda status, data: status == 429
     is_expired: Callable[[Any], bool] = lambda data: False
     rest: Callable[[Mapping[str, str]], float] = lambda headers: 0.0
+    resets_at: Callable[[Client], datetime | None] = lambda client: None
 
 
 @dataclass
@@ -151,6 +155,7 @@ class Client:
     timeouts: tuple[float, float] = _TIMEOUTS
     skew_seconds: float = field(default=0.0, init=False)
     has_worked: bool = field(default=False, init=False)
+    _is_asking: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         self.session = requests.Session()
@@ -272,7 +277,7 @@ class Client:
             raise _Again(self._unavailable(told), 0.0)
         if status in (401, 403) or (status == 530 and not self.has_worked):
             # 530 before anything worked is how HubSpot's edge answers a malformed token.
-            raise AuthError(
+            raise (Forbidden if status == 403 else AuthError)(
                 told,
                 cure=f"correct the credentials of connection {self.connection_id}, or grant them the missing scope",
             )
@@ -294,17 +299,32 @@ class Client:
     def _throttled(self, told: str, kind: str, headers: Mapping[str, str], data: Any) -> Exception:
         throttle = self.manners.throttle(headers, data)
         if throttle.is_daily or (throttle.seconds or 0) > LONGEST_WAIT:
-            wait = throttle.seconds or 3600.0
-            self.limiter.block(kind, wait)
+            wait = throttle.seconds or self._until_reset() or _HOUR
+            for each in self.limiter.limits if throttle.is_daily else (kind,):
+                self.limiter.block(each, wait)
             resumes_at = datetime.fromtimestamp(self.limiter.clock() + wait, UTC).isoformat(timespec="seconds")
             return QuotaExhausted(
-                told,
+                f"{told}; partial, resumes at {resumes_at}",
                 resumes_at=resumes_at,
                 cure=f"nothing to do: the next run after {resumes_at} goes on where this one stopped",
             )
         if throttle.seconds is not None:
             self.limiter.block(kind, throttle.seconds)
         return _Again(self._unavailable(told), throttle.seconds)
+
+    def _until_reset(self) -> float | None:
+        """Return for how many seconds a day's quota stays used up, if the vendor can be asked."""
+        if self._is_asking:
+            return None
+        self._is_asking = True
+        try:
+            resets_at = self.manners.resets_at(self)
+        except PerennialError:
+            return None
+        finally:
+            self._is_asking = False
+        seconds = (resets_at - clock.now()).total_seconds() if resets_at else 0.0
+        return seconds if seconds > 0 else None
 
     def _broken(self, call: _Call, message: str) -> Exception:
         if call.is_repeatable:

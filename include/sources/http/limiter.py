@@ -67,7 +67,7 @@ class Limiter:
             if wait > LONGEST_WAIT:
                 resumes_at = datetime.fromtimestamp(self.clock() + wait, UTC).isoformat(timespec="seconds")
                 raise QuotaExhausted(
-                    f"the vendor allows no more {kind} calls before {resumes_at}",
+                    f"the vendor allows no more {kind} calls for now; partial, resumes at {resumes_at}",
                     resumes_at=resumes_at,
                     cure="nothing to do: the next run after that time goes on where this one stopped",
                 )

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from include.connections import Connection
 from include.errors import Unavailable
+from include.sources.cast import time_or_none as moment
 from include.sources.crm.hubspot.resources import (
     ASSOCIATION_BATCH,
     ASSOCIATIONS,
     BATCH_READ,
+    HISTORY_PAGE,
     LIST_PAGE,
     LONGEST_NAMES,
     OBJECTS,
     OWNERS,
     PROPERTIES,
     SEARCH_PAGE,
+    USAGE,
 )
 from include.sources.http.auth import Bearer
 from include.sources.http.client import Client, Manners, Throttle, retry_after
@@ -64,7 +68,14 @@ def _explain(data: Any) -> str:
     return ", ".join(parts)
 
 
-MANNERS = Manners("HubSpot", _learn, _throttle, _explain)
+def _resets_at(client: Client) -> datetime | None:
+    """The day's quota comes back at midnight of the portal's own zone; the usage report says when that is."""
+    rows = _rows(client.get(USAGE).data)
+    times = [at for row in rows if (at := moment(row.get("resetsAt")))]
+    return max(times, default=None)
+
+
+MANNERS = Manners("HubSpot", _learn, _throttle, _explain, resets_at=_resets_at)
 
 
 def client(connection: Connection, allowed_plain_http_hosts: tuple[str, ...]) -> Client:
@@ -115,25 +126,56 @@ class HubSpotApi:
             rows = [found[row["id"]] for row in rows if row["id"] in found]
         return rows, following
 
+    def history_page(
+        self, object_type: str, properties: Sequence[str], remembered: Sequence[str], after: str | None
+    ) -> tuple[list[Row], str | None]:
+        """Return one page of objects with the former values of some properties, and where the next one starts."""
+        params = {"limit": HISTORY_PAGE, "after": after, "archived": "false"}
+        data = self.client.get(f"{OBJECTS}/{object_type}", params).data
+        rows, following = _rows(data), _after(data)
+        return self.batch_read(object_type, properties, [row["id"] for row in rows], remembered=remembered), following
+
     def batch_read(
-        self, object_type: str, properties: Sequence[str], ids: Sequence[str], is_archived: bool = False
+        self,
+        object_type: str,
+        properties: Sequence[str],
+        ids: Sequence[str],
+        is_archived: bool = False,
+        remembered: Sequence[str] = (),
     ) -> list[Row]:
-        """Return the objects with these ids; missing ones are left out."""
+        """Return the objects with these ids; missing ones are left out.
+
+        All properties of an object come in one answer, so that they are of one moment (case 7).
+
+        Raises:
+            Unavailable: HubSpot failed for some of the ids, again and again.
+        """
         rows: list[Row] = []
-        for start in range(0, len(ids), BATCH_READ):
+        pending, failures = list(ids), 0
+        while pending:
+            batch, pending = pending[:BATCH_READ], pending[BATCH_READ:]
             body = {
-                "inputs": [{"id": one} for one in ids[start : start + BATCH_READ]],
+                "inputs": [{"id": one} for one in batch],
                 "properties": list(properties),
-                "propertiesWithHistory": [],
+                "propertiesWithHistory": list(remembered),
             }
-            answer = self.client.call(
+            data = self.client.call(
                 "POST",
                 f"{OBJECTS}/{object_type}/batch/read",
                 params={"archived": "true" if is_archived else "false"},
                 json=body,
                 is_repeatable=True,
-            )
-            rows += _rows(answer.data)
+            ).data
+            found = _rows(data)
+            rows += found
+            failed = _failed(data, batch, {str(row["id"]) for row in found})
+            failures += bool(failed)
+            if failures > _FAILURES:
+                raise Unavailable(
+                    f"HubSpot does not show {len(failed)} {object_type}, such as {failed[0]}: {_said(data)}",
+                    cure="try again later; if it stays so, ask HubSpot's support about that record",
+                )
+            pending += failed
         return rows
 
     def search(
@@ -196,11 +238,24 @@ class HubSpotApi:
             following = _after(row)
             if following:
                 more.append({"id": one, "after": following})
-        # A 207 names the inputs that failed (case 15): having no association is no failure, all else is asked again.
-        errors = [error for error in data.get("errors") or [] if not _is_absence(error)]
-        named = {one for error in errors for one in _named(error)}
-        failed = [item for item in batch if item["id"] not in answered and (item["id"] in named or not named)]
-        return more, failed if errors else []
+        failed = set(_failed(data, [item["id"] for item in batch], answered))
+        return more, [item for item in batch if item["id"] in failed]
+
+
+def _failed(data: Row, asked: Sequence[str], answered: set[str]) -> list[str]:
+    """Return the inputs that a 207 says have failed (case 15); to be missing, or to have no association, is none."""
+    errors = [error for error in data.get("errors") or [] if not _is_absence(error)]
+    if not errors:
+        return []
+    named = {one for error in errors for one in _named(error)}
+    # An error that names nobody may be about any that has not come.
+    absent = {one for error in data.get("errors") or [] if _is_absence(error) for one in _named(error)}
+    return [one for one in asked if one not in answered and (one in named if named else one not in absent)]
+
+
+def _said(data: Row) -> str:
+    errors = [error for error in data.get("errors") or [] if not _is_absence(error)]
+    return str(errors[0].get("message", "")) if errors else ""
 
 
 def _rows(data: Any) -> list[Row]:

@@ -9,8 +9,11 @@ OBJECTS = "/crm/v3/objects"
 ASSOCIATIONS = "/crm/v4/associations"
 OWNERS = "/crm/v3/owners"
 PROPERTIES = "/crm/v3/properties"
+TOKEN = "/oauth/v1/token"  # noqa: S105 - a path
+USAGE = "/account-info/v3/api-usage/daily/private-apps"
 
 LIST_PAGE = 100
+HISTORY_PAGE = 50
 SEARCH_PAGE = 200
 BATCH_READ = 100
 ASSOCIATION_BATCH = 1000
@@ -23,7 +26,7 @@ class Association:
     """A column that comes from an association, not from a property.
 
     Args:
-        column: The entity's column.
+        column: The entity's column. Of several that fill one column, the first that has a value wins.
         path: Object types from the record to the one whose id fills the column.
     """
 
@@ -37,32 +40,76 @@ class Resource:
 
     Args:
         entity: What it is mapped onto.
-        object_type: HubSpot's name of it in paths.
+        object_type: HubSpot's name of it in paths; "" where the mapping names it.
         cursor: The property that says when it was last changed.
         merged: The properties that name the records merged into it; one alone may miss some (case 12).
         associations: Columns that come from associations.
+        remembered: Columns whose former values are asked for once, after the first load.
     """
 
     entity: str
-    object_type: str
+    object_type: str = ""
     cursor: str = "hs_lastmodifieddate"
     merged: tuple[str, ...] = ()
     associations: tuple[Association, ...] = ()
+    remembered: tuple[str, ...] = ()
 
+
+_TO_COMPANY = Association("account_id", ("companies",))
+_TO_CONTACT = Association("contact_id", ("contacts",))
+# What people do is often tied to the person only.
+_OF_CONTACT = Association("account_id", ("contacts", "companies"))
+_WITH_PEOPLE = (_TO_CONTACT, _TO_COMPANY, _OF_CONTACT)
 
 RESOURCES = (
-    Resource("account", "companies", merged=("hs_merged_object_ids",)),
+    Resource(
+        "account",
+        "companies",
+        merged=("hs_merged_object_ids",),
+        remembered=("name", "industry", "region", "tier", "owner_id", "parent_id", "lifecycle_stage", "is_test"),
+    ),
     Resource(
         "contact",
         "contacts",
         cursor="lastmodifieddate",
         merged=("hs_merged_object_ids", "hs_calculated_merged_vids"),
-        associations=(Association("account_id", ("companies",)),),
+        associations=(_TO_COMPANY,),
+        remembered=("role", "job_title", "owner_id"),
     ),
-    Resource("opportunity", "deals", associations=(Association("account_id", ("companies",)),)),
+    Resource(
+        "opportunity",
+        "deals",
+        merged=("hs_merged_object_ids",),
+        associations=(_TO_COMPANY,),
+        remembered=(
+            "pipeline",
+            "stage",
+            "is_closed",
+            "is_won",
+            "opportunity_type",
+            "contract_number",
+            "amount",
+            "close_date",
+            "notice_months",
+            "is_auto_renew",
+            "notice_given_on",
+            "owner_id",
+        ),
+    ),
     Resource(
         "contract_line",
         "line_items",
         associations=(Association("opportunity_id", ("deals",)), Association("account_id", ("deals", "companies"))),
+        remembered=("quantity", "amount", "list_amount", "is_recurring", "term_start", "term_end"),
     ),
+    Resource("activity", "calls", associations=_WITH_PEOPLE),
+    Resource("activity", "meetings", associations=_WITH_PEOPLE),
+    Resource("activity", "emails", associations=_WITH_PEOPLE),
+    Resource("activity", "notes", associations=_WITH_PEOPLE),
+    Resource("invoice", "invoices", associations=(_TO_COMPANY, _OF_CONTACT)),
+    Resource("survey_response", "feedback_submissions", associations=_WITH_PEOPLE),
+    # The customer's own objects: the mapping names them.
+    Resource("milestone", associations=(_TO_COMPANY,)),
+    Resource("objective", associations=(_TO_COMPANY,)),
 )
+ENTITIES_MAPPED = tuple(dict.fromkeys(resource.entity for resource in RESOURCES))

@@ -2,7 +2,8 @@
 
 Each step takes a position and returns rows and the position after them, so that a walk can stop and go on anywhere.
 
-* ``list``: all objects by id, then the archived ones. An edit neither moves nor repeats a row.
+* ``list``: all objects by id, then the archived ones. An edit neither moves nor repeats a row. It comes first, and
+  again once a day in place of the search: associations and calculated properties change without moving the cursor.
 * ``search``: objects changed in ``[lo, hi)`` by their cursor property, by id: each query asks for the ids above the
   last one seen. The search ends at 10,000 results and its offsets shift when a row is edited out of the window, so no
   offset is ever used; and since ids neither change nor tie, neither ten thousand rows of one millisecond (case 2), nor
@@ -36,9 +37,19 @@ _FEW_PAGES = 10
 _SELDOM = 6 * 3600 * 1000
 
 
-def first(hi: int) -> Position:
-    """Return the position before everything."""
-    return {"phase": "list", "after": None, "hi": hi}
+def first(hi: int, floor: int = 0) -> Position:
+    """Return the position before everything.
+
+    Args:
+        hi: First millisecond that counts as not read.
+        floor: What was archived before is known already.
+    """
+    return {"phase": "list", "after": None, "hi": hi, "floor": floor}
+
+
+def again(lo: int, hi: int, done: Position) -> Position:
+    """Return the position before everything but what was archived long ago; arguments as for ``changes``."""
+    return first(hi, min(lo, done.get("archived_at", lo)))
 
 
 def changes(lo: int, hi: int, done: Position) -> Position:
@@ -53,7 +64,7 @@ def changes(lo: int, hi: int, done: Position) -> Position:
     is_due = done.get("archived_pages", 0) <= _FEW_PAGES or hi - done.get("archived_at", 0) >= _SELDOM
     # An archived pass that was left out is made up for by the next: it starts where the last one ended.
     floor = min(lo, done.get("archived_at", lo)) if is_due else None
-    return {"phase": "search", "lo": lo, "hi": hi, "after": "0", "floor": floor} | _archive(done)
+    return {"phase": "search", "lo": lo, "hi": hi, "after": "0", "floor": floor} | memory(done)
 
 
 def list_step(position: Position, page: ListPage) -> tuple[list[Row], Position]:
@@ -61,7 +72,15 @@ def list_step(position: Position, page: ListPage) -> tuple[list[Row], Position]:
     rows, after = page(False, position["after"])
     if after is not None:
         return rows, position | {"after": after}
-    return rows, {"phase": "archived", "after": None, "hi": position["hi"], "floor": 0, "pages": 0}
+    hi = position["hi"]
+    return rows, {
+        "phase": "archived",
+        "after": None,
+        "hi": hi,
+        "floor": position.get("floor", 0),
+        "pages": 0,
+        "listed_at": hi,
+    }
 
 
 def archived_step(position: Position, page: ListPage, archived_at: Clock, trailing: int) -> tuple[list[Row], Position]:
@@ -72,7 +91,12 @@ def archived_step(position: Position, page: ListPage, archived_at: Clock, traili
     if after is not None:
         return new, position | {"after": after, "pages": pages}
     at = position["hi"]
-    return new, {"phase": "done", "at": at, "archived_at": at - trailing, "archived_pages": pages}
+    return new, memory(position) | {
+        "phase": "done",
+        "at": at,
+        "archived_at": at - trailing,
+        "archived_pages": pages,
+    }
 
 
 def search_step(position: Position, search: Search, cursor: str) -> tuple[list[Row], Position]:
@@ -99,10 +123,11 @@ def search_step(position: Position, search: Search, cursor: str) -> tuple[list[R
 
 def _after_search(position: Position) -> Position:
     if position["floor"] is None:
-        return {"phase": "done", "at": position["hi"]} | _archive(position)
-    return {"phase": "archived", "after": None, "hi": position["hi"], "floor": position["floor"], "pages": 0}
+        return {"phase": "done", "at": position["hi"]} | memory(position)
+    archived = {"phase": "archived", "after": None, "hi": position["hi"], "floor": position["floor"], "pages": 0}
+    return archived | memory(position)
 
 
-def _archive(position: Position) -> Position:
-    """Return what is remembered of the last walk through archived objects."""
-    return {key: position[key] for key in ("archived_at", "archived_pages") if key in position}
+def memory(position: Position) -> Position:
+    """Return what is remembered of the last walks through archived and through all objects."""
+    return {key: position[key] for key in ("archived_at", "archived_pages", "listed_at") if key in position}

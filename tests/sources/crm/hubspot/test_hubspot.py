@@ -333,8 +333,8 @@ def test_a_mapped_property_that_the_portal_lacks_is_named_with_its_line(
 
 def test_a_position_of_a_newer_version_is_refused() -> None:
     portal = FakeHubSpot()
-    with pytest.raises(ConfigError, match="version 2"):
-        pull(connect(portal), "account", portal, {"v": 2, "phase": "done", "at": 1})
+    with pytest.raises(ConfigError, match="version 3"):
+        pull(connect(portal), "account", portal, {"v": 3, "phase": "done", "at": 1})
 
 
 def test_a_vendor_clock_behind_ours_loses_nothing() -> None:

@@ -1,0 +1,100 @@
+"""One entity's way from its source into batches."""
+
+from __future__ import annotations
+
+import logging
+import time
+from datetime import datetime
+
+from sqlalchemy.engine import Connection
+
+from include import clock
+from include.config import load
+from include.errors import Unavailable
+from include.sources.base import Source
+from include.warehouse import batches, loader
+from include.warehouse.batches import Batch
+
+log = logging.getLogger(__name__)
+_SAY_EVERY = 10.0
+
+
+class Pull:
+    """One entity's way from the source into batches, on a connection that holds the right to read it."""
+
+    def __init__(self, connection: Connection, source: Source, source_id: str, entity: str, run_id: str) -> None:
+        self._connection, self._source, self._run_id = connection, source, run_id
+        self._source_id, self._entity = source_id, entity
+        self._batch_rows = load().batch_rows
+        self._said_at = self._started = time.monotonic()
+        self.n_rows = 0
+        self.n_batches = 0
+
+    def resume(self) -> bool:
+        """Finish the read that an earlier run left unfinished; return whether there was one."""
+        if not batches.is_unfinished(self._connection, self._source_id, self._entity):
+            return False
+        self._read(self._open(until=clock.now()))
+        return True
+
+    def start(self, *, until: datetime, since: datetime | None, full: bool) -> None:
+        """Read what is new."""
+        self._read(self._open(until=until, since=since, full=full))
+
+    def _open(self, *, until: datetime, since: datetime | None = None, full: bool = False) -> Batch:
+        return batches.open_or_resume(
+            self._connection,
+            self._source_id,
+            self._source.vendor,
+            self._entity,
+            until=until,
+            since=since,
+            full=full,
+            run_id=self._run_id,
+        )
+
+    def _read(self, batch: Batch) -> None:
+        pages = self._source.read(
+            self._entity,
+            position=batch.position,
+            mark=batch.read_mark,
+            until=batch.until,
+            since=batch.since,
+            full=batch.is_full,
+        )
+        for page in pages:
+            batch = loader.land_page(self._connection, batch, page)
+            self._tell(len(page.records))
+            if batch.state == "closed":
+                self.n_batches += 1
+                return
+            if batch.n_rows >= self._batch_rows:
+                batch = self._go_on(batch)
+        raise Unavailable(
+            f"{self._source_id}.{self._entity} ended without saying where the next run starts",
+            cure="run again: what was landed is kept",
+        )
+
+    def _go_on(self, full: Batch) -> Batch:
+        """Close a full batch and return the next one of its read."""
+        loader.close_full(self._connection, full)
+        self.n_batches += 1
+        batch = self._open(until=full.until)
+        if batch.read_id != full.read_id:
+            # Somebody dropped the read in between: its first pages will be read again, and this is in their middle.
+            raise Unavailable(
+                f"batch {full.batch_id} of {self._source_id}.{self._entity} was dropped while its read went on",
+                cure="run again: it is read anew",
+            )
+        return batch
+
+    def _tell(self, n_rows: int) -> None:
+        self.n_rows += n_rows
+        now = time.monotonic()
+        if now - self._said_at < _SAY_EVERY:
+            return
+        self._said_at = now
+        rate = self.n_rows / (now - self._started)
+        log.info(
+            "%s.%s: %s rows so far, %s a second", self._source_id, self._entity, f"{self.n_rows:,}", f"{rate:,.0f}"
+        )
