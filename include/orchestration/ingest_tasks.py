@@ -95,10 +95,12 @@ def merge(source: str, *, run_id: str | None = None) -> dict[str, Any]:
 )
 def publish(source: str, asset: Asset) -> Iterator[Metadata | dict[str, Any]]:
     """Tell everybody who reads this source how far it is and whether to trust it."""
+    from include.orchestration.notices import tell_changes
     from include.orchestration.results import as_json
     from include.sources import ingest
 
     verdict = as_json(ingest.publish(source))
+    tell_changes(source)
     yield Metadata(asset, verdict)
 
 

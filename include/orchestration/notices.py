@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 ONE_OUTAGE = timedelta(hours=1)
 REMIND_AFTER = timedelta(days=1)
+_SHOWN_CHANGES = 10
 
 # The command that does a DAG's work without Airflow, and the kind of source whose owner is told.
 COMMANDS = {
@@ -74,6 +75,34 @@ def tell_owner(context: Context) -> None:
     log.error("%s %s", message.headline, " ".join([message.summary, *message.next_steps]))
     for channel in _channels():
         _send(channel, owner, message)
+
+
+def tell_changes(source_id: str) -> None:
+    """Tell the owner of a source once which of its fields have changed."""
+    from include.config import load
+    from include.delivery.message import Message
+    from include.sources import drift
+
+    source, changes = load().source(source_id), drift.untold(source_id)
+    if not changes or source is None:
+        return
+    mapped = sum(change.is_mapped for change in changes)
+    lines = [f"{change.entity}: {change.sentence}" for change in changes]
+    more = f" and {len(lines) - _SHOWN_CHANGES} more" if len(lines) > _SHOWN_CHANGES else ""
+    message = Message(
+        headline=f"{source_id} has changed {len(lines)} field{'s' * (len(lines) > 1)}"
+        + (f", {mapped} of which fill columns here" if mapped else ""),
+        summary="; ".join(lines[:_SHOWN_CHANGES]) + more + ".",
+        next_steps=(
+            "Where a field that fills a column has changed, look at the mapping; anything else needs nothing.",
+            "All of them: python -m include.cli status",
+        ),
+        footer="You are told once of each change.",
+    )
+    log.warning("%s: %s", message.headline, message.summary)
+    for channel in _channels():
+        _send(channel, source.owner, message)
+    drift.note_told(changes)
 
 
 def write(failure: Failure, since: datetime) -> Message:

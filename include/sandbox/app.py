@@ -16,7 +16,7 @@ from include.sandbox.product import Product
 from include.sandbox.salesforce import guard, query
 from include.sandbox.salesforce import meta as salesforce_meta
 from include.sandbox.slack import api
-from include.sandbox.zendesk import exports, lists
+from include.sandbox.zendesk import exports, fields, lists
 
 
 def application(sandbox: Sandbox, product: Product | None) -> Outer:
@@ -27,7 +27,7 @@ def application(sandbox: Sandbox, product: Product | None) -> Outer:
         app.include_router(vendor.router(sandbox), prefix="/hubspot")
     for org in (guard, salesforce_meta, query):
         app.include_router(org.router(sandbox), prefix="/salesforce")
-    for desk in (exports, lists):
+    for desk in (fields, exports, lists):
         app.include_router(desk.router(sandbox), prefix="/zendesk")
 
     app.include_router(api.router(sandbox))

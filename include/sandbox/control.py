@@ -41,6 +41,7 @@ KNOWN_SWITCHES = {
     "salesforce.removed_fields": "list of OBJECT.FIELD that no longer exist",
     "salesforce.retyped_fields": "OBJECT.FIELD: its type now",
     "salesforce.calculated_fields": "list of OBJECT.FIELD that are formulas",
+    "zendesk.fields": "fields that an agent made, by list: {ticket_fields: [{id, type, title}]}",
     "product.hold_seconds": "rows are written so late, with the update time they should have had",
 }
 

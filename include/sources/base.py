@@ -61,7 +61,11 @@ class Page:
 
 
 class Source(Protocol):
-    """One connected system."""
+    """One connected system.
+
+    One that can say which fields it has also has ``fields(entity)``, which returns name -> the source's own type, and
+    ``mapped(entity)``, which returns name -> the columns that it fills, comma-separated; see ``drift.py``.
+    """
 
     vendor: str
     kind: Kind

@@ -18,7 +18,7 @@ from typing import Any
 from include import clock, connections
 from include.config import load
 from include.errors import ConfigError, NotOffered, PerennialError, QuotaExhausted, Unavailable
-from include.sources import reconstruct, registry
+from include.sources import drift, reconstruct, registry
 from include.sources.base import Source
 from include.sources.entities import of_kind
 from include.sources.pull import Pull
@@ -105,6 +105,7 @@ def extract(
                 return Extracted(source_id, entity, note=f"{source.vendor} has no {entity}, or it is not mapped")
             loader.ensure_raw_tables()
             with batches.reading(source_id, entity) as connection:
+                drift.look(source_id, source, entity)
                 pull = Pull(connection, source, source_id, entity, run_id)
                 if pull.resume():
                     log.info("%s.%s: the unfinished read is done, now what is new since", source_id, entity)

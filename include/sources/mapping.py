@@ -81,6 +81,14 @@ class EntityMapping(Strict):
             raise ValueError("beside `objects` there is nothing else, and nothing deeper")
         return self
 
+    def fills(self) -> dict[str, str]:
+        """Return field -> the columns that are filled from it, comma-separated."""
+        found: dict[str, list[str]] = {}
+        for column, rule in self.columns.items():
+            if rule.property:
+                found.setdefault(rule.property, []).append(column)
+        return {name: ", ".join(columns) for name, columns in found.items()}
+
 
 class _File(Strict):
     entities: dict[str, EntityMapping]

@@ -6,6 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from include import clock
 from include.warehouse import availability, batches, gate, quarantine
 from include.warehouse.batches import Batch
 from include.warehouse.engine import engine
@@ -45,6 +46,7 @@ def status() -> dict[str, Rows]:
             "quarantine": [dict(row) for row in quarantine.open_by_rule(connection)],
             "build": [dict(row) for row in connection.execute(_LAST_BUILD).mappings()],
             "outbox": [dict(row) for row in connection.execute(_OUTBOX).mappings()],
+            "fields": [dict(row) for row in connection.execute(_FIELDS, {"now": clock.now()}).mappings()],
         }
 
 
@@ -57,6 +59,10 @@ SECTIONS = {
     "quarantine": (("source", "entity", "rule_id", "n_rows", "since"), "nothing is in quarantine"),
     "build": (("build_id", "kind", "state", "window_start", "window_end", "started_at", "finished_at"), "no build yet"),
     "outbox": (("channel", "state", "n", "newest"), "no message was planned yet"),
+    "fields": (
+        ("noticed_at", "source", "entity", "kind", "field", "was", "is_now", "fills"),
+        "no source has changed its fields in the last 30 days",
+    ),
 }
 _POSITIONS = {"position", "read_mark", "cursor_after", "table_name"}
 
@@ -92,4 +98,9 @@ _LAST_BUILD = sa.text(
 _OUTBOX = sa.text(
     "select channel, state, count(*) as n, max(coalesce(settled_at, planned_at)) as newest from ops.outbox"
     " group by channel, state order by channel, state"
+)
+_FIELDS = sa.text(
+    "select noticed_at, source, entity, kind, field, was, is_now, fills from meta.schema_change"
+    " where noticed_at > cast(:now as timestamptz) - interval '30 days'"
+    " order by fills = '', change_id desc limit 20"
 )

@@ -13,9 +13,9 @@ queries of its own): one select that gives ``id``, columns of the entity,
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -70,6 +70,17 @@ class ProductDatabase:
     def entities(self) -> tuple[str, ...]:
         """See ``Source``. An entity whose file is missing, or holds only comments, is not available."""
         return tuple(self._queries)
+
+    @cache  # noqa: B019 - a source lives as long as the run that reads it
+    def fields(self, entity: str) -> dict[str, str]:
+        """See ``Source``: the columns that the query gives, with the database's own types."""
+        query = self._query(entity)
+        with snapshot(self._engine, self._id) as connection, explained(query, self._engine):
+            return self._described(connection, query)
+
+    def mapped(self, entity: str) -> dict[str, str]:
+        """See ``Source``: a query gives nothing but columns of the entity."""
+        return {name: name for name in self.fields(entity)}
 
     def read(
         self,
@@ -145,12 +156,7 @@ class ProductDatabase:
         # What a full read does not meet counts as gone: it must meet what is younger than the lag too.
         upper = max(hi, clock.now()) + _BEYOND if here.get("full") else hi
         bound = {"since": start - _MARGIN if start else None, "until": upper}
-        inner = sa.text(query.executable).bindparams(
-            *(
-                sa.bindparam(name, self._bound(bound[name]), sa.DateTime(timezone=True))
-                for name in sorted(query.parameters)
-            )
-        )
+        inner = self._inner(query, bound)
         names = self._columns(connection, query, inner)
         statement = self._statement(inner, names, here, lo, upper)
         readers = self._readers(query.entity, names)
@@ -163,12 +169,29 @@ class ProductDatabase:
         done = positions.start(phase="done", at=here["hi"])
         yield Page([], done, done, hi)
 
+    def _inner(self, query: Query, bound: Mapping[str, datetime | None]) -> sa.TextClause:
+        """Return the customer's query with its parameters."""
+        return sa.text(query.executable).bindparams(
+            *(
+                sa.bindparam(name, self._bound(bound[name]), sa.DateTime(timezone=True))
+                for name in sorted(query.parameters)
+            )
+        )
+
     def _columns(self, connection: sa.Connection, query: Query, inner: sa.TextClause) -> list[str]:
-        """Return the columns that the query gives, after checking them; the database tells without reading a row."""
-        probe = sa.select(sa.text("*")).select_from(inner.columns().subquery("q")).where(sa.text("1 = 0"))
-        names = list(connection.execute(probe).keys())
+        """Return the columns that the query gives, after checking them."""
+        names = list(connection.execute(_probe(inner)).keys())
         query.check_columns(names)
         return names
+
+    def _described(self, connection: sa.Connection, query: Query) -> dict[str, str]:
+        """Return the types of the columns that the query gives, as the driver names them."""
+        now = clock.now()
+        result = connection.execute(_probe(self._inner(query, {"since": None, "until": now})))
+        described = result.cursor.description if result.cursor else []
+        found = {column[0]: _type_name(column) for column in described}
+        result.close()
+        return found
 
     def _statement(
         self, inner: sa.TextClause, names: Sequence[str], here: Position, lo: datetime | None, upper: datetime
@@ -228,6 +251,16 @@ class ProductDatabase:
             return Record(record_id, values, {}, values["updated_at"], is_deleted, problems)
 
         return read
+
+
+def _probe(inner: sa.TextClause) -> sa.Select:
+    """Return a query for no row of another one: the database then tells its columns and reads nothing."""
+    return sa.select(sa.text("*")).select_from(inner.columns().subquery("q")).where(sa.text("1 = 0"))
+
+
+def _type_name(column: Any) -> str:
+    """Return how a driver names a column's type; most give a number, SQLite nothing."""
+    return str(getattr(column, "type_display", None) or column[1] or "any")
 
 
 def _text(moment: datetime | None) -> str | None:

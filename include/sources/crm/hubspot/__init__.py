@@ -156,10 +156,28 @@ class HubSpot:
             cure=f"available: {', '.join(self.entities())}; see config/mappings/hubspot.yaml",
         )
 
+    def fields(self, entity: str) -> dict[str, str]:
+        """See ``Source``. Owners have the fields that HubSpot gives them, always."""
+        objects = () if entity == _OWNER else tuple(self._objects(entity))
+        return {_field(objects, one, name): kind for one in objects for name, kind in self._types(one).items()}
+
+    def mapped(self, entity: str) -> dict[str, str]:
+        """See ``Source``."""
+        objects = {} if entity == _OWNER else self._objects(entity)
+        return {
+            _field(tuple(objects), one, name): columns
+            for one, part in objects.items()
+            for name, columns in part.mapping.fills().items()
+        }
+
+    @cache  # noqa: B019 - a source lives as long as the run that reads it
+    def _types(self, object_type: str) -> dict[str, str]:
+        return self._api.property_types(object_type)
+
     @cache  # noqa: B019 - a source lives as long as the run that reads it
     def _prepare(self, entity: str, name: str) -> tuple[tuple[str, ...], Mapper]:
         resource, mapping = self._parts[entity][name].resource, self._parts[entity][name].mapping
-        known = set(self._api.property_names(resource.object_type))
+        known = self._types(resource.object_type)
         self._mapping.check_properties(entity, known, f"HubSpot's {resource.object_type}", part=name)
         mapper = Mapper(ENTITIES[entity], mapping.columns, mapping.keep, self._zone)
         extra = (resource.cursor, *(name for name in resource.merged if name in known))
@@ -168,6 +186,11 @@ class HubSpot:
     def _owner_step(self, here: Position) -> tuple[list[Record], Position]:
         rows, there = owners_step(here, self._api.owners_page)
         return [owner_record(row) for row in rows], there
+
+
+def _field(objects: tuple[str, ...], object_type: str, name: str) -> str:
+    """Return a property's name, behind that of its object where several make the entity."""
+    return name if len(objects) == 1 else f"{object_type}.{name}"
 
 
 SOURCE = HubSpot

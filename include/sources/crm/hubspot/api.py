@@ -99,9 +99,10 @@ class HubSpotApi:
 
     client: Client
 
-    def property_names(self, object_type: str) -> list[str]:
-        """Return the names of all properties of a type of object."""
-        return [row["name"] for row in _rows(self.client.get(f"{PROPERTIES}/{object_type}").data)]
+    def property_types(self, object_type: str) -> dict[str, str]:
+        """Return the types of all properties of a type of object, by name."""
+        rows = _rows(self.client.get(f"{PROPERTIES}/{object_type}").data)
+        return {row["name"]: str(row.get("type", "")) for row in rows}
 
     def list_page(
         self, object_type: str, properties: Sequence[str], after: str | None, is_archived: bool

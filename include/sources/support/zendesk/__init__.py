@@ -16,6 +16,7 @@ from include.sources.entities import Kind
 from include.sources.http.client import Refused
 from include.sources.support.zendesk import events, walks
 from include.sources.support.zendesk.api import Row, ZendeskApi, client
+from include.sources.support.zendesk.fields import described
 from include.sources.support.zendesk.resources import RESOURCES, Resource
 from include.sources.walk import walk
 
@@ -48,6 +49,14 @@ class Zendesk:
     def entities(self) -> tuple[str, ...]:
         """See ``Source``."""
         return tuple(self._resources)
+
+    def fields(self, entity: str) -> dict[str, str]:
+        """See ``Source``."""
+        return described(self._api, entity)
+
+    def mapped(self, entity: str) -> dict[str, str]:
+        """See ``Source``."""
+        return {name: column for column, name in self._resources[entity].columns.items()}
 
     def read(
         self,
