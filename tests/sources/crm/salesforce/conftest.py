@@ -39,7 +39,7 @@ class Copy:
         """Read entities, all by default, from where the last read ended; return the records that came."""
         came: list[Record] = []
         for entity in entities or ENTITIES:
-            mark = self.marks.pop(entity, None)
+            mark = self.marks.get(entity)
             for page in self.source.read(
                 entity, position=self.positions.get(entity), mark=mark, until=until, **options
             ):
