@@ -13,7 +13,7 @@ from include.sandbox.http import Refusal, reply
 from include.sandbox.hubspot import associations, meta, oauth, objects, search, writes
 from include.sandbox.pages import routes
 from include.sandbox.product import Product
-from include.sandbox.salesforce import guard, query
+from include.sandbox.salesforce import guard, query, records
 from include.sandbox.salesforce import meta as salesforce_meta
 from include.sandbox.slack import api
 from include.sandbox.zendesk import exports, fields, lists
@@ -25,7 +25,7 @@ def application(sandbox: Sandbox, product: Product | None) -> Outer:
     # The order matters: what is more particular stands before the patterns that would swallow it.
     for vendor in (oauth, meta, search, associations, writes, objects):
         app.include_router(vendor.router(sandbox), prefix="/hubspot")
-    for org in (guard, salesforce_meta, query):
+    for org in (guard, salesforce_meta, query, records):
         app.include_router(org.router(sandbox), prefix="/salesforce")
     for desk in (fields, exports, lists):
         app.include_router(desk.router(sandbox), prefix="/zendesk")

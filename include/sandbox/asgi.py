@@ -22,6 +22,8 @@ def _uniform(path: str) -> str:
     """Return the one form of an address that the routes know."""
     if path.startswith("/zendesk/"):
         return path.removesuffix(".json")  # the desk answers with and without the suffix
+    if path.startswith("/salesforce/"):
+        return path.rstrip("/")  # the org answers with and without a slash at the end
     for pattern, usual in DATED:
         path = pattern.sub(usual, path)
     return path

@@ -38,7 +38,7 @@ def mutate(sandbox: Sandbox, body: dict[str, Any]) -> dict[str, Any]:
         Refusal: The body does not say what to do, or names a record that is not there.
     """
     kind, op = body.get("kind"), body.get("op", "set")
-    if kind not in NUMBERING and kind != "task":
+    if kind not in NUMBERING and kind not in ("task", "sf_task"):
         raise Refusal(400, {"error": f"unknown kind {kind}; known are {', '.join([*NUMBERING, 'task'])}"})
     at = _at(sandbox, body.get("at"))
     fields, quiet = _fields(kind, body.get("set") or {}), bool(body.get("quiet"))

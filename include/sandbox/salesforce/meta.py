@@ -21,7 +21,6 @@ def router(sandbox: Sandbox) -> APIRouter:
     guarded = [Depends(Guard(sandbox))]
 
     @routes.get("/services/data")
-    @routes.get("/services/data/")
     async def versions() -> Response:
         return reply(
             [
@@ -31,20 +30,17 @@ def router(sandbox: Sandbox) -> APIRouter:
         )
 
     @routes.get("/services/data/{version}/limits", dependencies=guarded)
-    @routes.get("/services/data/{version}/limits/", dependencies=guarded)
     async def limits(version: str) -> Response:
         most = sandbox.limits.current()["salesforce.daily"][0]
         left = sandbox.limits.left("salesforce.daily")
         return reply({"DailyApiRequests": {"Max": most, "Remaining": left}})
 
     @routes.get("/services/data/{version}/sobjects", dependencies=guarded)
-    @routes.get("/services/data/{version}/sobjects/", dependencies=guarded)
     async def objects(version: str) -> Response:
         listed = [_summary(each, version) for each in SOBJECTS.values()]
         return reply({"encoding": "UTF-8", "maxBatchSize": 200, "sobjects": listed})
 
     @routes.get("/services/data/{version}/sobjects/{name}/describe", dependencies=guarded)
-    @routes.get("/services/data/{version}/sobjects/{name}/describe/", dependencies=guarded)
     async def describe(version: str, name: str) -> Response:
         sobject = find(name)
         if sobject is None:
