@@ -47,6 +47,8 @@ def time_or_none(value: Any) -> datetime | None:
 def _text(value: Any) -> str | None:
     if type(value) is str:
         return value or None
+    if type(value) is int:
+        return str(value)
     if value is None:
         return None
     if isinstance(value, bool):

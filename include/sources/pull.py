@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy.engine import Connection
@@ -11,12 +13,14 @@ from sqlalchemy.engine import Connection
 from include import clock
 from include.config import load
 from include.errors import Unavailable
-from include.sources.base import Source
+from include.sources.base import Page, Source
 from include.warehouse import batches, loader
 from include.warehouse.batches import Batch
 
 log = logging.getLogger(__name__)
 _SAY_EVERY = 10.0
+# Small pages are landed together, until they are so many rows or so old: a commit costs the same for few rows.
+_LAND_ROWS, _LAND_SECONDS = 1000, 1.0
 
 
 class Pull:
@@ -62,7 +66,7 @@ class Pull:
             since=batch.since,
             full=batch.is_full,
         )
-        for page in pages:
+        for page in gathered(pages, min(_LAND_ROWS, self._batch_rows)):
             batch = loader.land_page(self._connection, batch, page)
             self._tell(len(page.records))
             if batch.state == "closed":
@@ -98,3 +102,29 @@ class Pull:
         log.info(
             "%s.%s: %s rows so far, %s a second", self._source_id, self._entity, f"{self.n_rows:,}", f"{rate:,.0f}"
         )
+
+
+def gathered(pages: Iterator[Page], most: int) -> Iterator[Page]:
+    """Put small pages together. What was read before the source failed is given out before the failure is.
+
+    Args:
+        pages: As a source yields them.
+        most: Pages of together so many records wait for no further one.
+    """
+    waiting: Page | None = None
+    started = time.monotonic()
+    try:
+        for page in pages:
+            waiting = replace(page, records=waiting.records + page.records) if waiting else page
+            is_young = time.monotonic() - started < _LAND_SECONDS
+            if page.next_position is None and len(waiting.records) < most and is_young:
+                continue
+            whole, waiting = waiting, None
+            yield whole
+            started = time.monotonic()
+    except Exception:
+        if waiting:
+            yield waiting
+        raise
+    if waiting:
+        yield waiting

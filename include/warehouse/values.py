@@ -13,12 +13,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from functools import cache
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from include.sources.entities import ColumnType, Entity
+from include.sources.entities import ENTITIES, ColumnType, Entity
 
 if TYPE_CHECKING:
     from include.sources.base import Record
@@ -31,6 +32,7 @@ _NUMERIC_DIGITS = 1000  # PostgreSQL takes 131,072 digits; a number this long is
 _SHOWN = 200
 # What an index can hold has an end (2,700 bytes at worst): a longer id would keep its whole batch from being merged.
 _LONGEST_KEY = 500
+_Fit = Callable[[Any], Any]
 
 
 @dataclass(slots=True)
@@ -51,41 +53,64 @@ def columns(entity: Entity) -> tuple[str, ...]:
     return ("id", *entity.column_names, "payload", "_source_at", "_is_deleted", "_problems")
 
 
+def types(entity: Entity) -> tuple[str, ...]:
+    """Return the types of ``Row.values``, in PostgreSQL's own words."""
+    own = ("jsonb", "timestamptz", "bool", "text[]")
+    return ("text", *(_OWN_WORDS.get(column.type, column.type) for column in entity.columns), *own)
+
+
 def to_row(entity: Entity, record: Record) -> Row:
-    """Return a record as a row; never raises for what the source delivered."""
+    """Return a record as a row; never raises for what the source delivered.
+
+    This runs for every row of every pull: the ordinary value takes the shortest way.
+    """
     removed: dict[str, str] = {}
     problems = {_clean(name): _clean(str(text))[:_SHOWN] for name, text in record.problems.items()}
     given = record.values
-    out: list[Any] = [_text("id", "" if record.id is None else str(record.id), removed)]
-    if len(out[0]) > _LONGEST_KEY:
-        problems["id"] = f"{out[0][:_SHOWN]}..."
-        # Shortened it must still differ from others that begin alike.
-        out[0] = f"{out[0][:_SHOWN]}...{hashlib.sha256(out[0].encode()).hexdigest()}"
-    for column in entity.columns:
-        value = given.get(column.name)
+    out: list[Any] = [_key(record.id, removed, problems)]
+    for name, fit in _plan(entity.name):
+        value = given.get(name)
         if value is None:
             out.append(None)
-        elif column.name == entity.account_ref and len(str(value)) > _LONGEST_KEY:
-            out.append(None)
-            problems[column.name] = f"{_clean(str(value))[:_SHOWN]}..."
-        elif column.type == "text" and type(value) is str:
-            out.append(_text(column.name, value, removed))
-        elif column.type == "jsonb":
-            out.append(_json(value)[0])
-        elif _FITS[column.type](value):
-            out.append(value)
+        elif fit is not None:
+            made = fit(value)
+            out.append(made)
+            if made is None:
+                problems[name] = _clean(str(value))[:_SHOWN]
+        elif type(value) is str:
+            out.append(value if value.isascii() and "\x00" not in value else _text(name, value, removed))
         else:
-            out.append(_as_text(value) if column.type == "text" else None)
+            out.append(_as_text(value))
             if out[-1] is None:
-                problems[column.name] = _clean(str(value))[:_SHOWN]
+                problems[name] = _clean(str(value))[:_SHOWN]
+    account = entity.account_ref
+    if account and given.get(account) is not None and len(str(given[account])) > _LONGEST_KEY:
+        out[1 + entity.column_names.index(account)] = None
+        removed.pop(account, None)
+        problems[account] = f"{_clean(str(given[account]))[:_SHOWN]}..."
     source_at = record.source_at
-    if source_at is not None and not _is_moment(source_at):
+    if source_at is not None and _moment(source_at) is None:
         problems["_source_at"] = _clean(str(source_at))[:_SHOWN]
         source_at = None
     payload, was_unclean = _json(record.payload, removed)
     is_cleaned = was_unclean or bool(removed) or bool(record.payload and record.payload.get(_CLEANED_BY_SOURCE))
     out += (payload, source_at, bool(record.is_deleted), [f"{name}={text}" for name, text in problems.items()] or None)
     return Row(out, is_cleaned)
+
+
+@cache
+def _plan(entity: str) -> tuple[tuple[str, _Fit | None], ...]:
+    """Return column -> what makes it of a value; None for texts."""
+    return tuple((column.name, _FITS[column.type]) for column in ENTITIES[entity].columns)
+
+
+def _key(given: Any, removed: dict[str, str], problems: dict[str, str]) -> str:
+    key = _text("id", "" if given is None else str(given), removed)
+    if len(key) <= _LONGEST_KEY:
+        return key
+    problems["id"] = f"{key[:_SHOWN]}..."
+    # Shortened it must still differ from others that begin alike.
+    return f"{key[:_SHOWN]}...{hashlib.sha256(key.encode()).hexdigest()}"
 
 
 def _text(name: str, value: str, removed: dict[str, str]) -> str:
@@ -117,21 +142,21 @@ def _as_text(value: Any) -> str | None:
     return str(value) if isinstance(value, int | date) else None
 
 
-def _json(value: Any, removed: dict[str, str] | None = None) -> tuple[str, bool]:
+def _json(value: Any, removed: dict[str, str] | None = None) -> tuple[bytes, bool]:
     """Return JSON that ``jsonb`` takes, and whether anything had to be removed."""
     try:
         raw = orjson.dumps({**value, REMOVED: removed} if removed else value, default=str)
         if b"\\u0000" not in raw:
-            return raw.decode(), False
+            return raw, False
     except TypeError:  # a lone surrogate, an integer above 64 bits, a key that is no text
         pass
     try:
         cleaned = _clean_tree(value)
         if removed:
             cleaned[REMOVED] = removed
-        return json.dumps(cleaned, default=str, allow_nan=False), cleaned != value
+        return json.dumps(cleaned, default=str, allow_nan=False).encode(), cleaned != value
     except (TypeError, ValueError, RecursionError) as error:
-        return json.dumps({"_unreadable": f"payload could not be kept: {type(error).__name__}"}), True
+        return json.dumps({"_unreadable": f"payload could not be kept: {type(error).__name__}"}).encode(), True
 
 
 def _clean_tree(value: Any) -> Any:
@@ -146,35 +171,46 @@ def _clean_tree(value: Any) -> Any:
     return value
 
 
-def _is_integer(value: Any) -> bool:
-    return type(value) is int and -_BIGINT <= value < _BIGINT
+def _integer(value: Any) -> int | None:
+    return value if type(value) is int and -_BIGINT <= value < _BIGINT else None
 
 
-def _is_numeric(value: Any) -> bool:
+def _numeric(value: Any) -> Decimal | None:
     if type(value) is Decimal:
-        return value.is_finite() and -_NUMERIC_DIGITS < value.adjusted() < _NUMERIC_DIGITS
-    return _is_integer(value) or (type(value) is float and isfinite(value))
+        return value if value.is_finite() and -_NUMERIC_DIGITS < value.adjusted() < _NUMERIC_DIGITS else None
+    if _integer(value) is not None or (type(value) is float and isfinite(value)):
+        return Decimal(str(value))
+    return None
 
 
-def _is_double(value: Any) -> bool:
-    return (type(value) is float and isfinite(value)) or _is_integer(value)
+def _double(value: Any) -> float | None:
+    return float(value) if (type(value) is float and isfinite(value)) or _integer(value) is not None else None
 
 
-def _is_date(value: Any) -> bool:
-    return type(value) is date
+def _date(value: Any) -> date | None:
+    return value if type(value) is date else None
 
 
-def _is_moment(value: Any) -> bool:
+def _moment(value: Any) -> datetime | None:
     # The outermost years cannot be read back: their UTC value lies outside of what Python knows.
-    return isinstance(value, datetime) and value.tzinfo is not None and 1 < value.year < 9999
+    if isinstance(value, datetime) and value.tzinfo is not None and 1 < value.year < 9999:
+        return value
+    return None
 
 
-_FITS: dict[ColumnType, Callable[[Any], bool]] = {
-    "text": lambda value: False,
-    "bigint": _is_integer,
-    "numeric": _is_numeric,
-    "double precision": _is_double,
-    "date": _is_date,
-    "timestamptz": _is_moment,
-    "boolean": lambda value: type(value) is bool,
+def _boolean(value: Any) -> bool | None:
+    return value if type(value) is bool else None
+
+
+# What a column of a type holds of a value; None for one that does not fit.
+_FITS: dict[ColumnType, _Fit | None] = {
+    "text": None,
+    "bigint": _integer,
+    "numeric": _numeric,
+    "double precision": _double,
+    "date": _date,
+    "timestamptz": _moment,
+    "boolean": _boolean,
+    "jsonb": lambda value: _json(value)[0],
 }
+_OWN_WORDS = {"bigint": "int8", "double precision": "float8", "boolean": "bool"}

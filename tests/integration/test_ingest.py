@@ -255,6 +255,7 @@ def test_a_failed_validation_is_red_until_one_succeeds(crm, contracts, monkeypat
 
 def test_long_pulls_say_how_far_they_are(crm, monkeypatch, caplog: pytest.LogCaptureFixture) -> None:
     monkeypatch.setattr(pull, "_SAY_EVERY", 0.0)
+    monkeypatch.setattr(pull, "_LAND_ROWS", 2)
     with caplog.at_level(logging.INFO, logger="include.sources"):
         ingest.extract("crm", "account")
     assert any("crm.account: 4 rows so far" in message for message in caplog.messages)

@@ -160,6 +160,9 @@ class Client:
     def __post_init__(self) -> None:
         self.session = requests.Session()
         self.session.headers.update({"Accept": "application/json", "User-Agent": "perennial/0.1"})
+        # What the environment says of proxies and certificates is read once; requests would read it for each call.
+        given = self.session.merge_environment_settings(self.base_url, {}, None, None, None)
+        self.session.proxies, self.session.verify, self.session.trust_env = given["proxies"], given["verify"], False
 
     def get(
         self, path: str, params: Mapping[str, Any] | None = None, *, kind: str = "ordinary", is_divisible: bool = False

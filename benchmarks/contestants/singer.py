@@ -1,0 +1,117 @@
+"""A Singer tap piped into a Singer target, each from an environment of its own, as their documents say.
+
+Both taps have their vendor's address fixed in their code; ``benchmarks/shims`` sends their calls to the sandbox. Two
+of the streams are selected: contacts of HubSpot, tickets of Zendesk. The tap's catalogue is made by its own code for
+that stream, since discovery of all streams asks for many addresses that the sandbox has not.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy.engine import make_url
+
+from benchmarks import house, measure
+from benchmarks.measure import ROOT, Run
+
+_CATALOG = {
+    "hubspot": """
+import json, sys, tap_hubspot as tap
+tap.CONFIG.update(json.load(open(sys.argv[1])))
+stream = next(each for each in tap.STREAMS if each.tap_stream_id == sys.argv[2])
+schema, mdata = tap.load_discovered_schema(stream)
+found = {"stream": sys.argv[2], "tap_stream_id": sys.argv[2], "schema": schema, "metadata": mdata}
+for each in mdata:
+    each["metadata"]["selected"] = True
+json.dump({"streams": [found]}, sys.stdout)
+""",
+    "zendesk": """
+import json, sys, singer
+from tap_zendesk.discover import load_shared_schema_refs
+from tap_zendesk.streams import STREAMS
+stream = STREAMS[sys.argv[2]](None, json.load(open(sys.argv[1])))
+stream._add_custom_fields = lambda schema: schema
+schema = singer.resolve_schema_references(stream.load_schema(), load_shared_schema_refs())
+found = {"stream": stream.name, "tap_stream_id": stream.name, "schema": schema, "metadata": stream.load_metadata()}
+for each in found["metadata"]:
+    each["metadata"]["selected"] = True
+json.dump({"streams": [found]}, sys.stdout)
+""",
+}
+EPOCH = "1970-01-02T00:00:00Z"
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """One pipe from tap to target.
+
+    Args:
+        run: As measured, by the wall clock.
+        state: The last state that the target let through; the next run's start.
+    """
+
+    run: Run
+    state: str
+
+
+def load(vendor: str, stream: str, url: str, token: str, database: str, state: str = "") -> Loaded:
+    """Load one stream.
+
+    Args:
+        vendor: ``hubspot`` or ``zendesk``.
+        stream: Its name in the tap.
+        url: Of the sandbox or replay.
+        token: The vendor's token.
+        database: libpq URL.
+        state: Of the run before; "" for a first load.
+
+    Raises:
+        Failed: Tap or target ended badly.
+    """
+    place = house.home() / f"singer-{vendor}"
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(parents=True)
+    tap, target = house.tool(f"tap-{vendor}"), house.tool("target-postgres")
+    _write(place / "tap.json", _tap(vendor, token))
+    _write(place / "target.json", _target(database))
+    (place / "state.json").write_text(state or "{}")
+    shim = f"PYTHONPATH={shlex.quote(str(ROOT / 'benchmarks' / 'shims'))} BENCH_VENDORS={url}"
+    catalog = measure.run(
+        ["sh", "-c", f"{shim} {tap}/python -c {shlex.quote(_CATALOG[vendor])} {place}/tap.json {stream}"
+         f" > {place}/catalog.json"]
+    )  # fmt: skip
+    del catalog
+    chosen = "--properties" if vendor == "hubspot" else "--catalog"
+    # The target writes the states that it has committed, one a line; only the last counts.
+    pipe = (
+        f"set -o pipefail; {shim} {tap}/tap-{vendor} --config {place}/tap.json {chosen} {place}/catalog.json"
+        f" --state {place}/state.json 2> {place}/tap.log | tee {place}/messages"
+        f" | {target}/target-postgres --config {place}/target.json > {place}/states 2> {place}/target.log"
+        f" || (tail -n 5 {place}/tap.log {place}/target.log >&2; exit 1)"
+    )
+    run = measure.run(["bash", "-c", pipe])
+    states = (place / "states").read_text().strip().splitlines()
+    rows = sum(1 for line in (place / "messages").open() if '"type": "RECORD"' in line)
+    return Loaded(Run(run.seconds, rows, run.peak_mb, {}), states[-1] if states else state)
+
+
+def _tap(vendor: str, token: str) -> dict[str, object]:
+    if vendor == "hubspot":
+        return {"start_date": EPOCH, "api_key": token, "request_timeout": 60}
+    return {"start_date": EPOCH, "subdomain": "sandbox", "access_token": token, "request_timeout": 60}
+
+
+def _target(database: str) -> dict[str, object]:
+    url = make_url(database)
+    return {
+        "host": url.host, "port": url.port, "user": url.username, "password": url.password, "dbname": url.database,
+        "default_target_schema": "loaded", "primary_key_required": True, "batch_size_rows": 100_000,
+    }  # fmt: skip
+
+
+def _write(path: Path, content: dict[str, object]) -> None:
+    path.write_text(json.dumps(content))
