@@ -19,10 +19,12 @@ from include.sandbox.hubspot.schema import OF_KIND
 from include.sandbox.store import Item
 from include.sandbox.world.records import NUMBERING, Change
 
+BETWEEN = ("call", "meeting", "email", "note", "invoice", "feedback", "milestone", "objective")
 # kind: (kinds that name it, their field), to move when two records become one.
 NAMED_BY = {
     "company": (("contact", "company"), ("deal", "company"), ("company", "parent"), ("organization", "external"),
-                ("workspace", "crm_ref")),
+                ("workspace", "crm_ref"), *((kind, "company") for kind in BETWEEN)),
+    "contact": tuple((kind, "contact") for kind in BETWEEN),
     "organization": (("support_user", "organization"), ("ticket", "organization")),
     "support_user": (("ticket", "requester"),),
 }  # fmt: skip

@@ -98,6 +98,28 @@ LATE_DAYS = (2, 5)
 SHARE_BOTS = 0.02
 USER_LEAVES_PER_YEAR = 0.12
 
+# --- what passes between both sides ---
+TOUCH_KINDS = {"call": 0.35, "email": 0.45, "meeting": 0.20}
+SHARE_INCOMING = 0.3
+SHARE_NOTED = 0.12
+REVIEW_MONTHS = {"key_account": 3, "standard": 6, "small": 0}
+REVIEW_FALLS, REVIEW_FALLS_AILING = 0.12, 0.45  # business reviews that do not take place
+INVOICES_BEFORE_DAYS = 400  # before the history, so that each contract in force has its last one
+PAYMENT_DAYS = 30
+SHARE_VOIDED = 0.01
+PAYS_LATE, PAYS_LATE_AILING = 0.15, 0.45
+NEVER_PAYS, NEVER_PAYS_LEAVING = 0.05, 0.4  # of those that are late
+LATE_BY_DAYS, EARLY_BY_DAYS = (3, 55), (-20, 0)
+SHARE_ANSWERS, SHARE_CSAT = 0.35, 0.15
+BAD_SCORE, BAD_SCORE_AILING = 0.18, 0.55
+BAD_SCORES, GOOD_SCORES = (0, 6), (7, 10)
+BAD_COMMENTS = ("Too slow for us", "Support takes days", "We use half of it", "Il manque des exports", "値段が高い")
+GOOD_COMMENTS = ("Does what it should", "Great help at go-live", "Sehr zufrieden", "👍")
+MILESTONES = (("Kick-off", 14), ("First value", 45), ("Go-live", 90))
+SLIPS, SLIPS_AILING, SLIPS_BY_DAYS = 0.25, 0.55, (5, 70)
+OBJECTIVES = (("Fewer late shipments", "-20 %"), ("Faster month-end", "3 days"), ("One source of numbers", "2 teams"))
+OBJECTIVE_MISSED, OBJECTIVE_MISSED_AILING = 0.35, 0.55
+
 # --- dirt: so many rows of each kind, all in the history ---
 DIRT = {
     "negative_amount": 2, "end_before_start": 2, "no_end_date": 1, "contact_without_company": 4,

@@ -10,9 +10,12 @@ from include.sandbox.zendesk import audits
 
 KINDS = {
     "account": "company", "contact": "contact", "owner": "owner", "opportunity": "deal", "contract_line": "line_item",
+    "invoice": "invoice", "survey_response": "feedback", "milestone": "milestone", "objective": "objective",
     "organization": "organization", "support_user": "support_user", "ticket": "ticket", "rating": "rating",
     "product_account": "workspace", "product_user": "member",
 }  # fmt: skip
+# One entity of several kinds; the prefix tells their ids apart.
+ACTIVITIES = {"calls-": "call", "meetings-": "meeting", "emails-": "email", "notes-": "note"}
 TABLES = {"usage_day": "member_feature_daily", "seat_day": "seat_snapshots"}
 
 
@@ -20,10 +23,10 @@ def entities(sandbox: Sandbox, product: Product | None, with_ids: bool) -> dict[
     """Return per entity the numbers of live and deleted records, and on request their ids."""
     sandbox.now()
     found: dict[str, Any] = {}
-    for entity, kind in KINDS.items():
-        items = sandbox.store.items(kind).values()
-        live = [item.id for item in items if item.deleted_at is None]
-        deleted = [item.id for item in items if item.deleted_at is not None]
+    for entity, kinds in [*((entity, {"": kind}) for entity, kind in KINDS.items()), ("activity", ACTIVITIES)]:
+        items = [(prefix, item) for prefix, kind in kinds.items() for item in sandbox.store.items(kind).values()]
+        live = [f"{prefix}{item.id}" if prefix else item.id for prefix, item in items if item.deleted_at is None]
+        deleted = [f"{prefix}{item.id}" if prefix else item.id for prefix, item in items if item.deleted_at is not None]
         found[entity] = {"live": len(live), "deleted": len(deleted)}
         if with_ids:
             found[entity] |= {"live_ids": live, "deleted_ids": deleted}

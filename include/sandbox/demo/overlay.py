@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from include import paths
 from include.config import load
 from include.delivery import holds
 
+SHIPPED = paths.ROOT / "include" / "config" / "mappings" / "hubspot.yaml"
+OWN_OBJECTS = "Remove the # and adapt.\n"
 NOTE = "# Written by the demo at every start.\n"
 
 
@@ -31,12 +35,21 @@ def write(home: Path, sandbox: dict[str, Any]) -> None:
             "opportunity": f"{sandbox['url']}/crm/deals/{{id}}",
         },
     }
+    mappings = folder / "mappings"
+    mappings.mkdir(exist_ok=True)
+    (mappings / "hubspot.yaml").write_text(NOTE + with_own_objects(SHIPPED.read_text()))
     # The sandbox shows every row at once, except the desk, which never exports the last minute.
     sources = [source.model_dump(mode="json") for source in load().sources]
     for source in sources:
         source["lag_seconds"] = 61 if source["kind"] == "support" else 0
     for name, settings in (("channels", channels), ("settings", {"sources": sources})):
         (folder / f"{name}.yaml").write_text(NOTE + yaml.safe_dump(settings, sort_keys=False))
+
+
+def with_own_objects(mapping: str) -> str:
+    """Return HubSpot's shipped mapping with its examples of objects of one's own in force: the sandbox has them."""
+    before, marker, examples = mapping.partition(OWN_OBJECTS)
+    return before + marker + re.sub(r"^  # ", "  ", examples, flags=re.MULTILINE)
 
 
 def release_mail() -> None:

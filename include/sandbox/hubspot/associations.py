@@ -20,6 +20,14 @@ LINKS = {
     "contact": (("company", "company"),),
     "deal": (("company", "company"), ("contacts", "contact")),
     "line_item": (("deal", "deal"),),
+    "call": (("company", "company"), ("contact", "contact")),
+    "meeting": (("company", "company"), ("contact", "contact")),
+    "email": (("company", "company"), ("contact", "contact")),
+    "note": (("company", "company"), ("contact", "contact")),
+    "invoice": (("company", "company"), ("contact", "contact")),
+    "feedback": (("company", "company"), ("contact", "contact")),
+    "milestone": (("company", "company"),),
+    "objective": (("company", "company"),),
 }
 LABELS = {1: "Primary", 2: "Primary", 5: "Primary", 6: "Primary"}
 MOST_INPUTS = 1000

@@ -151,8 +151,73 @@ TASKS = _type(
     Property("hs_body_preview_html", read_only=True),
     Property("hs_body_preview_is_truncated", "bool", read_only=True),
 )  # fmt: skip
+_NO_NAME = "hs_createdate hs_lastmodifieddate hs_object_id"
+CALLS = _type(
+    "calls", "call", "call", "0-48", "hs_createdate", "hs_lastmodifieddate", _NO_NAME,
+    Property("hs_timestamp", "datetime", "happened_at"),
+    Property("hs_call_title", source="title"),
+    Property("hs_call_direction", "enumeration", "direction", ("INBOUND", "OUTBOUND")),
+    Property("hs_call_status", "enumeration", "outcome", ("COMPLETED", "NO_ANSWER", "BUSY", "FAILED", "CANCELED")),
+)  # fmt: skip
+MEETINGS = _type(
+    "meetings", "meeting", "meeting", "0-47", "hs_createdate", "hs_lastmodifieddate", _NO_NAME,
+    Property("hs_timestamp", "datetime", "happened_at"),
+    Property("hs_meeting_title", source="title"),
+    Property("hs_meeting_outcome", "enumeration", "outcome", ("SCHEDULED", "COMPLETED", "NO_SHOW", "CANCELED")),
+)  # fmt: skip
+EMAILS = _type(
+    "emails", "email", "email", "0-49", "hs_createdate", "hs_lastmodifieddate", _NO_NAME,
+    Property("hs_timestamp", "datetime", "happened_at"),
+    Property("hs_email_subject", source="title"),
+    Property("hs_email_direction", "enumeration", "direction", ("EMAIL", "INCOMING_EMAIL", "FORWARDED_EMAIL")),
+    Property("hs_email_status", "enumeration", "outcome", ("SENT", "BOUNCED", "FAILED", "SCHEDULED", "SENDING")),
+)  # fmt: skip
+NOTES = _type(
+    "notes", "note", "note", "0-46", "hs_createdate", "hs_lastmodifieddate", _NO_NAME,
+    Property("hs_timestamp", "datetime", "happened_at"),
+    Property("hs_note_body", source="title"),
+)  # fmt: skip
+INVOICES = _type(
+    "invoices", "invoice", "invoice", "0-53", "hs_createdate", "hs_lastmodifieddate", _NO_NAME,
+    Property("hs_number", source="number"),
+    Property("hs_amount_billed", "number", "amount"),
+    Property("hs_balance_due", "number", "balance"),
+    Property("hs_currency", "enumeration", "currency"),
+    Property("hs_invoice_date", "datetime", "issued"),
+    Property("hs_due_date", "datetime", "due"),
+    Property("hs_payment_date", "datetime", "paid"),
+    Property("hs_invoice_status", "enumeration", "status", ("draft", "open", "paid", "voided")),
+    Property("contract_number", source="contract_number"),
+)  # fmt: skip
+SURVEYS = _type(
+    "feedback_submissions", "feedback_submission", "feedback", "0-19", "hs_createdate", "hs_lastmodifieddate", _NO_NAME,
+    Property("hs_survey_name", source="survey"),
+    Property("hs_survey_type", "enumeration", "kind", ("NPS", "CSAT", "CES")),
+    Property("hs_value", "number", "score"),
+    Property("hs_content", source="comment"),
+    Property("hs_submission_timestamp", "datetime", "answered_at"),
+)  # fmt: skip
+# Objects that the portal's owner has made.
+MILESTONES = _type(
+    "milestones", "milestone", "milestone", "2-31000001", "hs_createdate", "hs_lastmodifieddate", _NO_NAME,
+    Property("milestone_name", source="name"),
+    Property("milestone_kind", source="kind"),
+    Property("due_date", "date", "due"),
+    Property("done_date", "date", "done"),
+    Property("milestone_status", "enumeration", "status", ("open", "done")),
+)  # fmt: skip
+OBJECTIVES = _type(
+    "objectives", "objective", "objective", "2-31000002", "hs_createdate", "hs_lastmodifieddate", _NO_NAME,
+    Property("objective_name", source="name"),
+    Property("target", source="target"),
+    Property("due_date", "date", "due"),
+    Property("done_date", "date", "done"),
+    Property("objective_status", "enumeration", "status", ("open", "reached")),
+)  # fmt: skip
 
-OBJECT_TYPES: dict[str, ObjectType] = {each.name: each for each in (COMPANIES, CONTACTS, DEALS, LINE_ITEMS, TASKS)}
+_ALL = (COMPANIES, CONTACTS, DEALS, LINE_ITEMS, TASKS, CALLS, MEETINGS, EMAILS, NOTES, INVOICES, SURVEYS, MILESTONES,
+        OBJECTIVES)  # fmt: skip
+OBJECT_TYPES: dict[str, ObjectType] = {each.name: each for each in _ALL}
 OF_KIND: dict[str, ObjectType] = {each.kind: each for each in OBJECT_TYPES.values()}
 
 # (from, to): (association type id, the primary one's id or 0). Real ones.
@@ -165,6 +230,21 @@ ASSOCIATION_TYPES: dict[tuple[str, str], tuple[int, int]] = {
     ("task", "company"): (192, 0), ("company", "task"): (191, 0),
     ("task", "contact"): (204, 0), ("contact", "task"): (203, 0),
     ("task", "deal"): (216, 0), ("deal", "task"): (215, 0),
+    ("call", "company"): (182, 0), ("company", "call"): (181, 0),
+    ("call", "contact"): (194, 0), ("contact", "call"): (193, 0),
+    ("meeting", "company"): (188, 0), ("company", "meeting"): (187, 0),
+    ("meeting", "contact"): (200, 0), ("contact", "meeting"): (199, 0),
+    ("email", "company"): (186, 0), ("company", "email"): (185, 0),
+    ("email", "contact"): (198, 0), ("contact", "email"): (197, 0),
+    ("note", "company"): (190, 0), ("company", "note"): (189, 0),
+    ("note", "contact"): (202, 0), ("contact", "note"): (201, 0),
+    ("invoice", "company"): (180, 0), ("company", "invoice"): (179, 0),
+    ("invoice", "contact"): (178, 0), ("contact", "invoice"): (177, 0),
+    # Made-up ones: the real ones are the portal's own, or not published.
+    ("feedback", "company"): (9001, 0), ("company", "feedback"): (9002, 0),
+    ("feedback", "contact"): (98, 0), ("contact", "feedback"): (97, 0),
+    ("milestone", "company"): (17, 0), ("company", "milestone"): (18, 0),
+    ("objective", "company"): (19, 0), ("company", "objective"): (20, 0),
 }  # fmt: skip
 
 

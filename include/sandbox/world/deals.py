@@ -64,7 +64,7 @@ def _renewed(rng: random.Random, customer: Customer, contract: Contract, before:
     due = before.cut or before.end
     opens = min(due - timedelta(days=whole(rng, p.RENEWAL_OPENS_DAYS)), before.closes - timedelta(days=12))
     deal = _open(rng, customer, contract, "renewal", max(opens, before.start + timedelta(days=2)), due, RENEWALS)
-    deal.changes[0].values["amount"] = sum(_amounts(contract, before)[0::2], Decimal())
+    deal.changes[0].values["amount"] = sum(amounts_of(contract, before)[0::2], Decimal())
     return [deal, *_win(rng, customer, contract, deal, term, before.closes)]
 
 
@@ -178,7 +178,7 @@ def _win(
     """Close a deal as won and return the lines that it brings."""
     at = max(millis(closes, office_hour(rng)), deal.at + 3_600_000)
     deal.changes = [c for c in deal.changes if c.at < at]
-    amounts = _amounts(contract, term)
+    amounts = amounts_of(contract, term)
     lines = [_line(rng, deal, at, contract, term, "Core platform", amounts[0], amounts[1])]
     if len(amounts) > 2:
         lines.append(_line(rng, deal, at + 90, contract, term, "Analytics add-on", amounts[2], amounts[3]))
@@ -219,7 +219,7 @@ def _line(
     return line
 
 
-def _amounts(contract: Contract, term: Term) -> list[Decimal]:
+def amounts_of(contract: Contract, term: Term) -> list[Decimal]:
     """Return net and list amount of the whole term, for each product of the contract."""
     full_years = Decimal(contract.months) / 12
     if (term.end - term.start).days < contract.months * 28:  # what is left of a term, by days
