@@ -11,7 +11,7 @@ from typing import Any
 from include.sandbox import parameters as p
 from include.sandbox.core import Sandbox
 from include.sandbox.salesforce import ids
-from include.sandbox.salesforce.schema import RECORD_TYPES, ROLES, SOBJECTS, Field, SObject
+from include.sandbox.salesforce.schema import HISTORIES, RECORD_TYPES, ROLES, SOBJECTS, STAGES, Field, SObject
 from include.sandbox.store import Item
 from include.sandbox.world.records import DAY, day_of, moment
 
@@ -132,6 +132,8 @@ def _full_name(values: dict[str, Any]) -> str:
 def _shown(field: Field, given: Any) -> Any:
     if field.type == "boolean":
         return given if isinstance(given, bool) else str(given).lower() == "true"
+    if field.type == "anyType":
+        return given
     if given is None or given == "":  # an empty text is stored as no value at all
         return None
     if field.type == "reference":
@@ -168,6 +170,10 @@ def _made(sandbox: Sandbox, sobject: SObject) -> list[Entry]:
         return _account_relations(sandbox)
     if sobject.name == "OpportunityContactRole":
         return _opportunity_roles(sandbox)
+    if sobject.name == "OpportunityStage":
+        return _stages()
+    if parent := next((one for one, (name, _) in HISTORIES.items() if name == sobject.name), None):
+        return _history(sandbox, SOBJECTS[parent])
     if not sobject.kind:
         return _named(sandbox, sobject)
     store = sandbox.store
@@ -253,3 +259,49 @@ def _opportunity_roles(sandbox: Sandbox) -> list[Entry]:
             at = max([deal.created_at, *(c.at for c in contact.log if "role" in c.values)])
             made.append(Entry(deal.id * 16 + place, values, deal.created_at, _second(at)))
     return made
+
+
+def _stages() -> list[Entry]:
+    made = []
+    for name in sorted(set(STAGES.values())):
+        values = {"ApiName": name, "MasterLabel": name, "IsClosed": name.startswith("Closed"),
+                  "IsWon": name == "Closed Won", "IsActive": True}  # fmt: skip
+        made.append(Entry(number_of(name), values, 0, 0))
+    return made
+
+
+def _history(sandbox: Sandbox, parent: SObject) -> list[Entry]:
+    """Return what was changed of an object's fields, an entry for each; of a reference one more with the names."""
+    made: list[Entry] = []
+    for item in sandbox.store.items(parent.kind).values():
+        known: dict[str, Any] = {}
+        for place, change in enumerate(item.log):
+            before, known = known, known | change.values
+            changed = [] if place else [("created", None, None)]
+            if place:
+                changed = [each for field in parent.fields.values()
+                           for each in _difference(sandbox, parent, item, field, before, known)]  # fmt: skip
+            for name, old, new in changed:
+                values = {"parent": item.id, "Field": name, "OldValue": old, "NewValue": new}
+                at = _second(change.at)
+                made.append(Entry(item.id * 1000 + len(made) % 1000, values, at, at))
+    return made
+
+
+def _difference(
+    sandbox: Sandbox, parent: SObject, item: Item, field: Field, before: dict[str, Any], now: dict[str, Any]
+) -> list[tuple[str, Any, Any]]:
+    if field.read_only or not field.source or field.source not in now:
+        return []
+    old, new = (value(sandbox, parent, Entry(item.id, each, 0, 0), field) for each in (before, now))
+    if old == new:
+        return []
+    if field.type != "reference":
+        return [(field.name, old, new)]
+    names = [_name_of(sandbox, field, each.get(field.source)) for each in (before, now)]
+    return [(field.relation, names[0], names[1]), (field.relation, old, new)]
+
+
+def _name_of(sandbox: Sandbox, field: Field, number: Any) -> str | None:
+    item = sandbox.store.items(SOBJECTS[field.to].kind).get(number) if number else None
+    return str(item.values.get("name") or _full_name(item.values)) if item else None

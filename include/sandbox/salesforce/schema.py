@@ -18,6 +18,12 @@ ROLES = {
     "END_USER": "Business User", "EXECUTIVE_SPONSOR": "Executive Sponsor", "LEGAL_AND_COMPLIANCE": "Evaluator",
     "BLOCKER": "Evaluator",
 }  # fmt: skip
+# Object -> the one that keeps what its fields were.
+HISTORIES = {
+    "Account": ("AccountHistory", "017"),
+    "Contact": ("ContactHistory", "03j"),
+    "Opportunity": ("OpportunityFieldHistory", "0XO"),
+}
 
 
 @dataclass(frozen=True)
@@ -176,6 +182,18 @@ _OBJECTS = (
         reference("ContactId", "Contact", "contact"),
         Field("Role", "picklist"),
         Field("IsPrimary", "boolean"),
+    ),
+    _object("OpportunityStage", "01J", "", Field("ApiName"), Field("MasterLabel"), Field("IsClosed", "boolean"),
+            Field("IsWon", "boolean"), Field("IsActive", "boolean"), deletes=False),
+    *(
+        _object(
+            name, prefix, "",
+            reference(f"{parent}Id", parent, "parent"),
+            Field("Field", "picklist"),
+            Field("OldValue", "anyType"),
+            Field("NewValue", "anyType"),
+        )
+        for parent, (name, prefix) in HISTORIES.items()
     ),
     _object(
         "Task", "00T", "sf_task",

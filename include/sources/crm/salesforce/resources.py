@@ -12,6 +12,8 @@ CURSOR = "SystemModstamp"
 LONGEST_QUERY = 12_000
 # So many ids, quoted and encoded, stay well below that.
 IDS_PER_QUERY = 300
+# The field of tasks by which Perennial knows its own.
+KEY_FIELD = "Perennial_Key__c"
 
 
 @dataclass(frozen=True)
@@ -35,17 +37,21 @@ class Resource:
 
     Args:
         entity: What it is mapped onto.
-        sobject: Its API name.
+        sobject: Its API name; "" where the mapping names it.
         related: Related objects whose fields may be mapped.
+        empty: A field that must be empty for a record to count; "" for none.
+        past: The object that keeps what its fields were, and that object's field for the record; "" for none.
     """
 
     entity: str
-    sobject: str
+    sobject: str = ""
     related: tuple[Related, ...] = ()
+    empty: str = ""
+    past: tuple[str, str] = ("", "")
 
 
 RESOURCES = (
-    Resource("account", "Account"),
+    Resource("account", "Account", past=("AccountHistory", "AccountId")),
     Resource(
         "contact",
         "Contact",
@@ -54,8 +60,18 @@ RESOURCES = (
             Related("AccountContactRelation", "ContactId", same="AccountId"),
             Related("OpportunityContactRole", "ContactId"),
         ),
+        past=("ContactHistory", "ContactId"),
     ),
     Resource("owner", "User"),
-    Resource("opportunity", "Opportunity"),
+    Resource("opportunity", "Opportunity", past=("OpportunityFieldHistory", "OpportunityId")),
     Resource("contract_line", "OpportunityLineItem"),
+    # Calls, mails and to-dos are all tasks; those that Perennial itself has made are nobody's activity.
+    Resource("activity", "Task", empty=KEY_FIELD),
+    Resource("activity", "Event"),
+    # The customer's own objects: the mapping names them.
+    Resource("invoice"),
+    Resource("survey_response"),
+    Resource("milestone"),
+    Resource("objective"),
 )
+ENTITIES_MAPPED = tuple(dict.fromkeys(resource.entity for resource in RESOURCES))

@@ -8,7 +8,7 @@ Each step takes a position and returns rows and the position after them, so that
 * ``parent:NAME``: records of which a mapped field belongs to a parent that changed, such as the account of a line's
   opportunity. Their own clock does not move then.
 * ``related:NAME``: records of which something beside them changed, such as a contact's role.
-* ``done``: everything before ``at`` was read.
+* ``done``: everything before ``at`` was read (``parts``).
 
 A row that is edited while its query is walked shows its new clock, which lies at or after ``hi``: it is taken as it is,
 but the keyset stays with the rows before it, and the next read meets it again.
@@ -57,15 +57,15 @@ def whole(hi: int, is_again: bool = False) -> Position:
     return {"phase": "rows", "lo": None, "hi": hi, "rows": 0, "whole_at": hi, "is_again": is_again} | _START
 
 
-def changes(lo: int, hi: int, done: Position) -> Position:
+def changes(lo: int, hi: int, whole_at: int) -> Position:
     """Return the position before all that changed in ``[lo, hi)``.
 
     Args:
         lo: First millisecond.
         hi: First millisecond that is not read.
-        done: Where the last read ended.
+        whole_at: Up to when everything was last read.
     """
-    return {"phase": "rows", "lo": lo, "hi": hi, "rows": 0, "whole_at": done.get("whole_at", 0)} | _START
+    return {"phase": "rows", "lo": lo, "hi": hi, "rows": 0, "whole_at": whole_at} | _START
 
 
 def is_whole(position: Position) -> bool:
@@ -73,8 +73,8 @@ def is_whole(position: Position) -> bool:
     return position["lo"] is None
 
 
-def following(position: Position, others: Sequence[str]) -> Position:
-    """Return where a walk goes on when a phase of it is over.
+def following(position: Position, others: Sequence[str]) -> Position | None:
+    """Return where a walk goes on when a phase of it is over; None at its end.
 
     Args:
         position: A position of that phase.
@@ -83,12 +83,10 @@ def following(position: Position, others: Sequence[str]) -> Position:
     left = () if is_whole(position) else tuple(others)
     if position["phase"] in left:
         left = left[left.index(position["phase"]) + 1 :]
-    if left:
-        return position | {"phase": left[0]} | _START
-    return {"phase": "done", "at": position["hi"], "whole_at": position["whole_at"]}
+    return position | {"phase": left[0]} | _START if left else None
 
 
-def by_clock(position: Position, select: str, ask: Ask, clock: Clock) -> Step:
+def by_clock(position: Position, select: str, ask: Ask, clock: Clock, condition: str = "") -> Step:
     """Read one page in the order of ``(SystemModstamp, Id)``.
 
     Args:
@@ -96,8 +94,9 @@ def by_clock(position: Position, select: str, ask: Ask, clock: Clock) -> Step:
         select: The query up to FROM and the object.
         ask: Asks it.
         clock: Tells a row's clock.
+        condition: What else must hold of the rows.
     """
-    parts = []
+    parts = [condition] if condition else []
     if position["at"] is not None:
         last = _literal(position["at"])
         parts.append(f"{CURSOR} >= {last} AND ({CURSOR} > {last} OR Id > '{checked_id(position['id'])}')")
@@ -119,18 +118,20 @@ def before(position: Position) -> str:
     return f"{CURSOR} < {_literal(position['hi'])}"
 
 
-def by_parent(position: Position, select: str, ask: Ask) -> Step:
+def by_parent(position: Position, select: str, ask: Ask, condition: str = "") -> Step:
     """Read one page of the rows whose parent changed, in the order of their ids.
 
     Args:
         position: Where to go on; the phase names the relationship.
         select: As for ``by_clock``.
         ask: Asks it.
+        condition: As for ``by_clock``.
     """
     column = f"{position['phase'].partition(':')[2]}.{CURSOR}"
-    where = f"{column} >= {_literal(position['lo'])} AND {column} < {_literal(position['hi'])}"
-    after = f" AND Id > '{checked_id(position['id'])}'" if position["id"] else ""
-    found, left = _ask(position, f"{select} WHERE {where}{after} ORDER BY Id", ask)
+    parts = [condition] if condition else []
+    parts += [f"{column} >= {_literal(position['lo'])}", f"{column} < {_literal(position['hi'])}"]
+    parts += [f"Id > '{checked_id(position['id'])}'"] if position["id"] else []
+    found, left = _ask(position, f"{select} WHERE {' AND '.join(parts)} ORDER BY Id", ask)
     return _stepped(position, found, left, {"id": checked_id(found.rows[-1]["Id"])} if found.rows else {})
 
 
