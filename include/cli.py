@@ -18,6 +18,7 @@ from include import console
 from include.contracts import commands as contract_commands
 from include.errors import ConfigError, ContractError, PerennialError, WarehouseError
 from include.metrics.commands import app as metrics_app
+from include.sources import mend_commands
 
 app = typer.Typer(
     name="perennial",
@@ -39,6 +40,7 @@ app.add_typer(server_app, name="server")
 app.add_typer(config_app, name="config")
 app.add_typer(metrics_app, name="metrics")
 app.add_typer(contract_commands.app, name="contracts")
+app.add_typer(mend_commands.app, name="quarantine")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; kept with the batch.")]

@@ -55,6 +55,8 @@ class SourceSettings(Strict):
         lag_seconds: Nothing younger is read: the vendor may still add older rows behind it.
         trailing_seconds: How far behind the last read an incremental read starts over, to catch rows that came late.
         stale_after_minutes: Its verdict is stale when it was not completely read for so long.
+        keeps_deletions_days: For how long it tells what was deleted; 0 if for ever. A batch that was held for longer
+            is followed by a full read.
         mapping: A file of ``config/mappings/`` for this connection alone; by default the one named after its vendor.
     """
 
@@ -64,6 +66,7 @@ class SourceSettings(Strict):
     lag_seconds: Annotated[int, Field(ge=0, le=86_400)] = 300
     trailing_seconds: Annotated[int, Field(ge=0, le=604_800)] = 3600
     stale_after_minutes: Annotated[int, Field(ge=1)] = 180
+    keeps_deletions_days: Annotated[int, Field(ge=0, le=3660)] = 30
     mapping: Annotated[str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9_-]*\.yaml)?$")] = ""
 
 
@@ -99,7 +102,9 @@ class General(Strict):
     sources: tuple[SourceSettings, ...] = (
         SourceSettings(id="crm", kind="crm", owner=_DATA_OWNER),
         SourceSettings(id="support", kind="support", owner=_DATA_OWNER, lag_seconds=61),
-        SourceSettings(id="product_db", kind="product", owner=_DATA_OWNER, stale_after_minutes=2160),
+        SourceSettings(
+            id="product_db", kind="product", owner=_DATA_OWNER, stale_after_minutes=2160, keeps_deletions_days=0
+        ),
     )
     grace_days: dict[str, Days] = Field(default={"default": 30})
     allowed_plain_http_hosts: tuple[str, ...] = ()

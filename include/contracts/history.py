@@ -58,6 +58,7 @@ def known(connection: Connection, batch: RowMapping) -> Known:
         is_first_load=batch["is_first_load"],
         is_full=batch["is_full"],
         is_full_end=is_full_end,
+        is_replay=batch["is_replay"],
         n_rows=batch["n_rows"],
         n_stored=_count_stored(connection, raw, batch["source"]) if counts else None,
         largest_read=_largest_read(connection, batch),

@@ -70,6 +70,7 @@ class Known:
         is_first_load: Nothing was stored before its read.
         is_full: Its read reads everything again.
         is_full_end: It ends such a read: what the read has not met is gone from the source.
+        is_replay: Its rows were in quarantine and are judged once more.
         n_rows: How many rows it has.
         n_stored: How many rows of this source are stored and not deleted; None where nobody counted.
         until: The clock of the run when its read began.
@@ -96,6 +97,7 @@ class Known:
     is_first_load: bool = False
     is_full: bool = False
     is_full_end: bool = False
+    is_replay: bool = False
     n_rows: int = 0
     n_stored: int | None = None
     until: datetime | None = None

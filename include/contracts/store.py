@@ -53,14 +53,19 @@ def write_results(connection: Connection, known: Known, outcomes: Iterable[Outco
         connection.execute(_RESULT, rows)
 
 
-def quarantine(connection: Connection, known: Known, table: str, bad: dict[Rule, tuple[Outcome, list[int]]]) -> None:
+def quarantine(connection: Connection, known: Known, table: str, bad: dict[Rule, tuple[Outcome, list[int]]]) -> int:
     """Put bad rows in quarantine and mark them in the batch, so that the merge leaves them out.
+
+    Rows that a waiver lets in are noted too, and not marked.
 
     Args:
         connection: In the batch's transaction.
         known: The batch.
         table: Its table, without schema.
         bad: Rule -> what was found and the numbers of the rows that break it.
+
+    Returns:
+        How many rows are left out.
     """
     for rule, (outcome, rows) in bad.items():
         shown = outcome.check.expect.columns
@@ -79,9 +84,14 @@ def quarantine(connection: Connection, known: Known, table: str, bad: dict[Rule,
                 "now": known.now,
             },
         )
-    if bad:
-        connection.execute(sa.text(_MARK.format(table=table)), {"batch_id": known.batch_id})
-        connection.execute(_REPLACE, {"batch_id": known.batch_id, "source": known.source, "entity": known.entity.name})
+    if not bad:
+        return 0
+    values = {"batch_id": known.batch_id, "source": known.source, "entity": known.entity.name, "now": known.now}
+    connection.execute(_LET_IN, values)
+    connection.execute(_LEAVE_OUT, values)
+    connection.execute(sa.text(_MARK.format(table=table)), values)
+    connection.execute(_REPLACE, values)
+    return connection.execute(_COUNT, values).scalar_one()
 
 
 def _shown(entity: Entity, columns: Iterable[str]) -> str:
@@ -147,11 +157,48 @@ set _failed = broken.rule_ids
 from (
     select row_no, array_agg(rule_id order by rule_id) as rule_ids
     from quarantine.record
-    where batch_id = :batch_id
+    where batch_id = :batch_id and state <> 'waived'
     group by row_no
 ) as broken
 where landed._row = broken.row_no
 """
+
+_LET_IN = sa.text(
+    """
+    update quarantine.record as bad
+    set state = 'waived', waiver_id = waiver.waiver_id, waived_until = waiver.until
+    from quarantine.waiver as waiver
+    where bad.batch_id = :batch_id
+        and waiver.rule_id = bad.rule_id
+        and waiver.source = bad.source
+        and (waiver.record_id is null or waiver.record_id = bad.record_id)
+        and waiver.ended_at is null
+        and waiver.until > :now
+    """
+)
+
+# A person has given up this version of the record before.
+_LEAVE_OUT = sa.text(
+    """
+    update quarantine.record as bad
+    set state = 'dropped', decided_by = old.decided_by, decided_because = old.decided_because, settled_at = :now
+    from quarantine.record as old
+    where bad.batch_id = :batch_id
+        and bad.state = 'open'
+        and old.source = bad.source
+        and old.entity = bad.entity
+        and old.record_id = bad.record_id
+        and old.rule_id = bad.rule_id
+        and old.batch_id < bad.batch_id
+        and old.state = 'dropped'
+        and old.decided_by <> ''
+        and old.source_at is not distinct from bad.source_at
+    """
+)
+
+_COUNT = sa.text(
+    "select count(distinct row_no) from quarantine.record where batch_id = :batch_id and state <> 'waived'"
+)
 
 # A record that is read again and again while it is bad stands there once, as it was read last, and since it first was.
 _REPLACE = sa.text(
@@ -160,7 +207,7 @@ _REPLACE = sa.text(
         delete from quarantine.record as old
         where old.source = :source
             and old.entity = :entity
-            and old.state = 'open'
+            and old.state in ('open', 'reread', 'waived')
             and old.batch_id < :batch_id
             and trim(old.record_id) <> ''
             and old.record_id in (select record_id from quarantine.record where batch_id = :batch_id)

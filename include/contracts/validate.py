@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
-from include.contracts import catalogue, history, store
+from include.contracts import catalogue, feature_holds, history, store
 from include.contracts.engine import Check, Outcome, Table
 from include.contracts.rule import Expect, Known, Rule
 from include.contracts.whole import SHARE_OF_BAD_ROWS
@@ -92,6 +94,7 @@ def _judge(connection: Connection, batch: RowMapping) -> BatchVerdict:
     outcomes: list[Outcome] = []
     bad: dict[Rule, tuple[Outcome, list[int]]] = {}
     observed: dict[str, str] = {}
+    silent: dict[str, list[dict[str, Any]]] = {}
     for role in _ROLES:
         checks = _checks(known, role, has_rows=bool(table_name))
         if not checks:
@@ -101,23 +104,25 @@ def _judge(connection: Connection, batch: RowMapping) -> BatchVerdict:
         outcomes += found
         bad |= {o.check.rule: (o, table.bad_rows(o)) for o in found if _sends_to_quarantine(o)}
         observed |= {o.check.rule.id: _observed(table, o) for o in found if not o.is_passed}
-    bad_rows = set().union(*(rows for _, rows in bad.values()))
-    if table_name:
-        if share := _share_of_bad_rows(known, len(bad_rows)):
-            outcomes.append(share)
-            observed[share.check.rule.id] = _worst(bad)
-        store.quarantine(connection, known, table_name, bad)
+        silent |= {o.check.rule.id: table.found(o.check) for o in found if o.check.rule.scope == "feature"}
+    n_bad = store.quarantine(connection, known, table_name, bad) if table_name else 0
+    share = _share_of_bad_rows(known, n_bad) if table_name and not known.is_replay else None
+    if share:
+        outcomes.append(share)
+        observed[share.check.rule.id] = _worst(bad)
+    feature_holds.note(connection, known, outcomes, silent)
     store.write_results(connection, known, outcomes, observed)
     held_because = _held_because(outcomes, observed)
-    values = {"id": known.batch_id, "n": len(bad_rows), "because": held_because, "now": known.now}
-    connection.execute(_JUDGED, values | {"state": "held" if held_because else "closed"})
+    values = {"id": known.batch_id, "n": n_bad, "because": held_because, "now": known.now}
+    newest = _newest_at(connection, table_name) if table_name else None
+    connection.execute(_JUDGED, values | {"newest": newest, "state": "held" if held_because else "closed"})
     return BatchVerdict(
         batch_id=known.batch_id,
         source=known.source,
         entity=known.entity.name,
         state="held" if held_because else "passed",
         n_rows=known.n_rows,
-        n_quarantined=len(bad_rows),
+        n_quarantined=n_bad,
         held_because=held_because,
         broken=tuple(Broken(o.check.rule.id, o.check.rule.severity, o.n_bad) for o in outcomes if not o.is_passed),
     )
@@ -127,6 +132,8 @@ def _checks(known: Known, role: Role, *, has_rows: bool) -> list[Check]:
     if not has_rows and not (known.is_full_end and known.n_stored):
         return []
     of_role = [rule for rule in catalogue.of_entity(known.entity.name) if rule.is_own == (role == "reader")]
+    if known.is_replay:  # what came out of quarantine says nothing of its source as a whole
+        of_role = [rule for rule in of_role if rule.scope == "row"]
     made = ((rule, rule.expect(known)) for rule in of_role)
     # Without rows only the rules on the whole batch have something to look at: what a full read did not find is gone.
     return [Check(rule, expect) for rule, expect in made if expect and (has_rows or rule.scope == "batch")]
@@ -153,6 +160,11 @@ def _share_of_bad_rows(known: Known, n_bad: int) -> Outcome | None:
     return Outcome(Check(rule, Expect("", {})), is_passed, known.n_rows, n_bad)
 
 
+def _newest_at(connection: Connection, table: str) -> datetime | None:
+    query = sa.text(f"select max(_source_at) from raw.{table} where not _is_deleted")  # noqa: S608
+    return connection.execute(query).scalar()
+
+
 def _worst(bad: dict[Rule, tuple[Outcome, list[int]]]) -> str:
     """Return the rules that most rows break, with their counts."""
     most = sorted(bad.items(), key=lambda item: (-item[1][0].n_bad, item[0].id))[:3]
@@ -162,7 +174,10 @@ def _worst(bad: dict[Rule, tuple[Outcome, list[int]]]) -> str:
 def _observed(table: Table, outcome: Outcome) -> str:
     if outcome.check.rule.scope == "row":
         return ""
-    return ", ".join(sorted(str(value) for row in table.found(outcome.check)[:10] for value in row.values()))
+    found = table.found(outcome.check)[:10]
+    if any(len(row) > 1 for row in found):
+        return "; ".join(" ".join(f"{name} {value}" for name, value in row.items()) for row in found)
+    return ", ".join(sorted(str(value) for row in found for value in row.values()))
 
 
 def _held_because(outcomes: list[Outcome], observed: dict[str, str]) -> str:
@@ -185,6 +200,6 @@ _LOCKED = sa.text(
     "select * from meta.batch where batch_id = :id and state = 'closed' and validated_at is null for update"
 )
 _JUDGED = sa.text(
-    "update meta.batch set state = :state, held_because = :because, n_quarantined = :n, validated_at = :now"
-    " where batch_id = :id"
+    "update meta.batch set state = :state, held_because = :because, n_quarantined = :n, validated_at = :now,"
+    " newest_at = :newest where batch_id = :id"
 )

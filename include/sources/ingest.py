@@ -109,7 +109,10 @@ def extract(
                 pull = Pull(connection, source, source_id, entity, run_id)
                 if pull.resume():
                     log.info("%s.%s: the unfinished read is done, now what is new since", source_id, entity)
-                pull.start(until=upper, since=lower, full=full)
+                because = "" if until else batches.full_because(connection, source_id, entity)
+                if because:
+                    log.info("%s.%s: everything is read again: %s", source_id, entity, because)
+                pull.start(until=upper, since=lower, full=full or bool(because))
     except NotOffered as error:
         if availability.was_read(source_id, entity):
             raise
@@ -242,14 +245,14 @@ def sources_named(name: str) -> tuple[str, ...]:
 
 def accept(batch_id: int, *, reason: str, by: str = "") -> Verdict:
     """Merge a held batch after all, and what waited behind it."""
-    batch = held.accept(batch_id, reason=reason, by=by or _who())
+    batch = held.accept(batch_id, reason=reason, by=by or who())
     merge(batch.source)
     return publish(batch.source)
 
 
 def drop(batch_id: int, *, reason: str, by: str = "") -> list[Batch]:
     """Throw away a batch and all behind it; the next run reads them again."""
-    dropped = held.drop(batch_id, reason=reason, by=by or _who())
+    dropped = held.drop(batch_id, reason=reason, by=by or who())
     publish(dropped[0].source)
     return dropped
 
@@ -297,7 +300,7 @@ def _unlisted(name: str) -> ConfigError:
     return ConfigError(f"there is no source {name}", cure=f"listed in config/settings.yaml: {listed}")
 
 
-def _who() -> str:
+def who() -> str:
     """Return who decides, as the machine knows them."""
     return os.environ.get("SUDO_USER") or os.environ.get("USER") or f"user {os.getuid()}"
 

@@ -45,6 +45,7 @@ class Batch:
     since: datetime | None
     is_full: bool
     is_first_load: bool
+    is_replay: bool
     read_mark: dict[str, Any] | None
     cursor_after: dict[str, Any] | None
     read_until: datetime | None
@@ -171,6 +172,7 @@ def open_or_resume(
             known = read["read_from"]
             read |= {"since": since if not known or (since and since <= known) else None, "until": until}
             read |= {"is_full": full}
+        read |= {"is_replay": False}
         values = read | {"source": source, "vendor": vendor, "entity": entity, "run_id": run_id, "now": clock.now()}
         row = connection.execute(_OPEN, values).mappings().one()
         return from_row(row)
@@ -183,6 +185,38 @@ def is_unfinished(connection: Connection, source: str, entity: str) -> bool:
         if last and last.state == "landing":
             return not last.is_untouched
         return _unfinished(connection, source, entity, last) is not None
+
+
+def full_because(connection: Connection, source: str, entity: str) -> str:
+    """Return why the next read of an entity must be a full one; "" if it need not."""
+    with connection.begin():
+        cursor = _cursor(connection, source, entity)
+        return cursor["full_because"] if cursor else ""
+
+
+def open_replay(connection: Connection, source: str, vendor: str, entity: str, run_id: str) -> Batch:
+    """Open a batch for rows that come out of quarantine once more; reading goes on behind it as if it were not there.
+
+    Args:
+        connection: In a transaction, of one who holds the right to read the entity (``reading``).
+        source: Connection id.
+        vendor: The connected system.
+        entity: Name of the entity.
+        run_id: For the record.
+
+    Raises:
+        Unavailable: A read of the entity is unfinished.
+    """
+    last = _last_queued(connection, source, entity)
+    if (last and last.state == "landing") or _unfinished(connection, source, entity, last):
+        raise Unavailable(
+            f"a read of {source}.{entity} is unfinished",
+            cure=f"run `python -m include.cli ingest {source} --only {entity}`, then try again",
+        )
+    read = _new_read(connection, source, entity, last) | {"is_first_load": False, "is_full": False, "since": None}
+    values = read | {"source": source, "vendor": vendor, "entity": entity, "run_id": run_id, "now": clock.now()}
+    row = connection.execute(_OPEN, values | {"until": clock.now(), "is_replay": True}).mappings().one()
+    return from_row(row)
 
 
 def close(
@@ -327,9 +361,9 @@ def to_json(value: Any) -> str | None:
 _OPEN = sa.text(
     """
     insert into meta.batch (read_id, source, vendor, entity, state, position, read_from, until, since, is_full,
-                            is_first_load, read_mark, run_id, opened_at)
+                            is_first_load, is_replay, read_mark, run_id, opened_at)
     values (:read_id, :source, :vendor, :entity, 'landing', :position, :read_from, :until, :since, :is_full,
-            :is_first_load, :read_mark, :run_id, :now)
+            :is_first_load, :is_replay, :read_mark, :run_id, :now)
     returning *
     """
 ).bindparams(

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from include import clock
+from include.config import load
 from include.errors import ConfigError
 from include.warehouse import batches
 from include.warehouse.batches import Batch
@@ -26,6 +30,7 @@ def accept(batch_id: int, *, reason: str, by: str) -> Batch:
             ),
             {"id": batch.batch_id, "by": by, "reason": reason.strip()},
         )
+        _owe_full(connection, batch)
         return batches.get(connection, batch_id)
 
 
@@ -56,13 +61,36 @@ def drop(batch_id: int, *, reason: str, by: str) -> list[Batch]:
             ),
             numbers,
         )
+        # Until they are read again nobody knows whether they are good. Those of a replay stay where they were.
         connection.execute(
-            sa.text("update quarantine.record set state = 'dropped' where batch_id = any(:ids) and state = 'open'"),
+            sa.text(
+                "update quarantine.record as bad set state = 'reread' from meta.batch as dropped"
+                " where bad.batch_id = any(:ids) and bad.state in ('open', 'waived')"
+                " and dropped.batch_id = bad.batch_id and not dropped.is_replay"
+            ),
             numbers,
         )
+        _owe_full(connection, batch)
         for each in dropped:
             _forget(connection, each)
         return dropped
+
+
+def _owe_full(connection: Connection, batch: Batch) -> None:
+    """Ask for a full read if the batch was held for longer than the source keeps its deletions."""
+    settings = load().source(batch.source)
+    if settings is None or not settings.keeps_deletions_days:
+        return
+    if clock.now() - batch.opened_at <= timedelta(days=settings.keeps_deletions_days):
+        return
+    because = (
+        f"batch {batch.batch_id} was held since {batch.opened_at:%Y-%m-%d}; the source keeps deletions only"
+        f" {settings.keeps_deletions_days} days"
+    )
+    connection.execute(
+        sa.text("update meta.cursor set full_because = :because where source = :source and entity = :entity"),
+        {"because": because, "source": batch.source, "entity": batch.entity},
+    )
 
 
 def _forget(connection: Connection, batch: Batch) -> None:

@@ -182,7 +182,7 @@ def land_page(connection: Connection, batch: Batch, page: Page) -> Batch:
         connection.execute(sa.text("set local synchronous_commit = off"))
         table = batch.table_name
         if page.records and not table:
-            table = _create_batch_table(connection, batch, entity)
+            table = create_batch_table(connection, batch, entity)
         n_cleaned = _copy(connection, table, entity, page, batch.n_rows) if page.records else 0
         batch = replace(
             batch,
@@ -243,7 +243,8 @@ def _note_seen(connection: Connection, batch: Batch) -> None:
     connection.execute(sa.text(f"analyze raw.{seen}"))
 
 
-def _create_batch_table(connection: Connection, batch: Batch, entity: Entity) -> str:
+def create_batch_table(connection: Connection, batch: Batch, entity: Entity) -> str:
+    """Create the table that a batch's rows are landed in, and return its name."""
     name = f"batch_{batch.batch_id}"
     table = sa.Table(
         name,

@@ -95,18 +95,8 @@ def settled_at(connection: Connection) -> datetime:
 
 def _merge(connection: Connection, batch: Batch, loaded_at: datetime) -> Merged:
     counts = _merge_rows(connection, batch, loaded_at) if _has_work(batch) else Merged(n_batches=1)
-    connection.execute(
-        merge_sql.CURSOR,
-        {
-            "source": batch.source,
-            "entity": batch.entity,
-            "position": batches.to_json(batch.cursor_after or batch.read_mark),
-            "read_until": batch.read_until or batch.read_from,
-            "open_read": batches.to_json(batches.open_read(batch)),
-            "batch_id": batch.batch_id,
-            "now": loaded_at,
-        },
-    )
+    if not batch.is_replay:
+        _move_on(connection, batch, loaded_at)
     connection.execute(
         merge_sql.MERGED,
         {
@@ -122,6 +112,27 @@ def _merge(connection: Connection, batch: Batch, loaded_at: datetime) -> Merged:
     if batch.is_full and batch.is_read_complete:
         connection.execute(sa.text(f"drop table if exists raw.{batch.seen_table}"))
     return counts
+
+
+def _move_on(connection: Connection, batch: Batch, loaded_at: datetime) -> None:
+    """Move the cursor behind a batch that was read, and settle what its read was to settle."""
+    connection.execute(
+        merge_sql.CURSOR,
+        {
+            "source": batch.source,
+            "entity": batch.entity,
+            "position": batches.to_json(batch.cursor_after or batch.read_mark),
+            "read_until": batch.read_until or batch.read_from,
+            "open_read": batches.to_json(batches.open_read(batch)),
+            "batch_id": batch.batch_id,
+            "now": loaded_at,
+        },
+    )
+    if batch.is_read_complete:
+        values = {"source": batch.source, "entity": batch.entity, "batch_id": batch.batch_id, "now": loaded_at}
+        connection.execute(merge_sql.REREAD, values | {"read_id": batch.read_id})
+        if batch.is_full:
+            connection.execute(merge_sql.FULL_DONE, values)
 
 
 def _has_work(batch: Batch) -> bool:

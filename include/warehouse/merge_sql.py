@@ -148,10 +148,10 @@ from changed
 # A quarantined row is mended by a good version that is not older, or by the record's end.
 _MEND = """
 update quarantine.record as bad
-set state = 'mended', mended_by = :batch_id
+set state = 'mended', mended_by = :batch_id, settled_at = :now
 where bad.source = :source
     and bad.entity = :entity
-    and bad.state = 'open'
+    and bad.state in ('open', 'reread', 'waived')
     and (
         exists (
             select from newest as good
@@ -216,6 +216,17 @@ from meta.account_merge as known
 where source = :source
     and not exists (select from now_said where now_said.id = known.loser_id and not now_said._is_deleted)
 """
+
+# What a dropped batch had in quarantine was read again, or is not there any more.
+REREAD = sa.text(
+    """
+    update quarantine.record
+    set state = 'dropped', mended_by = :batch_id, settled_at = :now
+    where source = :source and entity = :entity and state = 'reread' and batch_id < :read_id
+    """
+)
+
+FULL_DONE = sa.text("update meta.cursor set full_because = '' where source = :source and entity = :entity")
 
 CURSOR = sa.text(
     """

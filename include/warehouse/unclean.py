@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from include import clock
 from include.sources.entities import ENTITIES, VENDORS, Entity, Kind, of_kind, raw_table
 
 # Kind -> the entity that is its account, and the column in which that carries the CRM's id.
@@ -49,7 +50,7 @@ def _unclean_refs(connection: Connection, source: str, kind: Kind) -> Reasons:
     refs: Reasons = defaultdict(set)
     for entity in of_kind(kind):
         named = sa.select(_BAD.c.account_ref, _BAD.c.rule_id).where(
-            _BAD.c.source == source, _BAD.c.entity == entity.name, _BAD.c.state == "open"
+            _BAD.c.source == source, _BAD.c.entity == entity.name, _holds()
         )
         for query in (named, *_as_stored(connection, entity, source, _BAD.c.record_id, named)):
             for ref, rule in connection.execute(query.distinct()):
@@ -64,6 +65,12 @@ def _unclean_refs(connection: Connection, source: str, kind: Kind) -> Reasons:
             for (ref,) in connection.execute(query.distinct()):
                 refs[ref].add(f"a {entity_name} of {source} is in batch {batch_id}, which is held")
     return {ref: reasons for ref, reasons in refs.items() if ref}
+
+
+def _holds() -> sa.ColumnElement[bool]:
+    """Return whether a row of the quarantine holds its account: a waived one does again once its waiver is over."""
+    is_over = sa.and_(_BAD.c.state == "waived", _BAD.c.waived_until <= clock.now())
+    return sa.or_(_BAD.c.state.in_(("open", "reread")), is_over)
 
 
 def _as_stored(
@@ -145,7 +152,7 @@ def _bridged(connection: Connection, source: str, refs: list[str]) -> list[tuple
 
 _BAD = sa.table(
     "record",
-    *map(sa.column, ("source", "entity", "record_id", "account_ref", "rule_id", "state")),
+    *map(sa.column, ("source", "entity", "record_id", "account_ref", "rule_id", "state", "waived_until")),
     schema="quarantine",
 )
 

@@ -180,10 +180,11 @@ def test_killed_between_leaves_nothing_of_the_batch_and_goes_on_there(
     first, second = land("usage_day", [bad]), land("usage_day", [bad | {"id": "2"}])
     todo = getattr(store, step)
 
-    def dies(connection: sa.Connection, known, *arguments: object) -> None:
-        todo(connection, known, *arguments)
+    def dies(connection: sa.Connection, known, *arguments: object) -> object:
+        found = todo(connection, known, *arguments)
         if known.batch_id == second:
             raise KeyboardInterrupt
+        return found
 
     monkeypatch.setattr(store, step, dies)
     with pytest.raises(KeyboardInterrupt):

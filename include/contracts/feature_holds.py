@@ -1,0 +1,56 @@
+"""Features whose measuring broke off: their signals wait until they are used again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import orjson
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from include.contracts.engine import Outcome
+from include.contracts.rule import Known
+
+
+def note(connection: Connection, known: Known, outcomes: Iterable[Outcome], found: dict[str, list[dict]]) -> None:
+    """Hold the features that a batch's newest complete day lacks, and let go those that it has again.
+
+    Args:
+        connection: In the batch's transaction.
+        known: The batch.
+        outcomes: What was found.
+        found: Rule id -> the rows that its query has found.
+    """
+    judged = [outcome for outcome in outcomes if outcome.check.rule.scope == "feature"]
+    if not judged:
+        return
+    broken = [row for outcome in judged for row in found.get(outcome.check.rule.id, [])]
+    values = {
+        "source": known.source,
+        "day": known.complete_day,
+        "now": known.now,
+        "broken": orjson.dumps(broken, default=str).decode(),
+    }
+    connection.execute(_HOLD, values)
+    connection.execute(_LET_GO, values)
+
+
+_HOLD = sa.text(
+    """
+    insert into meta.feature_hold as known (source, feature, day, n_accounts, n_silent, since, checked_at)
+    select :source, feature, :day, n_usual, n_silent, :now, :now
+    from jsonb_to_recordset(cast(:broken as jsonb)) as broken (feature text, n_usual bigint, n_silent bigint)
+    on conflict (source, feature) do update
+    set n_accounts = excluded.n_accounts, n_silent = excluded.n_silent, checked_at = excluded.checked_at
+    """
+)
+# Only the day itself, read again, or a later one says that it is over.
+_LET_GO = sa.text(
+    """
+    delete from meta.feature_hold
+    where source = :source and day <= :day
+        and feature not in (
+            select feature from jsonb_to_recordset(cast(:broken as jsonb)) as broken (feature text)
+        )
+    """
+)

@@ -1,0 +1,148 @@
+"""``quarantine``: rows that broke a rule, and what is done about them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+
+from include import console
+from include.errors import ConfigError
+from include.warehouse.quarantine import Which
+
+app = typer.Typer(help="Rows that broke a rule: they wait here until they are good, waived or given up.")
+AsJson = Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")]
+Rule = Annotated[str, typer.Argument(help="A rule's id; leave it out for all.")]
+OneRule = Annotated[str, typer.Argument(help="The rule's id.")]
+Source = Annotated[str, typer.Option("--source", help="Only of this source.")]
+Entity = Annotated[str, typer.Option("--entity", help="Only of this entity.")]
+Record = Annotated[str, typer.Option("--record", help="Only the record of this id.")]
+Reason = Annotated[str, typer.Option("--reason", help="Why; kept with the rows.")]
+By = Annotated[str, typer.Option("--by", help="Who decides; by default who is logged in.")]
+
+
+@app.command("list")
+def listing(source: Source = "", entity: Entity = "", as_json: AsJson = False) -> None:
+    """List what waits: rule, its owner, how many rows and accounts, since when."""
+    from include.warehouse import quarantine
+
+    rows = quarantine.listing(Which(source=source, entity=entity))
+    columns = ("rule_id", "source", "state", "owner", "n_rows", "n_accounts", "n_without_row", "since")
+    console.emit(_owned(rows), columns, as_json=as_json)
+
+
+@app.command("show")
+def show(
+    rule: Rule = "",
+    source: Source = "",
+    record: Record = "",
+    limit: Annotated[int, typer.Option("--limit", min=1, max=1000)] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """Show single rows, newest first, with the values that identify a person masked."""
+    from include.warehouse import quarantine
+
+    rows = quarantine.rows(Which(rule=rule, source=source, record=record), limit=limit)
+    columns = ("rule_id", "source", "record_id", "account_ref", "state", "quarantined_at", "reason", "record")
+    console.emit(rows, columns, as_json=as_json)
+
+
+@app.command("replay")
+def replay(rule: Rule = "", source: Source = "", entity: Entity = "", record: Record = "") -> None:
+    """Judge rows once more, after the rule or the mapping of values was mended, and merge those that are good now."""
+    from include.sources import mend
+
+    typer.echo(said(mend.replay(Which(rule, source, record, entity))))
+
+
+@app.command("waive")
+def waive(
+    rule: OneRule,
+    source: Source = "",
+    record: Record = "",
+    until: Annotated[str, typer.Option("--until", help="The day on which it is over, such as 2026-12-31.")] = "",
+    reason: Reason = "",
+    by: By = "",
+) -> None:
+    """Let rows in although they break a rule, until a day: those that wait, and those to come."""
+    from include.sources import mend
+
+    which = Which(rule, source, record)
+    waiver_id, found = mend.waive(which, reason=reason, by=by, until=day(until, "--until"))
+    typer.echo(f"waiver {waiver_id} is in force until {until}; {said(found)}")
+
+
+@app.command("drop")
+def drop(rule: Rule = "", source: Source = "", record: Record = "", reason: Reason = "", by: By = "") -> None:
+    """Give rows up: they stay out for good and hold nothing any more."""
+    from include.sources import mend
+
+    typer.echo(f"{mend.drop(Which(rule, source, record), reason=reason, by=by)} rows are given up")
+
+
+@app.command("waivers")
+def waivers(as_json: AsJson = False) -> None:
+    """List the waivers: for which rule, until when, by whom and why."""
+    from include.warehouse import quarantine
+
+    columns = ("waiver_id", "rule_id", "source", "record_id", "is_in_force", "until", "n_rows", "approved_by", "reason")
+    console.emit(quarantine.waivers(), columns, as_json=as_json)
+
+
+@app.command("unwaive")
+def unwaive(waiver_id: int, by: By = "") -> None:
+    """End a waiver before its time."""
+    from include.sources import ingest
+    from include.warehouse import quarantine
+
+    quarantine.end_waiver(waiver_id, by=by or ingest.who())
+    typer.echo(f"waiver {waiver_id} is over; the rows that it let in hold their accounts again")
+
+
+@app.command("trend")
+def trend(
+    by: Annotated[str, typer.Option("--by", help="rule, owner or source.")] = "rule",
+    days: Annotated[int, typer.Option("--days", min=1, max=400)] = 30,
+    as_json: AsJson = False,
+) -> None:
+    """Count per day what came into quarantine, what left it and what stayed, by rule, owner or source."""
+    from include.warehouse import quarantine
+
+    keys = {"rule": "rule_id", "owner": "owner", "source": "source"}
+    if by not in keys:
+        raise ConfigError(f"nothing is counted by {by}", cure=f"--by {', '.join(keys)}")
+    summed: dict[tuple, dict[str, Any]] = {}
+    for row in _owned(quarantine.over_time(days)):
+        counted = summed.setdefault((row["day"], row[keys[by]]), {"day": row["day"], by: row[keys[by]]})
+        for name in ("n_came", "n_went", "n_open"):
+            counted[name] = counted.get(name, 0) + row[name]
+    console.emit(list(summed.values()), ("day", by, "n_came", "n_went", "n_open"), as_json=as_json)
+
+
+def said(found: Any) -> str:
+    """Return in words what became of rows that were judged once more."""
+    parts = [f"{found.n_rows} rows judged again: {found.n_merged} merged, {found.n_bad} still bad"]
+    if found.n_waiting:
+        parts.append(f"{found.n_waiting} wait behind a held batch")
+    if found.n_without_row:
+        parts.append(
+            f"{found.n_without_row} were kept without their values: `ingest SOURCE --since ...` reads them again"
+        )
+    return "; ".join(parts)
+
+
+def day(text: str, option: str) -> datetime:
+    """Return a day or time as a person writes it; without a zone it is UTC."""
+    try:
+        moment = datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
+    except ValueError:
+        raise ConfigError(f"{option} {text!r} is no day", cure="write 2026-12-31") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _owned(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    from include.contracts import catalogue
+
+    owners = {rule.id: rule.owner for rule in catalogue.rules()}
+    return [row | {"owner": owners.get(row["rule_id"], "nobody: the rule is gone")} for row in rows]
