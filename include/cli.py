@@ -17,6 +17,7 @@ import typer
 from include import console
 from include.contracts import commands as contract_commands
 from include.errors import ConfigError, ContractError, PerennialError, WarehouseError
+from include.identity.commands import app as identity_app
 from include.metrics.commands import app as metrics_app
 from include.sources import mend_commands
 
@@ -38,6 +39,7 @@ app.add_typer(channel_app, name="channel")
 app.add_typer(playbook_app, name="playbook")
 app.add_typer(server_app, name="server")
 app.add_typer(config_app, name="config")
+app.add_typer(identity_app, name="identity")
 app.add_typer(metrics_app, name="metrics")
 app.add_typer(contract_commands.app, name="contracts")
 app.add_typer(mend_commands.app, name="quarantine")

@@ -120,6 +120,19 @@ SLIPS, SLIPS_AILING, SLIPS_BY_DAYS = 0.25, 0.55, (5, 70)
 OBJECTIVES = (("Fewer late shipments", "-20 %"), ("Faster month-end", "3 days"), ("One source of numbers", "2 teams"))
 OBJECTIVE_MISSED, OBJECTIVE_MISSED_AILING = 0.35, 0.55
 
+# --- identity: how what the desk and the product hold names its customer, where it does not by the CRM's id ---
+UNNAMED = {  # of organisations and product accounts each; the rest carries the CRM's id
+    "domain": 0.10,  # only its own domain
+    "mail_provider": 0.02,  # only a mail provider's domain, such as gmail.com
+    "name": 0.02,  # no domain either, and the name written otherwise
+    "stale_id": 0.01,  # an id that the CRM does not know
+}  # fmt: skip
+SHARE_PARENT_DOMAIN = 0.7  # of subsidiaries go by their parent's domain, in the CRM as well
+SHARE_PARENT_DOMAIN_OUTSIDE = 0.5  # of the others do so at the desk or in the product only
+SHARE_COMPANY_AT_MAIL_PROVIDER = 0.02  # of companies have a mail provider's domain in the CRM
+SHARE_SECOND_ADDRESS = 0.05  # of contacts have one, and use it at the desk
+MAIL_PROVIDERS = ("gmail.com", "outlook.com", "gmx.de", "yahoo.com", "qq.com")
+
 # --- dirt: so many rows of each kind, all in the history ---
 DIRT = {
     "negative_amount": 2, "end_before_start": 2, "no_end_date": 1, "contact_without_company": 4,

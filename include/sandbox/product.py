@@ -26,8 +26,9 @@ TABLES = """
 create schema sandbox;
 create table sandbox.progress (world text not null, filled_to bigint not null);
 create table workspaces (
-    workspace_key text primary key, display_name text not null, crm_company_ref text, plan_code text not null,
-    internal boolean not null, created_at timestamptz not null, updated_at timestamptz not null, deleted_at timestamptz
+    workspace_key text primary key, display_name text not null, crm_company_ref text, sso_domain text,
+    plan_code text not null, internal boolean not null,
+    created_at timestamptz not null, updated_at timestamptz not null, deleted_at timestamptz
 );
 create table members (
     member_no bigint primary key, workspace_key text not null, email text, role_name text, team_name text,
@@ -53,8 +54,8 @@ SEATS_AT = HOUR // 2  # after midnight the seats of the day before are counted
 TICK_SECONDS = 2.0
 UPSERT = {
     "workspaces": (
-        ("workspace_key", "display_name", "crm_company_ref", "plan_code", "internal", "created_at", "updated_at",
-         "deleted_at"), 1),
+        ("workspace_key", "display_name", "crm_company_ref", "sso_domain", "plan_code", "internal", "created_at",
+         "updated_at", "deleted_at"), 1),
     "members": (
         ("member_no", "workspace_key", "email", "role_name", "team_name", "is_robot", "activated_at", "deactivated_at",
          "created_at", "updated_at", "deleted_at"), 1),
@@ -303,6 +304,7 @@ def _workspace(item: Item, stamp: Any) -> tuple[Any, ...]:
         workspace_key(item.id),
         values["name"],
         str(values["crm_ref"]) if values.get("crm_ref") else None,
+        values.get("domain"),
         values["plan"],
         values["internal"],
         moment(item.created_at),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from include.sandbox.core import Sandbox
-from include.sandbox.product import Product
+from include.sandbox.product import Product, workspace_key
+from include.sandbox.world.records import Record
 from include.sandbox.zendesk import audits
 
 KINDS = {
@@ -37,4 +39,20 @@ def entities(sandbox: Sandbox, product: Product | None, with_ids: bool) -> dict[
     if product:
         for entity, table in TABLES.items():
             found[entity] = {"live": product.count(table), "deleted": 0}
+    return found
+
+
+def identities(records: Iterable[Record]) -> dict[str, dict[str, str | None]]:
+    """Return the CRM company that each organisation and each product account truly belongs to, if any.
+
+    Args:
+        records: Of a world, numbered.
+    """
+    found: dict[str, dict[str, str | None]] = {"organization": {}, "product_account": {}}
+    for record in records:
+        if record.kind in ("organization", "workspace"):
+            company = record.changes[0].values.get("belongs_to")
+            own = str(record.id) if record.kind == "organization" else workspace_key(record.id)
+            entity = "organization" if record.kind == "organization" else "product_account"
+            found[entity][own] = str(company) if company else None
     return found

@@ -124,6 +124,7 @@ LOSERS = "regexp_split_to_table({ids}, '[^[:alnum:]_-]+')"
 _STORED = (
     "select a.source, l.id as loser, a.id as survivor, a._source_at as at from {raw} as a"  # noqa: S608
     f" cross join lateral {LOSERS.format(ids='a.merged_ids')} as l (id) where a.merged_ids <> '' and l.id <> ''"
+    " union all select source, id, merged_into, _source_at from {raw} where _is_deleted and merged_into <> ''"
 )
 _KNOWN = sa.text(
     "select loser_id as loser, survivor_id as survivor from meta.account_merge_history"

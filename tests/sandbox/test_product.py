@@ -14,7 +14,7 @@ from tests.sandbox_fixture import SandboxProcess
 
 QUERIES = Path(__file__).resolve().parents[2] / "sql" / "sources" / "product"
 COLUMNS = {
-    "product_account": ["id", "name", "crm_account_id", "plan", "is_internal", "created_at", "updated_at",
+    "product_account": ["id", "name", "crm_account_id", "domain", "plan", "is_internal", "created_at", "updated_at",
                         "is_deleted"],
     "product_user": ["id", "account_id", "email", "role", "team", "is_bot", "activated_at", "deactivated_at",
                      "created_at", "updated_at", "is_deleted"],

@@ -12,8 +12,8 @@ from tests.sources.fake import Reply, Request
 PROPERTIES = {
     "companies": "name domain industry country customer_tier hubspot_owner_id hs_parent_company_id lifecyclestage "
     "is_test_account hs_merged_object_ids createdate hs_lastmodifieddate hs_object_id",
-    "contacts": "email firstname lastname jobtitle hs_buying_role hubspot_owner_id notes_last_contacted createdate "
-    "lastmodifieddate hs_merged_object_ids hs_calculated_merged_vids hs_object_id",
+    "contacts": "email hs_additional_emails firstname lastname jobtitle hs_buying_role hubspot_owner_id "
+    "notes_last_contacted createdate lastmodifieddate hs_merged_object_ids hs_calculated_merged_vids hs_object_id",
     "deals": "dealname pipeline dealstage hs_is_closed hs_is_closed_won deal_kind contract_number amount "
     "deal_currency_code closedate notice_period_months auto_renew notice_given_on closed_lost_reason hubspot_owner_id "
     "createdate hs_lastmodifieddate hs_object_id",

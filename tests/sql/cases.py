@@ -40,6 +40,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     | {"opportunity_type": "new", "is_closed": True, "is_won": True, "is_auto_renew": False, "created_at": LONG_AGO},
     "staging.stg_crm__contract_line": _VERSION | {"is_recurring": True, "product": "Core", "quantity": 1},
     "staging.stg_support__organization": _SUPPORT | {"known_from": LONG_AGO, "batch_id": 1},
+    "staging.stg_support__user": _SUPPORT,
     "staging.stg_support__ticket": _SUPPORT,
     "staging.stg_support__rating": _SUPPORT,
     "staging.stg_product__account": _PRODUCT

@@ -94,6 +94,7 @@ COMPANIES = _type(
 CONTACTS = _type(
     "contacts", "contact", "contact", "0-1", "createdate", "lastmodifieddate", "email firstname lastname",
     Property("email", source="email", unique=True),
+    Property("hs_additional_emails", "enumeration", "other_emails"),
     Property("firstname", source="first_name"),
     Property("lastname", source="last_name"),
     Property("jobtitle", source="job_title"),

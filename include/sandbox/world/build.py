@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from include.sandbox import parameters as p
-from include.sandbox.world import causes, contracts, crm, deals, desk, dirt, relations
+from include.sandbox.world import blur, causes, contracts, crm, deals, desk, dirt, relations
 from include.sandbox.world import usage as product
 from include.sandbox.world.customers import Customer, Span, assign_owners, customers, owners
 from include.sandbox.world.records import Record, number
@@ -54,7 +54,7 @@ def build(seed: int, anchor: date, count: int = p.CUSTOMERS) -> World:
         count: How many customers have signed by then; others follow.
     """
     # A stream of draws per room, so that a change in one leaves the others as they were.
-    rooms = ("people", "contracts", "causes", "crm", "deals", "desk", "product", "dirt", "relations")
+    rooms = ("people", "contracts", "causes", "crm", "deals", "desk", "product", "dirt", "relations", "identity")
     streams = {room: random.Random(f"{seed} {room}") for room in rooms}
     span = Span.around(anchor)
     managers = owners(streams["people"], span)
@@ -71,5 +71,6 @@ def build(seed: int, anchor: date, count: int = p.CUSTOMERS) -> World:
         records += [space.record, *(member[0] for member in space.members)]
     records += relations.write(streams["relations"], everyone, span)
     dirt.spoil(streams["dirt"], records, span)
+    blur.identities(streams["identity"], everyone, records)
     number(records)
     return World(seed, span, everyone, records, product.usage(seed, spaces, span), product.seats(spaces, span))

@@ -66,6 +66,7 @@ def _organization(rng: random.Random, customer: Customer) -> Desk:
         name=customer.name,
         external=None if rng.random() < p.SHARE_DESK_WITHOUT_ID else customer.company,
         domain_names=[customer.domain],
+        belongs_to=customer.company,
         tags=[customer.tier],
     )
     if rng.random() < 0.1:

@@ -49,6 +49,8 @@ def _of_customer(rng: random.Random, customer: Customer, span: Span) -> Workspac
         born,
         name=customer.name,
         crm_ref=customer.company,
+        domain=customer.domain,
+        belongs_to=customer.company,
         plan={"key_account": "enterprise", "standard": "business", "small": "team"}[customer.tier],
         internal=False,
     )

@@ -13,6 +13,6 @@ select
     method,
     confidence,
     open_because,
-    known_from
+    cast(known_from at time zone :zone as date) as since_day
 from history
 where known_to is null and valid_to is null

@@ -10,6 +10,7 @@ select
     id as contact_id,
     nullif(trim(account_id), '') as account_id,
     nullif(trim(email), '') as email,
+    nullif(replace(replace(other_emails, ';', ','), ' ', ''), '') as other_emails,
     nullif(trim(first_name), '') as first_name,
     nullif(trim(last_name), '') as last_name,
     nullif(trim(job_title), '') as job_title,

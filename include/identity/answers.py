@@ -1,0 +1,119 @@
+"""Answers given on the command line: they take effect with the next build, for the accounts that they move."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from include import clock
+from include.errors import ConfigError, WarehouseError
+from include.warehouse import identity_store
+from include.warehouse.engine import engine
+from include.warehouse.identity_store import NOBODY, Answer
+
+
+def match(source: str, source_id: str, account_key: str, *, reason: str, by: str) -> None:
+    """Say that an id is this account; an earlier answer to it no longer holds.
+
+    Raises:
+        ConfigError: There is no such id or account, or the file answers it.
+    """
+    _answer(Answer(source, source_id, account_key, True, reason, by))
+
+
+def unmatch(source: str, source_id: str, account_key: str = "", *, reason: str, by: str) -> None:
+    """Say that an id is not this account, or no customer's at all.
+
+    Args:
+        source: The connection that uses the id.
+        source_id: The id.
+        account_key: The account that it is not; empty for all.
+        reason: Why.
+        by: Who says so.
+
+    Raises:
+        ConfigError: There is no such id or account, or the file answers it.
+    """
+    _answer(Answer(source, source_id, account_key or NOBODY, False, reason, by))
+
+
+def withdraw(source: str, source_id: str) -> int:
+    """Take back what was answered to an id on the command line; return how many answers that were.
+
+    Raises:
+        ConfigError: The file answers it.
+    """
+    _refuse_if_in_file(source, source_id)
+    with engine("builder").begin() as connection:
+        identity_store.settle(connection)
+        ids = [answer_id for answer_id, *_ in _present(connection, source, source_id)]
+        identity_store.end(connection, ids, clock.now())
+        if ids:
+            identity_store.touch(connection, {(source, source_id)})
+    return len(ids)
+
+
+def _answer(answer: Answer) -> None:
+    if not answer.reason.strip():
+        raise ConfigError("an answer needs its reason", cure="say why with --reason")
+    _refuse_if_in_file(answer.source, answer.source_id)
+    with engine("builder").begin() as connection:
+        identity_store.settle(connection)
+        _must_exist(connection, answer)
+        before = _present(connection, answer.source, answer.source_id)
+        if any((key, is_match) == (answer.account_key, answer.is_match) for _, key, is_match in before):
+            return
+        # Several accounts may be refused one by one; anything else stands alone.
+        alone = answer.is_match or answer.account_key == NOBODY
+        ended = [
+            answer_id
+            for answer_id, key, is_match in before
+            if alone or is_match or NOBODY in (key, answer.account_key) or key == answer.account_key
+        ]
+        now = clock.now()
+        identity_store.end(connection, ended, now)
+        identity_store.add(connection, answer, "cli", now)
+        identity_store.touch(connection, {(answer.source, answer.source_id)})
+
+
+def _refuse_if_in_file(source: str, source_id: str) -> None:
+    if any((one.source, one.source_id) == (source, source_id) for one in identity_store.in_file()):
+        raise ConfigError(
+            f"{source} {source_id} is answered in config/identity.yaml", cure="change the answer there, and build"
+        )
+
+
+def _present(connection: Connection, source: str, source_id: str) -> list[tuple[int, str, bool]]:
+    rows = connection.execute(
+        sa.text(
+            "select answer_id, account_key, is_match from meta.identity_answer"
+            " where source = :source and source_id = :id and origin = 'cli' and known_to is null"
+        ),
+        {"source": source, "id": source_id},
+    )
+    return [(answer_id, account_key, is_match) for answer_id, account_key, is_match in rows]
+
+
+def _must_exist(connection: Connection, answer: Answer) -> None:
+    if not connection.execute(sa.text("select to_regclass('core.account_bridge') is not null")).scalar():
+        raise WarehouseError("nothing is built yet", cure="run `python -m include.cli build` first")
+    known = (
+        "select count(*) from core.account_bridge where source = :source and source_id = :id and entity <> 'account'"
+    )
+    if not connection.execute(sa.text(known), {"source": answer.source, "id": answer.source_id}).scalar():
+        raise ConfigError(
+            f"{answer.source} has no organisation or product account {answer.source_id}",
+            cure="see `python -m include.cli identity review` for ids that wait",
+        )
+    if answer.account_key == NOBODY:
+        return
+    source, _, account_id = answer.account_key.partition(":")
+    if not _is_known(connection, source, account_id, "entity = 'account'"):
+        raise ConfigError(
+            f"there is no account {answer.account_key}", cure="give its source and its id there, such as crm:1001"
+        )
+
+
+def _is_known(connection: Connection, source: str, source_id: str, where: str) -> bool:
+    query = f"select exists (select from core.account_bridge where source = :source and source_id = :id and {where})"  # noqa: S608
+    return bool(connection.execute(sa.text(query), {"source": source, "id": source_id}).scalar())
