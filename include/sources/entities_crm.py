@@ -32,6 +32,7 @@ CRM = (
         columns(
             account_id="text",
             email="text*",
+            other_emails="text*",
             first_name="text*",
             last_name="text*",
             job_title="text",

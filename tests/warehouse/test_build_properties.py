@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from include.identity import answers
 from include.sources.base import Record
 from include.warehouse import build, models
 from tests.warehouse import small_world as world
@@ -44,7 +45,7 @@ class Play:
             self.usage, self.usage, self.late_usage, self.seats, self.ticket, self.solve, self.rate, self.renew,
             self.edit, self.hand_over, self.role, self.touch, self.relink, self.merge, self.new_customer,
             self.delete_line, self.full_read, self.bot, self.give_notice, self.build, self.build, self.die,
-            self.rebuild, self.wait,
+            self.rebuild, self.wait, self.by_domain, self.answer, self.unmerge, self.parent,
         ]  # fmt: skip
         for _ in range(n_steps):
             self._tick(timedelta(minutes=7))
@@ -122,6 +123,28 @@ class Play:
 
     def merge(self) -> None:
         world.load("account", world.account("3", merged_ids="2"))
+
+    def unmerge(self) -> None:
+        world.load("account", world.account("3"), world.account("2"))
+
+    def parent(self) -> None:
+        world.load("account", world.account(self._account(), parent_id=self._account()))
+
+    def by_domain(self) -> None:
+        domain = self.random.choice(["one.example", "two.example", "gmail.com"])
+        world.load("account", world.account(self._account(), domain=domain))
+        who = self.random.choice(["o1", "o2"])
+        world.load("organization", world.record(who, domain_names=self.random.choice(["one.example", "two.example"])))
+
+    def answer(self) -> None:
+        account = self.random.choice(["crm:1", "crm:3", ""])
+        how = {"reason": "seen", "by": "ana"}
+        if self.random.random() < 0.3:
+            answers.withdraw("support", "o1")
+        elif self.random.random() < 0.5:
+            answers.match("support", "o1", account or "crm:1", **how)
+        else:
+            answers.unmatch("product_db", "p1", account, **how)
 
     def new_customer(self) -> None:
         world.load("account", world.account("4"))
