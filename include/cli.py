@@ -15,6 +15,7 @@ from typing import Annotated
 import typer
 
 from include import console
+from include.connect.commands import app as connect_app
 from include.contracts import commands as contract_commands
 from include.errors import ConfigError, ContractError, PerennialError, WarehouseError
 from include.identity.commands import app as identity_app
@@ -43,6 +44,7 @@ app.add_typer(identity_app, name="identity")
 app.add_typer(metrics_app, name="metrics")
 app.add_typer(contract_commands.app, name="contracts")
 app.add_typer(mend_commands.app, name="quarantine")
+app.add_typer(connect_app, name="connect")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; kept with the batch.")]

@@ -88,7 +88,7 @@ class Connection:
             raise self.error(f"host{seen} is no full base URL", cure=example)
         if parts.username or parts.password or parts.query or parts.fragment:
             raise self.error("host holds more than a base URL", cure="secrets belong into its password field")
-        if parts.scheme == "http" and not (_is_loopback(parts.hostname) or parts.hostname in allowed_plain_http_hosts):
+        if parts.scheme == "http" and not (is_loopback(parts.hostname) or parts.hostname in allowed_plain_http_hosts):
             raise self.error(
                 f"would send its secret in plain text to {parts.hostname}",
                 cure="use https://, or list the host under allowed_plain_http_hosts in config/settings.yaml",
@@ -225,7 +225,8 @@ def _json_or_text(text: str) -> Any:
         return text
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Return whether a host's name says that it is this machine."""
     if host == "localhost":
         return True
     try:

@@ -28,6 +28,7 @@ _SHOWN_CHANGES = 10
 
 # The command that does a DAG's work without Airflow, and the kind of source whose owner is told.
 COMMANDS = {
+    "connect_check": "connect check",
     "ingest_crm": "ingest crm",
     "ingest_support": "ingest support",
     "ingest_product": "ingest product",

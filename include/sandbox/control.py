@@ -32,6 +32,7 @@ KNOWN_SWITCHES = {
     "hubspot.removed_properties": "list of property names that no longer exist",
     "hubspot.shuffle_batches": "answers to batch writes come in reverse order",
     "hubspot.properties": "properties made through the API",
+    "hubspot.missing_scopes": "list of scopes such as crm.objects.contacts.read that the token has not got",
     "hubspot.oauth": "tokens given out by the token endpoint",
     "salesforce.sessions": "sessions in force, by token; {} ends them all",
     "salesforce.instance_url": "what the token endpoint gives as the org's address",
@@ -41,6 +42,7 @@ KNOWN_SWITCHES = {
     "salesforce.removed_fields": "list of OBJECT.FIELD that no longer exist",
     "salesforce.retyped_fields": "OBJECT.FIELD: its type now",
     "salesforce.calculated_fields": "list of OBJECT.FIELD that are formulas",
+    "slack.scopes": "list of the scopes that the token has, as the answers' header says",
     "zendesk.fields": "fields that an agent made, by list: {ticket_fields: [{id, type, title}]}",
     "product.hold_seconds": "rows are written so late, with the update time they should have had",
 }

@@ -110,6 +110,13 @@ class EmailChannel:
         except (smtplib.SMTPException, OSError):
             server.close()
 
+    def greet(self) -> str:
+        """Log in and return what the server is; nothing is sent."""
+        server = self._ready()
+        secure = "over TLS" if isinstance(server.sock, ssl.SSLSocket) else "without TLS"
+        login = f", logged in as {self._connection.login}" if self._connection.login else ", without a login"
+        return f"{self._connection.host}:{self._connection.port or 25} {secure}{login}"
+
     def compose(self, letter: Letter) -> EmailMessage:
         """Return the mail: both bodies, and headers that mark it as automatic and thread it with its account."""
         message = message_of(letter)

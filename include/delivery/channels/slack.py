@@ -28,6 +28,7 @@ _PAGE = 200
 _MAX_PAGES = 25
 # By method. Of the limit of one message a second and conversation, which knows bursts, Slack's answers tell.
 _LIMITS = {
+    "auth.test": Limit(50, 60.0),
     "chat.postMessage": Limit(240, 60.0),
     "conversations.history": Limit(50, 60.0),
     "conversations.list": Limit(20, 60.0),
@@ -57,6 +58,10 @@ _CURES = {
     "is_archived": "name another channel in people.yaml",
     "users_not_found": "give that person the same e-mail address in Slack and in the CRM",
 }
+
+
+# What the bot needs: to write, to find people and their conversations, and to look up what is in doubt.
+SCOPES = ("chat:write", "im:write", "users:read", "users:read.email", "im:history", "channels:history")
 
 
 class _Said(Exception):
@@ -167,6 +172,15 @@ class SlackChannel:
             if not cursor:
                 return found
         return None  # too long to be read whole: what is not found may still be there
+
+    @property
+    def client(self) -> Client:
+        """What calls the workspace."""
+        return self._client
+
+    def identity(self) -> dict[str, Any]:
+        """Return who the token is."""
+        return self._call("auth.test", {}, is_repeatable=True)
 
     def close(self) -> None:
         """Let go of the connections."""

@@ -26,6 +26,7 @@ class Guard:
     def __call__(self, request: Request) -> None:
         """Check one call and note the headers for its answer."""
         self._authenticate(request.headers.get("authorization", ""))
+        self._authorise(request.url.path)
         is_search = request.url.path.endswith("/search")
         request.scope["extra_headers"] |= self._count(is_search) | {"X-HubSpot-Correlation-Id": new_id()}
 
@@ -49,6 +50,24 @@ class Guard:
             raise error(401, "Authentication credentials not found or no longer valid.", "INVALID_AUTHENTICATION")
         if expires <= self.sandbox.now():
             raise self._expired(expires)
+
+    def _authorise(self, path: str) -> None:
+        """Refuse objects whose scope the switch takes from the token."""
+        missing = self.sandbox.switches.get("hubspot.missing_scopes") or []
+        for scope in missing:
+            if f"/{scope.split('.')[2]}" in path:
+                raise error(
+                    403,
+                    "This app hasn't been granted all required scopes to make this call. Read more about required "
+                    "scopes here: https://developers.hubspot.com/scopes.",
+                    "MISSING_SCOPES",
+                    errors=[
+                        {
+                            "message": "One or more of the following scopes are required.",
+                            "context": {"requiredGranularScopes": [scope]},
+                        }
+                    ],
+                )
 
     def _expired(self, at: int) -> Refusal:
         return error(

@@ -15,6 +15,7 @@ from include.sandbox.http import Refusal, reply
 from include.sandbox.slack import blocks as block_rules
 from include.sandbox.slack import directory
 
+SCOPES = ("chat:write", "im:write", "im:history", "users:read", "users:read.email", "channels:history")
 MOST_TEXT, MOST_HISTORY = 40_000, 999
 Method = Callable[[Sandbox, dict[str, Any]], dict[str, Any]]
 
@@ -38,7 +39,8 @@ def router(sandbox: Sandbox) -> APIRouter:
             _authenticate(sandbox, request, given)
             if method not in METHODS:
                 raise Failed("unknown_method", req_method=method)
-            return reply({"ok": True, **METHODS[method](sandbox, given)})
+            granted = ",".join(sandbox.switches.get("slack.scopes") or SCOPES)
+            return reply({"ok": True, **METHODS[method](sandbox, given)}, headers={"X-OAuth-Scopes": granted})
         except Failed as failed:
             return reply(failed.body)
 

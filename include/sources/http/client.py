@@ -155,6 +155,7 @@ class Client:
     timeouts: tuple[float, float] = _TIMEOUTS
     skew_seconds: float = field(default=0.0, init=False)
     has_worked: bool = field(default=False, init=False)
+    headers: Mapping[str, str] = field(default_factory=dict, init=False)  # of the last answer
     _is_asking: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
@@ -340,6 +341,7 @@ class Client:
         )
 
     def _note(self, kind: str, headers: Mapping[str, str]) -> None:
+        self.headers = headers
         for name, limit in self.manners.learn(kind, headers).items():
             self.limiter.learn(name, limit)
         if (seconds := self.manners.rest(headers)) > 0:

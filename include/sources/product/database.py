@@ -31,10 +31,12 @@ from include.sources.cast import Cast, caster
 from include.sources.entities import ENTITIES, Kind
 from include.sources.product import query as queries
 from include.sources.product.query import Query
-from include.sources.product.snapshot import complete_until, explained, snapshot
+from include.sources.product.snapshot import clock_behind, complete_until, explained, snapshot
 from include.sources.product.urls import url_of
 
 PAGE_ROWS = 20_000
+# What somebody who only looks may ask of the customer's database.
+PEEK_SECONDS = 15
 # The customer's query may compare strictly or not.
 _MARGIN = timedelta(seconds=1)
 # How far ahead of now a full read binds ``:until``: their clock may be ahead of ours.
@@ -81,6 +83,29 @@ class ProductDatabase:
     def mapped(self, entity: str) -> dict[str, str]:
         """See ``Source``: a query gives nothing but columns of the entity."""
         return {name: name for name in self.fields(entity)}
+
+    def skew(self) -> float:
+        """Return by how many seconds the database's clock is ahead of ours; only a clock that is behind is seen."""
+        with snapshot(self._engine, self._id, seconds=PEEK_SECONDS) as connection:
+            return -float(clock_behind(connection))
+
+    def sample(self, entity: str, rows: int) -> list[Record]:
+        """Return some rows, whichever the database gives first: ordering them all would cost it too much."""
+        query = self._query(entity)
+        with snapshot(self._engine, self._id, seconds=PEEK_SECONDS) as connection, explained(query, self._engine):
+            inner = self._inner(query, {"since": None, "until": clock.now()})
+            names = self._columns(connection, query, inner)
+            found = inner.columns(*(sa.column(name) for name in names)).subquery("q")
+            read = self._readers(entity, names)
+            return [read(row) for row in connection.execute(sa.select(*found.c).limit(rows))]
+
+    def count(self, entity: str) -> int:
+        """Return how many rows the query gives."""
+        query = self._query(entity)
+        with snapshot(self._engine, self._id, seconds=PEEK_SECONDS) as connection, explained(query, self._engine):
+            inner = self._inner(query, {"since": None, "until": clock.now()})
+            counted = sa.select(sa.func.count()).select_from(inner.columns(sa.column("id")).subquery("q"))
+            return int(connection.execute(counted).scalar_one())
 
     def read(
         self,

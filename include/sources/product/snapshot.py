@@ -16,15 +16,15 @@ from include.sources.product.query import Query
 STATEMENT_MINUTES = 30
 # Times without a zone are UTC; nothing is written, whatever the SQL says; no statement runs for ever.
 _SESSION = {
-    "postgresql": ("set local timezone = 'UTC'", f"set local statement_timeout = '{STATEMENT_MINUTES}min'"),
+    "postgresql": ("set local timezone = 'UTC'", "set local statement_timeout = '{seconds}s'"),
     "mysql": (
         "set time_zone = '+00:00'",
-        f"set session max_execution_time = {STATEMENT_MINUTES * 60_000}",
+        "set session max_execution_time = {seconds}000",
         "start transaction with consistent snapshot, read only",
     ),
     "mariadb": (
         "set time_zone = '+00:00'",
-        f"set session max_statement_time = {STATEMENT_MINUTES * 60}",
+        "set session max_statement_time = {seconds}",
         "start transaction with consistent snapshot, read only",
     ),
     "sqlite": ("pragma query_only = on",),
@@ -56,8 +56,13 @@ _NO_PERMISSION = "42501"
 
 
 @contextlib.contextmanager
-def snapshot(engine: sa.Engine, connection_id: str) -> Iterator[sa.Connection]:
+def snapshot(engine: sa.Engine, connection_id: str, seconds: int = STATEMENT_MINUTES * 60) -> Iterator[sa.Connection]:
     """Yield a connection whose statements all see one moment, where the database can do that.
+
+    Args:
+        engine: The database.
+        connection_id: Named in errors.
+        seconds: For how long a statement may run.
 
     Raises:
         ConfigError: The driver is not installed.
@@ -72,7 +77,7 @@ def snapshot(engine: sa.Engine, connection_id: str) -> Iterator[sa.Connection]:
         try:
             connection = connection.execution_options(**_options(engine, connection))
             for statement in _SESSION.get(engine.dialect.name, ()):
-                connection.exec_driver_sql(statement)
+                connection.exec_driver_sql(statement.format(seconds=seconds))
         except sa.exc.DBAPIError as error:
             raise _refusal(error, engine, connection_id) from None
         yield connection
@@ -98,7 +103,7 @@ def complete_until(connection: sa.Connection, until: datetime, lag: timedelta) -
     at its start (case 50): nothing younger than either is taken as read. PostgreSQL shows transactions of others only
     to logins with the right ``pg_read_all_stats``; without it the overlap of the next read has to catch them.
     """
-    clock = timedelta(seconds=_clock_behind(connection))
+    clock = timedelta(seconds=clock_behind(connection))
     if connection.dialect.name != "postgresql":
         return until - lag - clock
     replica, oldest = connection.execute(_POSTGRESQL_BEHIND).one()
@@ -106,7 +111,7 @@ def complete_until(connection: sa.Connection, until: datetime, lag: timedelta) -
     return until - clock - max(lag + timedelta(seconds=float(replica or 0)), still_open)
 
 
-def _clock_behind(connection: sa.Connection) -> int:
+def clock_behind(connection: sa.Connection) -> int:
     """Return by how many whole seconds the database's clock is behind ours; 0 where its zone is not known."""
     if connection.dialect.name not in ("postgresql", "mysql", "mariadb"):
         return 0
@@ -135,7 +140,7 @@ def _complaint(error: sa.exc.DBAPIError, query: Query, engine: sa.Engine) -> Per
     told = f"the database says: {said}"
     if state == _TOO_LONG:
         return Unavailable(
-            f"{query.path.name}: took longer than {STATEMENT_MINUTES} minutes",
+            f"{query.path.name}: took longer than a statement may",
             cure="use :since and :until in it so that an index on the time of change serves, or make that index",
         )
     if state == _NO_PERMISSION:

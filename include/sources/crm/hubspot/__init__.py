@@ -19,6 +19,7 @@ from include.sources.crm.hubspot.parts import Part
 from include.sources.crm.hubspot.records import archived_at, records
 from include.sources.crm.hubspot.resources import ENTITIES_MAPPED
 from include.sources.entities import ENTITIES, Kind, of_kind
+from include.sources.http.client import Client
 from include.sources.mapping import Mapper, file_of, load_mapping
 from include.sources.walk import walk
 
@@ -47,6 +48,18 @@ class HubSpot:
             entity: {part.resource.object_type: part for part in its_parts}
             for entity, its_parts in parts.of_mapping(self._mapping).items()
         }
+
+    @property
+    def client(self) -> Client:
+        """What calls the portal."""
+        return self._api.client
+
+    def count(self, entity: str) -> int | None:
+        """Return how many records there are by the search, which is a little behind."""
+        if entity == _OWNER:
+            return None
+        everything = [{"propertyName": "hs_object_id", "operator": "GT", "value": "0"}]
+        return sum(self._api.search(one, ("hs_object_id",), everything)[1] for one in self._objects(entity))
 
     def entities(self) -> tuple[str, ...]:
         """See ``Source``. An entity that the mapping leaves out is not available."""

@@ -63,6 +63,9 @@ def _explain(data: Any) -> str:
     if not isinstance(data, dict):
         return ""
     parts = [str(data[key]) for key in ("message", "category") if data.get(key)]
+    scopes = [scope for error in data.get("errors") or [] for scope in _scopes(error)]
+    if scopes:
+        parts.insert(0, f"missing scope {' or '.join(dict.fromkeys(scopes))}")
     if data.get("correlationId"):
         parts.append(f"correlation id {data['correlationId']}")
     return ", ".join(parts)
@@ -73,6 +76,13 @@ def _resets_at(client: Client) -> datetime | None:
     rows = _rows(client.get(USAGE).data)
     times = [at for row in rows if (at := moment(row.get("resetsAt")))]
     return max(times, default=None)
+
+
+def _scopes(error: Any) -> list[str]:
+    """Return the scopes that an error says would be needed."""
+    context = error.get("context") if isinstance(error, dict) else None
+    named = (context or {}).get("requiredGranularScopes") or (context or {}).get("requiredScopes") or []
+    return [str(scope) for scope in named]
 
 
 MANNERS = Manners("HubSpot", _learn, _throttle, _explain, resets_at=_resets_at)

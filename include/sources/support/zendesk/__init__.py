@@ -13,7 +13,7 @@ from include.sources import positions
 from include.sources.base import Page, Position, Record
 from include.sources.cast import caster
 from include.sources.entities import Kind
-from include.sources.http.client import Refused
+from include.sources.http.client import Client, Refused
 from include.sources.support.zendesk import events, walks
 from include.sources.support.zendesk.api import Row, ZendeskApi, client
 from include.sources.support.zendesk.fields import described
@@ -45,6 +45,11 @@ class Zendesk:
         self._trailing = source.trailing_seconds if source else 3600
         self._api = ZendeskApi(client(connection, settings.allowed_plain_http_hosts))
         self._resources = {one.entity: one for one in RESOURCES}
+
+    @property
+    def client(self) -> Client:
+        """What calls the desk."""
+        return self._api.client
 
     def entities(self) -> tuple[str, ...]:
         """See ``Source``."""

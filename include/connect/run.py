@@ -1,0 +1,42 @@
+"""Looks at connections: what works, and what exactly to fix."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from include.config import load
+from include.connect import channels, sources
+from include.connect.line import Line
+from include.errors import ConfigError
+
+_CHANNELS = ("slack", "email")
+
+
+def check(names: Iterable[str] = ()) -> Iterator[Line]:
+    """Yield lines as they are found, connection after connection.
+
+    Args:
+        names: Connection ids; all sources and channels of the settings by default.
+
+    Raises:
+        ConfigError: There is no such connection in the settings.
+    """
+    settings = load()
+    looks = {source.id: (lambda name=source.id: sources.look(name)) for source in settings.sources}
+    looks |= {
+        getattr(settings.channels, name).connection: (lambda name=name: channels.look(name, settings))
+        for name in _CHANNELS
+    }
+    wanted = list(dict.fromkeys(names)) or list(looks)
+    for name in wanted:
+        if name not in looks:
+            raise ConfigError(
+                f"there is no connection {name} in the settings", cure=f"the settings name {', '.join(looks)}"
+            )
+    for name in wanted:
+        yield from looks[name]()
+
+
+def exit_status(lines: Iterable[Line]) -> int:
+    """Return 0 if nothing failed, else that of the first failure."""
+    return next((line.exit_status or 1 for line in lines if line.state == "failed"), 0)

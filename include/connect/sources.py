@@ -1,0 +1,169 @@
+"""Looks at one source: everything between its connection and the first rows of each of its entities."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from include import clock, connections
+from include.connect.line import Line, Patience, failed, noting
+from include.connect.network import reach
+from include.errors import AuthError, Forbidden, NotOffered, PerennialError, Unavailable
+from include.sources import registry
+from include.sources.base import Record, Source
+from include.sources.entities import ENTITIES, of_kind
+from include.sources.http.client import Client
+
+# All of it together: the calls of one connection must neither take long nor use up what ingest needs.
+SECONDS = 60.0
+_WAITING = 10.0
+_TIMEOUTS = (5.0, 20.0)
+SAMPLE = 200
+_SHOWN_ROWS, _SHOWN_TEXT = 3, 40
+_SKEW = 60.0
+_HIDDEN = "***"
+
+
+def look(source_id: str) -> Iterator[Line]:
+    """Yield what there is to say of one source, from the connection on; what follows from a failure is left out."""
+    deadline = time.monotonic() + SECONDS
+    try:
+        connection = connections.get(source_id)
+        source = registry.connect(connection)
+        entities = source.entities()
+    except PerennialError as error:
+        yield failed(source_id, "settings", error)
+        return
+    found = f"{source.vendor}, {len(entities)} entities"
+    yield Line(source_id, "settings", "ok", found)
+    client: Client | None = getattr(source, "client", None)
+    if client is not None:
+        client.timeouts, client.sleep = _TIMEOUTS, Patience(_WAITING)
+        client.limiter.sleep = Patience(_WAITING)
+        reached = reach(source_id, client.base_url)
+        yield from reached
+        if any(line.state == "failed" for line in reached):
+            return
+    yield from _entities(source_id, source, entities, deadline)
+    if client is not None:
+        left = _left(client.headers)
+        if left:
+            yield Line(source_id, "limits", "ok", left)
+        yield _clock(source_id, client.skew_seconds)
+    elif (skew := getattr(source, "skew", None)) is not None:
+        lines: list[Line] = []
+        with noting(lines, source_id, "clock"):
+            lines.append(_clock(source_id, skew()))
+        yield from lines
+    missing = [entity.name for entity in of_kind(source.kind) if entity.name not in entities]
+    if missing:
+        yield Line(source_id, "not available", "look", ", ".join(missing), "map them if you have them")
+
+
+def _entities(source_id: str, source: Source, entities: tuple[str, ...], deadline: float) -> Iterator[Line]:
+    is_known = False
+    for entity in entities:
+        if time.monotonic() > deadline:
+            rest = ", ".join(entities[entities.index(entity) :])
+            yield Line(source_id, rest, "unknown", f"not looked at: {SECONDS:.0f} seconds are over")
+            return
+        try:
+            records = _sample(source, entity)
+        except NotOffered as error:
+            yield Line(source_id, entity, "look", error.message, error.cure)
+            continue
+        except Forbidden as error:
+            # One right may be missing where others are there.
+            yield failed(source_id, entity, error)
+            continue
+        except PerennialError as error:
+            is_refused = isinstance(error, AuthError)
+            yield failed(source_id, "credentials" if is_refused and not is_known else entity, error)
+            # A database may be slow with one query; a service that is down or refuses us is not asked on.
+            if is_refused or (isinstance(error, Unavailable) and hasattr(source, "client")):
+                return
+            continue
+        if not is_known:
+            is_known = True
+            yield Line(source_id, "credentials", "ok", "accepted")
+        yield from _of_entity(source_id, source, entity, records)
+
+
+def _sample(source: Source, entity: str) -> list[Record]:
+    """Return the first rows, without reading more than a page or two."""
+    sample = getattr(source, "sample", None)
+    if sample is not None:
+        return list(sample(entity, SAMPLE))
+    records: list[Record] = []
+    for number, page in enumerate(source.read(entity, position=None, until=clock.now()), start=1):
+        records += page.records
+        if records or number >= 2:
+            break
+    return [record for record in records if not record.is_deleted][:SAMPLE]
+
+
+def _of_entity(source_id: str, source: Source, entity: str, records: list[Record]) -> Iterator[Line]:
+    lines: list[Line] = []
+    count = getattr(source, "count", None)
+    total: int | None = None
+    if count is not None:
+        with noting(lines, source_id, f"{entity}: count"):
+            total = count(entity)
+    yield from lines
+    if not records:
+        yield Line(source_id, entity, "look", "no rows", "is it the right account, and are there any?")
+        return
+    counted = f"{total:,} rows" if total is not None else f"at least {len(records):,} rows"
+    yield Line(source_id, entity, "ok", counted, rows=[_masked(entity, one) for one in records[:_SHOWN_ROWS]])
+    yield _filled(source_id, source, entity, records)
+
+
+def _filled(source_id: str, source: Source, entity: str, records: list[Record]) -> Line:
+    """Return how much of what is mapped is filled; a column that never is may be mapped from the wrong field."""
+    columns = dict.fromkeys(column for record in records for column in record.values)
+    shares = {
+        column: sum(record.values.get(column) is not None for record in records) / len(records) for column in columns
+    }
+    unmapped = [column for column in ENTITIES[entity].column_names if column not in columns]
+    bad = sum(bool(record.problems) for record in records)
+    parts = [f"{column} {share:.0%}" for column, share in shares.items() if 0 < share < 1]
+    empty = [column for column, share in shares.items() if share == 0]
+    full = sum(share == 1 for share in shares.values())
+    found = [f"{full} of {len(shares)} columns in every one of {len(records)} rows", *parts[:8]]
+    if unmapped:
+        found.append(f"not mapped: {', '.join(unmapped)}")
+    if empty:
+        found.append(f"never filled: {', '.join(empty)}")
+    if bad:
+        found.append(f"{bad} rows hold a value of another type")
+    fix = "map these columns from another field, or leave them out of the mapping" if empty else ""
+    return Line(source_id, f"{entity}: mapping", "look" if empty or bad else "ok", "; ".join(found), fix)
+
+
+def _masked(entity: str, record: Record) -> dict[str, Any]:
+    """Return a record for a person to look at: who it is about does not show."""
+    sensitive = ENTITIES[entity].sensitive
+    shown: dict[str, Any] = {"id": record.id[:_SHOWN_TEXT]}
+    for name, value in record.values.items():
+        if value is not None:
+            text = " ".join(str(value).split())
+            shown[name] = _HIDDEN if name in sensitive else text[:_SHOWN_TEXT]
+    return shown
+
+
+def _clock(source_id: str, skew: float) -> Line:
+    if abs(skew) <= _SKEW:
+        return Line(source_id, "clock", "ok", f"within {max(1.0, abs(skew)):.0f} s of ours")
+    fix = "set this machine's clock by NTP; what is younger than our clock is read late"
+    return Line(source_id, "clock", "look", f"{abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} ours", fix)
+
+
+def _left(headers: Mapping[str, str]) -> str:
+    """Return what the vendor's headers say of what is left: their names differ, their sense does not."""
+    said = [
+        f"{name.lower().removeprefix('x-')}: {value}"
+        for name, value in sorted(headers.items())
+        if name.lower().endswith(("remaining", "limit-info", "incremental-exports"))
+    ]
+    return "; ".join(dict.fromkeys(said))

@@ -1,0 +1,45 @@
+"""The task of the DAG that looks at connections."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import Param, task
+
+log = logging.getLogger(__name__)
+
+# What a person can fill in when triggering a run.
+PARAMS = {
+    "connections": Param(
+        [],
+        type="array",
+        items={"type": "string"},
+        title="Connections",
+        description="Their ids; all that the settings name if empty.",
+    ),
+}
+
+
+@task(
+    task_id="show_connections",
+    retries=0,
+    execution_timeout=timedelta(minutes=20),
+    doc_md="Looks at each connection; the table is in the log. Fails if anything in it failed.",
+)
+def look(*, params: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+    """Look at connections and return what was found."""
+    from include.connect import run
+    from include.errors import ConfigError
+    from include.orchestration.results import as_json
+
+    lines = list(run.check((params or {}).get("connections") or ()))
+    for line in lines:
+        fix = f" -> {line.to_fix}" if line.to_fix else ""
+        log.info("%s  %s  %s: %s%s", line.connection, line.what, line.state, line.found, fix)
+    failed = [line for line in lines if line.state == "failed"]
+    if failed:
+        named = "; ".join(f"{line.connection}, {line.what}: {line.found}" for line in failed[:5])
+        raise ConfigError(f"{len(failed)} lines failed: {named}", cure=failed[0].to_fix)
+    return [as_json(line) for line in lines]

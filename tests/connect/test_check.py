@@ -1,0 +1,208 @@
+"""What ``connect check`` says of connections that work, and of those that do not: what is wrong and how to mend it."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from include import cli
+from include.connect import run
+from include.connect.line import Line
+from include.errors import ConfigError
+from tests.sandbox_fixture import SandboxProcess
+
+PERSON = "@"
+
+
+@pytest.fixture
+def vendors(sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> SandboxProcess:
+    monkeypatch.delenv("PERENNIAL_CONFIG_DIR", raising=False)
+    monkeypatch.setenv("PERENNIAL_HOME", str(tmp_path / "home"))
+    return sandbox
+
+
+def look(*names: str) -> dict[tuple[str, str], Line]:
+    return {(line.connection, line.what): line for line in run.check(names)}
+
+
+def connect(monkeypatch: pytest.MonkeyPatch, name: str, **fields: Any) -> None:
+    monkeypatch.setenv(f"AIRFLOW_CONN_{name.upper()}", json.dumps(fields))
+
+
+def test_all_that_works_is_said_to_work_quickly_and_without_secrets(
+    vendors: SandboxProcess, capsys: pytest.CaptureFixture[str]
+) -> None:
+    began = time.monotonic()
+    assert cli.main(["connect", "check", "--json"]) == 0
+    assert time.monotonic() - began < 30
+    said = capsys.readouterr().out
+    lines = {(line["connection"], line["what"]): line for line in json.loads(said)}
+    truth = vendors.truth()
+    assert lines["crm", "account"]["found"] == f"{truth['account']['live']:,} rows"
+    assert lines["product_db", "usage_day"]["state"] == "ok"
+    for connection in ("crm", "support", "slack", "smtp", "product_db"):
+        assert lines[connection, "credentials"]["state"] == "ok", connection
+    for connection in ("crm", "support", "product_db"):
+        assert lines[connection, "clock"]["state"] == "ok"
+    assert "daily-remaining" in lines["crm", "limits"]["found"]
+    assert "milestone" in lines["crm", "not available"]["found"]
+    assert "owner_id" not in lines["crm", "account: mapping"]["found"]
+    assert "never filled: parent_id" in lines["crm", "account: mapping"]["found"]
+    for name in ("crm", "support", "slack", "smtp", "product_db"):
+        assert vendors.connection(name)["password"] not in said
+
+
+def test_a_sample_shows_rows_and_no_person(vendors: SandboxProcess, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["connect", "check", "crm", "support", "product_db", "--samples"]) == 0
+    said = capsys.readouterr().out
+    assert "crm: contact" in said and "***" in said
+    contacts = look("crm")["crm", "contact"].rows
+    assert len(contacts) == 3
+    assert {row["email"] for row in contacts} == {"***"}
+    assert PERSON not in said.split("crm: account", 1)[1]
+
+
+def test_nothing_is_sent_or_written(vendors: SandboxProcess) -> None:
+    before = vendors.truth()
+    look()
+    inbox = vendors.inbox()
+    assert not any(inbox.values())
+    assert vendors.truth() == before
+    calls = vendors.control("status")["calls"]
+    assert sum(number for call, number in calls.items() if call.startswith("POST")) < 30
+    assert sum(calls.values()) < 80
+
+
+def test_missing_scopes_are_named_and_all_else_is_looked_at(vendors: SandboxProcess) -> None:
+    missing = ["crm.objects.contacts.read"]
+    vendors.control("switches", **{"hubspot.missing_scopes": missing, "slack.scopes": ["im:write"]})
+    found = look("crm", "slack")
+    assert found["crm", "contact"].state == "failed"
+    assert "missing scope crm.objects.contacts.read" in found["crm", "contact"].found
+    assert found["crm", "contract_line"].state == "ok"
+    assert "chat:write" in found["slack", "scopes"].found
+    assert cli.main(["connect", "check", "crm"]) == 3
+
+
+def test_a_wrong_token_ends_the_look_at_that_connection(
+    vendors: SandboxProcess, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    connect(monkeypatch, "crm", conn_type="hubspot", host=f"{vendors.url}/hubspot", password="pat-na1-wr0ng-t0ken")
+    assert cli.main(["connect", "check"]) == 3
+    said = capsys.readouterr().out
+    assert "wr0ng" not in said
+    found = look()
+    assert found["crm", "credentials"].state == "failed"
+    assert "correct the credentials of connection crm" in found["crm", "credentials"].to_fix
+    assert ("crm", "contact") not in found
+    assert found["support", "ticket"].state == "ok"
+
+
+@pytest.mark.parametrize(
+    ("fields", "what", "said", "status"),
+    [
+        ({"conn_type": "hubspot", "host": "http://127.0.0.1:1", "password": "x"}, "reachable", "Connection refused", 5),
+        (
+            {"conn_type": "hubspot", "host": "https://no.invalid", "password": "x"},
+            "reachable",
+            "nowhere.invalid",
+            5,
+        ),
+        ({"conn_type": "hubspot", "host": "http://crm.example", "password": "x"}, "settings", "plain text", 2),
+        ({"conn_type": "hubspot", "host": "https://api.hubapi.com"}, "settings", "has no password", 2),
+        ({"conn_type": "http", "host": "https://api.hubapi.com", "password": "x"}, "settings", "names no vendor", 2),
+    ],
+)
+def test_what_is_wrong_with_a_connection_is_said_with_its_cure(
+    socket_enabled: None,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    fields: dict,
+    what: str,
+    said: str,
+    status: int,
+) -> None:
+    monkeypatch.setenv("PERENNIAL_HOME", str(tmp_path))
+    connect(monkeypatch, "crm", **fields)
+    lines = list(run.check(["crm"]))
+    assert (lines[-1].what, lines[-1].state) == (what, "failed")
+    assert said in lines[-1].found
+    assert lines[-1].to_fix
+    assert run.exit_status(lines) == status
+
+
+def test_a_certificate_that_nobody_vouches_for(socket_enabled: None, tls_server: str) -> None:
+    from include.connect.network import reach
+
+    reached, tls = reach("crm", tls_server)
+    assert reached.state == "ok"
+    assert (tls.state, tls.exit_status) == ("failed", 2)
+    assert "REQUESTS_CA_BUNDLE" in tls.to_fix
+
+
+def test_a_vendor_that_only_asks_to_wait_is_not_waited_for(vendors: SandboxProcess) -> None:
+    vendors.control("faults", vendor="hubspot", kind="status", status=429, retry_after=30)
+    began = time.monotonic()
+    found = look("crm")
+    assert time.monotonic() - began < 20
+    assert found["crm", "account"].state == "failed"
+    assert "wait" in found["crm", "account"].found
+
+
+def test_the_product_is_not_asked_to_sort_or_scan_for_long(
+    vendors: SandboxProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from include.sources.product import database
+
+    monkeypatch.setattr(database, "PEEK_SECONDS", 1)
+    folder = tmp_path / "overlay" / "sql" / "sources" / "product"
+    folder.mkdir(parents=True)
+    slow = "select workspace_key as id, updated_at from workspaces, pg_sleep(3)"
+    (folder / "product_account.sql").write_text(slow)
+    (folder / "seat_day.sql").write_text("select 1 as id, nothing as updated_at from workspaces")
+    monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(tmp_path / "overlay"))
+    found = look("product_db")
+    assert "took longer than a statement may" in found["product_db", "product_account"].found
+    monkeypatch.setattr(database, "PEEK_SECONDS", 15)
+    (folder / "product_account.sql").unlink()
+    found = look("product_db")
+    assert "seat_day.sql" in found["product_db", "seat_day"].found
+    assert "usage_day" in found["product_db", "not available"].found
+
+
+def test_an_empty_entity_and_one_of_another_type_are_to_be_looked_at(
+    vendors: SandboxProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with sa.create_engine(f"sqlite:///{tmp_path / 'p.db'}").begin() as connection:
+        connection.exec_driver_sql("create table t (id integer, day text, at text)")
+        connection.exec_driver_sql("insert into t values (1, 'soon', '2026-06-30 10:00:00')")
+    folder = tmp_path / "overlay" / "sql" / "sources" / "product"
+    folder.mkdir(parents=True)
+    (folder / "seat_day.sql").write_text("select id, day, at as updated_at from t")
+    (folder / "usage_day.sql").write_text("select id, day, at as updated_at from t where 1 = 0")
+    monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(tmp_path / "overlay"))
+    connect(monkeypatch, "product_db", conn_type="sqlite", host=str(tmp_path / "p.db"))
+    found = look("product_db")
+    assert (found["product_db", "usage_day"].state, found["product_db", "usage_day"].found) == ("look", "no rows")
+    assert "1 rows hold a value of another type" in found["product_db", "seat_day: mapping"].found
+
+
+def test_a_connection_that_the_settings_do_not_name() -> None:
+    with pytest.raises(ConfigError, match="there is no connection crn"):
+        list(run.check(["crn"]))
+
+
+def test_channels_in_dry_run_need_not_work_and_channels_that_are_on_must(
+    vendors: SandboxProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect(monkeypatch, "smtp", conn_type="smtp", host="127.0.0.1", port=1)
+    assert look("smtp")["smtp", "credentials"].state == "look"
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "channels.yaml").write_text("email: {dry_run: false}\n")
+    monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(tmp_path))
+    assert look("smtp")["smtp", "credentials"].state == "failed"
