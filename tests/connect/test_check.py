@@ -110,7 +110,7 @@ def test_a_wrong_token_ends_the_look_at_that_connection(
         (
             {"conn_type": "hubspot", "host": "https://no.invalid", "password": "x"},
             "reachable",
-            "nowhere.invalid",
+            "no.invalid",
             5,
         ),
         ({"conn_type": "hubspot", "host": "http://crm.example", "password": "x"}, "settings", "plain text", 2),
@@ -168,11 +168,8 @@ def test_the_product_is_not_asked_to_sort_or_scan_for_long(
     monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(tmp_path / "overlay"))
     found = look("product_db")
     assert "took longer than a statement may" in found["product_db", "product_account"].found
-    monkeypatch.setattr(database, "PEEK_SECONDS", 15)
-    (folder / "product_account.sql").unlink()
-    found = look("product_db")
     assert "seat_day.sql" in found["product_db", "seat_day"].found
-    assert "usage_day" in found["product_db", "not available"].found
+    assert found["product_db", "product_user"].state == "ok"
 
 
 def test_an_empty_entity_and_one_of_another_type_are_to_be_looked_at(
