@@ -6,7 +6,6 @@ once, ``Unavailable``, ``Uncertain`` and ``QuotaExhausted`` when waiting did not
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from requests.auth import AuthBase
 from include import clock
 from include.errors import AuthError, ConfigError, Forbidden, PerennialError, QuotaExhausted, Unavailable
 from include.sources.http import body
+from include.sources.http.causes import never_connected, reason
 from include.sources.http.limiter import LONGEST_WAIT, Limit, Limiter
 from include.sources.http.oauth import OAuth
 from include.sources.http.redact import redact
@@ -247,7 +247,7 @@ class Client:
                 f"{where}: {self._shown(error)}", cure=f"correct connection {self.connection_id}"
             ) from None
         except requests.exceptions.ConnectionError as error:
-            if _never_connected(error):
+            if never_connected(error):
                 attempts = _ATTEMPTS if self.has_worked else _FIRST_ATTEMPTS
                 final = self._unavailable(f"{where}: cannot connect: {self._shown(error)}")
                 raise _Again(final, attempts=attempts) from None
@@ -350,7 +350,7 @@ class Client:
             self.skew_seconds = _skew(headers["Date"])
 
     def _shown(self, error: object) -> str:
-        return redact(_reason(error), *self.secrets)
+        return redact(reason(error), *self.secrets)
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
@@ -381,21 +381,3 @@ def _skew(date: str) -> float:
         return (parsedate_to_datetime(date) - datetime.now(UTC)).total_seconds()
     except (ValueError, TypeError):
         return 0.0
-
-
-def _never_connected(error: BaseException) -> bool:
-    text = repr(error)
-    return isinstance(error, requests.exceptions.ConnectTimeout) or any(
-        sign in text for sign in ("NewConnectionError", "NameResolutionError", "ConnectTimeoutError")
-    )
-
-
-def _reason(error: object) -> str:
-    """Return the innermost cause, without the addresses of objects and the URLs that requests puts around it."""
-    inner: Any = error
-    while isinstance(inner, BaseException):
-        deeper = getattr(inner, "reason", None) or (inner.args[0] if inner.args else None)
-        if not isinstance(deeper, BaseException):
-            break
-        inner = deeper
-    return re.sub(r"^(?:<.*? object at 0x\w+>|HTTPS?Connection(?:Pool)?\(.*?\)): ", "", str(inner))

@@ -1,0 +1,27 @@
+"""What lies behind an error of ``requests``."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import requests
+
+
+def never_connected(error: BaseException) -> bool:
+    """Return whether a connection failed before anything can have been sent."""
+    text = repr(error)
+    return isinstance(error, requests.exceptions.ConnectTimeout) or any(
+        sign in text for sign in ("NewConnectionError", "NameResolutionError", "ConnectTimeoutError")
+    )
+
+
+def reason(error: object) -> str:
+    """Return the innermost cause, without the addresses of objects and the URLs that requests puts around it."""
+    inner: Any = error
+    while isinstance(inner, BaseException):
+        deeper = getattr(inner, "reason", None) or (inner.args[0] if inner.args else None)
+        if not isinstance(deeper, BaseException):
+            break
+        inner = deeper
+    return re.sub(r"^(?:<.*? object at 0x\w+>|HTTPS?Connection(?:Pool)?\(.*?\)): ", "", str(inner))
