@@ -14,6 +14,7 @@ from zoneinfo import available_timezones
 from pydantic import AfterValidator, Field, model_validator
 
 from include.config.documents import Strict
+from include.config.kpis import Kpis
 from include.renewals.ladder import Ladder
 
 
@@ -304,6 +305,7 @@ class Settings(General):
 
     usage: Usage = Usage()
     renewals: Renewals = Renewals()
+    kpis: Kpis = Kpis()
     channels: Channels = Channels()
     people: People = People()
     identity: Identity = Identity()

@@ -6,6 +6,7 @@ what the registry says.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from include.config import files
@@ -132,10 +133,11 @@ def _row(metric_id: str, version: int, one: Definition) -> str:
 
 
 def _divisible(expression: str) -> str:
-    """Return an expression in which whole numbers do not divide into whole numbers."""
+    """Return an expression in which whole numbers do not divide into whole numbers, nor anything by 0."""
     if "/" not in expression:
         return expression
-    return metrics.COLUMN.sub(lambda found: f"cast({found[0]} as double precision)", expression)
+    cast = metrics.COLUMN.sub(lambda found: f"cast({found[0]} as double precision)", expression)
+    return re.sub(r"/ (cast\(\w+ as double precision\))", r"/ nullif(\1, 0)", cast)
 
 
 def _name(table: str) -> str:

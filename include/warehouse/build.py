@@ -122,6 +122,8 @@ def build_model(build_id: str, name: str) -> Built:
             replace.partition(connection, model, *build.all_days)
         parameters = _parameters(build, model)
         replaced = replace.replace(connection, build_id, model, pieces, parameters, is_new=is_new)
+        if model.metadata.materialisation == "frozen":
+            build_store.note_frozen(connection, name, build.newest_day)
         checked = _check(connection, model, pieces, parameters)
         failed = [check for check in checked if check.severity == "fail" and check.n_bad]
         if not failed:

@@ -174,6 +174,17 @@ def built(connection: sa.Connection, build_id: str, name: str) -> Built | None:
     return Built(*row) if row else None
 
 
+def note_frozen(connection: sa.Connection, name: str, upto: date) -> None:
+    """Write down up to which day a frozen table has taken its rows; never an earlier one."""
+    connection.execute(
+        sa.text(
+            "insert into meta.frozen as f (model, upto) values (:model, :upto)"
+            " on conflict (model) do update set upto = greatest(f.upto, excluded.upto)"
+        ),
+        {"model": name, "upto": upto},
+    )
+
+
 def done_models(connection: sa.Connection, build_id: str) -> set[str]:
     """Return the models that a build has built."""
     return set(

@@ -21,7 +21,8 @@ Tag = Literal["identity", "renewals", "retention", "usage", "support", "contacts
 #   account      one account's rows are made anew when something about the account changed
 #   account_day  an account's days are made anew; partitioned by month of the window column
 #   period       the days (or periods that end on them) are made anew over all accounts
-Materialisation = Literal["view", "table", "account", "account_day", "period"]
+#   frozen       rows are taken once, on their day, and never changed or taken later
+Materialisation = Literal["view", "table", "account", "account_day", "period", "frozen"]
 WINDOWED = ("account_day", "period")
 
 
@@ -104,13 +105,13 @@ class Metadata(Strict):
             raise ValueError(
                 f"window_column goes with the materialisations {' and '.join(WINDOWED)}, and only with them"
             )
-        if self.affects and self.materialisation != "account":
-            raise ValueError("affects goes with the materialisation account only")
+        if self.affects and self.materialisation not in ("account", "frozen"):
+            raise ValueError("affects goes with the materialisations account and frozen only")
         named = {*self.unique_key, self.window_column, self.affects.column if self.affects else ""} - {""}
         unknown = sorted(named - set(self.columns))
         if unknown:
             raise ValueError(f"{', '.join(unknown)} is named as key, window or affects, but is no column")
-        if self.materialisation in ("account", "account_day") and "account_key" not in self.columns:
+        if self.materialisation in ("account", "account_day", "frozen") and "account_key" not in self.columns:
             raise ValueError(f"a table of materialisation {self.materialisation} needs the column account_key")
         if self.is_windowed and self.window_column not in self.unique_key:
             raise ValueError("the window column must be part of unique_key")

@@ -48,6 +48,9 @@ def prepare(connection: sa.Connection, model: Model) -> bool:
     ).one_or_none()
     if there and there[1] == signature:
         return False
+    if there and model.metadata.materialisation == "frozen":
+        _widen(connection, model, signature)
+        return False
     if there:
         connection.exec_driver_sql(f"drop {'view' if there[0] == 'v' else 'table'} {model.name} cascade")
     if model.metadata.materialisation == "view":
@@ -60,6 +63,13 @@ def prepare(connection: sa.Connection, model: Model) -> bool:
     connection.exec_driver_sql(f"create table {model.name} ({columns}, primary key ({key})){by}")
     connection.exec_driver_sql(f"comment on table {model.name} is '{signature}'")
     return True
+
+
+def _widen(connection: sa.Connection, model: Model, signature: str) -> None:
+    """Give a table that cannot be made anew its new columns; those that are gone stay as they are."""
+    for name, column in model.metadata.columns.items():
+        connection.exec_driver_sql(f'alter table {model.name} add column if not exists "{name}" {column.type}')
+    connection.exec_driver_sql(f"comment on table {model.name} is '{signature}'")
 
 
 def partition(connection: sa.Connection, model: Model, start: date, end: date) -> None:
@@ -120,7 +130,8 @@ def replace(
         except sa.exc.DBAPIError as error:
             raise readable(model, error) from None
         if not is_new:
-            done.n_changed += _apply(connection, model, piece, columns)
+            take = _add if model.metadata.materialisation == "frozen" else _apply
+            done.n_changed += take(connection, model, piece, columns)
             _note(connection, build_id, model)
             connection.exec_driver_sql("truncate incoming, gone, came")
     if is_new:
@@ -169,6 +180,20 @@ def _apply(connection: sa.Connection, model: Model, piece: Piece, columns: str) 
     if n_came:
         execute(connection, f"insert into {model.name} ({columns}) select {columns} from came", {})  # noqa: S608
     return n_gone + n_came
+
+
+def _add(connection: sa.Connection, model: Model, piece: Piece, columns: str) -> int:
+    """Take over the rows of ``incoming`` whose key is not there yet, and leave all others as they are."""
+    same = " and ".join(f't."{key}" = i."{key}"' for key in model.metadata.unique_key)
+    n_came = execute(
+        connection,
+        f"insert into came ({columns}) select {columns} from incoming as i"  # noqa: S608
+        f" where not exists (select from {model.name} as t where {same})",
+        {},
+    ).rowcount
+    if n_came:
+        execute(connection, f"insert into {model.name} ({columns}) select {columns} from came", {})  # noqa: S608
+    return n_came
 
 
 def _where(model: Model, piece: Piece) -> tuple[str, dict[str, object]]:

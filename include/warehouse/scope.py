@@ -107,6 +107,8 @@ def pieces(connection: sa.Connection, build: Build, model: Model, *, is_new: boo
         return []
     if kind == "table" or is_new:
         return [everything]
+    if kind == "frozen":
+        return _not_taken(connection, build, model)
     changes = _changes(connection, build, model)
     if kind == "account":
         if build.trigger in ("first", "config") or (build.trigger == "day" and _looks_at_today(model)):
@@ -117,6 +119,15 @@ def pieces(connection: sa.Connection, build: Build, model: Model, *, is_new: boo
     if kind == "period":
         return window + _for_periods([days for _, days in ranges], everything.end)
     return window + _for_account_days(ranges, _n_accounts(connection))
+
+
+def _not_taken(connection: sa.Connection, build: Build, model: Model) -> list[Piece]:
+    """Return the days of a frozen table that no build has reached yet; what was missing by then stays missing."""
+    upto = connection.execute(
+        sa.text("select upto from meta.frozen where model = :model"), {"model": model.name}
+    ).scalar()
+    start = upto + DAY if upto else build.first_day
+    return [Piece(start, build.newest_day + DAY)] if start <= build.newest_day else []
 
 
 def _changes(connection: sa.Connection, build: Build, model: Model) -> list[Change]:

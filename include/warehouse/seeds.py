@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import date
 
 import orjson
 import sqlalchemy as sa
@@ -11,6 +12,8 @@ from include import config
 from include.warehouse import identity_store, models
 from include.warehouse.scope import Build
 
+# Where calendars begin and end.
+FIRST_DAY, LAST_DAY = date(1990, 1, 1), date(2100, 12, 31)
 # The first day of a dirty range that stands for "all days".
 _ALL_DAYS = "0001-01-01"
 
@@ -31,6 +34,9 @@ def parameters() -> dict[str, object]:
         "early_days": settings.renewals.early_days,
         "horizon_days": settings.renewals.horizon_days,
         "behind_days": settings.renewals.behind_days,
+        "gross_margin": settings.kpis.gross_margin,
+        "pause_days": settings.kpis.pause_days,
+        "first_value_days": settings.kpis.first_value_days,
     }
 
 
@@ -48,7 +54,49 @@ def _tables(settings: config.Settings) -> dict[str, list[dict[str, object]]]:
             for one in settings.exclusions
         ],
         "source": [{"source": one.id, "kind": one.kind} for one in settings.sources],
+        "plan_rate": _plan_rates(settings),
+        "urgent_limit": [
+            {"tier": tier.lower(), "hours": hours}
+            for tier, hours in sorted({"default": 24, **settings.kpis.urgent_limit_hours}.items())
+        ],
+        "sla_target": [
+            {"priority": priority.lower(), **dict(promise)} for priority, promise in sorted(settings.kpis.sla.items())
+        ],
+        "forecast_category": _forecast(settings),
     }
+
+
+def _plan_rates(settings: config.Settings) -> list[dict[str, object]]:
+    """Return each currency's rates with the days on which they hold: those of its fiscal years, the last one for good."""
+    rows: list[dict[str, object]] = [
+        {"currency": settings.currency, "from_day": FIRST_DAY, "to_day": LAST_DAY, "rate": 1.0}
+    ]
+    month = settings.kpis.fiscal_year_start_month
+    for currency, rates in sorted(settings.kpis.plan_rates.items()):
+        if currency == settings.currency:
+            continue
+        # A fiscal year is called after the calendar year in which it ends.
+        starts = {date(year - (month > 1), month, 1): rate for year, rate in sorted(rates.items())}
+        days = [*starts, LAST_DAY]
+        rows += [
+            {"currency": currency, "from_day": start, "to_day": end, "rate": starts[start]}
+            for start, end in zip(days, days[1:], strict=False)
+        ]
+    return rows
+
+
+def _forecast(settings: config.Settings) -> list[dict[str, object]]:
+    forecast = settings.kpis.forecast
+    rows = [
+        {"stage": "", "category": "no_deal", "probability": forecast.no_deal},
+        {"stage": "*", "category": "open_deal", "probability": forecast.open_deal},
+    ]
+    rows += [
+        {"stage": stage.lower(), "category": each.category, "probability": each.probability}
+        for each in forecast.categories
+        for stage in each.stages
+    ]
+    return rows
 
 
 def _fill(connection: sa.Connection, table: str, rows: list[dict[str, object]]) -> None:

@@ -162,6 +162,9 @@ def _build(connection: sa.Connection, model: Model, case: Case) -> None:
         "early_days": 30,
         "horizon_days": 200,
         "behind_days": 30,
+        "gross_margin": 0.8,
+        "pause_days": 90,
+        "first_value_days": 30,
         "daily_days": model.metadata.daily_days,
         **case.parameters,
     }

@@ -32,6 +32,7 @@ select
     v.source || ':' || coalesce(v.contract_number, 'deal-' || v.opportunity_id) as contract_key,
     coalesce(v.contract_number, v.opportunity_id) as contract_number,
     coalesce(v.opportunity_type, 'new') as opportunity_type,
+    v.stage,
     v.is_closed or v.is_won as is_closed,
     v.is_won,
     v.close_date,

@@ -44,7 +44,13 @@ successor_deals as (
 ),
 
 successors as (
-    select s.account_key, s.contract_key, s.term_no, sum(l.arr) as renewed_arr
+    select
+        s.account_key,
+        s.contract_key,
+        s.term_no,
+        sum(l.arr) as renewed_arr,
+        -- Unknown as soon as one line has no list price.
+        case when count(l.list_arr) = count(*) then sum(l.list_arr) end as renewed_list_arr
     from successor_deals as s
     join lines as l on l.opportunity_key = s.opportunity_key
     where l.term_start <= s.next_start and coalesce(l.term_end, l.active_to) > s.next_start
@@ -61,6 +67,7 @@ judged as (
                 then coalesce(x.target_arr, 0)
             when t.next_opportunity_key is not null then coalesce(s.renewed_arr, 0)
         end as renewed_arr,
+        s.renewed_list_arr,
         case
             when t.is_auto_renewed and not coalesce(t.next_closed_on <= t.due_date, false) then 'auto'
             when t.next_opportunity_key is null then
@@ -112,6 +119,7 @@ select
     is_auto_term,
     cast(target_arr as numeric(18, 2)) as target_arr,
     cast(renewed_arr as numeric(18, 2)) as renewed_arr,
+    case when outcome <> 'auto' then cast(renewed_list_arr as numeric(18, 2)) end as renewed_list_arr,
     outcome,
     case when outcome = 'auto' then 'auto' when next_opportunity_key is not null then 'deal' end as renewed_by,
     case

@@ -4,7 +4,7 @@
 -- Caveats: no day is read 28 times: what a day adds leaves again 28 days later, and the running total is the moving
 -- sum; of a user or feature seen again within 28 days only the gap counts. Days without use are rows with zeros.
 with usage as (
-    select u.*, c.day_no
+    select u.*, c.day_no, c.is_working_day
     from core.usage_day as u
     join meta.calendar as c on c.day = u.day
     where u.day >= cast(:start as date) - 27
@@ -30,10 +30,11 @@ user_days as (
         account_key,
         user_key,
         day_no,
+        is_working_day,
         lead(day_no) over (partition by account_key, user_key order by day_no) as next_day_no
     from usage
     where is_value_event
-    group by account_key, user_key, day_no
+    group by account_key, user_key, day_no, is_working_day
 ),
 
 feature_days as (
@@ -52,32 +53,63 @@ event_days as (
         account_key,
         day_no,
         sum(n_events) as n_events,
-        sum(case when is_value_event then n_events else 0 end) as n_value_events
+        sum(case when is_value_event then n_events else 0 end) as n_value_events,
+        sum(minutes) as minutes
     from usage
     group by account_key, day_no
 ),
 
 active_days as (
-    select account_key, day_no, count(*) as n_users from user_days group by account_key, day_no
+    select
+        account_key,
+        day_no,
+        count(*) as n_users,
+        count(case when is_working_day then 1 end) as n_users_on_workdays
+    from user_days
+    group by account_key, day_no
 ),
 
 deltas as (
-    select account_key, day_no, n_events, n_value_events, 0 as n_users, 0 as n_features, 0 as n_user_days
+    select
+        account_key,
+        day_no,
+        n_events,
+        n_value_events,
+        0 as n_users,
+        0 as n_users_7d,
+        0 as n_features,
+        0 as n_user_days,
+        0 as n_user_workdays,
+        minutes,
+        case when minutes is not null then 1 else 0 end as n_timed
     from event_days
     union all
-    select account_key, day_no + 28, -n_events, -n_value_events, 0, 0, 0 from event_days
+    select
+        account_key,
+        day_no + 28,
+        -n_events,
+        -n_value_events,
+        0, 0, 0, 0, 0,
+        -minutes,
+        case when minutes is not null then -1 else 0 end
+    from event_days
     union all
-    select account_key, day_no, 0, 0, 1, 0, 0 from user_days
+    select account_key, day_no, 0, 0, 1, 1, 0, 0, 0, 0, 0 from user_days
     union all
-    select account_key, least(day_no + 28, coalesce(next_day_no, day_no + 28)), 0, 0, -1, 0, 0 from user_days
+    select account_key, least(day_no + 28, coalesce(next_day_no, day_no + 28)), 0, 0, -1, 0, 0, 0, 0, 0, 0
+    from user_days
     union all
-    select account_key, day_no, 0, 0, 0, 1, 0 from feature_days
+    select account_key, least(day_no + 7, coalesce(next_day_no, day_no + 7)), 0, 0, 0, -1, 0, 0, 0, 0, 0
+    from user_days
     union all
-    select account_key, least(day_no + 28, coalesce(next_day_no, day_no + 28)), 0, 0, 0, -1, 0 from feature_days
+    select account_key, day_no, 0, 0, 0, 0, 1, 0, 0, 0, 0 from feature_days
     union all
-    select account_key, day_no, 0, 0, 0, 0, n_users from active_days
+    select account_key, least(day_no + 28, coalesce(next_day_no, day_no + 28)), 0, 0, 0, 0, -1, 0, 0, 0, 0
+    from feature_days
     union all
-    select account_key, day_no + 28, 0, 0, 0, 0, -n_users from active_days
+    select account_key, day_no, 0, 0, 0, 0, 0, n_users, n_users_on_workdays, 0, 0 from active_days
+    union all
+    select account_key, day_no + 28, 0, 0, 0, 0, 0, -n_users, -n_users_on_workdays, 0, 0 from active_days
 ),
 
 -- What happened before the window starts the totals on its first day.
@@ -88,8 +120,12 @@ daily as (
         sum(d.n_events) as n_events,
         sum(d.n_value_events) as n_value_events,
         sum(d.n_users) as n_users,
+        sum(d.n_users_7d) as n_users_7d,
         sum(d.n_features) as n_features,
-        sum(d.n_user_days) as n_user_days
+        sum(d.n_user_days) as n_user_days,
+        sum(d.n_user_workdays) as n_user_workdays,
+        sum(coalesce(d.minutes, 0)) as minutes,
+        sum(d.n_timed) as n_timed
     from deltas as d
     cross join first_day as f
     group by d.account_key, greatest(d.day_no, f.day_no)
@@ -111,7 +147,11 @@ running as (
         sum(d.n_value_events) over w as n_value_events_28d,
         sum(d.n_users) over w as active_users_28d,
         sum(d.n_features) over w as n_key_features_28d,
-        sum(d.n_user_days) over w as n_user_days_28d
+        sum(d.n_user_days) over w as n_user_days_28d,
+        sum(d.n_users_7d) over w as active_users_7d,
+        sum(d.n_user_workdays) over w as n_user_workdays_28d,
+        sum(d.minutes) over w as minutes_28d,
+        sum(d.n_timed) over w as n_timed_days_28d
     from grid as g
     left join daily as d on d.account_key = g.account_key and d.day_no = g.day_no
     window w as (partition by g.account_key order by g.day_no rows unbounded preceding)
@@ -126,6 +166,9 @@ select
     cast(coalesce(r.n_value_events_28d, 0) as bigint) as n_value_events_28d,
     cast(coalesce(r.active_users_28d, 0) as bigint) as active_users_28d,
     cast(coalesce(r.n_key_features_28d, 0) as bigint) as n_key_features_28d,
-    cast(coalesce(r.n_user_days_28d, 0) as bigint) as n_user_days_28d
+    cast(coalesce(r.n_user_days_28d, 0) as bigint) as n_user_days_28d,
+    cast(coalesce(r.active_users_7d, 0) as bigint) as active_users_7d,
+    cast(coalesce(r.n_user_workdays_28d, 0) as bigint) as n_user_workdays_28d,
+    cast(case when r.n_timed_days_28d > 0 then r.minutes_28d end as numeric(18, 2)) as minutes_28d
 from running as r
 left join active_days as a on a.account_key = r.account_key and a.day_no = r.day_no

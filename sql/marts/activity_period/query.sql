@@ -1,8 +1,9 @@
--- Purpose: the sums behind activity rate, active seats, utilisation and breadth.
--- Grain: period and group. Inputs: usage of 28 days, seats, ARR and attribute steps, periods. Window: periods that
+-- Purpose: the sums behind every figure of use: activity, seats, stickiness, depth, coverage, lifecycle, spread.
+-- Grain: period and group. Inputs: usage, people, teams, seats, ARR and attribute steps, periods. Window: periods that
 -- end on days [start, end).
 -- Caveats: only accounts with ARR; those without a product account are counted as not known, not as inactive. The
--- figures are of the 28 days that end with the period, whatever its length.
+-- figures are of the 28 days that end with the period, whatever its length; new teams, and who is new or came back, are
+-- counted over the period.
 with periods as (
     select p.*, c.day_12m_ago
     from meta.period as p
@@ -29,8 +30,81 @@ seats as (
     select * from core.seat_day where day >= :start and day < :end
 ),
 
+people as (
+    select * from core.people_28d where day >= :start and day < :end
+),
+
+baselines as (
+    select * from core.usage_baseline where day >= :start and day < :end
+),
+
+usage_last_year as (
+    select * from core.usage_28d where day >= cast(:start as date) - 364 and day < cast(:end as date) - 364
+),
+
+baselines_last_year as (
+    select * from core.usage_baseline
+    where day >= cast(:start as date) - 364 and day < cast(:end as date) - 364
+        and n_windows = 12
+        and usage_baseline > 0
+),
+
+activity_spans as (
+    select
+        account_key,
+        day as from_day,
+        is_active,
+        lead(day) over (partition by account_key order by day) as to_day,
+        min(day) over (partition by account_key) as first_day
+    from core.activity_step
+    where day < :end
+),
+
+team_spans as (
+    select
+        t.account_key,
+        t.team,
+        t.day as from_day,
+        t.is_active,
+        lead(t.day) over (partition by t.account_key, t.team order by t.day) as to_day,
+        -- What was in use when the history begins is not new.
+        t.is_active
+            and t.day >= p.first_day + 28
+            and row_number() over (partition by t.account_key, t.team, t.is_active order by t.day) = 1 as is_first
+    from core.team_step as t
+    join core.product_start as p on p.account_key = t.account_key
+    where t.day < :end
+),
+
+teams as (
+    select
+        p.period,
+        p.as_of,
+        t.account_key,
+        count(case when t.is_active and p.as_of >= t.from_day and (t.to_day is null or p.as_of < t.to_day) then 1 end)
+            as n_active,
+        count(case when t.is_first and t.from_day >= p.period_start then 1 end) as n_new
+    from periods as p
+    join team_spans as t on t.from_day <= p.as_of
+    group by p.period, p.as_of, t.account_key
+),
+
 key_features as (
     select count(*) as n_key_features from meta.feature where is_key_feature
+),
+
+expected as (
+    select
+        u.account_key,
+        u.day,
+        u.n_value_events_28d,
+        b.usage_baseline * coalesce(
+            cast(nullif(l.n_value_events_28d, 0) as double precision) / cast(y.usage_baseline as double precision), 1
+        ) as usage_expected
+    from usage as u
+    join baselines as b on b.account_key = u.account_key and b.day = u.day
+    left join baselines_last_year as y on y.account_key = u.account_key and y.day = u.day - 364
+    left join usage_last_year as l on l.account_key = u.account_key and l.day = u.day - 364
 ),
 
 members as (
@@ -44,10 +118,30 @@ members as (
         s.region,
         u.account_key is not null as is_known,
         coalesce(u.n_value_events_28d, 0) > 0 as is_active,
+        case
+            when u.account_key is null then null
+            when g.account_key is null then 'never'
+            when not g.is_active then 'dormant'
+            when g.from_day < p.period_start then 'returning'
+            when g.from_day = g.first_day then 'new'
+            else 'resurrected'
+        end as lifecycle,
         u.active_users_28d,
+        u.active_users_7d,
+        u.n_active_users,
         u.n_user_days_28d,
+        u.n_user_workdays_28d,
+        u.minutes_28d,
         u.n_key_features_28d,
         case when u.account_key is not null then k.n_key_features end as n_key_features,
+        h.n_deep_users,
+        h.n_roles_active,
+        h.n_roles_known,
+        h.n_teams_known,
+        case when u.account_key is not null then coalesce(m.n_active, 0) end as n_teams_active,
+        case when u.account_key is not null then coalesce(m.n_new, 0) end as n_teams_new,
+        case when e.usage_expected > 0 then e.n_value_events_28d end as usage_compared,
+        case when e.usage_expected > 0 then e.usage_expected end as usage_expected,
         case when u.account_key is not null then t.paid_seats_28d end as paid_seats_28d,
         t.n_paid_seats,
         t.n_activated_seats
@@ -57,6 +151,11 @@ members as (
     join arr_steps as a
         on a.account_key = s.account_key and p.as_of >= a.from_day and (a.to_day is null or p.as_of < a.to_day)
     left join usage as u on u.account_key = s.account_key and u.day = p.as_of
+    left join people as h on h.account_key = s.account_key and h.day = p.as_of
+    left join expected as e on e.account_key = s.account_key and e.day = p.as_of
+    left join teams as m on m.account_key = s.account_key and m.period = p.period and m.as_of = p.as_of
+    left join activity_spans as g
+        on g.account_key = s.account_key and p.as_of >= g.from_day and (g.to_day is null or p.as_of < g.to_day)
     left join seats as t on t.account_key = s.account_key and t.day = p.as_of
     where a.arr > 0
 ),
@@ -93,6 +192,26 @@ select
     cast(sum(case when n_paid_seats > 0 then n_activated_seats end) as bigint) as n_activated_seats,
     count(n_paid_seats) as n_with_seats,
     cast(sum(n_key_features_28d) as bigint) as n_key_features_used,
-    cast(sum(n_key_features) as bigint) as n_key_features
+    cast(sum(n_key_features) as bigint) as n_key_features,
+    cast(sum(n_active_users) as bigint) as n_active_users,
+    cast(sum(active_users_7d) as bigint) as active_users_7d,
+    cast(sum(n_user_workdays_28d) as bigint) as n_user_workdays_28d,
+    sum(minutes_28d) as minutes_28d,
+    cast(sum(case when minutes_28d is not null then n_user_days_28d end) as bigint) as n_timed_user_days_28d,
+    count(minutes_28d) as n_timed,
+    cast(sum(n_deep_users) as bigint) as n_deep_users,
+    cast(sum(n_roles_active) as bigint) as n_roles_active,
+    cast(sum(n_roles_known) as bigint) as n_roles_known,
+    cast(sum(n_teams_active) as bigint) as n_teams_active,
+    cast(sum(n_teams_known) as bigint) as n_teams_known,
+    cast(sum(n_teams_new) as bigint) as n_teams_new,
+    cast(sum(usage_compared) as bigint) as usage_compared,
+    cast(sum(usage_expected) as numeric(18, 2)) as usage_expected,
+    count(usage_expected) as n_with_baseline,
+    count(case when lifecycle = 'new' then 1 end) as n_new,
+    count(case when lifecycle = 'returning' then 1 end) as n_returning,
+    count(case when lifecycle = 'resurrected' then 1 end) as n_resurrected,
+    count(case when lifecycle = 'dormant' then 1 end) as n_dormant,
+    count(case when lifecycle = 'never' then 1 end) as n_never
 from grouped
 group by period, period_start, as_of, grain, grain_key

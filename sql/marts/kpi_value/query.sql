@@ -22,6 +22,46 @@ with activity_period as (
     cross join lateral (
         values
             (
+                'accounts_dormant',
+                1,
+                'amount',
+                n_dormant,
+                null,
+                null,
+                n_known,
+                cast(n_known as double precision) / nullif(cast(n_accounts as double precision), 0)
+            ),
+            (
+                'accounts_new',
+                1,
+                'amount',
+                n_new,
+                null,
+                null,
+                n_known,
+                cast(n_known as double precision) / nullif(cast(n_accounts as double precision), 0)
+            ),
+            (
+                'accounts_resurrected',
+                1,
+                'amount',
+                n_resurrected,
+                null,
+                null,
+                n_known,
+                cast(n_known as double precision) / nullif(cast(n_accounts as double precision), 0)
+            ),
+            (
+                'accounts_returning',
+                1,
+                'amount',
+                n_returning,
+                null,
+                null,
+                n_known,
+                cast(n_known as double precision) / nullif(cast(n_accounts as double precision), 0)
+            ),
+            (
                 'active_days_per_user',
                 1,
                 'ratio',
@@ -29,7 +69,7 @@ with activity_period as (
                 active_users_28d,
                 null,
                 n_known,
-                cast(n_known as double precision) / cast(n_accounts as double precision)
+                cast(n_known as double precision) / nullif(cast(n_accounts as double precision), 0)
             ),
             (
                 'active_seat_rate',
@@ -39,7 +79,7 @@ with activity_period as (
                 paid_seats_28d,
                 null,
                 n_with_seats,
-                cast(n_with_seats as double precision) / cast(n_accounts as double precision)
+                cast(n_with_seats as double precision) / nullif(cast(n_accounts as double precision), 0)
             ),
             (
                 'activity_rate',
@@ -49,7 +89,7 @@ with activity_period as (
                 n_known,
                 null,
                 n_known,
-                cast(n_known as double precision) / cast(n_accounts as double precision)
+                cast(n_known as double precision) / nullif(cast(n_accounts as double precision), 0)
             ),
             (
                 'breadth',
@@ -59,7 +99,27 @@ with activity_period as (
                 n_key_features,
                 null,
                 n_known,
-                cast(n_known as double precision) / cast(n_accounts as double precision)
+                cast(n_known as double precision) / nullif(cast(n_accounts as double precision), 0)
+            ),
+            (
+                'dau',
+                1,
+                'amount',
+                cast(n_user_workdays_28d as double precision) / 20,
+                null,
+                null,
+                n_known,
+                cast(n_known as double precision) / nullif(cast(n_accounts as double precision), 0)
+            ),
+            (
+                'depth',
+                1,
+                'share',
+                n_deep_users,
+                active_users_28d,
+                null,
+                n_known,
+                cast(n_known as double precision) / nullif(cast(n_accounts as double precision), 0)
             ),
             (
                 'licence_utilisation',
@@ -69,7 +129,97 @@ with activity_period as (
                 n_paid_seats,
                 null,
                 n_with_seats,
-                cast(n_with_seats as double precision) / cast(n_accounts as double precision)
+                cast(n_with_seats as double precision) / nullif(cast(n_accounts as double precision), 0)
+            ),
+            (
+                'lifecycle_active_rate',
+                1,
+                'share',
+                n_new + n_returning + n_resurrected,
+                n_known - n_never,
+                null,
+                n_known - n_never,
+                cast(n_known as double precision) / nullif(cast(n_accounts as double precision), 0)
+            ),
+            (
+                'mau',
+                1,
+                'amount',
+                active_users_28d,
+                null,
+                null,
+                n_known,
+                cast(n_known as double precision) / nullif(cast(n_accounts as double precision), 0)
+            ),
+            (
+                'new_teams',
+                1,
+                'amount',
+                n_teams_new,
+                null,
+                null,
+                n_known,
+                cast(n_known as double precision) / nullif(cast(n_accounts as double precision), 0)
+            ),
+            (
+                'role_coverage',
+                1,
+                'share',
+                n_roles_active,
+                n_roles_known,
+                null,
+                n_known,
+                cast(n_known as double precision) / nullif(cast(n_accounts as double precision), 0)
+            ),
+            (
+                'stickiness',
+                1,
+                'share',
+                cast(n_user_workdays_28d as double precision) / 20,
+                active_users_28d,
+                null,
+                n_known,
+                cast(n_known as double precision) / nullif(cast(n_accounts as double precision), 0)
+            ),
+            (
+                'team_coverage',
+                1,
+                'ratio',
+                n_teams_active,
+                n_teams_known,
+                null,
+                n_known,
+                cast(n_known as double precision) / nullif(cast(n_accounts as double precision), 0)
+            ),
+            (
+                'time_online',
+                1,
+                'ratio',
+                minutes_28d,
+                n_timed_user_days_28d,
+                null,
+                n_timed,
+                cast(n_timed as double precision) / nullif(cast(n_accounts as double precision), 0)
+            ),
+            (
+                'usage_vs_baseline',
+                1,
+                'ratio',
+                usage_compared,
+                usage_expected,
+                null,
+                n_with_baseline,
+                cast(n_with_baseline as double precision) / nullif(cast(n_accounts as double precision), 0)
+            ),
+            (
+                'wau',
+                1,
+                'amount',
+                active_users_7d,
+                null,
+                null,
+                n_known,
+                cast(n_known as double precision) / nullif(cast(n_accounts as double precision), 0)
             )
     ) as m (metric_id, metric_version, kind, numerator, denominator, median, n, coverage)
     where r.as_of >= :start and r.as_of < :end
@@ -148,7 +298,39 @@ renewal_period as (
             ('after_grace_rate', 1, 'share', after_grace_arr, target_arr, null, n_due, 1),
             ('after_grace_rate_by_count', 1, 'share', n_after_grace, n_due, null, n_due, 1),
             ('auto_renewal_rate_by_count', 1, 'share', n_auto, n_due, null, n_due, 1),
+            ('committed_churn', 1, 'amount', committed_churn_arr, null, null, n_due, 1),
+            (
+                'discount_depth',
+                1,
+                'ratio',
+                discount_arr,
+                renewed_list_arr,
+                null,
+                n_with_list,
+                cast(n_with_list as double precision) / nullif(cast(n_renewed as double precision), 0)
+            ),
+            ('early_rate', 1, 'share', early_arr, target_arr, null, n_due, 1),
             ('eventual_rate', 1, 'share', on_time_arr + in_grace_arr + after_grace_arr, target_arr, null, n_due, 1),
+            (
+                'forecast_accuracy_t30',
+                1,
+                'ratio',
+                actual_t30_arr - error_t30_arr,
+                actual_t30_arr,
+                null,
+                n_forecast_t30,
+                1
+            ),
+            (
+                'forecast_accuracy_t90',
+                1,
+                'ratio',
+                actual_t90_arr - error_t90_arr,
+                actual_t90_arr,
+                null,
+                n_forecast_t90,
+                1
+            ),
             ('gross_renewal_rate', 1, 'share', renewed_of_target_arr, target_arr, null, n_due, 1),
             ('in_grace_rate', 1, 'share', in_grace_arr, target_arr, null, n_due, 1),
             ('in_grace_rate_by_count', 1, 'share', n_in_grace, n_due, null, n_due, 1),
@@ -157,9 +339,15 @@ renewal_period as (
             ('net_renewal_rate', 1, 'ratio', renewed_arr, target_arr, null, n_due, 1),
             ('on_time_rate', 1, 'share', on_time_arr, target_arr, null, n_due, 1),
             ('on_time_rate_by_count', 1, 'share', n_on_time, n_due, null, n_due, 1),
+            ('on_time_rate_frozen', 1, 'share', on_time_frozen_arr, target_frozen_arr, null, n_due_frozen, 1),
+            ('on_time_rate_frozen_by_count', 1, 'share', n_on_time_frozen, n_due_frozen, null, n_due_frozen, 1),
             ('open_rate', 1, 'share', open_arr, target_arr, null, n_due, 1),
             ('open_rate_by_count', 1, 'share', n_open, n_due, null, n_due, 1),
-            ('renewal_rate_by_count', 1, 'share', n_renewed, n_due, null, n_due, 1)
+            ('renewal_days_late', 1, 'median', days_late, n_renewed, median_days_late, n_renewed, 1),
+            ('renewal_forecast', 1, 'amount', forecast_arr, null, null, n_due, 1),
+            ('renewal_rate_by_count', 1, 'share', n_renewed, n_due, null, n_due, 1),
+            ('renewals_due', 1, 'amount', n_due, null, null, n_due, 1),
+            ('renewals_due_arr', 1, 'amount', target_arr, null, null, n_due, 1)
     ) as m (metric_id, metric_version, kind, numerator, denominator, median, n, coverage)
     where r.as_of >= :start and r.as_of < :end
 ),

@@ -10,6 +10,7 @@ select
     id as opportunity_id,
     nullif(trim(account_id), '') as account_id,
     lower(nullif(trim(opportunity_type), '')) as opportunity_type,
+    lower(nullif(trim(stage), '')) as stage,
     nullif(trim(contract_number), '') as contract_number,
     coalesce(is_closed, false) as is_closed,
     coalesce(is_won, false) as is_won,
