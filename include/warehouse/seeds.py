@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import date
+from itertools import pairwise
 
 import orjson
 import sqlalchemy as sa
@@ -67,7 +68,7 @@ def _tables(settings: config.Settings) -> dict[str, list[dict[str, object]]]:
 
 
 def _plan_rates(settings: config.Settings) -> list[dict[str, object]]:
-    """Return each currency's rates with the days on which they hold: those of its fiscal years, the last one for good."""
+    """Return each currency's rates with the days on which they hold: its fiscal years', the last one for good."""
     rows: list[dict[str, object]] = [
         {"currency": settings.currency, "from_day": FIRST_DAY, "to_day": LAST_DAY, "rate": 1.0}
     ]
@@ -80,7 +81,7 @@ def _plan_rates(settings: config.Settings) -> list[dict[str, object]]:
         days = [*starts, LAST_DAY]
         rows += [
             {"currency": currency, "from_day": start, "to_day": end, "rate": starts[start]}
-            for start, end in zip(days, days[1:], strict=False)
+            for start, end in pairwise(days)
         ]
     return rows
 
