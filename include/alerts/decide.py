@@ -16,7 +16,7 @@ import orjson
 import sqlalchemy as sa
 
 from include import clock
-from include.alerts import episodes, playbook_signals, readiness, renewal_signals
+from include.alerts import episodes, metric_signals, playbook_signals, readiness, renewal_signals
 from include.alerts.day import Day, Outcome
 from include.config import Settings, config_hash
 from include.config import load as load_settings
@@ -108,7 +108,7 @@ def decide(decision_id: str, dry_run: bool = False, now: datetime | None = None)
                 log.warning("%s is not fit to act on: %s", source.source, "; ".join(source.reasons))
         reminders = renewal_signals.plan(day, playbooks)
         tasks = playbook_signals.plan(day, playbooks, answers)
-        result = _write(connection, decision_id, build_id, day, (reminders, tasks))
+        result = _write(connection, decision_id, build_id, day, (reminders, tasks, metric_signals.plan(day)))
         if dry_run:
             result.is_dry_run = True
             transaction.rollback()

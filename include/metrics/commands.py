@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Annotated, Any
 
 import typer
 
 from include import console
 from include.errors import ConfigError
-from include.metrics.explain import Explained, Value
+from include.metrics.explain import Explained, Value, shown
 
 app = typer.Typer(help="Metrics: what each is, and one value explained.", invoke_without_command=True)
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")]
@@ -31,13 +31,22 @@ def metrics_show(
     period: Annotated[str, typer.Option("--period", help="day, week, month or quarter.")] = "month",
     grain: Annotated[str, typer.Option("--grain", help="all, tier, csm, industry or region.")] = "all",
     key: Annotated[str, typer.Option("--key", help="Which group of the grain.")] = "",
+    known_at: Annotated[str, typer.Option("--known-at", help="Also what it was at this time.")] = "",
     limit: Annotated[int, typer.Option("--limit", min=0, help="How many of the rows behind it.")] = 20,
     as_json: AsJson = False,
 ) -> None:
     """Explain one value down to its rows."""
     from include.metrics.explain import explain
 
-    found = explain(metric_id, period=period, as_of=_day(as_of), grain=grain, key=key, limit=limit)
+    found = explain(
+        metric_id,
+        period=period,
+        as_of=_day(as_of),
+        grain=grain,
+        key=key,
+        limit=limit,
+        known_at=_moment(known_at),
+    )
     if as_json:
         typer.echo(console.to_json(as_dict(found)), nl=False)
         return
@@ -58,6 +67,71 @@ def metrics_write() -> None:
     from include.metrics import kpi_query
 
     typer.echo(f"wrote {files.shown(kpi_query.write())}")
+
+
+@app.command("restated")
+def metrics_restated(
+    metric_id: Annotated[str, typer.Argument(metavar="[ID]")] = "",
+    limit: Annotated[int, typer.Option("--limit", min=1)] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """List the newest restatements: what was shown before, what is now, and why."""
+    from include.metrics import ledger
+
+    console.emit(ledger.restated(metric_id, limit), ledger.RESTATED, as_json=as_json)
+
+
+@app.command("override")
+def metrics_override(
+    metric_id: Annotated[str, typer.Argument(metavar="ID")],
+    value: Annotated[float, typer.Option("--value", help="What counts instead.")],
+    as_of: Annotated[str, typer.Option("--as-of", help="Last day of the period.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why.")],
+    approver: Annotated[str, typer.Option("--approver", help="Who agreed; another person.")],
+    expires: Annotated[str, typer.Option("--expires", help="The day from which the computed value counts again.")],
+    period: Annotated[str, typer.Option("--period")] = "month",
+    grain: Annotated[str, typer.Option("--grain")] = "all",
+    key: Annotated[str, typer.Option("--key")] = "all",
+) -> None:
+    """Correct one value by hand until a day; the computed one stays beside it."""
+    from include.delivery.commands import user
+    from include.warehouse import overrides
+
+    day, until = _day(as_of), _day(expires)
+    if day is None or until is None:
+        raise ConfigError("--as-of and --expires each need a day", cure="write it as 2026-01-31")
+    done = overrides.enter(
+        metric_id,
+        period,
+        day,
+        value,
+        grain=grain,
+        grain_key=key,
+        reason=reason,
+        entered_by=user(),
+        approved_by=approver,
+        expires_on=until,
+    )
+    typer.echo(f"correction {done.override_id}: {metric_id} of the {period} to {day} counts as {value:g} until {until}")
+
+
+@app.command("overrides")
+def metrics_overrides(as_json: AsJson = False) -> None:
+    """List all corrections by hand, those that no longer count included."""
+    from include.metrics import ledger
+
+    console.emit(ledger.overridden(), ledger.OVERRIDDEN, as_json=as_json)
+
+
+@app.command("withdraw")
+def metrics_withdraw(
+    override_id: int, reason: Annotated[str, typer.Option("--reason", help="Why; kept with the correction.")] = ""
+) -> None:
+    """End a correction by hand before it expires."""
+    from include.warehouse import overrides
+
+    overrides.withdraw(override_id, reason)
+    typer.echo(f"correction {override_id} no longer counts")
 
 
 def listing() -> list[dict[str, Any]]:
@@ -101,6 +175,7 @@ def facts_of(found: Explained) -> dict[str, str]:
         newest = found.values[0]
         facts["made of"] = _made_of(newest, found)
         facts["n"] = f"{newest.n}, coverage {newest.coverage:.0%}"
+        facts |= _history(found)
     else:
         facts["value"] = found.because
     if found.target:
@@ -125,17 +200,32 @@ def as_dict(found: Explained) -> dict[str, Any]:
         "because": found.because,
         "target": str(found.target) if found.target else "",
         "is_off_target": found.is_off_target,
+        "counts": found.counts,
+        "override": str(found.override) if found.override else "",
+        "past": [vars(stage) for stage in found.past],
+        "as_known": vars(found.as_known) if found.as_known else None,
         "rows": found.rows,
         "n_rows": found.n_rows,
         "lineage": found.lineage,
     }
 
 
-def shown(value: float | None, unit: str) -> str:
-    """Return a value as people read it."""
-    if value is None:
-        return "none: nothing to divide by"
-    return f"{value:.1%}" if unit == "share" else f"{value:,.2f}".removesuffix(".00")
+def _history(found: Explained) -> dict[str, str]:
+    """Return how the value came to be what it is: first reported, restated, corrected by hand."""
+    unit, said = found.metric.entry.unit, {}
+    if found.override:
+        said["counts as"] = f"{shown(found.override.value, unit)}, {found.override}"
+    if found.past:
+        first = found.past[0]
+        said["first reported"] = shown(first.value, unit) if first.was_reported else "not at all"
+        for number, stage in enumerate(found.past, start=1):
+            after = found.past[number].value if number < len(found.past) else found.values[0].value
+            said[f"restated {stage.known_to:%Y-%m-%d %H:%M}"] = f"{shown(after, unit)}: {stage.reason}"
+    else:
+        said["first reported"] = "as it is"
+    if found.as_known:
+        said["as known then"] = shown(found.as_known.value, unit) if found.as_known.was_reported else "not reported yet"
+    return said
 
 
 def _worth(one: Value, unit: str) -> str:
@@ -149,6 +239,16 @@ def _made_of(one: Value, found: Explained) -> str:
     if one.denominator is not None:
         made += f"; {entry.denominator} = {one.denominator:,.2f}"
     return f"{made} ({found.metric.table})"
+
+
+def _moment(text: str) -> datetime | None:
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ConfigError(f"{text!r} is no time", cure="write it as 2026-01-31T09:00") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _day(text: str) -> date | None:

@@ -10,9 +10,11 @@ import sqlalchemy as sa
 
 from include.errors import ConfigError
 from include.sources.entities import VENDORS, of_kind, raw_table
-from include.warehouse import metrics, models
+from include.warehouse import metrics, models, overrides, restate
 from include.warehouse.engine import engine
 from include.warehouse.metrics import Metric, Target
+from include.warehouse.overrides import Override
+from include.warehouse.restate import Stage
 
 PERIODS = ("day", "week", "month", "quarter")
 # Grain -> the column of an account by which it is grouped.
@@ -62,6 +64,9 @@ class Explained:
         rows: Some of the rows behind it.
         n_rows: How many there are.
         lineage: The tables from the value up to the sources' records, nearest first.
+        past: What the present version's value was before, the first reported first; empty where it never changed.
+        override: A correction by hand that counts instead.
+        as_known: What it was at the moment asked for.
     """
 
     metric: Metric
@@ -76,14 +81,21 @@ class Explained:
     rows: list[dict[str, Any]] = field(default_factory=list)
     n_rows: int = 0
     lineage: tuple[str, ...] = ()
-    built_at: datetime | None = None
+    past: tuple[Stage, ...] = ()
+    override: Override | None = None
+    as_known: Stage | None = None
+
+    @property
+    def counts(self) -> float | None:
+        """The value that counts: the correction's where there is one."""
+        if self.override:
+            return self.override.value
+        return self.values[0].value if self.values else None
 
     @property
     def is_off_target(self) -> bool:
-        """Whether its present value misses its target."""
-        if not self.target or not self.values or self.values[0].value is None:
-            return False
-        return not self.target.is_met(self.values[0].value)
+        """Whether the value that counts misses its target."""
+        return self.target is not None and self.counts is not None and not self.target.is_met(self.counts)
 
 
 def explain(
@@ -94,6 +106,7 @@ def explain(
     grain: str = "all",
     key: str = "",
     limit: int = 20,
+    known_at: datetime | None = None,
 ) -> Explained:
     """Return a metric's value of the last period that ended by a day.
 
@@ -104,6 +117,7 @@ def explain(
         grain: all, tier, csm, industry or region.
         key: Which group of the grain.
         limit: How many rows behind it are shown.
+        known_at: Also say what the value was at that moment.
 
     Raises:
         ConfigError: There is no such metric, period or group.
@@ -127,6 +141,8 @@ def explain(
             why = f"no {period} of {grain_key} that ended by {as_of or 'now'} has it"
             return Explained(metric, period, None, as_of, grain, grain_key, because=why, lineage=lineage)
         start, end = found[0].period_start, found[0].as_of
+        past = restate.stages(connection, metric_id, found[0].metric_version, period, end, grain, grain_key)
+        override = overrides.of(overrides.in_force(connection, metric_id), metric_id, period, end, grain, grain_key)
         rows, n_rows = _rows_behind(connection, metric, start, end, grain, grain_key, limit)
         return Explained(
             metric=metric,
@@ -152,6 +168,9 @@ def explain(
             rows=rows,
             n_rows=n_rows,
             lineage=lineage,
+            past=tuple(past),
+            override=override,
+            as_known=restate.as_known(past, found[0].value, known_at) if known_at else None,
         )
 
 
@@ -163,7 +182,7 @@ def unavailable(connection: sa.Connection, metric: Metric) -> str:
 
 def has_records(connection: sa.Connection, entity: str) -> bool:
     """Return whether any source has brought a record of an entity."""
-    for vendor, kind in VENDORS.items():
+    for vendor, kind in sorted(VENDORS.items()):
         if entity not in {each.name for each in of_kind(kind)}:
             continue
         table = f"raw.{raw_table(vendor, entity)}"
@@ -171,6 +190,13 @@ def has_records(connection: sa.Connection, entity: str) -> bool:
         if there and connection.execute(sa.text(f"select exists (select from {table})")).scalar():  # noqa: S608
             return True
     return False
+
+
+def shown(value: float | None, unit: str) -> str:
+    """Return a value as people read it."""
+    if value is None:
+        return "none: nothing to divide by"
+    return f"{value:.1%}" if unit == "share" else f"{value:,.2f}".removesuffix(".00")
 
 
 def _group(connection: sa.Connection, metric: Metric, grain: str, key: str) -> str:

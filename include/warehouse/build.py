@@ -19,7 +19,7 @@ import sqlalchemy as sa
 
 from include import clock, config
 from include.errors import ContractError, Unavailable, WarehouseError
-from include.warehouse import build_store, identity_store, models, replace, scope, seeds
+from include.warehouse import build_store, identity_store, models, replace, restate, scope, seeds
 from include.warehouse.build_store import SETTLED, Built, Checked, Finished
 from include.warehouse.engine import engine
 from include.warehouse.models import Check, Model
@@ -121,6 +121,8 @@ def build_model(build_id: str, name: str) -> Built:
         if is_new:
             replace.partition(connection, model, *build.all_days)
         parameters = _parameters(build, model)
+        if name == restate.TABLE:
+            restate.check_definitions(connection)
         replaced = replace.replace(connection, build_id, model, pieces, parameters, is_new=is_new)
         if model.metadata.materialisation == "frozen":
             build_store.note_frozen(connection, name, build.newest_day)

@@ -8,6 +8,7 @@ from datetime import date, timedelta
 import sqlalchemy as sa
 
 from include import config
+from include.warehouse import overrides
 from include.warehouse.engine import engine
 
 # Metric -> what people call it, how it is shown. Those of the newest day, then those of the last closed quarter.
@@ -45,6 +46,7 @@ class Figure:
         coverage: Share of those for which what it needs is known.
         start: First day of its period.
         as_of: Last day of its period.
+        note: That the value was corrected by hand, by whom and why; then ``value`` is the correction's.
     """
 
     metric_id: str
@@ -57,9 +59,13 @@ class Figure:
     coverage: float
     start: date
     as_of: date
+    note: str = ""
 
     def shown(self, currency: str = "") -> str:
-        """Return the value as people read it."""
+        """Return the value as people read it; a correction by hand with a mark."""
+        return f"{self._shown(currency)} (corrected by hand)" if self.note else self._shown(currency)
+
+    def _shown(self, currency: str) -> str:
         if self.value is None:
             return "not available"
         if self.kind == "share":
@@ -123,18 +129,21 @@ def _figures(connection: sa.Connection, wanted: dict[str, tuple[str, str]], peri
         {"period": period, "metrics": list(wanted), "as_of": as_of},
     )
     found = {row.metric_id: row for row in rows}
+    corrected = overrides.in_force(connection)
+    by_hand = {name: overrides.of(corrected, name, period, row.as_of, "all", "all") for name, row in found.items()}
     return [
         Figure(
             metric_id,
             label,
             kind,
-            row.value,
+            override.value if (override := by_hand[metric_id]) else row.value,
             float(row.numerator or 0),
             None if row.denominator is None else float(row.denominator),
             row.n,
             float(row.coverage),
             row.period_start,
             row.as_of,
+            str(override) if override else "",
         )
         for metric_id, (label, kind) in wanted.items()
         if (row := found.get(metric_id))

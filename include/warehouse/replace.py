@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from include.config import files
 from include.errors import ConfigError, ContractError
+from include.warehouse import restate
 from include.warehouse.models import Model
 from include.warehouse.scope import EVERYONE, Piece
 
@@ -133,6 +134,8 @@ def replace(
             take = _add if model.metadata.materialisation == "frozen" else _apply
             done.n_changed += take(connection, model, piece, columns)
             _note(connection, build_id, model)
+            if model.name == restate.TABLE:
+                restate.note(connection, build_id)
             connection.exec_driver_sql("truncate incoming, gone, came")
     if is_new:
         done.n_changed = done.n_rows

@@ -225,7 +225,7 @@ with activity_period as (
     where r.as_of >= :start and r.as_of < :end
 ),
 
-identity_period as (
+cohort_period as (
     select
         r.period,
         r.period_start,
@@ -240,39 +240,37 @@ identity_period as (
         cast(m.median as double precision) as median,
         cast(m.n as bigint) as n,
         cast(m.coverage as double precision) as coverage
-    from marts.identity_period as r
+    from marts.cohort_period as r
     cross join lateral (
         values
-            (
-                'unmatched_organization_rate',
-                1,
-                'share',
-                n_unmatched_organizations,
-                n_organizations,
-                null,
-                n_organizations,
-                1
-            ),
-            (
-                'unmatched_product_account_rate',
-                1,
-                'share',
-                n_unmatched_product_accounts,
-                n_product_accounts,
-                null,
-                n_product_accounts,
-                1
-            ),
-            (
-                'unmatched_rate',
-                1,
-                'share',
-                n_unmatched_organizations + n_unmatched_product_accounts,
-                n_organizations + n_product_accounts,
-                null,
-                n_organizations + n_product_accounts,
-                1
-            )
+            ('cohort_logo_retention_m12', 1, 'ratio', n_kept_m12, n_0, null, n_0, 1),
+            ('cohort_logo_retention_m6', 1, 'ratio', n_kept_m6, n_0, null, n_0, 1),
+            ('cohort_retention_m12', 1, 'ratio', kept_arr_m12, kept_arr_0, null, n_0, 1),
+            ('cohort_retention_m6', 1, 'ratio', kept_arr_m6, kept_arr_0, null, n_0, 1)
+    ) as m (metric_id, metric_version, kind, numerator, denominator, median, n, coverage)
+    where r.as_of >= :start and r.as_of < :end
+),
+
+first_value_period as (
+    select
+        r.period,
+        r.period_start,
+        r.as_of,
+        r.grain,
+        r.grain_key,
+        m.metric_id,
+        m.metric_version,
+        m.kind,
+        cast(m.numerator as numeric) as numerator,
+        cast(m.denominator as numeric) as denominator,
+        cast(m.median as double precision) as median,
+        cast(m.n as bigint) as n,
+        cast(m.coverage as double precision) as coverage
+    from marts.first_value_period as r
+    cross join lateral (
+        values
+            ('first_value_in_time', 1, 'share', n_in_time, n_judged, null, n_judged, 1),
+            ('time_to_first_value', 1, 'median', days_of_reached, n_reached, median_days, n_accounts, 1)
     ) as m (metric_id, metric_version, kind, numerator, denominator, median, n, coverage)
     where r.as_of >= :start and r.as_of < :end
 ),
@@ -371,8 +369,22 @@ retention_period as (
     cross join lateral (
         values
             ('arr', 1, 'amount', arr_end, null, null, n_customers_end, 1),
+            ('bucket_change_arr', 1, 'amount', bucket_change_arr, null, null, n_customers_end, 1),
+            ('churn_arr', 1, 'amount', churn_arr, null, null, n_customers_end, 1),
+            ('contraction_arr', 1, 'amount', contraction_arr, null, null, n_customers_end, 1),
             ('customers', 1, 'amount', n_customers_end, null, null, n_customers_end, 1),
             ('expanding_accounts_rate', 1, 'share', n_expanded, n_customers_start, null, n_customers_start, 1),
+            ('expansion_arr', 1, 'amount', expansion_arr, null, null, n_customers_end, 1),
+            (
+                'expansion_contracted_rate',
+                1,
+                'ratio',
+                expansion_contracted_arr,
+                kept_arr_start,
+                null,
+                n_customers_start,
+                1
+            ),
             ('expansion_rate', 1, 'ratio', expansion_of_start_arr, kept_arr_start, null, n_customers_start, 1),
             (
                 'gross_revenue_churn',
@@ -387,6 +399,7 @@ retention_period as (
             ('grr', 1, 'share', cohort_least_arr, cohort_arr_12m_ago, null, n_cohort, 1),
             ('kept_arr', 1, 'amount', kept_arr_end, null, null, n_customers_end, 1),
             ('logo_churn_rate', 1, 'share', n_lost, n_customers_start, null, n_customers_start, 1),
+            ('ltv', 1, 'ratio', margin_per_customer_month, monthly_revenue_churn, null, n_customers_end, 1),
             ('mrr', 1, 'amount', cast(arr_end as double precision) / 12, null, null, n_customers_end, 1),
             (
                 'net_revenue_churn',
@@ -398,6 +411,7 @@ retention_period as (
                 n_customers_start,
                 1
             ),
+            ('new_arr', 1, 'amount', new_arr, null, null, n_customers_end, 1),
             ('nrr', 1, 'ratio', cohort_arr, cohort_arr_12m_ago, null, n_cohort, 1),
             (
                 'quick_ratio',
@@ -408,7 +422,33 @@ retention_period as (
                 null,
                 n_customers_end,
                 1
-            )
+            ),
+            ('reactivation_arr', 1, 'amount', reactivation_arr, null, null, n_customers_end, 1),
+            ('returned_accounts', 1, 'amount', n_cohort_returned, null, null, n_cohort, 1)
+    ) as m (metric_id, metric_version, kind, numerator, denominator, median, n, coverage)
+    where r.as_of >= :start and r.as_of < :end
+),
+
+sentiment_period as (
+    select
+        r.period,
+        r.period_start,
+        r.as_of,
+        r.grain,
+        r.grain_key,
+        m.metric_id,
+        m.metric_version,
+        m.kind,
+        cast(m.numerator as numeric) as numerator,
+        cast(m.denominator as numeric) as denominator,
+        cast(m.median as double precision) as median,
+        cast(m.n as bigint) as n,
+        cast(m.coverage as double precision) as coverage
+    from marts.sentiment_period as r
+    cross join lateral (
+        values
+            ('nps', 1, 'ratio', 100 * (n_promoters - n_detractors), n_nps, null, n_nps, 1),
+            ('survey_csat', 1, 'share', n_satisfied, n_csat, null, n_csat, 1)
     ) as m (metric_id, metric_version, kind, numerator, denominator, median, n, coverage)
     where r.as_of >= :start and r.as_of < :end
 ),
@@ -463,11 +503,15 @@ support_period as (
 everything as (
     select * from activity_period
     union all
-    select * from identity_period
+    select * from cohort_period
+    union all
+    select * from first_value_period
     union all
     select * from renewal_period
     union all
     select * from retention_period
+    union all
+    select * from sentiment_period
     union all
     select * from support_period
 ),

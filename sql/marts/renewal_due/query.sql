@@ -94,7 +94,10 @@ select
     r.forecast_category,
     cast(r.probability as double precision) as probability,
     cast(
-        case when r.part = 'open' then r.target_arr * r.probability else least(coalesce(r.renewed_arr, 0), r.target_arr) end
+        case
+            when r.part = 'open' then r.target_arr * r.probability
+            else least(coalesce(r.renewed_arr, 0), r.target_arr)
+        end
         as numeric(18, 2)
     ) as forecast_arr
 from judged as r

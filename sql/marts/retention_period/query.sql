@@ -32,6 +32,10 @@ members as (
     where exists (select 1 from arr_steps as a where a.account_key = s.account_key)
 ),
 
+returns as (
+    select account_key, day from movements where movement = 'reactivation'
+),
+
 moved as (
     select
         p.period,
@@ -65,7 +69,11 @@ per_account as (
         coalesce(m.expansion_contracted_arr, 0) as expansion_contracted_arr,
         coalesce(m.contraction_arr, 0) as contraction_arr,
         coalesce(m.churn_arr, 0) as churn_arr,
-        coalesce(m.bucket_change_arr, 0) as bucket_change_arr
+        coalesce(m.bucket_change_arr, 0) as bucket_change_arr,
+        exists (
+            select 1 from returns as r
+            where r.account_key = x.account_key and r.day > x.day_12m_ago and r.day <= x.as_of
+        ) as left_since
     from members as x
     left join arr_steps as e
         on e.account_key = x.account_key and x.as_of >= e.from_day and (e.to_day is null or x.as_of < e.to_day)
@@ -122,6 +130,17 @@ select
     sum(case when kept_arr_12m_ago > 0 then kept_arr_12m_ago else 0 end) as cohort_arr_12m_ago,
     sum(case when kept_arr_12m_ago > 0 then kept_arr else 0 end) as cohort_arr,
     sum(case when kept_arr_12m_ago > 0 then least(kept_arr, kept_arr_12m_ago) else 0 end) as cohort_least_arr,
-    count(case when kept_arr_12m_ago > 0 and kept_arr <= 0 then 1 end) as n_cohort_lost
+    count(case when kept_arr_12m_ago > 0 and kept_arr <= 0 then 1 end) as n_cohort_lost,
+    count(case when kept_arr_12m_ago > 0 and kept_arr > 0 and left_since then 1 end) as n_cohort_returned,
+    cast(
+        cast(:gross_margin as double precision) * cast(sum(kept_arr) as double precision)
+        / 12 / nullif(count(case when kept_arr > 0 then 1 end), 0)
+        as numeric(18, 2)
+    ) as margin_per_customer_month,
+    -- Of a week 12 / 52 months, of a day 12 / 365.
+    cast(sum(churn_arr + contraction_arr) as double precision)
+    / nullif(cast(sum(kept_arr_start) as double precision), 0)
+    / max(case period when 'day' then 12.0 / 365 when 'week' then 12.0 / 52 when 'month' then 1 else 3 end)
+        as monthly_revenue_churn
 from grouped
 group by period, period_start, as_of, grain, grain_key
