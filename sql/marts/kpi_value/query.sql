@@ -275,6 +275,58 @@ first_value_period as (
     where r.as_of >= :start and r.as_of < :end
 ),
 
+identity_period as (
+    select
+        r.period,
+        r.period_start,
+        r.as_of,
+        r.grain,
+        r.grain_key,
+        m.metric_id,
+        m.metric_version,
+        m.kind,
+        cast(m.numerator as numeric) as numerator,
+        cast(m.denominator as numeric) as denominator,
+        cast(m.median as double precision) as median,
+        cast(m.n as bigint) as n,
+        cast(m.coverage as double precision) as coverage
+    from marts.identity_period as r
+    cross join lateral (
+        values
+            (
+                'unmatched_organization_rate',
+                1,
+                'share',
+                n_unmatched_organizations,
+                n_organizations,
+                null,
+                n_organizations,
+                1
+            ),
+            (
+                'unmatched_product_account_rate',
+                1,
+                'share',
+                n_unmatched_product_accounts,
+                n_product_accounts,
+                null,
+                n_product_accounts,
+                1
+            ),
+            (
+                'unmatched_rate',
+                1,
+                'share',
+                n_unmatched_organizations + n_unmatched_product_accounts,
+                n_organizations + n_product_accounts,
+                null,
+                n_organizations + n_product_accounts,
+                1
+            )
+    ) as m (metric_id, metric_version, kind, numerator, denominator, median, n, coverage)
+    where r.as_of >= :start and r.as_of < :end
+),
+
 renewal_period as (
     select
         r.period,
@@ -506,6 +558,8 @@ everything as (
     select * from cohort_period
     union all
     select * from first_value_period
+    union all
+    select * from identity_period
     union all
     select * from renewal_period
     union all
