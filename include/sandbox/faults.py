@@ -11,6 +11,7 @@ A rule is a JSON object:
             late         do what was asked, answer after `seconds`
             twice        do what was asked twice, as when a proxy repeats it; answer once
             truncate     do what was asked, send half of the answer and close the connection
+            partial      leave the first result of a batch out, and say with 207 that it failed
             drop_field   leave the field `field` out of the answer, wherever it stands
             set_field    give the field `field` the value `value`, wherever it stands
   times     how many calls go wrong; absent for all
@@ -31,7 +32,8 @@ import orjson
 from include.sandbox.http import Refusal, new_id
 from include.sandbox.hubspot.errors import rate_limited
 
-KINDS = {"status", "hang", "drop_before", "drop_after", "late", "twice", "truncate", "drop_field", "set_field"}
+KINDS = {"status", "hang", "drop_before", "drop_after", "late", "twice", "truncate", "partial", "drop_field",
+         "set_field"}  # fmt: skip
 HTML = "<html><head><title>{0}</title></head><body><h1>{0}</h1><hr><center>cloudflare</center></body></html>"
 
 
@@ -152,6 +154,8 @@ class Faults:
             await _handle(app, scope, body)
         status, headers, answer = await _handle(app, scope, body)
         for rule in rules:
+            if rule.kind == "partial":
+                status, answer = _partial(status, answer)
             if rule.kind in ("drop_field", "set_field"):
                 answer = _altered(answer, rule)
             if rule.kind == "late":
@@ -202,6 +206,18 @@ def _usual_body(vendor: str, status: int) -> Any:
     if status == 401:
         return {"error": "Couldn't authenticate you"}
     return HTML.format(status)
+
+
+def _partial(status: int, answer: bytes) -> tuple[int, bytes]:
+    """Return the answer to a HubSpot batch with its first result turned into an error; others as they are."""
+    parsed = orjson.loads(answer)
+    if not isinstance(parsed, dict) or not parsed.get("results"):
+        return status, answer
+    first, *rest = parsed["results"]
+    key, one = ("ids", first["id"]) if "id" in first else ("fromObjectId", first["from"]["id"])
+    said = {"status": "error", "category": "INTERNAL_ERROR", "message": "internal error", "context": {key: [one]}}
+    errors = [*parsed.get("errors", []), said]
+    return 207, orjson.dumps(parsed | {"results": rest, "numErrors": len(errors), "errors": errors})
 
 
 def _altered(answer: bytes, rule: Rule) -> bytes:

@@ -183,7 +183,9 @@ def land_page(connection: Connection, batch: Batch, page: Page) -> Batch:
         table = batch.table_name
         if page.records and not table:
             table = create_batch_table(connection, batch, entity)
-        n_cleaned = _copy(connection, table, entity, page, batch.n_rows) if page.records else 0
+        n_cleaned = (
+            copy_page(connection, sql.Identifier("raw", table), entity, page, batch.n_rows) if page.records else 0
+        )
         batch = replace(
             batch,
             table_name=table,
@@ -272,13 +274,13 @@ class _Json(Dumper):
         return b"\x01" + obj  # the version of the binary form
 
 
-def _copy(connection: Connection, table: str, entity: Entity, page: Page, n_before: int) -> int:
-    """COPY a page's records and return how many needed cleaning.
+def copy_page(connection: Connection, table: sql.Identifier, entity: Entity, page: Page, n_before: int) -> int:
+    """COPY a page's records, numbered in ``_row``, and return how many needed cleaning.
 
     In binary, which is a fifth of the work that text is: above all moments cost much to write and to read as text.
     """
     statement = sql.SQL("copy {} ({}) from stdin (format binary)").format(
-        sql.Identifier("raw", table),
+        table,
         sql.SQL(", ").join(sql.Identifier(name) for name in ("_row", *values.columns(entity))),
     )
     n_cleaned = 0

@@ -14,9 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-import psycopg
 import sqlalchemy as sa
 from psycopg import sql
 from sqlalchemy.engine import Connection
@@ -24,7 +23,7 @@ from sqlalchemy.engine import Connection
 from include import clock
 from include.errors import PerennialError
 from include.sources.entities import ENTITIES, Entity, raw_table
-from include.warehouse import batches, values
+from include.warehouse import batches, loader, values
 from include.warehouse.merge import SETTLE_LOCK
 
 if TYPE_CHECKING:
@@ -127,15 +126,11 @@ def _store(connection: Connection, source: str, vendor: str, entity: Entity, pag
     kept = [name for name in names if name not in ("payload", "_is_deleted", "_problems")]
     connection.execute(
         sa.text(
-            f"create temporary table told on commit drop as select {', '.join(names[:-1])}, cast(null as text[])"  # noqa: S608
-            f" as _problems from raw.{raw} where false"
+            f"create temporary table told on commit drop as select cast(0 as bigint) as _row, {', '.join(names[:-1])},"  # noqa: S608
+            f" cast(null as text[]) as _problems from raw.{raw} where false"
         )
     )
-    driver = cast(psycopg.Connection, connection.connection.driver_connection)
-    columns = sql.SQL(", ").join(map(sql.Identifier, names))
-    with driver.cursor() as cursor, cursor.copy(sql.SQL("copy told ({}) from stdin").format(columns)) as copy:
-        for record in page.records:
-            copy.write_row(values.to_row(entity, record).values)
+    loader.copy_page(connection, sql.Identifier("told"), entity, page, 0)
     bound = {"source": source, "entity": entity.name, "now": now}
     text = ", ".join(kept)
     stored = connection.execute(

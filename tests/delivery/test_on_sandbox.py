@@ -11,6 +11,7 @@ import requests
 
 from include.delivery import deliver, holds
 from include.errors import PerennialError
+from include.sources.http.client import Client
 from tests.alerts.conftest import overlay  # noqa: F401
 from tests.alerts.house import House
 from tests.delivery.conftest import make_hasty
@@ -162,10 +163,40 @@ def test_slack_says_ok_false(at_risk: House, vendors: Vendors) -> None:
 
 @pytest.mark.parametrize("kind", ["drop_after", "drop_before", "late", "truncate", "twice"])
 @pytest.mark.parametrize("path", [UPSERT, "/crm/v4/associations/tasks/companies/batch/create"])
-def test_hubspot_breaks_and_each_task_exists_once(at_risk: House, vendors: Vendors, kind: str, path: str) -> None:
+def test_case_19_hubspot_breaks_and_each_task_exists_once(
+    at_risk: House, vendors: Vendors, kind: str, path: str
+) -> None:
     vendors.fault("hubspot", kind, path, seconds=0.6)
     run(at_risk)
     check_arrived_once(at_risk, vendors)
+
+
+def test_case_20_an_association_that_hubspot_drops_is_an_alarm(at_risk: House, vendors: Vendors) -> None:
+    # Accepted, and nothing done: what a wrong association type comes to.
+    done = {"status": "COMPLETE", "results": []}
+    vendors.fault(
+        "hubspot", "status", "/crm/v4/associations/tasks/companies/batch/create", status=201, body=done, times=None
+    )
+    run(at_risk)
+    letters = [row for row in at_risk.outbox() if row.channel == "crm_task"]
+    assert [row.state for row in letters] == ["failed"] * 3
+    assert all("does not show it on company" in row.because for row in letters)
+    assert [companies for _, companies in vendors.tasks().values()] == [[]] * 3
+
+
+def test_case_21_a_task_is_never_sent_without_its_associations_array(
+    at_risk: House, vendors: Vendors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[Any] = []
+    call = Client.call
+    monkeypatch.setattr(
+        Client, "call", lambda self, method, path, **more: sent.append((path, more)) or call(self, method, path, **more)
+    )
+    run(at_risk)
+    inputs = [one for path, more in sent if path == UPSERT for one in more["json"]["inputs"]]
+    assert len(inputs) == 3 and all(isinstance(one.get("associations", []), list) for one in inputs)
+    # Tied by a call of its own, since the upsert takes no associations; nothing is left untied.
+    assert all(companies for _, companies in vendors.tasks().values())
 
 
 def test_answers_in_another_order(at_risk: House, vendors: Vendors) -> None:

@@ -5,17 +5,16 @@ from __future__ import annotations
 import time
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from include import clock, connections
 from include.errors import AuthError, ConfigError, Unavailable
 from include.sandbox.demo.overlay import SHIPPED, with_own_objects
-from include.sources.base import Record
 from include.sources.http.client import Client
 from include.sources.registry import connect
 from tests.sandbox_fixture import NOW, SandboxProcess
+from tests.sources.pulled import Copy, later, truth
 
 START = datetime.fromisoformat(NOW)
 CRM = (
@@ -40,51 +39,6 @@ def own_objects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder.mkdir(parents=True)
     (folder / "hubspot.yaml").write_text(with_own_objects(SHIPPED.read_text()))
     monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(tmp_path / "overlay"))
-
-
-class Copy:
-    """What a loader holds of one source: the newest version of each record."""
-
-    def __init__(self, source_id: str) -> None:
-        self.source = connect(connections.get(source_id))
-        self.rows: dict[str, dict[str, Record]] = {entity: {} for entity in self.source.entities()}
-        self.positions: dict[str, Any] = {}
-
-    def pull(self, until: datetime, **options: Any) -> int:
-        """Read all entities and return how many records came."""
-        n_records = 0
-        for entity, rows in self.rows.items():
-            for page in self.source.read(entity, position=self.positions.get(entity), until=until, **options):
-                n_records += len(page.records)
-                for record in page.records:
-                    known = rows.get(record.id)
-                    if (
-                        known is None
-                        or None in (known.source_at, record.source_at)
-                        or known.source_at <= record.source_at
-                    ):
-                        rows[record.id] = record
-                if page.next_position:
-                    self.positions[entity] = page.next_position
-        return n_records
-
-    def live(self, entity: str) -> set[str]:
-        # A deactivated owner still owns records: for us it is not deleted, only not active.
-        return {
-            one
-            for one, record in self.rows[entity].items()
-            if not record.is_deleted and not (entity == "owner" and not record.values["is_active"])
-        }
-
-
-def truth(sandbox: SandboxProcess, entity: str) -> set[str]:
-    return {str(one) for one in sandbox.truth()[entity]["live_ids"]}
-
-
-def later(sandbox: SandboxProcess, **by: float) -> datetime:
-    at = START + timedelta(**by)
-    sandbox.now(at.isoformat())
-    return at
 
 
 @pytest.mark.parametrize(("source_id", "entities"), [("crm", CRM), ("support", SUPPORT)])
@@ -157,30 +111,6 @@ def test_alterations_arrive(sandbox: SandboxProcess) -> None:
     for entity in ("account", "contact"):
         assert crm.live(entity) == truth(sandbox, entity)
     assert support.live("ticket") == truth(sandbox, "ticket")
-
-
-def test_case_02_ten_thousand_and_one_twins(sandbox: SandboxProcess) -> None:
-    crm = Copy("crm")
-    crm.rows = {"account": {}}
-    crm.pull(START)
-    later(sandbox, minutes=10)
-    made = sandbox.mutate("company", op="create", set={"name": "Twin"}, count=10_001)
-    until = later(sandbox, minutes=30)
-    crm.pull(until)
-    assert {str(one) for one in made} <= crm.live("account")
-    assert crm.live("account") == truth(sandbox, "account")
-
-
-def test_case_04_an_index_that_lags(sandbox: SandboxProcess) -> None:
-    crm = Copy("crm")
-    crm.rows = {"account": {}}
-    crm.pull(START)
-    sandbox.control("switches", **{"hubspot.index_lag_seconds": 1800})
-    later(sandbox, minutes=1)
-    (made,) = sandbox.mutate("company", op="create", set={"name": "Late"})
-    for minutes in (15, 30, 45):
-        crm.pull(later(sandbox, minutes=minutes))
-    assert str(made) in crm.live("account")
 
 
 def test_associations_as_numbers_too(sandbox: SandboxProcess) -> None:

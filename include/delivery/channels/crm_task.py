@@ -51,7 +51,7 @@ class CrmTaskChannel:
         Raises:
             ConfigError: The connection is missing, wrong, or no HubSpot.
         """
-        from include.sources.crm.hubspot import api
+        from include.sources.crm.hubspot import portal
 
         connection = connections.get(settings.channels.crm_task.connections.get(source, source))
         if connection.vendor != "hubspot":
@@ -59,7 +59,7 @@ class CrmTaskChannel:
                 f"is {connection.vendor or 'of no vendor'}, and tasks can be written to HubSpot only",
                 cure="set channels.yaml's crm_task.dry_run to true, or name a HubSpot connection",
             )
-        return cls(api.client(connection, settings.allowed_plain_http_hosts))
+        return cls(portal.client(connection, settings.allowed_plain_http_hosts))
 
     def address(self, letter: Letter) -> str:
         """Return the id of the task's owner; "" when the person is no user of the CRM, and the task then has none."""

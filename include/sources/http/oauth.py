@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -35,14 +36,18 @@ class OAuth(AuthBase):
         self._fetch, self._clock = fetch, clock
         self._token: Token | None = None
         self._ends = 0.0
+        self._lock = threading.Lock()
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
-        if self._token is None or self._clock() >= self._ends:
-            self._token = self._fetch()
-            self._ends = self._clock() + self._token.seconds
-        request.headers["Authorization"] = f"Bearer {self._token.value}"
+        # One thread fetches, the others wait for what it got.
+        with self._lock:
+            if self._token is None or self._clock() >= self._ends:
+                self._token = self._fetch()
+                self._ends = self._clock() + self._token.seconds
+            request.headers["Authorization"] = f"Bearer {self._token.value}"
         return request
 
     def forget(self) -> None:
         """Fetch another token for the next request: the vendor says that this one has ended."""
-        self._token = None
+        with self._lock:
+            self._token = None

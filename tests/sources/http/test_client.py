@@ -9,7 +9,7 @@ import requests
 from urllib3.exceptions import MaxRetryError, NewConnectionError
 
 from include.errors import AuthError, ConfigError, QuotaExhausted, Unavailable
-from include.sources.crm.hubspot.api import MANNERS
+from include.sources.crm.hubspot.portal import MANNERS
 from include.sources.http import body
 from include.sources.http.auth import Bearer
 from include.sources.http.client import Client, Refused, Uncertain, retry_after

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from functools import cache, partial
 from zoneinfo import ZoneInfo
 
 from include.config.models import Settings
 from include.connections import Connection
-from include.errors import ConfigError, Forbidden, NotOffered
+from include.errors import ConfigError, Forbidden, NotOffered, Unavailable
 from include.sources import positions
 from include.sources.base import Page, Position, Record
+from include.sources.cast import time_or_none as moment
 from include.sources.crm.hubspot import parts, past, walks
-from include.sources.crm.hubspot.api import HubSpotApi, Row, client
+from include.sources.crm.hubspot.api import HubSpotApi, Row
 from include.sources.crm.hubspot.owners import owner_record, owners_step
 from include.sources.crm.hubspot.parts import Part
+from include.sources.crm.hubspot.portal import client
 from include.sources.crm.hubspot.records import archived_at, records
 from include.sources.crm.hubspot.resources import ENTITIES_MAPPED
 from include.sources.entities import ENTITIES, Kind, of_kind
@@ -36,6 +38,7 @@ class HubSpot:
 
     vendor = "hubspot"
     kind: Kind = "crm"
+    keeps_deletions = timedelta(days=90)  # then archived objects are gone from the list too
 
     def __init__(self, connection: Connection, settings: Settings) -> None:
         source = settings.source(connection.id)
@@ -99,6 +102,20 @@ class HubSpot:
             start=lambda done: {"phase": "history", "after": None},
             step=partial(self._history_step, entity, asked[0]),
         )
+
+    def counts(self, entity: str) -> dict[str, int] | None:
+        """See ``Inventory``: only the search counts, and its index lags."""
+        return None
+
+    def ids(self, entity: str) -> Iterator[list[tuple[str, datetime | None]]]:
+        """See ``Inventory``."""
+        if entity == _OWNER:
+            # A deactivated owner is there: it still owns records.
+            for is_archived in (False, True):
+                yield from _listed("", partial(self._api.owners_page, is_archived=is_archived))
+            return
+        for part in self._objects(entity).values():
+            yield from _listed(part.prefix, partial(self._api.ids_page, part.resource.object_type))
 
     def _start(
         self, entity: str, done: Position | None, until: datetime, since: datetime | None, full: bool
@@ -204,6 +221,20 @@ class HubSpot:
 def _field(objects: tuple[str, ...], object_type: str, name: str) -> str:
     """Return a property's name, behind that of its object where several make the entity."""
     return name if len(objects) == 1 else f"{object_type}.{name}"
+
+
+def _listed(
+    prefix: str, page: Callable[[str | None], tuple[list[Row], str | None]]
+) -> Iterator[list[tuple[str, datetime | None]]]:
+    after: str | None = None
+    while True:
+        rows, following = page(after)
+        yield [(f"{prefix}{row['id']}", moment(row.get("updatedAt"))) for row in rows]
+        if following is None:
+            return
+        if following == after:
+            raise Unavailable("HubSpot's list goes in circles", cure="try again later")
+        after = following
 
 
 SOURCE = HubSpot

@@ -1,15 +1,12 @@
-"""HubSpot's manners, and its endpoints as functions."""
+"""HubSpot's endpoints as functions."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
-from include.connections import Connection
 from include.errors import Unavailable
-from include.sources.cast import time_or_none as moment
 from include.sources.crm.hubspot.resources import (
     ASSOCIATION_BATCH,
     ASSOCIATIONS,
@@ -21,82 +18,14 @@ from include.sources.crm.hubspot.resources import (
     OWNERS,
     PROPERTIES,
     SEARCH_PAGE,
-    USAGE,
 )
-from include.sources.http.auth import Bearer
-from include.sources.http.client import Client, Manners, Throttle, retry_after
-from include.sources.http.limiter import Limit, for_account
+from include.sources.http.client import Client
 
 Row = dict[str, Any]
 
-_LIMITS = {"ordinary": Limit(10, 1.0), "search": Limit(5, 1.0)}
 # Association types that HubSpot itself calls primary: contact to company, deal to company.
 _PRIMARY = {1, 5}
 _FAILURES = 4
-
-
-def _learn(kind: str, headers: Mapping[str, str]) -> dict[str, Limit]:
-    """Answers of the search carry only the daily pair; all others state the ordinary limit."""
-    try:
-        if "X-HubSpot-RateLimit-Secondly" in headers:
-            return {"ordinary": Limit(int(headers["X-HubSpot-RateLimit-Secondly"]), 1.0)}
-        if "X-HubSpot-RateLimit-Max" in headers:
-            milliseconds = int(headers.get("X-HubSpot-RateLimit-Interval-Milliseconds", "10000"))
-            return {"ordinary": Limit(int(headers["X-HubSpot-RateLimit-Max"]), milliseconds / 1000)}
-    except ValueError:
-        pass
-    return {}
-
-
-def _throttle(headers: Mapping[str, str], data: Any) -> Throttle:
-    """Retry-After is not always there (case 14); the policy's name tells how long."""
-    policy = str(data.get("policyName", "")) if isinstance(data, dict) else ""
-    seconds = retry_after(headers)
-    if "DAILY" in policy:
-        return Throttle(seconds, is_daily=True)
-    if seconds is None and policy:
-        seconds = 10.0 if "TEN" in policy else 1.0
-    return Throttle(seconds)
-
-
-def _explain(data: Any) -> str:
-    if not isinstance(data, dict):
-        return ""
-    parts = [str(data[key]) for key in ("message", "category") if data.get(key)]
-    scopes = [scope for error in data.get("errors") or [] for scope in _scopes(error)]
-    if scopes:
-        parts.insert(0, f"missing scope {' or '.join(dict.fromkeys(scopes))}")
-    if data.get("correlationId"):
-        parts.append(f"correlation id {data['correlationId']}")
-    return ", ".join(parts)
-
-
-def _resets_at(client: Client) -> datetime | None:
-    """The day's quota comes back at midnight of the portal's own zone; the usage report says when that is."""
-    rows = _rows(client.get(USAGE).data)
-    times = [at for row in rows if (at := moment(row.get("resetsAt")))]
-    return max(times, default=None)
-
-
-def _scopes(error: Any) -> list[str]:
-    """Return the scopes that an error says would be needed."""
-    context = error.get("context") if isinstance(error, dict) else None
-    named = (context or {}).get("requiredGranularScopes") or (context or {}).get("requiredScopes") or []
-    return [str(scope) for scope in named]
-
-
-MANNERS = Manners("HubSpot", _learn, _throttle, _explain, resets_at=_resets_at)
-
-
-def client(connection: Connection, allowed_plain_http_hosts: tuple[str, ...]) -> Client:
-    """Return a client for one portal; delivery uses it too.
-
-    Raises:
-        ConfigError: The connection lacks a host or a token.
-    """
-    base_url, token = connection.base_url(allowed_plain_http_hosts), connection.secret()
-    limiter = for_account("hubspot", base_url, token, limits=_LIMITS)
-    return Client(base_url, Bearer(token), limiter, MANNERS, (token,), connection.id)
 
 
 @dataclass(frozen=True)
@@ -210,6 +139,12 @@ class HubSpotApi:
         """Return one page of owners, and where the next one starts."""
         params = {"limit": LIST_PAGE, "after": after, "archived": "true" if is_archived else "false"}
         data = self.client.get(OWNERS, params).data
+        return _rows(data), _after(data)
+
+    def ids_page(self, object_type: str, after: str | None) -> tuple[list[Row], str | None]:
+        """Return one page of all objects that are not archived, with as little of each as HubSpot shows."""
+        params = {"limit": LIST_PAGE, "after": after, "archived": "false", "properties": "hs_object_id"}
+        data = self.client.get(f"{OBJECTS}/{object_type}", params).data
         return _rows(data), _after(data)
 
     def associated(self, from_type: str, to_type: str, ids: Sequence[str]) -> dict[str, str]:
