@@ -21,6 +21,7 @@ from include.errors import ConfigError, ContractError, PerennialError, Warehouse
 from include.identity.commands import app as identity_app
 from include.metrics.commands import app as metrics_app
 from include.sources import mend_commands
+from include.sources import reconcile_command
 
 app = typer.Typer(
     name="perennial",
@@ -45,6 +46,7 @@ app.add_typer(metrics_app, name="metrics")
 app.add_typer(contract_commands.app, name="contracts")
 app.add_typer(mend_commands.app, name="quarantine")
 app.add_typer(connect_app, name="connect")
+app.command("reconcile")(reconcile_command.reconcile)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; kept with the batch.")]

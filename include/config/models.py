@@ -56,8 +56,8 @@ class SourceSettings(Strict):
         lag_seconds: Nothing younger is read: the vendor may still add older rows behind it.
         trailing_seconds: How far behind the last read an incremental read starts over, to catch rows that came late.
         stale_after_minutes: Its verdict is stale when it was not completely read for so long.
-        keeps_deletions_days: For how long it tells what was deleted; 0 if for ever. A batch that was held for longer
-            is followed by a full read.
+        keeps_deletions_days: For how long it tells what was deleted; 0 if for ever. A batch that was held for longer,
+            or a longer outage, is followed by a full read.
         mapping: A file of ``config/mappings/`` for this connection alone; by default the one named after its vendor.
     """
 

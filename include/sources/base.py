@@ -122,3 +122,29 @@ class Remembers(Protocol):
             As ``Source.read``.
         """
         ...
+
+
+# A record's id, and when it was made or last changed if the vendor tells it along.
+Listed = tuple[str, datetime | None]
+
+
+@runtime_checkable
+class Inventory(Protocol):
+    """What a source can say of all that it holds, beside what changed; ``reconcile`` asks for it.
+
+    A source without it is reconciled by reading everything again.
+    """
+
+    def counts(self, entity: str) -> dict[str, int] | None:
+        """Return how many records exist now, by part: a day of facts by days, "" for all of anything else.
+
+        None where the vendor does not count cheaply, or not exactly.
+        """
+        ...
+
+    def ids(self, entity: str) -> Iterator[list[Listed]] | None:
+        """Return pages of what exists now, without what is deleted; an id may come twice.
+
+        None where that costs as much as reading everything again.
+        """
+        ...

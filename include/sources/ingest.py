@@ -109,7 +109,7 @@ def extract(
                 pull = Pull(connection, source, source_id, entity, run_id)
                 if pull.resume():
                     log.info("%s.%s: the unfinished read is done, now what is new since", source_id, entity)
-                because = "" if until else batches.full_because(connection, source_id, entity)
+                because = "" if until else batches.full_because(connection, source_id, entity) or pull.outlived(upper)
                 if because:
                     log.info("%s.%s: everything is read again: %s", source_id, entity, because)
                 pull.start(until=upper, since=lower, full=full or bool(because))

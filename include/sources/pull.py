@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy.engine import Connection
 
@@ -40,6 +40,18 @@ class Pull:
             return False
         self._read(self._open(until=clock.now()))
         return True
+
+    def outlived(self, until: datetime) -> str:
+        """Return why the source may have forgotten deletions since it was last read; "" if it has not.
+
+        It happens after a long outage, and when a batch that was held for long is dropped.
+        """
+        settings = load().source(self._source_id)
+        days = settings.keeps_deletions_days if settings else 0
+        since = batches.read_from(self._connection, self._source_id, self._entity) if days else None
+        if not since or until - since <= timedelta(days=days):
+            return ""
+        return f"it was last read up to {since:%Y-%m-%d %H:%M} UTC, and deletions are told for {days} days only"
 
     def start(self, *, until: datetime, since: datetime | None, full: bool) -> None:
         """Read what is new."""

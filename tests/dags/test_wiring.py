@@ -160,3 +160,10 @@ class TestSeveralConnections:
 
     def test_builds_follow_each_of_them(self, several):
         assert several["build_kpis"]["reads"] == ["app_db", "crm", "crm_eu"]
+
+
+def test_each_source_is_reconciled_by_a_task_of_its_own(dags):
+    dag = dags["reconcile"]
+    assert dag.task_dict.keys() == {f"reconcile_{source}" for source in SOURCES}
+    assert dag.timetable.expression == "0 2 * * 0"
+    assert all(not task.downstream_task_ids for task in dag.tasks)

@@ -98,11 +98,13 @@ class FakeZendesk:
     def _list(self, request: Request, name: str) -> Reply:
         params = request.params
         since, until = int(params.get("start_time", 0)), int(params.get("end_time", 2**40))
-        after, size = int(params.get("page[after]", 0)), int(params["page[size]"])
-        assert size <= 100
-        rows = [row for one, row in sorted(self.rows[name].items()) if one > after]
+        start, size = int(params.get("page[after]", 0)), min(int(params["page[size]"]), self.most)
+        assert int(params["page[size]"]) <= 100
+        rows = [row for _, row in sorted(self.rows[name].items()) if row.get("status") != "deleted"]
+        if params.get("sort") == "-updated_at":
+            rows.sort(key=lambda row: (row["updated_at"], row["id"]), reverse=True)
         rows = [row for row in rows if since <= row["generated_timestamp"] <= until]
-        page = rows[:size]
-        more = len(rows) > size
-        meta = {"has_more": more, "after_cursor": str(page[-1]["id"]) if page else None}
+        page = rows[start : start + size]
+        more = len(rows) > start + size
+        meta = {"has_more": more, "after_cursor": str(start + size) if more else None}
         return 200, {name: [dict(row) for row in page], "meta": meta, "links": {"next": "https://elsewhere.example/"}}

@@ -110,7 +110,15 @@ def router(sandbox: Sandbox) -> APIRouter:
     async def listed(request: Request, name: str) -> Response:
         if name not in SHOW:
             raise error(404, "InvalidEndpoint", "Not found")
-        return _paged(sandbox, request, name, _listed(sandbox, name), SHOW[name][1])
+        found, show = _listed(sandbox, name), SHOW[name][1]
+        sort = request.query_params.get("sort", "id")
+        if sort.removeprefix("-") not in ("id", "updated_at"):
+            raise _cursor_error("sort is not valid")
+        if sort != "id":
+            found.sort(key=lambda item: (item.updated_at, item.id), reverse=sort.startswith("-"))
+        if name == "tickets" and "metric_sets" in request.query_params.get("include", ""):
+            return _paged(sandbox, request, name, found, _with_metrics)
+        return _paged(sandbox, request, name, found, show)
 
     @routes.api_route("/{path:path}", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
     async def elsewhere(path: str) -> Response:
@@ -142,6 +150,10 @@ def _item(sandbox: Sandbox, name: str, number: str) -> Item:
     if item is None or item.deleted_at is not None:
         raise not_found()
     return item
+
+
+def _with_metrics(sandbox: Sandbox, item: Item) -> dict[str, Any]:
+    return render.ticket(sandbox, item) | {"metric_set": render.metric_set(sandbox, item)}
 
 
 def _deleted(_: Sandbox, item: Item) -> dict[str, Any]:

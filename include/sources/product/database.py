@@ -13,9 +13,11 @@ queries of its own): one select that gives ``id``, columns of the entity,
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache, cached_property
+from itertools import islice
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -26,7 +28,7 @@ from include.config.models import Settings
 from include.connections import Connection
 from include.errors import ConfigError
 from include.sources import positions
-from include.sources.base import Page, Position, Record
+from include.sources.base import Listed, Page, Position, Record
 from include.sources.cast import Cast, caster
 from include.sources.entities import ENTITIES, Kind
 from include.sources.product import query as queries
@@ -67,6 +69,7 @@ class ProductDatabase:
         self._trailing = timedelta(seconds=source.trailing_seconds if source else 3600)
         self._history = timedelta(days=31 * settings.history_start_months)
         self._zone = ZoneInfo(settings.reporting_zone)
+        self._day = caster("date", self._zone)
         self._url = url_of(connection)
 
     def entities(self) -> tuple[str, ...]:
@@ -128,6 +131,36 @@ class ProductDatabase:
             if here is None or here["phase"] == "done":
                 here = self._start(entity, here, complete_until(connection, until, self._lag), since, full)
             yield from self._pages(connection, query, here)
+
+    def counts(self, entity: str) -> dict[str, int] | None:
+        """See ``Inventory``: facts of days are counted by day, of anything else the ids cost no more."""
+        if "day" not in ENTITIES[entity].column_names:
+            return None
+        found: Counter[str] = Counter()
+        for day, is_deleted, n in self._everything(entity, "day", is_counted=True):
+            found[str(self._day(day))] += 0 if _flag(is_deleted) else n
+        return dict(found)
+
+    def ids(self, entity: str) -> Iterator[list[Listed]]:
+        """See ``Inventory``."""
+        rows = self._everything(entity, "id", is_counted=False)
+        for page in iter(lambda: list(islice(rows, PAGE_ROWS)), []):
+            yield [(str(one), _moment(at)) for one, is_deleted, at in page if one is not None and not _flag(is_deleted)]
+
+    def _everything(self, entity: str, column: str, *, is_counted: bool) -> Iterator[sa.Row]:
+        """Yield (column, whether deleted, number or time of change) of all that the query gives."""
+        query = self._query(entity)
+        with snapshot(self._engine, self._id) as connection, explained(query, self._engine):
+            inner = self._inner(query, {"since": None, "until": clock.now() + _BEYOND})
+            names = self._columns(connection, query, inner)
+            rows = inner.columns(*(sa.column(name) for name in names)).subquery("q")
+            keys = [rows.c[column], rows.c.is_deleted if "is_deleted" in names else sa.null()]
+            statement = sa.select(*keys, sa.func.count() if is_counted else rows.c.updated_at)
+            if is_counted:
+                statement = statement.group_by(*keys[: 2 if "is_deleted" in names else 1])
+            result = connection.execution_options(stream_results=True, max_row_buffer=PAGE_ROWS).execute(statement)
+            for part in result.partitions(PAGE_ROWS):
+                yield from part
 
     @cached_property
     def _engine(self) -> sa.Engine:

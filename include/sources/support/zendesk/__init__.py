@@ -4,27 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import Any
 
+from include import clock
 from include.config.models import Settings
 from include.connections import Connection
 from include.errors import ConfigError
 from include.sources import positions
-from include.sources.base import Page, Position, Record
-from include.sources.cast import caster
+from include.sources.base import Listed, Page, Position, Record
 from include.sources.entities import Kind
 from include.sources.http.client import Client, Refused
 from include.sources.support.zendesk import events, walks
-from include.sources.support.zendesk.api import Row, ZendeskApi, client
+from include.sources.support.zendesk.api import Row, ZendeskApi, client, moment_of
 from include.sources.support.zendesk.fields import described
 from include.sources.support.zendesk.resources import RESOURCES, Resource
 from include.sources.walk import walk
 
-_moment = caster("timestamptz")
 # Exports refuse a start less than a minute ago, and hold that minute back (case 31).
 _LEAST_LAG = 61
 # Customers change their mind for some days; the list cannot be asked for changes only.
 _RATINGS_AGAIN = 7 * 86_400
+# An export holds a minute back; how far behind it a full read looks for what just changed.
+_YOUNG = 600
+# A count older than this is an estimate.
+_COUNTED = timedelta(minutes=5)
 _NOBODY = "Permanently Deleted User"
 
 
@@ -54,6 +56,33 @@ class Zendesk:
     def entities(self) -> tuple[str, ...]:
         """See ``Source``."""
         return tuple(self._resources)
+
+    def counts(self, entity: str) -> dict[str, int] | None:
+        """See ``Inventory``."""
+        if entity == "ticket":
+            return {"": self._api.count_found("type:ticket")}
+        if entity not in ("organization", "support_user"):
+            return None
+        n, counted_at = self._api.count(self._resources[entity].name)
+        return {"": n} if counted_at and clock.now() - counted_at <= _COUNTED else None
+
+    def ids(self, entity: str) -> Iterator[list[Listed]] | None:
+        """See ``Inventory``. Tickets come from their export: lists leave archived ones out (case 26)."""
+        if entity == "ticket_event":
+            return None
+        return self._tickets() if entity == "ticket" else self._listed(self._resources[entity].name)
+
+    def _listed(self, name: str) -> Iterator[list[Listed]]:
+        after: str | None = None
+        while True:
+            rows, after = self._api.list_page(name, after)
+            yield [(str(row["id"]), moment_of(row.get("created_at"))) for row in rows]
+            if after is None:
+                return
+
+    def _tickets(self) -> Iterator[list[Listed]]:
+        for page in self.read("ticket", position=None, until=clock.now(), full=True):
+            yield [(record.id, record.source_at) for record in page.records if not record.is_deleted]
 
     def fields(self, entity: str) -> dict[str, str]:
         """See ``Source``."""
@@ -106,10 +135,12 @@ class Zendesk:
             start, cursor = done["at"] // 1000 - overlap, None
             start = min(start, positions.milliseconds(since) // 1000) if since else start
         start = max(0, min(start, newest))
+        # Events never change, so that the export holds none of them back that it has shown before.
+        has_rest = full and resource.entity != "ticket_event"
         if resource.walk == "cursor":
-            return {"phase": "cursor", "cursor": cursor, "start": start, "at": at}
+            return {"phase": "cursor", "cursor": cursor, "start": start, "at": at, "full": has_rest}
         if resource.walk == "time":
-            return {"phase": "time", "start": start, "at": at}
+            return {"phase": "time", "start": start, "at": at, "full": has_rest}
         # What a full read does not meet counts as gone: it must meet what is younger than the lag too.
         return {"phase": "list", "after": None, "from": start, "to": None if full else newest, "at": at}
 
@@ -121,6 +152,11 @@ class Zendesk:
             return walks.time_step(here, name, lambda start: api.export_by_time(name, start, resource.include))
         if here["phase"] == "drain":
             return walks.drain_step(here, lambda after: api.list_page(name, after))
+        if here["phase"] == "rest" and resource.entity == "ticket":
+            young = here["at"] // 1000 - _YOUNG
+            return walks.rest_step(here, lambda after: api.young_tickets(after, young, resource.include))
+        if here["phase"] == "rest":
+            return walks.rest_step(here, lambda after: api.list_page(name, after))
         return walks.list_step(
             here, lambda after: api.list_page(name, after, start_time=here["from"], end_time=here["to"])
         )
@@ -156,13 +192,13 @@ class Zendesk:
 def _ticket(resource: Resource, row: Row) -> Record:
     generated = row.get("generated_timestamp")
     row["generated_at"] = generated and generated * 1000
-    at = _time(row["generated_at"]) or _time(row.get("updated_at"))
+    at = moment_of(row["generated_at"]) or moment_of(row.get("updated_at"))
     # The status `deleted` is in no published list of statuses (case 24).
     return resource.mapper.record(str(row["id"]), row, at, row.get("status") == "deleted")
 
 
 def _event(resource: Resource, row: Row) -> Record:
-    record = resource.mapper.record(row["id"], row, _time(row["happened_at"]))
+    record = resource.mapper.record(row["id"], row, moment_of(row["happened_at"]))
     # Once is enough for what customers wrote.
     record.payload.pop("body", None)
     return record
@@ -171,14 +207,7 @@ def _event(resource: Resource, row: Row) -> Record:
 def _record(resource: Resource, row: Row) -> Record:
     is_erased = bool(row.get("permanently_deleted")) or (row.get("name") == _NOBODY and not row.get("email"))
     is_deleted = bool(row.get("deleted_at")) or (resource.entity == "support_user" and is_erased)
-    return resource.mapper.record(str(row["id"]), row, _time(row.get(resource.clock)), is_deleted)
-
-
-def _time(value: Any) -> datetime | None:
-    try:
-        return _moment(value)
-    except ValueError:
-        return None
+    return resource.mapper.record(str(row["id"]), row, moment_of(row.get(resource.clock)), is_deleted)
 
 
 SOURCE = Zendesk

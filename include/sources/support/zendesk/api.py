@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from requests.auth import AuthBase, HTTPBasicAuth
 
 from include.connections import Connection
 from include.errors import Unavailable
+from include.sources.cast import caster
 from include.sources.http.auth import Bearer
 from include.sources.http.client import Client, Manners, TooSlow
 from include.sources.http.limiter import Limit, for_account
@@ -20,6 +22,7 @@ Row = dict[str, Any]
 
 # All exports share one small allowance (case 32), whatever the plan allows otherwise.
 _LIMITS = {"ordinary": Limit(200, 60.0), "export": Limit(10, 60.0)}
+_moment = caster("timestamptz")
 _EXPORT_HEADER = "zendesk-ratelimit-incremental-exports"
 
 
@@ -79,13 +82,7 @@ class ZendeskApi:
     def export_by_cursor(self, name: str, cursor: str | None, start: int, include: str | None) -> Row:
         """Return one page of a cursor export: after the cursor, or from a time on where there is none."""
         place = {"cursor": cursor} if cursor else {"start_time": start}
-        data = self._export(f"{API}/incremental/{name}/cursor", name, place | {"include": include})
-        # Side-loads come inside each row or, as for most endpoints, as a list beside them.
-        metrics = {one.get("ticket_id"): one for one in data.get("metric_sets") or []}
-        for row in data[name]:
-            if row["id"] in metrics:
-                row["metric_set"] = metrics[row["id"]]
-        return data
+        return _with_metrics(self._export(f"{API}/incremental/{name}/cursor", name, place | {"include": include}), name)
 
     def export_by_time(self, name: str, start: int, include: str | None = None) -> Row:
         """Return one page of a time export, from a second on and including it."""
@@ -94,7 +91,7 @@ class ZendeskApi:
     def list_page(self, name: str, after: str | None, **more: Any) -> tuple[list[Row], str | None]:
         """Return one page of a list by cursor, and where the next one starts."""
         data = self.client.get(f"{API}/{name}", {"page[size]": LIST_PAGE, "page[after]": after, **more}).data
-        meta = _checked(data, name).get("meta") or {}
+        meta = _with_metrics(_checked(data, name), name).get("meta") or {}
         if not meta.get("has_more"):
             return data[name], None
         if not meta.get("after_cursor"):
@@ -102,6 +99,24 @@ class ZendeskApi:
                 f"Zendesk's list of {name} has more pages, but does not say where", cure="try again later"
             )
         return data[name], str(meta["after_cursor"])
+
+    def young_tickets(self, after: str | None, since: int, include: str | None) -> tuple[list[Row], str | None]:
+        """Return one page of the tickets that changed last, newest first, and where the next one starts; of what
+        changed before ``since``, in seconds, no more than that page holds."""
+        rows, onward = self.list_page("tickets", after, sort="-updated_at", include=include)
+        oldest = moment_of(rows[-1].get("updated_at")) if rows else None
+        return rows, onward if oldest and oldest.timestamp() >= since else None
+
+    def count(self, name: str) -> tuple[int, datetime | None]:
+        """Return how many there are, as counted at the time that is returned too."""
+        found = _of_count(self.client.get(f"{API}/{name}/count").data)
+        if isinstance(found, dict):
+            return int(found["value"]), moment_of(found.get("refreshed_at"))
+        return int(found), None
+
+    def count_found(self, query: str) -> int:
+        """Return how many records a search finds, archived ones too."""
+        return int(_of_count(self.client.get(f"{API}/search/count", {"query": query}).data))
 
     def show_many(self, name: str, ids: Sequence[str]) -> list[Row]:
         """Return the records with these ids; deleted ones are left out."""
@@ -122,6 +137,30 @@ class ZendeskApi:
                 continue
             self._per_page = min(EXPORT_PAGE, self._per_page * 2)
             return _checked(data, name)
+
+
+def _with_metrics(data: Row, name: str) -> Row:
+    """Put side-loaded metrics into their tickets: they come there or, as for most endpoints, as a list beside them."""
+    metrics = {one.get("ticket_id"): one for one in data.get("metric_sets") or []}
+    for row in data[name] if metrics else ():
+        if row["id"] in metrics:
+            row["metric_set"] = metrics[row["id"]]
+    return data
+
+
+def moment_of(value: Any) -> datetime | None:
+    """Return a moment as Zendesk writes it; None for none, and for what is no moment."""
+    try:
+        return _moment(value)
+    except ValueError:
+        return None
+
+
+def _of_count(data: Any) -> Any:
+    try:
+        return data["count"]
+    except (KeyError, TypeError):
+        raise Unavailable("Zendesk's answer has no count", cure="try again later") from None
 
 
 def _checked(data: Any, name: str) -> Row:

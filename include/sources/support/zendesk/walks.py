@@ -6,6 +6,8 @@
 * ``drain``: when one second holds more than a page the time export cannot get past it (case 29): the list of all is
   read instead, and the export goes on a second later.
 * ``list``: ratings, by cursor.
+* ``rest``: what a full read cannot meet in an export, since that holds back what changed within the last minute, and a
+  record that just changed is nowhere else in it either. What a full read does not meet counts as gone (E16).
 * ``done``: everything before ``at`` was read.
 """
 
@@ -36,7 +38,7 @@ def cursor_step(position: Position, name: str, export: CursorExport) -> tuple[li
     if data.get("end_of_stream", not rows):
         # From ``start`` the next read goes on should there be no cursor, or should the vendor forget it.
         start = max(position["start"], position["at"] // 1000 - _SAFETY)
-        return rows, {"phase": "done", "at": position["at"], "cursor": cursor, "start": start}
+        return rows, _end(position, cursor=cursor, start=start)
     return rows, position | {"cursor": cursor}
 
 
@@ -46,7 +48,7 @@ def time_step(position: Position, name: str, export: TimeExport) -> tuple[list[R
     data = export(start)
     rows, end = data[name], data.get("end_time")
     if _is_last(data, len(rows), start):
-        return rows, {"phase": "done", "at": position["at"]}
+        return rows, _end(position)
     if end is None or end <= start:
         return rows, position | {"phase": "drain", "after": None}
     return rows, _from(position, int(end))
@@ -67,10 +69,25 @@ def drain_step(position: Position, page: ListPage) -> tuple[list[Row], Position]
 
 
 def _from(position: Position, start: int) -> Position:
-    """Go on from a second. One younger than ``at`` belongs to the next read, and the vendor refuses it (case 31)."""
+    """Go on from a second. One younger than ``at`` belongs to the next read: the vendor refuses it (case 31)."""
     if start > position["at"] // 1000:
-        return {"phase": "done", "at": position["at"]}
-    return {"phase": "time", "start": start, "at": position["at"]}
+        return _end(position)
+    return {"phase": "time", "start": start, "at": position["at"], "full": position.get("full")}
+
+
+def _end(position: Position, **kept: Any) -> Position:
+    """Return the end of a read, before which a full one meets what its export has left out."""
+    if position.get("full"):
+        return {"phase": "rest", "after": None, "at": position["at"], **kept}
+    return {"phase": "done", "at": position["at"], **kept}
+
+
+def rest_step(position: Position, page: ListPage) -> tuple[list[Row], Position]:
+    """Read one page of what an export has left out."""
+    rows, after = page(position["after"])
+    if after is not None:
+        return rows, position | {"after": after}
+    return rows, {name: value for name, value in position.items() if name != "after"} | {"phase": "done"}
 
 
 def list_step(position: Position, page: ListPage) -> tuple[list[Row], Position]:

@@ -1,0 +1,55 @@
+"""# Hold the warehouse against its sources
+
+**What it does.** Every Sunday night it asks each source what it holds: counts where the vendor counts cheaply, else all
+ids. What differs is read again in full: records that were missed come in, and records that the source has no longer are
+marked as deleted. That also confirms deletions of which no vendor tells, such as a purge.
+
+**Inputs and outputs.** Reads every connection of `config/settings.yaml`. Writes `raw.<vendor>__<entity>` and
+`meta.reconciliation`: per entity how many records the source and the warehouse hold, how many were missing and gone,
+and what became of it. What it changed is built by the next run of `build_kpis`.
+
+**When it fails.**
+
+- a task is red, "is held": more than 2% of an entity is gone from its source at once. That is rarely real: look
+  whether a filter or a lost permission hides records, then `python -m include.cli batch accept ID --reason ...`, or
+  `batch drop ID --reason ...`.
+- a task is red, "is failed": the source did not answer, or its quota is used up. It is tried again, and a full read
+  goes on at the page where it stopped.
+
+**Re-running and backfill.** Trigger it at any time, for one source or one entity if you like. By command:
+`python -m include.cli reconcile support --entity ticket`. There is nothing to backfill.
+
+**Owner.** The owner of the source in `config/settings.yaml` is told once per outage.
+
+**Triage notes.** Tier 2: everything else goes on without it; what was purged counts as present for another week.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from airflow.sdk import dag
+
+from include.orchestration.defaults import DEFAULT_ARGS, dag_id
+from include.orchestration.reconcile_tasks import PARAMS, reconcile_all
+
+
+@dag(
+    dag_id=dag_id("reconcile"),
+    description="Holds what is stored against all that the sources hold, and mends what differs",
+    doc_md=__doc__,
+    schedule="0 2 * * 0",
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
+    catchup=False,
+    max_active_runs=1,
+    max_active_tasks=2,
+    dagrun_timeout=timedelta(hours=12),
+    default_args=DEFAULT_ARGS,
+    params=PARAMS,
+    tags=["ingest", "tier:2"],
+)
+def reconcile() -> None:
+    reconcile_all()
+
+
+reconcile()

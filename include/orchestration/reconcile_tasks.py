@@ -1,0 +1,53 @@
+"""The tasks of the reconcile DAG, one for each connection of the settings."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import Param, task
+
+from include.config import load
+
+# What a person can fill in when triggering a run by hand.
+PARAMS = {
+    "source": Param(
+        None,
+        type=["null", "string"],
+        title="Only this source",
+        description="A connection's id, such as crm; empty for all.",
+    ),
+    "entity": Param(
+        None,
+        type=["null", "string"],
+        title="Only this entity",
+        description="Such as account or ticket; empty for all that the source has.",
+    ),
+}
+
+
+@task(
+    execution_timeout=timedelta(hours=3),
+    doc_md="Holds what is stored against all that the source holds, and mends what differs. Killed, it goes on.",
+)
+def reconcile(source: str, *, run_id: str | None = None, params: dict[str, Any] | None = None) -> list[Any]:
+    """Reconcile one source; red when something is held or could not be compared."""
+    from include.errors import ContractError, Unavailable
+    from include.orchestration.results import as_json
+    from include.sources import reconcile as reconciling
+
+    options = params or {}
+    if options.get("source") not in (None, "", source):
+        return []
+    reports = reconciling.run(source, [options["entity"]] if options.get("entity") else [], run_id=str(run_id))
+    bad = [report for report in reports if report.state in ("held", "failed")]
+    if bad:
+        kind = ContractError if bad[0].state == "held" else Unavailable
+        raise kind(f"{source}.{bad[0].entity} is {bad[0].state}", cure=bad[0].note)
+    return [as_json(report) for report in reports]
+
+
+def reconcile_all() -> None:
+    """Wire one task for each source; they do not wait for each other."""
+    for source in load().sources:
+        reconcile.override(task_id=f"reconcile_{source.id}")(source.id)

@@ -1,0 +1,34 @@
+"""``python -m include.cli reconcile``."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from include import console
+from include.errors import ContractError, Unavailable
+
+COLUMNS = ("source", "entity", "state", "compared_by", "n_source", "n_raw", "n_missing", "n_gone", "note")
+
+
+def reconcile(
+    source: Annotated[str, typer.Argument(help="A source's id, or crm, support, product; all by default.")] = "",
+    entity: Annotated[list[str] | None, typer.Option("--entity", help="Only this one; may be repeated.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")] = False,
+) -> None:
+    """Hold what is stored against all that the sources hold, and mend what differs."""
+    from include.config import load
+    from include.sources import ingest
+    from include.sources import reconcile as reconciling
+
+    ids = ingest.sources_named(source) if source else tuple(each.id for each in load().sources)
+    found = [report for each in ids for report in reconciling.run(each, entity or ())]
+    rows = [asdict(report) for report in found]
+    console.emit(rows, COLUMNS, as_json=as_json)
+    bad = [report for report in found if report.state in ("held", "failed")]
+    if bad:
+        kind = ContractError if bad[0].state == "held" else Unavailable
+        names = ", ".join(f"{report.source}.{report.entity} {report.state}" for report in bad)
+        raise kind(f"not everything is reconciled: {names}", cure=bad[0].note)

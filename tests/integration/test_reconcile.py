@@ -1,0 +1,234 @@
+"""Reconcile: what a source holds and the warehouse do not, and the other way round, is found and mended once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from include import cli
+from include.errors import ConfigError
+from include.sources import ingest, reconcile
+from include.sources.base import Listed
+from include.warehouse.engine import engine
+from tests.integration.fake_source import START, FakeSource, record
+from tests.sandbox_fixture import NOW, SandboxProcess
+from tests.warehouse.landing import rows, value
+
+LIVE = "select id from raw.hubspot__account where not _is_deleted order by id"
+
+
+class Listing(FakeSource):
+    """A source that can also say what it holds."""
+
+    tells_counts = True
+    tells_ids = True
+
+    def counts(self, entity: str) -> dict[str, int] | None:
+        return {"": len(self._live(entity))} if self.tells_counts else None
+
+    def ids(self, entity: str) -> Iterator[list[Listed]] | None:
+        return iter([[(one.id, one.source_at)] for one in self._live(entity)] * 2) if self.tells_ids else None
+
+    def _live(self, entity: str) -> list:
+        return [one for one in self.records[entity] if not one.is_deleted]
+
+
+@pytest.fixture
+def listing(crm: FakeSource, monkeypatch: pytest.MonkeyPatch) -> Listing:
+    source = Listing(dict(crm.records))
+    monkeypatch.setattr(ingest.registry, "connect", lambda connection: source)
+    return source
+
+
+def at(monkeypatch: pytest.MonkeyPatch, hours: float) -> None:
+    monkeypatch.setenv("PERENNIAL_NOW", (START + timedelta(hours=hours)).isoformat())
+
+
+def account(reports: list[reconcile.Reconciled]) -> reconcile.Reconciled:
+    return next(report for report in reports if report.entity == "account")
+
+
+def test_equal_counts_end_it_without_a_full_read(listing: Listing, contracts) -> None:
+    found = reconcile.run("crm")
+    assert [(each.entity, each.state, each.compared_by, each.n_source, each.n_raw) for each in found] == [
+        ("account", "equal", "counts", 5, 5),
+        ("contact", "equal", "counts", 1, 1),
+    ]
+    assert not any(read["full"] for read in listing.reads)
+    assert rows("select entity, state, n_source, n_missing, n_gone from meta.reconciliation order by 1") == [
+        ("account", "equal", 5, 0, 0),
+        ("contact", "equal", 1, 0, 0),
+    ]
+
+
+def test_what_is_gone_without_a_trace_becomes_a_tombstone(listing: Listing, contracts, monkeypatch) -> None:
+    ingest.run("crm")
+    listing.records["account"] = [one for one in listing.records["account"] if one.id != "3"]
+    at(monkeypatch, 2)
+    found = account(reconcile.run("crm"))
+    assert (found.state, found.compared_by, found.n_source, found.n_raw) == ("mended", "ids", 4, 4)
+    assert (found.n_missing, found.n_gone, found.note) == (0, 1, "such as 3")
+    assert rows(LIVE) == [("0",), ("1",), ("2",), ("4",)]
+    assert [read["entity"] for read in listing.reads if read["full"]] == ["account"]
+    at(monkeypatch, 3)
+    assert account(reconcile.run("crm")).state == "equal"
+
+
+def test_what_was_missed_is_read(listing: Listing, contracts, monkeypatch) -> None:
+    ingest.run("crm")
+    # It came with an older clock than what was read already: no incremental read meets it.
+    listing.records["account"].append(record("9", 1))
+    at(monkeypatch, 2)
+    found = account(reconcile.run("crm"))
+    assert (found.state, found.n_missing, found.n_gone, found.n_raw) == ("mended", 1, 0, 6)
+    assert ("9",) in rows(LIVE)
+
+
+def test_as_many_missing_as_gone_is_found_by_ids_where_nobody_counts(listing: Listing, contracts, monkeypatch) -> None:
+    ingest.run("crm")
+    listing.tells_counts = False
+    listing.records["account"][0] = record("9", 1)
+    at(monkeypatch, 2)
+    found = account(reconcile.run("crm"))
+    assert (found.state, found.n_missing, found.n_gone) == ("mended", 1, 1)
+
+
+def test_what_is_younger_than_the_last_read_is_not_missing(listing: Listing, contracts, monkeypatch) -> None:
+    ingest.run("crm")
+    listing.tells_counts = False
+    listing.records["account"].append(record("9", 600))
+    assert account(reconcile.run("crm")).state == "equal"
+
+
+def test_a_source_that_lists_nothing_is_read_in_full(crm: FakeSource, contracts, monkeypatch) -> None:
+    ingest.run("crm")
+    crm.records["account"] = [*crm.records["account"][1:], record("9", 1)]
+    at(monkeypatch, 2)
+    found = account(reconcile.run("crm"))
+    assert (found.state, found.compared_by, found.n_source) == ("mended", "full read", 5)
+    assert (found.n_missing, found.n_gone) == (1, 1)
+    at(monkeypatch, 3)
+    again = account(reconcile.run("crm"))
+    assert (again.state, again.n_missing, again.n_gone) == ("equal", 0, 0)
+
+
+def test_the_gate_holds_too_many_at_once_and_nothing_is_marked(listing: Listing, contracts, monkeypatch) -> None:
+    ingest.run("crm")
+    listing.records["account"] = listing.records["account"][:1]
+    contracts.hold = lambda entity: "an unusual share of all records is gone" if entity == "account" else ""
+    at(monkeypatch, 2)
+    listing.before_page = lambda entity, n: None
+    found = account(reconcile.run("crm"))
+    assert (found.state, found.n_gone) == ("held", 4)
+    assert "batch show" in found.note
+    assert len(rows(LIVE)) == 5
+    # What is held already is not read again behind somebody's back.
+    n_reads = sum(read["full"] for read in listing.reads)
+    contracts.hold = lambda entity: ""
+    assert account(reconcile.run("crm")).state == "held"
+    assert sum(read["full"] for read in listing.reads) == n_reads
+
+
+def test_a_row_in_quarantine_is_not_missing(listing: Listing, contracts, monkeypatch) -> None:
+    ingest.run("crm")
+    with engine("owner").begin() as connection:
+        connection.execute(sa.text("delete from raw.hubspot__account where id = '4'"))
+        connection.execute(
+            sa.text(
+                "insert into quarantine.record (batch_id, row_no, source, entity, record_id, rule_id, reason)"
+                " values (1, 1, 'crm', 'account', '4', 'x', 'y')"
+            )
+        )
+    for listing.tells_counts in (True, False):
+        assert account(reconcile.run("crm")).state == "equal"
+
+
+def test_one_entity_that_fails_keeps_no_other_from_it(listing: Listing, contracts, monkeypatch) -> None:
+    ingest.run("crm")
+    listing.records["contact"] = []
+
+    def fail(entity: str, n: int) -> None:
+        if entity == "account":
+            raise ConfigError("no such field", cure="mend it")
+
+    listing.before_page = fail
+    found = {report.entity: report for report in reconcile.run("crm")}
+    assert (found["account"].state, found["account"].note) == ("failed", "no such field; mend it")
+    assert (found["contact"].state, found["contact"].n_gone) == ("mended", 1)
+
+
+@pytest.mark.parametrize(("days", "is_full"), [(29, False), (31, True)])
+def test_after_a_gap_longer_than_deletions_are_told_everything_is_read(
+    listing: Listing, contracts, monkeypatch, days: int, is_full: bool
+) -> None:
+    ingest.run("crm")
+    listing.records["account"].pop()
+    at(monkeypatch, 1 + 24 * days)
+    ingest.run("crm")
+    assert listing.reads[-2]["full"] is is_full
+    assert len(rows(LIVE)) == (4 if is_full else 5)
+
+
+def test_a_batch_that_was_held_for_long_and_dropped_leads_to_a_full_read(
+    listing: Listing, contracts, monkeypatch
+) -> None:
+    ingest.run("crm")
+    contracts.hold = lambda entity: "odd" if entity == "account" else ""
+    listing.records["account"].append(record("7", 90))
+    for day in (1, 20, 40):
+        at(monkeypatch, 24 * day)
+        ingest.run("crm")
+    contracts.hold = lambda entity: ""
+    ingest.drop(value("select min(batch_id) from meta.batch where state = 'held'"), reason="too old")
+    listing.records["account"].pop(0)
+    ingest.run("crm")
+    assert listing.reads[-2]["full"] is True
+    assert rows(LIVE) == [("1",), ("2",), ("3",), ("4",), ("7",)]
+
+
+def test_an_unknown_entity_is_named(listing: Listing) -> None:
+    with pytest.raises(ConfigError, match="crm has no entity invoice"):
+        reconcile.run("crm", ["invoice"])
+
+
+def test_every_source_of_the_sandbox(sandbox: SandboxProcess, warehouse: str, tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.setenv("PERENNIAL_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("PERENNIAL_CONFIG_DIR", raising=False)
+    for source in ("support", "product_db"):
+        ingest.run(source)
+    ticket, *_ = sandbox.truth()["ticket"]["live_ids"]
+    user = sandbox.truth()["support_user"]["live_ids"][-1]
+    member = sandbox.truth()["product_user"]["live_ids"][-1]
+    later = datetime.fromisoformat(NOW) + timedelta(hours=1)
+    sandbox.now(later.isoformat())
+    monkeypatch.setenv("PERENNIAL_NOW", later.isoformat())
+    for kind, number in (("ticket", ticket), ("support_user", user), ("member", member)):
+        sandbox.mutate(kind, number, op="erase")
+    with engine("owner").begin() as connection:
+        lost = "select min(id) from raw.product__usage_day where day < '2026-06-01'"
+        connection.execute(sa.text(f"delete from raw.product__usage_day where id = ({lost})"))
+    assert cli.main(["reconcile", "support"]) == 0
+    assert cli.main(["reconcile", "product_db"]) == 0
+    found = {
+        entity: (state, compared_by, n_missing, n_gone)
+        for entity, state, compared_by, n_missing, n_gone in rows(
+            "select entity, state, compared_by, n_missing, n_gone from meta.reconciliation"
+        )
+    }
+    assert found["ticket"] == ("mended", "ids", 0, 1)
+    assert found["support_user"] == ("mended", "ids", 0, 1)
+    assert found["organization"] == ("equal", "counts", 0, 0)
+    assert found["rating"][0] == "equal"
+    assert found["ticket_event"][0] == "mended" and found["ticket_event"][3] > 0
+    assert found["product_user"] == ("mended", "ids", 0, 1)
+    assert found["product_account"] == ("equal", "ids", 0, 0)
+    assert found["usage_day"][0] == "mended" and found["usage_day"][2] >= 1
+    assert found["seat_day"] == ("equal", "counts", 0, 0)
+    assert "n_missing" in capsys.readouterr().out
+    truth = sandbox.truth()
+    for entity, table in (("ticket", "zendesk__ticket"), ("ticket_event", "zendesk__ticket_event"),
+                          ("support_user", "zendesk__support_user"), ("usage_day", "product__usage_day")):  # fmt: skip
+        assert value(f"select count(*) from raw.{table} where not _is_deleted") == truth[entity]["live"], entity
