@@ -20,8 +20,7 @@ from include.contracts import commands as contract_commands
 from include.errors import ConfigError, ContractError, PerennialError, WarehouseError
 from include.identity.commands import app as identity_app
 from include.metrics.commands import app as metrics_app
-from include.sources import mend_commands
-from include.sources import reconcile_command
+from include.sources import mend_commands, reconcile_command
 
 app = typer.Typer(
     name="perennial",

@@ -217,6 +217,8 @@ def open_replay(connection: Connection, source: str, vendor: str, entity: str, r
     values = read | {"source": source, "vendor": vendor, "entity": entity, "run_id": run_id, "now": clock.now()}
     row = connection.execute(_OPEN, values | {"until": clock.now(), "is_replay": True}).mappings().one()
     return from_row(row)
+
+
 def read_from(connection: Connection, source: str, entity: str) -> datetime | None:
     """Return up to when the source was read completely, where the next read starts; None before the first."""
     with connection.begin():
