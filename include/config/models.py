@@ -109,6 +109,7 @@ class General(Strict):
     )
     grace_days: dict[str, Days] = Field(default={"default": 30})
     allowed_plain_http_hosts: tuple[str, ...] = ()
+    allowed_private_hosts: tuple[str, ...] = ()
     batch_rows: Annotated[int, Field(ge=1, le=5_000_000)] = 200_000
     stale_after_hours: dict[str, Annotated[int, Field(ge=1)]] = Field(default={"default": 36})
     exclusions: tuple[Exclusion, ...] = ()

@@ -69,7 +69,7 @@ def _in_their_form(what: str) -> Iterator[None]:
     """Turn what a malformed answer does to our code into an error for a person."""
     try:
         yield
-    except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
+    except (KeyError, TypeError, AttributeError, IndexError, ValueError, RecursionError) as error:
         raise Unavailable(
             f"{what} came in a form that is not theirs: {type(error).__name__} {error}",
             cure="check that the connection's host is the vendor's API; set PERENNIAL_DEBUG=1 to see where",

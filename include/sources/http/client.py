@@ -23,6 +23,7 @@ from include import clock
 from include.errors import AuthError, ConfigError, Forbidden, PerennialError, QuotaExhausted, Unavailable
 from include.sources.http import body
 from include.sources.http.causes import never_connected, reason
+from include.sources.http.guard import GuardedAdapter
 from include.sources.http.limiter import LONGEST_WAIT, Limit, Limiter
 from include.sources.http.oauth import OAuth
 from include.sources.http.redact import redact
@@ -160,6 +161,8 @@ class Client:
 
     def __post_init__(self) -> None:
         self.session = requests.Session()
+        for scheme in ("https://", "http://"):
+            self.session.mount(scheme, GuardedAdapter())
         self.session.headers.update({"Accept": "application/json", "User-Agent": "perennial/0.1"})
         # What the environment says of proxies and certificates is read once; requests would read it for each call.
         given = self.session.merge_environment_settings(self.base_url, {}, None, None, None)
@@ -221,6 +224,8 @@ class Client:
         return isinstance(error, _Again) and state.attempt_number >= error.attempts
 
     def _attempt(self, call: _Call) -> Answer:
+        if not call.path.startswith("/"):
+            raise ValueError(f"{call.path[:40]} is no path below the base URL: it would change the host")
         self.limiter.acquire(call.kind)
         where = f"{call.method} {self.base_url}{call.path}"
         content = None if call.json is None else orjson.dumps(call.json)

@@ -35,6 +35,12 @@ _FORBIDDEN = (
     exp.Lock,
     exp.Set,
 )
+# Functions that reach out of the query, or would lift the limits under which it runs.
+_FORBIDDEN_FUNCTIONS = re.compile(
+    r"set_config|dblink\w*|lo_\w+|pg_(read|ls|terminate|cancel|reload|rotate|promote|switch|create|drop|logical)\w*"
+    r"|query_to_xml|load_file|sys_exec|sys_eval|load_extension|writefile",
+    re.IGNORECASE,
+)
 _LAST_SEMICOLON = re.compile(r";(?=(?:\s|--[^\n]*(?:\n|$)|/\*.*?\*/)*$)", re.DOTALL)
 # How sqlglot calls the dialects that SQLAlchemy names otherwise.
 _DIALECTS = {"postgresql": "postgres", "mariadb": "mysql", "mssql": "tsql"}
@@ -186,6 +192,10 @@ def _checked(entity: str, path: Path, text: str, dialect: str) -> Query | None:
     writing = next(statement.find_all(*_FORBIDDEN), None)
     if writing is not None:
         raise query.error(f"would do more than read: {writing.sql()[:60]}", cure="write one select that only reads")
+    for called in statement.find_all(exp.Func):
+        name = called.name if isinstance(called, exp.Anonymous) else called.sql_name()
+        if _FORBIDDEN_FUNCTIONS.fullmatch(name):
+            raise query.error(f"calls {name}, which does more than read", cure="leave that call out")
     parameters = frozenset(parameter.name for parameter in statement.find_all(exp.Placeholder))
     unknown = min(parameters - set(PARAMETERS), default=None)
     if unknown is not None:

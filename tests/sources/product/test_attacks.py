@@ -1,0 +1,81 @@
+"""What a query may try: it reads, within its time, and nothing else, whatever its login may do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from include.config import load
+from include.connections import make
+from include.errors import ConfigError, PerennialError, Unavailable
+from include.sources.product import snapshot
+from include.sources.product.database import ProductDatabase
+from tests.sources.product.test_database import NOW
+
+
+@pytest.fixture
+def source(empty_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ProductDatabase:
+    """A database whose login is its owner, with functions that write."""
+    with sa.create_engine(empty_database).begin() as connection:
+        connection.exec_driver_sql("create table kept (n integer)")
+        connection.exec_driver_sql("create sequence numbers")
+        connection.exec_driver_sql(
+            "create function write_it() returns integer language plpgsql as"
+            " $$ begin insert into kept values (1); return 1; end $$"
+        )
+        connection.exec_driver_sql(
+            "create function lift_it() returns text language plpgsql as $$ begin"
+            " perform set_config('transaction_read_only', 'off', false); insert into kept values (2); return ''; end $$"
+        )
+    monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(tmp_path))
+    (tmp_path / "sql" / "sources" / "product").mkdir(parents=True)
+    return ProductDatabase(make("product_db", extra={"sqlalchemy_url": empty_database}), load())
+
+
+def _read(tmp_path: Path, source: ProductDatabase, query: str) -> None:
+    (tmp_path / "sql" / "sources" / "product" / "usage_day.sql").write_text(query)
+    for _ in source.read("usage_day", position=None, until=NOW):
+        pass
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "select write_it() as id, timestamptz '2026-01-10' as updated_at",
+        "select lift_it() as id, timestamptz '2026-01-10' as updated_at",
+        "select nextval('numbers') as id, timestamptz '2026-01-10' as updated_at",
+    ],
+)
+def test_a_function_that_writes_cannot(tmp_path: Path, source: ProductDatabase, query: str) -> None:
+    with pytest.raises(PerennialError, match=r"read-only|read-write"):
+        _read(tmp_path, source, query)
+    with source._engine.connect() as connection:
+        assert connection.exec_driver_sql("select count(*) from kept").scalar() == 0
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "with gone as (delete from kept returning n) select n as id, now() as updated_at from gone",
+        "select 1 as id, now() as updated_at into taken from kept",
+        "select 1 as id, now() as updated_at; drop table kept",
+        "select set_config('statement_timeout', '0', false) as id, now() as updated_at",
+        "select pg_read_file('/etc/passwd') as id, now() as updated_at",
+        "select id, updated_at from dblink('host=inside', 'select 1') as t(id int, updated_at timestamptz)",
+        "select pg_terminate_backend(1) as id, now() as updated_at",
+        "select 1 as id, now() as updated_at from kept for update",
+    ],
+)
+def test_what_is_no_reading_is_refused_before_it_is_sent(tmp_path: Path, source: ProductDatabase, query: str) -> None:
+    with pytest.raises(ConfigError, match=r"usage_day\.sql"):
+        _read(tmp_path, source, query)
+
+
+def test_one_that_takes_too_long_is_ended(
+    tmp_path: Path, source: ProductDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snapshot.snapshot.__wrapped__, "__defaults__", (1,))
+    with pytest.raises(Unavailable, match="took longer than a statement may"):
+        _read(tmp_path, source, "select pg_sleep(20)::text as id, timestamptz '2026-01-10' as updated_at")
