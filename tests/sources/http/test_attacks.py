@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from include.errors import ConfigError, PerennialError, Unavailable
-from include.sources.crm.hubspot.api import MANNERS
+from include.sources.crm.hubspot.portal import MANNERS
 from include.sources.http import body, guard
 from include.sources.http.auth import Bearer
 from include.sources.http.client import Client
