@@ -82,8 +82,10 @@ def _task(renewal: Checkpoint, playbook: Playbook, step: Step, number: int, star
     names = {"due_on": due_on, "assignee_name": to.name}
     subject = templates.subject(step.subject, shown, **names)
     html = templates.body(step.body, shown, **names)
-    if to.note:
-        html = f"{escape(to.note)}<br>\n<br>\n{html}"
+    sources = day.readiness.sources_shown(renewal.crm_source, renewal.account_key)
+    for note in (*(day.readiness.how_late(source, day.now) for source in reversed(sources)), to.note):
+        if note:
+            html = f"{escape(note)}<br>\n<br>\n{html}"
     state, because = day.planned_state(step.kind)
     return Action(
         channel=step.kind,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
@@ -28,6 +28,7 @@ class SourceState:
         watermark: Up to when it was read completely, as far as it passed its checks and is in the tables; None if it
             never was.
         unclean: Accounts that have a record in quarantine or held.
+        late_after: Data that is older is named as old in what goes out on it.
     """
 
     source: str
@@ -35,6 +36,7 @@ class SourceState:
     reasons: tuple[str, ...]
     watermark: datetime | None
     unclean: frozenset[str] = frozenset()
+    late_after: timedelta | None = None
 
     @property
     def is_fit(self) -> bool:
@@ -99,6 +101,13 @@ class Readiness:
         evidence = [state.source for kind in EVIDENCE_KIND_NAMES if kind not in unfit for state in self.of_kind(kind)]
         return (crm_source, *evidence)
 
+    def how_late(self, source: str, now: datetime) -> str:
+        """Return a sentence on how old the data of a late source is; "" while it is as fresh as it should be."""
+        state = self.of_source(source)
+        if not (state.watermark and state.late_after) or now - state.watermark <= state.late_after:
+            return ""
+        return f"The {SPOKEN[state.kind]}'s data is {_how_old(state, now)}."
+
     def as_json(self) -> dict[str, object]:
         """Return what the decision keeps of it."""
         return {
@@ -125,15 +134,17 @@ def look(settings: Settings, now: datetime, built: Mapping[str, datetime], table
     for source in settings.sources:
         read, held = watermarks.get(source.id), built.get(source.id)
         watermark = min(read, held) if read and held else None
-        reasons = list(gate.sources_ready((source.id,), ACTION, now))
-        if not reasons and (watermark is None or now - watermark > gate.limit(ACTION)):
-            upto = f"in the tables only up to {watermark:%Y-%m-%d %H:%M} UTC" if watermark else "not in the tables yet"
-            reasons.append(f"{source.id} is {upto}")
+        reasons = list(gate.sources_ready((source.id,), ACTION, now, built))
         if tables_reason:
             reasons.append(tables_reason)
         states.append(
             SourceState(
-                source.id, source.kind, tuple(reasons), watermark, frozenset(gate.unclean_accounts((source.id,)))
+                source.id,
+                source.kind,
+                tuple(reasons),
+                watermark,
+                frozenset(gate.unclean_accounts((source.id,))),
+                timedelta(minutes=source.stale_after_minutes),
             )
         )
     return Readiness(tuple(states))

@@ -83,10 +83,12 @@ def checkpoint_message(
         f"{wording.money(checkpoint.target_arr, checkpoint.currency)} a year, decision by"
         f" {wording.weekday(checkpoint.decision_date)}. {_sentence(risks) if risks else 'Nothing speaks against it.'}"
     )
+    shown = readiness.sources_shown(checkpoint.crm_source, checkpoint.account_key)
+    late = [readiness.how_late(source, now) for source in shown]
     return Message(
         headline=f"{_name(checkpoint)}: {_left(checkpoint, left)}",
         summary=summary,
-        notes=(to.note,) if to.note else (),
+        notes=tuple(note for note in (to.note, *late) if note),
         facts=(
             Fact(label="Customer", value=_who(checkpoint)),
             Fact(label="At stake", value=f"{wording.money(checkpoint.target_arr, checkpoint.currency)} a year (ARR)"),

@@ -55,7 +55,7 @@ class SourceSettings(Strict):
         owner: Who is told when it is late or red.
         lag_seconds: Nothing younger is read: the vendor may still add older rows behind it.
         trailing_seconds: How far behind the last read an incremental read starts over, to catch rows that came late.
-        stale_after_minutes: Its verdict is stale when it was not completely read for so long.
+        stale_after_minutes: It is late, and its owner is told, when it was not completely read for so long.
         keeps_deletions_days: For how long it tells what was deleted; 0 if for ever. A batch that was held for longer,
             or a longer outage, is followed by a full read.
         mapping: A file of ``config/mappings/`` for this connection alone; by default the one named after its vendor.
@@ -111,7 +111,7 @@ class General(Strict):
     allowed_plain_http_hosts: tuple[str, ...] = ()
     allowed_private_hosts: tuple[str, ...] = ()
     batch_rows: Annotated[int, Field(ge=1, le=5_000_000)] = 200_000
-    stale_after_hours: dict[str, Annotated[int, Field(ge=1)]] = Field(default={"default": 36})
+    oldest_data_hours: dict[str, Annotated[int, Field(ge=1)]] = Field(default={"default": 36})
     exclusions: tuple[Exclusion, ...] = ()
 
     @model_validator(mode="after")

@@ -1,13 +1,15 @@
 """The gate: whether what is known of a source, an entity and an account is good enough to act upon.
 
 A verdict is *green* when everything was read and merged within the source's limit, *red* when a batch is held, a step
-failed or a first load is not through, *stale* when the source was not completely read for too long. Verdicts are
-written at the end of every ingest run; how old they are is judged anew whenever somebody asks.
+failed or a first load is not through, *stale* when the source was not completely read for longer than it should be
+(``stale_after_minutes``): its owner is told. Red holds every action; how old the data of a stale source may be is
+settled per kind of action (``oldest_data_hours``). Verdicts are written at the end of every ingest run; how old they
+are is judged anew whenever somebody asks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
@@ -92,28 +94,51 @@ def verdicts() -> list[Verdict]:
 
 
 def limit(kind: str) -> timedelta:
-    """Return how old the data may be on which an action of a kind rests (``stale_after_hours``)."""
-    limits = load().stale_after_hours
+    """Return how old the data may be on which an action of a kind rests (``oldest_data_hours``)."""
+    limits = load().oldest_data_hours
     return timedelta(hours=limits.get(kind, limits.get("default", 36)))
 
 
-def sources_ready(reads: Iterable[str], kind: str, now: datetime | None = None) -> list[str]:
+def built_up_to(connection: Connection) -> dict[str, datetime]:
+    """Return up to when the tables hold each source: figures are no newer, however far it is read."""
+    row = connection.execute(_NEWEST_BUILD).one_or_none()
+    return {source: datetime.fromisoformat(until) for source, until in row.watermarks.items() if until} if row else {}
+
+
+def held_features(source: str) -> list[RowMapping]:
+    """Return the features of a source whose measuring broke off, with the day and how many accounts fell silent."""
+    with engine("reader").connect() as connection:
+        query = sa.text("select * from meta.feature_hold where source = :source order by feature")
+        return list(connection.execute(query, {"source": source}).mappings())
+
+
+def sources_ready(
+    reads: Iterable[str], kind: str, now: datetime | None = None, built: Mapping[str, datetime] | None = None
+) -> list[str]:
     """Return why sources may not be acted upon, each reason a sentence for people; nothing if they may.
+
+    A red source holds every action. A late one holds those for which its data is too old: each kind of action has its
+    limit, and what goes out on late data says how old it is.
 
     Args:
         reads: Source ids or kinds of source (``support`` means every source of that kind).
-        kind: The kind of action; ``stale_after_hours`` says how old its data may be.
+        kind: The kind of action; ``oldest_data_hours`` says how old its data may be.
         now: The time.
+        built: Up to when the tables hold each source; by default as the newest build that is done says.
     """
     now = now or clock.now()
-    oldest = limit(kind)
+    if built is None:
+        with engine("reader").connect() as connection:
+            built = built_up_to(connection)
     known = {verdict.source: _aged(verdict, now) for verdict in verdicts() if not verdict.entity}
     reasons = []
     for name in sorted(set(reads)):
         meant = [source for source in load().sources if name in (source.id, source.kind)]
         if not meant:
             reasons.append(f"{name} is not a source in the settings")
-        reasons += [reason for source in meant if (reason := _reason(source, known.get(source.id), oldest, now))]
+        for source in meant:
+            reason = _reason(source, known.get(source.id), kind, now) or _behind(source, built, kind, now)
+            reasons += [reason] if reason else _unmeasured(source)
     return list(dict.fromkeys(reasons))
 
 
@@ -219,15 +244,48 @@ def _aged(verdict: Verdict, now: datetime) -> Verdict:
     )
 
 
-def _reason(source: SourceSettings, verdict: Verdict | None, limit: timedelta, now: datetime) -> str:
+def _reason(source: SourceSettings, verdict: Verdict | None, kind: str, now: datetime) -> str:
     if verdict is None:
         return f"{source.id} was never read"
-    if verdict.state != "green":
+    if verdict.state not in ("green", "stale"):
         return f"{source.id} is {verdict.state} since {verdict.since:%Y-%m-%d %H:%M} UTC: {verdict.reason}"
-    if verdict.watermark is None or now - verdict.watermark > limit:
-        return f"{source.id} was last completely read at {verdict.watermark:%Y-%m-%d %H:%M} UTC"
+    if verdict.watermark is None:
+        return f"{source.id} was never completely read"
+    if now - verdict.watermark > limit(kind):
+        return (
+            f"{source.id} was last completely read at {verdict.watermark:%Y-%m-%d %H:%M} UTC,"
+            f" longer ago than the {_hours(kind)} that such a message may rest on"
+        )
     return ""
 
+
+def _behind(source: SourceSettings, built: Mapping[str, datetime], kind: str, now: datetime) -> str:
+    if source.id not in built:
+        return f"{source.id} is not in the tables yet"
+    if now - built[source.id] > limit(kind):
+        return f"{source.id} is in the tables only up to {built[source.id]:%Y-%m-%d %H:%M} UTC"
+    return ""
+
+
+def _unmeasured(source: SourceSettings) -> list[str]:
+    if source.kind != "product":
+        return []
+    counted = load().usage.value_events
+    return [
+        f"the use of {row['feature']} in {source.id} is not measured since {row['day']}"
+        for row in held_features(source.id)
+        if row["feature"] in counted
+    ]
+
+
+def _hours(kind: str) -> str:
+    return f"{limit(kind).total_seconds() / 3600:g} hours"
+
+
+_NEWEST_BUILD = sa.text(
+    "select watermarks from meta.build where kind = 'forward' and state = 'done'"
+    " order by newest_day desc, started_at desc limit 1"
+)
 
 _STANDING = sa.text(
     """

@@ -155,7 +155,7 @@ def test_a_setting_put_back_while_a_build_lay_dead_leaves_nothing_behind(
 
 def test_a_setting_that_no_query_reads_needs_no_build(built: pytest.MonkeyPatch, tmp_path: Path) -> None:
     settings = tmp_path / "config" / "settings.yaml"
-    settings.write_text(settings.read_text() + "stale_after_hours: {default: 12}\n")
+    settings.write_text(settings.read_text() + "oldest_data_hours: {default: 12}\n")
     assert build.plan("second").reason == "nothing changed since the last build"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -161,11 +162,38 @@ def test_a_source_that_is_not_listed_is_an_error(raw: str) -> None:
 def test_sources_ready_names_what_is_not(raw: str, at) -> None:
     assert gate.sources_ready(["crm"], "renewal_alert", START) == ["crm was never read"]
     fully_read()
+    assert gate.sources_ready(["crm"], "renewal_alert", START) == ["crm is not in the tables yet"]
+    built({"crm": START})
     assert gate.sources_ready(["crm"], "renewal_alert", START) == []
     assert gate.sources_ready(["crm", "support"], "renewal_alert", START) == ["support was never read"]
     assert gate.sources_ready(["weather"], "renewal_alert", START) == ["weather is not a source in the settings"]
-    late = gate.sources_ready(["crm"], "renewal_alert", START + timedelta(hours=4))
-    assert late == ["crm is stale since 2026-01-01 03:00 UTC: was not completely read since 2026-01-01 00:00 UTC"]
+    # Late is for its owner; too old for what reads it is another thing.
+    later = START + timedelta(hours=4)
+    at(later)
+    assert next(each for each in gate.verdicts() if not each.entity).state == "stale"
+    assert gate.sources_ready(["crm"], "renewal_alert", later) == []
+    (old,) = gate.sources_ready(["crm"], "renewal_alert", START + timedelta(hours=37))
+    assert old.startswith("crm was last completely read at 2026-01-01 00:00 UTC, longer ago than the 36 hours")
+
+
+def built(watermarks: dict) -> None:
+    with engine("builder").begin() as connection:
+        connection.execute(
+            sa.text(
+                "insert into meta.build (build_id, kind, state, window_start, window_end, newest_day, first_day,"
+                " trigger, known_at, config_hash, started_at, watermarks) values (:id, 'forward', 'done', '2026-01-01',"
+                " '2026-01-02', '2026-01-01', '2026-01-01', 'day', :now, 'x', now(), cast(:watermarks as jsonb))"
+            ),
+            {"id": str(watermarks), "now": START, "watermarks": json.dumps(watermarks, default=str)},
+        )
+
+
+def test_tables_that_lag_behind_what_was_read_hold_too(raw: str) -> None:
+    fully_read()
+    built({"crm": START - timedelta(hours=40)})
+    assert gate.sources_ready(["crm"], "renewal_alert", START) == [
+        "crm is in the tables only up to 2025-12-30 08:00 UTC"
+    ]
 
 
 def test_sources_ready_takes_kinds_of_source(raw: str) -> None:
@@ -178,12 +206,14 @@ def test_an_action_may_need_fresher_data_than_the_source_itself(
 ) -> None:
     overlay = tmp_path / "overlay" / "config"
     overlay.mkdir(parents=True)
-    (overlay / "settings.yaml").write_text("stale_after_hours: {default: 36, urgent: 1}\n")
+    (overlay / "settings.yaml").write_text("oldest_data_hours: {default: 36, urgent: 1}\n")
     monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(overlay.parent))
     fully_read()
     later = START + timedelta(hours=2)
+    built({"crm": START})
     assert gate.sources_ready(["crm"], "renewal_alert", later) == []
-    assert gate.sources_ready(["crm"], "urgent", later) == ["crm was last completely read at 2026-01-01 00:00 UTC"]
+    (old,) = gate.sources_ready(["crm"], "urgent", later)
+    assert "longer ago than the 1 hours" in old
 
 
 # --- accounts
