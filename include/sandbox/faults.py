@@ -14,6 +14,7 @@ A rule is a JSON object:
             partial      leave the first result of a batch out, and say with 207 that it failed
             drop_field   leave the field `field` out of the answer, wherever it stands
             set_field    give the field `field` the value `value`, wherever it stands
+  above     {parameter: number}: only calls that ask for more than that
   times     how many calls go wrong; absent for all
   skip      how many matching calls pass before
   chance    share of the matching calls that go wrong, drawn from `seed`
@@ -26,6 +27,7 @@ import random
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
+from urllib.parse import parse_qsl
 
 import orjson
 
@@ -48,6 +50,7 @@ class Rule:
     status: int = 503
     body: Any = None
     headers: dict[str, str] = field(default_factory=dict)
+    above: dict[str, int] = field(default_factory=dict)
     retry_after: float | None = None
     seconds: float = 0.0
     field: str = ""
@@ -62,9 +65,11 @@ class Rule:
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)  # noqa: S311
 
-    def takes(self, vendor: str, method: str, path: str) -> bool:
+    def takes(self, vendor: str, method: str, path: str, query: str = "") -> bool:
         """Return whether a call goes wrong by this rule, and count it."""
         if vendor != self.vendor or (self.method and self.method != method) or not fnmatchcase(path, self.path):
+            return False
+        if self.above and not _asks_for_more(self.above, query):
             return False
         if self.times is not None and self.played >= self.times:
             return False
@@ -75,6 +80,11 @@ class Rule:
             return False
         self.played += 1
         return True
+
+
+def _asks_for_more(above: dict[str, int], query: str) -> bool:
+    given = dict(parse_qsl(query))
+    return all(given.get(name, "").isdigit() and int(given[name]) > most for name, most in above.items())
 
 
 class Faults:
@@ -118,9 +128,9 @@ class Faults:
             for r in self._rules
         ]
 
-    def take(self, vendor: str, method: str, path: str) -> list[Rule]:
+    def take(self, vendor: str, method: str, path: str, query: str = "") -> list[Rule]:
         """Return the faults that strike a call."""
-        return [rule for rule in self._rules if rule.takes(vendor, method, path)]
+        return [rule for rule in self._rules if rule.takes(vendor, method, path, query)]
 
     async def play(self, app: Any, scope: Any, receive: Any, send: Any, transport: Any) -> None:
         """Let the application answer, with the faults that strike the call.
@@ -133,7 +143,7 @@ class Faults:
             transport: The connection, to break it off.
         """
         vendor, _, path = scope["path"].lstrip("/").partition("/")
-        rules = self.take(vendor, scope["method"], f"/{path}")
+        rules = self.take(vendor, scope["method"], f"/{path}", scope["query_string"].decode())
         if not rules:
             await app(scope, receive, send)
             return

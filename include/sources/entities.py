@@ -28,6 +28,7 @@ ENTITIES: dict[str, Entity] = {
                 name="text",
                 external_id="text",  # the CRM's account id, where the desk carries it
                 domain_names="text",
+                merged_into="text",  # the organisation that this one was merged into
                 created_at="timestamptz",
                 updated_at="timestamptz",
             ),

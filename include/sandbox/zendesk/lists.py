@@ -81,6 +81,14 @@ def router(sandbox: Sandbox) -> APIRouter:
     async def metric(number: str) -> Response:
         return reply({"ticket_metric": render.metric_set(sandbox, _item(sandbox, "tickets", number))})
 
+    @routes.get("/api/v2/organizations/{number}/merges")
+    async def merges(request: Request, number: str) -> Response:
+        sandbox.now()
+        loser = int(number) if number.isdigit() else 0
+        found = [item for item in sandbox.store.items("organization").values()
+                 if loser in (item.values.get("merged_ids") or [])]  # fmt: skip
+        return _paged(sandbox, request, "organization_merges", found[:1], lambda _, item: _merge_of(loser, item))
+
     @routes.get("/api/v2/{name}/show_many")
     async def many(request: Request, name: str) -> Response:
         if name not in SHOW:
@@ -150,6 +158,12 @@ def _item(sandbox: Sandbox, name: str, number: str) -> Item:
     if item is None or item.deleted_at is not None:
         raise not_found()
     return item
+
+
+def _merge_of(loser: int, winner: Item) -> dict[str, Any]:
+    number = f"01HPZM{loser:020d}"
+    return {"id": number, "url": render.url(f"organization_merges/{number}.json"), "status": "complete",
+            "loser_id": loser, "winner_id": winner.id}  # fmt: skip
 
 
 def _with_metrics(sandbox: Sandbox, item: Item) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from include.connections import Connection
 from include.errors import Unavailable
 from include.sources.cast import caster
 from include.sources.http.auth import Bearer
-from include.sources.http.client import Client, Manners, TooSlow
+from include.sources.http.client import Client, Manners, Refused, TooSlow
 from include.sources.http.limiter import Limit, for_account
 from include.sources.support.zendesk.resources import API, EXPORT_PAGE, LIST_PAGE, SHOW_MANY
 
@@ -117,6 +117,19 @@ class ZendeskApi:
     def count_found(self, query: str) -> int:
         """Return how many records a search finds, archived ones too."""
         return int(_of_count(self.client.get(f"{API}/search/count", {"query": query}).data))
+
+    def survivor(self, organization: str) -> str | None:
+        """Return the organisation that a deleted one was merged into; None if it was not (case 37)."""
+        path = f"{API}/organizations/{organization}/merges"
+        try:
+            data = self.client.get(path, {"page[size]": LIST_PAGE}).data
+        except Refused as error:
+            if error.status == 404:
+                return None
+            raise
+        merges = _checked(data, "organization_merges")["organization_merges"]
+        done = (one for one in merges if one.get("status") == "complete" and str(one.get("loser_id")) == organization)
+        return next((str(one["winner_id"]) for one in done), None)
 
     def show_many(self, name: str, ids: Sequence[str]) -> list[Row]:
         """Return the records with these ids; deleted ones are left out."""

@@ -53,6 +53,7 @@ RESOURCES = (
             "name": "name",
             "external_id": "external_id",
             "domain_names": "domain_names",
+            "merged_into": "merged_into",
             "created_at": "created_at",
             "updated_at": "updated_at",
         },
