@@ -21,6 +21,7 @@ from include.errors import ConfigError, ContractError, PerennialError, Warehouse
 from include.identity.commands import app as identity_app
 from include.metrics.commands import app as metrics_app
 from include.sources import mend_commands, reconcile_command
+from include.stewardship import commands as stewardship
 
 app = typer.Typer(
     name="perennial",
@@ -42,6 +43,8 @@ app.add_typer(server_app, name="server")
 app.add_typer(config_app, name="config")
 app.add_typer(identity_app, name="identity")
 app.add_typer(metrics_app, name="metrics")
+app.command("erase")(stewardship.erase)
+app.command("housekeeping")(stewardship.housekeeping)
 app.add_typer(contract_commands.app, name="contracts")
 app.add_typer(mend_commands.app, name="quarantine")
 app.add_typer(connect_app, name="connect")

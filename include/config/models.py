@@ -301,6 +301,21 @@ class Identity(Strict):
         return self
 
 
+Kept = Annotated[int, Field(ge=7, le=3660)]
+
+
+class Retention(Strict):
+    """``retention.yaml``: for how many days what passes through is kept."""
+
+    batches: Annotated[int, Field(ge=90, le=3660)] = 400  # the contracts compare with the weeks before
+    results: Kept = 400
+    quarantine: Kept = 90
+    outbox_bodies: Kept = 180
+    builds: Annotated[int, Field(ge=30, le=3660)] = 90
+    notices: Kept = 180
+    logs: Kept = 30
+
+
 class Settings(General):
     """All that is set: the keys of ``settings.yaml``, and one field per further file."""
 
@@ -310,3 +325,4 @@ class Settings(General):
     channels: Channels = Channels()
     people: People = People()
     identity: Identity = Identity()
+    retention: Retention = Retention()

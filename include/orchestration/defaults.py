@@ -19,7 +19,7 @@ use_airflow()
 PREFIX = os.environ.get("PERENNIAL_DAG_PREFIX", "")
 
 # The closed list of tags: what a DAG is for, and how soon its failure must be looked at.
-TAGS = frozenset({"ingest", "build", "act", "tier:1", "tier:2"})
+TAGS = frozenset({"ingest", "build", "act", "keep", "tier:1", "tier:2"})
 
 # A defect does not mend itself within minutes: what is not listed here fails at once and is seen at once. Workers that
 # are killed raise nothing; their tasks are always tried again.

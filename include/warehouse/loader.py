@@ -30,7 +30,7 @@ from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable
 
 from include.errors import Unavailable
 from include.sources.entities import ENTITIES, VENDORS, ColumnType, Entity, of_kind, raw_table
-from include.warehouse import batches, raw_views, values
+from include.warehouse import batches, erased, raw_views, values
 from include.warehouse.batches import Batch
 from include.warehouse.engine import engine
 
@@ -180,6 +180,7 @@ def land_page(connection: Connection, batch: Batch, page: Page) -> Batch:
     with connection.begin():
         # Losing the last commits in a crash costs nothing: rows and mark are lost together and read again.
         connection.execute(sa.text("set local synchronous_commit = off"))
+        page = erased.keep(connection, batch.source, entity, page)
         table = batch.table_name
         if page.records and not table:
             table = create_batch_table(connection, batch, entity)

@@ -1,0 +1,151 @@
+"""Whom an erasure is about: all records, addresses and names of a person or of an account."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from include.sources.entities import ENTITIES, VENDORS, Entity, raw_table
+from include.warehouse.erased import ADDRESS, ADDRESS_COLUMNS
+
+# What many people read is not one person's; the same words as in sql/core/person_address.
+SHARED_MAILBOXES = frozenset(
+    {
+        "accounting", "accounts", "admin", "billing", "contact", "finance", "hello", "help", "hr", "info", "invoices",
+        "it", "legal", "mail", "marketing", "no-reply", "noreply", "office", "operations", "ops", "procurement",
+        "purchasing", "sales", "security", "service", "support", "team",
+    }
+)  # fmt: skip
+# Records of another record: entity -> the column that names it, and what that is.
+_OF_OTHERS = {"contract_line": ("opportunity_id", "opportunity")}
+_TICKETS = ("ticket_id", "ticket")
+
+
+@dataclass
+class Found:
+    """What is to go.
+
+    Args:
+        addresses: Lower case.
+        names: Full names of people, as they stand in texts.
+        records: (source, entity, id).
+        accounts: (source, id there) of whole accounts.
+        touched: (source, account's id there) whose figures change.
+    """
+
+    addresses: set[str] = field(default_factory=set)
+    names: set[str] = field(default_factory=set)
+    records: set[tuple[str, str, str]] = field(default_factory=set)
+    accounts: set[tuple[str, str]] = field(default_factory=set)
+    touched: set[tuple[str, str]] = field(default_factory=set)
+
+
+def raw_tables(connection: Connection) -> Iterator[tuple[str, Entity, str]]:
+    """Yield every raw table that is there, its entity, and which it is: "", "__version" or "__past"."""
+    present = set(
+        connection.execute(
+            sa.text("select relname from pg_class where relnamespace = 'raw'::regnamespace and relkind = 'r'")
+        ).scalars()
+    )
+    for vendor, kind in VENDORS.items():
+        for entity in ENTITIES.values():
+            for end in ("", "__version", "__past"):
+                name = raw_table(vendor, entity.name) + end
+                if entity.kind == kind and name in present:
+                    yield f"raw.{name}", entity, end
+
+
+def person(connection: Connection, address: str) -> Found:
+    """Return all records that have an address, then all that have their other addresses, and so on."""
+    found = Found({address.strip().lower()})
+    before = 0
+    while len(found.addresses) + len(found.records) > before:
+        before = len(found.addresses) + len(found.records)
+        for table, entity, _ in raw_tables(connection):
+            _people_of(connection, table, entity, found)
+    return found
+
+
+def _people_of(connection: Connection, table: str, entity: Entity, found: Found) -> None:
+    columns = [name for name in ADDRESS_COLUMNS if name in entity.column_names]
+    if not columns:
+        return
+    account = entity.account_ref or "cast(null as text)"
+    has = " or ".join(f"lower({name}) ~ :any" for name in columns)
+    rows = connection.execute(
+        sa.text(
+            f"select source, id, {account} as account, concat_ws(',', {', '.join(columns)}) as addresses,"  # noqa: S608
+            f" {_name_of(entity)} as name from {table}"
+            f" where {has} or (source, id) in (select * from unnest(cast(:sources as text[]), cast(:ids as text[])))"
+        ),
+        {
+            "any": "|".join(f"(^|[,; ]){re.escape(one)}($|[,; ])" for one in sorted(found.addresses)),
+            "sources": [source for source, name, _ in sorted(found.records) if name == entity.name],
+            "ids": [record_id for _, name, record_id in sorted(found.records) if name == entity.name],
+        },
+    )
+    for row in rows:
+        found.records.add((row.source, entity.name, row.id))
+        for address in ADDRESS.findall(row.addresses.lower()):
+            if address.partition("@")[0] not in SHARED_MAILBOXES:
+                found.addresses.add(address)
+        _add_name(found, row.name)
+        if row.account:
+            found.touched.add((row.source, row.account))
+
+
+def account(connection: Connection, account_key: str) -> Found:
+    """Return all that belongs to an account, by all the ids that its sources have for it."""
+    source, _, account_id = account_key.partition(":")
+    found = Found(accounts={(source, account_id)})
+    if connection.execute(sa.text("select to_regclass('core.account_bridge') is not null")).scalar():
+        ids = connection.execute(
+            sa.text("select source, source_id from core.account_bridge where account_key = :key"), {"key": account_key}
+        )
+        found.accounts |= {(one.source, one.source_id) for one in ids}
+    for table, entity, _ in raw_tables(connection):
+        if entity.account_column:
+            _records_of(connection, table, entity, found, entity.account_column, found.accounts)
+    for table, entity, _ in raw_tables(connection):
+        column, owner = _OF_OTHERS.get(entity.name, _TICKETS)
+        if column in entity.column_names and entity.name != owner:
+            owners = {(one, record_id) for one, name, record_id in found.records if name == owner}
+            _records_of(connection, table, entity, found, column, owners)
+    return found
+
+
+def _records_of(
+    connection: Connection, table: str, entity: Entity, found: Found, column: str, refs: set[tuple[str, str]]
+) -> None:
+    if entity.name in ("usage_day", "seat_day"):
+        return  # they go with their account, and are far too many to be listed
+    addresses = [name for name in ADDRESS_COLUMNS if name in entity.column_names]
+    rows = connection.execute(
+        sa.text(
+            f"select distinct source, id, concat_ws(',', {', '.join(addresses) or 'null'}) as addresses,"  # noqa: S608
+            f" {_name_of(entity)} as name from {table}"
+            f" where (source, {column}) in (select * from unnest(cast(:sources as text[]), cast(:ids as text[])))"
+        ),
+        {"sources": [one for one, _ in sorted(refs)], "ids": [one for _, one in sorted(refs)]},
+    )
+    for row in rows:
+        found.records.add((row.source, entity.name, row.id))
+        _add_name(found, row.name)
+        found.addresses |= {
+            one for one in ADDRESS.findall(row.addresses.lower()) if one.partition("@")[0] not in SHARED_MAILBOXES
+        }
+
+
+def _name_of(entity: Entity) -> str:
+    named = [name for name in ("first_name", "last_name", "name") if name in entity.sensitive]
+    return f"concat_ws(' ', {', '.join(named) or 'null'})"
+
+
+def _add_name(found: Found, name: str) -> None:
+    """Note a full name; a word alone stands in too many texts that are about something else."""
+    if " " in name.strip() and len(name.strip()) > 4:
+        found.names.add(name.strip())

@@ -1,0 +1,103 @@
+"""Finds and blanks words in every text of every table, whatever table that is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+# Views show what tables hold; partitions are reached through their table.
+_COLUMNS = sa.text(
+    """
+    select n.nspname as schema, c.relname as name, a.attname as column_name,
+        format_type(a.atttypid, null) as type
+    from pg_class as c
+    join pg_namespace as n on n.oid = c.relnamespace
+    join pg_attribute as a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+    where n.nspname = any(:schemas)
+        and c.relkind in ('r', 'p')
+        and not c.relispartition
+        and format_type(a.atttypid, null) in ('text', 'text[]', 'jsonb', 'json', 'character varying')
+    order by 1, 2, a.attnum
+    """
+)
+SCHEMAS = ("raw", "quarantine", "meta", "core", "marts", "ops")
+_AT_ONCE = 20  # words per statement
+
+
+@dataclass(frozen=True)
+class Texts:
+    """The texts of one table.
+
+    Args:
+        table: With its schema.
+        columns: Column -> type.
+    """
+
+    table: str
+    columns: dict[str, str]
+
+
+def tables(connection: Connection, schemas: Iterable[str] = SCHEMAS) -> list[Texts]:
+    """Return every table that can hold a text."""
+    found: dict[str, dict[str, str]] = {}
+    for row in connection.execute(_COLUMNS, {"schemas": list(schemas)}):
+        found.setdefault(f'"{row.schema}"."{row.name}"', {})[row.column_name] = row.type
+    return [Texts(table, columns) for table, columns in found.items()]
+
+
+def blank(connection: Connection, texts: Texts, words: dict[str, str], where: str = "", **values: object) -> int:
+    """Replace words in all texts of a table; return how many rows changed.
+
+    Args:
+        connection: In a transaction.
+        texts: The table.
+        words: Word -> what stands there from now on; each word its own, so that keys stay different.
+        where: Only in these rows.
+        values: Bound in it.
+    """
+    total = 0
+    for some in _chunks(words):
+        names = {f"to_{number}": replacement for number, replacement in enumerate(some.values())}
+        patterns = {f"from_{number}": pattern(word) for number, word in enumerate(some)}
+        assignments = ", ".join(
+            f'"{column}" = {_blanked(column, kind, len(some))}' for column, kind in texts.columns.items()
+        )
+        bound = {**names, **patterns, **values, "any": "|".join(map(pattern, some))}
+        clause = sa.text(f"update {texts.table} set {assignments} where {_holds(texts)}{where and f' and ({where})'}")  # noqa: S608
+        total += connection.execute(clause, bound).rowcount
+    return total
+
+
+def count(connection: Connection, texts: Texts, words: Iterable[str]) -> int:
+    """Return how many rows of a table hold one of the words."""
+    total = 0
+    for some in _chunks(dict.fromkeys(words, "")):
+        clause = sa.text(f"select count(*) from {texts.table} where {_holds(texts)}")  # noqa: S608
+        total += connection.execute(clause, {"any": "|".join(map(pattern, some))}).scalar_one()
+    return total
+
+
+def pattern(word: str) -> str:
+    """Return the server's pattern of a word that stands alone, in whatever case."""
+    return rf"(?<![[:alnum:]._%+-]){re.escape(word)}(?![[:alnum:]-]|[.][[:alnum:]])"
+
+
+def _holds(texts: Texts) -> str:
+    return "(" + " or ".join(f'cast("{column}" as text) ~* :any' for column in texts.columns) + ")"
+
+
+def _blanked(column: str, kind: str, n_words: int) -> str:
+    text = f'cast("{column}" as text)'
+    for number in range(n_words):
+        text = f"regexp_replace({text}, :from_{number}, :to_{number}, 'gi')"
+    return f"cast({text} as {kind})"
+
+
+def _chunks(words: dict[str, str]) -> Iterator[dict[str, str]]:
+    items = list(words.items())
+    for start in range(0, len(items), _AT_ONCE):
+        yield dict(items[start : start + _AT_ONCE])

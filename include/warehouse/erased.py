@@ -1,0 +1,106 @@
+"""Who was erased, as hashes: what is read again of them is left out before it reaches any table.
+
+A hash is salted with the installation's id, so that the list says nothing without the store that it belongs to. It
+knows addresses, records, and accounts by the ids that their sources use.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from include.sources.entities import Entity
+
+if TYPE_CHECKING:
+    from include.sources.base import Page, Record
+
+ERASED = "[erased]"
+# Held shared by whoever lands rows, and alone while somebody is erased.
+LOCK = 0x5045_5253
+ADDRESS = re.compile(r"[^\s<>\"'(),;:\[\]{}|\\]+@[^\s<>\"'(),;:\[\]{}|\\@]+\.[^\W\d_]+")
+# Columns that hold addresses of the person whom the record is about.
+ADDRESS_COLUMNS = ("email", "other_emails")
+
+
+@dataclass(frozen=True)
+class Erased:
+    """The list.
+
+    Args:
+        salt: Of this installation.
+        hashes: Of everything that was erased.
+    """
+
+    salt: str
+    hashes: frozenset[str]
+
+    def address(self, address: str) -> str:
+        """Return the hash of an address."""
+        return self._hash("address", address.strip().lower())
+
+    def record(self, source: str, entity: str, record_id: str) -> str:
+        """Return the hash of a record."""
+        return self._hash("record", source, entity, record_id)
+
+    def account(self, source: str, account_ref: str) -> str:
+        """Return the hash of an account as its source calls it."""
+        return self._hash("account", source, account_ref)
+
+    def subject(self, subject: str) -> str:
+        """Return the hash by which an erasure is kept."""
+        return self._hash("subject", subject)
+
+    def keep(self, source: str, entity: Entity, records: Iterable[Record]) -> list[Record]:
+        """Return the records that are not of anybody erased, addresses of the erased taken out of their texts."""
+        return [self._without(entity, one) for one in records if not self._is_of_erased(source, entity, one)]
+
+    def _is_of_erased(self, source: str, entity: Entity, record: Record) -> bool:
+        if self.record(source, entity.name, str(record.id)) in self.hashes:
+            return True
+        account = record.id if entity.is_account else record.values.get(entity.account_ref)
+        if account and self.account(source, str(account)) in self.hashes:
+            return True
+        named = (str(record.values.get(column) or "") for column in ADDRESS_COLUMNS)
+        return any(self.address(one) in self.hashes for text in named for one in ADDRESS.findall(text))
+
+    def _without(self, entity: Entity, record: Record) -> Record:
+        return replace(
+            record,
+            values={name: self._clean(value) for name, value in record.values.items()},
+            payload=self._clean(record.payload),
+            problems=self._clean(record.problems),
+        )
+
+    def _clean(self, value: Any) -> Any:
+        if isinstance(value, str):
+            if "@" not in value:
+                return value
+            return ADDRESS.sub(lambda found: ERASED if self.address(found[0]) in self.hashes else found[0], value)
+        if isinstance(value, dict):
+            return {name: self._clean(inner) for name, inner in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [self._clean(inner) for inner in value]
+        return value
+
+    def _hash(self, *parts: str) -> str:
+        return hashlib.sha256("\x1f".join((self.salt, *parts)).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def load(connection: Connection) -> Erased:
+    """Return the list as it stands."""
+    salt = connection.execute(sa.text("select cast(installation_id as text) from meta.installation")).scalar_one()
+    return Erased(salt, frozenset(connection.execute(sa.text("select hash from meta.erased")).scalars()))
+
+
+def keep(connection: Connection, source: str, entity: Entity, page: Page) -> Page:
+    """Return a page without what was erased; nobody is erased until the transaction ends."""
+    connection.execute(sa.text("select pg_advisory_xact_lock_shared(:key)"), {"key": LOCK})
+    if not page.records or not connection.execute(sa.text("select exists (select from meta.erased)")).scalar():
+        return page
+    return replace(page, records=load(connection).keep(source, entity, page.records))

@@ -1,0 +1,192 @@
+"""A person who is erased is nowhere any more, does not come back with the next read, and the figures follow."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+import pytest
+import sqlalchemy as sa
+from typer.testing import CliRunner
+
+from include.cli import app
+from include.config import files
+from include.errors import ConfigError
+from include.stewardship import erase, find
+from include.warehouse import build
+from include.warehouse.engine import engine
+from tests.warehouse import small_world as world
+from tests.warehouse.landing import land, rows, value
+
+ADA, SECOND, NAME = "ada@one.example", "ada.l@old.example", "Ada Lovelace"
+HOW = {"reason": "asked in writing", "by": "dpo"}
+
+
+def at(patch: pytest.MonkeyPatch, moment: str) -> None:
+    patch.setenv("PERENNIAL_NOW", f"2026-06-10T{moment}:00+00:00")
+
+
+def contact() -> Any:
+    values = {"email": "Ada@One.example", "other_emails": SECOND, "first_name": "Ada", "last_name": "Lovelace"}
+    made = world.contact("c1", "1", **{"job_title": "Countess", "role": "CHAMPION", **values})
+    made.payload.update({"email": "Ada@One.example", "note": "Ada Lovelace"})
+    return made
+
+
+def load_people() -> None:
+    world.load("contact", contact(), world.contact("c9", "1", email="adam@one.example", first_name="Adam"))
+    world.load(
+        "support_user",
+        world.record("u5", organization_id="o1", email=SECOND, name=NAME, role="end-user", created_at=stamp()),
+    )
+    world.load("product_user", world.record("u1", account_id="p1", email=ADA, created_at=stamp(), activated_at=stamp()))
+    world.load("ticket", world.ticket("t1", "o1", subject=f"Mail to {ADA} bounces", requester_id="u5"))
+
+
+def stamp() -> datetime:
+    return datetime(2026, 5, 1, tzinfo=UTC)
+
+
+def spread() -> None:
+    """Put the person into every other store: outbox, evidence, quarantine, results, notices, a batch that waits."""
+    land(contact(), entity="contact", until=stamp())
+    body = orjson.dumps({"facts": [f"{NAME} <{ADA}>"], "to": SECOND}).decode()
+    with engine("owner").begin() as connection:
+        for statement in (
+            "insert into quarantine.record (batch_id, row_no, source, entity, record_id, rule_id, reason, record)"
+            " values (1, 1, 'crm', 'contact', 'c1', 'r', 'bad', cast(:body as jsonb)),"
+            " (1, 2, 'support', 'ticket', 't9', 'r', :text, cast(:body as jsonb))",
+            "insert into ops.episode (signal, entity_kind, entity_id, episode_no, account_key, state, evidence,"
+            " opened_on, updated_on) values ('s', 'account', 'crm:1', 1, 'crm:1', 'open', cast(:body as jsonb),"
+            " '2026-06-01', '2026-06-01')",
+            "insert into ops.outbox (key, channel, entity_kind, entity_id, rule, episode_no, step, account_key,"
+            " recipient, subject, body, reads, not_after, state, decision_id, version) values"
+            " ('k1', 'email', 'renewal', 'x', 'r', 1, '30', 'crm:1', :address, :text, cast(:body as jsonb),"
+            " '{}', now(), 'planned', 'd', '1'),"
+            " ('k2', 'slack', 'renewal', 'x', 'r', 1, '30', 'crm:1', 'csm@vendor.example', :text,"
+            " cast(:body as jsonb), '{}', now(), 'sent', 'd', '1')",
+            "insert into meta.notice (key, failing_since, failed_at) values (:text, now(), now())",
+            "insert into meta.source_failure (source, step, error, reason) values ('crm', 'extract', 'E', :text)",
+        ):
+            values = {"body": body, "text": f"{NAME} at {ADA.upper()}", "address": "Ada@one.example"}
+            connection.execute(sa.text(statement), values)
+
+
+def holding(*words: str) -> dict[str, int]:
+    """Return column -> rows in which a word stands, over every text of every table and of every view."""
+    with engine("owner").connect() as connection:
+        columns = connection.execute(
+            sa.text(
+                "select table_schema, table_name, column_name from information_schema.columns"
+                " where data_type in ('text', 'jsonb', 'json', 'ARRAY', 'character varying')"
+                " and table_schema in ('raw', 'quarantine', 'meta', 'staging', 'core', 'marts', 'ops')"
+            )
+        ).all()
+        assert len(columns) > 500
+        tables: dict[str, list[str]] = {}
+        for schema, table, column in columns:
+            tables.setdefault(f'"{schema}"."{table}"', []).append(f'cast("{column}" as text)')
+        found: dict[str, int] = {}
+        for table, texts in tables.items():
+            clause = f"select count(*) from {table} where concat_ws(' | ', {', '.join(texts[:90])}) ilike any(:words)"
+            number = connection.execute(sa.text(clause), {"words": [f"%{word}%" for word in words]}).scalar_one()
+            if number:
+                found[table.replace('"', "")] = number
+    return found
+
+
+@pytest.fixture
+def known(built: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """The built small world, in which a person stands everywhere."""
+    at(built, "13:00")
+    load_people()
+    build.run("with people")
+    spread()
+    return built
+
+
+def test_a_person_is_nowhere_any_more(known: pytest.MonkeyPatch) -> None:
+    before = holding(ADA, SECOND, NAME)
+    assert {name.split(".")[0] for name in before} == {"raw", "quarantine", "meta", "staging", "core", "ops"}
+    at(known, "14:00")
+    done = erase.person("ADA@one.example", **HOW)
+    assert holding(ADA, SECOND, NAME, "Lovelace", "Countess") == {}
+    assert done.counts["raw.hubspot__contact"] == 1 and done.counts["ops.outbox"] >= 2
+    assert value("select state from ops.outbox where key = 'k1'") == "suppressed"
+    assert value("select count(*) from ops.outbox") == 2
+    assert any("slack: 1 messages" in line for line in done.outside)
+    assert any("crm: 1 records of contact" in line for line in done.outside)
+    assert value("select count(*) from raw.hubspot__contact where email = 'adam@one.example'") == 1
+
+
+def test_the_next_read_does_not_bring_a_person_back_and_the_figures_follow(known: pytest.MonkeyPatch) -> None:
+    count = "select count(*) from core.contact where account_key = 'crm:1' and not is_deleted"
+    assert value(count) == 2
+    at(known, "14:00")
+    erase.person(SECOND, **HOW)
+    at(known, "15:00")
+    with engine("owner").begin() as connection:  # the batch that waited holds nobody any more
+        connection.execute(sa.text("update meta.batch set validated_at = now() where validated_at is null"))
+    load_people()
+    world.load("contact", world.contact("c77", "2", email=ADA))  # entered anew by somebody
+    world.load("contact", world.record("c1", account_id="1", job_title="Countess"))
+    build.run("after")
+    assert holding(ADA, SECOND, NAME, "Lovelace", "Countess") == {}
+    assert value(count) == 1
+    assert rows("select id from raw.hubspot__contact where not _is_deleted order by 1") == [("c2",), ("c9",)]
+    subject = value("select subject from raw.zendesk__ticket where id = 't1'")
+    assert subject == "Mail to [erased] bounces"
+    assert value("select count(*) from core.usage_day where account_key = 'crm:1'") > 0
+    world.assert_equals_scratch(known)
+
+
+def test_a_dry_run_changes_nothing_and_counts_the_same(known: pytest.MonkeyPatch) -> None:
+    before = world.snapshot()
+    looked = erase.person(ADA, dry_run=True, **HOW)
+    assert world.snapshot() == before and holding(ADA)
+    assert value("select count(*) from meta.erased") == 0
+    assert erase.person(ADA, **HOW).counts == looked.counts
+
+
+def test_the_record_of_an_erasure_names_nobody(known: pytest.MonkeyPatch) -> None:
+    erase.person(ADA, **HOW)
+    again = erase.person(ADA, **HOW)
+    kept = rows("select kind, reason, asked_by, subject_hash, counts from meta.erasure order by erasure_id")
+    assert kept[0][:3] == ("person", "asked in writing", "dpo") and kept[0][3] == kept[1][3]
+    assert kept[0][4]["raw.hubspot__contact"] == 1
+    assert again.n_rows == 0
+    with pytest.raises(ConfigError, match="names nobody"):
+        erase.person(ADA, reason=f"{ADA} asked", by="dpo")
+
+
+def test_an_account_is_nowhere_any_more(known: pytest.MonkeyPatch) -> None:
+    at(known, "14:00")
+    done = erase.account("crm:1", **HOW)
+    assert done.counts["raw.hubspot__account"] == 1 and done.counts["raw.product__usage_day"] > 0
+    assert holding(ADA, SECOND, NAME, "Account 1", "Organisation o1") == {}
+    at(known, "15:00")
+    world.load("account", world.account("1"))
+    world.load("opportunity", world.deal("d1", "1"))
+    world.load("organization", world.organization("o1", "1"))
+    world.load("ticket", world.ticket("t1", "o1"))
+    build.run("after")
+    assert holding("Account 1", "Organisation o1") == {}
+    assert value("select count(*) from raw.zendesk__ticket where organization_id = 'o1'") == 0
+    assert value("select count(*) from marts.account_day where account_key = 'crm:1'") == 0
+    assert value("select count(*) from marts.account_day where account_key = 'crm:3'") > 0
+    world.assert_equals_scratch(known)
+
+
+def test_the_command(known: pytest.MonkeyPatch) -> None:
+    runner = CliRunner()
+    done = runner.invoke(app, ["erase", "--person", ADA, "--reason", "asked", "--dry-run"])
+    assert done.exit_code == 0 and "nothing was changed" in done.output and "crm: 1 records of contact" in done.output
+    assert runner.invoke(app, ["erase", "--reason", "asked"]).exit_code != 0
+
+
+def test_the_sql_knows_the_same_shared_mailboxes() -> None:
+    query = files.find("sql", "core/person_address/query.sql")
+    assert query
+    words = query.read_text().split("not in (")[1].split(")")[0]
+    assert {word.strip().strip("'") for word in words.split(",")} == find.SHARED_MAILBOXES
