@@ -118,6 +118,10 @@ class SandboxProcess:
             raise RuntimeError(f"{name}: {answer.status_code} {answer.text}")
         return answer.json()
 
+    def lift_faults(self) -> None:
+        """Take all faults out of force."""
+        self._session.delete(f"{self.url}/_control/faults", timeout=60).raise_for_status()
+
     def truth(self) -> dict[str, Any]:
         """Return what a loader that lost and doubled nothing holds."""
         return self.control("truth?ids=1")
