@@ -134,6 +134,13 @@ def _store(connection: Connection, source: str, vendor: str, entity: Entity, pag
     loader.copy_page(connection, sql.Identifier("told"), entity, page, 0)
     bound = {"source": source, "entity": entity.name, "now": now}
     text = ", ".join(kept)
+    # What hangs on what is no field of the record and has no history: it is as it is now.
+    told = ", ".join(
+        f"coalesce({name}, (select {name} from raw.{raw} as now where now.source = :source and now.id = told.id))"  # noqa: S608
+        if name == entity.account_ref
+        else name
+        for name in kept
+    )
     stored = connection.execute(
         sa.text(
             f"""
@@ -143,7 +150,7 @@ def _store(connection: Connection, source: str, vendor: str, entity: Entity, pag
             ),
             stored as (
                 insert into raw.{raw}__past (source, {text}, _loaded_at)
-                select :source, {text}, :now from told
+                select :source, {told}, :now from told
                 where _source_at <= (select at from first_seen where first_seen.id = told.id)
                 on conflict (source, id, _source_at) do nothing
                 returning id

@@ -1,10 +1,15 @@
 -- Purpose: what an account was, on any day, as known at any moment.
--- Grain: account, version and known time. Inputs: CRM account versions, the bridge. Window: none, all versions of
--- the named accounts.
+-- Grain: account, version and known time. Inputs: CRM account versions, what their vendor remembers from before, the
+-- bridge. Window: none, all versions of the named accounts.
 -- Caveats: when a next version arrives, the row with an open end stays (it is what was known until then) and a
--- second one carries the end; versions that change nothing here are left out.
+-- second one carries the end; versions that change nothing here are left out. States from before the first load count
+-- back from 0, and the first loaded version then begins where the last of them did.
 with account_versions as (
     select * from staging.stg_crm__account
+),
+
+past_states as (
+    select * from staging.stg_crm__account_past
 ),
 
 bridge as (
@@ -77,6 +82,37 @@ both_beliefs as (
     select *, next_valid_from, next_known_from, cast(null as timestamptz)
     from dated
     where next_valid_from > valid_from
+),
+
+told as (
+    select
+        b.account_key,
+        p.*,
+        p.source || ':' || p.owner_id as owner_key,
+        p.source || ':' || p.parent_id as parent_key,
+        lead(p.valid_from) over (partition by b.account_key order by p.valid_from) as valid_to,
+        row_number() over (partition by b.account_key order by p.valid_from desc) - 1 as n_later
+    from past_states as p
+    join bridge as b on b.source = p.source and b.source_id = p.account_id
+    where b.method = 'crm_id'
+        and p.known_from <= :known_at
+        and (cast(:accounts as text[]) is null or b.account_key = any(cast(:accounts as text[])))
+),
+
+-- Since when we know of an account's past, and where that ends in the first version that we loaded.
+known_past as (
+    select account_key, max(known_from) as told_at, max(valid_from) as last_from
+    from told
+    group by account_key
+),
+
+beliefs as (
+    select
+        h.*,
+        case when h.version_no = 1 then p.told_at end as told_at,
+        p.last_from
+    from both_beliefs as h
+    left join known_past as p on p.account_key = h.account_key
 )
 
 select
@@ -95,6 +131,51 @@ select
     valid_from,
     valid_to,
     believed_from as known_from,
-    believed_to as known_to,
+    least(believed_to, told_at) as known_to,
     version_no = 1 and is_first_load as is_reconstructed
-from both_beliefs
+from beliefs
+where told_at is null or believed_from < told_at
+union all
+select
+    account_key,
+    version_no,
+    name,
+    domain,
+    industry,
+    region,
+    tier,
+    nullif(owner_key, ''),
+    nullif(parent_key, ''),
+    lifecycle_stage,
+    is_test,
+    is_deleted,
+    last_from,
+    valid_to,
+    greatest(believed_from, told_at),
+    believed_to,
+    is_first_load
+from beliefs
+where told_at is not null
+    and (believed_to is null or believed_to > told_at)
+    and (valid_to is null or valid_to > last_from)
+union all
+select
+    account_key,
+    1 - n_later,
+    name,
+    domain,
+    industry,
+    region,
+    tier,
+    owner_key,
+    parent_key,
+    lifecycle_stage,
+    is_test,
+    false,
+    valid_from,
+    valid_to,
+    known_from,
+    cast(null as timestamptz),
+    true
+from told
+where n_later > 0

@@ -14,7 +14,7 @@ current_belief as (
     select
         h.*,
         case
-            when h.version_no = 1 then cast('1990-01-01' as date)
+            when h.version_no = min(h.version_no) over (partition by h.account_key) then cast('1990-01-01' as date)
             else cast(h.valid_from at time zone :zone as date)
         end as from_day
     from history as h

@@ -1,12 +1,24 @@
 -- Purpose: role coverage by day.
--- Grain: account and day of change. Inputs: CRM contact versions, the bridge.
--- Window: none. Caveat: a contact's first version holds from its creation, whatever it was before the first load.
+-- Grain: account and day of change. Inputs: CRM contact versions, what their vendor remembers from before, the bridge.
+-- Window: none. Caveat: a contact's first version holds from its creation, unless its vendor remembers what it was.
 with contact_versions as (
     select * from staging.stg_crm__contact
 ),
 
+past_states as (
+    select * from staging.stg_crm__contact_past
+),
+
 bridge as (
     select * from core.account_bridge
+),
+
+told as (
+    select
+        p.*,
+        row_number() over (partition by p.source, p.contact_id order by p.valid_from desc) - 1 as n_later
+    from past_states as p
+    where p.known_from <= :known_at
 ),
 
 versions as (
@@ -15,7 +27,11 @@ versions as (
         b.account_key,
         case
             when row_number() over (partition by v.source, v.contact_id order by v.known_from, v.batch_id) = 1
-                then cast(least(coalesce(v.created_at, v.source_at, v.known_from), coalesce(v.source_at, v.known_from))
+                then cast(
+                    coalesce(
+                        p.valid_from,
+                        least(coalesce(v.created_at, v.source_at, v.known_from), coalesce(v.source_at, v.known_from))
+                    )
                     at time zone :zone as date)
             else cast(coalesce(v.deleted_at, v.source_at, v.known_from) at time zone :zone as date)
         end as from_day,
@@ -25,7 +41,20 @@ versions as (
         cast(not v.is_deleted and coalesce(v.role like '%champion%', false) as integer) as n_champions
     from contact_versions as v
     left join bridge as b on b.source = v.source and b.source_id = v.account_id
+    left join told as p on p.source = v.source and p.contact_id = v.contact_id and p.n_later = 0
     where v.known_from <= :known_at
+    union all
+    select
+        p.source || ':' || p.contact_id,
+        b.account_key,
+        cast(p.valid_from at time zone :zone as date),
+        1 - p.n_later,
+        1,
+        cast(coalesce(p.role like '%decision%maker%', false) as integer),
+        cast(coalesce(p.role like '%champion%', false) as integer)
+    from told as p
+    left join bridge as b on b.source = p.source and b.source_id = p.account_id
+    where p.n_later > 0
 ),
 
 -- Of several versions that start on one day the last one counts, and none counts before one that came earlier.
