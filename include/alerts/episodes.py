@@ -26,6 +26,11 @@ class Episode:
     opened_on: date
     updated_on: date
     evidence: dict[str, Any]
+    severity: str = "normal"
+    closed_on: date | None = None
+    told_as: str = ""
+    told_on: date | None = None
+    told_step: str = ""
 
 
 @dataclass(frozen=True)
@@ -39,11 +44,14 @@ class Change:
         episode_no: Its number for this signal and renewal, from 1.
         account_key: The account.
         evidence: What it rests on: numbers with the day that they are of.
-        severity: ``high`` when the decision is near.
+        severity: ``high`` when the decision is near, or the signal says that it is worse.
         because: Why it is closed.
+        entity_kind: What kind of thing it is about.
+        told_as: How the manager is told: ``alert``, ``digest``, ``waiting`` for a later one, ``silent`` for never.
+        told_step: What the manager is told: that it opened, or became worse.
     """
 
-    kind: Literal["open", "update", "close"]
+    kind: Literal["open", "update", "close", "tell"]
     signal: str
     entity_id: str
     episode_no: int
@@ -51,35 +59,42 @@ class Change:
     evidence: dict[str, Any]
     severity: str = "normal"
     because: str = ""
+    entity_kind: str = RENEWAL
+    told_as: str = ""
+    told_step: str = ""
 
 
-def latest(connection: sa.Connection, signals: Sequence[str]) -> dict[tuple[str, str], Episode]:
-    """Return the last episode of each renewal, by signal and renewal."""
+def latest(
+    connection: sa.Connection, signals: Sequence[str], entity_kind: str = RENEWAL
+) -> dict[tuple[str, str], Episode]:
+    """Return the last episode of each thing of a kind, by signal and thing."""
     rows = connection.execute(
         sa.text(
             "select distinct on (signal, entity_id) signal, entity_kind, entity_id, episode_no, account_key, state,"
-            " opened_on, updated_on, evidence from ops.episode where signal = any(:signals) and entity_kind = :kind"
+            " opened_on, updated_on, evidence, severity, closed_on, told_as, told_on, told_step from ops.episode where signal = any(:signals) and entity_kind = :kind"
             " order by signal, entity_id, episode_no desc"
         ),
-        {"signals": list(signals), "kind": RENEWAL},
+        {"signals": list(signals), "kind": entity_kind},
     ).mappings()
     return {(row["signal"], row["entity_id"]): Episode(**row) for row in rows}
 
 
 def apply(connection: sa.Connection, changes: Sequence[Change], day: date) -> None:
     """Store changes; what is equal already is not written."""
-    by_kind: dict[str, list[dict[str, Any]]] = {"open": [], "update": [], "close": []}
+    by_kind: dict[str, list[dict[str, Any]]] = {"open": [], "update": [], "close": [], "tell": []}
     for change in changes:
         by_kind[change.kind].append(
             {
                 "signal": change.signal,
-                "kind": RENEWAL,
+                "kind": change.entity_kind,
                 "entity_id": change.entity_id,
                 "episode_no": change.episode_no,
                 "account_key": change.account_key,
                 "severity": change.severity,
                 "evidence": orjson.dumps(change.evidence, default=str).decode(),
                 "because": change.because,
+                "told_as": change.told_as,
+                "told_step": change.told_step,
                 "day": day,
             }
         )
@@ -99,12 +114,16 @@ _STATEMENTS = {
     ),
     "open": (
         "insert into ops.episode (signal, entity_kind, entity_id, episode_no, account_key, state, severity, evidence,"
-        " opened_on, updated_on) values (:signal, :kind, :entity_id, :episode_no, :account_key, 'open', :severity,"
-        " cast(:evidence as jsonb), :day, :day)"
+        " opened_on, updated_on, told_as) values (:signal, :kind, :entity_id, :episode_no, :account_key, 'open',"
+        " :severity, cast(:evidence as jsonb), :day, :day, :told_as)"
     ),
     "update": (
         "update ops.episode set updated_on = :day, severity = :severity, account_key = :account_key,"  # noqa: S608
         f" evidence = cast(:evidence as jsonb) where {_THIS} and (updated_on, severity, account_key, evidence)"
         " is distinct from (:day, :severity, :account_key, cast(:evidence as jsonb))"
+    ),
+    "tell": (
+        "update ops.episode set told_as = :told_as, told_step = :told_step, told_on = :day"  # noqa: S608
+        f" where {_THIS} and (told_as, told_step, told_on) is distinct from (:told_as, :told_step, cast(:day as date))"
     ),
 }

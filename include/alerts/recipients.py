@@ -3,10 +3,39 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 from include.config.models import People
-from include.renewals.checkpoint import Checkpoint
+
+
+class Owned(Protocol):
+    """What belongs to an account's manager: a renewal, an account, one of its people."""
+
+    @property
+    def owner_key(self) -> str | None: ...
+
+    @property
+    def owner_name(self) -> str | None: ...
+
+    @property
+    def owner_email(self) -> str | None: ...
+
+    @property
+    def owner_team(self) -> str | None: ...
+
+    @property
+    def owner_is_active(self) -> bool: ...
+
+
+@dataclass(frozen=True)
+class Owner:
+    """An account's manager, as the tables have it."""
+
+    owner_key: str | None
+    owner_name: str | None
+    owner_email: str | None
+    owner_team: str | None
+    owner_is_active: bool
 
 
 @dataclass(frozen=True)
@@ -31,26 +60,26 @@ class Recipient:
         return self.owner_key.partition(":")[2]
 
 
-def recipient(checkpoint: Checkpoint, role: Literal["csm", "lead"], people: People) -> Recipient:
-    """Return who is told about a renewal in a role.
+def recipient(owned: Owned, role: Literal["csm", "lead"], people: People) -> Recipient:
+    """Return who is told in a role about something that belongs to somebody.
 
     An account without an owner, or whose owner has left, is told to the team's lead, else to the queue, and the message
     says so: a renewal must not pass because nobody was left to read about it.
     """
-    lead = people.team_leads.get(checkpoint.owner_team or "")
+    lead = people.team_leads.get(owned.owner_team or "")
     if role == "lead":
         return Recipient((lead or people.queue).name, (lead or people.queue).email)
-    if checkpoint.owner_key and checkpoint.owner_is_active and checkpoint.owner_email:
-        name = checkpoint.owner_name or checkpoint.owner_email
-        return Recipient(name, checkpoint.owner_email, checkpoint.owner_key)
+    if owned.owner_key and owned.owner_is_active and owned.owner_email:
+        name = owned.owner_name or owned.owner_email
+        return Recipient(name, owned.owner_email, owned.owner_key)
     stand_in = lead or people.queue
-    return Recipient(stand_in.name, stand_in.email, "", f"You get this because {_why_not_owner(checkpoint)}.")
+    return Recipient(stand_in.name, stand_in.email, "", f"You get this because {_why_not_owner(owned)}.")
 
 
-def _why_not_owner(checkpoint: Checkpoint) -> str:
-    if not checkpoint.owner_key:
+def _why_not_owner(owned: Owned) -> str:
+    if not owned.owner_key:
         return "the account has no owner in the CRM"
-    owner = checkpoint.owner_name or f"owner {checkpoint.owner_key.partition(':')[2]}"
-    if not checkpoint.owner_is_active:
+    owner = owned.owner_name or f"owner {owned.owner_key.partition(':')[2]}"
+    if not owned.owner_is_active:
         return f"the account's owner in the CRM, {owner}, is no longer active"
     return f"the account's owner in the CRM, {owner}, has no e-mail address there"

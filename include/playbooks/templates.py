@@ -22,15 +22,16 @@ MAX_BODY = 30_000
 NAMES = frozenset({*COLUMNS, "due_on", "assignee_name"})
 
 
-def _environment(escapes: bool) -> ImmutableSandboxedEnvironment:
+def environment(escapes: bool) -> ImmutableSandboxedEnvironment:
+    """Return a sandbox for the texts of files that anyone may change: the filters day, number, percent; no globals."""
     environment = ImmutableSandboxedEnvironment(autoescape=escapes, undefined=StrictUndefined, trim_blocks=True)
     environment.filters.update(day=wording.day, number=wording.number, percent=wording.percent)
     environment.globals.clear()
     return environment
 
 
-_SUBJECT = _environment(escapes=False)
-_BODY = _environment(escapes=True)
+_SUBJECT = environment(escapes=False)
+_BODY = environment(escapes=True)
 
 
 def subject(template: str, checkpoint: Checkpoint, **more: object) -> str:

@@ -1,0 +1,113 @@
+"""What a manager reads of signals: one alert with its figures and their sources, or the day's list."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+from zoneinfo import ZoneInfo
+
+from include.alerts.day import Day
+from include.alerts.readiness import SPOKEN
+from include.alerts.recipients import Recipient
+from include.alerts.renewal_message import calendar_of
+from include.alerts.signals import texts
+from include.alerts.signals.evaluate import Hit
+from include.alerts.signals.load import Loaded
+from include.delivery.message import Evidence, Fact, Level, Link, Message
+from include.renewals import wording
+
+if TYPE_CHECKING:
+    from include.alerts.signals.plan import News
+
+MAX_LINES = 40
+_PLACEHOLDER = "PORTAL"
+
+
+def alert(loaded: Loaded, hit: Hit, step: str, to: Recipient, day: Day) -> Message:
+    """Return what a manager is told when a signal opens or becomes worse."""
+    signal, values = loaded.signal, hit.values
+    zone = ZoneInfo(calendar_of(values["region"], day.settings).zone)
+    lines = [line for template in signal.evidence if (line := _fill(loaded, hit, template))]
+    level: Level = "risk" if signal.kind == "risk" else "good"
+    became = "It has become worse." if step == "worse" else "It holds since today."
+    return Message(
+        headline=headline(loaded, hit),
+        summary=f"{lines[0] if lines else signal.title} {_stake(hit)}",
+        notes=(to.note,) if to.note else (),
+        facts=(
+            Fact(label="Customer", value=f"{values['account_name']} ({values['tier'] or 'no tier'})"),
+            Fact(label="At stake", value=f"{wording.money(values['arr'], values['currency'])} a year (ARR)"),
+            Fact(label="Next decision", value=_decision(hit)),
+            Fact(label="Manager", value=values["owner_name"] or "none in the CRM"),
+        ),
+        why_now=f"{signal.title}: {signal.why} {became}",
+        evidence=tuple(Evidence(text=line, source=_sources(loaded, hit, day, zone), level=level) for line in lines),
+        next_steps=tuple(_fill(loaded, hit, template) for template in signal.next_steps),
+        links=_links(hit, day),
+        footer=f"Signal {signal.name}, version {signal.version}; tables of {wording.day(day.as_of)}. Times are {zone.key}.",
+    )
+
+
+def digest(rest: Sequence[News], day: Day) -> Message:
+    """Return the day's list of what did not come as an alert of its own, the weightiest first."""
+    shown = rest[:MAX_LINES]
+    more = f" {wording.count(len(rest) - MAX_LINES, 'further one')} not shown." if len(rest) > MAX_LINES else ""
+    total = sum(float(news.hit.values["arr"] or 0) for news in _once_per_account(rest))
+    currency = rest[0].hit.values["currency"]
+    lines = []
+    for news in shown:
+        level: Level = "risk" if news.loaded.signal.kind == "risk" else "good"
+        stake = wording.money(news.hit.values["arr"], currency)
+        lines.append(
+            Evidence(text=f"{headline(news.loaded, news.hit)} ({stake} a year)", source=news.loaded.signal.title, level=level)
+        )
+    return Message(
+        headline=f"{wording.count(len(rest), 'further signal')} of {wording.weekday(day.today)}",
+        summary=f"They concern accounts with {currency} {wording.number(total)} a year; the weightiest come first.{more}",
+        why_now="You get at most a few alerts a day; everything else of the day is in this one list.",
+        evidence=tuple(lines),
+        footer=f"Tables of {wording.day(day.as_of)}.",
+    )
+
+
+def headline(loaded: Loaded, hit: Hit) -> str:
+    """Return a signal's headline for one subject."""
+    return _fill(loaded, hit, loaded.signal.headline)
+
+
+def _once_per_account(rest: Sequence[News]) -> list[News]:
+    return list({news.hit.account_key: news for news in rest}.values())
+
+
+def _fill(loaded: Loaded, hit: Hit, template: str) -> str:
+    return texts.fill(template, {**hit.values, **loaded.signal.thresholds_of(hit.values["tier"])})
+
+
+def _stake(hit: Hit) -> str:
+    left = hit.values["days_to_decision"]
+    stake = f"{wording.money(hit.values['arr'], hit.values['currency'])} a year"
+    return f"{stake}; next decision in {wording.count(left, 'day')}." if left is not None else f"{stake}."
+
+
+def _decision(hit: Hit) -> str:
+    on, left = hit.values["next_decision_date"], hit.values["days_to_decision"]
+    return f"{wording.weekday(on)}, in {wording.count(left, 'day')}" if on is not None else "none in sight"
+
+
+def _sources(loaded: Loaded, hit: Hit, day: Day, zone: ZoneInfo) -> str:
+    kinds = sorted(loaded.kinds) or ["crm"]
+    said = []
+    for kind in kinds:
+        states = day.readiness.of_kind(kind) if kind != "crm" else (day.readiness.of_source(hit.values["crm_source"]),)
+        marks = [state.watermark for state in states if state.watermark]
+        said.append(SPOKEN[kind] + (f", complete up to {wording.moment(min(marks), zone)}" if marks else ""))
+    return "; ".join(said)
+
+
+def _links(hit: Hit, day: Day) -> tuple[Link, ...]:
+    links = day.settings.channels.links
+    template = links.accounts.get(hit.values["crm_source"], links.account)
+    if not template or _PLACEHOLDER in template:
+        return ()
+    return (Link(label="Open in the CRM", url=template.replace("{id}", quote(hit.values["crm_account_id"], safe=""))),)

@@ -1,0 +1,177 @@
+-- Purpose: what the signals about accounts look at.
+-- Grain: customer account. Inputs: the account's newest day, its CRM record, owner, next renewal, tickets and comments,
+-- invoices, survey answers, milestones. Window: none; looks at today.
+-- Caveats: only accounts with something kept; excluded ones are left out; what no connected source tells is null, and
+-- each column names the sources it rests on, so that one of a source in trouble can be left out.
+with days as (
+    select * from marts.account_day
+    where day = :newest
+        and is_customer
+        and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
+),
+
+accounts as (
+    select * from core.account where not is_excluded
+),
+
+owners as (
+    select * from core.owner
+),
+
+bridge as (
+    select * from core.account_bridge
+),
+
+-- The first day with something kept.
+starts as (
+    select account_key, min(from_day) as customer_since
+    from core.arr_step
+    where kept_arr > 0
+        and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
+    group by account_key
+),
+
+next_renewals as (
+    select account_key, min(decision_date) as next_decision_date
+    from core.renewal
+    where outcome = 'open' and decision_date >= :newest
+        and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
+    group by account_key
+),
+
+tickets as (
+    select
+        account_key,
+        sum(case when created_day > cast(:newest as date) - 14 then 1 else 0 end) as n_tickets_14d,
+        sum(case when created_day <= cast(:newest as date) - 14 then 1 else 0 end) / 6.0 as n_tickets_usual_14d,
+        sum(case when rating = 'bad' and rated_day > cast(:newest as date) - 30 then 1 else 0 end) as n_bad_ratings_30d
+    from core.ticket
+    where not is_deleted
+        and created_day > cast(:newest as date) - 98
+        and created_day <= :newest
+        and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
+    group by account_key
+),
+
+comments as (
+    select source, organization_id, created_at, body
+    from staging.stg_support__ticket_comment
+    where not is_deleted
+        and created_at > cast(:newest as date) - 30
+        and created_at < cast(:newest as date) + 2
+),
+
+named_in_comments as (
+    select b.account_key, count(*) as n_competitor_mentions_30d, max(c.created_at) as competitor_named_at
+    from comments as c
+    join bridge as b on b.source = c.source and b.source_id = c.organization_id
+    where exists (
+        select 1 from unnest(cast(:competitors as text[])) as known (name)
+        where position(known.name in lower(c.body)) > 0
+    )
+    group by b.account_key
+),
+
+invoices as (
+    select
+        b.account_key,
+        sum(i.amount_open) as overdue_amount,
+        cast(:newest as date) - min(i.due_on) as overdue_days
+    from staging.stg_crm__invoice as i
+    join bridge as b on b.source = i.source and b.source_id = i.account_id
+    where not i.is_deleted and i.amount_open > 0 and i.due_on < :newest
+    group by b.account_key
+),
+
+answers as (
+    select
+        b.account_key,
+        s.kind,
+        s.score,
+        s.answered_at,
+        row_number() over (partition by b.account_key, s.kind order by s.answered_at desc, s.survey_response_id) as age
+    from staging.stg_crm__survey_response as s
+    join bridge as b on b.source = s.source and b.source_id = s.account_id
+    where not s.is_deleted and s.score is not null and s.answered_at < cast(:newest as date) + 2
+),
+
+last_nps as (
+    select account_key, score as last_nps_score, answered_at as last_nps_at
+    from answers
+    where kind = 'nps' and age = 1
+),
+
+milestones as (
+    select
+        b.account_key,
+        cast(:newest as date) - min(m.due_on) as milestone_late_days,
+        count(*) as n_late_milestones,
+        min(m.name) as late_milestone
+    from staging.stg_crm__milestone as m
+    join bridge as b on b.source = m.source and b.source_id = m.account_id
+    where not m.is_deleted and m.done_on is null and m.due_on < :newest
+        and coalesce(m.status, '') not in ('done', 'cancelled', 'canceled')
+    group by b.account_key
+)
+
+select
+    cast(:newest as date) as as_of_day,
+    d.account_key,
+    a.name as account_name,
+    d.tier,
+    d.industry,
+    d.region,
+    d.arr,
+    cast(:currency as text) as currency,
+    cast(:newest as date) - s.customer_since as days_as_customer,
+    r.next_decision_date,
+    r.next_decision_date - cast(:newest as date) as days_to_decision,
+    d.owner_key,
+    o.name as owner_name,
+    o.email as owner_email,
+    o.team as owner_team,
+    coalesce(o.is_active, false) as owner_is_active,
+    a.crm_account_id,
+    a.crm_source,
+    cast(d.usage_28d as numeric) as usage_28d,
+    cast(d.usage_expected as numeric) as usage_baseline,
+    d.usage_ratio,
+    d.n_baseline_windows,
+    d.active_users_28d,
+    d.paid_seats,
+    d.activated_seats,
+    d.seat_utilisation,
+    d.active_seat_share,
+    d.breadth,
+    d.n_open_tickets,
+    d.n_open_urgent_tickets,
+    d.oldest_open_urgent_at,
+    cast(:newest as date) - cast(d.oldest_open_urgent_at at time zone :zone as date) as oldest_urgent_days,
+    coalesce(t.n_tickets_14d, case when d.n_open_tickets is not null then 0 end) as n_tickets_14d,
+    cast(coalesce(t.n_tickets_usual_14d, case when d.n_open_tickets is not null then 0 end) as double precision)
+        as n_tickets_usual_14d,
+    coalesce(t.n_bad_ratings_30d, case when d.n_open_tickets is not null then 0 end) as n_bad_ratings_30d,
+    coalesce(c.n_competitor_mentions_30d, case when d.n_open_tickets is not null then 0 end)
+        as n_competitor_mentions_30d,
+    c.competitor_named_at,
+    d.last_contact_at,
+    cast(:newest as date) - cast(d.last_contact_at at time zone :zone as date) as days_since_contact,
+    d.n_decision_makers,
+    i.overdue_amount,
+    i.overdue_days,
+    n.last_nps_score,
+    n.last_nps_at,
+    cast(:newest as date) - cast(n.last_nps_at at time zone :zone as date) as days_since_nps,
+    m.n_late_milestones,
+    m.milestone_late_days,
+    m.late_milestone
+from days as d
+join accounts as a on a.account_key = d.account_key
+left join owners as o on o.owner_key = d.owner_key
+left join starts as s on s.account_key = d.account_key
+left join next_renewals as r on r.account_key = d.account_key
+left join tickets as t on t.account_key = d.account_key
+left join named_in_comments as c on c.account_key = d.account_key
+left join invoices as i on i.account_key = d.account_key
+left join last_nps as n on n.account_key = d.account_key
+left join milestones as m on m.account_key = d.account_key

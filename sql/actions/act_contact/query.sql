@@ -1,0 +1,144 @@
+-- Purpose: what the signals about people look at.
+-- Grain: contact who decides, speaks for us, or leads. Inputs: contact versions, their use of the product by address,
+-- the account's row. Window: none; looks at today.
+-- Caveats: a person is the same in CRM and product if the address is; of a contact who is gone the last known account
+-- is shown; the CRM tells how it is, so that a change is known from the load that brought it.
+with subjects as (
+    select * from marts.act_account
+    where (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
+),
+
+bridge as (
+    select * from core.account_bridge
+),
+
+versions as (
+    select
+        v.source || ':' || v.contact_id as contact_key,
+        b.account_key,
+        lower(v.email) as email,
+        nullif(trim(concat_ws(' ', v.first_name, v.last_name)), '') as name,
+        v.job_title,
+        v.role,
+        v.is_deleted,
+        v.is_first_load,
+        v.known_from,
+        v.created_at,
+        row_number() over (partition by v.source, v.contact_id order by v.known_from desc, v.batch_id desc) as age,
+        lead(b.account_key) over w as account_key_before,
+        lead(v.role) over w as role_before,
+        lead(v.known_from) over w as known_before,
+        lead(coalesce(b.account_key, '') || '|' || coalesce(v.role, '')) over w as place_before,
+        coalesce(b.account_key, '') || '|' || coalesce(v.role, '') as place
+    from staging.stg_crm__contact as v
+    left join bridge as b on b.source = v.source and b.source_id = v.account_id
+    where v.known_from <= :known_at
+    window w as (partition by v.source, v.contact_id order by v.known_from desc, v.batch_id desc)
+),
+
+-- When and how the place of a person last changed.
+changes as (
+    select
+        contact_key,
+        account_key_before,
+        role_before,
+        known_from as changed_at,
+        row_number() over (partition by contact_key order by known_from desc) as age
+    from versions
+    where known_before is not null and place <> place_before
+),
+
+people as (
+    select
+        v.contact_key,
+        coalesce(v.account_key, c.account_key_before) as account_key,
+        v.email,
+        v.name,
+        v.job_title,
+        v.role,
+        v.is_deleted,
+        v.known_from,
+        v.created_at,
+        c.changed_at,
+        c.role_before,
+        c.account_key_before,
+        coalesce(v.role, '') || ';' || coalesce(c.role_before, '') as roles,
+        v.account_key as account_key_now
+    from versions as v
+    left join changes as c on c.contact_key = v.contact_key and c.age = 1
+    where v.age = 1
+),
+
+key_people as (
+    select
+        *,
+        roles like '%decision%maker%' or roles like '%champion%' as is_key,
+        coalesce(lower(job_title), '') ~ '(^|[^a-z])(ceo|cfo|coo|cto|cio|cco|chief|president|vp|vice president|head of)([^a-z]|$)'
+            as is_executive
+    from people
+),
+
+addresses as (
+    select distinct account_key, email from key_people where is_key and email is not null
+),
+
+users as (
+    select u.account_key, u.user_key, a.email
+    from core.product_user as u
+    join addresses as a on a.account_key = u.account_key and a.email = lower(u.email)
+    where not u.is_bot and not u.is_deleted
+),
+
+activity as (
+    select
+        u.account_key,
+        u.email,
+        max(d.day) as last_active_on,
+        count(distinct case when d.day <= cast(:newest as date) - 21 then d.day end) as n_active_days_before
+    from users as u
+    join core.usage_day as d on d.account_key = u.account_key and d.user_key = u.user_key
+    where d.is_value_event and d.day > cast(:newest as date) - 84 and d.day <= :newest
+    group by u.account_key, u.email
+)
+
+select
+    s.as_of_day,
+    p.contact_key,
+    s.account_key,
+    s.account_name,
+    s.tier,
+    s.industry,
+    s.region,
+    s.arr,
+    s.currency,
+    s.days_as_customer,
+    s.next_decision_date,
+    s.days_to_decision,
+    s.owner_key,
+    s.owner_name,
+    s.owner_email,
+    s.owner_team,
+    s.owner_is_active,
+    s.crm_account_id,
+    s.crm_source,
+    p.name as contact_name,
+    p.job_title,
+    p.role,
+    p.is_key,
+    p.is_executive,
+    p.is_deleted as is_gone,
+    case when p.is_deleted then cast(:newest as date) - cast(p.known_from at time zone :zone as date) end as days_gone,
+    p.changed_at is not null and p.account_key_before is distinct from p.account_key_now as has_moved,
+    case
+        when p.changed_at is not null
+            then cast(:newest as date) - cast(p.changed_at at time zone :zone as date)
+    end as days_since_change,
+    p.role_before,
+    cast(:newest as date) - cast(p.created_at at time zone :zone as date) as days_known,
+    a.last_active_on,
+    cast(:newest as date) - a.last_active_on as days_silent,
+    a.n_active_days_before
+from key_people as p
+join subjects as s on s.account_key = p.account_key
+left join activity as a on a.account_key = p.account_key and a.email = p.email
+where p.is_key or p.is_executive
