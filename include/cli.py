@@ -15,6 +15,7 @@ from typing import Annotated
 import typer
 
 from include import console
+from include.alerts.signals.commands import app as signals_app
 from include.connect.commands import app as connect_app
 from include.contracts import commands as contract_commands
 from include.errors import ConfigError, ContractError, PerennialError, WarehouseError
@@ -45,6 +46,7 @@ app.add_typer(identity_app, name="identity")
 app.add_typer(metrics_app, name="metrics")
 app.command("erase")(stewardship.erase)
 app.command("housekeeping")(stewardship.housekeeping)
+app.add_typer(signals_app, name="signals")
 app.add_typer(contract_commands.app, name="contracts")
 app.add_typer(mend_commands.app, name="quarantine")
 app.add_typer(connect_app, name="connect")

@@ -18,6 +18,9 @@ import sqlalchemy as sa
 from include import clock
 from include.alerts import episodes, metric_signals, playbook_signals, readiness, renewal_signals
 from include.alerts.day import Day, Outcome
+from include.alerts.signals import look as signal_look
+from include.alerts.signals import plan as signal_plan
+from include.alerts.signals.load import load as load_signals
 from include.config import Settings, config_hash
 from include.config import load as load_settings
 from include.delivery import outbox
@@ -53,7 +56,8 @@ class Decision:
         n_closed: Episodes closed.
         gate: Source -> what the gate said.
         planned: The new rows, in short.
-        problems: Playbooks that could not be evaluated, each with its cure; all others were decided.
+        unavailable: Signals that rest on an entity which no source gives, and what they need.
+        problems: Playbooks and signals that could not be evaluated, each with its cure; all others were decided.
         is_dry_run: Nothing was written.
     """
 
@@ -71,6 +75,7 @@ class Decision:
     n_closed: int = 0
     gate: dict[str, object] = field(default_factory=dict)
     planned: list[dict[str, str]] = field(default_factory=list)
+    unavailable: dict[str, str] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     is_dry_run: bool = False
 
@@ -88,7 +93,7 @@ def decide(decision_id: str, dry_run: bool = False, now: datetime | None = None)
             is decided and kept, and this is raised at the end.
     """
     moment = now or clock.now()
-    settings, playbooks = load_settings(), load_playbooks()
+    settings, playbooks, rules = load_settings(), load_playbooks(), load_signals()
     with engine("builder").connect() as connection, connection.begin() as transaction:
         connection.execute(sa.text("select pg_advisory_xact_lock(:key)"), {"key": DECIDER_LOCK})
         newest = _newest_build(connection)
@@ -108,11 +113,15 @@ def decide(decision_id: str, dry_run: bool = False, now: datetime | None = None)
                 log.warning("%s is not fit to act on: %s", source.source, "; ".join(source.reasons))
         reminders = renewal_signals.plan(day, playbooks)
         tasks = playbook_signals.plan(day, playbooks, answers)
-        result = _write(connection, decision_id, build_id, day, (reminders, tasks, metric_signals.plan(day)))
+        seen = signal_look.look(connection, day, rules)
+        alerts = signal_plan.plan(day, seen.looked, seen.told)
+        result = _write(connection, decision_id, build_id, day, (reminders, tasks, alerts, metric_signals.plan(day)))
+        signal_look.note(connection, seen, day.today)
         if dry_run:
             result.is_dry_run = True
             transaction.rollback()
-    result.problems = [str(answer.problem) for answer in answers.values() if answer.problem]
+    result.problems = [str(answer.problem) for answer in answers.values() if answer.problem] + seen.problems
+    result.unavailable = seen.unavailable
     return result
 
 

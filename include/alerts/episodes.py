@@ -71,8 +71,8 @@ def latest(
     rows = connection.execute(
         sa.text(
             "select distinct on (signal, entity_id) signal, entity_kind, entity_id, episode_no, account_key, state,"
-            " opened_on, updated_on, evidence, severity, closed_on, told_as, told_on, told_step from ops.episode where signal = any(:signals) and entity_kind = :kind"
-            " order by signal, entity_id, episode_no desc"
+            " opened_on, updated_on, evidence, severity, closed_on, told_as, told_on, told_step from ops.episode"
+            " where signal = any(:signals) and entity_kind = :kind order by signal, entity_id, episode_no desc"
         ),
         {"signals": list(signals), "kind": entity_kind},
     ).mappings()

@@ -24,7 +24,7 @@ class Owned(Protocol):
     def owner_team(self) -> str | None: ...
 
     @property
-    def owner_is_active(self) -> bool: ...
+    def owner_is_active(self) -> bool | None: ...
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Owner:
     owner_name: str | None
     owner_email: str | None
     owner_team: str | None
-    owner_is_active: bool
+    owner_is_active: bool | None
 
 
 @dataclass(frozen=True)

@@ -113,6 +113,7 @@ class General(Strict):
     batch_rows: Annotated[int, Field(ge=1, le=5_000_000)] = 200_000
     oldest_data_hours: dict[str, Annotated[int, Field(ge=1)]] = Field(default={"default": 36})
     exclusions: tuple[Exclusion, ...] = ()
+    competitors: tuple[Annotated[str, Field(min_length=3, max_length=80)], ...] = ()
 
     @model_validator(mode="after")
     def _has_ids_of_their_own(self) -> General:
@@ -227,6 +228,32 @@ class Channels(Strict):
     links: Links = Links()
 
 
+class SendingHours(Strict):
+    """When alerts leave, on working days by the region's clock: from ``first`` until before ``last``."""
+
+    first: Annotated[int, Field(ge=0, le=23)] = 8
+    last: Annotated[int, Field(ge=1, le=23)] = 18
+
+    @model_validator(mode="after")
+    def _is_a_stretch(self) -> SendingHours:
+        if self.last <= self.first:
+            raise ValueError("last must be later than first")
+        return self
+
+
+class Attention(Strict):
+    """``attention.yaml``: how much of a person's attention the signals may take.
+
+    Args:
+        alerts_per_person_and_day: So many alerts of signals at most; the rest of the day comes as one list. Renewal
+            reminders have their own pace and are not counted.
+        sending_hours: When.
+    """
+
+    alerts_per_person_and_day: Annotated[int, Field(ge=0, le=100)] = 5
+    sending_hours: SendingHours = SendingHours()
+
+
 class WorkingCalendar(Strict):
     """Whose holidays and whose clock: working days and sending hours follow them."""
 
@@ -326,3 +353,4 @@ class Settings(General):
     people: People = People()
     identity: Identity = Identity()
     retention: Retention = Retention()
+    attention: Attention = Attention()

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from include.delivery.outbox import Letter
-from include.renewals import checkpoint
+from include.delivery.subjects import SUBJECTS
 from include.warehouse import gate
 
 _FRESH_SECONDS = 5.0
@@ -69,15 +69,15 @@ def look(connection: sa.Connection, letter: Letter, gate_now: Gate, now: datetim
     """
     if now >= letter.not_after:
         return Verdict("expired", f"not sent by {letter.not_after:%Y-%m-%d %H:%M} UTC")
-    if letter.entity_kind == "renewal":
-        over = _look_at_renewal(connection, letter)
+    if letter.entity_kind in SUBJECTS:
+        over = _look_at_subject(connection, letter)
         if over:
             return over
     why_not = gate_now.why_not(letter, now) if letter.reads else ""
     return Verdict("wait", why_not) if why_not else Verdict("go")
 
 
-def _look_at_renewal(connection: sa.Connection, letter: Letter) -> Verdict | None:
+def _look_at_subject(connection: sa.Connection, letter: Letter) -> Verdict | None:
     episode = connection.execute(
         sa.text(
             "select state, closed_because from ops.episode where signal = :rule and entity_kind = :entity_kind"
@@ -92,17 +92,20 @@ def _look_at_renewal(connection: sa.Connection, letter: Letter) -> Verdict | Non
     ).one_or_none()
     if episode is None or episode.state == "closed":
         return Verdict("suppressed", f"the reason is gone: {episode.closed_because if episode else 'no episode'}")
+    subject = SUBJECTS[letter.entity_kind]
     row = connection.execute(
         sa.text(
-            f"select owner_key, decision_date from {checkpoint.TABLE} where renewal_id = :renewal_id"  # noqa: S608
+            f"select owner_key, {subject.deadline} as deadline from {subject.table} where {subject.key} = :id"  # noqa: S608
             " order by as_of_day desc limit 1"
         ),
-        {"renewal_id": letter.entity_id},
+        {"id": letter.entity_id},
     ).one_or_none()
     if row is None:
-        return Verdict("wait", "the renewal is not among the open ones; the next decision says what became of it")
+        return Verdict(
+            "wait", f"the {letter.entity_kind} is not listed any more; the next decision says what became of it"
+        )
     if letter.owner_key and letter.owner_key != (row.owner_key or ""):
         return Verdict("wait", "the account has another owner now; the next decision addresses it anew")
-    if letter.deadline and letter.deadline != row.decision_date:
-        return Verdict("wait", f"the decision date is now {row.decision_date}; the next decision writes it anew")
+    if letter.deadline and letter.deadline != row.deadline:
+        return Verdict("wait", f"the decision date is now {row.deadline}; the next decision writes it anew")
     return None

@@ -113,7 +113,7 @@ def compile_expression(text: str, columns: Collection[str], prefix: str = "p") -
         return exp.Placeholder(this=name)
 
     bound = tree.transform(bind)
-    return Expression(bound.sql(dialect="postgres"), parameters, frozenset(used))
+    return Expression(bound.sql(dialect="postgres", identify=True), parameters, frozenset(used))
 
 
 def _parse(text: str) -> exp.Expr:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime, time, timedelta
 from functools import lru_cache
 from typing import Protocol
+from zoneinfo import ZoneInfo
 
 import holidays
 
@@ -49,3 +50,23 @@ def due_date(start: date, working_days: int, days: WorkingCalendar) -> date:
         days: The calendar of the region.
     """
     return days.get_nth_working_day(start, working_days)
+
+
+def next_moment(now: datetime, zone: ZoneInfo, days: WorkingCalendar, first: time, last: time) -> datetime:
+    """Return when work is next done: now, if it is a working day and between the hours.
+
+    Args:
+        now: The time.
+        zone: The region's time zone.
+        days: Its calendar.
+        first: When a working day begins, by the region's clock.
+        last: When it ends.
+    """
+    here = now.astimezone(zone)
+    today = here.date()
+    if days.is_working_day(today):
+        if first <= here.time() < last:
+            return now
+        if here.time() < first:
+            return datetime.combine(today, first, zone)
+    return datetime.combine(days.get_nth_working_day(today + timedelta(days=1), 0), first, zone)

@@ -13,7 +13,7 @@ Sensitivity = Literal["public", "internal", "personal"]
 ColumnType = Literal[
     "text", "integer", "bigint", "numeric", "numeric(18,2)", "double precision", "date", "timestamptz", "boolean"
 ]
-Tag = Literal["identity", "renewals", "retention", "usage", "support", "contacts", "kpi", "actions"]
+Tag = Literal["identity", "renewals", "retention", "usage", "support", "contacts", "kpi", "actions", "signals"]
 
 # How a table is kept.
 #   view         a view; it takes no parameters

@@ -30,6 +30,7 @@ _VERSION = {
     "is_first_load": False,
     "is_deleted": False,
 }
+_CRM = {"source": "crm", "is_deleted": False}
 _SUPPORT = {"source": "support", "is_deleted": False}
 _PRODUCT = {"source": "product_db", "is_deleted": False}
 DEFAULTS: dict[str, dict[str, Any]] = {
@@ -41,6 +42,9 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "staging.stg_crm__opportunity": _VERSION
     | {"opportunity_type": "new", "is_closed": True, "is_won": True, "is_auto_renew": False, "created_at": LONG_AGO},
     "staging.stg_crm__contract_line": _VERSION | {"is_recurring": True, "product": "Core", "quantity": 1},
+    "staging.stg_crm__invoice": _CRM,
+    "staging.stg_crm__survey_response": _CRM,
+    "staging.stg_crm__milestone": _CRM,
     "staging.stg_support__organization": _SUPPORT | {"known_from": LONG_AGO, "batch_id": 1},
     "staging.stg_support__user": _SUPPORT,
     "staging.stg_support__ticket": _SUPPORT,
@@ -163,6 +167,7 @@ def _build(connection: sa.Connection, model: Model, case: Case) -> None:
         "currency": "USD",
         "early_days": 30,
         "horizon_days": 200,
+        "competitors": [],
         "behind_days": 30,
         "gross_margin": 0.8,
         "pause_days": 90,

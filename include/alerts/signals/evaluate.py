@@ -102,5 +102,5 @@ def _thresholds(loaded: Loaded, parameters: dict[str, object]) -> list[str]:
                 parameters |= {f"tier_{number}": tier, f"tier_{number}_{name}": numbers[name]}
                 cases += f" when lower(tier) = %(tier_{number})s then %(tier_{number}_{name})s::double precision"
         usual_value = f"%(usual_{name})s::double precision"
-        columns.append(f"case{cases} else {usual_value} end as {name}" if cases else f"{usual_value} as {name}")
+        columns.append(f'case{cases} else {usual_value} end as "{name}"' if cases else f'{usual_value} as "{name}"')
     return columns

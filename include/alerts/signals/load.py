@@ -62,6 +62,10 @@ def _check(document: documents.Document) -> Loaded:
     for threshold in signal.thresholds:
         if threshold in (*subject.columns, *RESERVED):
             raise document.error(("thresholds", threshold), "is also the name of a column; call it otherwise")
+        try:
+            compile_expression(f"{threshold} > 0", (threshold,))
+        except ValueError:
+            raise document.error(("thresholds", threshold), "is a word of SQL; call it otherwise") from None
     known = (*subject.columns, *signal.thresholds)
     compiled = {
         key: _explain(document, (key,), compile_expression, getattr(signal, key), known, key)
@@ -74,9 +78,7 @@ def _check(document: documents.Document) -> Loaded:
         _explain(document, place, texts.check, template, known, examples)
         used |= texts.names(template)
     kinds = frozenset().union(*(subject.kinds.get(column, frozenset()) for column in used))
-    return Loaded(
-        signal, subject, compiled["open"], compiled.get("worse"), compiled["close"], kinds, document.path
-    )
+    return Loaded(signal, subject, compiled["open"], compiled.get("worse"), compiled["close"], kinds, document.path)
 
 
 def _templates(signal: Signal) -> list[tuple[documents.Place, str]]:

@@ -45,7 +45,7 @@ def alert(loaded: Loaded, hit: Hit, step: str, to: Recipient, day: Day) -> Messa
         evidence=tuple(Evidence(text=line, source=_sources(loaded, hit, day, zone), level=level) for line in lines),
         next_steps=tuple(_fill(loaded, hit, template) for template in signal.next_steps),
         links=_links(hit, day),
-        footer=f"Signal {signal.name}, version {signal.version}; tables of {wording.day(day.as_of)}. Times are {zone.key}.",
+        footer=f"Signal {signal.name} {signal.version}; tables of {wording.day(day.as_of)}. Times are {zone.key}.",
     )
 
 
@@ -60,11 +60,13 @@ def digest(rest: Sequence[News], day: Day) -> Message:
         level: Level = "risk" if news.loaded.signal.kind == "risk" else "good"
         stake = wording.money(news.hit.values["arr"], currency)
         lines.append(
-            Evidence(text=f"{headline(news.loaded, news.hit)} ({stake} a year)", source=news.loaded.signal.title, level=level)
+            Evidence(
+                text=f"{headline(news.loaded, news.hit)} ({stake} a year)", source=news.loaded.signal.title, level=level
+            )
         )
     return Message(
         headline=f"{wording.count(len(rest), 'further signal')} of {wording.weekday(day.today)}",
-        summary=f"They concern accounts with {currency} {wording.number(total)} a year; the weightiest come first.{more}",
+        summary=f"They concern {currency} {wording.number(total)} a year; the weightiest come first.{more}",
         why_now="You get at most a few alerts a day; everything else of the day is in this one list.",
         evidence=tuple(lines),
         footer=f"Tables of {wording.day(day.as_of)}.",

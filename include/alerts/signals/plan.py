@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
-from typing import Any
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from include.alerts.day import Day, Outcome
@@ -24,8 +24,11 @@ from include.alerts.signals.load import Loaded
 from include.delivery.outbox import Action
 from include.playbooks import working_days
 
+# fresh: opened or worse since the last decision; waiting: for the next list; listed: in today's, perhaps not sent.
+How = Literal["fresh", "waiting", "listed"]
 CHANNELS = ("slack", "email")
 DIGEST = "signal_digest"
+ALERTED = ("account", "contact")  # entity kinds that alerts are about
 READER = "csm"  # entity kind of what is about a person's day, not about one account
 # An alert that could not be sent for so long is no news.
 USEFUL_DAYS = 7
@@ -87,17 +90,16 @@ class News:
 def plan(day: Day, looked: Sequence[Looked], told: Told) -> Outcome:
     """Return what happens today by the signals."""
     outcome = Outcome()
-    alerts: dict[str, list[News]] = defaultdict(list)
-    waiting: dict[str, list[News]] = defaultdict(list)
+    found: dict[str, dict[How, list[News]]] = defaultdict(lambda: defaultdict(list))
     for one in looked:
         for news, how in _of_signal(day, one, outcome):
-            (waiting if how == "waiting" else alerts)[news.to.email].append(news)
-    for address in sorted({*alerts, *waiting}):
-        _tell(day, address, alerts[address], waiting[address], told, outcome)
+            found[news.to.email][how].append(news)
+    for address in sorted(found):
+        _tell(day, address, found[address], told, outcome)
     return outcome
 
 
-def _of_signal(day: Day, looked: Looked, outcome: Outcome) -> Iterator[tuple[News, str]]:
+def _of_signal(day: Day, looked: Looked, outcome: Outcome) -> Iterator[tuple[News, How]]:
     loaded, seen = looked.loaded, set()
     unfit = day.readiness.unfit()
     if any(kind in unfit and unfit[kind] is None for kind in loaded.kinds):
@@ -134,17 +136,15 @@ def _may_open(day: Day, loaded: Loaded, hit: Hit, last: Episode | None) -> bool:
     return not (last and last.closed_on and day.today < last.closed_on + timedelta(days=signal.cool_down_days))
 
 
-def _opened(day: Day, looked: Looked, hit: Hit, number: int, outcome: Outcome) -> Iterator[tuple[News, str]]:
+def _opened(day: Day, looked: Looked, hit: Hit, number: int, outcome: Outcome) -> Iterator[tuple[News, How]]:
     signal = looked.loaded.signal
     is_silent = signal.status == "draft" or (looked.is_first and signal.first_scan == "silent")
     outcome.changes.append(_change("open", looked.loaded, hit, number, day, told="silent" if is_silent else ""))
     if not is_silent:
-        yield _news(day, looked.loaded, hit, number, "opened"), "alert"
+        yield _news(day, looked.loaded, hit, number, "opened"), "fresh"
 
 
-def _of_open(
-    day: Day, looked: Looked, hit: Hit, last: Episode, outcome: Outcome
-) -> Iterator[tuple[News, str]]:
+def _of_open(day: Day, looked: Looked, hit: Hit, last: Episode, outcome: Outcome) -> Iterator[tuple[News, How]]:
     signal = looked.loaded.signal
     if hit.closes or signal.status == "retired":
         because = f"over: {signal.close}" if hit.closes else "the signal was retired"
@@ -154,9 +154,11 @@ def _of_open(
     if signal.status == "draft":
         return
     if hit.is_worse and last.severity != "high":
-        yield _news(day, looked.loaded, hit, last.episode_no, "worse"), "alert"
-    elif last.told_as == "waiting" or (last.told_on == day.today and last.told_as == "digest"):
-        yield _news(day, looked.loaded, hit, last.episode_no, "opened"), "waiting"
+        yield _news(day, looked.loaded, hit, last.episode_no, "worse"), "fresh"
+    elif last.told_as == "waiting":
+        yield _news(day, looked.loaded, hit, last.episode_no, last.told_step), "waiting"
+    elif last.told_on == day.today and last.told_as == "digest":
+        yield _news(day, looked.loaded, hit, last.episode_no, last.told_step), "listed"
     elif last.told_on == day.today and last.told_as == "alert":
         outcome.actions += _alert(day, _news(day, looked.loaded, hit, last.episode_no, last.told_step))
 
@@ -165,21 +167,20 @@ def _news(day: Day, loaded: Loaded, hit: Hit, number: int, step: str) -> News:
     return News(loaded, hit, number, step, hit.is_worse, recipient(hit.owner, "csm", day.settings.people))
 
 
-def _tell(
-    day: Day, address: str, fresh: list[News], waiting: list[News], told: Told, outcome: Outcome
-) -> None:
+def _tell(day: Day, address: str, found: Mapping[How, list[News]], told: Told, outcome: Outcome) -> None:
     """Share out a person's attention: the weightiest of today at once, all else in the day's list."""
-    slots = max(0, day.settings.signals.alerts_per_person_and_day - told.n_today.get(address, 0))
-    fresh.sort(key=lambda news: news.rank)
+    slots = max(0, day.settings.attention.alerts_per_person_and_day - told.n_today.get(address, 0))
+    fresh = sorted(found["fresh"], key=lambda news: news.rank)
     for news in fresh[:slots]:
         outcome.actions += _alert(day, news)
         outcome.changes.append(_told(news, day, "alert"))
-    rest = sorted([*fresh[slots:], *waiting], key=lambda news: news.rank)
+    unlisted = [*fresh[slots:], *found["waiting"]]
+    rest = sorted([*unlisted, *found["listed"]], key=lambda news: news.rank)
     if not rest:
         return
     digest = list(_digest(day, address, rest))
     has_left = any(told.states.get(action.key) in _GONE for action in digest)
-    outcome.changes += [_told(news, day, "waiting" if has_left else "digest") for news in rest]
+    outcome.changes += [_told(news, day, "waiting" if has_left else "digest") for news in unlisted]
     outcome.actions += [] if has_left else digest
 
 
@@ -245,7 +246,7 @@ def _action(day: Day, values: Mapping[str, Any], *, channel: str, **said: Any) -
 def _working_moment(day: Day, region: str | None) -> datetime | None:
     """Return when the region next works; None while it does."""
     where = calendar_of(region, day.settings)
-    hours = day.settings.signals.sending_hours
+    hours = day.settings.attention.sending_hours
     moment = working_days.next_moment(
         day.now,
         ZoneInfo(where.zone),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from functools import lru_cache
 from typing import Any
 
 from include.warehouse import models
@@ -76,7 +75,6 @@ class Table:
 _TABLES = {"account": ("marts.act_account", "account_key"), "contact": ("marts.act_contact", "contact_key")}
 
 
-@lru_cache(maxsize=8)
 def table(about: str) -> Table:
     """Return the table of a kind of subject."""
     name, key = _TABLES[about]

@@ -1,0 +1,68 @@
+"""What the command ``signals`` says."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import sqlalchemy as sa
+import typer
+
+from include.alerts.signals.load import Loaded, load
+from include.config import files
+from include.errors import ConfigError, PerennialError
+
+app = typer.Typer(help="Signals: what opens an alert, and why.", invoke_without_command=True)
+AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
+
+
+@app.callback()
+def listing(context: typer.Context, as_json: AsJson = False) -> None:
+    """Check all signals and list them, one a line: name, version, status, what it is about, whether it is available."""
+    if context.invoked_subcommand:
+        return
+    rows = [_row(loaded, missing) for loaded, missing in _with_availability()]
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2))
+        return
+    for row in rows:
+        typer.echo("\t".join(str(row[key]) for key in ("name", "version", "status", "about", "available", "title")))
+
+
+@app.command()
+def show(name: str) -> None:
+    """Show one signal as it is in force."""
+    signals = load()
+    if name not in signals:
+        raise ConfigError(f"there is no signal {name}", cure=f"known: {', '.join(signals)}")
+    loaded = signals[name]
+    typer.echo(f"# {files.shown(loaded.path)}\n{loaded.path.read_text(encoding='utf-8').rstrip()}")
+
+
+def _with_availability() -> list[tuple[Loaded, str]]:
+    """Return the signals, each with what it lacks; without a warehouse nobody knows."""
+    from include.alerts.signals.look import unavailable
+
+    signals = load()
+    try:
+        missing = unavailable(signals)
+    except (sa.exc.SQLAlchemyError, PerennialError):
+        missing = dict.fromkeys(signals, "unknown: no warehouse")
+    return [(loaded, missing.get(name, "")) for name, loaded in signals.items()]
+
+
+def _row(loaded: Loaded, missing: str) -> dict[str, object]:
+    signal = loaded.signal
+    return {
+        "name": signal.name,
+        "version": signal.version,
+        "status": signal.status,
+        "kind": signal.kind,
+        "about": signal.about,
+        "available": missing or "available",
+        "title": signal.title,
+        "why": signal.why,
+        "open": " ".join(signal.open.split()),
+        "close": " ".join(signal.close.split()),
+        "file": files.shown(loaded.path),
+    }
