@@ -73,7 +73,7 @@ key_people as (
     select
         *,
         roles like '%decision%maker%' or roles like '%champion%' as is_key,
-        coalesce(lower(job_title), '') ~ '(^|[^a-z])(ceo|cfo|coo|cto|cio|cco|chief|president|vp|vice president|head of)([^a-z]|$)'
+        coalesce(lower(job_title), '') ~ '(^|[^a-z])(ceo|cfo|coo|cto|cio|cco|chief|president|vp|head of)([^a-z]|$)'
             as is_executive
     from people
 ),
