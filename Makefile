@@ -9,6 +9,7 @@ PORT ?=
 TESTS ?= tests
 STAGE ?=
 SIZE ?= full
+DOCS ?=
 
 .PHONY: help setup demo test lint soak bench pins clean
 
@@ -16,7 +17,8 @@ help:
 	@echo 'make demo         the whole chain under Airflow, on this machine, until Ctrl-C'
 	@echo 'make demo ONCE=1  the same once; exit status 0 only if every run succeeded'
 	@echo 'make test         every check; make soak: the long ones'
-	@echo 'make bench        measure against other tools; STAGE=landing for one part, SIZE=small for a trial'
+	@echo 'make bench        measure against other tools; STAGE=landing for one part, SIZE=small for a trial,'
+	@echo '                  DOCS=1 to write the tables into docs/reference/benchmarks.md'
 	@echo 'make pins         resolve pyproject.toml into requirements*.txt again'
 	@echo 'make clean        remove everything that was made'
 
@@ -39,7 +41,7 @@ soak: setup
 	@$(RUN) -m pytest -m soak --timeout=3600 $(TESTS)
 
 bench: setup
-	@$(RUN) -m benchmarks --size $(SIZE) $(STAGE)
+	@$(RUN) -m benchmarks --size $(SIZE) $(if $(DOCS),--docs) $(STAGE)
 
 pins: setup
 	@$(RUN) -m uv --version >/dev/null 2>&1 || $(RUN) -m pip install -q uv

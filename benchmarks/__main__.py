@@ -22,6 +22,7 @@ from benchmarks.rows import Row, as_json, cells, markdown, verdicts
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
+DOCUMENT = HERE.parent / "docs" / "reference" / "benchmarks.md"
 
 
 def stages() -> list[str]:
@@ -34,6 +35,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("stage", nargs="*", help=f"which; all by default: {', '.join(stages())}")
     parser.add_argument("--size", choices=("small", "full"), default="full", help="small: a trial of a minute or so")
+    parser.add_argument("--docs", action="store_true", help="write the tables of the last runs into the document too")
     given = parser.parse_args()
     unknown = [name for name in given.stage if name not in stages()]
     if unknown:
@@ -42,9 +44,22 @@ def main() -> int:
     for name in given.stage or stages():
         if not _stage(console, name, given.size):
             failed.append(name)
+    if given.docs:
+        DOCUMENT.write_text(documented(DOCUMENT.read_text(), given.stage or stages()))
     if failed:
         print(f"not measured: {', '.join(failed)}")
     return 1 if failed else 0
+
+
+def documented(text: str, names: list[str]) -> str:
+    """Return the document with the newest table of each stage between its two marks."""
+    for name in names:
+        table = RESULTS / f"{name}.md"
+        start, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
+        if table.exists() and start in text and end in text:
+            before, _, rest = text.partition(start)
+            text = f"{before}{start}\n{table.read_text()}{end}{rest.partition(end)[2]}"
+    return text
 
 
 def _stage(console: Console, name: str, size: str) -> bool:
@@ -60,7 +75,9 @@ def _stage(console: Console, name: str, size: str) -> bool:
     RESULTS.mkdir(exist_ok=True)
     kept = {"stage": name, "size": size, "at": datetime.now(UTC).isoformat(), "machine": machine, "rows": as_json(rows)}
     (RESULTS / f"{name}.json").write_text(json.dumps(kept, indent=1, default=str))
-    (RESULTS / f"{name}.md").write_text(markdown(rows) + "\n")
+    busy = f"Load before {machine['before']['load_1']}, after {machine['after']['load_1']}; size {size};"
+    said = f"{busy} Python {machine['python']}, {machine['cores']} cores, {datetime.now(UTC):%Y-%m-%d}."
+    (RESULTS / f"{name}.md").write_text(f"{said}\n\n{markdown(rows)}\n")
     _show(console, name, rows, machine)
     return True
 

@@ -96,7 +96,7 @@ def tool(name: str) -> Path:
         shutil.rmtree(place, ignore_errors=True)
         subprocess.run([sys.executable, "-m", "venv", str(place)], check=True)
         pip = [str(place / "bin" / "python"), "-m", "pip", "install", "-q", "--no-deps", "-r", str(pinned)]
-        subprocess.run(pip, check=True)
+        subprocess.run(pip, check=True, capture_output=True)
         stamp.write_text(wanted)
     return place / "bin"
 
@@ -168,8 +168,16 @@ class Sandbox(Process):
 
     def control(self, name: str, **body: Any) -> Any:
         """Make a control call (see ``include.sandbox.control``) and return its answer."""
-        url = f"{self.url}/_control/{name}"
-        is_question = not body and name not in ("reset",)
-        answer = self._session.get(url, timeout=60) if is_question else self._session.post(url, json=body, timeout=60)
+        answer = self._session.post(f"{self.url}/_control/{name}", json=body, timeout=120)
         answer.raise_for_status()
         return answer.json()
+
+    def ask(self, name: str) -> Any:
+        """Ask a control question and return its answer."""
+        answer = self._session.get(f"{self.url}/_control/{name}", timeout=60)
+        answer.raise_for_status()
+        return answer.json()
+
+    def drop_faults(self) -> None:
+        """Let all calls go well again."""
+        self._session.delete(f"{self.url}/_control/faults", timeout=60).raise_for_status()

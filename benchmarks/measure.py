@@ -71,7 +71,7 @@ def run(command: list[str], *, environment: Mapping[str, str] | None = None, tim
         err.seek(0)
         said, complaint = out.read().decode(errors="replace"), err.read().decode(errors="replace")
     if process.returncode:
-        end = "\n".join((complaint or said).strip().splitlines()[-15:])
+        end = "\n".join(line[:300] for line in (complaint or said).strip().splitlines()[-12:])
         raise Failed(f"{' '.join(command)[:200]} ended with status {process.returncode}:\n{end}")
     told = _last_json(said)
     return Run(float(told.get("seconds", seconds)), int(told.get("rows", 0)), peak / 1e6, told)

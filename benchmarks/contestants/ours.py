@@ -10,8 +10,13 @@ import time
 def main() -> None:
     """Run the step given, of the source and entity given; imports are not timed."""
     step, source, entity = sys.argv[1:4]
-    from include.sources import ingest
+    from include import connections
+    from include.sources import ingest, registry
+    from include.warehouse import loader
 
+    # Set-up and imports, which others have before their clocks start too.
+    registry.connect(connections.get(source))
+    loader.ensure_raw_tables()
     if step == "validate":
         import include.contracts.validate  # noqa: F401 - so that loading Great Expectations is not timed
     started = time.perf_counter()

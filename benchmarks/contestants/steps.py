@@ -1,0 +1,86 @@
+"""Runs Perennial's own steps in processes of their own, as Airflow does, in a new warehouse."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from benchmarks import house, measure
+from benchmarks.measure import Failed, Run
+from benchmarks.rows import Row
+
+
+@dataclass(frozen=True)
+class Steps:
+    """One entity of one source.
+
+    Args:
+        source: Connection id.
+        entity: Name of the entity.
+        count: How many rows there are.
+        environment: The connection.
+    """
+
+    source: str
+    entity: str
+    count: int
+    environment: Mapping[str, str] = field(repr=False)
+
+    def run(self, is_merged: bool) -> Run:
+        """Read and land; judge and merge where asked for.
+
+        Raises:
+            Failed: A step failed, or rows are missing.
+        """
+        url = house.database(is_warehouse=True)
+        environment = {
+            **self.environment,
+            "PERENNIAL_DATABASE_URL": url,
+            "PERENNIAL_NOW": house.NOW,
+            "PERENNIAL_HOME": str(house.home() / "ours"),
+        }
+        runs: dict[str, Run] = {}
+        try:
+            for step in ("extract", "validate", "merge") if is_merged else ("extract",):
+                command = [sys.executable, "-m", "benchmarks.contestants.ours", step, self.source, self.entity]
+                runs[step] = measure.run(command, environment=environment)
+        finally:
+            house.drop(url)
+        if runs["extract"].rows < self.count:
+            raise Failed(f"{runs['extract'].rows} rows instead of {self.count}")
+        # Judging has a process of its own, most of whose memory is Great Expectations itself.
+        peak = max(run.peak_mb for step, run in runs.items() if step != "validate")
+        told: dict[str, Any] = {}
+        if is_merged:
+            told = {f"{step} s": round(run.seconds, 2) for step, run in runs.items()}
+            told["judging MB"] = round(runs["validate"].peak_mb)
+        return Run(sum(run.seconds for run in runs.values()), self.count, peak, told)
+
+
+def row(case: str, who: str, count: int, runs: list[Run] | Failed, *, against: str, **wanted: float) -> Row:
+    """Return the row of a contestant.
+
+    Args:
+        case: See ``Row``.
+        who: See ``Row``.
+        count: How many rows each run handled.
+        runs: Its runs, or why there are none.
+        against: Whom it is compared with.
+        wanted: ``wanted`` and ``most_mb`` of ``Row``.
+    """
+    against = "" if who == against else against
+    if isinstance(runs, Failed):
+        return Row(case, who, against=against, note=f"failed: {str(runs).splitlines()[0][:80]}", **wanted)
+    shown = {name: value for name, value in runs[-1].told.items() if name not in ("seconds", "rows")}
+    return Row(
+        case,
+        who,
+        n=count,
+        seconds=measure.seconds_of(runs),
+        peak_mb=max(run.peak_mb for run in runs),
+        against=against,
+        note=", ".join(f"{name} {value}" for name, value in shown.items()),
+        **wanted,
+    )

@@ -1,0 +1,311 @@
+"""What is lost and doubled when vendors misbehave: ours, dlt and Singer taps on the same sequences.
+
+Each case is played to each contestant alone: a first load; then what happens at the vendor, and a run while it
+misbehaves, again up to twice if that run fails; then the vendor is well again for two hours, and a last run. After that
+everything should be as the vendor has it. Counted are:
+
+* *lost*: records that the vendor has and the tables have not, or as deleted;
+* *stale*: records that were edited and are not as edited;
+* *doubled*: rows beyond one for each record;
+* *ghosts*: records that the vendor has no more and the tables have as if it had.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import psycopg
+
+from benchmarks import house, measure
+from benchmarks.contestants import singer
+from benchmarks.measure import Failed
+from benchmarks.rows import Row
+
+CUSTOMERS = 24
+EDITED = "Edited by the measurement"
+HTML = "<html><head><title>502</title></head><body>Bad Gateway</body></html>"
+_NOW = datetime.fromisoformat(house.NOW)
+
+
+@dataclass
+class Desk:
+    """One vendor's records under test.
+
+    Args:
+        vendor: ``hubspot`` or ``zendesk``.
+        kind: The sandbox's word for the records.
+        stream: The vendor's.
+        source: Our connection id.
+        entity: Our entity.
+        field: The vendor's field that is edited.
+        reads: Contestant -> the query for id, that field, and whether it is deleted.
+    """
+
+    vendor: str
+    kind: str
+    stream: str
+    source: str
+    entity: str
+    field: str
+    reads: dict[str, str]
+
+
+DESKS = {
+    "hubspot": Desk(
+        "hubspot", "contact", "contacts", "crm", "contact", "jobtitle",
+        {
+            "ours": "select id, job_title, _is_deleted from raw.hubspot__contact",
+            "dlt": "select id, jobtitle, is_deleted from loaded.contacts",
+            "Singer": "select id, property_jobtitle, coalesce(archived, false) from loaded.contacts",
+        },
+    ),
+    "zendesk": Desk(
+        "zendesk", "ticket", "tickets", "support", "ticket", "subject",
+        {
+            "ours": "select id, subject, _is_deleted from raw.zendesk__ticket",
+            "dlt": "select id, subject, status = 'deleted' from loaded.tickets",
+            "Singer": "select id, subject, status = 'deleted' from loaded.tickets",
+        },
+    ),
+}  # fmt: skip
+
+
+@dataclass
+class Play:
+    """One sequence being played.
+
+    Args:
+        sandbox: Where.
+        desk: Whose records.
+        edited: Ids that were edited.
+    """
+
+    sandbox: house.Sandbox
+    desk: Desk
+    edited: set[str] = field(default_factory=set)
+
+    def truth(self) -> dict[str, Any]:
+        """Return what the vendor has."""
+        return self.sandbox.ask("truth?ids=1")[self.desk.entity]
+
+    def edit(self, ids: list[int], **more: Any) -> None:
+        """Let records be edited."""
+        for number in ids:
+            self.sandbox.control("mutate", kind=self.desk.kind, id=number, set={self.desk.field: EDITED}, **more)
+        self.edited |= {str(number) for number in ids}
+
+    def fault(self, kind: str, **rule: Any) -> None:
+        """Let calls go wrong."""
+        self.sandbox.control("faults", vendor=self.desk.vendor, kind=kind, **rule)
+
+
+def _many_of_one_moment(play: Play) -> None:
+    """More records than the search shows, all of one millisecond."""
+    play.sandbox.control("mutate", kind=play.desk.kind, op="create", count=10_050)
+    touched = play.sandbox.control("mutate", kind=play.desk.kind, op="touch", set={play.desk.field: EDITED})
+    play.edited |= {str(number) for number in touched["ids"]}
+
+
+def _many_of_one_second(play: Play) -> None:
+    """More records in one second than a page of an export holds."""
+    play.sandbox.control("mutate", kind=play.desk.kind, op="create", count=1100)
+    touched = play.sandbox.control("mutate", kind=play.desk.kind, op="touch", set={play.desk.field: EDITED})
+    play.edited |= {str(number) for number in touched["ids"]}
+
+
+def _late(play: Play) -> None:
+    """The index lags, and shows edits only after the run that should have met them."""
+    play.sandbox.control("switches", **{"hubspot.index_lag_seconds": 900})
+    play.edit(play.truth()["live_ids"][:15])
+
+
+def _back_dated(play: Play) -> None:
+    """Edits turn up with a time before the last run."""
+    play.edit(play.truth()["live_ids"][:10], at=(_NOW + timedelta(minutes=50)).isoformat())
+
+
+def _gone(play: Play) -> None:
+    """Records are deleted, deleted and restored, and merged."""
+    live = play.truth()["live_ids"]
+    for number in live[:12]:
+        play.sandbox.control("mutate", kind=play.desk.kind, id=number, op="delete")
+    for number in live[:3]:
+        play.sandbox.control("mutate", kind=play.desk.kind, id=number, op="restore")
+    if play.desk.vendor == "hubspot":
+        for loser, winner in ((live[20], live[21]), (live[22], live[23])):
+            play.sandbox.control("mutate", kind=play.desk.kind, id=loser, op="merge", into=winner)
+
+
+def _unmoved(play: Play) -> None:
+    """The vendor's own processes edit records without moving their update time."""
+    play.edit(play.truth()["live_ids"][:15], quiet=True)
+
+
+def _failing(play: Play) -> None:
+    """Calls are throttled, fail, break off, and answer with a web page."""
+    play.edit(play.truth()["live_ids"][:15])
+    play.fault("status", status=429, retry_after=1, times=1, skip=1)
+    play.fault("status", status=502, body=HTML, times=1, skip=2)
+    play.fault("truncate", times=1, skip=3)
+    play.fault("drop_before", times=1, skip=4)
+    play.fault("status", status=503, chance=0.2, seed=7, times=4)
+
+
+def _page_for_json(play: Play) -> None:
+    """A status of 200 with a web page instead of data."""
+    play.edit(play.truth()["live_ids"][:15])
+    play.fault("status", status=200, body=HTML, times=2)
+
+
+def _expired(play: Play) -> None:
+    """The token is refused for a while as expired."""
+    play.edit(play.truth()["live_ids"][:15])
+    body = {
+        "status": "error",
+        "message": "The OAuth token used to make this call expired",
+        "category": "EXPIRED_AUTHENTICATION",
+    }
+    play.fault("status", status=401, body=body, times=1)
+
+
+CASES: tuple[tuple[str, str, Callable[[Play], None]], ...] = (
+    ("over 10,000 at one moment", "hubspot", _many_of_one_moment),
+    ("lagging index", "hubspot", _late),
+    ("back-dated edits", "hubspot", _back_dated),
+    ("deleted, restored, merged", "hubspot", _gone),
+    ("throttled and failing", "hubspot", _failing),
+    ("web page for data", "hubspot", _page_for_json),
+    ("expired token", "hubspot", _expired),
+    ("over a page at one second", "zendesk", _many_of_one_second),
+    ("update time not moved", "zendesk", _unmoved),
+    ("deleted, restored", "zendesk", _gone),
+    ("throttled and failing", "zendesk", _failing),
+)
+IN_TRIAL = ("lagging index", "update time not moved", "expired token")
+
+
+class Contestant:
+    """One way to load one vendor's records, with what it keeps between its runs.
+
+    Args:
+        who: ours, dlt or Singer.
+        desk: Which records.
+        sandbox: Where they are.
+    """
+
+    def __init__(self, who: str, desk: Desk, sandbox: house.Sandbox) -> None:
+        self.who, self._desk, self._sandbox = who, desk, sandbox
+        self.url = house.database(is_warehouse=who == "ours")
+        self._state, self._is_first = "", True
+
+    def load(self, now: datetime) -> None:
+        """Run once.
+
+        Raises:
+            Failed: It ended badly.
+        """
+        desk, given = self._desk, self._sandbox.connection(self._desk.source)
+        if self.who == "ours":
+            environment = {
+                f"AIRFLOW_CONN_{desk.source.upper()}": json.dumps(given),
+                "PERENNIAL_DATABASE_URL": self.url,
+                "PERENNIAL_NOW": now.isoformat(),
+                "PERENNIAL_HOME": str(house.home() / "ours"),
+            }
+            command = [sys.executable, "-m", "benchmarks.contestants.ours_run", desk.source, desk.entity]
+            measure.run(command, environment=environment, timeout=240)
+        elif self.who == "dlt":
+            command = [str(house.tool("dlt") / "python"), "benchmarks/contestants/dlt_load.py", desk.stream]
+            kept = [] if self._is_first else ["--keep"]
+            place = str(house.home() / "dlt-faults")
+            token = given["password"]
+            measure.run([*command, self._sandbox.url, token, house.plain(self.url), place, *kept], timeout=240)
+        else:
+            token, url = given["password"], house.plain(self.url)
+            loaded = singer.load(desk.vendor, desk.stream, self._sandbox.url, token, url, self._state)
+            self._state = loaded.state
+        self._is_first = False
+
+    def rows(self) -> list[tuple[str, Any, bool]]:
+        """Return what the tables have."""
+        with psycopg.connect(house.plain(self.url)) as connection:
+            found = connection.execute(self._desk.reads[self.who]).fetchall()  # type: ignore[call-overload]
+        return [(str(one), value, bool(is_deleted)) for one, value, is_deleted in found]
+
+
+def run(size: str) -> list[Row]:
+    """Play every case to everyone."""
+    sandbox = house.Sandbox("faults", CUSTOMERS)
+    rows = []
+    for name, vendor, happen in CASES:
+        if size == "small" and name not in IN_TRIAL:
+            continue
+        for who in ("ours", "dlt", "Singer"):
+            figures = _played(sandbox, DESKS[vendor], who, happen)
+            house.say(f"{vendor}, {name}, {who}: {figures}")
+            rows.append(Row(f"{vendor}: {name}", _shown(who, vendor), figures=figures))
+    sandbox.stop()
+    return rows
+
+
+def _shown(who: str, vendor: str) -> str:
+    return f"tap-{vendor}" if who == "Singer" else who
+
+
+def _played(sandbox: house.Sandbox, desk: Desk, who: str, happen: Callable[[Play], None]) -> dict[str, Any]:
+    sandbox.control("reset", at=_NOW.isoformat())
+    sandbox.control("limits", lift=True)
+    contestant, play = Contestant(who, desk, sandbox), Play(sandbox, desk)
+    n_failed = 0
+    try:
+        contestant.load(_NOW)
+        # An hour later something happens, a quarter of an hour after that comes the next run.
+        sandbox.control("clock", at=(_NOW + timedelta(hours=1)).isoformat())
+        happen(play)
+        during = _NOW + timedelta(minutes=75)
+        sandbox.control("clock", at=during.isoformat())
+        for _ in range(3):
+            try:
+                contestant.load(during)
+                break
+            except Failed:
+                n_failed += 1
+        sandbox.drop_faults()
+        sandbox.control("switches", **{"hubspot.index_lag_seconds": None})
+        after = _NOW + timedelta(minutes=195)
+        sandbox.control("clock", at=after.isoformat())
+        try:
+            contestant.load(after)
+        except Failed as failure:
+            house.say(str(failure)[:600])
+            n_failed += 1
+        return judged(contestant.rows(), play.truth(), play.edited) | {"failed runs": n_failed}
+    except Failed as failure:
+        house.say(str(failure)[:600])
+        return {"note": "did not load"}
+    finally:
+        house.drop(contestant.url)
+
+
+def judged(rows: list[tuple[str, Any, bool]], truth: dict[str, Any], edited: set[str]) -> dict[str, int]:
+    """Count what differs from the vendor.
+
+    Args:
+        rows: Id, edited field, whether deleted; as the tables have them.
+        truth: The vendor's ``live_ids``.
+        edited: Ids whose field was set to ``EDITED``.
+    """
+    live = {str(number) for number in truth["live_ids"]}
+    shown = {one for one, _, is_deleted in rows if not is_deleted}
+    fresh = {one for one, value, _ in rows if value == EDITED}
+    return {
+        "lost": len(live - shown),
+        "stale": len((edited & live & shown) - fresh),
+        "doubled": len(rows) - len({one for one, _, _ in rows}),
+        "ghosts": len(shown - live),
+    }
