@@ -12,6 +12,10 @@ from include.connections import Connection
 from include.errors import ConfigError
 from include.sources.base import Source
 from include.sources.entities import VENDORS
+from include.sources.product.urls import is_database
+
+# What reads a database in the place of a vendor's API.
+_DATABASES = {"crm": "sqlcrm", "support": "sqldesk"}
 
 
 def connect(connection: Connection) -> Source:
@@ -32,8 +36,9 @@ def connect(connection: Connection) -> Source:
         from include.sources.product.database import ProductDatabase
 
         return ProductDatabase(connection, settings)
-    if VENDORS.get(connection.vendor) == listed.kind:
-        package = importlib.import_module(f"include.sources.{listed.kind}.{connection.vendor}")
+    vendor = _DATABASES[listed.kind] if is_database(connection) else connection.vendor
+    if VENDORS.get(vendor) == listed.kind:
+        package = importlib.import_module(f"include.sources.{listed.kind}.{vendor}")
         source: Source = package.SOURCE(connection, settings)
         return source
     named = f"names the vendor {connection.vendor}" if connection.vendor else "names no vendor"

@@ -51,7 +51,7 @@ _flag = caster("boolean")
 
 
 class ProductDatabase:
-    """One product database.
+    """One database, by default the product's.
 
     Args:
         connection: Where it is.
@@ -64,7 +64,7 @@ class ProductDatabase:
     def __init__(self, connection: Connection, settings: Settings) -> None:
         source = settings.source(connection.id)
         self._id = connection.id
-        self._known = tuple(one.id for one in settings.of_kind("product"))
+        self._known = tuple(one.id for one in settings.sources)
         self._lag = timedelta(seconds=source.lag_seconds if source else 300)
         self._trailing = timedelta(seconds=source.trailing_seconds if source else 3600)
         self._history = timedelta(days=31 * settings.history_start_months)
@@ -183,16 +183,17 @@ class ProductDatabase:
     @cached_property
     def _queries(self) -> dict[str, Query]:
         backend = self._url.get_backend_name()
-        found = queries.available(self._id, self._known)
+        found = queries.available(self._id, self.kind, self._known)
         loaded = {entity: queries.load(entity, path, backend) for entity, path in found.items()}
         return {entity: query for entity, query in loaded.items() if query is not None}
 
     def _query(self, entity: str) -> Query:
         if entity in self._queries:
             return self._queries[entity]
+        folder = queries.folder_of(self._id, self.kind)
         raise ConfigError(
-            f"the product database has no entity {entity}",
-            cure=f"available: {', '.join(self._queries)}; write sql/{queries.folder_of(self._id)}/{entity}.sql",
+            f"{self._id} has no entity {entity}",
+            cure=f"available: {', '.join(self._queries)}; write sql/{folder}/{entity}.sql",
         )
 
     def _start(self, entity: str, done: Position | None, hi: datetime, since: datetime | None, full: bool) -> Position:

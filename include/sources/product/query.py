@@ -14,7 +14,7 @@ from sqlglot import exp
 
 from include.config import files
 from include.errors import ConfigError
-from include.sources.entities import ENTITIES
+from include.sources.entities import ENTITIES, Kind, of_kind
 
 FOLDER = "sources"
 SHARED = "product"
@@ -111,18 +111,20 @@ class Query:
         return places[-1] if places else None
 
 
-def folder_of(source_id: str) -> str:
-    """Return the folder of a connection's queries below ``sql/``: its own if it has one, else the one shared by all."""
+def folder_of(source_id: str, kind: Kind = "product") -> str:
+    """Return the folder of a connection's queries below ``sql/``: its own, or for a product that of all products."""
     own = f"{FOLDER}/{source_id}"
-    return own if files.listing("sql", f"{own}/*.sql") else f"{FOLDER}/{SHARED}"
+    has_own = kind != "product" or files.listing("sql", f"{own}/*.sql")
+    return own if has_own else f"{FOLDER}/{SHARED}"
 
 
-def available(source_id: str, known_sources: Iterable[str] = ()) -> dict[str, Path]:
+def available(source_id: str, kind: Kind = "product", known_sources: Iterable[str] = ()) -> dict[str, Path]:
     """Return the files in force for a connection, by entity.
 
     Args:
         source_id: The connection.
-        known_sources: Every product database of the settings: a folder of another name would be read by none.
+        kind: Of which kind its entities are.
+        known_sources: Every source of the settings: a folder of another name would be read by none.
 
     Raises:
         ConfigError: A folder or file is named after nothing that is known.
@@ -130,11 +132,11 @@ def available(source_id: str, known_sources: Iterable[str] = ()) -> dict[str, Pa
     folders = {name.split("/")[1]: path.parent for name, path in files.listing("sql", f"{FOLDER}/*/*.sql").items()}
     for folder in sorted(folders.keys() - {SHARED, source_id, *known_sources}):
         raise ConfigError(
-            f"{files.shown(folders[folder])}: there is no product database {folder}",
-            cure=f"name the folder after a product source of config/settings.yaml, or {SHARED} for all of them",
+            f"{files.shown(folders[folder])}: there is no source {folder}",
+            cure=f"name the folder after a source of config/settings.yaml, or {SHARED} for all product databases",
         )
-    found = files.listing("sql", f"{folder_of(source_id)}/*.sql")
-    known = [entity.name for entity in ENTITIES.values() if entity.kind == "product"]
+    found = files.listing("sql", f"{folder_of(source_id, kind)}/*.sql")
+    known = [entity.name for entity in of_kind(kind)]
     stems = {Path(name).stem: path for name, path in found.items()}
     for stem, path in stems.items():
         if stem not in known:

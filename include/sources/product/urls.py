@@ -19,6 +19,11 @@ DRIVERS = {
 _OPTIONS = ("sslmode", "sslrootcert", "sslcert", "sslkey", "charset", "driver", "ssl_ca")
 
 
+def is_database(connection: Connection) -> bool:
+    """Return whether a connection leads to a database."""
+    return connection.vendor in DRIVERS or bool(connection.extra.get("sqlalchemy_url"))
+
+
 def url_of(connection: Connection) -> URL:
     """Return the URL, with its password.
 
