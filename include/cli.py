@@ -20,6 +20,7 @@ from include.connect.commands import app as connect_app
 from include.contracts import commands as contract_commands
 from include.errors import ConfigError, ContractError, PerennialError, WarehouseError
 from include.identity.commands import app as identity_app
+from include.incidents import commands as incident_commands
 from include.metrics.commands import app as metrics_app
 from include.sources import mend_commands, reconcile_command
 from include.stewardship import commands as stewardship
@@ -49,6 +50,7 @@ app.command("housekeeping")(stewardship.housekeeping)
 app.add_typer(signals_app, name="signals")
 app.add_typer(contract_commands.app, name="contracts")
 app.add_typer(mend_commands.app, name="quarantine")
+app.add_typer(incident_commands.app, name="incidents")
 app.add_typer(connect_app, name="connect")
 app.command("reconcile")(reconcile_command.reconcile)
 

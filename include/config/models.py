@@ -87,6 +87,22 @@ class Exclusion(Strict):
     until: date
 
 
+class Silence(Strict):
+    """Incidents of which nobody is told for a time.
+
+    Args:
+        pattern: Of incident keys, such as ``rows:crm:*``.
+        reason: Why.
+        by: Who says so.
+        until: The day on which it is over.
+    """
+
+    pattern: Annotated[str, Field(min_length=3)]
+    reason: Annotated[str, Field(min_length=3)]
+    by: Annotated[str, Field(min_length=1)]
+    until: date
+
+
 _DATA_OWNER = Person(name="Data team", email="data@example.com")
 
 
@@ -112,6 +128,7 @@ class General(Strict):
     allowed_private_hosts: tuple[str, ...] = ()
     batch_rows: Annotated[int, Field(ge=1, le=5_000_000)] = 200_000
     oldest_data_hours: dict[str, Annotated[int, Field(ge=1)]] = Field(default={"default": 36})
+    silences: tuple[Silence, ...] = ()
     exclusions: tuple[Exclusion, ...] = ()
     competitors: tuple[Annotated[str, Field(min_length=3, max_length=80)], ...] = ()
 
@@ -140,10 +157,12 @@ class Usage(Strict):
     Args:
         value_events: Features whose use is value; a login alone is not.
         key_features: Features whose use goes with staying; breadth counts them.
+        tracking_plan_owner: Who is told when a feature is not measured any more.
     """
 
     value_events: tuple[str, ...] = ("dashboards", "reports", "automation", "api", "integrations")
     key_features: tuple[str, ...] = ("dashboards", "reports", "automation", "api", "integrations")
+    tracking_plan_owner: Person = _DATA_OWNER
 
 
 class Renewals(Strict):
@@ -266,6 +285,7 @@ class People(Strict):
 
     Args:
         queue: Gets what has no reachable owner.
+        data_owners: Owner of rules on data, as `contracts` names it -> who is told; else the owner of the source.
         team_leads: Team as the CRM names it -> its lead, who is told when a member is inactive or ignores an alert.
         calendars: Region of the account -> working calendar; ``default`` for all others.
     """
@@ -273,6 +293,7 @@ class People(Strict):
     queue: Person = Person(
         name="Customer success operations", email="cs-operations@example.com", slack="#cs-operations"
     )
+    data_owners: dict[str, Person] = Field(default={})
     team_leads: dict[str, Person] = Field(default={})
     calendars: dict[str, WorkingCalendar] = Field(
         default={"default": WorkingCalendar(country="US", zone="America/New_York")}

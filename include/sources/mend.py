@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -82,6 +84,44 @@ def waive(which: Which, *, reason: str, by: str, until: datetime, run_id: str = 
 def drop(which: Which, *, reason: str, by: str = "") -> int:
     """Give rows up; see ``quarantine.drop``."""
     return quarantine.drop(which, reason=reason, by=by or ingest.who())
+
+
+def decide(asked: Mapping[str, Any], *, by: str, run_id: str = "") -> str:
+    """Do what a person has filled in, and say what came of it.
+
+    Args:
+        asked: ``action`` (replay, waive, drop, accept batch, drop batch), and what it needs of ``rule``, ``source``,
+            ``record``, ``batch``, ``until`` and ``reason``.
+        by: Who decides.
+        run_id: For the record.
+
+    Raises:
+        ConfigError: Something is missing, or there is no such thing.
+    """
+    action, reason = str(asked.get("action") or ""), str(asked.get("reason") or "")
+    which = Which(*(str(asked.get(name) or "").strip() for name in ("rule", "source", "record")))
+    if action.endswith(" batch"):
+        batch = asked.get("batch")
+        if not batch:
+            raise ConfigError(f"{action}: which one?", cure="give its number; `batch list --state held` shows them")
+        if action == "accept batch":
+            verdict = ingest.accept(int(batch), reason=reason, by=by)
+            return f"batch {batch} is merged; {verdict.source} is {verdict.state}"
+        dropped = ingest.drop(int(batch), reason=reason, by=by)
+        return f"dropped {', '.join(str(each.batch_id) for each in dropped)}; the next ingest run reads them again"
+    if action == "replay":
+        return str(replay(which, run_id=run_id))
+    if action == "drop":
+        return f"{drop(which, reason=reason, by=by)} rows are given up"
+    if action != "waive":
+        raise ConfigError(
+            f"nothing can be done that is called {action!r}", cure="replay, waive, drop, accept batch ..."
+        )
+    if not asked.get("until"):
+        raise ConfigError("a waiver needs the day on which it is over", cure="fill in Until")
+    until = datetime.fromisoformat(str(asked["until"])).replace(tzinfo=UTC)
+    waiver_id, found = waive(which, reason=reason, by=by, until=until, run_id=run_id)
+    return f"waiver {waiver_id} is in force until {until:%Y-%m-%d}; {found}"
 
 
 def _refill(which: Which, source: str, vendor: str, entity: str, run_id: str) -> list[int]:

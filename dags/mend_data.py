@@ -1,0 +1,59 @@
+"""# Decide about rows in quarantine and held batches
+
+**What it does.** Carries out what a person decides in the form of *Trigger*: judge rows of the quarantine once more
+(`replay`), let them in until a day (`waive`), give them up (`drop`), or accept or drop a held batch. Who is logged in
+is kept as the one who decided.
+
+**Inputs and outputs.** Reads `quarantine.record` and `meta.batch`. Merges what is good into `raw`, and publishes the
+source's verdict. Never reads a source itself: the next ingest run does.
+
+**When it fails.**
+
+- `decide_on_data` is red at once: what was filled in does not fit, or nothing is meant by it; the log's last line says
+  what is missing. Nothing was changed.
+- it is red with *a read is unfinished*: let the ingest DAG end, then clear the task.
+
+**Re-running and backfill.** Clear the task: each decision may be carried out again, the second time there is nothing
+left to do. There is nothing to backfill. Without Airflow: `python -m include.cli quarantine` and `batch`.
+
+**Owner.** The queue of `config/people.yaml` is told once per outage.
+
+**Triage notes.** Tier 2. It runs only when somebody triggers it.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from airflow.sdk import dag, task
+
+from include.orchestration.defaults import DEFAULT_ARGS, dag_id
+from include.orchestration.mend_form import PARAMS
+
+
+@dag(
+    dag_id=dag_id("mend_data"),
+    description="Replays, waives or gives up rows in quarantine, and decides about held batches",
+    doc_md=__doc__,
+    schedule=None,
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
+    catchup=False,
+    max_active_runs=1,
+    dagrun_timeout=timedelta(hours=3),
+    default_args=DEFAULT_ARGS,
+    params=PARAMS,
+    tags=["ingest", "tier:2"],
+)
+def mend_data() -> None:
+    @task(doc_md="Does what was filled in, in the name of who triggered the run.")
+    def decide_on_data(*, params: dict[str, Any] | None = None, dag_run: Any = None, run_id: str | None = None) -> str:
+        from include.sources import mend
+
+        who = getattr(dag_run, "triggering_user_name", None) or "unknown"
+        return mend.decide(params or {}, by=who, run_id=str(run_id))
+
+    decide_on_data()
+
+
+mend_data()
