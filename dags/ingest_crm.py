@@ -1,8 +1,9 @@
 """# Bring the CRM's changes into the warehouse
 
 **What it does.** Every 15 minutes it reads what has changed in the CRM since the last run (owners, accounts, contacts,
-opportunities, contract lines), lands it page by page, judges every batch with Great Expectations and merges what passed
-into `raw`. The first run reads the whole history.
+opportunities, contract lines, and where there are any activities, invoices, surveys, milestones, objectives), lands it
+page by page, judges every batch with Great Expectations and merges what passed into `raw`. The first run reads
+everything; then the CRM is asked, once, what the records were before.
 
 **Inputs and outputs.** Reads the Airflow connection of each CRM in the settings (`crm`, unless you list others). Writes
 `raw.<vendor>__<entity>`, `quarantine.record` and `meta.*`, and publishes for each connection the asset of its name with
@@ -23,7 +24,7 @@ While the CRM is red, nothing is decided or sent that reads it; the rest goes on
 
 **Re-running and backfill.** Clear the red task, or trigger a run: every task may be run again at any time. To read a
 stretch of time again, trigger with *Read again since*, or `python -m include.cli ingest ID --since 2026-01-31`. There
-is nothing to backfill: the CRM tells how it is, not how it was.
+is nothing to backfill: what the CRM remembers of the past is read by itself.
 
 **Owner.** The owner of the connection in `config/settings.yaml` is told once per outage.
 
