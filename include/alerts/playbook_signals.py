@@ -102,6 +102,7 @@ def _task(renewal: Checkpoint, playbook: Playbook, step: Step, number: int, star
             "subject": subject,
             "html": html,
             "due_at": _due_at(due_on, ZoneInfo(where.zone)),
+            "due_on": due_on.isoformat(),
             "priority": step.priority,
             "company_id": renewal.crm_account_id,
             "owner_id": to.owner_id,

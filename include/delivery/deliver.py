@@ -124,12 +124,12 @@ class _Pass:
 
     def clear_doubts(self, way: Way) -> None:
         """Take over what a dead sender left, and look up what is in doubt."""
-        name, _ = way
+        name, source = way
         with engine("builder").connect() as connection:
             states = _counts(connection, name)
         if states["sending"] or states["in doubt"]:
             channel = self._open(way)
-            uncertain.take_over(name, channel.is_repeatable, self.tick())
+            uncertain.take_over(name, channel.is_repeatable, self.tick(), source)
             self._look_up(way, channel)
 
     def send(self, way: Way) -> None:
@@ -174,7 +174,7 @@ class _Pass:
         return self.opened[way]
 
     def _look_up(self, way: Way, channel: Channel) -> None:
-        found = uncertain.look_up(channel, self.tick())
+        found = uncertain.look_up(channel, self.tick(), way[1])
         self._add(way, {f"cleared as {state}": number for state, number in found.items()})
 
     def _add(self, way: Way, counts: Mapping[str, int]) -> None:

@@ -29,16 +29,23 @@ SETTLE = timedelta(minutes=3)
 SKEW = timedelta(minutes=10)
 URGENT_DAYS = 14
 _DECISION = "deliver"
+# Tasks of two CRMs are two ways out: what one holds is not looked up in the other.
+_OF_SOURCE = "starts_with(account_key, :accounts)"
 
 
-def take_over(channel: str, is_repeatable: bool, now: datetime) -> int:
+def take_over(channel: str, is_repeatable: bool, now: datetime, source: str = "") -> int:
     """Take over what a dead sender left in the middle; the caller holds the sender's lock.
 
     Returns:
         How many letters that were.
     """
     with engine("builder").begin() as connection:
-        left = outbox.read(connection, "channel = :channel and state = 'sending'", channel=channel)
+        left = outbox.read(
+            connection,
+            f"channel = :channel and state = 'sending' and {_OF_SOURCE}",
+            channel=channel,
+            accounts=f"{source}:" if source else "",
+        )
         for letter in left:
             if is_repeatable:
                 outbox.settle(connection, letter.key, "planned", now, because="its sender died; it is done again")
@@ -47,7 +54,7 @@ def take_over(channel: str, is_repeatable: bool, now: datetime) -> int:
     return len(left)
 
 
-def look_up(channel: Channel, now: datetime) -> dict[str, int]:
+def look_up(channel: Channel, now: datetime, source: str = "") -> dict[str, int]:
     """Search the vendor's history for letters in doubt.
 
     Returns:
@@ -56,9 +63,10 @@ def look_up(channel: Channel, now: datetime) -> dict[str, int]:
     with engine("builder").connect() as connection:
         doubtful = outbox.read(
             connection,
-            "channel = :channel and state = 'uncertain' and next_attempt_at <= :now",
+            f"channel = :channel and state = 'uncertain' and next_attempt_at <= :now and {_OF_SOURCE}",
             channel=channel.name,
             now=now,
+            accounts=f"{source}:" if source else "",
         )
     counts: dict[str, int] = defaultdict(int)
     by_address: dict[str, list[Letter]] = defaultdict(list)

@@ -41,6 +41,7 @@ KNOWN_SWITCHES = {
     "salesforce.added_fields": "list of OBJECT.FIELD that exist too",
     "salesforce.removed_fields": "list of OBJECT.FIELD that no longer exist",
     "salesforce.retyped_fields": "OBJECT.FIELD: its type now",
+    "salesforce.plain_fields": "list of OBJECT.FIELD that are no external ids",
     "salesforce.calculated_fields": "list of OBJECT.FIELD that are formulas",
     "slack.scopes": "list of the scopes that the token has, as the answers' header says",
     "zendesk.fields": "fields that an agent made, by list: {ticket_fields: [{id, type, title}]}",

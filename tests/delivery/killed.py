@@ -7,12 +7,12 @@ import signal
 import sys
 from typing import Any
 
-from include.delivery.channels.crm_task import CrmTaskChannel
+from include.delivery.channels.crm_task.hubspot import HubSpotTasks
 from include.delivery.channels.email import EmailChannel
 from include.delivery.channels.slack import SlackChannel
 from include.delivery.deliver import deliver
 
-CHANNELS: dict[str, Any] = {"slack": SlackChannel, "email": EmailChannel, "crm_task": CrmTaskChannel}
+CHANNELS: dict[str, Any] = {"slack": SlackChannel, "email": EmailChannel, "crm_task": HubSpotTasks}
 
 
 def die(*arguments: object) -> Any:

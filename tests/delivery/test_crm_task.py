@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from include.config import load
-from include.delivery.channels.crm_task import CrmTaskChannel
+from include.delivery.channels import crm_task
+from include.delivery.channels.crm_task.hubspot import HubSpotTasks
 from include.delivery.outbox import Letter
 from include.errors import ConfigError
 from tests.delivery.letters import TASK, letter
@@ -31,10 +32,10 @@ def hubspot(portal: Portal) -> Iterator[Stub]:
 
 
 @pytest.fixture
-def channel(hubspot: Stub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CrmTaskChannel:
+def channel(hubspot: Stub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> HubSpotTasks:
     monkeypatch.setenv("PERENNIAL_HOME", str(tmp_path))
     monkeypatch.setenv("AIRFLOW_CONN_CRM", f'{{"conn_type": "hubspot", "host": "{hubspot.url}", "password": "pat-x"}}')
-    opened = CrmTaskChannel.connect(load(), "crm")
+    opened = crm_task.connect(load(), "crm")
     opened._client.timeouts = (1, 0.4)
     opened._client.sleep = lambda seconds: None
     return opened
@@ -45,7 +46,7 @@ def task(step: str = "a", **body: str) -> Letter:
     return replace(one, address=one.body["owner_id"])
 
 
-def test_a_task_on_its_company_under_a_unique_property(channel: CrmTaskChannel, portal: Portal) -> None:
+def test_a_task_on_its_company_under_a_unique_property(channel: HubSpotTasks, portal: Portal) -> None:
     one = task()
     outcome = channel.send([one])[one.key]
     assert (outcome.state, outcome.external_id, outcome.because) == ("sent", "500", "")
@@ -63,7 +64,7 @@ def test_a_task_on_its_company_under_a_unique_property(channel: CrmTaskChannel, 
     assert portal.links == {"500": {"1001"}}
 
 
-def test_a_second_time_changes_nothing(channel: CrmTaskChannel, portal: Portal, hubspot: Stub) -> None:
+def test_a_second_time_changes_nothing(channel: HubSpotTasks, portal: Portal, hubspot: Stub) -> None:
     one = task()
     channel.send([one])
     portal.tasks["500"]["hs_task_status"] = "COMPLETED"
@@ -75,7 +76,7 @@ def test_a_second_time_changes_nothing(channel: CrmTaskChannel, portal: Portal, 
 @pytest.mark.parametrize("path", [UPSERT, ASSOCIATE])
 @pytest.mark.parametrize("fault", ["hang", "drop", "refuse", 502])
 def test_an_answer_in_doubt_is_cured_by_doing_it_again(
-    channel: CrmTaskChannel, portal: Portal, hubspot: Stub, path: str, fault: str | int
+    channel: HubSpotTasks, portal: Portal, hubspot: Stub, path: str, fault: str | int
 ) -> None:
     one = task()
     hubspot.faults[path] = [fault]
@@ -85,7 +86,7 @@ def test_an_answer_in_doubt_is_cured_by_doing_it_again(
     assert portal.links == {"500": {"1001"}}
 
 
-def test_killed_between_task_and_association(channel: CrmTaskChannel, portal: Portal) -> None:
+def test_killed_between_task_and_association(channel: HubSpotTasks, portal: Portal) -> None:
     one = task()
     channel.send([one])
     portal.links.clear()  # as if the sender had died before the second call
@@ -94,7 +95,7 @@ def test_killed_between_task_and_association(channel: CrmTaskChannel, portal: Po
     assert len(portal.tasks) == 1
 
 
-def test_each_letter_of_a_batch_gets_its_own_outcome(channel: CrmTaskChannel, portal: Portal) -> None:
+def test_each_letter_of_a_batch_gets_its_own_outcome(channel: HubSpotTasks, portal: Portal) -> None:
     good, bad, elsewhere = task("a"), task("b", priority="HUGE"), task("c", company_id="1002")
     outcomes = channel.send([good, bad, elsewhere])
     assert [outcomes[one.key].state for one in (good, bad, elsewhere)] == ["sent", "refused", "sent"]
@@ -103,12 +104,12 @@ def test_each_letter_of_a_batch_gets_its_own_outcome(channel: CrmTaskChannel, po
     assert by_key == {good.key: {"1001"}, elsewhere.key: {"1002"}}
 
 
-def test_a_wrong_value_alone(channel: CrmTaskChannel) -> None:
+def test_a_wrong_value_alone(channel: HubSpotTasks) -> None:
     bad = task(priority="HUGE")
     assert channel.send([bad])[bad.key].state == "refused"
 
 
-def test_an_association_that_hubspot_drops_is_an_alarm(channel: CrmTaskChannel, portal: Portal) -> None:
+def test_an_association_that_hubspot_drops_is_an_alarm(channel: HubSpotTasks, portal: Portal) -> None:
     portal.drops_links = True
     one = task()
     outcome = channel.send([one])[one.key]
@@ -116,12 +117,12 @@ def test_an_association_that_hubspot_drops_is_an_alarm(channel: CrmTaskChannel, 
     assert "does not show it on company 1001" in outcome.because
 
 
-def test_a_company_that_is_gone_is_an_alarm(channel: CrmTaskChannel) -> None:
+def test_a_company_that_is_gone_is_an_alarm(channel: HubSpotTasks) -> None:
     one = task(company_id="4711")
     assert "company 4711" in channel.send([one])[one.key].because
 
 
-def test_a_deactivated_owner_does_not_lose_the_task(channel: CrmTaskChannel, portal: Portal) -> None:
+def test_a_deactivated_owner_does_not_lose_the_task(channel: HubSpotTasks, portal: Portal) -> None:
     good, orphan = task("a"), replace(task("b"), address="99")
     outcomes = channel.send([good, orphan])
     assert outcomes[orphan.key].state == "sent"
@@ -130,7 +131,7 @@ def test_a_deactivated_owner_does_not_lose_the_task(channel: CrmTaskChannel, por
     assert len(portal.tasks) == 2
 
 
-def test_who_owns_a_task(channel: CrmTaskChannel) -> None:
+def test_who_owns_a_task(channel: HubSpotTasks) -> None:
     assert channel.address(letter("crm_task")) == "77"
     lead = letter("crm_task", body={**TASK, "owner_id": ""}, recipient="lead@vendor.example")
     assert channel.address(lead) == "78"
@@ -138,14 +139,8 @@ def test_who_owns_a_task(channel: CrmTaskChannel) -> None:
     assert channel.address(stranger) == ""
 
 
-def test_a_property_that_is_not_unique_is_refused(channel: CrmTaskChannel, portal: Portal) -> None:
+def test_a_property_that_is_not_unique_is_refused(channel: HubSpotTasks, portal: Portal) -> None:
     portal.properties["perennial_key"] = {"name": "perennial_key", "hasUniqueValue": False}
     with pytest.raises(ConfigError, match="not unique"):
         channel.send([task()])
     assert portal.tasks == {}
-
-
-def test_another_vendor_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AIRFLOW_CONN_CRM", '{"conn_type": "salesforce", "host": "https://x", "password": "y"}')
-    with pytest.raises(ConfigError, match="salesforce"):
-        CrmTaskChannel.connect(load(), "crm")

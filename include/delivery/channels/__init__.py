@@ -39,6 +39,6 @@ def open_channel(name: str, settings: Settings, source: str = "") -> Channel:
         from include.delivery.channels.email import EmailChannel
 
         return EmailChannel.connect(settings)
-    from include.delivery.channels.crm_task import CrmTaskChannel
+    from include.delivery.channels import crm_task
 
-    return CrmTaskChannel.connect(settings, source)
+    return crm_task.connect(settings, source)

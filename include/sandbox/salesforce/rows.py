@@ -69,6 +69,10 @@ def fields_of(sandbox: Sandbox, sobject: SObject) -> dict[str, Field]:
         owner, _, field = name.partition(".")
         if owner == sobject.name and field in found:
             found[field] = replace(found[field], calculated=True, read_only=True)
+    for name in switches.get("salesforce.plain_fields", []):
+        owner, _, field = name.partition(".")
+        if owner == sobject.name and field in found:
+            found[field] = replace(found[field], unique=False)
     gone = {name.partition(".")[2] for name in switches.get("salesforce.removed_fields", [])
             if name.startswith(f"{sobject.name}.")}  # fmt: skip
     return {name: each for name, each in found.items() if name not in gone}

@@ -170,6 +170,12 @@ def checked_id(given: Any) -> str:
     return given
 
 
+def quoted(text: str) -> str:
+    """Return a text as it stands in a query."""
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
+
+
 def select(names: Iterable[str], sobject: str) -> str:
     """Return a query up to FROM and the object; each field stands in it once."""
     return " ".join(("SELECT", ", ".join(dict.fromkeys(names)), "FROM", sobject))
@@ -245,17 +251,22 @@ class SalesforceApi:
             raise Unavailable(f"Salesforce kept back {left} rows of a query", cure="try again later")
 
     def by_ids(self, soql: str, column: str, ids: Iterable[str], *, is_all: bool = True) -> Iterator[Row]:
-        """Yield the rows whose column is one of the ids.
+        """Yield the rows whose column is one of the ids; see ``by_values``."""
+        yield from self.by_values(soql, column, map(checked_id, ids), is_all=is_all)
+
+    def by_values(self, soql: str, column: str, values: Iterable[str], *, is_all: bool = True) -> Iterator[Row]:
+        """Yield the rows whose column is one of the values.
 
         Args:
             soql: The query up to FROM and the object.
             column: The column.
-            ids: The ids, any number.
+            values: Any number of short texts.
             is_all: See ``query``.
         """
-        wanted = [checked_id(one) for one in ids]
-        for start in range(0, len(wanted), IDS_PER_QUERY):
-            listed = ",".join(f"'{one}'" for one in wanted[start : start + IDS_PER_QUERY])
+        wanted = [quoted(one) for one in values]
+        per_query = IDS_PER_QUERY * 18 // max(map(len, wanted), default=18)
+        for start in range(0, len(wanted), per_query):
+            listed = ",".join(wanted[start : start + per_query])
             yield from self.everything(f"{soql} WHERE {column} IN ({listed})", is_all=is_all)
 
     def count(self, sobject: str, where: str) -> int | None:

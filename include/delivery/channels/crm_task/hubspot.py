@@ -13,9 +13,10 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from include import connections
 from include.config import Settings
-from include.delivery.channels.base import Outcome, Undeliverable
+from include.connections import Connection
+from include.delivery.channels.base import Outcome
+from include.delivery.channels.crm_task import body
 from include.delivery.outbox import Letter
 from include.errors import ConfigError
 from include.sources.http.client import Client, Refused
@@ -24,10 +25,9 @@ KEY_PROPERTY = "perennial_key"
 # HubSpot's own type of the association from a task to a company.
 TASK_TO_COMPANY = 192
 _MAX_OWNER_PAGES = 100
-_NEEDED = {"subject", "html", "due_at", "priority", "company_id"}
 
 
-class CrmTaskChannel:
+class HubSpotTasks:
     """Writes tasks onto companies.
 
     Args:
@@ -45,28 +45,19 @@ class CrmTaskChannel:
         self._ownerless: set[str] = set()
 
     @classmethod
-    def connect(cls, settings: Settings, source: str) -> CrmTaskChannel:
-        """Return the channel of the portal that a source's accounts are in.
+    def connect(cls, connection: Connection, settings: Settings) -> HubSpotTasks:
+        """Return the channel of one portal.
 
         Raises:
-            ConfigError: The connection is missing, wrong, or no HubSpot.
+            ConfigError: The connection is wrong.
         """
         from include.sources.crm.hubspot import portal
 
-        connection = connections.get(settings.channels.crm_task.connections.get(source, source))
-        if connection.vendor != "hubspot":
-            raise connection.error(
-                f"is {connection.vendor or 'of no vendor'}, and tasks can be written to HubSpot only",
-                cure="set channels.yaml's crm_task.dry_run to true, or name a HubSpot connection",
-            )
         return cls(portal.client(connection, settings.allowed_plain_http_hosts))
 
     def address(self, letter: Letter) -> str:
         """Return the id of the task's owner; "" when the person is no user of the CRM, and the task then has none."""
-        if missing := _NEEDED - letter.body.keys():
-            raise Undeliverable(
-                f"the planned task has no {min(missing)}", cure="raise the playbook's version and let it start anew"
-            )
+        body.check(letter)
         return str(letter.body.get("owner_id") or "") or self._owner_id(letter.recipient)
 
     def send(self, letters: Sequence[Letter]) -> Mapping[str, Outcome]:

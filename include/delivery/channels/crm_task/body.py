@@ -1,0 +1,56 @@
+"""What a planned task holds, and its text for CRMs that show no HTML."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+
+from include.delivery.channels.base import Undeliverable
+from include.delivery.outbox import Letter
+
+_NEEDED = {"subject", "html", "due_at", "priority", "company_id"}
+_BREAKS = {"br", "p", "div", "li", "tr", "h1", "h2", "h3"}
+
+
+def check(letter: Letter) -> None:
+    """Make sure that a letter holds a whole task.
+
+    Raises:
+        Undeliverable: It was planned by a version that wrote tasks in another form.
+    """
+    if missing := _NEEDED - letter.body.keys():
+        raise Undeliverable(
+            f"the planned task has no {min(missing)}", cure="raise the playbook's version and let it start anew"
+        )
+
+
+def plain(html: str) -> str:
+    """Return HTML as plain text; a link's address stands behind its words."""
+    parser = _Plain()
+    parser.feed(html)
+    parser.close()
+    lines = (" ".join(line.split()) for line in "".join(parser.parts).splitlines())
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
+
+
+class _Plain(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.parts: list[str] = []
+        self._links: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """See the base class."""
+        if tag in _BREAKS:
+            self.parts.append("\n- " if tag == "li" else "\n")
+        if tag == "a":
+            self._links.append(dict(attrs).get("href") or "")
+
+    def handle_endtag(self, tag: str) -> None:
+        """See the base class."""
+        if tag == "a" and self._links and (address := self._links.pop()):
+            self.parts.append(f" ({address})")
+
+    def handle_data(self, data: str) -> None:
+        """See the base class."""
+        self.parts.append(re.sub(r"\s+", " ", data))
