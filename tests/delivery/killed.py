@@ -7,7 +7,7 @@ import signal
 import sys
 from typing import Any
 
-from include.delivery.channels.crm_task.hubspot import HubSpotTasks
+from include.delivery.channels.crm_task_hubspot import HubSpotTasks
 from include.delivery.channels.email import EmailChannel
 from include.delivery.channels.slack import SlackChannel
 from include.delivery.deliver import deliver

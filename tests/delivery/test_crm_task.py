@@ -10,7 +10,7 @@ import pytest
 
 from include.config import load
 from include.delivery.channels import crm_task
-from include.delivery.channels.crm_task.hubspot import HubSpotTasks
+from include.delivery.channels.crm_task_hubspot import HubSpotTasks
 from include.delivery.outbox import Letter
 from include.errors import ConfigError
 from tests.delivery.letters import TASK, letter

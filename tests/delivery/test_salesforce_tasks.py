@@ -11,8 +11,8 @@ import pytest
 
 from include.config import load
 from include.delivery.channels import crm_task
-from include.delivery.channels.crm_task.body import plain
-from include.delivery.channels.crm_task.salesforce import SalesforceTasks
+from include.delivery.channels.crm_task_body import plain
+from include.delivery.channels.crm_task_salesforce import SalesforceTasks
 from include.delivery.outbox import Letter
 from include.errors import ConfigError
 from include.sandbox.salesforce import ids

@@ -13,7 +13,7 @@ from include.config.models import Settings
 from include.connections import Connection
 from include.errors import ConfigError, Forbidden, NotOffered, Unavailable
 from include.sources import positions
-from include.sources.base import Page, Position, Record
+from include.sources.base import Listed, Page, Position, Record
 from include.sources.cast import time_or_none
 from include.sources.crm.salesforce import parts, past, plans, walks
 from include.sources.crm.salesforce.api import Found, Row, SalesforceApi, client, select
@@ -21,6 +21,7 @@ from include.sources.crm.salesforce.parts import Part
 from include.sources.crm.salesforce.plans import Plan
 from include.sources.crm.salesforce.resources import CURSOR, ENTITIES_MAPPED
 from include.sources.entities import ENTITIES, Kind, of_kind
+from include.sources.http.client import Client
 from include.sources.mapping import file_of, load_mapping
 from include.sources.walk import walk
 
@@ -88,6 +89,30 @@ class Salesforce:
             start=lambda done: self._start(entity, done, until, since, full),
             step=partial(self._step, entity),
         )
+
+    def counts(self, entity: str) -> dict[str, int] | None:
+        """See ``Inventory``."""
+        found = [
+            self._api.count(part.resource.sobject, plan.condition, is_all=False) for part, plan in self._each(entity)
+        ]
+        known = [each for each in found if each is not None]
+        return {"": sum(known)} if len(known) == len(found) else None
+
+    def count(self, entity: str) -> int | None:
+        """Return how many records exist now, for ``connect check``."""
+        counted = self.counts(entity)
+        return counted[""] if counted else None
+
+    def ids(self, entity: str) -> Iterator[list[Listed]] | None:
+        """See ``Inventory``."""
+        return (
+            [(row["Id"], time_or_none(row.get(CURSOR))) for row in rows]
+            for part, plan in self._each(entity)
+            for rows in walks.by_id(select(["Id", CURSOR], part.resource.sobject), plan.condition, self._api.query)
+        )
+
+    def _each(self, entity: str) -> Iterator[tuple[Part, Plan]]:
+        return ((part, self._plan(entity, name)) for name, part in self._objects(entity).items())
 
     def history(self, entity: str, *, mark: Position | None = None) -> Iterator[Page]:
         """See ``Remembers``. Salesforce keeps the former values of those fields for which tracking is turned on."""
@@ -194,6 +219,11 @@ class Salesforce:
             f"Salesforce has no entity {entity} in this configuration",
             cure=f"available: {', '.join(self.entities())}; see {shown(self._mapping.document.path)}",
         )
+
+    @property
+    def client(self) -> Client:
+        """What calls Salesforce; ``connect check`` asks it for clock and limits."""
+        return self._api.client
 
     @cache  # noqa: B019 - a source lives as long as the run that reads it
     def _fields(self, sobject: str) -> dict[str, Row]:

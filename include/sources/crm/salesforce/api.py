@@ -269,10 +269,11 @@ class SalesforceApi:
             listed = ",".join(wanted[start : start + per_query])
             yield from self.everything(f"{soql} WHERE {column} IN ({listed})", is_all=is_all)
 
-    def count(self, sobject: str, where: str) -> int | None:
+    def count(self, sobject: str, where: str, *, is_all: bool = True) -> int | None:
         """Return how many rows match; None where that takes Salesforce too long."""
+        soql = select(["COUNT()"], sobject)
         try:
-            return self.query(f"{select(['COUNT()'], sobject)} WHERE {where}").total
+            return self.query(f"{soql} WHERE {where}" if where else soql, is_all=is_all).total
         except Refused as error:
             if {"QUERY_TIMEOUT", "OPERATION_TOO_LARGE"} & set(_codes(error.data)):
                 return None

@@ -19,7 +19,7 @@ A walk over everything ends by comparing what came with what Salesforce counts (
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -133,6 +133,27 @@ def by_parent(position: Position, select: str, ask: Ask, condition: str = "") ->
     parts += [f"Id > '{checked_id(position['id'])}'"] if position["id"] else []
     found, left = _ask(position, f"{select} WHERE {' AND '.join(parts)} ORDER BY Id", ask)
     return _stepped(position, found, left, {"id": checked_id(found.rows[-1]["Id"])} if found.rows else {})
+
+
+def by_id(select: str, condition: str, ask: Callable[..., Found]) -> Iterator[list[Row]]:
+    """Yield pages of what is live, in the order of the ids.
+
+    Args:
+        select: As for ``by_clock``.
+        condition: As for ``by_clock``.
+        ask: Asks a query, with ``is_all``.
+    """
+    last = ""
+    while True:
+        parts = [part for part in (condition, f"Id > '{last}'" if last else "") if part]
+        where = f" WHERE {' AND '.join(parts)}" if parts else ""
+        found = ask(f"{select}{where} ORDER BY Id LIMIT 2000", is_all=False)
+        yield found.rows
+        if found.total <= len(found.rows) < 2000:
+            return
+        if not found.rows or found.rows[-1]["Id"] == last:
+            raise Unavailable("Salesforce's list of ids does not go on", cure="try again later")
+        last = checked_id(found.rows[-1]["Id"])
 
 
 def _ask(position: Position, soql: str, ask: Ask) -> tuple[Found, int]:

@@ -129,3 +129,15 @@ def test_a_link_to_another_host_is_not_followed(org: SandboxProcess, monkeypatch
     copy.pull(SOON, "opportunity")
     assert copy.live("opportunity") == truth(org, "opportunity")
     assert not [path for path in asked if "elsewhere" in path]
+
+
+def test_case_42_what_exists_now_is_counted_and_listed(org: SandboxProcess) -> None:
+    gone, purged = org.truth()["account"]["live_ids"][:2]
+    org.mutate("company", gone, op="delete")
+    org.mutate("company", purged, op="erase")
+    org.control("switches", **{"salesforce.page_rows": 7})
+    source = Copy().source
+    for entity in ("account", "opportunity"):
+        listed = [one for page in source.ids(entity) for one, _ in page]
+        assert set(listed) == truth(org, entity) and len(listed) == len(set(listed))
+        assert source.counts(entity) == {"": len(listed)} and source.count(entity) == len(listed)

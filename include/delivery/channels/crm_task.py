@@ -1,4 +1,4 @@
-"""Tasks in the CRM: one module per vendor, chosen by the connection."""
+"""Tasks in the CRM: one module per vendor beside this one, chosen by the connection."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ def connect(settings: Settings, source: str) -> Channel:
     """
     connection = connections.get(settings.channels.crm_task.connections.get(source, source))
     if connection.vendor == "hubspot":
-        from include.delivery.channels.crm_task.hubspot import HubSpotTasks
+        from include.delivery.channels.crm_task_hubspot import HubSpotTasks
 
         return HubSpotTasks.connect(connection, settings)
     if connection.vendor == "salesforce":
-        from include.delivery.channels.crm_task.salesforce import SalesforceTasks
+        from include.delivery.channels.crm_task_salesforce import SalesforceTasks
 
         return SalesforceTasks.connect(connection, settings)
     raise connection.error(

@@ -16,8 +16,8 @@ from typing import Any
 
 from include.config import Settings
 from include.connections import Connection
+from include.delivery.channels import crm_task_body as body
 from include.delivery.channels.base import Outcome
-from include.delivery.channels.crm_task import body
 from include.delivery.outbox import Letter
 from include.errors import ConfigError
 from include.sources.crm.salesforce.api import SalesforceApi, client, quoted, select
