@@ -14,6 +14,7 @@ select
     lower(nullif(trim(ticket_type), '')) as ticket_type,
     lower(nullif(trim(channel), '')) as channel,
     lower(nullif(trim(satisfaction), '')) as satisfaction,
+    lower(nullif(trim(tags), '')) as tags,
     solved_at,
     first_reply_minutes,
     first_reply_business_minutes,
