@@ -122,7 +122,7 @@ def test_a_full_disk_is_one_clear_line_and_nothing_half_done(crm, capsys, monkey
     def full(*_: object) -> int:
         raise psycopg.errors.DiskFull("could not extend file: No space left on device")
 
-    monkeypatch.setattr(loader, "_copy", full)
+    monkeypatch.setattr(loader, "copy_page", full)
     status, _, err = run(capsys, "ingest", "crm")
     assert status == 7
     assert "No space left on device" in err and "free some space" in err
