@@ -181,7 +181,11 @@ def merge(source_id: str, run_id: str = "") -> Merged:
 def publish(source_id: str) -> Verdict:
     """Write and return the verdict on a source, whatever happened to it."""
     absent = availability.refused(source_id)
-    return gate.publish(source_id, [name for name in _entities(source_id) if name not in absent])
+    verdict = gate.publish(source_id, [name for name in _entities(source_id) if name not in absent])
+    from include.contracts import source_checks
+
+    source_checks.judge(source_id)
+    return verdict
 
 
 def run(

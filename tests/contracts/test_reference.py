@@ -1,0 +1,11 @@
+"""The written reference is the rules."""
+
+from __future__ import annotations
+
+from include import paths
+from include.contracts import reference
+
+
+def test_the_reference_is_what_the_code_says() -> None:
+    written = (paths.ROOT / "docs" / "reference" / "contracts.md").read_text(encoding="utf-8")
+    assert written == reference.text(), "run: python -m include.contracts.reference > docs/reference/contracts.md"
