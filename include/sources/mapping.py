@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from include import clock
 from include.config import files
 from include.config.documents import Document, Strict, read, validate
 from include.config.models import SourceSettings
@@ -21,6 +22,7 @@ from include.sources.entities import ENTITIES, ColumnType, Entity
 
 # Multi-select values, as CRMs write them.
 _SEPARATOR = ";"
+_MOMENT = caster("timestamptz")
 
 
 class ColumnRule(Strict):
@@ -33,6 +35,7 @@ class ColumnRule(Strict):
         is_set: The column is true if the field has any value, else false.
         is_website: The field holds a web address, of which the host counts, without ``www.``.
         is_one_of: The column is true if the field's value is one of these, false if it is another.
+        is_past: The column is true if the moment in the field has passed.
         always: The column has this value in every row; there is no field then.
     """
 
@@ -42,6 +45,7 @@ class ColumnRule(Strict):
     is_set: bool = False
     is_website: bool = False
     is_one_of: tuple[str, ...] = ()
+    is_past: bool = False
     always: str = ""
 
     @model_validator(mode="after")
@@ -186,7 +190,7 @@ def _check_columns(document: Document, where: tuple, entity: str, rules: EntityM
             raise _not_known(document, place, f"column of {entity}", column, list(columns))
         if rule.add_days and columns[column].type not in ("date", "timestamptz"):
             raise document.error((*place, "add_days"), f"{column} is no date", cure="remove add_days")
-        for name in ("is_set", "is_one_of"):
+        for name in ("is_set", "is_one_of", "is_past"):
             if getattr(rule, name) and columns[column].type != "boolean":
                 raise document.error((*place, name), f"{column} is not true or false", cure=f"remove {name}")
         if rule.always:
@@ -285,6 +289,8 @@ def _dig(raw: Any, path: tuple[str, ...]) -> Any:
 def _cast(rule: ColumnRule, cast: Cast) -> Cast:
     if rule.is_website:
         return _website
+    if rule.is_past:
+        return _is_past
     if rule.is_set:
         return lambda value: value not in (None, "")
     if rule.is_one_of:
@@ -294,6 +300,11 @@ def _cast(rule: ColumnRule, cast: Cast) -> Cast:
     if rule.add_days:
         return lambda value: _later(cast(value), rule.add_days)
     return cast
+
+
+def _is_past(value: Any) -> bool | None:
+    at = _MOMENT(value)
+    return None if at is None else at <= clock.now()
 
 
 def _website(value: Any) -> str | None:

@@ -34,10 +34,26 @@ def test_the_shipped_mapping_fills_every_column_that_no_association_fills() -> N
 
 
 def test_the_shipped_mapping_of_salesforce_too() -> None:
-    mapped = load_mapping("salesforce.yaml", [*CRM, "owner"]).entities
-    missing = {name: set(ENTITIES[name].column_names) - set(mapped[name].columns) for name in mapped}
-    nothing: dict[str, set[str]] = {name: set() for name in mapped}
-    assert missing == nothing | {"account": {"merged_ids", "merged_into"}}
+    file = load_mapping("salesforce.yaml", [*CRM, "owner", "activity"])
+    missing = {
+        f"{name} {part}".strip(): set(ENTITIES[name].column_names) - set(mapping.columns)
+        for name in file.entities
+        for part, mapping in file.parts(name).items()
+    }
+    assert {name: columns for name, columns in missing.items() if columns} == {
+        "account": {"merged_ids", "merged_into"},
+        "activity Task": {"duration_minutes"},
+        "activity Event": {"direction", "outcome"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("at", "is_past"), [("2026-06-30T11:59:59Z", True), ("2026-06-30T12:00:01Z", False), ("", None)]
+)
+def test_a_moment_that_has_passed(at: str, is_past: bool | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PERENNIAL_NOW", "2026-06-30T12:00:00Z")
+    mapper = Mapper(ENTITIES["activity"], {"is_completed": ColumnRule(property="EndDateTime", is_past=True)})
+    assert mapper.record("1", {"EndDateTime": at}, None).values == {"is_completed": is_past}
 
 
 @pytest.mark.parametrize(

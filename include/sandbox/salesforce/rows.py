@@ -13,7 +13,7 @@ from include.sandbox.core import Sandbox
 from include.sandbox.salesforce import ids
 from include.sandbox.salesforce.schema import HISTORIES, RECORD_TYPES, ROLES, SOBJECTS, STAGES, Field, SObject
 from include.sandbox.store import Item
-from include.sandbox.world.records import DAY, day_of, moment
+from include.sandbox.world.records import DAY, MINUTE, day_of, moment
 
 RECYCLE_BIN = 15 * DAY
 # References: when one moves, so does the clock of the record, even where other vendors' clocks stand still.
@@ -126,6 +126,10 @@ def _derived(sobject: SObject, entry: Entry, field: Field) -> Any:
         return number_of(values["product"]) if values.get("product") else None
     if sobject.name == "Task" and field.name == "IsClosed":
         return values.get("Status") == "Completed"
+    if sobject.name == "Task" and field.name == "AccountId":
+        return values.get("WhatId")
+    if sobject.name == "Event":
+        return {"DurationInMinutes": 60, "EndDateTime": values["happened_at"] + 60 * MINUTE}.get(field.name)
     return values.get(field.name)
 
 
@@ -182,6 +186,8 @@ def _made(sandbox: Sandbox, sobject: SObject) -> list[Entry]:
         return _named(sandbox, sobject)
     store = sandbox.store
     made = [_entry(sobject, item) for item in store.items(sobject.kind).values()]
+    if sobject.name == "Task":
+        made += _logged(sandbox)
     for loser, (master, at) in merges(sandbox, sobject.kind).items():
         grave = store.graves(sobject.kind).get(loser)
         if grave:
@@ -262,6 +268,23 @@ def _opportunity_roles(sandbox: Sandbox) -> list[Entry]:
             values = {"deal": deal.id, "contact": number, "Role": ROLES.get(role, role), "IsPrimary": place == 0}
             at = max([deal.created_at, *(c.at for c in contact.log if "role" in c.values)])
             made.append(Entry(deal.id * 16 + place, values, deal.created_at, _second(at)))
+    return made
+
+
+def _logged(sandbox: Sandbox) -> list[Entry]:
+    """Return the calls, mails and notes of the world, which this vendor keeps as tasks that are done."""
+    made = []
+    kinds = {"call": "Call", "email": "Email", "note": "Task"}
+    directions = {"INBOUND": "Inbound", "OUTBOUND": "Outbound"}
+    for kind, subtype in kinds.items():
+        for item in sandbox.store.items(kind).values():
+            given = item.values
+            values = {"Subject": given.get("title") or "Note", "Status": "Completed", "TaskSubtype": subtype,
+                      "CallType": directions.get(given.get("direction") or ""), "WhatId": given.get("company"),
+                      "WhoId": given.get("contact"), "OwnerId": given.get("owner"),
+                      "ActivityDate": given["happened_at"]}  # fmt: skip
+            plain = _entry(SOBJECTS["Task"], item)
+            made.append(replace(plain, values=values))
     return made
 
 

@@ -91,6 +91,25 @@ def _object(name: str, prefix: str, kind: str, *fields: Field, deletes: bool = T
     return SObject(name, prefix, kind, {each.name: each for each in (*common, *fields)}, writable)
 
 
+# What this house has made for itself.
+_OWN = (
+    ("Invoice__c", "a00", "invoice", (
+        Field("Contract_Number__c", source="contract_number"), Field("Amount__c", "currency", "amount"),
+        Field("Balance__c", "currency", "balance"), Field("CurrencyIsoCode", "picklist", "currency"),
+        Field("Issued_On__c", "date", "issued"), Field("Due_On__c", "date", "due"), Field("Paid_On__c", "date", "paid"),
+        Field("Status__c", "picklist", "status", words={"open": "Open", "paid": "Paid", "voided": "Voided"}))),
+    ("Survey_Response__c", "a01", "feedback", (
+        Field("Contact__c", "reference", "contact", "Contact", "Contact__r"), Field("Survey__c", source="survey"),
+        Field("Kind__c", "picklist", "kind"), Field("Score__c", "double", "score"),
+        Field("Comment__c", "textarea", "comment"), Field("Answered_At__c", "datetime", "answered_at"))),
+    ("Milestone__c", "a02", "milestone", (
+        Field("Kind__c", "picklist", "kind"), Field("Due_On__c", "date", "due"), Field("Done_On__c", "date", "done"),
+        Field("Status__c", "picklist", "status"), reference("OwnerId", "User", "owner"))),
+    ("Objective__c", "a03", "objective", (
+        Field("Target__c", source="target"), Field("Status__c", "picklist", "status"),
+        Field("Due_On__c", "date", "due"), Field("Done_On__c", "date", "done"), reference("OwnerId", "User", "owner"))),
+)  # fmt: skip
+
 _OBJECTS = (
     _object(
         "Account", "001", "company",
@@ -207,7 +226,30 @@ _OBJECTS = (
         reference("WhatId", "Account", "WhatId"),
         reference("WhoId", "Contact", "WhoId"),
         reference("OwnerId", "User", "OwnerId"),
+        Field("TaskSubtype", "picklist", read_only=True),
+        Field("CallType", "picklist", read_only=True),
+        reference("AccountId", "Account", "", read_only=True),
         writable=True,
+    ),
+    _object(
+        "Event", "00U", "meeting",
+        Field("Subject", "combobox", "title"),
+        reference("AccountId", "Account", "company"),
+        reference("WhatId", "Account", "company"),
+        reference("WhoId", "Contact", "contact"),
+        reference("OwnerId", "User", "owner"),
+        Field("StartDateTime", "datetime", "happened_at"),
+        Field("EndDateTime", "datetime", read_only=True),
+        Field("DurationInMinutes", "int", read_only=True),
+    ),
+    *(
+        _object(
+            name, prefix, kind,
+            Field("Name", source="number" if kind == "invoice" else "name"),
+            Field("Account__c", "reference", "company", "Account", "Account__r"),
+            *fields,
+        )
+        for name, prefix, kind, fields in _OWN
     ),
 )  # fmt: skip
 
