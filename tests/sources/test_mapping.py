@@ -42,6 +42,7 @@ def test_the_shipped_mapping_of_salesforce_too() -> None:
     }
     assert {name: columns for name, columns in missing.items() if columns} == {
         "account": {"merged_ids", "merged_into"},
+        "contact": {"other_emails"},
         "activity Task": {"duration_minutes"},
         "activity Event": {"direction", "outcome"},
     }
