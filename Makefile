@@ -11,7 +11,7 @@ STAGE ?=
 SIZE ?= full
 DOCS ?=
 
-.PHONY: help setup demo test lint soak bench pins clean
+.PHONY: help setup demo test lint soak bench docs pins clean
 
 help:
 	@echo 'make demo         the whole chain under Airflow, on this machine, until Ctrl-C'
@@ -20,6 +20,7 @@ help:
 	@echo 'make bench        measure against other tools; STAGE=landing for one part, SIZE=small for a trial,'
 	@echo '                  DOCS=1 to write the tables into docs/reference/benchmarks.md'
 	@echo 'make pins         resolve pyproject.toml into requirements*.txt again'
+	@echo 'make docs         write the data dictionary and the query of marts.kpi_value from sql/ again'
 	@echo 'make clean        remove everything that was made'
 
 setup:
@@ -42,6 +43,9 @@ soak: setup
 
 bench: setup
 	@$(RUN) -m benchmarks --size $(SIZE) $(if $(DOCS),--docs) $(STAGE)
+
+docs: setup
+	@$(RUN) -m include.cli metrics write
 
 pins: setup
 	@$(RUN) -m uv --version >/dev/null 2>&1 || $(RUN) -m pip install -q uv

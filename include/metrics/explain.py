@@ -237,12 +237,16 @@ def _rows_behind(
     )
     first = {"end": "cast(:end as date)", "trailing": "cast(:end as date) - 27", "period": "cast(:start as date)"}
     where = f"t.{rows.day} >= {first[rows.at]} and t.{rows.day} <= :end"
-    # An account belongs to the group that it is in at the period's end.
+    # An account belongs to the group that it is in at the period's end; all together needs no group.
     members = (
-        "join (select distinct on (account_key) * from core.account_step where from_day <= :end"
-        " order by account_key, from_day desc) as g on g.account_key = t.account_key"
+        ""
+        if grain == "all" or "account_key" not in model.metadata.columns
+        else (
+            "join (select distinct on (account_key) * from core.account_step where from_day <= :end"
+            " order by account_key, from_day desc) as g on g.account_key = t.account_key"
+        )
     )
-    if grain != "all":
+    if members:
         where += f" and coalesce(g.{GROUPED_BY[grain]}, 'unknown') = :key"
     body = f"from {rows.table} as t {members} where {where}"
     bound = {"start": start, "end": end, "key": grain_key}

@@ -1,7 +1,8 @@
 -- Purpose: tickets with their times, by account.
--- Grain: ticket. Inputs: desk tickets and ratings, the bridge. Window: none.
--- Caveats: the desk gives the newest state only, so a reopened ticket counts as open since its creation; deleted
--- ones stay here, marked, and count nowhere; tickets of organisations without an account are not here.
+-- Grain: ticket. Inputs: desk tickets with their events and ratings, the bridge, promises. Window: none.
+-- Caveats: deleted tickets stay here, marked, and count nowhere; those of organisations without an account are not
+-- here. The first answer is the first public comment after the ticket was made by somebody other than who asked; what
+-- the system or a rule writes is none. A desk without events tells its own times. Promises go by the priority of then.
 with tickets as (
     select * from staging.stg_support__ticket
 ),
@@ -23,11 +24,93 @@ last_ratings as (
         row_number() over (partition by source, ticket_id order by updated_at desc, rating_id desc) as age
     from ratings
     where not is_deleted and (score like 'good%' or score like 'bad%')
+),
+
+matched as (
+    select t.*, b.account_key
+    from tickets as t
+    join bridge as b on b.source = t.source and b.source_id = t.organization_id
+    where b.account_key is not null
+        and t.created_at is not null
+        and (cast(:accounts as text[]) is null or b.account_key = any(cast(:accounts as text[])))
+),
+
+events as (
+    select e.source, e.ticket_id, e.event_type, e.new_value, e.actor_id, e.is_public, e.happened_at, e.event_id
+    from staging.stg_support__ticket_event as e
+    where not e.is_deleted and e.happened_at is not null
+),
+
+answers as (
+    select m.source, m.ticket_id, min(e.happened_at) as answered_at
+    from matched as m
+    join events as e on e.source = m.source and e.ticket_id = m.ticket_id
+    where e.event_type = 'comment'
+        and e.is_public
+        and e.actor_id <> coalesce(m.requester_id, '')
+        and e.happened_at > m.created_at
+    group by m.source, m.ticket_id
+),
+
+with_events as (
+    select distinct source, ticket_id from events where event_type = 'comment'
+),
+
+timed as (
+    select
+        m.*,
+        a.answered_at,
+        case when m.status in ('solved', 'closed') then coalesce(m.solved_at, m.updated_at) end as finished_at,
+        case
+            when h.ticket_id is null then m.first_reply_minutes
+            when a.answered_at is not null
+                then cast(floor(extract(epoch from (a.answered_at - m.created_at)) / 60) as bigint)
+        end as reply_minutes
+    from matched as m
+    left join answers as a on a.source = m.source and a.ticket_id = m.ticket_id
+    left join with_events as h on h.source = m.source and h.ticket_id = m.ticket_id
+),
+
+-- The priority when the ticket was answered, and when it was solved.
+priorities as (
+    select
+        t.source,
+        t.ticket_id,
+        e.new_value as priority,
+        row_number() over (
+            partition by t.source, t.ticket_id
+            order by
+                case when extract(epoch from (e.happened_at - t.created_at)) < 60 * (coalesce(t.reply_minutes, 0) + 1)
+                    then 0 else 1 end,
+                e.happened_at desc,
+                e.event_id desc
+        ) as age_at_reply,
+        row_number() over (
+            partition by t.source, t.ticket_id
+            order by
+                case when t.finished_at is null or e.happened_at <= t.finished_at then 0 else 1 end,
+                e.happened_at desc,
+                e.event_id desc
+        ) as age_at_end
+    from timed as t
+    join events as e on e.source = t.source and e.ticket_id = t.ticket_id
+    where e.event_type = 'priority' and e.new_value is not null
+),
+
+promised as (
+    select
+        t.source,
+        t.ticket_id,
+        coalesce(max(case when p.age_at_reply = 1 then p.priority end), max(t.priority)) as priority_at_reply,
+        coalesce(max(case when p.age_at_end = 1 then p.priority end), max(t.priority)) as priority_at_end
+    from timed as t
+    left join priorities as p on p.source = t.source and p.ticket_id = t.ticket_id
+    group by t.source, t.ticket_id
 )
 
 select
     t.source || ':' || t.ticket_id as ticket_key,
-    b.account_key,
+    t.account_key,
     t.source,
     t.ticket_id,
     t.status,
@@ -36,16 +119,17 @@ select
     t.channel,
     t.created_at,
     cast(t.created_at at time zone :zone as date) as created_day,
-    case when t.status in ('solved', 'closed') then coalesce(t.solved_at, t.updated_at) end as solved_at,
+    t.finished_at as solved_at,
+    -- GREATEST passes over nulls: what is not solved must not count as solved when it was made.
     case
-        when t.status in ('solved', 'closed')
+        when t.finished_at is not null
             then greatest(
-                cast(coalesce(t.solved_at, t.updated_at) at time zone :zone as date),
-                cast(t.created_at at time zone :zone as date)
+                cast(t.finished_at at time zone :zone as date), cast(t.created_at at time zone :zone as date)
             )
     end as solved_day,
     t.is_deleted or t.status = 'deleted' as is_deleted,
-    t.first_reply_minutes,
+    coalesce(t.tags like '%closed_by_merge%', false) as is_merged,
+    t.reply_minutes as first_reply_minutes,
     t.first_reply_business_minutes,
     t.first_resolution_minutes,
     t.full_resolution_minutes,
@@ -53,14 +137,15 @@ select
     t.agent_wait_minutes,
     t.n_reopens,
     t.n_replies,
+    f.first_reply_minutes as first_reply_promised_minutes,
+    g.resolution_minutes as resolution_promised_minutes,
     case
         when coalesce(r.score, t.satisfaction) like 'good%' then 'good'
         when coalesce(r.score, t.satisfaction) like 'bad%' then 'bad'
     end as rating,
     cast(coalesce(r.updated_at, t.updated_at) at time zone :zone as date) as rated_day
-from tickets as t
-join bridge as b on b.source = t.source and b.source_id = t.organization_id
+from timed as t
+join promised as p on p.source = t.source and p.ticket_id = t.ticket_id
+left join meta.sla_target as f on f.priority = p.priority_at_reply
+left join meta.sla_target as g on g.priority = p.priority_at_end
 left join last_ratings as r on r.source = t.source and r.ticket_id = t.ticket_id and r.age = 1
-where b.account_key is not null
-    and t.created_at is not null
-    and (cast(:accounts as text[]) is null or b.account_key = any(cast(:accounts as text[])))

@@ -327,6 +327,35 @@ identity_period as (
     where r.as_of >= :start and r.as_of < :end
 ),
 
+operations_period as (
+    select
+        r.period,
+        r.period_start,
+        r.as_of,
+        r.grain,
+        r.grain_key,
+        m.metric_id,
+        m.metric_version,
+        m.kind,
+        cast(m.numerator as numeric) as numerator,
+        cast(m.denominator as numeric) as denominator,
+        cast(m.median as double precision) as median,
+        cast(m.n as bigint) as n,
+        cast(m.coverage as double precision) as coverage
+    from marts.operations_period as r
+    cross join lateral (
+        values
+            ('alerts_new', 1, 'amount', n_alerts_new, null, null, n_alerts_new, 1),
+            ('alerts_open', 1, 'amount', n_alerts_open, null, null, n_alerts_open, 1),
+            ('hours_behind', 1, 'amount', hours_behind, null, null, n_rows, 1),
+            ('quarantine_rate', 1, 'ratio', n_quarantined, n_rows, null, n_rows, 1),
+            ('suppressed_rate', 1, 'share', n_suppressed, n_planned, null, n_planned, 1),
+            ('task_delay_days', 1, 'median', n_tasks_in_time, n_tasks_due, median_task_delay_days, n_tasks_due, 1),
+            ('task_timeliness', 1, 'share', n_tasks_in_time, n_tasks_due, null, n_tasks_due, 1)
+    ) as m (metric_id, metric_version, kind, numerator, denominator, median, n, coverage)
+    where r.as_of >= :start and r.as_of < :end
+),
+
 renewal_period as (
     select
         r.period,
@@ -523,8 +552,49 @@ support_period as (
     from marts.support_period as r
     cross join lateral (
         values
+            (
+                'agent_wait_minutes',
+                1,
+                'median',
+                agent_wait_minutes,
+                n_resolved,
+                median_agent_wait_minutes,
+                n_resolved,
+                1
+            ),
             ('backlog', 1, 'amount', n_open, null, null, n_open, 1),
+            ('backlog_high', 1, 'amount', n_open_high, null, null, n_open, 1),
+            ('backlog_incidents', 1, 'amount', n_open_incidents, null, null, n_open, 1),
+            ('backlog_longer', 1, 'amount', n_open_longer, null, null, n_open, 1),
+            ('backlog_low', 1, 'amount', n_open_low, null, null, n_open, 1),
+            ('backlog_month', 1, 'amount', n_open_month, null, null, n_open, 1),
+            ('backlog_normal', 1, 'amount', n_open_normal, null, null, n_open, 1),
+            ('backlog_problems', 1, 'amount', n_open_problems, null, null, n_open, 1),
+            ('backlog_quarter', 1, 'amount', n_open_quarter, null, null, n_open, 1),
+            ('backlog_questions', 1, 'amount', n_open_questions, null, null, n_open, 1),
+            ('backlog_tasks', 1, 'amount', n_open_tasks, null, null, n_open, 1),
+            ('backlog_week', 1, 'amount', n_open_week, null, null, n_open, 1),
             ('csat', 1, 'share', n_good, n_good + n_bad, null, n_good + n_bad, 1),
+            (
+                'first_resolution_minutes',
+                1,
+                'median',
+                first_resolution_minutes,
+                n_resolved,
+                median_first_resolution_minutes,
+                n_resolved,
+                1
+            ),
+            (
+                'first_response_business_minutes',
+                1,
+                'median',
+                first_reply_business_minutes,
+                n_replied_business,
+                median_first_reply_business_minutes,
+                n_replied_business,
+                1
+            ),
             (
                 'first_response_minutes',
                 1,
@@ -545,9 +615,22 @@ support_period as (
                 n_resolved,
                 1
             ),
+            ('reopen_rate', 1, 'share', n_reopened, n_solved_tickets, null, n_solved_tickets, 1),
+            (
+                'requester_wait_minutes',
+                1,
+                'median',
+                requester_wait_minutes,
+                n_resolved,
+                median_requester_wait_minutes,
+                n_resolved,
+                1
+            ),
+            ('sla_attainment', 1, 'share', n_kept, n_promised, null, n_promised, 1),
             ('tickets_created', 1, 'amount', n_created, null, null, n_created, 1),
             ('unanswered_rate', 1, 'share', n_unanswered, n_created, null, n_created, 1),
-            ('urgent_backlog', 1, 'amount', n_open_urgent, null, null, n_open_urgent, 1)
+            ('urgent_backlog', 1, 'amount', n_open_urgent, null, null, n_open_urgent, 1),
+            ('urgent_late', 1, 'amount', n_open_urgent_late, null, null, n_open_urgent, 1)
     ) as m (metric_id, metric_version, kind, numerator, denominator, median, n, coverage)
     where r.as_of >= :start and r.as_of < :end
 ),
@@ -560,6 +643,8 @@ everything as (
     select * from first_value_period
     union all
     select * from identity_period
+    union all
+    select * from operations_period
     union all
     select * from renewal_period
     union all

@@ -1,8 +1,8 @@
 -- Purpose: the figures of support. Grain: period and group.
 -- Inputs: tickets, attribute steps, periods. Window: periods that end on days [start, end).
 -- Caveats: first replies are those of the tickets created in the period, resolutions of those solved in it; unanswered
--- tickets are counted, not averaged. Reopening within 14 days needs ticket events and is not built. Times are calendar
--- minutes; business minutes stand beside them where the desk tells them.
+-- tickets are counted, not averaged. A promise is due once it was kept or its time is over at the period's end;
+-- promised answers are those of tickets created in the period, promised solutions of those solved in it.
 with periods as (
     select p.*, c.day_12m_ago
     from meta.period as p
@@ -28,6 +28,25 @@ tickets as (
         )
 ),
 
+limits as (
+    select * from meta.urgent_limit
+),
+
+solves as (
+    select * from core.ticket_solve where solved_day >= cast(:start as date) - 92 and solved_day < :end
+),
+
+solved_again as (
+    select
+        p.period,
+        p.as_of,
+        s.ticket_key,
+        max(case when s.is_reopened_in_14_days then 1 else 0 end) as is_reopened
+    from periods as p
+    join solves as s on s.solved_day >= p.period_start and s.solved_day <= p.as_of
+    group by p.period, p.as_of, s.ticket_key
+),
+
 members as (
     select
         p.period,
@@ -42,8 +61,22 @@ members as (
         t.solved_day is null or t.solved_day > p.as_of as is_open,
         t.rated_day >= p.period_start and t.rated_day <= p.as_of as is_rated,
         t.priority,
+        t.ticket_type,
+        p.as_of - t.created_day as n_days_old,
+        -- Whole days only count: what was created on the day before the last is a day old at the close.
+        24 * (p.as_of + 1 - t.created_day) > coalesce(l.hours, d.hours) + 24 as is_over_limit,
         t.rating,
         t.first_reply_minutes,
+        t.first_reply_minutes <= t.first_reply_promised_minutes as is_reply_kept,
+        t.first_reply_promised_minutes is not null
+            and (t.first_reply_minutes is not null
+                or (p.as_of - t.created_day) * 1440 > t.first_reply_promised_minutes) as is_reply_due,
+        t.full_resolution_minutes <= t.resolution_promised_minutes as is_solution_kept,
+        t.resolution_promised_minutes is not null and t.full_resolution_minutes is not null as is_solution_due,
+        t.first_resolution_minutes,
+        t.requester_wait_minutes,
+        t.agent_wait_minutes,
+        s2.is_reopened,
         t.first_reply_business_minutes,
         t.full_resolution_minutes
     from periods as p
@@ -54,9 +87,16 @@ members as (
             or t.solved_day is null
             or t.solved_day >= p.period_start
             or t.rated_day >= p.period_start
+            or exists (
+                select 1 from solves as e
+                where e.ticket_key = t.ticket_key and e.solved_day >= p.period_start and e.solved_day <= p.as_of
+            )
         )
     join attribute_steps as s
         on s.account_key = t.account_key and p.as_of >= s.from_day and (s.to_day is null or p.as_of < s.to_day)
+    left join solved_again as s2 on s2.period = p.period and s2.as_of = p.as_of and s2.ticket_key = t.ticket_key
+    left join limits as l on l.tier = lower(s.tier)
+    left join limits as d on d.tier = 'default'
 ),
 
 grouped as (
@@ -96,6 +136,35 @@ select
     percentile_cont(0.5) within group (order by case when is_solved then full_resolution_minutes end)
         as median_full_resolution_minutes,
     count(case when is_rated and rating = 'good' then 1 end) as n_good,
-    count(case when is_rated and rating = 'bad' then 1 end) as n_bad
+    count(case when is_rated and rating = 'bad' then 1 end) as n_bad,
+    count(case when is_open and priority = 'high' then 1 end) as n_open_high,
+    count(case when is_open and priority = 'normal' then 1 end) as n_open_normal,
+    count(case when is_open and priority = 'low' then 1 end) as n_open_low,
+    count(case when is_open and ticket_type = 'incident' then 1 end) as n_open_incidents,
+    count(case when is_open and ticket_type = 'problem' then 1 end) as n_open_problems,
+    count(case when is_open and ticket_type = 'question' then 1 end) as n_open_questions,
+    count(case when is_open and ticket_type = 'task' then 1 end) as n_open_tasks,
+    count(case when is_open and n_days_old <= 7 then 1 end) as n_open_week,
+    count(case when is_open and n_days_old between 8 and 30 then 1 end) as n_open_month,
+    count(case when is_open and n_days_old between 31 and 90 then 1 end) as n_open_quarter,
+    count(case when is_open and n_days_old > 90 then 1 end) as n_open_longer,
+    count(case when is_open and priority = 'urgent' and is_over_limit then 1 end) as n_open_urgent_late,
+    count(is_reopened) as n_solved_tickets,
+    cast(coalesce(sum(is_reopened), 0) as bigint) as n_reopened,
+    count(case when is_created and is_reply_due then 1 end)
+    + count(case when is_solved and is_solution_due then 1 end) as n_promised,
+    count(case when is_created and is_reply_due and is_reply_kept then 1 end)
+    + count(case when is_solved and is_solution_due and is_solution_kept then 1 end) as n_kept,
+    cast(sum(case when is_created then first_reply_business_minutes end) as bigint) as first_reply_business_minutes,
+    count(case when is_created then first_reply_business_minutes end) as n_replied_business,
+    percentile_cont(0.5) within group (order by case when is_solved then first_resolution_minutes end)
+        as median_first_resolution_minutes,
+    cast(sum(case when is_solved then first_resolution_minutes end) as bigint) as first_resolution_minutes,
+    percentile_cont(0.5) within group (order by case when is_solved then requester_wait_minutes end)
+        as median_requester_wait_minutes,
+    cast(sum(case when is_solved then requester_wait_minutes end) as bigint) as requester_wait_minutes,
+    percentile_cont(0.5) within group (order by case when is_solved then agent_wait_minutes end)
+        as median_agent_wait_minutes,
+    cast(sum(case when is_solved then agent_wait_minutes end) as bigint) as agent_wait_minutes
 from grouped
 group by period, period_start, as_of, grain, grain_key

@@ -1,0 +1,84 @@
+"""The data dictionary: every table and column, and every metric, as one page, written from what the SQL folders say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from include import paths
+from include.warehouse import metrics, models
+from include.warehouse.models import Model
+
+PATH = paths.ROOT / "docs" / "reference" / "data-dictionary.md"
+_HEAD = """\
+# Data dictionary
+
+Written from `sql/*/*/metadata.yaml` and `sql/metrics/` by `python -m include.cli metrics write` (`make docs`); edit
+those files, not this one. Sensitivity is `internal` where nothing else is said; `personal` identifies a person and is
+masked wherever rows are shown. How a table is kept is explained in [how to add a KPI](../how-to/add-a-kpi.md).
+"""
+
+
+def text() -> str:
+    """Return the whole page."""
+    return "\n".join([_HEAD, *_metrics(), *_tables()]) + "\n"
+
+
+def write() -> Path:
+    """Write the page and return its path."""
+    PATH.write_text(text(), encoding="utf-8")
+    return PATH
+
+
+def _metrics() -> Iterator[str]:
+    known = metrics.load()
+    yield "## Metrics\n"
+    yield f"{len(known)} metrics; the tree goes from the three core ones down.\n"
+    yield "| metric | level | parent | formula | unit | better | owner | target | version | needs | computed from |"
+    yield "|---|---|---|---|---|---|---|---|---|---|---|"
+    for one in known.values():
+        entry = one.entry
+        made = f"{entry.value or entry.numerator}{f' / {entry.denominator}' if entry.denominator else ''}"
+        target = "; ".join(f"{period} {bound}" for period, bound in entry.target.items())
+        cells = (
+            f"`{one.id}` {entry.title}",
+            entry.level,
+            entry.parent,
+            entry.formula,
+            entry.unit,
+            entry.direction,
+            one.owner,
+            target,
+            str(entry.version),
+            ", ".join(one.needs),
+            f"`{one.table}`: {made}",
+        )
+        yield f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |"
+    yield ""
+
+
+def _tables() -> Iterator[str]:
+    by_folder: dict[str, list[Model]] = {}
+    for model in models.load().values():
+        by_folder.setdefault(model.folder.partition("/")[0], []).append(model)
+    for layer in models.LAYERS:
+        yield f"## {layer.capitalize()}\n"
+        for model in sorted(by_folder.get(layer, []), key=lambda each: each.name):
+            yield from _table(model)
+
+
+def _table(model: Model) -> Iterator[str]:
+    meta = model.metadata
+    reads = ", ".join(f"`{name}`" for name in (*model.models, *(f"raw.{table}" for table in model.raw)))
+    yield f"### {model.name}\n"
+    yield f"{' '.join(meta.description.split())}\n"
+    yield f"Owner {meta.owner}, {meta.tier.replace('_', ' ')}, kept by {meta.materialisation.replace('_', ' ')}, key"
+    yield f"{', '.join(f'`{name}`' for name in meta.unique_key)}. Reads {reads or 'settings only'}.\n"
+    yield "| column | type | what it means |"
+    yield "|---|---|---|"
+    for name, column in meta.columns.items():
+        said = (
+            column.description if column.sensitivity == "internal" else f"{column.description} *{column.sensitivity}*"
+        )
+        yield f"| `{name}` | {column.type} | {' '.join(said.split()).replace('|', '/')} |"
+    yield ""

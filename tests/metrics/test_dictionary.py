@@ -1,0 +1,33 @@
+"""The data dictionary is what the SQL folders say, and says something of every column."""
+
+from __future__ import annotations
+
+from include.metrics import dictionary
+from include.warehouse import metrics, models
+
+
+def test_the_page_is_what_the_folders_say() -> None:
+    assert dictionary.PATH.read_text(encoding="utf-8") == dictionary.text(), "run `make docs`"
+
+
+def test_every_column_is_described_in_words() -> None:
+    owners = models.owners()
+    for name, model in models.load().items():
+        assert model.metadata.owner in owners, name
+        for column, meta in model.metadata.columns.items():
+            assert meta.description.endswith("."), f"{name}.{column}: no sentence"
+            assert meta.description != f"{column}.", f"{name}.{column}: repeats its name"
+
+
+def test_what_names_a_person_is_marked() -> None:
+    for name, model in models.load().items():
+        for column, meta in model.metadata.columns.items():
+            if "email" in column or column in ("first_name", "last_name", "comment", "body", "subject"):
+                assert meta.sensitivity == "personal", f"{name}.{column} names a person or holds free text"
+
+
+def test_every_metric_says_all_that_people_ask() -> None:
+    for metric in metrics.load().values():
+        entry = metric.entry
+        assert entry.title and entry.formula and entry.unit and entry.direction and metric.owner and metric.needs
+        assert (entry.kind == "amount") or entry.denominator, metric.id
