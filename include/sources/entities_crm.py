@@ -101,6 +101,8 @@ CRM = (
             is_recurring="boolean",
             term_start="date",
             term_end="date",  # exclusive: the day on which the next term would start
+            paused_on="date",  # first day of a pause
+            resumed_on="date",  # first day after it
             created_at="timestamptz",
             updated_at="timestamptz",
         ),

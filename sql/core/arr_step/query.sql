@@ -1,6 +1,9 @@
 -- Purpose: ARR and what is kept, for any day, without a row per day.
--- Grain: account and day of change. Inputs: committed lines, renewals. Window: none, past and contracted future.
--- Caveat: pauses are not mapped from any source, so kept is ARR and pending_late; paused is not available.
+-- Grain: account and day of change. Inputs: committed lines, renewals, plan rates.
+-- Window: none, past and contracted future.
+-- Caveats: a paused line is kept for as many days as pauses may last; amounts in other currencies count at the plan
+-- rate of the day, and what a new rate changes stands apart. kept_arr_next_rates is what is kept at the rates of a year
+-- later, so that rates over twelve months compare like with like.
 with lines as (
     select * from core.committed_line
     where (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
@@ -12,23 +15,133 @@ renewals as (
         and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
 ),
 
-deltas as (
-    select account_key, active_from as day, arr, cast(0 as numeric) as pending, cast(0 as numeric) as suspected
+rates as (
+    select
+        currency,
+        from_day,
+        to_day,
+        rate,
+        lead(from_day) over (partition by currency order by from_day) is not null as is_followed
+    from meta.plan_rate
+),
+
+-- The same rates a year before they hold.
+rates_ahead as (
+    select
+        r.currency,
+        r.rate,
+        f.day_12m_ago as from_day,
+        case when r.is_followed then t.day_12m_ago else r.to_day end as to_day
+    from rates as r
+    join meta.calendar as f on f.day = r.from_day
+    join meta.calendar as t on t.day = r.to_day
+),
+
+-- A line until its pause, its pause as far as it is kept, and after it.
+spans as (
+    select
+        account_key,
+        currency,
+        arr,
+        active_from as from_day,
+        coalesce(paused_from, active_to) as to_day,
+        false as is_pause,
+        suspected_from,
+        active_to
     from lines
     union all
-    select account_key, active_to, -arr, 0, 0 from lines
+    select
+        account_key,
+        currency,
+        arr,
+        paused_from,
+        least(coalesce(paused_to, active_to), paused_from + cast(:pause_days as integer)),
+        true,
+        null,
+        active_to
+    from lines
+    where paused_from is not null
     union all
-    select account_key, suspected_from, 0, 0, arr from lines where suspected_from < active_to
+    select account_key, currency, arr, paused_to, active_to, false, null, active_to
+    from lines
+    where paused_to < active_to
+),
+
+-- Each span in pieces of one rate; where a rate follows within the span, the change is the rate's.
+pieces as (
+    select
+        s.account_key,
+        s.is_pause,
+        s.suspected_from,
+        greatest(s.from_day, r.from_day) as from_day,
+        least(s.to_day, r.to_day) as to_day,
+        r.from_day > s.from_day as is_revalued,
+        r.is_followed and r.to_day <= s.to_day as is_revalued_after,
+        round(s.arr * r.rate, 2) as arr
+    from spans as s
+    join rates as r on r.currency = s.currency and r.to_day > s.from_day and r.from_day <= s.to_day
+    where s.from_day < s.to_day
+),
+
+pieces_ahead as (
+    select
+        s.account_key,
+        greatest(s.from_day, r.from_day) as from_day,
+        least(s.to_day, r.to_day) as to_day,
+        round(s.arr * r.rate, 2) as arr
+    from spans as s
+    join rates_ahead as r on r.currency = s.currency and r.to_day > s.from_day and r.from_day < s.to_day
+    where s.from_day < s.to_day
+),
+
+deltas as (
+    select
+        account_key,
+        from_day as day,
+        case when is_pause then 0 else arr end as arr,
+        cast(0 as numeric) as pending,
+        case when is_pause then arr else 0 end as paused,
+        cast(0 as numeric) as suspected,
+        case when is_revalued then arr else 0 end as fx,
+        cast(0 as numeric) as ahead
+    from pieces
     union all
-    select account_key, active_to, 0, 0, -arr from lines where suspected_from < active_to
+    select
+        account_key,
+        to_day,
+        case when is_pause then 0 else -arr end,
+        0,
+        case when is_pause then -arr else 0 end,
+        0,
+        case when is_revalued_after then -arr else 0 end,
+        0
+    from pieces
     union all
-    select account_key, due_date, 0, pending_arr, 0 from renewals
+    select account_key, greatest(suspected_from, from_day), 0, 0, 0, arr, 0, 0
+    from pieces
+    where suspected_from < to_day
     union all
-    select account_key, pending_until, 0, -pending_arr, 0 from renewals
+    select account_key, to_day, 0, 0, 0, -arr, 0, 0 from pieces where suspected_from < to_day
+    union all
+    select account_key, from_day, 0, 0, 0, 0, 0, arr from pieces_ahead
+    union all
+    select account_key, to_day, 0, 0, 0, 0, 0, -arr from pieces_ahead
+    union all
+    select account_key, due_date, 0, pending_arr, 0, 0, 0, pending_arr from renewals
+    union all
+    select account_key, pending_until, 0, -pending_arr, 0, 0, 0, -pending_arr from renewals
 ),
 
 daily as (
-    select account_key, day, sum(arr) as arr, sum(pending) as pending, sum(suspected) as suspected
+    select
+        account_key,
+        day,
+        sum(arr) as arr,
+        sum(pending) as pending,
+        sum(paused) as paused,
+        sum(suspected) as suspected,
+        sum(fx) as fx,
+        sum(ahead) as ahead
     from deltas
     group by account_key, day
 ),
@@ -37,11 +150,15 @@ running as (
     select
         account_key,
         day as from_day,
-        arr <> 0 or pending <> 0 or suspected <> 0 as is_step,
-        sum(arr) over (partition by account_key order by day rows unbounded preceding) as arr,
-        sum(pending) over (partition by account_key order by day rows unbounded preceding) as pending_late_arr,
-        sum(suspected) over (partition by account_key order by day rows unbounded preceding) as suspected_deleted_arr
+        arr <> 0 or pending <> 0 or paused <> 0 or suspected <> 0 or ahead <> 0 or fx <> 0 as is_step,
+        sum(arr) over w as arr,
+        sum(pending) over w as pending_late_arr,
+        sum(paused) over w as paused_arr,
+        sum(suspected) over w as suspected_deleted_arr,
+        fx as fx_arr,
+        sum(ahead) over w as kept_arr_next_rates
     from daily
+    window w as (partition by account_key order by day rows unbounded preceding)
 )
 
 select
@@ -50,6 +167,9 @@ select
     cast(arr as numeric(18, 2)) as arr,
     cast(pending_late_arr as numeric(18, 2)) as pending_late_arr,
     cast(suspected_deleted_arr as numeric(18, 2)) as suspected_deleted_arr,
-    cast(arr + pending_late_arr as numeric(18, 2)) as kept_arr
+    cast(arr + pending_late_arr + paused_arr as numeric(18, 2)) as kept_arr,
+    cast(paused_arr as numeric(18, 2)) as paused_arr,
+    cast(fx_arr as numeric(18, 2)) as fx_arr,
+    cast(kept_arr_next_rates as numeric(18, 2)) as kept_arr_next_rates
 from running
 where is_step

@@ -44,6 +44,7 @@ select
     l.opportunity_type,
     l.product,
     l.quantity,
+    l.currency,
     l.arr,
     l.list_arr,
     l.term_start,
@@ -51,7 +52,13 @@ select
     l.active_from,
     coalesce(r.goes_on_until, l.active_to) as active_to,
     r.goes_on_until is not null as is_auto_renewed,
-    case when l.status = 'suspected_deleted' then greatest(l.deleted_on, l.active_from) end as suspected_from
+    case when l.status = 'suspected_deleted' then greatest(l.deleted_on, l.active_from) end as suspected_from,
+    case when l.paused_on < coalesce(r.goes_on_until, l.active_to) then greatest(l.paused_on, l.active_from) end
+        as paused_from,
+    case
+        when l.paused_on < coalesce(r.goes_on_until, l.active_to)
+            then least(l.resumed_on, coalesce(r.goes_on_until, l.active_to))
+    end as paused_to
 from lines as l
 left join renewed_ends as r
     on r.account_key = l.account_key and r.contract_key = l.contract_key and r.due_date = l.active_to

@@ -56,7 +56,12 @@ judged as (
             when w.term_start is null then 'error_no_start'
             when w.term_end <= w.term_start then 'error_dates'
             when w.arr is null then 'error_dates'
-            when coalesce(w.currency, :currency) <> :currency then 'error_currency'
+            when not exists (
+                select 1 from meta.plan_rate as r
+                where r.currency = coalesce(w.currency, :currency)
+                    and greatest(w.term_start, w.close_date) >= r.from_day
+                    and greatest(w.term_start, w.close_date) < r.to_day
+            ) then 'error_currency'
             when w.is_deleted and w.is_reconstructed then 'deleted'
             when not w.is_deleted and w.deal_deleted_batch is null then 'active'
             when c.confirmed_at is null then 'suspected_deleted'
@@ -96,5 +101,7 @@ select
         else coalesce(term_end, cast('2100-12-31' as date))
     end as active_to,
     deleted_on,
+    paused_on,
+    resumed_on,
     is_reconstructed
 from judged

@@ -32,6 +32,8 @@ compared as (
                 is_recurring,
                 coalesce(cast(term_start as text), ''),
                 coalesce(cast(term_end as text), ''),
+                coalesce(cast(paused_on as text), ''),
+                coalesce(cast(resumed_on as text), ''),
                 is_deleted
             ) as facts
         from line_versions
@@ -58,6 +60,8 @@ versions as (
         v.is_recurring,
         v.term_start,
         v.term_end,
+        v.paused_on,
+        v.resumed_on,
         v.is_deleted,
         v.deleted_at,
         v.batch_id,
@@ -110,6 +114,8 @@ select
         when term_months is not null then round(list_amount * 12 / term_months, 2)
         when term_days > 0 then round(list_amount * 365 / term_days, 2)
     end as list_arr,
+    paused_on,
+    resumed_on,
     is_deleted,
     deleted_at,
     batch_id,

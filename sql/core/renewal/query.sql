@@ -16,14 +16,18 @@ lines as (
     where (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
 ),
 
+rates as (
+    select * from meta.plan_rate
+),
+
 -- What ends with the term. Lines of the contract that go on beyond it are not up for renewal.
 targets as (
     select
         t.account_key,
         t.contract_key,
         t.term_no,
-        sum(l.arr) as target_arr,
-        sum(case when l.active_to = t.due_date then l.arr else 0 end) as ending_arr
+        sum(round(l.arr * r.rate, 2)) as target_arr,
+        sum(case when l.active_to = t.due_date then round(l.arr * r.rate, 2) else 0 end) as ending_arr
     from terms as t
     join lines as l
         on l.account_key = t.account_key
@@ -31,12 +35,13 @@ targets as (
         and l.active_from < t.due_date
         and l.active_to >= t.due_date
         and l.term_end <= t.due_date
+    join rates as r on r.currency = l.currency and t.due_date >= r.from_day and t.due_date < r.to_day
     group by t.account_key, t.contract_key, t.term_no
 ),
 
 -- What the deals that go on bring on the new term's first day; later steps of theirs are contracted expansion.
 successor_deals as (
-    select distinct t.account_key, t.contract_key, t.term_no, t.next_start, l.opportunity_key
+    select distinct t.account_key, t.contract_key, t.term_no, t.due_date, t.next_start, l.opportunity_key
     from terms as t
     join lines as l
         on l.account_key = t.account_key and l.contract_key = t.contract_key and l.term_end = t.next_term_end
@@ -48,11 +53,12 @@ successors as (
         s.account_key,
         s.contract_key,
         s.term_no,
-        sum(l.arr) as renewed_arr,
+        sum(round(l.arr * r.rate, 2)) as renewed_arr,
         -- Unknown as soon as one line has no list price.
-        case when count(l.list_arr) = count(*) then sum(l.list_arr) end as renewed_list_arr
+        case when count(l.list_arr) = count(*) then sum(round(l.list_arr * r.rate, 2)) end as renewed_list_arr
     from successor_deals as s
     join lines as l on l.opportunity_key = s.opportunity_key
+    join rates as r on r.currency = l.currency and s.due_date >= r.from_day and s.due_date < r.to_day
     where l.term_start <= s.next_start and coalesce(l.term_end, l.active_to) > s.next_start
     group by s.account_key, s.contract_key, s.term_no
 ),

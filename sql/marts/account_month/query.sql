@@ -44,7 +44,8 @@ moved as (
         sum(x.expansion_contracted_arr) as expansion_contracted_arr,
         sum(x.contraction_arr) as contraction_arr,
         sum(x.churn_arr) as churn_arr,
-        sum(x.bucket_change_arr) as bucket_change_arr
+        sum(x.bucket_change_arr) as bucket_change_arr,
+        sum(coalesce(x.fx_arr, 0)) as fx_arr
     from months as p
     join movements as x on x.day >= p.period_start and x.day <= p.as_of
     group by x.account_key, p.as_of
@@ -83,7 +84,7 @@ select
     d.industry,
     d.region,
     d.arr - coalesce(m.new_arr + m.reactivation_arr + m.expansion_arr - m.contraction_arr - m.churn_arr
-        + m.bucket_change_arr, 0) as arr_start,
+        + m.bucket_change_arr + m.fx_arr, 0) as arr_start,
     coalesce(m.new_arr, 0) as new_arr,
     coalesce(m.reactivation_arr, 0) as reactivation_arr,
     coalesce(m.expansion_arr, 0) as expansion_arr,
@@ -91,6 +92,7 @@ select
     coalesce(m.contraction_arr, 0) as contraction_arr,
     coalesce(m.churn_arr, 0) as churn_arr,
     coalesce(m.bucket_change_arr, 0) as bucket_change_arr,
+    coalesce(m.fx_arr, 0) as fx_arr,
     d.arr as arr_end,
     d.kept_arr as kept_arr_end,
     d.kept_arr_12m_ago,

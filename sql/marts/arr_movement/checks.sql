@@ -1,6 +1,7 @@
 -- fail: bridge_closes: The start, the movements and the buckets do not add up to the end.
 select account_key, day from marts.arr_movement
 where arr_start + new_arr + reactivation_arr + expansion_arr - contraction_arr - churn_arr + bucket_change_arr
+        + fx_arr
     <> arr_end
     and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
 

@@ -1,13 +1,14 @@
 -- Purpose: why ARR is another one than the day before; summed over days it is the bridge of any period.
 -- Grain: account and day. Inputs: ARR steps, committed lines, renewals, accounts. Window: none; looks at today.
 -- Caveats: movements are those of what is kept, so a late renewal within the grace is none; changes within a day
--- are net; FX and transfers between accounts are not built and count as 0. Reasons compare each product before and
+-- are net; what new plan rates change stands apart, and a pause within its time is a change of buckets. Nothing moves
+-- between accounts: a contract that moved is its new account's for all days. Reasons compare each product before and
 -- after.
 with steps as (
     select
         s.*,
         coalesce(lag(s.arr) over w, 0) as arr_start,
-        coalesce(lag(s.pending_late_arr) over w, 0) as pending_start,
+        coalesce(lag(s.pending_late_arr + s.paused_arr) over w, 0) as buckets_start,
         coalesce(lag(s.kept_arr) over w, 0) as kept_start,
         coalesce(
             max(case when s.kept_arr > 0 then 1 else 0 end) over (
@@ -42,8 +43,13 @@ lines as (
         coalesce(l.quantity, 0) as quantity,
         l.arr,
         coalesce(l.list_arr, l.arr) as list_arr,
+        l.currency,
         l.active_from,
         coalesce(p.pending_until, l.active_to) as kept_to,
+        case when l.paused_from + cast(:pause_days as integer) < coalesce(l.paused_to, l.active_to)
+            then l.paused_from + cast(:pause_days as integer) end as given_up_on,
+        l.paused_to,
+        l.active_to,
         min(l.active_from) over (partition by l.opportunity_key) as deal_from
     from core.committed_line as l
     left join pending as p
@@ -52,14 +58,39 @@ lines as (
     where (cast(:accounts as text[]) is null or l.account_key = any(cast(:accounts as text[])))
 ),
 
-edges as (
-    select account_key, contract_key, product, active_from as day, quantity, arr, list_arr from lines
+-- A pause that lasts too long ends what is kept, until the line goes on.
+all_edges as (
+    select account_key, contract_key, product, currency, active_from as day, quantity, arr, list_arr from lines
     union all
-    select account_key, contract_key, product, kept_to, -quantity, -arr, -list_arr from lines
+    select account_key, contract_key, product, currency, given_up_on, -quantity, -arr, -list_arr
+    from lines
+    where given_up_on is not null
+    union all
+    select account_key, contract_key, product, currency, paused_to, quantity, arr, list_arr
+    from lines
+    where given_up_on is not null and paused_to < active_to
+    union all
+    select account_key, contract_key, product, currency, kept_to, -quantity, -arr, -list_arr
+    from lines
+    where given_up_on is null or paused_to < active_to
+),
+
+edges as (
+    select e.*, round(e.arr * r.rate, 2) as worth
+    from all_edges as e
+    join meta.plan_rate as r on r.currency = e.currency and e.day >= r.from_day
+        and (e.day < r.to_day or r.to_day = cast('2100-12-31' as date))
 ),
 
 by_product as (
-    select account_key, product, day, sum(quantity) as quantity, sum(arr) as arr, sum(list_arr) as list_arr
+    select
+        account_key,
+        product,
+        day,
+        sum(quantity) as quantity,
+        sum(arr) as arr,
+        sum(list_arr) as list_arr,
+        sum(worth) as worth
     from edges
     group by account_key, product, day
 ),
@@ -68,7 +99,8 @@ product_totals as (
     select
         account_key,
         day,
-        arr as change,
+        worth as change,
+        arr as own_change,
         quantity as quantity_change,
         list_arr as list_change,
         sum(arr) over (partition by account_key, product order by day rows unbounded preceding) as arr_after
@@ -84,19 +116,21 @@ reasons as (
         sum(case when not is_whole and quantity_change = 0 and list_change <> 0 then change else 0 end) as price_change,
         sum(case when not is_whole and quantity_change = 0 and list_change = 0 then change else 0 end)
             as discount_change
-    from (select *, arr_after = 0 or arr_after = change as is_whole from product_totals) as p
+    from (select *, arr_after = 0 or arr_after = own_change as is_whole from product_totals) as p
     group by account_key, day
 ),
 
 by_contract as (
-    select account_key, contract_key, day, sum(arr) as arr from edges group by account_key, contract_key, day
+    select account_key, contract_key, day, sum(arr) as arr, sum(worth) as worth
+    from edges
+    group by account_key, contract_key, day
 ),
 
 contract_totals as (
     select
         account_key,
         day,
-        arr as change,
+        worth as change,
         sum(arr) over (partition by account_key, contract_key order by day rows unbounded preceding) as arr_after
     from by_contract
 ),
@@ -127,18 +161,19 @@ contracted_steps as (
 judged as (
     select
         *,
-        kept_arr - kept_start as kept_change,
+        kept_arr - kept_start - fx_arr as kept_change,
         case
-            when kept_arr = kept_start then 'bucket'
+            when kept_arr - kept_start = fx_arr and fx_arr <> 0 then 'rates'
+            when kept_arr - kept_start = fx_arr then 'bucket'
             when kept_start <= 0 and not was_customer then 'new'
             when kept_start <= 0 then 'reactivation'
             when kept_arr <= 0 then 'churn'
-            when kept_arr > kept_start then 'expansion'
+            when kept_arr - kept_start > fx_arr then 'expansion'
             else 'contraction'
         end as movement
     from steps
     where from_day <= :newest
-        and (arr <> arr_start or pending_late_arr <> pending_start)
+        and (arr <> arr_start or pending_late_arr + paused_arr <> buckets_start or fx_arr <> 0)
 )
 
 select
@@ -151,7 +186,8 @@ select
     cast(case when j.movement = 'expansion' then j.kept_change else 0 end as numeric(18, 2)) as expansion_arr,
     cast(case when j.movement = 'contraction' then -j.kept_change else 0 end as numeric(18, 2)) as contraction_arr,
     cast(case when j.movement = 'churn' then -j.kept_change else 0 end as numeric(18, 2)) as churn_arr,
-    cast(j.pending_start - j.pending_late_arr as numeric(18, 2)) as bucket_change_arr,
+    cast(j.buckets_start - j.pending_late_arr - j.paused_arr as numeric(18, 2)) as bucket_change_arr,
+    j.fx_arr,
     j.arr as arr_end,
     j.kept_start as kept_arr_start,
     j.kept_arr as kept_arr_end,

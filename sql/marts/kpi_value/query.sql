@@ -467,6 +467,7 @@ retention_period as (
                 1
             ),
             ('expansion_rate', 1, 'ratio', expansion_of_start_arr, kept_arr_start, null, n_customers_start, 1),
+            ('fx_arr', 1, 'amount', fx_arr, null, null, n_customers_end, 1),
             (
                 'gross_revenue_churn',
                 1,
@@ -494,6 +495,7 @@ retention_period as (
             ),
             ('new_arr', 1, 'amount', new_arr, null, null, n_customers_end, 1),
             ('nrr', 1, 'ratio', cohort_arr, cohort_arr_12m_ago, null, n_cohort, 1),
+            ('paused_arr', 1, 'amount', paused_arr, null, null, n_customers_end, 1),
             (
                 'quick_ratio',
                 1,

@@ -47,7 +47,8 @@ moved as (
         sum(m.expansion_contracted_arr) as expansion_contracted_arr,
         sum(m.contraction_arr) as contraction_arr,
         sum(m.churn_arr) as churn_arr,
-        sum(m.bucket_change_arr) as bucket_change_arr
+        sum(m.bucket_change_arr) as bucket_change_arr,
+        sum(coalesce(m.fx_arr, 0)) as fx_arr
     from periods as p
     join movements as m on m.day >= p.period_start and m.day <= p.as_of
     group by p.period, p.as_of, m.account_key
@@ -62,7 +63,9 @@ per_account as (
         coalesce(e.kept_arr, 0) as kept_arr,
         coalesce(b.arr, 0) as arr_start,
         coalesce(b.kept_arr, 0) as kept_arr_start,
-        coalesce(y.kept_arr, 0) as kept_arr_12m_ago,
+        coalesce(y.kept_arr_next_rates, y.kept_arr, 0) as kept_arr_12m_ago,
+        coalesce(m.fx_arr, 0) as fx_arr,
+        nullif(e.paused_arr, 0) as paused_arr,
         coalesce(m.new_arr, 0) as new_arr,
         coalesce(m.reactivation_arr, 0) as reactivation_arr,
         coalesce(m.expansion_arr, 0) as expansion_arr,
@@ -114,9 +117,11 @@ select
     sum(contraction_arr) as contraction_arr,
     sum(churn_arr) as churn_arr,
     sum(bucket_change_arr) as bucket_change_arr,
+    sum(fx_arr) as fx_arr,
     sum(arr) as arr_end,
     sum(pending_late_arr) as pending_late_arr,
     sum(suspected_deleted_arr) as suspected_deleted_arr,
+    sum(paused_arr) as paused_arr,
     sum(kept_arr_start) as kept_arr_start,
     sum(kept_arr) as kept_arr_end,
     sum(expansion_contracted_arr) as expansion_contracted_arr,

@@ -18,6 +18,8 @@ select
     coalesce(is_recurring, false) as is_recurring,
     term_start,
     term_end,
+    paused_on,
+    resumed_on,
     created_at,
     _loaded_at as known_from,
     _source_at as source_at,
