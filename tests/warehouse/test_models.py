@@ -91,7 +91,7 @@ def test_tables_that_read_each_other_are_refused(overlay: Path) -> None:
         ("select account_key,\nfrom where core.account", r"query\.sql:\d: not valid SQL"),
         ("select account_key\nfrom core.nothing", r"query\.sql:2: reads core\.nothing"),
         ("select account_key\nfrom nothing", r"query\.sql:2: reads nothing, which is no CTE"),
-        ("select account_key\nfrom ops.outbox", r"query\.sql:2: reads ops\.outbox, which no model may read"),
+        ("select account_key\nfrom public.outbox", r"query\.sql:2: reads public\.outbox, which no model may read"),
         ("delete from core.account", r"query\.sql:1: must be exactly one SELECT"),
         ("select 1 as a; select 2 as b", r"query\.sql:1: must be exactly one SELECT"),
     ],

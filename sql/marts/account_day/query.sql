@@ -155,6 +155,21 @@ oldest_urgent as (
     group by t.account_key, c.day
 ),
 
+contract_starts as (
+    select s.account_key, c.month_no, c.day_of_month
+    from (select account_key, min(from_day) as day from arr_steps where kept_arr > 0 group by account_key) as s
+    join meta.calendar as c on c.day = s.day
+),
+
+ages as (
+    select
+        s.account_key,
+        c.day,
+        c.month_no - s.month_no - case when c.day_of_month < s.day_of_month then 1 else 0 end as n_months
+    from contract_starts as s
+    join calendar as c on c.month_no >= s.month_no
+),
+
 expected as (
     select
         u.account_key,
@@ -205,6 +220,15 @@ select
     s.paid_seats_28d,
     case when s.n_paid_seats > 0 then cast(s.n_activated_seats as double precision) / s.n_paid_seats end
         as seat_utilisation,
+    -- Young contracts are given time, none below two months is judged.
+    case
+        when s.n_paid_seats is null or s.n_paid_seats = 0 or a.n_months < 2 or a.n_months is null then null
+        when s.n_activated_seats * 10 < s.n_paid_seats then 'red'
+        when s.n_activated_seats * 2 <= s.n_paid_seats then case when a.n_months < 6 then 'yellow' else 'red' end
+        when s.n_activated_seats * 4 <= s.n_paid_seats * 3
+            then case when a.n_months < 6 then 'green' when a.n_months < 9 then 'yellow' else 'red' end
+        else 'green'
+    end as utilisation_band,
     case when s.paid_seats_28d > 0 then u.active_users_28d / cast(s.paid_seats_28d as double precision) end
         as active_seat_share,
     case when d.account_key is not null then cast(coalesce(t.n_open, 0) as integer) end as n_open_tickets,
@@ -223,6 +247,7 @@ left join arr_steps as p
 left join usage as u on u.account_key = g.account_key and u.day = g.day
 left join expected as e on e.account_key = g.account_key and e.day = g.day
 left join seats as s on s.account_key = g.account_key and s.day = g.day
+left join ages as a on a.account_key = g.account_key and a.day = g.day
 left join in_desk as d on d.account_key = g.account_key
 left join open_tickets as t on t.account_key = g.account_key and t.day = g.day
 left join oldest_urgent as o on o.account_key = g.account_key and o.day = g.day

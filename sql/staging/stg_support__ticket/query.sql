@@ -11,7 +11,6 @@ select
     nullif(trim(organization_id), '') as organization_id,
     lower(nullif(trim(status), '')) as status,
     nullif(trim(requester_id), '') as requester_id,
-    lower(nullif(trim(tags), '')) as tags,
     lower(nullif(trim(priority), '')) as priority,
     lower(nullif(trim(ticket_type), '')) as ticket_type,
     lower(nullif(trim(channel), '')) as channel,
