@@ -1,7 +1,7 @@
 -- Purpose: the ARR of an account that was merged away, as its series ran until the merge.
 -- Grain: merged account and day of change. Inputs: committed lines, opportunity versions, the history of the bridge.
--- Window: none. Caveats: a deal counts for the account that it was written on when the merge became known; on the day of
--- the merge what is left moves to the survivor, whose own table shows it for all days.
+-- Window: none. Caveats: a deal counts for the account that it was written on when the merge became known; on the
+-- day of the merge what is left moves to the survivor, whose own table shows it for all days.
 with beliefs as (
     select * from core.account_bridge_history where entity = 'account'
 ),
