@@ -1,0 +1,116 @@
+"""TinyDesk, a make-believe support desk: the worked example of ``docs/how-to/add-a-vendor.md``.
+
+Its API: ``GET /v1/<list>?updated_after=MS&page=TOKEN`` answers ``{"items": [...], "next": TOKEN or null}``, in order
+of the time of change; ``GET /v1/<list>/fields`` answers ``{"fields": {"name": "type"}}``. What is deleted stays listed,
+with ``"deleted": true``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from functools import cache, partial
+from zoneinfo import ZoneInfo
+
+from include.config.models import Settings
+from include.connections import Connection
+from include.errors import ConfigError
+from include.sources import positions
+from include.sources.base import Page, Position, Record
+from include.sources.cast import caster
+from include.sources.entities import ENTITIES, Kind
+from include.sources.http.auth import Bearer
+from include.sources.http.client import Client, Manners
+from include.sources.http.limiter import Limit, for_account
+from include.sources.mapping import Mapper, file_of, load_mapping
+from include.sources.walk import walk
+
+# Entity -> the desk's list. What stands here is what the desk has; the mapping says which fields fill which columns.
+RESOURCES = {"organization": "customers", "support_user": "people", "ticket": "tickets"}
+# Calls per second that the desk allows to one token; a 429 with Retry-After is obeyed besides.
+LIMITS = {"ordinary": Limit(20, 1.0)}
+MANNERS = Manners("TinyDesk", explain=lambda data: str(data.get("error", "")) if isinstance(data, dict) else "")
+_moment = caster("timestamptz")
+
+
+class TinyDesk:
+    """One desk.
+
+    Args:
+        connection: Where it is; the password is its token.
+        settings: For lag, overlap and zone.
+    """
+
+    vendor = "tinydesk"
+    kind: Kind = "support"
+
+    def __init__(self, connection: Connection, settings: Settings) -> None:
+        source = settings.source(connection.id)
+        self._lag = timedelta(seconds=source.lag_seconds if source else 300)
+        self._trailing = 1000 * (source.trailing_seconds if source else 3600)
+        self._zone = ZoneInfo(settings.reporting_zone)
+        base_url, token = connection.base_url(settings.allowed_plain_http_hosts), connection.secret()
+        limiter = for_account(self.vendor, base_url, token, limits=LIMITS)
+        self.client = Client(base_url, Bearer(token), limiter, MANNERS, (token,), connection.id)
+        self._mapping = load_mapping(file_of(source, self.vendor), RESOURCES)
+
+    def entities(self) -> tuple[str, ...]:
+        """See ``Source``."""
+        return tuple(entity for entity in RESOURCES if entity in self._mapping.entities)
+
+    @cache  # noqa: B019 - a source lives as long as the run that reads it
+    def fields(self, entity: str) -> dict[str, str]:
+        """See ``Source``."""
+        return dict(self.client.get(f"/v1/{RESOURCES[entity]}/fields").data["fields"])
+
+    def mapped(self, entity: str) -> dict[str, str]:
+        """See ``Source``."""
+        return self._mapping.entities[entity].fills()
+
+    def read(
+        self,
+        entity: str,
+        *,
+        position: Position | None,
+        mark: Position | None = None,
+        until: datetime,
+        since: datetime | None = None,
+        full: bool = False,
+    ) -> Iterator[Page]:
+        """See ``Source``."""
+        if entity not in self.entities():
+            raise ConfigError(f"TinyDesk has no entity {entity}", cure=f"available: {', '.join(self.entities())}")
+        return walk(
+            f"TinyDesk's {RESOURCES[entity]}",
+            position=position,
+            mark=mark,
+            full=full,
+            start=lambda done: self._start(entity, done, until, since, full),
+            step=partial(self._step, entity),
+        )
+
+    def _start(
+        self, entity: str, done: Position | None, until: datetime, since: datetime | None, full: bool
+    ) -> Position:
+        # A wrong mapping shows before anything is read.
+        self._mapping.check_properties(entity, self.fields(entity), f"TinyDesk's {RESOURCES[entity]}")
+        at = positions.milliseconds(until - self._lag)
+        start = 0 if full or done is None else done["at"] - self._trailing
+        start = min(start, positions.milliseconds(since)) if since else start
+        return {"phase": "pages", "from": start, "page": None, "at": at}
+
+    def _step(self, entity: str, here: Position) -> tuple[list[Record], Position]:
+        query = {"updated_after": here["from"], "page": here["page"]}
+        answer = self.client.get(f"/v1/{RESOURCES[entity]}", query).data
+        mapping = self._mapping.entities[entity]
+        mapper = Mapper(ENTITIES[entity], mapping.columns, mapping.keep, self._zone)
+        records = [
+            mapper.record(str(row["id"]), row, _moment(row["changed"]), bool(row.get("deleted")))
+            for row in answer["items"]
+        ]
+        if answer["next"] is None:
+            return records, {"phase": "done", "at": here["at"]}
+        return records, here | {"page": answer["next"]}
+
+
+SOURCE = TinyDesk
