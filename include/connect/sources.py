@@ -105,11 +105,9 @@ def _sample(source: Source, entity: str) -> list[Record]:
 
 def _of_entity(source_id: str, source: Source, entity: str, records: list[Record]) -> Iterator[Line]:
     lines: list[Line] = []
-    count = getattr(source, "count", None)
     total: int | None = None
-    if count is not None:
-        with noting(lines, source_id, f"{entity}: count"):
-            total = count(entity)
+    with noting(lines, source_id, f"{entity}: count"):
+        total = _count(source, entity)
     yield from lines
     if not records:
         yield Line(source_id, entity, "look", "no rows", "is it the right account, and are there any?")
@@ -117,6 +115,16 @@ def _of_entity(source_id: str, source: Source, entity: str, records: list[Record
     counted = f"{total:,} rows" if total is not None else f"at least {len(records):,} rows"
     yield Line(source_id, entity, "ok", counted, rows=[_masked(entity, one) for one in records[:_SHOWN_ROWS]])
     yield _filled(source_id, source, entity, records)
+
+
+def _count(source: Source, entity: str) -> int | None:
+    """Return how many rows there are, exactly or nearly; None where the source does not count."""
+    count, counts = getattr(source, "count", None), getattr(source, "counts", None)
+    if count is not None:
+        total: int | None = count(entity)
+        return total
+    found = counts(entity) if counts is not None else None
+    return None if found is None else sum(found.values())
 
 
 def _filled(source_id: str, source: Source, entity: str, records: list[Record]) -> Line:

@@ -100,14 +100,16 @@ def _vendors(kind: Kind) -> list[str]:
 def _keys_of(connection: Connection, source: str, kind: Kind, refs: list[str], crms: list[str]) -> dict[str, set[str]]:
     """Return for each reference the accounts that it can mean; with several CRMs all that have the id."""
     keys: dict[str, set[str]] = defaultdict(set)
-    crm_ids: dict[str, set[str]] = defaultdict(set)  # the CRM's id -> references
+    meant: dict[tuple[str, str], set[str]] = defaultdict(set)  # CRM and its id -> references
     if kind == "crm":
-        crms = [source]
         for ref in refs:
-            crm_ids[ref].add(ref)
+            meant[source, ref].add(ref)
     else:
         for ref, crm_id in _carried(connection, source, kind, refs):
-            crm_ids[crm_id].add(ref)
+            prefix, _, rest = crm_id.partition(":")
+            # An id may say which CRM's it is: crm_eu:77.
+            for place in [(prefix, rest)] if rest and prefix in crms else [(crm, crm_id) for crm in crms]:
+                meant[place].add(ref)
         for ref, key in _bridged(connection, source, refs):
             keys[ref].add(key)
     survivors = connection.execute(
@@ -115,12 +117,12 @@ def _keys_of(connection: Connection, source: str, kind: Kind, refs: list[str], c
             "select source, loser_id, survivor_id from meta.account_merge"
             " where source = any(:crms) and loser_id = any(:ids)"
         ),
-        {"crms": crms, "ids": list(crm_ids)},
+        {"crms": [crm for crm, _ in meant], "ids": [crm_id for _, crm_id in meant]},
     )
     merged = {(crm, loser): survivor for crm, loser, survivor in survivors}
-    for crm_id, carriers in crm_ids.items():
+    for (crm, crm_id), carriers in meant.items():
         for ref in carriers:
-            keys[ref] |= {f"{crm}:{merged.get((crm, crm_id), crm_id)}" for crm in crms}
+            keys[ref].add(f"{crm}:{merged.get((crm, crm_id), crm_id)}")
     return keys
 
 
@@ -129,6 +131,8 @@ def _carried(connection: Connection, source: str, kind: Kind, refs: list[str]) -
     entity, column = _CARRIERS[kind]
     found: list[tuple[str, str]] = []
     for vendor in _vendors(kind):
+        if not sa.inspect(connection).has_table(raw_table(vendor, entity), schema="raw"):
+            continue  # a vendor that came with a newer version, of which nothing was read yet
         carrier = sa.table(raw_table(vendor, entity), *map(sa.column, ("source", "id", column)), schema="raw")
         query = sa.select(carrier.c.id, carrier.c[column]).where(
             carrier.c.source == source, carrier.c.id.in_(refs), carrier.c[column] != ""
