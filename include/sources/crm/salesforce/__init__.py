@@ -46,11 +46,6 @@ class Salesforce:
         self._mapping = load_mapping(file_of(source, self.vendor), ENTITIES_MAPPED)
         self._parts = parts.of_mapping(self._mapping)
 
-    @property
-    def client(self) -> Client:
-        """What calls the org."""
-        return self._api.client
-
     def entities(self) -> tuple[str, ...]:
         """See ``Source``. An entity that the mapping leaves out is not available."""
         return tuple(one.name for one in of_kind("crm") if one.name in self._parts)
