@@ -50,6 +50,7 @@ class Edits:
         moves: Field -> the kind that it names.
         merges: Two may become one.
         deletes: They may be deleted and restored.
+        late_by: How many seconds late they may be written, with the time that they should have had.
     """
 
     entity: str
@@ -57,6 +58,7 @@ class Edits:
     moves: Mapping[str, str] = field(default_factory=dict)
     merges: bool = False
     deletes: bool = True
+    late_by: tuple[int, ...] = (0, 0, 30, 200)
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,8 @@ class Vendor:
         switches: Switch -> values.
         prefixes: Kind -> what its ids begin with in raw.
         quick_faults: Further kinds of faults that it must bear.
+        also: Entities that follow from the others' life.
+        as_read: Entity -> columns that say how another record was when this one was read.
     """
 
     source: str
@@ -82,11 +86,13 @@ class Vendor:
     switches: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     prefixes: Mapping[str, str] = field(default_factory=dict)
     quick_faults: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
+    as_read: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def entities(self) -> tuple[str, ...]:
         """What is loaded of it."""
-        return tuple(dict.fromkeys(edits.entity for edits in self.kinds.values()))
+        return tuple(dict.fromkeys([*(edits.entity for edits in self.kinds.values()), *self.also]))
 
 
 class Scene:
@@ -152,7 +158,8 @@ def tell(vendor: Vendor, scene: Scene, seed: int, n_steps: int = 6, step: Callab
 def settle(vendor: Vendor, scene: Scene) -> None:
     """Let all trouble end, and ingest read what is left."""
     scene.sandbox.lift_faults()
-    scene.sandbox.control("switches", **dict.fromkeys(vendor.switches))
+    if vendor.switches:
+        scene.sandbox.control("switches", **dict.fromkeys(vendor.switches))
     scene.pass_time(60 * vendor.quiet_hours)
     ingest.run(vendor.source, only=vendor.entities)
     scene.pass_time(20)
@@ -170,7 +177,7 @@ def check(vendor: Vendor, scene: Scene, when: str) -> None:
             for record in page.records:
                 if record.is_deleted:
                     expected.pop(record.id, None)
-        columns = ENTITIES[entity].column_names
+        columns = [name for name in ENTITIES[entity].column_names if name not in vendor.as_read.get(entity, ())]
         stored = {
             one: dict(zip(columns, found, strict=True))
             for one, *found in rows(
@@ -193,7 +200,7 @@ def _happen(rng: random.Random, vendor: Vendor, scene: Scene, deleted: list[tupl
     edits, live, mutate = vendor.kinds[kind], scene.live(vendor, kind), scene.sandbox.mutate
     name = rng.choice(sorted(edits.fields))
     change = {name: rng.choice(edits.fields[name])}
-    late = (scene.now - timedelta(seconds=rng.choice((0, 0, 30, 200)))).isoformat()
+    late = (scene.now - timedelta(seconds=rng.choice(edits.late_by))).isoformat()
     happening = rng.choice(("set", "set", "create", "tie", "delete", "restore", "merge", "move"))
     if happening == "set":
         mutate(kind, rng.choice(live), set=change)
