@@ -204,3 +204,17 @@ def test_channels_in_dry_run_need_not_work_and_channels_that_are_on_must(
     (tmp_path / "config" / "channels.yaml").write_text("email: {dry_run: false}\n")
     monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(tmp_path))
     assert look("smtp")["smtp", "credentials"].state == "failed"
+
+
+def test_salesforce_too(vendors: SandboxProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = vendors.connection("salesforce")
+    connect(monkeypatch, "crm", **given)
+    lines = look("crm")
+    assert lines["crm", "account"].found == f"{vendors.truth()['account']['live']:,} rows"
+    assert {line.state for line in lines.values()} == {"ok", "look"}, lines
+    assert "api-usage=" in lines["crm", "limits"].found
+    assert "invoice" in lines["crm", "not available"].found
+    connect(monkeypatch, "crm", **given | {"password": "wrong"})
+    refused = look("crm")["crm", "credentials"]
+    assert (refused.state, "invalid_client" in refused.found) == ("failed", True)
+    assert "login and password of connection crm" in refused.to_fix
