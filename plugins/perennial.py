@@ -1,12 +1,14 @@
-"""The page *Perennial* inside Airflow's UI: is the data good, what is held, what was sent.
+"""The pages *Perennial* and *Data quality* inside Airflow's UI: is the data good, what is held, what was sent.
 
-It only reads, names no person, and shows itself only to those who may see the DAGs.
+They only read, name no person, and show themselves only to those who may see the DAGs.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from secrets import token_urlsafe
+from typing import Any
 
 import jinja2
 from airflow.api_fastapi.core_api.security import requires_access_dag
@@ -35,23 +37,36 @@ app = FastAPI(title="Perennial", docs_url=None, redoc_url=None, openapi_url=None
 @app.get("/", response_class=HTMLResponse, dependencies=[Depends(may_see)])
 def page() -> HTMLResponse:
     """Show how everything stands."""
+    from include import overview
+
+    return _answer("perennial.html", overview.read)
+
+
+@app.get("/quality/", response_class=HTMLResponse, dependencies=[Depends(may_see)])
+def quality_page() -> HTMLResponse:
+    """Show what the rules on data have found over time."""
+    from include import quality
+
+    return _answer("quality.html", quality.read)
+
+
+def _answer(template: str, read: Callable[[], Any]) -> HTMLResponse:
     from sqlalchemy.exc import SQLAlchemyError
 
-    from include import overview
     from include.clock import now
     from include.errors import PerennialError
     from include.warehouse.engine import readable
 
     problem: PerennialError | None = None
-    seen: overview.Overview | None = None
+    seen: Any = None
     try:
-        seen = overview.read()
+        seen = read()
     except SQLAlchemyError as error:
         problem = readable(error)
     except PerennialError as error:
         problem = error
     nonce = token_urlsafe(16)
-    text = _templates.get_template("perennial.html").render(seen=seen, problem=problem, now=now(), nonce=nonce)
+    text = _templates.get_template(template).render(seen=seen, problem=problem, now=now(), nonce=nonce)
     return HTMLResponse(
         text,
         status_code=503 if problem else 200,
@@ -78,5 +93,11 @@ class PerennialPlugin(AirflowPlugin):
             "href": f"{conf.get('api', 'base_url', fallback='').rstrip('/')}{PREFIX}/",
             "url_route": "perennial",
             "destination": "nav",
-        }
+        },
+        {
+            "name": "Data quality",
+            "href": f"{conf.get('api', 'base_url', fallback='').rstrip('/')}{PREFIX}/quality/",
+            "url_route": "perennial-quality",
+            "destination": "nav",
+        },
     ]

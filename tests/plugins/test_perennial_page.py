@@ -131,7 +131,38 @@ def test_a_warehouse_that_is_down_is_one_clear_message(client, monkeypatch):
     assert "hidden" not in answer.text
 
 
-def test_the_page_is_in_the_menu(plugin):
-    (view,) = plugin.PerennialPlugin.external_views
-    assert view["destination"] == "nav"
-    assert view["href"].endswith("/perennial/")
+def test_the_pages_are_in_the_menu(plugin):
+    views = plugin.PerennialPlugin.external_views
+    assert [view["destination"] for view in views] == ["nav", "nav"]
+    assert [view["href"].rpartition("/perennial")[2] for view in views] == ["/", "/quality/"]
+
+
+@pytest.mark.parametrize(("token", "status"), [(None, 401), ("forged", 403), ("stranger", 403)])
+def test_the_quality_page_is_closed_without_a_login(client, token, status):
+    answer = _get(client, token, "/quality/")
+    assert answer.status_code == status and "Rules that were broken" not in answer.text
+
+
+def test_the_quality_page_of_an_empty_warehouse(client, warehouse):
+    answer = _get(client, "viewer", "/quality/")
+    assert answer.status_code == 200 and "0 batches were judged" in answer.text
+
+
+def test_the_quality_page_shows_trends_and_no_value_of_a_row(client, warehouse):
+    from include.contracts.validate import validate
+    from include.incidents import tell
+    from tests.contracts.landed import good, land
+
+    rows = good("contact", 60)
+    rows[0] |= {"_problems": ["email=anna@secret.example"], "first_name": "Annabel"}
+    rows[1] |= {"email": "no-address-of-anna"}
+    land("contact", rows, is_first_load=True)
+    validate("crm")
+    tell.tell()
+    answer = _get(client, "viewer", "/quality/")
+    assert answer.status_code == 200
+    assert "crm.contact.castable" in answer.text and "rows:crm:crm.contact.castable" in answer.text
+    assert "1 of 60" in answer.text and answer.text.count("<svg") >= 3 and "1.67%" in answer.text
+    # Neither a value of a row, nor anything that the page would load from elsewhere.
+    assert not any(word in answer.text for word in ("anna", "Annabel", "Holm", "secret.example", "http://", "https://"))
+    assert "<script" not in answer.text
