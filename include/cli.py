@@ -75,7 +75,8 @@ def ingest_source(
     ]
     for verdict in verdicts:
         upto = f", complete up to {console.cell(verdict.watermark)} UTC" if verdict.watermark else ""
-        typer.echo(f"{verdict.source} is {verdict.state}{upto}")
+        partly = f"; {verdict.reason}" if verdict.state == "green" and verdict.reason else ""
+        typer.echo(f"{verdict.source} is {verdict.state}{upto}{partly}")
     red = next((verdict for verdict in verdicts if verdict.state == "red"), None)
     if red:
         raise ContractError(f"{red.source}: {red.reason}", cure=red.cure)

@@ -192,11 +192,18 @@ def test_case_21_a_task_is_never_sent_without_its_associations_array(
     monkeypatch.setattr(
         Client, "call", lambda self, method, path, **more: sent.append((path, more)) or call(self, method, path, **more)
     )
+    # The vendor's way: without the array a task is refused.
+    crm = vendors.sandbox.connection("crm")
+    bare = {"properties": {"hs_timestamp": "1", "hs_task_subject": "x"}}
+    headers = {"Authorization": f"Bearer {crm['password']}"}
+    refused = requests.post(f"{crm['host']}/crm/v3/objects/tasks", json=bare, headers=headers, timeout=10)
+    assert refused.status_code == 400 and "associations" in refused.text
     run(at_risk)
-    inputs = [one for path, more in sent if path == UPSERT for one in more["json"]["inputs"]]
-    assert len(inputs) == 3 and all(isinstance(one.get("associations", []), list) for one in inputs)
-    # Tied by a call of its own, since the upsert takes no associations; nothing is left untied.
-    assert all(companies for _, companies in vendors.tasks().values())
+    # Ours: the upsert, which takes none, and then a call of its own that ties each task; never a bare create.
+    written = {path for path, more in sent if "/tasks" in path and more.get("json")}
+    assert written >= {UPSERT, "/crm/v4/associations/tasks/companies/batch/create"}
+    assert not written & {"/crm/v3/objects/tasks", "/crm/v3/objects/tasks/batch/create"}
+    assert [bool(companies) for _, companies in vendors.tasks().values()] == [True] * 3
 
 
 def test_answers_in_another_order(at_risk: House, vendors: Vendors) -> None:

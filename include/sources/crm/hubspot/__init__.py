@@ -148,7 +148,7 @@ class HubSpot:
                 raise
             raise NotOffered(
                 f"{entity} is not available from HubSpot's {name}: {error.message}",
-                cure=f"{error.cure}; if you have none, remove {entity} from config/mappings/hubspot.yaml",
+                cure=f"{error.cure}; if you have none, remove {name} from {entity} in your mapping file",
             ) from None
 
     def _step(self, entity: str, here: Position) -> tuple[list[Record], Position]:
