@@ -28,7 +28,7 @@ PORTAL = Vendor(
 
 @pytest.mark.parametrize("seed", range(2))
 def test_story(seed: int, warehouse: str, sandbox: SandboxProcess, quick: pytest.MonkeyPatch) -> None:
-    tell(PORTAL, Scene(sandbox, quick), seed, n_steps=4)
+    tell(PORTAL, Scene(sandbox, quick), seed, n_steps=3)
 
 
 @pytest.mark.soak
