@@ -232,3 +232,25 @@ def test_every_source_of_the_sandbox(sandbox: SandboxProcess, warehouse: str, tm
     for entity, table in (("ticket", "zendesk__ticket"), ("ticket_event", "zendesk__ticket_event"),
                           ("support_user", "zendesk__support_user"), ("usage_day", "product__usage_day")):  # fmt: skip
         assert value(f"select count(*) from raw.{table} where not _is_deleted") == truth[entity]["live"], entity
+
+
+def test_a_mass_deletion_is_held_by_the_contract(
+    sandbox: SandboxProcess, warehouse: str, tmp_path, monkeypatch, capsys
+) -> None:
+    """More than 2% of a source at once: nothing is marked as deleted before somebody has looked (E16)."""
+    monkeypatch.setenv("PERENNIAL_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("PERENNIAL_CONFIG_DIR", raising=False)
+    ingest.run("support", only=["organization", "ticket"])
+    n_live = value("select count(*) from raw.zendesk__ticket where not _is_deleted")
+    for number in sandbox.truth()["ticket"]["live_ids"][:12]:
+        sandbox.mutate("ticket", number, op="erase")
+    assert cli.main(["reconcile", "support", "--entity", "ticket"]) == 4
+    shown = capsys.readouterr()
+    assert "held" in shown.out and "batch show" in shown.err
+    assert value("select count(*) from raw.zendesk__ticket where not _is_deleted") == n_live
+    assert rows("select state, n_gone from meta.reconciliation") == [("held", 12)]
+    batch_id = value("select batch_id from meta.batch where state = 'held'")
+    ingest.accept(batch_id, reason="deleted on purpose")
+    assert value("select count(*) from raw.zendesk__ticket where not _is_deleted") == n_live - 12
+    assert cli.main(["reconcile", "support", "--entity", "ticket"]) == 0
+    assert rows("select state, n_gone from meta.reconciliation") == [("equal", 0)]
