@@ -209,7 +209,7 @@ def _blank_models(connection: Connection, found: Found, counts: Counter[str]) ->
         personal = [
             column
             for column, described in columns.items()
-            if described.sensitivity == "personal" and column not in model.metadata.unique_key
+            if (described.sensitivity == "personal" or column in _TELLING) and column not in model.metadata.unique_key
         ]
         for key, entity in _RECORD_KEYS.items():
             keys = sorted(f"{source}:{record_id}" for source, kind, record_id in found.records if kind == entity)

@@ -59,7 +59,7 @@ def spread() -> None:
             " (1, 2, 'support', 'ticket', 't9', 'r', :text, cast(:body as jsonb))",
             "insert into ops.episode (signal, entity_kind, entity_id, episode_no, account_key, state, evidence,"
             " opened_on, updated_on) values ('s', 'account', 'crm:1', 1, 'crm:1', 'open', cast(:body as jsonb),"
-            " '2026-06-01', '2026-06-01')",
+            " '2026-06-10', '2026-06-10')",
             "insert into ops.outbox (key, channel, entity_kind, entity_id, rule, episode_no, step, account_key,"
             " recipient, subject, body, reads, not_after, state, decision_id, version) values"
             " ('k1', 'email', 'renewal', 'x', 'r', 1, '30', 'crm:1', :address, :text, cast(:body as jsonb),"
@@ -108,7 +108,7 @@ def known(built: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 def test_a_person_is_nowhere_any_more(known: pytest.MonkeyPatch) -> None:
     before = holding(ADA, SECOND, NAME)
-    assert {name.split(".")[0] for name in before} == {"raw", "quarantine", "meta", "staging", "core", "ops"}
+    assert {name.split(".")[0] for name in before} >= {"raw", "quarantine", "meta", "staging", "core", "ops"}
     at(known, "14:00")
     done = erase.person("ADA@one.example", **HOW)
     assert holding(ADA, SECOND, NAME, "Lovelace", "Countess") == {}
