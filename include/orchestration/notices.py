@@ -38,6 +38,8 @@ COMMANDS = {
     "mend_data": "quarantine list",
     "decide": "decide",
     "deliver": "deliver",
+    "housekeeping": "housekeeping",
+    "reconcile": "reconcile SOURCE",
 }
 KINDS = {"ingest_crm": "crm", "ingest_support": "support", "ingest_product": "product"}
 
@@ -84,7 +86,18 @@ def tell_owner(context: Context) -> None:
 
 
 def tell_changes(source_id: str) -> None:
-    """Tell the owner of a source once which of its fields have changed."""
+    """Tell the owner of a source once which of its fields have changed. Never raises: the verdict matters more."""
+    import sqlalchemy as sa
+
+    from include.errors import PerennialError
+
+    try:
+        _tell_changes(source_id)
+    except (sa.exc.SQLAlchemyError, PerennialError) as error:
+        log.warning("%s: its changed fields could not be told, the next run tries again: %s", source_id, _reason(error))
+
+
+def _tell_changes(source_id: str) -> None:
     from include.config import load
     from include.delivery.message import Message
     from include.sources import drift

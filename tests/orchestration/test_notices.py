@@ -79,6 +79,12 @@ def test_of_several_connections_the_owner_of_the_one_that_failed_is_told(warehou
     assert "include.cli ingest crm_eu" in write(failure, NOON).next_steps[0]
 
 
+def test_fields_that_cannot_be_told_of_do_not_keep_the_verdict_back(monkeypatch, socket_enabled, logged):
+    monkeypatch.setenv("PERENNIAL_DATABASE_URL", "postgresql+psycopg://u:p@127.0.0.1:1/none")
+    notices.tell_changes("crm")
+    assert "the next run tries again" in "\n".join(logged)
+
+
 def test_every_dag_has_its_command():
     names = {path.stem for path in (Path(__file__).parents[2] / "dags").glob("*.py")}
     assert set(notices.COMMANDS) == names
