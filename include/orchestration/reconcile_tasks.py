@@ -37,9 +37,10 @@ def reconcile(source: str, *, run_id: str | None = None, params: dict[str, Any] 
     from include.sources import reconcile as reconciling
 
     options = params or {}
-    if options.get("source") not in (None, "", source):
+    only = [options["entity"]] if options.get("entity") else []
+    if source not in reconciling.meant(options.get("source") or "", only):
         return []
-    reports = reconciling.run(source, [options["entity"]] if options.get("entity") else [], run_id=str(run_id))
+    reports = reconciling.run(source, only, run_id=str(run_id))
     bad = [report for report in reports if report.state in ("held", "failed")]
     if bad:
         kind = ContractError if bad[0].state == "held" else Unavailable

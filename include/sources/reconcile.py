@@ -18,10 +18,11 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from include import clock, connections
+from include.config import load
 from include.errors import ConfigError, PerennialError
 from include.sources import ingest, registry
 from include.sources.base import Inventory, Listed, Source
-from include.sources.entities import raw_table
+from include.sources.entities import ENTITIES, raw_table
 from include.warehouse import batches, failures
 from include.warehouse.engine import engine
 
@@ -58,6 +59,26 @@ class Reconciled:
     n_missing: int | None = None
     n_gone: int | None = None
     note: str = ""
+
+
+def meant(source: str = "", entities: Iterable[str] = ()) -> tuple[str, ...]:
+    """Return the ids of the sources that are to be reconciled.
+
+    Args:
+        source: A source's id, or a kind of source; all by default.
+        entities: Without a source, only sources of a kind that has one of them.
+
+    Raises:
+        ConfigError: There is no such source or entity.
+    """
+    wanted = tuple(entities)
+    unknown = next((name for name in wanted if name not in ENTITIES), None)
+    if unknown:
+        raise ConfigError(f"there is no entity {unknown}", cure=f"known are {', '.join(ENTITIES)}")
+    if source:
+        return ingest.sources_named(source)
+    kinds = {ENTITIES[name].kind for name in wanted}
+    return tuple(each.id for each in load().sources if not kinds or each.kind in kinds)
 
 
 def run(source_id: str, only: Iterable[str] = (), *, run_id: str = "") -> list[Reconciled]:

@@ -19,11 +19,9 @@ def reconcile(
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")] = False,
 ) -> None:
     """Hold what is stored against all that the sources hold, and mend what differs."""
-    from include.config import load
-    from include.sources import ingest
     from include.sources import reconcile as reconciling
 
-    ids = ingest.sources_named(source) if source else tuple(each.id for each in load().sources)
+    ids = reconciling.meant(source, entity or ())
     found = [report for each in ids for report in reconciling.run(each, entity or ())]
     rows = [asdict(report) for report in found]
     console.emit(rows, COLUMNS, as_json=as_json)

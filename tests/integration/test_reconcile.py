@@ -194,6 +194,17 @@ def test_an_unknown_entity_is_named(listing: Listing) -> None:
         reconcile.run("crm", ["invoice"])
 
 
+def test_which_sources_are_meant(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PERENNIAL_CONFIG_DIR", raising=False)
+    assert reconcile.meant() == ("crm", "support", "product_db")
+    assert reconcile.meant("product") == ("product_db",)
+    assert reconcile.meant(entities=["ticket"]) == ("support",)
+    with pytest.raises(ConfigError, match="no entity tikcet"):
+        reconcile.meant(entities=["tikcet"])
+    with pytest.raises(ConfigError, match="no source nowhere"):
+        reconcile.meant("nowhere")
+
+
 def test_every_source_of_the_sandbox(sandbox: SandboxProcess, warehouse: str, tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.setenv("PERENNIAL_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("PERENNIAL_CONFIG_DIR", raising=False)
