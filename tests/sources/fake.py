@@ -27,7 +27,8 @@ class Request:
         self.path = parts.path
         self.params = dict(parse_qsl(parts.query, keep_blank_values=True))
         self.headers = sent.headers
-        self.json: Any = orjson.loads(sent.body) if sent.body else None
+        is_json = str(sent.headers.get("Content-Type", "")).startswith("application/json")
+        self.json: Any = orjson.loads(sent.body) if sent.body and is_json else None
 
 
 Reply = tuple[int, Any] | tuple[int, Any, Mapping[str, str]]

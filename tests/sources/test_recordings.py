@@ -13,9 +13,12 @@ from include import paths
 from include.config import load
 from include.connections import make
 from include.sources.crm.hubspot import HubSpot
+from include.sources.crm.salesforce import api as salesforce
+from include.sources.crm.salesforce.api import SalesforceApi
 from include.sources.http import body
+from include.sources.http.client import Refused
 from include.sources.support.zendesk import Zendesk
-from tests.sources.fake import wire
+from tests.sources.fake import Request, wire
 
 RECORDINGS = paths.ROOT.parent / "shared" / "recordings"
 UNTIL = datetime(2026, 1, 1, tzinfo=UTC)
@@ -97,3 +100,29 @@ def test_recorded_desk_records_become_records(file: str, name: str, entity: str)
         assert record.source_at is not None
         assert record.values["created_at"] == datetime.fromisoformat(row["created_at"])
         assert not record.is_deleted
+
+
+def test_recorded_answers_of_salesforce_lead_to_all_rows() -> None:
+    def recorded(name: str) -> bytes:
+        return (RECORDINGS / "salesforce" / f"{name}_response.json").read_bytes()
+
+    connection = make("crm", conn_type="salesforce", host="https://na1.salesforce.com", login="key", password="secret")
+    api = SalesforceApi(salesforce.client(connection, ()))
+    sessions = iter([(401, recorded("expired_session"))])
+
+    def answer(request: Request) -> tuple[int, bytes]:
+        if request.path.endswith("/token"):
+            return 200, recorded("reauth_success")
+        if request.path.endswith("/query/01gD"):
+            return 200, recorded("query_paginated_last_page")
+        if request.params["q"].startswith("SELECT Nothing"):
+            return 400, recorded("query_error")
+        return next(sessions, (200, recorded("query_paginated_first_page")))
+
+    adapter = wire(api.client, answer)
+    labels = [row["Text_Label"] for row in api.everything("SELECT Text_Label FROM Whizbang")]
+    assert labels == ["First Page", "Last Page"]
+    assert sum(request.path.endswith("/token") for request in adapter.requests) == 2  # the first session had ended
+    assert adapter.requests[-1].headers["Authorization"] == "Bearer new_access_token"
+    with pytest.raises(Refused, match="INVALID_FIELD error_message"):
+        api.query("SELECT Nothing FROM Whizbang")

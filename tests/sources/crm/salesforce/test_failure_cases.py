@@ -84,6 +84,17 @@ def test_case_40_a_new_field_breaks_nothing(org: SandboxProcess) -> None:
     assert copy.live("account") == truth(org, "account")
 
 
+def test_case_40_what_the_org_has_is_told_with_its_types(org: SandboxProcess) -> None:
+    source = Copy().source
+    assert source.fields("account")["Customer_Tier__c"] == "picklist"
+    assert source.mapped("account")["Customer_Tier__c"] == "tier"
+    assert set(source.mapped("account")) <= set(source.fields("account"))
+    assert set(source.mapped("contract_line")) <= set(source.fields("contract_line"))  # none of their parents'
+    assert source.mapped("activity")["Task.Subject"] == source.mapped("activity")["Event.Subject"] == "subject"
+    org.control("switches", **{"salesforce.retyped_fields": {"Account.Customer_Tier__c": "double"}})
+    assert Copy().source.fields("account")["Customer_Tier__c"] == "double"
+
+
 def test_case_40_a_mapped_field_that_vanished_is_named_with_its_line(org: SandboxProcess) -> None:
     copy = Copy()
     copy.pull(SOON, "account")
