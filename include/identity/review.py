@@ -178,7 +178,7 @@ select
     sum(cast(method in ('external_id', 'crm_account_id', 'crm_id', 'merged') as integer)) as n_by_id,
     sum(cast(method = 'domain' as integer)) as n_by_domain,
     sum(cast(method = 'answer' as integer)) as n_by_answer,
-    sum(cast(open_because = 'answered: no account' as integer)) as n_nobodys,
+    sum(cast(coalesce(open_because = 'answered: no account', false) as integer)) as n_nobodys,
     sum(cast(account_key is null and open_because <> 'answered: no account' as integer)) as n_unmatched
 from core.account_bridge
 group by source, entity
