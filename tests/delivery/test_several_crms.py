@@ -42,7 +42,7 @@ def europe(house: House, overlay: Path, outside: Outside, monkeypatch: pytest.Mo
 def _task(account_key: str, company: str, owner: str) -> Action:
     body = {**TASK, "company_id": company, "owner_id": owner}
     return action(
-        "crm_task", entity_kind="account", entity_id=account_key, account_key=account_key, body=body, owner_key="",
+        "crm_task", entity_kind="note", entity_id=account_key, account_key=account_key, body=body, owner_key="",
         reads=(),
     )  # fmt: skip
 
