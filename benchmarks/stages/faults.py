@@ -202,6 +202,7 @@ class Contestant:
         self.who, self._desk, self._sandbox = who, desk, sandbox
         self.url = house.database(is_warehouse=who == "ours")
         self._state, self._is_first = "", True
+        self.n_held = 0
 
     def load(self, now: datetime) -> None:
         """Run once.
@@ -218,7 +219,7 @@ class Contestant:
                 "PERENNIAL_HOME": str(house.home() / "ours"),
             }
             command = [sys.executable, "-m", "benchmarks.contestants.ours_run", desk.source, desk.entity]
-            measure.run(command, environment=environment, timeout=240)
+            self.n_held += measure.run(command, environment=environment, timeout=240).told.get("held", 0)
         elif self.who == "dlt":
             command = [str(house.tool("dlt") / "python"), "benchmarks/contestants/dlt_load.py", desk.stream]
             kept = [] if self._is_first else ["--keep"]
@@ -248,7 +249,8 @@ def run(size: str) -> list[Row]:
         for who in ("ours", "dlt", "Singer"):
             figures = _played(sandbox, DESKS[vendor], who, happen)
             house.say(f"{vendor}, {name}, {who}: {figures}")
-            rows.append(Row(f"{vendor}: {name}", _shown(who, vendor), figures=figures))
+            note = str(figures.pop("note", ""))
+            rows.append(Row(f"{vendor}: {name}", _shown(who, vendor), figures=figures, note=note))
     sandbox.stop()
     return rows
 
@@ -284,7 +286,8 @@ def _played(sandbox: house.Sandbox, desk: Desk, who: str, happen: Callable[[Play
         except Failed as failure:
             house.say(str(failure)[:600])
             n_failed += 1
-        return judged(contestant.rows(), play.truth(), play.edited) | {"failed runs": n_failed}
+        found = judged(contestant.rows(), play.truth(), play.edited) | {"failed runs": n_failed}
+        return found | ({"note": f"{contestant.n_held} held, accepted"} if contestant.n_held else {})
     except Failed as failure:
         house.say(str(failure)[:600])
         return {"note": "did not load"}
