@@ -7,6 +7,7 @@ import importlib
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
 import time
@@ -40,6 +41,8 @@ def main() -> int:
     unknown = [name for name in given.stage if name not in stages()]
     if unknown:
         parser.error(f"there is no stage {unknown[0]}; there are {', '.join(stages())}")
+    # Told to end, end in order: servers of our own are stopped on the way out.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     console, failed = Console(width=max(120, Console().width)), []
     for name in given.stage or stages():
         if not _stage(console, name, given.size):
