@@ -3,7 +3,7 @@
 * *floor*: the calls that ours makes, again, each answer parsed and thrown away.
 * *ours, closed batch*: read, mapped, landed, the batch closed.
 * *ours, merged*: and judged by the contracts and merged into the raw tables and their versions.
-* *dlt*: its REST client into PostgreSQL, merged by id, with the settings that were fastest here.
+* *dlt*: its REST client into PostgreSQL, merged by id; see ``dlt_load``.
 * *Singer*: the vendor's tap into ``pipelinewise-target-postgres``, merged by id; once, by the wall clock.
 """
 

@@ -224,7 +224,7 @@ class Mapper:
         self, entity: Entity, rules: Mapping[str, ColumnRule], keep: Iterable[str] = (), zone: ZoneInfo | None = None
     ) -> None:
         types = {column.name: column.type for column in entity.columns}
-        # Plain tuples: taking a named one apart takes Python three times as long.
+        # Plain tuples: Python takes them apart faster than named ones.
         self._steps = [tuple(_step(name, rule, types[name], zone)) for name, rule in rules.items() if rule.property]
         self._always = {name: caster(types[name])(rule.always) for name, rule in rules.items() if rule.always}
         self._keep = tuple(keep)
