@@ -11,7 +11,7 @@ from include.delivery import holds
 from include.delivery.deliver import deliver
 from include.errors import PerennialError
 from include.sources import ingest
-from include.warehouse import build
+from include.warehouse import availability, build
 from include.warehouse.engine import engine
 from tests.end_to_end import chain, prints
 from tests.sandbox_fixture import NOW, SandboxProcess
@@ -59,7 +59,11 @@ def test_every_record_of_the_sources_is_in_raw_once(platform: SandboxProcess) ->
         ingest.run(source, run_id="truth")
     vendors = ("hubspot", "zendesk", "product")
     tables = {name.partition("__")[2]: name for name in prints.table_prints("raw") if name.startswith(vendors)}
+    given = {entity for source in chain.SOURCES for entity in availability.judged(source)}
+    assert len(given) > 12
     for entity, truth in platform.truth().items():
+        if entity not in given:
+            continue  # not mapped: not available
         stored = _scalar(f'select count(*) from raw."{tables[entity]}" where not _is_deleted')
         quarantined = _scalar(
             f"select count(distinct record_id) from quarantine.record q where entity = '{entity}' and state = 'open'"

@@ -138,7 +138,8 @@ def test_the_next_read_does_not_bring_a_person_back_and_the_figures_follow(known
     subject = value("select subject from raw.zendesk__ticket where id = 't1'")
     assert subject == "Mail to [erased] bounces"
     assert value("select count(*) from core.usage_day where account_key = 'crm:1'") > 0
-    world.assert_equals_scratch(known)
+    # What was quarantined and told was written here behind the builds' back.
+    world.assert_equals_scratch(known, without=("marts.operations_period", "marts.kpi_value"))
 
 
 def test_a_dry_run_changes_nothing_and_counts_the_same(known: pytest.MonkeyPatch) -> None:

@@ -74,17 +74,27 @@ role_days as (
 ),
 
 known as (
-    select account_key, c.day_no, 1 as n_roles, 0 as n_teams
+    select r.account_key, c.day_no, r.n_roles, r.n_teams
     from (
-        select account_key, role, min(created_day) as day from users where role is not null group by account_key, role
+        select account_key, min(created_day) as day, 1 as n_roles, 0 as n_teams
+        from users
+        where role is not null
+        group by account_key, role
+        union all
+        select account_key, min(created_day), 0, 1
+        from users
+        where team is not null
+        group by account_key, team
     ) as r
     join meta.calendar as c on c.day = r.day
-    union all
-    select account_key, c.day_no, 0, 1
-    from (
-        select account_key, team, min(created_day) as day from users where team is not null group by account_key, team
-    ) as t
-    join meta.calendar as c on c.day = t.day
+),
+
+-- An account's first row: what was known or done before it counts from there on.
+first_rows as (
+    select p.account_key, greatest(c.day_no, f.day_no) as day_no
+    from product_starts as p
+    join meta.calendar as c on c.day = p.first_day
+    cross join first_day as f
 ),
 
 deltas as (
@@ -106,7 +116,7 @@ daily as (
         sum(d.n_roles) as n_roles,
         sum(d.n_teams) as n_teams
     from deltas as d
-    cross join first_day as f
+    join first_rows as f on f.account_key = d.account_key
     group by d.account_key, greatest(d.day_no, f.day_no)
 )
 
