@@ -16,7 +16,8 @@ bridge as (
     select * from core.account_bridge
 ),
 
-oldest_usage as (
+-- Materialised: a filter pushed into it would make it read every row instead of one end of the index.
+oldest_usage as materialized (
     select min(day) as day from staging.stg_product__usage_day
 )
 

@@ -80,23 +80,17 @@ members as (
         t.first_reply_business_minutes,
         t.full_resolution_minutes
     from periods as p
-    join tickets as t
-        on t.created_day <= p.as_of
-        and (
-            t.created_day >= p.period_start
-            or t.solved_day is null
-            or t.solved_day >= p.period_start
-            or t.rated_day >= p.period_start
-            or exists (
-                select 1 from solves as e
-                where e.ticket_key = t.ticket_key and e.solved_day >= p.period_start and e.solved_day <= p.as_of
-            )
-        )
+    join tickets as t on t.created_day <= p.as_of
+    left join solved_again as s2 on s2.period = p.period and s2.as_of = p.as_of and s2.ticket_key = t.ticket_key
     join attribute_steps as s
         on s.account_key = t.account_key and p.as_of >= s.from_day and (s.to_day is null or p.as_of < s.to_day)
-    left join solved_again as s2 on s2.period = p.period and s2.as_of = p.as_of and s2.ticket_key = t.ticket_key
     left join limits as l on l.tier = lower(s.tier)
     left join limits as d on d.tier = 'default'
+    where t.created_day >= p.period_start
+        or t.solved_day is null
+        or t.solved_day >= p.period_start
+        or t.rated_day >= p.period_start
+        or s2.ticket_key is not null
 ),
 
 grouped as (
