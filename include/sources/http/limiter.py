@@ -54,8 +54,8 @@ class Limiter:
     sleep: Callable[[float], None] = time.sleep
     _learnt: dict[str, Limit] = field(default_factory=dict, init=False)
 
-    def acquire(self, kind: str) -> None:
-        """Wait until one call of this kind is allowed, and count it.
+    def acquire(self, kind: str) -> float:
+        """Wait until one call of this kind is allowed, count it, and return when it was counted.
 
         Raises:
             QuotaExhausted: It is not allowed for longer than a task should wait.
@@ -63,7 +63,7 @@ class Limiter:
         while True:
             wait = self._try(kind)
             if wait <= 0:
-                return
+                return self.clock()
             if wait > LONGEST_WAIT:
                 resumes_at = datetime.fromtimestamp(self.clock() + wait, UTC).isoformat(timespec="seconds")
                 raise QuotaExhausted(
@@ -72,6 +72,25 @@ class Limiter:
                     cure="nothing to do: the next run after that time goes on where this one stopped",
                 )
             self.sleep(wait)
+
+    def answered(self, kind: str, counted_at: float) -> None:
+        """Count a call as of now: on a slow way it may have reached the vendor as late as its answer came.
+
+        Without this, calls that were let go in good order could arrive closer together than is allowed.
+
+        Args:
+            kind: As for ``acquire``.
+            counted_at: What that returned.
+        """
+        width = (self._learnt.get(kind) or self.limits[kind]).seconds / _SLOTS
+        if int(counted_at / width) == int(self.clock() / width):
+            return
+        with self._state(kind) as state:
+            slots = state.setdefault("slots", {})
+            before, now = str(int(counted_at / width)), str(int(self.clock() / width))
+            if slots.get(before, 0) > 0:
+                slots[before] -= 1
+            slots[now] = slots.get(now, 0) + 1
 
     def block(self, kind: str, seconds: float) -> None:
         """Let no call of this kind pass for so long, in any process."""
@@ -85,7 +104,9 @@ class Limiter:
         self._learnt[kind] = limit
         with self._state(kind) as state:
             if state.get("seconds", self.limits[kind].seconds) != limit.seconds:
-                state["slots"] = {}  # they were counted in another width
+                # They were counted in another width; as if all were made just now they count long enough.
+                width = limit.seconds / _SLOTS
+                state["slots"] = {str(int(self.clock() / width)): sum(state.get("slots", {}).values())}
             state.update(calls=limit.calls, seconds=limit.seconds)
 
     def _try(self, kind: str) -> float:

@@ -34,6 +34,37 @@ def test_no_stretch_of_time_holds_more_calls_than_allowed(
         assert sum(at <= other < at + seconds for other in times[index:]) <= calls
 
 
+@given(
+    calls=st.integers(1, 20),
+    ways=st.lists(st.tuples(st.floats(0, 1.5), st.floats(0, 1.5), st.floats(0, 0.5)), min_size=5, max_size=90),
+)
+def test_calls_that_are_long_on_their_way_do_not_arrive_too_close_together(
+    tmp_path_factory: pytest.TempPathFactory, calls: int, ways: list[tuple[float, float, float]]
+) -> None:
+    clock = Time()
+    one = limiter(tmp_path_factory.mktemp("limit") / "x.json", clock, exports=Limit(calls, 1.0))
+    arrived = []
+    for there, back, pause in ways:
+        counted_at = one.acquire("exports")
+        clock.now += there
+        arrived.append(clock.now)
+        clock.now += back
+        one.answered("exports", counted_at)
+        clock.now += pause
+    for index, at in enumerate(arrived):
+        assert sum(at <= other < at + 1.0 for other in arrived[index:]) <= calls
+
+
+def test_calls_of_another_width_count_on(tmp_path: Path) -> None:
+    clock = Time()
+    one = limiter(tmp_path / "x.json", clock, ordinary=Limit(10, 1.0))
+    for _ in range(3):
+        one.acquire("ordinary")
+    one.learn("ordinary", Limit(3, 10.0))
+    one.acquire("ordinary")
+    assert sum(clock.slept) >= 10
+
+
 def test_a_limit_is_used_fully(tmp_path: Path) -> None:
     clock = Time()
     one = limiter(tmp_path / "x.json", clock, exports=Limit(10, 60.0))
