@@ -98,6 +98,7 @@ ENTITIES: dict[str, Entity] = {
                 updated_at="timestamptz",
             ),
             account_ref="organization_id",
+            part_of="ticket_id",
             dirty_from="happened_at",
         ),
         Entity(

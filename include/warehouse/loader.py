@@ -52,22 +52,22 @@ _MOMENT = _TYPES["timestamptz"]
 
 
 def ensure_raw_tables() -> None:
-    """Create the raw tables of all known vendors, columns that were added to an entity since, and the views on them."""
+    """Create the raw tables of all known vendors, columns and indexes that an entity has got since, and the views."""
     with engine("loader").begin() as connection:
         connection.execute(sa.text("select pg_advisory_xact_lock(:key)"), {"key": TABLES_LOCK})
-        present = _present_columns(connection)
+        present, indexed = _present_columns(connection), set(connection.execute(_INDEXES).scalars())
         for table in _raw_tables():
             if table.name not in present:
                 connection.execute(CreateTable(table))
-                for index in sorted(table.indexes, key=lambda index: str(index.name)):
-                    connection.execute(CreateIndex(index))
                 if table.name.removesuffix("__version") in present:
                     _start_history(connection, table)
-                continue
             for column in table.columns:
-                if column.name not in present[table.name]:
+                if column.name not in present.get(table.name, {column.name}):
                     definition = CreateColumn(column).compile(dialect=connection.dialect)
                     connection.execute(sa.DDL(f"alter table raw.{table.name} add column {definition}"))
+            for index in sorted(table.indexes, key=lambda index: str(index.name)):
+                if index.name not in indexed:
+                    connection.execute(CreateIndex(index))
         raw_views.ensure(connection)
 
 
@@ -90,6 +90,9 @@ def _present_columns(connection: Connection) -> dict[str, set[str]]:
     for table, column in rows:
         present.setdefault(table, set()).add(column)
     return present
+
+
+_INDEXES = sa.text("select indexname from pg_indexes where schemaname = 'raw'")
 
 
 def _raw_tables() -> list[sa.Table]:
@@ -116,8 +119,9 @@ def _current(metadata: sa.MetaData, name: str, entity: Entity) -> sa.Table:
         *_own_columns(),
         sa.Column("_first_loaded_at", _MOMENT, nullable=False),
     )
-    if entity.account_ref:
-        sa.Index(f"{name}__account", table.c.source, table.c[entity.account_ref])
+    for column in filter(None, (entity.account_ref, entity.part_of)):
+        # As staging writes it: an index on the bare column would serve none of the models.
+        sa.Index(f"{name}__by_{column}", table.c.source, sa.text(f"nullif(trim({column}), '')"))
     if entity.dirty_days:  # facts of a day: builds ask for a window of days
         sa.Index(f"{name}__window", table.c[entity.dirty_from])
     return table

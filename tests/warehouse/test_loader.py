@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 import sqlalchemy as sa
 
+from include import paths
 from include.errors import Unavailable
 from include.sources.base import Page
 from include.sources.entities import ENTITIES
@@ -150,3 +151,23 @@ def test_waiting_for_another_run_ends_with_a_clear_error(raw: str) -> None:
             pytest.fail("read twice")
     finally:
         event.remove(engine("loader"), "checkout", impatient)
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "index"),
+    [
+        ("stg_support__ticket", "organization_id", "zendesk__ticket__by_organization_id"),
+        ("stg_support__ticket_event", "ticket_id", "zendesk__ticket_event__by_ticket_id"),
+        ("stg_product__usage_day", "product_account_id", "product__usage_day__by_account_id"),
+    ],
+)
+def test_what_staging_gives_is_found_by_an_index(raw: str, table: str, column: str, index: str) -> None:
+    with engine("loader").begin() as connection:
+        connection.execute(sa.text(f"drop index raw.{index}"))
+    loader.ensure_raw_tables()
+    query = (paths.ROOT / "sql" / "staging" / table / "query.sql").read_text()
+    with engine("reader").connect() as connection:
+        connection.execute(sa.text("set enable_seqscan = off"))
+        asked = sa.text(f"explain select * from (\n{query}\n) as q where source = 's' and {column} = '1'")
+        plan = "\n".join(connection.execute(asked).scalars())
+    assert index in plan, plan

@@ -35,9 +35,11 @@ matched as (
         and (cast(:accounts as text[]) is null or b.account_key = any(cast(:accounts as text[])))
 ),
 
+-- Of these tickets only: for a few accounts that is a few rows found by their ticket.
 events as (
     select e.source, e.ticket_id, e.event_type, e.new_value, e.actor_id, e.is_public, e.happened_at, e.event_id
-    from staging.stg_support__ticket_event as e
+    from matched as m
+    join staging.stg_support__ticket_event as e on e.source = m.source and e.ticket_id = m.ticket_id
     where not e.is_deleted and e.happened_at is not null
 ),
 
