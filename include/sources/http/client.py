@@ -92,7 +92,6 @@ class Manners:
         throttle: (headers, parsed body) -> what a 429 means.
         explain: Parsed error body -> the vendor's own words; "" if it has none.
         is_throttled: (status, parsed body) -> whether it means "not now", for vendors that do not say it by 429.
-        is_expired: Parsed body of a 401 -> whether only the token has ended, so that another one may do.
         rest: Headers of any answer -> for how many seconds to make no further calls, since little of a quota is left.
         resets_at: Asks the vendor when a day's quota that is used up comes back; None if it cannot say.
     """
@@ -102,7 +101,6 @@ class Manners:
     throttle: Callable[[Mapping[str, str], Any], Throttle] = lambda headers, data: Throttle(retry_after(headers))
     explain: Callable[[Any], str] = lambda data: ""
     is_throttled: Callable[[int, Any], bool] = lambda status, data: status == 429
-    is_expired: Callable[[Any], bool] = lambda data: False
     rest: Callable[[Mapping[str, str]], float] = lambda headers: 0.0
     resets_at: Callable[[Client], datetime | None] = lambda client: None
 
@@ -137,7 +135,7 @@ class Client:
 
     Args:
         base_url: Full base URL; credentials are sent nowhere else.
-        auth: Adds the credentials.
+        auth: Adds the credentials; None for calls that carry them in their body.
         limiter: Shared by all who call this account.
         manners: How the vendor behaves.
         secrets: Must never be shown.
@@ -147,7 +145,7 @@ class Client:
     """
 
     base_url: str
-    auth: AuthBase = field(repr=False)
+    auth: AuthBase | None = field(repr=False)
     limiter: Limiter
     manners: Manners
     secrets: tuple[str, ...] = field(repr=False)
@@ -226,7 +224,7 @@ class Client:
     def _attempt(self, call: _Call) -> Answer:
         if not call.path.startswith("/"):
             raise ValueError(f"{call.path[:40]} is no path below the base URL: it would change the host")
-        self.limiter.acquire(call.kind)
+        counted_at = self.limiter.acquire(call.kind)
         where = f"{call.method} {self.base_url}{call.path}"
         content = None if call.json is None else orjson.dumps(call.json)
         try:
@@ -259,6 +257,8 @@ class Client:
             raise self._broken(call, f"{where}: the connection broke: {self._shown(error)}") from None
         except (requests.RequestException, body.BadBody) as error:
             raise self._broken(call, f"{where}: {self._shown(error)}") from None
+        finally:
+            self.limiter.answered(call.kind, counted_at)
         self._note(call.kind, response.headers)
         return self._judge(call, where, response, received)
 
@@ -276,11 +276,12 @@ class Client:
             data = body.parse(received)
         except body.BadBody:
             data = None
-        said = redact(self.manners.explain(data) if data is not None else "", *self.secrets)
+        said = redact(self.manners.explain(data) if data is not None else "", *self._hidden())
         told = f"{where}: {self.manners.name} answered {status}{f': {said}' if said else ''}"
         if self.manners.is_throttled(status, data):
             raise self._throttled(told, call.kind, response.headers, data)
-        if status == 401 and isinstance(self.auth, OAuth) and not call.has_new_token and self.manners.is_expired(data):
+        if status == 401 and isinstance(self.auth, OAuth) and not call.has_new_token:
+            # It has ended, or was revoked: another one may do.
             self.auth.forget()
             call.has_new_token = True
             raise _Again(self._unavailable(told), 0.0)
@@ -355,7 +356,10 @@ class Client:
             self.skew_seconds = _skew(headers["Date"])
 
     def _shown(self, error: object) -> str:
-        return redact(reason(error), *self.secrets)
+        return redact(reason(error), *self._hidden())
+
+    def _hidden(self) -> tuple[str, ...]:
+        return (*self.secrets, self.auth.value) if isinstance(self.auth, OAuth) else self.secrets
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

@@ -1,14 +1,30 @@
-"""Access tokens that a token endpoint gives out and that end some time."""
+"""Access tokens that a token endpoint gives out and that end some time.
+
+All processes of a machine share one: it lies under ``<home>/tokens``, encrypted by the secrets that buy it. Whoever
+lacks those cannot read it, and whoever has them could fetch one anyway.
+"""
 
 from __future__ import annotations
 
-import threading
+import base64
+import contextlib
+import fcntl
+import hashlib
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from io import BufferedRandom
 
+import orjson
 from requests import PreparedRequest
 from requests.auth import AuthBase
+
+from include import paths
+from include.errors import ConfigError
+
+# A token that somebody else is fetching is waited for so long; then each fetches its own.
+_PATIENCE = 30.0
 
 
 @dataclass(frozen=True)
@@ -25,29 +41,73 @@ class Token:
 
 
 class OAuth(AuthBase):
-    """Sends a token, fetched on first use and anew when it ends or is refused.
+    """Sends a token, fetched on first use and anew when it ends or is refused, by one process for all.
 
     Args:
         fetch: Asks the token endpoint.
-        clock: Seconds that only go forward.
+        *secrets: What buys the token, and tells it from others.
+        clock: Seconds since the epoch.
     """
 
-    def __init__(self, fetch: Callable[[], Token], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, fetch: Callable[[], Token], *secrets: str, clock: Callable[[], float] = time.time) -> None:
+        # Only who has a token to keep pays for the import.
+        from cryptography.fernet import Fernet
+
         self._fetch, self._clock = fetch, clock
-        self._token: Token | None = None
+        key = hashlib.sha256("\0".join(secrets).encode()).digest()
+        self._fernet = Fernet(base64.urlsafe_b64encode(key))
+        self._path = paths.home() / "tokens" / hashlib.sha256(key).hexdigest()[:16]
         self._ends = 0.0
-        self._lock = threading.Lock()
+        self._refused = ""
+        self.value = ""
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
-        # One thread fetches, the others wait for what it got.
-        with self._lock:
-            if self._token is None or self._clock() >= self._ends:
-                self._token = self._fetch()
-                self._ends = self._clock() + self._token.seconds
-            request.headers["Authorization"] = f"Bearer {self._token.value}"
+        if self._clock() >= self._ends:
+            self._renew()
+        request.headers["Authorization"] = f"Bearer {self.value}"
         return request
 
     def forget(self) -> None:
-        """Fetch another token for the next request: the vendor says that this one has ended."""
-        with self._lock:
-            self._token = None
+        """Take another token for the next request: the vendor has refused this one."""
+        self._refused, self._ends = self.value, 0.0
+
+    def _renew(self) -> None:
+        with _locked(self._path) as file:
+            value, ends = self._opened(file.read())
+            if self._clock() >= ends or value == self._refused:
+                token = self._fetch()
+                value, ends = token.value, self._clock() + token.seconds
+                file.seek(0)
+                file.write(self._fernet.encrypt(orjson.dumps([value, ends])))
+                file.truncate()
+        self.value, self._ends = value, ends
+
+    def _opened(self, content: bytes) -> tuple[str, float]:
+        from cryptography.fernet import InvalidToken
+
+        try:
+            value, ends = orjson.loads(self._fernet.decrypt(content))
+        except (InvalidToken, ValueError):  # empty, or cut off by a full disk or a power cut
+            return "", 0.0
+        return value, ends
+
+
+@contextlib.contextmanager
+def _locked(path: os.PathLike[str]) -> Iterator[BufferedRandom]:
+    try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+b")
+    except OSError as error:
+        raise ConfigError(
+            f"cannot write {path}: {error.strerror}",
+            cure="make the folder writable, or set PERENNIAL_HOME to another one",
+        ) from None
+    with file:
+        deadline = time.monotonic() + _PATIENCE
+        while time.monotonic() < deadline:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                time.sleep(0.05)
+        yield file

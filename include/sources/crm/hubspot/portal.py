@@ -6,9 +6,6 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from requests import PreparedRequest
-from requests.auth import AuthBase
-
 from include.connections import Connection
 from include.errors import AuthError, Unavailable
 from include.sources.cast import time_or_none as moment
@@ -16,7 +13,8 @@ from include.sources.crm.hubspot.resources import TOKEN, USAGE
 from include.sources.http.auth import Bearer
 from include.sources.http.client import Client, Manners, Refused, Throttle, retry_after
 from include.sources.http.limiter import Limit, for_account
-from include.sources.http.oauth import OAuth, Token
+from include.sources.http.oauth import Token
+from include.sources.http.signed_in import signed_in
 
 _MARGIN_SECONDS = 60.0
 _LIMITS = {"ordinary": Limit(10, 1.0), "search": Limit(5, 1.0)}
@@ -49,7 +47,7 @@ def _throttle(headers: Mapping[str, str], data: Any) -> Throttle:
 def _explain(data: Any) -> str:
     if not isinstance(data, dict):
         return ""
-    parts = [str(data[key]) for key in ("message", "category") if data.get(key)]
+    parts = [str(data[key]) for key in ("message", "error_description", "category") if data.get(key)]
     scopes = [scope for error in data.get("errors") or [] for scope in _scopes(error)]
     if scopes:
         parts.insert(0, f"missing scope {' or '.join(dict.fromkeys(scopes))}")
@@ -73,11 +71,7 @@ def _resets_at(client: Client) -> datetime | None:
     return max(times, default=None)
 
 
-def _is_expired(data: Any) -> bool:
-    return isinstance(data, dict) and data.get("category") == "EXPIRED_AUTHENTICATION"
-
-
-MANNERS = Manners("HubSpot", _learn, _throttle, _explain, is_expired=_is_expired, resets_at=_resets_at)
+MANNERS = Manners("HubSpot", _learn, _throttle, _explain, resets_at=_resets_at)
 
 
 def client(connection: Connection, allowed_plain_http_hosts: tuple[str, ...]) -> Client:
@@ -94,21 +88,14 @@ def client(connection: Connection, allowed_plain_http_hosts: tuple[str, ...]) ->
     # A portal's limits are the portal's, whichever token of an app is in use.
     identity = refresh_token or secret
     limiter = for_account("hubspot", base_url, identity, limits=_LIMITS)
-    secrets = tuple(filter(None, (secret, refresh_token)))
     if not refresh_token:
-        return Client(base_url, Bearer(secret), limiter, MANNERS, secrets, connection.id)
+        return Client(base_url, Bearer(secret), limiter, MANNERS, (secret,), connection.id)
     if not connection.login:
         raise connection.error("has no login", cure="put the OAuth app's client id into its login field")
-    asking = Client(base_url, _NoAuth(), limiter, MANNERS, secrets, connection.id)
-    made = Client(base_url, OAuth(lambda: fetch()), limiter, MANNERS, secrets, connection.id)
-
-    def fetch() -> Token:
-        asking.sleep, asking.session = made.sleep, made.session
-        token = _token(asking, connection, refresh_token)
-        made.secrets = (*secrets, token.value)
-        return token
-
-    return made
+    secrets = (secret, refresh_token)
+    return signed_in(
+        base_url, limiter, MANNERS, secrets, connection.id, lambda asking: _token(asking, connection, refresh_token)
+    )
 
 
 def _token(asking: Client, connection: Connection, refresh_token: str) -> Token:
@@ -130,8 +117,3 @@ def _token(asking: Client, connection: Connection, refresh_token: str) -> Token:
         raise Unavailable("HubSpot's token endpoint gave no access token", cure="check the connection's host")
     # HubSpot asks not to wait for its 401: what is under way must not end on the way (case 13).
     return Token(data["access_token"], max(1.0, float(data.get("expires_in") or 1800) - _MARGIN_SECONDS))
-
-
-class _NoAuth(AuthBase):
-    def __call__(self, request: PreparedRequest) -> PreparedRequest:
-        return request

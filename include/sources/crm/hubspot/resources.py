@@ -9,7 +9,7 @@ OBJECTS = "/crm/v3/objects"
 ASSOCIATIONS = "/crm/v4/associations"
 OWNERS = "/crm/v3/owners"
 PROPERTIES = "/crm/v3/properties"
-TOKEN = "/oauth/v1/token"  # noqa: S105 - a path
+TOKEN = "/oauth/2026-03/token"  # noqa: S105 - a path
 USAGE = "/account-info/v3/api-usage/daily/private-apps"
 
 LIST_PAGE = 100

@@ -13,7 +13,8 @@ from include.errors import AuthError, ConfigError, Unavailable
 from include.sources.crm.salesforce.resources import DATA, IDS_PER_QUERY, LONGEST_QUERY, TOKEN
 from include.sources.http.client import Client, Manners, Refused, Throttle, retry_after
 from include.sources.http.limiter import Limit, for_account
-from include.sources.http.oauth import OAuth, Token
+from include.sources.http.oauth import Token
+from include.sources.http.signed_in import signed_in
 
 Row = dict[str, Any]
 
@@ -92,7 +93,6 @@ MANNERS = Manners(
     throttle=_throttle,
     explain=_said,
     is_throttled=_is_throttled,
-    is_expired=lambda data: "INVALID_SESSION_ID" in _codes(data),
     rest=_rest,
 )
 
@@ -112,20 +112,9 @@ def client(connection: Connection, allowed_plain_http_hosts: tuple[str, ...]) ->
     refresh_token = str(connection.extra.get("refresh_token") or "")
     limiter = for_account("salesforce", base_url, limits=_LIMITS)
     secrets = (secret, refresh_token)
-    asking = Client(base_url, _no_auth, limiter, MANNERS, secrets, connection.id)  # type: ignore[arg-type]
-    made = Client(base_url, OAuth(lambda: fetch()), limiter, MANNERS, secrets, connection.id)
-
-    def fetch() -> Token:
-        asking.sleep, asking.session = made.sleep, made.session
-        token = _token(asking, connection, refresh_token)
-        made.secrets = (*secrets, token.value)
-        return token
-
-    return made
-
-
-def _no_auth(request: Any) -> Any:
-    return request
+    return signed_in(
+        base_url, limiter, MANNERS, secrets, connection.id, lambda asking: _token(asking, connection, refresh_token)
+    )
 
 
 def _token(asking: Client, connection: Connection, refresh_token: str) -> Token:

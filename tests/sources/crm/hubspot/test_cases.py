@@ -232,13 +232,13 @@ class TestCase13:
         now = [0.0]
         client.auth._clock = lambda: now[0]
         client.get("/crm/v3/owners", {"limit": 1})
-        first = client.auth._token.value
+        first = client.auth.value
         now[0] = 1739.0
         client.get("/crm/v3/owners", {"limit": 1})
-        assert client.auth._token.value == first
+        assert client.auth.value == first
         now[0] = 1740.0
         client.get("/crm/v3/owners", {"limit": 1})
-        assert client.auth._token.value != first
+        assert client.auth.value != first
 
     def test_case_13_refused_again_it_is_an_error_without_secrets(self, sandbox: SandboxProcess) -> None:
         crm = self.copy(sandbox)

@@ -88,7 +88,7 @@ def test_a_refresh_token_does_as_well(org: SandboxProcess) -> None:
     given = org.connection("salesforce") | {"extra": {"refresh_token": org.note["salesforce_oauth"]["refresh_token"]}}
     source = connect(connections.make("crm", **given))
     assert next(iter(source.read("owner", position=None, until=SOON))).records
-    org.control("switches", **{"salesforce.rotate_refresh_tokens": True})
+    org.control("switches", **{"salesforce.rotate_refresh_tokens": True, "salesforce.sessions": {}})
     with pytest.raises(ConfigError, match="rotation"):
         list(connect(connections.make("crm", **given)).read("owner", position=None, until=SOON))
 
