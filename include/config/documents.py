@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 import types
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
@@ -18,6 +18,7 @@ from include.errors import ConfigError
 
 Place = tuple[Hashable, ...]
 Model = TypeVar("Model", bound=BaseModel)
+Checked = TypeVar("Checked")
 
 
 class Strict(BaseModel):
@@ -56,6 +57,17 @@ class Document:
         """Return an error that names the place in the file."""
         name = ".".join(str(part) for part in place)
         return ConfigError(f"{self.at(place)}: {f'{name}: ' if name else ''}{message}", cure=cure)
+
+    def check(self, place: Place, check: Callable[..., Checked], *arguments: Any) -> Checked:
+        """Return what a check of a place returns.
+
+        Raises:
+            ConfigError: The check raised a ValueError; names file and line.
+        """
+        try:
+            return check(*arguments)
+        except ValueError as error:
+            raise self.error(place, str(error), cure="correct that part of the file") from None
 
 
 class _Loader(yaml.SafeLoader):

@@ -10,9 +10,9 @@ from typing import Annotated
 
 from pydantic import Field
 
+from include.config import expression
 from include.config import files as configuration
 from include.config.documents import Document, Strict, read, validate
-from include.contracts import expression
 from include.contracts.limits import Limits
 from include.contracts.rule import BATCH, OWNERS, Expect, Factory, Known, Rule, Severity, none
 from include.sources.entities import ENTITIES, Entity
@@ -139,10 +139,7 @@ def _add(known: dict[str, Rule], entity: Entity, document: Document, index: int,
         raise document.error(
             ("rules", index, "name"), f"there is a rule {rule_id} already", cure="give yours another name"
         )
-    try:
-        condition = expression.parse(own.holds, ("id", *entity.column_names))
-    except ValueError as error:
-        raise document.error(("rules", index, "holds"), str(error), cure="correct the condition") from None
+    condition = document.check(("rules", index, "holds"), expression.on_landed, own.holds, ("id", *entity.column_names))
     expect = none(
         f"select batch._row from {BATCH} where not batch._is_deleted and not coalesce(({condition.sql}), true)",  # noqa: S608
         *condition.columns,

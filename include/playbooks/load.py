@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from include.config import documents, files
+from include.config import documents, expression, files
+from include.config.expression import Condition
 from include.playbooks import templates
-from include.playbooks.expression import Expression, compile_expression
 from include.playbooks.schema import Playbook
 from include.renewals.checkpoint import COLUMNS
 
@@ -24,8 +24,8 @@ class Loaded:
     """
 
     playbook: Playbook
-    trigger: Expression
-    exit: Expression
+    trigger: Condition
+    exit: Condition
     path: Path
 
 
@@ -70,14 +70,7 @@ def _check(document: documents.Document, number: int) -> Loaded:
             raise document.error(("steps", index, "id"), f"{step.id!r} is already the id of an earlier step")
         seen.add(step.id)
         for key in ("subject", "body"):
-            _explain(document, ("steps", index, key), templates.check, getattr(step, key))
-    trigger = _explain(document, ("trigger",), compile_expression, playbook.trigger, COLUMNS, f"t{number}_")
-    ends = _explain(document, ("exit",), compile_expression, playbook.exit, COLUMNS, f"e{number}_")
+            document.check(("steps", index, key), templates.check, getattr(step, key))
+    trigger = document.check(("trigger",), expression.on_built, playbook.trigger, COLUMNS, f"t{number}_")
+    ends = document.check(("exit",), expression.on_built, playbook.exit, COLUMNS, f"e{number}_")
     return Loaded(playbook, trigger, ends, document.path)
-
-
-def _explain(document: documents.Document, place: documents.Place, check, *arguments):  # type: ignore[no-untyped-def]
-    try:
-        return check(*arguments)
-    except ValueError as error:
-        raise document.error(place, str(error), cure="correct that part of the file") from None

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from include import cli
-from include.contracts import catalogue, expression, files
+from include.contracts import catalogue, files
 from include.contracts.limits import Limits
 from include.contracts.validate import validate
 from include.errors import ConfigError
@@ -105,28 +105,6 @@ def test_what_is_wrong_in_a_file_is_named_with_its_line(contracts: Path, name: s
     (contracts / f"{name}.yaml").write_text(text)
     with pytest.raises(ConfigError, match=expected):
         catalogue.rules()
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "exists (select 1)",
-        "amount > (select max(amount) from raw.hubspot__opportunity)",
-        "amount; drop table x",
-        "name = current_user",
-        "raw.name = 'x'",
-        "amount + 1",
-        "1 = 1",
-        "cast(name as regclass) is null",
-        "name in (select 'x')",
-        "amount = :value",
-        "((((",
-        " or ".join(["amount > 1"] * 100),
-    ],
-)
-def test_what_is_no_condition_on_a_row_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"."):
-        expression.parse(text, ("name", "amount"))
 
 
 @pytest.mark.parametrize(

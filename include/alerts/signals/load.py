@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from include.alerts.signals import texts
 from include.alerts.signals.schema import Signal
 from include.alerts.signals.subjects import Table, table
-from include.config import documents, files
-from include.playbooks.expression import Expression, compile_expression
+from include.config import documents, expression, files
+from include.config.expression import Condition
 
 FOLDER = "signals"
 # What a text may use beside the columns and the thresholds.
@@ -33,9 +32,9 @@ class Loaded:
 
     signal: Signal
     table: Table
-    open: Expression
-    worse: Expression | None
-    close: Expression
+    open: Condition
+    worse: Condition | None
+    close: Condition
     kinds: frozenset[str]
     path: Path
 
@@ -63,19 +62,19 @@ def _check(document: documents.Document) -> Loaded:
         if threshold in (*subject.columns, *RESERVED):
             raise document.error(("thresholds", threshold), "is also the name of a column; call it otherwise")
         try:
-            compile_expression(f"{threshold} > 0", (threshold,))
+            expression.on_built(f"{threshold} > 0", (threshold,))
         except ValueError:
             raise document.error(("thresholds", threshold), "is a word of SQL; call it otherwise") from None
     known = (*subject.columns, *signal.thresholds)
     compiled = {
-        key: _explain(document, (key,), compile_expression, getattr(signal, key), known, key)
+        key: document.check((key,), expression.on_built, getattr(signal, key), known, key)
         for key in ("open", "worse", "close")
         if getattr(signal, key)
     }
-    used = set().union(*(expression.columns for expression in compiled.values()))
+    used = set().union(*(condition.columns for condition in compiled.values()))
     for place, template in _templates(signal):
         examples = [{**example, **signal.thresholds} for example in subject.examples()]
-        _explain(document, place, texts.check, template, known, examples)
+        document.check(place, texts.check, template, known, examples)
         used |= texts.names(template)
     kinds = frozenset().union(*(subject.kinds.get(column, frozenset()) for column in used))
     return Loaded(signal, subject, compiled["open"], compiled.get("worse"), compiled["close"], kinds, document.path)
@@ -87,10 +86,3 @@ def _templates(signal: Signal) -> list[tuple[documents.Place, str]]:
         *((("evidence", number), line) for number, line in enumerate(signal.evidence)),
         *((("next_steps", number), line) for number, line in enumerate(signal.next_steps)),
     ]
-
-
-def _explain(document: documents.Document, place: documents.Place, check: Any, *arguments: Any) -> Any:
-    try:
-        return check(*arguments)
-    except ValueError as error:
-        raise document.error(place, str(error), cure="correct that part of the file") from None

@@ -1,18 +1,18 @@
-"""What a condition may say, and how it is bound."""
+"""What a condition may say of landed rows and of built tables, and how its values are bound."""
 
 from __future__ import annotations
 
 import pytest
 
-from include.playbooks.expression import compile_expression
+from include.config.expression import on_built, on_landed
 from include.renewals.checkpoint import COLUMNS
 
 
 def test_literals_become_parameters() -> None:
-    compiled = compile_expression("usage_ratio < 0.7 and tier in ('key account', 'a:b%c')", COLUMNS)
+    compiled = on_built("usage_ratio < 0.7 and tier in ('key account', 'a:b%c')", COLUMNS)
     assert "0.7" not in compiled.sql and "key" not in compiled.sql
     assert [str(value) for value in compiled.parameters.values()] == ["0.7", "key account", "a:b%c"]
-    assert compiled.columns == {"usage_ratio", "tier"}
+    assert compiled.columns == ("usage_ratio", "tier")
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ def test_literals_become_parameters() -> None:
     ],
 )
 def test_allowed(text: str) -> None:
-    compile_expression(text, COLUMNS)
+    on_built(text, COLUMNS)
 
 
 @pytest.mark.parametrize(
@@ -54,9 +54,31 @@ def test_allowed(text: str) -> None:
 )
 def test_refused(text: str, said: str) -> None:
     with pytest.raises(ValueError, match=said):
-        compile_expression(text, COLUMNS)
+        on_built(text, COLUMNS)
 
 
 def test_comments_do_not_survive() -> None:
-    compiled = compile_expression("usage_ratio < 1 /* ) or true -- */", COLUMNS)
+    compiled = on_built("usage_ratio < 1 /* ) or true -- */", COLUMNS)
     assert "true" not in compiled.sql.lower()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "exists (select 1)",
+        "amount > (select max(amount) from raw.hubspot__opportunity)",
+        "amount; drop table x",
+        "name = current_user",
+        "raw.name = 'x'",
+        "amount + 1",
+        "1 = 1",
+        "cast(name as regclass) is null",
+        "name in (select 'x')",
+        "amount = :value",
+        "((((",
+        " or ".join(["amount > 1"] * 100),
+    ],
+)
+def test_what_is_no_condition_on_a_row_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        on_landed(text, ("name", "amount"))

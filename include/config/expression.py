@@ -1,0 +1,175 @@
+"""Conditions that a file may put on a row: parsed by sqlglot, never pasted.
+
+Anyone may change such a file. So every part of a condition must be on the lists below and every name a column that it
+may read: it can ask about the row and nothing else. It runs as the reader role, which changes nothing and is ended
+after a while.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+
+MAX_NODES = 200
+Parts = tuple[type[exp.Expr], ...]
+_TRUTH: Parts = (
+    exp.And,
+    exp.Or,
+    exp.Not,
+    exp.EQ,
+    exp.NEQ,
+    exp.LT,
+    exp.LTE,
+    exp.GT,
+    exp.GTE,
+    exp.Between,
+    exp.In,
+    exp.Is,
+    exp.Boolean,
+    exp.Column,
+    exp.Coalesce,
+)
+_PATTERNS: Parts = (exp.Like, exp.ILike, exp.RegexpLike)
+# On tables that were built, where values have their types and their form.
+_ON_BUILT: Parts = (
+    *_TRUTH,
+    exp.Paren,
+    exp.Null,
+    exp.Literal,
+    exp.Neg,
+    exp.Add,
+    exp.Sub,
+    exp.Mul,
+    exp.Div,
+    exp.Identifier,
+    exp.Abs,
+    exp.Greatest,
+    exp.Least,
+    exp.Lower,
+)
+# On rows as a vendor sent them, whose form is what is asked about.
+_ON_LANDED: Parts = (
+    *_ON_BUILT,
+    *_PATTERNS,
+    exp.Upper,
+    exp.Trim,
+    exp.Length,
+    exp.CurrentDate,
+    exp.CurrentTimestamp,
+    exp.Cast,
+    exp.DataType,
+)
+_CASTS = frozenset({"DATE", "TIMESTAMPTZ", "TEXT", "DECIMAL", "BIGINT", "INT", "BOOLEAN"})
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A checked condition.
+
+    Args:
+        sql: PostgreSQL text.
+        columns: The columns that it reads, in the order of the text.
+        parameters: Values of the places ``%(name)s`` in it.
+    """
+
+    sql: str
+    columns: tuple[str, ...]
+    parameters: dict[str, object] = field(default_factory=dict)
+
+
+def on_landed(text: str, columns: Collection[str]) -> Condition:
+    """Check a condition on landed rows; its values stay in its text, since Great Expectations binds none.
+
+    Args:
+        text: What must hold of a row, in SQL.
+        columns: The columns that it may name.
+
+    Returns:
+        The condition, without braces and colons that would be read as places for values.
+
+    Raises:
+        ValueError: It is not SQL, is no condition, or uses something that is not allowed; says what.
+    """
+    tree, used = _checked(text, columns, _ON_LANDED)
+    if not used:
+        raise ValueError("names no column, so that it would say the same of every row")
+    sql = tree.sql(dialect="postgres", comments=False)
+    return Condition(sql.replace("{", "{{").replace("}", "}}").replace(":", r"\:"), used)
+
+
+def on_built(text: str, columns: Collection[str], prefix: str = "p") -> Condition:
+    """Check a condition on a built table, and bind its values.
+
+    Args:
+        text: A condition over the columns, in SQL.
+        columns: The columns that it may name.
+        prefix: Start of the parameters' names, so that several conditions fit into one statement.
+
+    Raises:
+        ValueError: It is not SQL, is no condition, or uses something that is not allowed; says what.
+    """
+    tree, used = _checked(text, columns, _ON_BUILT)
+    parameters: dict[str, object] = {}
+
+    def bind(node: exp.Expr) -> exp.Expr:
+        if not isinstance(node, exp.Literal):
+            return node
+        name = f"{prefix}{len(parameters)}"
+        parameters[name] = str(node.this) if node.is_string else _number(str(node.this))
+        return exp.Placeholder(this=name)
+
+    bound = tree.transform(bind)
+    return Condition(bound.sql(dialect="postgres", identify=True, comments=False), used, parameters)
+
+
+def _checked(text: str, columns: Collection[str], allowed: Parts) -> tuple[exp.Expr, tuple[str, ...]]:
+    """Return a condition's tree and the columns that it names, in the order of the text."""
+    tree = _parse(text)
+    used: list[str] = []
+    for number, node in enumerate(tree.walk(bfs=False)):
+        if number >= MAX_NODES:
+            raise ValueError(f"is too long: more than {MAX_NODES} parts")
+        _check(node, columns, allowed)
+        if isinstance(node, exp.Column):
+            used.append(node.name)
+    condition = tree
+    while isinstance(condition, exp.Paren):
+        condition = condition.this
+    if not isinstance(condition, (*_TRUTH, *_PATTERNS)):
+        raise ValueError("is no condition: it must be true or false, such as `amount < 1000000`")
+    return tree, tuple(dict.fromkeys(used))
+
+
+def _parse(text: str) -> exp.Expr:
+    try:
+        statements = sqlglot.parse(text, dialect="postgres")
+    except SqlglotError as error:
+        said = str(error).splitlines()[0].rstrip(".")
+        raise ValueError(f"is not a valid SQL condition: {said}") from None
+    if len(statements) != 1 or statements[0] is None:
+        raise ValueError("must be exactly one SQL condition")
+    return statements[0]
+
+
+def _check(node: exp.Expr, columns: Collection[str], allowed: Parts) -> None:
+    if not isinstance(node, allowed):
+        raise ValueError(f"uses `{node.sql(dialect='postgres')[:60]}`, which is not allowed in a condition")
+    if isinstance(node, exp.In) and not node.expressions:
+        raise ValueError("`in` must be followed by a list of values")
+    if isinstance(node, exp.DataType) and getattr(node.this, "value", "") not in _CASTS:
+        raise ValueError(f"casts to {node.sql(dialect='postgres')[:40]}, which is not allowed in a condition")
+    if not isinstance(node, exp.Column):
+        return
+    if len(node.parts) != 1:
+        raise ValueError(f"names `{node.sql(dialect='postgres')}`: write the column alone, without a table")
+    if node.name not in columns:
+        raise ValueError(f"names the column `{node.name}`, which is not there")
+
+
+def _number(text: str) -> int | Decimal:
+    return int(text) if text.isdigit() else Decimal(text)
