@@ -16,8 +16,8 @@ from sqlalchemy.engine import Connection
 
 from include import clock
 from include.errors import ConfigError, WarehouseError
-from include.stewardship import find, scrub
-from include.stewardship.find import Found
+from include.stewardship import find, scrub, texts
+from include.stewardship.find import PAIRS, Found
 from include.warehouse import erased, models
 from include.warehouse.engine import engine
 from include.warehouse.erased import Erased
@@ -96,17 +96,19 @@ def _erase(kind: str, subject: str, reason: str, by: str, dry_run: bool) -> Eras
         erasure_id = _note(connection, kind, hashes.subject(subject), reason, by, now)
         if kind == "person":
             _take_people(connection, found, erasure_id, now, counts)
+            texts.blank_written(connection, found, counts)
         else:
             _take_account(connection, subject, found, counts)
         _take_by_record(connection, found, counts)
         _blank_models(connection, found, counts)
         outside = _outside(connection, kind, found)
-        words = _words(hashes, found)
-        _blank(connection, words, found, subject if kind == "account" else "", counts)
-        left = sum(scrub.count(connection, texts, found.addresses) for texts in scrub.tables(connection))
+        texts.blank_messages(connection, found, counts)
+        places = texts.places(connection, found)
+        _blank(connection, _words(hashes, found), found, places, counts)
+        left = sum(scrub.count(connection, table, found.addresses) for table in scrub.tables(connection))
         if left:
             raise WarehouseError(f"{left} rows still hold an address; nothing was erased", cure="report this defect")
-        _remember(connection, hashes, found, erasure_id)
+        _remember(connection, hashes, found, places, erasure_id)
         _touch(connection, kind, found)
         connection.execute(
             sa.text("update meta.erasure set counts = cast(:counts as jsonb) where erasure_id = :id"),
@@ -130,7 +132,7 @@ def _note(connection: Connection, kind: str, subject_hash: str, reason: str, by:
 def _take_people(connection: Connection, found: Found, erasure_id: int, now: datetime, counts: Counter[str]) -> None:
     """Leave of a person's records that there was one: deleted, without anything that says who."""
     for table, entity, end in find.raw_tables(connection):
-        ids = {"ids": _ids(found, entity.name), "sources": _sources(found, entity.name)}
+        ids = found.pairs(entity.name)
         if not ids["ids"]:
             continue
         names = [name for name in entity.column_names if name in entity.sensitive or name in _TELLING]
@@ -164,8 +166,8 @@ def _take_account(connection: Connection, account_key: str, found: Found, counts
     for table, entity, _ in find.raw_tables(connection):
         terms = []
         if entity.account_column:
-            terms.append(f"(source, {entity.account_column}) in {_PAIRS}")
-        records = {"record_sources": _sources(found, entity.name), "record_ids": _ids(found, entity.name)}
+            terms.append(f"(source, {entity.account_column}) in {PAIRS}")
+        records = {f"record_{name}": values for name, values in found.pairs(entity.name).items()}
         if records["record_ids"]:
             terms.append(f"(source, id) in {_RECORD_PAIRS}")
         if terms:
@@ -173,31 +175,27 @@ def _take_account(connection: Connection, account_key: str, found: Found, counts
             counts[table] += connection.execute(clause, {**refs, **records}).rowcount
     for statement, store in _OF_ACCOUNT:
         counts[store] += connection.execute(sa.text(statement), {"key": account_key, **refs}).rowcount
-    for texts in scrub.tables(connection, ("core", "marts")):
-        if "account_key" in texts.columns:
-            clause = sa.text(f"delete from {texts.table} where account_key = :key")  # noqa: S608
-            counts[texts.table.replace('"', "")] += connection.execute(clause, {"key": account_key}).rowcount
+    for built in scrub.tables(connection, ("core", "marts")):
+        if "account_key" in built.columns:
+            clause = sa.text(f"delete from {built.name} where account_key = :key")  # noqa: S608
+            counts[built.name] += connection.execute(clause, {"key": account_key}).rowcount
 
 
 def _take_by_record(connection: Connection, found: Found, counts: Counter[str]) -> None:
     """Delete the rows of batches that wait, and of quarantine, that are of the records."""
-    waiting = connection.execute(
-        sa.text("select source, entity, table_name from meta.batch where table_name <> ''")
-    ).all()
-    present = {texts.table.replace('"', "") for texts in scrub.tables(connection, ("raw",))}
     by_kind: dict[tuple[str, str], list[str]] = {}
-    for source, entity, record_id in sorted(found.records):
-        by_kind.setdefault((source, entity), []).append(record_id)
-    for source, entity, table in waiting:
-        if (source, entity) in by_kind and f"raw.{table}" in present:
-            clause = sa.text(f"delete from raw.{table} where id = any(:ids)")  # noqa: S608
-            counts["raw.batch"] += connection.execute(clause, {"ids": by_kind[source, entity]}).rowcount
-    for (source, entity), ids in by_kind.items():
+    for source, name, record_id in sorted(found.records):
+        by_kind.setdefault((source, name), []).append(record_id)
+    for source, entity, table in find.waiting_tables(connection):
+        if (source, entity.name) in by_kind:
+            clause = sa.text(f"delete from {table} where id = any(:ids)")  # noqa: S608
+            counts["raw.batch"] += connection.execute(clause, {"ids": by_kind[source, entity.name]}).rowcount
+    for (source, name), ids in by_kind.items():
         counts["quarantine.record"] += connection.execute(
             sa.text(
                 "delete from quarantine.record where source = :source and entity = :entity and record_id = any(:ids)"
             ),
-            {"source": source, "entity": entity, "ids": ids},
+            {"source": source, "entity": name, "ids": ids},
         ).rowcount
 
 
@@ -212,7 +210,8 @@ def _blank_models(connection: Connection, found: Found, counts: Counter[str]) ->
             if (described.sensitivity == "personal" or column in _TELLING) and column not in model.metadata.unique_key
         ]
         for key, entity in _RECORD_KEYS.items():
-            keys = sorted(f"{source}:{record_id}" for source, kind, record_id in found.records if kind == entity)
+            records = found.records | found.written
+            keys = sorted(f"{source}:{record_id}" for source, kind, record_id in records if kind == entity)
             if not (keys and personal and key in columns and connection.execute(is_there, {"name": name}).scalar()):
                 continue
             blank = ", ".join(f"{column} = null" for column in personal)
@@ -221,8 +220,10 @@ def _blank_models(connection: Connection, found: Found, counts: Counter[str]) ->
             counts[name] += connection.execute(clause, {"keys": keys}).rowcount
 
 
-def _blank(connection: Connection, words: dict[str, str], found: Found, account_key: str, counts: Counter[str]) -> None:
-    """Blank addresses everywhere, and full names where messages, evidence and samples are kept."""
+def _blank(
+    connection: Connection, words: dict[str, str], found: Found, places: texts.Places, counts: Counter[str]
+) -> None:
+    """Blank addresses everywhere, and names in messages, evidence and samples, and in what is of the account."""
     sent = sa.text(
         "update ops.outbox set state = 'suppressed', because = 'the recipient was erased', settled_at = now()"
         " where state = 'planned' and lower(recipient) = any(:addresses)"
@@ -232,29 +233,14 @@ def _blank(connection: Connection, words: dict[str, str], found: Found, account_
         gone = sa.text("delete from core.person_address where address = any(:addresses)")
         counts["core.person_address"] += connection.execute(gone, {"addresses": sorted(found.addresses)}).rowcount
     names = dict.fromkeys(sorted(found.names, key=len, reverse=True), erased.ERASED)
-    for texts in scrub.tables(connection):
-        n_blanked = scrub.blank(connection, texts, words)
-        schema = texts.table.split(".")[0].strip('"')
-        if schema in ("ops", "quarantine", "meta"):
-            n_blanked += scrub.blank(connection, texts, names)
-        elif schema in ("core", "marts") and "account_key" in texts.columns and names:
-            n_blanked += scrub.blank(
-                connection, texts, names, "account_key = any(:accounts)", accounts=_keys(connection, found)
-            )
-        counts[texts.table.replace('"', "")] += n_blanked
-
-
-def _keys(connection: Connection, found: Found) -> list[str]:
-    """Return the keys of the accounts that the person's records belong to."""
-    touched = sorted(found.touched)
-    keys = [f"{source}:{ref}" for source, ref in touched]
-    if connection.execute(sa.text("select to_regclass('core.account_bridge') is not null")).scalar():
-        rows = connection.execute(
-            sa.text(f"select account_key from core.account_bridge where (source, source_id) in {_PAIRS}"),  # noqa: S608
-            {"sources": [one for one, _ in touched], "ids": [one for _, one in touched]},
-        )
-        keys += [key for key in rows.scalars() if key]
-    return sorted(set(keys))
+    of_accounts = {table: (where, bound) for table, where, bound in texts.of_accounts(connection, places)}
+    for table in scrub.tables(connection):
+        counts[table.name] += scrub.blank(connection, table, words)
+        if table.name.split(".")[0] in ("ops", "quarantine", "meta"):
+            counts[table.name] += scrub.blank(connection, table, names)
+        elif table.name in of_accounts:
+            where, bound = of_accounts[table.name]
+            counts[table.name] += scrub.blank(connection, table, names, where, **bound)
 
 
 def _words(hashes: Erased, found: Found) -> dict[str, str]:
@@ -262,10 +248,13 @@ def _words(hashes: Erased, found: Found) -> dict[str, str]:
     return {one: f"[erased {hashes.address(one)[:12]}]" for one in sorted(found.addresses, key=len, reverse=True)}
 
 
-def _remember(connection: Connection, hashes: Erased, found: Found, erasure_id: int) -> None:
+def _remember(connection: Connection, hashes: Erased, found: Found, places: texts.Places, erasure_id: int) -> None:
     made = {hashes.address(one) for one in found.addresses}
     made |= {hashes.record(*one) for one in found.records}
     made |= {hashes.account(*one) for one in found.accounts}
+    if found.names:
+        made |= {hashes.place(*ref) for ref in places.refs}
+        made |= {hashes.name(*ref, name) for ref in places.refs for name in found.names}
     connection.execute(
         sa.text(
             "insert into meta.erased (hash, erasure_id) select unnest(cast(:hashes as text[])), :id"
@@ -285,23 +274,30 @@ def _touch(connection: Connection, kind: str, found: Found) -> None:
                 "insert into meta.dirty_range (batch_id, source, entity, account_ref, from_day)"
                 " select 0, :source, entity, :ref, '0001-01-01' from unnest(cast(:entities as text[])) as e (entity)"
             ),
-            {"source": source, "ref": ref, "entities": sorted({name for _, name, _ in found.records} | {"account"})},
+            {
+                "source": source,
+                "ref": ref,
+                "entities": sorted({name for _, name, _ in found.records | found.written} | {"account"}),
+            },
         )
 
 
 def _outside(connection: Connection, kind: str, found: Found) -> list[str]:
     """Return what systems that Perennial only reads or writes to still hold."""
-    by_place: Counter[tuple[str, str]] = Counter((source, entity) for source, entity, _ in found.records)
     said = [
-        f"{source}: {number} records of {entity}; erase them there" for (source, entity), number in by_place.items()
+        f"{source}: {number} records of {entity}{what}; erase them there"
+        for records, what in ((found.records, ""), (found.written, " with texts by the person"))
+        for (source, entity), number in Counter((source, entity) for source, entity, _ in records).items()
     ]
+    contacts = [f"{entity} {source}:{record_id}" for source, entity, record_id in found.records]
     people = "|".join(map(scrub.pattern, [*sorted(found.addresses), *sorted(found.names)]))
     sent = connection.execute(
         sa.text(
             "select channel, count(*) from ops.outbox where state in ('sent', 'uncertain')"
-            " and (cast(body as text) ~* :any or subject ~* :any or recipient ~* :any) group by channel order by 1"
+            " and (cast(body as text) ~* :any or subject ~* :any or recipient ~* :any"
+            " or entity_kind || ' ' || entity_id = any(:contacts)) group by channel order by 1"
         ),
-        {"any": people or "^$"},
+        {"any": people or "^$", "contacts": contacts},
     )
     said += [f"{channel}: {number} messages were sent that hold it; delete them there" for channel, number in sent]
     return [
@@ -311,24 +307,20 @@ def _outside(connection: Connection, kind: str, found: Found) -> list[str]:
     ]
 
 
-def _ids(found: Found, entity: str) -> list[str]:
-    return [record_id for _, name, record_id in sorted(found.records) if name == entity]
-
-
-def _sources(found: Found, entity: str) -> list[str]:
-    return [source for source, name, _ in sorted(found.records) if name == entity]
-
-
 # Columns that say who somebody is though they are not marked as sensitive.
 _TELLING = ("job_title",)
 # Columns of built tables that name a record of a person, and what that is.
-_RECORD_KEYS = {"contact_key": "contact", "user_key": "product_user", "owner_key": "owner"}
-_PAIRS = "(select * from unnest(cast(:sources as text[]), cast(:ids as text[])))"
+_RECORD_KEYS = {
+    "contact_key": "contact",
+    "user_key": "product_user",
+    "owner_key": "owner",
+    "comment_key": "ticket_event",
+}
 _RECORD_PAIRS = "(select * from unnest(cast(:record_sources as text[]), cast(:record_ids as text[])))"
-_OF_IDS = f"(source, id) in {_PAIRS}"
+_OF_IDS = f"(source, id) in {PAIRS}"
 # What else names an account. The outbox keeps its keys: nothing is sent twice.
 _OF_ACCOUNT = (
-    (f"delete from quarantine.record where (source, account_ref) in {_PAIRS}", "quarantine.record"),  # noqa: S608
+    (f"delete from quarantine.record where (source, account_ref) in {PAIRS}", "quarantine.record"),  # noqa: S608
     (
         "update ops.outbox set subject = '[erased]', body = '{}', recipient = '', address = '',"
         " state = case when state = 'planned' then 'suppressed' else state end where account_key = :key",
@@ -340,7 +332,7 @@ _OF_ACCOUNT = (
         "ops.episode",
     ),
     (
-        f"delete from meta.identity_answer where account_key = :key or (source, source_id) in {_PAIRS}",  # noqa: S608
+        f"delete from meta.identity_answer where account_key = :key or (source, source_id) in {PAIRS}",  # noqa: S608
         "meta.identity_answer",
     ),
 )

@@ -20,6 +20,7 @@ SHARED_MAILBOXES = frozenset(
         "purchasing", "sales", "security", "service", "support", "team",
     }
 )  # fmt: skip
+PAIRS = "(select * from unnest(cast(:sources as text[]), cast(:ids as text[])))"
 # Records of another record: entity -> the column that names it, and what that is.
 _OF_OTHERS = {"contract_line": ("opportunity_id", "opportunity")}
 _TICKETS = ("ticket_id", "ticket")
@@ -32,16 +33,25 @@ class Found:
     Args:
         addresses: Lower case.
         names: Full names of people, as they stand in texts.
+        companies: Names of whole accounts.
         records: (source, entity, id).
         accounts: (source, id there) of whole accounts.
         touched: (source, account's id there) whose figures change.
+        written: (source, entity, id) of records that stay, and of which the person wrote the texts.
     """
 
     addresses: set[str] = field(default_factory=set)
     names: set[str] = field(default_factory=set)
+    companies: set[str] = field(default_factory=set)
     records: set[tuple[str, str, str]] = field(default_factory=set)
     accounts: set[tuple[str, str]] = field(default_factory=set)
     touched: set[tuple[str, str]] = field(default_factory=set)
+    written: set[tuple[str, str, str]] = field(default_factory=set)
+
+    def pairs(self, entity: str) -> dict[str, list[str]]:
+        """Return sources and ids of an entity's records, as ``PAIRS`` takes them."""
+        found = sorted((source, record_id) for source, name, record_id in self.records if name == entity)
+        return {"sources": [source for source, _ in found], "ids": [record_id for _, record_id in found]}
 
 
 def raw_tables(connection: Connection) -> Iterator[tuple[str, Entity, str]]:
@@ -57,6 +67,18 @@ def raw_tables(connection: Connection) -> Iterator[tuple[str, Entity, str]]:
                 name = raw_table(vendor, entity.name) + end
                 if entity.kind == kind and name in present:
                     yield f"raw.{name}", entity, end
+
+
+def waiting_tables(connection: Connection) -> Iterator[tuple[str, Entity, str]]:
+    """Yield the tables of batches that are not merged: source, entity and table."""
+    rows = connection.execute(
+        sa.text(
+            "select source, entity, 'raw.' || table_name as name from meta.batch"
+            " where table_name <> '' and to_regclass('raw.' || table_name) is not null order by batch_id"
+        )
+    )
+    for row in rows.all():
+        yield row.source, ENTITIES[row.entity], row.name
 
 
 def person(connection: Connection, address: str) -> Found:
@@ -80,12 +102,11 @@ def _people_of(connection: Connection, table: str, entity: Entity, found: Found)
         sa.text(
             f"select source, id, {account} as account, concat_ws(',', {', '.join(columns)}) as addresses,"  # noqa: S608
             f" {_name_of(entity)} as name from {table}"
-            f" where {has} or (source, id) in (select * from unnest(cast(:sources as text[]), cast(:ids as text[])))"
+            f" where {has} or (source, id) in {PAIRS}"
         ),
         {
             "any": "|".join(f"(^|[,; ]){re.escape(one)}($|[,; ])" for one in sorted(found.addresses)),
-            "sources": [source for source, name, _ in sorted(found.records) if name == entity.name],
-            "ids": [record_id for _, name, record_id in sorted(found.records) if name == entity.name],
+            **found.pairs(entity.name),
         },
     )
     for row in rows:
@@ -110,6 +131,9 @@ def account(connection: Connection, account_key: str) -> Found:
     for table, entity, _ in raw_tables(connection):
         if entity.account_column:
             _records_of(connection, table, entity, found, entity.account_column, found.accounts)
+        if entity.is_account:
+            called = sa.text(f"select distinct name from {table} where (source, id) in {PAIRS} and name <> ''")  # noqa: S608
+            found.companies |= set(connection.execute(called, found.pairs(entity.name)).scalars())
     for table, entity, _ in raw_tables(connection):
         column, owner = _OF_OTHERS.get(entity.name, _TICKETS)
         if column in entity.column_names and entity.name != owner:
@@ -128,7 +152,7 @@ def _records_of(
         sa.text(
             f"select distinct source, id, concat_ws(',', {', '.join(addresses) or 'null'}) as addresses,"  # noqa: S608
             f" {_name_of(entity)} as name from {table}"
-            f" where (source, {column}) in (select * from unnest(cast(:sources as text[]), cast(:ids as text[])))"
+            f" where (source, {column}) in {PAIRS}"
         ),
         {"sources": [one for one, _ in sorted(refs)], "ids": [one for _, one in sorted(refs)]},
     )

@@ -33,11 +33,11 @@ class Texts:
     """The texts of one table.
 
     Args:
-        table: With its schema.
+        name: With its schema.
         columns: Column -> type.
     """
 
-    table: str
+    name: str
     columns: dict[str, str]
 
 
@@ -45,8 +45,8 @@ def tables(connection: Connection, schemas: Iterable[str] = SCHEMAS) -> list[Tex
     """Return every table that can hold a text."""
     found: dict[str, dict[str, str]] = {}
     for row in connection.execute(_COLUMNS, {"schemas": list(schemas)}):
-        found.setdefault(f'"{row.schema}"."{row.name}"', {})[row.column_name] = row.type
-    return [Texts(table, columns) for table, columns in found.items()]
+        found.setdefault(f"{row.schema}.{row.name}", {})[row.column_name] = row.type
+    return [Texts(name, columns) for name, columns in found.items()]
 
 
 def blank(connection: Connection, texts: Texts, words: dict[str, str], where: str = "", **values: object) -> int:
@@ -67,7 +67,7 @@ def blank(connection: Connection, texts: Texts, words: dict[str, str], where: st
             f'"{column}" = {_blanked(column, kind, len(some))}' for column, kind in texts.columns.items()
         )
         bound = {**names, **patterns, **values, "any": "|".join(map(pattern, some))}
-        clause = sa.text(f"update {texts.table} set {assignments} where {_holds(texts)}{where and f' and ({where})'}")  # noqa: S608
+        clause = sa.text(f"update {texts.name} set {assignments} where {_holds(texts)}{where and f' and ({where})'}")  # noqa: S608
         total += connection.execute(clause, bound).rowcount
     return total
 
@@ -76,7 +76,7 @@ def count(connection: Connection, texts: Texts, words: Iterable[str]) -> int:
     """Return how many rows of a table hold one of the words."""
     total = 0
     for some in _chunks(dict.fromkeys(words, "")):
-        clause = sa.text(f"select count(*) from {texts.table} where {_holds(texts)}")  # noqa: S608
+        clause = sa.text(f"select count(*) from {texts.name} where {_holds(texts)}")  # noqa: S608
         total += connection.execute(clause, {"any": "|".join(map(pattern, some))}).scalar_one()
     return total
 

@@ -20,6 +20,7 @@ from tests.warehouse import small_world as world
 from tests.warehouse.landing import land, rows, value
 
 ADA, SECOND, NAME = "ada@one.example", "ada.l@old.example", "Ada Lovelace"
+ALL_OF_HER = (ADA, SECOND, NAME, "Lovelace", "Countess", "tiara", "enchantress")
 HOW = {"reason": "asked in writing", "by": "dpo"}
 
 
@@ -41,7 +42,29 @@ def load_people() -> None:
         world.record("u5", organization_id="o1", email=SECOND, name=NAME, role="end-user", created_at=stamp()),
     )
     world.load("product_user", world.record("u1", account_id="p1", email=ADA, created_at=stamp(), activated_at=stamp()))
-    world.load("ticket", world.ticket("t1", "o1", subject=f"Mail to {ADA} bounces", requester_id="u5"))
+    world.load(
+        "ticket",
+        world.ticket("t1", "o1", subject=f"Mail to {ADA} bounces", requester_id="u9"),
+        world.ticket("t5", "o1", subject="Where is my tiara", requester_id="u5"),
+    )
+    world.load(
+        "ticket_event",
+        comment("e1", "t5", "u5", "Yours, the enchantress of numbers"),
+        comment("e2", "t5", "u9", f"Dear {NAME.upper()}, it is safe"),
+    )
+    world.load("survey_response", survey("s1", "c1", "Bring back the tiara"), survey("s2", "c9", "Fine"))
+
+
+def comment(id: str, ticket: str, author: str, body: str) -> Any:
+    values = {"event_type": "comment", "is_public": True, "happened_at": stamp(), "organization_id": "o1"}
+    made = world.record(id, ticket_id=ticket, actor_id=author, body=body, **values)
+    made.payload.update({"body": body})
+    return made
+
+
+def survey(id: str, contact_id: str, said: str) -> Any:
+    values = {"account_id": "1", "kind": "nps", "score": 3, "answered_at": stamp(), "created_at": stamp()}
+    return world.record(id, contact_id=contact_id, comment=said, **values)
 
 
 def stamp() -> datetime:
@@ -51,6 +74,8 @@ def stamp() -> datetime:
 def spread() -> None:
     """Put the person into every other store: outbox, evidence, quarantine, results, notices, a batch that waits."""
     land(contact(), entity="contact", until=stamp())
+    waiting = (comment("e7", "t5", "u5", "And the tiara"), comment("e8", "t5", "u9", f"{NAME} has it"))
+    land(*waiting, source="support", vendor="zendesk", entity="ticket_event", until=stamp())
     body = orjson.dumps({"facts": [f"{NAME} <{ADA}>"], "to": SECOND}).decode()
     with engine("owner").begin() as connection:
         for statement in (
@@ -67,6 +92,26 @@ def spread() -> None:
             " ('k2', 'slack', 'renewal', 'x', 'r', 1, '30', 'crm:1', 'csm@vendor.example', :text,"
             " cast(:body as jsonb), '{}', now(), 'sent', 'd', '1')",
             "insert into meta.notice (key, failing_since, failed_at) values (:text, now(), now())",
+            # What a signal says of a person names them in whatever words its template has.
+            "insert into ops.episode (signal, entity_kind, entity_id, episode_no, account_key, state, evidence,"
+            " opened_on, updated_on) values ('key_user_silent', 'contact', 'crm:c1', 1, 'crm:1', 'open',"
+            " '{\"title\": \"Countess\"}', '2026-06-10', '2026-06-10')",
+            "insert into ops.outbox (key, channel, entity_kind, entity_id, rule, episode_no, step, account_key,"
+            " recipient, subject, body, reads, not_after, state, decision_id, version)"
+            " select 'k' || state, 'slack', kind, id, 'r', 1, 'opened', account, 'csm@vendor.example', said,"
+            " jsonb_build_object('evidence', said), '{}', now(), state, 'd', '1' from (values"
+            " ('contact', 'crm:c1', 'crm:1', 'Account 1: the Countess fell silent', 'planned'),"
+            " ('contact', 'crm:c1', 'crm:1', 'Account 1: the Countess has moved', 'sent'),"
+            " ('csm', 'csm@vendor.example', 'crm:3', 'Further signals: Account 1: Ada Lovelace is gone', 'failed'))"
+            " as v (kind, id, account, said, state)",
+            "insert into quarantine.record (batch_id, row_no, source, entity, record_id, rule_id, reason, record)"
+            " values (2, 1, 'support', 'ticket_event', 'e6', 'r', 'bad', jsonb_build_object('actor_id', 'u5',"
+            " 'body', 'A tiara', 'payload', jsonb_build_object('body', 'A tiara'), 'event_type', 'comment'))",
+            "insert into meta.incident (key, kind, source, opened_at) values ('rows of crm', 'rows', 'crm', now())",
+            "insert into meta.telling (incident_id, event, channel, recipient, subject, body, planned_at)"
+            " select incident_id, 'start', 'log', 'x', :text, cast(:body as jsonb), now() from meta.incident",
+            "insert into raw.hubspot__contact__past select made.* from raw.hubspot__contact as c,"
+            " jsonb_populate_record(cast(null as raw.hubspot__contact__past), to_jsonb(c)) as made where c.id = 'c1'",
             "insert into meta.source_failure (source, step, error, reason) values ('crm', 'extract', 'E', :text)",
         ):
             values = {"body": body, "text": f"{NAME} at {ADA.upper()}", "address": "Ada@one.example"}
@@ -74,25 +119,20 @@ def spread() -> None:
 
 
 def holding(*words: str) -> dict[str, int]:
-    """Return column -> rows in which a word stands, over every text of every table and of every view."""
+    """Return table -> rows in which a word stands, over all of every table and view of the database."""
     with engine("owner").connect() as connection:
-        columns = connection.execute(
+        tables = connection.execute(
             sa.text(
-                "select table_schema, table_name, column_name from information_schema.columns"
-                " where data_type in ('text', 'jsonb', 'json', 'ARRAY', 'character varying')"
-                " and table_schema in ('raw', 'quarantine', 'meta', 'staging', 'core', 'marts', 'ops')"
+                "select quote_ident(table_schema) || '.' || quote_ident(table_name) from information_schema.tables"
+                " where table_schema not in ('pg_catalog', 'information_schema')"
             )
-        ).all()
-        assert len(columns) > 500
-        tables: dict[str, list[str]] = {}
-        for schema, table, column in columns:
-            tables.setdefault(f'"{schema}"."{table}"', []).append(f'cast("{column}" as text)')
+        ).scalars()
         found: dict[str, int] = {}
-        for table, texts in tables.items():
-            clause = f"select count(*) from {table} where concat_ws(' | ', {', '.join(texts[:90])}) ilike any(:words)"
-            number = connection.execute(sa.text(clause), {"words": [f"%{word}%" for word in words]}).scalar_one()
+        for table in tables.all():
+            count = f"select count(*) from {table} as whole where cast(whole as text) ilike any(:words)"
+            number = connection.execute(sa.text(count), {"words": [f"%{word}%" for word in words]}).scalar_one()
             if number:
-                found[table.replace('"', "")] = number
+                found[table] = number
     return found
 
 
@@ -108,15 +148,29 @@ def known(built: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 def test_a_person_is_nowhere_any_more(known: pytest.MonkeyPatch) -> None:
     before = holding(ADA, SECOND, NAME)
-    assert {name.split(".")[0] for name in before} >= {"raw", "quarantine", "meta", "staging", "core", "ops"}
+    assert {name.split(".")[0] for name in before} >= {"raw", "quarantine", "meta", "staging", "core", "marts", "ops"}
+    assert {"raw.hubspot__contact__version", "raw.hubspot__contact__past", "meta.telling"} <= set(before)
+    written = {
+        "raw.zendesk__ticket_event",
+        "core.ticket_comment",
+        "raw.zendesk__ticket",
+        "raw.hubspot__survey_response",
+    }
+    assert written <= set(holding("tiara", "enchantress"))
     at(known, "14:00")
     done = erase.person("ADA@one.example", **HOW)
-    assert holding(ADA, SECOND, NAME, "Lovelace", "Countess") == {}
+    assert holding(*ALL_OF_HER) == {}
     assert done.counts["raw.hubspot__contact"] == 1 and done.counts["ops.outbox"] >= 2
-    assert value("select state from ops.outbox where key = 'k1'") == "suppressed"
-    assert value("select count(*) from ops.outbox") == 2
-    assert any("slack: 1 messages" in line for line in done.outside)
-    assert any("crm: 1 records of contact" in line for line in done.outside)
+    outbox = dict(rows("select key, state from ops.outbox"))
+    assert outbox == {"k1": "suppressed", "k2": "sent", "kplanned": "suppressed", "ksent": "sent", "kfailed": "failed"}
+    assert value("select state from ops.episode where entity_kind = 'contact'") == "closed"
+    # What others wrote stays, and so does that the person wrote.
+    assert value("select body from core.ticket_comment where comment_key = 'support:e2'") == "Dear [erased], it is safe"
+    assert rows("select id, actor_id from raw.zendesk__ticket_event order by 1") == [("e1", "u5"), ("e2", "u9")]
+    assert dict(rows("select id, comment from raw.hubspot__survey_response")) == {"s1": None, "s2": "Fine"}
+    assert any("slack: 2 messages" in line for line in done.outside)
+    assert any("crm: 1 records of contact;" in line for line in done.outside)
+    assert any("support: 1 records of ticket with texts by the person" in line for line in done.outside)
     assert value("select count(*) from raw.hubspot__contact where email = 'adam@one.example'") == 1
 
 
@@ -132,7 +186,7 @@ def test_the_next_read_does_not_bring_a_person_back_and_the_figures_follow(known
     world.load("contact", world.contact("c77", "2", email=ADA))  # entered anew by somebody
     world.load("contact", world.record("c1", account_id="1", job_title="Countess"))
     build.run("after")
-    assert holding(ADA, SECOND, NAME, "Lovelace", "Countess") == {}
+    assert holding(*ALL_OF_HER) == {}
     assert value(count) == 1
     assert rows("select id from raw.hubspot__contact where not _is_deleted order by 1") == [("c2",), ("c9",)]
     subject = value("select subject from raw.zendesk__ticket where id = 't1'")
