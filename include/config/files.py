@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from glob import glob
 from pathlib import Path
 from typing import Literal
 
@@ -66,7 +67,9 @@ def listing(area: Area, pattern: str) -> dict[str, Path]:
     above = overlay()
     found: dict[str, Path] = {}
     for root in [_SHIPPED[area]] + ([above / area] if above else []):
-        found |= {path.relative_to(root).as_posix(): path for path in root.glob(pattern) if path.is_file()}
+        # Asked for at every use, to see what has changed: this glob takes half the time of the one of ``Path``.
+        names = [name for name in glob(pattern, root_dir=root, recursive=True) if (root / name).is_file()]
+        found |= {name: root / name for name in names}
     return dict(sorted(found.items()))
 
 

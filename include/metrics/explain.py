@@ -129,7 +129,7 @@ def explain(
         raise ConfigError(f"{grain} is no grain of {metric_id}", cure=f"one of {', '.join(metric.grains)}")
     with engine("reader").connect() as connection:
         because = unavailable(connection, metric)
-        lineage = _lineage(metric)
+        lineage = ("marts.kpi_value", *models.lineage(metric.table))
         if because:
             return Explained(metric, period, None, as_of, grain, key or "all", because=because, lineage=lineage)
         grain_key = _group(connection, metric, grain, key)
@@ -257,19 +257,6 @@ def _rows_behind(
         {**named, "limit": limit},
     )
     return [dict(row) for row in found.mappings()], n_rows
-
-
-def _lineage(metric: Metric) -> tuple[str, ...]:
-    found: dict[str, None] = {"marts.kpi_value": None, metric.table: None}
-    for name in list(found)[1:]:
-        pending = [name]
-        while pending:
-            for parent in models.parents(pending.pop(0)):
-                if parent not in found:
-                    found[parent] = None
-                    if not parent.startswith("raw."):
-                        pending.append(parent)
-    return tuple(found)
 
 
 def _float(number: Any) -> float | None:

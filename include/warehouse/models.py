@@ -160,13 +160,20 @@ def owners() -> dict[str, Owner]:
 
 def parents(name: str) -> tuple[str, ...]:
     """Return what a model is made from: ``raw.<entity>`` and models, views replaced by what they read themselves."""
-    model = get(name)
-    found: dict[str, None] = dict.fromkeys(f"raw.{entity}" for entity in model.entities)
-    for parent in model.models:
-        if get(parent).metadata.materialisation == "view":
-            found |= dict.fromkeys(parents(parent))
-        else:
-            found[parent] = None
+    get(name)
+    return _parents(fingerprint())[name]
+
+
+def lineage(name: str) -> tuple[str, ...]:
+    """Return all that a model is made from, itself first and the nearest before the farthest: see ``parents``."""
+    get(name)
+    known = _parents(fingerprint())
+    found: dict[str, None] = {name: None}
+    pending = [name]
+    for each in pending:
+        new = [parent for parent in known.get(each, ()) if parent not in found]
+        found |= dict.fromkeys(new)
+        pending += new
     return tuple(found)
 
 
@@ -184,6 +191,7 @@ def fingerprint() -> tuple[tuple[str, str, int, int], ...]:
     return tuple(found)
 
 
+@lru_cache(maxsize=4)
 def _folders(fingerprint: tuple[tuple[str, str, int, int], ...]) -> dict[str, dict[str, Path]]:
     """Return folder below sql/ -> file name -> file in force; folders that are switched off left out."""
     folders: dict[str, dict[str, Path]] = {}
@@ -228,6 +236,19 @@ def _order(fingerprint: tuple[tuple[str, str, int, int], ...]) -> tuple[str, ...
         raise _at(
             nodes[circle[0]].path, circle[1], f"tables read each other in a circle: {' -> '.join(circle)}"
         ) from None
+
+
+@lru_cache(maxsize=4)
+def _parents(fingerprint: tuple[tuple[str, str, int, int], ...]) -> dict[str, tuple[str, ...]]:
+    parents: dict[str, tuple[str, ...]] = {}
+    models = _load(fingerprint)
+    for name, model in models.items():
+        found = dict.fromkeys(f"raw.{entity}" for entity in model.entities)
+        for parent in model.models:
+            is_view = models[parent].metadata.materialisation == "view"
+            found |= dict.fromkeys(parents[parent] if is_view else (parent,))
+        parents[name] = tuple(found)
+    return parents
 
 
 @lru_cache(maxsize=4)

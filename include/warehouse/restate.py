@@ -140,16 +140,7 @@ def _reasons(connection: sa.Connection, build: Build, since: datetime, restated:
 
 
 def _entities(table: str) -> set[str]:
-    found: set[str] = set()
-    seen, pending = {table}, [table]
-    while pending:
-        for parent in models.parents(pending.pop()):
-            if parent.startswith("raw."):
-                found.add(parent.removeprefix("raw."))
-            elif parent not in seen:
-                seen.add(parent)
-                pending.append(parent)
-    return found
+    return {name.removeprefix("raw.") for name in models.lineage(table) if name.startswith("raw.")}
 
 
 def _in_words(connection: sa.Connection, row: Any) -> str:
