@@ -153,18 +153,18 @@ def channel_show(
 @channel_app.command("release")
 def channel_release(channel: str, reason: ChannelReason = "") -> None:
     """End a hold: what is planned has not been sent from elsewhere, and may go."""
-    from include.delivery import commands, holds
+    from include.delivery import holds
 
-    holds.release(channel, reason, commands.user())
+    holds.release(channel, reason, console.user())
     typer.echo(f"{channel} is released; `python -m include.cli deliver` sends what is due")
 
 
 @channel_app.command("hold")
 def channel_hold(channel: str, reason: ChannelReason = "") -> None:
     """Stop a channel until it is released; what is planned waits, and expires when its time is over."""
-    from include.delivery import commands, holds
+    from include.delivery import holds
 
-    holds.hold(channel, reason, commands.user())
+    holds.hold(channel, reason, console.user())
     typer.echo(f"{channel} is on hold")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import getpass
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -33,6 +35,14 @@ def emit(rows: Sequence[dict[str, Any]], columns: Iterable[str], *, title: str =
 def to_json(value: Any) -> str:
     """Return a value as indented JSON with a line end; what JSON does not know becomes text."""
     return orjson.dumps(value, default=str, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS).decode() + "\n"
+
+
+def user() -> str:
+    """Return who gives the command, as the machine knows them."""
+    try:
+        return os.environ.get("SUDO_USER") or getpass.getuser()
+    except (KeyError, OSError):  # a user id without a name, as containers have
+        return f"user {os.getuid()}"
 
 
 def cell(value: Any) -> str:

@@ -358,6 +358,7 @@ class Retention(Strict):
     batches: Annotated[int, Field(ge=90, le=3660)] = 400  # the contracts compare with the weeks before
     results: Kept = 400
     quarantine: Kept = 90
+    quarantine_values: Kept = 180
     outbox_bodies: Kept = 180
     builds: Annotated[int, Field(ge=30, le=3660)] = 90
     notices: Kept = 180

@@ -12,8 +12,9 @@ from include.contracts.engine import Outcome
 from include.contracts.rule import Known, Rule
 from include.sources.entities import Entity
 
-# Beyond so many per batch and rule, the quarantine keeps a bad row's place and reason, and not the row itself.
-ROWS_KEPT = 1000
+# Beyond so many rows per batch and rule, and in all, only the place of a bad row and the reason are kept.
+ROWS_KEPT = 1_000
+MOST_KEPT = 100_000
 _SHOWN = 80
 # Line ends and marks that turn the direction of text would forge what messages and logs say.
 _CONTROLS = r"[\u0001-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]+"
@@ -67,7 +68,12 @@ def quarantine(connection: Connection, known: Known, table: str, bad: dict[Rule,
     Returns:
         How many rows are left out.
     """
+    if not bad:
+        return 0
+    room = MOST_KEPT - connection.execute(_KEPT).scalar_one()
     for rule, (outcome, rows) in bad.items():
+        kept = min(ROWS_KEPT, max(0, room))
+        room -= min(kept, len(rows))
         shown = outcome.check.expect.columns
         account = f"landed.{known.entity.account_column}" if known.entity.account_column else "null"
         query = _PUT.format(table=table, account=account, shown=_shown(known.entity, shown))
@@ -80,12 +86,10 @@ def quarantine(connection: Connection, known: Known, table: str, bad: dict[Rule,
                 "rule_id": rule.id,
                 "says": rule.says,
                 "rows": rows,
-                "kept": ROWS_KEPT,
+                "kept": kept,
                 "now": known.now,
             },
         )
-    if not bad:
-        return 0
     values = {"batch_id": known.batch_id, "source": known.source, "entity": known.entity.name, "now": known.now}
     connection.execute(_LET_IN, values)
     connection.execute(_LEAVE_OUT, values)
@@ -151,6 +155,7 @@ on conflict (batch_id, rule_id, row_no) do update
 set reason = excluded.reason, record = excluded.record, state = 'open'
 """
 
+_KEPT = sa.text("select count(*) from quarantine.record where record is not null")
 _MARK = """
 update raw.{table} as landed
 set _failed = broken.rule_ids

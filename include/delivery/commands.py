@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,14 +15,6 @@ from include.warehouse.engine import engine
 
 CHANNEL_COLUMNS = ("channel", "sends", "planned", "uncertain", "failed", "sent", "reason", "changed_by", "changed_at")
 LETTER_COLUMNS = ("state", "rule", "step", "recipient", "subject", "deadline", "because", "planned_at")
-
-
-def user() -> str:
-    """Return the name of whoever gives the command."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a user id without a name, as containers have
-        return "unnamed"
 
 
 def delivered(result: Delivered) -> str:

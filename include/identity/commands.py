@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from typing import Annotated
 
 import typer
@@ -59,7 +58,7 @@ def match_id(
     """Answer that an id is this account."""
     from include.identity import answers
 
-    answers.match(source, source_id, account, reason=reason, by=by or _user())
+    answers.match(source, source_id, account, reason=reason, by=by or console.user())
     typer.echo(f"{source} {source_id} is {account}. {_NEXT}")
 
 
@@ -74,7 +73,7 @@ def unmatch_id(
     """Answer that an id is not an account, or no customer's at all."""
     from include.identity import answers
 
-    answers.unmatch(source, source_id, account, reason=reason, by=by or _user())
+    answers.unmatch(source, source_id, account, reason=reason, by=by or console.user())
     typer.echo(f"{source} {source_id} is {f'not {account}' if account else 'no account'}. {_NEXT}")
 
 
@@ -96,10 +95,3 @@ def show_status(as_json: AsJson = False) -> None:
     if not as_json:
         for trouble in review.troubles():
             typer.echo(trouble)
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a user id without a name, as containers have
-        return "unnamed"

@@ -45,14 +45,12 @@ def silence(
     by: By = "",
 ) -> None:
     """Tell nobody of some incidents until a day; they go on holding what they hold."""
-    from include.sources import ingest
-    from include.sources.mend_commands import day
     from include.warehouse.engine import engine
 
-    moment = day(until, "--until")
+    moment = clock.moment(until, "--until")
     if not reason.strip() or moment <= clock.now():
         raise ConfigError("a silence needs a reason and a day to come", cure="give --reason and --until")
-    values = {"pattern": pattern, "until": moment, "reason": reason.strip(), "by": by or ingest.who()}
+    values = {"pattern": pattern, "until": moment, "reason": reason.strip(), "by": by or console.user()}
     with engine("loader").begin() as connection:
         number = connection.execute(_SILENCE, values | {"now": clock.now()}).scalar_one()
     typer.echo(f"silence {number} is in force until {until}")
@@ -76,11 +74,10 @@ def silences(as_json: AsJson = False) -> None:
 @app.command("unsilence")
 def unsilence(silence_id: int, by: By = "") -> None:
     """End a silence before its time."""
-    from include.sources import ingest
     from include.warehouse.engine import engine
 
     with engine("loader").begin() as connection:
-        values = {"id": silence_id, "by": by or ingest.who(), "now": clock.now()}
+        values = {"id": silence_id, "by": by or console.user(), "now": clock.now()}
         if not connection.execute(_END, values).rowcount:
             raise ConfigError(f"there is no silence {silence_id} in force", cure="`incidents silences` lists them")
     typer.echo(f"silence {silence_id} is over")

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
 from typing import Annotated, Any
 
 import typer
 
-from include import console
-from include.errors import ConfigError
+from include import clock, console
 from include.metrics.explain import Explained, Value, shown
 
 app = typer.Typer(help="Metrics: what each is, and one value explained.", invoke_without_command=True)
@@ -41,11 +39,11 @@ def metrics_show(
     found = explain(
         metric_id,
         period=period,
-        as_of=_day(as_of),
+        as_of=clock.day(as_of, "--as-of") if as_of else None,
         grain=grain,
         key=key,
         limit=limit,
-        known_at=_moment(known_at),
+        known_at=clock.moment(known_at, "--known-at") if known_at else None,
     )
     if as_json:
         typer.echo(console.to_json(as_dict(found)), nl=False)
@@ -96,12 +94,9 @@ def metrics_override(
     key: Annotated[str, typer.Option("--key")] = "all",
 ) -> None:
     """Correct one value by hand until a day; the computed one stays beside it."""
-    from include.delivery.commands import user
     from include.warehouse import overrides
 
-    day, until = _day(as_of), _day(expires)
-    if day is None or until is None:
-        raise ConfigError("--as-of and --expires each need a day", cure="write it as 2026-01-31")
+    day, until = clock.day(as_of, "--as-of"), clock.day(expires, "--expires")
     done = overrides.enter(
         metric_id,
         period,
@@ -110,7 +105,7 @@ def metrics_override(
         grain=grain,
         grain_key=key,
         reason=reason,
-        entered_by=user(),
+        entered_by=console.user(),
         approved_by=approver,
         expires_on=until,
     )
@@ -241,22 +236,3 @@ def _made_of(one: Value, found: Explained) -> str:
     if one.denominator is not None:
         made += f"; {entry.denominator} = {one.denominator:,.2f}"
     return f"{made} ({found.metric.table})"
-
-
-def _moment(text: str) -> datetime | None:
-    if not text:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise ConfigError(f"{text!r} is no time", cure="write it as 2026-01-31T09:00") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def _day(text: str) -> date | None:
-    if not text:
-        return None
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise ConfigError(f"{text!r} is no day", cure="write it as 2026-01-31") from None

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import gc
 import logging
-import os
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from include import clock, connections
+from include import clock, connections, console
 from include.config import load
 from include.errors import ConfigError, NotOffered, PerennialError, QuotaExhausted, Unavailable
 from include.sources import drift, reconstruct, registry
@@ -94,8 +93,8 @@ def extract(
     """
     started = time.monotonic()
     _check_bounds(until, full)
-    upper = _moment(until, "until") or clock.now()
-    lower = _moment(since, "since")
+    upper = _moment(until, "--until") or clock.now()
+    lower = _moment(since, "--since")
     # Pages of rows make garbage faster than the default collects it well: this alone nearly doubles the rate.
     gc.set_threshold(*_GC_THRESHOLDS)
     try:
@@ -249,14 +248,14 @@ def sources_named(name: str) -> tuple[str, ...]:
 
 def accept(batch_id: int, *, reason: str, by: str = "") -> Verdict:
     """Merge a held batch after all, and what waited behind it."""
-    batch = held.accept(batch_id, reason=reason, by=by or who())
+    batch = held.accept(batch_id, reason=reason, by=by or console.user())
     merge(batch.source)
     return publish(batch.source)
 
 
 def drop(batch_id: int, *, reason: str, by: str = "") -> list[Batch]:
     """Throw away a batch and all behind it; the next run reads them again."""
-    dropped = held.drop(batch_id, reason=reason, by=by or who())
+    dropped = held.drop(batch_id, reason=reason, by=by or console.user())
     publish(dropped[0].source)
     return dropped
 
@@ -304,11 +303,6 @@ def _unlisted(name: str) -> ConfigError:
     return ConfigError(f"there is no source {name}", cure=f"listed in config/settings.yaml: {listed}")
 
 
-def who() -> str:
-    """Return who decides, as the machine knows them."""
-    return os.environ.get("SUDO_USER") or os.environ.get("USER") or f"user {os.getuid()}"
-
-
 def _check_bounds(until: datetime | str | None, full: bool) -> None:
     if full and until:
         raise ConfigError(
@@ -317,13 +311,9 @@ def _check_bounds(until: datetime | str | None, full: bool) -> None:
         )
 
 
-def _moment(value: datetime | str | None, name: str) -> datetime | None:
-    if value is None or value == "":
+def _moment(value: datetime | str | None, option: str) -> datetime | None:
+    if not value:
         return None
-    try:
-        moment = value if isinstance(value, datetime) else datetime.fromisoformat(value.strip().replace("Z", "+00:00"))
-    except ValueError:
-        raise ConfigError(
-            f"--{name} {value!r} is no date or time", cure="write 2026-01-31 or 2026-01-31T12:00:00Z"
-        ) from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    if isinstance(value, str):
+        return clock.moment(value, option)
+    return value if value.tzinfo else value.replace(tzinfo=UTC)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
+from include import clock, console
 from include.errors import ConfigError
 from include.sources import ingest
 from include.sources.entities import ENTITIES
@@ -75,7 +76,7 @@ def waive(which: Which, *, reason: str, by: str, until: datetime, run_id: str = 
     Returns:
         The waiver's number, and what became of the rows that wait.
     """
-    waiver_id = quarantine.waive(which, reason=reason, by=by or ingest.who(), until=until)
+    waiver_id = quarantine.waive(which, reason=reason, by=by or console.user(), until=until)
     if not any(row["state"] == "open" for row in quarantine.listing(which)):
         return waiver_id, Replayed()
     return waiver_id, replay(which, run_id=run_id)
@@ -83,7 +84,7 @@ def waive(which: Which, *, reason: str, by: str, until: datetime, run_id: str = 
 
 def drop(which: Which, *, reason: str, by: str = "") -> int:
     """Give rows up; see ``quarantine.drop``."""
-    return quarantine.drop(which, reason=reason, by=by or ingest.who())
+    return quarantine.drop(which, reason=reason, by=by or console.user())
 
 
 def decide(asked: Mapping[str, Any], *, by: str, run_id: str = "") -> str:
@@ -110,7 +111,7 @@ def decide(asked: Mapping[str, Any], *, by: str, run_id: str = "") -> str:
         dropped = ingest.drop(int(batch), reason=reason, by=by)
         return f"dropped {', '.join(str(each.batch_id) for each in dropped)}; the next ingest run reads them again"
     if action == "replay":
-        return str(replay(which, run_id=run_id))
+        return said(replay(which, run_id=run_id))
     if action == "drop":
         return f"{drop(which, reason=reason, by=by)} rows are given up"
     if action != "waive":
@@ -119,9 +120,21 @@ def decide(asked: Mapping[str, Any], *, by: str, run_id: str = "") -> str:
         )
     if not asked.get("until"):
         raise ConfigError("a waiver needs the day on which it is over", cure="fill in Until")
-    until = datetime.fromisoformat(str(asked["until"])).replace(tzinfo=UTC)
+    until = clock.moment(str(asked["until"]), "Until")
     waiver_id, found = waive(which, reason=reason, by=by, until=until, run_id=run_id)
-    return f"waiver {waiver_id} is in force until {until:%Y-%m-%d}; {found}"
+    return f"waiver {waiver_id} is in force until {until:%Y-%m-%d}; {said(found)}"
+
+
+def said(found: Replayed) -> str:
+    """Return in words what became of rows that were judged once more."""
+    parts = [f"{found.n_rows} rows judged again: {found.n_merged} merged, {found.n_bad} still bad"]
+    if found.n_waiting:
+        parts.append(f"{found.n_waiting} wait behind a held batch")
+    if found.n_without_row:
+        parts.append(
+            f"{found.n_without_row} were kept without their values: `ingest SOURCE --since ...` reads them again"
+        )
+    return "; ".join(parts)
 
 
 def _refill(which: Which, source: str, vendor: str, entity: str, run_id: str) -> list[int]:

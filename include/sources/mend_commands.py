@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
 
-from include import console
+from include import clock, console
 from include.errors import ConfigError
 from include.warehouse.quarantine import Which
 
@@ -53,7 +52,7 @@ def replay(rule: Rule = "", source: Source = "", entity: Entity = "", record: Re
     """Judge rows once more, after the rule or the mapping of values was mended, and merge those that are good now."""
     from include.sources import mend
 
-    typer.echo(said(mend.replay(Which(rule, source, record, entity))))
+    typer.echo(mend.said(mend.replay(Which(rule, source, record, entity))))
 
 
 @app.command("waive")
@@ -69,8 +68,8 @@ def waive(
     from include.sources import mend
 
     which = Which(rule, source, record)
-    waiver_id, found = mend.waive(which, reason=reason, by=by, until=day(until, "--until"))
-    typer.echo(f"waiver {waiver_id} is in force until {until}; {said(found)}")
+    waiver_id, found = mend.waive(which, reason=reason, by=by, until=clock.moment(until, "--until"))
+    typer.echo(f"waiver {waiver_id} is in force until {until}; {mend.said(found)}")
 
 
 @app.command("drop")
@@ -93,10 +92,9 @@ def waivers(as_json: AsJson = False) -> None:
 @app.command("unwaive")
 def unwaive(waiver_id: int, by: By = "") -> None:
     """End a waiver before its time."""
-    from include.sources import ingest
     from include.warehouse import quarantine
 
-    quarantine.end_waiver(waiver_id, by=by or ingest.who())
+    quarantine.end_waiver(waiver_id, by=by or console.user())
     typer.echo(f"waiver {waiver_id} is over; the rows that it let in hold their accounts again")
 
 
@@ -118,27 +116,6 @@ def trend(
         for name in ("n_came", "n_went", "n_open"):
             counted[name] = counted.get(name, 0) + row[name]
     console.emit(list(summed.values()), ("day", by, "n_came", "n_went", "n_open"), as_json=as_json)
-
-
-def said(found: Any) -> str:
-    """Return in words what became of rows that were judged once more."""
-    parts = [f"{found.n_rows} rows judged again: {found.n_merged} merged, {found.n_bad} still bad"]
-    if found.n_waiting:
-        parts.append(f"{found.n_waiting} wait behind a held batch")
-    if found.n_without_row:
-        parts.append(
-            f"{found.n_without_row} were kept without their values: `ingest SOURCE --since ...` reads them again"
-        )
-    return "; ".join(parts)
-
-
-def day(text: str, option: str) -> datetime:
-    """Return a day or time as a person writes it; without a zone it is UTC."""
-    try:
-        moment = datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
-    except ValueError:
-        raise ConfigError(f"{option} {text!r} is no day", cure="write 2026-12-31") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _owned(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

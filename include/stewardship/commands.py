@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from typing import Annotated
 
 import typer
@@ -26,7 +25,7 @@ def erase(
 
     if bool(person) == bool(account):
         raise ConfigError("say either --person or --account", cure="see `python -m include.cli erase --help`")
-    how = {"reason": reason, "by": by or _user(), "dry_run": dry_run}
+    how = {"reason": reason, "by": by or console.user(), "dry_run": dry_run}
     done = erasing.person(person, **how) if person else erasing.account(account, **how)  # type: ignore[arg-type]
     if as_json:
         typer.echo(console.to_json(done), nl=False)
@@ -53,10 +52,3 @@ def housekeeping(
         {"store": one.store, "days": one.days, "deleted": one.n_deleted, "complete": one.is_complete} for one in found
     ]
     console.emit(rows, ("store", "days", "deleted", "complete"), as_json=as_json)
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a user id without a name, as containers have
-        return "unnamed"

@@ -79,6 +79,13 @@ STORES = (
             "state in ('mended', 'dropped') and coalesce(settled_at, quarantined_at) < :before",
         ),
     ),
+    Store(  # the place of a row stays, and goes on holding its account
+        "quarantine.record values",
+        "quarantine_values",
+        "update quarantine.record set record = null where quarantine_id in ("
+        "select quarantine_id from quarantine.record where state in ('open', 'reread', 'waived')"
+        " and quarantined_at < :before and record is not null limit :piece)",
+    ),
     Store(
         "ops.outbox bodies",
         "outbox_bodies",

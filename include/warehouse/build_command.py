@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date
 
 from include import clock
 from include.errors import ConfigError
@@ -24,7 +23,7 @@ def run(since: str, until: str, build_id: str) -> Iterator[str]:
     """
     build_id = build_id or f"cli/{clock.now():%Y-%m-%dT%H:%M:%S.%f}"
     if since or until:
-        first, last = _day(since or until), _day(until or since)
+        first, last = clock.day(since or until, "--from"), clock.day(until or since, "--to")
         if last < first:
             raise ConfigError(f"--to {last} comes before --from {first}", cure="swap them")
         planned = build.plan(build_id, "rebuild", first, last + DAY)
@@ -43,10 +42,3 @@ def run(since: str, until: str, build_id: str) -> Iterator[str]:
         f"built {done.n_models} tables up to {done.newest_day} in {done.seconds:.1f} s:"
         f" {done.n_rows} rows made, {done.n_changed} changed"
     )
-
-
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise ConfigError(f"{text!r} is no day", cure="write it as 2026-01-31") from None

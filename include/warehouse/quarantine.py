@@ -145,22 +145,6 @@ def end_waiver(waiver_id: int, *, by: str) -> None:
         connection.execute(_END_OF_ROWS, values)
 
 
-def age_out(*, settled_before: datetime, content_before: datetime) -> tuple[int, int]:
-    """Delete what was settled long ago, and the content of rows that wait for long; their place stays, and holds.
-
-    Args:
-        settled_before: Rows that were mended or dropped before are deleted.
-        content_before: Rows that came in before lose their values.
-
-    Returns:
-        How many rows were deleted, and how many lost their values.
-    """
-    with engine("loader").begin() as connection:
-        deleted = connection.execute(_DELETE, {"before": settled_before}).rowcount
-        emptied = connection.execute(_EMPTY, {"before": content_before}).rowcount
-    return deleted, emptied
-
-
 def _check(which: Which, reason: str) -> None:
     if not reason.strip():
         raise ConfigError("a reason is needed", cure="say why with --reason")
@@ -247,12 +231,4 @@ _END = sa.text(
 _END_OF_ROWS = sa.text(
     "update quarantine.record set waived_until = :now"
     " where waiver_id = :id and state = 'waived' and waived_until > :now"
-)
-_DELETE = sa.text(
-    "delete from quarantine.record where state in ('mended', 'dropped')"
-    " and coalesce(settled_at, quarantined_at) < :before"
-)
-_EMPTY = sa.text(
-    "update quarantine.record set record = null where state in ('open', 'reread', 'waived')"
-    " and record is not null and quarantined_at < :before"
 )

@@ -10,6 +10,7 @@ from include.contracts import store
 from include.contracts.catalogue import rules
 from include.contracts.validate import validate
 from include.sources.entities import ENTITIES
+from include.warehouse import quarantine
 from tests.contracts.landed import LATELY, NOW, fetch, good, land
 
 HOSTILE = "open'); drop table meta.batch; --\n{batch} %(id)s %s :id \\x $1 \u202edlrow\u2028\x07 <b>" + "x" * 500
@@ -109,6 +110,21 @@ def test_beyond_a_number_only_the_place_of_a_row_is_kept(warehouse: str, monkeyp
         (5, "minutes_non_negative", False),
     ]
     assert fetch(f"select count(*) as n from raw.batch_{batch_id} where _failed is null") == [{"n": 0}]
+
+
+def test_in_all_no_more_rows_are_kept_than_a_number_and_every_place(
+    warehouse: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "MOST_KEPT", 4)
+    bad = [row | {"n_events": -1} for row in good("usage_day", 6)]
+    first = land("usage_day", bad[:3])
+    validate("product_db")
+    second = land("usage_day", bad[3:])
+    (verdict,) = validate("product_db")
+    kept = [[record["record"] is not None for record in _records(batch_id)] for batch_id in (first, second)]
+    assert kept == [[True, True, True], [True, False, False]] and verdict.n_quarantined == 3
+    (listed,) = quarantine.listing(quarantine.Which())
+    assert (listed["n_rows"], listed["n_without_row"]) == (6, 2)
 
 
 def test_a_record_that_stays_bad_stands_there_once_and_since_it_first_was(

@@ -125,6 +125,26 @@ def test_a_read_that_never_began_does_not_bind_the_next(crm, monkeypatch) -> Non
     assert rows(ACCOUNTS) == [(str(i),) for i in range(5)]
 
 
+def test_a_batch_held_longer_than_deletions_are_kept_ends_in_a_full_read(crm, contracts, monkeypatch) -> None:
+    ingest.run("crm")
+    contracts.hold = lambda entity: "doubled" if entity == "account" else ""
+    crm.records["account"].append(record("new", 90))
+    at(monkeypatch, 2)
+    ingest.run("crm")
+    with engine("loader").begin() as connection:
+        connection.execute(sa.text("update meta.batch set opened_at = :at"), {"at": START + timedelta(hours=2)})
+    contracts.hold = lambda entity: ""
+    at(monkeypatch, 20 * 24)
+    ingest.run("crm")
+    del crm.records["account"][0]  # and by now the source tells of it no more
+    at(monkeypatch, 31 * 24)
+    ingest.accept(value("select batch_id from meta.batch where state = 'held'"), reason="right", by="ada")
+    assert ingest.run("crm").state == "green"
+    assert rows(ACCOUNTS) == [(id,) for id in ("1", "2", "3", "4", "new")]
+    ingest.run("crm")
+    assert [read["full"] for read in crm.reads if read["entity"] == "account"] == [False, False, False, True, False]
+
+
 def test_a_held_batch_waits_and_reading_goes_on_behind_it(crm, contracts, monkeypatch) -> None:
     contracts.hold = lambda entity: "doubled" if entity == "account" else ""
     verdict = ingest.run("crm")

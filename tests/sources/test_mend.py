@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from include import cli
+from include import cli, config
 from include.contracts import catalogue
 from include.errors import ConfigError, Unavailable
 from include.sources import ingest, mend
+from include.stewardship import retention
 from include.warehouse import gate, held, loader, quarantine
 from include.warehouse.engine import engine
 from include.warehouse.quarantine import Which
@@ -221,13 +222,83 @@ def test_a_batch_held_longer_than_deletions_are_kept_is_followed_by_a_full_read(
     assert owed() == [""]
 
 
-def test_it_ages_out_what_is_settled_and_keeps_the_place_of_what_is_not() -> None:
-    _land([row | {"notice_months": 90} for row in good("opportunity", 1, first=50)])
-    quarantine.drop(Which(record="50"), reason="a test", by="ada")
-    later = NOW + timedelta(days=200)
-    assert quarantine.age_out(settled_before=later, content_before=later) == (1, 1)
-    assert fetch("select state, record from quarantine.record") == [{"state": "open", "record": None}]
+def test_what_waits_for_long_loses_its_values_and_keeps_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = timedelta(days=config.load().retention.quarantine_values)
+    for days, is_kept in ((-1, True), (1, False)):
+        monkeypatch.setenv("PERENNIAL_NOW", (NOW + kept + timedelta(days=days)).isoformat())
+        retention.keep_house()
+        assert fetch("select state, record is not null as kept from quarantine.record") == [
+            {"state": "open", "kept": is_kept}
+        ]
     assert not gate.account_is_clean("crm:1", ["crm"])
+    assert quarantine.listing(Which())[0]["n_without_row"] == 1
+
+
+HELD = {"action": "accept batch", "batch": 0, "reason": "right"}
+WAIVED = {"action": "waive", "rule": RULE, "source": "crm", "until": "2026-12-01", "reason": "a real one"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "lacking"),
+    [
+        ({"action": "accept batch", "reason": "right"}, "accept batch: which one"),
+        ({"action": "drop batch", "batch": None}, "drop batch: which one"),
+        ({"action": "drop batch", "batch": 4711, "reason": "half"}, "there is no batch 4711"),
+        ({"action": "drop", "rule": RULE, "reason": " "}, "a reason is needed"),
+        ({"action": "drop", "reason": "all of it"}, "no rule and no record"),
+        (WAIVED | {"until": None}, "needs the day"),
+        (WAIVED | {"until": "soon"}, "Until 'soon' is no date"),
+        (WAIVED | {"until": "2026-11-20"}, "over already"),
+        (WAIVED | {"source": ""}, "one rule of one source"),
+        ({"action": "replay", "rule": "crm.opportunity.nosuch"}, "no such row"),
+        ({"action": "forget"}, "nothing can be done that is called 'forget'"),
+    ],
+)
+def test_what_is_filled_in_wrongly_is_named_and_changes_nothing(asked: dict, lacking: str) -> None:
+    with pytest.raises(ConfigError, match=lacking):
+        mend.decide(asked, by="ada")
+    assert _states() == [("1", "notice_months_plausible", "open")] and quarantine.waivers() == []
+
+
+def test_a_form_waives_in_the_name_of_who_filled_it_in() -> None:
+    said = mend.decide(WAIVED, by="ada")
+    assert said.endswith("in force until 2026-12-01; 1 rows judged again: 1 merged, 0 still bad")
+    (waiver,) = quarantine.waivers()
+    assert (waiver["approved_by"], waiver["reason"], f"{waiver['until']:%Y-%m-%d}") == (
+        "ada",
+        "a real one",
+        "2026-12-01",
+    )
+    assert "1" in _stored()
+
+
+def test_a_form_replays_and_gives_up() -> None:
+    assert mend.decide({"action": "replay", "rule": RULE}, by="ada") == "1 rows judged again: 0 merged, 1 still bad"
+    said = mend.decide({"action": "drop", "record": "1", "reason": "a test"}, by="ada")
+    assert said == "1 rows are given up"
+    assert fetch("select decided_by, decided_because from quarantine.record") == [
+        {"decided_by": "ada", "decided_because": "a test"}
+    ]
+
+
+def test_a_form_decides_about_held_batches() -> None:
+    first, second = (
+        land(
+            "opportunity",
+            [row | {"payload": {}} for row in good("opportunity", 1, first=n)],
+            state="held",
+            validated_at=NOW,
+        )
+        for n in (40, 50)
+    )
+    assert mend.decide(HELD | {"batch": first}, by="ada").startswith(f"batch {first} is merged; crm is ")
+    assert "40" in _stored() and "50" not in _stored()
+    said = mend.decide({"action": "drop batch", "batch": str(second), "reason": "half"}, by="ada")
+    assert said == f"dropped {second}; the next ingest run reads them again"
+    decided = fetch(
+        "select state, decided_by, decided_because from meta.batch where decided_by <> '' order by batch_id"
+    )
+    assert [tuple(row.values()) for row in decided] == [("merged", "ada", "right"), ("dropped", "ada", "half")]
 
 
 def test_the_commands_show_and_count_without_personal_data(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -245,4 +316,4 @@ def test_the_commands_show_and_count_without_personal_data(capsys: pytest.Captur
     assert last.split() == ["2026-11-20", "CRM", "administrator", "2", "0", "2"]
     assert cli.main(["quarantine", "drop", RULE, "--reason", "a test", "--by", "ada"]) == 0
     assert cli.main(["quarantine", "waive", RULE, "--source", "crm", "--reason", "x"]) == 2
-    assert "no day" in capsys.readouterr().err
+    assert "no date" in capsys.readouterr().err
