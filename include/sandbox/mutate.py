@@ -108,7 +108,9 @@ def _merge(sandbox: Sandbox, loser: Item, winner: Item, at: int) -> None:
         if (kind, other_kind) in NOT_TOLD:
             continue
         for item in list(sandbox.store.items(other_kind).values()):
-            if item.values.get(field) == loser.id:
+            # A closed ticket is never changed again: it stays with the organisation that is gone.
+            is_closed = other_kind == "ticket" and item.values.get("status") == "closed"
+            if item.values.get(field) == loser.id and not is_closed:
                 sandbox.store.write(other_kind, item.id, Change(at, {field: winner.id}, quiet=True))
     merged = [*(winner.values.get("merged_ids") or []), *(loser.values.get("merged_ids") or []), loser.id]
     sandbox.store.write(kind, winner.id, Change(at, {"merged_ids": merged}))

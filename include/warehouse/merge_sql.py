@@ -175,13 +175,14 @@ select
 from changed
 """
 
-# Which accounts were swallowed by which: as this batch says it, else as they are stored. A survivor names its losers,
-# or a loser its survivor. What nobody says any more but was known goes on being known until the account is seen again.
+# Which accounts, or organisations of a desk, were swallowed by which: as this batch says it, else as they are stored. A
+# survivor names its losers, or a loser its survivor. What nobody says any more but was known goes on being known until
+# the account is seen again.
 _MERGE_CLAIMS = """
 with now_said as (
     select
         b.id,
-        case when b._is_deleted then coalesce(b.merged_ids, stored.merged_ids) else b.merged_ids end as merged_ids,
+        {merged_ids_now} as merged_ids,
         case when b._is_deleted then coalesce(b.merged_into, stored.merged_into) end as merged_into,
         coalesce(b._source_at, stored._source_at) as at,
         b._is_deleted
@@ -196,10 +197,10 @@ with now_said as (
 said as (
     select id, merged_ids, merged_into, at from now_said
     union all
-    select id, merged_ids, case when _is_deleted then merged_into end, _source_at
+    select id, {merged_ids}, case when _is_deleted then merged_into end, _source_at
     from {raw} as stored
     where source = :source
-        and (merged_ids <> '' or (merged_into <> '' and _is_deleted))
+        and ({merged_ids} <> '' or (merged_into <> '' and _is_deleted))
         and not exists (select from now_said where now_said.id = stored.id)
 )
 select loser.id as loser, said.id as survivor, said.at, false as is_known
@@ -216,6 +217,13 @@ from meta.account_merge as known
 where source = :source
     and not exists (select from now_said where now_said.id = known.loser_id and not now_said._is_deleted)
 """
+
+# Whom a survivor names: of a row of the batch, and of a stored one. Not every vendor's survivors name anybody.
+_SWALLOWED = (
+    "case when b._is_deleted then coalesce(b.merged_ids, stored.merged_ids) else b.merged_ids end",
+    "merged_ids",
+)
+_NOT_SAID = ("cast(null as text)", "cast(null as text)")
 
 # What a dropped batch had in quarantine was read again, or is not there any more.
 REREAD = sa.text(
@@ -279,9 +287,11 @@ class Statements:
     @cached_property
     def merge_claims(self) -> TextClause | None:
         """Gives which accounts say that they have swallowed which; None where the batch says nothing."""
-        if not self._batch.table_name or "merged_ids" not in self._entity.column_names:
+        if not self._batch.table_name or "merged_into" not in self._entity.column_names:
             return None
-        return self._make(_MERGE_CLAIMS, losers=account_merges.LOSERS.format(ids="said.merged_ids"))
+        now, stored = _SWALLOWED if "merged_ids" in self._entity.column_names else _NOT_SAID
+        losers = account_merges.LOSERS.format(ids="said.merged_ids")
+        return self._make(_MERGE_CLAIMS, losers=losers, merged_ids_now=now, merged_ids=stored)
 
     @cached_property
     def changed(self) -> TextClause:

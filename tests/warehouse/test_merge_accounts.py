@@ -1,4 +1,4 @@
-"""Accounts that say themselves into which other one they were merged, as Salesforce's do."""
+"""Accounts that say themselves into which other one they were merged: Salesforce's, and a desk's organisations."""
 
 from __future__ import annotations
 
@@ -39,3 +39,19 @@ def test_an_account_that_says_nothing_of_it_takes_no_merge_back(raw: str) -> Non
     _store(record("a", 5))
     assert rows(MERGES) == [("a", "b")]
     assert rows(ACCOUNTS) == [("a", True), ("b", False)]
+
+
+def test_case_37_an_organisation_names_its_survivor(raw: str) -> None:
+    _desk(record("o1"), record("o2"), record("o3"))
+    _desk(record("o1", 5, is_deleted=True, merged_into="o2"))
+    assert rows(MERGES) == [("o1", "o2")]
+    _desk(record("o2", 6, is_deleted=True, merged_into="o3"))
+    assert rows(MERGES) == [("o1", "o3"), ("o2", "o3")]
+    _desk(record("o2", 7))
+    assert rows(MERGES) == [("o1", "o2")]
+    deleted = "select id from raw.zendesk__organization where _is_deleted"
+    assert rows(deleted) == [("o1",)]
+
+
+def _desk(*records) -> None:
+    store(*records, vendor="zendesk", source="support", entity="organization")

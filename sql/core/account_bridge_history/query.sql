@@ -2,7 +2,8 @@
 -- Grain: source, id, version and known time. Inputs: versions of CRM accounts, organisations and product accounts, the
 -- CRM's merges, people's answers, domains that name nobody. Window: none.
 -- Caveats: an answer counts before an explicit id, that before a domain; an id without an account stays with the
--- reason; a new id or a merge holds from the source's clock on, an answer, a domain or a merge undone for all days.
+-- reason; a new id or a merge holds from the source's clock on, an answer, a domain or a merge undone for all days. An
+-- organisation that was merged away means what its survivor means: tickets closed by then stay under its id.
 with account_versions as (
     select * from staging.stg_crm__account where known_from <= :known_at
 ),
@@ -25,6 +26,10 @@ merges as (
         case when known_to <= :known_at then known_to end as known_to
     from meta.account_merge_history
     where known_from <= :known_at
+),
+
+crm_merges as (
+    select * from merges where source in (select source from account_versions)
 ),
 
 answers as (
@@ -58,9 +63,9 @@ crm_births as (
 crm_moments as (
     select source, account_id, at, cast(null as timestamptz) as valid_at from crm_births
     union all
-    select source, loser_id, known_from, coalesce(merged_at, known_from) from merges
+    select source, loser_id, known_from, coalesce(merged_at, known_from) from crm_merges
     union all
-    select source, loser_id, known_to, null from merges where known_to is not null
+    select source, loser_id, known_to, null from crm_merges where known_to is not null
 ),
 
 crm_steps as (
@@ -139,6 +144,13 @@ births as (
         min(least(coalesce(created_at, source_at, known_from), coalesce(source_at, known_from))) as born_at
     from other_versions
     group by source, source_id
+),
+
+desk_merges as (
+    select m.source, m.loser_id, m.survivor_id, m.merged_at, m.known_from, m.known_to, l.born_at
+    from merges as m
+    join births as l on l.source = m.source and l.source_id = m.loser_id
+    join births as s on s.source = m.source and s.source_id = m.survivor_id
 ),
 
 split_domains as (
@@ -221,6 +233,8 @@ moments as (
     from answers as a
     join account_refs as r on r.ref = a.account_key
     where a.is_match
+    union all
+    select source, loser_id, known_to, null from desk_merges where known_to is not null
 ),
 
 points as (
@@ -344,12 +358,13 @@ refused as (
     group by f.source, f.source_id, f.at
 ),
 
-judged as (
+alone as (
     select
         f.source,
         f.source_id,
         f.entity,
         f.at,
+        lead(f.at) over (partition by f.source, f.source_id order by f.at) as until,
         f.valid_at,
         b.born_at,
         case when r.at is null then f.account_key end as account_key,
@@ -361,6 +376,43 @@ judged as (
     from found as f
     join births as b on b.source = f.source and b.source_id = f.source_id
     left join refused as r on r.source = f.source and r.source_id = f.source_id and r.at = f.at
+),
+
+judged as (
+    select
+        o.source,
+        o.source_id,
+        o.entity,
+        o.at,
+        o.valid_at,
+        o.born_at,
+        o.account_key,
+        o.method,
+        o.open_because
+    from alone as o
+    left join desk_merges as m
+        on m.source = o.source
+        and m.loser_id = o.source_id
+        and m.known_from <= o.at
+        and (m.known_to is null or m.known_to > o.at)
+    where m.loser_id is null
+    union all
+    select
+        m.source,
+        m.loser_id,
+        o.entity,
+        greatest(o.at, m.known_from),
+        case when o.at > m.known_from then o.valid_at else coalesce(m.merged_at, m.known_from) end,
+        m.born_at,
+        o.account_key,
+        case when o.account_key is null then 'none' else 'merged' end,
+        o.open_because
+    from desk_merges as m
+    join alone as o
+        on o.source = m.source
+        and o.source_id = m.survivor_id
+        and coalesce(o.until, 'infinity') > m.known_from
+        and (m.known_to is null or o.at < m.known_to)
     union all
     select
         k.source,
