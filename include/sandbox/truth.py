@@ -18,6 +18,8 @@ KINDS = {
 }  # fmt: skip
 # One entity of several kinds; the prefix tells their ids apart.
 ACTIVITIES = {"calls-": "call", "meetings-": "meeting", "emails-": "email", "notes-": "note"}
+# What the product calls its accounts by.
+NAMES = {"workspace": workspace_key}
 TABLES = {"usage_day": "member_feature_daily", "seat_day": "seat_snapshots"}
 
 
@@ -26,9 +28,13 @@ def entities(sandbox: Sandbox, product: Product | None, with_ids: bool) -> dict[
     sandbox.now()
     found: dict[str, Any] = {}
     for entity, kinds in [*((entity, {"": kind}) for entity, kind in KINDS.items()), ("activity", ACTIVITIES)]:
-        items = [(prefix, item) for prefix, kind in kinds.items() for item in sandbox.store.items(kind).values()]
-        live = [f"{prefix}{item.id}" if prefix else item.id for prefix, item in items if item.deleted_at is None]
-        deleted = [f"{prefix}{item.id}" if prefix else item.id for prefix, item in items if item.deleted_at is not None]
+        items = [
+            (f"{prefix}{item.id}" if prefix else NAMES.get(kind, int)(item.id), item.deleted_at is None)
+            for prefix, kind in kinds.items()
+            for item in sandbox.store.items(kind).values()
+        ]
+        live = [name for name, is_live in items if is_live]
+        deleted = [name for name, is_live in items if not is_live]
         found[entity] = {"live": len(live), "deleted": len(deleted)}
         if with_ids:
             found[entity] |= {"live_ids": live, "deleted_ids": deleted}
