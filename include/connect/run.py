@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
 from include.config import load
 from include.connect import channels, sources
@@ -22,11 +23,17 @@ def check(names: Iterable[str] = ()) -> Iterator[Line]:
         ConfigError: There is no such connection in the settings.
     """
     settings = load()
-    looks = {source.id: (lambda name=source.id: sources.look(name)) for source in settings.sources}
-    looks |= {
-        getattr(settings.channels, name).connection: (lambda name=name: channels.look(name, settings))
-        for name in _CHANNELS
+    tasks = settings.channels.crm_task
+    crms = [source.id for source in settings.sources if source.kind == "crm" and not tasks.dry_run]
+    writers = {name: tasks.connections.get(name, name) for name in crms}
+    looks: dict[str, Callable[[], Iterator[Line]]] = {
+        source.id: partial(sources.look, source.id, writes=writers.get(source.id) == source.id)
+        for source in settings.sources
     }
+    looks |= {
+        writer: partial(sources.look_at_writer, writer, name) for name, writer in writers.items() if writer != name
+    }
+    looks |= {getattr(settings.channels, name).connection: partial(channels.look, name, settings) for name in _CHANNELS}
     wanted = list(dict.fromkeys(names)) or list(looks)
     for name in wanted:
         if name not in looks:

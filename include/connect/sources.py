@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from include import clock, connections
@@ -11,7 +12,7 @@ from include.connect.line import Line, Patience, failed, noting
 from include.connect.network import reach
 from include.errors import AuthError, Forbidden, NotOffered, PerennialError, Unavailable
 from include.sources import registry
-from include.sources.base import Record, Source
+from include.sources.base import Record, Rights, Source
 from include.sources.entities import ENTITIES, of_kind
 from include.sources.http.client import Client
 
@@ -25,8 +26,13 @@ _SKEW = 60.0
 _HIDDEN = "***"
 
 
-def look(source_id: str) -> Iterator[Line]:
-    """Yield what there is to say of one source, from the connection on; what follows from a failure is left out."""
+def look(source_id: str, *, writes: bool = False) -> Iterator[Line]:
+    """Yield what there is to say of one source, from the connection on; what follows from a failure is left out.
+
+    Args:
+        source_id: Connection id.
+        writes: Whether tasks are written over the connection too.
+    """
     deadline = time.monotonic() + SECONDS
     try:
         connection = connections.get(source_id)
@@ -45,7 +51,10 @@ def look(source_id: str) -> Iterator[Line]:
         yield from reached
         if any(line.state == "failed" for line in reached):
             return
-    yield from _entities(source_id, source, entities, deadline)
+    is_accepted = False
+    for line in _entities(source_id, source, entities, deadline):
+        is_accepted |= (line.what, line.state) == ("credentials", "ok")
+        yield line
     if client is not None:
         left = _left(client.headers)
         if left:
@@ -56,9 +65,50 @@ def look(source_id: str) -> Iterator[Line]:
         with noting(lines, source_id, "clock"):
             lines.append(_clock(source_id, skew()))
         yield from lines
+    if is_accepted:
+        yield from _rights(source_id, source, reads=True, writes=writes)
     missing = [entity.name for entity in of_kind(source.kind) if entity.name not in entities]
     if missing:
         yield Line(source_id, "not available", "look", ", ".join(missing), "map them if you have them")
+
+
+def look_at_writer(connection_id: str, source_id: str) -> Iterator[Line]:
+    """Yield what there is to say of a connection over which nothing but a source's tasks is written.
+
+    Args:
+        connection_id: The connection.
+        source_id: The CRM that it leads into.
+    """
+    try:
+        source = registry.connect(replace(connections.get(connection_id), id=source_id))
+    except PerennialError as error:
+        yield failed(connection_id, "settings", error)
+        return
+    yield from _rights(connection_id, source, reads=False, writes=True)
+
+
+def _rights(connection_id: str, source: Source, *, reads: bool, writes: bool) -> Iterator[Line]:
+    """Yield a line on what the login may do; reading itself has shown what it may read."""
+    rights = getattr(source, "rights", None)
+    if rights is None:
+        return
+    lines: list[Line] = []
+    told: Rights | None = None
+    with noting(lines, connection_id, "scopes"):
+        told = rights(reads=reads, writes=writes)
+        if told is None:
+            lines.append(Line(connection_id, "scopes", "unknown", "the other side does not say what the login may do"))
+    yield from lines
+    if told is None:
+        return
+    is_lacking = any(not name.endswith(".read") for name in told.missing)
+    found = [f"missing: {', '.join(told.missing)}"] if told.missing else []
+    found += [f"more than is needed: {', '.join(told.surplus)}"] if told.surplus else []
+    if not found:
+        yield Line(connection_id, "scopes", "ok", "what is needed, and no more")
+        return
+    fix = "grant what is missing, take away what is not needed; docs/reference/scopes.md says what each is for"
+    yield Line(connection_id, "scopes", "failed" if is_lacking else "look", "; ".join(found), fix, exit_status=3)
 
 
 def _entities(source_id: str, source: Source, entities: tuple[str, ...], deadline: float) -> Iterator[Line]:

@@ -148,3 +148,16 @@ class Inventory(Protocol):
         None where that costs as much as reading everything again.
         """
         ...
+
+
+@dataclass(frozen=True)
+class Rights:
+    """What a login may do, against what is needed; a source that can tell has ``rights(reads=..., writes=...)``.
+
+    Args:
+        missing: Needed and not granted.
+        surplus: Granted and not needed.
+    """
+
+    missing: tuple[str, ...] = ()
+    surplus: tuple[str, ...] = ()

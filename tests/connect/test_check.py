@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,12 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from include import cli
+from include import cli, paths
 from include.connect import run
 from include.connect.line import Line
+from include.delivery.channels.slack import SCOPES
 from include.errors import ConfigError
+from include.sources.crm.hubspot.resources import OWNER_SCOPE, RESOURCES, TASK_SCOPES
 from tests.sandbox_fixture import SandboxProcess
 
 PERSON = "@"
@@ -88,6 +91,41 @@ def test_missing_scopes_are_named_and_all_else_is_looked_at(vendors: SandboxProc
     assert found["crm", "contract_line"].state == "ok"
     assert "chat:write" in found["slack", "scopes"].found
     assert cli.main(["connect", "check", "crm"]) == 3
+
+
+def test_rights_to_write_are_asked_for_where_tasks_are_written(
+    vendors: SandboxProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    extra = "more than is needed: crm.objects.contacts.write"
+    assert (look("crm")["crm", "scopes"].state, extra in look("crm")["crm", "scopes"].found) == ("look", True)
+    (tmp_path / "config").mkdir()
+    channels = tmp_path / "config" / "channels.yaml"
+    channels.write_text("crm_task: {dry_run: false}\n")
+    monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(tmp_path))
+    assert extra not in look("crm")["crm", "scopes"].found
+    vendors.control("switches", **{"hubspot.missing_scopes": ["crm.schemas.contacts.write"]})
+    lacking = look("crm")["crm", "scopes"]
+    assert (lacking.state, lacking.exit_status) == ("failed", 3)
+    assert "missing: crm.schemas.contacts.write" in lacking.found
+    # With a connection of their own, only that one must write, and need not read.
+    channels.write_text("crm_task: {dry_run: false, connections: {crm: crm_tasks}}\n")
+    app = vendors.note["hubspot_oauth"]
+    given = vendors.connection("crm") | {"login": app["client_id"], "password": app["client_secret"]}
+    connect(monkeypatch, "crm_tasks", **given | {"extra": {"refresh_token": app["refresh_token"]}})
+    writer = look("crm", "crm_tasks")
+    assert extra in writer["crm", "scopes"].found
+    assert writer["crm_tasks", "scopes"].state == "failed"
+    assert "more than is needed: crm.objects.companies.read" in writer["crm_tasks", "scopes"].found
+    assert [what for connection, what in writer if connection == "crm_tasks"] == ["scopes"]
+
+
+def test_every_scope_that_is_checked_is_documented_and_none_besides() -> None:
+    page = (paths.ROOT / "docs" / "reference" / "scopes.md").read_text()
+    hubspot = page.partition("## HubSpot")[2].partition("## Salesforce")[0]
+    listed = set(re.findall(r"`((?:crm\.|sales-)[\w.-]+)`", hubspot))
+    assert listed == {OWNER_SCOPE, *TASK_SCOPES, *(scope for one in RESOURCES for scope in one.scopes)}
+    slack = page.partition("## Slack")[2].partition("## Mail")[0]
+    assert set(re.findall(r"`(\w+:[\w.]+)`", slack)) == set(SCOPES)
 
 
 def test_a_wrong_token_ends_the_look_at_that_connection(
@@ -206,7 +244,7 @@ def test_channels_in_dry_run_need_not_work_and_channels_that_are_on_must(
     assert look("smtp")["smtp", "credentials"].state == "failed"
 
 
-def test_salesforce_too(vendors: SandboxProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_salesforce_too(vendors: SandboxProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     given = vendors.connection("salesforce")
     connect(monkeypatch, "crm", **given)
     lines = look("crm")
@@ -214,6 +252,13 @@ def test_salesforce_too(vendors: SandboxProcess, monkeypatch: pytest.MonkeyPatch
     assert {line.state for line in lines.values()} == {"ok", "look"}, lines
     assert "api-usage=" in lines["crm", "limits"].found
     assert "invoice" in lines["crm", "not available"].found
+    assert "Account is createable, updateable, deletable" in lines["crm", "scopes"].found
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "channels.yaml").write_text("crm_task: {dry_run: false}\n")
+    monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(tmp_path))
+    vendors.control("switches", **{"salesforce.removed_fields": ["Task.Perennial_Key__c"]})
+    lacking = look("crm")["crm", "scopes"]
+    assert (lacking.state, "missing: edit on the field Perennial_Key__c" in lacking.found) == ("failed", True)
     connect(monkeypatch, "crm", **given | {"password": "wrong"})
     refused = look("crm")["crm", "credentials"]
     assert (refused.state, "invalid_client" in refused.found) == ("failed", True)

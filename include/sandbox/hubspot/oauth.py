@@ -6,10 +6,16 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from include.sandbox.core import Sandbox
-from include.sandbox.http import new_id, reply
+from include.sandbox.http import new_id, read_json, reply
 from include.sandbox.hubspot.errors import error
 
 LIFETIME_SECONDS = 1800
+SCOPES = (
+    *(f"crm.{what}.{name}.read" for what in ("objects", "schemas")
+      for name in ("companies", "contacts", "deals", "line_items")),
+    "crm.objects.owners.read", "crm.objects.invoices.read", "crm.objects.feedback_submissions.read",
+    "crm.objects.custom.read", "sales-email-read", "crm.objects.contacts.write", "crm.schemas.contacts.write",
+)  # fmt: skip
 
 
 def router(sandbox: Sandbox) -> APIRouter:
@@ -33,7 +39,28 @@ def router(sandbox: Sandbox) -> APIRouter:
         return reply({"access_token": given, "refresh_token": app["refresh_token"], "expires_in": LIFETIME_SECONDS,
                       "token_type": "bearer"})  # fmt: skip
 
+    @routes.post("/oauth/2026-03/token/introspect")
+    async def introspect(request: Request) -> Response:
+        form = {name: str(value) for name, value in (await request.form()).items()}
+        app = credentials(sandbox)
+        if (form.get("client_id"), form.get("client_secret")) != (app["client_id"], app["client_secret"]):
+            raise error(400, "missing or unknown client id or secret", "BAD_CLIENT_ID")
+        if form.get("token") not in sandbox.switches.get("hubspot.oauth", {}):
+            return reply({"active": False})
+        return reply({"active": True, "scopes": ["oauth", *_scopes(sandbox)], "hub_id": 1234567})
+
+    @routes.post("/oauth/v2/private-apps/get/access-token-info")
+    async def info(request: Request) -> Response:
+        if (await read_json(request)).get("tokenKey") != sandbox.secret("hubspot", "pat-na1-"):
+            raise error(404, "unknown token", "OBJECT_NOT_FOUND")
+        return reply({"userId": 1, "hubId": 1234567, "appId": 1, "scopes": _scopes(sandbox)})
+
     return routes
+
+
+def _scopes(sandbox: Sandbox) -> list[str]:
+    missing = sandbox.switches.get("hubspot.missing_scopes") or []
+    return [scope for scope in SCOPES if scope not in missing]
 
 
 def credentials(sandbox: Sandbox) -> dict[str, str]:

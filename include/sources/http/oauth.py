@@ -62,10 +62,14 @@ class OAuth(AuthBase):
         self.value = ""
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self.current()}"
+        return request
+
+    def current(self) -> str:
+        """Return a token that is in force."""
         if self._clock() >= self._ends:
             self._renew()
-        request.headers["Authorization"] = f"Bearer {self.value}"
-        return request
+        return self.value
 
     def forget(self) -> None:
         """Take another token for the next request: the vendor has refused this one."""

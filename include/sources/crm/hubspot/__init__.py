@@ -11,21 +11,22 @@ from include.config.models import Settings
 from include.connections import Connection
 from include.errors import ConfigError, Forbidden, NotOffered, Unavailable
 from include.sources import positions
-from include.sources.base import Page, Position, Record
+from include.sources.base import Page, Position, Record, Rights
 from include.sources.cast import time_or_none as moment
 from include.sources.crm.hubspot import parts, past, walks
 from include.sources.crm.hubspot.api import HubSpotApi, Row
 from include.sources.crm.hubspot.owners import owner_record, owners_step
 from include.sources.crm.hubspot.parts import Part
-from include.sources.crm.hubspot.portal import client
+from include.sources.crm.hubspot.portal import client, granted
 from include.sources.crm.hubspot.records import archived_at, records
-from include.sources.crm.hubspot.resources import ENTITIES_MAPPED
+from include.sources.crm.hubspot.resources import ENTITIES_MAPPED, OWNER_SCOPE, TASK_SCOPES
 from include.sources.entities import ENTITIES, Kind, of_kind
 from include.sources.http.client import Client
 from include.sources.mapping import Mapper, file_of, load_mapping
 from include.sources.walk import walk
 
 _OWNER = "owner"
+_HARMLESS = {"oauth"}  # every OAuth app has it
 
 
 class HubSpot:
@@ -45,6 +46,7 @@ class HubSpot:
         self._lag = timedelta(seconds=source.lag_seconds if source else 300)
         self._trailing = 1000 * (source.trailing_seconds if source else 3600)
         self._zone = ZoneInfo(settings.reporting_zone)
+        self._connection = connection
         self._api = HubSpotApi(client(connection, settings.allowed_plain_http_hosts))
         self._mapping = load_mapping(file_of(source, self.vendor), ENTITIES_MAPPED)
         self._parts = {
@@ -63,6 +65,16 @@ class HubSpot:
             return None
         everything = [{"propertyName": "hs_object_id", "operator": "GT", "value": "0"}]
         return sum(self._api.search(one, ("hs_object_id",), everything)[1] for one in self._objects(entity))
+
+    def rights(self, *, reads: bool, writes: bool) -> Rights | None:
+        """See ``Rights``: the scopes of the token, for what is mapped and, if it ``writes``, for tasks."""
+        given = granted(self.client, self._connection)
+        if given is None:
+            return None
+        objects = [part.resource for its_parts in self._parts.values() for part in its_parts.values()]
+        needed = {OWNER_SCOPE, *(scope for one in objects for scope in one.scopes)} if reads else set()
+        needed |= set(TASK_SCOPES) if writes else set()
+        return Rights(tuple(sorted(needed - given)), tuple(sorted(given - needed - _HARMLESS)))
 
     def entities(self) -> tuple[str, ...]:
         """See ``Source``. An entity that the mapping leaves out is not available."""

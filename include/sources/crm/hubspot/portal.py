@@ -9,11 +9,11 @@ from typing import Any
 from include.connections import Connection
 from include.errors import AuthError, Unavailable
 from include.sources.cast import time_or_none as moment
-from include.sources.crm.hubspot.resources import TOKEN, USAGE
+from include.sources.crm.hubspot.resources import INTROSPECT, TOKEN, TOKEN_INFO, USAGE
 from include.sources.http.auth import Bearer
 from include.sources.http.client import Client, Manners, Refused, Throttle, retry_after
 from include.sources.http.limiter import Limit, for_account
-from include.sources.http.oauth import Token
+from include.sources.http.oauth import OAuth, Token
 from include.sources.http.signed_in import signed_in
 
 _MARGIN_SECONDS = 60.0
@@ -117,3 +117,18 @@ def _token(asking: Client, connection: Connection, refresh_token: str) -> Token:
         raise Unavailable("HubSpot's token endpoint gave no access token", cure="check the connection's host")
     # HubSpot asks not to wait for its 401: what is under way must not end on the way (case 13).
     return Token(data["access_token"], max(1.0, float(data.get("expires_in") or 1800) - _MARGIN_SECONDS))
+
+
+def granted(client: Client, connection: Connection) -> frozenset[str] | None:
+    """Return the scopes of the token in use; None where HubSpot does not tell them."""
+    try:
+        if isinstance(client.auth, OAuth):
+            login = {"client_id": connection.login, "client_secret": connection.password}
+            form = login | {"token": client.auth.current(), "token_type_hint": "access_token"}
+            data = client.call("POST", INTROSPECT, form=form, is_repeatable=True).data
+        else:
+            data = client.call("POST", TOKEN_INFO, json={"tokenKey": connection.password}, is_repeatable=True).data
+    except Refused:
+        return None
+    told = data.get("scopes") or str(data.get("scope") or "").split() if isinstance(data, dict) else None
+    return frozenset(map(str, told)) if told else None

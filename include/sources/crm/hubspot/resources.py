@@ -10,7 +10,13 @@ ASSOCIATIONS = "/crm/v4/associations"
 OWNERS = "/crm/v3/owners"
 PROPERTIES = "/crm/v3/properties"
 TOKEN = "/oauth/2026-03/token"  # noqa: S105 - a path
+INTROSPECT = "/oauth/2026-03/token/introspect"
+TOKEN_INFO = "/oauth/v2/private-apps/get/access-token-info"  # noqa: S105 - a path
 USAGE = "/account-info/v3/api-usage/daily/private-apps"
+
+OWNER_SCOPE = "crm.objects.owners.read"
+# HubSpot files tasks, and the property that keeps one from being made twice, under contacts.
+TASK_SCOPES = ("crm.objects.contacts.write", "crm.schemas.contacts.write")
 
 LIST_PAGE = 100
 HISTORY_PAGE = 50
@@ -45,6 +51,7 @@ class Resource:
         merged: The properties that name the records merged into it; one alone may miss some (case 12).
         associations: Columns that come from associations.
         remembered: Columns whose former values are asked for once, after the first load.
+        scopes: What an app must be granted to read it.
     """
 
     entity: str
@@ -53,12 +60,19 @@ class Resource:
     merged: tuple[str, ...] = ()
     associations: tuple[Association, ...] = ()
     remembered: tuple[str, ...] = ()
+    scopes: tuple[str, ...] = ()
+
+
+def _standard(object_type: str) -> tuple[str, ...]:
+    return f"crm.objects.{object_type}.read", f"crm.schemas.{object_type}.read"
 
 
 _TO_COMPANY = Association("account_id", ("companies",))
 _TO_CONTACT = Association("contact_id", ("contacts",))
 # What people do is often tied to the person only.
 _OF_CONTACT = Association("account_id", ("contacts", "companies"))
+_ENGAGEMENT = ("crm.objects.contacts.read",)
+_CUSTOM = ("crm.objects.custom.read",)
 _WITH_PEOPLE = (_TO_CONTACT, _TO_COMPANY, _OF_CONTACT)
 
 RESOURCES = (
@@ -67,6 +81,7 @@ RESOURCES = (
         "companies",
         merged=("hs_merged_object_ids",),
         remembered=("name", "industry", "region", "tier", "owner_id", "parent_id", "lifecycle_stage", "is_test"),
+        scopes=_standard("companies"),
     ),
     Resource(
         "contact",
@@ -75,6 +90,7 @@ RESOURCES = (
         merged=("hs_merged_object_ids", "hs_calculated_merged_vids"),
         associations=(_TO_COMPANY,),
         remembered=("role", "job_title", "owner_id"),
+        scopes=_standard("contacts"),
     ),
     Resource(
         "opportunity",
@@ -95,21 +111,28 @@ RESOURCES = (
             "notice_given_on",
             "owner_id",
         ),
+        scopes=_standard("deals"),
     ),
     Resource(
         "contract_line",
         "line_items",
         associations=(Association("opportunity_id", ("deals",)), Association("account_id", ("deals", "companies"))),
         remembered=("quantity", "amount", "list_amount", "is_recurring", "term_start", "term_end"),
+        scopes=_standard("line_items"),
     ),
-    Resource("activity", "calls", associations=_WITH_PEOPLE),
-    Resource("activity", "meetings", associations=_WITH_PEOPLE),
-    Resource("activity", "emails", associations=_WITH_PEOPLE),
-    Resource("activity", "notes", associations=_WITH_PEOPLE),
-    Resource("invoice", "invoices", associations=(_TO_COMPANY, _OF_CONTACT)),
-    Resource("survey_response", "feedback_submissions", associations=_WITH_PEOPLE),
+    Resource("activity", "calls", associations=_WITH_PEOPLE, scopes=_ENGAGEMENT),
+    Resource("activity", "meetings", associations=_WITH_PEOPLE, scopes=_ENGAGEMENT),
+    Resource("activity", "emails", associations=_WITH_PEOPLE, scopes=(*_ENGAGEMENT, "sales-email-read")),
+    Resource("activity", "notes", associations=_WITH_PEOPLE, scopes=_ENGAGEMENT),
+    Resource("invoice", "invoices", associations=(_TO_COMPANY, _OF_CONTACT), scopes=("crm.objects.invoices.read",)),
+    Resource(
+        "survey_response",
+        "feedback_submissions",
+        associations=_WITH_PEOPLE,
+        scopes=("crm.objects.feedback_submissions.read",),
+    ),
     # The customer's own objects: the mapping names them.
-    Resource("milestone", associations=(_TO_COMPANY,)),
-    Resource("objective", associations=(_TO_COMPANY,)),
+    Resource("milestone", associations=(_TO_COMPANY,), scopes=_CUSTOM),
+    Resource("objective", associations=(_TO_COMPANY,), scopes=_CUSTOM),
 )
 ENTITIES_MAPPED = tuple(dict.fromkeys(resource.entity for resource in RESOURCES))

@@ -13,17 +13,20 @@ from include.config.models import Settings
 from include.connections import Connection
 from include.errors import ConfigError, Forbidden, NotOffered, Unavailable
 from include.sources import positions
-from include.sources.base import Listed, Page, Position, Record
+from include.sources.base import Listed, Page, Position, Record, Rights
 from include.sources.cast import time_or_none
 from include.sources.crm.salesforce import parts, past, plans, walks
 from include.sources.crm.salesforce.api import Found, Row, SalesforceApi, client, select
 from include.sources.crm.salesforce.parts import Part
 from include.sources.crm.salesforce.plans import Plan
-from include.sources.crm.salesforce.resources import CURSOR, ENTITIES_MAPPED
+from include.sources.crm.salesforce.resources import CURSOR, ENTITIES_MAPPED, KEY_FIELD
 from include.sources.entities import ENTITIES, Kind, of_kind
 from include.sources.http.client import Client
 from include.sources.mapping import file_of, load_mapping
 from include.sources.walk import walk
+
+_TASK = "Task"
+_WRITES = ("createable", "updateable", "deletable")
 
 
 class Salesforce:
@@ -45,6 +48,21 @@ class Salesforce:
         self._api = SalesforceApi(client(connection, settings.allowed_plain_http_hosts))
         self._mapping = load_mapping(file_of(source, self.vendor), ENTITIES_MAPPED)
         self._parts = parts.of_mapping(self._mapping)
+
+    def rights(self, *, reads: bool, writes: bool) -> Rights:
+        """See ``Rights``: what the login may do to the mapped objects, and to tasks."""
+        surplus = []
+        for name in dict.fromkeys(name for objects in self._parts.values() for name in objects) if reads else ():
+            described = self._api.describe(name)
+            may = [word for word in _WRITES if described.get(word) and not (name == _TASK and writes)]
+            surplus += [f"{name} is {', '.join(may)}"] if may else []
+        missing = []
+        if writes:
+            task = self._api.describe(_TASK)
+            key: Row = next((each for each in task.get("fields", ()) if each["name"] == KEY_FIELD), {})
+            missing += [] if task.get("createable") else ["create on Task"]
+            missing += [] if key.get("createable") else [f"edit on the field {KEY_FIELD} of Activity"]
+        return Rights(tuple(missing), tuple(surplus))
 
     def entities(self) -> tuple[str, ...]:
         """See ``Source``. An entity that the mapping leaves out is not available."""

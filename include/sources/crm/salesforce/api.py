@@ -180,15 +180,19 @@ class SalesforceApi:
 
     client: Client
 
-    def fields(self, sobject: str) -> dict[str, Row]:
-        """Return the fields of an object that the login may see, by name; none if there is no such object."""
+    def describe(self, sobject: str) -> Row:
+        """Return what an object is to the login; nothing if there is no such object, or it is not shown."""
         try:
-            data = self.client.get(f"{DATA}/sobjects/{quote(sobject)}/describe").data
+            return dict(self.client.get(f"{DATA}/sobjects/{quote(sobject)}/describe").data)
         except Refused as error:
             if error.status == 404:
                 return {}
             raise
-        return {each["name"]: each for each in data["fields"]}
+
+    def fields(self, sobject: str) -> dict[str, Row]:
+        """Return the fields of an object that the login may see, by name; none if there is no such object."""
+        described = self.describe(sobject)
+        return {each["name"]: each for each in described["fields"]} if described else {}
 
     def query(self, soql: str, *, is_all: bool = True) -> Found:
         """Ask a query.
