@@ -22,6 +22,7 @@ from include.errors import ConfigError, ContractError, PerennialError, Warehouse
 from include.identity.commands import app as identity_app
 from include.incidents import commands as incident_commands
 from include.metrics.commands import app as metrics_app
+from include.playbooks.commands import app as playbook_app
 from include.sources import mend_commands, reconcile_command
 from include.stewardship import commands as stewardship
 
@@ -34,7 +35,6 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 channel_app = typer.Typer(help="The ways out: Slack, e-mail, CRM tasks.", no_args_is_help=True)
-playbook_app = typer.Typer(help="Playbooks.", no_args_is_help=True)
 batch_app = typer.Typer(help="Batches of landed rows: held ones wait for a decision.", no_args_is_help=True)
 server_app = typer.Typer(help="The embedded PostgreSQL server.", no_args_is_help=True)
 config_app = typer.Typer(help="Settings.", no_args_is_help=True)
@@ -166,15 +166,6 @@ def channel_hold(channel: str, reason: ChannelReason = "") -> None:
 
     holds.hold(channel, reason, console.user())
     typer.echo(f"{channel} is on hold")
-
-
-@playbook_app.command("list")
-def playbook_list(as_json: AsJson = False) -> None:
-    """Check all playbooks and list them, one a line."""
-    from include.playbooks.load import listing
-
-    columns = ("name", "version", "status", "steps", "title", "file")
-    console.emit(listing(), columns, as_json=as_json)
 
 
 @app.command("status")

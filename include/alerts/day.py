@@ -12,6 +12,7 @@ from include.alerts.episodes import Change, Episode
 from include.alerts.readiness import Readiness
 from include.config import Settings
 from include.delivery.outbox import Action, State
+from include.playbooks.load import Loaded
 from include.renewals.checkpoint import Checkpoint
 
 URGENT_DAYS = 14
@@ -47,12 +48,16 @@ class Day:
         """Return why nothing with figures may be said about a renewal; "" if it may."""
         return self.readiness.why_held(renewal.crm_source, renewal.account_key)
 
+    def why_missing(self, renewal_id: str) -> str:
+        """Return what became of a renewal that is not listed any more."""
+        return self.ends.get(renewal_id, "the renewal is no longer in the CRM, or its account is excluded")
+
     def close_missing(self, episode: Episode) -> Change | None:
         """Return how an episode ends whose renewal is no longer listed; None while that cannot be trusted."""
         source = episode.account_key.partition(":")[0]
         if self.readiness.why_held(source, episode.account_key):
             return None
-        because = self.ends.get(episode.entity_id, "the renewal is no longer in the CRM, or its account is excluded")
+        because = self.why_missing(episode.entity_id)
         found = {"as_of": self.as_of.isoformat(), "because": because}
         return Change(
             "close",
@@ -85,10 +90,11 @@ class Day:
 
 @dataclass
 class Outcome:
-    """What a decision results in."""
+    """What a decision results in; of the playbooks, also which versions have started."""
 
     changes: list[Change] = field(default_factory=list)
     actions: list[Action] = field(default_factory=list)
+    started: list[Loaded] = field(default_factory=list)
     n_held: int = 0
 
 

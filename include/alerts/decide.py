@@ -7,7 +7,7 @@ action has a key. Episodes, actions and the decision itself commit together or n
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -16,7 +16,7 @@ import orjson
 import sqlalchemy as sa
 
 from include import clock
-from include.alerts import episodes, metric_signals, playbook_signals, readiness, renewal_signals
+from include.alerts import episodes, metric_signals, playbook_look, playbook_signals, readiness, renewal_signals
 from include.alerts.day import Day, Outcome
 from include.alerts.signals import look as signal_look
 from include.alerts.signals import plan as signal_plan
@@ -25,7 +25,6 @@ from include.config import Settings, config_hash
 from include.config import load as load_settings
 from include.delivery import outbox
 from include.delivery.outbox import Action
-from include.playbooks.evaluate import Answer, evaluate
 from include.playbooks.load import Loaded
 from include.playbooks.load import load as load_playbooks
 from include.renewals import checkpoint
@@ -103,7 +102,7 @@ def decide(decision_id: str, dry_run: bool = False, now: datetime | None = None)
         last = connection.execute(sa.text("select max(as_of) from ops.decision")).scalar()
         if last and as_of < last:
             return Decision(decision_id, as_of, f"decisions only go forward: {last} was decided already")
-        day, answers = _look(connection, settings, playbooks, as_of, moment, watermarks)
+        day = _look(connection, settings, playbooks, as_of, moment, watermarks)
         loading = readiness.first_loads(connection, day.readiness)
         if loading:
             because = f"the first load of {' and '.join(loading)} is under way; the build that follows it is decided on"
@@ -112,15 +111,22 @@ def decide(decision_id: str, dry_run: bool = False, now: datetime | None = None)
             if not source.is_fit:
                 log.warning("%s is not fit to act on: %s", source.source, "; ".join(source.reasons))
         reminders = renewal_signals.plan(day, playbooks)
-        tasks = playbook_signals.plan(day, playbooks, answers)
         seen = signal_look.look(connection, day, rules)
         alerts = signal_plan.plan(day, seen.looked, seen.told)
-        result = _write(connection, decision_id, build_id, day, (reminders, tasks, alerts, metric_signals.plan(day)))
         signal_look.note(connection, seen, day.today)
+        # Written before the playbooks are looked at: what a signal opens now starts its playbook now.
+        episodes.apply(connection, alerts.changes, day.today)
+        plays = playbook_look.look(connection, day, playbooks)
+        tasks = playbook_signals.plan(day, plays.looked)
+        for loaded in tasks.started:
+            playbook_look.note(connection, loaded, day.today)
+        for outcome in (reminders, tasks):
+            episodes.apply(connection, outcome.changes, day.today)
+        result = _write(connection, decision_id, build_id, day, (reminders, tasks, alerts, metric_signals.plan(day)))
         if dry_run:
             result.is_dry_run = True
             transaction.rollback()
-    result.problems = [str(answer.problem) for answer in answers.values() if answer.problem] + seen.problems
+    result.problems = plays.problems + seen.problems
     result.unavailable = seen.unavailable
     return result
 
@@ -149,20 +155,19 @@ def _look(
     as_of: date,
     now: datetime,
     watermarks: dict[str, datetime],
-) -> tuple[Day, dict[str, Answer]]:
-    """Read everything that the decision is made from; the tables as the reader role, in one snapshot."""
+) -> Day:
+    """Read what the decision rests on, but for signals and playbooks; tables as the reader, in one snapshot."""
     today = now.astimezone(ZoneInfo(settings.reporting_zone)).date()
     # Just after midnight yesterday's tables are still the newest; a day later something does not run.
     too_old = f"the tables were last built for {as_of}" if as_of < today - timedelta(days=1) else ""
     with engine("reader").connect().execution_options(isolation_level="REPEATABLE READ") as tables:
         rows = checkpoint.read(tables, as_of)
         ready = readiness.look(settings, now, watermarks, too_old)
-        answers = evaluate(tables, as_of, list(playbooks.values()), ready.unfit())
-        found = episodes.latest(connection, [episodes.RENEWAL, *playbooks])
+        found = episodes.latest(connection, _of_renewals(connection, playbooks))
         listed = {row.renewal_id for row in rows}
         missing = {entity_id for (_, entity_id), episode in found.items() if episode.state == "open"} - listed
         ends = checkpoint.read_ends(tables, sorted(missing))
-    day = Day(
+    return Day(
         today=today,
         now=now,
         as_of=as_of,
@@ -173,7 +178,12 @@ def _look(
         ends=ends,
         outbox=_states(connection, rows),
     )
-    return day, answers
+
+
+def _of_renewals(connection: sa.Connection, playbooks: Mapping[str, Loaded]) -> list[str]:
+    """Return what may have episodes with renewals: the ladder, and playbooks, also those no longer in force."""
+    started = connection.execute(sa.text("select distinct playbook from ops.playbook_version")).scalars()
+    return [episodes.RENEWAL, *{*playbooks, *started}]
 
 
 def _states(connection: sa.Connection, rows: Sequence[Checkpoint]) -> dict[str, str]:
@@ -189,7 +199,6 @@ def _write(
 ) -> Decision:
     changes = [change for outcome in outcomes for change in outcome.changes]
     actions = [action for outcome in outcomes for action in outcome.actions]
-    episodes.apply(connection, changes, day.today)
     planned = outbox.plan(connection, actions, decision_id, day.now)
     result = Decision(
         decision_id=decision_id,

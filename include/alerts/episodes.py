@@ -31,6 +31,7 @@ class Episode:
     told_as: str = ""
     told_on: date | None = None
     told_step: str = ""
+    arm: str = ""
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class Change:
         entity_kind: What kind of thing it is about.
         told_as: How the manager is told: ``alert``, ``digest``, ``waiting`` for a later one, ``silent`` for never.
         told_step: What the manager is told: that it opened, or became worse.
+        arm: Of a playbook: ``acted``, or ``held_out`` for the share for which nothing is done; set when it opens.
     """
 
     kind: Literal["open", "update", "close", "tell"]
@@ -62,6 +64,7 @@ class Change:
     entity_kind: str = RENEWAL
     told_as: str = ""
     told_step: str = ""
+    arm: str = ""
 
 
 def latest(
@@ -71,7 +74,7 @@ def latest(
     rows = connection.execute(
         sa.text(
             "select distinct on (signal, entity_id) signal, entity_kind, entity_id, episode_no, account_key, state,"
-            " opened_on, updated_on, evidence, severity, closed_on, told_as, told_on, told_step from ops.episode"
+            " opened_on, updated_on, evidence, severity, closed_on, told_as, told_on, told_step, arm from ops.episode"
             " where signal = any(:signals) and entity_kind = :kind order by signal, entity_id, episode_no desc"
         ),
         {"signals": list(signals), "kind": entity_kind},
@@ -95,6 +98,7 @@ def apply(connection: sa.Connection, changes: Sequence[Change], day: date) -> No
                 "because": change.because,
                 "told_as": change.told_as,
                 "told_step": change.told_step,
+                "arm": change.arm,
                 "day": day,
             }
         )
@@ -114,8 +118,8 @@ _STATEMENTS = {
     ),
     "open": (
         "insert into ops.episode (signal, entity_kind, entity_id, episode_no, account_key, state, severity, evidence,"
-        " opened_on, updated_on, told_as) values (:signal, :kind, :entity_id, :episode_no, :account_key, 'open',"
-        " :severity, cast(:evidence as jsonb), :day, :day, :told_as)"
+        " opened_on, updated_on, told_as, arm) values (:signal, :kind, :entity_id, :episode_no, :account_key, 'open',"
+        " :severity, cast(:evidence as jsonb), :day, :day, :told_as, :arm)"
     ),
     "update": (
         "update ops.episode set updated_on = :day, severity = :severity, account_key = :account_key,"  # noqa: S608

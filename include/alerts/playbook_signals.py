@@ -1,128 +1,278 @@
-"""Playbooks as signals: where one starts, its steps are planned at once; where its risk is gone, it ends.
+"""Playbooks: where one starts, where its steps become tasks, where it ends and what is left open is closed.
 
-A running playbook keeps the steps that it started with: a new version brings tasks that have not left yet up to date,
-and adds none.
+What runs goes on with the version it began with. A share of the accounts may be held out: for them everything is put
+on record, and nothing is given to anybody.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from markupsafe import escape
 
-from include.alerts.day import Day, Outcome, evidence
-from include.alerts.episodes import RENEWAL, Change
-from include.alerts.recipients import recipient
+from include.alerts.day import URGENT_DAYS, Day, Outcome
+from include.alerts.episodes import Change, Episode
+from include.alerts.playbook_look import LEFT_OUT, Given, Looked, Reached, Running
+from include.alerts.recipients import Owner, recipient
 from include.alerts.renewal_message import calendar_of
 from include.delivery.outbox import Action
-from include.playbooks import templates, working_days
+from include.playbooks import schedule, templates, working_days
 from include.playbooks.evaluate import Answer
 from include.playbooks.load import Loaded
-from include.playbooks.schema import Playbook, Step
-from include.renewals import checkpoint as checkpoints
-from include.renewals.checkpoint import Checkpoint
+from include.playbooks.schedule import Slot
 
 # A task that could not be written for so long comes too late to be of use.
 USEFUL_DAYS = 14
+CLOSE = "close:"  # before the step whose task is closed
 _DUE_AT = time(17, 0)
+_MAY_BE_OUTSIDE = ("sending", "sent", "uncertain")
 
 
-def plan(day: Day, playbooks: Mapping[str, Loaded], answers: Mapping[str, Answer]) -> Outcome:
+def plan(day: Day, looked: Sequence[Looked]) -> Outcome:
     """Return what happens today by the playbooks."""
     outcome = Outcome()
-    for name, loaded in playbooks.items():
-        answer = answers.get(name, Answer())
-        for renewal in day.renewals.values():
-            _plan_one(renewal, day, loaded.playbook, answer, outcome)
-    for (signal, renewal_id), episode in day.episodes.items():
-        if signal in playbooks and episode.state == "open" and renewal_id not in day.renewals:
-            outcome.changes += [change for change in [day.close_missing(episode)] if change]
+    for one in looked:
+        for running in one.running.values():
+            _go_on(day, running, outcome)
+        for entity_id, reached in one.reached.items():
+            if one.loaded and _may_start(one, one.loaded, reached):
+                _start(day, one.loaded, entity_id, reached, outcome)
     return outcome
 
 
-def _plan_one(renewal: Checkpoint, day: Day, playbook: Playbook, answer: Answer, outcome: Outcome) -> None:
-    last = day.episodes.get((playbook.name, renewal.renewal_id))
-    is_open = last is not None and last.state == "open"
-    is_triggered = renewal.renewal_id in answer.triggered
-    if day.why_held(renewal):
-        outcome.n_held += is_triggered and not is_open
+def _may_start(looked: Looked, loaded: Loaded, reached: Reached) -> bool:
+    playbook, values = loaded.playbook, reached.answer.values
+    if reached.answer.ends or not playbook.audience.includes(values["tier"], values["region"], values["industry"]):
+        return False
+    if playbook.first_scan == "silent" and reached.since < looked.first_scan_on:
+        return False
+    if reached.last is None:
+        return True
+    # A rung is reached once; with a condition it counts anew each time that this holds.
+    return bool(playbook.trigger.when) or (
+        playbook.trigger.rung is None and reached.cause != reached.last.evidence.get("started_by")
+    )
+
+
+def _start(day: Day, loaded: Loaded, entity_id: str, reached: Reached, outcome: Outcome) -> None:
+    answer = reached.answer
+    account_key = str(answer.values["account_key"])
+    if day.readiness.why_held(answer.values["crm_source"], account_key):
+        outcome.n_held += 1
         return
-    if last and is_open:
-        if renewal.renewal_id in answer.ended:
-            because = f"the risk is gone: {playbook.exit}"
-            outcome.changes.append(_change("close", renewal, playbook, last.episode_no, day, because))
-            return
-        outcome.changes.append(_change("update", renewal, playbook, last.episode_no, day))
-        tasks = _tasks(renewal, playbook, last.episode_no, last.opened_on, day)
-        outcome.actions += [action for action in tasks if day.outbox.get(action.key) == "planned"]
+    number = reached.last.episode_no + 1 if reached.last else 1
+    arm = "held_out" if loaded.playbook.holds_out(account_key) else "acted"
+    found = _evidence(day, loaded, answer, reached.cause)
+    outcome.changes.append(
+        Change(
+            "open",
+            loaded.playbook.name,
+            entity_id,
+            number,
+            account_key,
+            found,
+            _severity(answer),
+            entity_kind=loaded.about,
+            arm=arm,
+        )
+    )
+    outcome.started.append(loaded)
+    if arm == "acted":
+        outcome.actions += _tasks(day, loaded, answer, entity_id, number, day.today, {})
+
+
+def _go_on(day: Day, running: Running, outcome: Outcome) -> None:
+    loaded, episode, answer = running.loaded, running.episode, running.answer
+    if day.readiness.why_held(episode.account_key.partition(":")[0], episode.account_key):
         return
-    in_audience = playbook.audience.includes(renewal.tier, renewal.region, renewal.industry)
-    if not (is_triggered and in_audience and playbook.status == "live"):
+    because = _why_over(day, running)
+    if because:
+        outcome.changes.append(_closed(day, running, because))
+        outcome.actions += [
+            _closing(day, loaded, episode, given, because)
+            for given in running.given.values()
+            if given.state in _MAY_BE_OUTSIDE and not given.step.startswith(CLOSE)
+        ]
         return
-    number = last.episode_no + 1 if last else 1
-    outcome.changes.append(_change("open", renewal, playbook, number, day))
-    outcome.actions += _tasks(renewal, playbook, number, day.today, day)
+    if answer is None:
+        return
+    found = _evidence(day, loaded, answer, str(episode.evidence.get("started_by", "")))
+    outcome.changes.append(
+        Change(
+            "update",
+            episode.signal,
+            episode.entity_id,
+            episode.episode_no,
+            str(answer.values["account_key"]),
+            found,
+            _severity(answer),
+            entity_kind=episode.entity_kind,
+        )
+    )
+    if episode.arm != "held_out":
+        outcome.actions += _tasks(
+            day, loaded, answer, episode.entity_id, episode.episode_no, episode.opened_on, running.given
+        )
 
 
-def _tasks(renewal: Checkpoint, playbook: Playbook, number: int, started_on: date, day: Day) -> list[Action]:
-    return [_task(renewal, playbook, step, number, started_on, day) for step in playbook.steps]
+def _why_over(day: Day, running: Running) -> str:
+    """Return why a playbook ends today; "" if it goes on."""
+    loaded, episode, answer = running.loaded, running.episode, running.answer
+    after = loaded.playbook.exit.after_days
+    if answer is None:
+        if episode.entity_kind == "renewal":
+            return day.why_missing(episode.entity_id)
+        return "it is no longer listed: gone from the CRM, excluded, or what it was about has changed"
+    if answer.ends:
+        return f"the risk is gone: {loaded.playbook.exit.when}"
+    if not running.is_signal_open:
+        return f"what started it is over: {' or '.join(loaded.playbook.trigger.signals)}"
+    if after is not None and day.today >= episode.opened_on + timedelta(days=after):
+        return f"its time is over: {after} days"
+    return ""
 
 
-def _task(renewal: Checkpoint, playbook: Playbook, step: Step, number: int, started_on: date, day: Day) -> Action:
-    to = recipient(renewal, step.owner, day.settings.people)
-    shown = checkpoints.without(renewal, day.readiness.unfit_kinds(renewal.account_key))
-    # The tables may be from before midnight; the reader counts from today.
-    shown = replace(shown, days_to_decision=(renewal.decision_date - day.today).days)
-    where = calendar_of(renewal.region, day.settings)
-    due_on = working_days.due_date(started_on, step.due_in_working_days, working_days.calendar(where.country))
-    names = {"due_on": due_on, "assignee_name": to.name}
-    subject = templates.subject(step.subject, shown, **names)
-    html = templates.body(step.body, shown, **names)
-    sources = day.readiness.sources_shown(renewal.crm_source, renewal.account_key)
-    for note in (*(day.readiness.how_late(source, day.now) for source in reversed(sources)), to.note):
+def _tasks(
+    day: Day,
+    loaded: Loaded,
+    answer: Answer,
+    entity_id: str,
+    number: int,
+    started_on: date,
+    given: Mapping[str, Given],
+) -> list[Action]:
+    """Return the steps that have begun and were not given out; those that still wait to leave are made anew."""
+    where = calendar_of(answer.values["region"], day.settings)
+    ended = {step: row.planned_on for step, row in given.items() if row.because.startswith(LEFT_OUT)}
+    actions = []
+    for slot in schedule.slots(loaded.playbook, started_on, ended, working_days.calendar(where.country)):
+        step, row = slot.step, given.get(slot.step.id)
+        if row is not None and row.state != "planned":
+            continue
+        holds = answer.only_if.get(step.id, True)
+        if row is None and (slot.begins_on > day.today or holds is None):
+            continue
+        left_out = f"{LEFT_OUT}{step.only_if} is false" if row is None and holds is False else ""
+        actions.append(_task(day, loaded, slot, answer, entity_id, number, ZoneInfo(where.zone), left_out))
+    return actions
+
+
+def _task(
+    day: Day, loaded: Loaded, slot: Slot, answer: Answer, entity_id: str, number: int, zone: ZoneInfo, left_out: str
+) -> Action:
+    playbook, step, values = loaded.playbook, slot.step, answer.values
+    account_key, source = str(values["account_key"]), str(values["crm_source"])
+    to = recipient(_owner(answer), step.owner, day.settings.people)
+    deadline = values["decision_date"] if loaded.about == "renewal" else None
+    shown = {**values, "due_on": slot.due_on, "assignee_name": to.name}
+    if deadline:
+        # The tables may be from before midnight; the reader counts from today.
+        shown["days_to_decision"] = (deadline - day.today).days
+    subject, html = templates.subject(step.subject, shown), templates.body(step.body, shown)
+    sources = day.readiness.sources_shown(source, account_key)
+    for note in (*(day.readiness.how_late(each, day.now) for each in reversed(sources)), to.note):
         if note:
             html = f"{escape(note)}<br>\n<br>\n{html}"
-    state, because = day.planned_state(step.kind)
+    if step is playbook.steps[-1]:
+        html += f"<br>\n<br>\nWhen you complete it, write what came of it: {escape(', '.join(playbook.outcome))}."
+    state, because = ("suppressed", left_out) if left_out else day.planned_state(step.kind)
+    useful = day.after(slot.begins_on + timedelta(days=USEFUL_DAYS))
     return Action(
         channel=step.kind,
-        entity_kind=RENEWAL,
-        entity_id=renewal.renewal_id,
+        entity_kind=loaded.about,
+        entity_id=entity_id,
         rule=playbook.name,
         episode_no=number,
         step=step.id,
-        account_key=renewal.account_key,
+        account_key=account_key,
         owner_key=to.owner_key,
         recipient=to.email,
         subject=subject,
         body={
             "subject": subject,
             "html": html,
-            "due_at": _due_at(due_on, ZoneInfo(where.zone)),
-            "due_on": due_on.isoformat(),
+            "due_at": _due_at(slot.due_on, zone),
+            "due_on": slot.due_on.isoformat(),
             "priority": step.priority,
-            "company_id": renewal.crm_account_id,
+            "company_id": values["crm_account_id"],
             "owner_id": to.owner_id,
         },
-        reads=day.readiness.sources_shown(renewal.crm_source, renewal.account_key),
-        deadline=renewal.decision_date,
-        not_after=min(day.after(renewal.decision_date), day.after(started_on + timedelta(days=USEFUL_DAYS))),
+        reads=sources,
+        deadline=deadline,
+        not_after=min(day.after(deadline), useful) if deadline else useful,
         version=f"{playbook.name} {playbook.version}",
-        state=state,
+        state=state,  # type: ignore[arg-type]
         because=because,
     )
 
 
+def _closing(day: Day, loaded: Loaded, episode: Episode, given: Given, because: str) -> Action:
+    """Return what closes a task that is or may be in the CRM: its reason is gone, so nobody should work on it."""
+    state, why = day.planned_state("crm_task")
+    return Action(
+        channel="crm_task",
+        entity_kind=episode.entity_kind,
+        entity_id=episode.entity_id,
+        rule=episode.signal,
+        episode_no=episode.episode_no,
+        step=f"{CLOSE}{given.step}",
+        account_key=episode.account_key,
+        recipient="",
+        subject=f"Close: {given.subject}",
+        body={"closes": given.key, "note": f"Closed by Perennial on {day.today}: {because}"},
+        reads=(episode.account_key.partition(":")[0],),
+        not_after=day.after(day.today + timedelta(days=USEFUL_DAYS)),
+        version=f"{loaded.playbook.name} {loaded.playbook.version}",
+        state=state,
+        because=why,
+    )
+
+
+def _closed(day: Day, running: Running, because: str) -> Change:
+    episode, answer = running.episode, running.answer
+    started_by = str(episode.evidence.get("started_by", ""))
+    found = _evidence(day, running.loaded, answer, started_by) if answer else {"as_of": day.as_of.isoformat()}
+    return Change(
+        "close",
+        episode.signal,
+        episode.entity_id,
+        episode.episode_no,
+        episode.account_key,
+        found,
+        because=because,
+        entity_kind=episode.entity_kind,
+    )
+
+
+def _evidence(day: Day, loaded: Loaded, answer: Answer, started_by: str) -> dict[str, Any]:
+    used = {"decision_date", "target_arr", "arr"} & answer.values.keys()
+    for expression in (loaded.starts, loaded.ends, *loaded.only_if.values()):
+        used |= set(expression.columns) if expression else set()
+    values = answer.values
+    return {
+        "as_of": day.as_of.isoformat(),
+        "sources": list(day.readiness.sources_shown(values["crm_source"], values["account_key"])),
+        "version": loaded.playbook.version,
+        "started_by": started_by,
+        **{name: _plain(values[name]) for name in sorted(used)},
+    }
+
+
+def _plain(value: Any) -> Any:
+    return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
+
+
+def _severity(answer: Answer) -> str:
+    left = answer.values.get("days_to_decision")
+    return "high" if left is not None and left <= URGENT_DAYS else "normal"
+
+
+def _owner(answer: Answer) -> Owner:
+    return Owner(**{name: answer.values[name] for name in Owner.__dataclass_fields__})
+
+
 def _due_at(due_on: date, zone: ZoneInfo) -> str:
     return datetime.combine(due_on, _DUE_AT, zone).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
-
-
-def _change(kind: Any, renewal: Checkpoint, playbook: Playbook, number: int, day: Day, because: str = "") -> Change:
-    shown = checkpoints.without(renewal, day.readiness.unfit_kinds(renewal.account_key))
-    found = {**evidence(shown, day), "version": playbook.version}
-    return Change(
-        kind, playbook.name, renewal.renewal_id, number, renewal.account_key, found, day.severity(renewal), because
-    )

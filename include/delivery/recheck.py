@@ -69,7 +69,8 @@ def look(connection: sa.Connection, letter: Letter, gate_now: Gate, now: datetim
     """
     if now >= letter.not_after:
         return Verdict("expired", f"not sent by {letter.not_after:%Y-%m-%d %H:%M} UTC")
-    if letter.entity_kind in SUBJECTS:
+    # What closes a task goes out because its reason is gone.
+    if letter.entity_kind in SUBJECTS and "closes" not in letter.body:
         over = _look_at_subject(connection, letter)
         if over:
             return over

@@ -24,4 +24,5 @@ SUBJECTS = {
     "renewal": Subject("marts.act_renewal_checkpoint", "renewal_id", "decision_date"),
     "account": Subject("marts.act_account", "account_key", "next_decision_date"),
     "contact": Subject("marts.act_contact", "contact_key", "next_decision_date"),
+    "former": Subject("marts.act_former_account", "account_key", "next_decision_date"),
 }

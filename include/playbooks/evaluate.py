@@ -1,81 +1,108 @@
-"""Asks the warehouse which open renewals a playbook's conditions hold for."""
+"""Asks the warehouse what a playbook's conditions say of the things that it is about."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import sqlalchemy as sa
 
 from include.errors import ConfigError
 from include.playbooks.load import Loaded
-from include.renewals.checkpoint import COLUMNS, EVIDENCE_KINDS, TABLE
 
 TIMEOUT = "15s"
 
 
 @dataclass(frozen=True)
 class Answer:
-    """For which renewals a playbook's conditions are true; where something is unknown, neither is.
+    """What is known of one thing, and what the conditions say of it; where something is unknown, they say None.
 
     Args:
-        triggered: Ids of the renewals that it starts for.
-        ended: Ids of the renewals whose risk is gone.
-        problem: Why it could not be evaluated; then both are empty. The other playbooks are not affected.
+        values: Its columns; those of a source that is not fit are None.
+        starts: Whether the trigger holds.
+        ends: Whether the exit's condition does.
+        only_if: Step -> whether its condition holds.
     """
 
-    triggered: frozenset[str] = frozenset()
-    ended: frozenset[str] = frozenset()
-    problem: ConfigError | None = None
+    values: Mapping[str, Any]
+    starts: bool
+    ends: bool
+    only_if: Mapping[str, bool | None]
 
 
 def evaluate(
     connection: sa.Connection,
     as_of_day: date,
-    playbooks: Sequence[Loaded],
+    loaded: Loaded,
     unfit: Mapping[str, Collection[str] | None],
+    ids: Collection[str] = (),
 ) -> dict[str, Answer]:
-    """Evaluate playbooks over the open renewals of one day.
+    """Evaluate a playbook over the things of one day.
 
     Args:
         connection: Of the reader role.
         as_of_day: The newest built day.
-        playbooks: Which ones.
+        loaded: The playbook.
         unfit: Kind of source -> accounts for which its columns count as unknown; None for all accounts.
+        ids: The things to look at, beside those which have reached the rung.
+
+    Raises:
+        ConfigError: A condition cannot be evaluated, as with a text compared to a number.
     """
-    connection.exec_driver_sql(f"set local statement_timeout = '{TIMEOUT}'")
-    return {loaded.playbook.name: _evaluate(connection, as_of_day, loaded, unfit) for loaded in playbooks}
-
-
-def _evaluate(
-    connection: sa.Connection, as_of_day: date, loaded: Loaded, unfit: Mapping[str, Collection[str] | None]
-) -> Answer:
-    parameters: dict[str, object] = {"as_of_day": as_of_day, **loaded.trigger.parameters, **loaded.exit.parameters}
-    columns = []
-    for column in COLUMNS:
-        kind = EVIDENCE_KINDS.get(column, "")
-        if kind not in unfit:
-            columns.append(column)
-            continue
-        accounts = unfit[kind]
-        parameters[f"unfit_{kind}"] = None if accounts is None else sorted(accounts)
-        columns.append(
-            f"case when %(unfit_{kind})s::text[] is null or account_key = any(%(unfit_{kind})s::text[])"
-            f" then null else {column} end as {column}"
-        )
+    if not ids and loaded.playbook.trigger.rung is None:
+        return {}
+    parameters: dict[str, object] = {"as_of_day": as_of_day, "ids": sorted(ids), "rung": loaded.playbook.trigger.rung}
+    for expression in (loaded.starts, loaded.ends, *loaded.only_if.values()):
+        parameters |= expression.parameters if expression else {}
+    chosen = f"{loaded.table.key} = any(%(ids)s::text[])"
+    reached = "true"
+    if loaded.playbook.trigger.rung is not None:
+        reached = "days_to_decision between 0 and %(rung)s and term_days >= 2 * %(rung)s"
+        chosen = f"({chosen} or {reached})"
+    starts = f"({loaded.starts.sql}) is true" if loaded.starts else "true"
+    columns = ", ".join(_known(loaded, column, unfit, parameters) for column in loaded.table.columns)
     statement = (
-        f"select renewal_id, ({loaded.trigger.sql}) is true, ({loaded.exit.sql}) is true"  # noqa: S608
-        f" from (select {', '.join(columns)} from {TABLE} where as_of_day = %(as_of_day)s) as renewal"
+        f"select {', '.join(loaded.table.columns)}, {reached} and {starts} as _starts,"  # noqa: S608
+        f" {f'({loaded.ends.sql}) is true' if loaded.ends else 'false'} as _ends,"
+        f" array[{', '.join(f'({each.sql})' for each in loaded.only_if.values())}]::boolean[] as _only_if"
+        f" from (select {columns} from {loaded.table.name} where as_of_day = %(as_of_day)s) as subject"
+        f" where {chosen} order by {loaded.table.key}"
     )
+    connection.exec_driver_sql(f"set local statement_timeout = '{TIMEOUT}'")
     try:
         with connection.begin_nested():
-            rows = connection.exec_driver_sql(statement, parameters).all()
+            rows = connection.exec_driver_sql(statement, parameters).mappings().all()
     except sa.exc.DBAPIError as error:
         reason = str(error.orig).strip().splitlines()[0]
-        problem = ConfigError(
-            f"playbook {loaded.playbook.name}: its trigger or exit cannot be evaluated: {reason}",
-            cure=f"correct the condition in {loaded.path}, or set its status to draft",
+        raise ConfigError(
+            f"playbook {loaded.playbook.name}: its conditions cannot be evaluated: {reason}",
+            cure=f"correct them in {loaded.path}, or set its status to draft",
+        ) from None
+    return {
+        str(row[loaded.table.key]): Answer(
+            {column: row[column] for column in loaded.table.columns},
+            row["_starts"],
+            row["_ends"],
+            dict(zip(loaded.only_if, row["_only_if"], strict=True)),
         )
-        return Answer(problem=problem)
-    return Answer(frozenset(row[0] for row in rows if row[1]), frozenset(row[0] for row in rows if row[2]))
+        for row in rows
+    }
+
+
+def _known(
+    loaded: Loaded, column: str, unfit: Mapping[str, Collection[str] | None], parameters: dict[str, object]
+) -> str:
+    """Return a column as SQL, null where a source that it rests on is not fit."""
+    kinds = sorted(loaded.table.kinds[column] & unfit.keys())
+    if not kinds:
+        return column
+    tests = []
+    for kind in kinds:
+        accounts = unfit[kind]
+        if accounts is None:
+            return f"cast(null as {loaded.table.types[column]}) as {column}"
+        parameters[f"unfit_{kind}"] = sorted(accounts)
+        tests.append(f"account_key = any(%(unfit_{kind})s::text[])")
+    return f"case when {' or '.join(tests)} then null else {column} end as {column}"

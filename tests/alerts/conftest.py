@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from include import paths
 from include.warehouse.loader import ensure_raw_tables
 from tests.alerts.house import House
 from tests.renewal_rows import NOW
@@ -38,6 +39,10 @@ def overlay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "playbooks").mkdir()
     for name, text in OVERLAY.items():
         (tmp_path / "config" / name).write_text(text)
+    # Of the shipped playbooks one is in force, so that what a test counts is what it is about.
+    for path in (paths.ROOT / "include" / "playbooks").glob("*.yaml"):
+        if path.stem != "renewal_at_risk":
+            (tmp_path / "playbooks" / path.name).write_text("disabled: true\n")
     monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(tmp_path))
     return tmp_path
 

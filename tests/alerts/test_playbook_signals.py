@@ -143,7 +143,7 @@ def test_an_audience_limits_it(house: House, overlay: Path) -> None:
     assert {row.entity_id for row in tasks(house)} == {"b#1"}
 
 
-def test_a_running_playbook_survives_a_new_version(house: House, overlay: Path) -> None:
+def test_a_running_playbook_goes_on_with_its_version(house: House, overlay: Path) -> None:
     house.renewals(AT_RISK)
     house.decide()
     house._execute("update ops.outbox set state = 'sent' where step = 'find_the_cause'")
@@ -154,13 +154,52 @@ def test_a_running_playbook_survives_a_new_version(house: House, overlay: Path) 
         ("meet the person who decides", "meet who decides"),
         ("steps:\n", f"steps:\n{extra}"),
     )
+    other = dataclasses.replace(AT_RISK, renewal_id="C-9#1")
+    house.renewals(dataclasses.replace(AT_RISK, account_name="Renamed"), other)
     result = house.decide(decision_id="v2")
-    assert (result.n_planned, result.n_refreshed) == (0, 2)
-    assert {row.step: row.version for row in tasks(house)} == {
-        "find_the_cause": "renewal_at_risk 1",
-        "meet_the_decision_maker": "renewal_at_risk 2",
-        "agree_the_plan": "renewal_at_risk 2",
-    }
+    assert (result.n_planned, result.n_refreshed) == (4, 2)
+    mine = {row.step: (row.version, row.subject) for row in tasks(house, entity_id=AT_RISK.renewal_id)}
+    assert {version for version, _ in mine.values()} == {"renewal_at_risk 1"}
+    assert mine["meet_the_decision_maker"][1] == "Renamed: meet the person who decides"
+    assert "name_the_cause" not in mine
+    begun = {row.step: row.version for row in tasks(house, entity_id="C-9#1")}
+    assert begun["name_the_cause"] == "renewal_at_risk 2"
+
+
+def test_a_change_without_a_new_version_starts_nothing_and_is_told(house: House, overlay: Path) -> None:
+    house.renewals(AT_RISK)
+    house.decide()
+    put(overlay, ("meet the person who decides", "meet who decides"))
+    house.renewals(AT_RISK, dataclasses.replace(AT_RISK, renewal_id="C-9#1"))
+    result = house.decide(decision_id="changed")
+    assert (result.n_planned, result.n_refreshed) == (0, 0)
+    assert "raise the version" in result.problems[0]
+
+
+def test_what_runs_ends_even_when_its_file_is_gone(house: House, overlay: Path) -> None:
+    house.renewals(AT_RISK)
+    house.decide()
+    (overlay / "playbooks" / "renewal_at_risk.yaml").write_text("disabled: true\n")
+    house.renewals(dataclasses.replace(AT_RISK, usage_ratio=0.9))
+    assert house.decide(decision_id="gone").n_closed == 1
+
+
+def test_open_tasks_are_closed_with_a_note_when_the_risk_is_gone(house: House) -> None:
+    house.renewals(AT_RISK)
+    house.decide()
+    house._execute("update ops.outbox set state = 'sent' where step <> 'agree_the_plan'")
+    house.renewals(dataclasses.replace(AT_RISK, usage_ratio=0.9))
+    house.decide(decision_id="good")
+    closing = {row.step: row for row in tasks(house) if "closes" in row.body}
+    assert closing.keys() == {"close:find_the_cause", "close:meet_the_decision_maker"}
+    for step, row in closing.items():
+        assert row.body["closes"] == next(task.key for task in tasks(house, step=step.removeprefix("close:")))
+        assert row.body["note"] == (
+            "Closed by Perennial on 2026-11-16: the risk is gone: usage_ratio >= 0.85\nand n_open_urgent_tickets = 0\n"
+            "and decision_maker_known"
+        ).replace("\n", " ")
+        assert (row.state, row.reads) == ("planned", ("crm",))
+    assert house.decide(decision_id="again").n_planned == 0
 
 
 def test_a_broken_trigger_is_reported_after_all_else_is_decided(house: House, overlay: Path) -> None:

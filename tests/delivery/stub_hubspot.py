@@ -8,6 +8,7 @@ from typing import Any
 from tests.delivery.stub import Answer, Call
 
 UPSERT = "/crm/v3/objects/tasks/batch/upsert"
+UPDATE = "/crm/v3/objects/tasks/batch/update"
 ASSOCIATE = "/crm/v4/associations/tasks/companies/batch/create"
 
 
@@ -34,6 +35,10 @@ class Portal:
             return (200 if len(found) == len(inputs) else 207), {"results": found}
         if call.path == UPSERT:
             return self._upsert(inputs)
+        if call.path == UPDATE:
+            for each in inputs:
+                self.tasks[each["id"]] |= each["properties"]
+            return 200, {"results": [self._shown(each["id"]) for each in inputs]}
         if call.path == ASSOCIATE:
             return self._associate(inputs)
         linked = [each["id"] for each in inputs if self.links.get(each["id"])]

@@ -15,7 +15,7 @@ from include.delivery.outbox import Letter
 from include.errors import ConfigError
 from tests.delivery.letters import TASK, letter
 from tests.delivery.stub import Stub, serve
-from tests.delivery.stub_hubspot import ASSOCIATE, UPSERT, Portal
+from tests.delivery.stub_hubspot import ASSOCIATE, UPDATE, UPSERT, Portal
 
 pytestmark = pytest.mark.usefixtures("socket_enabled")
 
@@ -144,3 +144,34 @@ def test_a_property_that_is_not_unique_is_refused(channel: HubSpotTasks, portal:
     with pytest.raises(ConfigError, match="not unique"):
         channel.send([task()])
     assert portal.tasks == {}
+
+
+def closing(key: str) -> Letter:
+    return letter("crm_task", "close:a", body={"closes": key, "note": "Closed: usage > 80% & all is well"})
+
+
+@pytest.mark.parametrize("fault", [None, "drop", 502])
+def test_a_task_whose_reason_is_gone_is_closed_once_with_a_note(
+    channel: HubSpotTasks, portal: Portal, hubspot: Stub, fault: str | int | None
+) -> None:
+    one = task()
+    channel.send([one])
+    hubspot.faults[UPDATE] = [fault] if fault else []
+    ends = closing(one.key)
+    assert channel.address(ends) == ""
+    for _ in range(2):
+        assert channel.send([ends])[ends.key].state == "sent"
+    assert portal.tasks["500"]["hs_task_status"] == "COMPLETED"
+    assert portal.tasks["500"]["hs_task_body"].count("Closed: usage &gt; 80% &amp; all is well") == 1
+    assert len(portal.tasks) == 1
+
+
+def test_what_somebody_completed_or_deleted_is_left_alone(channel: HubSpotTasks, portal: Portal) -> None:
+    one = task()
+    channel.send([one])
+    portal.tasks["500"] |= {"hs_task_status": "COMPLETED", "hs_task_body": "done"}
+    outcome = channel.send([closing(one.key)])[closing(one.key).key]
+    assert (outcome.state, outcome.because) == ("sent", "it was completed before")
+    assert portal.tasks["500"]["hs_task_body"] == "done"
+    portal.tasks.clear()
+    assert "no such task" in channel.send([closing(one.key)])[closing(one.key).key].because

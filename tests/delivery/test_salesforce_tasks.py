@@ -176,3 +176,16 @@ def test_a_vendor_that_takes_no_tasks(org: SandboxProcess, monkeypatch: pytest.M
 )
 def test_html_as_plain_text(html: str, text: str) -> None:
     assert plain(html) == text
+
+
+def test_a_task_whose_reason_is_gone_is_closed_once_with_a_note(channel: SalesforceTasks, org: SandboxProcess) -> None:
+    one = task(org)
+    channel.send([one])
+    ends = letter("crm_task", "close:a", body={"closes": one.key, "note": "Closed: the risk is gone"})
+    assert channel.address(ends) == ""
+    for because in ("", "it was completed before"):
+        outcome = channel.send([ends])[ends.key]
+        assert (outcome.state, outcome.because) == ("sent", because)
+    (found,) = tasks(channel, "Id, Status, Description, Perennial_Key__c")
+    assert found["Status"] == "Completed"
+    assert found["Description"].startswith("Closed: the risk is gone")

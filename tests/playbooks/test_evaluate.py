@@ -6,16 +6,27 @@ from pathlib import Path
 
 import pytest
 
+from include.errors import ConfigError
 from include.playbooks.evaluate import Answer, evaluate
 from include.playbooks.load import load
 from include.warehouse.engine import engine
 from tests.playbooks.test_load import SHIPPED
 from tests.renewal_rows import TODAY, renewal, store
 
+IDS = [f"C-{number}#2" for number in range(1, 9)]
 
-def answers(unfit: dict | None = None) -> Answer:
+
+def answers(unfit: dict | None = None, name: str = "renewal_at_risk") -> dict[str, Answer]:
     with engine("reader").connect() as connection:
-        return evaluate(connection, TODAY, list(load().values()), unfit or {})["renewal_at_risk"]
+        return evaluate(connection, TODAY, load()[name], unfit or {}, IDS)
+
+
+def started(found: dict[str, Answer]) -> set[str]:
+    return {entity_id for entity_id, answer in found.items() if answer.starts}
+
+
+def ended(found: dict[str, Answer]) -> set[str]:
+    return {entity_id for entity_id, answer in found.items() if answer.ends}
 
 
 @pytest.fixture
@@ -34,30 +45,39 @@ def renewals(warehouse: str) -> None:
 
 def test_shipped_trigger_and_exit(renewals: None) -> None:
     found = answers()
-    assert found.triggered == {"C-2#2", "C-3#2", "C-4#2"}
-    assert found.ended == {"C-1#2"}  # number 6 is unknown, therefore neither
+    assert started(found) == {"C-2#2", "C-3#2", "C-4#2"}
+    assert ended(found) == {"C-1#2"}  # number 6 is unknown, therefore neither
+
+
+def test_a_rung_is_left_out_of_short_terms(warehouse: str) -> None:
+    store([renewal(1, usage_ratio=0.5, term_days=180), renewal(2, usage_ratio=0.5, term_days=90)])
+    assert started(answers()) == {"C-1#2"}
 
 
 def test_what_comes_from_an_unfit_source_is_unknown(renewals: None) -> None:
     found = answers({"product": None})
-    assert found.triggered == {"C-3#2", "C-4#2"}
-    assert found.ended == set()
+    assert started(found) == {"C-3#2", "C-4#2"}
+    assert ended(found) == set()
+    assert found["C-2#2"].values["usage_ratio"] is None and found["C-2#2"].values["n_open_tickets"] == 3
 
 
 def test_only_the_named_accounts_are_unknown(renewals: None) -> None:
-    assert answers({"product": ["crm:1002"]}).triggered == {"C-3#2", "C-4#2"}
-    assert answers({"product": ["crm:1001"]}).triggered == {"C-2#2", "C-3#2", "C-4#2"}
+    assert started(answers({"product": ["crm:1002"]})) == {"C-3#2", "C-4#2"}
+    assert started(answers({"product": ["crm:1001"]})) == {"C-2#2", "C-3#2", "C-4#2"}
 
 
-def test_a_condition_of_the_wrong_type_spoils_only_its_own_playbook(
-    renewals: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_steps_condition_is_true_false_or_unknown(renewals: None) -> None:
+    store([renewal(1), renewal(2, n_open_urgent_tickets=1), renewal(3, n_open_urgent_tickets=None)])
+    found = answers(name="renewal_key_account")
+    assert [answer.only_if for answer in found.values()] == [
+        {"help_first": False}, {"help_first": True}, {"help_first": None},
+    ]  # fmt: skip
+
+
+def test_a_condition_of_the_wrong_type_is_told(renewals: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "playbooks").mkdir()
-    broken = SHIPPED.read_text().replace("name: renewal_at_risk", "name: broken")
-    broken = broken.replace("trigger: >-", "trigger: >-\n  tier < 5 and")
-    (tmp_path / "playbooks" / "broken.yaml").write_text(broken)
+    broken = SHIPPED.read_text().replace("  when: >-\n    usage", "  when: >-\n    tier < 5 or usage", 1)
+    (tmp_path / "playbooks" / "renewal_at_risk.yaml").write_text(broken)
     monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(tmp_path))
-    with engine("reader").connect() as connection:
-        found = evaluate(connection, TODAY, list(load().values()), {})
-    assert found["broken"].problem is not None and "broken" in found["broken"].problem.message
-    assert found["renewal_at_risk"].triggered
+    with pytest.raises(ConfigError, match="renewal_at_risk"):
+        answers()

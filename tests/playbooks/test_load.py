@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import orjson
 import pytest
 import yaml
 
 from include.errors import ConfigError
-from include.playbooks.load import load
+from include.playbooks.load import load, revive
 
 SHIPPED = Path(__file__).parents[2] / "include" / "playbooks" / "renewal_at_risk.yaml"
 
@@ -48,10 +49,26 @@ def line_of(text: str, part: str) -> int:
         ("status: live", "status: alive", "status:", "'draft', 'live' or 'retired'"),
         ("version: 1", "version: 0", "version:", "greater than or equal to 1"),
         ("name: renewal_at_risk", "name: other", "name: other", "renewal_at_risk.yaml"),
-        ("trigger: >-", "triger: >-", "name:", "trigger"),
-        ("usage_ratio < 0.7\n    or", "usage_rate < 0.7\n    or", "trigger:", "usage_rate"),
-        ("n_open_urgent_tickets = 0", "pg_sleep(1) is null", "exit:", "not allowed"),
+        ("trigger:", "triger:", "name:", "trigger"),
+        ("  rung: 90\n", "", "trigger:", "either a rung or signals"),
+        ("  rung: 90\n  when: >-\n", "  signals: [usage_gone]\n  when: >-\n", "signals:", "no signal usage_gone"),
+        (
+            "  rung: 90\n  when: >-\n",
+            "  signals: [usage_down, new_executive]\n  when: >-\n",
+            "signals:",
+            "different kinds",
+        ),
+        ("usage_ratio < 0.7\n    or", "usage_rate < 0.7\n    or", "when:", "usage_rate"),
+        ("n_open_urgent_tickets = 0", "pg_sleep(1) is null", "", "not allowed"),
         ("id: meet_the_decision_maker", "id: find_the_cause", "meet", "already the id"),
+        (
+            "due_in_working_days: 5",
+            "depends_on: [agree_the_plan]\n    due_in_working_days: 5",
+            "depends_on",
+            "no earlier step",
+        ),
+        ("due_in_working_days: 5", "only_if: owner > 3\n    due_in_working_days: 5", "only_if", "owner"),
+        ("outcome: [", "outcome: [] # ", "outcome:", "at least 2"),
         ("due_in_working_days: 5", "due_in_working_days: soon", "soon", "integer"),
         ("kind: crm_task\n    owner: lead", "kind: fax\n    owner: lead", "kind: fax", "crm_task"),
         ("{{ decision_maker_name }}", "{{ decision_maker.name }}", "", "decision_maker"),
@@ -71,6 +88,36 @@ def test_a_mistake_is_named_with_file_and_line(overlay: Path, old: str, new: str
     assert said in str(caught.value)
     if at and at != "meet" and at != "name:":
         assert f"renewal_at_risk.yaml:{line_of(text, at)}" in str(caught.value)
+
+
+TEN = {
+    "renewal_key_account", "renewal_standard", "renewal_small", "onboarding", "adoption_recovery", "key_contact_change",
+    "competitor_threat", "overdue_payment", "support_storm", "expansion", "win_back",
+}  # fmt: skip
+
+
+def test_what_is_shipped() -> None:
+    found = load()
+    assert found.keys() == TEN | {"renewal_at_risk"}
+    assert {loaded.playbook.status for loaded in found.values()} == {"live"}
+    tiers = {tier for name in TEN if name.startswith("renewal_") for tier in found[name].playbook.audience.tiers}
+    assert tiers == {"key_account", "standard", "small"}
+    assert {loaded.about for loaded in found.values()} == {"renewal", "account", "contact", "former"}
+
+
+def test_what_runs_is_revived_from_what_was_kept() -> None:
+    loaded = load()["adoption_recovery"]
+    again = revive("adoption_recovery", orjson.loads(orjson.dumps(loaded.content)))
+    assert (again.playbook, again.about, again.only_if) == (loaded.playbook, "account", loaded.only_if)
+
+
+def test_a_share_is_held_out_by_hash() -> None:
+    playbook = load()["expansion"].playbook.model_copy(update={"hold_out": 0.2})
+    chosen = [playbook.holds_out(f"crm:{number}") for number in range(2000)]
+    assert 0.17 < sum(chosen) / len(chosen) < 0.23
+    assert chosen == [playbook.holds_out(f"crm:{number}") for number in range(2000)]
+    other = playbook.model_copy(update={"name": "other"})
+    assert chosen != [other.holds_out(f"crm:{number}") for number in range(2000)]
 
 
 def test_broken_yaml_is_named(overlay: Path) -> None:

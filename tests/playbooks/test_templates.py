@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 from include.playbooks import templates
-from tests.renewal_rows import renewal
+from tests import renewal_rows
+
+
+def renewal(**changes: Any) -> dict[str, Any]:
+    return dataclasses.asdict(renewal_rows.renewal(**changes))
 
 
 def test_a_body_escapes_values_but_not_the_author() -> None:
@@ -26,6 +31,6 @@ def test_a_subject_is_one_line_of_limited_length() -> None:
 
 
 def test_unknown_values_read_as_unknown() -> None:
-    bare = dataclasses.replace(renewal(), usage_ratio=None, target_arr=None, last_contact_at=None)
+    bare = renewal(usage_ratio=None, target_arr=None, last_contact_at=None)
     text = templates.body("{{ usage_ratio|percent }} {{ target_arr|number }} {{ last_contact_at|day }}", bare)
     assert text == "unknown unknown unknown"

@@ -42,7 +42,7 @@ class Signal(Strict):
         title: What people call it.
         why: Why anybody should care.
         kind: Whether it speaks of a risk or of a chance.
-        about: What it is about: customer accounts or their people. Chooses the columns.
+        about: What it is about: customer accounts, their people, or accounts that were customers. Chooses the columns.
         thresholds: Name -> number, usable in conditions and texts.
         tiers: Tier -> thresholds that differ for it.
         open: Condition over the columns that opens an episode.
@@ -66,7 +66,7 @@ class Signal(Strict):
     title: Text
     why: Text
     kind: Literal["risk", "chance"]
-    about: Literal["account", "contact"]
+    about: Literal["account", "contact", "former"]
     thresholds: dict[Name, float] = Field(default={})
     tiers: dict[str, dict[Name, float]] = Field(default={})
     open: Text

@@ -1,4 +1,4 @@
-"""What signals may be about: a table per kind of subject, its columns, and the sources that each column rests on."""
+"""What signals and playbooks may be about: a table for each kind, its columns, the sources that these rest on."""
 
 from __future__ import annotations
 
@@ -31,6 +31,8 @@ IDENTITY = (
     "crm_source",
 )
 _NEVER_NULL = ("as_of_day", "account_key", "account_name", "arr", "currency", "crm_account_id", "crm_source")
+# Of a renewal the dates are known besides: without them it is not listed.
+_NEVER_NULL_OF_RENEWALS = ("decision_date", "days_to_decision", "due_date", "term_no", "contract_key", "target_arr")
 _EXAMPLES: dict[str, object] = {
     "text": "Example",
     "integer": 12,
@@ -67,12 +69,18 @@ class Table:
 
     def examples(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return a subject of which everything is known, and one of which as little as possible is."""
+        known = (*_NEVER_NULL, *_NEVER_NULL_OF_RENEWALS, self.key)
         full = {column: _EXAMPLES[kind] for column, kind in self.types.items()}
-        bare = {column: full[column] if column in (*_NEVER_NULL, self.key) else None for column in self.types}
+        bare = {column: full[column] if column in known else None for column in self.types}
         return full, bare
 
 
-_TABLES = {"account": ("marts.act_account", "account_key"), "contact": ("marts.act_contact", "contact_key")}
+_TABLES = {
+    "account": ("marts.act_account", "account_key"),
+    "contact": ("marts.act_contact", "contact_key"),
+    "former": ("marts.act_former_account", "account_key"),
+    "renewal": ("marts.act_renewal_checkpoint", "renewal_id"),
+}
 
 
 def table(about: str) -> Table:

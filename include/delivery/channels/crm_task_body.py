@@ -9,16 +9,22 @@ from include.delivery.channels.base import Undeliverable
 from include.delivery.outbox import Letter
 
 _NEEDED = {"subject", "html", "due_at", "priority", "company_id"}
+_NEEDED_TO_CLOSE = {"closes", "note"}
 _BREAKS = {"br", "p", "div", "li", "tr", "h1", "h2", "h3"}
 
 
+def closes(letter: Letter) -> bool:
+    """Return whether a letter closes a task that was written before, whose key it names."""
+    return "closes" in letter.body
+
+
 def check(letter: Letter) -> None:
-    """Make sure that a letter holds a whole task.
+    """Make sure that a letter holds a whole task, or all that it takes to close one.
 
     Raises:
         Undeliverable: It was planned by a version that wrote tasks in another form.
     """
-    if missing := _NEEDED - letter.body.keys():
+    if missing := (_NEEDED_TO_CLOSE if closes(letter) else _NEEDED) - letter.body.keys():
         raise Undeliverable(
             f"the planned task has no {min(missing)}", cure="raise the playbook's version and let it start anew"
         )

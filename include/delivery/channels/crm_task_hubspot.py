@@ -13,6 +13,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from markupsafe import escape
+
 from include.config import Settings
 from include.connections import Connection
 from include.delivery.channels import crm_task_body as body
@@ -58,11 +60,19 @@ class HubSpotTasks:
     def address(self, letter: Letter) -> str:
         """Return the id of the task's owner; "" when the person is no user of the CRM, and the task then has none."""
         body.check(letter)
+        if body.closes(letter):
+            return ""
         return str(letter.body.get("owner_id") or "") or self._owner_id(letter.recipient)
 
     def send(self, letters: Sequence[Letter]) -> Mapping[str, Outcome]:
-        """Write tasks that are not there yet, and see that each is on its company."""
+        """Write tasks that are not there yet and see that each is on its company; close those that are to be closed."""
         self._make_ready()
+        outcomes = self._send_tasks([letter for letter in letters if not body.closes(letter)])
+        return outcomes | self._close_tasks([letter for letter in letters if body.closes(letter)])
+
+    def _send_tasks(self, letters: Sequence[Letter]) -> dict[str, Outcome]:
+        if not letters:
+            return {}
         ids = self._existing([letter.key for letter in letters])
         missing = [letter for letter in letters if letter.key not in ids]
         written, refused = self._write_tasks(missing)
@@ -74,6 +84,37 @@ class HubSpotTasks:
             has_owner = bool(letter.address) and letter.key not in self._ownerless
             outcomes[letter.key] = _judge(letter, ids[letter.key], linked, has_owner)
         return outcomes | refused
+
+    def _close_tasks(self, letters: Sequence[Letter]) -> dict[str, Outcome]:
+        """Complete tasks with a note; what somebody completed or deleted before is left alone."""
+        outcomes: dict[str, Outcome] = {}
+        for letter in letters:
+            found = self._task(letter.body["closes"])
+            if not found:
+                outcomes[letter.key] = Outcome("sent", "there was no such task any more")
+                continue
+            task, shown = str(found["id"]), found["properties"]
+            if shown.get("hs_task_status") == "COMPLETED":
+                outcomes[letter.key] = Outcome("sent", "it was completed before", external_id=task)
+                continue
+            text = f"{escape(letter.body['note'])}<br>\n<br>\n{shown.get('hs_task_body') or ''}"
+            content = {"inputs": [{"id": task, "properties": {"hs_task_status": "COMPLETED", "hs_task_body": text}}]}
+            try:
+                self._write("/crm/v3/objects/tasks/batch/update", content)
+            except Refused as error:
+                outcomes[letter.key] = Outcome("refused", str(error), external_id=task)
+                continue
+            outcomes[letter.key] = Outcome("sent", external_id=task)
+        return outcomes
+
+    def _task(self, key: str) -> dict[str, Any]:
+        wanted = {
+            "idProperty": KEY_PROPERTY,
+            "properties": ["hs_task_status", "hs_task_body"],
+            "inputs": [{"id": key}],
+        }
+        found = self._write("/crm/v3/objects/tasks/batch/read", wanted).get("results") or []
+        return dict(found[0]) if found else {}
 
     def find(self, address: str, since: datetime) -> Mapping[str, str] | None:
         """Return nothing: ``send`` looks each key up itself before it writes."""

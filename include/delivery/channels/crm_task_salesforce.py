@@ -70,13 +70,35 @@ class SalesforceTasks:
     def address(self, letter: Letter) -> str:
         """Return the id of the task's owner; "" when the person is no active user, and the login then owns it."""
         body.check(letter)
+        if body.closes(letter):
+            return ""
         return str(letter.body.get("owner_id") or "") or self._owner_id(letter.recipient)
 
     def send(self, letters: Sequence[Letter]) -> Mapping[str, Outcome]:
-        """Write tasks that are not there yet."""
-        ids = self._existing(letter.key for letter in letters)
-        outcomes = {letter.key: _sent(letter, ids[letter.key], False) for letter in letters if letter.key in ids}
-        return outcomes | self._write([letter for letter in letters if letter.key not in ids])
+        """Write tasks that are not there yet, and close those that are to be closed."""
+        tasks = [letter for letter in letters if not body.closes(letter)]
+        ids = self._existing(letter.key for letter in tasks)
+        outcomes = {letter.key: _sent(letter, ids[letter.key], False) for letter in tasks if letter.key in ids}
+        outcomes |= self._write([letter for letter in tasks if letter.key not in ids])
+        return outcomes | {letter.key: self._close(letter) for letter in letters if body.closes(letter)}
+
+    def _close(self, letter: Letter) -> Outcome:
+        """Complete a task with a note; what somebody completed or deleted before is left alone."""
+        asked = select(["Id", KEY_FIELD, "IsClosed", "IsDeleted", "Description"], "Task")
+        found = next(iter(self._api.by_values(asked, KEY_FIELD, [letter.body["closes"]])), None)
+        if found is None or found.get("IsDeleted"):
+            return Outcome("sent", "there was no such task any more")
+        task = str(found["Id"])
+        if found.get("IsClosed"):
+            return Outcome("sent", "it was completed before", external_id=task)
+        text = f"{letter.body['note']}\n\n{found.get('Description') or ''}"[:_LONGEST_TEXT]
+        content = {"Status": "Completed", "Description": text}
+        try:
+            # The same values once more do no harm, and what is closed is not touched again.
+            self._api.client.call("PATCH", f"{DATA}/sobjects/Task/{task}", json=content, is_repeatable=True)
+        except Refused as error:
+            return Outcome("refused", str(error), external_id=task)
+        return Outcome("sent", external_id=task)
 
     def find(self, address: str, since: datetime) -> Mapping[str, str] | None:
         """Return the tasks that an owner has received from us, deleted ones too."""

@@ -1,0 +1,45 @@
+"""What the commands about playbooks show."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from include import console
+from include.config import files
+from include.errors import ConfigError
+
+app = typer.Typer(help="Playbooks.", no_args_is_help=True)
+AsJson = Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")]
+COLUMNS = ("name", "version", "status", "about", "starts", "tiers", "steps", "title", "file")
+
+
+@app.command("list")
+def listing(as_json: AsJson = False) -> None:
+    """Check all playbooks and list them, one a line."""
+    from include.playbooks import load
+
+    console.emit(load.listing(), COLUMNS, as_json=as_json)
+
+
+@app.command()
+def check() -> None:
+    """Check all playbooks: every name, condition, text and dependency; a mistake is named with file and line."""
+    from include.playbooks.load import load
+
+    found = load()
+    steps = sum(len(loaded.playbook.steps) for loaded in found.values())
+    typer.echo(f"{len(found)} playbooks with {steps} steps are right")
+
+
+@app.command()
+def show(name: str) -> None:
+    """Show one playbook as it is in force."""
+    from include.playbooks.load import load
+
+    playbooks = load()
+    if name not in playbooks:
+        raise ConfigError(f"there is no playbook {name}", cure=f"known: {', '.join(playbooks)}")
+    path = playbooks[name].path
+    typer.echo(f"# {files.shown(path)}\n{path.read_text(encoding='utf-8').rstrip()}")

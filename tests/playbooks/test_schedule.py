@@ -1,0 +1,33 @@
+"""When steps begin and are due."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from include.playbooks.load import load
+from include.playbooks.schedule import slots
+from include.playbooks.working_days import calendar
+
+MONDAY = date(2026, 11, 16)
+DAYS = calendar("DE")
+
+
+def times(name: str, ended: dict[str, date]) -> dict[str, tuple[date, date]]:
+    return {slot.step.id: (slot.begins_on, slot.due_on) for slot in slots(load()[name].playbook, MONDAY, ended, DAYS)}
+
+
+def test_a_step_waits_for_those_it_depends_on_at_the_latest_until_they_are_due() -> None:
+    found = times("adoption_recovery", {})
+    assert found["find_who_stopped"] == (MONDAY, date(2026, 11, 19))
+    assert found["start_again"] == (date(2026, 11, 20), date(2026, 12, 4))
+    assert found["tell_the_sponsor"] == (date(2026, 12, 5), date(2026, 12, 11))
+
+
+def test_what_is_completed_early_lets_the_next_begin_early() -> None:
+    found = times("adoption_recovery", {"find_who_stopped": date(2026, 11, 17)})
+    assert found["start_again"] == (date(2026, 11, 17), date(2026, 12, 1))
+
+
+def test_what_is_completed_late_does_not_hold_up_the_next() -> None:
+    found = times("adoption_recovery", {"find_who_stopped": date(2026, 12, 24)})
+    assert found["start_again"][0] == date(2026, 11, 20)
