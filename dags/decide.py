@@ -1,7 +1,8 @@
 """# Decide whom to tell what
 
 **What it does.** Looks at the newest day only: opens, updates and closes signals (a renewal that comes near, a playbook
-that applies) and writes each message and task that follows into the outbox, once. It sends nothing.
+that applies) and writes each message and task that follows into the outbox, once. It sends nothing. What is above the
+caps of `config/caps.yaml` is parked there, and a run of `approve_actions` asks a person about it.
 
 **Inputs and outputs.** Reads `marts.act_*`, the verdicts of the gate and the playbooks. Writes `ops.episode`,
 `ops.outbox` and `ops.decision`, and publishes the asset **outbox**.
@@ -32,6 +33,7 @@ from typing import Any
 
 from airflow.sdk import dag, task
 
+from include.orchestration.approval_tasks import list_open, put_questions
 from include.orchestration.assets import KPIS, OUTBOX
 from include.orchestration.defaults import DEFAULT_ARGS, dag_id
 
@@ -50,11 +52,14 @@ from include.orchestration.defaults import DEFAULT_ARGS, dag_id
 )
 def decide() -> None:
     @task(outlets=[OUTBOX], doc_md="Opens and closes signals and plans what follows from them, each thing once.")
-    def decide_newest_day(*, run_id: str | None = None, outlet_events: Any = None) -> dict[str, Any]:
+    def decide_newest_day(
+        *, run_id: str | None = None, dag_run: Any = None, outlet_events: Any = None
+    ) -> dict[str, Any]:
         from include.alerts import decide as alerts
         from include.orchestration.results import as_json
 
-        decision: dict[str, Any] = as_json(alerts.decide(decision_id=str(run_id)))
+        by = getattr(dag_run, "triggering_user_name", None) or ""
+        decision: dict[str, Any] = as_json(alerts.decide(decision_id=str(run_id), by=by))
         outlet_events[OUTBOX].extra = decision
         return decision
 
@@ -66,7 +71,11 @@ def decide() -> None:
         if decision["problems"]:
             raise ConfigError("; ".join(decision["problems"]), cure="correct the playbook; everything else was decided")
 
-    show_problems(decide_newest_day())
+    decision = decide_newest_day()
+    show_problems(decision)
+    questions = list_open()
+    decision >> questions
+    put_questions(questions)
 
 
 decide()

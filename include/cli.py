@@ -18,6 +18,7 @@ from include import console
 from include.alerts.signals.commands import app as signals_app
 from include.connect.commands import app as connect_app
 from include.contracts import commands as contract_commands
+from include.delivery import approval_commands
 from include.errors import ConfigError, ContractError, PerennialError, WarehouseError
 from include.identity.commands import app as identity_app
 from include.incidents import commands as incident_commands
@@ -52,6 +53,8 @@ app.add_typer(contract_commands.app, name="contracts")
 app.add_typer(mend_commands.app, name="quarantine")
 app.add_typer(incident_commands.app, name="incidents")
 app.add_typer(connect_app, name="connect")
+app.add_typer(approval_commands.app, name="approvals")
+app.command("undo")(approval_commands.undo)
 app.command("reconcile")(reconcile_command.reconcile)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")]

@@ -6,12 +6,14 @@ import secrets
 
 from include import clock
 from include.alerts.decide import Decision, decide
+from include.delivery.commands import login
 from include.renewals import wording
 
 
 def decide_now(dry_run: bool) -> Decision:
     """Decide under a name of its own."""
-    return decide(f"cli-{clock.now():%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}", dry_run=dry_run)
+    name = f"cli-{clock.now():%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+    return decide(name, dry_run=dry_run, by=login())
 
 
 def decided(decision: Decision) -> str:
@@ -23,6 +25,7 @@ def decided(decision: Decision) -> str:
         *(
             f"{number} {what}"
             for number, what in (
+                (decision.n_parked, f"above the caps, waiting for approval {decision.approval_id}"),
                 (decision.n_suppressed, "suppressed by dry run"),
                 (decision.n_refreshed, "brought up to date"),
                 (decision.n_expired, "passed over"),

@@ -16,14 +16,22 @@ import orjson
 import sqlalchemy as sa
 
 from include import clock
-from include.alerts import episodes, metric_signals, playbook_look, playbook_signals, readiness, renewal_signals
+from include.alerts import (
+    episodes,
+    limit,
+    metric_signals,
+    playbook_look,
+    playbook_signals,
+    readiness,
+    renewal_signals,
+)
 from include.alerts.day import Day, Outcome
 from include.alerts.signals import look as signal_look
 from include.alerts.signals import plan as signal_plan
 from include.alerts.signals.load import load as load_signals
 from include.config import Settings, config_hash
 from include.config import load as load_settings
-from include.delivery import outbox
+from include.delivery import approvals, outbox
 from include.delivery.outbox import Action
 from include.playbooks.load import Loaded
 from include.playbooks.load import load as load_playbooks
@@ -46,6 +54,8 @@ class Decision:
         because: Why nothing was decided; "" if it was.
         n_renewals: Open renewals looked at.
         n_planned: Messages and tasks newly planned.
+        n_parked: Those above the caps, which wait until a person approves them.
+        approval_id: The approval that they wait for; "" if none do.
         n_suppressed: Those that dry run suppressed for good.
         n_refreshed: Planned before, not sent yet, and brought up to date.
         n_expired: Checkpoints passed over.
@@ -65,6 +75,8 @@ class Decision:
     because: str = ""
     n_renewals: int = 0
     n_planned: int = 0
+    n_parked: int = 0
+    approval_id: str = ""
     n_suppressed: int = 0
     n_refreshed: int = 0
     n_expired: int = 0
@@ -79,13 +91,14 @@ class Decision:
     is_dry_run: bool = False
 
 
-def decide(decision_id: str, dry_run: bool = False, now: datetime | None = None) -> Decision:
+def decide(decision_id: str, dry_run: bool = False, now: datetime | None = None, by: str = "") -> Decision:
     """Decide for the newest built day.
 
     Args:
         decision_id: Names this decision; the same one may be run again.
         dry_run: Decide, report, and write nothing.
         now: The time; the clock's by default.
+        by: Who started it, when that was a person: they do not approve what is above its caps.
 
     Raises:
         ConfigError: A setting or playbook is wrong. If only one playbook's condition could not be evaluated, all else
@@ -122,7 +135,10 @@ def decide(decision_id: str, dry_run: bool = False, now: datetime | None = None)
             playbook_look.note(connection, loaded, day.today)
         for outcome in (reminders, tasks):
             episodes.apply(connection, outcome.changes, day.today)
-        result = _write(connection, decision_id, build_id, day, (reminders, tasks, alerts, metric_signals.plan(day)))
+        approvals.lapse(connection, moment)
+        outcomes = (reminders, tasks, alerts, metric_signals.plan(day))
+        actions = limit.limit(connection, decision_id, day, outcomes, {**playbooks, **rules}, by)
+        result = _write(connection, decision_id, build_id, day, outcomes, actions)
         if dry_run:
             result.is_dry_run = True
             transaction.rollback()
@@ -195,16 +211,22 @@ def _states(connection: sa.Connection, rows: Sequence[Checkpoint]) -> dict[str, 
 
 
 def _write(
-    connection: sa.Connection, decision_id: str, build_id: str, day: Day, outcomes: Sequence[Outcome]
+    connection: sa.Connection,
+    decision_id: str,
+    build_id: str,
+    day: Day,
+    outcomes: Sequence[Outcome],
+    actions: Sequence[Action],
 ) -> Decision:
     changes = [change for outcome in outcomes for change in outcome.changes]
-    actions = [action for outcome in outcomes for action in outcome.actions]
     planned = outbox.plan(connection, actions, decision_id, day.now)
     result = Decision(
         decision_id=decision_id,
         as_of=day.as_of,
         n_renewals=len(day.renewals),
         n_planned=planned.planned,
+        n_parked=planned.parked,
+        approval_id=next((action.approval_id for action in actions if action.approval_id), ""),
         n_suppressed=planned.suppressed,
         n_refreshed=planned.refreshed,
         n_expired=planned.expired,

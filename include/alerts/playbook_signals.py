@@ -150,7 +150,7 @@ def _tasks(
     actions = []
     for slot in schedule.slots(loaded.playbook, started_on, ended, working_days.calendar(where.country)):
         step, row = slot.step, given.get(slot.step.id)
-        if row is not None and row.state != "planned":
+        if row is not None and row.state not in ("planned", "parked"):
             continue
         holds = answer.only_if.get(step.id, True)
         if row is None and (slot.begins_on > day.today or holds is None):

@@ -9,33 +9,14 @@ from __future__ import annotations
 
 from datetime import date
 from typing import Annotated, Literal
-from zoneinfo import available_timezones
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
+from include.config.channels import Channels
 from include.config.documents import Strict
+from include.config.fields import Country, Days, Email, Identifier, Zone
 from include.config.kpis import Kpis
 from include.renewals.ladder import Ladder
-
-
-def _zone(name: str) -> str:
-    if name not in available_timezones():
-        raise ValueError("is no time zone of the IANA list, such as Europe/Berlin")
-    return name
-
-
-def _email(address: str) -> str:
-    local, at, domain = address.partition("@")
-    if not (local and at and "." in domain) or any(character.isspace() for character in address):
-        raise ValueError("is no e-mail address")
-    return address
-
-
-Zone = Annotated[str, AfterValidator(_zone)]
-Email = Annotated[str, AfterValidator(_email)]
-Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
-Days = Annotated[int, Field(ge=0, le=3660)]
-Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 
 
 class Person(Strict):
@@ -194,59 +175,6 @@ class Renewals(Strict):
         return Ladder(self.ladder_days, self.late_by_days, self.short_term_days)
 
 
-class SlackChannel(Strict):
-    """How Slack is used; ``fallback`` is tried when it refuses for good."""
-
-    dry_run: bool = True
-    connection: Identifier = "slack"
-    fallback: Literal["email", ""] = "email"
-
-
-class EmailChannel(Strict):
-    """How e-mail is used."""
-
-    dry_run: bool = True
-    connection: Identifier = "smtp"
-    fallback: Literal["slack", ""] = "slack"
-    from_name: str = "Perennial"
-    from_address: Email = "perennial@example.com"
-
-
-class CrmTaskChannel(Strict):
-    """How tasks are written: into the CRM that the account is of.
-
-    Args:
-        dry_run: Whether nothing is written.
-        connections: CRM source -> the connection to write with, where it is not the one that is read.
-    """
-
-    dry_run: bool = True
-    connections: dict[Identifier, Identifier] = Field(default={})
-
-
-class Links(Strict):
-    """Where a message's links lead; ``{id}`` becomes the record's id. Empty: no link.
-
-    Args:
-        account: Of an account.
-        opportunity: Of an opportunity.
-        accounts: CRM source -> link of its accounts, where it is another.
-    """
-
-    account: str = "https://app.hubspot.com/contacts/PORTAL/record/0-2/{id}"
-    opportunity: str = "https://app.hubspot.com/contacts/PORTAL/record/0-3/{id}"
-    accounts: dict[Identifier, str] = Field(default={})
-
-
-class Channels(Strict):
-    """``channels.yaml``: nothing leaves while ``dry_run`` is true."""
-
-    slack: SlackChannel = SlackChannel()
-    email: EmailChannel = EmailChannel()
-    crm_task: CrmTaskChannel = CrmTaskChannel()
-    links: Links = Links()
-
-
 class SendingHours(Strict):
     """When alerts leave, on working days by the region's clock: from ``first`` until before ``last``."""
 
@@ -271,6 +199,26 @@ class Attention(Strict):
 
     alerts_per_person_and_day: Annotated[int, Field(ge=0, le=100)] = 5
     sending_hours: SendingHours = SendingHours()
+
+
+class Caps(Strict):
+    """``caps.yaml``: how much one run of ``decide`` may set in motion without a person's word.
+
+    Args:
+        actions_per_run: Messages and tasks.
+        share_of_book: Accounts that it may touch, as a share of all.
+        accounts_at_least: So many accounts it may always touch: a share of a small book is nothing.
+        approve_within_working_days: After so many working days an approval lapses.
+    """
+
+    actions_per_run: Annotated[int, Field(ge=0, le=100_000)] = 500
+    share_of_book: Annotated[float, Field(ge=0, le=1)] = 0.25
+    accounts_at_least: Annotated[int, Field(ge=0, le=100_000)] = 25
+    approve_within_working_days: Annotated[int, Field(ge=1, le=20)] = 2
+
+    def accounts(self, book: int) -> int:
+        """Return how many accounts of a book of this size one run may touch."""
+        return max(self.accounts_at_least, int(self.share_of_book * book))
 
 
 class WorkingCalendar(Strict):
@@ -376,3 +324,4 @@ class Settings(General):
     identity: Identity = Identity()
     retention: Retention = Retention()
     attention: Attention = Attention()
+    caps: Caps = Caps()

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from include import clock
 from include.config import Settings, load
-from include.delivery import holds, sender, uncertain
+from include.delivery import approvals, holds, sender, uncertain, undo
 from include.delivery.channels import NAMES, open_channel, ways
 from include.delivery.channels.base import Channel
 from include.errors import PerennialError, Unavailable
@@ -64,24 +64,26 @@ def deliver(dry_run: bool = False, now: datetime | None = None) -> Delivered:
     Raises:
         PerennialError: At least one channel does not work; raised after all others are done.
     """
+    return _count_due(now or clock.now()) if dry_run else _alone(lambda run: run.everything(), now)
+
+
+def take_back(now: datetime | None = None) -> Delivered:
+    """Take back what was asked to be, where the outside lets it, and send nothing. Else as ``deliver``."""
+    return _alone(lambda run: run.tidy(), now)
+
+
+def _alone(work: Callable[[_Pass], None], now: datetime | None) -> Delivered:
     settings = load()
 
     def tick() -> datetime:
         return now or clock.now()
 
-    if dry_run:
-        return _count_due(tick())
     with _sender_lock() as still_alone:
         if still_alone is None:
             return Delivered(is_busy=True)
         run = _Pass(settings, tick, still_alone)
         try:
-            run.each(run.clear_doubts)
-            run.each(run.send)
-            run.result.n_told = uncertain.tell(settings, tick())
-            if run.result.n_told:
-                run.each(run.send)
-            run.expire_homeless()
+            work(run)
         finally:
             run.close()
     result, errors = run.result, run.errors
@@ -111,6 +113,24 @@ class _Pass:
     opened: dict[Way, Channel] = field(default_factory=dict)
     broken: set[Way] = field(default_factory=set)
 
+    def everything(self) -> None:
+        """Tidy up, then send what is due."""
+        self.tidy()
+        self.each(self.send)
+        self.result.n_told = uncertain.tell(self.settings, self.tick())
+        if self.result.n_told:
+            self.each(self.send)
+        self.expire_homeless()
+
+    def tidy(self) -> None:
+        """Let go of what nobody approved in time, clear what is in doubt, and take back what was asked to be."""
+        with engine("builder").begin() as connection:
+            approvals.lapse(connection, self.tick())
+        self.each(self.clear_doubts)
+        with engine("builder").begin() as connection:
+            undo.withdraw(connection, self.tick())
+        self.each(self.take_back)
+
     def each(self, step: Callable[[Way], None]) -> None:
         """Do a step for every channel that works; one that does not holds up no other."""
         for way in ways(self.settings):
@@ -121,6 +141,12 @@ class _Pass:
             except PerennialError as error:
                 self.broken.add(way)
                 self.errors.append(error)
+
+    def take_back(self, way: Way) -> None:
+        """Take back what was asked to be: on hold or in dry run too, since it makes less of what is outside."""
+        letters = undo.due(*way, self.tick())
+        if letters:
+            self._add(way, undo.take_back(self._open(way), letters, self.tick()))
 
     def clear_doubts(self, way: Way) -> None:
         """Take over what a dead sender left, and look up what is in doubt."""

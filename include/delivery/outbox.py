@@ -16,7 +16,7 @@ from typing import Any, Literal
 import orjson
 import sqlalchemy as sa
 
-State = Literal["planned", "sending", "sent", "uncertain", "failed", "suppressed", "expired"]
+State = Literal["planned", "parked", "sending", "sent", "uncertain", "failed", "suppressed", "expired"]
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,10 @@ class Action:
         deadline: The decision date that it is about.
         not_after: From then on it is not sent any more.
         version: Version of the rule.
-        state: ``planned``, or what is known at once: ``suppressed`` under dry run, ``expired`` for a rung passed over.
+        state: ``planned``, or what is known at once: ``suppressed`` under dry run, ``expired`` for a rung passed over,
+            ``parked`` until a person approves it.
         because: Why, when it is not simply planned.
+        approval_id: The approval that a parked one waits for.
     """
 
     channel: str
@@ -61,6 +63,7 @@ class Action:
     not_before: datetime | None = None
     state: State = "planned"
     because: str = ""
+    approval_id: str | None = None
 
     @property
     def key(self) -> str:
@@ -104,6 +107,8 @@ class Letter:
     next_attempt_at: datetime | None
     version: str
     sending_at: datetime | None
+    run_id: str = ""
+    undo: str = ""
 
     def twin_key(self, channel: str) -> str:
         """Return the key of the same message over another channel."""
@@ -118,6 +123,7 @@ class Planned:
     """What a plan did to the outbox, in numbers of rows."""
 
     planned: int = 0
+    parked: int = 0
     refreshed: int = 0
     suppressed: int = 0
     expired: int = 0
@@ -130,27 +136,28 @@ with given as (
     select * from jsonb_to_recordset(cast(:actions as jsonb)) as action (
         key text, channel text, entity_kind text, entity_id text, rule text, episode_no int, step text,
         account_key text, owner_key text, recipient text, subject text, body jsonb, reads text[], deadline date,
-        not_before timestamptz, not_after timestamptz, version text, state text, because text
+        not_before timestamptz, not_after timestamptz, version text, state text, because text, approval_id text
     )
 )
 insert into ops.outbox as present (
     key, channel, entity_kind, entity_id, rule, episode_no, step, account_key, owner_key, recipient, subject, body,
-    reads, deadline, not_before, not_after, version, state, because, external_id, decision_id, planned_at, settled_at
+    reads, deadline, not_before, not_after, version, state, because, external_id, decision_id, run_id, approval_id,
+    planned_at, settled_at
 )
 select
     key, channel, entity_kind, entity_id, rule, episode_no, step, account_key, owner_key, recipient, subject, body,
     reads, deadline, not_before, not_after, version,
     case when found.external_id is not null then 'sent' else state end,
     case when found.external_id is not null then 'found in the outside system' else because end,
-    coalesce(found.external_id, ''), :decision_id, :now,
-    case when found.external_id is not null or state <> 'planned' then cast(:now as timestamptz) end
+    coalesce(found.external_id, ''), :decision_id, :run_id, approval_id, :now,
+    case when found.external_id is not null or state not in ('planned', 'parked') then cast(:now as timestamptz) end
 from given left join ops.found_outside as found using (channel, key)
 order by key
 on conflict (key) do update set
     owner_key = excluded.owner_key, recipient = excluded.recipient, subject = excluded.subject, body = excluded.body,
     reads = excluded.reads, deadline = excluded.deadline, not_after = excluded.not_after, version = excluded.version,
     decision_id = excluded.decision_id
-where present.state = 'planned' and excluded.state = 'planned'
+where present.state in ('planned', 'parked') and excluded.state in ('planned', 'parked')
     and (present.owner_key, present.recipient, present.subject, present.body, present.reads, present.deadline,
          present.not_after, present.version)
     is distinct from (excluded.owner_key, excluded.recipient, excluded.subject, excluded.body, excluded.reads,
@@ -159,7 +166,9 @@ returning key, (xmax = 0) as is_new, state, because
 """
 
 
-def plan(connection: sa.Connection, actions: Sequence[Action], decision_id: str, now: datetime) -> Planned:
+def plan(
+    connection: sa.Connection, actions: Sequence[Action], decision_id: str, now: datetime, run_id: str = ""
+) -> Planned:
     """Write planned effects; those already known are not planned again, and refreshed only if they have not left.
 
     Args:
@@ -167,12 +176,14 @@ def plan(connection: sa.Connection, actions: Sequence[Action], decision_id: str,
         actions: What is to happen.
         decision_id: Which decision asked for it.
         now: The time.
+        run_id: The run that it is undone with, where that is not the decision itself.
     """
     if not actions:
         return Planned()
     rows = [{**asdict(action), "key": action.key} for action in actions]
     given = orjson.dumps(rows, default=_json).decode()
-    found = connection.execute(sa.text(_PLAN), {"actions": given, "decision_id": decision_id, "now": now}).all()
+    parameters = {"actions": given, "decision_id": decision_id, "run_id": run_id or decision_id, "now": now}
+    found = connection.execute(sa.text(_PLAN), parameters).all()
     result = Planned(keys=[row.key for row in found if row.is_new])
     for row in found:
         if not row.is_new:
@@ -203,7 +214,7 @@ def claim(connection: sa.Connection, key: str, address: str, now: datetime) -> b
     done = connection.execute(
         sa.text(
             "update ops.outbox set state = 'sending', sending_at = :now, address = :address,"
-            " n_attempts = n_attempts + 1, because = '' where key = :key and state = 'planned'"
+            " n_attempts = n_attempts + 1, because = '' where key = :key and state = 'planned' and undo = ''"
         ),
         {"key": key, "address": address, "now": now},
     )
@@ -221,7 +232,7 @@ def settle(
     next_attempt_at: datetime | None = None,
 ) -> None:
     """Record what became of a row."""
-    ended = state not in ("planned", "uncertain")
+    ended = state not in ("planned", "parked", "uncertain")
     connection.execute(
         sa.text(
             "update ops.outbox set state = :state, because = :because, next_attempt_at = :next_attempt_at,"

@@ -41,7 +41,7 @@ def due(connection: sa.Connection, channel: str, now: datetime, source: str = ""
     """
     return outbox.read(
         connection,
-        "channel = :channel and state = 'planned' and coalesce(not_before, :now) <= :now"
+        "channel = :channel and state = 'planned' and undo = '' and coalesce(not_before, :now) <= :now"
         " and coalesce(next_attempt_at, :now) <= :now and starts_with(account_key, :accounts)",
         order="deadline nulls last, outbox_id",
         channel=channel,
@@ -205,7 +205,7 @@ class Sender:
         second = uncertain.second_channel(letter.channel, self.settings)
         # Under the second channel's own key: what came from there, or went there anyway, does not go again.
         if second:
-            outbox.plan(connection, [uncertain.repeat(letter, second, "")], "deliver", now)
+            outbox.plan(connection, [uncertain.repeat(letter, second, "")], uncertain.DECISION, now, letter.run_id)
 
     def _put_off(self, connection: sa.Connection, letter: Letter, verdict: recheck.Verdict) -> None:
         now = self.clock()

@@ -28,7 +28,7 @@ SETTLE = timedelta(minutes=3)
 # The clocks of two machines differ, and a message's time is the vendor's.
 SKEW = timedelta(minutes=10)
 URGENT_DAYS = 14
-_DECISION = "deliver"
+DECISION = "deliver"  # what the sender itself plans
 # Tasks of two CRMs are two ways out: what one holds is not looked up in the other.
 _OF_SOURCE = "starts_with(account_key, :accounts)"
 
@@ -47,7 +47,7 @@ def take_over(channel: str, is_repeatable: bool, now: datetime, source: str = ""
             accounts=f"{source}:" if source else "",
         )
         for letter in left:
-            if is_repeatable:
+            if is_repeatable and not letter.undo:
                 outbox.settle(connection, letter.key, "planned", now, because="its sender died; it is done again")
             else:
                 outbox.settle(connection, letter.key, "uncertain", now, because="its sender died", next_attempt_at=now)
@@ -63,8 +63,11 @@ def look_up(channel: Channel, now: datetime, source: str = "") -> dict[str, int]
     with engine("builder").connect() as connection:
         doubtful = outbox.read(
             connection,
-            f"channel = :channel and state = 'uncertain' and next_attempt_at <= :now and {_OF_SOURCE}",
+            f"channel = :channel and state = 'uncertain' and next_attempt_at <= :now and {_OF_SOURCE}"
+            # Such a channel keeps no history: what is asked back is looked for where it is taken back.
+            " and not (undo = 'asked' and :is_repeatable)",
             channel=channel.name,
+            is_repeatable=channel.is_repeatable,
             now=now,
             accounts=f"{source}:" if source else "",
         )
@@ -171,7 +174,7 @@ def _tell_elsewhere(connection: sa.Connection, letter: Letter, settings: Setting
         return False
     sent_by = _spoken(letter.channel)
     note = f"This may be a repeat: it was sent to you by {sent_by}, and it is not known whether it arrived."
-    outbox.plan(connection, [repeat(letter, channel, note)], _DECISION, now)
+    outbox.plan(connection, [repeat(letter, channel, note)], DECISION, now, letter.run_id)
     _note_told(connection, [letter], twin)
     return True
 
@@ -214,7 +217,7 @@ def _add_to_digest(
         not_after=now + timedelta(days=3),
         version="1",
     )
-    outbox.plan(connection, [action], _DECISION, now)
+    outbox.plan(connection, [action], DECISION, now)
     _note_told(connection, letters, key)
 
 

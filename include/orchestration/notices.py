@@ -37,6 +37,7 @@ COMMANDS = {
     "tell_owners": "incidents tell",
     "mend_data": "quarantine list",
     "decide": "decide",
+    "approve_actions": "approvals list",
     "deliver": "deliver",
     "housekeeping": "housekeeping",
     "reconcile": "reconcile SOURCE",

@@ -102,6 +102,10 @@ class Diary:
             )
         )
 
+    def delete_message(self, channel: str, ts: str) -> None:
+        """Drop a chat message."""
+        self._run("delete from message where channel = ? and ts = ?", channel, ts)
+
     def messages(self, channel: str | None = None) -> list[dict[str, Any]]:
         """Return chat messages, oldest first, each with seq, at, channel, ts and what was posted."""
         rows = self._run(

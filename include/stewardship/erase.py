@@ -226,7 +226,7 @@ def _blank(
     """Blank addresses everywhere, and names in messages, evidence and samples, and in what is of the account."""
     sent = sa.text(
         "update ops.outbox set state = 'suppressed', because = 'the recipient was erased', settled_at = now()"
-        " where state = 'planned' and lower(recipient) = any(:addresses)"
+        " where state in ('planned', 'parked') and lower(recipient) = any(:addresses)"
     )
     connection.execute(sent, {"addresses": sorted(found.addresses)})
     if connection.execute(sa.text("select to_regclass('core.person_address') is not null")).scalar():
@@ -323,7 +323,7 @@ _OF_ACCOUNT = (
     (f"delete from quarantine.record where (source, account_ref) in {PAIRS}", "quarantine.record"),  # noqa: S608
     (
         "update ops.outbox set subject = '[erased]', body = '{}', recipient = '', address = '',"
-        " state = case when state = 'planned' then 'suppressed' else state end where account_key = :key",
+        " state = case when state in ('planned', 'parked') then 'suppressed' else state end where account_key = :key",
         "ops.outbox",
     ),
     (

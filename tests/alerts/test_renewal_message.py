@@ -11,7 +11,8 @@ from include.alerts import renewal_message
 from include.alerts.readiness import Readiness, SourceState
 from include.alerts.recipients import recipient
 from include.config import Settings
-from include.config.models import Channels, Links, People, Person, WorkingCalendar
+from include.config.channels import Channels, Links
+from include.config.models import People, Person, WorkingCalendar
 from include.delivery import render_mail
 from include.renewals.checkpoint import Checkpoint, without
 from include.renewals.ladder import Ladder, due_on, rungs

@@ -88,6 +88,21 @@ def test_deciding_follows_the_build_and_delivering_the_decision(dags):
     assert list(dags["deliver"].timetable.asset_condition.objects) == [OUTBOX]
 
 
+def test_what_is_above_the_caps_is_asked_in_runs_of_their_own(dags):
+    decide, asking = dags["decide"], dags["approve_actions"]
+    put = decide.task_dict["put_questions"]
+    assert put.upstream_task_ids == {"list_open"} and not put.downstream_task_ids
+    assert decide.task_dict["list_open"].upstream_task_ids == {"decide_newest_day"}
+    assert put.partial_kwargs["trigger_dag_id"] == asking.dag_id
+    # One run per question, whoever puts it again; nothing waits for its end.
+    assert put.partial_kwargs["skip_when_already_exists"] is True
+    assert not put.partial_kwargs.get("wait_for_completion")
+    question = asking.task_dict["ask"]
+    assert question.upstream_task_ids == {"describe"} and question.downstream_task_ids == {"record"}
+    assert (question.options, question.defaults) == (["Approve", "Reject"], ["Reject"])
+    assert question.response_timeout < asking.dagrun_timeout
+
+
 def test_the_rebuild_can_be_backfilled_and_starts_nothing(dags):
     dag = dags["rebuild_kpis"]
     assert type(dag.timetable).__name__ == "CronPartitionTimetable"

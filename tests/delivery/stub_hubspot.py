@@ -18,6 +18,7 @@ class Portal:
 
     properties: dict[str, dict[str, Any]] = field(default_factory=lambda: {"hs_task_subject": {"groupName": "task"}})
     tasks: dict[str, dict[str, Any]] = field(default_factory=dict)
+    archived: dict[str, dict[str, Any]] = field(default_factory=dict)
     links: dict[str, set[str]] = field(default_factory=dict)
     companies: frozenset[str] = frozenset({"1001", "1002"})
     active_owners: frozenset[str] = frozenset({"77", "78"})
@@ -33,6 +34,11 @@ class Portal:
         if call.path == "/crm/v3/objects/tasks/batch/read":
             found = [self._shown(self._by_key(each["id"])) for each in inputs if self._by_key(each["id"])]
             return (200 if len(found) == len(inputs) else 207), {"results": found}
+        if call.path == "/crm/v3/objects/tasks/batch/archive":
+            for each in inputs:
+                if each["id"] in self.tasks:
+                    self.archived[each["id"]] = self.tasks.pop(each["id"])
+            return 204, None
         if call.path == UPSERT:
             return self._upsert(inputs)
         if call.path == UPDATE:
@@ -70,7 +76,7 @@ class Portal:
             elif each["properties"]["hs_task_priority"] not in ("LOW", "MEDIUM", "HIGH"):
                 errors.append({"message": "INVALID_OPTION", "context": {"objectWriteTraceId": [each["id"]]}})
             else:
-                number = self._by_key(each["id"]) or str(500 + len(self.tasks))
+                number = self._by_key(each["id"]) or str(500 + len(self.tasks) + len(self.archived))
                 self.tasks[number] = each["properties"]
                 results.append(self._shown(number))
         if errors and not results:

@@ -15,6 +15,7 @@ class Workspace:
     """A workspace that keeps what was posted; ``next_error`` refuses the next post in Slack's way."""
 
     messages: list[dict[str, Any]] = field(default_factory=list)
+    deleted: list[dict[str, Any]] = field(default_factory=list)
     next_error: str = ""
     may_read_history: bool = True
     page: int = 100
@@ -38,9 +39,19 @@ class Workspace:
         if self.next_error:
             error, self.next_error = self.next_error, ""
             return {"ok": False, "error": error}
-        ts = f"{1_800_000_000 + len(self.messages)}.000100"
+        ts = f"{1_800_000_000 + len(self.messages) + len(self.deleted)}.000100"
         self.messages.append({**call.body, "ts": ts})
         return {"ok": True, "channel": call.body["channel"], "ts": ts}
+
+    def chat_delete(self, call: Call) -> dict[str, Any]:
+        here = [
+            each for each in self.messages if (each["channel"], each["ts"]) == (call.body["channel"], call.body["ts"])
+        ]
+        if not here:
+            return {"ok": False, "error": "message_not_found"}
+        self.messages.remove(here[0])
+        self.deleted.append(here[0])
+        return {"ok": True}
 
     def conversations_history(self, call: Call) -> dict[str, Any]:
         if not self.may_read_history:

@@ -75,5 +75,12 @@ class Channel(Protocol):
     def find(self, address: str, since: datetime) -> Mapping[str, str] | None:
         """Return what an address has received from us: key -> outside id; None if the channel keeps no history."""
 
+    def take_back(self, letters: Sequence[Letter]) -> Mapping[str, str]:
+        """Take back letters that were sent, at most ``batch_size``; doing it twice does no harm.
+
+        Returns:
+            Key -> why it stays, for those that cannot be taken back.
+        """
+
     def close(self) -> None:
         """Let go of connections."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from html.parser import HTMLParser
 
 from include.delivery.channels.base import Undeliverable
@@ -16,6 +17,11 @@ _BREAKS = {"br", "p", "div", "li", "tr", "h1", "h2", "h3"}
 def closes(letter: Letter) -> bool:
     """Return whether a letter closes a task that was written before, whose key it names."""
     return "closes" in letter.body
+
+
+def stay_closed(letters: Sequence[Letter]) -> dict[str, str]:
+    """Return why letters that closed a task are not taken back, by key."""
+    return {letter.key: "a task that was closed stays closed" for letter in letters if closes(letter)}
 
 
 def check(letter: Letter) -> None:

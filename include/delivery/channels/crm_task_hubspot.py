@@ -120,6 +120,20 @@ class HubSpotTasks:
         """Return nothing: ``send`` looks each key up itself before it writes."""
         return {}
 
+    def take_back(self, letters: Sequence[Letter]) -> Mapping[str, str]:
+        """Archive tasks, looked up by their keys; those that their owner has completed stay."""
+        wanted = {
+            "idProperty": KEY_PROPERTY,
+            "properties": [KEY_PROPERTY, "hs_task_status"],
+            "inputs": [{"id": letter.key} for letter in letters if not body.closes(letter)],
+        }
+        found = self._write("/crm/v3/objects/tasks/batch/read", wanted).get("results") or []
+        done = {task["properties"][KEY_PROPERTY] for task in found if _is_completed(task)}
+        open_tasks = [{"id": str(task["id"])} for task in found if not _is_completed(task)]
+        if open_tasks:
+            self._write("/crm/v3/objects/tasks/batch/archive", {"inputs": open_tasks})
+        return body.stay_closed(letters) | {str(key): "its owner has completed the task" for key in done}
+
     def close(self) -> None:
         """Let go of the connections."""
         self._client.session.close()
@@ -270,6 +284,10 @@ def _input(letter: Letter) -> dict[str, Any]:
     if letter.address:
         properties["hubspot_owner_id"] = letter.address
     return {"idProperty": KEY_PROPERTY, "id": letter.key, "objectWriteTraceId": letter.key, "properties": properties}
+
+
+def _is_completed(task: Mapping[str, Any]) -> bool:
+    return (task.get("properties") or {}).get("hs_task_status") == "COMPLETED"
 
 
 def _ids(answer: Mapping[str, Any]) -> dict[str, str]:

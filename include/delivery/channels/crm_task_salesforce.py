@@ -109,6 +109,24 @@ class SalesforceTasks:
         rows = self._api.everything(f"{select(['Id', KEY_FIELD], 'Task')} WHERE {where}")
         return {row[KEY_FIELD]: row["Id"] for row in rows}
 
+    def take_back(self, letters: Sequence[Letter]) -> Mapping[str, str]:
+        """Delete tasks, looked up by their keys; those that their owner has completed stay."""
+        asked = select(["Id", KEY_FIELD, "IsClosed", "IsDeleted"], "Task")
+        stays = body.stay_closed(letters)
+        for row in self._api.by_values(asked, KEY_FIELD, [letter.key for letter in letters]):
+            if row["IsClosed"]:
+                stays[row[KEY_FIELD]] = "its owner has completed the task"
+            elif not row["IsDeleted"]:
+                stays |= self._delete(row["Id"], row[KEY_FIELD])
+        return stays
+
+    def _delete(self, task: str, key: str) -> dict[str, str]:
+        try:
+            self._api.client.call("DELETE", f"{DATA}/sobjects/Task/{task}", is_repeatable=True)
+        except Refused as error:
+            return {} if error.status == 404 else {key: f"Salesforce keeps it: {error.message}"}
+        return {}
+
     def close(self) -> None:
         """Let go of the connections."""
         self._api.client.session.close()

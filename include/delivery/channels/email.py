@@ -100,6 +100,10 @@ class EmailChannel:
         """Return None: a mail server keeps no history for the sender."""
         return None
 
+    def take_back(self, letters: Sequence[Letter]) -> Mapping[str, str]:
+        """Take nothing back: what a mail server has taken is the reader's."""
+        return {letter.key: "a mail cannot be taken back" for letter in letters}
+
     def close(self) -> None:
         """Leave the server."""
         server, self._server = self._server, None

@@ -29,6 +29,7 @@ _MAX_PAGES = 25
 # By method. Of the limit of one message a second and conversation, which knows bursts, Slack's answers tell.
 _LIMITS = {
     "auth.test": Limit(50, 60.0),
+    "chat.delete": Limit(50, 60.0),
     "chat.postMessage": Limit(240, 60.0),
     "conversations.history": Limit(50, 60.0),
     "conversations.list": Limit(20, 60.0),
@@ -172,6 +173,19 @@ class SlackChannel:
             if not cursor:
                 return found
         return None  # too long to be read whole: what is not found may still be there
+
+    def take_back(self, letters: Sequence[Letter]) -> Mapping[str, str]:
+        """Delete one message."""
+        (letter,) = letters
+        channel, _, ts = letter.external_id.partition("/")
+        if not ts:
+            return {letter.key: "Slack never said what it calls the message"}
+        try:
+            self._call("chat.delete", {"channel": channel, "ts": ts}, is_repeatable=True)
+        except (_Said, Refused) as error:
+            said = error.error if isinstance(error, _Said) else error.message
+            return {} if said == "message_not_found" else {letter.key: f"Slack keeps it: {said}"}
+        return {}
 
     @property
     def client(self) -> Client:

@@ -157,6 +157,18 @@ def _update(sandbox: Sandbox, given: dict[str, Any]) -> dict[str, Any]:
     return {"channel": channel, "ts": ts, "text": content["text"], "message": _shown({**content, "ts": ts})}
 
 
+def _delete(sandbox: Sandbox, given: dict[str, Any]) -> dict[str, Any]:
+    _limit(sandbox, "slack.tier3", "chat.delete")
+    channel, ts = _channel(sandbox, given), str(given.get("ts", ""))
+    before = next((message for message in sandbox.diary.messages(channel) if message["ts"] == ts), None)
+    if before is None:
+        raise Failed("message_not_found")
+    if before["via"] != "bot":
+        raise Failed("cant_delete_message")
+    sandbox.diary.delete_message(channel, ts)
+    return {"channel": channel, "ts": ts}
+
+
 def _history(sandbox: Sandbox, given: dict[str, Any]) -> dict[str, Any]:
     _limit(sandbox, "slack.tier3", "conversations.history")
     channel, limit = _channel(sandbox, given), int(given.get("limit") or 100)
@@ -236,6 +248,7 @@ METHODS: dict[str, Method] = {
     "auth.test": _test,
     "chat.postMessage": _post,
     "chat.update": _update,
+    "chat.delete": _delete,
     "chat.getPermalink": _permalink,
     "conversations.history": _history,
     "conversations.list": _channels,

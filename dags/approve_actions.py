@@ -1,0 +1,55 @@
+"""# Ask a person about actions above the caps
+
+**What it does.** Puts one question: may what a run of `decide` planned above the caps of `config/caps.yaml` happen? It
+waits under *Required Actions*, without a worker, until a logged-in person answers or the time is over (two working
+days). What was within the caps has long gone out. `decide` starts one run for each question.
+
+**Inputs and outputs.** Reads `ops.approval` and the parked rows of `ops.outbox`. The answer makes them planned, or
+suppressed for good; `deliver` then sends what the gate still lets through.
+
+**When it fails.**
+
+- `record` is red: whoever answered may not approve this, since they changed or started what led to it, or nobody was
+  logged in. The actions wait on. Clear `ask`, and let somebody else answer.
+
+**Re-running and backfill.** Clear `ask` to put the question again. There is nothing to backfill. Without Airflow:
+`python -m include.cli approvals list`, `show`, `approve`, `reject`; the first answer counts.
+
+**Owner.** The queue of `config/people.yaml` is told once per outage.
+
+**Triage notes.** Tier 1: what waits lapses after two working days. Look first whether a rule or a setting was changed;
+`python -m include.cli undo --run RUN` takes back what went out.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from airflow.sdk import Param, dag
+
+from include.orchestration.approval_tasks import ask, describe, record
+from include.orchestration.defaults import DEFAULT_ARGS, dag_id
+
+
+@dag(
+    dag_id=dag_id("approve_actions"),
+    description="Asks a person whether what is above the caps of a run may happen",
+    doc_md=__doc__,
+    schedule=None,
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
+    catchup=False,
+    max_active_runs=50,  # a question that waits must not keep the next one from being put
+    dagrun_timeout=timedelta(days=21),
+    default_args=DEFAULT_ARGS,
+    params={"approval_id": Param("", type="string", title="Approval", description="The question's name.")},
+    tags=["act", "tier:1"],
+)
+def approve_actions() -> None:
+    question: Any = ask()
+    described: Any = describe()
+    described >> question
+    record(question.output, described)
+
+
+approve_actions()

@@ -1,0 +1,63 @@
+"""``channels.yaml``: the ways out."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from include.config.documents import Strict
+from include.config.fields import Email, Identifier
+
+
+class SlackChannel(Strict):
+    """How Slack is used; ``fallback`` is tried when it refuses for good."""
+
+    dry_run: bool = True
+    connection: Identifier = "slack"
+    fallback: Literal["email", ""] = "email"
+
+
+class EmailChannel(Strict):
+    """How e-mail is used."""
+
+    dry_run: bool = True
+    connection: Identifier = "smtp"
+    fallback: Literal["slack", ""] = "slack"
+    from_name: str = "Perennial"
+    from_address: Email = "perennial@example.com"
+
+
+class CrmTaskChannel(Strict):
+    """How tasks are written: into the CRM that the account is of.
+
+    Args:
+        dry_run: Whether nothing is written.
+        connections: CRM source -> the connection to write with, where it is not the one that is read.
+    """
+
+    dry_run: bool = True
+    connections: dict[Identifier, Identifier] = Field(default={})
+
+
+class Links(Strict):
+    """Where a message's links lead; ``{id}`` becomes the record's id. Empty: no link.
+
+    Args:
+        account: Of an account.
+        opportunity: Of an opportunity.
+        accounts: CRM source -> link of its accounts, where it is another.
+    """
+
+    account: str = "https://app.hubspot.com/contacts/PORTAL/record/0-2/{id}"
+    opportunity: str = "https://app.hubspot.com/contacts/PORTAL/record/0-3/{id}"
+    accounts: dict[Identifier, str] = Field(default={})
+
+
+class Channels(Strict):
+    """``channels.yaml``: nothing leaves while ``dry_run`` is true."""
+
+    slack: SlackChannel = SlackChannel()
+    email: EmailChannel = EmailChannel()
+    crm_task: CrmTaskChannel = CrmTaskChannel()
+    links: Links = Links()

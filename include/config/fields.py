@@ -1,0 +1,28 @@
+"""Kinds of values that settings have in common."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from zoneinfo import available_timezones
+
+from pydantic import AfterValidator, Field
+
+
+def _zone(name: str) -> str:
+    if name not in available_timezones():
+        raise ValueError("is no time zone of the IANA list, such as Europe/Berlin")
+    return name
+
+
+def _email(address: str) -> str:
+    local, at, domain = address.partition("@")
+    if not (local and at and "." in domain) or any(character.isspace() for character in address):
+        raise ValueError("is no e-mail address")
+    return address
+
+
+Zone = Annotated[str, AfterValidator(_zone)]
+Email = Annotated[str, AfterValidator(_email)]
+Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
+Days = Annotated[int, Field(ge=0, le=3660)]
+Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]

@@ -1,0 +1,180 @@
+"""Takes back what a run has set in motion, as far as the outside lets it: first asked for in a row, then done.
+
+Asking is one transaction: what has not left never will, what has is marked. Taking back is repeatable, so that whoever
+is killed half way goes on, and what was in doubt is taken back once it is known.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from include import clock
+from include.delivery import outbox, uncertain
+from include.delivery.channels.base import Channel
+from include.delivery.outbox import Letter
+from include.errors import ConfigError
+from include.warehouse.engine import engine
+
+SHOWN = ("result", "channel", "recipient", "subject", "because")
+_OUT = "'sending', 'sent', 'uncertain'"
+
+
+def ask(run_id: str, by: str, reason: str, now: datetime | None = None) -> int:
+    """Stop what a run has planned, and ask for the rest to be taken back.
+
+    Args:
+        run_id: The decision that planned it.
+        by: Who asks.
+        reason: Why; kept.
+        now: The time.
+
+    Returns:
+        How many messages and tasks of the run there are.
+
+    Raises:
+        ConfigError: The run planned nothing, or no reason was given.
+    """
+    if not reason.strip():
+        raise ConfigError("no reason was given", cure='say why with --reason "..."')
+    moment = now or clock.now()
+    values = {"run_id": run_id, "because": f"undone by {by}: {reason.strip()}", "now": moment}
+    with engine("builder").begin() as connection:
+        number = connection.execute(sa.text("select count(*) from ops.outbox where run_id = :run_id"), values).scalar()
+        if not number:
+            raise ConfigError(
+                f"the run {run_id!r} planned nothing",
+                cure="`python -m include.cli undo` without --run lists the last runs",
+            )
+        # What is being claimed at this moment is waited for, and is out by then.
+        connection.execute(
+            sa.text(
+                "update ops.outbox set state = 'suppressed', because = :because, settled_at = :now"
+                " where run_id = :run_id and state in ('planned', 'parked')"
+            ),
+            values,
+        )
+        connection.execute(
+            sa.text(
+                "update ops.outbox set undo = 'asked', undo_because = :because"  # noqa: S608
+                " where run_id = :run_id and undo = ''"
+                f" and (state in ({_OUT}) or state = 'failed' and external_id <> '')"
+            ),
+            values,
+        )
+        connection.execute(
+            sa.text(
+                "update ops.approval set state = 'rejected', answered_at = :now, answered_by = :by, note = :because"
+                " where run_id = :run_id and state = 'open'"
+            ),
+            {**values, "by": by},
+        )
+    return int(number)
+
+
+def withdraw(connection: sa.Connection, now: datetime) -> None:
+    """Stop what became planned again after it was asked back: what did not arrive, and copies over a second channel."""
+    connection.execute(
+        sa.text(
+            "update ops.outbox set state = 'suppressed', settled_at = :now, because = undo_because"
+            " where undo = 'asked' and state = 'planned'"
+        ),
+        {"now": now},
+    )
+    connection.execute(
+        sa.text(
+            "update ops.outbox as o set state = case when o.state = 'planned' then 'suppressed' else o.state end,"  # noqa: S608
+            " undo = case when o.state = 'planned' then '' else 'asked' end, undo_because = first.undo_because"
+            " from (select run_id, min(undo_because) as undo_because from ops.outbox where undo = 'asked'"
+            " group by run_id) as first"
+            f" where o.run_id = first.run_id and o.decision_id = :sender and o.undo = ''"
+            f" and o.state in ('planned', {_OUT})"
+        ),
+        {"sender": uncertain.DECISION},
+    )
+
+
+def due(channel: str, source: str, now: datetime) -> list[Letter]:
+    """Return what was asked back and is known to be out, or may be by now.
+
+    Args:
+        channel: The channel.
+        source: Only what is about accounts of this CRM source; "" for all.
+        now: The time.
+    """
+    with engine("builder").connect() as connection:
+        return outbox.read(
+            connection,
+            "channel = :channel and undo = 'asked' and state <> 'sending' and starts_with(account_key, :accounts)"
+            # What is still on its way would arrive after it was looked for.
+            " and (state <> 'uncertain' or sending_at <= :settled)",
+            channel=channel,
+            settled=now - uncertain.SETTLE,
+            accounts=f"{source}:" if source else "",
+        )
+
+
+def take_back(channel: Channel, letters: Sequence[Letter], now: datetime) -> Counter[str]:
+    """Take letters back and record what became of each."""
+    counts: Counter[str] = Counter()
+    # What can be looked up is either known to be out by now, or planned again and withdrawn.
+    letters = [
+        letter
+        for letter in letters
+        if letter.state != "uncertain" or channel.is_repeatable or letter.next_attempt_at is None
+    ]
+    for start in range(0, len(letters), channel.batch_size):
+        batch = letters[start : start + channel.batch_size]
+        stays = channel.take_back(batch)
+        with engine("builder").begin() as connection:
+            for letter in batch:
+                why = stays.get(letter.key, "")
+                connection.execute(
+                    sa.text(
+                        "update ops.outbox set undo = :undo, undo_because = undo_because || :why,"
+                        " state = case when state = 'uncertain' and :undo = 'done' then 'suppressed' else state end,"
+                        " settled_at = coalesce(settled_at, :now) where key = :key"
+                    ),
+                    {
+                        "key": letter.key,
+                        "undo": "stays" if why else "done",
+                        "why": f"; {why}" if why else "",
+                        "now": now,
+                    },
+                )
+                counts["stays" if why else "taken back"] += 1
+    return counts
+
+
+def listed(run_id: str) -> list[dict[str, Any]]:
+    """Return what became of each message and task of a run that was asked back, what is still out first."""
+    with engine("reader").connect() as connection:
+        rows = connection.execute(
+            sa.text(
+                "select case when undo = 'done' then 'taken back' when undo = 'stays' then 'stays'"
+                " when undo = 'asked' then 'not yet taken back' when state = 'suppressed' then 'never sent'"
+                " else state end as result, channel, recipient, subject,"
+                " case when undo = '' then because else undo_because end as because from ops.outbox"
+                " where run_id = :run_id order by undo = '', undo = 'done', channel, outbox_id"
+            ),
+            {"run_id": run_id},
+        )
+        return [dict(row) for row in rows.mappings()]
+
+
+def runs(limit: int = 20) -> list[dict[str, Any]]:
+    """Return the last runs that planned something, the newest first."""
+    with engine("reader").connect() as connection:
+        rows = connection.execute(
+            sa.text(
+                "select run_id as run, min(planned_at) as planned_at, count(*) as actions,"
+                " count(*) filter (where state = 'sent') as sent, count(*) filter (where undo = 'done') as taken_back"
+                " from ops.outbox group by run_id order by min(planned_at) desc limit :limit"
+            ),
+            {"limit": limit},
+        )
+        return [dict(row) for row in rows.mappings()]

@@ -1,0 +1,225 @@
+"""What is above the caps of a run waits for a person; a run can be taken back."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from include import cli
+from include.config import authors
+from include.config.models import Caps
+from include.delivery import approvals, caps, deliver, undo
+from include.errors import ConfigError
+from include.warehouse.engine import engine
+from tests.alerts.house import House
+from tests.delivery.conftest import Outside
+from tests.delivery.letters import action
+from tests.renewal_rows import NOW, renewal
+
+SOON = NOW + timedelta(minutes=1)
+
+
+def _caps(overlay: Path, **values: Any) -> None:
+    (overlay / "config" / "caps.yaml").write_text("".join(f"{name}: {value}\n" for name, value in values.items()))
+
+
+def _flood(house: House, overlay: Path, **values: Any) -> approvals.Approval:
+    """Plan two messages for each of three renewals, where four are within the caps."""
+    _caps(overlay, **(values or {"actions_per_run": 4}))
+    house.renewals(renewal(1, days=60), renewal(2, days=30), renewal(3, days=90))
+    decision = house.decide(decision_id="flood", by="mallory")
+    assert decision.n_parked == 2 and decision.n_planned == 4
+    (asked,) = approvals.find()
+    assert asked.approval_id == decision.approval_id
+    return asked
+
+
+def _states(house: House) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for row in house.outbox():
+        found.setdefault(row.state, []).append(row.entity_id)
+    return {state: sorted(ids) for state, ids in found.items()}
+
+
+def test_only_what_is_above_a_cap_waits_and_the_nearest_deadlines_go_first(
+    open_house: House, outside: Outside, overlay: Path
+) -> None:
+    asked = _flood(open_house, overlay)
+    assert _states(open_house) == {"planned": ["C-1#2"] * 2 + ["C-2#2"] * 2, "parked": ["C-3#2"] * 2}
+    assert (asked.n_actions, asked.n_accounts, asked.reason) == (2, 1, "the cap of 4 actions per run")
+    # The others go out meanwhile, and deciding again neither plans nor asks anew.
+    assert deliver.deliver(now=SOON).n_sent == 4
+    assert open_house.decide(decision_id="next").n_parked == 0
+    assert len(approvals.find()) == 1 and deliver.deliver(now=SOON).n_sent == 0
+    approvals.answer(asked.approval_id, "approved", ("ada",), now=SOON)
+    assert deliver.deliver(now=SOON).n_sent == 2
+    assert len(outside.received()) == 6
+
+
+def test_a_share_of_the_book_caps_accounts_not_messages(open_house: House, overlay: Path) -> None:
+    asked = _flood(open_house, overlay, share_of_book=0.7, accounts_at_least=0)
+    assert asked.reason == "the cap of 2 accounts per run, in a book of 3"
+    assert _states(open_house)["parked"] == ["C-3#2"] * 2
+
+
+def test_a_run_started_again_has_no_second_allowance(house: House) -> None:
+    limits = Caps(actions_per_run=3, accounts_at_least=100)
+    first = [action(entity_id=str(number), account_key=f"crm:{number}") for number in range(3)]
+    second = [action(entity_id=str(number), account_key=f"crm:{number}") for number in range(3, 5)]
+    with engine("builder").begin() as connection:
+        from include.delivery import outbox
+
+        assert caps.sort(connection, first, "run", limits, 10).above == []
+        outbox.plan(connection, first, "run", NOW)
+        assert len(caps.sort(connection, [*first, *second], "run", limits, 10).above) == 2
+        assert caps.sort(connection, [*first, *second], "another run", limits, 10).above == []
+        dry = [action(entity_id=str(number), state="suppressed") for number in range(9)]
+        assert caps.sort(connection, dry, "dry", limits, 10).above == []
+
+
+def test_who_may_not_approve(open_house: House, overlay: Path) -> None:
+    asked = _flood(open_house, overlay)
+    owner = authors.of([overlay / "config" / "caps.yaml"])
+    assert set(asked.authors) == {"mallory", *owner} and owner
+    for who in (("Mallory",), ("7", "mallory@vendor.example"), owner):
+        with pytest.raises(ConfigError, match="changed or started"):
+            approvals.answer(asked.approval_id, "approved", who, now=SOON)
+    for who in ((), ("Anonymous",), ("",)):
+        with pytest.raises(ConfigError, match="nobody who is logged in"):
+            approvals.answer(asked.approval_id, "approved", who, now=SOON)
+    assert len(_states(open_house)["parked"]) == 2
+    # Saying no is open to everybody; the first answer counts, and for good.
+    assert approvals.answer(asked.approval_id, "rejected", ("mallory",), "a typing error", SOON).state == "rejected"
+    with pytest.raises(ConfigError, match="is rejected by mallory already"):
+        approvals.answer(asked.approval_id, "approved", ("ada",), now=SOON)
+    assert {row.because for row in open_house.outbox(entity_id="C-3#2")} == {"rejected by mallory: a typing error"}
+    assert open_house.decide(decision_id="again").n_planned == 0
+
+
+def test_an_approval_lapses_after_two_working_days(open_house: House, outside: Outside, overlay: Path) -> None:
+    friday = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)
+    open_house.set_clock(friday)
+    asked = _flood(open_house, overlay)
+    assert asked.lapses_at == datetime(2026, 11, 24, 15, 0, tzinfo=UTC)
+    deliver.deliver(now=asked.lapses_at - timedelta(minutes=1))
+    assert len(_states(open_house)["parked"]) == 2
+    with pytest.raises(ConfigError, match="lapsed already"):
+        approvals.answer(asked.approval_id, "approved", ("ada",), now=asked.lapses_at)
+    deliver.deliver(now=asked.lapses_at)
+    assert {(row.state, row.because) for row in open_house.outbox(entity_id="C-3#2")} == {
+        ("expired", "nobody approved it in time")
+    }
+    assert approvals.get(asked.approval_id).state == "lapsed"
+
+
+def test_a_late_approval_passes_the_gate_again(open_house: House, outside: Outside, overlay: Path) -> None:
+    asked = _flood(open_house, overlay)
+    deliver.deliver(now=SOON)
+    before = outside.received()
+    open_house.verdict("crm", "crm", "red", NOW, "batch 7 is held")
+    approvals.answer(asked.approval_id, "approved", ("ada",), now=SOON)
+    assert deliver.deliver(now=SOON).n_sent == 0 and outside.received() == before
+    assert {"batch 7 is held" in row.because for row in open_house.outbox(state="planned")} == {True}
+    open_house.verdict("crm", "crm", "green", NOW)
+    assert deliver.deliver(now=SOON).n_sent == 2
+
+
+def test_what_waits_is_kept_current(open_house: House, overlay: Path) -> None:
+    _flood(open_house, overlay)
+    moved = {"owner_key": "crm:78", "owner_name": "Grace", "owner_email": "grace@vendor.example"}
+    open_house.renewals(renewal(1, days=60), renewal(2, days=30), renewal(3, days=90, **moved))
+    open_house.decide(decision_id="later")
+    rows = open_house.outbox(entity_id="C-3#2")
+    assert {(row.state, row.recipient) for row in rows} == {("parked", "grace@vendor.example")}
+
+
+def test_a_run_is_taken_back(open_house: House, outside: Outside, overlay: Path) -> None:
+    _caps(overlay, actions_per_run=8)
+    open_house.renewals(renewal(1, days=30, usage_ratio=0.5), renewal(2, days=30, usage_ratio=0.5))
+    assert open_house.decide(decision_id="oops").n_parked == 2
+    open_house.verdict("support", "support", "red", NOW)
+    open_house.verdict("support", "support", "green", NOW)
+    assert deliver.deliver(now=SOON).n_sent == 8
+    completed = next(iter(outside.portal.tasks.values()))
+    completed["hs_task_status"] = "COMPLETED"
+    assert undo.ask("oops", "ada", "the wrong baseline", SOON) == 10
+    outside.slack.faults["/chat.delete"] = ["drop", 500]
+    outside.hubspot.faults["/crm/v3/objects/tasks/batch/archive"] = ["drop"]
+    result = deliver.take_back(now=SOON)
+    assert result.n_sent == 0
+    assert not outside.workspace.messages and len(outside.workspace.deleted) == 2
+    assert list(outside.portal.tasks.values()) == [completed]
+    found = undo.listed("oops")
+    assert sorted((row["channel"], row["result"]) for row in found if row["result"] != "never sent") == sorted(
+        [("slack", "taken back")] * 2
+        + [("email", "stays")] * 2
+        + [("crm_task", "taken back")] * (len(found) - 7)
+        + [("crm_task", "stays")]
+    )
+    assert [row["result"] for row in found].count("never sent") == 2
+    assert any("completed the task" in row["because"] for row in found)
+    assert all("ada: the wrong baseline" in row["because"] for row in found)
+    assert not approvals.find()
+    # Nothing comes back by itself, and asking again changes nothing.
+    received = outside.received()
+    open_house.decide(decision_id="after")
+    undo.ask("oops", "ada", "once more", SOON)
+    for hours in (1, 2):
+        deliver.deliver(now=NOW + timedelta(hours=hours))
+    assert outside.received() == received and undo.listed("oops") == found
+
+
+def test_what_is_in_doubt_is_taken_back_once_it_is_known(open_house: House, outside: Outside) -> None:
+    open_house.renewals(renewal(1, days=30), renewal(2, days=30))
+    open_house.decide(decision_id="oops")
+    outside.slack.faults = {"/chat.postMessage": ["drop", 500], "/conversations.history": [500] * 12}
+    with pytest.raises(Exception, match="Slack"):
+        deliver.deliver(now=SOON)
+    assert len(open_house.outbox(channel="slack", state="planned")) + len(outside.workspace.messages) >= 1
+    undo.ask("oops", "ada", "wrong", SOON)
+    outside.slack.faults.clear()
+    for minutes in (2, 10, 20):
+        deliver.deliver(now=NOW + timedelta(minutes=minutes))
+    assert not outside.workspace.messages
+    assert not open_house.outbox(state="planned") and not open_house.outbox(state="sending")
+    assert not open_house.outbox(undo="asked")
+
+
+def test_by_hand(open_house: House, outside: Outside, overlay: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = _flood(open_house, overlay)
+
+    def run(*arguments: str, status: int = 0) -> str:
+        assert cli.main(list(arguments)) == status
+        shown = capsys.readouterr()
+        return shown.out if status == 0 else shown.err
+
+    assert asked.approval_id in run("approvals", "list")
+    assert "Customer 3" in run("approvals", "show", asked.approval_id)
+    # Whoever runs the tests has written the overlay.
+    assert "changed or started" in run("approvals", "approve", asked.approval_id, status=2)
+    assert "is rejected: 2 actions on 1 accounts" in run("approvals", "reject", asked.approval_id, "--note", "no")
+    assert "there is no approval" in run("approvals", "approve", "x", status=2)
+    assert "flood" in run("undo")
+    assert "no reason" in run("undo", "--run", "flood", status=2)
+    assert "planned nothing" in run("undo", "--run", "x", "--reason", "y", status=2)
+    assert run("undo", "--run", "flood", "--reason", "a test").count("never sent") == 6
+
+
+def test_authors_are_those_of_the_last_commit(overlay: Path, tmp_path: Path) -> None:
+    import subprocess
+
+    def git(*arguments: str) -> None:
+        subprocess.run(["git", "-C", str(overlay), *arguments], check=True, capture_output=True)
+
+    rule = overlay / "config" / "caps.yaml"
+    rule.write_text("actions_per_run: 9\n")
+    git("init", "-q")
+    git("add", ".")
+    git("-c", "user.name=Grace Hopper", "-c", "user.email=grace@vendor.example", "commit", "-qm", "more")
+    assert authors.of([rule]) == ("Grace Hopper", "grace@vendor.example")
+    rule.write_text("actions_per_run: 10\n")
+    assert authors.of([rule]) != ("Grace Hopper", "grace@vendor.example")
+    assert authors.of([Path("include/config/caps.yaml").resolve()]) == ()
