@@ -45,6 +45,7 @@ def known(connection: Connection, batch: RowMapping) -> Known:
     now = clock.now()
     today = now.astimezone(ZoneInfo(in_force.reporting_zone)).date()
     sample = _sample(connection, raw, batch["source"], entity) if is_stored else None
+    landed = _landed(connection, batch["table_name"], entity, today) if batch["table_name"] else None
     n_today, largest_weekday = _weekday(connection, batch, today, in_force.reporting_zone)
     return Known(
         batch_id=batch["batch_id"],
@@ -64,7 +65,7 @@ def known(connection: Connection, batch: RowMapping) -> Known:
         largest_read=_largest_read(connection, batch),
         n_today=n_today + batch["n_rows"],
         largest_weekday=largest_weekday,
-        complete_day=_complete_day(connection, batch, entity, today, in_force) if is_stored else None,
+        complete_day=_complete_day(landed, in_force) if is_stored and landed and not batch["is_first_load"] else None,
         filled=_filled(entity, sample, 0.5),
         well_filled=_filled(entity, sample, 0.9),
         values=_values(connection, raw, batch["source"], entity) if sample else {},
@@ -72,6 +73,8 @@ def known(connection: Connection, batch: RowMapping) -> Known:
         seen=seen if _exists(connection, seen) else "",
         tables=_tables(connection, batch, entity),
         crm_tables=_crm_tables(connection) if entity.is_account and entity.kind != "crm" else (),
+        newest_at=landed["newest_at"] if landed else None,
+        is_marked=bool(landed and landed["is_marked"]),
     )
 
 
@@ -121,14 +124,24 @@ def _weekday(connection: Connection, batch: RowMapping, today: date, zone: str) 
     return n_today, max(found.values()) if len(found) >= _FEWEST_WEEKDAYS else None
 
 
-def _complete_day(
-    connection: Connection, batch: RowMapping, entity: Entity, today: date, in_force: Settings
-) -> date | None:
+def _landed(connection: Connection, table: str, entity: Entity, today: date) -> RowMapping:
+    """Return what one scan of the batch tells: its newest moment and day, and whether it was checked before."""
+    newest_day = (
+        "max(day) filter (where not _is_deleted and day < :today and day >= :first)"
+        if "day" in entity.column_names
+        else "cast(null as date)"
+    )
+    query = (
+        "select max(_source_at) filter (where not _is_deleted) as newest_at, bool_or(_failed is not null) as is_marked,"  # noqa: S608
+        f" {newest_day} as newest_day from raw.{table}"
+    )
+    values = {"today": today, "first": today - _LATELY} if "day" in entity.column_names else {}
+    return connection.execute(sa.text(query), values).mappings().one()
+
+
+def _complete_day(landed: RowMapping, in_force: Settings) -> date | None:
     """Return the newest day of the batch that is over; None if it lies far back, or is a holiday like no other day."""
-    if "day" not in entity.column_names or not batch["table_name"] or batch["is_first_load"]:
-        return None
-    query = f"select max(day) from raw.{batch['table_name']} where not _is_deleted and day < :today and day >= :first"  # noqa: S608
-    day = connection.execute(sa.text(query), {"today": today, "first": today - _LATELY}).scalar()
+    day: date | None = landed["newest_day"]
     country = in_force.people.calendars["default"].country if "default" in in_force.people.calendars else "US"
     return None if day is None or day in holidays.country_holidays(country) else day
 

@@ -87,6 +87,8 @@ class Known:
         seen: The table of ids that a full read has met, with its schema; "" where there is none.
         tables: Entity -> the tables in which rows of this source may be found.
         crm_tables: The tables in which accounts of a CRM are stored; none before there are any.
+        newest_at: The source's clock of its newest row that is not deleted.
+        is_marked: Whether rows of it bear marks of an earlier check.
     """
 
     batch_id: int
@@ -114,6 +116,8 @@ class Known:
     seen: str = ""
     tables: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     crm_tables: tuple[str, ...] = ()
+    newest_at: datetime | None = None
+    is_marked: bool = False
 
 
 # Returns None where the rule has nothing to say on this batch.

@@ -24,7 +24,7 @@ def clear(connection: Connection, known: Known, table: str) -> None:
     """Forget what an earlier check of the same batch has found."""
     for statement in ("delete from meta.rule_result", "delete from quarantine.record"):
         connection.execute(sa.text(f"{statement} where batch_id = :id"), {"id": known.batch_id})
-    if table:
+    if known.is_marked:
         connection.execute(sa.text(f"update raw.{table} set _failed = null where _failed is not null"))  # noqa: S608
 
 

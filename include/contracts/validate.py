@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -93,8 +92,7 @@ def _judge(connection: Connection, batch: RowMapping) -> BatchVerdict:
     store.clear(connection, known, table_name)
     outcomes: list[Outcome] = []
     bad: dict[Rule, tuple[Outcome, list[int]]] = {}
-    observed: dict[str, str] = {}
-    silent: dict[str, list[dict[str, Any]]] = {}
+    shown: dict[str, list[dict[str, Any]]] = {}
     for role in _ROLES:
         checks = _checks(known, role, has_rows=bool(table_name))
         if not checks:
@@ -103,19 +101,20 @@ def _judge(connection: Connection, batch: RowMapping) -> BatchVerdict:
         found = table.check(checks)
         outcomes += found
         bad |= {o.check.rule: (o, table.bad_rows(o)) for o in found if _sends_to_quarantine(o)}
-        observed |= {o.check.rule.id: _observed(table, o) for o in found if not o.is_passed}
-        silent |= {o.check.rule.id: table.found(o.check) for o in found if o.check.rule.scope == "feature"}
+        shown |= {
+            o.check.rule.id: table.found(o.check) for o in found if not o.is_passed and o.check.rule.scope != "row"
+        }
     n_bad = store.quarantine(connection, known, table_name, bad) if table_name else 0
+    observed = {rule_id: _observed(rows) for rule_id, rows in shown.items()}
     share = _share_of_bad_rows(known, n_bad) if table_name and not known.is_replay else None
     if share:
         outcomes.append(share)
         observed[share.check.rule.id] = _worst(bad)
-    feature_holds.note(connection, known, outcomes, silent)
+    feature_holds.note(connection, known, outcomes, shown)
     store.write_results(connection, known, outcomes, observed)
     held_because = _held_because(outcomes, observed)
     values = {"id": known.batch_id, "n": n_bad, "because": held_because, "now": known.now}
-    newest = _newest_at(connection, table_name) if table_name else None
-    connection.execute(_JUDGED, values | {"newest": newest, "state": "held" if held_because else "closed"})
+    connection.execute(_JUDGED, values | {"newest": known.newest_at, "state": "held" if held_because else "closed"})
     return BatchVerdict(
         batch_id=known.batch_id,
         source=known.source,
@@ -160,24 +159,18 @@ def _share_of_bad_rows(known: Known, n_bad: int) -> Outcome | None:
     return Outcome(Check(rule, Expect("", {})), is_passed, known.n_rows, n_bad)
 
 
-def _newest_at(connection: Connection, table: str) -> datetime | None:
-    query = sa.text(f"select max(_source_at) from raw.{table} where not _is_deleted")  # noqa: S608
-    return connection.execute(query).scalar()
-
-
 def _worst(bad: dict[Rule, tuple[Outcome, list[int]]]) -> str:
     """Return the rules that most rows break, with their counts."""
     most = sorted(bad.items(), key=lambda item: (-item[1][0].n_bad, item[0].id))[:3]
     return ", ".join(f"{rule.id} ({outcome.n_bad:,})" for rule, (outcome, _) in most)
 
 
-def _observed(table: Table, outcome: Outcome) -> str:
-    if outcome.check.rule.scope == "row":
-        return ""
-    found = table.found(outcome.check)[:10]
-    if any(len(row) > 1 for row in found):
-        return "; ".join(" ".join(f"{name} {value}" for name, value in row.items()) for row in found)
-    return ", ".join(sorted(str(value) for row in found for value in row.values()))
+def _observed(found: list[dict[str, Any]]) -> str:
+    """Return what a rule on the whole batch has found, for a person."""
+    rows = found[:10]
+    if any(len(row) > 1 for row in rows):
+        return "; ".join(" ".join(f"{name} {value}" for name, value in row.items()) for row in rows)
+    return ", ".join(sorted(str(value) for row in rows for value in row.values()))
 
 
 def _held_because(outcomes: list[Outcome], observed: dict[str, str]) -> str:
