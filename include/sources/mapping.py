@@ -315,6 +315,8 @@ def _website(value: Any) -> str | None:
 def _translated(value: Any, values: Mapping[str, str]) -> Any:
     if not isinstance(value, str):
         return value
+    if _SEPARATOR not in value:
+        return values.get(value, value)
     return _SEPARATOR.join(dict.fromkeys(values.get(part, part) for part in value.split(_SEPARATOR)))
 
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
+from functools import cache
 from typing import TYPE_CHECKING, cast
 
 import psycopg
@@ -29,7 +30,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable
 
 from include.errors import Unavailable
-from include.sources.entities import ENTITIES, VENDORS, ColumnType, Entity, of_kind, raw_table
+from include.sources.entities import ENTITIES, VENDORS, ColumnType, Entity, Kind, of_kind, raw_table
 from include.warehouse import batches, erased, raw_views, values
 from include.warehouse.batches import Batch
 from include.warehouse.engine import engine
@@ -56,7 +57,7 @@ def ensure_raw_tables() -> None:
     with engine("loader").begin() as connection:
         connection.execute(sa.text("select pg_advisory_xact_lock(:key)"), {"key": TABLES_LOCK})
         present, indexed = _present_columns(connection), set(connection.execute(_INDEXES).scalars())
-        for table in _raw_tables():
+        for table in _raw_tables(tuple(VENDORS.items())):
             if table.name not in present:
                 connection.execute(CreateTable(table))
                 if table.name.removesuffix("__version") in present:
@@ -95,10 +96,12 @@ def _present_columns(connection: Connection) -> dict[str, set[str]]:
 _INDEXES = sa.text("select indexname from pg_indexes where schemaname = 'raw'")
 
 
-def _raw_tables() -> list[sa.Table]:
+@cache
+def _raw_tables(vendors: tuple[tuple[str, Kind], ...]) -> list[sa.Table]:
+    """Return what every entity's tables are like. Made once: describing them takes longer than looking them up."""
     metadata = sa.MetaData(schema="raw")
     tables = []
-    for vendor, kind in VENDORS.items():
+    for vendor, kind in vendors:
         for entity in of_kind(kind):
             name = raw_table(vendor, entity.name)
             tables.append(_current(metadata, name, entity))

@@ -153,7 +153,7 @@ class HubSpotApi:
         Raises:
             Unavailable: HubSpot failed for some of the ids, again and again.
         """
-        found: dict[str, list[tuple[bool, int]]] = {}
+        found: dict[str, list[Row]] = {}
         pending: list[Row] = [{"id": one} for one in dict.fromkeys(ids)]
         failures = 0
         while pending:
@@ -166,10 +166,10 @@ class HubSpotApi:
                     cure="try again later; if it stays so, ask HubSpot's support about that record's associations",
                 )
             pending += more + failed
-        return {one: str(min(targets)[1]) for one, targets in found.items() if targets}
+        return {one: _target(targets) for one, targets in found.items() if targets}
 
     def _associations(
-        self, from_type: str, to_type: str, batch: list[Row], found: dict[str, list[tuple[bool, int]]]
+        self, from_type: str, to_type: str, batch: list[Row], found: dict[str, list[Row]]
     ) -> tuple[list[Row], list[Row]]:
         """Read one batch into ``found``; return the inputs that have further pages, and those that failed."""
         path = f"{ASSOCIATIONS}/{from_type}/{to_type}/batch/read"
@@ -179,8 +179,7 @@ class HubSpotApi:
         for row in _rows(data):
             one = str(row["from"]["id"])
             answered.add(one)
-            # toObjectId comes as a number or as text; the negated flag sorts the primary first.
-            found.setdefault(one, []).extend((not _is_primary(to), int(to["toObjectId"])) for to in row.get("to") or [])
+            found.setdefault(one, []).extend(row.get("to") or ())
             following = _after(row)
             if following:
                 more.append({"id": one, "after": following})
@@ -214,6 +213,14 @@ def _after(data: Row) -> str | None:
     """Return where the next page starts. Its ``link`` has another form of path and is never followed."""
     following = ((data.get("paging") or {}).get("next") or {}).get("after")
     return None if following is None else str(following)
+
+
+def _target(targets: list[Row]) -> str:
+    """Return the id of the primary one, else the lowest; it comes as a number or as text."""
+    if len(targets) == 1:
+        return str(int(targets[0]["toObjectId"]))
+    # The negated flag sorts the primary first.
+    return str(min((not _is_primary(to), int(to["toObjectId"])) for to in targets)[1])
 
 
 def _is_primary(to: Row) -> bool:

@@ -45,7 +45,13 @@ def record(mapper: Mapper, resource: Resource, row: Row) -> Record:
     """Return one row as a record, without what comes from associations."""
     properties = row.get("properties") or {}
     is_archived = bool(row.get("archived"))
-    clocks = (properties.get(resource.cursor), row.get("updatedAt"), row.get("archivedAt") if is_archived else None)
+    changed_at, updated_at = properties.get(resource.cursor), row.get("updatedAt")
+    # Both mostly are the same text, which need not be read twice.
+    clocks = (
+        changed_at,
+        updated_at if updated_at != changed_at else None,
+        row.get("archivedAt") if is_archived else None,
+    )
     return mapper.record(str(row["id"]), properties, max(filter(None, map(moment, clocks)), default=None), is_archived)
 
 
@@ -79,6 +85,9 @@ def _associate(part: Part, made: list[Record], associated: Associated) -> None:
 def _merged_ids(resource: Resource, row: Row) -> list[str]:
     """Return the ids of the records merged into this one; contacts write ``id:time`` in the second property."""
     properties = row.get("properties") or {}
-    parts = [part for name in resource.merged for part in str(properties.get(name) or "").split(";")]
+    named = [properties[name] for name in resource.merged if properties.get(name)]
+    if not named:
+        return []
+    parts = [part for value in named for part in str(value).split(";")]
     ids = dict.fromkeys(part.split(":")[0].strip() for part in parts)
     return [one for one in ids if one and one != str(row["id"])]
