@@ -276,7 +276,7 @@ def test_a_refusal_goes_over_the_second_channel(open_house: House, outside: Outs
     assert {row.channel: row.state for row in open_house.outbox()} == {"slack": "failed", "email": "sent"}
 
 
-def test_one_refused_address_spoils_no_other(open_house: House, outside: Outside) -> None:
+def test_case_54_one_refused_address_spoils_no_other(open_house: House, outside: Outside) -> None:
     outside.mail.answers = {"RCPT": "550 5.1.1 unknown user"}
     plan(action("email", entity_kind="other", reads=()))
     run(open_house)

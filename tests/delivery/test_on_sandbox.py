@@ -127,7 +127,7 @@ def test_everything_arrives_once_and_a_second_run_sends_nothing(at_risk: House, 
 
 
 @pytest.mark.parametrize("kind", ["drop_after", "truncate", "late"])
-def test_slack_accepts_and_the_answer_is_lost(at_risk: House, vendors: Vendors, kind: str) -> None:
+def test_case_53_slack_accepts_and_the_answer_is_lost(at_risk: House, vendors: Vendors, kind: str) -> None:
     vendors.fault("slack", kind, "/api/chat.postMessage", seconds=0.6)
     run(at_risk)
     check_arrived_once(at_risk, vendors)
@@ -137,7 +137,9 @@ def test_slack_accepts_and_the_answer_is_lost(at_risk: House, vendors: Vendors, 
 @pytest.mark.parametrize(
     ("kind", "more"), [("drop_before", {}), ("status", {"status": 500}), ("status", {"status": 503})]
 )
-def test_slack_breaks_before_it_accepts(at_risk: House, vendors: Vendors, kind: str, more: dict[str, Any]) -> None:
+def test_case_53_slack_breaks_before_it_accepts(
+    at_risk: House, vendors: Vendors, kind: str, more: dict[str, Any]
+) -> None:
     vendors.fault("slack", kind, "/api/chat.postMessage", **more)
     run(at_risk)
     assert states(at_risk)["slack", "uncertain"] == 1
@@ -145,7 +147,7 @@ def test_slack_breaks_before_it_accepts(at_risk: House, vendors: Vendors, kind: 
     check_arrived_once(at_risk, vendors)
 
 
-def test_slack_and_hubspot_say_too_many(at_risk: House, vendors: Vendors) -> None:
+def test_case_53_slack_and_hubspot_say_too_many(at_risk: House, vendors: Vendors) -> None:
     vendors.fault("slack", "status", "/api/chat.postMessage", status=429, retry_after=0.1, times=2)
     vendors.fault("hubspot", "status", UPSERT, status=429, times=2)
     run(at_risk)
@@ -212,7 +214,7 @@ def test_answers_in_another_order(at_risk: House, vendors: Vendors) -> None:
     check_arrived_once(at_risk, vendors)
 
 
-def test_a_mail_whose_confirmation_is_lost_is_not_repeated(at_risk: House, vendors: Vendors) -> None:
+def test_case_54_a_mail_whose_confirmation_is_lost_is_not_repeated(at_risk: House, vendors: Vendors) -> None:
     vendors.fault("smtp", "drop_after", method="DATA")
     run(at_risk)
     run(at_risk, 60)
@@ -221,7 +223,7 @@ def test_a_mail_whose_confirmation_is_lost_is_not_repeated(at_risk: House, vendo
     assert vendors.count() == (1, 1)
 
 
-def test_a_mail_that_was_not_taken_is_sent_later(at_risk: House, vendors: Vendors) -> None:
+def test_case_54_a_mail_that_was_not_taken_is_sent_later(at_risk: House, vendors: Vendors) -> None:
     vendors.fault("smtp", "status", method="CONNECT", status=421)
     with pytest.raises(PerennialError, match="does not answer"):
         run(at_risk)

@@ -72,7 +72,7 @@ def test_an_escape_is_never_cut_in_two() -> None:
         )
 
 
-def test_what_does_not_fit_is_counted() -> None:
+def test_case_53_what_does_not_fit_is_counted() -> None:
     many = Message(
         headline="x",
         summary="x",

@@ -33,7 +33,7 @@ def org(sandbox: SandboxProcess, warehouse: str, tmp_path: Path, monkeypatch: py
     """The org as the only source, in small pages that take their time, with answers that get lost."""
     monkeypatch.setenv("PERENNIAL_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("AIRFLOW_CONN_CRM", sandbox.connections["AIRFLOW_CONN_SALESFORCE"])
-    sandbox.control("switches", **{"salesforce.page_rows": 5})
+    sandbox.control("switches", **{"salesforce.page_rows": 15})
     loader.ensure_raw_tables()
     return sandbox
 

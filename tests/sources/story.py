@@ -3,7 +3,7 @@
 Records are made, edited, tied in one millisecond, archived, restored, merged, moved without a trace and written late,
 while calls are throttled, refused, cut off and answered by gateways, and the index lags. Between the steps ingest runs
 and may fail. Then all falls silent, ingest runs twice, and every row is compared with a read from scratch and with what
-the sandbox says that there is. What no vendor tells of, an erasure, is left to a full read.
+the sandbox says that there is. What no vendor tells of, an erasure, is left to a full read: ``erase`` after ``tell``.
 
 To use it for another vendor, describe it and call ``tell`` in a test that is given the fixtures:
 
@@ -148,6 +148,11 @@ def tell(vendor: Vendor, scene: Scene, seed: int, n_steps: int = 6, step: Callab
         step(vendor)
     settle(vendor, scene)
     check(vendor, scene, f"seed {seed}")
+
+
+def erase(vendor: Vendor, scene: Scene, seed: int) -> None:
+    """Erase something, of which no vendor tells, and check that a full read notices."""
+    rng = random.Random(f"erased {seed}")
     kind = rng.choice(sorted(vendor.kinds))
     scene.sandbox.mutate(kind, rng.choice(scene.live(vendor, kind)), op="erase")
     scene.pass_time(10)

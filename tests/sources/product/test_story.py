@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tests.sandbox_fixture import SandboxProcess
-from tests.sources.story import NAMES, Edits, Scene, Vendor, tell
+from tests.sources.story import NAMES, Edits, Scene, Vendor, erase, tell
 from tests.sources.story_process import killed
 
 TEXTS = tuple(name for name in NAMES if "\x00" not in name)  # PostgreSQL holds no NUL, theirs neither
@@ -45,6 +45,7 @@ def test_killed_story(seed: int, scene: Scene) -> None:
 @pytest.mark.parametrize("seed", range(100, 140))
 def test_story_soak(seed: int, scene: Scene) -> None:
     tell(LARGE, scene, seed, n_steps=12)
+    erase(LARGE, scene, seed)
 
 
 @pytest.mark.soak

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.sandbox_fixture import SandboxProcess
-from tests.sources.story import NAMES, Edits, Scene, Vendor, tell
+from tests.sources.story import NAMES, Edits, Scene, Vendor, erase, tell
 from tests.sources.story_process import killed
 
 DESK = Vendor(
@@ -32,15 +32,19 @@ DESK = Vendor(
 )
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", range(1))
 def test_story(seed: int, warehouse: str, sandbox: SandboxProcess, quick: pytest.MonkeyPatch) -> None:
-    tell(DESK, Scene(sandbox, quick), seed, n_steps=4)
+    scene = Scene(sandbox, quick)
+    tell(DESK, scene, seed, n_steps=4)
+    erase(DESK, scene, seed)
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("seed", range(100, 140))
 def test_story_soak(seed: int, warehouse: str, sandbox: SandboxProcess, quick: pytest.MonkeyPatch) -> None:
-    tell(DESK, Scene(sandbox, quick), seed, n_steps=12)
+    scene = Scene(sandbox, quick)
+    tell(DESK, scene, seed, n_steps=12)
+    erase(DESK, scene, seed)
 
 
 @pytest.mark.parametrize("seed", range(3))
