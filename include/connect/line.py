@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -57,8 +58,6 @@ class Patience:
         Raises:
             Unavailable: That would be too long for somebody who looks on.
         """
-        import time
-
         self._left -= seconds
         if self._left < 0:
             raise Unavailable(

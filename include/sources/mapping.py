@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Annotated, Any, NamedTuple
@@ -208,6 +208,11 @@ def _not_known(document: Document, place: tuple, what: str, name: str, known: li
     close = difflib.get_close_matches(name, known, n=1)
     cure = f"did you mean {close[0]}?" if close else f"known: {', '.join(known)}"
     return document.error(place, f"there is no {what} {name}", cure=cure)
+
+
+def field_name(objects: Collection[str], object_name: str, field: str) -> str:
+    """Return what a field is called in an entity: behind its object's name where several objects make the entity."""
+    return field if len(objects) == 1 else f"{object_name}.{field}"
 
 
 class Mapper:

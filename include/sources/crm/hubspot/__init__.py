@@ -22,7 +22,7 @@ from include.sources.crm.hubspot.records import archived_at, records
 from include.sources.crm.hubspot.resources import ENTITIES_MAPPED, OWNER_SCOPE, TASK_SCOPES
 from include.sources.entities import ENTITIES, Kind, of_kind
 from include.sources.http.client import Client
-from include.sources.mapping import Mapper, file_of, load_mapping
+from include.sources.mapping import Mapper, field_name, file_of, load_mapping
 from include.sources.walk import walk
 
 _OWNER = "owner"
@@ -201,13 +201,13 @@ class HubSpot:
     def fields(self, entity: str) -> dict[str, str]:
         """See ``Source``. Owners have the fields that HubSpot gives them, always."""
         objects = () if entity == _OWNER else tuple(self._objects(entity))
-        return {_field(objects, one, name): kind for one in objects for name, kind in self._types(one).items()}
+        return {field_name(objects, one, name): kind for one in objects for name, kind in self._types(one).items()}
 
     def mapped(self, entity: str) -> dict[str, str]:
         """See ``Source``."""
         objects = {} if entity == _OWNER else self._objects(entity)
         return {
-            _field(tuple(objects), one, name): columns
+            field_name(tuple(objects), one, name): columns
             for one, part in objects.items()
             for name, columns in part.mapping.fills().items()
         }
@@ -228,11 +228,6 @@ class HubSpot:
     def _owner_step(self, here: Position) -> tuple[list[Record], Position]:
         rows, there = owners_step(here, self._api.owners_page)
         return [owner_record(row) for row in rows], there
-
-
-def _field(objects: tuple[str, ...], object_type: str, name: str) -> str:
-    """Return a property's name, behind that of its object where several make the entity."""
-    return name if len(objects) == 1 else f"{object_type}.{name}"
 
 
 def _listed(

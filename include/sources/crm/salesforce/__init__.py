@@ -22,7 +22,7 @@ from include.sources.crm.salesforce.plans import Plan
 from include.sources.crm.salesforce.resources import CURSOR, ENTITIES_MAPPED, KEY_FIELD
 from include.sources.entities import ENTITIES, Kind, of_kind
 from include.sources.http.client import Client
-from include.sources.mapping import file_of, load_mapping
+from include.sources.mapping import field_name, file_of, load_mapping
 from include.sources.walk import walk
 
 _TASK = "Task"
@@ -72,7 +72,7 @@ class Salesforce:
         """See ``Source``."""
         objects = tuple(self._objects(entity))
         return {
-            _field(objects, one, name): str(field.get("type", ""))
+            field_name(objects, one, name): str(field.get("type", ""))
             for one in objects
             for name, field in self._fields(one).items()
         }
@@ -81,7 +81,7 @@ class Salesforce:
         """See ``Source``; fields of other objects are looked up when they are read."""
         objects = self._objects(entity)
         return {
-            _field(tuple(objects), one, name): columns
+            field_name(tuple(objects), one, name): columns
             for one, part in objects.items()
             for name, columns in part.mapping.fills().items()
             if "." not in name
@@ -115,11 +115,6 @@ class Salesforce:
         ]
         known = [each for each in found if each is not None]
         return {"": sum(known)} if len(known) == len(found) else None
-
-    def count(self, entity: str) -> int | None:
-        """Return how many records exist now, for ``connect check``."""
-        counted = self.counts(entity)
-        return counted[""] if counted else None
 
     def ids(self, entity: str) -> Iterator[list[Listed]] | None:
         """See ``Inventory``."""
@@ -251,11 +246,6 @@ class Salesforce:
     def _plan(self, entity: str, name: str) -> Plan:
         part = self._parts[entity][name]
         return plans.make(self._api, self._mapping, part, self._fields(part.resource.sobject), self._zone)
-
-
-def _field(objects: tuple[str, ...], sobject: str, name: str) -> str:
-    """Return a field's name, behind that of its object where several make the entity."""
-    return name if len(objects) == 1 else f"{sobject}.{name}"
 
 
 def _clock(row: Row) -> int | None:

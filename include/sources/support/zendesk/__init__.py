@@ -11,10 +11,11 @@ from include.connections import Connection
 from include.errors import ConfigError, Unavailable
 from include.sources import positions
 from include.sources.base import Listed, Page, Position, Record
+from include.sources.cast import time_or_none
 from include.sources.entities import Kind
 from include.sources.http.client import Client, Refused
 from include.sources.support.zendesk import events, walks
-from include.sources.support.zendesk.api import Row, ZendeskApi, client, moment_of
+from include.sources.support.zendesk.api import Row, ZendeskApi, client
 from include.sources.support.zendesk.fields import described
 from include.sources.support.zendesk.resources import RESOURCES, Resource
 from include.sources.walk import walk
@@ -76,7 +77,7 @@ class Zendesk:
         after: str | None = None
         while True:
             rows, after = self._api.list_page(name, after)
-            yield [(str(row["id"]), moment_of(row.get("created_at"))) for row in rows]
+            yield [(str(row["id"]), time_or_none(row.get("created_at"))) for row in rows]
             if after is None:
                 return
 
@@ -198,7 +199,7 @@ class Zendesk:
 def _ticket(resource: Resource, row: Row) -> Record:
     generated = row.get("generated_timestamp")
     row["generated_at"] = generated and generated * 1000
-    at = moment_of(row["generated_at"]) or moment_of(row.get("updated_at"))
+    at = time_or_none(row["generated_at"]) or time_or_none(row.get("updated_at"))
     # The status `deleted` is in no published list of statuses (case 24).
     return resource.mapper.record(str(row["id"]), row, at, row.get("status") == "deleted")
 
@@ -213,7 +214,7 @@ def _too_many_events(second: int) -> Unavailable:
 
 
 def _event(resource: Resource, row: Row) -> Record:
-    record = resource.mapper.record(row["id"], row, moment_of(row["happened_at"]))
+    record = resource.mapper.record(row["id"], row, time_or_none(row["happened_at"]))
     # Once is enough for what customers wrote.
     record.payload.pop("body", None)
     return record
@@ -222,7 +223,7 @@ def _event(resource: Resource, row: Row) -> Record:
 def _record(resource: Resource, row: Row) -> Record:
     is_erased = bool(row.get("permanently_deleted")) or (row.get("name") == _NOBODY and not row.get("email"))
     is_deleted = bool(row.get("deleted_at")) or (resource.entity == "support_user" and is_erased)
-    return resource.mapper.record(str(row["id"]), row, moment_of(row.get(resource.clock)), is_deleted)
+    return resource.mapper.record(str(row["id"]), row, time_or_none(row.get(resource.clock)), is_deleted)
 
 
 SOURCE = Zendesk

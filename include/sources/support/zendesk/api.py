@@ -12,7 +12,7 @@ from requests.auth import AuthBase, HTTPBasicAuth
 
 from include.connections import Connection
 from include.errors import Unavailable
-from include.sources.cast import caster
+from include.sources.cast import time_or_none
 from include.sources.http.auth import Bearer
 from include.sources.http.client import Client, Manners, Refused, TooSlow
 from include.sources.http.limiter import Limit, for_account
@@ -22,7 +22,6 @@ Row = dict[str, Any]
 
 # All exports share one small allowance (case 32), whatever the plan allows otherwise.
 _LIMITS = {"ordinary": Limit(200, 60.0), "export": Limit(10, 60.0)}
-_moment = caster("timestamptz")
 _EXPORT_HEADER = "zendesk-ratelimit-incremental-exports"
 
 
@@ -104,14 +103,14 @@ class ZendeskApi:
         """Return one page of the tickets that changed last, newest first, and where the next one starts; of what
         changed before ``since``, in seconds, no more than that page holds."""
         rows, onward = self.list_page("tickets", after, sort="-updated_at", include=include)
-        oldest = moment_of(rows[-1].get("updated_at")) if rows else None
+        oldest = time_or_none(rows[-1].get("updated_at")) if rows else None
         return rows, onward if oldest and oldest.timestamp() >= since else None
 
     def count(self, name: str) -> tuple[int, datetime | None]:
         """Return how many there are, as counted at the time that is returned too."""
         found = _of_count(self.client.get(f"{API}/{name}/count").data)
         if isinstance(found, dict):
-            return int(found["value"]), moment_of(found.get("refreshed_at"))
+            return int(found["value"]), time_or_none(found.get("refreshed_at"))
         return int(found), None
 
     def count_found(self, query: str) -> int:
@@ -159,14 +158,6 @@ def _with_metrics(data: Row, name: str) -> Row:
         if row["id"] in metrics:
             row["metric_set"] = metrics[row["id"]]
     return data
-
-
-def moment_of(value: Any) -> datetime | None:
-    """Return a moment as Zendesk writes it; None for none, and for what is no moment."""
-    try:
-        return _moment(value)
-    except ValueError:
-        return None
 
 
 def _of_count(data: Any) -> Any:
