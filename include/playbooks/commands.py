@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -43,3 +44,17 @@ def show(name: str) -> None:
         raise ConfigError(f"there is no playbook {name}", cure=f"known: {', '.join(playbooks)}")
     path = playbooks[name].path
     typer.echo(f"# {files.shown(path)}\n{path.read_text(encoding='utf-8').rstrip()}")
+
+
+@app.command()
+def simulate(
+    name: str,
+    since: Annotated[str, typer.Option("--from", help="First day to replay.")],
+    until: Annotated[str, typer.Option("--to", help="Last day to replay.")],
+    html: Annotated[Path | None, typer.Option("--html", help="Write a page with charts there.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Replay a playbook on days that are over: whom it would have touched, and what became of them."""
+    from include.simulation import commands
+
+    commands.simulate_playbook(name, commands.day(since, "from"), commands.day(until, "to"), html, as_json)

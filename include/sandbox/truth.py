@@ -7,6 +7,7 @@ from typing import Any
 
 from include.sandbox.core import Sandbox
 from include.sandbox.product import Product, workspace_key
+from include.sandbox.world.customers import Customer
 from include.sandbox.world.records import Record
 from include.sandbox.zendesk import audits
 
@@ -62,3 +63,22 @@ def identities(records: Iterable[Record]) -> dict[str, dict[str, str | None]]:
             entity = "organization" if record.kind == "organization" else "product_account"
             found[entity][own] = str(company) if company else None
     return found
+
+
+def causes(customers: Iterable[Customer]) -> dict[str, dict[str, Any]]:
+    """Return the hidden truth about each customer by its CRM company's id: what is never served.
+
+    Args:
+        customers: Of a world, numbered.
+    """
+    return {
+        str(customer.company.id): {
+            "cause": customer.cause,
+            "decided": customer.decided,
+            "left": customer.left,
+            "signed": customer.signed,
+            "symptoms": [(symptom.cause, symptom.start, symptom.until) for symptom in customer.symptoms],
+        }
+        for customer in customers
+        if customer.company
+    }

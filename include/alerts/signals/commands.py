@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated
 
 import sqlalchemy as sa
@@ -37,6 +38,20 @@ def show(name: str) -> None:
         raise ConfigError(f"there is no signal {name}", cure=f"known: {', '.join(signals)}")
     loaded = signals[name]
     typer.echo(f"# {files.shown(loaded.path)}\n{loaded.path.read_text(encoding='utf-8').rstrip()}")
+
+
+@app.command()
+def simulate(
+    since: Annotated[str, typer.Option("--from", help="First day to replay.")],
+    until: Annotated[str, typer.Option("--to", help="Last day to replay.")],
+    names: Annotated[list[str] | None, typer.Argument(help="Which; all by default.")] = None,
+    html: Annotated[Path | None, typer.Option("--html", help="Write a page with charts there.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Replay signals on days that are over: what each would have opened, and how many alerts a person had."""
+    from include.simulation import commands
+
+    commands.simulate_signals(names or [], commands.day(since, "from"), commands.day(until, "to"), html, as_json)
 
 
 def _with_availability() -> list[tuple[Loaded, str]]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -21,6 +21,7 @@ from include.alerts.renewal_message import calendar_of
 from include.alerts.signals import messages
 from include.alerts.signals.evaluate import Hit
 from include.alerts.signals.load import Loaded
+from include.alerts.signals.schema import Signal
 from include.delivery.outbox import Action
 from include.playbooks import working_days
 
@@ -115,7 +116,7 @@ def _of_signal(day: Day, looked: Looked, outcome: Outcome) -> Iterator[tuple[New
             outcome.n_held += hit.opens and not (last and last.state == "open")
         elif last and last.state == "open":
             yield from _of_open(day, looked, hit, last, outcome)
-        elif hit.opens and _may_open(day, loaded, hit, last):
+        elif hit.opens and may_open(day.today, loaded.signal, hit.values, last.closed_on if last else None):
             yield from _opened(day, looked, hit, last.episode_no + 1 if last else 1, outcome)
     for subject_id, episode in looked.episodes.items():
         if episode.state == "open" and subject_id not in seen:
@@ -125,15 +126,22 @@ def _of_signal(day: Day, looked: Looked, outcome: Outcome) -> Iterator[tuple[New
                 outcome.changes.append(_close(loaded, episode, {"as_of": day.as_of.isoformat()}, because))
 
 
-def _may_open(day: Day, loaded: Loaded, hit: Hit, last: Episode | None) -> bool:
-    signal, values = loaded.signal, hit.values
-    if signal.status == "retired" or any(quiet.includes(day.today) for quiet in signal.quiet):
+def may_open(today: date, signal: Signal, values: Mapping[str, Any], closed_on: date | None) -> bool:
+    """Return whether a signal may open for something whose condition holds.
+
+    Args:
+        today: The day.
+        signal: The signal.
+        values: The thing's columns.
+        closed_on: When its last episode with it was closed; None for never.
+    """
+    if signal.status == "retired" or any(quiet.includes(today) for quiet in signal.quiet):
         return False
     if not signal.audience.includes(values["tier"], values["region"], values["industry"]):
         return False
     if signal.min_days_as_customer and (values["days_as_customer"] or 0) < signal.min_days_as_customer:
         return False
-    return not (last and last.closed_on and day.today < last.closed_on + timedelta(days=signal.cool_down_days))
+    return closed_on is None or today >= closed_on + timedelta(days=signal.cool_down_days)
 
 
 def _opened(day: Day, looked: Looked, hit: Hit, number: int, outcome: Outcome) -> Iterator[tuple[News, How]]:

@@ -1,6 +1,7 @@
 -- Purpose: what the signals about accounts look at.
 -- Grain: customer account. Inputs: the account's newest day, its CRM record, owner, next renewal, tickets and comments,
--- invoices, survey answers, milestones. Window: none; looks at today.
+-- invoices, survey answers, milestones. Window: none; looks at today, and for a simulation at a day that is over: what
+-- happened after the newest day counts nowhere.
 -- Caveats: only accounts with something kept; excluded ones are left out; what no connected source tells is null, and
 -- each column names the sources it rests on, so that one of a source in trouble can be left out.
 with days as (
@@ -34,7 +35,7 @@ starts as (
 next_renewals as (
     select account_key, min(decision_date) as next_decision_date
     from core.renewal
-    where outcome = 'open' and decision_date >= :newest
+    where (outcome = 'open' or closed_on > :newest) and decision_date >= :newest
         and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
     group by account_key
 ),
@@ -44,7 +45,7 @@ tickets as (
         account_key,
         sum(case when created_day > cast(:newest as date) - 14 then 1 else 0 end) as n_tickets_14d,
         sum(case when created_day <= cast(:newest as date) - 14 then 1 else 0 end) / 6.0 as n_tickets_usual_14d,
-        sum(case when rating = 'bad' and rated_day > cast(:newest as date) - 30 then 1 else 0 end) as n_bad_ratings_30d
+        sum(case when rating = 'bad' and rated_day between cast(:newest as date) - 29 and :newest then 1 else 0 end) as n_bad_ratings_30d
     from core.ticket
     where not is_deleted
         and created_day > cast(:newest as date) - 98
@@ -58,7 +59,7 @@ comments as (
     from staging.stg_support__ticket_comment
     where not is_deleted
         and created_at > cast(:newest as date) - 30
-        and created_at < cast(:newest as date) + 2
+        and cast(created_at at time zone :zone as date) <= :newest
 ),
 
 named_in_comments as (
@@ -75,11 +76,11 @@ named_in_comments as (
 invoices as (
     select
         b.account_key,
-        sum(i.amount_open) as overdue_amount,
+        sum(case when i.paid_on > :newest then i.amount else i.amount_open end) as overdue_amount,
         cast(:newest as date) - min(i.due_on) as overdue_days
     from staging.stg_crm__invoice as i
     join bridge as b on b.source = i.source and b.source_id = i.account_id
-    where not i.is_deleted and i.amount_open > 0 and i.due_on < :newest
+    where not i.is_deleted and (i.amount_open > 0 or i.paid_on > :newest) and i.due_on < :newest
     group by b.account_key
 ),
 
@@ -92,7 +93,7 @@ answers as (
         row_number() over (partition by b.account_key, s.kind order by s.answered_at desc, s.survey_response_id) as age
     from staging.stg_crm__survey_response as s
     join bridge as b on b.source = s.source and b.source_id = s.account_id
-    where not s.is_deleted and s.score is not null and s.answered_at < cast(:newest as date) + 2
+    where not s.is_deleted and s.score is not null and cast(s.answered_at at time zone :zone as date) <= :newest
 ),
 
 last_nps as (
@@ -109,8 +110,11 @@ milestones as (
         min(m.name) as late_milestone
     from staging.stg_crm__milestone as m
     join bridge as b on b.source = m.source and b.source_id = m.account_id
-    where not m.is_deleted and m.done_on is null and m.due_on < :newest
-        and coalesce(m.status, '') not in ('done', 'cancelled', 'canceled')
+    where not m.is_deleted and m.due_on < :newest
+        and (
+            m.done_on > :newest
+            or (m.done_on is null and coalesce(m.status, '') not in ('done', 'cancelled', 'canceled'))
+        )
     group by b.account_key
 )
 

@@ -2,7 +2,8 @@
 -- Grain: contact who decides, speaks for us, or leads. Inputs: contact versions, their use of the product by address,
 -- the account's row. Window: none; looks at today.
 -- Caveats: a person is the same in CRM and product if the address is; of a contact who is gone the last known account
--- is shown; the CRM tells how it is, so that a change is known from the load that brought it.
+-- is shown; the CRM tells how it is, so that a change is known from the load that brought it, and what was before the
+-- first load from what its vendor remembers.
 with subjects as (
     select * from marts.act_account
     where (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
@@ -10,6 +11,42 @@ with subjects as (
 
 bridge as (
     select * from core.account_bridge
+),
+
+past_states as (
+    select
+        *,
+        row_number() over (partition by source, contact_id order by valid_from desc) as age
+    from staging.stg_crm__contact_past
+    where known_from <= :known_at
+),
+
+loaded as (
+    select
+        v.*,
+        -- What was so at the first load was so before: since when, its vendor may remember.
+        case
+            when not coalesce(v.is_first_load, false) then v.known_from
+            when v.is_deleted then coalesce(v.deleted_at, v.source_at, v.known_from)
+            else coalesce(p.valid_from, v.created_at, v.known_from)
+        end as since
+    from staging.stg_crm__contact as v
+    left join past_states as p on p.source = v.source and p.contact_id = v.contact_id and p.age = 1
+    where v.known_from <= :known_at
+),
+
+states as (
+    select
+        source, contact_id, account_id, email, first_name, last_name, job_title, role, is_deleted, created_at, since,
+        batch_id as position
+    from loaded
+    union all
+    select
+        v.source, v.contact_id, coalesce(p.account_id, v.account_id), v.email, v.first_name, v.last_name,
+        p.job_title, p.role, false, v.created_at, p.valid_from, -p.age
+    from past_states as p
+    join loaded as v on v.source = p.source and v.contact_id = p.contact_id and v.is_first_load
+    where p.age > 1 or v.is_deleted
 ),
 
 versions as (
@@ -21,19 +58,18 @@ versions as (
         v.job_title,
         v.role,
         v.is_deleted,
-        v.is_first_load,
-        v.known_from,
+        v.since as known_from,
         v.created_at,
-        row_number() over (partition by v.source, v.contact_id order by v.known_from desc, v.batch_id desc) as age,
+        row_number() over w as age,
         lead(b.account_key) over w as account_key_before,
         lead(v.role) over w as role_before,
-        lead(v.known_from) over w as known_before,
+        lead(v.since) over w as known_before,
         lead(coalesce(b.account_key, '') || '|' || coalesce(v.role, '')) over w as place_before,
         coalesce(b.account_key, '') || '|' || coalesce(v.role, '') as place
-    from staging.stg_crm__contact as v
+    from states as v
     left join bridge as b on b.source = v.source and b.source_id = v.account_id
-    where v.known_from <= :known_at
-    window w as (partition by v.source, v.contact_id order by v.known_from desc, v.batch_id desc)
+    where cast(v.since at time zone :zone as date) <= :newest
+    window w as (partition by v.source, v.contact_id order by v.since desc, v.position desc)
 ),
 
 -- When and how the place of a person last changed.

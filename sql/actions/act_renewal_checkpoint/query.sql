@@ -1,11 +1,11 @@
 -- Purpose: what the renewal alerts look at.
 -- Grain: renewal. Inputs: renewals, accounts, owners, contacts, the account's newest day. Window: none; looks at
--- today.
+-- today, and for a simulation at a day that is over: a renewal that was settled later is open then.
 -- Caveats: only renewals with something to renew; excluded accounts are left out; what no connected source tells is
 -- null, and each column names the sources it rests on, so that one of a source in trouble can be left out.
 with renewals as (
     select * from core.renewal
-    where outcome = 'open'
+    where (outcome = 'open' or closed_on > :newest)
         and is_in_rate
         and decision_date <= cast(:newest as date) + cast(:horizon_days as integer)
         and decision_date > cast(:newest as date) - cast(:behind_days as integer)
@@ -72,7 +72,7 @@ select
     d.oldest_open_urgent_at,
     d.last_contact_at,
     coalesce(d.n_decision_makers, 0) as n_decision_makers,
-    m.account_key is not null as decision_maker_known,
+    coalesce(d.n_decision_makers, 0) > 0 as decision_maker_known,
     m.decision_maker_name
 from renewals as r
 join accounts as a on a.account_key = r.account_key

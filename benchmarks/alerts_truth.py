@@ -1,0 +1,103 @@
+"""Judges what signals would have done by the sandbox's hidden truth: why each customer left, and who only looked so."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Any
+
+from include.simulation.signals import Past, Replay
+
+# Which cause a signal names.
+NAMES = {
+    "usage_down": "low_adoption",
+    "seats_unused": "low_adoption",
+    "ticket_storm": "support_pain",
+    "urgent_ticket_ageing": "support_pain",
+    "bad_rating": "support_pain",
+    "key_contact_left": "champion_left",
+    "key_user_silent": "champion_left",
+    "competitor_named": "competitor",
+}
+LEAD_DAYS = 30
+# A figure over 28 days shows a symptom for as long after it has passed.
+AFTERGLOW = timedelta(days=28)
+
+
+@dataclass
+class Judgement:
+    """What a replay was worth.
+
+    Args:
+        n_leavers: Leavers with a visible cause who decided within the days, late enough to be foreseen.
+        n_named: Of them, those of whom a signal named the cause at least 30 days before the decision.
+        per_cause: Cause -> leavers and named.
+        risks: Signal -> episodes, with a real cause of any kind, with the very cause that it names.
+        leads: Days from the first naming signal to the decision.
+        days: New alerts of one person on one day -> how often.
+    """
+
+    n_leavers: int = 0
+    n_named: int = 0
+    per_cause: dict[str, Counter[str]] = field(default_factory=dict)
+    risks: dict[str, Counter[str]] = field(default_factory=dict)
+    leads: list[int] = field(default_factory=list)
+    missed: list[tuple[str, str, date]] = field(default_factory=list)
+
+    def share(self, what: str, signals: set[str] | None = None) -> float:
+        """Return the share of risk episodes that were real, of all signals or some."""
+        chosen = [counts for name, counts in self.risks.items() if signals is None or name in signals]
+        total = sum(counts["all"] for counts in chosen)
+        return sum(counts[what] for counts in chosen) / total if total else float("nan")
+
+
+def judge(replay: Replay, truth: Mapping[str, Mapping[str, Any]]) -> Judgement:
+    """Compare a replay with the truth.
+
+    Args:
+        replay: Of signals alone: the ladder is not in it.
+        truth: Account id -> cause, decision, symptoms.
+    """
+    result = Judgement()
+    by_account: dict[str, list[Past]] = {}
+    for past in replay.episodes:
+        by_account.setdefault(past.account_key.partition(":")[2], []).append(past)
+    for account, facts in truth.items():
+        if facts["cause"] in (None, "silent") or not facts["decided"]:
+            continue
+        limit = facts["decided"] - timedelta(days=LEAD_DAYS)
+        start = next(begin for cause, begin, _ in facts["symptoms"] if cause == facts["cause"])
+        # Foreseeable at all: the symptom begins within the days, and its decision lies within them.
+        if not (replay.first <= start and facts["decided"] <= replay.last):
+            continue
+        counts = result.per_cause.setdefault(facts["cause"], Counter())
+        counts["leavers"] += 1
+        result.n_leavers += 1
+        named = [
+            past.opened_on
+            for past in by_account.get(account, ())
+            if NAMES.get(past.signal) == facts["cause"]
+            and past.opened_on <= limit
+            and (past.closed_on or date.max) > start
+        ]
+        if named:
+            counts["named"] += 1
+            result.n_named += 1
+            result.leads.append((facts["decided"] - max(start, min(named))).days)
+        else:
+            result.missed.append((account, facts["cause"], facts["decided"]))
+    for past in replay.told:
+        if past.kind != "risk":
+            continue
+        counts = result.risks.setdefault(past.signal, Counter())
+        shown = [
+            cause
+            for cause, start, until in truth.get(past.account_key.partition(":")[2], {"symptoms": ()})["symptoms"]
+            if start <= past.opened_on < until + AFTERGLOW
+        ]
+        counts["all"] += 1
+        counts["any"] += bool(shown)
+        counts["named"] += NAMES.get(past.signal) in shown
+    return result

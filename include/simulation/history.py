@@ -1,0 +1,101 @@
+"""The tables that signals and playbooks look at, for every day of a stretch that is over.
+
+The queries of ``sql/actions/`` are the same that make today's tables; they are told another newest day, and what
+happened after it counts nowhere. What they read are the tables as they stand: figures by day, and facts with the time
+at which they happened. What is not dated there (an account's name, an exclusion) is as it is now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+
+import sqlalchemy as sa
+
+from include import clock
+from include.alerts.signals.subjects import Table, table
+from include.errors import ConfigError
+from include.warehouse import models, seeds
+from include.warehouse.engine import engine
+from include.warehouse.replace import execute
+
+
+@dataclass(frozen=True)
+class History:
+    """Days of the past.
+
+    Args:
+        connection: Sees the tables of these days, and may change nothing but them.
+        first: The first day.
+        last: The last day.
+    """
+
+    connection: sa.Connection
+    first: date
+    last: date
+
+    @property
+    def days(self) -> list[date]:
+        """All days, in order."""
+        return [self.first + timedelta(days=number) for number in range((self.last - self.first).days + 1)]
+
+    def table(self, about: str) -> Table:
+        """Return the table of a kind of thing, with a row for each of these days."""
+        return replace(table(about), name=f"pg_temp.past_{about}")
+
+
+@contextmanager
+def replayed(first: date, last: date, abouts: Collection[str]) -> Iterator[History]:
+    """Make the tables of some days, for as long as the block lasts.
+
+    Args:
+        first: The first day.
+        last: The last day.
+        abouts: Which kinds of thing.
+
+    Raises:
+        ConfigError: The days are not built.
+    """
+    with engine("builder").connect() as connection, connection.begin() as transaction:
+        _check(connection, first, last)
+        history = History(connection, first, last)
+        connection.exec_driver_sql("set local work_mem = '128MB'; set local jit = off")
+        for about in sorted({*abouts, *(["account"] if "contact" in abouts else [])}):
+            _make(history, about)
+        yield history
+        transaction.rollback()
+
+
+def _check(connection: sa.Connection, first: date, last: date) -> None:
+    held = connection.execute(
+        sa.text("select min(first_day), max(newest_day) from meta.build where kind = 'forward' and state = 'done'")
+    ).one()
+    if held[0] is None or not held[0] <= first <= last <= held[1]:
+        there = f"{held[0]} to {held[1]} are" if held[0] else "no days are"
+        raise ConfigError(f"{first} to {last} cannot be replayed: {there} built", cure="name days between these")
+
+
+def _make(history: History, about: str) -> None:
+    source = table(about)
+    here = history.table(about)
+    columns = ", ".join(f"{name} {kind}" for name, kind in here.types.items())
+    history.connection.exec_driver_sql(f"create temp table past_{about} ({columns}) on commit drop")
+    query = models.get(source.name).query
+    if about == "contact":
+        # Its accounts are those of the day, not today's.
+        query = query.replace(table("account").name, "(select * from past_account where as_of_day = :newest) as there")
+    names = ", ".join(here.types)
+    fixed = {**seeds.parameters(), "known_at": clock.now(), "accounts": None}
+    for day in history.days:
+        execute(
+            history.connection,
+            f"insert into past_{about} ({names}) select {names} from (\n{query}\n) as made",  # noqa: S608
+            {**fixed, "newest": day, "start": day, "end": day + timedelta(days=1), "daily_days": 0},
+        )
+    if about == "renewal":
+        # A term that had not begun was not there to be renewed.
+        history.connection.exec_driver_sql("delete from past_renewal where term_start > as_of_day")
+    history.connection.exec_driver_sql(f"create index on past_{about} (as_of_day, {here.key})")
+    history.connection.exec_driver_sql(f"analyze past_{about}")

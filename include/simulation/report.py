@@ -1,0 +1,86 @@
+"""A simulation as one self-contained page: figures, bars drawn in SVG, tables. No script, nothing fetched."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader
+from markupsafe import Markup
+
+WIDTH, HEIGHT, LEFT, BOTTOM = 760, 200, 36, 28
+COLOURS = ("#1f6feb", "#d97706", "#6b7280")
+
+
+def section(
+    title: str,
+    columns: Sequence[str] = (),
+    rows: Sequence[Sequence[object]] = (),
+    numbers: Sequence[int] = (),
+    text: str = "",
+    chart: str = "",
+) -> dict[str, object]:
+    """Return a part of a page: a heading, words, a chart, a table; ``numbers`` are the columns to align right."""
+    return {"title": title, "columns": columns, "rows": rows, "numbers": numbers, "text": text, "chart": chart}
+
+
+def page(title: str, subtitle: str, sections: Sequence[Mapping[str, object]]) -> str:
+    """Return the page; every value is escaped, whatever a customer calls itself."""
+    return _environment().get_template("page.html").render(title=title, subtitle=subtitle, sections=sections)
+
+
+def weeks(label: str, series: Mapping[str, Counter[date]], first: date, last: date) -> str:
+    """Return bars by week: one group for each week, one bar for each series.
+
+    Args:
+        label: What is shown, for those who do not see it.
+        series: Name -> Monday of the week -> number.
+        first: The first day.
+        last: The last day.
+    """
+    monday = first - timedelta(days=first.weekday())
+    mondays = [monday + timedelta(weeks=number) for number in range((last - monday).days // 7 + 1)]
+    top = max([1, *(number for counts in series.values() for number in counts.values())])
+    slot = (WIDTH - LEFT) / len(mondays)
+    bar = max(1.0, slot * 0.8 / max(1, len(series)))
+    high = HEIGHT - BOTTOM - 24
+    bars, ticks = [], []
+    for position, week in enumerate(mondays):
+        for number, (name, counts) in enumerate(series.items()):
+            if not counts[week]:
+                continue
+            tall = high * counts[week] / top
+            bars.append(
+                {
+                    "x": round(LEFT + position * slot + number * bar, 1),
+                    "y": round(HEIGHT - BOTTOM - tall, 1),
+                    "w": round(bar, 1),
+                    "h": round(tall, 1),
+                    "fill": COLOURS[number % len(COLOURS)],
+                    "title": f"week of {week}: {counts[week]} {name}",
+                }
+            )
+        if position % max(1, len(mondays) // 8) == 0:
+            ticks.append((round(LEFT + (position + 0.5) * slot, 1), f"{week:%d %b %y}"))
+    lines = [(round(HEIGHT - BOTTOM - high * share, 1), f"{top * share:g}") for share in (0, 0.5, 1)]
+    legend = [(LEFT + 8 + number * 190, COLOURS[number % len(COLOURS)], name) for number, name in enumerate(series)]
+    return (
+        _environment()
+        .get_template("weeks.svg")
+        .render(width=WIDTH, height=HEIGHT, left=LEFT, label=label, bars=bars, ticks=ticks, lines=lines, legend=legend)
+    )
+
+
+def percent(value: float | None) -> str:
+    """Return a share in whole percent, or a dash."""
+    return "-" if value is None else f"{value:.0%}"
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, trim_blocks=True
+    )
+    environment.filters["markup"] = Markup
+    return environment

@@ -1,0 +1,135 @@
+"""What signals would have done on days that are over: opened, become worse, closed, and how many a person was told."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date
+
+from include.alerts.signals.evaluate import Hit, evaluate
+from include.alerts.signals.load import Loaded
+from include.alerts.signals.plan import may_open
+from include.simulation.history import History
+
+
+@dataclass
+class Past:
+    """An episode that a signal would have had.
+
+    Args:
+        signal: The signal.
+        kind: risk or chance.
+        subject_id: What it was about.
+        account_key: The account.
+        owner_key: Its manager when it opened.
+        arr: What it paid when it opened.
+        opened_on: The day on which it opened.
+        is_silent: It held on the first day already, so nobody would have been told.
+        worse_on: The day on which it became worse.
+        closed_on: The day on which it closed; None while it is open.
+    """
+
+    signal: str
+    kind: str
+    subject_id: str
+    account_key: str
+    owner_key: str
+    arr: float
+    opened_on: date
+    is_silent: bool
+    worse_on: date | None = None
+    closed_on: date | None = None
+
+
+@dataclass
+class Replay:
+    """All of them.
+
+    Args:
+        first: The first day.
+        last: The last day.
+        episodes: In the order in which they opened.
+        accounts: Manager -> accounts, on the last day.
+    """
+
+    first: date
+    last: date
+    episodes: list[Past] = field(default_factory=list)
+    accounts: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def told(self) -> list[Past]:
+        """Those of which somebody would have been told."""
+        return [past for past in self.episodes if not past.is_silent]
+
+    def new_by_person_and_day(self) -> Counter[tuple[str, date]]:
+        """Return how many alerts a person would have had on a day, before any budget."""
+        found: Counter[tuple[str, date]] = Counter()
+        for past in self.told:
+            found[past.owner_key, past.opened_on] += 1
+            if past.worse_on and past.worse_on > past.opened_on:
+                found[past.owner_key, past.worse_on] += 1
+        return found
+
+
+def replay(history: History, signals: Mapping[str, Loaded]) -> Replay:
+    """Replay signals day by day.
+
+    Args:
+        history: The days, with the tables that the signals are about.
+        signals: Which ones; retired ones open nothing.
+    """
+    result = Replay(history.first, history.last)
+    placed = {
+        name: replace(loaded, table=history.table(loaded.signal.about))
+        for name, loaded in signals.items()
+        if loaded.signal.status != "retired"
+    }
+    open_now: dict[str, dict[str, Past]] = defaultdict(dict)
+    closed: dict[tuple[str, str], date] = {}
+    for day in history.days:
+        for name, loaded in placed.items():
+            seen = set()
+            for hit in evaluate(history.connection, day, loaded, list(open_now[name])):
+                seen.add(hit.subject_id)
+                past = open_now[name].get(hit.subject_id)
+                if past:
+                    _go_on(past, hit, day)
+                elif hit.opens and may_open(day, loaded.signal, hit.values, closed.get((name, hit.subject_id))):
+                    past = _opened(loaded, hit, day, day == history.first)
+                    open_now[name][hit.subject_id] = past
+                    result.episodes.append(past)
+            for subject_id, past in list(open_now[name].items()):
+                if subject_id not in seen and past.closed_on is None:
+                    past.closed_on = day
+                if past.closed_on:
+                    closed[name, subject_id] = past.closed_on
+                    del open_now[name][subject_id]
+    if any(loaded.signal.about == "account" for loaded in placed.values()):
+        rows = history.connection.exec_driver_sql(
+            "select owner_key, count(*) from past_account where as_of_day = %(day)s group by 1", {"day": history.last}
+        )
+        result.accounts = Counter({str(owner): number for owner, number in rows})
+    return result
+
+
+def _go_on(past: Past, hit: Hit, day: date) -> None:
+    if hit.closes:
+        past.closed_on = day
+    elif hit.is_worse and past.worse_on is None:
+        past.worse_on = day
+
+
+def _opened(loaded: Loaded, hit: Hit, day: date, is_first: bool) -> Past:
+    return Past(
+        loaded.signal.name,
+        loaded.signal.kind,
+        hit.subject_id,
+        hit.account_key,
+        str(hit.values["owner_key"]),
+        float(hit.values["arr"] or 0),
+        day,
+        is_first and loaded.signal.first_scan == "silent",
+        day if hit.is_worse else None,
+    )

@@ -1,0 +1,84 @@
+"""Replays of the small world: the last day is as today's tables are, and rules hold as they would have."""
+
+from __future__ import annotations
+
+import os
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from include import cli
+from include.alerts.signals.load import load as load_signals
+from include.errors import ConfigError
+from include.playbooks.load import load as load_playbooks
+from include.simulation import playbooks, signals
+from include.simulation.history import replayed
+from include.warehouse.engine import engine
+
+LAST = date(2026, 6, 10)
+FIRST = LAST - timedelta(days=3)
+ALWAYS = """
+name: always
+version: 1
+status: draft
+title: Always
+why: It holds for every customer.
+kind: chance
+about: account
+open: arr > 0
+close: arr <= 0
+first_scan: tell
+headline: "{{ account_name }}"
+evidence: ["{{ arr | number }}"]
+next_steps: ["-"]
+"""
+
+
+def test_the_last_day_is_as_todays_tables(built: pytest.MonkeyPatch) -> None:
+    with replayed(FIRST, LAST, {"account", "contact", "former", "renewal"}) as history:
+        for about in ("account", "contact", "former", "renewal"):
+            table = history.table(about)
+            today = table.name.replace("pg_temp.past_renewal", "marts.act_renewal_checkpoint")
+            today = today.replace("pg_temp.past_former", "marts.act_former_account")
+            today = today.replace("pg_temp.past_", "marts.act_")
+            columns = ", ".join(table.columns)
+            there = f"select {columns} from {today}"
+            here = f"select {columns} from {table.name} where as_of_day = '{LAST}'"
+            for one, other in ((there, here), (here, there)):
+                assert not history.connection.exec_driver_sql(f"{one} except {other}").all(), about
+        days = history.connection.exec_driver_sql("select distinct as_of_day from past_account").scalars().all()
+        assert sorted(days) == history.days
+    with engine("reader").connect() as connection:
+        assert connection.execute(sa.text("select count(*) from ops.episode")).scalar() == 0
+
+
+def test_signals_and_playbooks_day_by_day(built: pytest.MonkeyPatch) -> None:
+    folder = Path(os.environ["PERENNIAL_CONFIG_DIR"])
+    (folder / "config" / "signals").mkdir()
+    (folder / "config" / "signals" / "always.yaml").write_text(ALWAYS)
+    (folder / "playbooks").mkdir()
+    text = (Path(playbooks.__file__).parents[1] / "playbooks" / "expansion.yaml").read_text()
+    text = text.replace("signals: [seats_nearly_full]", "signals: [always]").replace("live", "draft")
+    (folder / "playbooks" / "expansion.yaml").write_text(text.replace("exit: {", "first_scan: start\nexit: {"))
+    with replayed(FIRST, LAST, {"account"}) as history:
+        past = signals.replay(history, {"always": load_signals()["always"]})
+        touches = playbooks.replay(history, load_playbooks()["expansion"], past.episodes)
+        n_customers = history.connection.exec_driver_sql(
+            "select count(distinct account_key) from past_account where arr > 0"
+        ).scalar_one()
+    assert n_customers and len({each.account_key for each in past.told}) == n_customers
+    assert {touch.account_key for touch in touches} == {each.account_key for each in past.told}
+    assert len(touches) == len(past.told)
+    page = folder / "page.html"
+    assert (
+        cli.main(["playbook", "simulate", "expansion", "--from", f"{FIRST}", "--to", f"{LAST}", "--html", f"{page}"])
+        == 0
+    )
+    assert "<svg" in page.read_text() and "Against the plain rule" in page.read_text()
+
+
+def test_days_that_are_not_built_are_refused(built: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigError, match="cannot be replayed"), replayed(date(2020, 1, 1), LAST, {"account"}):
+        pass
