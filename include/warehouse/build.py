@@ -28,9 +28,9 @@ from include.warehouse.scope import DAY, Build, Piece, Range
 Kind = Literal["forward", "rebuild"]
 # A model of a big warehouse may take minutes; a second build of it waits rather than fails.
 _PATIENCE = "set local lock_timeout = '20min'; set local work_mem = '128MB'; set local jit = off"
-# Of a query within a query PostgreSQL expects one row, and then runs through the other side once for each of thousands.
-# What is made anew for all accounts reads its inputs whole in any case, so it joins by hash or merge.
-_WHOLE = "set local enable_nestloop = off"
+# Of a query within a query PostgreSQL expects one row. Then it runs through the other side once for each of thousands,
+# or merges by one column of several and compares all that agree in it. A hash takes all columns, whatever it expects.
+_MANY = "set local enable_nestloop = off; set local enable_mergejoin = off"
 _SHOWN = 5
 _PLANNING = "select pg_advisory_xact_lock(hashtext('perennial.build.plan'))"
 
@@ -124,8 +124,8 @@ def build_model(build_id: str, name: str) -> Built:
         if is_new:
             replace.partition(connection, model, *build.all_days)
         parameters = _parameters(build, model)
-        if any(piece.accounts is None for piece in pieces):
-            connection.exec_driver_sql(_WHOLE)
+        if any(piece.accounts is None or len(piece.accounts) > scope.A_FEW for piece in pieces):
+            connection.exec_driver_sql(_MANY)
         if name == restate.TABLE:
             restate.check_definitions(connection)
         replaced = replace.replace(connection, build_id, model, pieces, parameters, is_new=is_new)
