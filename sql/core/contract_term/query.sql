@@ -165,9 +165,10 @@ cancellations as (
 ),
 
 open_deals as (
-    select account_key, contract_key, opportunity_key, created_day
+    select account_key, contract_key, max(created_day) as created_day
     from opportunities
     where opportunity_type = 'renewal' and not is_closed and not is_deleted
+    group by account_key, contract_key
 ),
 
 -- An automatic contract hears notices up to the deadline and a lost deal up to the due date, after which the next term
@@ -241,35 +242,33 @@ one_per_due as (
 )
 
 select
-    account_key,
-    contract_key,
-    contract_number,
-    cast(row_number() over (partition by account_key, contract_key order by due_date) as integer) as term_no,
-    starts_on as term_start,
-    due_date,
-    term_end as chain_start,
-    opportunity_key,
-    is_auto_renew,
-    is_auto_term,
-    notice_months,
-    notice_deadline,
-    grace_days,
-    notice_given_on,
-    lost_on,
-    lost_opportunity_key,
-    lost_reason,
-    is_auto_renewed,
-    is_last_of_chain,
+    t.account_key,
+    t.contract_key,
+    t.contract_number,
+    cast(row_number() over (partition by t.account_key, t.contract_key order by t.due_date) as integer) as term_no,
+    t.starts_on as term_start,
+    t.due_date,
+    t.term_end as chain_start,
+    t.opportunity_key,
+    t.is_auto_renew,
+    t.is_auto_term,
+    t.notice_months,
+    t.notice_deadline,
+    t.grace_days,
+    t.notice_given_on,
+    t.lost_on,
+    t.lost_opportunity_key,
+    t.lost_reason,
+    t.is_auto_renewed,
+    t.is_last_of_chain,
     -- The deal that goes on after this end, if it is the last of its chain.
-    case when is_last_of_chain then next_opportunity_key end as next_opportunity_key,
-    case when is_last_of_chain then next_term_end end as next_term_end,
-    case when is_last_of_chain then next_start end as next_start,
-    case when is_last_of_chain then next_committed_on end as next_committed_on,
-    exists (
-        select 1 from open_deals as o
-        where o.account_key = one_per_due.account_key
-            and o.contract_key = one_per_due.contract_key
-            and o.created_day >= coalesce(one_per_due.lost_on, o.created_day)
-    ) and is_last_of_chain and next_opportunity_key is null as has_open_deal
-from one_per_due
-where choice = 1
+    case when t.is_last_of_chain then t.next_opportunity_key end as next_opportunity_key,
+    case when t.is_last_of_chain then t.next_term_end end as next_term_end,
+    case when t.is_last_of_chain then t.next_start end as next_start,
+    case when t.is_last_of_chain then t.next_committed_on end as next_committed_on,
+    coalesce(o.created_day >= coalesce(t.lost_on, o.created_day), false)
+    and t.is_last_of_chain
+    and t.next_opportunity_key is null as has_open_deal
+from one_per_due as t
+left join open_deals as o on o.account_key = t.account_key and o.contract_key = t.contract_key
+where t.choice = 1

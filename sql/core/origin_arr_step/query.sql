@@ -40,6 +40,14 @@ merges as (
     where h.method = 'merged'
 ),
 
+-- The deals that were ever written on a merged account.
+deals as (
+    select distinct m.origin_key, v.source, v.opportunity_id
+    from merges as m
+    join opportunity_versions as v on v.source = m.source and v.account_id = m.source_id
+    where m.merge_no = 1
+),
+
 -- The account of each deal as it was last known before the merge; of a deal that came with it, the first known.
 held as (
     select
@@ -57,12 +65,9 @@ held as (
                 v.batch_id
         ) as age
     from merges as m
-    join opportunity_versions as v on v.source = m.source
+    join deals as d on d.origin_key = m.origin_key
+    join opportunity_versions as v on v.source = d.source and v.opportunity_id = d.opportunity_id
     where m.merge_no = 1
-        and exists (
-            select 1 from opportunity_versions as o
-            where o.source = v.source and o.opportunity_id = v.opportunity_id and o.account_id = m.source_id
-        )
 ),
 
 own_lines as (

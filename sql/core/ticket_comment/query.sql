@@ -6,7 +6,9 @@ with comments as (
 ),
 
 events as (
-    select * from core.ticket_event where event_type = 'comment' and is_public
+    select * from core.ticket_event
+    where event_type = 'comment' and is_public
+        and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
 )
 
 select
@@ -19,4 +21,3 @@ select
     c.body
 from events as e
 join comments as c on c.source || ':' || c.comment_id = e.event_key
-where cast(:accounts as text[]) is null or e.account_key = any(cast(:accounts as text[]))

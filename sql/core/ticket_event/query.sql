@@ -10,7 +10,9 @@ users as (
 ),
 
 tickets as (
-    select * from core.ticket where not is_deleted
+    select * from core.ticket
+    where not is_deleted
+        and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
 )
 
 select
@@ -37,4 +39,3 @@ from events as e
 join tickets as t on t.source = e.source and t.ticket_id = e.ticket_id
 left join users as u on u.source = e.source and u.user_id = e.actor_id
 where e.happened_at is not null
-    and (cast(:accounts as text[]) is null or t.account_key = any(cast(:accounts as text[])))

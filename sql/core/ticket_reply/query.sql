@@ -2,7 +2,9 @@
 -- Grain: ticket. Inputs: ticket events, tickets. Window: none.
 -- Caveats: where the desk kept no comments its own metric stands in, which has no moment but minutes.
 with tickets as (
-    select * from core.ticket where not is_deleted
+    select * from core.ticket
+    where not is_deleted
+        and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
 ),
 
 comments as (
@@ -11,6 +13,7 @@ comments as (
         row_number() over (partition by ticket_key order by sequence) as number
     from core.ticket_event
     where event_type = 'comment' and is_public
+        and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
 ),
 
 openings as (
@@ -54,4 +57,3 @@ select
 from tickets as t
 left join counted as c on c.ticket_key = t.ticket_key
 left join openings as o on o.ticket_key = t.ticket_key
-where cast(:accounts as text[]) is null or t.account_key = any(cast(:accounts as text[]))

@@ -3,11 +3,15 @@
 -- Caveats: steps have no end, so that a new one does not alter the one before; a ticket without events has a step at
 -- its creation and, where it is solved, one at its last solution.
 with tickets as (
-    select * from core.ticket where not is_deleted
+    select * from core.ticket
+    where not is_deleted
+        and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
 ),
 
 events as (
-    select * from core.ticket_event where event_type = 'status' and new_value is not null
+    select * from core.ticket_event
+    where event_type = 'status' and new_value is not null
+        and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
 ),
 
 tagged as (
@@ -80,4 +84,3 @@ select
 from dated as d
 join tickets as t on t.ticket_key = d.ticket_key
 left join tagged as m on m.source = t.source and m.ticket_id = t.ticket_id
-where cast(:accounts as text[]) is null or d.account_key = any(cast(:accounts as text[]))

@@ -19,11 +19,12 @@ batches as (
         source,
         entity,
         cast(merged_at at time zone :zone as date) as day,
-        read_until,
-        n_rows,
-        n_quarantined
+        max(read_until) as read_until,
+        sum(n_rows) as n_rows,
+        sum(n_quarantined) as n_quarantined
     from meta.batch
     where state = 'merged' and merged_at <= :known_at
+    group by source, entity, cast(merged_at at time zone :zone as date)
 ),
 
 bad_rows as (
@@ -86,14 +87,20 @@ messages as (
     select
         p.period,
         p.as_of,
-        coalesce(nullif(o.owner_key, ''), 'unknown') as owner_key,
-        count(*) as n_planned,
-        count(case when o.state = 'suppressed' then 1 end) as n_suppressed
+        o.owner_key,
+        sum(o.n_planned) as n_planned,
+        sum(o.n_suppressed) as n_suppressed
     from periods as p
-    join ops.outbox as o
-        on cast(o.planned_at at time zone :zone as date) >= p.period_start
-        and cast(o.planned_at at time zone :zone as date) <= p.as_of
-    group by p.period, p.as_of, coalesce(nullif(o.owner_key, ''), 'unknown')
+    join (
+        select
+            coalesce(nullif(owner_key, ''), 'unknown') as owner_key,
+            cast(planned_at at time zone :zone as date) as day,
+            count(*) as n_planned,
+            count(case when state = 'suppressed' then 1 end) as n_suppressed
+        from ops.outbox
+        group by coalesce(nullif(owner_key, ''), 'unknown'), cast(planned_at at time zone :zone as date)
+    ) as o on o.day >= p.period_start and o.day <= p.as_of
+    group by p.period, p.as_of, o.owner_key
 ),
 
 figures as (
