@@ -119,7 +119,7 @@ def read_all() -> list[Case]:
 def create_tables(connection: sa.Connection) -> None:
     """Create the table of every model, those of staging too, so that a case can fill any of them."""
     for model in models.load().values():
-        if model.metadata.materialisation == "view":
+        if model.schema == "staging":
             columns = ", ".join(f'"{name}" {column.type}' for name, column in model.metadata.columns.items())
             connection.exec_driver_sql(f"create table {model.name} ({columns})")
         else:
@@ -150,11 +150,11 @@ def _between(case: Case) -> list[Model]:
     needed, stack = set(), [table for table in case.expect if table not in case.given]
     while stack:
         name = stack.pop()
-        if name in needed or name in case.given or known[name].metadata.materialisation == "view":
+        if name in needed or name in case.given or known[name].schema == "staging":
             continue
         needed.add(name)
         stack += known[name].models
-    return [model for name, model in known.items() if name in needed]
+    return [one for name, one in known.items() if name in needed and one.metadata.materialisation != "view"]
 
 
 def _build(connection: sa.Connection, model: Model, case: Case) -> None:

@@ -12,11 +12,6 @@ with periods as (
         and (p.period = 'day' or p.as_of < cast(:newest as date))
 ),
 
-attribute_steps as (
-    select *, lead(from_day) over (partition by account_key order by from_day) as to_day
-    from core.account_step
-),
-
 arr_steps as (
     select *, lead(from_day) over (partition by account_key order by from_day) as to_day
     from core.arr_step
@@ -60,33 +55,42 @@ activity_spans as (
     where day < :end
 ),
 
-team_spans as (
+team_steps as (
     select
         t.account_key,
-        t.team,
-        t.day as from_day,
-        t.is_active,
-        lead(t.day) over (partition by t.account_key, t.team order by t.day) as to_day,
+        t.day,
+        -- What was in use before the history begins is known from its end only.
+        case
+            when t.is_active then 1
+            when row_number() over (partition by t.account_key, t.team order by t.day) > 1 then -1
+            else 0
+        end as n_active,
         -- What was in use when the history begins is not new.
-        t.is_active
-            and t.day >= p.first_day + 28
-            and row_number() over (partition by t.account_key, t.team, t.is_active order by t.day) = 1 as is_first
+        case
+            when t.is_active
+                and t.day >= p.first_day + 28
+                and row_number() over (partition by t.account_key, t.team, t.is_active order by t.day) = 1
+                then 1
+            else 0
+        end as n_begun
     from core.team_step as t
     join core.product_start as p on p.account_key = t.account_key
     where t.day < :end
 ),
 
+-- Running totals by account, from one day of change to the next.
 teams as (
     select
-        p.period,
-        p.as_of,
-        t.account_key,
-        count(case when t.is_active and p.as_of >= t.from_day and (t.to_day is null or p.as_of < t.to_day) then 1 end)
-            as n_active,
-        count(case when t.is_first and t.from_day >= p.period_start then 1 end) as n_new
-    from periods as p
-    join team_spans as t on t.from_day <= p.as_of
-    group by p.period, p.as_of, t.account_key
+        account_key,
+        day as from_day,
+        lead(day) over (partition by account_key order by day) as to_day,
+        sum(n_active) over (partition by account_key order by day rows unbounded preceding) as n_active,
+        sum(n_begun) over (partition by account_key order by day rows unbounded preceding) as n_begun
+    from (
+        select account_key, day, sum(n_active) as n_active, sum(n_begun) as n_begun
+        from team_steps
+        group by account_key, day
+    ) as d
 ),
 
 key_features as (
@@ -112,10 +116,7 @@ members as (
         p.period,
         p.period_start,
         p.as_of,
-        s.owner_key,
-        s.tier,
-        s.industry,
-        s.region,
+        a.account_key,
         u.account_key is not null as is_known,
         coalesce(u.n_value_events_28d, 0) > 0 as is_active,
         case
@@ -139,7 +140,7 @@ members as (
         h.n_roles_known,
         h.n_teams_known,
         case when u.account_key is not null then coalesce(m.n_active, 0) end as n_teams_active,
-        case when u.account_key is not null then coalesce(m.n_new, 0) end as n_teams_new,
+        case when u.account_key is not null then coalesce(m.n_begun, 0) - coalesce(o.n_begun, 0) end as n_teams_new,
         case when e.usage_expected > 0 then e.n_value_events_28d end as usage_compared,
         case when e.usage_expected > 0 then e.usage_expected end as usage_expected,
         case when u.account_key is not null then t.paid_seats_28d end as paid_seats_28d,
@@ -147,32 +148,28 @@ members as (
         t.n_activated_seats
     from periods as p
     cross join key_features as k
-    join attribute_steps as s on p.as_of >= s.from_day and (s.to_day is null or p.as_of < s.to_day)
-    join arr_steps as a
-        on a.account_key = s.account_key and p.as_of >= a.from_day and (a.to_day is null or p.as_of < a.to_day)
-    left join usage as u on u.account_key = s.account_key and u.day = p.as_of
-    left join people as h on h.account_key = s.account_key and h.day = p.as_of
-    left join expected as e on e.account_key = s.account_key and e.day = p.as_of
-    left join teams as m on m.account_key = s.account_key and m.period = p.period and m.as_of = p.as_of
+    join arr_steps as a on p.as_of >= a.from_day and (a.to_day is null or p.as_of < a.to_day)
+    left join usage as u on u.account_key = a.account_key and u.day = p.as_of
+    left join people as h on h.account_key = a.account_key and h.day = p.as_of
+    left join expected as e on e.account_key = a.account_key and e.day = p.as_of
+    left join teams as m
+        on m.account_key = a.account_key and p.as_of >= m.from_day and (m.to_day is null or p.as_of < m.to_day)
+    left join teams as o
+        on o.account_key = a.account_key
+        and p.before_start >= o.from_day and (o.to_day is null or p.before_start < o.to_day)
     left join activity_spans as g
-        on g.account_key = s.account_key and p.as_of >= g.from_day and (g.to_day is null or p.as_of < g.to_day)
-    left join seats as t on t.account_key = s.account_key and t.day = p.as_of
+        on g.account_key = a.account_key and p.as_of >= g.from_day and (g.to_day is null or p.as_of < g.to_day)
+    left join seats as t on t.account_key = a.account_key and t.day = p.as_of
     where a.arr > 0
 ),
 
 grouped as (
-    select
-        x.*,
-        g.grain,
-        case g.grain
-            when 'all' then 'all'
-            when 'tier' then coalesce(x.tier, 'unknown')
-            when 'csm' then coalesce(x.owner_key, 'unknown')
-            when 'industry' then coalesce(x.industry, 'unknown')
-            else coalesce(x.region, 'unknown')
-        end as grain_key
+    select x.*, g.grain, g.grain_key
     from members as x
-    join meta.grain as g on g.grain = 'all' or x.period <> 'day'
+    join core.account_group as g
+        on g.account_key = x.account_key
+        and x.as_of >= g.from_day and (g.to_day is null or x.as_of < g.to_day)
+        and (g.grain = 'all' or x.period <> 'day')
 )
 
 select

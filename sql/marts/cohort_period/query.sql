@@ -10,11 +10,6 @@ with periods as (
         and p.period = 'month' and p.as_of < cast(:newest as date)
 ),
 
-attribute_steps as (
-    select *, lead(from_day) over (partition by account_key order by from_day) as to_day
-    from core.account_step
-),
-
 arr_steps as (
     select *, lead(from_day) over (partition by account_key order by from_day) as to_day
     from core.arr_step
@@ -34,17 +29,12 @@ members as (
         p.as_of,
         c.cohort_month,
         m.month_no - c.month_no as month_k,
-        s.owner_key,
-        s.tier,
-        s.industry,
-        s.region,
+        c.account_key,
         coalesce(b.kept_arr, 0) as kept_arr_0,
         coalesce(a.kept_arr, 0) as kept_arr
     from periods as p
     join meta.calendar as m on m.day = p.as_of
     join cohorts as c on c.cohort_end <= p.as_of
-    join attribute_steps as s
-        on s.account_key = c.account_key and p.as_of >= s.from_day and (s.to_day is null or p.as_of < s.to_day)
     left join arr_steps as a
         on a.account_key = c.account_key and p.as_of >= a.from_day and (a.to_day is null or p.as_of < a.to_day)
     left join arr_steps as b
@@ -53,18 +43,11 @@ members as (
 ),
 
 grouped as (
-    select
-        x.*,
-        g.grain,
-        case g.grain
-            when 'all' then 'all'
-            when 'tier' then coalesce(x.tier, 'unknown')
-            when 'csm' then coalesce(x.owner_key, 'unknown')
-            when 'industry' then coalesce(x.industry, 'unknown')
-            else coalesce(x.region, 'unknown')
-        end as grain_key
+    select x.*, g.grain, g.grain_key
     from members as x
-    cross join meta.grain as g
+    join core.account_group as g
+        on g.account_key = x.account_key
+        and x.as_of >= g.from_day and (g.to_day is null or x.as_of < g.to_day)
 )
 
 select

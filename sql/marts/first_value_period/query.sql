@@ -10,11 +10,6 @@ with periods as (
         and (p.period = 'day' or p.as_of < cast(:newest as date))
 ),
 
-attribute_steps as (
-    select *, lead(from_day) over (partition by account_key order by from_day) as to_day
-    from core.account_step
-),
-
 contract_starts as (
     select account_key, min(from_day) as started_on from core.arr_step where kept_arr > 0 group by account_key
 ),
@@ -46,10 +41,7 @@ members as (
         p.period,
         p.period_start,
         p.as_of,
-        s.owner_key,
-        s.tier,
-        s.industry,
-        s.region,
+        c.account_key,
         case when v.reached_on <= p.as_of then 1 else 0 end as is_reached,
         case
             when v.reached_on <= p.as_of then greatest(v.reached_on - c.started_on, 0)
@@ -58,24 +50,16 @@ members as (
     from periods as p
     join contract_starts as c on c.started_on <= p.as_of and c.started_on > p.as_of - 365
     join known as k on k.account_key = c.account_key
-    join attribute_steps as s
-        on s.account_key = c.account_key and p.as_of >= s.from_day and (s.to_day is null or p.as_of < s.to_day)
     left join first_values as v on v.account_key = c.account_key
 ),
 
 grouped as (
-    select
-        x.*,
-        g.grain,
-        case g.grain
-            when 'all' then 'all'
-            when 'tier' then coalesce(x.tier, 'unknown')
-            when 'csm' then coalesce(x.owner_key, 'unknown')
-            when 'industry' then coalesce(x.industry, 'unknown')
-            else coalesce(x.region, 'unknown')
-        end as grain_key
+    select x.*, g.grain, g.grain_key
     from members as x
-    join meta.grain as g on g.grain = 'all' or x.period <> 'day'
+    join core.account_group as g
+        on g.account_key = x.account_key
+        and x.as_of >= g.from_day and (g.to_day is null or x.as_of < g.to_day)
+        and (g.grain = 'all' or x.period <> 'day')
 ),
 
 by_day as (

@@ -11,11 +11,6 @@ with periods as (
         and (p.period = 'day' or p.as_of < cast(:newest as date))
 ),
 
-attribute_steps as (
-    select *, lead(from_day) over (partition by account_key order by from_day) as to_day
-    from core.account_step
-),
-
 arr_steps as (
     select *, lead(from_day) over (partition by account_key order by from_day) as to_day
     from core.arr_step
@@ -26,14 +21,16 @@ movements as (
 ),
 
 members as (
-    select p.*, s.account_key, s.owner_key, s.tier, s.industry, s.region
+    select p.*, a.account_key
     from periods as p
-    join attribute_steps as s on p.as_of >= s.from_day and (s.to_day is null or p.as_of < s.to_day)
-    where exists (select 1 from arr_steps as a where a.account_key = s.account_key)
+    cross join (select distinct account_key from core.arr_step) as a
 ),
 
-returns as (
-    select account_key, day from movements where movement = 'reactivation'
+returned as (
+    select distinct p.period, p.as_of, m.account_key
+    from periods as p
+    join movements as m on m.day > p.day_12m_ago and m.day <= p.as_of
+    where m.movement = 'reactivation'
 ),
 
 moved as (
@@ -73,10 +70,7 @@ per_account as (
         coalesce(m.contraction_arr, 0) as contraction_arr,
         coalesce(m.churn_arr, 0) as churn_arr,
         coalesce(m.bucket_change_arr, 0) as bucket_change_arr,
-        exists (
-            select 1 from returns as r
-            where r.account_key = x.account_key and r.day > x.day_12m_ago and r.day <= x.as_of
-        ) as left_since
+        r.account_key is not null as left_since
     from members as x
     left join arr_steps as e
         on e.account_key = x.account_key and x.as_of >= e.from_day and (e.to_day is null or x.as_of < e.to_day)
@@ -87,21 +81,16 @@ per_account as (
         on y.account_key = x.account_key and x.day_12m_ago >= y.from_day
         and (y.to_day is null or x.day_12m_ago < y.to_day)
     left join moved as m on m.period = x.period and m.as_of = x.as_of and m.account_key = x.account_key
+    left join returned as r on r.period = x.period and r.as_of = x.as_of and r.account_key = x.account_key
 ),
 
 grouped as (
-    select
-        x.*,
-        g.grain,
-        case g.grain
-            when 'all' then 'all'
-            when 'tier' then coalesce(x.tier, 'unknown')
-            when 'csm' then coalesce(x.owner_key, 'unknown')
-            when 'industry' then coalesce(x.industry, 'unknown')
-            else coalesce(x.region, 'unknown')
-        end as grain_key
+    select x.*, g.grain, g.grain_key
     from per_account as x
-    join meta.grain as g on g.grain = 'all' or x.period <> 'day'
+    join core.account_group as g
+        on g.account_key = x.account_key
+        and x.as_of >= g.from_day and (g.to_day is null or x.as_of < g.to_day)
+        and (g.grain = 'all' or x.period <> 'day')
 )
 
 select

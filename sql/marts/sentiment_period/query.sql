@@ -9,11 +9,6 @@ with periods as (
         and (p.period = 'day' or p.as_of < cast(:newest as date))
 ),
 
-attribute_steps as (
-    select *, lead(from_day) over (partition by account_key order by from_day) as to_day
-    from core.account_step
-),
-
 answers as (
     select
         b.account_key,
@@ -46,27 +41,14 @@ last_answers as (
     join answers as a on a.day <= p.as_of and a.day > p.as_of - 180
 ),
 
-members as (
-    select l.*, s.owner_key, s.tier, s.industry, s.region
-    from last_answers as l
-    join attribute_steps as s
-        on s.account_key = l.account_key and l.as_of >= s.from_day and (s.to_day is null or l.as_of < s.to_day)
-    where l.age = 1
-),
-
 grouped as (
-    select
-        x.*,
-        g.grain,
-        case g.grain
-            when 'all' then 'all'
-            when 'tier' then coalesce(x.tier, 'unknown')
-            when 'csm' then coalesce(x.owner_key, 'unknown')
-            when 'industry' then coalesce(x.industry, 'unknown')
-            else coalesce(x.region, 'unknown')
-        end as grain_key
-    from members as x
-    join meta.grain as g on g.grain = 'all' or x.period <> 'day'
+    select x.*, g.grain, g.grain_key
+    from last_answers as x
+    join core.account_group as g
+        on g.account_key = x.account_key
+        and x.as_of >= g.from_day and (g.to_day is null or x.as_of < g.to_day)
+        and (g.grain = 'all' or x.period <> 'day')
+    where x.age = 1
 )
 
 select

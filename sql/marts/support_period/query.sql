@@ -11,11 +11,6 @@ with periods as (
         and (p.period = 'day' or p.as_of < cast(:newest as date))
 ),
 
-attribute_steps as (
-    select *, lead(from_day) over (partition by account_key order by from_day) as to_day
-    from core.account_step
-),
-
 tickets as (
     select * from core.ticket
     where not is_deleted
@@ -52,10 +47,8 @@ members as (
         p.period,
         p.period_start,
         p.as_of,
-        s.owner_key,
-        s.tier,
-        s.industry,
-        s.region,
+        g.grain,
+        g.grain_key,
         t.created_day >= p.period_start as is_created,
         t.solved_day >= p.period_start and t.solved_day <= p.as_of as is_solved,
         t.solved_day is null or t.solved_day > p.as_of as is_open,
@@ -82,30 +75,17 @@ members as (
     from periods as p
     join tickets as t on t.created_day <= p.as_of
     left join solved_again as s2 on s2.period = p.period and s2.as_of = p.as_of and s2.ticket_key = t.ticket_key
-    join attribute_steps as s
-        on s.account_key = t.account_key and p.as_of >= s.from_day and (s.to_day is null or p.as_of < s.to_day)
-    left join limits as l on l.tier = lower(s.tier)
+    join core.account_group as g
+        on g.account_key = t.account_key
+        and p.as_of >= g.from_day and (g.to_day is null or p.as_of < g.to_day)
+        and (g.grain = 'all' or p.period <> 'day')
+    left join limits as l on l.tier = lower(g.tier)
     left join limits as d on d.tier = 'default'
     where t.created_day >= p.period_start
         or t.solved_day is null
         or t.solved_day >= p.period_start
         or t.rated_day >= p.period_start
         or s2.ticket_key is not null
-),
-
-grouped as (
-    select
-        x.*,
-        g.grain,
-        case g.grain
-            when 'all' then 'all'
-            when 'tier' then coalesce(x.tier, 'unknown')
-            when 'csm' then coalesce(x.owner_key, 'unknown')
-            when 'industry' then coalesce(x.industry, 'unknown')
-            else coalesce(x.region, 'unknown')
-        end as grain_key
-    from members as x
-    join meta.grain as g on g.grain = 'all' or x.period <> 'day'
 )
 
 select
@@ -160,5 +140,5 @@ select
     percentile_cont(0.5) within group (order by case when is_solved then agent_wait_minutes end)
         as median_agent_wait_minutes,
     cast(sum(case when is_solved then agent_wait_minutes end) as bigint) as agent_wait_minutes
-from grouped
+from members
 group by period, period_start, as_of, grain, grain_key
