@@ -1,0 +1,49 @@
+"""One step of Perennial on a warehouse of a given size, in a process of its own: fill it, build it, or live a day.
+
+Prints the seconds of the step and, of builds, those of each model.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from datetime import date
+
+
+def main() -> None:
+    """Run the step given: fill, build or day, with the world and the day."""
+    from benchmarks import big_world
+    from include.warehouse import build
+
+    step, accounts, per_day, days, newest, day = sys.argv[1:]
+    world = big_world.World(int(accounts), int(per_day), int(days), date.fromisoformat(newest))
+    started = time.perf_counter()
+    told: dict[str, object] = {"rows": world.usage_per_day}
+    if step == "fill":
+        big_world.fill(world)
+        told["rows"] = world.usage_rows
+    elif step == "load":
+        big_world.live_a_day(world, date.fromisoformat(day))
+    else:
+        done = build.run(f"build {day}")
+        if not isinstance(done, build.Finished):
+            raise SystemExit(f"no build: {done.reason}")
+        told |= {"rows": done.n_rows, "sql_seconds": done.seconds, "models": _models(f"build {day}")}
+    print(json.dumps(told | {"seconds": time.perf_counter() - started}))
+
+
+def _models(build_id: str) -> dict[str, float]:
+    import sqlalchemy as sa
+
+    from include.warehouse.engine import engine
+
+    with engine("reader").connect() as connection:
+        found = connection.execute(
+            sa.text("select model, seconds from meta.build_model where build_id = :id"), {"id": build_id}
+        )
+        return dict(found.tuples().all())
+
+
+if __name__ == "__main__":
+    main()
