@@ -9,6 +9,7 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from include.alerts.readiness import SPOKEN, Readiness
+from include.delivery import audience
 from include.delivery.message import Evidence, Level
 from include.renewals import wording
 from include.renewals.checkpoint import Checkpoint
@@ -130,7 +131,7 @@ def _contacts(checkpoint: Checkpoint, source: str, zone: ZoneInfo, now: datetime
             Evidence(text=text, source=source, level="risk" if is_long else "good"), "no_contact" if is_long else None
         )
     if checkpoint.decision_maker_known:
-        named = f": {checkpoint.decision_maker_name}" if checkpoint.decision_maker_name else ""
+        named = f": {audience.personal(checkpoint.decision_maker_name)}" if checkpoint.decision_maker_name else ""
         yield _Found(Evidence(text=f"The decision maker is known{named}.", source=source, level="good"))
     else:
         text = "Nobody is on record as the decision maker."

@@ -21,7 +21,6 @@ from include.renewals import checkpoint as checkpoints
 from include.renewals.checkpoint import Checkpoint
 from include.renewals.ladder import Ladder, Rung, due_on, passed_over, rungs
 
-CHANNELS = ("slack", "email")
 VERSION = "renewal ladder 1"
 _GONE = ("sent", "sending", "uncertain", "suppressed")
 
@@ -84,7 +83,7 @@ def _reminders(
         shown, rung, following, to, day.readiness, day.settings, day.today, day.now, running
     )
     reads = day.readiness.sources_shown(renewal.crm_source, renewal.account_key)
-    for channel in CHANNELS:
+    for channel in day.settings.channels.messages_by:
         yield _action(renewal, channel, number, str(rung.days), to, message, day, reads=reads, until=rung)
 
 
@@ -94,7 +93,7 @@ def _notices(renewal: Checkpoint, rung: Rung, number: int, held: str, day: Day) 
     for role in ("lead", "csm"):
         to = recipient(renewal, role, day.settings.people)
         readers[to.email] = (role, to)
-    for channel in CHANNELS:
+    for channel in day.settings.channels.messages_by:
         reminder = make_key(RENEWAL, renewal.renewal_id, RENEWAL, number, str(rung.days), channel)
         if day.outbox.get(reminder) in _GONE:
             continue
@@ -106,7 +105,7 @@ def _notices(renewal: Checkpoint, rung: Rung, number: int, held: str, day: Day) 
 def _expired(renewal: Checkpoint, missed: Rung, number: int, day: Day) -> Iterator[Action]:
     to = recipient(renewal, "csm", day.settings.people)
     message = Message(headline=f"{renewal.account_name}: {missed.days}-day checkpoint", summary="Passed over.")
-    for channel in CHANNELS:
+    for channel in day.settings.channels.messages_by:
         yield _action(
             renewal,
             channel,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -19,13 +19,22 @@ class SlackChannel(Strict):
 
 
 class EmailChannel(Strict):
-    """How e-mail is used."""
+    """How e-mail is used; who has ``unsubscribed`` gets the message by ``fallback``."""
 
     dry_run: bool = True
     connection: Identifier = "smtp"
     fallback: Literal["slack", ""] = "slack"
     from_name: str = "Perennial"
     from_address: Email = "perennial@example.com"
+    unsubscribed: tuple[Email, ...] = ()
+
+
+class WeComChannel(Strict):
+    """How the robot of a WeCom group is used; ``fallback`` is tried when it refuses for good."""
+
+    dry_run: bool = True
+    connection: Identifier = "wecom"
+    fallback: Literal["email", "slack", ""] = "email"
 
 
 class CrmTaskChannel(Strict):
@@ -55,9 +64,16 @@ class Links(Strict):
 
 
 class Channels(Strict):
-    """``channels.yaml``: nothing leaves while ``dry_run`` is true."""
+    """``channels.yaml``: nothing leaves while ``dry_run`` is true.
+
+    Args:
+        messages_by: The channels over which people are written to; each message goes over all of them.
+    """
+
+    messages_by: Annotated[tuple[Literal["slack", "email", "wecom"], ...], Field(min_length=1)] = ("slack", "email")
 
     slack: SlackChannel = SlackChannel()
     email: EmailChannel = EmailChannel()
+    wecom: WeComChannel = WeComChannel()
     crm_task: CrmTaskChannel = CrmTaskChannel()
     links: Links = Links()

@@ -221,6 +221,12 @@ class Caps(Strict):
         return max(self.accounts_at_least, int(self.share_of_book * book))
 
 
+class Promises(Strict):
+    """``promises.yaml``: phrases that no template may hold, since they promise a price or a commitment."""
+
+    phrases: tuple[Annotated[str, Field(min_length=3, max_length=80)], ...] = ()
+
+
 class WorkingCalendar(Strict):
     """Whose holidays and whose clock: working days and sending hours follow them."""
 
@@ -325,3 +331,4 @@ class Settings(General):
     retention: Retention = Retention()
     attention: Attention = Attention()
     caps: Caps = Caps()
+    promises: Promises = Promises()

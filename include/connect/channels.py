@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from include.config import Settings
 from include.connect.line import Line, Patience, failed
 from include.connect.network import reach
+from include.delivery.channels import slack
 from include.delivery.channels.email import EmailChannel
 from include.delivery.channels.slack import SCOPES, SlackChannel
+from include.delivery.channels.slack_webhook import SlackWebhook
 from include.errors import PerennialError
 
 _WAITING = 10.0
@@ -38,8 +40,14 @@ def look(name: str, settings: Settings) -> Iterator[Line]:
 
 
 def _slack(settings: Settings) -> Iterator[Line]:
+    connection = settings.channels.slack.connection
+    way = slack.connect(settings)
+    if isinstance(way, SlackWebhook):
+        way.close()
+        yield Line(connection, "credentials", "unknown", "a webhook: whether it works shows with the first message")
+        return
     channel = SlackChannel.connect(settings)
-    connection, client = settings.channels.slack.connection, channel.client
+    client = channel.client
     client.sleep = client.limiter.sleep = Patience(_WAITING)
     try:
         yield from reach(connection, client.base_url)

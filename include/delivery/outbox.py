@@ -16,6 +16,8 @@ from typing import Any, Literal
 import orjson
 import sqlalchemy as sa
 
+from include.delivery import audience
+
 State = Literal["planned", "parked", "sending", "sent", "uncertain", "failed", "suppressed", "expired"]
 
 
@@ -180,7 +182,7 @@ def plan(
     """
     if not actions:
         return Planned()
-    rows = [{**asdict(action), "key": action.key} for action in actions]
+    rows = [{**asdict(action), "key": action.key, "subject": audience.plain(action.subject)} for action in actions]
     given = orjson.dumps(rows, default=_json).decode()
     parameters = {"actions": given, "decision_id": decision_id, "run_id": run_id or decision_id, "now": now}
     found = connection.execute(sa.text(_PLAN), parameters).all()

@@ -229,4 +229,4 @@ def _note_told(connection: sa.Connection, letters: Sequence[Letter], key: str) -
 
 
 def _spoken(channel: str) -> str:
-    return {"email": "e-mail", "slack": "Slack"}.get(channel, channel)
+    return {"email": "e-mail", "slack": "Slack", "wecom": "WeCom"}.get(channel, channel)

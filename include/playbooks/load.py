@@ -12,7 +12,7 @@ from include.alerts.signals.subjects import Table, table
 from include.config import documents, expression, files
 from include.config.expression import Condition
 from include.errors import ConfigError
-from include.playbooks import templates
+from include.playbooks import promises, templates
 from include.playbooks.schema import Playbook
 
 
@@ -106,6 +106,10 @@ def _check(document: documents.Document, abouts: Mapping[str, str], about: str |
     playbook = documents.validate(documents.Document(document.path, given, document.lines), Playbook)
     if playbook.name != document.path.stem:
         raise document.error(("name",), f"is {playbook.name!r}, but the file is called {document.path.name}")
+    if about is None:  # what runs already was checked when it began
+        for number, step in enumerate(playbook.steps):
+            for key in ("subject", "body"):
+                document.check(("steps", number, key), promises.check, getattr(step, key))
     about = about or _about(document, playbook, abouts)
     subject = table(about)
     _check_steps(document, playbook, subject)

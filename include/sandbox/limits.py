@@ -19,6 +19,7 @@ DEFAULTS: dict[str, tuple[int, float]] = {
     "slack.workspace": (300, 60.0),
     "slack.tier3": (50, 60.0),
     "slack.webhook": (1, 1.0),
+    "wecom.robot": (20, 60.0),
 }
 # Slack lets a channel have short bursts above its one message a second.
 BURSTS = {"slack.channel": 5, "slack.webhook": 3}

@@ -161,6 +161,7 @@ def describe(sandbox: Sandbox, smtp_port: int, product: Product | None) -> dict[
         "SUPPORT": {
             "conn_type": "zendesk", "host": f"{sandbox.url}/zendesk", "login": EMAIL, "password": secret("zendesk"),
         },
+        "WECOM": {"conn_type": "generic", "host": f"{sandbox.url}/wecom", "password": secret("wecom")},
         "SLACK": {"conn_type": "slack", "host": f"{sandbox.url}/slack/api", "password": secret("slack", "xoxb-")},
         "SMTP": {
             "conn_type": "smtp", "host": HOST, "port": smtp_port, "login": "perennial", "password": secret("smtp"),

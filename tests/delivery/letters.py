@@ -48,8 +48,8 @@ def letter(channel: str = "slack", step: str = "30", **changes: Any) -> Letter:
         "state": "sending",
         "sending_at": NOW,
     }
-    values.pop("not_before")
-    return Letter(**{**values, "not_before": None, **changes})
+    values |= {"not_before": None, **changes}
+    return Letter(**{name: value for name, value in values.items() if name != "approval_id"})
 
 
 def action(channel: str = "slack", step: str = "30", **changes: Any) -> Action:

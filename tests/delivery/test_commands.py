@@ -32,6 +32,7 @@ def test_from_decision_to_inbox(house: House, outside: Outside, capsys: pytest.C
     assert {name: row["sends"] for name, row in listed.items()} == {
         "slack": "yes",
         "email": "no: on hold",
+        "wecom": "no: dry run",
         "crm_task": "when compared",
     }
     assert "no reason" in run(capsys, "channel", "release", "email", status=2)

@@ -10,6 +10,7 @@ from include.alerts.signals.schema import Signal
 from include.alerts.signals.subjects import Table, table
 from include.config import documents, expression, files
 from include.config.expression import Condition
+from include.playbooks import promises
 
 FOLDER = "signals"
 # What a text may use beside the columns and the thresholds.
@@ -75,6 +76,7 @@ def _check(document: documents.Document) -> Loaded:
     for place, template in _templates(signal):
         examples = [{**example, **signal.thresholds} for example in subject.examples()]
         document.check(place, texts.check, template, known, examples)
+        document.check(place, promises.check, template)
         used |= texts.names(template)
     kinds = frozenset().union(*(subject.kinds.get(column, frozenset()) for column in used))
     return Loaded(signal, subject, compiled["open"], compiled.get("worse"), compiled["close"], kinds, document.path)

@@ -93,10 +93,11 @@ def unavailable(signals: Mapping[str, Loaded]) -> dict[str, str]:
 def _told(connection: sa.Connection, day: Day) -> Told:
     alerts = connection.execute(
         sa.text(
-            "select recipient, count(*) from ops.outbox where entity_kind = any(:kinds) and channel = 'slack'"
+            "select recipient, count(distinct (entity_kind, entity_id, rule, episode_no, step)) from ops.outbox"
+            " where entity_kind = any(:kinds) and channel = any(:channels)"
             " and planned_at >= :since group by recipient"
         ),
-        {"kinds": list(ALERTED), "since": day.start_of(day.today)},
+        {"kinds": list(ALERTED), "channels": list(day.settings.channels.messages_by), "since": day.start_of(day.today)},
     )
     digests = connection.execute(
         sa.text("select key, state from ops.outbox where rule = :rule and step = :step"),

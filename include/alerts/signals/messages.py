@@ -14,6 +14,7 @@ from include.alerts.renewal_message import calendar_of
 from include.alerts.signals import texts
 from include.alerts.signals.evaluate import Hit
 from include.alerts.signals.load import Loaded
+from include.delivery import audience
 from include.delivery.message import Evidence, Fact, Level, Link, Message
 from include.renewals import wording
 
@@ -83,7 +84,8 @@ def _once_per_account(rest: Sequence[News]) -> list[News]:
 
 
 def _fill(loaded: Loaded, hit: Hit, template: str) -> str:
-    return texts.fill(template, {**hit.values, **loaded.signal.thresholds_of(hit.values["tier"])})
+    named = {column: audience.personal(hit.values[column]) for column in loaded.table.personal}
+    return texts.fill(template, {**hit.values, **named, **loaded.signal.thresholds_of(hit.values["tier"])})
 
 
 def _stake(hit: Hit) -> str:

@@ -27,7 +27,6 @@ from include.playbooks import working_days
 
 # fresh: opened or worse since the last decision; waiting: for the next list; listed: in today's, perhaps not sent.
 How = Literal["fresh", "waiting", "listed"]
-CHANNELS = ("slack", "email")
 DIGEST = "signal_digest"
 ALERTED = ("account", "contact")  # entity kinds that alerts are about
 READER = "csm"  # entity kind of what is about a person's day, not about one account
@@ -212,14 +211,14 @@ def _alert(day: Day, news: News) -> list[Action]:
             reads=_reads(day, news),
             version=f"{news.loaded.signal.name} {news.loaded.signal.version}",
         )
-        for channel in CHANNELS
+        for channel in day.settings.channels.messages_by
     ]
 
 
 def _digest(day: Day, address: str, rest: Sequence[News]) -> Iterator[Action]:
     message = messages.digest(rest, day)
     first = rest[0]
-    for channel in CHANNELS:
+    for channel in day.settings.channels.messages_by:
         yield _action(
             day,
             first.hit.values,

@@ -55,12 +55,14 @@ class Table:
         key: The column that names the subject.
         types: Column -> PostgreSQL type.
         kinds: Column -> kinds of source it rests on beside the CRM.
+        personal: Columns that name a customer's people.
     """
 
     name: str
     key: str
     types: dict[str, str]
     kinds: dict[str, frozenset[str]]
+    personal: frozenset[str] = frozenset()
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -92,4 +94,9 @@ def table(about: str) -> Table:
         key,
         {column: said.type for column, said in columns.items()},
         {column: frozenset(said.reads) - {"crm"} for column, said in columns.items()},
+        frozenset(
+            column
+            for column, said in columns.items()
+            if said.sensitivity == "personal" and not column.startswith("owner_")
+        ),
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from include.config import Settings
 from include.delivery.channels.base import Channel
 
-NAMES = ("slack", "email", "crm_task")
+NAMES = ("slack", "email", "wecom", "crm_task")
 
 
 def ways(settings: Settings) -> list[tuple[str, str]]:
@@ -32,13 +32,17 @@ def open_channel(name: str, settings: Settings, source: str = "") -> Channel:
         ConfigError: Its connection is missing or wrong.
     """
     if name == "slack":
-        from include.delivery.channels.slack import SlackChannel
+        from include.delivery.channels import slack
 
-        return SlackChannel.connect(settings)
+        return slack.connect(settings)
     if name == "email":
         from include.delivery.channels.email import EmailChannel
 
         return EmailChannel.connect(settings)
+    if name == "wecom":
+        from include.delivery.channels.wecom import WeComChannel
+
+        return WeComChannel.connect(settings)
     from include.delivery.channels import crm_task
 
     return crm_task.connect(settings, source)

@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 
 from pydantic import ValidationError
 
+from include.delivery import audience
 from include.delivery.message import Message
 from include.delivery.outbox import Letter
 from include.errors import PerennialError
@@ -34,14 +35,18 @@ class Outcome:
     external_id: str = ""
 
 
-def message_of(letter: Letter) -> Message:
-    """Return the message that a letter holds.
+def message_of(letter: Letter, in_a_room: bool = False) -> Message:
+    """Return the message that a letter holds, as its readers may see it.
+
+    Args:
+        letter: The letter.
+        in_a_room: Whether others than its recipient will read it: what is personal is then left out.
 
     Raises:
         Undeliverable: It was planned by a version that wrote messages in another form.
     """
     try:
-        return Message.model_validate(letter.body)
+        return Message.model_validate(audience.told(letter.body, in_a_room))
     except ValidationError:
         raise Undeliverable(
             "the planned message has a form that this version cannot show",

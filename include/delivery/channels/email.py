@@ -11,7 +11,7 @@ import hashlib
 import re
 import smtplib
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -39,16 +39,20 @@ class EmailChannel:
         connection: The server, and the login if it wants one.
         from_name: Shown as the sender.
         from_address: The sender's address; bounces come back to it.
+        unsubscribed: Who wants no mails.
     """
 
     name = "email"
     batch_size = 1
     is_repeatable = False
 
-    def __init__(self, connection: Connection, from_name: str, from_address: str) -> None:
+    def __init__(
+        self, connection: Connection, from_name: str, from_address: str, unsubscribed: Collection[str] = ()
+    ) -> None:
         self._connection = connection
         self._from_name = from_name
         self._from_address = from_address
+        self._unsubscribed = {address.lower() for address in unsubscribed}
         self._server: smtplib.SMTP | None = None
 
     @classmethod
@@ -62,7 +66,8 @@ class EmailChannel:
         connection = connections.get(chosen.connection)
         if not connection.host:
             raise connection.error("has no host", cure="write the mail server's name into its host field")
-        return cls(connection, chosen.from_name, str(connection.extra.get("from_email") or chosen.from_address))
+        sender = str(connection.extra.get("from_email") or chosen.from_address)
+        return cls(connection, chosen.from_name, sender, chosen.unsubscribed)
 
     def address(self, letter: Letter) -> str:
         """Return the e-mail address, if it is one."""
@@ -70,6 +75,11 @@ class EmailChannel:
             raise Undeliverable(
                 f"{letter.recipient!r} is no address that a mail can go to",
                 cure="correct the person's address in the CRM",
+            )
+        if letter.recipient.lower() in self._unsubscribed:
+            raise Undeliverable(
+                f"{letter.recipient} wants no mails",
+                cure="name a second channel in channels.yaml, or take the address out of email.unsubscribed",
             )
         message_of(letter)
         return letter.recipient
@@ -131,6 +141,7 @@ class EmailChannel:
         mail["Date"] = format_datetime((letter.sending_at or clock.now()).astimezone(UTC))
         mail["Message-ID"] = self._message_id(letter.key)
         mail["References"] = self._message_id(f"account-{hashlib.sha256(letter.account_key.encode()).hexdigest()[:20]}")
+        mail["In-Reply-To"] = mail["References"]
         mail["Auto-Submitted"] = "auto-generated"
         mail["X-Auto-Response-Suppress"] = "All"
         mail["List-Unsubscribe"] = f"<mailto:{self._from_address}?subject=unsubscribe>"

@@ -14,7 +14,8 @@ from typing import Any
 from include import connections
 from include.config import Settings
 from include.delivery import render_slack
-from include.delivery.channels.base import Outcome, Undeliverable, message_of
+from include.delivery.channels import slack_webhook
+from include.delivery.channels.base import Channel, Outcome, Undeliverable, message_of
 from include.delivery.outbox import Letter
 from include.errors import AuthError, Unavailable
 from include.sources.http.auth import Bearer
@@ -73,6 +74,18 @@ class _Said(Exception):
         super().__init__(error)
 
 
+def connect(settings: Settings) -> Channel:
+    """Return the channel of a workspace: the bot, or the webhook if that is where the connection leads.
+
+    Raises:
+        ConfigError: The connection is missing or wrong.
+    """
+    connection = connections.get(settings.channels.slack.connection)
+    if connection.base_url(settings.allowed_plain_http_hosts).endswith(slack_webhook.HOST_PATH):
+        return slack_webhook.SlackWebhook.connect(connection, settings)
+    return SlackChannel.connect(settings)
+
+
 class SlackChannel:
     """Writes to people by their e-mail address, or to the channel or user that people.yaml names for them.
 
@@ -123,7 +136,7 @@ class SlackChannel:
     def send(self, letters: Sequence[Letter]) -> Mapping[str, Outcome]:
         """Post one message."""
         (letter,) = letters
-        message = message_of(letter)
+        message = message_of(letter, in_a_room=not letter.address.startswith("D"))
         payload = {
             "channel": letter.address,
             "text": render_slack.fallback_text(message),

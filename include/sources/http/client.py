@@ -93,6 +93,7 @@ class Manners:
         explain: Parsed error body -> the vendor's own words; "" if it has none.
         is_throttled: (status, parsed body) -> whether it means "not now", for vendors that do not say it by 429.
         rest: Headers of any answer -> for how many seconds to make no further calls, since little of a quota is left.
+        parse: Body -> what it says, for vendors that answer in another form than JSON.
         resets_at: Asks the vendor when a day's quota that is used up comes back; None if it cannot say.
     """
 
@@ -102,6 +103,7 @@ class Manners:
     explain: Callable[[Any], str] = lambda data: ""
     is_throttled: Callable[[int, Any], bool] = lambda status, data: status == 429
     rest: Callable[[Mapping[str, str]], float] = lambda headers: 0.0
+    parse: Callable[[bytes], Any] = body.parse
     resets_at: Callable[[Client], datetime | None] = lambda client: None
 
 
@@ -267,13 +269,13 @@ class Client:
         status = response.status_code
         if 200 <= status < 300:
             try:
-                data = body.parse(received) if received.strip() else None
+                data = self.manners.parse(received) if received.strip() else None
             except body.BadBody as error:
                 raise self._broken(call, f"{where}: {error}") from None
             self.has_worked = True
             return Answer(status, response.headers, data)
         try:
-            data = body.parse(received)
+            data = self.manners.parse(received)
         except body.BadBody:
             data = None
         said = redact(self.manners.explain(data) if data is not None else "", *self._hidden())

@@ -1,0 +1,39 @@
+"""Who may read what: a customer's people are named to the account's manager, not to a whole room.
+
+Personal values are marked where a text is made, by two signs that no text has, and the marks stay in the outbox. They
+are resolved when a channel knows who will read: one person, or everybody in a channel or group.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+# Of Unicode's private use: they mean nothing to anybody else, and names are cleaned of them before they are marked.
+_OPEN, _CLOSE = "\ue000", "\ue001"
+_MARKED = re.compile(f"{_OPEN}[^{_OPEN}{_CLOSE}]*{_CLOSE}?")
+HIDDEN = "(name withheld)"
+
+
+def personal(value: Any) -> Any:
+    """Return a value marked as personal; None stays None."""
+    return value if value is None else f"{_OPEN}{plain(str(value))}{_CLOSE}"
+
+
+def plain(text: str) -> str:
+    """Return a text without marks."""
+    return text.replace(_OPEN, "").replace(_CLOSE, "")
+
+
+def told(content: Any, in_a_room: bool) -> Any:
+    """Return texts, and what holds texts, as their readers may see them.
+
+    Args:
+        content: As it stands in the outbox.
+        in_a_room: Whether more than one person reads it.
+    """
+    if isinstance(content, str):
+        return plain(_MARKED.sub(HIDDEN, content)) if in_a_room else plain(content)
+    if isinstance(content, dict):
+        return {name: told(value, in_a_room) for name, value in content.items()}
+    return [told(value, in_a_room) for value in content] if isinstance(content, list | tuple) else content
