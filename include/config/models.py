@@ -221,10 +221,43 @@ class Caps(Strict):
         return max(self.accounts_at_least, int(self.share_of_book * book))
 
 
+_PROMISES = (
+    "discount",
+    "rebate",
+    "refund",
+    "money back",
+    "% off",
+    "free of charge",
+    "at no cost",
+    "free month",
+    "free months",
+    "price freeze",
+    "price lock",
+    "same price",
+    "lower price",
+    "better price",
+    "special price",
+    "waive",
+    "credit note",
+    "service credit",
+    "we guarantee",
+    "guaranteed",
+    "guarantee",
+    "we promise",
+    "we commit",
+    "commitment from us",
+    "legally binding",
+    "Rabatt",
+    "Nachlass",
+    "kostenlos",
+    "garantieren",
+)
+
+
 class Promises(Strict):
     """``promises.yaml``: phrases that no template may hold, since they promise a price or a commitment."""
 
-    phrases: tuple[Annotated[str, Field(min_length=3, max_length=80)], ...] = ()
+    phrases: tuple[Annotated[str, Field(min_length=3, max_length=80)], ...] = _PROMISES
 
 
 class WorkingCalendar(Strict):
