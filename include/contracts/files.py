@@ -10,7 +10,6 @@ from typing import Annotated
 
 from pydantic import Field
 
-from include.config import expression
 from include.config import files as configuration
 from include.config.documents import Document, Strict, read, validate
 from include.contracts.limits import Limits
@@ -139,6 +138,9 @@ def _add(known: dict[str, Rule], entity: Entity, document: Document, index: int,
         raise document.error(
             ("rules", index, "name"), f"there is a rule {rule_id} already", cure="give yours another name"
         )
+    # Brings sqlglot, 10 MB: only where a file has rules of its own.
+    from include.config import expression
+
     condition = document.check(("rules", index, "holds"), expression.on_landed, own.holds, ("id", *entity.column_names))
     expect = none(
         f"select batch._row from {BATCH} where not batch._is_deleted and not coalesce(({condition.sql}), true)",  # noqa: S608
