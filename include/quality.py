@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from include import clock
 from include.contracts import catalogue
+from include.warehouse import quarantine
 from include.warehouse.engine import engine
 
 Rows = list[dict[str, Any]]
@@ -73,8 +74,6 @@ class Quality:
 
 def read() -> Quality:
     """Return what the page shows."""
-    from include.warehouse import quarantine
-
     now = clock.now()
     days = [now.date() - timedelta(days=number) for number in reversed(range(DAYS))]
     with engine("reader").connect() as connection:

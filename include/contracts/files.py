@@ -128,6 +128,7 @@ def _change(known: dict[str, Rule], entity: Entity, document: Document, index: i
         old,
         severity=change.severity or old.severity,
         owner=change.owner or old.owner,
+        why=f"{old.why} (changed: {change.because})",
         origin=document.at(place),
     )
 

@@ -6,7 +6,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from include import clock
-from include.errors import ConfigError, WarehouseError
+from include.errors import ConfigError
+from include.identity import review
 from include.warehouse import identity_store
 from include.warehouse.engine import engine
 from include.warehouse.identity_store import NOBODY, Answer
@@ -95,12 +96,8 @@ def _present(connection: Connection, source: str, source_id: str) -> list[tuple[
 
 
 def _must_exist(connection: Connection, answer: Answer) -> None:
-    if not connection.execute(sa.text("select to_regclass('core.account_bridge') is not null")).scalar():
-        raise WarehouseError("nothing is built yet", cure="run `python -m include.cli build` first")
-    known = (
-        "select count(*) from core.account_bridge where source = :source and source_id = :id and entity <> 'account'"
-    )
-    if not connection.execute(sa.text(known), {"source": answer.source, "id": answer.source_id}).scalar():
+    review.must_be_built(connection)
+    if not _is_known(connection, answer.source, answer.source_id, "entity <> 'account'"):
         raise ConfigError(
             f"{answer.source} has no organisation or product account {answer.source_id}",
             cure="see `python -m include.cli identity review` for ids that wait",

@@ -98,7 +98,7 @@ def open_ids(source: str = "", limit: int = 50) -> list[Open]:
         WarehouseError: Nothing is built yet.
     """
     with engine("reader").connect() as connection:
-        _must_be_built(connection)
+        must_be_built(connection)
         rows = [row for row in connection.execute(sa.text(_OPEN)) if not source or row.source == source][:limit]
         if not rows:
             return []
@@ -141,7 +141,7 @@ def _people(connection: Connection, rows: list[Any]) -> dict[tuple[str, str], se
 def counts() -> list[dict[str, Any]]:
     """Return per source how many ids mean an account, by method, and the share that means none."""
     with engine("reader").connect() as connection:
-        _must_be_built(connection)
+        must_be_built(connection)
         rows = connection.execute(sa.text(_COUNTS)).mappings().all()
     return [
         {**row, "unmatched_rate": f"{row['n_unmatched'] / row['n_ids']:.1%}" if row["n_ids"] else "-"} for row in rows
@@ -152,7 +152,7 @@ def troubles() -> list[str]:
     """Return what the CRM contradicts itself in, and answers that cannot be followed, as sentences."""
     tables = [f"raw.{raw_table(vendor, 'account')}" for vendor, kind in VENDORS.items() if kind == "crm"]
     with engine("reader").connect() as connection:
-        _must_be_built(connection)
+        must_be_built(connection)
         circles = account_merges.circles(connection, tables)
         parents = connection.execute(sa.text(_CYCLES)).scalars().all()
         lost = connection.execute(sa.text(_LOST_ANSWERS)).all()
@@ -165,8 +165,13 @@ def troubles() -> list[str]:
     return found
 
 
-def _must_be_built(connection: Connection) -> None:
-    if not connection.execute(sa.text("select to_regclass('core.account_bridge') is not null")).scalar():
+def must_be_built(connection: Connection) -> None:
+    """Refuse to speak of ids before anything was built.
+
+    Raises:
+        WarehouseError: Nothing was.
+    """
+    if not identity_store.has_bridge(connection):
         raise WarehouseError("nothing is built yet", cure="run `python -m include.cli build` first")
 
 

@@ -18,7 +18,11 @@ from include.warehouse import models
 Event = Literal["start", "worse", "over"]
 _EXAMPLES = 3
 _SHOWN = 8
-_ALERTS = {"act_renewal_checkpoint": "renewal reminders and the playbooks on renewals"}
+_ALERTS = {
+    "act_renewal_checkpoint": "renewal reminders and the playbooks on renewals",
+    "act_account": "signals on accounts",
+    "act_contact": "signals on people",
+}
 
 
 def write(connection: Connection, event: Event, what: Failing, since: datetime, told_n_bad: int) -> Message:

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from include.sources.entities import ENTITIES, VENDORS, Entity, raw_table
+from include.warehouse import identity_store
 from include.warehouse.erased import ADDRESS, ADDRESS_COLUMNS
 
 # What many people read is not one person's; the same words as in sql/core/person_address.
@@ -123,7 +124,7 @@ def account(connection: Connection, account_key: str) -> Found:
     """Return all that belongs to an account, by all the ids that its sources have for it."""
     source, _, account_id = account_key.partition(":")
     found = Found(accounts={(source, account_id)})
-    if connection.execute(sa.text("select to_regclass('core.account_bridge') is not null")).scalar():
+    if identity_store.has_bridge(connection):
         ids = connection.execute(
             sa.text("select source, source_id from core.account_bridge where account_key = :key"), {"key": account_key}
         )

@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection
 from include.sources.entities import ENTITIES, Entity
 from include.stewardship import find, scrub
 from include.stewardship.find import PAIRS, Found
-from include.warehouse import erased
+from include.warehouse import erased, identity_store
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def places(connection: Connection, found: Found) -> Places:
     """Return the accounts that the erased records belong to, by all ids that they have anywhere."""
     refs = found.touched | found.accounts
     keys = {f"{source}:{ref}" for source, ref in refs}
-    if connection.execute(sa.text("select to_regclass('core.account_bridge') is not null")).scalar():
+    if identity_store.has_bridge(connection):
         bridge = "select account_key, source, source_id from core.account_bridge where account_key is not null and"
         pairs = {"sources": [source for source, _ in refs], "ids": [ref for _, ref in refs]}
         rows = connection.execute(sa.text(f"{bridge} (source, source_id) in {PAIRS}"), pairs)

@@ -65,6 +65,12 @@ def sync_domains(connection: sa.Connection) -> None:
         )
 
 
+def has_bridge(connection: sa.Connection) -> bool:
+    """Return whether ``core.account_bridge`` was ever built."""
+    query = sa.text("select to_regclass('core.account_bridge') is not null")
+    return bool(connection.execute(query).scalar())
+
+
 def in_file() -> list[Answer]:
     """Return the answers of ``identity.yaml``."""
     return [

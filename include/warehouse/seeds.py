@@ -210,8 +210,9 @@ def resolve_dirty(connection: sa.Connection, build: Build) -> None:
     """
     if build.trigger == "first":
         return  # everything is made anew anyway
-    bridge = connection.execute(sa.text("select to_regclass('core.account_bridge') is not null")).scalar()
-    statement = _RESOLVE.replace("-- and through the bridge", _THROUGH_BRIDGE) if bridge else _RESOLVE
+    statement = _RESOLVE
+    if identity_store.has_bridge(connection):
+        statement = _RESOLVE.replace("-- and through the bridge", _THROUGH_BRIDGE)
     connection.execute(sa.text(statement), {"build_id": build.build_id, "all_days": _ALL_DAYS})
 
 

@@ -14,6 +14,7 @@ from sqlalchemy.engine import Connection
 
 from include import clock
 from include.sources.entities import ENTITIES, VENDORS, Entity, Kind, of_kind, raw_table
+from include.warehouse import identity_store
 
 # Kind -> the entity that is its account, and the column in which that carries the CRM's id.
 _CARRIERS: dict[Kind, tuple[str, str]] = {
@@ -142,7 +143,7 @@ def _carried(connection: Connection, source: str, kind: Kind, refs: list[str]) -
 
 
 def _bridged(connection: Connection, source: str, refs: list[str]) -> list[tuple[str, str]]:
-    if not connection.execute(sa.text("select to_regclass('core.account_bridge')")).scalar():
+    if not identity_store.has_bridge(connection):
         return []
     rows = connection.execute(
         sa.text(

@@ -65,6 +65,7 @@ def test_a_shipped_rule_can_be_changed_and_switched_off(contracts: Path) -> None
     assert catalogue.get("crm.account.domain_plausible") is None
     rule = catalogue.get("crm.account.name_present")
     assert rule and (rule.severity, rule.owner) == ("critical", "Ada")
+    assert rule.why.endswith("(changed: nobody reads it)")
     assert len(catalogue.rules()) == len(catalogue.shipped()) - 1
 
 
