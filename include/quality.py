@@ -11,6 +11,8 @@ import sqlalchemy as sa
 
 from include import clock
 from include.contracts import catalogue
+from include.incidents import message
+from include.incidents.observe import Failing
 from include.warehouse import quarantine
 from include.warehouse.engine import engine
 
@@ -80,7 +82,7 @@ def read() -> Quality:
         values = {"since": now - timedelta(days=DAYS)}
         found = [dict(row) for row in connection.execute(_RESULTS, values).mappings()]
         n_batches = connection.execute(_BATCHES, values).scalar_one()
-        incidents = [dict(row) for row in connection.execute(_INCIDENTS).mappings()]
+        incidents = [_titled(dict(row)) for row in connection.execute(_INCIDENTS).mappings()]
         fresh = [dict(row) for row in connection.execute(_FRESH).mappings()]
     return Quality(
         n_rules=len(catalogue.rules()),
@@ -91,6 +93,13 @@ def read() -> Quality:
         waivers=[row for row in quarantine.waivers() if row["is_in_force"]],
         flow=_flow(quarantine.over_time(DAYS), days),
     )
+
+
+def _titled(incident: dict[str, Any]) -> dict[str, Any]:
+    names = ("key", "kind", "source", "entity", "rule_id", "reason")
+    what = Failing(**{name: incident[name] for name in names})
+    rule = catalogue.get(what.rule_id)
+    return incident | {"title": message.title(what), "says": what.reason or (rule.says if rule else "")}
 
 
 def _trends(found: Rows, days: list[date]) -> tuple[Trend, ...]:
@@ -127,7 +136,8 @@ def _flow(found: Rows, days: list[date]) -> Rows:
 _RESULTS = sa.text(
     """
     select cast(result.checked_at at time zone 'UTC' as date) as day, result.rule_id, batch.source,
-        sum(result.n_rows)::bigint as n_rows, sum(result.n_bad)::bigint as n_bad
+        sum(result.n_rows)::bigint as n_rows,
+        coalesce(sum(result.n_bad) filter (where not result.is_passed), 0)::bigint as n_bad
     from meta.rule_result as result
     join meta.batch as batch using (batch_id)
     where result.checked_at > :since
@@ -136,7 +146,8 @@ _RESULTS = sa.text(
 )
 _BATCHES = sa.text("select count(*) from meta.batch where validated_at > :since")
 _INCIDENTS = sa.text(
-    "select key, kind, n_bad, n_rows, opened_at, worsened_at from meta.incident where state = 'open' order by opened_at"
+    "select key, kind, source, entity, rule_id, reason, n_bad, n_rows, opened_at, worsened_at from meta.incident"
+    " where state = 'open' order by opened_at, key"
 )
 _FRESH = sa.text(
     "select rule_id, source, severity, observed, since from meta.source_check where not is_passed"

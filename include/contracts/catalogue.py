@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 from collections import Counter
 from functools import cache, lru_cache
 
 from include.contracts import crm, files, product, support
 from include.contracts.rule import Rule
+from include.errors import ConfigError
 
 
 def rules() -> tuple[Rule, ...]:
@@ -27,6 +29,20 @@ def of_entity(name: str) -> tuple[Rule, ...]:
 def get(rule_id: str) -> Rule | None:
     """Return one rule, or None if it is not, or no longer, in force."""
     return next((rule for rule in rules() if rule.id == rule_id), None)
+
+
+def named(rule_id: str) -> Rule:
+    """Return the rule that a person names.
+
+    Raises:
+        ConfigError: There is none; says which was perhaps meant.
+    """
+    rule = get(rule_id)
+    if rule is None:
+        close = difflib.get_close_matches(rule_id, [each.id for each in rules()], n=1)
+        cure = f"did you mean {close[0]}?" if close else "`python -m include.cli contracts` lists them"
+        raise ConfigError(f"there is no rule {rule_id}", cure=cure)
+    return rule
 
 
 @cache

@@ -7,7 +7,6 @@ from typing import Annotated, Any
 import typer
 
 from include import console
-from include.errors import ConfigError
 
 app = typer.Typer(help="The rules that data must keep before it is merged.", invoke_without_command=True)
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")]
@@ -27,17 +26,9 @@ def contracts(context: typer.Context, as_json: AsJson = False) -> None:
 @app.command("show")
 def show(rule_id: str, as_json: AsJson = False) -> None:
     """Show one rule, how often it was broken of late, and the rows that wait because of it."""
-    import difflib
-
     from include.contracts import catalogue, results
 
-    rule = catalogue.get(rule_id)
-    if rule is None:
-        close = difflib.get_close_matches(rule_id, [each.id for each in catalogue.rules()], n=1)
-        raise ConfigError(
-            f"there is no rule {rule_id}",
-            cure=f"did you mean {close[0]}?" if close else "`python -m include.cli contracts` lists them",
-        )
+    rule = catalogue.named(rule_id)
     trend = results.trend(rule_id)
     if as_json:
         typer.echo(console.to_json(_shown(rule) | {"trend": trend}), nl=False)

@@ -57,6 +57,15 @@ class BatchVerdict:
     held_because: str
     broken: tuple[Broken, ...]
 
+    def said(self) -> str:
+        """Return it as a sentence."""
+        rules = ", ".join(f"{each.rule_id} {each.n_bad:,} ({each.severity})" for each in self.broken)
+        return (
+            f"batch {self.batch_id} of {self.source}.{self.entity} {self.held_because and 'is held: '}"
+            f"{self.held_because or 'passed'}; {self.n_rows:,} rows, {self.n_quarantined:,} to quarantine"
+            f"{rules and f'; broken: {rules}'}"
+        )
+
 
 def validate(source_id: str, *, run_id: str = "") -> list[BatchVerdict]:
     """Check every batch of a source that is read and not yet checked, in the order in which they were read.
@@ -72,7 +81,7 @@ def validate(source_id: str, *, run_id: str = "") -> list[BatchVerdict]:
         waiting = connection.execute(_WAITING, {"source": source_id}).scalars().all()
     verdicts = [verdict for batch_id in waiting if (verdict := _validate_batch(batch_id))]
     for verdict in verdicts:
-        log.info("run %s: %s", run_id or "by hand", verdict)
+        log.info("run %s: %s", run_id or "by hand", verdict.said())
     return verdicts
 
 

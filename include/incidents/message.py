@@ -38,7 +38,7 @@ def write(connection: Connection, event: Event, what: Failing, since: datetime, 
     rule = catalogue.get(what.rule_id) if what.rule_id else None
     if event == "over":
         return Message(
-            headline=f"Over: {_title(what)}",
+            headline=f"Over: {title(what)}",
             summary=f"It was so since {since:%Y-%m-%d %H:%M} UTC. What waited for it goes on by itself.",
             footer=f"You were told when it began. {what.key}",
         )
@@ -49,7 +49,7 @@ def write(connection: Connection, event: Event, what: Failing, since: datetime, 
         facts.insert(0, Fact(label="Rule", value=f"{rule.id} ({rule.severity}; {rule.owner})"))
     kpis, alerts = affected(what.entity)
     return Message(
-        headline=f"{'Worse: ' if event == 'worse' else ''}{_title(what)}",
+        headline=f"{'Worse: ' if event == 'worse' else ''}{title(what)}",
         summary=_summary(what, rule.says if rule else "", rule.why if rule else ""),
         facts=(
             *facts,
@@ -88,7 +88,8 @@ def affected(entity: str) -> tuple[list[str], list[str]]:
     return [name for name in marts if name not in _ALERTS], [_ALERTS[name] for name in marts if name in _ALERTS]
 
 
-def _title(what: Failing) -> str:
+def title(what: Failing) -> str:
+    """Return an incident in one line."""
     if what.kind == "batch":
         return f"a batch of {what.source}.{what.entity} is held"
     if what.kind == "source":

@@ -13,8 +13,8 @@ log = logging.getLogger(__name__)
 # What a person can fill in when triggering a run.
 PARAMS = {
     "connections": Param(
-        [],
-        type="array",
+        None,
+        type=["null", "array"],
         items={"type": "string"},
         title="Connections",
         description="Their ids; all that the settings name if empty.",

@@ -4,17 +4,29 @@ from __future__ import annotations
 
 from airflow.sdk import Param
 
+# What may stay empty says so by its type: Airflow's form cannot be sent while anything else is empty.
 PARAMS = {
     "action": Param(
         "replay",
         enum=["replay", "waive", "drop", "accept batch", "drop batch"],
         title="What to do",
-        description="replay, waive and drop are about rows in quarantine.",
+        description="With rows of quarantine: replay judges them once more, waive lets them in until a day, drop gives"
+        " them up. Accept or drop a batch that is held.",
     ),
-    "rule": Param("", type="string", title="Rule", description="Its id, such as crm.opportunity.won_is_closed."),
-    "source": Param("", type="string", title="Source", description="A connection's id; all if empty."),
-    "record": Param("", type="string", title="Record", description="A record's id; all if empty."),
-    "batch": Param(None, type=["null", "integer"], title="Batch", description="The number of a held batch."),
+    "rule": Param(
+        None,
+        type=["null", "string"],
+        title="Rule",
+        description="Its id, such as crm.opportunity.won_is_closed; all if empty. A waiver needs rule and source.",
+    ),
+    "source": Param(None, type=["null", "string"], title="Source", description="A connection's id; all if empty."),
+    "record": Param(None, type=["null", "string"], title="Record", description="A record's id; all if empty."),
+    "batch": Param(
+        None,
+        type=["null", "integer"],
+        title="Batch",
+        description="The number of a held batch.",
+    ),
     "until": Param(None, type=["null", "string"], format="date", title="Until", description="When a waiver ends."),
-    "reason": Param("", type="string", title="Reason", description="Why; needed for all but replay."),
+    "reason": Param(None, type=["null", "string"], title="Reason", description="Why; needed for all but replay."),
 }

@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from include import clock, console
+from include.contracts import catalogue
 from include.errors import ConfigError
 from include.sources import ingest
 from include.sources.entities import ENTITIES
@@ -75,7 +76,12 @@ def waive(which: Which, *, reason: str, by: str, until: datetime, run_id: str = 
 
     Returns:
         The waiver's number, and what became of the rows that wait.
+
+    Raises:
+        ConfigError: There is no such rule, or the waiver lacks something; see ``quarantine.waive``.
     """
+    if which.rule:
+        catalogue.named(which.rule)
     waiver_id = quarantine.waive(which, reason=reason, by=by or console.user(), until=until)
     if not any(row["state"] == "open" for row in quarantine.listing(which)):
         return waiver_id, Replayed()
