@@ -1,18 +1,20 @@
 """# Decide whom to tell what
 
-**What it does.** Looks at the newest day only: opens, updates and closes signals (a renewal that comes near, a playbook
-that applies) and writes each message and task that follows into the outbox, once. It sends nothing. What is above the
-caps of `config/caps.yaml` is parked there, and a run of `approve_actions` asks a person about it.
+**What it does.** Reads back what people did with their tasks in the CRM: completed closes the alert, moved puts it to
+rest, reassigned makes it theirs. Then looks at the newest day only: opens, updates and closes signals (a renewal that
+comes near, a playbook that applies) and writes each message and task that follows into the outbox, once. It sends
+nothing. What is above the caps of `config/caps.yaml` is parked there, and a run of `approve_actions` asks a person
+about it.
 
-**Inputs and outputs.** Reads `marts.act_*`, the verdicts of the gate and the playbooks. Writes `ops.episode`,
-`ops.outbox` and `ops.decision`, and publishes the asset **outbox**.
+**Inputs and outputs.** Reads tasks from the CRM, `marts.act_*`, the verdicts of the gate and the playbooks. Writes
+`ops.task`, `ops.episode`, `ops.outbox` and `ops.decision`, and publishes the asset **outbox**.
 
 **When it fails.**
 
 - `decide_newest_day` is red: a setting or file is wrong (its log names file and line), or the warehouse refused.
   Nothing was decided.
-- only `show_problems` is red: a playbook's condition could not be evaluated; its message names the file. Everything
-  else was decided.
+- only `show_problems` is red: a playbook's condition could not be evaluated, or a CRM's tasks could not be read back;
+  its message names the file or the connection. Everything else was decided.
 - it is green and nothing was planned: its log, and `ops.decision.gate`, say which source was red or stale and what that
   held back.
 
@@ -51,7 +53,20 @@ from include.orchestration.defaults import DEFAULT_ARGS, dag_id
     tags=["act", "tier:1"],
 )
 def decide() -> None:
-    @task(outlets=[OUTBOX], doc_md="Opens and closes signals and plans what follows from them, each thing once.")
+    # What cannot be read back stays as it was last read, and holds up no decision.
+    @task(doc_md="Reads the tasks of open alerts back from the CRM: what people did with them is their answer.")
+    def read_answers() -> dict[str, Any]:
+        from include.delivery import read_back
+        from include.orchestration.results import as_json
+
+        answers: dict[str, Any] = as_json(read_back.read_back())
+        return answers
+
+    @task(
+        outlets=[OUTBOX],
+        trigger_rule="all_done",
+        doc_md="Opens and closes signals and plans what follows from them, each thing once.",
+    )
     def decide_newest_day(
         *, run_id: str | None = None, dag_run: Any = None, outlet_events: Any = None
     ) -> dict[str, Any]:
@@ -64,15 +79,17 @@ def decide() -> None:
         return decision
 
     # A task of its own, so that what was decided goes out although one playbook is wrong.
-    @task(retries=0, doc_md="Fails when a playbook could not be evaluated; its message names file, line and cure.")
-    def show_problems(decision: Any) -> None:
+    @task(retries=0, doc_md="Fails when a playbook could not be evaluated or answers not be read; names the cure.")
+    def show_problems(answers: Any, decision: Any) -> None:
         from include.errors import ConfigError
 
-        if decision["problems"]:
-            raise ConfigError("; ".join(decision["problems"]), cure="correct the playbook; everything else was decided")
+        problems = [*answers["problems"], *decision["problems"]]
+        if problems:
+            raise ConfigError("; ".join(problems), cure="everything else was decided")
 
-    decision = decide_newest_day()
-    show_problems(decision)
+    answers, decision = read_answers(), decide_newest_day()
+    answers >> decision
+    show_problems(answers, decision)
     questions = list_open()
     decision >> questions
     put_questions(questions)

@@ -116,7 +116,7 @@ def decide_newest(
             console.emit(found.planned, ("channel", "rule", "step", "recipient", "subject", "state"))
         typer.echo(commands.decided(found))
     if found.problems:
-        raise ConfigError("; ".join(found.problems), cure="correct the playbook; everything else was decided")
+        raise ConfigError("; ".join(found.problems), cure="everything else was decided")
 
 
 @app.command("deliver")

@@ -7,13 +7,17 @@ import secrets
 from include import clock
 from include.alerts.decide import Decision, decide
 from include.delivery.commands import login
+from include.delivery.read_back import ReadBack, read_back
 from include.renewals import wording
 
 
 def decide_now(dry_run: bool) -> Decision:
-    """Decide under a name of its own."""
+    """Read back what people answered in their tasks, and decide under a name of its own."""
+    answers = ReadBack() if dry_run else read_back()
     name = f"cli-{clock.now():%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
-    return decide(name, dry_run=dry_run, by=login())
+    decision = decide(name, dry_run=dry_run, by=login())
+    decision.problems += answers.problems
+    return decision
 
 
 def decided(decision: Decision) -> str:
@@ -33,6 +37,7 @@ def decided(decision: Decision) -> str:
                 (decision.n_held, "held by the gate"),
                 (decision.n_opened, "signals opened"),
                 (decision.n_closed, "signals closed"),
+                (decision.n_answered, "closed by people"),
             )
             if number
         ),

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from include.alerts.episodes import Change, Episode
 from include.alerts.readiness import Readiness
+from include.alerts.recipients import Owned, Recipient, recipient
 from include.config import Settings
 from include.delivery.outbox import Action, State
 from include.playbooks.load import Loaded
@@ -32,6 +33,7 @@ class Day:
         episodes: The last episode of each signal and renewal.
         ends: What became of renewals that have an open episode and are no longer listed, by id.
         outbox: State of the rows of these renewals' open episodes, by key.
+        assignees: Whoever was given an alert's task, by owner key.
     """
 
     today: date
@@ -43,6 +45,12 @@ class Day:
     episodes: Mapping[tuple[str, str], Episode]
     ends: Mapping[str, str]
     outbox: Mapping[str, str]
+    assignees: Mapping[str, Recipient] = field(default_factory=dict)
+
+    def reader(self, owned: Owned, episode: Episode | None) -> Recipient:
+        """Return who is told of something: whoever was given the task of its open episode, else its manager."""
+        assigned = self.assignees.get(episode.assignee_key) if episode and episode.state == "open" else None
+        return assigned or recipient(owned, "csm", self.settings.people)
 
     def why_held(self, renewal: Checkpoint) -> str:
         """Return why nothing with figures may be said about a renewal; "" if it may."""

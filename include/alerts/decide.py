@@ -16,8 +16,10 @@ import orjson
 import sqlalchemy as sa
 
 from include import clock
+from include.alerts import answers as people_answers
 from include.alerts import (
     episodes,
+    escalation,
     limit,
     metric_signals,
     playbook_look,
@@ -63,6 +65,7 @@ class Decision:
         n_held: Reminders and playbooks held by the gate.
         n_opened: Episodes opened.
         n_closed: Episodes closed.
+        n_answered: Episodes that people closed, in their tasks.
         gate: Source -> what the gate said.
         planned: The new rows, in short.
         unavailable: Signals that rest on an entity which no source gives, and what they need.
@@ -84,6 +87,7 @@ class Decision:
     n_held: int = 0
     n_opened: int = 0
     n_closed: int = 0
+    n_answered: int = 0
     gate: dict[str, object] = field(default_factory=dict)
     planned: list[dict[str, str]] = field(default_factory=list)
     unavailable: dict[str, str] = field(default_factory=dict)
@@ -115,6 +119,7 @@ def decide(decision_id: str, dry_run: bool = False, now: datetime | None = None,
         last = connection.execute(sa.text("select max(as_of) from ops.decision")).scalar()
         if last and as_of < last:
             return Decision(decision_id, as_of, f"decisions only go forward: {last} was decided already")
+        n_answered = people_answers.apply(connection, _today(settings, moment))
         day = _look(connection, settings, playbooks, as_of, moment, watermarks)
         loading = readiness.first_loads(connection, day.readiness)
         if loading:
@@ -126,6 +131,7 @@ def decide(decision_id: str, dry_run: bool = False, now: datetime | None = None,
         reminders = renewal_signals.plan(day, playbooks)
         seen = signal_look.look(connection, day, rules)
         alerts = signal_plan.plan(day, seen.looked, seen.told)
+        unanswered = escalation.plan(connection, day, seen.looked)
         signal_look.note(connection, seen, day.today)
         # Written before the playbooks are looked at: what a signal opens now starts its playbook now.
         episodes.apply(connection, alerts.changes, day.today)
@@ -133,12 +139,13 @@ def decide(decision_id: str, dry_run: bool = False, now: datetime | None = None,
         tasks = playbook_signals.plan(day, plays.looked)
         for loaded in tasks.started:
             playbook_look.note(connection, loaded, day.today)
-        for outcome in (reminders, tasks):
+        for outcome in (reminders, tasks, unanswered):
             episodes.apply(connection, outcome.changes, day.today)
         approvals.lapse(connection, moment)
-        outcomes = (reminders, tasks, alerts, metric_signals.plan(day))
+        outcomes = (reminders, tasks, alerts, unanswered, metric_signals.plan(day))
         actions = limit.limit(connection, decision_id, day, outcomes, {**playbooks, **rules}, by)
         result = _write(connection, decision_id, build_id, day, outcomes, actions)
+        result.n_answered = n_answered
         if dry_run:
             result.is_dry_run = True
             transaction.rollback()
@@ -173,7 +180,7 @@ def _look(
     watermarks: dict[str, datetime],
 ) -> Day:
     """Read what the decision rests on, but for signals and playbooks; tables as the reader, in one snapshot."""
-    today = now.astimezone(ZoneInfo(settings.reporting_zone)).date()
+    today = _today(settings, now)
     # Just after midnight yesterday's tables are still the newest; a day later something does not run.
     too_old = f"the tables were last built for {as_of}" if as_of < today - timedelta(days=1) else ""
     with engine("reader").connect().execution_options(isolation_level="REPEATABLE READ") as tables:
@@ -183,6 +190,8 @@ def _look(
         listed = {row.renewal_id for row in rows}
         missing = {entity_id for (_, entity_id), episode in found.items() if episode.state == "open"} - listed
         ends = checkpoint.read_ends(tables, sorted(missing))
+        given_to = connection.execute(sa.text("select distinct assignee_key from ops.episode where state = 'open'"))
+        assignees = people_answers.assignees(tables, given_to.scalars())
     return Day(
         today=today,
         now=now,
@@ -193,6 +202,7 @@ def _look(
         episodes=found,
         ends=ends,
         outbox=_states(connection, rows),
+        assignees=assignees,
     )
 
 
@@ -200,6 +210,10 @@ def _of_renewals(connection: sa.Connection, playbooks: Mapping[str, Loaded]) -> 
     """Return what may have episodes with renewals: the ladder, and playbooks, also those no longer in force."""
     started = connection.execute(sa.text("select distinct playbook from ops.playbook_version")).scalars()
     return [episodes.RENEWAL, *{*playbooks, *started}]
+
+
+def _today(settings: Settings, now: datetime) -> date:
+    return now.astimezone(ZoneInfo(settings.reporting_zone)).date()
 
 
 def _states(connection: sa.Connection, rows: Sequence[Checkpoint]) -> dict[str, str]:

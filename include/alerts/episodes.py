@@ -32,6 +32,15 @@ class Episode:
     told_on: date | None = None
     told_step: str = ""
     arm: str = ""
+    answer: str = ""
+    snoozed_until: date | None = None
+    assignee_key: str = ""
+    escalated_to: Literal["", "lead", "head"] = ""
+    escalated_on: date | None = None
+
+    def rests(self, day: date) -> bool:
+        """Return whether its reader has put it to rest until a later day."""
+        return self.snoozed_until is not None and day < self.snoozed_until
 
 
 @dataclass(frozen=True)
@@ -51,9 +60,11 @@ class Change:
         told_as: How the manager is told: ``alert``, ``digest``, ``waiting`` for a later one, ``silent`` for never.
         told_step: What the manager is told: that it opened, or became worse.
         arm: Of a playbook: ``acted``, or ``held_out`` for the share for which nothing is done; set when it opens.
+        answer: What the person wrote who closed it; "" if nobody did.
+        escalated_to: Who is told further up.
     """
 
-    kind: Literal["open", "update", "close", "tell"]
+    kind: Literal["open", "update", "close", "tell", "escalate"]
     signal: str
     entity_id: str
     episode_no: int
@@ -65,6 +76,8 @@ class Change:
     told_as: str = ""
     told_step: str = ""
     arm: str = ""
+    answer: str = ""
+    escalated_to: Literal["", "lead", "head"] = ""
 
 
 def latest(
@@ -74,7 +87,8 @@ def latest(
     rows = connection.execute(
         sa.text(
             "select distinct on (signal, entity_id) signal, entity_kind, entity_id, episode_no, account_key, state,"
-            " opened_on, updated_on, evidence, severity, closed_on, told_as, told_on, told_step, arm from ops.episode"
+            " opened_on, updated_on, evidence, severity, closed_on, told_as, told_on, told_step, arm, answer,"
+            " snoozed_until, assignee_key, escalated_to, escalated_on from ops.episode"
             " where signal = any(:signals) and entity_kind = :kind order by signal, entity_id, episode_no desc"
         ),
         {"signals": list(signals), "kind": entity_kind},
@@ -84,7 +98,7 @@ def latest(
 
 def apply(connection: sa.Connection, changes: Sequence[Change], day: date) -> None:
     """Store changes; what is equal already is not written."""
-    by_kind: dict[str, list[dict[str, Any]]] = {"open": [], "update": [], "close": [], "tell": []}
+    by_kind: dict[str, list[dict[str, Any]]] = {kind: [] for kind in _STATEMENTS}
     for change in changes:
         by_kind[change.kind].append(
             {
@@ -99,6 +113,8 @@ def apply(connection: sa.Connection, changes: Sequence[Change], day: date) -> No
                 "told_as": change.told_as,
                 "told_step": change.told_step,
                 "arm": change.arm,
+                "answer": change.answer,
+                "escalated_to": change.escalated_to,
                 "day": day,
             }
         )
@@ -114,7 +130,8 @@ _THIS = (
 _STATEMENTS = {
     "close": (
         "update ops.episode set state = 'closed', closed_on = :day, updated_on = :day, closed_because = :because,"  # noqa: S608
-        f" evidence = evidence || jsonb_build_object('closed_by', cast(:evidence as jsonb)) where {_THIS}"
+        " answer = :answer, evidence = evidence || jsonb_build_object('closed_by', cast(:evidence as jsonb))"
+        f" where {_THIS}"
     ),
     "open": (
         "insert into ops.episode (signal, entity_kind, entity_id, episode_no, account_key, state, severity, evidence,"
@@ -130,4 +147,5 @@ _STATEMENTS = {
         "update ops.episode set told_as = :told_as, told_step = :told_step, told_on = :day"  # noqa: S608
         f" where {_THIS} and (told_as, told_step, told_on) is distinct from (:told_as, :told_step, cast(:day as date))"
     ),
+    "escalate": f"update ops.episode set escalated_to = :escalated_to, escalated_on = :day where {_THIS}",  # noqa: S608
 }

@@ -7,12 +7,13 @@ on record, and nothing is given to anybody.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from markupsafe import escape
 
+from include.alerts import crm_task
 from include.alerts.day import URGENT_DAYS, Day, Outcome
 from include.alerts.episodes import Change, Episode
 from include.alerts.playbook_look import LEFT_OUT, Given, Looked, Reached, Running
@@ -27,7 +28,6 @@ from include.playbooks.schedule import Slot
 # A task that could not be written for so long comes too late to be of use.
 USEFUL_DAYS = 14
 CLOSE = "close:"  # before the step whose task is closed
-_DUE_AT = time(17, 0)
 _MAY_BE_OUTSIDE = ("sending", "sent", "uncertain")
 
 
@@ -194,8 +194,7 @@ def _task(
         body={
             "subject": subject,
             "html": html,
-            "due_at": _due_at(slot.due_on, zone),
-            "due_on": slot.due_on.isoformat(),
+            **crm_task.due(slot.due_on, zone.key),
             "priority": step.priority,
             "company_id": values["crm_account_id"],
             "owner_id": to.owner_id,
@@ -272,7 +271,3 @@ def _severity(answer: Answer) -> str:
 
 def _owner(answer: Answer) -> Owner:
     return Owner(**{name: answer.values[name] for name in Owner.__dataclass_fields__})
-
-
-def _due_at(due_on: date, zone: ZoneInfo) -> str:
-    return datetime.combine(due_on, _DUE_AT, zone).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")

@@ -76,6 +76,14 @@ def recipient(owned: Owned, role: Literal["csm", "lead"], people: People) -> Rec
     return Recipient(stand_in.name, stand_in.email, "", f"You get this because {_why_not_owner(owned)}.")
 
 
+def assignee(owner: Owner) -> Recipient | None:
+    """Return whoever was given a task; None for somebody who cannot be written to."""
+    if not (owner.owner_is_active and owner.owner_email):
+        return None
+    note = "You get this because its task was given to you in the CRM."
+    return Recipient(owner.owner_name or owner.owner_email, owner.owner_email, "", note)
+
+
 def _why_not_owner(owned: Owned) -> str:
     if not owned.owner_key:
         return "the account has no owner in the CRM"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from include.alerts import evidence
@@ -11,14 +10,13 @@ from include.alerts.readiness import Readiness
 from include.alerts.recipients import Recipient
 from include.config import Settings
 from include.config.models import WorkingCalendar
+from include.delivery import links
 from include.delivery.message import Fact, Link, Message
 from include.playbooks.schema import Playbook
 from include.renewals import wording
 from include.renewals.checkpoint import Checkpoint
 from include.renewals.ladder import Rung
 
-# Replaced in the shipped settings by everyone who connects a CRM; with it a link would lead nowhere.
-_PLACEHOLDER = "PORTAL"
 _STEPS: dict[evidence.Reason, str] = {
     "urgent_tickets": "Get a date for the oldest urgent ticket from support, and tell the customer, before you talk of"
     " renewing.",
@@ -191,12 +189,7 @@ def _next_steps(findings: evidence.Findings, left: int, checkpoint: Checkpoint) 
 
 
 def _links(checkpoint: Checkpoint, settings: Settings, playbook: Playbook | None) -> tuple[Link, ...]:
-    links = []
-    template = settings.channels.links.accounts.get(checkpoint.crm_source, settings.channels.links.account)
-    if template and _PLACEHOLDER not in template:
-        links.append(
-            Link(label="Open in the CRM", url=template.replace("{id}", quote(checkpoint.crm_account_id, safe="")))
-        )
+    found = links.account(settings, checkpoint.crm_source, checkpoint.crm_account_id)
     if playbook and playbook.guide:
-        links.append(Link(label=f"Playbook: {playbook.title}", url=playbook.guide))
-    return tuple(links)
+        found += (Link(label=f"Playbook: {playbook.title}", url=playbook.guide),)
+    return found

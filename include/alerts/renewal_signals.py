@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from include.alerts import renewal_message
+from include.alerts import crm_task, renewal_message
 from include.alerts.day import URGENT_DAYS, Day, Outcome, evidence
 from include.alerts.episodes import RENEWAL, Change
 from include.alerts.recipients import Recipient, recipient
@@ -47,13 +47,19 @@ def _plan_one(renewal: Checkpoint, day: Day, ladder: Ladder, playbooks: dict[str
         outcome.changes.append(_change("close", renewal, number, day, because))
         return
     rung = due_on(day.today, renewal.decision_date, renewal.term_days, ladder)
+    if rung and last and last.answer and last.closed_on and rung.on <= last.closed_on:
+        rung = None  # whoever has just answered is asked again at the next checkpoint
+    if last and is_open and last.rests(day.today):
+        outcome.changes += [] if held else [_change("update", renewal, number, day)]
+        return
     actions: list[Action] = []
     if held:
         outcome.n_held += rung is not None
         if rung and (renewal.decision_date - day.today).days <= URGENT_DAYS:
             actions = list(_notices(renewal, rung, number, held, day))
     elif rung:
-        actions = list(_reminders(renewal, rung, number, day, ladder, playbooks))
+        to = day.reader(renewal, last)
+        actions = list(_reminders(renewal, rung, number, to, day, ladder, playbooks))
     if is_open and not held:
         after = last.updated_on if last else day.today
         for missed in passed_over(after, day.today, renewal.decision_date, renewal.term_days, ladder):
@@ -65,9 +71,14 @@ def _plan_one(renewal: Checkpoint, day: Day, ladder: Ladder, playbooks: dict[str
 
 
 def _reminders(
-    renewal: Checkpoint, rung: Rung, number: int, day: Day, ladder: Ladder, playbooks: dict[str, Loaded]
+    renewal: Checkpoint,
+    rung: Rung,
+    number: int,
+    to: Recipient,
+    day: Day,
+    ladder: Ladder,
+    playbooks: dict[str, Loaded],
 ) -> Iterator[Action]:
-    to = recipient(renewal, "csm", day.settings.people)
     shown = checkpoints.without(renewal, day.readiness.unfit_kinds(renewal.account_key))
     all_rungs = rungs(renewal.decision_date, renewal.term_days, ladder)
     following = next((other for other in all_rungs if other.on > rung.on), None)
@@ -84,7 +95,17 @@ def _reminders(
     )
     reads = day.readiness.sources_shown(renewal.crm_source, renewal.account_key)
     for channel in day.settings.channels.messages_by:
-        yield _action(renewal, channel, number, str(rung.days), to, message, day, reads=reads, until=rung)
+        reminder = _action(renewal, channel, number, str(rung.days), to, message, day, reads=reads, until=rung)
+        yield reminder
+    yield crm_task.of_alert(
+        reminder,
+        message,
+        day,
+        region=renewal.region,
+        severity=day.severity(renewal),
+        company_id=renewal.crm_account_id,
+        to=to,
+    )
 
 
 def _notices(renewal: Checkpoint, rung: Rung, number: int, held: str, day: Day) -> Iterator[Action]:

@@ -55,12 +55,16 @@ class Links(Strict):
     Args:
         account: Of an account.
         opportunity: Of an opportunity.
+        task: Of a task that was written for an alert; ``{account}`` becomes its account's id.
         accounts: CRM source -> link of its accounts, where it is another.
+        tasks: CRM source -> link of its tasks, where it is another.
     """
 
     account: str = "https://app.hubspot.com/contacts/PORTAL/record/0-2/{id}"
     opportunity: str = "https://app.hubspot.com/contacts/PORTAL/record/0-3/{id}"
+    task: str = "https://app.hubspot.com/contacts/PORTAL/record/0-2/{account}?engagement={id}"
     accounts: dict[Identifier, str] = Field(default={})
+    tasks: dict[Identifier, str] = Field(default={})
 
 
 class Channels(Strict):

@@ -27,6 +27,12 @@ class Person(Strict):
     slack: str = ""
 
 
+class Lead(Person):
+    """Who leads a team; ``region`` names the working calendar of ``people.yaml`` by which the lead works."""
+
+    region: str = "default"
+
+
 class SourceSettings(Strict):
     """One connection that is read.
 
@@ -188,6 +194,19 @@ class SendingHours(Strict):
         return self
 
 
+class Escalation(Strict):
+    """After how many working hours an alert that nobody answered is told further up."""
+
+    lead_after_hours: Annotated[int, Field(ge=1, le=1000)] = 20
+    head_after_hours: Annotated[int, Field(ge=1, le=1000)] = 40
+
+    @model_validator(mode="after")
+    def _goes_up(self) -> Escalation:
+        if self.head_after_hours <= self.lead_after_hours:
+            raise ValueError("head_after_hours must be more than lead_after_hours")
+        return self
+
+
 class Attention(Strict):
     """``attention.yaml``: how much of a person's attention the signals may take.
 
@@ -195,10 +214,12 @@ class Attention(Strict):
         alerts_per_person_and_day: So many alerts of signals at most; the rest of the day comes as one list. Renewal
             reminders have their own pace and are not counted.
         sending_hours: When.
+        escalation: When an unanswered alert is told to the lead, and to the head.
     """
 
     alerts_per_person_and_day: Annotated[int, Field(ge=0, le=100)] = 5
     sending_hours: SendingHours = SendingHours()
+    escalation: Escalation = Escalation()
 
 
 class Caps(Strict):
@@ -273,7 +294,9 @@ class People(Strict):
     Args:
         queue: Gets what has no reachable owner.
         data_owners: Owner of rules on data, as `contracts` names it -> who is told; else the owner of the source.
-        team_leads: Team as the CRM names it -> its lead, who is told when a member is inactive or ignores an alert.
+        team_leads: Team as the CRM names it -> its lead, who is told when a member is inactive or ignores an alert, and
+            how the team stands every Monday.
+        head: Whom the leads answer to: told of alerts that stay unanswered; the queue if there is none.
         calendars: Region of the account -> working calendar; ``default`` for all others.
     """
 
@@ -281,7 +304,8 @@ class People(Strict):
         name="Customer success operations", email="cs-operations@example.com", slack="#cs-operations"
     )
     data_owners: dict[str, Person] = Field(default={})
-    team_leads: dict[str, Person] = Field(default={})
+    team_leads: dict[str, Lead] = Field(default={})
+    head: Person | None = None
     calendars: dict[str, WorkingCalendar] = Field(
         default={"default": WorkingCalendar(country="US", zone="America/New_York")}
     )

@@ -18,6 +18,8 @@ import sqlalchemy as sa
 
 from include.delivery import audience
 
+ALERT_TASK = "task"  # the step of the one task that stands in the CRM for an alert
+
 State = Literal["planned", "parked", "sending", "sent", "uncertain", "failed", "suppressed", "expired"]
 
 
@@ -195,6 +197,12 @@ def plan(
         else:
             setattr(result, row.state, getattr(result, row.state) + 1)
     return result
+
+
+def states(connection: sa.Connection, keys: Sequence[str]) -> dict[str, str]:
+    """Return the states of those of the keys that are known."""
+    rows = connection.execute(sa.text("select key, state from ops.outbox where key = any(:keys)"), {"keys": list(keys)})
+    return dict(rows.tuples().all())
 
 
 def read(connection: sa.Connection, condition: str, order: str = "outbox_id", **parameters: object) -> list[Letter]:

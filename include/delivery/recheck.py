@@ -71,18 +71,18 @@ def look(connection: sa.Connection, letter: Letter, gate_now: Gate, now: datetim
         return Verdict("expired", f"not sent by {letter.not_after:%Y-%m-%d %H:%M} UTC")
     # What closes a task goes out because its reason is gone.
     if letter.entity_kind in SUBJECTS and "closes" not in letter.body:
-        over = _look_at_subject(connection, letter)
+        over = _look_at_subject(connection, letter, now)
         if over:
             return over
     why_not = gate_now.why_not(letter, now) if letter.reads else ""
     return Verdict("wait", why_not) if why_not else Verdict("go")
 
 
-def _look_at_subject(connection: sa.Connection, letter: Letter) -> Verdict | None:
+def _look_at_subject(connection: sa.Connection, letter: Letter, now: datetime) -> Verdict | None:
     episode = connection.execute(
         sa.text(
-            "select state, closed_because from ops.episode where signal = :rule and entity_kind = :entity_kind"
-            " and entity_id = :entity_id and episode_no = :episode_no"
+            "select state, closed_because, snoozed_until from ops.episode where signal = :rule"
+            " and entity_kind = :entity_kind and entity_id = :entity_id and episode_no = :episode_no"
         ),
         {
             "rule": letter.rule,
@@ -93,6 +93,8 @@ def _look_at_subject(connection: sa.Connection, letter: Letter) -> Verdict | Non
     ).one_or_none()
     if episode is None or episode.state == "closed":
         return Verdict("suppressed", f"the reason is gone: {episode.closed_because if episode else 'no episode'}")
+    if episode.snoozed_until and now.date() < episode.snoozed_until:
+        return Verdict("wait", f"its reader put it to rest until {episode.snoozed_until}")
     subject = SUBJECTS[letter.entity_kind]
     row = connection.execute(
         sa.text(

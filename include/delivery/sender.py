@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from include.config import Settings
-from include.delivery import holds, outbox, recheck, uncertain
+from include.delivery import holds, links, outbox, recheck, uncertain
 from include.delivery.channels.base import Channel, Outcome, Undeliverable
 from include.delivery.outbox import Letter
 from include.errors import PerennialError
@@ -104,6 +104,7 @@ class Sender:
             if verdict.says != "go":
                 self._put_off(connection, letter, verdict)
                 return None
+            letter = links.with_task(connection, letter, self.settings)
         try:
             letter = replace(letter, address=self.channel.address(letter))
         except Undeliverable as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from typing import Protocol
 from zoneinfo import ZoneInfo
@@ -10,6 +10,8 @@ from zoneinfo import ZoneInfo
 import holidays
 
 from include.errors import ConfigError
+
+_DUE_AT = time(17, 0)
 
 
 class WorkingCalendar(Protocol):
@@ -50,6 +52,35 @@ def due_date(start: date, working_days: int, days: WorkingCalendar) -> date:
         days: The calendar of the region.
     """
     return days.get_nth_working_day(start, working_days)
+
+
+def end_of_work(day: date, zone: ZoneInfo) -> datetime:
+    """Return the moment at which something that is due on a day is due."""
+    return datetime.combine(day, _DUE_AT, zone).astimezone(UTC)
+
+
+def worked(
+    since: datetime, until: datetime, zone: ZoneInfo, days: WorkingCalendar, first: time, last: time
+) -> timedelta:
+    """Return how much working time lies between two moments.
+
+    Args:
+        since: From then on.
+        until: Up to then; before ``since`` it is none.
+        zone: The region's time zone.
+        days: Its calendar.
+        first: When a working day begins, by the region's clock.
+        last: When it ends.
+    """
+    total, day = timedelta(), since.astimezone(zone).date()
+    while day <= until.astimezone(zone).date():
+        if days.is_working_day(day):
+            begin = max(since, datetime.combine(day, first, zone))
+            end = min(until, datetime.combine(day, last, zone))
+            # Two moments of one zone would be subtracted by the clock on the wall, wrong across a change of time.
+            total += max(timedelta(), end.astimezone(UTC) - begin.astimezone(UTC))
+        day += timedelta(days=1)
+    return total
 
 
 def next_moment(now: datetime, zone: ZoneInfo, days: WorkingCalendar, first: time, last: time) -> datetime:

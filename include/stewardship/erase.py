@@ -328,8 +328,13 @@ _OF_ACCOUNT = (
     ),
     (
         "update ops.episode set evidence = '{}', state = 'closed', closed_on = coalesce(closed_on, updated_on),"
-        " closed_because = 'the account was erased' where account_key = :key",
+        " closed_because = 'the account was erased', answer = case when answer = '' then '' else '[erased]' end"
+        " where account_key = :key",
         "ops.episode",
+    ),
+    (
+        "update ops.task set outcome = '' where key in (select key from ops.outbox where account_key = :key)",
+        "ops.task",
     ),
     (
         f"delete from meta.identity_answer where account_key = :key or (source, source_id) in {PAIRS}",  # noqa: S608

@@ -122,7 +122,11 @@ _OF_CONTACT = {
     ),
     "ops.episode": (
         "update ops.episode set evidence = '{}', state = 'closed', closed_on = coalesce(closed_on, updated_on),"
-        " closed_because = 'the person was erased'"
+        " closed_because = 'the person was erased', answer = case when answer = '' then '' else '[erased]' end"
         " where entity_kind = 'contact' and entity_id = any(:keys) and evidence <> '{}'"
+    ),
+    "ops.task": (
+        "update ops.task set outcome = '' where outcome <> '' and key in"
+        " (select key from ops.outbox where entity_kind = 'contact' and entity_id = any(:keys))"
     ),
 }

@@ -20,6 +20,7 @@ crm_task: {dry_run: false}
 links:
   account: https://crm.example/companies/{id}
   opportunity: ""
+  task: https://crm.example/tasks/{id}
 """,
     "people.yaml": """
 queue: {name: Queue, email: queue@vendor.example}

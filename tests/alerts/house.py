@@ -100,6 +100,21 @@ class House:
             closed_on=closed_on,
         )
 
+    def owners(self, addresses: dict[str, str]) -> None:
+        """Say who works with the CRM; whoever has no address does not any more."""
+        self._execute(
+            "create table if not exists core.owner"
+            " (owner_key text, name text, email text, team text, is_active boolean)"
+        )
+        for key, address in addresses.items():
+            self._execute(
+                "insert into core.owner values (:key, 'Bob', :email, 'East', :active)",
+                key=key,
+                email=address,
+                active=bool(address),
+            )
+        self._execute("grant select on core.owner to perennial_reader, perennial_builder")
+
     def decide(self, **arguments: Any) -> Decision:
         """Decide at the time of the clock."""
         return decide(arguments.pop("decision_id", f"d {self.now:%Y-%m-%d %H:%M}"), now=self.now, **arguments)

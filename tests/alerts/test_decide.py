@@ -25,9 +25,15 @@ def message(house: House, **wanted: object) -> Message:
 def test_a_reminder_goes_to_the_manager_over_both_channels(house: House) -> None:
     house.renewals(renewal(1, days=30), renewal(2, days=45))
     result = house.decide()
-    assert (result.n_renewals, result.n_planned, result.n_opened) == (2, 2, 1)
-    slack, email = house.outbox()
+    assert (result.n_renewals, result.n_planned, result.n_opened) == (2, 3, 1)
+    slack, email, task = house.outbox()
     assert {slack.channel, email.channel} == {"slack", "email"}
+    assert (task.channel, task.step, task.body["company_id"], task.body["owner_id"]) == (
+        "crm_task",
+        "task",
+        "1001",
+        "77",
+    )
     for row in (slack, email):
         assert (row.entity_id, row.rule, row.step, row.episode_no) == ("C-1#2", "renewal", "30", 1)
         assert (row.recipient, row.owner_key, row.state) == ("ada@vendor.example", "crm:77", "planned")
@@ -42,7 +48,7 @@ def test_a_reminder_goes_to_the_manager_over_both_channels(house: House) -> None
 def test_the_same_day_again_plans_nothing(house: House) -> None:
     house.renewals(renewal(1, days=30, usage_ratio=0.5))
     first = house.decide()
-    assert first.n_planned == 5  # two messages, three tasks
+    assert first.n_planned == 6  # two messages and their task, three tasks of the playbook
     before = house.scalar("select jsonb_agg(o order by key) from ops.outbox o")
     again = house.decide(decision_id="another")
     assert (again.n_planned, again.n_refreshed, again.n_opened, again.n_closed) == (0, 0, 0, 0)
@@ -61,7 +67,7 @@ def test_the_next_days_plan_nothing_until_the_next_rung(house: House) -> None:
     house.set_clock(at(16))
     house.renewals(*rows)
     assert house.decide().n_planned == 2
-    assert {row.step for row in house.outbox()} == {"30", "14"}
+    assert {row.step for row in house.outbox()} == {"30", "task", "14"}
 
 
 def test_an_older_day_is_refused(house: House) -> None:
@@ -72,7 +78,7 @@ def test_an_older_day_is_refused(house: House) -> None:
     house.renewals(renewal(1, days=7))
     result = house.decide()
     assert "only go forward" in result.because
-    assert len(house.outbox()) == 2
+    assert len(house.outbox()) == 3
 
 
 def test_nothing_built_yet(house: House) -> None:
@@ -83,7 +89,7 @@ def test_nothing_built_yet(house: House) -> None:
 def test_dry_run_of_the_command_writes_nothing(house: House) -> None:
     house.renewals(renewal(1, days=30))
     result = house.decide(dry_run=True)
-    assert result.n_planned == 2 and len(result.planned) == 2
+    assert result.n_planned == 3 and len(result.planned) == 3
     assert house.outbox() == [] and house.episodes() == []
     assert house.scalar("select count(*) from ops.decision") == 0
 
@@ -94,7 +100,7 @@ def test_dry_run_of_a_channel_suppresses_for_good(house: House, overlay) -> None
     channels.write_text(on.replace("email: {dry_run: false}", "email: {dry_run: true}"))
     house.renewals(renewal(1, days=30))
     result = house.decide()
-    assert (result.n_planned, result.n_suppressed) == (1, 1)
+    assert (result.n_planned, result.n_suppressed) == (2, 1)
     assert [(row.state, row.because) for row in house.outbox(channel="email")] == [("suppressed", "dry run")]
     channels.write_text(on)
     assert house.decide(decision_id="later").n_planned == 0
@@ -117,13 +123,13 @@ def test_after_a_gap_only_the_most_urgent_goes_out_and_the_rest_is_on_record(hou
 def test_a_first_sight_late_in_the_ladder_leaves_no_trace_of_earlier_rungs(house: House) -> None:
     house.renewals(renewal(1, days=13))
     house.decide()
-    assert {row.step for row in house.outbox()} == {"14"}
+    assert {row.step for row in house.outbox()} == {"14", "task"}
 
 
 def test_short_terms_hear_once(house: House) -> None:
     house.renewals(renewal(1, days=30, term_days=60), renewal(2, days=7, term_days=60))
     house.decide()
-    assert {(row.entity_id, row.step) for row in house.outbox()} == {("C-2#2", "7")}
+    assert {(row.entity_id, row.step) for row in house.outbox()} == {("C-2#2", "7"), ("C-2#2", "task")}
 
 
 def test_an_auto_renewing_contract_is_silent_after_its_notice_deadline(house: House) -> None:
@@ -168,7 +174,7 @@ def test_a_renewal_that_comes_back_is_a_new_episode(house: House) -> None:
     house.renewals()
     house.decide(decision_id="gone")
     house.renewals(renewal(1, days=30))
-    assert house.decide(decision_id="back").n_planned == 2
+    assert house.decide(decision_id="back").n_planned == 3
     assert [episode["episode_no"] for episode in house.episodes()] == [1, 2]
 
 
@@ -195,7 +201,7 @@ def test_a_new_owner_gets_what_has_not_left_yet(house: House) -> None:
     house.renewals(renewal(1))
     house.decide()
     house.renewals(renewal(1, owner_key="crm:78", owner_email="bob@vendor.example", owner_name="Bob"))
-    assert house.decide(decision_id="next").n_refreshed == 2
+    assert house.decide(decision_id="next").n_refreshed == 3
     assert {row.recipient for row in house.outbox()} == {"bob@vendor.example"}
 
 
@@ -205,7 +211,7 @@ def test_a_new_owner_gets_what_has_not_left_yet(house: House) -> None:
 def test_a_red_support_desk_leaves_the_reminder_and_says_how_old_it_is(house: House) -> None:
     house.verdict("support", "support", "red", NOW - timedelta(days=2), "too many bad rows")
     house.renewals(renewal(1, n_open_urgent_tickets=4))
-    assert house.decide().n_planned == 2
+    assert house.decide().n_planned == 3
     row = house.outbox(channel="slack")[0]
     assert row.reads == ("crm", "product_db")
     evidence = [item.text for item in message(house, channel="slack").evidence]
@@ -248,7 +254,7 @@ def test_a_source_that_no_build_holds_yet_is_not_fit(house: House) -> None:
 def test_what_was_never_connected_is_said(house: House) -> None:
     house.unload("support")
     house.renewals(renewal(1))
-    assert house.decide().n_planned == 2
+    assert house.decide().n_planned == 3
     texts = [item.text for item in message(house, channel="email").evidence]
     assert "Tickets not shown: the support desk has not been loaded." in texts
 
@@ -283,8 +289,8 @@ def test_when_the_crm_is_good_again_the_reminder_follows(house: House) -> None:
     house.renewals(renewal(2, days=13))
     house.decide()
     house.verdict("crm", "crm", "green", NOW)
-    assert house.decide(decision_id="next").n_planned == 2
-    assert {row.step for row in house.outbox(recipient="ada@vendor.example")} == {"14", "deadline_notice:csm"}
+    assert house.decide(decision_id="next").n_planned == 3
+    assert {row.step for row in house.outbox(recipient="ada@vendor.example")} == {"14", "task", "deadline_notice:csm"}
 
 
 def test_a_reminder_that_has_left_needs_no_notice(house: House) -> None:
@@ -306,7 +312,7 @@ def test_an_account_in_quarantine_is_held_alone(house: House) -> None:
     house.quarantine("1001")
     house.renewals(renewal(1), renewal(2))
     result = house.decide()
-    assert (result.n_planned, result.n_held) == (2, 1)
+    assert (result.n_planned, result.n_held) == (3, 1)
     assert {row.entity_id for row in house.outbox()} == {"C-2#2"}
 
 
@@ -350,7 +356,7 @@ def test_a_first_load_under_way_is_waited_for(house: House) -> None:
 def test_a_first_load_that_got_stuck_is_not_waited_for(house: House, state: str, opened_at: str) -> None:
     house.renewals(renewal(1))
     load_support(house, state, opened_at)
-    assert house.decide().n_planned == 2
+    assert house.decide().n_planned == 3
 
 
 def test_a_first_load_that_failed_is_not_waited_for(house: House) -> None:
@@ -359,7 +365,7 @@ def test_a_first_load_that_failed_is_not_waited_for(house: House) -> None:
     house._execute(
         "insert into meta.source_failure (source, step, error, reason) values ('support', 'extract', 'AuthError', 'x')"
     )
-    assert house.decide().n_planned == 2
+    assert house.decide().n_planned == 3
 
 
 def test_hostile_names_reach_no_header_and_no_link(house: House) -> None:
@@ -382,7 +388,7 @@ def test_one_transaction(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(RuntimeError):
             house.decide()
     assert house.episodes() == [] and house.scalar("select count(*) from ops.decision") == 0
-    assert house.decide().n_planned == 2
+    assert house.decide().n_planned == 3
 
 
 def test_unknown_figures_do_not_break_a_message(house: House) -> None:

@@ -27,4 +27,4 @@ def test_a_feature_that_is_not_measured_any_more_is_no_risk(house: House) -> Non
     house.decide()
     shown = message(house, channel="slack")
     assert any("the use of reports in product_db is not measured" in item.text for item in shown.evidence)
-    assert not any("baseline" in item.text for item in shown.evidence) and house.outbox(channel="crm_task") == []
+    assert not any("baseline" in item.text for item in shown.evidence) and house.outbox(rule="renewal_at_risk") == []

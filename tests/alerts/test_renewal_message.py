@@ -12,7 +12,7 @@ from include.alerts.readiness import Readiness, SourceState
 from include.alerts.recipients import recipient
 from include.config import Settings
 from include.config.channels import Channels, Links
-from include.config.models import People, Person, WorkingCalendar
+from include.config.models import Lead, People, WorkingCalendar
 from include.delivery import render_mail
 from include.renewals.checkpoint import Checkpoint, without
 from include.renewals.ladder import Ladder, due_on, rungs
@@ -21,7 +21,7 @@ from tests.renewal_rows import NOW, TODAY, renewal
 SETTINGS = Settings(
     channels=Channels(links=Links(account="https://crm.example/{id}")),
     people=People(
-        team_leads={"East": Person(name="Lea", email="lead@vendor.example")},
+        team_leads={"East": Lead(name="Lea", email="lead@vendor.example")},
         calendars={
             "default": WorkingCalendar(country="US", zone="America/New_York"),
             "Germany": WorkingCalendar(country="DE", zone="Europe/Berlin"),

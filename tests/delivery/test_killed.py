@@ -143,7 +143,7 @@ def check(house: House, outside: Outside) -> None:
 @pytest.mark.parametrize("seed", range(5))
 def test_random_deaths(open_house: House, outside: Outside, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
     torment(open_house, outside, monkeypatch, seed)
-    assert len(open_house.outbox(entity_kind="renewal")) == 15
+    assert len(open_house.outbox(entity_kind="renewal")) == 18
     check(open_house, outside)
 
 

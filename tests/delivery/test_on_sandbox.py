@@ -10,6 +10,7 @@ import pytest
 import requests
 
 from include.delivery import deliver, holds
+from include.delivery.read_back import ReadBack, read_back
 from include.errors import PerennialError
 from include.sources.http.client import Client
 from tests.alerts.conftest import overlay  # noqa: F401
@@ -31,8 +32,19 @@ class Vendors:
         self._crm = sandbox.connection("crm")
 
     def get(self, path: str) -> Any:
-        headers = {"Authorization": f"Bearer {self._crm['password']}"}
-        return requests.get(f"{self._crm['host']}{path}", headers=headers, timeout=10).json()
+        return requests.get(f"{self._crm['host']}{path}", headers=self._headers(), timeout=10).json()
+
+    def change_task(self, number: str, **properties: str) -> None:
+        """Do what a person does with a task in the CRM; without properties, throw it away."""
+        url, headers = f"{self._crm['host']}/crm/v3/objects/tasks/{number}", self._headers()
+        if properties:
+            answer = requests.patch(url, json={"properties": properties}, headers=headers, timeout=10)
+        else:
+            answer = requests.delete(url, headers=headers, timeout=10)
+        assert answer.ok, answer.text
+
+    def _headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self._crm['password']}"}
 
     def owner(self) -> dict[str, Any]:
         """Return an active owner."""
@@ -70,7 +82,7 @@ def vendors(sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch, tmp_path: 
 
 @pytest.fixture
 def at_risk(warehouse: str, overlay: Path, vendors: Vendors, monkeypatch: pytest.MonkeyPatch) -> House:  # noqa: F811
-    """A decided renewal of a real account: one message over each channel, three tasks."""
+    """A decided renewal of a real account: one message over each channel, its task, and three of the playbook."""
     house = House(monkeypatch)
     house.set_clock(NOW)
     owner, company = vendors.owner(), vendors.companies()[0]
@@ -87,7 +99,7 @@ def at_risk(warehouse: str, overlay: Path, vendors: Vendors, monkeypatch: pytest
             owner_team="Nobody's",
         )
     )
-    assert house.decide().n_planned == 5
+    assert house.decide().n_planned == 6
     holds.release("email", "a new store", "test", NOW)
     return house
 
@@ -103,7 +115,7 @@ def states(house: House) -> dict[tuple[str, str], int]:
     return found
 
 
-ALL_SENT = {("slack", "sent"): 1, ("email", "sent"): 1, ("crm_task", "sent"): 3}
+ALL_SENT = {("slack", "sent"): 1, ("email", "sent"): 1, ("crm_task", "sent"): 4}
 
 
 def check_arrived_once(house: House, vendors: Vendors) -> None:
@@ -181,9 +193,9 @@ def test_case_20_an_association_that_hubspot_drops_is_an_alarm(at_risk: House, v
     )
     run(at_risk)
     letters = [row for row in at_risk.outbox() if row.channel == "crm_task"]
-    assert [row.state for row in letters] == ["failed"] * 3
+    assert [row.state for row in letters] == ["failed"] * 4
     assert all("does not show it on company" in row.because for row in letters)
-    assert [companies for _, companies in vendors.tasks().values()] == [[]] * 3
+    assert [companies for _, companies in vendors.tasks().values()] == [[]] * 4
 
 
 def test_case_21_a_task_is_never_sent_without_its_associations_array(
@@ -205,7 +217,7 @@ def test_case_21_a_task_is_never_sent_without_its_associations_array(
     written = {path for path, more in sent if "/tasks" in path and more.get("json")}
     assert written >= {UPSERT, "/crm/v4/associations/tasks/companies/batch/create"}
     assert not written & {"/crm/v3/objects/tasks", "/crm/v3/objects/tasks/batch/create"}
-    assert [bool(companies) for _, companies in vendors.tasks().values()] == [True] * 3
+    assert [bool(companies) for _, companies in vendors.tasks().values()] == [True] * 4
 
 
 def test_answers_in_another_order(at_risk: House, vendors: Vendors) -> None:
@@ -248,6 +260,58 @@ def test_an_owner_deactivated_since_the_last_ingest_does_not_lose_a_task(at_risk
     owner = int(at_risk.outbox(channel="crm_task", step="find_the_cause")[0].body["owner_id"])
     vendors.sandbox.mutate("owner", owner, op="delete")
     run(at_risk)
-    assert states(at_risk)["crm_task", "sent"] == 3
+    assert states(at_risk)["crm_task", "sent"] == 4
     assert "without an owner" in at_risk.outbox(step="find_the_cause")[0].because
-    assert len(vendors.tasks()) == 3
+    assert len(vendors.tasks()) == 4
+
+
+def test_what_a_manager_does_with_the_task_holds_in_the_next_run(at_risk: House, vendors: Vendors) -> None:
+    run(at_risk)
+    (task,) = at_risk.outbox(channel="crm_task", step="task")
+    # Messages link the task, which was written before they were sent.
+    link = f"https://crm.example/tasks/{task.external_id}"
+    (message,), (mail,) = vendors.sandbox.inbox()["messages"], vendors.sandbox.inbox()["mails"]
+    assert link in str(message) and link in str(mail)
+    assert read_back(at_risk.now) == ReadBack(n_tasks=4)
+    assert at_risk.decide(decision_id="untouched").n_answered == 0
+    assert at_risk.episodes()[0]["snoozed_until"] is None and at_risk.episodes()[0]["assignee_key"] == ""
+
+    other = next(
+        owner
+        for owner in vendors.get("/crm/v3/owners?limit=100")["results"]
+        if owner["email"] and owner["id"] != task.address
+    )
+    at_risk.owners({f"crm:{other['id']}": other["email"]})
+    later = (at_risk.now + timedelta(days=12)).strftime("%Y-%m-%dT15:00:00.000Z")
+    vendors.change_task(task.external_id, hs_timestamp=later, hubspot_owner_id=other["id"])
+    read_back(at_risk.now)
+    at_risk.decide(decision_id="moved and given away")
+    episode = at_risk.episodes()[0]
+    assert episode["snoozed_until"] == (at_risk.now + timedelta(days=12)).date()
+    assert episode["assignee_key"] == f"crm:{other['id']}"
+
+    vendors.change_task(task.external_id, hs_task_status="COMPLETED", perennial_outcome="They will sign")
+    read_back(at_risk.now)
+    assert at_risk.decide(decision_id="completed").n_answered == 1
+    assert at_risk.episodes()[0]["closed_because"] == "completed in the CRM: They will sign"
+
+
+def test_a_task_thrown_away_is_an_answer_and_one_that_hubspot_does_not_show_is_none(
+    at_risk: House, vendors: Vendors
+) -> None:
+    run(at_risk)
+    (task,) = at_risk.outbox(channel="crm_task", step="task")
+    nothing = {"status": "COMPLETE", "results": []}
+    vendors.fault("hubspot", "status", "/crm/v3/objects/tasks/batch/read", status=200, body=nothing, times=2)
+    assert read_back(at_risk.now) == ReadBack()
+    vendors.change_task(task.external_id)
+    read_back(at_risk.now)
+    assert at_risk.decide(decision_id="deleted").n_answered == 1
+    assert at_risk.episodes()[0]["closed_because"] == "its task was deleted in the CRM"
+
+
+def test_a_crm_that_does_not_answer_is_a_problem_and_no_answer(at_risk: House, vendors: Vendors) -> None:
+    run(at_risk)
+    vendors.fault("hubspot", "status", status=401, times=None)
+    result = read_back(at_risk.now)
+    assert result.n_tasks == 0 and "tasks in crm were not read back" in result.problems[0]

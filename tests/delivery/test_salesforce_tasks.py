@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from include.delivery.channels.crm_task_salesforce import SalesforceTasks
 from include.delivery.outbox import Letter
 from include.errors import ConfigError
 from include.sandbox.salesforce import ids
+from include.sources.crm.salesforce.resources import DATA
 from tests.delivery.letters import TASK, letter
 from tests.sandbox_fixture import NOW, SandboxProcess
 
@@ -189,3 +190,22 @@ def test_a_task_whose_reason_is_gone_is_closed_once_with_a_note(channel: Salesfo
     (found,) = tasks(channel, "Id, Status, Description, Perennial_Key__c")
     assert found["Status"] == "Completed"
     assert found["Description"].startswith("Closed: the risk is gone")
+
+
+def test_what_became_of_tasks_is_read_back(channel: SalesforceTasks, org: SandboxProcess) -> None:
+    left, moved, done, deleted = letters = [task(org, step) for step in "abcd"]
+    outcomes = channel.send(letters)
+
+    def change(letter: Letter, method: str = "PATCH", **fields: str) -> None:
+        path = f"{DATA}/sobjects/Task/{outcomes[letter.key].external_id}"
+        channel._api.client.call(method, path, json=fields or None, is_repeatable=True)
+
+    change(moved, ActivityDate="2026-12-24", Status="In Progress")
+    change(done, Status="Completed", Perennial_Outcome__c="No risk")
+    change(deleted, "DELETE")
+    found = channel.look(letters)
+    assert found[left.key].state == "open" and found[left.key].owner_id == left.address
+    assert found[left.key].due_on == date(2026, 11, 18)
+    assert (found[moved.key].state, found[moved.key].due_on) == ("started", date(2026, 12, 24))
+    assert (found[done.key].state, found[done.key].outcome) == ("done", "No risk")
+    assert found[deleted.key].state == "deleted"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from include.alerts.day import Day
@@ -14,15 +13,15 @@ from include.alerts.renewal_message import calendar_of
 from include.alerts.signals import texts
 from include.alerts.signals.evaluate import Hit
 from include.alerts.signals.load import Loaded
-from include.delivery import audience
-from include.delivery.message import Evidence, Fact, Level, Link, Message
+from include.delivery import audience, links
+from include.delivery.message import Evidence, Fact, Level, Message
 from include.renewals import wording
 
 if TYPE_CHECKING:
     from include.alerts.signals.plan import News
 
 MAX_LINES = 40
-_PLACEHOLDER = "PORTAL"
+WOKE = "due:"  # the start of the step that ends a rest; the day follows
 
 
 def alert(loaded: Loaded, hit: Hit, step: str, to: Recipient, day: Day) -> Message:
@@ -32,6 +31,8 @@ def alert(loaded: Loaded, hit: Hit, step: str, to: Recipient, day: Day) -> Messa
     lines = [line for template in signal.evidence if (line := _fill(loaded, hit, template))]
     level: Level = "risk" if signal.kind == "risk" else "good"
     became = "It has become worse." if step == "worse" else "It holds since today."
+    if step.startswith(WOKE):
+        became = "You put it to rest until today, and it still holds."
     return Message(
         headline=headline(loaded, hit),
         summary=f"{lines[0] if lines else signal.title} {_stake(hit)}",
@@ -45,7 +46,7 @@ def alert(loaded: Loaded, hit: Hit, step: str, to: Recipient, day: Day) -> Messa
         why_now=f"{signal.title}: {signal.why} {became}",
         evidence=tuple(Evidence(text=line, source=_sources(loaded, hit, day, zone), level=level) for line in lines),
         next_steps=tuple(_fill(loaded, hit, template) for template in signal.next_steps),
-        links=_links(hit, day),
+        links=links.account(day.settings, hit.values["crm_source"], hit.values["crm_account_id"]),
         footer=f"Signal {signal.name} {signal.version}; tables of {wording.day(day.as_of)}. Times are {zone.key}.",
     )
 
@@ -107,11 +108,3 @@ def _sources(loaded: Loaded, hit: Hit, day: Day, zone: ZoneInfo) -> str:
         marks = [state.watermark for state in states if state.watermark]
         said.append(SPOKEN[kind] + (f", complete up to {wording.moment(min(marks), zone)}" if marks else ""))
     return "; ".join(said)
-
-
-def _links(hit: Hit, day: Day) -> tuple[Link, ...]:
-    links = day.settings.channels.links
-    template = links.accounts.get(hit.values["crm_source"], links.account)
-    if not template or _PLACEHOLDER in template:
-        return ()
-    return (Link(label="Open in the CRM", url=template.replace("{id}", quote(hit.values["crm_account_id"], safe=""))),)

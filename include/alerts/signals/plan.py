@@ -10,28 +10,27 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, time, timedelta
+from datetime import date, timedelta
 from typing import Any, Literal
-from zoneinfo import ZoneInfo
 
+from include.alerts import crm_task
 from include.alerts.day import Day, Outcome
 from include.alerts.episodes import Change, Episode
-from include.alerts.recipients import Recipient, recipient
-from include.alerts.renewal_message import calendar_of
+from include.alerts.lists import USEFUL_DAYS, to_reader, working_moment
+from include.alerts.recipients import Recipient
 from include.alerts.signals import messages
 from include.alerts.signals.evaluate import Hit
 from include.alerts.signals.load import Loaded
+from include.alerts.signals.messages import WOKE
 from include.alerts.signals.schema import Signal
 from include.delivery.outbox import Action
-from include.playbooks import working_days
 
 # fresh: opened or worse since the last decision; waiting: for the next list; listed: in today's, perhaps not sent.
 How = Literal["fresh", "waiting", "listed"]
 DIGEST = "signal_digest"
+# What a person has closed stays closed at least so long, although it may still hold.
+ANSWERED_DAYS = 30
 ALERTED = ("account", "contact")  # entity kinds that alerts are about
-READER = "csm"  # entity kind of what is about a person's day, not about one account
-# An alert that could not be sent for so long is no news.
-USEFUL_DAYS = 7
 _GONE = ("sent", "sending", "uncertain", "suppressed", "failed", "expired")
 
 
@@ -108,14 +107,13 @@ def _of_signal(day: Day, looked: Looked, outcome: Outcome) -> Iterator[tuple[New
     for hit in looked.hits:
         seen.add(hit.subject_id)
         last = looked.episodes.get(hit.subject_id)
-        is_held = day.readiness.why_held(hit.values["crm_source"], hit.account_key) or (
-            loaded.kinds & day.readiness.unfit_kinds(hit.account_key)
-        )
-        if is_held:
+        if why_held(day, loaded, hit):
             outcome.n_held += hit.opens and not (last and last.state == "open")
         elif last and last.state == "open":
             yield from _of_open(day, looked, hit, last, outcome)
-        elif hit.opens and may_open(day.today, loaded.signal, hit.values, last.closed_on if last else None):
+        elif hit.opens and may_open(
+            day.today, loaded.signal, hit.values, last.closed_on if last else None, bool(last and last.answer)
+        ):
             yield from _opened(day, looked, hit, last.episode_no + 1 if last else 1, outcome)
     for subject_id, episode in looked.episodes.items():
         if episode.state == "open" and subject_id not in seen:
@@ -125,7 +123,16 @@ def _of_signal(day: Day, looked: Looked, outcome: Outcome) -> Iterator[tuple[New
                 outcome.changes.append(_close(loaded, episode, {"as_of": day.as_of.isoformat()}, because))
 
 
-def may_open(today: date, signal: Signal, values: Mapping[str, Any], closed_on: date | None) -> bool:
+def why_held(day: Day, loaded: Loaded, hit: Hit) -> str:
+    """Return why nothing may be said of a subject today; "" if it may."""
+    unfit = sorted(loaded.kinds & day.readiness.unfit_kinds(hit.account_key))
+    held = day.readiness.why_held(hit.values["crm_source"], hit.account_key)
+    return held or (day.readiness.why_unknown(unfit[0], hit.account_key, day.now) if unfit else "")
+
+
+def may_open(
+    today: date, signal: Signal, values: Mapping[str, Any], closed_on: date | None, is_answered: bool = False
+) -> bool:
     """Return whether a signal may open for something whose condition holds.
 
     Args:
@@ -133,6 +140,7 @@ def may_open(today: date, signal: Signal, values: Mapping[str, Any], closed_on: 
         signal: The signal.
         values: The thing's columns.
         closed_on: When its last episode with it was closed; None for never.
+        is_answered: Whether a person closed that one.
     """
     if signal.status == "retired" or any(quiet.includes(today) for quiet in signal.quiet):
         return False
@@ -140,7 +148,8 @@ def may_open(today: date, signal: Signal, values: Mapping[str, Any], closed_on: 
         return False
     if signal.min_days_as_customer and (values["days_as_customer"] or 0) < signal.min_days_as_customer:
         return False
-    return closed_on is None or today >= closed_on + timedelta(days=signal.cool_down_days)
+    quiet_days = max(signal.cool_down_days, ANSWERED_DAYS if is_answered else 0)
+    return closed_on is None or today >= closed_on + timedelta(days=quiet_days)
 
 
 def _opened(day: Day, looked: Looked, hit: Hit, number: int, outcome: Outcome) -> Iterator[tuple[News, How]]:
@@ -148,7 +157,7 @@ def _opened(day: Day, looked: Looked, hit: Hit, number: int, outcome: Outcome) -
     is_silent = signal.status == "draft" or (looked.is_first and signal.first_scan == "silent")
     outcome.changes.append(_change("open", looked.loaded, hit, number, day, told="silent" if is_silent else ""))
     if not is_silent:
-        yield _news(day, looked.loaded, hit, number, "opened"), "fresh"
+        yield _news(day, looked.loaded, hit, number, "opened", None), "fresh"
 
 
 def _of_open(day: Day, looked: Looked, hit: Hit, last: Episode, outcome: Outcome) -> Iterator[tuple[News, How]]:
@@ -158,20 +167,26 @@ def _of_open(day: Day, looked: Looked, hit: Hit, last: Episode, outcome: Outcome
         outcome.changes.append(_close(looked.loaded, last, _evidence(looked.loaded, hit, day), because))
         return
     outcome.changes.append(_change("update", looked.loaded, hit, last.episode_no, day))
-    if signal.status == "draft":
+    if signal.status == "draft" or last.rests(day.today):
         return
+
+    def news(step: str) -> News:
+        return _news(day, looked.loaded, hit, last.episode_no, step, last)
+
     if hit.is_worse and last.severity != "high":
-        yield _news(day, looked.loaded, hit, last.episode_no, "worse"), "fresh"
+        yield news("worse"), "fresh"
+    elif last.snoozed_until and last.told_on and last.told_on < last.snoozed_until:
+        yield news(f"{WOKE}{last.snoozed_until}"), "fresh"
     elif last.told_as == "waiting":
-        yield _news(day, looked.loaded, hit, last.episode_no, last.told_step), "waiting"
+        yield news(last.told_step), "waiting"
     elif last.told_on == day.today and last.told_as == "digest":
-        yield _news(day, looked.loaded, hit, last.episode_no, last.told_step), "listed"
+        yield news(last.told_step), "listed"
     elif last.told_on == day.today and last.told_as == "alert":
-        outcome.actions += _alert(day, _news(day, looked.loaded, hit, last.episode_no, last.told_step))
+        outcome.actions += _alert(day, news(last.told_step))
 
 
-def _news(day: Day, loaded: Loaded, hit: Hit, number: int, step: str) -> News:
-    return News(loaded, hit, number, step, hit.is_worse, recipient(hit.owner, "csm", day.settings.people))
+def _news(day: Day, loaded: Loaded, hit: Hit, number: int, step: str, last: Episode | None) -> News:
+    return News(loaded, hit, number, step, hit.is_worse, day.reader(hit.owner, last))
 
 
 def _tell(day: Day, address: str, found: Mapping[How, list[News]], told: Told, outcome: Outcome) -> None:
@@ -185,7 +200,7 @@ def _tell(day: Day, address: str, found: Mapping[How, list[News]], told: Told, o
     rest = sorted([*unlisted, *found["listed"]], key=lambda news: news.rank)
     if not rest:
         return
-    digest = list(_digest(day, address, rest))
+    digest = _digest(day, address, rest)
     has_left = any(told.states.get(action.key) in _GONE for action in digest)
     outcome.changes += [_told(news, day, "waiting" if has_left else "digest") for news in unlisted]
     outcome.actions += [] if has_left else digest
@@ -193,7 +208,7 @@ def _tell(day: Day, address: str, found: Mapping[How, list[News]], told: Told, o
 
 def _alert(day: Day, news: News) -> list[Action]:
     message = messages.alert(news.loaded, news.hit, news.step, news.to, day)
-    return [
+    alerts = [
         _action(
             day,
             news.hit.values,
@@ -213,55 +228,43 @@ def _alert(day: Day, news: News) -> list[Action]:
         )
         for channel in day.settings.channels.messages_by
     ]
+    values = news.hit.values
+    task = crm_task.of_alert(
+        alerts[0],
+        message,
+        day,
+        region=values["region"],
+        severity="high" if news.is_worse else "normal",
+        company_id=values["crm_account_id"],
+        to=news.to,
+    )
+    return [*alerts, task]
 
 
-def _digest(day: Day, address: str, rest: Sequence[News]) -> Iterator[Action]:
-    message = messages.digest(rest, day)
-    first = rest[0]
-    for channel in day.settings.channels.messages_by:
-        yield _action(
-            day,
-            first.hit.values,
-            channel=channel,
-            entity_kind=READER,
-            entity_id=address,
-            rule=DIGEST,
-            episode_no=1,
-            step=day.today.isoformat(),
-            account_key=first.hit.account_key,
-            owner_key="",
-            recipient=address,
-            subject=message.headline,
-            body=message.model_dump(mode="json"),
-            reads=tuple(sorted({source for news in rest for source in _reads(day, news)})),
-            version="digest 1",
-        )
+def _digest(day: Day, address: str, rest: Sequence[News]) -> list[Action]:
+    first = rest[0].hit
+    return to_reader(
+        day,
+        address,
+        rule=DIGEST,
+        step=day.today.isoformat(),
+        message=messages.digest(rest, day),
+        region=first.values["region"],
+        account_key=first.account_key,
+        reads=tuple(sorted({source for news in rest for source in _reads(day, news)})),
+    )
 
 
 def _action(day: Day, values: Mapping[str, Any], *, channel: str, **said: Any) -> Action:
     state, because = day.planned_state(channel)
     return Action(
         channel=channel,
-        not_before=_working_moment(day, values["region"]),
+        not_before=working_moment(day, values["region"]),
         not_after=day.after(day.today + timedelta(days=USEFUL_DAYS)),
         state=state,
         because=because,
         **said,
     )
-
-
-def _working_moment(day: Day, region: str | None) -> datetime | None:
-    """Return when the region next works; None while it does."""
-    where = calendar_of(region, day.settings)
-    hours = day.settings.attention.sending_hours
-    moment = working_days.next_moment(
-        day.now,
-        ZoneInfo(where.zone),
-        working_days.calendar(where.country),
-        time(hours.first),
-        time(hours.last),
-    )
-    return moment if moment > day.now else None
 
 
 def _reads(day: Day, news: News) -> tuple[str, ...]:

@@ -14,10 +14,11 @@ NAMES = ("slack", "email", "wecom", "crm_task")
 def ways(settings: Settings) -> list[tuple[str, str]]:
     """Return each channel with the CRM source that it writes to; "" for channels that are no CRM.
 
-    Tasks of two CRMs are two ways, so that one that does not work holds up none of the other's.
+    Tasks of two CRMs are two ways, so that one that does not work holds up none of the other's. They go first, so that
+    messages can link them.
     """
-    crms = [("crm_task", source.id) for source in settings.of_kind("crm")]
-    return [(name, "") for name in NAMES if name != "crm_task"] + (crms or [("crm_task", "")])
+    crms = [("crm_task", source.id) for source in settings.of_kind("crm")] or [("crm_task", "")]
+    return crms + [(name, "") for name in NAMES if name != "crm_task"]
 
 
 def open_channel(name: str, settings: Settings, source: str = "") -> Channel:

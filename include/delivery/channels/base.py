@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Literal, Protocol
 
 from pydantic import ValidationError
@@ -33,6 +33,28 @@ class Outcome:
     state: Literal["sent", "refused", "later", "uncertain"]
     because: str = ""
     external_id: str = ""
+
+
+TaskState = Literal["open", "started", "done", "deleted"]
+
+
+@dataclass(frozen=True)
+class TaskNow:
+    """A task as the CRM shows it now.
+
+    Args:
+        state: ``started`` if somebody says that they are at it; ``deleted`` if it was thrown away.
+        due_on: When it is due where the account is; None if that was taken away.
+        owner_id: Whose it is; "" for nobody's.
+        outcome: What was written down as its outcome.
+        changed_at: When it was last changed, by the CRM's clock.
+    """
+
+    state: TaskState
+    due_on: date | None = None
+    owner_id: str = ""
+    outcome: str = ""
+    changed_at: datetime | None = None
 
 
 def message_of(letter: Letter, in_a_room: bool = False) -> Message:
@@ -89,3 +111,10 @@ class Channel(Protocol):
 
     def close(self) -> None:
         """Let go of connections."""
+
+
+class TaskChannel(Channel, Protocol):
+    """A CRM's tasks: they are also read back, because in them people answer."""
+
+    def look(self, letters: Sequence[Letter]) -> Mapping[str, TaskNow]:
+        """Return what has become of tasks that were written, by key; one that nothing is known of is left out."""

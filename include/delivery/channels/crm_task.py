@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from include import connections
 from include.config import Settings
-from include.delivery.channels.base import Channel
+from include.delivery.channels.base import TaskChannel
 
 
-def connect(settings: Settings, source: str) -> Channel:
+def connect(settings: Settings, source: str) -> TaskChannel:
     """Return the channel of the CRM that a source's accounts are in.
 
     Args:

@@ -36,6 +36,11 @@ def check(letter: Letter) -> None:
         )
 
 
+def zone(letter: Letter) -> str:
+    """Return the time zone in which the task's due date is meant."""
+    return str(letter.body.get("zone") or "UTC")
+
+
 def plain(html: str) -> str:
     """Return HTML as plain text; a link's address stands behind its words."""
     parser = _Plain()

@@ -8,25 +8,40 @@ HubSpot accepts a wrong association type in silence.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from markupsafe import escape
 
 from include.config import Settings
 from include.connections import Connection
 from include.delivery.channels import crm_task_body as body
-from include.delivery.channels.base import Outcome
+from include.delivery.channels.base import Outcome, TaskNow, TaskState
 from include.delivery.outbox import Letter
 from include.errors import ConfigError
+from include.sources.cast import time_or_none
 from include.sources.http.client import Client, Refused
 
 KEY_PROPERTY = "perennial_key"
+OUTCOME_PROPERTY = "perennial_outcome"
 # HubSpot's own type of the association from a task to a company.
 TASK_TO_COMPANY = 192
 _MAX_OWNER_PAGES = 100
+_SHOWN = [
+    KEY_PROPERTY,
+    OUTCOME_PROPERTY,
+    "hs_task_status",
+    "hs_timestamp",
+    "hubspot_owner_id",
+    "hs_lastmodifieddate",
+]
+_STATES: dict[str, TaskState] = {"COMPLETED": "done", "IN_PROGRESS": "started", "WAITING": "started"}
+
+log = logging.getLogger(__name__)
 
 
 class HubSpotTasks:
@@ -134,6 +149,21 @@ class HubSpotTasks:
             self._write("/crm/v3/objects/tasks/batch/archive", {"inputs": open_tasks})
         return body.stay_closed(letters) | {str(key): "its owner has completed the task" for key in done}
 
+    def look(self, letters: Sequence[Letter]) -> Mapping[str, TaskNow]:
+        """Return what has become of tasks; one counts as deleted only where HubSpot shows it among the archived."""
+        found: dict[str, TaskNow] = {}
+        for start in range(0, len(letters), self.batch_size):
+            some = letters[start : start + self.batch_size]
+            by_key = {letter.key: letter for letter in some}
+            for task in self._read(list(by_key), id_property=KEY_PROPERTY):
+                key = str(task["properties"].get(KEY_PROPERTY) or "")
+                if key in by_key:
+                    found[key] = _task_now(by_key[key], task["properties"])
+            by_id = {letter.external_id: letter.key for letter in some if letter.key not in found}
+            archived = self._read(list(by_id), is_archived=True) if by_id else []
+            found |= {by_id[str(task["id"])]: TaskNow("deleted") for task in archived if str(task["id"]) in by_id}
+        return found
+
     def close(self) -> None:
         """Let go of the connections."""
         self._client.session.close()
@@ -147,36 +177,67 @@ class HubSpotTasks:
         except Refused as error:
             if error.status != 404:
                 raise
-            found = self._create_property()
+            found = self._create_key()
         if not found.get("hasUniqueValue"):
             raise ConfigError(
                 f"HubSpot's task property {KEY_PROPERTY} is not unique, so a task could be doubled",
                 cure=f"delete the property {KEY_PROPERTY} in HubSpot; it is made again as it must be",
             )
+        self._offer_outcome()
         self._is_ready = True
 
-    def _create_property(self) -> dict[str, Any]:
-        group = self._client.get("/crm/v3/properties/tasks/hs_task_subject").data["groupName"]
+    def _offer_outcome(self) -> None:
+        """Make the property in which people write how a task ended; where that is refused, they answer without."""
+        try:
+            self._client.get(f"/crm/v3/properties/tasks/{OUTCOME_PROPERTY}")
+        except Refused as error:
+            if error.status != 404:
+                raise
+            wanted = {
+                "name": OUTCOME_PROPERTY,
+                "label": "Perennial outcome",
+                "description": "How it ended: filled in before the task is completed, it becomes the alert's reason.",
+            }
+            try:
+                self._create_property(wanted)
+            except Refused as refusal:
+                log.warning("HubSpot: tasks have no property %s: %s", OUTCOME_PROPERTY, refusal)
+
+    def _create_key(self) -> dict[str, Any]:
         wanted = {
             "name": KEY_PROPERTY,
             "label": "Perennial key",
             "description": "Identifies a task made by Perennial, so that it is made once. Do not change.",
-            "groupName": group,
-            "type": "string",
-            "fieldType": "text",
             "hasUniqueValue": True,
         }
         try:
-            return dict(self._write("/crm/v3/properties/tasks", wanted))
+            return self._create_property(wanted)
         except Refused as error:
             if error.status != 409:  # 409: someone else has just made it
                 raise
             return dict(self._client.get(f"/crm/v3/properties/tasks/{KEY_PROPERTY}").data)
 
+    def _create_property(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
+        group = self._client.get("/crm/v3/properties/tasks/hs_task_subject").data["groupName"]
+        text = {"groupName": group, "type": "string", "fieldType": "text"}
+        return dict(self._write("/crm/v3/properties/tasks", {**text, **wanted}))
+
     def _existing(self, keys: Sequence[str]) -> dict[str, str]:
         """Return the ids of the tasks that are there, by key. This reads the store itself, not the search index."""
-        wanted = {"idProperty": KEY_PROPERTY, "properties": [KEY_PROPERTY], "inputs": [{"id": key} for key in keys]}
-        return _ids(self._write("/crm/v3/objects/tasks/batch/read", wanted))
+        return _ids({"results": self._read(keys, id_property=KEY_PROPERTY)})
+
+    def _read(self, ids: Sequence[str], *, id_property: str = "", is_archived: bool = False) -> list[dict[str, Any]]:
+        wanted: dict[str, Any] = {"properties": _SHOWN, "inputs": [{"id": each} for each in ids]}
+        if id_property:
+            wanted["idProperty"] = id_property
+        call = self._client.call(
+            "POST",
+            "/crm/v3/objects/tasks/batch/read",
+            params={"archived": "true"} if is_archived else None,
+            json=wanted,
+            is_repeatable=True,
+        )
+        return list((call.data or {}).get("results") or [])
 
     def _write_tasks(self, letters: Sequence[Letter]) -> tuple[dict[str, str], dict[str, Outcome]]:
         """Return the ids of the tasks written, and what was refused.
@@ -309,6 +370,17 @@ def _errors(answer: Mapping[str, Any], keys: set[str]) -> dict[str, str]:
         for key in keys.intersection(str(name) for name in named if name):
             refused[key] = f"HubSpot refused the task: {error.get('message', 'no reason given')}"
     return refused
+
+
+def _task_now(letter: Letter, shown: Mapping[str, Any]) -> TaskNow:
+    due_at = time_or_none(shown.get("hs_timestamp"))
+    return TaskNow(
+        _STATES.get(str(shown.get("hs_task_status")), "open"),
+        due_at.astimezone(ZoneInfo(body.zone(letter))).date() if due_at else None,
+        str(shown.get("hubspot_owner_id") or ""),
+        str(shown.get(OUTCOME_PROPERTY) or ""),
+        time_or_none(shown.get("hs_lastmodifieddate")),
+    )
 
 
 def _judge(letter: Letter, task: str, linked: Mapping[str, set[str]], has_owner: bool) -> Outcome:

@@ -11,19 +11,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from include.config import Settings
 from include.connections import Connection
 from include.delivery.channels import crm_task_body as body
-from include.delivery.channels.base import Outcome
+from include.delivery.channels.base import Outcome, TaskNow, TaskState
 from include.delivery.outbox import Letter
 from include.errors import ConfigError
+from include.sources.cast import time_or_none
 from include.sources.crm.salesforce.api import SalesforceApi, client, quoted, select
 from include.sources.crm.salesforce.resources import DATA, KEY_FIELD
 from include.sources.http.client import Refused, Uncertain
 
+# Where the org has it, what is written there when a task is completed is the alert's reason.
+OUTCOME_FIELD = "Perennial_Outcome__c"
 _LISTS = f"{DATA}/composite/sobjects"
 _PRIORITIES = {"HIGH": "High", "MEDIUM": "Normal", "LOW": "Low"}
 # Refusals that another try may turn out differently.
@@ -127,6 +130,14 @@ class SalesforceTasks:
             return {} if error.status == 404 else {key: f"Salesforce keeps it: {error.message}"}
         return {}
 
+    def look(self, letters: Sequence[Letter]) -> Mapping[str, TaskNow]:
+        """Return what has become of tasks, those in the recycle bin too."""
+        names = ["Id", KEY_FIELD, "Status", "IsClosed", "IsDeleted", "ActivityDate", "OwnerId", "LastModifiedDate"]
+        if OUTCOME_FIELD in self._api.fields("Task"):
+            names.append(OUTCOME_FIELD)
+        rows = self._api.by_values(select(names, "Task"), KEY_FIELD, [letter.key for letter in letters])
+        return {str(row[KEY_FIELD]): _task_now(row) for row in rows}
+
     def close(self) -> None:
         """Let go of the connections."""
         self._api.client.session.close()
@@ -184,6 +195,23 @@ class SalesforceTasks:
             rows = self._api.everything(f"{asked} WHERE Email = {quoted(email)} AND IsActive = TRUE", is_all=False)
             self._owners[email] = next((row["Id"] for row in rows), "")
         return self._owners[email]
+
+
+def _task_now(row: Mapping[str, Any]) -> TaskNow:
+    status = str(row.get("Status") or "")
+    state: TaskState = "started" if status not in ("", "Not Started", "Deferred") else "open"
+    if row.get("IsClosed"):
+        state = "done"
+    if row.get("IsDeleted"):
+        state = "deleted"
+    due = row.get("ActivityDate")
+    return TaskNow(
+        state,
+        date.fromisoformat(str(due)[:10]) if due else None,
+        str(row.get("OwnerId") or ""),
+        str(row.get(OUTCOME_FIELD) or ""),
+        time_or_none(row.get("LastModifiedDate")),
+    )
 
 
 def _sent(letter: Letter, task: str, is_ownerless: bool) -> Outcome:

@@ -33,6 +33,7 @@ def write(home: Path, sandbox: dict[str, Any]) -> None:
         "links": {
             "account": f"{sandbox['url']}/crm/companies/{{id}}",
             "opportunity": f"{sandbox['url']}/crm/deals/{{id}}",
+            "task": f"{sandbox['url']}/crm/tasks/{{id}}",
         },
     }
     mappings = folder / "mappings"

@@ -223,6 +223,7 @@ _OBJECTS = (
         Field("Priority", "picklist", "Priority"),
         Field("IsClosed", "boolean", read_only=True),
         Field("Perennial_Key__c", source="Perennial_Key__c", unique=True),
+        Field("Perennial_Outcome__c", source="Perennial_Outcome__c"),
         reference("WhatId", "Account", "WhatId"),
         reference("WhoId", "Contact", "WhoId"),
         reference("OwnerId", "User", "OwnerId"),

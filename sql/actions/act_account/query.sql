@@ -1,7 +1,7 @@
 -- Purpose: what the signals about accounts look at.
--- Grain: customer account. Inputs: the account's newest day, its CRM record, owner, next renewal, tickets and comments,
--- invoices, survey answers, milestones. Window: none; looks at today, and for a simulation at a day that is over: what
--- happened after the newest day counts nowhere.
+-- Grain: customer account. Inputs: the account's newest day, its CRM record, owner, next renewal, tickets, what was
+-- said in tickets, notes and lost reasons, invoices, survey answers, milestones, teams. Window: none; looks at today,
+-- and for a simulation at a day that is over: what happened after the newest day counts nowhere.
 -- Caveats: only accounts with something kept; excluded ones are left out; what no connected source tells is null, and
 -- each column names the sources it rests on, so that one of a source in trouble can be left out.
 with days as (
@@ -54,23 +54,39 @@ tickets as (
     group by account_key
 ),
 
-comments as (
-    select source, organization_id, created_at, body
+said as (
+    select source, organization_id as source_id, created_at as said_at, body as words
     from staging.stg_support__ticket_comment
     where not is_deleted
-        and created_at > cast(:newest as date) - 30
-        and cast(created_at at time zone :zone as date) <= :newest
+    union all
+    select source, account_id as source_id, happened_at as said_at, subject as words
+    from staging.stg_crm__activity
+    where not is_deleted and subject is not null
 ),
 
-named_in_comments as (
-    select b.account_key, count(*) as n_competitor_mentions_30d, max(c.created_at) as competitor_named_at
-    from comments as c
-    join bridge as b on b.source = c.source and b.source_id = c.organization_id
+said_by as (
+    select b.account_key, s.said_at, s.words
+    from said as s
+    join bridge as b on b.source = s.source and b.source_id = s.source_id
+    where s.said_at > cast(:newest as date) - 30 and cast(s.said_at at time zone :zone as date) <= :newest
+    union all
+    select account_key, cast(close_date as timestamp) at time zone :zone as said_at, lost_reason as words
+    from core.opportunity
+    where not is_deleted
+        and is_closed
+        and lost_reason is not null
+        and close_date > cast(:newest as date) - 30
+        and close_date <= :newest
+),
+
+named_by as (
+    select account_key, count(*) as n_competitor_mentions_30d, max(said_at) as competitor_named_at
+    from said_by
     where exists (
         select 1 from unnest(cast(:competitors as text[])) as known (name)
-        where position(known.name in lower(c.body)) > 0
+        where position(known.name in lower(said_by.words)) > 0
     )
-    group by b.account_key
+    group by account_key
 ),
 
 invoices as (
@@ -116,6 +132,27 @@ milestones as (
             or (m.done_on is null and coalesce(m.status, '') not in ('done', 'cancelled', 'canceled'))
         )
     group by b.account_key
+),
+
+-- A team is new until 28 days after the first day on which it was active at all.
+first_active as (
+    select account_key, team, min(day) as first_day
+    from core.team_step
+    where is_active
+        and day <= :newest
+        and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
+    group by account_key, team
+),
+
+new_teams as (
+    select
+        account_key,
+        count(*) over (partition by account_key) as n_new_teams_28d,
+        team as new_team,
+        first_day as new_team_on,
+        row_number() over (partition by account_key order by first_day desc, team) as age
+    from first_active
+    where first_day > cast(:newest as date) - 28
 )
 
 select
@@ -168,14 +205,18 @@ select
     cast(:newest as date) - cast(n.last_nps_at at time zone :zone as date) as days_since_nps,
     m.n_late_milestones,
     m.milestone_late_days,
-    m.late_milestone
+    m.late_milestone,
+    coalesce(w.n_new_teams_28d, case when d.usage_28d is not null then 0 end) as n_new_teams_28d,
+    w.new_team,
+    w.new_team_on
 from days as d
 join accounts as a on a.account_key = d.account_key
 left join owners as o on o.owner_key = d.owner_key
 left join starts as s on s.account_key = d.account_key
 left join next_renewals as r on r.account_key = d.account_key
 left join tickets as t on t.account_key = d.account_key
-left join named_in_comments as c on c.account_key = d.account_key
+left join named_by as c on c.account_key = d.account_key
 left join invoices as i on i.account_key = d.account_key
 left join last_nps as n on n.account_key = d.account_key
 left join milestones as m on m.account_key = d.account_key
+left join new_teams as w on w.account_key = d.account_key and w.age = 1

@@ -14,6 +14,7 @@ select
     lower(nullif(trim(activity_type), '')) as activity_type,
     lower(nullif(trim(direction), '')) as direction,
     lower(nullif(trim(outcome), '')) as outcome,
+    nullif(trim(subject), '') as subject,
     happened_at,
     duration_minutes,
     coalesce(is_completed, false) as is_completed,

@@ -50,6 +50,7 @@ _HEALTHY_ACCOUNT: dict[str, Any] = {
     "last_nps_score": 9.0,
     "last_nps_at": datetime(2026, 10, 20, tzinfo=UTC),
     "days_since_nps": 27,
+    "n_new_teams_28d": 0,
 }
 _HEALTHY_CONTACT: dict[str, Any] = {
     "contact_name": "Bo Li",

@@ -30,7 +30,7 @@ def states(house: House, signal: str) -> list[tuple[str, str, str]]:
 def test_what_opens_is_told_once_with_its_figures(ward: Ward) -> None:
     ward.give("account", account(1, **BAD), account(2))
     result = ward.house.decide()
-    assert (result.n_opened, result.n_planned) == (1, 2)
+    assert (result.n_opened, result.n_planned) == (1, 3)
     assert told(ward.house) == [("bad_rating", "crm:1", "opened")]
     (row,) = ward.house.outbox(channel="email")
     message = Message.model_validate(row.body)
@@ -60,7 +60,7 @@ def test_the_first_scan_of_a_rule_is_silent(house: House) -> None:
     assert states(house, "bad_rating") == [("crm:1", "open", "silent")]
     ward.set_clock(at(1))
     ward.give("account", account(1, **BAD), account(2, **BAD))
-    assert house.decide().n_planned == 2
+    assert house.decide().n_planned == 3
     assert told(house) == [("bad_rating", "crm:2", "opened")]
 
 
@@ -72,7 +72,7 @@ def test_a_rule_may_ask_to_tell_at_its_first_scan(house: House, overlay: Path) -
     ward = Ward(house)
     ward.give("account", account(1, **BAD))
     ward.set_clock(house.now)
-    assert house.decide().n_planned == 2
+    assert house.decide().n_planned == 3
 
 
 def test_it_closes_with_its_reason_and_rests_before_it_opens_again(ward: Ward) -> None:

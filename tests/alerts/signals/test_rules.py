@@ -35,6 +35,7 @@ SICK: dict[str, dict[str, Any]] = {
     },
     "milestone_late": {"n_late_milestones": 1, "milestone_late_days": 10, "late_milestone": "Go-live"},
     "no_touch": {"days_since_contact": 95},
+    "new_team": {"n_new_teams_28d": 1, "new_team": "Sales", "new_team_on": date(2026, 11, 10)},
     "data_missing": {"usage_28d": None, "usage_ratio": None},
     "key_user_silent": {"days_silent": 25, "last_active_on": date(2026, 10, 22)},
     "key_contact_left": {"is_gone": True, "days_gone": 2},

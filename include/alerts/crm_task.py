@@ -1,0 +1,80 @@
+"""The task that stands in the CRM for an alert: in it the manager answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from markupsafe import Markup, escape
+
+from include.alerts.day import Day
+from include.alerts.recipients import Recipient
+from include.alerts.renewal_message import calendar_of
+from include.delivery.message import Message
+from include.delivery.outbox import ALERT_TASK, Action
+from include.playbooks import working_days
+
+CHANNEL = "crm_task"
+# Working days until the first answer is due.
+_DUE_IN = {"high": 1, "normal": 3}
+_HOW_TO_ANSWER = (
+    "Your answer is this task: a later due date puts the alert to rest until then; completed, with what came of it"
+    " under Perennial outcome, it is closed; given to somebody else, it is theirs."
+)
+
+
+def due(on: date, zone: str) -> dict[str, str]:
+    """Return the parts of a task that say when it is due."""
+    at = working_days.end_of_work(on, ZoneInfo(zone))
+    return {"due_at": at.strftime("%Y-%m-%dT%H:%M:%S.000Z"), "due_on": on.isoformat(), "zone": zone}
+
+
+def of_alert(
+    alert: Action, message: Message, day: Day, *, region: str | None, severity: str, company_id: str, to: Recipient
+) -> Action:
+    """Return the task of an alert: one for each episode, however often the alert is repeated.
+
+    Args:
+        alert: The alert as it goes out over another channel.
+        message: What it says.
+        day: The day.
+        region: The account's region.
+        severity: Of the episode.
+        company_id: The account in the CRM.
+        to: Whose task it is.
+    """
+    where = calendar_of(region, day.settings)
+    due_on = working_days.due_date(day.today, _DUE_IN[severity], working_days.calendar(where.country))
+    state, because = day.planned_state(CHANNEL)
+    return replace(
+        alert,
+        channel=CHANNEL,
+        step=ALERT_TASK,
+        state=state,
+        because=because,
+        body={
+            "subject": message.headline,
+            "html": "<br>\n".join(_lines(message)),
+            **due(due_on, where.zone),
+            "priority": "HIGH" if severity == "high" else "MEDIUM",
+            "company_id": company_id,
+            "owner_id": to.owner_id,
+        },
+    )
+
+
+def _lines(message: Message) -> Iterator[Markup]:
+    def said(*lines: Any) -> Iterator[Markup]:
+        if any(lines):
+            yield from (escape(line) for line in lines)
+            yield Markup("")
+
+    yield from said(*message.notes)
+    yield from said(message.summary)
+    yield from said(*(f"- {line.text}" for line in message.evidence))
+    yield from said(*(f"{number}. {step}" for number, step in enumerate(message.next_steps, 1)))
+    yield from said(message.why_now)
+    yield escape(_HOW_TO_ANSWER)
