@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import sqlalchemy as sa
 from markupsafe import Markup, escape
 
 from include.alerts.day import Day
+from include.alerts.episodes import Change
 from include.alerts.recipients import Recipient
 from include.alerts.renewal_message import calendar_of
+from include.delivery import outbox
 from include.delivery.message import Message
-from include.delivery.outbox import ALERT_TASK, Action
+from include.delivery.outbox import ALERT_TASK, Action, make_key
 from include.playbooks import working_days
 
 CHANNEL = "crm_task"
 # Working days until the first answer is due.
 _DUE_IN = {"high": 1, "normal": 3}
+_USEFUL_DAYS = 14
+_MAY_BE_OUTSIDE = ("sending", "sent", "uncertain")
 _HOW_TO_ANSWER = (
     "Your answer is this task: a later due date puts the alert to rest until then; completed, with what came of it"
     " under Perennial outcome, it is closed; given to somebody else, it is theirs."
@@ -63,6 +68,38 @@ def of_alert(
             "company_id": company_id,
             "owner_id": to.owner_id,
         },
+    )
+
+
+def closings(connection: sa.Connection, day: Day, changes: Iterable[Change]) -> list[Action]:
+    """Return what closes the tasks of alerts whose reason is gone, where they are or may be in the CRM."""
+    closed = {
+        make_key(change.entity_kind, change.entity_id, change.signal, change.episode_no, ALERT_TASK, CHANNEL): change
+        for change in changes
+        if change.kind == "close"
+    }
+    states = outbox.states(connection, list(closed))
+    return [_closing(day, key, closed[key]) for key, state in sorted(states.items()) if state in _MAY_BE_OUTSIDE]
+
+
+def _closing(day: Day, key: str, change: Change) -> Action:
+    state, because = day.planned_state(CHANNEL)
+    return Action(
+        channel=CHANNEL,
+        entity_kind=change.entity_kind,
+        entity_id=change.entity_id,
+        rule=change.signal,
+        episode_no=change.episode_no,
+        step=f"close:{ALERT_TASK}",
+        account_key=change.account_key,
+        recipient="",
+        subject=f"Close the task of {change.signal}",
+        body={"closes": key, "note": f"Closed by Perennial on {day.today}: {change.because}"},
+        reads=(change.account_key.partition(":")[0],),
+        not_after=day.after(day.today + timedelta(days=_USEFUL_DAYS)),
+        version=f"{change.signal} closed",
+        state=state,
+        because=because,
     )
 
 

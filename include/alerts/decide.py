@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from include import clock
 from include.alerts import answers as people_answers
 from include.alerts import (
+    crm_task,
     episodes,
     escalation,
     limit,
@@ -142,7 +143,8 @@ def decide(decision_id: str, dry_run: bool = False, now: datetime | None = None,
         for outcome in (reminders, tasks, unanswered):
             episodes.apply(connection, outcome.changes, day.today)
         approvals.lapse(connection, moment)
-        outcomes = (reminders, tasks, alerts, unanswered, metric_signals.plan(day))
+        gone = Outcome(actions=crm_task.closings(connection, day, [*reminders.changes, *alerts.changes]))
+        outcomes = (reminders, tasks, alerts, gone, unanswered, metric_signals.plan(day))
         actions = limit.limit(connection, decision_id, day, outcomes, {**playbooks, **rules}, by)
         result = _write(connection, decision_id, build_id, day, outcomes, actions)
         result.n_answered = n_answered

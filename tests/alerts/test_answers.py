@@ -172,3 +172,16 @@ def test_messages_are_made_and_a_task_has_a_day_of_its_region(ward: Ward) -> Non
     assert (tasks["crm:2"]["due_on"], tasks["crm:2"]["priority"]) == ("2026-11-17", "HIGH")
     assert "1 bad support rating" in tasks["crm:1"]["subject"]
     assert "a later due date puts the alert to rest" in tasks["crm:1"]["html"]
+
+
+def test_a_task_whose_reason_is_gone_is_closed_with_a_note(ward: Ward) -> None:  # noqa: F811
+    ward.give("account", account(1, **BAD), account(2, **BAD))
+    ward.house.decide()
+    ward.house._execute("update ops.outbox set state = 'sent' where entity_id = 'crm:1'")
+    ward.set_clock(at(1))
+    ward.give("account", account(1), account(2))
+    assert ward.house.decide().n_closed == 2
+    (ends,) = ward.house.outbox(channel="crm_task", step="close:task")
+    (task,) = ward.house.outbox(channel="crm_task", step="task", entity_id="crm:1")
+    assert ends.body == {"closes": task.key, "note": "Closed by Perennial on 2026-11-17: over: n_bad_ratings_30d = 0"}
+    assert ward.house.decide(decision_id="again").n_planned == 0

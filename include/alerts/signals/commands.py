@@ -9,6 +9,8 @@ from typing import Annotated
 import sqlalchemy as sa
 import typer
 
+from include import config
+from include.alerts.episodes import RENEWAL
 from include.alerts.signals.load import Loaded, load
 from include.config import files
 from include.errors import ConfigError, PerennialError
@@ -22,7 +24,7 @@ def listing(context: typer.Context, as_json: AsJson = False) -> None:
     """Check all signals and list them, one a line: name, version, status, what it is about, whether it is available."""
     if context.invoked_subcommand:
         return
-    rows = [_row(loaded, missing) for loaded, missing in _with_availability()]
+    rows = [_ladder(), *(_row(loaded, missing) for loaded, missing in _with_availability())]
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
         return
@@ -64,6 +66,24 @@ def _with_availability() -> list[tuple[Loaded, str]]:
     except (sa.exc.SQLAlchemyError, PerennialError):
         missing = dict.fromkeys(signals, "unknown: no warehouse")
     return [(loaded, missing.get(name, "")) for name, loaded in signals.items()]
+
+
+def _ladder() -> dict[str, object]:
+    """Return the one signal that is no file: it follows dates, and what a CRM must have to be a CRM."""
+    days = ", ".join(str(days) for days in config.load().renewals.ladder_days)
+    return {
+        "name": RENEWAL,
+        "version": 1,
+        "status": "live",
+        "kind": "risk",
+        "about": "renewal",
+        "available": "available",
+        "title": "Renewal checkpoint reached, or notice deadline near",
+        "why": "A renewal is won in the months before its date, and after the notice deadline it is too late.",
+        "open": f"days_to_decision reaches one of {days}",
+        "close": "the renewal is won or lost, or its notice deadline has passed",
+        "file": "include/config/renewals.yaml",
+    }
 
 
 def _row(loaded: Loaded, missing: str) -> dict[str, object]:

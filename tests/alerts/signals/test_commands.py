@@ -19,7 +19,8 @@ def run(*arguments: str) -> list[str]:
 @pytest.mark.usefixtures("warehouse")
 def test_lists_one_a_line_with_what_each_needs() -> None:
     lines = {line.split("\t")[0]: line.split("\t") for line in run()}
-    assert len(lines) == 16
+    assert len(lines) == 19
+    assert lines["renewal"][5] == "Renewal checkpoint reached, or notice deadline near"
     assert lines["invoice_overdue"][4] == "not available: needs invoice"
     rows = json.loads("\n".join(run("--json")))
     assert {row["name"] for row in rows} == lines.keys()
