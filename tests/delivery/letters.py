@@ -39,7 +39,7 @@ def letter(channel: str = "slack", step: str = "30", **changes: Any) -> Letter:
     values: dict[str, Any] = {
         "outbox_id": 1,
         "key": planned.key,
-        **{name: getattr(planned, name) for name in Action.__dataclass_fields__},
+        **{name: getattr(planned, name) for name in Action.__dataclass_fields__.keys() & Letter.__dataclass_fields__},
         "address": "",
         "told_by": "",
         "external_id": "",
