@@ -15,7 +15,7 @@ from include.alerts.day import Day
 from include.alerts.episodes import Change
 from include.alerts.recipients import Recipient
 from include.alerts.renewal_message import calendar_of
-from include.delivery import outbox
+from include.delivery import audience, outbox
 from include.delivery.message import Message
 from include.delivery.outbox import ALERT_TASK, Action, make_key
 from include.playbooks import working_days
@@ -61,8 +61,8 @@ def of_alert(
         state=state,
         because=because,
         body={
-            "subject": message.headline,
-            "html": "<br>\n".join(_lines(message)),
+            "subject": audience.plain(message.headline),
+            "html": audience.plain("<br>\n".join(_lines(message))),
             **due(due_on, where.zone),
             "priority": "HIGH" if severity == "high" else "MEDIUM",
             "company_id": company_id,
