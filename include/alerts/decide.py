@@ -27,6 +27,7 @@ from include.alerts import (
     playbook_signals,
     readiness,
     renewal_signals,
+    week,
 )
 from include.alerts.day import Day, Outcome
 from include.alerts.signals import look as signal_look
@@ -144,7 +145,8 @@ def decide(decision_id: str, dry_run: bool = False, now: datetime | None = None,
             episodes.apply(connection, outcome.changes, day.today)
         approvals.lapse(connection, moment)
         gone = Outcome(actions=crm_task.closings(connection, day, [*reminders.changes, *alerts.changes]))
-        outcomes = (reminders, tasks, alerts, gone, unanswered, metric_signals.plan(day))
+        lists = week.plan(connection, day, seen.looked)
+        outcomes = (reminders, tasks, alerts, gone, unanswered, lists, metric_signals.plan(day))
         actions = limit.limit(connection, decision_id, day, outcomes, {**playbooks, **rules}, by)
         result = _write(connection, decision_id, build_id, day, outcomes, actions)
         result.n_answered = n_answered
