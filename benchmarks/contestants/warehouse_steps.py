@@ -42,7 +42,7 @@ def _models(build_id: str) -> dict[str, float]:
         found = connection.execute(
             sa.text("select model, seconds from meta.build_model where build_id = :id"), {"id": build_id}
         )
-        return dict(found.tuples().all())
+        return {row.model: row.seconds for row in found}
 
 
 if __name__ == "__main__":
