@@ -142,16 +142,6 @@ def sources_ready(
     return list(dict.fromkeys(reasons))
 
 
-def account_is_clean(account_key: str, sources: Iterable[str]) -> bool:
-    """Return whether no open quarantined row and no row of a held batch is of this account.
-
-    Args:
-        account_key: Such as ``crm:1001``.
-        sources: Source ids or kinds of source. To ask about many accounts use ``unclean_accounts`` once.
-    """
-    return account_key not in unclean_accounts(sources)
-
-
 def unclean_accounts(sources: Iterable[str]) -> dict[str, tuple[str, ...]]:
     """Return the accounts of which a row is in quarantine or in a held batch, with the reasons.
 
