@@ -80,7 +80,7 @@ def withdraw(connection: sa.Connection, now: datetime) -> None:
     """Stop what became planned again after it was asked back: what did not arrive, and copies over a second channel."""
     connection.execute(
         sa.text(
-            "update ops.outbox set state = 'suppressed', settled_at = :now, because = undo_because"
+            "update ops.outbox set state = 'suppressed', settled_at = :now, because = undo_because, undo = ''"
             " where undo = 'asked' and state = 'planned'"
         ),
         {"now": now},
@@ -109,7 +109,8 @@ def due(channel: str, source: str, now: datetime) -> list[Letter]:
     with engine("builder").connect() as connection:
         return outbox.read(
             connection,
-            "channel = :channel and undo = 'asked' and state <> 'sending' and starts_with(account_key, :accounts)"
+            "channel = :channel and undo = 'asked' and state in ('sent', 'uncertain', 'failed')"
+            " and starts_with(account_key, :accounts)"
             # What is still on its way would arrive after it was looked for.
             " and (state <> 'uncertain' or sending_at <= :settled)",
             channel=channel,

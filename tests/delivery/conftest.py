@@ -13,6 +13,7 @@ from include.delivery import holds
 from include.sources.http.client import Client
 from tests.alerts.conftest import house, overlay  # noqa: F401
 from tests.alerts.house import House
+from tests.alerts.signals.conftest import ward  # noqa: F401
 from tests.delivery.stub import Stub, serve
 from tests.delivery.stub_hubspot import Portal
 from tests.delivery.stub_mail import MailServer, running

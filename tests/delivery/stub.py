@@ -33,7 +33,8 @@ class Stub:
     Args:
         answer: Answers a call.
         faults: Path -> what goes wrong with the next calls of it: ``hang`` and ``drop`` come after the call was carried
-            out, ``refuse`` before; an int is answered as that status instead of carrying it out.
+            out, ``refuse`` before; ``late`` answers a while after, ``twice`` carries it out twice; an int is answered
+            as that status instead of carrying it out.
     """
 
     answer: Callable[[Call], Answer]
@@ -66,7 +67,11 @@ def serve(answer: Callable[[Call], Answer]) -> Iterator[Stub]:
             if fault == "refuse":
                 self.close_connection = True
                 return
+            if fault == "twice":
+                stub.answer(call)
             status, data, *more = (fault, {"message": "fault"}) if isinstance(fault, int) else stub.answer(call)
+            if fault == "late":
+                time.sleep(0.1)
             if fault == "hang":
                 time.sleep(stub.hang_seconds)
             if fault in ("drop", "hang"):
