@@ -110,7 +110,7 @@ def tell(settings: Settings, now: datetime) -> int:
     with engine("builder").begin() as connection:
         untold = outbox.read(
             connection,
-            "state = 'uncertain' and next_attempt_at is null and told_by = '' and rule <> :digest",
+            "state = 'uncertain' and next_attempt_at is null and told_by = '' and undo = '' and rule <> :digest",
             digest=DIGEST,
         )
         for_digest = [letter for letter in untold if not _tell_elsewhere(connection, letter, settings, now)]

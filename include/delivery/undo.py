@@ -89,7 +89,7 @@ def withdraw(connection: sa.Connection, now: datetime) -> None:
         sa.text(
             "update ops.outbox as o set state = case when o.state = 'planned' then 'suppressed' else o.state end,"  # noqa: S608
             " undo = case when o.state = 'planned' then '' else 'asked' end, undo_because = first.undo_because"
-            " from (select run_id, min(undo_because) as undo_because from ops.outbox where undo = 'asked'"
+            " from (select run_id, min(undo_because) as undo_because from ops.outbox where undo <> ''"
             " group by run_id) as first"
             f" where o.run_id = first.run_id and o.decision_id = :sender and o.undo = ''"
             f" and o.state in ('planned', {_OUT})"

@@ -132,7 +132,7 @@ class Story:
 
     def tell(self) -> None:
         """Let it happen; in the end all is well."""
-        for number in range(12):
+        for number in range(9):
             self.now += timedelta(minutes=self.chance.choice([1, 2, 5, 15]))
             self.house.pass_time(self.now)
             if number == 0 or self.chance.random() < 0.3:
@@ -140,7 +140,7 @@ class Story:
                     self.house.decide(decision_id=f"run {number}")
             with contextlib.suppress(Killed):
                 self._answer()
-            if number > 6 and not self.is_undone and self.chance.random() < 0.4:
+            if number > 4 and not self.is_undone and self.chance.random() < 0.4:
                 with contextlib.suppress(Killed, ConfigError):
                     undo.ask(self.chance.choice(undo.runs())["run"], "grace", "wrong", self.now)
                     self.is_undone = True
