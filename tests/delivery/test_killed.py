@@ -140,9 +140,10 @@ class Story:
                     self.house.decide(decision_id=f"run {number}")
             with contextlib.suppress(Killed):
                 self._answer()
-            if number > 4 and not self.is_undone and self.chance.random() < 0.4:
+            runs = undo.runs()
+            if number > 4 and runs and not self.is_undone and self.chance.random() < 0.4:
                 with contextlib.suppress(Killed, ConfigError):
-                    undo.ask(self.chance.choice(undo.runs())["run"], "grace", "wrong", self.now)
+                    undo.ask(self.chance.choice(runs)["run"], "grace", "wrong", self.now)
                     self.is_undone = True
             trouble(self.chance, self.outside)
             self._deliver(is_red=self.chance.random() < 0.25)
