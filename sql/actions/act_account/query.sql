@@ -45,7 +45,9 @@ tickets as (
         account_key,
         sum(case when created_day > cast(:newest as date) - 14 then 1 else 0 end) as n_tickets_14d,
         sum(case when created_day <= cast(:newest as date) - 14 then 1 else 0 end) / 6.0 as n_tickets_usual_14d,
-        sum(case when rating = 'bad' and rated_day between cast(:newest as date) - 29 and :newest then 1 else 0 end) as n_bad_ratings_30d
+        sum(
+            case when rating = 'bad' and rated_day between cast(:newest as date) - 29 and :newest then 1 else 0 end
+        ) as n_bad_ratings_30d
     from core.ticket
     where not is_deleted
         and created_day > cast(:newest as date) - 98
