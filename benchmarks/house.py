@@ -145,14 +145,18 @@ class Sandbox(Process):
     Args:
         name: Of its folder; each has a world of its own to alter.
         customers: How many customers its world has; None for its own default.
+        seed: What its world is drawn from.
+        product_url: The product's database, filled with its world; "" for none.
     """
 
-    def __init__(self, name: str, customers: int | None = None) -> None:
+    def __init__(self, name: str, customers: int | None = None, seed: str = SEED, product_url: str = "") -> None:
         place = home() / name
         shutil.rmtree(place, ignore_errors=True)
-        command = [sys.executable, "-m", "include.sandbox", "serve", "--home", str(place), "--seed", SEED]
+        command = [sys.executable, "-m", "include.sandbox", "serve", "--home", str(place), "--seed", seed]
         command += ["--anchor", ANCHOR, *(["--customers", str(customers)] if customers else [])]
-        super().__init__(command, place / "sandbox.json", {"PERENNIAL_NOW": NOW, "PERENNIAL_SANDBOX_PRODUCT_URL": ""})
+        super().__init__(
+            command, place / "sandbox.json", {"PERENNIAL_NOW": NOW, "PERENNIAL_SANDBOX_PRODUCT_URL": product_url}
+        )
         self._session = requests.Session()
         self._session.trust_env = False
         self.control("limits", lift=True)

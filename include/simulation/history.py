@@ -7,7 +7,7 @@ at which they happened. What is not dated there (an account's name, an exclusion
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
@@ -63,7 +63,7 @@ def replayed(first: date, last: date, abouts: Collection[str]) -> Iterator[Histo
         history = History(connection, first, last)
         connection.exec_driver_sql("set local work_mem = '128MB'; set local jit = off")
         for about in sorted({*abouts, *(["account"] if "contact" in abouts else [])}):
-            _make(history, about)
+            _make(history, about, {**seeds.parameters(), "known_at": clock.now(), "accounts": None})
         yield history
         transaction.rollback()
 
@@ -77,7 +77,7 @@ def _check(connection: sa.Connection, first: date, last: date) -> None:
         raise ConfigError(f"{first} to {last} cannot be replayed: {there} built", cure="name days between these")
 
 
-def _make(history: History, about: str) -> None:
+def _make(history: History, about: str, fixed: Mapping[str, object]) -> None:
     source = table(about)
     here = history.table(about)
     columns = ", ".join(f"{name} {kind}" for name, kind in here.types.items())
@@ -87,7 +87,6 @@ def _make(history: History, about: str) -> None:
         # Its accounts are those of the day, not today's.
         query = query.replace(table("account").name, "(select * from past_account where as_of_day = :newest) as there")
     names = ", ".join(here.types)
-    fixed = {**seeds.parameters(), "known_at": clock.now(), "accounts": None}
     for day in history.days:
         execute(
             history.connection,

@@ -23,6 +23,13 @@ bridge as (
     select * from core.account_bridge
 ),
 
+-- Three weeks ago: what has been low since then is no bad week.
+days_before as (
+    select account_key, usage_ratio from marts.account_day
+    where day = cast(:newest as date) - 21
+        and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
+),
+
 -- The first day with something kept.
 starts as (
     select account_key, min(from_day) as customer_since
@@ -179,6 +186,7 @@ select
     cast(d.usage_28d as numeric) as usage_28d,
     cast(d.usage_expected as numeric) as usage_baseline,
     d.usage_ratio,
+    e.usage_ratio as usage_ratio_21d_ago,
     d.n_baseline_windows,
     d.active_users_28d,
     d.paid_seats,
@@ -214,6 +222,7 @@ select
 from days as d
 join accounts as a on a.account_key = d.account_key
 left join owners as o on o.owner_key = d.owner_key
+left join days_before as e on e.account_key = d.account_key
 left join starts as s on s.account_key = d.account_key
 left join next_renewals as r on r.account_key = d.account_key
 left join tickets as t on t.account_key = d.account_key

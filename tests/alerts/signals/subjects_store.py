@@ -70,7 +70,18 @@ _HEALTHY_CONTACT: dict[str, Any] = {
 def account(number: int = 1, **changes: Any) -> dict[str, Any]:
     """Return a customer of whom nothing bad is known, changed."""
     who = {"account_key": f"crm:{number}", "account_name": f"Customer {number}", "crm_account_id": str(number)}
-    return {**dict.fromkeys(table("account").columns), **_WHO, **_HEALTHY_ACCOUNT, **who, **changes}
+    row = {**dict.fromkeys(table("account").columns), **_WHO, **_HEALTHY_ACCOUNT, **who, **changes}
+    if row["usage_ratio"] is None or "usage_ratio_21d_ago" in changes:
+        return row
+    # A fall that a test asks for has lasted.
+    return {**row, "usage_ratio_21d_ago": row["usage_ratio"] * 0.9}
+
+
+def former(number: int = 1, **changes: Any) -> dict[str, Any]:
+    """Return an account that left long ago, changed."""
+    who = {"account_key": f"crm:{number}", "account_name": f"Customer {number}", "crm_account_id": str(number)}
+    left = {"left_on": date(2025, 10, 12), "days_since_left": 400, "next_decision_date": None, "days_to_decision": None}
+    return {**dict.fromkeys(table("former").columns), **_WHO, **who, **left, **changes}
 
 
 def contact(number: int = 1, **changes: Any) -> dict[str, Any]:

@@ -13,12 +13,12 @@ from include.alerts.signals.evaluate import Hit, evaluate
 from include.alerts.signals.load import load
 from include.errors import ConfigError
 from include.warehouse.engine import engine
-from tests.alerts.signals.subjects_store import account, contact, store
+from tests.alerts.signals.subjects_store import account, contact, former, store
 
 TODAY = date(2026, 11, 16)
 SICK: dict[str, dict[str, Any]] = {
     "usage_down": {"usage_ratio": 0.5, "usage_28d": Decimal(500)},
-    "seats_unused": {"active_seat_share": 0.2},
+    "seats_unused": {"active_seat_share": 0.2, "usage_ratio": 0.7},
     "seats_nearly_full": {"seat_utilisation": 0.97, "activated_seats": 49, "active_seat_share": 0.9},
     "urgent_ticket_ageing": {
         "n_open_urgent_tickets": 1,
@@ -26,7 +26,7 @@ SICK: dict[str, dict[str, Any]] = {
         "oldest_open_urgent_at": datetime(2026, 11, 12, tzinfo=UTC),
     },
     "ticket_storm": {"n_tickets_14d": 6},
-    "bad_rating": {"n_bad_ratings_30d": 1},
+    "bad_rating": {"n_bad_ratings_30d": 2},
     "detractor": {"last_nps_score": 5.0},
     "invoice_overdue": {"overdue_amount": Decimal(900), "overdue_days": 35},
     "competitor_named": {
@@ -39,6 +39,8 @@ SICK: dict[str, dict[str, Any]] = {
     "data_missing": {"usage_28d": None, "usage_ratio": None},
     "key_user_silent": {"days_silent": 25, "last_active_on": date(2026, 10, 22)},
     "key_contact_left": {"is_gone": True, "days_gone": 2},
+    "new_customer": {"days_as_customer": 5},
+    "customer_left": {"days_since_left": 70},
     "new_executive": {"is_executive": True, "job_title": "CFO", "days_known": 3},
 }
 # What makes each of them worse, beside what opened it; those that are not here never get worse.
@@ -47,7 +49,7 @@ WORSE: dict[str, dict[str, Any]] = {
     "seats_unused": {"active_seat_share": 0.1},
     "urgent_ticket_ageing": {"oldest_urgent_days": 8},
     "ticket_storm": {"n_tickets_14d": 9},
-    "bad_rating": {"n_bad_ratings_30d": 3},
+    "bad_rating": {"n_bad_ratings_30d": 4},
     "detractor": {"last_nps_score": 2.0},
     "invoice_overdue": {"overdue_days": 70},
     "competitor_named": {"n_competitor_mentions_30d": 4},
@@ -57,6 +59,9 @@ WORSE: dict[str, dict[str, Any]] = {
 BETWEEN: dict[str, dict[str, Any]] = {
     "usage_down": {"usage_ratio": 0.7},
     "seats_unused": {"active_seat_share": 0.4},
+    "bad_rating": {"n_bad_ratings_30d": 1},
+    "new_customer": {"days_as_customer": 30},
+    "customer_left": {"days_since_left": 200},
     "seats_nearly_full": {"seat_utilisation": 0.9},
     "urgent_ticket_ageing": {"n_open_urgent_tickets": 1, "oldest_urgent_days": 1},
     "ticket_storm": {"n_tickets_14d": 3},
@@ -71,7 +76,7 @@ BETWEEN: dict[str, dict[str, Any]] = {
 def look(name: str, changes: dict[str, Any], is_open: bool = True) -> Hit | None:
     """Return what a signal says of one subject."""
     loaded = load()[name]
-    row = {"account": account, "contact": contact}[loaded.signal.about](1, **changes)
+    row = {"account": account, "contact": contact, "former": former}[loaded.signal.about](1, **changes)
     store(TODAY, loaded.signal.about, row)
     with engine("reader").connect() as connection:
         hits = evaluate(connection, TODAY, loaded, [row[loaded.table.key]] if is_open else [])
@@ -125,12 +130,12 @@ def test_a_tier_may_have_thresholds_of_its_own() -> None:
     ("old", "new", "complaint"),
     [
         (
-            "open: n_bad_ratings_30d >= one",
-            "open: n_ratings >= one",
+            "open: n_bad_ratings_30d >= several",
+            "open: n_ratings >= several",
             "signals/bad_rating.yaml:10: open: names the column `n_ratings`",
         ),
-        ("{one: 1, many: 3}", "{one: 1, many: 3, select: 2}", "thresholds.select: is a word of SQL"),
-        ("{one: 1, many: 3}", "{one: 1, many: 3, arr: 2}", "thresholds.arr: is also the name of a column"),
+        ("{several: 2, many: 4}", "{several: 2, many: 4, select: 2}", "thresholds.select: is a word of SQL"),
+        ("{several: 2, many: 4}", "{several: 2, many: 4, arr: 2}", "thresholds.arr: is also the name of a column"),
         ("cool_down_days: 14", "cool_down: 14", "cool_down: unknown key | did you mean cool_down_days?"),
         ("{{ account_name }}:", "{{ acount_name }}:", "headline: names `acount_name`"),
         ("were rated bad", "{{ n_bad_ratings_30d + '1' }}", "evidence.0: cannot be filled"),
