@@ -15,7 +15,7 @@ from tests.alerts.house import House
 from tests.alerts.signals.conftest import Ward, note_entities
 from tests.alerts.signals.subjects_store import account, contact
 
-BAD = {"n_bad_ratings_30d": 2}
+BAD = {"n_bad_ratings_30d": 1}
 
 
 def told(house: House, **wanted: Any) -> list[tuple[str, str, str]]:
@@ -39,7 +39,7 @@ def test_what_opens_is_told_once_with_its_figures(ward: Ward) -> None:
     assert message.links[0].url == "https://crm.example/companies/1"
     assert (row.recipient, row.owner_key, row.reads) == ("ada@vendor.example", "crm:77", ("crm", "support"))
     (episode,) = ward.house.episodes("bad_rating")
-    assert episode["evidence"]["n_bad_ratings_30d"] == 2
+    assert episode["evidence"]["n_bad_ratings_30d"] == 1
     assert episode["evidence"]["thresholds"] == {"one": 1.0, "many": 3.0}
     before = ward.house.scalar("select jsonb_agg(o order by key) from ops.outbox o")
     again = ward.house.decide(decision_id="again")
@@ -96,7 +96,7 @@ def test_worse_is_told_once_more_and_only_once(ward: Ward) -> None:
     ward.house.decide()
     for day in (1, 2):
         ward.set_clock(at(day))
-        ward.give("account", account(1, n_bad_ratings_30d=4))
+        ward.give("account", account(1, n_bad_ratings_30d=3))
         ward.house.decide()
     assert told(ward.house) == [("bad_rating", "crm:1", "opened"), ("bad_rating", "crm:1", "worse")]
     assert ward.house.episodes("bad_rating")[0]["severity"] == "high"

@@ -26,7 +26,7 @@ SICK: dict[str, dict[str, Any]] = {
         "oldest_open_urgent_at": datetime(2026, 11, 12, tzinfo=UTC),
     },
     "ticket_storm": {"n_tickets_14d": 6},
-    "bad_rating": {"n_bad_ratings_30d": 2},
+    "bad_rating": {"n_bad_ratings_30d": 1},
     "detractor": {"last_nps_score": 5.0},
     "invoice_overdue": {"overdue_amount": Decimal(900), "overdue_days": 35},
     "competitor_named": {
@@ -49,7 +49,7 @@ WORSE: dict[str, dict[str, Any]] = {
     "seats_unused": {"active_seat_share": 0.1},
     "urgent_ticket_ageing": {"oldest_urgent_days": 8},
     "ticket_storm": {"n_tickets_14d": 9},
-    "bad_rating": {"n_bad_ratings_30d": 4},
+    "bad_rating": {"n_bad_ratings_30d": 3},
     "detractor": {"last_nps_score": 2.0},
     "invoice_overdue": {"overdue_days": 70},
     "competitor_named": {"n_competitor_mentions_30d": 4},
@@ -59,7 +59,6 @@ WORSE: dict[str, dict[str, Any]] = {
 BETWEEN: dict[str, dict[str, Any]] = {
     "usage_down": {"usage_ratio": 0.7},
     "seats_unused": {"active_seat_share": 0.4},
-    "bad_rating": {"n_bad_ratings_30d": 1},
     "new_customer": {"days_as_customer": 30},
     "customer_left": {"days_since_left": 200},
     "seats_nearly_full": {"seat_utilisation": 0.9},
@@ -130,12 +129,12 @@ def test_a_tier_may_have_thresholds_of_its_own() -> None:
     ("old", "new", "complaint"),
     [
         (
-            "open: n_bad_ratings_30d >= several",
-            "open: n_ratings >= several",
+            "open: n_bad_ratings_30d >= one",
+            "open: n_ratings >= one",
             "signals/bad_rating.yaml:10: open: names the column `n_ratings`",
         ),
-        ("{several: 2, many: 4}", "{several: 2, many: 4, select: 2}", "thresholds.select: is a word of SQL"),
-        ("{several: 2, many: 4}", "{several: 2, many: 4, arr: 2}", "thresholds.arr: is also the name of a column"),
+        ("{one: 1, many: 3}", "{one: 1, many: 3, select: 2}", "thresholds.select: is a word of SQL"),
+        ("{one: 1, many: 3}", "{one: 1, many: 3, arr: 2}", "thresholds.arr: is also the name of a column"),
         ("cool_down_days: 14", "cool_down: 14", "cool_down: unknown key | did you mean cool_down_days?"),
         ("{{ account_name }}:", "{{ acount_name }}:", "headline: names `acount_name`"),
         ("were rated bad", "{{ n_bad_ratings_30d + '1' }}", "evidence.0: cannot be filled"),
