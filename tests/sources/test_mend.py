@@ -55,12 +55,12 @@ def _lenient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_row_is_merged_once_its_rule_is_mended(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert _stored() == {"2", "3"} and not gate.account_is_clean("crm:1", ["crm"])
+    assert _stored() == {"2", "3"} and "crm:1" in gate.unclean_accounts(["crm"])
     cursor = fetch("select position, read_until, updated_at from meta.cursor where entity = 'opportunity'")
     _lenient(monkeypatch)
     found = mend.replay(WHICH)
     assert (found.n_rows, found.n_merged, found.n_bad, found.n_without_row) == (1, 1, 0, 0)
-    assert _stored() == {"1", "2", "3"} and gate.account_is_clean("crm:1", ["crm"])
+    assert _stored() == {"1", "2", "3"} and "crm:1" not in gate.unclean_accounts(["crm"])
     assert _states() == [("1", "notice_months_plausible", "mended")]
     # The way of reading is as if nothing had happened.
     assert fetch("select position, read_until, updated_at from meta.cursor where entity = 'opportunity'") == cursor
@@ -73,7 +73,7 @@ def test_a_row_that_is_bad_still_stays_and_is_counted_once() -> None:
     for _ in range(2):
         assert (mend.replay(WHICH).n_bad, _states()) == (1, [("1", "notice_months_plausible", "open")])
     assert fetch("select quarantined_at from quarantine.record") == since
-    assert not gate.account_is_clean("crm:1", ["crm"])
+    assert "crm:1" in gate.unclean_accounts(["crm"])
 
 
 def test_an_old_bad_row_never_replaces_what_was_merged_since(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,7 +134,7 @@ def test_a_waiver_lets_rows_in_and_holds_them_again_when_it_is_over(monkeypatch:
     until = NOW + timedelta(days=10)
     waiver_id, found = mend.waive(WHICH, reason="a real one", by="ada", until=until)
     assert (found.n_merged, found.n_bad) == (1, 0) and "1" in _stored()
-    assert gate.account_is_clean("crm:1", ["crm"]) and _states()[-1][2] == "waived"
+    assert "crm:1" not in gate.unclean_accounts(["crm"]) and _states()[-1][2] == "waived"
     # A later bad row comes in too, and is noted.
     _land([good("opportunity")[0] | {"id": "9", "notice_months": 77}])
     assert "9" in _stored() and _states()[-1] == ("9", "notice_months_plausible", "waived")
@@ -142,14 +142,14 @@ def test_a_waiver_lets_rows_in_and_holds_them_again_when_it_is_over(monkeypatch:
         (2, "ada", True)
     ]
     monkeypatch.setenv("PERENNIAL_NOW", (until + timedelta(hours=1)).isoformat())
-    assert not gate.account_is_clean("crm:1", ["crm"])
+    assert "crm:1" in gate.unclean_accounts(["crm"])
     _land([good("opportunity")[0] | {"id": "10", "notice_months": 77}])
     assert "10" not in _stored()
     monkeypatch.setenv("PERENNIAL_NOW", NOW.isoformat())
-    assert gate.account_is_clean("crm:2", ["crm"])
+    assert "crm:2" not in gate.unclean_accounts(["crm"])
     quarantine.end_waiver(waiver_id, by="ada")
     monkeypatch.setenv("PERENNIAL_NOW", (NOW + timedelta(minutes=1)).isoformat())
-    assert not gate.account_is_clean("crm:1", ["crm"])
+    assert "crm:1" in gate.unclean_accounts(["crm"])
     with pytest.raises(ConfigError, match="no waiver"):
         quarantine.end_waiver(waiver_id, by="ada")
 
@@ -176,26 +176,26 @@ def test_a_waiver_needs_its_parts(which: Which, reason: str, days: int, expected
 
 def test_a_row_given_up_stays_out_as_long_as_it_is_the_same() -> None:
     assert mend.drop(WHICH, reason="a test record", by="ada") == 1
-    assert gate.account_is_clean("crm:1", ["crm"])
+    assert "crm:1" not in gate.unclean_accounts(["crm"])
     _land([good("opportunity")[0] | {"notice_months": 90}])
     assert "1" not in _stored() and {state for _, _, state in _states()} == {"dropped"}
-    assert gate.account_is_clean("crm:1", ["crm"])
+    assert "crm:1" not in gate.unclean_accounts(["crm"])
     _land([good("opportunity")[0] | {"notice_months": 90, "_source_at": LATELY + timedelta(minutes=1)}])
-    assert _states()[-1][2] == "open" and not gate.account_is_clean("crm:1", ["crm"])
+    assert _states()[-1][2] == "open" and "crm:1" in gate.unclean_accounts(["crm"])
 
 
 def test_after_a_dropped_batch_its_accounts_wait_until_it_was_read_again() -> None:
     bad = [row | {"notice_months": 90} for row in good("opportunity", 25, first=100)]
     batch_id = _land([row | {"account_id": "2"} for row in bad])
-    assert batch(batch_id)["state"] == "held" and not gate.account_is_clean("crm:2", ["crm"])
+    assert batch(batch_id)["state"] == "held" and "crm:2" in gate.unclean_accounts(["crm"])
     held.drop(batch_id, reason="half an export", by="ada")
-    assert not gate.account_is_clean("crm:2", ["crm"])
+    assert "crm:2" in gate.unclean_accounts(["crm"])
     # A replay is no read; nor is one that is unfinished.
     mend.replay(WHICH)
     _land([], cursor_after=None, read_mark='{"at": "here"}')
-    assert not gate.account_is_clean("crm:2", ["crm"])
+    assert "crm:2" in gate.unclean_accounts(["crm"])
     _land([row | {"account_id": "2"} for row in good("opportunity", 20, first=100)])
-    assert gate.account_is_clean("crm:2", ["crm"]) and not gate.account_is_clean("crm:1", ["crm"])
+    assert "crm:2" not in gate.unclean_accounts(["crm"]) and "crm:1" in gate.unclean_accounts(["crm"])
 
 
 def test_a_batch_held_longer_than_deletions_are_kept_is_followed_by_a_full_read() -> None:
@@ -230,7 +230,7 @@ def test_what_waits_for_long_loses_its_values_and_keeps_its_place(monkeypatch: p
         assert fetch("select state, record is not null as kept from quarantine.record") == [
             {"state": "open", "kept": is_kept}
         ]
-    assert not gate.account_is_clean("crm:1", ["crm"])
+    assert "crm:1" in gate.unclean_accounts(["crm"])
     assert quarantine.listing(Which())[0]["n_without_row"] == 1
 
 
