@@ -22,18 +22,19 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str, status: int = 0) ->
 def test_from_decision_to_inbox(house: House, outside: Outside, capsys: pytest.CaptureFixture[str]) -> None:
     house.renewals(renewal(1, days=30))
     shown = run(capsys, "decide", "--dry-run")
-    assert "2 actions planned" in shown and "dry run: nothing was written" in shown
+    assert "3 actions planned" in shown and "dry run: nothing was written" in shown
     assert "Customer 1: 30 days to the renewal date" in shown
-    assert "2 actions planned" in run(capsys, "decide")
+    assert "3 actions planned" in run(capsys, "decide")
     assert "0 actions planned" in run(capsys, "decide")
-    assert run(capsys, "deliver", "--dry-run") == "slack: 1 due; email: 1 due (dry run: nothing was sent)\n"
-    assert run(capsys, "deliver") == "slack: 1 sent; email: 1 waiting\n"
+    shown = run(capsys, "deliver", "--dry-run")
+    assert shown == "slack: 1 due; email: 1 due; crm_task: 1 due (dry run: nothing was sent)\n"
+    assert run(capsys, "deliver") == "crm_task: 1 sent; slack: 1 sent; email: 1 waiting\n"
     listed = {row["channel"]: row for row in json.loads(run(capsys, "channel", "list", "--json"))}
     assert {name: row["sends"] for name, row in listed.items()} == {
         "slack": "yes",
         "email": "no: on hold",
         "wecom": "no: dry run",
-        "crm_task": "when compared",
+        "crm_task": "yes",
     }
     assert "no reason" in run(capsys, "channel", "release", "email", status=2)
     run(capsys, "channel", "release", "email", "--reason", "a new store")
@@ -55,9 +56,9 @@ def test_mistakes_are_one_line(house: House, overlay: Path, capsys: pytest.Captu
 
 
 def test_playbooks_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
-    (row,) = json.loads(run(capsys, "playbook", "list", "--json"))
-    assert (row["name"], row["status"], row["steps"]) == ("renewal_at_risk", "live", 3)
-    assert row["file"] == "include/playbooks/renewal_at_risk.yaml"
+    listed = {row["name"]: row for row in json.loads(run(capsys, "playbook", "list", "--json"))}
+    row = listed["renewal_at_risk"]
+    assert (row["status"], row["steps"], row["file"]) == ("live", 3, "include/playbooks/renewal_at_risk.yaml")
 
 
 def test_nothing_built_is_said(house: House, capsys: pytest.CaptureFixture[str]) -> None:
