@@ -22,6 +22,7 @@ _ALERTS = {
     "act_renewal_checkpoint": "renewal reminders and the playbooks on renewals",
     "act_account": "signals on accounts",
     "act_contact": "signals on people",
+    "act_former_account": "the signal on customers who left",
 }
 
 
