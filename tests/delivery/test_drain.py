@@ -1,0 +1,53 @@
+"""Ten thousand planned actions leave by vendors that throttle, none lost, none doubled; limits raised for the test."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from datetime import timedelta
+
+import pytest
+
+from include.delivery import deliver, outbox
+from include.delivery.channels import slack
+from include.errors import PerennialError
+from include.sources.http.limiter import Limit
+from include.warehouse.engine import engine
+from tests.alerts.house import House
+from tests.delivery.conftest import Outside
+from tests.delivery.letters import action
+from tests.renewal_rows import NOW
+
+SHARES = {"slack": 4000, "email": 3000, "crm_task": 3000}
+
+
+@pytest.mark.soak
+def test_ten_thousand_actions_drain(
+    open_house: House, outside: Outside, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(slack, "_LIMITS", dict.fromkeys(slack._LIMITS, Limit(100_000, 60.0)))
+    actions = [
+        action(channel, entity_kind="metric", entity_id=str(number), deadline=None)
+        for channel, share in SHARES.items()
+        for number in range(share)
+    ]
+    with engine("builder").begin() as connection:
+        assert outbox.plan(connection, actions, "ten thousand", NOW).planned == 10_000
+    # Throttled every so often, and a lost answer now and then.
+    outside.slack.faults["/chat.postMessage"] = [429 if number % 50 == 0 else "" for number in range(4000)]
+    outside.hubspot.faults["/crm/v3/objects/tasks/batch/upsert"] = [429, "drop", 502]
+    began, now = time.monotonic(), NOW
+    for _ in range(10):
+        now += timedelta(minutes=10)
+        open_house.pass_time(now)
+        try:
+            if deliver.deliver(now=now).n_sent == 0:
+                break
+        except PerennialError:
+            continue
+    seconds = time.monotonic() - began
+    arrived = Counter(outside.received())
+    with capsys.disabled():
+        print(f"\n{len(arrived)} of 10,000 in {seconds:.0f} s, {len(arrived) / seconds:.0f} a second")
+    assert set(arrived) == {each.key for each in actions} and max(arrived.values()) == 1
+    assert {row.state for row in open_house.outbox()} == {"sent"}
