@@ -20,7 +20,7 @@ class Ward:
 
     def __init__(self, house: House) -> None:
         self.house = house
-        self._rows: dict[str, tuple[dict[str, Any], ...]] = {"account": (), "contact": ()}
+        self._rows: dict[str, tuple[dict[str, Any], ...]] = {"account": (), "contact": (), "former": ()}
 
     def give(self, about: str, *rows: dict[str, Any]) -> None:
         """Replace the subjects of a kind."""
