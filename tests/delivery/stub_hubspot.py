@@ -20,7 +20,7 @@ class Portal:
     tasks: dict[str, dict[str, Any]] = field(default_factory=dict)
     archived: dict[str, dict[str, Any]] = field(default_factory=dict)
     links: dict[str, set[str]] = field(default_factory=dict)
-    companies: frozenset[str] = frozenset({"1001", "1002"})
+    companies: frozenset[str] = frozenset({"1001", "1002", "1003"})
     active_owners: frozenset[str] = frozenset({"77", "78"})
     drops_links: bool = False
 

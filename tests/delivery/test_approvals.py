@@ -27,11 +27,11 @@ def _caps(overlay: Path, **values: Any) -> None:
 
 
 def _flood(house: House, overlay: Path, **values: Any) -> approvals.Approval:
-    """Plan two messages for each of three renewals, where four are within the caps."""
-    _caps(overlay, **(values or {"actions_per_run": 4}))
+    """Plan two messages and a task for each of three renewals, where six are within the caps."""
+    _caps(overlay, **(values or {"actions_per_run": 6}))
     house.renewals(renewal(1, days=60), renewal(2, days=30), renewal(3, days=90))
     decision = house.decide(decision_id="flood", by="mallory")
-    assert decision.n_parked == 2 and decision.n_planned == 4
+    assert decision.n_parked == 3 and decision.n_planned == 6
     (asked,) = approvals.find()
     assert asked.approval_id == decision.approval_id
     return asked
@@ -48,21 +48,21 @@ def test_only_what_is_above_a_cap_waits_and_the_nearest_deadlines_go_first(
     open_house: House, outside: Outside, overlay: Path
 ) -> None:
     asked = _flood(open_house, overlay)
-    assert _states(open_house) == {"planned": ["C-1#2"] * 2 + ["C-2#2"] * 2, "parked": ["C-3#2"] * 2}
-    assert (asked.n_actions, asked.n_accounts, asked.reason) == (2, 1, "the cap of 4 actions per run")
+    assert _states(open_house) == {"planned": ["C-1#2"] * 3 + ["C-2#2"] * 3, "parked": ["C-3#2"] * 3}
+    assert (asked.n_actions, asked.n_accounts, asked.reason) == (3, 1, "the cap of 6 actions per run")
     # The others go out meanwhile, and deciding again neither plans nor asks anew.
-    assert deliver.deliver(now=SOON).n_sent == 4
+    assert deliver.deliver(now=SOON).n_sent == 6
     assert open_house.decide(decision_id="next").n_parked == 0
     assert len(approvals.find()) == 1 and deliver.deliver(now=SOON).n_sent == 0
     approvals.answer(asked.approval_id, "approved", ("ada",), now=SOON)
-    assert deliver.deliver(now=SOON).n_sent == 2
-    assert len(outside.received()) == 6
+    assert deliver.deliver(now=SOON).n_sent == 3
+    assert len(outside.received()) == 9
 
 
 def test_a_share_of_the_book_caps_accounts_not_messages(open_house: House, overlay: Path) -> None:
     asked = _flood(open_house, overlay, share_of_book=0.7, accounts_at_least=0)
     assert asked.reason == "the cap of 2 accounts per run, in a book of 3"
-    assert _states(open_house)["parked"] == ["C-3#2"] * 2
+    assert _states(open_house)["parked"] == ["C-3#2"] * 3
 
 
 def test_a_run_started_again_has_no_second_allowance(house: House) -> None:
@@ -90,7 +90,7 @@ def test_who_may_not_approve(open_house: House, overlay: Path) -> None:
     for who in ((), ("Anonymous",), ("",)):
         with pytest.raises(ConfigError, match="nobody who is logged in"):
             approvals.answer(asked.approval_id, "approved", who, now=SOON)
-    assert len(_states(open_house)["parked"]) == 2
+    assert len(_states(open_house)["parked"]) == 3
     # Saying no is open to everybody; the first answer counts, and for good.
     assert approvals.answer(asked.approval_id, "rejected", ("mallory",), "a typing error", SOON).state == "rejected"
     with pytest.raises(ConfigError, match="is rejected by mallory already"):
@@ -105,7 +105,7 @@ def test_an_approval_lapses_after_two_working_days(open_house: House, outside: O
     asked = _flood(open_house, overlay)
     assert asked.lapses_at == datetime(2026, 11, 24, 15, 0, tzinfo=UTC)
     deliver.deliver(now=asked.lapses_at - timedelta(minutes=1))
-    assert len(_states(open_house)["parked"]) == 2
+    assert len(_states(open_house)["parked"]) == 3
     with pytest.raises(ConfigError, match="lapsed already"):
         approvals.answer(asked.approval_id, "approved", ("ada",), now=asked.lapses_at)
     deliver.deliver(now=asked.lapses_at)
@@ -124,7 +124,7 @@ def test_a_late_approval_passes_the_gate_again(open_house: House, outside: Outsi
     assert deliver.deliver(now=SOON).n_sent == 0 and outside.received() == before
     assert {"batch 7 is held" in row.because for row in open_house.outbox(state="planned")} == {True}
     open_house.verdict("crm", "crm", "green", NOW)
-    assert deliver.deliver(now=SOON).n_sent == 2
+    assert deliver.deliver(now=SOON).n_sent == 3
 
 
 def test_what_waits_is_kept_current(open_house: House, overlay: Path) -> None:
@@ -137,15 +137,15 @@ def test_what_waits_is_kept_current(open_house: House, overlay: Path) -> None:
 
 
 def test_a_run_is_taken_back(open_house: House, outside: Outside, overlay: Path) -> None:
-    _caps(overlay, actions_per_run=8)
+    _caps(overlay, actions_per_run=10)
     open_house.renewals(renewal(1, days=30, usage_ratio=0.5), renewal(2, days=30, usage_ratio=0.5))
     assert open_house.decide(decision_id="oops").n_parked == 2
     open_house.verdict("support", "support", "red", NOW)
     open_house.verdict("support", "support", "green", NOW)
-    assert deliver.deliver(now=SOON).n_sent == 8
+    assert deliver.deliver(now=SOON).n_sent == 10
     completed = next(iter(outside.portal.tasks.values()))
     completed["hs_task_status"] = "COMPLETED"
-    assert undo.ask("oops", "ada", "the wrong baseline", SOON) == 10
+    assert undo.ask("oops", "ada", "the wrong baseline", SOON) == 12
     outside.slack.faults["/chat.delete"] = ["drop", 500]
     outside.hubspot.faults["/crm/v3/objects/tasks/batch/archive"] = ["drop"]
     result = deliver.take_back(now=SOON)
@@ -200,12 +200,12 @@ def test_by_hand(open_house: House, outside: Outside, overlay: Path, capsys: pyt
     assert "Customer 3" in run("approvals", "show", asked.approval_id)
     # Whoever runs the tests has written the overlay.
     assert "changed or started" in run("approvals", "approve", asked.approval_id, status=2)
-    assert "is rejected: 2 actions on 1 accounts" in run("approvals", "reject", asked.approval_id, "--note", "no")
+    assert "is rejected: 3 actions on 1 accounts" in run("approvals", "reject", asked.approval_id, "--note", "no")
     assert "there is no approval" in run("approvals", "approve", "x", status=2)
     assert "flood" in run("undo")
     assert "no reason" in run("undo", "--run", "flood", status=2)
     assert "planned nothing" in run("undo", "--run", "x", "--reason", "y", status=2)
-    assert run("undo", "--run", "flood", "--reason", "a test").count("never sent") == 6
+    assert run("undo", "--run", "flood", "--reason", "a test").count("never sent") == 9
 
 
 def test_authors_are_those_of_the_last_commit(overlay: Path, tmp_path: Path) -> None:

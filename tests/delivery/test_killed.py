@@ -36,9 +36,9 @@ AT_RISK = renewal(1, days=30, usage_ratio=0.5)
         ("slack", "sent", 1, "sent"),
         ("email", "claimed", 0, "uncertain"),
         ("email", "sent", 1, "uncertain"),
-        ("crm_task", "claimed", 3, "sent"),
-        ("crm_task", "sent", 3, "sent"),
-        ("crm_task", "linking", 3, "sent"),
+        ("crm_task", "claimed", 4, "sent"),
+        ("crm_task", "sent", 4, "sent"),
+        ("crm_task", "linking", 4, "sent"),
     ],
 )
 def test_sigkill(open_house: House, outside: Outside, channel: str, point: str, arrived: int, state: str) -> None:
