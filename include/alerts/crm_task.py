@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from markupsafe import Markup, escape
 
 from include.alerts.day import Day
-from include.alerts.episodes import Change
+from include.alerts.episodes import Change, Episode
 from include.alerts.recipients import Recipient
 from include.alerts.renewal_message import calendar_of
 from include.delivery import audience, outbox
@@ -23,8 +23,10 @@ from include.playbooks import working_days
 CHANNEL = "crm_task"
 # Working days until the first answer is due.
 _DUE_IN = {"high": 1, "normal": 3}
-_USEFUL_DAYS = 14
-_MAY_BE_OUTSIDE = ("sending", "sent", "uncertain")
+# A task that could not be written for so long comes too late to be of use.
+USEFUL_DAYS = 14
+CLOSE = "close:"  # before the step whose task is closed
+MAY_BE_OUTSIDE = ("sending", "sent", "uncertain")
 _HOW_TO_ANSWER = (
     "Your answer is this task: a later due date puts the alert to rest until then; completed, with what came of it"
     " under Perennial outcome, it is closed; given to somebody else, it is theirs."
@@ -79,27 +81,41 @@ def closings(connection: sa.Connection, day: Day, changes: Iterable[Change]) -> 
         if change.kind == "close"
     }
     states = outbox.states(connection, list(closed))
-    return [_closing(day, key, closed[key]) for key, state in sorted(states.items()) if state in _MAY_BE_OUTSIDE]
+    return [
+        closing(day, change, ALERT_TASK, key, change.because, f"{change.signal} closed")
+        for key, change in sorted(closed.items())
+        if states.get(key) in MAY_BE_OUTSIDE
+    ]
 
 
-def _closing(day: Day, key: str, change: Change) -> Action:
-    state, because = day.planned_state(CHANNEL)
+def closing(day: Day, of: Change | Episode, step: str, key: str, because: str, version: str) -> Action:
+    """Return what closes a task that is or may be in the CRM: its reason is gone, so nobody should work on it.
+
+    Args:
+        day: The day.
+        of: What the task belongs to.
+        step: The step that wrote it.
+        key: Its key in the outbox.
+        because: Why the reason is gone.
+        version: Of the rule that says so.
+    """
+    state, why = day.planned_state(CHANNEL)
     return Action(
         channel=CHANNEL,
-        entity_kind=change.entity_kind,
-        entity_id=change.entity_id,
-        rule=change.signal,
-        episode_no=change.episode_no,
-        step=f"close:{ALERT_TASK}",
-        account_key=change.account_key,
+        entity_kind=of.entity_kind,
+        entity_id=of.entity_id,
+        rule=of.signal,
+        episode_no=of.episode_no,
+        step=f"{CLOSE}{step}",
+        account_key=of.account_key,
         recipient="",
-        subject=f"Close the task of {change.signal}",
-        body={"closes": key, "note": f"Closed by Perennial on {day.today}: {change.because}"},
-        reads=(change.account_key.partition(":")[0],),
-        not_after=day.after(day.today + timedelta(days=_USEFUL_DAYS)),
-        version=f"{change.signal} closed",
+        subject=f"Close the task of {of.signal}",
+        body={"closes": key, "note": f"Closed by Perennial on {day.today}: {because}"},
+        reads=(of.account_key.partition(":")[0],),
+        not_after=day.after(day.today + timedelta(days=USEFUL_DAYS)),
+        version=version,
         state=state,
-        because=because,
+        because=why,
     )
 
 

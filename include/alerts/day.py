@@ -67,15 +67,7 @@ class Day:
             return None
         because = self.why_missing(episode.entity_id)
         found = {"as_of": self.as_of.isoformat(), "because": because}
-        return Change(
-            "close",
-            episode.signal,
-            episode.entity_id,
-            episode.episode_no,
-            episode.account_key,
-            found,
-            because=because,
-        )
+        return episode.change("close", found, because=because)
 
     def start_of(self, day: date) -> datetime:
         """Return when a day begins."""

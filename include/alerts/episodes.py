@@ -10,6 +10,7 @@ from typing import Any, Literal
 import orjson
 import sqlalchemy as sa
 
+Kind = Literal["open", "update", "close", "tell", "escalate"]
 RENEWAL = "renewal"  # entity kind, and the signal of the ladder
 
 
@@ -42,6 +43,23 @@ class Episode:
         """Return whether its reader has put it to rest until a later day."""
         return self.snoozed_until is not None and day < self.snoozed_until
 
+    def change(self, kind: Kind, evidence: dict[str, Any], **said: Any) -> Change:
+        """Return a change of this episode.
+
+        Args:
+            kind: What happens to it.
+            evidence: What the change rests on.
+            **said: Any other part of a ``Change``.
+        """
+        this: dict[str, Any] = {
+            "signal": self.signal,
+            "entity_kind": self.entity_kind,
+            "entity_id": self.entity_id,
+            "episode_no": self.episode_no,
+            "account_key": self.account_key,
+        }
+        return Change(kind=kind, evidence=evidence, **(this | said))
+
 
 @dataclass(frozen=True)
 class Change:
@@ -64,7 +82,7 @@ class Change:
         escalated_to: Who is told further up.
     """
 
-    kind: Literal["open", "update", "close", "tell", "escalate"]
+    kind: Kind
     signal: str
     entity_id: str
     episode_no: int

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 
 from include.alerts import answers
 from include.alerts.day import Day, Outcome
-from include.alerts.episodes import RENEWAL, Change, Episode
+from include.alerts.episodes import RENEWAL, Episode
 from include.alerts.lists import to_reader
 from include.alerts.recipients import Owned, Recipient, recipient
 from include.alerts.renewal_message import calendar_of
@@ -161,20 +161,7 @@ def _tell(
     if any(state != "planned" for state in states.values()):
         return  # today's list has left: they come with tomorrow's
     outcome.actions += actions
-    outcome.changes += [_escalated(one.subject.episode, level) for one in ranked if one.is_new]
-
-
-def _escalated(episode: Episode, level: Level) -> Change:
-    return Change(
-        "escalate",
-        episode.signal,
-        episode.entity_id,
-        episode.episode_no,
-        episode.account_key,
-        {},
-        entity_kind=episode.entity_kind,
-        escalated_to=level,
-    )
+    outcome.changes += [one.subject.episode.change("escalate", {}, escalated_to=level) for one in ranked if one.is_new]
 
 
 def _message(ranked: Sequence[Unanswered], level: Level) -> Message:

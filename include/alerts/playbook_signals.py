@@ -15,7 +15,7 @@ from markupsafe import escape
 
 from include.alerts import crm_task
 from include.alerts.day import URGENT_DAYS, Day, Outcome
-from include.alerts.episodes import Change, Episode
+from include.alerts.episodes import Change
 from include.alerts.playbook_look import LEFT_OUT, Given, Looked, Reached, Running
 from include.alerts.recipients import Owner, recipient
 from include.alerts.renewal_message import calendar_of
@@ -24,11 +24,6 @@ from include.playbooks import schedule, templates, working_days
 from include.playbooks.evaluate import Answer
 from include.playbooks.load import Loaded
 from include.playbooks.schedule import Slot
-
-# A task that could not be written for so long comes too late to be of use.
-USEFUL_DAYS = 14
-CLOSE = "close:"  # before the step whose task is closed
-_MAY_BE_OUTSIDE = ("sending", "sent", "uncertain")
 
 
 def plan(day: Day, looked: Sequence[Looked]) -> Outcome:
@@ -92,25 +87,16 @@ def _go_on(day: Day, running: Running, outcome: Outcome) -> None:
     if because:
         outcome.changes.append(_closed(day, running, because))
         outcome.actions += [
-            _closing(day, loaded, episode, given, because)
+            crm_task.closing(day, episode, given.step, given.key, because, _version(loaded))
             for given in running.given.values()
-            if given.state in _MAY_BE_OUTSIDE and not given.step.startswith(CLOSE)
+            if given.state in crm_task.MAY_BE_OUTSIDE and not given.step.startswith(crm_task.CLOSE)
         ]
         return
     if answer is None:
         return
     found = _evidence(day, loaded, answer, str(episode.evidence.get("started_by", "")))
     outcome.changes.append(
-        Change(
-            "update",
-            episode.signal,
-            episode.entity_id,
-            episode.episode_no,
-            str(answer.values["account_key"]),
-            found,
-            _severity(answer),
-            entity_kind=episode.entity_kind,
-        )
+        episode.change("update", found, account_key=str(answer.values["account_key"]), severity=_severity(answer))
     )
     if episode.arm != "held_out":
         outcome.actions += _tasks(
@@ -179,7 +165,7 @@ def _task(
     if step is playbook.steps[-1]:
         html += f"<br>\n<br>\nWhen you complete it, write what came of it: {escape(', '.join(playbook.outcome))}."
     state, because = ("suppressed", left_out) if left_out else day.planned_state(step.kind)
-    useful = day.after(slot.begins_on + timedelta(days=USEFUL_DAYS))
+    useful = day.after(slot.begins_on + timedelta(days=crm_task.USEFUL_DAYS))
     return Action(
         channel=step.kind,
         entity_kind=loaded.about,
@@ -202,31 +188,9 @@ def _task(
         reads=sources,
         deadline=deadline,
         not_after=min(day.after(deadline), useful) if deadline else useful,
-        version=f"{playbook.name} {playbook.version}",
+        version=_version(loaded),
         state=state,  # type: ignore[arg-type]
         because=because,
-    )
-
-
-def _closing(day: Day, loaded: Loaded, episode: Episode, given: Given, because: str) -> Action:
-    """Return what closes a task that is or may be in the CRM: its reason is gone, so nobody should work on it."""
-    state, why = day.planned_state("crm_task")
-    return Action(
-        channel="crm_task",
-        entity_kind=episode.entity_kind,
-        entity_id=episode.entity_id,
-        rule=episode.signal,
-        episode_no=episode.episode_no,
-        step=f"{CLOSE}{given.step}",
-        account_key=episode.account_key,
-        recipient="",
-        subject=f"Close: {given.subject}",
-        body={"closes": given.key, "note": f"Closed by Perennial on {day.today}: {because}"},
-        reads=(episode.account_key.partition(":")[0],),
-        not_after=day.after(day.today + timedelta(days=USEFUL_DAYS)),
-        version=f"{loaded.playbook.name} {loaded.playbook.version}",
-        state=state,
-        because=why,
     )
 
 
@@ -234,16 +198,11 @@ def _closed(day: Day, running: Running, because: str) -> Change:
     episode, answer = running.episode, running.answer
     started_by = str(episode.evidence.get("started_by", ""))
     found = _evidence(day, running.loaded, answer, started_by) if answer else {"as_of": day.as_of.isoformat()}
-    return Change(
-        "close",
-        episode.signal,
-        episode.entity_id,
-        episode.episode_no,
-        episode.account_key,
-        found,
-        because=because,
-        entity_kind=episode.entity_kind,
-    )
+    return episode.change("close", found, because=because)
+
+
+def _version(loaded: Loaded) -> str:
+    return f"{loaded.playbook.name} {loaded.playbook.version}"
 
 
 def _evidence(day: Day, loaded: Loaded, answer: Answer, started_by: str) -> dict[str, Any]:

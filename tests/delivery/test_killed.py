@@ -214,14 +214,7 @@ class Story:
                 assert self.outside.portal.links[by_key[row.key]] == {row.body["company_id"]}
 
 
-def _told(ward: Ward, outside: Outside, overlay: Path, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
-    (overlay / "config" / "caps.yaml").write_text("actions_per_run: 9\n")
-    story = Story(ward, outside, monkeypatch, seed)
-    story.tell()
-    story.check()
-
-
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", [*range(5), *(pytest.param(seed, marks=pytest.mark.soak) for seed in range(100, 300))])
 def test_random_deaths(
     ward: Ward,
     open_house: House,
@@ -230,17 +223,7 @@ def test_random_deaths(
     monkeypatch: pytest.MonkeyPatch,
     seed: int,
 ) -> None:
-    _told(ward, outside, overlay, monkeypatch, seed)
-
-
-@pytest.mark.soak
-@pytest.mark.parametrize("seed", range(100, 300))
-def test_many_random_deaths(
-    ward: Ward,
-    open_house: House,
-    outside: Outside,
-    overlay: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    seed: int,
-) -> None:
-    _told(ward, outside, overlay, monkeypatch, seed)
+    (overlay / "config" / "caps.yaml").write_text("actions_per_run: 9\n")
+    story = Story(ward, outside, monkeypatch, seed)
+    story.tell()
+    story.check()

@@ -120,7 +120,7 @@ def _of_signal(day: Day, looked: Looked, outcome: Outcome) -> Iterator[tuple[New
             source = episode.account_key.partition(":")[0]
             if not day.readiness.why_held(source, episode.account_key):
                 because = "it is no longer listed: no customer any more, gone from the CRM, or excluded"
-                outcome.changes.append(_close(loaded, episode, {"as_of": day.as_of.isoformat()}, because))
+                outcome.changes.append(episode.change("close", {"as_of": day.as_of.isoformat()}, because=because))
 
 
 def why_held(day: Day, loaded: Loaded, hit: Hit) -> str:
@@ -164,7 +164,7 @@ def _of_open(day: Day, looked: Looked, hit: Hit, last: Episode, outcome: Outcome
     signal = looked.loaded.signal
     if hit.closes or signal.status == "retired":
         because = f"over: {signal.close}" if hit.closes else "the signal was retired"
-        outcome.changes.append(_close(looked.loaded, last, _evidence(looked.loaded, hit, day), because))
+        outcome.changes.append(last.change("close", _evidence(looked.loaded, hit, day), because=because))
         return
     outcome.changes.append(_change("update", looked.loaded, hit, last.episode_no, day))
     if signal.status == "draft" or last.rests(day.today):
@@ -315,17 +315,4 @@ def _told(news: News, day: Day, how: str) -> Change:
         entity_kind=news.loaded.signal.about,
         told_as=how,
         told_step=news.step,
-    )
-
-
-def _close(loaded: Loaded, episode: Episode, evidence: dict[str, Any], because: str) -> Change:
-    return Change(
-        "close",
-        loaded.signal.name,
-        episode.entity_id,
-        episode.episode_no,
-        episode.account_key,
-        evidence,
-        because=because,
-        entity_kind=episode.entity_kind,
     )

@@ -144,14 +144,18 @@ def _post(sandbox: Sandbox, given: dict[str, Any]) -> dict[str, Any]:
     return {"channel": channel, "ts": message["ts"], "message": _shown(message, with_metadata=True)}
 
 
+def _must_be_own(sandbox: Sandbox, channel: str, ts: str, refusal: str) -> None:
+    found = next((message for message in sandbox.diary.messages(channel) if message["ts"] == ts), None)
+    if found is None:
+        raise Failed("message_not_found")
+    if found["via"] != "bot":
+        raise Failed(refusal)
+
+
 def _update(sandbox: Sandbox, given: dict[str, Any]) -> dict[str, Any]:
     _limit(sandbox, "slack.tier3", "chat.update")
     channel, ts = _channel(sandbox, given), str(given.get("ts", ""))
-    before = next((message for message in sandbox.diary.messages(channel) if message["ts"] == ts), None)
-    if before is None:
-        raise Failed("message_not_found")
-    if before["via"] != "bot":
-        raise Failed("cant_update_message")
+    _must_be_own(sandbox, channel, ts, "cant_update_message")
     content = {**_content(given), "via": "bot", "edited": {"user": directory.BOT_USER, "ts": ts}}
     sandbox.diary.update_message(channel, ts, content)
     return {"channel": channel, "ts": ts, "text": content["text"], "message": _shown({**content, "ts": ts})}
@@ -160,11 +164,7 @@ def _update(sandbox: Sandbox, given: dict[str, Any]) -> dict[str, Any]:
 def _delete(sandbox: Sandbox, given: dict[str, Any]) -> dict[str, Any]:
     _limit(sandbox, "slack.tier3", "chat.delete")
     channel, ts = _channel(sandbox, given), str(given.get("ts", ""))
-    before = next((message for message in sandbox.diary.messages(channel) if message["ts"] == ts), None)
-    if before is None:
-        raise Failed("message_not_found")
-    if before["via"] != "bot":
-        raise Failed("cant_delete_message")
+    _must_be_own(sandbox, channel, ts, "cant_delete_message")
     sandbox.diary.delete_message(channel, ts)
     return {"channel": channel, "ts": ts}
 
