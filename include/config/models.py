@@ -16,6 +16,7 @@ from include.config.channels import Channels
 from include.config.documents import Strict
 from include.config.fields import Country, Days, Email, Identifier, Zone
 from include.config.kpis import Kpis
+from include.errors import ConfigError
 from include.renewals.ladder import Ladder
 
 
@@ -132,6 +133,13 @@ class General(Strict):
     def source(self, source_id: str) -> SourceSettings | None:
         """Return the settings of one source, or None if it is not listed."""
         return next((source for source in self.sources if source.id == source_id), None)
+
+    def listed(self, source_id: str) -> SourceSettings:
+        """Return the settings of one source; a ``ConfigError`` says which there are if it is none of them."""
+        if found := self.source(source_id):
+            return found
+        known = ", ".join(source.id for source in self.sources)
+        raise ConfigError(f"there is no source {source_id}", cure=f"listed in config/settings.yaml: {known}")
 
     def of_kind(self, kind: str) -> tuple[SourceSettings, ...]:
         """Return the sources of one kind, in the order in which they are listed."""

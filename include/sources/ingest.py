@@ -237,13 +237,10 @@ def sources_named(name: str) -> tuple[str, ...]:
     Raises:
         ConfigError: There is none.
     """
-    listed = load().sources
-    found = tuple(each.id for each in listed if each.id == name) or tuple(
-        each.id for each in listed if each.kind == name
-    )
-    if not found:
-        raise _unlisted(name)
-    return found
+    settings = load()
+    if not settings.source(name) and (found := settings.of_kind(name)):
+        return tuple(each.id for each in found)
+    return (settings.listed(name).id,)
 
 
 def accept(batch_id: int, *, reason: str, by: str = "") -> Verdict:
@@ -288,19 +285,12 @@ def _connect(source_id: str) -> Source:
 
 def _entities(source_id: str) -> tuple[str, ...]:
     """Return what a source has; when its connection is broken, what its kind can have."""
-    settings = load().source(source_id)
-    if settings is None:
-        raise _unlisted(source_id)
+    settings = load().listed(source_id)
     try:
         return _connect(source_id).entities()
     except PerennialError:
         judged = availability.judged(source_id)
         return tuple(each.name for each in of_kind(settings.kind) if each.name in judged or not each.is_optional)
-
-
-def _unlisted(name: str) -> ConfigError:
-    listed = ", ".join(each.id for each in load().sources)
-    return ConfigError(f"there is no source {name}", cure=f"listed in config/settings.yaml: {listed}")
 
 
 def _check_bounds(until: datetime | str | None, full: bool) -> None:

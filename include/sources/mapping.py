@@ -146,9 +146,9 @@ class MappingFile:
         return self.document.error(place, f"{where} has no property {name}", cure=f"{meant} remove that line")
 
 
-def file_of(source: SourceSettings | None, vendor: str) -> str:
+def file_of(source: SourceSettings, vendor: str) -> str:
     """Return the mapping file of a connection: its own if the settings name one, else that of its vendor."""
-    return source.mapping if source and source.mapping else f"{vendor}.yaml"
+    return source.mapping or f"{vendor}.yaml"
 
 
 def load_mapping(name: str, entities: Iterable[str]) -> MappingFile:

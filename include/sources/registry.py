@@ -9,10 +9,9 @@ import importlib
 
 from include.config import load
 from include.connections import Connection
-from include.errors import ConfigError
 from include.sources.base import Source
+from include.sources.database.urls import is_database
 from include.sources.entities import VENDORS
-from include.sources.product.urls import is_database
 
 # What reads a database in the place of a vendor's API.
 _DATABASES = {"crm": "sqlcrm", "support": "sqldesk"}
@@ -25,17 +24,12 @@ def connect(connection: Connection) -> Source:
         ConfigError: It is not listed in ``settings.yaml``, or names no vendor that is known for its kind.
     """
     settings = load()
-    listed = settings.source(connection.id)
-    if listed is None:
-        raise ConfigError(
-            f"there is no source {connection.id}",
-            cure=f"listed in config/settings.yaml: {', '.join(source.id for source in settings.sources)}",
-        )
+    listed = settings.listed(connection.id)
     if listed.kind == "product":
         # Imported on use: nobody pays for a vendor that is not connected.
-        from include.sources.product.database import ProductDatabase
+        from include.sources.database.source import Database
 
-        return ProductDatabase(connection, settings)
+        return Database(connection, settings)
     vendor = _DATABASES[listed.kind] if is_database(connection) else connection.vendor
     if VENDORS.get(vendor) == listed.kind:
         package = importlib.import_module(f"include.sources.{listed.kind}.{vendor}")

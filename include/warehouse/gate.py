@@ -20,7 +20,6 @@ from sqlalchemy.engine import Connection, RowMapping
 from include import clock
 from include.config import load
 from include.config.models import SourceSettings
-from include.errors import ConfigError
 from include.warehouse import failures, unclean
 from include.warehouse.engine import engine
 
@@ -65,7 +64,7 @@ def publish(source: str, entities: Sequence[str]) -> Verdict:
     Returns:
         The verdict on the whole source.
     """
-    settings = _settings(source)
+    settings = load().listed(source)
     now = clock.now()
     with engine("loader").begin() as connection:
         failed = failures.of_source(connection, source)
@@ -153,14 +152,6 @@ def unclean_accounts(sources: Iterable[str]) -> dict[str, tuple[str, ...]]:
     crms = [source.id for source in load().sources if source.kind == "crm"]
     with engine("reader").connect() as connection:
         return unclean.accounts(connection, meant, crms)
-
-
-def _settings(source: str) -> SourceSettings:
-    settings = load().source(source)
-    if settings is None:
-        listed = ", ".join(each.id for each in load().sources)
-        raise ConfigError(f"there is no source {source}", cure=f"listed in config/settings.yaml: {listed}")
-    return settings
 
 
 def _judge(

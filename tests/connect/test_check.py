@@ -196,7 +196,7 @@ def test_a_vendor_that_only_asks_to_wait_is_not_waited_for(vendors: SandboxProce
 def test_the_product_is_not_asked_to_sort_or_scan_for_long(
     vendors: SandboxProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from include.sources.product import database
+    from include.sources.database import source as database
 
     monkeypatch.setattr(database, "PEEK_SECONDS", 1)
     folder = tmp_path / "overlay" / "sql" / "sources" / "product"

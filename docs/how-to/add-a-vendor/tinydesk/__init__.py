@@ -45,9 +45,9 @@ class TinyDesk:
     kind: Kind = "support"
 
     def __init__(self, connection: Connection, settings: Settings) -> None:
-        source = settings.source(connection.id)
-        self._lag = timedelta(seconds=source.lag_seconds if source else 300)
-        self._trailing = 1000 * (source.trailing_seconds if source else 3600)
+        source = settings.listed(connection.id)
+        self._lag = timedelta(seconds=source.lag_seconds)
+        self._trailing = 1000 * source.trailing_seconds
         self._zone = ZoneInfo(settings.reporting_zone)
         base_url, token = connection.base_url(settings.allowed_plain_http_hosts), connection.secret()
         limiter = for_account(self.vendor, base_url, token, limits=LIMITS)

@@ -42,9 +42,9 @@ class HubSpot:
     keeps_deletions = timedelta(days=90)  # then archived objects are gone from the list too
 
     def __init__(self, connection: Connection, settings: Settings) -> None:
-        source = settings.source(connection.id)
-        self._lag = timedelta(seconds=source.lag_seconds if source else 300)
-        self._trailing = 1000 * (source.trailing_seconds if source else 3600)
+        source = settings.listed(connection.id)
+        self._lag = timedelta(seconds=source.lag_seconds)
+        self._trailing = 1000 * source.trailing_seconds
         self._zone = ZoneInfo(settings.reporting_zone)
         self._connection = connection
         self._api = HubSpotApi(client(connection, settings.allowed_plain_http_hosts))

@@ -41,9 +41,9 @@ class Salesforce:
     kind: Kind = "crm"
 
     def __init__(self, connection: Connection, settings: Settings) -> None:
-        source = settings.source(connection.id)
-        self._lag = timedelta(seconds=source.lag_seconds if source else 300)
-        self._trailing = 1000 * (source.trailing_seconds if source else 3600)
+        source = settings.listed(connection.id)
+        self._lag = timedelta(seconds=source.lag_seconds)
+        self._trailing = 1000 * source.trailing_seconds
         self._zone = ZoneInfo(settings.reporting_zone)
         self._api = SalesforceApi(client(connection, settings.allowed_plain_http_hosts))
         self._mapping = load_mapping(file_of(source, self.vendor), ENTITIES_MAPPED)

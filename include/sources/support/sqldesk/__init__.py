@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from include.sources.database.source import Database
 from include.sources.entities import Kind
-from include.sources.product.database import ProductDatabase
 
 
-class SqlDesk(ProductDatabase):
-    """See ``ProductDatabase``, whose way of reading this is; the entities are those of a support desk."""
+class SqlDesk(Database):
+    """See ``Database``, whose way of reading this is; the entities are those of a support desk."""
 
     vendor = "sqldesk"
     kind: Kind = "support"

@@ -43,9 +43,9 @@ class Zendesk:
     kind: Kind = "support"
 
     def __init__(self, connection: Connection, settings: Settings) -> None:
-        source = settings.source(connection.id)
-        self._lag = timedelta(seconds=max(_LEAST_LAG, source.lag_seconds if source else 0))
-        self._trailing = source.trailing_seconds if source else 3600
+        source = settings.listed(connection.id)
+        self._lag = timedelta(seconds=max(_LEAST_LAG, source.lag_seconds))
+        self._trailing = source.trailing_seconds
         self._api = ZendeskApi(client(connection, settings.allowed_plain_http_hosts))
         self._resources = {one.entity: one for one in RESOURCES}
 

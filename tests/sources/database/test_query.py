@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from include.errors import ConfigError
-from include.sources.product import query as queries
+from include.sources.database import query as queries
 
 GOOD = "select key as id, n as n_events, updated_at from t"
 

@@ -10,13 +10,13 @@ import sqlalchemy as sa
 from include.config import load
 from include.connections import make
 from include.errors import ConfigError, PerennialError, Unavailable
-from include.sources.product import snapshot
-from include.sources.product.database import ProductDatabase
-from tests.sources.product.test_database import NOW
+from include.sources.database import snapshot
+from include.sources.database.source import Database
+from tests.sources.database.test_source import NOW
 
 
 @pytest.fixture
-def source(empty_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ProductDatabase:
+def source(empty_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Database:
     """A database whose login is its owner, with functions that write."""
     with sa.create_engine(empty_database).begin() as connection:
         connection.exec_driver_sql("create table kept (n integer)")
@@ -31,10 +31,10 @@ def source(empty_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         )
     monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(tmp_path))
     (tmp_path / "sql" / "sources" / "product").mkdir(parents=True)
-    return ProductDatabase(make("product_db", extra={"sqlalchemy_url": empty_database}), load())
+    return Database(make("product_db", extra={"sqlalchemy_url": empty_database}), load())
 
 
-def _read(tmp_path: Path, source: ProductDatabase, query: str) -> None:
+def _read(tmp_path: Path, source: Database, query: str) -> None:
     (tmp_path / "sql" / "sources" / "product" / "usage_day.sql").write_text(query)
     for _ in source.read("usage_day", position=None, until=NOW):
         pass
@@ -48,7 +48,7 @@ def _read(tmp_path: Path, source: ProductDatabase, query: str) -> None:
         "select nextval('numbers') as id, timestamptz '2026-01-10' as updated_at",
     ],
 )
-def test_a_function_that_writes_cannot(tmp_path: Path, source: ProductDatabase, query: str) -> None:
+def test_a_function_that_writes_cannot(tmp_path: Path, source: Database, query: str) -> None:
     with pytest.raises(PerennialError, match=r"read-only|read-write"):
         _read(tmp_path, source, query)
     with source._engine.connect() as connection:
@@ -68,14 +68,12 @@ def test_a_function_that_writes_cannot(tmp_path: Path, source: ProductDatabase, 
         "select 1 as id, now() as updated_at from kept for update",
     ],
 )
-def test_what_is_no_reading_is_refused_before_it_is_sent(tmp_path: Path, source: ProductDatabase, query: str) -> None:
+def test_what_is_no_reading_is_refused_before_it_is_sent(tmp_path: Path, source: Database, query: str) -> None:
     with pytest.raises(ConfigError, match=r"usage_day\.sql"):
         _read(tmp_path, source, query)
 
 
-def test_one_that_takes_too_long_is_ended(
-    tmp_path: Path, source: ProductDatabase, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_that_takes_too_long_is_ended(tmp_path: Path, source: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(snapshot.snapshot.__wrapped__, "__defaults__", (1,))
     with pytest.raises(Unavailable, match="took longer than a statement may"):
         _read(tmp_path, source, "select pg_sleep(20)::text as id, timestamptz '2026-01-10' as updated_at")

@@ -1,4 +1,4 @@
-"""One read-only snapshot of the product's database, and its failures in our words."""
+"""One read-only snapshot of a database, and its failures in our words."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from include.errors import AuthError, ConfigError, PerennialError, Unavailable
+from include.sources.database.query import Query
 from include.sources.http.redact import redact
-from include.sources.product.query import Query
 
 STATEMENT_MINUTES = 30
 # Times without a zone are UTC; nothing is written, whatever the SQL says; no statement runs for ever.

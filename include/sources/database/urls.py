@@ -1,4 +1,4 @@
-"""From an Airflow connection to the URL of the product's database."""
+"""From an Airflow connection to the URL of a database."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The product's own database as a source, through the customer's SQL: any database that SQLAlchemy reaches.
+"""A database as a source, through the customer's SQL: the product's own, or one that holds a CRM or a desk.
 
-Each entity is one file, ``sql/sources/product/<entity>.sql`` (or ``sql/sources/<connection>/`` for a connection with
-queries of its own): one select that gives ``id``, columns of the entity,
+Any that SQLAlchemy reaches. Each entity is one file, ``sql/sources/<connection>/<entity>.sql`` (products without
+queries of their own share ``sql/sources/product/``): one select that gives ``id``, columns of the entity,
 ``updated_at`` and, if rows are marked as deleted, ``is_deleted``. It may use ``:since`` (null on a full read) and
 ``:until`` to let an index serve; which rows count is decided around it.
 
@@ -30,11 +30,11 @@ from include.errors import ConfigError
 from include.sources import positions
 from include.sources.base import Listed, Page, Position, Record, Rights
 from include.sources.cast import Cast, caster
+from include.sources.database import query as queries
+from include.sources.database.query import Query
+from include.sources.database.snapshot import clock_behind, complete_until, explained, snapshot
+from include.sources.database.urls import url_of
 from include.sources.entities import ENTITIES, Kind
-from include.sources.product import query as queries
-from include.sources.product.query import Query
-from include.sources.product.snapshot import clock_behind, complete_until, explained, snapshot
-from include.sources.product.urls import url_of
 
 PAGE_ROWS = 20_000
 # What somebody who only looks may ask of the customer's database.
@@ -55,7 +55,7 @@ _moment = caster("timestamptz")
 _flag = caster("boolean")
 
 
-class ProductDatabase:
+class Database:
     """One database, by default the product's.
 
     Args:
@@ -67,11 +67,11 @@ class ProductDatabase:
     kind: Kind = "product"
 
     def __init__(self, connection: Connection, settings: Settings) -> None:
-        source = settings.source(connection.id)
+        source = settings.listed(connection.id)
         self._id = connection.id
         self._known = tuple(one.id for one in settings.sources)
-        self._lag = timedelta(seconds=source.lag_seconds if source else 300)
-        self._trailing = timedelta(seconds=source.trailing_seconds if source else 3600)
+        self._lag = timedelta(seconds=source.lag_seconds)
+        self._trailing = timedelta(seconds=source.trailing_seconds)
         self._history = timedelta(days=31 * settings.history_start_months)
         self._zone = ZoneInfo(settings.reporting_zone)
         self._day = caster("date", self._zone)

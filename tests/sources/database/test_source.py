@@ -16,8 +16,9 @@ from include.config import load
 from include.connections import make
 from include.errors import AuthError, ConfigError, Unavailable
 from include.sources.base import Page
-from include.sources.product import database, snapshot
-from include.sources.product.database import ProductDatabase
+from include.sources.database import snapshot
+from include.sources.database import source as database
+from include.sources.database.source import Database
 
 NOW = datetime(2026, 1, 15, 12, tzinfo=UTC)
 LAG = timedelta(minutes=5)
@@ -50,9 +51,9 @@ def engine(empty_database: str, files: Path) -> Iterator[sa.Engine]:
     engine.dispose()
 
 
-def source_of(url: sa.URL, **changes: object) -> ProductDatabase:
+def source_of(url: sa.URL, **changes: object) -> Database:
     extra = {"sqlalchemy_url": url.set(**changes).render_as_string(hide_password=False)}
-    return ProductDatabase(make("product_db", conn_type="generic", extra=extra), load())
+    return Database(make("product_db", conn_type="generic", extra=extra), load())
 
 
 def put(engine: sa.Engine, one: object, at: datetime | None = NOW - timedelta(hours=1), **values: object) -> None:
@@ -65,7 +66,7 @@ def put(engine: sa.Engine, one: object, at: datetime | None = NOW - timedelta(ho
         connection.execute(sa.text(statement), row | values)
 
 
-def read(source: ProductDatabase, position: dict | None = None, until: datetime = NOW, **options) -> list[Page]:
+def read(source: Database, position: dict | None = None, until: datetime = NOW, **options) -> list[Page]:
     pages = list(source.read("usage_day", position=position, until=until, **options))
     for page in pages:
         assert orjson.loads(orjson.dumps(page.mark)) == page.mark
@@ -127,7 +128,7 @@ grant usage on schema told to public;
 """
 
 
-def stand_in(engine: sa.Engine, **told: object) -> ProductDatabase:
+def stand_in(engine: sa.Engine, **told: object) -> Database:
     facts = {"is_replica": "false", "replayed": 2, "receives": "", "open_for": "0 seconds"} | told
     with engine.begin() as connection:
         connection.exec_driver_sql(STAND_INS.format(**facts))
@@ -273,17 +274,17 @@ def test_a_table_that_the_login_may_not_read_is_a_matter_of_rights(engine: sa.En
 
 def test_a_connection_that_names_no_database_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"product_db: its database \(none named\) is not among"):
-        ProductDatabase(make("product_db", conn_type="generic"), load())
+        Database(make("product_db", conn_type="generic"), load())
     with pytest.raises(ConfigError, match="is no database URL"):
-        ProductDatabase(make("product_db", extra={"sqlalchemy_url": "nonsense"}), load())
-    source = ProductDatabase(make("product_db", extra={"sqlalchemy_url": "oracle+nothing://h/d"}), load())
+        Database(make("product_db", extra={"sqlalchemy_url": "nonsense"}), load())
+    source = Database(make("product_db", extra={"sqlalchemy_url": "oracle+nothing://h/d"}), load())
     with pytest.raises(ConfigError, match="knows no database oracle"):
         source._engine
 
 
 def test_a_driver_that_is_not_installed_is_named_with_the_command() -> None:
     for kind, package in (("oracle", "oracledb"), ("mssql", "pyodbc")):
-        source = ProductDatabase(make("product_db", conn_type=kind, host="h"), load())
+        source = Database(make("product_db", conn_type=kind, host="h"), load())
         with pytest.raises(ConfigError, match=f"needs the Python package {package}") as caught:
             source._engine
         assert f"pip install {package}" in caught.value.cure
@@ -293,7 +294,7 @@ def test_mysql_is_reached_by_a_driver_of_pure_python() -> None:
     extra = {"charset": "utf8mb4", "ssl_ca": "/etc/ca.pem"}
     fields = {"host": "db.internal", "port": 3307, "login": "reader", "password": "s3 cr@t", "schema": "app"}
     connection = make("product_db", conn_type="mysql", extra=extra, **fields)
-    engine = ProductDatabase(connection, load())._engine
+    engine = Database(connection, load())._engine
     (_, arguments) = engine.dialect.create_connect_args(engine.url)
     wanted = {"host": "db.internal", "port": 3307, "user": "reader", "password": "s3 cr@t", "database": "app"}
     assert arguments | wanted == arguments
@@ -304,7 +305,7 @@ def test_mysql_is_reached_by_a_driver_of_pure_python() -> None:
 
 def test_a_mysql_that_does_not_answer_is_unavailable(files: Path, socket_enabled: None) -> None:
     with pytest.raises(Unavailable, match=r"mysql\+pymysql://127.0.0.1:1 does not answer"):
-        read(ProductDatabase(make("product_db", conn_type="mysql", host="127.0.0.1", port=1), load()))
+        read(Database(make("product_db", conn_type="mysql", host="127.0.0.1", port=1), load()))
 
 
 @pytest.mark.parametrize("backend", ["mysql", "mariadb"])
@@ -325,14 +326,14 @@ def test_any_other_dialect_works_too(files: Path, tmp_path: Path, monkeypatch: p
     (files / "usage_day.sql").write_text(
         "select id, n as n_events, day, updated_at from usage where updated_at < :until"
     )
-    source = ProductDatabase(make("product_db", conn_type="sqlite", host=str(tmp_path / "product.db")), load())
+    source = Database(make("product_db", conn_type="sqlite", host=str(tmp_path / "product.db")), load())
     first = next(iter(source.read("usage_day", position=None, until=NOW)))
     rest = read(source, mark=first.mark)
     assert set(ids([first, *rest])) == {f"k{one}" for one in range(5)}
     assert first.records[0].values["day"] == date(2026, 1, 1)
     (files / "usage_day.sql").write_text("select id, updated_at, n as n_events\n, nn as feature from usage")
     with pytest.raises(ConfigError, match=r"usage_day.sql:2:3: .*no such column: nn"):
-        read(ProductDatabase(make("product_db", conn_type="sqlite", host=str(tmp_path / "product.db")), load()))
+        read(Database(make("product_db", conn_type="sqlite", host=str(tmp_path / "product.db")), load()))
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
