@@ -1,13 +1,13 @@
 """What a week begins with: how each lead's team stands, and which accounts nobody looks after.
 
-Once a week, on the first working day of whoever reads it: Monday, or Tuesday after a public holiday.
+Once a week, by the first decision that falls into the working hours of whoever reads it: on Monday morning, on Tuesday
+after a public holiday, on Thursday when nothing ran before.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -23,7 +23,6 @@ from include.alerts.signals.plan import Looked, why_held
 from include.config.models import Lead
 from include.delivery.message import Evidence, Fact, Message
 from include.delivery.outbox import Action
-from include.playbooks import working_days
 from include.renewals import wording
 from include.renewals.checkpoint import Checkpoint
 from include.warehouse.engine import engine
@@ -62,14 +61,13 @@ def plan(connection: sa.Connection, day: Day, looked: Sequence[Looked]) -> Outco
 
 
 def _week(day: Day, region: str) -> str:
-    """Return the week that begins for somebody who works in a region; "" if none begins now."""
-    where = calendar_of(region, day.settings)
-    here = day.now.astimezone(ZoneInfo(where.zone))
-    monday = here.date() - timedelta(days=here.weekday())
-    first_worked = working_days.calendar(where.country).get_nth_working_day(monday, 0)
-    if here.date() != first_worked or working_moment(day, region) is not None:
+    """Return the week it is for somebody who works in a region now; "" while they do not work.
+
+    What a week begins with is planned by every decision of the week: its key lets it out once.
+    """
+    if working_moment(day, region) is not None:
         return ""
-    year, week, _ = here.isocalendar()
+    year, week, _ = day.now.astimezone(ZoneInfo(calendar_of(region, day.settings).zone)).isocalendar()
     return f"{year}-W{week:02d}"
 
 
@@ -109,7 +107,7 @@ def _digest(day: Day, teams: Sequence[str], looked: Sequence[Looked], overdue: M
             Fact(label=tier, value=f"{wording.count(len(rows), 'decision')}, {_worth(rows)}")
             for tier, rows in sorted(_by_tier(ahead).items())
         ),
-        why_now="It comes once a week, on your first working morning.",
+        why_now="It comes once a week, as early in your working hours as the data allows.",
         evidence=(
             *(
                 Evidence(

@@ -53,6 +53,16 @@ def test_the_lead_reads_on_monday_morning_how_the_team_stands_once(ward: Ward) -
     assert task.body["due_on"] < TODAY.replace(day=23).isoformat()
 
 
+def test_a_week_whose_first_days_were_missed_is_told_on_the_next_morning_that_decides(ward: Ward) -> None:  # noqa: F811
+    ward.give("account", account(1, **BAD))
+    for day, hour, weeks in ((2, 9, []), (2, 15, ["2026-W47"]), (3, 15, ["2026-W47"]), (5, 15, ["2026-W47"]),
+                             (7, 15, ["2026-W47", "2026-W48"])):  # fmt: skip
+        ward.set_clock(at(day, hour=hour))
+        ward.house.renewals(renewal(1, days=30))
+        ward.house.decide(decision_id=f"{day} {hour}")
+        assert sorted(step for _, step in lists(ward, week.DIGEST)) == weeks, (day, hour)
+
+
 def test_nothing_is_said_of_a_week_while_the_crm_is_red(ward: Ward) -> None:  # noqa: F811
     ward.set_clock(at(7, hour=14))
     ward.house.renewals(renewal(1, days=30))

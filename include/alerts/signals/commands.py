@@ -15,6 +15,11 @@ from include.alerts.signals.load import Loaded, load
 from include.config import files
 from include.errors import ConfigError, PerennialError
 
+# Signals that users know and that nothing connected can give yet: listed, so that nobody looks for them in vain.
+AWAITED = {
+    "health_fell": ("Health band fell", "account", "health_score"),
+    "email_bounced": ("Mail to a key contact bounces", "contact", "email_bounce"),
+}
 app = typer.Typer(help="Signals: what opens an alert, and why.", invoke_without_command=True)
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
 
@@ -24,7 +29,9 @@ def listing(context: typer.Context, as_json: AsJson = False) -> None:
     """Check all signals and list them, one a line: name, version, status, what it is about, whether it is available."""
     if context.invoked_subcommand:
         return
-    rows = [_ladder(), *(_row(loaded, missing) for loaded, missing in _with_availability())]
+    found = _with_availability()
+    rows = [_ladder(), *(_row(loaded, missing) for loaded, missing in found)]
+    rows += [_awaited(name) for name in AWAITED if name not in {loaded.signal.name for loaded, _ in found}]
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
         return
@@ -83,6 +90,19 @@ def _ladder() -> dict[str, object]:
         "open": f"days_to_decision reaches one of {days}",
         "close": "the renewal is won or lost, or its notice deadline has passed",
         "file": "include/config/renewals.yaml",
+    }
+
+
+def _awaited(name: str) -> dict[str, object]:
+    title, about, needs = AWAITED[name]
+    return {
+        "name": name,
+        "version": 0,
+        "status": "draft",
+        "kind": "risk",
+        "about": about,
+        "available": f"not available: needs {needs}",
+        "title": title,
     }
 
 
