@@ -114,11 +114,11 @@ def pieces(connection: sa.Connection, build: Build, model: Model, *, is_new: boo
         if build.trigger in ("first", "config") or (build.trigger == "day" and _looks_at_today(model)):
             return [everything]
         return _for_accounts({change.account_key for change in changes}, _n_accounts(connection), everything)
-    window = [Piece(*build.window)] if build.is_all else []
+    window = [build.window] if build.is_all else []
     ranges = [(change.account_key, days) for change in changes if (days := _days(change, build, model))]
     if kind == "period":
-        return window + _for_periods([days for _, days in ranges], everything.end)
-    return window + _for_account_days(ranges, _n_accounts(connection))
+        return _for_periods(window, [days for _, days in ranges], everything.end)
+    return [Piece(*days) for days in window] + _for_account_days(ranges, _n_accounts(connection))
 
 
 def _not_taken(connection: sa.Connection, build: Build, model: Model) -> list[Piece]:
@@ -184,10 +184,11 @@ def _origin(name: str) -> str:
     return f"raw.{name.split('__')[1]}" if name.startswith("raw.") else name
 
 
-def _for_periods(ranges: Iterable[Range], end: date) -> list[Piece]:
-    """Return the days together with the ends of the periods that they belong to, joined where they touch."""
+def _for_periods(window: list[Range], ranges: Iterable[Range], end: date) -> list[Piece]:
+    """Return the window, and the days with the ends of the periods that they belong to, joined where they touch."""
     joined: list[Range] = []
-    for days in sorted(Range(days.start, min(_quarter_end(days.end - DAY) + DAY, end)) for days in ranges):
+    reaching = [Range(days.start, min(_quarter_end(days.end - DAY) + DAY, end)) for days in ranges]
+    for days in sorted(window + reaching):
         if joined and days.start <= joined[-1].end:
             joined[-1] = Range(joined[-1].start, max(joined[-1].end, days.end))
         else:
