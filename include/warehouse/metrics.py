@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -33,6 +34,7 @@ Kind = Literal["share", "ratio", "amount", "median"]
 Unit = Literal["share", "ratio", "currency", "count", "minutes", "days", "hours", "points"]
 _EXPRESSION = re.compile(r"^[a-z0-9_ +\-*/().]+$")
 COLUMN = re.compile(r"[a-z_][a-z0-9_]*")
+_Columns = Callable[[str], tuple[str, ...]]
 
 
 def _expression(text: str) -> str:
@@ -230,34 +232,35 @@ def _load(
 ) -> dict[str, Metric]:
     found: dict[str, Metric] = {}
     documents: dict[str, Document] = {}
+    # Each asks the folders whether a file has changed: once for all metrics of a table, not once for each.
+    columns_of, owners = cache(models.selected), models.owners()
     for path, _, _ in stamps:
         document = read(Path(path))
         if document.is_disabled:
             continue
         content = validate(document, _File)
-        _known_table(document, ("table",), content.table)
+        _known_table(document, ("table",), content.table, columns_of)
         for metric_id, entry in content.metrics.items():
             if metric_id in found:
                 raise document.error(("metrics", metric_id), f"is defined twice, first at {found[metric_id].place}")
-            _check_columns(document, metric_id, content.table, entry)
+            _check_columns(document, metric_id, content.table, entry, columns_of(content.table))
             owner = entry.owner or content.owner
-            if owner not in models.owners():
+            if owner not in owners:
                 raise document.error(("metrics", metric_id), f"owner {owner} is not in sql/owners.yaml")
             rows = entry.rows or content.rows
-            _known_table(document, ("metrics", metric_id, "rows"), rows.table)
+            _known_table(document, ("metrics", metric_id, "rows"), rows.table, columns_of)
             place = document.at(("metrics", metric_id))
             documents[metric_id] = document
             found[metric_id] = Metric(metric_id, content.table, entry, owner, entry.needs or content.needs, rows, place)
     return _in_order(found, documents)
 
 
-def _known_table(document: Document, place: tuple[Any, ...], table: str) -> None:
-    if not models.selected(table):
+def _known_table(document: Document, place: tuple[Any, ...], table: str, columns_of: _Columns) -> None:
+    if not columns_of(table):
         raise document.error(place, f"{table} is a table that no folder makes", cure="correct it, or add the folder")
 
 
-def _check_columns(document: Document, metric_id: str, table: str, entry: _Entry) -> None:
-    described = models.selected(table)
+def _check_columns(document: Document, metric_id: str, table: str, entry: _Entry, described: tuple[str, ...]) -> None:
     for definition in (entry, *entry.earlier.values()):
         unknown = sorted(definition.columns - set(described))
         if unknown:

@@ -9,7 +9,7 @@ import pytest
 from include.config import files
 from include.errors import ConfigError
 from include.metrics import kpi_query
-from include.warehouse import metrics
+from include.warehouse import metrics, models
 
 GOOD = """\
 table: marts.retention_period
@@ -56,6 +56,21 @@ def test_one_more_metric_is_one_entry(own: Path) -> None:
     written = kpi_query.write()
     assert written.is_relative_to(own.parents[2])
     assert "('mine', 1, 'share', n_lost, n_customers_start, null, n_customers_start, 1)" in written.read_text()
+
+
+def test_the_folders_are_looked_through_for_tables_not_for_each_metric(
+    own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each look lists hundreds of files, and every build reads the registry anew."""
+    own.write_text(GOOD)
+    known = metrics.load()
+    look, looks = models.fingerprint, []
+    monkeypatch.setattr(models, "fingerprint", lambda: looks.append(1) or look())
+    own.write_text(GOOD + "\n")
+    again = metrics.load()
+    tables = {each.table for each in again.values()} | {each.rows.table for each in again.values()}
+    assert set(again) == set(known)
+    assert len(looks) <= len(tables) + 2
 
 
 def test_versions_stand_beside_each_other(own: Path) -> None:

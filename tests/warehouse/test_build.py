@@ -99,6 +99,15 @@ def test_a_new_day_makes_yesterday_final_for_all_accounts(built: pytest.MonkeyPa
     assert scopes["marts.account_day"].startswith("all accounts, 2026-06-10 to 2026-06-12")
 
 
+def test_groups_are_summed_once_for_the_window_and_the_late_days_that_touch_it(built: pytest.MonkeyPatch) -> None:
+    world.load("usage_day", world.usage("1", "u1", date(2026, 6, 8), 50))
+    built.setenv("PERENNIAL_NOW", "2026-06-11T13:00:00+00:00")
+    build.run("second")
+    scope = value("select scope from meta.build_model where build_id = 'second' and model = 'marts.activity_period'")
+    assert scope == "all accounts, 2026-06-08 to 2026-06-11"
+    world.assert_equals_scratch(built)
+
+
 def test_time_alone_restates_a_renewal_whose_grace_has_passed(built: pytest.MonkeyPatch) -> None:
     """Account 2's term ended on 15 May; on 13 June its 30 days of grace still run, on 14 June they are over."""
     state = "select outcome from core.renewal where account_key = 'crm:2'"
