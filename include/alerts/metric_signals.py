@@ -194,7 +194,8 @@ def _action(miss: Miss, day: Day, sources: tuple[str, ...]) -> Action:
 
 
 def _sources(metric: Metric, day: Day) -> tuple[str, ...]:
-    kinds = {ENTITIES[entity].kind for entity in metric.needs if entity in ENTITIES}
+    named = {need.partition(".")[0] for need in metric.needs}
+    kinds = {ENTITIES[entity].kind for entity in named if entity in ENTITIES}
     return tuple(source.id for source in day.settings.sources if source.kind in kinds)
 
 

@@ -27,7 +27,7 @@ def metrics_show(
     metric_id: Annotated[str, typer.Argument(metavar="ID")],
     as_of: Annotated[str, typer.Option("--as-of", help="The last period that ended by this day.")] = "",
     period: Annotated[str, typer.Option("--period", help="day, week, month or quarter.")] = "month",
-    grain: Annotated[str, typer.Option("--grain", help="all, tier, csm, industry or region.")] = "all",
+    grain: Annotated[str, typer.Option("--grain", help="As the registry says: all, tier, csm ...")] = "all",
     key: Annotated[str, typer.Option("--key", help="Which group of the grain.")] = "",
     known_at: Annotated[str, typer.Option("--known-at", help="Also what it was at this time.")] = "",
     limit: Annotated[int, typer.Option("--limit", min=0, help="How many of the rows behind it.")] = 20,
@@ -165,6 +165,8 @@ def facts_of(found: Explained) -> dict[str, str]:
     facts = {"metric": f"{found.metric.id}, version {entry.version}, {entry.level}", "formula": entry.formula}
     if found.values:
         facts["period"] = f"{found.period} {found.period_start} to {found.as_of}"
+        if not found.is_newest:
+            facts["period"] += f": the last {found.period} in which there is one"
         facts["group"] = found.grain_key if found.grain == "all" else f"{found.grain} {found.grain_key}"
         for one in found.values:
             name = "value" if one is found.values[0] else f"value, version {one.version}"

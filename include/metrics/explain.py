@@ -13,10 +13,10 @@ from include.sources.entities import VENDORS, of_kind, raw_table
 from include.warehouse import metrics, models, overrides, restate
 from include.warehouse.engine import engine
 from include.warehouse.metrics import Metric, Target
+from include.warehouse.models import Model
 from include.warehouse.overrides import Override
 from include.warehouse.restate import Stage
 
-PERIODS = ("day", "week", "month", "quarter")
 # Grain -> the column of an account by which it is grouped.
 GROUPED_BY = {"tier": "tier", "csm": "owner_key", "industry": "industry", "region": "region"}
 _MASK = "***"
@@ -67,6 +67,7 @@ class Explained:
         past: What the present version's value was before, the first reported first; empty where it never changed.
         override: A correction by hand that counts instead.
         as_known: What it was at the moment asked for.
+        is_newest: Whether no later period, of those asked for, was built.
     """
 
     metric: Metric
@@ -84,6 +85,7 @@ class Explained:
     past: tuple[Stage, ...] = ()
     override: Override | None = None
     as_known: Stage | None = None
+    is_newest: bool = True
 
     @property
     def counts(self) -> float | None:
@@ -123,8 +125,8 @@ def explain(
         ConfigError: There is no such metric, period or group.
     """
     metric = metrics.get(metric_id)
-    if period not in PERIODS:
-        raise ConfigError(f"{period} is no period", cure=f"one of {', '.join(PERIODS)}")
+    if period not in metric.periods:
+        raise ConfigError(f"{period} is no period of {metric_id}", cure=f"one of {', '.join(metric.periods)}")
     if grain not in metric.grains:
         raise ConfigError(f"{grain} is no grain of {metric_id}", cure=f"one of {', '.join(metric.grains)}")
     with engine("reader").connect() as connection:
@@ -143,7 +145,8 @@ def explain(
         start, end = found[0].period_start, found[0].as_of
         past = restate.stages(connection, metric_id, found[0].metric_version, period, end, grain, grain_key)
         override = overrides.of(overrides.in_force(connection, metric_id), metric_id, period, end, grain, grain_key)
-        rows, n_rows = _rows_behind(connection, metric, start, end, grain, grain_key, limit)
+        rows, n_rows = _rows_behind(connection, metric, found[0], limit)
+        newest = connection.execute(_NEWEST, {"period": period, "as_of": as_of or date.max}).scalar()
         return Explained(
             metric=metric,
             period=period,
@@ -164,13 +167,14 @@ def explain(
                 )
                 for row in found
             ),
-            target=metric.entry.target.get(period),  # type: ignore[call-overload]
+            target=metric.entry.target.get(period),
             rows=rows,
             n_rows=n_rows,
             lineage=lineage,
             past=tuple(past),
             override=override,
             as_known=restate.as_known(past, found[0].value, known_at) if known_at else None,
+            is_newest=end == newest,
         )
 
 
@@ -180,14 +184,21 @@ def unavailable(connection: sa.Connection, metric: Metric) -> str:
     return f"not available: needs {', '.join(missing)}" if missing else ""
 
 
-def has_records(connection: sa.Connection, entity: str) -> bool:
-    """Return whether any source has brought a record of an entity."""
+def has_records(connection: sa.Connection, need: str) -> bool:
+    """Return whether any source has brought a record of an entity, or one with a value in a column: ``entity.column``.
+
+    Tasks are those that were read back from the CRM.
+    """
+    entity, _, column = need.partition(".")
+    if entity == metrics.TASK:
+        return bool(connection.execute(sa.text("select exists (select from ops.task)")).scalar())
+    filled = f" where {column} is not null" if column else ""
     for vendor, kind in sorted(VENDORS.items()):
         if entity not in {each.name for each in of_kind(kind)}:
             continue
         table = f"raw.{raw_table(vendor, entity)}"
         there = connection.execute(sa.text("select to_regclass(:table) is not null"), {"table": table}).scalar()
-        if there and connection.execute(sa.text(f"select exists (select from {table})")).scalar():  # noqa: S608
+        if there and connection.execute(sa.text(f"select exists (select from {table}{filled})")).scalar():  # noqa: S608
             return True
     return False
 
@@ -223,11 +234,10 @@ _VALUES = sa.text(
     " and period = :period and grain = :grain and grain_key = :key and as_of <= :as_of)"
     " order by metric_version desc"
 )
+_NEWEST = sa.text("select max(as_of) from marts.kpi_value where period = :period and as_of <= :as_of")
 
 
-def _rows_behind(
-    connection: sa.Connection, metric: Metric, start: date, end: date, grain: str, grain_key: str, limit: int
-) -> tuple[list[dict[str, Any]], int]:
+def _rows_behind(connection: sa.Connection, metric: Metric, value: Any, limit: int) -> tuple[list[dict[str, Any]], int]:
     """Return some of the rows behind a value, those of the group only, and how many there are."""
     rows = metric.rows
     model = models.get(rows.table)
@@ -237,26 +247,41 @@ def _rows_behind(
     )
     first = {"end": "cast(:end as date)", "trailing": "cast(:end as date) - 27", "period": "cast(:start as date)"}
     where = f"t.{rows.day} >= {first[rows.at]} and t.{rows.day} <= :end"
-    # An account belongs to the group that it is in at the period's end; all together needs no group.
-    members = (
-        ""
-        if grain == "all" or "account_key" not in model.metadata.columns
-        else (
-            "join (select distinct on (account_key) * from core.account_step where from_day <= :end"
-            " order by account_key, from_day desc) as g on g.account_key = t.account_key"
-        )
-    )
-    if members:
-        where += f" and coalesce(g.{GROUPED_BY[grain]}, 'unknown') = :key"
-    body = f"from {rows.table} as t {members} where {where}"
-    bound = {"start": start, "end": end, "key": grain_key}
-    named = {name: value for name, value in bound.items() if f":{name}" in body}
+    joined, of_group = _of_group(model, rows.at, value.grain)
+    body = f"from {rows.table} as t {joined} where {where}{of_group}"
+    bound = {
+        "start": value.period_start,
+        "end": value.as_of,
+        "period": value.period,
+        "grain": value.grain,
+        "key": value.grain_key,
+    }
+    named = {name: given for name, given in bound.items() if f":{name}" in body}
     n_rows = connection.execute(sa.text(f"select count(*) {body}"), named).scalar() or 0
     found = connection.execute(
         sa.text(f"select {columns} {body} order by 1, 2 limit :limit"),
         {**named, "limit": limit},
     )
     return [dict(row) for row in found.mappings()], n_rows
+
+
+def _of_group(model: Model, at: str, grain: str) -> tuple[str, str]:
+    """Return what to join and to ask for so that only a group's rows are left."""
+    columns = model.metadata.columns
+    if "grain_key" in columns:  # a table of sums: of all together, the groups that they are made of
+        return "", " and t.period = :period" + (
+            " and t.grain = :grain and t.grain_key = :key" if grain != "all" else ""
+        )
+    if grain == "all" or "account_key" not in columns:
+        return "", ""
+    if GROUPED_BY[grain] in columns and at != "trailing":
+        return "", f" and coalesce(t.{GROUPED_BY[grain]}, 'unknown') = :key"
+    # An account belongs to the group that it is in at the period's end.
+    return (
+        "join (select distinct on (account_key) * from core.account_step where from_day <= :end"
+        " order by account_key, from_day desc) as g on g.account_key = t.account_key",
+        f" and coalesce(g.{GROUPED_BY[grain]}, 'unknown') = :key",
+    )
 
 
 def _float(number: Any) -> float | None:

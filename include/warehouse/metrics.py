@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import orjson
 from pydantic import AfterValidator, Field, model_validator
@@ -21,6 +21,7 @@ from pydantic import AfterValidator, Field, model_validator
 from include.config import files
 from include.config.documents import Document, Strict, read, validate
 from include.errors import ConfigError
+from include.sources.entities import ENTITIES
 from include.warehouse import models
 from include.warehouse.metadata import Sensitivity
 
@@ -43,7 +44,20 @@ def _expression(text: str) -> str:
     return text
 
 
+def _need(name: str) -> str:
+    entity, _, column = name.partition(".")
+    if entity != TASK and entity not in ENTITIES:
+        raise ValueError(f"there is no entity {entity}")
+    if column and column not in ENTITIES[entity].column_names:
+        raise ValueError(f"{entity} has no column {column}")
+    return name
+
+
 Expression = Annotated[str, AfterValidator(_expression)]
+# An entity, or one column of it: ``contract_line.paused_on``.
+Need = Annotated[str, AfterValidator(_need)]
+# What no source brings but the CRM tells of what was written into it.
+TASK = "task"
 
 
 class Rows(Strict):
@@ -128,7 +142,7 @@ class _Entry(Definition):
     version: Annotated[int, Field(ge=1)] = 1
     earlier: dict[int, Definition] = Field(default={})
     sensitivity: Sensitivity = "internal"
-    needs: tuple[str, ...] = ()
+    needs: tuple[Need, ...] = ()
     rows: Rows | None = None
     frozen: bool = False
 
@@ -144,8 +158,10 @@ class _Entry(Definition):
 class _File(Strict):
     table: str
     owner: str
-    needs: Annotated[tuple[str, ...], Field(min_length=1)]
+    needs: Annotated[tuple[Need, ...], Field(min_length=1)]
     rows: Rows
+    grains: tuple[str, ...] = ("all", "tier", "csm", "industry", "region")
+    periods: tuple[Period, ...] = get_args(Period)
     metrics: Annotated[dict[str, _Entry], Field(min_length=1)]
 
 
@@ -158,8 +174,10 @@ class Metric:
         table: The table of sums that it is computed from.
         entry: What the registry says of it.
         owner: Who is told when it is off its target, by the names of ``sql/owners.yaml``.
-        needs: The entities without which it is not available.
+        needs: The entities without which it is not available, or columns of theirs: ``entity.column``.
         rows: Where the rows behind it lie.
+        grains: The groups for which it is computed.
+        periods: The lengths of period for which it is.
         place: ``file:line`` of its entry.
     """
 
@@ -169,17 +187,14 @@ class Metric:
     owner: str
     needs: tuple[str, ...]
     rows: Rows
+    grains: tuple[str, ...]
+    periods: tuple[Period, ...]
     place: str
 
     @property
     def definitions(self) -> dict[int, Definition]:
         """Version -> definition, all that are computed beside each other."""
         return {**self.entry.earlier, self.entry.version: self.entry}
-
-    @property
-    def grains(self) -> tuple[str, ...]:
-        """The groups for which it is computed."""
-        return ("all", "tier", "csm", "industry", "region")
 
     def hash(self, version: int) -> str:
         """Return a short hash of a version's definition; what is only said about it does not count."""
@@ -251,7 +266,19 @@ def _load(
             _known_table(document, ("metrics", metric_id, "rows"), rows.table, columns_of)
             place = document.at(("metrics", metric_id))
             documents[metric_id] = document
-            found[metric_id] = Metric(metric_id, content.table, entry, owner, entry.needs or content.needs, rows, place)
+            for period in set(entry.target) - set(content.periods):
+                raise document.error(("metrics", metric_id, "target", period), f"there is no {period} of {metric_id}")
+            found[metric_id] = Metric(
+                id=metric_id,
+                table=content.table,
+                entry=entry,
+                owner=owner,
+                needs=entry.needs or content.needs,
+                rows=rows,
+                grains=content.grains,
+                periods=content.periods,
+                place=place,
+            )
     return _in_order(found, documents)
 
 

@@ -11,6 +11,7 @@ from include.cli import app
 from include.errors import ConfigError
 from include.metrics.commands import facts_of
 from include.metrics.explain import explain
+from include.warehouse.engine import engine
 
 
 def test_a_value_is_explained_down_to_its_rows(built: pytest.MonkeyPatch) -> None:
@@ -37,6 +38,37 @@ def test_what_is_not_connected_says_what_it_needs(built: pytest.MonkeyPatch) -> 
     found = explain("csat")
     assert found.because == "not available: needs rating"
     assert facts_of(found)["value"] == "not available: needs rating"
+
+
+@pytest.mark.parametrize(
+    ("metric", "needed"),
+    [
+        ("task_timeliness", "task"),
+        ("paused_arr", "contract_line.paused_on"),
+        ("discount_depth", "contract_line.list_amount"),
+    ],
+)
+def test_a_need_may_be_a_column_or_what_is_read_back(built: pytest.MonkeyPatch, metric: str, needed: str) -> None:
+    assert explain(metric).because == f"not available: needs {needed}"
+
+
+def test_what_is_not_computed_for_a_period_or_a_group_says_for_which_it_is(built: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigError, match="week is no period of cohort_retention_m6") as caught:
+        explain("cohort_retention_m6", period="week")
+    assert caught.value.cure == "one of month"
+    with pytest.raises(ConfigError, match="tier is no grain of quarantine_rate") as caught:
+        explain("quarantine_rate", grain="tier")
+    assert caught.value.cure == "one of all, source, rule, csm"
+
+
+def test_a_period_without_a_value_shows_the_last_that_has_one_and_says_so(built: pytest.MonkeyPatch) -> None:
+    with engine("owner").begin() as connection:
+        connection.exec_driver_sql(
+            "delete from marts.kpi_value where metric_id = 'nrr' and as_of = '2026-05-31' and grain = 'all'"
+        )
+    found = explain("nrr")
+    assert (found.as_of, found.is_newest) == (date(2026, 4, 30), False)
+    assert facts_of(found)["period"] == "month 2026-04-01 to 2026-04-30: the last month in which there is one"
 
 
 def test_a_group_that_is_none_names_those_there_are(built: pytest.MonkeyPatch) -> None:

@@ -96,12 +96,15 @@ def test_versions_stand_beside_each_other(own: Path) -> None:
         ("    denominator: n_customers_start\n", "", 6, "needs a denominator"),
         ("owner: finance", "owner: nobody", 6, "not in sql/owners.yaml"),
         ("unit: share", "unit: parts", 10, "Input should be"),
+        ("needs: [contract_line]", "needs: [contract]", 3, "there is no entity contract"),
+        ("needs: [contract_line]", "needs: [contract_line.colour]", 3, "contract_line has no column colour"),
+        ("metrics:", "periods: [month]\nmetrics:", 15, "there is no week of mine"),
         ("  mine:", "  arr:", 6, "is defined twice"),
         ("n: n_customers_start", "n: n_customers_start\n    colour: red", 14, "unknown key"),
     ],
 )
 def test_a_mistake_names_file_and_line(own: Path, old: str, new: str, line: int, said: str) -> None:
-    own.write_text(GOOD.replace(old, new, 1))
+    own.write_text(GOOD.replace(old, new, 1) + ("    target: {week: {at_least: 1}}\n" if "periods" in new else ""))
     with pytest.raises(ConfigError) as caught:
         metrics.load()
     place = f"own.yaml:{line}"

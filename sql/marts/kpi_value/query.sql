@@ -350,7 +350,7 @@ operations_period as (
             ('hours_behind', 1, 'amount', hours_behind, null, null, n_rows, 1),
             ('quarantine_rate', 1, 'ratio', n_quarantined, n_rows, null, n_rows, 1),
             ('suppressed_rate', 1, 'share', n_suppressed, n_planned, null, n_planned, 1),
-            ('task_delay_days', 1, 'median', n_tasks_in_time, n_tasks_due, median_task_delay_days, n_tasks_due, 1),
+            ('task_delay_days', 1, 'median', task_delay_days, n_tasks_done, median_task_delay_days, n_tasks_done, 1),
             ('task_timeliness', 1, 'share', n_tasks_in_time, n_tasks_due, null, n_tasks_due, 1)
     ) as m (metric_id, metric_version, kind, numerator, denominator, median, n, coverage)
     where r.as_of >= :start and r.as_of < :end

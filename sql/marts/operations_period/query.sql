@@ -1,8 +1,9 @@
--- Purpose: whether data and alerts are as they should be.
--- Grain: period and group. Inputs: batches, quarantine, episodes, outbox, attribute steps, periods.
+-- Purpose: whether data and alerts are as they should be, and whether what people were asked is done in time.
+-- Grain: period and group. Inputs: batches, quarantine, episodes, outbox, tasks, attribute steps, periods.
 -- Window: periods that end on days [start, end).
--- Caveats: periods that are over only, days too. Grouped by source and by rule for data, by CSM for alerts. Hours
--- behind are at the close: from the time up to which a source was completely read, whatever its last record's age.
+-- Caveats: periods that are over only, days too. Grouped by source and by rule for data, by CSM for alerts and tasks,
+-- also by day. Hours behind are at the close: from the time up to which a source was completely read, whatever its last
+-- record's age. A task counts in the period in which it was due.
 with periods as (
     select p.*
     from meta.period as p
@@ -103,6 +104,13 @@ messages as (
     group by p.period, p.as_of, o.owner_key
 ),
 
+tasks as (
+    select p.period, p.as_of, coalesce(t.owner_key, 'unknown') as owner_key, t.is_in_time, t.delay_days
+    from periods as p
+    join core.task as t on t.due_on >= p.period_start and t.due_on <= p.as_of
+    where t.is_due
+),
+
 figures as (
     select
         period,
@@ -115,12 +123,16 @@ figures as (
         cast(null as bigint) as n_new,
         cast(null as bigint) as n_open,
         cast(null as bigint) as n_planned,
-        cast(null as bigint) as n_suppressed
+        cast(null as bigint) as n_suppressed,
+        cast(null as integer) as n_due,
+        cast(null as integer) as n_in_time,
+        cast(null as integer) as delay_days
     from behind
     union all
-    select period, as_of, 'source', source, null, n_rows, n_quarantined, null, null, null, null from volumes
+    select period, as_of, 'source', source, null, n_rows, n_quarantined, null, null, null, null, null, null, null
+    from volumes
     union all
-    select v.period, v.as_of, 'rule', x.rule_id, null, v.n_rows, x.n_bad, null, null, null, null
+    select v.period, v.as_of, 'rule', x.rule_id, null, v.n_rows, x.n_bad, null, null, null, null, null, null, null
     from (
         select p.period, p.as_of, b.rule_id, b.entity, sum(b.n_rows) as n_bad
         from periods as p
@@ -131,9 +143,27 @@ figures as (
         select period, as_of, entity, sum(n_rows) as n_rows from volumes group by period, as_of, entity
     ) as v on v.period = x.period and v.as_of = x.as_of and v.entity = x.entity
     union all
-    select period, as_of, 'csm', owner_key, null, null, null, n_new, n_open, null, null from alerts
+    select period, as_of, 'csm', owner_key, null, null, null, n_new, n_open, null, null, null, null, null from alerts
     union all
-    select period, as_of, 'csm', owner_key, null, null, null, null, null, n_planned, n_suppressed from messages
+    select period, as_of, 'csm', owner_key, null, null, null, null, null, n_planned, n_suppressed, null, null, null
+    from messages
+    union all
+    select
+        period,
+        as_of,
+        'csm',
+        owner_key,
+        null,
+        null,
+        null,
+        null,
+        null,
+        null,
+        null,
+        1,
+        case when is_in_time then 1 else 0 end,
+        delay_days
+    from tasks
 ),
 
 -- All together: the source that is furthest behind, and the sums of all but the rules, which count rows again.
@@ -141,7 +171,8 @@ grouped as (
     select f.*, g.put_together
     from figures as f
     cross join (select grain = 'all' as put_together from meta.grain where grain in ('all', 'csm')) as g
-    where (g.put_together and f.grain <> 'rule') or (not g.put_together and f.period <> 'day')
+    where (g.put_together and f.grain <> 'rule')
+        or (not g.put_together and (f.period <> 'day' or f.grain = 'csm'))
 )
 
 select
@@ -157,9 +188,11 @@ select
     cast(sum(x.n_open) as bigint) as n_alerts_open,
     cast(sum(x.n_planned) as bigint) as n_planned,
     cast(sum(x.n_suppressed) as bigint) as n_suppressed,
-    cast(null as bigint) as n_tasks_due,
-    cast(null as bigint) as n_tasks_in_time,
-    cast(null as double precision) as median_task_delay_days
+    cast(sum(x.n_due) as bigint) as n_tasks_due,
+    cast(sum(x.n_in_time) as bigint) as n_tasks_in_time,
+    cast(count(x.delay_days) as bigint) as n_tasks_done,
+    cast(sum(x.delay_days) as bigint) as task_delay_days,
+    percentile_cont(0.5) within group (order by x.delay_days) as median_task_delay_days
 from grouped as x
 join periods as p on p.period = x.period and p.as_of = x.as_of
 group by
