@@ -271,6 +271,24 @@ def test_many_bad_rows_hold_the_batch_at_once(warehouse: str) -> None:
     assert counts == [{"n": 2000, "n_whole": store.ROWS_KEPT}]
 
 
+def test_the_query_of_a_rule_is_run_once_where_nobody_needs_the_rows(warehouse: str) -> None:
+    put("product_account", [good("product_account")[0] | {"id": "a1"}])
+    land("usage_day", [good("usage_day")[0] | {"account_id": "nowhere"}], is_first_load=True)
+    asked: list[str] = []
+
+    def note(connection, cursor, statement, *_) -> None:
+        asked.append(statement)
+
+    loader = warehouse_engine("loader")
+    sa.event.listen(loader, "before_cursor_execute", note)
+    try:
+        verdict = validate("product_db")[0]
+    finally:
+        sa.event.remove(loader, "before_cursor_execute", note)
+    assert [broken.rule_id for broken in verdict.broken] == ["product.usage_day.account_exists"]
+    assert sum("target.id = batch.account_id" in statement for statement in asked) == 1
+
+
 def test_great_expectations_is_imported_only_to_check() -> None:
     probe = (
         "import sys, include.contracts.validate as v; v.catalogue.rules(); print('great_expectations' in sys.modules)"
