@@ -5,7 +5,6 @@ Completed or thrown away closes the episode; a new due date puts it to rest unti
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import date
 from typing import Any
 
@@ -17,6 +16,7 @@ from include.alerts.recipients import Owner, Recipient, assignee
 from include.delivery.message import one_line
 from include.delivery.outbox import ALERT_TASK
 
+_DONE = "done"  # completed, and nothing said of what came of it
 _LONGEST_ANSWER = 200
 
 
@@ -44,33 +44,43 @@ def is_untouched(row: Any) -> bool:
     return row.state == "open" and not _is_moved(row) and not _is_given_away(row)
 
 
-def assignees(tables: sa.Connection, keys: Iterable[str]) -> dict[str, Recipient]:
-    """Return whoever was given tasks and can be written to, by owner key.
+def assignees(connection: sa.Connection, tables: sa.Connection) -> dict[str, Recipient]:
+    """Return whoever was given a task of something open and can be written to, by owner key.
 
     Args:
+        connection: Of the builder role.
         tables: Of the reader role.
-        keys: The owners' keys.
     """
-    wanted = sorted({key for key in keys if key})
-    if not wanted:
+    given_to = connection.execute(_GIVEN_TO).scalars().all()
+    if not given_to:
         return {}
     rows = tables.execute(
         sa.text(
             "select owner_key, name as owner_name, email as owner_email, team as owner_team,"
             " is_active as owner_is_active from core.owner where owner_key = any(:keys)"
         ),
-        {"keys": wanted},
+        {"keys": given_to},
     ).mappings()
     found = {str(row["owner_key"]): assignee(Owner(**row)) for row in rows}
     return {key: person for key, person in found.items() if person}
 
 
+def said(outcome: str) -> str:
+    """Return what was written down as a task's outcome, as an episode keeps it."""
+    return one_line(outcome)[:_LONGEST_ANSWER] or _DONE
+
+
+def closed_because(answer: str) -> str:
+    """Return why something is closed whose task was completed with an answer."""
+    return "completed in the CRM" + ("" if answer == _DONE else f": {answer}")
+
+
 def _closed(row: Any, today: date) -> Change:
-    said = one_line(row.outcome)[:_LONGEST_ANSWER]
     if row.state == "deleted":
         answer, because = "deleted", "its task was deleted in the CRM"
     else:
-        answer, because = said or "done", f"completed in the CRM{f': {said}' if said else ''}"
+        answer = said(row.outcome)
+        because = closed_because(answer)
     return Change(
         "close",
         row.signal,
@@ -112,6 +122,12 @@ TASKS = (
     " and o.episode_no = e.episode_no join ops.task as t on t.key = o.key where e.state = 'open'"
 )
 _TASKS = sa.text(f"select {TASK_COLUMNS}{TASKS}")
+_GIVEN_TO = sa.text(
+    "select distinct split_part(o.account_key, ':', 1) || ':' || t.owner_id from ops.task as t"
+    " join ops.outbox as o on o.key = t.key join ops.episode as e on e.signal = o.rule"
+    " and e.entity_kind = o.entity_kind and e.entity_id = o.entity_id and e.episode_no = o.episode_no"
+    " where e.state = 'open' and t.owner_id not in ('', o.address)"
+)
 _FOLLOW = sa.text(
     "update ops.episode set snoozed_until = :until, assignee_key = :assignee where episode_id = :episode_id"
     " and (snoozed_until, assignee_key) is distinct from (cast(:until as date), :assignee)"

@@ -149,7 +149,7 @@ def decide(decision_id: str, dry_run: bool = False, now: datetime | None = None,
         outcomes = (reminders, tasks, alerts, gone, unanswered, lists, metric_signals.plan(day))
         actions = limit.limit(connection, decision_id, day, outcomes, {**playbooks, **rules}, by)
         result = _write(connection, decision_id, build_id, day, outcomes, actions)
-        result.n_answered = n_answered
+        result.n_answered = n_answered + sum(bool(change.answer) for change in tasks.changes)
         if dry_run:
             result.is_dry_run = True
             transaction.rollback()
@@ -194,8 +194,7 @@ def _look(
         listed = {row.renewal_id for row in rows}
         missing = {entity_id for (_, entity_id), episode in found.items() if episode.state == "open"} - listed
         ends = checkpoint.read_ends(tables, sorted(missing))
-        given_to = connection.execute(sa.text("select distinct assignee_key from ops.episode where state = 'open'"))
-        assignees = people_answers.assignees(tables, given_to.scalars())
+        assignees = people_answers.assignees(connection, tables)
     return Day(
         today=today,
         now=now,
@@ -251,7 +250,7 @@ def _write(
         n_found_outside=planned.found_outside,
         n_held=sum(outcome.n_held for outcome in outcomes),
         n_opened=sum(change.kind == "open" for change in changes),
-        n_closed=sum(change.kind == "close" for change in changes),
+        n_closed=sum(change.kind == "close" and not change.answer for change in changes),
         gate=day.readiness.as_json(),
         planned=_in_short(actions, set(planned.keys)),
     )

@@ -30,16 +30,34 @@ class Given:
         step: The step.
         state: Its state.
         because: Why it is in it.
-        subject: The task's subject.
         planned_on: The day on which it was planned.
+        task: What people have made of its task; "" where that was not read back.
+        task_on: The day of that, of a task that is done or deleted.
+        moved_to: The day to which somebody moved it; None while it stands where it was.
+        given_to: Owner key of whoever was given it; "" while it is whose it was.
+        outcome: What was written down as its outcome.
     """
 
     key: str
     step: str
     state: str
     because: str
-    subject: str
     planned_on: date
+    task: str
+    task_on: date | None
+    moved_to: date | None
+    given_to: str
+    outcome: str
+
+    @property
+    def is_left_out(self) -> bool:
+        """Whether the step's condition was false when it began."""
+        return self.because.startswith(LEFT_OUT)
+
+    @property
+    def ended_on(self) -> date | None:
+        """The day on which the step was completed, thrown away or left out; None while it was not."""
+        return self.planned_on if self.is_left_out else self.task_on
 
 
 @dataclass(frozen=True)
@@ -162,7 +180,7 @@ def _look_at(
     for episode in mine.values():
         if episode.state == "open":
             by_version[int(episode.evidence.get("version") or 0)].append(episode)
-    given = _given(connection, looked.name)
+    given = _given(connection, looked.name, day.settings.reporting_zone)
     for version, running in by_version.items():
         content = began.get((looked.name, version))
         definition = revive(looked.name, content) if content else loaded
@@ -217,15 +235,22 @@ def _began_with(connection: sa.Connection) -> dict[tuple[str, int], dict[str, ob
     return {(row.playbook, row.version): row.content for row in rows}
 
 
-def _given(connection: sa.Connection, name: str) -> dict[tuple[str, str], dict[str, Given]]:
+def _given(connection: sa.Connection, name: str, zone: str) -> dict[tuple[str, str], dict[str, Given]]:
     rows = connection.execute(
         sa.text(
-            "select o.entity_kind, o.entity_id, o.key, o.step, o.state, o.because, o.subject,"
-            " cast(o.planned_at as date) as planned_on from ops.outbox as o join ops.episode as e"
+            "select o.entity_kind, o.entity_id, o.key, o.step, o.state, o.because,"
+            " cast(o.planned_at as date) as planned_on, coalesce(t.state, '') as task,"
+            " case when t.state in ('done', 'deleted')"
+            " then cast(coalesce(t.changed_at, t.read_at) at time zone :zone as date) end as task_on,"
+            " case when t.due_on <> cast(o.body ->> 'due_on' as date) then t.due_on end as moved_to,"
+            " case when t.owner_id not in ('', o.address)"
+            " then split_part(o.account_key, ':', 1) || ':' || t.owner_id else '' end as given_to,"
+            " coalesce(t.outcome, '') as outcome from ops.outbox as o join ops.episode as e"
             " on e.signal = o.rule and e.entity_kind = o.entity_kind and e.entity_id = o.entity_id"
-            " and e.episode_no = o.episode_no where o.rule = :name and e.state = 'open'"
+            " and e.episode_no = o.episode_no left join ops.task as t on t.key = o.key"
+            " where o.rule = :name and e.state = 'open' order by t.changed_at nulls first, o.outbox_id"
         ),
-        {"name": name},
+        {"name": name, "zone": zone},
     )
     found: dict[tuple[str, str], dict[str, Given]] = defaultdict(dict)
     for kind, entity_id, *rest in rows:

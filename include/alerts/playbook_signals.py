@@ -1,29 +1,35 @@
 """Playbooks: where one starts, where its steps become tasks, where it ends and what is left open is closed.
 
-What runs goes on with the version it began with. A share of the accounts may be held out: for them everything is put
-on record, and nothing is given to anybody.
+What runs goes on with the version it began with. What people do with the tasks holds: a completed one lets the next
+begin, a moved one moves it, one given away takes what follows in that role along, and an outcome ends it all. A share
+of the accounts may be held out: for them everything is put on record, and nothing is given to anybody.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from markupsafe import escape
 
-from include.alerts import crm_task
+from include.alerts import answers, crm_task
 from include.alerts.day import URGENT_DAYS, Day, Outcome
 from include.alerts.episodes import Change
 from include.alerts.playbook_look import LEFT_OUT, Given, Looked, Reached, Running
-from include.alerts.recipients import Owner, recipient
+from include.alerts.recipients import Owner, Recipient, recipient
 from include.alerts.renewal_message import calendar_of
+from include.delivery.message import one_line
 from include.delivery.outbox import Action
 from include.playbooks import schedule, templates, working_days
 from include.playbooks.evaluate import Answer
 from include.playbooks.load import Loaded
 from include.playbooks.schedule import Slot
+from include.playbooks.schema import Step
+
+_NEVER_DONE = ("failed", "expired")  # tasks that did not come into the CRM, and will not
 
 
 def plan(day: Day, looked: Sequence[Looked]) -> Outcome:
@@ -46,10 +52,10 @@ def _may_start(looked: Looked, loaded: Loaded, reached: Reached) -> bool:
         return False
     if reached.last is None:
         return True
-    # A rung is reached once; with a condition it counts anew each time that this holds.
-    return bool(playbook.trigger.when) or (
-        playbook.trigger.rung is None and reached.cause != reached.last.evidence.get("started_by")
-    )
+    if playbook.trigger.rung is None:
+        return reached.cause != reached.last.evidence.get("started_by")
+    # A rung is reached once; with a condition it counts anew each time that this holds, until people have ended it.
+    return bool(playbook.trigger.when) and not reached.last.answer
 
 
 def _start(day: Day, loaded: Loaded, entity_id: str, reached: Reached, outcome: Outcome) -> None:
@@ -81,15 +87,18 @@ def _start(day: Day, loaded: Loaded, entity_id: str, reached: Reached, outcome: 
 
 def _go_on(day: Day, running: Running, outcome: Outcome) -> None:
     loaded, episode, answer = running.loaded, running.episode, running.answer
-    if day.readiness.why_held(episode.account_key.partition(":")[0], episode.account_key):
+    said = _said(running)
+    if not said and day.readiness.why_held(episode.account_key.partition(":")[0], episode.account_key):
         return
-    because = _why_over(day, running)
+    because = answers.closed_because(said) if said else _why_over(day, running)
     if because:
-        outcome.changes.append(_closed(day, running, because))
+        outcome.changes.append(_closed(day, running, because, said))
         outcome.actions += [
             crm_task.closing(day, episode, given.step, given.key, because, _version(loaded))
             for given in running.given.values()
-            if given.state in crm_task.MAY_BE_OUTSIDE and not given.step.startswith(crm_task.CLOSE)
+            if given.state in crm_task.MAY_BE_OUTSIDE
+            and given.ended_on is None
+            and not given.step.startswith(crm_task.CLOSE)
         ]
         return
     if answer is None:
@@ -102,6 +111,20 @@ def _go_on(day: Day, running: Running, outcome: Outcome) -> None:
         outcome.actions += _tasks(
             day, loaded, answer, episode.entity_id, episode.episode_no, episode.opened_on, running.given
         )
+
+
+def _said(running: Running) -> str:
+    """Return what people say came of a playbook: one of its outcomes, or that all is done; "" while it goes on."""
+    playbook, given = running.loaded.playbook, running.given
+    outcomes = {outcome.casefold(): outcome for outcome in playbook.outcome}
+    done = [row for row in given.values() if row.task == "done"]  # the last completed one last
+    for row in reversed(done):
+        if known := outcomes.get(one_line(row.outcome).casefold()):
+            return known
+    steps = [given.get(step.id) for step in playbook.steps]
+    if done and all(row and (row.ended_on or row.state in _NEVER_DONE) for row in steps):
+        return answers.said(done[-1].outcome)
+    return ""
 
 
 def _why_over(day: Day, running: Running) -> str:
@@ -132,9 +155,10 @@ def _tasks(
 ) -> list[Action]:
     """Return the steps that have begun and were not given out; those that still wait to leave are made anew."""
     where = calendar_of(answer.values["region"], day.settings)
-    ended = {step: row.planned_on for step, row in given.items() if row.because.startswith(LEFT_OUT)}
+    ended = {step: row.ended_on for step, row in given.items() if row.ended_on}
+    moved = {step: row.moved_to for step, row in given.items() if row.moved_to}
     actions = []
-    for slot in schedule.slots(loaded.playbook, started_on, ended, working_days.calendar(where.country)):
+    for slot in schedule.slots(loaded.playbook, started_on, working_days.calendar(where.country), ended, moved):
         step, row = slot.step, given.get(slot.step.id)
         if row is not None and row.state not in ("planned", "parked"):
             continue
@@ -142,16 +166,34 @@ def _tasks(
         if row is None and (slot.begins_on > day.today or holds is None):
             continue
         left_out = f"{LEFT_OUT}{step.only_if} is false" if row is None and holds is False else ""
-        actions.append(_task(day, loaded, slot, answer, entity_id, number, ZoneInfo(where.zone), left_out))
+        to = _reader(day, loaded, step, answer, given)
+        actions.append(_task(day, loaded, slot, answer, entity_id, number, ZoneInfo(where.zone), to, left_out))
     return actions
 
 
+def _reader(day: Day, loaded: Loaded, step: Step, answer: Answer, given: Mapping[str, Given]) -> Recipient:
+    """Return whose a step is: whoever was last given a task of the same role, else whoever has the role."""
+    roles = {each.id: each.owner for each in loaded.playbook.steps}
+    for row in reversed(list(given.values())):  # the last changed one last
+        person = day.assignees.get(row.given_to)
+        if person and roles.get(row.step) == step.owner:
+            return replace(person, note="You get this because the task before it was given to you in the CRM.")
+    return recipient(_owner(answer), step.owner, day.settings.people)
+
+
 def _task(
-    day: Day, loaded: Loaded, slot: Slot, answer: Answer, entity_id: str, number: int, zone: ZoneInfo, left_out: str
+    day: Day,
+    loaded: Loaded,
+    slot: Slot,
+    answer: Answer,
+    entity_id: str,
+    number: int,
+    zone: ZoneInfo,
+    to: Recipient,
+    left_out: str,
 ) -> Action:
     playbook, step, values = loaded.playbook, slot.step, answer.values
     account_key, source = str(values["account_key"]), str(values["crm_source"])
-    to = recipient(_owner(answer), step.owner, day.settings.people)
     deadline = values["decision_date"] if loaded.about == "renewal" else None
     shown = {**values, "due_on": slot.due_on, "assignee_name": to.name}
     if deadline:
@@ -194,11 +236,15 @@ def _task(
     )
 
 
-def _closed(day: Day, running: Running, because: str) -> Change:
+def _closed(day: Day, running: Running, because: str, said: str) -> Change:
     episode, answer = running.episode, running.answer
     started_by = str(episode.evidence.get("started_by", ""))
-    found = _evidence(day, running.loaded, answer, started_by) if answer else {"as_of": day.as_of.isoformat()}
-    return episode.change("close", found, because=because)
+    found: dict[str, Any] = {"as_of": day.as_of.isoformat()}
+    if said:
+        found["answer"] = said
+    elif answer:
+        found = _evidence(day, running.loaded, answer, started_by)
+    return episode.change("close", found, because=because, answer=said)
 
 
 def _version(loaded: Loaded) -> str:

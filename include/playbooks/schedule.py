@@ -25,7 +25,13 @@ class Slot:
     due_on: date
 
 
-def slots(playbook: Playbook, started_on: date, ended: Mapping[str, date], days: WorkingCalendar) -> list[Slot]:
+def slots(
+    playbook: Playbook,
+    started_on: date,
+    days: WorkingCalendar,
+    ended: Mapping[str, date],
+    moved: Mapping[str, date],
+) -> list[Slot]:
     """Return the times of all steps, in their order.
 
     A step that depends on others begins when the last of them has ended: on the day on which it was completed or left
@@ -35,13 +41,15 @@ def slots(playbook: Playbook, started_on: date, ended: Mapping[str, date], days:
     Args:
         playbook: The playbook.
         started_on: The day on which it started.
-        ended: Step -> the day on which it was completed or left out, where that is known.
         days: The calendar of the account's region.
+        ended: Step -> the day on which it was completed or left out, where that is known.
+        moved: Step -> the day to which somebody moved its task.
     """
     made: dict[str, Slot] = {}
     for step in playbook.steps:
         begins = max([started_on, *(_over(made[needed], ended) for needed in step.depends_on)])
-        made[step.id] = Slot(step, begins, due_date(begins, step.due_in_working_days, days))
+        due_on = moved.get(step.id) or due_date(begins, step.due_in_working_days, days)
+        made[step.id] = Slot(step, begins, due_on)
     return list(made.values())
 
 

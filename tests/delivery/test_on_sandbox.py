@@ -291,9 +291,14 @@ def test_what_a_manager_does_with_the_task_holds_in_the_next_run(at_risk: House,
     assert episode["assignee_key"] == f"crm:{other['id']}"
 
     vendors.change_task(task.external_id, hs_task_status="COMPLETED", perennial_outcome="They will sign")
+    (step,) = at_risk.outbox(step="find_the_cause")
+    vendors.change_task(step.external_id, hs_task_status="COMPLETED", perennial_outcome="renewed")
     read_back(at_risk.now)
-    assert at_risk.decide(decision_id="completed").n_answered == 1
+    assert at_risk.decide(decision_id="completed").n_answered == 2
     assert at_risk.episodes()[0]["closed_because"] == "completed in the CRM: They will sign"
+    assert at_risk.episodes("renewal_at_risk")[0]["answer"] == "renewed"
+    closing = [row.step for row in at_risk.outbox(rule="renewal_at_risk", state="planned")]
+    assert closing == ["close:meet_the_decision_maker", "close:agree_the_plan"]
 
 
 def test_a_task_thrown_away_is_an_answer_and_one_that_hubspot_does_not_show_is_none(
