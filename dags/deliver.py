@@ -1,8 +1,8 @@
 """# Deliver what the outbox holds
 
-**What it does.** Sends every planned message and task that is due: Slack, e-mail, CRM tasks. Before each one it looks
-again whether the sources it reads are green, the signal still open and the owner still the owner. What may or may not
-have arrived becomes *uncertain* and is looked up, not sent again.
+**What it does.** Sends everything planned that is due: Slack, e-mail, CRM tasks, and the values kept in the CRM's
+accounts. Before each it looks again whether the sources it reads are green, the signal still open and the owner still
+the owner. What may or may not have arrived becomes *uncertain* and is looked up, not sent again.
 
 **Inputs and outputs.** Reads and writes `ops.outbox`. Uses the Airflow connections `slack`, `smtp` and `crm`. A channel
 with `dry_run: true` in `config/channels.yaml`, or on hold, sends nothing.

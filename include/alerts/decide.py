@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from include import clock
 from include.alerts import answers as people_answers
 from include.alerts import (
+    crm_fields,
     crm_task,
     episodes,
     escalation,
@@ -146,7 +147,8 @@ def decide(decision_id: str, dry_run: bool = False, now: datetime | None = None,
         approvals.lapse(connection, moment)
         gone = Outcome(actions=crm_task.closings(connection, day, [*reminders.changes, *alerts.changes]))
         lists = week.plan(connection, day, seen.looked)
-        outcomes = (reminders, tasks, alerts, gone, unanswered, lists, metric_signals.plan(day))
+        fields = crm_fields.plan(connection, day, rules)
+        outcomes = (reminders, tasks, alerts, gone, unanswered, lists, metric_signals.plan(day), fields)
         actions = limit.limit(connection, decision_id, day, outcomes, {**playbooks, **rules}, by)
         result = _write(connection, decision_id, build_id, day, outcomes, actions)
         result.n_answered = n_answered + sum(bool(change.answer) for change in tasks.changes)

@@ -49,6 +49,25 @@ class CrmTaskChannel(Strict):
     connections: dict[Identifier, Identifier] = Field(default={})
 
 
+CrmValue = Literal["risk_band", "open_risks", "last_alert_on", "next_decision_on", "arr"]
+# As HubSpot and Salesforce name what an administrator has made; it also stands in queries.
+CrmProperty = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,99}$")]
+
+
+class CrmFieldChannel(Strict):
+    """What is written back into the CRM's account records; nothing is until ``fields`` names something.
+
+    Args:
+        dry_run: Whether nothing is written.
+        connections: CRM source -> the connection to write with, where it is not the one that is read.
+        fields: CRM source -> property of its accounts -> the value that is kept there.
+    """
+
+    dry_run: bool = True
+    connections: dict[Identifier, Identifier] = Field(default={})
+    fields: dict[Identifier, dict[CrmProperty, CrmValue]] = Field(default={})
+
+
 class Links(Strict):
     """Where a message's links lead; ``{id}`` becomes the record's id. Empty: no link.
 
@@ -80,4 +99,5 @@ class Channels(Strict):
     email: EmailChannel = EmailChannel()
     wecom: WeComChannel = WeComChannel()
     crm_task: CrmTaskChannel = CrmTaskChannel()
+    crm_field: CrmFieldChannel = CrmFieldChannel()
     links: Links = Links()

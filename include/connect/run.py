@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
-from include.config import load
+from include.config import Settings, load
 from include.connect import channels, sources
 from include.connect.line import Line
+from include.delivery.channels import INTO_CRM
 from include.errors import ConfigError
 
 _CHANNELS = ("slack", "email")
@@ -23,15 +25,15 @@ def check(names: Iterable[str] = ()) -> Iterator[Line]:
         ConfigError: There is no such connection in the settings.
     """
     settings = load()
-    tasks = settings.channels.crm_task
-    crms = [source.id for source in settings.sources if source.kind == "crm" and not tasks.dry_run]
-    writers = {name: tasks.connections.get(name, name) for name in crms}
+    writers = _writers(settings)
     looks: dict[str, Callable[[], Iterator[Line]]] = {
-        source.id: partial(sources.look, source.id, writes=writers.get(source.id) == source.id)
+        source.id: partial(sources.look, source.id, writes=writers.get((source.id, source.id), ()))
         for source in settings.sources
     }
     looks |= {
-        writer: partial(sources.look_at_writer, writer, name) for name, writer in writers.items() if writer != name
+        writer: partial(sources.look_at_writer, writer, name, channels)
+        for (writer, name), channels in writers.items()
+        if writer != name
     }
     looks |= {getattr(settings.channels, name).connection: partial(channels.look, name, settings) for name in _CHANNELS}
     wanted = list(dict.fromkeys(names)) or list(looks)
@@ -42,6 +44,16 @@ def check(names: Iterable[str] = ()) -> Iterator[Line]:
             )
     for name in wanted:
         yield from looks[name]()
+
+
+def _writers(settings: Settings) -> dict[tuple[str, str], set[str]]:
+    """Return connection and CRM source -> the channels that are on and write over it."""
+    found: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for name in INTO_CRM:
+        options = getattr(settings.channels, name)
+        for source in settings.of_kind("crm") if not options.dry_run else ():
+            found[options.connections.get(source.id, source.id), source.id].add(name)
+    return found
 
 
 def exit_status(lines: Iterable[Line]) -> int:

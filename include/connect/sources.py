@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -26,12 +26,12 @@ _SKEW = 60.0
 _HIDDEN = "***"
 
 
-def look(source_id: str, *, writes: bool = False) -> Iterator[Line]:
+def look(source_id: str, *, writes: Collection[str] = ()) -> Iterator[Line]:
     """Yield what there is to say of one source, from the connection on; what follows from a failure is left out.
 
     Args:
         source_id: Connection id.
-        writes: Whether tasks are written over the connection too.
+        writes: The channels that write over the connection too.
     """
     deadline = time.monotonic() + SECONDS
     try:
@@ -72,22 +72,23 @@ def look(source_id: str, *, writes: bool = False) -> Iterator[Line]:
         yield Line(source_id, "not available", "look", ", ".join(missing), "map them if you have them")
 
 
-def look_at_writer(connection_id: str, source_id: str) -> Iterator[Line]:
-    """Yield what there is to say of a connection over which nothing but a source's tasks is written.
+def look_at_writer(connection_id: str, source_id: str, writes: Collection[str]) -> Iterator[Line]:
+    """Yield what there is to say of a connection over which nothing is read.
 
     Args:
         connection_id: The connection.
         source_id: The CRM that it leads into.
+        writes: The channels that write over it.
     """
     try:
         source = registry.connect(replace(connections.get(connection_id), id=source_id))
     except PerennialError as error:
         yield failed(connection_id, "settings", error)
         return
-    yield from _rights(connection_id, source, reads=False, writes=True)
+    yield from _rights(connection_id, source, reads=False, writes=writes)
 
 
-def _rights(connection_id: str, source: Source, *, reads: bool, writes: bool) -> Iterator[Line]:
+def _rights(connection_id: str, source: Source, *, reads: bool, writes: Collection[str]) -> Iterator[Line]:
     """Yield a line on what the login may do; reading itself has shown what it may read."""
     rights = getattr(source, "rights", None)
     if rights is None:

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from include import clock
 from include.config import Settings, load
 from include.delivery import approvals, holds, sender, uncertain, undo
-from include.delivery.channels import NAMES, open_channel, ways
+from include.delivery.channels import INTO_CRM, NAMES, open_channel, ways
 from include.delivery.channels.base import Channel
 from include.errors import PerennialError, Unavailable
 from include.warehouse.engine import engine
@@ -182,10 +182,10 @@ class _Pass:
             self._look_up(way, channel)
 
     def expire_homeless(self) -> None:
-        """Let tasks of a CRM that the settings list no longer expire in their time."""
+        """Let what goes into a CRM that the settings list no longer expire in its time."""
         listed = {source.id for source in self.settings.of_kind("crm")}
         with engine("builder").connect() as connection:
-            letters = sender.due(connection, "crm_task", self.tick())
+            letters = [letter for name in INTO_CRM for letter in sender.due(connection, name, self.tick())]
         homeless = [letter for letter in letters if letter.account_key.partition(":")[0] not in listed]
         sender.expire(homeless, self.tick(), "its CRM was not among the sources of the settings")
 

@@ -21,7 +21,7 @@ from include.errors import ConfigError
 from include.warehouse.engine import engine
 
 # Channels whose outside can be asked what it holds.
-COMPARABLE = ("slack", "crm_task")
+COMPARABLE = ("slack", "crm_task", "crm_field")
 NEW_STORE = "new or restored store: not yet compared with the outside system"
 
 

@@ -8,6 +8,7 @@ from urllib.parse import quote
 import sqlalchemy as sa
 
 from include.config import Settings
+from include.delivery.channels import INTO_CRM
 from include.delivery.message import Link
 from include.delivery.outbox import ALERT_TASK, Letter
 
@@ -23,7 +24,7 @@ def account(settings: Settings, source: str, account_id: str) -> tuple[Link, ...
 
 def with_task(connection: sa.Connection, letter: Letter, settings: Settings) -> Letter:
     """Return a message with the link to its alert's task, if that has been written; else the message as it is."""
-    if letter.channel == "crm_task":
+    if letter.channel in INTO_CRM:
         return letter
     task = connection.execute(
         sa.text(

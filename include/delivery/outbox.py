@@ -28,7 +28,7 @@ class Action:
     """One planned outside effect.
 
     Args:
-        channel: Over which it goes: slack, email or crm_task.
+        channel: Over which it goes, such as slack, email or crm_task.
         entity_kind: What it is about, such as ``renewal``.
         entity_id: Which one.
         rule: The signal or playbook that asked for it.

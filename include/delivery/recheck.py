@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
+from include.delivery.channels import INTO_CRM
 from include.delivery.outbox import Letter
 from include.delivery.subjects import SUBJECTS
 from include.warehouse import gate
@@ -55,7 +56,7 @@ class Gate:
 
 def action_kind(channel: str) -> str:
     """Return the kind of action by which settings say how old its data may be."""
-    return "crm_task" if channel == "crm_task" else "renewal_alert"
+    return "crm_task" if channel in INTO_CRM else "renewal_alert"
 
 
 def look(connection: sa.Connection, letter: Letter, gate_now: Gate, now: datetime) -> Verdict:

@@ -16,7 +16,7 @@ from include.connect import run
 from include.connect.line import Line
 from include.delivery.channels.slack import SCOPES
 from include.errors import ConfigError
-from include.sources.crm.hubspot.resources import OWNER_SCOPE, RESOURCES, TASK_SCOPES
+from include.sources.crm.hubspot.resources import OWNER_SCOPE, RESOURCES, WRITE_SCOPES
 from tests.sandbox_fixture import SandboxProcess
 
 PERSON = "@"
@@ -93,14 +93,14 @@ def test_missing_scopes_are_named_and_all_else_is_looked_at(vendors: SandboxProc
     assert cli.main(["connect", "check", "crm"]) == 3
 
 
-def test_rights_to_write_are_asked_for_where_tasks_are_written(
+def test_rights_to_write_are_asked_for_where_something_is_written(
     vendors: SandboxProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    extra = "more than is needed: crm.objects.contacts.write"
+    extra = "more than is needed: crm.objects.companies.write, crm.objects.contacts.write"
     assert (look("crm")["crm", "scopes"].state, extra in look("crm")["crm", "scopes"].found) == ("look", True)
     (tmp_path / "config").mkdir()
     channels = tmp_path / "config" / "channels.yaml"
-    channels.write_text("crm_task: {dry_run: false}\n")
+    channels.write_text("crm_task: {dry_run: false}\ncrm_field: {dry_run: false}\n")
     monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(tmp_path))
     assert extra not in look("crm")["crm", "scopes"].found
     vendors.control("switches", **{"hubspot.missing_scopes": ["crm.schemas.contacts.write"]})
@@ -123,7 +123,8 @@ def test_every_scope_that_is_checked_is_documented_and_none_besides() -> None:
     page = (paths.ROOT / "docs" / "reference" / "scopes.md").read_text()
     hubspot = page.partition("## HubSpot")[2].partition("## Salesforce")[0]
     listed = set(re.findall(r"`((?:crm\.|sales-)[\w.-]+)`", hubspot))
-    assert listed == {OWNER_SCOPE, *TASK_SCOPES, *(scope for one in RESOURCES for scope in one.scopes)}
+    written = {scope for scopes in WRITE_SCOPES.values() for scope in scopes}
+    assert listed == {OWNER_SCOPE, *written, *(scope for one in RESOURCES for scope in one.scopes)}
     slack = page.partition("## Slack")[2].partition("## Mail")[0]
     assert set(re.findall(r"`(\w+:[\w.]+)`", slack)) == set(SCOPES)
 

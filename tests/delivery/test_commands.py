@@ -34,6 +34,7 @@ def test_from_decision_to_inbox(house: House, outside: Outside, capsys: pytest.C
         "slack": "yes",
         "email": "no: on hold",
         "wecom": "no: dry run",
+        "crm_field": "no: dry run",
         "crm_task": "yes",
     }
     assert "no reason" in run(capsys, "channel", "release", "email", status=2)

@@ -18,7 +18,7 @@ def held() -> dict[str, bool]:
 
 
 def test_a_new_store_holds_every_channel(warehouse: str) -> None:
-    assert held() == {"slack": True, "email": True, "wecom": True, "crm_task": True}
+    assert held() == {"slack": True, "email": True, "wecom": True, "crm_task": True, "crm_field": True}
 
 
 def test_a_release_lasts_and_is_on_record(warehouse: str) -> None:

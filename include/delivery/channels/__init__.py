@@ -8,7 +8,8 @@ from __future__ import annotations
 from include.config import Settings
 from include.delivery.channels.base import Channel
 
-NAMES = ("slack", "email", "wecom", "crm_task")
+INTO_CRM = ("crm_task", "crm_field")
+NAMES = ("slack", "email", "wecom", *INTO_CRM)
 
 
 def ways(settings: Settings) -> list[tuple[str, str]]:
@@ -17,8 +18,9 @@ def ways(settings: Settings) -> list[tuple[str, str]]:
     Tasks of two CRMs are two ways, so that one that does not work holds up none of the other's. They go first, so that
     messages can link them.
     """
-    crms = [("crm_task", source.id) for source in settings.of_kind("crm")] or [("crm_task", "")]
-    return crms + [(name, "") for name in NAMES if name != "crm_task"]
+    crms = [source.id for source in settings.of_kind("crm")] or [""]
+    tasks, fields = ([(name, crm) for crm in crms] for name in INTO_CRM)
+    return [*tasks, *((name, "") for name in NAMES if name not in INTO_CRM), *fields]
 
 
 def open_channel(name: str, settings: Settings, source: str = "") -> Channel:
@@ -27,7 +29,7 @@ def open_channel(name: str, settings: Settings, source: str = "") -> Channel:
     Args:
         name: One of ``NAMES``.
         settings: The settings in force.
-        source: For tasks, the CRM source whose accounts they are about.
+        source: For what goes into a CRM, the source whose accounts it is about.
 
     Raises:
         ConfigError: Its connection is missing or wrong.
@@ -44,6 +46,6 @@ def open_channel(name: str, settings: Settings, source: str = "") -> Channel:
         from include.delivery.channels.wecom import WeComChannel
 
         return WeComChannel.connect(settings)
-    from include.delivery.channels import crm_task
+    from include.delivery.channels import crm_field, crm_task
 
-    return crm_task.connect(settings, source)
+    return crm_field.connect(settings, source) if name == "crm_field" else crm_task.connect(settings, source)

@@ -27,7 +27,7 @@ from include.sources.http.client import Refused, Uncertain
 
 # Where the org has it, what is written there when a task is completed is the alert's reason.
 OUTCOME_FIELD = "Perennial_Outcome__c"
-_LISTS = f"{DATA}/composite/sobjects"
+LISTS = f"{DATA}/composite/sobjects"
 _PRIORITIES = {"HIGH": "High", "MEDIUM": "Normal", "LOW": "Low"}
 # Refusals that another try may turn out differently.
 _PASSING = {"UNABLE_TO_LOCK_ROW", "SERVER_UNAVAILABLE", "REQUEST_RUNNING_TOO_LONG", "QUERY_TIMEOUT"}
@@ -169,25 +169,24 @@ class SalesforceTasks:
     def _post(self, letters: Sequence[Letter]) -> list[dict[str, Any]]:
         content = {"allOrNone": False, "records": [_task(letter) for letter in letters]}
         if self.is_repeatable:
-            call = self._api.client.call("PATCH", f"{_LISTS}/Task/{KEY_FIELD}", json=content, is_repeatable=True)
+            call = self._api.client.call("PATCH", f"{LISTS}/Task/{KEY_FIELD}", json=content, is_repeatable=True)
         else:
-            call = self._api.client.call("POST", _LISTS, json=content)
+            call = self._api.client.call("POST", LISTS, json=content)
         return list(call.data) if isinstance(call.data, list) else []
 
     def _judge(self, letter: Letter, result: Mapping[str, Any]) -> dict[str, Outcome]:
         if result.get("success"):
             return {letter.key: _sent(letter, str(result.get("id", "")), letter.key in self._ownerless)}
-        errors = result.get("errors") or [{}]
-        codes = {str(error.get("statusCode", "")) for error in errors}
+        codes = _codes(result)
         if codes & _NO_OWNER and letter.address:
             # Deactivated since the last ingest: a task that is not written is seen by nobody.
             self._ownerless.add(letter.key)
             return self._write([replace(letter, address="")])
-        told = "; ".join(f"{error.get('statusCode', '')} {error.get('message', '')}".strip() for error in errors)
-        if codes & _PASSING:
-            return {letter.key: Outcome("later", f"Salesforce could not write the task now: {told}")}
+        said, is_passing = told(result)
+        if is_passing:
+            return {letter.key: Outcome("later", f"Salesforce could not write the task now: {said}")}
         cure = "if the account was merged or deleted, ingest the CRM; else raise the playbook's version"
-        return {letter.key: Outcome("refused", f"Salesforce refused the task: {told} | {cure}")}
+        return {letter.key: Outcome("refused", f"Salesforce refused the task: {said} | {cure}")}
 
     def _owner_id(self, email: str) -> str:
         if email not in self._owners:
@@ -195,6 +194,17 @@ class SalesforceTasks:
             rows = self._api.everything(f"{asked} WHERE Email = {quoted(email)} AND IsActive = TRUE", is_all=False)
             self._owners[email] = next((row["Id"] for row in rows), "")
         return self._owners[email]
+
+
+def told(result: Mapping[str, Any]) -> tuple[str, bool]:
+    """Return what is said of a record that was not written, and whether another try may turn out differently."""
+    errors = result.get("errors") or [{}]
+    said = "; ".join(f"{error.get('statusCode', '')} {error.get('message', '')}".strip() for error in errors)
+    return said, bool(_codes(result) & _PASSING)
+
+
+def _codes(result: Mapping[str, Any]) -> set[str]:
+    return {str(error.get("statusCode", "")) for error in result.get("errors") or ()}
 
 
 def _task_now(row: Mapping[str, Any]) -> TaskNow:

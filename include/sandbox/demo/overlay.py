@@ -14,6 +14,13 @@ from include.delivery import holds
 
 SHIPPED = paths.ROOT / "include" / "config" / "mappings" / "hubspot.yaml"
 OWN_OBJECTS = "Remove the # and adapt.\n"
+# Properties of the sandbox's companies, and what is kept there.
+KEPT = {
+    "perennial_risk": "risk_band",
+    "perennial_open_risks": "open_risks",
+    "perennial_next_decision": "next_decision_on",
+    "perennial_last_alert": "last_alert_on",
+}
 NOTE = "# Written by the demo at every start.\n"
 
 
@@ -30,6 +37,7 @@ def write(home: Path, sandbox: dict[str, Any]) -> None:
         "slack": {"dry_run": False},
         "email": {"dry_run": False},
         "crm_task": {"dry_run": False},
+        "crm_field": {"dry_run": False, "fields": {"crm": KEPT}},
         "links": {
             "account": f"{sandbox['url']}/crm/companies/{{id}}",
             "opportunity": f"{sandbox['url']}/crm/deals/{{id}}",
@@ -43,7 +51,9 @@ def write(home: Path, sandbox: dict[str, Any]) -> None:
     sources = [source.model_dump(mode="json") for source in load().sources]
     for source in sources:
         source["lag_seconds"] = 61 if source["kind"] == "support" else 0
-    for name, settings in (("channels", channels), ("settings", {"sources": sources})):
+    # The first write goes to every account, and nobody is there to approve it.
+    caps = {"actions_per_run": 2000, "share_of_book": 1}
+    for name, settings in (("channels", channels), ("settings", {"sources": sources}), ("caps", caps)):
         (folder / f"{name}.yaml").write_text(NOTE + yaml.safe_dump(settings, sort_keys=False))
 
 

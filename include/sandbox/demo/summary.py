@@ -19,7 +19,12 @@ _BATCHES = sa.text("""
     select source, entity, sum(n_rows) as landed, sum(n_merged) as merged, sum(n_quarantined) as bad,
            count(*) filter (where state = 'merged') as passed, count(*) filter (where state = 'held') as held
     from meta.batch where n_rows > 0 group by source, entity order by min(batch_id)""")
-_SENDING = {"slack": "Slack messages", "email": "e-mails", "crm_task": "CRM tasks"}
+_SENDING = {
+    "slack": "Slack messages",
+    "email": "e-mails",
+    "crm_task": "CRM tasks",
+    "crm_field": "accounts kept up to date",
+}
 
 
 def show(stack: Stack, runs: list[dict[str, Any]], progress: Progress) -> list[str]:

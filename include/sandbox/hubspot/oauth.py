@@ -15,6 +15,7 @@ SCOPES = (
       for name in ("companies", "contacts", "deals", "line_items")),
     "crm.objects.owners.read", "crm.objects.invoices.read", "crm.objects.feedback_submissions.read",
     "crm.objects.custom.read", "sales-email-read", "crm.objects.contacts.write", "crm.schemas.contacts.write",
+    "crm.objects.companies.write",
 )  # fmt: skip
 
 

@@ -87,6 +87,12 @@ COMPANIES = _type(
     Property("lifecyclestage", "enumeration", "lifecycle", ("lead", "opportunity", "customer", "other")),
     Property("is_test_account", "bool", "is_test"),
     Property("hs_merged_object_ids", "enumeration", "merged_ids", read_only=True),
+    # The portal's administrator made these for what is written back.
+    Property("perennial_risk", "enumeration", options=("none", "some", "high")),
+    Property("perennial_open_risks"),
+    Property("perennial_next_decision", "date"),
+    Property("perennial_last_alert", "date"),
+    Property("perennial_arr", "number"),
     # Counts that the portal keeps up to date without touching the modification date.
     Property("num_associated_contacts", "number", read_only=True),
     Property("num_associated_deals", "number", read_only=True),

@@ -97,6 +97,19 @@ def router(sandbox: Sandbox) -> APIRouter:
 
         return reply(_each(await _list(request), one))
 
+    @routes.patch(_LISTS)
+    async def update_many(request: Request) -> Response:
+        def one(record: dict[str, Any], is_trial: bool) -> dict[str, Any]:
+            sobject = _writable(str((record.get("attributes") or {}).get("type", "")))
+            given = {field: each for field, each in record.items() if field.lower() != "id"}
+            entry = _find(sandbox, sobject, str(record.get("id") or record.get("Id") or ""))
+            values = _checked(sandbox, sobject, given, entry)
+            if not is_trial:
+                _write(sandbox, sobject, entry.number, values)
+            return {"id": ids.encode(sobject.prefix, entry.number), "success": True, "errors": []}
+
+        return reply(_each(await _list(request), one))
+
     @routes.patch(_LISTS + "/{name}/{field}")
     async def upsert_many(request: Request, name: str, field: str) -> Response:
         sobject = _writable(name)

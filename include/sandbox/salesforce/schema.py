@@ -122,6 +122,11 @@ _OBJECTS = (
         Field("Customer_Tier__c", "picklist", "tier"),
         Field("Is_Test_Account__c", "boolean", "is_test"),
         Field("Description", "textarea", "description", length=32_000),
+        # The org's administrator made these for what is written back.
+        Field("Perennial_Risk__c", source="perennial_risk"),
+        Field("Perennial_Open_Risks__c", source="perennial_open_risks", length=255),
+        Field("Perennial_Next_Decision__c", "date", "perennial_next_decision"),
+        Field("Perennial_ARR__c", "currency", "perennial_arr"),
         reference("ParentId", "Account", "parent"),
         reference("OwnerId", "User", "owner"),
         writable=True,

@@ -14,7 +14,7 @@ queries of their own share ``sql/sources/product/``): one select that gives ``id
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache, cached_property
 from itertools import islice
@@ -92,7 +92,7 @@ class Database:
         """See ``Source``: a query gives nothing but columns of the entity."""
         return {name: name for name in self.fields(entity)}
 
-    def rights(self, *, reads: bool, writes: bool) -> Rights | None:
+    def rights(self, *, reads: bool, writes: Collection[str]) -> Rights | None:
         """See ``Rights``: nothing is ever written, so that a login that may write is more than is needed."""
         if self._url.get_backend_name() != "postgresql":
             return None

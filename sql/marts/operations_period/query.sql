@@ -99,6 +99,7 @@ messages as (
             count(*) as n_planned,
             count(case when state = 'suppressed' then 1 end) as n_suppressed
         from ops.outbox
+        where channel <> 'crm_field'
         group by coalesce(nullif(owner_key, ''), 'unknown'), cast(planned_at at time zone :zone as date)
     ) as o on o.day >= p.period_start and o.day <= p.as_of
     group by p.period, p.as_of, o.owner_key

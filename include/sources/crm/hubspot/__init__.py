@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import datetime, timedelta
 from functools import cache, partial
 from zoneinfo import ZoneInfo
@@ -19,7 +19,7 @@ from include.sources.crm.hubspot.owners import owner_record, owners_step
 from include.sources.crm.hubspot.parts import Part
 from include.sources.crm.hubspot.portal import client, granted
 from include.sources.crm.hubspot.records import archived_at, records
-from include.sources.crm.hubspot.resources import ENTITIES_MAPPED, OWNER_SCOPE, TASK_SCOPES
+from include.sources.crm.hubspot.resources import ENTITIES_MAPPED, OWNER_SCOPE, WRITE_SCOPES
 from include.sources.entities import ENTITIES, Kind, of_kind
 from include.sources.http.client import Client
 from include.sources.mapping import Mapper, field_name, file_of, load_mapping
@@ -66,14 +66,14 @@ class HubSpot:
         everything = [{"propertyName": "hs_object_id", "operator": "GT", "value": "0"}]
         return sum(self._api.search(one, ("hs_object_id",), everything)[1] for one in self._objects(entity))
 
-    def rights(self, *, reads: bool, writes: bool) -> Rights | None:
-        """See ``Rights``: the scopes of the token, for what is mapped and, if it ``writes``, for tasks."""
+    def rights(self, *, reads: bool, writes: Collection[str]) -> Rights | None:
+        """See ``Rights``: the scopes of the token, for what is mapped and for what is written."""
         given = granted(self.client, self._connection)
         if given is None:
             return None
         objects = [part.resource for its_parts in self._parts.values() for part in its_parts.values()]
         needed = {OWNER_SCOPE, *(scope for one in objects for scope in one.scopes)} if reads else set()
-        needed |= set(TASK_SCOPES) if writes else set()
+        needed |= {scope for channel in writes for scope in WRITE_SCOPES[channel]}
         return Rights(tuple(sorted(needed - given)), tuple(sorted(given - needed - _HARMLESS)))
 
     def entities(self) -> tuple[str, ...]:

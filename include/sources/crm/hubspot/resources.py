@@ -16,7 +16,11 @@ USAGE = "/account-info/v3/api-usage/daily/private-apps"
 
 OWNER_SCOPE = "crm.objects.owners.read"
 # HubSpot files tasks, and the property that keeps one from being made twice, under contacts.
-TASK_SCOPES = ("crm.objects.contacts.write", "crm.schemas.contacts.write")
+# What is written -> the scopes that it takes.
+WRITE_SCOPES = {
+    "crm_task": ("crm.objects.contacts.write", "crm.schemas.contacts.write"),
+    "crm_field": ("crm.objects.companies.write",),
+}
 
 LIST_PAGE = 100
 HISTORY_PAGE = 50

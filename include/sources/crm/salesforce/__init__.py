@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
 from functools import cache, partial
 from typing import Any
@@ -27,6 +27,11 @@ from include.sources.walk import walk
 
 _TASK = "Task"
 _WRITES = ("createable", "updateable", "deletable")
+# What is written -> what a login may do to which object for it.
+_NEEDED: dict[str, dict[str, tuple[str, ...]]] = {
+    "crm_task": {_TASK: _WRITES},
+    "crm_field": {"Account": ("updateable",)},
+}
 
 
 class Salesforce:
@@ -49,15 +54,18 @@ class Salesforce:
         self._mapping = load_mapping(file_of(source, self.vendor), ENTITIES_MAPPED)
         self._parts = parts.of_mapping(self._mapping)
 
-    def rights(self, *, reads: bool, writes: bool) -> Rights:
-        """See ``Rights``: what the login may do to the mapped objects, and to tasks."""
+    def rights(self, *, reads: bool, writes: Collection[str]) -> Rights:
+        """See ``Rights``: what the login may do to the mapped objects, and to those that are written."""
+        needed = {name: words for channel in writes for name, words in _NEEDED[channel].items()}
         surplus = []
         for name in dict.fromkeys(name for objects in self._parts.values() for name in objects) if reads else ():
             described = self._api.describe(name)
-            may = [word for word in _WRITES if described.get(word) and not (name == _TASK and writes)]
+            may = [word for word in _WRITES if described.get(word) and word not in needed.get(name, ())]
             surplus += [f"{name} is {', '.join(may)}"] if may else []
         missing = []
-        if writes:
+        if "crm_field" in writes and not self._api.describe("Account").get("updateable"):
+            missing.append("edit on Account")
+        if "crm_task" in writes:
             task = self._api.describe(_TASK)
             key: Row = next((each for each in task.get("fields", ()) if each["name"] == KEY_FIELD), {})
             missing += [] if task.get("createable") else ["create on Task"]

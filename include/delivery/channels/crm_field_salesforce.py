@@ -1,0 +1,59 @@
+"""Fields of Salesforce's accounts, as values are written back into them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from include.delivery.channels.base import Outcome
+from include.delivery.channels.crm_field import Values
+from include.delivery.channels.crm_task_salesforce import LISTS, told
+from include.sources.crm.salesforce.api import SalesforceApi, select
+
+
+class SalesforceAccounts:
+    """See ``Accounts``.
+
+    Args:
+        api: The org.
+    """
+
+    vendor = "Salesforce"
+    batch_size = 200
+
+    def __init__(self, api: SalesforceApi) -> None:
+        self._api = api
+
+    def lacking(self, names: Sequence[str]) -> list[str]:
+        """See ``Accounts``."""
+        known = self._api.fields("Account") if names else {}
+        return [name for name in names if not known.get(name, {}).get("updateable")]
+
+    def read(self, ids: Sequence[str], names: Sequence[str]) -> Mapping[str, Values]:
+        """See ``Accounts``."""
+        rows = self._api.by_ids(select(["Id", *names], "Account"), "Id", ids, is_all=False)
+        return {str(row["Id"]): row for row in rows}
+
+    def differing(self, wanted: Values, held: Values) -> dict[str, Any]:
+        """See ``Accounts``: an empty text is none."""
+        return {name: value for name, value in wanted.items() if (value or None) != (held.get(name) or None)}
+
+    def write(self, changes: Mapping[str, Values]) -> Mapping[str, Outcome]:
+        """See ``Accounts``."""
+        records = [{"attributes": {"type": "Account"}, "id": one, **values} for one, values in changes.items()]
+        content = {"allOrNone": False, "records": records}
+        answer = self._api.client.call("PATCH", LISTS, json=content, is_repeatable=True).data
+        # Answers come in the order of what was sent, and name nothing else to match them by.
+        results = zip(changes, answer if isinstance(answer, list) else [], strict=False)
+        return {account: _outcome(account, result) for account, result in results}
+
+    def close(self) -> None:
+        """See ``Accounts``."""
+        self._api.client.session.close()
+
+
+def _outcome(account: str, result: Mapping[str, Any]) -> Outcome:
+    if result.get("success"):
+        return Outcome("sent", external_id=account)
+    said, is_passing = told(result)
+    return Outcome("later" if is_passing else "refused", f"Salesforce did not write the values: {said}")
