@@ -354,10 +354,15 @@ def _contract_line() -> list[Rule]:
         rule(
             "contract_line",
             "term_end_present",
-            not_null("term_end", RECURRING),
+            lambda known: none(
+                "select _row from {batch} where not _is_deleted and is_recurring and term_end is null"
+                " and not coalesce(is_evergreen, false)",
+                "is_evergreen",
+                "term_end",
+            ),
             "a recurring line has no end of its term",
             why="its renewal would never be due; the last good version stays until then",
-            cure="enter the line's end of billing in the CRM",
+            cure="enter the line's end of billing in the CRM, or map is_evergreen for what runs until it is cancelled",
         ),
         rule(
             "contract_line",

@@ -47,6 +47,22 @@ next_renewals as (
     group by account_key
 ),
 
+-- What runs until it is cancelled has no renewal: the anniversary is the day to talk about it.
+next_reviews as (
+    select l.account_key, min(m.month_start + (least(s.day_of_month, m.days_in_month) - 1)) as next_review_date
+    from core.committed_line as l
+    join meta.calendar as s on s.day = l.term_start
+    join meta.calendar as m
+        on m.day = m.month_start and m.month_no > s.month_no and mod(m.month_no - s.month_no, 12) = 0
+    where l.is_evergreen
+        and l.active_to > :newest
+        and m.month_start > cast(:newest as date) - 31
+        and m.month_start <= cast(:newest as date) + 366
+        and m.month_start + (least(s.day_of_month, m.days_in_month) - 1) >= :newest
+        and (cast(:accounts as text[]) is null or l.account_key = any(cast(:accounts as text[])))
+    group by l.account_key
+),
+
 tickets as (
     select
         account_key,
@@ -176,6 +192,8 @@ select
     cast(:newest as date) - s.customer_since as days_as_customer,
     r.next_decision_date,
     r.next_decision_date - cast(:newest as date) as days_to_decision,
+    v.next_review_date,
+    v.next_review_date - cast(:newest as date) as days_to_review,
     d.owner_key,
     o.name as owner_name,
     o.email as owner_email,
@@ -225,6 +243,7 @@ left join owners as o on o.owner_key = d.owner_key
 left join days_before as e on e.account_key = d.account_key
 left join starts as s on s.account_key = d.account_key
 left join next_renewals as r on r.account_key = d.account_key
+left join next_reviews as v on v.account_key = d.account_key
 left join tickets as t on t.account_key = d.account_key
 left join named_by as c on c.account_key = d.account_key
 left join invoices as i on i.account_key = d.account_key

@@ -47,6 +47,7 @@ select
     l.currency,
     l.arr,
     l.list_arr,
+    l.is_evergreen,
     l.term_start,
     l.term_end,
     l.active_from,

@@ -91,6 +91,7 @@ select
     term_days,
     arr,
     list_arr,
+    is_evergreen,
     status,
     close_date as committed_on,
     greatest(term_start, close_date) as active_from,

@@ -30,6 +30,7 @@ compared as (
                 coalesce(cast(list_amount as text), ''),
                 coalesce(currency, ''),
                 is_recurring,
+                is_evergreen,
                 coalesce(cast(term_start as text), ''),
                 coalesce(cast(term_end as text), ''),
                 coalesce(cast(paused_on as text), ''),
@@ -58,6 +59,7 @@ versions as (
         v.list_amount,
         v.currency,
         v.is_recurring,
+        v.is_evergreen,
         v.term_start,
         v.term_end,
         v.paused_on,
@@ -97,20 +99,21 @@ select
     list_amount,
     currency,
     is_recurring,
+    is_evergreen,
     term_start as valid_from,
     term_end as valid_to,
     cast(term_months as integer) as term_months,
     cast(term_days as integer) as term_days,
-    -- Whole months by months, anything else by days; a line without an end is priced per year.
+    -- Whole months by months, anything else by days; what runs until it is cancelled is priced per year.
     case
         when not is_recurring then null
-        when term_end is null then round(amount, 2)
+        when is_evergreen or term_end is null then round(amount, 2)
         when term_months is not null then round(amount * 12 / term_months, 2)
         when term_days > 0 then round(amount * 365 / term_days, 2)
     end as arr,
     case
         when not is_recurring then null
-        when term_end is null then round(list_amount, 2)
+        when is_evergreen or term_end is null then round(list_amount, 2)
         when term_months is not null then round(list_amount * 12 / term_months, 2)
         when term_days > 0 then round(list_amount * 365 / term_days, 2)
     end as list_arr,

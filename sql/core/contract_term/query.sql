@@ -1,11 +1,13 @@
 -- Purpose: the sequence of terms of each contract and what followed each of them.
 -- Grain: contract and term. Inputs: contract lines, opportunities, calendar. Window: none; looks at today.
--- Caveats: deals of one contract whose lines end on one day make one term; expansions make none. A contract that renews
--- by itself does so on each due date whose notice deadline has passed without notice or a lost renewal deal.
+-- Caveats: deals of one contract whose lines end on one day make one term; expansions make none, nor does what runs
+-- until it is cancelled. A contract that renews by itself does so on each due date whose notice deadline has passed
+-- without notice or a lost renewal deal.
 with lines as (
     select * from core.contract_line
     where status in ('active', 'suspected_deleted', 'deleted')
         and active_to = term_end
+        and not is_evergreen
         and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
 ),
 

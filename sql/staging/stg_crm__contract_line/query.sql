@@ -16,6 +16,7 @@ select
     list_amount,
     upper(nullif(trim(currency), '')) as currency,
     coalesce(is_recurring, false) as is_recurring,
+    coalesce(is_evergreen, false) as is_evergreen,
     term_start,
     term_end,
     paused_on,
