@@ -85,16 +85,24 @@ def test_good_data_passes_and_a_bad_row_is_kept_out_until_it_is_mended(crm, monk
 
     at(monkeypatch, 1)
     crm.records["contract_line"][7] = made("contract_line", 7, 0, amount=None, problems={"amount": "1,2OO"})
+    # A term without an end is a mistake (E27); what runs until it is cancelled has none (E26).
+    crm.records["contract_line"][11] = made("contract_line", 11, 0, amount=Decimal(9), term_end=None)
+    crm.records["contract_line"][12] = made("contract_line", 12, 0, term_end=None, is_evergreen=True)
     assert ingest.run("crm").state == "green"
     found = rows("select record_id, account_ref, reason from quarantine.record where rule_id like '%.castable'")
     assert [(record_id, account) for record_id, account, _ in found] == [("7", "7")]
     assert "1,2OO" in found[0][2]
     assert value("select amount from raw.hubspot__contract_line where id = '7'") == 1200
     assert "crm:7" in gate.unclean_accounts(["crm"])
-    assert "crm:8" not in gate.unclean_accounts(["crm"])
+    assert rows("select record_id from quarantine.record where rule_id like '%.term_end_present'") == [("11",)]
+    assert value("select amount from raw.hubspot__contract_line where id = '11' and term_end = '2027-01-01'") == 1200
+    assert value("select term_end is null from raw.hubspot__contract_line where id = '12'")
+    unclean = gate.unclean_accounts(["crm"])
+    assert "crm:11" in unclean and not {"crm:8", "crm:12"} & unclean.keys()
 
     at(monkeypatch, 2)
     crm.records["contract_line"][7] = made("contract_line", 7, 1, amount=Decimal(1300))
+    crm.records["contract_line"][11] = made("contract_line", 11, 1)
     ingest.run("crm")
     assert value("select amount from raw.hubspot__contract_line where id = '7'") == 1300
     assert rows("select distinct state from quarantine.record") == [("mended",)]

@@ -9,7 +9,7 @@ from include.sources.entities import ENTITIES
 from include.sources.mapping import ColumnRule, Mapper, load_mapping
 
 # No CRM has standard fields for them: who keeps pauses maps fields of their own.
-PAUSES = {"paused_on", "resumed_on"}
+UNCOMMON = {"paused_on", "resumed_on", "is_evergreen"}
 CRM = ("account", "contact", "opportunity", "contract_line")
 
 
@@ -28,7 +28,7 @@ def test_the_shipped_mapping_fills_every_column_that_no_association_fills() -> N
         "account": {"merged_into"},  # Salesforce says it that way round
         "contact": {"account_id"},
         "opportunity": {"account_id"},
-        "contract_line": {"opportunity_id", "account_id", *PAUSES},
+        "contract_line": {"opportunity_id", "account_id", *UNCOMMON},
         "activity": {"account_id", "contact_id", "duration_minutes"},  # it has milliseconds
         "invoice": {"account_id", "contract_number"},
         "survey_response": {"account_id", "contact_id"},
@@ -45,7 +45,7 @@ def test_the_shipped_mapping_of_salesforce_too() -> None:
     assert {name: columns for name, columns in missing.items() if columns} == {
         "account": {"merged_ids", "merged_into"},
         "contact": {"other_emails"},
-        "contract_line": PAUSES,
+        "contract_line": UNCOMMON,
         "activity Task": {"duration_minutes"},
         "activity Event": {"direction", "outcome"},
     }

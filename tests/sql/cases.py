@@ -109,7 +109,8 @@ class Case:
         newest: The day that counts as today.
         start: First day of the window; ``newest`` by default.
         parameters: Of the queries, where they differ from the defaults.
-        example: The worked example or edge case of the definitions that it proves.
+        example: The worked example of the definitions that it proves.
+        edge: The edge case of the definitions that it proves; several with a blank between.
         given: Table -> rows.
         expect: Table -> rows, or ``{where: ..., rows: ...}``.
     """
@@ -122,6 +123,7 @@ class Case:
     start: date | None = None
     parameters: dict[str, Any] = field(default_factory=dict)
     example: str = ""
+    edge: str = ""
 
     @property
     def name(self) -> str:

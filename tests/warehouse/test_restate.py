@@ -42,6 +42,23 @@ def test_an_edit_restates_the_closed_past_and_says_so(built: pytest.MonkeyPatch)
     assert set(listed) == {(2400, 2700), (4800, 5100)}  # account 2 was there until 14 May
 
 
+def test_a_late_renewal_that_never_came_is_churn_of_its_due_date_once_its_grace_is_over(
+    built: pytest.MonkeyPatch,
+) -> None:
+    """E7: account 2's term ended on 15 May; until the end of its 30 days nothing is lost."""
+    assert explain("churn_arr", as_of=MAY).values[0].value == 0
+    built.setenv("PERENNIAL_NOW", "2026-06-13T12:00:00+00:00")
+    build.run("on the last day")
+    assert explain("churn_arr", as_of=MAY).past == ()
+    built.setenv("PERENNIAL_NOW", "2026-06-14T12:00:00+00:00")
+    build.run("on the day after")
+    found = explain("churn_arr", as_of=MAY)
+    assert found.values[0].value == 2400
+    assert [(stage.value, stage.reason) for stage in found.past] == [
+        (0, "time passed: a grace, a deadline or a deletion was settled")
+    ]
+
+
 def test_late_rows_restate_what_they_alter(built: pytest.MonkeyPatch) -> None:
     built.setenv("PERENNIAL_NOW", "2026-06-11T12:00:00+00:00")
     world.load("usage_day", world.usage("1", "u9", date(2026, 5, 20), 3))

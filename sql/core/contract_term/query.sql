@@ -70,6 +70,35 @@ made_terms as (
     group by d.account_key, d.contract_key, d.term_end
 ),
 
+with_previous as (
+    select
+        *,
+        lag(term_end) over (partition by account_key, contract_key order by term_end) as previous_end
+    from made_terms
+),
+
+line_starts as (
+    select distinct account_key, contract_key, term_start from lines
+),
+
+-- What is added before the due date with the deal that renews does not bring the new term forward.
+begun_terms as (
+    select
+        p.account_key,
+        p.contract_key,
+        p.contract_number,
+        p.opportunity_key,
+        coalesce(s.term_start, p.term_start) as term_start,
+        p.term_end,
+        p.committed_on,
+        p.notice_months,
+        p.is_auto_renew
+    from with_previous as p
+    left join line_starts as s
+        on s.account_key = p.account_key and s.contract_key = p.contract_key
+        and s.term_start = p.previous_end and p.term_start < p.previous_end
+),
+
 in_sequence as (
     select
         m.*,
@@ -86,7 +115,7 @@ in_sequence as (
             when e.month_no > s.month_no and e.day_of_month = least(s.day_of_month, e.days_in_month)
                 then e.month_no - s.month_no
         end as term_months
-    from made_terms as m
+    from begun_terms as m
     join calendar as s on s.day = m.term_start
     join calendar as e on e.day = m.term_end
 ),

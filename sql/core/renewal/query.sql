@@ -99,7 +99,7 @@ with_pending as (
     select
         *,
         case
-            when outcome = 'auto' or ending_arr = 0 or due_date > :newest then null
+            when outcome = 'auto' or ending_arr <= 0 or due_date > :newest then null
             when next_active_from <= due_date then null
             when next_active_from <= due_date + grace_days then next_active_from
             when outcome = 'lost' and (lost_on is not null or notice_given_on is not null) then null

@@ -142,11 +142,19 @@ lost_contracts as (
     group by account_key, day
 ),
 
--- A step that the deal itself had agreed: a line of it that starts after its first one.
+-- A step that the deal itself had agreed: a line of it that starts after its first one. What follows a line of another
+-- deal of the contract renews it, although something of the same deal may have begun before.
 contracted_steps as (
     select account_key, day, sum(arr) as contracted_arr
     from (
-        select account_key, active_from as day, arr from lines where active_from > deal_from
+        select l.account_key, l.active_from as day, l.arr
+        from lines as l
+        where l.active_from > l.deal_from
+            and not exists (
+                select 1 from lines as b
+                where b.account_key = l.account_key and b.contract_key = l.contract_key
+                    and b.kept_to = l.active_from and b.opportunity_key <> l.opportunity_key
+            )
         union all
         select l.account_key, l.kept_to, -l.arr
         from lines as l
