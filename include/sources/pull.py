@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -13,6 +13,7 @@ from sqlalchemy.engine import Connection
 from include import clock
 from include.config import load
 from include.errors import Unavailable
+from include.sources.ahead import ahead
 from include.sources.base import Page, Source
 from include.warehouse import batches, loader
 from include.warehouse.batches import Batch
@@ -78,7 +79,7 @@ class Pull:
             since=batch.since,
             full=batch.is_full,
         )
-        for page in gathered(pages, min(_LAND_ROWS, self._batch_rows)):
+        for page in ahead(gathered(pages, min(_LAND_ROWS, self._batch_rows))):
             batch = loader.land_page(self._connection, batch, page)
             self._tell(len(page.records))
             if batch.state == "closed":
@@ -116,7 +117,7 @@ class Pull:
         )
 
 
-def gathered(pages: Iterator[Page], most: int) -> Iterator[Page]:
+def gathered(pages: Iterator[Page], most: int) -> Generator[Page]:
     """Put small pages together. What was read before the source failed is given out before the failure is.
 
     Args:

@@ -152,7 +152,8 @@ def _merge_rows(connection: Connection, batch: Batch, loaded_at: datetime) -> Me
     connection.execute(sa.text("analyze changed (id)"))  # how many rows; sampling all their columns takes longer
     if statements.dirty is not None:
         connection.execute(statements.dirty, values)
-    connection.execute(statements.upsert, values)
+    connection.execute(statements.store_new, values)
+    connection.execute(statements.replace, values)
     if statements.versions is not None:
         connection.execute(statements.versions, values | {"is_first_load": batch.is_first_load})
     connection.execute(statements.mend, values)

@@ -20,7 +20,8 @@ where _failed is null
 order by id, _source_at desc nulls last, _row desc
 """
 
-# What is new or differs, beside what is stored. A tombstone keeps the last known values; it may bring none.
+# What is new or differs, beside what is stored. A tombstone keeps the last known values; it may bring none. The hash
+# need only tell two versions of one record apart: 64 bits do.
 _CHANGED = """
 create temporary table changed on commit drop as
 with incoming as (
@@ -61,7 +62,7 @@ hashed as (
         id, {columns}, payload, _source_at, _is_deleted, is_gone, _deleted_at, is_new, is_turned,
         is_new or is_turned or row({facts}) is distinct from stored_facts as is_touched,
         stored_account, stored_dirty, stored_hash,
-        left(encode(sha256(convert_to(cast({content} as text), 'UTF8')), 'hex'), 32) as _hash
+        cast(hash_record_extended({content}, 0) as text) as _hash
     from compared
 )
 select * from hashed where stored_hash is distinct from _hash
@@ -126,13 +127,17 @@ from grouped
 group by account_ref, island
 """
 
-_UPSERT = """
+_STORE = """
 insert into {raw} as stored
     (source, id, {columns}, payload, _source_at, _is_deleted, _deleted_at, _hash, _batch_id, _loaded_at,
     _first_loaded_at)
 select :source, id, {columns}, payload, _source_at, _is_deleted, _deleted_at, _hash, :batch_id, :now, :now
 from changed
-on conflict (source, id) do update set
+where {which}
+"""
+
+# Slower, even where nothing is in the way: only for records that are stored already.
+_IN_PLACE = """on conflict (source, id) do update set
     {assignments}, payload = excluded.payload, _source_at = excluded._source_at, _is_deleted = excluded._is_deleted,
     _deleted_at = excluded._deleted_at, _hash = excluded._hash, _batch_id = excluded._batch_id,
     _loaded_at = excluded._loaded_at
@@ -149,19 +154,19 @@ from changed
 _MEND = """
 update quarantine.record as bad
 set state = 'mended', mended_by = :batch_id, settled_at = :now
+from (
+    select id, _row, _source_at, false as is_gone from newest
+    union all select id, null, null, true from changed where is_gone
+) as good
 where bad.source = :source
     and bad.entity = :entity
     and bad.state in ('open', 'reread', 'waived')
+    and good.id = bad.record_id
     and (
-        exists (
-            select from newest as good
-            where good.id = bad.record_id
-                and (bad.batch_id < :batch_id or (bad.batch_id = :batch_id and bad.row_no < good._row))
-                and (good._source_at is null or bad.source_at is null or good._source_at >= bad.source_at)
-        )
-        or exists (
-            select from changed as gone
-            where gone.id = bad.record_id and gone.is_gone
+        good.is_gone
+        or (
+            (bad.batch_id < :batch_id or (bad.batch_id = :batch_id and bad.row_no < good._row))
+            and (good._source_at is null or bad.source_at is null or good._source_at >= bad.source_at)
         )
     )
 """
@@ -331,11 +336,15 @@ class Statements:
         )
 
     @cached_property
-    def upsert(self) -> TextClause:
-        """Stores the changed rows."""
-        return self._make(
-            _UPSERT, assignments=", ".join(f"{name} = excluded.{name}" for name in self._entity.column_names)
-        )
+    def store_new(self) -> TextClause:
+        """Stores the changed rows of new records."""
+        return self._make(_STORE, which="is_new")
+
+    @cached_property
+    def replace(self) -> TextClause:
+        """Stores the changed rows of known records."""
+        assignments = ", ".join(f"{name} = excluded.{name}" for name in self._entity.column_names)
+        return self._make(_STORE + _IN_PLACE, which="not is_new", assignments=assignments)
 
     @cached_property
     def versions(self) -> TextClause | None:
