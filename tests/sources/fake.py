@@ -43,11 +43,13 @@ class FakeAdapter(BaseAdapter):
         self.handler = handler
         self.requests: list[Request] = []
         self.options: list[dict[str, Any]] = []
+        self.bodies: list[Any] = []
 
     def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:  # type: ignore[override]
         seen = Request(request)
         self.requests.append(seen)
         self.options.append(options)
+        self.bodies.append(request.body)
         reply = self.handler(seen)
         if isinstance(reply, BaseException):
             raise reply

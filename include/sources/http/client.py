@@ -14,7 +14,6 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-import orjson
 import requests
 import tenacity
 from requests.auth import AuthBase
@@ -27,6 +26,7 @@ from include.sources.http.guard import GuardedAdapter
 from include.sources.http.limiter import LONGEST_WAIT, Limit, Limiter
 from include.sources.http.oauth import OAuth
 from include.sources.http.redact import redact
+from include.sources.http.sending import send
 
 _TIMEOUTS = (10, 120)
 _ATTEMPTS = 6
@@ -228,18 +228,16 @@ class Client:
             raise ValueError(f"{call.path[:40]} is no path below the base URL: it would change the host")
         counted_at = self.limiter.acquire(call.kind)
         where = f"{call.method} {self.base_url}{call.path}"
-        content = None if call.json is None else orjson.dumps(call.json)
         try:
-            with self.session.request(
+            with send(
+                self.session,
                 call.method,
                 f"{self.base_url}{call.path}",
-                params={key: value for key, value in call.params.items() if value is not None},
-                data=call.form if content is None else content,
-                headers={"Content-Type": "application/json"} if content is not None else None,
+                params=call.params,
+                json=call.json,
+                form=call.form,
                 auth=self.auth,
-                timeout=self.timeouts,
-                allow_redirects=False,
-                stream=True,
+                timeouts=self.timeouts,
             ) as response:
                 received = body.read(response)
         except requests.exceptions.SSLError as error:

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import orjson
 
@@ -131,8 +131,7 @@ class Limiter:
     @contextmanager
     def _state(self, kind: str) -> Iterator[dict[str, Any]]:
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            file = os.fdopen(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600), "r+b")
+            file = self._open()
         except OSError as error:
             raise ConfigError(
                 f"cannot write {self.path}: {error.strerror}",
@@ -140,14 +139,21 @@ class Limiter:
             ) from None
         with file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            states = _parse(file.read())
-            state = states.setdefault(kind, {})
-            before = orjson.dumps(state)
-            yield state
-            if orjson.dumps(state) != before:
+            before = file.read()
+            states = _parse(before)
+            yield states.setdefault(kind, {})
+            now = orjson.dumps(states)
+            if now != before:
                 file.seek(0)
-                file.write(orjson.dumps(states))
+                file.write(now)
                 file.truncate()
+
+    def _open(self) -> BinaryIO:
+        try:
+            return os.fdopen(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600), "r+b")
+        except FileNotFoundError:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            return self._open()
 
 
 def for_account(vendor: str, *identity: str, limits: dict[str, Limit]) -> Limiter:
