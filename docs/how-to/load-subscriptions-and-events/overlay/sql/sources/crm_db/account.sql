@@ -1,0 +1,9 @@
+-- Purpose: customers.
+-- Grain:   customer.
+select
+    cast(customer_no as text) as id,
+    company as name,
+    country as region,
+    joined::timestamptz as created_at,
+    joined::timestamptz as updated_at
+from customers

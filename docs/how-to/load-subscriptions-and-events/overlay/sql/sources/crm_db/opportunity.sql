@@ -1,0 +1,17 @@
+-- Purpose: what was sold: a won deal per subscription, all of one customer under one contract.
+-- Grain:   subscription.
+select
+    cast(sub_id as text) as id,
+    cast(customer_no as text) as account_id,
+    plan as name,
+    'closed' as stage,
+    true as is_closed,
+    true as is_won,
+    'new' as opportunity_type,
+    cast(customer_no as text) as contract_number,
+    mrr * 12 as amount,
+    currency,
+    started_on as close_date,
+    started_on::timestamptz as created_at,
+    coalesce(ended_on, started_on)::timestamptz as updated_at
+from subscriptions

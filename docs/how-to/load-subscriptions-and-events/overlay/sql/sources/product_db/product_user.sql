@@ -1,0 +1,10 @@
+-- Purpose: the people who appear in the events; nothing else is known of them.
+-- Grain:   person of a customer.
+select
+    customer_no || '|' || person as id,
+    cast(customer_no as text) as account_id,
+    min(at) as activated_at,
+    min(at) as created_at,
+    max(at) as updated_at
+from events
+group by customer_no, person
