@@ -24,6 +24,7 @@ KIND = "metric"
 NEWS_DAYS = 10
 USEFUL_DAYS = 14
 _N_GROUPS = 3
+_N_BELOW = 8
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ def message(miss: Miss) -> Message:
 
 
 def _below(miss: Miss) -> list[Evidence]:
-    """Return the metrics below it in the tree, each with its value before."""
+    """Return the metrics below it in the tree, each with its value before: those that got worse, then the nearest."""
     known = metrics.load()
     lines = []
     for name in metrics.branch(miss.metric.id)[1:]:
@@ -146,7 +147,8 @@ def _below(miss: Miss) -> list[Evidence]:
                 text=text, source=f"{name}, n {now.n}", level="risk" if worse and entry.direction != "none" else "info"
             )
         )
-    return lines
+    lines.sort(key=lambda line: line.level != "risk")
+    return lines[:_N_BELOW]
 
 
 def _groups(miss: Miss) -> list[Evidence]:

@@ -28,18 +28,25 @@ def metrics_show(
     as_of: Annotated[str, typer.Option("--as-of", help="The last period that ended by this day.")] = "",
     period: Annotated[str, typer.Option("--period", help="day, week, month or quarter.")] = "month",
     grain: Annotated[str, typer.Option("--grain", help="As the registry says: all, tier, csm ...")] = "all",
-    key: Annotated[str, typer.Option("--key", help="Which group of the grain.")] = "",
+    key: Annotated[str, typer.Option("--key", help="Which group of the grain; all if none.")] = "",
     known_at: Annotated[str, typer.Option("--known-at", help="Also what it was at this time.")] = "",
     limit: Annotated[int, typer.Option("--limit", min=0, help="How many of the rows behind it.")] = 20,
     as_json: AsJson = False,
 ) -> None:
     """Explain one value down to its rows."""
-    from include.metrics.explain import explain
+    from include.metrics.explain import explain, groups
 
+    day = clock.day(as_of, "--as-of") if as_of else None
+    # Of a grain without a group all are shown side by side, where there are any.
+    side_by_side = groups(metric_id, period=period, as_of=day, grain=grain) if grain != "all" and not key else []
+    if side_by_side:
+        title = f"by {grain}, {period} to {side_by_side[0]['as_of']}; --key names one of them"
+        console.emit(side_by_side, tuple(side_by_side[0])[1:], as_json=as_json, title=title)
+        return
     found = explain(
         metric_id,
         period=period,
-        as_of=clock.day(as_of, "--as-of") if as_of else None,
+        as_of=day,
         grain=grain,
         key=key,
         limit=limit,

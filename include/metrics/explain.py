@@ -20,6 +20,7 @@ from include.warehouse.restate import Stage
 # Grain -> the column of an account by which it is grouped.
 GROUPED_BY = {"tier": "tier", "csm": "owner_key", "industry": "industry", "region": "region"}
 _MASK = "***"
+_HAVING = {"boolean": "is true", "text": "is not null", "date": "is not null", "timestamptz": "is not null"}
 
 
 @dataclass(frozen=True)
@@ -124,11 +125,7 @@ def explain(
     Raises:
         ConfigError: There is no such metric, period or group.
     """
-    metric = metrics.get(metric_id)
-    if period not in metric.periods:
-        raise ConfigError(f"{period} is no period of {metric_id}", cure=f"one of {', '.join(metric.periods)}")
-    if grain not in metric.grains:
-        raise ConfigError(f"{grain} is no grain of {metric_id}", cure=f"one of {', '.join(metric.grains)}")
+    metric = _asked(metric_id, period, grain)
     with engine("reader").connect() as connection:
         because = unavailable(connection, metric)
         lineage = ("marts.kpi_value", *models.lineage(metric.table))
@@ -178,6 +175,15 @@ def explain(
         )
 
 
+def _asked(metric_id: str, period: str, grain: str) -> Metric:
+    metric = metrics.get(metric_id)
+    if period not in metric.periods:
+        raise ConfigError(f"{period} is no period of {metric_id}", cure=f"one of {', '.join(metric.periods)}")
+    if grain not in metric.grains:
+        raise ConfigError(f"{grain} is no grain of {metric_id}", cure=f"one of {', '.join(metric.grains)}")
+    return metric
+
+
 def unavailable(connection: sa.Connection, metric: Metric) -> str:
     """Return ``not available: needs ...`` while an entity that a metric needs has no record, else ""."""
     missing = [entity for entity in metric.needs if not has_records(connection, entity)]
@@ -201,6 +207,34 @@ def has_records(connection: sa.Connection, need: str) -> bool:
         if there and connection.execute(sa.text(f"select exists (select from {table}{filled})")).scalar():  # noqa: S608
             return True
     return False
+
+
+def groups(metric_id: str, *, period: str, as_of: date | None, grain: str) -> list[dict[str, Any]]:
+    """Return the values of all groups of a grain in the last period that ended by a day, one a row.
+
+    Raises:
+        ConfigError: There is no such metric, period or grain.
+    """
+    metric = _asked(metric_id, period, grain)
+    with engine("reader").connect() as connection:
+        corrected = overrides.in_force(connection, metric_id)
+        found = connection.execute(
+            _GROUPS, {"metric": metric_id, "period": period, "as_of": as_of or date.max, "grain": grain}
+        ).all()
+    return [
+        {
+            "as_of": row.as_of,
+            grain: row.grain_key,
+            "value": shown(override.value if override else row.value, metric.entry.unit),
+            "numerator": row.numerator,
+            "denominator": row.denominator,
+            "n": row.n,
+            "coverage": f"{row.coverage:.0%}",
+            "note": str(override) if override else "",
+        }
+        for row in found
+        for override in [overrides.of(corrected, metric_id, period, row.as_of, grain, row.grain_key)]
+    ]
 
 
 def shown(value: float | None, unit: str) -> str:
@@ -234,6 +268,11 @@ _VALUES = sa.text(
     " and period = :period and grain = :grain and grain_key = :key and as_of <= :as_of)"
     " order by metric_version desc"
 )
+_GROUPS = sa.text(
+    "select distinct on (grain_key) * from marts.kpi_value where metric_id = :metric and period = :period"
+    " and grain = :grain and as_of = (select max(as_of) from marts.kpi_value where metric_id = :metric"
+    " and period = :period and grain = :grain and as_of <= :as_of) order by grain_key, metric_version desc"
+)
 _NEWEST = sa.text("select max(as_of) from marts.kpi_value where period = :period and as_of <= :as_of")
 
 
@@ -245,8 +284,19 @@ def _rows_behind(connection: sa.Connection, metric: Metric, value: Any, limit: i
         f"'{_MASK}' as {name}" if model.metadata.columns[name].sensitivity == "personal" else f"t.{name}"
         for name in rows.columns
     )
-    first = {"end": "cast(:end as date)", "trailing": "cast(:end as date) - 27", "period": "cast(:start as date)"}
-    where = f"t.{rows.day} >= {first[rows.at]} and t.{rows.day} <= :end"
+    since = {
+        "end": f"t.{rows.day} >= :end",
+        "trailing": f"t.{rows.day} >= cast(:end as date) - 27",
+        "period": f"t.{rows.day} >= :start",
+        "until": "true",
+        "open": f"(t.{rows.to} is null or t.{rows.to} > :end)",
+    }
+    where = f"t.{rows.day} <= :end and {since[rows.at]}"
+    if rows.having:
+        held = model.metadata.columns[rows.having].type
+        where += f" and t.{rows.having} {_HAVING.get(held, '> 0')}"
+    if "is_deleted" in model.metadata.columns:
+        where += " and not t.is_deleted"
     joined, of_group = _of_group(model, rows.at, value.grain)
     body = f"from {rows.table} as t {joined} where {where}{of_group}"
     bound = {

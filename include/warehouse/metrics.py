@@ -66,13 +66,18 @@ class Rows(Strict):
     Args:
         table: A table by account.
         day: Its column that says when.
-        at: ``end``: the rows of the period's last day; ``period``: those of all its days; ``trailing``: of 28 days.
+        to: With ``at: open``, its column that says until when.
+        at: ``end``: the rows of the period's last day; ``period``: those of all its days; ``trailing``: of 28 days;
+            ``until``: of all days up to its last; ``open``: of those, the ones that had not ended by then.
+        having: Only rows with something in this column: a number above 0, true, or any text or day.
         columns: What to show of them.
     """
 
     table: str
     day: str = "day"
-    at: Literal["end", "period", "trailing"] = "end"
+    to: str = ""
+    at: Literal["end", "period", "trailing", "until", "open"] = "end"
+    having: str = ""
     columns: Annotated[tuple[str, ...], Field(min_length=1)]
 
 
@@ -264,6 +269,8 @@ def _load(
                 raise document.error(("metrics", metric_id), f"owner {owner} is not in sql/owners.yaml")
             rows = entry.rows or content.rows
             _known_table(document, ("metrics", metric_id, "rows"), rows.table, columns_of)
+            for column in {rows.day, rows.to, rows.having, *rows.columns} - {"", *columns_of(rows.table)}:
+                raise document.error(("metrics", metric_id), f"{rows.table} has no column {column} to show")
             place = document.at(("metrics", metric_id))
             documents[metric_id] = document
             for period in set(entry.target) - set(content.periods):

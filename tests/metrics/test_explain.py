@@ -40,6 +40,21 @@ def test_what_is_not_connected_says_what_it_needs(built: pytest.MonkeyPatch) -> 
     assert facts_of(found)["value"] == "not available: needs rating"
 
 
+def test_a_grain_without_a_group_shows_all_of_them(built: pytest.MonkeyPatch) -> None:
+    said = CliRunner().invoke(app, ["metrics", "show", "kept_arr", "--grain", "csm"])
+    assert said.exit_code == 0, said.output
+    assert "by csm, month to 2026-05-31; --key names one of them" in said.output
+    shown = [line.split()[:2] for line in said.output.splitlines() if line.startswith("crm:")]
+    assert shown == [["crm:7", "2,400"], ["crm:8", "2,400"]]
+
+
+def test_rows_are_those_that_a_value_is_made_of(built: pytest.MonkeyPatch) -> None:
+    # Of two tickets one is solved; of three customers one was there a year before; one came in the year since.
+    assert [row["ticket_key"] for row in explain("backlog").rows] == ["support:t1"]
+    assert {row["account_key"] for row in explain("kept_arr").rows} == {"crm:1", "crm:2", "crm:3"}
+    assert {row["account_key"] for row in explain("nrr").rows} == {"crm:2"}
+
+
 @pytest.mark.parametrize(
     ("metric", "needed"),
     [

@@ -96,6 +96,7 @@ def test_versions_stand_beside_each_other(own: Path) -> None:
         ("    denominator: n_customers_start\n", "", 6, "needs a denominator"),
         ("owner: finance", "owner: nobody", 6, "not in sql/owners.yaml"),
         ("unit: share", "unit: parts", 10, "Input should be"),
+        ("columns: [account_key, arr]", "having: colour, columns: [arr]", 6, "has no column colour to show"),
         ("needs: [contract_line]", "needs: [contract]", 3, "there is no entity contract"),
         ("needs: [contract_line]", "needs: [contract_line.colour]", 3, "contract_line has no column colour"),
         ("metrics:", "periods: [month]\nmetrics:", 15, "there is no week of mine"),
