@@ -37,7 +37,8 @@ def delivered(result: Delivered) -> str:
         f"{name}: {', '.join(f'{number} {state}' for state, number in sorted(counts.items()))}"
         for name, counts in result.channels.items()
     )
-    return "; ".join(channels) + (" (dry run: nothing was sent)" if result.is_dry_run else "")
+    left = f"; {result.n_left} left for the next pass" if result.n_left else ""
+    return "; ".join(channels) + left + (" (dry run: nothing was sent)" if result.is_dry_run else "")
 
 
 def channels() -> list[dict[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,6 +22,11 @@ from include.warehouse.engine import engine
 SENDER_LOCK = 0x5045_5253
 # A killed sender's connection lives on in the server for a moment.
 _LOCK_PATIENCE_SECONDS = 5.0
+# A pass ends in order after so long, and the next one goes on: its task in Airflow ends after 30 minutes, and the last
+# call of a pass may still wait for as long as a limiter lets it.
+PASS_SECONDS = 720.0
+# After so long it is the next channel's turn: mails do not wait behind thousands of messages to Slack.
+TURN_SECONDS = 60.0
 
 # A channel, and the CRM source that it writes to.
 Way = tuple[str, str]
@@ -35,6 +40,7 @@ class Delivered:
         channels: Channel -> how many letters ended in which state. ``waiting``: they may not leave yet (gate, hold, dry
             run, changed owner); ``later``: certainly not accepted, tried again; ``found_outside``: had arrived before.
         n_told: Uncertain letters that somebody will be told about.
+        n_left: Letters that are due and that the pass had no time for; the next one goes on with them.
         is_busy: Another sender was at work, so nothing was done.
         is_dry_run: Nothing was sent: the numbers say what is due.
         problems: What does not work, each with its cure.
@@ -42,6 +48,7 @@ class Delivered:
 
     channels: dict[str, dict[str, int]] = field(default_factory=dict)
     n_told: int = 0
+    n_left: int = 0
     is_busy: bool = False
     is_dry_run: bool = False
     problems: list[str] = field(default_factory=list)
@@ -52,7 +59,7 @@ class Delivered:
         return sum(counts.get("sent", 0) for counts in self.channels.values())
 
 
-def deliver(dry_run: bool = False, now: datetime | None = None) -> Delivered:
+def deliver(dry_run: bool = False, now: datetime | None = None, seconds: float = PASS_SECONDS) -> Delivered:
     """Send what is due, look up what is in doubt, and record what became of each.
 
     A channel that does not work does not hold up the others.
@@ -60,20 +67,21 @@ def deliver(dry_run: bool = False, now: datetime | None = None) -> Delivered:
     Args:
         dry_run: Only count what is due.
         now: The time; the clock's by default.
+        seconds: After so long it begins nothing more.
 
     Raises:
         PerennialError: At least one channel does not work; raised after all others are done.
     """
-    return _count_due(now or clock.now()) if dry_run else _alone(lambda run: run.everything(), now)
+    return _count_due(now or clock.now()) if dry_run else _alone(lambda run: run.everything(), now, seconds)
 
 
 def take_back(now: datetime | None = None) -> Delivered:
     """Take back what was asked to be, where the outside lets it, and send nothing. Else as ``deliver``."""
-    return _alone(lambda run: run.tidy(), now)
+    return _alone(lambda run: run.tidy(), now, PASS_SECONDS)
 
 
-def _alone(work: Callable[[_Pass], None], now: datetime | None) -> Delivered:
-    settings = load()
+def _alone(work: Callable[[_Pass], None], now: datetime | None, seconds: float) -> Delivered:
+    settings, ends_at = load(), time.monotonic() + seconds
 
     def tick() -> datetime:
         return now or clock.now()
@@ -81,7 +89,7 @@ def _alone(work: Callable[[_Pass], None], now: datetime | None) -> Delivered:
     with _sender_lock() as still_alone:
         if still_alone is None:
             return Delivered(is_busy=True)
-        run = _Pass(settings, tick, still_alone)
+        run = _Pass(settings, tick, still_alone, ends_at)
         try:
             work(run)
         finally:
@@ -103,24 +111,38 @@ class _Pass:
         settings: The settings in force.
         tick: Says what time it is.
         still_alone: Raises if another sender may be at work.
+        ends_at: When it begins nothing more, by the process's clock.
     """
 
     settings: Settings
     tick: sender.Clock
     still_alone: Callable[[], None]
+    ends_at: float
     result: Delivered = field(default_factory=Delivered)
     errors: list[PerennialError] = field(default_factory=list)
     opened: dict[Way, Channel] = field(default_factory=dict)
     broken: set[Way] = field(default_factory=set)
+    senders: dict[Way, sender.Sender] = field(default_factory=dict)
 
     def everything(self) -> None:
         """Tidy up, then send what is due."""
         self.tidy()
-        self.each(self.send)
+        self.send_all()
         self.result.n_told = uncertain.tell(self.settings, self.tick())
-        if self.result.n_told:
-            self.each(self.send)
+        if self.result.n_told and not self.is_over():
+            self.send_all()
         self.expire_homeless()
+
+    def send_all(self) -> None:
+        """Send what is due over every channel, by turns."""
+        self.each(self.send)
+        while self.senders and not self.is_over():
+            self.each(self.go_on)
+        self.result.n_left = sum(len(sending.left) for sending in self.senders.values())
+
+    def is_over(self) -> bool:
+        """Return whether the pass's time is over."""
+        return time.monotonic() >= self.ends_at
 
     def tidy(self) -> None:
         """Let go of what nobody approved in time, clear what is in doubt, and take back what was asked to be."""
@@ -146,7 +168,7 @@ class _Pass:
         """Take back what was asked to be: on hold or in dry run too, since it makes less of what is outside."""
         letters = undo.due(*way, self.tick())
         if letters:
-            self._add(way, undo.take_back(self._open(way), letters, self.tick()))
+            self._add(way, undo.take_back(self._open(way), letters, self.tick(), self.is_over))
 
     def clear_doubts(self, way: Way) -> None:
         """Take over what a dead sender left, and look up what is in doubt."""
@@ -173,13 +195,24 @@ class _Pass:
             self._add(way, {"waiting": len(letters)})
             return
         channel = self._open(way)
-        sending = sender.Sender(channel, self.settings, self.tick, self.still_alone, source)
+        self.senders[way] = sender.Sender(channel, self.settings, self.tick, self.still_alone, deque(letters))
+        self.go_on(way)
+
+    def go_on(self, way: Way) -> None:
+        """Send for a turn of what a channel has left."""
+        if (sending := self.senders.pop(way, None)) is None:
+            return
+        turn_ends_at = min(self.ends_at, time.monotonic() + TURN_SECONDS)
+        before = Counter(sending.counts)
         try:
-            sending.run()
+            sending.run(lambda: time.monotonic() >= turn_ends_at)
         finally:
-            self._add(way, sending.counts)
-        if sending.counts["uncertain"]:
-            self._look_up(way, channel)
+            new = sending.counts - before
+            self._add(way, new | Counter(waiting=sending.counts["waiting"]))
+        if new["uncertain"]:
+            self._look_up(way, sending.channel)
+        if sending.left:
+            self.senders[way] = sending
 
     def expire_homeless(self) -> None:
         """Let what goes into a CRM that the settings list no longer expire in its time."""
@@ -200,7 +233,7 @@ class _Pass:
         return self.opened[way]
 
     def _look_up(self, way: Way, channel: Channel) -> None:
-        found = uncertain.look_up(channel, self.tick(), way[1])
+        found = uncertain.look_up(channel, self.tick(), self.is_over, way[1])
         self._add(way, {f"cleared as {state}": number for state, number in found.items()})
 
     def _add(self, way: Way, counts: Mapping[str, int]) -> None:
@@ -209,7 +242,7 @@ class _Pass:
             shown = f"{name} ({source})" if source and len(self.settings.of_kind("crm")) > 1 else name
             total = Counter(self.result.channels.get(shown, {}))
             total.update(counts)
-            if "waiting" in counts:
+            if counts.get("waiting"):
                 total["waiting"] = counts["waiting"]  # what waits is looked at by every step
             self.result.channels[shown] = dict(total)
 

@@ -7,7 +7,7 @@ The claim is committed before the call and the outcome after it, so that a death
 from __future__ import annotations
 
 import logging
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -68,7 +68,7 @@ class Sender:
         settings: The settings in force.
         clock: Says what time it is.
         still_alone: Raises if another sender may be at work.
-        source: Only what is about accounts of this CRM source; "" for all.
+        left: What is due and has not had its turn.
         counts: How many letters ended in which state; ``waiting`` for those that may not leave yet.
     """
 
@@ -76,26 +76,29 @@ class Sender:
     settings: Settings
     clock: Clock
     still_alone: Callable[[], None]
-    source: str = ""
+    left: deque[Letter]
     counts: Counter[str] = field(default_factory=Counter)
     _gate: recheck.Gate = field(default_factory=recheck.Gate)
     _compared: set[str] = field(default_factory=set)
 
-    def run(self) -> None:
-        """Send.
+    def run(self, is_over: Callable[[], bool]) -> None:
+        """Send what is left, one batch at least.
+
+        Args:
+            is_over: Says whether to stop after a batch.
 
         Raises:
             PerennialError: The channel as a whole does not work; the letters stay planned.
         """
-        with engine("builder").connect() as connection:
-            letters = due(connection, self.channel.name, self.clock(), self.source)
-        for start in range(0, len(letters), self.channel.batch_size):
+        while self.left:
             self.still_alone()
-            batch = letters[start : start + self.channel.batch_size]
+            batch = [self.left.popleft() for _ in range(min(self.channel.batch_size, len(self.left)))]
             ready = [ready for letter in batch if (ready := self._prepare(letter)) is not None]
             claimed = self._claim(ready)
             if claimed:
                 self._send(claimed)
+            if is_over():
+                return
 
     def _prepare(self, letter: Letter) -> Letter | None:
         """Find where a letter goes; None if it does not go, or has been there already."""

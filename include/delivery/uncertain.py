@@ -9,7 +9,7 @@ the reader is told: at once over the second channel when the decision is near, e
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
@@ -54,8 +54,14 @@ def take_over(channel: str, is_repeatable: bool, now: datetime, source: str = ""
     return len(left)
 
 
-def look_up(channel: Channel, now: datetime, source: str = "") -> dict[str, int]:
+def look_up(channel: Channel, now: datetime, is_over: Callable[[], bool], source: str = "") -> dict[str, int]:
     """Search the vendor's history for letters in doubt.
+
+    Args:
+        channel: The channel.
+        now: The time.
+        is_over: Says whether to leave the other addresses to the next pass.
+        source: Only what is about accounts of this CRM source; "" for all.
 
     Returns:
         How many were found (``sent``), are certainly missing (``planned``), and stay ``uncertain``.
@@ -81,6 +87,8 @@ def look_up(channel: Channel, now: datetime, source: str = "") -> dict[str, int]
         with engine("builder").begin() as connection:
             for letter in letters:
                 counts[_settle(connection, letter, history, now)] += 1
+        if is_over():
+            break
     return dict(counts)
 
 

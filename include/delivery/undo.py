@@ -7,7 +7,7 @@ is killed half way goes on, and what was in doubt is taken back once it is known
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -119,8 +119,15 @@ def due(channel: str, source: str, now: datetime) -> list[Letter]:
         )
 
 
-def take_back(channel: Channel, letters: Sequence[Letter], now: datetime) -> Counter[str]:
-    """Take letters back and record what became of each."""
+def take_back(channel: Channel, letters: Sequence[Letter], now: datetime, is_over: Callable[[], bool]) -> Counter[str]:
+    """Take letters back and record what became of each.
+
+    Args:
+        channel: The channel.
+        letters: What was asked back.
+        now: The time.
+        is_over: Says whether to leave the rest to the next pass.
+    """
     counts: Counter[str] = Counter()
     # What can be looked up is either known to be out by now, or planned again and withdrawn.
     letters = [
@@ -148,6 +155,8 @@ def take_back(channel: Channel, letters: Sequence[Letter], now: datetime) -> Cou
                     },
                 )
                 counts["stays" if why else "taken back"] += 1
+        if is_over():
+            break
     return counts
 
 

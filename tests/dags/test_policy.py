@@ -13,9 +13,11 @@ import psycopg
 import pytest
 from sqlalchemy.exc import OperationalError
 
+from include.delivery.deliver import PASS_SECONDS
 from include.errors import AuthError, ConfigError, ContractError, QuotaExhausted, Unavailable, WarehouseError
-from include.orchestration.defaults import RETRY_POLICY, TAGS
+from include.orchestration.defaults import DEFAULT_ARGS, RETRY_POLICY, TAGS
 from include.orchestration.notices import tell_owner
+from include.sources.http.limiter import LONGEST_WAIT
 from tests.dags.conftest import NAMES, ROOT
 
 SECTIONS = (
@@ -68,6 +70,11 @@ def test_it_runs_alone_and_not_for_ever(dag):
     for task in dag.tasks:
         assert timedelta(0) < task.execution_timeout <= timedelta(hours=3), task.task_id
         assert task.execution_timeout < dag.dagrun_timeout, task.task_id
+
+
+def test_a_delivery_pass_ends_before_its_task_is_ended():
+    limit = DEFAULT_ARGS["execution_timeout"].total_seconds()
+    assert limit > PASS_SECONDS + LONGEST_WAIT + 60
 
 
 def test_every_task_retries_by_kind_of_error_and_tells_the_owner(dag):

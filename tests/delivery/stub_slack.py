@@ -25,6 +25,9 @@ class Workspace:
         method = call.path.strip("/").replace(".", "_")
         return 200, getattr(self, method)(call)
 
+    def auth_test(self, call: Call) -> dict[str, Any]:
+        return {"ok": True, "team_id": "T1", "team": "Vendor"}
+
     def users_lookupByEmail(self, call: Call) -> dict[str, Any]:
         user = USERS.get(call.query["email"])
         return {"ok": True, "user": {"id": user}} if user else {"ok": False, "error": "users_not_found"}

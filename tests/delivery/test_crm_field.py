@@ -9,13 +9,15 @@ from typing import Any
 
 import pytest
 
+from include import connections
 from include.config import load
 from include.config.channels import Channels
-from include.delivery.channels import crm_field
+from include.delivery.channels import crm_field, crm_task
 from include.delivery.channels.crm_field import CrmFields
 from include.delivery.outbox import Letter
 from include.errors import ConfigError
 from include.sandbox.salesforce import ids
+from include.sources.crm.hubspot import portal
 from tests.delivery.conftest import make_hasty
 from tests.delivery.letters import letter
 from tests.sandbox_fixture import SandboxProcess
@@ -110,3 +112,19 @@ def test_nothing_is_written_by_default() -> None:
     shipped = load().channels.crm_field
     assert (shipped.dry_run, shipped.fields) == (True, {})
     assert CrmFields.is_repeatable
+
+
+@pytest.mark.parametrize("connect", [crm_task.connect, crm_field.connect])
+def test_a_writer_of_its_own_counts_against_the_limits_of_the_portal_that_is_read(
+    connect: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, token in (("CRM", "pat-reads"), ("WRITER", "pat-writes")):
+        monkeypatch.setenv(
+            f"AIRFLOW_CONN_{name}", f'{{"conn_type": "hubspot", "host": "https://x.example", "password": "{token}"}}'
+        )
+    way = {"connections": {"crm": "writer"}}
+    channels = Channels.model_validate({"crm_field": way, "crm_task": way})
+    made = connect(load().model_copy(update={"channels": channels}), "crm")
+    client = made._client if connect is crm_task.connect else made._accounts._client
+    assert client.secrets == ("pat-writes",)
+    assert client.limiter.path == portal.client(connections.get("crm"), ()).limiter.path

@@ -326,3 +326,52 @@ def test_only_one_sender_at_a_time(open_house: House, outside: Outside, monkeypa
         assert run(open_house).is_busy
     assert outside.received() == []
     assert run(open_house).n_sent == 3
+
+
+def test_a_pass_whose_time_is_over_ends_in_order_and_the_next_goes_on(open_house: House, outside: Outside) -> None:
+    plan(
+        *(
+            action(channel, entity_kind="metric", entity_id=str(number), reads=(), deadline=None)
+            for channel in ("slack", "email", "crm_task")
+            for number in range(3)
+        )
+    )
+
+    def one_pass(minutes: int) -> deliver.Delivered:
+        return deliver.deliver(now=open_house.now + timedelta(minutes=minutes), seconds=0)
+
+    # Each channel gets a turn, however short: one message, one mail, and tasks in one call.
+    assert [(done.n_sent, done.n_left) for done in map(one_pass, range(1, 4))] == [(5, 4), (2, 2), (2, 0)]
+    assert outside.received() == sorted(row.key for row in open_house.outbox())
+
+
+def test_channels_take_turns(open_house: House, outside: Outside, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deliver, "TURN_SECONDS", 0)
+    order: list[str] = []
+    add = deliver._Pass._add
+    monkeypatch.setattr(deliver._Pass, "_add", lambda self, way, counts: order.append(way[0]) or add(self, way, counts))
+    many = [action(name, step=str(n), entity_kind="o", reads=()) for name in ("slack", "email") for n in range(2)]
+    plan(*many, action("slack", step="waits", entity_kind="o", reads=("nowhere",)))
+    result = run(open_house)
+    assert order == ["slack", "email", "slack", "email", "slack"]
+    assert result.channels == {"slack": {"sent": 2, "waiting": 1}, "email": {"sent": 2}}
+    assert result.n_left == 0
+
+
+def test_who_wants_no_mails_gets_the_message_by_the_second_channel_alone(
+    open_house: House, outside: Outside, overlay: Path
+) -> None:
+    settings = overlay / "config" / "channels.yaml"
+    both = settings.read_text()
+    open_house.renewals(renewal(1))
+    open_house.decide()
+    settings.write_text(
+        both.replace("email: {dry_run: false}", "email: {dry_run: false, unsubscribed: [ADA@vendor.example]}")
+    )
+    run(open_house)
+    # What was planned before they said so does not go either, and Slack has it once.
+    (mail,) = open_house.outbox(channel="email")
+    assert (mail.state, mail.because.partition(" |")[0]) == ("failed", "ada@vendor.example wants no mails")
+    assert (len(outside.mail.mails), len(outside.workspace.messages)) == (0, 1)
+    run(open_house, 60)
+    assert (len(outside.mail.mails), len(outside.workspace.messages)) == (0, 1)

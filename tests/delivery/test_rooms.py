@@ -19,9 +19,11 @@ from include.delivery.channels.slack_webhook import SlackWebhook
 from include.delivery.channels.wecom import WeComChannel
 from include.delivery.message import Evidence
 from include.errors import AuthError, ConfigError
+from include.sandbox.wecom import GROUP
 from tests.delivery.conftest import make_hasty
 from tests.delivery.letters import MESSAGE, letter
 from tests.delivery.stub import Answer, Call, Stub, serve
+from tests.sandbox_fixture import SandboxProcess
 
 SECRET = "T1/B1/verysecret"
 
@@ -163,6 +165,37 @@ def test_a_second_part_that_breaks_leaves_the_message_in_doubt(rooms: tuple[Room
     channel._post = lambda part: post(part if next(codes) == 0 else "x" * 5000)  # type: ignore[attr-defined]
     outcome = channel.send([sent])[sent.key]
     assert outcome.state == "uncertain" and outcome.because.startswith("part 2 of")
+    channel.close()
+
+
+def test_a_robots_twenty_messages_a_minute(
+    sandbox: SandboxProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PERENNIAL_HOME", str(tmp_path))
+    sandbox.control("limits", **{"wecom.robot": [20, 60]})
+    channel = open_channel("wecom", load())
+    assert isinstance(channel, WeComChannel)
+    limiter, clock = channel._client.limiter, [1000.0]
+    limiter.clock, limiter.sleep = lambda: clock[0], lambda seconds: clock.append(clock.pop() + seconds)
+    letters = [letter(channel="wecom", step=str(number), address="group") for number in range(22)]
+
+    def send(number: int) -> tuple[str, float]:
+        """Return what became of a message, and how many seconds it had to wait."""
+        began = clock[0]
+        return channel.send([letters[number]])[letters[number].key].state, clock[0] - began
+
+    assert [send(number) for number in range(20)] == [("sent", 0.0)] * 20
+    # Ours waits for its minute; the sandbox counts in real time, and says that it is one too many.
+    state, waited = send(20)
+    assert state == "later" and 59 < waited < 66
+    sandbox.control("limits", lift=True)
+    state, waited = send(20)
+    assert state == "sent" and 59 < waited < 66
+    assert channel._post("x" * 5000).because.startswith("WeCom said 40058: markdown.content exceed max length")
+    assert len([one for one in sandbox.inbox()["messages"] if one["channel"] == GROUP]) == 21
+    channel._key = "another"
+    with pytest.raises(AuthError, match="93000"):
+        channel.send([letters[21]])
     channel.close()
 
 

@@ -209,3 +209,28 @@ def test_what_became_of_tasks_is_read_back(channel: SalesforceTasks, org: Sandbo
     assert (found[moved.key].state, found[moved.key].due_on) == ("started", date(2026, 12, 24))
     assert (found[done.key].state, found[done.key].outcome) == ("done", "No risk")
     assert found[deleted.key].state == "deleted"
+
+
+def test_tasks_are_taken_back_but_for_those_that_somebody_has_completed(
+    channel: SalesforceTasks, org: SandboxProcess
+) -> None:
+    left, done, deleted, never_written = (task(org, step) for step in "abcd")
+    outcomes = channel.send([left, done, deleted])
+    org.mutate("sf_task", ids.decode(outcomes[done.key].external_id, "00T"), set={"Status": "Completed"})
+    org.mutate("sf_task", ids.decode(outcomes[deleted.key].external_id, "00T"), op="delete")
+    ends = letter("crm_task", "close:b", body={"closes": done.key, "note": "x"})
+    # Its answer is lost, so that it is done again.
+    org.control("faults", vendor="salesforce", path="*", method="DELETE", kind="drop_after", times=1)
+    for _ in range(2):
+        stays = channel.take_back([left, done, deleted, never_written, ends])
+        assert stays == {
+            done.key: "its owner has completed the task",
+            ends.key: "a task that was closed stays closed",
+        }
+    found = {row["Perennial_Key__c"]: row["IsDeleted"] for row in tasks(channel, "Id, Perennial_Key__c, IsDeleted")}
+    assert found == {left.key: True, done.key: False, deleted.key: True}
+    second = task(org, "e")
+    channel.send([second])
+    told = [{"errorCode": "INSUFFICIENT_ACCESS_OR_READONLY", "message": "no"}]
+    org.control("faults", vendor="salesforce", path="*", method="DELETE", kind="status", status=400, body=told, times=1)
+    assert channel.take_back([second])[second.key].startswith("Salesforce keeps it:")

@@ -10,9 +10,10 @@ import pytest
 
 from include.config import load
 from include.delivery.channels.base import Undeliverable
-from include.delivery.channels.slack import SlackChannel
+from include.delivery.channels.slack import SlackChannel, connect
+from include.delivery.channels.slack_webhook import SlackWebhook
 from include.delivery.outbox import Letter
-from include.errors import AuthError, PerennialError
+from include.errors import AuthError, PerennialError, Unavailable
 from tests.delivery.letters import NOW, letter
 from tests.delivery.stub import Stub, serve
 from tests.delivery.stub_slack import Workspace
@@ -126,6 +127,31 @@ def test_nobody_at_home(channel: SlackChannel) -> None:
 
 def test_people_yaml_names_a_place(channel: SlackChannel) -> None:
     assert channel.address(letter("slack", recipient="cs-operations@example.com")) == "C9"
+
+
+def test_every_token_and_webhook_of_a_workspace_counts_against_the_same_limits(
+    channel: SlackChannel, slack: Stub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = channel.client.limiter.path
+    addressed(channel)
+    assert channel.client.limiter.path != own
+    host = f'"conn_type": "slack", "host": "{slack.url}'
+    monkeypatch.setenv("AIRFLOW_CONN_SLACK", f'{{{host}", "password": "xoxb-another"}}')
+    other = SlackChannel.connect(load())
+    other.identity()
+    monkeypatch.setenv("AIRFLOW_CONN_SLACK", f'{{{host}/services", "password": "T1/B1/secret"}}')
+    webhook = connect(load())
+    assert isinstance(webhook, SlackWebhook)
+    assert {other.client.limiter.path, webhook._client.limiter.path} == {channel.client.limiter.path}
+
+
+def test_a_workspace_that_cannot_be_asked_refuses_nothing(
+    channel: SlackChannel, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched, pytest.raises(Unavailable, match="internal_error"):
+        patched.setattr(workspace, "auth_test", lambda call: {"ok": False, "error": "internal_error"})
+        addressed(channel)
+    assert addressed(channel).address == "DU1"
 
 
 def test_a_history_is_read_to_its_end(channel: SlackChannel, workspace: Workspace) -> None:

@@ -138,13 +138,14 @@ def connect(settings: Settings, source: str) -> CrmFields:
         from include.delivery.channels.crm_field_hubspot import Companies
         from include.sources.crm.hubspot import portal
 
-        return CrmFields(Companies(portal.client(connection, settings.allowed_plain_http_hosts)))
+        client = portal.client(connection, settings.allowed_plain_http_hosts, connections.get(source))
+        return CrmFields(Companies(client))
     if connection.vendor == "salesforce":
         from include.delivery.channels.crm_field_salesforce import SalesforceAccounts
         from include.sources.crm.salesforce import api
 
-        client = api.client(connection, settings.allowed_plain_http_hosts)
-        return CrmFields(SalesforceAccounts(api.SalesforceApi(client)))
+        org = api.SalesforceApi(api.client(connection, settings.allowed_plain_http_hosts))
+        return CrmFields(SalesforceAccounts(org))
     raise connection.error(
         f"is {connection.vendor or 'of no vendor'}, and values can be written back to HubSpot and Salesforce only",
         cure="set channels.yaml's crm_field.dry_run to true, or name such a connection",

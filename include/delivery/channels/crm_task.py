@@ -21,7 +21,7 @@ def connect(settings: Settings, source: str) -> TaskChannel:
     if connection.vendor == "hubspot":
         from include.delivery.channels.crm_task_hubspot import HubSpotTasks
 
-        return HubSpotTasks.connect(connection, settings)
+        return HubSpotTasks.connect(connection, settings, connections.get(source))
     if connection.vendor == "salesforce":
         from include.delivery.channels.crm_task_salesforce import SalesforceTasks
 

@@ -62,15 +62,20 @@ class HubSpotTasks:
         self._ownerless: set[str] = set()
 
     @classmethod
-    def connect(cls, connection: Connection, settings: Settings) -> HubSpotTasks:
+    def connect(cls, connection: Connection, settings: Settings, reader: Connection) -> HubSpotTasks:
         """Return the channel of one portal.
+
+        Args:
+            connection: What to write by.
+            settings: The settings in force.
+            reader: The connection over which the portal is read.
 
         Raises:
             ConfigError: The connection is wrong.
         """
         from include.sources.crm.hubspot import portal
 
-        return cls(portal.client(connection, settings.allowed_plain_http_hosts))
+        return cls(portal.client(connection, settings.allowed_plain_http_hosts, reader))
 
     def address(self, letter: Letter) -> str:
         """Return the id of the task's owner; "" when the person is no user of the CRM, and the task then has none."""

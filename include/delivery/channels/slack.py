@@ -8,6 +8,7 @@ users:read.email; channels:history and channels:read where a team is written to 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -102,6 +103,7 @@ class SlackChannel:
         self._client = client
         self._places = {email.lower(): place for email, place in places.items()}
         self._conversations: dict[str, str] = {}
+        self._is_at_home = False
 
     @classmethod
     def connect(cls, settings: Settings) -> SlackChannel:
@@ -206,8 +208,17 @@ class SlackChannel:
         return self._client
 
     def identity(self) -> dict[str, Any]:
-        """Return who the token is."""
-        return self._call("auth.test", {}, is_repeatable=True)
+        """Return who the token is, and count calls from here on with all others to its workspace."""
+        try:
+            who = self._call("auth.test", {}, is_repeatable=True)
+        except _Said as said:
+            raise Unavailable(
+                f"Slack says {said} of the token", cure="nothing to do: it is tried again later"
+            ) from None
+        shared = for_account("slack", str(who.get("team_id") or ""), limits=_LIMITS)
+        self._client.limiter = replace(self._client.limiter, path=shared.path)
+        self._is_at_home = True
+        return who
 
     def close(self) -> None:
         """Let go of the connections."""
@@ -243,11 +254,18 @@ class SlackChannel:
         raise _Said("channel_not_found")
 
     def _get(self, method: str, query: Mapping[str, Any]) -> dict[str, Any]:
+        self._go_home(method)
         return self._checked(method, self._client.get(f"/{method}", query, kind=method).data)
 
     def _call(self, method: str, payload: Mapping[str, Any], *, is_repeatable: bool) -> dict[str, Any]:
+        self._go_home(method)
         answer = self._client.call("POST", f"/{method}", json=payload, kind=method, is_repeatable=is_repeatable)
         return self._checked(method, answer.data)
+
+    def _go_home(self, method: str) -> None:
+        """Find out the workspace before anything else is asked: its limits are shared, whatever the token."""
+        if not self._is_at_home and method != "auth.test":
+            self.identity()
 
     def _checked(self, method: str, data: Any) -> dict[str, Any]:
         """Return the answer; Slack reports most errors with status 200 and ``ok: false``."""

@@ -65,7 +65,8 @@ class SlackWebhook:
         client = Client(
             base_url=base_url,
             auth=_SecretInThePath(secret),
-            limiter=for_account("slack", base_url, secret, limits={"webhook": _LIMIT}),
+            # It begins with the workspace, whose limits the bot counts against too.
+            limiter=for_account("slack", secret.partition("/")[0], limits={"webhook": _LIMIT}),
             manners=Manners(name="Slack", parse=_text, explain=str),
             secrets=(secret,),
             connection_id=connection.id,

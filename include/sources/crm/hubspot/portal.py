@@ -74,20 +74,28 @@ def _resets_at(client: Client) -> datetime | None:
 MANNERS = Manners("HubSpot", _learn, _throttle, _explain, resets_at=_resets_at)
 
 
-def client(connection: Connection, allowed_plain_http_hosts: tuple[str, ...]) -> Client:
+def client(
+    connection: Connection, allowed_plain_http_hosts: tuple[str, ...], reader: Connection | None = None
+) -> Client:
     """Return a client for one portal; delivery uses it too.
 
     The connection's password is a private app's token. With a ``refresh_token`` in ``extra`` it is an OAuth app's
     client secret instead, and the login is the client id.
+
+    Args:
+        connection: What to call it by.
+        allowed_plain_http_hosts: Hosts that may be called without TLS.
+        reader: The connection over which the portal is read, where it is another: the portal's limits are shared.
 
     Raises:
         ConfigError: The connection lacks a host or a secret.
     """
     base_url, secret = connection.base_url(allowed_plain_http_hosts), connection.secret()
     refresh_token = str(connection.extra.get("refresh_token") or "")
+    counted = reader or connection
     # A portal's limits are the portal's, whichever token of an app is in use.
-    identity = refresh_token or secret
-    limiter = for_account("hubspot", base_url, identity, limits=_LIMITS)
+    identity = str(counted.extra.get("refresh_token") or "") or counted.secret()
+    limiter = for_account("hubspot", counted.base_url(allowed_plain_http_hosts), identity, limits=_LIMITS)
     if not refresh_token:
         return Client(base_url, Bearer(secret), limiter, MANNERS, (secret,), connection.id)
     if not connection.login:
