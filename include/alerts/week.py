@@ -186,6 +186,9 @@ def _overdue(connection: sa.Connection, day: Day) -> Counter[str]:
 
 def _orphans(day: Day, leads: Mapping[str, Lead]) -> Iterator[Action]:
     with engine("reader").connect() as tables:
+        # Of a store that was built by an older version it is not there until the next build.
+        if not tables.execute(sa.text("select to_regclass('marts.act_account') is not null")).scalar():
+            return
         rows = tables.execute(
             sa.text(
                 "select account_name, arr, currency, next_decision_date, owner_key, owner_name, owner_email,"
