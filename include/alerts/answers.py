@@ -30,7 +30,7 @@ def apply(connection: sa.Connection, today: date) -> int:
     Returns:
         How many episodes people closed.
     """
-    rows = connection.execute(_TASKS, {"step": ALERT_TASK}).all()
+    rows = connection.execute(TASKS, {"step": ALERT_TASK}).all()
     closed = [_closed(row, today) for row in rows if row.state in ("done", "deleted")]
     episodes.apply(connection, closed, today)
     followed = [_followed(row) for row in rows if row.state in ("open", "started")]
@@ -111,17 +111,15 @@ def _is_given_away(row: Any) -> bool:
     return bool(row.owner_id) and row.owner_id != row.address
 
 
-TASK_COLUMNS = (
-    "e.episode_id, e.signal, e.entity_kind, e.entity_id, e.episode_no, e.account_key, o.address, o.subject,"
+# The tasks of open alerts, as they were last read back.
+TASKS = sa.text(
+    "select e.episode_id, e.signal, e.entity_kind, e.entity_id, e.episode_no, e.account_key, o.address, o.subject,"
     " o.external_id as task_id, o.settled_at as written_at, cast(o.body ->> 'due_on' as date) as planned_due_on,"
     " t.state, t.due_on, t.owner_id, t.outcome, t.read_at"
-)
-TASKS = (
     " from ops.episode as e join ops.outbox as o on o.channel = 'crm_task' and o.step = :step and o.state = 'sent'"
     " and o.rule = e.signal and o.entity_kind = e.entity_kind and o.entity_id = e.entity_id"
     " and o.episode_no = e.episode_no join ops.task as t on t.key = o.key where e.state = 'open'"
 )
-_TASKS = sa.text(f"select {TASK_COLUMNS}{TASKS}")
 _GIVEN_TO = sa.text(
     "select distinct split_part(o.account_key, ':', 1) || ':' || t.owner_id from ops.task as t"
     " join ops.outbox as o on o.key = t.key join ops.episode as e on e.signal = o.rule"

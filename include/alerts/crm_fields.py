@@ -69,7 +69,7 @@ def plan(connection: sa.Connection, day: Day, rules: Mapping[str, Loaded]) -> Ou
         if not any(kind in unfit and (unfit[kind] is None or key in (unfit[kind] or ())) for kind in kinds):
             values |= _told(open_risks[key], risks)
         named = {name: value for name, value in wanted[row.crm_source].items() if value in values}
-        fields = {name: _plain(values[value]) for name, value in named.items()}
+        fields = {name: _as_written(values[value]) for name, value in named.items()}
         # What is on its way is waited for: its outcome says what the record holds.
         if before.state in ("sending", "uncertain") or not _differ(fields, before.values):
             continue
@@ -114,8 +114,8 @@ def _differ(fields: Mapping[str, Any], known: Mapping[str, Any]) -> bool:
     return any(name not in known or known[name] != value for name, value in fields.items())
 
 
-def _plain(value: Any) -> Any:
-    """Return a value as JSON keeps it."""
+def _as_written(value: Any) -> Any:
+    """Return a value as it is written: a number, or a text."""
     if isinstance(value, Decimal):
         return float(value)
     return value if value is None else str(value)

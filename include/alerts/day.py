@@ -12,6 +12,7 @@ from include.alerts.episodes import Change, Episode
 from include.alerts.readiness import Readiness
 from include.alerts.recipients import Owned, Recipient, recipient
 from include.config import Settings
+from include.delivery.message import Message
 from include.delivery.outbox import Action, State
 from include.playbooks.load import Loaded
 from include.renewals.checkpoint import Checkpoint
@@ -83,6 +84,20 @@ class Day:
             return "suppressed", "dry run"
         return "planned", ""
 
+    def action(self, channel: str, message: Message, **said: Any) -> Action:
+        """Return a message as it is planned over a channel.
+
+        Args:
+            channel: The channel.
+            message: What it says.
+            **said: All else of the action, also a state that is known at once.
+        """
+        state, because = self.planned_state(channel)
+        body = message.model_dump(mode="json")
+        return Action(
+            channel=channel, subject=message.headline, body=body, **{"state": state, "because": because} | said
+        )
+
     def severity(self, renewal: Checkpoint) -> str:
         """Return how near the decision is."""
         return "high" if (renewal.decision_date - self.today).days <= URGENT_DAYS else "normal"
@@ -121,9 +136,10 @@ def evidence(renewal: Checkpoint, day: Day) -> dict[str, Any]:
     return {
         "as_of": day.as_of.isoformat(),
         "sources": list(sources),
-        **{name: _plain(getattr(renewal, name)) for name in shown},
+        **{name: plain(getattr(renewal, name)) for name in shown},
     }
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Return a figure as an episode's evidence keeps it."""
     return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)

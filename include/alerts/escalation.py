@@ -75,7 +75,7 @@ def plan(connection: sa.Connection, day: Day, looked: Sequence[Looked]) -> Outco
         looked: What was found of the signals.
     """
     subjects = {(s.episode.signal, s.episode.entity_id): s for s in _subjects(day, looked)}
-    rows = connection.execute(_TASKS, {"step": ALERT_TASK}).all()
+    rows = connection.execute(answers.TASKS, {"step": ALERT_TASK}).all()
     found: dict[tuple[Level, Recipient], list[Unanswered]] = defaultdict(list)
     for row in rows:
         subject = subjects.get((row.signal, row.entity_id))
@@ -182,6 +182,3 @@ def _message(ranked: Sequence[Unanswered], level: Level) -> Message:
         next_steps=("Ask whether help is needed, or give the task to somebody who has time for it.",),
         footer="Each alert is told once at each level.",
     )
-
-
-_TASKS = sa.text(f"select {answers.TASK_COLUMNS}{answers.TASKS}")

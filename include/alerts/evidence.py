@@ -8,7 +8,7 @@ from datetime import date, datetime
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from include.alerts.readiness import SPOKEN, Readiness
+from include.alerts.readiness import Readiness
 from include.delivery import audience
 from include.delivery.message import Evidence, Level
 from include.renewals import wording
@@ -61,8 +61,8 @@ def gather(checkpoint: Checkpoint, readiness: Readiness, zone: ZoneInfo, now: da
             why = readiness.why_unknown(kind, checkpoint.account_key, now)
             found.append(_Found(Evidence(text=f"{what} not shown: {why}.", level="unknown")))
         else:
-            found += look(checkpoint, _source(readiness, kind, checkpoint, zone), zone, now)
-    found += _contacts(checkpoint, _source(readiness, "crm", checkpoint, zone), zone, now)
+            found += look(checkpoint, readiness.read_up_to(kind, checkpoint.crm_source, zone), zone, now)
+    found += _contacts(checkpoint, readiness.read_up_to("crm", checkpoint.crm_source, zone), zone, now)
     found.sort(key=lambda item: _ORDER[item.line.level])
     return Findings(
         tuple(item.line for item in found), frozenset(item.reason for item in found if item.reason is not None)
@@ -143,9 +143,3 @@ def _against(ratio: float) -> str:
     if abs(change) < 0.005:
         return "equal to"
     return f"{abs(change):.0%} {'above' if change > 0 else 'below'}"
-
-
-def _source(readiness: Readiness, kind: str, checkpoint: Checkpoint, zone: ZoneInfo) -> str:
-    states = readiness.of_kind(kind) if kind != "crm" else (readiness.of_source(checkpoint.crm_source),)
-    marks = [state.watermark for state in states if state.watermark]
-    return SPOKEN[kind] + (f", complete up to {wording.moment(min(marks), zone)}" if marks else "")

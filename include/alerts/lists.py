@@ -41,30 +41,24 @@ def to_reader(
         reads: Sources that it rests on.
         useful_days: After how many days it is no news.
     """
-    actions = []
-    for channel in day.settings.channels.messages_by:
-        state, because = day.planned_state(channel)
-        actions.append(
-            Action(
-                channel=channel,
-                entity_kind=READER,
-                entity_id=address,
-                rule=rule,
-                episode_no=1,
-                step=step,
-                account_key=account_key,
-                recipient=address,
-                subject=message.headline,
-                body=message.model_dump(mode="json"),
-                reads=reads,
-                not_before=working_moment(day, region),
-                not_after=day.after(day.today + timedelta(days=useful_days)),
-                version=f"{rule} 1",
-                state=state,
-                because=because,
-            )
+    return [
+        day.action(
+            channel,
+            message,
+            entity_kind=READER,
+            entity_id=address,
+            rule=rule,
+            episode_no=1,
+            step=step,
+            account_key=account_key,
+            recipient=address,
+            reads=reads,
+            not_before=working_moment(day, region),
+            not_after=day.after(day.today + timedelta(days=useful_days)),
+            version=f"{rule} 1",
         )
-    return actions
+        for channel in day.settings.channels.messages_by
+    ]
 
 
 def working_moment(day: Day, region: str | None) -> datetime | None:

@@ -174,10 +174,9 @@ def _groups(miss: Miss) -> list[Evidence]:
 
 def _action(miss: Miss, day: Day, sources: tuple[str, ...]) -> Action:
     owner = models.owners()[miss.metric.owner]
-    said = message(miss)
-    state, because = day.planned_state("email")
-    return Action(
-        channel="email",
+    return day.action(
+        "email",
+        message(miss),
         entity_kind=KIND,
         entity_id=f"{miss.metric.id}:{miss.as_of}",
         rule=RULE,
@@ -185,13 +184,9 @@ def _action(miss: Miss, day: Day, sources: tuple[str, ...]) -> Action:
         step=miss.period,
         account_key="",
         recipient=owner.email,
-        subject=said.headline,
-        body=said.model_dump(mode="json"),
         reads=sources,
         not_after=day.after(day.today + timedelta(days=USEFUL_DAYS)),
         version=f"{miss.metric.id} {miss.metric.entry.version}",
-        state=state,
-        because=because,
     )
 
 

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from markupsafe import escape
 
 from include.alerts import answers, crm_task
-from include.alerts.day import URGENT_DAYS, Day, Outcome
+from include.alerts.day import URGENT_DAYS, Day, Outcome, plain
 from include.alerts.episodes import Change
 from include.alerts.playbook_look import LEFT_OUT, Given, Looked, Reached, Running
 from include.alerts.recipients import Owner, Recipient, recipient
@@ -261,12 +261,8 @@ def _evidence(day: Day, loaded: Loaded, answer: Answer, started_by: str) -> dict
         "sources": list(day.readiness.sources_shown(values["crm_source"], values["account_key"])),
         "version": loaded.playbook.version,
         "started_by": started_by,
-        **{name: _plain(values[name]) for name in sorted(used)},
+        **{name: plain(values[name]) for name in sorted(used)},
     }
-
-
-def _plain(value: Any) -> Any:
-    return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
 
 
 def _severity(answer: Answer) -> str:

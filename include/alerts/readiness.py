@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
@@ -107,6 +108,12 @@ class Readiness:
         if not (state.watermark and state.late_after) or now - state.watermark <= state.late_after:
             return ""
         return f"The {SPOKEN[state.kind]}'s data is {_how_old(state, now)}."
+
+    def read_up_to(self, kind: str, crm_source: str, zone: ZoneInfo) -> str:
+        """Return what a kind of source is called, and up to when it was read; of the CRMs, the account's own."""
+        states = self.of_kind(kind) if kind != "crm" else (self.of_source(crm_source),)
+        marks = [state.watermark for state in states if state.watermark]
+        return SPOKEN[kind] + (f", complete up to {wording.moment(min(marks), zone)}" if marks else "")
 
     def as_json(self) -> dict[str, object]:
         """Return what the decision keeps of it."""

@@ -155,9 +155,9 @@ def _action(
     until: Rung,
     **settled: Any,
 ) -> Action:
-    state, because = day.planned_state(channel)
-    return Action(
-        channel=channel,
+    return day.action(
+        channel,
+        message,
         entity_kind=RENEWAL,
         entity_id=renewal.renewal_id,
         rule=RENEWAL,
@@ -166,13 +166,11 @@ def _action(
         account_key=renewal.account_key,
         owner_key=to.owner_key,
         recipient=to.email,
-        subject=message.headline,
-        body=message.model_dump(mode="json"),
         reads=reads,
         deadline=renewal.decision_date,
         not_after=day.start_of(until.until),
         version=VERSION,
-        **({"state": state, "because": because} | settled),
+        **settled,
     )
 
 

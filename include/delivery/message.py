@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
 Level = Literal["risk", "good", "info", "unknown"]
+# How a reason's level is shown where there are signs.
+MARKS: dict[Level, str] = {"risk": "🔴", "good": "🟢", "info": "🔵", "unknown": "⚪"}
 
 
 def one_line(text: str) -> str:

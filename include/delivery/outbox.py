@@ -205,17 +205,23 @@ def states(connection: sa.Connection, keys: Sequence[str]) -> dict[str, str]:
     return dict(rows.tuples().all())
 
 
-def read(connection: sa.Connection, condition: str, order: str = "outbox_id", **parameters: object) -> list[Letter]:
+def read(
+    connection: sa.Connection, condition: str, order: str = "outbox_id", source: str = "", **parameters: object
+) -> list[Letter]:
     """Return rows of the outbox.
 
     Args:
         connection: Any role.
         condition: SQL over ops.outbox, written in the code that calls.
         order: Columns to sort by.
+        source: Only those about accounts of this CRM source; "" for all.
         parameters: Values of its parameters.
     """
-    statement = f"select {', '.join(LETTER_COLUMNS)} from ops.outbox where {condition} order by {order}"  # noqa: S608
-    rows = connection.execute(sa.text(statement), parameters).mappings()
+    statement = (
+        f"select {', '.join(LETTER_COLUMNS)} from ops.outbox where {condition}"  # noqa: S608
+        f" and starts_with(account_key, :accounts) order by {order}"
+    )
+    rows = connection.execute(sa.text(statement), {**parameters, "accounts": f"{source}:" if source else ""}).mappings()
     return [Letter(**{**row, "reads": tuple(row["reads"])}) for row in rows]
 
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from include.delivery.message import Message
+from include.delivery.message import MARKS, Message
 
 Block = dict[str, Any]
 
@@ -24,7 +24,6 @@ MAX_LINE = 600
 MAX_TOTAL = 12_000
 MAX_FALLBACK = 3000
 
-_MARKS = {"risk": "🔴", "good": "🟢", "info": "🔵", "unknown": "⚪"}
 # Slack knows no escape for these: a look-alike is the only way to keep a name from switching formatting on.
 _FORMATTING = str.maketrans({"*": "∗", "~": "∼", "`": "ˋ"})
 
@@ -59,7 +58,7 @@ def blocks(message: Message) -> list[Block]:
     # What to do matters more than the last reasons, so it gets its room first.
     todo = _list("What to do next", steps, room // 2, 10)
     reasons = [
-        f"{_MARKS[item.level]} {escape(item.text)}" + (f"  ({escape(item.source)})" if item.source else "")
+        f"{MARKS[item.level]} {escape(item.text)}" + (f"  ({escape(item.source)})" if item.source else "")
         for item in message.evidence
     ]
     seen = _list("What we see", reasons, room - _size(todo), MAX_BLOCKS - len(head) - len(todo) - len(tail))

@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from include.delivery.message import Message
+from include.delivery.message import MARKS, Message
 
 MAX_BYTES = 4096
 # Room for the number of a part, and for the mark where a line was cut.
 _ROOM = MAX_BYTES - 64
-_MARKS = {"risk": "🔴", "good": "🟢", "info": "🔵", "unknown": "⚪"}
 # WeCom knows no escape: look-alikes keep a customer's name from mentioning, linking, colouring or quoting.
 _LOOKALIKES = str.maketrans(
     {"<": "‹", ">": "›", "[": "［", "]": "］", "*": "∗", "`": "ˋ", "#": "＃", "_": "＿", "~": "∼", "@": "＠", "&": "＆"}
@@ -50,7 +49,7 @@ def _lines(message: Message, reader: str) -> Iterable[str]:
     if message.why_now:
         yield f"**Why now** {escape(message.why_now)}"
     for item in message.evidence:
-        yield f"{_MARKS[item.level]} {escape(item.text)}" + (f" ({escape(item.source)})" if item.source else "")
+        yield f"{MARKS[item.level]} {escape(item.text)}" + (f" ({escape(item.source)})" if item.source else "")
     yield from (f"{number}. {escape(step)}" for number, step in enumerate(message.next_steps, 1))
     yield from (f"[{escape(link.label)}]({_url(link.url)})" for link in message.links)
     if message.footer:

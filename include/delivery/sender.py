@@ -42,11 +42,11 @@ def due(connection: sa.Connection, channel: str, now: datetime, source: str = ""
     return outbox.read(
         connection,
         "channel = :channel and state = 'planned' and undo = '' and coalesce(not_before, :now) <= :now"
-        " and coalesce(next_attempt_at, :now) <= :now and starts_with(account_key, :accounts)",
+        " and coalesce(next_attempt_at, :now) <= :now",
         order="deadline nulls last, outbox_id",
+        source=source,
         channel=channel,
         now=now,
-        accounts=f"{source}:" if source else "",
     )
 
 

@@ -29,8 +29,6 @@ SETTLE = timedelta(minutes=3)
 SKEW = timedelta(minutes=10)
 URGENT_DAYS = 14
 DECISION = "deliver"  # what the sender itself plans
-# Tasks of two CRMs are two ways out: what one holds is not looked up in the other.
-_OF_SOURCE = "starts_with(account_key, :accounts)"
 
 
 def take_over(channel: str, is_repeatable: bool, now: datetime, source: str = "") -> int:
@@ -42,9 +40,9 @@ def take_over(channel: str, is_repeatable: bool, now: datetime, source: str = ""
     with engine("builder").begin() as connection:
         left = outbox.read(
             connection,
-            f"channel = :channel and state = 'sending' and {_OF_SOURCE}",
+            "channel = :channel and state = 'sending'",
+            source=source,
             channel=channel,
-            accounts=f"{source}:" if source else "",
         )
         for letter in left:
             if is_repeatable and not letter.undo:
@@ -69,13 +67,13 @@ def look_up(channel: Channel, now: datetime, is_over: Callable[[], bool], source
     with engine("builder").connect() as connection:
         doubtful = outbox.read(
             connection,
-            f"channel = :channel and state = 'uncertain' and next_attempt_at <= :now and {_OF_SOURCE}"
+            "channel = :channel and state = 'uncertain' and next_attempt_at <= :now"
             # Such a channel keeps no history: what is asked back is looked for where it is taken back.
             " and not (undo = 'asked' and :is_repeatable)",
+            source=source,
             channel=channel.name,
             is_repeatable=channel.is_repeatable,
             now=now,
-            accounts=f"{source}:" if source else "",
         )
     counts: dict[str, int] = defaultdict(int)
     by_address: dict[str, list[Letter]] = defaultdict(list)

@@ -110,12 +110,11 @@ def due(channel: str, source: str, now: datetime) -> list[Letter]:
         return outbox.read(
             connection,
             "channel = :channel and undo = 'asked' and state in ('sent', 'uncertain', 'failed')"
-            " and starts_with(account_key, :accounts)"
             # What is still on its way would arrive after it was looked for.
             " and (state <> 'uncertain' or sending_at <= :settled)",
             channel=channel,
             settled=now - uncertain.SETTLE,
-            accounts=f"{source}:" if source else "",
+            source=source,
         )
 
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from include.alerts.day import Day
-from include.alerts.readiness import SPOKEN
 from include.alerts.recipients import Recipient
 from include.alerts.renewal_message import calendar_of
 from include.alerts.signals import texts
@@ -102,9 +101,4 @@ def _decision(hit: Hit) -> str:
 
 def _sources(loaded: Loaded, hit: Hit, day: Day, zone: ZoneInfo) -> str:
     kinds = sorted(loaded.kinds) or ["crm"]
-    said = []
-    for kind in kinds:
-        states = day.readiness.of_kind(kind) if kind != "crm" else (day.readiness.of_source(hit.values["crm_source"]),)
-        marks = [state.watermark for state in states if state.watermark]
-        said.append(SPOKEN[kind] + (f", complete up to {wording.moment(min(marks), zone)}" if marks else ""))
-    return "; ".join(said)
+    return "; ".join(day.readiness.read_up_to(kind, hit.values["crm_source"], zone) for kind in kinds)

@@ -14,7 +14,7 @@ from datetime import date, timedelta
 from typing import Any, Literal
 
 from include.alerts import crm_task
-from include.alerts.day import Day, Outcome
+from include.alerts.day import Day, Outcome, plain
 from include.alerts.episodes import Change, Episode
 from include.alerts.lists import USEFUL_DAYS, to_reader, working_moment
 from include.alerts.recipients import Recipient
@@ -209,10 +209,9 @@ def _tell(day: Day, address: str, found: Mapping[How, list[News]], told: Told, o
 def _alert(day: Day, news: News) -> list[Action]:
     message = messages.alert(news.loaded, news.hit, news.step, news.to, day)
     alerts = [
-        _action(
-            day,
-            news.hit.values,
-            channel=channel,
+        day.action(
+            channel,
+            message,
             entity_kind=news.loaded.signal.about,
             entity_id=news.hit.subject_id,
             rule=news.loaded.signal.name,
@@ -221,9 +220,9 @@ def _alert(day: Day, news: News) -> list[Action]:
             account_key=news.hit.account_key,
             owner_key=news.to.owner_key,
             recipient=news.to.email,
-            subject=message.headline,
-            body=message.model_dump(mode="json"),
             reads=_reads(day, news),
+            not_before=working_moment(day, news.hit.values["region"]),
+            not_after=day.after(day.today + timedelta(days=USEFUL_DAYS)),
             version=f"{news.loaded.signal.name} {news.loaded.signal.version}",
         )
         for channel in day.settings.channels.messages_by
@@ -255,18 +254,6 @@ def _digest(day: Day, address: str, rest: Sequence[News]) -> list[Action]:
     )
 
 
-def _action(day: Day, values: Mapping[str, Any], *, channel: str, **said: Any) -> Action:
-    state, because = day.planned_state(channel)
-    return Action(
-        channel=channel,
-        not_before=working_moment(day, values["region"]),
-        not_after=day.after(day.today + timedelta(days=USEFUL_DAYS)),
-        state=state,
-        because=because,
-        **said,
-    )
-
-
 def _reads(day: Day, news: News) -> tuple[str, ...]:
     others = [state.source for kind in sorted(news.loaded.kinds) for state in day.readiness.of_kind(kind)]
     return (news.hit.values["crm_source"], *others)
@@ -282,12 +269,8 @@ def _evidence(loaded: Loaded, hit: Hit, day: Day) -> dict[str, Any]:
         "version": loaded.signal.version,
         "arr": str(hit.values["arr"]),
         "thresholds": loaded.signal.thresholds_of(hit.values["tier"]),
-        **{name: _plain(hit.values[name]) for name in sorted(used) if name in hit.values},
+        **{name: plain(hit.values[name]) for name in sorted(used) if name in hit.values},
     }
-
-
-def _plain(value: Any) -> Any:
-    return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
 
 
 def _change(kind: Any, loaded: Loaded, hit: Hit, number: int, day: Day, told: str = "") -> Change:

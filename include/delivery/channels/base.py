@@ -14,6 +14,9 @@ from include.delivery.message import Message
 from include.delivery.outbox import Letter
 from include.errors import PerennialError
 
+# Of calls that people wait for. What is in doubt is so for no longer than this and what uncertain.SETTLE adds.
+TIMEOUTS = (10.0, 20.0)
+
 
 class Undeliverable(PerennialError):
     """The channel does not know the person, or cannot show the letter. Retrying cannot help; another channel may."""

@@ -16,7 +16,7 @@ from include import connections
 from include.config import Settings
 from include.delivery import render_slack
 from include.delivery.channels import slack_webhook
-from include.delivery.channels.base import Channel, Outcome, Undeliverable, message_of
+from include.delivery.channels.base import TIMEOUTS, Channel, Outcome, Undeliverable, message_of
 from include.delivery.outbox import Letter
 from include.errors import AuthError, Unavailable
 from include.sources.http.auth import Bearer
@@ -24,8 +24,6 @@ from include.sources.http.client import Client, Manners, Refused, Uncertain
 from include.sources.http.limiter import Limit, for_account
 
 EVENT_TYPE = "perennial_message"
-# A message is in doubt for no longer than this and what uncertain.SETTLE adds.
-TIMEOUTS = (10.0, 20.0)
 _PAGE = 200
 _MAX_PAGES = 25
 # By method. Of the limit of one message a second and conversation, which knows bursts, Slack's answers tell.

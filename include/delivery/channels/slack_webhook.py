@@ -14,14 +14,13 @@ from requests.auth import AuthBase
 from include.config import Settings
 from include.connections import Connection
 from include.delivery import render_slack
-from include.delivery.channels.base import Outcome, message_of
+from include.delivery.channels.base import TIMEOUTS, Outcome, message_of
 from include.delivery.outbox import Letter
 from include.errors import AuthError, ConfigError, Forbidden
 from include.sources.http.client import Client, Manners, Refused, Uncertain
 from include.sources.http.limiter import Limit, for_account
 
 HOST_PATH = "/services"
-_TIMEOUTS = (10.0, 20.0)
 _LIMIT = Limit(1, 1.0)
 
 
@@ -70,7 +69,7 @@ class SlackWebhook:
             manners=Manners(name="Slack", parse=_text, explain=str),
             secrets=(secret,),
             connection_id=connection.id,
-            timeouts=_TIMEOUTS,
+            timeouts=TIMEOUTS,
         )
         return cls(client)
 

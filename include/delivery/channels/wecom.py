@@ -15,14 +15,13 @@ from requests.auth import AuthBase
 from include import connections
 from include.config import Settings
 from include.delivery import render_wecom
-from include.delivery.channels.base import Outcome, message_of
+from include.delivery.channels.base import TIMEOUTS, Outcome, message_of
 from include.delivery.outbox import Letter
 from include.errors import AuthError
 from include.sources.http.client import Client, Manners, Refused, Uncertain
 from include.sources.http.limiter import Limit, for_account
 
 _PATH = "/cgi-bin/webhook/send"
-_TIMEOUTS = (10.0, 20.0)
 _LIMIT = Limit(20, 60.0)  # of a robot, by WeCom's reference
 _WRONG_KEY = {93000, 40001, 40014}
 _TOO_MANY = 45009
@@ -68,7 +67,7 @@ class WeComChannel:
             manners=Manners(name="WeCom"),
             secrets=(key,),
             connection_id=connection.id,
-            timeouts=_TIMEOUTS,
+            timeouts=TIMEOUTS,
         )
         return cls(client, key)
 
