@@ -62,7 +62,8 @@ def _watched(connection: sa.Connection, source: str) -> Sequence[Letter]:
     """Return the tasks that were written, are not done, and belong to something that is still open."""
     return outbox.read(
         connection,
-        "channel = 'crm_task' and state = 'sent' and external_id <> ''"
+        # What we took back ourselves was thrown away by nobody.
+        "channel = 'crm_task' and state = 'sent' and undo = '' and external_id <> ''"
         " and exists (select from ops.episode as e where e.state = 'open' and e.signal = outbox.rule"
         " and e.entity_kind = outbox.entity_kind and e.entity_id = outbox.entity_id"
         " and e.episode_no = outbox.episode_no)"

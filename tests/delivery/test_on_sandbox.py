@@ -9,13 +9,15 @@ from typing import Any
 import pytest
 import requests
 
-from include.delivery import deliver, holds
+from include.delivery import deliver, holds, outbox
 from include.delivery.read_back import ReadBack, read_back
 from include.errors import PerennialError
 from include.sources.http.client import Client
+from include.warehouse.engine import engine
 from tests.alerts.conftest import overlay  # noqa: F401
 from tests.alerts.house import House
 from tests.delivery.conftest import make_hasty
+from tests.delivery.letters import action
 from tests.renewal_rows import TODAY, renewal
 from tests.sandbox_fixture import NOW as SANDBOX_NOW
 from tests.sandbox_fixture import SandboxProcess
@@ -313,6 +315,37 @@ def test_a_task_thrown_away_is_an_answer_and_one_that_hubspot_does_not_show_is_n
     read_back(at_risk.now)
     assert at_risk.decide(decision_id="deleted").n_answered == 1
     assert at_risk.episodes()[0]["closed_because"] == "its task was deleted in the CRM"
+
+
+def test_values_are_written_into_the_crm_once_its_data_is_fit(
+    at_risk: House,
+    vendors: Vendors,
+    overlay: Path,  # noqa: F811
+) -> None:
+    (overlay / "config" / "channels.yaml").write_text("crm_field: {dry_run: false}\n")
+    company = vendors.companies()[1]
+    values = action(
+        "crm_field",
+        step="values",
+        entity_kind="record",
+        entity_id=f"crm:{company}",
+        account_key=f"crm:{company}",
+        body={"record": company, "fields": {"perennial_risk": "some"}},
+        deadline=None,
+    )
+    with engine("builder").begin() as connection:
+        outbox.plan(connection, [values], "d", at_risk.now)
+
+    def held() -> str | None:
+        path = f"/crm/v3/objects/companies/{company}?properties=perennial_risk"
+        return vendors.get(path)["properties"].get("perennial_risk")
+
+    at_risk.verdict("crm", "crm", "red", at_risk.now, "broken")
+    run(at_risk)
+    assert (states(at_risk)["crm_field", "planned"], held()) == (1, None)
+    at_risk.verdict("crm", "crm", "green", at_risk.now)
+    run(at_risk)
+    assert (states(at_risk)["crm_field", "sent"], held()) == (1, "some")
 
 
 def test_a_crm_that_does_not_answer_is_a_problem_and_no_answer(at_risk: House, vendors: Vendors) -> None:
