@@ -35,12 +35,15 @@ def main() -> int:
     """Run; return the exit status: 1 if a stage could not run. A figure that is not what is wanted is only shown."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("stage", nargs="*", help=f"which; all by default: {', '.join(stages())}")
-    parser.add_argument("--size", choices=("small", "full"), default="full", help="small: a trial of a minute or so")
+    sizes = "small: a trial of a minute or so; largest: hours, of the stage warehouse only"
+    parser.add_argument("--size", choices=("small", "full", "largest"), default="full", help=sizes)
     parser.add_argument("--docs", action="store_true", help="write the tables of the last runs into the document too")
     given = parser.parse_args()
     unknown = [name for name in given.stage if name not in stages()]
     if unknown:
         parser.error(f"there is no stage {unknown[0]}; there are {', '.join(stages())}")
+    if given.size == "largest" and given.stage != ["warehouse"]:
+        parser.error("only the stage warehouse has a largest size")
     # Told to end, end in order: servers of our own are stopped on the way out.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     console, failed = Console(width=max(120, Console().width)), []

@@ -218,9 +218,10 @@ def fill(world: World) -> None:
             _fill(connection, name, columns, rows, bound)
         connection.execute(
             sa.text(
-                "insert into meta.verdict (source, kind, state) values ('crm', 'crm', 'green'),"
-                " ('support', 'support', 'green'), ('product_db', 'product', 'green') on conflict do nothing"
-            )
+                "insert into meta.verdict (source, kind, state, watermark) select source, kind, 'green', :now"
+                " from (values ('crm', 'crm'), ('support', 'support'), ('product_db', 'product')) as v (source, kind)"
+            ),
+            {"now": clock.now()},
         )
     with engine("owner").connect() as connection:
         connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql("vacuum analyze")
@@ -269,6 +270,8 @@ def live_a_day(world: World, day: date) -> None:
             connection.execute(sa.text("update meta.batch set validated_at = :now where state = 'closed'"),
                                {"now": clock.now()})  # fmt: skip
         merge.merge(source, name)
+    with engine("owner").begin() as connection:
+        connection.execute(sa.text("update meta.verdict set watermark = :now"), {"now": clock.now()})
 
 
 def _next_day(world: World, day: date) -> dict[str, list[Record]]:

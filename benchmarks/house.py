@@ -59,6 +59,13 @@ def _postgres() -> str:
     return url
 
 
+def postgres_pid() -> int:
+    """Return the process id of the server."""
+    _postgres()
+    data = json.loads((home() / "postgres" / "postgres.json").read_text())["data"]
+    return int((Path(data) / "postmaster.pid").read_text().split()[0])
+
+
 def _sibling(database: str) -> str:
     return make_url(_postgres()).set(database=database).render_as_string(hide_password=False)
 

@@ -37,21 +37,26 @@ class Run:
         rows: What it handled; 0 if it does not say.
         peak_mb: Most memory of it and its children at one moment: resident, shared pages counted in each.
         told: All that its last line says.
+        server_mb: Most memory of the server that it worked with, pages in use by several counted once; 0 if unwatched.
     """
 
     seconds: float
     rows: int
     peak_mb: float
     told: dict[str, Any] = field(default_factory=dict)
+    server_mb: float = 0.0
 
 
-def run(command: list[str], *, environment: Mapping[str, str] | None = None, timeout: float = _LONGEST) -> Run:
+def run(
+    command: list[str], *, environment: Mapping[str, str] | None = None, timeout: float = _LONGEST, server: int = 0
+) -> Run:
     """Run a command to its end.
 
     Args:
         command: Program and arguments.
         environment: Added to this process's own.
         timeout: After so many seconds it is ended.
+        server: Process id of a server whose memory, with its children's, is watched besides.
 
     Raises:
         Failed: It took too long, or ended with a status other than 0.
@@ -65,7 +70,7 @@ def run(command: list[str], *, environment: Mapping[str, str] | None = None, tim
             stdout=out,
             stderr=err,
         )
-        peak = _watch(process, started + timeout)
+        peak, server_peak = _watch(process, started + timeout, server)
         seconds = time.monotonic() - started
         out.seek(0)
         err.seek(0)
@@ -74,22 +79,37 @@ def run(command: list[str], *, environment: Mapping[str, str] | None = None, tim
         end = "\n".join(line[:300] for line in (complaint or said).strip().splitlines()[-12:])
         raise Failed(f"{' '.join(command)[:200]} ended with status {process.returncode}:\n{end}")
     told = _last_json(said)
-    return Run(float(told.get("seconds", seconds)), int(told.get("rows", 0)), peak / 1e6, told)
+    return Run(float(told.get("seconds", seconds)), int(told.get("rows", 0)), peak / 1e6, told, server_peak / 1e6)
 
 
-def _watch(process: subprocess.Popen[bytes], deadline: float) -> int:
-    """Return the most memory seen until the process ends; end it at the deadline."""
+def _watch(process: subprocess.Popen[bytes], deadline: float, server: int) -> tuple[int, int]:
+    """Return the most memory seen until the process ends, and the server's; end it at the deadline."""
     watched = psutil.Process(process.pid)
-    peak = 0
+    peak = server_peak = 0
+    look_again = 0.0
     while process.poll() is None:
         peak = max(peak, _resident(watched))
-        if time.monotonic() > deadline:
+        now = time.monotonic()
+        if server and now >= look_again:
+            # Adding up the pages of each process takes the kernel a while.
+            server_peak, look_again = max(server_peak, _shares(psutil.Process(server))), now + 0.5
+        if now > deadline:
             for each in [*_children(watched), watched]:
                 each.kill()
             process.wait()
             raise Failed(f"{process.args!r:.200} took too long and was ended")
         time.sleep(_EVERY)
-    return peak
+    return peak, server_peak
+
+
+def _shares(process: psutil.Process) -> int:
+    total = 0
+    for each in [process, *_children(process)]:
+        try:
+            total += each.memory_full_info().pss
+        except psutil.Error:
+            continue
+    return total
 
 
 def _children(process: psutil.Process) -> list[psutil.Process]:

@@ -1,4 +1,4 @@
-"""One step of Perennial on a warehouse of a given size, in a process of its own: fill it, build it, or live a day.
+"""One step of Perennial on a warehouse of a given size, in a process of its own: fill, load a day, build, decide.
 
 Prints the seconds of the step and, of builds, those of each model.
 """
@@ -12,7 +12,7 @@ from datetime import date
 
 
 def main() -> None:
-    """Run the step given: fill, build or day, with the world and the day."""
+    """Run the step given, with the world and the day."""
     from benchmarks import big_world
     from include.warehouse import build
 
@@ -25,12 +25,24 @@ def main() -> None:
         told["rows"] = world.usage_rows
     elif step == "load":
         big_world.live_a_day(world, date.fromisoformat(day))
+    elif step == "decide":
+        told["rows"] = _decided(day)
     else:
         done = build.run(f"build {day}")
         if not isinstance(done, build.Finished):
             raise SystemExit(f"no build: {done.reason}")
         told |= {"rows": done.n_rows, "sql_seconds": done.seconds, "models": _models(f"build {day}")}
     print(json.dumps(told | {"seconds": time.perf_counter() - started}))
+
+
+def _decided(day: str) -> int:
+    """Decide, and send what is due: every channel is as it is shipped, and suppresses."""
+    from include.alerts import decide
+    from include.delivery import deliver
+
+    planned = decide.decide(f"day {day}").n_planned
+    deliver.deliver()
+    return planned
 
 
 def _models(build_id: str) -> dict[str, float]:

@@ -123,7 +123,7 @@ def build_model(build_id: str, name: str) -> Built:
         pieces = scope.pieces(connection, build, model, is_new=is_new)
         if is_new:
             replace.partition(connection, model, *build.all_days)
-        parameters = _parameters(build, model)
+        parameters = parameters_of(build, model)
         if any(piece.accounts is None or len(piece.accounts) > scope.A_FEW for piece in pieces):
             connection.exec_driver_sql(_MANY)
         if name == restate.TABLE:
@@ -161,7 +161,7 @@ def check_model(build_id: str, name: str) -> tuple[Checked, ...]:
     model = models.get(name)
     with engine("reader").begin() as connection:
         build = build_store.at_work(connection, build_id)
-        return _check(connection, model, [Piece(*build.all_days)], _parameters(build, model))
+        return _check(connection, model, [Piece(*build.all_days)], parameters_of(build, model))
 
 
 def finish(build_id: str) -> Finished:
@@ -265,7 +265,8 @@ def _lock(connection: sa.Connection, name: str) -> None:
     connection.execute(sa.text("select pg_advisory_xact_lock(hashtext(:key))"), {"key": f"perennial.build.{name}"})
 
 
-def _parameters(build: Build, model: Model) -> dict[str, object]:
+def parameters_of(build: Build, model: Model) -> dict[str, object]:
+    """Return what a model's query and checks are given in a build, beside the days and accounts of each piece."""
     return {
         **seeds.parameters(),
         "known_at": build.known_at,

@@ -2,7 +2,7 @@
 -- Grain: account and day. Inputs: usage per day, users, product start, calendar.
 -- Window: days [start, end); reads the 27 days before.
 -- Caveats: often is at least 10 active days of the 28; roles and teams are known from the creation of their first user
--- on. A user's days are counted by what each adds and takes away 28 days later, as in core.usage_28d.
+-- on. A user's days are counted by what each adds and takes away 28 days later, in integers, as in core.usage_28d.
 with usage as (
     select u.account_key, u.user_key, c.day_no
     from core.usage_day as u
@@ -35,7 +35,7 @@ first_day as (
 
 -- A user's active days of the last 28, as often as their number changes.
 user_edges as (
-    select account_key, user_key, day_no, sum(n) as n
+    select account_key, user_key, day_no, cast(sum(n) as integer) as n
     from (
         select account_key, user_key, day_no, 1 as n from usage
         union all
@@ -55,7 +55,7 @@ user_totals as (
 ),
 
 deep_edges as (
-    select account_key, day_no, sum(case when n > 0 then 1 else -1 end) as n_deep
+    select account_key, day_no, cast(sum(case when n > 0 then 1 else -1 end) as integer) as n_deep
     from user_totals
     where (n_days >= 10 and n_days - n < 10) or (n_days < 10 and n_days - n >= 10)
     group by account_key, day_no
@@ -111,10 +111,10 @@ daily as (
     select
         d.account_key,
         greatest(d.day_no, f.day_no) as day_no,
-        sum(d.n_deep) as n_deep,
-        sum(d.n_roles_active) as n_roles_active,
-        sum(d.n_roles) as n_roles,
-        sum(d.n_teams) as n_teams
+        cast(sum(d.n_deep) as integer) as n_deep,
+        cast(sum(d.n_roles_active) as integer) as n_roles_active,
+        cast(sum(d.n_roles) as integer) as n_roles,
+        cast(sum(d.n_teams) as integer) as n_teams
     from deltas as d
     join first_rows as f on f.account_key = d.account_key
     group by d.account_key, greatest(d.day_no, f.day_no)

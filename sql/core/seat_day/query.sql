@@ -22,8 +22,8 @@ counted as (
     select
         b.account_key,
         s.day,
-        sum(s.n_paid_seats) as n_paid_seats,
-        sum(s.n_activated_seats) as n_activated_seats
+        cast(sum(s.n_paid_seats) as bigint) as n_paid_seats,
+        cast(sum(s.n_activated_seats) as bigint) as n_activated_seats
     from seats as s
     join bridge as b on b.source = s.source and b.source_id = s.product_account_id
     where b.account_key is not null
@@ -36,34 +36,30 @@ accounts as (
 ),
 
 grid as (
-    select
-        a.account_key,
-        c.day,
-        c.day_no,
-        s.n_paid_seats,
-        s.n_activated_seats,
-        case when s.day is not null then c.day_no end as counted_day_no
+    select a.account_key, c.day, s.n_paid_seats, s.day as counted_day
     from accounts as a
     cross join calendar as c
     left join counted as s on s.account_key = a.account_key and s.day = c.day
 ),
 
+-- The last count of all days before is found by adding one day at a time; of 28 days each would be looked at 28 times.
 looked_back as (
     select
         account_key,
         day,
-        max(counted_day_no) over w as last_day_no,
-        avg(n_paid_seats) over w as paid_seats_28d
+        max(counted_day) over (partition by account_key order by day rows unbounded preceding) as last_day,
+        avg(n_paid_seats) over (partition by account_key order by day rows between 27 preceding and current row)
+            as paid_seats_28d
     from grid
-    window w as (partition by account_key order by day_no rows between 27 preceding and current row)
 )
 
 select
     l.account_key,
     l.day,
-    cast(g.n_paid_seats as bigint) as n_paid_seats,
-    cast(g.n_activated_seats as bigint) as n_activated_seats,
+    c.n_paid_seats,
+    c.n_activated_seats,
     cast(l.paid_seats_28d as numeric(18, 2)) as paid_seats_28d
 from looked_back as l
-join grid as g on g.account_key = l.account_key and g.day_no = l.last_day_no
+join counted as c on c.account_key = l.account_key and c.day = l.last_day
 where l.day >= :start
+    and l.last_day > l.day - 28

@@ -52,8 +52,8 @@ event_days as (
     select
         account_key,
         day_no,
-        sum(n_events) as n_events,
-        sum(case when is_value_event then n_events else 0 end) as n_value_events,
+        cast(sum(n_events) as bigint) as n_events,
+        cast(sum(case when is_value_event then n_events else 0 end) as bigint) as n_value_events,
         sum(minutes) as minutes
     from usage
     group by account_key, day_no
@@ -63,8 +63,8 @@ active_days as (
     select
         account_key,
         day_no,
-        count(*) as n_users,
-        count(case when is_working_day then 1 end) as n_users_on_workdays
+        cast(count(*) as integer) as n_users,
+        cast(count(case when is_working_day then 1 end) as integer) as n_users_on_workdays
     from user_days
     group by account_key, day_no
 ),
@@ -112,20 +112,21 @@ deltas as (
     select account_key, day_no + 28, 0, 0, 0, 0, 0, -n_users, -n_users_on_workdays, 0, 0 from active_days
 ),
 
--- What happened before the window starts the totals on its first day.
+-- What happened before the window starts the totals on its first day. Counts stay integers: sums of anything wider take
+-- several times as long.
 daily as (
     select
         d.account_key,
         greatest(d.day_no, f.day_no) as day_no,
-        sum(d.n_events) as n_events,
-        sum(d.n_value_events) as n_value_events,
-        sum(d.n_users) as n_users,
-        sum(d.n_users_7d) as n_users_7d,
-        sum(d.n_features) as n_features,
-        sum(d.n_user_days) as n_user_days,
-        sum(d.n_user_workdays) as n_user_workdays,
+        cast(sum(d.n_events) as bigint) as n_events,
+        cast(sum(d.n_value_events) as bigint) as n_value_events,
+        cast(sum(d.n_users) as integer) as n_users,
+        cast(sum(d.n_users_7d) as integer) as n_users_7d,
+        cast(sum(d.n_features) as integer) as n_features,
+        cast(sum(d.n_user_days) as integer) as n_user_days,
+        cast(sum(d.n_user_workdays) as integer) as n_user_workdays,
         sum(coalesce(d.minutes, 0)) as minutes,
-        sum(d.n_timed) as n_timed
+        cast(sum(d.n_timed) as integer) as n_timed
     from deltas as d
     cross join first_day as f
     group by d.account_key, greatest(d.day_no, f.day_no)

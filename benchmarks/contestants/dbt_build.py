@@ -1,0 +1,97 @@
+"""dbt's full refresh of the same models: a project written from ``sql/``, run by dbt into schemas of its own.
+
+Its timings of the models' statements are summed; what dbt takes around them is not counted.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy.engine import make_url
+
+from include.warehouse.models import Model
+from include.warehouse.scope import Build
+
+_PROJECT = """\
+name: perennial
+version: "1.0"
+config-version: 2
+profile: perennial
+model-paths: [models]
+macro-paths: [macros]
+flags: {send_anonymous_usage_stats: false}
+"""
+_APART = re.compile(r"\bdbt\.(\w+__\w+)")
+_SCHEMA = "{% macro generate_schema_name(name, node) %}{{ name }}{% endmacro %}\n"
+
+
+def main() -> None:
+    """Write the project and run it on the warehouse in force."""
+    from benchmarks.duckdb_twin import LEFT_OUT
+    from include.warehouse import build_store, models
+    from include.warehouse.engine import database_url, engine
+
+    folder, dbt = sys.argv[1:]
+    url = make_url(database_url())
+    with engine("reader").connect() as connection:
+        newest = build_store.frontier(connection)
+    if newest is None:
+        raise SystemExit("nothing is built yet")
+    made = {name: model for name, model in models.load().items() if name not in LEFT_OUT}
+    with tempfile.TemporaryDirectory(dir=folder) as place:
+        project = Path(place)
+        _write(project, newest, made, {
+            "type": "postgres", "host": url.host, "port": url.port, "user": url.username, "password": url.password,
+            "dbname": url.database, "schema": "dbt", "threads": 1,
+        })  # fmt: skip
+        command = [dbt, "run", "--full-refresh", "--no-version-check", "--quiet"]
+        where = ["--project-dir", str(project), "--profiles-dir", str(project)]
+        subprocess.run([*command, *where], check=True, env={**os.environ, **_settings(), "PYTHONPATH": ""})
+        results = json.loads((project / "target" / "run_results.json").read_text())["results"]
+    seconds = {one["unique_id"].rpartition(".")[2].replace("__", ".", 1): _executing(one) for one in results}
+    print(json.dumps({"rows": 0, "seconds": sum(seconds.values()), "models": seconds}))
+
+
+def _write(project: Path, newest: Build, made: dict[str, Model], target: dict[str, object]) -> None:
+    from benchmarks.duckdb_twin import said
+
+    for folder in ("models", "macros"):
+        (project / folder).mkdir()
+    (project / "dbt_project.yml").write_text(_PROJECT)
+    (project / "macros" / "schema.sql").write_text(_SCHEMA)
+    (project / "profiles.yml").write_text(json.dumps({"perennial": {"target": "it", "outputs": {"it": target}}}))
+    for name, model in made.items():
+        kind = "view" if model.metadata.materialisation == "view" else "table"
+        # Named apart first: what dbt puts in place of a reference is no SQL that could be parsed.
+        query = said(model, newest, "postgres", {each: f"dbt.{_name(each)}" for each in made})
+        query = _APART.sub(r"{{ ref('\1') }}", query)
+        header = f"config(materialized='{kind}', schema='dbt_{model.schema}', alias='{model.table}')"
+        (project / "models" / f"{_name(name)}.sql").write_text(f"{{{{ {header} }}}}\n{query}\n")
+
+
+def _name(table: str) -> str:
+    return table.replace(".", "__", 1)
+
+
+def _settings() -> dict[str, str]:
+    """Return the planner's settings that Perennial builds with, so that the plans are the same."""
+    return {"PGOPTIONS": "-c timezone=UTC -c work_mem=128MB -c jit=off -c enable_nestloop=off -c enable_mergejoin=off"}
+
+
+def _executing(result: dict) -> float:
+    step = next(step for step in result["timing"] if step["name"] == "execute")
+    started, ended = (
+        datetime.fromisoformat(step[name].replace("Z", "+00:00")) for name in ("started_at", "completed_at")
+    )
+    return (ended - started).total_seconds()
+
+
+if __name__ == "__main__":
+    main()
