@@ -164,7 +164,7 @@ def explain(
                 )
                 for row in found
             ),
-            target=metric.entry.target.get(period),
+            target=metric.entry.target.get(period),  # type: ignore[call-overload]
             rows=rows,
             n_rows=n_rows,
             lineage=lineage,
