@@ -1,4 +1,9 @@
-"""Judges what signals would have done by the sandbox's hidden truth: why each customer left, and who only looked so."""
+"""Judges what signals would have done by the sandbox's hidden truth: why each customer left, and who only looked so.
+
+A risk is real when the world itself had put something behind it by the day it opened: one of the causes for which its
+customers leave, whether this one left or stayed, or another trouble of just the kind that the signal speaks of. A low
+score, a gap between two calls or a week with less use that came of chance is none.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +26,13 @@ NAMES = {
     "key_user_silent": "champion_left",
     "competitor_named": "competitor",
 }
+# Which other trouble of the world a signal speaks of.
+SPEAKS_OF = {
+    "invoice_overdue": "unpaid",
+    "milestone_late": "behind",
+    "key_user_silent": "person_gone",
+    "data_missing": "unlinked",
+}
 LEAD_DAYS = 30
 # A figure over 28 days shows a symptom for as long after it has passed.
 AFTERGLOW = timedelta(days=28)
@@ -34,7 +46,8 @@ class Judgement:
         n_leavers: Leavers with a visible cause who decided within the days, late enough to be foreseen.
         n_named: Of them, those of whom a signal named the cause at least 30 days before the decision.
         per_cause: Cause -> leavers and named.
-        risks: Signal -> episodes, with a real cause of any kind, with the very cause that it names.
+        risks: Signal -> episodes: all, with a cause of leaving, with that or a trouble that it speaks of (``real``),
+            with the very cause that it names.
         leads: Days from the first naming signal to the decision.
         days: New alerts of one person on one day -> how often.
     """
@@ -61,6 +74,7 @@ def judge(replay: Replay, truth: Mapping[str, Mapping[str, Any]]) -> Judgement:
         truth: Account id -> cause, decision, symptoms.
     """
     result = Judgement()
+    nothing: Mapping[str, Any] = {"symptoms": (), "troubles": ()}
     by_account: dict[str, list[Past]] = {}
     for past in replay.episodes:
         by_account.setdefault(past.account_key.partition(":")[2], []).append(past)
@@ -68,9 +82,9 @@ def judge(replay: Replay, truth: Mapping[str, Mapping[str, Any]]) -> Judgement:
         if facts["cause"] in (None, "silent") or not facts["decided"]:
             continue
         limit = facts["decided"] - timedelta(days=LEAD_DAYS)
-        start = next(begin for cause, begin, _ in facts["symptoms"] if cause == facts["cause"])
-        # Foreseeable at all: the symptom begins within the days, and its decision lies within them.
-        if not (replay.first <= start and facts["decided"] <= replay.last):
+        start = next((begin for cause, begin, _ in facts["symptoms"] if cause == facts["cause"]), None)
+        # Foreseeable at all: the symptom shows, begins within the days, and its decision lies within them.
+        if start is None or not (replay.first <= start and facts["decided"] <= replay.last):
             continue
         counts = result.per_cause.setdefault(facts["cause"], Counter())
         counts["leavers"] += 1
@@ -92,12 +106,16 @@ def judge(replay: Replay, truth: Mapping[str, Mapping[str, Any]]) -> Judgement:
         if past.kind != "risk":
             continue
         counts = result.risks.setdefault(past.signal, Counter())
-        shown = [
-            cause
-            for cause, start, until in truth.get(past.account_key.partition(":")[2], {"symptoms": ()})["symptoms"]
-            if start <= past.opened_on < until + AFTERGLOW
-        ]
+        facts = truth.get(past.account_key.partition(":")[2], nothing)
+        shown = [cause for cause, start, until in facts["symptoms"] if start <= past.opened_on < until + AFTERGLOW]
+        spoken = any(
+            kind == SPEAKS_OF.get(past.signal)
+            and start <= past.opened_on < until
+            and about in ("", past.subject_id.partition(":")[2])
+            for kind, start, until, about in facts["troubles"]
+        )
         counts["all"] += 1
-        counts["any"] += bool(shown)
+        counts["cause"] += bool(shown)
+        counts["real"] += bool(shown) or spoken
         counts["named"] += NAMES.get(past.signal) in shown
     return result

@@ -154,12 +154,20 @@ class Sandbox(Process):
         customers: How many customers its world has; None for its own default.
         seed: What its world is drawn from.
         product_url: The product's database, filled with its world; "" for none.
+        module: What is run: the sandbox, or one with other parameters.
     """
 
-    def __init__(self, name: str, customers: int | None = None, seed: str = SEED, product_url: str = "") -> None:
+    def __init__(
+        self,
+        name: str,
+        customers: int | None = None,
+        seed: str = SEED,
+        product_url: str = "",
+        module: str = "include.sandbox",
+    ) -> None:
         place = home() / name
         shutil.rmtree(place, ignore_errors=True)
-        command = [sys.executable, "-m", "include.sandbox", "serve", "--home", str(place), "--seed", seed]
+        command = [sys.executable, "-m", module, "serve", "--home", str(place), "--seed", seed]
         command += ["--anchor", ANCHOR, *(["--customers", str(customers)] if customers else [])]
         super().__init__(
             command, place / "sandbox.json", {"PERENNIAL_NOW": NOW, "PERENNIAL_SANDBOX_PRODUCT_URL": product_url}

@@ -77,7 +77,11 @@ def causes(customers: Iterable[Customer]) -> dict[str, dict[str, Any]]:
             "decided": customer.decided,
             "left": customer.left,
             "signed": customer.signed,
-            "symptoms": [(symptom.cause, symptom.start, symptom.until) for symptom in customer.symptoms],
+            "symptoms": [(each.cause, each.start, each.until) for each in customer.symptoms if each.is_shown],
+            "troubles": [
+                (each.kind, each.start, each.until, str(each.about.id) if each.about else "")
+                for each in customer.troubles
+            ],
         }
         for customer in customers
         if customer.company

@@ -15,7 +15,7 @@ from tests.alerts.signals.conftest import Ward, ward  # noqa: F401
 from tests.alerts.signals.subjects_store import account
 from tests.renewal_rows import TODAY, renewal
 
-BAD = {"n_bad_ratings_30d": 1}
+BAD = {"n_bad_ratings_30d": 2}
 
 
 def written(house: House, **wanted: Any) -> Letter:
@@ -170,7 +170,7 @@ def test_messages_are_made_and_a_task_has_a_day_of_its_region(ward: Ward) -> Non
     assert (tasks["crm:1"]["due_on"], tasks["crm:1"]["zone"]) == ("2026-11-19", "Europe/Berlin")
     assert tasks["crm:1"]["due_at"] == "2026-11-19T16:00:00.000Z"
     assert (tasks["crm:2"]["due_on"], tasks["crm:2"]["priority"]) == ("2026-11-17", "HIGH")
-    assert "1 bad support rating" in tasks["crm:1"]["subject"]
+    assert "2 bad support ratings" in tasks["crm:1"]["subject"]
     assert "a later due date puts the alert to rest" in tasks["crm:1"]["html"]
 
 

@@ -17,7 +17,7 @@ from tests.alerts.signals.subjects_store import account
 from tests.alerts.test_answers import answer, written
 from tests.renewal_rows import renewal
 
-BAD = {"n_bad_ratings_30d": 1}
+BAD = {"n_bad_ratings_30d": 2}
 BERLIN, SHANGHAI = ZoneInfo("Europe/Berlin"), ZoneInfo("Asia/Shanghai")
 
 

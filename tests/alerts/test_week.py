@@ -11,7 +11,7 @@ from tests.alerts.signals.subjects_store import account
 from tests.alerts.test_answers import answer, written
 from tests.renewal_rows import TODAY, renewal
 
-BAD = {"n_bad_ratings_30d": 1}
+BAD = {"n_bad_ratings_30d": 2}
 GONE = {"owner_is_active": False}
 NOBODY = {"owner_key": None, "owner_name": None, "owner_email": None, "owner_team": None, "owner_is_active": None}
 

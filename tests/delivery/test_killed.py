@@ -117,7 +117,7 @@ class Story:
         outside.slack.hang_seconds = outside.hubspot.hang_seconds = 0.5
         outside.portal.companies = frozenset({"1001", "1002", "1003"})
         self.house.renewals(*(dataclasses.replace(renewal(number, days=30), usage_ratio=0.5) for number in (1, 2, 3)))
-        ward.give("account", *(account(number, usage_ratio=0.4, days_since_contact=99) for number in (1001, 1002)))
+        ward.give("account", *(account(number, n_bad_ratings_30d=2, days_since_contact=99) for number in (1001, 1002)))
 
     def _dangerous(self, original: Any) -> Any:
         def wrapper(*arguments: Any, **named: Any) -> Any:

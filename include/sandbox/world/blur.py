@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 
 from include.sandbox import parameters as p
-from include.sandbox.world.customers import Customer
+from include.sandbox.world.customers import Customer, Trouble
 from include.sandbox.world.dates import pick
 from include.sandbox.world.records import Record
 
@@ -63,6 +63,8 @@ def _blur(
     customer = by_company.get(id(values.get("belongs_to")))
     if customer is None:
         return
+    if record.kind == "workspace" and kind != "id":
+        customer.troubles.append(Trouble("unlinked", customer.signed))
     domain: str | None = customer.domain
     if customer.number in parents:
         parent, in_crm = parents[customer.number]

@@ -63,7 +63,7 @@ def _contacts(rng: random.Random, customer: Customer, span: Span) -> list[Record
         _add_contact(rng, customer, role, born)
     for symptom in customer.symptoms:
         if symptom.cause == "champion_left":
-            _champion_leaves(rng, customer, symptom.start, stays=customer.left is None)
+            symptom.is_shown = _champion_leaves(rng, customer, symptom.start, stays=customer.left is None)
     _turnover(rng, customer, span)
     for _, record, _ in customer.contacts:
         _touches(rng, customer, record, span)
@@ -87,19 +87,24 @@ def _add_contact(rng: random.Random, customer: Customer, role: str, born: date) 
     return record
 
 
-def _champion_leaves(rng: random.Random, customer: Customer, day: date, stays: bool) -> None:
-    """The person who carried the contract goes: the record says so or is archived; a stayer gets a successor."""
+def _champion_leaves(rng: random.Random, customer: Customer, day: date, stays: bool) -> bool:
+    """The person who carried the contract goes: the record says so or is archived; a stayer gets a successor.
+
+    Returns:
+        Whether there was such a person.
+    """
     candidates = [entry for entry in customer.contacts if entry[0] == "CHAMPION"] or customer.contacts
     role, record, _ = candidates[0]
     left = millis(working_day(day), office_hour(rng))
     if left <= record.at:
-        return
+        return False
     if rng.random() < 0.6:
         record.change(left, job_title="No longer with the company", role="")
     else:
         record.end(left)
     if stays:
         _add_contact(rng, customer, role, day + timedelta(days=whole(rng, (14, 40))))
+    return True
 
 
 def _turnover(rng: random.Random, customer: Customer, span: Span) -> None:

@@ -82,13 +82,32 @@ class Contract:
         return add_months(term.end, -(self.notice_months or 0))
 
 
-@dataclass(frozen=True)
+@dataclass
 class Symptom:
     """What a customer shows for a while."""
 
     cause: str
     start: date
     until: date  # it has passed, or the customer has left
+    is_shown: bool = False  # whether anything came of it: a storm of tickets needs a customer whom the desk knows
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """What else truly went wrong with a customer, whether or not it leaves over it.
+
+    Args:
+        kind: ``unpaid``: an invoice; ``behind``: a milestone; ``person_gone``: a contact who can no longer log in;
+            ``unlinked``: a product account that does not carry the CRM's id.
+        start: When it began.
+        until: When it was over.
+        about: Whom it concerns.
+    """
+
+    kind: str
+    start: date
+    until: date = date.max
+    about: Record | None = None
 
 
 @dataclass
@@ -104,6 +123,7 @@ class Customer:
     signed: date
     contracts: list[Contract] = field(default_factory=list)
     symptoms: list[Symptom] = field(default_factory=list)
+    troubles: list[Trouble] = field(default_factory=list)
     cause: str | None = None  # why it leaves; "silent" when nothing shows
     decided: date | None = None  # the decision date of the renewal at which it leaves
     left: date | None = None

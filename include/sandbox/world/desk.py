@@ -101,6 +101,7 @@ def _tickets(rng: random.Random, customer: Customer, desk: Desk, span: Span) -> 
             plans.append(_plan(rng, customer, desk, day, pick(rng, p.PRIORITIES)))
         at += rng.expovariate(rate) * DAY
     for symptom in customer.symptoms:
+        symptom.is_shown = symptom.is_shown or symptom.cause in ("support_pain", "competitor")
         if symptom.cause == "support_pain":
             plans += _storm(rng, customer, desk, symptom.start)
         if symptom.cause == "competitor":

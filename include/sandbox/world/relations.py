@@ -12,7 +12,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 from include.sandbox import parameters as p
-from include.sandbox.world.customers import Customer, Span
+from include.sandbox.world.customers import Customer, Span, Trouble
 from include.sandbox.world.dates import add_months, office_hour, pick, whole, working_day
 from include.sandbox.world.deals import amounts_of
 from include.sandbox.world.records import HOUR, Record, day_of, millis
@@ -107,8 +107,11 @@ def _invoice(rng: random.Random, customer: Customer, contract_number: str, day: 
     late = rng.random() < (p.PAYS_LATE_AILING if ails(customer, due) else p.PAYS_LATE)
     is_leaving = ails(customer, due) and customer.left is not None
     if late and rng.random() < (p.NEVER_PAYS_LEAVING if is_leaving else p.NEVER_PAYS):
+        customer.troubles.append(Trouble("unpaid", due))
         return invoice
     paid = working_day(due + timedelta(days=whole(rng, p.LATE_BY_DAYS if late else p.EARLY_BY_DAYS)))
+    if late:
+        customer.troubles.append(Trouble("unpaid", due, paid))
     invoice.change(millis(max(paid, issued), 15), status="paid", balance=Decimal(0), paid=max(paid, issued))
     return invoice
 
@@ -148,6 +151,8 @@ def _milestones(rng: random.Random, customer: Customer, span: Span) -> Iterator[
                            name=name, kind="onboarding", due=due, done=None, status="open")  # fmt: skip
         slips = rng.random() < (p.SLIPS_AILING if ails(customer, due) else p.SLIPS)
         done = working_day(due + timedelta(days=whole(rng, p.SLIPS_BY_DAYS) if slips else -whole(rng, (0, 5))))
+        if slips:
+            customer.troubles.append(Trouble("behind", due, done))
         if customer.is_active(done):
             milestone.change(millis(done, office_hour(rng)), status="done", done=done)
         yield milestone

@@ -10,7 +10,7 @@ import numpy as np
 
 from include.sandbox import parameters as p
 from include.sandbox.world import names
-from include.sandbox.world.customers import Customer, Span
+from include.sandbox.world.customers import Customer, Span, Trouble
 from include.sandbox.world.dates import between, office_hour, pick, whole
 from include.sandbox.world.records import DAY, HOUR, MINUTE, Record, day_of, millis
 
@@ -66,6 +66,9 @@ def _of_customer(rng: random.Random, customer: Customer, span: Span) -> Workspac
                 customer.contacts[number - 1][2] if number <= len(customer.contacts) else f"u{number}@{customer.domain}"
             )
             _join(rng, workspace, email, joined, leaves, span, is_first=number == 1)
+            if number <= len(customer.contacts) and leaves < millis(span.end):
+                about = customer.contacts[number - 1][1]
+                customer.troubles.append(Trouble("person_gone", day_of(leaves), about=about))
             joined = leaves + round(between(rng, (5, 40)) * DAY)
     if rng.random() < p.SHARE_BOTS * 3:
         _join(rng, workspace, f"bot@{customer.domain}", born + DAY, millis(span.end), span, kind="bot")
@@ -189,6 +192,7 @@ def _customer_factor(generator: np.random.Generator, space: Workspace, span: Spa
         running[low : max(low, (min(end, span.end) - span.history).days)] = 1
     for symptom in customer.symptoms:
         if symptom.cause == "low_adoption":
+            symptom.is_shown = True
             low, high = ((day - span.history).days for day in (symptom.start, symptom.until))
             wave = wave * _fall(generator, low, high, n_days, customer.left is None)
     return wave * running

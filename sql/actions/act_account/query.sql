@@ -23,11 +23,22 @@ bridge as (
     select * from core.account_bridge
 ),
 
--- Three weeks ago: what has been low since then is no bad week.
-days_before as (
-    select account_key, usage_ratio from marts.account_day
-    where day = cast(:newest as date) - 21
-        and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
+-- Days on which somebody used it, summed over people: one person makes hundreds of events, but not more than 28 days.
+people_days as (
+    select
+        account_key,
+        max(case when day = :newest then n_days_known end) as n_days_known,
+        max(case when day = :newest then n_user_days_28d end) as now_days,
+        sum(case when cast(:newest as date) - day in (28, 56, 84) then n_user_days_28d end) / 3.0 as usual_days,
+        max(case when cast(:newest as date) - day = 14 then n_user_days_28d end) as before_days,
+        sum(case when cast(:newest as date) - day in (42, 70, 98) then n_user_days_28d end) / 3.0 as before_usual_days
+    from core.usage_28d
+    where day in (
+        :newest, cast(:newest as date) - 14, cast(:newest as date) - 28, cast(:newest as date) - 42,
+        cast(:newest as date) - 56, cast(:newest as date) - 70, cast(:newest as date) - 84, cast(:newest as date) - 98
+    )
+    and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
+    group by account_key
 ),
 
 -- The first day with something kept.
@@ -204,8 +215,12 @@ select
     cast(d.usage_28d as numeric) as usage_28d,
     cast(d.usage_expected as numeric) as usage_baseline,
     d.usage_ratio,
-    e.usage_ratio as usage_ratio_21d_ago,
     d.n_baseline_windows,
+    p.now_days as user_days_28d,
+    -- Three windows of 28 days lie before this one, and three before that of two weeks ago.
+    cast(case when p.n_days_known >= 112 then p.usual_days end as double precision) as user_days_usual,
+    cast(case when p.n_days_known >= 126 then p.before_days / nullif(p.before_usual_days, 0) end as double precision)
+        as user_days_ratio_14d_ago,
     d.active_users_28d,
     d.paid_seats,
     d.activated_seats,
@@ -240,7 +255,7 @@ select
 from days as d
 join accounts as a on a.account_key = d.account_key
 left join owners as o on o.owner_key = d.owner_key
-left join days_before as e on e.account_key = d.account_key
+left join people_days as p on p.account_key = d.account_key
 left join starts as s on s.account_key = d.account_key
 left join next_renewals as r on r.account_key = d.account_key
 left join next_reviews as v on v.account_key = d.account_key

@@ -32,6 +32,9 @@ _HEALTHY_ACCOUNT: dict[str, Any] = {
     "usage_baseline": Decimal(1000),
     "usage_ratio": 0.95,
     "n_baseline_windows": 12,
+    "user_days_28d": 190,
+    "user_days_usual": 200.0,
+    "user_days_ratio_14d_ago": 0.95,
     "active_users_28d": 30,
     "paid_seats": 50,
     "activated_seats": 40,
@@ -70,11 +73,7 @@ _HEALTHY_CONTACT: dict[str, Any] = {
 def account(number: int = 1, **changes: Any) -> dict[str, Any]:
     """Return a customer of whom nothing bad is known, changed."""
     who = {"account_key": f"crm:{number}", "account_name": f"Customer {number}", "crm_account_id": str(number)}
-    row = {**dict.fromkeys(table("account").columns), **_WHO, **_HEALTHY_ACCOUNT, **who, **changes}
-    if row["usage_ratio"] is None or "usage_ratio_21d_ago" in changes:
-        return row
-    # A fall that a test asks for has lasted.
-    return {**row, "usage_ratio_21d_ago": row["usage_ratio"] * 0.9}
+    return {**dict.fromkeys(table("account").columns), **_WHO, **_HEALTHY_ACCOUNT, **who, **changes}
 
 
 def former(number: int = 1, **changes: Any) -> dict[str, Any]:

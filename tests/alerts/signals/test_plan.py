@@ -15,7 +15,7 @@ from tests.alerts.house import House
 from tests.alerts.signals.conftest import Ward, note_entities
 from tests.alerts.signals.subjects_store import account, contact
 
-BAD = {"n_bad_ratings_30d": 1}
+BAD = {"n_bad_ratings_30d": 2}
 
 
 def told(house: House, **wanted: Any) -> list[tuple[str, str, str]]:
@@ -34,13 +34,13 @@ def test_what_opens_is_told_once_with_its_figures(ward: Ward) -> None:
     assert told(ward.house) == [("bad_rating", "crm:1", "opened")]
     (row,) = ward.house.outbox(channel="email")
     message = Message.model_validate(row.body)
-    assert message.headline == "Customer 1: 1 bad support rating in 30 days"
+    assert message.headline == "Customer 1: 2 bad support ratings in 30 days"
     assert "support desk, complete up to" in message.evidence[0].source
     assert message.links[0].url == "https://crm.example/companies/1"
     assert (row.recipient, row.owner_key, row.reads) == ("ada@vendor.example", "crm:77", ("crm", "support"))
     (episode,) = ward.house.episodes("bad_rating")
-    assert episode["evidence"]["n_bad_ratings_30d"] == 1
-    assert episode["evidence"]["thresholds"] == {"one": 1.0, "many": 3.0}
+    assert episode["evidence"]["n_bad_ratings_30d"] == 2
+    assert episode["evidence"]["thresholds"] == {"one": 1.0, "several": 2.0, "many": 3.0}
     before = ward.house.scalar("select jsonb_agg(o order by key) from ops.outbox o")
     again = ward.house.decide(decision_id="again")
     assert (again.n_opened, again.n_planned, again.n_refreshed) == (0, 0, 0)

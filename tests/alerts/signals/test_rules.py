@@ -17,27 +17,27 @@ from tests.alerts.signals.subjects_store import account, contact, former, store
 
 TODAY = date(2026, 11, 16)
 SICK: dict[str, dict[str, Any]] = {
-    "usage_down": {"usage_ratio": 0.5, "usage_28d": Decimal(500)},
-    "seats_unused": {"active_seat_share": 0.2, "usage_ratio": 0.7},
+    "usage_down": {"usage_ratio": 0.5, "user_days_28d": 70, "user_days_ratio_14d_ago": 0.6},
+    "seats_unused": {"active_seat_share": 0.2, "user_days_28d": 90},
     "seats_nearly_full": {"seat_utilisation": 0.97, "activated_seats": 49, "active_seat_share": 0.9},
     "urgent_ticket_ageing": {
         "n_open_urgent_tickets": 1,
-        "oldest_urgent_days": 4,
+        "oldest_urgent_days": 5,
         "oldest_open_urgent_at": datetime(2026, 11, 12, tzinfo=UTC),
     },
-    "ticket_storm": {"n_tickets_14d": 6},
-    "bad_rating": {"n_bad_ratings_30d": 1},
-    "detractor": {"last_nps_score": 5.0},
-    "invoice_overdue": {"overdue_amount": Decimal(900), "overdue_days": 35},
+    "ticket_storm": {"n_tickets_14d": 6, "n_open_urgent_tickets": 1},
+    "bad_rating": {"n_bad_ratings_30d": 2},
+    "detractor": {"last_nps_score": 5.0, "n_bad_ratings_30d": 2},
+    "invoice_overdue": {"overdue_amount": Decimal(900), "overdue_days": 61},
     "competitor_named": {
         "n_competitor_mentions_30d": 1,
         "competitor_named_at": datetime(2026, 11, 12, tzinfo=UTC),
     },
     "milestone_late": {"n_late_milestones": 1, "milestone_late_days": 10, "late_milestone": "Go-live"},
-    "no_touch": {"days_since_contact": 95},
+    "no_touch": {"days_since_contact": 95, "n_bad_ratings_30d": 2},
     "new_team": {"n_new_teams_28d": 1, "new_team": "Sales", "new_team_on": date(2026, 11, 10)},
     "data_missing": {"usage_28d": None, "usage_ratio": None},
-    "key_user_silent": {"days_silent": 25, "last_active_on": date(2026, 10, 22)},
+    "key_user_silent": {"days_silent": 28, "last_active_on": date(2026, 10, 19)},
     "key_contact_left": {"is_gone": True, "days_gone": 2},
     "new_customer": {"days_as_customer": 5},
     "customer_left": {"days_since_left": 70},
@@ -45,25 +45,26 @@ SICK: dict[str, dict[str, Any]] = {
 }
 # What makes each of them worse, beside what opened it; those that are not here never get worse.
 WORSE: dict[str, dict[str, Any]] = {
-    "usage_down": {"usage_ratio": 0.2},
+    "usage_down": {"user_days_28d": 30},
     "seats_unused": {"active_seat_share": 0.1},
     "urgent_ticket_ageing": {"oldest_urgent_days": 8},
     "ticket_storm": {"n_tickets_14d": 9},
     "bad_rating": {"n_bad_ratings_30d": 3},
     "detractor": {"last_nps_score": 2.0},
-    "invoice_overdue": {"overdue_days": 70},
+    "invoice_overdue": {"overdue_days": 95},
     "competitor_named": {"n_competitor_mentions_30d": 4},
     "milestone_late": {"milestone_late_days": 40},
 }
 # Neither holds any more nor is over: an open one stays open, a closed one closed.
 BETWEEN: dict[str, dict[str, Any]] = {
-    "usage_down": {"usage_ratio": 0.7},
+    "usage_down": {"user_days_28d": 130},
     "seats_unused": {"active_seat_share": 0.4},
     "new_customer": {"days_as_customer": 30},
     "customer_left": {"days_since_left": 200},
     "seats_nearly_full": {"seat_utilisation": 0.9},
     "urgent_ticket_ageing": {"n_open_urgent_tickets": 1, "oldest_urgent_days": 1},
     "ticket_storm": {"n_tickets_14d": 3},
+    "bad_rating": {"n_bad_ratings_30d": 1},
     "detractor": {"last_nps_score": 5.0, "days_since_nps": 90},
     "invoice_overdue": {"overdue_amount": Decimal(900), "overdue_days": 20},
     "milestone_late": {"n_late_milestones": 1, "milestone_late_days": 3},
@@ -110,16 +111,47 @@ def test_opens_worsens_and_closes(name: str) -> None:
 
 @pytest.mark.usefixtures("warehouse")
 def test_what_is_unknown_is_neither_true_nor_false() -> None:
-    unknown = look("usage_down", {"usage_ratio": None, "usage_28d": None})
+    unknown = look(
+        "usage_down", dict.fromkeys(("user_days_28d", "user_days_usual", "user_days_ratio_14d_ago", "usage_ratio"))
+    )
     assert unknown
     assert (unknown.opens, unknown.is_worse, unknown.closes) == (False, False, False)
 
 
 @pytest.mark.usefixtures("warehouse")
+@pytest.mark.parametrize(
+    ("name", "lacking"),
+    [
+        ("usage_down", {"user_days_28d": 12, "user_days_usual": 22.0}),  # a fall like any of a team of two
+        ("usage_down", {"user_days_ratio_14d_ago": 0.9}),  # since a few days only
+        ("usage_down", {"usage_ratio": 0.9}),  # at this time of the year it is always so
+        ("seats_unused", {"user_days_28d": 180}),  # idle ever since
+        ("ticket_storm", {"n_open_urgent_tickets": 0}),
+        ("bad_rating", {"n_bad_ratings_30d": 1}),
+        ("detractor", {"n_bad_ratings_30d": 0}),
+        ("no_touch", {"n_bad_ratings_30d": 0}),
+        ("key_user_silent", {"n_active_days_before": 9}),  # somebody who comes once a week
+        ("new_executive", {"days_as_customer": 100}),
+    ],
+)
+def test_what_may_well_be_chance_opens_nothing(name: str, lacking: dict[str, Any]) -> None:
+    assert look(name, {**SICK[name], **lacking}, is_open=False) is None
+
+
+@pytest.mark.usefixtures("warehouse")
+@pytest.mark.parametrize(
+    "sign", [{"oldest_urgent_days": 6}, {"n_competitor_mentions_30d": 1}, {"user_days_28d": 80, "usage_ratio": 0.4}]
+)
+def test_one_of_several_second_signs_is_enough(sign: dict[str, Any]) -> None:
+    for name in ("detractor", "no_touch"):
+        assert look(name, {**SICK[name], "n_bad_ratings_30d": 0, **sign}, is_open=False), name
+
+
+@pytest.mark.usefixtures("warehouse")
 def test_a_tier_may_have_thresholds_of_its_own() -> None:
-    three_days = {"n_open_urgent_tickets": 1, "oldest_urgent_days": 2}
-    usual = look("urgent_ticket_ageing", three_days)
-    key = look("urgent_ticket_ageing", {**three_days, "tier": "key_account"})
+    four_days = {"n_open_urgent_tickets": 1, "oldest_urgent_days": 4}
+    usual = look("urgent_ticket_ageing", four_days)
+    key = look("urgent_ticket_ageing", {**four_days, "tier": "key_account"})
     assert usual
     assert key
     assert (usual.opens, key.opens) == (False, True)
@@ -129,12 +161,12 @@ def test_a_tier_may_have_thresholds_of_its_own() -> None:
     ("old", "new", "complaint"),
     [
         (
-            "open: n_bad_ratings_30d >= one",
+            "open: n_bad_ratings_30d >= several",
             "open: n_ratings >= one",
-            "signals/bad_rating.yaml:10: open: names the column `n_ratings`",
+            "signals/bad_rating.yaml:11: open: names the column `n_ratings`",
         ),
-        ("{one: 1, many: 3}", "{one: 1, many: 3, select: 2}", "thresholds.select: is a word of SQL"),
-        ("{one: 1, many: 3}", "{one: 1, many: 3, arr: 2}", "thresholds.arr: is also the name of a column"),
+        ("{one: 1, several: 2, many: 3}", "{one: 1, many: 3, select: 2}", "thresholds.select: is a word of SQL"),
+        ("{one: 1, several: 2, many: 3}", "{one: 1, many: 3, arr: 2}", "thresholds.arr: is also the name of a column"),
         ("cool_down_days: 14", "cool_down: 14", "cool_down: unknown key | did you mean cool_down_days?"),
         ("{{ account_name }}:", "{{ acount_name }}:", "headline: names `acount_name`"),
         ("were rated bad", "{{ n_bad_ratings_30d + '1' }}", "evidence.0: cannot be filled"),
