@@ -49,10 +49,11 @@ PROPERTIES = (
     "email,firstname,lastname,jobtitle,hs_buying_role,hubspot_owner_id,notes_last_contacted,createdate,"
     "lastmodifieddate,hs_merged_object_ids,hs_calculated_merged_vids"
 )
-# The sandbox's portal has no custom objects and no address that says so.
+# The sandbox's portal has no custom objects and no address that says so. The other tap rests after 450 tickets for the
+# rest of a minute, meant for audits that are not even selected.
 _START = {
     "hubspot": "import tap_hubspot as tap; tap.generate_custom_streams = lambda mode, catalog=None: []; tap.main()",
-    "zendesk": "import tap_zendesk as tap; tap.main()",
+    "zendesk": "import tap_zendesk as tap; tap.streams.AUDITS_REQUEST_PER_MINUTE = 10**9; tap.main()",
 }
 EPOCH = "1970-01-02T00:00:00Z"
 

@@ -297,6 +297,16 @@ def test_great_expectations_is_imported_only_to_check() -> None:
     assert done.stdout.strip() == "False"
 
 
+def test_what_only_others_expect_is_not_imported() -> None:
+    probe = (
+        "import sys; from include.contracts import engine; engine.context();"
+        " import great_expectations.expectations, scipy;"
+        " print('scipy.stats._distn_infrastructure' in sys.modules, scipy.stats.norm.cdf(0))"
+    )
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "0.5"], "imported before it is used, or not even then"
+
+
 def test_it_writes_nothing_to_the_terminal(
     warehouse: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
