@@ -18,6 +18,7 @@ from sqlalchemy.engine import Connection
 from include import clock
 from include.config import load
 from include.delivery.channels import open_channel
+from include.delivery.channels.base import Undeliverable
 from include.delivery.message import Message
 from include.delivery.outbox import Letter
 from include.errors import PerennialError
@@ -175,7 +176,7 @@ def _send(row: dict[str, Any], now: datetime) -> tuple[str, str]:
             way.close()
     except PerennialError as error:
         log.warning("an owner could not be told by %s: %s", row["channel"], error)
-        return "planned", str(error)[:500]
+        return ("failed" if isinstance(error, Undeliverable) else "planned"), str(error)[:500]
     if outcome.state == "later":
         return "planned", outcome.because
     return ("failed" if outcome.state == "refused" else "sent"), outcome.because

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from include import cli
 from include.contracts.validate import validate
-from include.delivery.channels.base import Outcome
+from include.delivery.channels.base import Outcome, Undeliverable
 from include.delivery.message import Message
 from include.delivery.outbox import Letter
 from include.errors import Unavailable
@@ -175,6 +175,19 @@ def test_a_message_that_cannot_be_sent_is_tried_again_and_then_given_up(post: Po
         tell.tell()
     assert [row["state"] for row in fetch("select state from meta.telling")] == ["failed"]
     assert fetch("select n_attempts from meta.telling") == [{"n_attempts": tell.ATTEMPTS}]
+
+
+def test_an_owner_whom_the_channel_does_not_know_is_not_asked_for_again(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown(letter: Letter) -> str:
+        raise Undeliverable(f"Slack does not know {letter.recipient}: users_not_found", cure="name the right address")
+
+    monkeypatch.setattr(post, "address", unknown)
+    _bad(3)
+    assert [tell.tell().n_failed, tell.tell().n_failed] == [1, 0]
+    (told,) = fetch("select state, n_attempts, because from meta.telling")
+    assert (told["state"], told["n_attempts"]) == ("failed", 1) and "users_not_found" in told["because"]
 
 
 def test_killed_while_it_sends_it_does_not_tell_twice(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:

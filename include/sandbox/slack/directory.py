@@ -1,4 +1,4 @@
-"""Who and what there is in the workspace: a person for each active manager and agent, a few channels."""
+"""Who and what there is in the workspace: a person for each active manager and agent, the data team, a few channels."""
 
 from __future__ import annotations
 
@@ -17,11 +17,14 @@ CHANNELS: dict[str, tuple[str, str]] = {
     "board": ("C0BOARD", "not_in_channel"),
 }
 
+# The owner of the data in the shipped settings, who owns no account.
+DATA_TEAM = ("U0DATA", "Data team", "data@example.com")
+
 
 def people(sandbox: Sandbox) -> dict[str, dict[str, Any]]:
     """Return the workspace's people by id."""
     sandbox.now()
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, dict[str, Any]] = {DATA_TEAM[0]: _person(*DATA_TEAM)}
     for owner in sandbox.store.live("owner"):
         name = f"{owner.values['first_name']} {owner.values['last_name']}"
         found[f"U{owner.id}"] = _person(f"U{owner.id}", name, owner.values["email"])
