@@ -37,6 +37,7 @@ from include.orchestration.defaults import DEFAULT_ARGS, dag_id
     description="Asks a person whether what is above the caps of a run may happen",
     doc_md=__doc__,
     schedule=None,
+    is_paused_upon_creation=False,  # it runs only when asked to, and a run of a paused DAG waits for ever
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=50,  # a question that waits must not keep the next one from being put

@@ -34,6 +34,7 @@ from include.orchestration.defaults import DEFAULT_ARGS, dag_id
     description="Says for each connection what works and what to fix",
     doc_md=__doc__,
     schedule=None,
+    is_paused_upon_creation=False,  # it runs only when asked to, and a run of a paused DAG waits for ever
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,

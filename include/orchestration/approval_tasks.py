@@ -29,7 +29,7 @@ def list_open() -> list[dict[str, Any]]:
     from include.delivery import approvals
 
     return [
-        {"trigger_run_id": f"approval {found.approval_id}", "conf": {"approval_id": found.approval_id}}
+        {"trigger_run_id": f"approval_{found.approval_id}", "conf": {"approval_id": found.approval_id}}
         for found in approvals.find()
     ]
 
@@ -120,10 +120,11 @@ def _body(found: Any, rows: list[dict[str, Any]]) -> str:
     for row in rows:
         counts[row["rule"], row["channel"]] = counts.get((row["rule"], row["channel"]), 0) + 1
     lines = [
-        f"Run `{_cell(found.run_id)}` planned more than {found.reason}. What was within it goes out already; what"
+        f"Run **{_cell(found.run_id)}** planned more than {found.reason}. What was within it goes out already; what"
         f" follows waits until **{found.lapses_at:%Y-%m-%d %H:%M} UTC** and lapses then.",
         "",
-        f"May not approve: {', '.join(map(_cell, found.authors)) or 'nobody is known to have changed anything'}.",
+        f"May not approve: {', '.join(map(_cell, found.authors)) or 'nobody is known to have changed anything'}."
+        " If they do, it counts for nothing, and somebody has to clear `ask` to put the question again.",
         "",
         "| rule | channel | actions |",
         "|---|---|---|",

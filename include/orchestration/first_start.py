@@ -31,7 +31,7 @@ def main() -> int:
 
 
 def set_password(path: Path, password: str) -> None:
-    """Write the password of the user ``admin`` where Airflow's login looks for it.
+    """Write the password of the user ``admin`` where Airflow's login looks for it; those of other users stay.
 
     A file and not a setting, because Airflow opens it for writing: a read-only secret would not do.
 
@@ -40,9 +40,10 @@ def set_password(path: Path, password: str) -> None:
         password: The password.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    kept = json.loads(path.read_text()) if path.exists() else {}
     temporary = path.with_name(f"{path.name}.tmp")
     with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        json.dump({"admin": password}, file)
+        json.dump(kept | {"admin": password}, file)
     temporary.replace(path)
 
 

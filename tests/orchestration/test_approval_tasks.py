@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from airflow.configuration import conf
 
 from include.delivery import approvals
 from include.errors import ConfigError
@@ -52,10 +54,18 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     return given
 
 
+def test_airflow_takes_the_name_of_the_run_that_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(approvals, "find", lambda: [FOUND])
+    (run,) = approval_tasks.list_open.function()
+    allowed = conf.get_mandatory_value("scheduler", "allowed_run_id_pattern")
+    assert re.fullmatch(allowed, run["trigger_run_id"]) and run["conf"] == {"approval_id": FOUND.approval_id}
+
+
 def test_the_question_has_a_summary_and_the_list_and_no_markup_of_a_customers(answers: list[Any]) -> None:
     told = approval_tasks.describe.function(params={"approval_id": FOUND.approval_id})
     assert told["subject"] == "2 actions on 1 accounts are above the cap of 4 actions per run"
     assert "| renewal | slack | 1200 |" in told["body"] and "mallory" in told["body"]
+    assert "Run **manual\\_\\_1** planned" in told["body"]  # between back quotes the strokes would be shown
     assert told["body"].count("ada@vendor.example") == 1000 and "and 200 more" in told["body"]
     assert "<script>" not in told["body"] and "[free](" not in told["body"] and " | [" not in told["body"]
 

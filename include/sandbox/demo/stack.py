@@ -133,6 +133,8 @@ def base_environment(home: Path, state: State, warehouse: str, metadata: str) ->
         "AIRFLOW__API__HOST": "127.0.0.1",
         "AIRFLOW__API__PORT": str(state.port),
         "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{state.port}",
+        # Who starts a run may not approve what it wants to do above its caps: that takes a second person.
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin,colleague:user",
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{state.port}/execution/",
         "AIRFLOW__API__SECRET_KEY": state.api_secret,
         "AIRFLOW__API_AUTH__JWT_SECRET": state.jwt_secret,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from typing import Any
 
@@ -43,6 +44,9 @@ def show(stack: Stack, runs: list[dict[str, Any]], progress: Progress) -> list[s
     console.print(
         f"\n[bold]Airflow[/]  {stack.ui}  user admin, password {stack.state.password}", highlight=False, soft_wrap=True
     )
+    passwords = json.loads((stack.home / "airflow" / "passwords.json").read_text())
+    second = f"         what admin may not approve: user colleague, password {passwords['colleague']}"
+    console.print(second, highlight=False, soft_wrap=True)
     console.print(f"[bold]Inbox[/]    {stack.sandbox['inbox']}  (the mails and Slack messages)", soft_wrap=True)
     return _undelivered(stack, outbox)
 
