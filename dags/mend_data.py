@@ -1,8 +1,9 @@
 """# Decide about rows in quarantine and held batches
 
-**What it does.** Carries out what a person decides in the form of *Trigger*: judge rows of the quarantine once more
-(`replay`), let them in until a day (`waive`), give them up (`drop`), or accept or drop a held batch. Who is logged in
-is kept as the one who decided.
+**What it does.** What is filled in the form of *Trigger*. `show` changes nothing: the log then says what is held and
+what is in quarantine, or the rows of one batch, rule or record, values that identify a person masked. The rest decides:
+judge rows once more (`replay`), let them in until a day (`waive`), give them up (`drop`), accept or drop a held batch.
+Who is logged in is kept as the one who decided.
 
 **Inputs and outputs.** Reads `quarantine.record` and `meta.batch`. Merges what is good into `raw`, and publishes the
 source's verdict. Never reads a source itself: the next ingest run does.
@@ -23,6 +24,7 @@ left to do. There is nothing to backfill. Without Airflow: `python -m include.cl
 
 from __future__ import annotations
 
+import logging
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -31,12 +33,15 @@ from airflow.sdk import dag, task
 from include.orchestration.defaults import DEFAULT_ARGS, dag_id
 from include.orchestration.mend_form import PARAMS
 
+log = logging.getLogger(__name__)
+
 
 @dag(
     dag_id=dag_id("mend_data"),
     description="Replays, waives or gives up rows in quarantine, and decides about held batches",
     doc_md=__doc__,
     schedule=None,
+    is_paused_upon_creation=False,  # it runs only when asked to, and a run of a paused DAG waits for ever
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,
@@ -46,12 +51,15 @@ from include.orchestration.mend_form import PARAMS
     tags=["ingest", "tier:2"],
 )
 def mend_data() -> None:
-    @task(doc_md="Does what was filled in, in the name of who triggered the run.")
+    @task(doc_md="Shows or does what was filled in, in the name of who triggered the run: see its log.")
     def decide_on_data(*, params: dict[str, Any] | None = None, dag_run: Any = None, run_id: str | None = None) -> str:
         from include.sources import mend
 
         who = getattr(dag_run, "triggering_user_name", None) or "unknown"
-        return mend.decide(params or {}, by=who, run_id=str(run_id))
+        said = mend.decide(params or {}, by=who, run_id=str(run_id))
+        for line in said.splitlines():
+            log.info("%s", line)
+        return said
 
     decide_on_data()
 

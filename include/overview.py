@@ -7,6 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from include.contracts import catalogue
 from include.warehouse import report
 from include.warehouse.engine import engine
 
@@ -26,6 +27,11 @@ _QUERIES = {
                (select count(*) from meta.check_result as result
                 where result.build_id = build.build_id and n_bad > 0) as n_warnings
         from meta.build as build order by started_at desc limit 5""",
+    "approvals": """
+        select approval_id, reason, asked_at, lapses_at, count(outbox_id) as n_actions,
+               count(distinct account_key) as n_accounts
+        from ops.approval left join ops.outbox using (approval_id)
+        where ops.approval.state = 'open' group by approval_id order by asked_at limit 50""",
     "channels": "select channel, is_held, reason, changed_at from ops.channel order by channel",
     "uncertain": """
         select outbox_id, channel, account_key, rule, step, deadline, because, sending_at
@@ -42,6 +48,7 @@ class Overview:
         held: Batches that wait for a person.
         quarantine: Open rows per rule.
         builds: The last builds.
+        approvals: Questions about actions above the caps.
         channels: Whether each may send.
         outbox: Messages per channel and state.
         uncertain: Messages that may or may not have arrived.
@@ -51,6 +58,7 @@ class Overview:
     held: Rows
     quarantine: Rows
     builds: Rows
+    approvals: Rows
     channels: Rows
     outbox: Rows
     uncertain: Rows
@@ -59,6 +67,7 @@ class Overview:
 def read() -> Overview:
     """Return how everything stands."""
     status = report.status()
+    says = {rule.id: rule.says for rule in catalogue.rules()}
     with engine("reader").connect() as connection:
         found = {
             name: [dict(row) for row in connection.execute(sa.text(query)).mappings()]
@@ -66,7 +75,7 @@ def read() -> Overview:
         }
     return Overview(
         sources=[row for row in status["sources"] if not row["entity"]],
-        quarantine=status["quarantine"][:50],
+        quarantine=[row | {"says": says.get(row["rule_id"], "")} for row in status["quarantine"][:50]],
         outbox=status["outbox"],
         **found,
     )

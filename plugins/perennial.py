@@ -17,9 +17,11 @@ from airflow.plugins_manager import AirflowPlugin
 from fastapi import Depends, FastAPI
 from fastapi.responses import HTMLResponse
 
+from include.orchestration.defaults import PREFIX as DAG_PREFIX
 from include.orchestration.defaults import dag_id
 
 PREFIX = "/perennial"
+BASE = conf.get("api", "base_url", fallback="").rstrip("/")
 # Whoever may see this DAG may see what it works on. Named here, since else the caller's query would name it.
 may_see = requires_access_dag("GET", param_dag_id=dag_id("build_kpis"))
 _templates = jinja2.Environment(
@@ -66,7 +68,9 @@ def _answer(template: str, read: Callable[[], Any]) -> HTMLResponse:
     except PerennialError as error:
         problem = error
     nonce = token_urlsafe(16)
-    text = _templates.get_template(template).render(seen=seen, problem=problem, now=now(), nonce=nonce)
+    text = _templates.get_template(template).render(
+        seen=seen, problem=problem, now=now(), nonce=nonce, base=BASE, prefix=DAG_PREFIX
+    )
     return HTMLResponse(
         text,
         status_code=503 if problem else 200,
@@ -90,13 +94,13 @@ class PerennialPlugin(AirflowPlugin):
     external_views = [  # noqa: RUF012
         {
             "name": "Perennial",
-            "href": f"{conf.get('api', 'base_url', fallback='').rstrip('/')}{PREFIX}/",
+            "href": f"{BASE}{PREFIX}/",
             "url_route": "perennial",
             "destination": "nav",
         },
         {
             "name": "Data quality",
-            "href": f"{conf.get('api', 'base_url', fallback='').rstrip('/')}{PREFIX}/quality/",
+            "href": f"{BASE}{PREFIX}/quality/",
             "url_route": "perennial-quality",
             "destination": "nav",
         },

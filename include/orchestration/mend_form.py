@@ -7,11 +7,12 @@ from airflow.sdk import Param
 # What may stay empty says so by its type: Airflow's form cannot be sent while anything else is empty.
 PARAMS = {
     "action": Param(
-        "replay",
-        enum=["replay", "waive", "drop", "accept batch", "drop batch"],
+        "show",
+        enum=["show", "replay", "waive", "drop", "accept batch", "drop batch"],
         title="What to do",
-        description="With rows of quarantine: replay judges them once more, waive lets them in until a day, drop gives"
-        " them up. Accept or drop a batch that is held.",
+        description="Show changes nothing and writes into the log what is held and what is in quarantine. With rows of"
+        " quarantine: replay judges them once more, waive lets them in until a day, drop gives them up. Accept or drop"
+        " a batch that is held.",
     ),
     "rule": Param(
         None,
@@ -25,8 +26,10 @@ PARAMS = {
         None,
         type=["null", "integer"],
         title="Batch",
-        description="The number of a held batch.",
+        description="Its number, to show, accept or drop it; the page Perennial lists those that are held.",
     ),
     "until": Param(None, type=["null", "string"], format="date", title="Until", description="When a waiver ends."),
-    "reason": Param(None, type=["null", "string"], title="Reason", description="Why; needed for all but replay."),
+    "reason": Param(
+        None, type=["null", "string"], title="Reason", description="Why; needed for all but show and replay."
+    ),
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,7 +15,7 @@ from include.contracts import catalogue
 from include.errors import ConfigError
 from include.sources import ingest
 from include.sources.entities import ENTITIES
-from include.warehouse import batches, loader, quarantine
+from include.warehouse import batches, loader, quarantine, report
 from include.warehouse.engine import engine
 from include.warehouse.quarantine import Which
 
@@ -97,8 +97,8 @@ def decide(asked: Mapping[str, Any], *, by: str, run_id: str = "") -> str:
     """Do what a person has filled in, and say what came of it.
 
     Args:
-        asked: ``action`` (replay, waive, drop, accept batch, drop batch), and what it needs of ``rule``, ``source``,
-            ``record``, ``batch``, ``until`` and ``reason``.
+        asked: ``action`` (show, replay, waive, drop, accept batch, drop batch), and what it needs of ``rule``,
+            ``source``, ``record``, ``batch``, ``until`` and ``reason``.
         by: Who decides.
         run_id: For the record.
 
@@ -107,8 +107,10 @@ def decide(asked: Mapping[str, Any], *, by: str, run_id: str = "") -> str:
     """
     action, reason = str(asked.get("action") or ""), str(asked.get("reason") or "")
     which = Which(*(str(asked.get(name) or "").strip() for name in ("rule", "source", "record")))
+    batch = asked.get("batch")
+    if action == "show":
+        return shown_batch(int(batch)) if batch else shown(which)
     if action.endswith(" batch"):
-        batch = asked.get("batch")
         if not batch:
             raise ConfigError(f"{action}: which one?", cure="give its number; `batch list --state held` shows them")
         if action == "accept batch":
@@ -122,13 +124,54 @@ def decide(asked: Mapping[str, Any], *, by: str, run_id: str = "") -> str:
         return f"{drop(which, reason=reason, by=by)} rows are given up"
     if action != "waive":
         raise ConfigError(
-            f"nothing can be done that is called {action!r}", cure="replay, waive, drop, accept batch ..."
+            f"nothing can be done that is called {action!r}", cure="show, replay, waive, drop, accept batch ..."
         )
     if not asked.get("until"):
         raise ConfigError("a waiver needs the day on which it is over", cure="fill in Until")
     until = clock.moment(str(asked["until"]), "Until")
     waiver_id, found = waive(which, reason=reason, by=by, until=until, run_id=run_id)
     return f"waiver {waiver_id} is in force until {until:%Y-%m-%d}; {said(found)}"
+
+
+def shown(which: Which) -> str:
+    """Return what waits for a person, a line each, the values that identify a person masked.
+
+    Args:
+        which: Single rows of these; held batches and counts by rule if nothing is named.
+    """
+    if which != Which():
+        found = quarantine.rows(which)
+        return _lines([f"{len(found)} rows, the newest first"], map(_bad_row, found))
+    held = report.batch_list(state="held", limit=50)
+    counts = quarantine.listing(which)
+    return _lines(
+        [f"{len(held)} batches are held; in quarantine, by rule and state: {len(counts)}"],
+        (
+            f"batch {row['batch_id']} of {row['source']}.{row['entity']}, {row['rows']} rows: {row['note']}"
+            for row in held
+        ),
+        (f"{row['rule_id']} of {row['source']}: {row['n_rows']} {row['state']}" for row in counts),
+    )
+
+
+def shown_batch(batch_id: int) -> str:
+    """Return one batch, the rules it broke and some of its bad rows, the values that identify a person masked."""
+    found = report.batch(batch_id)
+    (batch,) = found["batch"]
+    return _lines(
+        [f"batch {batch_id} of {batch['source']}.{batch['entity']} is {batch['state']}, {batch['rows']} rows"],
+        (f"{row['rule_id']} ({row['severity']}): {row['n_bad']} of {row['n_rows']} rows" for row in found["rules"]),
+        map(_bad_row, found["quarantine"]),
+    )
+
+
+def _bad_row(row: Mapping[str, Any]) -> str:
+    values = ", ".join(f"{name}={value}" for name, value in row["record"].items())
+    return f"{row['rule_id']}, record {row['record_id']}, {row['state']}: {row['reason']}; {values}"
+
+
+def _lines(*parts: Iterable[str]) -> str:
+    return "\n".join(line for part in parts for line in part)
 
 
 def said(found: Replayed) -> str:

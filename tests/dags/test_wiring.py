@@ -103,6 +103,13 @@ def test_what_is_above_the_caps_is_asked_in_runs_of_their_own(dags):
     assert question.response_timeout < asking.dagrun_timeout
 
 
+def test_what_runs_only_when_asked_to_is_never_paused_at_first(dags):
+    # A run of a paused DAG waits for ever, without a word.
+    for dag in dags.values():
+        is_asked_for = dag.timetable.__class__.__name__ == "NullTimetable"
+        assert dag.is_paused_upon_creation is (False if is_asked_for else None), dag.dag_id
+
+
 def test_the_rebuild_can_be_backfilled_and_starts_nothing(dags):
     dag = dags["rebuild_kpis"]
     assert type(dag.timetable).__name__ == "CronPartitionTimetable"

@@ -107,6 +107,27 @@ def test_hostile_rows_are_shown_as_text(client, warehouse):
     assert f'<script nonce="{nonce}">' in answer.text
 
 
+def test_it_leads_to_where_a_person_decides(client, warehouse):
+    with engine("owner").begin() as connection:
+        connection.execute(
+            sa.text("""
+                insert into meta.batch (source, vendor, entity, state, table_name, until, held_because, n_rows)
+                values ('crm', 'hubspot', 'account', 'held', 'batch_1', now(), 'half', 7);
+                insert into quarantine.record (batch_id, row_no, source, entity, record_id, rule_id, reason, state)
+                values (1, 1, 'crm', 'account', '1', 'crm.account.name_present', 'no name', 'open');
+                insert into meta.verdict (source, kind, entity, state, reason, cure)
+                values ('crm', 'crm', '', 'red', 'half', 'first `batch show 1`, then `batch drop 1`');
+                insert into ops.approval (approval_id, run_id, reason, authors, asked_at, lapses_at)
+                values ('20261123-1', 'r', 'the cap of 20 actions per run', '{root}', now(), now() + interval '2 days');
+            """)
+        )
+    text = _get(client, "viewer").text
+    assert "first <code>batch show 1</code>, then <code>batch drop 1</code>" in text
+    assert text.count('/dags/mend_data" target="_top">mend_data</a>') == 2
+    assert '/required_actions" target="_top">' in text and "the cap of 20 actions per run" in text
+    assert "the account has no name" in text
+
+
 def test_uncertain_messages_name_no_person(client, warehouse):
     with engine("builder").begin() as connection:
         connection.execute(

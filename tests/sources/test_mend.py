@@ -261,6 +261,21 @@ def test_what_is_filled_in_wrongly_is_named_and_changes_nothing(asked: dict, lac
     assert _states() == [("1", "notice_months_plausible", "open")] and quarantine.waivers() == []
 
 
+def test_a_form_shows_what_waits_and_changes_nothing() -> None:
+    held = land("opportunity", good("opportunity", 1, first=40), state="held", validated_at=NOW, held_because="half")
+    before = fetch("select * from quarantine.record")
+    everything = mend.decide({"action": "show"}, by="ada")
+    assert f"batch {held} of crm.opportunity, 1 rows: half" in everything and f"{RULE} of crm: 1 open" in everything
+    one = mend.decide({"action": "show", "rule": RULE}, by="ada")
+    assert f"{RULE}, record 1, open: " in one and "notice_months=" in one
+    assert mend.decide({"action": "show", "batch": held}, by="ada").startswith(
+        f"batch {held} of crm.opportunity is held"
+    )
+    with pytest.raises(ConfigError, match="no batch 4711"):
+        mend.decide({"action": "show", "batch": 4711}, by="ada")
+    assert fetch("select * from quarantine.record") == before and batch(held)["state"] == "held"
+
+
 def test_a_form_waives_in_the_name_of_who_filled_it_in() -> None:
     said = mend.decide(WAIVED, by="ada")
     assert said.endswith("in force until 2026-12-01; 1 rows judged again: 1 merged, 0 still bad")
