@@ -132,11 +132,13 @@ def _commands(what: Failing) -> tuple[str, ...]:
             f"Look: {cli} batch show {what.batch_id}",
             f'Mended at the source: {cli} batch drop {what.batch_id} --reason "..." reads it again',
             f'Right as it is: {cli} batch accept {what.batch_id} --reason "..."',
+            f"Without a command line: trigger mend_data in Airflow, first with show and batch {what.batch_id}",
         )
     if what.kind == "rows":
         return (
             f"Look: {cli} quarantine show {what.rule_id} --source {what.source}",
             f"After the rule or mapping was mended: {cli} quarantine replay {what.rule_id} --source {what.source}",
+            "Without a command line: trigger mend_data in Airflow, first with show and this rule",
         )
     if what.kind == "feature":
         return (f"Look: {cli} contracts show {what.rule_id}", f"Read it again: {cli} ingest {what.source} --since DAY")

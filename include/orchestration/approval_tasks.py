@@ -11,6 +11,7 @@ from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import task
 
+from include.orchestration.assets import OUTBOX
 from include.orchestration.defaults import dag_id
 
 if TYPE_CHECKING:
@@ -94,7 +95,8 @@ def ask() -> Ask:
 
 
 @task(
-    doc_md="Records the answer; fails if it came from whoever may not give it. Clear `ask` to put the question again."
+    outlets=[OUTBOX],  # what is approved goes out at once
+    doc_md="Records the answer; fails if it came from whoever may not give it. Clear `ask` to put the question again.",
 )
 def record(answered: dict[str, Any], described: dict[str, Any]) -> str:
     """Record who said what."""

@@ -101,6 +101,7 @@ def test_what_is_above_the_caps_is_asked_in_runs_of_their_own(dags):
     assert question.upstream_task_ids == {"describe"} and question.downstream_task_ids == {"record"}
     assert (question.options, question.defaults) == (["Approve", "Reject"], ["Reject"])
     assert question.response_timeout < asking.dagrun_timeout
+    assert asking.task_dict["record"].outlets == [OUTBOX]
 
 
 def test_what_runs_only_when_asked_to_is_never_paused_at_first(dags):

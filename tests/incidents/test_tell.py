@@ -130,6 +130,7 @@ def test_a_held_batch_is_told_with_the_commands_that_decide_about_it(post: Post)
     said = Message.model_validate(held.body)
     (number,) = [row["batch_id"] for row in fetch("select batch_id from meta.batch where state = 'held'")]
     assert any(f"batch drop {number} --reason" in step for step in said.next_steps)
+    assert any(step.endswith(f"mend_data in Airflow, first with show and batch {number}") for step in said.next_steps)
     assert "too many rows break critical rules" in said.summary.lower() and held.recipient == "data@example.com"
 
 
