@@ -18,7 +18,7 @@ help:
 	@echo 'make demo ONCE=1  the same once; exit status 0 only if every run succeeded'
 	@echo 'make test         every check; make soak: the long ones'
 	@echo 'make bench        measure against other tools; STAGE=landing for one part, SIZE=small for a trial,'
-	@echo '                  DOCS=1 to write the tables into docs/reference/benchmarks.md; STAGE=warehouse SIZE=largest'
+	@echo '                  DOCS=1 to write the tables into docs/reference/; STAGE=warehouse SIZE=largest'
 	@echo '                  for 20 million rows, which takes hours'
 	@echo 'make pins         resolve pyproject.toml into requirements*.txt again'
 	@echo 'make docs         write the data dictionary and the query of marts.kpi_value from sql/ again'

@@ -23,7 +23,7 @@ from benchmarks.rows import Row, as_json, cells, markdown, verdicts
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
-DOCUMENT = HERE.parent / "docs" / "reference" / "benchmarks.md"
+DOCUMENTS = tuple(HERE.parent / "docs" / "reference" / name for name in ("benchmarks.md", "alerts.md"))
 
 
 def stages() -> list[str]:
@@ -37,7 +37,7 @@ def main() -> int:
     parser.add_argument("stage", nargs="*", help=f"which; all by default: {', '.join(stages())}")
     sizes = "small: a trial of a minute or so; largest: hours, of the stage warehouse only"
     parser.add_argument("--size", choices=("small", "full", "largest"), default="full", help=sizes)
-    parser.add_argument("--docs", action="store_true", help="write the tables of the last runs into the document too")
+    parser.add_argument("--docs", action="store_true", help="write the tables of the last runs into the documents too")
     given = parser.parse_args()
     unknown = [name for name in given.stage if name not in stages()]
     if unknown:
@@ -51,7 +51,8 @@ def main() -> int:
         if not _stage(console, name, given.size):
             failed.append(name)
     if given.docs:
-        DOCUMENT.write_text(documented(DOCUMENT.read_text(), given.stage or stages()))
+        for document in DOCUMENTS:
+            document.write_text(documented(document.read_text(), given.stage or stages()))
     if failed:
         print(f"not measured: {', '.join(failed)}")
     return 1 if failed else 0

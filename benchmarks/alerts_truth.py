@@ -66,6 +66,18 @@ class Judgement:
         return sum(counts[what] for counts in chosen) / total if total else float("nan")
 
 
+def alerts_by_person_and_day(replay: Replay) -> list[int]:
+    """Return how many new alerts each manager has on each working day, before any budget.
+
+    What opens on a weekend comes on Monday, as in service. The first day tells nothing and is left out.
+    """
+    found: Counter[tuple[str, date]] = Counter()
+    for (person, day), number in replay.new_by_person_and_day().items():
+        found[person, day + timedelta(days=7 - day.weekday() if day.weekday() > 4 else 0)] += number
+    days = [replay.first + timedelta(days=number) for number in range(1, (replay.last - replay.first).days + 1)]
+    return [found[person, day] for person in sorted(replay.accounts) for day in days if day.weekday() < 5]
+
+
 def judge(replay: Replay, truth: Mapping[str, Mapping[str, Any]]) -> Judgement:
     """Compare a replay with the truth.
 

@@ -95,3 +95,31 @@ def test_references_point_at_records_of_the_right_kind(world: World) -> None:
             for name in kinds:
                 value = change.values.get(name)
                 assert value is None or value in ids[name], (record.kind, record.id, name)
+
+
+def test_the_truth_says_what_else_went_wrong_and_only_what_the_records_show(world: World) -> None:
+    late = set()
+    for record in (r for r in world.records if r.kind == "invoice"):
+        values = record.changes[0].values
+        ends = [change.values for change in record.changes[1:]]
+        # Who pays on a Monday what was due on Saturday is not late.
+        if not any(e["status"] == "voided" or e["paid"] <= values["due"] + timedelta(days=2) for e in ends):
+            late.add((values["company"], values["due"]))
+    troubles = [(customer, trouble) for customer in world.customers for trouble in customer.troubles]
+    assert {trouble.kind for _, trouble in troubles} == {"unpaid", "behind", "person_gone", "unlinked"}
+    assert {(c.company.id, t.start) for c, t in troubles if t.kind == "unpaid" and c.company} == late
+    members = {r.changes[0].values["email"]: r for r in world.records if r.kind == "member"}
+    for customer, trouble in troubles:
+        if trouble.kind == "person_gone":
+            email = next(email for _, record, email in customer.contacts if record is trouble.about)
+            assert any(change.values.get("deactivated_at") for change in members[email].changes)
+
+
+def test_a_symptom_is_shown_only_where_something_came_of_it(world: World) -> None:
+    at_desk = {r.changes[0].values["belongs_to"] for r in world.records if r.kind == "organization"}
+    symptoms = [(customer, symptom) for customer in world.customers for symptom in customer.symptoms]
+    assert any(not symptom.is_shown for _, symptom in symptoms)
+    for customer, symptom in symptoms:
+        if symptom.cause in ("support_pain", "competitor"):
+            assert customer.company
+            assert symptom.is_shown == (customer.company.id in at_desk)

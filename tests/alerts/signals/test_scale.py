@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import subprocess
@@ -18,14 +19,17 @@ from tests.alerts.signals import subjects_store
 from tests.alerts.signals.conftest import Ward
 
 N = 50_000
-# One in ten uses less, one in seven has not been spoken to, one in twelve waits for help, and so on.
+# One in six uses less, one in seven has not been spoken to, one in twelve waits for help, and so on.
 _SICK = """
 update marts.act_account set
-    usage_ratio = case when n % 10 = 0 then 0.5 else usage_ratio end,
+    usage_ratio = case when n % 6 = 0 then 0.5 else usage_ratio end,
+    user_days_28d = case when n % 6 = 0 then 60 else user_days_28d end,
+    user_days_ratio_14d_ago = case when n % 6 = 0 then 0.5 else user_days_ratio_14d_ago end,
     days_since_contact = case when n % 7 = 0 then 95 else days_since_contact end,
     n_open_urgent_tickets = case when n % 12 = 0 then 1 else n_open_urgent_tickets end,
-    oldest_urgent_days = case when n % 12 = 0 then 4 else oldest_urgent_days end,
+    oldest_urgent_days = case when n % 12 = 0 then 6 else oldest_urgent_days end,
     last_nps_score = case when n % 9 = 0 then 5 else last_nps_score end,
+    n_bad_ratings_30d = case when n % 15 = 0 then 2 else n_bad_ratings_30d end,
     n_tickets_14d = case when n % 15 = 0 then 6 else n_tickets_14d end
 from (select account_key as key, substr(account_key, 5)::int as n from marts.act_account) as numbered
 where key = account_key
@@ -84,7 +88,7 @@ def test_deciding_on_fifty_thousand_customers(ward: Ward, capsys: pytest.Capture
     megabytes = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     episodes = ward.house.scalar("select count(*) from ops.episode")
     with capsys.disabled():
-        print(f"\n{N} customers, {episodes} episodes: {spent[0]:.1f} s, then {spent[1]:.1f} s, {megabytes:.0f} MB")
-        print(done.stdout[-300:])
+        figures = {"rows": N, "episodes": episodes, "first": spent[0], "second": spent[1], "peak_mb": megabytes}
+        print(f"\n{json.dumps(figures)}")  # the benchmark reads it
     assert episodes > N / 4
     assert max(spent) < 30 and megabytes < 500
