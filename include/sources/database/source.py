@@ -36,7 +36,7 @@ from include.sources.database.snapshot import clock_behind, complete_until, expl
 from include.sources.database.urls import url_of
 from include.sources.entities import ENTITIES, Kind
 
-PAGE_ROWS = 20_000
+PAGE_ROWS = 5_000
 # What somebody who only looks may ask of the customer's database.
 PEEK_SECONDS = 15
 # The customer's query may compare strictly or not.
