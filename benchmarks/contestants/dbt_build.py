@@ -47,7 +47,7 @@ def main() -> None:
     made = {name: model for name, model in models.load().items() if name not in LEFT_OUT}
     with tempfile.TemporaryDirectory(dir=folder) as place:
         project = Path(place)
-        _write(project, newest, made, {
+        write(project, newest, made, {
             "type": "postgres", "host": url.host, "port": url.port, "user": url.username, "password": url.password,
             "dbname": url.database, "schema": "dbt", "threads": 1,
         })  # fmt: skip
@@ -59,7 +59,15 @@ def main() -> None:
     print(json.dumps({"rows": 0, "seconds": sum(seconds.values()), "models": seconds}))
 
 
-def _write(project: Path, newest: Build, made: dict[str, Model], target: dict[str, object]) -> None:
+def write(project: Path, newest: Build, made: dict[str, Model], target: dict[str, object]) -> None:
+    """Write a dbt project of the models.
+
+    Args:
+        project: Its folder.
+        newest: The build whose parameters the queries get.
+        made: The models; of other tables the ones that are there are read.
+        target: The database, as dbt's profiles describe it.
+    """
     from benchmarks.duckdb_twin import said
 
     for folder in ("models", "macros"):

@@ -146,7 +146,7 @@ def get(name: str) -> Model:
     """
     found = load().get(name)
     if found is None:
-        raise ConfigError(f"there is no SQL model {name}", cure=f"known: {', '.join(names())}")
+        raise _unknown(name)
     return found
 
 
@@ -160,14 +160,17 @@ def owners() -> dict[str, Owner]:
 
 def parents(name: str) -> tuple[str, ...]:
     """Return what a model is made from: ``raw.<entity>`` and models, views replaced by what they read themselves."""
-    get(name)
-    return _parents(fingerprint())[name]
+    found = _parents(fingerprint()).get(name)
+    if found is None:
+        raise _unknown(name)
+    return found
 
 
 def lineage(name: str) -> tuple[str, ...]:
     """Return all that a model is made from, itself first and the nearest before the farthest: see ``parents``."""
-    get(name)
     known = _parents(fingerprint())
+    if name not in known:
+        raise _unknown(name)
     found: dict[str, None] = {name: None}
     pending = [name]
     for each in pending:
@@ -175,6 +178,10 @@ def lineage(name: str) -> tuple[str, ...]:
         found |= dict.fromkeys(new)
         pending += new
     return tuple(found)
+
+
+def _unknown(name: str) -> ConfigError:
+    return ConfigError(f"there is no SQL model {name}", cure=f"known: {', '.join(names())}")
 
 
 def fingerprint() -> tuple[tuple[str, str, int, int], ...]:

@@ -121,7 +121,9 @@ def replace(
             connection.exec_driver_sql(f"create temp table {temporary} (like {model.name}) on commit drop")
         connection.exec_driver_sql(f"create unique index on incoming ({', '.join(model.metadata.unique_key)})")
     target = model.name if is_new else "incoming"
-    for piece in pieces:
+    for number, piece in enumerate(pieces):
+        if number and not is_new:
+            connection.exec_driver_sql("truncate incoming, gone, came")
         bound = {**parameters, **bounds(piece)}
         try:
             done.n_rows += execute(
@@ -135,7 +137,6 @@ def replace(
             _note(connection, build_id, model)
             if model.name == restate.TABLE:
                 restate.note(connection, build_id)
-            connection.exec_driver_sql("truncate incoming, gone, came")
     if is_new:
         _index(connection, model)
         done.n_changed = done.n_rows

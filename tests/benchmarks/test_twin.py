@@ -1,0 +1,47 @@
+"""The same models for DuckDB and dbt: nothing of ours is left in what they are given."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pytest
+
+from benchmarks.contestants import dbt_build
+from benchmarks.duckdb_twin import LEFT_OUT, said
+from include.warehouse import models
+from include.warehouse.scope import Build, Range
+
+BUILD = Build(
+    build_id="one",
+    kind="forward",
+    state="done",
+    trigger="first",
+    window=Range(date(2026, 1, 1), date(2026, 6, 10)),
+    newest_day=date(2026, 6, 9),
+    first_day=date(2026, 1, 1),
+    known_at=datetime(2026, 6, 9, 12, tzinfo=UTC),
+)
+
+
+@pytest.mark.parametrize("dialect", ["duckdb", "postgres"])
+def test_a_query_is_said_with_what_its_parameters_stand_for(dialect: str) -> None:
+    text = said(models.get("core.usage_28d"), BUILD, dialect, {"core.usage_day": "dbt.core__usage_day"})
+    assert not re.search(r"(?<!:)[:%$]\(?(start|end|accounts)\b", text)
+    assert "CAST('2026-01-01' AS DATE)" in text
+    assert "CAST('2026-06-10' AS DATE)" in text
+    assert "dbt.core__usage_day AS u" in text
+    assert "core.usage_day" not in text
+
+
+def test_a_project_for_dbt_refers_to_its_own_models_only(tmp_path: Path) -> None:
+    names = ("staging.stg_product__usage_day", "core.usage_day", "core.usage_28d", "core.account_bridge")
+    made = {name: models.get(name) for name in names if name not in LEFT_OUT}
+    dbt_build.write(tmp_path, BUILD, made, {"type": "postgres"})
+    written = {path.stem: path.read_text() for path in (tmp_path / "models").glob("*.sql")}
+    assert set(written) == {"staging__stg_product__usage_day", "core__usage_day", "core__usage_28d"}
+    assert "{{ ref('staging__stg_product__usage_day') }}" in written["core__usage_day"]
+    assert "core.account_bridge" in written["core__usage_day"]
+    assert "materialized='view', schema='dbt_staging'" in written["staging__stg_product__usage_day"]
+    assert "core.usage_day" not in written["core__usage_28d"]
