@@ -78,7 +78,9 @@ with_previous as (
 ),
 
 line_starts as (
-    select distinct account_key, contract_key, term_start from lines
+    select distinct d.account_key, d.contract_key, d.term_end, l.term_start
+    from deals as d
+    join lines as l on l.opportunity_key = d.opportunity_key
 ),
 
 -- What is added before the due date with the deal that renews does not bring the new term forward.
@@ -95,7 +97,7 @@ begun_terms as (
         p.is_auto_renew
     from with_previous as p
     left join line_starts as s
-        on s.account_key = p.account_key and s.contract_key = p.contract_key
+        on s.account_key = p.account_key and s.contract_key = p.contract_key and s.term_end = p.term_end
         and s.term_start = p.previous_end and p.term_start < p.previous_end
 ),
 

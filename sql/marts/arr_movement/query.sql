@@ -142,19 +142,26 @@ lost_contracts as (
     group by account_key, day
 ),
 
+ends_of_deals as (
+    select distinct opportunity_key, kept_to as day from lines
+),
+
+ends_of_contracts as (
+    select distinct account_key, contract_key, kept_to as day from lines
+),
+
 -- A step that the deal itself had agreed: a line of it that starts after its first one. What follows a line of another
--- deal of the contract renews it, although something of the same deal may have begun before.
+-- deal of the contract only renews it, although something of the same deal may have begun before.
 contracted_steps as (
     select account_key, day, sum(arr) as contracted_arr
     from (
         select l.account_key, l.active_from as day, l.arr
         from lines as l
+        left join ends_of_deals as o on o.opportunity_key = l.opportunity_key and o.day = l.active_from
+        left join ends_of_contracts as c
+            on c.account_key = l.account_key and c.contract_key = l.contract_key and c.day = l.active_from
         where l.active_from > l.deal_from
-            and not exists (
-                select 1 from lines as b
-                where b.account_key = l.account_key and b.contract_key = l.contract_key
-                    and b.kept_to = l.active_from and b.opportunity_key <> l.opportunity_key
-            )
+            and (o.day is not null or c.day is null)
         union all
         select l.account_key, l.kept_to, -l.arr
         from lines as l
