@@ -1,8 +1,9 @@
 -- Purpose: tickets with their times, by account.
--- Grain: ticket. Inputs: desk tickets with their events and ratings, the bridge, promises. Window: none.
+-- Grain: ticket. Inputs: desk tickets with their events and ratings, users, the bridge, promises. Window: none.
 -- Caveats: deleted tickets stay here, marked, and count nowhere; those of organisations without an account are not
--- here. The first answer is the first public comment after the ticket was made by somebody other than who asked; what
--- the system or a rule writes is none. A desk without events tells its own times. Promises go by the priority of then.
+-- here. The first answer is the first public comment after the ticket was made by somebody who is not known as a
+-- customer; what the system or a rule writes is none. A desk without events tells its own times. Promises go by the
+-- priority of then.
 with tickets as (
     select * from staging.stg_support__ticket
 ),
@@ -47,9 +48,11 @@ answers as (
     select m.source, m.ticket_id, min(e.happened_at) as answered_at
     from matched as m
     join events as e on e.source = m.source and e.ticket_id = m.ticket_id
+    left join staging.stg_support__user as u on u.source = e.source and u.user_id = e.actor_id
     where e.event_type = 'comment'
         and e.is_public
         and e.actor_id <> coalesce(m.requester_id, '')
+        and coalesce(u.role, 'agent') in ('agent', 'admin')
         and e.happened_at > m.created_at
     group by m.source, m.ticket_id
 ),
