@@ -25,6 +25,7 @@ TODAY = date(2026, 6, 10)
 GRACE = timedelta(days=30)
 DAY = timedelta(days=1)
 MONTHS = [date(2026, 3, 31), date(2026, 4, 30), date(2026, 5, 31)]
+PARTS = ("on_time", "in_grace", "after_grace", "lost", "open")
 _numbers = itertools.count(1)
 
 
@@ -180,18 +181,22 @@ def test_the_bridge(played: list[Customer]) -> None:
     names = ("new_arr", "reactivation_arr", "expansion_arr", "contraction_arr", "churn_arr")
     stored = {name: _stored(name) for name in names}
     rates = {
-        name: _stored(name) for name in ("logo_churn_rate", "gross_revenue_churn", "expansion_rate", "quick_ratio")
-    }
+        name: _stored(name)
+        for name in (
+            "logo_churn_rate", "gross_revenue_churn", "net_revenue_churn", "expansion_rate", "quick_ratio",
+            "expanding_accounts_rate", "expansion_contracted_rate", "bucket_change_arr", "fx_arr",
+        )
+    }  # fmt: skip
     for end in MONTHS:
         start = end.replace(day=1)
         moved = dict.fromkeys(names, 0)
-        expanded_of_start = lost = 0
+        expanded_of_start = lost = n_expanded = 0
         base = sum(one.kept(start - DAY) for one in played)
         n_base = sum(one.kept(start - DAY) > 0 for one in played)
         for one in played:
             was_customer = any(term.counts_from < start for term in one.terms)
             before = one.kept(start - DAY)
-            is_base = before > 0
+            is_base, expanded_before = before > 0, expanded_of_start
             for day in pd.date_range(start, end).date:
                 after = one.kept(day)
                 if after > before:
@@ -203,6 +208,7 @@ def test_the_bridge(played: list[Customer]) -> None:
                 was_customer = was_customer or after > 0
                 before = after
             lost += is_base and before == 0
+            n_expanded += expanded_of_start > expanded_before
         for name in names:
             assert _same(stored[name][end, "all"][0], moved[name]), (name, end)
         fallen = moved["churn_arr"] + moved["contraction_arr"]
@@ -212,6 +218,11 @@ def test_the_bridge(played: list[Customer]) -> None:
             "gross_revenue_churn": fallen / base,
             "expansion_rate": expanded_of_start / base,
             "quick_ratio": risen / fallen if fallen else None,
+            "net_revenue_churn": (fallen - moved["expansion_arr"]) / base,
+            "expanding_accounts_rate": n_expanded / n_base,
+            "expansion_contracted_rate": 0.0,  # each year is a deal of its own
+            "bucket_change_arr": sum(one.pending(start - DAY) - one.pending(end) for one in played),
+            "fx_arr": 0.0,
         }
         for name, value in expected.items():
             assert _same(rates[name][end, "all"][0], value), (name, end)
@@ -219,7 +230,8 @@ def test_the_bridge(played: list[Customer]) -> None:
 
 def test_renewals(played: list[Customer]) -> None:
     names = ("gross_renewal_rate", "net_renewal_rate", "on_time_rate", "in_grace_rate", "after_grace_rate", "lost_rate",
-             "open_rate", "renewal_rate_by_count")  # fmt: skip
+             "open_rate", "renewal_rate_by_count", "renewals_due", "renewals_due_arr", "early_rate",
+             "renewal_days_late", "auto_renewal_rate_by_count", *(f"{part}_rate_by_count" for part in PARTS))  # fmt: skip
     stored = {name: _stored(name) for name in names}
     for end in MONTHS:
         start = end.replace(day=1)
@@ -232,22 +244,31 @@ def test_renewals(played: list[Customer]) -> None:
                         ("lost" if term.end + GRACE <= TODAY else "open") if late is None
                         else "on_time" if late <= 0 else "in_grace" if late <= 30 else "after_grace"
                     )  # fmt: skip
-                    due.append({"target": term.arr, "renewed": following.arr if following else None, "part": part})
+                    due.append(
+                        {
+                            "target": term.arr, "renewed": following.arr if following else None, "part": part,
+                            "late": late,
+                        }
+                    )  # fmt: skip
         if not due:
             continue
         frame = pd.DataFrame(due)
+        frame["late"] = pd.to_numeric(frame["late"])
         renewed = frame.renewed.fillna(0)
         total = frame.target.sum()
         expected = {
             "gross_renewal_rate": renewed.clip(upper=frame.target).sum() / total,
             "net_renewal_rate": renewed.sum() / total,
             "renewal_rate_by_count": frame.renewed.notna().mean(),
-            **{f"{part}_rate": frame.target[frame.part == part].sum() / total
-               for part in ("on_time", "in_grace", "after_grace", "lost", "open")},
-        }  # fmt: skip
-        assert sum(expected[f"{part}_rate"] for part in ("on_time", "in_grace", "after_grace", "lost", "open")) == (
-            pytest.approx(1)
-        )
+            "renewals_due": len(frame),
+            "renewals_due_arr": total,
+            "early_rate": frame.target[frame.late < -30].sum() / total,
+            "renewal_days_late": frame.late.median() if frame.late.notna().any() else None,
+            "auto_renewal_rate_by_count": 0.0,
+            **{f"{part}_rate": frame.target[frame.part == part].sum() / total for part in PARTS},
+            **{f"{part}_rate_by_count": (frame.part == part).mean() for part in PARTS},
+        }
+        assert sum(expected[f"{part}_rate"] for part in PARTS) == pytest.approx(1)
         for name, value in expected.items():
             assert _same(stored[name][end, "all"][0], value), (name, end)
 
@@ -286,6 +307,19 @@ def test_cohorts(played: list[Customer]) -> None:
         assert (n_0, n_kept) == tuple(sum(one.kept(day) > 0 for one in members) for day in (month_end, as_of))
         assert (arr_0, arr) == tuple(Decimal(sum(one.kept(day) for one in members)) for day in (month_end, as_of))
         assert k > 0 or (n_0, arr_0) == (n_kept, arr)
+    for k in (6, 12):
+        by_arr, by_count = _stored(f"cohort_retention_m{k}"), _stored(f"cohort_logo_retention_m{k}")
+        for end in MONTHS:
+            began = (pd.Period(end, "M") - k).to_timestamp().date()
+            members = [one for one in played if one.terms[0].counts_from.replace(day=1) == began]
+            month_end = (pd.Period(end, "M") - k).end_time.date()
+            if not members:
+                assert (end, "all") not in by_arr
+                continue
+            then = [one.kept(month_end) for one in members]
+            now = [one.kept(end) for one in members]
+            assert _same(by_arr[end, "all"][0], sum(now) / sum(then)), (k, end)
+            assert _same(by_count[end, "all"][0], sum(x > 0 for x in now) / sum(x > 0 for x in then)), (k, end)
 
 
 def test_what_must_always_hold(played: list[Customer]) -> None:

@@ -78,6 +78,12 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "settled_at": LONG_AGO,
     },
     "ops.task": {"read_at": LONG_AGO},
+    "ops.episode": {
+        "signal": "usage_drop",
+        "entity_kind": "account",
+        "evidence": "{}",
+        "updated_on": LONG_AGO.date(),
+    },
     "meta.batch": {
         "source": "crm",
         "vendor": "hubspot",

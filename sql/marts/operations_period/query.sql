@@ -78,7 +78,7 @@ alerts as (
         count(case when e.opened_on >= p.period_start then 1 end) as n_new,
         count(case when e.closed_on is null or e.closed_on > p.as_of then 1 end) as n_open
     from periods as p
-    join ops.episode as e on e.opened_on <= p.as_of and (e.closed_on is null or e.closed_on > p.period_start)
+    join ops.episode as e on e.opened_on <= p.as_of and (e.closed_on is null or e.closed_on >= p.period_start)
     left join attribute_steps as s
         on s.account_key = e.account_key and p.as_of >= s.from_day and (s.to_day is null or p.as_of < s.to_day)
     group by p.period, p.as_of, coalesce(s.owner_key, 'unknown')
