@@ -1,8 +1,8 @@
 -- Purpose: the figures of support. Grain: period and group.
 -- Inputs: tickets, attribute steps, periods. Window: periods that end on days [start, end).
 -- Caveats: first replies are those of the tickets created in the period, resolutions of those solved in it; unanswered
--- tickets are counted, not averaged. A promise is due once it was kept or its time is over at the period's end;
--- promised answers are those of tickets created in the period, promised solutions of those solved in it.
+-- tickets are counted, not averaged. A promise is due once there is an answer, or a solution, or its time is over at
+-- the period's end; promises are those of tickets created in the period, merged ones have none of a solution.
 with periods as (
     select p.*, c.day_12m_ago
     from meta.period as p
@@ -65,7 +65,10 @@ members as (
             and (t.first_reply_minutes is not null
                 or (p.as_of - t.created_day) * 1440 > t.first_reply_promised_minutes) as is_reply_due,
         t.full_resolution_minutes <= t.resolution_promised_minutes as is_solution_kept,
-        t.resolution_promised_minutes is not null and t.full_resolution_minutes is not null as is_solution_due,
+        t.resolution_promised_minutes is not null
+            and not t.is_merged
+            and (t.full_resolution_minutes is not null
+                or (p.as_of - t.created_day) * 1440 > t.resolution_promised_minutes) as is_solution_due,
         t.first_resolution_minutes,
         t.requester_wait_minutes,
         t.agent_wait_minutes,
@@ -126,9 +129,9 @@ select
     count(is_reopened) as n_solved_tickets,
     cast(coalesce(sum(is_reopened), 0) as bigint) as n_reopened,
     count(case when is_created and is_reply_due then 1 end)
-    + count(case when is_solved and is_solution_due then 1 end) as n_promised,
+    + count(case when is_created and is_solution_due then 1 end) as n_promised,
     count(case when is_created and is_reply_due and is_reply_kept then 1 end)
-    + count(case when is_solved and is_solution_due and is_solution_kept then 1 end) as n_kept,
+    + count(case when is_created and is_solution_due and is_solution_kept then 1 end) as n_kept,
     cast(sum(case when is_created then first_reply_business_minutes end) as bigint) as first_reply_business_minutes,
     count(case when is_created then first_reply_business_minutes end) as n_replied_business,
     percentile_cont(0.5) within group (order by case when is_solved then first_resolution_minutes end)
