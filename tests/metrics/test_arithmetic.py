@@ -231,7 +231,8 @@ def test_the_bridge(played: list[Customer]) -> None:
 def test_renewals(played: list[Customer]) -> None:
     names = ("gross_renewal_rate", "net_renewal_rate", "on_time_rate", "in_grace_rate", "after_grace_rate", "lost_rate",
              "open_rate", "renewal_rate_by_count", "renewals_due", "renewals_due_arr", "early_rate",
-             "renewal_days_late", "auto_renewal_rate_by_count", *(f"{part}_rate_by_count" for part in PARTS))  # fmt: skip
+             "renewal_days_late", "auto_renewal_rate_by_count",
+             *(f"{part}_rate_by_count" for part in PARTS))  # fmt: skip
     stored = {name: _stored(name) for name in names}
     for end in MONTHS:
         start = end.replace(day=1)

@@ -65,7 +65,9 @@ def _answers(draw: random.Random) -> Happened:
         kind = draw.choice(["nps", "csat"])
         asked = datetime(2025, 10, 1, tzinfo=UTC) + timedelta(minutes=draw.randrange(252 * 24 * 60))
         score = draw.randrange(11) if kind == "nps" else draw.randrange(1, 6)
-        found.append({"id": f"s{number}", "contact": f"c{draw.randrange(12)}", "kind": kind, "score": score, "at": asked})
+        found.append(
+            {"id": f"s{number}", "contact": f"c{draw.randrange(12)}", "kind": kind, "score": score, "at": asked}
+        )
     return found
 
 

@@ -37,6 +37,7 @@ DEFINED = {
         "cohort_retention_m6", "cohort_retention_m12", "cohort_logo_retention_m6", "cohort_logo_retention_m12",
     ),
     "LTV": ("ltv",),
+    "trial conversion": ("trial_conversion", "trials_started"),
     "discount depth": ("discount_depth",),
     "activity rate": ("activity_rate",),
     "active seats": ("active_seat_rate",),
@@ -70,6 +71,7 @@ YOUNG = {
     "cohort_retention_m12", "cohort_logo_retention_m12", "forecast_accuracy_t90", "time_online", "discount_depth",
     "first_response_minutes", "first_response_business_minutes", "first_resolution_minutes", "full_resolution_minutes",
     "requester_wait_minutes", "agent_wait_minutes", "paused_arr", "ltv", "quick_ratio", "sla_attainment", "csat",
+    "trial_conversion", "trials_started",
     "hours_behind", "quarantine_rate", "alerts_new", "alerts_open", "suppressed_rate",
 }  # fmt: skip
 

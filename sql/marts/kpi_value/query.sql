@@ -637,6 +637,30 @@ support_period as (
     where r.as_of >= :start and r.as_of < :end
 ),
 
+trial_period as (
+    select
+        r.period,
+        r.period_start,
+        r.as_of,
+        r.grain,
+        r.grain_key,
+        m.metric_id,
+        m.metric_version,
+        m.kind,
+        cast(m.numerator as numeric) as numerator,
+        cast(m.denominator as numeric) as denominator,
+        cast(m.median as double precision) as median,
+        cast(m.n as bigint) as n,
+        cast(m.coverage as double precision) as coverage
+    from marts.trial_period as r
+    cross join lateral (
+        values
+            ('trial_conversion', 1, 'share', n_converted, n_over, null, n_over, 1),
+            ('trials_started', 1, 'amount', n_started, null, null, n_started, 1)
+    ) as m (metric_id, metric_version, kind, numerator, denominator, median, n, coverage)
+    where r.as_of >= :start and r.as_of < :end
+),
+
 everything as (
     select * from activity_period
     union all
@@ -655,6 +679,8 @@ everything as (
     select * from sentiment_period
     union all
     select * from support_period
+    union all
+    select * from trial_period
 ),
 
 values_of_metrics as (
