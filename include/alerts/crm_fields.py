@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from include.alerts.day import Day, Outcome
 from include.alerts.signals.load import Loaded
 from include.delivery.outbox import Action
-from include.warehouse.engine import engine
+from include.warehouse.engine import engine, has_table
 
 CHANNEL = "crm_field"
 KIND = "record"  # entity kind: an account's record, whatever episodes it has
@@ -123,6 +123,8 @@ def _as_written(value: Any) -> Any:
 
 def _accounts(day: Day, sources: list[str]) -> Iterable[Any]:
     with engine("reader").connect() as tables:
+        if not has_table(tables, "marts.act_account"):
+            return ()
         return tables.execute(
             sa.text(
                 "select account_key, account_name, crm_source, crm_account_id, next_decision_date, arr"

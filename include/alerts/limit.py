@@ -13,6 +13,7 @@ from include.alerts.day import Day, Outcome
 from include.config import authors, files
 from include.delivery import approvals, caps
 from include.delivery.outbox import Action
+from include.warehouse.engine import has_table
 
 
 class Rule(Protocol):
@@ -55,7 +56,7 @@ def _authors(names: set[str], rules: Mapping[str, Rule]) -> tuple[str, ...]:
 
 def _book(connection: sa.Connection, day: Day) -> int:
     """Return how many customers there are."""
-    if not connection.execute(sa.text("select to_regclass('marts.act_account') is not null")).scalar():
+    if not has_table(connection, "marts.act_account"):
         return len({renewal.account_key for renewal in day.renewals.values()})
     return connection.execute(
         sa.text("select count(*) from marts.act_account where as_of_day = :day"), {"day": day.as_of}

@@ -15,7 +15,7 @@ from include.delivery.outbox import Action
 from include.metrics.explain import shown
 from include.sources.entities import ENTITIES
 from include.warehouse import metrics, models, overrides
-from include.warehouse.engine import engine
+from include.warehouse.engine import engine, has_table
 from include.warehouse.metrics import Metric
 
 RULE = "metric_off_target"
@@ -67,7 +67,7 @@ def find(connection: sa.Connection, newest: date) -> list[Miss]:
     wanted = [
         (metric, period) for metric in metrics.load().values() for period in metric.entry.target if period != "day"
     ]
-    if not wanted or not connection.execute(sa.text("select to_regclass('marts.kpi_value') is not null")).scalar():
+    if not wanted or not has_table(connection, "marts.kpi_value"):
         return []
     corrected = overrides.in_force(connection)
     found = []

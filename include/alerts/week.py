@@ -25,7 +25,7 @@ from include.delivery.message import Evidence, Fact, Message
 from include.delivery.outbox import Action
 from include.renewals import wording
 from include.renewals.checkpoint import Checkpoint
-from include.warehouse.engine import engine
+from include.warehouse.engine import engine, has_table
 
 DIGEST, ORPHANS = "lead_digest", "orphans"
 AHEAD_DAYS = 90
@@ -186,8 +186,7 @@ def _overdue(connection: sa.Connection, day: Day) -> Counter[str]:
 
 def _orphans(day: Day, leads: Mapping[str, Lead]) -> Iterator[Action]:
     with engine("reader").connect() as tables:
-        # Of a store that was built by an older version it is not there until the next build.
-        if not tables.execute(sa.text("select to_regclass('marts.act_account') is not null")).scalar():
+        if not has_table(tables, "marts.act_account"):
             return
         rows = tables.execute(
             sa.text(

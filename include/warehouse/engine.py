@@ -104,6 +104,11 @@ def check(url: str | None = None) -> None:
         )
 
 
+def has_table(connection: sa.Connection, name: str) -> bool:
+    """Return whether a table, named with its schema, was built yet: older versions have not built all of them."""
+    return bool(connection.execute(sa.text("select to_regclass(:name) is not null"), {"name": name}).scalar())
+
+
 def readable(error: sa.exc.SQLAlchemyError | psycopg.Error) -> WarehouseError:
     """Return a database error as one that says what to do; it names neither statement nor parameters."""
     origin = getattr(error, "orig", None) or error

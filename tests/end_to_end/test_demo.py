@@ -137,7 +137,7 @@ def test_the_chain_ran_and_the_summary_says_what_came_of_it(demo):
 
 def test_what_was_sent_has_arrived_once(demo):
     sent = dict(demo.query("select channel, count(*) from ops.outbox where state = 'sent' group by channel"))
-    assert min(sent["slack"], sent["email"], sent["crm_task"]) > 0
+    assert min(sent["slack"], sent["email"], sent["crm_task"], sent["crm_field"]) > 0
     inbox = requests.get(f"{demo.sandbox['url']}/inbox.json", timeout=30).json()
     assert len(inbox["mails"]) == sent["email"]
     assert len(inbox["messages"]) == sent["slack"]

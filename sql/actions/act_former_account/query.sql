@@ -8,22 +8,15 @@ with steps as (
         from_day,
         kept_arr,
         lag(kept_arr) over (partition by account_key order by from_day) as kept_before,
+        min(case when kept_arr > 0 then from_day end) over (partition by account_key) as customer_since,
         row_number() over (partition by account_key order by from_day desc) as age
     from core.arr_step
     where from_day <= :newest
         and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
 ),
 
-starts as (
-    select account_key, min(from_day) as customer_since
-    from core.arr_step
-    where kept_arr > 0
-        and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
-    group by account_key
-),
-
 leavers as (
-    select account_key, from_day as left_on, kept_before as arr
+    select account_key, from_day as left_on, customer_since, kept_before as arr
     from steps
     where age = 1 and kept_arr = 0 and kept_before > 0
 ),
@@ -55,7 +48,7 @@ select
     a.region,
     cast(l.arr as numeric(18, 2)) as arr,
     cast(:currency as text) as currency,
-    l.left_on - s.customer_since as days_as_customer,
+    l.left_on - l.customer_since as days_as_customer,
     cast(null as date) as next_decision_date,
     cast(null as integer) as days_to_decision,
     a.owner_key,
@@ -71,5 +64,4 @@ select
 from leavers as l
 join accounts as a on a.account_key = l.account_key
 left join owners as o on o.owner_key = a.owner_key
-left join starts as s on s.account_key = l.account_key
 left join losses as r on r.account_key = l.account_key and r.age = 1
