@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from include.delivery.outbox import Letter
+from include.renewals.checkpoint import Checkpoint
 from tests.alerts.conftest import at
 from tests.alerts.house import House
 from tests.alerts.test_answers import answer
@@ -30,11 +31,11 @@ steps:
 """
 
 
-def begin(house: House, overlay: Path) -> Letter:
-    """Start the playbook; return the task of its first step, which has left."""
+def begin(house: House, overlay: Path, *renewals: Checkpoint) -> dict[str, Letter]:
+    """Start the playbook; return the tasks of its first step, which have left, by renewal."""
     (overlay / "playbooks" / "renewal_at_risk.yaml").write_text("disabled: true\n")
     write(overlay)
-    house.renewals(RENEWAL)
+    house.renewals(*renewals)
     house.decide()
     return sent(house, "ask")
 
@@ -43,65 +44,51 @@ def write(overlay: Path, version: int = 1, meet: str = "Meet") -> None:
     (overlay / "playbooks" / "three_steps.yaml").write_text(PLAYBOOK.format(version=version, meet=meet))
 
 
-def sent(house: House, step: str) -> Letter:
+def sent(house: House, step: str) -> dict[str, Letter]:
     house._execute(
         "update ops.outbox set state = 'sent', external_id = key, address = coalesce(body ->> 'owner_id', '')"
         " where state = 'planned'"
     )
-    (task,) = house.outbox(channel="crm_task", step=step)
-    return task
+    return {task.entity_id: task for task in house.outbox(channel="crm_task", step=step)}
 
 
-def go_on(house: House, day: int) -> list[str]:
-    """Decide some days later; return the steps that are given out then."""
+def go_on(house: House, day: int, *renewals: Checkpoint) -> dict[str, str]:
+    """Decide some days later; return the steps that are given out then, by renewal."""
     house.set_clock(at(day))
-    house.renewals(RENEWAL)
+    house.renewals(*renewals)
     house.decide()
-    return [row.step for row in house.outbox(rule="three_steps", state="planned")]
+    return {row.entity_id: row.step for row in house.outbox(rule="three_steps", state="planned")}
 
 
-def test_a_completed_step_lets_the_next_begin_also_under_a_new_version(house: House, overlay: Path) -> None:
-    task = begin(house, overlay)
-    assert go_on(house, 1) == []
-    answer(house, task, "done", outcome="They miss reports")
-    write(overlay, version=2, meet="Meet them all")
-    assert go_on(house, 1) == ["meet"]
-    (meet,) = house.outbox(step="meet")
-    # Five working days after that Tuesday, in the words of the version that it began with.
-    assert (meet.body["due_on"], meet.subject, meet.version) == ("2026-11-24", "Meet", "three_steps 1")
-    assert house.episodes("three_steps")[0]["state"] == "open"
-
-
-def test_a_deleted_step_lets_the_next_begin_too(house: House, overlay: Path) -> None:
-    answer(house, begin(house, overlay), "deleted", due_on=None, owner_id="")
-    assert go_on(house, 1) == ["meet"]
-
-
-def test_a_moved_step_moves_the_next(house: House, overlay: Path) -> None:
-    task = begin(house, overlay)
-    answer(house, task, due_on=(TODAY + timedelta(days=20)).isoformat())
-    # Unmoved it was due on the 23rd, and the next would begin on the day after.
-    assert [go_on(house, day) for day in (8, 20, 21)] == [[], [], ["meet"]]
-
-
-def test_the_next_goes_to_whoever_was_given_the_one_before(house: House, overlay: Path) -> None:
+def test_what_becomes_of_a_step_says_when_the_next_begins_and_whose_it_is(house: House, overlay: Path) -> None:
     house.owners({"crm:78": "bob@vendor.example"})
-    task = begin(house, overlay)
-    answer(house, task, owner_id="78")
-    answer(house, task, "done", owner_id="78")
-    assert go_on(house, 1) == ["meet"]
-    (meet,) = house.outbox(step="meet")
-    assert (meet.recipient, meet.owner_key, meet.body["owner_id"]) == ("bob@vendor.example", "", "")
-    assert "because the task before it was given to you" in meet.body["html"]
-    answer(house, sent(house, "meet"), "done")
-    assert go_on(house, 2) == ["agree"]
-    assert house.outbox(step="agree")[0].recipient == "lead@vendor.example"  # another role
+    five = [dataclasses.replace(RENEWAL, renewal_id=name) for name in ("done", "thrown", "moved", "given", "untouched")]
+    tasks = begin(house, overlay, *five)
+    answer(house, tasks["done"], "done", outcome="They miss reports")
+    answer(house, tasks["thrown"], "deleted", due_on=None, owner_id="")
+    answer(house, tasks["moved"], due_on=(TODAY + timedelta(days=20)).isoformat())
+    answer(house, tasks["given"], "done", owner_id="78")
+    write(overlay, version=2, meet="Meet them all")
+    assert go_on(house, 1, *five) == {"done": "meet", "thrown": "meet", "given": "meet"}
+    meet = sent(house, "meet")
+    # Five working days after that Tuesday, in the words of the version that it began with.
+    assert (meet["done"].body["due_on"], meet["done"].subject) == ("2026-11-24", "Meet")
+    assert {task.version for task in meet.values()} == {"three_steps 1"}
+    given = meet["given"]
+    assert (given.recipient, given.owner_key, given.body["owner_id"]) == ("bob@vendor.example", "", "")
+    assert "because the task before it was given to you" in given.body["html"]
+    # What nobody touches is over on the day after it was due; what was moved, after its new date.
+    answer(house, given, "done")
+    assert go_on(house, 8, *five) == {"given": "agree", "untouched": "meet"}
+    assert sent(house, "agree")["given"].recipient == "lead@vendor.example"  # another role
+    assert "moved" not in go_on(house, 20, *five)
+    assert go_on(house, 21, *five)["moved"] == "meet"
 
 
 def test_an_outcome_ends_it_and_closes_what_is_open(house: House, overlay: Path) -> None:
-    task = begin(house, overlay)
+    task = begin(house, overlay, RENEWAL)[RENEWAL.renewal_id]
     answer(house, task, "done")
-    assert go_on(house, 1) == ["meet"]
+    assert list(go_on(house, 1, RENEWAL).values()) == ["meet"]
     sent(house, "meet")
     answer(house, task, "done", outcome=" Lost ")
     # What people say holds although the CRM's data is not fit to act on.
@@ -114,15 +101,16 @@ def test_an_outcome_ends_it_and_closes_what_is_open(house: House, overlay: Path)
     (closing,) = house.outbox(rule="three_steps", state="planned")
     assert closing.step == "close:meet"
     # It would begin anew as long as the condition holds; but somebody has said how it ended.
-    assert go_on(house, 2) == ["close:meet"]
+    assert list(go_on(house, 2, RENEWAL).values()) == ["close:meet"]
 
 
 def test_it_ends_with_its_last_step(house: House, overlay: Path) -> None:
-    answer(house, begin(house, overlay), "done")
+    answer(house, begin(house, overlay, RENEWAL)[RENEWAL.renewal_id], "done")
     for day, step in ((1, "meet"), (2, "agree")):
-        assert go_on(house, day) == [step]
-        answer(house, sent(house, step), "done", outcome="They signed" if step == "agree" else "")
-    assert go_on(house, 3) == []
+        assert list(go_on(house, day, RENEWAL).values()) == [step]
+        task = sent(house, step)[RENEWAL.renewal_id]
+        answer(house, task, "done", outcome="They signed" if step == "agree" else "")
+    assert go_on(house, 3, RENEWAL) == {}
     (episode,) = house.episodes("three_steps")
     assert (episode["state"], episode["answer"]) == ("closed", "They signed")
     house.renewals(dataclasses.replace(RENEWAL, usage_ratio=0.4))
