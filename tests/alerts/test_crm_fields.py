@@ -53,7 +53,7 @@ def test_only_what_has_changed_is_planned(ward: Ward, overlay: Path) -> None:  #
     assert len(planned(ward, one, other, name="again")) == 2
     settle(ward)
     assert planned(ward, one, other, name="sent") == []
-    (changed,) = planned(ward, one, account(2, n_bad_ratings_30d=1, next_decision_date=date(2027, 4, 1)), day=1)
+    (changed,) = planned(ward, one, account(2, n_bad_ratings_30d=2, next_decision_date=date(2027, 4, 1)), day=1)
     assert changed.body["fields"] == {
         **HEALTHY,
         "p_risk": "some",
@@ -73,7 +73,7 @@ def test_only_what_has_changed_is_planned(ward: Ward, overlay: Path) -> None:  #
 
 def test_nothing_is_written_from_a_source_in_trouble(ward: Ward, overlay: Path) -> None:  # noqa: F811
     turn_on(overlay)
-    bad = account(1, n_bad_ratings_30d=1)
+    bad = account(1, n_bad_ratings_30d=2)
     planned(ward, bad)
     settle(ward)
     ward.house.verdict("product_db", "product", "red", NOW, "x")
