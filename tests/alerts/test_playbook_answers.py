@@ -79,7 +79,7 @@ def test_what_becomes_of_a_step_says_when_the_next_begins_and_whose_it_is(house:
     assert "because the task before it was given to you" in given.body["html"]
     # What nobody touches is over on the day after it was due; what was moved, after its new date.
     answer(house, given, "done")
-    assert go_on(house, 8, *five) == {"given": "agree", "untouched": "meet"}
+    assert go_on(house, 8, *five) == {"done": "agree", "thrown": "agree", "given": "agree", "untouched": "meet"}
     assert sent(house, "agree")["given"].recipient == "lead@vendor.example"  # another role
     assert "moved" not in go_on(house, 20, *five)
     assert go_on(house, 21, *five)["moved"] == "meet"
