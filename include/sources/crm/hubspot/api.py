@@ -106,7 +106,7 @@ class HubSpotApi:
                 json=body,
                 is_repeatable=True,
             ).data
-            found = _rows(data)
+            found = _results(data)
             rows += found
             failed = _failed(data, batch, {str(row["id"]) for row in found})
             failures += bool(failed)
@@ -176,7 +176,7 @@ class HubSpotApi:
         data = self.client.call("POST", path, json={"inputs": batch}, is_repeatable=True).data
         more: list[Row] = []
         answered = set()
-        for row in _rows(data):
+        for row in _results(data):
             one = str(row["from"]["id"])
             answered.add(one)
             found.setdefault(one, []).extend(row.get("to") or ())
@@ -204,6 +204,15 @@ def _said(data: Row) -> str:
 
 
 def _rows(data: Any) -> list[Row]:
+    """Return the rows of a page. What it leaves out is in no later one: without all of it nothing goes on."""
+    rows = _results(data)
+    if data.get("errors"):
+        why = _said(data) or "it does not say why"
+        raise Unavailable(f"HubSpot left records out of a page: {why}", cure="try again later")
+    return rows
+
+
+def _results(data: Any) -> list[Row]:
     if not isinstance(data, dict) or not isinstance(data.get("results"), list):
         raise Unavailable("HubSpot's answer has no results", cure="try again later; check the connection's host")
     return data["results"]

@@ -310,6 +310,22 @@ def test_case_15_what_fails_for_good_is_an_error_and_no_gap(
         pull_of("contact").pull(START)
 
 
+@pytest.mark.parametrize("path", ["/crm/v3/objects/companies", "/crm/v3/objects/companies/search"])
+def test_case_15_a_page_that_leaves_records_out_is_no_page(
+    sandbox: SandboxProcess, pull_of: Callable[..., Copy], path: str
+) -> None:
+    crm = pull_of("account")
+    crm.pull(START)
+    one, other = sorted(crm.rows["account"])[:2]
+    sandbox.mutate("company", int(one), set={"name": "Renamed"})
+    sandbox.mutate("company", int(other), op="delete")
+    fault(sandbox, "partial", path, times=1)
+    with pytest.raises(Unavailable, match="left records out of a page"):
+        crm.pull(START + timedelta(minutes=30))
+    crm.pull(START + timedelta(minutes=60))
+    check(crm, sandbox)
+
+
 @pytest.mark.parametrize("status", [500, 502, 504, 521, 522, 524, 530])
 def test_case_16_pages_of_gateways(sandbox: SandboxProcess, pull_of: Callable[..., Copy], status: int) -> None:
     crm = pull_of("account")
