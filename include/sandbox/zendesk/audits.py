@@ -158,11 +158,13 @@ def _updates(ticket: Item, comments: list[Item]) -> list[Update]:
         at(comment.created_at).comments.append(comment)
     updates = [by_second[second] for second in sorted(by_second)]
     assignee: int | None = None
+    requester = ticket.values["requester"]
     for update in updates:
         update.is_first = update.at == ticket.created_at // 1000
         new = {name: after for name, _, after in update.changes}
         assignee = new.get("assignee_id") or assignee
-        update.updater = _updater(ticket, update, new, assignee)
+        requester = new.get("requester_id") or requester  # whose it was then: users are merged later
+        update.updater = _updater(update, new, int(requester), assignee)
     return updates
 
 
@@ -180,11 +182,11 @@ def _shown(value: Any) -> Any:
     return None if value is None else str(value)
 
 
-def _updater(ticket: Item, update: Update, new: dict[str, Any], assignee: int | None) -> int:
+def _updater(update: Update, new: dict[str, Any], requester: int, assignee: int | None) -> int:
     if update.comments:
         return update.comments[-1].values["author"]
     if new.get("satisfaction_score") in ("good", "bad") or update.is_first:
-        return ticket.values["requester"]
+        return requester
     return SYSTEM if new.get("status") == "closed" or not assignee else int(assignee)
 
 
