@@ -33,8 +33,6 @@ from airflow.sdk import dag, task
 from include.orchestration.defaults import DEFAULT_ARGS, dag_id
 from include.orchestration.mend_form import PARAMS
 
-log = logging.getLogger(__name__)
-
 
 @dag(
     dag_id=dag_id("mend_data"),
@@ -58,7 +56,7 @@ def mend_data() -> None:
         who = getattr(dag_run, "triggering_user_name", None) or "unknown"
         said = mend.decide(params or {}, by=who, run_id=str(run_id))
         for line in said.splitlines():
-            log.info("%s", line)
+            logging.getLogger(__name__).info("%s", line)
         return said
 
     decide_on_data()
