@@ -80,7 +80,8 @@ def test_it_may_be_written_with_other_credentials_than_it_is_read(
     channels.write_text(channels.read_text().replace("crm_task: {", "crm_task: {connections: {crm: crm_writer}, "))
     writer = {"conn_type": "hubspot", "host": outside.hubspot.url, "password": "pat-w"}
     monkeypatch.setenv("AIRFLOW_CONN_CRM_WRITER", json.dumps(writer))
-    monkeypatch.delenv("AIRFLOW_CONN_CRM")
+    nobody_there = {"conn_type": "hubspot", "host": "http://127.0.0.1:9", "password": "pat-r"}
+    monkeypatch.setenv("AIRFLOW_CONN_CRM", json.dumps(nobody_there))
     _plan()
     assert deliver.deliver(now=house.now + timedelta(minutes=1)).n_sent == 2
 

@@ -16,6 +16,7 @@ from tests.alerts.signals.conftest import Ward, note_entities
 from tests.alerts.signals.subjects_store import account, contact
 
 BAD = {"n_bad_ratings_30d": 2}
+DOWN = {"user_days_28d": 60, "user_days_ratio_14d_ago": 0.5, "usage_ratio": 0.5}
 
 
 def told(house: House, **wanted: Any) -> list[tuple[str, str, str]]:
@@ -142,11 +143,11 @@ def test_at_night_and_on_holidays_it_waits_for_the_next_working_hour(ward: Ward)
 
 
 def test_a_red_desk_holds_what_reads_it_and_nothing_else(ward: Ward) -> None:
-    ward.give("account", account(1, **BAD), account(2, days_since_contact=95))
+    ward.give("account", account(1, **BAD), account(2, **DOWN))
     ward.house.verdict("support", "support", "red", None, "credentials")
     note_entities(ward.house.now)
     result = ward.house.decide()
-    assert told(ward.house) == [("no_touch", "crm:2", "opened")]
+    assert told(ward.house) == [("usage_down", "crm:2", "opened")]
     assert result.n_held == 1
     assert states(ward.house, "bad_rating") == []
 
@@ -197,7 +198,7 @@ def test_a_rule_whose_entity_nobody_gives_is_not_available(house: House) -> None
 def test_a_rule_that_cannot_be_evaluated_hinders_no_other(ward: Ward, overlay: Path) -> None:
     shipped = (Path(__file__).parents[3] / "include/config/signals/no_touch.yaml").read_text()
     (overlay / "config" / "signals").mkdir()
-    broken = shipped.replace("open: days_since_contact > cadence_days", "open: account_name > cadence_days")
+    broken = shipped.replace("days_since_contact > cadence_days", "account_name > cadence_days")
     (overlay / "config" / "signals" / "no_touch.yaml").write_text(broken)
     ward.give("account", account(1, **BAD))
     result = ward.house.decide()

@@ -14,7 +14,7 @@ from tests.alerts.signals.conftest import Ward
 from tests.alerts.signals.subjects_store import account
 
 SHIPPED = Path(load.__file__).parent
-DOWN: dict[str, Any] = {"usage_ratio": 0.5, "usage_28d": 500}
+DOWN: dict[str, Any] = {"user_days_28d": 60, "user_days_ratio_14d_ago": 0.5, "usage_ratio": 0.5, "usage_28d": 500}
 
 
 def use(overlay: Path, name: str, *changes: tuple[str, str]) -> None:
@@ -75,7 +75,7 @@ def test_it_ends_with_its_signal_and_starts_anew_only_with_the_next(recovery: Wa
     (episode,) = house.episodes("adoption_recovery")
     assert episode["closed_because"] == "what started it is over: usage_down or seats_unused"
     assert steps(house)["close:find_who_stopped"] == "planned"
-    recovery.set_clock(at(30))
+    recovery.set_clock(at(28))
     recovery.give("account", account(1, **DOWN))
     house.decide()
     assert [row["episode_no"] for row in house.episodes("adoption_recovery")] == [1, 2]
