@@ -8,7 +8,6 @@ HubSpot accepts a wrong association type in silence.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -20,14 +19,13 @@ from markupsafe import escape
 from include.config import Settings
 from include.connections import Connection
 from include.delivery.channels import crm_task_body as body
+from include.delivery.channels import crm_task_hubspot_properties as properties
 from include.delivery.channels.base import Outcome, TaskNow, TaskState
+from include.delivery.channels.crm_task_hubspot_properties import KEY_PROPERTY, OUTCOME_PROPERTY
 from include.delivery.outbox import Letter
-from include.errors import ConfigError
 from include.sources.cast import time_or_none
 from include.sources.http.client import Client, Refused
 
-KEY_PROPERTY = "perennial_key"
-OUTCOME_PROPERTY = "perennial_outcome"
 # HubSpot's own type of the association from a task to a company.
 TASK_TO_COMPANY = 192
 _MAX_OWNER_PAGES = 100
@@ -40,8 +38,6 @@ _SHOWN = [
     "hs_lastmodifieddate",
 ]
 _STATES: dict[str, TaskState] = {"COMPLETED": "done", "IN_PROGRESS": "started", "WAITING": "started"}
-
-log = logging.getLogger(__name__)
 
 
 class HubSpotTasks:
@@ -174,58 +170,9 @@ class HubSpotTasks:
         self._client.session.close()
 
     def _make_ready(self) -> None:
-        """Make sure that the portal has our unique property."""
-        if self._is_ready:
-            return
-        try:
-            found = self._client.get(f"/crm/v3/properties/tasks/{KEY_PROPERTY}").data
-        except Refused as error:
-            if error.status != 404:
-                raise
-            found = self._create_key()
-        if not found.get("hasUniqueValue"):
-            raise ConfigError(
-                f"HubSpot's task property {KEY_PROPERTY} is not unique, so a task could be doubled",
-                cure=f"delete the property {KEY_PROPERTY} in HubSpot; it is made again as it must be",
-            )
-        self._offer_outcome()
-        self._is_ready = True
-
-    def _offer_outcome(self) -> None:
-        """Make the property in which people write how a task ended; where that is refused, they answer without."""
-        try:
-            self._client.get(f"/crm/v3/properties/tasks/{OUTCOME_PROPERTY}")
-        except Refused as error:
-            if error.status != 404:
-                raise
-            wanted = {
-                "name": OUTCOME_PROPERTY,
-                "label": "Perennial outcome",
-                "description": "How it ended: filled in before the task is completed, it becomes the alert's reason.",
-            }
-            try:
-                self._create_property(wanted)
-            except Refused as refusal:
-                log.warning("HubSpot: tasks have no property %s: %s", OUTCOME_PROPERTY, refusal)
-
-    def _create_key(self) -> dict[str, Any]:
-        wanted = {
-            "name": KEY_PROPERTY,
-            "label": "Perennial key",
-            "description": "Identifies a task made by Perennial, so that it is made once. Do not change.",
-            "hasUniqueValue": True,
-        }
-        try:
-            return self._create_property(wanted)
-        except Refused as error:
-            if error.status != 409:  # 409: someone else has just made it
-                raise
-            return dict(self._client.get(f"/crm/v3/properties/tasks/{KEY_PROPERTY}").data)
-
-    def _create_property(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
-        group = self._client.get("/crm/v3/properties/tasks/hs_task_subject").data["groupName"]
-        text = {"groupName": group, "type": "string", "fieldType": "text"}
-        return dict(self._write("/crm/v3/properties/tasks", {**text, **wanted}))
+        if not self._is_ready:
+            properties.make_ready(self._client)
+            self._is_ready = True
 
     def _existing(self, keys: Sequence[str]) -> dict[str, str]:
         """Return the ids of the tasks that are there, by key. This reads the store itself, not the search index."""
