@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from itertools import pairwise
 
 import sqlalchemy as sa
 
@@ -21,6 +22,8 @@ from include.warehouse.models import Model
 from include.warehouse.scope import EVERYONE, Piece
 
 _UNIQUE_VIOLATION, _NOT_NULL_VIOLATION = "23505", "23502"
+# The planner's statistics of a table are gathered anew once so many rows have changed.
+STALE_AFTER = 10_000
 Parameters = Mapping[str, object]
 
 
@@ -84,16 +87,14 @@ def partition(connection: sa.Connection, model: Model, start: date, end: date) -
         {"name": model.name},
     )
     existing = set(found.scalars())
-    month = start.replace(day=1)
-    while month < end:
-        following = date(month.year + month.month // 12, month.month % 12 + 1, 1)
+    months = _months(start, end)
+    for month, following in pairwise([*months, _following(months[-1])]):
         name = f"{model.table}_{month:%Y_%m}"
         if name not in existing:
             connection.exec_driver_sql(
                 f"create table {model.schema}.{name} partition of {model.name}"
                 f" for values from ('{month}') to ('{following}')"
             )
-        month = following
 
 
 def replace(
@@ -141,9 +142,30 @@ def replace(
         _index(connection, model)
         done.n_changed = done.n_rows
         _note_all(connection, build_id, model)
-    if done.n_changed > 10_000:
-        connection.exec_driver_sql(f"analyze {model.name}")
+    if done.n_changed > STALE_AFTER:
+        for table in [model.name] if is_new else _written(model, pieces):
+            connection.exec_driver_sql(f"analyze {table}")
     return done
+
+
+def _written(model: Model, pieces: list[Piece]) -> list[str]:
+    """Return the tables that hold the days of pieces: of a long history only the months that they lie in."""
+    if not _is_partitioned(model):
+        return [model.name]
+    months = {day for piece in pieces for day in _months(piece.start, piece.end)}
+    return [f"{model.name}_{month:%Y_%m}" for month in sorted(months)]
+
+
+def _months(start: date, end: date) -> list[date]:
+    """Return the first days of the months in which the days ``[start, end)`` lie."""
+    found = [start.replace(day=1)]
+    while (following := _following(found[-1])) < end:
+        found.append(following)
+    return found
+
+
+def _following(month: date) -> date:
+    return date(month.year + month.month // 12, month.month % 12 + 1, 1)
 
 
 def _index(connection: sa.Connection, model: Model) -> None:

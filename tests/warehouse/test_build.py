@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from include.errors import ConfigError, ContractError, WarehouseError
-from include.warehouse import build, models
+from include.warehouse import build, models, replace
 from include.warehouse.engine import engine
 from tests.warehouse import small_world as world
 from tests.warehouse.landing import rows, value
@@ -106,6 +106,19 @@ def test_groups_are_summed_once_for_the_window_and_the_late_days_that_touch_it(b
     scope = value("select scope from meta.build_model where build_id = 'second' and model = 'marts.activity_period'")
     assert scope == "all accounts, 2026-06-08 to 2026-06-11"
     world.assert_equals_scratch(built)
+
+
+def test_a_day_gathers_statistics_of_its_own_months_only(built: pytest.MonkeyPatch) -> None:
+    """Of all months they would cost a day the more, the longer the history is."""
+    said: list[str] = []
+    sa.event.listen(engine("builder"), "before_cursor_execute", lambda *given: said.append(given[2]))
+    built.setattr(replace, "STALE_AFTER", 0)
+    built.setenv("PERENNIAL_NOW", "2026-06-12T08:00:00+00:00")
+    build.run("second")
+    analysed = {statement for statement in said if statement.startswith("analyze")}
+    assert "analyze core.usage_28d_2026_06" in analysed
+    assert "analyze marts.act_account" in analysed
+    assert not analysed & {"analyze core.usage_28d", "analyze core.usage_28d_2026_05"}
 
 
 def test_time_alone_restates_a_renewal_whose_grace_has_passed(built: pytest.MonkeyPatch) -> None:
