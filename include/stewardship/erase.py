@@ -314,7 +314,6 @@ _RECORD_KEYS = {
     "contact_key": "contact",
     "user_key": "product_user",
     "owner_key": "owner",
-    "comment_key": "ticket_event",
 }
 _RECORD_PAIRS = "(select * from unnest(cast(:record_sources as text[]), cast(:record_ids as text[])))"
 _OF_IDS = f"(source, id) in {PAIRS}"

@@ -8,7 +8,7 @@ what those rows can alter, and no more. So a late record of last month costs wha
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
@@ -22,6 +22,10 @@ EVERYONE = "*"
 # Beyond this share of all accounts, naming them costs more than doing all; a few are always named.
 SHARE_TO_DO_ALL = 0.3
 A_FEW = 20
+# How many days of accounts are made anew in one go: each of a query's joins holds them in memory.
+AT_ONCE = 500_000
+# Fewer days than these cost more than they save: a query also reads the weeks before its first day.
+_FEWEST_DAYS = 14
 DAY = timedelta(days=1)
 
 
@@ -101,6 +105,25 @@ def pieces(connection: sa.Connection, build: Build, model: Model, *, is_new: boo
         model: The model.
         is_new: Whether its table was only just created and has to be filled from the first day.
     """
+    found = _whole(connection, build, model, is_new=is_new)
+    if model.metadata.materialisation in ("account_day", "period"):
+        return [part for piece in found for part in _parts(piece, connection)]
+    return found
+
+
+def _parts(piece: Piece, connection: sa.Connection) -> Iterator[Piece]:
+    """Cut the days of a piece so that none has more than ``AT_ONCE`` days of accounts."""
+    days = piece.end - piece.start
+    if days.days > _FEWEST_DAYS:
+        n_accounts = len(piece.accounts) if piece.accounts is not None else _n_accounts(connection)
+        days = timedelta(days=max(_FEWEST_DAYS, AT_ONCE // max(n_accounts, 1)))
+    start = piece.start
+    while start < piece.end:
+        yield Piece(start, min(start + days, piece.end), piece.accounts)
+        start += days
+
+
+def _whole(connection: sa.Connection, build: Build, model: Model, *, is_new: bool) -> list[Piece]:
     everything = Piece(*build.all_days)
     kind = model.metadata.materialisation
     if kind == "view":

@@ -152,7 +152,6 @@ def test_a_person_is_nowhere_any_more(known: pytest.MonkeyPatch) -> None:
     assert {"raw.hubspot__contact__version", "raw.hubspot__contact__past", "meta.telling"} <= set(before)
     written = {
         "raw.zendesk__ticket_event",
-        "core.ticket_comment",
         "raw.zendesk__ticket",
         "raw.hubspot__survey_response",
     }
@@ -165,7 +164,7 @@ def test_a_person_is_nowhere_any_more(known: pytest.MonkeyPatch) -> None:
     assert outbox == {"k1": "suppressed", "k2": "sent", "kplanned": "suppressed", "ksent": "sent", "kfailed": "failed"}
     assert value("select state from ops.episode where entity_kind = 'contact'") == "closed"
     # What others wrote stays, and so does that the person wrote.
-    assert value("select body from core.ticket_comment where comment_key = 'support:e2'") == "Dear [erased], it is safe"
+    assert value("select body from raw.zendesk__ticket_event where id = 'e2'") == "Dear [erased], it is safe"
     assert rows("select id, actor_id from raw.zendesk__ticket_event order by 1") == [("e1", "u5"), ("e2", "u9")]
     assert dict(rows("select id, comment from raw.hubspot__survey_response")) == {"s1": None, "s2": "Fine"}
     assert any("slack: 2 messages" in line for line in done.outside)

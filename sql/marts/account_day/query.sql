@@ -99,11 +99,19 @@ in_desk as (
     select distinct account_key from bridge where entity = 'organization' and account_key is not null
 ),
 
+contract_starts as (
+    select s.account_key, c.month_no, c.day_of_month
+    from (select account_key, min(from_day) as day from arr_steps where kept_arr > 0 group by account_key) as s
+    join meta.calendar as c on c.day = s.day
+),
+
 grid as (
     select
         s.account_key,
         c.day,
         c.day_12m_ago,
+        -- Of the contract; below 0 before it.
+        c.month_no - x.month_no - case when c.day_of_month < x.day_of_month then 1 else 0 end as n_months,
         s.owner_key,
         s.tier,
         s.industry,
@@ -111,6 +119,7 @@ grid as (
     from attribute_steps as s
     join first_days as f on f.account_key = s.account_key
     join calendar as c on c.day >= f.first_day and c.day >= s.from_day and (s.to_day is null or c.day < s.to_day)
+    left join contract_starts as x on x.account_key = s.account_key
 ),
 
 ticket_deltas as (
@@ -153,21 +162,6 @@ oldest_urgent as (
     join calendar as c on c.day >= t.created_day and (t.solved_day is null or c.day < t.solved_day)
     where t.priority = 'urgent'
     group by t.account_key, c.day
-),
-
-contract_starts as (
-    select s.account_key, c.month_no, c.day_of_month
-    from (select account_key, min(from_day) as day from arr_steps where kept_arr > 0 group by account_key) as s
-    join meta.calendar as c on c.day = s.day
-),
-
-ages as (
-    select
-        s.account_key,
-        c.day,
-        c.month_no - s.month_no - case when c.day_of_month < s.day_of_month then 1 else 0 end as n_months
-    from contract_starts as s
-    join calendar as c on c.month_no >= s.month_no
 ),
 
 expected as (
@@ -222,11 +216,11 @@ select
         as seat_utilisation,
     -- Young contracts are given time, none below two months is judged.
     case
-        when s.n_paid_seats is null or s.n_paid_seats = 0 or a.n_months < 2 or a.n_months is null then null
+        when s.n_paid_seats is null or s.n_paid_seats = 0 or g.n_months < 2 or g.n_months is null then null
         when s.n_activated_seats * 10 < s.n_paid_seats then 'red'
-        when s.n_activated_seats * 2 <= s.n_paid_seats then case when a.n_months < 6 then 'yellow' else 'red' end
+        when s.n_activated_seats * 2 <= s.n_paid_seats then case when g.n_months < 6 then 'yellow' else 'red' end
         when s.n_activated_seats * 4 <= s.n_paid_seats * 3
-            then case when a.n_months < 6 then 'green' when a.n_months < 9 then 'yellow' else 'red' end
+            then case when g.n_months < 6 then 'green' when g.n_months < 9 then 'yellow' else 'red' end
         else 'green'
     end as utilisation_band,
     case when s.paid_seats_28d > 0 then u.active_users_28d / cast(s.paid_seats_28d as double precision) end
@@ -247,7 +241,6 @@ left join arr_steps as p
 left join usage as u on u.account_key = g.account_key and u.day = g.day
 left join expected as e on e.account_key = g.account_key and e.day = g.day
 left join seats as s on s.account_key = g.account_key and s.day = g.day
-left join ages as a on a.account_key = g.account_key and a.day = g.day
 left join in_desk as d on d.account_key = g.account_key
 left join open_tickets as t on t.account_key = g.account_key and t.day = g.day
 left join oldest_urgent as o on o.account_key = g.account_key and o.day = g.day

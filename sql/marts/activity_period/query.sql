@@ -141,8 +141,8 @@ members as (
         h.n_teams_known,
         case when u.account_key is not null then coalesce(m.n_active, 0) end as n_teams_active,
         case when u.account_key is not null then coalesce(m.n_begun, 0) - coalesce(o.n_begun, 0) end as n_teams_new,
-        case when e.usage_expected > 0 then e.n_value_events_28d end as usage_compared,
-        case when e.usage_expected > 0 then e.usage_expected end as usage_expected,
+        e.n_value_events_28d as usage_compared,
+        e.usage_expected,
         case when u.account_key is not null then t.paid_seats_28d end as paid_seats_28d,
         t.n_paid_seats,
         t.n_activated_seats

@@ -4,15 +4,17 @@
 -- tickets are counted, not averaged. A promise is due once there is an answer, or a solution, or its time is over at
 -- the period's end; promises are those of tickets created in the period, merged ones have none of a solution.
 with periods as (
-    select p.*, c.day_12m_ago
+    select
+        p.*,
+        extract(epoch from cast(cast(p.as_of + 1 as timestamp) at time zone :zone as timestamptz)) / 60 as minute_no
     from meta.period as p
-    join meta.calendar as c on c.day = p.as_of
     where p.as_of >= :start and p.as_of < :end
         and (p.period = 'day' or p.as_of < cast(:newest as date))
 ),
 
 tickets as (
-    select * from core.ticket
+    select *, extract(epoch from created_at) / 60 as minute_no
+    from core.ticket
     where not is_deleted
         and created_day < :end
         and (
@@ -56,19 +58,18 @@ members as (
         t.priority,
         t.ticket_type,
         p.as_of - t.created_day as n_days_old,
-        -- Whole days only count: what was created on the day before the last is a day old at the close.
-        24 * (p.as_of + 1 - t.created_day) > coalesce(l.hours, d.hours) + 24 as is_over_limit,
+        p.minute_no - t.minute_no > 60 * coalesce(l.hours, d.hours) as is_over_limit,
         t.rating,
         t.first_reply_minutes,
         t.first_reply_minutes <= t.first_reply_promised_minutes as is_reply_kept,
         t.first_reply_promised_minutes is not null
             and (t.first_reply_minutes is not null
-                or (p.as_of - t.created_day) * 1440 > t.first_reply_promised_minutes) as is_reply_due,
+                or p.minute_no - t.minute_no > t.first_reply_promised_minutes) as is_reply_due,
         t.full_resolution_minutes <= t.resolution_promised_minutes as is_solution_kept,
         t.resolution_promised_minutes is not null
             and not t.is_merged
             and (t.full_resolution_minutes is not null
-                or (p.as_of - t.created_day) * 1440 > t.resolution_promised_minutes) as is_solution_due,
+                or p.minute_no - t.minute_no > t.resolution_promised_minutes) as is_solution_due,
         t.first_resolution_minutes,
         t.requester_wait_minutes,
         t.agent_wait_minutes,
