@@ -62,8 +62,7 @@ def replayed(first: date, last: date, abouts: Collection[str]) -> Iterator[Histo
         _check(connection, first, last)
         history = History(connection, first, last)
         connection.exec_driver_sql("set local work_mem = '128MB'; set local jit = off")
-        # The same query runs for each day. A plan that is kept for all of them knows no day: not which partitions it
-        # needs, nor how many rows they give, and takes hundreds of times as long as one made for it.
+        # The same query runs for each day; a plan kept for all of them knows not which months it needs.
         connection.exec_driver_sql("set local plan_cache_mode = force_custom_plan")
         for about in sorted({*abouts, *(["account"] if "contact" in abouts else [])}):
             _make(history, about, {**seeds.parameters(), "known_at": clock.now(), "accounts": None})

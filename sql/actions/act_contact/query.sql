@@ -115,7 +115,10 @@ key_people as (
 ),
 
 addresses as (
-    select distinct account_key, email from key_people where is_key and email is not null
+    select distinct p.account_key, p.email
+    from key_people as p
+    join subjects as s on s.account_key = p.account_key
+    where p.is_key and p.email is not null
 ),
 
 users as (
@@ -125,7 +128,8 @@ users as (
     where not u.is_bot and not u.is_deleted
 ),
 
-activity as (
+-- Once for all people: PostgreSQL expects one of them, and would do it again for each.
+activity as materialized (
     select
         u.account_key,
         u.email,
