@@ -6,7 +6,7 @@ transaction can be killed anywhere and lose nothing. A source never stores anyth
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol, runtime_checkable
@@ -16,7 +16,7 @@ from include.sources.entities import Kind
 Position = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: making one would take three times as long, and one is made for every row
 class Record:
     """One version of one thing, as its source has it now.
 
@@ -47,14 +47,14 @@ class Page:
 
     Args:
         records: May be empty: progress without rows is worth keeping too. An id may come again on a later page; the
-            later one then is at least as new.
+            later one then is at least as new. They may be made only when they are gone through (``walk.Later``).
         mark: Hand it to ``read(mark=...)`` to go on after this page, in this run or a later one. It is self-contained:
             a batch that is closed in the middle of a read has it as its ``cursor_after``.
         next_position: On the last page only: where the next run starts.
         read_until: On the last page only: the source was completely read up to here.
     """
 
-    records: list[Record]
+    records: Collection[Record]
     mark: Position
     next_position: Position | None = None
     read_until: datetime | None = None

@@ -13,7 +13,6 @@ from include.sources.entities import ColumnType
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECONDS = re.compile(r"-?\d{9,15}")
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _TRUE = {"true", "1", "t", "yes"}
 _FALSE = {"false", "0", "f", "no"}
 _LARGEST_INTEGER = 2**63 - 1
@@ -150,7 +149,7 @@ def _since_epoch(milliseconds: int) -> datetime:
 
 
 def _date(value: Any, zone: Any) -> date | None:
-    if type(value) is str and _DATE.fullmatch(value):
+    if type(value) is str and len(value) == 10 and value[4] == value[7] == "-":
         return date.fromisoformat(value)
     if isinstance(value, date) and not isinstance(value, datetime):
         return value

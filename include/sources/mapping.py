@@ -6,16 +6,18 @@ import difflib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, Protocol
 from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from include import clock
+from include.codegen import function
 from include.config import files
 from include.config.documents import Document, Strict, read, validate
 from include.config.models import SourceSettings
 from include.errors import ConfigError
+from include.sources import straight
 from include.sources.base import Record
 from include.sources.cast import Cast, caster
 from include.sources.entities import ENTITIES, ColumnType, Entity
@@ -229,66 +231,69 @@ class Mapper:
         self, entity: Entity, rules: Mapping[str, ColumnRule], keep: Iterable[str] = (), zone: ZoneInfo | None = None
     ) -> None:
         types = {column.name: column.type for column in entity.columns}
-        # Plain tuples: Python takes them apart faster than named ones.
-        self._steps = [tuple(_step(name, rule, types[name], zone)) for name, rule in rules.items() if rule.property]
-        self._always = {name: caster(types[name])(rule.always) for name, rule in rules.items() if rule.always}
-        self._keep = tuple(keep)
-        mapped = (rule.property for rule in rules.values() if rule.property)
-        self.properties = tuple(dict.fromkeys([*mapped, *self._keep]))
+        steps = [_step(name, rule, types[name], zone) for name, rule in rules.items() if rule.property]
+        always = {name: caster(types[name])(rule.always) for name, rule in rules.items() if rule.always}
+        kept = tuple(keep)
+        self.properties = tuple(dict.fromkeys([*(step.property for step in steps), *kept]))
+        self.record: RecordMaker = _recorder(steps, always, kept)
 
-    def record(
+
+class RecordMaker(Protocol):
+    """Makes a record of a raw row."""
+
+    def __call__(
         self, record_id: str, raw: Mapping[str, Any], source_at: datetime | None, is_deleted: bool = False
     ) -> Record:
-        """Return one raw row as a record. This runs for every row of every pull: it is written for speed."""
-        values: dict[str, Any] = dict(self._always)
-        payload: dict[str, Any] = {}
-        problems: dict[str, str] = {}
-        for column, name, path, cast, is_text, if_none in self._steps:
-            found = _dig(raw, path) if path else raw.get(name)
-            if found is None:
-                values[column] = if_none
-                continue
-            payload[name] = found
-            if is_text and type(found) is str:
-                values[column] = found or None
-                continue
-            try:
-                values[column] = cast(found)
-            except (ValueError, OverflowError):
-                values[column] = None
-                problems[column] = str(found)[:200]
-        for name in self._keep:
-            if (found := raw.get(name)) is not None:
-                payload[name] = found
-        return Record(record_id, values, payload, source_at, is_deleted, problems)
+        """Return one raw row as a record."""
+        ...
 
 
 class _Step(NamedTuple):
-    """How one column is filled."""
+    """How one column is filled; ``kind`` is its type if values of that type go into it as they are."""
 
     column: str
     property: str
-    path: tuple[str, ...]
     cast: Cast
-    is_text: bool
+    kind: ColumnType | None
     if_none: Any
 
 
 def _step(column: str, rule: ColumnRule, kind: ColumnType, zone: ZoneInfo | None) -> _Step:
-    path = tuple(rule.property.split(".")) if "." in rule.property else ()
-    is_plain_text = kind == "text" and not rule.values and not rule.is_website
-    return _Step(
-        column, rule.property, path, _cast(rule, caster(kind, zone)), is_plain_text, False if rule.is_set else None
-    )
+    plain = caster(kind, zone)
+    cast = _cast(rule, plain)
+    return _Step(column, rule.property, cast, kind if cast is plain else None, False if rule.is_set else None)
 
 
-def _dig(raw: Any, path: tuple[str, ...]) -> Any:
-    try:
-        for key in path:
-            raw = raw[key]
-    except (KeyError, TypeError, IndexError):
-        return None
-    return raw
+def _recorder(steps: list[_Step], always: dict[str, Any], keep: tuple[str, ...]) -> RecordMaker:
+    """Return the function that makes records: it runs for every row of every pull, and is written for speed."""
+    known: dict[str, Any] = straight.KNOWN | {"Record": Record, "always": always, "nothing": {}}
+    lines = ["problems = {}", "payload = {}", "here = raw"]
+    parents: dict[tuple[str, ...], str] = {(): "here"}
+    for number, step in enumerate(steps):
+        known[f"cast{number}"] = step.cast
+        *above, name = step.property.split(".")
+        lines += _inner_lines(tuple(above), parents)
+        lines += [f"found = {parents[tuple(above)]}.get({name!r})", "if found is None:"]
+        lines += [f"    value{number} = {step.if_none!r}", "else:", f"    payload[{step.property!r}] = found"]
+        lines += straight.indented(straight.cast_lines(f"value{number}", step.column, f"cast{number}", step.kind))
+    for name in keep:
+        lines += [f"found = raw.get({name!r})", "if found is not None:", f"    payload[{name!r}] = found"]
+    values = ", ".join(f"{step.column!r}: value{number}" for number, step in enumerate(steps))
+    values += ", **always" if always else ""
+    lines.append(f"return Record(record_id, {{{values}}}, payload, source_at, is_deleted, problems)")
+    return function("record", "record_id, raw, source_at, is_deleted=False", lines, known)
+
+
+def _inner_lines(path: tuple[str, ...], parents: dict[tuple[str, ...], str]) -> list[str]:
+    """Return the lines that reach a nested object, empty where there is none, once for all fields in it."""
+    lines: list[str] = []
+    for length in range(1, len(path) + 1):
+        part = path[:length]
+        if part not in parents:
+            inner = parents[part] = f"inner{len(parents)}"
+            lines += [f"{inner} = {parents[part[:-1]]}.get({part[-1]!r})"]
+            lines += [f"if type({inner}) is not dict:", f"    {inner} = nothing"]
+    return lines
 
 
 def _cast(rule: ColumnRule, cast: Cast) -> Cast:

@@ -128,7 +128,7 @@ def gathered(pages: Iterator[Page], most: int) -> Generator[Page]:
     started = time.monotonic()
     try:
         for page in pages:
-            waiting = replace(page, records=waiting.records + page.records) if waiting else page
+            waiting = replace(page, records=[*waiting.records, *page.records]) if waiting else page
             is_young = time.monotonic() - started < _LAND_SECONDS
             if page.next_position is None and len(waiting.records) < most and is_young:
                 continue

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
 
 import orjson
 
@@ -15,13 +17,41 @@ from include.sources.base import Page, Position, Record
 _COUNTERS = {"pages", "rows", "left"}
 
 
+@dataclass(frozen=True, slots=True)
+class Later(Collection[Record]):
+    """Records that are made when they are gone through, each from its row.
+
+    A page of a thousand large rows, all of them taken apart before the first is landed, does not fit into a processor's
+    cache: fetching it back from memory takes as long as all the work on it.
+
+    Args:
+        what: As for ``walk``.
+        rows: Of a page.
+        make: Row -> its record.
+    """
+
+    what: str
+    rows: Sequence[Any]
+    make: Callable[[Any], Record]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[Record]:
+        with in_their_form(self.what):
+            yield from map(self.make, self.rows)
+
+    def __contains__(self, record: object) -> bool:
+        return any(record == one for one in self)
+
+
 def walk(
     what: str,
     *,
     position: Position | None,
     mark: Position | None,
     start: Callable[[Position | None], Position],
-    step: Callable[[Position], tuple[list[Record], Position]],
+    step: Callable[[Position], tuple[Collection[Record], Position]],
     full: bool = False,
     upgrade: Callable[[Position], Position] = lambda position: position,
 ) -> Iterator[Page]:
@@ -46,11 +76,11 @@ def walk(
         yield _last([], here)
         return
     if here is None or here["phase"] == "done":
-        with _in_their_form(what):
+        with in_their_form(what):
             here = start(here)
     been = {_place(here)}
     while here["phase"] != "done":
-        with _in_their_form(what):
+        with in_their_form(what):
             records, there = step(here)
         here = positions.start(**there)
         if here["phase"] == "done":
@@ -65,7 +95,7 @@ def walk(
 
 
 @contextmanager
-def _in_their_form(what: str) -> Iterator[None]:
+def in_their_form(what: str) -> Iterator[None]:
     """Turn what a malformed answer does to our code into an error for a person."""
     try:
         yield
@@ -76,7 +106,7 @@ def _in_their_form(what: str) -> Iterator[None]:
         ) from error
 
 
-def _last(records: list[Record], here: Position) -> Page:
+def _last(records: Collection[Record], here: Position) -> Page:
     return Page(records, here, next_position=here, read_until=positions.moment(here["at"]))
 
 

@@ -9,7 +9,7 @@ import pytest
 from include.errors import ConfigError, Unavailable
 from include.sources.base import Page, Position, Record
 from include.sources.positions import VERSION
-from include.sources.walk import walk
+from include.sources.walk import Later, walk
 
 
 def record(one: str) -> Record:
@@ -89,3 +89,11 @@ def test_a_full_read_needs_no_position_that_this_code_knows() -> None:
         walk("rows", position=newer, mark=None, start=lambda done: {"phase": "go", "n": 0}, step=steps(DONE), full=True)
     )
     assert [one.id for page in pages for one in page.records] == ["0"]
+
+
+def test_records_made_later_are_made_each_time_and_a_malformed_one_is_said() -> None:
+    later = Later("Vendor's rows", ["a", "b"], record)
+    assert len(later) == 2 and list(later) == list(later) == [record("a"), record("b")]
+    assert record("b") in later
+    with pytest.raises(Unavailable, match="Vendor's rows came in a form that is not theirs: KeyError"):
+        list(Later("Vendor's rows", [{}], lambda row: record(row["id"])))

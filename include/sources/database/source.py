@@ -24,10 +24,11 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 
 from include import clock
+from include.codegen import function
 from include.config.models import Settings
 from include.connections import Connection
 from include.errors import ConfigError
-from include.sources import positions
+from include.sources import positions, straight
 from include.sources.base import Listed, Page, Position, Record, Rights
 from include.sources.cast import Cast, caster
 from include.sources.database import query as queries
@@ -35,6 +36,7 @@ from include.sources.database.query import Query
 from include.sources.database.snapshot import clock_behind, complete_until, explained, snapshot
 from include.sources.database.urls import url_of
 from include.sources.entities import ENTITIES, Kind
+from include.sources.walk import Later
 
 PAGE_ROWS = 5_000
 # What somebody who only looks may ask of the customer's database.
@@ -237,7 +239,7 @@ class Database:
             last = rows[-1]
             at = _moment(last[names.index("updated_at")])
             here = positions.start(**(here | {"at": _text(at), "key": last[-1], "undated": at is None}))
-            yield Page([readers(row) for row in rows], here)
+            yield Page(Later(f"{self._id}'s {query.entity} rows", rows, readers), here)
         done = positions.start(phase="done", at=here["hi"])
         yield Page([], done, done, hi)
 
@@ -306,23 +308,20 @@ class Database:
         ]
         id_at = names.index("id")
         deleted_at = names.index("is_deleted") if "is_deleted" in names else None
-
-        def read(row: Sequence[Any]) -> Record:
-            values: dict[str, Any] = {}
-            problems: dict[str, str] = {}
-            for name, index, cast in casts:
-                try:
-                    values[name] = cast(row[index])
-                except (ValueError, OverflowError):
-                    values[name] = None
-                    problems[name] = str(row[index])[:200]
-            is_deleted = deleted_at is not None and bool(_flag(row[deleted_at]))
-            if row[id_at] is None:
-                problems["id"] = "null"
-            record_id = "" if row[id_at] is None else str(row[id_at])
-            return Record(record_id, values, {}, values["updated_at"], is_deleted, problems)
-
-        return read
+        known: dict[str, Any] = straight.KNOWN | {"Record": Record, "flag": _flag}
+        lines = ["problems = {}"]
+        for name, index, cast in casts:
+            known[f"cast{index}"] = cast
+            lines += [f"found = row[{index}]", *straight.cast_lines(f"value{index}", name, f"cast{index}", types[name])]
+        lines += [
+            f"is_deleted = {'False' if deleted_at is None else f'bool(flag(row[{deleted_at}]))'}",
+            f"id = row[{id_at}]",
+            "if id is None:",
+            "    id, problems['id'] = '', 'null'",
+            f"values = {{{', '.join(f'{name!r}: value{index}' for name, index, _ in casts)}}}",
+            "return Record(str(id), values, {}, values['updated_at'], is_deleted, problems)",
+        ]
+        return function("read", "row", lines, known)
 
 
 def _probe(inner: sa.TextClause) -> sa.Select:

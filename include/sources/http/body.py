@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, TypedDict
 
+import msgspec
 import orjson
 import requests
 
@@ -15,7 +17,7 @@ LONGEST = 300.0
 _CHUNK = 256 * 1024
 
 
-class BadBody(Exception):
+class BadBody(ValueError):
     """The body is no usable JSON; the message says why."""
 
 
@@ -56,6 +58,34 @@ def parse(content: bytes) -> Any:
         return json.loads(content, parse_constant=_refuse)
     except (ValueError, RecursionError):
         raise BadBody(_looks_like(content)) from None
+
+
+def rows_apart(name: str, others: Iterable[str]) -> Callable[[bytes], Any]:
+    """Return what parses a page but leaves each of its rows as it came, for ``row``.
+
+    Args:
+        name: Under which the page has its rows.
+        others: What else of the page is wanted.
+    """
+    keys = {name: list[msgspec.Raw], **dict.fromkeys(others, Any)}
+    decoder = msgspec.json.Decoder(TypedDict("Page", keys, total=False))  # type: ignore[operator]
+
+    def parse_apart(content: bytes) -> Any:
+        try:
+            return decoder.decode(content)
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+            return parse(content)
+
+    return parse_apart
+
+
+def row(given: Any) -> Any:
+    """Return a row of a page that was parsed by ``rows_apart``.
+
+    Raises:
+        BadBody: It is no JSON, or too deep.
+    """
+    return parse(bytes(given)) if type(given) is msgspec.Raw else given
 
 
 def _refuse(constant: str) -> None:

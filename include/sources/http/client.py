@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,6 +21,7 @@ from include import clock
 from include.errors import AuthError, ConfigError, Forbidden, PerennialError, QuotaExhausted, Unavailable
 from include.sources.http import body
 from include.sources.http.causes import never_connected, reason
+from include.sources.http.dates import retry_after, skew
 from include.sources.http.guard import GuardedAdapter
 from include.sources.http.limiter import LONGEST_WAIT, Limit, Limiter
 from include.sources.http.oauth import OAuth
@@ -119,6 +119,7 @@ class _Call:
     kind: str
     is_repeatable: bool
     is_divisible: bool
+    parse: Callable[[bytes], Any]
     has_new_token: bool = False
 
 
@@ -168,11 +169,9 @@ class Client:
         given = self.session.merge_environment_settings(self.base_url, {}, None, None, None)
         self.session.proxies, self.session.verify, self.session.trust_env = given["proxies"], given["verify"], False
 
-    def get(
-        self, path: str, params: Mapping[str, Any] | None = None, *, kind: str = "ordinary", is_divisible: bool = False
-    ) -> Answer:
+    def get(self, path: str, params: Mapping[str, Any] | None = None, **how: Any) -> Answer:
         """Read. See ``call``."""
-        return self.call("GET", path, params=params, kind=kind, is_repeatable=True, is_divisible=is_divisible)
+        return self.call("GET", path, params=params, is_repeatable=True, **how)
 
     def call(
         self,
@@ -185,6 +184,7 @@ class Client:
         kind: str = "ordinary",
         is_repeatable: bool = False,
         is_divisible: bool = False,
+        parse: Callable[[bytes], Any] | None = None,
     ) -> Answer:
         """Send one request, again if that may help.
 
@@ -197,6 +197,7 @@ class Client:
             kind: Kind of call that the limiter counts.
             is_repeatable: Whether carrying it out twice does no harm: reads, and writes under a unique key.
             is_divisible: Whether less could be asked for: a 504 then is not tried again but raised as ``TooSlow``.
+            parse: Body of a good answer -> what it says; as the vendor's manners say by default.
 
         Raises:
             AuthError: Wrong credentials or missing scopes.
@@ -205,6 +206,23 @@ class Client:
             Uncertain: It is not repeatable and may have been carried out.
             Unavailable: It did not work in the time given.
         """
+        parse = parse or self.manners.parse
+        call = _Call(method, path, params or {}, json, form, kind, is_repeatable, is_divisible, parse)
+        try:
+            return self._attempt(call)
+        except _Again as again:
+            first = again
+        return self._retried(call, first)
+
+    def _retried(self, call: _Call, first: _Again) -> Answer:
+        """Go on after a first attempt that has failed; most calls need none of this."""
+        failed = [first]
+
+        def attempt() -> Answer:
+            if failed:
+                raise failed.pop()
+            return self._attempt(call)
+
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(_Again),
             stop=self._is_enough,
@@ -213,9 +231,7 @@ class Client:
             reraise=True,
         )
         try:
-            return retrying(
-                self._attempt, _Call(method, path, params or {}, json, form, kind, is_repeatable, is_divisible)
-            )
+            return retrying(attempt)
         except _Again as again:
             raise again.final from None
 
@@ -267,7 +283,7 @@ class Client:
         status = response.status_code
         if 200 <= status < 300:
             try:
-                data = self.manners.parse(received) if received.strip() else None
+                data = call.parse(received) if received.strip() else None
             except body.BadBody as error:
                 raise self._broken(call, f"{where}: {error}") from None
             self.has_worked = True
@@ -353,26 +369,13 @@ class Client:
         if (seconds := self.manners.rest(headers)) > 0:
             self.limiter.block(kind, seconds)
         if "Date" in headers:
-            self.skew_seconds = _skew(headers["Date"])
+            self.skew_seconds = skew(headers["Date"])
 
     def _shown(self, error: object) -> str:
         return redact(reason(error), *self._hidden())
 
     def _hidden(self) -> tuple[str, ...]:
         return (*self.secrets, self.auth.value) if isinstance(self.auth, OAuth) else self.secrets
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds that ``Retry-After`` asks to wait, which comes as a number or as a date; None without it."""
-    value = headers.get("Retry-After", "").strip()
-    try:
-        return max(0.0, float(value))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
-    except (ValueError, TypeError):
-        return None
 
 
 def _wait(state: tenacity.RetryCallState) -> float:
@@ -382,11 +385,3 @@ def _wait(state: tenacity.RetryCallState) -> float:
         # The limiter already holds everyone back for so long.
         return 0.0
     return tenacity.wait_exponential_jitter(initial=1, max=60, jitter=1)(state)
-
-
-def _skew(date: str) -> float:
-    """Return by how many seconds the vendor's clock is ahead of ours; dates have a resolution of one second."""
-    try:
-        return (parsedate_to_datetime(date) - datetime.now(UTC)).total_seconds()
-    except (ValueError, TypeError):
-        return 0.0

@@ -226,9 +226,9 @@ def test_what_does_not_fit_is_noted(engine: sa.Engine, files: Path) -> None:
         "select id, '1,000' as n_events, updated_at from usage union all select null, '2', now()"
     )
     put(engine, 1)
-    records = read(source_of(engine.url), until=datetime.now(UTC) + timedelta(days=1))[0].records
-    assert records[0].problems == {"n_events": "1,000"}
-    assert (records[1].id, records[1].problems) == ("", {"id": "null"})
+    first, second = read(source_of(engine.url), until=datetime.now(UTC) + timedelta(days=1))[0].records
+    assert first.problems == {"n_events": "1,000"}
+    assert (second.id, second.problems) == ("", {"id": "null"})
 
 
 @pytest.mark.parametrize(
@@ -330,7 +330,7 @@ def test_any_other_dialect_works_too(files: Path, tmp_path: Path, monkeypatch: p
     first = next(iter(source.read("usage_day", position=None, until=NOW)))
     rest = read(source, mark=first.mark)
     assert set(ids([first, *rest])) == {f"k{one}" for one in range(5)}
-    assert first.records[0].values["day"] == date(2026, 1, 1)
+    assert next(iter(first.records)).values["day"] == date(2026, 1, 1)
     (files / "usage_day.sql").write_text("select id, updated_at, n as n_events\n, nn as feature from usage")
     with pytest.raises(ConfigError, match=r"usage_day.sql:2:3: .*no such column: nn"):
         read(Database(make("product_db", conn_type="sqlite", host=str(tmp_path / "product.db")), load()))

@@ -12,7 +12,8 @@ from include.errors import AuthError, ConfigError, QuotaExhausted, Unavailable
 from include.sources.crm.hubspot.portal import MANNERS
 from include.sources.http import body
 from include.sources.http.auth import Bearer
-from include.sources.http.client import Client, Refused, Uncertain, retry_after
+from include.sources.http.client import Client, Refused, Uncertain
+from include.sources.http.dates import retry_after
 from include.sources.http.limiter import Limit, Limiter
 from tests.sources.fake import Handler, Time, wire
 

@@ -11,7 +11,8 @@ from include.errors import AuthError, Unavailable
 from include.sources.cast import time_or_none as moment
 from include.sources.crm.hubspot.resources import INTROSPECT, TOKEN, TOKEN_INFO, USAGE
 from include.sources.http.auth import Bearer
-from include.sources.http.client import Client, Manners, Refused, Throttle, retry_after
+from include.sources.http.client import Client, Manners, Refused, Throttle
+from include.sources.http.dates import retry_after
 from include.sources.http.limiter import Limit, for_account
 from include.sources.http.oauth import OAuth, Token
 from include.sources.http.signed_in import signed_in

@@ -46,13 +46,12 @@ def record(mapper: Mapper, resource: Resource, row: Row) -> Record:
     properties = row.get("properties") or {}
     is_archived = bool(row.get("archived"))
     changed_at, updated_at = properties.get(resource.cursor), row.get("updatedAt")
+    at = moment(changed_at)
     # Both mostly are the same text, which need not be read twice.
-    clocks = (
-        changed_at,
-        updated_at if updated_at != changed_at else None,
-        row.get("archivedAt") if is_archived else None,
-    )
-    return mapper.record(str(row["id"]), properties, max(filter(None, map(moment, clocks)), default=None), is_archived)
+    if is_archived or updated_at != changed_at:
+        clocks = (at, moment(updated_at), moment(row.get("archivedAt")) if is_archived else None)
+        at = max(filter(None, clocks), default=None)
+    return mapper.record(str(row["id"]), properties, at, is_archived)
 
 
 def archived_at(row: Row) -> int | None:

@@ -11,7 +11,8 @@ from urllib.parse import quote, urlsplit
 from include.connections import Connection
 from include.errors import AuthError, ConfigError, Unavailable
 from include.sources.crm.salesforce.resources import DATA, IDS_PER_QUERY, LONGEST_QUERY, TOKEN
-from include.sources.http.client import Client, Manners, Refused, Throttle, retry_after
+from include.sources.http.client import Client, Manners, Refused, Throttle
+from include.sources.http.dates import retry_after
 from include.sources.http.limiter import Limit, for_account
 from include.sources.http.oauth import Token
 from include.sources.http.signed_in import signed_in

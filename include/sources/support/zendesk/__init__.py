@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
 
 from include import clock
@@ -13,12 +13,13 @@ from include.sources import positions
 from include.sources.base import Listed, Page, Position, Record
 from include.sources.cast import time_or_none
 from include.sources.entities import Kind
+from include.sources.http import body
 from include.sources.http.client import Client, Refused
 from include.sources.support.zendesk import events, walks
 from include.sources.support.zendesk.api import Row, ZendeskApi, client
 from include.sources.support.zendesk.fields import described
 from include.sources.support.zendesk.resources import RESOURCES, Resource
-from include.sources.walk import walk
+from include.sources.walk import Later, walk
 
 # Exports refuse a start less than a minute ago, and hold that minute back (case 31).
 _LEAST_LAG = 61
@@ -108,7 +109,7 @@ class Zendesk:
             raise ConfigError(f"Zendesk has no entity {entity}", cure=f"available: {', '.join(self._resources)}")
         resource = self._resources[entity]
 
-        def step(here: Position) -> tuple[list[Record], Position]:
+        def step(here: Position) -> tuple[Collection[Record], Position]:
             rows, there = self._step(resource, here)
             return self._records(resource, rows), there
 
@@ -176,9 +177,10 @@ class Zendesk:
             # The vendor no longer knows the cursor: go back to the time from which it was reached.
             return walks.cursor_step(here | {"cursor": None}, resource.name, export)
 
-    def _records(self, resource: Resource, rows: list[Row]) -> list[Record]:
-        if resource.entity == "ticket":
-            return [_ticket(resource, row) for row in rows]
+    def _records(self, resource: Resource, rows: list[Row]) -> Collection[Record]:
+        if resource.walk == "cursor":
+            make = _ticket if resource.entity == "ticket" else _record
+            return Later(f"Zendesk's {resource.name}", rows, lambda row: make(resource, body.row(row)))
         if resource.entity == "ticket_event":
             return [_event(resource, row) for row in self._with_organizations(events.flatten(rows))]
         if resource.entity == "rating":

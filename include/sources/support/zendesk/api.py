@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from requests.auth import AuthBase, HTTPBasicAuth
@@ -13,6 +14,7 @@ from requests.auth import AuthBase, HTTPBasicAuth
 from include.connections import Connection
 from include.errors import Unavailable
 from include.sources.cast import time_or_none
+from include.sources.http import body
 from include.sources.http.auth import Bearer
 from include.sources.http.client import Client, Manners, Refused, TooSlow
 from include.sources.http.limiter import Limit, for_account
@@ -79,9 +81,13 @@ class ZendeskApi:
     _per_page: int = field(default=EXPORT_PAGE, init=False)
 
     def export_by_cursor(self, name: str, cursor: str | None, start: int, include: str | None) -> Row:
-        """Return one page of a cursor export: after the cursor, or from a time on where there is none."""
+        """Return one page of a cursor export: after the cursor, or from a time on where there is none.
+
+        Its rows are as they came: see ``body.row``.
+        """
         place = {"cursor": cursor} if cursor else {"start_time": start}
-        return _with_metrics(self._export(f"{API}/incremental/{name}/cursor", name, place | {"include": include}), name)
+        path = f"{API}/incremental/{name}/cursor"
+        return _with_metrics(self._export(path, name, place | {"include": include}, _rows_apart(name)), name)
 
     def export_by_time(self, name: str, start: int, include: str | None = None) -> Row:
         """Return one page of a time export, from a second on and including it."""
@@ -138,12 +144,12 @@ class ZendeskApi:
             rows += _checked(self.client.get(f"{API}/{name}/show_many", params).data, name)[name]
         return rows
 
-    def _export(self, path: str, name: str, params: Row) -> Row:
+    def _export(self, path: str, name: str, params: Row, parse: Callable[[bytes], Any] | None = None) -> Row:
         """Ask for a page, for smaller ones while the desk takes too long over it (case 33)."""
         while True:
             asked = params | {"per_page": self._per_page}
             try:
-                data = self.client.get(path, asked, kind="export", is_divisible=self._per_page > 1).data
+                data = self.client.get(path, asked, kind="export", is_divisible=self._per_page > 1, parse=parse).data
             except TooSlow:
                 self._per_page = max(1, self._per_page // 2)
                 continue
@@ -151,10 +157,18 @@ class ZendeskApi:
             return _checked(data, name)
 
 
+@cache
+def _rows_apart(name: str) -> Callable[[bytes], Any]:
+    return body.rows_apart(name, ("after_cursor", "end_of_stream", "metric_sets"))
+
+
 def _with_metrics(data: Row, name: str) -> Row:
     """Put side-loaded metrics into their tickets: they come there or, as for most endpoints, as a list beside them."""
     metrics = {one.get("ticket_id"): one for one in data.get("metric_sets") or []}
-    for row in data[name] if metrics else ():
+    if not metrics:
+        return data
+    data[name] = [body.row(row) for row in data[name]]
+    for row in data[name]:
         if row["id"] in metrics:
             row["metric_set"] = metrics[row["id"]]
     return data
