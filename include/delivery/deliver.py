@@ -150,7 +150,7 @@ class _Pass:
             approvals.lapse(connection, self.tick())
         self.each(self.clear_doubts)
         with engine("builder").begin() as connection:
-            undo.withdraw(connection, self.tick())
+            undo.withdraw(connection)
         self.each(self.take_back)
 
     def each(self, step: Callable[[Way], None]) -> None:
@@ -191,7 +191,8 @@ class _Pass:
         if not letters:
             return
         if state.is_held or getattr(self.settings.channels, name).dry_run:
-            sender.expire(letters, self.tick())
+            # What an attempt may have left in a CRM waits until it can be looked for there.
+            sender.expire([one for one in letters if name not in INTO_CRM or not one.n_attempts], self.tick())
             self._add(way, {"waiting": len(letters)})
             return
         channel = self._open(way)

@@ -104,10 +104,11 @@ class Sender:
         """Find where a letter goes; None if it does not go, or has been there already."""
         with engine("builder").begin() as connection:
             verdict = recheck.look(connection, letter, self._gate, self.clock())
-            if verdict.says != "go":
-                self._put_off(connection, letter, verdict)
-                return None
-            letter = links.with_task(connection, letter, self.settings)
+            if verdict.says == "go":
+                letter = links.with_task(connection, letter, self.settings)
+        if verdict.says != "go":
+            self._stop(letter, verdict)
+            return None
         try:
             letter = replace(letter, address=self.channel.address(letter))
         except Undeliverable as error:
@@ -118,6 +119,16 @@ class Sender:
         if self.channel.is_repeatable or letter.address in self._compared or self._compare(letter):
             return letter
         return None
+
+    def _stop(self, letter: Letter, verdict: recheck.Verdict) -> None:
+        """Put a letter off, or end it; what an attempt in doubt may have left outside is taken back first."""
+        if verdict.says != "wait" and letter.n_attempts and self.channel.is_repeatable:
+            if letter.sending_at and self.clock() < letter.sending_at + uncertain.SETTLE:
+                verdict = recheck.Verdict("wait", f"{verdict.because}; its last attempt may still arrive")
+            elif why := self.channel.take_back([letter]).get(letter.key):
+                verdict = replace(verdict, because=f"{verdict.because}; {why}")
+        with engine("builder").begin() as connection:
+            self._put_off(connection, letter, verdict)
 
     def _compare(self, letter: Letter) -> bool:
         """Compare an address with its history before this store writes to it for the first time.

@@ -22,6 +22,8 @@ from include.warehouse.engine import engine
 
 SHOWN = ("result", "channel", "recipient", "subject", "because")
 _OUT = "'sending', 'sent', 'uncertain'"
+# A task whose call failed may stand in the CRM all the same; it is planned again because doing it twice does no harm.
+_MAY_BE_OUT = f"{_OUT}, 'planned'"
 
 
 def ask(run_id: str, by: str, reason: str, now: datetime | None = None) -> int:
@@ -54,7 +56,7 @@ def ask(run_id: str, by: str, reason: str, now: datetime | None = None) -> int:
         connection.execute(
             sa.text(
                 "update ops.outbox set state = 'suppressed', because = :because, settled_at = :now"
-                " where run_id = :run_id and state in ('planned', 'parked')"
+                " where run_id = :run_id and state in ('planned', 'parked') and n_attempts = 0"
             ),
             values,
         )
@@ -62,7 +64,7 @@ def ask(run_id: str, by: str, reason: str, now: datetime | None = None) -> int:
             sa.text(
                 "update ops.outbox set undo = 'asked', undo_because = :because"  # noqa: S608
                 " where run_id = :run_id and undo = ''"
-                f" and (state in ({_OUT}) or state = 'failed' and external_id <> '')"
+                f" and (state in ({_MAY_BE_OUT}) or state = 'failed' and external_id <> '')"
             ),
             values,
         )
@@ -76,15 +78,8 @@ def ask(run_id: str, by: str, reason: str, now: datetime | None = None) -> int:
     return int(number)
 
 
-def withdraw(connection: sa.Connection, now: datetime) -> None:
-    """Stop what became planned again after it was asked back: what did not arrive, and copies over a second channel."""
-    connection.execute(
-        sa.text(
-            "update ops.outbox set state = 'suppressed', settled_at = :now, because = undo_because, undo = ''"
-            " where undo = 'asked' and state = 'planned'"
-        ),
-        {"now": now},
-    )
+def withdraw(connection: sa.Connection) -> None:
+    """Stop copies over a second channel of what was asked back."""
     connection.execute(
         sa.text(
             "update ops.outbox as o set state = case when o.state = 'planned' then 'suppressed' else o.state end,"  # noqa: S608
@@ -92,7 +87,7 @@ def withdraw(connection: sa.Connection, now: datetime) -> None:
             " from (select run_id, min(undo_because) as undo_because from ops.outbox where undo <> ''"
             " group by run_id) as first"
             f" where o.run_id = first.run_id and o.decision_id = :sender and o.undo = ''"
-            f" and o.state in ('planned', {_OUT})"
+            f" and o.state in ({_MAY_BE_OUT})"
         ),
         {"sender": uncertain.DECISION},
     )
@@ -109,9 +104,9 @@ def due(channel: str, source: str, now: datetime) -> list[Letter]:
     with engine("builder").connect() as connection:
         return outbox.read(
             connection,
-            "channel = :channel and undo = 'asked' and state in ('sent', 'uncertain', 'failed')"
+            "channel = :channel and undo = 'asked' and state in ('sent', 'uncertain', 'failed', 'planned')"
             # What is still on its way would arrive after it was looked for.
-            " and (state <> 'uncertain' or sending_at <= :settled)",
+            " and (state in ('sent', 'failed') or sending_at <= :settled)",
             channel=channel,
             settled=now - uncertain.SETTLE,
             source=source,
@@ -128,12 +123,15 @@ def take_back(channel: Channel, letters: Sequence[Letter], now: datetime, is_ove
         is_over: Says whether to leave the rest to the next pass.
     """
     counts: Counter[str] = Counter()
-    # What can be looked up is either known to be out by now, or planned again and withdrawn.
-    letters = [
-        letter
-        for letter in letters
-        if letter.state != "uncertain" or channel.is_repeatable or letter.next_attempt_at is None
-    ]
+    if not channel.is_repeatable:
+        # What is planned again there has certainly not arrived, and what can be looked up is looked up first.
+        if never_sent := [letter for letter in letters if letter.state == "planned"]:
+            counts["never sent"] = _withhold(never_sent, now)
+        letters = [
+            letter
+            for letter in letters
+            if letter.state in ("sent", "failed") or (letter.state == "uncertain" and letter.next_attempt_at is None)
+        ]
     for start in range(0, len(letters), channel.batch_size):
         batch = letters[start : start + channel.batch_size]
         stays = channel.take_back(batch)
@@ -143,7 +141,8 @@ def take_back(channel: Channel, letters: Sequence[Letter], now: datetime, is_ove
                 connection.execute(
                     sa.text(
                         "update ops.outbox set undo = :undo, undo_because = undo_because || :why,"
-                        " state = case when state = 'uncertain' and :undo = 'done' then 'suppressed' else state end,"
+                        " state = case when state = 'planned' or state = 'uncertain' and :undo = 'done'"
+                        " then 'suppressed' else state end,"
                         " settled_at = coalesce(settled_at, :now) where key = :key"
                     ),
                     {
@@ -157,6 +156,18 @@ def take_back(channel: Channel, letters: Sequence[Letter], now: datetime, is_ove
         if is_over():
             break
     return counts
+
+
+def _withhold(letters: Sequence[Letter], now: datetime) -> int:
+    with engine("builder").begin() as connection:
+        connection.execute(
+            sa.text(
+                "update ops.outbox set state = 'suppressed', settled_at = :now, because = undo_because, undo = ''"
+                " where key = any(:keys)"
+            ),
+            {"keys": [letter.key for letter in letters], "now": now},
+        )
+    return len(letters)
 
 
 def listed(run_id: str) -> list[dict[str, Any]]:

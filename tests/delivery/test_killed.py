@@ -207,7 +207,7 @@ class Story:
                 assert row.state != "uncertain" or row.told_by or row.undo or row.rule == uncertain.DIGEST, row
                 assert row.state != "suppressed" or row.key not in arrived, row
             else:
-                assert (row.state, arrived[row.key]) in (("sent", 1), ("suppressed", 0)), row
+                assert (row.state, arrived[row.key]) in (("sent", 1), ("suppressed", 0)), self._why(row.key)
         by_key = {task["perennial_key"]: number for number, task in self.outside.portal.tasks.items()}
         for row in rows.values():
             if row.key in by_key:
