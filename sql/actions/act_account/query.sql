@@ -30,12 +30,14 @@ people_days as (
         max(case when day = :newest then n_days_known end) as n_days_known,
         max(case when day = :newest then n_user_days_28d end) as now_days,
         sum(case when cast(:newest as date) - day in (28, 56, 84) then n_user_days_28d end) / 3.0 as usual_days,
+        sum(case when cast(:newest as date) - day in (56, 84, 112) then n_user_days_28d end) / 3.0 as settled_days,
         max(case when cast(:newest as date) - day = 14 then n_user_days_28d end) as before_days,
         sum(case when cast(:newest as date) - day in (42, 70, 98) then n_user_days_28d end) / 3.0 as before_usual_days
     from core.usage_28d
     where day in (
         :newest, cast(:newest as date) - 14, cast(:newest as date) - 28, cast(:newest as date) - 42,
-        cast(:newest as date) - 56, cast(:newest as date) - 70, cast(:newest as date) - 84, cast(:newest as date) - 98
+        cast(:newest as date) - 56, cast(:newest as date) - 70, cast(:newest as date) - 84, cast(:newest as date) - 98,
+        cast(:newest as date) - 112
     )
     and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
     group by account_key
@@ -217,8 +219,9 @@ select
     d.usage_ratio,
     d.n_baseline_windows,
     p.now_days as user_days_28d,
-    -- Three windows of 28 days lie before this one, and three before that of two weeks ago.
+    -- Three windows of 28 days lie before this one, three before the one before, and three before that of two weeks ago.
     cast(case when p.n_days_known >= 112 then p.usual_days end as double precision) as user_days_usual,
+    cast(case when p.n_days_known >= 140 then p.settled_days end as double precision) as user_days_settled,
     cast(case when p.n_days_known >= 126 then p.before_days / nullif(p.before_usual_days, 0) end as double precision)
         as user_days_ratio_14d_ago,
     d.active_users_28d,

@@ -34,6 +34,7 @@ _HEALTHY_ACCOUNT: dict[str, Any] = {
     "n_baseline_windows": 12,
     "user_days_28d": 190,
     "user_days_usual": 200.0,
+    "user_days_settled": 200.0,
     "user_days_ratio_14d_ago": 0.95,
     "active_users_28d": 30,
     "paid_seats": 50,

@@ -122,7 +122,9 @@ def test_what_is_unknown_is_neither_true_nor_false() -> None:
 @pytest.mark.parametrize(
     ("name", "lacking"),
     [
-        ("usage_down", {"user_days_28d": 12, "user_days_usual": 22.0}),  # a fall like any of a team of two
+        # a fall like any of a team of two
+        ("usage_down", {"user_days_28d": 12, "user_days_usual": 22.0, "user_days_settled": 22.0}),
+        ("usage_down", {"user_days_28d": 15, "user_days_usual": 25.0, "user_days_settled": 30.0}),
         ("usage_down", {"user_days_ratio_14d_ago": 0.9}),  # since a few days only
         ("usage_down", {"usage_ratio": 0.9}),  # at this time of the year it is always so
         ("seats_unused", {"user_days_28d": 180}),  # idle ever since
@@ -145,6 +147,21 @@ def test_what_may_well_be_chance_opens_nothing(name: str, lacking: dict[str, Any
 def test_one_of_several_second_signs_is_enough(sign: dict[str, Any]) -> None:
     for name in ("detractor", "no_touch"):
         assert look(name, {**SICK[name], "n_bad_ratings_30d": 0, **sign}, is_open=False), name
+
+
+@pytest.mark.usefixtures("warehouse")
+def test_a_fall_that_has_lasted_opens_by_what_was_usual_before_it() -> None:
+    lasting = {"usage_ratio": 0.6, "user_days_28d": 100, "user_days_usual": 160.0, "user_days_ratio_14d_ago": 0.6}
+    fallen = look("usage_down", lasting)
+    assert fallen
+    assert (fallen.opens, fallen.closes) == (True, False)
+    assert look("usage_down", {**lasting, "user_days_settled": 160.0}, is_open=False) is None
+    settled = look("usage_down", {**lasting, "user_days_usual": 110.0})
+    assert settled
+    assert not settled.closes
+    over = look("usage_down", {**lasting, "user_days_usual": 110.0, "user_days_settled": 110.0})
+    assert over
+    assert over.closes
 
 
 @pytest.mark.usefixtures("warehouse")
