@@ -53,6 +53,9 @@ def _engine(url: str, role: Role) -> Engine:
     options = "-c timezone=UTC -c lock_timeout=60s -c client_connection_check_interval=2s"
     if role == "reader":
         options += " -c default_transaction_read_only=on -c statement_timeout=60s"
+    if role == "loader":
+        # A merge goes through its changed rows several times: they need not come from a file each time.
+        options += " -c temp_buffers=128MB"
     if role != "owner":
         options += f" -c role=perennial_{role}"
     return sa.create_engine(

@@ -71,8 +71,8 @@ select * from hashed where stored_hash is distinct from _hash
 _READ = """
     select
         batch.id, {batch_columns}, batch.payload, batch._source_at, {is_deleted} as _is_deleted, false as is_gone
-    from newest
-    join {batch} as batch using (_row)
+    from {batch} as batch
+    where batch._row in (select _row from newest)
 """
 
 # What a full read has not met, or a CRM has merged away: as it is stored, but deleted.
