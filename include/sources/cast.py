@@ -13,8 +13,7 @@ from include.sources.entities import ColumnType
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECONDS = re.compile(r"-?\d{9,15}")
-_TRUE = {"true", "1", "t", "yes"}
-_FALSE = {"false", "0", "f", "no"}
+_FLAGS = dict.fromkeys(("true", "1", "t", "yes"), True) | dict.fromkeys(("false", "0", "f", "no"), False)
 _LARGEST_INTEGER = 2**63 - 1
 
 Cast = Callable[[Any], Any]
@@ -60,8 +59,8 @@ def _text(value: Any) -> str | None:
 
 
 def _integer(value: Any) -> int | None:
-    if type(value) is int:
-        number = value
+    if type(value) is int or (type(value) is str and len(value) < 19 and value.isascii() and value.isdigit()):
+        number = int(value)
     else:
         exact = _numeric(value)
         if exact is None:
@@ -102,13 +101,13 @@ def _double(value: Any) -> float | None:
 def _boolean(value: Any) -> bool | None:
     if isinstance(value, bool) or value is None:
         return value
+    if type(value) is str and value in _FLAGS:
+        return _FLAGS[value]
     word = str(value).strip().lower()
     if not word:
         return None
-    if word in _TRUE:
-        return True
-    if word in _FALSE:
-        return False
+    if word in _FLAGS:
+        return _FLAGS[word]
     raise ValueError("neither true nor false")
 
 
@@ -156,7 +155,7 @@ def _date(value: Any, zone: Any) -> date | None:
     moment = _moment(value)
     if moment is None:
         return None
-    as_utc = moment.astimezone(UTC)
+    as_utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
     # Midnight UTC is how sources write a plain date: shifting it into a zone would move it to another day.
     is_plain = (as_utc.hour, as_utc.minute, as_utc.second, as_utc.microsecond) == (0, 0, 0, 0)
     return (as_utc if is_plain else moment.astimezone(zone)).date()

@@ -180,8 +180,7 @@ class HubSpotApi:
             one = str(row["from"]["id"])
             answered.add(one)
             found.setdefault(one, []).extend(row.get("to") or ())
-            following = _after(row)
-            if following:
+            if "paging" in row and (following := _after(row)):
                 more.append({"id": one, "after": following})
         failed = set(_failed(data, [item["id"] for item in batch], answered))
         return more, [item for item in batch if item["id"] in failed]
