@@ -70,13 +70,17 @@ class Document:
             raise self.error(place, str(error), cure="correct that part of the file") from None
 
 
-class _Loader(yaml.SafeLoader):
+# Where libyaml is there, its parser takes a fraction of the time.
+_Safe: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _Loader(_Safe):
     """YAML as people mean it: `no` is the country or the word, not False, and 12:30 is no number of seconds."""
 
 
 _Loader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith((":bool", ":int"))]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    for first, resolvers in _Safe.yaml_implicit_resolvers.items()
 }
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")

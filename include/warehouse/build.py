@@ -101,6 +101,7 @@ def plan(
         return Plan(True, because, *window)
 
 
+@models.held()
 def build_model(build_id: str, name: str) -> Built:
     """Make one model anew in one transaction, checks included; does nothing when this build has already done it.
 
@@ -187,6 +188,7 @@ def finish(build_id: str) -> Finished:
         return build_store.summary(connection, build)
 
 
+@models.held()
 def run(
     build_id: str,
     kind: Kind = "forward",
@@ -255,14 +257,14 @@ def _partitions_ahead(build_id: str, model: Model) -> None:
     if model.metadata.materialisation != "account_day":
         return
     with engine("builder").begin() as connection:
-        _lock(connection, model.name)
-        if connection.execute(sa.text("select to_regclass(:name) is not null"), {"name": model.name}).scalar():
-            replace.partition(connection, model, *build_store.at_work(connection, build_id).all_days)
+        build = build_store.at_work(connection, build_id)
+        if replace.lacks_month(connection, model, build.newest_day):
+            _lock(connection, model.name)
+            replace.partition(connection, model, *build.all_days)
 
 
 def _lock(connection: sa.Connection, name: str) -> None:
-    connection.exec_driver_sql(_PATIENCE)
-    connection.execute(sa.text("select pg_advisory_xact_lock(hashtext(:key))"), {"key": f"perennial.build.{name}"})
+    connection.exec_driver_sql(f"{_PATIENCE}; select pg_advisory_xact_lock(hashtext('perennial.build.{name}'))")
 
 
 def parameters_of(build: Build, model: Model) -> dict[str, object]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 
 import sqlalchemy as sa
@@ -16,6 +16,21 @@ SETTLED = ("done", "superseded")
 
 _SELECT = (
     "select build_id, kind, state, trigger, window_start, window_end, newest_day, first_day, known_at from meta.build"
+)
+
+_AT_WORK = sa.text(
+    """
+    select
+        b.build_id, b.kind, b.state, b.trigger, b.window_start, b.window_end, known.newest_day, b.first_day,
+        known.known_at
+    from meta.build as b
+    cross join (
+        select max(known_at) as known_at, max(newest_day) as newest_day
+        from meta.build
+        where kind = 'forward' or build_id = :id
+    ) as known
+    where b.build_id = :id
+    """
 )
 
 
@@ -88,12 +103,8 @@ def at_work(connection: sa.Connection, build_id: str) -> Build:
     A build may be planned long before it makes a model. A forward build that was planned meanwhile may have written
     what became known in between, and tables without days would lose it again.
     """
-    build = get(connection, build_id)
-    known_at, newest_day = connection.execute(
-        sa.text("select max(known_at), max(newest_day) from meta.build where kind = 'forward' or build_id = :id"),
-        {"id": build_id},
-    ).one()
-    return replace(build, known_at=known_at, newest_day=newest_day)
+    row = connection.execute(_AT_WORK, {"id": build_id}).one_or_none()
+    return _build(row) if row else get(connection, build_id)
 
 
 def frontier(connection: sa.Connection) -> Build | None:
@@ -237,22 +248,26 @@ def summary(connection: sa.Connection, build: Build) -> Finished:
 
 
 def _record_checks(connection: sa.Connection, build_id: str, name: str, checked: tuple[Checked, ...]) -> None:
-    for check in checked:
-        connection.execute(
-            sa.text(
-                "insert into meta.check_result (build_id, model, check_name, severity, n_bad)"
-                " values (:build_id, :model, :name, :severity, :n_bad)"
-                " on conflict (build_id, model, check_name) do update"
-                " set severity = excluded.severity, n_bad = excluded.n_bad, checked_at = now()"
-            ),
+    if not checked:
+        return
+    connection.execute(
+        sa.text(
+            "insert into meta.check_result (build_id, model, check_name, severity, n_bad)"
+            " values (:build_id, :model, :name, :severity, :n_bad)"
+            " on conflict (build_id, model, check_name) do update"
+            " set severity = excluded.severity, n_bad = excluded.n_bad, checked_at = now()"
+        ),
+        [
             {
                 "build_id": build_id,
                 "model": name,
                 "name": check.name,
                 "severity": check.severity,
                 "n_bad": check.n_bad,
-            },
-        )
+            }
+            for check in checked
+        ],
+    )
 
 
 def _build(row: sa.Row) -> Build:

@@ -8,6 +8,9 @@ queries read.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from graphlib import CycleError, TopologicalSorter
@@ -26,6 +29,8 @@ LAYERS = {"staging": "staging", "core": "core", "marts": "marts", "actions": "ma
 BUILT = tuple(dict.fromkeys(LAYERS.values()))
 _CHECK = re.compile(r"^--\s*(fail|warn):\s*([a-z][a-z0-9_]*):\s*(\S.*)$")
 _DISABLED = re.compile(r"^disabled:\s*true\s*(#.*)?$", re.MULTILINE)
+_Stamps = tuple[tuple[str, str, int, int], ...]
+_held: ContextVar[_Stamps | None] = ContextVar("held", default=None)
 
 
 @dataclass(frozen=True)
@@ -184,8 +189,22 @@ def _unknown(name: str) -> ConfigError:
     return ConfigError(f"there is no SQL model {name}", cure=f"known: {', '.join(names())}")
 
 
-def fingerprint() -> tuple[tuple[str, str, int, int], ...]:
+@contextmanager
+def held() -> Iterator[None]:
+    """Take the files as they are now for as long as it lasts: to look at each of them takes a while."""
+    token = _held.set(fingerprint())
+    try:
+        yield
+    finally:
+        _held.reset(token)
+
+
+def fingerprint() -> _Stamps:
     """Return what tells whether any file of a model, or who answers for tables, has changed."""
+    return _held.get() or _look()
+
+
+def _look() -> _Stamps:
     found: list[tuple[str, str, int, int]] = []
     for layer in LAYERS:
         for name, path in files.listing("sql", f"{layer}/*/*").items():
@@ -199,7 +218,7 @@ def fingerprint() -> tuple[tuple[str, str, int, int], ...]:
 
 
 @lru_cache(maxsize=4)
-def _folders(fingerprint: tuple[tuple[str, str, int, int], ...]) -> dict[str, dict[str, Path]]:
+def _folders(fingerprint: _Stamps) -> dict[str, dict[str, Path]]:
     """Return folder below sql/ -> file name -> file in force; folders that are switched off left out."""
     folders: dict[str, dict[str, Path]] = {}
     for name, path, _, _ in fingerprint:
@@ -217,7 +236,7 @@ def _folders(fingerprint: tuple[tuple[str, str, int, int], ...]) -> dict[str, di
 
 
 @lru_cache(maxsize=4)
-def _nodes(fingerprint: tuple[tuple[str, str, int, int], ...]) -> dict[str, Node]:
+def _nodes(fingerprint: _Stamps) -> dict[str, Node]:
     nodes: dict[str, Node] = {}
     for folder, inside in _folders(fingerprint).items():
         layer, _, table = folder.partition("/")
@@ -234,7 +253,7 @@ def _nodes(fingerprint: tuple[tuple[str, str, int, int], ...]) -> dict[str, Node
 
 
 @lru_cache(maxsize=4)
-def _order(fingerprint: tuple[tuple[str, str, int, int], ...]) -> tuple[str, ...]:
+def _order(fingerprint: _Stamps) -> tuple[str, ...]:
     nodes = _nodes(fingerprint)
     try:
         return tuple(TopologicalSorter({node.name: node.models for node in nodes.values()}).static_order())
@@ -246,7 +265,7 @@ def _order(fingerprint: tuple[tuple[str, str, int, int], ...]) -> tuple[str, ...
 
 
 @lru_cache(maxsize=4)
-def _parents(fingerprint: tuple[tuple[str, str, int, int], ...]) -> dict[str, tuple[str, ...]]:
+def _parents(fingerprint: _Stamps) -> dict[str, tuple[str, ...]]:
     parents: dict[str, tuple[str, ...]] = {}
     models = _load(fingerprint)
     for name, model in models.items():
@@ -259,7 +278,7 @@ def _parents(fingerprint: tuple[tuple[str, str, int, int], ...]) -> dict[str, tu
 
 
 @lru_cache(maxsize=4)
-def _load(fingerprint: tuple[tuple[str, str, int, int], ...]) -> dict[str, Model]:
+def _load(fingerprint: _Stamps) -> dict[str, Model]:
     folders = _folders(fingerprint)
     known_owners = owners()
     models: dict[str, Model] = {}

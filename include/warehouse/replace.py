@@ -75,6 +75,13 @@ def _widen(connection: sa.Connection, model: Model, signature: str) -> None:
     connection.exec_driver_sql(f"comment on table {model.name} is '{signature}'")
 
 
+def lacks_month(connection: sa.Connection, model: Model, newest: date) -> bool:
+    """Return whether a table that is there has no partition for the newest day, the last that it needs."""
+    named = {"name": model.name, "month": f"{model.name}_{newest:%Y_%m}"}
+    statement = sa.text("select to_regclass(:name) is not null and to_regclass(:month) is null")
+    return bool(connection.execute(statement, named).scalar())
+
+
 def partition(connection: sa.Connection, model: Model, start: date, end: date) -> None:
     """Create the monthly partitions for the days ``[start, end)`` where they are missing."""
     if not _is_partitioned(model) or start >= end:
@@ -118,9 +125,9 @@ def replace(
         return done
     columns = ", ".join(f'"{name}"' for name in model.metadata.columns)
     if not is_new:
-        for temporary in ("incoming", "gone", "came"):
-            connection.exec_driver_sql(f"create temp table {temporary} (like {model.name}) on commit drop")
-        connection.exec_driver_sql(f"create unique index on incoming ({', '.join(model.metadata.unique_key)})")
+        made = [f"create temp table {name} (like {model.name}) on commit drop" for name in ("incoming", "gone", "came")]
+        made.append(f"create unique index on incoming ({', '.join(model.metadata.unique_key)})")
+        connection.exec_driver_sql("; ".join(made))
     target = model.name if is_new else "incoming"
     for number, piece in enumerate(pieces):
         if number and not is_new:
@@ -134,9 +141,11 @@ def replace(
             raise readable(model, error) from None
         if not is_new:
             take = _add if model.metadata.materialisation == "frozen" else _apply
-            done.n_changed += take(connection, model, piece, columns)
-            _note(connection, build_id, model)
-            if model.name == restate.TABLE:
+            n_changed = take(connection, model, piece, columns)
+            done.n_changed += n_changed
+            if n_changed:
+                _note(connection, build_id, model)
+            if n_changed and model.name == restate.TABLE:
                 restate.note(connection, build_id)
     if is_new:
         _index(connection, model)

@@ -136,12 +136,12 @@ def _whole(connection: sa.Connection, build: Build, model: Model, *, is_new: boo
     if kind == "account":
         if build.trigger in ("first", "config") or (build.trigger == "day" and _looks_at_today(model)):
             return [everything]
-        return _for_accounts({change.account_key for change in changes}, _n_accounts(connection), everything)
+        return _for_accounts(connection, {change.account_key for change in changes}, everything)
     window = [build.window] if build.is_all else []
     ranges = [(change.account_key, days) for change in changes if (days := _days(change, build, model))]
     if kind == "period":
         return _for_periods(window, [days for _, days in ranges], everything.end)
-    return [Piece(*days) for days in window] + _for_account_days(ranges, _n_accounts(connection))
+    return [Piece(*days) for days in window] + _for_account_days(connection, ranges)
 
 
 def _not_taken(connection: sa.Connection, build: Build, model: Model) -> list[Piece]:
@@ -175,10 +175,10 @@ def _n_accounts(connection: sa.Connection) -> int:
     return connection.execute(sa.text("select count(*) from core.account")).scalar() or 0
 
 
-def _for_accounts(keys: set[str], n_accounts: int, everything: Piece) -> list[Piece]:
+def _for_accounts(connection: sa.Connection, keys: set[str], everything: Piece) -> list[Piece]:
     if not keys:
         return []
-    if EVERYONE in keys or len(keys) > max(A_FEW, SHARE_TO_DO_ALL * n_accounts):
+    if EVERYONE in keys or (len(keys) > A_FEW and len(keys) > SHARE_TO_DO_ALL * _n_accounts(connection)):
         return [everything]
     return [Piece(everything.start, everything.end, tuple(sorted(keys)))]
 
@@ -224,7 +224,7 @@ def _quarter_end(day: date) -> date:
     return (date(day.year + 1, 1, 1) if month > 12 else date(day.year, month, 1)) - DAY
 
 
-def _for_account_days(ranges: Iterable[tuple[str, Range]], n_accounts: int) -> list[Piece]:
+def _for_account_days(connection: sa.Connection, ranges: Iterable[tuple[str, Range]]) -> list[Piece]:
     """Group accounts whose changes start in the same month, so that each month needs one run of the query."""
     by_account: dict[str, Range] = {}
     for account, days in ranges:
@@ -237,5 +237,5 @@ def _for_account_days(ranges: Iterable[tuple[str, Range]], n_accounts: int) -> l
     for _, members in sorted(months.items()):
         keys = {account for account, _ in members}
         whole = Piece(min(days.start for _, days in members), max(days.end for _, days in members))
-        found += _for_accounts(keys, n_accounts, whole)
+        found += _for_accounts(connection, keys, whole)
     return found
