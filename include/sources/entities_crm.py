@@ -99,6 +99,7 @@ CRM = (
             list_amount="numeric",
             currency="text",
             is_recurring="boolean",
+            is_overage="boolean",  # bills use beyond the commitment, afterwards: never ARR
             is_evergreen="boolean",  # runs until it is cancelled: amount is a year's, term_end the day of that if known
             term_start="date",
             term_end="date",  # exclusive: the day on which the next term would start

@@ -56,6 +56,7 @@ class Customer:
     seats: dict[date, tuple[int, int]] = field(default_factory=dict)
     milestone: date | None = None
     stage: str | None = None
+    overage: list[tuple[date, int]] = field(default_factory=list)
 
     def _running(self, day: date) -> int:
         return sum(term.arr for term in self.terms if term.counts_from <= day < term.end)
@@ -137,6 +138,9 @@ def _with_contract(draw: random.Random, number: int) -> Customer:
         one.product_since = start - draw.randrange(-20, 130) * DAY if is_young else date(2025, 6, 1)
     if draw.random() < 0.5:
         one.stage = draw.choice(["contractsent", "qualifiedtobuy", "of our own"])
+    if draw.random() < 0.3:
+        last_days = [date(2026, 2, 28), *MONTHS, date(2026, 4, 15)]
+        one.overage = [(draw.choice(last_days), draw.randrange(10, 900)) for _ in range(3)]
     if draw.random() < 0.2:
         one.milestone = start + draw.randrange(5, 60) * DAY
     return one
@@ -218,6 +222,11 @@ def _load_contracts(played: list[Customer]) -> None:
             if term.list_arr is not None:
                 values["list_amount"] = Decimal(term.list_arr)
             lines.append(world.line(f"l{name}", f"d{name}", term.arr, term.start, term.end, **values))
+        for number, (day, amount) in enumerate(one.overage):
+            said = {"is_overage": True, "is_recurring": number == 0}
+            lines.append(
+                world.line(f"x{one.name}-{number}", f"d{one.name}-0", amount, day - 9 * DAY, day + DAY, **said)
+            )
         if one.stage and one.terms:
             said = {"is_closed": False, "is_won": False, "opportunity_type": "renewal", "stage": one.stage}
             deals.append(

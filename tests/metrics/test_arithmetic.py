@@ -42,6 +42,7 @@ def test_money(played: list[Customer]) -> None:
                 "customers": (now > 0).sum(),
                 "nrr": now[cohort].sum() / then[cohort].sum(),
                 "grr": now[cohort].clip(upper=then[cohort]).sum() / then[cohort].sum(),
+                "overage": sum(n for one in members for day, n in one.overage if end.replace(day=1) <= day <= end),
                 "returned_accounts": (cohort & (now > 0) & pd.Series(away)).sum(),
             }
             assert_same(expected, end, grain, key)

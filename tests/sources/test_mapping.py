@@ -9,7 +9,7 @@ from include.sources.entities import ENTITIES
 from include.sources.mapping import ColumnRule, Mapper, load_mapping
 
 # No CRM has standard fields for them: who keeps pauses maps fields of their own.
-UNCOMMON = {"paused_on", "resumed_on", "is_evergreen"}
+UNCOMMON = {"is_overage", "paused_on", "resumed_on", "is_evergreen"}
 CRM = ("account", "contact", "opportunity", "contract_line")
 
 

@@ -42,7 +42,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "staging.stg_crm__opportunity": _VERSION
     | {"opportunity_type": "new", "is_closed": True, "is_won": True, "is_auto_renew": False, "created_at": LONG_AGO},
     "staging.stg_crm__contract_line": _VERSION
-    | {"is_recurring": True, "is_evergreen": False, "product": "Core", "quantity": 1},
+    | {"is_recurring": True, "is_overage": False, "is_evergreen": False, "product": "Core", "quantity": 1},
     "staging.stg_crm__activity": _CRM,
     "staging.stg_crm__invoice": _CRM,
     "staging.stg_crm__survey_response": _CRM,

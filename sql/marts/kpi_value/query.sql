@@ -495,6 +495,7 @@ retention_period as (
             ),
             ('new_arr', 1, 'amount', new_arr, null, null, n_customers_end, 1),
             ('nrr', 1, 'ratio', cohort_arr, cohort_arr_12m_ago, null, n_cohort, 1),
+            ('overage', 1, 'amount', overage_amount, null, null, n_customers_end, 1),
             ('paused_arr', 1, 'amount', paused_arr, null, null, n_customers_end, 1),
             (
                 'quick_ratio',

@@ -51,6 +51,13 @@ moved as (
     group by p.period, p.as_of, m.account_key
 ),
 
+overages as (
+    select p.period, p.as_of, x.account_key, sum(x.overage_amount) as overage_amount
+    from periods as p
+    join core.overage as x on x.day >= p.period_start and x.day <= p.as_of
+    group by p.period, p.as_of, x.account_key
+),
+
 per_account as (
     select
         x.*,
@@ -70,6 +77,7 @@ per_account as (
         coalesce(m.contraction_arr, 0) as contraction_arr,
         coalesce(m.churn_arr, 0) as churn_arr,
         coalesce(m.bucket_change_arr, 0) as bucket_change_arr,
+        coalesce(v.overage_amount, 0) as overage_amount,
         r.account_key is not null as left_since
     from members as x
     left join arr_steps as e
@@ -81,6 +89,7 @@ per_account as (
         on y.account_key = x.account_key and x.day_12m_ago >= y.from_day
         and (y.to_day is null or x.day_12m_ago < y.to_day)
     left join moved as m on m.period = x.period and m.as_of = x.as_of and m.account_key = x.account_key
+    left join overages as v on v.period = x.period and v.as_of = x.as_of and v.account_key = x.account_key
     left join returned as r on r.period = x.period and r.as_of = x.as_of and r.account_key = x.account_key
 ),
 
@@ -131,6 +140,7 @@ select
         / 12 / nullif(count(case when kept_arr > 0 then 1 end), 0)
         as numeric(18, 2)
     ) as margin_per_customer_month,
+    sum(overage_amount) as overage_amount,
     -- Of a week 12 / 52 months, of a day 12 / 365.
     cast(sum(churn_arr + contraction_arr) as double precision)
     / nullif(cast(sum(kept_arr_start) as double precision), 0)
