@@ -90,7 +90,7 @@ def _name(table: str) -> str:
 
 def _settings() -> dict[str, str]:
     """Return the planner's settings that Perennial builds with, so that the plans are the same."""
-    return {"PGOPTIONS": "-c timezone=UTC -c work_mem=128MB -c jit=off -c enable_nestloop=off -c enable_mergejoin=off"}
+    return {"PGOPTIONS": "-c timezone=UTC -c work_mem=64MB -c jit=off -c enable_nestloop=off -c enable_mergejoin=off"}
 
 
 def _executing(result: dict) -> float:

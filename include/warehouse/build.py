@@ -26,8 +26,12 @@ from include.warehouse.models import Check, Model
 from include.warehouse.scope import DAY, Build, Piece, Range
 
 Kind = Literal["forward", "rebuild"]
-# A model of a big warehouse may take minutes; a second build of it waits rather than fails.
-_PATIENCE = "set local lock_timeout = '20min'; set local work_mem = '128MB'; set local jit = off"
+# A model of a big warehouse may take minutes; a second build of it waits rather than fails. Each piece is planned for
+# its own days: after five of them PostgreSQL would take a plan for any days. A hash may take twice ``work_mem``.
+_PATIENCE = (
+    "set local lock_timeout = '20min'; set local work_mem = '64MB'; set local jit = off;"
+    " set local plan_cache_mode = force_custom_plan"
+)
 # Of a query within a query PostgreSQL expects one row. Then it runs through the other side once for each of thousands,
 # or merges by one column of several and compares all that agree in it. A hash takes all columns, whatever it expects.
 _MANY = "set local enable_nestloop = off; set local enable_mergejoin = off"
