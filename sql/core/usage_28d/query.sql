@@ -69,32 +69,47 @@ active_days as (
     group by account_key, day_no
 ),
 
+-- A day adds its totals and takes them away 28 days later; of users and features that come again, only the gap counts.
+day_totals as (
+    select
+        e.account_key,
+        e.day_no,
+        e.n_events,
+        e.n_value_events,
+        coalesce(a.n_users, 0) as n_users,
+        coalesce(a.n_users_on_workdays, 0) as n_users_on_workdays,
+        e.minutes,
+        case when e.minutes is not null then 1 else 0 end as n_timed
+    from event_days as e
+    left join active_days as a on a.account_key = e.account_key and a.day_no = e.day_no
+),
+
 deltas as (
     select
         account_key,
         day_no,
         n_events,
         n_value_events,
-        0 as n_users,
-        0 as n_users_7d,
+        n_users,
+        n_users as n_users_7d,
         0 as n_features,
-        0 as n_user_days,
-        0 as n_user_workdays,
+        n_users as n_user_days,
+        n_users_on_workdays as n_user_workdays,
         minutes,
-        case when minutes is not null then 1 else 0 end as n_timed
-    from event_days
+        n_timed
+    from day_totals
     union all
     select
         account_key,
         day_no + 28,
         -n_events,
         -n_value_events,
-        0, 0, 0, 0, 0,
+        0, 0, 0,
+        -n_users,
+        -n_users_on_workdays,
         -minutes,
-        case when minutes is not null then -1 else 0 end
-    from event_days
-    union all
-    select account_key, day_no, 0, 0, 1, 1, 0, 0, 0, 0, 0 from user_days
+        -n_timed
+    from day_totals
     union all
     select account_key, least(day_no + 28, coalesce(next_day_no, day_no + 28)), 0, 0, -1, 0, 0, 0, 0, 0, 0
     from user_days
@@ -106,10 +121,6 @@ deltas as (
     union all
     select account_key, least(day_no + 28, coalesce(next_day_no, day_no + 28)), 0, 0, 0, 0, -1, 0, 0, 0, 0
     from feature_days
-    union all
-    select account_key, day_no, 0, 0, 0, 0, 0, n_users, n_users_on_workdays, 0, 0 from active_days
-    union all
-    select account_key, day_no + 28, 0, 0, 0, 0, 0, -n_users, -n_users_on_workdays, 0, 0 from active_days
 ),
 
 -- What happened before the window starts the totals on its first day. Counts stay integers: sums of anything wider take
