@@ -73,7 +73,7 @@ def test_a_ticket_becomes_a_record() -> None:
         satisfaction_rating={"score": "good"},
         metric_set=metrics,
     )
-    record = pull(connect(desk), "ticket", desk)[0].records[0]
+    record = next(iter(pull(connect(desk), "ticket", desk)[0].records))
     assert record.id == "1234567890123456"
     assert record.values["organization_id"] == "9876543210123"
     assert record.values["tags"] == "a,b"
@@ -94,7 +94,7 @@ def test_metrics_beside_the_tickets_are_taken_too() -> None:
     ticket = {"id": 7, "status": "open", "generated_timestamp": 1, "updated_at": iso(1)}
     body = {"tickets": [ticket], "metric_sets": [{"ticket_id": 7, "replies": 2}], "end_of_stream": True}
     desk.before = lambda request: (200, body | {"after_cursor": "x"})
-    assert pull(connect(desk), "ticket", desk)[0].records[0].values["n_replies"] == 2
+    assert next(iter(pull(connect(desk), "ticket", desk)[0].records)).values["n_replies"] == 2
 
 
 def test_case_22_the_next_read_starts_from_the_cursor_even_at_the_end_of_the_stream() -> None:
@@ -200,7 +200,7 @@ def test_case_34_and_35_nulls_and_long_ids() -> None:
     desk = FakeZendesk()
     desk.put("users", 9007199254740993, at=desk.now - 3600, name=None, email=None, organization_id=None, active=None)
     desk.put("organizations", 9007199254740995, at=desk.now - 3600, name="x", external_id=None, domain_names=[])
-    user = pull(connect(desk), "support_user", desk)[0].records[0]
+    user = next(iter(pull(connect(desk), "support_user", desk)[0].records))
     assert user.id == "9007199254740993"
     assert user.values["organization_id"] is None
     assert not user.is_deleted
