@@ -1,4 +1,7 @@
-"""Ten thousand planned actions leave by vendors that throttle, none lost, none doubled; limits raised for the test."""
+"""Ten thousand planned actions leave at the limits of vendors that throttle, none lost, none doubled.
+
+Slack's share takes most of it: 4,000 messages at 240 a minute.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,7 @@ from datetime import timedelta
 import pytest
 
 from include.delivery import deliver, outbox
-from include.delivery.channels import slack
 from include.errors import PerennialError
-from include.sources.http.limiter import Limit
 from include.warehouse.engine import engine
 from tests.alerts.house import House
 from tests.delivery.conftest import Outside
@@ -22,10 +23,8 @@ SHARES = {"slack": 4000, "email": 3000, "crm_task": 3000}
 
 
 @pytest.mark.soak
-def test_ten_thousand_actions_drain(
-    open_house: House, outside: Outside, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(slack, "_LIMITS", dict.fromkeys(slack._LIMITS, Limit(100_000, 60.0)))
+@pytest.mark.timeout(3600)
+def test_ten_thousand_actions_drain(open_house: House, outside: Outside, capsys: pytest.CaptureFixture[str]) -> None:
     actions = [
         action(channel, entity_kind="metric", entity_id=str(number), deadline=None)
         for channel, share in SHARES.items()
