@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,6 +16,7 @@ from include.config import Settings, load
 from include.delivery import approvals, holds, sender, uncertain, undo
 from include.delivery.channels import INTO_CRM, NAMES, open_channel, ways
 from include.delivery.channels.base import Channel
+from include.delivery.outbox import Letter
 from include.errors import PerennialError, Unavailable
 from include.warehouse.engine import engine
 
@@ -216,12 +217,17 @@ class _Pass:
             self.senders[way] = sending
 
     def expire_homeless(self) -> None:
-        """Let what goes into a CRM that the settings list no longer expire in its time."""
-        listed = {source.id for source in self.settings.of_kind("crm")}
-        with engine("builder").connect() as connection:
-            letters = [letter for name in INTO_CRM for letter in sender.due(connection, name, self.tick())]
-        homeless = [letter for letter in letters if letter.account_key.partition(":")[0] not in listed]
-        sender.expire(homeless, self.tick(), "its CRM was not among the sources of the settings")
+        """Let what goes into a CRM that the settings list no longer expire in its time, and leave what is there."""
+        listed, why = {source.id for source in self.settings.of_kind("crm")}, "not among the sources of the settings"
+
+        def homeless(letters: Iterable[Letter]) -> list[Letter]:
+            return [letter for letter in letters if letter.account_key.partition(":")[0] not in listed]
+
+        for name in INTO_CRM:
+            with engine("builder").connect() as connection:
+                letters = homeless(sender.due(connection, name, self.tick()))
+            sender.expire(letters, self.tick(), f"its CRM was {why}")
+            undo.leave(homeless(undo.due(name, "", self.tick())), f"its CRM is {why}", self.tick())
 
     def close(self) -> None:
         """Let go of all channels."""

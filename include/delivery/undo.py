@@ -24,6 +24,7 @@ SHOWN = ("result", "channel", "recipient", "subject", "because")
 _OUT = "'sending', 'sent', 'uncertain'"
 # A task whose call failed may stand in the CRM all the same; it is planned again because doing it twice does no harm.
 _MAY_BE_OUT = f"{_OUT}, 'planned'"
+_NOT_OUT = ("planned", "suppressed", "expired")
 
 
 def ask(run_id: str, by: str, reason: str, now: datetime | None = None) -> int:
@@ -104,7 +105,7 @@ def due(channel: str, source: str, now: datetime) -> list[Letter]:
     with engine("builder").connect() as connection:
         return outbox.read(
             connection,
-            "channel = :channel and undo = 'asked' and state in ('sent', 'uncertain', 'failed', 'planned')"
+            "channel = :channel and undo = 'asked' and state <> 'sending'"
             # What is still on its way would arrive after it was looked for.
             " and (state in ('sent', 'failed') or sending_at <= :settled)",
             channel=channel,
@@ -125,7 +126,7 @@ def take_back(channel: Channel, letters: Sequence[Letter], now: datetime, is_ove
     counts: Counter[str] = Counter()
     if not channel.is_repeatable:
         # What is planned again there has certainly not arrived, and what can be looked up is looked up first.
-        if never_sent := [letter for letter in letters if letter.state == "planned"]:
+        if never_sent := [letter for letter in letters if letter.state in _NOT_OUT]:
             counts["never sent"] = _withhold(never_sent, now)
         letters = [
             letter
@@ -138,24 +139,35 @@ def take_back(channel: Channel, letters: Sequence[Letter], now: datetime, is_ove
         with engine("builder").begin() as connection:
             for letter in batch:
                 why = stays.get(letter.key, "")
-                connection.execute(
-                    sa.text(
-                        "update ops.outbox set undo = :undo, undo_because = undo_because || :why,"
-                        " state = case when state = 'planned' or state = 'uncertain' and :undo = 'done'"
-                        " then 'suppressed' else state end,"
-                        " settled_at = coalesce(settled_at, :now) where key = :key"
-                    ),
-                    {
-                        "key": letter.key,
-                        "undo": "stays" if why else "done",
-                        "why": f"; {why}" if why else "",
-                        "now": now,
-                    },
-                )
+                _note(connection, letter, why, now)
                 counts["stays" if why else "taken back"] += 1
         if is_over():
             break
     return counts
+
+
+def leave(letters: Sequence[Letter], why: str, now: datetime) -> None:
+    """Note of letters that they cannot be taken back.
+
+    Args:
+        letters: What was asked back.
+        why: Why it cannot be.
+        now: The time.
+    """
+    with engine("builder").begin() as connection:
+        for letter in letters:
+            _note(connection, letter, why, now)
+
+
+def _note(connection: sa.Connection, letter: Letter, why: str, now: datetime) -> None:
+    connection.execute(
+        sa.text(
+            "update ops.outbox set undo = :undo, undo_because = undo_because || :why,"
+            " state = case when state = 'planned' or state = 'uncertain' and :undo = 'done' then 'suppressed'"
+            " else state end, settled_at = coalesce(settled_at, :now) where key = :key"
+        ),
+        {"key": letter.key, "undo": "stays" if why else "done", "why": f"; {why}" if why else "", "now": now},
+    )
 
 
 def _withhold(letters: Sequence[Letter], now: datetime) -> int:

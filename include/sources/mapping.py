@@ -278,9 +278,10 @@ def _recorder(steps: list[_Step], always: dict[str, Any], keep: tuple[str, ...])
         lines += straight.indented(straight.cast_lines(f"value{number}", step.column, f"cast{number}", step.kind))
     for name in keep:
         lines += [f"found = raw.get({name!r})", "if found is not None:", f"    payload[{name!r}] = found"]
-    values = ", ".join(f"{step.column!r}: value{number}" for number, step in enumerate(steps))
-    values += ", **always" if always else ""
-    lines.append(f"return Record(record_id, {{{values}}}, payload, source_at, is_deleted, problems)")
+    values = [f"{step.column!r}: value{number}" for number, step in enumerate(steps)]
+    lines.append(
+        f"return Record(record_id, {{{', '.join([*values, '**always'])}}}, payload, source_at, is_deleted, problems)"
+    )
     return function("record", "record_id, raw, source_at, is_deleted=False", lines, known)
 
 

@@ -234,3 +234,5 @@ def test_tasks_are_taken_back_but_for_those_that_somebody_has_completed(
     told = [{"errorCode": "INSUFFICIENT_ACCESS_OR_READONLY", "message": "no"}]
     org.control("faults", vendor="salesforce", path="*", method="DELETE", kind="status", status=400, body=told, times=1)
     assert channel.take_back([second])[second.key].startswith("Salesforce keeps it:")
+    org.control("faults", vendor="salesforce", path="*", method="DELETE", kind="status", status=403, body=told, times=1)
+    assert channel.take_back([second])[second.key].startswith("Salesforce keeps it:")

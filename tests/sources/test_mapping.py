@@ -130,3 +130,8 @@ def test_rules() -> None:
 def test_a_mapping_can_be_switched_off(mapping: Path) -> None:
     mapping.write_text("disabled: true\n")
     assert load_mapping("hubspot.yaml", CRM).entities == {}
+
+
+def test_a_mapping_may_fill_all_of_its_columns_with_what_always_holds() -> None:
+    mapper = Mapper(ENTITIES["contract_line"], {"currency": ColumnRule(always="USD")})
+    assert mapper.record("1", {"currency": "EUR"}, None).values == {"currency": "USD"}

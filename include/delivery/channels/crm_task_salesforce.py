@@ -19,7 +19,7 @@ from include.connections import Connection
 from include.delivery.channels import crm_task_body as body
 from include.delivery.channels.base import Outcome, TaskNow, TaskState
 from include.delivery.outbox import Letter
-from include.errors import ConfigError
+from include.errors import ConfigError, Forbidden
 from include.sources.cast import time_or_none
 from include.sources.crm.salesforce.api import SalesforceApi, client, quoted, select
 from include.sources.crm.salesforce.resources import DATA, KEY_FIELD
@@ -126,6 +126,8 @@ class SalesforceTasks:
     def _delete(self, task: str, key: str) -> dict[str, str]:
         try:
             self._api.client.call("DELETE", f"{DATA}/sobjects/Task/{task}", is_repeatable=True)
+        except Forbidden as error:
+            return {key: f"Salesforce keeps it: {error.message}"}
         except Refused as error:
             return {} if error.status == 404 else {key: f"Salesforce keeps it: {error.message}"}
         return {}

@@ -313,13 +313,14 @@ class Database:
         for name, index, cast in casts:
             known[f"cast{index}"] = cast
             lines += [f"found = row[{index}]", *straight.cast_lines(f"value{index}", name, f"cast{index}", types[name])]
+        lines.append(f"found = {'None' if deleted_at is None else f'row[{deleted_at}]'}")
+        lines += straight.cast_lines("is_deleted", "is_deleted", "flag", None)
         lines += [
-            f"is_deleted = {'False' if deleted_at is None else f'bool(flag(row[{deleted_at}]))'}",
             f"id = row[{id_at}]",
             "if id is None:",
             "    id, problems['id'] = '', 'null'",
             f"values = {{{', '.join(f'{name!r}: value{index}' for name, index, _ in casts)}}}",
-            "return Record(str(id), values, {}, values['updated_at'], is_deleted, problems)",
+            "return Record(str(id), values, {}, values['updated_at'], bool(is_deleted), problems)",
         ]
         return function("read", "row", lines, known)
 

@@ -72,6 +72,7 @@ def rows_apart(name: str, others: Iterable[str]) -> Callable[[bytes], Any]:
 
     def parse_apart(content: bytes) -> Any:
         try:
+            content.decode()  # within a row nothing else would look, until it is landed
             return decoder.decode(content)
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
             return parse(content)

@@ -95,6 +95,14 @@ def test_rows_become_records(engine: sa.Engine) -> None:
     assert pages[-1].read_until == NOW - LAG
 
 
+def test_a_flag_that_is_neither_true_nor_false_is_a_problem_of_its_row(engine: sa.Engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(sa.text("alter table usage alter column gone type text using 'maybe'"))
+    put(engine, 7, gone="maybe")
+    (record,) = read(source_of(engine.url))[0].records
+    assert (record.is_deleted, record.problems) == (False, {"is_deleted": "maybe"})
+
+
 def test_nothing_younger_than_the_lag_is_read_and_nothing_is_left_out(engine: sa.Engine) -> None:
     put(engine, 1, NOW - LAG)
     put(engine, 2, NOW - LAG - timedelta(microseconds=1))

@@ -68,7 +68,8 @@ class Salesforce:
         if "crm_task" in writes:
             task = self._api.describe(_TASK)
             key: Row = next((each for each in task.get("fields", ()) if each["name"] == KEY_FIELD), {})
-            missing += [] if task.get("createable") else ["create on Task"]
+            words = {"create": "createable", "delete": "deletable"}
+            missing += [f"{verb} on Task" for verb, word in words.items() if not task.get(word)]
             missing += [] if key.get("createable") else [f"edit on the field {KEY_FIELD} of Activity"]
         return Rights(tuple(missing), tuple(surplus))
 
