@@ -9,6 +9,7 @@ from include.contracts.rule import (
     FIRST_DATE,
     LAST_DATE,
     Condition,
+    Factory,
     Rule,
     between,
     in_order,
@@ -346,7 +347,7 @@ def _contract_line() -> list[Rule]:
         rule(
             "contract_line",
             "term_start_present",
-            not_null("term_start", RECURRING),
+            _committed_has("term_start"),
             "a recurring line has no start",
             why="from when on it counts as ARR cannot be said",
             cure="enter the line's start of billing in the CRM",
@@ -354,12 +355,7 @@ def _contract_line() -> list[Rule]:
         rule(
             "contract_line",
             "term_end_present",
-            lambda known: none(
-                "select _row from {batch} where not _is_deleted and is_recurring and term_end is null"
-                " and not coalesce(is_evergreen, false)",
-                "is_evergreen",
-                "term_end",
-            ),
+            _committed_has("term_end", but="is_evergreen"),
             "a recurring line has no end of its term",
             why="its renewal would never be due; the last good version stays until then",
             cure="enter the line's end of billing in the CRM, or map is_evergreen for what runs until it is cancelled",
@@ -389,3 +385,11 @@ def _contract_line() -> list[Rule]:
             cure="correct the date in the CRM",
         ),
     ]
+
+
+def _committed_has(column: str, *, but: str = "") -> Factory:
+    """Expect lines that recur to have a value; overage commits to no term, whatever the CRM marks as recurring."""
+    exempt = ("is_overage", but) if but else ("is_overage",)
+    unless = "".join(f" and not coalesce({name}, false)" for name in exempt)
+    query = f"select _row from {{batch}} where not _is_deleted and is_recurring and {column} is null{unless}"  # noqa: S608
+    return lambda known: none(query, *exempt, column)

@@ -210,13 +210,18 @@ def _origin(name: str) -> str:
 def _for_periods(window: list[Range], ranges: Iterable[Range], end: date) -> list[Piece]:
     """Return the window, and the days with the ends of the periods that they belong to, joined where they touch."""
     joined: list[Range] = []
-    reaching = [Range(days.start, min(_quarter_end(days.end - DAY) + DAY, end)) for days in ranges]
+    reaching = [Range(days.start, min(_last_end(days.end - DAY) + DAY, end)) for days in ranges]
     for days in sorted(window + reaching):
         if joined and days.start <= joined[-1].end:
             joined[-1] = Range(joined[-1].start, max(joined[-1].end, days.end))
         else:
             joined.append(days)
     return [Piece(*days) for days in joined]
+
+
+def _last_end(day: date) -> date:
+    """Return the last end of the periods that a day belongs to: its quarter's, or its week's where that crosses it."""
+    return max(_quarter_end(day), day + (6 - day.weekday()) * DAY)
 
 
 def _quarter_end(day: date) -> date:

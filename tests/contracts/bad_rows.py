@@ -212,6 +212,8 @@ EDGES: dict[str, list[dict[str, Any]]] = {
         {"is_recurring": False, "amount": None, "term_start": None, "term_end": None},
         {"amount": 0, "list_amount": 0, "quantity": 0, "currency": "usd"},
         {"amount": 15000, "term_end": date(2026, 2, 2), "currency": None},
+        {"is_evergreen": True, "term_end": None},
+        {"is_overage": True, "term_start": None, "term_end": None},
     ],
     "activity": [
         {"happened_at": NEXT_MONTH, "is_completed": False, "outcome": None},

@@ -116,6 +116,16 @@ def _quarantined(batch_id: int) -> dict[str, set[int]]:
     return found
 
 
+def test_overage_is_no_part_of_what_a_deal_was_sold_for(warehouse: str) -> None:
+    beyond = {"id": "beyond", "amount": 500, "is_overage": True}
+    store("account", good("account"))
+    store("contract_line", [*good("contract_line", 2), good("contract_line")[0] | beyond])
+    # Of the second deal the line turns out to be overage with this read.
+    land("contract_line", [good("contract_line", first=3)[0] | beyond | {"id": "2", "opportunity_id": "2"}])
+    deals = [good("opportunity")[0], good("opportunity", first=2)[0] | {"amount": 1}]
+    assert _verdict(land("opportunity", deals), source_of("opportunity")).broken == ()
+
+
 @pytest.mark.parametrize("entity", ENTITIES)
 def test_a_bad_batch_breaks_exactly_its_rule(warehouse: str, entity: str, monkeypatch: pytest.MonkeyPatch) -> None:
     # Of the rules on rows only the one that the bad batch is made with: the others have their own test and cost time.

@@ -1,6 +1,6 @@
 -- Purpose: the sums behind ARR, NRR, GRR, churn and expansion.
--- Grain: period and group. Inputs: ARR and attribute steps, movements, periods. Window: periods that end on days
--- [start, end).
+-- Grain: period and group. Inputs: ARR and attribute steps, movements, overage, periods. Window: periods that end on
+-- days [start, end).
 -- Caveats: an account belongs to the group that it is in at the period's end; weeks, months and quarters appear
 -- once they are over. The lesser of K and K a year before is taken per account, then summed.
 with periods as (
@@ -23,7 +23,7 @@ movements as (
 members as (
     select p.*, a.account_key
     from periods as p
-    cross join (select distinct account_key from core.arr_step) as a
+    cross join (select account_key from core.arr_step union select account_key from core.overage) as a
 ),
 
 returned as (
