@@ -68,4 +68,7 @@ def running(server: MailServer) -> Iterator[MailServer]:
     try:
         yield server
     finally:
+        # Closed alone, it would go on waiting on a number that the next test's listener may get.
+        listener.shutdown(socket.SHUT_RDWR)
         listener.close()
+        thread.join(5)
