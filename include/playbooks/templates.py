@@ -1,6 +1,6 @@
 """The texts of tasks: Jinja in a sandbox, over the columns of what a playbook is about and nothing else.
 
-A name in the CRM may hold anything; values in a body are therefore escaped, and a subject is always one line.
+A name in the CRM may hold anything: values are told as one line without direction marks, in a body they are escaped.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 from jinja2 import StrictUndefined, Template, TemplateError, meta
 from jinja2.sandbox import ImmutableSandboxedEnvironment, SecurityError
 
+from include.delivery.message import one_line
 from include.renewals import wording
 
 MAX_SUBJECT = 250
@@ -23,10 +24,16 @@ MORE_NAMES = frozenset({"due_on", "assignee_name"})
 
 def environment(escapes: bool) -> ImmutableSandboxedEnvironment:
     """Return a sandbox for the texts of files that anyone may change: the filters day, number, percent; no globals."""
-    environment = ImmutableSandboxedEnvironment(autoescape=escapes, undefined=StrictUndefined, trim_blocks=True)
+    environment = ImmutableSandboxedEnvironment(
+        autoescape=escapes, undefined=StrictUndefined, trim_blocks=True, finalize=_told
+    )
     environment.filters.update(day=wording.day, number=wording.number, percent=wording.percent)
     environment.globals.clear()
     return environment
+
+
+def _told(value: Any) -> Any:
+    return one_line(value) if type(value) is str else value
 
 
 _SUBJECT = environment(escapes=False)

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from include import connections
 from include.delivery import holds
+from include.delivery.message import one_line
 from include.sandbox.salesforce import ids
 from include.sources.crm.salesforce.api import SalesforceApi, client
 from include.sources.registry import connect
@@ -74,7 +75,8 @@ def test_case_49_salesforce_alone_from_ingest_to_tasks(org: SandboxProcess, monk
     for task in tasks:
         assert task["WhatId"] in accounts
         assert task["WhatId"] == planned[task["Perennial_Key__c"]]["account_key"].removeprefix("crm:")
-        assert KEPT[:20] in task["Subject"] and "\x00" not in task["Subject"] + task["Description"]
+        assert one_line(KEPT)[:20] in task["Subject"]
+        assert not {"\x00", "\u202e"} & {*task["Subject"], *task["Description"]}
     inbox = org.inbox()
     assert inbox["messages"] and inbox["mails"]
     assert "<!channel>" not in str(inbox["messages"])

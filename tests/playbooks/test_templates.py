@@ -19,6 +19,12 @@ def test_a_body_escapes_values_but_not_the_author() -> None:
     assert text == "<b>&lt;script&gt;alert(1)&lt;/script&gt; &amp; Sons</b><br>\nnext"
 
 
+def test_a_value_hides_behind_no_direction_marks_and_no_second_line() -> None:
+    hostile = renewal(account_name="\u202eevil\u2066 & \r\nSons")
+    assert templates.subject("Call {{ account_name }}", hostile) == "Call evil & Sons"
+    assert templates.body("<b>{{ account_name }}</b>\nnext", hostile) == "<b>evil &amp; Sons</b><br>\nnext"
+
+
 def test_a_value_is_never_a_template() -> None:
     assert templates.subject("{{ account_name }}", renewal(account_name="{{ 7*7 }}")) == "{{ 7*7 }}"
 
