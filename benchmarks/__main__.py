@@ -51,15 +51,16 @@ def main() -> int:
         if not _stage(console, name, given.size):
             failed.append(name)
     if given.docs:
+        kept = [_kept_as(name, given.size) for name in given.stage or stages()]
         for document in DOCUMENTS:
-            document.write_text(documented(document.read_text(), given.stage or stages()))
+            document.write_text(documented(document.read_text(), kept))
     if failed:
         print(f"not measured: {', '.join(failed)}")
     return 1 if failed else 0
 
 
 def documented(text: str, names: list[str]) -> str:
-    """Return the document with the newest table of each stage between its two marks."""
+    """Return the document with the newest table of each stage, by the name it is kept as, between its two marks."""
     for name in names:
         table = RESULTS / f"{name}.md"
         start, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
@@ -67,6 +68,11 @@ def documented(text: str, names: list[str]) -> str:
             before, _, rest = text.partition(start)
             text = f"{before}{start}\n{table.read_text()}{end}{rest.partition(end)[2]}"
     return text
+
+
+def _kept_as(stage: str, size: str) -> str:
+    """Return the name of a stage's results: those of the largest size stand beside the usual ones."""
+    return f"{stage}-{size}" if size == "largest" else stage
 
 
 def _stage(console: Console, name: str, size: str) -> bool:
@@ -81,10 +87,10 @@ def _stage(console: Console, name: str, size: str) -> bool:
     machine = _machine() | {"before": before, "after": measure.load(), "minutes": (time.monotonic() - started) / 60}
     RESULTS.mkdir(exist_ok=True)
     kept = {"stage": name, "size": size, "at": datetime.now(UTC).isoformat(), "machine": machine, "rows": as_json(rows)}
-    (RESULTS / f"{name}.json").write_text(json.dumps(kept, indent=1, default=str))
+    (RESULTS / f"{_kept_as(name, size)}.json").write_text(json.dumps(kept, indent=1, default=str))
     busy = f"Load before {machine['before']['load_1']}, after {machine['after']['load_1']}; size {size};"
     said = f"{busy} Python {machine['python']}, {machine['cores']} cores, {datetime.now(UTC):%Y-%m-%d}."
-    (RESULTS / f"{name}.md").write_text(f"{said}\n\n{markdown(rows)}\n")
+    (RESULTS / f"{_kept_as(name, size)}.md").write_text(f"{said}\n\n{markdown(rows)}\n")
     _show(console, name, rows, machine)
     return True
 

@@ -28,6 +28,10 @@ class Failed(Exception):
     """A contestant ended badly; the message holds the end of what it said."""
 
 
+class TookTooLong(Failed):
+    """A contestant was ended at its time limit."""
+
+
 @dataclass(frozen=True)
 class Run:
     """One run of one contestant.
@@ -59,7 +63,8 @@ def run(
         server: Process id of a server whose memory, with its children's, is watched besides.
 
     Raises:
-        Failed: It took too long, or ended with a status other than 0.
+        TookTooLong: It did.
+        Failed: It ended with a status other than 0.
     """
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         started = time.monotonic()
@@ -97,7 +102,7 @@ def _watch(process: subprocess.Popen[bytes], deadline: float, server: int) -> tu
             for each in [*_children(watched), watched]:
                 each.kill()
             process.wait()
-            raise Failed(f"{process.args!r:.200} took too long and was ended")
+            raise TookTooLong(f"{process.args!r:.200} took too long and was ended")
         time.sleep(_EVERY)
     return peak, server_peak
 

@@ -22,10 +22,11 @@ EVERYONE = "*"
 # Beyond this share of all accounts, naming them costs more than doing all; a few are always named.
 SHARE_TO_DO_ALL = 0.3
 A_FEW = 20
-# How many days of accounts are made anew in one go: each of a query's joins holds them in memory.
-AT_ONCE = 500_000
-# Fewer days than these cost more than they save: a query also reads the weeks before its first day.
-_FEWEST_DAYS = 14
+# How many days of accounts are made anew in one go. What does not fit into a sort's or hash's share of memory goes to
+# disk; in one go for a long history, that would be most of it.
+AT_ONCE = 3_000_000
+# Fewer days than these cost more than they save: queries also read up to twelve weeks before their first day.
+_FEWEST_DAYS = 56
 DAY = timedelta(days=1)
 
 
@@ -116,7 +117,7 @@ def _parts(piece: Piece, connection: sa.Connection) -> Iterator[Piece]:
     days = piece.end - piece.start
     if days.days > _FEWEST_DAYS:
         n_accounts = len(piece.accounts) if piece.accounts is not None else _n_accounts(connection)
-        days = timedelta(days=max(_FEWEST_DAYS, AT_ONCE // max(n_accounts, 1)))
+        days = min(days, timedelta(days=max(_FEWEST_DAYS, AT_ONCE // max(n_accounts, 1))))
     start = piece.start
     while start < piece.end:
         yield Piece(start, min(start + days, piece.end), piece.accounts)

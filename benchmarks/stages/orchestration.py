@@ -1,0 +1,90 @@
+"""What Airflow itself costs a build: the demo's chain under its real scheduler.
+
+Of each run of ``build_kpis`` the seconds of its models' SQL are taken off what it took by the clock; the rest is spread
+over its tasks. Tasks that have nothing to do count, for the scheduler starts them too.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from benchmarks import house
+from benchmarks.measure import ROOT, Failed
+from benchmarks.rows import Row
+from include.sandbox.demo.airflow_api import AirflowApi
+from include.sandbox.demo.processes import stop_leftovers
+from include.warehouse import server
+
+# Customers of the make-believe world; the builds' SQL, which grows with them, is taken off.
+SIZES = {"small": 24, "full": 150}
+MOST_SECONDS = 0.6
+_DAG = "build_kpis"
+_READY, _LONGEST = "Everything keeps running", 900.0
+
+
+def run(size: str) -> list[Row]:
+    """Let the chain run, and ask Airflow and the warehouse how long its builds took."""
+    home = house.home() / "demo"
+    server.destroy(home)
+    shutil.rmtree(home, ignore_errors=True)
+    home.mkdir(parents=True)
+    said = home / "said.txt"
+    command = [sys.executable, "-m", "include.sandbox.demo", "--customers", str(SIZES[size])]
+    with said.open("wb") as output:
+        demo = subprocess.Popen(command, cwd=ROOT, env=_environment(home), stdout=output, stderr=subprocess.STDOUT)
+    try:
+        deadline = time.monotonic() + _LONGEST
+        while _READY not in said.read_text():
+            if demo.poll() is not None or time.monotonic() > deadline:
+                raise Failed(f"the demo did not run: {said.read_text()[-1500:]}")
+            time.sleep(0.5)
+        state = json.loads((home / "demo.json").read_text())
+        api = AirflowApi(f"http://127.0.0.1:{state['port']}", "admin", state["password"])
+        return _rows(api, server.running_url(home))
+    finally:
+        demo.send_signal(signal.SIGTERM)
+        demo.wait(120)
+        stop_leftovers(home)
+        server.destroy(home)
+
+
+def _rows(api: AirflowApi, url: str) -> list[Row]:
+    engine = sa.create_engine(url)
+    with engine.connect() as connection:
+        sql_seconds = connection.execute(sa.text("select sum(seconds) from meta.build_model")).scalar_one()
+        n_models = connection.execute(sa.text("select count(*) from meta.build_model")).scalar_one()
+    engine.dispose()
+    runs = [run for run in api.runs("2020-01-01T00:00:00+00:00") if run["dag_id"] == _DAG]
+    tasks = [task for run in runs for task in api.tasks(_DAG, run["dag_run_id"]) if task["state"] == "success"]
+    seconds = sum(_seconds(run) for run in runs)
+    house.say(f"{len(runs)} runs, {len(tasks)} tasks, {seconds:.1f} s, of which SQL {sql_seconds:.1f} s")
+    note = f"{len(runs)} runs took {seconds:.1f} s, SQL of {n_models} models {sql_seconds:.1f} s"
+    case = "a build's tasks"
+    return [
+        Row(case, f"{MOST_SECONDS} s each", len(tasks), (MOST_SECONDS * len(tasks),)),
+        Row(
+            case, "under Airflow", len(tasks), (round(seconds - sql_seconds, 2),), against=f"{MOST_SECONDS} s each",
+            wanted=1.0, figures={"s a task": round((seconds - sql_seconds) / len(tasks), 2)}, note=note,
+        ),
+    ]  # fmt: skip
+
+
+def _seconds(run: dict[str, Any]) -> float:
+    start, end = (datetime.fromisoformat(run[name].replace("Z", "+00:00")) for name in ("start_date", "end_date"))
+    return (end - start).total_seconds()
+
+
+def _environment(home: Path) -> dict[str, str]:
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("AIRFLOW", "PERENNIAL"))}
+    return kept | {"PERENNIAL_HOME": str(home), "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "COLUMNS": "120"}
