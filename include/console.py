@@ -11,6 +11,8 @@ from typing import Any
 
 import orjson
 
+from include.text import one_line
+
 
 def emit(rows: Sequence[dict[str, Any]], columns: Iterable[str], *, title: str = "", as_json: bool = False) -> None:
     """Write rows to standard output.
@@ -51,7 +53,7 @@ def cell(value: Any) -> str:
         return "-"
     if isinstance(value, datetime):
         return value.strftime("%Y-%m-%d %H:%M:%S")
-    return " ".join(str(value).split())
+    return one_line(str(value))
 
 
 def _rich(title: str, names: list[str], cells: list[list[str]]) -> None:

@@ -81,3 +81,7 @@ def test_unmigrated_warehouse_names_the_command(
 def test_plain_table_has_aligned_columns_and_no_line_breaks(capsys: pytest.CaptureFixture[str]) -> None:
     console.emit([{"a": "x\ny", "b": None}, {"a": "longer one", "b": 3}], ("a", "b"), title="Things")
     assert capsys.readouterr().out == "Things\na           b\nx y         -\nlonger one  3\n"
+
+
+def test_a_hostile_name_cannot_command_the_terminal() -> None:
+    assert console.cell("\x1b[2J\x1b]0;owned\x07Evil\u202e \r\nInc.") == "[2J ]0;owned Evil Inc."

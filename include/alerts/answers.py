@@ -13,8 +13,8 @@ import sqlalchemy as sa
 from include.alerts import episodes
 from include.alerts.episodes import Change
 from include.alerts.recipients import Owner, Recipient, assignee
-from include.delivery.message import one_line
 from include.delivery.outbox import ALERT_TASK
+from include.text import one_line
 
 _DONE = "done"  # completed, and nothing said of what came of it
 _LONGEST_ANSWER = 200

@@ -21,13 +21,13 @@ from include.alerts.episodes import Change
 from include.alerts.playbook_look import LEFT_OUT, Given, Looked, Reached, Running
 from include.alerts.recipients import Owner, Recipient, recipient
 from include.alerts.renewal_message import calendar_of
-from include.delivery.message import one_line
 from include.delivery.outbox import Action
 from include.playbooks import schedule, templates, working_days
 from include.playbooks.evaluate import Answer
 from include.playbooks.load import Loaded
 from include.playbooks.schedule import Slot
 from include.playbooks.schema import Step
+from include.text import one_line
 
 _NEVER_DONE = ("failed", "expired")  # tasks that did not come into the CRM, and will not
 

@@ -15,6 +15,7 @@ from include.sources import registry
 from include.sources.base import Record, Rights, Source
 from include.sources.entities import ENTITIES, of_kind
 from include.sources.http.client import Client
+from include.text import one_line
 
 # All of it together: the calls of one connection must neither take long nor use up what ingest needs.
 SECONDS = 60.0
@@ -185,7 +186,7 @@ def _filled(source_id: str, source: Source, entity: str, records: list[Record]) 
         column: sum(record.values.get(column) is not None for record in records) / len(records) for column in columns
     }
     unmapped = [column for column in ENTITIES[entity].column_names if column not in columns]
-    bad = sum(bool(record.problems) for record in records)
+    bad = [record for record in records if record.problems]
     parts = [f"{column} {share:.0%}" for column, share in shares.items() if 0 < share < 1]
     empty = [column for column, share in shares.items() if share == 0]
     full = sum(share == 1 for share in shares.values())
@@ -194,10 +195,22 @@ def _filled(source_id: str, source: Source, entity: str, records: list[Record]) 
         found.append(f"not mapped: {', '.join(unmapped)}")
     if empty:
         found.append(f"never filled: {', '.join(empty)}")
+    fixes = ["map these columns from another field, or leave them out of the mapping"] if empty else []
     if bad:
-        found.append(f"{bad} rows hold a value of another type")
-    fix = "map these columns from another field, or leave them out of the mapping" if empty else ""
-    return Line(source_id, f"{entity}: mapping", "look" if empty or bad else "ok", "; ".join(found), fix)
+        columns_of = sorted({column for record in bad for column in record.problems})
+        found.append(
+            f"{len(bad)} {'row holds' if len(bad) == 1 else 'rows hold'} a value that does not fit"
+            f" {' and '.join(columns_of)}, such as {_misfit(entity, bad[0])}"
+        )
+        fixes.append("correct such values in the source, or map another field; until then these rows go to quarantine")
+    return Line(source_id, f"{entity}: mapping", "look" if fixes else "ok", "; ".join(found), "; ".join(fixes))
+
+
+def _misfit(entity: str, record: Record) -> str:
+    """Return the first value of a record that does not fit, and whose it is."""
+    column, value = next(iter(record.problems.items()))
+    shown = _HIDDEN if column in ENTITIES[entity].sensitive else repr(one_line(str(value))[:_SHOWN_TEXT])
+    return f"{shown} of {one_line(record.id)[:_SHOWN_TEXT]}"
 
 
 def _masked(entity: str, record: Record) -> dict[str, Any]:
@@ -206,8 +219,7 @@ def _masked(entity: str, record: Record) -> dict[str, Any]:
     shown: dict[str, Any] = {"id": record.id[:_SHOWN_TEXT]}
     for name, value in record.values.items():
         if value is not None:
-            text = " ".join(str(value).split())
-            shown[name] = _HIDDEN if name in sensitive else text[:_SHOWN_TEXT]
+            shown[name] = _HIDDEN if name in sensitive else one_line(str(value))[:_SHOWN_TEXT]
     return shown
 
 

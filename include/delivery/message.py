@@ -5,21 +5,16 @@ It is stored in the outbox as JSON and rendered when it is sent, so that the sam
 
 from __future__ import annotations
 
-import unicodedata
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
+from include.text import one_line
+
 Level = Literal["risk", "good", "info", "unknown"]
 # How a reason's level is shown where there are signs.
 MARKS: dict[Level, str] = {"risk": "🔴", "good": "🟢", "info": "🔵", "unknown": "⚪"}
-
-
-def one_line(text: str) -> str:
-    """Return the text as one line without control and direction marks, which a hostile name could hide behind."""
-    visible = "".join(" " if unicodedata.category(sign) in ("Cc", "Zl", "Zp") else sign for sign in text)
-    return " ".join("".join(sign for sign in visible if unicodedata.category(sign) not in ("Cf", "Cs")).split())
 
 
 def _web_address(url: str) -> str:

@@ -13,8 +13,8 @@ from typing import Any
 from jinja2 import StrictUndefined, Template, TemplateError, meta
 from jinja2.sandbox import ImmutableSandboxedEnvironment, SecurityError
 
-from include.delivery.message import one_line
 from include.renewals import wording
+from include.text import one_line
 
 MAX_SUBJECT = 250
 MAX_BODY = 30_000

@@ -226,7 +226,9 @@ def test_an_empty_entity_and_one_of_another_type_are_to_be_looked_at(
     connect(monkeypatch, "product_db", conn_type="sqlite", host=str(tmp_path / "p.db"))
     found = look("product_db")
     assert (found["product_db", "usage_day"].state, found["product_db", "usage_day"].found) == ("look", "no rows")
-    assert "1 rows hold a value of another type" in found["product_db", "seat_day: mapping"].found
+    misfit = found["product_db", "seat_day: mapping"]
+    assert "1 row holds a value that does not fit day, such as 'soon' of 1" in misfit.found
+    assert "correct such values in the source" in misfit.to_fix
 
 
 def test_a_connection_that_the_settings_do_not_name() -> None:

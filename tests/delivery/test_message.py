@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from include.delivery.message import Link, Message, one_line
+from include.delivery.message import Link, Message
+from include.text import one_line
 
 
 def test_control_and_direction_marks_are_removed() -> None:

@@ -10,10 +10,10 @@ import sqlalchemy as sa
 
 from include import connections
 from include.delivery import holds
-from include.delivery.message import one_line
 from include.sandbox.salesforce import ids
 from include.sources.crm.salesforce.api import SalesforceApi, client
 from include.sources.registry import connect
+from include.text import one_line
 from include.warehouse.engine import engine
 from tests.end_to_end import chain, prints
 from tests.sandbox_fixture import NOW, SandboxProcess
