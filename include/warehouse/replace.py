@@ -19,7 +19,7 @@ from include.config import files
 from include.errors import ConfigError, ContractError
 from include.warehouse import restate
 from include.warehouse.models import Model
-from include.warehouse.scope import EVERYONE, Piece
+from include.warehouse.scope import EVERYONE, NOBODY, Piece
 
 _UNIQUE_VIOLATION, _NOT_NULL_VIOLATION = "23505", "23502"
 # The planner's statistics of a table are gathered anew once so many rows have changed.
@@ -259,7 +259,7 @@ def _note(connection: sa.Connection, build_id: str, model: Model) -> None:
     account, grouped = f"'{EVERYONE}'", "having count(*) > 0"
     first, last = "cast(null as date)", "cast(null as date)"
     if "account_key" in meta.columns and meta.materialisation != "period":
-        account, grouped = "account_key", "where account_key is not null group by account_key"
+        account, grouped = f"coalesce(account_key, '{NOBODY}')", "group by account_key"
     if meta.is_windowed:
         first, last = f"min({meta.window_column})", f"max({meta.window_column}) + 1"
     elif meta.affects:

@@ -19,6 +19,8 @@ from include.warehouse import models
 from include.warehouse.models import Model
 
 EVERYONE = "*"
+# Rows that belong to no account, as ids that name none: only what counts over all accounts can come out different.
+NOBODY = ""
 # Beyond this share of all accounts, naming them costs more than doing all; a few are always named.
 SHARE_TO_DO_ALL = 0.3
 A_FEW = 20
@@ -134,6 +136,8 @@ def _whole(connection: sa.Connection, build: Build, model: Model, *, is_new: boo
     if kind == "frozen":
         return _not_taken(connection, build, model)
     changes = _changes(connection, build, model)
+    if kind != "period":
+        changes = [change for change in changes if change.account_key != NOBODY]
     if kind == "account":
         if build.trigger in ("first", "config") or (build.trigger == "day" and _looks_at_today(model)):
             return [everything]

@@ -15,6 +15,7 @@ from tests.warehouse import small_world as world
 from tests.warehouse.landing import rows, value
 
 KEY = "select account_key from core.account_bridge where source = 'support' and source_id = :id"
+UNMATCHED = "select n_unmatched_organizations from marts.identity_period where period = 'day'"
 TICKETS = "select account_key from core.ticket order by ticket_key"
 
 
@@ -78,10 +79,14 @@ def test_refused_accounts_are_suggested_no_more(built: pytest.MonkeyPatch) -> No
     assert next(one.account_key for one in review.open_ids()[0].suggestions) == "crm:2"
     answers.unmatch("support", "o9", "crm:2", reason="another firm", by="ana")
     assert "crm:2" not in [one.account_key for one in review.open_ids()[0].suggestions]
+    assert value(UNMATCHED) == 1
     answers.unmatch("support", "o9", reason="a trial", by="ana")
     at(built, "14:00")
     build.run("nobody's")
     assert review.open_ids() == []
+    # It belonged to no account before and does not now, yet it waits for nobody any more.
+    assert value(UNMATCHED) == 0
+    world.assert_equals_scratch(built)
 
 
 def test_an_answer_about_nothing_is_refused(built: pytest.MonkeyPatch) -> None:
