@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -80,30 +80,40 @@ class Twin:
             if name not in made:
                 self.copy(name)
 
-    def make(self, model: Model) -> None:
-        """Make a model's table or view, its inputs being there."""
+    def make(self, model: Model, pieces: Sequence[Piece] = ()) -> None:
+        """Make a model's table or view, its inputs being there: in one go, or piece by piece."""
         kind = "view" if model.metadata.materialisation == "view" else "table"
-        self.duck.execute(f"create {kind} {model.name} as {self.query(model)}")
+        first, *others = pieces or [None]
+        self.duck.execute(f"create {kind} {model.name} as {self.query(model, first)}")
+        for piece in others:
+            self.duck.execute(f"insert into {model.name} {self.query(model, piece)}")
 
     def count(self, model: Model) -> int:
         """Return how many rows its table has."""
         return len(self.duck.table(model.name))
 
-    def query(self, model: Model) -> str:
-        """Return a model's query, over all days and accounts, as DuckDB wants it."""
-        return said(model, self._build, "duckdb")
+    def query(self, model: Model, piece: Piece | None = None) -> str:
+        """Return a model's query as DuckDB wants it, over all days and accounts unless a piece is given."""
+        return said(model, self._build, "duckdb", piece=piece)
 
 
-def said(model: Model, build: Build, dialect: str, elsewhere: Mapping[str, str] = MappingProxyType({})) -> str:
-    """Return a model's query over all days and accounts of a build, with what its parameters stand for.
+def said(
+    model: Model,
+    build: Build,
+    dialect: str,
+    elsewhere: Mapping[str, str] = MappingProxyType({}),
+    piece: Piece | None = None,
+) -> str:
+    """Return a model's query with what its parameters stand for.
 
     Args:
         model: The model.
         build: The build.
         dialect: In which it is to be said.
         elsewhere: Table -> the table that is read instead.
+        piece: The days and accounts; all of the build by default.
     """
-    bound = building.parameters_of(build, model) | replace.bounds(Piece(*build.all_days))
+    bound = building.parameters_of(build, model) | replace.bounds(piece or Piece(*build.all_days))
 
     def with_value(node: exp.Expression) -> exp.Expression:
         if isinstance(node, exp.Placeholder):

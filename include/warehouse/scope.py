@@ -29,6 +29,8 @@ A_FEW = 20
 AT_ONCE = 3_000_000
 # Fewer days than these cost more than they save: queries also read up to twelve weeks before their first day.
 _FEWEST_DAYS = 56
+# Tables with a row for each account, or group, and day.
+CUT = ("account_day", "period")
 DAY = timedelta(days=1)
 
 
@@ -109,21 +111,31 @@ def pieces(connection: sa.Connection, build: Build, model: Model, *, is_new: boo
         is_new: Whether its table was only just created and has to be filled from the first day.
     """
     found = _whole(connection, build, model, is_new=is_new)
-    if model.metadata.materialisation in ("account_day", "period"):
-        return [part for piece in found for part in _parts(piece, connection)]
-    return found
+    if model.metadata.materialisation not in CUT or not any(_is_long(piece) for piece in found):
+        return found
+    n_all = n_accounts(connection)
+    return [part for piece in found for part in parts(piece, n_all)]
 
 
-def _parts(piece: Piece, connection: sa.Connection) -> Iterator[Piece]:
-    """Cut the days of a piece so that none has more than ``AT_ONCE`` days of accounts."""
+def parts(piece: Piece, n_all: int) -> Iterator[Piece]:
+    """Cut the days of a piece so that none has more than ``AT_ONCE`` days of accounts.
+
+    Args:
+        piece: What is made anew.
+        n_all: How many accounts there are.
+    """
     days = piece.end - piece.start
-    if days.days > _FEWEST_DAYS:
-        n_accounts = len(piece.accounts) if piece.accounts is not None else _n_accounts(connection)
-        days = min(days, timedelta(days=max(_FEWEST_DAYS, AT_ONCE // max(n_accounts, 1))))
+    if _is_long(piece):
+        n_named = n_all if piece.accounts is None else len(piece.accounts)
+        days = min(days, timedelta(days=max(_FEWEST_DAYS, AT_ONCE // max(n_named, 1))))
     start = piece.start
     while start < piece.end:
         yield Piece(start, min(start + days, piece.end), piece.accounts)
         start += days
+
+
+def _is_long(piece: Piece) -> bool:
+    return (piece.end - piece.start).days > _FEWEST_DAYS
 
 
 def _whole(connection: sa.Connection, build: Build, model: Model, *, is_new: bool) -> list[Piece]:
@@ -174,7 +186,8 @@ def _looks_at_today(model: Model) -> bool:
     return re.search(r"(?<!:):newest\b", model.query) is not None
 
 
-def _n_accounts(connection: sa.Connection) -> int:
+def n_accounts(connection: sa.Connection) -> int:
+    """Return how many accounts there are; 0 before they are known."""
     if not connection.execute(sa.text("select to_regclass('core.account') is not null")).scalar():
         return 0
     return connection.execute(sa.text("select count(*) from core.account")).scalar() or 0
@@ -183,7 +196,7 @@ def _n_accounts(connection: sa.Connection) -> int:
 def _for_accounts(connection: sa.Connection, keys: set[str], everything: Piece) -> list[Piece]:
     if not keys:
         return []
-    if EVERYONE in keys or (len(keys) > A_FEW and len(keys) > SHARE_TO_DO_ALL * _n_accounts(connection)):
+    if EVERYONE in keys or (len(keys) > A_FEW and len(keys) > SHARE_TO_DO_ALL * n_accounts(connection)):
         return [everything]
     return [Piece(everything.start, everything.end, tuple(sorted(keys)))]
 

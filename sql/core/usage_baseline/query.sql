@@ -6,7 +6,7 @@ with usage as (
     select account_key, day, n_days_known, n_value_events_28d
     from core.usage_28d
     where day >= cast(:start as date) - 84
-        and day < :end
+        and day < cast(:end as date) - 7
         and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
 ),
 
@@ -16,13 +16,19 @@ weeks as (
     where day >= cast('2000-01-01' as date) and day < cast('2000-01-13' as date)
 ),
 
-earlier as (
-    select u.account_key, u.day + cast(7 * w.n as integer) as day, u.n_value_events_28d
-    from usage as u
+-- Only the days that such windows end on are looked at.
+ends as (
+    select c.day, c.day - cast(7 * w.n as integer) as ended_on
+    from meta.calendar as c
     cross join weeks as w
+    where c.day >= :start and c.day < :end
+),
+
+earlier as (
+    select u.account_key, e.day, u.n_value_events_28d
+    from usage as u
+    join ends as e on e.ended_on = u.day
     where u.n_days_known >= 27
-        and u.day + cast(7 * w.n as integer) >= :start
-        and u.day + cast(7 * w.n as integer) < :end
 )
 
 select
