@@ -41,7 +41,8 @@ class Run:
         rows: What it handled; 0 if it does not say.
         peak_mb: Most memory of it and its children at one moment: resident, shared pages counted in each.
         told: All that its last line says.
-        server_mb: Most memory of the server that it worked with, pages in use by several counted once; 0 if unwatched.
+        server_mb: Most memory of the server that it worked with, beyond what it had before; pages in use by several
+            are counted once; 0 if unwatched.
     """
 
     seconds: float
@@ -67,6 +68,7 @@ def run(
         Failed: It ended with a status other than 0.
     """
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        at_rest = _shares(psutil.Process(server)) if server else 0
         started = time.monotonic()
         process = subprocess.Popen(
             command,
@@ -84,7 +86,8 @@ def run(
         end = "\n".join(line[:300] for line in (complaint or said).strip().splitlines()[-12:])
         raise Failed(f"{' '.join(command)[:200]} ended with status {process.returncode}:\n{end}")
     told = _last_json(said)
-    return Run(float(told.get("seconds", seconds)), int(told.get("rows", 0)), peak / 1e6, told, server_peak / 1e6)
+    server_mb = max(server_peak - at_rest, 0) / 1e6
+    return Run(float(told.get("seconds", seconds)), int(told.get("rows", 0)), peak / 1e6, told, server_mb)
 
 
 def _watch(process: subprocess.Popen[bytes], deadline: float, server: int) -> tuple[int, int]:
