@@ -15,6 +15,7 @@ from include.sources.cast import time_or_none
 from include.sources.entities import Kind
 from include.sources.http import body
 from include.sources.http.client import Client, Refused
+from include.sources.loops import LONGEST_STALL
 from include.sources.support.zendesk import events, walks
 from include.sources.support.zendesk.api import Row, ZendeskApi, client
 from include.sources.support.zendesk.fields import described
@@ -120,6 +121,8 @@ class Zendesk:
             full=full,
             start=lambda done: self._start(resource, done, until, since, full),
             step=step,
+            # A page of events may hold none of the kinds that are wanted; any other page without rows is the last.
+            **({} if resource.entity == "ticket_event" else {"most_empty": LONGEST_STALL}),
         )
 
     def _start(
