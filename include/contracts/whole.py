@@ -8,7 +8,7 @@ from datetime import date, timedelta
 
 from include.contracts import aside
 from include.contracts.limits import CATEGORIES, STABLE
-from include.contracts.rule import BATCH, Expect, Known, Rule, literal, none, rule, warn
+from include.contracts.rule import BATCH, SILENT, Expect, Known, Rule, literal, none, rule, warn
 from include.sources.entities import Entity
 
 SHARE_OF_BAD_ROWS = "share_of_bad_rows"
@@ -259,7 +259,7 @@ def _volume_usual(known: Known) -> Expect | None:
 
 def _all(known: Known) -> str:
     """Return the whole batch: what was decided of a row does not make it absent."""
-    return f"{known.table} as batch" if known.table else BATCH
+    return f"{known.table} as batch {SILENT}" if known.table else BATCH
 
 
 def _weekdays(known: Known, newest: date, columns: str) -> str:
