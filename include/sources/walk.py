@@ -19,7 +19,7 @@ _COUNTERS = {"pages", "rows", "left"}
 # When one of these changes, what follows may go over the same records once more.
 _COURSE = ("phase", "object", "is_again")
 # Many pages in a row may hold nothing that is wanted, as where most was archived long ago. So many do not.
-_MOST_EMPTY = 20_000
+MOST_EMPTY = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ def walk(
     step: Callable[[Position], tuple[Collection[Record], Position]],
     full: bool = False,
     upgrade: Callable[[Position], Position] = lambda position: position,
-    most_empty: int = _MOST_EMPTY,
+    most_empty: int = MOST_EMPTY,
 ) -> Iterator[Page]:
     """Yield the pages of a read.
 

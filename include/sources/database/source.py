@@ -137,14 +137,14 @@ class Database:
         """Return how many rows have no ``updated_at``, and in how many it lies ahead: these are read every time."""
         query = self._query(entity)
         with snapshot(self._engine, self._id, seconds=PEEK_SECONDS) as connection, explained(query, self._engine):
-            at = sa.column("updated_at")
+            at: sa.ColumnClause[Any] = sa.column("updated_at")
             is_ahead = at >= self._bind(clock.now() + _AHEAD)
             counts = (sa.func.count(sa.case((each, 1))) for each in (at.is_(None), is_ahead))
             found = connection.execute(
                 sa.select(*counts).select_from(self._inner(query, None).columns(at).subquery("q"))
             )
-            n_without, n_ahead = found.one()
-        return int(n_without), int(n_ahead)
+            row = found.one()
+        return int(row[0]), int(row[1])
 
     def read(
         self,

@@ -20,7 +20,7 @@ from include.sources.support.zendesk import events, walks
 from include.sources.support.zendesk.api import Row, ZendeskApi, client
 from include.sources.support.zendesk.fields import described
 from include.sources.support.zendesk.resources import RESOURCES, Resource
-from include.sources.walk import Later, walk
+from include.sources.walk import MOST_EMPTY, Later, walk
 
 # Exports refuse a start less than a minute ago, and hold that minute back (case 31).
 _LEAST_LAG = 61
@@ -122,7 +122,7 @@ class Zendesk:
             start=lambda done: self._start(resource, done, until, since, full),
             step=step,
             # A page of events may hold none of the kinds that are wanted; any other page without rows is the last.
-            **({} if resource.entity == "ticket_event" else {"most_empty": LONGEST_STALL}),
+            most_empty=MOST_EMPTY if resource.entity == "ticket_event" else LONGEST_STALL,
         )
 
     def _start(
