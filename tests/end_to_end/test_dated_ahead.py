@@ -23,10 +23,12 @@ from generate_series(1, {n}) as n;
 QUERIES = {
     "account": "select cast(no as text) as id, 'Customer ' || no as name, current_period_end as updated_at"
     " from subscriptions",
-    "opportunity": "select cast(no as text) as id, cast(no as text) as account_id, 'closed' as stage, true as is_closed,"
-    " true as is_won, 'new' as opportunity_type, mrr * 12 as amount, 'USD' as currency, started_on as close_date,"
+    "opportunity": "select cast(no as text) as id, cast(no as text) as account_id, 'closed' as stage,"
+    " true as is_closed, true as is_won, 'new' as opportunity_type, mrr * 12 as amount, 'USD' as currency,"
+    " started_on as close_date,"
     " current_period_end::timestamptz as updated_at from subscriptions",
-    "contract_line": "select cast(no as text) as id, cast(no as text) as opportunity_id, cast(no as text) as account_id,"
+    "contract_line": "select cast(no as text) as id, cast(no as text) as opportunity_id,"
+    " cast(no as text) as account_id,"
     " mrr * 12 as amount, 'USD' as currency, true as is_recurring, true as is_evergreen, started_on as term_start,"
     " current_period_end::timestamptz as updated_at from subscriptions"
     " where (:since::timestamptz is null or current_period_end > :since) and current_period_end <= :until",
@@ -79,5 +81,10 @@ def test_not_one_is_missing_and_changes_and_deletions_are_seen(
     found = {each.entity: each for each in reconcile.run("crm_db")}
     assert (found["contract_line"].state, found["contract_line"].n_gone) == ("mended", 2)
     assert value(SUM) == (N - 2) * 1200 + 1200 + 1200
+    # A date is corrected to an earlier one: a full read takes what it reads for what is.
+    monkeypatch.setenv("PERENNIAL_NOW", "2026-03-01T15:00:00Z")
+    theirs.exec_driver_sql("update subscriptions set mrr = 300, current_period_end = '2026-01-02' where no = 56")
+    assert ingest.run("crm_db", full=True).state == "green"
+    assert value(SUM) == (N - 2) * 1200 + 1200 + 1200 + 2400
     warned = rows("select distinct rule_id from meta.rule_result where not is_passed order by 1")
     assert ("crm.contract_line.updated_at_present",) in warned
