@@ -222,8 +222,7 @@ def _changes(source_id: str, source: Source, entity: str, records: list[Record])
     undated = getattr(source, "undated", None)
     if undated is not None:
         with noting(lines, source_id, f"{entity}: changes"):
-            n_without, n_ahead = undated(entity)
-            n_rows = source.count(entity)  # type: ignore[attr-defined]
+            n_rows, n_without, n_ahead = undated(entity)
             type_ = source.fields(entity).get("updated_at", "").lower()  # type: ignore[attr-defined]
     yield from lines
     found, fixes = [], []

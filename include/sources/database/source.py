@@ -133,18 +133,18 @@ class Database:
             )
             return int(connection.execute(counted).scalar_one())
 
-    def undated(self, entity: str) -> tuple[int, int]:
-        """Return how many rows have no ``updated_at``, and in how many it lies ahead: these are read every time."""
+    def undated(self, entity: str) -> tuple[int, int, int]:
+        """Return how many rows there are, without ``updated_at``, and in how many it lies ahead: read every time."""
         query = self._query(entity)
         with snapshot(self._engine, self._id, seconds=PEEK_SECONDS) as connection, explained(query, self._engine):
             at: sa.ColumnClause[Any] = sa.column("updated_at")
             is_ahead = at >= self._bind(clock.now() + _AHEAD)
-            counts = (sa.func.count(sa.case((each, 1))) for each in (at.is_(None), is_ahead))
+            counts = (sa.func.count(sa.case((each, 1))) for each in (sa.true(), at.is_(None), is_ahead))
             found = connection.execute(
                 sa.select(*counts).select_from(self._inner(query, None).columns(at).subquery("q"))
             )
             row = found.one()
-        return int(row[0]), int(row[1])
+        return int(row[0]), int(row[1]), int(row[2])
 
     def read(
         self,

@@ -102,6 +102,6 @@ def test_rows_without_a_time_of_change_are_counted(engine: sa.Engine) -> None:
     put(engine, 2, AHEAD)
     put(engine, 3)
     source = source_of(engine.url)
-    assert (source.count("usage_day"), source.undated("usage_day")) == (3, (0, 2))
+    assert (source.count("usage_day"), source.undated("usage_day")) == (3, (3, 0, 2))
     assert sum(record.source_at is None for record in source.sample("usage_day", 9)) == 2
     assert source.counts("usage_day") == {"2026-01-01": 3}
