@@ -1,7 +1,8 @@
 """Which rows of a batch are not judged: records of nobody, and what a person has decided on already.
 
-* Line items of no deal are clones that quotes, invoices and payment links keep. They are stored, are in no figure, and
-  no rule is about them. One that had a deal which still exists is judged: it has lost it.
+* Line items of no deal are those of quotes, invoices, payment links and subscriptions: HubSpot gives each such object a
+  set of its own (developers.hubspot.com/docs/api/crm/line-items: they belong to one single parent object). They are
+  stored, are in no figure, and no rule is about them. One that had a deal which still exists is judged: it has lost it.
 * Rules on a batch as a whole leave out rows that lie unchanged in quarantine, were given up, or came with a batch that
   was accepted. Else what was decided once would hold every batch that brings it again.
 """
@@ -137,5 +138,5 @@ def _is_landed(table: str) -> bool:
     return table.startswith("raw.batch_")
 
 
-# Apart, so that the index on what is open serves. What a dropped batch had is judged anew.
+# Apart, so that the index on what is open serves. What a dropped batch had is judged again.
 _DECIDED = ("bad.state in ('open', 'waived')", "bad.state = 'dropped' and bad.decided_by <> ''")

@@ -71,7 +71,7 @@ def walk(
         step: Reads one page: position -> records and the position after them, whose phase at the end is ``done`` and
             whose ``at`` then says up to when all was read, in milliseconds.
         upgrade: See ``positions.checked``.
-        full: Start anew wherever the last read ended, even where this code cannot know what that means.
+        full: Start from the beginning wherever the last read ended, even where this code cannot know what that means.
         most_empty: See ``Loop``.
 
     Raises:
