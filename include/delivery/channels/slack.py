@@ -27,7 +27,7 @@ from include.sources.loops import Loop
 EVENT_TYPE = "perennial_message"
 _PAGE = 200
 _MAX_PAGES = 25
-# A page may hold fewer than asked for before the end too, so that many may be empty (docs.slack.dev, conversations.list).
+# A page may hold fewer than asked for before the end too: many may be empty (docs.slack.dev, conversations.list).
 _MOST_EMPTY = 100
 # By method. Of the limit of one message a second and conversation, which knows bursts, Slack's answers tell.
 _LIMITS = {
