@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from include import clock, connections
-from include.connect.line import Line, Patience, failed, noting
+from include.connect.line import Line, Patience, State, failed, noting
 from include.connect.network import reach
 from include.errors import AuthError, Forbidden, NotOffered, PerennialError, Unavailable
 from include.sources import registry
@@ -24,6 +25,10 @@ _TIMEOUTS = (5.0, 20.0)
 SAMPLE = 200
 _SHOWN_ROWS, _SHOWN_TEXT = 3, 40
 _SKEW = 60.0
+# How far a source's clock may be ahead of ours before a time of change is taken for another date.
+_AHEAD = timedelta(hours=1)
+# How drivers name a moment that does not say where: PostgreSQL's timestamp, and MySQL's datetime by its number.
+_WITHOUT_ZONE = ("timestamp", "12")
 _HIDDEN = "***"
 
 
@@ -167,6 +172,7 @@ def _of_entity(source_id: str, source: Source, entity: str, records: list[Record
     counted = f"{total:,} rows" if total is not None else f"at least {len(records):,} rows"
     yield Line(source_id, entity, "ok", counted, rows=[_masked(entity, one) for one in records[:_SHOWN_ROWS]])
     yield _filled(source_id, source, entity, records)
+    yield from _changes(source_id, source, entity, records)
 
 
 def _count(source: Source, entity: str) -> int | None:
@@ -204,6 +210,37 @@ def _filled(source_id: str, source: Source, entity: str, records: list[Record]) 
         )
         fixes.append("correct such values in the source, or map another field; until then these rows go to quarantine")
     return Line(source_id, f"{entity}: mapping", "look" if fixes else "ok", "; ".join(found), "; ".join(fixes))
+
+
+def _changes(source_id: str, source: Source, entity: str, records: list[Record]) -> Iterator[Line]:
+    """Yield a line on what is given as the time of the last change, where that is not one in every row."""
+    latest = clock.now() + _AHEAD
+    n_without = sum(record.source_at is None for record in records)
+    n_ahead = sum(record.source_at is not None and record.source_at > latest for record in records)
+    n_rows, type_ = len(records), ""
+    lines: list[Line] = []
+    undated = getattr(source, "undated", None)
+    if undated is not None:
+        with noting(lines, source_id, f"{entity}: changes"):
+            n_rows, n_without, n_ahead = undated(entity)
+            type_ = source.fields(entity).get("updated_at", "").lower()  # type: ignore[attr-defined]
+    yield from lines
+    found, fixes = [], []
+    if n_ahead:
+        found.append(f"in {n_ahead:,} of {n_rows:,} rows updated_at lies ahead: it does not say when they changed")
+        fixes.append("give the time of the last change as updated_at, or null where there is none")
+    if n_without:
+        found.append(f"{n_without:,} of {n_rows:,} rows have no updated_at")
+    if found and undated is not None:
+        found.append("such rows are read every time")
+    if type_ == "date":
+        found.append("updated_at is a day: rows of a day are read again until it is over everywhere")
+    if type_ in _WITHOUT_ZONE:
+        found.append("updated_at has no time zone and is read as UTC")
+        fixes.append("where it is local time, convert it: `updated_at at time zone 'Europe/Berlin' as updated_at`")
+    if found:
+        state: State = "look" if fixes else "ok"
+        yield Line(source_id, f"{entity}: changes", state, "; ".join(found), "; ".join(fixes))
 
 
 def _misfit(entity: str, record: Record) -> str:

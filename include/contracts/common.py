@@ -112,9 +112,10 @@ def _rows(entity: Entity) -> list[Rule]:
             entity.name,
             "updated_at_present",
             not_null("updated_at"),
-            "the record does not say when it was last changed",
-            why="without the source's clock an older version can replace a newer one",
-            cure="map the field that says when the record was last changed onto updated_at",
+            "the record does not say when it was last changed, or its source is a database and names a time to come",
+            why="without the source's clock an older version can replace a newer one; of a database, such rows are read"
+            " in every run",
+            cure="map the field that says when the record was last changed onto updated_at; small tables may lack it",
             severity="warning",
         ),
         rule(

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from include.contracts import common, crm_optional, money
+from include.contracts import common, crm_lines, crm_optional, money
 from include.contracts.common import not_in_future, references
+from include.contracts.crm_lines import CURRENCY
 from include.contracts.rule import (
     EMAIL,
     FIRST_DATE,
     LAST_DATE,
     Condition,
-    Factory,
     Rule,
     between,
-    in_order,
     matches,
     none,
     not_null,
@@ -22,9 +21,7 @@ from include.contracts.rule import (
 )
 from include.sources.entities import ENTITIES
 
-RECURRING: Condition = ("is_recurring", "==", True)
 WON: Condition = ("is_won", "==", True)
-CURRENCY = r"^[A-Za-z]{3}$"
 ROLES = ("user", "champion", "decision_maker", "veto")
 OPPORTUNITY_TYPES = ("new", "renewal", "expansion")
 LONGEST_NOTICE_MONTHS = 36
@@ -32,7 +29,7 @@ LONGEST_NOTICE_MONTHS = 36
 
 def rules() -> tuple[Rule, ...]:
     """Return all rules of a CRM's entities."""
-    own = (*_account(), *_contact(), *_owner(), *_opportunity(), *_contract_line(), *crm_optional.rules())
+    own = (*_account(), *_contact(), *_owner(), *_opportunity(), *crm_lines.rules(), *crm_optional.rules())
     shared = (each for name in ENTITIES if ENTITIES[name].kind == "crm" for each in common.rules(ENTITIES[name]))
     return (*shared, *own)
 
@@ -252,144 +249,3 @@ def _opportunity() -> list[Rule]:
             cure="correct the date in the CRM",
         ),
     ]
-
-
-def _contract_line() -> list[Rule]:
-    date_why = "a mistyped year moves ARR and a renewal out of every list"
-    date_says = f"lies outside of {FIRST_DATE.year} to {LAST_DATE.year}"
-    return [
-        rule(
-            "contract_line",
-            "opportunity_present",
-            not_null("opportunity_id"),
-            "the line belongs to no opportunity",
-            why="nobody can say whether it was sold, so its amount is neither ARR nor pipeline",
-            cure="delete the stray line item in the CRM, or associate it with its deal",
-        ),
-        references(
-            "contract_line",
-            "opportunity_id",
-            "opportunity",
-            why="nobody can say whether it was sold, so its amount is neither ARR nor pipeline",
-            cure="see whether the deal was deleted or lies outside of what this login may read",
-        ),
-        warn(
-            "contract_line",
-            "account_present",
-            not_null("account_id"),
-            "the line belongs to no account",
-            why="its ARR counts for nobody",
-            cure="associate the line's deal with its company in the CRM",
-        ),
-        references(
-            "contract_line",
-            "account_id",
-            "account",
-            why="its ARR counts for nobody",
-            cure="see whether the company was deleted or lies outside of what this login may read",
-        ),
-        rule(
-            "contract_line",
-            "amount_present",
-            not_null("amount", RECURRING),
-            "a recurring line has no amount",
-            why="the account's ARR would fall without anything having been lost",
-            cure="enter the line's amount in the CRM",
-        ),
-        rule(
-            "contract_line",
-            "amount_non_negative",
-            between("amount", 0),
-            "the amount is negative",
-            why="it would lower the account's ARR below what was sold",
-            cure="enter discounts as a lower amount of the line that they belong to",
-        ),
-        warn(
-            "contract_line",
-            "list_amount_non_negative",
-            between("list_amount", 0),
-            "the list amount is negative",
-            why="the discount cannot be said",
-            cure="correct the line's price in the CRM",
-        ),
-        warn(
-            "contract_line",
-            "amount_within_list",
-            in_order("amount", "list_amount"),
-            "the amount is above the list amount",
-            why="the discount would be negative",
-            cure="correct price or discount of the line in the CRM",
-        ),
-        warn(
-            "contract_line",
-            "quantity_non_negative",
-            between("quantity", 0),
-            "the quantity is negative",
-            why="bought seats could not be compared with used ones",
-            cure="correct the line's quantity in the CRM",
-        ),
-        rule(
-            "contract_line",
-            "currency_code",
-            matches("currency", CURRENCY),
-            "the currency is no code of three letters",
-            why="its amount cannot be added to others",
-            cure="correct the currency in the CRM, or translate it in the mapping",
-        ),
-        warn(
-            "contract_line",
-            "currency_is_reporting",
-            money.in_reporting_currency,
-            "the currency is not the reporting currency",
-            why="no rates are kept: the line is listed as an error and left out of ARR",
-            cure="enter the amount in the reporting currency, or correct `currency` in settings.yaml",
-        ),
-        rule(
-            "contract_line",
-            "term_start_present",
-            _committed_has("term_start"),
-            "a recurring line has no start",
-            why="from when on it counts as ARR cannot be said",
-            cure="enter the line's start of billing in the CRM",
-        ),
-        rule(
-            "contract_line",
-            "term_end_present",
-            _committed_has("term_end", but="is_evergreen"),
-            "a recurring line has no end of its term",
-            why="its renewal would never be due; the last good version stays until then",
-            cure="enter the line's end of billing in the CRM, or map is_evergreen for what runs until it is cancelled",
-        ),
-        rule(
-            "contract_line",
-            "term_end_after_start",
-            in_order("term_start", "term_end", or_equal=False),
-            "the term ends before it starts",
-            why="its annual amount would be negative or infinite",
-            cure="correct start or end of billing in the CRM",
-        ),
-        rule(
-            "contract_line",
-            "term_start_plausible",
-            between("term_start", FIRST_DATE, LAST_DATE),
-            f"the term's start {date_says}",
-            why=date_why,
-            cure="correct the date in the CRM",
-        ),
-        rule(
-            "contract_line",
-            "term_end_plausible",
-            between("term_end", FIRST_DATE, LAST_DATE),
-            f"the term's end {date_says}",
-            why=date_why,
-            cure="correct the date in the CRM",
-        ),
-    ]
-
-
-def _committed_has(column: str, *, but: str = "") -> Factory:
-    """Expect lines that recur to have a value; overage commits to no term, whatever the CRM marks as recurring."""
-    exempt = ("is_overage", but) if but else ("is_overage",)
-    unless = "".join(f" and not coalesce({name}, false)" for name in exempt)
-    query = f"select _row from {{batch}} where not _is_deleted and is_recurring and {column} is null{unless}"  # noqa: S608
-    return lambda known: none(query, *exempt, column)

@@ -66,7 +66,7 @@ class Table:
             n_rows: How many rows it has.
         """
         self._n_rows = n_rows
-        self._engine, self._table = engine, table
+        self._engine, self._from = engine, f"raw.{table}" if table else f"({query}) as judged"
         self._validator = _validator(engine, table, query)
 
     def check(self, checks: Iterable[Check]) -> list[Outcome]:
@@ -99,7 +99,7 @@ class Table:
 
     def _found_by_query(self, outcome: Outcome) -> list[int]:
         # Great Expectations returns no more than 200 of the rows that a query finds.
-        query = outcome.check.expect.arguments["unexpected_rows_query"].format(batch=f"raw.{self._table}")
+        query = outcome.check.expect.arguments["unexpected_rows_query"].format(batch=self._from)
         with self._engine.connect() as connection:
             return _complete(outcome, list(connection.execute(sa.text(query)).scalars()))
 

@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection, RowMapping
 from include import clock
 from include.config import Settings
 from include.config import loader as settings
-from include.contracts import files
+from include.contracts import aside, files
 from include.contracts.limits import CATEGORIES, COMES_LATER
 from include.contracts.rule import Known
 from include.sources.entities import ENTITIES, VENDORS, Entity, of_kind, raw_table
@@ -47,6 +47,8 @@ def known(connection: Connection, batch: RowMapping) -> Known:
     sample = _sample(connection, raw, batch["source"], entity) if is_stored else None
     landed = _landed(connection, batch["table_name"], entity, today) if batch["table_name"] else None
     n_today, largest_weekday = _weekday(connection, batch, today, in_force.reporting_zone)
+    names = {"source": batch["source"], "entity": entity.name}
+    accepted = list(connection.execute(_ACCEPTED, names).scalars()) if is_stored else []
     return Known(
         batch_id=batch["batch_id"],
         source=batch["source"],
@@ -61,7 +63,12 @@ def known(connection: Connection, batch: RowMapping) -> Known:
         is_full_end=is_full_end,
         is_replay=batch["is_replay"],
         n_rows=batch["n_rows"],
-        n_stored=_count_stored(connection, raw, batch["source"]) if counts else None,
+        table=f"raw.{batch['table_name']}" if batch["table_name"] else "",
+        is_stored=is_stored,
+        has_bad_rows=connection.execute(_HAS_BAD_ROWS, names).scalar_one(),
+        accepted=tuple(accepted),
+        accepted_days=tuple(connection.execute(_DAYS, {"ids": accepted}).scalars()) if accepted else (),
+        n_stored=_count_stored(connection, raw, batch["source"], entity) if counts else None,
         largest_read=_largest_read(connection, batch),
         n_today=n_today + batch["n_rows"],
         largest_weekday=largest_weekday,
@@ -82,8 +89,28 @@ def _exists(connection: Connection, table: str) -> bool:
     return connection.execute(sa.text("select to_regclass(:name) is not null"), {"name": table}).scalar_one()
 
 
-def _count_stored(connection: Connection, raw: str, source: str) -> int:
-    query = f"select count(*) from {raw} where source = :source and not _is_deleted"  # noqa: S608
+# With a reason, and not thrown away.
+_ACCEPTED = sa.text(
+    "select batch_id from meta.batch where source = :source and entity = :entity and decided_by <> ''"
+    " and held_because <> '' and state in ('closed', 'merged') order by batch_id"
+)
+_DAYS = sa.text(
+    "select observed from meta.rule_result where batch_id = any(:ids) and not is_passed and observed like 'day %'"
+)
+_HAS_BAD_ROWS = sa.text(
+    "select exists (select from quarantine.record where source = :source and entity = :entity"
+    " and (state in ('open', 'waived') or (state = 'dropped' and decided_by <> '')))"
+)
+
+
+def _owned(entity: Entity, row: str) -> str:
+    is_owned = aside.is_owned(entity, row)
+    return f" and {is_owned}" if is_owned else ""
+
+
+def _count_stored(connection: Connection, raw: str, source: str, entity: Entity) -> int:
+    owned = _owned(entity, "stored")
+    query = f"select count(*) from {raw} as stored where source = :source and not _is_deleted{owned}"  # noqa: S608
     return connection.execute(sa.text(query), {"source": source}).scalar_one()
 
 
@@ -151,7 +178,8 @@ def _sample(connection: Connection, raw: str, source: str, entity: Entity) -> Ro
     counts = ", ".join(f"count({name}) as {name}" for name in entity.column_names)
     query = (
         f"select count(*) as n_, {counts} from"  # noqa: S608
-        f" (select * from {raw} where source = :source and not _is_deleted limit {_SAMPLE}) as sample"
+        f" (select * from {raw} as stored where source = :source and not _is_deleted{_owned(entity, 'stored')}"
+        f" limit {_SAMPLE}) as sample"
     )
     found = connection.execute(sa.text(query), {"source": source}).mappings().one()
     return found if found["n_"] >= _ENOUGH else None

@@ -31,6 +31,8 @@ LAST_DATE = date(2100, 1, 1)
 # Great Expectations puts a table's name in the braces, or a query with an alias of its own: this takes both. It leaves
 # the alias out where it finds the word join, so that no query for ``none`` has it.
 BATCH = "(select * from {batch}) as batch"
+# Great Expectations complains of a query that does not name the batch; some look at all of it, some at part.
+SILENT = "/* {batch} */"
 EMAIL = r"^[^@\s]+@[^@\s]+\.[^@\s]+$"
 
 
@@ -72,7 +74,13 @@ class Known:
         is_full_end: It ends such a read: what the read has not met is gone from the source.
         is_replay: Its rows were in quarantine and are judged once more.
         n_rows: How many rows it has.
-        n_stored: How many rows of this source are stored and not deleted; None where nobody counted.
+        table: The table in which they are landed, with its schema; "" where there are none.
+        is_stored: Whether there is a table in which its rows are stored.
+        has_bad_rows: Whether rows of this source and entity are in quarantine, or were given up.
+        accepted: The batches of this source and entity that were held and that somebody accepted.
+        accepted_days: What was found of days in these.
+        n_stored: How many rows of this source are stored and not deleted, those of nobody left out; None where nobody
+            counted.
         until: The clock of the run when its read began.
         today: The day in the reporting zone.
         limits: The bounds in force for this entity.
@@ -101,6 +109,11 @@ class Known:
     is_full_end: bool = False
     is_replay: bool = False
     n_rows: int = 0
+    table: str = ""
+    is_stored: bool = False
+    has_bad_rows: bool = False
+    accepted: tuple[int, ...] = ()
+    accepted_days: tuple[str, ...] = ()
     n_stored: int | None = None
     until: datetime | None = None
     today: date = LAST_DATE

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.engine import Connection
 
+from include.contracts import aside
 from include.contracts.engine import Outcome
 from include.contracts.rule import Known, Rule
 from include.sources.entities import Entity
@@ -54,7 +55,9 @@ def write_results(connection: Connection, known: Known, outcomes: Iterable[Outco
         connection.execute(_RESULT, rows)
 
 
-def quarantine(connection: Connection, known: Known, table: str, bad: dict[Rule, tuple[Outcome, list[int]]]) -> int:
+def quarantine(
+    connection: Connection, known: Known, table: str, bad: dict[Rule, tuple[Outcome, list[int]]]
+) -> tuple[int, int]:
     """Put bad rows in quarantine and mark them in the batch, so that the merge leaves them out.
 
     Rows that a waiver lets in are noted too, and not marked.
@@ -66,17 +69,18 @@ def quarantine(connection: Connection, known: Known, table: str, bad: dict[Rule,
         bad: Rule -> what was found and the numbers of the rows that break it.
 
     Returns:
-        How many rows are left out.
+        How many rows are left out, and how many of them count against the batch: nobody has seen them before.
     """
     if not bad:
-        return 0
+        return 0, 0
     room = MOST_KEPT - connection.execute(_KEPT).scalar_one()
     for rule, (outcome, rows) in bad.items():
         kept = min(ROWS_KEPT, max(0, room))
         room -= min(kept, len(rows))
         shown = outcome.check.expect.columns
         account = f"landed.{known.entity.account_column}" if known.entity.account_column else "null"
-        query = _PUT.format(table=table, account=account, shown=_shown(known.entity, shown))
+        content = aside.content("numbered.landed")
+        query = _PUT.format(table=table, account=account, shown=_shown(known.entity, shown), content=content)
         connection.execute(
             sa.text(query).bindparams(sa.bindparam("rows", type_=ARRAY(sa.BigInteger))),
             {
@@ -94,8 +98,9 @@ def quarantine(connection: Connection, known: Known, table: str, bad: dict[Rule,
     connection.execute(_LET_IN, values)
     connection.execute(_LEAVE_OUT, values)
     connection.execute(sa.text(_MARK.format(table=table)), values)
+    n_new = aside.count_new(connection, known)
     connection.execute(_REPLACE, values)
-    return connection.execute(_COUNT, values).scalar_one()
+    return connection.execute(_COUNT, values).scalar_one(), n_new
 
 
 def _shown(entity: Entity, columns: Iterable[str]) -> str:
@@ -135,11 +140,13 @@ _RESULT = sa.text(
 # Each bad row stands there at least once; beyond ROWS_KEPT not again for every further rule that it breaks.
 _PUT = """
 insert into quarantine.record
-    (batch_id, row_no, source, entity, record_id, account_ref, source_at, rule_id, reason, record, quarantined_at)
+    (batch_id, row_no, source, entity, record_id, account_ref, source_at, rule_id, reason, record, content,
+    quarantined_at)
 select
     :batch_id, numbered._row, :source, :entity, numbered.id, numbered.account_ref, numbered._source_at, :rule_id,
     :says || coalesce(' (' || numbered.shown || ')', ''),
     case when numbered.place <= :kept then to_jsonb(numbered.landed) - '_failed' end,
+    {content},
     :now
 from (
     select
@@ -152,7 +159,7 @@ left join (select distinct row_no from quarantine.record where batch_id = :batch
     on known.row_no = numbered._row
 where numbered.place <= :kept or known.row_no is null
 on conflict (batch_id, rule_id, row_no) do update
-set reason = excluded.reason, record = excluded.record, state = 'open'
+set reason = excluded.reason, record = excluded.record, content = excluded.content, state = 'open'
 """
 
 _KEPT = sa.text("select count(*) from quarantine.record where record is not null")

@@ -7,20 +7,23 @@ that is found of one batch commits at once, so that a killed check leaves nothin
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
-from include.contracts import catalogue, feature_holds, history, store
+from include.contracts import aside, catalogue, feature_holds, history, store
 from include.contracts.engine import Check, Outcome, Table
-from include.contracts.rule import Expect, Known, Rule
+from include.contracts.rule import Expect, Known, Rule, Scope
 from include.contracts.whole import SHARE_OF_BAD_ROWS
 from include.warehouse.engine import Role, engine
 
 # Rules that come from files run as reader: they can change nothing, and are ended after a minute.
 _ROLES: tuple[Role, ...] = ("loader", "reader")
+# Rules on a batch as a whole look at other rows than those on rows and features; see ``aside``.
+_SCOPES: tuple[tuple[Scope, ...], ...] = (("row", "feature", "source"), ("batch",))
 log = logging.getLogger(__name__)
 
 
@@ -103,19 +106,21 @@ def _judge(connection: Connection, batch: RowMapping) -> BatchVerdict:
     bad: dict[Rule, tuple[Outcome, list[int]]] = {}
     shown: dict[str, list[dict[str, Any]]] = {}
     for role in _ROLES:
-        checks = _checks(known, role, has_rows=bool(table_name))
-        if not checks:
-            continue
-        table = _open(known, table_name, role)
-        found = table.check(checks)
-        outcomes += found
-        bad |= {o.check.rule: (o, table.bad_rows(o)) for o in found if _sends_to_quarantine(o)}
-        shown |= {
-            o.check.rule.id: table.found(o.check) for o in found if not o.is_passed and o.check.rule.scope != "row"
-        }
-    n_bad = store.quarantine(connection, known, table_name, bad) if table_name else 0
+        for scopes in _SCOPES:
+            checks = _checks(known, role, scopes, has_rows=bool(table_name))
+            if not checks:
+                continue
+            table = _open(known, table_name, role, scopes)
+            found = table.check(checks)
+            outcomes += found
+            bad |= {o.check.rule: (o, table.bad_rows(o)) for o in found if _sends_to_quarantine(o)}
+            shown |= {
+                o.check.rule.id: table.found(o.check) for o in found if not o.is_passed and o.check.rule.scope != "row"
+            }
+    n_bad, n_new = store.quarantine(connection, known, table_name, bad) if table_name else (0, 0)
     observed = {rule_id: _observed(rows) for rule_id, rows in shown.items()}
-    share = _share_of_bad_rows(known, n_bad) if table_name and not known.is_replay else None
+    n_own = known.n_rows - aside.count(connection, known)
+    share = _share_of_bad_rows(known, n_new, n_own) if table_name and not known.is_replay else None
     if share:
         outcomes.append(share)
         observed[share.check.rule.id] = _worst(bad)
@@ -136,10 +141,11 @@ def _judge(connection: Connection, batch: RowMapping) -> BatchVerdict:
     )
 
 
-def _checks(known: Known, role: Role, *, has_rows: bool) -> list[Check]:
+def _checks(known: Known, role: Role, scopes: Collection[Scope], *, has_rows: bool) -> list[Check]:
     if not has_rows and not (known.is_full_end and known.n_stored):
         return []
-    of_role = [rule for rule in catalogue.of_entity(known.entity.name) if rule.is_own == (role == "reader")]
+    of_entity = catalogue.of_entity(known.entity.name)
+    of_role = [rule for rule in of_entity if rule.is_own == (role == "reader") and rule.scope in scopes]
     if known.is_replay:  # what came out of quarantine says nothing of its source as a whole
         of_role = [rule for rule in of_role if rule.scope == "row"]
     made = ((rule, rule.expect(known)) for rule in of_role)
@@ -147,7 +153,10 @@ def _checks(known: Known, role: Role, *, has_rows: bool) -> list[Check]:
     return [Check(rule, expect) for rule, expect in made if expect and (has_rows or rule.scope == "batch")]
 
 
-def _open(known: Known, table_name: str, role: Role) -> Table:
+def _open(known: Known, table_name: str, role: Role, scopes: Collection[Scope]) -> Table:
+    query = aside.judged(known, "batch" if "batch" in scopes else "row") if table_name else ""
+    if query:
+        return Table(engine(role), query=query, n_rows=known.n_rows)
     if table_name:
         return Table(engine(role), table=table_name, n_rows=known.n_rows)
     return Table(engine(role), query=f"select * from {known.raw} where false")  # noqa: S608
@@ -158,14 +167,14 @@ def _sends_to_quarantine(outcome: Outcome) -> bool:
     return not outcome.is_passed and rule.scope == "row" and rule.severity == "critical"
 
 
-def _share_of_bad_rows(known: Known, n_bad: int) -> Outcome | None:
+def _share_of_bad_rows(known: Known, n_bad: int, n_rows: int) -> Outcome | None:
     rules = catalogue.of_entity(known.entity.name)
     rule = next((each for each in rules if each.id.endswith(f".{SHARE_OF_BAD_ROWS}")), None)
     if rule is None:  # a file has switched it off
         return None
     limits = known.limits
-    is_passed = n_bad <= max(limits.bad_rows, limits.bad_share * known.n_rows)
-    return Outcome(Check(rule, Expect("", {})), is_passed, known.n_rows, n_bad)
+    is_passed = n_bad <= max(limits.bad_rows, limits.bad_share * n_rows)
+    return Outcome(Check(rule, Expect("", {})), is_passed, n_rows, n_bad)
 
 
 def _worst(bad: dict[Rule, tuple[Outcome, list[int]]]) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from datetime import date, timedelta
 
+from include.contracts import aside
 from include.contracts.limits import CATEGORIES, STABLE
-from include.contracts.rule import BATCH, Expect, Known, Rule, literal, none, rule, warn
+from include.contracts.rule import BATCH, SILENT, Expect, Known, Rule, literal, none, rule, warn
 from include.sources.entities import Entity
 
 SHARE_OF_BAD_ROWS = "share_of_bad_rows"
@@ -104,8 +106,8 @@ def _volume(entity: Entity) -> Iterable[Rule]:
             _growth_plausible,
             "an unusual share of the records is new",
             why="a source that was imported or connected twice doubles every count and amount",
-            cure=f"see where the new records come from; {_DECIDE} if they are real, else remove them at the source and "
-            f"{_DROP}",
+            cure=f"see where the new records come from; {_DECIDE} if they are real, else let the connection "
+            f"read the right system only and {_DROP}",
             scope="batch",
         )
     yield warn(
@@ -214,12 +216,14 @@ def _deletions_few(known: Known) -> Expect | None:
         return None
     limit = max(known.limits.deleted_rows, int(known.n_stored * known.limits.deleted_share))
     stored = f"stored.source = {literal(known.source)} and not stored._is_deleted"
+    owned = aside.is_owned(known.entity, "stored")
+    stored += f" and {owned}" if owned else ""
     gone = (
         f"select stored.id from {known.raw} as stored where {stored}"  # noqa: S608
         f" and exists (select from {BATCH} where batch.id = stored.id and batch._is_deleted)"
     )
     if known.is_full_end:
-        met = f"{known.seen} as batch" if known.seen else BATCH
+        met = f"{known.seen} as batch" if known.seen else _all(known)
         gone += (
             f" union select stored.id from {known.raw} as stored where {stored}"  # noqa: S608
             f" and not exists (select from {met} where batch.id = stored.id)"
@@ -253,11 +257,16 @@ def _volume_usual(known: Known) -> Expect | None:
     return Expect("ExpectTableRowCountToBeBetween", {"max_value": int(max(limits.unusual_rows, min(most)))})
 
 
+def _all(known: Known) -> str:
+    """Return the whole batch: what was decided of a row does not make it absent."""
+    return f"{known.table} as batch {SILENT}" if known.table else BATCH
+
+
 def _weekdays(known: Known, newest: date, columns: str) -> str:
     """Return the rows of a day and of the same weekdays before it, landed or stored."""
     days = ", ".join(f"'{newest - timedelta(weeks=week)}'" for week in range(_WEEKS + 1))
     return (
-        f"select {columns} from {BATCH} where not _is_deleted and day in ({days})"  # noqa: S608
+        f"select {columns} from {_all(known)} where not _is_deleted and day in ({days})"  # noqa: S608
         f" union select {columns} from {known.raw} as stored"
         f" where source = {literal(known.source)} and not _is_deleted and day in ({days})"
     )
@@ -275,9 +284,18 @@ def _day_complete(known: Known) -> Expect | None:
     return none(
         f"with counted as (select day, count(*) as n from ({rows}) as every group by day)"  # noqa: S608
         f" select counted.day, counted.n, usual.n as usual from counted, ({usual}) as usual"
-        f" where counted.day = {day}"
+        f" where counted.day = {day}{_not_accepted(known)}"
         f" and counted.n not between {limits.day_low} * usual.n and {limits.day_high} * usual.n"
     )
+
+
+def _not_accepted(known: Known) -> str:
+    """Return the condition that nobody has accepted that the day is as low, or as high, as it is."""
+    sides = set()
+    for day, n, usual in re.findall(r"day (\S+) n (\d+) usual ([\d.]+)", "; ".join(known.accepted_days)):
+        if day == str(known.complete_day):
+            sides.add("counted.n < usual.n" if float(n) < float(usual) else "counted.n > usual.n")
+    return "".join(f" and not {side}" for side in sorted(sides))
 
 
 def _feature_measured(known: Known) -> Expect | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal, cast
 
 import psycopg
@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 State = Literal["equal", "mended", "held", "failed"]
 Way = Literal["counts", "ids", "full read", ""]
 _SHOWN = 5
+# How far a source's clock may be ahead of ours.
+_AHEAD = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -210,7 +212,7 @@ class _Raw:
                         copy.write_row(row)
                 self._connection.commit()
             execute(sa.text("analyze listed"))
-            values = self._names | {"read_until": self._read_until()}
+            values = self._names | {"read_until": self._read_until(), "ahead": clock.now() + _AHEAD}
             row = execute(sa.text(_DIFFERENCE.format(raw=self._table)), values).one()
         finally:
             self._connection.rollback()
@@ -259,6 +261,10 @@ def _outcome(source: Source, report: Reconciled) -> Reconciled:
         read = connection.execute(sa.text(query), names).one()
         n_raw = raw.count()
     if report.compared_by != "full read":
+        left = _compared(source, report) if report.n_missing else report
+        if left.compared_by == "ids" and left.state == "mended" and left is not report and left.n_missing:
+            note = f"{left.n_missing} are missing still, after everything was read again: {left.note}"
+            return replace(report, state="failed", n_raw=n_raw, n_missing=left.n_missing, note=note)
         return replace(report, n_raw=n_raw)
     state: State = "mended" if read.n_new or read.n_deleted else "equal"
     return replace(report, state=state, n_source=n_raw, n_raw=n_raw, n_missing=read.n_new, n_gone=read.n_deleted)
@@ -284,7 +290,8 @@ stored as (
 missing as (
     select id from listed_once
     where not exists (select from stored where stored.id = listed_once.id)
-        and (at is null or at <= cast(:read_until as timestamptz))
+        -- What is younger than the last read is for the next one; what is dated ahead would be for none.
+        and (at is null or at <= cast(:read_until as timestamptz) or at > cast(:ahead as timestamptz))
         and not exists (
             select from quarantine.record as bad
             where bad.source = :source and bad.entity = :entity and bad.state = 'open'

@@ -1,8 +1,8 @@
-"""The walk that HTTP sources share: from a stored position, step by step, to the end; never in circles."""
+"""The walk that HTTP sources share: from a stored position, step by step, to the end, which it always reaches."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -12,9 +12,14 @@ import orjson
 from include.errors import Unavailable
 from include.sources import positions
 from include.sources.base import Page, Position, Record
+from include.sources.loops import Loop
 
 # Counts along the way; not a place.
 _COUNTERS = {"pages", "rows", "left"}
+# When one of these changes, what follows may go over the same records once more.
+_COURSE = ("phase", "object", "is_again")
+# Many pages in a row may hold nothing that is wanted, as where most was archived long ago. So many do not.
+MOST_EMPTY = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,7 @@ def walk(
     step: Callable[[Position], tuple[Collection[Record], Position]],
     full: bool = False,
     upgrade: Callable[[Position], Position] = lambda position: position,
+    most_empty: int = MOST_EMPTY,
 ) -> Iterator[Page]:
     """Yield the pages of a read.
 
@@ -65,10 +71,11 @@ def walk(
         step: Reads one page: position -> records and the position after them, whose phase at the end is ``done`` and
             whose ``at`` then says up to when all was read, in milliseconds.
         upgrade: See ``positions.checked``.
-        full: Start anew wherever the last read ended, even where this code cannot know what that means.
+        full: Start from the beginning wherever the last read ended, even where this code cannot know what that means.
+        most_empty: See ``Loop``.
 
     Raises:
-        Unavailable: The vendor leads in circles, or answers in a form that it never has.
+        Unavailable: The vendor's answers lead nowhere, or have a form that they never have.
     """
     stored = mark or (None if full else position)
     here = positions.checked(stored, upgrade) if stored else None
@@ -78,19 +85,18 @@ def walk(
     if here is None or here["phase"] == "done":
         with in_their_form(what):
             here = start(here)
-    been = {_place(here)}
+    loop = Loop(what, most_empty)
     while here["phase"] != "done":
+        asked = here
         with in_their_form(what):
             records, there = step(here)
         here = positions.start(**there)
         if here["phase"] == "done":
             yield _last(records, here)
             return
-        if _place(here) in been:
-            raise Unavailable(
-                f"{what} go in circles: the next page was already read", cure="try again later, then ask the vendor"
-            )
-        been.add(_place(here))
+        loop.answered(_place(asked), _place(here), _keys(records))
+        if any(asked.get(name) != here.get(name) for name in _COURSE):
+            loop.forget()
         yield Page(records, here)
 
 
@@ -108,6 +114,15 @@ def in_their_form(what: str) -> Iterator[None]:
 
 def _last(records: Collection[Record], here: Position) -> Page:
     return Page(records, here, next_position=here, read_until=positions.moment(here["at"]))
+
+
+def _keys(records: Collection[Record]) -> Iterator[Hashable]:
+    """Yield what tells records apart, without making those that are made later."""
+    if not isinstance(records, Later):
+        yield from (record.id for record in records)
+        return
+    for row in records.rows:
+        yield row.get("id") if isinstance(row, dict) else row if isinstance(row, Hashable) else bytes(row)
 
 
 def _place(here: Position) -> bytes:

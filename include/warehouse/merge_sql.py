@@ -11,13 +11,15 @@ from include.sources.entities import Entity, raw_table
 from include.warehouse import account_merges
 from include.warehouse.batches import Batch
 
+# A database is read in one snapshot after another: what was read last is newest, also where its clock went back.
+_SNAPSHOTS = ("product", "sqlcrm", "sqldesk")
 # One good row per id: the newest by the source's own clock; of equals the one that was read last.
 _NEWEST = """
 create temporary table newest on commit drop as
 select distinct on (id) id, _row, _source_at
 from {batch}
 where _failed is null
-order by id, _source_at desc nulls last, _row desc
+order by id, {clock} _row desc
 """
 
 # What is new or differs, beside what is stored. A tombstone keeps the last known values; it may bring none. The hash
@@ -52,8 +54,7 @@ compared as (
         row({stored_facts}) as stored_facts
     from incoming
     left join {raw} as stored on stored.source = :source and stored.id = incoming.id
-    where stored.id is null
-        or incoming._source_at is null
+    where {is_snapshot} or stored.id is null or incoming._source_at is null
         or stored._source_at is null
         or incoming._source_at >= stored._source_at
 ),
@@ -275,10 +276,13 @@ class Statements:
 
     def __init__(self, batch: Batch, entity: Entity) -> None:
         self._batch, self._entity = batch, entity
+        is_snapshot = batch.vendor in _SNAPSHOTS and not batch.is_replay
         self._names = {
             "raw": f"raw.{raw_table(batch.vendor, entity.name)}",
             "batch": f"raw.{batch.table_name}",
             "columns": ", ".join(entity.column_names),
+            "is_snapshot": str(is_snapshot).lower(),
+            "clock": "" if is_snapshot else "_source_at desc nulls last,",
         }
 
     @cached_property
@@ -324,16 +328,10 @@ class Statements:
         entity = self._entity
         if not entity.account_column:
             return None
-        from_day, to_day = self._days(entity.dirty_from)
-        stored_from_day, stored_to_day = self._days("stored_dirty" if entity.dirty_from else "")
-        return self._make(
-            _DIRTY,
-            account=entity.account_column,
-            from_day=from_day,
-            to_day=to_day,
-            stored_from_day=stored_from_day,
-            stored_to_day=stored_to_day,
-        )
+        days = self._days(entity.dirty_from), self._days("stored_dirty" if entity.dirty_from else "")
+        (from_day, to_day), (stored_from, stored_to) = days
+        named = {"from_day": from_day, "to_day": to_day, "stored_from_day": stored_from, "stored_to_day": stored_to}
+        return self._make(_DIRTY, account=entity.account_column, **named)
 
     @cached_property
     def store_new(self) -> TextClause:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from include import clock
 from include.warehouse import availability, batches, gate, quarantine
@@ -44,6 +45,7 @@ def status() -> dict[str, Rows]:
             "batches": [_batch(batch) for batch in batches.recent(connection, limit=5)],
             "held": [_batch(batch) for batch in batches.recent(connection, state="held", limit=50)],
             "quarantine": [dict(row) for row in quarantine.open_by_rule(connection)],
+            "set aside": _set_aside(connection),
             "build": [dict(row) for row in connection.execute(_LAST_BUILD).mappings()],
             "outbox": [dict(row) for row in connection.execute(_OUTBOX).mappings()],
             "fields": [dict(row) for row in connection.execute(_FIELDS, {"now": clock.now()}).mappings()],
@@ -57,6 +59,7 @@ SECTIONS = {
     "batches": (BATCH_COLUMNS, "no batch brought anything yet"),
     "held": (BATCH_COLUMNS, "no batch is held"),
     "quarantine": (("source", "entity", "rule_id", "n_rows", "since"), "nothing is in quarantine"),
+    "set aside": (("source", "entity", "n_rows", "because"), "every line item belongs to a deal"),
     "build": (("build_id", "kind", "state", "window_start", "window_end", "started_at", "finished_at"), "no build yet"),
     "outbox": (("channel", "state", "n", "newest"), "no message was planned yet"),
     "fields": (
@@ -64,7 +67,18 @@ SECTIONS = {
         "no source has changed its fields in the last 30 days",
     ),
 }
+_LINES = "raw.crm__contract_line"
 _POSITIONS = {"position", "read_mark", "cursor_after", "table_name"}
+
+
+def _set_aside(connection: Connection) -> Rows:
+    """Return how many line items belong to no deal, and so are in no figure."""
+    # Before the first read of anything there are no raw tables.
+    if not connection.execute(sa.text("select to_regclass(:name) is not null"), {"name": _LINES}).scalar_one():
+        return []
+    because = "they belong to no deal, such as those that quotes and invoices clone: they are in no figure"
+    found = connection.execute(_OF_NO_DEAL).mappings()
+    return [{**row, "entity": "contract_line", "because": because} for row in found]
 
 
 def _batch(batch: Batch) -> dict[str, Any]:
@@ -82,6 +96,10 @@ def _batch(batch: Batch) -> dict[str, Any]:
     }
 
 
+_OF_NO_DEAL = sa.text(
+    f"select source, count(*) as n_rows from {_LINES}"  # noqa: S608
+    " where not _is_deleted and trim(coalesce(opportunity_id, '')) = '' group by source order by source"
+)
 _RULES = sa.text(
     "select rule_id, severity, n_bad, n_rows, observed from meta.rule_result"
     " where batch_id = :id and not is_passed order by severity, n_bad desc, rule_id"

@@ -231,6 +231,24 @@ def test_an_empty_entity_and_one_of_another_type_are_to_be_looked_at(
     assert "correct such values in the source" in misfit.to_fix
 
 
+def test_a_time_of_change_that_is_none_is_said(
+    vendors: SandboxProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with sa.create_engine(f"sqlite:///{tmp_path / 'p.db'}").begin() as connection:
+        connection.exec_driver_sql("create table t (id integer, day text, at text)")
+        ends = ("2026-06-30 10:00:00", "2099-12-31 00:00:00", "9999-12-31 00:00:00", None)
+        for number, at in enumerate(ends):
+            connection.exec_driver_sql("insert into t values (?, '2026-06-30', ?)", (number, at))
+    folder = tmp_path / "overlay" / "sql" / "sources" / "product"
+    folder.mkdir(parents=True)
+    (folder / "seat_day.sql").write_text("select id, day, at as updated_at from t")
+    monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(tmp_path / "overlay"))
+    connect(monkeypatch, "product_db", conn_type="sqlite", host=str(tmp_path / "p.db"))
+    line = look("product_db")["product_db", "seat_day: changes"]
+    assert line.state == "look" and "or null where there is none" in line.to_fix
+    assert "in 2 of 4 rows updated_at lies ahead" in line.found and "1 of 4 rows have no updated_at" in line.found
+
+
 def test_a_connection_that_the_settings_do_not_name() -> None:
     with pytest.raises(ConfigError, match="there is no connection crn"):
         list(run.check(["crn"]))

@@ -318,6 +318,10 @@ def _halved(entity: str) -> int:
     return land(entity, [row | {"day": day} for row in good(entity, STORED // 2 - 1, first=50_000)])
 
 
+def _of_no_deal(entity: str) -> int:
+    return land(entity, [row | {"opportunity_id": None} for row in good(entity, 20)], is_first_load=True)
+
+
 def _unmeasured(entity: str) -> int:
     day = date(2026, 11, 17)
     for week in range(1, 5):
@@ -345,4 +349,5 @@ BATCHES: dict[str, Callable[[str], int]] = {
     "clocks_agree": _ahead,
     "day_complete": _halved,
     "feature_measured": _unmeasured,
+    "opportunities_named": _of_no_deal,
 }

@@ -67,6 +67,8 @@ def test_a_bad_row_breaks_exactly_its_rule(warehouse: str, entity: str) -> None:
         store(target, good(target))
     edges = [row | edge for row in good(entity) for edge in [{}, *EDGES.get(entity, [])]]
     rows = [{**good(entity)[0], "id": f"x{n}", **bad_row(entity, name)} for n, name in enumerate(names)]
+    if "opportunity_present" in names:  # a line that had a deal: one that never had is nobody's
+        store(entity, [good(entity)[0] | {"id": f"x{names.index('opportunity_present')}"}])
     expected: dict[str, set[int]] = {name: set() for name in names}
     for number, (name, row) in enumerate(zip(names, rows, strict=True), start=len(edges) + 1):
         for broken in (name, *row.pop("_also", ())):

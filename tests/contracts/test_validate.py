@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from datetime import date
 
 import pytest
 import sqlalchemy as sa
@@ -16,6 +17,7 @@ from include.contracts.validate import validate
 from include.errors import WarehouseError
 from include.sources.entities import ENTITIES, of_kind
 from include.warehouse.engine import engine as warehouse_engine
+from tests.contracts.bad_rows import BATCHES, STORED
 from tests.contracts.landed import NOW, batch, fetch, good, land, source_of
 from tests.contracts.landed import store as put
 
@@ -315,3 +317,26 @@ def test_it_writes_nothing_to_the_terminal(
     land("account", good("account", 3))
     validate("crm")
     assert capfd.readouterr() == ("", "")
+
+
+def _accept(batch_id: int) -> None:
+    _execute(
+        f"update meta.batch set state = 'merged', decided_by = 'ada', decided_because = 'so it is'"
+        f" where batch_id = {batch_id}"
+    )
+
+
+def test_a_day_that_was_accepted_as_low_is_not_asked_about_again_but_as_high(warehouse: str) -> None:
+    low = BATCHES["day_complete"]("usage_day")
+    (verdict,) = validate("product_db")
+    assert verdict.state == "held" and "day_complete" in verdict.held_because
+    rows = good("usage_day", STORED // 2 - 1, first=50_000)
+    again = [row | {"day": date(2026, 11, 18)} for row in rows]
+    assert low and [land("usage_day", again), [each.state for each in validate("product_db")]][1] == ["held"]
+    for batch_id in (low, low + 1):
+        _accept(batch_id)
+    land("usage_day", again)
+    assert [each.state for each in validate("product_db")] == ["passed"]
+    twice = [row | {"day": date(2026, 11, 18)} for row in good("usage_day", 2 * STORED, first=50_000)]
+    land("usage_day", twice)
+    assert [each.held_because.count("day_complete") for each in validate("product_db")] == [1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from include.config import load
 from include.delivery.channels import crm_task
 from include.delivery.channels.crm_task_hubspot import HubSpotTasks
 from include.delivery.outbox import Letter
-from include.errors import ConfigError
+from include.errors import ConfigError, Unavailable
 from tests.delivery.letters import TASK, letter
 from tests.delivery.stub import Stub, serve
 from tests.delivery.stub_hubspot import ASSOCIATE, UPDATE, UPSERT, Portal
@@ -175,3 +176,19 @@ def test_what_somebody_completed_or_deleted_is_left_alone(channel: HubSpotTasks,
     assert portal.tasks["500"]["hs_task_body"] == "done"
     portal.tasks.clear()
     assert "no such task" in channel.send([closing(one.key)])[closing(one.key).key].because
+
+
+@pytest.mark.parametrize("cursor", [lambda n: "7", lambda n: str(7 + n % 2), lambda n: str(n)])
+def test_a_list_of_owners_that_leads_nowhere_ends(channel: HubSpotTasks, portal: Portal, cursor) -> None:
+    numbers, known = itertools.count(1), portal.answer
+
+    def answer(call):
+        if call.path != "/crm/v3/owners":
+            return known(call)
+        page = {"results": [{"id": "78", "email": "lead@vendor.example"}]}
+        return 200, page | {"paging": {"next": {"after": cursor(next(numbers))}}}
+
+    with serve(answer) as stub:
+        channel._client.base_url = stub.url
+        with pytest.raises(Unavailable, match=r"HubSpot's list /crm/v3/owners: the vendor gave"):
+            channel._read_owners()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -167,3 +168,16 @@ def test_a_history_is_read_to_its_end(channel: SlackChannel, workspace: Workspac
 def test_a_history_that_may_not_be_read_is_none(channel: SlackChannel, workspace: Workspace) -> None:
     workspace.may_read_history = False
     assert channel.find("DU1", NOW) is None
+
+
+@pytest.mark.parametrize("cursor", [lambda n: "a", lambda n: "ab"[n % 2], lambda n: f"c{n}"])
+def test_a_list_of_channels_that_leads_nowhere_ends(channel: SlackChannel, workspace: Workspace, cursor) -> None:
+    numbers = itertools.count()
+
+    def answer(call) -> dict:
+        following = {"next_cursor": cursor(next(numbers))}
+        return {"ok": True, "channels": [{"id": "C1", "name": "other"}], "response_metadata": following}
+
+    workspace.conversations_list = answer  # type: ignore[method-assign]
+    with pytest.raises(Unavailable, match=r"Slack's conversations\.list: the vendor gave"):
+        channel._channel_named("cs-operations")

@@ -99,8 +99,17 @@ def test_as_many_missing_as_gone_is_found_by_ids_where_nobody_counts(listing: Li
 def test_what_is_younger_than_the_last_read_is_not_missing(listing: Listing, contracts, monkeypatch) -> None:
     ingest.run("crm")
     listing.tells_counts = False
-    listing.records["account"].append(record("9", 600))
+    listing.records["account"].append(record("9", 90))
     assert account(reconcile.run("crm")).state == "equal"
+
+
+def test_what_is_dated_ahead_and_not_read_is_never_equal(listing: Listing, contracts, monkeypatch) -> None:
+    ingest.run("crm")
+    listing.tells_counts = False
+    listing.records["account"].append(record("9", 600))
+    found = account(reconcile.run("crm"))
+    assert (found.state, found.n_missing) == ("failed", 1)
+    assert "1 are missing still, after everything was read again: such as 9" in found.note
 
 
 def test_a_source_that_lists_nothing_is_read_in_full(crm: FakeSource, contracts, monkeypatch) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
 
 from include.errors import ConfigError, Unavailable
 from include.sources.base import Page, Position, Record
+from include.sources.loops import Loops
 from include.sources.positions import VERSION
 from include.sources.walk import Later, walk
 
@@ -52,13 +54,13 @@ def test_a_position_at_the_end_starts_anew() -> None:
 
 
 @pytest.mark.parametrize("places", [[0], [1, 1], [1, 2, 1]])
-def test_circles_end_in_an_error(places: list[int]) -> None:
-    with pytest.raises(Unavailable, match="rows go in circles"):
+def test_a_place_that_comes_again_ends_it(places: list[int]) -> None:
+    with pytest.raises(Unavailable, match="rows: the vendor gave a cursor again"):
         run(steps(*({"phase": "go", "n": n} for n in places), DONE))
 
 
 def test_counting_pages_is_no_progress() -> None:
-    with pytest.raises(Unavailable, match="circles"):
+    with pytest.raises(Unavailable, match="gave a cursor again"):
         run(steps({"phase": "go", "n": 1, "pages": 1}, {"phase": "go", "n": 1, "pages": 2}, DONE))
 
 
@@ -97,3 +99,35 @@ def test_records_made_later_are_made_each_time_and_a_malformed_one_is_said() -> 
     assert record("b") in later
     with pytest.raises(Unavailable, match="Vendor's rows came in a form that is not theirs: KeyError"):
         list(Later("Vendor's rows", [{}], lambda row: record(row["id"])))
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        (lambda n: [], "empty pages in a row"),
+        (lambda n: [record("a"), record("b")], "no record that it had not given before"),
+        (lambda n: [record("ab"[n % 2])], "no record that it had not given before"),
+        (lambda n: Later("rows", [{"id": 1}], record), "no record that it had not given before"),
+        (lambda n: Later("rows", [msgspec.Raw(b"{}")], record), "no record that it had not given before"),
+    ],
+)
+def test_new_places_with_nothing_new_behind_them_end_it(rows, said: str) -> None:
+    with pytest.raises(Unavailable, match=said):
+        run(lambda here: (rows(here["n"]), here | {"n": here["n"] + 1}))
+
+
+def test_another_phase_may_go_over_the_same_records() -> None:
+    places = ({"phase": f"{n // 9}", "n": n} for n in range(1, 40))
+    pages = run(lambda here: ([record("a")], next(places, DONE)))
+    assert len(pages) == 40
+
+
+def test_a_loop_within_a_page_ends_too() -> None:
+    loops = Loops()
+    for n in range(2):
+        loops.answered("list", None, "2", ["a"])
+        loops.answered("list", "2", None, ["b"])
+        assert n < 2, "the same list may be gone through again"
+    loops.answered("list", None, "2", ["a"])
+    with pytest.raises(Unavailable, match="list: the vendor gave a cursor again"):
+        loops.answered("list", "2", "2", ["b"])

@@ -25,10 +25,10 @@ from include.delivery.channels.crm_task_hubspot_properties import KEY_PROPERTY, 
 from include.delivery.outbox import Letter
 from include.sources.cast import time_or_none
 from include.sources.http.client import Client, Refused
+from include.sources.loops import Loop
 
 # HubSpot's own type of the association from a task to a company.
 TASK_TO_COMPANY = 192
-_MAX_OWNER_PAGES = 100
 _SHOWN = [
     KEY_PROPERTY,
     OUTCOME_PROPERTY,
@@ -265,18 +265,18 @@ class HubSpotTasks:
 
     def _read_owners(self) -> dict[str, str]:
         owners: dict[str, str] = {}
-        after = None
-        for _ in range(_MAX_OWNER_PAGES):
+        after, loop = None, Loop("HubSpot's list /crm/v3/owners")
+        while True:
             page = self._client.get("/crm/v3/owners", {"limit": 100, "archived": "false", "after": after}).data
             owners |= {
                 str(owner["email"]).lower(): str(owner["id"])
                 for owner in page.get("results") or []
                 if owner.get("email")
             }
-            after = ((page.get("paging") or {}).get("next") or {}).get("after")
+            asked, after = after, ((page.get("paging") or {}).get("next") or {}).get("after")
             if not after:
-                break
-        return owners
+                return owners
+            loop.answered(asked, after, (str(owner.get("id")) for owner in page.get("results") or []))
 
     def _write(self, path: str, content: Mapping[str, Any]) -> dict[str, Any]:
         """Send what may be sent again without harm; every write here is one under a unique key, or a read."""

@@ -22,10 +22,13 @@ from include.errors import AuthError, Unavailable
 from include.sources.http.auth import Bearer
 from include.sources.http.client import Client, Manners, Refused, Uncertain
 from include.sources.http.limiter import Limit, for_account
+from include.sources.loops import Loop
 
 EVENT_TYPE = "perennial_message"
 _PAGE = 200
 _MAX_PAGES = 25
+# A page may hold fewer than asked for before the end too: many may be empty (docs.slack.dev, conversations.list).
+_MOST_EMPTY = 100
 # By method. Of the limit of one message a second and conversation, which knows bursts, Slack's answers tell.
 _LIMITS = {
     "auth.test": Limit(50, 60.0),
@@ -160,7 +163,7 @@ class SlackChannel:
     def find(self, address: str, since: datetime) -> Mapping[str, str] | None:
         """Return our messages in a conversation's history; None if the bot may not read it."""
         found: dict[str, str] = {}
-        cursor = None
+        cursor, loop = None, Loop("Slack's conversations.history", _MOST_EMPTY)
         for _ in range(_MAX_PAGES):
             query = {
                 "channel": address,
@@ -182,9 +185,10 @@ class SlackChannel:
                 key = (metadata.get("event_payload") or {}).get("key")
                 if metadata.get("event_type") == EVENT_TYPE and key:
                     found[str(key)] = f"{address}/{message.get('ts')}"
-            cursor = (answer.get("response_metadata") or {}).get("next_cursor")
+            asked, cursor = cursor, (answer.get("response_metadata") or {}).get("next_cursor")
             if not cursor:
                 return found
+            loop.answered(asked, cursor, (str(message.get("ts")) for message in answer.get("messages") or []))
         return None  # too long to be read whole: what is not found may still be there
 
     def take_back(self, letters: Sequence[Letter]) -> Mapping[str, str]:
@@ -239,17 +243,17 @@ class SlackChannel:
             ) from None
 
     def _channel_named(self, name: str) -> str:
-        cursor = None
-        for _ in range(_MAX_PAGES):
+        cursor, loop = None, Loop("Slack's conversations.list", _MOST_EMPTY)
+        while True:
             query = {"limit": _PAGE, "exclude_archived": "true", "types": "public_channel", "cursor": cursor}
             answer = self._get("conversations.list", query)
             for channel in answer.get("channels") or []:
                 if channel.get("name") == name:
                     return str(channel["id"])
-            cursor = (answer.get("response_metadata") or {}).get("next_cursor")
+            asked, cursor = cursor, (answer.get("response_metadata") or {}).get("next_cursor")
             if not cursor:
-                break
-        raise _Said("channel_not_found")
+                raise _Said("channel_not_found")
+            loop.answered(asked, cursor, (str(channel.get("id")) for channel in answer.get("channels") or []))
 
     def _get(self, method: str, query: Mapping[str, Any]) -> dict[str, Any]:
         self._go_home(method)

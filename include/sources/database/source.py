@@ -8,14 +8,16 @@ queries of their own share ``sql/sources/product/``): one select that gives ``id
 * All is read in one snapshot, in the order of ``(updated_at, id)``, streamed. A page's mark is the last of these.
 * Nothing younger than the lag is read, but by a full read, and each read starts over behind the end of the last one: a
   transaction that commits late, with the time at which it began, is caught by the next read (cases 50 and 51).
-* Rows without ``updated_at`` are read every time: a table that says no change is small or has no other way.
+* Rows without ``updated_at`` are read every time: a table that says no change is small or has no other way. So are rows
+  whose ``updated_at`` lies ahead, such as the end of a term: it is not when they changed, and is read as none.
+* A row whose ``updated_at`` is a day may have changed until that day was over everywhere: it is read again until then.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Collection, Iterator, Sequence
+from datetime import UTC, datetime, time, timedelta
 from functools import cache, cached_property
 from itertools import islice
 from typing import Any
@@ -43,8 +45,12 @@ PAGE_ROWS = 5_000
 PEEK_SECONDS = 15
 # The customer's query may compare strictly or not.
 _MARGIN = timedelta(seconds=1)
-# How far ahead of now a full read binds ``:until``: their clock may be ahead of ours.
-_BEYOND = timedelta(days=1)
+# How far ahead of now their clock may be. What lies further ahead is no time of a change.
+_AHEAD = timedelta(hours=1)
+# ``:until`` lies beyond every row, so that no query leaves one out that is dated ahead.
+_FOR_EVER = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+# A day begins 14 hours before it does in UTC, and ends 36 hours after that, wherever it is meant.
+_DAY = timedelta(hours=36)
 # Databases whose times compare exactly with what they gave us. Elsewhere (SQLite keeps texts) a resumed read repeats a
 # second rather than lose a row.
 _EXACT = ("postgresql", "mysql", "mariadb")
@@ -111,19 +117,34 @@ class Database:
         """Return some rows, whichever the database gives first: ordering them all would cost it too much."""
         query = self._query(entity)
         with snapshot(self._engine, self._id, seconds=PEEK_SECONDS) as connection, explained(query, self._engine):
-            inner = self._inner(query, {"since": None, "until": clock.now()})
+            inner = self._inner(query, None)
             names = self._columns(connection, query, inner)
             found = inner.columns(*(sa.column(name) for name in names)).subquery("q")
             read = self._readers(entity, names)
-            return [read(row) for row in connection.execute(sa.select(*found.c).limit(rows))]
+            columns = _shown(found, names, self._bind(clock.now() + _AHEAD))
+            return [read(row) for row in connection.execute(sa.select(*columns).limit(rows))]
 
     def count(self, entity: str) -> int:
         """Return how many rows the query gives."""
         query = self._query(entity)
         with snapshot(self._engine, self._id, seconds=PEEK_SECONDS) as connection, explained(query, self._engine):
-            inner = self._inner(query, {"since": None, "until": clock.now()})
-            counted = sa.select(sa.func.count()).select_from(inner.columns(sa.column("id")).subquery("q"))
+            counted = sa.select(sa.func.count()).select_from(
+                self._inner(query, None).columns(sa.column("id")).subquery("q")
+            )
             return int(connection.execute(counted).scalar_one())
+
+    def undated(self, entity: str) -> tuple[int, int, int]:
+        """Return how many rows there are, without ``updated_at``, and in how many it lies ahead: read every time."""
+        query = self._query(entity)
+        with snapshot(self._engine, self._id, seconds=PEEK_SECONDS) as connection, explained(query, self._engine):
+            at: sa.ColumnClause[Any] = sa.column("updated_at")
+            is_ahead = at >= self._bind(clock.now() + _AHEAD)
+            counts = (sa.func.count(sa.case((each, 1))) for each in (sa.true(), at.is_(None), is_ahead))
+            found = connection.execute(
+                sa.select(*counts).select_from(self._inner(query, None).columns(at).subquery("q"))
+            )
+            row = found.one()
+        return int(row[0]), int(row[1]), int(row[2])
 
     def read(
         self,
@@ -144,7 +165,7 @@ class Database:
             return
         with snapshot(self._engine, self._id) as connection, explained(query, self._engine):
             if here is None or here["phase"] == "done":
-                here = self._start(entity, here, complete_until(connection, until, self._lag), since, full)
+                here = self._start(entity, here, until, complete_until(connection, until, self._lag), since, full)
             yield from self._pages(connection, query, here)
 
     def counts(self, entity: str) -> dict[str, int] | None:
@@ -166,11 +187,12 @@ class Database:
         """Yield (column, whether deleted, number or time of change) of all that the query gives."""
         query = self._query(entity)
         with snapshot(self._engine, self._id) as connection, explained(query, self._engine):
-            inner = self._inner(query, {"since": None, "until": clock.now() + _BEYOND})
+            inner = self._inner(query, None)
             names = self._columns(connection, query, inner)
             rows = inner.columns(*(sa.column(name) for name in names)).subquery("q")
             keys = [rows.c[column], rows.c.is_deleted if "is_deleted" in names else sa.null()]
-            statement = sa.select(*keys, sa.func.count() if is_counted else rows.c.updated_at)
+            at = _changed(rows.c.updated_at, self._bind(clock.now() + _AHEAD))
+            statement = sa.select(*keys, sa.func.count() if is_counted else at)
             if is_counted:
                 statement = statement.group_by(*keys[: 2 if "is_deleted" in names else 1])
             result = connection.execution_options(stream_results=True, max_row_buffer=PAGE_ROWS).execute(statement)
@@ -211,7 +233,9 @@ class Database:
             cure=f"available: {', '.join(self._queries)}; write sql/{folder}/{entity}.sql",
         )
 
-    def _start(self, entity: str, done: Position | None, hi: datetime, since: datetime | None, full: bool) -> Position:
+    def _start(
+        self, entity: str, done: Position | None, until: datetime, hi: datetime, since: datetime | None, full: bool
+    ) -> Position:
         lo: datetime | None = None
         if done is not None and not full:
             lo = positions.moment(done["at"]) - self._trailing
@@ -219,20 +243,20 @@ class Database:
         elif not full and ENTITIES[entity].dirty_from == "day":
             # The first load of facts by day begins where history begins; a full one must meet all that is there.
             lo = min(hi - self._history, since) if since else hi - self._history
+        # Of a read that is bounded in the past, what came since is not ahead.
+        ahead = _text(max(until, clock.now()) + _AHEAD)
         hi_ms = positions.milliseconds(hi)
-        return {"phase": "rows", "full": full, "lo": _text(lo), "hi": hi_ms, "at": None, "key": None}
+        return {"phase": "rows", "full": full, "lo": _text(lo), "hi": hi_ms, "ahead": ahead, "at": None, "key": None}
 
     def _pages(self, connection: sa.Connection, query: Query, here: Position) -> Iterator[Page]:
         lo = datetime.fromisoformat(here["lo"]) if here["lo"] else None
         hi = positions.moment(here["hi"])
         reached = datetime.fromisoformat(here["at"]) if here["at"] else None
-        start = reached or lo
-        # What a full read does not meet counts as gone: it must meet what is younger than the lag too.
-        upper = max(hi, clock.now()) + _BEYOND if here.get("full") else hi
-        bound = {"since": start - _MARGIN if start else None, "until": upper}
-        inner = self._inner(query, bound)
+        days = self._days(lo) if lo else ()
+        start = reached or min([*days, lo] if lo else [], default=None)
+        inner = self._inner(query, start - _MARGIN if start else None)
         names = self._columns(connection, query, inner)
-        statement = self._statement(inner, names, here, lo, upper)
+        statement = self._statement(inner, names, here, lo, days, hi)
         readers = self._readers(query.entity, names)
         result = connection.execution_options(stream_results=True, max_row_buffer=PAGE_ROWS).execute(statement)
         for rows in result.partitions(PAGE_ROWS):
@@ -243,8 +267,18 @@ class Database:
         done = positions.start(phase="done", at=here["hi"])
         yield Page([], done, done, hi)
 
-    def _inner(self, query: Query, bound: Mapping[str, datetime | None]) -> sa.TextClause:
+    def _days(self, lo: datetime) -> tuple[datetime, ...]:
+        """Return the days, as moments, that were not yet over everywhere by some moment."""
+        found = set()
+        for zone in (ZoneInfo("UTC"), self._zone):
+            first = (lo - _DAY).astimezone(zone).date()
+            starts = (datetime.combine(first + timedelta(days=n), time(), zone).astimezone(UTC) for n in range(4))
+            found |= {start for start in starts if lo - _DAY <= start < lo}
+        return tuple(sorted(found))
+
+    def _inner(self, query: Query, since: datetime | None) -> sa.TextClause:
         """Return the customer's query with its parameters."""
+        bound = {"since": since, "until": _FOR_EVER}
         return sa.text(query.executable).bindparams(
             *(
                 sa.bindparam(name, self._bound(bound[name]), sa.DateTime(timezone=True))
@@ -260,36 +294,45 @@ class Database:
 
     def _described(self, connection: sa.Connection, query: Query) -> dict[str, str]:
         """Return the types of the columns that the query gives, as the driver names them."""
-        now = clock.now()
-        result = connection.execute(_probe(self._inner(query, {"since": None, "until": now})))
+        result = connection.execute(_probe(self._inner(query, None)))
         described = result.cursor.description if result.cursor else []
         found = {column[0]: _type_name(column) for column in described}
         result.close()
         return found
 
     def _statement(
-        self, inner: sa.TextClause, names: Sequence[str], here: Position, lo: datetime | None, upper: datetime
+        self,
+        inner: sa.TextClause,
+        names: Sequence[str],
+        here: Position,
+        lo: datetime | None,
+        days: Sequence[datetime],
+        hi: datetime,
     ) -> sa.Select:
         rows = inner.columns(*(sa.column(name) for name in names)).subquery("q")
+        # Of a position that an earlier version left, nothing was ahead but in a full read.
+        ahead = self._bind(datetime.fromisoformat(here["ahead"]) if here.get("ahead") else _FOR_EVER)
         at = rows.c.updated_at
         # As text, so that ids of any type order and compare alike here and in the mark.
         key = sa.cast(rows.c.id, sa.String).label("_key")
-        undated = at.is_(None)
+        always = at.is_(None) | (at >= ahead)
         reached = datetime.fromisoformat(here["at"]) if here["at"] else None
         if here.get("undated"):
-            wanted: Any = undated & (key > here["key"])
+            wanted: Any = always & (key > here["key"])
         else:
-            dated = at.is_not(None) if here.get("full") else at < self._bind(upper)
+            # What a full read does not meet counts as gone: it must meet what is younger than the lag too.
+            dated = at < (ahead if here.get("full") else self._bind(hi))
             if reached is not None and self._url.get_backend_name() in _EXACT:
                 then = self._bind(reached)
                 dated &= (at > then) | ((at == then) & (key > here["key"]))
             elif reached is not None:
                 dated &= at >= self._bind(reached - _MARGIN)
             elif lo is not None:
-                dated &= at >= self._bind(lo)
-            wanted = dated | undated
-        columns = [rows.c[name] for name in names]
-        return sa.select(*columns, key).where(wanted).order_by(sa.case((undated, 1), else_=0), at, key)
+                of_days = (at.between(self._bind(day - _MARGIN), self._bind(day + _MARGIN)) for day in days)
+                dated &= sa.or_(at >= self._bind(lo), *of_days)
+            wanted = dated | always
+        columns = _shown(rows, names, ahead)
+        return sa.select(*columns, key).where(wanted).order_by(sa.case((always, 1), else_=0), _changed(at, ahead), key)
 
     def _bound(self, moment: datetime | None) -> datetime | None:
         """Return a moment as the database compares it: only PostgreSQL knows zones everywhere."""
@@ -323,6 +366,16 @@ class Database:
             "return Record(str(id), values, {}, values['updated_at'], bool(is_deleted), problems)",
         ]
         return function("read", "row", lines, known)
+
+
+def _changed(at: sa.ColumnElement, ahead: sa.BindParameter) -> sa.ColumnElement:
+    """Return when a row changed: null where it does not say so, or names a time to come."""
+    return sa.case((at < ahead, at))
+
+
+def _shown(rows: sa.Subquery, names: Sequence[str], ahead: sa.BindParameter) -> list[sa.ColumnElement]:
+    """Return the columns of a query as they are read."""
+    return [_changed(rows.c[name], ahead).label(name) if name == "updated_at" else rows.c[name] for name in names]
 
 
 def _probe(inner: sa.TextClause) -> sa.Select:

@@ -2,7 +2,7 @@
 -- Grain:   one row per member of a workspace.
 -- Output:  id, account_id (an id of product_account.sql), email, role, team, is_bot, activated_at (first login),
 --          deactivated_at, created_at, updated_at, and is_deleted.
--- Window:  rows changed after :since and up to :until by updated_at; :since is null on a full read.
+-- Window:  rows changed after :since by updated_at, and those without one; :since is null on a full read.
 select
     cast(member_no as text) as id,
     workspace_key as account_id,
@@ -16,6 +16,5 @@ select
     updated_at,
     deleted_at is not null as is_deleted
 from members
-where updated_at <= :until
-    and (cast(:since as timestamptz) is null or updated_at > :since)
+where cast(:since as timestamptz) is null or updated_at > :since or updated_at is null
 order by updated_at, id

@@ -1,7 +1,7 @@
 -- Purpose: how much each user did with each feature on each day.
 -- Grain:   one row per account, user, feature and day; id is these four, joined by '|'.
 -- Output:  id, account_id, user_id, feature (the names that config/usage.yaml lists), day, n_events, minutes, updated_at.
--- Window:  rows changed after :since and up to :until by updated_at; :since is null on a full read. A day still under
+-- Window:  rows changed after :since by updated_at, and those without one; :since is null on a full read. A day still under
 --          way is read with what it has so far and again when it has more.
 -- Caveat:  if your table holds single events, group them here by day and give max(updated_at).
 select
@@ -14,6 +14,5 @@ select
     active_minutes as minutes,
     updated_at
 from member_feature_daily
-where updated_at <= :until
-    and (cast(:since as timestamptz) is null or updated_at > :since)
+where cast(:since as timestamptz) is null or updated_at > :since or updated_at is null
 order by updated_at, id

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from include.config.models import Settings
 from include.connections import Connection
-from include.errors import ConfigError, Forbidden, NotOffered, Unavailable
+from include.errors import ConfigError, Forbidden, NotOffered
 from include.sources import positions
 from include.sources.base import Page, Position, Record, Rights
 from include.sources.cast import time_or_none as moment
@@ -239,8 +239,6 @@ def _listed(
         yield [(f"{prefix}{row['id']}", moment(row.get("updatedAt"))) for row in rows]
         if following is None:
             return
-        if following == after:
-            raise Unavailable("HubSpot's list goes in circles", cure="try again later")
         after = following
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from include.errors import Unavailable
@@ -20,6 +20,7 @@ from include.sources.crm.hubspot.resources import (
     SEARCH_PAGE,
 )
 from include.sources.http.client import Client
+from include.sources.loops import Loop, Loops
 
 Row = dict[str, Any]
 
@@ -37,6 +38,7 @@ class HubSpotApi:
     """
 
     client: Client
+    _loops: Loops = field(default_factory=Loops, init=False, repr=False, compare=False)
 
     def property_types(self, object_type: str) -> dict[str, str]:
         """Return the types of all properties of a type of object, by name."""
@@ -55,8 +57,7 @@ class HubSpotApi:
             "archived": "true" if is_archived else "false",
             "properties": names if fits else None,
         }
-        data = self.client.get(f"{OBJECTS}/{object_type}", params).data
-        rows, following = _rows(data), _after(data)
+        rows, following = self._page(f"{OBJECTS}/{object_type}", params, "list")
         if not fits and rows:
             found = {
                 row["id"]: row
@@ -71,8 +72,7 @@ class HubSpotApi:
     ) -> tuple[list[Row], str | None]:
         """Return one page of objects with the former values of some properties, and where the next one starts."""
         params = {"limit": HISTORY_PAGE, "after": after, "archived": "false"}
-        data = self.client.get(f"{OBJECTS}/{object_type}", params).data
-        rows, following = _rows(data), _after(data)
+        rows, following = self._page(f"{OBJECTS}/{object_type}", params, "list, for their history,")
         return self.batch_read(object_type, properties, [row["id"] for row in rows], remembered=remembered), following
 
     def batch_read(
@@ -138,14 +138,21 @@ class HubSpotApi:
     def owners_page(self, after: str | None, is_archived: bool) -> tuple[list[Row], str | None]:
         """Return one page of owners, and where the next one starts."""
         params = {"limit": LIST_PAGE, "after": after, "archived": "true" if is_archived else "false"}
-        data = self.client.get(OWNERS, params).data
-        return _rows(data), _after(data)
+        return self._page(OWNERS, params, "list")
 
     def ids_page(self, object_type: str, after: str | None) -> tuple[list[Row], str | None]:
         """Return one page of all objects that are not archived, with as little of each as HubSpot shows."""
         params = {"limit": LIST_PAGE, "after": after, "archived": "false", "properties": "hs_object_id"}
-        data = self.client.get(f"{OBJECTS}/{object_type}", params).data
-        return _rows(data), _after(data)
+        return self._page(f"{OBJECTS}/{object_type}", params, "list of ids")
+
+    def _page(self, path: str, params: Row, what: str) -> tuple[list[Row], str | None]:
+        """Return one page of a list, and where the next one starts."""
+        data = self.client.get(path, params).data
+        rows, following = _rows(data), _after(data)
+        whose = "archived ones" if params["archived"] == "true" else "live ones"
+        known = [str(row.get("id")) for row in rows]
+        self._loops.answered(f"HubSpot's {what} {path}, {whose}", params["after"], following, known)
+        return rows, following
 
     def associated(self, from_type: str, to_type: str, ids: Sequence[str]) -> dict[str, str]:
         """Return for each id that has one the associated object: the primary one, else the one with the lowest id.
@@ -156,9 +163,10 @@ class HubSpotApi:
         found: dict[str, list[Row]] = {}
         pending: list[Row] = [{"id": one} for one in dict.fromkeys(ids)]
         failures = 0
+        loops: dict[str, Loop] = {}
         while pending:
             batch, pending = pending[:ASSOCIATION_BATCH], pending[ASSOCIATION_BATCH:]
-            more, failed = self._associations(from_type, to_type, batch, found)
+            more, failed = self._associations(from_type, to_type, batch, found, loops)
             failures += bool(failed)
             if failures > _FAILURES:
                 raise Unavailable(
@@ -169,21 +177,25 @@ class HubSpotApi:
         return {one: _target(targets) for one, targets in found.items() if targets}
 
     def _associations(
-        self, from_type: str, to_type: str, batch: list[Row], found: dict[str, list[Row]]
+        self, from_type: str, to_type: str, batch: list[Row], found: dict[str, list[Row]], loops: dict[str, Loop]
     ) -> tuple[list[Row], list[Row]]:
         """Read one batch into ``found``; return the inputs that have further pages, and those that failed."""
         path = f"{ASSOCIATIONS}/{from_type}/{to_type}/batch/read"
         data = self.client.call("POST", path, json={"inputs": batch}, is_repeatable=True).data
-        more: list[Row] = []
+        more: dict[str, Row] = {}
+        asked = {item["id"]: item.get("after") for item in batch}
         answered = set()
         for row in _results(data):
             one = str(row["from"]["id"])
+            targets = row.get("to") or ()
+            if one in asked and one not in more and "paging" in row and (following := _after(row)):
+                loop = loops.setdefault(one, Loop(f"HubSpot's {path}, of {from_type} {one}"))
+                loop.answered(asked[one], following, (to["toObjectId"] for to in targets))
+                more[one] = {"id": one, "after": following}
             answered.add(one)
-            found.setdefault(one, []).extend(row.get("to") or ())
-            if "paging" in row and (following := _after(row)):
-                more.append({"id": one, "after": following})
+            found.setdefault(one, []).extend(targets)
         failed = set(_failed(data, [item["id"] for item in batch], answered))
-        return more, [item for item in batch if item["id"] in failed]
+        return list(more.values()), [item for item in batch if item["id"] in failed]
 
 
 def _failed(data: Row, asked: Sequence[str], answered: set[str]) -> list[str]:

@@ -8,7 +8,8 @@ Each step takes a position and returns rows and the position after them, so that
   last one seen. The search ends at 10,000 results and its offsets shift when a row is edited out of the window, so no
   offset is ever used; and since ids neither change nor tie, neither ten thousand rows of one millisecond (case 2), nor
   a boundary millisecond cut by a page (case 3), nor a row that shows a newer time than the one it was found by can end
-  or stall it.
+  or stall it. Rows may come out of order, twice, or with a stray one among them, and a total may be too small: before
+  it goes on above an id it counts what lies below, and it ends where nothing comes any more.
 * ``archived``: objects archived since the last read, which the search never returns (case 11).
 * ``done``: everything before ``at`` was read.
 
@@ -23,6 +24,7 @@ from typing import Any
 
 from include.errors import Unavailable
 from include.sources.base import Position
+from include.sources.crm.hubspot.resources import SEARCH_PAGE
 
 Row = dict[str, Any]
 # (is_archived, after) -> rows, where the next page starts
@@ -103,22 +105,27 @@ def search_step(position: Position, search: Search, cursor: str) -> tuple[list[R
     """Read one page of what changed."""
     if position["lo"] >= position["hi"]:
         return [], _after_search(position)
-    rows, total = search(
-        [
-            {"propertyName": cursor, "operator": "GTE", "value": str(position["lo"])},
-            {"propertyName": cursor, "operator": "LT", "value": str(position["hi"])},
-            {"propertyName": "hs_object_id", "operator": "GT", "value": position["after"]},
-        ]
-    )
-    if len(rows) >= total:
-        return rows, _after_search(position)
-    after = max((int(row["id"]) for row in rows), default=0)
-    if after <= int(position["after"]):
+    after = int(position["after"])
+
+    def matching(until: int | None = None) -> tuple[list[Row], int]:
+        bounds = [(cursor, "GTE", position["lo"]), (cursor, "LT", position["hi"]), ("hs_object_id", "GT", after)]
+        bounds += [("hs_object_id", "LT", until + 1)] if until is not None else []
+        return search([{"propertyName": name, "operator": how, "value": str(value)} for name, how, value in bounds])
+
+    rows, total = matching()
+    if not rows and not total:
+        return [], _after_search(position)
+    ids = sorted({one for row in rows if (one := int(row["id"])) > after})
+    if len(rows) >= SEARCH_PAGE or total > len(ids):
+        # What is counted up to an id and did not come lies below it: go on from a lower one.
+        while ids and matching(ids[-1])[1] > len(ids):
+            ids = ids[: len(ids) // 2]
+    if not ids:
         raise Unavailable(
-            f"HubSpot's search says that {total} objects match, but shows none after id {position['after']}",
-            cure="try again later",
+            f"HubSpot's search says that {total} objects match, but does not show the first of them after id {after}",
+            cure="try again later; if it stays so, ask HubSpot's support",
         )
-    return rows, position | {"after": str(after)}
+    return rows, position | {"after": str(ids[-1])}
 
 
 def _after_search(position: Position) -> Position:

@@ -22,6 +22,7 @@ from include.sources.crm.salesforce.plans import Plan
 from include.sources.crm.salesforce.resources import CURSOR, ENTITIES_MAPPED, KEY_FIELD
 from include.sources.entities import ENTITIES, Kind, of_kind
 from include.sources.http.client import Client
+from include.sources.loops import Loops
 from include.sources.mapping import field_name, file_of, load_mapping
 from include.sources.walk import walk
 
@@ -53,6 +54,7 @@ class Salesforce:
         self._api = SalesforceApi(client(connection, settings.allowed_plain_http_hosts))
         self._mapping = load_mapping(file_of(source, self.vendor), ENTITIES_MAPPED)
         self._parts = parts.of_mapping(self._mapping)
+        self._loops = Loops()
 
     def rights(self, *, reads: bool, writes: Collection[str]) -> Rights:
         """See ``Rights``: what the login may do to the mapped objects, and to those that are written."""
@@ -232,7 +234,9 @@ class Salesforce:
         return there | walks.whole(there["hi"], is_again=True)
 
     def _ask(self, soql: str, locator: str) -> Found:
-        return self._api.more(locator) if locator else self._api.query(soql)
+        found = self._api.more(locator) if locator else self._api.query(soql)
+        self._loops.answered("Salesforce's /query", locator, found.locator, (str(row.get("Id")) for row in found.rows))
+        return found
 
     def _objects(self, entity: str) -> dict[str, Part]:
         if entity in self._parts:

@@ -16,6 +16,7 @@ from include.sources.http.dates import retry_after
 from include.sources.http.limiter import Limit, for_account
 from include.sources.http.oauth import Token
 from include.sources.http.signed_in import signed_in
+from include.sources.loops import Loop
 
 Row = dict[str, Any]
 
@@ -234,11 +235,15 @@ class SalesforceApi:
         found = self.query(soql, is_all=is_all)
         left = found.total - len(found.rows)
         yield from found.rows
+        loop = Loop(f"Salesforce's query of {soql.rpartition(' FROM ')[2].split()[0]}")
+        loop.answered("", found.locator, _ids(found))
         while found.locator:
+            asked = found.locator
             try:
-                found = self.more(found.locator)
+                found = self.more(asked)
             except LocatorExpired:
                 break
+            loop.answered(asked, found.locator, _ids(found))
             left -= len(found.rows)
             yield from found.rows
         if left > 0:
@@ -272,6 +277,11 @@ class SalesforceApi:
             if {"QUERY_TIMEOUT", "OPERATION_TOO_LARGE"} & set(_codes(error.data)):
                 return None
             raise
+
+
+def _ids(found: Found) -> Iterator[str]:
+    """Yield what tells a page's rows apart: not every query asks for their ids."""
+    return (str(row.get("Id") or row) for row in found.rows)
 
 
 def _found(data: Any) -> Found:

@@ -11,7 +11,8 @@ Each step takes a position and returns rows and the position after them, so that
 * ``done``: everything before ``at`` was read (``parts``).
 
 A row that is edited while its query is walked shows its new clock, which lies at or after ``hi``: it is taken as it is,
-but the keyset stays with the rows before it, and the next read meets it again.
+but the keyset stays with the rows before it, and the next read meets it again. So is what was edited within the lag
+before a walk over everything.
 
 Formula fields change without moving any clock (case 39): where one is mapped, everything is read again every so often.
 A walk over everything ends by comparing what came with what Salesforce counts (case 41).
@@ -28,6 +29,7 @@ from include.sources import positions
 from include.sources.base import Position
 from include.sources.crm.salesforce.api import Found, LocatorExpired, Row, checked_id
 from include.sources.crm.salesforce.resources import CURSOR
+from include.sources.loops import Loop
 
 # SOQL, locator ("" to ask anew) -> one page
 Ask = Callable[[str, str], Found]
@@ -102,19 +104,25 @@ def by_clock(position: Position, select: str, ask: Ask, clock: Clock, condition:
         parts.append(f"{CURSOR} >= {last} AND ({CURSOR} > {last} OR Id > '{checked_id(position['id'])}')")
     elif position["lo"] is not None:
         parts.append(f"{CURSOR} >= {_literal(position['lo'])}")
-    where = " AND ".join([*parts, before(position)])
-    found, left = _ask(position, f"{select} WHERE {where} ORDER BY {CURSOR}, Id", ask)
+    # What a walk over everything does not meet counts as gone: it must meet what is younger than ``hi`` too.
+    parts += [] if is_whole(position) else [before(position)]
+    where = f" WHERE {' AND '.join(parts)}" if parts else ""
+    found, left = _ask(position, f"{select}{where} ORDER BY {CURSOR}, Id", ask)
+    clocks = [clock(row) for row in found.rows]
+    known = [
+        (at, row["Id"]) for at, row in zip(clocks, found.rows, strict=True) if at is not None and at < position["hi"]
+    ]
     reached: dict[str, Any] = {}
-    for row in reversed(found.rows):
-        at = clock(row)
-        if at is not None and at < position["hi"]:
-            reached = {"at": at, "id": checked_id(row["Id"])}
-            break
-    return _stepped(position, found, left, reached)
+    # Rows that came out of order do not say how far the walk is.
+    times = [position["at"] or 0, *(at for at, _ in known)]
+    if known and times == sorted(times):
+        reached = {"at": known[-1][0], "id": checked_id(known[-1][1])}
+    n_counted = sum(at is None or at < position["hi"] for at in clocks)
+    return _stepped(position, found, left, reached | {"rows": position["rows"] + n_counted})
 
 
 def before(position: Position) -> str:
-    """Return the condition for rows that a walk can meet."""
+    """Return the condition for rows that are read up to ``hi``."""
     return f"{CURSOR} < {_literal(position['hi'])}"
 
 
@@ -143,7 +151,7 @@ def by_id(select: str, condition: str, ask: Callable[..., Found]) -> Iterator[li
         condition: As for ``by_clock``.
         ask: Asks a query, with ``is_all``.
     """
-    last = ""
+    last, loop = "", Loop(f"Salesforce's list of ids of {select.rpartition(' FROM ')[2]}")
     while True:
         parts = [part for part in (condition, f"Id > '{last}'" if last else "") if part]
         where = f" WHERE {' AND '.join(parts)}" if parts else ""
@@ -151,9 +159,14 @@ def by_id(select: str, condition: str, ask: Callable[..., Found]) -> Iterator[li
         yield found.rows
         if found.total <= len(found.rows) < 2000:
             return
-        if not found.rows or found.rows[-1]["Id"] == last:
-            raise Unavailable("Salesforce's list of ids does not go on", cure="try again later")
-        last = checked_id(found.rows[-1]["Id"])
+        if not found.rows:
+            raise Unavailable(
+                f"Salesforce says that {found.total} more rows match, but shows none after {last or 'the first'}",
+                cure="try again later",
+            )
+        following = checked_id(found.rows[-1]["Id"])
+        loop.answered(last, following, (row["Id"] for row in found.rows))
+        last = following
 
 
 def _ask(position: Position, soql: str, ask: Ask) -> tuple[Found, int]:
@@ -176,7 +189,7 @@ def _stepped(position: Position, found: Found, left: int, reached: Position) -> 
             f"Salesforce says that {left} more rows match, but shows none after {position['id'] or 'the first'}",
             cure="try again later",
         )
-    count = {"rows": position["rows"] + len(found.rows), "locator": found.locator, "left": left}
+    count = {"locator": found.locator, "left": left}
     # An answer that ends before its own total is not believed: the query is asked again from the keyset.
     return Step(found.rows, position | count | reached, is_over=not found.locator and not owes)
 

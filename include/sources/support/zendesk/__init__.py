@@ -15,11 +15,12 @@ from include.sources.cast import time_or_none
 from include.sources.entities import Kind
 from include.sources.http import body
 from include.sources.http.client import Client, Refused
+from include.sources.loops import LONGEST_STALL
 from include.sources.support.zendesk import events, walks
 from include.sources.support.zendesk.api import Row, ZendeskApi, client
 from include.sources.support.zendesk.fields import described
 from include.sources.support.zendesk.resources import RESOURCES, Resource
-from include.sources.walk import Later, walk
+from include.sources.walk import MOST_EMPTY, Later, walk
 
 # Exports refuse a start less than a minute ago, and hold that minute back (case 31).
 _LEAST_LAG = 61
@@ -120,6 +121,8 @@ class Zendesk:
             full=full,
             start=lambda done: self._start(resource, done, until, since, full),
             step=step,
+            # A page of events may hold none of the kinds that are wanted; any other page without rows is the last.
+            most_empty=MOST_EMPTY if resource.entity == "ticket_event" else LONGEST_STALL,
         )
 
     def _start(

@@ -18,6 +18,7 @@ from include.sources.http import body
 from include.sources.http.auth import Bearer
 from include.sources.http.client import Client, Manners, Refused, TooSlow
 from include.sources.http.limiter import Limit, for_account
+from include.sources.loops import Loops
 from include.sources.support.zendesk.resources import API, EXPORT_PAGE, LIST_PAGE, SHOW_MANY
 
 Row = dict[str, Any]
@@ -79,6 +80,7 @@ class ZendeskApi:
 
     client: Client
     _per_page: int = field(default=EXPORT_PAGE, init=False)
+    _loops: Loops = field(default_factory=Loops, init=False, repr=False)
 
     def export_by_cursor(self, name: str, cursor: str | None, start: int, include: str | None) -> Row:
         """Return one page of a cursor export: after the cursor, or from a time on where there is none.
@@ -91,12 +93,20 @@ class ZendeskApi:
 
     def export_by_time(self, name: str, start: int, include: str | None = None) -> Row:
         """Return one page of a time export, from a second on and including it."""
-        return self._export(f"{API}/incremental/{name}", name, {"start_time": start, "include": include})
+        path = f"{API}/incremental/{name}"
+        data = self._export(path, name, {"start_time": start, "include": include})
+        following = data.get("end_time")
+        if following != start:
+            self._loops.answered(f"Zendesk's export {path}", start, following, (row.get("id") for row in data[name]))
+        return data
 
     def list_page(self, name: str, after: str | None, **more: Any) -> tuple[list[Row], str | None]:
         """Return one page of a list by cursor, and where the next one starts."""
         data = self.client.get(f"{API}/{name}", {"page[size]": LIST_PAGE, "page[after]": after, **more}).data
         meta = _with_metrics(_checked(data, name), name).get("meta") or {}
+        known = [str(row.get("id")) for row in data[name]]
+        following = meta.get("after_cursor") if meta.get("has_more") else None
+        self._loops.answered(f"Zendesk's list {API}/{name}", after, following, known)
         if not meta.get("has_more"):
             return data[name], None
         if not meta.get("after_cursor"):

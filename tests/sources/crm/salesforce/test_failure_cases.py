@@ -5,16 +5,21 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 from include.config import files
 from include.errors import ConfigError, QuotaExhausted, Unavailable
+from include.sources.crm.salesforce.api import Found, SalesforceApi
+from include.sources.crm.salesforce.walks import by_id
 from include.sources.entities import ENTITIES
+from include.sources.http.client import Answer
 from include.warehouse import values
 from tests.sandbox_fixture import SandboxProcess
 from tests.sources.crm.salesforce.conftest import SOON, START, Copy, id_of, later, truth
@@ -171,6 +176,41 @@ def test_case_42_deleted_merged_and_purged_rows(org: SandboxProcess) -> None:
     assert not copy.rows["account"][id_of("account", gone)].is_deleted
 
 
+def test_a_full_read_meets_what_was_edited_within_the_lag(org: SandboxProcess) -> None:
+    """The merge takes what a full read did not meet for gone."""
+    org.control("switches", **{"salesforce.page_rows": 7})
+    until = later(org, minutes=40)
+    young = id_of("account", org.truth()["account"]["live_ids"][3])
+    org.mutate("company", org.truth()["account"]["live_ids"][3], set={"name": "young"})
+    copy = Copy()
+    met = {record.id for record in copy.pull(until, "account", full=True)}
+    assert young in met and met >= truth(org, "account")
+    # It belongs to the next read too.
+    assert young in {record.id for record in copy.pull(later(org, minutes=60), "account")}
+
+
+@pytest.mark.parametrize("cursor", [lambda n: "01gX-1", lambda n: f"01gX-{n % 2}", lambda n: f"01gX-{n}"])
+@pytest.mark.parametrize("n_rows", [0, 1])
+def test_pages_that_lead_nowhere_end(org: SandboxProcess, cursor, n_rows: int) -> None:
+    api = SalesforceApi(Copy().source.client)
+    row = {"Id": "001000000000001AAA"}
+    numbers = itertools.count()
+
+    def answer(*_, **__) -> Answer:
+        url = f"/services/data/v62.0/query/{cursor(next(numbers))}"
+        data = {"records": [row] * n_rows, "totalSize": 900, "done": False, "nextRecordsUrl": url}
+        return Answer(200, {}, data)
+
+    patched = cast(Any, api.client)
+    patched.get = answer
+    with pytest.raises(Unavailable, match=r"Salesforce's query of Account: the vendor gave"):
+        list(api.everything("SELECT Id FROM Account"))
+    with pytest.raises(Unavailable, match=r"Salesforce's list of ids of Account: the vendor gave"):
+        for _ in by_id("SELECT Id FROM Account", "", lambda soql, is_all: Found([row], 900, "")):
+            pass
+    assert next(numbers) < 40
+
+
 @pytest.fixture
 def kept_description(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Map a long text of the accounts too."""
@@ -285,14 +325,14 @@ def test_too_many_calls_at_once_are_waited_for(org: SandboxProcess) -> None:
     assert copy.live("account") == truth(org, "account")
 
 
-def test_a_walk_that_leads_in_circles_ends(org: SandboxProcess) -> None:
+def test_a_walk_whose_cursor_comes_again_ends(org: SandboxProcess) -> None:
     org.control("switches", **{"salesforce.page_rows": 7})
     pages = Copy().source.read("opportunity", position=None, until=SOON)
     locator = next(pages).mark["locator"]
     org.control("faults", vendor="salesforce", path=QUERIES, kind="set_field", field="nextRecordsUrl",
                 value=f"/services/data/v62.0/query/{locator}")  # fmt: skip
     org.control("faults", vendor="salesforce", path=QUERIES, kind="set_field", field="done", value=False)
-    with pytest.raises(Unavailable, match="circles"):
+    with pytest.raises(Unavailable, match="gave a cursor again"):
         Copy().pull(SOON, "opportunity")
 
 

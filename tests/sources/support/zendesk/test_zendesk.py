@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import UTC, datetime
 
 import orjson
@@ -129,9 +130,48 @@ def test_case_23_and_24_a_deleted_ticket_is_seen_though_its_update_time_stands_s
 def test_case_27_a_stream_that_does_not_move_is_an_error_not_a_loop() -> None:
     desk = FakeZendesk()
     desk.before = lambda request: (200, {"tickets": [], "after_cursor": "same", "end_of_stream": False})
-    with pytest.raises(Unavailable, match="go in circles"):
+    with pytest.raises(Unavailable, match="gave a cursor again"):
         pull(connect(desk), "ticket", desk)
     assert len(desk.seen) == 2
+
+
+LEADING = {
+    "stands still": lambda n: "a",
+    "alternates": lambda n: "ab"[n % 2],
+    "is always new": lambda n: f"c{n}",
+}
+
+
+@pytest.mark.parametrize("cursor", LEADING.values(), ids=LEADING)
+@pytest.mark.parametrize("rows", [[], [{"id": 1, "ticket_id": 1}]], ids=["empty", "the same row"])
+@pytest.mark.parametrize(
+    ("entity", "how"),
+    [("ticket", "read"), ("support_user", "read"), ("rating", "read"), ("organization", "ids"), ("rating", "ids")],
+)
+def test_whatever_leads_nowhere_ends(cursor, rows: list, entity: str, how: str) -> None:
+    desk = FakeZendesk()
+    numbers = itertools.count()
+
+    def answer(request: Request):
+        after = cursor(next(numbers))
+        name = next(one for one in ("tickets", "users", "satisfaction_ratings", "organizations") if one in request.path)
+        page = {name: rows, "after_cursor": after, "end_of_stream": False}
+        return 200, page | {"meta": {"has_more": True, "after_cursor": after}}
+
+    desk.before = lambda request: (200, {"tickets": []}) if "show_many" in request.path else answer(request)
+    source = connect(desk)
+    with pytest.raises(Unavailable, match=r"Zendesk's .*: the vendor gave"):
+        pull(source, entity, desk) if how == "read" else list(source.ids(entity))
+    assert len(desk.seen) < 40
+
+
+def test_an_export_by_time_that_moves_on_without_end_ends() -> None:
+    desk = FakeZendesk()
+    numbers = itertools.count(1)
+    desk.before = lambda request: (200, {"organizations": [], "end_time": next(numbers), "next_page": "x"})
+    with pytest.raises(Unavailable, match=r"Zendesk's .*organizations: the vendor gave 10 empty pages"):
+        pull(connect(desk), "organization", desk)
+    assert len(desk.seen) < 40
 
 
 @pytest.mark.parametrize("has_end_of_stream", [True, False])

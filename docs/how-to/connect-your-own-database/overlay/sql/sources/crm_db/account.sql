@@ -14,6 +14,6 @@ select
     case a.employee_band when '200-499' then 'small' when '500-999' then 'medium' else 'large' end as tier,
     l.owner_rep_id as owner_id,
     a.created_at::timestamptz as created_at,
-    greatest(a.created_at, l.lead_created_at)::timestamptz as updated_at
+    cast(null as timestamptz) as updated_at
 from accounts as a
 left join newest_leads as l on l.account_id = a.account_id

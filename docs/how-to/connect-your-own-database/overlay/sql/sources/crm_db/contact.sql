@@ -11,5 +11,5 @@ select
         else 'user'
     end as role,
     created_at::timestamptz as created_at,
-    created_at::timestamptz as updated_at
+    cast(null as timestamptz) as updated_at
 from contacts

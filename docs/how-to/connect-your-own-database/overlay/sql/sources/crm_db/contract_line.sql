@@ -12,7 +12,7 @@ select
     s.subscription_start_at::date as term_start,
     (s.subscription_start_at::date + interval '1 year')::date as term_end,
     s.subscription_start_at::timestamptz as created_at,
-    s.subscription_start_at::timestamptz as updated_at
+    cast(null as timestamptz) as updated_at
 from subscriptions as s
 join customers as c on c.customer_id = s.customer_id
 join opportunities as o on o.opportunity_id = c.opportunity_id

@@ -15,7 +15,7 @@ select
     o.closed_at::date as close_date,
     l.owner_rep_id as owner_id,
     o.created_at::timestamptz as created_at,
-    coalesce(o.closed_at, o.created_at)::timestamptz as updated_at
+    cast(null as timestamptz) as updated_at
 from opportunities as o
 join leads as l on l.lead_id = o.lead_id
 left join customers as c on c.opportunity_id = o.opportunity_id

@@ -7,7 +7,7 @@ select
     right(owner_rep_id, 6) as last_name,
     true as is_active,
     min(lead_created_at)::timestamptz as created_at,
-    min(lead_created_at)::timestamptz as updated_at
+    cast(null as timestamptz) as updated_at
 from leads
 where owner_rep_id is not null
 group by owner_rep_id

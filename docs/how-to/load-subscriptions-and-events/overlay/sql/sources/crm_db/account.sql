@@ -5,5 +5,5 @@ select
     company as name,
     country as region,
     joined::timestamptz as created_at,
-    joined::timestamptz as updated_at
+    cast(null as timestamptz) as updated_at
 from customers

@@ -15,6 +15,6 @@ select
     p.paused_on,
     p.resumed_on,
     s.started_on::timestamptz as created_at,
-    greatest(s.started_on, s.ended_on, p.paused_on, p.resumed_on)::timestamptz as updated_at
+    cast(null as timestamptz) as updated_at
 from subscriptions as s
 left join pauses as p on p.sub_id = s.sub_id

@@ -13,5 +13,5 @@ select
     currency,
     started_on as close_date,
     started_on::timestamptz as created_at,
-    coalesce(ended_on, started_on)::timestamptz as updated_at
+    cast(null as timestamptz) as updated_at
 from subscriptions

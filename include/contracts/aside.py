@@ -1,0 +1,142 @@
+"""Which rows of a batch are not judged: records of nobody, and what a person has decided on already.
+
+* Line items of no deal are those of quotes, invoices, payment links and subscriptions: HubSpot gives each such object a
+  set of its own (developers.hubspot.com/docs/api/crm/line-items: they belong to one single parent object). They are
+  stored, are in no figure, and no rule is about them. One that had a deal which still exists is judged: it has lost it.
+* Rules on a batch as a whole leave out rows that lie unchanged in quarantine, were given up, or came with a batch that
+  was accepted. Else what was decided once would hold every batch that brings it again.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from include.contracts.rule import SILENT, Expect, Known, Scope, literal, none
+from include.sources.entities import Entity
+
+# Entity -> the column without which a record is nobody's.
+OWNED_BY = {"contract_line": ("opportunity_id", "opportunity")}
+# What of a row is no content: our own numbers, and clocks, which a CRM moves for reasons of its own.
+_NO_CONTENT = ("_row", "_failed", "_source_at", "payload", "updated_at", "generated_at")
+_AHEAD = timedelta(days=1)
+
+
+def content(row: str) -> str:
+    """Return the SQL that tells one content of a row from another.
+
+    Args:
+        row: The name under which the query knows the landed row, or a value that holds it as JSON.
+    """
+    names = ", ".join(f"'{name}'" for name in _NO_CONTENT)
+    return f"md5(cast(to_jsonb({row}) - array[{names}] as text))"
+
+
+def is_owned(entity: Entity, row: str) -> str:
+    """Return the SQL that holds of stored records that are somebody's; "" where all are."""
+    return f"trim(coalesce({row}.{OWNED_BY[entity.name][0]}, '')) <> ''" if entity.name in OWNED_BY else ""
+
+
+def nobodys(known: Known, row: str) -> str:
+    """Return the SQL that holds of landed rows that are nobody's; "" where none can be."""
+    owned = is_owned(known.entity, row)
+    if not owned:
+        return ""
+    column, owner = OWNED_BY[known.entity.name]
+    latest = literal((known.now + _AHEAD).isoformat())
+    # What keeps a row from being stored at all is judged of every row.
+    parts = [
+        f"not {row}._is_deleted",
+        f"not {owned}",
+        rf"{row}.id ~ '\S'",
+        f"({row}._source_at is null or {row}._source_at <= cast({latest} as timestamptz))",
+    ]
+    owners = known.tables.get(owner, ())
+    stored = next((table for table in owners if not _is_landed(table)), "")
+    if known.is_stored and stored:
+        gone = "".join(
+            f" and not exists (select from {table} as gone where gone.id = owner.id and gone._is_deleted)"
+            for table in owners
+            if _is_landed(table)
+        )
+        source = literal(known.source)
+        parts.append(
+            f"not exists (select from {known.raw} as before, {stored} as owner"
+            f" where before.source = {source} and before.id = {row}.id and not before._is_deleted"
+            f" and owner.source = {source} and owner.id = before.{column} and not owner._is_deleted{gone})"
+        )
+    return f"({' and '.join(parts)})"
+
+
+def any_owned(known: Known) -> Expect | None:
+    """Expect a first load to bring some record that is somebody's: else it cannot be read whose they are."""
+    if not known.is_first_load or not known.table:
+        return None
+    column = OWNED_BY[known.entity.name][0]
+    return none(
+        f"select count(*) as n_lines from {known.table} as landed {SILENT} where not _is_deleted"  # noqa: S608
+        f" having count(*) >= {known.limits.vanished_rows} and count(nullif(trim({column}), '')) = 0"
+    )
+
+
+def decided(known: Known, row: str) -> str:
+    """Return the SQL that holds of landed rows on which a person has decided; "" where there are none."""
+    parts = []
+    if known.has_bad_rows:
+        parts += [
+            f"exists (select from quarantine.record as bad where {_same(known, row)} and {state})" for state in _DECIDED
+        ]
+    if known.accepted:
+        columns = [name for name in known.entity.column_names if name not in _NO_CONTENT]
+        landed, stored = (", ".join(f"{each}.{name}" for name in columns) for each in (row, "kept"))
+        numbers = ", ".join(map(str, known.accepted))
+        parts.append(
+            f"({row}._problems is null and exists (select from {known.raw} as kept"  # noqa: S608
+            f" where kept.source = {literal(known.source)} and kept.id = {row}.id and kept._batch_id in ({numbers})"
+            f" and kept._is_deleted = {row}._is_deleted and row({stored}) is not distinct from row({landed})))"
+        )
+    return f"({' or '.join(parts)})" if parts else ""
+
+
+def judged(known: Known, scope: Scope) -> str:
+    """Return the query for the rows that rules of a scope look at; "" where these are all."""
+    left_out = [nobodys(known, "landed"), decided(known, "landed") if scope == "batch" else ""]
+    conditions = [f"not {each}" for each in left_out if each]
+    return f"select * from {known.table} as landed where {' and '.join(conditions)}" if conditions else ""  # noqa: S608
+
+
+def count(connection: Connection, known: Known) -> int:
+    """Return how many rows of a batch are nobody's."""
+    is_nobodys = nobodys(known, "landed")
+    if not is_nobodys or not known.table:
+        return 0
+    return connection.execute(sa.text(f"select count(*) from {known.table} as landed where {is_nobodys}")).scalar_one()  # noqa: S608
+
+
+def count_new(connection: Connection, known: Known) -> int:
+    """Return how many bad rows of a batch, now in quarantine, count against it: nobody has seen them before."""
+    seen = " or ".join(f"({state})" for state in _DECIDED)
+    query = (
+        "select count(distinct now.row_no) from quarantine.record as now where now.batch_id = :id"  # noqa: S608
+        " and now.state = 'open' and not exists (select from quarantine.record as bad where bad.source = now.source"
+        " and bad.entity = now.entity and bad.batch_id < now.batch_id and bad.record_id = now.record_id"
+        f" and bad.rule_id = now.rule_id and bad.content = now.content and ({seen}))"
+    )
+    return connection.execute(sa.text(query), {"id": known.batch_id}).scalar_one()
+
+
+def _same(known: Known, row: str) -> str:
+    return (
+        f"bad.source = {literal(known.source)} and bad.entity = '{known.entity.name}'"
+        f" and bad.batch_id < {known.batch_id} and bad.record_id = {row}.id and bad.content = {content(row)}"
+    )
+
+
+def _is_landed(table: str) -> bool:
+    return table.startswith("raw.batch_")
+
+
+# Apart, so that the index on what is open serves. What a dropped batch had is judged again.
+_DECIDED = ("bad.state in ('open', 'waived')", "bad.state = 'dropped' and bad.decided_by <> ''")
