@@ -19,7 +19,7 @@ import pytest_socket
 from psycopg import sql
 from sqlalchemy.engine import make_url
 
-from include.warehouse import server
+from include.warehouse import logins, server
 from include.warehouse.engine import engine
 from include.warehouse.migrate import migrate
 
@@ -49,12 +49,24 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     home = Path(tempfile.mkdtemp(prefix="perennial test "))
     try:
         url = server.start(home, ("perennial", "template"))
+        _let_end_sessions(home)
         migrate(_sibling(url, "template"))
         engine("owner", _sibling(url, "template")).dispose()
         yield url
     finally:
         server.destroy(home)
         shutil.rmtree(home, ignore_errors=True)
+
+
+def _let_end_sessions(home: Path) -> None:
+    """Let the owner drop a test's database while logins that a test made are still in it."""
+    note = server._read_note(home)
+    assert note
+    superuser = make_url(server._url(note, "postgres")).set(
+        drivername="postgresql", username=note["superuser"], password=note["superuser_password"]
+    )
+    with psycopg.connect(superuser.render_as_string(hide_password=False), autocommit=True) as connection:
+        connection.execute(sql.SQL("grant pg_signal_backend to {}").format(sql.Identifier(server.USER)))
 
 
 def _sibling(url: str, database: str) -> str:
@@ -86,6 +98,5 @@ def warehouse(postgres: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     url = _sibling(postgres, name)
     monkeypatch.setenv("PERENNIAL_DATABASE_URL", url)
     yield url
-    for role in ("owner", "loader", "builder", "reader"):
-        engine(role, url).dispose()  # type: ignore[arg-type]
+    logins.dispose(url)
     _execute(postgres, sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
