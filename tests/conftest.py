@@ -49,7 +49,9 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     home = Path(tempfile.mkdtemp(prefix="perennial test "))
     try:
         url = server.start(home, ("perennial", "template"))
-        _let_end_sessions(home)
+        # The owner drops a test's database while logins that the test made are still in it.
+        _execute(_superuser(home), sql.SQL("grant pg_signal_backend to {}").format(sql.Identifier(server.USER)))
+        os.environ["PERENNIAL_TEST_SUPERUSER"] = _superuser(home)
         migrate(_sibling(url, "template"))
         engine("owner", _sibling(url, "template")).dispose()
         yield url
@@ -58,15 +60,19 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         shutil.rmtree(home, ignore_errors=True)
 
 
-def _let_end_sessions(home: Path) -> None:
-    """Let the owner drop a test's database while logins that a test made are still in it."""
+def _superuser(home: Path) -> str:
     note = server._read_note(home)
     assert note
-    superuser = make_url(server._url(note, "postgres")).set(
-        drivername="postgresql", username=note["superuser"], password=note["superuser_password"]
+    url = make_url(server._url(note, "postgres"))
+    return url.set(username=note["superuser"], password=note["superuser_password"]).render_as_string(
+        hide_password=False
     )
-    with psycopg.connect(superuser.render_as_string(hide_password=False), autocommit=True) as connection:
-        connection.execute(sql.SQL("grant pg_signal_backend to {}").format(sql.Identifier(server.USER)))
+
+
+@pytest.fixture
+def superuser(postgres: str) -> str:
+    """The URL of the server's superuser, as none of Perennial's own."""
+    return os.environ["PERENNIAL_TEST_SUPERUSER"]
 
 
 def _sibling(url: str, database: str) -> str:
@@ -85,7 +91,9 @@ def empty_database(postgres: str) -> Iterator[str]:
     name = f"test_{os.getpid()}_{next(_numbers)}"
     _execute(postgres, sql.SQL("create database {}").format(sql.Identifier(name)))
     yield _sibling(postgres, name)
-    _execute(postgres, sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+    _execute(
+        os.environ["PERENNIAL_TEST_SUPERUSER"], sql.SQL("drop database {} with (force)").format(sql.Identifier(name))
+    )
 
 
 @pytest.fixture

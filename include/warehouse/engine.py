@@ -177,7 +177,7 @@ def readable(error: sa.exc.SQLAlchemyError | psycopg.Error) -> WarehouseError:
     if isinstance(error, sa.exc.TimeoutError):
         return WarehouseError("the warehouse has no free connection for this process", cure="run again later")
     # Roles and logins come with the first migration. A login that is missing is refused like a wrong password.
-    if "perennial_" in said and "does not exist" in said or "_login" in said and "authentication failed" in said:
+    if ("perennial_" in said and "does not exist" in said) or ("_login" in said and "authentication failed" in said):
         state = "42"
     return WarehouseError(f"the warehouse refused: {said}", cure=_CURES.get(state) or _CURES.get(state[:2], ""))
 

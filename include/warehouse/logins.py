@@ -1,8 +1,8 @@
 """The logins of loader, builder and reader: each is a member of its own role and of nothing else.
 
 Made at every first start, by the owner. A login inherits nothing: a session is its role because it asks for it as it
-connects, and without the role it has no rights. So SQL that drops the role (``set role none``, ``set_config('role', …)``)
-or asks for another one leads nowhere.
+connects, and without the role it has no rights. So SQL that drops the role (``set role none``) or asks for another one
+leads nowhere.
 """
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ def test_no_way_out_of_a_role_leads_to_more_rights(warehouse: str, role: subject
                 "alter role perennial_reader superuser",
                 "drop table meta.batch",
             ):
-                with pytest.raises(sa.exc.DBAPIError, match=r"permission denied|must be|read-only|read-write"):  # noqa: PT012, SIM117
+                with pytest.raises(sa.exc.DBAPIError, match=r"permission denied|must be|read-only|read-write"):  # noqa: SIM117
                     with connection.begin_nested():
                         connection.exec_driver_sql(refused)
 
