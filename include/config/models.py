@@ -302,7 +302,7 @@ class People(Strict):
     Args:
         queue: Gets what has no reachable owner.
         data_owners: Owner of rules on data, as `contracts` names it -> who is told; else the owner of the source.
-        team_leads: Team as the CRM names it -> its lead, told of members who are inactive or ignore an alert, and weekly.
+        team_leads: Team as the CRM names it -> its lead, told of inactive members and ignored alerts, and weekly.
         head: Whom the leads answer to: told of alerts that stay unanswered; the queue if there is none.
         calendars: Region of the account -> working calendar; ``default`` for all others.
         approvers: May approve where nobody knows who changed the configuration.
