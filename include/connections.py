@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from include import hiding
 from include.errors import ConfigError
 
 # Airflow's plain form knows no vendors of its own: with these types the vendor stands in `extra`.
@@ -114,6 +115,7 @@ class Connection:
 
 # Letters of any script (the client turns them into Punycode), digits, dots, strokes; or an IPv6 address.
 _HOST = re.compile(r"[\w.-]{1,253}|[0-9a-fA-F:.]{2,45}")
+_SECRET = re.compile(r"(?i)token|secret|password|key|credential")
 Resolver = Callable[[str], "Connection | None"]
 _resolver: Resolver | None = None
 
@@ -199,6 +201,7 @@ def make(
     texts = {f"extra.{key}": value for key, value in made.extra.items() if isinstance(value, str)}
     for name, value in (fields | texts).items():
         _check_field(made, name, value)
+    hiding.remember([made.password, *(value for name, value in texts.items() if _SECRET.search(name))])
     return made
 
 
@@ -210,7 +213,8 @@ def _check_field(connection: Connection, name: str, value: str) -> None:
     ):
         raise connection.error(f"its {name} holds a line end or another control character", cure=f"enter {name} again")
     # Tokens are sent in headers, which take Latin letters only: https://www.rfc-editor.org/rfc/rfc9110#section-5.5
-    is_http = connection.vendor not in _DATABASES and name in ("password", "login")
+    is_database = connection.vendor in _DATABASES or "sqlalchemy_url" in connection.extra
+    is_http = not is_database and name in ("password", "login")
     if is_http and any(ord(sign) > 255 for sign in value):
         raise connection.error(f"its {name} holds a character that no header can", cure=f"enter {name} again")
 
