@@ -90,7 +90,7 @@ def _list(title: str, lines: Iterable[str], room: int, max_blocks: int) -> list[
 
 
 def _header(text: str) -> Block:
-    text = text.replace("<", "‹").replace(">", "›") or "…"
+    text = unlinked(text.replace("<", "‹").replace(">", "›")) or "…"
     return {"type": "header", "text": {"type": "plain_text", "text": _cut(text, MAX_HEADER), "emoji": False}}
 
 
