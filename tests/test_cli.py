@@ -1,6 +1,8 @@
 """The command line speaks to people and scripts: one clear line, an exit status, no traceback."""
 
 import json
+import os
+import pwd
 
 import pytest
 import typer
@@ -85,3 +87,9 @@ def test_plain_table_has_aligned_columns_and_no_line_breaks(capsys: pytest.Captu
 
 def test_a_hostile_name_cannot_command_the_terminal() -> None:
     assert console.cell("\x1b[2J\x1b]0;owned\x07Evil\u202e \r\nInc.") == "[2J ]0;owned Evil Inc."
+
+
+def test_who_gives_a_command_is_not_what_a_variable_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SUDO_USER", "LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.setenv(name, "somebody-else")
+    assert console.user() == pwd.getpwuid(os.getuid()).pw_name

@@ -70,6 +70,11 @@ def test_base_url(form: str, url: str) -> None:
         ("http://127.0.0.1.example.com", "plain text"),
         ("https://user:s3cret@api.hubapi.com", "more than a base URL"),
         ("user:s3cret@api.hubapi.com", "no full base URL"),
+        ("https://a b", "white space"),
+        ("https://api.x/\\@evil", "backslash"),
+        ("https://api.x:port", "no base URL"),
+        ("https://[::1", "no base URL"),
+        ("https://api.x%00.evil", "no host that there can be"),
     ],
 )
 def test_a_host_that_would_leak_or_lead_nowhere_is_refused(host: str, said: str) -> None:
@@ -120,3 +125,29 @@ def test_secrets_are_not_shown() -> None:
 def test_a_secret_that_is_needed_and_missing_is_named() -> None:
     with pytest.raises(ConfigError, match="crm: has no password"):
         connections.make("crm", host="https://a.example").secret()
+
+
+def test_what_a_secret_was_copied_with_is_taken_off() -> None:
+    made = connections.make(
+        "crm", conn_type="hubspot", host=" https://api.hubapi.com\n", login="me\r\n", password=" t0ken-value\n",
+        extra={"refresh_token": "r3fresh\n"},
+    )  # fmt: skip
+    assert (made.host, made.login, made.password) == ("https://api.hubapi.com", "me", "t0ken-value")
+    assert made.extra == {"refresh_token": "r3fresh"}
+
+
+@pytest.mark.parametrize("field", ["host", "login", "password", "schema", "extra"])
+@pytest.mark.parametrize("sign", ["\r\n", "\0", "\x1f", "\u2028", "\x85"])
+def test_a_control_character_within_is_refused_and_not_shown(field: str, sign: str) -> None:
+    value = f"s3cret{sign}Host: x"
+    given = {"extra": {"token": value}} if field == "extra" else {field: value}
+    with pytest.raises(ConfigError, match="control character") as caught:
+        connections.make("crm", conn_type="hubspot", **given)
+    assert "s3cret" not in str(caught.value)
+
+
+def test_a_token_that_no_header_can_hold_is_refused_but_a_databases_password_may_be_any_text() -> None:
+    with pytest.raises(ConfigError, match="no header can") as caught:
+        connections.make("crm", conn_type="hubspot", password="пароль-t0ken")
+    assert "t0ken" not in str(caught.value)
+    assert connections.make("product_db", conn_type="postgres", password="пароль").password == "пароль"

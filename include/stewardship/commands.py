@@ -31,6 +31,10 @@ def erase(
         typer.echo(console.to_json(done), nl=False)
         return
     console.emit([{"store": name, "rows": number} for name, number in done.counts.items()], ("store", "rows"))
+    if dry_run:
+        typer.echo("\nOf these, each found by an address of another one:" if person else "\nOf these:")
+        for line in done.found:
+            typer.echo(f"  {line}")
     typer.echo("\nStill held elsewhere:")
     for line in done.outside:
         typer.echo(f"  {line}")

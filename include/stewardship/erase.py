@@ -33,12 +33,14 @@ class Erasure:
         is_dry_run: Nothing was changed.
         counts: Store -> rows that were deleted or blanked.
         outside: What other systems still hold, as sentences.
+        found: Only with ``is_dry_run``: the addresses and records that would go, since one address leads to the next.
     """
 
     kind: str
     is_dry_run: bool
     counts: dict[str, int] = field(default_factory=dict)
     outside: list[str] = field(default_factory=list)
+    found: list[str] = field(default_factory=list)
 
     @property
     def n_rows(self) -> int:
@@ -114,9 +116,15 @@ def _erase(kind: str, subject: str, reason: str, by: str, dry_run: bool) -> Eras
             sa.text("update meta.erasure set counts = cast(:counts as jsonb) where erasure_id = :id"),
             {"counts": orjson.dumps(dict(counts)).decode(), "id": erasure_id},
         )
+        shown = _shown(found) if dry_run else []
         if dry_run:
             transaction.rollback()
-    return Erasure(kind, dry_run, {name: number for name, number in sorted(counts.items()) if number}, outside)
+        else:
+            # The planner's statistics keep values of columns, for every reader to see.
+            for table in scrub.tables(connection):
+                if counts[table.name]:
+                    connection.execute(sa.text(f"analyze {table.name}"))
+    return Erasure(kind, dry_run, {name: number for name, number in sorted(counts.items()) if number}, outside, shown)
 
 
 def _note(connection: Connection, kind: str, subject_hash: str, reason: str, by: str, now: datetime) -> int:
@@ -282,6 +290,12 @@ def _touch(connection: Connection, kind: str, found: Found) -> None:
         )
 
 
+def _shown(found: Found) -> list[str]:
+    """Return which addresses and records go: a wrong second address in the CRM would take a colleague along."""
+    records = sorted(f"{entity} {source}:{record_id}" for source, entity, record_id in found.records)
+    return [*(f"address {one}" for one in sorted(found.addresses)), *records]
+
+
 def _outside(connection: Connection, kind: str, found: Found) -> list[str]:
     """Return what systems that Perennial only reads or writes to still hold."""
     said = [
@@ -302,7 +316,9 @@ def _outside(connection: Connection, kind: str, found: Found) -> list[str]:
     said += [f"{channel}: {number} messages were sent that hold it; delete them there" for channel, number in sent]
     return [
         *sorted(said),
-        "Airflow's task logs may hold a record's id; they go by their own retention",
+        "Airflow: task logs and XComs may hold a record's id, or an address that a person typed into a form; questions"
+        " of approve_actions that were asked before hold recipients and subjects. Logs go by `retention.logs`, the rest"
+        " by `airflow db clean --clean-before-timestamp TIME`",
         "backups of this database hold it until they are overwritten; after a restore run this again",
     ]
 

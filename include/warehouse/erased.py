@@ -26,7 +26,8 @@ ERASED = "[erased]"
 LOCK = 0x5045_5253
 _WORD = re.compile(r"[^\W_]+(?:['’.-][^\W_]+)*")
 _LONGEST_NAME = 4  # words
-ADDRESS = re.compile(r"[^\s<>\"'(),;:\[\]{}|\\]+@[^\s<>\"'(),;:\[\]{}|\\@]+\.[^\W\d_]+")
+# It begins where such letters begin: else a long text without an address is searched again from each of its letters.
+ADDRESS = re.compile(r"(?<![^\s<>\"'(),;:\[\]{}|\\])[^\s<>\"'(),;:\[\]{}|\\]+@[^\s<>\"'(),;:\[\]{}|\\@]+\.[^\W\d_]+")
 # Columns that hold addresses of the person whom the record is about.
 ADDRESS_COLUMNS = ("email", "other_emails")
 # Records with texts of one person: the column that names the person, and which entity that is.

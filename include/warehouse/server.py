@@ -25,7 +25,8 @@ from pathlib import Path
 from include import paths
 from include.errors import WarehouseError
 
-USER = "perennial"
+USER = "perennial"  # owns the databases; no superuser
+SUPERUSER = "postgres"  # makes them, and is used for nothing else
 DATABASE = "perennial"
 SETTINGS = {
     "listen_addresses": "'127.0.0.1'",
@@ -147,6 +148,8 @@ def _plan(home: Path) -> dict:
         "log": str(base / "postgres.log"),
         "user": user,
         "password": secrets.token_hex(16),
+        "superuser": SUPERUSER,
+        "superuser_password": secrets.token_hex(16),
         "port": 0,
     }
 
@@ -159,11 +162,11 @@ def _init(note: dict) -> None:
         for folder in (base, base / "data"):
             os.chown(folder, account.pw_uid, account.pw_gid)
     with tempfile.NamedTemporaryFile("w", dir=base) as password_file:
-        password_file.write(note["password"])
+        password_file.write(note["superuser_password"])
         password_file.flush()
         if user:
             os.chown(password_file.name, pwd.getpwnam(user).pw_uid, -1)
-        arguments = ["-D", note["data"], "-U", USER, "-A", "scram-sha-256", f"--pwfile={password_file.name}"]
+        arguments = ["-D", note["data"], "-U", SUPERUSER, "-A", "scram-sha-256", f"--pwfile={password_file.name}"]
         _run(note, "initdb", *arguments, "-E", "UTF8", "--locale=C", "--no-instructions")
     with (base / "data" / "postgresql.conf").open("a") as configuration:
         configuration.writelines(f"{name} = {value}\n" for name, value in SETTINGS.items())
@@ -173,13 +176,22 @@ def _create_databases(note: dict, databases: tuple[str, ...]) -> None:
     import psycopg
     from psycopg import sql
 
+    # Servers of before 0.2 were made by the owner itself, which is their superuser for good.
+    superuser = note.get("superuser", USER)
+    password = note.get("superuser_password", note["password"])
     with psycopg.connect(
-        host="127.0.0.1", port=note["port"], user=USER, password=note["password"], dbname="postgres", autocommit=True
+        host="127.0.0.1", port=note["port"], user=superuser, password=password, dbname="postgres", autocommit=True
     ) as connection:
+        owner = sql.Identifier(USER)
+        if not connection.execute("select from pg_roles where rolname = %s", [USER]).fetchone():
+            hashed = connection.pgconn.encrypt_password(note["password"].encode(), USER.encode(), b"scram-sha-256")
+            connection.execute(
+                sql.SQL("create role {} login createrole createdb password {}").format(owner, hashed.decode())
+            )
         present = {name for (name,) in connection.execute("select datname from pg_database")}
         for database in databases:
             if database not in present:
-                connection.execute(sql.SQL("create database {}").format(sql.Identifier(database)))
+                connection.execute(sql.SQL("create database {} owner {}").format(sql.Identifier(database), owner))
 
 
 def _find_binaries() -> Path:

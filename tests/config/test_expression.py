@@ -50,6 +50,8 @@ def test_allowed(text: str) -> None:
         ("tier like '%x%'", "not allowed"),
         ("case when true then true end", "not allowed"),
         (" and ".join(["usage_ratio < 1"] * 100), "too long"),
+        ("(" * 3000 + "usage_ratio < 1" + ")" * 3000, "nested too deeply"),
+        ('U&"tier" = 1', "U&"),
     ],
 )
 def test_refused(text: str, said: str) -> None:

@@ -11,7 +11,7 @@ from include.config import load
 from include.delivery.channels.base import Outcome, Undeliverable
 from include.delivery.channels.email import EmailChannel
 from include.delivery.message import Message
-from include.errors import AuthError, Unavailable
+from include.errors import AuthError, ConfigError, Unavailable
 from tests.delivery.letters import letter
 from tests.delivery.stub_mail import MailServer, running
 
@@ -134,3 +134,42 @@ def test_what_is_no_address(channel: EmailChannel, address: str) -> None:
 
 def test_a_mail_server_keeps_no_history(channel: EmailChannel) -> None:
     assert channel.find("ada@vendor.example", letter().sending_at) is None
+
+
+class _Offering:
+    """A mail server off this machine, as far as the channel can see."""
+
+    def __init__(self, *offers: str) -> None:
+        self.offers, self.is_encrypted = offers, False
+
+    def __call__(self, *_: object, **__: object) -> _Offering:
+        return self
+
+    def ehlo_or_helo_if_needed(self) -> None: ...
+
+    def has_extn(self, name: str) -> bool:
+        return name in self.offers
+
+    def starttls(self, context: object) -> None:
+        self.is_encrypted = True
+
+    def close(self) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("offers", "extra", "is_encrypted"),
+    [(["starttls"], "", True), ([], "", None), ([], '"starttls": true', None), ([], '"starttls": false', False)],
+)
+def test_off_this_machine_mails_are_encrypted_unless_somebody_wrote_that_they_need_not_be(
+    monkeypatch: pytest.MonkeyPatch, offers: list[str], extra: str, is_encrypted: bool | None
+) -> None:
+    offering = _Offering(*offers)
+    monkeypatch.setattr("smtplib.SMTP", offering)
+    monkeypatch.setenv("AIRFLOW_CONN_SMTP", f'{{"conn_type": "smtp", "host": "mail.example", "extra": {{{extra}}}}}')
+    channel = EmailChannel.connect(load())
+    if is_encrypted is None:
+        with pytest.raises(ConfigError, match="STARTTLS"):
+            channel._open()
+        return
+    channel._open()
+    assert offering.is_encrypted is is_encrypted

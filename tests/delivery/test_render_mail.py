@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html.parser import HTMLParser
 
-from include.delivery import render_mail
+from include.delivery import render_mail, render_slack, render_wecom
 from include.delivery.message import Evidence, Fact, Message
 from tests.delivery.letters import MESSAGE
 
@@ -84,3 +84,12 @@ def test_a_long_list_is_cut_and_counted() -> None:
 
 def test_a_subject_is_limited() -> None:
     assert len(render_mail.subject(Message(headline="x" * 500, summary="y"))) == 200
+
+
+def test_an_address_in_a_name_leads_nowhere_and_our_own_links_stay() -> None:
+    evil = "Sons http://evil.example/login WWW.evil.example mailto:a@evil.example"
+    message = Message(headline=evil, summary=evil, next_steps=(evil,), links=MESSAGE.links)
+    for shown in (render_mail.text(message), render_wecom.parts(message, "Ada")[0], str(render_slack.blocks(message))):
+        assert "http://evil" not in shown and "WWW.evil" not in shown and "mailto:a" not in shown
+        assert "evil.example" in shown
+    assert message.links[0].url in render_mail.text(message)

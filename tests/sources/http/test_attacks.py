@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import http.server
 import json
@@ -20,7 +21,7 @@ from include.errors import ConfigError, PerennialError, Unavailable
 from include.sources.crm.hubspot.portal import MANNERS
 from include.sources.http import body, guard
 from include.sources.http.auth import Bearer
-from include.sources.http.client import Client
+from include.sources.http.client import Client, Uncertain
 from include.sources.http.limiter import Limit, Limiter
 from include.sources.walk import walk
 from tests.certificates import self_signed
@@ -97,6 +98,9 @@ class TestPrivateAddresses:
         [
             "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "127.0.0.1", "::1",
             "fe80::1%eth0", "fd00::1", "::ffff:10.0.0.1", "::ffff:127.0.0.1", "2002:0a00:0001::", "224.0.0.1",
+            "64:ff9b::a9fe:a9fe", "64:ff9b::7f00:1", "64:ff9b:1::1", "::127.0.0.1", "::a9fe:a9fe", "::ffff:0:7f00:1",
+            "fec0::1", "192.0.0.8", "192.0.0.9", "192.88.99.1", "5f00::1", "168.63.129.16", "2001:0:1::1", "240.0.0.1",
+            "255.255.255.255", "2001:db8::1", "3fff::1", "ff02::1", "198.18.0.1", "203.0.113.1", "100::1", "::",
         ],
     )  # fmt: skip
     def test_a_public_name_may_lead_to_none_of_them(self, address: str) -> None:
@@ -104,7 +108,7 @@ class TestPrivateAddresses:
             guard.check("api.hubapi.com", address)
         assert "allowed_private_hosts" in caught.value.cure
 
-    @pytest.mark.parametrize("address", ["104.16.1.1", "2606:4700::6810:101"])
+    @pytest.mark.parametrize("address", ["104.16.1.1", "2606:4700::6810:101", "64:ff9b::6810:101"])
     def test_public_ones_are_fine(self, address: str) -> None:
         guard.check("api.hubapi.com", address)
 
@@ -149,6 +153,58 @@ class TestPrivateAddresses:
                 client.get(path)
         client.get("//evil.example/x")
         assert [request.host for request in adapter.requests] == ["api.vendor.example"]
+
+
+class TestSlowAnswers:
+    """One byte before each time-out of the socket, for ever: only the time of the whole call ends it."""
+
+    @pytest.mark.parametrize("part", ["headers", "body", "chunks"])
+    def test_a_drip_is_ended(
+        self, serve: Callable[[Answer], Server], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str
+    ) -> None:
+        over = threading.Event()
+        starts = {
+            "headers": b"HTTP/1.1 200 OK\r\nX-Slow: ",
+            "body": b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n",
+            "chunks": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+        }
+
+        def drip(handler: http.server.BaseHTTPRequestHandler) -> None:
+            handler.close_connection = True
+            with contextlib.suppress(OSError):
+                handler.wfile.write(starts[part])
+                while not over.wait(0.02):
+                    handler.wfile.write(b"1\r\n \r\n" if part == "chunks" else b" ")
+
+        client = client_of(f"http://127.0.0.1:{serve(drip).port}", tmp_path)
+        monkeypatch.setattr(body, "LONGEST", 0.3)
+        try:
+            with pytest.raises(Uncertain, match=r"not complete after 0\.3 seconds"):
+                client.call("GET", "/x")
+        finally:
+            over.set()
+
+    def test_a_connection_that_is_used_again_has_a_time_of_its_own(
+        self, serve: Callable[[Answer], Server], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        client = client_of(f"http://127.0.0.1:{serve(reply(b'{}')).port}", tmp_path)
+        monkeypatch.setattr(body, "LONGEST", 1.0)
+        for _ in range(3):
+            assert client.get("/x").data == {}
+        timers = [thread for thread in threading.enumerate() if isinstance(thread, threading.Timer)]
+        assert all(timer.finished.is_set() for timer in timers)
+
+
+class TestCredentials:
+    def test_a_token_that_cannot_be_sent_is_in_no_error(
+        self, serve: Callable[[Answer], Server], tmp_path: Path
+    ) -> None:
+        client = client_of(f"http://127.0.0.1:{serve(reply(b'{}')).port}", tmp_path)
+        for token in (f"{SECRET}\n", f"{SECRET}\r\nHost: evil", f"{SECRET}\u20ac"):
+            client.auth = Bearer(token)
+            with pytest.raises(ConfigError, match="cannot be put together") as caught:
+                client.get("/x")
+            assert "1234abcd" not in str(caught.value) and caught.value.__cause__ is None
 
 
 class TestRedirects:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import pytest
@@ -188,7 +189,37 @@ def test_the_vendors_clock_is_noticed(client: Client) -> None:
     assert client.skew_seconds < -86_400
 
 
-@pytest.mark.parametrize(("value", "seconds"), [("7", 7.0), ("0.5", 0.5), ("-3", 0.0), ("soon", None), ("", None)])
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize("value", ["inf", "1e308", "nan", "-inf", "1e9", "9" * 400, "Fri, 31 Dec 9999 23:59:59 GMT"])
+def test_no_header_closes_an_account_for_good(client: Client, value: str, status: int) -> None:
+    time = Time()
+    wire(client, replies(*[(status, {"policyName": "SECONDLY"}, {"Retry-After": value})] * 6, OK), time)
+    with contextlib.suppress(Unavailable):
+        client.get("/x")
+    time.now += 48 * 3600 + 1
+    wire(client, replies(OK), time)
+    assert client.get("/x").data == {"results": []}
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"X-HubSpot-RateLimit-Secondly": "9" * 5000},
+        {"X-HubSpot-RateLimit-Secondly": "²"},
+        {"X-HubSpot-RateLimit-Max": "5", "X-HubSpot-RateLimit-Interval-Milliseconds": "9" * 400},
+        {"Date": "Fri, 31 Dec 99999 23:59:59 GMT"},
+    ],
+)
+def test_a_header_that_holds_nonsense_says_nothing(client: Client, headers: dict[str, str]) -> None:
+    wire(client, replies((200, {"results": []}, headers), OK))
+    client.get("/x")
+    assert client.get("/x").data == {"results": []}
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [("7", 7.0), ("0.5", 0.5), ("-3", 0.0), ("soon", None), ("", None), ("inf", None), ("nan", None), ("1e9", 172_800)],
+)
 def test_retry_after(value: str, seconds: float | None) -> None:
     assert retry_after({"Retry-After": value}) == seconds
 

@@ -115,7 +115,16 @@ def test_a_headers_nonsense_is_not_learnt(tmp_path: Path) -> None:
     assert clock.slept == []
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"\xff"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"", b"{", b"[1]", b"\xff", b'{"ordinary": 3}', b'{"ordinary": {"blocked_until": null}}',
+        b'{"ordinary": {"blocked_until": 1e308}}', b'{"ordinary": {"blocked_until": "x"}}',
+        b'{"ordinary": {"blocked_until": 2700000000.0}}', b'{"ordinary": {"calls": 0, "seconds": 1}}',
+        b'{"ordinary": {"calls": 5, "seconds": 1e308}}', b'{"ordinary": {"slots": {"x": 9, "1": null, "2": true}}}',
+        b'{"ordinary": {"slots": [1]}}',
+    ],
+)  # fmt: skip
 def test_a_broken_state_starts_anew(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x.json").write_bytes(content)
     clock = Time()
@@ -158,3 +167,23 @@ def test_processes_together_stay_below_the_limit(tmp_path: Path) -> None:
         worker.join(timeout=30)
     # The times are taken a little after the calls were counted: allow for that.
     assert all(later - earlier > 0.4 for earlier, later in zip(times, times[10:], strict=False))
+
+
+@pytest.mark.parametrize("seconds", [float("inf"), float("nan"), 1e308, 1e9])
+def test_no_wait_closes_an_account_for_good(tmp_path: Path, seconds: float) -> None:
+    clock = Time()
+    one = limiter(tmp_path / "x.json", clock, ordinary=Limit(5, 1.0))
+    one.block("ordinary", seconds)
+    clock.now += 48 * 3600 + 1
+    one.acquire("ordinary")
+    assert clock.slept == []
+
+
+@pytest.mark.parametrize("limit", [Limit(10**12, 1.0), Limit(5, float("inf")), Limit(5, float("nan")), Limit(5, 1e300)])
+def test_a_limit_that_nobody_has_is_not_learnt(tmp_path: Path, limit: Limit) -> None:
+    clock = Time()
+    one = limiter(tmp_path / "x.json", clock, ordinary=Limit(1, 1.0))
+    one.learn("ordinary", limit)
+    one.acquire("ordinary")
+    one.acquire("ordinary")
+    assert 0.9 < sum(clock.slept) < 1.2
