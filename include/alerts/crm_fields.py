@@ -7,7 +7,7 @@ left out, and the record keeps what it held.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
@@ -16,7 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from include.alerts.day import Day, Outcome
-from include.alerts.signals.load import Loaded
+from include.alerts.risk import Risk, Risks
 from include.delivery.outbox import Action
 from include.warehouse.engine import engine, has_table
 
@@ -44,21 +44,18 @@ class Standing:
     values: dict[str, Any] = field(default_factory=dict)
 
 
-def plan(connection: sa.Connection, day: Day, rules: Mapping[str, Loaded]) -> Outcome:
+def plan(connection: sa.Connection, day: Day, risks: Risks) -> Outcome:
     """Return what is to be written.
 
     Args:
         connection: Of the builder role, within the decision's transaction; the signals' changes are in it.
         day: The day.
-        rules: The signals in force.
+        risks: Of all accounts.
     """
     outcome, wanted = Outcome(), day.settings.channels.crm_field.fields
     if not wanted:
         return outcome
-    risks = {name: rule for name, rule in rules.items() if rule.signal.kind == "risk" and rule.signal.status == "live"}
-    kinds = frozenset[str]().union(*(rule.kinds for rule in risks.values())) - {"crm"}
-    unfit = day.readiness.unfit()
-    open_risks, last_alerts = _open_risks(connection, list(risks)), _last_alerts(connection, day)
+    last_alerts = _last_alerts(connection, day)
     standing = _standing(connection, is_dry=day.settings.channels.crm_field.dry_run)
     for row in _accounts(day, list(wanted)):
         key, before = row.account_key, standing[row.account_key]
@@ -66,14 +63,15 @@ def plan(connection: sa.Connection, day: Day, rules: Mapping[str, Loaded]) -> Ou
             outcome.n_held += 1
             continue
         values = {"next_decision_on": row.next_decision_date, "arr": row.arr, "last_alert_on": last_alerts.get(key)}
-        if not any(kind in unfit and (unfit[kind] is None or key in (unfit[kind] or ())) for kind in kinds):
-            values |= _told(open_risks[key], risks)
+        if not risks.kinds & day.readiness.unfit_kinds(key):
+            has = {"product": row.usage_28d is not None, "support": row.n_open_tickets is not None}
+            values |= _told(risks.of(key, has))
         named = {name: value for name, value in wanted[row.crm_source].items() if value in values}
         fields = {name: _as_written(values[value]) for name, value in named.items()}
         # What is on its way is waited for: its outcome says what the record holds.
         if before.state in ("sending", "uncertain") or not _differ(fields, before.values):
             continue
-        shown = kinds if set(named.values()) & set(_RISKS) else ()
+        shown = risks.kinds if set(named.values()) & set(_RISKS) else ()
         reads = (row.crm_source, *(state.source for kind in sorted(shown) for state in day.readiness.of_kind(kind)))
         number = before.number + (before.state not in ("planned", "parked"))
         outcome.actions.append(_action(day, row, fields, number, reads))
@@ -101,13 +99,8 @@ def _action(day: Day, row: Any, fields: dict[str, Any], number: int, reads: tupl
     )
 
 
-def _told(found: Sequence[tuple[str, str]], risks: Mapping[str, Loaded]) -> dict[str, str]:
-    """Return what is said of an account's open risks: signal and severity of each."""
-    if not found:
-        return dict(zip(_RISKS, ("none", ""), strict=True))
-    titles = dict.fromkeys(risks[signal].signal.title for signal, _ in found)
-    band = "high" if any(severity == "high" for _, severity in found) else "some"
-    return dict(zip(_RISKS, (band, "; ".join(titles)[:_LONGEST_TEXT]), strict=True))
+def _told(risk: Risk) -> dict[str, str]:
+    return dict(zip(_RISKS, (risk.band, "; ".join(risk.titles)[:_LONGEST_TEXT]), strict=True))
 
 
 def _differ(fields: Mapping[str, Any], known: Mapping[str, Any]) -> bool:
@@ -127,26 +120,13 @@ def _accounts(day: Day, sources: list[str]) -> Iterable[Any]:
             return ()
         return tables.execute(
             sa.text(
-                "select account_key, account_name, crm_source, crm_account_id, next_decision_date, arr"
+                "select account_key, account_name, crm_source, crm_account_id, next_decision_date, arr, usage_28d,"
+                " n_open_tickets"
                 " from marts.act_account where as_of_day = :as_of and crm_source = any(:sources)"
                 " order by arr desc nulls last, account_key"
             ),
             {"as_of": day.as_of, "sources": sources},
         ).all()
-
-
-def _open_risks(connection: sa.Connection, signals: list[str]) -> dict[str, list[tuple[str, str]]]:
-    rows = connection.execute(
-        sa.text(
-            "select account_key, signal, severity from ops.episode where state = 'open' and signal = any(:signals)"
-            " order by severity, signal"
-        ),
-        {"signals": signals},
-    )
-    found: dict[str, list[tuple[str, str]]] = defaultdict(list)
-    for account_key, signal, severity in rows:
-        found[account_key].append((signal, severity))
-    return found
 
 
 def _last_alerts(connection: sa.Connection, day: Day) -> dict[str, Any]:

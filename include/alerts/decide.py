@@ -28,6 +28,7 @@ from include.alerts import (
     playbook_signals,
     readiness,
     renewal_signals,
+    risk,
     week,
 )
 from include.alerts.day import Day, Outcome
@@ -131,14 +132,15 @@ def decide(decision_id: str, dry_run: bool = False, now: datetime | None = None,
         for source in day.readiness.sources:
             if not source.is_fit:
                 log.warning("%s is not fit to act on: %s", source.source, "; ".join(source.reasons))
-        reminders = renewal_signals.plan(day, playbooks)
         seen = signal_look.look(connection, day, rules)
         alerts = signal_plan.plan(day, seen.looked, seen.told)
         unanswered = escalation.plan(connection, day, seen.looked)
         signal_look.note(connection, seen, day.today)
         # Written before the playbooks are looked at: what a signal opens now starts its playbook now.
         episodes.apply(connection, alerts.changes, day.today)
-        plays = playbook_look.look(connection, day, playbooks)
+        risks = risk.read(connection, day.readiness, rules)
+        reminders = renewal_signals.plan(day, playbooks, risks)
+        plays = playbook_look.look(connection, day, playbooks, risks)
         tasks = playbook_signals.plan(day, plays.looked)
         for loaded in tasks.started:
             playbook_look.note(connection, loaded, day.today)
@@ -147,7 +149,7 @@ def decide(decision_id: str, dry_run: bool = False, now: datetime | None = None,
         approvals.lapse(connection, moment)
         gone = Outcome(actions=crm_task.closings(connection, day, [*reminders.changes, *alerts.changes]))
         lists = week.plan(connection, day, seen.looked)
-        fields = crm_fields.plan(connection, day, rules)
+        fields = crm_fields.plan(connection, day, risks)
         outcomes = (reminders, tasks, alerts, gone, unanswered, lists, metric_signals.plan(day), fields)
         actions = limit.limit(connection, decision_id, day, outcomes, by)
         result = _write(connection, decision_id, build_id, day, outcomes, actions)

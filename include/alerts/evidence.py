@@ -1,4 +1,8 @@
-"""Why a renewal is or is not at risk, in sentences with numbers, sources and dates."""
+"""What a reminder says about a renewal's account: its open risks, and figures with their sources and dates.
+
+A figure is marked as a risk where the signal about it is open (``risk.py``); a threshold here decides only whether it
+is shown as good.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from include.alerts.readiness import Readiness
+from include.alerts.risk import Risk
 from include.delivery import audience
 from include.delivery.message import Evidence, Level
 from include.renewals import wording
@@ -16,11 +21,19 @@ from include.renewals.checkpoint import Checkpoint
 
 Reason = Literal["usage_down", "seats_unused", "urgent_tickets", "no_contact", "no_decision_maker"]
 
-# Below these something speaks against the renewal. They colour a line and choose a next step; they start nothing.
-USAGE_LOW = 0.8
+# From here on a figure is shown as good; below it is told without a judgement.
 USAGE_FINE = 0.95
-SEATS_LOW = 0.5
+SEATS_FINE = 0.5
 CONTACT_DAYS = 45
+
+# Signal -> the reason for which the next steps of a reminder are chosen. Others bring their own steps in their alert.
+_REASONS: dict[str, Reason] = {
+    "usage_down": "usage_down",
+    "seats_unused": "seats_unused",
+    "urgent_ticket_ageing": "urgent_tickets",
+    "ticket_storm": "urgent_tickets",
+    "no_touch": "no_contact",
+}
 
 
 @dataclass(frozen=True)
@@ -28,8 +41,8 @@ class Findings:
     """What is known about a renewal.
 
     Args:
-        lines: The evidence, what speaks against the renewal first.
-        reasons: What speaks against it, for choosing the next steps.
+        lines: The evidence, open risks first.
+        reasons: What the next steps are about.
     """
 
     lines: tuple[Evidence, ...]
@@ -45,11 +58,12 @@ class _Found:
 _ORDER = {"risk": 0, "unknown": 1, "info": 2, "good": 3}
 
 
-def gather(checkpoint: Checkpoint, readiness: Readiness, zone: ZoneInfo, now: datetime) -> Findings:
+def gather(checkpoint: Checkpoint, risk: Risk, readiness: Readiness, zone: ZoneInfo, now: datetime) -> Findings:
     """Return the evidence about a renewal.
 
     Args:
         checkpoint: The renewal, with unfit columns already unknown.
+        risk: Of its account.
         readiness: What may be acted upon.
         zone: The reader's time zone.
         now: The time.
@@ -58,15 +72,25 @@ def gather(checkpoint: Checkpoint, readiness: Readiness, zone: ZoneInfo, now: da
     found: list[_Found] = []
     for kind, look, what in (("support", _tickets, "Tickets"), ("product", _usage, "Usage")):
         if kind in unfit:
-            why = readiness.why_unknown(kind, checkpoint.account_key, now)
-            found.append(_Found(Evidence(text=f"{what} not shown: {why}.", level="unknown")))
+            if readiness.of_kind(kind):
+                why = readiness.why_unknown(kind, checkpoint.account_key, now)
+                found.append(_Found(Evidence(text=f"{what} not shown: {why}.", level="unknown")))
         else:
             found += look(checkpoint, readiness.read_up_to(kind, checkpoint.crm_source, zone), zone, now)
     found += _contacts(checkpoint, readiness.read_up_to("crm", checkpoint.crm_source, zone), zone, now)
-    found.sort(key=lambda item: _ORDER[item.line.level])
-    return Findings(
-        tuple(item.line for item in found), frozenset(item.reason for item in found if item.reason is not None)
-    )
+    open_reasons = {_REASONS[name] for name in risk.signals if name in _REASONS}
+    lines = [_coloured(item, open_reasons) for item in found]
+    shown = {item.reason for item in found}
+    for one in risk.open:
+        if one.signal not in _REASONS or _REASONS[one.signal] not in shown:
+            lines.append(Evidence(text=f"{one.title}, since {wording.day(one.since)}.", level="risk"))
+    lines.sort(key=lambda line: _ORDER[line.level])
+    missing: set[Reason] = set() if checkpoint.decision_maker_known else {"no_decision_maker"}
+    return Findings(tuple(lines), frozenset(open_reasons | missing))
+
+
+def _coloured(item: _Found, open_reasons: set[Reason]) -> Evidence:
+    return item.line.model_copy(update={"level": "risk"}) if item.reason in open_reasons else item.line
 
 
 def days_since(then: datetime, today: date, zone: ZoneInfo) -> int:
@@ -86,19 +110,16 @@ def _usage(checkpoint: Checkpoint, source: str, zone: ZoneInfo, now: datetime) -
             f"Usage in the last 28 days: {wording.number(checkpoint.usage_28d)} valuable actions, {_against(ratio)} its"
             f" baseline of {wording.number(checkpoint.usage_baseline)}."
         )
-        is_low = ratio < USAGE_LOW
-        level: Level = "risk" if is_low else "good" if ratio >= USAGE_FINE else "info"
-        yield _Found(Evidence(text=text, source=source, level=level), "usage_down" if is_low else None)
+        level: Level = "good" if ratio >= USAGE_FINE else "info"
+        yield _Found(Evidence(text=text, source=source, level=level), "usage_down")
     if checkpoint.paid_seats and checkpoint.active_users_28d is not None:
         share = checkpoint.active_users_28d / checkpoint.paid_seats
         text = (
             f"{wording.number(checkpoint.active_users_28d)} of {wording.number(checkpoint.paid_seats)} paid seats"
             f" were active in the last 28 days ({wording.percent(share)})."
         )
-        is_low = share < SEATS_LOW
-        yield _Found(
-            Evidence(text=text, source=source, level="risk" if is_low else "good"), "seats_unused" if is_low else None
-        )
+        level = "good" if share >= SEATS_FINE else "info"
+        yield _Found(Evidence(text=text, source=source, level=level), "seats_unused")
 
 
 def _tickets(checkpoint: Checkpoint, source: str, zone: ZoneInfo, now: datetime) -> Iterator[_Found]:
@@ -113,29 +134,26 @@ def _tickets(checkpoint: Checkpoint, source: str, zone: ZoneInfo, now: datetime)
             since = wording.moment(checkpoint.oldest_open_urgent_at, zone)
             text += f", the oldest since {since} ({wording.count(age, 'day')})"
         text += f"; {wording.count(checkpoint.n_open_tickets, 'ticket')} open in all."
-        yield _Found(Evidence(text=text, source=source, level="risk"), "urgent_tickets")
+        yield _Found(Evidence(text=text, source=source), "urgent_tickets")
     else:
         text = f"No urgent ticket is open; {wording.count(checkpoint.n_open_tickets, 'ticket')} open in all."
-        yield _Found(Evidence(text=text, source=source, level="good"))
+        yield _Found(Evidence(text=text, source=source, level="good"), "urgent_tickets")
 
 
 def _contacts(checkpoint: Checkpoint, source: str, zone: ZoneInfo, now: datetime) -> Iterator[_Found]:
     if checkpoint.last_contact_at is None:
-        yield _Found(Evidence(text="No contact is on record.", source=source, level="risk"), "no_contact")
+        yield _Found(Evidence(text="No contact is on record.", source=source), "no_contact")
     else:
         ago = days_since(checkpoint.last_contact_at, now.astimezone(zone).date(), zone)
         on = wording.day(checkpoint.last_contact_at.astimezone(zone))
         text = f"Last contact on {on} ({wording.count(ago, 'day')} ago)."
-        is_long = ago > CONTACT_DAYS
-        yield _Found(
-            Evidence(text=text, source=source, level="risk" if is_long else "good"), "no_contact" if is_long else None
-        )
+        level: Level = "info" if ago > CONTACT_DAYS else "good"
+        yield _Found(Evidence(text=text, source=source, level=level), "no_contact")
     if checkpoint.decision_maker_known:
         named = f": {audience.personal(checkpoint.decision_maker_name)}" if checkpoint.decision_maker_name else ""
         yield _Found(Evidence(text=f"The decision maker is known{named}.", source=source, level="good"))
     else:
-        text = "Nobody is on record as the decision maker."
-        yield _Found(Evidence(text=text, source=source, level="risk"), "no_decision_maker")
+        yield _Found(Evidence(text="Nobody is on record as the decision maker.", source=source))
 
 
 def _against(ratio: float) -> str:

@@ -13,9 +13,11 @@ import sqlalchemy as sa
 from include.alerts import episodes
 from include.alerts.day import Day
 from include.alerts.episodes import Episode
+from include.alerts.risk import Risk, Risks
 from include.errors import ConfigError
 from include.playbooks.evaluate import Answer, evaluate
 from include.playbooks.load import Loaded, revive
+from include.renewals.checkpoint import Checkpoint
 from include.warehouse.engine import engine
 
 LEFT_OUT = "left out: "
@@ -69,13 +71,15 @@ class Running:
         episode: Its episode.
         answer: What its conditions say; None when the thing is not listed any more.
         given: Step -> what was made of it.
-        is_signal_open: Whether a signal that it rests on still holds; true for a rung.
+        risk: Of its account, where it is about a renewal.
+        is_signal_open: Whether a signal or risk that it rests on still holds; true for a rung alone.
     """
 
     loaded: Loaded
     episode: Episode
     answer: Answer | None
     given: Mapping[str, Given]
+    risk: Risk | None
     is_signal_open: bool
 
 
@@ -88,12 +92,14 @@ class Reached:
         cause: What started it: the rung, or the episode of a signal.
         since: The day on which that was reached.
         last: The playbook's last episode with it; None for none.
+        risk: Of its account, where it is about a renewal.
     """
 
     answer: Answer
     cause: str
     since: date
     last: Episode | None
+    risk: Risk | None = None
 
 
 @dataclass
@@ -123,13 +129,14 @@ class Seen:
     problems: list[str] = field(default_factory=list)
 
 
-def look(connection: sa.Connection, day: Day, playbooks: Mapping[str, Loaded]) -> Seen:
+def look(connection: sa.Connection, day: Day, playbooks: Mapping[str, Loaded], risks: Risks) -> Seen:
     """Look at all playbooks, those in force and those that run.
 
     Args:
         connection: Of the builder role, within the decision's transaction; the signals' changes are in it.
         day: The day.
         playbooks: Those in force.
+        risks: Of all accounts.
     """
     began = _began_with(connection)
     names = [*playbooks, *sorted({name for name, _ in began} - playbooks.keys())]
@@ -139,7 +146,7 @@ def look(connection: sa.Connection, day: Day, playbooks: Mapping[str, Loaded]) -
         for name in names:
             looked = Looked(name, playbooks.get(name), first_scan_on=scanned.get(name, day.today))
             try:
-                _look_at(connection, tables, day, looked, began, seen.problems)
+                _look_at(connection, tables, day, looked, began, risks, seen.problems)
             except ConfigError as error:
                 seen.problems.append(str(error))
             seen.looked.append(looked)
@@ -168,6 +175,7 @@ def _look_at(
     day: Day,
     looked: Looked,
     began: Mapping[tuple[str, int], dict[str, object]],
+    risks: Risks,
     problems: list[str],
 ) -> None:
     loaded, unfit = looked.loaded, day.readiness.unfit()
@@ -190,12 +198,15 @@ def _look_at(
         ids = [episode.entity_id for episode in running]
         answers = evaluate(tables, day.as_of, definition, unfit, ids)
         for episode in running:
+            answer = answers.get(episode.entity_id)
+            risk = _risk(definition, answer, risks)
             looked.running[episode.entity_id] = Running(
                 definition,
                 episode,
-                answers.get(episode.entity_id),
+                answer,
                 given.get((episode.entity_kind, episode.entity_id), {}),
-                definition.about == "renewal" or episode.entity_id in holds,
+                risk,
+                _is_held_open(definition, risk) if definition.about == "renewal" else episode.entity_id in holds,
             )
     if loaded is None or loaded.playbook.status != "live":
         return
@@ -211,7 +222,21 @@ def _look_at(
         if not answer.starts or entity_id in looked.running:
             continue
         cause, since = holds.get(entity_id) or _rung(loaded, answer)
-        looked.reached[entity_id] = Reached(answer, cause, since, mine.get((loaded.about, entity_id)))
+        risk = _risk(loaded, answer, risks)
+        if loaded.playbook.trigger.at_risk:
+            if not (risk and risk.open):
+                continue
+            since = max(since, min(one.since for one in risk.open))
+        looked.reached[entity_id] = Reached(answer, cause, since, mine.get((loaded.about, entity_id)), risk)
+
+
+def _risk(loaded: Loaded, answer: Answer | None, risks: Risks) -> Risk | None:
+    return risks.of_renewal(Checkpoint(**answer.values)) if answer and loaded.about == "renewal" else None
+
+
+def _is_held_open(loaded: Loaded, risk: Risk | None) -> bool:
+    """Return whether what a renewal's playbook rests on still holds; while something is unknown, it does."""
+    return not loaded.playbook.trigger.at_risk or risk is None or risk.band != "none"
 
 
 def _rung(loaded: Loaded, answer: Answer) -> tuple[str, date]:

@@ -21,6 +21,7 @@ from include.alerts.episodes import Change
 from include.alerts.playbook_look import LEFT_OUT, Given, Looked, Reached, Running
 from include.alerts.recipients import Owner, Recipient, recipient
 from include.alerts.renewal_message import calendar_of
+from include.alerts.risk import Risk
 from include.delivery.outbox import Action
 from include.playbooks import schedule, templates, working_days
 from include.playbooks.evaluate import Answer
@@ -55,7 +56,7 @@ def _may_start(looked: Looked, loaded: Loaded, reached: Reached) -> bool:
     if playbook.trigger.rung is None:
         return reached.cause != reached.last.evidence.get("started_by")
     # A rung is reached once; with a condition it counts anew each time that this holds, until people have ended it.
-    return bool(playbook.trigger.when) and not reached.last.answer
+    return bool(playbook.trigger.when or playbook.trigger.at_risk) and not reached.last.answer
 
 
 def _start(day: Day, loaded: Loaded, entity_id: str, reached: Reached, outcome: Outcome) -> None:
@@ -82,7 +83,7 @@ def _start(day: Day, loaded: Loaded, entity_id: str, reached: Reached, outcome: 
     )
     outcome.started.append(loaded)
     if arm == "acted":
-        outcome.actions += _tasks(day, loaded, answer, entity_id, number, day.today, {})
+        outcome.actions += _tasks(day, loaded, answer, reached.risk, entity_id, number, day.today, {})
 
 
 def _go_on(day: Day, running: Running, outcome: Outcome) -> None:
@@ -109,7 +110,7 @@ def _go_on(day: Day, running: Running, outcome: Outcome) -> None:
     )
     if episode.arm != "held_out":
         outcome.actions += _tasks(
-            day, loaded, answer, episode.entity_id, episode.episode_no, episode.opened_on, running.given
+            day, loaded, answer, running.risk, episode.entity_id, episode.episode_no, episode.opened_on, running.given
         )
 
 
@@ -137,6 +138,8 @@ def _why_over(day: Day, running: Running) -> str:
         return "it is no longer listed: gone from the CRM, excluded, or what it was about has changed"
     if answer.ends:
         return f"the risk is gone: {loaded.playbook.exit.when}"
+    if not running.is_signal_open and loaded.playbook.trigger.at_risk:
+        return "no risk is open for the account any more"
     if not running.is_signal_open:
         return f"what started it is over: {' or '.join(loaded.playbook.trigger.signals)}"
     if after is not None and day.today >= episode.opened_on + timedelta(days=after):
@@ -148,6 +151,7 @@ def _tasks(
     day: Day,
     loaded: Loaded,
     answer: Answer,
+    risk: Risk | None,
     entity_id: str,
     number: int,
     started_on: date,
@@ -167,7 +171,7 @@ def _tasks(
             continue
         left_out = f"{LEFT_OUT}{step.only_if} is false" if row is None and holds is False else ""
         to = _reader(day, loaded, step, answer, given)
-        actions.append(_task(day, loaded, slot, answer, entity_id, number, ZoneInfo(where.zone), to, left_out))
+        actions.append(_task(day, loaded, slot, answer, risk, entity_id, number, ZoneInfo(where.zone), to, left_out))
     return actions
 
 
@@ -186,6 +190,7 @@ def _task(
     loaded: Loaded,
     slot: Slot,
     answer: Answer,
+    risk: Risk | None,
     entity_id: str,
     number: int,
     zone: ZoneInfo,
@@ -195,7 +200,8 @@ def _task(
     playbook, step, values = loaded.playbook, slot.step, answer.values
     account_key, source = str(values["account_key"]), str(values["crm_source"])
     deadline = values["decision_date"] if loaded.about == "renewal" else None
-    shown = {**values, "due_on": slot.due_on, "assignee_name": to.name}
+    open_risks = "; ".join(risk.titles) if risk else ""
+    shown = {**values, "due_on": slot.due_on, "assignee_name": to.name, "open_risks": open_risks}
     if deadline:
         # The tables may be from before midnight; the reader counts from today.
         shown["days_to_decision"] = (deadline - day.today).days

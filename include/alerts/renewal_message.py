@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from include.alerts import evidence
 from include.alerts.readiness import Readiness
 from include.alerts.recipients import Recipient
+from include.alerts.risk import Risk
 from include.config import Settings
 from include.config.models import WorkingCalendar
 from include.delivery import links
@@ -21,9 +22,9 @@ _STEPS: dict[evidence.Reason, str] = {
     "urgent_tickets": "Get a date for the oldest urgent ticket from support, and tell the customer, before you talk of"
     " renewing.",
     "no_decision_maker": "Ask your main contact who decides, and give that contact the role decision maker in the CRM.",
-    "usage_down": "Find out what the users who stopped did before: call the most active one left this week.",
-    "seats_unused": "Ask which team the unused seats were bought for, and offer it a start session.",
-    "no_contact": "Call your main contact; it has been too long.",
+    "usage_down": "Find out why use fell: call the most active user who is still there this week.",
+    "seats_unused": "Ask which team the unused seats were bought for, and offer that team an onboarding session.",
+    "no_contact": "Call your main contact this week.",
 }
 # The most urgent first: what would stop the customer from listening at all.
 _STEP_ORDER: tuple[evidence.Reason, ...] = (
@@ -33,13 +34,6 @@ _STEP_ORDER: tuple[evidence.Reason, ...] = (
     "no_contact",
     "seats_unused",
 )
-_RISKS: dict[evidence.Reason, str] = {
-    "urgent_tickets": "urgent tickets are open",
-    "no_decision_maker": "no decision maker is known",
-    "usage_down": "usage is down",
-    "no_contact": "there was no contact for long",
-    "seats_unused": "most seats are unused",
-}
 _AT_MOST_STEPS = 4
 
 
@@ -54,6 +48,7 @@ def checkpoint_message(
     rung: Rung,
     following: Rung | None,
     to: Recipient,
+    risk: Risk,
     readiness: Readiness,
     settings: Settings,
     today: date,
@@ -67,6 +62,7 @@ def checkpoint_message(
         rung: Which reminder.
         following: The one after it; None for the last.
         to: The reader.
+        risk: Of the renewal's account.
         readiness: What may be acted upon.
         settings: The settings in force.
         today: The day that is decided upon.
@@ -74,12 +70,11 @@ def checkpoint_message(
         playbook: A playbook that runs for this renewal.
     """
     zone = ZoneInfo(calendar_of(checkpoint.region, settings).zone)
-    findings = evidence.gather(checkpoint, readiness, zone, now)
+    findings = evidence.gather(checkpoint, risk, readiness, zone, now)
     left = (checkpoint.decision_date - today).days
-    risks = [_RISKS[reason] for reason in _STEP_ORDER if reason in findings.reasons]
     summary = (
         f"{wording.money(checkpoint.target_arr, checkpoint.currency)} a year, decision by"
-        f" {wording.weekday(checkpoint.decision_date)}. {_sentence(risks) if risks else 'Nothing speaks against it.'}"
+        f" {wording.weekday(checkpoint.decision_date)}. {risk_sentence(risk)}"
     )
     shown = readiness.sources_shown(checkpoint.crm_source, checkpoint.account_key)
     late = [readiness.how_late(source, now) for source in shown]
@@ -171,9 +166,12 @@ def _why_now(checkpoint: Checkpoint, rung: Rung, following: Rung | None, today: 
     return text
 
 
-def _sentence(parts: list[str]) -> str:
-    text = parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
-    return f"{text[0].upper()}{text[1:]}."
+def risk_sentence(risk: Risk) -> str:
+    """Return what is known about an account's risk, in the words of the CRM's field."""
+    missing = f" Not known: {' and '.join(risk.unknown)}." if risk.unknown else ""
+    if risk.open:
+        return f"{'High risk' if risk.band == 'high' else 'At risk'}: {'; '.join(risk.titles)}.{missing}"
+    return f"Risk unknown.{missing}" if risk.unknown else "No risks found."
 
 
 def _next_steps(findings: evidence.Findings, left: int, checkpoint: Checkpoint) -> tuple[str, ...]:

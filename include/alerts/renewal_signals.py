@@ -14,6 +14,7 @@ from include.alerts import crm_task, renewal_message
 from include.alerts.day import URGENT_DAYS, Day, Outcome, evidence
 from include.alerts.episodes import RENEWAL, Change
 from include.alerts.recipients import Recipient, recipient
+from include.alerts.risk import Risks
 from include.delivery.message import Message
 from include.delivery.outbox import Action, make_key
 from include.playbooks.load import Loaded
@@ -25,19 +26,21 @@ VERSION = "renewal ladder 1"
 _GONE = ("sent", "sending", "uncertain", "suppressed")
 
 
-def plan(day: Day, playbooks: dict[str, Loaded]) -> Outcome:
+def plan(day: Day, playbooks: dict[str, Loaded], risks: Risks) -> Outcome:
     """Return what happens today by the ladder."""
     ladder = day.settings.renewals.ladder()
     outcome = Outcome()
     for renewal in day.renewals.values():
-        _plan_one(renewal, day, ladder, playbooks, outcome)
+        _plan_one(renewal, day, ladder, playbooks, risks, outcome)
     for (signal, renewal_id), episode in day.episodes.items():
         if signal == RENEWAL and episode.state == "open" and renewal_id not in day.renewals:
             outcome.changes += [change for change in [day.close_missing(episode)] if change]
     return outcome
 
 
-def _plan_one(renewal: Checkpoint, day: Day, ladder: Ladder, playbooks: dict[str, Loaded], outcome: Outcome) -> None:
+def _plan_one(
+    renewal: Checkpoint, day: Day, ladder: Ladder, playbooks: dict[str, Loaded], risks: Risks, outcome: Outcome
+) -> None:
     last = day.episodes.get((RENEWAL, renewal.renewal_id))
     is_open = last is not None and last.state == "open"
     number = last.episode_no + (0 if is_open else 1) if last else 1
@@ -59,7 +62,7 @@ def _plan_one(renewal: Checkpoint, day: Day, ladder: Ladder, playbooks: dict[str
             actions = list(_notices(renewal, rung, number, held, day))
     elif rung:
         to = day.reader(renewal, last)
-        actions = list(_reminders(renewal, rung, number, to, day, ladder, playbooks))
+        actions = list(_reminders(renewal, rung, number, to, day, ladder, playbooks, risks))
     if is_open and not held:
         after = last.updated_on if last else day.today
         for missed in passed_over(after, day.today, renewal.decision_date, renewal.term_days, ladder):
@@ -78,6 +81,7 @@ def _reminders(
     day: Day,
     ladder: Ladder,
     playbooks: dict[str, Loaded],
+    risks: Risks,
 ) -> Iterator[Action]:
     shown = checkpoints.without(renewal, day.readiness.unfit_kinds(renewal.account_key))
     all_rungs = rungs(renewal.decision_date, renewal.term_days, ladder)
@@ -91,7 +95,7 @@ def _reminders(
         None,
     )
     message = renewal_message.checkpoint_message(
-        shown, rung, following, to, day.readiness, day.settings, day.today, day.now, running
+        shown, rung, following, to, risks.of_renewal(shown), day.readiness, day.settings, day.today, day.now, running
     )
     reads = day.readiness.sources_shown(renewal.crm_source, renewal.account_key)
     for channel in day.settings.channels.messages_by:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from include import clock
 from include.errors import ConfigError
 from include.identity import review
-from include.warehouse import identity_store
+from include.warehouse import identity_store, locks
 from include.warehouse.engine import engine
 from include.warehouse.identity_store import NOBODY, Answer
 
@@ -46,9 +45,9 @@ def withdraw(source: str, source_id: str) -> int:
     """
     _refuse_if_in_file(source, source_id)
     with engine("builder").begin() as connection:
-        identity_store.settle(connection)
+        now = locks.stamp(connection)
         ids = [answer_id for answer_id, *_ in _present(connection, source, source_id)]
-        identity_store.end(connection, ids, clock.now())
+        identity_store.end(connection, ids, now)
         if ids:
             identity_store.touch(connection, {(source, source_id)})
     return len(ids)
@@ -59,7 +58,7 @@ def _answer(answer: Answer) -> None:
         raise ConfigError("an answer needs its reason", cure="say why with --reason")
     _refuse_if_in_file(answer.source, answer.source_id)
     with engine("builder").begin() as connection:
-        identity_store.settle(connection)
+        now = locks.stamp(connection)
         _must_exist(connection, answer)
         before = _present(connection, answer.source, answer.source_id)
         if any((key, is_match) == (answer.account_key, answer.is_match) for _, key, is_match in before):
@@ -71,7 +70,6 @@ def _answer(answer: Answer) -> None:
             for answer_id, key, is_match in before
             if alone or is_match or NOBODY in (key, answer.account_key) or key == answer.account_key
         ]
-        now = clock.now()
         identity_store.end(connection, ended, now)
         identity_store.add(connection, answer, "cli", now)
         identity_store.touch(connection, {(answer.source, answer.source_id)})

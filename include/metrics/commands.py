@@ -174,6 +174,8 @@ def facts_of(found: Explained) -> dict[str, str]:
         facts["period"] = f"{found.period} {found.period_start} to {found.as_of}"
         if not found.is_newest:
             facts["period"] += f": the last {found.period} in which there is one"
+        if found.because:
+            facts["later"] = f"not available: {found.because}"
         facts["group"] = found.grain_key if found.grain == "all" else f"{found.grain} {found.grain_key}"
         for one in found.values:
             name = "value" if one is found.values[0] else f"value, version {one.version}"

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from include.errors import ConfigError
 from include.sources.entities import VENDORS, of_kind, raw_table
-from include.warehouse import metrics, models, overrides, restate
+from include.warehouse import metrics, models, overrides, restate, unread
 from include.warehouse.engine import engine
 from include.warehouse.metrics import Metric, Target
 from include.warehouse.models import Model
@@ -50,7 +50,7 @@ class Value:
 
 @dataclass(frozen=True)
 class Explained:
-    """One value with everything behind it; without a value, ``because`` says why.
+    """One value with everything behind it.
 
     Args:
         metric: The metric.
@@ -60,7 +60,7 @@ class Explained:
         grain: What is put together.
         grain_key: Which group.
         values: One per version of the definition, the present one first.
-        because: Why there is no value.
+        because: Why there is no value, or none of a later period.
         target: What it should reach in such a period.
         rows: Some of the rows behind it.
         n_rows: How many there are.
@@ -172,6 +172,7 @@ def explain(
             override=override,
             as_known=restate.as_known(past, found[0].value, known_at) if known_at else None,
             is_newest=end == newest,
+            because="" if end == newest else unread.why_not(connection, metric.needs),
         )
 
 
@@ -187,7 +188,13 @@ def _asked(metric_id: str, period: str, grain: str) -> Metric:
 def unavailable(connection: sa.Connection, metric: Metric) -> str:
     """Return ``not available: needs ...`` while an entity that a metric needs has no record, else ""."""
     missing = [entity for entity in metric.needs if not has_records(connection, entity)]
-    return f"not available: needs {', '.join(missing)}" if missing else ""
+    if missing:
+        return f"not available: needs {', '.join(missing)}"
+    never = connection.execute(
+        sa.text("select exists (select from meta.metric_gap where metric_id = :id and from_day = :never)"),
+        {"id": metric.id, "never": unread.NEVER},
+    ).scalar()
+    return f"not available: {unread.why_not(connection, metric.needs)}" if never else ""
 
 
 def has_records(connection: sa.Connection, need: str) -> bool:

@@ -21,19 +21,23 @@ _HEAD = """\
 -- Grain: metric, version, period and group. Inputs: the tables of sums. Window: periods that end on days [start, end).
 -- Caveats: written from sql/metrics by `python -m include.cli metrics write`; edit those files, not this one. All
 -- together by day, all groups by closed week, month and quarter. A ratio is the ratio of the sums, and null where there
--- is nothing to divide by; a metric whose entity is not connected has no row. Below 20 a share has its Wilson interval.
+-- is nothing to divide by; a metric whose entity is not connected, or not read up to the period's end, has no row.
+-- Below 20 a share has its Wilson interval.
 """
 _TAIL = """\
 values_of_metrics as (
     select
-        *,
+        e.*,
         case
             when kind = 'median' then median
             when kind = 'amount' then cast(numerator as double precision)
             else cast(numerator as double precision) / cast(nullif(denominator, 0) as double precision)
         end as worth
-    from everything
-    where numerator is not null and coverage > 0
+    from everything as e
+    left join meta.metric_gap as g on g.metric_id = e.metric_id
+    where e.numerator is not null
+        and e.coverage > 0
+        and (g.from_day is null or e.as_of < g.from_day)
 )
 
 select

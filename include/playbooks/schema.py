@@ -35,17 +35,21 @@ class Trigger(Strict):
         rung: It starts for renewals whose decision is at most so many days away. Terms shorter than twice as long are
             left out, as on the ladder.
         signals: It starts for what one of these signals is open for; they must be about the same kind of thing.
+        at_risk: With a rung: it starts only for accounts with an open risk, and ends when none is open any more.
         when: Condition over the columns of the thing, which must hold besides.
     """
 
     rung: Annotated[int, Field(ge=1, le=365)] | None = None
     signals: tuple[Name, ...] = ()
+    at_risk: bool = False
     when: str = ""
 
     @model_validator(mode="after")
     def _is_one_of_both(self) -> Trigger:
         if (self.rung is None) == (not self.signals):
             raise ValueError("needs either a rung or signals")
+        if self.at_risk and self.rung is None:
+            raise ValueError("at_risk goes with a rung; name the signals instead")
         return self
 
 

@@ -19,7 +19,7 @@ from include.text import one_line
 MAX_SUBJECT = 250
 MAX_BODY = 30_000
 # What a text may use beside the columns.
-MORE_NAMES = frozenset({"due_on", "assignee_name"})
+MORE_NAMES = frozenset({"due_on", "assignee_name", "open_risks"})
 
 
 def environment(escapes: bool) -> ImmutableSandboxedEnvironment:
@@ -126,7 +126,9 @@ def check(template: str, columns: Collection[str], examples: Collection[Mapping[
         if unknown:
             raise ValueError(f"names `{unknown[0]}`, which is no column here")
         for example in examples:
-            _compiled(_BODY, template).render({**example, "due_on": date(2026, 1, 1), "assignee_name": "Ada"})
+            _compiled(_BODY, template).render(
+                {**example, "due_on": date(2026, 1, 1), "assignee_name": "Ada", "open_risks": ""}
+            )
     except SecurityError as error:
         raise ValueError(f"is not allowed: {error}") from None
     except RecursionError:

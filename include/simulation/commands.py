@@ -10,6 +10,7 @@ from pathlib import Path
 import typer
 
 from include import console
+from include.alerts.risk import live_risks
 from include.alerts.signals.load import load as load_signals
 from include.alerts.signals.look import unavailable
 from include.config import load as load_settings
@@ -44,8 +45,10 @@ def simulate_playbook(name: str, first: date, last: date, html: Path | None, as_
     if name not in known:
         raise ConfigError(f"there is no playbook {name}", cure=f"known: {', '.join(known)}")
     loaded = known[name]
-    rules = {each: load_signals()[each] for each in loaded.playbook.trigger.signals}
-    with replayed(first, last, {loaded.about}) as history:
+    known_signals, trigger = load_signals(), loaded.playbook.trigger
+    rules = live_risks(known_signals) if trigger.at_risk else {each: known_signals[each] for each in trigger.signals}
+    abouts = {loaded.about, *(rule.signal.about for rule in rules.values())}
+    with replayed(first, last, abouts) as history:
         past = signals.replay(history, rules)
         touches = playbooks.replay(history, loaded, past.episodes)
         settled = _settled(history)

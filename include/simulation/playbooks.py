@@ -114,15 +114,24 @@ def replay(history: History, loaded: Loaded, episodes: Sequence[Past]) -> list[T
     running: dict[str, date] = {}
     for day in history.days:
         opened = [past for past in episodes if past.opened_on <= day and not (past.closed_on and past.closed_on <= day)]
+        at_risk = {past.account_key for past in opened}
         holds = {past.subject_id: f"{past.signal} of {past.opened_on}" for past in opened if not past.is_silent}
-        answers = evaluate(history.connection, day, placed, {}, [*holds, *running])
+        ids = [*holds, *running] if playbook.trigger.signals else list(running)
+        answers = evaluate(history.connection, day, placed, {}, ids)
         for entity_id in list(running):
-            if _is_over(loaded, answers.get(entity_id), day, running[entity_id], entity_id in holds):
+            found = answers.get(entity_id)
+            rests = entity_id in holds
+            if playbook.trigger.at_risk:
+                rests = found is not None and found.values["account_key"] in at_risk
+            if _is_over(loaded, found, day, running[entity_id], rests):
                 del running[entity_id]
         for entity_id, answer in answers.items():
             values = answer.values
+            if playbook.trigger.at_risk and values["account_key"] not in at_risk:
+                continue
             cause = holds.get(entity_id, "") if playbook.trigger.signals else f"{playbook.trigger.rung} days"
-            is_new = entity_id not in started or bool(playbook.trigger.when) or started[entity_id] != cause
+            is_repeated = bool(playbook.trigger.when) or playbook.trigger.at_risk
+            is_new = entity_id not in started or is_repeated or started[entity_id] != cause
             if entity_id in running or not (answer.starts and cause and is_new) or answer.ends:
                 continue
             if not playbook.audience.includes(values["tier"], values["region"], values["industry"]):
@@ -148,7 +157,7 @@ def _is_over(loaded: Loaded, answer: Answer | None, day: date, since: date, is_s
     after = loaded.playbook.exit.after_days
     if answer is None or answer.ends or (after is not None and day >= since + timedelta(days=after)):
         return True
-    return bool(loaded.playbook.trigger.signals) and not is_signal_open
+    return bool(loaded.playbook.trigger.signals or loaded.playbook.trigger.at_risk) and not is_signal_open
 
 
 def decisions(connection: sa.Connection, first: date, last: date) -> list[Renewal]:

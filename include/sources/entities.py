@@ -99,6 +99,7 @@ ENTITIES: dict[str, Entity] = {
             ),
             account_ref="organization_id",
             part_of="ticket_id",
+            made_by="actor_id",
             dirty_from="happened_at",
         ),
         Entity(

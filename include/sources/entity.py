@@ -36,6 +36,7 @@ class Entity:
         account_ref: The column that names the record's account in its own source; "" where there is none.
         part_of: The column that names another record of the source to which many of these belong, and by which the SQL
             finds them; "" where nothing asks so.
+        made_by: The column that names the person who made the record, by which the SQL finds it; "" where nothing asks.
         is_account: Whether the record is itself an account of its source, named by its ``id``.
         dirty_from: The column whose date is the first day that a change of the record can alter; "" for all days.
         dirty_days: For how many days from there a change can alter account-day figures; 0 for all days since.
@@ -49,6 +50,7 @@ class Entity:
     history: bool = False
     account_ref: str = ""
     part_of: str = ""
+    made_by: str = ""
     is_account: bool = False
     dirty_from: str = ""
     dirty_days: int = 0

@@ -14,14 +14,12 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from include import clock
 from include.errors import ConfigError, WarehouseError
 from include.stewardship import find, scrub, texts
 from include.stewardship.find import PAIRS, Found
-from include.warehouse import erased, models
+from include.warehouse import erased, locks, models
 from include.warehouse.engine import engine
 from include.warehouse.erased import Erased
-from include.warehouse.merge import SETTLE_LOCK
 
 
 @dataclass
@@ -87,12 +85,12 @@ def account(account_key: str, *, reason: str, by: str, dry_run: bool = False) ->
 def _erase(kind: str, subject: str, reason: str, by: str, dry_run: bool) -> Erasure:
     if not reason.strip() or subject in reason.lower():
         raise ConfigError("an erasure is kept with its reason, which names nobody", cure="say why with --reason")
-    now = clock.now()
     counts: Counter[str] = Counter()
     with engine("owner").connect() as connection, connection.begin() as transaction:
         connection.execute(sa.text("set local jit = off"))
-        for lock in (erased.LOCK, SETTLE_LOCK):
+        for lock in (erased.LOCK, locks.SETTLE_LOCK):
             connection.execute(sa.text("select pg_advisory_xact_lock(:key)"), {"key": lock})
+        now = locks.stamp(connection)
         hashes = erased.load(connection)
         found = find.person(connection, subject) if kind == "person" else find.account(connection, subject)
         erasure_id = _note(connection, kind, hashes.subject(subject), reason, by, now)

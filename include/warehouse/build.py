@@ -17,9 +17,9 @@ from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
-from include import clock, config
+from include import config
 from include.errors import ContractError, Unavailable, WarehouseError
-from include.warehouse import build_store, identity_store, models, replace, restate, scope, seeds
+from include.warehouse import build_store, identity_store, locks, models, replace, restate, scope, seeds, unread
 from include.warehouse.build_store import SETTLED, Built, Checked, Finished
 from include.warehouse.engine import engine
 from include.warehouse.models import Check, Model
@@ -79,7 +79,7 @@ def plan(
         ConfigError: A setting or a model's file is wrong.
         WarehouseError: A rebuild without its days.
     """
-    from include.warehouse import loader, merge
+    from include.warehouse import loader
 
     loader.ensure_raw_tables()
     with engine("builder").begin() as connection:
@@ -89,10 +89,16 @@ def plan(
             return _resume(connection, before)
         if kind == "forward":
             identity_store.sync_answers(connection)
-        known = known_at or merge.settled_at(connection)
+        known = known_at or locks.settled_at(connection)
         seeds.sync(connection)
         frontier = build_store.frontier(connection)
-        found = _plan_forward(connection, frontier) if kind == "forward" else _plan_rebuild(frontier, start, end)
+        changes: list[unread.Change] = []
+        if kind == "forward":
+            newest = _newest(connection, frontier)
+            changes = unread.sync(connection, newest)
+            found = _plan_forward(connection, frontier, newest, changes)
+        else:
+            found = _plan_rebuild(frontier, start, end)
         if isinstance(found, Plan):
             if kind == "forward" and frontier and known_at is None:
                 build_store.advance_watermarks(connection, frontier.build_id)
@@ -102,6 +108,7 @@ def plan(
         build = Build(build_id, kind, "running", trigger, window, newest, first_day, known)
         build_store.insert(connection, build, because, seeds.config_hash())
         seeds.take_on(connection, build)
+        unread.note(connection, build_id, changes)
         return Plan(True, because, *window)
 
 
@@ -228,24 +235,30 @@ def _plan_rebuild(frontier: Build | None, start: date | None, end: date | None) 
     return "rebuild", window, frontier.newest_day, f"rebuild of {window.start} to {window.end - DAY}"
 
 
-def _plan_forward(connection: sa.Connection, frontier: Build | None) -> Plan | _Found:
-    settings = config.load()
-    today = clock.now().astimezone(ZoneInfo(settings.reporting_zone)).date()
+def _newest(connection: sa.Connection, frontier: Build | None) -> date:
+    """Return the day that counts as today; a clock that was set back never moves it back."""
+    today = locks.now(connection).astimezone(ZoneInfo(config.load().reporting_zone)).date()
+    return max(today, frontier.newest_day) if frontier else today
+
+
+def _plan_forward(
+    connection: sa.Connection, frontier: Build | None, newest: date, changes: list[unread.Change]
+) -> Plan | _Found:
     if frontier is None:
         waiting = seeds.waiting_for(connection)
         if waiting:
             return Plan(False, f"the first build waits for {', '.join(waiting)}: neither read once nor failed")
-        months = today.year * 12 + today.month - 1 - settings.history_start_months
+        months = newest.year * 12 + newest.month - 1 - config.load().history_start_months
         first_day = date(months // 12, months % 12 + 1, 1)
-        return "first", Range(first_day, today + DAY), today, "first build"
-    newest = max(today, frontier.newest_day)  # a clock that was set back never moves it back
+        return "first", Range(first_day, newest + DAY), newest, "first build"
     if seeds.is_config_changed(connection):
         # A setting can alter any day, and windows of days overlap: all or nothing.
         return "config", Range(frontier.first_day, newest + DAY), newest, "a setting or a query changed"
     if newest > frontier.newest_day:
         return "day", Range(frontier.newest_day, newest + DAY), newest, f"a new day: {newest}"
     window = Range(newest, newest + DAY)
-    work = seeds.open_work(connection, models.names())
+    open_work = seeds.open_work(connection, models.names())
+    work = "; ".join(filter(None, (*(change.reason for change in changes), open_work)))
     return ("work", window, newest, work) if work else Plan(False, "nothing changed since the last build")
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator
 
 from include import clock
 from include.errors import ConfigError
-from include.warehouse import build, models
+from include.warehouse import build, build_store, models
 from include.warehouse.scope import DAY
 
 
@@ -16,12 +17,14 @@ def run(since: str, until: str, build_id: str) -> Iterator[str]:
     Args:
         since: First day to rebuild as ``2026-01-31``; empty to build forward.
         until: Last day to rebuild; the first by default.
-        build_id: The build's name; the time by default.
+        build_id: Resume the build of this name, or give a new one it; a name of its own by default.
 
     Raises:
-        ConfigError: A day is no day, or the last comes before the first.
+        ConfigError: A day is no day, the last comes before the first, or a build of that name has ended.
     """
-    build_id = build_id or f"cli/{clock.now():%Y-%m-%dT%H:%M:%S.%f}"
+    if build_id and build_store.is_settled(build_id):
+        raise ConfigError(f"build {build_id} has ended; nothing was built", cure="leave out --id, or give a new name")
+    build_id = build_id or f"cli/{clock.now():%Y-%m-%dT%H:%M:%S}-{secrets.token_hex(4)}"
     if since or until:
         first, last = clock.day(since or until, "--from"), clock.day(until or since, "--to")
         if last < first:

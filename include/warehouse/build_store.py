@@ -97,6 +97,13 @@ def get(connection: sa.Connection, build_id: str) -> Build:
     return build
 
 
+def is_settled(build_id: str) -> bool:
+    """Return whether a build of this name has nothing left to do."""
+    with engine("reader").connect() as connection:
+        found = find(connection, build_id)
+    return found is not None and found.state in SETTLED
+
+
 def at_work(connection: sa.Connection, build_id: str) -> Build:
     """Return a build as it stands now for making a model: never with less known than any forward build.
 
@@ -129,9 +136,9 @@ def insert(connection: sa.Connection, build: Build, because: str, config_hash: s
     connection.execute(
         sa.text(
             "insert into meta.build (build_id, kind, state, trigger, window_start, window_end, newest_day, first_day,"  # noqa: S608 - texts of this file
-            " known_at, is_first, config_hash, because, watermarks)"
+            " known_at, is_first, config_hash, because, watermarks, started_at)"
             " values (:build_id, :kind, 'running', :trigger, :start, :end, :newest_day, :first_day, :known_at,"
-            f" :is_first, :config_hash, :because, {_WATERMARKS})"
+            f" :is_first, :config_hash, :because, {_WATERMARKS}, clock_timestamp())"
         ),
         {
             "build_id": build.build_id,

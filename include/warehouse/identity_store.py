@@ -11,8 +11,8 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from include import clock, config
-from include.warehouse.merge import SETTLE_LOCK
+from include import config
+from include.warehouse import locks
 
 NOBODY = "*"  # in place of an account: the id is no customer's
 
@@ -110,7 +110,9 @@ def sync_answers(connection: sa.Connection) -> int:
         elif row.origin == "file" or (row.source, row.source_id) in answered:
             ended.append(row)
     new = [answer for key, answer in sorted(wanted.items()) if key not in kept]
-    now = clock.now()
+    if not ended and not new:
+        return 0
+    now = locks.stamp(connection)
     end(connection, [row.answer_id for row in ended], now)
     for answer in new:
         add(connection, answer, "file", now)
@@ -147,11 +149,6 @@ def touch(connection: sa.Connection, ids: set[tuple[str, str]]) -> None:
     """Mark ids as dirty: the next build makes the bridge anew, and of it the accounts that moved, old and new."""
     for source, source_id in sorted(ids):
         connection.execute(_TOUCH, {"source": source, "id": source_id})
-
-
-def settle(connection: sa.Connection) -> None:
-    """Let no build fix up to when it knows until what is written here is committed."""
-    connection.execute(sa.text("select pg_advisory_xact_lock_shared(:key)"), {"key": SETTLE_LOCK})
 
 
 def _said(answer: Answer) -> dict[str, str]:

@@ -122,7 +122,7 @@ def _current(metadata: sa.MetaData, name: str, entity: Entity) -> sa.Table:
         *_own_columns(),
         sa.Column("_first_loaded_at", _MOMENT, nullable=False),
     )
-    for column in filter(None, (entity.account_ref, entity.part_of)):
+    for column in filter(None, (entity.account_ref, entity.part_of, entity.made_by)):
         # As staging writes it: an index on the bare column would serve none of the models.
         sa.Index(f"{name}__by_{column}", table.c.source, sa.text(f"nullif(trim({column}), '')"))
     if entity.dirty_days:  # facts of a day: builds ask for a window of days

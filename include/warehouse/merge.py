@@ -12,14 +12,10 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from include import clock
 from include.sources.entities import ENTITIES
-from include.warehouse import account_merges, batches, merge_sql
+from include.warehouse import account_merges, batches, locks, merge_sql
 from include.warehouse.batches import Batch
 from include.warehouse.engine import engine
-
-# Held shared by every merge, and alone for the moment in which a build fixes up to when it knows (`settled_at`).
-SETTLE_LOCK = 0x5053_4554
 
 
 @dataclass(frozen=True)
@@ -76,21 +72,7 @@ def merge_batch(batch_id: int) -> Merged | None:
         batch = queue[0]
         if batch.batch_id != batch_id or batch.state == "held" or (batch.needs_judging and batch.validated_at is None):
             return None
-        connection.execute(sa.text("select pg_advisory_xact_lock_shared(:key)"), {"key": SETTLE_LOCK})
-        return _merge(connection, batch, clock.now())
-
-
-def settled_at(connection: Connection) -> datetime:
-    """Return the time up to which everything that will ever carry an earlier ``_loaded_at`` is committed.
-
-    A merge takes its ``_loaded_at`` before it commits. A build that knows up to here therefore sees the same rows when
-    it is run again.
-
-    Args:
-        connection: In a transaction that ends soon: merges wait for it.
-    """
-    connection.execute(sa.text("select pg_advisory_xact_lock(:key)"), {"key": SETTLE_LOCK})
-    return clock.now()
+        return _merge(connection, batch, locks.stamp(connection))
 
 
 def _merge(connection: Connection, batch: Batch, loaded_at: datetime) -> Merged:

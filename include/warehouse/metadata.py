@@ -105,8 +105,8 @@ class Metadata(Strict):
             raise ValueError(
                 f"window_column goes with the materialisations {' and '.join(WINDOWED)}, and only with them"
             )
-        if self.affects and self.materialisation not in ("account", "frozen"):
-            raise ValueError("affects goes with the materialisations account and frozen only")
+        if self.affects and (self.is_windowed or self.materialisation == "view"):
+            raise ValueError("affects goes with the materialisations account, table and frozen only")
         named = {*self.unique_key, self.window_column, self.affects.column if self.affects else ""} - {""}
         unknown = sorted(named - set(self.columns))
         if unknown:

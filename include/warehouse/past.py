@@ -23,8 +23,7 @@ from sqlalchemy.engine import Connection
 from include import clock
 from include.errors import PerennialError
 from include.sources.entities import ENTITIES, Entity, raw_table
-from include.warehouse import batches, erased, loader, values
-from include.warehouse.merge import SETTLE_LOCK
+from include.warehouse import batches, erased, loader, locks, values
 
 if TYPE_CHECKING:
     from include.sources.base import Page
@@ -95,10 +94,9 @@ def land(connection: Connection, source: str, vendor: str, entity_name: str, pag
         How many states were new.
     """
     entity = ENTITIES[entity_name]
-    now = clock.now()
     with connection.begin():
         # As a merge does: a build that fixes up to when it knows must see all of this page, or nothing of it.
-        connection.execute(sa.text("select pg_advisory_xact_lock_shared(:key)"), {"key": SETTLE_LOCK})
+        now = locks.stamp(connection)
         page = erased.keep(connection, source, entity, page)
         n_states = _store(connection, source, vendor, entity, page, now) if page.records else 0
         connection.execute(

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from include.config import files
 from include.errors import ConfigError, ContractError
-from include.warehouse import restate
+from include.warehouse import restate, unread
 from include.warehouse.models import Model
 from include.warehouse.scope import EVERYONE, NOBODY, Piece
 
@@ -58,7 +58,7 @@ def prepare(connection: sa.Connection, model: Model) -> bool:
     if there:
         connection.exec_driver_sql(f"drop {'view' if there[0] == 'v' else 'table'} {model.name} cascade")
     if model.metadata.materialisation == "view":
-        connection.exec_driver_sql(f"create view {model.name} as\n{_literal(model.query)}")
+        connection.exec_driver_sql(f"create view {model.name} as\n{_literal(_view(model))}")
         connection.exec_driver_sql(f"comment on view {model.name} is '{signature}'")
         return True
     columns = ", ".join(f'"{name}" {column.type}' for name, column in model.metadata.columns.items())
@@ -289,11 +289,16 @@ def _is_partitioned(model: Model) -> bool:
 def _signature(model: Model) -> str:
     meta = model.metadata
     said = (
-        (meta.materialisation, " ".join(model.query.split()))
+        (meta.materialisation, " ".join(_view(model).split()))
         if meta.materialisation == "view"
         else (meta.materialisation, meta.window_column, meta.unique_key, [(n, c.type) for n, c in meta.columns.items()])
     )
     return f"perennial {hashlib.sha256(repr(said).encode()).hexdigest()[:16]}"
+
+
+def _view(model: Model) -> str:
+    """Return a view's query; one of staging leaves out what was never completely read."""
+    return unread.visible(model.query, model.entities) if model.schema == "staging" else model.query
 
 
 def _literal(query: str) -> str:

@@ -151,7 +151,8 @@ def _whole(connection: sa.Connection, build: Build, model: Model, *, is_new: boo
     if kind != "period":
         changes = [change for change in changes if change.account_key != NOBODY]
     if kind == "account":
-        if build.trigger in ("first", "config") or (build.trigger == "day" and _looks_at_today(model)):
+        # A rebuild makes whole what has no days: a window of days could not name its rows.
+        if build.trigger in ("first", "config", "rebuild") or (build.trigger == "day" and _looks_at_today(model)):
             return [everything]
         return _for_accounts(connection, {change.account_key for change in changes}, everything)
     window = [build.window] if build.is_all else []

@@ -10,7 +10,7 @@ import orjson
 import sqlalchemy as sa
 
 from include import config
-from include.warehouse import identity_store, models
+from include.warehouse import identity_store, models, unread
 from include.warehouse.scope import Build
 
 # Where calendars begin and end.
@@ -150,7 +150,7 @@ def waiting_for(connection: sa.Connection) -> list[str]:
 
 def open_work(connection: sa.Connection, names: tuple[str, ...]) -> str:
     """Return why a build is needed within a day, or an empty string."""
-    n_dirty = connection.execute(sa.text("select count(*) from meta.dirty_range where built_by is null")).scalar() or 0
+    n_dirty = connection.execute(sa.text(f"select count(*) {_OPEN_DIRTY}")).scalar() or 0
     if n_dirty:
         return f"{n_dirty} dirty ranges"
     # Not every change leaves a dirty range: owners belong to no account, lines and ratings may name another one than
@@ -159,7 +159,7 @@ def open_work(connection: sa.Connection, names: tuple[str, ...]) -> str:
         sa.text(
             "select min(entity) from meta.batch where state = 'merged'"
             " and merged_at > (select max(known_at) from meta.build where kind = 'forward' and state = 'done')"
-            " and ((entity in ('owner', 'contract_line', 'rating') and n_merged > 0)"
+            " and ((entity in ('owner', 'contract_line', 'rating', 'support_user') and n_merged > 0)"
             " or (entity in ('opportunity', 'contract_line') and is_full and read_until is not null))"
         )
     ).scalar()
@@ -187,10 +187,10 @@ def take_on(connection: sa.Connection, build: Build) -> None:
     connection.execute(_TAKE_UNFINISHED, parameters)
     if build.kind != "forward":
         return
-    connection.execute(_TAKE_DIRTY, parameters)
+    connection.execute(_TAKE_DIRTY, parameters | {"known_at": build.known_at})
     resolve_dirty(connection, build)
     if connection.execute(sa.text("select to_regclass('core.contract_line') is not null")).scalar():
-        for statement in (_TAKE_LINES, _TAKE_RATINGS, _TAKE_SUSPECTED):
+        for statement in (_TAKE_LINES, _TAKE_RATINGS, _TAKE_USERS, _TAKE_SUSPECTED):
             connection.execute(statement, parameters)
 
 
@@ -251,11 +251,24 @@ _THROUGH_BRIDGE = """
 """
 
 
+# What a source's first load has brought so far is not in the tables, and waits until the load is through.
+_OPEN_DIRTY = f"""
+    from meta.dirty_range as r
+    where r.built_by is null
+        and not exists (
+            select from meta.unread as u
+            where u.source = r.source and u.entity = r.entity and u.from_day = '{unread.NEVER}'
+        )
+"""
+# Only what the build can see: what became known later is the next build's.
 _TAKE_DIRTY = sa.text(
-    """
+    f"""
     insert into meta.build_dirty (build_id, dirty_id)
-    select :build_id, dirty_id from meta.dirty_range where built_by is null
-    """
+    select :build_id, r.dirty_id {_OPEN_DIRTY}
+        and not exists (
+            select from meta.batch as b where b.batch_id = r.batch_id and b.merged_at > cast(:known_at as timestamptz)
+        )
+    """  # noqa: S608 - texts of this file
 )
 # What builds that were never finished had changed: those tables are written, the ones that read them not yet.
 _TAKE_UNFINISHED = sa.text(
@@ -298,6 +311,18 @@ _TAKE_RATINGS = sa.text(
     from staging.stg_support__rating as r
     join core.ticket as t on t.source = r.source and t.ticket_id = r.ticket_id
     where r.known_from > (select max(known_at) from meta.build where kind = 'forward' and state = 'done')
+    """
+)
+# Whether a comment is an answer depends on who wrote it: a desk user counts for the accounts of all tickets that he
+# wrote in.
+_TAKE_USERS = sa.text(
+    """
+    insert into meta.build_change (build_id, origin, account_key)
+    select distinct :build_id, 'raw.support_user', t.account_key
+    from raw.support__support_user as u
+    join staging.stg_support__ticket_event as e on e.source = u.source and e.actor_id = u.id
+    join core.ticket as t on t.source = e.source and t.ticket_id = e.ticket_id
+    where u._loaded_at > (select max(known_at) from meta.build where kind = 'forward' and state = 'done')
     """
 )
 # A reconcile may have confirmed a deletion that was only suspected; it changes no row, and so leaves no dirty range.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from include import paths
 from include.warehouse.loader import ensure_raw_tables
 from tests.alerts.house import House
+from tests.playbooks.test_load import BY_FIGURES
 from tests.renewal_rows import NOW
 
 OVERLAY = {
@@ -41,10 +43,10 @@ def overlay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "playbooks").mkdir()
     for name, text in OVERLAY.items():
         (tmp_path / "config" / name).write_text(text)
-    # Of the shipped playbooks one is in force, so that what a test counts is what it is about.
+    # One playbook is in force, by conditions that a test can meet, so that what it counts is what it is about.
     for path in (paths.ROOT / "include" / "playbooks").glob("*.yaml"):
-        if path.stem != "renewal_at_risk":
-            (tmp_path / "playbooks" / path.name).write_text("disabled: true\n")
+        (tmp_path / "playbooks" / path.name).write_text("disabled: true\n")
+    shutil.copy(BY_FIGURES, tmp_path / "playbooks")
     monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(tmp_path))
     return tmp_path
 

@@ -11,7 +11,7 @@ import pytest
 from include.errors import ConfigError
 from tests.alerts.conftest import at
 from tests.alerts.house import House
-from tests.playbooks.test_load import SHIPPED
+from tests.playbooks.test_load import BY_FIGURES
 from tests.renewal_rows import NOW, TODAY, renewal
 
 AT_RISK = renewal(1, days=80, usage_ratio=0.5, usage_28d=500)
@@ -113,7 +113,7 @@ def test_an_account_in_quarantine_starts_nothing(house: House) -> None:
 
 
 def put(overlay: Path, *changes: tuple[str, str]) -> None:
-    text = SHIPPED.read_text()
+    text = BY_FIGURES.read_text()
     for old, new in changes:
         assert old in text
         text = text.replace(old, new)
@@ -147,7 +147,7 @@ def test_a_running_playbook_goes_on_with_its_version(house: House, overlay: Path
     house.renewals(AT_RISK)
     house.decide()
     house._execute("update ops.outbox set state = 'sent' where step = 'find_the_cause'")
-    extra = SHIPPED.read_text().partition("steps:\n")[2].partition("  - id: meet")[0].replace("find_the", "name_the")
+    extra = BY_FIGURES.read_text().partition("steps:\n")[2].partition("  - id: meet")[0].replace("find_the", "name_the")
     put(
         overlay,
         ("version: 1", "version: 2"),

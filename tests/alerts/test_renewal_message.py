@@ -10,6 +10,7 @@ import pytest
 from include.alerts import renewal_message
 from include.alerts.readiness import Readiness, SourceState
 from include.alerts.recipients import recipient
+from include.alerts.risk import OpenRisk, Risk
 from include.config import Settings
 from include.config.channels import Channels, Links
 from include.config.models import Lead, People, WorkingCalendar
@@ -57,7 +58,16 @@ AT_RISK = renewal(
 )
 
 
-def text(row: Checkpoint, readiness: Readiness = FIT) -> str:
+OPEN = Risk(
+    (
+        OpenRisk("urgent_ticket_ageing", "Urgent ticket gets old", "high", TODAY - timedelta(days=5)),
+        OpenRisk("usage_down", "Usage is down", "normal", TODAY - timedelta(days=9)),
+        OpenRisk("detractor", "Detractor", "normal", TODAY - timedelta(days=2)),
+    )
+)
+
+
+def text(row: Checkpoint, readiness: Readiness = FIT, risk: Risk | None = None) -> str:
     ladder = Ladder()
     rung = due_on(TODAY, row.decision_date, row.term_days, ladder)
     assert rung is not None
@@ -65,12 +75,12 @@ def text(row: Checkpoint, readiness: Readiness = FIT) -> str:
     row = without(row, readiness.unfit_kinds(row.account_key))
     to = recipient(row, "csm", SETTINGS.people)
     return render_mail.text(
-        renewal_message.checkpoint_message(row, rung, following, to, readiness, SETTINGS, TODAY, NOW)
+        renewal_message.checkpoint_message(row, rung, following, to, risk or Risk(), readiness, SETTINGS, TODAY, NOW)
     )
 
 
 def test_a_renewal_at_risk() -> None:
-    assert text(AT_RISK) == EXPECTED_AT_RISK
+    assert text(AT_RISK, risk=OPEN) == EXPECTED_AT_RISK
 
 
 EXPECTED_AT_RISK = """\
@@ -79,8 +89,7 @@ Brückner & Söhne: 29 days to the notice deadline
 
 ! You get this because the account's owner in the CRM, Ada Lovelace, is no longer active.
 
-USD 120,000 a year, decision by Tue 15 Dec 2026. Urgent tickets are open, no decision maker is known, usage is down, \
-there was no contact for long and most seats are unused.
+USD 120,000 a year, decision by Tue 15 Dec 2026. High risk: Urgent ticket gets old; Usage is down; Detractor.
 
 Customer:          Brückner & Söhne (key account, Retail, Germany)
 At stake:          USD 120,000 a year (ARR)
@@ -98,15 +107,16 @@ WHAT WE SEE
 complete up to 16 Nov 2026 09:00 CET)
 [-] Usage in the last 28 days: 1,240 valuable actions, 38% below its baseline of 2,000. (product database, complete \
 up to 16 Nov 2026 05:00 CET)
-[-] 23 of 80 paid seats were active in the last 28 days (29%). (product database, complete up to 16 Nov 2026 05:00 CET)
-[-] Last contact on 27 Sep 2026 (50 days ago). (CRM, complete up to 16 Nov 2026 09:40 CET)
-[-] Nobody is on record as the decision maker. (CRM, complete up to 16 Nov 2026 09:40 CET)
+[-] Detractor, since 14 Nov 2026.
+[ ] 23 of 80 paid seats were active in the last 28 days (29%). (product database, complete up to 16 Nov 2026 05:00 CET)
+[ ] Last contact on 27 Sep 2026 (50 days ago). (CRM, complete up to 16 Nov 2026 09:40 CET)
+[ ] Nobody is on record as the decision maker. (CRM, complete up to 16 Nov 2026 09:40 CET)
 
 WHAT TO DO NEXT
 1. Get a date for the oldest urgent ticket from support, and tell the customer, before you talk of renewing.
 2. Ask your main contact who decides, and give that contact the role decision maker in the CRM.
-3. Find out what the users who stopped did before: call the most active one left this week.
-4. Call your main contact; it has been too long.
+3. Find out why use fell: call the most active user who is still there this week.
+4. Agree the date of the renewal talk, and set the forecast category of the renewal in the CRM.
 
 Open in the CRM: https://crm.example/1001
 
@@ -117,7 +127,7 @@ Renewal checkpoint 30 of contract C-1, term 2; tables of 16 Nov 2026. Times are 
 
 def test_a_healthy_renewal_says_so() -> None:
     said = text(renewal(1, days=90))
-    assert "Nothing speaks against it." in said
+    assert "No risks found." in said
     assert "[-]" not in said
     assert "Due date:          Sun 14 Feb 2027: ends unless renewed" in said
     assert "1. Review with the customer what they reached this term" in said
@@ -142,8 +152,9 @@ def test_unfit_evidence_is_a_sentence_with_its_age() -> None:
             SourceState("product_db", "product", ("product_db was never loaded",), None),
         )
     )
-    said = text(AT_RISK, red)
+    said = text(AT_RISK, red, Risk(unknown=("usage", "tickets")))
     assert "[?] Tickets not shown: the support desk's data is 30 hours old: half of the rows are gone." in said
+    assert "Risk unknown. Not known: usage and tickets." in said
     assert "[?] Usage not shown: the product database has not been loaded." in said
     assert "urgent" not in said.lower() and "38%" not in said
 
@@ -154,9 +165,9 @@ def test_a_link_with_the_placeholder_is_left_out() -> None:
     to = recipient(row, "csm", shipped.people)
     rung = due_on(TODAY, row.decision_date, row.term_days, Ladder())
     assert rung is not None
-    assert renewal_message.checkpoint_message(row, rung, None, to, FIT, shipped, TODAY, NOW).links == ()
+    assert renewal_message.checkpoint_message(row, rung, None, to, Risk(), FIT, shipped, TODAY, NOW).links == ()
 
 
 @pytest.mark.parametrize("word", ["discount", "free", "guarantee", "promise", "refund"])
 def test_a_message_promises_nothing(word: str) -> None:
-    assert word not in text(AT_RISK).lower()
+    assert word not in text(AT_RISK, risk=OPEN).lower()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from include.errors import ConfigError
 from include.playbooks.evaluate import Answer, evaluate
 from include.playbooks.load import load
 from include.warehouse.engine import engine
-from tests.playbooks.test_load import SHIPPED
+from tests.playbooks.test_load import BY_FIGURES
 from tests.renewal_rows import TODAY, renewal, store
 
 IDS = [f"C-{number}#2" for number in range(1, 9)]
@@ -29,6 +30,14 @@ def ended(found: dict[str, Answer]) -> set[str]:
     return {entity_id for entity_id, answer in found.items() if answer.ends}
 
 
+@pytest.fixture(autouse=True)
+def by_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An overlay with a playbook that has conditions of its own."""
+    (tmp_path / "playbooks").mkdir()
+    monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(tmp_path))
+    return Path(shutil.copy(BY_FIGURES, tmp_path / "playbooks"))
+
+
 @pytest.fixture
 def renewals(warehouse: str) -> None:
     store(
@@ -43,7 +52,7 @@ def renewals(warehouse: str) -> None:
     )
 
 
-def test_shipped_trigger_and_exit(renewals: None) -> None:
+def test_trigger_and_exit(renewals: None) -> None:
     found = answers()
     assert started(found) == {"C-2#2", "C-3#2", "C-4#2"}
     assert ended(found) == {"C-1#2"}  # number 6 is unknown, therefore neither
@@ -74,10 +83,7 @@ def test_a_steps_condition_is_true_false_or_unknown(renewals: None) -> None:
     ]  # fmt: skip
 
 
-def test_a_condition_of_the_wrong_type_is_told(renewals: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "playbooks").mkdir()
-    broken = SHIPPED.read_text().replace("  when: >-\n    usage", "  when: >-\n    tier < 5 or usage", 1)
-    (tmp_path / "playbooks" / "renewal_at_risk.yaml").write_text(broken)
-    monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(tmp_path))
+def test_a_condition_of_the_wrong_type_is_told(renewals: None, by_figures: Path) -> None:
+    by_figures.write_text(by_figures.read_text().replace("when: >-\n    usage", "when: >-\n    tier < 5 or usage", 1))
     with pytest.raises(ConfigError, match="renewal_at_risk"):
         answers()

@@ -11,7 +11,7 @@ import yaml
 from include.errors import ConfigError
 from include.playbooks.load import load, revive
 
-SHIPPED = Path(__file__).parents[2] / "include" / "playbooks" / "renewal_at_risk.yaml"
+BY_FIGURES = Path(__file__).with_name("renewal_at_risk.yaml")
 
 
 @pytest.fixture
@@ -33,8 +33,8 @@ def test_the_shipped_playbook() -> None:
 
 
 def test_the_overlay_replaces_it_and_can_switch_it_off(overlay: Path) -> None:
-    overlay.write_text(SHIPPED.read_text().replace("version: 1", "version: 2"))
-    assert load()["renewal_at_risk"].playbook.version == 2
+    overlay.write_text(BY_FIGURES.read_text().replace("version: 1", "version: 7"))
+    assert load()["renewal_at_risk"].playbook.version == 7
     overlay.write_text("disabled: true\n")
     assert "renewal_at_risk" not in load()
 
@@ -51,6 +51,7 @@ def line_of(text: str, part: str) -> int:
         ("name: renewal_at_risk", "name: other", "name: other", "renewal_at_risk.yaml"),
         ("trigger:", "triger:", "name:", "trigger"),
         ("  rung: 90\n", "", "trigger:", "either a rung or signals"),
+        ("  rung: 90\n", "  signals: [usage_down]\n  at_risk: true\n", "trigger:", "at_risk goes with a rung"),
         ("  rung: 90\n  when: >-\n", "  signals: [usage_gone]\n  when: >-\n", "signals:", "no signal usage_gone"),
         (
             "  rung: 90\n  when: >-\n",
@@ -79,7 +80,7 @@ def line_of(text: str, part: str) -> int:
     ],
 )
 def test_a_mistake_is_named_with_file_and_line(overlay: Path, old: str, new: str, at: str, said: str) -> None:
-    text = SHIPPED.read_text()
+    text = BY_FIGURES.read_text()
     assert old in text
     text = text.replace(old, new, 1)
     overlay.write_text(text)
@@ -128,4 +129,4 @@ def test_broken_yaml_is_named(overlay: Path) -> None:
 
 
 def test_the_file_is_plain_yaml() -> None:
-    assert yaml.safe_load(SHIPPED.read_text())["name"] == "renewal_at_risk"
+    assert yaml.safe_load(BY_FIGURES.read_text())["name"] == "renewal_at_risk"

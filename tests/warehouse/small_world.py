@@ -41,7 +41,7 @@ def overlay(folder: Path, model: str) -> Path:
 def load(entity: str, *records: Record, **how: Any) -> None:
     """Land and merge records as one batch, as of the clock."""
     source, vendor = SOURCES[ENTITIES[entity].kind]
-    store(*records, source=source, vendor=vendor, entity=entity, **how)
+    store(*records, source=source, vendor=vendor, entity=entity, **{"read_until": clock.now()} | how)
 
 
 def record(id: str, *, deleted: bool = False, **values: Any) -> Record:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -66,6 +66,20 @@ def test_a_second_build_on_unchanged_sources_is_not_needed(built: pytest.MonkeyP
     planned = build.plan("second")
     assert not planned
     assert planned.reason == "nothing changed since the last build"
+
+
+def test_a_desk_user_counts_in_every_ticket_that_he_wrote_in(built: pytest.MonkeyPatch) -> None:
+    at = datetime(2026, 5, 20, 9, 15, tzinfo=UTC)
+    comment = {"event_type": "comment", "is_public": True, "happened_at": at, "organization_id": "o1"}
+    world.load("ticket_event", world.record("e1", ticket_id="t1", actor_id="a1", **comment))
+    world.load("support_user", world.record("a1", role="agent"))
+    build.run("answered")
+    assert value("select first_reply_minutes from core.ticket where ticket_id = 't1'") == 15
+    built.setenv("PERENNIAL_NOW", "2026-06-10T13:00:00+00:00")
+    world.load("support_user", world.record("a1", role="end-user"))
+    build.run("no agent any more")
+    assert value("select first_reply_minutes from core.ticket where ticket_id = 't1'") is None
+    world.assert_equals_scratch(built)
 
 
 def test_a_build_that_is_not_needed_says_how_far_the_tables_reach(built: pytest.MonkeyPatch) -> None:

@@ -45,7 +45,7 @@ class Play:
             self.usage, self.usage, self.late_usage, self.seats, self.ticket, self.solve, self.rate, self.renew,
             self.edit, self.hand_over, self.role, self.touch, self.relink, self.merge, self.new_customer,
             self.delete_line, self.full_read, self.bot, self.give_notice, self.build, self.build, self.die,
-            self.rebuild, self.wait, self.by_domain, self.answer, self.unmerge, self.parent,
+            self.rebuild, self.wait, self.by_domain, self.answer, self.unmerge, self.parent, self.reply, self.desk_user,
         ]  # fmt: skip
         for _ in range(n_steps):
             self._tick(timedelta(minutes=7))
@@ -88,6 +88,15 @@ class Play:
             "ticket",
             world.ticket(f"t{self.random.randint(1, 6)}", "o1", status="solved", created_at=made, solved_at=at),
         )
+
+    def reply(self) -> None:
+        number = self.random.randint(1, 6)
+        values = {"ticket_id": f"t{number}", "organization_id": "o1", "event_type": "comment", "is_public": True}
+        at = self.now - timedelta(hours=self.random.randint(1, 90))
+        world.load("ticket_event", world.record(f"e{number}", actor_id="agent1", happened_at=at, **values))
+
+    def desk_user(self) -> None:
+        world.load("support_user", world.record("agent1", role=self.random.choice(["agent", "end-user"])))
 
     def rate(self) -> None:
         score = self.random.choice(["good", "bad"])

@@ -7,8 +7,8 @@ from datetime import date, timedelta
 import pytest
 import sqlalchemy as sa
 
-from include.errors import Unavailable, WarehouseError
-from include.warehouse import build, models
+from include.errors import ConfigError, Unavailable, WarehouseError
+from include.warehouse import build, build_command, models
 from include.warehouse.engine import engine
 from tests.warehouse import small_world as world
 from tests.warehouse.landing import value
@@ -33,6 +33,26 @@ def test_a_rebuild_mends_its_window_in_any_order(built: pytest.MonkeyPatch) -> N
         start = date(2026, 4, day)
         build.run(f"day {day}", "rebuild", start, start + timedelta(days=1))
     assert world.snapshot() == before
+
+
+def test_a_rebuild_makes_whole_what_has_no_days(built: pytest.MonkeyPatch) -> None:
+    before = world.snapshot()
+    with engine("builder").begin() as connection:
+        for table in ("core.arr_step", "core.contract_line_history", "marts.renewal_due", "marts.act_account"):
+            connection.execute(sa.text(f"delete from {table}"))
+    build.run("again", "rebuild", date(2026, 6, 10), date(2026, 6, 11))
+    assert world.snapshot() == before
+
+
+def test_each_build_of_the_command_has_a_name_of_its_own(built: pytest.MonkeyPatch) -> None:
+    for tier in ("standard", "key_account"):
+        world.load("account", world.account("1", tier=tier))
+        said = list(build_command.run("", "", ""))
+        assert said[-1].startswith("built "), said
+    assert value("select tier from core.account where account_key = 'crm:1'") == "key_account"
+    list(build_command.run("2026-06-01", "", "mine"))
+    with pytest.raises(ConfigError, match="build mine has ended; nothing was built"):
+        list(build_command.run("2026-06-01", "", "mine"))
 
 
 def test_a_rebuild_needs_days_that_are_built(built: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 import pytest
 import sqlalchemy as sa
 
-from include.warehouse import batches, held, merge
+from include.warehouse import batches, held, locks, merge
 from include.warehouse.engine import engine
 from tests.warehouse.landing import START, judge, land, record, rows, store, tables, value
 
@@ -275,9 +275,9 @@ def test_a_long_first_load_is_merged_batch_by_batch_and_goes_on_after_each(raw: 
 
 def test_settled_time_is_never_before_a_merge_that_is_under_way(raw: str) -> None:
     with engine("loader").begin() as merging:
-        merging.execute(sa.text("select pg_advisory_xact_lock_shared(:key)"), {"key": merge.SETTLE_LOCK})
+        merging.execute(sa.text("select pg_advisory_xact_lock_shared(:key)"), {"key": locks.SETTLE_LOCK})
         with engine("reader").begin() as building, pytest.raises(sa.exc.OperationalError, match="lock timeout"):
             building.execute(sa.text("set local lock_timeout = '50ms'"))
-            merge.settled_at(building)
+            locks.settled_at(building)
     with engine("reader").begin() as building:
-        assert merge.settled_at(building) > START
+        assert locks.settled_at(building) > START

@@ -25,6 +25,10 @@ product_starts as (
     where (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
 ),
 
+gaps as (
+    select * from core.usage_gap
+),
+
 calendar as (
     select * from meta.calendar where day >= :start and day < :end
 ),
@@ -129,5 +133,7 @@ select
     cast(coalesce(sum(d.n_teams) over w, 0) as integer) as n_teams_known
 from product_starts as p
 join calendar as c on c.day >= p.first_day
+left join gaps as x on x.account_key = p.account_key
 left join daily as d on d.account_key = p.account_key and d.day_no = c.day_no
+where x.from_day is null or c.day < x.from_day
 window w as (partition by p.account_key order by c.day_no rows unbounded preceding)

@@ -1,8 +1,9 @@
 -- Purpose: the moving sums behind every usage figure.
--- Grain: account and day. Inputs: usage per day, product start, calendar. Window: days [start, end); reads the 27
+-- Grain: account and day. Inputs: usage per day, product start, gaps, calendar. Window: days [start, end); reads the 27
 -- days before.
 -- Caveats: no day is read 28 times: what a day adds leaves again 28 days later, and the running total is the moving
--- sum; of a user or feature seen again within 28 days only the gap counts. Days without use are rows with zeros.
+-- sum; of a user or feature seen again within 28 days only the gap counts. Days without use are rows with zeros;
+-- days up to which the product is not read are no rows.
 with usage as (
     select u.*, c.day_no, c.is_working_day
     from core.usage_day as u
@@ -15,6 +16,10 @@ with usage as (
 product_starts as (
     select * from core.product_start
     where (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
+),
+
+gaps as (
+    select * from core.usage_gap
 ),
 
 calendar as (
@@ -147,6 +152,8 @@ grid as (
     select p.account_key, p.first_day, c.day, c.day_no
     from product_starts as p
     join calendar as c on c.day >= p.first_day
+    left join gaps as x on x.account_key = p.account_key
+    where x.from_day is null or c.day < x.from_day
 ),
 
 running as (

@@ -1,0 +1,57 @@
+"""When something becomes known: one clock for all machines, the database's, and one lock between writers and builds.
+
+What a merge, a page of history or an answer writes becomes known at a stamp; a build fixes up to when it knows. Both
+come from the database's clock, never from that of the machine that runs the task, and neither ever goes back: a stamp
+lies behind every build planned so far, and a build knows every stamp given so far. So what a build cannot see is dated
+after it, and the next build takes it, whatever the clocks do.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from include import clock
+
+# Held shared by whoever writes what builds read, and alone for the moment in which a build fixes up to when it knows.
+SETTLE_LOCK = 0x5053_4554
+_TICK = timedelta(microseconds=1)
+
+
+def now(connection: Connection) -> datetime:
+    """Return the database's time, or that in ``PERENNIAL_NOW`` when it is set."""
+    if os.environ.get("PERENNIAL_NOW"):
+        return clock.now()
+    return connection.execute(sa.text("select clock_timestamp()")).scalar_one()
+
+
+def stamp(connection: Connection) -> datetime:
+    """Return when what this transaction writes becomes known; builds that are being planned wait for its end."""
+    connection.execute(sa.text("select pg_advisory_xact_lock_shared(:key)"), {"key": SETTLE_LOCK})
+    newest: datetime | None = connection.execute(sa.text("select max(known_at) from meta.build")).scalar()
+    at = now(connection)
+    return at if newest is None or at > newest else newest + _TICK
+
+
+def settled_at(connection: Connection) -> datetime:
+    """Return the time up to which everything that will ever carry an earlier stamp is committed.
+
+    A build that knows up to here sees the same rows when it is run again.
+
+    Args:
+        connection: In a transaction that ends soon: whoever takes a stamp waits for it.
+    """
+    connection.execute(sa.text("select pg_advisory_xact_lock(:key)"), {"key": SETTLE_LOCK})
+    newest: datetime | None = connection.execute(_NEWEST_STAMP).scalar()
+    at = now(connection)
+    return at if newest is None or at > newest else newest
+
+
+_NEWEST_STAMP = sa.text(
+    "select greatest((select max(merged_at) from meta.batch), (select max(updated_at) from meta.past),"
+    " (select max(erased_at) from meta.erasure),"
+    " (select max(greatest(known_from, known_to)) from meta.identity_answer))"
+)
