@@ -10,6 +10,8 @@ TESTS ?= tests
 STAGE ?=
 SIZE ?= full
 DOCS ?=
+PYTHON ?=
+export PYTHON
 
 .PHONY: help setup demo test lint soak bench docs pins clean
 
@@ -25,7 +27,7 @@ help:
 	@echo 'make clean        remove everything that was made'
 
 setup:
-	@sh include/sandbox/demo/setup.sh $(PYTHON)
+	@sh include/sandbox/demo/setup.sh
 
 demo: setup
 	@exec $(RUN) -m include.sandbox.demo $(if $(ONCE),--once) $(if $(PORT),--port $(PORT))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -35,11 +34,8 @@ _READY, _LONGEST = "Everything keeps running", 900.0
 
 def run(size: str) -> list[Row]:
     """Let the chain run, and ask Airflow and the warehouse how long its builds took."""
-    home = house.home() / "demo"
-    server.destroy(home)
-    shutil.rmtree(home, ignore_errors=True)
-    home.mkdir(parents=True)
-    said = home / "said.txt"
+    home = house.emptied(house.home() / "demo")
+    said = house.home() / "demo-said.txt"
     command = [sys.executable, "-m", "include.sandbox.demo", "--customers", str(SIZES[size])]
     with said.open("wb") as output:
         demo = subprocess.Popen(command, cwd=ROOT, env=_environment(home), stdout=output, stderr=subprocess.STDOUT)

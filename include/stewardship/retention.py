@@ -14,6 +14,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from include import clock, config, paths
+from include import home as homes
 from include.config.models import Retention
 from include.warehouse.engine import engine
 
@@ -184,6 +185,10 @@ def _clear_logs(settings: Retention, now: datetime, dry_run: bool) -> Kept:
 
 
 def _log_files() -> Iterator[Path]:
-    for folder in (paths.home() / "logs", paths.home() / "airflow" / "logs"):
-        if folder.is_dir():
+    """Yield the log files that Perennial wrote: only below a folder that is marked as its own, and behind no link."""
+    home = paths.home()
+    if not homes.read(home):
+        return
+    for folder in (home / "logs", home / "airflow" / "logs"):
+        if folder.is_dir() and folder.resolve() == folder:
             yield from (file for file in folder.rglob("*.log") if file.is_file() and not file.is_symlink())

@@ -15,7 +15,7 @@ from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 
-from include import paths
+from include import home
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def _parse(query: str) -> Facts:
 
 
 def _file() -> Path:
-    return paths.home() / "cache" / f"sql-facts-{version('sqlglot')}-1.json"
+    return home.entry("cache") / f"sql-facts-{version('sqlglot')}-1.json"
 
 
 @lru_cache(maxsize=4)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shutil
 import signal
 import sys
 import time
@@ -12,6 +11,7 @@ from types import FrameType
 
 from rich.console import Console
 
+from include import home as homes
 from include import paths
 from include.errors import PerennialError
 from include.sandbox.demo import preflight, stack, state, summary
@@ -30,7 +30,7 @@ def main() -> int:
         signal.signal(number, _interrupt)
     try:
         if arguments.clean:
-            return _clean(home)
+            return _clean(home, console)
         preflight.make_home(home)
         with preflight.only_one(home):
             return _demo(home, arguments, console)
@@ -98,12 +98,14 @@ def _stop(home: Path, processes: Processes, console: Console) -> None:
     server.stop(home)
 
 
-def _clean(home: Path) -> int:
-    if home.exists():
+def _clean(home: Path, console: Console) -> int:
+    if homes.read(home):
         with preflight.only_one(home):
             stop_leftovers(home)
             server.destroy(home)
-        shutil.rmtree(home)
+    left = homes.clear(home)
+    if left:
+        console.print(f"Left in {home}, since Perennial did not make it: {', '.join(left)}", soft_wrap=True)
     return 0
 
 

@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 
 import orjson
 
-from include import paths
+from include import home
 from include.errors import ConfigError, QuotaExhausted
 
 # A window is counted in this many slots, so that its state stays small whatever the limit.
@@ -165,7 +165,7 @@ def for_account(vendor: str, *identity: str, limits: dict[str, Limit]) -> Limite
         limits: See ``Limiter``.
     """
     digest = hashlib.sha256("\0".join(identity).encode()).hexdigest()[:16]
-    return Limiter(paths.home() / "limits" / f"{vendor}-{digest}.json", limits)
+    return Limiter(home.entry("limits") / f"{vendor}-{digest}.json", limits)
 
 
 def _parse(content: bytes) -> dict[str, dict[str, Any]]:
