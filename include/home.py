@@ -23,7 +23,8 @@ MARKER = ".perennial-home"
 # has a mark of its own: warehouse/server.py removes it.
 ENTRIES = (
     *("airflow", "bench", "cache", "limits", "logs", "overlay", "sandbox", "tokens", ".probe"),
-    *("demo.json", "demo.json.tmp", "demo.lock", "postgres.json", "postgres.tmp", "postgres.lock"),
+    *("demo.json", "demo.json.tmp", "demo.lock", "demo-environment.json", "demo-environment.json.tmp"),
+    *("postgres.json", "postgres.tmp", "postgres.lock"),
 )
 
 

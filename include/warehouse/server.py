@@ -142,6 +142,12 @@ def pid(home: Path) -> int:
     return _postmaster(note)[0] if note and _is_running(note) else 0
 
 
+def log(home: Path) -> Path:
+    """Return the file of the server's log."""
+    note = server_files.read_note(home.resolve())
+    return note.log if note else home / "postgres.log"
+
+
 def _create(home: Path, mark: homes.Mark, begun: Note | None, waiting: Waiting | None) -> Note:
     """Make the database; a making that was interrupted (its note says so) is begun again."""
     if begun:
