@@ -42,7 +42,7 @@ lint: setup
 	@$(RUN) -m mypy
 
 soak: setup
-	@$(RUN) -m pytest -m soak --timeout=3600 $(TESTS)
+	@$(RUN) -m pytest -m soak --timeout=36000 $(TESTS)
 
 bench: setup
 	@$(RUN) -m benchmarks --size $(SIZE) $(if $(DOCS),--docs) $(STAGE)
