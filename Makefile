@@ -4,6 +4,7 @@
 
 SHELL := /bin/sh
 RUN := .venv/bin/python
+PIN = $(RUN) -m uv pip compile -q --universal --no-header --no-annotate --generate-hashes
 ONCE ?=
 PORT ?=
 TESTS ?= tests
@@ -22,7 +23,7 @@ help:
 	@echo 'make bench        measure against other tools; STAGE=landing for one part, SIZE=small for a trial,'
 	@echo '                  DOCS=1 to write the tables into docs/reference/; STAGE=warehouse SIZE=largest'
 	@echo '                  for 20 million rows, which takes hours'
-	@echo 'make pins         resolve pyproject.toml into requirements*.txt again'
+	@echo 'make pins         resolve pyproject.toml into requirements*.txt again, with the hashes of all files'
 	@echo 'make docs         write the data dictionary and the query of marts.kpi_value from sql/ again'
 	@echo 'make clean        remove everything that was made'
 
@@ -52,9 +53,10 @@ docs: setup
 
 pins: setup
 	@$(RUN) -m uv --version >/dev/null 2>&1 || $(RUN) -m pip install -q uv
-	@$(RUN) -m uv pip compile -q --universal --no-header --no-annotate --upgrade pyproject.toml -o requirements.txt
-	@$(RUN) -m uv pip compile -q --universal --no-header --no-annotate --upgrade --extra dev \
-		-c requirements.txt pyproject.toml -o requirements-dev.txt
+	@$(PIN) --upgrade pyproject.toml -o requirements.txt
+	@$(PIN) --upgrade --extra production -c requirements.txt pyproject.toml -o requirements-production.txt
+	@$(PIN) --upgrade --extra dev --extra embedded --extra production -c requirements-production.txt pyproject.toml \
+		-o requirements-dev.txt
 
 clean:
 	@sh include/sandbox/demo/clean.sh

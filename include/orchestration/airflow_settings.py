@@ -12,7 +12,6 @@ SETTINGS: dict[str, str] = {
     "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
     # Consumers must be turned on before producers, else the producers' first events find nobody.
     "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "True",
-    "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin",
     "AIRFLOW__API__EXPOSE_CONFIG": "False",
     "AIRFLOW__API__EXPOSE_STACKTRACE": "False",
     "AIRFLOW__API__ENABLE_SWAGGER_UI": "False",
