@@ -174,8 +174,9 @@ def channel_hold(channel: str, reason: ChannelReason = "") -> None:
 @app.command("status")
 def status(as_json: AsJson = False) -> None:
     """Show how everything stands: sources, batches, quarantine, the last build and messages."""
-    from include.warehouse import report
+    from include.warehouse import migrate, report
 
+    migrate.if_empty()
     found = report.status()
     if as_json:
         typer.echo(console.to_json(found), nl=False)

@@ -1,4 +1,4 @@
-"""The login that docker-compose.yaml sets up, on a real Airflow and PostgreSQL, each part with its own secrets alone."""
+"""The login of docker-compose.yaml, on a real Airflow and PostgreSQL, each part with its own secrets alone."""
 
 from __future__ import annotations
 
