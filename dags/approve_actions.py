@@ -9,11 +9,13 @@ suppressed for good; `deliver` then sends what the gate still lets through.
 
 **When it fails.**
 
-- `record` is red: whoever answered may not approve this, since they changed or started what led to it, or nobody was
-  logged in. The actions wait on. Clear `ask`, and let somebody else answer.
+- `ask` is red: whoever answered may not approve this, since they changed or started what led to it, or are not among
+  the approvers of `config/people.yaml` where nobody knows who changed the configuration. The answer counts for nothing,
+  the question is put again in a run of its own that says so, and the actions wait on.
 
 **Re-running and backfill.** Clear `ask` to put the question again. There is nothing to backfill. Without Airflow:
-`python -m include.cli approvals list`, `show`, `approve`, `reject`; the first answer counts.
+`python -m include.cli approvals list`, `show`, `approve`, `reject`; the first answer counts. An edited XCom or a task
+that is marked as succeeded changes nothing: the answer is recorded by `ask` alone.
 
 **Owner.** The queue of `config/people.yaml` is told once per outage.
 
@@ -28,7 +30,7 @@ from typing import Any
 
 from airflow.sdk import Param, dag
 
-from include.orchestration.approval_tasks import ask, describe, record
+from include.orchestration.approval_tasks import ask, list_again, put_questions, record
 from include.orchestration.defaults import DEFAULT_ARGS, dag_id
 
 
@@ -48,9 +50,9 @@ from include.orchestration.defaults import DEFAULT_ARGS, dag_id
 )
 def approve_actions() -> None:
     question: Any = ask()
-    described: Any = describe()
-    described >> question
-    record(question.output, described)
+    again: Any = list_again()
+    question >> [record(), again]
+    put_questions(again)
 
 
 approve_actions()

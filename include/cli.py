@@ -313,21 +313,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _readable(error: Exception) -> PerennialError:
-    from psycopg import Error as DriverError
-    from sqlalchemy.exc import SQLAlchemyError
+    from include.warehouse.failures import described
 
-    from include.warehouse.engine import readable
-
-    if isinstance(error, PerennialError):
-        return error
-    if isinstance(error, SQLAlchemyError | DriverError):
-        return readable(error)
     if isinstance(error, OSError):
         return WarehouseError(f"{error.strerror or error}: {error.filename or ''}".rstrip(": "))
-    return PerennialError(
-        f"unexpected {type(error).__name__}: {console.cell(error)[:300]}",
-        cure="this is a defect: run again with PERENNIAL_DEBUG=1 and report what it prints",
-    )
+    return described(error)
 
 
 def _fail(error: PerennialError) -> int:

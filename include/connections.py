@@ -9,16 +9,21 @@ from __future__ import annotations
 import ipaddress
 import json
 import os
+import re
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from include import hiding
 from include.errors import ConfigError
 
 # Airflow's plain form knows no vendors of its own: with these types the vendor stands in `extra`.
 _GENERIC_TYPES = {"", "http", "https", "generic"}
 _EXTRA_KEY = "__extra__"
+# Their logins and passwords may be any text.
+_DATABASES = frozenset({"postgres", "mysql", "mariadb", "mssql", "oracle", "sqlite", "smtp", "email"})
 
 
 @dataclass(frozen=True)
@@ -81,7 +86,17 @@ class Connection:
         example = "write the full base URL into its host field, such as https://api.hubapi.com"
         if not self.host:
             raise self.error("has no host", cure=example)
-        parts = urlsplit(self.host)
+        if re.search(r"[\s\\\x00-\x1f\x7f]", self.host):
+            raise self.error("host holds white space or a backslash", cure=example)
+        try:
+            parts = urlsplit(self.host)
+            _ = parts.port
+        except ValueError:
+            raise self.error("host is no base URL", cure=example) from None
+        if parts.hostname and not _HOST.fullmatch(parts.hostname):
+            raise self.error("host names no host that there can be", cure=example)
+        if re.search(r"[\s\\\x00-\x1f\x7f]", self.schema):
+            raise self.error("schema holds white space or a backslash", cure="leave its schema empty")
         if parts.scheme not in ("http", "https") or not parts.hostname:
             # What was pasted here by mistake may be a secret.
             seen = "" if "@" in self.host else f" {self.host!r}"
@@ -98,6 +113,9 @@ class Connection:
         return f"{parts.scheme}://{parts.netloc}{port}{parts.path.rstrip('/')}{path}"
 
 
+# Letters of any script (the client turns them into Punycode), digits, dots, strokes; or an IPv6 address.
+_HOST = re.compile(r"[\w.-]{1,253}|[0-9a-fA-F:.]{2,45}")
+_SECRET = re.compile(r"(?i)token|secret|password|key|credential")
 Resolver = Callable[[str], "Connection | None"]
 _resolver: Resolver | None = None
 
@@ -160,23 +178,45 @@ def make(
 
     Raises:
         ValueError: ``port`` is no number, or ``extra`` no JSON object.
+        ConfigError: A field holds what cannot be sent; the message does not show it.
     """
     details = json.loads(extra) if isinstance(extra, str) and extra.strip() else (extra or {})
     if not isinstance(details, dict):
         raise ValueError("extra is no JSON object")
     kind = "postgres" if conn_type == "postgresql" else (conn_type or "").replace("-", "_")
     vendor = str(details.get("vendor") or "") if kind in _GENERIC_TYPES else kind
-    return Connection(
+    made = Connection(
         id=connection_id,
         conn_type=kind,
         vendor=vendor.lower(),
-        host=host or "",
+        host=(host or "").strip(),
         port=int(port) if port else None,
-        login=login or "",
-        password=password or "",
-        schema=schema or "",
-        extra=details,
+        # Secrets that were made with `echo`, or copied with the line, end in a line end.
+        login=(login or "").strip(),
+        password=(password or "").strip(),
+        schema=(schema or "").strip(),
+        extra={key: value.strip() if isinstance(value, str) else value for key, value in details.items()},
     )
+    fields = {"host": made.host, "login": made.login, "password": made.password, "schema": made.schema}
+    texts = {f"extra.{key}": value for key, value in made.extra.items() if isinstance(value, str)}
+    for name, value in (fields | texts).items():
+        _check_field(made, name, value)
+    hiding.remember([made.password, *(value for name, value in texts.items() if _SECRET.search(name))])
+    return made
+
+
+def _check_field(connection: Connection, name: str, value: str) -> None:
+    """Refuse what no header, address or login holds; whatever is wrong in a secret is not shown."""
+    is_text = name.startswith("extra.") or name == "schema"
+    if any(unicodedata.category(sign) in ("Cc", "Zl", "Zp", "Cs") for sign in value) and not (
+        is_text and "\n" in value and value.startswith("-----BEGIN ")  # a key in PEM form
+    ):
+        raise connection.error(f"its {name} holds a line end or another control character", cure=f"enter {name} again")
+    # Tokens are sent in headers, which take Latin letters only: https://www.rfc-editor.org/rfc/rfc9110#section-5.5
+    is_database = connection.vendor in _DATABASES or "sqlalchemy_url" in connection.extra
+    is_http = not is_database and name in ("password", "login")
+    if is_http and any(ord(sign) > 255 for sign in value):
+        raise connection.error(f"its {name} holds a character that no header can", cure=f"enter {name} again")
 
 
 def _from_json(value: str) -> dict[str, Any]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import getpass
 import os
+import pwd
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
@@ -64,10 +64,10 @@ def to_json(value: Any) -> str:
 
 
 def user() -> str:
-    """Return who gives the command, as the machine knows them."""
+    """Return whose process this is, as the system knows it: no variable of the environment can say otherwise."""
     try:
-        return os.environ.get("SUDO_USER") or getpass.getuser()
-    except (KeyError, OSError):  # a user id without a name, as containers have
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # a user id without a name, as containers have
         return f"user {os.getuid()}"
 
 

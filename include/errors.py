@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from include.hiding import hidden
+
 
 class PerennialError(Exception):
     """Base of every error raised on purpose.
@@ -14,9 +16,10 @@ class PerennialError(Exception):
     exit_status = 1
 
     def __init__(self, message: str, *, cure: str = "") -> None:
-        self.message = message
+        # What vendors and databases say is part of many a message, and may hold what they were sent.
+        self.message = hidden(message)
         self.cure = cure
-        super().__init__(f"{message} | {cure}" if cure else message)
+        super().__init__(f"{self.message} | {cure}" if cure else self.message)
 
 
 class ConfigError(PerennialError):

@@ -20,7 +20,7 @@ import pytest_socket
 from psycopg import sql
 from sqlalchemy.engine import make_url
 
-from include.warehouse import server
+from include.warehouse import logins, server
 from include.warehouse.engine import engine
 from include.warehouse.migrate import migrate
 
@@ -58,12 +58,21 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     home = Path(tempfile.mkdtemp(prefix="perennial test "))
     try:
         url = server.start(home, ("perennial", "template"))
+        # The owner drops a test's database while logins that the test made are still in it.
+        superuser = os.environ["PERENNIAL_TEST_SUPERUSER"] = server.superuser_url(home)
+        _execute(superuser, sql.SQL("grant pg_signal_backend to {}").format(sql.Identifier(server.USER)))
         migrate(_sibling(url, "template"))
         engine("owner", _sibling(url, "template")).dispose()
         yield url
     finally:
         server.destroy(home)
         shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture
+def superuser(postgres: str) -> str:
+    """The URL of the server's superuser, as none of Perennial's own."""
+    return os.environ["PERENNIAL_TEST_SUPERUSER"]
 
 
 def _sibling(url: str, database: str) -> str:
@@ -82,7 +91,9 @@ def empty_database(postgres: str) -> Iterator[str]:
     name = f"test_{os.getpid()}_{next(_numbers)}"
     _execute(postgres, sql.SQL("create database {}").format(sql.Identifier(name)))
     yield _sibling(postgres, name)
-    _execute(postgres, sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+    _execute(
+        os.environ["PERENNIAL_TEST_SUPERUSER"], sql.SQL("drop database {} with (force)").format(sql.Identifier(name))
+    )
 
 
 @pytest.fixture
@@ -95,6 +106,5 @@ def warehouse(postgres: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     url = _sibling(postgres, name)
     monkeypatch.setenv("PERENNIAL_DATABASE_URL", url)
     yield url
-    for role in ("owner", "loader", "builder", "reader"):
-        engine(role, url).dispose()  # type: ignore[arg-type]
+    logins.dispose(url)
     _execute(postgres, sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import secrets
 
-from include import clock
+from include import clock, console
 from include.alerts.decide import Decision, decide
-from include.delivery.commands import login
 from include.delivery.read_back import ReadBack, read_back
 from include.renewals import wording
 
@@ -15,7 +14,7 @@ def decide_now(dry_run: bool) -> Decision:
     """Read back what people answered in their tasks, and decide under a name of its own."""
     answers = ReadBack() if dry_run else read_back()
     name = f"cli-{clock.now():%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
-    decision = decide(name, dry_run=dry_run, by=login())
+    decision = decide(name, dry_run=dry_run, by=console.user())
     decision.problems += answers.problems
     return decision
 

@@ -149,7 +149,7 @@ def decide(decision_id: str, dry_run: bool = False, now: datetime | None = None,
         lists = week.plan(connection, day, seen.looked)
         fields = crm_fields.plan(connection, day, rules)
         outcomes = (reminders, tasks, alerts, gone, unanswered, lists, metric_signals.plan(day), fields)
-        actions = limit.limit(connection, decision_id, day, outcomes, {**playbooks, **rules}, by)
+        actions = limit.limit(connection, decision_id, day, outcomes, by)
         result = _write(connection, decision_id, build_id, day, outcomes, actions)
         result.n_answered = n_answered + sum(bool(change.answer) for change in tasks.changes)
         if dry_run:

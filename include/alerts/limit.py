@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Protocol
+from collections.abc import Sequence
 
 import sqlalchemy as sa
 
-from include.alerts import episodes
 from include.alerts.day import Day, Outcome
-from include.config import authors, files
 from include.delivery import approvals, caps
 from include.delivery.outbox import Action
 from include.warehouse.engine import has_table
-
-
-class Rule(Protocol):
-    """A signal or playbook that was read from a file."""
-
-    @property
-    def path(self) -> Path: ...
 
 
 def limit(
@@ -28,7 +17,6 @@ def limit(
     decision_id: str,
     day: Day,
     outcomes: Sequence[Outcome],
-    rules: Mapping[str, Rule],
     by: str = "",
 ) -> list[Action]:
     """Return all actions of a decision, those above the caps parked.
@@ -38,20 +26,11 @@ def limit(
         decision_id: The decision.
         day: The day that is decided on.
         outcomes: What the planners want.
-        rules: Rules by name.
         by: Who started the decision, when that was a person.
     """
     actions = [action for outcome in outcomes for action in outcome.actions]
     found = caps.sort(connection, actions, decision_id, day.settings.caps, _book(connection, day))
-    who = (by, *_authors({action.rule for action in found.above}, rules)) if found.above else ()
-    return found.within + approvals.ask(connection, found.above, decision_id, found.reason, who, day.settings, day.now)
-
-
-def _authors(names: set[str], rules: Mapping[str, Rule]) -> tuple[str, ...]:
-    """Return who last changed the rules of parked actions, and the settings that decide how much goes out."""
-    settings = ["caps.yaml", "channels.yaml", *(["renewals.yaml"] if episodes.RENEWAL in names else [])]
-    paths = [rules[name].path for name in names if name in rules]
-    return authors.of(paths + [path for name in settings if (path := files.find("config", name))])
+    return found.within + approvals.ask(connection, found.above, decision_id, found.reason, by, day.settings, day.now)
 
 
 def _book(connection: sa.Connection, day: Day) -> int:

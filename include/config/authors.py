@@ -1,55 +1,150 @@
-"""Who last changed a file of the overlay: they may not approve what their change has led to."""
+"""Who has changed the overlay: they may not approve what their change has led to.
+
+What counts is every file of the overlay and every commit since the state that somebody else approved last, so that a
+commit of white space on top washes nothing. Without that history nobody knows who it was, and that is said too.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import os
 import pwd
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from include.config import files
 
 _GIT_SECONDS = 10
+# The overlay's own .git/config is written by those whose changes are looked for: nothing that it names is run. No
+# command below runs filters or shows differences. https://git-scm.com/docs/git-config, https://git-scm.com/docs/git
+_QUIET = tuple(
+    part
+    for setting in ("safe.directory=*", "core.fsmonitor=false", "core.hooksPath=/dev/null", "log.showSignature=false")
+    for part in ("-c", setting)
+)
+_ENVIRONMENT = {
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_ALLOW_PROTOCOL": "",
+    "GIT_NO_LAZY_FETCH": "1",
+    "GIT_NO_REPLACE_OBJECTS": "1",
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_TERMINAL_PROMPT": "0",
+    "LC_ALL": "C.UTF-8",
+}
 
 
-def of(paths: Iterable[Path]) -> tuple[str, ...]:
-    """Return names and addresses of those who last changed some files; files that came with Perennial have none.
+@dataclass(frozen=True)
+class Changed:
+    """Who has changed the overlay.
 
     Args:
-        paths: Files in force.
+        by: Names and addresses of authors and committers.
+        is_known: Whether these are all: not where a change is in no commit, or the history is not there.
     """
-    above = files.overlay()
-    found: set[str] = set()
-    for path in set(paths):
-        if above and path.is_relative_to(above) and path.is_file():
-            found.update(_committed_by(path) or _owned_by(path))
-    return tuple(sorted(found))
+
+    by: tuple[str, ...] = ()
+    is_known: bool = True
 
 
-def _committed_by(path: Path) -> list[str]:
-    """Return the author of the last commit; nobody without a working copy, or where the file has changed since."""
-    changed = _git(path, "status", "--porcelain", "--", path.name)
-    if changed is None or changed:
-        return []
-    return _git(path, "log", "-1", "--format=%an%n%ae", "--", path.name) or []
+def state() -> dict[str, str]:
+    """Return what tells the overlay of today from others: a digest of all its files, "" without any, and its commit."""
+    folder = files.overlay()
+    contents = _contents(folder) if folder else {}
+    if not folder or not contents:
+        return {"digest": "", "commit": ""}
+    digest = hashlib.sha256()
+    for name, content in sorted(contents.items()):
+        digest.update(f"{name}\0{len(content)}\0".encode() + content)
+    return {"digest": digest.hexdigest(), "commit": _line(folder, "rev-parse", "--verify", "HEAD")}
 
 
-def _git(path: Path, *arguments: str) -> list[str] | None:
+def since(base: Mapping[str, Any] | None = None) -> Changed:
+    """Return who has changed the overlay.
+
+    Args:
+        base: Its state, as ``state`` gave it, that has been approved; None if none has: then all of it is a change.
+    """
+    now, before = state(), base or {}
+    if now["digest"] == before.get("digest", ""):
+        return Changed()
+    folder = files.overlay()
+    if folder is None:
+        return Changed(is_known=False)  # it was taken away
+    if not now["commit"]:
+        return Changed(_owners(folder, _contents(folder)), is_known=False)
+    uncommitted = _uncommitted(folder)
+    is_behind = (
+        bool(before.get("commit"))
+        and _git(folder, "merge-base", "--is-ancestor", str(before["commit"]), "HEAD") is not None
+    )
+    span = f"{before['commit']}..HEAD" if is_behind else "HEAD"
+    said = _git(folder, "log", "--full-history", "--format=%an%n%ae%n%cn%n%ce", span, "--", ".")
+    is_cut = not is_behind and _line(folder, "rev-parse", "--is-shallow-repository") != "false"
+    names = {line.strip() for line in (said or "").splitlines() if line.strip()}
+    names.update(_owners(folder, uncommitted))
+    return Changed(tuple(sorted(names)), is_known=bool(said) and not uncommitted and not is_cut)
+
+
+def _contents(folder: Path) -> dict[str, bytes]:
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder)
+        if path.is_file() and ".git" not in name.parts and "__pycache__" not in name.parts:
+            found[name.as_posix()] = path.read_bytes()
+    return found
+
+
+def _uncommitted(folder: Path) -> list[str]:
+    """Return the files that are not as the last commit has them, by git's own hash of their content."""
+    listed = _git(folder, "ls-tree", "-r", "-z", "HEAD")
+    committed = {}
+    for entry in (listed or "").split("\0"):
+        facts, _, name = entry.partition("\t")
+        if name:
+            committed[name] = facts.split()[2]
+    contents = _contents(folder)
+    different = [name for name, content in contents.items() if _hash(content, committed.get(name, "")) is False]
+    return different + [name for name in committed.keys() - contents.keys() if "__pycache__" not in name]
+
+
+def _hash(content: bytes, expected: str) -> bool:
+    made = hashlib.sha256 if len(expected) == 64 else hashlib.sha1
+    return made(b"blob %d\0" % len(content) + content).hexdigest() == expected
+
+
+def _line(folder: Path, *arguments: str) -> str:
+    return (_git(folder, *arguments) or "").strip()
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    """Return what git says; None where it is not installed, fails, or this is no working copy."""
+    inherited = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     try:
         done = subprocess.run(
-            ["git", "-C", str(path.parent), *arguments],
+            ["git", "-C", str(folder), "--no-pager", *_QUIET, *arguments],
             capture_output=True,
             text=True,
+            errors="replace",
             timeout=_GIT_SECONDS,
             check=True,
+            env=inherited | _ENVIRONMENT,
+            stdin=subprocess.DEVNULL,
         )
     except (OSError, subprocess.SubprocessError):
         return None
-    return [line for line in done.stdout.splitlines() if line]
+    return done.stdout
 
 
-def _owned_by(path: Path) -> list[str]:
-    try:
-        return [pwd.getpwuid(path.stat().st_uid).pw_name]
-    except KeyError:  # a user of another machine or container
-        return []
+def _owners(folder: Path, names: Any) -> tuple[str, ...]:
+    """Return the logins that own some files: a hint, for whoever installs a file owns it."""
+    found = set()
+    for name in names:
+        try:
+            found.add(pwd.getpwuid((folder / name).stat().st_uid).pw_name)
+        except (KeyError, OSError):  # a user of another machine or container, or a file that is gone
+            continue
+    return tuple(sorted(found))

@@ -11,9 +11,9 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-import sqlglot
 from sqlglot import exp
-from sqlglot.errors import SqlglotError
+
+from include import sql_guard
 
 MAX_NODES = 200
 Parts = tuple[type[exp.Expr], ...]
@@ -147,11 +147,10 @@ def _checked(text: str, columns: Collection[str], allowed: Parts) -> tuple[exp.E
 
 def _parse(text: str) -> exp.Expr:
     try:
-        statements = sqlglot.parse(text, dialect="postgres")
-    except SqlglotError as error:
-        said = str(error).splitlines()[0].rstrip(".")
-        raise ValueError(f"is not a valid SQL condition: {said}") from None
-    if len(statements) != 1 or statements[0] is None:
+        statements = sql_guard.parse(text, "postgres")
+    except sql_guard.NotValid as error:
+        raise ValueError(f"is not a valid SQL condition: {str(error).rstrip('.')}") from None
+    if len(statements) != 1:
         raise ValueError("must be exactly one SQL condition")
     return statements[0]
 

@@ -290,7 +290,7 @@ class Promises(Strict):
 
 
 class WorkingCalendar(Strict):
-    """Whose holidays and whose clock: working days and sending hours follow them."""
+    """Whose holidays and whose clock."""
 
     country: Country
     zone: Zone
@@ -302,10 +302,10 @@ class People(Strict):
     Args:
         queue: Gets what has no reachable owner.
         data_owners: Owner of rules on data, as `contracts` names it -> who is told; else the owner of the source.
-        team_leads: Team as the CRM names it -> its lead, who is told when a member is inactive or ignores an alert, and
-            how the team stands every Monday.
+        team_leads: Team as the CRM names it -> its lead, told of inactive members and ignored alerts, and weekly.
         head: Whom the leads answer to: told of alerts that stay unanswered; the queue if there is none.
         calendars: Region of the account -> working calendar; ``default`` for all others.
+        approvers: May approve where nobody knows who changed the configuration.
     """
 
     queue: Person = Person(
@@ -317,6 +317,7 @@ class People(Strict):
     calendars: dict[str, WorkingCalendar] = Field(
         default={"default": WorkingCalendar(country="US", zone="America/New_York")}
     )
+    approvers: tuple[str, ...] = ()
 
 
 class Answer(Strict):

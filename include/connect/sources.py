@@ -103,6 +103,11 @@ def _rights(connection_id: str, source: Source, *, reads: bool, writes: Collecti
     yield from lines
     if told is None:
         return
+    if told.forbidden:
+        fix = "use a login that may only select what the queries read; docs/reference/scopes.md shows how to make one"
+        said = f"the login is {', '.join(told.forbidden)}: its queries could reach files and programs of the server"
+        yield Line(connection_id, "scopes", "failed", said, fix, exit_status=3)
+        return
     is_lacking = any(not name.endswith(".read") for name in told.missing)
     found = [f"missing: {', '.join(told.missing)}"] if told.missing else []
     found += [f"more than is needed: {', '.join(told.surplus)}"] if told.surplus else []

@@ -63,13 +63,13 @@ def undo(
     as_json: AsJson = False,
 ) -> None:
     """Take back what a run has planned and sent, where the outside lets it, and list the rest."""
-    from include.delivery import commands, deliver
+    from include.delivery import deliver
     from include.delivery import undo as undoing
 
     if not run:
         console.emit(undoing.runs(), ("run", "planned_at", "actions", "sent", "taken_back"), as_json=as_json)
         return
-    undoing.ask(run, commands.login(), reason)
+    undoing.ask(run, console.user(), reason)
     try:
         is_busy = deliver.take_back().is_busy
     finally:
@@ -79,7 +79,5 @@ def undo(
 
 
 def _answer(approval_id: str, answer: approvals.Answer, note: str) -> None:
-    from include.delivery import commands
-
-    found = approvals.answer(approval_id, answer, (commands.login(),), note)
+    found = approvals.answer(approval_id, answer, (console.user(),), note)
     typer.echo(f"{found.approval_id} is {found.state}: {found.n_actions} actions on {found.n_accounts} accounts")

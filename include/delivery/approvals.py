@@ -12,10 +12,11 @@ from datetime import date, datetime
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
+import orjson
 import sqlalchemy as sa
 
 from include import clock
-from include.config import Settings
+from include.config import Settings, authors, load
 from include.config.models import WorkingCalendar
 from include.delivery.outbox import Action
 from include.errors import ConfigError
@@ -25,6 +26,10 @@ from include.warehouse.engine import engine
 Answer = Literal["approved", "rejected"]
 # What Airflow calls everybody where it asks nobody to log in.
 _NOBODY = frozenset({"", "anonymous", "unnamed"})
+
+
+class Refused(ConfigError):
+    """This person may not give this answer; somebody else may."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,8 @@ class Approval:
         note: What the answer says.
         n_actions: How many actions wait, or waited, for it.
         n_accounts: How many accounts they concern.
+        is_author_known: Whether ``authors`` are all; if not, only a named approver may approve.
+        refusals: Answers that did not count: by whom, when and why.
     """
 
     approval_id: str
@@ -56,6 +63,8 @@ class Approval:
     note: str
     n_actions: int
     n_accounts: int
+    is_author_known: bool = True
+    refusals: tuple[dict[str, str], ...] = ()
 
 
 def ask(
@@ -63,7 +72,7 @@ def ask(
     actions: Sequence[Action],
     run_id: str,
     reason: str,
-    authors: Iterable[str],
+    by: str,
     settings: Settings,
     now: datetime,
 ) -> list[Action]:
@@ -74,7 +83,7 @@ def ask(
         actions: The parked actions.
         run_id: The run.
         reason: Which cap was reached.
-        authors: Who may not approve.
+        by: Who started the run, when that was a person; may not approve, nor may who has changed the overlay.
         settings: The settings in force.
         now: The time.
 
@@ -84,22 +93,38 @@ def ask(
     if not actions:
         return []
     approval_id = f"{now:%Y%m%d-%H%M%S}-{actions[0].key[:6]}"
+    changed = authors.since(_approved_overlay(connection))
+    overlay = {**authors.state(), "approvers": list(settings.people.approvers)}
     connection.execute(
         sa.text(
-            "insert into ops.approval (approval_id, run_id, reason, authors, asked_at, lapses_at)"
-            " values (:approval_id, :run_id, :reason, :authors, :now, :lapses_at)"
+            "insert into ops.approval"
+            " (approval_id, run_id, reason, authors, is_author_known, overlay, asked_at, lapses_at) values"
+            " (:approval_id, :run_id, :reason, :authors, :is_known, cast(:overlay as jsonb), :now, :lapses_at)"
         ),
         {
+            "is_known": changed.is_known,
+            "overlay": orjson.dumps(overlay).decode(),
             "approval_id": approval_id,
             "run_id": run_id,
             "reason": reason,
-            "authors": sorted({author for author in authors if author}),
+            "authors": sorted({author for author in (by, *changed.by) if author}),
             "now": now,
             "lapses_at": _lapses_at(now, settings),
         },
     )
     because = f"{reason}; waits for approval {approval_id}"
     return [replace(action, approval_id=approval_id, because=because) for action in actions]
+
+
+def _approved_overlay(connection: sa.Connection) -> dict[str, Any] | None:
+    """Return the state of the overlay about whose effects somebody said yes last; None if nobody has."""
+    found: dict[str, Any] | None = connection.execute(
+        sa.text(
+            "select overlay from ops.approval where state = 'approved' and overlay <> '{}'"
+            " order by asked_at desc, approval_id desc limit 1"
+        )
+    ).scalar()
+    return found
 
 
 def lapse(connection: sa.Connection, now: datetime) -> int:
@@ -126,6 +151,7 @@ def find(states: Sequence[str] = ("open",), limit: int = 50, approval_id: str = 
         rows = connection.execute(
             sa.text(
                 "select approval_id, run_id, state, reason, authors, asked_at, lapses_at, answered_by, note,"
+                " is_author_known, refusals,"
                 " (select count(*) from ops.outbox as o where o.approval_id = a.approval_id) as n_actions,"
                 " (select count(distinct account_key) from ops.outbox as o where o.approval_id = a.approval_id)"
                 " as n_accounts from ops.approval as a"
@@ -134,7 +160,9 @@ def find(states: Sequence[str] = ("open",), limit: int = 50, approval_id: str = 
             ),
             {"states": list(states), "limit": limit, "approval_id": approval_id},
         ).mappings()
-        return [Approval(**{**row, "authors": tuple(row["authors"])}) for row in rows]
+        return [
+            Approval(**{**row, "authors": tuple(row["authors"]), "refusals": tuple(row["refusals"])}) for row in rows
+        ]
 
 
 def get(approval_id: str) -> Approval:
@@ -175,12 +203,13 @@ def answer(
         now: The time.
 
     Raises:
-        ConfigError: There is none of that name, it was answered, has lapsed, or this person may not approve it.
+        Refused: This person may not give this answer.
+        ConfigError: There is none of that name, it was answered, or has lapsed.
     """
     moment = now or clock.now()
     names = [name for name in by if name and name.lower() not in _NOBODY]
     if not names:
-        raise ConfigError(
+        raise Refused(
             f"approval {approval_id} was answered by nobody who is logged in",
             cure="log in to Airflow as yourself, or use the command line under your own login",
         )
@@ -188,17 +217,17 @@ def answer(
     with engine("builder").begin() as connection:
         lapse(connection, moment)
         row = connection.execute(
-            sa.text("select state, authors, answered_by from ops.approval where approval_id = :id for update"),
+            sa.text(
+                "select state, authors, answered_by, is_author_known from ops.approval"
+                " where approval_id = :id for update"
+            ),
             {"id": approval_id},
         ).one()
         if row.state != "open":
             by_whom = f" by {row.answered_by}" if row.answered_by else ""
             raise ConfigError(f"approval {approval_id} is {row.state}{by_whom} already", cure="nothing is left to do")
-        if answer == "approved" and (own := _same(row.authors, names)):
-            raise ConfigError(
-                f"approval {approval_id} cannot be given by {own}, who changed or started what it is about",
-                cure="ask somebody else to approve it",
-            )
+        if answer == "approved":
+            _check_approver(connection, approval_id, row, names)
         connection.execute(
             sa.text(
                 "update ops.approval set state = :state, answered_at = :now, answered_by = :by, note = :note"
@@ -212,6 +241,54 @@ def answer(
             because = f"rejected by {names[0]}" + (f": {note}" if note else "")
             _settle(connection, [approval_id], "suppressed", because, moment)
     return get(approval_id)
+
+
+def _check_approver(connection: sa.Connection, approval_id: str, row: Any, names: Sequence[str]) -> None:
+    if own := _same(row.authors, names):
+        raise Refused(
+            f"approval {approval_id} cannot be given by {own}, who changed or started what it is about",
+            cure="ask somebody else to approve it",
+        )
+    if row.is_author_known:
+        return
+    named = approvers(connection)
+    if any(_is_named(name, approver) for name in names for approver in named):
+        return
+    raise Refused(
+        f"approval {approval_id} cannot be given by {names[0]}: who changed the configuration is not known, so that"
+        " only a named approver may approve",
+        cure=f"ask {', '.join(named)}" if named else "name approvers in config/people.yaml",
+    )
+
+
+def approvers(connection: sa.Connection | None = None) -> tuple[str, ...]:
+    """Return who may approve where the authors of a change are not known.
+
+    Whoever writes the overlay can write its list too: once a state of the overlay with a list was approved, only who is
+    on both lists counts.
+    """
+    if connection is None:
+        with engine("reader").connect() as own:
+            return approvers(own)
+    before = (_approved_overlay(connection) or {}).get("approvers")
+    named = load().people.approvers
+    return tuple(name for name in named if not before or name in before)
+
+
+def refuse(approval_id: str, by: str, because: str, now: datetime | None = None) -> None:
+    """Write down an answer that did not count, for those who are asked again."""
+    entry = {"by": by, "at": (now or clock.now()).isoformat(timespec="seconds"), "because": because}
+    with engine("builder").begin() as connection:
+        connection.execute(
+            sa.text("update ops.approval set refusals = refusals || cast(:entry as jsonb) where approval_id = :id"),
+            {"id": approval_id, "entry": orjson.dumps([entry]).decode()},
+        )
+
+
+def _is_named(name: str, approver: str) -> bool:
+    """Return whether a login is an approver's: his address stands for his login, not for that of another domain."""
+    name, approver = (" ".join(one.casefold().split()) for one in (name, approver))
+    return name == approver or ("@" not in name and name == approver.partition("@")[0])
 
 
 def _settle(connection: sa.Connection, approvals: Sequence[str], state: str, because: str, now: datetime) -> int:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import pwd
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,14 +15,6 @@ from include.warehouse.engine import engine
 
 CHANNEL_COLUMNS = ("channel", "sends", "planned", "uncertain", "failed", "sent", "reason", "changed_by", "changed_at")
 LETTER_COLUMNS = ("state", "rule", "step", "recipient", "subject", "deadline", "because", "planned_at")
-
-
-def login() -> str:
-    """Return whose process this is, as the system knows it: unlike ``user``, no variable can say otherwise."""
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return "unnamed"
 
 
 def delivered(result: Delivered) -> str:

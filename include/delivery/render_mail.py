@@ -7,9 +7,17 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from include.delivery.message import Message
+from include.text import unlinked
 
 MAX_SUBJECT = 200
 MAX_EVIDENCE = 60
+
+
+class _Link(str):
+    """An address of ours, which stays one."""
+
+    __slots__ = ()
+
 
 _environment = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),
@@ -17,7 +25,10 @@ _environment = Environment(
     undefined=StrictUndefined,
     trim_blocks=True,
     lstrip_blocks=True,
+    # Values from a CRM: only the message's own links may be clicked on, and these are marked in the templates.
+    finalize=lambda value: unlinked(value) if type(value) is str else value,
 )
+_environment.filters["link"] = lambda url: _Link(url)
 
 
 def subject(message: Message) -> str:

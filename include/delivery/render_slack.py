@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from include.delivery.message import MARKS, Message
+from include.text import unlinked
 
 Block = dict[str, Any]
 
@@ -31,7 +32,7 @@ _FORMATTING = str.maketrans({"*": "∗", "~": "∼", "`": "ˋ"})
 def escape(text: str) -> str:
     """Return text that Slack shows as it is: no mention, no link, no formatting."""
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return re.sub(r"(?<!\w)_|_(?!\w)", "＿", text.translate(_FORMATTING))
+    return unlinked(re.sub(r"(?<!\w)_|_(?!\w)", "＿", text.translate(_FORMATTING)))
 
 
 def fallback_text(message: Message) -> str:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 
 from include.delivery.message import MARKS, Message
+from include.text import unlinked
 
 MAX_BYTES = 4096
 # Room for the number of a part, and for the mark where a line was cut.
@@ -18,7 +19,7 @@ _LOOKALIKES = str.maketrans(
 
 def escape(text: str) -> str:
     """Return text that WeCom shows as it is: no mention, no link, no formatting."""
-    return text.translate(_LOOKALIKES)
+    return unlinked(text.translate(_LOOKALIKES))
 
 
 def parts(message: Message, reader: str) -> list[str]:

@@ -211,7 +211,7 @@ class Sender:
         for letter in letters:
             outcome = outcomes[letter.key]
             self.counts["failed" if outcome.state == "refused" else outcome.state] += 1
-            log.info("%s %s %s: %s %s", letter.channel, letter.key, letter.subject, outcome.state, outcome.because)
+            log.info("%s %s: %s %s", letter.channel, letter.key, outcome.state, outcome.because)
 
     def _refuse(self, connection: sa.Connection, letter: Letter, because: str, external_id: str = "") -> None:
         """Record a refusal for good, and try the second channel: a refused message has certainly not arrived."""

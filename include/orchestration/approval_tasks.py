@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-import logging
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +13,10 @@ from airflow.sdk import task
 
 from include.orchestration.assets import OUTBOX
 from include.orchestration.defaults import dag_id
+from include.text import unlinked
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
-
-log = logging.getLogger(__name__)
 
 APPROVE, REJECT = "Approve", "Reject"
 DAG = "approve_actions"
@@ -29,10 +28,31 @@ def list_open() -> list[dict[str, Any]]:
     """Return the runs to start: one for each open question, always of the same name."""
     from include.delivery import approvals
 
-    return [
-        {"trigger_run_id": f"approval_{found.approval_id}", "conf": {"approval_id": found.approval_id}}
-        for found in approvals.find()
-    ]
+    return [_run(found) for found in approvals.find()]
+
+
+@task(
+    trigger_rule="all_failed",
+    doc_md="Lists the question again if an answer did not count, for the next task to put it in a run of its own.",
+)
+def list_again(dag_run: Any = None) -> list[dict[str, Any]]:
+    """Return the run that puts the same question again; none where ``ask`` has failed for another reason."""
+    from include.delivery import approvals
+
+    found = approvals.get(_asked(dag_run))
+    is_refused = found.state == "open" and _run(found)["trigger_run_id"] != dag_run.run_id
+    return [_run(found)] if is_refused else []
+
+
+def _run(found: Any) -> dict[str, Any]:
+    """Return the run of a question; each answer that did not count is followed by another one."""
+    number = f"_{len(found.refusals) + 1}" if found.refusals else ""
+    return {"trigger_run_id": f"approval_{found.approval_id}{number}", "conf": {"approval_id": found.approval_id}}
+
+
+def _asked(dag_run: Any) -> str:
+    """Return which question a run is about: of the run itself, since whoever may edit XComs could change it there."""
+    return str((dag_run.conf or {}).get("approval_id", ""))
 
 
 def put_questions(questions: Any) -> Any:
@@ -45,108 +65,135 @@ def put_questions(questions: Any) -> Any:
     ).expand_kwargs(questions)
 
 
-@task(doc_md="Writes down what is to be approved: which cap, how many actions on how many accounts, and all of them.")
-def describe(params: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Return the question as a person reads it."""
-    from include.delivery import approvals
-
-    found = approvals.get(str((params or {})["approval_id"]))
-    rows = approvals.listed(found.approval_id)
-    for row in rows:
-        log.info("%s", "  ".join(str(value) for value in row.values()))
-    return {
-        "approval_id": found.approval_id,
-        "subject": f"{found.n_actions} actions on {found.n_accounts} accounts are above {found.reason}",
-        "body": _body(found, rows),
-        "lapses_at": found.lapses_at.isoformat(),
-    }
-
-
 class Ask(HITLOperator):
-    """Asks, for as long as the question can be answered."""
+    """Asks, for as long as the question can be answered, and records the answer where it is given.
+
+    Neither the question nor the answer passes through an XCom, which many may edit.
+    """
 
     def execute(self, context: Context) -> Any:
-        """Put the question.
+        """Put the question, or say what became of it.
 
         Args:
             context: Of the task.
         """
-        from datetime import datetime
-
         from include import clock
+        from include.delivery import approvals
 
-        told = context["ti"].xcom_pull(task_ids="describe")
-        left = datetime.fromisoformat(told["lapses_at"]) - clock.now()
-        self.response_timeout = max(left, timedelta(seconds=1))
+        found = approvals.get(_asked(context["dag_run"]))
+        if found.state != "open":
+            return f"{found.approval_id} is {found.state} already"
+        self.subject = f"{found.n_actions} actions on {found.n_accounts} accounts are above {found.reason}"
+        named = () if found.is_author_known else approvals.approvers()
+        self.body = _body(found, approvals.listed(found.approval_id), named)
+        self.assigned_users = _assigned(named)
+        self.response_timeout = max(found.lapses_at - clock.now(), timedelta(seconds=1))
         return super().execute(context)
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
+        """Record the answer; fail if whoever gave it may not, so that the question is put again.
+
+        Args:
+            context: Of the task.
+            event: Airflow's own record of the answer, and of who was logged in.
+        """
+        from include.delivery import approvals
+        from include.errors import ConfigError
+
+        answered: Any = super().execute_complete(context, event)
+        found = approvals.get(_asked(context["dag_run"]))
+        user = answered.get("responded_by_user") or {}
+        if found.state != "open":
+            return f"{found.approval_id} is {found.state} already"
+        if not user:
+            return f"nobody answered until {found.lapses_at:%Y-%m-%d %H:%M} UTC"
+        said: approvals.Answer = "approved" if answered["chosen_options"] == [APPROVE] else "rejected"
+        who = (str(user.get("name") or ""), str(user.get("id") or ""))
+        try:
+            state = approvals.answer(found.approval_id, said, who, "in Airflow").state
+        except approvals.Refused as error:
+            approvals.refuse(found.approval_id, who[0] or who[1] or "nobody", error.message)
+            raise approvals.Refused(
+                f"the answer does not count, and the question is put again: {error.message}", cure=error.cure
+            ) from None
+        except ConfigError as error:  # answered elsewhere in this moment, or lapsed
+            return error.message
+        return f"{found.approval_id} is {state}"
 
 
 def ask() -> Ask:
     """Return the task that waits for the answer, without a worker."""
     return Ask(
         task_id="ask",
-        subject="{{ ti.xcom_pull(task_ids='describe')['subject'] }}",
-        body="{{ ti.xcom_pull(task_ids='describe')['body'] }}",
+        subject="Actions above the caps of a run",  # each run writes its own, which then is in no XCom
         options=[APPROVE, REJECT],
         defaults=[REJECT],
         response_timeout=timedelta(days=14),
-        doc_md="Waits for a person under Required Actions. Whoever changed what led to it may reject, not approve.",
+        doc_md="Waits for a person under Required Actions and records the answer. Fails if it came from whoever may not"
+        " give it; the question is then put again.",
     )
 
 
 @task(
     outlets=[OUTBOX],  # what is approved goes out at once
-    doc_md="Records the answer; fails if it came from whoever may not give it. Clear `ask` to put the question again.",
+    doc_md="Says what became of the question.",
 )
-def record(answered: dict[str, Any], described: dict[str, Any]) -> str:
-    """Record who said what."""
+def record(dag_run: Any = None) -> str:
+    """Return what became of the question; the answer itself was recorded where it was given."""
     from include.delivery import approvals
-    from include.errors import ConfigError
 
-    approval_id, user = described["approval_id"], answered.get("responded_by_user") or {}
-    found = approvals.get(approval_id)
-    if not user:
-        return f"nobody answered until {found.lapses_at:%Y-%m-%d %H:%M} UTC"
-    if found.state != "open":
-        return f"{approval_id} is {found.state} already"
-    said: approvals.Answer = "approved" if answered["chosen_options"] == [APPROVE] else "rejected"
-    who = (str(user.get("name") or ""), str(user.get("id") or ""))
-    try:
-        return f"{approval_id} is {approvals.answer(approval_id, said, who, 'in Airflow').state}"
-    except ConfigError as error:
-        raise ConfigError(error.message, cure=f"{error.cure}: clear the task `ask`, then it is asked again") from None
+    found = approvals.get(_asked(dag_run))
+    return f"{found.approval_id} is {found.state}" + (f" by {found.answered_by}" if found.answered_by else "")
 
 
-def _body(found: Any, rows: list[dict[str, Any]]) -> str:
+def _assigned(approvers: Sequence[str]) -> Any:
+    """Return those who may answer as Airflow knows them: under its FAB auth manager a user's id is a number."""
+    from airflow.configuration import conf
+
+    is_fab = "fab" in conf.get("core", "auth_manager", fallback="").lower()
+    return [{"id": one, "name": one} for one in approvers if one.isdigit() or not is_fab]
+
+
+def _body(found: Any, rows: list[dict[str, Any]], approvers: Sequence[str] = ()) -> str:
+    """Return the question as Markdown. Airflow keeps it for good, so it names accounts by their keys and no person."""
     counts: dict[tuple[str, str], int] = {}
     for row in rows:
         counts[row["rule"], row["channel"]] = counts.get((row["rule"], row["channel"]), 0) + 1
+    shown = ("channel", "account_key", "rule", "step", "deadline")
     lines = [
         f"Run **{_cell(found.run_id)}** planned more than {found.reason}. What was within it goes out already; what"
         f" follows waits until **{found.lapses_at:%Y-%m-%d %H:%M} UTC** and lapses then.",
         "",
-        f"May not approve: {', '.join(map(_cell, found.authors)) or 'nobody is known to have changed anything'}."
-        " If they do, it counts for nothing, and somebody has to clear `ask` to put the question again.",
+        *_who(found, approvers),
         "",
         "| rule | channel | actions |",
         "|---|---|---|",
         *(f"| {_cell(rule)} | {_cell(channel)} | {number} |" for (rule, channel), number in sorted(counts.items())),
         "",
-        "| channel | account | to | what | deadline |",
-        "|---|---|---|---|---|",
-        *(
-            "| "
-            + " | ".join(_cell(row[name]) for name in ("channel", "account_key", "recipient", "subject", "deadline"))
-            + " |"
-            for row in rows[:_SHOWN]
-        ),
+        f"Who gets what: `python -m include.cli approvals show {found.approval_id}`",
+        "",
+        f"| {' | '.join(shown)} |",
+        f"|{'---|' * len(shown)}",
+        *("| " + " | ".join(_cell(row[name]) for name in shown) + " |" for row in rows[:_SHOWN]),
     ]
     if len(rows) > _SHOWN:
-        lines += ["", f"and {len(rows) - _SHOWN} more: `python -m include.cli approvals show {found.approval_id}`"]
+        lines += ["", f"and {len(rows) - _SHOWN} more"]
     return "\n".join(lines)
+
+
+def _who(found: Any, approvers: Sequence[str]) -> list[str]:
+    """Return who may approve, and which answers did not count."""
+    lines = [f"May not approve: {', '.join(map(_cell, found.authors)) or 'nobody is known to have changed anything'}."]
+    if not found.is_author_known:
+        named = ", ".join(map(_cell, approvers)) or "nobody, until config/people.yaml names approvers"
+        lines += ["", f"It is not known who changed the configuration. May approve: {named}."]
+    for refusal in found.refusals:
+        told = f"The answer of **{_cell(refusal['by'])}** at {_cell(refusal['at'])} did not count"
+        lines += ["", f"{told}: {_cell(refusal['because'])}."]
+    return lines
 
 
 def _cell(value: object) -> str:
     """Return text that neither leaves its cell nor is taken for markup."""
-    text = html.escape(" ".join(str(value if value is not None else "").split()))
+    text = html.escape(unlinked(" ".join(str(value if value is not None else "").split())))
     return "".join(f"\\{sign}" if sign in "\\|`*_[]()#!~{}" else sign for sign in text)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from include import connections
 
 
@@ -13,12 +15,13 @@ def use_airflow() -> None:
 def _from_airflow(connection_id: str) -> connections.Connection | None:
     from airflow.sdk import BaseHook
     from airflow.sdk.exceptions import AirflowNotFoundException
+    from airflow.sdk.log import mask_secret
 
     try:
         found = BaseHook.get_connection(connection_id)
     except AirflowNotFoundException:
         return None
-    return connections.make(
+    made = connections.make(
         connection_id,
         conn_type=found.conn_type,
         host=found.host,
@@ -28,3 +31,14 @@ def _from_airflow(connection_id: str) -> connections.Connection | None:
         schema=found.schema,
         extra=found.extra,
     )
+    # What a library of others writes into a task's log goes through Airflow's own masker.
+    mask_secret(made.password)
+    return made
+
+
+def log_folder() -> Path | None:
+    """Return where Airflow keeps its tasks' logs on this machine."""
+    from airflow.configuration import conf
+
+    folder = conf.get("logging", "base_log_folder", fallback="")
+    return Path(folder).expanduser() if folder else None

@@ -157,7 +157,9 @@ class Rights:
     Args:
         missing: Needed and not granted.
         surplus: Granted and not needed.
+        forbidden: What makes the login too powerful to be used.
     """
 
     missing: tuple[str, ...] = ()
     surplus: tuple[str, ...] = ()
+    forbidden: tuple[str, ...] = ()

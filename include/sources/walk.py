@@ -12,6 +12,7 @@ import orjson
 from include.errors import Unavailable
 from include.sources import positions
 from include.sources.base import Page, Position, Record
+from include.warehouse.failures import place
 
 # Counts along the way; not a place.
 _COUNTERS = {"pages", "rows", "left"}
@@ -101,7 +102,7 @@ def in_their_form(what: str) -> Iterator[None]:
         yield
     except (KeyError, TypeError, AttributeError, IndexError, ValueError, RecursionError) as error:
         raise Unavailable(
-            f"{what} came in a form that is not theirs: {type(error).__name__} {error}",
+            f"{what} came in a form that is not theirs: {type(error).__name__} in {place(error)}",
             cure="check that the connection's host is the vendor's API; set PERENNIAL_DEBUG=1 to see where",
         ) from error
 

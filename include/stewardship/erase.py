@@ -116,6 +116,11 @@ def _erase(kind: str, subject: str, reason: str, by: str, dry_run: bool) -> Eras
         )
         if dry_run:
             transaction.rollback()
+        else:
+            # The planner's statistics keep values of columns, for every reader to see.
+            for table in scrub.tables(connection):
+                if counts[table.name]:
+                    connection.execute(sa.text(f"analyze {table.name}"))
     return Erasure(kind, dry_run, {name: number for name, number in sorted(counts.items()) if number}, outside)
 
 
@@ -302,7 +307,9 @@ def _outside(connection: Connection, kind: str, found: Found) -> list[str]:
     said += [f"{channel}: {number} messages were sent that hold it; delete them there" for channel, number in sent]
     return [
         *sorted(said),
-        "Airflow's task logs may hold a record's id; they go by their own retention",
+        "Airflow: task logs and XComs may hold a record's id, or an address that a person typed into a form; questions"
+        " of approve_actions that were asked before hold recipients and subjects. Logs go by `retention.logs`, the rest"
+        " by `airflow db clean --clean-before-timestamp TIME`",
         "backups of this database hold it until they are overwritten; after a restore run this again",
     ]
 

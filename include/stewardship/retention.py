@@ -6,6 +6,7 @@ Each piece is a transaction of its own, so that nobody waits long; killed at any
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -117,11 +118,12 @@ STORES = (
 )
 
 
-def keep_house(dry_run: bool = False) -> list[Kept]:
+def keep_house(dry_run: bool = False, airflow_logs: Path | None = None) -> list[Kept]:
     """Delete what is old in every store; one run at a time.
 
     Args:
         dry_run: Only count, up to one piece of each store.
+        airflow_logs: Airflow's folder of logs; what ``AIRFLOW__LOGGING__BASE_LOG_FOLDER`` says if it is None.
 
     Returns:
         What was deleted, one entry per store; nothing when another run is at work.
@@ -131,13 +133,13 @@ def keep_house(dry_run: bool = False) -> list[Kept]:
         if not holder.execute(sa.text("select pg_try_advisory_lock(:key)"), {"key": _LOCK}).scalar():
             return []
         try:
-            return list(_run(now, dry_run))
+            return list(_run(now, dry_run, airflow_logs))
         finally:
             holder.execute(sa.text("select pg_advisory_unlock(:key)"), {"key": _LOCK})
             holder.rollback()
 
 
-def _run(now: datetime, dry_run: bool) -> Iterator[Kept]:
+def _run(now: datetime, dry_run: bool, airflow_logs: Path | None) -> Iterator[Kept]:
     settings = config.load().retention
     for store in STORES:
         days = getattr(settings, store.setting)
@@ -146,7 +148,7 @@ def _run(now: datetime, dry_run: bool) -> Iterator[Kept]:
             _note(done, now)
         log.info("%s: %d older than %d days%s", store.name, done.n_deleted, days, "" if done.is_complete else ", more")
         yield done
-    yield _clear_logs(settings, now, dry_run)
+    yield _clear_logs(settings, now, dry_run, airflow_logs)
 
 
 def _clear(store: Store, days: int, now: datetime, dry_run: bool) -> Kept:
@@ -175,20 +177,28 @@ def _note(done: Kept, now: datetime) -> None:
         )
 
 
-def _clear_logs(settings: Retention, now: datetime, dry_run: bool) -> Kept:
+def _clear_logs(settings: Retention, now: datetime, dry_run: bool, airflow_logs: Path | None) -> Kept:
     before = now.timestamp() - settings.logs * 86_400
-    old = [file for file in _log_files() if file.stat().st_mtime < before]
+    old = [file for file in _log_files(airflow_logs) if file.stat().st_mtime < before]
     if not dry_run:
         for file in old:
             file.unlink(missing_ok=True)
     return Kept("log files", settings.logs, len(old), True)
 
 
-def _log_files() -> Iterator[Path]:
-    """Yield the log files that Perennial wrote: only below a folder that is marked as its own, and behind no link."""
+def _log_files(airflow: Path | None) -> Iterator[Path]:
+    """Return our own log files: all below our home if it bears our mark, and in Airflow's folder those of our DAGs."""
     home = paths.home()
-    if not homes.read(home):
-        return
-    for folder in (home / "logs", home / "airflow" / "logs"):
-        if folder.is_dir() and folder.resolve() == folder:
-            yield from (file for file in folder.rglob("*.log") if file.is_file() and not file.is_symlink())
+    own = [home / "logs", home / "airflow" / "logs"] if homes.read(home) else []
+    named = os.environ.get("AIRFLOW__LOGGING__BASE_LOG_FOLDER")
+    theirs = airflow or (Path(named) if named else None)
+    if theirs is not None:
+        # Airflow's own template: dag_id=…/run_id=…/task_id=…/attempt=….log
+        prefix = os.environ.get("PERENNIAL_DAG_PREFIX", "")
+        own += [theirs / f"dag_id={prefix}{path.stem}" for path in sorted((paths.ROOT / "dags").glob("*.py"))]
+    seen = set()
+    for folder in own:
+        for file in folder.rglob("*.log") if folder.is_dir() and folder.resolve() == folder else ():
+            if file.is_file() and not file.is_symlink() and file.resolve() not in seen:
+                seen.add(file.resolve())
+                yield file

@@ -1,7 +1,13 @@
-"""Engines for the warehouse, one per role, and the one place that knows its address."""
+"""Engines for the warehouse, one login per role, and the one place that knows their addresses.
+
+Loader, builder and reader each log in as themselves: a session that drops its role (`set role none`) is then a login
+without any rights. Only migrations, erasure and housekeeping use the owner's address.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import os
 from functools import lru_cache
 from typing import Literal
@@ -13,6 +19,8 @@ from sqlalchemy.engine import Engine, make_url
 from include.errors import ConfigError, WarehouseError
 
 Role = Literal["owner", "loader", "builder", "reader"]
+GROUPS: tuple[Role, ...] = ("loader", "builder", "reader")
+OWNER_URL = "PERENNIAL_DATABASE_URL"
 SCHEMAS = ("raw", "quarantine", "meta", "staging", "core", "marts", "ops")
 MINIMUM_VERSION = 15
 
@@ -27,27 +35,74 @@ def database_url() -> str:
         ConfigError: The variable is no ``postgresql+psycopg://`` URL.
         WarehouseError: The variable is unset and no embedded server runs.
     """
-    url = os.environ.get("PERENNIAL_DATABASE_URL")
-    if not url:
-        from include.warehouse.server import running_url
+    return _given(OWNER_URL) or _embedded_url()
 
-        return running_url()
+
+def url_variable(role: Role) -> str:
+    """Return the variable that can hold the URL of a role's own login."""
+    return OWNER_URL if role == "owner" else f"{OWNER_URL}_{role.upper()}"
+
+
+def group(role: Role) -> str:
+    """Return the database role that has a role's rights and cannot log in."""
+    return f"perennial_{role}"
+
+
+def login_url(role: Role, url: str | None = None) -> str:
+    """Return the URL of a role's own login.
+
+    Args:
+        role: Which one; that of the owner is the warehouse's URL itself.
+        url: The owner's URL of another warehouse than the configured one.
+
+    Returns:
+        What ``PERENNIAL_DATABASE_URL_<ROLE>`` says; without it, a login named after the owner. Its password is derived
+        from the owner's: nothing more has to be kept or handed out, and the owner's does not follow from it.
+
+    Raises:
+        ConfigError: The URL is not valid, or the owner's has no password to derive one from.
+        WarehouseError: No URL is set and no embedded server runs.
+    """
+    given = _given(url_variable(role)) if url is None and role != "owner" else ""
+    if given:
+        return given
+    owner = make_url(url or database_url())
+    if role == "owner":
+        return owner.render_as_string(hide_password=False)
+    if not (owner.username and owner.password):
+        raise ConfigError(
+            f"the login of the {role} has no password: {OWNER_URL} names none to derive it from",
+            cure=f"create the logins as docs/how-to/connect-your-systems.md shows and set {url_variable(role)}",
+        )
+    derived = hmac.new(str(owner.password).encode(), f"perennial login {role}".encode(), hashlib.sha256).hexdigest()
+    name = f"{owner.username}_{role}_login"
+    return owner.set(username=name, password=derived).render_as_string(hide_password=False)
+
+
+def _given(variable: str) -> str:
+    """Return the URL that a variable holds, with our driver; "" if it is unset."""
+    url = os.environ.get(variable, "").strip()
+    if not url:
+        return ""
+    cure = "set it to postgresql+psycopg://USER:PASSWORD@HOST:PORT/DATABASE"
     try:
         parsed = make_url(url)
-    except sa.exc.ArgumentError:
-        raise ConfigError(
-            "PERENNIAL_DATABASE_URL is not a database URL",
-            cure="set it to postgresql+psycopg://USER:PASSWORD@HOST:PORT/DATABASE",
-        ) from None
+    except (sa.exc.ArgumentError, ValueError):
+        raise ConfigError(f"{variable} is not a database URL", cure=cure) from None
     if parsed.get_backend_name() != "postgresql":
         raise ConfigError(
-            f"PERENNIAL_DATABASE_URL names {parsed.get_backend_name()}, but the warehouse must be PostgreSQL",
-            cure="set it to postgresql+psycopg://USER:PASSWORD@HOST:PORT/DATABASE",
+            f"{variable} names {parsed.get_backend_name()}, but the warehouse must be PostgreSQL", cure=cure
         )
     return parsed.set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
 
 
-@lru_cache(maxsize=8)
+def _embedded_url() -> str:
+    from include.warehouse.server import running_url
+
+    return running_url()
+
+
+@lru_cache(maxsize=16)
 def _engine(url: str, role: Role) -> Engine:
     # The check interval lets the server end the statements, and free the locks, of a process that was killed.
     options = "-c timezone=UTC -c lock_timeout=60s -c client_connection_check_interval=2s"
@@ -57,7 +112,7 @@ def _engine(url: str, role: Role) -> Engine:
         # A merge goes through its changed rows several times: they need not come from a file each time.
         options += " -c temp_buffers=128MB"
     if role != "owner":
-        options += f" -c role=perennial_{role}"
+        options += f" -c role={group(role)}"
     return sa.create_engine(
         url,
         pool_size=2,
@@ -74,14 +129,14 @@ def _engine(url: str, role: Role) -> Engine:
 
 
 def engine(role: Role = "reader", url: str | None = None) -> Engine:
-    """Return the engine that acts under one role.
+    """Return the engine that logs in as one role.
 
     Args:
         role: ``loader`` writes raw, quarantine and meta; ``builder`` writes staging, core, marts; ``reader`` reads,
-            ends statements after 60 seconds; ``owner`` runs migrations only.
-        url: Another warehouse than the configured one.
+            ends statements after 60 seconds; ``owner`` runs migrations, erasure and housekeeping only.
+        url: The owner's URL of another warehouse than the configured one.
     """
-    return _engine(url or database_url(), role)
+    return _engine(login_url(role, url), role)
 
 
 def check(url: str | None = None) -> None:
@@ -121,7 +176,8 @@ def readable(error: sa.exc.SQLAlchemyError | psycopg.Error) -> WarehouseError:
         said = said.split(': "')[0]
     if isinstance(error, sa.exc.TimeoutError):
         return WarehouseError("the warehouse has no free connection for this process", cure="run again later")
-    if "perennial_" in said and "does not exist" in said:  # the roles come with the first migration
+    # Roles and logins come with the first migration. A login that is missing is refused like a wrong password.
+    if ("perennial_" in said and "does not exist" in said) or ("_login" in said and "authentication failed" in said):
         state = "42"
     return WarehouseError(f"the warehouse refused: {said}", cure=_CURES.get(state) or _CURES.get(state[:2], ""))
 

@@ -59,12 +59,12 @@ def described(error: Exception) -> PerennialError:
     if isinstance(error, sa.exc.SQLAlchemyError | psycopg.Error):
         return readable(error)
     return PerennialError(
-        f"unexpected {type(error).__name__} in {_place(error)}",
+        f"unexpected {type(error).__name__} in {place(error)}",
         cure="this is a defect: run the step by hand with PERENNIAL_DEBUG=1 and report what it prints",
     )
 
 
-def _place(error: Exception) -> str:
+def place(error: BaseException) -> str:
     """Return file and line of the innermost frame of our own code."""
     own = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.startswith(str(paths.ROOT))]
     if not own:

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 
+from include.warehouse import logins
 from include.warehouse.engine import SCHEMAS, check, engine
 
 # Alembic's own table has no lock of its own; every starter of a fresh warehouse comes through here.
@@ -26,13 +27,14 @@ def if_empty() -> None:
 
 
 def migrate(url: str | None = None) -> None:
-    """Create or upgrade the warehouse's own tables, roles and grants.
+    """Create or upgrade the warehouse's own tables, roles, grants and logins.
 
     Args:
         url: Another warehouse than the configured one.
 
     Raises:
-        WarehouseError: The warehouse does not answer or is too old.
+        WarehouseError: The warehouse does not answer, is too old, or does not let its owner create the logins.
+        ConfigError: The login of a role may do more than the role.
     """
     check(url)
     config = Config()
@@ -43,3 +45,4 @@ def migrate(url: str | None = None) -> None:
             connection.execute(sa.text(f"create schema if not exists {schema}"))
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+        logins.ensure(connection, url)

@@ -353,9 +353,10 @@ def _parse(path: Path, query: str, first_line: int) -> Facts:
     try:
         return sql_facts.of(query)
     except sql_facts.NotOneSelect:
-        raise ConfigError(
-            f"{files.shown(path)}:{first_line + 1}: must be exactly one SELECT", cure="split or correct it"
-        ) from None
+        where = f"{files.shown(path)}:{first_line + 1}"
+        raise ConfigError(f"{where}: must be exactly one SELECT", cure="split or correct it") from None
+    except sql_facts.NotAllowed as error:
+        raise ConfigError(f"{files.shown(path)}:{first_line + 1}: {error}", cure="leave it out") from None
     except sql_facts.NotValid as error:
         near = f" near {error.near!r}" if error.near else ""
         raise ConfigError(

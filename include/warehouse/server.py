@@ -28,7 +28,8 @@ from include.errors import WarehouseError
 from include.warehouse import server_files
 from include.warehouse.server_files import Note
 
-USER = "perennial"
+USER = "perennial"  # owns the databases; no superuser
+SUPERUSER = "postgres"  # makes them, and is used for nothing else
 DATABASE = "perennial"
 # Given on the command line: nothing is written into the data folder, which belongs to another user than root.
 SETTINGS = {
@@ -154,7 +155,8 @@ def _create(home: Path, mark: homes.Mark, begun: Note | None, waiting: Waiting |
         server_files.remove_base(home, mark, begun.user)
     binaries = _find_binaries()
     user = _unprivileged_user() if os.geteuid() == 0 else ""
-    note = Note(home, mark.id, str(binaries), user, secrets.token_hex(16))
+    passwords = secrets.token_hex(16), secrets.token_hex(16)
+    note = Note(home, mark.id, str(binaries), user, *passwords)
     if user and not _is_system(binaries):
         note = replace(note, binaries=str(_wheel_below(note.base / "wheel", binaries)))
     if begun is None:
@@ -177,14 +179,14 @@ def _create(home: Path, mark: homes.Mark, begun: Note | None, waiting: Waiting |
 def _init(note: Note, waiting: Waiting | None) -> None:
     note.data.mkdir(mode=0o700)
     with tempfile.NamedTemporaryFile("w", dir=note.base) as password_file:
-        password_file.write(note.password)
+        password_file.write(note.superuser_password)
         password_file.flush()
         if note.user:
             account = pwd.getpwnam(note.user)
             # By its handle, and in a folder of root's: nobody can put a link in its place.
             os.fchown(password_file.fileno(), account.pw_uid, account.pw_gid)
             os.chown(note.data, account.pw_uid, account.pw_gid, follow_symlinks=False)
-        arguments = ["-D", str(note.data), "-U", USER, "-A", "scram-sha-256", f"--pwfile={password_file.name}"]
+        arguments = ["-D", str(note.data), "-U", SUPERUSER, "-A", "scram-sha-256", f"--pwfile={password_file.name}"]
         _run(note, "initdb", *arguments, "-E", "UTF8", "--locale=C", "--no-instructions", waiting=waiting)
 
 
@@ -203,7 +205,7 @@ def _whatever_is_left(home: Path, mark: homes.Mark) -> Note | None:
         binaries = _find_binaries()
         if (base / "wheel").is_dir():
             binaries = _wheel_below(base / "wheel", binaries)
-        return Note(home, mark.id, str(binaries), user, "")
+        return Note(home, mark.id, str(binaries), user, "", "")
     return None
 
 
@@ -212,12 +214,19 @@ def _create_databases(note: Note, databases: tuple[str, ...]) -> None:
     from psycopg import sql
 
     with psycopg.connect(
-        host="127.0.0.1", port=note.port, user=USER, password=note.password, dbname="postgres", autocommit=True
-    ) as connection:
+        host="127.0.0.1", port=note.port, user=SUPERUSER, password=note.superuser_password, dbname="postgres",
+        autocommit=True,
+    ) as connection:  # fmt: skip
+        owner = sql.Identifier(USER)
+        if not connection.execute("select 1 from pg_roles where rolname = %s", [USER]).fetchone():
+            hashed = connection.pgconn.encrypt_password(note.password.encode(), USER.encode(), b"scram-sha-256")
+            connection.execute(
+                sql.SQL("create role {} login createrole createdb password {}").format(owner, hashed.decode())
+            )
         present = {name for (name,) in connection.execute("select datname from pg_database")}
         for database in databases:
             if database not in present:
-                connection.execute(sql.SQL("create database {}").format(sql.Identifier(database)))
+                connection.execute(sql.SQL("create database {} owner {}").format(sql.Identifier(database), owner))
 
 
 def _find_binaries() -> Path:
@@ -348,6 +357,14 @@ def _becomes_ready(note: Note, waiting: Waiting | None) -> bool:
             waiting(f"PostgreSQL ({found[1]})", time.monotonic() - began, note.log)
         time.sleep(0.1)
     return bool(found[0])
+
+
+def superuser_url(home: Path) -> str:
+    """Return the URL of the superuser, for what the owner may not do."""
+    note = server_files.read_note(home.resolve())
+    if not note:
+        raise WarehouseError(f"no embedded PostgreSQL was made in {home}", cure="start it first")
+    return f"postgresql+psycopg://{SUPERUSER}:{note.superuser_password}@127.0.0.1:{note.port}/postgres"
 
 
 def _url(note: Note, database: str) -> str:

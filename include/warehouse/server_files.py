@@ -21,7 +21,7 @@ from include.errors import WarehouseError
 # Root's: the place for a program's lasting state (Filesystem Hierarchy Standard 3.0, 5.8). Not /var/tmp, where
 # systemd-tmpfiles removes what was unused for 30 days (tmpfiles.d/tmp.conf).
 SHARED = Path("/var/lib/perennial")
-_TEXTS = ("id", "binaries", "user", "password")
+_TEXTS = ("id", "binaries", "user", "password", "superuser_password")
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,8 @@ class Note:
         id: The home's id.
         binaries: The folder of PostgreSQL's programs.
         user: As whom they run; "" for whoever runs Perennial.
-        password: Of the database's owner.
+        password: Of the databases' owner.
+        superuser_password: Of who makes them.
         port: Where it listened last.
         is_ready: Whether its making was finished.
     """
@@ -43,6 +44,7 @@ class Note:
     binaries: str
     user: str
     password: str
+    superuser_password: str
     port: int = 0
     is_ready: bool = False
 

@@ -29,6 +29,7 @@ team_leads:
 calendars:
   default: {country: US, zone: America/New_York}
   Germany: {country: DE, zone: Europe/Berlin}
+approvers: [ada, grace@vendor.example]
 """,
 }
 

@@ -203,7 +203,7 @@ def test_the_product_is_not_asked_to_sort_or_scan_for_long(
     monkeypatch.setattr(database, "PEEK_SECONDS", 1)
     folder = tmp_path / "overlay" / "sql" / "sources" / "product"
     folder.mkdir(parents=True)
-    slow = "select workspace_key as id, updated_at from workspaces, pg_sleep(3)"
+    slow = "select workspace_key as id, updated_at from workspaces, generate_series(1, 300000000)"
     (folder / "product_account.sql").write_text(slow)
     (folder / "seat_day.sql").write_text("select 1 as id, nothing as updated_at from workspaces")
     monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(tmp_path / "overlay"))

@@ -98,7 +98,9 @@ def test_what_is_above_the_caps_is_asked_in_runs_of_their_own(dags):
     assert put.partial_kwargs["skip_when_already_exists"] is True
     assert not put.partial_kwargs.get("wait_for_completion")
     question = asking.task_dict["ask"]
-    assert question.upstream_task_ids == {"describe"} and question.downstream_task_ids == {"record"}
+    assert not question.upstream_task_ids and question.downstream_task_ids == {"record", "list_again"}
+    again = asking.task_dict["list_again"]
+    assert again.trigger_rule == "all_failed" and again.downstream_task_ids == {"put_questions"}
     assert (question.options, question.defaults) == (["Approve", "Reject"], ["Reject"])
     assert question.response_timeout < asking.dagrun_timeout
     assert asking.task_dict["record"].outlets == [OUTBOX]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -82,8 +83,12 @@ def test_a_run_started_again_has_no_second_allowance(house: House) -> None:
 
 def test_who_may_not_approve(open_house: House, overlay: Path) -> None:
     asked = _flood(open_house, overlay)
-    owner = authors.of([overlay / "config" / "caps.yaml"])
-    assert set(asked.authors) == {"mallory", *owner} and owner
+    owner = authors.since().by
+    assert set(asked.authors) == {"mallory", *owner} and owner and not asked.is_author_known
+    # Nobody knows who changed the overlay: only a named approver may.
+    for who in (("eve",), ("ada@other.example",), ("grace@other.example",)):
+        with pytest.raises(approvals.Refused, match="only a named approver may approve"):
+            approvals.answer(asked.approval_id, "approved", who, now=SOON)
     for who in (("Mallory",), ("7", "mallory@vendor.example"), owner):
         with pytest.raises(ConfigError, match="changed or started"):
             approvals.answer(asked.approval_id, "approved", who, now=SOON)
@@ -208,18 +213,117 @@ def test_by_hand(open_house: House, outside: Outside, overlay: Path, capsys: pyt
     assert run("undo", "--run", "flood", "--reason", "a test").count("never sent") == 9
 
 
-def test_authors_are_those_of_the_last_commit(overlay: Path, tmp_path: Path) -> None:
-    import subprocess
+class Repository:
+    """The overlay under git."""
 
-    def git(*arguments: str) -> None:
-        subprocess.run(["git", "-C", str(overlay), *arguments], check=True, capture_output=True)
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self("init", "-q")
 
-    rule = overlay / "config" / "caps.yaml"
-    rule.write_text("actions_per_run: 9\n")
-    git("init", "-q")
-    git("add", ".")
-    git("-c", "user.name=Grace Hopper", "-c", "user.email=grace@vendor.example", "commit", "-qm", "more")
-    assert authors.of([rule]) == ("Grace Hopper", "grace@vendor.example")
-    rule.write_text("actions_per_run: 10\n")
-    assert authors.of([rule]) != ("Grace Hopper", "grace@vendor.example")
-    assert authors.of([Path("include/config/caps.yaml").resolve()]) == ()
+    def __call__(self, *arguments: str) -> None:
+        subprocess.run(["git", "-C", str(self.folder), *arguments], check=True, capture_output=True)
+
+    def commit(self, name: str, *more: str) -> None:
+        self("add", "-A")
+        who = ("-c", f"user.name={name}", "-c", f"user.email={name.lower()}@vendor.example")
+        self(*who, "commit", "-qm", "more", *more)
+
+
+def _names(base: Any = None) -> set[str]:
+    changed = authors.since(base)
+    assert changed.is_known
+    return {name for name in changed.by if "@" not in name}
+
+
+@pytest.mark.parametrize(
+    "path", ["config/people.yaml", "config/settings.yaml", "sql/actions/x/query.sql", "config/mappings/hubspot.yaml"]
+)
+def test_every_file_and_every_commit_since_the_approved_state_counts(overlay: Path, path: str) -> None:
+    git = Repository(overlay)
+    git.commit("Grace")
+    base = authors.state()
+    assert _names() == {"Grace"} and authors.since(base) == authors.Changed()
+    file = overlay / path
+    file.parent.mkdir(parents=True, exist_ok=True)
+    before = file.read_text() if file.exists() else ""
+    file.write_text(before + "# changed\n")
+    git.commit("Mallory")
+    for _ in range(2):  # white space on top washes nothing
+        file.write_text(file.read_text() + " \n")
+        git.commit("Eve")
+    assert _names(base) == {"Mallory", "Eve"}
+    # Who commits in another's name is there with his own.
+    file.write_text(before + "# again\n")
+    git.commit("Trudy", "--author", "Ada <ada@vendor.example>")
+    assert {"Trudy", "Ada"} <= _names(base)
+    (overlay / "config" / "channels.yaml").unlink()  # what is taken away is a change too
+    git.commit("Oscar")
+    assert "Oscar" in _names(base)
+
+
+def test_authors_are_not_known_without_the_history(overlay: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not authors.since().is_known  # no git
+    git = Repository(overlay)
+    git.commit("Grace")
+    base = authors.state()
+    assert authors.since().is_known
+    (overlay / "config" / "caps.yaml").write_text("actions_per_run: 10\n")
+    assert not authors.since().is_known and not authors.since(base).is_known  # in no commit
+    git.commit("Eve")
+    assert authors.since(base).is_known
+    # A rewritten history: the approved commit is not behind this one.
+    git("checkout", "-q", "--orphan", "other")
+    (overlay / "config" / "caps.yaml").write_text("actions_per_run: 11\n")
+    git.commit("Trudy")
+    assert _names(base) == {"Trudy"}
+    monkeypatch.setenv("PATH", "/nonexistent")
+    assert authors.since(base) == authors.Changed(authors.since(base).by, is_known=False)
+    monkeypatch.delenv("PERENNIAL_CONFIG_DIR")
+    assert authors.since() == authors.Changed() and not authors.since(base).is_known  # it was taken away
+
+
+def test_git_runs_nothing_that_the_overlay_names(overlay: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    git = Repository(overlay)
+    git.commit("Grace")
+    ran = tmp_path_factory.mktemp("ran") / "ran"
+    program = ran.with_name("program")
+    program.write_text(f"#!/bin/sh\necho x >> '{ran}'\n")
+    program.chmod(0o755)
+    for setting in (
+        "core.fsmonitor",
+        "core.pager",
+        "gpg.program",
+        "diff.external",
+        "filter.x.clean",
+        "core.sshCommand",
+    ):
+        git("config", setting, str(program))
+    git("config", "log.showSignature", "true")
+    (overlay / ".gitattributes").write_text("* filter=x\n")
+    (overlay / "config" / "caps.yaml").write_text("actions_per_run: 10\n")
+    assert not authors.since().is_known and not ran.exists()
+
+
+def test_an_approval_makes_its_overlay_the_state_that_later_changes_are_seen_against(
+    open_house: House, overlay: Path
+) -> None:
+    git = Repository(overlay)
+    _caps(overlay, actions_per_run=6)
+    git.commit("Eve")
+    asked = _flood(open_house, overlay)
+    assert asked.is_author_known and "Eve" in asked.authors
+    # What is changed while the question waits is not approved with it.
+    (overlay / "config" / "channels.yaml").write_text((overlay / "config" / "channels.yaml").read_text() + "# x\n")
+    git.commit("Trudy")
+    approvals.answer(asked.approval_id, "approved", ("anybody",), now=SOON)
+    with engine("builder").connect() as connection:
+        base = approvals._approved_overlay(connection)
+    assert _names(base) == {"Trudy"}
+
+
+def test_who_is_named_only_now_does_not_count_once_a_list_was_approved(open_house: House, overlay: Path) -> None:
+    asked = _flood(open_house, overlay)
+    approvals.answer(asked.approval_id, "approved", ("ada",), now=SOON)
+    people = overlay / "config" / "people.yaml"
+    people.write_text(people.read_text().replace("approvers: [ada,", "approvers: [ada, eve,"))
+    assert approvals.approvers() == ("ada", "grace@vendor.example")

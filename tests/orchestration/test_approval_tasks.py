@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from airflow.configuration import conf
+from airflow.providers.standard.operators import hitl
+from airflow.sdk.exceptions import TaskAwaitingInput
 
 from include.delivery import approvals
-from include.errors import ConfigError
 from include.orchestration import approval_tasks
 
 FOUND = approvals.Approval(
@@ -38,20 +41,53 @@ ROW = {
 }
 
 
-@pytest.fixture
-def answers(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
-    given: list[tuple[Any, ...]] = []
+class Room:
+    """The approvals of the warehouse, and Airflow around the operator."""
 
-    def answer(approval_id: str, said: str, by: Any, note: str) -> approvals.Approval:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.found = FOUND
+        self.answers: list[tuple[Any, ...]] = []
+        self.put: list[dict[str, Any]] = []
+        monkeypatch.setattr(approvals, "get", self.get)
+        monkeypatch.setattr(approvals, "listed", lambda approval_id: [ROW] * 1200)
+        monkeypatch.setattr(approvals, "answer", self.answer)
+        monkeypatch.setattr(approvals, "refuse", self.refuse)
+        monkeypatch.setattr(approvals, "approvers", lambda: ("ada", "7"))
+        monkeypatch.setattr(hitl, "upsert_hitl_detail", lambda **detail: self.put.append(detail))
+        self.operator = approval_tasks.ask()
+
+    def get(self, approval_id: str) -> approvals.Approval:
+        assert approval_id == FOUND.approval_id
+        return self.found
+
+    def answer(self, approval_id: str, said: str, by: Any, note: str) -> approvals.Approval:
         if "mallory" in by:
-            raise ConfigError("changed it", cure="ask somebody else")
-        given.append((approval_id, said, by))
-        return FOUND
+            raise approvals.Refused("it is hers", cure="ask somebody else")
+        self.answers.append((approval_id, said, by))
+        return replace(self.found, state=said)
 
-    monkeypatch.setattr(approvals, "get", lambda approval_id: FOUND)
-    monkeypatch.setattr(approvals, "listed", lambda approval_id: [ROW] * 1200)
-    monkeypatch.setattr(approvals, "answer", answer)
-    return given
+    def refuse(self, approval_id: str, by: str, because: str) -> None:
+        refusal = {"by": by, "at": "2026-11-16T10:00:00+00:00", "because": because}
+        self.found = replace(self.found, refusals=(*self.found.refusals, refusal))
+
+    def context(self, **changes: Any) -> Any:
+        class Instance:
+            id = "ti"
+
+            def xcom_pull(self, *_: Any, **__: Any) -> None:
+                raise AssertionError("an XCom, which many may edit, was read")
+
+        run = SimpleNamespace(conf={"approval_id": FOUND.approval_id}, run_id=f"approval_{FOUND.approval_id}")
+        return {"task_instance": Instance(), "ti": Instance(), "dag_run": run} | changes
+
+    def respond(self, option: str, user: dict[str, str] | None) -> Any:
+        event = {"chosen_options": [option], "params_input": {}, "responded_at": FOUND.asked_at}
+        return self.operator.execute_complete(self.context(), event | {"responded_by_user": user})
+
+
+@pytest.fixture
+def room(monkeypatch: pytest.MonkeyPatch) -> Room:
+    return Room(monkeypatch)
 
 
 def test_airflow_takes_the_name_of_the_run_that_asks(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,30 +97,65 @@ def test_airflow_takes_the_name_of_the_run_that_asks(monkeypatch: pytest.MonkeyP
     assert re.fullmatch(allowed, run["trigger_run_id"]) and run["conf"] == {"approval_id": FOUND.approval_id}
 
 
-def test_the_question_has_a_summary_and_the_list_and_no_markup_of_a_customers(answers: list[Any]) -> None:
-    told = approval_tasks.describe.function(params={"approval_id": FOUND.approval_id})
+def test_the_question_has_a_summary_and_the_list_and_names_no_person(room: Room) -> None:
+    with pytest.raises(TaskAwaitingInput):
+        room.operator.execute(room.context())
+    (told,) = room.put
     assert told["subject"] == "2 actions on 1 accounts are above the cap of 4 actions per run"
     assert "| renewal | slack | 1200 |" in told["body"] and "mallory" in told["body"]
     assert "Run **manual\\_\\_1** planned" in told["body"]  # between back quotes the strokes would be shown
-    assert told["body"].count("ada@vendor.example") == 1000 and "and 200 more" in told["body"]
-    assert "<script>" not in told["body"] and "[free](" not in told["body"] and " | [" not in told["body"]
+    assert told["body"].count("crm:1") == 1000 and "and 200 more" in told["body"]
+    # Airflow keeps it for good: who gets what is shown by a command instead.
+    assert "script" not in told["body"] and "ada@vendor.example" not in told["body"]
+    assert told["assigned_users"] == []
+    assert "xcom" not in f"{room.operator.subject} {room.operator.body}"
+
+
+def test_where_authors_are_not_known_only_named_approvers_are_asked(room: Room) -> None:
+    room.found = replace(FOUND, is_author_known=False)
+    with pytest.raises(TaskAwaitingInput):
+        room.operator.execute(room.context())
+    assert [user["id"] for user in room.put[0]["assigned_users"]] == ["ada", "7"]
+    assert "May approve: ada, 7" in room.put[0]["body"]
+
+
+def test_under_fab_users_are_assigned_by_their_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(
+        "AIRFLOW__CORE__AUTH_MANAGER", "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"
+    )
+    assert [user["id"] for user in approval_tasks._assigned(("ada", "7"))] == ["7"]
 
 
 @pytest.mark.parametrize(("chosen", "said"), [("Approve", "approved"), ("Reject", "rejected")])
-def test_an_answer_is_recorded_with_who_gave_it(answers: list[Any], chosen: str, said: str) -> None:
-    user = {"id": "7", "name": "grace"}
-    approval_tasks.record.function({"chosen_options": [chosen], "responded_by_user": user}, {"approval_id": "x"})
-    assert answers == [("x", said, ("grace", "7"))]
+def test_an_answer_is_recorded_where_it_is_given_with_who_gave_it(room: Room, chosen: str, said: str) -> None:
+    assert room.respond(chosen, {"id": "7", "name": "grace"}) == f"{FOUND.approval_id} is {said}"
+    assert room.answers == [(FOUND.approval_id, said, ("grace", "7"))]
 
 
-def test_no_answer_in_time_is_no_answer(answers: list[Any]) -> None:
-    said = approval_tasks.record.function(
-        {"chosen_options": ["Reject"], "responded_by_user": None}, {"approval_id": "x"}
-    )
-    assert "nobody answered" in said and not answers
+def test_no_answer_in_time_is_no_answer(room: Room) -> None:
+    assert "nobody answered" in room.respond("Reject", None) and not room.answers
 
 
-def test_an_answer_of_the_author_fails_and_says_how_to_ask_again(answers: list[Any]) -> None:
-    answered = {"chosen_options": ["Approve"], "responded_by_user": {"id": "1", "name": "mallory"}}
-    with pytest.raises(ConfigError, match="clear the task `ask`"):
-        approval_tasks.record.function(answered, {"approval_id": "x"})
+def test_an_answer_that_does_not_count_is_refused_and_the_question_is_put_again(room: Room) -> None:
+    run = room.context()["dag_run"]
+    assert approval_tasks.list_again.function(dag_run=run) == []  # `ask` failed for another reason
+    with pytest.raises(approvals.Refused, match="does not count, and the question is put again"):
+        room.respond("Approve", {"id": "1", "name": "mallory"})
+    assert not room.answers
+    (again,) = approval_tasks.list_again.function(dag_run=run)
+    assert again == {"trigger_run_id": f"{run.run_id}_2", "conf": run.conf}
+    with pytest.raises(TaskAwaitingInput):
+        room.operator.execute(room.context())
+    assert "The answer of **mallory**" in room.put[-1]["body"] and "it is hers" in room.put[-1]["body"]
+
+
+def test_what_was_answered_is_neither_asked_nor_answered_again(room: Room) -> None:
+    room.found = replace(FOUND, state="approved")
+    assert "approved already" in room.operator.execute(room.context()) and not room.put
+    assert "approved already" in room.respond("Reject", {"id": "7", "name": "grace"}) and not room.answers
+    assert approval_tasks.list_again.function(dag_run=room.context()["dag_run"]) == []
+
+
+def test_the_report_takes_nothing_from_others(room: Room) -> None:
+    room.found = replace(FOUND, state="rejected", answered_by="grace")
+    assert approval_tasks.record.function(dag_run=room.context()["dag_run"]).endswith("is rejected by grace")

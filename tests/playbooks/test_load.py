@@ -71,9 +71,10 @@ def line_of(text: str, part: str) -> int:
         ("outcome: [", "outcome: [] # ", "outcome:", "at least 2"),
         ("due_in_working_days: 5", "due_in_working_days: soon", "soon", "integer"),
         ("kind: crm_task\n    owner: lead", "kind: fax\n    owner: lead", "kind: fax", "crm_task"),
-        ("{{ decision_maker_name }}", "{{ decision_maker.name }}", "", "decision_maker"),
+        ("{{ decision_maker_name }}", "{{ decision_maker_namE }}", "", "decision_maker_namE"),
+        ("{{ decision_maker_name }}", "{{ decision_maker.name }}", "", "not allowed"),
         ("{% else %}", "{% els %}", "", "template"),
-        ("{{ target_arr | number }} a year.", "{{ usage_ratio * 100 }}", "", "unknown"),
+        ("{{ target_arr | number }} a year.", "{{ usage_ratio - 100 }}", "", "unknown"),
         ("{{ decision_maker_name }}", "{{ account_name.__class__.__mro__ }}", "", "not allowed"),
     ],
 )

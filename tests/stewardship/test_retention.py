@@ -120,3 +120,15 @@ def test_logs_in_a_folder_that_is_not_ours_stay(built: pytest.MonkeyPatch, tmp_p
     put_logs(tmp_path / "logs")
     retention.keep_house()
     assert (tmp_path / "logs" / "old.log").exists()
+
+
+def test_of_the_logs_of_airflow_only_our_own_go(built: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    built.setenv("PERENNIAL_HOME", str(tmp_path / "home"))
+    built.setenv("AIRFLOW__LOGGING__BASE_LOG_FOLDER", str(tmp_path / "logs"))
+    for dag in ("decide", "of_somebody_else"):
+        folder = tmp_path / "logs" / f"dag_id={dag}" / "run_id=x"
+        folder.mkdir(parents=True)
+        (folder / "attempt=1.log").write_text("x")
+        os.utime(folder / "attempt=1.log", (1_700_000_000, 1_700_000_000))
+    retention.keep_house()
+    assert [path.parts[-3] for path in (tmp_path / "logs").rglob("*.log")] == ["dag_id=of_somebody_else"]

@@ -9,7 +9,7 @@ import psycopg
 from psycopg import sql
 from sqlalchemy.engine import make_url
 
-from include.warehouse.engine import engine
+from include.warehouse import logins
 
 
 @contextmanager
@@ -27,8 +27,7 @@ def database(server: str, name: str, template: str) -> Iterator[str]:
 
 def close(url: str) -> None:
     """Close all connections of this process to a database."""
-    for role in ("owner", "loader", "builder", "reader"):
-        engine(role, url).dispose()  # type: ignore[arg-type]
+    logins.dispose(url)
 
 
 def _execute(server: str, statement: sql.Composed) -> None:

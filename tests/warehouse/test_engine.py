@@ -1,11 +1,16 @@
 """The warehouse's roles may do what they need and no more."""
 
+import contextlib
+
 import psycopg
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.engine import make_url
 
 from include.errors import ConfigError, WarehouseError
 from include.warehouse import engine as subject
+from include.warehouse import logins
+from include.warehouse.migrate import migrate
 
 
 def test_loader_writes_raw_and_reader_only_reads(warehouse: str) -> None:
@@ -16,6 +21,128 @@ def test_loader_writes_raw_and_reader_only_reads(warehouse: str) -> None:
         assert connection.execute(sa.text("select a from raw.thing")).scalar() == 1
     with pytest.raises(sa.exc.DBAPIError), subject.engine("reader").begin() as connection:
         connection.execute(sa.text("insert into raw.thing values (2)"))
+
+
+WAYS_OUT = (
+    "set role none",
+    "reset role",
+    "reset all",
+    "set session authorization perennial",
+    "set session authorization default",
+    "select set_config('role', 'none', true)",
+    "select 1 where (select set_config('role', 'none', false)) is not null",
+    "set role perennial",
+    "set role postgres",
+    "set role perennial_loader",
+    "set role perennial_builder",
+    "set role perennial_reader",
+)
+
+
+@pytest.mark.parametrize("role", subject.GROUPS)
+def test_no_way_out_of_a_role_leads_to_more_rights(warehouse: str, role: subject.Role) -> None:
+    with subject.engine("loader").begin() as connection:
+        connection.exec_driver_sql("create table raw.thing (a int)")
+    own = {subject.group(role), f"perennial_{role}_login"}
+    for way in WAYS_OUT:
+        with subject.engine(role).connect() as connection:
+            with contextlib.suppress(sa.exc.DBAPIError), connection.begin_nested():
+                connection.exec_driver_sql(way)
+            who = connection.exec_driver_sql("select current_user, session_user, current_setting('is_superuser')").one()
+            assert who[0] in own and who[1] in own and who[2] == "off", way
+            for refused in (
+                "copy (select 'x') to program 'id'",
+                "update ops.approval set state = 'approved'"
+                if role != "builder"
+                else "insert into raw.thing values (1)",
+                "set transaction read write; create table public.taken (a int)",
+                "alter role perennial_reader superuser",
+                "drop table meta.batch",
+            ):
+                with pytest.raises(sa.exc.DBAPIError, match=r"permission denied|must be|read-only|read-write"):  # noqa: SIM117
+                    with connection.begin_nested():
+                        connection.exec_driver_sql(refused)
+
+
+def test_nothing_that_a_reader_may_write_is_there_for_it(warehouse: str) -> None:
+    with subject.engine("reader").connect() as connection:
+        connection.exec_driver_sql("set transaction read write")
+        may = connection.exec_driver_sql(
+            "select oid::regclass::text from pg_class where relkind in ('r', 'p', 'v')"
+            " and relnamespace <> 'pg_catalog'::regnamespace"
+            " and has_table_privilege(oid, 'insert, update, delete, truncate')"
+        )
+        assert may.scalars().all() == []
+        assert not any(
+            connection.exec_driver_sql(f"select has_schema_privilege('{schema}', 'create')").scalar()
+            for schema in (*subject.SCHEMAS, "public")
+        )
+
+
+def test_the_owner_is_no_superuser_and_does_what_only_it_does(warehouse: str) -> None:
+    with subject.engine("owner").begin() as connection:
+        assert connection.exec_driver_sql("select current_setting('is_superuser')").scalar() == "off"
+    with subject.engine("loader").begin() as connection:
+        connection.exec_driver_sql("create table raw.thing (a int)")
+    with subject.engine("owner").begin() as connection:
+        connection.exec_driver_sql("insert into raw.thing values (1)")
+        connection.exec_driver_sql("analyze raw.thing")
+
+
+def test_a_changed_password_of_the_owner_changes_those_of_the_logins(warehouse: str) -> None:
+    url = make_url(warehouse)
+    other = url.set(password="another").render_as_string(hide_password=False)
+    was, now = (make_url(subject.login_url("reader", one)).password for one in (warehouse, other))
+    assert was != now and str(url.password) not in str(was)
+    try:
+        with subject.engine("owner").begin() as connection:
+            connection.exec_driver_sql("alter role perennial_reader_login password 'x'")
+        logins.dispose(warehouse)
+        with pytest.raises(sa.exc.OperationalError) as caught:
+            subject.engine("reader").connect()
+        assert "server migrate" in subject.readable(caught.value).cure
+    finally:
+        migrate(warehouse)
+    with subject.engine("reader").connect() as connection:
+        assert connection.exec_driver_sql("select current_user").scalar() == "perennial_reader"
+
+
+def test_an_owner_that_may_not_create_logins_is_told_what_to_run(
+    warehouse: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = make_url(empty_database)
+    with subject.engine("owner").begin() as connection:
+        connection.exec_driver_sql("drop role if exists plain_owner")
+        connection.exec_driver_sql("create role plain_owner login password 'x'")
+        connection.exec_driver_sql("grant perennial_loader, perennial_builder, perennial_reader to plain_owner")
+    with subject.engine("owner", empty_database).begin() as connection:
+        connection.exec_driver_sql(f'grant all on database "{url.database}" to plain_owner')
+        connection.exec_driver_sql("grant all on schema public to plain_owner")
+    owned = url.set(username="plain_owner", password="x").render_as_string(hide_password=False)
+    try:
+        with pytest.raises(WarehouseError, match="cannot be created") as caught:
+            migrate(owned)
+        assert "create role plain_owner_loader_login login noinherit password 'SECRET'" in caught.value.cure
+        assert "PERENNIAL_DATABASE_URL_LOADER" in caught.value.cure
+        # What an administrator made is used, unless it may do more than its role.
+        monkeypatch.setenv("PERENNIAL_DATABASE_URL", owned)
+        for role in subject.GROUPS:
+            monkeypatch.setenv(subject.url_variable(role), subject.login_url(role, warehouse))
+        migrate()
+        with subject.engine("reader").connect() as connection:
+            assert connection.exec_driver_sql("select session_user").scalar() == "perennial_reader_login"
+        monkeypatch.setenv("PERENNIAL_DATABASE_URL_READER", subject.login_url("loader", warehouse))
+        with pytest.raises(ConfigError, match="may do more than its role: member of perennial_loader"):
+            migrate()
+    finally:
+        for each in (owned, empty_database, warehouse):
+            subject._engine(each, "owner").dispose()
+        subject._engine.cache_clear()
+        with subject.engine("owner", empty_database).begin() as connection:
+            connection.exec_driver_sql("grant plain_owner to current_user")
+            connection.exec_driver_sql("drop owned by plain_owner cascade")
+        with subject.engine("owner", warehouse).begin() as connection:
+            connection.exec_driver_sql("drop role plain_owner")
 
 
 @pytest.mark.parametrize("schema", ["core", "marts", "ops"])

@@ -244,7 +244,7 @@ def test_a_slow_program_is_waited_for_and_told_of(folder, monkeypatch, tmp_path)
     slow.write_text("#!/bin/sh\nsleep 1.2\n")
     slow.chmod(0o755)
     told = []
-    note = server_files.Note(folder, homes.claim(folder).id, str(tmp_path), "", "")
+    note = server_files.Note(folder, homes.claim(folder).id, str(tmp_path), "", "", "")
     monkeypatch.setattr(server_files.Note, "base", tmp_path)
     server._run(note, "slow", waiting=lambda what, seconds, log: told.append((what, seconds > 0.9, log)))
     assert told == [("PostgreSQL's slow", True, note.log)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from include.warehouse import sql_facts
-from include.warehouse.sql_facts import Facts, NotOneSelect, NotValid
+from include.warehouse.sql_facts import Facts, NotAllowed, NotOneSelect, NotValid
 
 QUERY = "with open as (select a.id as one from raw.a as a) select one, 2 as two from open join core.b using (one)"
 
@@ -74,3 +74,27 @@ def test_what_is_no_single_select_is_said():
     with pytest.raises(NotValid) as caught:
         sql_facts.of("select 1\nfrom (select")
     assert caught.value.line >= 1
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "select set_config('role', 'none', true) as one",
+        "select a from core.b where (select set_config('role', 'none', true)) is not null",
+        'select U&"pg\\005fread_file"(1) as one',
+        "select * from ts_stat('select 1') as t",
+        "select dblink('a', 'b') as one from core.b",
+        "select one from core.b for update",
+        "with gone as (delete from core.b returning one) select one from gone",
+        "select rolpassword as one from pg_catalog.pg_authid",
+    ],
+)
+def test_what_no_query_may_say_is_not_kept_either(query):
+    for _ in range(2):
+        with pytest.raises(NotAllowed):
+            sql_facts.of(query)
+
+
+def test_what_is_nested_too_deeply_is_no_query():
+    with pytest.raises(NotValid, match="nested too deeply"):
+        sql_facts.of(f"select {'(' * 3000}1{')' * 3000} as one")

@@ -9,7 +9,7 @@ from typing import Any
 from jinja2 import Template, TemplateError, meta
 from jinja2.sandbox import SecurityError
 
-from include.playbooks.templates import environment
+from include.playbooks.templates import environment, parsed
 
 # Slack and mail escape what they render, so that a line is plain text here.
 _PLAIN = environment(escapes=False)
@@ -24,10 +24,10 @@ def names(template: str) -> frozenset[str]:
     """Return the names that a template asks for.
 
     Raises:
-        ValueError: It is no valid template.
+        ValueError: It is no valid template, or holds what no text may.
     """
     try:
-        return frozenset(meta.find_undeclared_variables(_PLAIN.parse(template)))
+        return frozenset(meta.find_undeclared_variables(parsed(_PLAIN, template)))
     except TemplateError as error:
         raise ValueError(f"is no valid template: {error}") from None
 
@@ -59,4 +59,5 @@ def check(template: str, known: Collection[str], examples: Collection[Mapping[st
 
 @lru_cache(maxsize=512)
 def _compiled(template: str) -> Template:
+    parsed(_PLAIN, template)
     return _PLAIN.from_string(template)

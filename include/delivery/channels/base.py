@@ -13,6 +13,7 @@ from include.delivery import audience
 from include.delivery.message import Message
 from include.delivery.outbox import Letter
 from include.errors import PerennialError
+from include.hiding import hidden
 
 # Of calls that people wait for. What is in doubt is so for no longer than this and what uncertain.SETTLE adds.
 TIMEOUTS = (10.0, 20.0)
@@ -36,6 +37,10 @@ class Outcome:
     state: Literal["sent", "refused", "later", "uncertain"]
     because: str = ""
     external_id: str = ""
+
+    def __post_init__(self) -> None:
+        # It is kept, logged and shown, and may be in the words of a vendor or a mail server.
+        object.__setattr__(self, "because", hidden(self.because))
 
 
 TaskState = Literal["open", "started", "done", "deleted"]

@@ -174,7 +174,16 @@ class EmailChannel:
             else:
                 server = smtplib.SMTP(connection.host, connection.port or 25, timeout=_TIMEOUT)
                 server.ehlo_or_helo_if_needed()
-                if connection.extra.get("starttls", server.has_extn("starttls")):
+                # Whoever sits between can leave STARTTLS out of the server's answer: only a written word does without.
+                wanted = connection.extra.get("starttls", not is_local or server.has_extn("starttls"))
+                if wanted and not server.has_extn("starttls"):
+                    server.close()
+                    raise connection.error(
+                        "the mail server offers no encryption (STARTTLS), so that mails could be read on their way",
+                        cure='correct host and port, set "ssl": true for a server that is encrypted from the start, or'
+                        ' accept it with "starttls": false in its extra',
+                    )
+                if wanted:
                     server.starttls(context=ssl.create_default_context())
                 elif connection.login and not is_local:
                     server.close()

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-import sqlglot
 from sqlglot import exp
 
+from include import sql_guard
 from include.config import files
 from include.errors import ConfigError
 from include.sources.entities import ENTITIES, Kind, of_kind
@@ -19,31 +19,8 @@ from include.sources.entities import ENTITIES, Kind, of_kind
 FOLDER = "sources"
 SHARED = "product"
 PARAMETERS = ("since", "until")
-# What a reading query never holds, wherever in it.
-_FORBIDDEN = (
-    exp.Insert,
-    exp.Update,
-    exp.Delete,
-    exp.Merge,
-    exp.Create,
-    exp.Drop,
-    exp.Alter,
-    exp.TruncateTable,
-    exp.Copy,
-    exp.Command,
-    exp.Into,
-    exp.Lock,
-    exp.Set,
-)
-# Functions that reach out of the query, or would lift the limits under which it runs.
-_FORBIDDEN_FUNCTIONS = re.compile(
-    r"set_config|dblink\w*|lo_\w+|pg_(read|ls|terminate|cancel|reload|rotate|promote|switch|create|drop|logical)\w*"
-    r"|query_to_xml|load_file|sys_exec|sys_eval|load_extension|writefile",
-    re.IGNORECASE,
-)
-_LAST_SEMICOLON = re.compile(r";(?=(?:\s|--[^\n]*(?:\n|$)|/\*.*?\*/)*$)", re.DOTALL)
-# How sqlglot calls the dialects that SQLAlchemy names otherwise.
-_DIALECTS = {"postgresql": "postgres", "mariadb": "mysql", "mssql": "tsql"}
+# A parameter on its way through the printer, which writes each dialect's own sign for one.
+_PLACE = "perennial_{}_place"
 
 
 @dataclass(frozen=True)
@@ -53,19 +30,16 @@ class Query:
     Args:
         entity: What it gives.
         path: Where it is.
-        text: Its text, without the semicolon at its end.
+        text: Its text.
         parameters: Those of ``:since`` and ``:until`` that it uses.
+        executable: What SQLAlchemy takes: written anew from what was checked, without comments.
     """
 
     entity: str
     path: Path
     text: str
     parameters: frozenset[str] = frozenset()
-
-    @property
-    def executable(self) -> str:
-        """The text as SQLAlchemy takes it, which sees no parameter before a ``::cast``; a comment may end it."""
-        return re.sub(r"(?<![:\w]):(since|until)(?=::)", r"(:\1)", self.text) + "\n"
+    executable: str = ""
 
     def error(self, message: str, *, line: int | None = None, column: int | None = None, cure: str) -> ConfigError:
         """Return an error that names the file and, if known, line and column."""
@@ -166,48 +140,56 @@ def load(entity: str, path: Path, backend: str) -> Query | None:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{files.shown(path)} cannot be read: {error}", cure="make it a UTF-8 text file") from None
-    return _checked(entity, path, text, _DIALECTS.get(backend, backend))
+    return _checked(entity, path, text, sql_guard.known_dialect(backend))
 
 
 @cache
-def _checked(entity: str, path: Path, text: str, dialect: str) -> Query | None:
-    query = Query(entity, path, _LAST_SEMICOLON.sub("", text))
+def _checked(entity: str, path: Path, text: str, dialect: str | None) -> Query | None:
+    query = Query(entity, path, text)
     try:
-        statements = [one for one in sqlglot.parse(query.text, dialect=_known(dialect)) if one is not None]
-    except sqlglot.errors.ParseError as error:
-        first = error.errors[0] if error.errors else {}
+        statements = sql_guard.parse(text, dialect)
+        if not statements:
+            return None
+        if len(statements) > 1:
+            raise query.error(f"holds {len(statements)} statements", cure="write one select")
+        (statement,) = statements
+        if not isinstance(statement, exp.Query):
+            raise query.error("is no select", line=1, cure="write one select")
+        sql_guard.check(statement)
+        parameters = frozenset(parameter.name for parameter in statement.find_all(exp.Placeholder))
+        _check_parameters(query, parameters)
+        return replace(query, parameters=parameters, executable=_executable(statement, dialect))
+    except sql_guard.NotValid as error:
+        near = f" near {error.near!r}" if error.near else ""
         raise query.error(
-            f"is no valid SQL near {str(first.get('highlight', ''))!r}: {first.get('description', error)}",
-            line=first.get("line"),
-            column=first.get("col"),
-            cure="correct that place",
+            f"is no valid SQL{near}: {error}", line=error.line, column=error.column, cure="correct that place"
         ) from None
-    except sqlglot.errors.SqlglotError as error:
-        raise query.error(f"is no valid SQL: {str(error).splitlines()[0]}", cure="correct the file") from None
-    if not statements:
-        return None
-    if len(statements) > 1:
-        raise query.error(f"holds {len(statements)} statements", cure="write one select")
-    (statement,) = statements
-    if not isinstance(statement, exp.Query):
-        raise query.error("is no select", line=1, cure="write one select")
-    writing = next(statement.find_all(*_FORBIDDEN), None)
-    if writing is not None:
-        raise query.error(f"would do more than read: {writing.sql()[:60]}", cure="write one select that only reads")
-    for called in statement.find_all(exp.Func):
-        name = called.name if isinstance(called, exp.Anonymous) else called.sql_name()
-        if _FORBIDDEN_FUNCTIONS.fullmatch(name):
-            raise query.error(f"calls {name}, which does more than read", cure="leave that call out")
-    parameters = frozenset(parameter.name for parameter in statement.find_all(exp.Placeholder))
+    except sql_guard.NotAllowed as error:
+        cure = "leave that out, or put it into a view of your database and select from that"
+        raise query.error(str(error), cure=f"{cure}; include/sql_functions.txt lists what may be called") from None
+
+
+def _check_parameters(query: Query, parameters: frozenset[str]) -> None:
     unknown = min(parameters - set(PARAMETERS), default=None)
     if unknown is not None:
         line, column = query._find(unknown) or (None, None)
         raise query.error(
             f"has an unknown parameter :{unknown}", line=line, column=column, cure="known: :since, :until"
         )
-    return replace(query, parameters=parameters)
 
 
-def _known(dialect: str) -> str | None:
-    """Return the dialect if sqlglot knows it; what it does not know is parsed as standard SQL."""
-    return dialect if sqlglot.Dialect.get(dialect) else None
+def _executable(statement: exp.Expr, dialect: str | None) -> str:
+    """Return the statement as SQLAlchemy takes it: every colon is escaped but those of parameters."""
+
+    def prepared(node: exp.Expr) -> exp.Expr:
+        if isinstance(node, exp.Placeholder):
+            return exp.Var(this=_PLACE.format(node.name))
+        if isinstance(node, exp.Literal) and node.is_string:
+            # A colon of a text used to need a stroke before it, and may still have one.
+            return exp.Literal.string(str(node.this).replace("\\:", ":"))
+        return node
+
+    text = sql_guard.render(statement.transform(prepared), dialect).replace(":", "\\:")
+    for name in PARAMETERS:
+        text = text.replace(_PLACE.format(name), f":{name}")
+    return text

@@ -11,12 +11,17 @@ import sqlalchemy as sa
 
 from include.errors import AuthError, ConfigError, PerennialError, Unavailable
 from include.sources.database.query import Query
+from include.sources.database.rights import prove_read_only
 from include.sources.http.redact import redact
 
 STATEMENT_MINUTES = 30
 # Times without a zone are UTC; nothing is written, whatever the SQL says; no statement runs for ever.
 _SESSION = {
-    "postgresql": ("set local timezone = 'UTC'", "set local statement_timeout = '{seconds}s'"),
+    "postgresql": (
+        "set local timezone = 'UTC'",
+        "set local statement_timeout = '{seconds}s'",
+        "set local standard_conforming_strings = on",  # as our parser reads them
+    ),
     "mysql": (
         "set time_zone = '+00:00'",
         "set session max_execution_time = {seconds}000",
@@ -28,7 +33,12 @@ _SESSION = {
         "start transaction with consistent snapshot, read only",
     ),
     "sqlite": ("pragma query_only = on",),
+    # For these the login has to be proved unable to write, too: include/sources/database/rights.py.
+    "oracle": ("set transaction read only",),
 }
+# Drivers that end a call by themselves: the attribute of their connection, and how many of its units are a second.
+# https://python-oracledb.readthedocs.io/en/latest/api_manual/connection.html, https://github.com/mkleehammer/pyodbc/wiki
+_TIME_LIMITS = {"oracledb": ("call_timeout", 1000), "pyodbc": ("timeout", 1)}
 # Whatever is open for longer is forgotten rather than at work, and must not hold up reading for ever.
 _LONGEST_TRANSACTION = timedelta(days=1)
 # A replica that has replayed all it received, and still receives, is not behind, however old the last transaction is.
@@ -65,7 +75,7 @@ def snapshot(engine: sa.Engine, connection_id: str, seconds: int = STATEMENT_MIN
         seconds: For how long a statement may run.
 
     Raises:
-        ConfigError: The driver is not installed.
+        ConfigError: The driver is not installed, or nothing keeps the login from writing.
         AuthError: The database refuses the login.
         Unavailable: It does not answer.
     """
@@ -78,10 +88,18 @@ def snapshot(engine: sa.Engine, connection_id: str, seconds: int = STATEMENT_MIN
             connection = connection.execution_options(**_options(engine, connection))
             for statement in _SESSION.get(engine.dialect.name, ()):
                 connection.exec_driver_sql(statement.format(seconds=seconds))
+            _limit_time(connection, seconds)
+            prove_read_only(connection, connection_id)
         except sa.exc.DBAPIError as error:
             raise _refusal(error, engine, connection_id) from None
         yield connection
         connection.rollback()
+
+
+def _limit_time(connection: sa.Connection, seconds: int) -> None:
+    limit = _TIME_LIMITS.get(connection.dialect.driver)
+    if limit:
+        setattr(connection.connection.dbapi_connection, limit[0], seconds * limit[1])
 
 
 def _options(engine: sa.Engine, connection: sa.Connection) -> dict[str, Any]:

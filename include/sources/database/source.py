@@ -33,6 +33,7 @@ from include.sources.base import Listed, Page, Position, Record, Rights
 from include.sources.cast import Cast, caster
 from include.sources.database import query as queries
 from include.sources.database.query import Query
+from include.sources.database.rights import rights
 from include.sources.database.snapshot import clock_behind, complete_until, explained, snapshot
 from include.sources.database.urls import url_of
 from include.sources.entities import ENTITIES, Kind
@@ -48,11 +49,6 @@ _BEYOND = timedelta(days=1)
 # Databases whose times compare exactly with what they gave us. Elsewhere (SQLite keeps texts) a resumed read repeats a
 # second rather than lose a row.
 _EXACT = ("postgresql", "mysql", "mariadb")
-_WRITABLE = sa.text(
-    "select relname from pg_class join pg_namespace on pg_namespace.oid = relnamespace"
-    " where relkind in ('r', 'p') and nspname !~ '^(pg_|information_schema$)'"
-    " and has_table_privilege(pg_class.oid, 'insert, update, delete') order by relname limit 5"
-)
 _moment = caster("timestamptz")
 _flag = caster("boolean")
 
@@ -96,11 +92,8 @@ class Database:
 
     def rights(self, *, reads: bool, writes: Collection[str]) -> Rights | None:
         """See ``Rights``: nothing is ever written, so that a login that may write is more than is needed."""
-        if self._url.get_backend_name() != "postgresql":
-            return None
         with snapshot(self._engine, self._id, seconds=PEEK_SECONDS) as connection:
-            tables = connection.execute(_WRITABLE).scalars().all()
-        return Rights(surplus=(f"insert, update or delete on {', '.join(tables)}",) if tables else ())
+            return rights(connection)
 
     def skew(self) -> float:
         """Return by how many seconds the database's clock is ahead of ours; only a clock that is behind is seen."""

@@ -12,7 +12,7 @@ import orjson
 import requests
 
 LARGEST = 128 * 1024 * 1024
-# From the first byte to the last: a server that drips a byte a minute never trips the read timeout.
+# A whole call, from connecting to the last byte: a server that drips a byte a minute never trips the read timeout.
 LONGEST = 300.0
 _CHUNK = 256 * 1024
 

@@ -6,6 +6,7 @@ once, ``Unavailable``, ``Uncertain`` and ``QuotaExhausted`` when waiting did not
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -21,18 +22,20 @@ from include import clock
 from include.errors import AuthError, ConfigError, Forbidden, PerennialError, QuotaExhausted, Unavailable
 from include.sources.http import body
 from include.sources.http.causes import never_connected, reason
-from include.sources.http.dates import retry_after, skew
+from include.sources.http.dates import pause, retry_after, skew
 from include.sources.http.guard import GuardedAdapter
 from include.sources.http.limiter import LONGEST_WAIT, Limit, Limiter
 from include.sources.http.oauth import OAuth
 from include.sources.http.redact import redact
-from include.sources.http.sending import send
+from include.sources.http.sending import exchange
 
 _TIMEOUTS = (10, 120)
 _ATTEMPTS = 6
 # Before anything has worked, a wrong address is likelier than an outage: say so soon.
 _FIRST_ATTEMPTS = 3
 _HOUR = 3600.0
+# What becomes of a header that holds no number, or one that no calendar has: what it says is then not known.
+_NONSENSE = (ValueError, TypeError, OverflowError, ArithmeticError, OSError)
 _TRANSIENT = {408, 423, 425, 477, 500, 502, 503, 504, 520, 521, 522, 523, 524, 525, 527, 529, 530}
 
 
@@ -245,7 +248,7 @@ class Client:
         counted_at = self.limiter.acquire(call.kind)
         where = f"{call.method} {self.base_url}{call.path}"
         try:
-            with send(
+            response, received = exchange(
                 self.session,
                 call.method,
                 f"{self.base_url}{call.path}",
@@ -254,8 +257,7 @@ class Client:
                 form=call.form,
                 auth=self.auth,
                 timeouts=self.timeouts,
-            ) as response:
-                received = body.read(response)
+            )
         except requests.exceptions.SSLError as error:
             raise ConfigError(
                 f"{where}: the server's certificate is not trusted: {self._shown(error)}",
@@ -273,6 +275,12 @@ class Client:
             raise self._broken(call, f"{where}: the connection broke: {self._shown(error)}") from None
         except (requests.RequestException, body.BadBody) as error:
             raise self._broken(call, f"{where}: {self._shown(error)}") from None
+        except (ValueError, TypeError) as error:
+            # Such as a header that cannot be sent: the error's own words hold the header, and so the credentials.
+            raise ConfigError(
+                f"{where}: the request cannot be put together: {type(error).__name__}",
+                cure=f"correct host, login and password of connection {self.connection_id}",
+            ) from None
         finally:
             self.limiter.answered(call.kind, counted_at)
         self._note(call.kind, response.headers)
@@ -324,8 +332,9 @@ class Client:
 
     def _throttled(self, told: str, kind: str, headers: Mapping[str, str], data: Any) -> Exception:
         throttle = self.manners.throttle(headers, data)
-        if throttle.is_daily or (throttle.seconds or 0) > LONGEST_WAIT:
-            wait = throttle.seconds or self._until_reset() or _HOUR
+        told_seconds = None if throttle.seconds is None else pause(throttle.seconds)
+        if throttle.is_daily or (told_seconds or 0) > LONGEST_WAIT:
+            wait = told_seconds or self._until_reset() or _HOUR
             for each in self.limiter.limits if throttle.is_daily else (kind,):
                 self.limiter.block(each, wait)
             resumes_at = datetime.fromtimestamp(self.limiter.clock() + wait, UTC).isoformat(timespec="seconds")
@@ -334,9 +343,9 @@ class Client:
                 resumes_at=resumes_at,
                 cure=f"nothing to do: the next run after {resumes_at} goes on where this one stopped",
             )
-        if throttle.seconds is not None:
-            self.limiter.block(kind, throttle.seconds)
-        return _Again(self._unavailable(told), throttle.seconds)
+        if told_seconds is not None:
+            self.limiter.block(kind, told_seconds)
+        return _Again(self._unavailable(told), told_seconds)
 
     def _until_reset(self) -> float | None:
         """Return for how many seconds a day's quota stays used up, if the vendor can be asked."""
@@ -345,12 +354,12 @@ class Client:
         self._is_asking = True
         try:
             resets_at = self.manners.resets_at(self)
-        except PerennialError:
+            seconds = pause((resets_at - clock.now()).total_seconds()) if resets_at else None
+        except (PerennialError, *_NONSENSE):
             return None
         finally:
             self._is_asking = False
-        seconds = (resets_at - clock.now()).total_seconds() if resets_at else 0.0
-        return seconds if seconds > 0 else None
+        return seconds or None
 
     def _broken(self, call: _Call, message: str) -> Exception:
         if call.is_repeatable:
@@ -364,10 +373,12 @@ class Client:
 
     def _note(self, kind: str, headers: Mapping[str, str]) -> None:
         self.headers = headers
-        for name, limit in self.manners.learn(kind, headers).items():
-            self.limiter.learn(name, limit)
-        if (seconds := self.manners.rest(headers)) > 0:
-            self.limiter.block(kind, seconds)
+        with contextlib.suppress(*_NONSENSE):
+            for name, limit in self.manners.learn(kind, headers).items():
+                self.limiter.learn(name, limit)
+        with contextlib.suppress(*_NONSENSE):
+            if (seconds := self.manners.rest(headers)) > 0:
+                self.limiter.block(kind, seconds)
         if "Date" in headers:
             self.skew_seconds = skew(headers["Date"])
 

@@ -17,6 +17,22 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from include.config import load
 from include.connections import is_loopback
 from include.errors import ConfigError
+from include.sources.http import deadline
+
+# https://www.iana.org/assignments/iana-ipv4-special-registry and iana-ipv6-special-registry, and what some of Python's
+# releases call global although it is not. Azure's metadata address is a public one that answers inside only:
+# https://learn.microsoft.com/azure/virtual-network/what-is-ip-address-168-63-129-16
+_NOT_PUBLIC: dict[int, tuple[Any, ...]] = {
+    4: tuple(map(ipaddress.IPv4Network, ("192.0.0.0/24", "192.88.99.0/24", "168.63.129.16/32", "240.0.0.0/4"))),
+    6: tuple(
+        map(
+            ipaddress.IPv6Network,
+            ("64:ff9b:1::/48", "fec0::/10", "5f00::/16", "100::/64", "2001::/23", "2001:db8::/32", "3fff::/20"),
+        )
+    ),
+}
+# NAT64 (RFC 6052), IPv4-compatible (RFC 4291) and IPv4-translated (RFC 2765): the last 32 bits are the address.
+_STANDS_FOR_IPV4 = tuple(map(ipaddress.IPv6Network, ("64:ff9b::/96", "::/96", "::ffff:0:0:0/96")))
 
 
 def check(host: str, address: str) -> None:
@@ -30,7 +46,11 @@ def check(host: str, address: str) -> None:
         ConfigError: The address is not one of the public Internet, and the settings do not allow it.
     """
     found = _unwrapped(ipaddress.ip_address(address.partition("%")[0]))
-    if found.is_global and not found.is_multicast:
+    if (
+        found.is_global
+        and not found.is_multicast
+        and not any(found in network for network in _NOT_PUBLIC[found.version])
+    ):
         return
     settings = load()
     if host in (*settings.allowed_private_hosts, *settings.allowed_plain_http_hosts):
@@ -48,6 +68,9 @@ def _unwrapped(
 ) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
     """Return the IPv4 address that an IPv6 one stands for, if it does."""
     if isinstance(address, ipaddress.IPv6Address):
+        is_own = address.is_loopback or address.is_unspecified
+        if not is_own and any(address in network for network in _STANDS_FOR_IPV4):
+            return ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
         return address.ipv4_mapped or address.sixtofour or address
     return address
 
@@ -56,15 +79,21 @@ class _Checked:
     """A connection that looks where it has arrived."""
 
     host: str
+    sock: socket.socket | None
 
     def _new_conn(self) -> socket.socket:
         connected: socket.socket = super()._new_conn()  # type: ignore[misc]
+        deadline.watch(connected)
         try:
             check(self.host.strip("[]"), connected.getpeername()[0])
         except ConfigError:
             connected.close()
             raise
         return connected
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        deadline.watch(self.sock)  # one that is used again; a new one is watched from its start
+        super().request(*args, **kwargs)  # type: ignore[misc]
 
 
 class _Plain(_Checked, HTTPConnection):

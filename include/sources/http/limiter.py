@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import math
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -16,17 +17,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeGuard
 
 import orjson
 
 from include import home
 from include.errors import ConfigError, QuotaExhausted
+from include.sources.http.dates import LONGEST_PAUSE, pause
 
 # A window is counted in this many slots, so that its state stays small whatever the limit.
 _SLOTS = 20
 # Told to wait longer than this, a task ends and is run again later instead of sitting on its slot.
 LONGEST_WAIT = 900.0
+# More calls, or seconds, than any vendor's limit speaks of.
+_MOST = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -94,12 +98,15 @@ class Limiter:
 
     def block(self, kind: str, seconds: float) -> None:
         """Let no call of this kind pass for so long, in any process."""
+        wait = pause(seconds)
+        if wait is None:
+            return
         with self._state(kind) as state:
-            state["blocked_until"] = max(state.get("blocked_until", 0.0), self.clock() + seconds)
+            state["blocked_until"] = max(state.get("blocked_until", 0.0), self.clock() + wait)
 
     def learn(self, kind: str, limit: Limit) -> None:
         """Take over the limit that the vendor's headers state."""
-        if kind not in self.limits or self._learnt.get(kind) == limit or limit.calls < 1 or limit.seconds <= 0:
+        if kind not in self.limits or self._learnt.get(kind) == limit or not _is_usable(limit):
             return
         self._learnt[kind] = limit
         with self._state(kind) as state:
@@ -141,7 +148,8 @@ class Limiter:
             fcntl.flock(file, fcntl.LOCK_EX)
             before = file.read()
             states = _parse(before)
-            yield states.setdefault(kind, {})
+            states[kind] = _sound(states.get(kind), self.clock())
+            yield states[kind]
             now = orjson.dumps(states)
             if now != before:
                 file.seek(0)
@@ -166,6 +174,33 @@ def for_account(vendor: str, *identity: str, limits: dict[str, Limit]) -> Limite
     """
     digest = hashlib.sha256("\0".join(identity).encode()).hexdigest()[:16]
     return Limiter(home.entry("limits") / f"{vendor}-{digest}.json", limits)
+
+
+def _is_usable(limit: Limit) -> bool:
+    return 1 <= limit.calls <= _MOST and math.isfinite(limit.seconds) and 0 < limit.seconds <= _MOST
+
+
+def _sound(state: Any, now: float) -> dict[str, Any]:
+    """Return what of a state can be: another version, a full disk or a hand may have left anything in its file."""
+    if not isinstance(state, dict):
+        return {}
+    sound: dict[str, Any] = {}
+    until = state.get("blocked_until")
+    if _is_number(until) and until <= now + LONGEST_PAUSE:
+        sound["blocked_until"] = until
+    calls, seconds = state.get("calls"), state.get("seconds")
+    if _is_number(calls) and _is_number(seconds) and _is_usable(Limit(int(calls), seconds)):
+        sound |= {"calls": int(calls), "seconds": seconds}
+    slots = state.get("slots")
+    if isinstance(slots, dict):
+        sound["slots"] = {
+            at: n for at, n in slots.items() if at.isascii() and at.isdigit() and len(at) < 16 and _is_number(n)
+        }
+    return sound
+
+
+def _is_number(value: Any) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _parse(content: bytes) -> dict[str, dict[str, Any]]:

@@ -22,6 +22,7 @@ from requests.auth import AuthBase
 
 from include import home
 from include.errors import ConfigError
+from include.sources.http.dates import LONGEST_PAUSE, pause
 
 # A token that somebody else is fetching is waited for so long; then each fetches its own.
 _PATIENCE = 30.0
@@ -80,7 +81,7 @@ class OAuth(AuthBase):
             value, ends = self._opened(file.read())
             if self._clock() >= ends or value == self._refused:
                 token = self._fetch()
-                value, ends = token.value, self._clock() + token.seconds
+                value, ends = token.value, self._clock() + (pause(token.seconds) or 0.0)
                 file.seek(0)
                 file.write(self._fernet.encrypt(orjson.dumps([value, ends])))
                 file.truncate()
@@ -91,9 +92,10 @@ class OAuth(AuthBase):
 
         try:
             value, ends = orjson.loads(self._fernet.decrypt(content))
-        except (InvalidToken, ValueError):  # empty, or cut off by a full disk or a power cut
+        except (InvalidToken, ValueError, TypeError):  # empty, or cut off by a full disk or a power cut
             return "", 0.0
-        return value, ends
+        is_sound = isinstance(value, str) and isinstance(ends, int | float) and ends <= self._clock() + LONGEST_PAUSE
+        return (value, ends) if is_sound else ("", 0.0)
 
 
 @contextlib.contextmanager

@@ -16,6 +16,9 @@ import requests
 from requests.auth import AuthBase
 from requests.structures import CaseInsensitiveDict
 
+from include.sources.http import body
+from include.sources.http.deadline import Deadline
+
 
 def send(
     session: requests.Session,
@@ -59,6 +62,25 @@ def send(
     verify = True if session.verify is None else session.verify
     adapter = session.get_adapter(request.url)
     return adapter.send(request, stream=True, timeout=timeouts, verify=verify, proxies=session.proxies)
+
+
+def exchange(session: requests.Session, method: str, url: str, **how: Any) -> tuple[requests.Response, bytes]:
+    """Send a request as ``send`` does, and return the answer with its body, both within ``body.LONGEST`` seconds.
+
+    Raises:
+        requests.RequestException: It could not be sent, or the answer did not come.
+        BadBody: The answer is larger, or took longer, than any honest one.
+    """
+    with Deadline(body.LONGEST) as deadline:
+        try:
+            with send(session, method, url, **how) as response:
+                received = body.read(response)
+            if not deadline.is_over:
+                return response, received
+        except (requests.RequestException, ValueError, AttributeError):
+            if not deadline.is_over:
+                raise
+    raise body.BadBody(f"the answer was not complete after {deadline.seconds:g} seconds")
 
 
 @lru_cache(maxsize=1000)

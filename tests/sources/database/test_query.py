@@ -53,7 +53,105 @@ def test_an_empty_file_switches_its_entity_off(tmp_path: Path) -> None:
 def test_parameters_are_known_also_before_a_cast(tmp_path: Path) -> None:
     query = load(tmp_path, "select id from t where a > :since::timestamptz and b = ':x'")
     assert query.parameters == {"since"}
-    assert "(:since)::timestamptz" in query.executable
+    assert "CAST(:since AS TIMESTAMPTZ)" in query.executable and query.executable.endswith(r"b = '\:x'")
+
+
+def test_what_was_parsed_is_what_runs(tmp_path: Path) -> None:
+    query = load(tmp_path, "select 'a' as id -- one\n, now() as updated_at /* and\nmore */ from t -- :since\n;")
+    assert query.executable == "SELECT 'a' AS id, CURRENT_TIMESTAMP AS updated_at FROM t"
+    # A colon in a text used to need a stroke before it.
+    assert load(tmp_path, r"select 'a\:b' as id, 'c:d'::text as n from t").executable == (
+        r"SELECT 'a\:b' AS id, CAST('c\:d' AS TEXT) AS n FROM t"
+    )
+
+
+REFUSED = r"""
+postgresql|select U&"pg\005fread_file"('/etc/passwd') as id
+postgresql|select u&"dblink\005fexec"('host=x', 'insert') as id
+postgresql|select U&"d!0061ta" uescape '!' as id
+postgresql|select U&'\0061' as id
+postgresql|select "pg_read_file"('x') as id
+postgresql|select t."pg_read_file"('x') from t
+postgresql|select pg_catalog.set_config('role', 'none', true) as id
+postgresql|select E'a\'b' as id
+postgresql|select 'x' as "a\b"
+postgresql|select /*+ SeqScan(t) */ 1 as id
+postgresql|select ts_stat('select to_tsvector(pg_read_file(1))') as id
+postgresql|select * from ts_stat('select 1')
+postgresql|select query_to_xml_and_xmlschema('select 1', true, true, '') as id
+postgresql|select * from rows from (pg_ls_dir('.')) as x
+postgresql|select a from t order by pg_advisory_lock(1)
+postgresql|select count(*) filter (where pg_notify('a', 'b') is null) as id
+postgresql|select array(select pg_stat_reset()) as id
+postgresql|select current_setting('x') as id
+postgresql|select lo_from_bytea(0, 'x') as id
+postgresql|select my_schema.my_function(1) as id
+postgresql|select x operator(pg_catalog.=) 1 as id from t
+postgresql|select 'pg_authid'::regclass as id
+postgresql|select rolpassword as id from pg_authid
+postgresql|select rolpassword as id from pg_catalog.pg_authid
+postgresql|select 1 as id from "pg_authid"
+postgresql|select table_name as id from information_schema.tables
+mysql|select 1 as id /*!, load_file('/etc/passwd') as account_id */
+mysql|select 1 as id /*!50000 , sleep(1e5) as x */
+mysql|select 1 as id /*M!100100 , sleep(1e5) as x */
+mysql|select sleep(1) as id
+mysql|select `benchmark`(1, 2) as id
+mysql|select 'a\'b' as id
+mysql|select @@version as id
+mysql|select @a := 1 as id
+mysql|select host as id from mysql.user
+mariadb|select load_file('x') as id
+mssql|select * from openrowset('a', 'b', 'c')
+mssql|select 1 as id from srv.db.dbo.t
+mssql|select 1 as id from t with (tablockx)
+mssql|select next value for s as id
+mssql|select name as id from sys.objects
+oracle|select utl_http.request('http://x') as id from dual
+oracle|select dbms_xmlgen.getxml('select 1 from dual') as id from dual
+oracle|select s.nextval as id from dual
+oracle|select username as id from dba_users
+sqlite|select load_extension('x') as id
+sqlite|select name as id from sqlite_master
+sqlite|select name as id from pragma_table_info('t')
+"""
+
+
+@pytest.mark.parametrize("case", REFUSED.strip().splitlines())
+def test_what_is_not_on_the_list_is_refused(tmp_path: Path, case: str) -> None:
+    backend, text = case.split("|", 1)
+    with pytest.raises(ConfigError, match=r"usage_day\.sql"):
+        load(tmp_path, text, backend)
+
+
+TAKEN = """
+postgresql|select a::text as id, b ~ '\\d+', c @> '{}'::jsonb, d->>'x', e at time zone 'UTC' from t
+postgresql|select distinct on (a) a as id, count(*) filter (where b) from t
+postgresql|select e.v as id from t, jsonb_array_elements_text(t.j) with ordinality as e(v, n) limit 5
+postgresql|select date_trunc('day', a) as id, age(a, b), extract(epoch from a), make_date(1, 2, 3) from t
+mysql|select date_format(a, '%Y') as id, unix_timestamp(a), ifnull(a, b), json_unquote(json_extract(a, '$.x')) from `t`
+mssql|select isnull(a, 1) as id, convert(varchar(10), a, 120), dateadd(day, 1, a) from [x] with (nolock)
+oracle|select nvl(a, 1) as id, to_char(a, 'x'), trunc(a), decode(a, 1, 2, 3) from t
+sqlite|select strftime('%Y', a) as id, datetime(a), julianday(a), ifnull(a, 1) from t
+"""
+
+
+@pytest.mark.parametrize("case", TAKEN.strip().splitlines())
+def test_what_mapping_needs_is_taken(tmp_path: Path, case: str) -> None:
+    backend, text = case.split("|", 1)
+    assert load(tmp_path, text, backend)
+
+
+def test_reading_a_file_takes_time_in_step_with_its_length(tmp_path: Path) -> None:
+    text = "select 1 as id;" + "/**/" * 2000
+    assert load(tmp_path, text)
+    with pytest.raises(ConfigError, match="holds 2 statements"):
+        load(tmp_path, text + "x")
+
+
+def test_a_query_that_is_nested_too_deeply_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"usage_day\.sql.*nested too deeply"):
+        load(tmp_path, f"select {'(' * 3000}1{')' * 3000} as id")
 
 
 @pytest.mark.parametrize(

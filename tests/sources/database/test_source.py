@@ -239,14 +239,16 @@ def test_what_does_not_fit_is_noted(engine: sa.Engine, files: Path) -> None:
         ("select id, updated_at\nfrom usages", r'usage_day.sql:2:6: .*relation "usages" does not exist'),
         ("select id, updated_at,\n  1 as n_event from usage", r"usage_day.sql:2:8: .*has no column n_event.*n_events"),
         ("select id from usage", "gives no column updated_at"),
+        ("select id, updated_at, m as n_events from counted", r"usage_day.sql: .*read-only"),
         ("select id, updated_at, n / 0 as n_events from usage", "division by zero"),
-        ("select id, updated_at, setval('s', 1) as n_events from usage", r"usage_day.sql: .*read-only"),
+        ("select id, updated_at, setval('s', 1) as n_events from usage", r"usage_day.sql: calls setval"),
     ],
 )
 def test_a_broken_query_is_named_with_its_place(engine: sa.Engine, files: Path, text: str, said: str) -> None:
     put(engine, 1)
     with engine.begin() as connection:
         connection.exec_driver_sql("create sequence s")
+        connection.exec_driver_sql("create view counted as select id, updated_at, nextval('s') as m from usage")
     (files / "usage_day.sql").write_text(text)
     with pytest.raises(ConfigError, match=said):
         read(source_of(engine.url))

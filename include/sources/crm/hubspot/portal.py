@@ -12,7 +12,7 @@ from include.sources.cast import time_or_none as moment
 from include.sources.crm.hubspot.resources import INTROSPECT, TOKEN, TOKEN_INFO, USAGE
 from include.sources.http.auth import Bearer
 from include.sources.http.client import Client, Manners, Refused, Throttle
-from include.sources.http.dates import retry_after
+from include.sources.http.dates import pause, retry_after
 from include.sources.http.limiter import Limit, for_account
 from include.sources.http.oauth import OAuth, Token
 from include.sources.http.signed_in import signed_in
@@ -125,7 +125,8 @@ def _token(asking: Client, connection: Connection, refresh_token: str) -> Token:
     if not isinstance(data, dict) or not isinstance(data.get("access_token"), str):
         raise Unavailable("HubSpot's token endpoint gave no access token", cure="check the connection's host")
     # HubSpot asks not to wait for its 401: what is under way must not end on the way (case 13).
-    return Token(data["access_token"], max(1.0, float(data.get("expires_in") or 1800) - _MARGIN_SECONDS))
+    seconds = pause(data.get("expires_in")) or 1800.0
+    return Token(data["access_token"], max(1.0, seconds - _MARGIN_SECONDS))
 
 
 def granted(client: Client, connection: Connection) -> frozenset[str] | None:

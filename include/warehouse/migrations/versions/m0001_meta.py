@@ -16,7 +16,8 @@ begin
             end if;
         exception when duplicate_object or unique_violation then null;
         end;
-        if not pg_has_role(current_user, role_name, 'member') then
+        -- Since PostgreSQL 16, whoever creates a role may administer it but does not have its rights.
+        if not pg_has_role(current_user, role_name, 'usage') then
             execute 'grant ' || quote_ident(role_name) || ' to current_user';
         end if;
     end loop;

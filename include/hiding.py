@@ -1,0 +1,84 @@
+"""Keeps secrets out of what a person or a log may see: the one place, used by every error that is raised on purpose.
+
+Two kinds are hidden: the secrets of the connections that this process has read, in every form in which others echo
+them, and whatever looks like a secret of anybody's.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+from urllib.parse import quote, quote_plus
+
+HIDDEN = "***"
+# A shorter one would be found in ordinary words.
+_SHORTEST = 8
+_MOST_KNOWN = 200
+_MOST = 20_000
+_known: dict[str, None] = {}
+_NAMES = (
+    r"(?:[\w-]{0,30}(?:password|passwd|pwd|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|credential)"
+    r"[\w-]{0,30}|key)"
+)
+_FORMS = tuple(
+    (re.compile(pattern), shown)
+    for pattern, shown in (
+        # HubSpot, Slack, GitHub, Stripe and others name their tokens by how they begin.
+        (
+            r"(?i)\b(?:pat-[a-z0-9]+-[a-z0-9-]{8,}|xox[a-z]-[\w-]{6,}|xapp-[\w-]{6,}|gh[a-z]_\w{16,}|sk[-_]\w{16,})",
+            HIDDEN,
+        ),
+        (r"\beyJ[\w-]{4,}\.[\w-]{4,}(?:\.[\w-]*)?", HIDDEN),  # a JSON web token
+        (r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b", HIDDEN),
+        (r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{6,}", rf"\1 {HIDDEN}"),
+        (r"(?i)(://[^\s/:@]*:)[^\s/@]+@", rf"\1{HIDDEN}@"),  # a login in an address
+        # The address of a webhook is its secret.
+        (r"(?i)\b(hooks\.slack\.com/)[^\s\"'<>]+", rf"\1{HIDDEN}"),
+        (rf"(?i)\b({_NAMES}[\"']?\s*[:=]\s*)(?:\"[^\"]*\"|'[^']*')", rf"\1{HIDDEN}"),
+        (rf"(?i)\b({_NAMES}[\"']?=)[^&\s\"',;)]+", rf"\1{HIDDEN}"),
+    )
+)
+
+
+def remember(secrets: Iterable[str]) -> None:
+    """Hide these from now on, wherever they appear; short ones would be found in ordinary words and are left out."""
+    for secret in secrets:
+        if len(secret) >= _SHORTEST and secret not in _known:
+            if len(_known) >= _MOST_KNOWN:
+                del _known[next(iter(_known))]
+            _known[secret] = None
+
+
+def hidden(text: str, *secrets: str) -> str:
+    """Return a text without known secrets, the given ones, and what looks like one.
+
+    Args:
+        text: What is about to be shown.
+        secrets: More secrets that must not be in it, however short; empty ones are ignored.
+    """
+    if len(text) > _MOST:
+        # Whole words only: half a secret would be found by nobody.
+        text = f"{text[:_MOST].rpartition(' ')[0]}…"
+    for secret in sorted({*_known, *(one for one in secrets if one)}, key=len, reverse=True):
+        for form in _forms(secret):
+            if form in text:
+                text = text.replace(form, HIDDEN)
+    for pattern, shown in _FORMS:
+        text = pattern.sub(shown, text)
+    return text
+
+
+@lru_cache(maxsize=512)
+def _forms(secret: str) -> tuple[str, ...]:
+    """Return how a secret is written when it is sent or echoed, the longest form first."""
+    found = {secret, quote(secret, safe=""), quote(secret), quote_plus(secret), repr(secret)[1:-1]}
+    if len(secret) >= _SHORTEST:
+        # Within a longer text, such as `login:secret`, its letters start at any of three places of base64.
+        for before in range(3):
+            coded = base64.b64encode(b"\0" * before + secret.encode()).decode().rstrip("=")
+            start = (before * 8 + 5) // 6
+            inner = coded[start : len(coded) - 1]
+            found |= {inner, inner.replace("+", "-").replace("/", "_"), quote(inner, safe="")}
+    return tuple(sorted((form for form in found if form), key=len, reverse=True))

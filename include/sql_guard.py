@@ -1,0 +1,190 @@
+"""What SQL from a file may say: one select of tables, with functions from a list.
+
+Anyone may change such a file, and it runs under a login that may do more than it should. A list of what is forbidden
+is never complete (dblink, ``query_to_xml``, whatever an extension adds), so this is a list of what is allowed.
+
+Text that a database would read differently from the parser is refused: ``U&"…"`` names and strings, ``E'…'`` strings,
+backslashes outside plain strings, comments that MySQL runs (``/*! … */``) and comments that are hints.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.tokens import Token, TokenType
+
+_WRITING = (
+    exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.Create, exp.Drop, exp.Alter, exp.TruncateTable, exp.Copy,
+    exp.Command, exp.Into, exp.Lock, exp.Set,
+)  # fmt: skip
+# Names in function position that are put together, variables of the session, and operators of somebody's own.
+_REACHING = (
+    exp.Hint, exp.Operator, exp.Parameter, exp.SessionParameter, exp.PropertyEQ, exp.ObjectIdentifier, exp.ByteString,
+)  # fmt: skip
+FUNCTIONS = Path(__file__).with_name("sql_functions.txt")
+_SYSTEM_SCHEMAS = frozenset(
+    {
+        "pg_catalog", "pg_toast", "information_schema", "mysql", "performance_schema", "sys", "master", "msdb",
+        "model", "system", "ctxsys", "mdsys",
+    }
+)  # fmt: skip
+_SYSTEM_NAMES = ("pg_", "sqlite_", "pragma_", "dba_", "v$", "gv$", "x$")
+_LOOSE_HINTS = frozenset({"nolock", "readuncommitted", "readpast"})
+_PARTS_OF_A_TABLE = 3  # a fourth one is another server
+
+
+class NotValid(ValueError):
+    """The text is no SQL of its dialect.
+
+    Args:
+        message: What is wrong.
+        line: In which line of the text; None if that is not known.
+        column: In which column.
+        near: What stands there.
+    """
+
+    def __init__(self, message: str, line: int | None = None, column: int | None = None, near: str = "") -> None:
+        self.line, self.column, self.near = line, column, near
+        super().__init__(message)
+
+
+class NotAllowed(ValueError):
+    """The text is valid, and says something that it may not; the message continues a sentence about the file."""
+
+
+def parse(text: str, dialect: str | None) -> list[exp.Expr]:
+    """Return the statements of a text.
+
+    Args:
+        text: What a file says.
+        dialect: sqlglot's name; None for standard SQL.
+
+    Raises:
+        NotValid: It is no SQL.
+        NotAllowed: A database would read it differently from the parser.
+    """
+    try:
+        made = sqlglot.Dialect.get_or_raise(dialect)
+        _check_tokens(text, made.tokenize(text), dialect)
+        found = made.parse(text)
+    except sqlglot.errors.ParseError as error:
+        first = error.errors[0] if error.errors else {}
+        said = str(first.get("description", error))
+        raise NotValid(said, first.get("line"), first.get("col"), str(first.get("highlight", ""))) from None
+    except sqlglot.errors.SqlglotError as error:
+        raise NotValid(str(error).splitlines()[0]) from None
+    except RecursionError:
+        raise NotValid("it is nested too deeply") from None
+    return [one for one in found if one is not None and not isinstance(one, exp.Semicolon)]
+
+
+def check(statement: exp.Expr) -> None:
+    """Make sure that a statement only reads tables and only calls functions that are on the list.
+
+    Raises:
+        NotAllowed: It does more; says what.
+    """
+    for node in statement.walk():
+        if isinstance(node, _WRITING):
+            raise NotAllowed(f"would do more than read: {_shown(node)}")
+        if isinstance(node, _REACHING):
+            raise NotAllowed(f"uses `{_shown(node)}`, which is not allowed")
+        if isinstance(node, exp.Func):
+            _check_call(node)
+        elif isinstance(node, exp.Table):
+            _check_table(node)
+        elif isinstance(node, exp.Column) and node.table and node.name.lower() in ("nextval", "currval"):
+            raise NotAllowed(f"uses the sequence {node.table}, which does more than read")
+        elif isinstance(node, exp.WithTableHint) and {one.name.lower() for one in node.expressions} - _LOOSE_HINTS:
+            raise NotAllowed(f"asks for locks: {_shown(node)}")
+
+
+def render(statement: exp.Expr, dialect: str | None) -> str:
+    """Return a statement as its dialect writes it, without comments: what was checked is what runs.
+
+    Raises:
+        NotAllowed: It cannot be written so that it reads the same.
+    """
+    try:
+        text = statement.sql(dialect=dialect, comments=False, normalize_functions=False)
+    except (RecursionError, sqlglot.errors.SqlglotError):
+        raise NotAllowed("cannot be written out again") from None
+    try:
+        again = parse(text, dialect)
+    except NotValid as error:
+        raise NotAllowed(f"cannot be written out again: {error}") from None
+    if len(again) != 1:
+        raise NotAllowed("cannot be written out again as one statement")
+    check(again[0])
+    return text
+
+
+def _check_call(node: exp.Func) -> None:
+    if not isinstance(node, exp.Anonymous | exp.AnonymousAggFunc):
+        if type(node).__name__ not in functions():
+            raise NotAllowed(f"calls {node.sql_name().lower()}, which is not on the list of functions")
+        if isinstance(node.parent, exp.Dot) and node.parent.expression is node:
+            raise NotAllowed(f"calls `{_shown(node.parent)}`: write a function's name alone")
+        return
+    name = node.this
+    if not isinstance(name, str):  # a quoted name, which may be spelt in more ways than the parser knows
+        raise NotAllowed(f"calls `{_shown(node)}`: write a function's name without quotes")
+    if isinstance(node.parent, exp.Dot):
+        raise NotAllowed(f"calls `{_shown(node.parent)}`: write a function's name alone")
+    if name.lower() not in functions():
+        raise NotAllowed(f"calls {name}, which is not on the list of functions")
+
+
+def _check_table(node: exp.Table) -> None:
+    if len(node.parts) > _PARTS_OF_A_TABLE:
+        raise NotAllowed(f"reads `{_shown(node)}` on another server")
+    schema, name = node.db.lower(), node.name.lower()
+    names = {part.name.lower() for part in node.parts[:-1]}
+    if names & _SYSTEM_SCHEMAS or schema.startswith("pg_") or (not schema and name.startswith(_SYSTEM_NAMES)):
+        raise NotAllowed(f"reads `{_shown(node)}`, which is the database's own")
+    if name.startswith(("sqlite_", "v$", "gv$", "dba_")):
+        raise NotAllowed(f"reads `{_shown(node)}`, which is the database's own")
+
+
+def _check_tokens(text: str, tokens: list[Token], dialect: str | None) -> None:
+    """Refuse what databases read in ways of their own."""
+    for token in tokens:
+        for comment in token.comments:
+            if comment.lstrip().startswith(("!", "M!", "+")):
+                raise NotAllowed(f"holds the comment `/*{comment[:40]}*/`, which some databases run or obey")
+        if token.token_type is TokenType.HINT:
+            raise NotAllowed("holds a hint")
+        written = text[token.start : token.end + 1]
+        if written.upper() == "U" and text[token.end + 1 : token.end + 3] in ('&"', "&'", "&`"):
+            raise NotAllowed("holds a U& name or string: write the letters themselves")
+        if token.token_type is TokenType.BYTE_STRING or (
+            token.token_type is TokenType.VAR and written.upper() == "UESCAPE"
+        ):
+            raise NotAllowed("holds a string with escapes: write the letters themselves")
+        if "\\" not in written:
+            continue
+        if token.token_type is not TokenType.STRING:
+            raise NotAllowed(f"holds a backslash in `{written[:40]}`")
+        if dialect != "postgres" and "\\" in written.replace("\\:", ""):
+            raise NotAllowed(f"holds a backslash in {written[:40]}, which not every server reads alike")
+
+
+@cache
+def functions() -> frozenset[str]:
+    """Return the names of the functions that may be called: sqlglot's own, and in small letters all others."""
+    lines = FUNCTIONS.read_text(encoding="utf-8").splitlines()
+    return frozenset(name for line in lines if not line.startswith("#") for name in line.split())
+
+
+@cache
+def known_dialect(name: str) -> str | None:
+    """Return sqlglot's name of SQLAlchemy's dialect; None if it has none: then it is parsed as standard SQL."""
+    own = {"postgresql": "postgres", "mariadb": "mysql", "mssql": "tsql"}.get(name, name)
+    return own if sqlglot.Dialect.get(own) else None
+
+
+def _shown(node: exp.Expr) -> str:
+    return " ".join(node.sql(comments=False).split())[:60]

@@ -1,0 +1,118 @@
+"""The logins of loader, builder and reader: each is a member of its own role and of nothing else.
+
+Made at every first start, by the owner. A login inherits nothing: a session is its role because it asks for it as it
+connects, and without the role it has no rights. So SQL that drops the role (``set role none``) or asks for another one
+leads nowhere.
+"""
+
+from __future__ import annotations
+
+import psycopg
+import sqlalchemy as sa
+from psycopg import sql
+from sqlalchemy.engine import URL, make_url
+
+from include.errors import ConfigError, WarehouseError
+from include.warehouse.engine import GROUPS, Role, engine, group, login_url, url_variable
+
+_SHORT = {
+    "superuser": "rolsuper",
+    "createrole": "rolcreaterole",
+    "createdb": "rolcreatedb",
+    "bypassrls": "rolbypassrls",
+}
+# What a login may become besides itself and its own role.
+_MORE = sa.text(
+    """
+    select r.rolname from pg_roles as r
+    where r.rolname <> :login and r.rolname <> :group and pg_has_role(:login, r.oid, 'member') order by 1
+    """
+)
+_ATTRIBUTES = sa.text(f"select {', '.join(_SHORT.values())} from pg_roles where rolname = :login")  # noqa: S608
+_LOCK = 0x5045_4C4F  # the logins are the server's, not one database's
+
+
+def ensure(connection: sa.Connection, url: str | None = None) -> None:
+    """Create the logins that Perennial names itself, correct their passwords, and check all of them.
+
+    Args:
+        connection: The owner's, within the migration's transaction.
+        url: The owner's URL of another warehouse than the configured one.
+
+    Raises:
+        WarehouseError: The owner may not create them; the message holds the SQL for an administrator.
+        ConfigError: A login that was given may do more than its role.
+    """
+    connection.execute(sa.text("select pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+    owner = make_url(login_url("owner", url))
+    for role in GROUPS:
+        login = make_url(login_url(role, url))
+        if login.username == f"{owner.username}_{role}_login" and login.password:
+            _make(connection, role, login)
+        _check(connection, role, login)
+
+
+def _make(connection: sa.Connection, role: Role, login: URL) -> None:
+    raw = connection.connection.dbapi_connection
+    assert isinstance(raw, psycopg.Connection)
+    name, group_name = sql.Identifier(str(login.username)), sql.Identifier(group(role))
+    is_there = connection.execute(
+        sa.text("select exists (select from pg_roles where rolname = :name)"), {"name": login.username}
+    ).scalar()
+    is_member = (
+        is_there
+        and connection.execute(
+            sa.text("select pg_has_role(:name, :group, 'member')"), {"name": login.username, "group": group(role)}
+        ).scalar()
+    )
+    if is_member and _lets_in(role, login):
+        return
+    # Hashed here: the server's log never sees the password itself.
+    hashed = raw.pgconn.encrypt_password(str(login.password).encode(), str(login.username).encode(), b"scram-sha-256")
+    secret = sql.Literal(hashed.decode())
+    do = "alter" if is_there else "create"
+    try:
+        with connection.begin_nested():
+            raw.execute(sql.SQL(do + " role {} login noinherit password {}").format(name, secret))
+            if not is_member:
+                raw.execute(sql.SQL("grant {} to {}").format(group_name, name))
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise WarehouseError(
+            f"the login {login.username} of the {role} cannot be created: {error.diag.message_primary}",
+            cure=f"let an administrator run: {sql_for(role, str(login.username))}; then set {url_variable(role)}",
+        ) from None
+
+
+def sql_for(role: Role, login: str) -> str:
+    """Return what an administrator runs to make a role's login."""
+    return f"create role {login} login noinherit password 'SECRET'; grant {group(role)} to {login}"
+
+
+def _lets_in(role: Role, login: URL) -> bool:
+    """Return whether the login's password is right: the server shows it to nobody."""
+    plain = login.set(drivername="postgresql").render_as_string(hide_password=False)
+    try:
+        psycopg.connect(plain, connect_timeout=10, application_name=f"perennial {role}").close()
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+def _check(connection: sa.Connection, role: Role, login: URL) -> None:
+    who = {"login": login.username, "group": group(role)}
+    attributes = connection.execute(_ATTRIBUTES, who).one_or_none()
+    if attributes is None:  # a name that a pooler or a certificate maps to another one
+        return
+    more = [name for name, is_set in zip(_SHORT, attributes, strict=True) if is_set]
+    more += [f"member of {name}" for name in connection.execute(_MORE, who).scalars()]
+    if more:
+        raise ConfigError(
+            f"the login {login.username} of the {role} may do more than its role: {', '.join(more)}",
+            cure=f"set {url_variable(role)} to a login of its own, made by: {sql_for(role, 'NAME')}",
+        )
+
+
+def dispose(url: str) -> None:
+    """Close the connections of all roles to a warehouse."""
+    for role in ("owner", *GROUPS):
+        engine(role, url).dispose()
