@@ -126,8 +126,8 @@ class Project:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        for name in ("__init__", "home", "paths", "errors"):
-            self._take(f"include/{name}.py")
+        for path in (ROOT / "include").glob("*.py"):
+            self._take(f"include/{path.name}")
         for name in ("__init__", "server", "server_files"):
             self._take(f"include/warehouse/{name}.py")
         for name in ("clean.sh", "clean_without_environment.py", "setup.sh"):

@@ -70,7 +70,6 @@ def test_it_starts_once_keeps_its_data_and_goes_with_all_its_files(running):
     again = server.start(running)
     assert execute(again, "select count(*) from kept") == [(0,)]
     assert execute(again, "show wal_level") == [("minimal",)]
-    assert execute(again, "show unix_socket_directories") == [("",)]
     server.destroy(running)
     assert not base.exists()
     assert server_files.read_note(running) is None
