@@ -1,5 +1,7 @@
 # The production image: DAGs, domain code, SQL and the page in the UI. No sandbox, no tests (see .dockerignore).
-FROM python:3.11.14-slim-bookworm
+# Another image, or the same by its digest: PERENNIAL_PYTHON_IMAGE in .env.
+ARG PYTHON_IMAGE=python:3.11.14-slim-bookworm
+FROM ${PYTHON_IMAGE}
 
 ENV PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
@@ -9,11 +11,11 @@ ENV PYTHONDONTWRITEBYTECODE=1 \
 # The folders that are mounted must belong to the user before they become volumes.
 RUN groupadd --gid 50000 perennial \
     && useradd --uid 50000 --gid 50000 --home-dir /opt/airflow --no-create-home --shell /usr/sbin/nologin perennial \
-    && install -d -o 50000 -g 50000 -m 0700 /opt/airflow /opt/perennial-logs /opt/perennial-auth
+    && install -d -o 50000 -g 50000 -m 0700 /opt/airflow /opt/perennial-logs
 
 WORKDIR /opt/perennial
-COPY requirements.txt .
-RUN pip install --no-cache-dir -r requirements.txt
+COPY requirements-production.txt .
+RUN pip install --no-cache-dir --require-hashes -r requirements-production.txt
 COPY dags dags
 COPY include include
 COPY plugins plugins

@@ -4,12 +4,15 @@
 
 SHELL := /bin/sh
 RUN := .venv/bin/python
+PIN = $(RUN) -m uv pip compile -q --universal --no-header --no-annotate --generate-hashes
 ONCE ?=
 PORT ?=
 TESTS ?= tests
 STAGE ?=
 SIZE ?= full
 DOCS ?=
+PYTHON ?=
+export PYTHON
 
 .PHONY: help setup demo test lint soak bench docs pins clean
 
@@ -20,12 +23,12 @@ help:
 	@echo 'make bench        measure against other tools; STAGE=landing for one part, SIZE=small for a trial,'
 	@echo '                  DOCS=1 to write the tables into docs/reference/; STAGE=warehouse SIZE=largest'
 	@echo '                  for 20 million rows, which takes hours'
-	@echo 'make pins         resolve pyproject.toml into requirements*.txt again'
+	@echo 'make pins         resolve pyproject.toml into requirements*.txt again, with the hashes of all files'
 	@echo 'make docs         write the data dictionary and the query of marts.kpi_value from sql/ again'
 	@echo 'make clean        remove everything that was made'
 
 setup:
-	@sh include/sandbox/demo/setup.sh $(PYTHON)
+	@sh include/sandbox/demo/setup.sh
 
 demo: setup
 	@exec $(RUN) -m include.sandbox.demo $(if $(ONCE),--once) $(if $(PORT),--port $(PORT))
@@ -40,7 +43,7 @@ lint: setup
 	@$(RUN) -m mypy
 
 soak: setup
-	@$(RUN) -m pytest -m soak --timeout=3600 $(TESTS)
+	@$(RUN) -m pytest -m soak --timeout=36000 $(TESTS)
 
 bench: setup
 	@$(RUN) -m benchmarks --size $(SIZE) $(if $(DOCS),--docs) $(STAGE)
@@ -50,9 +53,10 @@ docs: setup
 
 pins: setup
 	@$(RUN) -m uv --version >/dev/null 2>&1 || $(RUN) -m pip install -q uv
-	@$(RUN) -m uv pip compile -q --universal --no-header --no-annotate --upgrade pyproject.toml -o requirements.txt
-	@$(RUN) -m uv pip compile -q --universal --no-header --no-annotate --upgrade --extra dev \
-		-c requirements.txt pyproject.toml -o requirements-dev.txt
+	@$(PIN) --upgrade pyproject.toml -o requirements.txt
+	@$(PIN) --upgrade --extra production -c requirements.txt pyproject.toml -o requirements-production.txt
+	@$(PIN) --upgrade --extra dev --extra embedded --extra production -c requirements-production.txt pyproject.toml \
+		-o requirements-dev.txt
 
 clean:
 	@sh include/sandbox/demo/clean.sh

@@ -11,7 +11,6 @@ import hashlib
 import itertools
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -26,6 +25,7 @@ from psycopg import sql
 from sqlalchemy.engine import make_url
 
 from benchmarks.measure import ROOT
+from include import home as homes
 from include import paths
 from include.warehouse import server
 from include.warehouse.migrate import migrate
@@ -41,8 +41,18 @@ def say(text: str) -> None:
 
 
 def home() -> Path:
-    """Return the folder of everything that the measurements make."""
-    return paths.home() / "bench"
+    """Return the folder of everything that the measurements make, in Perennial's own folder and in no other."""
+    homes.claim(paths.home())
+    return homes.entry("bench")
+
+
+def emptied(place: Path) -> Path:
+    """Remove a folder of the measurements with all that is in it; return it."""
+    if home() not in place.parents:
+        raise ValueError(f"{place} is not in {home()}")
+    server.destroy(place)
+    homes.remove(place)
+    return place
 
 
 @cache
@@ -62,8 +72,7 @@ def _postgres() -> str:
 def postgres_pid() -> int:
     """Return the process id of the server."""
     _postgres()
-    data = json.loads((home() / "postgres" / "postgres.json").read_text())["data"]
-    return int((Path(data) / "postmaster.pid").read_text().split()[0])
+    return server.pid(home() / "postgres")
 
 
 def _sibling(database: str) -> str:
@@ -100,7 +109,7 @@ def tool(name: str) -> Path:
     wanted = hashlib.sha256(pinned.read_bytes()).hexdigest()
     if not stamp.exists() or stamp.read_text() != wanted:
         say(f"setting up {name}")
-        shutil.rmtree(place, ignore_errors=True)
+        emptied(place)
         subprocess.run([sys.executable, "-m", "venv", str(place)], check=True)
         pip = [str(place / "bin" / "python"), "-m", "pip", "install", "-q", "--no-deps", "-r", str(pinned)]
         subprocess.run(pip, check=True, capture_output=True)
@@ -127,9 +136,8 @@ class Process:
                 stdout=file, stderr=file,
             )  # fmt: skip
         atexit.register(self.stop)
-        deadline = time.monotonic() + 120
         while not ready.exists():
-            if self._process.poll() is not None or time.monotonic() > deadline:
+            if self._process.poll() is not None:
                 self.stop()
                 raise RuntimeError(f"{command[2]} did not start: {log.read_text()[-2000:]}")
             time.sleep(0.05)
@@ -165,8 +173,7 @@ class Sandbox(Process):
         product_url: str = "",
         module: str = "include.sandbox",
     ) -> None:
-        place = home() / name
-        shutil.rmtree(place, ignore_errors=True)
+        place = emptied(home() / name)
         command = [sys.executable, "-m", module, "serve", "--home", str(place), "--seed", seed]
         command += ["--anchor", ANCHOR, *(["--customers", str(customers)] if customers else [])]
         super().__init__(

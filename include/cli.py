@@ -174,8 +174,9 @@ def channel_hold(channel: str, reason: ChannelReason = "") -> None:
 @app.command("status")
 def status(as_json: AsJson = False) -> None:
     """Show how everything stands: sources, batches, quarantine, the last build and messages."""
-    from include.warehouse import report
+    from include.warehouse import migrate, report
 
+    migrate.if_empty()
     found = report.status()
     if as_json:
         typer.echo(console.to_json(found), nl=False)
@@ -239,9 +240,10 @@ def server_start() -> None:
     """Start the embedded PostgreSQL, creating it on first use, and bring its tables to the newest version."""
     from sqlalchemy.engine import make_url
 
+    from include.console import Waiting
     from include.warehouse import migrate, server
 
-    url = server.start()
+    url = server.start(waiting=Waiting())
     migrate.migrate(url)
     typer.echo(f"running at {make_url(url).render_as_string(hide_password=True)}")
 
@@ -249,9 +251,10 @@ def server_start() -> None:
 @server_app.command("stop")
 def server_stop() -> None:
     """Stop the embedded PostgreSQL; its data stays."""
+    from include.console import Waiting
     from include.warehouse import server
 
-    server.stop()
+    server.stop(waiting=Waiting())
     typer.echo("stopped")
 
 

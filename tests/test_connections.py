@@ -13,7 +13,7 @@ FORMS = [
     "hubspot://:t0ken@https%3A%2F%2Fapi.hubapi.com",
     "http://https://:t0ken@api.hubapi.com:8443/base?vendor=hubspot",
     "http://:t0ken@http%3A%2F%2F127.0.0.1%3A8080%2Fhubspot/?vendor=hubspot",
-    "postgresql://user:p%40ss%2Fword@db.internal:5433/app?sslmode=require&timeout=10",
+    "postgresql://user:p%40ss%2Fword@db.internal:5433/app?sslmode=require&timeout=10",  # short: not waited for
     "google-cloud-platform://?__extra__=%7B%22a%22%3A+%7B%22b%22%3A+1%7D%7D",
     "smtp://user:pass@mail.example.com:587?from_email=a%40b.example&starttls=true&empty=",
     "postgres://@:5432/",

@@ -10,14 +10,12 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
 KIND, URL, TOKEN, DATABASE, HOME = sys.argv[1:6]
-IS_INCREMENTAL = "--keep" in sys.argv
 FORMAT = os.environ.get("BENCH_DLT_FORMAT", "csv")
 os.environ.update(
     {
@@ -47,8 +45,6 @@ def main() -> None:
     from dlt.sources.helpers.rest_client.auth import BearerTokenAuth
     from dlt.sources.helpers.rest_client.paginators import JSONResponseCursorPaginator
 
-    if not IS_INCREMENTAL:
-        shutil.rmtree(HOME, ignore_errors=True)
     Path(HOME).mkdir(parents=True, exist_ok=True)
     vendor = "zendesk" if KIND == "tickets" else "hubspot"
     client = RESTClient(base_url=f"{URL}/{vendor}", auth=BearerTokenAuth(TOKEN))

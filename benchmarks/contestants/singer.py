@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import shlex
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,8 +84,7 @@ def load(vendor: str, stream: str, url: str, token: str, database: str, state: s
     Raises:
         Failed: Tap or target ended badly.
     """
-    place = house.home() / f"singer-{vendor}"
-    shutil.rmtree(place, ignore_errors=True)
+    place = house.emptied(house.home() / f"singer-{vendor}")
     place.mkdir(parents=True)
     tap, target = house.tool(f"tap-{vendor}"), house.tool("target-postgres")
     _write(place / "tap.json", _tap(vendor, token))

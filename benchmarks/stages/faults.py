@@ -223,10 +223,11 @@ class Contestant:
             self.n_held += measure.run(command, environment=environment, timeout=240).told.get("held", 0)
         elif self.who == "dlt":
             command = [str(house.tool("dlt") / "python"), "benchmarks/contestants/dlt_load.py", desk.stream]
-            kept = [] if self._is_first else ["--keep"]
-            place = str(house.home() / f"dlt-faults-{desk.vendor}")
+            place = house.home() / f"dlt-faults-{desk.vendor}"
+            if self._is_first:
+                house.emptied(place)
             token = given["password"]
-            measure.run([*command, self._sandbox.url, token, house.plain(self.url), place, *kept], timeout=240)
+            measure.run([*command, self._sandbox.url, token, house.plain(self.url), str(place)], timeout=240)
         else:
             token, url = given["password"], house.plain(self.url)
             loaded = singer.load(desk.vendor, desk.stream, self._sandbox.url, token, url, self._state)

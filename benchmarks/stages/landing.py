@@ -83,7 +83,7 @@ class Case:
     def dlt(self) -> Run:
         """Load with dlt into an empty database."""
         url = house.database()
-        place = house.home() / "dlt"
+        place = house.emptied(house.home() / "dlt")
         try:
             command = [str(house.tool("dlt") / "python"), "benchmarks/contestants/dlt_load.py", self.kind]
             return self._complete(measure.run([*command, self.url, self.token, house.plain(url), str(place)]))

@@ -1,4 +1,4 @@
-"""Bring both databases to their newest version and set the UI's password.
+"""Bring both databases to their newest version and set the password of the UI's user ``admin``.
 
 ``python -m include.orchestration.first_start`` is the one job that runs before Airflow's components do, in the demo
 and in docker-compose.yaml alike. Safe to run at every start.
@@ -16,22 +16,31 @@ from include.errors import ConfigError, PerennialError
 from include.warehouse.migrate import migrate
 
 PASSWORD = "PERENNIAL_UI_PASSWORD"  # noqa: S105 - a variable's name
+AUTH_MANAGER = "AIRFLOW__CORE__AUTH_MANAGER"  # unset: Airflow's simple one, for one person on one machine
 PASSWORDS_FILE = "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"
 
 
 def main() -> int:
     """Run all steps and return the exit status."""
+    is_simple = not os.environ.get(AUTH_MANAGER)
     try:
-        set_password(Path(_required(PASSWORDS_FILE)), _required(PASSWORD))
+        password = _required(PASSWORD)
+        if is_simple:
+            set_password(Path(_required(PASSWORDS_FILE)), password)
         migrate()
     except PerennialError as error:
         sys.stderr.write(f"error: {error}\n")
         return error.exit_status
-    return subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], stdin=subprocess.DEVNULL).returncode
+    steps = [["airflow", "db", "migrate"], *([] if is_simple else [["include.orchestration.ui_user"]])]
+    for step in steps:
+        status = subprocess.run([sys.executable, "-m", *step], stdin=subprocess.DEVNULL).returncode
+        if status:
+            return status
+    return 0
 
 
 def set_password(path: Path, password: str) -> None:
-    """Write the password of the user ``admin`` where Airflow's login looks for it; those of other users stay.
+    """Write the password of the user ``admin`` where Airflow's simple login looks for it; those of other users stay.
 
     A file and not a setting, because Airflow opens it for writing: a read-only secret would not do.
 

@@ -14,17 +14,18 @@ import urllib.request
 NAMES = {"scheduler": "scheduler", "dag-processor": "dag_processor", "triggerer": "triggerer"}
 
 
-def unhealthy(base_url: str) -> list[str]:
+def unhealthy(base_url: str, seconds: float = 5) -> list[str]:
     """Return the components that are not healthy.
 
     Args:
         base_url: The API server's address.
+        seconds: How long to wait for the answer.
 
     Returns:
         Names as in ``COMPONENTS``; ``api-server`` stands for it and for Airflow's database.
     """
     try:
-        with urllib.request.urlopen(f"{base_url.rstrip('/')}/api/v2/monitor/health", timeout=5) as answer:  # noqa: S310
+        with urllib.request.urlopen(f"{base_url.rstrip('/')}/api/v2/monitor/health", timeout=seconds) as answer:  # noqa: S310
             health = json.load(answer)
     except (OSError, ValueError):
         return ["api-server", *NAMES]

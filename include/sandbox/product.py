@@ -129,7 +129,12 @@ class Product:
         return psycopg.connect(url, autocommit=True, connect_timeout=10, options="-c lock_timeout=20s")
 
     def load(self) -> None:
-        """Take up where the database stands; start over when it holds another world, or the future."""
+        """Take up where the database stands; start over when it holds another world, or the future.
+
+        Raises:
+            PerennialError: Tables of these names are there, and the sandbox did not make them.
+        """
+        self._refuse_foreign_tables()
         now = self.sandbox.now()
         filled = self._filled_to()
         if filled is None or filled > now:
@@ -146,6 +151,17 @@ class Product:
             return None
         row = self._connection.execute("select world, filled_to from sandbox.progress").fetchone()
         return row[1] if row and row[0] == self._fingerprint else None
+
+    def _refuse_foreign_tables(self) -> None:
+        query = "select to_regclass('sandbox.progress') is null, to_regnamespace('sandbox') is not null"
+        query += "".join(f", to_regclass('{name}') is not null" for name in UPSERT)
+        row = self._connection.execute(query).fetchone() or (False,)
+        found = [name for name, is_there in zip(("schema sandbox", *UPSERT), row[1:], strict=True) if is_there]
+        if row[0] and found:
+            raise PerennialError(
+                f"{self._url.database} holds {', '.join(found)}, and the sandbox did not make them",
+                cure="give the sandbox a database of its own with --product-url",
+            )
 
     def _create(self, now: int) -> None:
         execute = self._connection.execute

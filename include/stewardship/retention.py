@@ -15,6 +15,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from include import clock, config, paths
+from include import home as homes
 from include.config.models import Retention
 from include.warehouse.engine import engine
 
@@ -186,8 +187,9 @@ def _clear_logs(settings: Retention, now: datetime, dry_run: bool, airflow_logs:
 
 
 def _log_files(airflow: Path | None) -> Iterator[Path]:
-    """Return our own log files: all below our home, and in Airflow's folder those of our DAGs."""
-    own = [paths.home() / "logs", paths.home() / "airflow" / "logs"]
+    """Return our own log files: all below our home if it bears our mark, and in Airflow's folder those of our DAGs."""
+    home = paths.home()
+    own = [home / "logs", home / "airflow" / "logs"] if homes.read(home) else []
     named = os.environ.get("AIRFLOW__LOGGING__BASE_LOG_FOLDER")
     theirs = airflow or (Path(named) if named else None)
     if theirs is not None:
@@ -196,7 +198,7 @@ def _log_files(airflow: Path | None) -> Iterator[Path]:
         own += [theirs / f"dag_id={prefix}{path.stem}" for path in sorted((paths.ROOT / "dags").glob("*.py"))]
     seen = set()
     for folder in own:
-        for file in folder.rglob("*.log") if folder.is_dir() and not folder.is_symlink() else ():
+        for file in folder.rglob("*.log") if folder.is_dir() and folder.resolve() == folder else ():
             if file.is_file() and not file.is_symlink() and file.resolve() not in seen:
                 seen.add(file.resolve())
                 yield file

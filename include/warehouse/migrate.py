@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -13,6 +14,16 @@ from include.warehouse.engine import SCHEMAS, check, engine
 
 # Alembic's own table has no lock of its own; every starter of a fresh warehouse comes through here.
 MIGRATION_LOCK = 0x5045_5245
+
+
+def if_empty() -> None:
+    """Create the warehouse's tables where it has none of ours yet; who has no owner's login leaves that to others."""
+    if os.environ.get("PERENNIAL_DATABASE_URL_READER") and not os.environ.get("PERENNIAL_DATABASE_URL"):
+        return
+    with engine("owner").connect() as connection:
+        is_made = connection.execute(sa.text("select to_regclass('meta.batch') is not null")).scalar()
+    if not is_made:
+        migrate()
 
 
 def migrate(url: str | None = None) -> None:

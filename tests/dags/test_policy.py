@@ -133,16 +133,16 @@ def test_it_can_be_read_in_one_sitting(name):
     assert len((ROOT / "dags" / f"{name}.py").read_text().splitlines()) <= 120
 
 
-def _read_in_a_new_process(**environment: str) -> dict:
+def _read_in_a_new_process(**environment: str) -> list[str]:
     script = (
-        "import json, sys, time; import airflow.sdk; before = set(sys.modules); began = time.monotonic()\n"
+        "import json, sys; import airflow.sdk; before = set(sys.modules)\n"
         "import importlib.util, socket; from pathlib import Path\n"
         "def refuse(*a, **k): raise RuntimeError('a socket was opened')\n"
         "socket.socket.connect = refuse\n"
         "for path in sorted(Path('dags').glob('*.py')):\n"
         "    spec = importlib.util.spec_from_file_location('dag_' + path.stem, path)\n"
         "    module = importlib.util.module_from_spec(spec); spec.loader.exec_module(module)\n"
-        "print(json.dumps({'seconds': time.monotonic() - began, 'new': sorted(set(sys.modules) - before)}))"
+        "print(json.dumps(sorted(set(sys.modules) - before)))"
     )
     done = subprocess.run(
         [sys.executable, "-c", script],
@@ -156,9 +156,9 @@ def _read_in_a_new_process(**environment: str) -> dict:
 
 
 def test_reading_all_files_is_cheap_and_touches_nothing():
-    read = _read_in_a_new_process(PERENNIAL_DATABASE_URL="postgresql+psycopg://u:p@127.0.0.1:1/none")
-    assert not HEAVY & set(read["new"])
-    assert read["seconds"] < 5  # measured: 0.8 s with two cores to itself
+    loaded = _read_in_a_new_process(PERENNIAL_DATABASE_URL="postgresql+psycopg://u:p@127.0.0.1:1/none")
+    assert not HEAVY & set(loaded)
+    assert len([name for name in loaded if "." not in name]) < 60, "each takes its time"
 
 
 def test_ids_and_assets_take_the_prefix():

@@ -10,24 +10,30 @@ from pathlib import Path
 import pytest
 
 from include.delivery import holds
+from include.sources.http import client
 from include.sources.http.client import Client
 from tests.alerts.conftest import house, overlay  # noqa: F401
 from tests.alerts.house import House
 from tests.alerts.signals.conftest import ward  # noqa: F401
-from tests.delivery.stub import Stub, serve
+from tests.delivery.stub import Stub, giving_up, serve
 from tests.delivery.stub_hubspot import Portal
 from tests.delivery.stub_mail import MailServer, running
 from tests.delivery.stub_slack import Workspace
 
 
+@pytest.fixture(autouse=True)
+def no_answer_is_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let clients wait for an answer as long as it takes, and give up only where a stub hangs."""
+    monkeypatch.setattr(client, "send", giving_up(client.send))
+
+
 def make_hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let clients wait neither long for an answer nor between two attempts."""
+    """Let clients not wait between two attempts."""
     prepare = Client.__post_init__
 
-    def prepare_hastily(client: Client) -> None:
-        prepare(client)
-        client.sleep = lambda seconds: None
-        client.timeouts = (1.0, 0.4)
+    def prepare_hastily(made: Client) -> None:
+        prepare(made)
+        made.sleep = lambda seconds: None
 
     monkeypatch.setattr(Client, "__post_init__", prepare_hastily)
 

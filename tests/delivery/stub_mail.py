@@ -71,4 +71,4 @@ def running(server: MailServer) -> Iterator[MailServer]:
         # Closed alone, it would go on waiting on a number that the next test's listener may get.
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
-        thread.join(5)
+        thread.join()

@@ -37,7 +37,6 @@ def channel(hubspot: Stub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> H
     monkeypatch.setenv("PERENNIAL_HOME", str(tmp_path))
     monkeypatch.setenv("AIRFLOW_CONN_CRM", f'{{"conn_type": "hubspot", "host": "{hubspot.url}", "password": "pat-x"}}')
     opened = crm_task.connect(load(), "crm")
-    opened._client.timeouts = (1, 0.4)
     opened._client.sleep = lambda seconds: None
     return opened
 
@@ -81,7 +80,6 @@ def test_an_answer_in_doubt_is_cured_by_doing_it_again(
 ) -> None:
     one = task()
     hubspot.faults[path] = [fault]
-    hubspot.hang_seconds = 0.8
     assert channel.send([one])[one.key].state == "sent"
     assert len(portal.tasks) == 1
     assert portal.links == {"500": {"1001"}}

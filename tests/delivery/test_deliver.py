@@ -199,7 +199,6 @@ def test_a_post_whose_answer_was_lost_is_found_and_not_repeated(
     open_house: House, outside: Outside, fault: str
 ) -> None:
     outside.slack.faults[POST] = [fault]
-    outside.slack.hang_seconds = 0.8
     open_house.renewals(renewal(1))
     open_house.decide()
     result = run(open_house)

@@ -23,7 +23,6 @@ SHARES = {"slack": 4000, "email": 3000, "crm_task": 3000}
 
 
 @pytest.mark.soak
-@pytest.mark.timeout(3600)
 def test_ten_thousand_actions_drain(open_house: House, outside: Outside, capsys: pytest.CaptureFixture[str]) -> None:
     actions = [
         action(channel, entity_kind="metric", entity_id=str(number), deadline=None)

@@ -89,7 +89,7 @@ def test_case_53_what_does_not_fit_is_counted() -> None:
 words = st.text(st.characters(codec="utf-8", exclude_categories=("Cs",)), max_size=4000)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.builds(
         Message,

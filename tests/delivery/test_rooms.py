@@ -100,7 +100,6 @@ def test_a_broken_connection_leaves_it_in_doubt(
 ) -> None:
     path = f"/services/{SECRET}" if name == "slack" else "/cgi-bin/webhook/send"
     rooms[1].faults[path] = [fault]
-    rooms[1].hang_seconds = 0.6
     channel, sent = open_channel(name, load()), _letter(channel=name)
     outcome = channel.send([sent])[sent.key]
     assert (outcome.state, "verysecret" in outcome.because) == (state, False)

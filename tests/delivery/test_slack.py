@@ -40,7 +40,6 @@ def channel(slack: Stub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sla
         "AIRFLOW_CONN_SLACK", f'{{"conn_type": "slack", "host": "{slack.url}", "password": "xoxb-secret"}}'
     )
     opened = SlackChannel.connect(load())
-    opened._client.timeouts = (1, 0.4)
     opened._client.sleep = lambda seconds: None
     return opened
 
@@ -69,7 +68,6 @@ def test_a_broken_answer_is_uncertain_and_is_not_sent_again(
 ) -> None:
     one = addressed(channel)
     slack.faults["/chat.postMessage"] = [fault]
-    slack.hang_seconds = 0.8
     assert channel.send([one])[one.key].state == "uncertain"
     assert len(slack.made("/chat.postMessage")) == 1
     assert len(workspace.messages) == (1 if fault in ("hang", "drop") else 0)

@@ -58,7 +58,7 @@ def tasks(sandbox: SandboxProcess) -> list[dict[str, Any]]:
             f"{connection['host']}/crm/v3/objects/tasks",
             headers=headers,
             params={"limit": 100, "properties": properties, "associations": "companies", "after": after},
-            timeout=30,
+            timeout=600,
         ).json()
         for task in answer["results"]:
             companies = task.get("associations", {}).get("companies", {}).get("results", [])

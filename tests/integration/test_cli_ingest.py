@@ -137,7 +137,7 @@ def test_as_a_process_it_prints_no_traceback(warehouse: str) -> None:
         env={"PATH": "/usr/bin:/bin", "PERENNIAL_DATABASE_URL": warehouse},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
     )
     assert done.returncode == 2, done.stderr
     assert "there is no connection crm" in done.stderr

@@ -107,7 +107,7 @@ def _start(*arguments: str) -> subprocess.Popen:
 
 def _finish(*arguments: str) -> dict:
     process = _start(*arguments)
-    out, err = process.communicate(timeout=280)
+    out, err = process.communicate()
     assert process.returncode == 0, err[-2000:]
     return json.loads(out.splitlines()[-1])
 
@@ -118,8 +118,8 @@ def _kill_some_and_check(seed: int, n: int) -> None:
     for _ in range(3):
         process = _start(str(n), "0.01")
         # Only while it works: a kill during Python's start proves nothing.
-        before, waited = _rows_landed(), time.monotonic()
-        while _rows_landed() == before and process.poll() is None and time.monotonic() < waited + 60:
+        before = _rows_landed()
+        while _rows_landed() == before and process.poll() is None:
             time.sleep(0.02)
         time.sleep(chance.uniform(0, 0.6))
         with contextlib.suppress(ProcessLookupError):  # it had just ended

@@ -57,8 +57,8 @@ def _landed() -> int:
 def _kill_one(chance: random.Random) -> None:
     process = _start()
     # Only while it works: a kill during Python's start proves nothing.
-    before, waited = _landed(), time.monotonic()
-    while _landed() == before and process.poll() is None and time.monotonic() < waited + 60:
+    before = _landed()
+    while _landed() == before and process.poll() is None:
         time.sleep(0.02)
     time.sleep(chance.uniform(0, 1.0))
     with contextlib.suppress(ProcessLookupError):  # it had just ended
@@ -69,7 +69,7 @@ def _kill_one(chance: random.Random) -> None:
 def _finish() -> None:
     for _ in range(3):  # a fault may end a run; the next one goes on
         process = _start()
-        out, err = process.communicate(timeout=280)
+        out, err = process.communicate()
         if process.returncode == 0:
             break
     assert (process.returncode, out.strip()) == (0, "green"), err[-2000:]

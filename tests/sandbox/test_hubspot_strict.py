@@ -18,7 +18,7 @@ def crm(sandbox: SandboxProcess) -> Call:
     connection = sandbox.connection("crm")
     session = requests.Session()
     session.headers["Authorization"] = f"Bearer {connection['password']}"
-    return lambda method, path, **options: session.request(method, connection["host"] + path, timeout=10, **options)
+    return lambda method, path, **options: session.request(method, connection["host"] + path, timeout=600, **options)
 
 
 def _search(crm: Call, **body: object) -> requests.Response:
@@ -39,7 +39,7 @@ def _since(at: int) -> list[dict]:
 )
 def test_wrong_credentials(sandbox: SandboxProcess, header: str | None, status: int, category: str) -> None:
     answer = requests.get(
-        f"{sandbox.url}/hubspot/crm/v3/owners", headers={"Authorization": header} if header else {}, timeout=10
+        f"{sandbox.url}/hubspot/crm/v3/owners", headers={"Authorization": header} if header else {}, timeout=600
     )
     assert answer.status_code == status
     assert not category or answer.json()["category"] == category
@@ -54,14 +54,14 @@ def test_an_expired_token_says_so(sandbox: SandboxProcess, crm: Call) -> None:
 def test_a_refresh_token_buys_half_an_hour(sandbox: SandboxProcess) -> None:
     base = sandbox.connection("crm")["host"]
     form = {"grant_type": "refresh_token", **sandbox.note["hubspot_oauth"]}
-    bought = requests.post(f"{base}/oauth/v1/token", data=form, timeout=10).json()
+    bought = requests.post(f"{base}/oauth/v1/token", data=form, timeout=600).json()
     headers = {"Authorization": f"Bearer {bought['access_token']}"}
-    assert requests.get(f"{base}/crm/v3/owners", headers=headers, timeout=10).status_code == 200
+    assert requests.get(f"{base}/crm/v3/owners", headers=headers, timeout=600).status_code == 200
     sandbox.control("clock", advance_seconds=bought["expires_in"])
-    late = requests.get(f"{base}/crm/v3/owners", headers=headers, timeout=10)
+    late = requests.get(f"{base}/crm/v3/owners", headers=headers, timeout=600)
     assert (late.status_code, late.json()["category"]) == (401, "EXPIRED_AUTHENTICATION")
     wrong = {**form, "refresh_token": "na1-wrong"}
-    assert requests.post(f"{base}/oauth/2026-03/token", data=wrong, timeout=10).status_code == 400
+    assert requests.post(f"{base}/oauth/2026-03/token", data=wrong, timeout=600).status_code == 400
 
 
 def test_headers_tell_of_the_limits_but_searches_only_of_the_daily_one(crm: Call) -> None:

@@ -8,8 +8,10 @@ from typing import Any
 import psycopg
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.engine import URL
+from sqlalchemy.engine import URL, make_url
 
+from include.errors import PerennialError
+from include.sandbox.product import Product
 from tests.sandbox_fixture import SandboxProcess
 
 QUERIES = Path(__file__).resolve().parents[2] / "sql" / "sources" / "product"
@@ -102,3 +104,14 @@ def test_owner_may_write_and_the_next_test_finds_it_as_new(sandbox: SandboxProce
         connection.execute(sa.text("delete from member_feature_daily"))
     assert sandbox.truth()["usage_day"]["live"] == 0
     assert sandbox.is_product_touched
+
+
+def test_tables_that_the_sandbox_did_not_make_stay(empty_database: str) -> None:
+    product = Product.__new__(Product)
+    product._url = make_url(empty_database)
+    product._connection = product._connect()
+    product._connection.execute("create table members (name text); insert into members values ('kept')")
+    with pytest.raises(PerennialError, match=r"holds members, and the sandbox did not make them"):
+        product.load()
+    assert product._connection.execute("select name from members").fetchall() == [("kept",)]
+    product.close()

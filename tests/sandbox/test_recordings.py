@@ -30,13 +30,13 @@ def _zendesk(name: str) -> dict[str, Any]:
 def _crm(sandbox: SandboxProcess, method: str, path: str, body: Any = None) -> requests.Response:
     connection = sandbox.connection("crm")
     headers = {"Authorization": f"Bearer {connection['password']}"}
-    return requests.request(method, connection["host"] + path, json=body, headers=headers, timeout=10)
+    return requests.request(method, connection["host"] + path, json=body, headers=headers, timeout=600)
 
 
 def _desk(sandbox: SandboxProcess, path: str) -> dict[str, Any]:
     connection = sandbox.connection("support")
     auth = (f"{connection['login']}/token", connection["password"])
-    return requests.get(f"{connection['host']}/api/v2/{path}", auth=auth, timeout=10).json()
+    return requests.get(f"{connection['host']}/api/v2/{path}", auth=auth, timeout=600).json()
 
 
 def test_hubspot_owners(sandbox: SandboxProcess) -> None:

@@ -31,10 +31,10 @@ def _write_everything(process: SandboxProcess) -> str:
     crm, slack, mail = (process.connection(name) for name in ("crm", "slack", "smtp"))
     headers = {"Authorization": f"Bearer {crm['password']}"}
     body = {"associations": [], "properties": {"hs_timestamp": "1", "hs_task_subject": "Call"}}
-    made = requests.post(f"{crm['host']}/crm/v3/objects/tasks", json=body, headers=headers, timeout=10).json()
+    made = requests.post(f"{crm['host']}/crm/v3/objects/tasks", json=body, headers=headers, timeout=600).json()
     requests.post(f"{slack['host']}/chat.postMessage", json={"channel": "#general", "text": "hello"},
-                  headers={"Authorization": f"Bearer {slack['password']}"}, timeout=10)  # fmt: skip
-    with smtplib.SMTP(mail["host"], mail["port"], timeout=10) as server:
+                  headers={"Authorization": f"Bearer {slack['password']}"}, timeout=600)  # fmt: skip
+    with smtplib.SMTP(mail["host"], mail["port"], timeout=600) as server:
         server.login(mail["login"], mail["password"])
         server.sendmail("a@vendor.example", ["b@vendor.example"], "Subject: x\r\n\r\ny")
     process.mutate("company", 1001, set={"name": "Renamed"})
@@ -50,8 +50,8 @@ def test_nothing_written_is_lost_when_killed(own: SandboxProcess) -> None:
     crm = own.connection("crm")
     headers = {"Authorization": f"Bearer {crm['password']}"}
     base = f"{crm['host']}/crm/v3/objects"
-    assert requests.get(f"{base}/tasks/{task}", headers=headers, timeout=10).status_code == 200
-    company = requests.get(f"{base}/companies/1001", headers=headers, timeout=10).json()
+    assert requests.get(f"{base}/tasks/{task}", headers=headers, timeout=600).status_code == 200
+    company = requests.get(f"{base}/companies/1001", headers=headers, timeout=600).json()
     assert company["properties"]["name"] == "Renamed"
 
 
@@ -93,9 +93,9 @@ def test_pages_show_hostile_content_as_text(own: SandboxProcess) -> None:
     ]
     own.mutate("company", 1001, set={"name": "<script>alert(2)</script>"})
     requests.post(f"{slack['host']}/chat.postMessage", json={"channel": "#general", "text": "x", "blocks": blocks},
-                  headers={"Authorization": f"Bearer {slack['password']}"}, timeout=10)  # fmt: skip
-    inbox = requests.get(f"{own.url}/inbox", timeout=10)
-    record = requests.get(f"{own.url}/contacts/1234567/record/0-2/1001", timeout=10)
+                  headers={"Authorization": f"Bearer {slack['password']}"}, timeout=600)  # fmt: skip
+    inbox = requests.get(f"{own.url}/inbox", timeout=600)
+    record = requests.get(f"{own.url}/contacts/1234567/record/0-2/1001", timeout=600)
     assert "<b>Hi</b>" in inbox.text and 'href="https://x.example"' in inbox.text
     assert "default-src 'none'" in inbox.headers["Content-Security-Policy"]
     for page in (inbox, record):
@@ -126,7 +126,7 @@ def test_port_in_use(socket_enabled: None, serve: Serve, tmp_path: Path) -> None
 def test_folder_in_use(own: SandboxProcess, serve: Serve) -> None:
     status, said = serve("--home", str(own.home))
     assert status == 1 and "another sandbox already uses" in said
-    assert requests.get(f"{own.url}/_control/status", timeout=10).ok
+    assert requests.get(f"{own.url}/_control/status", timeout=600).ok
 
 
 def test_another_world_in_the_same_folder(own: SandboxProcess, serve: Serve) -> None:

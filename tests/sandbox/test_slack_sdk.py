@@ -24,7 +24,7 @@ def _section(text: str) -> dict:
 def _owner_mail(sandbox: SandboxProcess) -> str:
     connection = sandbox.connection("crm")
     headers = {"Authorization": f"Bearer {connection['password']}"}
-    owners = requests.get(f"{connection['host']}/crm/v3/owners", headers=headers, timeout=10).json()["results"]
+    owners = requests.get(f"{connection['host']}/crm/v3/owners", headers=headers, timeout=600).json()["results"]
     return owners[0]["email"]
 
 

@@ -19,7 +19,7 @@ def server(sandbox: SandboxProcess) -> Iterator[smtplib.SMTP]:
 
 def _connect(sandbox: SandboxProcess) -> smtplib.SMTP:
     connection = sandbox.connection("smtp")
-    server = smtplib.SMTP(connection["host"], connection["port"], timeout=10)
+    server = smtplib.SMTP(connection["host"], connection["port"], timeout=600)
     server.login(connection["login"], connection["password"])
     return server
 
@@ -53,7 +53,7 @@ def test_one_refused_recipient_does_not_keep_the_others_from_it(server: smtplib.
 
 def test_nobody_gets_in_without_the_password(sandbox: SandboxProcess) -> None:
     connection = sandbox.connection("smtp")
-    with smtplib.SMTP(connection["host"], connection["port"], timeout=10) as server:
+    with smtplib.SMTP(connection["host"], connection["port"], timeout=600) as server:
         with pytest.raises(smtplib.SMTPAuthenticationError):
             server.login(connection["login"], "wrong")
         with pytest.raises(smtplib.SMTPSenderRefused):

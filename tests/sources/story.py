@@ -174,7 +174,7 @@ def settle(vendor: Vendor, scene: Scene) -> None:
     scene.pass_time(20)
     if not vendor.paths:
         # A database is written to all the time: what is younger than the lag is read too before rows are counted.
-        scene.wait(10)
+        scene.wait(10)  # short: the world's clock
     ingest.run(vendor.source, only=vendor.entities)
 
 

@@ -27,7 +27,7 @@ def killed(seed: int) -> Callable[[Vendor], None]:
         process = subprocess.Popen(command, cwd=paths.ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         try:
             assert process.stdout and process.stdout.readline() == b"ready\n"
-            deadline = time.monotonic() + rng.uniform(_SOONEST, _LATEST)
+            deadline = time.monotonic() + rng.uniform(_SOONEST, _LATEST)  # short: when it is killed
             while process.poll() is None and time.monotonic() < deadline:
                 time.sleep(0.01)
         finally:

@@ -30,7 +30,7 @@ class Source:
             for number in range(1, self._count + 1):
                 self.threads.add(threading.get_ident())
                 self.begun.release()
-                assert self.may_go.acquire(timeout=20)
+                assert self.may_go.acquire(timeout=600)
                 self.n_read = number
                 yield page(number)
             if self._error:
@@ -46,8 +46,9 @@ def test_the_next_page_is_read_while_one_lands_and_none_after_it() -> None:
     pages = ahead(source.pages())
     assert next(pages).mark == {"page": 1}
     # This one has not landed, and the second is being read without anybody having asked for it.
-    assert source.begun.acquire(timeout=20) and source.begun.acquire(timeout=20)
-    assert not source.begun.acquire(timeout=0.1), "a third page is read before the second was taken"
+    assert source.begun.acquire(timeout=600) and source.begun.acquire(timeout=600)
+    a_third = source.begun.acquire(timeout=0.1)  # short: nothing comes
+    assert not a_third, "a third page is read before the second was taken"
     assert [each.mark["page"] for each in pages] == [2, 3, 4]
     assert source.is_closed
     assert threading.get_ident() not in source.threads and len(source.threads) == 1
@@ -73,5 +74,5 @@ def test_who_stops_taking_waits_for_no_slow_page_and_no_further_one_is_read(monk
     reader = next(each for each in threading.enumerate() if each.ident in source.threads)
     assert reader.daemon, "a process that ends would wait for it"
     source.may_go.release(4)
-    reader.join(20)
+    reader.join()
     assert source.n_read == 2 and source.is_closed

@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 from typer.testing import CliRunner
 
+from include import home as homes
 from include.cli import app
 from include.stewardship import retention
 from include.warehouse import build
@@ -94,15 +95,31 @@ def test_only_one_run_at_a_time(built: pytest.MonkeyPatch) -> None:
         other.execute(sa.text("select pg_advisory_unlock(:key)"), {"key": retention._LOCK})
 
 
-def test_old_logs_go(built: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    built.setenv("PERENNIAL_HOME", str(tmp_path))
-    folder = tmp_path / "airflow" / "logs" / "dag_id=x"
+def put_logs(folder: Path) -> None:
     folder.mkdir(parents=True)
     for name, moment in (("old.log", 1_700_000_000), ("new.log", 1_900_000_000)):
         (folder / name).write_text("x")
         os.utime(folder / name, (moment, moment))
+
+
+def test_old_logs_go(built: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    ours = tmp_path / "home"
+    built.setenv("PERENNIAL_HOME", str(ours))
+    homes.claim(ours)
+    folder = ours / "airflow" / "logs" / "dag_id=x"
+    put_logs(folder)
+    put_logs(tmp_path / "foreign")
+    (ours / "logs").symlink_to(tmp_path / "foreign")
     retention.keep_house()
     assert [file.name for file in folder.iterdir()] == ["new.log"]
+    assert (tmp_path / "foreign" / "old.log").exists()
+
+
+def test_logs_in_a_folder_that_is_not_ours_stay(built: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    built.setenv("PERENNIAL_HOME", str(tmp_path))
+    put_logs(tmp_path / "logs")
+    retention.keep_house()
+    assert (tmp_path / "logs" / "old.log").exists()
 
 
 def test_of_the_logs_of_airflow_only_our_own_go(built: pytest.MonkeyPatch, tmp_path: Path) -> None:

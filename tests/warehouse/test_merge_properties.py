@@ -6,7 +6,7 @@ import itertools
 from dataclasses import dataclass
 
 import sqlalchemy as sa
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from include.warehouse.engine import engine
@@ -45,7 +45,7 @@ def deliveries(draw: st.DrawFn) -> tuple[list[Version], list[list[Version]]]:
 
 
 @given(deliveries())
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40)
 def test_newest_version_wins_in_any_order(raw: str, delivery: tuple[list[Version], list[list[Version]]]) -> None:
     history, parts = delivery
     with engine("owner").begin() as connection:
@@ -76,7 +76,7 @@ def test_newest_version_wins_in_any_order(raw: str, delivery: tuple[list[Version
 
 
 @given(deliveries())
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10)
 def test_delivering_everything_again_in_order_changes_nothing(raw: str, delivery) -> None:
     history, parts = delivery
     for part in parts:

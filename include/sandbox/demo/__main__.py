@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shutil
 import signal
 import sys
 import time
@@ -11,12 +10,14 @@ from pathlib import Path
 from types import FrameType
 
 from rich.console import Console
+from sqlalchemy.exc import SQLAlchemyError
 
+from include import home as homes
 from include import paths
 from include.errors import PerennialError
 from include.sandbox.demo import preflight, stack, state, summary
-from include.sandbox.demo.chain import Chain, failures
-from include.sandbox.demo.processes import DemoError, Processes, stop_leftovers
+from include.sandbox.demo.chain import Chain, Red
+from include.sandbox.demo.processes import Processes, stop_leftovers
 from include.sandbox.demo.progress import Progress
 from include.warehouse import server
 
@@ -30,7 +31,7 @@ def main() -> int:
         signal.signal(number, _interrupt)
     try:
         if arguments.clean:
-            return _clean(home)
+            return _clean(home, console)
         preflight.make_home(home)
         with preflight.only_one(home):
             return _demo(home, arguments, console)
@@ -53,37 +54,54 @@ def _demo(home: Path, arguments: argparse.Namespace, console: Console) -> int:
     progress = Progress(console)
     processes = Processes(home)
     try:
-        running = stack.start(home, kept, processes, progress.stage, arguments.customers)
-        chain = Chain(running, progress)
-        progress.stage("reading the DAGs")
-        chain.wait_until_listed()
-        progress.stage("first load: the whole history")
-        runs = chain.first_round()
-        progress.stage("today: what has changed since")
-        chain.let_something_happen()
-        runs += chain.next_round()
-        progress.close()
-        undelivered = summary.show(running, runs, progress)
-        failed = failures(runs)
-        if failed:
-            raise DemoError(
-                f"not every run succeeded: {', '.join(failed)}", cure=f"logs are in {home / 'airflow' / 'logs'}"
-            )
-        if undelivered:
-            raise DemoError(f"not everything was delivered: {'; '.join(undelivered)}")
+        running = stack.start(home, kept, processes, progress, arguments.customers)
+        is_good = _run_chain(running, progress)
         if not arguments.once:
-            _keep_running(processes, console)
-        return 0
+            _keep_running(running, console)
+        return 0 if is_good else 1
     finally:
         progress.close()
         _stop(home, processes, console)
 
 
-def _keep_running(processes: Processes, console: Console) -> None:
+def _run_chain(running: stack.Stack, progress: Progress) -> bool:
+    """Let the chain run and show what came of it; what is red is named and ends nothing.
+
+    Returns:
+        Whether all is well.
+
+    Raises:
+        DemoError: A process has ended.
+    """
+    chain = Chain(running, progress)
+    red: list[Red] = []
+    wrong: list[str] = []
+    try:
+        progress.stage("reading the DAGs")
+        chain.wait_until_listed()
+        progress.stage(
+            "what an earlier start has left, and what is new" if chain.is_resumed else "first load: the whole history"
+        )
+        runs = chain.first_round()
+        progress.stage("today: what has changed since")
+        chain.let_something_happen()
+        runs = list({(run["dag_id"], run["dag_run_id"]): run for run in runs + chain.next_round()}.values())
+        progress.close()
+        red = chain.red(runs)
+        wrong = summary.show(running, runs, progress)
+    except (PerennialError, SQLAlchemyError) as error:
+        running.check()  # a process that has ended is the reason
+        wrong.append(error.message if isinstance(error, PerennialError) else str(error).splitlines()[0])
+    progress.close()
+    summary.addresses(running, progress.console)
+    return summary.problems(progress.console, red, wrong)
+
+
+def _keep_running(running: stack.Stack, console: Console) -> None:
     console.print("Everything keeps running, and the schedules with it. [bold]Ctrl-C stops it.[/]")
     try:
         while True:
-            processes.check()
+            running.check()
             time.sleep(1)
     except KeyboardInterrupt:
         return  # the asked-for end, not a failure
@@ -98,12 +116,14 @@ def _stop(home: Path, processes: Processes, console: Console) -> None:
     server.stop(home)
 
 
-def _clean(home: Path) -> int:
-    if home.exists():
+def _clean(home: Path, console: Console) -> int:
+    if homes.read(home):
         with preflight.only_one(home):
             stop_leftovers(home)
             server.destroy(home)
-        shutil.rmtree(home)
+    left = homes.clear(home)
+    if left:
+        console.print(f"Left in {home}, since Perennial did not make it: {', '.join(left)}", soft_wrap=True)
     return 0
 
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import uuid
+from collections.abc import Callable
 from typing import Any
 
 import requests
 
+from include.sandbox.demo.patience import ANSWER_SECONDS, ready
 from include.sandbox.demo.processes import DemoError
+
+# Makes a request until there is an answer.
+Ask = Callable[[Callable[[], requests.Response]], requests.Response]
 
 
 class AirflowApi:
@@ -16,9 +22,11 @@ class AirflowApi:
         base_url: The API server's address.
         user: Login name.
         password: Its password; exchanged for a token at once, and again whenever the token has expired.
+        patiently: Repeats what is not answered; without it that is an error.
     """
 
-    def __init__(self, base_url: str, user: str, password: str) -> None:
+    def __init__(self, base_url: str, user: str, password: str, patiently: Ask | None = None) -> None:
+        self._patiently = patiently or self._once
         self.base_url = base_url.rstrip("/")
         self._login = {"username": user, "password": password}
         self._session = requests.Session()
@@ -38,8 +46,13 @@ class AirflowApi:
         self._call("PATCH", f"/dags/{dag_id}", json={"is_paused": False})
 
     def trigger(self, dag_id: str) -> str:
-        """Start a run and return its id."""
-        return self._call("POST", f"/dags/{dag_id}/dagRuns", json={"logical_date": None})["dag_run_id"]
+        """Start a run and return its id; asked twice, because the first answer was lost, it is one run."""
+        run_id = f"demo__{uuid.uuid4()}"
+        body = {"logical_date": None, "dag_run_id": run_id}
+        answer = self._answered("POST", f"/dags/{dag_id}/dagRuns", json=body)
+        if answer.status_code != 409:  # it is there already
+            ready(answer, f"Airflow, asked to run {dag_id},")
+        return run_id
 
     def runs(self, since: str) -> list[dict[str, Any]]:
         """Return the DAG runs that were made or moved at or after an ISO time, oldest first."""
@@ -62,22 +75,27 @@ class AirflowApi:
         ]
 
     def _call(self, method: str, path: str, **options: Any) -> Any:
-        answer = self._send(method, path, **options)
+        return ready(self._answered(method, path, **options), f"Airflow, asked {method} {path},")
+
+    def _answered(self, method: str, path: str, **options: Any) -> requests.Response:
+        answer = self._send(method, f"/api/v2{path}", **options)
         if answer.status_code == 401:
             self._log_in()
-            answer = self._send(method, path, **options)
-        if not answer.ok:
-            raise DemoError(f"Airflow answered {answer.status_code} to {method} {path}: {answer.text[:300]}")
-        return answer.json()
+            answer = self._send(method, f"/api/v2{path}", **options)
+        return answer
 
     def _send(self, method: str, path: str, **options: Any) -> requests.Response:
+        url = f"{self.base_url}{path}"
+        return self._patiently(lambda: self._session.request(method, url, timeout=ANSWER_SECONDS, **options))
+
+    def _once(self, ask: Callable[[], requests.Response]) -> requests.Response:
         try:
-            return self._session.request(method, f"{self.base_url}/api/v2{path}", timeout=30, **options)
+            return ask()
         except requests.RequestException as error:
             raise DemoError(f"Airflow's API at {self.base_url} does not answer: {type(error).__name__}") from None
 
     def _log_in(self) -> None:
-        answer = self._session.post(f"{self.base_url}/auth/token", json=self._login, timeout=30)
+        answer = self._send("POST", "/auth/token", json=self._login)
         if not answer.ok:
             raise DemoError(f"Airflow refused the login of {self._login['username']}: {answer.status_code}")
         self._session.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"

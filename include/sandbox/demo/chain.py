@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
-
-import requests
 
 from include.sandbox.demo.airflow_api import AirflowApi
 from include.sandbox.demo.processes import DemoError
@@ -24,8 +24,26 @@ HAPPENINGS = (
     ("company", "account", {"industry": "Robotics"}),
 )
 ACTIVE = ("queued", "running")
-LISTED_SECONDS = 60
-CHAIN_SECONDS = 1800
+_EVER = "2000-01-01T00:00:00+00:00"
+
+
+@dataclass(frozen=True)
+class Red:
+    """A run that failed, and where to read why.
+
+    Args:
+        dag: The DAG.
+        run: The run's id.
+        task: The task that failed first; "" if none did.
+        log: Its log, or the folder of all logs.
+        is_old: Whether the run had begun before this start, and its end may be the end of the last one.
+    """
+
+    dag: str
+    run: str
+    task: str
+    log: Path
+    is_old: bool
 
 
 class Chain:
@@ -39,26 +57,32 @@ class Chain:
     def __init__(self, stack: Stack, progress: Progress) -> None:
         self._stack = stack
         self._progress = progress
-        self._api = AirflowApi(stack.ui, "admin", stack.state.password)
+        self._log = stack.home / "logs" / "api-server.log"
+        self._api = AirflowApi(
+            stack.ui, "admin", stack.state.password, lambda ask: stack.patience.answer("Airflow", self._log, ask)
+        )
         self._prefix = os.environ.get("PERENNIAL_DAG_PREFIX", "")
         self._ended: dict[tuple[str, str], tuple[int, int]] = {}
+        self._before: set[tuple[str, str]] = set()
+        self.is_resumed = False
 
     def wait_until_listed(self) -> None:
-        """Wait until Airflow has read every DAG file.
+        """Wait until Airflow has read every DAG file, and see what an earlier start has left.
 
         Raises:
-            DemoError: A file cannot be read as a DAG, or the files are not read in time.
+            DemoError: A file cannot be read as a DAG.
         """
         wanted = {self._prefix + name for name in (*CONSUMERS, *PRODUCERS, NIGHTLY)}
-        deadline = time.monotonic() + LISTED_SECONDS
-        while not wanted <= set(self._api.dags()):
-            self._stack.processes.check()
-            errors = self._api.import_errors()
-            if errors:
+
+        def are_listed() -> bool:
+            if errors := self._api.import_errors():
                 raise DemoError(f"Airflow cannot read a DAG file: {errors[0]}")
-            if time.monotonic() > deadline:
-                raise DemoError(f"Airflow listed no {', '.join(sorted(wanted - set(self._api.dags())))}")
-            time.sleep(0.3)
+            return wanted <= set(self._api.dags())
+
+        self._stack.patience.until("the list of DAGs", self._stack.home / "logs" / "dag-processor.log", are_listed)
+        dags = self._api.dags()
+        self.is_resumed = any(not dags[self._prefix + name]["is_paused"] for name in PRODUCERS)
+        self._before = {(run["dag_id"], run["dag_run_id"]) for run in self._api.runs(_EVER)}
 
     def first_round(self) -> list[dict[str, Any]]:
         """Turn everything on; turning a producer on makes Airflow run it at once.
@@ -77,11 +101,10 @@ class Chain:
 
     def let_something_happen(self) -> None:
         """Let a few records change at the vendors, as on any day."""
-        control = f"{self._stack.sandbox['url']}/_control"
-        known = requests.get(f"{control}/truth", params={"ids": "1"}, timeout=60).json()
+        known = self._stack.sandbox_answer("GET", "/_control/truth", params={"ids": "1"})
         for kind, entity, change in HAPPENINGS:
             body = {"kind": kind, "op": "touch", "ids": known[entity]["live_ids"][:5], "set": change}
-            requests.post(f"{control}/mutate", json=body, timeout=60).raise_for_status()
+            self._stack.sandbox_answer("POST", "/_control/mutate", json=body)
 
     def next_round(self) -> list[dict[str, Any]]:
         """Read the sources once more, as the next tick of the clock would.
@@ -106,22 +129,39 @@ class Chain:
 
     def _follow(self, began: str) -> list[dict[str, Any]]:
         """Show the runs until none is active and no event waits for one."""
-        deadline = time.monotonic() + CHAIN_SECONDS
-        quiet = 0
+        quiet, seen, since = 0, None, time.monotonic()
         while True:
-            self._stack.processes.check()
+            self._stack.check()
             runs = self._api.runs(began)
             self._progress.runs([self._row(run) for run in runs])
+            if seen != (seen := [(run["dag_run_id"], run["state"]) for run in runs]):
+                since = time.monotonic()
+            busy = ", ".join(run["dag_id"] for run in runs if run["state"] in ACTIVE) or "runs that wait for events"
+            self._progress.waiting(busy, time.monotonic() - since, self._logs)
             # Airflow makes a run from an event within one turn of its loop; twice nothing is the end.
             settled = runs and not any(run["state"] in ACTIVE for run in runs) and not self._events_wait()
             quiet = quiet + 1 if settled else 0
             if quiet > 2:
                 return runs
-            if time.monotonic() > deadline:
-                raise DemoError(
-                    f"the chain did not end within {CHAIN_SECONDS // 60} minutes", cure=f"see {self._stack.ui}"
-                )
             time.sleep(0.5)
+
+    def red(self, runs: list[dict[str, Any]]) -> list[Red]:
+        """Return the runs that did not succeed, each with the log that says why."""
+        return [self._red(run) for run in runs if run["state"] != "success"]
+
+    def _red(self, run: dict[str, Any]) -> Red:
+        dag, run_id = run["dag_id"], run["dag_run_id"]
+        tasks = [task for task in self._api.tasks(dag, run_id) if task["state"] == "failed"]
+        tasks.sort(key=lambda task: task["end_date"] or "")
+        task, log = "", self._logs / f"dag_id={dag}" / f"run_id={run_id}"
+        if tasks:
+            task = tasks[0]["task_id"]
+            log = log / f"task_id={task}" / f"attempt={tasks[0]['try_number']}.log"
+        return Red(dag, run_id, task, log, (dag, run_id) in self._before)
+
+    @property
+    def _logs(self) -> Path:
+        return self._stack.home / "airflow" / "logs"
 
     def _events_wait(self) -> bool:
         return any(self._api.waiting_events(self._prefix + name) for name in CONSUMERS)
@@ -132,7 +172,7 @@ class Chain:
         started = run["start_date"]
         ended = datetime.fromisoformat(run["end_date"]) if run["end_date"] else datetime.now(UTC)
         seconds = (ended - datetime.fromisoformat(started)).total_seconds() if started else 0.0
-        return Row(dag, state, n_done, n_tasks, seconds)
+        return Row(dag, run["dag_run_id"], state, n_done, n_tasks, seconds)
 
     def _count_tasks(self, dag: str, run: str, state: str) -> tuple[int, int]:
         """Ask for a run's tasks only where somebody watches, and only while it runs."""
@@ -145,11 +185,6 @@ class Chain:
         if state != "running":
             self._ended[dag, run] = counts
         return counts
-
-
-def failures(api_runs: list[dict[str, Any]]) -> list[str]:
-    """Return the runs that did not succeed, as DAG and run id."""
-    return [f"{run['dag_id']} ({run['dag_run_id']})" for run in api_runs if run["state"] != "success"]
 
 
 def _iso_now() -> str:

@@ -1,15 +1,33 @@
 #!/bin/sh
-# Stop what the demo left running, remove the embedded database and all files that were made.
-# Run from the project's folder.
-set -u
+# Stop what the demo left running and remove what Perennial made, by name: include/home.py says what that is.
+# Works on the project that it lies in, from whatever folder it is run.
+set -eu
 
-if [ -d .perennial ]; then
-    if .venv/bin/python -c 'import psutil' 2>/dev/null; then
-        .venv/bin/python -m include.sandbox.demo --clean || exit 1
-    else
-        # Without .venv nothing of the demo runs but, perhaps, the database; any Python can remove that.
-        python3 -c 'from include.warehouse import server; server.destroy()' || exit 1
-    fi
+CDPATH='' cd -- "$(dirname -- "$0")/../../.."
+[ -f include/sandbox/demo/clean.sh ] && [ -f include/home.py ] || {
+    printf 'perennial: %s is not the project: nothing was removed\n' "$(pwd)" >&2
+    exit 1
+}
+export PYTHONDONTWRITEBYTECODE=1
+
+if .venv/bin/python -c 'import psutil, rich' 2>/dev/null; then
+    .venv/bin/python -m include.sandbox.demo --clean
+else
+    # Without .venv nothing of the demo runs but, perhaps, the database; any Python can remove that.
+    python3 include/sandbox/demo/clean_without_environment.py
 fi
-rm -rf .venv .perennial .pytest_cache .ruff_cache .mypy_cache .hypothesis .import_linter_cache
-find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+if [ -L .venv ]; then # of a link only the link
+    rm -f .venv
+elif [ -f .venv/perennial-pins ]; then
+    rm -rf .venv
+elif [ -e .venv ]; then
+    echo "Left .venv, since make setup did not make it."
+fi
+rm -rf .pytest_cache .ruff_cache .mypy_cache .hypothesis .import_linter_cache
+# The project's own folders only; find follows no links.
+for folder in benchmarks dags docs include plugins sql tests; do
+    if [ -d "$folder" ] && [ ! -L "$folder" ]; then
+        find "$folder" -name __pycache__ -type d -prune -exec rm -rf {} +
+    fi
+done

@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from include import home as homes
 from include.sandbox.demo.processes import DemoError
 from include.warehouse.server import free_port
+from include.warehouse.server_files import SHARED
 
 # PostgreSQL's empty databases take 100 MB, its log of a first load up to 2 GB at worst, 300 MB as measured.
 NEEDED_BYTES = 700_000_000
@@ -21,12 +23,13 @@ def make_home(home: Path) -> None:
     """Make the demo's folder, private, and see that it can be written and that the disk has room.
 
     Raises:
+        ConfigError: It must not be Perennial's; it is left as it is.
         DemoError: It cannot be written, or there is no room.
     """
     try:
-        home.mkdir(parents=True, exist_ok=True)
-        home.chmod(0o700)  # it may have been made before, by something with nothing to hide
-        probe = home / ".probe"
+        homes.claim(home)
+        home.chmod(0o700)  # it may have been there, empty and open to others
+        probe = homes.entry(".probe", home)
         probe.write_text("x")
         probe.unlink()
     except OSError as error:
@@ -34,8 +37,8 @@ def make_home(home: Path) -> None:
             f"cannot write in {home}: {error.strerror}",
             cure="make the folder writable, or set PERENNIAL_HOME to one that is",
         ) from None
-    # As root PostgreSQL cannot live in a private folder: see include/warehouse/server.py.
-    for folder in {home, Path("/var/tmp") if os.geteuid() == 0 else home}:  # noqa: S108
+    # As root PostgreSQL cannot live in a private folder: see include/warehouse/server_files.py.
+    for folder in {home, SHARED.parent if os.geteuid() == 0 else home}:
         free = shutil.disk_usage(folder).free
         if free < NEEDED_BYTES:
             raise DemoError(

@@ -58,7 +58,7 @@ class Processes:
             arguments: The command line; never a secret.
             environment: Its whole environment.
             patience: Seconds that it gets to end by itself when stopped.
-            is_job: Whether it is meant to end when its work is done; ``finish`` waits for that.
+            is_job: Whether it is meant to end when its work is done; ``has_ended`` tells when.
         """
         log = self.home / "logs" / f"{name}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -75,21 +75,18 @@ class Processes:
             )
         self._started.append(Process(name, popen, log, patience, is_job))
 
-    def finish(self, name: str, seconds: float) -> None:
-        """Wait until a job has ended.
+    def has_ended(self, name: str) -> bool:
+        """Say whether a job is done; what is done well is watched no longer.
 
         Raises:
-            DemoError: It failed or took longer, or another process has ended meanwhile.
+            DemoError: It failed, or another process has ended.
         """
         process = next(process for process in self._started if process.name == name)
-        deadline = time.monotonic() + seconds
-        while process.popen.poll() is None:
-            self.check()
-            if time.monotonic() > deadline:
-                raise DemoError(f"{name} was not done after {seconds:.0f} s", cure=f"see {process.log}")
-            time.sleep(0.05)
         self.check()
+        if process.popen.poll() is None:
+            return False
         self._started.remove(process)
+        return True
 
     def check(self) -> None:
         """Make sure that all are alive.

@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from include.console import Waiting
+
 MARKS = {"running": "[cyan]running[/]", "queued": "queued", "success": "[green]done[/]", "failed": "[red]failed[/]"}
 
 
@@ -18,13 +20,15 @@ class Row:
 
     Args:
         dag: The DAG.
-        state: Its run's state, in Airflow's words.
+        run: The run's id.
+        state: Its state, in Airflow's words.
         n_done: Tasks that have ended.
         n_tasks: All its tasks.
         seconds: How long it has run.
     """
 
     dag: str
+    run: str
     state: str
     n_done: int
     n_tasks: int
@@ -41,7 +45,9 @@ class Progress:
         self._stage = ""
         self._since = self._started
         self._live: Live | None = None
-        self._said: dict[str, str] = {}
+        self._said: dict[tuple[str, str], str] = {}
+        # Told what is waited for, for how long and where to look; called often, it prints seldom.
+        self.waiting = Waiting(lambda text: self.say(f"  {text}"))
 
     @property
     def total(self) -> float:
@@ -59,7 +65,7 @@ class Progress:
 
     def say(self, text: str) -> None:
         """Print a line behind the time since the start."""
-        self.console.print(f"[dim]{self.total:6.1f} s[/]  {text}", highlight=False)
+        self.console.print(f"[dim]{self.total:6.1f} s[/]  {text}", highlight=False, soft_wrap=True)
 
     def runs(self, rows: list[Row]) -> None:
         """Show how the runs of this stage stand."""
@@ -69,8 +75,8 @@ class Progress:
                 self._live.start()
             self._live.update(_table(rows), refresh=True)
             return
-        for number, row in enumerate(rows):
-            key = f"{row.dag} {number}"
+        for row in rows:
+            key = (row.dag, row.run)
             if self._said.get(key) != row.state:
                 self._said[key] = row.state
                 took = f" after {row.seconds:.1f} s" if row.state in ("success", "failed") else ""

@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import os
 import sys
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import requests
 from sqlalchemy.engine import make_url
@@ -17,15 +16,14 @@ from include import paths
 from include.orchestration.airflow_settings import COMPONENTS, SETTINGS
 from include.orchestration.first_start import PASSWORD
 from include.orchestration.health import unhealthy
-from include.sandbox.demo import overlay
-from include.sandbox.demo.processes import DemoError, Processes
+from include.sandbox.demo import command, overlay
+from include.sandbox.demo.patience import ANSWER_SECONDS, Patience, ready
+from include.sandbox.demo.processes import DemoError, Processes, last_words
+from include.sandbox.demo.progress import Progress
 from include.sandbox.demo.state import State
 from include.warehouse import server
 
 DATABASES = ("perennial", "airflow", "product")
-# Measured: 11 s with two cores to itself.
-START_SECONDS = 120
-SANDBOX_SECONDS = 120
 
 
 @dataclass
@@ -38,6 +36,7 @@ class Stack:
         processes: Its processes.
         environment: What every process of it gets.
         sandbox: The sandbox's own note of its addresses.
+        patience: How its parts are waited for.
     """
 
     home: Path
@@ -45,23 +44,37 @@ class Stack:
     processes: Processes
     environment: dict[str, str]
     sandbox: dict
+    patience: Patience
 
     @property
     def ui(self) -> str:
         """The address of Airflow's UI."""
         return f"http://127.0.0.1:{self.state.port}"
 
+    def check(self) -> None:
+        """Make sure that all its processes are alive.
 
-def start(
-    home: Path, state: State, processes: Processes, stage: Callable[[str], None], customers: int | None = None
-) -> Stack:
+        Raises:
+            DemoError: One has ended.
+        """
+        self.processes.check()
+        if not server.pid(self.home):
+            log = server.log(self.home)
+            raise DemoError(f"PostgreSQL ended by itself: {last_words(log)}", cure=f"see {log}; `make demo` starts it")
+
+    def sandbox_answer(self, method: str, path: str, **options: Any) -> Any:
+        """Ask the sandbox until it answers."""
+        return _of_sandbox(self.patience, self.home, self.sandbox["url"], method, path, **options)
+
+
+def start(home: Path, state: State, processes: Processes, progress: Progress, customers: int | None = None) -> Stack:
     """Start the database, the sandbox and Airflow.
 
     Args:
         home: The demo's folder.
         state: Its secrets and port.
         processes: Where the started processes are noted.
-        stage: Told the name of each stage as it begins.
+        progress: Told of each stage as it begins, and of what is waited for.
         customers: How many customers a new sandbox has; its own default if None.
 
     Returns:
@@ -71,12 +84,13 @@ def start(
         DemoError: A part did not start.
         WarehouseError: PostgreSQL did not.
     """
-    stage("PostgreSQL")
-    warehouse = server.start(home, DATABASES)
+    progress.stage("PostgreSQL")
+    warehouse = server.start(home, DATABASES, waiting=progress.waiting)
     url = make_url(warehouse)
     environment = base_environment(home, state, warehouse, _render(url, "airflow"))
 
-    stage("sandbox vendors and databases")
+    progress.stage("sandbox vendors and databases")
+    patience = Patience(processes.check, progress.waiting)
     (home / "sandbox" / "sandbox.json").unlink(missing_ok=True)  # an earlier start's addresses
     size = ["--customers", str(customers)] if customers else []
     processes.start(
@@ -90,23 +104,29 @@ def start(
         environment | {PASSWORD: state.password},
         is_job=True,
     )
-    sandbox = _wait_for_sandbox(home, processes)
+    note = home / "sandbox" / "sandbox.json"
+    patience.until("the sandbox", home / "logs" / "sandbox.log", note.exists)
+    sandbox = json.loads(note.read_text())
     # The desk has bought more exports a minute, as desks with years of tickets do: the first load takes no pause.
     limits = {"zendesk.incremental": (30, 60)}
-    requests.post(f"{sandbox['url']}/_control/limits", json=limits, timeout=60).raise_for_status()
-    processes.finish("first-start", START_SECONDS)
+    _of_sandbox(patience, home, sandbox["url"], "POST", "/_control/limits", json=limits)
+    patience.until(
+        "the databases' tables", home / "logs" / "first-start.log", lambda: processes.has_ended("first-start")
+    )
     environment |= sandbox["connections"]
     # This process reads the warehouse too, for the summary.
     os.environ.update({name: value for name, value in environment.items() if name.startswith("PERENNIAL_")})
     overlay.write(home, sandbox)
     overlay.release_mail()
+    command.note(home, environment)
 
-    stage("Airflow")
+    progress.stage("Airflow")
     for name, arguments in COMPONENTS.items():
         # Running tasks get the time to end; the API server would wait two minutes for an open browser tab.
-        patience = 20 if name == "scheduler" else 5
-        processes.start(name, [sys.executable, "-m", *arguments], environment, patience)
-    stack = Stack(home, state, processes, environment, sandbox)
+        seconds = 20 if name == "scheduler" else 5
+        processes.start(name, [sys.executable, "-m", *arguments], environment, seconds)
+    stack = Stack(home, state, processes, environment, sandbox, patience)
+    patience.check = stack.check
     _wait_for_airflow(stack)
     return stack
 
@@ -155,24 +175,18 @@ def _render(url, database: str) -> str:  # type: ignore[no-untyped-def]
     return url.set(database=database).render_as_string(hide_password=False)
 
 
-def _wait_for_sandbox(home: Path, processes: Processes) -> dict:
-    note = home / "sandbox" / "sandbox.json"
-    deadline = time.monotonic() + SANDBOX_SECONDS
-    while not note.exists():
-        processes.check()
-        if time.monotonic() > deadline:
-            raise DemoError(f"the sandbox was not ready after {SANDBOX_SECONDS} s", cure=f"see {home / 'logs'}")
-        time.sleep(0.1)
-    return json.loads(note.read_text())
+def _of_sandbox(patience: Patience, home: Path, url: str, method: str, path: str, **options: Any) -> Any:
+    def ask() -> requests.Response:
+        return requests.request(method, f"{url}{path}", timeout=ANSWER_SECONDS, **options)
+
+    return ready(patience.answer("the sandbox", home / "logs" / "sandbox.log", ask), f"the sandbox, asked {path},")
 
 
 def _wait_for_airflow(stack: Stack) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while missing := unhealthy(stack.ui):
-        stack.processes.check()
-        if time.monotonic() > deadline:
-            raise DemoError(
-                f"Airflow was not up after {START_SECONDS} s: no {', '.join(missing)}",
-                cure=f"see the logs in {stack.home / 'logs'}",
-            )
-        time.sleep(0.2)
+    while missing := unhealthy(stack.ui, ANSWER_SECONDS):
+        name = missing[0]
+
+        def is_up(name: str = name) -> bool:
+            return name not in unhealthy(stack.ui, ANSWER_SECONDS)
+
+        stack.patience.until(f"Airflow's {name}", stack.home / "logs" / f"{name}.log", is_up)

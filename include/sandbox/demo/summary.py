@@ -6,11 +6,12 @@ import json
 from collections import Counter
 from typing import Any
 
-import requests
 import sqlalchemy as sa
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
+from include.sandbox.demo.chain import Red
 from include.sandbox.demo.progress import Progress
 from include.sandbox.demo.stack import Stack
 from include.warehouse import gate, headline, report
@@ -41,6 +42,11 @@ def show(stack: Stack, runs: list[dict[str, Any]], progress: Progress) -> list[s
     _business(console)
     _sent(console, outbox)
     _times(console, runs, progress)
+    return _undelivered(stack, outbox)
+
+
+def addresses(stack: Stack, console: Console) -> None:
+    """Print where the UI and the inbox are, who may log in, and how commands reach what runs."""
     console.print(
         f"\n[bold]Airflow[/]  {stack.ui}  user admin, password {stack.state.password}", highlight=False, soft_wrap=True
     )
@@ -48,7 +54,28 @@ def show(stack: Stack, runs: list[dict[str, Any]], progress: Progress) -> list[s
     second = f"         what admin may not approve: user colleague, password {passwords['colleague']}"
     console.print(second, highlight=False, soft_wrap=True)
     console.print(f"[bold]Inbox[/]    {stack.sandbox['inbox']}  (the mails and Slack messages)", soft_wrap=True)
-    return _undelivered(stack, outbox)
+    console.print("[bold]Commands[/] ./perennial status, in another terminal, asks what runs here", soft_wrap=True)
+
+
+def problems(console: Console, red: list[Red], wrong: list[str]) -> bool:
+    """Print the red runs, each with its log, and what else is wrong.
+
+    Returns:
+        Whether there is nothing to print, but for runs that an earlier stop had interrupted.
+    """
+    old = [one for one in red if one.is_old]
+    red = [one for one in red if not one.is_old]
+    if old:
+        names = ", ".join(sorted({one.dag for one in old}))
+        text = f"Left out: {len(old)} failed runs of {names}: an earlier stop had interrupted them."
+        console.print(f"[dim]{text}[/]", highlight=False, soft_wrap=True)
+    for one in red:
+        where = f"{one.dag}, task {one.task}" if one.task else one.dag
+        text = f"[red]Red[/]      {where} (run {one.run}); its log: {escape(str(one.log))}"
+        console.print(text, highlight=False, soft_wrap=True)
+    for text in wrong:
+        console.print(f"[red]Wrong[/]    {escape(text)}", highlight=False, soft_wrap=True)
+    return not red and not wrong
 
 
 def _data(console: Console) -> None:
@@ -105,7 +132,7 @@ def _times(console: Console, runs: list[dict[str, Any]], progress: Progress) -> 
 def _undelivered(stack: Stack, outbox: Counter[tuple[str, str]]) -> list[str]:
     """Compare what the outbox says with what the sandbox's own sinks hold."""
     wrong = [f"{n} {_SENDING[one]} {state}" for (one, state), n in outbox.items() if state in ("failed", "uncertain")]
-    arrived = requests.get(f"{stack.sandbox['inbox']}.json", timeout=30).json()
+    arrived = stack.sandbox_answer("GET", "/inbox.json")
     for channel, place in (("email", "mails"), ("slack", "messages")):
         sent, there = outbox[channel, "sent"], len(arrived[place])
         if not sent:

@@ -21,7 +21,7 @@ from typing import Any, BinaryIO, TypeGuard
 
 import orjson
 
-from include import paths
+from include import home
 from include.errors import ConfigError, QuotaExhausted
 from include.sources.http.dates import LONGEST_PAUSE, pause
 
@@ -173,7 +173,7 @@ def for_account(vendor: str, *identity: str, limits: dict[str, Limit]) -> Limite
         limits: See ``Limiter``.
     """
     digest = hashlib.sha256("\0".join(identity).encode()).hexdigest()[:16]
-    return Limiter(paths.home() / "limits" / f"{vendor}-{digest}.json", limits)
+    return Limiter(home.entry("limits") / f"{vendor}-{digest}.json", limits)
 
 
 def _is_usable(limit: Limit) -> bool:

@@ -20,7 +20,7 @@ import orjson
 from requests import PreparedRequest
 from requests.auth import AuthBase
 
-from include import paths
+from include import home
 from include.errors import ConfigError
 from include.sources.http.dates import LONGEST_PAUSE, pause
 
@@ -57,7 +57,7 @@ class OAuth(AuthBase):
         self._fetch, self._clock = fetch, clock
         key = hashlib.sha256("\0".join(secrets).encode()).digest()
         self._fernet = Fernet(base64.urlsafe_b64encode(key))
-        self._path = paths.home() / "tokens" / hashlib.sha256(key).hexdigest()[:16]
+        self._path = home.entry("tokens") / hashlib.sha256(key).hexdigest()[:16]
         self._ends = 0.0
         self._refused = ""
         self.value = ""

@@ -58,7 +58,7 @@ def test_only_one_launcher_per_folder_and_none_after_a_kill(tmp_path):
             sys.executable,
             "-c",
             "import sys, time; from pathlib import Path; from include.sandbox.demo.preflight import only_one\n"
-            "with only_one(Path(sys.argv[1])):\n print('held', flush=True); time.sleep(60)",
+            "with only_one(Path(sys.argv[1])):\n print('held', flush=True); time.sleep(3600)",
             str(tmp_path),
         ],
         stdout=subprocess.PIPE,

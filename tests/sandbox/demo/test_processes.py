@@ -5,21 +5,21 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
 import pytest
 
 from include.sandbox.demo.processes import DemoError, Processes, leftovers, stop_leftovers
+from tests.patience import until
 
-SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
+SLEEP = [sys.executable, "-c", "import time; time.sleep(3600)"]
 # A leader that has a child in its group and ignores being asked.
 STUBBORN = [
     sys.executable,
     "-c",
     "import signal, subprocess, sys, time; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
-    "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']); time.sleep(60)",
+    "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(3600)']); time.sleep(3600)",
 ]
 ENVIRONMENT = dict(os.environ)
 
@@ -37,17 +37,10 @@ def processes(home: Path):
     started.stop()
 
 
-def _wait_for(condition, seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 def test_stop_ends_all_and_their_children(home, processes):
     processes.start("sleeper", SLEEP, ENVIRONMENT)
     processes.start("stubborn", STUBBORN, ENVIRONMENT, patience=0.2)
-    _wait_for(lambda: len(leftovers(home)) == 3)
+    until(lambda: len(leftovers(home)) == 3)
     processes.stop()
     assert leftovers(home) == []
 
@@ -60,13 +53,13 @@ def test_a_new_start_finds_what_a_killed_launcher_left(home):
             "-c",
             "import os, sys, time; from pathlib import Path;"
             "from include.sandbox.demo.processes import Processes;"
-            "Processes(Path(sys.argv[1])).start('child', [sys.executable, '-c', 'import time; time.sleep(60)'],"
-            " dict(os.environ)); time.sleep(60)",
+            "Processes(Path(sys.argv[1])).start('child', [sys.executable, '-c', 'import time; time.sleep(3600)'],"
+            " dict(os.environ)); time.sleep(3600)",
             str(home),
         ],
         env=ENVIRONMENT | {"PYTHONPATH": str(Path.cwd())},
     )
-    _wait_for(lambda: len(leftovers(home)) == 1)
+    until(lambda: len(leftovers(home)) == 1)
     launcher.kill()
     launcher.wait()
     assert len(leftovers(home)) == 1
@@ -76,7 +69,7 @@ def test_a_new_start_finds_what_a_killed_launcher_left(home):
 
 def test_another_folders_processes_are_left_alone(home, processes, tmp_path):
     processes.start("sleeper", SLEEP, ENVIRONMENT)
-    _wait_for(lambda: len(leftovers(home)) == 1)
+    until(lambda: len(leftovers(home)) == 1)
     assert stop_leftovers(tmp_path / "another") == 0
     assert psutil.pid_exists(leftovers(home)[0].pid)
 
@@ -84,15 +77,13 @@ def test_another_folders_processes_are_left_alone(home, processes, tmp_path):
 def test_an_early_end_is_one_message_with_the_last_words(processes):
     processes.start("broken", [sys.executable, "-c", "raise SystemExit('no such table')"], ENVIRONMENT)
     with pytest.raises(DemoError, match=r"broken ended by itself \(status 1\): no such table"):
-        for _ in range(200):
-            processes.check()
-            time.sleep(0.05)
+        until(processes.check)
 
 
 def test_a_job_may_end_well_but_not_badly(processes):
     processes.start("good", [sys.executable, "-c", ""], ENVIRONMENT, is_job=True)
-    processes.finish("good", 10)
+    until(lambda: processes.has_ended("good"))
     processes.check()
     processes.start("bad", [sys.executable, "-c", "raise SystemExit(3)"], ENVIRONMENT, is_job=True)
     with pytest.raises(DemoError, match="bad ended by itself"):
-        processes.finish("bad", 10)
+        until(lambda: processes.has_ended("bad"))

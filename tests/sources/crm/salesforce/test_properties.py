@@ -89,7 +89,7 @@ class Life:
     def storm(self, count: int) -> None:
         """Many change at once, the locator is lost among them, and no later read looks so far back."""
         self.touch(count)
-        self.wait(90)
+        self.wait(90)  # short: the world's clock
         self.locators(count)
         self.pull(0)
 
@@ -146,7 +146,7 @@ DELETIONS = [("pull", 0), ("delete", 3), ("merge", 5), ("wait", 30), ("pull", 0)
 LATE = [("pull", 0), ("wait", 60), ("pull", 0), ("late", 20), ("wait", 5), ("pull", 0)]
 
 
-@settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=3, suppress_health_check=list(HealthCheck))
 @example(rows=3, happenings=TIES)
 @example(rows=9, happenings=DELETIONS)
 @example(rows=9, happenings=LATE)
@@ -158,7 +158,7 @@ def test_case_38_and_42_once_it_is_quiet_the_copy_is_the_org(
 
 
 @pytest.mark.soak
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=200, suppress_health_check=list(HealthCheck))
 @given(rows=st.integers(1, 9), happenings=st.lists(HAPPENINGS, min_size=4, max_size=30))
 def test_case_38_and_42_whatever_happened_before(
     org: SandboxProcess, rows: int, happenings: list[tuple[str, int]]
@@ -174,7 +174,7 @@ def check(org: SandboxProcess, rows: int, happenings: list[tuple[str, int]]) -> 
         life.happen(what, which)
     org.lift_faults()
     for _ in range(2):
-        life.wait(10)
+        life.wait(10)  # short: the world's clock
         life.pull(0)
     copy = life.copy
     held = {one: copy.rows["account"][one].values["name"] for one in copy.live("account")}

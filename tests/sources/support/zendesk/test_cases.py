@@ -31,7 +31,7 @@ def calls(sandbox: SandboxProcess, part: str) -> int:
 def desk(sandbox: SandboxProcess, path: str) -> requests.Response:
     given = sandbox.connection("support")
     login = (f"{given['login']}/token", given["password"])
-    return requests.get(f"{given['host']}/api/v2/{path}", auth=login, timeout=10)
+    return requests.get(f"{given['host']}/api/v2/{path}", auth=login, timeout=600)
 
 
 def small_pages(copy: Copy, monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
@@ -232,7 +232,7 @@ def test_case_32_one_limit_for_all_exports_apart_from_other_calls(
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=60)
+        thread.join(timeout=600)
     assert (failed, refused) == ([], [])
     exports = calls(sandbox, "/incremental/")
     assert exports > allowed + 10

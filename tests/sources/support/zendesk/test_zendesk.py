@@ -324,7 +324,7 @@ def test_an_unknown_entity_is_named() -> None:
         pull(connect(desk), "account", desk)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data(), entity=st.sampled_from(["ticket", "support_user", "organization"]))
 def test_once_quiet_the_rows_equal_the_source(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, entity: str

@@ -1,0 +1,29 @@
+"""Remove the embedded database and what else Perennial made, with nothing but Python: for ``clean.sh``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
+
+from include import home, paths
+from include.errors import PerennialError
+from include.warehouse import server
+
+
+def main() -> int:
+    """Run it and return the exit status."""
+    try:
+        server.destroy()
+        left = home.clear(paths.home())
+    except PerennialError as error:
+        sys.stderr.write(f"perennial: {error.message}\n           {error.cure}\n")
+        return error.exit_status
+    if left:
+        sys.stdout.write(f"Left in {paths.home()}, since Perennial did not make it: {', '.join(left)}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

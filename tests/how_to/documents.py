@@ -1,0 +1,47 @@
+"""The commands of README.md and of the how-tos, as a reader finds them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs" / "how-to").glob("*.md")))
+_BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_INLINE = re.compile(r"`((?:\./perennial|python -m include\.cli) [^`]+)`")
+_COMMAND = re.compile(r"^(?:\./perennial|python -m include\.cli)(?: |$)")
+
+
+@dataclass(frozen=True)
+class Command:
+    """One call of the command line.
+
+    Args:
+        document: Where it is written.
+        text: What stands there, without its comment.
+    """
+
+    document: Path
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.document.name}: {self.text}"
+
+
+def blocks(document: Path) -> list[str]:
+    """Return the blocks of shell commands of a document, in their order."""
+    return [text for kind, text in _BLOCK.findall(document.read_text()) if kind == "sh"]
+
+
+def commands() -> Iterator[Command]:
+    """Yield every call of the command line in all documents, in blocks and in sentences."""
+    for document in DOCUMENTS:
+        text = document.read_text()
+        for _, block in _BLOCK.findall(text):
+            for line in block.splitlines():
+                if _COMMAND.match(line.strip()):
+                    yield Command(document, re.sub(r"\s+#.*$", "", line.strip()))
+        for found in _INLINE.findall(_BLOCK.sub("", text)):
+            yield Command(document, " ".join(found.split()))

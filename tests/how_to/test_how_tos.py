@@ -1,0 +1,110 @@
+"""README.md and the how-tos are true: each command exists as written, and the blocks of the first hour run in order."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+import typer
+
+from include.cli import app
+from tests.how_to.documents import DOCUMENTS, ROOT, Command, blocks, commands
+from tests.sandbox_fixture import NOW, SandboxProcess
+
+ALL = sorted(set(commands()), key=str)
+# What a reader puts in place of a capital word: something of the right kind.
+WORDS = {"ID": "1", "DAY": "2026-06-01", "SOURCE": "crm", "ENTITY": "account", "N": "3", "NUMBER": "3", "BATCH": "1"}
+
+
+def wrong_with(words: list[str]) -> str:
+    """Read a command line as the program does, without running it; return what is wrong with it."""
+    command: Any = typer.main.get_command(app)
+    context = command.context_class(command, info_name="perennial")
+    try:
+        while words and hasattr(command, "resolve_command"):
+            if words[0].startswith("-"):
+                command.make_context(context.info_name, words)
+                return ""
+            name, command, words = command.resolve_command(context, words)
+            context = command.context_class(command, info_name=name, parent=context)
+        if not hasattr(command, "resolve_command"):
+            command.make_context(context.info_name, words, parent=context.parent)
+    except Exception as error:
+        if type(error).__name__ == "Exit":  # of --help
+            return ""
+        return error.format_message() if hasattr(error, "format_message") else repr(error)
+    return ""
+
+
+@pytest.mark.parametrize("command", ALL, ids=str)
+def test_a_command_is_one_that_there_is(command: Command) -> None:
+    words = shlex.split(command.text.partition(" | ")[0].replace("…", "x"))
+    words = words[1:] if words[0] == "./perennial" else words[3:]
+    words = [WORDS.get(word, "x" if re.fullmatch(r"[A-Z_]{2,}", word) else word) for word in words]
+    assert wrong_with(words) == ""
+
+
+@pytest.mark.parametrize("line", ["statsu", "status --jsn", "batch drop", "metrics shwo", "batch drop x"])
+def test_what_is_wrong_in_a_document_is_found(line: str) -> None:
+    assert wrong_with(line.split())
+
+
+class Reader:
+    """Somebody who copies one block after the other into a shell, on a clone whose environment make has made.
+
+    Args:
+        environment: What the shell has.
+        instead: Words of the document -> what this reader has in their place.
+    """
+
+    def __init__(self, environment: dict[str, str], instead: dict[str, str]) -> None:
+        self._environment = environment
+        self._instead = instead
+        self._said = ""
+
+    def run(self, block: str) -> str:
+        """Run a block and return what it printed; its variables stay for the next one."""
+        for word, other in self._instead.items():
+            block = block.replace(word, other)
+        script = f"set -e\n{block}\nprintf '\\nVARIABLES\\n'; env -0"
+        done = subprocess.run(["sh", "-c", script], cwd=ROOT, env=self._environment, capture_output=True)
+        assert done.returncode == 0, f"{block}\n{done.stdout.decode()}\n{done.stderr.decode()}"
+        said, _, variables = done.stdout.decode().rpartition("\nVARIABLES\n")
+        self._environment = dict(pair.split("=", 1) for pair in variables.split("\0") if "=" in pair)
+        return said
+
+
+@pytest.fixture
+def reader(empty_database: str, sandbox: SandboxProcess, tmp_path: Path) -> Reader:
+    """A reader with an empty PostgreSQL, the sandbox as vendors, and a folder for settings."""
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path),
+        "PERENNIAL_HOME": str(tmp_path / "home"),
+        "PERENNIAL_NOW": NOW,
+        "AIRFLOW_HOME": os.environ["AIRFLOW_HOME"],
+        **{name: value for name, value in sandbox.connections.items() if name.endswith(("SLACK", "SMTP"))},
+    }
+    instead = {"postgresql+psycopg://USER:PASSWORD@HOST:5432/DATABASE": empty_database, "/etc/perennial": "$HOME/mine"}
+    for document in DOCUMENTS:
+        for line in re.findall(r"^export AIRFLOW_CONN_\w+=.*$", document.read_text(), re.MULTILINE):
+            name = line.split("=")[0].removeprefix("export ")
+            if name in sandbox.connections:
+                instead[line] = f"export {name}={shlex.quote(sandbox.connections[name])}"
+    return Reader(environment, instead)
+
+
+def test_connect_your_systems_and_then_readme(reader: Reader, empty_database: str) -> None:
+    said = [reader.run(block) for block in blocks(ROOT / "docs" / "how-to" / "connect-your-systems.md")]
+    assert "nothing" in said[0].lower() or "no " in said[0].lower()
+    with sa.create_engine(empty_database).connect() as connection:
+        assert connection.execute(sa.text("select count(*) from raw.hubspot__account")).scalar_one() > 0
+        assert connection.execute(sa.text("select count(*) from marts.account_day")).scalar_one() > 0
+    without_airflow = next(block for block in blocks(ROOT / "README.md") if "ingest" in block)
+    assert "NRR" in reader.run(without_airflow) or "nrr" in reader.run(without_airflow)

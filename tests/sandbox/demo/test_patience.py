@@ -1,0 +1,197 @@
+"""Only a process that has ended ends the demo: slow answers, none, and red runs do not."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import requests
+from rich.console import Console
+
+from include.console import Waiting
+from include.sandbox.demo import __main__ as demo
+from include.sandbox.demo import chain as chains
+from include.sandbox.demo import summary
+from include.sandbox.demo.airflow_api import AirflowApi
+from include.sandbox.demo.patience import Patience
+from include.sandbox.demo.processes import DemoError
+from include.sandbox.demo.progress import Progress, Row
+
+LOG = Path("the.log")
+
+
+class Slow:
+    """Airflow's API on a machine that is ten times slower: most answers are lost, late or about overload.
+
+    Args:
+        rounds: What each look at the runs finds, the last one for good.
+        n_lost: How many requests of a kind are lost before one is answered.
+    """
+
+    def __init__(self, rounds: list[list[dict[str, Any]]], n_lost: int = 3) -> None:
+        self.rounds = rounds
+        self.n_lost = n_lost
+        self.calls: dict[tuple[str, str], int] = {}
+        self.triggered: dict[str, list[str]] = {}
+        self.paused = True
+
+    def request(self, method: str, url: str, **options: Any) -> requests.Response:
+        path = url.split("8080", 1)[1]
+        number = self.calls[method, path] = self.calls.get((method, path), 0) + 1
+        if number % (self.n_lost + 1):
+            if method == "POST" and path.endswith("dagRuns"):
+                self._answer(method, path, options)  # done, and only the answer is lost
+            fault = (requests.ReadTimeout, requests.ConnectionError, 503)[number % 3]
+            if isinstance(fault, int):
+                return made(fault, {})
+            raise fault
+        return self._answer(method, path, options)
+
+    def _answer(self, method: str, path: str, options: dict[str, Any]) -> requests.Response:
+        if path.endswith("/dags"):
+            names = (*chains.CONSUMERS, *chains.PRODUCERS, chains.NIGHTLY)
+            return made(200, {"dags": [{"dag_id": name, "is_paused": self.paused} for name in names]})
+        if path.endswith("/importErrors"):
+            return made(200, {"import_errors": []})
+        if path.endswith("/~/dagRuns"):
+            runs = self.rounds.pop(0) if len(self.rounds) > 1 else self.rounds[0]
+            return made(200, {"dag_runs": runs, "total_entries": len(runs)})
+        if path.endswith("/queuedEvents"):
+            return made(200, {"total_entries": 0})
+        if path.endswith("/taskInstances"):
+            tasks = [{"task_id": "land", "state": "failed", "try_number": 2, "end_date": "2026-11-29"}]
+            return made(200, {"task_instances": tasks})
+        if method == "POST" and path.endswith("/dagRuns"):
+            ids = self.triggered.setdefault(path, [])
+            if options["json"]["dag_run_id"] in ids:
+                return made(409, {})
+            ids.append(options["json"]["dag_run_id"])
+        return made(200, {})
+
+
+def made(status: int, body: Any) -> requests.Response:
+    answer = requests.Response()
+    answer.status_code = status
+    answer.json = lambda: body  # type: ignore[method-assign]
+    return answer
+
+
+def run(dag: str, state: str, number: str = "1") -> dict[str, Any]:
+    return {"dag_id": dag, "dag_run_id": number, "state": state, "start_date": None, "end_date": None}
+
+
+class Stage:
+    """A demo whose parts are made up: it has an API, a console and a sandbox that answers."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, api: Slow, home: Path) -> None:
+        self.ended = False
+        self.output = io.StringIO()
+        self.progress = Progress(Console(file=self.output, width=200))
+        monkeypatch.setattr(chains.time, "sleep", lambda seconds: None)
+        monkeypatch.setattr(summary, "addresses", lambda stack, console: console.print("user admin"))
+        monkeypatch.setattr(summary, "show", lambda stack, runs, progress: [])
+        monkeypatch.setattr(requests.Session, "request", lambda session, *a, **options: api.request(*a, **options))
+        self.stack: Any = SimpleNamespace(
+            home=home,
+            ui="http://127.0.0.1:8080",
+            state=SimpleNamespace(password="p"),
+            patience=Patience(self.check, self.progress.waiting, pause=0),
+            check=self.check,
+            sandbox_answer=lambda method, path, **options: {
+                "contact": {"live_ids": [1]},
+                "account": {"live_ids": [1]},
+            },
+        )
+
+    def check(self) -> None:
+        if self.ended:
+            raise DemoError("scheduler ended by itself")
+
+    def run(self) -> bool:
+        return demo._run_chain(self.stack, self.progress)
+
+
+@pytest.fixture
+def stage(monkeypatch, tmp_path) -> Callable[[Slow], Stage]:
+    return lambda api: Stage(monkeypatch, api, tmp_path)
+
+
+def test_lost_late_and_refused_answers_end_nothing_and_trigger_once(stage):
+    done = [run(name, "success") for name in (*chains.PRODUCERS, *chains.CONSUMERS)]
+    api = Slow([[], [run("ingest_crm", "running")], done])
+    assert stage(api).run()
+    assert {len(ids) for ids in api.triggered.values()} == {1}
+    assert len(api.triggered) == len(chains.PRODUCERS)
+
+
+def test_a_red_run_is_named_with_its_log_and_the_login_is_shown(stage):
+    shown = stage(Slow([[], [run("ingest_crm", "success"), run("decide", "failed", "r7")]]))
+    assert not shown.run()
+    text = shown.output.getvalue()
+    assert "decide, task land (run r7)" in text
+    assert "dag_id=decide/run_id=r7/task_id=land/attempt=2.log" in text
+    assert "user admin" in text
+
+
+def test_a_run_that_an_earlier_stop_interrupted_is_left_out(stage):
+    before = [run("decide", "running", "old")]
+    shown = stage(Slow([before, [run("decide", "failed", "old"), run("ingest_crm", "success", "new")]]))
+    assert shown.run()
+    assert "Left out: 1 failed runs of decide" in shown.output.getvalue()
+
+
+def test_a_defect_after_the_start_is_named_and_ends_nothing(stage, monkeypatch):
+    shown = stage(Slow([[], [run("ingest_crm", "success")]]))
+
+    def broken(*arguments):
+        raise DemoError("the sandbox answered 404 [to it]")
+
+    monkeypatch.setattr(summary, "show", broken)
+    assert not shown.run()
+    assert "the sandbox answered 404 [to it]" in shown.output.getvalue()
+
+
+def test_a_dead_process_ends_it_even_while_an_answer_is_waited_for(stage):
+    api = Slow([[run("ingest_crm", "running")]], n_lost=10**9)
+    shown = stage(api)
+    real = api.request
+
+    def dies(*arguments, **options):
+        shown.ended = sum(api.calls.values()) > 50
+        return real(*arguments, **options)
+
+    api.request = dies
+    with pytest.raises(DemoError, match="scheduler ended by itself"):
+        shown.run()
+
+
+def test_without_patience_no_answer_is_an_error(monkeypatch):
+    api = Slow([[]], n_lost=10**9)
+    monkeypatch.setattr(requests.Session, "request", lambda session, *a, **options: api.request(*a, **options))
+    with pytest.raises(DemoError, match="does not answer"):
+        for _ in range(3):
+            AirflowApi("http://127.0.0.1:8080", "admin", "p").dags()
+
+
+def test_what_is_waited_for_is_told_seldom_and_with_its_log():
+    said: list[str] = []
+    waiting = Waiting(said.append)
+    for second in range(130):
+        waiting("PostgreSQL", second, LOG)
+    assert said == [f"waiting for PostgreSQL since {seconds} s; see the.log" for seconds in (15, 30, 60, 120)]
+    for second in (0, 14, 16):
+        waiting("PostgreSQL", second, LOG)
+    assert len(said) == 5
+
+
+def test_a_run_is_told_of_once_a_state_whatever_the_order():
+    output = io.StringIO()
+    progress = Progress(Console(file=output, width=100))
+    first, second = Row("decide", "a", "running", 0, 0, 1.0), Row("decide", "b", "queued", 0, 0, 1.0)
+    for rows in ([first], [second, first], [first, second]):
+        progress.runs(rows)
+    assert output.getvalue().count("decide") == 2
