@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from include.delivery import holds
-from include.sources.http import client
+from include.sources.http import sending
 from include.sources.http.client import Client
 from tests.alerts.conftest import house, overlay  # noqa: F401
 from tests.alerts.house import House
@@ -24,7 +24,7 @@ from tests.delivery.stub_slack import Workspace
 @pytest.fixture(autouse=True)
 def no_answer_is_late(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let clients wait for an answer as long as it takes, and give up only where a stub hangs."""
-    monkeypatch.setattr(client, "send", giving_up(client.send))
+    monkeypatch.setattr(sending, "send", giving_up(sending.send))
 
 
 def make_hasty(monkeypatch: pytest.MonkeyPatch) -> None:
