@@ -128,7 +128,7 @@ class Project:
         self.folder = folder
         for path in (ROOT / "include").glob("*.py"):
             self._take(f"include/{path.name}")
-        for name in ("__init__", "server", "server_files"):
+        for name in ("__init__", "server", "server_files", "server_process"):
             self._take(f"include/warehouse/{name}.py")
         for name in ("clean.sh", "clean_without_environment.py", "setup.sh"):
             self._take(f"include/sandbox/demo/{name}")
