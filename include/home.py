@@ -11,6 +11,7 @@ import fcntl
 import json
 import os
 import shutil
+import stat
 import uuid
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,7 +24,7 @@ MARKER = ".perennial-home"
 # has a mark of its own: warehouse/server.py removes it.
 ENTRIES = (
     *("airflow", "bench", "cache", "limits", "logs", "overlay", "sandbox", "tokens", ".probe"),
-    *("demo.json", "demo.json.tmp", "demo.lock", "demo-environment.json", "demo-environment.json.tmp"),
+    *("bench.lock", "demo.json", "demo.json.tmp", "demo.lock", "demo-environment.json", "demo-environment.json.tmp"),
     *("postgres.json", "postgres.tmp", "postgres.lock"),
 )
 
@@ -66,15 +67,18 @@ def claim(folder: Path) -> Mark:
     """Make the folder and mark it, or see that it is marked.
 
     Raises:
-        ConfigError: It must not be Perennial's: somebody's home, around the project, in use for other things, a copy.
+        ConfigError: It must not be Perennial's: somebody's home, around the project, in use for other things, a copy,
+            open to everybody.
         OSError: It cannot be made or written.
     """
     folder = folder.resolve()
     _refuse_wide(folder)
     is_made = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if read(folder) is None and (others := _others(folder)):
-        raise _not_ours(folder, others)
+    if read(folder) is None:
+        if others := _others(folder):
+            raise _not_ours(folder, others)
+        _refuse_open(folder)
     with os.fdopen(os.open(folder / MARKER, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600), "r+") as file:
         fcntl.flock(file, fcntl.LOCK_EX)  # two may begin at once; the second finds the first one's mark
         mark = read(folder)
@@ -197,6 +201,15 @@ def _refuse_wide(folder: Path) -> None:
     raise ConfigError(
         f"{folder} cannot be Perennial's folder: {reason}", cure="set PERENNIAL_HOME to a new or empty folder"
     )
+
+
+def _refuse_open(folder: Path) -> None:
+    """Refuse a folder in which everybody may write, such as an empty /tmp; one that is there keeps its rights."""
+    if folder.stat().st_mode & stat.S_IWOTH:
+        raise ConfigError(
+            f"{folder} cannot be Perennial's folder: everybody may write in it",
+            cure=f"set PERENNIAL_HOME to a folder that is not there yet, such as {folder / 'perennial'}",
+        )
 
 
 def _not_ours(folder: Path, others: list[str]) -> ConfigError:

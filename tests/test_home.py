@@ -49,6 +49,16 @@ def test_an_empty_folder_of_the_users_stays(tmp_path):
     assert os.listdir(tmp_path) == ["lost+found"]
 
 
+def test_an_empty_folder_in_which_everybody_may_write_is_refused_and_left_as_it_is(tmp_path):
+    """Such as an empty /tmp."""
+    tmp_path.chmod(0o1777)
+    with pytest.raises(ConfigError, match="everybody may write in it") as caught:
+        home.claim(tmp_path)
+    assert str(tmp_path / "perennial") in caught.value.cure
+    assert os.listdir(tmp_path) == []
+    assert tmp_path.stat().st_mode & 0o7777 == 0o1777
+
+
 def test_a_folder_in_use_for_other_things_is_refused_and_left_as_it_is(tmp_path):
     fill(tmp_path, "logs/mine.log", "photos/a.txt", "postgres/main/1", "postgres.json")
     tmp_path.chmod(0o755)
