@@ -358,8 +358,8 @@ def _forget_other_process(note: Note) -> None:
     """Note in a stale pid file that nobody has its number any more.
 
     PostgreSQL refuses to start while a process of its user has that number, whatever program it is
-    (CreateLockFile in src/backend/utils/init/miscinit.c). All other lines stay: by them PostgreSQL sees whether processes
-    of the server that has ended still use its memory. Only called under the home's lock, and when no server runs.
+    (CreateLockFile in src/backend/utils/init/miscinit.c). All other lines stay: by them PostgreSQL sees whether
+    processes of the server that has ended still use its memory. Called under the home's lock, when no server runs.
     """
     if server_process.number_in_use(note):
         script = f'sed "1s/.*/{NOBODY}/" postmaster.pid >postmaster.tmp && mv -f postmaster.tmp postmaster.pid'

@@ -50,9 +50,9 @@ def test_all_that_the_demo_makes_is_private(tmp_path, monkeypatch):
 
 def test_a_benchmark_keeps_a_second_one_and_make_clean_out_but_no_demo(tmp_path):
     preflight.make_home(tmp_path)
-    with preflight.only_one(tmp_path, "bench"), preflight.only_one(tmp_path):
-        with pytest.raises(DemoError, match="a bench already runs"), preflight.only_one(tmp_path, "bench"):
-            pass
+    with preflight.only_one(tmp_path), preflight.only_one(tmp_path, "bench"), pytest.raises(DemoError) as caught:
+        preflight.only_one(tmp_path, "bench").__enter__()
+    assert "a bench already runs" in caught.value.message
     with preflight.only_one(tmp_path, "bench"), pytest.raises(DemoError, match="a bench already runs"):
         demo._clean(tmp_path, Console())
 
