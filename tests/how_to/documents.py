@@ -30,9 +30,9 @@ class Command:
         return f"{self.document.name}: {self.text}"
 
 
-def blocks(document: Path) -> list[str]:
-    """Return the blocks of shell commands of a document, in their order."""
-    return [text for kind, text in _BLOCK.findall(document.read_text()) if kind == "sh"]
+def blocks(document: Path, wanted: str = "sh") -> list[str]:
+    """Return the blocks of a document that are of one kind, shell commands if none is named, in their order."""
+    return [text for kind, text in _BLOCK.findall(document.read_text()) if kind == wanted]
 
 
 def commands() -> Iterator[Command]:
