@@ -1,4 +1,4 @@
-"""README.md and the how-tos are true: each command exists as written, and the blocks of the first hour run in order."""
+"""The documents are true: each command exists as written, and the blocks of the first hour run in order."""
 
 from __future__ import annotations
 
@@ -52,6 +52,12 @@ def test_a_command_is_one_that_there_is(command: Command) -> None:
     words = words[1:] if words[0] == "./perennial" else words[3:]
     words = [WORDS.get(word, "x" if re.fullmatch(r"[A-Z_]{2,}", word) else word) for word in words]
     assert wrong_with(words) == ""
+
+
+def test_psql_is_given_an_address_that_it_can_read() -> None:
+    """PERENNIAL_DATABASE_URL names a driver, postgresql+psycopg://, which psql takes for a database's name."""
+    found = [path.name for path in DOCUMENTS if re.search(r'psql +"?\$\{?PERENNIAL_DATABASE_URL', path.read_text())]
+    assert found == []
 
 
 @pytest.mark.parametrize("line", ["statsu", "status --jsn", "batch drop", "metrics shwo", "batch drop x"])
