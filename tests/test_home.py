@@ -10,9 +10,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from include import home, paths
 from include.errors import ConfigError
+from include.sandbox.demo import __main__ as demo
+from include.warehouse import server
 
 ROOT = paths.ROOT
 
@@ -124,6 +127,21 @@ def test_a_copy_is_told_from_a_folder_that_moved(tmp_path):
     assert "make clean" in caught.value.cure
     assert home.clear(copied) == []
     assert home.claim(moved).id == mark.id
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root meets what other users made, and may give it away")
+def test_what_another_user_made_is_left_to_him(tmp_path):
+    """`sudo make clean` cannot stop his database, and a lock of root's in his folder kept him out."""
+    ours = tmp_path / "home"
+    home.claim(ours)
+    fill(ours, "logs/a.log")
+    os.chown(ours / home.MARKER, 65534, 65534)
+    before = files(ours)
+    for action in (home.claim, home.clear, server.start, server.destroy, lambda folder: demo._clean(folder, Console())):
+        with pytest.raises(ConfigError, match=r"belongs to the user (nobody|65534)") as caught:
+            action(ours)
+        assert "run the command as that user" in caught.value.cure
+    assert files(ours) == before
 
 
 def test_only_names_that_are_cleared_are_handed_out(tmp_path):

@@ -105,6 +105,7 @@ def stop(home: Path | None = None, waiting: Waiting | None = None) -> None:
     """Stop the embedded server and wait until it has ended; do nothing if it does not run."""
     note = _read_note((home or paths.home()).resolve())
     if note and _postmaster(note)[0]:
+        homes.see_owner(note.home)
         _stop(note, waiting)
 
 
@@ -120,6 +121,7 @@ def destroy(home: Path | None = None) -> None:
     mark = homes.read(home)
     if mark is None:
         return
+    homes.see_owner(home)
     for below in sorted((home / "bench").glob(f"*/{homes.MARKER}")):
         destroy(below.parent)
     note = _whatever_is_left(home, mark)
@@ -357,9 +359,8 @@ def _stop(note: Note, waiting: Waiting | None = None) -> None:
 def _forget_other_process(note: Note) -> None:
     """Note in a stale pid file that nobody has its number any more.
 
-    PostgreSQL refuses to start while a process of its user has that number, whatever program it is
-    (CreateLockFile in src/backend/utils/init/miscinit.c). All other lines stay: by them PostgreSQL sees whether
-    processes of the server that has ended still use its memory. Called under the home's lock, when no server runs.
+    PostgreSQL refuses to start while a process of its user has it (CreateLockFile in utils/init/miscinit.c). The other
+    lines stay: by them it sees processes of the ended server that still use its memory. Called under the home's lock.
     """
     if server_process.number_in_use(note):
         script = f'sed "1s/.*/{NOBODY}/" postmaster.pid >postmaster.tmp && mv -f postmaster.tmp postmaster.pid'

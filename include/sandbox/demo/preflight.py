@@ -59,7 +59,12 @@ def only_one(home: Path, what: str = "demo") -> Iterator[None]:
     Raises:
         DemoError: Another launcher holds it.
     """
-    with homes.entry(f"{what}.lock", home).open("a+") as file:
+    path = homes.entry(f"{what}.lock", home)
+    try:
+        opened = path.open("a+")
+    except OSError as error:
+        raise DemoError(f"cannot write {path}: {error.strerror}", cure="make the file writable") from None
+    with opened as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
