@@ -20,6 +20,10 @@ from rich.table import Table
 
 from benchmarks import measure
 from benchmarks.rows import Row, as_json, cells, markdown, verdicts
+from include import home as homes
+from include import paths
+from include.errors import PerennialError
+from include.sandbox.demo.preflight import only_one
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
@@ -47,9 +51,15 @@ def main() -> int:
     # Told to end, end in order: servers of our own are stopped on the way out.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     console, failed = Console(width=max(120, Console().width)), []
-    for name in given.stage or stages():
-        if not _stage(console, name, given.size):
-            failed.append(name)
+    home = paths.home()
+    try:
+        homes.claim(home)
+        with only_one(home, "bench"):  # a second one would end the servers of the first
+            for name in given.stage or stages():
+                if not _stage(console, name, given.size):
+                    failed.append(name)
+    except PerennialError as error:
+        parser.exit(error.exit_status, f"perennial: {error}\n")
     if given.docs:
         kept = [_kept_as(name, given.size) for name in given.stage or stages()]
         for document in DOCUMENTS:

@@ -16,6 +16,7 @@ from include.text import one_line
 
 # A wait that takes longer is told of, and again each time it has taken twice as long.
 SILENT_SECONDS = 15.0
+LONGEST_SILENCE = 60.0
 
 
 class Waiting:
@@ -34,7 +35,7 @@ class Waiting:
         if seconds < SILENT_SECONDS:
             self._next[what] = SILENT_SECONDS
         elif seconds >= self._next.get(what, SILENT_SECONDS):
-            self._next[what] = seconds * 2
+            self._next[what] = seconds + min(seconds, LONGEST_SILENCE)
             self._say(f"waiting for {what} since {seconds:.0f} s; see {log}")
 
 

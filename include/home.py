@@ -10,7 +10,9 @@ import contextlib
 import fcntl
 import json
 import os
+import pwd
 import shutil
+import stat
 import uuid
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,7 +25,7 @@ MARKER = ".perennial-home"
 # has a mark of its own: warehouse/server.py removes it.
 ENTRIES = (
     *("airflow", "bench", "cache", "limits", "logs", "overlay", "sandbox", "tokens", ".probe"),
-    *("demo.json", "demo.json.tmp", "demo.lock", "demo-environment.json", "demo-environment.json.tmp"),
+    *("bench.lock", "demo.json", "demo.json.tmp", "demo.lock", "demo-environment.json", "demo-environment.json.tmp"),
     *("postgres.json", "postgres.tmp", "postgres.lock"),
 )
 
@@ -55,6 +57,8 @@ def read(folder: Path) -> Mark | None:
         return _parsed(text) if text else None
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except PermissionError:
+        raise _of_another(folder, folder.stat().st_uid) from None
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise ConfigError(
             f"cannot read {path}, which says that the folder is Perennial's: {error}",
@@ -62,19 +66,37 @@ def read(folder: Path) -> Mark | None:
         ) from None
 
 
+def see_owner(folder: Path) -> None:
+    """Make sure that the folder was marked by the user who asks, if it is marked.
+
+    PostgreSQL runs for one user only, and files that root leaves among those of somebody else keep him out.
+
+    Raises:
+        ConfigError: It is another user's.
+    """
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        owner = (folder / MARKER).stat().st_uid
+        if owner != os.geteuid():
+            raise _of_another(folder, owner)
+
+
 def claim(folder: Path) -> Mark:
     """Make the folder and mark it, or see that it is marked.
 
     Raises:
-        ConfigError: It must not be Perennial's: somebody's home, around the project, in use for other things, a copy.
+        ConfigError: It must not be Perennial's: somebody's home, around the project, in use for other things, a copy,
+            open to everybody, another user's.
         OSError: It cannot be made or written.
     """
     folder = folder.resolve()
     _refuse_wide(folder)
     is_made = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if read(folder) is None and (others := _others(folder)):
-        raise _not_ours(folder, others)
+    if read(folder) is None:
+        if others := _others(folder):
+            raise _not_ours(folder, others)
+        _refuse_open(folder)
+    see_owner(folder)
     with os.fdopen(os.open(folder / MARKER, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600), "r+") as file:
         fcntl.flock(file, fcntl.LOCK_EX)  # two may begin at once; the second finds the first one's mark
         mark = read(folder)
@@ -141,6 +163,7 @@ def clear(folder: Path) -> list[str]:
         with contextlib.suppress(FileNotFoundError):
             (folder / MARKER).unlink()
         return []
+    see_owner(folder)
     for name in ENTRIES:
         remove(folder / name)
     others = _others(folder)
@@ -196,6 +219,26 @@ def _refuse_wide(folder: Path) -> None:
         return
     raise ConfigError(
         f"{folder} cannot be Perennial's folder: {reason}", cure="set PERENNIAL_HOME to a new or empty folder"
+    )
+
+
+def _refuse_open(folder: Path) -> None:
+    """Refuse a folder in which everybody may write, such as an empty /tmp; one that is there keeps its rights."""
+    if folder.stat().st_mode & stat.S_IWOTH:
+        raise ConfigError(
+            f"{folder} cannot be Perennial's folder: everybody may write in it",
+            cure=f"set PERENNIAL_HOME to a folder that is not there yet, such as {folder / 'perennial'}",
+        )
+
+
+def _of_another(folder: Path, owner: int) -> ConfigError:
+    try:
+        name = pwd.getpwuid(owner).pw_name
+    except KeyError:
+        name = str(owner)
+    return ConfigError(
+        f"{folder} belongs to the user {name}, who made it for Perennial",
+        cure="run the command as that user, or set PERENNIAL_HOME to a folder of your own",
     )
 
 

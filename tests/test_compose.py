@@ -103,9 +103,12 @@ def test_the_superuser_of_the_warehouse_is_known_to_its_container_alone():
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_memory_and_processes_are_limited(name):
+def test_memory_processes_and_logs_are_limited(name):
     assert re.search(r"\d+g", SERVICES[name]["mem_limit"])
     assert 0 < SERVICES[name]["pids_limit"] <= 512
+    assert set(SERVICES[name]["logging"]["options"]) == {"max-size", "max-file"}
+    if name in DATABASES:
+        assert SERVICES[name]["shm_size"] == "256m"
 
 
 @pytest.mark.parametrize("name", ["", "-production", "-dev"])

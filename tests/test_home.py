@@ -10,9 +10,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from include import home, paths
 from include.errors import ConfigError
+from include.sandbox.demo import __main__ as demo
+from include.warehouse import server
 
 ROOT = paths.ROOT
 
@@ -47,6 +50,16 @@ def test_an_empty_folder_of_the_users_stays(tmp_path):
     home.entry("cache", tmp_path).mkdir()
     assert home.clear(tmp_path) == []
     assert os.listdir(tmp_path) == ["lost+found"]
+
+
+def test_an_empty_folder_in_which_everybody_may_write_is_refused_and_left_as_it_is(tmp_path):
+    """Such as an empty /tmp."""
+    tmp_path.chmod(0o1777)
+    with pytest.raises(ConfigError, match="everybody may write in it") as caught:
+        home.claim(tmp_path)
+    assert str(tmp_path / "perennial") in caught.value.cure
+    assert os.listdir(tmp_path) == []
+    assert tmp_path.stat().st_mode & 0o7777 == 0o1777
 
 
 def test_a_folder_in_use_for_other_things_is_refused_and_left_as_it_is(tmp_path):
@@ -116,6 +129,21 @@ def test_a_copy_is_told_from_a_folder_that_moved(tmp_path):
     assert home.claim(moved).id == mark.id
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root meets what other users made, and may give it away")
+def test_what_another_user_made_is_left_to_him(tmp_path):
+    """`sudo make clean` cannot stop his database, and a lock of root's in his folder kept him out."""
+    ours = tmp_path / "home"
+    home.claim(ours)
+    fill(ours, "logs/a.log")
+    os.chown(ours / home.MARKER, 65534, 65534)
+    before = files(ours)
+    for action in (home.claim, home.clear, server.start, server.destroy, lambda folder: demo._clean(folder, Console())):
+        with pytest.raises(ConfigError, match=r"belongs to the user (nobody|65534)") as caught:
+            action(ours)
+        assert "run the command as that user" in caught.value.cure
+    assert files(ours) == before
+
+
 def test_only_names_that_are_cleared_are_handed_out(tmp_path):
     with pytest.raises(ValueError, match="not in ENTRIES"):
         home.entry("photos", tmp_path)
@@ -128,7 +156,7 @@ class Project:
         self.folder = folder
         for path in (ROOT / "include").glob("*.py"):
             self._take(f"include/{path.name}")
-        for name in ("__init__", "server", "server_files"):
+        for name in ("__init__", "server", "server_files", "server_process"):
             self._take(f"include/warehouse/{name}.py")
         for name in ("clean.sh", "clean_without_environment.py", "setup.sh"):
             self._take(f"include/sandbox/demo/{name}")

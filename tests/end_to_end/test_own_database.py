@@ -69,6 +69,36 @@ def test_the_files_of_the_how_to_can_be_read(monkeypatch: pytest.MonkeyPatch) ->
     assert VERSION in (HOW_TO.parent / "connect-your-own-database.md").read_text()
 
 
+def _load(folder: Path, url: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, HOW_TO / "load.py", folder, url], capture_output=True, text=True)
+
+
+def test_loading_replaces_its_own_tables_and_nobody_elses(empty_database: str, tmp_path: Path) -> None:
+    """People name tables *accounts*, as this world does, and one database is often all that they have."""
+    plain = make_url(empty_database).set(drivername="postgresql").render_as_string(hide_password=False)
+    assert _load(tmp_path, plain).returncode == 1
+    for name, value in (("accounts", "1"), ("zones", "2")):
+        (tmp_path / f"{name}.csv").write_text(f'id,the name\n{value},"a, b"\n')
+    for _ in range(2):
+        assert _load(tmp_path, plain).returncode == 0
+    with sa.create_engine(empty_database).begin() as connection:
+        assert connection.execute(sa.text("select * from accounts")).all() == [("1", "a, b")]
+        connection.execute(sa.text("drop table zones"))
+        connection.execute(sa.text("create table zones as select 7 as mine"))
+        connection.execute(sa.text("update accounts set id = 'kept'"))
+    for statement in ("select", "alter table zones rename to away", "create view zones as select * from away"):
+        with sa.create_engine(empty_database).begin() as connection:
+            connection.execute(sa.text(statement))
+        if statement.startswith("alter"):
+            continue
+        done = _load(tmp_path, plain)
+        assert done.returncode == 1
+        assert "there is a zones already that this program did not make" in done.stderr
+        with sa.create_engine(empty_database).connect() as connection:
+            assert connection.execute(sa.text("select mine from zones")).scalars().all() == [7]
+            assert connection.execute(sa.text("select id from accounts")).scalars().all() == ["kept"]
+
+
 @pytest.mark.soak
 def test_from_its_tables_to_green_contracts_and_kpi_rows(
     world: Path, empty_database: str, warehouse: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

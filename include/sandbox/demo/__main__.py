@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 import time
@@ -27,6 +28,7 @@ def main() -> int:
     arguments = _arguments()
     console = Console()
     home = paths.home()
+    os.umask(0o077)  # all that the demo and its processes make is for whoever runs it
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     try:
@@ -118,7 +120,8 @@ def _stop(home: Path, processes: Processes, console: Console) -> None:
 
 def _clean(home: Path, console: Console) -> int:
     if homes.read(home):
-        with preflight.only_one(home):
+        homes.see_owner(home)
+        with preflight.only_one(home), preflight.only_one(home, "bench"):
             stop_leftovers(home)
             server.destroy(home)
     left = homes.clear(home)

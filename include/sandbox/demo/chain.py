@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from include.orchestration.airflow_settings import SETTINGS
 from include.sandbox.demo.airflow_api import AirflowApi
 from include.sandbox.demo.processes import DemoError
 from include.sandbox.demo.progress import Progress, Row
@@ -24,6 +25,8 @@ HAPPENINGS = (
     ("company", "account", {"industry": "Robotics"}),
 )
 ACTIVE = ("queued", "running")
+# Airflow takes a task for lost when it gave no sign of life for so long.
+INTERRUPTED_MINUTES = int(SETTINGS["AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT"]) // 60
 _EVER = "2000-01-01T00:00:00+00:00"
 
 
@@ -136,14 +139,20 @@ class Chain:
             self._progress.runs([self._row(run) for run in runs])
             if seen != (seen := [(run["dag_run_id"], run["state"]) for run in runs]):
                 since = time.monotonic()
-            busy = ", ".join(run["dag_id"] for run in runs if run["state"] in ACTIVE) or "runs that wait for events"
-            self._progress.waiting(busy, time.monotonic() - since, self._logs)
+            self._progress.waiting(self._awaited(runs), time.monotonic() - since, self._logs)
             # Airflow makes a run from an event within one turn of its loop; twice nothing is the end.
             settled = runs and not any(run["state"] in ACTIVE for run in runs) and not self._events_wait()
             quiet = quiet + 1 if settled else 0
             if quiet > 2:
                 return runs
             time.sleep(0.5)
+
+    def _awaited(self, runs: list[dict[str, Any]]) -> str:
+        active = [run for run in runs if run["state"] in ACTIVE]
+        text = ", ".join(dict.fromkeys(run["dag_id"] for run in active)) or "runs that wait for events"
+        if any((run["dag_id"], run["dag_run_id"]) in self._before for run in active):
+            text += f" (what the last stop interrupted begins again within {INTERRUPTED_MINUTES} minutes)"
+        return text
 
     def red(self, runs: list[dict[str, Any]]) -> list[Red]:
         """Return the runs that did not succeed, each with the log that says why."""

@@ -20,7 +20,9 @@ NEEDED_BYTES = 700_000_000
 
 
 def make_home(home: Path) -> None:
-    """Make the demo's folder, private, and see that it can be written and that the disk has room.
+    """Make the demo's folder and see that it can be written and that the disk has room.
+
+    One that is there keeps its rights: an empty /srv is not ours to close. What is made in it is private.
 
     Raises:
         ConfigError: It must not be Perennial's; it is left as it is.
@@ -28,7 +30,6 @@ def make_home(home: Path) -> None:
     """
     try:
         homes.claim(home)
-        home.chmod(0o700)  # it may have been there, empty and open to others
         probe = homes.entry(".probe", home)
         probe.write_text("x")
         probe.unlink()
@@ -48,19 +49,28 @@ def make_home(home: Path) -> None:
 
 
 @contextmanager
-def only_one(home: Path) -> Iterator[None]:
+def only_one(home: Path, what: str = "demo") -> Iterator[None]:
     """Hold the folder for one launcher; the lock ends with its process, whatever ends it.
+
+    Args:
+        home: The folder.
+        what: What is launched: ``demo`` or ``bench``; the two do not keep each other out.
 
     Raises:
         DemoError: Another launcher holds it.
     """
-    with (home / "demo.lock").open("a+") as file:
+    path = homes.entry(f"{what}.lock", home)
+    try:
+        opened = path.open("a+")
+    except OSError as error:
+        raise DemoError(f"cannot write {path}: {error.strerror}", cure="make the file writable") from None
+    with opened as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             file.seek(0)
             raise DemoError(
-                f"a demo already runs from this folder (process {file.read().strip() or 'unknown'})",
+                f"a {what} already runs from this folder (process {file.read().strip() or 'unknown'})",
                 cure="stop it with Ctrl-C in its terminal, or use it as it is",
             ) from None
         file.truncate(0)

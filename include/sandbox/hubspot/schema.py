@@ -88,7 +88,7 @@ COMPANIES = _type(
     Property("is_test_account", "bool", "is_test"),
     Property("hs_merged_object_ids", "enumeration", "merged_ids", read_only=True),
     # The portal's administrator made these for what is written back.
-    Property("perennial_risk", "enumeration", options=("none", "some", "high")),
+    Property("perennial_risk", "enumeration", options=("none", "some", "high", "unknown")),
     Property("perennial_open_risks"),
     Property("perennial_next_decision", "date"),
     Property("perennial_last_alert", "date"),

@@ -144,6 +144,15 @@ def test_a_run_that_an_earlier_stop_interrupted_is_left_out(stage):
     assert "Left out: 1 failed runs of decide" in shown.output.getvalue()
 
 
+def test_who_waits_for_what_was_interrupted_is_told_how_long(stage):
+    shown = stage(Slow([[]]))
+    chain = chains.Chain(shown.stack, shown.progress)
+    runs = [run("ingest_crm", "running", "old"), run("ingest_crm", "queued", "new"), run("decide", "success")]
+    assert chain._awaited(runs) == "ingest_crm"
+    chain._before = {("ingest_crm", "old")}
+    assert chain._awaited(runs) == "ingest_crm (what the last stop interrupted begins again within 3 minutes)"
+
+
 def test_a_defect_after_the_start_is_named_and_ends_nothing(stage, monkeypatch):
     shown = stage(Slow([[], [run("ingest_crm", "success")]]))
 
@@ -180,12 +189,12 @@ def test_without_patience_no_answer_is_an_error(monkeypatch):
 def test_what_is_waited_for_is_told_seldom_and_with_its_log():
     said: list[str] = []
     waiting = Waiting(said.append)
-    for second in range(130):
+    for second in range(250):
         waiting("PostgreSQL", second, LOG)
-    assert said == [f"waiting for PostgreSQL since {seconds} s; see the.log" for seconds in (15, 30, 60, 120)]
+    assert said == [f"waiting for PostgreSQL since {seconds} s; see the.log" for seconds in (15, 30, 60, 120, 180, 240)]
     for second in (0, 14, 16):
         waiting("PostgreSQL", second, LOG)
-    assert len(said) == 5
+    assert len(said) == 7
 
 
 def test_a_run_is_told_of_once_a_state_whatever_the_order():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -11,15 +12,49 @@ from collections import namedtuple
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from include.sandbox.demo import __main__ as demo
 from include.sandbox.demo import preflight, state
 from include.sandbox.demo.processes import DemoError
 
 
-def test_the_folder_is_private(tmp_path):
+def test_the_folder_is_private_and_one_that_was_there_keeps_its_rights(tmp_path):
+    """PERENNIAL_HOME=/srv, which is empty on most machines, must not close /srv."""
+    preflight.make_home(tmp_path / "new")
+    assert (tmp_path / "new").stat().st_mode & 0o777 == 0o700
     (tmp_path / "home").mkdir(mode=0o755)
     preflight.make_home(tmp_path / "home")
-    assert (tmp_path / "home").stat().st_mode & 0o777 == 0o700
+    assert (tmp_path / "home").stat().st_mode & 0o777 == 0o755
+
+
+def test_all_that_the_demo_makes_is_private(tmp_path, monkeypatch):
+    before = os.umask(0o022)
+    monkeypatch.setenv("PERENNIAL_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(sys, "argv", ["demo"])
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+
+    def made(home):
+        (tmp_path / "logs").mkdir()
+        raise DemoError("enough")
+
+    monkeypatch.setattr(preflight, "make_home", made)
+    try:
+        assert demo.main() == 1
+    finally:
+        os.umask(before)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    assert (tmp_path / "logs").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_benchmark_keeps_a_second_one_and_make_clean_out_but_no_demo(tmp_path):
+    preflight.make_home(tmp_path)
+    with preflight.only_one(tmp_path), preflight.only_one(tmp_path, "bench"), pytest.raises(DemoError) as caught:
+        preflight.only_one(tmp_path, "bench").__enter__()
+    assert "a bench already runs" in caught.value.message
+    with preflight.only_one(tmp_path, "bench"), pytest.raises(DemoError, match="a bench already runs"):
+        demo._clean(tmp_path, Console())
 
 
 def test_an_unwritable_folder(tmp_path):
