@@ -1,8 +1,8 @@
 -- Purpose: which of an account's contracts, contacts and tickets are not known because their source is not read so far.
 -- Grain: account and part. Inputs: the bridge, what is not completely read. Window: none.
--- Caveats: accounts of which all is read have no row. Of several sources of an account one whose first load runs is left
--- out while another is read; of tickets the desk that is furthest behind counts. Contracts and contacts hold on until
--- something else is heard, so only a first load that is not through makes them unknown.
+-- Caveats: accounts of which all is read have no row. Of several sources of an account one whose first load runs is
+-- left out while another is read; of tickets the desk that is furthest behind counts. Contracts and contacts hold on
+-- until something else is heard, so only a first load that is not through makes them unknown.
 with bridge as (
     select distinct account_key, entity, source from core.account_bridge where account_key is not null
 ),
@@ -36,7 +36,8 @@ by_source as (
         p.part,
         coalesce(u.from_day, cast('2100-12-31' as date)) as from_day,
         s.source is not null as is_configured,
-        max(case when s.source is not null then 1 else 0 end) over (partition by b.account_key, p.part) as any_configured
+        max(case when s.source is not null then 1 else 0 end) over (partition by b.account_key, p.part)
+            as any_configured
     from bridge as b
     join (select distinct named_by, part from parts) as p on p.named_by = b.entity
     left join unread as u on u.source = b.source and u.part = p.part
