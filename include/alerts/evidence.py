@@ -85,7 +85,7 @@ def gather(checkpoint: Checkpoint, risk: Risk, readiness: Readiness, zone: ZoneI
         if one.signal not in _REASONS or _REASONS[one.signal] not in shown:
             lines.append(Evidence(text=f"{one.title}, since {wording.day(one.since)}.", level="risk"))
     lines.sort(key=lambda line: _ORDER[line.level])
-    missing: set[Reason] = set() if checkpoint.decision_maker_known else {"no_decision_maker"}
+    missing: set[Reason] = {"no_decision_maker"} if checkpoint.decision_maker_known is False else set()
     return Findings(tuple(lines), frozenset(open_reasons | missing))
 
 
@@ -149,7 +149,9 @@ def _contacts(checkpoint: Checkpoint, source: str, zone: ZoneInfo, now: datetime
         text = f"Last contact on {on} ({wording.count(ago, 'day')} ago)."
         level: Level = "info" if ago > CONTACT_DAYS else "good"
         yield _Found(Evidence(text=text, source=source, level=level), "no_contact")
-    if checkpoint.decision_maker_known:
+    if checkpoint.decision_maker_known is None:
+        yield _Found(Evidence(text="Who decides is not known: contacts are not read.", source=source, level="unknown"))
+    elif checkpoint.decision_maker_known:
         named = f": {audience.personal(checkpoint.decision_maker_name)}" if checkpoint.decision_maker_name else ""
         yield _Found(Evidence(text=f"The decision maker is known{named}.", source=source, level="good"))
     else:

@@ -12,7 +12,8 @@ import sqlalchemy as sa
 from include.config import Settings
 from include.renewals import wording
 from include.renewals.checkpoint import EVIDENCE_KIND_NAMES
-from include.warehouse import gate
+from include.warehouse import gate, unread
+from include.warehouse.engine import engine
 
 ACTION = "renewal_alert"
 SPOKEN = {"crm": "CRM", "support": "support desk", "product": "product database"}
@@ -30,6 +31,7 @@ class SourceState:
             never was.
         unclean: Accounts that have a record in quarantine or held.
         late_after: Data that is older is named as old in what goes out on it.
+        behind: Accounts of which the tables show nothing of this kind, because it is not read so far.
     """
 
     source: str
@@ -38,6 +40,7 @@ class SourceState:
     watermark: datetime | None
     unclean: frozenset[str] = frozenset()
     late_after: timedelta | None = None
+    behind: frozenset[str] = frozenset()
 
     @property
     def is_fit(self) -> bool:
@@ -69,7 +72,7 @@ class Readiness:
             states = self.of_kind(kind)
             if not states or any(not state.is_fit for state in states):
                 found[kind] = None
-            elif unclean := frozenset[str]().union(*(state.unclean for state in states)):
+            elif unclean := frozenset[str]().union(*(state.unclean | state.behind for state in states)):
                 found[kind] = unclean
         return found
 
@@ -94,6 +97,8 @@ class Readiness:
         for state in states:
             if not state.is_fit:
                 return f"the {SPOKEN[kind]}'s data is {_how_old(state, now)}: {'; '.join(state.reasons)}"
+        if any(account_key in state.behind for state in states):
+            return f"the {SPOKEN[kind]} is not read so far"
         return f"a record of this account from the {SPOKEN[kind]} did not pass its checks"
 
     def sources_shown(self, crm_source: str, account_key: str) -> tuple[str, ...]:
@@ -138,6 +143,8 @@ def look(settings: Settings, now: datetime, built: Mapping[str, datetime], table
     """
     watermarks = {verdict.source: verdict.watermark for verdict in gate.verdicts() if not verdict.entity}
     states = []
+    with engine("reader").connect() as connection:
+        behind = unread.behind(connection)
     for source in settings.sources:
         read, held = watermarks.get(source.id), built.get(source.id)
         watermark = min(read, held) if read and held else None
@@ -152,6 +159,7 @@ def look(settings: Settings, now: datetime, built: Mapping[str, datetime], table
                 watermark,
                 frozenset(gate.unclean_accounts((source.id,))),
                 timedelta(minutes=source.stale_after_minutes),
+                behind.get(source.kind, frozenset()),
             )
         )
     return Readiness(tuple(states))

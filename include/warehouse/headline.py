@@ -99,7 +99,7 @@ class Headline:
     as_of: date
     currency: str
     figures: tuple[Figure, ...]
-    renewals_due: RenewalsDue
+    renewals_due: RenewalsDue | None  # None while contracts are not completely read
 
 
 def headline(days: int = 120) -> Headline | None:
@@ -150,7 +150,10 @@ def _figures(connection: sa.Connection, wanted: dict[str, tuple[str, str]], peri
     ]
 
 
-def _renewals_due(connection: sa.Connection, as_of: date, days: int) -> RenewalsDue:
+def _renewals_due(connection: sa.Connection, as_of: date, days: int) -> RenewalsDue | None:
+    gap = sa.text("select exists (select from meta.metric_gap where metric_id = 'renewals_due' and from_day <= :as_of)")
+    if connection.execute(gap, {"as_of": as_of}).scalar():
+        return None
     row = connection.execute(
         sa.text(
             "select count(*), coalesce(sum(target_arr), 0), count(*) filter (where part = 'open'),"

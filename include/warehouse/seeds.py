@@ -153,14 +153,15 @@ def open_work(connection: sa.Connection, names: tuple[str, ...]) -> str:
     n_dirty = connection.execute(sa.text(f"select count(*) {_OPEN_DIRTY}")).scalar() or 0
     if n_dirty:
         return f"{n_dirty} dirty ranges"
-    # Not every change leaves a dirty range: owners belong to no account, lines and ratings may name another one than
-    # their deal or ticket does, and a full read confirms a deletion without changing a row.
+    # Not every change leaves a dirty range: owners belong to no account, lines, ratings and events may name another one
+    # than their deal or ticket does, or none, and a full read confirms a deletion without changing a row.
     changed = connection.execute(
         sa.text(
-            "select min(entity) from meta.batch where state = 'merged'"
+            "select min(b.entity) from meta.batch as b where b.state = 'merged'"  # noqa: S608 - texts of this file
             " and merged_at > (select max(known_at) from meta.build where kind = 'forward' and state = 'done')"
-            " and ((entity in ('owner', 'contract_line', 'rating', 'support_user') and n_merged > 0)"
+            " and ((entity in ('owner', 'contract_line', 'rating', 'ticket_event', 'support_user') and n_merged > 0)"
             " or (entity in ('opportunity', 'contract_line') and is_full and read_until is not null))"
+            f" and not exists (select from meta.unread as u where {_OF_FIRST_LOAD.format('b')})"
         )
     ).scalar()
     if changed:
@@ -190,7 +191,7 @@ def take_on(connection: sa.Connection, build: Build) -> None:
     connection.execute(_TAKE_DIRTY, parameters | {"known_at": build.known_at})
     resolve_dirty(connection, build)
     if connection.execute(sa.text("select to_regclass('core.contract_line') is not null")).scalar():
-        for statement in (_TAKE_LINES, _TAKE_RATINGS, _TAKE_USERS, _TAKE_SUSPECTED):
+        for statement in (_TAKE_LINES, _TAKE_OF_TICKETS, _TAKE_USERS, _TAKE_SUSPECTED):
             connection.execute(statement, parameters)
 
 
@@ -252,13 +253,11 @@ _THROUGH_BRIDGE = """
 
 
 # What a source's first load has brought so far is not in the tables, and waits until the load is through.
+_OF_FIRST_LOAD = f"u.source = {{0}}.source and u.entity = {{0}}.entity and u.from_day = '{unread.NEVER}'"
 _OPEN_DIRTY = f"""
     from meta.dirty_range as r
     where r.built_by is null
-        and not exists (
-            select from meta.unread as u
-            where u.source = r.source and u.entity = r.entity and u.from_day = '{unread.NEVER}'
-        )
+        and not exists (select from meta.unread as u where {_OF_FIRST_LOAD.format("r")})
 """
 # Only what the build can see: what became known later is the next build's.
 _TAKE_DIRTY = sa.text(
@@ -293,37 +292,43 @@ _IS_AMID_ANOTHER = sa.text(
     )
     """
 )
-# A line counts for the account of its deal, whatever account it was read with, if with any.
+_SINCE = "> (select max(known_at) from meta.build where kind = 'forward' and state = 'done')"
+# A line counts for the account of its deal, whatever account it was read with, if with any; one that has moved to
+# another deal does for both.
 _TAKE_LINES = sa.text(
-    """
+    f"""
     insert into meta.build_change (build_id, origin, account_key)
     select distinct :build_id, 'raw.contract_line', o.account_key
-    from staging.stg_crm__contract_line as l
+    from staging.stg_crm__contract_line as n
+    join staging.stg_crm__contract_line as l on l.source = n.source and l.line_id = n.line_id
     join core.opportunity as o on o.opportunity_key = l.source || ':' || l.opportunity_id
-    where l.known_from > (select max(known_at) from meta.build where kind = 'forward' and state = 'done')
-    """
+    where n.known_from {_SINCE}
+    """  # noqa: S608 - texts of this file
 )
-# A rating counts for the account of its ticket.
-_TAKE_RATINGS = sa.text(
-    """
+# A rating and an event count for the account of their ticket, whatever organisation they were read with, if with any.
+_TAKE_OF_TICKETS = sa.text(
+    f"""
     insert into meta.build_change (build_id, origin, account_key)
-    select distinct :build_id, 'raw.rating', t.account_key
-    from staging.stg_support__rating as r
+    select distinct :build_id, r.origin, t.account_key
+    from (
+        select 'raw.rating' as origin, source, ticket_id from raw.support__rating where _loaded_at {_SINCE}
+        union
+        select 'raw.ticket_event', source, ticket_id from raw.support__ticket_event where _loaded_at {_SINCE}
+    ) as r
     join core.ticket as t on t.source = r.source and t.ticket_id = r.ticket_id
-    where r.known_from > (select max(known_at) from meta.build where kind = 'forward' and state = 'done')
-    """
+    """  # noqa: S608 - texts of this file
 )
 # Whether a comment is an answer depends on who wrote it: a desk user counts for the accounts of all tickets that he
 # wrote in.
 _TAKE_USERS = sa.text(
-    """
+    f"""
     insert into meta.build_change (build_id, origin, account_key)
     select distinct :build_id, 'raw.support_user', t.account_key
     from raw.support__support_user as u
     join staging.stg_support__ticket_event as e on e.source = u.source and e.actor_id = u.id
     join core.ticket as t on t.source = e.source and t.ticket_id = e.ticket_id
-    where u._loaded_at > (select max(known_at) from meta.build where kind = 'forward' and state = 'done')
-    """
+    where u._loaded_at {_SINCE}
+    """  # noqa: S608 - texts of this file
 )
 # A reconcile may have confirmed a deletion that was only suspected; it changes no row, and so leaves no dirty range.
 _TAKE_SUSPECTED = sa.text(

@@ -60,8 +60,10 @@ def sync(connection: sa.Connection, newest: date) -> list[Change]:
         What has to be built again because of it.
     """
     zone = ZoneInfo(config.load().reporting_zone)
-    now: dict[tuple[str, str], date] = {}
+    # What a source that is in the settings could have, and has brought nothing of yet, is no more known.
+    now = {(source.id, entity.name): NEVER for source in config.load().sources for entity in of_kind(source.kind)}
     for row in connection.execute(_READ):
+        now.pop((row.source, row.entity), None)
         whole_until = (row.read_until + _ALLOWED).astimezone(zone).date() if row.read_until else None
         from_day = whole_until + timedelta(days=1) if whole_until else NEVER
         if from_day <= newest:
@@ -82,11 +84,28 @@ def note(connection: sa.Connection, build_id: str, changes: list[Change]) -> Non
         connection.execute(_NOTE, [{"build_id": build_id, "origin": c.origin, "day": c.from_day} for c in changes])
 
 
+def behind(connection: sa.Connection) -> dict[str, frozenset[str]]:
+    """Return kind of source -> accounts of which the tables show nothing today, because it is not read so far."""
+    found = {}
+    for kind, table, part in (("product", "core.usage_gap", ""), ("support", "core.account_gap", "part = 'tickets'")):
+        if connection.execute(sa.text("select to_regclass(:table) is not null"), {"table": table}).scalar():
+            where = f" where {part}" if part else ""
+            found[kind] = frozenset(
+                connection.execute(sa.text(f"select account_key from {table}{where}")).scalars()  # noqa: S608
+            )
+    return found
+
+
 def why_not(connection: sa.Connection, needs: tuple[str, ...]) -> str:
     """Return which of a metric's entities are not completely read, and since when, else ""."""
     entities = [need.partition(".")[0] for need in needs]
     rows = connection.execute(
-        sa.text("select source, entity, from_day from meta.unread where entity = any(:entities) order by 1, 2"),
+        sa.text(
+            "select source, entity, from_day from meta.unread where entity = any(:entities)"
+            " and (exists (select from meta.cursor as c where c.source = unread.source and c.entity = unread.entity)"
+            " or exists (select from meta.verdict as v where v.source = unread.source and v.entity = unread.entity))"
+            " order by 1, 2"
+        ),
         {"entities": entities},
     )
     told = [

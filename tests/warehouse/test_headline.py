@@ -22,6 +22,7 @@ def test_the_headline_is_read_from_the_marts(built: pytest.MonkeyPatch) -> None:
     assert (figures["activity_rate"].numerator, figures["activity_rate"].denominator) == (2, 2)
     assert figures["activity_rate"].shown() == "100.0%"
     # Account 1 is due on 15 September, account 3 on 30 June (its next month is not known yet).
+    assert found.renewals_due
     assert (found.renewals_due.n_due, found.renewals_due.open_arr) == (2, 2400)
 
 

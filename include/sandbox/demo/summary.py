@@ -108,8 +108,11 @@ def _business(console: Console) -> None:
         period = f"{figure.start} to {figure.as_of}" if figure.start != figure.as_of else ""
         table.add_row(f"  {figure.label}", figure.shown(seen.currency), period)
     due = seen.renewals_due
-    table.add_row(f"  Renewals due in {due.days} days", f"{due.n_due:,}", f"{due.target_arr:,.0f} {seen.currency}")
-    table.add_row("    of these not settled", f"{due.n_open:,}", f"{due.open_arr:,.0f} {seen.currency}")
+    if due is None:
+        table.add_row("  Renewals due", "not available", "")
+    else:
+        table.add_row(f"  Renewals due in {due.days} days", f"{due.n_due:,}", f"{due.target_arr:,.0f} {seen.currency}")
+        table.add_row("    of these not settled", f"{due.n_open:,}", f"{due.open_arr:,.0f} {seen.currency}")
     console.print(table)
 
 

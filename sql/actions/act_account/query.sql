@@ -234,10 +234,10 @@ select
     d.n_open_urgent_tickets,
     d.oldest_open_urgent_at,
     cast(:newest as date) - cast(d.oldest_open_urgent_at at time zone :zone as date) as oldest_urgent_days,
-    coalesce(t.n_tickets_14d, case when d.n_open_tickets is not null then 0 end) as n_tickets_14d,
-    cast(coalesce(t.n_tickets_usual_14d, case when d.n_open_tickets is not null then 0 end) as double precision)
+    case when d.n_open_tickets is not null then coalesce(t.n_tickets_14d, 0) end as n_tickets_14d,
+    cast(case when d.n_open_tickets is not null then coalesce(t.n_tickets_usual_14d, 0) end as double precision)
         as n_tickets_usual_14d,
-    coalesce(t.n_bad_ratings_30d, case when d.n_open_tickets is not null then 0 end) as n_bad_ratings_30d,
+    case when d.n_open_tickets is not null then coalesce(t.n_bad_ratings_30d, 0) end as n_bad_ratings_30d,
     coalesce(c.n_competitor_mentions_30d, case when d.n_open_tickets is not null then 0 end)
         as n_competitor_mentions_30d,
     c.competitor_named_at,

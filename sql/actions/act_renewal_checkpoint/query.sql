@@ -71,8 +71,8 @@ select
     d.n_open_urgent_tickets,
     d.oldest_open_urgent_at,
     d.last_contact_at,
-    coalesce(d.n_decision_makers, 0) as n_decision_makers,
-    coalesce(d.n_decision_makers, 0) > 0 as decision_maker_known,
+    d.n_decision_makers,
+    d.n_decision_makers > 0 as decision_maker_known,
     m.decision_maker_name
 from renewals as r
 join accounts as a on a.account_key = r.account_key

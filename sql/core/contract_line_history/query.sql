@@ -42,9 +42,15 @@ compared as (
     ) as with_facts
 ),
 
--- A CRM also sends versions in which nothing that matters has changed.
+-- A CRM also sends versions in which nothing that matters has changed. All of a line's versions are put in order before
+-- any are left out: a line may move to another deal, and so to another account.
 changed_versions as (
-    select * from compared where facts_before is null or facts <> facts_before
+    select
+        *,
+        row_number() over (partition by source, line_id order by known_from, batch_id) as version_no,
+        lead(known_from) over (partition by source, line_id order by known_from, batch_id) as known_to
+    from compared
+    where facts_before is null or facts <> facts_before
 ),
 
 versions as (
@@ -52,7 +58,7 @@ versions as (
         v.source || ':' || v.line_id as line_key,
         o.account_key,
         v.source || ':' || v.opportunity_id as opportunity_key,
-        row_number() over (partition by v.source, v.line_id order by v.known_from, v.batch_id) as version_no,
+        v.version_no,
         v.product,
         v.quantity,
         v.amount,
@@ -68,7 +74,7 @@ versions as (
         v.deleted_at,
         v.batch_id,
         v.known_from,
-        lead(v.known_from) over (partition by v.source, v.line_id order by v.known_from, v.batch_id) as known_to,
+        v.known_to,
         v.is_first_load
     from changed_versions as v
     join opportunities as o on o.opportunity_key = v.source || ':' || v.opportunity_id

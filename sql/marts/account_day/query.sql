@@ -1,8 +1,8 @@
 -- Purpose: everything about an account on a day, in one place.
--- Grain: account and day. Inputs: attribute, ARR, contact and touch steps, usage, baselines, seats, tickets.
+-- Grain: account and day. Inputs: attribute, ARR, contact and touch steps, usage, baselines, seats, tickets, gaps.
 -- Window: days [start, end).
--- Caveats: daily for 400 days, month ends before that; what no connected source tells is null, never 0. Usage
--- against the baseline is corrected by the same weeks of last year where 13 months are known.
+-- Caveats: daily for 400 days, month ends before that; what no connected source tells, or what is not completely read,
+-- is null, never 0. Usage against the baseline is corrected by the same weeks of last year where 13 months are known.
 with attribute_steps as (
     select *, lead(from_day) over (partition by account_key order by from_day) as to_day
     from core.account_step
@@ -29,6 +29,18 @@ touches as (
 
 product_starts as (
     select * from core.product_start
+),
+
+contract_gaps as (
+    select * from core.account_gap where part = 'contracts'
+),
+
+contact_gaps as (
+    select * from core.account_gap where part = 'contacts'
+),
+
+ticket_gaps as (
+    select * from core.account_gap where part = 'tickets'
 ),
 
 bridge as (
@@ -115,11 +127,14 @@ grid as (
         s.owner_key,
         s.tier,
         s.industry,
-        s.region
+        s.region,
+        -- What an account without contracts is worth; not known while they are not read.
+        case when u.account_key is null then 0 end as nothing
     from attribute_steps as s
     join first_days as f on f.account_key = s.account_key
     join calendar as c on c.day >= f.first_day and c.day >= s.from_day and (s.to_day is null or c.day < s.to_day)
     left join contract_starts as x on x.account_key = s.account_key
+    left join contract_gaps as u on u.account_key = s.account_key and c.day >= u.from_day
 ),
 
 ticket_deltas as (
@@ -184,14 +199,15 @@ select
     g.tier,
     g.industry,
     g.region,
-    coalesce(m.arr, 0) as arr,
-    coalesce(m.pending_late_arr, 0) as pending_late_arr,
+    coalesce(m.arr, g.nothing) as arr,
+    coalesce(m.pending_late_arr, g.nothing) as pending_late_arr,
     nullif(m.paused_arr, 0) as paused_arr,
-    coalesce(m.suspected_deleted_arr, 0) as suspected_deleted_arr,
-    coalesce(m.kept_arr, 0) as kept_arr,
-    coalesce(p.kept_arr_next_rates, p.kept_arr, 0) as kept_arr_12m_ago,
-    least(coalesce(m.kept_arr, 0), coalesce(p.kept_arr_next_rates, p.kept_arr, 0)) as kept_arr_of_12m_ago,
-    coalesce(m.kept_arr, 0) > 0 as is_customer,
+    coalesce(m.suspected_deleted_arr, g.nothing) as suspected_deleted_arr,
+    coalesce(m.kept_arr, g.nothing) as kept_arr,
+    coalesce(p.kept_arr_next_rates, p.kept_arr, g.nothing) as kept_arr_12m_ago,
+    least(coalesce(m.kept_arr, g.nothing), coalesce(p.kept_arr_next_rates, p.kept_arr, g.nothing))
+        as kept_arr_of_12m_ago,
+    coalesce(m.kept_arr, g.nothing) > 0 as is_customer,
     u.n_active_users,
     u.n_value_events_28d as usage_28d,
     e.usage_baseline,
@@ -225,13 +241,15 @@ select
     end as utilisation_band,
     case when s.paid_seats_28d > 0 then u.active_users_28d / cast(s.paid_seats_28d as double precision) end
         as active_seat_share,
-    case when d.account_key is not null then cast(coalesce(t.n_open, 0) as integer) end as n_open_tickets,
-    case when d.account_key is not null then cast(coalesce(t.n_urgent, 0) as integer) end as n_open_urgent_tickets,
-    o.oldest_open_urgent_at,
+    case when d.account_key is not null and v.account_key is null then cast(coalesce(t.n_open, 0) as integer) end
+        as n_open_tickets,
+    case when d.account_key is not null and v.account_key is null then cast(coalesce(t.n_urgent, 0) as integer) end
+        as n_open_urgent_tickets,
+    case when v.account_key is null then o.oldest_open_urgent_at end as oldest_open_urgent_at,
     h.last_contact_at,
-    coalesce(r.n_contacts, 0) as n_contacts,
-    coalesce(r.n_decision_makers, 0) as n_decision_makers,
-    coalesce(r.n_champions, 0) as n_champions
+    case when w.account_key is null then coalesce(r.n_contacts, 0) end as n_contacts,
+    case when w.account_key is null then coalesce(r.n_decision_makers, 0) end as n_decision_makers,
+    case when w.account_key is null then coalesce(r.n_champions, 0) end as n_champions
 from grid as g
 cross join key_features as k
 left join arr_steps as m
@@ -248,3 +266,5 @@ left join touches as h
     on h.account_key = g.account_key and g.day >= h.from_day and (h.to_day is null or g.day < h.to_day)
 left join contact_steps as r
     on r.account_key = g.account_key and g.day >= r.from_day and (r.to_day is null or g.day < r.to_day)
+left join ticket_gaps as v on v.account_key = g.account_key and g.day >= v.from_day
+left join contact_gaps as w on w.account_key = g.account_key and g.day >= w.from_day

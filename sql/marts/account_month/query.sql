@@ -10,7 +10,7 @@ with months as (
 ),
 
 days as (
-    select * from marts.account_day
+    select *, case when arr is not null then 0 end as nothing from marts.account_day
     where day >= :start and day < :end
         and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
 ),
@@ -85,20 +85,20 @@ select
     d.region,
     d.arr - coalesce(m.new_arr + m.reactivation_arr + m.expansion_arr - m.contraction_arr - m.churn_arr
         + m.bucket_change_arr + m.fx_arr, 0) as arr_start,
-    coalesce(m.new_arr, 0) as new_arr,
-    coalesce(m.reactivation_arr, 0) as reactivation_arr,
-    coalesce(m.expansion_arr, 0) as expansion_arr,
-    coalesce(m.expansion_contracted_arr, 0) as expansion_contracted_arr,
-    coalesce(m.contraction_arr, 0) as contraction_arr,
-    coalesce(m.churn_arr, 0) as churn_arr,
-    coalesce(m.bucket_change_arr, 0) as bucket_change_arr,
-    coalesce(m.fx_arr, 0) as fx_arr,
+    coalesce(m.new_arr, d.nothing) as new_arr,
+    coalesce(m.reactivation_arr, d.nothing) as reactivation_arr,
+    coalesce(m.expansion_arr, d.nothing) as expansion_arr,
+    coalesce(m.expansion_contracted_arr, d.nothing) as expansion_contracted_arr,
+    coalesce(m.contraction_arr, d.nothing) as contraction_arr,
+    coalesce(m.churn_arr, d.nothing) as churn_arr,
+    coalesce(m.bucket_change_arr, d.nothing) as bucket_change_arr,
+    coalesce(m.fx_arr, d.nothing) as fx_arr,
     d.arr as arr_end,
     d.kept_arr as kept_arr_end,
     d.kept_arr_12m_ago,
-    cast(coalesce(r.n_due, 0) as integer) as n_renewals_due,
-    coalesce(r.target_arr, 0) as target_arr,
-    coalesce(r.renewed_arr, 0) as renewed_arr,
+    cast(coalesce(r.n_due, d.nothing) as integer) as n_renewals_due,
+    coalesce(r.target_arr, d.nothing) as target_arr,
+    coalesce(r.renewed_arr, d.nothing) as renewed_arr,
     d.usage_28d,
     d.active_users_28d,
     d.usage_ratio,

@@ -1,0 +1,62 @@
+-- Purpose: which of an account's contracts, contacts and tickets are not known because their source is not read so far.
+-- Grain: account and part. Inputs: the bridge, what is not completely read. Window: none.
+-- Caveats: accounts of which all is read have no row. Of several sources of an account one whose first load runs is
+-- left out while another is read; of tickets the desk that is furthest behind counts. Contracts and contacts hold on
+-- until something else is heard, so only a first load that is not through makes them unknown.
+with bridge as (
+    select distinct account_key, entity, source from core.account_bridge where account_key is not null
+),
+
+parts as (
+    select *
+    from (
+        values
+            ('account', 'contract_line', 'contracts'),
+            ('account', 'opportunity', 'contracts'),
+            ('account', 'contact', 'contacts'),
+            ('organization', 'ticket', 'tickets')
+    ) as p (named_by, entity, part)
+),
+
+sources as (
+    select source from meta.source
+),
+
+unread as (
+    select p.part, u.source, min(u.from_day) as from_day
+    from meta.unread as u
+    join parts as p on p.entity = u.entity
+    group by p.part, u.source
+),
+
+-- A source that was taken out of the settings counts only where no other is left.
+by_source as (
+    select
+        b.account_key,
+        p.part,
+        coalesce(u.from_day, cast('2100-12-31' as date)) as from_day,
+        s.source is not null as is_configured,
+        max(case when s.source is not null then 1 else 0 end) over (partition by b.account_key, p.part)
+            as any_configured
+    from bridge as b
+    join (select distinct named_by, part from parts) as p on p.named_by = b.entity
+    left join unread as u on u.source = b.source and u.part = p.part
+    left join sources as s on s.source = b.source
+),
+
+gaps as (
+    select
+        account_key,
+        part,
+        coalesce(
+            min(case when from_day > cast('1990-01-01' as date) then from_day end), cast('1990-01-01' as date)
+        ) as from_day
+    from by_source
+    where is_configured or any_configured = 0
+    group by account_key, part
+)
+
+select account_key, part, from_day
+from gaps
+where from_day = cast('1990-01-01' as date)
+    or (part = 'tickets' and from_day < cast('2100-12-31' as date))
