@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from include.config.channels import Channels
 from include.config.documents import Strict
@@ -98,6 +98,10 @@ _DATA_OWNER = Person(name="Data team", email="data@example.com")
 _TAKEN = ("kpis", "outbox", "slack", "smtp")
 
 
+# As connections name it: in small letters, an IPv6 address without brackets.
+HostName = Annotated[str, AfterValidator(lambda name: name.strip().strip("[]").lower())]
+
+
 class General(Strict):
     """``settings.yaml``."""
 
@@ -112,8 +116,8 @@ class General(Strict):
         ),
     )
     grace_days: dict[str, Days] = Field(default={"default": 30})
-    allowed_plain_http_hosts: tuple[str, ...] = ()
-    allowed_private_hosts: tuple[str, ...] = ()
+    allowed_plain_http_hosts: tuple[HostName, ...] = ()
+    allowed_private_hosts: tuple[HostName, ...] = ()
     batch_rows: Annotated[int, Field(ge=1, le=5_000_000)] = 200_000
     oldest_data_hours: dict[str, Annotated[int, Field(ge=1)]] = Field(default={"default": 36})
     silences: tuple[Silence, ...] = ()

@@ -92,6 +92,7 @@ def test_sqlite_ends_one_that_takes_too_long_as_well(tmp_path: Path, monkeypatch
     (tmp_path / "sql" / "sources" / "product").mkdir(parents=True)
     monkeypatch.setattr(snapshot.snapshot.__wrapped__, "__defaults__", (1,))
     source = Database(make("product_db", conn_type="sqlite", host=str(tmp_path / "own.db")), load())
-    endless = "with recursive c(x) as (select 1 union all select x + 1 from c) select max(x) as id, 1 as updated_at from c"
+    endless = "with recursive c(x) as (select 1 union all select x + 1 from c) select max(x) as id, 1 as updated_at"
+    endless += " from c"
     with pytest.raises(Unavailable, match="took longer than a statement may"):
         _read(tmp_path, source, endless)

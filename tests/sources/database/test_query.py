@@ -146,7 +146,7 @@ postgresql|select encode(sha256(convert_to(a, 'UTF8')), 'hex') as id, timezone('
 postgresql|select r.id, jsonb_each.key from t, jsonb_each(t.j), jsonb_to_recordset(t.k) as r(id int, b text)
 postgresql|select s.t.a as id, unnest.unnest, g.g from s.t, unnest(t.b), generate_series(1, 3) as g
 mysql|select a as id, now(), now(6), sysdate() from t where b > date_sub(now(), interval 1 day)
-mysql|select time_to_sec(a) as id, json_contains(b, '1'), to_base64(c), mid(d, 1, 2), repeat('x', 3), bin_to_uuid(e) from t
+mysql|select time_to_sec(a) as id, json_contains(b, '1'), to_base64(c), mid(d, 1, 2), bin_to_uuid(e) from t
 mysql|select j.a as id from t, json_table(t.b, '$[*]' columns (a int path '$.a')) as j
 mssql|select value as id, getutcdate(), replicate('x', 3), datalength(a) from t cross apply string_split(t.a, ',')
 mssql|select j.a as id from t cross apply openjson(t.b) with (a int) as j
