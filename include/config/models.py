@@ -10,11 +10,11 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from include.config.channels import Channels
 from include.config.documents import Strict
-from include.config.fields import Country, Days, Email, Identifier, Zone
+from include.config.fields import Country, Days, Email, HostName, Identifier, Zone
 from include.config.kpis import Kpis
 from include.errors import ConfigError
 from include.renewals.ladder import Ladder
@@ -96,10 +96,6 @@ _DATA_OWNER = Person(name="Data team", email="data@example.com")
 
 # What else goes by such a name: the other assets, and the connections of the channels.
 _TAKEN = ("kpis", "outbox", "slack", "smtp")
-
-
-# As connections name it: in small letters, an IPv6 address without brackets.
-HostName = Annotated[str, AfterValidator(lambda name: name.strip().strip("[]").lower())]
 
 
 class General(Strict):
