@@ -20,24 +20,47 @@ _MOST = 20_000
 _known: dict[str, None] = {}
 _NAMES = (
     r"(?:[\w-]{0,30}(?:password|passwd|pwd|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|credential)"
-    r"[\w-]{0,30}|key)"
+    r"[\w-]{0,30})"
 )
+# What is written beside a name only counts if it looks like a secret: "password: how do I reset it?" is a ticket.
+_MIXED = r"(?=[\w.~+/=!-]{0,200}\d)(?=[\w.~+/=!-]{0,200}[a-z])[\w.~+/=!-]"
+# After a scheme's name a word of letters alone is a word: "Basic authentication failed".
+_NO_WORD = r"(?!(?-i:[A-Z]?[a-z]{1,20}|[A-Z]{1,20})(?![\w~+/=-]))"
 _FORMS = tuple(
     (re.compile(pattern), shown)
     for pattern, shown in (
-        # HubSpot, Slack, GitHub, Stripe and others name their tokens by how they begin.
+        # HubSpot, Slack, GitHub, GitLab, SendGrid, Google, Stripe and others name their tokens by how they begin.
         (
-            r"(?i)\b(?:pat-[a-z0-9]+-[a-z0-9-]{8,}|xox[a-z]-[\w-]{6,}|xapp-[\w-]{6,}|gh[a-z]_\w{16,}|sk[-_]\w{16,})",
+            r"(?i)\b(?:pat-[a-z0-9]+-[a-z0-9-]{8,}|xox[a-z]-[\w-]{6,}|xapp-[\w-]{6,}|gh[a-z]_\w{16,}|github_pat_\w{16,}"
+            r"|glpat-[\w-]{16,}|SG\.[\w-]{16,}\.[\w-]{16,}|AIza[\w-]{30,}|sk[-_]\w{16,})",
             HIDDEN,
         ),
         (r"\beyJ[\w-]{4,}\.[\w-]{4,}(?:\.[\w-]*)?", HIDDEN),  # a JSON web token
+        (r"\b00D\w{12,15}![\w.]{16,}", HIDDEN),  # a session of Salesforce
         (r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b", HIDDEN),
-        (r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{6,}", rf"\1 {HIDDEN}"),
-        (r"(?i)(://[^\s/:@]*:)[^\s/@]+@", rf"\1{HIDDEN}@"),  # a login in an address
+        (r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----[^-]{0,9000}(?:-----END [A-Z ]{0,30}PRIVATE KEY-----)?", HIDDEN),
+        (rf"(?i)\b(bearer|basic)\s+{_NO_WORD}[\w.~+/=-]{{6,}}", rf"\1 {HIDDEN}"),
+        (
+            r"(?i)\b(authorization[\"']?\s*[:=]\s*[\"']?(?:bearer|basic|token|digest|ssws|apikey)\s+)[^\s\"',;]+",
+            rf"\1{HIDDEN}",
+        ),
+        (rf"(?i)\b(authorization[\"']?\s*[:=]\s*[\"']?){_MIXED}{{8,}}", rf"\1{HIDDEN}"),
+        (r"(?i)\b((?:set-)?cookie[\"']?\s*:\s*)[^\"'\n=]{0,200}=[^\"'\n]*", rf"\1{HIDDEN}"),
+        (r"(?i)(://[^\s/:]{0,200}:)[^\s/@]+@", rf"\1{HIDDEN}@"),  # a login in an address
         # The address of a webhook is its secret.
-        (r"(?i)\b(hooks\.slack\.com/)[^\s\"'<>]+", rf"\1{HIDDEN}"),
-        (rf"(?i)\b({_NAMES}[\"']?\s*[:=]\s*)(?:\"[^\"]*\"|'[^']*')", rf"\1{HIDDEN}"),
-        (rf"(?i)\b({_NAMES}[\"']?=)[^&\s\"',;)]+", rf"\1{HIDDEN}"),
+        (r"(?i)\b(hooks\.slack\.com/|discord(?:app)?\.com/api/webhooks/)[^\s\"'<>]+", rf"\1{HIDDEN}"),
+        (r"(?i)\b([\w.-]{1,60}/(?:webhook|webhookb2)/)[^\s\"'<>]+", rf"\1{HIDDEN}"),
+        # Quotes may be those of a text within a text.
+        (rf"(?i)\b({_NAMES}\\{{0,3}}[\"']?\s*[:=]\s*)\\{{1,3}}\"[^\"]*\"", rf"\1{HIDDEN}"),
+        (rf"(?i)\b({_NAMES}[\"']?\s*[:=]\s*)(?:\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*')", rf"\1{HIDDEN}"),
+        (rf"(?i)\b({_NAMES}[\"']?=)[^&\s\",;)]+", rf"\1{HIDDEN}"),
+        (rf"(?i)\b({_NAMES}[\"']?\s*[:=]\s*){_MIXED}{{8,}}", rf"\1{HIDDEN}"),
+        (rf"(?i)({_NAMES}(?:%22)?(?:%3D|%3A)(?:%22)?|{_NAMES}\\u003d)[^&\s\"'%]+", rf"\1{HIDDEN}"),
+        (rf"(?i)(<({_NAMES}|sessionid)>)[^<]+(?=</)", rf"\1{HIDDEN}"),
+        # "key" alone also names a column, a table's key or an entry of a file.
+        (r"(?i)([?&](?:key|sig|signature|x-amz-signature|code)=)[^&\s\"']+", rf"\1{HIDDEN}"),
+        (rf"(?i)\b(?<![\w])(key[\"']?\s*[:=]\s*[\"']?){_MIXED}{{16,}}", rf"\1{HIDDEN}"),
+        (rf"(?i)\b((?:AccountKey|X-[\w-]{{0,20}}Key)[\"']?\s*[:=]\s*[\"']?){_MIXED}{{8,}}", rf"\1{HIDDEN}"),
     )
 )
 

@@ -32,6 +32,8 @@ _SYSTEM_SCHEMAS = frozenset(
     }
 )  # fmt: skip
 _SYSTEM_NAMES = ("pg_", "sqlite_", "pragma_", "dba_", "v$", "gv$", "x$")
+# What the parser and the printer themselves fall over, at texts that they were not made for.
+_CONFUSED = (AttributeError, TypeError, ValueError, LookupError, AssertionError)
 _LOOSE_HINTS = frozenset({"nolock", "readuncommitted", "readpast"})
 _PARTS_OF_A_TABLE = 3  # a fourth one is another server
 
@@ -78,6 +80,10 @@ def parse(text: str, dialect: str | None) -> list[exp.Expr]:
         raise NotValid(str(error).splitlines()[0]) from None
     except RecursionError:
         raise NotValid("it is nested too deeply") from None
+    except NotAllowed:
+        raise
+    except _CONFUSED:
+        raise NotValid("the parser cannot make sense of it") from None
     return [one for one in found if one is not None and not isinstance(one, exp.Semicolon)]
 
 
@@ -87,6 +93,7 @@ def check(statement: exp.Expr) -> None:
     Raises:
         NotAllowed: It does more; says what.
     """
+    sources = _sources(statement)
     for node in statement.walk():
         if isinstance(node, _WRITING):
             raise NotAllowed(f"would do more than read: {_shown(node)}")
@@ -96,8 +103,8 @@ def check(statement: exp.Expr) -> None:
             _check_call(node)
         elif isinstance(node, exp.Table):
             _check_table(node)
-        elif isinstance(node, exp.Column) and node.table and node.name.lower() in ("nextval", "currval"):
-            raise NotAllowed(f"uses the sequence {node.table}, which does more than read")
+        elif isinstance(node, exp.Column) and node.table:
+            _check_column(node, sources)
         elif isinstance(node, exp.WithTableHint) and {one.name.lower() for one in node.expressions} - _LOOSE_HINTS:
             raise NotAllowed(f"asks for locks: {_shown(node)}")
 
@@ -110,7 +117,7 @@ def render(statement: exp.Expr, dialect: str | None) -> str:
     """
     try:
         text = statement.sql(dialect=dialect, comments=False, normalize_functions=False)
-    except (RecursionError, sqlglot.errors.SqlglotError):
+    except (RecursionError, sqlglot.errors.SqlglotError, *_CONFUSED):
         raise NotAllowed("cannot be written out again") from None
     try:
         again = parse(text, dialect)
@@ -138,8 +145,31 @@ def _check_call(node: exp.Func) -> None:
         raise NotAllowed(f"calls {name}, which is not on the list of functions")
 
 
+def _sources(statement: exp.Expr) -> frozenset[str]:
+    """Return what columns can be of: tables, their aliases, and functions that a select reads from."""
+    found: set[str] = set()
+    for node in statement.find_all(exp.Table, exp.TableAlias, exp.Unnest, exp.Lateral):
+        named = node.this
+        if isinstance(named, exp.Anonymous):
+            found.add(str(named.this))
+        elif isinstance(node, exp.Func) or isinstance(named, exp.Func):
+            found.update((node if isinstance(node, exp.Func) else named).sql_names())
+        else:
+            found.update((node.name, node.alias))
+    return frozenset(name.lower() for name in found if name)
+
+
+def _check_column(node: exp.Column, sources: frozenset[str]) -> None:
+    """Refuse what is no column: Oracle calls a function of a package by ``package.function``, without brackets."""
+    if node.name.lower() in ("nextval", "currval"):
+        raise NotAllowed(f"uses the sequence {node.table}, which does more than read")
+    if not any(part.name.lower() in sources for part in node.parts[:-1]):
+        raise NotAllowed(f"uses `{_shown(node)}`, but reads no table or alias {node.table}")
+
+
 def _check_table(node: exp.Table) -> None:
-    if len(node.parts) > _PARTS_OF_A_TABLE:
+    # What has more parts than names for them, also empty ones (`server...table`), ends in a tree of dots.
+    if len(node.parts) > _PARTS_OF_A_TABLE or isinstance(node.this, exp.Dot):
         raise NotAllowed(f"reads `{_shown(node)}` on another server")
     schema, name = node.db.lower(), node.name.lower()
     names = {part.name.lower() for part in node.parts[:-1]}
@@ -164,6 +194,8 @@ def _check_tokens(text: str, tokens: list[Token], dialect: str | None) -> None:
             token.token_type is TokenType.VAR and written.upper() == "UESCAPE"
         ):
             raise NotAllowed("holds a string with escapes: write the letters themselves")
+        if dialect == "oracle" and "@" in written and token.token_type not in (TokenType.STRING, TokenType.IDENTIFIER):
+            raise NotAllowed(f"holds `{written[:40]}`, which leads to another server")
         if "\\" not in written:
             continue
         if token.token_type is not TokenType.STRING:

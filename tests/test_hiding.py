@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import time
 from urllib.parse import quote
 
 import pytest
@@ -31,13 +32,30 @@ OURS = "s3cr:t/with+signs=="
         "https://qyapi.example/send?key=abcdef123456",
         "AKIAABCDEFGHIJKLMNOP",
         "ghp_abcdef123456abcdef123456",
+        "glpat-abcdef123456abcdef123456",
+        "00D5g000004abcd!AQEAQabcdef123456.abcdef123456",
+        "Authorization: token abcdef123456",
+        "Authorization: Bearer abcdefghijkl abcdef123456".removesuffix(" abcdef123456"),
+        "X-Api-Key: abcdef123456",
+        "x-auth-token: abcdef123456",
+        "password: abcdef123456",
+        "<password>abcdef123456</password>",
+        r"{\"access_token\": \"abcdef123456\"}",
+        r"client_secret='it\'s abcdef123456'",
+        "client_secret%3Dabcdef123456",
+        "https://me@corp.example:abcdef123456@db.example/x",
+        "https://discord.com/api/webhooks/1/abcdef123456",
+        "https://corp.example/webhook/abcdef123456@x/IncomingWebhook/abcdef123456",
+        "https://store.example/x?sv=1&sig=abcdef123456",
+        "{'headers': {'X-Key': 'abcdef123456'}}",
+        '{"key": "abcdef123456abcdef123456"}',
     ],
 )
 def test_what_looks_like_a_secret_is_in_no_error(text: str) -> None:
     for shown in (str(Unavailable(f"the vendor says {text} now")), Outcome("refused", f"said {text} now").because):
         assert "***" in shown and shown.endswith("now")
         assert not {"abcdef123456", "signature123456", "ABCDEFGHIJKLMNOP"} & set(shown.replace("=", " ").split())
-        assert "abcdef123456" not in shown and JWT[:30] not in shown
+        assert "abcdef123456" not in shown and "abcdefghijkl" not in shown and JWT[:30] not in shown
 
 
 @pytest.mark.parametrize(
@@ -59,9 +77,31 @@ def test_a_secret_that_was_read_is_hidden_in_every_form(form: str, monkeypatch: 
     assert "***" in shown and form[4:-4] not in shown
 
 
-def test_plain_words_stay() -> None:
-    said = "connection crm: has no password; the token endpoint of https://a.example/x answered 400: bad key"
+@pytest.mark.parametrize(
+    "said",
+    [
+        "connection crm: has no password; the token endpoint of https://a.example/x answered 400: bad key",
+        "password reset ticket #1234: password: how do I reset it?",
+        "Basic Authentication failed for user ada@vendor.example",
+        "Bearer authentication required",
+        'duplicate key value violates unique constraint "x": Key (id)=(0031t00000ABCDEAAA) already exists.',
+        "config/channels.yaml:3: unknown key='foo', did you mean key=\"food\"?",
+        "foreign key=fk_account; sort_key=updated_at; task key=crm:0031t00000ABCDEAAA:renewal:30",
+        "api_key: required",
+        "the cookie banner is gone; a webhook of https://a.example:8080/path@x",
+    ],
+)
+def test_plain_words_stay(said: str) -> None:
     assert str(ConfigError(said)) == said
+
+
+@pytest.mark.parametrize(
+    "part", ["password: ", "set-cookie: ", "basic aaaaaa1", "<password>", "key='", "a.a/webhook/", "://a:"]
+)
+def test_no_text_takes_long_to_look_through(part: str) -> None:
+    started = time.process_time()
+    hiding.hidden(part * (19_000 // len(part)))
+    assert time.process_time() - started < 3
 
 
 def test_a_long_text_takes_time_in_step_with_its_length() -> None:

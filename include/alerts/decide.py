@@ -35,7 +35,7 @@ from include.alerts.day import Day, Outcome
 from include.alerts.signals import look as signal_look
 from include.alerts.signals import plan as signal_plan
 from include.alerts.signals.load import load as load_signals
-from include.config import Settings, config_hash
+from include.config import Settings, authors, config_hash
 from include.config import load as load_settings
 from include.delivery import approvals, outbox
 from include.delivery.outbox import Action
@@ -113,6 +113,7 @@ def decide(decision_id: str, dry_run: bool = False, now: datetime | None = None,
             is decided and kept, and this is raised at the end.
     """
     moment = now or clock.now()
+    overlay = authors.state()
     settings, playbooks, rules = load_settings(), load_playbooks(), load_signals()
     with engine("builder").connect() as connection, connection.begin() as transaction:
         connection.execute(sa.text("select pg_advisory_xact_lock(:key)"), {"key": DECIDER_LOCK})
@@ -151,7 +152,7 @@ def decide(decision_id: str, dry_run: bool = False, now: datetime | None = None,
         lists = week.plan(connection, day, seen.looked)
         fields = crm_fields.plan(connection, day, risks)
         outcomes = (reminders, tasks, alerts, gone, unanswered, lists, metric_signals.plan(day), fields)
-        actions = limit.limit(connection, decision_id, day, outcomes, by)
+        actions = limit.limit(connection, decision_id, day, outcomes, by, overlay)
         result = _write(connection, decision_id, build_id, day, outcomes, actions)
         result.n_answered = n_answered + sum(bool(change.answer) for change in tasks.changes)
         if dry_run:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import sqlalchemy as sa
 
@@ -18,6 +18,7 @@ def limit(
     day: Day,
     outcomes: Sequence[Outcome],
     by: str = "",
+    overlay: Mapping[str, str] | None = None,
 ) -> list[Action]:
     """Return all actions of a decision, those above the caps parked.
 
@@ -27,10 +28,14 @@ def limit(
         day: The day that is decided on.
         outcomes: What the planners want.
         by: Who started the decision, when that was a person.
+        overlay: The overlay's state before the decision read it.
     """
     actions = [action for outcome in outcomes for action in outcome.actions]
     found = caps.sort(connection, actions, decision_id, day.settings.caps, _book(connection, day))
-    return found.within + approvals.ask(connection, found.above, decision_id, found.reason, by, day.settings, day.now)
+    above = approvals.ask(
+        connection, found.above, decision_id, found.reason, by, day.settings, day.now, overlay=overlay
+    )
+    return found.within + above
 
 
 def _book(connection: sa.Connection, day: Day) -> int:

@@ -12,7 +12,7 @@ import pwd
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from include.config import files
@@ -83,19 +83,42 @@ def since(base: Mapping[str, Any] | None = None) -> Changed:
     )
     span = f"{before['commit']}..HEAD" if is_behind else "HEAD"
     said = _git(folder, "log", "--full-history", "--format=%an%n%ae%n%cn%n%ce", span, "--", ".")
-    is_cut = not is_behind and _line(folder, "rev-parse", "--is-shallow-repository") != "false"
+    # Where the approved commit is not behind this one, the history was rewritten: who is missing in it is not known.
+    is_cut = not is_behind and (
+        bool(before.get("commit")) or _line(folder, "rev-parse", "--is-shallow-repository") != "false"
+    )
     names = {line.strip() for line in (said or "").splitlines() if line.strip()}
     names.update(_owners(folder, uncommitted))
     return Changed(tuple(sorted(names)), is_known=bool(said) and not uncommitted and not is_cut)
 
 
 def _contents(folder: Path) -> dict[str, bytes]:
-    found = {}
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder)
-        if path.is_file() and ".git" not in name.parts and "__pycache__" not in name.parts:
-            found[name.as_posix()] = path.read_bytes()
+    """Return every file that can be in force: links are followed as ``files.listing`` follows them."""
+    found: dict[str, bytes] = {}
+    seen = {os.path.realpath(folder)}
+    for place, folders, names in os.walk(folder, followlinks=True):
+        below = Path(place).relative_to(folder)
+        followed = []
+        for name in sorted(folders):
+            target = os.path.realpath(os.path.join(place, name))
+            if not _is_counted(below / name / "x"):
+                continue
+            if target in seen:  # it is counted under another name: of this one counts where it leads
+                found[(below / name).as_posix()] = target.encode()
+                continue
+            seen.add(target)
+            followed.append(name)
+        folders[:] = followed
+        for name in sorted(names):
+            path = Path(place) / name
+            if path.is_file() and _is_counted(below / name):
+                found[(below / name).as_posix()] = path.read_bytes()
     return found
+
+
+def _is_counted(name: PurePath) -> bool:
+    """Return whether a file can have an effect: not in a hidden folder, such as git's own, nor as a compiled module."""
+    return not any(part.startswith(".") for part in name.parts[:-1]) and name.suffix != ".pyc"
 
 
 def _uncommitted(folder: Path) -> list[str]:
@@ -108,7 +131,7 @@ def _uncommitted(folder: Path) -> list[str]:
             committed[name] = facts.split()[2]
     contents = _contents(folder)
     different = [name for name, content in contents.items() if _hash(content, committed.get(name, "")) is False]
-    return different + [name for name in committed.keys() - contents.keys() if "__pycache__" not in name]
+    return different + [name for name in committed.keys() - contents.keys() if _is_counted(PurePath(name))]
 
 
 def _hash(content: bytes, expected: str) -> bool:

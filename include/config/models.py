@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 
 from include.config.channels import Channels
 from include.config.documents import Strict
-from include.config.fields import Country, Days, Email, Identifier, Zone
+from include.config.fields import Country, Days, Email, HostName, Identifier, Zone
 from include.config.kpis import Kpis
 from include.errors import ConfigError
 from include.renewals.ladder import Ladder
@@ -112,8 +112,8 @@ class General(Strict):
         ),
     )
     grace_days: dict[str, Days] = Field(default={"default": 30})
-    allowed_plain_http_hosts: tuple[str, ...] = ()
-    allowed_private_hosts: tuple[str, ...] = ()
+    allowed_plain_http_hosts: tuple[HostName, ...] = ()
+    allowed_private_hosts: tuple[HostName, ...] = ()
     batch_rows: Annotated[int, Field(ge=1, le=5_000_000)] = 200_000
     oldest_data_hours: dict[str, Annotated[int, Field(ge=1)]] = Field(default={"default": 36})
     silences: tuple[Silence, ...] = ()

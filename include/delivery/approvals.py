@@ -6,7 +6,7 @@ An approval only lets actions be planned: the sender looks at gate, episode and 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any, Literal
@@ -75,6 +75,7 @@ def ask(
     by: str,
     settings: Settings,
     now: datetime,
+    overlay: Mapping[str, str] | None = None,
 ) -> list[Action]:
     """Write down the question about parked actions.
 
@@ -86,6 +87,8 @@ def ask(
         by: Who started the run, when that was a person; may not approve, nor may who has changed the overlay.
         settings: The settings in force.
         now: The time.
+        overlay: The overlay's state before the decision read it; where it is another one by now, nobody knows which
+            one counted.
 
     Returns:
         The actions, each with the question that it waits for.
@@ -94,7 +97,9 @@ def ask(
         return []
     approval_id = f"{now:%Y%m%d-%H%M%S}-{actions[0].key[:6]}"
     changed = authors.since(_approved_overlay(connection))
-    overlay = {**authors.state(), "approvers": list(settings.people.approvers)}
+    state = authors.state()
+    is_known = changed.is_known and (overlay is None or overlay == state)
+    kept = {**state, "approvers": list(settings.people.approvers)}
     connection.execute(
         sa.text(
             "insert into ops.approval"
@@ -102,8 +107,8 @@ def ask(
             " (:approval_id, :run_id, :reason, :authors, :is_known, cast(:overlay as jsonb), :now, :lapses_at)"
         ),
         {
-            "is_known": changed.is_known,
-            "overlay": orjson.dumps(overlay).decode(),
+            "is_known": is_known,
+            "overlay": orjson.dumps(kept).decode(),
             "approval_id": approval_id,
             "run_id": run_id,
             "reason": reason,

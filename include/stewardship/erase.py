@@ -118,10 +118,7 @@ def _erase(kind: str, subject: str, reason: str, by: str, dry_run: bool) -> Eras
         if dry_run:
             transaction.rollback()
         else:
-            # The planner's statistics keep values of columns, for every reader to see.
-            for table in scrub.tables(connection):
-                if counts[table.name]:
-                    connection.execute(sa.text(f"analyze {table.name}"))
+            scrub.forget_statistics(connection)
     return Erasure(kind, dry_run, {name: number for name, number in sorted(counts.items()) if number}, outside, shown)
 
 
@@ -147,8 +144,8 @@ def _take_people(connection: Connection, found: Found, erasure_id: int, now: dat
             blank += ", payload = null, _is_deleted = true, _deleted_at = coalesce(_deleted_at, :now), _hash = ''"
         if end == "__version":
             _add_tombstone(connection, table, entity.column_names, ids, erasure_id, now)
-        connection.execute(sa.text(f"update {table} set {blank} where {_OF_IDS}"), {**ids, "now": now})  # noqa: S608
-        counts[table] += len(ids["ids"])
+        clause = sa.text(f"update {table} set {blank} where {_OF_IDS}")  # noqa: S608
+        counts[table] += connection.execute(clause, {**ids, "now": now}).rowcount
 
 
 def _add_tombstone(
@@ -179,6 +176,11 @@ def _take_account(connection: Connection, account_key: str, found: Found, counts
         if terms:
             clause = sa.text(f"delete from {table} where {' or '.join(terms)}")  # noqa: S608
             counts[table] += connection.execute(clause, {**refs, **records}).rowcount
+    for source, entity, table in find.waiting_tables(connection):
+        if entity.account_column:
+            ids = [account_id for one, account_id in found.accounts if one == source]
+            clause = sa.text(f"delete from {table} where {entity.account_column} = any(:ids)")  # noqa: S608
+            counts["raw.batch"] += connection.execute(clause, {"ids": ids}).rowcount
     for statement, store in _OF_ACCOUNT:
         counts[store] += connection.execute(sa.text(statement), {"key": account_key, **refs}).rowcount
     for built in scrub.tables(connection, ("core", "marts")):
@@ -203,6 +205,15 @@ def _take_by_record(connection: Connection, found: Found, counts: Counter[str]) 
             ),
             {"source": source, "entity": name, "ids": ids},
         ).rowcount
+    if not found.addresses:
+        return
+    # What has no id is found by its address alone.
+    nameless = sa.text(
+        "delete from quarantine.record where coalesce(record_id, '') = ''"
+        " and lower(concat_ws(' ', record ->> 'email', record ->> 'other_emails')) ~ :any"
+    )
+    bound = {"any": "|".join(map(scrub.pattern, sorted(found.addresses)))}
+    counts["quarantine.record"] += connection.execute(nameless, bound).rowcount
 
 
 def _blank_models(connection: Connection, found: Found, counts: Counter[str]) -> None:

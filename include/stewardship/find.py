@@ -82,13 +82,28 @@ def waiting_tables(connection: Connection) -> Iterator[tuple[str, Entity, str]]:
         yield row.source, ENTITIES[row.entity], row.name
 
 
+def _everywhere(connection: Connection) -> list[tuple[str, Entity]]:
+    """Return all that holds records, as a select reads from it: raw tables, batches that wait, and quarantine."""
+    found = [(table, entity) for table, entity, _ in raw_tables(connection)]
+    for _, entity, table in waiting_tables(connection):
+        name = table.partition(".")[2]
+        of = f"select b.source, w.* from meta.batch as b cross join {table} as w where b.table_name = '{name}'"  # noqa: S608
+        found.append((f"({of}) as waiting", entity))
+    for entity in ENTITIES.values():
+        columns = ", ".join(f"record ->> '{name}' as {name}" for name in entity.column_names)
+        of = f"select source, record_id as id, {columns} from quarantine.record where entity = '{entity.name}'"  # noqa: S608
+        found.append((f"({of} and record_id <> '') as quarantined", entity))
+    return found
+
+
 def person(connection: Connection, address: str) -> Found:
     """Return all records that have an address, then all that have their other addresses, and so on."""
     found = Found({address.strip().lower()})
     before = 0
+    tables = _everywhere(connection)
     while len(found.addresses) + len(found.records) > before:
         before = len(found.addresses) + len(found.records)
-        for table, entity, _ in raw_tables(connection):
+        for table, entity in tables:
             _people_of(connection, table, entity, found)
     return found
 
@@ -129,13 +144,14 @@ def account(connection: Connection, account_key: str) -> Found:
             sa.text("select source, source_id from core.account_bridge where account_key = :key"), {"key": account_key}
         )
         found.accounts |= {(one.source, one.source_id) for one in ids}
-    for table, entity, _ in raw_tables(connection):
+    tables = _everywhere(connection)
+    for table, entity in tables:
         if entity.account_column:
             _records_of(connection, table, entity, found, entity.account_column, found.accounts)
         if entity.is_account:
             called = sa.text(f"select distinct name from {table} where (source, id) in {PAIRS} and name <> ''")  # noqa: S608
             found.companies |= set(connection.execute(called, found.pairs(entity.name)).scalars())
-    for table, entity, _ in raw_tables(connection):
+    for table, entity in tables:
         column, owner = _OF_OTHERS.get(entity.name, _TICKETS)
         if column in entity.column_names and entity.name != owner:
             owners = {(one, record_id) for one, name, record_id in found.records if name == owner}

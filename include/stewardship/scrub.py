@@ -24,6 +24,19 @@ _COLUMNS = sa.text(
     order by 1, 2, a.attnum
     """
 )
+_WITH_STATISTICS = sa.text(
+    """
+    select distinct format('%I.%I', schemaname, tablename) from pg_stats
+    where schemaname = any(:schemas) and tablename in (select relname from pg_class where relkind in ('r', 'p'))
+    order by 1
+    """
+)
+_DROP_STATISTICS = sa.text(
+    """
+    select pg_clear_attribute_stats(schemaname, tablename, attname, inherited) from pg_stats
+    where format('%I.%I', schemaname, tablename) = :name
+    """
+)
 SCHEMAS = ("raw", "quarantine", "meta", "core", "marts", "ops")
 _AT_ONCE = 20  # words per statement
 
@@ -81,9 +94,27 @@ def count(connection: Connection, texts: Texts, words: Iterable[str]) -> int:
     return total
 
 
+def forget_statistics(connection: Connection) -> None:
+    """Let the planner's statistics, which keep values of columns for every reader, hold what tables hold by now.
+
+    Those of an empty table would stay as they are: PostgreSQL 18 and newer can be told to drop them.
+    https://www.postgresql.org/docs/18/functions-admin.html#FUNCTIONS-ADMIN-STATSMOD
+    """
+    can_drop = int((connection.dialect.server_version_info or (0,))[0]) >= 18
+    names = connection.execute(_WITH_STATISTICS, {"schemas": list(SCHEMAS)}).scalars().all()
+    for name in names:
+        connection.execute(sa.text(f"analyze {name}"))
+        if can_drop and not connection.execute(sa.text(f"select exists (select from {name})")).scalar():  # noqa: S608
+            connection.execute(_DROP_STATISTICS, {"name": name})
+
+
 def pattern(word: str) -> str:
     """Return the server's pattern of a word that stands alone, in whatever case."""
-    return rf"(?<![[:alnum:]._%+-]){re.escape(word)}(?![[:alnum:]-]|[.][[:alnum:]])"
+    # Between the parts of a name may be any space. Within JSON a line's end is written as two letters, whose last one
+    # is not the beginning of a longer word, and a quote has a stroke before it.
+    parts = (r"\\*".join(map(re.escape, re.split(r'(?=["\\])', part))) for part in word.split())
+    inner = r"(?:[[:space:]]|\\[nrt])+".join(parts)
+    return rf"(?:(?<![[:alnum:]._%+-])|(?<=\\[bfnrt])){inner}(?![[:alnum:]-]|[.][[:alnum:]])"
 
 
 def _holds(texts: Texts) -> str:

@@ -28,6 +28,8 @@ from include.warehouse.sql_facts import Facts
 LAYERS = {"staging": "staging", "core": "core", "marts": "marts", "actions": "marts"}
 BUILT = tuple(dict.fromkeys(LAYERS.values()))
 _CHECK = re.compile(r"^--\s*(fail|warn):\s*([a-z][a-z0-9_]*):\s*(\S.*)$")
+# Names are pasted into SQL: a quoted one could end its quotes, and a folder can be called anything.
+_NAME, _NAMING = re.compile(r"[a-z_][a-z0-9_]{0,62}"), "name it with small letters, digits and _"
 _DISABLED = re.compile(r"^disabled:\s*true\s*(#.*)?$", re.MULTILINE)
 _Stamps = tuple[tuple[str, str, int, int], ...]
 _held: ContextVar[_Stamps | None] = ContextVar("held", default=None)
@@ -149,24 +151,21 @@ def get(name: str) -> Model:
     Raises:
         ConfigError: There is none of that name.
     """
-    found = load().get(name)
-    if found is None:
+    if (found := load().get(name)) is None:
         raise _unknown(name)
     return found
 
 
 def owners() -> dict[str, Owner]:
     """Return who answers for tables, by the names that metadata uses."""
-    path = files.find("sql", "owners.yaml")
-    if path is None:
+    if (path := files.find("sql", "owners.yaml")) is None:
         raise ConfigError("sql/owners.yaml is missing", cure="restore it")
     return validate(read(path), _Owners).owners
 
 
 def parents(name: str) -> tuple[str, ...]:
     """Return what a model is made from: ``raw.<entity>`` and models, views replaced by what they read themselves."""
-    found = _parents(fingerprint()).get(name)
-    if found is None:
+    if (found := _parents(fingerprint()).get(name)) is None:
         raise _unknown(name)
     return found
 
@@ -177,8 +176,7 @@ def lineage(name: str) -> tuple[str, ...]:
     if name not in known:
         raise _unknown(name)
     found: dict[str, None] = {name: None}
-    pending = [name]
-    for each in pending:
+    for each in (pending := [name]):
         new = [parent for parent in known.get(each, ()) if parent not in found]
         found |= dict.fromkeys(new)
         pending += new
@@ -240,6 +238,8 @@ def _nodes(fingerprint: _Stamps) -> dict[str, Node]:
     nodes: dict[str, Node] = {}
     for folder, inside in _folders(fingerprint).items():
         layer, _, table = folder.partition("/")
+        if not _NAME.fullmatch(table):
+            raise ConfigError(f"{folder}: no table can have this name", cure=_NAMING)
         node = _node(f"{LAYERS[layer]}.{table}", *_stamped(inside["query.sql"]))
         if node.name in nodes:
             raise ConfigError(f"{files.shown(node.path)}: {node.name} is made twice", cure="rename one of the folders")
@@ -298,14 +298,12 @@ def _load(fingerprint: _Stamps) -> dict[str, Model]:
 
 def _stamped(path: Path) -> tuple[Path, int, int]:
     """Return a path with what tells that the file is the one read before."""
-    stat = path.stat()
-    return path, stat.st_mtime_ns, stat.st_size
+    return path, (stat := path.stat()).st_mtime_ns, stat.st_size
 
 
 @lru_cache(maxsize=1024)
 def _metadata(path: Path, changed_ns: int, size: int) -> tuple[Document, Metadata]:
-    document = read(path)
-    return document, validate(document, Metadata)
+    return (document := read(path)), validate(document, Metadata)
 
 
 def _compare(node: Node, metadata: Metadata, document: Document) -> None:
@@ -334,6 +332,8 @@ def _code(query: str) -> str:
 def _node(name: str, path: Path, changed_ns: int, size: int) -> Node:
     query = path.read_text(encoding="utf-8").strip().rstrip(";")
     facts = _parse(path, query, 0)
+    if wrong := next((column for column in facts.columns if not _NAME.fullmatch(column)), None):
+        raise _at(path, wrong, f"selects a column {wrong!r}", cure=_NAMING)
     models: set[str] = set()
     raw: set[str] = set()
     for schema, table in facts.tables:

@@ -275,11 +275,51 @@ def test_authors_are_not_known_without_the_history(overlay: Path, monkeypatch: p
     git("checkout", "-q", "--orphan", "other")
     (overlay / "config" / "caps.yaml").write_text("actions_per_run: 11\n")
     git.commit("Trudy")
-    assert _names(base) == {"Trudy"}
+    changed = authors.since(base)
+    assert "Trudy" in changed.by and not changed.is_known  # who else is in it no more?
     monkeypatch.setenv("PATH", "/nonexistent")
     assert authors.since(base) == authors.Changed(authors.since(base).by, is_known=False)
     monkeypatch.delenv("PERENNIAL_CONFIG_DIR")
     assert authors.since() == authors.Changed() and not authors.since(base).is_known  # it was taken away
+
+
+def test_no_file_in_force_is_left_out(overlay: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    git = Repository(overlay)
+    (overlay / ".github").mkdir()
+    (overlay / ".github" / "ci.yaml").write_text("x: 1\n")
+    for folder in ("sql/marts/__pycache__", ".store", "sql"):
+        (overlay / folder).mkdir(parents=True, exist_ok=True)
+    outside = tmp_path_factory.mktemp("outside")
+    (overlay / "sql" / "loop").symlink_to(overlay)
+    (overlay / "config" / "signals").symlink_to(outside)
+    (overlay / "sql" / "metrics").symlink_to(overlay / ".store")
+    git.commit("Grace")
+    base = authors.state()
+    for file in (outside / "x.yaml", overlay / ".store" / "x.yaml", overlay / "sql/marts/__pycache__/query.sql"):
+        file.write_text("x: 1\n")
+        assert not authors.since(base).is_known, file
+        file.unlink()
+        assert authors.since(base) == authors.Changed()
+    (overlay / ".github" / "ci.yaml").write_text("x: 2\n")  # nothing reads it
+    assert authors.since(base) == authors.Changed()
+
+
+def test_an_overlay_that_changes_while_it_is_decided_on_has_no_known_authors(
+    open_house: House, overlay: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    git = Repository(overlay)
+    _caps(overlay, actions_per_run=6)
+    git.commit("Eve")
+    caps_file, before = overlay / "config" / "caps.yaml", caps.sort
+
+    def put_back(*arguments: Any) -> Any:
+        found = before(*arguments)
+        caps_file.write_text("actions_per_run: 1000\n")
+        git.commit("Eve")
+        return found
+
+    monkeypatch.setattr(caps, "sort", put_back)
+    assert not _flood(open_house, overlay).is_author_known
 
 
 def test_git_runs_nothing_that_the_overlay_names(overlay: Path, tmp_path_factory: pytest.TempPathFactory) -> None:

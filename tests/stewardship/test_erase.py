@@ -223,6 +223,57 @@ def test_a_dry_run_changes_nothing_and_counts_the_same(known: pytest.MonkeyPatch
     assert done.counts == looked.counts and done.found == []
 
 
+def test_a_name_is_found_however_its_text_is_kept(known: pytest.MonkeyPatch) -> None:
+    with engine("owner").begin() as connection:
+        for statement in (
+            "update raw.hubspot__contact set first_name = :first where id = 'c1'",
+            "update ops.outbox set body = jsonb_build_object('to', jsonb_build_array(cast(:called as text)))"
+            " where key = 'k2'",
+            "update meta.source_failure set reason = :called",
+        ):
+            values = {"first": 'Ada "Zipf"', "called": f'Dear\nAda  "Zipf"\nLovelace,\n{ADA}'}
+            connection.execute(sa.text(statement), values if ":first" in statement else {"called": values["called"]})
+    erase.person(ADA, **HOW)
+    assert holding("Zipf", ADA) == {}
+    assert value("select body -> 'to' ->> 0 from ops.outbox where key = 'k2'").startswith("Dear\n[erased],\n[erased ")
+
+
+def wait_and_hold(account: str) -> None:
+    """Put somebody only into a batch that waits and into quarantine, the planner having looked at both."""
+    values = {"email": "zoe@new.example", "last_name": "Quirkington", "job_title": "Archduchess"}
+    other = world.contact("c51", "9", email="bob@new.example", last_name="Smith")
+    land(world.contact("c50", account, **values), other, entity="contact", until=stamp())
+    record = orjson.dumps({**values, "account_id": account, "other_emails": "zq@private.example"}).decode()
+    with engine("owner").begin() as connection:
+        for number, record_id in enumerate(("c60", "c60", None)):
+            connection.execute(
+                sa.text(
+                    "insert into quarantine.record (batch_id, row_no, source, entity, record_id, account_ref, rule_id,"
+                    " reason, record) values (7, :number, 'crm', 'contact', :id, :account, 'r', 'bad',"
+                    " cast(:record as jsonb))"
+                ),
+                {"number": number, "id": record_id, "account": account, "record": record},
+            )
+        connection.execute(sa.text("delete from quarantine.record where batch_id <> 7"))
+        connection.execute(sa.text("analyze"))
+
+
+ALL_OF_ZOE = ("zoe@new.example", "Quirkington", "Archduchess", "zq@private.example")
+
+
+@pytest.mark.parametrize("kind", ["person", "account"])
+def test_who_only_waits_or_is_quarantined_is_found_as_well(known: pytest.MonkeyPatch, kind: str) -> None:
+    wait_and_hold("1")
+    assert guessed(*ALL_OF_ZOE)
+    if kind == "person":
+        erase.person("zoe@new.example", **HOW)
+        assert value("select count(*) from quarantine.record") == 0
+    else:
+        erase.account("crm:1", **HOW)
+    assert holding(*ALL_OF_ZOE) == {} and not guessed(*ALL_OF_ZOE)
+    assert holding("bob@new.example")
+
+
 def test_the_record_of_an_erasure_names_nobody(known: pytest.MonkeyPatch) -> None:
     erase.person(ADA, **HOW)
     again = erase.person(ADA, **HOW)

@@ -201,3 +201,24 @@ def test_sql_lines_fit_the_screen() -> None:
     for path in (path for layer in models.LAYERS for path in (paths.SQL / layer).glob("*/*.sql")):
         for number, line in enumerate(path.read_text().splitlines(), start=1):
             assert len(line) <= 120, f"{path}:{number}"
+
+
+@pytest.mark.parametrize(
+    ("folder", "column"),
+    [
+        ("kpi_mine (a text); select pg_sleep(9) --", "account_key"),
+        ('kpi"mine', "account_key"),
+        ("kpi_mine", '"a"" text); select pg_sleep(9); --"'),
+        ("kpi_mine", '"a, b"'),
+    ],
+)
+def test_a_name_that_would_be_read_as_sql_is_refused(overlay: Path, folder: str, column: str) -> None:
+    name = column.strip('"').replace('""', '"')
+    metadata = METADATA.replace("  account_key:", f"  '{name}':").replace("[account_key]", f"['{name}']")
+    write(
+        overlay / "marts" / folder,
+        f"select tier as {column} from core.account",
+        metadata.replace("account\n", "table\n"),
+    )
+    with pytest.raises(ConfigError, match="small letters, digits and _"):
+        models.load()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -39,6 +40,9 @@ _SESSION = {
 # Drivers that end a call by themselves: the attribute of their connection, and how many of its units are a second.
 # https://python-oracledb.readthedocs.io/en/latest/api_manual/connection.html, https://github.com/mkleehammer/pyodbc/wiki
 _TIME_LIMITS = {"oracledb": ("call_timeout", 1000), "pyodbc": ("timeout", 1)}
+# https://www.sqlite.org/c3ref/progress_handler.html
+_SQLITE_STEPS = 100_000
+_SQLITE_PAUSE = 0.5
 # Whatever is open for longer is forgotten rather than at work, and must not hold up reading for ever.
 _LONGEST_TRANSACTION = timedelta(days=1)
 # A replica that has replayed all it received, and still receives, is not behind, however old the last transaction is.
@@ -97,9 +101,26 @@ def snapshot(engine: sa.Engine, connection_id: str, seconds: int = STATEMENT_MIN
 
 
 def _limit_time(connection: sa.Connection, seconds: int) -> None:
+    if connection.dialect.driver == "pysqlite":
+        driver: Any = connection.connection.dbapi_connection
+        driver.set_progress_handler(_watch(seconds), _SQLITE_STEPS)
     limit = _TIME_LIMITS.get(connection.dialect.driver)
     if limit:
         setattr(connection.connection.dbapi_connection, limit[0], seconds * limit[1])
+
+
+def _watch(seconds: int) -> Callable[[], bool]:
+    """Return what SQLite asks at every so many steps: whether its statements have worked for longer than they may."""
+    spent, last = 0.0, time.monotonic()
+
+    def is_over() -> bool:
+        nonlocal spent, last
+        now = time.monotonic()
+        spent += min(now - last, _SQLITE_PAUSE)  # what lies between two statements is not theirs
+        last = now
+        return spent > seconds
+
+    return is_over
 
 
 def _options(engine: sa.Engine, connection: sa.Connection) -> dict[str, Any]:
@@ -156,7 +177,7 @@ def explained(query: Query, engine: sa.Engine) -> Iterator[None]:
 def _complaint(error: sa.exc.DBAPIError, query: Query, engine: sa.Engine) -> PerennialError:
     said, state = _said(error, engine), getattr(error.orig, "sqlstate", None)
     told = f"the database says: {said}"
-    if state == _TOO_LONG:
+    if state == _TOO_LONG or said == "interrupted":  # so SQLite says it
         return Unavailable(
             f"{query.path.name}: took longer than a statement may",
             cure="use :since and :until in it so that an index on the time of change serves, or make that index",

@@ -29,8 +29,9 @@ from include.sources.http.dates import LONGEST_PAUSE, pause
 _SLOTS = 20
 # Told to wait longer than this, a task ends and is run again later instead of sitting on its slot.
 LONGEST_WAIT = 900.0
-# More calls, or seconds, than any vendor's limit speaks of.
+# More calls than any vendor's limit speaks of, and the longest stretch: a longer one would close an account so long.
 _MOST = 10_000_000
+_LONGEST_STRETCH = 24 * 3600.0
 
 
 @dataclass(frozen=True)
@@ -177,7 +178,7 @@ def for_account(vendor: str, *identity: str, limits: dict[str, Limit]) -> Limite
 
 
 def _is_usable(limit: Limit) -> bool:
-    return 1 <= limit.calls <= _MOST and math.isfinite(limit.seconds) and 0 < limit.seconds <= _MOST
+    return 1 <= limit.calls <= _MOST and math.isfinite(limit.seconds) and 0 < limit.seconds <= _LONGEST_STRETCH
 
 
 def _sound(state: Any, now: float) -> dict[str, Any]:

@@ -85,3 +85,14 @@ def test_one_that_takes_too_long_is_ended(tmp_path: Path, source: Database, monk
     monkeypatch.setattr(snapshot.snapshot.__wrapped__, "__defaults__", (1,))
     with pytest.raises(Unavailable, match="took longer than a statement may"):
         _read(tmp_path, source, "select id, updated_at from sleeps")
+
+
+def test_sqlite_ends_one_that_takes_too_long_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(tmp_path))
+    (tmp_path / "sql" / "sources" / "product").mkdir(parents=True)
+    monkeypatch.setattr(snapshot.snapshot.__wrapped__, "__defaults__", (1,))
+    source = Database(make("product_db", conn_type="sqlite", host=str(tmp_path / "own.db")), load())
+    endless = "with recursive c(x) as (select 1 union all select x + 1 from c) select max(x) as id, 1 as updated_at"
+    endless += " from c"
+    with pytest.raises(Unavailable, match="took longer than a statement may"):
+        _read(tmp_path, source, endless)

@@ -1,7 +1,9 @@
+import contextlib
 from pathlib import Path
 
 import pytest
 
+from include import sql_guard
 from include.errors import ConfigError
 from include.sources.database import query as queries
 
@@ -107,6 +109,16 @@ mssql|select 1 as id from srv.db.dbo.t
 mssql|select 1 as id from t with (tablockx)
 mssql|select next value for s as id
 mssql|select name as id from sys.objects
+mssql|select 1 as id from srv...t
+mssql|select 1 as id from srv.db..t
+mssql|select 1 as id from [srv]..dbo.[t] as x
+oracle|select id from t@link
+oracle|select id from s.t@link.world
+oracle|select id from t @ link
+oracle|select id from t@"link"
+oracle|select utl_inaddr.get_host_address as id from dual
+oracle|select sys.utl_inaddr.get_host_address as id from dual
+oracle|select id from t match_recognize (partition by a)
 oracle|select utl_http.request('http://x') as id from dual
 oracle|select dbms_xmlgen.getxml('select 1 from dual') as id from dual
 oracle|select s.nextval as id from dual
@@ -129,6 +141,17 @@ postgresql|select a::text as id, b ~ '\\d+', c @> '{}'::jsonb, d->>'x', e at tim
 postgresql|select distinct on (a) a as id, count(*) filter (where b) from t
 postgresql|select e.v as id from t, jsonb_array_elements_text(t.j) with ordinality as e(v, n) limit 5
 postgresql|select date_trunc('day', a) as id, age(a, b), extract(epoch from a), make_date(1, 2, 3) from t
+postgresql|select a ? 'x' as id, a ?| array['x', 'y'], a ?& array['x'], a #- '{x}' from t
+postgresql|select encode(sha256(convert_to(a, 'UTF8')), 'hex') as id, timezone('UTC', b), repeat('x', 3) from t
+postgresql|select r.id, jsonb_each.key from t, jsonb_each(t.j), jsonb_to_recordset(t.k) as r(id int, b text)
+postgresql|select s.t.a as id, unnest.unnest, g.g from s.t, unnest(t.b), generate_series(1, 3) as g
+mysql|select a as id, now(), now(6), sysdate() from t where b > date_sub(now(), interval 1 day)
+mysql|select time_to_sec(a) as id, json_contains(b, '1'), to_base64(c), mid(d, 1, 2), bin_to_uuid(e) from t
+mysql|select j.a as id from t, json_table(t.b, '$[*]' columns (a int path '$.a')) as j
+mssql|select value as id, getutcdate(), replicate('x', 3), datalength(a) from t cross apply string_split(t.a, ',')
+mssql|select j.a as id from t cross apply openjson(t.b) with (a int) as j
+oracle|select a.city.name as id, standard_hash(a.b, 'MD5'), next_day(a.c, 'MON'), bitand(1, 2) from t a
+sqlite|select json_tree.value as id, quote(a), json_array(1) from t, json_tree(t.b)
 mysql|select date_format(a, '%Y') as id, unix_timestamp(a), ifnull(a, b), json_unquote(json_extract(a, '$.x')) from `t`
 mssql|select isnull(a, 1) as id, convert(varchar(10), a, 120), dateadd(day, 1, a) from [x] with (nolock)
 oracle|select nvl(a, 1) as id, to_char(a, 'x'), trunc(a), decode(a, 1, 2, 3) from t
@@ -140,6 +163,16 @@ sqlite|select strftime('%Y', a) as id, datetime(a), julianday(a), ifnull(a, 1) f
 def test_what_mapping_needs_is_taken(tmp_path: Path, case: str) -> None:
     backend, text = case.split("|", 1)
     assert load(tmp_path, text, backend)
+
+
+@pytest.mark.parametrize("backend", ["postgresql", "mysql", "mssql", "oracle", "sqlite"])
+def test_what_is_listed_is_never_refused_under_the_name_that_the_parser_gives_it(tmp_path: Path, backend: str) -> None:
+    dialect = sql_guard.known_dialect(backend)
+    for name in sorted(name for name in sql_guard.functions() if name.islower()):
+        for arguments in ("", "a", "a, b", "a, b, c"):
+            with contextlib.suppress(sql_guard.NotValid):
+                (made,) = sql_guard.parse(f"select {name}({arguments}) as id from t", dialect)
+                sql_guard.check(made)
 
 
 def test_reading_a_file_takes_time_in_step_with_its_length(tmp_path: Path) -> None:

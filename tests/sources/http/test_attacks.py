@@ -116,7 +116,7 @@ class TestPrivateAddresses:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         (tmp_path / "config").mkdir()
-        (tmp_path / "config" / "settings.yaml").write_text("allowed_private_hosts: [desk.internal]\n")
+        (tmp_path / "config" / "settings.yaml").write_text("allowed_private_hosts: [Desk.Internal]\n")
         monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(tmp_path))
         guard.check("desk.internal", "10.1.2.3")
         with pytest.raises(ConfigError):

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from requests import Request
 
-from include.errors import ConfigError
+from include.errors import ConfigError, Unavailable
 from include.sources.http import oauth
 from include.sources.http.oauth import OAuth, Token
 
@@ -125,3 +125,10 @@ def test_case_13_processes_that_start_together_fetch_one_token(home: Path) -> No
     for worker in workers:
         worker.join(timeout=600)
     assert fetched.qsize() == 1
+
+
+def test_a_token_is_in_no_error_even_after_it_was_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PERENNIAL_HOME", str(tmp_path))
+    first = OAuth(lambda: Token("session-of-yesterday", 600.0), "secret")
+    first.current()
+    assert "session-of-yesterday" not in str(Unavailable("the vendor says: session-of-yesterday has ended"))
