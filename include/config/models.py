@@ -305,7 +305,7 @@ class People(Strict):
         team_leads: Team as the CRM names it -> its lead, told of inactive members and ignored alerts, and weekly.
         head: Whom the leads answer to: told of alerts that stay unanswered; the queue if there is none.
         calendars: Region of the account -> working calendar; ``default`` for all others.
-        approvers: May approve where nobody knows who changed the configuration.
+        approvers: Only they may approve; empty for anybody but the authors of a change, while these are known.
     """
 
     queue: Person = Person(

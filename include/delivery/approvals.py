@@ -254,23 +254,24 @@ def _check_approver(connection: sa.Connection, approval_id: str, row: Any, names
             f"approval {approval_id} cannot be given by {own}, who changed or started what it is about",
             cure="ask somebody else to approve it",
         )
-    if row.is_author_known:
-        return
     named = approvers(connection)
+    if row.is_author_known and not load().people.approvers:
+        return
     if any(_is_named(name, approver) for name in names for approver in named):
         return
     raise Refused(
-        f"approval {approval_id} cannot be given by {names[0]}: who changed the configuration is not known, so that"
-        " only a named approver may approve",
+        f"approval {approval_id} cannot be given by {names[0]}: "
+        + ("" if row.is_author_known else "who changed the configuration is not known, and ")
+        + "only a named approver may approve",
         cure=f"ask {', '.join(named)}" if named else "name approvers in config/people.yaml",
     )
 
 
 def approvers(connection: sa.Connection | None = None) -> tuple[str, ...]:
-    """Return who may approve where the authors of a change are not known.
+    """Return who may approve: those named, or anybody but the authors where nobody is named and the authors are known.
 
-    Whoever writes the overlay can write its list too: once a state of the overlay with a list was approved, only who is
-    on both lists counts.
+    Git keeps whatever a committer calls himself, so a list that is there always binds. Whoever writes the overlay can
+    write its list too: once a state of the overlay with a list was approved, only who is on both lists counts.
     """
     if connection is None:
         with engine("reader").connect() as own:

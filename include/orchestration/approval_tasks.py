@@ -84,7 +84,7 @@ class Ask(HITLOperator):
         if found.state != "open":
             return f"{found.approval_id} is {found.state} already"
         self.subject = f"{found.n_actions} actions on {found.n_accounts} accounts are above {found.reason}"
-        named = () if found.is_author_known else approvals.approvers()
+        named = approvals.approvers()
         self.body = _body(found, approvals.listed(found.approval_id), named)
         self.assigned_users = _assigned(named)
         self.response_timeout = max(found.lapses_at - clock.now(), timedelta(seconds=1))
@@ -184,9 +184,10 @@ def _body(found: Any, rows: list[dict[str, Any]], approvers: Sequence[str] = ())
 def _who(found: Any, approvers: Sequence[str]) -> list[str]:
     """Return who may approve, and which answers did not count."""
     lines = [f"May not approve: {', '.join(map(_cell, found.authors)) or 'nobody is known to have changed anything'}."]
-    if not found.is_author_known:
+    if approvers or not found.is_author_known:
         named = ", ".join(map(_cell, approvers)) or "nobody, until config/people.yaml names approvers"
-        lines += ["", f"It is not known who changed the configuration. May approve: {named}."]
+        unknown = "" if found.is_author_known else "It is not known who changed the configuration. "
+        lines += ["", f"{unknown}May approve: {named}."]
     for refusal in found.refusals:
         told = f"The answer of **{_cell(refusal['by'])}** at {_cell(refusal['at'])} did not count"
         lines += ["", f"{told}: {_cell(refusal['because'])}."]

@@ -355,7 +355,9 @@ def test_an_approval_makes_its_overlay_the_state_that_later_changes_are_seen_aga
     # What is changed while the question waits is not approved with it.
     (overlay / "config" / "channels.yaml").write_text((overlay / "config" / "channels.yaml").read_text() + "# x\n")
     git.commit("Trudy")
-    approvals.answer(asked.approval_id, "approved", ("anybody",), now=SOON)
+    with pytest.raises(approvals.Refused, match="only a named approver may approve"):
+        approvals.answer(asked.approval_id, "approved", ("anybody",), now=SOON)
+    approvals.answer(asked.approval_id, "approved", ("ada",), now=SOON)
     with engine("builder").connect() as connection:
         base = approvals._approved_overlay(connection)
     assert _names(base) == {"Trudy"}

@@ -107,7 +107,7 @@ def test_the_question_has_a_summary_and_the_list_and_names_no_person(room: Room)
     assert told["body"].count("crm:1") == 1000 and "and 200 more" in told["body"]
     # Airflow keeps it for good: who gets what is shown by a command instead.
     assert "script" not in told["body"] and "ada@vendor.example" not in told["body"]
-    assert told["assigned_users"] == []
+    assert [user["id"] for user in told["assigned_users"]] == ["ada", "7"]
     assert "xcom" not in f"{room.operator.subject} {room.operator.body}"
 
 
