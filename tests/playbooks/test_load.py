@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import orjson
 import pytest
 import yaml
 
+from include import paths
 from include.errors import ConfigError
 from include.playbooks.load import load, revive
 
@@ -130,3 +132,9 @@ def test_broken_yaml_is_named(overlay: Path) -> None:
 
 def test_the_file_is_plain_yaml() -> None:
     assert yaml.safe_load(BY_FIGURES.read_text())["name"] == "renewal_at_risk"
+
+
+def test_no_text_says_none_where_a_count_is_unknown() -> None:
+    texts = (path.read_text() for path in (paths.ROOT / "include" / "playbooks").glob("*.yaml"))
+    said = [found for text in texts for found in re.findall(r"\{\{ (?:n_|active_)\w+ or '(?:no|none)'", text, re.I)]
+    assert said == []
