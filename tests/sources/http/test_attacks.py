@@ -173,7 +173,7 @@ class TestSlowAnswers:
             handler.close_connection = True
             with contextlib.suppress(OSError):
                 handler.wfile.write(starts[part])
-                while not over.wait(0.02):
+                while not over.wait(0.02):  # short: a pause between two drips
                     handler.wfile.write(b"1\r\n \r\n" if part == "chunks" else b" ")
 
         client = client_of(f"http://127.0.0.1:{serve(drip).port}", tmp_path)
