@@ -25,6 +25,7 @@ SCORE_COLUMNS = (
 )  # fmt: skip
 SIGNAL_COLUMNS = ("signal", "opened", "accounts", "worse", "open at the end", "days open", "left", "renewed")
 HORIZON_DAYS = 200
+_GROUPS = {"risk": "risks", "chance": "chances", "data": "missing data"}
 
 
 def day(text: str, name: str) -> date:
@@ -231,10 +232,10 @@ def _signals_page(
     people: dict[str, str],
     said: str,
 ) -> str:
-    by_week: dict[str, Counter[date]] = {"risks": Counter(), "chances": Counter()}
+    by_week: dict[str, Counter[date]] = {group: Counter() for group in _GROUPS.values()}
     for each in past.told:
         week = each.opened_on - timedelta(days=each.opened_on.weekday())
-        by_week["risks" if each.kind == "risk" else "chances"][week] += 1
+        by_week[_GROUPS[each.kind]][week] += 1
     load = past.new_by_person_and_day()
     persons = sorted({owner for owner, _ in load})
     table = []

@@ -19,7 +19,7 @@ class Past:
 
     Args:
         signal: The signal.
-        kind: risk or chance.
+        kind: risk, chance or data.
         subject_id: What it was about.
         account_key: The account.
         owner_key: Its manager when it opened.

@@ -23,12 +23,15 @@ MAX_LINES = 40
 WOKE = "due:"  # the start of the step that ends a rest; the day follows
 
 
+_LEVELS: dict[str, Level] = {"risk": "risk", "chance": "good", "data": "unknown"}
+
+
 def alert(loaded: Loaded, hit: Hit, step: str, to: Recipient, day: Day) -> Message:
     """Return what a manager is told when a signal opens or becomes worse."""
     signal, values = loaded.signal, hit.values
     zone = ZoneInfo(calendar_of(values["region"], day.settings).zone)
     lines = [line for template in signal.evidence if (line := _fill(loaded, hit, template))]
-    level: Level = "risk" if signal.kind == "risk" else "good"
+    level = _LEVELS[signal.kind]
     became = "It has become worse." if step == "worse" else "It holds since today."
     if step.startswith(WOKE):
         became = "You put it to rest until today, and it still holds."
@@ -58,7 +61,7 @@ def digest(rest: Sequence[News], day: Day) -> Message:
     currency = rest[0].hit.values["currency"]
     lines = []
     for news in shown:
-        level: Level = "risk" if news.loaded.signal.kind == "risk" else "good"
+        level = _LEVELS[news.loaded.signal.kind]
         stake = wording.money(news.hit.values["arr"], currency)
         lines.append(
             Evidence(
