@@ -66,7 +66,7 @@ def _load() -> None:
             found = [
                 record for page in source.read(entity, position=None, until=clock.now()) for record in page.records
             ]
-            store(*found, source=name, vendor=source.vendor, entity=entity)
+            store(*found, source=name, vendor=source.vendor, entity=entity, read_until=clock.now())
     with engine("loader").begin() as connection:
         connection.exec_driver_sql(
             "insert into meta.verdict (source, kind, state) values ('crm_db', 'crm', 'green'),"
