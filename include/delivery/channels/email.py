@@ -7,6 +7,7 @@ a reader's program may drop a second one. One mail has one recipient, so that no
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 import smtplib
@@ -167,31 +168,34 @@ class EmailChannel:
         connection = self._connection
         is_local = connection.host in _LOOPBACK
         try:
-            if connection.extra.get("ssl"):
-                server: smtplib.SMTP = smtplib.SMTP_SSL(
-                    connection.host, connection.port or 465, timeout=_TIMEOUT, context=ssl.create_default_context()
-                )
-            else:
-                server = smtplib.SMTP(connection.host, connection.port or 25, timeout=_TIMEOUT)
-                server.ehlo_or_helo_if_needed()
-                # Whoever sits between can leave STARTTLS out of the server's answer: only a written word does without.
-                wanted = connection.extra.get("starttls", not is_local or server.has_extn("starttls"))
-                if wanted and not server.has_extn("starttls"):
-                    server.close()
-                    raise connection.error(
-                        "the mail server offers no encryption (STARTTLS), so that mails could be read on their way",
-                        cure='correct host and port, set "ssl": true for a server that is encrypted from the start, or'
-                        ' accept it with "starttls": false in its extra',
+            with contextlib.ExitStack() as unfinished:
+                if connection.extra.get("ssl"):
+                    server: smtplib.SMTP = smtplib.SMTP_SSL(
+                        connection.host, connection.port or 465, timeout=_TIMEOUT, context=ssl.create_default_context()
                     )
-                if wanted:
-                    server.starttls(context=ssl.create_default_context())
-                elif connection.login and not is_local:
-                    server.close()
-                    raise connection.error(
-                        "would send its password in plain text", cure="set starttls or ssl to true in its extra"
-                    )
-            if connection.login:
-                server.login(connection.login, connection.password)
+                else:
+                    server = smtplib.SMTP(connection.host, connection.port or 25, timeout=_TIMEOUT)
+                unfinished.callback(server.close)
+                if not connection.extra.get("ssl"):
+                    server.ehlo_or_helo_if_needed()
+                    # Whoever sits between can leave STARTTLS out of the server's answer: only a written word does
+                    # without.
+                    wanted = connection.extra.get("starttls", not is_local or server.has_extn("starttls"))
+                    if wanted and not server.has_extn("starttls"):
+                        raise connection.error(
+                            "the mail server offers no encryption (STARTTLS), so that mails could be read on their way",
+                            cure='correct host and port, set "ssl": true for a server that is encrypted from the start,'
+                            ' or accept it with "starttls": false in its extra',
+                        )
+                    if wanted:
+                        server.starttls(context=ssl.create_default_context())
+                    elif connection.login and not is_local:
+                        raise connection.error(
+                            "would send its password in plain text", cure="set starttls or ssl to true in its extra"
+                        )
+                if connection.login:
+                    server.login(connection.login, connection.password)
+                unfinished.pop_all()
         except smtplib.SMTPAuthenticationError as error:
             raise AuthError(
                 f"the mail server {connection.host} refuses the login: {error.smtp_code}",
