@@ -57,6 +57,14 @@ class NotAllowed(ValueError):
     """The text is valid, and says something that it may not; the message continues a sentence about the file."""
 
 
+# Functions of one argument that do more than compute; no column of a product is called so.
+_CALLED_AS_COLUMNS = (
+    "pg_", "lo_", "loread", "lowrite", "ts_stat", "ts_rewrite", "setval", "setseed", "brin_", "gin_", "dblink", "txid_",
+    "binary_upgrade", "query_to_", "table_to_", "schema_to_", "database_to_", "cursor_to_", "set_config",
+    "current_setting",
+)  # fmt: skip
+
+
 def parse(text: str, dialect: str | None) -> list[exp.Expr]:
     """Return the statements of a text.
 
@@ -103,6 +111,14 @@ def check(statement: exp.Expr) -> None:
             _check_call(node)
         elif isinstance(node, exp.Table):
             _check_table(node)
+        elif (
+            isinstance(node, exp.Dot)
+            and isinstance(node.expression, exp.Identifier)
+            and not node.find_ancestor(exp.Table)
+        ):
+            # PostgreSQL reads `(value).name` as `name(value)`:
+            # https://www.postgresql.org/docs/current/xfunc-sql.html#XFUNC-SQL-COMPOSITE-FUNCTIONS
+            raise NotAllowed(f"uses `{_shown(node)}`, which may call the function {node.expression.name}")
         elif isinstance(node, exp.Column) and node.table:
             _check_column(node, sources)
         elif isinstance(node, exp.WithTableHint) and {one.name.lower() for one in node.expressions} - _LOOSE_HINTS:
@@ -163,6 +179,9 @@ def _check_column(node: exp.Column, sources: frozenset[str]) -> None:
     """Refuse what is no column: Oracle calls a function of a package by ``package.function``, without brackets."""
     if node.name.lower() in ("nextval", "currval"):
         raise NotAllowed(f"uses the sequence {node.table}, which does more than read")
+    # PostgreSQL also reads `alias.name` as `name(alias)` where the table has no column of that name.
+    if node.name.lower().startswith(_CALLED_AS_COLUMNS):
+        raise NotAllowed(f"uses `{_shown(node)}`, which may call the function {node.name}")
     if not any(part.name.lower() in sources for part in node.parts[:-1]):
         raise NotAllowed(f"uses `{_shown(node)}`, but reads no table or alias {node.table}")
 

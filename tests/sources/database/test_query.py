@@ -68,6 +68,11 @@ def test_what_was_parsed_is_what_runs(tmp_path: Path) -> None:
 
 
 REFUSED = r"""
+postgresql|select id from t where (cast(2 as double precision)).pg_sleep is not null
+postgresql|select n.pg_sleep as id from generate_series(2, 2) as n
+postgresql|select ('select 1'::text).ts_stat as id
+postgresql|select (pid).pg_terminate_backend as id from t
+postgresql|select t.dblink_exec as id from t
 postgresql|select U&"pg\005fread_file"('/etc/passwd') as id
 postgresql|select u&"dblink\005fexec"('host=x', 'insert') as id
 postgresql|select U&"d!0061ta" uescape '!' as id
@@ -137,6 +142,7 @@ def test_what_is_not_on_the_list_is_refused(tmp_path: Path, case: str) -> None:
 
 
 TAKEN = """
+postgresql|select u.name as id, (u.j -> 'a') ->> 'b', u.date, u.text from users as u
 postgresql|select a::text as id, b ~ '\\d+', c @> '{}'::jsonb, d->>'x', e at time zone 'UTC' from t
 postgresql|select distinct on (a) a as id, count(*) filter (where b) from t
 postgresql|select e.v as id from t, jsonb_array_elements_text(t.j) with ordinality as e(v, n) limit 5
