@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from include.config import load
 from include.connections import make
-from include.errors import ConfigError, PerennialError, Unavailable
+from include.errors import AuthError, ConfigError, PerennialError, Unavailable
 from include.sources.database import snapshot
 from include.sources.database.source import Database
 from tests.sources.database.test_source import NOW
@@ -96,3 +96,21 @@ def test_sqlite_ends_one_that_takes_too_long_as_well(tmp_path: Path, monkeypatch
     endless += " from c"
     with pytest.raises(Unavailable, match="took longer than a statement may"):
         _read(tmp_path, source, endless)
+
+
+def test_rows_that_a_policy_hides_are_an_error_and_no_complete_read(tmp_path: Path, source: Database) -> None:
+    with source._engine.begin() as connection:
+        connection.exec_driver_sql("create table hidden (id text, updated_at timestamptz)")
+        connection.exec_driver_sql("alter table hidden enable row level security")
+        connection.exec_driver_sql("alter table hidden force row level security")
+    with pytest.raises(AuthError, match="row-level security"):
+        _read(tmp_path, source, "select id, updated_at from hidden")
+
+
+def test_what_a_database_says_of_bad_data_does_not_quote_it(tmp_path: Path, source: Database) -> None:
+    with source._engine.begin() as connection:
+        connection.exec_driver_sql("create table people (id text)")
+        connection.exec_driver_sql("insert into people values ('ada.lovelace@one.example')")
+    with pytest.raises(PerennialError, match="invalid input syntax for type date") as told:
+        _read(tmp_path, source, "select id, cast(id as date) as updated_at from people")
+    assert "lovelace" not in str(told.value)
