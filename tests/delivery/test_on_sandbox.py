@@ -12,7 +12,9 @@ import requests
 from include.delivery import deliver, holds, outbox
 from include.delivery.read_back import ReadBack, read_back
 from include.errors import PerennialError
+from include.sources.http import sending
 from include.sources.http.client import Client
+from include.sources.http.sending import send as SEND
 from include.warehouse.engine import engine
 from tests.alerts.conftest import overlay  # noqa: F401
 from tests.alerts.house import House
@@ -141,8 +143,20 @@ def test_everything_arrives_once_and_a_second_run_sends_nothing(at_risk: House, 
 
 
 @pytest.mark.parametrize("kind", ["drop_after", "truncate", "late"])
-def test_case_53_slack_accepts_and_the_answer_is_lost(at_risk: House, vendors: Vendors, kind: str) -> None:
-    vendors.fault("slack", kind, "/api/chat.postMessage", seconds=0.6)
+def test_case_53_slack_accepts_and_the_answer_is_lost(
+    at_risk: House, vendors: Vendors, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vendors.fault("slack", kind, "/api/chat.postMessage", seconds=2)
+    if kind == "late":
+        patient, posted = sending.send, []
+
+        def impatient(session: Any, method: str, url: str, **how: Any) -> Any:
+            if not url.endswith("/api/chat.postMessage") or posted:
+                return patient(session, method, url, **how)
+            posted.append(url)
+            return SEND(session, method, url, **{**how, "timeouts": (600.0, 0.3)})
+
+        monkeypatch.setattr(sending, "send", impatient)
     run(at_risk)
     check_arrived_once(at_risk, vendors)
     assert "found in the outside system" in at_risk.outbox(channel="slack")[0].because
