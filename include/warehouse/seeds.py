@@ -22,7 +22,7 @@ _ALL_DAYS = "0001-01-01"
 def sync(connection: sa.Connection) -> None:
     """Bring the settings that models read (``meta.feature``, ``grace_days``, ``exclusion``, ``source``) up to date."""
     for table, rows in _tables(config.load()).items():
-        _fill(connection, table, rows)
+        unread.fill(connection, table, rows)
     identity_store.sync_domains(connection)
 
 
@@ -99,19 +99,6 @@ def _forecast(settings: config.Settings) -> list[dict[str, object]]:
         for stage in each.stages
     ]
     return rows
-
-
-def _fill(connection: sa.Connection, table: str, rows: list[dict[str, object]]) -> None:
-    connection.exec_driver_sql(f"delete from meta.{table}")  # noqa: S608 - called with the names above
-    if rows:
-        names = list(rows[0])
-        connection.execute(
-            sa.text(
-                f"insert into meta.{table} ({', '.join(names)})"  # noqa: S608
-                f" values ({', '.join(f':{name}' for name in names)})"
-            ),
-            rows,
-        )
 
 
 def config_hash() -> str:

@@ -74,7 +74,7 @@ def sync(connection: sa.Connection, newest: date) -> list[Change]:
         for source, entity in sorted(now.keys() | before.keys())
         if (is_never := now.get((source, entity)) == NEVER) != (before.get((source, entity)) == NEVER)
     ]
-    _write(connection, "unread", [{"source": s, "entity": e, "from_day": day} for (s, e), day in now.items()])
+    fill(connection, "unread", [{"source": s, "entity": e, "from_day": day} for (s, e), day in now.items()])
     return changes + _sync_metrics(connection, now)
 
 
@@ -127,7 +127,7 @@ def _sync_metrics(connection: sa.Connection, unread: dict[tuple[str, str], date]
         if days:
             now[metric.id] = min(days)
     before = {row.metric_id: row.from_day for row in connection.execute(_GAPS)}
-    _write(connection, "metric_gap", [{"metric_id": name, "from_day": day} for name, day in now.items()])
+    fill(connection, "metric_gap", [{"metric_id": name, "from_day": day} for name, day in now.items()])
     since: dict[str, date] = {}
     for name in now.keys() | before.keys():
         if now.get(name) != before.get(name) and name in known:
@@ -158,8 +158,9 @@ def _entity_gaps(unread: dict[tuple[str, str], date]) -> dict[str, date]:
     return found
 
 
-def _write(connection: sa.Connection, table: str, rows: list[dict[str, object]]) -> None:
-    connection.exec_driver_sql(f"delete from meta.{table}")  # noqa: S608 - called with the names above
+def fill(connection: sa.Connection, table: str, rows: list[dict[str, object]]) -> None:
+    """Replace the rows of a small table of ``meta``; called with names of this code only."""
+    connection.exec_driver_sql(f"delete from meta.{table}")  # noqa: S608 - see the docstring
     if rows:
         names = list(rows[0])
         connection.execute(

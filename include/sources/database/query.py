@@ -32,7 +32,7 @@ class Query:
         path: Where it is.
         text: Its text.
         parameters: Those of ``:since`` and ``:until`` that it uses.
-        executable: What SQLAlchemy takes: written anew from what was checked, without comments.
+        executable: What SQLAlchemy takes: written again from what was checked, without comments.
     """
 
     entity: str
