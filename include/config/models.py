@@ -115,6 +115,7 @@ class General(Strict):
     allowed_plain_http_hosts: tuple[HostName, ...] = ()
     allowed_private_hosts: tuple[HostName, ...] = ()
     batch_rows: Annotated[int, Field(ge=1, le=5_000_000)] = 200_000
+    build_timeout_minutes: Annotated[int, Field(ge=1, le=10_000)] = 240
     oldest_data_hours: dict[str, Annotated[int, Field(ge=1)]] = Field(default={"default": 36})
     silences: tuple[Silence, ...] = ()
     exclusions: tuple[Exclusion, ...] = ()

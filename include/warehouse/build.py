@@ -19,7 +19,19 @@ import sqlalchemy as sa
 
 from include import config
 from include.errors import ContractError, Unavailable, WarehouseError
-from include.warehouse import build_store, identity_store, locks, models, replace, restate, scope, seeds, unread
+from include.warehouse import (
+    build_store,
+    identity_store,
+    locks,
+    models,
+    query_errors,
+    replace,
+    restate,
+    scope,
+    seeds,
+    tables,
+    unread,
+)
 from include.warehouse.build_store import SETTLED, Built, Checked, Finished
 from include.warehouse.engine import engine
 from include.warehouse.models import Check, Model
@@ -131,7 +143,7 @@ def build_model(build_id: str, name: str) -> Built:
         done = build_store.built(connection, build_id, name)
         if done or build.state in SETTLED:
             return done or Built(name, 0, 0, 0.0, build.state)
-        is_new = replace.prepare(connection, model)
+        is_new = tables.prepare(connection, model)
         pieces = scope.pieces(connection, build, model, is_new=is_new)
         if is_new:
             replace.partition(connection, model, *build.all_days)
@@ -281,7 +293,10 @@ def _partitions_ahead(build_id: str, model: Model) -> None:
 
 
 def _lock(connection: sa.Connection, name: str) -> None:
-    connection.exec_driver_sql(f"{_PATIENCE}; select pg_advisory_xact_lock(hashtext('perennial.build.{name}'))")
+    longest = f"set local statement_timeout = '{config.load().build_timeout_minutes}min'"
+    connection.exec_driver_sql(
+        f"{_PATIENCE}; {longest}; select pg_advisory_xact_lock(hashtext('perennial.build.{name}'))"
+    )
 
 
 def parameters_of(build: Build, model: Model) -> dict[str, object]:
@@ -318,7 +333,7 @@ def _run_check(connection: sa.Connection, model: Model, check: Check, bound: dic
             return Checked(check.name, check.severity, n_bad, check.meaning)
         found = replace.execute(connection, f"select * {query} limit {_SHOWN}", bound).mappings().all()
     except sa.exc.DBAPIError as error:
-        raise replace.readable(model, error, check.name) from None
+        raise query_errors.readable(model, error, check.name) from None
     # Keys only: what else a check selects may be a name or an address, and logs are read by more people than tables.
     keys = [name for name in model.metadata.unique_key if model.metadata.columns[name].sensitivity != "personal"]
     shown = tuple(", ".join(f"{key} {row[key]}" for key in keys if key in row) for row in found)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
+import re
 from functools import lru_cache
 from typing import Literal
 
@@ -172,8 +173,11 @@ def readable(error: sa.exc.SQLAlchemyError | psycopg.Error) -> WarehouseError:
     origin = getattr(error, "orig", None) or error
     state = getattr(origin, "sqlstate", None) or ""
     said = " ".join(str(origin).strip().split("\n")[0].split())
-    if state.startswith("22"):  # bad data: the message ends with the value
-        said = said.split(': "')[0]
+    if state.startswith("22"):
+        said = bad_data(state)
+    elif state == "2BP01":  # the detail names what depends on it
+        detail = getattr(getattr(origin, "diag", None), "message_detail", None) or ""
+        said = " ".join(f"{said}; {detail}".split())
     if isinstance(error, sa.exc.TimeoutError):
         return WarehouseError("the warehouse has no free connection for this process", cure="run again later")
     # Roles and logins come with the first migration. A login that is missing is refused like a wrong password.
@@ -182,9 +186,19 @@ def readable(error: sa.exc.SQLAlchemyError | psycopg.Error) -> WarehouseError:
     return WarehouseError(f"the warehouse refused: {said}", cure=_CURES.get(state) or _CURES.get(state[:2], ""))
 
 
+def bad_data(state: str) -> str:
+    """Return what an error of SQLSTATE class 22 is about: the database's own message quotes the value."""
+    try:
+        name = psycopg.errors.lookup(state).__name__
+    except KeyError:
+        name = "DataException"
+    return f"{re.sub('(?<!^)(?=[A-Z])', ' ', name).lower()} (SQLSTATE {state})"
+
+
 # SQLSTATE or its class -> what to do.
 _CURES = {
     "": "see whether the server runs and PERENNIAL_DATABASE_URL is right, then run again",
+    "2BP01": "let its owner drop or change what depends on it, then run again",
     "08": "see whether the server runs, then run again",
     "28": "correct user and password in PERENNIAL_DATABASE_URL",
     "3D": "create the database, or correct its name in PERENNIAL_DATABASE_URL",

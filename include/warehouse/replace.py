@@ -1,4 +1,4 @@
-"""Tables of the models: created from their metadata, and replaced by the difference to what the query now gives.
+"""Rows of the models' tables: replaced by the difference to what the query now gives.
 
 Only rows that differ are written. A second build on unchanged sources therefore changes no row, and what did change is
 known and can be carried on to the tables that read this one.
@@ -6,8 +6,6 @@ known and can be carried on to the tables that read this one.
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -15,13 +13,12 @@ from itertools import pairwise
 
 import sqlalchemy as sa
 
-from include.config import files
-from include.errors import ConfigError, ContractError
-from include.warehouse import restate, unread
+from include.warehouse import restate
 from include.warehouse.models import Model
+from include.warehouse.query_errors import readable
 from include.warehouse.scope import EVERYONE, NOBODY, Piece
+from include.warehouse.tables import is_partitioned
 
-_UNIQUE_VIOLATION, _NOT_NULL_VIOLATION = "23505", "23502"
 # The planner's statistics of a table are gathered anew once so many rows have changed.
 STALE_AFTER = 10_000
 Parameters = Mapping[str, object]
@@ -35,46 +32,6 @@ class Replaced:
     n_changed: int = 0
 
 
-def prepare(connection: sa.Connection, model: Model) -> bool:
-    """Create a model's table or view unless it is there as its metadata says.
-
-    Returns:
-        Whether the table is new, and so has to be filled from the first day; it gets its key then. A table whose
-        columns or key are described otherwise than before is dropped and made anew: it is derived, nothing is lost.
-    """
-    signature = _signature(model)
-    there = connection.execute(
-        sa.text(
-            "select c.relkind::text, obj_description(c.oid, 'pg_class') from pg_class as c"
-            " where c.oid = to_regclass(:name)"
-        ),
-        {"name": model.name},
-    ).one_or_none()
-    if there and there[1] == signature:
-        return False
-    if there and model.metadata.materialisation == "frozen":
-        _widen(connection, model, signature)
-        return False
-    if there:
-        connection.exec_driver_sql(f"drop {'view' if there[0] == 'v' else 'table'} {model.name} cascade")
-    if model.metadata.materialisation == "view":
-        connection.exec_driver_sql(f"create view {model.name} as\n{_literal(_view(model))}")
-        connection.exec_driver_sql(f"comment on view {model.name} is '{signature}'")
-        return True
-    columns = ", ".join(f'"{name}" {column.type}' for name, column in model.metadata.columns.items())
-    by = f" partition by range ({model.metadata.window_column})" if _is_partitioned(model) else ""
-    connection.exec_driver_sql(f"create table {model.name} ({columns}){by}")
-    connection.exec_driver_sql(f"comment on table {model.name} is '{signature}'")
-    return True
-
-
-def _widen(connection: sa.Connection, model: Model, signature: str) -> None:
-    """Give a table that cannot be made anew its new columns; those that are gone stay as they are."""
-    for name, column in model.metadata.columns.items():
-        connection.exec_driver_sql(f'alter table {model.name} add column if not exists "{name}" {column.type}')
-    connection.exec_driver_sql(f"comment on table {model.name} is '{signature}'")
-
-
 def lacks_month(connection: sa.Connection, model: Model, newest: date) -> bool:
     """Return whether a table that is there has no partition for the newest day, the last that it needs."""
     named = {"name": model.name, "month": f"{model.name}_{newest:%Y_%m}"}
@@ -84,7 +41,7 @@ def lacks_month(connection: sa.Connection, model: Model, newest: date) -> bool:
 
 def partition(connection: sa.Connection, model: Model, start: date, end: date) -> None:
     """Create the monthly partitions for the days ``[start, end)`` where they are missing."""
-    if not _is_partitioned(model) or start >= end:
+    if not is_partitioned(model) or start >= end:
         return
     found = connection.execute(
         sa.text(
@@ -159,7 +116,7 @@ def replace(
 
 def _written(model: Model, pieces: list[Piece]) -> list[str]:
     """Return the tables that hold the days of pieces: of a long history only the months that they lie in."""
-    if not _is_partitioned(model):
+    if not is_partitioned(model):
         return [model.name]
     months = {day for piece in pieces for day in _months(piece.start, piece.end)}
     return [f"{model.name}_{month:%Y_%m}" for month in sorted(months)]
@@ -178,15 +135,22 @@ def _following(month: date) -> date:
 
 
 def _index(connection: sa.Connection, model: Model) -> None:
-    """Give a table that was just filled its key: sorted at once, it costs a fraction of what it costs row by row."""
+    """Give a table that was just filled its key: sorted at once, it costs a fraction of what it costs row by row.
+
+    One that was there before and was only emptied may have kept its key.
+    """
     key = model.metadata.unique_key
-    try:
-        connection.exec_driver_sql(f"alter table {model.name} add primary key ({', '.join(key)})")
-    except sa.exc.DBAPIError as error:
-        raise readable(model, error) from None
+    is_there = sa.text("select exists (select from pg_index where indrelid = to_regclass(:name) and indisprimary)")
+    if not connection.execute(is_there, {"name": model.name}).scalar():
+        try:
+            connection.exec_driver_sql(f"alter table {model.name} add primary key ({', '.join(key)})")
+        except sa.exc.DBAPIError as error:
+            raise readable(model, error) from None
     if model.metadata.materialisation == "account" and key[0] != "account_key":
         # By name is how a later build asks for the rows of a few accounts.
-        connection.exec_driver_sql(f"create index on {model.name} (account_key)")
+        connection.exec_driver_sql(
+            f"create index if not exists {model.table}_account_key_idx on {model.name} (account_key)"
+        )
 
 
 def bounds(piece: Piece) -> dict[str, object]:
@@ -280,60 +244,3 @@ def _note_all(connection: sa.Connection, build_id: str, model: Model) -> None:
         "insert into meta.build_change (build_id, origin, account_key) values (:build_id, :origin, :everyone)",
         {"build_id": build_id, "origin": model.name, "everyone": EVERYONE},
     )
-
-
-def _is_partitioned(model: Model) -> bool:
-    return model.metadata.materialisation == "account_day"
-
-
-def _signature(model: Model) -> str:
-    meta = model.metadata
-    said = (
-        (meta.materialisation, " ".join(_view(model).split()))
-        if meta.materialisation == "view"
-        else (meta.materialisation, meta.window_column, meta.unique_key, [(n, c.type) for n, c in meta.columns.items()])
-    )
-    return f"perennial {hashlib.sha256(repr(said).encode()).hexdigest()[:16]}"
-
-
-def _view(model: Model) -> str:
-    """Return a view's query; one of staging leaves out what was never completely read."""
-    return unread.visible(model.query, model.entities) if model.schema == "staging" else model.query
-
-
-def _literal(query: str) -> str:
-    """Return a query without parameters as the driver wants it."""
-    return query.replace("%", "%%")
-
-
-def readable(model: Model, error: sa.exc.DBAPIError, check: str = "") -> Exception:
-    """Return what the database said of a model's query, or of one of its checks, as an error that names the file.
-
-    What is not about the query (a lost connection, a full disk, a lock) is returned as it is.
-    """
-    state = getattr(error.orig, "sqlstate", None) or ""
-    said = getattr(error.orig, "diag", None)
-    message = str(getattr(said, "message_primary", None) or error.orig)
-    place = f"sql/{model.folder}/checks.sql, {check}" if check else files.shown(model.path)
-    if state in (_UNIQUE_VIOLATION, _NOT_NULL_VIOLATION):
-        what = "gives two rows of one key" if state == _UNIQUE_VIOLATION else "gives a row without its key"
-        detail = " ".join(str(getattr(said, "message_detail", None) or message).split())
-        return ContractError(
-            f"{place}: {what} ({', '.join(model.metadata.unique_key)}): {detail[:200]}",
-            cure="correct the query, or unique_key in its metadata.yaml",
-        )
-    if state[:2] not in ("42", "22"):
-        return error
-    line = 0 if check else _line(error.statement or "", int(getattr(said, "statement_position", None) or 0))
-    hint = str(getattr(said, "message_hint", None) or "correct the query")
-    return ConfigError(f"{place}{f':{line}' if line else ''}: {model.name} cannot be built: {message}", cure=hint)
-
-
-def _line(statement: str, position: int) -> int:
-    """Return the line of the model's query at a position of the statement that the server was sent.
-
-    The driver sends ``$1`` for each ``%(name)s``, and the query starts on the statement's third line.
-    """
-    numbers: dict[str, str] = {}
-    sent = re.sub(r"%\((\w+)\)s", lambda found: numbers.setdefault(found[1], f"${len(numbers) + 1}"), statement)
-    return max(0, sent[: position - 1].count("\n") - 1) if position else 0

@@ -17,7 +17,7 @@ from typing import Any
 import sqlalchemy as sa
 import yaml
 
-from include.warehouse import models, replace
+from include.warehouse import models, replace, tables
 from include.warehouse.models import Model
 from include.warehouse.scope import DAY, Piece
 
@@ -153,7 +153,7 @@ def create_tables(connection: sa.Connection) -> None:
             columns = ", ".join(f'"{name}" {column.type}' for name, column in model.metadata.columns.items())
             connection.exec_driver_sql(f"create table {model.name} ({columns})")
         else:
-            replace.prepare(connection, model)
+            tables.prepare(connection, model)
 
 
 def run(connection: sa.Connection, case: Case) -> Iterator[tuple[str, list, list]]:

@@ -313,8 +313,21 @@ def test_a_warning_is_recorded_and_nothing_more(built: pytest.MonkeyPatch) -> No
             r"query\.sql:2: core\.bot_user cannot",
         ),
         ("select account_key, source_id as user_key\nfrom core.account_bridge\nwhere 1 / 0 = 1", r"division by zero"),
+        (
+            "select account_key, source_id as user_key\nfrom core.account_bridge\n"
+            "where cast(source_id as date) is null",
+            r"cannot be built: invalid datetime format \(SQLSTATE 22007\) \| let the query cast",
+        ),
+        (
+            "select account_key, source_id as user_key\nfrom core.account_bridge\n"
+            "where cast(cast(source_id || '99999999999' as numeric) as integer) = 1 and source = 'crm'",
+            r"cannot be built: numeric value out of range \(SQLSTATE 22003\) \| let the query cast",
+        ),
         ("select 'x' as user_key, account_key\nfrom core.account_bridge", r"two rows of one key \(user_key\)"),
-        ("select null as user_key, 'x' as account_key", r"a row without its key"),
+        (
+            "select null as user_key, 'x' as account_key",
+            r"a row without its key \(user_key\): user_key is null \|",
+        ),
     ],
 )
 def test_a_broken_query_is_named_by_its_file(
@@ -350,3 +363,43 @@ def test_a_new_table_is_filled_from_the_first_day(built: pytest.MonkeyPatch, tmp
     assert build.plan("second")
     build.run("second")
     assert value("select count(*) from marts.mine") == value("select count(*) from marts.account_day")
+
+
+def test_a_key_that_names_a_person_is_not_shown(built: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    folder = world.overlay(tmp_path, "core/bot_user")
+    head, _, _ = (models.get("core.bot_user").path.parent / "metadata.yaml").read_text().partition("columns:")
+    folder.joinpath("metadata.yaml").write_text(
+        f"{head}columns:\n  user_key: {{type: text, description: A person., sensitivity: personal}}\n"
+        "  account_key: {type: text, description: A column.}\n"
+    )
+    folder.joinpath("query.sql").write_text("select 'ada@x.example' as user_key, account_key\nfrom core.account_bridge")
+    with pytest.raises(ContractError, match=r"two rows of one key \(user_key\) \|") as caught:
+        build.run("second")
+    assert "ada@" not in str(caught.value)
+
+
+def test_a_model_that_never_ends_is_ended(built: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The server ends the statement, the message names the setting, and the table keeps its rows."""
+    seen = []
+
+    lock = build._lock
+
+    def impatient(connection: sa.Connection, name: str) -> None:
+        lock(connection, name)
+        seen.append(connection.exec_driver_sql("show statement_timeout").scalar())
+        connection.exec_driver_sql("set local statement_timeout = '300ms'")
+
+    settings = tmp_path / "config" / "settings.yaml"
+    settings.write_text(settings.read_text() + "build_timeout_minutes: 7\n")
+    shipped = models.get("core.bot_user").path.parent
+    folder = world.overlay(tmp_path, "core/bot_user")
+    folder.joinpath("metadata.yaml").write_text((shipped / "metadata.yaml").read_text())
+    folder.joinpath("query.sql").write_text(
+        "select cast(sum(a.day_no + b.day_no + c.day_no) as text) as user_key, 'x' as account_key\n"
+        "from meta.calendar as a\ncross join meta.calendar as b\ncross join meta.calendar as c"
+    )
+    assert build.plan("second")
+    built.setattr(build, "_lock", impatient)
+    with pytest.raises(ConfigError, match=r"core\.bot_user took longer than build_timeout_minutes"):
+        build.build_model("second", "core.bot_user")
+    assert seen == ["7min"]

@@ -1,0 +1,64 @@
+"""What the database says of a model's query, as errors that name the file and show no value of a row."""
+
+from __future__ import annotations
+
+import re
+
+import sqlalchemy as sa
+
+from include.config import files
+from include.errors import ConfigError, ContractError
+from include.warehouse.engine import bad_data
+from include.warehouse.models import Model
+
+_UNIQUE_VIOLATION, _NOT_NULL_VIOLATION, _CANCELED = "23505", "23502", "57014"
+
+
+def readable(model: Model, error: sa.exc.DBAPIError, check: str = "") -> Exception:
+    """Return what the database said of a model's query, or of one of its checks, as an error that names the file.
+
+    What is not about the query (a lost connection, a full disk, a lock) is returned as it is.
+    """
+    state = getattr(error.orig, "sqlstate", None) or ""
+    said = getattr(error.orig, "diag", None)
+    message = str(getattr(said, "message_primary", None) or error.orig)
+    place = f"sql/{model.folder}/checks.sql, {check}" if check else files.shown(model.path)
+    if state in (_UNIQUE_VIOLATION, _NOT_NULL_VIOLATION):
+        what = "gives two rows of one key" if state == _UNIQUE_VIOLATION else "gives a row without its key"
+        return ContractError(
+            f"{place}: {what} ({', '.join(model.metadata.unique_key)}){_which(model, state, said)}",
+            cure="correct the query, or unique_key in its metadata.yaml",
+        )
+    if state == _CANCELED:
+        return ConfigError(
+            f"{place}: {model.name} took longer than build_timeout_minutes allows, or an administrator ended it",
+            cure="make the query faster, or raise build_timeout_minutes in settings.yaml",
+        )
+    if state[:2] not in ("42", "22"):
+        return error
+    line = 0 if check else _line(error.statement or "", int(getattr(said, "statement_position", None) or 0))
+    hint = str(getattr(said, "message_hint", None) or "correct the query")
+    if state.startswith("22"):
+        message = bad_data(state)
+        hint = "let the query cast or compute only what can be: the value is not shown, it may be about a person"
+    return ConfigError(f"{place}{f':{line}' if line else ''}: {model.name} cannot be built: {message}", cure=hint)
+
+
+def _which(model: Model, state: str, said: object) -> str:
+    """Return which row it is: by its key where no part of that names a person, never by its other columns."""
+    if state == _NOT_NULL_VIOLATION:
+        column = getattr(said, "column_name", None)
+        return f": {column} is null" if column else ""
+    if any(model.metadata.columns[key].sensitivity == "personal" for key in model.metadata.unique_key):
+        return ""
+    return f": {' '.join(str(getattr(said, 'message_detail', None) or '').split())[:200]}".rstrip(": ")
+
+
+def _line(statement: str, position: int) -> int:
+    """Return the line of the model's query at a position of the statement that the server was sent.
+
+    The driver sends ``$1`` for each ``%(name)s``, and the query starts on the statement's third line.
+    """
+    numbers: dict[str, str] = {}
+    sent = re.sub(r"%\((\w+)\)s", lambda found: numbers.setdefault(found[1], f"${len(numbers) + 1}"), statement)
+    return max(0, sent[: position - 1].count("\n") - 1) if position else 0

@@ -1,0 +1,317 @@
+"""Tables and views of the models: created as their metadata says, and changed in place when it says otherwise.
+
+Others build on them: views of a BI tool, grants, indexes, triggers. Nothing of theirs is dropped. A column that nobody
+else reads goes; where something of theirs rests on it, the model fails with an error that names it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+
+from include.errors import ConfigError
+from include.warehouse import query_errors, unread
+from include.warehouse.models import BUILT, Model
+
+# What Perennial made bears a comment that starts so; the rest of it tells what it was made by.
+_MARK = "perennial "
+_SHOWN = 5
+# Of the errors of a change: something depends on it, it is not supported, a view cannot lose a column, no right to it.
+_IN_THE_WAY = ("2BP01", "0A000", "42P16", "42501")
+
+
+def prepare(connection: sa.Connection, model: Model) -> bool:
+    """Create a model's table or view unless it is there as its metadata says.
+
+    Returns:
+        Whether the table is empty, and so has to be filled from the first day; it gets its key then. A table whose
+        columns or key are described otherwise than before is emptied and changed: it is derived, nothing is lost.
+
+    Raises:
+        ConfigError: Something of somebody else's is in the way; nothing is changed.
+    """
+    signature = _signature(model)
+    there = connection.execute(_THERE, {"name": model.name}).one_or_none()
+    if there and there.comment == signature:
+        return False
+    if there and not (there.comment or "").startswith(_MARK):
+        raise ConfigError(
+            f"{model.name} is there already, and does not bear Perennial's comment: it was made by another hand",
+            cure=f"rename or move it; if it is Perennial's and only its comment was changed, run"
+            f" `comment on {there.word} {model.name} is '{_MARK}'`; then build again",
+        )
+    try:
+        is_empty = _bring_about(connection, model, there)
+        kind = "view" if _kind(model) == "v" else "table"
+        connection.exec_driver_sql(f"comment on {kind} {model.name} is '{signature}'")
+    except sa.exc.DBAPIError as error:
+        said = getattr(error.orig, "diag", None)
+        if not there or getattr(error.orig, "sqlstate", "") not in _IN_THE_WAY:
+            raise query_errors.readable(model, error) from None
+        about = " ".join(f"{said.message_primary}; {said.message_detail or ''}".split()) if said else str(error.orig)
+        raise ConfigError(
+            f"{model.name} cannot be changed to what its metadata.yaml says: {about}", cure=_CURE
+        ) from None
+    return is_empty
+
+
+def _bring_about(connection: sa.Connection, model: Model, there: sa.Row | None) -> bool:
+    """Create or change it; return whether it is empty now."""
+    kind = _kind(model)
+    by = f"RANGE ({model.metadata.window_column})" if kind == "p" else ""
+    if not there:
+        _create(connection, model)
+    elif kind == "r" and there.kind == "r" and model.metadata.materialisation == "frozen":
+        _widen(connection, model)
+        return False
+    elif kind == there.kind == "v":
+        _change_view(connection, model)
+    elif kind == there.kind and by == (there.partitioned_by or "").replace('"', ""):
+        _change_table(connection, model)
+    else:
+        _make_again(connection, model, there.word)
+    return True
+
+
+def is_partitioned(model: Model) -> bool:
+    """Return whether a model's table is kept by month."""
+    return model.metadata.materialisation == "account_day"
+
+
+def _create(connection: sa.Connection, model: Model) -> None:
+    if _kind(model) == "v":
+        connection.exec_driver_sql(f"create view {model.name} as\n{_literal(_view(model))}")
+        return
+    columns = ", ".join(f'"{name}" {column.type}' for name, column in model.metadata.columns.items())
+    by = f" partition by range ({model.metadata.window_column})" if is_partitioned(model) else ""
+    connection.exec_driver_sql(f"create table {model.name} ({columns}){by}")
+
+
+def _widen(connection: sa.Connection, model: Model) -> None:
+    """Give a table that cannot be made anew its new columns; those that are gone stay as they are."""
+    for name, column in model.metadata.columns.items():
+        connection.exec_driver_sql(f'alter table {model.name} add column if not exists "{name}" {column.type}')
+
+
+def _change_table(connection: sa.Connection, model: Model) -> None:
+    """Empty a table and give it other columns and another key; who reads columns that stay notices nothing."""
+    wanted = {name: column.type for name, column in model.metadata.columns.items()}
+    there: dict[str, str] = dict(connection.execute(_COLUMNS, {"name": model.name}).tuples().all())
+    gone = [name for name, kind in there.items() if wanted.get(name) != kind]
+    key = connection.execute(_KEY, {"name": model.name}).one_or_none()
+    is_rekeyed = key is not None and (list(key.columns) != list(model.metadata.unique_key) or {*gone} & {*key.columns})
+    changes = [f'drop column "{name}"' for name in gone]
+    if key is not None and is_rekeyed:
+        changes.insert(0, f'drop constraint "{key.name}"')
+        changes += [f'alter column "{name}" drop not null' for name in key.columns if name not in gone]
+    changes += [f'add column "{name}" {kind}' for name, kind in wanted.items() if there.get(name) != kind]
+    resting = connection.execute(_RESTING, {"name": model.name, "built": list(BUILT)}).all()
+    _make_room(
+        connection, model, [one for one in resting if one.column in gone or one.is_row or (one.is_key and is_rekeyed)]
+    )
+    connection.exec_driver_sql(f"truncate {model.name}")
+    for change in changes:
+        connection.exec_driver_sql(f"alter table {model.name} {change}")
+
+
+def _change_view(connection: sa.Connection, model: Model) -> None:
+    """Replace a view; one that others read keeps its columns in their order, null where the query has them no more."""
+    resting = connection.execute(_RESTING, {"name": model.name, "built": list(BUILT)}).all()
+    if all(one.is_own for one in resting):
+        _make_again(connection, model, "view")
+        return
+    there: dict[str, str] = dict(connection.execute(_COLUMNS, {"name": model.name}).tuples().all())
+    wanted = model.metadata.columns
+    _make_room(connection, model, [one for one in resting if one.column in there and one.column not in wanted])
+    columns = [f'"{name}"' if name in wanted else f'cast(null as {kind}) as "{name}"' for name, kind in there.items()]
+    columns += [f'"{name}"' for name in wanted if name not in there]
+    connection.exec_driver_sql(
+        f"create or replace view {model.name} as\nselect {', '.join(columns)} from (\n{_literal(_view(model))}\n) as q"
+    )
+
+
+def _make_again(connection: sa.Connection, model: Model, was: str) -> None:
+    """Drop a table or view that nothing foreign rests on, and create it with the same grants."""
+    _make_room(connection, model, connection.execute(_RESTING, {"name": model.name, "built": list(BUILT)}).all())
+    grants = connection.execute(_GRANTS, {"name": model.name}).scalars().all()
+    connection.exec_driver_sql(f"drop {was} {model.name}")
+    _create(connection, model)
+    for grant in grants:
+        connection.exec_driver_sql(grant.replace("%", "%%"))
+
+
+def _make_room(connection: sa.Connection, model: Model, resting: Sequence[sa.Row]) -> None:
+    """Let go of what is about to change: our own views wait for their turn in the build, anything else is an error.
+
+    Raises:
+        ConfigError: Names what is in the way, its owner and the column.
+    """
+    foreign = [one for one in resting if not one.is_own]
+    if foreign:
+        said = [
+            f"{one.what}{f' of {one.owner}' if one.owner else ''}"
+            f" rests on {f'its column {one.column}' if one.column else 'it'}"
+            for one in foreign
+        ]
+        more = f"; {len(said) - _SHOWN} more" if len(said) > _SHOWN else ""
+        raise ConfigError(
+            f"{model.name} cannot be changed to what its metadata.yaml says: {'; '.join(said[:_SHOWN])}{more}",
+            cure=_CURE,
+        )
+    for view in dict.fromkeys(one.what.removeprefix("view ") for one in resting):
+        _suspend(connection, view)
+
+
+def _suspend(connection: sa.Connection, view: str) -> None:
+    """Let one of our views read nothing until the build comes to it; it keeps its columns, its grants and its readers.
+
+    Whoever reads it meanwhile gets an error that says so, and no wrong answer.
+    """
+    columns = connection.execute(_COLUMNS, {"name": view})
+    nulls = ", ".join(f'cast(null as {kind}) as "{name}"' for name, kind in columns)
+    never = f"cast(cast('{view} waits for the build to come to it' as text) as integer) = 0"
+    connection.exec_driver_sql(f"create or replace view {view} as select {nulls} where {never}")
+    connection.exec_driver_sql(f"comment on view {view} is '{_MARK}waits'")
+
+
+def _kind(model: Model) -> str:
+    """Return its kind as PostgreSQL's catalogue has it: a view, a partitioned table or a plain one."""
+    return "v" if model.metadata.materialisation == "view" else "p" if is_partitioned(model) else "r"
+
+
+def _signature(model: Model) -> str:
+    meta = model.metadata
+    said = (
+        (meta.materialisation, " ".join(_view(model).split()))
+        if meta.materialisation == "view"
+        else (meta.materialisation, meta.window_column, meta.unique_key, [(n, c.type) for n, c in meta.columns.items()])
+    )
+    return f"{_MARK}{hashlib.sha256(repr(said).encode()).hexdigest()[:16]}"
+
+
+def _view(model: Model) -> str:
+    """Return a view's query; one of staging leaves out what was never completely read."""
+    return unread.visible(model.query, model.entities) if model.schema == "staging" else model.query
+
+
+def _literal(query: str) -> str:
+    """Return a query without parameters as the driver wants it."""
+    return query.replace("%", "%%")
+
+
+_CURE = (
+    "nothing was changed: let its owner leave that column out, or drop what rests on it, then build again; or keep the"
+    " model's columns, key and materialisation as they were"
+)
+_THERE = sa.text(
+    """
+    select
+        c.relkind::text as kind,
+        case c.relkind when 'v' then 'view' when 'm' then 'materialized view' when 'f' then 'foreign table'
+            when 'S' then 'sequence' else 'table' end as word,
+        obj_description(c.oid, 'pg_class') as comment, pg_get_partkeydef(c.oid) as partitioned_by
+    from pg_class as c
+    where c.oid = to_regclass(:name)
+    """
+)
+_COLUMNS = sa.text(
+    """
+    select attname, replace(format_type(atttypid, atttypmod), 'timestamp with time zone', 'timestamptz')
+    from pg_attribute
+    where attrelid = to_regclass(:name) and attnum > 0 and not attisdropped
+    order by attnum
+    """
+)
+_KEY = sa.text(
+    """
+    select k.conname as name, array_agg(a.attname::text order by n.place) as columns
+    from pg_constraint as k
+    cross join unnest(k.conkey) with ordinality as n (attnum, place)
+    join pg_attribute as a on a.attrelid = k.conrelid and a.attnum = n.attnum
+    where k.conrelid = to_regclass(:name) and k.contype = 'p'
+    group by k.conname
+    """
+)
+# Grants to others than the owner, of the whole and of single columns, as statements.
+_GRANTS = sa.text(
+    """
+    select
+        format(
+            'grant %s%s on %s to %s%s', g.privilege_type, g.of_column, :name,
+            case when g.grantee = 0 then 'public' else quote_ident(pg_get_userbyid(g.grantee)) end,
+            case when g.is_grantable then ' with grant option' else '' end
+        )
+    from (
+        select c.relowner, '' as of_column, e.* from pg_class as c cross join aclexplode(c.relacl) as e
+        where c.oid = to_regclass(:name)
+        union all
+        select c.relowner, format(' (%I)', a.attname), e.* from pg_class as c
+        join pg_attribute as a on a.attrelid = c.oid cross join aclexplode(a.attacl) as e
+        where c.oid = to_regclass(:name)
+    ) as g
+    where g.grantee <> g.relowner
+    """
+)
+# All that PostgreSQL would drop with a table or view, or with a column, or refuse to drop it for: views, functions,
+# foreign keys, indexes, triggers, policies, statistics, publications. Left out is what Perennial made: months, the key,
+# the index on account_key. Its own views are marked.
+_RESTING = sa.text(
+    """
+    with part as (
+        select c.oid, c.reltype, t.typarray
+        from pg_class as c
+        left join pg_type as t on t.oid = c.reltype
+        where c.oid = to_regclass(:name)
+            or c.oid in (select relid from pg_partition_tree(to_regclass(:name)))
+    ),
+    resting as (
+        select d.classid, d.objid, d.refobjid, d.refobjsubid, false as is_key
+        from pg_depend as d
+        join part as p on d.refclassid = 'pg_class'::regclass and d.refobjid = p.oid
+        where d.deptype in ('n', 'a')
+        union all
+        select d.classid, d.objid, k.conrelid, 0, true
+        from pg_depend as d
+        join pg_constraint as k on d.refclassid = 'pg_constraint'::regclass and d.refobjid = k.oid and k.contype = 'p'
+        join part as p on p.oid = k.conrelid
+        where d.deptype = 'n'
+        union all
+        select d.classid, d.objid, p.oid, 0, false
+        from pg_depend as d
+        join part as p on d.refclassid = 'pg_type'::regclass and d.refobjid in (p.reltype, p.typarray)
+        where d.deptype in ('n', 'a')
+    )
+    select distinct
+        i.type || ' ' || i.identity as what,
+        coalesce(pg_get_userbyid(coalesce(c.relowner, f.proowner)), '') as owner,
+        coalesce(a.attname, '') as column,
+        r.is_key,
+        coalesce(k.contype = 'f' and k.conrelid not in (select oid from part), false) as is_row,
+        coalesce(
+            c.relkind = 'v' and n.nspname = any(:built) and obj_description(c.oid, 'pg_class') like 'perennial %', false
+        ) as is_own
+    from resting as r
+    left join pg_rewrite as w on r.classid = 'pg_rewrite'::regclass and w.oid = r.objid
+    left join pg_constraint as k on r.classid = 'pg_constraint'::regclass and k.oid = r.objid
+    left join pg_proc as f on r.classid = 'pg_proc'::regclass and f.oid = r.objid
+    left join pg_class as c
+        on c.oid = coalesce(w.ev_class, k.conrelid, case when r.classid = 'pg_class'::regclass then r.objid end)
+    left join pg_namespace as n on n.oid = c.relnamespace
+    left join pg_attribute as a on a.attrelid = r.refobjid and a.attnum = r.refobjsubid and a.attnum > 0
+    cross join pg_identify_object(
+        case when w.rulename = '_RETURN' then 'pg_class'::regclass else r.classid end,
+        case when w.rulename = '_RETURN' then w.ev_class else r.objid end,
+        0
+    ) as i
+    where r.classid <> 'pg_attrdef'::regclass
+        and not (r.classid = 'pg_class'::regclass and r.objid in (select oid from part))
+        and not coalesce(k.contype in ('p', 'n') and k.conrelid in (select oid from part), false)
+        and not coalesce(w.rulename = '_RETURN' and w.ev_class in (select oid from part), false)
+        and not coalesce(
+            c.relkind = 'i' and c.relname = split_part(:name, '.', 2) || '_account_key_idx', false
+        )
+    order by 1, 3
+    """
+)
