@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 
+from include.errors import ConfigError
 from include.warehouse import logins
 from include.warehouse.engine import SCHEMAS, check, engine
 
@@ -21,7 +22,7 @@ def if_empty() -> None:
     if os.environ.get("PERENNIAL_DATABASE_URL_READER") and not os.environ.get("PERENNIAL_DATABASE_URL"):
         return
     with engine("owner").connect() as connection:
-        is_made = connection.execute(sa.text("select to_regclass('meta.batch') is not null")).scalar()
+        is_made = connection.execute(_IS_OURS).scalar()
     if not is_made:
         migrate()
 
@@ -34,15 +35,54 @@ def migrate(url: str | None = None) -> None:
 
     Raises:
         WarehouseError: The warehouse does not answer, is too old, or does not let its owner create the logins.
-        ConfigError: The login of a role may do more than the role.
+        ConfigError: A schema of a name that Perennial needs holds what it did not make, or the login of a role may do
+            more than the role.
     """
     check(url)
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
     with engine("owner", url).begin() as connection:
         connection.execute(sa.text("select pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
+        _refuse_foreign_schemas(connection)
         for schema in SCHEMAS:
             connection.execute(sa.text(f"create schema if not exists {schema}"))
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
         logins.ensure(connection, url)
+
+
+def _refuse_foreign_schemas(connection: sa.Connection) -> None:
+    """Refuse a database in which others have filled a schema of a name that Perennial needs; an empty one is taken."""
+    if connection.execute(_IS_OURS).scalar():
+        return
+    found = connection.execute(_FOUND, {"schemas": list(SCHEMAS)}).all()
+    if found:
+        said = "; ".join(
+            f"schema {one.schema} of {one.owner} holds {', '.join(one.found[:_SHOWN])}"
+            f"{f' and {len(one.found) - _SHOWN} more' if len(one.found) > _SHOWN else ''}"
+            for one in found
+        )
+        raise ConfigError(
+            f"the database {connection.engine.url.database} holds what others made under names that Perennial needs;"
+            f" nothing was changed: {said}",
+            cure="give Perennial a database of its own (`create database perennial`) and name that in"
+            " PERENNIAL_DATABASE_URL; or let the owner rename the schema: `alter schema ... rename to ...`",
+        )
+
+
+_SHOWN = 5
+# The table of migrations alone proves nothing: other projects have one of this name.
+_IS_OURS = sa.text("select to_regclass('meta.alembic_version') is not null and to_regclass('meta.batch') is not null")
+_FOUND = sa.text(
+    """
+    select
+        n.nspname as schema, pg_get_userbyid(n.nspowner) as owner,
+        array_agg(i.type || ' ' || i.identity order by i.type, i.identity) as found
+    from pg_namespace as n
+    join pg_depend as d on d.refclassid = 'pg_namespace'::regclass and d.refobjid = n.oid and d.deptype = 'n'
+    cross join pg_identify_object(d.classid, d.objid, d.objsubid) as i
+    where n.nspname = any(:schemas)
+    group by 1, 2
+    order by 1
+    """
+)

@@ -1,6 +1,7 @@
 """The warehouse's roles may do what they need and no more."""
 
 import contextlib
+import re
 
 import psycopg
 import pytest
@@ -182,6 +183,42 @@ def test_database_errors_say_what_to_do_and_not_what_was_asked(error: psycopg.Er
         assert cure in shown.cure
         assert str(error).splitlines()[0].split()[0] in shown.message
         assert "secret" not in str(shown) and "insert" not in str(shown) and "\n" not in str(shown)
+
+
+@pytest.mark.parametrize(
+    ("query", "shown"),
+    [
+        ("select cast(a as integer) from t", r"invalid text representation \(SQLSTATE 22P02\)"),
+        ("select cast(cast(b as numeric) as integer) from t", r"numeric value out of range \(SQLSTATE 22003\)"),
+        ("select to_date(a, 'YYYY') from t", r"invalid datetime format \(SQLSTATE 22007\)"),
+    ],
+)
+def test_bad_data_is_not_quoted(warehouse: str, query: str, shown: str) -> None:
+    rows = "with t as (select * from (values ('secret', '99999999999')) as v(a, b))"
+    with pytest.raises(sa.exc.DataError) as caught, subject.engine("reader").begin() as connection:
+        connection.execute(sa.text(f"{rows} {query}"))
+    error = subject.readable(caught.value)
+    assert re.search(shown, error.message)
+    assert "secret" not in str(error) and "999" not in str(error)
+
+
+def test_a_database_in_which_others_use_our_names_is_left_alone(empty_database: str) -> None:
+    with subject.engine("owner", empty_database).begin() as connection:
+        connection.exec_driver_sql("create schema core; create schema raw; create schema meta; create table core.t ()")
+        connection.exec_driver_sql("create function core.f() returns int language sql as 'select 1'")
+        connection.exec_driver_sql("create table meta.alembic_version (version_num text)")
+    said = (
+        r"schema core of \w+ holds function core\.f\(\), table core\.t; schema meta of .* table meta\.alembic_version"
+    )
+    with pytest.raises(ConfigError, match=said) as caught:
+        migrate(empty_database)
+    assert "create database" in caught.value.cure
+    with subject.engine("owner", empty_database).begin() as connection:
+        assert not connection.exec_driver_sql("select to_regnamespace('ops')").scalar()
+        connection.exec_driver_sql("drop table core.t, meta.alembic_version; drop function core.f()")
+    migrate(empty_database)  # empty ones are taken
+    migrate(empty_database)
+    logins.dispose(empty_database)
 
 
 def test_an_error_does_not_show_what_was_bound(warehouse: str) -> None:
