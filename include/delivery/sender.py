@@ -7,6 +7,7 @@ The claim is committed before the call and the outcome after it, so that a death
 from __future__ import annotations
 
 import logging
+import traceback
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -179,13 +180,15 @@ class Sender:
             self._record(letters, {letter.key: Outcome("later", str(error)) for letter in letters})
             raise
         except Exception as error:
-            log.exception("%s: unexpected error", self.channel.name)
+            # Where it happened, without its text: that may quote a message, a person or a secret.
+            trace = "".join(traceback.format_tb(error.__traceback__))
+            log.error("%s: unexpected %s\n%s", self.channel.name, type(error).__name__, trace)
             state = "later" if self.channel.is_repeatable else "uncertain"
             because = f"unexpected {type(error).__name__} while it was sent"
             self._record(letters, {letter.key: Outcome(state, because) for letter in letters})  # type: ignore[arg-type]
             raise PerennialError(
                 f"{self.channel.name}: {because}", cure="this is a defect: the log has its trace; please report it"
-            ) from error
+            ) from None
         self._record(letters, outcomes)
 
     def _record(self, letters: Sequence[Letter], outcomes: Mapping[str, Outcome]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import traceback
 from datetime import timedelta
 from pathlib import Path
 
@@ -298,17 +299,21 @@ def test_a_letter_of_another_version_spoils_no_other(open_house: House, outside:
 
 
 def test_a_defect_in_a_channel_sends_nothing_twice(
-    open_house: House, outside: Outside, monkeypatch: pytest.MonkeyPatch
+    open_house: House, outside: Outside, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    person = "ada@x.example"
+
     def breaks(message: Message) -> list:
-        raise KeyError("a defect")
+        raise KeyError(person)
 
     with monkeypatch.context() as patched:
         patched.setattr(render_slack, "blocks", breaks)
         open_house.renewals(renewal(1))
         open_house.decide()
-        with pytest.raises(PerennialError, match="unexpected KeyError"):
+        with pytest.raises(PerennialError, match="unexpected KeyError") as caught:
             run(open_house)
+    assert "in breaks" in caplog.text
+    assert person not in caplog.text + "".join(traceback.format_exception(caught.value))
     assert states(open_house, channel="slack") == {"uncertain": 1}
     assert states(open_house, channel="email") == {"sent": 1}
     run(open_house, 10)
