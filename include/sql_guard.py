@@ -35,6 +35,8 @@ _SYSTEM_NAMES = ("pg_", "sqlite_", "pragma_", "dba_", "v$", "gv$", "x$")
 # What the parser and the printer themselves fall over, at texts that they were not made for.
 _CONFUSED = (AttributeError, TypeError, ValueError, LookupError, AssertionError)
 _LOOSE_HINTS = frozenset({"nolock", "readuncommitted", "readpast"})
+# One text may take a gigabyte of a server's memory, whatever `work_mem` says. Padding needs no more letters than these.
+_LONGEST = 10_000
 _PARTS_OF_A_TABLE = 3  # a fourth one is another server
 
 
@@ -146,6 +148,8 @@ def render(statement: exp.Expr, dialect: str | None) -> str:
 
 
 def _check_call(node: exp.Func) -> None:
+    if isinstance(node, exp.Pad | exp.Repeat | exp.Space):
+        _check_length(node)
     if not isinstance(node, exp.Anonymous | exp.AnonymousAggFunc):
         if type(node).__name__ not in functions():
             raise NotAllowed(f"calls {node.sql_name().lower()}, which is not on the list of functions")
@@ -159,6 +163,18 @@ def _check_call(node: exp.Func) -> None:
         raise NotAllowed(f"calls `{_shown(node.parent)}`: write a function's name alone")
     if name.lower() not in functions():
         raise NotAllowed(f"calls {name}, which is not on the list of functions")
+
+
+def _check_length(node: exp.Func) -> None:
+    """Refuse a text of a length that only a mistake or an attack asks for; a computed one is the time limit's."""
+    length = node.args.get("times") or node.args.get("expression") or node.this
+    for number in length.find_all(exp.Literal):
+        try:
+            is_long = float(number.name) > _LONGEST
+        except ValueError:
+            continue
+        if is_long:
+            raise NotAllowed(f"makes a text of {number.name} letters, more than {_LONGEST}: `{_shown(node)}`")
 
 
 def _sources(statement: exp.Expr) -> frozenset[str]:

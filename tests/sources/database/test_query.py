@@ -99,6 +99,11 @@ postgresql|select rolpassword as id from pg_authid
 postgresql|select rolpassword as id from pg_catalog.pg_authid
 postgresql|select 1 as id from "pg_authid"
 postgresql|select table_name as id from information_schema.tables
+postgresql|select lpad('x', 1000000000) as id
+postgresql|select repeat(a, 2 * 500000000) as id from t
+postgresql|select rpad('x', '1000000000') as id
+mssql|select space(1000000000) as id
+mssql|select replicate('x', 1000000000) as id
 mysql|select 1 as id /*!, load_file('/etc/passwd') as account_id */
 mysql|select 1 as id /*!50000 , sleep(1e5) as x */
 mysql|select 1 as id /*M!100100 , sleep(1e5) as x */
