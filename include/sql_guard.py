@@ -65,6 +65,10 @@ _CALLED_AS_COLUMNS = (
     "binary_upgrade", "query_to_", "table_to_", "schema_to_", "database_to_", "cursor_to_", "set_config",
     "current_setting",
 )  # fmt: skip
+# Columns that functions of databases give without being told: of JSON, of texts that are split, numbered rows.
+_COLUMNS_OF_FUNCTIONS = frozenset(
+    {"key", "value", "ordinality", "ordinal", "type", "atom", "id", "parent", "fullkey", "path"}
+)
 
 
 def parse(text: str, dialect: str | None) -> list[exp.Expr]:
@@ -103,7 +107,7 @@ def check(statement: exp.Expr) -> None:
     Raises:
         NotAllowed: It does more; says what.
     """
-    sources = _sources(statement)
+    sources, made = _sources(statement), _made_by_functions(statement)
     for node in statement.walk():
         if isinstance(node, _WRITING):
             raise NotAllowed(f"would do more than read: {_shown(node)}")
@@ -122,7 +126,7 @@ def check(statement: exp.Expr) -> None:
             # https://www.postgresql.org/docs/current/xfunc-sql.html#XFUNC-SQL-COMPOSITE-FUNCTIONS
             raise NotAllowed(f"uses `{_shown(node)}`, which may call the function {node.expression.name}")
         elif isinstance(node, exp.Column) and node.table:
-            _check_column(node, sources)
+            _check_column(node, sources, made)
         elif isinstance(node, exp.WithTableHint) and {one.name.lower() for one in node.expressions} - _LOOSE_HINTS:
             raise NotAllowed(f"asks for locks: {_shown(node)}")
 
@@ -191,13 +195,32 @@ def _sources(statement: exp.Expr) -> frozenset[str]:
     return frozenset(name.lower() for name in found if name)
 
 
-def _check_column(node: exp.Column, sources: frozenset[str]) -> None:
+def _made_by_functions(statement: exp.Expr) -> dict[str, set[str]]:
+    """Return the columns of each function that a select reads from, by what they can be called of."""
+    found: dict[str, set[str]] = {}
+    for node in statement.find_all(exp.Table, exp.Unnest, exp.Lateral):
+        function = node if isinstance(node, exp.Unnest) else node.this
+        if isinstance(function, exp.Func):
+            called = [str(function.this)] if isinstance(function, exp.Anonymous) else function.sql_names()
+            defined = node.find_all(exp.ColumnDef, exp.JSONColumnDef, exp.OpenJSONColumnDef)
+            names = {node.alias, *called, *node.alias_column_names, *(one.name for one in defined)} - {""}
+            for name in names:
+                found.setdefault(name.lower(), set()).update(one.lower() for one in names)
+    return found
+
+
+def _check_column(node: exp.Column, sources: frozenset[str], made: dict[str, set[str]]) -> None:
     """Refuse what is no column: Oracle calls a function of a package by ``package.function``, without brackets."""
     if node.name.lower() in ("nextval", "currval"):
         raise NotAllowed(f"uses the sequence {node.table}, which does more than read")
     # PostgreSQL also reads `alias.name` as `name(alias)` where the table has no column of that name.
     if node.name.lower().startswith(_CALLED_AS_COLUMNS):
         raise NotAllowed(f"uses `{_shown(node)}`, which may call the function {node.name}")
+    # Of what a function gives this passes each value on: `u.run` from `unnest(a) as u` is `run(text)`.
+    if node.name.lower() not in made.get(node.table.lower(), {node.name.lower()}) | _COLUMNS_OF_FUNCTIONS:
+        raise NotAllowed(
+            f"uses `{_shown(node)}`, which may call the function {node.name}: name the columns of {node.table}"
+        )
     if not any(part.name.lower() in sources for part in node.parts[:-1]):
         raise NotAllowed(f"uses `{_shown(node)}`, but reads no table or alias {node.table}")
 

@@ -99,6 +99,10 @@ postgresql|select rolpassword as id from pg_authid
 postgresql|select rolpassword as id from pg_catalog.pg_authid
 postgresql|select 1 as id from "pg_authid"
 postgresql|select table_name as id from information_schema.tables
+postgresql|select u.crosstab as id from unnest(array['select 1']) as u
+postgresql|select u.http_get as id from unnest(array['http://x']) as u(v)
+postgresql|select e.crosstab as id from t, lateral jsonb_array_elements_text(t.j) as e
+postgresql|select unnest.crosstab as id from unnest(array['select 1'])
 postgresql|select lpad('x', 1000000000) as id
 postgresql|select repeat(a, 2 * 500000000) as id from t
 postgresql|select rpad('x', '1000000000') as id
