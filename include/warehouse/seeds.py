@@ -10,7 +10,7 @@ import orjson
 import sqlalchemy as sa
 
 from include import config
-from include.warehouse import identity_store, models, unread
+from include.warehouse import identity_store, models, tables, unread
 from include.warehouse.scope import Build
 
 # Where calendars begin and end.
@@ -161,11 +161,7 @@ def open_work(connection: sa.Connection, names: tuple[str, ...]) -> str:
     ).scalar()
     if unfinished:
         return f"build {unfinished} was not finished"
-    missing = [
-        name
-        for name in names
-        if not connection.execute(sa.text("select to_regclass(:name) is not null"), {"name": name}).scalar()
-    ]
+    missing = [name for name in names if not connection.execute(tables.IS_THERE, {"name": name}).scalar()]
     return f"new tables: {', '.join(missing)}" if missing else ""
 
 

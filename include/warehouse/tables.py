@@ -201,6 +201,11 @@ def _literal(query: str) -> str:
     return query.replace("%", "%%")
 
 
+# Whether a model's table or view is there, and does not wait for a build.
+IS_THERE = sa.text(
+    "select to_regclass(:name) is not null"
+    f" and coalesce(obj_description(to_regclass(:name), 'pg_class'), '') <> '{_MARK}waits'"
+)
 _CURE = (
     "nothing was changed: let its owner leave that column out, or drop what rests on it, then build again; or keep the"
     " model's columns, key and materialisation as they were"

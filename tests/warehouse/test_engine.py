@@ -202,6 +202,15 @@ def test_bad_data_is_not_quoted(warehouse: str, query: str, shown: str) -> None:
     assert "secret" not in str(error) and "999" not in str(error)
 
 
+def test_what_depends_on_a_table_that_should_go_is_named(warehouse: str) -> None:
+    with pytest.raises(sa.exc.InternalError) as caught, subject.engine("loader").begin() as connection:
+        connection.exec_driver_sql(
+            "create table raw.batch_x (a int); create view raw.theirs as select a from raw.batch_x"
+        )
+        connection.exec_driver_sql("drop table raw.batch_x")
+    assert "view raw.theirs depends on table raw.batch_x" in subject.readable(caught.value).message
+
+
 def test_a_database_in_which_others_use_our_names_is_left_alone(empty_database: str) -> None:
     with subject.engine("owner", empty_database).begin() as connection:
         connection.exec_driver_sql("create schema core; create schema raw; create schema meta; create table core.t ()")

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from include.errors import ConfigError
-from include.warehouse import build, models, tables
+from include.warehouse import build, models, seeds, tables
 from include.warehouse.engine import engine
 from include.warehouse.metadata import Metadata
 from include.warehouse.models import Model
@@ -169,6 +169,10 @@ def test_a_months_table_that_others_read_counts_as_the_table(analyst: psycopg.Co
     del by_day["name"]
     with pytest.raises(ConfigError, match=r"view bi\.may of bi_analyst"):
         prepare(model(columns=by_day, unique_key=["account_key", "day"], **daily), fill=False)
+    analyst.execute("drop view bi.may")
+    with engine("builder").begin() as connection:
+        connection.exec_driver_sql("alter table core.thing add primary key (account_key, day)")
+    assert prepare(model(columns=by_day, unique_key=["account_key", "day", "n"], **daily), fill=False)
 
 
 def test_a_view_that_others_read_keeps_their_columns(analyst: psycopg.Connection) -> None:
@@ -189,6 +193,8 @@ def test_our_own_view_waits_for_its_turn_and_keeps_its_readers(analyst: psycopg.
     prepare(model(columns={"account_key": "text"}))
     with pytest.raises(psycopg.errors.InvalidTextRepresentation, match=r"core\.shown waits for the build"):
         analyst.execute("select * from bi.v")
+    with engine("builder").begin() as connection:
+        assert "core.shown" in seeds.open_work(connection, ("core.shown",))  # also a build of nothing else
     assert prepare(view("account_key", "account_key as name"))
     assert analyst.execute("select * from bi.v").fetchall() == [("crm:1",)]
 
