@@ -31,6 +31,13 @@ _SYSTEM_SCHEMAS = frozenset(
         "model", "system", "ctxsys", "mdsys",
     }
 )  # fmt: skip
+# What PostgreSQL computes where a table's name could be; `user` is a table elsewhere.
+_VALUES = frozenset(
+    {
+        "current_catalog", "current_date", "current_role", "current_schema", "current_time", "current_timestamp",
+        "current_user", "localtime", "localtimestamp", "session_user", "system_user",
+    }
+)  # fmt: skip
 _SYSTEM_NAMES = ("pg_", "sqlite_", "pragma_", "dba_", "v$", "gv$", "x$")
 # What the parser and the printer themselves fall over, at texts that they were not made for.
 _CONFUSED = (AttributeError, TypeError, ValueError, LookupError, AssertionError)
@@ -67,7 +74,7 @@ _CALLED_AS_COLUMNS = (
 )  # fmt: skip
 # Columns that functions of databases give without being told: of JSON, of texts that are split, numbered rows.
 _COLUMNS_OF_FUNCTIONS = frozenset(
-    {"key", "value", "ordinality", "ordinal", "type", "atom", "id", "parent", "fullkey", "path"}
+    {"*", "key", "value", "ordinality", "ordinal", "type", "atom", "id", "parent", "fullkey", "path"}
 )
 
 
@@ -200,7 +207,9 @@ def _made_by_functions(statement: exp.Expr) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for node in statement.find_all(exp.Table, exp.Unnest, exp.Lateral):
         function = node if isinstance(node, exp.Unnest) else node.this
-        if isinstance(function, exp.Func):
+        if node.args.get("rows_from"):
+            found.setdefault(node.alias.lower(), set()).update(one.lower() for one in node.alias_column_names)
+        elif isinstance(function, exp.Func):
             called = [str(function.this)] if isinstance(function, exp.Anonymous) else function.sql_names()
             defined = node.find_all(exp.ColumnDef, exp.JSONColumnDef, exp.OpenJSONColumnDef)
             names = {node.alias, *called, *node.alias_column_names, *(one.name for one in defined)} - {""}
@@ -231,6 +240,8 @@ def _check_table(node: exp.Table) -> None:
         raise NotAllowed(f"reads `{_shown(node)}` on another server")
     schema, name = node.db.lower(), node.name.lower()
     names = {part.name.lower() for part in node.parts[:-1]}
+    if not schema and isinstance(node.this, exp.Identifier) and not node.this.quoted and name in _VALUES:
+        raise NotAllowed(f"reads from `{_shown(node)}`, which is a value and no table")
     if names & _SYSTEM_SCHEMAS or schema.startswith("pg_") or (not schema and name.startswith(_SYSTEM_NAMES)):
         raise NotAllowed(f"reads `{_shown(node)}`, which is the database's own")
     if name.startswith(("sqlite_", "v$", "gv$", "dba_")):

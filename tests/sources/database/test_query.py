@@ -102,6 +102,8 @@ postgresql|select table_name as id from information_schema.tables
 postgresql|select u.crosstab as id from unnest(array['select 1']) as u
 postgresql|select u.http_get as id from unnest(array['http://x']) as u(v)
 postgresql|select e.crosstab as id from t, lateral jsonb_array_elements_text(t.j) as e
+postgresql|select u.crosstab as id from rows from (unnest(array['select 1'])) as u
+postgresql|select c.crosstab as id from current_catalog as c
 postgresql|select unnest.crosstab as id from unnest(array['select 1'])
 postgresql|select lpad('x', 1000000000) as id
 postgresql|select repeat(a, 2 * 500000000) as id from t
@@ -159,6 +161,8 @@ postgresql|select date_trunc('day', a) as id, age(a, b), extract(epoch from a), 
 postgresql|select a ? 'x' as id, a ?| array['x', 'y'], a ?& array['x'], a #- '{x}' from t
 postgresql|select encode(sha256(convert_to(a, 'UTF8')), 'hex') as id, timezone('UTC', b), repeat('x', 3) from t
 postgresql|select r.id, jsonb_each.key from t, jsonb_each(t.j), jsonb_to_recordset(t.k) as r(id int, b text)
+postgresql|select r.a as id, r.b from rows from (unnest(array[1]), generate_series(1, 2)) as r(a, b)
+postgresql|select u.* from unnest(array[1]) as u(id)
 postgresql|select s.t.a as id, unnest.unnest, g.g from s.t, unnest(t.b), generate_series(1, 3) as g
 mysql|select a as id, now(), now(6), sysdate() from t where b > date_sub(now(), interval 1 day)
 mysql|select time_to_sec(a) as id, json_contains(b, '1'), to_base64(c), mid(d, 1, 2), bin_to_uuid(e) from t
