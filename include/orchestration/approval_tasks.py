@@ -108,7 +108,9 @@ class Ask(HITLOperator):
         if not user:
             return f"nobody answered until {found.lapses_at:%Y-%m-%d %H:%M} UTC"
         said: approvals.Answer = "approved" if answered["chosen_options"] == [APPROVE] else "rejected"
-        who = (str(user.get("name") or ""), str(user.get("id") or ""))
+        name, number = (str(user.get(key) or "") for key in ("name", "id"))
+        # Under FAB approvers are also called by their numbers: nobody else may be by choosing a number as a name.
+        who = (number, number) if name.isdigit() else (name, number)
         try:
             state = approvals.answer(found.approval_id, said, who, "in Airflow").state
         except approvals.Refused as error:
@@ -184,10 +186,9 @@ def _body(found: Any, rows: list[dict[str, Any]], approvers: Sequence[str] = ())
 def _who(found: Any, approvers: Sequence[str]) -> list[str]:
     """Return who may approve, and which answers did not count."""
     lines = [f"May not approve: {', '.join(map(_cell, found.authors)) or 'nobody is known to have changed anything'}."]
-    if approvers or not found.is_author_known:
-        named = ", ".join(map(_cell, approvers)) or "nobody, until config/people.yaml names approvers"
-        unknown = "" if found.is_author_known else "It is not known who changed the configuration. "
-        lines += ["", f"{unknown}May approve: {named}."]
+    named = ", ".join(map(_cell, approvers)) or "nobody, until PERENNIAL\\_APPROVERS names somebody"
+    unknown = "" if found.is_author_known else "It is not known who changed the configuration. "
+    lines += ["", f"{unknown}May approve: {named}."]
     for refusal in found.refusals:
         told = f"The answer of **{_cell(refusal['by'])}** at {_cell(refusal['at'])} did not count"
         lines += ["", f"{told}: {_cell(refusal['because'])}."]
