@@ -9,9 +9,9 @@ suppressed for good; `deliver` then sends what the gate still lets through.
 
 **When it fails.**
 
-- `ask` is red: whoever answered may not approve this, since they changed or started what led to it, or are not among
-  the approvers of `config/people.yaml` where nobody knows who changed the configuration. The answer counts for nothing,
-  the question is put again in a run of its own that says so, and the actions wait on.
+- `ask` is red: whoever answered may not approve this, since they changed or started what led to it, or
+  `PERENNIAL_APPROVERS` does not name them. The answer counts for nothing, the question is put again in a run of its own
+  that says so, and the actions wait on. It is also red in a run that names no question.
 
 **Re-running and backfill.** Clear `ask` to put the question again. There is nothing to backfill. Without Airflow:
 `python -m include.cli approvals list`, `show`, `approve`, `reject`; the first answer counts. An edited XCom or a task

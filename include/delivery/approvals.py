@@ -225,9 +225,7 @@ def answer(
     with engine("builder").begin() as connection:
         lapse(connection, moment)
         row = connection.execute(
-            sa.text(
-                "select state, authors, answered_by from ops.approval where approval_id = :id for update"
-            ),
+            sa.text("select state, authors, answered_by from ops.approval where approval_id = :id for update"),
             {"id": approval_id},
         ).one()
         if row.state != "open":

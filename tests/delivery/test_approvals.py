@@ -473,3 +473,22 @@ def test_grafts_and_a_cut_history_hide_nobody(overlay: Path) -> None:
     (overlay / ".git" / "shallow").write_text(f"{side}\n")
     changed = authors.since(base)
     assert "Trudy" not in changed.by and not changed.is_known
+
+
+def test_whoever_merges_an_older_state_back_has_changed_the_overlay(overlay: Path) -> None:
+    git = Repository(overlay)
+    git.commit("Grace")
+    older = authors.state()["commit"]
+    (overlay / "config" / "caps.yaml").write_text("actions_per_run: 6\n")
+    git.commit("Grace")
+    base = authors.state()
+    git("checkout", "-q", "-b", "old", older)
+    (overlay / "config" / "settings.yaml").write_text("# no more than a comment\n")
+    git.commit("Eve")
+    git("checkout", "-q", "-")
+    who = ("-c", "user.name=Mallory", "-c", "user.email=mallory@vendor.example")
+    git(*who, "merge", "-q", "--no-edit", "-s", "ours", "old")
+    git(*who, "read-tree", "-u", "--reset", "old")
+    git(*who, "commit", "-q", "--amend", "-m", "more")
+    assert not (overlay / "config" / "caps.yaml").exists()
+    assert _names(base) == {"Eve", "Mallory"}

@@ -132,6 +132,11 @@ def test_an_answer_is_recorded_where_it_is_given_with_who_gave_it(room: Room, ch
     assert room.answers == [(FOUND.approval_id, said, ("grace", "7"))]
 
 
+def test_nobody_is_an_approver_by_choosing_his_number_as_a_name(room: Room) -> None:
+    room.respond("Approve", {"id": "12", "name": "7"})
+    assert room.answers == [(FOUND.approval_id, "approved", ("12", "12"))]
+
+
 def test_no_answer_in_time_is_no_answer(room: Room) -> None:
     assert "nobody answered" in room.respond("Reject", None) and not room.answers
 
