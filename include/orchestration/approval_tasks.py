@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 APPROVE, REJECT = "Approve", "Reject"
 DAG = "approve_actions"
+_NAME = "approval_"
 _SHOWN = 1000
 
 
@@ -47,12 +48,17 @@ def list_again(dag_run: Any = None) -> list[dict[str, Any]]:
 def _run(found: Any) -> dict[str, Any]:
     """Return the run of a question; each answer that did not count is followed by another one."""
     number = f"_{len(found.refusals) + 1}" if found.refusals else ""
-    return {"trigger_run_id": f"approval_{found.approval_id}{number}", "conf": {"approval_id": found.approval_id}}
+    return {"trigger_run_id": f"{_NAME}{found.approval_id}{number}"}
 
 
 def _asked(dag_run: Any) -> str:
-    """Return which question a run is about: of the run itself, since whoever may edit XComs could change it there."""
-    return str((dag_run.conf or {}).get("approval_id", ""))
+    """Return which question a run is about: its name says so.
+
+    Airflow takes an answer for a run by the run's name. If its conf said so, the run could be deleted and made again
+    with another conf, and whoever still has the first question on the screen would approve the other one.
+    """
+    name = str(dag_run.run_id)
+    return name.removeprefix(_NAME).partition("_")[0] if name.startswith(_NAME) else ""
 
 
 def put_questions(questions: Any) -> Any:

@@ -167,7 +167,7 @@ def _asked(number: int) -> str:
 
 def test_nobody_forges_an_approval(airflow: Airflow) -> None:
     first = _asked(1)
-    run = airflow.trigger("admin", {"approval_id": first}, f"approval_{first}")
+    run = airflow.trigger("admin", {}, f"approval_{first}")
     airflow.wait(run)
 
     def is_open() -> bool:
@@ -203,12 +203,23 @@ def test_nobody_forges_an_approval(airflow: Airflow) -> None:
     airflow.wait(run)
     assert is_open()
 
-    # A run about no question is none about the newest one, and what else a run is given is not read.
-    for conf in ({}, {"approval_id": ""}):
-        airflow.wait(airflow.trigger("mallory", conf), "ask", "failed")
-    pretended = airflow.trigger("mallory", {"approval_id": first, "answer": "approved", "by": "ada", **forged})
+    # A run asks about the question that its name says, about none else, and nothing that it is given is read.
+    conf = {"approval_id": first, "answer": "approved", "by": "ada", **forged}
+    for name in ("", "approval_", "approval"):
+        airflow.wait(airflow.trigger("mallory", conf, name), "ask", "failed")
+    pretended = airflow.trigger("mallory", conf, f"approval_{first}_x")
     airflow.wait(pretended)
     assert is_open()
+    # Whoever has this question on the screen approves no other one, though the run was made again.
+    harmless, flood = _asked(2), _asked(3)
+    name = airflow.trigger("admin", {}, f"approval_{harmless}")
+    airflow.wait(name)
+    assert airflow.call("mallory", "PATCH", f"{RUNS}/{name}", {"state": "failed"}).ok
+    assert airflow.call("mallory", "DELETE", f"{RUNS}/{name}").ok
+    airflow.wait(airflow.trigger("mallory", {"approval_id": flood}, name))
+    assert airflow.answer("ada", name) == 200
+    airflow.wait(name, "record", "success")
+    assert (approvals.get(harmless).state, approvals.get(flood).state) == ("approved", "open")
 
     # An approver who changed the overlay is refused, and the question is put again.
     assert airflow.answer("mallory", run) == 200
