@@ -9,9 +9,10 @@ suppressed for good; `deliver` then sends what the gate still lets through.
 
 **When it fails.**
 
-- `ask` is red: whoever answered may not approve this, since they changed or started what led to it, or are not among
-  the approvers of `config/people.yaml` where nobody knows who changed the configuration. The answer counts for nothing,
-  the question is put again in a run of its own that says so, and the actions wait on.
+- `ask` is red: whoever answered may not approve this, since they changed or started what led to it, or
+  `PERENNIAL_APPROVERS` does not name them. The answer counts for nothing, the question is put again in a run of its own
+  that says so, and the actions wait on. It is also red in a run whose name is not that
+  of a question, `approval_ID`: runs are made by `decide` alone.
 
 **Re-running and backfill.** Clear `ask` to put the question again. There is nothing to backfill. Without Airflow:
 `python -m include.cli approvals list`, `show`, `approve`, `reject`; the first answer counts. An edited XCom or a task
@@ -28,7 +29,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from airflow.sdk import Param, dag
+from airflow.sdk import dag
 
 from include.orchestration.approval_tasks import ask, list_again, put_questions, record
 from include.orchestration.defaults import DEFAULT_ARGS, dag_id
@@ -45,7 +46,6 @@ from include.orchestration.defaults import DEFAULT_ARGS, dag_id
     max_active_runs=50,  # a question that waits must not keep the next one from being put
     dagrun_timeout=timedelta(days=21),
     default_args=DEFAULT_ARGS,
-    params={"approval_id": Param("", type="string", title="Approval", description="The question's name.")},
     tags=["act", "tier:1"],
 )
 def approve_actions() -> None:

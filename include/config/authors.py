@@ -28,6 +28,7 @@ _QUIET = tuple(
 _ENVIRONMENT = {
     "GIT_CONFIG_NOSYSTEM": "1",
     "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_GRAFT_FILE": os.devnull,
     "GIT_ALLOW_PROTOCOL": "",
     "GIT_NO_LAZY_FETCH": "1",
     "GIT_NO_REPLACE_OBJECTS": "1",
@@ -83,10 +84,10 @@ def since(base: Mapping[str, Any] | None = None) -> Changed:
     )
     span = f"{before['commit']}..HEAD" if is_behind else "HEAD"
     said = _git(folder, "log", "--full-history", "--format=%an%n%ae%n%cn%n%ce", span, "--", ".")
-    # Where the approved commit is not behind this one, the history was rewritten: who is missing in it is not known.
-    is_cut = not is_behind and (
-        bool(before.get("commit")) or _line(folder, "rev-parse", "--is-shallow-repository") != "false"
-    )
+    # Where the approved commit is not behind this one, the history was rewritten: who is missing in it is not known. A
+    # shallow one may lack what a merge brought in, also since that commit.
+    is_rewritten = bool(before.get("commit")) and not is_behind
+    is_cut = is_rewritten or _line(folder, "rev-parse", "--is-shallow-repository") != "false"
     names = {line.strip() for line in (said or "").splitlines() if line.strip()}
     names.update(_owners(folder, uncommitted))
     return Changed(tuple(sorted(names)), is_known=bool(said) and not uncommitted and not is_cut)

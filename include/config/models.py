@@ -306,7 +306,6 @@ class People(Strict):
         team_leads: Team as the CRM names it -> its lead, told of inactive members and ignored alerts, and weekly.
         head: Whom the leads answer to: told of alerts that stay unanswered; the queue if there is none.
         calendars: Region of the account -> working calendar; ``default`` for all others.
-        approvers: Only they may approve; empty for anybody but the authors of a change, while these are known.
     """
 
     queue: Person = Person(
@@ -318,7 +317,6 @@ class People(Strict):
     calendars: dict[str, WorkingCalendar] = Field(
         default={"default": WorkingCalendar(country="US", zone="America/New_York")}
     )
-    approvers: tuple[str, ...] = ()
 
 
 class Answer(Strict):

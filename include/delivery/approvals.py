@@ -2,10 +2,13 @@
 
 The question is a row of its own and the actions point to it, so that Airflow and the command line answer the same one.
 An approval only lets actions be planned: the sender looks at gate, episode and owner again, as for all others.
+Who may approve is said by the environment, not by the overlay: whoever writes the overlay could name themselves.
 """
 
 from __future__ import annotations
 
+import os
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -16,7 +19,7 @@ import orjson
 import sqlalchemy as sa
 
 from include import clock
-from include.config import Settings, authors, load
+from include.config import Settings, authors
 from include.config.models import WorkingCalendar
 from include.delivery.outbox import Action
 from include.errors import ConfigError
@@ -24,6 +27,7 @@ from include.playbooks import working_days
 from include.warehouse.engine import engine
 
 Answer = Literal["approved", "rejected"]
+APPROVERS = "PERENNIAL_APPROVERS"
 # What Airflow calls everybody where it asks nobody to log in.
 _NOBODY = frozenset({"", "anonymous", "unnamed"})
 
@@ -48,7 +52,7 @@ class Approval:
         note: What the answer says.
         n_actions: How many actions wait, or waited, for it.
         n_accounts: How many accounts they concern.
-        is_author_known: Whether ``authors`` are all; if not, only a named approver may approve.
+        is_author_known: Whether ``authors`` are all who changed the configuration.
         refusals: Answers that did not count: by whom, when and why.
     """
 
@@ -99,7 +103,6 @@ def ask(
     changed = authors.since(_approved_overlay(connection))
     state = authors.state()
     is_known = changed.is_known and (overlay is None or overlay == state)
-    kept = {**state, "approvers": list(settings.people.approvers)}
     connection.execute(
         sa.text(
             "insert into ops.approval"
@@ -108,7 +111,7 @@ def ask(
         ),
         {
             "is_known": is_known,
-            "overlay": orjson.dumps(kept).decode(),
+            "overlay": orjson.dumps(state).decode(),
             "approval_id": approval_id,
             "run_id": run_id,
             "reason": reason,
@@ -176,7 +179,7 @@ def get(approval_id: str) -> Approval:
     Raises:
         ConfigError: There is none of that name.
     """
-    found = find(approval_id=approval_id)
+    found = find(approval_id=approval_id) if approval_id else []
     if not found:
         raise ConfigError(f"there is no approval {approval_id!r}", cure="python -m include.cli approvals list")
     return found[0]
@@ -222,17 +225,16 @@ def answer(
     with engine("builder").begin() as connection:
         lapse(connection, moment)
         row = connection.execute(
-            sa.text(
-                "select state, authors, answered_by, is_author_known from ops.approval"
-                " where approval_id = :id for update"
-            ),
+            sa.text("select state, authors, answered_by from ops.approval where approval_id = :id for update"),
             {"id": approval_id},
         ).one()
         if row.state != "open":
             by_whom = f" by {row.answered_by}" if row.answered_by else ""
             raise ConfigError(f"approval {approval_id} is {row.state}{by_whom} already", cure="nothing is left to do")
         if answer == "approved":
-            _check_approver(connection, approval_id, row, names)
+            # Actions that wait are kept current: whoever changed the overlay since the question is an author as well.
+            changed = authors.since(_approved_overlay(connection))
+            _check_approver(approval_id, [*row.authors, *changed.by], names)
         connection.execute(
             sa.text(
                 "update ops.approval set state = :state, answered_at = :now, answered_by = :by, note = :note"
@@ -248,37 +250,32 @@ def answer(
     return get(approval_id)
 
 
-def _check_approver(connection: sa.Connection, approval_id: str, row: Any, names: Sequence[str]) -> None:
-    if own := _same(row.authors, names):
+def _check_approver(approval_id: str, changed_by: Sequence[str], names: Sequence[str]) -> None:
+    if own := _same(changed_by, names):
         raise Refused(
             f"approval {approval_id} cannot be given by {own}, who changed or started what it is about",
             cure="ask somebody else to approve it",
         )
-    named = approvers(connection)
-    if row.is_author_known and not load().people.approvers:
-        return
-    if any(_is_named(name, approver) for name in names for approver in named):
-        return
-    raise Refused(
-        f"approval {approval_id} cannot be given by {names[0]}: "
-        + ("" if row.is_author_known else "who changed the configuration is not known, and ")
-        + "only a named approver may approve",
-        cure=f"ask {', '.join(named)}" if named else "name approvers in config/people.yaml",
-    )
+    named = approvers()
+    if not named:
+        raise Refused(
+            f"approval {approval_id} cannot be given: {APPROVERS} names nobody who may approve",
+            cure=f"set {APPROVERS} in .env, or in the environment of Airflow's scheduler, and restart it",
+        )
+    if not set(names) & set(named):
+        raise Refused(
+            f"approval {approval_id} cannot be given by {names[0]}, whom {APPROVERS} does not name",
+            cure=f"ask {', '.join(named)}",
+        )
 
 
-def approvers(connection: sa.Connection | None = None) -> tuple[str, ...]:
-    """Return who may approve: those named, or anybody but the authors where nobody is named and the authors are known.
+def approvers() -> tuple[str, ...]:
+    """Return who may approve, exactly as they log in; nobody if ``PERENNIAL_APPROVERS`` is empty.
 
-    Git keeps whatever a committer calls himself, so a list that is there always binds. Whoever writes the overlay can
-    write its list too: once a state of the overlay with a list was approved, only who is on both lists counts.
+    It is no setting of the overlay, and git keeps whatever a committer calls himself: whoever changes the overlay could
+    otherwise approve the change.
     """
-    if connection is None:
-        with engine("reader").connect() as own:
-            return approvers(own)
-    before = (_approved_overlay(connection) or {}).get("approvers")
-    named = load().people.approvers
-    return tuple(name for name in named if not before or name in before)
+    return tuple(name for part in os.environ.get(APPROVERS, "").split(",") if (name := part.strip()))
 
 
 def refuse(approval_id: str, by: str, because: str, now: datetime | None = None) -> None:
@@ -289,12 +286,6 @@ def refuse(approval_id: str, by: str, because: str, now: datetime | None = None)
             sa.text("update ops.approval set refusals = refusals || cast(:entry as jsonb) where approval_id = :id"),
             {"id": approval_id, "entry": orjson.dumps([entry]).decode()},
         )
-
-
-def _is_named(name: str, approver: str) -> bool:
-    """Return whether a login is an approver's: his address stands for his login, not for that of another domain."""
-    name, approver = (" ".join(one.casefold().split()) for one in (name, approver))
-    return name == approver or ("@" not in name and name == approver.partition("@")[0])
 
 
 def _settle(connection: sa.Connection, approvals: Sequence[str], state: str, because: str, now: datetime) -> int:
@@ -324,6 +315,10 @@ def _same(authors: Iterable[str], names: Iterable[str]) -> str:
 
 
 def _forms(name: str) -> set[str]:
-    """Return what one person is called: an address stands for its login as well."""
-    name = " ".join(name.casefold().split())
+    """Return what one person is called: an address stands for its login as well.
+
+    Letters that look like others by their width or case, and signs that do not show, make nobody another person.
+    """
+    shown = "".join(sign for sign in unicodedata.normalize("NFKC", name) if unicodedata.category(sign) != "Cf")
+    name = " ".join(shown.casefold().split())
     return {name, name.partition("@")[0]}

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 APPROVE, REJECT = "Approve", "Reject"
 DAG = "approve_actions"
+_NAME = "approval_"
 _SHOWN = 1000
 
 
@@ -47,12 +48,17 @@ def list_again(dag_run: Any = None) -> list[dict[str, Any]]:
 def _run(found: Any) -> dict[str, Any]:
     """Return the run of a question; each answer that did not count is followed by another one."""
     number = f"_{len(found.refusals) + 1}" if found.refusals else ""
-    return {"trigger_run_id": f"approval_{found.approval_id}{number}", "conf": {"approval_id": found.approval_id}}
+    return {"trigger_run_id": f"{_NAME}{found.approval_id}{number}"}
 
 
 def _asked(dag_run: Any) -> str:
-    """Return which question a run is about: of the run itself, since whoever may edit XComs could change it there."""
-    return str((dag_run.conf or {}).get("approval_id", ""))
+    """Return which question a run is about: its name says so.
+
+    Airflow takes an answer for a run by the run's name. If its conf said so, the run could be deleted and made again
+    with another conf, and whoever still has the first question on the screen would approve the other one.
+    """
+    name = str(dag_run.run_id)
+    return name.removeprefix(_NAME).partition("_")[0] if name.startswith(_NAME) else ""
 
 
 def put_questions(questions: Any) -> Any:
@@ -108,7 +114,9 @@ class Ask(HITLOperator):
         if not user:
             return f"nobody answered until {found.lapses_at:%Y-%m-%d %H:%M} UTC"
         said: approvals.Answer = "approved" if answered["chosen_options"] == [APPROVE] else "rejected"
-        who = (str(user.get("name") or ""), str(user.get("id") or ""))
+        name, number = (str(user.get(key) or "") for key in ("name", "id"))
+        # Under FAB approvers are also called by their numbers: nobody else may be by choosing a number as a name.
+        who = (number, number) if name.isdigit() else (name, number)
         try:
             state = approvals.answer(found.approval_id, said, who, "in Airflow").state
         except approvals.Refused as error:
@@ -184,10 +192,9 @@ def _body(found: Any, rows: list[dict[str, Any]], approvers: Sequence[str] = ())
 def _who(found: Any, approvers: Sequence[str]) -> list[str]:
     """Return who may approve, and which answers did not count."""
     lines = [f"May not approve: {', '.join(map(_cell, found.authors)) or 'nobody is known to have changed anything'}."]
-    if approvers or not found.is_author_known:
-        named = ", ".join(map(_cell, approvers)) or "nobody, until config/people.yaml names approvers"
-        unknown = "" if found.is_author_known else "It is not known who changed the configuration. "
-        lines += ["", f"{unknown}May approve: {named}."]
+    named = ", ".join(map(_cell, approvers)) or "nobody, until PERENNIAL\\_APPROVERS names somebody"
+    unknown = "" if found.is_author_known else "It is not known who changed the configuration. "
+    lines += ["", f"{unknown}May approve: {named}."]
     for refusal in found.refusals:
         told = f"The answer of **{_cell(refusal['by'])}** at {_cell(refusal['at'])} did not count"
         lines += ["", f"{told}: {_cell(refusal['because'])}."]

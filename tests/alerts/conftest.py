@@ -31,7 +31,6 @@ team_leads:
 calendars:
   default: {country: US, zone: America/New_York}
   Germany: {country: DE, zone: Europe/Berlin}
-approvers: [ada, grace@vendor.example]
 """,
 }
 
@@ -48,6 +47,7 @@ def overlay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / "playbooks" / path.name).write_text("disabled: true\n")
     shutil.copy(BY_FIGURES, tmp_path / "playbooks")
     monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(tmp_path))
+    monkeypatch.setenv("PERENNIAL_APPROVERS", "ada, grace@vendor.example")
     return tmp_path
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -85,9 +86,8 @@ def test_who_may_not_approve(open_house: House, overlay: Path) -> None:
     asked = _flood(open_house, overlay)
     owner = authors.since().by
     assert set(asked.authors) == {"mallory", *owner} and owner and not asked.is_author_known
-    # Nobody knows who changed the overlay: only a named approver may.
     for who in (("eve",), ("ada@other.example",), ("grace@other.example",)):
-        with pytest.raises(approvals.Refused, match="only a named approver may approve"):
+        with pytest.raises(approvals.Refused, match="whom PERENNIAL_APPROVERS does not name"):
             approvals.answer(asked.approval_id, "approved", who, now=SOON)
     for who in (("Mallory",), ("7", "mallory@vendor.example"), owner):
         with pytest.raises(ConfigError, match="changed or started"):
@@ -355,7 +355,7 @@ def test_an_approval_makes_its_overlay_the_state_that_later_changes_are_seen_aga
     # What is changed while the question waits is not approved with it.
     (overlay / "config" / "channels.yaml").write_text((overlay / "config" / "channels.yaml").read_text() + "# x\n")
     git.commit("Trudy")
-    with pytest.raises(approvals.Refused, match="only a named approver may approve"):
+    with pytest.raises(approvals.Refused, match="whom PERENNIAL_APPROVERS does not name"):
         approvals.answer(asked.approval_id, "approved", ("anybody",), now=SOON)
     approvals.answer(asked.approval_id, "approved", ("ada",), now=SOON)
     with engine("builder").connect() as connection:
@@ -363,9 +363,132 @@ def test_an_approval_makes_its_overlay_the_state_that_later_changes_are_seen_aga
     assert _names(base) == {"Trudy"}
 
 
-def test_who_is_named_only_now_does_not_count_once_a_list_was_approved(open_house: House, overlay: Path) -> None:
+def test_nobody_may_approve_until_the_environment_names_somebody(
+    open_house: House, overlay: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    git = Repository(overlay)
+    _caps(overlay, actions_per_run=6)
+    git.commit("Eve")
     asked = _flood(open_house, overlay)
-    approvals.answer(asked.approval_id, "approved", ("ada",), now=SOON)
+    assert asked.is_author_known  # git believes whatever name a committer gives himself
+    for value in ("", " , "):
+        monkeypatch.setenv("PERENNIAL_APPROVERS", value)
+        with pytest.raises(approvals.Refused, match="PERENNIAL_APPROVERS names nobody") as refused:
+            approvals.answer(asked.approval_id, "approved", ("anybody",), now=SOON)
+        assert "set PERENNIAL_APPROVERS in .env" in refused.value.cure
+    # Also under dry run, else it would be turned on for the answer alone.
+    channels = overlay / "config" / "channels.yaml"
+    channels.write_text(channels.read_text().replace("dry_run: false", "dry_run: true"))
+    with pytest.raises(approvals.Refused, match="PERENNIAL_APPROVERS names nobody"):
+        approvals.answer(asked.approval_id, "approved", ("anybody",), now=SOON)
+    # The overlay, which waits for approval itself, names no approvers.
     people = overlay / "config" / "people.yaml"
-    people.write_text(people.read_text().replace("approvers: [ada,", "approvers: [ada, eve,"))
-    assert approvals.approvers() == ("ada", "grace@vendor.example")
+    people.write_text(people.read_text() + "approvers: [anybody]\n")
+    with pytest.raises(ConfigError, match="approvers: unknown key"):
+        open_house.decide(decision_id="again")
+    with pytest.raises(approvals.Refused, match="PERENNIAL_APPROVERS names nobody"):
+        approvals.answer(asked.approval_id, "approved", ("anybody",), now=SOON)
+    assert approvals.get(asked.approval_id).state == "open"
+
+
+def test_under_dry_run_nothing_waits_for_approval(open_house: House, overlay: Path) -> None:
+    channels = overlay / "config" / "channels.yaml"
+    channels.write_text(channels.read_text().replace("dry_run: false", "dry_run: true"))
+    _caps(overlay, actions_per_run=0)
+    open_house.renewals(renewal(1, days=60))
+    assert open_house.decide(decision_id="dry").n_parked == 0 and not approvals.find()
+
+
+@pytest.mark.parametrize("who", ["Ada", "аda", "ada\u200b", "ada@other.example", "grace", "ada,grace", " "])
+def test_an_approver_is_nobody_who_is_called_alike(open_house: House, overlay: Path, who: str) -> None:
+    asked = _flood(open_house, overlay)
+    with pytest.raises(approvals.Refused, match="whom PERENNIAL_APPROVERS does not name"):
+        approvals.answer(asked.approval_id, "approved", (who,), now=SOON)
+
+
+@pytest.mark.parametrize("name", ["Ada", "ada\u200b", "\uff41\uff44\uff41", " ada@home.example"])
+def test_an_author_is_also_whoever_is_called_alike(open_house: House, overlay: Path, name: str) -> None:
+    _caps(overlay, actions_per_run=6)
+    Repository(overlay).commit(name)
+    asked = _flood(open_house, overlay)
+    with pytest.raises(approvals.Refused, match="changed or started"):
+        approvals.answer(asked.approval_id, "approved", ("ada",), now=SOON)
+
+
+def test_whoever_changes_the_overlay_while_a_question_waits_does_not_approve(open_house: House, overlay: Path) -> None:
+    git = Repository(overlay)
+    _caps(overlay, actions_per_run=6)
+    git.commit("Eve")
+    asked = _flood(open_house, overlay)
+    template = overlay / "playbooks" / "more.yaml"
+    template.write_text("disabled: true\n")  # the actions that wait are kept current by each decision
+    git.commit("Ada")
+    with pytest.raises(approvals.Refused, match="changed or started"):
+        approvals.answer(asked.approval_id, "approved", ("ada",), now=SOON)
+
+
+def test_of_two_answers_at_the_same_time_one_counts(open_house: House, overlay: Path) -> None:
+    asked = _flood(open_house, overlay)
+
+    def give(said: approvals.Answer) -> str:
+        try:
+            return approvals.answer(asked.approval_id, said, ("ada",), now=SOON).state
+        except ConfigError as error:
+            return error.message
+
+    with ThreadPoolExecutor() as pool:
+        said = list(pool.map(give, ["approved", "rejected"] * 4))
+    state = approvals.get(asked.approval_id).state
+    assert said.count(state) == 1 and sum("already" in one for one in said) == 7
+    assert set(_states(open_house)) == {"planned"} if state == "approved" else {"planned", "suppressed"}
+
+
+def test_a_question_without_a_name_is_none(open_house: House, overlay: Path) -> None:
+    _flood(open_house, overlay)
+    with pytest.raises(ConfigError, match="there is no approval ''"):  # and not whichever is the newest
+        approvals.get("")
+
+
+def test_grafts_and_a_cut_history_hide_nobody(overlay: Path) -> None:
+    git = Repository(overlay)
+    git.commit("Grace")
+    base = authors.state()
+    file = overlay / "config" / "settings.yaml"
+    for name in ("Mallory", "Eve"):
+        file.write_text(f"# {name}\n")
+        git.commit(name)
+    hidden = overlay / ".git" / "info" / "grafts"
+    hidden.parent.mkdir(exist_ok=True)
+    hidden.write_text(f"{authors.state()['commit']} {base['commit']}\n")
+    assert _names(base) == {"Mallory", "Eve"}
+    hidden.unlink()
+    # A merge of which one side is cut off.
+    git("checkout", "-q", "-b", "side", base["commit"])
+    for name in ("Trudy", "Oscar"):
+        (overlay / "config" / "attention.yaml").write_text(f"# {name}\n")
+        git.commit(name)
+    side = authors.state()["commit"]
+    git("-c", "user.name=Eve", "-c", "user.email=eve@vendor.example", "merge", "-q", "--no-edit", "-")
+    assert _names(base) == {"Mallory", "Eve", "Trudy", "Oscar"}
+    (overlay / ".git" / "shallow").write_text(f"{side}\n")
+    changed = authors.since(base)
+    assert "Trudy" not in changed.by and not changed.is_known
+
+
+def test_whoever_merges_an_older_state_back_has_changed_the_overlay(overlay: Path) -> None:
+    git = Repository(overlay)
+    git.commit("Grace")
+    older = authors.state()["commit"]
+    (overlay / "config" / "caps.yaml").write_text("actions_per_run: 6\n")
+    git.commit("Grace")
+    base = authors.state()
+    git("checkout", "-q", "-b", "old", older)
+    (overlay / "config" / "settings.yaml").write_text("# no more than a comment\n")
+    git.commit("Eve")
+    git("checkout", "-q", "-")
+    who = ("-c", "user.name=Mallory", "-c", "user.email=mallory@vendor.example")
+    git(*who, "merge", "-q", "--no-edit", "-s", "ours", "old")
+    git(*who, "read-tree", "-u", "--reset", "old")
+    git(*who, "commit", "-q", "--amend", "-m", "more")
+    assert not (overlay / "config" / "caps.yaml").exists()
+    assert _names(base) == {"Eve", "Mallory"}

@@ -77,7 +77,7 @@ class Room:
             def xcom_pull(self, *_: Any, **__: Any) -> None:
                 raise AssertionError("an XCom, which many may edit, was read")
 
-        run = SimpleNamespace(conf={"approval_id": FOUND.approval_id}, run_id=f"approval_{FOUND.approval_id}")
+        run = SimpleNamespace(conf={"approval_id": "another"}, run_id=f"approval_{FOUND.approval_id}")
         return {"task_instance": Instance(), "ti": Instance(), "dag_run": run} | changes
 
     def respond(self, option: str, user: dict[str, str] | None) -> Any:
@@ -94,7 +94,8 @@ def test_airflow_takes_the_name_of_the_run_that_asks(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(approvals, "find", lambda: [FOUND])
     (run,) = approval_tasks.list_open.function()
     allowed = conf.get_mandatory_value("scheduler", "allowed_run_id_pattern")
-    assert re.fullmatch(allowed, run["trigger_run_id"]) and run["conf"] == {"approval_id": FOUND.approval_id}
+    assert re.fullmatch(allowed, run["trigger_run_id"])
+    assert approval_tasks._asked(SimpleNamespace(run_id=run["trigger_run_id"])) == FOUND.approval_id
 
 
 def test_the_question_has_a_summary_and_the_list_and_names_no_person(room: Room) -> None:
@@ -132,6 +133,11 @@ def test_an_answer_is_recorded_where_it_is_given_with_who_gave_it(room: Room, ch
     assert room.answers == [(FOUND.approval_id, said, ("grace", "7"))]
 
 
+def test_nobody_is_an_approver_by_choosing_his_number_as_a_name(room: Room) -> None:
+    room.respond("Approve", {"id": "12", "name": "7"})
+    assert room.answers == [(FOUND.approval_id, "approved", ("12", "12"))]
+
+
 def test_no_answer_in_time_is_no_answer(room: Room) -> None:
     assert "nobody answered" in room.respond("Reject", None) and not room.answers
 
@@ -143,7 +149,8 @@ def test_an_answer_that_does_not_count_is_refused_and_the_question_is_put_again(
         room.respond("Approve", {"id": "1", "name": "mallory"})
     assert not room.answers
     (again,) = approval_tasks.list_again.function(dag_run=run)
-    assert again == {"trigger_run_id": f"{run.run_id}_2", "conf": run.conf}
+    assert again == {"trigger_run_id": f"{run.run_id}_2"}
+    assert approval_tasks._asked(SimpleNamespace(run_id=f"{run.run_id}_2")) == FOUND.approval_id
     with pytest.raises(TaskAwaitingInput):
         room.operator.execute(room.context())
     assert "The answer of **mallory**" in room.put[-1]["body"] and "it is hers" in room.put[-1]["body"]
@@ -154,6 +161,12 @@ def test_what_was_answered_is_neither_asked_nor_answered_again(room: Room) -> No
     assert "approved already" in room.operator.execute(room.context()) and not room.put
     assert "approved already" in room.respond("Reject", {"id": "7", "name": "grace"}) and not room.answers
     assert approval_tasks.list_again.function(dag_run=room.context()["dag_run"]) == []
+
+
+@pytest.mark.parametrize("name", ["manual__1", "approval", "approval_", "", f"x_approval_{FOUND.approval_id}"])
+def test_a_run_of_another_name_asks_nothing(name: str) -> None:
+    run = SimpleNamespace(run_id=name, conf={"approval_id": FOUND.approval_id})
+    assert approval_tasks._asked(run) == ""
 
 
 def test_the_report_takes_nothing_from_others(room: Room) -> None:

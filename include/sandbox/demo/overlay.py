@@ -53,8 +53,8 @@ def write(home: Path, sandbox: dict[str, Any]) -> None:
         source["lag_seconds"] = 61 if source["kind"] == "support" else 0
     # The first write goes to every account, and nobody is there to approve it.
     caps = {"actions_per_run": 2000, "share_of_book": 1}
-    people = {"approvers": ["colleague"]}  # the demo's overlay has no history that says who changed it
-    written = {"channels": channels, "settings": {"sources": sources}, "caps": caps, "people": people}
+    written = {"channels": channels, "settings": {"sources": sources}, "caps": caps}
+    (folder / "people.yaml").unlink(missing_ok=True)  # of an earlier version, with a key that is none any more
     for name, settings in written.items():
         (folder / f"{name}.yaml").write_text(NOTE + yaml.safe_dump(settings, sort_keys=False))
 

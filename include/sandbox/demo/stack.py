@@ -165,6 +165,7 @@ def base_environment(home: Path, state: State, warehouse: str, metadata: str) ->
         "PERENNIAL_HOME": str(home),
         "PERENNIAL_DATABASE_URL": warehouse,
         "PERENNIAL_CONFIG_DIR": str(home / "overlay"),
+        "PERENNIAL_APPROVERS": "colleague",
         "PYTHONPATH": str(paths.ROOT),
         "PYTHONUNBUFFERED": "1",
     }
