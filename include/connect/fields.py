@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import get_args
 
 from include.alerts.risk import Band
@@ -32,7 +32,7 @@ def look(connection_id: str, settings: Settings) -> Iterator[Line]:
     yield from lines
 
 
-def _compared(connection_id: str, channel: crm_field.CrmFields, fields: dict[str, str]) -> Line:
+def _compared(connection_id: str, channel: crm_field.CrmFields, fields: Mapping[str, str]) -> Line:
     try:
         channel.check(sorted(fields))
         wrong = [

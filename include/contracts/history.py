@@ -16,7 +16,7 @@ from include.config import loader as settings
 from include.contracts import aside, files, levels
 from include.contracts.limits import CATEGORIES, COMES_LATER
 from include.contracts.rule import Known
-from include.sources.entities import ENTITIES, VENDORS, Entity, of_kind, raw_table
+from include.sources.entities import DATABASES, ENTITIES, VENDORS, Entity, of_kind, raw_table
 
 TRAILING = timedelta(days=28)
 FEWEST_READS = 5
@@ -70,6 +70,7 @@ def known(connection: Connection, batch: RowMapping) -> Known:
         is_first_load=batch["is_first_load"],
         is_full=batch["is_full"],
         is_full_end=is_full_end,
+        is_queried=batch["vendor"] in DATABASES.values(),
         is_replay=batch["is_replay"],
         n_rows=batch["n_rows"],
         table=f"raw.{batch['table_name']}" if batch["table_name"] else "",

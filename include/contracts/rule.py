@@ -73,6 +73,7 @@ class Known:
         is_first_load: Nothing was stored before its read.
         is_full: Its read reads everything again.
         is_full_end: It ends such a read: what the read has not met is gone from the source.
+        is_queried: Its source is a database, which gives all rows of one moment by a query.
         is_replay: Its rows were in quarantine and are judged once more.
         n_rows: How many rows it has.
         table: The table in which they are landed, with its schema; "" where there are none.
@@ -109,6 +110,7 @@ class Known:
     is_first_load: bool = False
     is_full: bool = False
     is_full_end: bool = False
+    is_queried: bool = False
     is_replay: bool = False
     n_rows: int = 0
     table: str = ""

@@ -43,6 +43,15 @@ def _counted(entity: Entity) -> Iterable[Rule]:
         f"access and {_DROP}",
         scope="batch",
     )
+    yield warn(
+        entity.name,
+        "id_once",
+        _id_once,
+        "the query gives several rows of the same id",
+        why="the one that changed last is kept and the others are not, so that sums and counts are too low",
+        cure="correct the query: a join that finds several rows repeats the id; group them, or select a unique id",
+        scope="batch",
+    )
     yield rule(
         entity.name,
         "clocks_agree",
@@ -194,6 +203,15 @@ def _facts_stable(known: Known) -> Expect | None:
         f"select changed.key as column_name from ({pairs}) as counted,"  # noqa: S608
         " lateral jsonb_each_text(to_jsonb(counted) - 'n_') as changed"
         f" where cast(changed.value as bigint) > greatest({limits.changed_rows}, {limits.changed_share} * counted.n_)"
+    )
+
+
+def _id_once(known: Known) -> Expect | None:
+    # A vendor's API may give a record again that changed while it was read.
+    if not known.is_queried:
+        return None
+    return none(
+        f"select id, count(*) as n_rows from {BATCH} where not _is_deleted and id <> '' group by id having count(*) > 1"  # noqa: S608
     )
 
 
