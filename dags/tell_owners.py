@@ -13,7 +13,8 @@ the channels that are turned on in `config/channels.yaml`; without any, the task
   times, and `python -m include.cli incidents list --all` shows what became of it.
 
 **Re-running and backfill.** Clear the task, or trigger a run: nothing is told twice. There is nothing to backfill. By
-hand: `python -m include.cli incidents tell`. To be silent for a time: `incidents silence PATTERN --until DAY --reason`.
+hand: `python -m include.cli incidents tell`. To be silent for a time:
+`incidents silence PATTERN --until DAY --reason ...`.
 
 **Owner.** The queue of `config/people.yaml` is told once per outage of this DAG itself.
 

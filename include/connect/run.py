@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
 from include.config import Settings, load
-from include.connect import channels, sources
+from include.connect import channels, fields, sources
 from include.connect.line import Line
 from include.delivery.channels import INTO_CRM
 from include.errors import ConfigError
@@ -44,6 +44,7 @@ def check(names: Iterable[str] = ()) -> Iterator[Line]:
             )
     for name in wanted:
         yield from looks[name]()
+        yield from fields.look(name, settings)
 
 
 def _writers(settings: Settings) -> dict[tuple[str, str], set[str]]:

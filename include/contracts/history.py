@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Mapping
 from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
@@ -12,10 +13,10 @@ from sqlalchemy.engine import Connection, RowMapping
 from include import clock
 from include.config import Settings
 from include.config import loader as settings
-from include.contracts import aside, files
+from include.contracts import aside, files, levels
 from include.contracts.limits import CATEGORIES, COMES_LATER
 from include.contracts.rule import Known
-from include.sources.entities import ENTITIES, VENDORS, Entity, of_kind, raw_table
+from include.sources.entities import DATABASES, ENTITIES, VENDORS, Entity, of_kind, raw_table
 
 TRAILING = timedelta(days=28)
 FEWEST_READS = 5
@@ -25,6 +26,8 @@ _WEEKS = 4
 _FEWEST_WEEKDAYS = 3
 _LATELY = timedelta(days=3)
 _MOST_VALUES = 50
+# Rules of which a column may be accepted: those of empty columns, and the one of strange values.
+EMPTY, STRANGE = ("columns_filled", "nulls_usual"), "values_familiar"
 
 
 def known(connection: Connection, batch: RowMapping) -> Known:
@@ -49,33 +52,41 @@ def known(connection: Connection, batch: RowMapping) -> Known:
     n_today, largest_weekday = _weekday(connection, batch, today, in_force.reporting_zone)
     names = {"source": batch["source"], "entity": entity.name}
     accepted = list(connection.execute(_ACCEPTED, names).scalars()) if is_stored else []
+    results = connection.execute(_ACCEPTED_RESULTS, {"ids": accepted}).all() if accepted else []
+    days = levels.accepted(row.observed for row in results if row.observed.startswith("day "))
+    emptied = _columns(results, *EMPTY)
+    since = {name: _sample(connection, raw, batch["source"], entity, after=number) for name, number in emptied.items()}
+    complete_day = _complete_day(landed, in_force) if is_stored and landed and not batch["is_first_load"] else None
     return Known(
         batch_id=batch["batch_id"],
         source=batch["source"],
         entity=entity,
         now=now,
         currency=in_force.currency,
-        until=batch["until"],
+        # What was read after a pause may have changed since the read began.
+        until=max(batch["until"], batch["closed_at"] or batch["until"]) if batch["until"] else None,
         today=today,
         limits=files.limits(entity.name),
         is_first_load=batch["is_first_load"],
         is_full=batch["is_full"],
         is_full_end=is_full_end,
+        is_queried=batch["vendor"] in DATABASES.values(),
         is_replay=batch["is_replay"],
         n_rows=batch["n_rows"],
         table=f"raw.{batch['table_name']}" if batch["table_name"] else "",
         is_stored=is_stored,
         has_bad_rows=connection.execute(_HAS_BAD_ROWS, names).scalar_one(),
         accepted=tuple(accepted),
-        accepted_days=tuple(connection.execute(_DAYS, {"ids": accepted}).scalars()) if accepted else (),
+        accepted_days=days,
+        days=_days(connection, batch, raw, levels.compared(complete_day, days)) if complete_day else {},
         n_stored=_count_stored(connection, raw, batch["source"], entity) if counts else None,
         largest_read=_largest_read(connection, batch),
         n_today=n_today + batch["n_rows"],
         largest_weekday=largest_weekday,
-        complete_day=_complete_day(landed, in_force) if is_stored and landed and not batch["is_first_load"] else None,
-        filled=_filled(entity, sample, 0.5),
-        well_filled=_filled(entity, sample, 0.9),
-        values=_values(connection, raw, batch["source"], entity) if sample else {},
+        complete_day=complete_day,
+        filled=_filled(entity, sample, since, 0.5),
+        well_filled=_filled(entity, sample, since, 0.9),
+        values=_values(connection, raw, batch["source"], entity, _columns(results, STRANGE)) if sample else {},
         raw=raw,
         seen=seen if _exists(connection, seen) else "",
         tables=_tables(connection, batch, entity),
@@ -94,8 +105,9 @@ _ACCEPTED = sa.text(
     "select batch_id from meta.batch where source = :source and entity = :entity and decided_by <> ''"
     " and held_because <> '' and state in ('closed', 'merged') order by batch_id"
 )
-_DAYS = sa.text(
-    "select observed from meta.rule_result where batch_id = any(:ids) and not is_passed and observed like 'day %'"
+_ACCEPTED_RESULTS = sa.text(
+    "select batch_id, split_part(rule_id, '.', 3) as rule, observed from meta.rule_result"
+    " where batch_id = any(:ids) and not is_passed order by batch_id"
 )
 _HAS_BAD_ROWS = sa.text(
     "select exists (select from quarantine.record where source = :source and entity = :entity"
@@ -173,33 +185,67 @@ def _complete_day(landed: RowMapping, in_force: Settings) -> date | None:
     return None if day is None or day in holidays.country_holidays(country) else day
 
 
-def _sample(connection: Connection, raw: str, source: str, entity: Entity) -> RowMapping | None:
-    """Return how many of a sample of the stored rows have each column filled; None while too few are stored."""
+def _days(connection: Connection, batch: RowMapping, raw: str, days: list[date]) -> dict[date, int]:
+    """Return how many rows some days have, landed or stored."""
+    rows = (
+        f"select id, day from raw.{batch['table_name']} where not _is_deleted and day = any(:days) union"  # noqa: S608
+        f" select id, day from {raw} where source = :source and not _is_deleted and day = any(:days)"
+    )
+    query = f"select day, count(*) as n from ({rows}) as every group by day"  # noqa: S608
+    found = connection.execute(sa.text(query), {"source": batch["source"], "days": days})
+    return {row.day: row.n for row in found}
+
+
+def _columns(results: Iterable[sa.Row], *rules: str) -> dict[str, int]:
+    """Return the columns of which rules spoke in accepted batches, and the last such batch."""
+    return {name: row.batch_id for row in results if row.rule in rules for name in row.observed.split(", ")}
+
+
+def _sample(
+    connection: Connection, raw: str, source: str, entity: Entity, *, after: int | None = None
+) -> RowMapping | None:
+    """Return how many of a sample of the stored rows have each column filled; None while too few are stored.
+
+    Args:
+        connection: As for ``known``.
+        raw: The table in which they are stored.
+        source: The connection they came from.
+        entity: What they are.
+        after: Only rows that later batches brought.
+    """
     counts = ", ".join(f"count({name}) as {name}" for name in entity.column_names)
+    later = f" and _batch_id > {after}" if after is not None else ""
     query = (
         f"select count(*) as n_, {counts} from"  # noqa: S608
-        f" (select * from {raw} as stored where source = :source and not _is_deleted{_owned(entity, 'stored')}"
+        f" (select * from {raw} as stored where source = :source and not _is_deleted{_owned(entity, 'stored')}{later}"
         f" limit {_SAMPLE}) as sample"
     )
     found = connection.execute(sa.text(query), {"source": source}).mappings().one()
     return found if found["n_"] >= _ENOUGH else None
 
 
-def _filled(entity: Entity, sample: RowMapping | None, share: float) -> tuple[str, ...]:
-    """Return the columns that at least a share of the sample has filled, and that a new record has too."""
-    if sample is None:
-        return ()
+def _filled(
+    entity: Entity, sample: RowMapping | None, since: Mapping[str, RowMapping | None], share: float
+) -> tuple[str, ...]:
+    """Return the columns that at least a share of the sample has filled, and that a new record has too.
+
+    A column that somebody accepted as empty is empty from then on, until it is filled again.
+    """
     later = COMES_LATER.get(entity.name, frozenset())
-    return tuple(name for name in entity.column_names if name not in later and sample[name] >= share * sample["n_"])
+    found = ((name, since.get(name, sample)) for name in entity.column_names if name not in later)
+    return tuple(name for name, rows in found if rows is not None and rows[name] >= share * rows["n_"])
 
 
-def _values(connection: Connection, raw: str, source: str, entity: Entity) -> dict[str, tuple[str, ...]]:
-    """Return the values of each column that is known to have few."""
+def _values(
+    connection: Connection, raw: str, source: str, entity: Entity, accepted: Collection[str]
+) -> dict[str, tuple[str, ...]]:
+    """Return the values of each column that is known to have few; those that were accepted may be in no sample."""
     found = {}
     for column in CATEGORIES.get(entity.name, ()):
+        limit = "" if column in accepted else f" limit {_SAMPLE}"
         query = (
             f"select distinct {column} from (select {column} from {raw} where source = :source and not _is_deleted"  # noqa: S608
-            f" and {column} <> '' limit {_SAMPLE}) as sample limit {_MOST_VALUES + 1}"
+            f" and {column} <> ''{limit}) as sample limit {_MOST_VALUES + 1}"
         )
         values = connection.execute(sa.text(query), {"source": source}).scalars().all()
         if 0 < len(values) <= _MOST_VALUES:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Literal
 
+from include.contracts.levels import Accepted
 from include.contracts.limits import Limits
 from include.sources.entities import ENTITIES, Entity, Kind
 
@@ -72,13 +73,15 @@ class Known:
         is_first_load: Nothing was stored before its read.
         is_full: Its read reads everything again.
         is_full_end: It ends such a read: what the read has not met is gone from the source.
+        is_queried: Its source is a database, which gives all rows of one moment by a query.
         is_replay: Its rows were in quarantine and are judged once more.
         n_rows: How many rows it has.
         table: The table in which they are landed, with its schema; "" where there are none.
         is_stored: Whether there is a table in which its rows are stored.
         has_bad_rows: Whether rows of this source and entity are in quarantine, or were given up.
         accepted: The batches of this source and entity that were held and that somebody accepted.
-        accepted_days: What was found of days in these.
+        accepted_days: The days that were accepted with these.
+        days: Day -> how many rows it has, landed or stored, as far as the complete day is compared with them.
         n_stored: How many rows of this source are stored and not deleted, those of nobody left out; None where nobody
             counted.
         until: The clock of the run when its read began.
@@ -107,13 +110,15 @@ class Known:
     is_first_load: bool = False
     is_full: bool = False
     is_full_end: bool = False
+    is_queried: bool = False
     is_replay: bool = False
     n_rows: int = 0
     table: str = ""
     is_stored: bool = False
     has_bad_rows: bool = False
     accepted: tuple[int, ...] = ()
-    accepted_days: tuple[str, ...] = ()
+    accepted_days: tuple[Accepted, ...] = ()
+    days: Mapping[date, int] = field(default_factory=dict)
     n_stored: int | None = None
     until: datetime | None = None
     today: date = LAST_DATE

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from datetime import date, timedelta
 
-from include.contracts import aside
+from include.contracts import aside, levels
 from include.contracts.limits import CATEGORIES, STABLE
 from include.contracts.rule import BATCH, SILENT, Expect, Known, Rule, literal, none, rule, warn
 from include.sources.entities import Entity
@@ -14,7 +13,6 @@ from include.sources.entities import Entity
 SHARE_OF_BAD_ROWS = "share_of_bad_rows"
 # Fewer rows than this say nothing about the share of empty values.
 _FEWEST_ROWS = 50
-_WEEKS = 4
 _DECIDE = "`batch accept ID --reason ...`"
 _DROP = "`batch drop ID --reason ...` and read again"
 
@@ -45,6 +43,15 @@ def _counted(entity: Entity) -> Iterable[Rule]:
         f"access and {_DROP}",
         scope="batch",
     )
+    yield warn(
+        entity.name,
+        "id_once",
+        _id_once,
+        "the query gives several rows of the same id",
+        why="the one that changed last is kept and the others are not, so that sums and counts are too low",
+        cure="correct the query: a join that finds several rows repeats the id; group them, or select a unique id",
+        scope="batch",
+    )
     yield rule(
         entity.name,
         "clocks_agree",
@@ -64,7 +71,7 @@ def _filled(entity: Entity) -> Iterable[Rule]:
         "columns that used to be filled are empty in every row",
         why="a field was renamed, or may no longer be read: merged, it would wipe the values that are stored",
         cure=f"see whether the source still has the field and shows it to this login, correct the mapping, "
-        f"then {_DROP}",
+        f"then {_DROP}; {_DECIDE} if the field is not kept any more",
         scope="batch",
     )
     yield rule(
@@ -199,6 +206,15 @@ def _facts_stable(known: Known) -> Expect | None:
     )
 
 
+def _id_once(known: Known) -> Expect | None:
+    # A vendor's API may give a record again that changed while it was read.
+    if not known.is_queried:
+        return None
+    return none(
+        f"select id, count(*) as n_rows from {BATCH} where not _is_deleted and id <> '' group by id having count(*) > 1"  # noqa: S608
+    )
+
+
 def _clocks_agree(known: Known) -> Expect | None:
     if known.until is None:
         return None
@@ -264,7 +280,7 @@ def _all(known: Known) -> str:
 
 def _weekdays(known: Known, newest: date, columns: str) -> str:
     """Return the rows of a day and of the same weekdays before it, landed or stored."""
-    days = ", ".join(f"'{newest - timedelta(weeks=week)}'" for week in range(_WEEKS + 1))
+    days = ", ".join(f"'{newest - timedelta(weeks=week)}'" for week in range(levels.WEEKS + 1))
     return (
         f"select {columns} from {_all(known)} where not _is_deleted and day in ({days})"  # noqa: S608
         f" union select {columns} from {known.raw} as stored"
@@ -273,29 +289,14 @@ def _weekdays(known: Known, newest: date, columns: str) -> str:
 
 
 def _day_complete(known: Known) -> Expect | None:
-    if known.complete_day is None or known.is_first_load:
+    day = known.complete_day
+    if day is None or known.is_first_load:
         return None
-    limits, day = known.limits, f"cast('{known.complete_day}' as date)"
-    rows = _weekdays(known, known.complete_day, "id, day")
-    usual = (
-        "select percentile_cont(0.5) within group (order by n) as n from counted"  # noqa: S608
-        f" where day < {day} and n >= {limits.day_rows} having count(*) >= {_WEEKS - 1}"
-    )
+    usual = levels.unusual(known.days, day, known.accepted_days, known.limits)
     return none(
-        f"with counted as (select day, count(*) as n from ({rows}) as every group by day)"  # noqa: S608
-        f" select counted.day, counted.n, usual.n as usual from counted, ({usual}) as usual"
-        f" where counted.day = {day}{_not_accepted(known)}"
-        f" and counted.n not between {limits.day_low} * usual.n and {limits.day_high} * usual.n"
+        f"select cast('{day}' as date) as day, {known.days.get(day, 0)} as n, {usual or 0:.1f} as usual"
+        f" where {usual is not None} {SILENT}"
     )
-
-
-def _not_accepted(known: Known) -> str:
-    """Return the condition that nobody has accepted that the day is as low, or as high, as it is."""
-    sides = set()
-    for day, n, usual in re.findall(r"day (\S+) n (\d+) usual ([\d.]+)", "; ".join(known.accepted_days)):
-        if day == str(known.complete_day):
-            sides.add("counted.n < usual.n" if float(n) < float(usual) else "counted.n > usual.n")
-    return "".join(f" and not {side}" for side in sorted(sides))
 
 
 def _feature_measured(known: Known) -> Expect | None:
@@ -306,7 +307,7 @@ def _feature_measured(known: Known) -> Expect | None:
     return none(
         f"with used as ({_weekdays(known, known.complete_day, 'feature, account_id, day')}),"  # noqa: S608
         f" usual as (select feature, account_id from used where day < {day} and feature <> ''"
-        f" group by feature, account_id having count(*) >= {_WEEKS - 1})"
+        f" group by feature, account_id having count(*) >= {levels.WEEKS - 1})"
         " select feature, count(*) as n_usual, count(*) filter (where not exists (select from used as now"
         f" where now.day = {day} and now.feature = usual.feature and now.account_id = usual.account_id)) as n_silent"
         " from usual group by feature"

@@ -1,4 +1,4 @@
-"""``python -m include.cli identity ...``: what waits for an answer, and answering it."""
+"""``python -m include.cli identity``: what waits for an answer, and answering it."""
 
 from __future__ import annotations
 

@@ -12,7 +12,18 @@ from include.sources.entities_crm import CRM
 from include.sources.entity import Column, ColumnType, Entity, Kind
 from include.sources.entity import columns as _columns
 
-__all__ = ["ENTITIES", "VENDORS", "Column", "ColumnType", "Entity", "Kind", "of_kind", "raw_table", "union_view"]
+__all__ = [
+    "DATABASES",
+    "ENTITIES",
+    "VENDORS",
+    "Column",
+    "ColumnType",
+    "Entity",
+    "Kind",
+    "of_kind",
+    "raw_table",
+    "union_view",
+]
 
 # A usage day touches the 28-day windows of the 12 trailing weeks and the window itself: 28 + 84 days.
 USAGE_REACH_DAYS = 112
@@ -193,6 +204,8 @@ def _vendors() -> dict[str, Kind]:
 
 # Vendor -> kind of source. The raw tables of all of them exist from the start, so that SQL can always name them.
 VENDORS: dict[str, Kind] = _vendors()
+# What reads a database, by kind of source; of a CRM or a desk in the place of a vendor's API.
+DATABASES: dict[Kind, str] = {"crm": "sqlcrm", "support": "sqldesk", "product": "product"}
 
 
 def of_kind(kind: Kind) -> tuple[Entity, ...]:

@@ -1,8 +1,9 @@
 """Reconcile: hold what the warehouse has against what the source says that it holds, and mend what differs.
 
 What changed is read first, so that only real differences are left. Where the source counts cheaply, equal counts end
-it; else its ids are compared. A difference is mended by the same full read that ``ingest --full`` makes: what it meets
-is merged, and what it does not meet any more is marked as deleted. More of that at once than a contract allows is held.
+it; else its ids are compared. A difference is mended by the same full read that ``ingest SOURCE --full`` makes: what
+it meets is merged, and what it does not meet any more is marked as deleted. More of that at once than a contract allows
+is held.
 """
 
 from __future__ import annotations

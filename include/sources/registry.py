@@ -11,10 +11,7 @@ from include.config import load
 from include.connections import Connection
 from include.sources.base import Source
 from include.sources.database.urls import is_database
-from include.sources.entities import VENDORS
-
-# What reads a database in the place of a vendor's API.
-_DATABASES = {"crm": "sqlcrm", "support": "sqldesk"}
+from include.sources.entities import DATABASES, VENDORS
 
 
 def connect(connection: Connection) -> Source:
@@ -30,7 +27,7 @@ def connect(connection: Connection) -> Source:
         from include.sources.database.source import Database
 
         return Database(connection, settings)
-    vendor = _DATABASES[listed.kind] if is_database(connection) else connection.vendor
+    vendor = DATABASES[listed.kind] if is_database(connection) else connection.vendor
     if VENDORS.get(vendor) == listed.kind:
         package = importlib.import_module(f"include.sources.{listed.kind}.{vendor}")
         source: Source = package.SOURCE(connection, settings)

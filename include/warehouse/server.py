@@ -344,7 +344,7 @@ def _run(note: Note, program: str, *arguments: str, waiting: Waiting | None = No
         said += server_files.read_plain(note.log).splitlines()[-5:]
         raise WarehouseError(
             f"PostgreSQL's {program} failed: {' / '.join(said) or 'it said nothing'}",
-            cure=f"see {note.log}; free some space if the disk is full; `make clean` starts over",
+            cure=f"see {note.log}; make room if the disk is full; if the warehouse may go, `make clean` removes it",
         )
 
 

@@ -99,7 +99,7 @@ def read_note(home: Path) -> Note | None:
     if homes.is_copy(home, mark):
         raise WarehouseError(
             f"{home} is a copy of {mark.home}, and its note names that folder's database",
-            cure="run the command in the original; or run `make clean` here, which leaves the original as it is",
+            cure="run the command in the original; or run `make clean` here: it removes this copy alone",
         )
     if note.is_ready:
         _see_data(note)

@@ -13,9 +13,13 @@ import sqlalchemy as sa
 from include import cli, paths
 from include.connect import line, run, sources
 from include.connect.line import Line
+from include.delivery.channels.crm_field import CrmFields
+from include.delivery.channels.crm_field_salesforce import SalesforceAccounts
 from include.delivery.channels.slack import SCOPES
 from include.errors import ConfigError
 from include.sources.crm.hubspot.resources import OWNER_SCOPE, RESOURCES, WRITE_SCOPES
+from include.sources.crm.salesforce.api import SalesforceApi
+from include.sources.http.client import Answer, Client
 from tests.sandbox_fixture import SandboxProcess
 
 PERSON = "@"
@@ -115,6 +119,39 @@ def test_rights_to_write_are_asked_for_where_something_is_written(
     assert writer["crm_tasks", "scopes"].state == "failed"
     assert "more than is needed: crm.objects.companies.read" in writer["crm_tasks", "scopes"].found
     assert [what for connection, what in writer if connection == "crm_tasks"] == ["scopes"]
+
+
+def test_a_drop_down_must_take_every_risk_that_is_written(
+    vendors: SandboxProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "channels.yaml").write_text("crm_field: {fields: {crm: {perennial_risk: risk_band}}}\n")
+    monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(tmp_path))
+    assert look("crm")["crm", "fields"].state == "ok"
+    # As it was made before an unknown risk was told.
+    three = [{"value": value} for value in ("none", "some", "high")]
+    whole = Client.get
+
+    def get(client: Client, path: str, *given: Any, **how: Any) -> Answer:
+        answer = whole(client, path, *given, **how)
+        if path.endswith("/companies/perennial_risk"):
+            answer = Answer(answer.status, answer.headers, answer.data | {"options": three})
+        return answer
+
+    monkeypatch.setattr(Client, "get", get)
+    found = look("crm")["crm", "fields"]
+    assert (found.state, found.found) == ("failed", "perennial_risk takes no unknown")
+    # A picklist of Salesforce refuses only where it is restricted.
+    monkeypatch.setattr(
+        SalesforceApi,
+        "fields",
+        lambda api, sobject: {
+            "risk": {"restrictedPicklist": True, "picklistValues": [{"value": "some", "active": True}]}
+        },
+    )
+    accounts = SalesforceAccounts(SalesforceApi(None))  # type: ignore[arg-type]
+    assert CrmFields(accounts).not_taken("risk", ("some", "unknown")) == ["unknown"]
+    assert CrmFields(accounts).not_taken("other", ("some", "unknown")) == []
 
 
 def test_every_scope_that_is_checked_is_documented_and_none_besides() -> None:

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from include.contracts.limits import CATEGORIES
-from include.sources.entities import ENTITIES
+from include.sources.entities import DATABASES, ENTITIES
 from tests.contracts.landed import LONG_AGO, NOW, good, land, store
 
 NEXT_MONTH = NOW + timedelta(days=30)
@@ -290,7 +290,8 @@ def _grown(entity: str) -> int:
 
 
 def _many(entity: str) -> int:
-    return land(entity, good(entity, STORED) * 5 + good(entity))
+    # Of a vendor whose API may give a record again: of a query that would break a rule of its own.
+    return land(entity, good(entity, STORED) * 5 + good(entity), vendor="elsewhere")
 
 
 def _emptied(entity: str) -> int:
@@ -337,6 +338,11 @@ def _unmeasured(entity: str) -> int:
     )
 
 
+def _twice(entity: str) -> int:
+    kind = ENTITIES[entity].kind
+    return land(entity, [row | {"id": "twice"} for row in good(entity, 2)], vendor=DATABASES[kind])
+
+
 BATCHES: dict[str, Callable[[str], int]] = {
     "share_of_bad_rows": _bad_rows,
     "columns_filled": _vanished,
@@ -347,6 +353,7 @@ BATCHES: dict[str, Callable[[str], int]] = {
     "values_familiar": _strange,
     "facts_stable": _changed,
     "clocks_agree": _ahead,
+    "id_once": _twice,
     "day_complete": _halved,
     "feature_measured": _unmeasured,
     "opportunities_named": _of_no_deal,

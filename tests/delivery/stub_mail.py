@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 
@@ -29,7 +29,8 @@ class MailServer:
                 connection, _ = listener.accept()
             except OSError:
                 return
-            with connection, connection.makefile("rb") as lines:
+            # A client may leave in the middle of an answer.
+            with suppress(ConnectionError), connection, connection.makefile("rb") as lines:
                 connection.sendall(b"220 ready\r\n")
                 self._talk(connection, lines)
 

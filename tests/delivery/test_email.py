@@ -164,7 +164,7 @@ def test_off_this_machine_mails_are_encrypted_unless_somebody_wrote_that_they_ne
     monkeypatch: pytest.MonkeyPatch, offers: list[str], extra: str, is_encrypted: bool | None
 ) -> None:
     offering = _Offering(*offers)
-    monkeypatch.setattr("smtplib.SMTP", offering)
+    monkeypatch.setattr("include.delivery.channels.email._Server", offering)
     monkeypatch.setenv("AIRFLOW_CONN_SMTP", f'{{"conn_type": "smtp", "host": "mail.example", "extra": {{{extra}}}}}')
     channel = EmailChannel.connect(load())
     if is_encrypted is None:
@@ -173,3 +173,13 @@ def test_off_this_machine_mails_are_encrypted_unless_somebody_wrote_that_they_ne
         return
     channel._open()
     assert offering.is_encrypted is is_encrypted
+
+
+@pytest.mark.parametrize(("verb", "state"), [("EHLO", ""), ("CONTENT", "uncertain")])
+def test_an_answer_that_goes_on_for_ever_ends(channel: EmailChannel, server: MailServer, verb: str, state: str) -> None:
+    server.answers[verb] = "\r\n".join(["250-and more"] * 2_000 + ["250 at last"])
+    if state:
+        assert send(channel).state == state
+    else:
+        with pytest.raises(Unavailable, match="more than 200 lines"):
+            send(channel)

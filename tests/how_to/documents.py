@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+import typer
+
+from include.cli import app
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = (
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "include/sandbox/README.md")),
     *(path for room in ("how-to", "runbooks", "reference") for path in sorted((ROOT / "docs" / room).glob("*.md"))),
 )
+# What a person may be told while the program runs.
+TEXTS = tuple(
+    path
+    for room in ("include", "dags", "plugins")
+    for kind in ("*.py", "*.yaml", "*.j2", "*.html")
+    for path in sorted((ROOT / room).rglob(kind))
+)
+NAMES = frozenset(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_INLINE = re.compile(r"`((?:\./perennial|python -m include\.cli) [^`]+)`")
+_INLINE = re.compile(r"`([^`]+)`")
 _COMMAND = re.compile(r"^(?:\./perennial|python -m include\.cli)(?: |$)")
 
 
@@ -46,5 +59,24 @@ def commands() -> Iterator[Command]:
             for line in block.splitlines():
                 if _COMMAND.match(line.strip()):
                     yield Command(document, re.sub(r"\s+#.*$", "", line.strip()))
-        for found in _INLINE.findall(_BLOCK.sub("", text)):
-            yield Command(document, " ".join(found.split()))
+        yield from _inline(document, _BLOCK.sub("", text))
+    for path in TEXTS:
+        for text in literals(path) if path.suffix == ".py" else [path.read_text()]:
+            yield from _inline(path, text)
+
+
+def _inline(path: Path, text: str) -> Iterator[Command]:
+    """Yield the calls in a text, those too that leave the program's own name out: `batch drop ID`."""
+    for found in _INLINE.findall(text):
+        words = found.split()
+        if _COMMAND.match(" ".join(words)) or (len(words) > 1 and words[0] in NAMES):
+            yield Command(path, " ".join(words))
+
+
+def literals(path: Path) -> Iterator[str]:
+    """Yield the texts of a program; what is put into them when it runs is 1."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.JoinedStr):
+            yield "".join(str(part.value) if isinstance(part, ast.Constant) else "1" for part in node.values)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from pathlib import Path
 
 import orjson
@@ -10,7 +11,9 @@ import pytest
 import yaml
 
 from include import paths
+from include.alerts.signals import subjects
 from include.errors import ConfigError
+from include.playbooks import templates
 from include.playbooks.load import load, revive
 
 BY_FIGURES = Path(__file__).with_name("renewal_at_risk.yaml")
@@ -107,6 +110,16 @@ def test_what_is_shipped() -> None:
     tiers = {tier for name in TEN if name.startswith("renewal_") for tier in found[name].playbook.audience.tiers}
     assert tiers == {"key_account", "standard", "small"}
     assert {loaded.about for loaded in found.values()} == {"renewal", "account", "contact", "former"}
+
+
+def test_none_is_told_as_none_and_not_as_unknown() -> None:
+    for loaded in load().values():
+        full, _ = subjects.table(loaded.about).examples()
+        nobody = {name: 0 if isinstance(value, (int, Decimal)) else value for name, value in full.items()}
+        nobody |= dict.fromkeys(templates.MORE_NAMES, "x")
+        for step in loaded.playbook.steps:
+            said = templates.subject(step.subject, nobody) + templates.body(step.body, nobody)
+            assert "unknown" not in said and "Many days" not in said, (loaded.playbook.name, step.id)
 
 
 def test_what_runs_is_revived_from_what_was_kept() -> None:

@@ -6,7 +6,7 @@ there already. Writing the same values twice does no harm, so that an answer in 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -28,6 +28,9 @@ class Accounts(Protocol):
 
     def lacking(self, names: Sequence[str]) -> list[str]:
         """Return those of the properties that are not there, or that this login may not write."""
+
+    def options(self, name: str) -> Collection[str] | None:
+        """Return the only values that a property takes; None where it takes others too."""
 
     def read(self, ids: Sequence[str], names: Sequence[str]) -> Mapping[str, Values]:
         """Return what records hold, by id; those that are gone are left out."""
@@ -73,7 +76,7 @@ class CrmFields:
     def send(self, letters: Sequence[Letter]) -> Mapping[str, Outcome]:
         """Write what differs from what the records hold."""
         vendor, names = self._accounts.vendor, sorted({name for letter in letters for name in letter.body["fields"]})
-        self._check(names)
+        self.check(names)
         held = self._accounts.read([letter.address for letter in letters], names)
         outcomes: dict[str, Outcome] = {}
         changes: dict[str, Values] = {}
@@ -102,7 +105,12 @@ class CrmFields:
         """Let go of the connections."""
         self._accounts.close()
 
-    def _check(self, names: Sequence[str]) -> None:
+    def check(self, names: Sequence[str]) -> None:
+        """Make sure that properties are there and may be written.
+
+        Raises:
+            ConfigError: One is not, or may not.
+        """
         lacking = self._accounts.lacking([name for name in names if name not in self._known])
         if lacking:
             raise ConfigError(
@@ -110,6 +118,11 @@ class CrmFields:
                 cure="make it there and grant the right, or correct crm_field.fields in channels.yaml",
             )
         self._known.update(names)
+
+    def not_taken(self, name: str, values: Collection[str]) -> list[str]:
+        """Return those of the values that a property does not take, because it is a drop-down without them."""
+        options = self._accounts.options(name) if values else None
+        return [] if options is None else [value for value in values if value not in options]
 
     def _write(self, changes: Mapping[str, Values]) -> dict[str, Outcome]:
         if not changes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -28,6 +28,13 @@ class Companies:
     def lacking(self, names: Sequence[str]) -> list[str]:
         """See ``Accounts``."""
         return [name for name in names if not self._is_writable(name)]
+
+    def options(self, name: str) -> Collection[str] | None:
+        """See ``Accounts``."""
+        found = self._client.get(f"/crm/v3/properties/companies/{name}").data
+        if found.get("type") != "enumeration":
+            return None
+        return {str(option.get("value")) for option in found.get("options") or []}
 
     def read(self, ids: Sequence[str], names: Sequence[str]) -> Mapping[str, Values]:
         """See ``Accounts``. This reads the store itself, not the search index."""

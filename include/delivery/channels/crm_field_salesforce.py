@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from include.delivery.channels.base import Outcome
@@ -28,6 +28,13 @@ class SalesforceAccounts:
         """See ``Accounts``."""
         known = self._api.fields("Account") if names else {}
         return [name for name in names if not known.get(name, {}).get("updateable")]
+
+    def options(self, name: str) -> Collection[str] | None:
+        """See ``Accounts``: only a restricted picklist refuses what it does not list."""
+        field = self._api.fields("Account").get(name, {})
+        if not field.get("restrictedPicklist"):
+            return None
+        return {str(each.get("value")) for each in field.get("picklistValues") or [] if each.get("active")}
 
     def read(self, ids: Sequence[str], names: Sequence[str]) -> Mapping[str, Values]:
         """See ``Accounts``."""

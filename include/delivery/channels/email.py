@@ -18,6 +18,7 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
+from typing import Any
 
 from include import clock, connections
 from include.config import Settings
@@ -28,9 +29,59 @@ from include.delivery.outbox import Letter
 from include.errors import AuthError, Unavailable
 
 _TIMEOUT = 30.0
+# Of one answer; that to EHLO, the longest, names some twenty things that a server can do.
+_MOST_LINES = 200
 # One plain ASCII address; anything else could name further recipients or headers.
 _ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})+")
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+class _Lines:
+    """The lines of one answer, which may not go on for ever.
+
+    Args:
+        lines: What the server sends.
+    """
+
+    def __init__(self, lines: Any) -> None:
+        self._lines, self._left = lines, _MOST_LINES
+
+    def readline(self, size: int) -> bytes:
+        """Return the next line.
+
+        Raises:
+            OSError: The answer has too many.
+        """
+        self._left -= 1
+        if self._left < 0:
+            raise OSError(f"its answer has more than {_MOST_LINES} lines")
+        line: bytes = self._lines.readline(size)
+        return line
+
+    def again(self) -> None:
+        """Begin another answer."""
+        self._left = _MOST_LINES
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._lines.close()
+
+
+class _Server(smtplib.SMTP):
+    """A mail server whose answers end: ``smtplib`` reads on as long as a line says that another one follows."""
+
+    def getreply(self) -> tuple[int, bytes]:
+        """Return the answer to what was said last."""
+        lines = self.file
+        if lines is None and self.sock is not None:
+            lines = self.file = _Lines(self.sock.makefile("rb"))
+        if lines is not None:
+            lines.again()
+        return super().getreply()
+
+
+class _TlsServer(_Server, smtplib.SMTP_SSL):
+    """One that is encrypted from the start."""
 
 
 class EmailChannel:
@@ -170,11 +221,11 @@ class EmailChannel:
         try:
             with contextlib.ExitStack() as unfinished:
                 if connection.extra.get("ssl"):
-                    server: smtplib.SMTP = smtplib.SMTP_SSL(
+                    server: smtplib.SMTP = _TlsServer(
                         connection.host, connection.port or 465, timeout=_TIMEOUT, context=ssl.create_default_context()
                     )
                 else:
-                    server = smtplib.SMTP(connection.host, connection.port or 25, timeout=_TIMEOUT)
+                    server = _Server(connection.host, connection.port or 25, timeout=_TIMEOUT)
                 unfinished.callback(server.close)
                 if not connection.extra.get("ssl"):
                     server.ehlo_or_helo_if_needed()

@@ -49,7 +49,10 @@ def load(home: Path) -> State:
         )
         save(home, state)
     except (OSError, ValueError, TypeError) as error:
-        raise DemoError(f"cannot keep the demo's secrets in {path}: {error}", cure="`make clean` starts over") from None
+        raise DemoError(
+            f"cannot keep the demo's secrets in {path}: {error}",
+            cure="make it readable, or restore it; if the warehouse may go, `make clean` removes it",
+        ) from None
     return state
 
 

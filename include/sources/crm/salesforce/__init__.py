@@ -216,22 +216,24 @@ class Salesforce:
         return walks.Step(list(self._api.by_ids(plan.select, "Id", ids)), step.there, step.is_over)
 
     def _counted(self, part: Part, plan: Plan, there: Position) -> Position | None:
-        """Compare a walk over everything with Salesforce's own count; return where to begin again if rows are missing.
+        """Compare a walk with Salesforce's own count; return where to begin again if rows are missing.
 
         Rows edited meanwhile have left the count, and are read twice: only a count that is higher says something.
         """
-        if there["phase"] != "rows" or not walks.is_whole(there):
+        if there["phase"] != "rows" or not (walks.is_whole(there) or there.get("is_renewed")):
             return None
         sobject = part.resource.sobject
-        counted = self._api.count(sobject, " AND ".join(filter(None, (plan.condition, walks.before(there)))))
+        counted = self._api.count(
+            sobject, " AND ".join(filter(None, (plan.condition, walks.since(there), walks.before(there))))
+        )
         if counted is None or counted <= there["rows"]:
             return None
-        if there["is_again"]:
+        if there.get("is_again"):
             raise Unavailable(
                 f"Salesforce counts {counted} rows of {sobject}, but shows {there['rows']}",
                 cure="run again; if it stays so, ask Salesforce's support",
             )
-        return there | walks.whole(there["hi"], is_again=True)
+        return walks.again(there)
 
     def _ask(self, soql: str, locator: str) -> Found:
         found = self._api.more(locator) if locator else self._api.query(soql)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from include.errors import Unavailable
 from include.sources.base import Position, Record
 from include.sources.cast import time_or_none
 from include.sources.crm.salesforce.api import Row, SalesforceApi, checked_id, select
@@ -38,7 +39,13 @@ def step(
         here: Where to go on.
     """
     after = f" WHERE Id > '{checked_id(here['id'])}'" if here["id"] else ""
-    rows = api.query(f"{plan.select}{after} ORDER BY Id LIMIT {IDS_PER_QUERY}").rows
+    found = api.query(f"{plan.select}{after} ORDER BY Id LIMIT {IDS_PER_QUERY}")
+    rows = found.rows
+    if not rows and found.total:
+        raise Unavailable(
+            f"Salesforce says that {found.total} more rows match, but shows none after {here['id'] or 'the first'}",
+            cure="try again later",
+        )
     if not rows:
         return [], {"phase": "done", "at": 0}
     add_related(api, plan, rows)
@@ -47,10 +54,10 @@ def step(
     for change in api.by_ids(select([key, *_FIELDS], sobject), key, [row["Id"] for row in rows]):
         changes.setdefault(change[key], []).append(change)
     stages = _stages(api, part) if changes else {}
-    found = [
+    states_of = [
         state for row in rows if row["Id"] in changes for state in _former(plan, part, row, changes[row["Id"]], stages)
     ]
-    return found, {"phase": "history", "id": rows[-1]["Id"]}
+    return states_of, {"phase": "history", "id": rows[-1]["Id"]}
 
 
 def _former(plan: Plan, part: Part, row: Row, changes: list[Row], stages: Mapping[str, Row]) -> list[Record]:

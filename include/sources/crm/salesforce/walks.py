@@ -15,7 +15,8 @@ but the keyset stays with the rows before it, and the next read meets it again. 
 before a walk over everything.
 
 Formula fields change without moving any clock (case 39): where one is mapped, everything is read again every so often.
-A walk over everything ends by comparing what came with what Salesforce counts (case 41).
+A walk over everything ends by comparing what came with what Salesforce counts (case 41), and so does one over changes
+that was asked again from its keyset: had pages come out of order, rows below it would be left out.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ Ask = Callable[[str, str], Found]
 # Row -> its clock in milliseconds; None if it does not say
 Clock = Callable[[Row], int | None]
 
-_START: dict[str, Any] = {"at": None, "id": "", "locator": "", "left": 0}
+_START: dict[str, Any] = {"at": None, "id": "", "locator": "", "left": 0, "is_renewed": False}
 
 
 @dataclass(frozen=True)
@@ -54,9 +55,9 @@ class Step:
     is_over: bool
 
 
-def whole(hi: int, is_again: bool = False) -> Position:
-    """Return the position before everything; ``is_again`` if rows were missing the first time."""
-    return {"phase": "rows", "lo": None, "hi": hi, "rows": 0, "whole_at": hi, "is_again": is_again} | _START
+def whole(hi: int) -> Position:
+    """Return the position before everything."""
+    return {"phase": "rows", "lo": None, "hi": hi, "rows": 0, "whole_at": hi, "is_again": False} | _START
 
 
 def changes(lo: int, hi: int, whole_at: int) -> Position:
@@ -68,6 +69,11 @@ def changes(lo: int, hi: int, whole_at: int) -> Position:
         whole_at: Up to when everything was last read.
     """
     return {"phase": "rows", "lo": lo, "hi": hi, "rows": 0, "whole_at": whole_at} | _START
+
+
+def again(position: Position) -> Position:
+    """Return the position before all of a walk of whose rows some were missing the first time."""
+    return position | {"phase": "rows", "rows": 0, "is_again": True} | _START
 
 
 def is_whole(position: Position) -> bool:
@@ -103,11 +109,11 @@ def by_clock(position: Position, select: str, ask: Ask, clock: Clock, condition:
         last = _literal(position["at"])
         parts.append(f"{CURSOR} >= {last} AND ({CURSOR} > {last} OR Id > '{checked_id(position['id'])}')")
     elif position["lo"] is not None:
-        parts.append(f"{CURSOR} >= {_literal(position['lo'])}")
+        parts.append(since(position))
     # What a walk over everything does not meet counts as gone: it must meet what is younger than ``hi`` too.
     parts += [] if is_whole(position) else [before(position)]
     where = f" WHERE {' AND '.join(parts)}" if parts else ""
-    found, left = _ask(position, f"{select}{where} ORDER BY {CURSOR}, Id", ask)
+    found, left, is_new = _ask(position, f"{select}{where} ORDER BY {CURSOR}, Id", ask)
     clocks = [clock(row) for row in found.rows]
     known = [
         (at, row["Id"]) for at, row in zip(clocks, found.rows, strict=True) if at is not None and at < position["hi"]
@@ -118,7 +124,15 @@ def by_clock(position: Position, select: str, ask: Ask, clock: Clock, condition:
     if known and times == sorted(times):
         reached = {"at": known[-1][0], "id": checked_id(known[-1][1])}
     n_counted = sum(at is None or at < position["hi"] for at in clocks)
-    return _stepped(position, found, left, reached | {"rows": position["rows"] + n_counted})
+    is_from_start = is_new and position["at"] is None
+    reached |= {"rows": (0 if is_from_start else position["rows"]) + n_counted}
+    reached |= {"is_renewed": True} if is_new and not is_from_start else {}
+    return _stepped(position, found, left, reached)
+
+
+def since(position: Position) -> str:
+    """Return the condition for what changed; "" where everything is read."""
+    return "" if is_whole(position) else f"{CURSOR} >= {_literal(position['lo'])}"
 
 
 def before(position: Position) -> str:
@@ -139,7 +153,7 @@ def by_parent(position: Position, select: str, ask: Ask, condition: str = "") ->
     parts = [condition] if condition else []
     parts += [f"{column} >= {_literal(position['lo'])}", f"{column} < {_literal(position['hi'])}"]
     parts += [f"Id > '{checked_id(position['id'])}'"] if position["id"] else []
-    found, left = _ask(position, f"{select} WHERE {' AND '.join(parts)} ORDER BY Id", ask)
+    found, left, _ = _ask(position, f"{select} WHERE {' AND '.join(parts)} ORDER BY Id", ask)
     return _stepped(position, found, left, {"id": checked_id(found.rows[-1]["Id"])} if found.rows else {})
 
 
@@ -169,17 +183,17 @@ def by_id(select: str, condition: str, ask: Callable[..., Found]) -> Iterator[li
         last = following
 
 
-def _ask(position: Position, soql: str, ask: Ask) -> tuple[Found, int]:
-    """Return the next page, and how many rows the query still owes after it."""
+def _ask(position: Position, soql: str, ask: Ask) -> tuple[Found, int, bool]:
+    """Return the next page, how many rows the query still owes after it, and whether it was asked anew."""
     if position["locator"]:
         try:
             found = ask("", position["locator"])
         except LocatorExpired:
             pass
         else:
-            return found, position["left"] - len(found.rows)
+            return found, position["left"] - len(found.rows), False
     found = ask(soql, "")
-    return found, found.total - len(found.rows)
+    return found, found.total - len(found.rows), True
 
 
 def _stepped(position: Position, found: Found, left: int, reached: Position) -> Step:

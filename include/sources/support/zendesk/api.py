@@ -164,7 +164,7 @@ class ZendeskApi:
                 self._per_page = max(1, self._per_page // 2)
                 continue
             self._per_page = min(EXPORT_PAGE, self._per_page * 2)
-            return _checked(data, name)
+            return _checked(data, name) | {"asked": asked["per_page"]}
 
 
 @cache

@@ -9,6 +9,7 @@ import itertools
 import re
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -283,6 +284,31 @@ def test_case_47_after_days_a_stored_locator_has_expired(org: SandboxProcess) ->
     assert len(ids) == len(set(ids))
     org.now(START.isoformat())
     assert set(ids) == truth(org, "contract_line")
+
+
+def test_case_47_pages_out_of_order_lose_no_change_when_their_query_is_forgotten(
+    org: SandboxProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = Copy()
+    copy.pull(SOON, "account")
+    later(org, minutes=10)
+    made = org.mutate("company", op="create", set={"name": "Twin"}, count=30)
+    until = later(org, minutes=30)
+    org.control("switches", **{"salesforce.page_rows": 10})
+    query, more, is_mixed = SalesforceApi.query, SalesforceApi.more, [True]
+
+    def asked(api: SalesforceApi, soql: str, **how: Any) -> Found:
+        found = query(api, soql, **how)
+        if not is_mixed or "ORDER BY SystemModstamp" not in soql:
+            return found
+        # The second page comes first, and then nobody knows the query any more.
+        is_mixed.clear()
+        return replace(more(api, found.locator), total=found.total, locator="forgotten")
+
+    monkeypatch.setattr(SalesforceApi, "query", asked)
+    org.control("faults", vendor="salesforce", path=f"{PAGES[:-1]}forgotten", kind="status", status=400, body=GONE)
+    copy.pull(until, "account")
+    assert {id_of("account", one) for one in made} <= copy.live("account") == truth(org, "account")
 
 
 def test_case_48_the_daily_limit_ends_the_run_and_keeps_its_state(org: SandboxProcess) -> None:

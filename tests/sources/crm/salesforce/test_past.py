@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
+from include.errors import Unavailable
+from include.sources.crm.salesforce.api import Found, SalesforceApi
 from tests.sandbox_fixture import SandboxProcess
 from tests.sources.crm.salesforce.conftest import SOON, Copy, id_of, later
 
@@ -48,6 +52,16 @@ def test_owners_and_tiers_of_accounts(org: SandboxProcess) -> None:
     assert first.values["owner_id"] == before.rows["account"][one].values["owner_id"] != id_of("owner", owner)
     assert last.values["owner_id"] == id_of("owner", owner)
     assert last.values["tier"] is None and last.source_at == at
+
+
+def test_a_history_that_ends_before_its_total_is_not_taken_for_told(
+    org: SandboxProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = Copy()
+    copy.source._plan("contact", "Contact")  # type: ignore[attr-defined]
+    monkeypatch.setattr(SalesforceApi, "query", lambda *given, **how: Found([], 7, ""))
+    with pytest.raises(Unavailable, match="7 more rows match"):
+        history(copy, "contact")
 
 
 def test_a_history_goes_on_where_it_was_cut(org: SandboxProcess) -> None:

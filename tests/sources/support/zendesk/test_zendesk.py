@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from datetime import UTC, datetime
+from typing import Any
 
 import orjson
 import pytest
@@ -195,6 +196,23 @@ def test_case_29_more_rows_in_one_second_than_a_page_holds(has_end_of_stream: bo
     pages = pull(source, "organization", desk)
     assert len({record.id for page in pages for record in page.records}) == 2511
     assert pages[-1].read_until == datetime.fromtimestamp(desk.now - 61, UTC)
+
+
+def test_case_29_a_page_that_was_asked_for_with_fewer_rows_is_full_with_them() -> None:
+    desk = FakeZendesk(has_end_of_stream=False)
+    for one in range(1, 31):
+        desk.put("organizations", one, at=desk.now - 9000, name="imported")
+    source = connect(desk)
+    small = source._api  # type: ignore[attr-defined]
+    export = small._export
+
+    def asked_for_ten(*given: Any, **how: Any) -> Any:
+        small._per_page = 10
+        return export(*given, **how)
+
+    small._export = asked_for_ten
+    pages = pull(source, "organization", desk)
+    assert len({record.id for page in pages for record in page.records}) == 30
 
 
 def test_case_31_the_start_is_never_younger_than_a_minute() -> None:
