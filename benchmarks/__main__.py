@@ -20,9 +20,9 @@ from rich.table import Table
 
 from benchmarks import measure
 from benchmarks.rows import Row, as_json, cells, markdown, verdicts
-from include import home as homes
-from include import paths
-from include.errors import PerennialError
+from include.common import home as homes
+from include.common import paths
+from include.common.errors import PerennialError
 from include.sandbox.demo.preflight import only_one
 
 HERE = Path(__file__).parent

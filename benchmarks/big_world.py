@@ -14,10 +14,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from include import clock
-from include.sources.base import Page, Record
-from include.sources.entities import ENTITIES, raw_table
-from include.warehouse import batches, loader, merge
+from include.common import clock
+from include.connectors.base import Page, Record
+from include.entities.catalog import ENTITIES, raw_table
+from include.ingest import batches, landing, merge
+from include.warehouse import raw_tables
 from include.warehouse.engine import engine
 
 VENDORS = {"crm": ("crm", "hubspot"), "support": ("support", "zendesk"), "product": ("product_db", "product")}
@@ -204,7 +205,7 @@ tickets as (
 
 def fill(world: World) -> None:
     """Fill the raw tables of the migrated warehouse in force, as first loads of the day before leave them."""
-    loader.ensure_raw_tables()
+    raw_tables.ensure_raw_tables()
     bound = {
         "accounts": world.accounts,
         "days": world.days,
@@ -265,7 +266,7 @@ def live_a_day(world: World, day: date) -> None:
                     {"day": str(day)} if is_last else None,
                     clock.now() if is_last else None,
                 )
-                batch = loader.land_page(connection, batch, page)
+                batch = landing.land_page(connection, batch, page)
         with engine("loader").begin() as connection:
             connection.execute(sa.text("update meta.batch set validated_at = :now where state = 'closed'"),
                                {"now": clock.now()})  # fmt: skip

@@ -13,11 +13,11 @@ import sqlalchemy as sa
 import sqlglot
 from sqlglot import exp
 
-from include.warehouse import build as building
-from include.warehouse import replace
+from include.models import build as building
+from include.models import materialize
+from include.models.increments import Build, Piece
+from include.models.registry import Model
 from include.warehouse.engine import SCHEMAS, engine
-from include.warehouse.models import Model
-from include.warehouse.scope import Build, Piece
 
 _TYPES = {
     "text": "varchar", "numeric": "decimal(28, 6)", "timestamp with time zone": "timestamptz", "boolean": "boolean",
@@ -113,7 +113,7 @@ def said(
         elsewhere: Table -> the table that is read instead.
         piece: The days and accounts; all of the build by default.
     """
-    bound = building.parameters_of(build, model) | replace.bounds(piece or Piece(*build.all_days))
+    bound = building.parameters_of(build, model) | materialize.bounds(piece or Piece(*build.all_days))
 
     def with_value(node: exp.Expression) -> exp.Expression:
         if isinstance(node, exp.Placeholder):

@@ -25,9 +25,9 @@ from psycopg import sql
 from sqlalchemy.engine import make_url
 
 from benchmarks.measure import ROOT
-from include import home as homes
-from include import paths
-from include.warehouse import server
+from include.common import home as homes
+from include.common import paths
+from include.warehouse.embedded import server
 from include.warehouse.migrate import migrate
 
 # One world, one moment: the same on every machine and day.

@@ -32,7 +32,8 @@ from typing import Any
 from airflow.sdk import dag
 
 from include.orchestration.approval_tasks import ask, list_again, put_questions, record
-from include.orchestration.defaults import DEFAULT_ARGS, dag_id
+from include.orchestration.dag_ids import dag_id
+from include.orchestration.defaults import DEFAULT_ARGS
 
 
 @dag(

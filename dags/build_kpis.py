@@ -30,7 +30,8 @@ from airflow.sdk import AssetAny, AssetOrTimeSchedule, CronTriggerTimetable, dag
 
 from include.orchestration.assets import KPIS, SOURCES
 from include.orchestration.build_tasks import build_between, plan, publish_kpis
-from include.orchestration.defaults import DEFAULT_ARGS, dag_id
+from include.orchestration.dag_ids import dag_id
+from include.orchestration.defaults import DEFAULT_ARGS
 
 
 @dag(

@@ -26,7 +26,8 @@ from datetime import UTC, datetime, timedelta
 from airflow.sdk import dag
 
 from include.orchestration.connect_tasks import PARAMS, look
-from include.orchestration.defaults import DEFAULT_ARGS, dag_id
+from include.orchestration.dag_ids import dag_id
+from include.orchestration.defaults import DEFAULT_ARGS
 
 
 @dag(

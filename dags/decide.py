@@ -37,7 +37,8 @@ from airflow.sdk import dag, task
 
 from include.orchestration.approval_tasks import list_open, put_questions
 from include.orchestration.assets import KPIS, OUTBOX
-from include.orchestration.defaults import DEFAULT_ARGS, dag_id
+from include.orchestration.dag_ids import dag_id
+from include.orchestration.defaults import DEFAULT_ARGS
 
 
 @dag(
@@ -56,10 +57,10 @@ def decide() -> None:
     # What cannot be read back stays as it was last read, and holds up no decision.
     @task(doc_md="Reads the tasks of open alerts back from the CRM: what people did with them is their answer.")
     def read_answers() -> dict[str, Any]:
-        from include.delivery import read_back
+        from include.deliver import task_readback
         from include.orchestration.results import as_json
 
-        answers: dict[str, Any] = as_json(read_back.read_back())
+        answers: dict[str, Any] = as_json(task_readback.read_back())
         return answers
 
     @task(
@@ -70,7 +71,7 @@ def decide() -> None:
     def decide_newest_day(
         *, run_id: str | None = None, dag_run: Any = None, outlet_events: Any = None
     ) -> dict[str, Any]:
-        from include.alerts import decide as alerts
+        from include.decide import decide as alerts
         from include.orchestration.results import as_json
 
         by = getattr(dag_run, "triggering_user_name", None) or ""
@@ -81,7 +82,7 @@ def decide() -> None:
     # A task of its own, so that what was decided goes out although one playbook is wrong.
     @task(retries=0, doc_md="Fails when a playbook could not be evaluated or answers not be read; names the cure.")
     def show_problems(answers: Any, decision: Any) -> None:
-        from include.errors import ConfigError
+        from include.common.errors import ConfigError
 
         problems = [*answers["problems"], *decision["problems"]]
         if problems:

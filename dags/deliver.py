@@ -30,7 +30,8 @@ from typing import Any
 from airflow.sdk import AssetOrTimeSchedule, CronTriggerTimetable, dag, task
 
 from include.orchestration.assets import OUTBOX
-from include.orchestration.defaults import DEFAULT_ARGS, dag_id
+from include.orchestration.dag_ids import dag_id
+from include.orchestration.defaults import DEFAULT_ARGS
 
 
 @dag(
@@ -48,7 +49,7 @@ from include.orchestration.defaults import DEFAULT_ARGS, dag_id
 def deliver() -> None:
     @task(doc_md="Sends each due row of the outbox once, and looks up those that are uncertain.")
     def deliver_due() -> dict[str, Any]:
-        from include.delivery import deliver as delivery
+        from include.deliver import deliver as delivery
         from include.orchestration.results import as_json
 
         return as_json(delivery.deliver())

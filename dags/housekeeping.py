@@ -30,7 +30,8 @@ from typing import Any
 
 from airflow.sdk import CronTriggerTimetable, dag, task
 
-from include.orchestration.defaults import DEFAULT_ARGS, dag_id
+from include.orchestration.dag_ids import dag_id
+from include.orchestration.defaults import DEFAULT_ARGS
 
 
 @dag(
@@ -48,9 +49,9 @@ from include.orchestration.defaults import DEFAULT_ARGS, dag_id
 def housekeeping() -> None:
     @task(doc_md="Deletes what is too old, store by store, in pieces of five thousand rows; counts it.")
     def delete_old() -> list[Any]:
+        from include.operations import retention
         from include.orchestration.connections import log_folder
         from include.orchestration.results import as_json
-        from include.stewardship import retention
 
         return [as_json(one) for one in retention.keep_house(airflow_logs=log_folder())]
 

@@ -38,7 +38,8 @@ from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import dag
 
-from include.orchestration.defaults import DEFAULT_ARGS, dag_id
+from include.orchestration.dag_ids import dag_id
+from include.orchestration.defaults import DEFAULT_ARGS
 from include.orchestration.ingest_tasks import PARAMS, at_once, ingest_all, schedule_of
 
 

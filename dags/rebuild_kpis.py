@@ -31,7 +31,8 @@ from datetime import UTC, datetime, timedelta
 from airflow.sdk import CronPartitionTimetable, dag
 
 from include.orchestration.build_tasks import build_between, finish, plan
-from include.orchestration.defaults import DEFAULT_ARGS, dag_id
+from include.orchestration.dag_ids import dag_id
+from include.orchestration.defaults import DEFAULT_ARGS
 
 
 @dag(

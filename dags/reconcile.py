@@ -30,7 +30,8 @@ from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import dag
 
-from include.orchestration.defaults import DEFAULT_ARGS, dag_id
+from include.orchestration.dag_ids import dag_id
+from include.orchestration.defaults import DEFAULT_ARGS
 from include.orchestration.reconcile_tasks import PARAMS, reconcile_all
 
 

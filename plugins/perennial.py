@@ -17,8 +17,8 @@ from airflow.plugins_manager import AirflowPlugin
 from fastapi import Depends, FastAPI
 from fastapi.responses import HTMLResponse
 
-from include.orchestration.defaults import PREFIX as DAG_PREFIX
-from include.orchestration.defaults import dag_id
+from include.orchestration.dag_ids import PREFIX as DAG_PREFIX
+from include.orchestration.dag_ids import dag_id
 
 PREFIX = "/perennial"
 BASE = conf.get("api", "base_url", fallback="").rstrip("/")
@@ -39,7 +39,7 @@ app = FastAPI(title="Perennial", docs_url=None, redoc_url=None, openapi_url=None
 @app.get("/", response_class=HTMLResponse, dependencies=[Depends(may_see)])
 def page() -> HTMLResponse:
     """Show how everything stands."""
-    from include import overview
+    from include.pages import overview
 
     return _answer("perennial.html", overview.read)
 
@@ -47,16 +47,16 @@ def page() -> HTMLResponse:
 @app.get("/quality/", response_class=HTMLResponse, dependencies=[Depends(may_see)])
 def quality_page() -> HTMLResponse:
     """Show what the rules on data have found over time."""
-    from include import quality
+    from include.pages import data_quality
 
-    return _answer("quality.html", quality.read)
+    return _answer("quality.html", data_quality.read)
 
 
 def _answer(template: str, read: Callable[[], Any]) -> HTMLResponse:
     from sqlalchemy.exc import SQLAlchemyError
 
-    from include.clock import now
-    from include.errors import PerennialError
+    from include.common.clock import now
+    from include.common.errors import PerennialError
     from include.warehouse.engine import readable
 
     problem: PerennialError | None = None

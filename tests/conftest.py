@@ -20,7 +20,8 @@ import pytest_socket
 from psycopg import sql
 from sqlalchemy.engine import make_url
 
-from include.warehouse import logins, server
+from include.warehouse import logins
+from include.warehouse.embedded import server
 from include.warehouse.engine import engine
 from include.warehouse.migrate import migrate
 
@@ -29,7 +30,10 @@ os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="perennial-airflow-")
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 atexit.register(shutil.rmtree, os.environ["AIRFLOW_HOME"], ignore_errors=True)
 
-pytest_plugins = ["tests.sandbox_fixture", "tests.built_fixture"]
+pytest_plugins = [
+    f"tests.fixtures.{name}"
+    for name in ("sandbox", "built", "raw", "decisions", "signals", "outside", "ingest", "own_home", "played")
+]
 
 # A slow machine is no fault of what is tested; and a test's fixtures may serve all its examples.
 hypothesis.settings.register_profile(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from include import paths
+from include.common import paths
 
 # Of reading HubSpot (1-18), writing to it (19-21), Zendesk (22-37), Salesforce (38-48; 43-46 are of its Bulk API, which
 # is not used, and are tested on what is), storing (49), databases (50, 51), state (52), Slack (53), e-mail (54).

@@ -17,13 +17,13 @@ SOURCES = ("crm", "support", "product_db")
 def main() -> None:
     """Load, build, replay, judge."""
     from benchmarks import alerts_truth, house, other_world
-    from include.alerts.signals.load import load
+    from include.decide.signals.load import load
+    from include.ingest import pipeline
+    from include.models import build
     from include.sandbox.truth import causes
     from include.sandbox.world.build import build as build_world
     from include.simulation import signals
     from include.simulation.history import replayed
-    from include.sources import ingest
-    from include.warehouse import build
     from include.warehouse.engine import engine
 
     seed, customers, first, last = sys.argv[1:]
@@ -33,7 +33,7 @@ def main() -> None:
         steps[step] = round(time.perf_counter() - started - sum(steps.values()), 1)
 
     for source in SOURCES:
-        ingest.run(source, run_id=f"alerts {seed}")
+        pipeline.run(source, run_id=f"alerts {seed}")
     done("ingest")
     built = build.run(f"alerts {seed}")
     if not isinstance(built, build.Finished):

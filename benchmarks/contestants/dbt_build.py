@@ -16,8 +16,8 @@ from pathlib import Path
 
 from sqlalchemy.engine import make_url
 
-from include.warehouse.models import Model
-from include.warehouse.scope import Build
+from include.models.increments import Build
+from include.models.registry import Model
 
 _PROJECT = """\
 name: perennial
@@ -35,7 +35,7 @@ _SCHEMA = "{% macro generate_schema_name(name, node) %}{{ name }}{% endmacro %}\
 def main() -> None:
     """Write the project and run it on the warehouse in force."""
     from benchmarks.duckdb_twin import LEFT_OUT
-    from include.warehouse import build_store, models
+    from include.models import build_store, registry
     from include.warehouse.engine import database_url, engine
 
     folder, dbt = sys.argv[1:]
@@ -44,7 +44,7 @@ def main() -> None:
         newest = build_store.frontier(connection)
     if newest is None:
         raise SystemExit("nothing is built yet")
-    made = {name: model for name, model in models.load().items() if name not in LEFT_OUT}
+    made = {name: model for name, model in registry.load().items() if name not in LEFT_OUT}
     with tempfile.TemporaryDirectory(dir=folder) as place:
         project = Path(place)
         write(project, newest, made, {

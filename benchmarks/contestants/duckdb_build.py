@@ -16,15 +16,15 @@ from pathlib import Path
 def main() -> None:
     """Build all models anew on what the warehouse in force holds."""
     from benchmarks.duckdb_twin import LEFT_OUT, Twin
-    from include.warehouse import build_store, models, scope
+    from include.models import build_store, increments, registry
     from include.warehouse.engine import engine
 
     with engine("reader").connect() as connection:
         newest = build_store.frontier(connection)
-        n_accounts = scope.n_accounts(connection)
+        n_accounts = increments.n_accounts(connection)
     if newest is None:
         raise SystemExit("nothing is built yet")
-    known = models.load()
+    known = registry.load()
     made = [model for name, model in known.items() if name not in LEFT_OUT]
     with tempfile.TemporaryDirectory(dir=sys.argv[1]) as folder:
         twin = Twin(Path(folder), newest, f"{folder}/models.duckdb")
@@ -34,9 +34,9 @@ def main() -> None:
         seconds = {}
         for model in made:
             started = time.perf_counter()
-            everything = scope.Piece(*newest.all_days)
-            is_cut = model.metadata.materialisation in scope.CUT
-            twin.make(model, list(scope.parts(everything, n_accounts)) if is_cut else ())
+            everything = increments.Piece(*newest.all_days)
+            is_cut = model.metadata.materialisation in increments.CUT
+            twin.make(model, list(increments.parts(everything, n_accounts)) if is_cut else ())
             seconds[model.name] = time.perf_counter() - started
         rows = sum(twin.count(model) for model in made if model.metadata.materialisation != "view")
         twin.close()

@@ -10,13 +10,14 @@ import time
 def main() -> None:
     """Run the step given, of the source and entity given; imports are not timed."""
     step, source, entity = sys.argv[1:4]
-    from include import connections
-    from include.sources import ingest, registry
-    from include.warehouse import loader
+    from include.common import connections
+    from include.connectors import registry
+    from include.ingest import pipeline
+    from include.warehouse import raw_tables
 
     # Set-up and imports, which others have before their clocks start too.
     registry.connect(connections.get(source))
-    loader.ensure_raw_tables()
+    raw_tables.ensure_raw_tables()
     if step == "validate":
         from include.contracts import engine, validate
 
@@ -24,11 +25,11 @@ def main() -> None:
         engine.context()
     started = time.perf_counter()
     if step == "extract":
-        rows = ingest.extract(source, entity).n_rows
+        rows = pipeline.extract(source, entity).n_rows
     elif step == "validate":
-        rows = ingest.validate(source).n_rows
+        rows = pipeline.validate(source).n_rows
     else:
-        rows = ingest.merge(source).n_merged
+        rows = pipeline.merge(source).n_merged
     print(json.dumps({"seconds": time.perf_counter() - started, "rows": rows}))
 
 

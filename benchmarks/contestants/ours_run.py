@@ -9,17 +9,16 @@ import time
 
 def main() -> None:
     """Run the source and entity given."""
-    from include.sources import ingest
-    from include.warehouse import batches
+    from include.ingest import batches, pipeline
     from include.warehouse.engine import engine
 
     started = time.perf_counter()
-    ingest.run(sys.argv[1], only=(sys.argv[2],))
+    pipeline.run(sys.argv[1], only=(sys.argv[2],))
     with engine("loader").connect() as connection:
         held = [batch.batch_id for batch in batches.queue(connection, sys.argv[1]) if batch.state == "held"]
     # A batch far larger than usual waits for a person's word.
     for batch_id in held:
-        ingest.accept(batch_id, reason="the measurement made it so", by="the measurement")
+        pipeline.accept(batch_id, reason="the measurement made it so", by="the measurement")
     print(json.dumps({"seconds": time.perf_counter() - started, "held": len(held)}))
 
 

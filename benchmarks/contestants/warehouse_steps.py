@@ -14,7 +14,7 @@ from datetime import date
 def main() -> None:
     """Run the step given, with the world and the day."""
     from benchmarks import big_world
-    from include.warehouse import build
+    from include.models import build
 
     step, accounts, per_day, days, newest, day = sys.argv[1:]
     world = big_world.World(int(accounts), int(per_day), int(days), date.fromisoformat(newest))
@@ -37,8 +37,8 @@ def main() -> None:
 
 def _decided(day: str) -> int:
     """Decide, and send what is due: every channel is as it is shipped, and suppresses."""
-    from include.alerts import decide
-    from include.delivery import deliver
+    from include.decide import decide
+    from include.deliver import deliver
 
     planned = decide.decide(f"day {day}").n_planned
     deliver.deliver()

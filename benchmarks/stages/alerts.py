@@ -18,7 +18,7 @@ from typing import Any
 from benchmarks import house, measure
 from benchmarks.alerts_truth import NAMES
 from benchmarks.rows import Row
-from include import paths
+from include.common import paths
 
 SEEDS = {"small": (104,), "full": (104, 105, 106, 107, 108)}
 CUSTOMERS = {"small": 120, "full": 240}
@@ -139,7 +139,7 @@ def _load(worlds: list[dict[str, Any]]) -> Row:
 
 def _book() -> list[Row]:
     """Decide on 50,000 accounts: the soak test's own measure, so that there is one."""
-    test = "tests/alerts/signals/test_scale.py"
+    test = "tests/decide/signals/test_scale.py"
     command = [sys.executable, "-m", "pytest", "-m", "soak", "-p", "no:cacheprovider", "-q", "-s", test]
     try:
         told = measure.run(command).told
@@ -176,6 +176,6 @@ def _share(counts: Counter[str], what: str) -> str:
 
 def _competitors(overlay: Path, known: tuple[str, ...]) -> None:
     """Name the world's competitors, as a team would name its own."""
-    text = (paths.ROOT / "include" / "config" / "settings.yaml").read_text()
+    text = (paths.ROOT / "include" / "defaults" / "config" / "settings.yaml").read_text()
     named = text.replace("competitors: []", f"competitors: [{', '.join(known)}]")
     (overlay / "config" / "settings.yaml").write_text(named)

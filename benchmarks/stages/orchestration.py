@@ -23,7 +23,7 @@ from benchmarks.measure import ROOT, Failed
 from benchmarks.rows import Row
 from include.sandbox.demo.airflow_api import AirflowApi
 from include.sandbox.demo.processes import stop_leftovers
-from include.warehouse import server
+from include.warehouse.embedded import server
 
 # Customers of the make-believe world; the builds' SQL, which grows with them, is taken off.
 SIZES = {"small": 24, "full": 150}

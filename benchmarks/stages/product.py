@@ -17,7 +17,7 @@ from benchmarks import house, measure
 from benchmarks.contestants import steps
 from benchmarks.measure import Run
 from benchmarks.rows import Row
-from include import paths
+from include.common import paths
 
 CASE = "usage days"
 SIZES = {"small": 40_000, "full": 400_000}

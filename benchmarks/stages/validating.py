@@ -93,15 +93,16 @@ def _landed(count: int) -> str:
     """Return the URL of a warehouse in which one batch is read and waits to be judged."""
     import os
 
-    from include.sources.entities import ENTITIES
-    from include.warehouse import batches, loader
+    from include.entities.catalog import ENTITIES
+    from include.ingest import batches, landing
+    from include.warehouse import raw_tables
     from include.warehouse.engine import engine
 
     url = house.database(is_warehouse=True)
     before = os.environ.get("PERENNIAL_DATABASE_URL")
     os.environ["PERENNIAL_DATABASE_URL"] = url
     try:
-        loader.ensure_raw_tables()
+        raw_tables.ensure_raw_tables()
         with engine("loader").begin() as connection:
             driver = connection.connection.driver_connection
             assert isinstance(driver, psycopg.Connection)
@@ -110,7 +111,7 @@ def _landed(count: int) -> str:
                 " values ('product_db', 'product', 'usage_day', 'closed', now(), %s, '{}') returning batch_id",
                 [count],
             ).fetchone()[0]  # type: ignore[index]
-            table = loader.create_batch_table(connection, batches.get(connection, number), ENTITIES["usage_day"])
+            table = landing.create_batch_table(connection, batches.get(connection, number), ENTITIES["usage_day"])
             driver.execute(_BATCH.format(table=table), {"rows": count})
             driver.execute(_ACCOUNTS)
             driver.execute("update meta.batch set table_name = %s", [table])

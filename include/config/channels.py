@@ -101,3 +101,7 @@ class Channels(Strict):
     crm_task: CrmTaskChannel = CrmTaskChannel()
     crm_field: CrmFieldChannel = CrmFieldChannel()
     links: Links = Links()
+
+
+INTO_CRM = ("crm_task", "crm_field")
+NAMES = ("slack", "email", "wecom", *INTO_CRM)

@@ -13,8 +13,8 @@ from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from include.common.errors import ConfigError
 from include.config.files import shown
-from include.errors import ConfigError
 
 Place = tuple[Hashable, ...]
 Model = TypeVar("Model", bound=BaseModel)

@@ -13,7 +13,7 @@ from decimal import Decimal
 
 from sqlglot import exp
 
-from include import sql_guard
+from include.warehouse import sql_guard
 
 MAX_NODES = 200
 Parts = tuple[type[exp.Expr], ...]

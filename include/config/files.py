@@ -7,15 +7,15 @@ from glob import glob
 from pathlib import Path
 from typing import Literal
 
-from include import paths
-from include.errors import ConfigError
+from include.common import paths
+from include.common.errors import ConfigError
 
 Area = Literal["config", "sql", "playbooks"]
 OVERLAY_VARIABLE = "PERENNIAL_CONFIG_DIR"
 _SHIPPED: dict[Area, Path] = {
-    "config": paths.ROOT / "include" / "config",
+    "config": paths.ROOT / "include" / "defaults" / "config",
     "sql": paths.SQL,
-    "playbooks": paths.ROOT / "include" / "playbooks",
+    "playbooks": paths.ROOT / "include" / "defaults" / "playbooks",
 }
 
 

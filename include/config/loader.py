@@ -12,10 +12,10 @@ from typing import Any
 import orjson
 from pydantic import BaseModel
 
+from include.common.errors import ConfigError
 from include.config import files
 from include.config.documents import Document, read, validate
 from include.config.models import General, Settings
-from include.errors import ConfigError
 
 _MAIN = "settings.yaml"
 _SECTIONS = {

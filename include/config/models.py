@@ -12,12 +12,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from include.common.errors import ConfigError
 from include.config.channels import Channels
 from include.config.documents import Strict
 from include.config.fields import Country, Days, Email, HostName, Identifier, Zone
 from include.config.kpis import Kpis
-from include.errors import ConfigError
-from include.renewals.ladder import Ladder
+from include.config.renewals import Renewals
 
 
 class Person(Strict):
@@ -159,35 +159,6 @@ class Usage(Strict):
     value_events: tuple[str, ...] = ("dashboards", "reports", "automation", "api", "integrations")
     key_features: tuple[str, ...] = ("dashboards", "reports", "automation", "api", "integrations")
     tracking_plan_owner: Person = _DATA_OWNER
-
-
-class Renewals(Strict):
-    """``renewals.yaml``.
-
-    Args:
-        ladder_days: Rungs: days before the decision date on which the account's manager is told.
-        late_by_days: A rung missed by no more than this is still told, later.
-        short_term_days: A term shorter than this gets only the last rung.
-        horizon_days: How far ahead renewals are listed.
-        behind_days: How long after its decision date an open renewal stays listed.
-        early_days: A renewal closed more than this before its due date is called early.
-    """
-
-    ladder_days: tuple[Annotated[int, Field(ge=1, le=730)], ...] = (180, 120, 90, 60, 30, 14, 7)
-    late_by_days: Annotated[int, Field(ge=1, le=180)] = 7
-    short_term_days: Days = 90
-    horizon_days: Days = 200
-    behind_days: Days = 30
-    early_days: Days = 30
-
-    @model_validator(mode="after")
-    def _is_a_ladder(self) -> Renewals:
-        self.ladder()
-        return self
-
-    def ladder(self) -> Ladder:
-        """Return the ladder that these settings describe."""
-        return Ladder(self.ladder_days, self.late_by_days, self.short_term_days)
 
 
 class SendingHours(Strict):

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from include.contracts.rule import SILENT, Expect, Known, Scope, literal, none
-from include.sources.entities import Entity
+from include.entities.catalog import Entity
 
 # Entity -> the column without which a record is nobody's.
 OWNED_BY = {"contract_line": ("opportunity_id", "opportunity")}

@@ -6,9 +6,9 @@ import difflib
 from collections import Counter
 from functools import cache, lru_cache
 
+from include.common.errors import ConfigError
 from include.contracts import crm, files, product, support
 from include.contracts.rule import Rule
-from include.errors import ConfigError
 
 
 def rules() -> tuple[Rule, ...]:

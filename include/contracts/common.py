@@ -19,7 +19,7 @@ from include.contracts.rule import (
     not_null,
     rule,
 )
-from include.sources.entities import ENTITIES, Entity
+from include.entities.catalog import ENTITIES, Entity
 
 
 def rules(entity: Entity) -> tuple[Rule, ...]:

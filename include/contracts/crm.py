@@ -19,7 +19,7 @@ from include.contracts.rule import (
     rule,
     warn,
 )
-from include.sources.entities import ENTITIES
+from include.entities.catalog import ENTITIES
 
 WON: Condition = ("is_won", "==", True)
 ROLES = ("user", "champion", "decision_maker", "veto")

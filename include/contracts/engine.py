@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
+from include.common.errors import WarehouseError
 from include.contracts.rule import Condition, Expect, Rule
-from include.errors import WarehouseError
 
 if TYPE_CHECKING:
     from great_expectations.data_context import EphemeralDataContext

@@ -14,7 +14,7 @@ from include.config import files as configuration
 from include.config.documents import Document, Strict, read, validate
 from include.contracts.limits import Limits
 from include.contracts.rule import BATCH, OWNERS, Expect, Factory, Known, Rule, Severity, none
-from include.sources.entities import ENTITIES, Entity
+from include.entities.catalog import ENTITIES, Entity
 
 _PATTERN = "contracts/*.yaml"
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{2,60}$")]

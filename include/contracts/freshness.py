@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from include.contracts.limits import LAST_EVENT_HOURS
 from include.contracts.rule import Rule, rule, warn
-from include.sources.entities import Entity
+from include.entities.catalog import Entity
 
 COMPLETELY_READ = "completely_read"
 LAST_EVENT_RECENT = "last_event_recent"

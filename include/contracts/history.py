@@ -10,13 +10,13 @@ import holidays
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
-from include import clock
+from include.common import clock
 from include.config import Settings
 from include.config import loader as settings
 from include.contracts import aside, files, levels
 from include.contracts.limits import CATEGORIES, COMES_LATER
 from include.contracts.rule import Known
-from include.sources.entities import DATABASES, ENTITIES, VENDORS, Entity, of_kind, raw_table
+from include.entities.catalog import DATABASES, ENTITIES, VENDORS, Entity, of_kind, raw_table
 
 TRAILING = timedelta(days=28)
 FEWEST_READS = 5

@@ -5,7 +5,7 @@ from __future__ import annotations
 from include.contracts import common
 from include.contracts.common import carries_crm_id, not_in_future, references
 from include.contracts.rule import EMAIL, FIRST_DATE, Rule, between, in_order, matches, not_null, rule, warn
-from include.sources.entities import ENTITIES
+from include.entities.catalog import ENTITIES
 
 MINUTES_PER_DAY = 1440
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from include import clock
+from include.common import clock
 from include.warehouse.engine import engine
 
 

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from include.contracts.levels import Accepted
 from include.contracts.limits import Limits
-from include.sources.entities import ENTITIES, Entity, Kind
+from include.entities.catalog import ENTITIES, Entity, Kind
 
 Severity = Literal["critical", "warning"]
 # What breaks it: a row, the batch as a whole, one feature's use, or the source over time.

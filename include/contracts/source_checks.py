@@ -7,12 +7,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from include import clock
+from include.common import clock
 from include.contracts import catalogue, files
 from include.contracts.freshness import COMPLETELY_READ
 from include.contracts.limits import LAST_EVENT_HOURS
 from include.contracts.rule import Rule
-from include.warehouse import gate
+from include.gate import verdicts as gate
 from include.warehouse.engine import engine
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 from include.contracts import aside
 from include.contracts.engine import Outcome
 from include.contracts.rule import Known, Rule
-from include.sources.entities import Entity
+from include.entities.catalog import Entity
 
 # Beyond so many rows per batch and rule, and in all, only the place of a bad row and the reason are kept.
 ROWS_KEPT = 1_000

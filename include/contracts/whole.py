@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from include.contracts import aside, levels
 from include.contracts.limits import CATEGORIES, STABLE
 from include.contracts.rule import BATCH, SILENT, Expect, Known, Rule, literal, none, rule, warn
-from include.sources.entities import Entity
+from include.entities.catalog import Entity
 
 SHARE_OF_BAD_ROWS = "share_of_bad_rows"
 # Fewer rows than this say nothing about the share of empty values.

@@ -5,11 +5,11 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from include.errors import ConfigError
-from include.identity import review
-from include.warehouse import identity_store, locks
+from include.common.errors import ConfigError
+from include.identity import review, store
+from include.identity.store import NOBODY, Answer
+from include.warehouse import locks
 from include.warehouse.engine import engine
-from include.warehouse.identity_store import NOBODY, Answer
 
 
 def match(source: str, source_id: str, account_key: str, *, reason: str, by: str) -> None:
@@ -47,9 +47,9 @@ def withdraw(source: str, source_id: str) -> int:
     with engine("builder").begin() as connection:
         now = locks.stamp(connection)
         ids = [answer_id for answer_id, *_ in _present(connection, source, source_id)]
-        identity_store.end(connection, ids, now)
+        store.end(connection, ids, now)
         if ids:
-            identity_store.touch(connection, {(source, source_id)})
+            store.touch(connection, {(source, source_id)})
     return len(ids)
 
 
@@ -70,13 +70,13 @@ def _answer(answer: Answer) -> None:
             for answer_id, key, is_match in before
             if alone or is_match or NOBODY in (key, answer.account_key) or key == answer.account_key
         ]
-        identity_store.end(connection, ended, now)
-        identity_store.add(connection, answer, "cli", now)
-        identity_store.touch(connection, {(answer.source, answer.source_id)})
+        store.end(connection, ended, now)
+        store.add(connection, answer, "cli", now)
+        store.touch(connection, {(answer.source, answer.source_id)})
 
 
 def _refuse_if_in_file(source: str, source_id: str) -> None:
-    if any((one.source, one.source_id) == (source, source_id) for one in identity_store.in_file()):
+    if any((one.source, one.source_id) == (source, source_id) for one in store.in_file()):
         raise ConfigError(
             f"{source} {source_id} is answered in config/identity.yaml", cure="change the answer there, and build"
         )

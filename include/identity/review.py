@@ -9,10 +9,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from include.errors import WarehouseError
+from include.common.errors import WarehouseError
+from include.entities.catalog import VENDORS, raw_table
+from include.identity import account_merges, store
 from include.identity.suggest import Candidate, Ranker, Subject, Suggestion
-from include.sources.entities import VENDORS, raw_table
-from include.warehouse import account_merges, identity_store
 from include.warehouse.engine import engine
 
 # What matters most first: the id with the most rows that count nowhere.
@@ -117,7 +117,7 @@ def open_ids(source: str = "", limit: int = 50) -> list[Open]:
 
 
 def _ranker(connection: Connection) -> Ranker:
-    shared = identity_store.shared_domains()
+    shared = store.shared_domains()
     people: dict[str, set[str]] = defaultdict(set)
     for account_key, domain in connection.execute(sa.text(_PEOPLE)):
         if domain not in shared:
@@ -129,7 +129,7 @@ def _ranker(connection: Connection) -> Ranker:
 
 
 def _people(connection: Connection, rows: list[Any]) -> dict[tuple[str, str], set[str]]:
-    shared = identity_store.shared_domains()
+    shared = store.shared_domains()
     found: dict[tuple[str, str], set[str]] = defaultdict(set)
     values = {"sources": sorted({row.source for row in rows}), "ids": sorted({row.source_id for row in rows})}
     for source, account, domain in connection.execute(sa.text(_USERS), values):
@@ -171,7 +171,7 @@ def must_be_built(connection: Connection) -> None:
     Raises:
         WarehouseError: Nothing was.
     """
-    if not identity_store.has_bridge(connection):
+    if not store.has_bridge(connection):
         raise WarehouseError("nothing is built yet", cure="run `python -m include.cli build` first")
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from include import paths
-from include.warehouse import metrics, models
-from include.warehouse.models import Model
+from include.common import paths
+from include.models import metrics, registry
+from include.models.registry import Model
 
 PATH = paths.ROOT / "docs" / "reference" / "data-dictionary.md"
 _HEAD = """\
@@ -59,9 +59,9 @@ def _metrics() -> Iterator[str]:
 
 def _tables() -> Iterator[str]:
     by_folder: dict[str, list[Model]] = {}
-    for model in models.load().values():
+    for model in registry.load().values():
         by_folder.setdefault(model.folder.partition("/")[0], []).append(model)
-    for layer in models.LAYERS:
+    for layer in registry.LAYERS:
         yield f"## {layer.capitalize()}\n"
         for model in sorted(by_folder.get(layer, []), key=lambda each: each.name):
             yield from _table(model)

@@ -8,14 +8,16 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from include.errors import ConfigError
-from include.sources.entities import VENDORS, of_kind, raw_table
-from include.warehouse import metrics, models, overrides, restate, unread
+from include.common.errors import ConfigError
+from include.common.formatting import shown
+from include.entities.catalog import VENDORS, of_kind, raw_table
+from include.metrics import overrides
+from include.metrics.overrides import Override
+from include.models import metrics, registry, restatements, unread
+from include.models.metrics import Metric, Target
+from include.models.registry import Model
+from include.models.restatements import Stage
 from include.warehouse.engine import engine
-from include.warehouse.metrics import Metric, Target
-from include.warehouse.models import Model
-from include.warehouse.overrides import Override
-from include.warehouse.restate import Stage
 
 # Grain -> the column of an account by which it is grouped.
 GROUPED_BY = {"tier": "tier", "csm": "owner_key", "industry": "industry", "region": "region"}
@@ -128,7 +130,7 @@ def explain(
     metric = _asked(metric_id, period, grain)
     with engine("reader").connect() as connection:
         because = unavailable(connection, metric)
-        lineage = ("marts.kpi_value", *models.lineage(metric.table))
+        lineage = ("marts.kpi_value", *registry.lineage(metric.table))
         if because:
             return Explained(metric, period, None, as_of, grain, key or "all", because=because, lineage=lineage)
         grain_key = _group(connection, metric, grain, key)
@@ -140,7 +142,7 @@ def explain(
             why = f"no {period} of {grain_key} that ended by {as_of or 'now'} has it"
             return Explained(metric, period, None, as_of, grain, grain_key, because=why, lineage=lineage)
         start, end = found[0].period_start, found[0].as_of
-        past = restate.stages(connection, metric_id, found[0].metric_version, period, end, grain, grain_key)
+        past = restatements.stages(connection, metric_id, found[0].metric_version, period, end, grain, grain_key)
         override = overrides.of(overrides.in_force(connection, metric_id), metric_id, period, end, grain, grain_key)
         rows, n_rows = _rows_behind(connection, metric, found[0], limit)
         newest = connection.execute(_NEWEST, {"period": period, "as_of": as_of or date.max}).scalar()
@@ -170,7 +172,7 @@ def explain(
             lineage=lineage,
             past=tuple(past),
             override=override,
-            as_known=restate.as_known(past, found[0].value, known_at) if known_at else None,
+            as_known=restatements.as_known(past, found[0].value, known_at) if known_at else None,
             is_newest=end == newest,
             because="" if end == newest else unread.why_not(connection, metric.needs),
         )
@@ -244,13 +246,6 @@ def groups(metric_id: str, *, period: str, as_of: date | None, grain: str) -> li
     ]
 
 
-def shown(value: float | None, unit: str) -> str:
-    """Return a value as people read it."""
-    if value is None:
-        return "none: nothing to divide by"
-    return f"{value:.1%}" if unit == "share" else f"{value:,.2f}".removesuffix(".00")
-
-
 def _group(connection: sa.Connection, metric: Metric, grain: str, key: str) -> str:
     if grain == "all":
         return "all"
@@ -286,7 +281,7 @@ _NEWEST = sa.text("select max(as_of) from marts.kpi_value where period = :period
 def _rows_behind(connection: sa.Connection, metric: Metric, value: Any, limit: int) -> tuple[list[dict[str, Any]], int]:
     """Return some of the rows behind a value, those of the group only, and how many there are."""
     rows = metric.rows
-    model = models.get(rows.table)
+    model = registry.get(rows.table)
     columns = ", ".join(
         f"'{_MASK}' as {name}" if model.metadata.columns[name].sensitivity == "personal" else f"t.{name}"
         for name in rows.columns

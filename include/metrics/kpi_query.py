@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from include.common.errors import ConfigError
 from include.config import files
-from include.errors import ConfigError
-from include.warehouse import metrics
-from include.warehouse.metrics import Definition, Metric
+from include.models import metrics
+from include.models.metrics import Definition, Metric
 
 _WIDTH = 119
 PLACE = "marts/kpi_value/query.sql"

@@ -11,9 +11,9 @@ from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import task
 
+from include.common.text import unlinked
 from include.orchestration.assets import OUTBOX
-from include.orchestration.defaults import dag_id
-from include.text import unlinked
+from include.orchestration.dag_ids import dag_id
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -27,7 +27,7 @@ _SHOWN = 1000
 @task(doc_md="Lists the questions that are open, for the next task to put them; none on most days.")
 def list_open() -> list[dict[str, Any]]:
     """Return the runs to start: one for each open question, always of the same name."""
-    from include.delivery import approvals
+    from include.outbox import approvals
 
     return [_run(found) for found in approvals.find()]
 
@@ -38,7 +38,7 @@ def list_open() -> list[dict[str, Any]]:
 )
 def list_again(dag_run: Any = None) -> list[dict[str, Any]]:
     """Return the run that puts the same question again; none where ``ask`` has failed for another reason."""
-    from include.delivery import approvals
+    from include.outbox import approvals
 
     found = approvals.get(_asked(dag_run))
     is_refused = found.state == "open" and _run(found)["trigger_run_id"] != dag_run.run_id
@@ -83,8 +83,8 @@ class Ask(HITLOperator):
         Args:
             context: Of the task.
         """
-        from include import clock
-        from include.delivery import approvals
+        from include.common import clock
+        from include.outbox import approvals
 
         found = approvals.get(_asked(context["dag_run"]))
         if found.state != "open":
@@ -103,8 +103,8 @@ class Ask(HITLOperator):
             context: Of the task.
             event: Airflow's own record of the answer, and of who was logged in.
         """
-        from include.delivery import approvals
-        from include.errors import ConfigError
+        from include.common.errors import ConfigError
+        from include.outbox import approvals
 
         answered: Any = super().execute_complete(context, event)
         found = approvals.get(_asked(context["dag_run"]))
@@ -148,7 +148,7 @@ def ask() -> Ask:
 )
 def record(dag_run: Any = None) -> str:
     """Return what became of the question; the answer itself was recorded where it was given."""
-    from include.delivery import approvals
+    from include.outbox import approvals
 
     found = approvals.get(_asked(dag_run))
     return f"{found.approval_id} is {found.state}" + (f" by {found.answered_by}" if found.answered_by else "")

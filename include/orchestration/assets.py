@@ -5,7 +5,7 @@ from __future__ import annotations
 from airflow.sdk import Asset
 
 from include.config import load
-from include.orchestration.defaults import PREFIX
+from include.orchestration.dag_ids import PREFIX
 
 
 def _asset(name: str, about: str) -> Asset:

@@ -10,7 +10,7 @@ from typing import Any
 
 from airflow.sdk import Asset, Metadata, XComArg, get_current_context, task
 
-from include.warehouse import models
+from include.models import registry
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ def plan(kind: str, *, partition_key: str | None = None) -> str | None:
     Returns:
         The build's id, or None when none is needed.
     """
-    from include.warehouse import build
+    from include.models import build
 
     build_id = _build_id()
     if kind == "forward":
@@ -44,8 +44,8 @@ def plan(kind: str, *, partition_key: str | None = None) -> str | None:
 @task
 def build_model(name: str) -> Any:
     """Build one model and check it."""
+    from include.models import build
     from include.orchestration.results import as_json
-    from include.warehouse import build
 
     return as_json(build.build_model(_planned(), name))
 
@@ -53,8 +53,8 @@ def build_model(name: str) -> Any:
 @task(task_id="finish", doc_md="Closes the build: what it has built is not dirty any more.")
 def finish() -> Any:
     """Close the build."""
+    from include.models import build
     from include.orchestration.results import as_json
-    from include.warehouse import build
 
     return as_json(build.finish(_planned()))
 
@@ -62,8 +62,8 @@ def finish() -> Any:
 @task(task_id="publish_kpis", doc_md="Closes the build and tells those who decide that the tables have moved.")
 def publish_kpis(asset: Asset) -> Iterator[Metadata]:
     """Close the build and publish the KPI asset."""
+    from include.models import build
     from include.orchestration.results import as_json
-    from include.warehouse import build
 
     yield Metadata(asset, as_json(build.finish(_planned())))
 
@@ -75,12 +75,12 @@ def build_between(planned: XComArg, closed: XComArg) -> None:
         planned: Runs before all models.
         closed: Runs after them.
     """
-    edges = models.edges()
+    edges = registry.edges()
     tasks = {
         name: build_model.override(task_id=name, doc_md=f"Makes `{name}` anew where something changed, and checks it.")(
             name
         )
-        for name in models.names()
+        for name in registry.names()
     }
     for upstream, downstream in edges:
         tasks[upstream] >> tasks[downstream]
@@ -92,7 +92,7 @@ def build_between(planned: XComArg, closed: XComArg) -> None:
 
 def _build_id() -> str:
     """Return the id of this run's build: the same for each try, another one when a finished run is cleared."""
-    from include.warehouse import build_store
+    from include.models import build_store
     from include.warehouse.engine import engine
 
     context = get_current_context()
@@ -111,7 +111,7 @@ def _planned() -> str:
 
 
 def _day(partition_key: str | None) -> date:
-    from include.errors import ConfigError
+    from include.common.errors import ConfigError
 
     try:
         return date.fromisoformat(partition_key or "")

@@ -30,8 +30,8 @@ PARAMS = {
 )
 def look(*, params: dict[str, Any] | None = None) -> list[dict[str, Any]]:
     """Look at connections and return what was found."""
-    from include.connect import run
-    from include.errors import ConfigError
+    from include.common.errors import ConfigError
+    from include.operations.connection_check import run
     from include.orchestration.results import as_json
 
     lines = list(run.check((params or {}).get("connections") or ()))

@@ -1,10 +1,10 @@
-"""Let ``include.connections`` find what is stored in Airflow: in its database or in its secrets backend."""
+"""Let ``include.common.connections`` find what is stored in Airflow: in its database or in its secrets backend."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from include import connections
+from include.common import connections
 
 
 def use_airflow() -> None:

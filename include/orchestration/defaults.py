@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule
 
-from include.errors import AuthError, ConfigError, ContractError, Unavailable, WarehouseError
+from include.common.errors import AuthError, ConfigError, ContractError, Unavailable, WarehouseError
 from include.orchestration.connections import use_airflow
 from include.orchestration.notices import tell_owner
 
 # Whatever a task calls finds the connections that are stored in Airflow.
 use_airflow()
-
-# For those who add Perennial to an Airflow that has DAGs of the same names.
-PREFIX = os.environ.get("PERENNIAL_DAG_PREFIX", "")
 
 # The closed list of tags: what a DAG is for, and how soon its failure must be looked at.
 TAGS = frozenset({"ingest", "build", "act", "keep", "tier:1", "tier:2"})
@@ -59,8 +55,3 @@ DEFAULT_ARGS: dict[str, Any] = {
     "execution_timeout": timedelta(minutes=30),
     "on_failure_callback": tell_owner,
 }
-
-
-def dag_id(name: str) -> str:
-    """Return a DAG's id: its file's name, behind ``PERENNIAL_DAG_PREFIX`` if that is set."""
-    return f"{PREFIX}{name}"

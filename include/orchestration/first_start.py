@@ -12,7 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from include.errors import ConfigError, PerennialError
+from include.common.errors import ConfigError, PerennialError
 from include.warehouse.migrate import migrate
 
 PASSWORD = "PERENNIAL_UI_PASSWORD"  # noqa: S105 - a variable's name

@@ -1,4 +1,4 @@
-"""The tasks of an ingest DAG; each calls one function of ``include.sources.ingest``."""
+"""The tasks of an ingest DAG; each calls one function of ``include.ingest.pipeline``."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 from airflow.sdk import Asset, Metadata, Param, TaskGroup, TriggerRule, chain, task
 
 from include.config import load
+from include.entities.catalog import Kind, of_kind
 from include.orchestration.assets import SOURCES
-from include.sources.entities import Kind, of_kind
 
 # What a person can fill in when triggering a run by hand.
 PARAMS = {
@@ -35,12 +35,12 @@ def extract(
     source: str, entity: str, *, run_id: str | None = None, params: dict[str, Any] | None = None
 ) -> dict[str, Any]:
     """Land what one entity's source has that is new."""
+    from include.ingest import pipeline
     from include.orchestration.results import as_json
-    from include.sources import ingest
 
     options = params or {}
     return as_json(
-        ingest.extract(source, entity, run_id=str(run_id), since=options.get("since"), full=bool(options.get("full")))
+        pipeline.extract(source, entity, run_id=str(run_id), since=options.get("since"), full=bool(options.get("full")))
     )
 
 
@@ -50,10 +50,10 @@ def extract(
 )
 def validate(source: str, *, run_id: str | None = None) -> dict[str, Any]:
     """Validate all that this source has landed, in one Great Expectations process."""
+    from include.ingest import pipeline
     from include.orchestration.results import as_json
-    from include.sources import ingest
 
-    return as_json(ingest.validate(source, run_id=str(run_id)))
+    return as_json(pipeline.validate(source, run_id=str(run_id)))
 
 
 @task(
@@ -64,12 +64,12 @@ def extract_optional(
     source: str, entities: list[str], *, run_id: str | None = None, params: dict[str, Any] | None = None
 ) -> list[dict[str, Any]]:
     """Land what is new of several entities, one after the other; one that fails does not keep the others waiting."""
+    from include.ingest import pipeline
     from include.orchestration.results import as_json
-    from include.sources import ingest
 
     options = params or {}
     return as_json(
-        ingest.extract_each(
+        pipeline.extract_each(
             source, entities, run_id=str(run_id), since=options.get("since"), full=bool(options.get("full"))
         )
     )
@@ -81,11 +81,11 @@ def extract_optional(
 )
 def merge(source: str, *, run_id: str | None = None) -> dict[str, Any]:
     """Merge what passed."""
+    from include.ingest import pipeline
+    from include.ingest.history_backfill import reconstruct
     from include.orchestration.results import as_json
-    from include.sources import ingest
-    from include.sources.reconstruct import reconstruct
 
-    merged = as_json(ingest.merge(source, run_id=str(run_id)))
+    merged = as_json(pipeline.merge(source, run_id=str(run_id)))
     return merged | {"past": as_json(reconstruct(source))}
 
 
@@ -95,11 +95,11 @@ def merge(source: str, *, run_id: str | None = None) -> dict[str, Any]:
 )
 def publish(source: str, asset: Asset) -> Iterator[Metadata | dict[str, Any]]:
     """Tell everybody who reads this source how far it is and whether to trust it."""
+    from include.ingest import pipeline
     from include.orchestration.notices import tell_changes
     from include.orchestration.results import as_json
-    from include.sources import ingest
 
-    verdict = as_json(ingest.publish(source))
+    verdict = as_json(pipeline.publish(source))
     tell_changes(source)
     yield Metadata(asset, verdict)
 
@@ -107,10 +107,10 @@ def publish(source: str, asset: Asset) -> Iterator[Metadata | dict[str, Any]]:
 @task(retries=0, doc_md="Fails when the verdict is red, so that a red source is a red run. Its message names the cure.")
 def show_verdict(source: str) -> None:
     """End the run in the colour of the verdict."""
-    from include.errors import ContractError
-    from include.warehouse import gate
+    from include.common.errors import ContractError
+    from include.gate import verdicts
 
-    verdict = next(verdict for verdict in gate.verdicts() if verdict.source == source and not verdict.entity)
+    verdict = next(verdict for verdict in verdicts.verdicts() if verdict.source == source and not verdict.entity)
     if verdict.state == "red":
         raise ContractError(
             f"{source} is red since {verdict.since:%Y-%m-%d %H:%M} UTC: {verdict.reason}", cure=verdict.cure

@@ -11,14 +11,14 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from include.clock import now
+from include.common.clock import now
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from include.config.models import Person, SourceSettings
-    from include.delivery.message import Message
-    from include.delivery.outbox import Letter
+    from include.outbox.message import Message
+    from include.outbox.store import Letter
 
 log = logging.getLogger(__name__)
 
@@ -34,8 +34,8 @@ COMMANDS = {
     "ingest_product": "ingest product",
     "build_kpis": "build",
     "rebuild_kpis": "build --from DAY --to DAY",
-    "tell_owners": "incidents tell",
-    "mend_data": "quarantine list",
+    "notify_incidents": "incidents tell",
+    "review_quarantine": "quarantine list",
     "decide": "decide",
     "approve_actions": "approvals list",
     "deliver": "deliver",
@@ -73,7 +73,7 @@ def tell_owner(context: Context) -> None:
     """Airflow calls this when a task has failed for good: once per run, not per retry."""
     failure = _from_context(context)
     if failure.task.rpartition(".")[2] == "show_verdict":
-        # It only shows: what is held or late is told by tell_owners, what failed by the task that failed.
+        # It only shows: what is held or late is told by notify_incidents, what failed by the task that failed.
         return
     since = failing_since(failure.key, now())
     if since is None:
@@ -90,7 +90,7 @@ def tell_changes(source_id: str) -> None:
     """Tell the owner of a source once which of its fields have changed. Never raises: the verdict matters more."""
     import sqlalchemy as sa
 
-    from include.errors import PerennialError
+    from include.common.errors import PerennialError
 
     try:
         _tell_changes(source_id)
@@ -100,10 +100,10 @@ def tell_changes(source_id: str) -> None:
 
 def _tell_changes(source_id: str) -> None:
     from include.config import load
-    from include.delivery.message import Message
-    from include.sources import drift
+    from include.ingest import schema_drift
+    from include.outbox.message import Message
 
-    source, changes = load().source(source_id), drift.untold(source_id)
+    source, changes = load().source(source_id), schema_drift.untold(source_id)
     if not changes or source is None:
         return
     mapped = sum(change.is_mapped for change in changes)
@@ -122,12 +122,12 @@ def _tell_changes(source_id: str) -> None:
     log.warning("%s: %s", message.headline, message.summary)
     for channel in _channels():
         _send(channel, source.owner, message)
-    drift.note_told(changes)
+    schema_drift.note_told(changes)
 
 
 def write(failure: Failure, since: datetime) -> Message:
     """Return the notice of a failure."""
-    from include.delivery.message import Fact, Link, Message
+    from include.outbox.message import Fact, Link, Message
 
     where = f"{failure.dag}, task {failure.task}" if failure.task else failure.dag
     source = _source(failure)
@@ -154,7 +154,7 @@ def failing_since(key: str, failed_at: datetime) -> datetime | None:
     """
     import sqlalchemy as sa
 
-    from include.errors import PerennialError
+    from include.common.errors import PerennialError
     from include.warehouse.engine import engine
 
     statement = sa.text("""
@@ -183,7 +183,7 @@ def failing_since(key: str, failed_at: datetime) -> datetime | None:
 
 
 def _from_context(context: Context) -> Failure:
-    from include.orchestration.defaults import PREFIX
+    from include.orchestration.dag_ids import PREFIX
 
     dag_id = context["dag"].dag_id
     task: Any = context.get("ti")
@@ -198,7 +198,7 @@ def _from_context(context: Context) -> Failure:
 
 def _reason(error: object) -> str:
     """Return what went wrong, without the statements and values that an error of others may carry."""
-    from include.warehouse.failures import described
+    from include.gate.source_failures import described
 
     if isinstance(error, Exception):
         return str(described(error))[:2000]
@@ -234,9 +234,9 @@ def _send(channel: str, owner: Person, message: Message) -> None:
     """Send a notice; if that fails too, the log says so, and the task's own error stays the one that is shown."""
     from dataclasses import replace
 
+    from include.common.errors import PerennialError
     from include.config import load
-    from include.delivery.channels import open_channel
-    from include.errors import PerennialError
+    from include.deliver.channels import open_channel
 
     try:
         way = open_channel(channel, load())
@@ -253,7 +253,7 @@ def _send(channel: str, owner: Person, message: Message) -> None:
 
 
 def _letter(channel: str, owner: Person, message: Message) -> Letter:
-    from include.delivery.outbox import Letter
+    from include.outbox.store import Letter
 
     at = now()
     return Letter(

@@ -32,9 +32,9 @@ PARAMS = {
 )
 def reconcile(source: str, *, run_id: str | None = None, params: dict[str, Any] | None = None) -> list[Any]:
     """Reconcile one source; red when something is held or could not be compared."""
-    from include.errors import ContractError, Unavailable
+    from include.common.errors import ContractError, Unavailable
+    from include.ingest import reconcile as reconciling
     from include.orchestration.results import as_json
-    from include.sources import reconcile as reconciling
 
     options = params or {}
     only = [options["entity"]] if options.get("entity") else []

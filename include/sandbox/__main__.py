@@ -8,7 +8,7 @@ import sys
 from datetime import date
 from pathlib import Path
 
-from include.errors import PerennialError
+from include.common.errors import PerennialError
 from include.sandbox.server import Options, serve
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from include import clock
+from include.common import clock
 
 
 class WorldClock:

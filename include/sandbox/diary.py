@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from include.errors import PerennialError
+from include.common.errors import PerennialError
 from include.sandbox.world.records import Change
 
 SCHEMA = """

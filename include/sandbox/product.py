@@ -16,7 +16,7 @@ import psycopg
 from psycopg import sql
 from sqlalchemy.engine import URL, make_url
 
-from include.errors import PerennialError
+from include.common.errors import PerennialError
 from include.sandbox.core import Sandbox
 from include.sandbox.store import Item
 from include.sandbox.world.records import DAY, HOUR, day_of, moment

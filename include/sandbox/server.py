@@ -15,8 +15,8 @@ from typing import Any, TextIO
 
 import uvicorn
 
-from include import clock
-from include.errors import ConfigError, PerennialError
+from include.common import clock
+from include.common.errors import ConfigError, PerennialError
 from include.sandbox import parameters as p
 from include.sandbox.app import application
 from include.sandbox.asgi import Outer

@@ -14,12 +14,12 @@ from datetime import date, timedelta
 
 import sqlalchemy as sa
 
-from include import clock
-from include.alerts.signals.subjects import Table, table
-from include.errors import ConfigError
-from include.warehouse import models, seeds
+from include.common import clock
+from include.common.errors import ConfigError
+from include.decide.rules.subjects import Table, table
+from include.models import registry, settings_tables
+from include.models.materialize import execute
 from include.warehouse.engine import engine
-from include.warehouse.replace import execute
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def replayed(first: date, last: date, abouts: Collection[str]) -> Iterator[Histo
         # The same query runs for each day; a plan kept for all of them knows not which months it needs.
         connection.exec_driver_sql("set local plan_cache_mode = force_custom_plan")
         for about in sorted({*abouts, *(["account"] if "contact" in abouts else [])}):
-            _make(history, about, {**seeds.parameters(), "known_at": clock.now(), "accounts": None})
+            _make(history, about, {**settings_tables.parameters(), "known_at": clock.now(), "accounts": None})
         yield history
         transaction.rollback()
 
@@ -84,7 +84,7 @@ def _make(history: History, about: str, fixed: Mapping[str, object]) -> None:
     here = history.table(about)
     columns = ", ".join(f"{name} {kind}" for name, kind in here.types.items())
     history.connection.exec_driver_sql(f"create temp table past_{about} ({columns}) on commit drop")
-    query = models.get(source.name).query
+    query = registry.get(source.name).query
     if about == "contact":
         # Its accounts are those of the day, not today's.
         query = query.replace(table("account").name, "(select * from past_account where as_of_day = :newest) as there")

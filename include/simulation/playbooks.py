@@ -10,8 +10,8 @@ from statistics import median
 
 import sqlalchemy as sa
 
-from include.playbooks.evaluate import Answer, evaluate
-from include.playbooks.load import Loaded
+from include.decide.playbooks.evaluate import Answer, evaluate
+from include.decide.playbooks.load import Loaded
 from include.simulation.history import History
 from include.simulation.signals import Past
 

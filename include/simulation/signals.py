@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 
-from include.alerts.signals.evaluate import Hit, evaluate
-from include.alerts.signals.load import Loaded
-from include.alerts.signals.plan import may_open
+from include.decide.signals.evaluate import Hit, evaluate
+from include.decide.signals.load import Loaded
+from include.decide.signals.plan import may_open
 from include.simulation.history import History
 
 

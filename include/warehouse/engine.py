@@ -17,7 +17,7 @@ import psycopg
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine, make_url
 
-from include.errors import ConfigError, WarehouseError
+from include.common.errors import ConfigError, WarehouseError
 
 Role = Literal["owner", "loader", "builder", "reader"]
 GROUPS: tuple[Role, ...] = ("loader", "builder", "reader")
@@ -98,7 +98,7 @@ def _given(variable: str) -> str:
 
 
 def _embedded_url() -> str:
-    from include.warehouse.server import running_url
+    from include.warehouse.embedded.server import running_url
 
     return running_url()
 

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from include import clock
+from include.common import clock
 
 # Held shared by whoever writes what builds read, and alone for the moment in which a build fixes up to when it knows.
 SETTLE_LOCK = 0x5053_4554

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from psycopg import sql
 from sqlalchemy.engine import URL, make_url
 
-from include.errors import ConfigError, WarehouseError
+from include.common.errors import ConfigError, WarehouseError
 from include.warehouse.engine import GROUPS, Role, engine, group, login_url, url_variable
 
 _SHORT = {

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 
-from include.errors import ConfigError
+from include.common.errors import ConfigError
 from include.warehouse import logins
 from include.warehouse.engine import SCHEMAS, check, engine
 

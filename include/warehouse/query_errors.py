@@ -6,10 +6,10 @@ import re
 
 import sqlalchemy as sa
 
+from include.common.errors import ConfigError, ContractError
 from include.config import files
-from include.errors import ConfigError, ContractError
+from include.models.registry import Model
 from include.warehouse.engine import bad_data
-from include.warehouse.models import Model
 
 _UNIQUE_VIOLATION, _NOT_NULL_VIOLATION, _CANCELED = "23505", "23502", "57014"
 

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from psycopg import sql
 from sqlalchemy.engine import Connection
 
-from include.sources.entities import VENDORS, Kind, of_kind, raw_table, union_view
+from include.entities.catalog import VENDORS, Kind, of_kind, raw_table, union_view
 
 
 def ensure(connection: Connection) -> None:

@@ -10,8 +10,8 @@ import pytest
 
 from benchmarks.contestants import dbt_build
 from benchmarks.duckdb_twin import LEFT_OUT, said
-from include.warehouse import models
-from include.warehouse.scope import Build, Range
+from include.models import registry
+from include.models.increments import Build, Range
 
 BUILD = Build(
     build_id="one",
@@ -27,7 +27,7 @@ BUILD = Build(
 
 @pytest.mark.parametrize("dialect", ["duckdb", "postgres"])
 def test_a_query_is_said_with_what_its_parameters_stand_for(dialect: str) -> None:
-    text = said(models.get("core.usage_28d"), BUILD, dialect, {"core.usage_day": "dbt.core__usage_day"})
+    text = said(registry.get("core.usage_28d"), BUILD, dialect, {"core.usage_day": "dbt.core__usage_day"})
     assert not re.search(r"(?<!:)[:%$]\(?(start|end|accounts)\b", text)
     assert "CAST('2026-01-01' AS DATE)" in text
     assert "CAST('2026-06-10' AS DATE)" in text
@@ -37,7 +37,7 @@ def test_a_query_is_said_with_what_its_parameters_stand_for(dialect: str) -> Non
 
 def test_a_project_for_dbt_refers_to_its_own_models_only(tmp_path: Path) -> None:
     names = ("staging.stg_product__usage_day", "core.usage_day", "core.usage_28d", "core.account_bridge")
-    made = {name: models.get(name) for name in names if name not in LEFT_OUT}
+    made = {name: registry.get(name) for name in names if name not in LEFT_OUT}
     dbt_build.write(tmp_path, BUILD, made, {"type": "postgres"})
     written = {path.stem: path.read_text() for path in (tmp_path / "models").glob("*.sql")}
     assert set(written) == {"staging__stg_product__usage_day", "core__usage_day", "core__usage_28d"}

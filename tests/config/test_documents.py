@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 from pydantic import Field
 
+from include.common.errors import ConfigError
 from include.config.documents import Strict, parse, read
-from include.errors import ConfigError
 
 
 class Inner(Strict):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from include.config.expression import on_built, on_landed
-from include.renewals.checkpoint import COLUMNS
+from include.decide.renewals.checkpoint import COLUMNS
 
 
 def test_literals_become_parameters() -> None:

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
+from include.common.errors import ConfigError
 from include.config import Settings, config_hash, files, load, show
-from include.errors import ConfigError
 
 
 @pytest.fixture
@@ -73,8 +73,8 @@ def test_show_names_the_file_of_each_value(overlay: Path) -> None:
     assert rows["renewals.ladder_days"].value == (90, 30)
     assert rows["renewals.ladder_days"].origin == f"{overlay / 'renewals.yaml'}:2"
     assert rows["renewals.late_by_days"].origin == "built in"
-    assert rows["currency"].origin.startswith("include/config/settings.yaml:")
-    assert rows["sources.0.owner.email"].origin.startswith("include/config/settings.yaml:")
+    assert rows["currency"].origin.startswith("include/defaults/config/settings.yaml:")
+    assert rows["sources.0.owner.email"].origin.startswith("include/defaults/config/settings.yaml:")
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from include.contracts.limits import CATEGORIES
-from include.sources.entities import DATABASES, ENTITIES
+from include.entities.catalog import DATABASES, ENTITIES
 from tests.contracts.landed import LONG_AGO, NOW, good, land, store
 
 NEXT_MONTH = NOW + timedelta(days=30)

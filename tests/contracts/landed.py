@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 
-from include.sources.entities import ENTITIES, raw_table
+from include.entities.catalog import ENTITIES, raw_table
 from include.warehouse.engine import engine
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)

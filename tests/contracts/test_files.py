@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from include import cli
+from include.cli.main import main
+from include.common.errors import ConfigError
 from include.contracts import catalogue, files
 from include.contracts.limits import Limits
 from include.contracts.validate import validate
-from include.errors import ConfigError
 from tests.contracts.landed import batch, fetch, good, land, store
 
 OWN = """
@@ -49,7 +49,7 @@ def test_a_rule_of_a_file_sends_exactly_its_bad_rows_to_quarantine(warehouse: st
 
 def test_a_rule_of_a_file_is_listed_with_its_line(contracts: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (contracts / "opportunity.yaml").write_text(OWN)
-    assert cli.main(["contracts"]) == 0
+    assert main(["contracts"]) == 0
     line = next(x for x in capsys.readouterr().out.splitlines() if x.startswith("crm.opportunity.amount_believable "))
     assert "Sales operations" in line
     rule = catalogue.get("crm.opportunity.amount_believable")

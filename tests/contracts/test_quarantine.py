@@ -9,8 +9,8 @@ import pytest
 from include.contracts import store
 from include.contracts.catalogue import rules
 from include.contracts.validate import validate
-from include.sources.entities import ENTITIES
-from include.warehouse import quarantine
+from include.entities.catalog import ENTITIES
+from include.ingest import quarantine
 from tests.contracts.landed import LATELY, NOW, fetch, good, land
 
 HOSTILE = "open'); drop table meta.batch; --\n{batch} %(id)s %s :id \\x $1 \u202edlrow\u2028\x07 <b>" + "x" * 500

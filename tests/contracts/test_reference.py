@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from include import paths
+from include.common import paths
 from include.contracts import reference
 
 

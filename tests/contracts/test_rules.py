@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from include import cli
+from include.cli.main import main
 from include.contracts import catalogue
 from include.contracts.catalogue import of_entity, rules
 from include.contracts.engine import Check, Table
 from include.contracts.history import FEWEST_READS
 from include.contracts.limits import Limits
 from include.contracts.validate import BatchVerdict, validate
-from include.sources.entities import ENTITIES
+from include.entities.catalog import ENTITIES
 from include.warehouse.engine import engine
 from tests.contracts.bad_rows import BATCHES, COMMON, EDGES, ROWS, STORED, bad_row
 from tests.contracts.landed import NOW, batch, fetch, good, land, source_of, store
@@ -180,7 +180,7 @@ def test_rules_say_what_why_and_what_to_do() -> None:
 
 
 def test_the_command_lists_every_rule_on_a_line_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["contracts"]) == 0
+    assert main(["contracts"]) == 0
     header, *lines = capsys.readouterr().out.splitlines()
     assert header.split() == ["id", "severity", "scope", "owner", "why", "cure"]
     assert [line.split()[0] for line in lines] == [rule.id for rule in rules()]

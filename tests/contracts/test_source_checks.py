@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from include.contracts import source_checks
 from include.contracts.catalogue import rules
 from include.contracts.limits import LAST_EVENT_HOURS
-from include.sources.entities import ENTITIES, of_kind
-from include.warehouse import gate
+from include.entities.catalog import ENTITIES, of_kind
+from include.gate import verdicts
 from include.warehouse.engine import engine
 from tests.contracts.landed import LATELY, NOW, SOURCES, fetch, land
 
@@ -39,7 +39,7 @@ def good_world(warehouse: str) -> None:
 
 def _broken(kind: str) -> set[str]:
     source = SOURCES[kind]
-    gate.publish(source, [entity.name for entity in of_kind(kind)])  # type: ignore[arg-type]
+    verdicts.publish(source, [entity.name for entity in of_kind(kind)])  # type: ignore[arg-type]
     source_checks.judge(source)
     found = fetch("select rule_id, is_passed from meta.source_check where source = :s", s=source)
     assert {row["rule_id"] for row in found} == {rule for rule in RULES if rule.startswith(f"{kind}.")}
@@ -65,6 +65,6 @@ def test_one_bad_entity_fails_exactly_its_rule(good_world: None, kind: str) -> N
                 sa.text("update meta.batch set newest_at = :at where entity = :e"), {"at": old, "e": entity}
             )
         assert _broken(kind) == {rule}
-        assert next(each for each in gate.verdicts() if each.source == SOURCES[kind]).state == "green"
+        assert next(each for each in verdicts.verdicts() if each.source == SOURCES[kind]).state == "green"
         with engine("loader").begin() as connection:
             connection.execute(sa.text("update meta.batch set newest_at = :at"), {"at": LATELY})

@@ -10,12 +10,12 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
+from include.common.errors import WarehouseError
 from include.contracts import catalogue, engine, store
 from include.contracts.catalogue import of_entity
 from include.contracts.rule import not_null, rule
 from include.contracts.validate import validate
-from include.errors import WarehouseError
-from include.sources.entities import ENTITIES, of_kind
+from include.entities.catalog import ENTITIES, of_kind
 from include.warehouse.engine import engine as warehouse_engine
 from tests.contracts.bad_rows import BATCHES, STORED
 from tests.contracts.landed import NOW, batch, fetch, good, land, source_of

@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from include.ingest import pipeline
 from include.sandbox.parameters import DIRT
-from include.sources import ingest
 from tests.contracts.landed import fetch
-from tests.sandbox_fixture import NOW, SandboxProcess
+from tests.fixtures.sandbox import NOW, SandboxProcess
 
 
 @pytest.fixture(autouse=True)
@@ -21,11 +21,11 @@ def test_the_world_is_let_in_and_its_dirt_is_not(
     warehouse: str, sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sources = ("crm", "support", "product_db")
-    states = [ingest.run(source).state for source in sources]
+    states = [pipeline.run(source).state for source in sources]
     later = (datetime.fromisoformat(NOW) + timedelta(days=1)).isoformat()
     monkeypatch.setenv("PERENNIAL_NOW", later)
     sandbox.now(later)
-    states += [ingest.run(source).state for source in sources]
+    states += [pipeline.run(source).state for source in sources]
     assert states == ["green"] * 6
     assert {row["state"] for row in fetch("select distinct state from meta.batch")} == {"merged"}
     # What include/sandbox/world/dirt.py put there: its rows by the rules that they break, and nothing else.

@@ -13,11 +13,11 @@ import psycopg
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from include.delivery.deliver import PASS_SECONDS
-from include.errors import AuthError, ConfigError, ContractError, QuotaExhausted, Unavailable, WarehouseError
+from include.common.errors import AuthError, ConfigError, ContractError, QuotaExhausted, Unavailable, WarehouseError
+from include.deliver.deliver import PASS_SECONDS
+from include.http.limiter import LONGEST_WAIT
 from include.orchestration.defaults import DEFAULT_ARGS, RETRY_POLICY, TAGS
 from include.orchestration.notices import tell_owner
-from include.sources.http.limiter import LONGEST_WAIT
 from tests.dags.conftest import NAMES, ROOT
 
 SECTIONS = (

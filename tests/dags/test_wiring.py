@@ -9,9 +9,9 @@ import sys
 
 import pytest
 
+from include.entities.catalog import of_kind
+from include.models import registry
 from include.orchestration.assets import KPIS, OUTBOX, SOURCES
-from include.sources.entities import of_kind
-from include.warehouse import models
 from tests.dags.conftest import ROOT
 
 INGEST = {
@@ -66,8 +66,8 @@ class TestBuilds:
             for downstream in task.downstream_task_ids
             if task.task_id != "plan" and downstream != end
         }
-        assert found == set(models.edges())
-        assert dag.task_dict.keys() == {*models.names(), "plan", end}
+        assert found == set(registry.edges())
+        assert dag.task_dict.keys() == {*registry.names(), "plan", end}
 
     def test_the_plan_comes_first_and_the_end_last(self, dags, name, end):
         assert [task.task_id for task in dags[name].roots] == ["plan"]

@@ -13,12 +13,12 @@ SOURCES = ("crm", "support", "product_db")
 
 def run(run_id: str) -> dict[str, Any]:
     """Run every step once and return what each said."""
-    from include.alerts.decide import decide
-    from include.delivery.deliver import deliver
-    from include.sources import ingest
-    from include.warehouse import build
+    from include.decide.decide import decide
+    from include.deliver.deliver import deliver
+    from include.ingest import pipeline
+    from include.models import build
 
-    said: dict[str, Any] = {source: ingest.run(source, run_id=run_id) for source in SOURCES}
+    said: dict[str, Any] = {source: pipeline.run(source, run_id=run_id) for source in SOURCES}
     said["build"] = build.run(f"build/{run_id}")
     said["decide"] = decide(f"decide/{run_id}")
     said["deliver"] = deliver()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.sandbox_fixture import SandboxProcess
+from tests.fixtures.sandbox import SandboxProcess
 
 CHANNELS = """
 slack: {dry_run: false}

@@ -9,7 +9,7 @@ import requests
 import sqlalchemy as sa
 
 from include.warehouse.engine import engine
-from tests.sandbox_fixture import SandboxProcess
+from tests.fixtures.sandbox import SandboxProcess
 
 # When, and by which batch or build: differs from run to run, and says nothing about the rows.
 _TIMES = {"_loaded_at", "_first_loaded_at", "_batch_id", "built_at", "build_id", "known_at", "known_from", "known_to"}

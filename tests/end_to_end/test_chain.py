@@ -7,14 +7,15 @@ from datetime import datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
-from include.delivery import holds
-from include.delivery.deliver import deliver
-from include.errors import PerennialError
-from include.sources import ingest
-from include.warehouse import availability, build, models
+from include.common.errors import PerennialError
+from include.deliver import holds
+from include.deliver.deliver import deliver
+from include.gate import availability
+from include.ingest import pipeline
+from include.models import build, registry
 from include.warehouse.engine import engine
 from tests.end_to_end import chain, prints
-from tests.sandbox_fixture import NOW, SandboxProcess
+from tests.fixtures.sandbox import NOW, SandboxProcess
 
 START = datetime.fromisoformat(NOW)
 
@@ -56,7 +57,7 @@ def test_the_chain_ends_in_messages_and_a_second_run_changes_nothing(platform: S
 
 def test_every_record_of_the_sources_is_in_raw_once(platform: SandboxProcess) -> None:
     for source in chain.SOURCES:
-        ingest.run(source, run_id="truth")
+        pipeline.run(source, run_id="truth")
     vendors = ("hubspot", "zendesk", "product")
     tables = {name.partition("__")[2]: name for name in prints.table_prints("raw") if name.startswith(vendors)}
     given = {entity for source in chain.SOURCES for entity in availability.judged(source)}
@@ -78,11 +79,11 @@ def test_a_red_desk_holds_only_what_reads_it(platform: SandboxProcess) -> None:
     _release_mail()
     platform.control("faults", vendor="zendesk", kind="status", status=403, path="*")
     with pytest.raises(PerennialError):
-        ingest.run("support", run_id="red")
+        pipeline.run("support", run_id="red")
     for source in ("crm", "product_db"):
-        ingest.run(source, run_id="red")
+        pipeline.run(source, run_id="red")
     build.run("build/red")
-    from include.alerts.decide import decide
+    from include.decide.decide import decide
 
     decided = decide("decide/red")
     assert decided.n_planned > 0
@@ -117,12 +118,12 @@ def test_increments_equal_a_build_from_scratch(platform: SandboxProcess, monkeyp
             tickets = platform.truth()["ticket"]["live_ids"]
             platform.mutate("ticket", tickets[-1], op="delete")
         for source in chain.SOURCES:
-            ingest.run(source, run_id=f"h{hours}")
+            pipeline.run(source, run_id=f"h{hours}")
         build.run(f"build/h{hours}")
     grown = {schema: prints.table_prints(schema) for schema in ("core", "marts")}
     with engine("owner").begin() as connection:
         # What is frozen stays: it is a record of what was known, and cannot be made anew.
-        frozen = {name for name, model in models.load().items() if model.metadata.materialisation == "frozen"}
+        frozen = {name for name, model in registry.load().items() if model.metadata.materialisation == "frozen"}
         for schema in ("staging", "core", "marts"):
             for table in sa.inspect(connection).get_table_names(schema):
                 if f"{schema}.{table}" in frozen:

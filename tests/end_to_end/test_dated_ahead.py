@@ -10,8 +10,8 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
-from include.sources import ingest, reconcile
-from tests.warehouse.landing import rows, value
+from include.ingest import pipeline, reconcile
+from tests.fixtures.landing import rows, value
 
 N, RUNNING = 60, 48
 TABLE = """
@@ -65,7 +65,7 @@ def theirs(
 def test_not_one_is_missing_and_changes_and_deletions_are_seen(
     theirs: sa.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert ingest.run("crm_db").state == "green"
+    assert pipeline.run("crm_db").state == "green"
     assert value(SUM) == N * 1200
     assert value("select count(*) from quarantine.record") == 0
     assert {each.state for each in reconcile.run("crm_db")} == {"equal"}
@@ -73,7 +73,7 @@ def test_not_one_is_missing_and_changes_and_deletions_are_seen(
     monkeypatch.setenv("PERENNIAL_NOW", "2026-03-01T13:00:00Z")
     theirs.exec_driver_sql("update subscriptions set mrr = 200 where no = 7")
     theirs.exec_driver_sql("insert into subscriptions values (100, 100, '2026-03-01', '2027-03-01')")
-    assert ingest.run("crm_db").state == "green"
+    assert pipeline.run("crm_db").state == "green"
     assert value(SUM) == N * 1200 + 1200 + 1200
     # One is cancelled at once: its date lies before the last read's, and reconcile finds what was thrown away.
     monkeypatch.setenv("PERENNIAL_NOW", "2026-03-01T14:00:00Z")
@@ -84,7 +84,7 @@ def test_not_one_is_missing_and_changes_and_deletions_are_seen(
     # A date is corrected to an earlier one: a full read takes what it reads for what is.
     monkeypatch.setenv("PERENNIAL_NOW", "2026-03-01T15:00:00Z")
     theirs.exec_driver_sql("update subscriptions set mrr = 300, current_period_end = '2026-01-02' where no = 56")
-    assert ingest.run("crm_db", full=True).state == "green"
+    assert pipeline.run("crm_db", full=True).state == "green"
     assert value(SUM) == (N - 2) * 1200 + 1200 + 1200 + 2400
     warned = rows("select distinct rule_id from meta.rule_result where not is_passed order by 1")
     assert ("crm.contract_line.updated_at_present",) in warned

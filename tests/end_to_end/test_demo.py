@@ -20,8 +20,8 @@ import sqlalchemy as sa
 
 from include.sandbox.demo.airflow_api import AirflowApi
 from include.sandbox.demo.processes import leftovers, stop_leftovers
-from include.warehouse import server
-from tests.patience import until
+from include.warehouse.embedded import server
+from tests.fixtures.patience import until
 
 ROOT = Path(__file__).resolve().parents[2]
 # By hand, since it wants both cores for itself: a real scheduler beside other tests misses its times.

@@ -15,18 +15,18 @@ from typing import Any
 import pytest
 import requests
 
-from include import clock
-from include import home as homes
+from include.common import clock
+from include.common import home as homes
 from include.config import load
-from include.delivery import approvals, outbox
 from include.orchestration.airflow_settings import COMPONENTS
 from include.orchestration.first_start import PASSWORD
 from include.orchestration.health import unhealthy
+from include.outbox import approvals, store
 from include.sandbox.demo import stack, state
-from include.warehouse import server
+from include.warehouse.embedded import server
 from include.warehouse.engine import engine
-from tests.delivery.letters import action
-from tests.patience import until
+from tests.deliver.letters import action
+from tests.fixtures.patience import until
 
 ROOT = Path(__file__).resolve().parents[2]
 # A minute of CPU: by hand. Each claim has a test of its own in tests/delivery and tests/orchestration.
@@ -161,7 +161,7 @@ def _asked(number: int) -> str:
     with engine("builder").begin() as connection:
         now = clock.now()
         waiting = approvals.ask(connection, parked, f"flood-{number}", "the cap of 0", "", load(), now)
-        outbox.plan(connection, waiting, f"flood-{number}", now)
+        store.plan(connection, waiting, f"flood-{number}", now)
     return waiting[0].approval_id
 
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from include.delivery import holds
+from include.deliver import holds
 from tests.end_to_end import prints
-from tests.sandbox_fixture import SandboxProcess
+from tests.fixtures.sandbox import SandboxProcess
 
 SEEDS = [pytest.param(seed, marks=[] if seed < 5 else [pytest.mark.soak]) for seed in range(30)]
 KILLS = 2

@@ -13,9 +13,10 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
-from include import cli, connections
-from include.sources import registry
-from include.warehouse import gate
+from include.cli.main import main
+from include.common import connections
+from include.connectors import registry
+from include.gate import verdicts as gate
 from include.warehouse.engine import engine
 
 HOW_TO = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "connect-your-own-database"
@@ -115,14 +116,14 @@ def test_from_its_tables_to_green_contracts_and_kpi_rows(
     }  # fmt: skip
     monkeypatch.setenv("AIRFLOW_CONN_CRM_DB", json.dumps(connection))
 
-    assert cli.main(["connect", "check", "crm_db"]) == 0
-    assert cli.main(["ingest", "crm_db"]) == 0
+    assert main(["connect", "check", "crm_db"]) == 0
+    assert main(["ingest", "crm_db"]) == 0
     verdicts = {verdict.entity: verdict for verdict in gate.verdicts()}
     assert set(verdicts) == {"", *ENTITIES}
     assert {verdict.state for verdict in verdicts.values()} == {"green"}, verdicts
     assert _rows("select count(*) from quarantine.record where state = 'open'") == [(0,)]
 
-    assert cli.main(["build"]) == 0
+    assert main(["build"]) == 0
     with sa.create_engine(empty_database).connect() as source:
         sold = source.execute(
             sa.text(

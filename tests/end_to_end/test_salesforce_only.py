@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from include import connections
-from include.delivery import holds
+from include.common import connections
+from include.common.text import one_line
+from include.connectors.crm.salesforce.api import SalesforceApi, client
+from include.connectors.registry import connect
+from include.deliver import holds
 from include.sandbox.salesforce import ids
-from include.sources.crm.salesforce.api import SalesforceApi, client
-from include.sources.registry import connect
-from include.text import one_line
 from include.warehouse.engine import engine
 from tests.end_to_end import chain, prints
-from tests.sandbox_fixture import NOW, SandboxProcess
+from tests.fixtures.sandbox import NOW, SandboxProcess
 
 ACCOUNT = "001"
 HOSTILE = "A\x00cme <!channel> \u202etxt =1+1 😀 " + "ü" * 150

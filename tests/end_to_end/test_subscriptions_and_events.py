@@ -10,11 +10,14 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
-from include import cli, clock, connections
-from include.sources import registry
-from include.warehouse import build, gate, loader
+from include.cli.main import main
+from include.common import clock, connections
+from include.connectors import registry
+from include.gate import verdicts
+from include.models import build
+from include.warehouse import raw_tables
 from include.warehouse.engine import engine
-from tests.warehouse.landing import rows, store
+from tests.fixtures.landing import rows, store
 
 HOW_TO = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "load-subscriptions-and-events"
 NOW = "2026-04-15T12:00:00+00:00"
@@ -59,7 +62,7 @@ def tables(empty_database: str, warehouse: str, tmp_path: Path, monkeypatch: pyt
 
 def _load() -> None:
     """Read and merge everything, as an ingest does but for the contracts."""
-    loader.ensure_raw_tables()
+    raw_tables.ensure_raw_tables()
     for name in ("crm_db", "product_db"):
         source = registry.connect(connections.get(name))
         for entity in source.entities():
@@ -121,9 +124,9 @@ def test_every_month_is_what_was_worked_out_by_hand(tables: pytest.MonkeyPatch) 
 @pytest.mark.soak
 def test_the_contracts_let_all_of_it_in(tables: pytest.MonkeyPatch) -> None:
     for name in ("crm_db", "product_db"):
-        assert cli.main(["connect", "check", name]) == 0
-        assert cli.main(["ingest", name]) == 0
-    assert {verdict.state for verdict in gate.verdicts()} == {"green"}, gate.verdicts()
+        assert main(["connect", "check", name]) == 0
+        assert main(["ingest", name]) == 0
+    assert {verdict.state for verdict in verdicts.verdicts()} == {"green"}, verdicts.verdicts()
     assert rows("select count(*) from quarantine.record") == [(0,)]
-    assert cli.main(["build"]) == 0
+    assert main(["build"]) == 0
     assert _kpi(date(2026, 3, 31))["arr"] == 15240

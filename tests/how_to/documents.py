@@ -10,7 +10,7 @@ from pathlib import Path
 
 import typer
 
-from include.cli import app
+from include.cli.main import app
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = (

@@ -15,11 +15,10 @@ import pytest
 import sqlalchemy as sa
 import typer
 
-from include import cli
-from include.cli import app
+from include.cli.main import app, main
+from tests.fixtures import small_world as world
+from tests.fixtures.sandbox import NOW, SandboxProcess
 from tests.how_to.documents import DOCUMENTS, ROOT, TEXTS, Command, blocks, commands, literals
-from tests.sandbox_fixture import NOW, SandboxProcess
-from tests.warehouse import small_world as world
 
 ALL = sorted(set(commands()), key=str)
 # What a reader puts in place of a capital word: something of the right kind.
@@ -159,7 +158,7 @@ def test_add_a_kpi(built: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.Cap
     said = []
     for command in (command for command in commands() if command.document == document):
         if "detractor_share" in command.text or command.text.endswith((" write", " build", " metrics")):
-            assert cli.main(shlex.split(command.text)[1:]) == 0, command.text
+            assert main(shlex.split(command.text)[1:]) == 0, command.text
             said.append(capsys.readouterr().out)
     assert len(said) >= 5
     assert any("detractor_share" in one for one in said)

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from include.cli import app
-from include.errors import ConfigError
+from include.cli.main import app
+from include.common.errors import ConfigError
 from include.identity import answers, review
-from include.warehouse import build
-from tests.warehouse import small_world as world
-from tests.warehouse.landing import rows, value
+from include.models import build
+from tests.fixtures import small_world as world
+from tests.fixtures.landing import rows, value
 
 KEY = "select account_key from core.account_bridge where source = 'support' and source_id = :id"
 UNMATCHED = "select n_unmatched_organizations from marts.identity_period where period = 'day'"

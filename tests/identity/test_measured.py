@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from include.warehouse import seeds
+from include.models import settings_tables
 from include.warehouse.engine import engine
+from tests.fixtures.databases import database
 from tests.identity.measure import Measured, figures, measure
 from tests.sql import cases
-from tests.warehouse.databases import database
 
 SEEDS = (101, 102, 103, 104)  # none of them is the default one, nor one that anything was tuned on
 
@@ -20,7 +20,7 @@ def measured(postgres: str) -> Iterator[Measured]:
     with database(postgres, "identity_measured", "template") as url:
         with engine("owner", url).begin() as connection:
             cases.create_tables(connection)
-            seeds.sync(connection)
+            settings_tables.sync(connection)
         with engine("owner", url).connect() as connection:
             found = Measured()
             for seed in SEEDS:

@@ -14,8 +14,8 @@ from decimal import Decimal
 
 import pandas as pd
 
-from include.warehouse import loader
-from tests.warehouse import small_world as world
+from include.warehouse import raw_tables
+from tests.fixtures import small_world as world
 
 TODAY = date(2026, 6, 10)
 DAY = timedelta(days=1)
@@ -184,7 +184,7 @@ def uses(played: list[Customer]) -> pd.DataFrame:
 
 def load(played: list[Customer]) -> None:
     """Load them as their sources would tell them."""
-    loader.ensure_raw_tables()
+    raw_tables.ensure_raw_tables()
     world.load("owner", world.owner("7"))
     world.load("account", *(world.account(one.name, tier=one.tier) for one in played))
     _load_contracts(played)

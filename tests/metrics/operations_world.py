@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 import sqlalchemy as sa
 
-from include.warehouse import loader
+from include.warehouse import raw_tables
 from include.warehouse.engine import engine
-from tests.warehouse import small_world as world
+from tests.fixtures import small_world as world
 
 DAY = timedelta(days=1)
 NOW = datetime.fromisoformat(world.FIRST)
@@ -35,7 +35,7 @@ _INSERTS = {
 
 def load_ids(patch: pytest.MonkeyPatch) -> None:
     """Load ids of the desk and the product on the days on which they came; before all other records."""
-    loader.ensure_raw_tables()
+    raw_tables.ensure_raw_tables()
     for number, (day, n_desk, n_product, every) in enumerate(ARRIVALS):
         patch.setenv("PERENNIAL_NOW", f"{day}T12:00:00+00:00")
         if not number:

@@ -7,7 +7,7 @@ from datetime import date
 
 import pytest
 
-from tests.warehouse.landing import rows
+from tests.fixtures.landing import rows
 
 
 def stored(period: str = "month", grain: str = "all") -> dict[str, dict[tuple[date, str], float | None]]:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
 
-from tests.warehouse import small_world as world
+from tests.fixtures import small_world as world
 
 NOW = datetime.fromisoformat(world.FIRST)
 PRIORITIES, TYPES = ("low", "normal", "high", "urgent"), ("incident", "problem", "question", "task")

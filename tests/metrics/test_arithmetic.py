@@ -11,9 +11,9 @@ from decimal import Decimal
 import pandas as pd
 import pytest
 
+from tests.fixtures.landing import rows
 from tests.metrics.arithmetic_world import DAY, GRACE, MONTHS, TODAY, USE_FROM, Customer
 from tests.metrics.second_calculation import assert_same
-from tests.warehouse.landing import rows
 
 PARTS = ("on_time", "in_grace", "after_grace", "lost", "open")
 # Of a stage that the settings name, of another one, and without a deal.

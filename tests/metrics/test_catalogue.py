@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from include.metrics.explain import unavailable
-from include.warehouse import metrics
+from include.models import metrics
 from include.warehouse.engine import engine
-from tests.warehouse.landing import value
+from tests.fixtures.landing import value
 
 # What people call it -> the metrics that tell it.
 DEFINED = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from include.metrics import dictionary
-from include.warehouse import metrics, models
+from include.models import metrics, registry
 
 
 def test_the_page_is_what_the_folders_say() -> None:
@@ -11,8 +11,8 @@ def test_the_page_is_what_the_folders_say() -> None:
 
 
 def test_every_column_is_described_in_words() -> None:
-    owners = models.owners()
-    for name, model in models.load().items():
+    owners = registry.owners()
+    for name, model in registry.load().items():
         assert model.metadata.owner in owners, name
         for column, meta in model.metadata.columns.items():
             assert meta.description.endswith("."), f"{name}.{column}: no sentence"
@@ -20,7 +20,7 @@ def test_every_column_is_described_in_words() -> None:
 
 
 def test_what_names_a_person_is_marked() -> None:
-    for name, model in models.load().items():
+    for name, model in registry.load().items():
         for column, meta in model.metadata.columns.items():
             if "email" in column or column in ("first_name", "last_name", "comment", "body", "subject"):
                 assert meta.sensitivity == "personal", f"{name}.{column} names a person or holds free text"

@@ -7,9 +7,9 @@ from datetime import date
 import pytest
 from typer.testing import CliRunner
 
-from include.cli import app
-from include.errors import ConfigError
-from include.metrics.commands import facts_of
+from include.cli.main import app
+from include.cli.metrics import facts_of
+from include.common.errors import ConfigError
 from include.metrics.explain import explain
 from include.warehouse.engine import engine
 

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from include.common.errors import ConfigError
 from include.config import files
-from include.errors import ConfigError
 from include.metrics import kpi_query
-from include.warehouse import metrics, models
+from include.models import metrics
+from include.models import registry as models
 
 GOOD = """\
 table: marts.retention_period

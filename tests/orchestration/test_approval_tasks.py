@@ -13,8 +13,8 @@ from airflow.configuration import conf
 from airflow.providers.standard.operators import hitl
 from airflow.sdk.exceptions import TaskAwaitingInput
 
-from include.delivery import approvals
 from include.orchestration import approval_tasks
+from include.outbox import approvals
 
 FOUND = approvals.Approval(
     approval_id="20261116-090000-abc",

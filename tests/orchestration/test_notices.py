@@ -10,7 +10,7 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from include.errors import AuthError
+from include.common.errors import AuthError
 from include.orchestration import notices
 from include.orchestration.notices import Failure, failing_since, tell_owner, write
 

@@ -12,10 +12,10 @@ import pytest
 import requests
 import yaml
 
-from include import home as homes
+from include.common import home as homes
 from include.orchestration.first_start import PASSWORD
-from include.warehouse import server
-from tests.patience import until
+from include.warehouse.embedded import server
+from tests.fixtures.patience import until
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVICES = yaml.safe_load((ROOT / "docker-compose.yaml").read_text())["services"]

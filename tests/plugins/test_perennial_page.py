@@ -123,7 +123,7 @@ def test_it_leads_to_where_a_person_decides(client, warehouse):
         )
     text = _get(client, "viewer").text
     assert "first <code>batch show 1</code>, then <code>batch drop 1</code>" in text
-    assert text.count('/dags/mend_data" target="_top">mend_data</a>') == 2
+    assert text.count('/dags/review_quarantine" target="_top">review_quarantine</a>') == 2
     assert '/required_actions" target="_top">' in text and "the cap of 20 actions per run" in text
     assert "the account has no name" in text
 
@@ -171,7 +171,7 @@ def test_the_quality_page_of_an_empty_warehouse(client, warehouse):
 
 def test_the_quality_page_shows_trends_and_no_value_of_a_row(client, warehouse):
     from include.contracts.validate import validate
-    from include.incidents import tell
+    from include.operations.incidents import notify
     from tests.contracts.landed import good, land
 
     rows = good("contact", 60)
@@ -179,7 +179,7 @@ def test_the_quality_page_shows_trends_and_no_value_of_a_row(client, warehouse):
     rows[1] |= {"email": "no-address-of-anna"}
     land("contact", rows, is_first_load=True)
     validate("crm")
-    tell.tell()
+    notify.tell()
     answer = _get(client, "viewer", "/quality/")
     assert answer.status_code == 200
     assert "crm.contact.castable" in answer.text and "rows:crm:crm.contact.castable" in answer.text

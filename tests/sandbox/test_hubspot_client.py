@@ -12,7 +12,7 @@ from hubspot.crm.objects.tasks import (
     SimplePublicObjectInputForCreate,
 )
 
-from tests.sandbox_fixture import SandboxProcess
+from tests.fixtures.sandbox import SandboxProcess
 
 
 @pytest.fixture

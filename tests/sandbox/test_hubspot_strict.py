@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 import requests
 
-from tests.sandbox_fixture import NOW, SandboxProcess
+from tests.fixtures.sandbox import NOW, SandboxProcess
 
 Call = Callable[..., requests.Response]
 NOW_MS = 1782820800000

@@ -10,9 +10,9 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, make_url
 
-from include.errors import PerennialError
+from include.common.errors import PerennialError
 from include.sandbox.product import Product
-from tests.sandbox_fixture import SandboxProcess
+from tests.fixtures.sandbox import SandboxProcess
 
 QUERIES = Path(__file__).resolve().parents[2] / "sql" / "sources" / "product"
 COLUMNS = {

@@ -9,8 +9,8 @@ import pytest
 import requests
 import yaml
 
-from include import paths
-from tests.sandbox_fixture import SandboxProcess
+from include.common import paths
+from tests.fixtures.sandbox import SandboxProcess
 
 RECORDINGS = paths.ROOT.parent / "shared" / "recordings"
 pytestmark = pytest.mark.skipif(not RECORDINGS.is_dir(), reason="no recordings beside this repository")

@@ -12,7 +12,7 @@ import requests
 import sqlalchemy as sa
 
 from include.sandbox.__main__ import main
-from tests.sandbox_fixture import SandboxProcess
+from tests.fixtures.sandbox import SandboxProcess
 
 SMALL = ("--seed", "5", "--anchor", "2026-06-30", "--customers", "8")
 Serve = Callable[..., tuple[int, str]]

@@ -15,8 +15,8 @@ from simple_salesforce.exceptions import (
 )
 
 from include.sandbox.salesforce import ids
+from tests.fixtures.sandbox import NOW, SandboxProcess
 from tests.sandbox.test_zenpy import _LeadHere
-from tests.sandbox_fixture import NOW, SandboxProcess
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from email.message import EmailMessage
 
 import pytest
 
-from tests.sandbox_fixture import SandboxProcess
+from tests.fixtures.sandbox import SandboxProcess
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 import requests
 
-from tests.sandbox_fixture import SandboxProcess
+from tests.fixtures.sandbox import SandboxProcess
 
 Call = Callable[..., requests.Response]
 NOW_S = 1782820800

@@ -10,7 +10,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from zenpy import Zenpy
 
-from tests.sandbox_fixture import SandboxProcess
+from tests.fixtures.sandbox import SandboxProcess
 
 
 class _LeadHere(HTTPAdapter):

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from include import cli
-from include.alerts.signals.load import load as load_signals
-from include.errors import ConfigError
-from include.playbooks.load import load as load_playbooks
+from include.cli.main import main
+from include.common import paths
+from include.common.errors import ConfigError
+from include.decide.playbooks.load import load as load_playbooks
+from include.decide.signals.load import load as load_signals
 from include.simulation import playbooks, signals
 from include.simulation.history import replayed
 from include.warehouse.engine import engine
@@ -59,7 +60,7 @@ def test_signals_and_playbooks_day_by_day(built: pytest.MonkeyPatch) -> None:
     (folder / "config" / "signals").mkdir()
     (folder / "config" / "signals" / "always.yaml").write_text(ALWAYS)
     (folder / "playbooks").mkdir()
-    text = (Path(playbooks.__file__).parents[1] / "playbooks" / "expansion.yaml").read_text()
+    text = (paths.ROOT / "include" / "defaults" / "playbooks" / "expansion.yaml").read_text()
     text = text.replace("signals: [seats_nearly_full]", "signals: [always]").replace("live", "draft")
     (folder / "playbooks" / "expansion.yaml").write_text(text.replace("exit: {", "first_scan: start\nexit: {"))
     with replayed(FIRST, LAST, {"account"}) as history:
@@ -73,7 +74,7 @@ def test_signals_and_playbooks_day_by_day(built: pytest.MonkeyPatch) -> None:
     assert len(touches) == len(past.told)
     page = folder / "page.html"
     assert (
-        cli.main(["playbook", "simulate", "expansion", "--from", f"{FIRST}", "--to", f"{LAST}", "--html", f"{page}"])
+        main(["playbook", "simulate", "expansion", "--from", f"{FIRST}", "--to", f"{LAST}", "--html", f"{page}"])
         == 0
     )
     assert "<svg" in page.read_text() and "Against the plain rule" in page.read_text()

@@ -17,9 +17,10 @@ from typing import Any
 import sqlalchemy as sa
 import yaml
 
-from include.warehouse import models, replace, tables
-from include.warehouse.models import Model
-from include.warehouse.scope import DAY, Piece
+from include.models import materialize, registry
+from include.models.increments import DAY, Piece
+from include.models.registry import Model
+from include.warehouse import tables
 
 HERE = Path(__file__).parent
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
@@ -148,7 +149,7 @@ def read_all() -> list[Case]:
 
 def create_tables(connection: sa.Connection) -> None:
     """Create the table of every model, those of staging too, so that a case can fill any of them."""
-    for model in models.load().values():
+    for model in registry.load().values():
         if model.schema == "staging":
             columns = ", ".join(f'"{name}" {column.type}' for name, column in model.metadata.columns.items())
             connection.exec_driver_sql(f"create table {model.name} ({columns})")
@@ -176,7 +177,7 @@ def run(connection: sa.Connection, case: Case) -> Iterator[tuple[str, list, list
 
 def _between(case: Case) -> list[Model]:
     """Return the models that have to run so that what is expected follows from what is given."""
-    known = models.load()
+    known = registry.load()
     needed, stack = set(), [table for table in case.expect if table not in case.given]
     while stack:
         name = stack.pop()
@@ -189,7 +190,7 @@ def _between(case: Case) -> list[Model]:
 
 def _build(connection: sa.Connection, model: Model, case: Case) -> None:
     piece = Piece(case.start or case.newest, case.newest + DAY)
-    replace.partition(connection, model, piece.start, piece.end)
+    materialize.partition(connection, model, piece.start, piece.end)
     parameters = {
         "known_at": datetime(2100, 1, 1, tzinfo=UTC),
         "newest": case.newest,
@@ -205,20 +206,20 @@ def _build(connection: sa.Connection, model: Model, case: Case) -> None:
         "daily_days": model.metadata.daily_days,
         **case.parameters,
     }
-    replace.replace(connection, "test", model, [piece], parameters, is_new=True)
+    materialize.replace(connection, "test", model, [piece], parameters, is_new=True)
     for check in model.checks:
-        bad = replace.execute(connection, check.query, {**parameters, **replace.bounds(piece)}).all()
+        bad = materialize.execute(connection, check.query, {**parameters, **materialize.bounds(piece)}).all()
         assert not (check.severity == "fail" and bad), f"{model.name}: {check.name}: {bad[:3]}"
 
 
 def _insert(connection: sa.Connection, table: str, rows: list[dict[str, Any]]) -> None:
     if table.startswith("meta.") and table not in ("meta.batch", "meta.account_merge", "meta.account_merge_history"):
         connection.exec_driver_sql(f"delete from {table}")
-    elif table in models.load():
-        model = models.get(table)
+    elif table in registry.load():
+        model = registry.get(table)
         days = [row[model.metadata.window_column] for row in rows if model.metadata.is_windowed]
         if days:
-            replace.partition(connection, model, min(days), max(days) + DAY)
+            materialize.partition(connection, model, min(days), max(days) + DAY)
     for row in rows:
         values = {**DEFAULTS.get(table, {}), **row}
         names = ", ".join(f'"{name}"' for name in values)

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import pytest
 import sqlalchemy as sa
 
-from include.warehouse import models, seeds
+from include.models import registry, settings_tables
 from include.warehouse.engine import engine
+from tests.fixtures.databases import database
 from tests.sql import cases
-from tests.warehouse.databases import database
 
 CASES = cases.read_all()
 # What the definitions work out and what is built must agree on; each has at least one case.
@@ -32,11 +32,10 @@ WORKED_EXAMPLES = {
 }
 # The edge cases E1 to E27 have a case each; these, which no query settles, a test elsewhere.
 ELSEWHERE = {
-    "E16": "tests/integration/test_reconcile.py::test_a_mass_deletion_is_held_by_the_contract",
-    "E18": "tests/sources/test_mapping.py::test_rules",
-    "E21": "tests/warehouse/test_restate.py::test_an_edit_restates_the_closed_past_and_says_so",
-    "E27": "tests/integration/test_ingest_contracts.py::"
-    "test_good_data_passes_and_a_bad_row_is_kept_out_until_it_is_mended",
+    "E16": "tests/ingest/test_reconcile.py::test_a_mass_deletion_is_held_by_the_contract",
+    "E18": "tests/connectors/test_mapping.py::test_rules",
+    "E21": "tests/models/test_restatements.py::test_an_edit_restates_the_closed_past_and_says_so",
+    "E27": "tests/ingest/test_ingest_contracts.py::test_good_data_passes_and_a_bad_row_is_kept_out_until_it_is_mended",
 }
 
 
@@ -46,7 +45,7 @@ def tables(postgres: str) -> Iterator[sa.Engine]:
     with database(postgres, "sql_cases", "template") as url:
         with engine("owner", url).begin() as connection:
             cases.create_tables(connection)
-            seeds.sync(connection)
+            settings_tables.sync(connection)
         yield engine("owner", url)
 
 
@@ -71,7 +70,7 @@ def test_every_edge_case_has_a_case() -> None:
 
 
 def test_every_file_lies_in_the_folder_of_a_model_that_it_checks() -> None:
-    folders = {model.folder: name for name, model in models.load().items()}
+    folders = {model.folder: name for name, model in registry.load().items()}
     checked: dict[str, set[str]] = {}
     for case in CASES:
         checked.setdefault(case.name, set()).update(case.expect)
@@ -81,6 +80,6 @@ def test_every_file_lies_in_the_folder_of_a_model_that_it_checks() -> None:
 
 def test_every_table_that_is_acted_upon_has_a_case() -> None:
     checked = {name for case in CASES for name in case.expect}
-    for name, model in models.load().items():
+    for name, model in registry.load().items():
         if model.metadata.tier == "tier_1":
             assert name in checked, name

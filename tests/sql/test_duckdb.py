@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from benchmarks.duckdb_twin import LEFT_OUT, Twin
-from include.warehouse import build_store, models
+from include.models import build_store, registry
+from include.models.registry import Model
 from include.warehouse.engine import engine
-from include.warehouse.models import Model
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def _value(value: Any) -> Any:
 def test_every_model_gives_the_same_rows(twin: Twin) -> None:
     differing = {}
     compared = 0
-    for name, model in models.load().items():
+    for name, model in registry.load().items():
         if model.metadata.materialisation == "view" or name in LEFT_OUT:
             continue
         expected, found = _rows(twin, model)

@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
-from include.errors import ConfigError, WarehouseError
+from include.common.errors import ConfigError, WarehouseError
 from include.warehouse import engine as subject
 from include.warehouse import logins
 from include.warehouse.migrate import migrate

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from include.sources import entities
-from include.warehouse import loader, models, raw_views
+from include.entities import catalog
+from include.ingest import landing
+from include.models import registry
+from include.warehouse import raw_tables, raw_views
 from include.warehouse.engine import engine
 
 
@@ -27,22 +29,22 @@ def _seen() -> list[tuple[str, str]]:
 
 
 def test_the_builder_sees_the_rows_of_every_vendor(warehouse, monkeypatch):
-    loader.ensure_raw_tables()
+    raw_tables.ensure_raw_tables()
     _put("hubspot__account", "crm", "Acme")
     assert _seen() == [("crm", "Acme")]
-    monkeypatch.setattr(loader, "VENDORS", entities.VENDORS | {"tinycrm": "crm"})
-    monkeypatch.setattr(raw_views, "VENDORS", entities.VENDORS | {"tinycrm": "crm"})
-    loader.ensure_raw_tables()
+    monkeypatch.setattr(landing, "VENDORS", catalog.VENDORS | {"tinycrm": "crm"})
+    monkeypatch.setattr(raw_views, "VENDORS", catalog.VENDORS | {"tinycrm": "crm"})
+    raw_tables.ensure_raw_tables()
     _put("tinycrm__account", "crm_eu", "Globex")
     assert _seen() == [("crm", "Acme"), ("crm_eu", "Globex")]
 
 
 def test_a_column_that_came_later_is_seen_though_others_read_the_view(warehouse):
-    loader.ensure_raw_tables()
+    raw_tables.ensure_raw_tables()
     with engine("owner").begin() as connection:
         connection.execute(sa.text("create view public.reader as select source, name from raw.crm__account"))
         connection.execute(sa.text("alter table raw.hubspot__account add column once_known text"))
-    loader.ensure_raw_tables()
+    raw_tables.ensure_raw_tables()
     _put("hubspot__account", "crm", "Acme")
     with engine("builder").connect() as connection:
         assert connection.execute(sa.text("select name, once_known from raw.crm__account")).all() == [("Acme", None)]
@@ -55,21 +57,21 @@ def test_nothing_is_done_where_nothing_changed(warehouse):
                 sa.text("select oid, xmin from pg_class where relkind = 'v' and relname like '%\\_\\_%' order by oid")
             ).all()
 
-    loader.ensure_raw_tables()
+    raw_tables.ensure_raw_tables()
     before = versions()
-    loader.ensure_raw_tables()
+    raw_tables.ensure_raw_tables()
     assert before
     assert versions() == before
 
 
 def test_the_folders_are_the_vendors():
-    assert entities.VENDORS["hubspot"] == "crm"
-    assert entities.VENDORS["zendesk"] == "support"
-    assert not any("__" in name for name in entities.VENDORS)
+    assert catalog.VENDORS["hubspot"] == "crm"
+    assert catalog.VENDORS["zendesk"] == "support"
+    assert not any("__" in name for name in catalog.VENDORS)
 
 
 def test_the_sql_names_no_vendor():
     """A model that named one would leave out the rows of all others."""
-    for name, model in models.load().items():
+    for name, model in registry.load().items():
         vendors = {table.split("__")[0] for table in model.raw} - {"crm", "support", "product"}
         assert not vendors, f"{name} reads raw tables of {vendors}: read raw.<kind>__<entity>"

@@ -10,13 +10,14 @@ import psycopg
 import pytest
 from sqlalchemy.engine import make_url
 
-from include.errors import ConfigError
-from include.warehouse import build, models, seeds, tables
+from include.common.errors import ConfigError
+from include.models import build, pending_changes, registry
+from include.models.metadata import Metadata
+from include.models.registry import Model
+from include.warehouse import tables
 from include.warehouse.engine import engine
-from include.warehouse.metadata import Metadata
-from include.warehouse.models import Model
-from tests.warehouse import small_world as world
-from tests.warehouse.landing import rows
+from tests.fixtures import small_world as world
+from tests.fixtures.landing import rows
 
 COLUMNS = {"account_key": "text", "name": "text", "n": "integer"}
 
@@ -194,7 +195,7 @@ def test_our_own_view_waits_for_its_turn_and_keeps_its_readers(analyst: psycopg.
     with pytest.raises(psycopg.errors.InvalidTextRepresentation, match=r"core\.shown waits for the build"):
         analyst.execute("select * from bi.v")
     with engine("builder").begin() as connection:
-        assert "core.shown" in seeds.open_work(connection, ("core.shown",))  # also a build of nothing else
+        assert "core.shown" in pending_changes.open_work(connection, ("core.shown",))  # also a build of nothing else
     assert prepare(view("account_key", "account_key as name"))
     assert analyst.execute("select * from bi.v").fetchall() == [("crm:1",)]
 
@@ -215,7 +216,7 @@ def test_a_build_fills_a_table_again_that_others_read(
     with connected(superuser, database_url()) as analyst:
         analyst.execute("create view bi.v as select account_key, name from core.account")
         before = rows("select account_key, name from core.account order by 1")
-        shipped = models.get("core.account").path.parent
+        shipped = registry.get("core.account").path.parent
         folder = world.overlay(tmp_path, "core/account")
         query = (shipped / "query.sql").read_text()
         head, _, tail = query.rpartition("\nselect\n")

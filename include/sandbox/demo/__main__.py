@@ -13,14 +13,14 @@ from types import FrameType
 from rich.console import Console
 from sqlalchemy.exc import SQLAlchemyError
 
-from include import home as homes
-from include import paths
-from include.errors import PerennialError
+from include.common import home as homes
+from include.common import paths
+from include.common.errors import PerennialError
 from include.sandbox.demo import preflight, stack, state, summary
 from include.sandbox.demo.chain import Chain, Red
 from include.sandbox.demo.processes import Processes, stop_leftovers
 from include.sandbox.demo.progress import Progress
-from include.warehouse import server
+from include.warehouse.embedded import server
 
 
 def main() -> int:

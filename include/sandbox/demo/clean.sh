@@ -1,10 +1,10 @@
 #!/bin/sh
-# Stop what the demo left running and remove what Perennial made, by name: include/home.py says what that is.
+# Stop what the demo left running and remove what Perennial made, by name: include/common/home.py says what that is.
 # Works on the project that it lies in, from whatever folder it is run.
 set -eu
 
 CDPATH='' cd -- "$(dirname -- "$0")/../../.."
-[ -f include/sandbox/demo/clean.sh ] && [ -f include/home.py ] || {
+[ -f include/sandbox/demo/clean.sh ] && [ -f include/common/home.py ] || {
     printf 'perennial: %s is not the project: nothing was removed\n' "$(pwd)" >&2
     exit 1
 }

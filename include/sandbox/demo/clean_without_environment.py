@@ -7,9 +7,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
-from include import home, paths
-from include.errors import PerennialError
-from include.warehouse import server
+from include.common import home, paths
+from include.common.errors import PerennialError
+from include.warehouse.embedded import server
 
 
 def main() -> int:

@@ -8,7 +8,7 @@ import os
 import sys
 from pathlib import Path
 
-from include import paths
+from include.common import paths
 from include.sandbox.demo.state import write_private
 
 FILE = "demo-environment.json"
@@ -50,7 +50,7 @@ def main() -> int:
     os.environ.update({name: value for name, value in found.items() if not os.environ.get(name)})
     if found and sys.stderr.isatty():
         sys.stderr.write(f"(the demo that runs from {paths.home()})\n")
-    from include import cli
+    from include.cli import main as cli
 
     return cli.main()
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import yaml
 
-from include import paths
+from include.common import paths
 from include.config import load
-from include.delivery import holds
+from include.deliver import holds
 
-SHIPPED = paths.ROOT / "include" / "config" / "mappings" / "hubspot.yaml"
+SHIPPED = paths.ROOT / "include" / "defaults" / "config" / "mappings" / "hubspot.yaml"
 OWN_OBJECTS = "Remove the # and adapt.\n"
 # Properties of the sandbox's companies, and what is kept there.
 KEPT = {

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from include import home as homes
+from include.common import home as homes
 from include.sandbox.demo.processes import DemoError
-from include.warehouse.server import free_port
-from include.warehouse.server_files import SHARED
+from include.warehouse.embedded.files import SHARED
+from include.warehouse.embedded.server import free_port
 
 # PostgreSQL's empty databases take 100 MB, its log of a first load up to 2 GB at worst, 300 MB as measured.
 NEEDED_BYTES = 700_000_000
@@ -38,7 +38,7 @@ def make_home(home: Path) -> None:
             f"cannot write in {home}: {error.strerror}",
             cure="make the folder writable, or set PERENNIAL_HOME to one that is",
         ) from None
-    # As root PostgreSQL cannot live in a private folder: see include/warehouse/server_files.py.
+    # As root PostgreSQL cannot live in a private folder: see include/warehouse/embedded/files.py.
     for folder in {home, SHARED.parent if os.geteuid() == 0 else home}:
         free = shutil.disk_usage(folder).free
         if free < NEEDED_BYTES:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-from include.errors import PerennialError
+from include.common.errors import PerennialError
 
 # Every process of the demo inherits it: after a SIGKILL of the launcher the next start finds the leftovers by it.
 MARK = "PERENNIAL_DEMO"

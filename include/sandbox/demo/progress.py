@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from include.console import Waiting
+from include.cli.output import Waiting
 
 MARKS = {"running": "[cyan]running[/]", "queued": "queued", "success": "[green]done[/]", "failed": "[red]failed[/]"}
 

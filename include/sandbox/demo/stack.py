@@ -12,7 +12,7 @@ from typing import Any
 import requests
 from sqlalchemy.engine import make_url
 
-from include import paths
+from include.common import paths
 from include.orchestration.airflow_settings import COMPONENTS, SETTINGS
 from include.orchestration.first_start import PASSWORD
 from include.orchestration.health import unhealthy
@@ -21,7 +21,7 @@ from include.sandbox.demo.patience import ANSWER_SECONDS, Patience, ready
 from include.sandbox.demo.processes import DemoError, Processes, last_words
 from include.sandbox.demo.progress import Progress
 from include.sandbox.demo.state import State
-from include.warehouse import server
+from include.warehouse.embedded import server
 
 DATABASES = ("perennial", "airflow", "product")
 

@@ -11,10 +11,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from include.gate import verdicts
+from include.metrics import summary
+from include.pages import status as report
 from include.sandbox.demo.chain import Red
 from include.sandbox.demo.progress import Progress
 from include.sandbox.demo.stack import Stack
-from include.warehouse import gate, headline, report
 from include.warehouse.engine import engine
 
 _BATCHES = sa.text("""
@@ -88,14 +90,14 @@ def _data(console: Console) -> None:
             counts = (row.landed, row.merged, row.bad, row.passed, row.held)
             table.add_row(row.source, row.entity, *(f"{count:,}" for count in counts))
     console.print(table)
-    for verdict in gate.verdicts():
+    for verdict in verdicts.verdicts():
         if not verdict.entity:
             why = f": {verdict.reason}" if verdict.reason else ""
             console.print(f"  {verdict.source} is [bold]{verdict.state}[/]{why}", highlight=False)
 
 
 def _business(console: Console) -> None:
-    seen = headline.headline(120)
+    seen = summary.headline(120)
     if seen is None:
         console.print("\nNothing is built yet.")
         return

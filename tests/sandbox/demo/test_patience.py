@@ -12,7 +12,7 @@ import pytest
 import requests
 from rich.console import Console
 
-from include.console import Waiting
+from include.cli.output import Waiting
 from include.sandbox.demo import __main__ as demo
 from include.sandbox.demo import chain as chains
 from include.sandbox.demo import summary

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from include.sandbox.demo.processes import DemoError, Processes, leftovers, stop_leftovers
-from tests.patience import until
+from tests.fixtures.patience import until
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(3600)"]
 # A leader that has a child in its group and ignores being asked.

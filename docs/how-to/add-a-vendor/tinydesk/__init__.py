@@ -12,18 +12,18 @@ from datetime import datetime, timedelta
 from functools import cache, partial
 from zoneinfo import ZoneInfo
 
+from include.common.connections import Connection
+from include.common.errors import ConfigError
 from include.config.models import Settings
-from include.connections import Connection
-from include.errors import ConfigError
-from include.sources import positions
-from include.sources.base import Page, Position, Record
-from include.sources.cast import caster
-from include.sources.entities import ENTITIES, Kind
-from include.sources.http.auth import Bearer
-from include.sources.http.client import Client, Manners
-from include.sources.http.limiter import Limit, for_account
-from include.sources.mapping import Mapper, file_of, load_mapping
-from include.sources.walk import walk
+from include.connectors import positions
+from include.connectors.base import Page, Position, Record
+from include.connectors.casting import caster
+from include.connectors.mapping import Mapper, file_of, load_mapping
+from include.connectors.pagination import walk
+from include.entities.catalog import ENTITIES, Kind
+from include.http.auth import Bearer
+from include.http.client import Client, Manners
+from include.http.limiter import Limit, for_account
 
 # Entity -> the desk's list. What stands here is what the desk has; the mapping says which fields fill which columns.
 RESOURCES = {"organization": "customers", "support_user": "people", "ticket": "tickets"}

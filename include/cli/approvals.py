@@ -1,0 +1,84 @@
+"""The commands about what waits for a person's word, and about taking a run back."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from include.cli import output
+from include.common import user
+from include.outbox import approvals
+
+app = typer.Typer(help="Actions above the caps of a run: they wait until somebody approves them.", no_args_is_help=True)
+AsJson = Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")]
+Note = Annotated[str, typer.Option("--note", help="Why; kept with the answer.")]
+_COLUMNS = (
+    "approval_id",
+    "state",
+    "n_actions",
+    "n_accounts",
+    "reason",
+    "asked_at",
+    "lapses_at",
+    "answered_by",
+    "authors",
+)
+_ACTIONS = ("channel", "rule", "step", "account_key", "recipient", "subject", "deadline", "state")
+
+
+@app.command("list")
+def list_(
+    everything: Annotated[bool, typer.Option("--all", help="Those answered or lapsed too.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List what waits for approval."""
+    states = ("open", "approved", "rejected", "lapsed") if everything else ("open",)
+    output.emit([vars(found) for found in approvals.find(states)], _COLUMNS, as_json=as_json)
+
+
+@app.command()
+def show(approval_id: str, as_json: AsJson = False) -> None:
+    """Show all that one approval is about."""
+    found = approvals.get(approval_id)
+    if not as_json:
+        typer.echo(f"{found.approval_id} is {found.state}: {found.reason}; until {found.lapses_at:%Y-%m-%d %H:%M} UTC")
+    output.emit(approvals.listed(approval_id), _ACTIONS, as_json=as_json)
+
+
+@app.command()
+def approve(approval_id: str, note: Note = "") -> None:
+    """Let the actions happen; each still passes the gate. Not for whoever changed or started what led to them."""
+    _answer(approval_id, "approved", note)
+
+
+@app.command()
+def reject(approval_id: str, note: Note = "") -> None:
+    """Let none of the actions ever happen."""
+    _answer(approval_id, "rejected", note)
+
+
+def undo(
+    run: Annotated[str, typer.Option("--run", help="The decision's id; without it the last ones are listed.")] = "",
+    reason: Annotated[str, typer.Option("--reason", help="Why; kept with each message and task.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Take back what a run has planned and sent, where the outside lets it, and list the rest."""
+    from include.deliver import deliver
+    from include.deliver import undo as undoing
+
+    if not run:
+        output.emit(undoing.runs(), ("run", "planned_at", "actions", "sent", "taken_back"), as_json=as_json)
+        return
+    undoing.ask(run, user.user(), reason)
+    try:
+        is_busy = deliver.take_back().is_busy
+    finally:
+        output.emit(undoing.listed(run), undoing.SHOWN, as_json=as_json)
+    if is_busy:
+        typer.echo("another sender is at work: it takes back what is left, as does every run of deliver", err=True)
+
+
+def _answer(approval_id: str, answer: approvals.Answer, note: str) -> None:
+    found = approvals.answer(approval_id, answer, (user.user(),), note)
+    typer.echo(f"{found.approval_id} is {found.state}: {found.n_actions} actions on {found.n_accounts} accounts")

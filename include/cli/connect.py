@@ -1,0 +1,41 @@
+"""``python -m include.cli connect``."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from include.cli import output
+
+app = typer.Typer(help="Connections to the systems around.", no_args_is_help=True)
+
+
+@app.callback()
+def _group() -> None:
+    """Keep ``check`` a sub-command although it is the only one."""
+
+
+@app.command("check")
+def check(
+    connections: Annotated[list[str] | None, typer.Argument(help="Their ids; all by default.")] = None,
+    samples: Annotated[bool, typer.Option("--samples", help="Show some rows, persons masked.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")] = False,
+) -> None:
+    """Say for each connection what works and what to fix; reads little, changes nothing, sends nothing."""
+    from include.operations.connection_check import run
+    from include.operations.connection_check.finding import COLUMNS
+
+    lines = list(run.check(connections or ()))
+    if as_json:
+        typer.echo(output.to_json([asdict(line) for line in lines]), nl=False)
+    else:
+        output.emit([asdict(line) for line in lines], COLUMNS)
+        for line in lines if samples else ():
+            if line.rows:
+                names = list(dict.fromkeys(name for row in line.rows for name in row))
+                output.emit(line.rows, names, title=f"\n{line.connection}: {line.what}")
+    status = run.exit_status(lines)
+    if status:
+        raise typer.Exit(status)

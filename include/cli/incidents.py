@@ -1,0 +1,115 @@
+"""``incidents``: what is wrong with the data, who was told, and what is not to be told for a time."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import sqlalchemy as sa
+import typer
+
+from include.cli import output
+from include.common import clock, user
+from include.common.errors import ConfigError
+
+app = typer.Typer(
+    help="What is wrong with the data, from its start to its end, and who was told.", no_args_is_help=True
+)
+AsJson = Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")]
+By = Annotated[str, typer.Option("--by", help="Who decides; by default who is logged in.")]
+
+
+@app.command("list")
+def listing(
+    every: Annotated[bool, typer.Option("--all", help="Those that are over too.")] = False, as_json: AsJson = False
+) -> None:
+    """List incidents, newest first: what, since when, how many rows, and how often its owner was told."""
+    rows = _read(_LIST, every=every)
+    columns = ("incident_id", "key", "state", "n_bad", "n_rows", "opened_at", "worsened_at", "closed_at", "told")
+    output.emit(rows, columns, as_json=as_json)
+
+
+@app.command("tell")
+def tell(as_json: AsJson = False) -> None:
+    """Look what is wrong now, and tell the owners what began, grew worse or is over since the last look."""
+    from include.operations.incidents import notify as telling
+
+    found = telling.tell()
+    said = ", ".join(f"{value} {name.removeprefix('n_')}" for name, value in vars(found).items())
+    typer.echo(output.to_json(vars(found)) if as_json else f"{said}\n", nl=False)
+
+
+@app.command("silence")
+def silence(
+    pattern: Annotated[str, typer.Argument(help="Of incident keys, such as 'rows:crm:*'.")],
+    until: Annotated[str, typer.Option("--until", help="The day on which it is over, such as 2026-12-31.")] = "",
+    reason: Annotated[str, typer.Option("--reason", help="Why.")] = "",
+    by: By = "",
+) -> None:
+    """Tell nobody of some incidents until a day; they go on holding what they hold."""
+    from include.warehouse.engine import engine
+
+    moment = clock.moment(until, "--until")
+    if not reason.strip() or moment <= clock.now():
+        raise ConfigError("a silence needs a reason and a day to come", cure="give --reason and --until")
+    values = {"pattern": pattern, "until": moment, "reason": reason.strip(), "by": by or user.user()}
+    with engine("loader").begin() as connection:
+        number = connection.execute(_SILENCE, values | {"now": clock.now()}).scalar_one()
+    typer.echo(f"silence {number} is in force until {until}")
+
+
+@app.command("silences")
+def silences(as_json: AsJson = False) -> None:
+    """List the silences in force, of commands and of settings.yaml."""
+    from include.config import load
+
+    rows = _read(_SILENCES)
+    rows += [
+        {"silence_id": "settings.yaml", "pattern": each.pattern, "until": each.until, "created_by": each.by}
+        | {"reason": each.reason}
+        for each in load().silences
+        if clock.now().date() < each.until
+    ]
+    output.emit(rows, ("silence_id", "pattern", "until", "created_by", "reason"), as_json=as_json)
+
+
+@app.command("unsilence")
+def unsilence(silence_id: int, by: By = "") -> None:
+    """End a silence before its time."""
+    from include.warehouse.engine import engine
+
+    with engine("loader").begin() as connection:
+        values = {"id": silence_id, "by": by or user.user(), "now": clock.now()}
+        if not connection.execute(_END, values).rowcount:
+            raise ConfigError(f"there is no silence {silence_id} in force", cure="`incidents silences` lists them")
+    typer.echo(f"silence {silence_id} is over")
+
+
+def _read(query: sa.TextClause, **values: Any) -> list[dict[str, Any]]:
+    from include.warehouse.engine import engine
+
+    with engine("reader").connect() as connection:
+        return [dict(row) for row in connection.execute(query, values | {"now": clock.now()}).mappings()]
+
+
+_LIST = sa.text(
+    """
+    select incident.*,
+        (select string_agg(distinct event || ' ' || told.state, ', ') from meta.telling as told
+         where told.incident_id = incident.incident_id) as told
+    from meta.incident as incident
+    where (:every or state = 'open') and opened_at <= :now
+    order by incident_id desc limit 200
+    """
+)
+_SILENCE = sa.text(
+    "insert into meta.silence (pattern, reason, created_by, until, created_at)"
+    " values (:pattern, :reason, :by, :until, :now) returning silence_id"
+)
+_SILENCES = sa.text(
+    "select silence_id, pattern, until, created_by, reason from meta.silence where ended_at is null and until > :now"
+    " order by silence_id"
+)
+_END = sa.text(
+    "update meta.silence set ended_at = :now, ended_by = :by"
+    " where silence_id = :id and ended_at is null and until > :now"
+)

@@ -1,0 +1,251 @@
+"""``python -m include.cli metrics``: the registry, one value explained, the query written from the registry."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from include.cli import output
+from include.common import clock, user
+from include.common.formatting import shown
+from include.metrics.explain import Explained, Value
+
+app = typer.Typer(help="Metrics: what each is, and one value explained.", invoke_without_command=True)
+AsJson = Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")]
+COLUMNS = ("id", "level", "parent", "unit", "direction", "owner", "target", "version", "needs", "formula")
+
+
+@app.callback()
+def metrics_list(context: typer.Context, as_json: AsJson = False) -> None:
+    """List every metric, one a line."""
+    if context.invoked_subcommand:
+        return
+    output.emit(listing(), COLUMNS, as_json=as_json)
+
+
+@app.command("show")
+def metrics_show(
+    metric_id: Annotated[str, typer.Argument(metavar="ID")],
+    as_of: Annotated[str, typer.Option("--as-of", help="The last period that ended by this day.")] = "",
+    period: Annotated[str, typer.Option("--period", help="day, week, month or quarter.")] = "month",
+    grain: Annotated[str, typer.Option("--grain", help="As the registry says: all, tier, csm ...")] = "all",
+    key: Annotated[str, typer.Option("--key", help="Which group of the grain; all if none.")] = "",
+    known_at: Annotated[str, typer.Option("--known-at", help="Also what it was at this time.")] = "",
+    limit: Annotated[int, typer.Option("--limit", min=0, help="How many of the rows behind it.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """Explain one value down to its rows."""
+    from include.metrics.explain import explain, groups
+
+    day = clock.day(as_of, "--as-of") if as_of else None
+    # Of a grain without a group all are shown side by side, where there are any.
+    side_by_side = groups(metric_id, period=period, as_of=day, grain=grain) if grain != "all" and not key else []
+    if side_by_side:
+        title = f"by {grain}, {period} to {side_by_side[0]['as_of']}; --key names one of them"
+        output.emit(side_by_side, tuple(side_by_side[0])[1:], as_json=as_json, title=title)
+        return
+    found = explain(
+        metric_id,
+        period=period,
+        as_of=day,
+        grain=grain,
+        key=key,
+        limit=limit,
+        known_at=clock.moment(known_at, "--known-at") if known_at else None,
+    )
+    if as_json:
+        typer.echo(output.to_json(as_dict(found)), nl=False)
+        return
+    facts = [{"": name, " ": value} for name, value in facts_of(found).items()]
+    output.emit(facts, ("", " "), title=found.metric.entry.title)
+    if found.rows:
+        output.emit(
+            found.rows,
+            found.metric.rows.columns,
+            title=f"\n{len(found.rows)} of {found.n_rows} rows of {found.metric.rows.table}",
+        )
+
+
+@app.command("write")
+def metrics_write() -> None:
+    """Write the query of marts.kpi_value and the data dictionary; after every change of sql/metrics or metadata."""
+    from include.config import files
+    from include.metrics import dictionary, kpi_query
+
+    typer.echo(f"wrote {files.shown(kpi_query.write())}")
+    if files.overlay() is None:  # the page describes what is shipped
+        typer.echo(f"wrote {files.shown(dictionary.write())}")
+
+
+@app.command("restated")
+def metrics_restated(
+    metric_id: Annotated[str, typer.Argument(metavar="[ID]")] = "",
+    limit: Annotated[int, typer.Option("--limit", min=1)] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """List the newest restatements: what was shown before, what is now, and why."""
+    from include.metrics import restatement_report
+
+    output.emit(restatement_report.restated(metric_id, limit), restatement_report.RESTATED, as_json=as_json)
+
+
+@app.command("override")
+def metrics_override(
+    metric_id: Annotated[str, typer.Argument(metavar="ID")],
+    value: Annotated[float, typer.Option("--value", help="What counts instead.")],
+    as_of: Annotated[str, typer.Option("--as-of", help="Last day of the period.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why.")],
+    approver: Annotated[str, typer.Option("--approver", help="Who agreed; another person.")],
+    expires: Annotated[str, typer.Option("--expires", help="The day from which the computed value counts again.")],
+    period: Annotated[str, typer.Option("--period")] = "month",
+    grain: Annotated[str, typer.Option("--grain")] = "all",
+    key: Annotated[str, typer.Option("--key")] = "all",
+) -> None:
+    """Correct one value by hand until a day; the computed one stays beside it."""
+    from include.metrics import overrides
+
+    day, until = clock.day(as_of, "--as-of"), clock.day(expires, "--expires")
+    done = overrides.enter(
+        metric_id,
+        period,
+        day,
+        value,
+        grain=grain,
+        grain_key=key,
+        reason=reason,
+        entered_by=user.user(),
+        approved_by=approver,
+        expires_on=until,
+    )
+    typer.echo(f"correction {done.override_id}: {metric_id} of the {period} to {day} counts as {value:g} until {until}")
+
+
+@app.command("overrides")
+def metrics_overrides(as_json: AsJson = False) -> None:
+    """List all corrections by hand, those that no longer count included."""
+    from include.metrics import restatement_report
+
+    output.emit(restatement_report.overridden(), restatement_report.OVERRIDDEN, as_json=as_json)
+
+
+@app.command("withdraw")
+def metrics_withdraw(
+    override_id: int, reason: Annotated[str, typer.Option("--reason", help="Why; kept with the correction.")] = ""
+) -> None:
+    """End a correction by hand before it expires."""
+    from include.metrics import overrides
+
+    overrides.withdraw(override_id, reason)
+    typer.echo(f"correction {override_id} no longer counts")
+
+
+def listing() -> list[dict[str, Any]]:
+    """Return the registry, one metric a row."""
+    from include.models import metrics
+
+    return [
+        {
+            "id": metric.id,
+            "title": metric.entry.title,
+            "level": metric.entry.level,
+            "parent": metric.entry.parent,
+            "formula": metric.entry.formula,
+            "unit": metric.entry.unit,
+            "direction": metric.entry.direction,
+            "owner": metric.owner,
+            "target": "; ".join(f"{period} {target}" for period, target in metric.entry.target.items()),
+            "version": metric.entry.version,
+            "grain": ", ".join(metric.grains),
+            "sensitivity": metric.entry.sensitivity,
+            "needs": ", ".join(metric.needs),
+            "table": metric.table,
+            "numerator": metric.entry.numerator,
+            "denominator": metric.entry.denominator,
+            "place": metric.place,
+        }
+        for metric in metrics.load().values()
+    ]
+
+
+def facts_of(found: Explained) -> dict[str, str]:
+    """Return what is said about a value, line by line."""
+    entry = found.metric.entry
+    facts = {"metric": f"{found.metric.id}, version {entry.version}, {entry.level}", "formula": entry.formula}
+    if found.values:
+        facts["period"] = f"{found.period} {found.period_start} to {found.as_of}"
+        if not found.is_newest:
+            facts["period"] += f": the last {found.period} in which there is one"
+        if found.because:
+            facts["later"] = f"not available: {found.because}"
+        facts["group"] = found.grain_key if found.grain == "all" else f"{found.grain} {found.grain_key}"
+        for one in found.values:
+            name = "value" if one is found.values[0] else f"value, version {one.version}"
+            facts[name] = _worth(one, entry.unit)
+        newest = found.values[0]
+        facts["made of"] = _made_of(newest, found)
+        facts["n"] = f"{newest.n}, coverage {newest.coverage:.0%}"
+        facts |= _history(found)
+    else:
+        facts["value"] = found.because
+    if found.target:
+        facts["target"] = f"{found.target}, {'missed' if found.is_off_target else 'met'}"
+    facts["owner"] = found.metric.owner
+    facts["parent"] = entry.parent or "none: a core metric"
+    facts["lineage"] = " <- ".join(found.lineage)
+    facts["registry"] = found.metric.place
+    return facts
+
+
+def as_dict(found: Explained) -> dict[str, Any]:
+    """Return an explained value as plain data."""
+    return {
+        "metric": next(row for row in listing() if row["id"] == found.metric.id),
+        "period": found.period,
+        "period_start": found.period_start,
+        "as_of": found.as_of,
+        "grain": found.grain,
+        "grain_key": found.grain_key,
+        "values": [vars(value) for value in found.values],
+        "because": found.because,
+        "target": str(found.target) if found.target else "",
+        "is_off_target": found.is_off_target,
+        "counts": found.counts,
+        "override": str(found.override) if found.override else "",
+        "past": [vars(stage) for stage in found.past],
+        "as_known": vars(found.as_known) if found.as_known else None,
+        "rows": found.rows,
+        "n_rows": found.n_rows,
+        "lineage": found.lineage,
+    }
+
+
+def _history(found: Explained) -> dict[str, str]:
+    """Return how the value came to be what it is: first reported, restated, corrected by hand."""
+    unit, said = found.metric.entry.unit, {}
+    if found.override:
+        said["counts as"] = f"{shown(found.override.value, unit)}, {found.override}"
+    if found.past:
+        first = found.past[0]
+        said["first reported"] = shown(first.value, unit) if first.was_reported else "not at all"
+        for number, stage in enumerate(found.past, start=1):
+            after = found.past[number].value if number < len(found.past) else found.values[0].value
+            said[f"restated {stage.known_to:%Y-%m-%d %H:%M}"] = f"{shown(after, unit)}: {stage.reason}"
+    else:
+        said["first reported"] = "as it is"
+    if found.as_known:
+        said["as known then"] = shown(found.as_known.value, unit) if found.as_known.was_reported else "not reported yet"
+    return said
+
+
+def _worth(one: Value, unit: str) -> str:
+    interval = f" (95%: {one.low:.1%} to {one.high:.1%})" if one.low is not None and one.high is not None else ""
+    return shown(one.value, unit) + interval
+
+
+def _made_of(one: Value, found: Explained) -> str:
+    entry = found.metric.entry
+    made = f"{entry.numerator} = {one.numerator:,.2f}"
+    if one.denominator is not None:
+        made += f"; {entry.denominator} = {one.denominator:,.2f}"
+    return f"{made} ({found.metric.table})"

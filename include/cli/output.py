@@ -1,0 +1,91 @@
+"""How the command line shows things: rich tables on a terminal, plain columns in a pipe, JSON when asked."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from include.common.text import one_line
+
+# A wait that takes longer is told of, and again each time it has taken twice as long.
+SILENT_SECONDS = 15.0
+LONGEST_SILENCE = 60.0
+
+
+class Waiting:
+    """Says what is waited for, for how long and which log to look at; called often, it prints seldom.
+
+    Args:
+        say: Prints a line; to standard error by default.
+    """
+
+    def __init__(self, say: Callable[[str], object] = lambda text: print(text, file=sys.stderr)) -> None:
+        self._say = say
+        self._next: dict[str, float] = {}
+
+    def __call__(self, what: str, seconds: float, log: Path) -> None:
+        """Take note of how long something has been waited for by now."""
+        if seconds < SILENT_SECONDS:
+            self._next[what] = SILENT_SECONDS
+        elif seconds >= self._next.get(what, SILENT_SECONDS):
+            self._next[what] = seconds + min(seconds, LONGEST_SILENCE)
+            self._say(f"waiting for {what} since {seconds:.0f} s; see {log}")
+
+
+def emit(rows: Sequence[dict[str, Any]], columns: Iterable[str], *, title: str = "", as_json: bool = False) -> None:
+    """Write rows to standard output.
+
+    Args:
+        rows: What to show; keys that are not in ``columns`` appear only in JSON.
+        columns: The columns of the table, in order.
+        title: A line above the table; left out of JSON and where there is nothing to show.
+        as_json: Write one JSON array instead.
+    """
+    if as_json:
+        sys.stdout.write(to_json(rows))
+        return
+    names = list(columns)
+    cells = [[cell(row.get(name)) for name in names] for row in rows]
+    if sys.stdout.isatty():
+        _rich(title, names, cells)
+    else:
+        _plain(title, names, cells)
+
+
+def to_json(value: Any) -> str:
+    """Return a value as indented JSON with a line end; what JSON does not know becomes text."""
+    return orjson.dumps(value, default=str, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS).decode() + "\n"
+
+
+def cell(value: Any) -> str:
+    """Return a value as one line of text."""
+    if value is None:
+        return "-"
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%d %H:%M:%S")
+    return one_line(str(value))
+
+
+def _rich(title: str, names: list[str], cells: list[list[str]]) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(*names, title=title or None, title_justify="left", header_style="bold")
+    for line in cells:
+        table.add_row(*(escape(text) for text in line))
+    Console().print(table)
+
+
+def _plain(title: str, names: list[str], cells: list[list[str]]) -> None:
+    widths = [max(len(name), *(len(line[i]) for line in cells), 0) for i, name in enumerate(names)]
+    lines = [names, *cells]
+    text = "".join(
+        "  ".join(part.ljust(width) for part, width in zip(line, widths, strict=True)).rstrip() + "\n" for line in lines
+    )
+    sys.stdout.write(f"{title}\n{text}" if title else text)

@@ -1,0 +1,60 @@
+"""What the commands about playbooks show."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from include.cli import output
+from include.common.errors import ConfigError
+from include.config import files
+
+app = typer.Typer(help="Playbooks.", no_args_is_help=True)
+AsJson = Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")]
+COLUMNS = ("name", "version", "status", "about", "starts", "tiers", "steps", "title", "file")
+
+
+@app.command("list")
+def listing(as_json: AsJson = False) -> None:
+    """Check all playbooks and list them, one a line."""
+    from include.decide.playbooks import load
+
+    output.emit(load.listing(), COLUMNS, as_json=as_json)
+
+
+@app.command()
+def check() -> None:
+    """Check all playbooks: every name, condition, text and dependency; a mistake is named with file and line."""
+    from include.decide.playbooks.load import load
+
+    found = load()
+    steps = sum(len(loaded.playbook.steps) for loaded in found.values())
+    typer.echo(f"{len(found)} playbooks with {steps} steps are right")
+
+
+@app.command()
+def show(name: str) -> None:
+    """Show one playbook as it is in force."""
+    from include.decide.playbooks.load import load
+
+    playbooks = load()
+    if name not in playbooks:
+        raise ConfigError(f"there is no playbook {name}", cure=f"known: {', '.join(playbooks)}")
+    path = playbooks[name].path
+    typer.echo(f"# {files.shown(path)}\n{path.read_text(encoding='utf-8').rstrip()}")
+
+
+@app.command()
+def simulate(
+    name: str,
+    since: Annotated[str, typer.Option("--from", help="First day to replay.")],
+    until: Annotated[str, typer.Option("--to", help="Last day to replay.")],
+    html: Annotated[Path | None, typer.Option("--html", help="Write a page with charts there.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Replay a playbook on days that are over: whom it would have touched, and what became of them."""
+    from include.cli import simulate as commands
+
+    commands.simulate_playbook(name, commands.day(since, "from"), commands.day(until, "to"), html, as_json)

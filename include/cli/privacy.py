@@ -1,0 +1,59 @@
+"""``python -m include.cli erase`` and ``housekeeping``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from include.cli import output
+from include.common import user
+from include.common.errors import ConfigError
+
+AsJson = Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")]
+
+
+def erase(
+    reason: Annotated[str, typer.Option("--reason", help="Why; it is kept, so it must name nobody.")],
+    person: Annotated[str, typer.Option("--person", help="Any mail address of the person.")] = "",
+    account: Annotated[str, typer.Option("--account", help="An account's key, such as crm:1001.")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what would go.")] = False,
+    by: Annotated[str, typer.Option("--by", help="Who asked for it; you by default.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Erase a person or an account from every store, for good, and list what other systems still hold."""
+    from include.operations.privacy import erase as erasing
+
+    if bool(person) == bool(account):
+        raise ConfigError("say either --person or --account", cure="see `python -m include.cli erase --help`")
+    how = {"reason": reason, "by": by or user.user(), "dry_run": dry_run}
+    done = erasing.person(person, **how) if person else erasing.account(account, **how)  # type: ignore[arg-type]
+    if as_json:
+        typer.echo(output.to_json(done), nl=False)
+        return
+    output.emit([{"store": name, "rows": number} for name, number in done.counts.items()], ("store", "rows"))
+    if dry_run:
+        typer.echo("\nOf these, each found by an address of another one:" if person else "\nOf these:")
+        for line in done.found:
+            typer.echo(f"  {line}")
+    typer.echo("\nStill held elsewhere:")
+    for line in done.outside:
+        typer.echo(f"  {line}")
+    typer.echo("(dry run: nothing was changed)" if dry_run else "Erased. The next build makes the figures anew.")
+
+
+def housekeeping(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count, up to 5000 rows of each store.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Delete what is older than config/retention.yaml allows."""
+    from include.operations import retention
+
+    found = retention.keep_house(dry_run)
+    if not found and not as_json:
+        typer.echo("another run is at work; nothing was done")
+        return
+    rows = [
+        {"store": one.store, "days": one.days, "deleted": one.n_deleted, "complete": one.is_complete} for one in found
+    ]
+    output.emit(rows, ("store", "days", "deleted", "complete"), as_json=as_json)

@@ -1,0 +1,123 @@
+"""What the command ``signals`` says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import sqlalchemy as sa
+import typer
+
+from include import config
+from include.common.errors import ConfigError, PerennialError
+from include.config import files
+from include.decide.episodes import RENEWAL
+from include.decide.signals.load import Loaded, load
+
+# Signals that users know and that nothing connected can give yet: listed, so that nobody looks for them in vain.
+AWAITED = {
+    "health_fell": ("Health band fell", "account", "health_score"),
+    "email_bounced": ("Mail to a key contact bounces", "contact", "email_bounce"),
+}
+app = typer.Typer(help="Signals: what opens an alert, and why.", invoke_without_command=True)
+AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
+
+
+@app.callback()
+def listing(context: typer.Context, as_json: AsJson = False) -> None:
+    """Check all signals and list them, one a line: name, version, status, what it is about, whether it is available."""
+    if context.invoked_subcommand:
+        return
+    found = _with_availability()
+    rows = [_ladder(), *(_row(loaded, missing) for loaded, missing in found)]
+    rows += [_awaited(name) for name in AWAITED if name not in {loaded.signal.name for loaded, _ in found}]
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2))
+        return
+    for row in rows:
+        typer.echo("\t".join(str(row[key]) for key in ("name", "version", "status", "about", "available", "title")))
+
+
+@app.command()
+def show(name: str) -> None:
+    """Show one signal as it is in force."""
+    signals = load()
+    if name not in signals:
+        raise ConfigError(f"there is no signal {name}", cure=f"known: {', '.join(signals)}")
+    loaded = signals[name]
+    typer.echo(f"# {files.shown(loaded.path)}\n{loaded.path.read_text(encoding='utf-8').rstrip()}")
+
+
+@app.command()
+def simulate(
+    since: Annotated[str, typer.Option("--from", help="First day to replay.")],
+    until: Annotated[str, typer.Option("--to", help="Last day to replay.")],
+    names: Annotated[list[str] | None, typer.Argument(help="Which; all by default.")] = None,
+    html: Annotated[Path | None, typer.Option("--html", help="Write a page with charts there.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Replay signals on days that are over: what each would have opened, and how many alerts a person had."""
+    from include.cli import simulate as commands
+
+    commands.simulate_signals(names or [], commands.day(since, "from"), commands.day(until, "to"), html, as_json)
+
+
+def _with_availability() -> list[tuple[Loaded, str]]:
+    """Return the signals, each with what it lacks; without a warehouse nobody knows."""
+    from include.decide.signals.scan import unavailable
+
+    signals = load()
+    try:
+        missing = unavailable(signals)
+    except (sa.exc.SQLAlchemyError, PerennialError):
+        missing = dict.fromkeys(signals, "unknown: no warehouse")
+    return [(loaded, missing.get(name, "")) for name, loaded in signals.items()]
+
+
+def _ladder() -> dict[str, object]:
+    """Return the one signal that is no file: it follows dates, and what a CRM must have to be a CRM."""
+    days = ", ".join(str(days) for days in config.load().renewals.ladder_days)
+    return {
+        "name": RENEWAL,
+        "version": 1,
+        "status": "live",
+        "kind": "risk",
+        "about": "renewal",
+        "available": "available",
+        "title": "Renewal checkpoint reached, or notice deadline near",
+        "why": "A renewal is won in the months before its date, and after the notice deadline it is too late.",
+        "open": f"days_to_decision reaches one of {days}",
+        "close": "the renewal is won or lost, or its notice deadline has passed",
+        "file": "include/defaults/config/renewals.yaml",
+    }
+
+
+def _awaited(name: str) -> dict[str, object]:
+    title, about, needs = AWAITED[name]
+    return {
+        "name": name,
+        "version": 0,
+        "status": "draft",
+        "kind": "risk",
+        "about": about,
+        "available": f"not available: needs {needs}",
+        "title": title,
+    }
+
+
+def _row(loaded: Loaded, missing: str) -> dict[str, object]:
+    signal = loaded.signal
+    return {
+        "name": signal.name,
+        "version": signal.version,
+        "status": signal.status,
+        "kind": signal.kind,
+        "about": signal.about,
+        "available": missing or "available",
+        "title": signal.title,
+        "why": signal.why,
+        "open": " ".join(signal.open.split()),
+        "close": " ".join(signal.close.split()),
+        "file": files.shown(loaded.path),
+    }

@@ -1,0 +1,255 @@
+"""What ``playbook simulate`` and ``signals simulate`` show: a table, and on request a page with charts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import date, timedelta
+from pathlib import Path
+
+import typer
+
+from include.cli import output
+from include.common.errors import ConfigError
+from include.config import load as load_settings
+from include.decide.playbooks.load import load as load_playbooks
+from include.decide.risk import live_risks
+from include.decide.signals.load import load as load_signals
+from include.decide.signals.scan import unavailable
+from include.simulation import playbooks, report, signals
+from include.simulation.history import History, replayed
+from include.simulation.playbooks import Renewal, Score, Touch
+
+SCORE_COLUMNS = (
+    "rule", "touches", "decisions touched", "renewed", "left", "precision", "recall", "lead", "busiest week",
+)  # fmt: skip
+SIGNAL_COLUMNS = ("signal", "opened", "accounts", "worse", "open at the end", "days open", "left", "renewed")
+HORIZON_DAYS = 200
+_GROUPS = {"risk": "risks", "chance": "chances", "data": "missing data"}
+
+
+def day(text: str, name: str) -> date:
+    """Return a day as it was given.
+
+    Raises:
+        ConfigError: It is none.
+    """
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise ConfigError(f"--{name} {text!r} is no day", cure="write it as 2026-06-30") from None
+
+
+def simulate_playbook(name: str, first: date, last: date, html: Path | None, as_json: bool) -> None:
+    """Replay one playbook, show what it would have done, and compare it with the plain rule."""
+    known = load_playbooks()
+    if name not in known:
+        raise ConfigError(f"there is no playbook {name}", cure=f"known: {', '.join(known)}")
+    loaded = known[name]
+    known_signals, trigger = load_signals(), loaded.playbook.trigger
+    rules = live_risks(known_signals) if trigger.at_risk else {each: known_signals[each] for each in trigger.signals}
+    abouts = {loaded.about, *(rule.signal.about for rule in rules.values())}
+    with replayed(first, last, abouts) as history:
+        past = signals.replay(history, rules)
+        touches = playbooks.replay(history, loaded, past.episodes)
+        settled = _settled(history)
+        owners = _owners(history)
+    plain = playbooks.plain_rule(settled, owners, first)
+    scores = [
+        playbooks.score(name, touches, settled, HORIZON_DAYS),
+        playbooks.score(f"everyone at {playbooks.PLAIN_RULE_DAYS} days", plain, settled, HORIZON_DAYS),
+    ]
+    rows = [_score_row(each) for each in scores]
+    if as_json:
+        typer.echo(output.to_json({"scores": rows, "touches": touches}), nl=False)
+    else:
+        output.emit(
+            [_touch_row(touch, settled) for touch in touches], ("on", "account", "manager", "cause", "arm", "then")
+        )
+        typer.echo("")
+        output.emit(rows, SCORE_COLUMNS)
+    if html:
+        html.write_text(_playbook_page(name, first, last, touches, plain, scores, settled), encoding="utf-8")
+        typer.echo(f"written: {html}", err=as_json)
+
+
+def simulate_signals(names: Sequence[str], first: date, last: date, html: Path | None, as_json: bool) -> None:
+    """Replay signals, and show what each would have opened and how many alerts a person would have had."""
+    known = load_signals()
+    for name in names:
+        if name not in known:
+            raise ConfigError(f"there is no signal {name}", cure=f"known: {', '.join(known)}")
+    missing = unavailable(known)
+    chosen = {name: known[name] for name in names or known if name not in missing}
+    with replayed(first, last, {loaded.signal.about for loaded in chosen.values()}) as history:
+        past = signals.replay(history, chosen)
+        settled = _settled(history)
+        people = _people(history)
+    rows = [_signal_row(name, past, settled) for name in chosen]
+    load = past.new_by_person_and_day()
+    budget = load_settings().attention.alerts_per_person_and_day
+    over = sum(number > budget for number in load.values())
+    said = (
+        f"new alerts of one person on one day: at most {max(load.values(), default=0)} before the budget of {budget};"
+        f" {over} of {len(load)} days with alerts were over it"
+    )
+    if as_json:
+        typer.echo(output.to_json({"signals": rows, "episodes": past.episodes, "load": said}), nl=False)
+    else:
+        output.emit(rows, SIGNAL_COLUMNS)
+        typer.echo(said)
+        for name, why in missing.items():
+            typer.echo(f"{name}: {why}")
+    if html:
+        html.write_text(_signals_page(first, last, past, rows, people, said), encoding="utf-8")
+        typer.echo(f"written: {html}", err=as_json)
+
+
+def _settled(history: History) -> list[Renewal]:
+    """Return the decisions that were settled, late enough that the plain rule could have foreseen them."""
+    since = history.first + timedelta(days=playbooks.PLAIN_RULE_DAYS)
+    return playbooks.decisions(history.connection, since, history.last)
+
+
+def _owners(history: History) -> dict[str, str]:
+    rows = history.connection.exec_driver_sql(
+        "select a.account_key, coalesce(o.name, 'nobody') from core.account as a"
+        " left join core.owner as o on o.owner_key = a.owner_key"
+    )
+    return dict(rows.tuples().all())
+
+
+def _people(history: History) -> dict[str, str]:
+    return dict(history.connection.exec_driver_sql("select owner_key, name from core.owner").tuples().all())
+
+
+def _score_row(score: Score) -> dict[str, object]:
+    return {
+        "rule": score.name,
+        "touches": sum(score.per_week.values()),
+        "decisions touched": f"{score.n_touched} of {score.n_decisions}",
+        "renewed": score.n_touched - score.n_lost,
+        "left": f"{score.n_lost} of {score.n_all_lost}",
+        "precision": report.percent(score.precision),
+        "recall": report.percent(score.recall),
+        "lead": "-" if score.lead is None else f"{score.lead:.0f} days",
+        "busiest week": score.busiest_week,
+    }
+
+
+def _touch_row(touch: Touch, settled: Sequence[Renewal]) -> dict[str, object]:
+    return {
+        "on": touch.on,
+        "account": touch.account_name,
+        "manager": touch.owner,
+        "cause": touch.cause,
+        "arm": touch.arm,
+        "then": _then(touch.account_key, touch.on, settled),
+    }
+
+
+def _then(account_key: str, on: date, settled: Sequence[Renewal]) -> str:
+    for one in settled:
+        if one.account_key == account_key and on < one.decision <= on + timedelta(days=HORIZON_DAYS):
+            return f"{'left' if one.is_lost else 'renewed'}, decided {one.decision}"
+    return "no decision known"
+
+
+def _signal_row(name: str, past: signals.Replay, settled: Sequence[Renewal]) -> dict[str, object]:
+    mine = [each for each in past.told if each.signal == name]
+    then = Counter(_then(each.account_key, each.opened_on, settled).partition(",")[0] for each in mine)
+    stretches = sorted((each.closed_on - each.opened_on).days for each in mine if each.closed_on)
+    return {
+        "signal": name,
+        "opened": len(mine),
+        "accounts": len({each.account_key for each in mine}),
+        "worse": sum(each.worse_on is not None for each in mine),
+        "open at the end": sum(each.closed_on is None for each in mine),
+        "days open": stretches[len(stretches) // 2] if stretches else "-",
+        "left": then["left"],
+        "renewed": then["renewed"],
+    }
+
+
+def _playbook_page(
+    name: str,
+    first: date,
+    last: date,
+    touches: Sequence[Touch],
+    plain: Sequence[Touch],
+    scores: Sequence[Score],
+    settled: Sequence[Renewal],
+) -> str:
+    by_week = {score.name: _by_week(score) for score in scores}
+    people = sorted({person for score in scores for person, _ in score.per_week})
+    load = [(person, *(part for score in scores for part in _load_of(score, person))) for person in people]
+    shown = [_touch_row(touch, settled) for touch in touches]
+    return report.page(
+        f"Playbook {name}, {first} to {last}",
+        "Replayed on history as it was known on each day. A touch is a start of the playbook for one account.",
+        [
+            report.section(
+                "Against the plain rule",
+                SCORE_COLUMNS,
+                [list(_score_row(score).values()) for score in scores],
+                (1, 3, 8),
+                "Precision: of the decisions touched, the share that was lost. Recall: of the lost ones, the share"
+                f" that was touched before, at most {HORIZON_DAYS} days ahead. Only decisions that are settled count.",
+            ),
+            report.section("Touches by week", chart=report.weeks(f"touches of {name} by week", by_week, first, last)),
+            report.section(
+                "Per manager",
+                ("manager", f"{name}: all", "busiest week", "plain rule: all", "busiest week"),
+                load,
+                (1, 2, 3, 4),
+            ),
+            report.section(
+                "Who would have been touched",
+                ("on", "account", "manager", "cause", "arm", "then"),
+                [list(row.values()) for row in shown],
+            ),
+        ],
+    )
+
+
+def _by_week(score: Score) -> Counter[date]:
+    found: Counter[date] = Counter()
+    for (_, week), number in score.per_week.items():
+        found[week] += number
+    return found
+
+
+def _load_of(score: Score, person: str) -> tuple[int, int]:
+    numbers = [number for (who, _), number in score.per_week.items() if who == person]
+    return sum(numbers), max(numbers, default=0)
+
+
+def _signals_page(
+    first: date,
+    last: date,
+    past: signals.Replay,
+    rows: Sequence[dict[str, object]],
+    people: dict[str, str],
+    said: str,
+) -> str:
+    by_week: dict[str, Counter[date]] = {group: Counter() for group in _GROUPS.values()}
+    for each in past.told:
+        week = each.opened_on - timedelta(days=each.opened_on.weekday())
+        by_week[_GROUPS[each.kind]][week] += 1
+    load = past.new_by_person_and_day()
+    persons = sorted({owner for owner, _ in load})
+    table = []
+    for owner in persons:
+        numbers = [number for (who, _), number in load.items() if who == owner]
+        table.append((people.get(owner, owner), past.accounts[owner], sum(numbers), max(numbers)))
+    return report.page(
+        f"Signals, {first} to {last}",
+        "Replayed on history as it was known on each day. What held on the first day already is not counted.",
+        [
+            report.section("By signal", SIGNAL_COLUMNS, [list(row.values()) for row in rows], range(1, 8)),
+            report.section("Opened by week", chart=report.weeks("signals opened by week", by_week, first, last)),
+            report.section(
+                "Per manager", ("manager", "accounts", "alerts", "most on one day"), table, (1, 2, 3), text=f"{said}."
+            ),
+        ],
+    )

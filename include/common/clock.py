@@ -1,0 +1,43 @@
+"""The one place that asks what time it is, so that tests and replays can answer instead."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, date, datetime
+
+from include.common.errors import ConfigError
+
+
+def now() -> datetime:
+    """Return the current UTC time, or the ISO time in ``PERENNIAL_NOW`` when that is set."""
+    fixed = os.environ.get("PERENNIAL_NOW")
+    if fixed:
+        return datetime.fromisoformat(fixed.replace("Z", "+00:00")).astimezone(UTC)
+    return datetime.now(UTC)
+
+
+def moment(text: str, option: str) -> datetime:
+    """Return a day or time as a person writes it; without a zone it is UTC.
+
+    Raises:
+        ConfigError: It is none; names the option.
+    """
+    try:
+        found = datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
+    except ValueError:
+        raise ConfigError(
+            f"{option} {text!r} is no date or time", cure="write 2026-01-31 or 2026-01-31T12:00:00Z"
+        ) from None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def day(text: str, option: str) -> date:
+    """Return a day as a person writes it.
+
+    Raises:
+        ConfigError: It is none; names the option.
+    """
+    try:
+        return date.fromisoformat(text.strip())
+    except ValueError:
+        raise ConfigError(f"{option} {text!r} is no day", cure="write it as 2026-01-31") from None

@@ -1,0 +1,14 @@
+"""Where things are on disk."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+SQL = ROOT / "sql"
+
+
+def home() -> Path:
+    """Return the folder for everything Perennial writes: ``PERENNIAL_HOME``, else ``.perennial`` in the project."""
+    return Path(os.environ.get("PERENNIAL_HOME") or ROOT / ".perennial").resolve()

@@ -1,0 +1,64 @@
+"""When renewals are reminded of: the settings of ``renewals.yaml``, and the ladder that they describe."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from include.config.documents import Strict
+from include.config.fields import Days
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """The rungs, as days before the decision date.
+
+    Args:
+        rungs: Days before the decision date, most distant first; the last one within half a short term, so that every
+            longer term has at least one rung.
+        late_by_days: How many days after its date a rung may still go out.
+        short_term_days: A term shorter than this gets the last rung only: a ladder within a quarter would be noise.
+    """
+
+    rungs: tuple[int, ...] = (180, 120, 90, 60, 30, 14, 7)
+    late_by_days: int = 7
+    short_term_days: int = 90
+
+    def __post_init__(self) -> None:
+        if not self.rungs or list(self.rungs) != sorted(set(self.rungs), reverse=True) or self.rungs[-1] < 1:
+            raise ValueError(f"the ladder's days must be distinct and positive, most distant first: {list(self.rungs)}")
+        if 2 * self.rungs[-1] > self.short_term_days:
+            raise ValueError(f"the ladder's last day must be within half of a short term's {self.short_term_days} days")
+        if self.late_by_days < 1:
+            raise ValueError(f"late_by_days must be at least 1, and is {self.late_by_days}")
+
+
+class Renewals(Strict):
+    """``renewals.yaml``.
+
+    Args:
+        ladder_days: Rungs: days before the decision date on which the account's manager is told.
+        late_by_days: A rung missed by no more than this is still told, later.
+        short_term_days: A term shorter than this gets only the last rung.
+        horizon_days: How far ahead renewals are listed.
+        behind_days: How long after its decision date an open renewal stays listed.
+        early_days: A renewal closed more than this before its due date is called early.
+    """
+
+    ladder_days: tuple[Annotated[int, Field(ge=1, le=730)], ...] = (180, 120, 90, 60, 30, 14, 7)
+    late_by_days: Annotated[int, Field(ge=1, le=180)] = 7
+    short_term_days: Days = 90
+    horizon_days: Days = 200
+    behind_days: Days = 30
+    early_days: Days = 30
+
+    @model_validator(mode="after")
+    def _is_a_ladder(self) -> Renewals:
+        self.ladder()
+        return self
+
+    def ladder(self) -> Ladder:
+        """Return the ladder that these settings describe."""
+        return Ladder(self.ladder_days, self.late_by_days, self.short_term_days)

@@ -1,0 +1,247 @@
+"""HubSpot as a source: companies, contacts, owners, deals, line items, and what else the mapping names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from datetime import datetime, timedelta
+from functools import cache, partial
+from zoneinfo import ZoneInfo
+
+from include.common.connections import Connection
+from include.common.errors import ConfigError, Forbidden, NotOffered
+from include.config.models import Settings
+from include.connectors import positions
+from include.connectors.base import Page, Position, Record, Rights
+from include.connectors.casting import time_or_none as moment
+from include.connectors.crm.hubspot import history as past
+from include.connectors.crm.hubspot import objects as parts
+from include.connectors.crm.hubspot import pagination
+from include.connectors.crm.hubspot.api import HubSpotApi, Row
+from include.connectors.crm.hubspot.client import granted, open_client
+from include.connectors.crm.hubspot.objects import Part
+from include.connectors.crm.hubspot.owners import owner_record, owners_step
+from include.connectors.crm.hubspot.records import archived_at, records
+from include.connectors.crm.hubspot.resources import ENTITIES_MAPPED, OWNER_SCOPE, WRITE_SCOPES
+from include.connectors.mapping import Mapper, field_name, file_of, load_mapping
+from include.connectors.pagination import walk
+from include.entities.catalog import ENTITIES, Kind, of_kind
+from include.http.client import Client
+
+_OWNER = "owner"
+_HARMLESS = {"oauth"}  # every OAuth app has it
+
+
+class HubSpot:
+    """One HubSpot portal.
+
+    Args:
+        connection: Where it is; the password is a private app's token.
+        settings: For lag, overlap and zone.
+    """
+
+    vendor = "hubspot"
+    kind: Kind = "crm"
+    keeps_deletions = timedelta(days=90)  # then archived objects are gone from the list too
+
+    def __init__(self, connection: Connection, settings: Settings) -> None:
+        source = settings.listed(connection.id)
+        self._lag = timedelta(seconds=source.lag_seconds)
+        self._trailing = 1000 * source.trailing_seconds
+        self._zone = ZoneInfo(settings.reporting_zone)
+        self._connection = connection
+        self._api = HubSpotApi(open_client(connection, settings.allowed_plain_http_hosts))
+        self._mapping = load_mapping(file_of(source, self.vendor), ENTITIES_MAPPED)
+        self._parts = {
+            entity: {part.resource.object_type: part for part in its_parts}
+            for entity, its_parts in parts.of_mapping(self._mapping).items()
+        }
+
+    @property
+    def client(self) -> Client:
+        """What calls the portal."""
+        return self._api.client
+
+    def count(self, entity: str) -> int | None:
+        """Return how many records there are by the search, which is a little behind."""
+        if entity == _OWNER:
+            return None
+        everything = [{"propertyName": "hs_object_id", "operator": "GT", "value": "0"}]
+        return sum(self._api.search(one, ("hs_object_id",), everything)[1] for one in self._objects(entity))
+
+    def rights(self, *, reads: bool, writes: Collection[str]) -> Rights | None:
+        """See ``Rights``: the scopes of the token, for what is mapped and for what is written."""
+        given = granted(self.client, self._connection)
+        if given is None:
+            return None
+        objects = [part.resource for its_parts in self._parts.values() for part in its_parts.values()]
+        needed = {OWNER_SCOPE, *(scope for one in objects for scope in one.scopes)} if reads else set()
+        needed |= {scope for channel in writes for scope in WRITE_SCOPES[channel]}
+        return Rights(tuple(sorted(needed - given)), tuple(sorted(given - needed - _HARMLESS)))
+
+    def entities(self) -> tuple[str, ...]:
+        """See ``Source``. An entity that the mapping leaves out is not available."""
+        return tuple(one.name for one in of_kind("crm") if one.name == _OWNER or one.name in self._parts)
+
+    def read(
+        self,
+        entity: str,
+        *,
+        position: Position | None,
+        mark: Position | None = None,
+        until: datetime,
+        since: datetime | None = None,
+        full: bool = False,
+    ) -> Iterator[Page]:
+        """See ``Source``."""
+        first_object = "" if entity == _OWNER else next(iter(self._objects(entity)))
+        return walk(
+            f"HubSpot's {entity} records",
+            position=position,
+            mark=mark,
+            full=full,
+            upgrade=lambda stored: parts.upgraded(stored, first_object),
+            start=lambda done: self._start(entity, done, until, since, full),
+            step=self._owner_step if entity == _OWNER else partial(self._step, entity),
+        )
+
+    def history(self, entity: str, *, mark: Position | None = None) -> Iterator[Page]:
+        """See ``Remembers``."""
+        asked = [] if entity == _OWNER else [one for one in self._objects(entity).values() if past.remembered(one)]
+        if not asked:
+            return iter(())
+        return walk(
+            f"HubSpot's history of {entity} records",
+            position=None,
+            mark=mark,
+            start=lambda done: {"phase": "history", "after": None},
+            step=partial(self._history_step, entity, asked[0]),
+        )
+
+    def counts(self, entity: str) -> dict[str, int] | None:
+        """See ``Inventory``: only the search counts, and its index lags."""
+        return None
+
+    def ids(self, entity: str) -> Iterator[list[tuple[str, datetime | None]]]:
+        """See ``Inventory``."""
+        if entity == _OWNER:
+            # A deactivated owner is there: it still owns records.
+            for is_archived in (False, True):
+                yield from _listed("", partial(self._api.owners_page, is_archived=is_archived))
+            return
+        for part in self._objects(entity).values():
+            yield from _listed(part.prefix, partial(self._api.ids_page, part.resource.object_type))
+
+    def _start(
+        self, entity: str, done: Position | None, until: datetime, since: datetime | None, full: bool
+    ) -> Position:
+        if entity != _OWNER:
+            # A wrong mapping shows before anything is read; the answer also tells the clock.
+            for name in self._objects(entity):
+                self._offered(entity, name, is_first=done is None)
+        # Should the vendor's clock be behind ours, what it stamps meanwhile must fall into the next window.
+        behind = timedelta(seconds=max(0.0, -self._api.client.skew_seconds))
+        hi = positions.milliseconds(until - self._lag - behind)
+        if entity == _OWNER:
+            return pagination.first(hi)
+        lo = None if full or done is None else done["at"] - self._trailing
+        if lo is not None and since:
+            lo = min(lo, positions.milliseconds(since))
+        refresh = 3_600_000 * self._mapping.entities[entity].refresh_hours
+        return parts.begin(tuple(self._objects(entity)), lo, hi, done["ends"] if done else {}, refresh)
+
+    def _offered(self, entity: str, name: str, is_first: bool) -> None:
+        """Make sure that an object can be read as it is mapped.
+
+        Raises:
+            NotOffered: It cannot, and is one that not every portal has; and it has never been read.
+        """
+        try:
+            self._prepare(entity, name)
+        except (ConfigError, Forbidden) as error:
+            if not is_first or not ENTITIES[entity].is_optional:
+                raise
+            raise NotOffered(
+                f"{entity} is not available from HubSpot's {name}: {error.message}",
+                cure=f"{error.cure}; if you have none, remove {name} from {entity} in your mapping file",
+            ) from None
+
+    def _step(self, entity: str, here: Position) -> tuple[list[Record], Position]:
+        objects = self._objects(entity)
+        if here["object"] not in objects:
+            # The mapping has lost the object in the middle of its read: the others are read from where they ended.
+            return [], parts.begin(tuple(objects), here["from"], here["hi"], here["ends"], here["refresh"])
+        part = objects[here["object"]]
+        names, mapper = self._prepare(entity, here["object"])
+        api, object_type = self._api, part.resource.object_type
+
+        def page(is_archived: bool, after: str | None) -> tuple[list[Row], str | None]:
+            return api.list_page(object_type, names, after, is_archived)
+
+        if here["phase"] == "list":
+            rows, there = pagination.list_step(here, page)
+        elif here["phase"] == "search":
+            rows, there = pagination.search_step(here, partial(api.search, object_type, names), part.resource.cursor)
+        else:
+            rows, there = pagination.archived_step(here, page, archived_at, self._trailing)
+        return records(part, mapper, rows, api.associated), parts.onward(tuple(objects), here, there)
+
+    def _history_step(self, entity: str, part: Part, here: Position) -> tuple[list[Record], Position]:
+        names, mapper = self._prepare(entity, part.resource.object_type)
+        properties = tuple(past.remembered(part).values())
+        rows, after = self._api.history_page(part.resource.object_type, names, properties, here["after"])
+        there = {"phase": "history", "after": after} if after else {"phase": "done", "at": 0}
+        return past.former(part, mapper, rows), there
+
+    def _objects(self, entity: str) -> dict[str, Part]:
+        if entity in self._parts:
+            return self._parts[entity]
+        raise ConfigError(
+            f"HubSpot has no entity {entity} in this configuration",
+            cure=f"available: {', '.join(self.entities())}; see config/mappings/hubspot.yaml",
+        )
+
+    def fields(self, entity: str) -> dict[str, str]:
+        """See ``Source``. Owners have the fields that HubSpot gives them, always."""
+        objects = () if entity == _OWNER else tuple(self._objects(entity))
+        return {field_name(objects, one, name): kind for one in objects for name, kind in self._types(one).items()}
+
+    def mapped(self, entity: str) -> dict[str, str]:
+        """See ``Source``."""
+        objects = {} if entity == _OWNER else self._objects(entity)
+        return {
+            field_name(tuple(objects), one, name): columns
+            for one, part in objects.items()
+            for name, columns in part.mapping.fills().items()
+        }
+
+    @cache  # noqa: B019 - a source lives as long as the run that reads it
+    def _types(self, object_type: str) -> dict[str, str]:
+        return self._api.property_types(object_type)
+
+    @cache  # noqa: B019 - a source lives as long as the run that reads it
+    def _prepare(self, entity: str, name: str) -> tuple[tuple[str, ...], Mapper]:
+        resource, mapping = self._parts[entity][name].resource, self._parts[entity][name].mapping
+        known = self._types(resource.object_type)
+        self._mapping.check_properties(entity, known, f"HubSpot's {resource.object_type}", part=name)
+        mapper = Mapper(ENTITIES[entity], mapping.columns, mapping.keep, self._zone)
+        extra = (resource.cursor, *(name for name in resource.merged if name in known))
+        return tuple(dict.fromkeys((*mapper.properties, *extra))), mapper
+
+    def _owner_step(self, here: Position) -> tuple[list[Record], Position]:
+        rows, there = owners_step(here, self._api.owners_page)
+        return [owner_record(row) for row in rows], there
+
+
+def _listed(
+    prefix: str, page: Callable[[str | None], tuple[list[Row], str | None]]
+) -> Iterator[list[tuple[str, datetime | None]]]:
+    after: str | None = None
+    while True:
+        rows, following = page(after)
+        yield [(f"{prefix}{row['id']}", moment(row.get("updatedAt"))) for row in rows]
+        if following is None:
+            return
+        after = following
+
+
+SOURCE = HubSpot

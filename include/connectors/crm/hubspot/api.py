@@ -1,0 +1,260 @@
+"""HubSpot's endpoints as functions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from include.common.errors import Unavailable
+from include.connectors.crm.hubspot.resources import (
+    ASSOCIATION_BATCH,
+    ASSOCIATIONS,
+    BATCH_READ,
+    HISTORY_PAGE,
+    LIST_PAGE,
+    LONGEST_NAMES,
+    OBJECTS,
+    OWNERS,
+    PROPERTIES,
+    SEARCH_PAGE,
+)
+from include.http.client import Client
+from include.http.loops import Loop, Loops
+
+Row = dict[str, Any]
+
+# Association types that HubSpot itself calls primary: contact to company, deal to company.
+_PRIMARY = {1, 5}
+_FAILURES = 4
+
+
+@dataclass(frozen=True)
+class HubSpotApi:
+    """The endpoints that are read.
+
+    Args:
+        client: See ``client``.
+    """
+
+    client: Client
+    _loops: Loops = field(default_factory=Loops, init=False, repr=False, compare=False)
+
+    def property_types(self, object_type: str) -> dict[str, str]:
+        """Return the types of all properties of a type of object, by name."""
+        rows = _rows(self.client.get(f"{PROPERTIES}/{object_type}").data)
+        return {row["name"]: str(row.get("type", "")) for row in rows}
+
+    def list_page(
+        self, object_type: str, properties: Sequence[str], after: str | None, is_archived: bool
+    ) -> tuple[list[Row], str | None]:
+        """Return one page of all objects in the order of their ids, and where the next one starts."""
+        names = ",".join(properties)
+        fits = len(names) <= LONGEST_NAMES
+        params = {
+            "limit": LIST_PAGE,
+            "after": after,
+            "archived": "true" if is_archived else "false",
+            "properties": names if fits else None,
+        }
+        rows, following = self._page(f"{OBJECTS}/{object_type}", params, "list")
+        if not fits and rows:
+            found = {
+                row["id"]: row
+                for row in self.batch_read(object_type, properties, [row["id"] for row in rows], is_archived)
+            }
+            # One that vanished between the two calls is not there any more; the next pass sees what became of it.
+            rows = [found[row["id"]] for row in rows if row["id"] in found]
+        return rows, following
+
+    def history_page(
+        self, object_type: str, properties: Sequence[str], remembered: Sequence[str], after: str | None
+    ) -> tuple[list[Row], str | None]:
+        """Return one page of objects with the former values of some properties, and where the next one starts."""
+        params = {"limit": HISTORY_PAGE, "after": after, "archived": "false"}
+        rows, following = self._page(f"{OBJECTS}/{object_type}", params, "list, for their history,")
+        return self.batch_read(object_type, properties, [row["id"] for row in rows], remembered=remembered), following
+
+    def batch_read(
+        self,
+        object_type: str,
+        properties: Sequence[str],
+        ids: Sequence[str],
+        is_archived: bool = False,
+        remembered: Sequence[str] = (),
+    ) -> list[Row]:
+        """Return the objects with these ids; missing ones are left out.
+
+        All properties of an object come in one answer, so that they are of one moment (case 7).
+
+        Raises:
+            Unavailable: HubSpot failed for some of the ids, again and again.
+        """
+        rows: list[Row] = []
+        pending, failures = list(ids), 0
+        while pending:
+            batch, pending = pending[:BATCH_READ], pending[BATCH_READ:]
+            body = {
+                "inputs": [{"id": one} for one in batch],
+                "properties": list(properties),
+                "propertiesWithHistory": list(remembered),
+            }
+            data = self.client.call(
+                "POST",
+                f"{OBJECTS}/{object_type}/batch/read",
+                params={"archived": "true" if is_archived else "false"},
+                json=body,
+                is_repeatable=True,
+            ).data
+            found = _results(data)
+            rows += found
+            failed = _failed(data, batch, {str(row["id"]) for row in found})
+            failures += bool(failed)
+            if failures > _FAILURES:
+                raise Unavailable(
+                    f"HubSpot does not show {len(failed)} {object_type}, such as {failed[0]}: {_said(data)}",
+                    cure="try again later; if it stays so, ask HubSpot's support about that record",
+                )
+            pending += failed
+        return rows
+
+    def search(
+        self, object_type: str, properties: Sequence[str], filters: list[dict[str, str]]
+    ) -> tuple[list[Row], int]:
+        """Return the matching objects with the lowest ids, and how many match in all."""
+        body = {
+            "filterGroups": [{"filters": filters}],
+            "sorts": [{"propertyName": "hs_object_id", "direction": "ASCENDING"}],
+            "properties": list(properties),
+            "limit": SEARCH_PAGE,
+            "after": "0",
+        }
+        path = f"{OBJECTS}/{object_type}/search"
+        data = self.client.call("POST", path, json=body, kind="search", is_repeatable=True).data
+        rows = _rows(data)
+        # Without a total, a full page means that there may be more.
+        return rows, int(data.get("total", len(rows) + (len(rows) == SEARCH_PAGE)))
+
+    def owners_page(self, after: str | None, is_archived: bool) -> tuple[list[Row], str | None]:
+        """Return one page of owners, and where the next one starts."""
+        params = {"limit": LIST_PAGE, "after": after, "archived": "true" if is_archived else "false"}
+        return self._page(OWNERS, params, "list")
+
+    def ids_page(self, object_type: str, after: str | None) -> tuple[list[Row], str | None]:
+        """Return one page of all objects that are not archived, with as little of each as HubSpot shows."""
+        params = {"limit": LIST_PAGE, "after": after, "archived": "false", "properties": "hs_object_id"}
+        return self._page(f"{OBJECTS}/{object_type}", params, "list of ids")
+
+    def _page(self, path: str, params: Row, what: str) -> tuple[list[Row], str | None]:
+        """Return one page of a list, and where the next one starts."""
+        data = self.client.get(path, params).data
+        rows, following = _rows(data), _after(data)
+        whose = "archived ones" if params["archived"] == "true" else "live ones"
+        known = [str(row.get("id")) for row in rows]
+        self._loops.answered(f"HubSpot's {what} {path}, {whose}", params["after"], following, known)
+        return rows, following
+
+    def associated(self, from_type: str, to_type: str, ids: Sequence[str]) -> dict[str, str]:
+        """Return for each id that has one the associated object: the primary one, else the one with the lowest id.
+
+        Raises:
+            Unavailable: HubSpot failed for some of the ids, again and again.
+        """
+        found: dict[str, list[Row]] = {}
+        pending: list[Row] = [{"id": one} for one in dict.fromkeys(ids)]
+        failures = 0
+        loops: dict[str, Loop] = {}
+        while pending:
+            batch, pending = pending[:ASSOCIATION_BATCH], pending[ASSOCIATION_BATCH:]
+            more, failed = self._associations(from_type, to_type, batch, found, loops)
+            failures += bool(failed)
+            if failures > _FAILURES:
+                raise Unavailable(
+                    f"HubSpot does not tell the {to_type} of {len(failed)} {from_type}, such as {failed[0]['id']}",
+                    cure="try again later; if it stays so, ask HubSpot's support about that record's associations",
+                )
+            pending += more + failed
+        return {one: _target(targets) for one, targets in found.items() if targets}
+
+    def _associations(
+        self, from_type: str, to_type: str, batch: list[Row], found: dict[str, list[Row]], loops: dict[str, Loop]
+    ) -> tuple[list[Row], list[Row]]:
+        """Read one batch into ``found``; return the inputs that have further pages, and those that failed."""
+        path = f"{ASSOCIATIONS}/{from_type}/{to_type}/batch/read"
+        data = self.client.call("POST", path, json={"inputs": batch}, is_repeatable=True).data
+        more: dict[str, Row] = {}
+        asked = {item["id"]: item.get("after") for item in batch}
+        answered = set()
+        for row in _results(data):
+            one = str(row["from"]["id"])
+            targets = row.get("to") or ()
+            if one in asked and one not in more and "paging" in row and (following := _after(row)):
+                loop = loops.setdefault(one, Loop(f"HubSpot's {path}, of {from_type} {one}"))
+                loop.answered(asked[one], following, (to["toObjectId"] for to in targets))
+                more[one] = {"id": one, "after": following}
+            answered.add(one)
+            found.setdefault(one, []).extend(targets)
+        failed = set(_failed(data, [item["id"] for item in batch], answered))
+        return list(more.values()), [item for item in batch if item["id"] in failed]
+
+
+def _failed(data: Row, asked: Sequence[str], answered: set[str]) -> list[str]:
+    """Return the inputs that a 207 says have failed (case 15); to be missing, or to have no association, is none."""
+    errors = [error for error in data.get("errors") or [] if not _is_absence(error)]
+    if not errors:
+        return []
+    named = {one for error in errors for one in _named(error)}
+    # An error that names nobody may be about any that has not come.
+    absent = {one for error in data.get("errors") or [] if _is_absence(error) for one in _named(error)}
+    return [one for one in asked if one not in answered and (one in named if named else one not in absent)]
+
+
+def _said(data: Row) -> str:
+    errors = [error for error in data.get("errors") or [] if not _is_absence(error)]
+    return str(errors[0].get("message", "")) if errors else ""
+
+
+def _rows(data: Any) -> list[Row]:
+    """Return the rows of a page. What it leaves out is in no later one: without all of it nothing goes on."""
+    rows = _results(data)
+    if data.get("errors"):
+        why = _said(data) or "it does not say why"
+        raise Unavailable(f"HubSpot left records out of a page: {why}", cure="try again later")
+    return rows
+
+
+def _results(data: Any) -> list[Row]:
+    if not isinstance(data, dict) or not isinstance(data.get("results"), list):
+        raise Unavailable("HubSpot's answer has no results", cure="try again later; check the connection's host")
+    return data["results"]
+
+
+def _after(data: Row) -> str | None:
+    """Return where the next page starts. Its ``link`` has another form of path and is never followed."""
+    following = ((data.get("paging") or {}).get("next") or {}).get("after")
+    return None if following is None else str(following)
+
+
+def _target(targets: list[Row]) -> str:
+    """Return the id of the primary one, else the lowest; it comes as a number or as text."""
+    if len(targets) == 1:
+        return str(int(targets[0]["toObjectId"]))
+    # The negated flag sorts the primary first.
+    return str(min((not _is_primary(to), int(to["toObjectId"])) for to in targets)[1])
+
+
+def _is_primary(to: Row) -> bool:
+    return any(
+        kind.get("typeId") in _PRIMARY or str(kind.get("label") or "").lower() == "primary"
+        for kind in to.get("associationTypes") or []
+    )
+
+
+def _is_absence(error: Row) -> bool:
+    said = f"{error.get('category', '')} {error.get('subCategory', '')}"
+    return "NOT_FOUND" in said or "NO_ASSOCIATIONS_FOUND" in said
+
+
+def _named(error: Row) -> list[str]:
+    context = error.get("context") or {}
+    return [str(one) for key in ("fromObjectId", "ids", "id") for one in context.get(key) or []]

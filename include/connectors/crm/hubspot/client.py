@@ -1,0 +1,144 @@
+"""HubSpot's manners, and the way into one portal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from include.common.connections import Connection
+from include.common.errors import AuthError, Unavailable
+from include.connectors.casting import time_or_none as moment
+from include.connectors.crm.hubspot.resources import INTROSPECT, TOKEN, TOKEN_INFO, USAGE
+from include.http.auth import Bearer
+from include.http.client import Client, Manners, Refused, Throttle
+from include.http.dates import pause, retry_after
+from include.http.limiter import Limit, for_account
+from include.http.oauth import OAuth, Token
+from include.http.oauth_client import signed_in
+
+_MARGIN_SECONDS = 60.0
+_LIMITS = {"ordinary": Limit(10, 1.0), "search": Limit(5, 1.0)}
+
+
+def _learn(kind: str, headers: Mapping[str, str]) -> dict[str, Limit]:
+    """Answers of the search carry only the daily pair; all others state the ordinary limit."""
+    try:
+        if "X-HubSpot-RateLimit-Secondly" in headers:
+            return {"ordinary": Limit(int(headers["X-HubSpot-RateLimit-Secondly"]), 1.0)}
+        if "X-HubSpot-RateLimit-Max" in headers:
+            milliseconds = int(headers.get("X-HubSpot-RateLimit-Interval-Milliseconds", "10000"))
+            return {"ordinary": Limit(int(headers["X-HubSpot-RateLimit-Max"]), milliseconds / 1000)}
+    except ValueError:
+        pass
+    return {}
+
+
+def _throttle(headers: Mapping[str, str], data: Any) -> Throttle:
+    """Retry-After is not always there (case 14); the policy's name tells how long."""
+    policy = str(data.get("policyName", "")) if isinstance(data, dict) else ""
+    seconds = retry_after(headers)
+    if "DAILY" in policy:
+        return Throttle(seconds, is_daily=True)
+    if seconds is None and policy:
+        seconds = 10.0 if "TEN" in policy else 1.0
+    return Throttle(seconds)
+
+
+def _explain(data: Any) -> str:
+    if not isinstance(data, dict):
+        return ""
+    parts = [str(data[key]) for key in ("message", "error_description", "category") if data.get(key)]
+    scopes = [scope for error in data.get("errors") or [] for scope in _scopes(error)]
+    if scopes:
+        parts.insert(0, f"missing scope {' or '.join(dict.fromkeys(scopes))}")
+    if data.get("correlationId"):
+        parts.append(f"correlation id {data['correlationId']}")
+    return ", ".join(parts)
+
+
+def _scopes(error: Any) -> list[str]:
+    """Return the scopes that an error says would be needed."""
+    context = error.get("context") if isinstance(error, dict) else None
+    named = (context or {}).get("requiredGranularScopes") or (context or {}).get("requiredScopes") or []
+    return [str(scope) for scope in named]
+
+
+def _resets_at(client: Client) -> datetime | None:
+    """The day's quota comes back at midnight of the portal's own zone; the usage report says when that is."""
+    data = client.get(USAGE).data
+    rows = data.get("results") if isinstance(data, dict) else None
+    times = [at for row in rows or [] if isinstance(row, dict) and (at := moment(row.get("resetsAt")))]
+    return max(times, default=None)
+
+
+MANNERS = Manners("HubSpot", _learn, _throttle, _explain, resets_at=_resets_at)
+
+
+def open_client(
+    connection: Connection, allowed_plain_http_hosts: tuple[str, ...], reader: Connection | None = None
+) -> Client:
+    """Return a client for one portal; delivery uses it too.
+
+    The connection's password is a private app's token. With a ``refresh_token`` in ``extra`` it is an OAuth app's
+    client secret instead, and the login is the client id.
+
+    Args:
+        connection: What to call it by.
+        allowed_plain_http_hosts: Hosts that may be called without TLS.
+        reader: The connection over which the portal is read, where it is another: the portal's limits are shared.
+
+    Raises:
+        ConfigError: The connection lacks a host or a secret.
+    """
+    base_url, secret = connection.base_url(allowed_plain_http_hosts), connection.secret()
+    refresh_token = str(connection.extra.get("refresh_token") or "")
+    counted = reader or connection
+    # A portal's limits are the portal's, whichever token of an app is in use.
+    identity = str(counted.extra.get("refresh_token") or "") or counted.secret()
+    limiter = for_account("hubspot", counted.base_url(allowed_plain_http_hosts), identity, limits=_LIMITS)
+    if not refresh_token:
+        return Client(base_url, Bearer(secret), limiter, MANNERS, (secret,), connection.id)
+    if not connection.login:
+        raise connection.error("has no login", cure="put the OAuth app's client id into its login field")
+    secrets = (secret, refresh_token)
+    return signed_in(
+        base_url, limiter, MANNERS, secrets, connection.id, lambda asking: _token(asking, connection, refresh_token)
+    )
+
+
+def _token(asking: Client, connection: Connection, refresh_token: str) -> Token:
+    form = {
+        "grant_type": "refresh_token",
+        "client_id": connection.login,
+        "client_secret": connection.password,
+        "refresh_token": refresh_token,
+    }
+    try:
+        data = asking.call("POST", TOKEN, form=form, is_repeatable=True).data
+    except Refused as error:
+        raise AuthError(
+            error.message,
+            cure=f"correct login (client id), password (client secret) and extra.refresh_token of {connection.id}; "
+            "a refresh token ends when the app is removed from the portal",
+        ) from None
+    if not isinstance(data, dict) or not isinstance(data.get("access_token"), str):
+        raise Unavailable("HubSpot's token endpoint gave no access token", cure="check the connection's host")
+    # HubSpot asks not to wait for its 401: what is under way must not end on the way (case 13).
+    seconds = pause(data.get("expires_in")) or 1800.0
+    return Token(data["access_token"], max(1.0, seconds - _MARGIN_SECONDS))
+
+
+def granted(client: Client, connection: Connection) -> frozenset[str] | None:
+    """Return the scopes of the token in use; None where HubSpot does not tell them."""
+    try:
+        if isinstance(client.auth, OAuth):
+            login = {"client_id": connection.login, "client_secret": connection.password}
+            form = login | {"token": client.auth.current(), "token_type_hint": "access_token"}
+            data = client.call("POST", INTROSPECT, form=form, is_repeatable=True).data
+        else:
+            data = client.call("POST", TOKEN_INFO, json={"tokenKey": connection.password}, is_repeatable=True).data
+    except Refused:
+        return None
+    told = data.get("scopes") or str(data.get("scope") or "").split() if isinstance(data, dict) else None
+    return frozenset(map(str, told)) if told else None

@@ -1,0 +1,40 @@
+"""What HubSpot's records were: it keeps the former values of each property, some twenty of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from include.connectors.base import Record
+from include.connectors.casting import time_or_none as moment
+from include.connectors.crm.hubspot.objects import Part
+from include.connectors.crm.hubspot.records import record
+from include.connectors.history import states
+from include.connectors.mapping import Mapper
+
+Row = dict[str, Any]
+
+
+def remembered(part: Part) -> dict[str, str]:
+    """Return column -> property of what is asked for."""
+    columns = part.mapping.columns
+    return {name: columns[name].property for name in part.resource.remembered if name in columns}
+
+
+def former(part: Part, mapper: Mapper, rows: list[Row]) -> list[Record]:
+    """Return the states of a page's records, each record's oldest first."""
+    return [state for row in rows for state in _of_row(part, mapper, row)]
+
+
+def _of_row(part: Part, mapper: Mapper, row: Row) -> list[Record]:
+    now = record(mapper, part.resource, row)
+    kept = row.get("propertiesWithHistory") or {}
+    timelines = {}
+    for column, name in remembered(part).items():
+        entries = []
+        for entry in kept.get(name) or []:
+            at = moment(entry.get("timestamp"))
+            if at:
+                # Cast as the value of today would be; what does not fit was no value then either.
+                entries.append((at, mapper.record(now.id, {name: entry.get("value")}, at).values[column]))
+        timelines[column] = entries
+    return states(now, timelines, moment(row.get("createdAt")))

@@ -1,0 +1,119 @@
+"""Which of HubSpot's objects make an entity, and how they are read one after the other: activities are of four types.
+
+A position names the object that is being read, and keeps under ``ends`` where each object's last read ended. An object
+that is new in the mapping has no end yet, so that it is read from its beginning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from include.common.errors import ConfigError
+from include.config.documents import Document
+from include.connectors.base import Position
+from include.connectors.crm.hubspot import pagination
+from include.connectors.crm.hubspot.resources import RESOURCES, Resource
+from include.connectors.mapping import EntityMapping, MappingFile
+
+# What each position carries through the walk of one object.
+_CARRIED = ("object", "from", "ends", "refresh")
+
+
+@dataclass(frozen=True)
+class Part:
+    """One object of an entity.
+
+    Args:
+        resource: What HubSpot has.
+        mapping: How its properties fill the columns.
+        prefix: Before each id, where objects of several types make one entity.
+    """
+
+    resource: Resource
+    mapping: EntityMapping
+    prefix: str = ""
+
+
+def of_mapping(file: MappingFile) -> dict[str, tuple[Part, ...]]:
+    """Return entity -> its parts, in the order of the file.
+
+    Raises:
+        ConfigError: The file names an object that cannot be of that entity, or names none where it must.
+    """
+    found: dict[str, tuple[Part, ...]] = {}
+    for entity, mapping in file.entities.items():
+        known = {resource.object_type: resource for resource in RESOURCES if resource.entity == entity}
+        place = ("entities", entity)
+        if mapping.objects:
+            for name in mapping.objects:
+                if name not in known:
+                    raise _unknown(file.document, (*place, "objects", name), name, known)
+            found[entity] = tuple(Part(known[name], one, f"{name}-") for name, one in mapping.objects.items())
+        elif mapping.object:
+            own = known.get(mapping.object) or replace(next(iter(known.values())), object_type=mapping.object)
+            found[entity] = (Part(own, mapping),)
+        elif len(known) > 1 or "" in known:
+            known.pop("", None)
+            said = f"under `objects`: {', '.join(known)}" if known else "as `object: NAME`"
+            raise file.document.error(place, f"{entity} needs the name of its object", cure=f"name it {said}")
+        else:
+            found[entity] = (Part(next(iter(known.values())), mapping),)
+    return found
+
+
+def _unknown(document: Document, place: tuple, name: str, known: dict[str, Resource]) -> ConfigError:
+    return document.error(
+        place, f"{name} is none of the objects that this entity is made of", cure=f"known: {', '.join(known)}"
+    )
+
+
+def begin(objects: Sequence[str], lo: int | None, hi: int, ends: Position, refresh: int) -> Position:
+    """Return the position before everything that is new.
+
+    Args:
+        objects: In the order in which they are read.
+        lo: First millisecond; None to read everything.
+        hi: First millisecond that is not read.
+        ends: Object -> where its last read ended.
+        refresh: After so many milliseconds an object is listed whole instead of being searched for changes.
+    """
+    return _enter(objects[0], {"from": lo, "ends": ends, "refresh": refresh, "hi": hi})
+
+
+def onward(objects: Sequence[str], here: Position, there: Position) -> Position:
+    """Return the position after a step, at the end of one object the beginning of the next."""
+    if there["phase"] != "done":
+        return there | {key: here[key] for key in _CARRIED}
+    plan = here | {"ends": here["ends"] | {here["object"]: pagination.memory(there)}}
+    later = objects[objects.index(here["object"]) + 1 :]
+    return _enter(later[0], plan) if later else {"phase": "done", "at": there["at"], "ends": plan["ends"]}
+
+
+def _enter(name: str, plan: Position) -> Position:
+    lo, hi, end = plan["from"], plan["hi"], plan["ends"].get(name)
+    if lo is None or end is None:
+        inner = pagination.first(hi)
+    elif hi - end.get("listed_at", 0) >= plan["refresh"]:
+        inner = pagination.again(lo, hi, end)
+    else:
+        inner = pagination.changes(lo, hi, end)
+    return inner | {"object": name, "from": lo, "ends": plan["ends"], "refresh": plan["refresh"]}
+
+
+def upgraded(position: Position, name: str) -> Position:
+    """Return a position of version 1, which knew of one object only, as one of today.
+
+    Args:
+        position: As it was stored.
+        name: The entity's only object then; "" for owners, which are none.
+    """
+    if not name or "ends" in position:
+        return position
+    if position["phase"] != "done":
+        return position | {"object": name, "from": position.get("lo"), "ends": {}, "refresh": 0}
+    return {
+        "phase": "done",
+        "at": position["at"],
+        "ends": {name: pagination.memory(position) | {"listed_at": position["at"]}},
+    }

@@ -1,0 +1,55 @@
+"""HubSpot's owners: a short list that is read whole every time, since nothing says which of them changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from include.connectors.base import Position, Record
+from include.connectors.mapping import ColumnRule, Mapper
+from include.entities.catalog import ENTITIES
+
+Row = dict[str, Any]
+_MAPPER = Mapper(
+    ENTITIES["owner"],
+    {
+        column: ColumnRule(property=field)
+        for column, field in {
+            "email": "email",
+            "first_name": "firstName",
+            "last_name": "lastName",
+            "user_id": "user_id",
+            "owner_type": "type",
+            "team": "team",
+            "is_active": "is_active",
+            "created_at": "createdAt",
+            "updated_at": "updatedAt",
+        }.items()
+    },
+)
+
+
+def owners_step(
+    position: Position, page: Callable[[str | None, bool], tuple[list[Row], str | None]]
+) -> tuple[list[Row], Position]:
+    """Read one page: the active owners first, then the deactivated ones, who still own records (case 17)."""
+    is_archived = position["phase"] == "archived"
+    rows, after = page(position["after"], is_archived)
+    if after is not None:
+        return rows, position | {"after": after}
+    if not is_archived:
+        return rows, position | {"phase": "archived", "after": None}
+    return rows, {"phase": "done", "at": position["hi"]}
+
+
+def owner_record(row: Row) -> Record:
+    """Return an owner; a deactivated one is not deleted, but not active."""
+    teams = row.get("teams") or []
+    team = next((one for one in teams if one.get("primary")), teams[0] if teams else {})
+    flat = row | {
+        "user_id": row.get("userId") or row.get("userIdIncludingInactive"),
+        "team": team.get("name"),
+        "is_active": not row.get("archived"),
+    }
+    record = _MAPPER.record(str(row["id"]), flat, None)
+    return Record(record.id, record.values, record.payload, record.values["updated_at"], problems=record.problems)

@@ -1,0 +1,92 @@
+"""From HubSpot's rows to records: mapped values, clocks, what hangs on what, and what was merged away."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from include.connectors import positions
+from include.connectors.base import Record
+from include.connectors.casting import time_or_none as moment
+from include.connectors.crm.hubspot.objects import Part
+from include.connectors.crm.hubspot.resources import Resource
+from include.connectors.mapping import Mapper
+
+Row = dict[str, Any]
+# (from type, to type, ids) -> id -> the id of the object that it hangs on
+Associated = Callable[[str, str, Sequence[str]], dict[str, str]]
+
+
+def records(part: Part, mapper: Mapper, rows: list[Row], associated: Associated) -> list[Record]:
+    """Return the records of a page.
+
+    Args:
+        part: Whose rows they are.
+        mapper: Of its mapping.
+        rows: As HubSpot shows them.
+        associated: Asks HubSpot what hangs on what.
+    """
+    resource = part.resource
+    made = [record(mapper, resource, row) for row in rows]
+    _associate(part, made, associated)
+    merged = {one: record for row, record in zip(rows, made, strict=True) for one in _merged_ids(resource, row)}
+    # A merge leaves nothing of the loser but its id at the survivor (case 12).
+    shown = {record.id for record in made}
+    made += [
+        Record(one, {}, {"merged_into": into.id}, into.source_at, is_deleted=True)
+        for one, into in merged.items()
+        if one not in shown
+    ]
+    return [replace(one, id=f"{part.prefix}{one.id}") for one in made] if part.prefix else made
+
+
+def record(mapper: Mapper, resource: Resource, row: Row) -> Record:
+    """Return one row as a record, without what comes from associations."""
+    properties = row.get("properties") or {}
+    is_archived = bool(row.get("archived"))
+    changed_at, updated_at = properties.get(resource.cursor), row.get("updatedAt")
+    at = moment(changed_at)
+    # Both mostly are the same text, which need not be read twice.
+    if is_archived or updated_at != changed_at:
+        clocks = (at, moment(updated_at), moment(row.get("archivedAt")) if is_archived else None)
+        at = max(filter(None, clocks), default=None)
+    return mapper.record(str(row["id"]), properties, at, is_archived)
+
+
+def archived_at(row: Row) -> int | None:
+    """Return when a row was archived, in milliseconds; None if it does not say."""
+    at = moment(row.get("archivedAt")) or moment(row.get("updatedAt"))
+    return positions.milliseconds(at) if at else None
+
+
+def _associate(part: Part, made: list[Record], associated: Associated) -> None:
+    """Fill the columns that come from associations, which archived records have lost."""
+    live = {record.id: record for record in made if not record.is_deleted}
+    found: dict[tuple[str, ...], dict[str, str]] = {(): {one: one for one in live}}
+    for association in part.resource.associations:
+        if association.column in part.mapping.columns or not live:
+            continue
+        if all(record.values.get(association.column) for record in live.values()):
+            continue
+        chain = (part.resource.object_type, *association.path)
+        for length in range(1, len(association.path) + 1):
+            path = association.path[:length]
+            if path not in found:
+                near = found[path[:-1]]
+                far = associated(chain[length - 1], chain[length], sorted(set(near.values()), key=int))
+                found[path] = {one: far[middle] for one, middle in near.items() if middle in far}
+        for one, record in live.items():
+            if not record.values.get(association.column):
+                record.values[association.column] = found[association.path].get(one)
+
+
+def _merged_ids(resource: Resource, row: Row) -> list[str]:
+    """Return the ids of the records merged into this one; contacts write ``id:time`` in the second property."""
+    properties = row.get("properties") or {}
+    named = [properties[name] for name in resource.merged if properties.get(name)]
+    if not named:
+        return []
+    parts = [part for value in named for part in str(value).split(";")]
+    ids = dict.fromkeys(part.split(":")[0].strip() for part in parts)
+    return [one for one in ids if one and one != str(row["id"])]

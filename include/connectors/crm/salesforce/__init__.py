@@ -1,0 +1,273 @@
+"""Salesforce as a source: accounts, contacts, users, opportunities, line items, and what else the mapping names."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from datetime import datetime, timedelta
+from functools import cache, partial
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from include.common.connections import Connection
+from include.common.errors import ConfigError, Forbidden, NotOffered, Unavailable
+from include.config.files import shown
+from include.config.models import Settings
+from include.connectors import positions
+from include.connectors.base import Listed, Page, Position, Record, Rights
+from include.connectors.casting import time_or_none
+from include.connectors.crm.salesforce import history as past
+from include.connectors.crm.salesforce import objects as parts
+from include.connectors.crm.salesforce import pagination, queries
+from include.connectors.crm.salesforce.api import Found, Row, SalesforceApi, client, select
+from include.connectors.crm.salesforce.objects import Part
+from include.connectors.crm.salesforce.queries import Plan
+from include.connectors.crm.salesforce.resources import CURSOR, ENTITIES_MAPPED, KEY_FIELD
+from include.connectors.mapping import field_name, file_of, load_mapping
+from include.connectors.pagination import walk
+from include.entities.catalog import ENTITIES, Kind, of_kind
+from include.http.client import Client
+from include.http.loops import Loops
+
+_TASK = "Task"
+_WRITES = ("createable", "updateable", "deletable")
+# What is written -> what a login may do to which object for it.
+_NEEDED: dict[str, dict[str, tuple[str, ...]]] = {
+    "crm_task": {_TASK: _WRITES},
+    "crm_field": {"Account": ("updateable",)},
+}
+
+
+class Salesforce:
+    """One Salesforce org.
+
+    Args:
+        connection: Where it is and the connected app to read it by.
+        settings: For lag, overlap and zone.
+    """
+
+    vendor = "salesforce"
+    kind: Kind = "crm"
+
+    def __init__(self, connection: Connection, settings: Settings) -> None:
+        source = settings.listed(connection.id)
+        self._lag = timedelta(seconds=source.lag_seconds)
+        self._trailing = 1000 * source.trailing_seconds
+        self._zone = ZoneInfo(settings.reporting_zone)
+        self._api = SalesforceApi(client(connection, settings.allowed_plain_http_hosts))
+        self._mapping = load_mapping(file_of(source, self.vendor), ENTITIES_MAPPED)
+        self._parts = parts.of_mapping(self._mapping)
+        self._loops = Loops()
+
+    def rights(self, *, reads: bool, writes: Collection[str]) -> Rights:
+        """See ``Rights``: what the login may do to the mapped objects, and to those that are written."""
+        needed = {name: words for channel in writes for name, words in _NEEDED[channel].items()}
+        surplus = []
+        for name in dict.fromkeys(name for objects in self._parts.values() for name in objects) if reads else ():
+            described = self._api.describe(name)
+            may = [word for word in _WRITES if described.get(word) and word not in needed.get(name, ())]
+            surplus += [f"{name} is {', '.join(may)}"] if may else []
+        missing = []
+        if "crm_field" in writes and not self._api.describe("Account").get("updateable"):
+            missing.append("edit on Account")
+        if "crm_task" in writes:
+            task = self._api.describe(_TASK)
+            key: Row = next((each for each in task.get("fields", ()) if each["name"] == KEY_FIELD), {})
+            words = {"create": "createable", "delete": "deletable"}
+            missing += [f"{verb} on Task" for verb, word in words.items() if not task.get(word)]
+            missing += [] if key.get("createable") else [f"edit on the field {KEY_FIELD} of Activity"]
+        return Rights(tuple(missing), tuple(surplus))
+
+    def entities(self) -> tuple[str, ...]:
+        """See ``Source``. An entity that the mapping leaves out is not available."""
+        return tuple(one.name for one in of_kind("crm") if one.name in self._parts)
+
+    def fields(self, entity: str) -> dict[str, str]:
+        """See ``Source``."""
+        objects = tuple(self._objects(entity))
+        return {
+            field_name(objects, one, name): str(field.get("type", ""))
+            for one in objects
+            for name, field in self._fields(one).items()
+        }
+
+    def mapped(self, entity: str) -> dict[str, str]:
+        """See ``Source``; fields of other objects are looked up when they are read."""
+        objects = self._objects(entity)
+        return {
+            field_name(tuple(objects), one, name): columns
+            for one, part in objects.items()
+            for name, columns in part.mapping.fills().items()
+            if "." not in name
+        }
+
+    def read(
+        self,
+        entity: str,
+        *,
+        position: Position | None,
+        mark: Position | None = None,
+        until: datetime,
+        since: datetime | None = None,
+        full: bool = False,
+    ) -> Iterator[Page]:
+        """See ``Source``."""
+        self._objects(entity)
+        return walk(
+            f"Salesforce's {entity} records",
+            position=position,
+            mark=mark,
+            full=full,
+            start=lambda done: self._start(entity, done, until, since, full),
+            step=partial(self._step, entity),
+        )
+
+    def counts(self, entity: str) -> dict[str, int] | None:
+        """See ``Inventory``."""
+        found = [
+            self._api.count(part.resource.sobject, plan.condition, is_all=False) for part, plan in self._each(entity)
+        ]
+        known = [each for each in found if each is not None]
+        return {"": sum(known)} if len(known) == len(found) else None
+
+    def ids(self, entity: str) -> Iterator[list[Listed]] | None:
+        """See ``Inventory``."""
+        return (
+            [(row["Id"], time_or_none(row.get(CURSOR))) for row in rows]
+            for part, plan in self._each(entity)
+            for rows in pagination.by_id(select(["Id", CURSOR], part.resource.sobject), plan.condition, self._api.query)
+        )
+
+    def _each(self, entity: str) -> Iterator[tuple[Part, Plan]]:
+        return ((part, self._plan(entity, name)) for name, part in self._objects(entity).items())
+
+    def history(self, entity: str, *, mark: Position | None = None) -> Iterator[Page]:
+        """See ``Remembers``. Salesforce keeps the former values of those fields for which tracking is turned on."""
+        part = next(iter(self._objects(entity).values()))
+        keeper, key = part.resource.past
+        if not keeper or not self._fields(keeper):
+            return iter(())
+        plan = self._plan(entity, part.resource.sobject)
+        return walk(
+            f"Salesforce's history of {entity} records",
+            position=None,
+            mark=mark,
+            start=lambda done: {"phase": "history", "id": ""},
+            step=lambda here: past.step(self._api, plan, part, (keeper, key), here),
+        )
+
+    def _start(
+        self, entity: str, done: Position | None, until: datetime, since: datetime | None, full: bool
+    ) -> Position:
+        objects = self._objects(entity)
+        # A wrong mapping shows before anything is read; the answer also tells the clock.
+        known = {name: self._offered(entity, name, is_first=done is None) for name in objects}
+        behind = timedelta(seconds=max(0.0, -self._api.client.skew_seconds))
+        hi = positions.milliseconds(until - self._lag - behind)
+        if full or done is None:
+            return parts.begin(tuple(objects), None, hi, {})
+        ends = {
+            name: at for name, at in done["ends"].items() if name in known and hi - at < (known[name].refresh or hi)
+        }
+        lo = done["at"] - self._trailing
+        return parts.begin(tuple(objects), min(lo, positions.milliseconds(since)) if since else lo, hi, ends)
+
+    def _offered(self, entity: str, name: str, is_first: bool) -> Plan:
+        """Return how an object is read.
+
+        Raises:
+            NotOffered: It cannot be read as it is mapped, is one that not every org has, and has never been read.
+        """
+        try:
+            return self._plan(entity, name)
+        except (ConfigError, Forbidden) as error:
+            if not is_first or not ENTITIES[entity].is_optional:
+                raise
+            raise NotOffered(
+                f"{entity} is not available from Salesforce's {name}: {error.message}",
+                cure=f"{error.cure}; if you have none, remove {entity} from {shown(self._mapping.document.path)}",
+            ) from None
+
+    def _step(self, entity: str, here: Position) -> tuple[list[Record], Position]:
+        objects = self._objects(entity)
+        if here["object"] not in objects:
+            # The mapping has lost the object in the middle of its read: the others are read from where they ended.
+            return [], parts.begin(tuple(objects), here["from"], here["hi"], here["ends"])
+        part, plan = objects[here["object"]], self._plan(entity, here["object"])
+        kind, _, name = here["phase"].partition(":")
+        if kind == "rows":
+            step = pagination.by_clock(here, plan.select, self._ask, _clock, plan.condition)
+        elif kind == "parent":
+            step = pagination.by_parent(here, plan.select, self._ask, plan.condition)
+        else:
+            step = self._related_step(plan, name, here)
+        queries.add_related(self._api, plan, step.rows)
+        records = [queries.record(plan, row) for row in step.rows]
+        if not step.is_over:
+            return records, step.there
+        there = self._counted(part, plan, step.there) or pagination.following(step.there, plan.phases)
+        return records, there or parts.onward(tuple(objects), step.there)
+
+    def _related_step(self, plan: Plan, name: str, here: Position) -> pagination.Step:
+        """Read the records whose related ones have changed."""
+        related = next((one for one in plan.related if one.sobject == name), None)
+        if related is None:  # it is not mapped any more
+            return pagination.Step([], here, is_over=True)
+        asked = select(["Id", CURSOR, related.key], related.sobject)
+        step = pagination.by_clock(here, asked, self._ask, _clock)
+        ids = dict.fromkeys(row[related.key] for row in step.rows if row.get(related.key))
+        return pagination.Step(list(self._api.by_ids(plan.select, "Id", ids)), step.there, step.is_over)
+
+    def _counted(self, part: Part, plan: Plan, there: Position) -> Position | None:
+        """Compare a walk with Salesforce's own count; return where to begin again if rows are missing.
+
+        Rows edited meanwhile have left the count, and are read twice: only a count that is higher says something.
+        """
+        if there["phase"] != "rows" or not (pagination.is_whole(there) or there.get("is_renewed")):
+            return None
+        sobject = part.resource.sobject
+        counted = self._api.count(
+            sobject, " AND ".join(filter(None, (plan.condition, pagination.since(there), pagination.before(there))))
+        )
+        if counted is None or counted <= there["rows"]:
+            return None
+        if there.get("is_again"):
+            raise Unavailable(
+                f"Salesforce counts {counted} rows of {sobject}, but shows {there['rows']}",
+                cure="run again; if it stays so, ask Salesforce's support",
+            )
+        return pagination.again(there)
+
+    def _ask(self, soql: str, locator: str) -> Found:
+        found = self._api.more(locator) if locator else self._api.query(soql)
+        self._loops.answered("Salesforce's /query", locator, found.locator, (str(row.get("Id")) for row in found.rows))
+        return found
+
+    def _objects(self, entity: str) -> dict[str, Part]:
+        if entity in self._parts:
+            return self._parts[entity]
+        raise ConfigError(
+            f"Salesforce has no entity {entity} in this configuration",
+            cure=f"available: {', '.join(self.entities())}; see {shown(self._mapping.document.path)}",
+        )
+
+    @property
+    def client(self) -> Client:
+        """What calls Salesforce; ``connect check`` asks it for clock and limits."""
+        return self._api.client
+
+    @cache  # noqa: B019 - a source lives as long as the run that reads it
+    def _fields(self, sobject: str) -> dict[str, Row]:
+        return self._api.fields(sobject)
+
+    @cache  # noqa: B019 - as above
+    def _plan(self, entity: str, name: str) -> Plan:
+        part = self._parts[entity][name]
+        return queries.make(self._api, self._mapping, part, self._fields(part.resource.sobject), self._zone)
+
+
+def _clock(row: Row) -> int | None:
+    at: Any = time_or_none(row.get(CURSOR))
+    return positions.milliseconds(at) if at else None
+
+
+SOURCE = Salesforce

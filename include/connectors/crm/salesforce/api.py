@@ -1,0 +1,300 @@
+"""Salesforce's manners, and its endpoints as functions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from include.common.connections import Connection
+from include.common.errors import AuthError, ConfigError, Unavailable
+from include.connectors.crm.salesforce.resources import DATA, IDS_PER_QUERY, LONGEST_QUERY, TOKEN
+from include.http.client import Client, Manners, Refused, Throttle
+from include.http.dates import retry_after
+from include.http.limiter import Limit, for_account
+from include.http.loops import Loop
+from include.http.oauth import Token
+from include.http.oauth_client import signed_in
+
+Row = dict[str, Any]
+
+# Salesforce has no limit per second, but refuses when too many long calls run at once.
+_LIMITS = {"ordinary": Limit(25, 1.0)}
+_BUSY_SECONDS = 15.0
+# The day's calls are counted over the last 24 hours, so that some come back every hour.
+_RESUMES_SECONDS = 3600.0
+# This share of them is left to the org's other integrations, which stand still without any.
+_RESERVE = 0.05
+# A session lasts two hours or so from its last use, and nothing says when it ends.
+_SESSION_SECONDS = 3600.0
+_LIMIT_INFO = re.compile(r"api-usage=(\d+)/(\d+)")
+_ID = re.compile(r"[A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?")
+_LOCATOR = re.compile(r"/query(?:All)?/([A-Za-z0-9_-]+)$")
+
+
+class LocatorExpired(Exception):
+    """The query's result is no longer kept: ask again from the last row seen."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """One page of a query's result.
+
+    Args:
+        rows: The rows.
+        total: How many match in all, counted when the query was first asked.
+        locator: Leads to the next page; "" on the last one.
+    """
+
+    rows: list[Row]
+    total: int
+    locator: str
+
+
+def _codes(data: Any) -> list[str]:
+    return [str(each.get("errorCode", "")) for each in data if isinstance(each, dict)] if isinstance(data, list) else []
+
+
+def _said(data: Any) -> str:
+    if isinstance(data, dict):  # the token endpoint's form
+        return ", ".join(str(data[key]) for key in ("error", "error_description") if data.get(key))
+    if not isinstance(data, list):
+        return ""
+    told = [
+        " ".join(str(each[key]) for key in ("errorCode", "message") if each.get(key))
+        for each in data
+        if isinstance(each, dict)
+    ]
+    return "; ".join(told)
+
+
+def _throttle(headers: Mapping[str, str], data: Any) -> Throttle:
+    """The day's calls being used up is told by the same code as too many calls at once (case 48)."""
+    if "TotalRequests" in _said(data):
+        return Throttle(_RESUMES_SECONDS, is_daily=True)
+    return Throttle(retry_after(headers) or _BUSY_SECONDS)
+
+
+def _is_throttled(status: int, data: Any) -> bool:
+    return status == 429 or "REQUEST_LIMIT_EXCEEDED" in _codes(data)
+
+
+def _rest(headers: Mapping[str, str]) -> float:
+    """Stop while a few of the day's calls are left."""
+    usage = _LIMIT_INFO.search(headers.get("Sforce-Limit-Info", ""))
+    if usage is None:
+        return 0.0
+    used, most = int(usage[1]), int(usage[2])
+    return _RESUMES_SECONDS if used > most * (1 - _RESERVE) else 0.0
+
+
+MANNERS = Manners(
+    "Salesforce",
+    throttle=_throttle,
+    explain=_said,
+    is_throttled=_is_throttled,
+    rest=_rest,
+)
+
+
+def client(connection: Connection, allowed_plain_http_hosts: tuple[str, ...]) -> Client:
+    """Return a client for one org; delivery uses it too.
+
+    The connection's login is the consumer key of a connected app, its password the consumer secret. With a
+    ``refresh_token`` in ``extra`` that one is used, else the app's own user (client credentials).
+
+    Raises:
+        ConfigError: The connection lacks a host, a key or a secret.
+    """
+    base_url, secret = connection.base_url(allowed_plain_http_hosts), connection.secret()
+    if not connection.login:
+        raise connection.error("has no login", cure="put the connected app's consumer key into its login field")
+    refresh_token = str(connection.extra.get("refresh_token") or "")
+    limiter = for_account("salesforce", base_url, limits=_LIMITS)
+    secrets = (secret, refresh_token)
+    return signed_in(
+        base_url, limiter, MANNERS, secrets, connection.id, lambda asking: _token(asking, connection, refresh_token)
+    )
+
+
+def _token(asking: Client, connection: Connection, refresh_token: str) -> Token:
+    form = {"client_id": connection.login, "client_secret": connection.password}
+    if refresh_token:
+        form |= {"grant_type": "refresh_token", "refresh_token": refresh_token}
+    else:
+        form |= {"grant_type": "client_credentials"}
+    try:
+        data = asking.call("POST", TOKEN, form=form, is_repeatable=True).data
+    except Refused as error:
+        raise AuthError(
+            error.message,
+            cure=f"correct login and password of connection {connection.id}; its host must be the org's My Domain, and"
+            " the connected app must allow the flow and name a user to run as",
+        ) from None
+    if not isinstance(data, dict) or not isinstance(data.get("access_token"), str) or not data["access_token"]:
+        raise Unavailable("Salesforce gave no access token", cure=f"check the host of connection {connection.id}")
+    told, asked = urlsplit(str(data.get("instance_url") or "")), urlsplit(asking.base_url)
+    if told.netloc and (told.scheme, told.netloc.lower()) != (asked.scheme, asked.netloc.lower()):
+        raise connection.error(
+            f"Salesforce says that the org is at {told.scheme}://{told.netloc}, and tokens are sent to"
+            f" {asked.netloc} only",
+            cure="write that address, the org's My Domain, into its host field",
+        )
+    if refresh_token and data.get("refresh_token") not in (None, "", refresh_token):
+        raise connection.error(
+            "the connected app gives out a new refresh token with every access token, which cannot be kept",
+            cure="turn refresh token rotation off for the app, or leave refresh_token out to use client credentials",
+        )
+    return Token(data["access_token"], _SESSION_SECONDS)
+
+
+def checked_id(given: Any) -> str:
+    """Return an id that is safe to stand in a query.
+
+    Raises:
+        ValueError: It is no id of Salesforce's.
+    """
+    if not isinstance(given, str) or not _ID.fullmatch(given):
+        raise ValueError(f"{str(given)[:40]!r} is no Salesforce id")
+    return given
+
+
+def quoted(text: str) -> str:
+    """Return a text as it stands in a query."""
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
+
+
+def select(names: Iterable[str], sobject: str) -> str:
+    """Return a query up to FROM and the object; each field stands in it once."""
+    return " ".join(("SELECT", ", ".join(dict.fromkeys(names)), "FROM", sobject))
+
+
+@dataclass(frozen=True)
+class SalesforceApi:
+    """The endpoints that are read.
+
+    Args:
+        client: See ``client``.
+    """
+
+    client: Client
+
+    def describe(self, sobject: str) -> Row:
+        """Return what an object is to the login; nothing if there is no such object, or it is not shown."""
+        try:
+            return dict(self.client.get(f"{DATA}/sobjects/{quote(sobject)}/describe").data)
+        except Refused as error:
+            if error.status == 404:
+                return {}
+            raise
+
+    def fields(self, sobject: str) -> dict[str, Row]:
+        """Return the fields of an object that the login may see, by name; none if there is no such object."""
+        described = self.describe(sobject)
+        return {each["name"]: each for each in described["fields"]} if described else {}
+
+    def query(self, soql: str, *, is_all: bool = True) -> Found:
+        """Ask a query.
+
+        Args:
+            soql: The query.
+            is_all: Whether deleted, merged and archived rows are asked for too (case 42).
+
+        Raises:
+            ConfigError: It is too long for an address.
+        """
+        if len(quote(soql)) > LONGEST_QUERY:
+            raise ConfigError(
+                f"a query of {soql.rsplit(' FROM ', 1)[-1].split()[0]} would be longer than Salesforce takes",
+                cure="map fewer fields in config/mappings/salesforce.yaml",
+            )
+        return _found(self.client.get(f"{DATA}/{'queryAll' if is_all else 'query'}", {"q": soql}).data)
+
+    def more(self, locator: str) -> Found:
+        """Return the next page of a query's result.
+
+        Raises:
+            LocatorExpired: It is no longer kept (case 47).
+        """
+        try:
+            return _found(self.client.get(f"{DATA}/query/{locator}").data)
+        except Refused as error:
+            if "INVALID_QUERY_LOCATOR" in _codes(error.data) or error.status == 404:
+                raise LocatorExpired from None
+            raise
+
+    def everything(self, soql: str, *, is_all: bool = True) -> Iterator[Row]:
+        """Yield all rows of a query whose result is small.
+
+        Raises:
+            Unavailable: Not all of them came.
+        """
+        found = self.query(soql, is_all=is_all)
+        left = found.total - len(found.rows)
+        yield from found.rows
+        loop = Loop(f"Salesforce's query of {soql.rpartition(' FROM ')[2].split()[0]}")
+        loop.answered("", found.locator, _ids(found))
+        while found.locator:
+            asked = found.locator
+            try:
+                found = self.more(asked)
+            except LocatorExpired:
+                break
+            loop.answered(asked, found.locator, _ids(found))
+            left -= len(found.rows)
+            yield from found.rows
+        if left > 0:
+            raise Unavailable(f"Salesforce kept back {left} rows of a query", cure="try again later")
+
+    def by_ids(self, soql: str, column: str, ids: Iterable[str], *, is_all: bool = True) -> Iterator[Row]:
+        """Yield the rows whose column is one of the ids; see ``by_values``."""
+        yield from self.by_values(soql, column, map(checked_id, ids), is_all=is_all)
+
+    def by_values(self, soql: str, column: str, values: Iterable[str], *, is_all: bool = True) -> Iterator[Row]:
+        """Yield the rows whose column is one of the values.
+
+        Args:
+            soql: The query up to FROM and the object.
+            column: The column.
+            values: Any number of short texts.
+            is_all: See ``query``.
+        """
+        wanted = [quoted(one) for one in values]
+        per_query = IDS_PER_QUERY * 18 // max(map(len, wanted), default=18)
+        for start in range(0, len(wanted), per_query):
+            listed = ",".join(wanted[start : start + per_query])
+            yield from self.everything(f"{soql} WHERE {column} IN ({listed})", is_all=is_all)
+
+    def count(self, sobject: str, where: str, *, is_all: bool = True) -> int | None:
+        """Return how many rows match; None where that takes Salesforce too long."""
+        soql = select(["COUNT()"], sobject)
+        try:
+            return self.query(f"{soql} WHERE {where}" if where else soql, is_all=is_all).total
+        except Refused as error:
+            if {"QUERY_TIMEOUT", "OPERATION_TOO_LARGE"} & set(_codes(error.data)):
+                return None
+            raise
+
+
+def _ids(found: Found) -> Iterator[str]:
+    """Yield what tells a page's rows apart: not every query asks for their ids."""
+    return (str(row.get("Id") or row) for row in found.rows)
+
+
+def _found(data: Any) -> Found:
+    if not isinstance(data, dict) or not isinstance(data.get("records"), list):
+        raise Unavailable("Salesforce's answer has no records", cure="try again later; check the connection's host")
+    rows = data["records"]
+    total = data.get("totalSize")
+    is_last = data.get("done") is not False
+    following = "" if is_last else _locator(data.get("nextRecordsUrl"))
+    return Found(rows, total if isinstance(total, int) else len(rows), following)
+
+
+def _locator(url: Any) -> str:
+    """Return the locator in ``nextRecordsUrl``. The address itself is never followed: it might lead elsewhere."""
+    match = _LOCATOR.search(str(url or "").split("?")[0])
+    return match[1] if match else ""

@@ -1,0 +1,127 @@
+"""What Salesforce's records were: the history objects name a field, its old and its new value, and when it changed.
+
+Only fields for which tracking is turned on are in them, for some 18 months. Whether an opportunity was closed or won is
+no field that can be tracked; it follows from the stage that it was in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from include.common.errors import Unavailable
+from include.connectors.base import Position, Record
+from include.connectors.casting import time_or_none
+from include.connectors.crm.salesforce.api import Row, SalesforceApi, checked_id, select
+from include.connectors.crm.salesforce.objects import Part
+from include.connectors.crm.salesforce.queries import Plan, add_related, record
+from include.connectors.crm.salesforce.resources import IDS_PER_QUERY
+from include.connectors.history import states
+
+_FIELDS = ("Field", "OldValue", "NewValue", "CreatedDate")
+# The entry that says that the history is kept since the record was made.
+_CREATED = "created"
+_OF_STAGE = {"is_closed": "IsClosed", "is_won": "IsWon"}
+_Entries = dict[str, list[tuple[datetime, Any]]]
+
+
+def step(
+    api: SalesforceApi, plan: Plan, part: Part, keeper: tuple[str, str], here: Position
+) -> tuple[list[Record], Position]:
+    """Return the former states of the next records by id, all states of one together.
+
+    Args:
+        api: The org.
+        plan: How the records are read.
+        part: Their object.
+        keeper: The object that keeps their history, and its field for the record.
+        here: Where to go on.
+    """
+    after = f" WHERE Id > '{checked_id(here['id'])}'" if here["id"] else ""
+    found = api.query(f"{plan.select}{after} ORDER BY Id LIMIT {IDS_PER_QUERY}")
+    rows = found.rows
+    if not rows and found.total:
+        raise Unavailable(
+            f"Salesforce says that {found.total} more rows match, but shows none after {here['id'] or 'the first'}",
+            cure="try again later",
+        )
+    if not rows:
+        return [], {"phase": "done", "at": 0}
+    add_related(api, plan, rows)
+    changes: dict[str, list[Row]] = {}
+    sobject, key = keeper
+    for change in api.by_ids(select([key, *_FIELDS], sobject), key, [row["Id"] for row in rows]):
+        changes.setdefault(change[key], []).append(change)
+    stages = _stages(api, part) if changes else {}
+    states_of = [
+        state for row in rows if row["Id"] in changes for state in _former(plan, part, row, changes[row["Id"]], stages)
+    ]
+    return states_of, {"phase": "history", "id": rows[-1]["Id"]}
+
+
+def _former(plan: Plan, part: Part, row: Row, changes: list[Row], stages: Mapping[str, Row]) -> list[Record]:
+    now, born = record(plan, row), time_or_none(row.get("CreatedDate"))
+    changes = sorted(changes, key=lambda change: str(change["CreatedDate"]))
+    since = born or time_or_none(changes[0]["CreatedDate"])
+    if since is None:
+        return []
+    timelines: _Entries = {}
+    for column, rule in part.mapping.columns.items():
+        if entries := _entries(changes, rule.property, since):
+            timelines[column] = [
+                (at, plan.mapper.record(now.id, {rule.property: value}, at).values[column]) for at, value in entries
+            ]
+            if rule.property == "StageName":
+                timelines |= _of_stage(part, entries, stages)
+    if any(change["Field"] == _CREATED for change in changes):
+        # Tracked from the beginning and never changed: it was as it is.
+        timelines |= {column: [(since, value)] for column, value in now.values.items() if column not in timelines}
+    return states(now, timelines, born)
+
+
+def _entries(changes: list[Row], name: str, since: datetime) -> list[tuple[datetime, Any]]:
+    """Return the values of one field and since when it had each."""
+    entries: list[tuple[datetime, Any]] = []
+    for change in changes:
+        at = time_or_none(change["CreatedDate"])
+        if at is None or not _is_of(change, name):
+            continue
+        if not entries:
+            entries.append((since, change["OldValue"]))
+        entries.append((at, change["NewValue"]))
+    return entries
+
+
+def _is_of(change: Row, name: str) -> bool:
+    """Return whether a change is one of a field: of a reference there are two, with the names and with the ids."""
+    if change["Field"] == name:
+        return True
+    if not name.endswith("Id") or change["Field"] != name.removesuffix("Id"):
+        return False
+    return all(value is None or _looks_like_id(value) for value in (change["OldValue"], change["NewValue"]))
+
+
+def _looks_like_id(value: Any) -> bool:
+    try:
+        return bool(checked_id(value)) and any(character.isdigit() for character in value[:5])
+    except ValueError:
+        return False
+
+
+def _stages(api: SalesforceApi, part: Part) -> dict[str, Row]:
+    """Return what each stage means, where that is needed."""
+    columns = part.mapping.columns
+    wanted = any(name in columns and columns[name].property == field for name, field in _OF_STAGE.items())
+    if not wanted or not api.fields("OpportunityStage"):
+        return {}
+    rows = api.everything(select(["ApiName", "IsClosed", "IsWon"], "OpportunityStage"), is_all=False)
+    return {row["ApiName"]: row for row in rows}
+
+
+def _of_stage(part: Part, entries: list[tuple[datetime, Any]], stages: Mapping[str, Row]) -> _Entries:
+    return {
+        column: [(at, bool(stages[stage][field])) for at, stage in entries if stage in stages]
+        for column, field in _OF_STAGE.items()
+        if stages and column in part.mapping.columns and part.mapping.columns[column].property == field
+    }

@@ -1,0 +1,86 @@
+"""Which of Salesforce's objects make an entity, and how they are read one after the other: activities are of two.
+
+A position names the object that is being read, and keeps under ``ends`` when each object was last read whole. An object
+that is new in the mapping has no such time yet, so that it is read from its beginning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from include.connectors.base import Position
+from include.connectors.crm.salesforce import pagination
+from include.connectors.crm.salesforce.resources import RESOURCES, Resource
+from include.connectors.mapping import EntityMapping, MappingFile
+
+# What each position carries through the walk of one object.
+_CARRIED = ("object", "from", "ends")
+
+
+@dataclass(frozen=True)
+class Part:
+    """One object of an entity.
+
+    Args:
+        resource: What Salesforce has.
+        mapping: How its fields fill the columns.
+        name: The object's name in the mapping file; "" where the entity has just one.
+    """
+
+    resource: Resource
+    mapping: EntityMapping
+    name: str = ""
+
+
+def of_mapping(file: MappingFile) -> dict[str, dict[str, Part]]:
+    """Return entity -> its parts by object, in the order of the file.
+
+    Raises:
+        ConfigError: The file names no object where it must.
+    """
+    found: dict[str, dict[str, Part]] = {}
+    for entity, mapping in file.entities.items():
+        known = {resource.sobject: resource for resource in RESOURCES if resource.entity == entity}
+        if mapping.objects:
+            named = {name: (one, name) for name, one in mapping.objects.items()}
+        elif mapping.object or (len(known) == 1 and "" not in known):
+            named = {mapping.object or next(iter(known)): (mapping, "")}
+        else:
+            known.pop("", None)
+            said = f"under `objects`: {', '.join(known)}" if known else "as `object: NAME__c`"
+            place = ("entities", entity)
+            raise file.document.error(place, f"{entity} needs the name of its object", cure=f"name it {said}")
+        found[entity] = {
+            # An object of the customer's own takes the place of the usual one, without what is special about that.
+            name: Part(known.get(name) or replace(Resource(entity), sobject=name), one, shown)
+            for name, (one, shown) in named.items()
+        }
+    return found
+
+
+def begin(objects: Sequence[str], lo: int | None, hi: int, done: Position) -> Position:
+    """Return the position before everything that is new.
+
+    Args:
+        objects: In the order in which they are read.
+        lo: First millisecond; None to read everything.
+        hi: First millisecond that is not read.
+        done: Object -> when it was last read whole; those that are due again are not in it.
+    """
+    return _enter(objects[0], {"from": lo, "hi": hi, "ends": done})
+
+
+def onward(objects: Sequence[str], there: Position) -> Position:
+    """Return the position after an object is read to its end: the beginning of the next one."""
+    plan = there | {"ends": there["ends"] | {there["object"]: there["whole_at"]}}
+    later = objects[objects.index(there["object"]) + 1 :] if there["object"] in objects else ()
+    if later:
+        return _enter(later[0], plan)
+    return {"phase": "done", "at": there["hi"], "ends": plan["ends"]}
+
+
+def _enter(name: str, plan: Position) -> Position:
+    lo, hi, whole_at = plan["from"], plan["hi"], plan["ends"].get(name)
+    inner = pagination.whole(hi) if lo is None or whole_at is None else pagination.changes(lo, hi, whole_at)
+    return inner | {"object": name, "from": lo, "ends": plan["ends"]}

@@ -1,0 +1,212 @@
+"""How Salesforce's objects are walked so that none is lost or missed while they change: pure steps over a position.
+
+Each step takes a position and returns rows and the position after them, so that a walk can stop and go on anywhere.
+
+* ``rows``: everything, or what changed in ``[lo, hi)``, in the order of ``(SystemModstamp, Id)``. That pair is the
+  keyset: ten thousand rows of one second (case 38) neither end nor stall it. Pages follow the query's locator; when
+  that is no longer kept (case 47), or the answer ends before its own total, the query is asked again from the keyset.
+* ``parent:NAME``: records of which a mapped field belongs to a parent that changed, such as the account of a line's
+  opportunity. Their own clock does not move then.
+* ``related:NAME``: records of which something beside them changed, such as a contact's role.
+* ``done``: everything before ``at`` was read (``parts``).
+
+A row that is edited while its query is walked shows its new clock, which lies at or after ``hi``: it is taken as it is,
+but the keyset stays with the rows before it, and the next read meets it again. So is what was edited within the lag
+before a walk over everything.
+
+Formula fields change without moving any clock (case 39): where one is mapped, everything is read again every so often.
+A walk over everything ends by comparing what came with what Salesforce counts (case 41), and so does one over changes
+that was asked again from its keyset: had pages come out of order, rows below it would be left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from include.common.errors import Unavailable
+from include.connectors import positions
+from include.connectors.base import Position
+from include.connectors.crm.salesforce.api import Found, LocatorExpired, Row, checked_id
+from include.connectors.crm.salesforce.resources import CURSOR
+from include.http.loops import Loop
+
+# SOQL, locator ("" to ask anew) -> one page
+Ask = Callable[[str, str], Found]
+# Row -> its clock in milliseconds; None if it does not say
+Clock = Callable[[Row], int | None]
+
+_START: dict[str, Any] = {"at": None, "id": "", "locator": "", "left": 0, "is_renewed": False}
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one page brought.
+
+    Args:
+        rows: Its rows.
+        there: The position after it.
+        is_over: Whether the phase has ended.
+    """
+
+    rows: list[Row]
+    there: Position
+    is_over: bool
+
+
+def whole(hi: int) -> Position:
+    """Return the position before everything."""
+    return {"phase": "rows", "lo": None, "hi": hi, "rows": 0, "whole_at": hi, "is_again": False} | _START
+
+
+def changes(lo: int, hi: int, whole_at: int) -> Position:
+    """Return the position before all that changed in ``[lo, hi)``.
+
+    Args:
+        lo: First millisecond.
+        hi: First millisecond that is not read.
+        whole_at: Up to when everything was last read.
+    """
+    return {"phase": "rows", "lo": lo, "hi": hi, "rows": 0, "whole_at": whole_at} | _START
+
+
+def again(position: Position) -> Position:
+    """Return the position before all of a walk of whose rows some were missing the first time."""
+    return position | {"phase": "rows", "rows": 0, "is_again": True} | _START
+
+
+def is_whole(position: Position) -> bool:
+    """Return whether the walk goes over everything."""
+    return position["lo"] is None
+
+
+def following(position: Position, others: Sequence[str]) -> Position | None:
+    """Return where a walk goes on when a phase of it is over; None at its end.
+
+    Args:
+        position: A position of that phase.
+        others: The phases that follow the rows, where only changes are read.
+    """
+    left = () if is_whole(position) else tuple(others)
+    if position["phase"] in left:
+        left = left[left.index(position["phase"]) + 1 :]
+    return position | {"phase": left[0]} | _START if left else None
+
+
+def by_clock(position: Position, select: str, ask: Ask, clock: Clock, condition: str = "") -> Step:
+    """Read one page in the order of ``(SystemModstamp, Id)``.
+
+    Args:
+        position: Where to go on.
+        select: The query up to FROM and the object.
+        ask: Asks it.
+        clock: Tells a row's clock.
+        condition: What else must hold of the rows.
+    """
+    parts = [condition] if condition else []
+    if position["at"] is not None:
+        last = _literal(position["at"])
+        parts.append(f"{CURSOR} >= {last} AND ({CURSOR} > {last} OR Id > '{checked_id(position['id'])}')")
+    elif position["lo"] is not None:
+        parts.append(since(position))
+    # What a walk over everything does not meet counts as gone: it must meet what is younger than ``hi`` too.
+    parts += [] if is_whole(position) else [before(position)]
+    where = f" WHERE {' AND '.join(parts)}" if parts else ""
+    found, left, is_new = _ask(position, f"{select}{where} ORDER BY {CURSOR}, Id", ask)
+    clocks = [clock(row) for row in found.rows]
+    known = [
+        (at, row["Id"]) for at, row in zip(clocks, found.rows, strict=True) if at is not None and at < position["hi"]
+    ]
+    reached: dict[str, Any] = {}
+    # Rows that came out of order do not say how far the walk is.
+    times = [position["at"] or 0, *(at for at, _ in known)]
+    if known and times == sorted(times):
+        reached = {"at": known[-1][0], "id": checked_id(known[-1][1])}
+    n_counted = sum(at is None or at < position["hi"] for at in clocks)
+    is_from_start = is_new and position["at"] is None
+    reached |= {"rows": (0 if is_from_start else position["rows"]) + n_counted}
+    reached |= {"is_renewed": True} if is_new and not is_from_start else {}
+    return _stepped(position, found, left, reached)
+
+
+def since(position: Position) -> str:
+    """Return the condition for what changed; "" where everything is read."""
+    return "" if is_whole(position) else f"{CURSOR} >= {_literal(position['lo'])}"
+
+
+def before(position: Position) -> str:
+    """Return the condition for rows that are read up to ``hi``."""
+    return f"{CURSOR} < {_literal(position['hi'])}"
+
+
+def by_parent(position: Position, select: str, ask: Ask, condition: str = "") -> Step:
+    """Read one page of the rows whose parent changed, in the order of their ids.
+
+    Args:
+        position: Where to go on; the phase names the relationship.
+        select: As for ``by_clock``.
+        ask: Asks it.
+        condition: As for ``by_clock``.
+    """
+    column = f"{position['phase'].partition(':')[2]}.{CURSOR}"
+    parts = [condition] if condition else []
+    parts += [f"{column} >= {_literal(position['lo'])}", f"{column} < {_literal(position['hi'])}"]
+    parts += [f"Id > '{checked_id(position['id'])}'"] if position["id"] else []
+    found, left, _ = _ask(position, f"{select} WHERE {' AND '.join(parts)} ORDER BY Id", ask)
+    return _stepped(position, found, left, {"id": checked_id(found.rows[-1]["Id"])} if found.rows else {})
+
+
+def by_id(select: str, condition: str, ask: Callable[..., Found]) -> Iterator[list[Row]]:
+    """Yield pages of what is live, in the order of the ids.
+
+    Args:
+        select: As for ``by_clock``.
+        condition: As for ``by_clock``.
+        ask: Asks a query, with ``is_all``.
+    """
+    last, loop = "", Loop(f"Salesforce's list of ids of {select.rpartition(' FROM ')[2]}")
+    while True:
+        parts = [part for part in (condition, f"Id > '{last}'" if last else "") if part]
+        where = f" WHERE {' AND '.join(parts)}" if parts else ""
+        found = ask(f"{select}{where} ORDER BY Id LIMIT 2000", is_all=False)
+        yield found.rows
+        if found.total <= len(found.rows) < 2000:
+            return
+        if not found.rows:
+            raise Unavailable(
+                f"Salesforce says that {found.total} more rows match, but shows none after {last or 'the first'}",
+                cure="try again later",
+            )
+        following = checked_id(found.rows[-1]["Id"])
+        loop.answered(last, following, (row["Id"] for row in found.rows))
+        last = following
+
+
+def _ask(position: Position, soql: str, ask: Ask) -> tuple[Found, int, bool]:
+    """Return the next page, how many rows the query still owes after it, and whether it was asked anew."""
+    if position["locator"]:
+        try:
+            found = ask("", position["locator"])
+        except LocatorExpired:
+            pass
+        else:
+            return found, position["left"] - len(found.rows), False
+    found = ask(soql, "")
+    return found, found.total - len(found.rows), True
+
+
+def _stepped(position: Position, found: Found, left: int, reached: Position) -> Step:
+    owes = not found.locator and left > 0
+    if owes and not found.rows and not position["locator"]:
+        raise Unavailable(
+            f"Salesforce says that {left} more rows match, but shows none after {position['id'] or 'the first'}",
+            cure="try again later",
+        )
+    count = {"locator": found.locator, "left": left}
+    # An answer that ends before its own total is not believed: the query is asked again from the keyset.
+    return Step(found.rows, position | count | reached, is_over=not found.locator and not owes)
+
+
+def _literal(milliseconds: int) -> str:
+    return positions.moment(milliseconds).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,128 @@
+"""How an object is read today: what its description and the mapping make of each other, found out in each run anew."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from include.connectors.base import Record
+from include.connectors.casting import time_or_none
+from include.connectors.crm.salesforce.api import Row, SalesforceApi, select
+from include.connectors.crm.salesforce.objects import Part
+from include.connectors.crm.salesforce.resources import CURSOR, Related
+from include.connectors.mapping import Mapper, MappingFile
+from include.entities.catalog import ENTITIES
+
+_HOUR = 3_600_000
+
+
+class Plan(NamedTuple):
+    """How one object is read.
+
+    Args:
+        select: The query up to FROM and the object.
+        condition: What must hold of its rows beside their clock; "" for nothing.
+        mapper: Turns its rows into records.
+        phases: What follows the rows when only changes are read.
+        related: Related objects whose fields are mapped -> those fields.
+        refresh: After so many milliseconds everything is read again; None where no mapped field is calculated.
+        is_account: Whether it is the account, whose merges are followed.
+    """
+
+    select: str
+    condition: str
+    mapper: Mapper
+    phases: tuple[str, ...]
+    related: Mapping[Related, tuple[str, ...]]
+    refresh: int | None
+    is_account: bool
+
+
+def make(api: SalesforceApi, file: MappingFile, part: Part, fields: Mapping[str, Row], zone: ZoneInfo) -> Plan:
+    """Return how an object is read.
+
+    Args:
+        api: Describes further objects that the mapping leads to.
+        file: Names the line of what does not fit.
+        part: The object.
+        fields: Its fields.
+        zone: In which moments are cut to dates.
+
+    Raises:
+        ConfigError: The object or a mapped field is not there; names file, line and field.
+    """
+    resource, mapping = part.resource, part.mapping
+    if not fields:
+        raise file.document.error(
+            ("entities", resource.entity),
+            f"Salesforce has no object {resource.sobject}, or does not show it to this login",
+            cure="correct its name, or give the login the right to read it",
+        )
+    mapper = Mapper(ENTITIES[resource.entity], mapping.columns, mapping.keep, zone)
+    related, parents, known = _beside(api, part, mapper.properties, fields)
+    file.check_properties(resource.entity, known, f"Salesforce's {resource.sobject}", part=part.name)
+    beside = {one.sobject for one in related}
+    own = [name for name in mapper.properties if name.partition(".")[0] not in beside]
+    extra = [name for name in ("Id", CURSOR, "CreatedDate", "IsDeleted", "MasterRecordId") if name in fields]
+    extra += [one.same for one in related if one.same]
+    is_calculated = any(fields.get(name, {}).get("calculated") for name in own) or bool(mapping.refresh)
+    return Plan(
+        select([*extra, *own], resource.sobject),
+        f"{resource.empty} = NULL" if resource.empty in fields else "",
+        mapper,
+        (*(f"parent:{name}" for name in parents), *(f"related:{one.sobject}" for one in related)),
+        related,
+        mapping.refresh_hours * _HOUR if is_calculated else None,
+        resource.entity == "account",
+    )
+
+
+def add_related(api: SalesforceApi, plan: Plan, rows: list[Row]) -> None:
+    """Put the values of related records into the rows, several of them as a multi-select list."""
+    for related, names in plan.related.items():
+        by_id = {row["Id"]: row for row in rows}
+        for row in by_id.values():
+            row[related.sobject] = {}
+        asked = select(filter(None, (related.key, related.same, *names)), related.sobject)
+        for other in api.by_ids(asked, related.key, by_id, is_all=False):
+            row = by_id[other[related.key]]
+            if related.same and other[related.same] != row[related.same]:
+                continue
+            for name in names:
+                parts = str(other[name] or "").split(";") + str(row[related.sobject].get(name) or "").split(";")
+                row[related.sobject][name] = ";".join(sorted(set(filter(None, parts)))) or None
+
+
+def record(plan: Plan, row: Row) -> Record:
+    """Return a row as a record."""
+    made = plan.mapper.record(str(row["Id"]), row, time_or_none(row.get(CURSOR)), bool(row.get("IsDeleted")))
+    survivor = row.get("MasterRecordId")
+    if survivor:
+        made.payload["merged_into"] = survivor
+    if plan.is_account:
+        made.values["merged_into"] = survivor
+    return made
+
+
+def _beside(
+    api: SalesforceApi, part: Part, mapped: tuple[str, ...], fields: Mapping[str, Row]
+) -> tuple[dict[Related, tuple[str, ...]], list[str], set[str]]:
+    """Return the related objects and the parents that dotted fields lead to, and all fields that are known."""
+    known = set(fields)
+    related: dict[Related, tuple[str, ...]] = {}
+    parents: list[str] = []
+    for first in dict.fromkeys(name.partition(".")[0] for name in mapped if "." in name):
+        beside = next((one for one in part.resource.related if one.sobject == first), None)
+        link = next((each for each in fields.values() if each.get("relationshipName") == first), None)
+        if beside:
+            theirs = set(api.fields(beside.sobject))
+            wanted = (name.partition(".")[2] for name in mapped if name.startswith(f"{first}."))
+            related[beside] = tuple(name for name in wanted if name in theirs)
+        elif link and link.get("referenceTo"):
+            theirs = set(api.fields(link["referenceTo"][0]))
+            parents.append(first)
+        else:
+            continue
+        known |= {f"{first}.{name}" for name in theirs}
+    return related, parents, known

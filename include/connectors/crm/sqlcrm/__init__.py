@@ -1,0 +1,16 @@
+"""A CRM that is a database, or is copied into one: read by queries in ``sql/sources/<connection>/``."""
+
+from __future__ import annotations
+
+from include.connectors.database.source import Database
+from include.entities.catalog import Kind
+
+
+class SqlCrm(Database):
+    """See ``Database``, whose way of reading this is; the entities are those of a CRM."""
+
+    vendor = "sqlcrm"
+    kind: Kind = "crm"
+
+
+SOURCE = SqlCrm

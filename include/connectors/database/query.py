@@ -1,0 +1,197 @@
+"""The customer's own SQL, one file per entity: what it may be, and what it must give."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+
+from sqlglot import exp
+
+from include.common.errors import ConfigError
+from include.config import files
+from include.entities.catalog import ENTITIES, Kind, of_kind
+from include.warehouse import sql_guard
+
+FOLDER = "sources"
+SHARED = "product"
+PARAMETERS = ("since", "until")
+# A parameter on its way through the printer, which writes each dialect's own sign for one.
+_PLACE = "perennial_{}_place"
+
+
+@dataclass(frozen=True)
+class Query:
+    """One SQL file.
+
+    Args:
+        entity: What it gives.
+        path: Where it is.
+        text: Its text.
+        parameters: Those of ``:since`` and ``:until`` that it uses.
+        executable: What SQLAlchemy takes: written again from what was checked, without comments.
+    """
+
+    entity: str
+    path: Path
+    text: str
+    parameters: frozenset[str] = frozenset()
+    executable: str = ""
+
+    def error(self, message: str, *, line: int | None = None, column: int | None = None, cure: str) -> ConfigError:
+        """Return an error that names the file and, if known, line and column."""
+        place = ":".join(str(part) for part in (files.shown(self.path), line, column) if part is not None)
+        return ConfigError(f"{place}: {message}", cure=cure)
+
+    def error_about(self, message: str, *, cure: str) -> ConfigError:
+        """Return an error about a name that the message quotes, at the place where the file says that name."""
+        for name in re.findall(r"[\"'`]([^\"'`]+)[\"'`]|(?:column:?|relation|table:?) ([\w.]+)", message):
+            found = self._find(name[0] or name[1])
+            if found:
+                return self.error(message, line=found[0], column=found[1], cure=cure)
+        return self.error(message, cure=cure)
+
+    def check_columns(self, names: list[str]) -> None:
+        """Make sure that the query gives an id, its time of change, and nothing that the entity does not have.
+
+        Raises:
+            ConfigError: Names file, line and column.
+        """
+        known = [*ENTITIES[self.entity].column_names, "id", "is_deleted"]
+        for required in ("id", "updated_at"):
+            if required not in names:
+                raise self.error(f"gives no column {required}", line=1, cure=f"select something `as {required}`")
+        for name in names:
+            if name not in known:
+                close = difflib.get_close_matches(name, known, n=1)
+                line, column = self._find(name) or (1, None)
+                cure = f"did you mean {close[0]}?" if close else f"columns of {self.entity}: {', '.join(known)}"
+                raise self.error(f"{self.entity} has no column {name}", line=line, column=column, cure=cure)
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice:
+            raise self.error(f"gives the column {twice} twice", line=1, cure="rename one of the two")
+
+    def _find(self, name: str) -> tuple[int, int] | None:
+        """Return line and column where the file last says a name outside of comments: an alias stands behind."""
+        word = re.compile(rf"(?<!\w){re.escape(name.split('.')[-1])}(?!\w)", re.IGNORECASE)
+        places = [
+            (number, match.start() + 1)
+            for number, line in enumerate(self.text.splitlines(), start=1)
+            for match in word.finditer(line.split("--")[0])
+        ]
+        return places[-1] if places else None
+
+
+def folder_of(source_id: str, kind: Kind = "product") -> str:
+    """Return the folder of a connection's queries below ``sql/``: its own, or for a product that of all products."""
+    own = f"{FOLDER}/{source_id}"
+    has_own = kind != "product" or files.listing("sql", f"{own}/*.sql")
+    return own if has_own else f"{FOLDER}/{SHARED}"
+
+
+def available(source_id: str, kind: Kind = "product", known_sources: Iterable[str] = ()) -> dict[str, Path]:
+    """Return the files in force for a connection, by entity.
+
+    Args:
+        source_id: The connection.
+        kind: Of which kind its entities are.
+        known_sources: Every source of the settings: a folder of another name would be read by none.
+
+    Raises:
+        ConfigError: A folder or file is named after nothing that is known.
+    """
+    folders = {name.split("/")[1]: path.parent for name, path in files.listing("sql", f"{FOLDER}/*/*.sql").items()}
+    for folder in sorted(folders.keys() - {SHARED, source_id, *known_sources}):
+        raise ConfigError(
+            f"{files.shown(folders[folder])}: there is no source {folder}",
+            cure=f"name the folder after a source of config/settings.yaml, or {SHARED} for all product databases",
+        )
+    found = files.listing("sql", f"{folder_of(source_id, kind)}/*.sql")
+    known = [entity.name for entity in of_kind(kind)]
+    stems = {Path(name).stem: path for name, path in found.items()}
+    for stem, path in stems.items():
+        if stem not in known:
+            close = difflib.get_close_matches(stem, known, n=1)
+            raise ConfigError(
+                f"{files.shown(path)}: there is no entity {stem}",
+                cure=f"did you mean {close[0]}.sql?" if close else f"known: {', '.join(known)}",
+            )
+    return {name: stems[name] for name in known if name in stems}
+
+
+def load(entity: str, path: Path, backend: str) -> Query | None:
+    """Read and check one file.
+
+    Args:
+        entity: What it gives.
+        path: Where it is.
+        backend: SQLAlchemy's name of the database's dialect.
+
+    Returns:
+        The query; None if the file holds nothing but comments, which switches the entity off.
+
+    Raises:
+        ConfigError: It is no single reading query; names file, line and column.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{files.shown(path)} cannot be read: {error}", cure="make it a UTF-8 text file") from None
+    return _checked(entity, path, text, sql_guard.known_dialect(backend))
+
+
+@cache
+def _checked(entity: str, path: Path, text: str, dialect: str | None) -> Query | None:
+    query = Query(entity, path, text)
+    try:
+        statements = sql_guard.parse(text, dialect)
+        if not statements:
+            return None
+        if len(statements) > 1:
+            raise query.error(f"holds {len(statements)} statements", cure="write one select")
+        (statement,) = statements
+        if not isinstance(statement, exp.Query):
+            raise query.error("is no select", line=1, cure="write one select")
+        sql_guard.check(statement)
+        parameters = frozenset(parameter.name for parameter in statement.find_all(exp.Placeholder))
+        _check_parameters(query, parameters)
+        return replace(query, parameters=parameters, executable=_executable(statement, dialect))
+    except sql_guard.NotValid as error:
+        near = f" near {error.near!r}" if error.near else ""
+        raise query.error(
+            f"is no valid SQL{near}: {error}", line=error.line, column=error.column, cure="correct that place"
+        ) from None
+    except sql_guard.NotAllowed as error:
+        cure = "leave that out, or put it into a view of your database and select from that"
+        raise query.error(
+            str(error), cure=f"{cure}; include/warehouse/sql_functions.txt lists what may be called"
+        ) from None
+
+
+def _check_parameters(query: Query, parameters: frozenset[str]) -> None:
+    unknown = min(parameters - set(PARAMETERS), default=None)
+    if unknown is not None:
+        line, column = query._find(unknown) or (None, None)
+        raise query.error(
+            f"has an unknown parameter :{unknown}", line=line, column=column, cure="known: :since, :until"
+        )
+
+
+def _executable(statement: exp.Expr, dialect: str | None) -> str:
+    """Return the statement as SQLAlchemy takes it: every colon is escaped but those of parameters."""
+
+    def prepared(node: exp.Expr) -> exp.Expr:
+        if isinstance(node, exp.Placeholder):
+            return exp.Var(this=_PLACE.format(node.name))
+        if isinstance(node, exp.Literal) and node.is_string:
+            # A colon of a text used to need a stroke before it, and may still have one.
+            return exp.Literal.string(str(node.this).replace("\\:", ":"))
+        return node
+
+    text = sql_guard.render(statement.transform(prepared), dialect).replace(":", "\\:")
+    for name in PARAMETERS:
+        text = text.replace(_PLACE.format(name), f":{name}")
+    return text

@@ -1,0 +1,388 @@
+"""A database as a source, through the customer's SQL: the product's own, or one that holds a CRM or a desk.
+
+Any that SQLAlchemy reaches. Each entity is one file, ``sql/sources/<connection>/<entity>.sql`` (products without
+queries of their own share ``sql/sources/product/``): one select that gives ``id``, columns of the entity,
+``updated_at`` and, if rows are marked as deleted, ``is_deleted``. It may use ``:since`` (null on a full read) and
+``:until`` to let an index serve; which rows count is decided around it.
+
+* All is read in one snapshot, in the order of ``(updated_at, id)``, streamed. A page's mark is the last of these.
+* Nothing younger than the lag is read, but by a full read, and each read starts over behind the end of the last one: a
+  transaction that commits late, with the time at which it began, is caught by the next read (cases 50 and 51).
+* Rows without ``updated_at`` are read every time: a table that says no change is small or has no other way. So are rows
+  whose ``updated_at`` lies ahead, such as the end of a term: it is not when they changed, and is read as none.
+* A row whose ``updated_at`` is a day may have changed until that day was over everywhere: it is read again until then.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from datetime import UTC, datetime, time, timedelta
+from functools import cache, cached_property
+from itertools import islice
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+
+from include.common import clock
+from include.common.codegen import function
+from include.common.connections import Connection
+from include.common.errors import ConfigError
+from include.config.models import Settings
+from include.connectors import casting_codegen, positions
+from include.connectors.base import Listed, Page, Position, Record, Rights
+from include.connectors.casting import Cast, caster
+from include.connectors.database import query as queries
+from include.connectors.database.privileges import rights
+from include.connectors.database.query import Query
+from include.connectors.database.snapshot import clock_behind, complete_until, explained, snapshot
+from include.connectors.database.urls import url_of
+from include.connectors.pagination import Later
+from include.entities.catalog import ENTITIES, Kind
+
+PAGE_ROWS = 5_000
+# What somebody who only looks may ask of the customer's database.
+PEEK_SECONDS = 15
+# The customer's query may compare strictly or not.
+_MARGIN = timedelta(seconds=1)
+# How far ahead of now their clock may be. What lies further ahead is no time of a change.
+_AHEAD = timedelta(hours=1)
+# ``:until`` lies beyond every row, so that no query leaves one out that is dated ahead.
+_FOR_EVER = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+# A day begins 14 hours before it does in UTC, and ends 36 hours after that, wherever it is meant.
+_DAY = timedelta(hours=36)
+# Databases whose times compare exactly with what they gave us. Elsewhere (SQLite keeps texts) a resumed read repeats a
+# second rather than lose a row.
+_EXACT = ("postgresql", "mysql", "mariadb")
+_moment = caster("timestamptz")
+_flag = caster("boolean")
+
+
+class Database:
+    """One database, by default the product's.
+
+    Args:
+        connection: Where it is.
+        settings: For lag, overlap, zone and the start of history.
+    """
+
+    vendor = "product"
+    kind: Kind = "product"
+
+    def __init__(self, connection: Connection, settings: Settings) -> None:
+        source = settings.listed(connection.id)
+        self._id = connection.id
+        self._known = tuple(one.id for one in settings.sources)
+        self._lag = timedelta(seconds=source.lag_seconds)
+        self._trailing = timedelta(seconds=source.trailing_seconds)
+        self._history = timedelta(days=31 * settings.history_start_months)
+        self._zone = ZoneInfo(settings.reporting_zone)
+        self._day = caster("date", self._zone)
+        self._url = url_of(connection)
+
+    def entities(self) -> tuple[str, ...]:
+        """See ``Source``. An entity whose file is missing, or holds only comments, is not available."""
+        return tuple(self._queries)
+
+    @cache  # noqa: B019 - a source lives as long as the run that reads it
+    def fields(self, entity: str) -> dict[str, str]:
+        """See ``Source``: the columns that the query gives, with the database's own types."""
+        query = self._query(entity)
+        with snapshot(self._engine, self._id) as connection, explained(query, self._engine):
+            return self._described(connection, query)
+
+    def mapped(self, entity: str) -> dict[str, str]:
+        """See ``Source``: a query gives nothing but columns of the entity."""
+        return {name: name for name in self.fields(entity)}
+
+    def rights(self, *, reads: bool, writes: Collection[str]) -> Rights | None:
+        """See ``Rights``: nothing is ever written, so that a login that may write is more than is needed."""
+        with snapshot(self._engine, self._id, seconds=PEEK_SECONDS) as connection:
+            return rights(connection)
+
+    def skew(self) -> float:
+        """Return by how many seconds the database's clock is ahead of ours; only a clock that is behind is seen."""
+        with snapshot(self._engine, self._id, seconds=PEEK_SECONDS) as connection:
+            return -float(clock_behind(connection))
+
+    def sample(self, entity: str, rows: int) -> list[Record]:
+        """Return some rows, whichever the database gives first: ordering them all would cost it too much."""
+        query = self._query(entity)
+        with snapshot(self._engine, self._id, seconds=PEEK_SECONDS) as connection, explained(query, self._engine):
+            inner = self._inner(query, None)
+            names = self._columns(connection, query, inner)
+            found = inner.columns(*(sa.column(name) for name in names)).subquery("q")
+            read = self._readers(entity, names)
+            columns = _shown(found, names, self._bind(clock.now() + _AHEAD))
+            return [read(row) for row in connection.execute(sa.select(*columns).limit(rows))]
+
+    def count(self, entity: str) -> int:
+        """Return how many rows the query gives."""
+        query = self._query(entity)
+        with snapshot(self._engine, self._id, seconds=PEEK_SECONDS) as connection, explained(query, self._engine):
+            counted = sa.select(sa.func.count()).select_from(
+                self._inner(query, None).columns(sa.column("id")).subquery("q")
+            )
+            return int(connection.execute(counted).scalar_one())
+
+    def undated(self, entity: str) -> tuple[int, int, int]:
+        """Return how many rows there are, without ``updated_at``, and in how many it lies ahead: read every time."""
+        query = self._query(entity)
+        with snapshot(self._engine, self._id, seconds=PEEK_SECONDS) as connection, explained(query, self._engine):
+            at: sa.ColumnClause[Any] = sa.column("updated_at")
+            is_ahead = at >= self._bind(clock.now() + _AHEAD)
+            counts = (sa.func.count(sa.case((each, 1))) for each in (sa.true(), at.is_(None), is_ahead))
+            found = connection.execute(
+                sa.select(*counts).select_from(self._inner(query, None).columns(at).subquery("q"))
+            )
+            row = found.one()
+        return int(row[0]), int(row[1]), int(row[2])
+
+    def read(
+        self,
+        entity: str,
+        *,
+        position: Position | None,
+        mark: Position | None = None,
+        until: datetime,
+        since: datetime | None = None,
+        full: bool = False,
+    ) -> Iterator[Page]:
+        """See ``Source``."""
+        query = self._query(entity)
+        stored = mark or (None if full else position)
+        here = positions.checked(stored) if stored else None
+        if mark and here and here["phase"] == "done":
+            yield Page([], here, here, positions.moment(here["at"]))
+            return
+        with snapshot(self._engine, self._id) as connection, explained(query, self._engine):
+            if here is None or here["phase"] == "done":
+                here = self._start(entity, here, until, complete_until(connection, until, self._lag), since, full)
+            yield from self._pages(connection, query, here)
+
+    def counts(self, entity: str) -> dict[str, int] | None:
+        """See ``Inventory``: facts of days are counted by day, of anything else the ids cost no more."""
+        if "day" not in ENTITIES[entity].column_names:
+            return None
+        found: Counter[str] = Counter()
+        for day, is_deleted, n in self._everything(entity, "day", is_counted=True):
+            found[str(self._day(day))] += 0 if _flag(is_deleted) else n
+        return dict(found)
+
+    def ids(self, entity: str) -> Iterator[list[Listed]]:
+        """See ``Inventory``."""
+        rows = self._everything(entity, "id", is_counted=False)
+        for page in iter(lambda: list(islice(rows, PAGE_ROWS)), []):
+            yield [(str(one), _moment(at)) for one, is_deleted, at in page if one is not None and not _flag(is_deleted)]
+
+    def _everything(self, entity: str, column: str, *, is_counted: bool) -> Iterator[sa.Row]:
+        """Yield (column, whether deleted, number or time of change) of all that the query gives."""
+        query = self._query(entity)
+        with snapshot(self._engine, self._id) as connection, explained(query, self._engine):
+            inner = self._inner(query, None)
+            names = self._columns(connection, query, inner)
+            rows = inner.columns(*(sa.column(name) for name in names)).subquery("q")
+            keys = [rows.c[column], rows.c.is_deleted if "is_deleted" in names else sa.null()]
+            at = _changed(rows.c.updated_at, self._bind(clock.now() + _AHEAD))
+            statement = sa.select(*keys, sa.func.count() if is_counted else at)
+            if is_counted:
+                statement = statement.group_by(*keys[: 2 if "is_deleted" in names else 1])
+            result = connection.execution_options(stream_results=True, max_row_buffer=PAGE_ROWS).execute(statement)
+            for part in result.partitions(PAGE_ROWS):
+                yield from part
+
+    @cached_property
+    def _engine(self) -> sa.Engine:
+        arguments = (
+            {"connect_timeout": 10} if self._url.get_backend_name() in ("postgresql", "mysql", "mariadb") else {}
+        )
+        try:
+            return sa.create_engine(self._url, poolclass=sa.pool.NullPool, connect_args=arguments)
+        except ModuleNotFoundError as error:
+            raise ConfigError(
+                f"connection {self._id} needs the Python package {error.name}, which is not installed",
+                cure=f"install it, or name another driver: pip install {error.name}",
+            ) from None
+        except sa.exc.ArgumentError:
+            raise ConfigError(
+                f"connection {self._id}: SQLAlchemy knows no database {self._url.drivername}",
+                cure="correct its type or its extra.sqlalchemy_url",
+            ) from None
+
+    @cached_property
+    def _queries(self) -> dict[str, Query]:
+        backend = self._url.get_backend_name()
+        found = queries.available(self._id, self.kind, self._known)
+        loaded = {entity: queries.load(entity, path, backend) for entity, path in found.items()}
+        return {entity: query for entity, query in loaded.items() if query is not None}
+
+    def _query(self, entity: str) -> Query:
+        if entity in self._queries:
+            return self._queries[entity]
+        folder = queries.folder_of(self._id, self.kind)
+        raise ConfigError(
+            f"{self._id} has no entity {entity}",
+            cure=f"available: {', '.join(self._queries)}; write sql/{folder}/{entity}.sql",
+        )
+
+    def _start(
+        self, entity: str, done: Position | None, until: datetime, hi: datetime, since: datetime | None, full: bool
+    ) -> Position:
+        lo: datetime | None = None
+        if done is not None and not full:
+            lo = positions.moment(done["at"]) - self._trailing
+            lo = min(lo, since) if since else lo
+        elif not full and ENTITIES[entity].dirty_from == "day":
+            # The first load of facts by day begins where history begins; a full one must meet all that is there.
+            lo = min(hi - self._history, since) if since else hi - self._history
+        # Of a read that is bounded in the past, what came since is not ahead.
+        ahead = _text(max(until, clock.now()) + _AHEAD)
+        hi_ms = positions.milliseconds(hi)
+        return {"phase": "rows", "full": full, "lo": _text(lo), "hi": hi_ms, "ahead": ahead, "at": None, "key": None}
+
+    def _pages(self, connection: sa.Connection, query: Query, here: Position) -> Iterator[Page]:
+        lo = datetime.fromisoformat(here["lo"]) if here["lo"] else None
+        hi = positions.moment(here["hi"])
+        reached = datetime.fromisoformat(here["at"]) if here["at"] else None
+        days = self._days(lo) if lo else ()
+        start = reached or min([*days, lo] if lo else [], default=None)
+        inner = self._inner(query, start - _MARGIN if start else None)
+        names = self._columns(connection, query, inner)
+        statement = self._statement(inner, names, here, lo, days, hi)
+        readers = self._readers(query.entity, names)
+        result = connection.execution_options(stream_results=True, max_row_buffer=PAGE_ROWS).execute(statement)
+        for rows in result.partitions(PAGE_ROWS):
+            last = rows[-1]
+            at = _moment(last[names.index("updated_at")])
+            here = positions.start(**(here | {"at": _text(at), "key": last[-1], "undated": at is None}))
+            yield Page(Later(f"{self._id}'s {query.entity} rows", rows, readers), here)
+        done = positions.start(phase="done", at=here["hi"])
+        yield Page([], done, done, hi)
+
+    def _days(self, lo: datetime) -> tuple[datetime, ...]:
+        """Return the days, as moments, that were not yet over everywhere by some moment."""
+        found = set()
+        for zone in (ZoneInfo("UTC"), self._zone):
+            first = (lo - _DAY).astimezone(zone).date()
+            starts = (datetime.combine(first + timedelta(days=n), time(), zone).astimezone(UTC) for n in range(4))
+            found |= {start for start in starts if lo - _DAY <= start < lo}
+        return tuple(sorted(found))
+
+    def _inner(self, query: Query, since: datetime | None) -> sa.TextClause:
+        """Return the customer's query with its parameters."""
+        bound = {"since": since, "until": _FOR_EVER}
+        return sa.text(query.executable).bindparams(
+            *(
+                sa.bindparam(name, self._bound(bound[name]), sa.DateTime(timezone=True))
+                for name in sorted(query.parameters)
+            )
+        )
+
+    def _columns(self, connection: sa.Connection, query: Query, inner: sa.TextClause) -> list[str]:
+        """Return the columns that the query gives, after checking them."""
+        names = list(connection.execute(_probe(inner)).keys())
+        query.check_columns(names)
+        return names
+
+    def _described(self, connection: sa.Connection, query: Query) -> dict[str, str]:
+        """Return the types of the columns that the query gives, as the driver names them."""
+        result = connection.execute(_probe(self._inner(query, None)))
+        described = result.cursor.description if result.cursor else []
+        found = {column[0]: _type_name(column) for column in described}
+        result.close()
+        return found
+
+    def _statement(
+        self,
+        inner: sa.TextClause,
+        names: Sequence[str],
+        here: Position,
+        lo: datetime | None,
+        days: Sequence[datetime],
+        hi: datetime,
+    ) -> sa.Select:
+        rows = inner.columns(*(sa.column(name) for name in names)).subquery("q")
+        # Of a position that an earlier version left, nothing was ahead but in a full read.
+        ahead = self._bind(datetime.fromisoformat(here["ahead"]) if here.get("ahead") else _FOR_EVER)
+        at = rows.c.updated_at
+        # As text, so that ids of any type order and compare alike here and in the mark.
+        key = sa.cast(rows.c.id, sa.String).label("_key")
+        always = at.is_(None) | (at >= ahead)
+        reached = datetime.fromisoformat(here["at"]) if here["at"] else None
+        if here.get("undated"):
+            wanted: Any = always & (key > here["key"])
+        else:
+            # What a full read does not meet counts as gone: it must meet what is younger than the lag too.
+            dated = at < (ahead if here.get("full") else self._bind(hi))
+            if reached is not None and self._url.get_backend_name() in _EXACT:
+                then = self._bind(reached)
+                dated &= (at > then) | ((at == then) & (key > here["key"]))
+            elif reached is not None:
+                dated &= at >= self._bind(reached - _MARGIN)
+            elif lo is not None:
+                of_days = (at.between(self._bind(day - _MARGIN), self._bind(day + _MARGIN)) for day in days)
+                dated &= sa.or_(at >= self._bind(lo), *of_days)
+            wanted = dated | always
+        columns = _shown(rows, names, ahead)
+        return sa.select(*columns, key).where(wanted).order_by(sa.case((always, 1), else_=0), _changed(at, ahead), key)
+
+    def _bound(self, moment: datetime | None) -> datetime | None:
+        """Return a moment as the database compares it: only PostgreSQL knows zones everywhere."""
+        if moment is None or self._url.get_backend_name() == "postgresql":
+            return moment
+        return moment.astimezone(UTC).replace(tzinfo=None)
+
+    def _bind(self, moment: datetime) -> sa.BindParameter:
+        return sa.literal(self._bound(moment), sa.DateTime(timezone=True))
+
+    def _readers(self, entity: str, names: Sequence[str]) -> Any:
+        """Return the function that turns a row into a record."""
+        types = {column.name: column.type for column in ENTITIES[entity].columns}
+        casts: list[tuple[str, int, Cast]] = [
+            (name, index, caster(types[name], self._zone)) for index, name in enumerate(names) if name in types
+        ]
+        id_at = names.index("id")
+        deleted_at = names.index("is_deleted") if "is_deleted" in names else None
+        known: dict[str, Any] = casting_codegen.KNOWN | {"Record": Record, "flag": _flag}
+        lines = ["problems = {}"]
+        for name, index, cast in casts:
+            known[f"cast{index}"] = cast
+            lines += [
+                f"found = row[{index}]",
+                *casting_codegen.cast_lines(f"value{index}", name, f"cast{index}", types[name]),
+            ]
+        lines.append(f"found = {'None' if deleted_at is None else f'row[{deleted_at}]'}")
+        lines += casting_codegen.cast_lines("is_deleted", "is_deleted", "flag", None)
+        lines += [
+            f"id = row[{id_at}]",
+            "if id is None:",
+            "    id, problems['id'] = '', 'null'",
+            f"values = {{{', '.join(f'{name!r}: value{index}' for name, index, _ in casts)}}}",
+            "return Record(str(id), values, {}, values['updated_at'], bool(is_deleted), problems)",
+        ]
+        return function("read", "row", lines, known)
+
+
+def _changed(at: sa.ColumnElement, ahead: sa.BindParameter) -> sa.ColumnElement:
+    """Return when a row changed: null where it does not say so, or names a time to come."""
+    return sa.case((at < ahead, at))
+
+
+def _shown(rows: sa.Subquery, names: Sequence[str], ahead: sa.BindParameter) -> list[sa.ColumnElement]:
+    """Return the columns of a query as they are read."""
+    return [_changed(rows.c[name], ahead).label(name) if name == "updated_at" else rows.c[name] for name in names]
+
+
+def _probe(inner: sa.TextClause) -> sa.Select:
+    """Return a query for no row of another one: the database then tells its columns and reads nothing."""
+    return sa.select(sa.text("*")).select_from(inner.columns().subquery("q")).where(sa.text("1 = 0"))
+
+
+def _type_name(column: Any) -> str:
+    """Return how a driver names a column's type; most give a number, SQLite nothing."""
+    return str(getattr(column, "type_display", None) or column[1] or "any")
+
+
+def _text(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment else None

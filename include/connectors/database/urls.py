@@ -1,0 +1,61 @@
+"""From an Airflow connection to the URL of a database."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy.engine import URL, make_url
+
+from include.common.connections import Connection
+
+# Airflow's connection types -> SQLAlchemy's dialect and driver. Others are given whole as `extra.sqlalchemy_url`.
+DRIVERS = {
+    "postgres": "postgresql+psycopg",
+    "mysql": "mysql+pymysql",
+    "mariadb": "mariadb+pymysql",
+    "mssql": "mssql+pyodbc",
+    "oracle": "oracle+oracledb",
+    "sqlite": "sqlite",
+}
+_OPTIONS = ("sslmode", "sslrootcert", "sslcert", "sslkey", "charset", "driver", "ssl_ca")
+
+
+def is_database(connection: Connection) -> bool:
+    """Return whether a connection leads to a database."""
+    return connection.vendor in DRIVERS or bool(connection.extra.get("sqlalchemy_url"))
+
+
+def url_of(connection: Connection) -> URL:
+    """Return the URL, with its password.
+
+    Raises:
+        ConfigError: The connection does not say which database it is, or where.
+    """
+    given = connection.extra.get("sqlalchemy_url")
+    if given:
+        try:
+            url = make_url(str(given))
+        except sa.exc.ArgumentError:
+            raise connection.error(
+                "extra.sqlalchemy_url is no database URL", cure="write DIALECT+DRIVER://USER@HOST:PORT/DATABASE"
+            ) from None
+        if connection.password and not url.password:
+            url = url.set(password=connection.password)
+        return url.set(drivername=DRIVERS["postgres"]) if url.drivername in ("postgres", "postgresql") else url
+    if connection.vendor not in DRIVERS:
+        raise connection.error(
+            f"its database {connection.vendor or '(none named)'} is not among {', '.join(DRIVERS)}",
+            cure="set its type, or give the whole URL as sqlalchemy_url in its extra",
+        )
+    if not connection.host:
+        raise connection.error("has no host", cure="fill in the database's host")
+    if connection.vendor == "sqlite":
+        return URL.create("sqlite", database=connection.host)
+    return URL.create(
+        DRIVERS[connection.vendor],
+        username=connection.login or None,
+        password=connection.password or None,
+        host=connection.host,
+        port=connection.port,
+        database=connection.schema or None,
+        query={name: str(connection.extra[name]) for name in _OPTIONS if connection.extra.get(name)},
+    )

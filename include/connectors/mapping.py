@@ -1,0 +1,337 @@
+"""Maps a source's fields onto an entity's columns, by a file where people may change it, else by a declaration."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Annotated, Any, NamedTuple, Protocol
+from zoneinfo import ZoneInfo
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from include.common import clock
+from include.common.codegen import function
+from include.common.errors import ConfigError
+from include.config import files
+from include.config.documents import Document, Strict, read, validate
+from include.config.models import SourceSettings
+from include.connectors import casting_codegen
+from include.connectors.base import Record
+from include.connectors.casting import Cast, caster
+from include.entities.catalog import ENTITIES, ColumnType, Entity
+
+# Multi-select values, as CRMs write them.
+_SEPARATOR = ";"
+_MOMENT = caster("timestamptz")
+
+
+class ColumnRule(Strict):
+    """How one column is filled. In the file, just the field's name if nothing else is to be said.
+
+    Args:
+        property: The source's field.
+        add_days: Added to a date: 1 turns a last day into the exclusive end that the entities have.
+        values: The source's value -> ours; others are kept as they are. Each part of a multi-select is translated.
+        is_set: The column is true if the field has any value, else false.
+        is_website: The field holds a web address, of which the host counts, without ``www.``.
+        is_one_of: The column is true if the field's value is one of these, false if it is another.
+        is_past: The column is true if the moment in the field has passed.
+        always: The column has this value in every row; there is no field then.
+    """
+
+    property: str = ""
+    add_days: int = 0
+    values: dict[str, str] = Field(default={})
+    is_set: bool = False
+    is_website: bool = False
+    is_one_of: tuple[str, ...] = ()
+    is_past: bool = False
+    always: str = ""
+
+    @model_validator(mode="after")
+    def _has_origin(self) -> ColumnRule:
+        if bool(self.property) == bool(self.always):
+            raise ValueError("give either `property` or `always`")
+        return self
+
+
+class EntityMapping(Strict):
+    """One entity.
+
+    Args:
+        columns: Column -> rule.
+        keep: Further fields that stay in ``payload`` without being mapped.
+        refresh: Mapped fields that change without moving the record's clock, beside those of which the source says so.
+        refresh_hours: Where there are such fields, everything is read again after so many hours; from HubSpot always,
+            since its associations change without a trace too.
+        object: The source's name of the object, where it is the customer's own.
+        objects: Where several objects of the source make one entity: the source's name of each -> its mapping.
+    """
+
+    columns: dict[
+        str, Annotated[ColumnRule, BeforeValidator(lambda rule: {"property": rule} if isinstance(rule, str) else rule)]
+    ] = Field(default={})
+    keep: tuple[str, ...] = ()
+    refresh: tuple[str, ...] = ()
+    refresh_hours: Annotated[int, Field(ge=1, le=24 * 90)] = 24
+    object: str = ""
+    objects: dict[str, EntityMapping] = Field(default={})
+
+    @model_validator(mode="after")
+    def _has_columns(self) -> EntityMapping:
+        if ("columns" in self.model_fields_set) == bool(self.objects):
+            raise ValueError("give either `columns` or `objects`")
+        if self.objects and (self.object or self.keep or any(one.objects for one in self.objects.values())):
+            raise ValueError("beside `objects` there is nothing else, and nothing deeper")
+        return self
+
+    def fills(self) -> dict[str, str]:
+        """Return field -> the columns that are filled from it, comma-separated."""
+        found: dict[str, list[str]] = {}
+        for column, rule in self.columns.items():
+            if rule.property:
+                found.setdefault(rule.property, []).append(column)
+        return {name: ", ".join(columns) for name, columns in found.items()}
+
+
+class _File(Strict):
+    entities: dict[str, EntityMapping]
+
+
+@dataclass(frozen=True)
+class MappingFile:
+    """A mapping file in force.
+
+    Args:
+        document: Where it says what.
+        entities: Entity -> its mapping.
+    """
+
+    document: Document
+    entities: dict[str, EntityMapping]
+
+    def parts(self, entity: str) -> dict[str, EntityMapping]:
+        """Return the source's object -> mapping; the object is "" where the file does not name it."""
+        mapping = self.entities[entity]
+        return dict(mapping.objects) or {mapping.object: mapping}
+
+    def check_properties(self, entity: str, known: Iterable[str], where: str, part: str = "") -> None:
+        """Make sure that the source has every field that is mapped.
+
+        Args:
+            entity: Which entity's mapping.
+            known: The fields that the source has.
+            where: What the fields belong to, for the message.
+            part: Which of its ``objects``.
+
+        Raises:
+            ConfigError: One is missing; names file, line, and the field that was perhaps meant.
+        """
+        present = set(known)
+        mapping = self.entities[entity]
+        place: tuple = ("entities", entity)
+        if mapping.objects:
+            mapping, place = mapping.objects[part], (*place, "objects", part)
+        for column, rule in mapping.columns.items():
+            if rule.property and rule.property not in present:
+                raise self._unknown((*place, "columns", column), rule.property, present, where)
+        for key, names in (("keep", mapping.keep), ("refresh", mapping.refresh)):
+            for index, name in enumerate(names):
+                if name not in present:
+                    raise self._unknown((*place, key, index), name, present, where)
+
+    def _unknown(self, place: tuple, name: str, known: set[str], where: str) -> ConfigError:
+        close = difflib.get_close_matches(name, known, n=1)
+        meant = f"did you mean {close[0]}? Otherwise" if close else f"create it in {where}, or"
+        return self.document.error(place, f"{where} has no property {name}", cure=f"{meant} remove that line")
+
+
+def file_of(source: SourceSettings, vendor: str) -> str:
+    """Return the mapping file of a connection: its own if the settings name one, else that of its vendor."""
+    return source.mapping or f"{vendor}.yaml"
+
+
+def load_mapping(name: str, entities: Iterable[str]) -> MappingFile:
+    """Read and check ``config/mappings/<name>``.
+
+    Args:
+        name: File name.
+        entities: The entities that it may map.
+
+    Raises:
+        ConfigError: It is missing or wrong; names file and line.
+    """
+    path = files.find("config", f"mappings/{name}")
+    if path is None:
+        raise ConfigError(
+            f"config/mappings/{name} is missing",
+            cure=f"put it into the folder that PERENNIAL_CONFIG_DIR names, as config/mappings/{name},"
+            " or correct `mapping` in config/settings.yaml",
+        )
+    document = read(path)
+    if document.is_disabled:
+        return MappingFile(document, {})
+    mapping = validate(document, _File)
+    allowed = list(entities)
+    for entity, rules in mapping.entities.items():
+        if entity not in allowed:
+            raise _not_known(document, ("entities", entity), "entity", entity, allowed)
+        _check_columns(document, ("entities", entity), entity, rules)
+        for part, its_rules in rules.objects.items():
+            _check_columns(document, ("entities", entity, "objects", part), entity, its_rules)
+    return MappingFile(document, mapping.entities)
+
+
+def _check_columns(document: Document, where: tuple, entity: str, rules: EntityMapping) -> None:
+    columns = {column.name: column for column in ENTITIES[entity].columns}
+    for column, rule in rules.columns.items():
+        place = (*where, "columns", column)
+        if column not in columns:
+            raise _not_known(document, place, f"column of {entity}", column, list(columns))
+        if rule.add_days and columns[column].type not in ("date", "timestamptz"):
+            raise document.error((*place, "add_days"), f"{column} is no date", cure="remove add_days")
+        for name in ("is_set", "is_one_of", "is_past"):
+            if getattr(rule, name) and columns[column].type != "boolean":
+                raise document.error((*place, name), f"{column} is not true or false", cure=f"remove {name}")
+        if rule.always:
+            try:
+                caster(columns[column].type)(rule.always)
+            except ValueError:
+                raise document.error(
+                    (*place, "always"),
+                    f"{rule.always} does not fit {column}",
+                    cure=f"{column} is {columns[column].type}",
+                ) from None
+
+
+def _not_known(document: Document, place: tuple, what: str, name: str, known: list[str]) -> ConfigError:
+    close = difflib.get_close_matches(name, known, n=1)
+    cure = f"did you mean {close[0]}?" if close else f"known: {', '.join(known)}"
+    return document.error(place, f"there is no {what} {name}", cure=cure)
+
+
+def field_name(objects: Collection[str], object_name: str, field: str) -> str:
+    """Return what a field is called in an entity: behind its object's name where several objects make the entity."""
+    return field if len(objects) == 1 else f"{object_name}.{field}"
+
+
+class Mapper:
+    """Turns raw rows into the values of an entity.
+
+    Args:
+        entity: The entity.
+        rules: Column -> rule. A dotted field leads into nested objects.
+        keep: Further fields for the payload.
+        zone: In which zone moments are cut to dates.
+    """
+
+    def __init__(
+        self, entity: Entity, rules: Mapping[str, ColumnRule], keep: Iterable[str] = (), zone: ZoneInfo | None = None
+    ) -> None:
+        types = {column.name: column.type for column in entity.columns}
+        steps = [_step(name, rule, types[name], zone) for name, rule in rules.items() if rule.property]
+        always = {name: caster(types[name])(rule.always) for name, rule in rules.items() if rule.always}
+        kept = tuple(keep)
+        self.properties = tuple(dict.fromkeys([*(step.property for step in steps), *kept]))
+        self.record: RecordMaker = _recorder(steps, always, kept)
+
+
+class RecordMaker(Protocol):
+    """Makes a record of a raw row."""
+
+    def __call__(
+        self, record_id: str, raw: Mapping[str, Any], source_at: datetime | None, is_deleted: bool = False
+    ) -> Record:
+        """Return one raw row as a record."""
+        ...
+
+
+class _Step(NamedTuple):
+    """How one column is filled; ``kind`` is its type if values of that type go into it as they are."""
+
+    column: str
+    property: str
+    cast: Cast
+    kind: ColumnType | None
+    if_none: Any
+
+
+def _step(column: str, rule: ColumnRule, kind: ColumnType, zone: ZoneInfo | None) -> _Step:
+    plain = caster(kind, zone)
+    cast = _cast(rule, plain)
+    return _Step(column, rule.property, cast, kind if cast is plain else None, False if rule.is_set else None)
+
+
+def _recorder(steps: list[_Step], always: dict[str, Any], keep: tuple[str, ...]) -> RecordMaker:
+    """Return the function that makes records: it runs for every row of every pull, and is written for speed."""
+    known: dict[str, Any] = casting_codegen.KNOWN | {"Record": Record, "always": always, "nothing": {}}
+    lines = ["problems = {}", "payload = {}", "here = raw"]
+    parents: dict[tuple[str, ...], str] = {(): "here"}
+    for number, step in enumerate(steps):
+        known[f"cast{number}"] = step.cast
+        *above, name = step.property.split(".")
+        lines += _inner_lines(tuple(above), parents)
+        lines += [f"found = {parents[tuple(above)]}.get({name!r})", "if found is None:"]
+        lines += [f"    value{number} = {step.if_none!r}", "else:", f"    payload[{step.property!r}] = found"]
+        lines += casting_codegen.indented(
+            casting_codegen.cast_lines(f"value{number}", step.column, f"cast{number}", step.kind)
+        )
+    for name in keep:
+        lines += [f"found = raw.get({name!r})", "if found is not None:", f"    payload[{name!r}] = found"]
+    values = [f"{step.column!r}: value{number}" for number, step in enumerate(steps)]
+    lines.append(
+        f"return Record(record_id, {{{', '.join([*values, '**always'])}}}, payload, source_at, is_deleted, problems)"
+    )
+    return function("record", "record_id, raw, source_at, is_deleted=False", lines, known)
+
+
+def _inner_lines(path: tuple[str, ...], parents: dict[tuple[str, ...], str]) -> list[str]:
+    """Return the lines that reach a nested object, empty where there is none, once for all fields in it."""
+    lines: list[str] = []
+    for length in range(1, len(path) + 1):
+        part = path[:length]
+        if part not in parents:
+            inner = parents[part] = f"inner{len(parents)}"
+            lines += [f"{inner} = {parents[part[:-1]]}.get({part[-1]!r})"]
+            lines += [f"if type({inner}) is not dict:", f"    {inner} = nothing"]
+    return lines
+
+
+def _cast(rule: ColumnRule, cast: Cast) -> Cast:
+    if rule.is_website:
+        return _website
+    if rule.is_past:
+        return _is_past
+    if rule.is_set:
+        return lambda value: value not in (None, "")
+    if rule.is_one_of:
+        return lambda value: str(value) in rule.is_one_of if value != "" else None
+    if rule.values:
+        return lambda value: cast(_translated(value, rule.values))
+    if rule.add_days:
+        return lambda value: _later(cast(value), rule.add_days)
+    return cast
+
+
+def _is_past(value: Any) -> bool | None:
+    at = _MOMENT(value)
+    return None if at is None else at <= clock.now()
+
+
+def _website(value: Any) -> str | None:
+    text = str(value).strip()
+    return text.partition("://")[2 * ("://" in text)].split("/")[0].removeprefix("www.") or None
+
+
+def _translated(value: Any, values: Mapping[str, str]) -> Any:
+    if not isinstance(value, str):
+        return value
+    if _SEPARATOR not in value:
+        return values.get(value, value)
+    return _SEPARATOR.join(dict.fromkeys(values.get(part, part) for part in value.split(_SEPARATOR)))
+
+
+def _later(value: date | None, days: int) -> date | None:
+    return None if value is None else value + timedelta(days=days)

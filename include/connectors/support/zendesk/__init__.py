@@ -1,0 +1,234 @@
+"""Zendesk Support as a source: organisations, users, tickets with metrics, their events and comments, ratings."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from datetime import datetime, timedelta
+
+from include.common import clock
+from include.common.connections import Connection
+from include.common.errors import ConfigError, Unavailable
+from include.config.models import Settings
+from include.connectors import positions
+from include.connectors.base import Listed, Page, Position, Record
+from include.connectors.casting import time_or_none
+from include.connectors.pagination import MOST_EMPTY, Later, walk
+from include.connectors.support.zendesk import events, pagination
+from include.connectors.support.zendesk.api import Row, ZendeskApi, client
+from include.connectors.support.zendesk.fields import described
+from include.connectors.support.zendesk.resources import RESOURCES, Resource
+from include.entities.catalog import Kind
+from include.http import body
+from include.http.client import Client, Refused
+from include.http.loops import LONGEST_STALL
+
+# Exports refuse a start less than a minute ago, and hold that minute back (case 31).
+_LEAST_LAG = 61
+# Customers change their mind for some days; the list cannot be asked for changes only.
+_RATINGS_AGAIN = 7 * 86_400
+# An export holds a minute back; how far behind it a full read looks for what just changed.
+_YOUNG = 600
+# A count older than this is an estimate.
+_COUNTED = timedelta(minutes=5)
+_NOBODY = "Permanently Deleted User"
+
+
+class Zendesk:
+    """One Zendesk account.
+
+    Args:
+        connection: Where it is; see ``api.client`` for login and password.
+        settings: For lag and overlap.
+    """
+
+    vendor = "zendesk"
+    kind: Kind = "support"
+
+    def __init__(self, connection: Connection, settings: Settings) -> None:
+        source = settings.listed(connection.id)
+        self._lag = timedelta(seconds=max(_LEAST_LAG, source.lag_seconds))
+        self._trailing = source.trailing_seconds
+        self._api = ZendeskApi(client(connection, settings.allowed_plain_http_hosts))
+        self._resources = {one.entity: one for one in RESOURCES}
+
+    @property
+    def client(self) -> Client:
+        """What calls the desk."""
+        return self._api.client
+
+    def entities(self) -> tuple[str, ...]:
+        """See ``Source``."""
+        return tuple(self._resources)
+
+    def counts(self, entity: str) -> dict[str, int] | None:
+        """See ``Inventory``."""
+        if entity == "ticket":
+            return {"": self._api.count_found("type:ticket")}
+        if entity not in ("organization", "support_user"):
+            return None
+        n, counted_at = self._api.count(self._resources[entity].name)
+        return {"": n} if counted_at and clock.now() - counted_at <= _COUNTED else None
+
+    def ids(self, entity: str) -> Iterator[list[Listed]] | None:
+        """See ``Inventory``. Tickets come from their export: lists leave archived ones out (case 26)."""
+        if entity == "ticket_event":
+            return None
+        return self._tickets() if entity == "ticket" else self._listed(self._resources[entity].name)
+
+    def _listed(self, name: str) -> Iterator[list[Listed]]:
+        after: str | None = None
+        while True:
+            rows, after = self._api.list_page(name, after)
+            yield [(str(row["id"]), time_or_none(row.get("created_at"))) for row in rows]
+            if after is None:
+                return
+
+    def _tickets(self) -> Iterator[list[Listed]]:
+        for page in self.read("ticket", position=None, until=clock.now(), full=True):
+            yield [(record.id, record.source_at) for record in page.records if not record.is_deleted]
+
+    def fields(self, entity: str) -> dict[str, str]:
+        """See ``Source``."""
+        return described(self._api, entity)
+
+    def mapped(self, entity: str) -> dict[str, str]:
+        """See ``Source``."""
+        return {name: column for column, name in self._resources[entity].columns.items()}
+
+    def read(
+        self,
+        entity: str,
+        *,
+        position: Position | None,
+        mark: Position | None = None,
+        until: datetime,
+        since: datetime | None = None,
+        full: bool = False,
+    ) -> Iterator[Page]:
+        """See ``Source``."""
+        if entity not in self._resources:
+            raise ConfigError(f"Zendesk has no entity {entity}", cure=f"available: {', '.join(self._resources)}")
+        resource = self._resources[entity]
+
+        def step(here: Position) -> tuple[Collection[Record], Position]:
+            rows, there = self._step(resource, here)
+            return self._records(resource, rows), there
+
+        return walk(
+            f"Zendesk's {resource.name}",
+            position=position,
+            mark=mark,
+            full=full,
+            start=lambda done: self._start(resource, done, until, since, full),
+            step=step,
+            # A page of events may hold none of the kinds that are wanted; any other page without rows is the last.
+            most_empty=MOST_EMPTY if resource.entity == "ticket_event" else LONGEST_STALL,
+        )
+
+    def _start(
+        self, resource: Resource, done: Position | None, until: datetime, since: datetime | None, full: bool
+    ) -> Position:
+        at = positions.milliseconds(until - self._lag)
+        newest = at // 1000
+        if full or done is None:
+            start, cursor = 0, None
+        elif resource.clock == "generated_timestamp" and since is None:
+            # The vendor keeps back what could still change its place: its cursor is safe to go on from.
+            start, cursor = done["start"], done["cursor"]
+        else:
+            overlap = _RATINGS_AGAIN if resource.walk == "list" else self._trailing
+            start, cursor = done["at"] // 1000 - overlap, None
+            start = min(start, positions.milliseconds(since) // 1000) if since else start
+        start = max(0, min(start, newest))
+        # Events never change, so that the export holds none of them back that it has shown before.
+        has_rest = full and resource.entity != "ticket_event"
+        if resource.walk == "cursor":
+            return {"phase": "cursor", "cursor": cursor, "start": start, "at": at, "full": has_rest}
+        if resource.walk == "time":
+            return {"phase": "time", "start": start, "at": at, "full": has_rest}
+        # What a full read does not meet counts as gone: it must meet what is younger than the lag too.
+        return {"phase": "list", "after": None, "from": start, "to": None if full else newest, "at": at}
+
+    def _step(self, resource: Resource, here: Position) -> tuple[list[Row], Position]:
+        api, name = self._api, resource.name
+        if here["phase"] == "cursor":
+            return self._cursor_step(resource, here)
+        if here["phase"] == "time":
+            return pagination.time_step(here, name, lambda start: api.export_by_time(name, start, resource.include))
+        if here["phase"] == "drain" and resource.entity == "ticket_event":
+            raise _too_many_events(here["start"])
+        if here["phase"] == "drain":
+            return pagination.drain_step(here, lambda after: api.list_page(name, after))
+        if here["phase"] == "rest" and resource.entity == "ticket":
+            young = here["at"] // 1000 - _YOUNG
+            return pagination.rest_step(here, lambda after: api.young_tickets(after, young, resource.include))
+        if here["phase"] == "rest":
+            return pagination.rest_step(here, lambda after: api.list_page(name, after))
+        return pagination.list_step(
+            here, lambda after: api.list_page(name, after, start_time=here["from"], end_time=here["to"])
+        )
+
+    def _cursor_step(self, resource: Resource, here: Position) -> tuple[list[Row], Position]:
+        def export(cursor: str | None, start: int) -> Row:
+            return self._api.export_by_cursor(resource.name, cursor, start, resource.include)
+
+        try:
+            return pagination.cursor_step(here, resource.name, export)
+        except Refused as error:
+            if not here["cursor"] or error.status not in (400, 422):
+                raise
+            # The vendor no longer knows the cursor: go back to the time from which it was reached.
+            return pagination.cursor_step(here | {"cursor": None}, resource.name, export)
+
+    def _records(self, resource: Resource, rows: list[Row]) -> Collection[Record]:
+        if resource.walk == "cursor":
+            make = _ticket if resource.entity == "ticket" else _record
+            return Later(f"Zendesk's {resource.name}", rows, lambda row: make(resource, body.row(row)))
+        if resource.entity == "ticket_event":
+            return [_event(resource, row) for row in self._with_organizations(events.flatten(rows))]
+        if resource.entity == "rating":
+            rows = self._with_organizations(rows)
+        if resource.entity == "organization":
+            for row in rows:
+                if row.get("deleted_at"):
+                    row["merged_into"] = self._api.survivor(str(row["id"]))
+        return [_record(resource, row) for row in rows]
+
+    def _with_organizations(self, rows: list[Row]) -> list[Row]:
+        """Add to ratings or events the organisation of their ticket, whose figures they change."""
+        ids = sorted({str(row["ticket_id"]) for row in rows if row.get("ticket_id")}, key=int)
+        found = {row["id"]: row.get("organization_id") for row in self._api.show_many("tickets", ids)}
+        return [row | {"organization_id": found.get(row.get("ticket_id"))} for row in rows]
+
+
+def _ticket(resource: Resource, row: Row) -> Record:
+    generated = row.get("generated_timestamp")
+    row["generated_at"] = generated and generated * 1000
+    at = time_or_none(row["generated_at"]) or time_or_none(row.get("updated_at"))
+    # The status `deleted` is in no published list of statuses (case 24).
+    return resource.mapper.record(str(row["id"]), row, at, row.get("status") == "deleted")
+
+
+def _too_many_events(second: int) -> Unavailable:
+    """No list holds the events of all tickets, archived ones too, from which the rest of that second could come."""
+    at = positions.moment(second * 1000)
+    return Unavailable(
+        f"Zendesk has more events in one second, {at:%Y-%m-%d %H:%M:%S} UTC, than a page of their export holds",
+        cure="nothing before it is lost; ask Zendesk to export that second in larger pages, then run again",
+    )
+
+
+def _event(resource: Resource, row: Row) -> Record:
+    record = resource.mapper.record(row["id"], row, time_or_none(row["happened_at"]))
+    # Once is enough for what customers wrote.
+    record.payload.pop("body", None)
+    return record
+
+
+def _record(resource: Resource, row: Row) -> Record:
+    is_erased = bool(row.get("permanently_deleted")) or (row.get("name") == _NOBODY and not row.get("email"))
+    is_deleted = bool(row.get("deleted_at")) or (resource.entity == "support_user" and is_erased)
+    return resource.mapper.record(str(row["id"]), row, time_or_none(row.get(resource.clock)), is_deleted)
+
+
+SOURCE = Zendesk

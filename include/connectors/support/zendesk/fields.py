@@ -1,0 +1,30 @@
+"""The fields that a desk's people have made; those that Zendesk itself gives are always there."""
+
+from __future__ import annotations
+
+from include.common.errors import Unavailable
+from include.connectors.support.zendesk.api import ZendeskApi
+from include.http.client import Refused
+
+_LISTS = {"ticket": "ticket_fields", "organization": "organization_fields", "support_user": "user_fields"}
+_MOST_PAGES = 50
+
+
+def described(api: ZendeskApi, entity: str) -> dict[str, str]:
+    """Return field -> type; a field is named by its title and its id, which outlives the title."""
+    name = _LISTS.get(entity)
+    if name is None:
+        return {}
+    found: dict[str, str] = {}
+    after: str | None = None
+    for _ in range(_MOST_PAGES):
+        try:
+            rows, after = api.list_page(name, after)
+        except Refused as error:
+            if error.status == 404:  # not every plan has fields of users and organisations
+                return {}
+            raise
+        found |= {f"{row.get('title', '')} ({row['id']})": str(row.get("type", "")) for row in rows}
+        if after is None:
+            return found
+    raise Unavailable(f"Zendesk's {name} do not end", cure="try again later")

@@ -1,0 +1,132 @@
+"""The task that stands in the CRM for an alert: in it the manager answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from datetime import date, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+from markupsafe import Markup, escape
+
+from include.common import working_days
+from include.decide.context import Day
+from include.decide.episodes import Change, Episode
+from include.decide.recipients import Recipient, calendar_of
+from include.outbox import personal_data, store
+from include.outbox.message import Message
+from include.outbox.store import ALERT_TASK, Action, make_key
+
+CHANNEL = "crm_task"
+# Working days until the first answer is due.
+_DUE_IN = {"high": 1, "normal": 3}
+# A task that could not be written for so long comes too late to be of use.
+USEFUL_DAYS = 14
+CLOSE = "close:"  # before the step whose task is closed
+MAY_BE_OUTSIDE = ("sending", "sent", "uncertain")
+_HOW_TO_ANSWER = (
+    "Your answer is this task: a later due date puts the alert to rest until then; completed, with what came of it"
+    " under Perennial outcome, it is closed; given to somebody else, it is theirs."
+)
+
+
+def due(on: date, zone: str) -> dict[str, str]:
+    """Return the parts of a task that say when it is due."""
+    at = working_days.end_of_work(on, ZoneInfo(zone))
+    return {"due_at": at.strftime("%Y-%m-%dT%H:%M:%S.000Z"), "due_on": on.isoformat(), "zone": zone}
+
+
+def of_alert(
+    alert: Action, message: Message, day: Day, *, region: str | None, severity: str, company_id: str, to: Recipient
+) -> Action:
+    """Return the task of an alert: one for each episode, however often the alert is repeated.
+
+    Args:
+        alert: The alert as it goes out over another channel.
+        message: What it says.
+        day: The day.
+        region: The account's region.
+        severity: Of the episode.
+        company_id: The account in the CRM.
+        to: Whose task it is.
+    """
+    where = calendar_of(region, day.settings)
+    due_on = working_days.due_date(day.today, _DUE_IN[severity], working_days.calendar(where.country))
+    state, because = day.planned_state(CHANNEL)
+    return replace(
+        alert,
+        channel=CHANNEL,
+        step=ALERT_TASK,
+        state=state,
+        because=because,
+        body={
+            "subject": personal_data.plain(message.headline),
+            "html": personal_data.plain("<br>\n".join(_lines(message))),
+            **due(due_on, where.zone),
+            "priority": "HIGH" if severity == "high" else "MEDIUM",
+            "company_id": company_id,
+            "owner_id": to.owner_id,
+        },
+    )
+
+
+def closings(connection: sa.Connection, day: Day, changes: Iterable[Change]) -> list[Action]:
+    """Return what closes the tasks of alerts whose reason is gone, where they are or may be in the CRM."""
+    closed = {
+        make_key(change.entity_kind, change.entity_id, change.signal, change.episode_no, ALERT_TASK, CHANNEL): change
+        for change in changes
+        if change.kind == "close"
+    }
+    states = store.states(connection, list(closed))
+    return [
+        closing(day, change, ALERT_TASK, key, change.because, f"{change.signal} closed")
+        for key, change in sorted(closed.items())
+        if states.get(key) in MAY_BE_OUTSIDE
+    ]
+
+
+def closing(day: Day, of: Change | Episode, step: str, key: str, because: str, version: str) -> Action:
+    """Return what closes a task that is or may be in the CRM: its reason is gone, so nobody should work on it.
+
+    Args:
+        day: The day.
+        of: What the task belongs to.
+        step: The step that wrote it.
+        key: Its key in the outbox.
+        because: Why the reason is gone.
+        version: Of the rule that says so.
+    """
+    state, why = day.planned_state(CHANNEL)
+    return Action(
+        channel=CHANNEL,
+        entity_kind=of.entity_kind,
+        entity_id=of.entity_id,
+        rule=of.signal,
+        episode_no=of.episode_no,
+        step=f"{CLOSE}{step}",
+        account_key=of.account_key,
+        recipient="",
+        subject=f"Close the task of {of.signal}",
+        body={"closes": key, "note": f"Closed by Perennial on {day.today}: {because}"},
+        reads=(of.account_key.partition(":")[0],),
+        not_after=day.after(day.today + timedelta(days=USEFUL_DAYS)),
+        version=version,
+        state=state,
+        because=why,
+    )
+
+
+def _lines(message: Message) -> Iterator[Markup]:
+    def said(*lines: Any) -> Iterator[Markup]:
+        if any(lines):
+            yield from (escape(line) for line in lines)
+            yield Markup("")
+
+    yield from said(*message.notes)
+    yield from said(message.summary)
+    yield from said(*(f"- {line.text}" for line in message.evidence))
+    yield from said(*(f"{number}. {step}" for number, step in enumerate(message.next_steps, 1)))
+    yield from said(message.why_now)
+    yield escape(_HOW_TO_ANSWER)

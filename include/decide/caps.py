@@ -1,0 +1,47 @@
+"""Holds a decision to the caps of a run: what is above them is parked behind a question to a person."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import sqlalchemy as sa
+
+from include.decide.context import Day, Outcome
+from include.outbox import approvals, caps
+from include.outbox.store import Action
+from include.warehouse.engine import has_table
+
+
+def limit(
+    connection: sa.Connection,
+    decision_id: str,
+    day: Day,
+    outcomes: Sequence[Outcome],
+    by: str = "",
+    overlay: Mapping[str, str] | None = None,
+) -> list[Action]:
+    """Return all actions of a decision, those above the caps parked.
+
+    Args:
+        connection: Of the builder role, within the decision's transaction.
+        decision_id: The decision.
+        day: The day that is decided on.
+        outcomes: What the planners want.
+        by: Who started the decision, when that was a person.
+        overlay: The overlay's state before the decision read it.
+    """
+    actions = [action for outcome in outcomes for action in outcome.actions]
+    found = caps.sort(connection, actions, decision_id, day.settings.caps, _book(connection, day))
+    above = approvals.ask(
+        connection, found.above, decision_id, found.reason, by, day.settings, day.now, overlay=overlay
+    )
+    return found.within + above
+
+
+def _book(connection: sa.Connection, day: Day) -> int:
+    """Return how many customers there are."""
+    if not has_table(connection, "marts.act_account"):
+        return len({renewal.account_key for renewal in day.renewals.values()})
+    return connection.execute(
+        sa.text("select count(*) from marts.act_account where as_of_day = :day"), {"day": day.as_of}
+    ).scalar_one()

@@ -1,0 +1,145 @@
+"""All that a decision looks at, read once; and what it results in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from include.config import Settings
+from include.decide.episodes import Change, Episode
+from include.decide.playbooks.load import Loaded
+from include.decide.readiness import Readiness
+from include.decide.recipients import Owned, Recipient, recipient
+from include.decide.renewals.checkpoint import Checkpoint
+from include.outbox.message import Message
+from include.outbox.store import Action, State
+
+URGENT_DAYS = 14
+
+
+@dataclass(frozen=True)
+class Day:
+    """The newest day, as decisions see it.
+
+    Args:
+        today: The day, in the reporting time zone.
+        now: The time.
+        as_of: The day that the tables were built for.
+        settings: The settings in force.
+        readiness: What may be acted upon.
+        renewals: The open renewals, by id.
+        episodes: The last episode of each signal and renewal.
+        ends: What became of renewals that have an open episode and are no longer listed, by id.
+        outbox: State of the rows of these renewals' open episodes, by key.
+        assignees: Whoever was given an alert's task, by owner key.
+    """
+
+    today: date
+    now: datetime
+    as_of: date
+    settings: Settings
+    readiness: Readiness
+    renewals: Mapping[str, Checkpoint]
+    episodes: Mapping[tuple[str, str], Episode]
+    ends: Mapping[str, str]
+    outbox: Mapping[str, str]
+    assignees: Mapping[str, Recipient] = field(default_factory=dict)
+
+    def reader(self, owned: Owned, episode: Episode | None) -> Recipient:
+        """Return who is told of something: whoever was given the task of its open episode, else its manager."""
+        assigned = self.assignees.get(episode.assignee_key) if episode and episode.state == "open" else None
+        return assigned or recipient(owned, "csm", self.settings.people)
+
+    def why_held(self, renewal: Checkpoint) -> str:
+        """Return why nothing with figures may be said about a renewal; "" if it may."""
+        return self.readiness.why_held(renewal.crm_source, renewal.account_key)
+
+    def why_missing(self, renewal_id: str) -> str:
+        """Return what became of a renewal that is not listed any more."""
+        return self.ends.get(renewal_id, "the renewal is no longer in the CRM, or its account is excluded")
+
+    def close_missing(self, episode: Episode) -> Change | None:
+        """Return how an episode ends whose renewal is no longer listed; None while that cannot be trusted."""
+        source = episode.account_key.partition(":")[0]
+        if self.readiness.why_held(source, episode.account_key):
+            return None
+        because = self.why_missing(episode.entity_id)
+        found = {"as_of": self.as_of.isoformat(), "because": because}
+        return episode.change("close", found, because=because)
+
+    def start_of(self, day: date) -> datetime:
+        """Return when a day begins."""
+        return datetime.combine(day, time.min, ZoneInfo(self.settings.reporting_zone))
+
+    def after(self, day: date) -> datetime:
+        """Return when a day is over."""
+        return self.start_of(day + timedelta(days=1))
+
+    def planned_state(self, channel: str) -> tuple[State, str]:
+        """Return how something is planned over a channel: under dry run it is suppressed for good."""
+        if getattr(self.settings.channels, channel).dry_run:
+            return "suppressed", "dry run"
+        return "planned", ""
+
+    def action(self, channel: str, message: Message, **said: Any) -> Action:
+        """Return a message as it is planned over a channel.
+
+        Args:
+            channel: The channel.
+            message: What it says.
+            **said: All else of the action, also a state that is known at once.
+        """
+        state, because = self.planned_state(channel)
+        body = message.model_dump(mode="json")
+        return Action(
+            channel=channel, subject=message.headline, body=body, **{"state": state, "because": because} | said
+        )
+
+    def severity(self, renewal: Checkpoint) -> str:
+        """Return how near the decision is."""
+        return "high" if (renewal.decision_date - self.today).days <= URGENT_DAYS else "normal"
+
+
+@dataclass
+class Outcome:
+    """What a decision results in; of the playbooks, also which versions have started."""
+
+    changes: list[Change] = field(default_factory=list)
+    actions: list[Action] = field(default_factory=list)
+    started: list[Loaded] = field(default_factory=list)
+    n_held: int = 0
+
+
+def evidence(renewal: Checkpoint, day: Day) -> dict[str, Any]:
+    """Return what an episode keeps as its evidence: the figures, and the day and time that they are of."""
+    shown = (
+        "decision_date",
+        "due_date",
+        "notice_deadline",
+        "target_arr",
+        "currency",
+        "usage_28d",
+        "usage_baseline",
+        "usage_ratio",
+        "active_users_28d",
+        "paid_seats",
+        "n_open_tickets",
+        "n_open_urgent_tickets",
+        "oldest_open_urgent_at",
+        "last_contact_at",
+        "decision_maker_known",
+    )
+    sources = day.readiness.sources_shown(renewal.crm_source, renewal.account_key)
+    return {
+        "as_of": day.as_of.isoformat(),
+        "sources": list(sources),
+        **{name: plain(getattr(renewal, name)) for name in shown},
+    }
+
+
+def plain(value: Any) -> Any:
+    """Return a figure as an episode's evidence keeps it."""
+    return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)

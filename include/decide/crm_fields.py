@@ -1,0 +1,160 @@
+"""Values that are kept in the CRM's own account records: planned only where one of them has changed.
+
+Each write is numbered like an episode, so that its key is its own. What rests on a source that is not fit to act on is
+left out, and the record keeps what it held.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+
+from include.decide.context import Day, Outcome
+from include.decide.risk import Risk, Risks
+from include.outbox.store import Action
+from include.warehouse.engine import engine, has_table
+
+CHANNEL = "crm_field"
+KIND = "record"  # entity kind: an account's record, whatever episodes it has
+RULE = "crm_fields"
+# Values that were not written by then are planned anew.
+_USEFUL_DAYS = 7
+_LONGEST_TEXT = 250
+_RISKS = ("risk_band", "open_risks")
+
+
+@dataclass
+class Standing:
+    """What is on record of one account's writes.
+
+    Args:
+        number: Of the last one; 0 for none.
+        state: Its state.
+        values: Property -> the value that was last written or is on its way.
+    """
+
+    number: int = 0
+    state: str = ""
+    values: dict[str, Any] = field(default_factory=dict)
+
+
+def plan(connection: sa.Connection, day: Day, risks: Risks) -> Outcome:
+    """Return what is to be written.
+
+    Args:
+        connection: Of the builder role, within the decision's transaction; the signals' changes are in it.
+        day: The day.
+        risks: Of all accounts.
+    """
+    outcome, wanted = Outcome(), day.settings.channels.crm_field.fields
+    if not wanted:
+        return outcome
+    last_alerts = _last_alerts(connection, day)
+    standing = _standing(connection, is_dry=day.settings.channels.crm_field.dry_run)
+    for row in _accounts(day, list(wanted)):
+        key, before = row.account_key, standing[row.account_key]
+        if day.readiness.why_held(row.crm_source, key):
+            outcome.n_held += 1
+            continue
+        values = {"next_decision_on": row.next_decision_date, "arr": row.arr, "last_alert_on": last_alerts.get(key)}
+        if not risks.kinds & day.readiness.unfit_kinds(key):
+            has = {"product": row.usage_28d is not None, "support": row.n_open_tickets is not None}
+            values |= _told(risks.of(key, has))
+        named = {name: value for name, value in wanted[row.crm_source].items() if value in values}
+        fields = {name: _as_written(values[value]) for name, value in named.items()}
+        # What is on its way is waited for: its outcome says what the record holds.
+        if before.state in ("sending", "uncertain") or not _differ(fields, before.values):
+            continue
+        shown = risks.kinds if set(named.values()) & set(_RISKS) else ()
+        reads = (row.crm_source, *(state.source for kind in sorted(shown) for state in day.readiness.of_kind(kind)))
+        number = before.number + (before.state not in ("planned", "parked"))
+        outcome.actions.append(_action(day, row, fields, number, reads))
+    return outcome
+
+
+def _action(day: Day, row: Any, fields: dict[str, Any], number: int, reads: tuple[str, ...]) -> Action:
+    state, because = day.planned_state(CHANNEL)
+    return Action(
+        channel=CHANNEL,
+        entity_kind=KIND,
+        entity_id=row.account_key,
+        rule=RULE,
+        episode_no=number,
+        step="values",
+        account_key=row.account_key,
+        recipient="",
+        subject=f"Keep {', '.join(sorted(fields))} of {row.account_name}",
+        body={"record": row.crm_account_id, "fields": fields},
+        reads=reads,
+        not_after=day.after(day.today + timedelta(days=_USEFUL_DAYS)),
+        version=f"{RULE} 1",
+        state=state,
+        because=because,
+    )
+
+
+def _told(risk: Risk) -> dict[str, str]:
+    return dict(zip(_RISKS, (risk.band, "; ".join(risk.titles)[:_LONGEST_TEXT]), strict=True))
+
+
+def _differ(fields: Mapping[str, Any], known: Mapping[str, Any]) -> bool:
+    return any(name not in known or known[name] != value for name, value in fields.items())
+
+
+def _as_written(value: Any) -> Any:
+    """Return a value as it is written: a number, or a text."""
+    if isinstance(value, Decimal):
+        return float(value)
+    return value if value is None else str(value)
+
+
+def _accounts(day: Day, sources: list[str]) -> Iterable[Any]:
+    with engine("reader").connect() as tables:
+        if not has_table(tables, "marts.act_account"):
+            return ()
+        return tables.execute(
+            sa.text(
+                "select account_key, account_name, crm_source, crm_account_id, next_decision_date, arr, usage_28d,"
+                " n_open_tickets"
+                " from marts.act_account where as_of_day = :as_of and crm_source = any(:sources)"
+                " order by arr desc nulls last, account_key"
+            ),
+            {"as_of": day.as_of, "sources": sources},
+        ).all()
+
+
+def _last_alerts(connection: sa.Connection, day: Day) -> dict[str, Any]:
+    """Return account -> the day on which a message about it last left; lists name an account and are about none."""
+    rows = connection.execute(
+        sa.text(
+            "select account_key, cast(max(settled_at) at time zone :zone as date) from ops.outbox"
+            " where state = 'sent' and channel = any(:channels) and entity_kind in ('renewal', 'account', 'contact')"
+            " group by 1"
+        ),
+        {"zone": day.settings.reporting_zone, "channels": list(day.settings.channels.messages_by)},
+    )
+    return dict(rows.tuples().all())
+
+
+def _standing(connection: sa.Connection, *, is_dry: bool) -> dict[str, Standing]:
+    """Return account -> its writes. What expired was not written; what dry run suppressed counts while that lasts."""
+    rows = connection.execute(
+        sa.text(
+            "select entity_id, episode_no, state, body -> 'fields' as fields,"
+            " state <> 'expired' and (state <> 'suppressed' or because <> 'dry run' or :is_dry) as counts"
+            " from ops.outbox where channel = :channel and entity_kind = :kind order by entity_id, episode_no"
+        ),
+        {"channel": CHANNEL, "kind": KIND, "is_dry": is_dry},
+    )
+    found: dict[str, Standing] = defaultdict(Standing)
+    for row in rows:
+        one = found[row.entity_id]
+        one.number, one.state = row.episode_no, row.state
+        one.values |= (row.fields or {}) if row.counts else {}
+    return found

@@ -1,0 +1,280 @@
+"""Decides, from the newest built day, whom to tell what; writes it down; sends nothing.
+
+Forward only: a day before the last decided one is refused, and a day decided again plans nothing twice, because every
+action has a key. Episodes, actions and the decision itself commit together or not at all.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import orjson
+import sqlalchemy as sa
+
+from include.common import clock
+from include.config import Settings, config_hash
+from include.config import load as load_settings
+from include.decide import alert_tasks, crm_fields, episodes, readiness, risk
+from include.decide import caps as limit
+from include.decide import task_feedback as people_answers
+from include.decide.context import Day, Outcome
+from include.decide.digests import escalation, metric_targets, weekly
+from include.decide.playbooks import plan as playbook_signals
+from include.decide.playbooks import scan
+from include.decide.playbooks.load import Loaded
+from include.decide.playbooks.load import load as load_playbooks
+from include.decide.renewals import checkpoint
+from include.decide.renewals import reminders as renewal_signals
+from include.decide.renewals.checkpoint import Checkpoint
+from include.decide.signals import plan as signal_plan
+from include.decide.signals import scan as signal_look
+from include.decide.signals.load import load as load_signals
+from include.outbox import approvals, authors, store
+from include.outbox.store import Action
+from include.warehouse.engine import engine
+
+log = logging.getLogger(__name__)
+
+DECIDER_LOCK = 0x5045_5244
+
+
+@dataclass
+class Decision:
+    """What was decided.
+
+    Args:
+        decision_id: Which decision.
+        as_of: The day that the tables were built for; None if none were.
+        because: Why nothing was decided; "" if it was.
+        n_renewals: Open renewals looked at.
+        n_planned: Messages and tasks newly planned.
+        n_parked: Those above the caps, which wait until a person approves them.
+        approval_id: The approval that they wait for; "" if none do.
+        n_suppressed: Those that dry run suppressed for good.
+        n_refreshed: Planned before, not sent yet, and brought up to date.
+        n_expired: Checkpoints passed over.
+        n_found_outside: Not planned, because the outside system has them.
+        n_held: Reminders and playbooks held by the gate.
+        n_opened: Episodes opened.
+        n_closed: Episodes closed.
+        n_answered: Episodes that people closed, in their tasks.
+        gate: Source -> what the gate said.
+        planned: The new rows, in short.
+        unavailable: Signals that rest on an entity which no source gives, and what they need.
+        problems: Playbooks and signals that could not be evaluated, each with its cure; all others were decided.
+        is_dry_run: Nothing was written.
+    """
+
+    decision_id: str
+    as_of: date | None = None
+    because: str = ""
+    n_renewals: int = 0
+    n_planned: int = 0
+    n_parked: int = 0
+    approval_id: str = ""
+    n_suppressed: int = 0
+    n_refreshed: int = 0
+    n_expired: int = 0
+    n_found_outside: int = 0
+    n_held: int = 0
+    n_opened: int = 0
+    n_closed: int = 0
+    n_answered: int = 0
+    gate: dict[str, object] = field(default_factory=dict)
+    planned: list[dict[str, str]] = field(default_factory=list)
+    unavailable: dict[str, str] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+    is_dry_run: bool = False
+
+
+def decide(decision_id: str, dry_run: bool = False, now: datetime | None = None, by: str = "") -> Decision:
+    """Decide for the newest built day.
+
+    Args:
+        decision_id: Names this decision; the same one may be run again.
+        dry_run: Decide, report, and write nothing.
+        now: The time; the clock's by default.
+        by: Who started it, when that was a person: they do not approve what is above its caps.
+
+    Raises:
+        ConfigError: A setting or playbook is wrong. If only one playbook's condition could not be evaluated, all else
+            is decided and kept, and this is raised at the end.
+    """
+    moment = now or clock.now()
+    overlay = authors.state()
+    settings, playbooks, rules = load_settings(), load_playbooks(), load_signals()
+    with engine("builder").connect() as connection, connection.begin() as transaction:
+        connection.execute(sa.text("select pg_advisory_xact_lock(:key)"), {"key": DECIDER_LOCK})
+        newest = _newest_build(connection)
+        if newest is None:
+            return Decision(decision_id, because="no tables have been built yet")
+        build_id, as_of, watermarks = newest
+        last = connection.execute(sa.text("select max(as_of) from ops.decision")).scalar()
+        if last and as_of < last:
+            return Decision(decision_id, as_of, f"decisions only go forward: {last} was decided already")
+        n_answered = people_answers.apply(connection, _today(settings, moment))
+        day = _look(connection, settings, playbooks, as_of, moment, watermarks)
+        loading = readiness.first_loads(connection, day.readiness)
+        if loading:
+            because = f"the first load of {' and '.join(loading)} is under way; the build that follows it is decided on"
+            return Decision(decision_id, as_of, because, gate=day.readiness.as_json())
+        for source in day.readiness.sources:
+            if not source.is_fit:
+                log.warning("%s is not fit to act on: %s", source.source, "; ".join(source.reasons))
+        seen = signal_look.look(connection, day, rules)
+        alerts = signal_plan.plan(day, seen.looked, seen.told)
+        unanswered = escalation.plan(connection, day, seen.looked)
+        signal_look.note(connection, seen, day.today)
+        # Written before the playbooks are looked at: what a signal opens now starts its playbook now.
+        episodes.apply(connection, alerts.changes, day.today)
+        risks = risk.read(connection, day.readiness, rules)
+        reminders = renewal_signals.plan(day, playbooks, risks)
+        plays = scan.look(connection, day, playbooks, risks)
+        tasks = playbook_signals.plan(day, plays.looked)
+        for loaded in tasks.started:
+            scan.note(connection, loaded, day.today)
+        for outcome in (reminders, tasks, unanswered):
+            episodes.apply(connection, outcome.changes, day.today)
+        approvals.lapse(connection, moment)
+        gone = Outcome(actions=alert_tasks.closings(connection, day, [*reminders.changes, *alerts.changes]))
+        lists = weekly.plan(connection, day, seen.looked)
+        fields = crm_fields.plan(connection, day, risks)
+        outcomes = (reminders, tasks, alerts, gone, unanswered, lists, metric_targets.plan(day), fields)
+        actions = limit.limit(connection, decision_id, day, outcomes, by, overlay)
+        result = _write(connection, decision_id, build_id, day, outcomes, actions)
+        result.n_answered = n_answered + sum(bool(change.answer) for change in tasks.changes)
+        if dry_run:
+            result.is_dry_run = True
+            transaction.rollback()
+    result.problems = plays.problems + seen.problems
+    result.unavailable = seen.unavailable
+    return result
+
+
+def _newest_build(connection: sa.Connection) -> tuple[str, date, dict[str, datetime]] | None:
+    """Return the last forward build that is done, its newest day, and up to when its tables hold each source.
+
+    Rebuilds of past days are nothing to act on.
+    """
+    row = connection.execute(
+        sa.text(
+            "select build_id, newest_day, watermarks from meta.build where kind = 'forward' and state = 'done'"
+            " order by newest_day desc, started_at desc limit 1"
+        )
+    ).one_or_none()
+    if row is None:
+        return None
+    read = {source: datetime.fromisoformat(until) for source, until in row.watermarks.items() if until}
+    return row.build_id, row.newest_day, read
+
+
+def _look(
+    connection: sa.Connection,
+    settings: Settings,
+    playbooks: dict[str, Loaded],
+    as_of: date,
+    now: datetime,
+    watermarks: dict[str, datetime],
+) -> Day:
+    """Read what the decision rests on, but for signals and playbooks; tables as the reader, in one snapshot."""
+    today = _today(settings, now)
+    # Just after midnight yesterday's tables are still the newest; a day later something does not run.
+    too_old = f"the tables were last built for {as_of}" if as_of < today - timedelta(days=1) else ""
+    with engine("reader").connect().execution_options(isolation_level="REPEATABLE READ") as tables:
+        rows = checkpoint.read(tables, as_of)
+        ready = readiness.look(settings, now, watermarks, too_old)
+        found = episodes.latest(connection, _of_renewals(connection, playbooks))
+        listed = {row.renewal_id for row in rows}
+        missing = {entity_id for (_, entity_id), episode in found.items() if episode.state == "open"} - listed
+        ends = checkpoint.read_ends(tables, sorted(missing))
+        assignees = people_answers.assignees(connection, tables)
+    return Day(
+        today=today,
+        now=now,
+        as_of=as_of,
+        settings=settings,
+        readiness=ready,
+        renewals={row.renewal_id: row for row in rows},
+        episodes=found,
+        ends=ends,
+        outbox=_states(connection, rows),
+        assignees=assignees,
+    )
+
+
+def _of_renewals(connection: sa.Connection, playbooks: Mapping[str, Loaded]) -> list[str]:
+    """Return what may have episodes with renewals: the ladder, and playbooks, also those no longer in force."""
+    started = connection.execute(sa.text("select distinct playbook from ops.playbook_version")).scalars()
+    return [episodes.RENEWAL, *{*playbooks, *started}]
+
+
+def _today(settings: Settings, now: datetime) -> date:
+    return now.astimezone(ZoneInfo(settings.reporting_zone)).date()
+
+
+def _states(connection: sa.Connection, rows: Sequence[Checkpoint]) -> dict[str, str]:
+    found = connection.execute(
+        sa.text("select key, state from ops.outbox where entity_kind = :kind and entity_id = any(:ids)"),
+        {"kind": episodes.RENEWAL, "ids": [row.renewal_id for row in rows]},
+    )
+    return dict(found.tuples().all())
+
+
+def _write(
+    connection: sa.Connection,
+    decision_id: str,
+    build_id: str,
+    day: Day,
+    outcomes: Sequence[Outcome],
+    actions: Sequence[Action],
+) -> Decision:
+    changes = [change for outcome in outcomes for change in outcome.changes]
+    planned = store.plan(connection, actions, decision_id, day.now)
+    result = Decision(
+        decision_id=decision_id,
+        as_of=day.as_of,
+        n_renewals=len(day.renewals),
+        n_planned=planned.planned,
+        n_parked=planned.parked,
+        approval_id=next((action.approval_id for action in actions if action.approval_id), ""),
+        n_suppressed=planned.suppressed,
+        n_refreshed=planned.refreshed,
+        n_expired=planned.expired,
+        n_found_outside=planned.found_outside,
+        n_held=sum(outcome.n_held for outcome in outcomes),
+        n_opened=sum(change.kind == "open" for change in changes),
+        n_closed=sum(change.kind == "close" and not change.answer for change in changes),
+        gate=day.readiness.as_json(),
+        planned=_in_short(actions, set(planned.keys)),
+    )
+    connection.execute(
+        sa.text(
+            "insert into ops.decision as present (decision_id, as_of, build_id, config_hash, gate, n_planned,"
+            " n_suppressed, started_at, finished_at) values (:decision_id, :as_of, :build_id, :config_hash,"
+            " cast(:gate as jsonb), :n_planned, :n_suppressed, :now, :now)"
+            " on conflict (decision_id) do update set as_of = excluded.as_of, build_id = excluded.build_id,"
+            " config_hash = excluded.config_hash, gate = excluded.gate, finished_at = excluded.finished_at,"
+            " n_planned = present.n_planned + excluded.n_planned,"
+            " n_suppressed = present.n_suppressed + excluded.n_suppressed"
+        ),
+        {
+            "decision_id": decision_id,
+            "as_of": day.as_of,
+            "build_id": build_id,
+            "config_hash": config_hash(),
+            "gate": orjson.dumps(result.gate, default=str).decode(),
+            "n_planned": planned.planned,
+            "n_suppressed": planned.suppressed,
+            "now": day.now,
+        },
+    )
+    return result
+
+
+def _in_short(actions: Sequence[Action], keys: set[str]) -> list[dict[str, str]]:
+    columns = ("channel", "rule", "step", "recipient", "subject", "state")
+    return [{column: str(getattr(action, column)) for column in columns} for action in actions if action.key in keys]

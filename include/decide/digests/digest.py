@@ -1,0 +1,75 @@
+"""Lists for one person: not about one account, but about a day or a week of theirs."""
+
+from __future__ import annotations
+
+from datetime import datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from include.common import working_days
+from include.decide.context import Day
+from include.decide.recipients import calendar_of
+from include.outbox.message import Message
+from include.outbox.store import Action
+
+READER = "csm"  # entity kind of what is about a person's day, not about one account
+# What could not be sent for so long is no news.
+USEFUL_DAYS = 7
+
+
+def to_reader(
+    day: Day,
+    address: str,
+    *,
+    rule: str,
+    step: str,
+    message: Message,
+    region: str | None,
+    account_key: str,
+    reads: tuple[str, ...],
+    useful_days: int = USEFUL_DAYS,
+) -> list[Action]:
+    """Return a list for a person, over all channels.
+
+    Args:
+        day: The day.
+        address: The person's e-mail address.
+        rule: Which list.
+        step: Which one of them: a day, a week.
+        message: What it says.
+        region: The calendar by which it is sent.
+        account_key: An account that it names.
+        reads: Sources that it rests on.
+        useful_days: After how many days it is no news.
+    """
+    return [
+        day.action(
+            channel,
+            message,
+            entity_kind=READER,
+            entity_id=address,
+            rule=rule,
+            episode_no=1,
+            step=step,
+            account_key=account_key,
+            recipient=address,
+            reads=reads,
+            not_before=working_moment(day, region),
+            not_after=day.after(day.today + timedelta(days=useful_days)),
+            version=f"{rule} 1",
+        )
+        for channel in day.settings.channels.messages_by
+    ]
+
+
+def working_moment(day: Day, region: str | None) -> datetime | None:
+    """Return when a region next works; None while it does."""
+    where = calendar_of(region, day.settings)
+    hours = day.settings.attention.sending_hours
+    moment = working_days.next_moment(
+        day.now,
+        ZoneInfo(where.zone),
+        working_days.calendar(where.country),
+        time(hours.first),
+        time(hours.last),
+    )
+    return moment if moment > day.now else None

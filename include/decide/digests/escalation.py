@@ -1,0 +1,182 @@
+"""Alerts that nobody answers: told to the lead as one list a day, then to the head.
+
+Answered means that somebody touched the alert's task. The hours are working hours, and they end with the moment at
+which the task was last read back: while the CRM cannot be read nobody is accused.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from decimal import Decimal
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+
+from include.common import formatting, working_days
+from include.decide import task_feedback
+from include.decide.context import Day, Outcome
+from include.decide.digests.digest import to_reader
+from include.decide.episodes import RENEWAL, Episode
+from include.decide.recipients import Owned, Recipient, calendar_of, recipient
+from include.decide.signals.events import Looked
+from include.outbox import store
+from include.outbox.message import Evidence, Message
+from include.outbox.store import ALERT_TASK
+
+RULE = "escalation"
+Level = Literal["lead", "head"]
+MAX_LINES = 40
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What an alert is about, as far as it matters who is told of it.
+
+    Args:
+        episode: Its open episode.
+        owned: Whose it is.
+        region: Where the account is.
+        source: Its CRM.
+        arr: What is at stake.
+        currency: Of that.
+    """
+
+    episode: Episode
+    owned: Owned
+    region: str | None
+    source: str
+    arr: Decimal | None
+    currency: str | None
+
+
+@dataclass(frozen=True)
+class Unanswered:
+    """An alert that is to be told further up."""
+
+    subject: Subject
+    title: str
+    written_at: datetime
+    reader: Recipient
+    is_new: bool
+
+
+def plan(connection: sa.Connection, day: Day, looked: Sequence[Looked]) -> Outcome:
+    """Return what is told further up today.
+
+    Args:
+        connection: Of the builder role, within the decision's transaction.
+        day: The day.
+        looked: What was found of the signals.
+    """
+    subjects = {(s.episode.signal, s.episode.entity_id): s for s in _subjects(day, looked)}
+    rows = connection.execute(task_feedback.TASKS, {"step": ALERT_TASK}).all()
+    found: dict[tuple[Level, Recipient], list[Unanswered]] = defaultdict(list)
+    for row in rows:
+        subject = subjects.get((row.signal, row.entity_id))
+        if subject is None or subject.episode.rests(day.today) or not task_feedback.is_untouched(row):
+            continue
+        reader = day.reader(subject.owned, subject.episode)
+        for level, is_new in _levels(row, subject, reader, day):
+            person = _told(level, subject.owned, day)
+            found[level, person].append(Unanswered(subject, row.subject, row.written_at, reader, is_new))
+    outcome = Outcome()
+    for (level, person), unanswered in sorted(found.items(), key=lambda item: (item[0][0], item[0][1].email)):
+        _tell(connection, day, level, person, unanswered, outcome)
+    return outcome
+
+
+def _subjects(day: Day, looked: Sequence[Looked]) -> Iterator[Subject]:
+    for renewal in day.renewals.values():
+        episode = day.episodes.get((RENEWAL, renewal.renewal_id))
+        if episode and episode.state == "open" and not day.why_held(renewal):
+            yield Subject(episode, renewal, renewal.region, renewal.crm_source, renewal.target_arr, renewal.currency)
+    for one in looked:
+        for hit in one.hits:
+            episode, values = one.episodes.get(hit.subject_id), hit.values
+            is_held = day.readiness.why_held(values["crm_source"], hit.account_key)
+            if episode and episode.state == "open" and not hit.closes and not is_held:
+                yield Subject(
+                    episode, hit.owner, values["region"], values["crm_source"], values["arr"], values["currency"]
+                )
+
+
+def _levels(row: Any, subject: Subject, reader: Recipient, day: Day) -> Iterator[tuple[Level, bool]]:
+    """Yield to which level it goes today: a new one that is reached, or the one it went to earlier today."""
+    episode, after = subject.episode, day.settings.attention.escalation
+    if episode.escalated_to and episode.escalated_on == day.today:
+        yield episode.escalated_to, False
+        return
+    hours = _worked(row.written_at, row.read_at, subject.region, day)
+    # Where the reader is the lead already, the next one up is the head.
+    is_lead = _told("lead", subject.owned, day).email == reader.email
+    level: Level = "head" if episode.escalated_to or is_lead else "lead"
+    needed = after.head_after_hours if level == "head" else after.lead_after_hours
+    is_above = _told(level, subject.owned, day).email != reader.email
+    if episode.escalated_to != "head" and is_above and hours >= timedelta(hours=needed):
+        yield level, True
+
+
+def _worked(since: datetime, until: datetime, region: str | None, day: Day) -> timedelta:
+    where, hours = calendar_of(region, day.settings), day.settings.attention.sending_hours
+    calendar = working_days.calendar(where.country)
+    return working_days.worked(since, until, ZoneInfo(where.zone), calendar, time(hours.first), time(hours.last))
+
+
+def _told(level: Level, owned: Owned, day: Day) -> Recipient:
+    people = day.settings.people
+    if level == "lead":
+        return recipient(owned, "lead", people)
+    head = people.head or people.queue
+    return Recipient(head.name, head.email)
+
+
+def _tell(
+    connection: sa.Connection,
+    day: Day,
+    level: Level,
+    person: Recipient,
+    unanswered: Sequence[Unanswered],
+    outcome: Outcome,
+) -> None:
+    if not any(one.is_new for one in unanswered):
+        return  # today's list stands as it is
+    ranked = sorted(unanswered, key=lambda one: (one.subject.episode.severity != "high", -float(one.subject.arr or 0)))
+    actions = to_reader(
+        day,
+        person.email,
+        rule=RULE,
+        step=f"{level}:{day.today}",
+        message=_message(ranked, level),
+        region=ranked[0].subject.region,
+        account_key=ranked[0].subject.episode.account_key,
+        reads=tuple(sorted({one.subject.source for one in ranked})),
+    )
+    states = store.states(connection, [action.key for action in actions])
+    if any(state != "planned" for state in states.values()):
+        return  # today's list has left: they come with tomorrow's
+    outcome.actions += actions
+    outcome.changes += [one.subject.episode.change("escalate", {}, escalated_to=level) for one in ranked if one.is_new]
+
+
+def _message(ranked: Sequence[Unanswered], level: Level) -> Message:
+    more = f" {len(ranked) - MAX_LINES} more are not shown." if len(ranked) > MAX_LINES else ""
+    above = " Their leads were told before." if level == "head" else ""
+    return Message(
+        headline=f"{formatting.count(len(ranked), 'alert')} that nobody has answered",
+        summary=f"Their tasks in the CRM are untouched: not begun, moved, given away or completed.{above}{more}",
+        why_now="They have been waiting for longer than settled in attention.yaml, counted in working hours.",
+        evidence=tuple(
+            Evidence(
+                text=f"{one.title} ({formatting.money(one.subject.arr, one.subject.currency)} a year)",
+                source=f"{one.reader.name}, since {formatting.day(one.written_at)}",
+                level="risk" if one.subject.episode.severity == "high" else "info",
+            )
+            for one in ranked[:MAX_LINES]
+        ),
+        next_steps=("Ask whether help is needed, or give the task to somebody who has time for it.",),
+        footer="Each alert is told once at each level.",
+    )

@@ -1,0 +1,231 @@
+"""What a week begins with: how each lead's team stands, and which accounts nobody looks after.
+
+Once a week, by the first decision that falls into the working hours of whoever reads it: on Monday morning, on Tuesday
+after a public holiday, on Thursday when nothing ran before.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+
+from include.common import formatting
+from include.config.models import Lead
+from include.decide.context import Day, Outcome
+from include.decide.digests.digest import to_reader, working_moment
+from include.decide.episodes import RENEWAL
+from include.decide.recipients import Owner, calendar_of, recipient
+from include.decide.renewals.checkpoint import Checkpoint
+from include.decide.signals.events import Looked
+from include.decide.signals.plan import why_held
+from include.outbox.message import Evidence, Fact, Message
+from include.outbox.store import Action
+from include.warehouse.engine import engine, has_table
+
+DIGEST, ORPHANS = "lead_digest", "orphans"
+AHEAD_DAYS = 90
+MAX_LINES = 40
+_USEFUL_DAYS = 2
+_TOLD = ("alert", "digest", "waiting")
+
+
+def plan(connection: sa.Connection, day: Day, looked: Sequence[Looked]) -> Outcome:
+    """Return the lists with which a week begins; none while a CRM's data is not fit to act on.
+
+    Args:
+        connection: Of the builder role, within the decision's transaction.
+        day: The day.
+        looked: What was found of the signals.
+    """
+    outcome = Outcome()
+    if any(not state.is_fit for state in day.readiness.of_kind("crm")):
+        return outcome
+    teams: dict[str, list[str]] = defaultdict(list)
+    for team, lead in day.settings.people.team_leads.items():
+        teams[lead.email].append(team)
+    leads = {lead.email: lead for lead in day.settings.people.team_leads.values()}
+    overdue = _overdue(connection, day)
+    for address, lead in leads.items():
+        week = _week(day, lead.region)
+        said = _digest(day, teams[address], looked, overdue) if week else None
+        if said:
+            outcome.actions += _list(day, address, DIGEST, week, said, lead.region)
+    if _week(day, "default") or any(_week(day, lead.region) for lead in leads.values()):
+        outcome.actions += _orphans(day, leads)
+    return outcome
+
+
+def _week(day: Day, region: str) -> str:
+    """Return the week it is for somebody who works in a region now; "" while they do not work.
+
+    What a week begins with is planned by every decision of the week: its key lets it out once.
+    """
+    if working_moment(day, region) is not None:
+        return ""
+    year, week, _ = day.now.astimezone(ZoneInfo(calendar_of(region, day.settings).zone)).isocalendar()
+    return f"{year}-W{week:02d}"
+
+
+def _list(day: Day, address: str, rule: str, week: str, said: Message, region: str) -> list[Action]:
+    crms = tuple(sorted(state.source for state in day.readiness.of_kind("crm")))
+    return to_reader(
+        day,
+        address,
+        rule=rule,
+        step=week,
+        message=said,
+        region=region,
+        account_key="",
+        reads=crms,
+        useful_days=_USEFUL_DAYS,
+    )
+
+
+def _digest(day: Day, teams: Sequence[str], looked: Sequence[Looked], overdue: Mapping[str, int]) -> Message | None:
+    renewals = [row for row in day.renewals.values() if row.owner_team in teams]
+    ahead = [row for row in renewals if 0 <= (row.decision_date - day.today).days <= AHEAD_DAYS]
+    alerts = Counter(_open_alerts(day, teams, looked))
+    held = Counter(_held(day, renewals, teams, looked))
+    people = {row.owner_email: row.owner_name or row.owner_email for row in renewals if row.owner_email}
+    people |= dict(alerts.keys())
+    if not (ahead or alerts or held):
+        return None
+    per_reader: Counter[str] = Counter()
+    for (address, _), number in alerts.items():
+        per_reader[address] += number
+    of_team = sum(overdue.get(address, 0) for address in people)
+    return Message(
+        headline=f"Your week: {formatting.count(len(ahead), 'decision')} in {AHEAD_DAYS} days, {_worth(ahead)}",
+        summary=f"{formatting.count(per_reader.total(), 'alert')} open, {formatting.count(of_team, 'task')} overdue,"
+        f" {held.total()} held by the data's checks. Teams: {', '.join(sorted(teams))}.",
+        facts=tuple(
+            Fact(label=tier, value=f"{formatting.count(len(rows), 'decision')}, {_worth(rows)}")
+            for tier, rows in sorted(_by_tier(ahead).items())
+        ),
+        why_now="It comes once a week, as early in your working hours as the data allows.",
+        evidence=(
+            *(
+                Evidence(
+                    text=f"{people[address]}: {formatting.count(per_reader[address], 'open alert')},"
+                    f" {formatting.count(overdue.get(address, 0), 'overdue task')},"
+                    f" {formatting.count(sum(row.owner_email == address for row in ahead), 'decision')}",
+                    source="tasks as last read back from the CRM",
+                    level="risk" if overdue.get(address) else "info",
+                )
+                for address in sorted(people, key=lambda one: (-overdue.get(one, 0), -per_reader[one], one))
+            ),
+            *(
+                Evidence(text=f"Held: {number}, because {because}", level="unknown")
+                for because, number in held.most_common(5)
+            ),
+        ),
+        footer=f"Tables of {formatting.day(day.as_of)}.",
+    )
+
+
+def _worth(rows: Sequence[Checkpoint]) -> str:
+    currency = next((row.currency for row in rows if row.currency), "")
+    return f"{currency} {formatting.number(sum(row.target_arr or 0 for row in rows))} a year".strip()
+
+
+def _by_tier(rows: Sequence[Checkpoint]) -> dict[str, list[Checkpoint]]:
+    found: dict[str, list[Checkpoint]] = defaultdict(list)
+    for row in rows:
+        found[(row.tier or "no tier").replace("_", " ")].append(row)
+    return found
+
+
+def _open_alerts(day: Day, teams: Sequence[str], looked: Sequence[Looked]) -> Iterator[tuple[str, str]]:
+    """Yield the reader of each open alert: address and name."""
+    for renewal in day.renewals.values():
+        episode = day.episodes.get((RENEWAL, renewal.renewal_id))
+        if renewal.owner_team in teams and episode and episode.state == "open":
+            reader = day.reader(renewal, episode)
+            yield reader.email, reader.name
+    for one in looked:
+        for hit in one.hits:
+            episode = one.episodes.get(hit.subject_id)
+            if hit.owner.owner_team in teams and episode and episode.state == "open" and episode.told_as in _TOLD:
+                reader = day.reader(hit.owner, episode)
+                yield reader.email, reader.name
+
+
+def _held(day: Day, renewals: Sequence[Checkpoint], teams: Sequence[str], looked: Sequence[Looked]) -> Iterator[str]:
+    """Yield why each reminder or alert is held."""
+    yield from (because for row in renewals if (because := day.why_held(row)))
+    for one in looked:
+        for hit in one.hits:
+            if hit.opens and hit.owner.owner_team in teams and (because := why_held(day, one.loaded, hit)):
+                yield because
+
+
+def _overdue(connection: sa.Connection, day: Day) -> Counter[str]:
+    """Return how many tasks are past due, by the address of whoever has them."""
+    rows = connection.execute(
+        sa.text(
+            "select case when t.owner_id in ('', o.address) then o.recipient"
+            " else split_part(o.account_key, ':', 1) || ':' || t.owner_id end as whose, count(*) as number"
+            " from ops.task as t join ops.outbox as o on o.key = t.key"
+            " where t.state in ('open', 'started') and t.due_on < :today and exists ("
+            " select from ops.episode as e where e.state = 'open' and e.signal = o.rule"
+            " and e.entity_kind = o.entity_kind and e.entity_id = o.entity_id and e.episode_no = o.episode_no)"
+            " group by 1"
+        ),
+        {"today": day.today},
+    )
+    found: Counter[str] = Counter()
+    for whose, number in rows.tuples():
+        found[day.assignees[whose].email if whose in day.assignees else whose] += number
+    return found
+
+
+def _orphans(day: Day, leads: Mapping[str, Lead]) -> Iterator[Action]:
+    with engine("reader").connect() as tables:
+        if not has_table(tables, "marts.act_account"):
+            return
+        rows = tables.execute(
+            sa.text(
+                "select account_name, arr, currency, next_decision_date, owner_key, owner_name, owner_email,"
+                " owner_team, owner_is_active from marts.act_account where as_of_day = :as_of"
+                " and (owner_key is null or owner_is_active is not true or owner_email is null)"
+                " order by arr desc nulls last, account_key"
+            ),
+            {"as_of": day.as_of},
+        ).all()
+    by_address: dict[str, list[tuple[Any, str]]] = defaultdict(list)
+    for row in rows:
+        owner = Owner(**{name: getattr(row, name) for name in Owner.__dataclass_fields__})
+        reader = recipient(owner, "csm", day.settings.people)
+        by_address[reader.email].append((row, reader.note))
+    for address, theirs in sorted(by_address.items()):
+        region = leads[address].region if address in leads else "default"
+        if week := _week(day, region):
+            yield from _list(day, address, ORPHANS, week, _orphan_message(theirs, day), region)
+
+
+def _orphan_message(theirs: Sequence[tuple[Any, str]], day: Day) -> Message:
+    more = f" {len(theirs) - MAX_LINES} more are not shown." if len(theirs) > MAX_LINES else ""
+    total = sum((row.arr or Decimal(0) for row, _ in theirs), Decimal(0))
+    currency = theirs[0][0].currency
+    return Message(
+        headline=f"{formatting.count(len(theirs), 'account')} without a manager who can be reached",
+        summary=f"They are worth {formatting.money(total, currency)} a year; what is to be told of them comes to you."
+        f"{more}",
+        why_now="It comes once a week, while there is one.",
+        evidence=tuple(
+            Evidence(
+                text=f"{row.account_name}: {formatting.money(row.arr, row.currency)} a year"
+                + (f", decision by {formatting.day(row.next_decision_date)}" if row.next_decision_date else ""),
+                source=note.removeprefix("You get this because ").rstrip("."),
+                level="risk" if row.next_decision_date else "info",
+            )
+            for row, note in theirs[:MAX_LINES]
+        ),
+        next_steps=("Give each of them an active owner in the CRM.",),
+        footer=f"Tables of {formatting.day(day.as_of)}.",
+    )

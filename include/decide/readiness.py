@@ -1,0 +1,189 @@
+"""What may be acted upon today: the gate's verdicts, as decisions and messages need them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+
+from include.common import formatting
+from include.config import Settings
+from include.decide.renewals.checkpoint import EVIDENCE_KIND_NAMES
+from include.gate import verdicts as gate
+from include.models import unread
+from include.warehouse.engine import engine
+
+ACTION = "renewal_alert"
+SPOKEN = {"crm": "CRM", "support": "support desk", "product": "product database"}
+
+
+@dataclass(frozen=True)
+class SourceState:
+    """One source, as far as decisions are concerned.
+
+    Args:
+        source: Its id.
+        kind: crm, support or product.
+        reasons: Why it is not fit to act on; empty if it is.
+        watermark: Up to when it was read completely, as far as it passed its checks and is in the tables; None if it
+            never was.
+        unclean: Accounts that have a record in quarantine or held.
+        late_after: Data that is older is named as old in what goes out on it.
+        behind: Accounts of which the tables show nothing of this kind, because it is not read so far.
+    """
+
+    source: str
+    kind: str
+    reasons: tuple[str, ...]
+    watermark: datetime | None
+    unclean: frozenset[str] = frozenset()
+    late_after: timedelta | None = None
+    behind: frozenset[str] = frozenset()
+
+    @property
+    def is_fit(self) -> bool:
+        """Whether it may be acted upon."""
+        return not self.reasons
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """All sources."""
+
+    sources: tuple[SourceState, ...]
+
+    def of_kind(self, kind: str) -> tuple[SourceState, ...]:
+        """Return the sources of one kind."""
+        return tuple(state for state in self.sources if state.kind == kind)
+
+    def of_source(self, source: str) -> SourceState:
+        """Return one source; one that the settings do not list was never loaded."""
+        for state in self.sources:
+            if state.source == source:
+                return state
+        return SourceState(source, "crm", (f"{source} is not among the sources in settings.yaml",), None)
+
+    def unfit(self) -> dict[str, Collection[str] | None]:
+        """Return kinds of evidence that count as unknown: for the accounts named, or for all (None)."""
+        found: dict[str, Collection[str] | None] = {}
+        for kind in EVIDENCE_KIND_NAMES:
+            states = self.of_kind(kind)
+            if not states or any(not state.is_fit for state in states):
+                found[kind] = None
+            elif unclean := frozenset[str]().union(*(state.unclean | state.behind for state in states)):
+                found[kind] = unclean
+        return found
+
+    def unfit_kinds(self, account_key: str) -> frozenset[str]:
+        """Return the kinds of evidence that count as unknown for one account."""
+        return frozenset(kind for kind, accounts in self.unfit().items() if accounts is None or account_key in accounts)
+
+    def why_held(self, source: str, account_key: str) -> str:
+        """Return why nothing with figures may be said about an account of a CRM; "" if it may."""
+        state = self.of_source(source)
+        if not state.is_fit:
+            return "; ".join(state.reasons)
+        if account_key in state.unclean:
+            return "a CRM record of this account did not pass its checks"
+        return ""
+
+    def why_unknown(self, kind: str, account_key: str, now: datetime) -> str:
+        """Return, as a sentence, why evidence of a kind is not shown, and how old the last good data is."""
+        states = self.of_kind(kind)
+        if not states or all(state.watermark is None for state in states):
+            return f"the {SPOKEN[kind]} has not been loaded"
+        for state in states:
+            if not state.is_fit:
+                return f"the {SPOKEN[kind]}'s data is {_how_old(state, now)}: {'; '.join(state.reasons)}"
+        if any(account_key in state.behind for state in states):
+            return f"the {SPOKEN[kind]} is not read so far"
+        return f"a record of this account from the {SPOKEN[kind]} did not pass its checks"
+
+    def sources_shown(self, crm_source: str, account_key: str) -> tuple[str, ...]:
+        """Return the sources whose data a message about an account shows."""
+        unfit = self.unfit_kinds(account_key)
+        evidence = [state.source for kind in EVIDENCE_KIND_NAMES if kind not in unfit for state in self.of_kind(kind)]
+        return (crm_source, *evidence)
+
+    def how_late(self, source: str, now: datetime) -> str:
+        """Return a sentence on how old the data of a late source is; "" while it is as fresh as it should be."""
+        state = self.of_source(source)
+        if not (state.watermark and state.late_after) or now - state.watermark <= state.late_after:
+            return ""
+        return f"The {SPOKEN[state.kind]}'s data is {_how_old(state, now)}."
+
+    def read_up_to(self, kind: str, crm_source: str, zone: ZoneInfo) -> str:
+        """Return what a kind of source is called, and up to when it was read; of the CRMs, the account's own."""
+        states = self.of_kind(kind) if kind != "crm" else (self.of_source(crm_source),)
+        marks = [state.watermark for state in states if state.watermark]
+        return SPOKEN[kind] + (f", complete up to {formatting.moment(min(marks), zone)}" if marks else "")
+
+    def as_json(self) -> dict[str, object]:
+        """Return what the decision keeps of it."""
+        return {
+            state.source: {
+                "reasons": list(state.reasons),
+                "watermark": state.watermark,
+                "n_unclean_accounts": len(state.unclean),
+            }
+            for state in self.sources
+        }
+
+
+def look(settings: Settings, now: datetime, built: Mapping[str, datetime], tables_reason: str = "") -> Readiness:
+    """Ask the gate about every source in the settings.
+
+    Args:
+        settings: The settings in force.
+        now: The time.
+        built: Source -> up to when the tables hold it; figures are no newer than that, however far it is read.
+        tables_reason: Why the tables as a whole are not fit, such as their age; "" if they are.
+    """
+    watermarks = {verdict.source: verdict.watermark for verdict in gate.verdicts() if not verdict.entity}
+    states = []
+    with engine("reader").connect() as connection:
+        behind = unread.behind(connection)
+    for source in settings.sources:
+        read, held = watermarks.get(source.id), built.get(source.id)
+        watermark = min(read, held) if read and held else None
+        reasons = list(gate.sources_ready((source.id,), ACTION, now, built))
+        if tables_reason:
+            reasons.append(tables_reason)
+        states.append(
+            SourceState(
+                source.id,
+                source.kind,
+                tuple(reasons),
+                watermark,
+                frozenset(gate.unclean_accounts((source.id,))),
+                timedelta(minutes=source.stale_after_minutes),
+                behind.get(source.kind, frozenset()),
+            )
+        )
+    return Readiness(tuple(states))
+
+
+def first_loads(connection: sa.Connection, ready: Readiness) -> list[str]:
+    """Return sources whose very first load is under way: it moved within half an hour, and nothing has failed.
+
+    On a new installation the sources end their first loads one after the other. Whoever decided after the first of
+    them would write to everybody that nothing is known of their customers' usage and tickets.
+    """
+    never_read = [state.source for state in ready.sources if state.watermark is None]
+    rows = connection.execute(
+        sa.text(
+            "select distinct source from meta.batch where source = any(:sources)"
+            " and greatest(opened_at, closed_at, merged_at) > now() - interval '30 minutes'"
+            " and source not in (select source from meta.source_failure)"
+            " and source not in (select source from meta.batch where state = 'held') order by source"
+        ),
+        {"sources": never_read},
+    )
+    return [row.source for row in rows]
+
+
+def _how_old(state: SourceState, now: datetime) -> str:
+    return f"{formatting.age(state.watermark, now)} old" if state.watermark else "not there yet"

@@ -1,0 +1,100 @@
+"""Who is written to: the account's manager, or whoever stands in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from include.config import Settings
+from include.config.models import People, WorkingCalendar
+
+
+class Owned(Protocol):
+    """What belongs to an account's manager: a renewal, an account, one of its people."""
+
+    @property
+    def owner_key(self) -> str | None: ...
+
+    @property
+    def owner_name(self) -> str | None: ...
+
+    @property
+    def owner_email(self) -> str | None: ...
+
+    @property
+    def owner_team(self) -> str | None: ...
+
+    @property
+    def owner_is_active(self) -> bool | None: ...
+
+
+@dataclass(frozen=True)
+class Owner:
+    """An account's manager, as the tables have it."""
+
+    owner_key: str | None
+    owner_name: str | None
+    owner_email: str | None
+    owner_team: str | None
+    owner_is_active: bool | None
+
+
+@dataclass(frozen=True)
+class Recipient:
+    """A person to write to.
+
+    Args:
+        name: The person's name.
+        email: The person's address.
+        owner_key: The account's owner, when that is who it is; else "".
+        note: Why someone else than the account's manager gets it; "" if it is the manager.
+    """
+
+    name: str
+    email: str
+    owner_key: str = ""
+    note: str = ""
+
+    @property
+    def owner_id(self) -> str:
+        """The owner's id in the CRM; "" for anyone else."""
+        return self.owner_key.partition(":")[2]
+
+
+def recipient(owned: Owned, role: Literal["csm", "lead"], people: People) -> Recipient:
+    """Return who is told in a role about something that belongs to somebody.
+
+    An account without an owner, or whose owner has left, is told to the team's lead, else to the queue, and the message
+    says so: a renewal must not pass because nobody was left to read about it.
+    """
+    lead = people.team_leads.get(owned.owner_team or "")
+    if role == "lead":
+        return Recipient((lead or people.queue).name, (lead or people.queue).email)
+    if owned.owner_key and owned.owner_is_active and owned.owner_email:
+        name = owned.owner_name or owned.owner_email
+        return Recipient(name, owned.owner_email, owned.owner_key)
+    stand_in = lead or people.queue
+    return Recipient(stand_in.name, stand_in.email, "", f"You get this because {_why_not_owner(owned)}.")
+
+
+def assignee(owner: Owner) -> Recipient | None:
+    """Return whoever was given a task; None for somebody who cannot be written to."""
+    if not (owner.owner_is_active and owner.owner_email):
+        return None
+    note = "You get this because its task was given to you in the CRM."
+    return Recipient(owner.owner_name or owner.owner_email, owner.owner_email, "", note)
+
+
+def _why_not_owner(owned: Owned) -> str:
+    if not owned.owner_key:
+        return "the account has no owner in the CRM"
+    owner = owned.owner_name or f"owner {owned.owner_key.partition(':')[2]}"
+    if not owned.owner_is_active:
+        return f"the account's owner in the CRM, {owner}, is no longer active"
+    return f"the account's owner in the CRM, {owner}, has no e-mail address there"
+
+
+def calendar_of(region: str | None, settings: Settings) -> WorkingCalendar:
+    """Return whose holidays and whose clock hold for an account."""
+    calendars = settings.people.calendars
+    return calendars.get(region or "") or calendars.get("default") or WorkingCalendar(country="US", zone="UTC")

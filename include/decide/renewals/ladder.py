@@ -1,0 +1,86 @@
+"""The renewal ladder: on which day before a decision which reminder is due, and until when it is still worth sending.
+
+Pure date arithmetic, without a store and without a clock.
+
+The *decision date* of a renewal is the last day on which the customer can still say no: the notice deadline where there
+is one, else the due date. The ladder counts back from it. An auto-renewing contract therefore ends its ladder at the
+notice deadline: afterwards there is nothing left to decide.
+
+After a gap (nobody ran for two weeks) only the most urgent rung goes out. The rungs that were reached during the gap
+are *passed over*: they are put on record as expired, never sent late on top of a more urgent one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from include.config.renewals import Ladder
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One reminder of one renewal.
+
+    Args:
+        days: Days before the decision date.
+        on: The first day on which it goes out.
+        until: The first day on which it does not go out any more.
+    """
+
+    days: int
+    on: date
+    until: date
+
+
+def decision_date(due_date: date, notice_deadline: date | None) -> date:
+    """Return the last day on which the renewal can be declined."""
+    return notice_deadline or due_date
+
+
+def rungs(decision: date, term_days: int, ladder: Ladder) -> tuple[Rung, ...]:
+    """Return the reminders of one renewal, in the order of their dates.
+
+    Rungs longer than half the term are skipped (a customer who has just signed is not asked about renewing); short
+    terms get only the last one.
+
+    Args:
+        decision: The decision date.
+        term_days: Length of the term that ends.
+        ladder: The configured ladder.
+    """
+    if term_days < ladder.short_term_days:
+        chosen = ladder.rungs[-1:]
+    else:
+        chosen = tuple(days for days in ladder.rungs if 2 * days <= term_days)
+    reminders = []
+    for days, following in zip(chosen, (*chosen[1:], None), strict=True):
+        on = decision - timedelta(days=days)
+        if following is None:
+            until = decision + timedelta(days=1)
+        else:
+            until = min(decision - timedelta(days=following), on + timedelta(days=ladder.late_by_days))
+        reminders.append(Rung(days, on, until))
+    return tuple(reminders)
+
+
+def due_on(day: date, decision: date, term_days: int, ladder: Ladder) -> Rung | None:
+    """Return the reminder to send on a day; there is at most one, the most urgent one reached."""
+    reached = [rung for rung in rungs(decision, term_days, ladder) if rung.on <= day]
+    if not reached or day >= reached[-1].until:
+        return None
+    return reached[-1]
+
+
+def passed_over(after: date, day: date, decision: date, term_days: int, ladder: Ladder) -> tuple[Rung, ...]:
+    """Return the reminders whose date fell into a gap and which will not be sent any more.
+
+    Args:
+        after: The last day that was decided upon.
+        day: The day decided upon now.
+        decision: The decision date.
+        term_days: Length of the term that ends.
+        ladder: The configured ladder.
+    """
+    due = due_on(day, decision, term_days, ladder)
+    return tuple(rung for rung in rungs(decision, term_days, ladder) if after < rung.on <= day and rung != due)

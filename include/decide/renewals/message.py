@@ -1,0 +1,188 @@
+"""What a customer success manager reads about a renewal."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
+
+from include.common import formatting
+from include.config import Settings
+from include.decide.playbooks.schema import Playbook
+from include.decide.readiness import Readiness
+from include.decide.recipients import Recipient, calendar_of
+from include.decide.renewals import evidence
+from include.decide.renewals.checkpoint import Checkpoint
+from include.decide.renewals.ladder import Rung
+from include.decide.risk import Risk
+from include.outbox import links
+from include.outbox.message import Fact, Link, Message
+
+_STEPS: dict[evidence.Reason, str] = {
+    "urgent_tickets": "Get a date for the oldest urgent ticket from support, and tell the customer, before you talk of"
+    " renewing.",
+    "no_decision_maker": "Ask your main contact who decides, and give that contact the role decision maker in the CRM.",
+    "usage_down": "Find out why use fell: call the most active user who is still there this week.",
+    "seats_unused": "Ask which team the unused seats were bought for, and offer that team an onboarding session.",
+    "no_contact": "Call your main contact this week.",
+}
+# The most urgent first: what would stop the customer from listening at all.
+_STEP_ORDER: tuple[evidence.Reason, ...] = (
+    "urgent_tickets",
+    "no_decision_maker",
+    "usage_down",
+    "no_contact",
+    "seats_unused",
+)
+_AT_MOST_STEPS = 4
+
+
+def checkpoint_message(
+    checkpoint: Checkpoint,
+    rung: Rung,
+    following: Rung | None,
+    to: Recipient,
+    risk: Risk,
+    readiness: Readiness,
+    settings: Settings,
+    today: date,
+    now: datetime,
+    playbook: Playbook | None = None,
+) -> Message:
+    """Return the reminder of one rung.
+
+    Args:
+        checkpoint: The renewal, with unfit columns already unknown.
+        rung: Which reminder.
+        following: The one after it; None for the last.
+        to: The reader.
+        risk: Of the renewal's account.
+        readiness: What may be acted upon.
+        settings: The settings in force.
+        today: The day that is decided upon.
+        now: The time.
+        playbook: A playbook that runs for this renewal.
+    """
+    zone = ZoneInfo(calendar_of(checkpoint.region, settings).zone)
+    findings = evidence.gather(checkpoint, risk, readiness, zone, now)
+    left = (checkpoint.decision_date - today).days
+    summary = (
+        f"{formatting.money(checkpoint.target_arr, checkpoint.currency)} a year, decision by"
+        f" {formatting.weekday(checkpoint.decision_date)}. {risk_sentence(risk)}"
+    )
+    shown = readiness.sources_shown(checkpoint.crm_source, checkpoint.account_key)
+    late = [readiness.how_late(source, now) for source in shown]
+    return Message(
+        headline=f"{_name(checkpoint)}: {_left(checkpoint, left)}",
+        summary=summary,
+        notes=tuple(note for note in (to.note, *late) if note),
+        facts=(
+            Fact(label="Customer", value=_who(checkpoint)),
+            Fact(
+                label="At stake", value=f"{formatting.money(checkpoint.target_arr, checkpoint.currency)} a year (ARR)"
+            ),
+            *_dates(checkpoint, left),
+            Fact(label="Contract", value=_contract(checkpoint)),
+            Fact(label="Manager", value=checkpoint.owner_name or "none in the CRM"),
+        ),
+        why_now=_why_now(checkpoint, rung, following, today),
+        evidence=findings.lines,
+        next_steps=_next_steps(findings, left, checkpoint),
+        links=_links(checkpoint, settings, playbook),
+        footer=f"Renewal checkpoint {rung.days} of contract {_contract(checkpoint)}; tables of"
+        f" {formatting.day(checkpoint.as_of_day)}. Times are {zone.key}.",
+    )
+
+
+def deadline_notice(checkpoint: Checkpoint, to: Recipient, why_held: str, settings: Settings, today: date) -> Message:
+    """Return the plain notice of a deadline that would pass while the data is not fit: no figures."""
+    left = (checkpoint.decision_date - today).days
+    return Message(
+        headline=f"{_name(checkpoint)}: {_left(checkpoint, left)}; the data is held",
+        summary=f"Decision by {formatting.weekday(checkpoint.decision_date)}, as last known. No figures are given,"
+        " because the CRM's data is not fit to act on.",
+        notes=(to.note,) if to.note else (),
+        facts=(
+            Fact(label="Customer", value=_name(checkpoint)),
+            *_dates(checkpoint, left),
+            Fact(label="Contract", value=_contract(checkpoint)),
+        ),
+        why_now=f"The deadline is near, and the full reminder is held: {why_held}. The date may have changed since.",
+        next_steps=("Check renewal and date in the CRM itself today.",),
+        links=_links(checkpoint, settings, None),
+        footer="Sent once. The full reminder follows when the data has passed its checks.",
+    )
+
+
+def _name(checkpoint: Checkpoint) -> str:
+    return checkpoint.account_name or checkpoint.account_key
+
+
+def _who(checkpoint: Checkpoint) -> str:
+    about = ", ".join(
+        part.replace("_", " ") for part in (checkpoint.tier, checkpoint.industry, checkpoint.region) if part
+    )
+    return f"{_name(checkpoint)} ({about})" if about else _name(checkpoint)
+
+
+def _contract(checkpoint: Checkpoint) -> str:
+    return f"{checkpoint.contract_number or checkpoint.contract_key}, term {checkpoint.term_no}"
+
+
+def _left(checkpoint: Checkpoint, left: int) -> str:
+    what = "the notice deadline" if checkpoint.notice_deadline == checkpoint.decision_date else "the renewal date"
+    if left > 0:
+        return f"{formatting.count(left, 'day')} to {what}"
+    return f"{what} is today" if left == 0 else f"{what} was {formatting.count(-left, 'day')} ago"
+
+
+def _dates(checkpoint: Checkpoint, left: int) -> tuple[Fact, ...]:
+    by = formatting.weekday(checkpoint.decision_date)
+    distance = (
+        f"in {formatting.count(left, 'day')}"
+        if left > 0
+        else "today"
+        if left == 0
+        else f"{formatting.count(-left, 'day')} ago"
+    )
+    is_notice = checkpoint.notice_deadline == checkpoint.decision_date
+    facts = [Fact(label="Decide by", value=f"{by}, {distance}" + (" (notice deadline)" if is_notice else ""))]
+    ends = "renews by itself" if checkpoint.is_auto_renew else "ends unless renewed"
+    facts.append(Fact(label="Due date", value=f"{formatting.weekday(checkpoint.due_date)}: {ends}"))
+    return tuple(facts)
+
+
+def _why_now(checkpoint: Checkpoint, rung: Rung, following: Rung | None, today: date) -> str:
+    text = f"This is the {rung.days}-day checkpoint"
+    if today > rung.on:
+        text += f", which was reached on {formatting.weekday(rung.on)}"
+    text += f"; the next one is on {formatting.weekday(following.on)}." if following else "; it is the last one."
+    if checkpoint.is_auto_renew and checkpoint.notice_deadline == checkpoint.decision_date:
+        text += " After the notice deadline the contract renews by itself: what is to change must be said before."
+    return text
+
+
+def risk_sentence(risk: Risk) -> str:
+    """Return what is known about an account's risk, in the words of the CRM's field."""
+    missing = f" Not known: {' and '.join(risk.unknown)}." if risk.unknown else ""
+    if risk.open:
+        return f"{'High risk' if risk.band == 'high' else 'At risk'}: {'; '.join(risk.titles)}.{missing}"
+    return f"Risk unknown.{missing}" if risk.unknown else "No risks found."
+
+
+def _next_steps(findings: evidence.Findings, left: int, checkpoint: Checkpoint) -> tuple[str, ...]:
+    steps = [_STEPS[reason] for reason in _STEP_ORDER if reason in findings.reasons]
+    if left <= 14:
+        by = formatting.weekday(checkpoint.decision_date)
+        steps.insert(0, f"Get the customer's answer in writing before {by}, and set the renewal's stage in the CRM.")
+    elif left <= 60:
+        steps.append("Agree the date of the renewal talk, and set the forecast category of the renewal in the CRM.")
+    else:
+        steps.append("Review with the customer what they reached this term, and ask how they will decide.")
+    return tuple(steps[:_AT_MOST_STEPS])
+
+
+def _links(checkpoint: Checkpoint, settings: Settings, playbook: Playbook | None) -> tuple[Link, ...]:
+    found = links.account(settings, checkpoint.crm_source, checkpoint.crm_account_id)
+    if playbook and playbook.guide:
+        found += (Link(label=f"Playbook: {playbook.title}", url=playbook.guide),)
+    return found

@@ -1,0 +1,123 @@
+"""Whether an account is at risk: the one place from which messages, tasks, playbooks and CRM fields take it.
+
+An account is at risk while a live signal of kind risk is open for it or for one of its contacts. What is not known is
+not taken for good: without an open signal, and with usage or tickets unknown, its risk is *unknown*, not *none*.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Literal
+
+import sqlalchemy as sa
+
+from include.decide.readiness import Readiness
+from include.decide.renewals.checkpoint import Checkpoint
+from include.decide.signals.load import Loaded
+
+Band = Literal["none", "some", "high", "unknown"]
+# Kind of source -> what of it counts as known or unknown, as people say it.
+SPOKEN = {"product": "usage", "support": "tickets"}
+
+
+@dataclass(frozen=True)
+class OpenRisk:
+    """One open signal: its name, title and severity, and since when."""
+
+    signal: str
+    title: str
+    severity: str
+    since: date
+
+
+@dataclass(frozen=True)
+class Risk:
+    """What is known about the risk of one account.
+
+    Args:
+        open: Its open risks, the most severe and then the oldest first.
+        unknown: What is not known of it: ``usage``, ``tickets``.
+    """
+
+    open: tuple[OpenRisk, ...] = ()
+    unknown: tuple[str, ...] = ()
+
+    @property
+    def band(self) -> Band:
+        """In one word."""
+        if self.open:
+            return "high" if any(one.severity == "high" for one in self.open) else "some"
+        return "unknown" if self.unknown else "none"
+
+    @property
+    def titles(self) -> tuple[str, ...]:
+        """What its open risks are called, each once."""
+        return tuple(dict.fromkeys(one.title for one in self.open))
+
+    @property
+    def signals(self) -> frozenset[str]:
+        """The names of its open risks."""
+        return frozenset(one.signal for one in self.open)
+
+
+@dataclass(frozen=True)
+class Risks:
+    """The risks of all accounts on one day.
+
+    Args:
+        readiness: What may be acted upon.
+        open: Account -> its open risks.
+        kinds: The kinds of source that the live risk signals rest on beside the CRM, as far as one is connected.
+    """
+
+    readiness: Readiness
+    open: Mapping[str, tuple[OpenRisk, ...]] = field(default_factory=dict)
+    kinds: frozenset[str] = frozenset()
+
+    def of_renewal(self, renewal: Checkpoint) -> Risk:
+        """Return the risk of a renewal's account."""
+        has = {"product": renewal.usage_28d is not None, "support": renewal.n_open_tickets is not None}
+        return self.of(renewal.account_key, has)
+
+    def of(self, account_key: str, has: Mapping[str, bool]) -> Risk:
+        """Return the risk of an account.
+
+        Args:
+            account_key: The account.
+            has: Kind of source -> whether anything of it is on record for the account.
+        """
+        unfit = self.readiness.unfit_kinds(account_key)
+        unknown = tuple(SPOKEN[kind] for kind in sorted(self.kinds) if kind in unfit or not has[kind])
+        return Risk(self.open.get(account_key, ()), unknown)
+
+
+def read(connection: sa.Connection, readiness: Readiness, rules: Mapping[str, Loaded]) -> Risks:
+    """Return the risks as the episodes say.
+
+    Args:
+        connection: Of the builder role, within the decision's transaction; the signals' changes are in it.
+        readiness: What may be acted upon.
+        rules: The signals in force.
+    """
+    live = live_risks(rules)
+    rows = connection.execute(
+        sa.text(
+            "select account_key, signal, severity, min(opened_on) as since from ops.episode"
+            " where state = 'open' and signal = any(:signals) group by 1, 2, 3 order by severity, since, signal"
+        ),
+        {"signals": list(live)},
+    )
+    found: dict[str, list[OpenRisk]] = defaultdict(list)
+    for row in rows:
+        found[row.account_key].append(OpenRisk(row.signal, live[row.signal].signal.title, row.severity, row.since))
+    kinds = frozenset[str]().union(*(rule.kinds for rule in live.values()))
+    connected = frozenset(kind for kind in kinds & SPOKEN.keys() if readiness.of_kind(kind))
+    return Risks(readiness, {key: tuple(risks) for key, risks in found.items()}, connected)
+
+
+def live_risks(rules: Mapping[str, Loaded]) -> dict[str, Loaded]:
+    """Return the signals that put an account at risk."""
+    return {name: rule for name, rule in rules.items() if rule.signal.kind == "risk" and rule.signal.status == "live"}

@@ -1,0 +1,146 @@
+"""The texts of tasks: Jinja in a sandbox, over the columns of what a playbook is about and nothing else.
+
+A name in the CRM may hold anything: values are told as one line without direction marks, in a body they are escaped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import date
+from functools import lru_cache
+from typing import Any
+
+from jinja2 import StrictUndefined, Template, TemplateError, meta, nodes
+from jinja2.sandbox import ImmutableSandboxedEnvironment, SecurityError
+
+from include.common import formatting
+from include.common.text import one_line
+
+MAX_SUBJECT = 250
+MAX_BODY = 30_000
+# What a text may use beside the columns.
+MORE_NAMES = frozenset({"due_on", "assignee_name", "open_risks"})
+
+
+def environment(escapes: bool) -> ImmutableSandboxedEnvironment:
+    """Return a sandbox for the texts of files that anyone may change: the filters day, number, percent; no globals."""
+    environment = ImmutableSandboxedEnvironment(
+        autoescape=escapes, undefined=StrictUndefined, trim_blocks=True, finalize=_told
+    )
+    environment.filters.update(day=formatting.day, number=formatting.number, percent=formatting.percent)
+    environment.globals.clear()
+    return environment
+
+
+def _told(value: Any) -> Any:
+    return one_line(value) if type(value) is str else value
+
+
+# A text says values, one or the other, in one of these forms. Nothing in it repeats, calls or multiplies, so that none
+# takes longer, or becomes larger, than what it is made of.
+_NODES = (
+    nodes.Template, nodes.Output, nodes.TemplateData, nodes.Name, nodes.Const, nodes.If, nodes.CondExpr, nodes.Compare,
+    nodes.Operand, nodes.And, nodes.Or, nodes.Not, nodes.Test, nodes.Filter, nodes.Keyword, nodes.Concat, nodes.Add,
+    nodes.Sub, nodes.Div, nodes.Neg, nodes.Pos, nodes.Tuple,
+)  # fmt: skip
+_FILTERS = frozenset(
+    {"day", "number", "percent", "default", "d", "lower", "upper", "title", "capitalize", "trim", "round", "length"}
+    | {"count", "abs", "int", "float", "first", "last", "escape", "e"}
+)
+_TESTS = frozenset(
+    {"none", "defined", "undefined", "true", "false", "boolean", "number", "string", "integer", "float", "in"}
+    | {"eq", "ne", "lt", "le", "gt", "ge", "equalto", "even", "odd"}
+)
+MAX_TEMPLATE = 20_000
+MAX_NODES = 2_000
+
+
+def parsed(environment: ImmutableSandboxedEnvironment, template: str) -> nodes.Template:
+    """Return a template's tree, if it holds nothing but what a text may.
+
+    Raises:
+        ValueError: It is too long, nested too deeply, or holds something else; says what and in which line.
+        TemplateError: It is no template.
+    """
+    if len(template) > MAX_TEMPLATE:
+        raise ValueError(f"is longer than {MAX_TEMPLATE:,} characters")
+    try:
+        tree = environment.parse(template)
+        waiting: list[nodes.Node] = [tree]
+        for _ in range(MAX_NODES + 1):
+            if not waiting:
+                return tree
+            node = waiting.pop()
+            _check_node(node)
+            waiting.extend(node.iter_child_nodes())
+    except RecursionError:
+        raise ValueError("is nested too deeply") from None
+    raise ValueError(f"has more than {MAX_NODES:,} parts")
+
+
+def _check_node(node: nodes.Node) -> None:
+    what = ""
+    if not isinstance(node, _NODES):
+        what = type(node).__name__.lower()
+    elif isinstance(node, nodes.Filter) and node.name not in _FILTERS:
+        what = f"the filter {node.name}"
+    elif isinstance(node, nodes.Test) and node.name not in _TESTS:
+        what = f"the test {node.name}"
+    elif isinstance(node, nodes.Name) and node.ctx != "load":
+        what = "an assignment"
+    if what:
+        raise ValueError(
+            f"is not allowed: its line {node.lineno} uses {what}; a text may hold values, if, comparisons, + - / ~ and"
+            f" the filters {', '.join(sorted(_FILTERS))}"
+        )
+
+
+_SUBJECT = environment(escapes=False)
+_BODY = environment(escapes=True)
+
+
+def subject(template: str, values: Mapping[str, Any]) -> str:
+    """Return a task's subject, as one line of at most 250 characters."""
+    text = " ".join(_compiled(_SUBJECT, template).render(values).split())
+    return text if len(text) <= MAX_SUBJECT else text[: MAX_SUBJECT - 1] + "…"
+
+
+def body(template: str, values: Mapping[str, Any]) -> str:
+    """Return a task's body as HTML."""
+    return _compiled(_BODY, template).render(values).strip()[:MAX_BODY].replace("\n", "<br>\n")
+
+
+def check(template: str, columns: Collection[str], examples: Collection[Mapping[str, Any]]) -> None:
+    """Check a template, also by filling it.
+
+    Args:
+        template: The template.
+        columns: Those of what the playbook is about.
+        examples: Rows to fill it with: one of which everything is known, one of which little is.
+
+    Raises:
+        ValueError: It is not valid, names a column that there is not, or cannot be filled; says what.
+    """
+    try:
+        unknown = sorted(meta.find_undeclared_variables(parsed(_BODY, template)) - {*columns, *MORE_NAMES})
+        if unknown:
+            raise ValueError(f"names `{unknown[0]}`, which is no column here")
+        for example in examples:
+            _compiled(_BODY, template).render(
+                {**example, "due_on": date(2026, 1, 1), "assignee_name": "Ada", "open_risks": ""}
+            )
+    except SecurityError as error:
+        raise ValueError(f"is not allowed: {error}") from None
+    except RecursionError:
+        raise ValueError("is nested too deeply") from None
+    except TemplateError as error:
+        line = getattr(error, "lineno", None)
+        raise ValueError(f"is no valid template: {error}" + (f" (its line {line})" if line else "")) from None
+    except (TypeError, ArithmeticError, AttributeError) as error:
+        raise ValueError(f"cannot be filled when a value is unknown: {error}") from None
+
+
+@lru_cache(maxsize=512)
+def _compiled(environment: ImmutableSandboxedEnvironment, template: str) -> Template:
+    parsed(environment, template)
+    return environment.from_string(template)

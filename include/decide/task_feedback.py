@@ -1,0 +1,132 @@
+"""What people answered in their alerts' tasks: it holds before anything is decided.
+
+Completed or thrown away closes the episode; a new due date puts it to rest until then; a new owner makes it theirs.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import sqlalchemy as sa
+
+from include.common.text import one_line
+from include.decide import episodes
+from include.decide.episodes import Change
+from include.decide.recipients import Owner, Recipient, assignee
+from include.outbox.store import ALERT_TASK
+
+_DONE = "done"  # completed, and nothing said of what came of it
+_LONGEST_ANSWER = 200
+
+
+def apply(connection: sa.Connection, today: date) -> int:
+    """Let open episodes follow what has become of their tasks; those that agree already are not written.
+
+    Args:
+        connection: Of the builder role, within the decision's transaction.
+        today: The day that is decided upon.
+
+    Returns:
+        How many episodes people closed.
+    """
+    rows = connection.execute(TASKS, {"step": ALERT_TASK}).all()
+    closed = [_closed(row, today) for row in rows if row.state in ("done", "deleted")]
+    episodes.apply(connection, closed, today)
+    followed = [_followed(row) for row in rows if row.state in ("open", "started")]
+    if followed:
+        connection.execute(_FOLLOW, followed)
+    return len(closed)
+
+
+def is_untouched(row: Any) -> bool:
+    """Return whether nobody has done anything with a task since it was written."""
+    return row.state == "open" and not _is_moved(row) and not _is_given_away(row)
+
+
+def assignees(connection: sa.Connection, tables: sa.Connection) -> dict[str, Recipient]:
+    """Return whoever was given a task of something open and can be written to, by owner key.
+
+    Args:
+        connection: Of the builder role.
+        tables: Of the reader role.
+    """
+    given_to = connection.execute(_GIVEN_TO).scalars().all()
+    if not given_to:
+        return {}
+    rows = tables.execute(
+        sa.text(
+            "select owner_key, name as owner_name, email as owner_email, team as owner_team,"
+            " is_active as owner_is_active from core.owner where owner_key = any(:keys)"
+        ),
+        {"keys": given_to},
+    ).mappings()
+    found = {str(row["owner_key"]): assignee(Owner(**row)) for row in rows}
+    return {key: person for key, person in found.items() if person}
+
+
+def said(outcome: str) -> str:
+    """Return what was written down as a task's outcome, as an episode keeps it."""
+    return one_line(outcome)[:_LONGEST_ANSWER] or _DONE
+
+
+def closed_because(answer: str) -> str:
+    """Return why something is closed whose task was completed with an answer."""
+    return "completed in the CRM" + ("" if answer == _DONE else f": {answer}")
+
+
+def _closed(row: Any, today: date) -> Change:
+    if row.state == "deleted":
+        answer, because = "deleted", "its task was deleted in the CRM"
+    else:
+        answer = said(row.outcome)
+        because = closed_because(answer)
+    return Change(
+        "close",
+        row.signal,
+        row.entity_id,
+        row.episode_no,
+        row.account_key,
+        {"as_of": today.isoformat(), "task": row.task_id, "answer": answer},
+        because=because,
+        entity_kind=row.entity_kind,
+        answer=answer,
+    )
+
+
+def _followed(row: Any) -> dict[str, Any]:
+    source = row.account_key.partition(":")[0]
+    return {
+        "episode_id": row.episode_id,
+        "until": row.due_on if _is_moved(row) else None,
+        "assignee": f"{source}:{row.owner_id}" if _is_given_away(row) else "",
+    }
+
+
+def _is_moved(row: Any) -> bool:
+    return None not in (row.due_on, row.planned_due_on) and row.due_on != row.planned_due_on
+
+
+def _is_given_away(row: Any) -> bool:
+    return bool(row.owner_id) and row.owner_id != row.address
+
+
+# The tasks of open alerts, as they were last read back.
+TASKS = sa.text(
+    "select e.episode_id, e.signal, e.entity_kind, e.entity_id, e.episode_no, e.account_key, o.address, o.subject,"
+    " o.external_id as task_id, o.settled_at as written_at, cast(o.body ->> 'due_on' as date) as planned_due_on,"
+    " t.state, t.due_on, t.owner_id, t.outcome, t.read_at"
+    " from ops.episode as e join ops.outbox as o on o.channel = 'crm_task' and o.step = :step and o.state = 'sent'"
+    " and o.rule = e.signal and o.entity_kind = e.entity_kind and o.entity_id = e.entity_id"
+    " and o.episode_no = e.episode_no join ops.task as t on t.key = o.key where e.state = 'open'"
+)
+_GIVEN_TO = sa.text(
+    "select distinct split_part(o.account_key, ':', 1) || ':' || t.owner_id from ops.task as t"
+    " join ops.outbox as o on o.key = t.key join ops.episode as e on e.signal = o.rule"
+    " and e.entity_kind = o.entity_kind and e.entity_id = o.entity_id and e.episode_no = o.episode_no"
+    " where e.state = 'open' and t.owner_id not in ('', o.address)"
+)
+_FOLLOW = sa.text(
+    "update ops.episode set snoozed_until = :until, assignee_key = :assignee where episode_id = :episode_id"
+    " and (snoozed_until, assignee_key) is distinct from (cast(:until as date), :assignee)"
+)

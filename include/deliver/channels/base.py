@@ -1,0 +1,128 @@
+"""What every channel offers to the sender."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Literal, Protocol
+
+from pydantic import ValidationError
+
+from include.common.errors import PerennialError
+from include.common.secrets import hidden
+from include.outbox import personal_data
+from include.outbox.message import Message
+from include.outbox.store import Letter
+
+# Of calls that people wait for. What is in doubt is so for no longer than this and what uncertain.SETTLE adds.
+TIMEOUTS = (10.0, 20.0)
+
+
+class Undeliverable(PerennialError):
+    """The channel does not know the person, or cannot show the letter. Retrying cannot help; another channel may."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one letter.
+
+    Args:
+        state: ``sent``; ``refused`` for good; ``later`` if it was certainly not accepted and may be sent again;
+            ``uncertain`` if nobody knows.
+        because: Why it was not simply sent, with the cure.
+        external_id: What the outside system calls it.
+    """
+
+    state: Literal["sent", "refused", "later", "uncertain"]
+    because: str = ""
+    external_id: str = ""
+
+    def __post_init__(self) -> None:
+        # It is kept, logged and shown, and may be in the words of a vendor or a mail server.
+        object.__setattr__(self, "because", hidden(self.because))
+
+
+TaskState = Literal["open", "started", "done", "deleted"]
+
+
+@dataclass(frozen=True)
+class TaskNow:
+    """A task as the CRM shows it now.
+
+    Args:
+        state: ``started`` if somebody says that they are at it; ``deleted`` if it was thrown away.
+        due_on: When it is due where the account is; None if that was taken away.
+        owner_id: Whose it is; "" for nobody's.
+        outcome: What was written down as its outcome.
+        changed_at: When it was last changed, by the CRM's clock.
+    """
+
+    state: TaskState
+    due_on: date | None = None
+    owner_id: str = ""
+    outcome: str = ""
+    changed_at: datetime | None = None
+
+
+def message_of(letter: Letter, in_a_room: bool = False) -> Message:
+    """Return the message that a letter holds, as its readers may see it.
+
+    Args:
+        letter: The letter.
+        in_a_room: Whether others than its recipient will read it: what is personal is then left out.
+
+    Raises:
+        Undeliverable: It was planned by a version that wrote messages in another form.
+    """
+    try:
+        return Message.model_validate(personal_data.told(letter.body, in_a_room))
+    except ValidationError:
+        raise Undeliverable(
+            "the planned message has a form that this version cannot show",
+            cure="nothing to do: the next decision plans what is still due",
+        ) from None
+
+
+class Channel(Protocol):
+    """One way out.
+
+    Whatever goes wrong with the channel as a whole *before* a letter can have been accepted (no connection, a wrong
+    token, throttled for long) is raised as a PerennialError: the letters stay planned. What concerns one letter, or is
+    in doubt, is an ``Outcome``.
+    """
+
+    name: str
+    batch_size: int
+    is_repeatable: bool
+    """Whether sending the same letter twice has the effect of sending it once."""
+
+    def address(self, letter: Letter) -> str:
+        """Return where the letter goes.
+
+        Raises:
+            Undeliverable: The channel does not know the person, or cannot show the letter.
+        """
+
+    def send(self, letters: Sequence[Letter]) -> Mapping[str, Outcome]:
+        """Send letters whose address is set, at most ``batch_size``; return what became of each, by key."""
+
+    def find(self, address: str, since: datetime) -> Mapping[str, str] | None:
+        """Return what an address has received from us: key -> outside id; None if the channel keeps no history."""
+
+    def take_back(self, letters: Sequence[Letter]) -> Mapping[str, str]:
+        """Take back letters that were sent, at most ``batch_size``; doing it twice does no harm.
+
+        Returns:
+            Key -> why it stays, for those that cannot be taken back.
+        """
+
+    def close(self) -> None:
+        """Let go of connections."""
+
+
+class TaskChannel(Channel, Protocol):
+    """A CRM's tasks: they are also read back, because in them people answer."""
+
+    def look(self, letters: Sequence[Letter]) -> Mapping[str, TaskNow]:
+        """Return what has become of tasks that were written, by key; one that nothing is known of is left out."""

@@ -1,0 +1,134 @@
+"""Values kept in the CRM's account records.
+
+What a record holds is read first, and only what differs is written: a store that was set up anew writes nothing that is
+there already. Writing the same values twice does no harm, so that an answer in doubt is cured by doing it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+
+from include.common import connections
+from include.common.errors import ConfigError
+from include.config import Settings
+from include.deliver.channels.base import Outcome, Undeliverable
+from include.deliver.channels.crm_field.base import Accounts, Values
+from include.http.client import Refused
+from include.outbox.store import Letter
+
+
+class CrmFields:
+    """The channel.
+
+    Args:
+        accounts: The records of one CRM.
+    """
+
+    name = "crm_field"
+    is_repeatable = True
+
+    def __init__(self, accounts: Accounts) -> None:
+        self._accounts = accounts
+        self.batch_size = accounts.batch_size
+        self._known: set[str] = set()
+
+    def address(self, letter: Letter) -> str:
+        """Return the id of the record that the values belong to."""
+        if not {"record", "fields"} <= letter.body.keys():
+            raise Undeliverable(
+                "the planned values have a form that this version cannot write",
+                cure="nothing to do: the next decision plans them anew",
+            )
+        return str(letter.body["record"])
+
+    def send(self, letters: Sequence[Letter]) -> Mapping[str, Outcome]:
+        """Write what differs from what the records hold."""
+        vendor, names = self._accounts.vendor, sorted({name for letter in letters for name in letter.body["fields"]})
+        self.check(names)
+        held = self._accounts.read([letter.address for letter in letters], names)
+        outcomes: dict[str, Outcome] = {}
+        changes: dict[str, Values] = {}
+        for letter in letters:
+            record = letter.address
+            if record not in held:
+                because = f"{vendor} has no account {record} | ingest the CRM: it was merged or deleted"
+                outcomes[record] = Outcome("refused", because)
+            elif differing := self._accounts.differing(letter.body["fields"], held[record]):
+                changes[record] = differing
+            else:
+                outcomes[record] = Outcome("sent", "it held these values already", external_id=record)
+        outcomes |= self._write(changes)
+        missing = Outcome("later", f"{vendor} did not mention it in its answer")
+        return {letter.key: outcomes.get(letter.address, missing) for letter in letters}
+
+    def find(self, address: str, since: datetime) -> Mapping[str, str] | None:
+        """Return nothing: ``send`` looks at each record itself before it writes."""
+        return {}
+
+    def take_back(self, letters: Sequence[Letter]) -> Mapping[str, str]:
+        """Take nothing back: what a record held before is not kept."""
+        return {letter.key: "a value that was written stays until another one is" for letter in letters}
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._accounts.close()
+
+    def check(self, names: Sequence[str]) -> None:
+        """Make sure that properties are there and may be written.
+
+        Raises:
+            ConfigError: One is not, or may not.
+        """
+        lacking = self._accounts.lacking([name for name in names if name not in self._known])
+        if lacking:
+            raise ConfigError(
+                f"{self._accounts.vendor}'s accounts have no property {', '.join(lacking)} that this login may write",
+                cure="make it there and grant the right, or correct crm_field.fields in channels.yaml",
+            )
+        self._known.update(names)
+
+    def not_taken(self, name: str, values: Collection[str]) -> list[str]:
+        """Return those of the values that a property does not take, because it is a drop-down without them."""
+        options = self._accounts.options(name) if values else None
+        return [] if options is None else [value for value in values if value not in options]
+
+    def _write(self, changes: Mapping[str, Values]) -> dict[str, Outcome]:
+        if not changes:
+            return {}
+        try:
+            return dict(self._accounts.write(changes))
+        except Refused as error:
+            if len(changes) == 1:
+                return {record: Outcome("refused", str(error)) for record in changes}
+            # One wrong value refuses the whole batch: one by one shows whose it is.
+            return {one: outcome for each in changes.items() for one, outcome in self._write(dict([each])).items()}
+
+
+def connect(settings: Settings, source: str) -> CrmFields:
+    """Return the channel of the CRM that a source's accounts are in.
+
+    Args:
+        settings: The settings in force.
+        source: Connection id of the CRM source.
+
+    Raises:
+        ConfigError: The connection is missing or wrong, or its vendor's records cannot be written.
+    """
+    connection = connections.get(settings.channels.crm_field.connections.get(source, source))
+    if connection.vendor == "hubspot":
+        from include.connectors.crm.hubspot.client import open_client
+        from include.deliver.channels.crm_field.hubspot import Companies
+
+        client = open_client(connection, settings.allowed_plain_http_hosts, connections.get(source))
+        return CrmFields(Companies(client))
+    if connection.vendor == "salesforce":
+        from include.connectors.crm.salesforce import api
+        from include.deliver.channels.crm_field.salesforce import SalesforceAccounts
+
+        org = api.SalesforceApi(api.client(connection, settings.allowed_plain_http_hosts))
+        return CrmFields(SalesforceAccounts(org))
+    raise connection.error(
+        f"is {connection.vendor or 'of no vendor'}, and values can be written back to HubSpot and Salesforce only",
+        cure="set channels.yaml's crm_field.dry_run to true, or name such a connection",
+    )

@@ -1,0 +1,66 @@
+"""Fields of Salesforce's accounts, as values are written back into them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from include.connectors.crm.salesforce.api import SalesforceApi, select
+from include.deliver.channels.base import Outcome
+from include.deliver.channels.crm_field.channel import Values
+from include.deliver.channels.crm_task.salesforce import LISTS, told
+
+
+class SalesforceAccounts:
+    """See ``Accounts``.
+
+    Args:
+        api: The org.
+    """
+
+    vendor = "Salesforce"
+    batch_size = 200
+
+    def __init__(self, api: SalesforceApi) -> None:
+        self._api = api
+
+    def lacking(self, names: Sequence[str]) -> list[str]:
+        """See ``Accounts``."""
+        known = self._api.fields("Account") if names else {}
+        return [name for name in names if not known.get(name, {}).get("updateable")]
+
+    def options(self, name: str) -> Collection[str] | None:
+        """See ``Accounts``: only a restricted picklist refuses what it does not list."""
+        field = self._api.fields("Account").get(name, {})
+        if not field.get("restrictedPicklist"):
+            return None
+        return {str(each.get("value")) for each in field.get("picklistValues") or [] if each.get("active")}
+
+    def read(self, ids: Sequence[str], names: Sequence[str]) -> Mapping[str, Values]:
+        """See ``Accounts``."""
+        rows = self._api.by_ids(select(["Id", *names], "Account"), "Id", ids, is_all=False)
+        return {str(row["Id"]): row for row in rows}
+
+    def differing(self, wanted: Values, held: Values) -> dict[str, Any]:
+        """See ``Accounts``: an empty text is none."""
+        return {name: value for name, value in wanted.items() if (value or None) != (held.get(name) or None)}
+
+    def write(self, changes: Mapping[str, Values]) -> Mapping[str, Outcome]:
+        """See ``Accounts``."""
+        records = [{"attributes": {"type": "Account"}, "id": one, **values} for one, values in changes.items()]
+        content = {"allOrNone": False, "records": records}
+        answer = self._api.client.call("PATCH", LISTS, json=content, is_repeatable=True).data
+        # Answers come in the order of what was sent, and name nothing else to match them by.
+        results = zip(changes, answer if isinstance(answer, list) else [], strict=False)
+        return {account: _outcome(account, result) for account, result in results}
+
+    def close(self) -> None:
+        """See ``Accounts``."""
+        self._api.client.session.close()
+
+
+def _outcome(account: str, result: Mapping[str, Any]) -> Outcome:
+    if result.get("success"):
+        return Outcome("sent", external_id=account)
+    said, is_passing = told(result)
+    return Outcome("later" if is_passing else "refused", f"Salesforce did not write the values: {said}")

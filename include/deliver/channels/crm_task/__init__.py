@@ -1,0 +1,32 @@
+"""Tasks in the CRM: one module per vendor beside this one, chosen by the connection."""
+
+from __future__ import annotations
+
+from include.common import connections
+from include.config import Settings
+from include.deliver.channels.base import TaskChannel
+
+
+def connect(settings: Settings, source: str) -> TaskChannel:
+    """Return the channel of the CRM that a source's accounts are in.
+
+    Args:
+        settings: The settings in force.
+        source: Connection id of the CRM source.
+
+    Raises:
+        ConfigError: The connection is missing or wrong, or its vendor takes no tasks.
+    """
+    connection = connections.get(settings.channels.crm_task.connections.get(source, source))
+    if connection.vendor == "hubspot":
+        from include.deliver.channels.crm_task.hubspot import HubSpotTasks
+
+        return HubSpotTasks.connect(connection, settings, connections.get(source))
+    if connection.vendor == "salesforce":
+        from include.deliver.channels.crm_task.salesforce import SalesforceTasks
+
+        return SalesforceTasks.connect(connection, settings)
+    raise connection.error(
+        f"is {connection.vendor or 'of no vendor'}, and tasks can be written to HubSpot and Salesforce only",
+        cure="set channels.yaml's crm_task.dry_run to true, or name such a connection",
+    )

@@ -1,0 +1,73 @@
+"""What a planned task holds, and its text for CRMs that show no HTML."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from html.parser import HTMLParser
+
+from include.deliver.channels.base import Undeliverable
+from include.outbox.store import Letter
+
+_NEEDED = {"subject", "html", "due_at", "priority", "company_id"}
+_NEEDED_TO_CLOSE = {"closes", "note"}
+_BREAKS = {"br", "p", "div", "li", "tr", "h1", "h2", "h3"}
+
+
+def closes(letter: Letter) -> bool:
+    """Return whether a letter closes a task that was written before, whose key it names."""
+    return "closes" in letter.body
+
+
+def stay_closed(letters: Sequence[Letter]) -> dict[str, str]:
+    """Return why letters that closed a task are not taken back, by key."""
+    return {letter.key: "a task that was closed stays closed" for letter in letters if closes(letter)}
+
+
+def check(letter: Letter) -> None:
+    """Make sure that a letter holds a whole task, or all that it takes to close one.
+
+    Raises:
+        Undeliverable: It was planned by a version that wrote tasks in another form.
+    """
+    if missing := (_NEEDED_TO_CLOSE if closes(letter) else _NEEDED) - letter.body.keys():
+        raise Undeliverable(
+            f"the planned task has no {min(missing)}", cure="raise the playbook's version and let it start anew"
+        )
+
+
+def zone(letter: Letter) -> str:
+    """Return the time zone in which the task's due date is meant."""
+    return str(letter.body.get("zone") or "UTC")
+
+
+def plain(html: str) -> str:
+    """Return HTML as plain text; a link's address stands behind its words."""
+    parser = _Plain()
+    parser.feed(html)
+    parser.close()
+    lines = (" ".join(line.split()) for line in "".join(parser.parts).splitlines())
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
+
+
+class _Plain(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.parts: list[str] = []
+        self._links: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """See the base class."""
+        if tag in _BREAKS:
+            self.parts.append("\n- " if tag == "li" else "\n")
+        if tag == "a":
+            self._links.append(dict(attrs).get("href") or "")
+
+    def handle_endtag(self, tag: str) -> None:
+        """See the base class."""
+        if tag == "a" and self._links and (address := self._links.pop()):
+            self.parts.append(f" ({address})")
+
+    def handle_data(self, data: str) -> None:
+        """See the base class."""
+        self.parts.append(re.sub(r"\s+", " ", data))

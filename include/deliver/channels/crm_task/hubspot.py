@@ -1,0 +1,349 @@
+"""Tasks in HubSpot.
+
+Each task carries its key in ``perennial_key``, a property that HubSpot keeps unique: a task is written by upsert on it,
+so that an answer in doubt is cured by doing it again. A task that is already there is left alone, because by then its
+owner may have moved or completed it. Associations are no part of an upsert; they are made after it and read back, since
+HubSpot accepts a wrong association type in silence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from markupsafe import escape
+
+from include.common.connections import Connection
+from include.config import Settings
+from include.connectors.casting import time_or_none
+from include.deliver.channels.base import Outcome, TaskNow, TaskState
+from include.deliver.channels.crm_task import body
+from include.deliver.channels.crm_task import hubspot_properties as properties
+from include.deliver.channels.crm_task.hubspot_properties import KEY_PROPERTY, OUTCOME_PROPERTY
+from include.http.client import Client, Refused
+from include.http.loops import Loop
+from include.outbox.store import Letter
+
+# HubSpot's own type of the association from a task to a company.
+TASK_TO_COMPANY = 192
+_SHOWN = [
+    KEY_PROPERTY,
+    OUTCOME_PROPERTY,
+    "hs_task_status",
+    "hs_timestamp",
+    "hubspot_owner_id",
+    "hs_lastmodifieddate",
+]
+_STATES: dict[str, TaskState] = {"COMPLETED": "done", "IN_PROGRESS": "started", "WAITING": "started"}
+
+
+class HubSpotTasks:
+    """Writes tasks onto companies.
+
+    Args:
+        client: Calls the portal.
+    """
+
+    name = "crm_task"
+    batch_size = 100
+    is_repeatable = True
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._is_ready = False
+        self._owners: dict[str, str] | None = None
+        self._ownerless: set[str] = set()
+
+    @classmethod
+    def connect(cls, connection: Connection, settings: Settings, reader: Connection) -> HubSpotTasks:
+        """Return the channel of one portal.
+
+        Args:
+            connection: What to write by.
+            settings: The settings in force.
+            reader: The connection over which the portal is read.
+
+        Raises:
+            ConfigError: The connection is wrong.
+        """
+        from include.connectors.crm.hubspot.client import open_client
+
+        return cls(open_client(connection, settings.allowed_plain_http_hosts, reader))
+
+    def address(self, letter: Letter) -> str:
+        """Return the id of the task's owner; "" when the person is no user of the CRM, and the task then has none."""
+        body.check(letter)
+        if body.closes(letter):
+            return ""
+        return str(letter.body.get("owner_id") or "") or self._owner_id(letter.recipient)
+
+    def send(self, letters: Sequence[Letter]) -> Mapping[str, Outcome]:
+        """Write tasks that are not there yet and see that each is on its company; close those that are to be closed."""
+        self._make_ready()
+        outcomes = self._send_tasks([letter for letter in letters if not body.closes(letter)])
+        return outcomes | self._close_tasks([letter for letter in letters if body.closes(letter)])
+
+    def _send_tasks(self, letters: Sequence[Letter]) -> dict[str, Outcome]:
+        if not letters:
+            return {}
+        ids = self._existing([letter.key for letter in letters])
+        missing = [letter for letter in letters if letter.key not in ids]
+        written, refused = self._write_tasks(missing)
+        ids |= written
+        there = [letter for letter in letters if letter.key in ids]
+        linked = self._link(there, ids) if there else {}
+        outcomes = {letter.key: Outcome("later", "HubSpot did not mention it in its answer") for letter in letters}
+        for letter in there:
+            has_owner = bool(letter.address) and letter.key not in self._ownerless
+            outcomes[letter.key] = _judge(letter, ids[letter.key], linked, has_owner)
+        return outcomes | refused
+
+    def _close_tasks(self, letters: Sequence[Letter]) -> dict[str, Outcome]:
+        """Complete tasks with a note; what somebody completed or deleted before is left alone."""
+        outcomes: dict[str, Outcome] = {}
+        for letter in letters:
+            found = self._task(letter.body["closes"])
+            if not found:
+                outcomes[letter.key] = Outcome("sent", "there was no such task any more")
+                continue
+            task, shown = str(found["id"]), found["properties"]
+            if shown.get("hs_task_status") == "COMPLETED":
+                outcomes[letter.key] = Outcome("sent", "it was completed before", external_id=task)
+                continue
+            text = f"{escape(letter.body['note'])}<br>\n<br>\n{shown.get('hs_task_body') or ''}"
+            content = {"inputs": [{"id": task, "properties": {"hs_task_status": "COMPLETED", "hs_task_body": text}}]}
+            try:
+                self._write("/crm/v3/objects/tasks/batch/update", content)
+            except Refused as error:
+                outcomes[letter.key] = Outcome("refused", str(error), external_id=task)
+                continue
+            outcomes[letter.key] = Outcome("sent", external_id=task)
+        return outcomes
+
+    def _task(self, key: str) -> dict[str, Any]:
+        wanted = {
+            "idProperty": KEY_PROPERTY,
+            "properties": ["hs_task_status", "hs_task_body"],
+            "inputs": [{"id": key}],
+        }
+        found = self._write("/crm/v3/objects/tasks/batch/read", wanted).get("results") or []
+        return dict(found[0]) if found else {}
+
+    def find(self, address: str, since: datetime) -> Mapping[str, str] | None:
+        """Return nothing: ``send`` looks each key up itself before it writes."""
+        return {}
+
+    def take_back(self, letters: Sequence[Letter]) -> Mapping[str, str]:
+        """Archive tasks, looked up by their keys; those that their owner has completed stay."""
+        wanted = {
+            "idProperty": KEY_PROPERTY,
+            "properties": [KEY_PROPERTY, "hs_task_status"],
+            "inputs": [{"id": letter.key} for letter in letters if not body.closes(letter)],
+        }
+        found = self._write("/crm/v3/objects/tasks/batch/read", wanted).get("results") or []
+        done = {task["properties"][KEY_PROPERTY] for task in found if _is_completed(task)}
+        open_tasks = [{"id": str(task["id"])} for task in found if not _is_completed(task)]
+        if open_tasks:
+            self._write("/crm/v3/objects/tasks/batch/archive", {"inputs": open_tasks})
+        return body.stay_closed(letters) | {str(key): "its owner has completed the task" for key in done}
+
+    def look(self, letters: Sequence[Letter]) -> Mapping[str, TaskNow]:
+        """Return what has become of tasks; one counts as deleted only where HubSpot shows it among the archived."""
+        found: dict[str, TaskNow] = {}
+        for start in range(0, len(letters), self.batch_size):
+            some = letters[start : start + self.batch_size]
+            by_key = {letter.key: letter for letter in some}
+            for task in self._read(list(by_key), id_property=KEY_PROPERTY):
+                key = str(task["properties"].get(KEY_PROPERTY) or "")
+                if key in by_key:
+                    found[key] = _task_now(by_key[key], task["properties"])
+            by_id = {letter.external_id: letter.key for letter in some if letter.key not in found}
+            archived = self._read(list(by_id), is_archived=True) if by_id else []
+            found |= {by_id[str(task["id"])]: TaskNow("deleted") for task in archived if str(task["id"]) in by_id}
+        return found
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._client.session.close()
+
+    def _make_ready(self) -> None:
+        if not self._is_ready:
+            properties.make_ready(self._client)
+            self._is_ready = True
+
+    def _existing(self, keys: Sequence[str]) -> dict[str, str]:
+        """Return the ids of the tasks that are there, by key. This reads the store itself, not the search index."""
+        return _ids({"results": self._read(keys, id_property=KEY_PROPERTY)})
+
+    def _read(self, ids: Sequence[str], *, id_property: str = "", is_archived: bool = False) -> list[dict[str, Any]]:
+        wanted: dict[str, Any] = {"properties": _SHOWN, "inputs": [{"id": each} for each in ids]}
+        if id_property:
+            wanted["idProperty"] = id_property
+        call = self._client.call(
+            "POST",
+            "/crm/v3/objects/tasks/batch/read",
+            params={"archived": "true"} if is_archived else None,
+            json=wanted,
+            is_repeatable=True,
+        )
+        return list((call.data or {}).get("results") or [])
+
+    def _write_tasks(self, letters: Sequence[Letter]) -> tuple[dict[str, str], dict[str, Outcome]]:
+        """Return the ids of the tasks written, and what was refused.
+
+        An owner who was deactivated since the last ingest is refused. A task without an owner is still seen on its
+        company, so it is written without; a task that is not written is seen by nobody.
+        """
+        ids, refused = self._upsert(letters)
+        for letter in letters:
+            if letter.address and letter.key in refused and "owner" in refused[letter.key].because.lower():
+                written, still_refused = self._upsert([replace(letter, address="")])
+                refused.pop(letter.key)
+                ids |= written
+                refused |= still_refused
+                self._ownerless.add(letter.key)
+        return ids, refused
+
+    def _upsert(self, letters: Sequence[Letter]) -> tuple[dict[str, str], dict[str, Outcome]]:
+        if not letters:
+            return {}, {}
+        try:
+            answer = self._write("/crm/v3/objects/tasks/batch/upsert", {"inputs": [_input(item) for item in letters]})
+        except Refused as error:
+            if len(letters) == 1:
+                return {}, {letters[0].key: Outcome("refused", str(error))}
+            # One wrong value refuses the whole batch: one by one shows whose it is.
+            ids: dict[str, str] = {}
+            refused: dict[str, Outcome] = {}
+            for letter in letters:
+                written, not_written = self._upsert([letter])
+                ids |= written
+                refused |= not_written
+            return ids, refused
+        ids = _ids(answer)
+        return ids, {
+            key: Outcome("refused", text) for key, text in _errors(answer, {item.key for item in letters}).items()
+        }
+
+    def _link(self, letters: Sequence[Letter], ids: Mapping[str, str]) -> dict[str, set[str]]:
+        """Make the associations that are missing; return task id -> companies, as read back."""
+        wanted = {ids[letter.key]: str(letter.body["company_id"]) for letter in letters}
+        linked = self._companies(wanted)
+        missing = [(task, company) for task, company in wanted.items() if company not in linked.get(task, set())]
+        if not missing:
+            return linked
+        kind = {"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": TASK_TO_COMPANY}
+        inputs = [{"from": {"id": task}, "to": {"id": company}, "types": [kind]} for task, company in missing]
+        try:
+            self._write("/crm/v4/associations/tasks/companies/batch/create", {"inputs": inputs})
+        except Refused as error:
+            if error.status not in (400, 404):
+                raise
+        # What was asked for is not believed: it is read back.
+        return self._companies(wanted)
+
+    def _companies(self, tasks: Iterable[str]) -> dict[str, set[str]]:
+        wanted = {"inputs": [{"id": task} for task in tasks]}
+        try:
+            answer = self._write("/crm/v4/associations/tasks/companies/batch/read", wanted)
+        except Refused as error:
+            if error.status != 404:
+                raise
+            return {}
+        return {
+            str(result["from"]["id"]): {str(to["toObjectId"]) for to in result.get("to") or []}
+            for result in answer.get("results") or []
+        }
+
+    def _owner_id(self, email: str) -> str:
+        if self._owners is None:
+            self._owners = self._read_owners()
+        return self._owners.get(email.lower(), "")
+
+    def _read_owners(self) -> dict[str, str]:
+        owners: dict[str, str] = {}
+        after, loop = None, Loop("HubSpot's list /crm/v3/owners")
+        while True:
+            page = self._client.get("/crm/v3/owners", {"limit": 100, "archived": "false", "after": after}).data
+            owners |= {
+                str(owner["email"]).lower(): str(owner["id"])
+                for owner in page.get("results") or []
+                if owner.get("email")
+            }
+            asked, after = after, ((page.get("paging") or {}).get("next") or {}).get("after")
+            if not after:
+                return owners
+            loop.answered(asked, after, (str(owner.get("id")) for owner in page.get("results") or []))
+
+    def _write(self, path: str, content: Mapping[str, Any]) -> dict[str, Any]:
+        """Send what may be sent again without harm; every write here is one under a unique key, or a read."""
+        return self._client.call("POST", path, json=content, is_repeatable=True).data or {}
+
+
+def _input(letter: Letter) -> dict[str, Any]:
+    body = letter.body
+    properties = {
+        KEY_PROPERTY: letter.key,
+        "hs_task_subject": body["subject"],
+        "hs_task_body": body["html"],
+        "hs_timestamp": body["due_at"],
+        "hs_task_status": "NOT_STARTED",
+        "hs_task_priority": body["priority"],
+        "hs_task_type": "TODO",
+    }
+    if letter.address:
+        properties["hubspot_owner_id"] = letter.address
+    return {"idProperty": KEY_PROPERTY, "id": letter.key, "objectWriteTraceId": letter.key, "properties": properties}
+
+
+def _is_completed(task: Mapping[str, Any]) -> bool:
+    return (task.get("properties") or {}).get("hs_task_status") == "COMPLETED"
+
+
+def _ids(answer: Mapping[str, Any]) -> dict[str, str]:
+    """Return the ids in an answer by key; answers are matched by key, never by position."""
+    found = {}
+    for result in answer.get("results") or []:
+        key = (result.get("properties") or {}).get(KEY_PROPERTY) or result.get("objectWriteTraceId")
+        if key:
+            found[str(key)] = str(result["id"])
+    return found
+
+
+def _errors(answer: Mapping[str, Any], keys: set[str]) -> dict[str, str]:
+    """Return what a 207 says was refused, by key."""
+    refused = {}
+    for error in answer.get("errors") or []:
+        context = error.get("context") or {}
+        named = [error.get("id"), *(value for values in context.values() for value in values)]
+        for key in keys.intersection(str(name) for name in named if name):
+            refused[key] = f"HubSpot refused the task: {error.get('message', 'no reason given')}"
+    return refused
+
+
+def _task_now(letter: Letter, shown: Mapping[str, Any]) -> TaskNow:
+    due_at = time_or_none(shown.get("hs_timestamp"))
+    return TaskNow(
+        _STATES.get(str(shown.get("hs_task_status")), "open"),
+        due_at.astimezone(ZoneInfo(body.zone(letter))).date() if due_at else None,
+        str(shown.get("hubspot_owner_id") or ""),
+        str(shown.get(OUTCOME_PROPERTY) or ""),
+        time_or_none(shown.get("hs_lastmodifieddate")),
+    )
+
+
+def _judge(letter: Letter, task: str, linked: Mapping[str, set[str]], has_owner: bool) -> Outcome:
+    company = str(letter.body["company_id"])
+    if company not in linked.get(task, set()):
+        return Outcome(
+            "refused",
+            f"task {task} was written, but HubSpot does not show it on company {company}"
+            f" | associate task {task} with the company by hand; if the company was merged, ingest the CRM",
+            external_id=task,
+        )
+    if not has_owner:
+        return Outcome("sent", f"without an owner: {letter.recipient} is no active user of the CRM", external_id=task)
+    return Outcome("sent", external_id=task)

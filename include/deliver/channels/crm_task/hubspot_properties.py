@@ -1,0 +1,79 @@
+"""What a HubSpot portal needs of tasks: the property that keeps a task single, and the outcome that people write."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from include.common.errors import ConfigError
+from include.http.client import Client, Refused
+
+KEY_PROPERTY = "perennial_key"
+OUTCOME_PROPERTY = "perennial_outcome"
+_PROPERTIES = "/crm/v3/properties/tasks"
+
+log = logging.getLogger(__name__)
+
+
+def make_ready(client: Client) -> None:
+    """Make sure that the portal has both.
+
+    Args:
+        client: Calls the portal.
+
+    Raises:
+        ConfigError: The key is there, but not unique.
+    """
+    try:
+        found = client.get(f"{_PROPERTIES}/{KEY_PROPERTY}").data
+    except Refused as error:
+        if error.status != 404:
+            raise
+        found = _create_key(client)
+    if not found.get("hasUniqueValue"):
+        raise ConfigError(
+            f"HubSpot's task property {KEY_PROPERTY} is not unique, so a task could be doubled",
+            cure=f"if nothing of yours uses {KEY_PROPERTY}, delete it there, with the values in it; it is made again",
+        )
+    _offer_outcome(client)
+
+
+def _offer_outcome(client: Client) -> None:
+    """Make the property in which people write how a task ended; where that is refused, they answer without."""
+    try:
+        client.get(f"{_PROPERTIES}/{OUTCOME_PROPERTY}")
+    except Refused as error:
+        if error.status != 404:
+            raise
+        wanted = {
+            "name": OUTCOME_PROPERTY,
+            "label": "Perennial outcome",
+            "description": "How it ended: filled in before the task is completed, it becomes the alert's reason.",
+        }
+        try:
+            _create(client, wanted)
+        except Refused as refusal:
+            log.warning("HubSpot: tasks have no property %s: %s", OUTCOME_PROPERTY, refusal)
+
+
+def _create_key(client: Client) -> dict[str, Any]:
+    wanted = {
+        "name": KEY_PROPERTY,
+        "label": "Perennial key",
+        "description": "Identifies a task made by Perennial, so that it is made once. Do not change.",
+        "hasUniqueValue": True,
+    }
+    try:
+        return _create(client, wanted)
+    except Refused as error:
+        if error.status != 409:  # 409: someone else has just made it
+            raise
+        return dict(client.get(f"{_PROPERTIES}/{KEY_PROPERTY}").data)
+
+
+def _create(client: Client, wanted: Mapping[str, Any]) -> dict[str, Any]:
+    group = client.get(f"{_PROPERTIES}/hs_task_subject").data["groupName"]
+    text = {"groupName": group, "type": "string", "fieldType": "text"}
+    # May be sent again without harm: a second one of the name is refused.
+    return dict(client.call("POST", _PROPERTIES, json={**text, **wanted}, is_repeatable=True).data or {})

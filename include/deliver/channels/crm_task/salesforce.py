@@ -1,0 +1,251 @@
+"""Tasks in Salesforce.
+
+Each task carries its key in ``Perennial_Key__c``, a custom field of *Activity*. Where the org lets that field be an
+external id without duplicates, a task is written by upsert on it, so that an answer in doubt is cured by doing it
+again. Where it does not, a task is made only after its key was looked up, and an answer in doubt is looked up too,
+once Salesforce has had time to finish. A task that is already there is left alone, because by then its owner may have
+moved, completed or deleted it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from typing import Any
+
+from include.common.connections import Connection
+from include.common.errors import ConfigError, Forbidden
+from include.config import Settings
+from include.connectors.casting import time_or_none
+from include.connectors.crm.salesforce.api import SalesforceApi, client, quoted, select
+from include.connectors.crm.salesforce.resources import DATA, KEY_FIELD
+from include.deliver.channels.base import Outcome, TaskNow, TaskState
+from include.deliver.channels.crm_task import body
+from include.http.client import Refused, Uncertain
+from include.outbox.store import Letter
+
+# Where the org has it, what is written there when a task is completed is the alert's reason.
+OUTCOME_FIELD = "Perennial_Outcome__c"
+LISTS = f"{DATA}/composite/sobjects"
+_PRIORITIES = {"HIGH": "High", "MEDIUM": "Normal", "LOW": "Low"}
+# Refusals that another try may turn out differently.
+_PASSING = {"UNABLE_TO_LOCK_ROW", "SERVER_UNAVAILABLE", "REQUEST_RUNNING_TOO_LONG", "QUERY_TIMEOUT"}
+_NO_OWNER = {"INACTIVE_OWNER_OR_USER"}
+_LONGEST_SUBJECT, _LONGEST_TEXT = 255, 32_000
+
+
+class SalesforceTasks:
+    """Writes tasks onto accounts.
+
+    Args:
+        api: The org.
+        is_unique: Whether the org keeps the key unique and finds tasks by it.
+    """
+
+    name = "crm_task"
+    batch_size = 200
+
+    def __init__(self, api: SalesforceApi, is_unique: bool) -> None:
+        self._api = api
+        self.is_repeatable = is_unique
+        self._owners: dict[str, str] = {}
+        self._ownerless: set[str] = set()
+
+    @classmethod
+    def connect(cls, connection: Connection, settings: Settings) -> SalesforceTasks:
+        """Return the channel of one org.
+
+        Raises:
+            ConfigError: The connection is wrong, or tasks have no field for the key.
+        """
+        api = SalesforceApi(client(connection, settings.allowed_plain_http_hosts))
+        field = api.fields("Task").get(KEY_FIELD)
+        if field is None or not field.get("createable"):
+            raise ConfigError(
+                f"connection {connection.id}: Salesforce's tasks have no field {KEY_FIELD} that this login may write,"
+                " so a task could be doubled",
+                cure=f"create {KEY_FIELD} on the object Activity: a text of 64 characters, external id and unique where"
+                " the org offers that, and give the login the right to edit it",
+            )
+        return cls(api, bool(field.get("externalId")) and bool(field.get("unique")))
+
+    def address(self, letter: Letter) -> str:
+        """Return the id of the task's owner; "" when the person is no active user, and the login then owns it."""
+        body.check(letter)
+        if body.closes(letter):
+            return ""
+        return str(letter.body.get("owner_id") or "") or self._owner_id(letter.recipient)
+
+    def send(self, letters: Sequence[Letter]) -> Mapping[str, Outcome]:
+        """Write tasks that are not there yet, and close those that are to be closed."""
+        tasks = [letter for letter in letters if not body.closes(letter)]
+        ids = self._existing(letter.key for letter in tasks)
+        outcomes = {letter.key: _sent(letter, ids[letter.key], False) for letter in tasks if letter.key in ids}
+        outcomes |= self._write([letter for letter in tasks if letter.key not in ids])
+        return outcomes | {letter.key: self._close(letter) for letter in letters if body.closes(letter)}
+
+    def _close(self, letter: Letter) -> Outcome:
+        """Complete a task with a note; what somebody completed or deleted before is left alone."""
+        asked = select(["Id", KEY_FIELD, "IsClosed", "IsDeleted", "Description"], "Task")
+        found = next(iter(self._api.by_values(asked, KEY_FIELD, [letter.body["closes"]])), None)
+        if found is None or found.get("IsDeleted"):
+            return Outcome("sent", "there was no such task any more")
+        task = str(found["Id"])
+        if found.get("IsClosed"):
+            return Outcome("sent", "it was completed before", external_id=task)
+        text = f"{letter.body['note']}\n\n{found.get('Description') or ''}"[:_LONGEST_TEXT]
+        content = {"Status": "Completed", "Description": text}
+        try:
+            # The same values once more do no harm, and what is closed is not touched again.
+            self._api.client.call("PATCH", f"{DATA}/sobjects/Task/{task}", json=content, is_repeatable=True)
+        except Refused as error:
+            return Outcome("refused", str(error), external_id=task)
+        return Outcome("sent", external_id=task)
+
+    def find(self, address: str, since: datetime) -> Mapping[str, str] | None:
+        """Return the tasks that an owner has received from us, deleted ones too."""
+        at = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        where = f"CreatedDate >= {at} AND {KEY_FIELD} != NULL"
+        if address:
+            where += f" AND OwnerId = {quoted(address)}"
+        rows = self._api.everything(f"{select(['Id', KEY_FIELD], 'Task')} WHERE {where}")
+        return {row[KEY_FIELD]: row["Id"] for row in rows}
+
+    def take_back(self, letters: Sequence[Letter]) -> Mapping[str, str]:
+        """Delete tasks, looked up by their keys; those that their owner has completed stay."""
+        asked = select(["Id", KEY_FIELD, "IsClosed", "IsDeleted"], "Task")
+        stays = body.stay_closed(letters)
+        for row in self._api.by_values(asked, KEY_FIELD, [letter.key for letter in letters]):
+            if row["IsClosed"]:
+                stays[row[KEY_FIELD]] = "its owner has completed the task"
+            elif not row["IsDeleted"]:
+                stays |= self._delete(row["Id"], row[KEY_FIELD])
+        return stays
+
+    def _delete(self, task: str, key: str) -> dict[str, str]:
+        try:
+            self._api.client.call("DELETE", f"{DATA}/sobjects/Task/{task}", is_repeatable=True)
+        except Forbidden as error:
+            return {key: f"Salesforce keeps it: {error.message}"}
+        except Refused as error:
+            return {} if error.status == 404 else {key: f"Salesforce keeps it: {error.message}"}
+        return {}
+
+    def look(self, letters: Sequence[Letter]) -> Mapping[str, TaskNow]:
+        """Return what has become of tasks, those in the recycle bin too."""
+        names = ["Id", KEY_FIELD, "Status", "IsClosed", "IsDeleted", "ActivityDate", "OwnerId", "LastModifiedDate"]
+        if OUTCOME_FIELD in self._api.fields("Task"):
+            names.append(OUTCOME_FIELD)
+        rows = self._api.by_values(select(names, "Task"), KEY_FIELD, [letter.key for letter in letters])
+        return {str(row[KEY_FIELD]): _task_now(row) for row in rows}
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._api.client.session.close()
+
+    def _existing(self, keys: Iterable[str]) -> dict[str, str]:
+        """Return the ids of the tasks that are there, by key. This reads the store itself, no index behind it."""
+        rows = self._api.by_values(select(["Id", KEY_FIELD], "Task"), KEY_FIELD, keys)
+        return {row[KEY_FIELD]: row["Id"] for row in rows}
+
+    def _write(self, letters: Sequence[Letter]) -> dict[str, Outcome]:
+        if not letters:
+            return {}
+        try:
+            results = self._post(letters)
+        except Uncertain as error:
+            return {letter.key: Outcome("uncertain", str(error)) for letter in letters}
+        except Refused as error:
+            if len(letters) == 1:
+                return {letters[0].key: Outcome("refused", str(error))}
+            # One value that cannot be read refuses the whole list: one by one shows whose it is.
+            return {key: outcome for letter in letters for key, outcome in self._write([letter]).items()}
+        outcomes: dict[str, Outcome] = {}
+        # Answers come in the order of what was sent, and name nothing else to match them by.
+        for letter, result in zip(letters, results, strict=False):
+            outcomes |= self._judge(letter, result)
+        missing = Outcome("later" if self.is_repeatable else "uncertain", "Salesforce left it out of its answer")
+        return {letter.key: outcomes.get(letter.key, missing) for letter in letters}
+
+    def _post(self, letters: Sequence[Letter]) -> list[dict[str, Any]]:
+        content = {"allOrNone": False, "records": [_task(letter) for letter in letters]}
+        if self.is_repeatable:
+            call = self._api.client.call("PATCH", f"{LISTS}/Task/{KEY_FIELD}", json=content, is_repeatable=True)
+        else:
+            call = self._api.client.call("POST", LISTS, json=content)
+        return list(call.data) if isinstance(call.data, list) else []
+
+    def _judge(self, letter: Letter, result: Mapping[str, Any]) -> dict[str, Outcome]:
+        if result.get("success"):
+            return {letter.key: _sent(letter, str(result.get("id", "")), letter.key in self._ownerless)}
+        codes = _codes(result)
+        if codes & _NO_OWNER and letter.address:
+            # Deactivated since the last ingest: a task that is not written is seen by nobody.
+            self._ownerless.add(letter.key)
+            return self._write([replace(letter, address="")])
+        said, is_passing = told(result)
+        if is_passing:
+            return {letter.key: Outcome("later", f"Salesforce could not write the task now: {said}")}
+        cure = "if the account was merged or deleted, ingest the CRM; else raise the playbook's version"
+        return {letter.key: Outcome("refused", f"Salesforce refused the task: {said} | {cure}")}
+
+    def _owner_id(self, email: str) -> str:
+        if email not in self._owners:
+            asked = select(["Id", "Email"], "User")
+            rows = self._api.everything(f"{asked} WHERE Email = {quoted(email)} AND IsActive = TRUE", is_all=False)
+            self._owners[email] = next((row["Id"] for row in rows), "")
+        return self._owners[email]
+
+
+def told(result: Mapping[str, Any]) -> tuple[str, bool]:
+    """Return what is said of a record that was not written, and whether another try may turn out differently."""
+    errors = result.get("errors") or [{}]
+    said = "; ".join(f"{error.get('statusCode', '')} {error.get('message', '')}".strip() for error in errors)
+    return said, bool(_codes(result) & _PASSING)
+
+
+def _codes(result: Mapping[str, Any]) -> set[str]:
+    return {str(error.get("statusCode", "")) for error in result.get("errors") or ()}
+
+
+def _task_now(row: Mapping[str, Any]) -> TaskNow:
+    status = str(row.get("Status") or "")
+    state: TaskState = "started" if status not in ("", "Not Started", "Deferred") else "open"
+    if row.get("IsClosed"):
+        state = "done"
+    if row.get("IsDeleted"):
+        state = "deleted"
+    due = row.get("ActivityDate")
+    return TaskNow(
+        state,
+        date.fromisoformat(str(due)[:10]) if due else None,
+        str(row.get("OwnerId") or ""),
+        str(row.get(OUTCOME_FIELD) or ""),
+        time_or_none(row.get("LastModifiedDate")),
+    )
+
+
+def _sent(letter: Letter, task: str, is_ownerless: bool) -> Outcome:
+    if is_ownerless or not letter.address:
+        because = f"owned by the login of the connection: {letter.recipient} is no active user of the CRM"
+        return Outcome("sent", because, external_id=task)
+    return Outcome("sent", external_id=task)
+
+
+def _task(letter: Letter) -> dict[str, Any]:
+    planned = letter.body
+    record: dict[str, Any] = {
+        "attributes": {"type": "Task"},
+        KEY_FIELD: letter.key,
+        "Subject": str(planned["subject"])[:_LONGEST_SUBJECT],
+        "Description": body.plain(str(planned["html"]))[:_LONGEST_TEXT],
+        # A date without a zone: the day on which it is due where the account is.
+        "ActivityDate": str(planned.get("due_on") or planned["due_at"])[:10],
+        "Status": "Not Started",
+        "Priority": _PRIORITIES.get(str(planned["priority"]), "Normal"),
+        "WhatId": str(planned["company_id"]),
+    }
+    if letter.address:
+        record["OwnerId"] = letter.address
+    return record

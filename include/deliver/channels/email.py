@@ -1,0 +1,299 @@
+"""E-mail over SMTP.
+
+There is nothing to look up afterwards: once the content is on its way, a broken connection leaves it open whether the
+server took it. Such a mail is uncertain and is never sent again blindly; each has a Message-ID made of its key, so that
+a reader's program may drop a second one. One mail has one recipient, so that no refused address spoils another's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import re
+import smtplib
+import ssl
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime
+from typing import Any
+
+from include.common import clock, connections
+from include.common.connections import Connection
+from include.common.errors import AuthError, Unavailable
+from include.config import Settings
+from include.deliver.channels.base import Outcome, Undeliverable, message_of
+from include.deliver.render import email as render_mail
+from include.outbox.store import Letter
+
+_TIMEOUT = 30.0
+# Of one answer; that to EHLO, the longest, names some twenty things that a server can do.
+_MOST_LINES = 200
+# One plain ASCII address; anything else could name further recipients or headers.
+_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})+")
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+class _Lines:
+    """The lines of one answer, which may not go on for ever.
+
+    Args:
+        lines: What the server sends.
+    """
+
+    def __init__(self, lines: Any) -> None:
+        self._lines, self._left = lines, _MOST_LINES
+
+    def readline(self, size: int) -> bytes:
+        """Return the next line.
+
+        Raises:
+            OSError: The answer has too many.
+        """
+        self._left -= 1
+        if self._left < 0:
+            raise OSError(f"its answer has more than {_MOST_LINES} lines")
+        line: bytes = self._lines.readline(size)
+        return line
+
+    def again(self) -> None:
+        """Begin another answer."""
+        self._left = _MOST_LINES
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._lines.close()
+
+
+class _Server(smtplib.SMTP):
+    """A mail server whose answers end: ``smtplib`` reads on as long as a line says that another one follows."""
+
+    def getreply(self) -> tuple[int, bytes]:
+        """Return the answer to what was said last."""
+        lines = self.file
+        if lines is None and self.sock is not None:
+            lines = self.file = _Lines(self.sock.makefile("rb"))
+        if lines is not None:
+            lines.again()
+        return super().getreply()
+
+
+class _TlsServer(_Server, smtplib.SMTP_SSL):
+    """One that is encrypted from the start."""
+
+
+class EmailChannel:
+    """Sends mails through one server, over one connection as long as it lasts.
+
+    Args:
+        connection: The server, and the login if it wants one.
+        from_name: Shown as the sender.
+        from_address: The sender's address; bounces come back to it.
+        unsubscribed: Who wants no mails.
+    """
+
+    name = "email"
+    batch_size = 1
+    is_repeatable = False
+
+    def __init__(
+        self, connection: Connection, from_name: str, from_address: str, unsubscribed: Collection[str] = ()
+    ) -> None:
+        self._connection = connection
+        self._from_name = from_name
+        self._from_address = from_address
+        self._unsubscribed = {address.lower() for address in unsubscribed}
+        self._server: smtplib.SMTP | None = None
+
+    @classmethod
+    def connect(cls, settings: Settings) -> EmailChannel:
+        """Return the channel of the server that channels.yaml names; it is called when there is something to send.
+
+        Raises:
+            ConfigError: The connection is missing or wrong.
+        """
+        chosen = settings.channels.email
+        connection = connections.get(chosen.connection)
+        if not connection.host:
+            raise connection.error("has no host", cure="write the mail server's name into its host field")
+        sender = str(connection.extra.get("from_email") or chosen.from_address)
+        return cls(connection, chosen.from_name, sender, chosen.unsubscribed)
+
+    def address(self, letter: Letter) -> str:
+        """Return the e-mail address, if it is one."""
+        if not _ADDRESS.fullmatch(letter.recipient):
+            raise Undeliverable(
+                f"{letter.recipient!r} is no address that a mail can go to",
+                cure="correct the person's address in the CRM",
+            )
+        if letter.recipient.lower() in self._unsubscribed:
+            raise Undeliverable(
+                f"{letter.recipient} wants no mails",
+                cure="name a second channel in channels.yaml, or take the address out of email.unsubscribed",
+            )
+        message_of(letter)
+        return letter.recipient
+
+    def send(self, letters: Sequence[Letter]) -> Mapping[str, Outcome]:
+        """Send one mail."""
+        (letter,) = letters
+        content = self.compose(letter).as_bytes(policy=SMTP)
+        server = self._ready()
+        try:
+            refused = _envelope(server, self._from_address, letter.address)
+        except (smtplib.SMTPException, OSError) as error:
+            self.close()
+            raise _down(self._connection, error) from None
+        if refused:
+            return {letter.key: refused}
+        # From here on a broken connection leaves it open whether the server took the mail.
+        try:
+            code, said = _content(server, content)
+        except (smtplib.SMTPException, OSError) as error:
+            self.close()
+            return {letter.key: Outcome("uncertain", f"the connection broke after the mail was handed over: {error}")}
+        if code == 250:
+            return {letter.key: Outcome("sent", external_id=self._message_id(letter.key))}
+        return {letter.key: _refusal(server, code, said)}
+
+    def find(self, address: str, since: datetime) -> Mapping[str, str] | None:
+        """Return None: a mail server keeps no history for the sender."""
+        return None
+
+    def take_back(self, letters: Sequence[Letter]) -> Mapping[str, str]:
+        """Take nothing back: what a mail server has taken is the reader's."""
+        return {letter.key: "a mail cannot be taken back" for letter in letters}
+
+    def close(self) -> None:
+        """Leave the server."""
+        server, self._server = self._server, None
+        if server is None:
+            return
+        try:
+            server.quit()
+        except (smtplib.SMTPException, OSError):
+            server.close()
+
+    def greet(self) -> str:
+        """Log in and return what the server is; nothing is sent."""
+        server = self._ready()
+        secure = "over TLS" if isinstance(server.sock, ssl.SSLSocket) else "without TLS"
+        login = f", logged in as {self._connection.login}" if self._connection.login else ", without a login"
+        return f"{self._connection.host}:{self._connection.port or 25} {secure}{login}"
+
+    def compose(self, letter: Letter) -> EmailMessage:
+        """Return the mail: both bodies, and headers that mark it as automatic and thread it with its account."""
+        message = message_of(letter)
+        mail = EmailMessage()
+        mail["From"] = Address(self._from_name, addr_spec=self._from_address)
+        mail["To"] = letter.address or letter.recipient
+        mail["Subject"] = render_mail.subject(message)
+        mail["Date"] = format_datetime((letter.sending_at or clock.now()).astimezone(UTC))
+        mail["Message-ID"] = self._message_id(letter.key)
+        mail["References"] = self._message_id(f"account-{hashlib.sha256(letter.account_key.encode()).hexdigest()[:20]}")
+        mail["In-Reply-To"] = mail["References"]
+        mail["Auto-Submitted"] = "auto-generated"
+        mail["X-Auto-Response-Suppress"] = "All"
+        mail["List-Unsubscribe"] = f"<mailto:{self._from_address}?subject=unsubscribe>"
+        mail.set_content(render_mail.text(message))
+        mail.add_alternative(render_mail.html(message), subtype="html")
+        return mail
+
+    def _message_id(self, name: str) -> str:
+        return f"<{name}@{self._from_address.rpartition('@')[2]}>"
+
+    def _ready(self) -> smtplib.SMTP:
+        if self._server is not None:
+            try:
+                if self._server.noop()[0] == 250:
+                    return self._server
+            except (smtplib.SMTPException, OSError):
+                pass
+            self.close()
+        self._server = self._open()
+        return self._server
+
+    def _open(self) -> smtplib.SMTP:
+        connection = self._connection
+        is_local = connection.host in _LOOPBACK
+        try:
+            with contextlib.ExitStack() as unfinished:
+                if connection.extra.get("ssl"):
+                    server: smtplib.SMTP = _TlsServer(
+                        connection.host, connection.port or 465, timeout=_TIMEOUT, context=ssl.create_default_context()
+                    )
+                else:
+                    server = _Server(connection.host, connection.port or 25, timeout=_TIMEOUT)
+                unfinished.callback(server.close)
+                if not connection.extra.get("ssl"):
+                    server.ehlo_or_helo_if_needed()
+                    # Whoever sits between can leave STARTTLS out of the server's answer: only a written word does
+                    # without.
+                    wanted = connection.extra.get("starttls", not is_local or server.has_extn("starttls"))
+                    if wanted and not server.has_extn("starttls"):
+                        raise connection.error(
+                            "the mail server offers no encryption (STARTTLS), so that mails could be read on their way",
+                            cure='correct host and port, set "ssl": true for a server that is encrypted from the start,'
+                            ' or accept it with "starttls": false in its extra',
+                        )
+                    if wanted:
+                        server.starttls(context=ssl.create_default_context())
+                    elif connection.login and not is_local:
+                        raise connection.error(
+                            "would send its password in plain text", cure="set starttls or ssl to true in its extra"
+                        )
+                if connection.login:
+                    server.login(connection.login, connection.password)
+                unfinished.pop_all()
+        except smtplib.SMTPAuthenticationError as error:
+            raise AuthError(
+                f"the mail server {connection.host} refuses the login: {error.smtp_code}",
+                cure=f"correct login and password of connection {connection.id}",
+            ) from None
+        except (smtplib.SMTPException, OSError) as error:
+            raise _down(connection, error) from None
+        return server
+
+
+def _envelope(server: smtplib.SMTP, sender: str, recipient: str) -> Outcome | None:
+    """Say who writes to whom and that a mail follows; return the refusal, if there is one."""
+    code, said = server.mail(sender)
+    if code == 250:
+        code, said = server.rcpt(recipient)
+    if code in (250, 251):
+        code, said = server.docmd("DATA")
+    if code == 354:
+        return None
+    refusal = _refusal(server, code, said)
+    if code != 421:
+        server.rset()
+    return refusal
+
+
+def _content(server: smtplib.SMTP, content: bytes) -> tuple[int, bytes]:
+    """Hand over the mail; return the server's answer.
+
+    ``smtplib``'s own ``data`` asks and hands over in one call, and only the second half is in doubt when it breaks.
+    """
+    stuffed = content.replace(b"\r\n.", b"\r\n..")
+    stuffed = b"." + stuffed if stuffed.startswith(b".") else stuffed
+    server.send(stuffed + (b"" if stuffed.endswith(b"\r\n") else b"\r\n") + b".\r\n")
+    return server.getreply()
+
+
+def _refusal(server: smtplib.SMTP, code: int, said: bytes) -> Outcome:
+    text = f"the mail server said {code} {said.decode(errors='replace')[:200]}"
+    if code == 421:
+        server.close()
+    if 400 <= code < 500:
+        return Outcome("later", text)
+    return Outcome("refused", f"{text} | correct the person's address, or ask whoever runs the mail server")
+
+
+def _down(connection: Connection, error: Exception) -> Unavailable:
+    return Unavailable(
+        f"the mail server {connection.host}:{connection.port or 25} does not answer: {error}",
+        cure=f"check connection {connection.id}; what was not sent is tried again",
+    )

@@ -1,0 +1,113 @@
+"""Slack by an incoming webhook, for workspaces that allow no bot: one channel, and no way to ask what arrived.
+
+The secret half of its address, ``T…/B…/X…``, is the connection's password.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from requests.auth import AuthBase
+
+from include.common.connections import Connection
+from include.common.errors import AuthError, ConfigError, Forbidden
+from include.config import Settings
+from include.deliver.channels.base import TIMEOUTS, Outcome, message_of
+from include.deliver.render import slack as render_slack
+from include.http.client import Client, Manners, Refused, Uncertain
+from include.http.limiter import Limit, for_account
+from include.outbox.store import Letter
+
+HOST_PATH = "/services"
+_LIMIT = Limit(1, 1.0)
+
+
+class _SecretInThePath(AuthBase):
+    """Adds the secret to the address at the last moment, so that no address that is shown holds it."""
+
+    def __init__(self, secret: str) -> None:
+        self._secret = secret
+
+    def __call__(self, request: Any) -> Any:
+        request.url = f"{request.url}{self._secret}"
+        return request
+
+
+def _text(content: bytes) -> str:
+    return content[:200].decode(errors="replace")
+
+
+class SlackWebhook:
+    """Writes into the webhook's channel, naming the reader.
+
+    Args:
+        client: Calls the webhook.
+    """
+
+    name = "slack"
+    batch_size = 1
+    is_repeatable = False
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    @classmethod
+    def connect(cls, connection: Connection, settings: Settings) -> SlackWebhook:
+        """Return the channel of a webhook.
+
+        Raises:
+            ConfigError: The connection is wrong.
+        """
+        base_url, secret = connection.base_url(settings.allowed_plain_http_hosts), connection.secret().strip("/")
+        client = Client(
+            base_url=base_url,
+            auth=_SecretInThePath(secret),
+            # It begins with the workspace, whose limits the bot counts against too.
+            limiter=for_account("slack", secret.partition("/")[0], limits={"webhook": _LIMIT}),
+            manners=Manners(name="Slack", parse=_text, explain=str),
+            secrets=(secret,),
+            connection_id=connection.id,
+            timeouts=TIMEOUTS,
+        )
+        return cls(client)
+
+    def address(self, letter: Letter) -> str:
+        """Return the channel, which is the webhook's only one."""
+        message_of(letter)
+        return "webhook"
+
+    def send(self, letters: Sequence[Letter]) -> Mapping[str, Outcome]:
+        """Post one message."""
+        (letter,) = letters
+        message = message_of(letter, in_a_room=True).with_note(f"For {letter.recipient}")
+        content = {"text": render_slack.fallback_text(message), "blocks": render_slack.blocks(message)}
+        try:
+            self._client.call("POST", "/", json=content, kind="webhook")
+        except Uncertain as error:
+            return {letter.key: Outcome("uncertain", error.message)}
+        except Refused as error:
+            if error.status in (404, 410):
+                raise ConfigError(
+                    f"Slack knows the webhook's channel no more: {error.message}",
+                    cure=f"make a new webhook and write it into connection {self._client.connection_id}",
+                ) from None
+            return {letter.key: Outcome("refused", str(error))}
+        except Forbidden as error:
+            raise AuthError(
+                error.message, cure=f"make a new webhook and write it into connection {self._client.connection_id}"
+            ) from None
+        return {letter.key: Outcome("sent")}
+
+    def find(self, address: str, since: datetime) -> Mapping[str, str] | None:
+        """Return None: a webhook cannot read its channel."""
+        return None
+
+    def take_back(self, letters: Sequence[Letter]) -> Mapping[str, str]:
+        """Take nothing back: a webhook cannot delete what it said."""
+        return {letter.key: "a webhook cannot take back what it said" for letter in letters}
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._client.session.close()

@@ -1,0 +1,123 @@
+"""WeCom, by the robot of a group: the worked example of a further channel.
+
+A robot speaks to one group and is told nothing back but whether the message was taken: what is in doubt stays so. The
+key of its address is the connection's password; it is a parameter of the call, so that no address shown holds it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from requests.auth import AuthBase
+
+from include.common import connections
+from include.common.errors import AuthError
+from include.config import Settings
+from include.deliver.channels.base import TIMEOUTS, Outcome, message_of
+from include.deliver.render import wecom as render_wecom
+from include.http.client import Client, Manners, Refused, Uncertain
+from include.http.limiter import Limit, for_account
+from include.outbox.store import Letter
+
+_PATH = "/cgi-bin/webhook/send"
+_LIMIT = Limit(20, 60.0)  # of a robot, by WeCom's reference
+_WRONG_KEY = {93000, 40001, 40014}
+_TOO_MANY = 45009
+_BUSY = -1  # "the system is busy": whether the message was taken is left open
+
+
+class _KeyInTheCall(AuthBase):
+    """Adds nothing: the key is a parameter."""
+
+    def __call__(self, request: Any) -> Any:
+        return request
+
+
+class WeComChannel:
+    """Writes into a group.
+
+    Args:
+        client: Calls the service.
+        key: The robot's key.
+    """
+
+    name = "wecom"
+    batch_size = 1
+    is_repeatable = False
+
+    def __init__(self, client: Client, key: str) -> None:
+        self._client = client
+        self._key = key
+
+    @classmethod
+    def connect(cls, settings: Settings) -> WeComChannel:
+        """Return the channel of the robot that channels.yaml names.
+
+        Raises:
+            ConfigError: The connection is missing or wrong.
+        """
+        connection = connections.get(settings.channels.wecom.connection)
+        base_url, key = connection.base_url(settings.allowed_plain_http_hosts), connection.secret()
+        client = Client(
+            base_url=base_url,
+            auth=_KeyInTheCall(),
+            limiter=for_account("wecom", base_url, key, limits={"message": _LIMIT}),
+            manners=Manners(name="WeCom"),
+            secrets=(key,),
+            connection_id=connection.id,
+            timeouts=TIMEOUTS,
+        )
+        return cls(client, key)
+
+    def address(self, letter: Letter) -> str:
+        """Return the group, which is the robot's only one."""
+        message_of(letter)
+        return "group"
+
+    def send(self, letters: Sequence[Letter]) -> Mapping[str, Outcome]:
+        """Post one message, in several parts if it is long."""
+        (letter,) = letters
+        parts = render_wecom.parts(message_of(letter, in_a_room=True), letter.recipient)
+        for number, part in enumerate(parts, 1):
+            outcome = self._post(part)
+            if outcome.state == "sent":
+                continue
+            if number == 1:
+                return {letter.key: outcome}
+            # Sending it all again would double what is there.
+            because = f"part {number} of {len(parts)} did not arrive for certain: {outcome.because}"
+            return {letter.key: Outcome("uncertain", because)}
+        return {letter.key: Outcome("sent")}
+
+    def find(self, address: str, since: datetime) -> Mapping[str, str] | None:
+        """Return None: a robot cannot read its group."""
+        return None
+
+    def take_back(self, letters: Sequence[Letter]) -> Mapping[str, str]:
+        """Take nothing back: a robot cannot delete what it said."""
+        return {letter.key: "a robot of WeCom cannot take back what it said" for letter in letters}
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._client.session.close()
+
+    def _post(self, part: str) -> Outcome:
+        content = {"msgtype": "markdown", "markdown": {"content": part}}
+        try:
+            answer = self._client.call("POST", _PATH, params={"key": self._key}, json=content, kind="message").data
+        except Uncertain as error:
+            return Outcome("uncertain", error.message)
+        except Refused as error:
+            return Outcome("refused", str(error))
+        code = answer.get("errcode") if isinstance(answer, dict) else None
+        if code == 0:
+            return Outcome("sent")
+        said = f"WeCom said {code}: {str(answer.get('errmsg', ''))[:200]}" if code is not None else "WeCom said nothing"
+        if code in _WRONG_KEY:
+            raise AuthError(said, cure=f"write the robot's key into the password of {self._client.connection_id}")
+        if code == _TOO_MANY:
+            self._client.limiter.block("message", _LIMIT.seconds)
+            return Outcome("later", said)
+        return Outcome("uncertain" if code in (None, _BUSY) else "refused", said)

@@ -1,0 +1,308 @@
+"""Delivers what the outbox holds: one sender at a time, every channel for itself."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from include.common import clock
+from include.common.errors import PerennialError, Unavailable
+from include.config import Settings, load
+from include.config.channels import INTO_CRM, NAMES
+from include.deliver import holds, sender, uncertain, undo
+from include.deliver.channels import open_channel, ways
+from include.deliver.channels.base import Channel
+from include.outbox import approvals
+from include.outbox.store import Letter
+from include.warehouse.engine import engine
+
+SENDER_LOCK = 0x5045_5253
+# A killed sender's connection lives on in the server for a moment.
+_LOCK_PATIENCE_SECONDS = 5.0
+# A pass ends in order after so long, and the next one goes on: its task in Airflow ends after 30 minutes, and the last
+# call of a pass may still wait for as long as a limiter lets it.
+PASS_SECONDS = 720.0
+# After so long it is the next channel's turn: mails do not wait behind thousands of messages to Slack.
+TURN_SECONDS = 60.0
+
+# A channel, and the CRM source that it writes to.
+Way = tuple[str, str]
+
+
+@dataclass
+class Delivered:
+    """What one pass did.
+
+    Args:
+        channels: Channel -> how many letters ended in which state. ``waiting``: they may not leave yet (gate, hold, dry
+            run, changed owner); ``later``: certainly not accepted, tried again; ``found_outside``: had arrived before.
+        n_told: Uncertain letters that somebody will be told about.
+        n_left: Letters that are due and that the pass had no time for; the next one goes on with them.
+        is_busy: Another sender was at work, so nothing was done.
+        is_dry_run: Nothing was sent: the numbers say what is due.
+        problems: What does not work, each with its cure.
+    """
+
+    channels: dict[str, dict[str, int]] = field(default_factory=dict)
+    n_told: int = 0
+    n_left: int = 0
+    is_busy: bool = False
+    is_dry_run: bool = False
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def n_sent(self) -> int:
+        """Letters sent in this pass."""
+        return sum(counts.get("sent", 0) for counts in self.channels.values())
+
+
+def deliver(dry_run: bool = False, now: datetime | None = None, seconds: float = PASS_SECONDS) -> Delivered:
+    """Send what is due, look up what is in doubt, and record what became of each.
+
+    A channel that does not work does not hold up the others.
+
+    Args:
+        dry_run: Only count what is due.
+        now: The time; the clock's by default.
+        seconds: After so long it begins nothing more.
+
+    Raises:
+        PerennialError: At least one channel does not work; raised after all others are done.
+    """
+    return _count_due(now or clock.now()) if dry_run else _alone(lambda run: run.everything(), now, seconds)
+
+
+def take_back(now: datetime | None = None) -> Delivered:
+    """Take back what was asked to be, where the outside lets it, and send nothing. Else as ``deliver``."""
+    return _alone(lambda run: run.tidy(), now, PASS_SECONDS)
+
+
+def _alone(work: Callable[[_Pass], None], now: datetime | None, seconds: float) -> Delivered:
+    settings, ends_at = load(), time.monotonic() + seconds
+
+    def tick() -> datetime:
+        return now or clock.now()
+
+    with _sender_lock() as still_alone:
+        if still_alone is None:
+            return Delivered(is_busy=True)
+        run = _Pass(settings, tick, still_alone, ends_at)
+        try:
+            work(run)
+        finally:
+            run.close()
+    result, errors = run.result, run.errors
+    result.problems = [str(error) for error in errors]
+    if errors:
+        first, *others = errors
+        first.message += "".join(f"; and {other.message}" for other in others)
+        raise first
+    return result
+
+
+@dataclass
+class _Pass:
+    """One pass over all channels.
+
+    Args:
+        settings: The settings in force.
+        tick: Says what time it is.
+        still_alone: Raises if another sender may be at work.
+        ends_at: When it begins nothing more, by the process's clock.
+    """
+
+    settings: Settings
+    tick: sender.Clock
+    still_alone: Callable[[], None]
+    ends_at: float
+    result: Delivered = field(default_factory=Delivered)
+    errors: list[PerennialError] = field(default_factory=list)
+    opened: dict[Way, Channel] = field(default_factory=dict)
+    broken: set[Way] = field(default_factory=set)
+    senders: dict[Way, sender.Sender] = field(default_factory=dict)
+
+    def everything(self) -> None:
+        """Tidy up, then send what is due."""
+        self.tidy()
+        self.send_all()
+        self.result.n_told = uncertain.tell(self.settings, self.tick())
+        if self.result.n_told and not self.is_over():
+            self.send_all()
+        self.expire_homeless()
+
+    def send_all(self) -> None:
+        """Send what is due over every channel, by turns."""
+        self.each(self.send)
+        while self.senders and not self.is_over():
+            self.each(self.go_on)
+        self.result.n_left = sum(len(sending.left) for sending in self.senders.values())
+
+    def is_over(self) -> bool:
+        """Return whether the pass's time is over."""
+        return time.monotonic() >= self.ends_at
+
+    def tidy(self) -> None:
+        """Let go of what nobody approved in time, clear what is in doubt, and take back what was asked to be."""
+        with engine("builder").begin() as connection:
+            approvals.lapse(connection, self.tick())
+        self.each(self.clear_doubts)
+        with engine("builder").begin() as connection:
+            undo.withdraw(connection)
+        self.each(self.take_back)
+
+    def each(self, step: Callable[[Way], None]) -> None:
+        """Do a step for every channel that works; one that does not holds up no other."""
+        for way in ways(self.settings):
+            if way in self.broken:
+                continue
+            try:
+                step(way)
+            except PerennialError as error:
+                self.broken.add(way)
+                self.errors.append(error)
+
+    def take_back(self, way: Way) -> None:
+        """Take back what was asked to be: on hold or in dry run too, since it makes less of what is outside."""
+        letters = undo.due(*way, self.tick())
+        if letters:
+            self._add(way, undo.take_back(self._open(way), letters, self.tick(), self.is_over))
+
+    def clear_doubts(self, way: Way) -> None:
+        """Take over what a dead sender left, and look up what is in doubt."""
+        name, source = way
+        with engine("builder").connect() as connection:
+            states = _counts(connection, name)
+        if states["sending"] or states["in doubt"]:
+            channel = self._open(way)
+            uncertain.take_over(name, channel.is_repeatable, self.tick(), source)
+            self._look_up(way, channel)
+
+    def send(self, way: Way) -> None:
+        """Send what is due, unless the channel is held or in dry run."""
+        name, source = way
+        with engine("builder").begin() as connection:
+            letters = sender.due(connection, name, self.tick(), source)
+            state = holds.state(connection, name, self.tick())
+            if letters and state.is_held and state.ends_by_itself:
+                state = holds.release_compared(connection, name, self.tick())
+        if not letters:
+            return
+        if state.is_held or getattr(self.settings.channels, name).dry_run:
+            # What an attempt may have left in a CRM waits until it can be looked for there.
+            sender.expire([one for one in letters if name not in INTO_CRM or not one.n_attempts], self.tick())
+            self._add(way, {"waiting": len(letters)})
+            return
+        channel = self._open(way)
+        self.senders[way] = sender.Sender(channel, self.settings, self.tick, self.still_alone, deque(letters))
+        self.go_on(way)
+
+    def go_on(self, way: Way) -> None:
+        """Send for a turn of what a channel has left."""
+        if (sending := self.senders.pop(way, None)) is None:
+            return
+        turn_ends_at = min(self.ends_at, time.monotonic() + TURN_SECONDS)
+        before = Counter(sending.counts)
+        try:
+            sending.run(lambda: time.monotonic() >= turn_ends_at)
+        finally:
+            new = sending.counts - before
+            self._add(way, new | Counter(waiting=sending.counts["waiting"]))
+        if new["uncertain"]:
+            self._look_up(way, sending.channel)
+        if sending.left:
+            self.senders[way] = sending
+
+    def expire_homeless(self) -> None:
+        """Let what goes into a CRM that the settings list no longer expire in its time, and leave what is there."""
+        listed, why = {source.id for source in self.settings.of_kind("crm")}, "not among the sources of the settings"
+
+        def homeless(letters: Iterable[Letter]) -> list[Letter]:
+            return [letter for letter in letters if letter.account_key.partition(":")[0] not in listed]
+
+        for name in INTO_CRM:
+            with engine("builder").connect() as connection:
+                letters = homeless(sender.due(connection, name, self.tick()))
+            sender.expire(letters, self.tick(), f"its CRM was {why}")
+            undo.leave(homeless(undo.due(name, "", self.tick())), f"its CRM is {why}", self.tick())
+
+    def close(self) -> None:
+        """Let go of all channels."""
+        for channel in self.opened.values():
+            channel.close()
+
+    def _open(self, way: Way) -> Channel:
+        if way not in self.opened:
+            self.opened[way] = open_channel(way[0], self.settings, way[1])
+        return self.opened[way]
+
+    def _look_up(self, way: Way, channel: Channel) -> None:
+        found = uncertain.look_up(channel, self.tick(), self.is_over, way[1])
+        self._add(way, {f"cleared as {state}": number for state, number in found.items()})
+
+    def _add(self, way: Way, counts: Mapping[str, int]) -> None:
+        if counts:
+            name, source = way
+            shown = f"{name} ({source})" if source and len(self.settings.of_kind("crm")) > 1 else name
+            total = Counter(self.result.channels.get(shown, {}))
+            total.update(counts)
+            if counts.get("waiting"):
+                total["waiting"] = counts["waiting"]  # what waits is looked at by every step
+            self.result.channels[shown] = dict(total)
+
+
+def _counts(connection: sa.Connection, channel: str) -> Counter[str]:
+    rows = connection.execute(
+        sa.text(
+            "select case when state = 'uncertain' and next_attempt_at is not null then 'in doubt' else state end,"
+            " count(*) from ops.outbox where channel = :channel and state in ('planned', 'sending', 'uncertain')"
+            " group by 1"
+        ),
+        {"channel": channel},
+    )
+    return Counter(dict(rows.tuples().all()))
+
+
+def _count_due(now: datetime) -> Delivered:
+    result = Delivered(is_dry_run=True)
+    with engine("builder").connect() as connection:
+        for name in NAMES:
+            letters = sender.due(connection, name, now)
+            if letters:
+                result.channels[name] = {"due": len(letters)}
+    return result
+
+
+@contextmanager
+def _sender_lock() -> Iterator[Callable[[], None] | None]:
+    """Hold the sender's lock for the block; None if another process has it.
+
+    What is yielded makes sure that the lock is still held: if the connection was lost, so was the lock.
+    """
+    with engine("builder").connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        waited_until = time.monotonic() + _LOCK_PATIENCE_SECONDS
+        while not connection.execute(sa.text("select pg_try_advisory_lock(:key)"), {"key": SENDER_LOCK}).scalar_one():
+            if time.monotonic() > waited_until:
+                yield None
+                return
+            time.sleep(0.2)
+
+        def still_alone() -> None:
+            try:
+                connection.execute(sa.text("select 1"))
+            except sa.exc.DBAPIError:
+                raise Unavailable(
+                    "the connection that keeps other senders out was lost",
+                    cure="run deliver again: it takes over what was left",
+                ) from None
+
+        try:
+            yield still_alone
+        finally:
+            if not connection.invalidated:
+                connection.execute(sa.text("select pg_advisory_unlock(:key)"), {"key": SENDER_LOCK})

@@ -1,0 +1,87 @@
+"""Reads tasks back from the CRM: what people did with them is their answer to the alert behind each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from include.common import clock
+from include.common.errors import PerennialError
+from include.config import load
+from include.deliver.channels import crm_task
+from include.deliver.channels.base import TaskNow
+from include.outbox import store as outbox
+from include.outbox.store import Letter
+from include.warehouse.engine import engine
+
+
+@dataclass
+class ReadBack:
+    """What was read back.
+
+    Args:
+        n_tasks: Tasks of which the CRM told something.
+        problems: CRMs whose tasks could not be read, each with its cure; what was read before stays.
+    """
+
+    n_tasks: int = 0
+    problems: list[str] = field(default_factory=list)
+
+
+def read_back(now: datetime | None = None) -> ReadBack:
+    """Read the tasks of all open episodes, and store what has become of them.
+
+    Args:
+        now: The time; the clock's by default.
+    """
+    moment, settings, result = now or clock.now(), load(), ReadBack()
+    for source in settings.of_kind("crm"):
+        with engine("builder").connect() as connection:
+            letters = _watched(connection, source.id)
+        if not letters:
+            continue
+        try:
+            channel = crm_task.connect(settings, source.id)
+            try:
+                found = channel.look(letters)
+            finally:
+                channel.close()
+        except PerennialError as error:
+            result.problems.append(f"tasks in {source.id} were not read back: {error}")
+            continue
+        with engine("builder").begin() as connection:
+            _store(connection, found, moment)
+        result.n_tasks += len(found)
+    return result
+
+
+def _watched(connection: sa.Connection, source: str) -> Sequence[Letter]:
+    """Return the tasks that were written, are not done, and belong to something that is still open."""
+    return outbox.read(
+        connection,
+        # What we took back ourselves was thrown away by nobody.
+        "channel = 'crm_task' and state = 'sent' and undo = '' and external_id <> ''"
+        " and exists (select from ops.episode as e where e.state = 'open' and e.signal = outbox.rule"
+        " and e.entity_kind = outbox.entity_kind and e.entity_id = outbox.entity_id"
+        " and e.episode_no = outbox.episode_no)"
+        " and not exists (select from ops.task as t where t.key = outbox.key and t.state in ('done', 'deleted'))",
+        source=source,
+    )
+
+
+def _store(connection: sa.Connection, found: Mapping[str, TaskNow], now: datetime) -> None:
+    if not found:
+        return
+    connection.execute(
+        sa.text(
+            "insert into ops.task (key, state, due_on, owner_id, outcome, changed_at, read_at)"
+            " values (:key, :state, :due_on, :owner_id, :outcome, :changed_at, :now)"
+            " on conflict (key) do update set state = excluded.state, due_on = excluded.due_on,"
+            " owner_id = excluded.owner_id, outcome = excluded.outcome, changed_at = excluded.changed_at,"
+            " read_at = excluded.read_at"
+        ),
+        [{"key": key, "now": now, **asdict(task)} for key, task in found.items()],
+    )

@@ -1,0 +1,223 @@
+"""The entities that Perennial knows and their columns, onto which every vendor is mapped.
+
+This is the contract between the sources (which fill ``raw.<vendor>__<entity>``), the data contracts and the SQL models.
+Every column is nullable in ``raw``: what must be present is a rule of the contract, not of the table.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from include.entities.crm import CRM
+from include.entities.entity import Column, ColumnType, Entity, Kind
+from include.entities.entity import columns as _columns
+
+__all__ = [
+    "DATABASES",
+    "ENTITIES",
+    "VENDORS",
+    "Column",
+    "ColumnType",
+    "Entity",
+    "Kind",
+    "of_kind",
+    "raw_table",
+    "union_view",
+]
+
+# A usage day touches the 28-day windows of the 12 trailing weeks and the window itself: 28 + 84 days.
+USAGE_REACH_DAYS = 112
+
+ENTITIES: dict[str, Entity] = {
+    entity.name: entity
+    for entity in (
+        *CRM,
+        Entity(
+            "organization",
+            "support",
+            _columns(
+                name="text",
+                external_id="text",  # the CRM's account id, where the desk carries it
+                domain_names="text",
+                merged_into="text",  # the organisation that this one was merged into
+                created_at="timestamptz",
+                updated_at="timestamptz",
+            ),
+            history=True,
+            is_account=True,
+        ),
+        Entity(
+            "support_user",
+            "support",
+            _columns(
+                organization_id="text",
+                email="text*",
+                name="text*",
+                role="text",
+                is_active="boolean",
+                created_at="timestamptz",
+                updated_at="timestamptz",
+            ),
+            account_ref="organization_id",
+            dirty_from="updated_at",
+            dirty_days=1,
+        ),
+        Entity(
+            "ticket",
+            "support",
+            _columns(
+                organization_id="text",
+                requester_id="text",
+                assignee_id="text",
+                status="text",
+                priority="text",
+                ticket_type="text",
+                subject="text*",
+                channel="text",
+                tags="text",
+                satisfaction="text",
+                solved_at="timestamptz",
+                first_reply_minutes="bigint",  # calendar minutes
+                first_reply_business_minutes="bigint",
+                first_resolution_minutes="bigint",
+                full_resolution_minutes="bigint",
+                requester_wait_minutes="bigint",
+                agent_wait_minutes="bigint",
+                n_reopens="bigint",
+                n_replies="bigint",
+                created_at="timestamptz",
+                updated_at="timestamptz",
+                generated_at="timestamptz",
+            ),
+            account_ref="organization_id",
+            dirty_from="created_at",
+        ),
+        # What happened to tickets, public comments among it: none of it ever changes but for redactions.
+        Entity(
+            "ticket_event",
+            "support",
+            _columns(
+                ticket_id="text",
+                organization_id="text",  # of the ticket, when the event was read
+                happened_at="timestamptz",
+                event_type="text",  # status, priority, type, assignee, organization, requester, satisfaction, comment
+                old_value="text",
+                new_value="text",
+                actor_id="text",  # the person; what rules and the system do has none
+                is_public="boolean",  # of comments
+                body="text*",  # of public comments, capped
+                updated_at="timestamptz",
+            ),
+            account_ref="organization_id",
+            part_of="ticket_id",
+            made_by="actor_id",
+            dirty_from="happened_at",
+        ),
+        Entity(
+            "rating",
+            "support",
+            _columns(
+                ticket_id="text",
+                organization_id="text",
+                score="text",
+                created_at="timestamptz",
+                updated_at="timestamptz",
+            ),
+            account_ref="organization_id",
+            dirty_from="created_at",
+        ),
+        Entity(
+            "product_account",
+            "product",
+            _columns(
+                name="text",
+                crm_account_id="text",
+                domain="text",  # one that the customer proved to own, as for its single sign-on
+                plan="text",
+                is_internal="boolean",
+                created_at="timestamptz",
+                updated_at="timestamptz",
+            ),
+            history=True,
+            is_account=True,
+        ),
+        Entity(
+            "product_user",
+            "product",
+            _columns(
+                account_id="text",
+                email="text*",
+                role="text",
+                team="text",
+                is_bot="boolean",
+                activated_at="timestamptz",
+                deactivated_at="timestamptz",
+                created_at="timestamptz",
+                updated_at="timestamptz",
+            ),
+            account_ref="account_id",
+            dirty_from="created_at",
+        ),
+        Entity(
+            "usage_day",
+            "product",
+            _columns(
+                account_id="text",
+                user_id="text",
+                feature="text",
+                day="date",
+                n_events="bigint",
+                minutes="double precision",
+                updated_at="timestamptz",
+            ),
+            account_ref="account_id",
+            dirty_from="day",
+            dirty_days=USAGE_REACH_DAYS,
+        ),
+        Entity(
+            "seat_day",
+            "product",
+            _columns(
+                account_id="text",
+                day="date",
+                n_paid_seats="bigint",
+                n_activated_seats="bigint",
+                updated_at="timestamptz",
+            ),
+            account_ref="account_id",
+            dirty_from="day",
+            dirty_days=28,
+        ),
+    )
+}
+
+
+def _vendors() -> dict[str, Kind]:
+    """Return every vendor by the folder that describes it: ``include/connectors/<kind>/<vendor>/``."""
+    found: dict[str, Kind] = {}
+    kinds: tuple[Kind, ...] = ("crm", "support")
+    for kind in kinds:
+        folders = sorted(path.parent.name for path in (Path(__file__).parents[1] / "connectors" / kind).glob("[a-z]*/__init__.py"))
+        found |= dict.fromkeys(folders, kind)
+    return found | {"product": "product"}  # the customer's own database is no vendor's: its SQL says what it has
+
+
+# Vendor -> kind of source. The raw tables of all of them exist from the start, so that SQL can always name them.
+VENDORS: dict[str, Kind] = _vendors()
+# What reads a database, by kind of source; of a CRM or a desk in the place of a vendor's API.
+DATABASES: dict[Kind, str] = {"crm": "sqlcrm", "support": "sqldesk", "product": "product"}
+
+
+def of_kind(kind: Kind) -> tuple[Entity, ...]:
+    """Return the entities of one kind of source, in the order in which they are loaded."""
+    return tuple(entity for entity in ENTITIES.values() if entity.kind == kind)
+
+
+def raw_table(vendor: str, entity: str) -> str:
+    """Return the name of the raw table, without its schema."""
+    return f"{vendor}__{entity}"
+
+
+def union_view(kind: Kind, entity: str) -> str:
+    """Return the name of the view that has the rows of all vendors of a kind, without its schema."""
+    return f"{kind}__{entity}"

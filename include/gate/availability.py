@@ -1,0 +1,89 @@
+"""Which entities there are to work with, and why others are not: what a source has is what was judged of it.
+
+A KPI or trigger that reads an entity which is not there is *not available: needs <entity>*, never 0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from include.config import load
+from include.entities.catalog import Kind, of_kind
+from include.warehouse.engine import engine
+
+_REFUSED = "NotOffered"
+
+
+@dataclass(frozen=True)
+class Missing:
+    """An entity that a source does not give.
+
+    Args:
+        source: Connection id.
+        entity: Name of the entity.
+        reason: "not available: needs ..." and why.
+        cure: What would bring it.
+    """
+
+    source: str
+    entity: str
+    reason: str
+    cure: str = ""
+
+
+def missing() -> list[Missing]:
+    """Return what the sources that were judged do not give of what their kind can have."""
+    found = []
+    for source in load().sources:
+        known, refused = judged(source.id), _refusals(source.id)
+        for entity in of_kind(source.kind) if known else ():
+            if entity.name in known:
+                continue
+            reason, cure = refused.get(entity.name, ("it is not mapped", "map it; see docs/reference"))
+            found.append(Missing(source.id, entity.name, f"not available: needs {entity.name}: {reason}", cure))
+    return found
+
+
+def available(kind: Kind) -> frozenset[str]:
+    """Return the entities of a kind that at least one source gives."""
+    names = (judged(source.id) for source in load().sources if source.kind == kind)
+    return frozenset().union(*names)
+
+
+def judged(source: str) -> frozenset[str]:
+    """Return the entities of a source on which there is a verdict."""
+    with engine("reader").connect() as connection:
+        rows = connection.execute(
+            sa.text("select entity from meta.verdict where source = :source and entity <> ''"), {"source": source}
+        )
+        return frozenset(rows.scalars())
+
+
+def refused(source: str) -> frozenset[str]:
+    """Return the entities that the source has not got, or does not show, and of which nothing was ever read."""
+    return frozenset(_refusals(source))
+
+
+def was_read(source: str, entity: str) -> bool:
+    """Return whether anything of an entity was ever merged."""
+    with engine("reader").connect() as connection:
+        found = connection.execute(
+            sa.text("select 1 from meta.cursor where source = :source and entity = :entity"),
+            {"source": source, "entity": entity},
+        )
+        return found.first() is not None
+
+
+def _refusals(source: str) -> dict[str, tuple[str, str]]:
+    with engine("reader").connect() as connection:
+        rows = connection.execute(
+            sa.text(
+                "select entity, reason, cure from meta.source_failure as failure"
+                " where source = :source and step = 'extract' and error = :refused and not exists ("
+                " select from meta.cursor where cursor.source = failure.source and cursor.entity = failure.entity)"
+            ),
+            {"source": source, "refused": _REFUSED},
+        )
+        return {row.entity: (row.reason, row.cure) for row in rows}

@@ -1,0 +1,178 @@
+"""Which accounts have rows in quarantine or in a held batch.
+
+Rows name an account by the id that their own source uses. A desk's organisation and a product account lead to the CRM's
+account by the explicit id that they carry, and by ``core.account_bridge`` once that is built.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from include.common import clock
+from include.entities.catalog import ENTITIES, VENDORS, Entity, Kind, of_kind, raw_table
+from include.identity import store
+
+# Kind -> the entity that is its account, and the column in which that carries the CRM's id.
+_CARRIERS: dict[Kind, tuple[str, str]] = {
+    "support": ("organization", "external_id"),
+    "product": ("product_account", "crm_account_id"),
+}
+Reasons = dict[str, set[str]]
+
+
+def accounts(connection: Connection, sources: Mapping[str, Kind], crms: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Return account keys with the reasons why they are not clean.
+
+    Args:
+        connection: Of a role that reads raw and quarantine.
+        sources: Source id -> kind, of the sources that count.
+        crms: The ids of all CRM sources.
+    """
+    found: dict[str, set[str]] = defaultdict(set)
+    for source, kind in sources.items():
+        refs = _unclean_refs(connection, source, kind)
+        if not refs:
+            continue
+        for ref, keys in _keys_of(connection, source, kind, list(refs), list(crms)).items():
+            for key in keys:
+                found[key] |= refs[ref]
+    return {key: tuple(sorted(reasons)) for key, reasons in sorted(found.items())}
+
+
+def _unclean_refs(connection: Connection, source: str, kind: Kind) -> Reasons:
+    """Return the accounts that bad and waiting rows name, and those of the same records as they are stored.
+
+    A bad row may have lost its account or name another; what the account it is stored under shows is old all the same.
+    """
+    refs: Reasons = defaultdict(set)
+    for entity in of_kind(kind):
+        named = sa.select(_BAD.c.account_ref, _BAD.c.rule_id).where(
+            _BAD.c.source == source, _BAD.c.entity == entity.name, _holds()
+        )
+        for query in (named, *_as_stored(connection, entity, source, _BAD.c.record_id, named)):
+            for ref, rule in connection.execute(query.distinct()):
+                refs[ref].add(f"a {entity.name} of {source} is in quarantine by {rule}")
+    for batch_id, entity_name, table in connection.execute(_HELD, {"source": source}).all():
+        entity = ENTITIES[entity_name]
+        if not entity.account_column:
+            continue
+        held = sa.table(table, sa.column("id"), sa.column(entity.account_column), schema="raw")
+        named = sa.select(held.c[entity.account_column].label("account_ref"))
+        for query in (named, *_as_stored(connection, entity, source, held.c.id, named)):
+            for (ref,) in connection.execute(query.distinct()):
+                refs[ref].add(f"a {entity_name} of {source} is in batch {batch_id}, which is held")
+    return {ref: reasons for ref, reasons in refs.items() if ref}
+
+
+def _holds() -> sa.ColumnElement[bool]:
+    """Return whether a row of the quarantine holds its account: a waived one does again once its waiver is over."""
+    is_over = sa.and_(_BAD.c.state == "waived", _BAD.c.waived_until <= clock.now())
+    return sa.or_(_BAD.c.state.in_(("open", "reread")), is_over)
+
+
+def _as_stored(
+    connection: Connection, entity: Entity, source: str, record_id: sa.ColumnElement, named: sa.Select
+) -> Iterator[sa.Select]:
+    """Yield ``named``, a select of account references first, with those that the records are stored under instead."""
+    if not entity.account_ref:
+        return
+    for vendor in _vendors(entity.kind):
+        # Before the first read of anything there are no raw tables, and nothing is stored.
+        if not sa.inspect(connection).has_table(raw_table(vendor, entity.name), schema="raw"):
+            continue
+        columns: list[sa.ColumnClause] = [sa.column(name) for name in ("source", "id", entity.account_ref)]
+        stored = sa.table(raw_table(vendor, entity.name), *columns, schema="raw").alias("stored")
+        _, *others = named.selected_columns
+        yield (
+            named.with_only_columns(stored.c[entity.account_ref], *others)
+            .join_from(record_id.table, stored, stored.c.id == record_id)
+            .where(stored.c.source == source)
+        )
+
+
+def _vendors(kind: Kind) -> list[str]:
+    return [vendor for vendor, its_kind in VENDORS.items() if its_kind == kind]
+
+
+def _keys_of(connection: Connection, source: str, kind: Kind, refs: list[str], crms: list[str]) -> dict[str, set[str]]:
+    """Return for each reference the accounts that it can mean; with several CRMs all that have the id."""
+    keys: dict[str, set[str]] = defaultdict(set)
+    meant: dict[tuple[str, str], set[str]] = defaultdict(set)  # CRM and its id -> references
+    if kind == "crm":
+        for ref in refs:
+            meant[source, ref].add(ref)
+    else:
+        for ref, crm_id in _carried(connection, source, kind, refs):
+            prefix, _, rest = crm_id.partition(":")
+            # An id may say which CRM's it is: crm_eu:77.
+            for place in [(prefix, rest)] if rest and prefix in crms else [(crm, crm_id) for crm in crms]:
+                meant[place].add(ref)
+        for ref, key in _bridged(connection, source, refs):
+            keys[ref].add(key)
+    survivors = connection.execute(
+        sa.text(
+            "select source, loser_id, survivor_id from meta.account_merge"
+            " where source = any(:crms) and loser_id = any(:ids)"
+        ),
+        {"crms": [crm for crm, _ in meant], "ids": [crm_id for _, crm_id in meant]},
+    )
+    merged = {(crm, loser): survivor for crm, loser, survivor in survivors}
+    for (crm, crm_id), carriers in meant.items():
+        for ref in carriers:
+            keys[ref].add(f"{crm}:{merged.get((crm, crm_id), crm_id)}")
+    return keys
+
+
+def _carried(connection: Connection, source: str, kind: Kind, refs: list[str]) -> list[tuple[str, str]]:
+    """Return (reference, CRM id) pairs as the accounts of a desk or product carry them."""
+    entity, column = _CARRIERS[kind]
+    found: list[tuple[str, str]] = []
+    for vendor in _vendors(kind):
+        if not sa.inspect(connection).has_table(raw_table(vendor, entity), schema="raw"):
+            continue  # a vendor that came with a newer version, of which nothing was read yet
+        carrier = sa.table(raw_table(vendor, entity), *map(sa.column, ("source", "id", column)), schema="raw")
+        query = sa.select(carrier.c.id, carrier.c[column]).where(
+            carrier.c.source == source, carrier.c.id.in_(refs), carrier.c[column] != ""
+        )
+        found += [(ref, crm_id) for ref, crm_id in connection.execute(query)]
+    return found
+
+
+def _bridged(connection: Connection, source: str, refs: list[str]) -> list[tuple[str, str]]:
+    if not store.has_bridge(connection):
+        return []
+    rows = connection.execute(
+        sa.text(
+            "select source_id, account_key from core.account_bridge"
+            " where source = :source and source_id = any(:refs) and account_key is not null"
+        ),
+        {"source": source, "refs": refs},
+    )
+    return [(ref, key) for ref, key in rows]
+
+
+_BAD = sa.table(
+    "record",
+    *map(sa.column, ("source", "entity", "record_id", "account_ref", "rule_id", "state", "waived_until")),
+    schema="quarantine",
+)
+
+# A held batch and those that wait behind it.
+_HELD = sa.text(
+    """
+    select batch_id, entity, table_name
+    from meta.batch as waiting
+    where source = :source
+        and state in ('closed', 'held')
+        and table_name <> ''
+        and exists (
+            select from meta.batch as held
+            where held.source = waiting.source and held.entity = waiting.entity and held.state = 'held'
+                and held.batch_id <= waiting.batch_id
+        )
+    """
+)

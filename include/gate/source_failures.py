@@ -1,0 +1,104 @@
+"""What went wrong last at each step of a source, kept until the same step succeeds."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+import psycopg
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, RowMapping
+
+from include.common import clock, paths
+from include.common.errors import PerennialError
+from include.warehouse.engine import engine, readable
+
+Step = Literal["extract", "validate", "merge"]
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def recorded(source: str, step: Step, *, entity: str = "", run_id: str = "") -> Iterator[None]:
+    """Note a failure of the enclosed step so that the gate sees it, or that the step is well again.
+
+    Args:
+        source: Connection id.
+        step: Which step.
+        entity: "" where the step is about the whole source.
+        run_id: For the record.
+    """
+    try:
+        yield
+    except Exception as error:
+        _note(source, entity, step, described(error), type(error).__name__, run_id)
+        raise
+    with engine("loader").begin() as connection:
+        connection.execute(
+            sa.text("delete from meta.source_failure where source = :source and entity = :entity and step = :step"),
+            {"source": source, "entity": entity, "step": step},
+        )
+
+
+def of_source(connection: Connection, source: str) -> list[RowMapping]:
+    """Return the failures that still stand, oldest first."""
+    rows = connection.execute(
+        sa.text("select * from meta.source_failure where source = :source order by since, entity, step"),
+        {"source": source},
+    )
+    return list(rows.mappings())
+
+
+def described(error: Exception) -> PerennialError:
+    """Return any error as one that can be shown: what was not raised on purpose might hold a secret."""
+    if isinstance(error, PerennialError):
+        return error
+    if isinstance(error, sa.exc.SQLAlchemyError | psycopg.Error):
+        return readable(error)
+    return PerennialError(
+        f"unexpected {type(error).__name__} in {place(error)}",
+        cure="this is a defect: run the step by hand with PERENNIAL_DEBUG=1 and report what it prints",
+    )
+
+
+def place(error: BaseException) -> str:
+    """Return file and line of the innermost frame of our own code."""
+    own = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.startswith(str(paths.ROOT))]
+    if not own:
+        return "code that is not ours"
+    return f"{Path(own[-1].filename).relative_to(paths.ROOT)}:{own[-1].lineno}"
+
+
+def _note(source: str, entity: str, step: Step, error: PerennialError, name: str, run_id: str) -> None:
+    try:
+        with engine("loader").begin() as connection:
+            connection.execute(
+                _NOTE,
+                {
+                    "source": source,
+                    "entity": entity,
+                    "step": step,
+                    "error": name,
+                    "reason": error.message,
+                    "cure": error.cure,
+                    "run_id": run_id,
+                    "now": clock.now(),
+                },
+            )
+    except (PerennialError, sa.exc.SQLAlchemyError) as second:
+        # Often the warehouse itself is what failed; the first error is the one to show.
+        log.warning("could not note that %s of %s failed: %s", step, source, described(second).message)
+
+
+_NOTE = sa.text(
+    """
+    insert into meta.source_failure as known (source, entity, step, error, reason, cure, run_id, since, failed_at)
+    values (:source, :entity, :step, :error, :reason, :cure, :run_id, :now, :now)
+    on conflict (source, entity, step) do update
+    set error = excluded.error, reason = excluded.reason, cure = excluded.cure, run_id = excluded.run_id,
+        n_times = known.n_times + 1, failed_at = excluded.failed_at
+    """
+)

@@ -1,0 +1,299 @@
+"""The gate: whether what is known of a source, an entity and an account is good enough to act upon.
+
+A verdict is *green* when everything was read and merged within the source's limit, *red* when a batch is held, a step
+failed or a first load is not through, *stale* when the source was not completely read for longer than it should be
+(``stale_after_minutes``): its owner is told. Red holds every action; how old the data of a stale source may be is
+settled per kind of action (``oldest_data_hours``). Verdicts are written at the end of every ingest run; how old they
+are is judged anew whenever somebody asks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Literal
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, RowMapping
+
+from include.common import clock
+from include.config import load
+from include.config.models import SourceSettings
+from include.gate import quarantined_accounts, source_failures
+from include.warehouse.engine import engine
+
+State = Literal["green", "red", "stale", "unknown"]
+_WORST_FIRST: tuple[State, ...] = ("red", "stale", "unknown", "green")
+_PARTIAL = "QuotaExhausted"
+_SHOWN = 3  # reasons named in a source's verdict; the entities' verdicts have them all
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the gate says of a source or of one of its entities.
+
+    Args:
+        source: Connection id.
+        kind: crm, support or product.
+        entity: "" for the whole source.
+        state: green, red, stale or unknown.
+        reason: Why it is not green.
+        cure: What to do about it.
+        watermark: The source was completely read up to here; of a source, the least of its entities.
+        since: Since when the state is what it is.
+    """
+
+    source: str
+    kind: str
+    entity: str
+    state: State
+    reason: str = ""
+    cure: str = ""
+    watermark: datetime | None = None
+    since: datetime | None = None
+
+
+def publish(source: str, entities: Sequence[str]) -> Verdict:
+    """Judge a source and its entities, and write the verdicts.
+
+    Args:
+        source: Connection id, listed in the settings.
+        entities: What the source has.
+
+    Returns:
+        The verdict on the whole source.
+    """
+    settings = load().listed(source)
+    now = clock.now()
+    with engine("loader").begin() as connection:
+        failed = source_failures.of_source(connection, source)
+        found = [_judge(connection, settings, entity, failed, now) for entity in entities]
+        whole = _whole(settings, found, failed)
+        for verdict in (*found, whole):
+            connection.execute(_WRITE, vars(verdict) | {"now": now})
+        connection.execute(
+            sa.text("delete from meta.verdict where source = :source and entity <> '' and entity <> all(:entities)"),
+            {"source": source, "entities": list(entities)},
+        )
+    return next(verdict for verdict in verdicts() if verdict.source == source and not verdict.entity)
+
+
+def verdicts() -> list[Verdict]:
+    """Return every verdict, sources before their entities, aged to now."""
+    now = clock.now()
+    with engine("reader").connect() as connection:
+        rows = connection.execute(
+            sa.text(
+                "select source, kind, entity, state, reason, cure, watermark, since from meta.verdict"
+                " order by source, entity"
+            )
+        )
+        return [_aged(Verdict(**row), now) for row in rows.mappings()]
+
+
+def limit(kind: str) -> timedelta:
+    """Return how old the data may be on which an action of a kind rests (``oldest_data_hours``)."""
+    limits = load().oldest_data_hours
+    return timedelta(hours=limits.get(kind, limits.get("default", 36)))
+
+
+def built_up_to(connection: Connection) -> dict[str, datetime]:
+    """Return up to when the tables hold each source: figures are no newer, however far it is read."""
+    row = connection.execute(_NEWEST_BUILD).one_or_none()
+    return {source: datetime.fromisoformat(until) for source, until in row.watermarks.items() if until} if row else {}
+
+
+def held_features(source: str) -> list[RowMapping]:
+    """Return the features of a source whose measuring broke off, with the day and how many accounts fell silent."""
+    with engine("reader").connect() as connection:
+        query = sa.text("select * from meta.feature_hold where source = :source order by feature")
+        return list(connection.execute(query, {"source": source}).mappings())
+
+
+def sources_ready(
+    reads: Iterable[str], kind: str, now: datetime | None = None, built: Mapping[str, datetime] | None = None
+) -> list[str]:
+    """Return why sources may not be acted upon, each reason a sentence for people; nothing if they may.
+
+    A red source holds every action. A late one holds those for which its data is too old: each kind of action has its
+    limit, and what goes out on late data says how old it is.
+
+    Args:
+        reads: Source ids or kinds of source (``support`` means every source of that kind).
+        kind: The kind of action; ``oldest_data_hours`` says how old its data may be.
+        now: The time.
+        built: Up to when the tables hold each source; by default as the newest build that is done says.
+    """
+    now = now or clock.now()
+    if built is None:
+        with engine("reader").connect() as connection:
+            built = built_up_to(connection)
+    known = {verdict.source: _aged(verdict, now) for verdict in verdicts() if not verdict.entity}
+    reasons = []
+    for name in sorted(set(reads)):
+        meant = [source for source in load().sources if name in (source.id, source.kind)]
+        if not meant:
+            reasons.append(f"{name} is not a source in the settings")
+        for source in meant:
+            reason = _reason(source, known.get(source.id), kind, now) or _behind(source, built, kind, now)
+            reasons += [reason] if reason else _unmeasured(source)
+    return list(dict.fromkeys(reasons))
+
+
+def unclean_accounts(sources: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Return the accounts of which a row is in quarantine or in a held batch, with the reasons.
+
+    Args:
+        sources: Source ids or kinds of source.
+    """
+    names = set(sources)
+    meant = {source.id: source.kind for source in load().sources if names & {source.id, source.kind}}
+    crms = [source.id for source in load().sources if source.kind == "crm"]
+    with engine("reader").connect() as connection:
+        return quarantined_accounts.accounts(connection, meant, crms)
+
+
+def _judge(
+    connection: Connection, settings: SourceSettings, entity: str, failed: list[RowMapping], now: datetime
+) -> Verdict:
+    queue = connection.execute(_STANDING, {"source": settings.id, "entity": entity}).mappings().one()
+    verdict = Verdict(settings.id, settings.kind, entity, "green", watermark=queue["read_until"])
+    failure = next((row for row in failed if row["entity"] == entity), None)
+    if queue["held_id"]:
+        batch = queue["held_id"]
+        return replace(
+            verdict,
+            state="red",
+            reason=f"batch {batch} is held: {queue['held_because']}",
+            cure=f'`python -m include.cli batch show {batch}`, then `batch accept {batch} --reason "…"` or '
+            f'`batch drop {batch} --reason "…"`',
+        )
+    is_partial = failure is not None and failure["error"] == _PARTIAL
+    if failure and not is_partial:
+        return replace(verdict, state="red", reason=_failure(failure), cure=failure["cure"])
+    if not queue["read_until"]:
+        under_way = f", {queue['n_landed']} rows so far" if queue["n_landed"] else ""
+        under_way += f"; {failure['reason']}" if failure else ""
+        return replace(
+            verdict,
+            state="red",
+            reason=f"was never completely read{under_way}",
+            cure=failure["cure"] if failure else f"`python -m include.cli ingest {settings.id} --only {entity}`",
+        )
+    # A quota that is used up is no failure while what is stored is fresh enough.
+    return _aged(replace(verdict, reason=failure["reason"], cure=failure["cure"]) if failure else verdict, now)
+
+
+def _whole(settings: SourceSettings, found: list[Verdict], failed: list[RowMapping]) -> Verdict:
+    verdict = Verdict(settings.id, settings.kind, "", "unknown", "has no entities", "map at least one entity")
+    watermarks = [each.watermark for each in found if each.watermark]
+    if len(watermarks) == len(found) and found:
+        verdict = replace(verdict, watermark=min(watermarks))
+    failure = next((row for row in failed if not row["entity"]), None)
+    if failure:
+        return replace(verdict, state="red", reason=_failure(failure), cure=failure["cure"])
+    if not found:
+        return verdict
+    state = next(state for state in _WORST_FIRST if any(each.state == state for each in found))
+    worst = [each for each in found if each.state == state and each.reason]
+    reasons = [f"{each.entity} {each.reason}" for each in worst[:_SHOWN]]
+    if len(worst) > _SHOWN:
+        reasons.append(f"{len(worst) - _SHOWN} more")
+    return replace(verdict, state=state, reason="; ".join(reasons), cure=worst[0].cure if worst else "")
+
+
+def _failure(failure: RowMapping) -> str:
+    times = f", {failure['n_times']} times" if failure["n_times"] > 1 else ""
+    return f"{failure['step']} failed since {failure['since']:%Y-%m-%d %H:%M} UTC{times}: {failure['reason']}"
+
+
+def _aged(verdict: Verdict, now: datetime) -> Verdict:
+    """Return a green verdict as stale if its watermark has become too old since."""
+    settings = load().source(verdict.source)
+    if verdict.state != "green" or not settings or not verdict.watermark:
+        return verdict
+    stale_since = verdict.watermark + timedelta(minutes=settings.stale_after_minutes)
+    if stale_since >= now:
+        return verdict
+    return replace(
+        verdict,
+        state="stale",
+        reason=f"was not completely read since {verdict.watermark:%Y-%m-%d %H:%M} UTC",
+        cure=f"`python -m include.cli ingest {verdict.source}`, and see why its runs have stopped",
+        since=stale_since,
+    )
+
+
+def _reason(source: SourceSettings, verdict: Verdict | None, kind: str, now: datetime) -> str:
+    if verdict is None:
+        return f"{source.id} was never read"
+    if verdict.state not in ("green", "stale"):
+        return f"{source.id} is {verdict.state} since {verdict.since:%Y-%m-%d %H:%M} UTC: {verdict.reason}"
+    if verdict.watermark is None:
+        return f"{source.id} was never completely read"
+    if now - verdict.watermark > limit(kind):
+        return (
+            f"{source.id} was last completely read at {verdict.watermark:%Y-%m-%d %H:%M} UTC,"
+            f" longer ago than the {_hours(kind)} that such a message may rest on"
+        )
+    return ""
+
+
+def _behind(source: SourceSettings, built: Mapping[str, datetime], kind: str, now: datetime) -> str:
+    if source.id not in built:
+        return f"{source.id} is not in the tables yet"
+    if now - built[source.id] > limit(kind):
+        return f"{source.id} is in the tables only up to {built[source.id]:%Y-%m-%d %H:%M} UTC"
+    return ""
+
+
+def _unmeasured(source: SourceSettings) -> list[str]:
+    if source.kind != "product":
+        return []
+    counted = load().usage.value_events
+    return [
+        f"the use of {row['feature']} in {source.id} is not measured since {row['day']}"
+        for row in held_features(source.id)
+        if row["feature"] in counted
+    ]
+
+
+def _hours(kind: str) -> str:
+    return f"{limit(kind).total_seconds() / 3600:g} hours"
+
+
+_NEWEST_BUILD = sa.text(
+    "select watermarks from meta.build where kind = 'forward' and state = 'done'"
+    " order by newest_day desc, started_at desc limit 1"
+)
+
+_STANDING = sa.text(
+    """
+    select
+        (select read_until from meta.cursor where source = :source and entity = :entity) as read_until,
+        held.batch_id as held_id,
+        held.held_because,
+        (
+            select coalesce(sum(n_rows), 0) from meta.batch
+            where source = :source and entity = :entity and state <> 'dropped'
+        ) as n_landed
+    from (select) as one
+    left join lateral (
+        select batch_id, held_because from meta.batch
+        where source = :source and entity = :entity and state = 'held'
+        order by batch_id limit 1
+    ) as held on true
+    """
+)
+
+_WRITE = sa.text(
+    """
+    insert into meta.verdict as known (source, kind, entity, state, reason, cure, watermark, since, checked_at)
+    values (:source, :kind, :entity, :state, :reason, :cure, :watermark, :now, :now)
+    on conflict (source, entity) do update
+    set kind = excluded.kind, state = excluded.state, reason = excluded.reason, cure = excluded.cure,
+        watermark = excluded.watermark, checked_at = excluded.checked_at,
+        since = case when known.state = excluded.state then known.since else excluded.since end
+    """
+)

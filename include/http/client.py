@@ -1,0 +1,398 @@
+"""The one way out over HTTP: a ``requests`` session with timeouts, a shared limiter, and retries that obey the vendor.
+
+Every failure leaves as a typed error with a sentence for a person and without secrets: ``AuthError`` and ``Refused`` at
+once, ``Unavailable``, ``Uncertain`` and ``QuotaExhausted`` when waiting did not help.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+import tenacity
+from requests.auth import AuthBase
+
+from include.common import clock
+from include.common.errors import AuthError, ConfigError, Forbidden, PerennialError, QuotaExhausted, Unavailable
+from include.http import body
+from include.http.dates import pause, retry_after, skew
+from include.http.guard import GuardedAdapter
+from include.http.limiter import LONGEST_WAIT, Limit, Limiter
+from include.http.network_errors import never_connected, reason
+from include.http.oauth import OAuth
+from include.http.redact import redact
+from include.http.transport import exchange
+
+_TIMEOUTS = (10, 120)
+_ATTEMPTS = 6
+# Before anything has worked, a wrong address is likelier than an outage: say so soon.
+_FIRST_ATTEMPTS = 3
+_HOUR = 3600.0
+# What becomes of a header that holds no number, or one that no calendar has: what it says is then not known.
+_NONSENSE = (ValueError, TypeError, OverflowError, ArithmeticError, OSError)
+_TRANSIENT = {408, 423, 425, 477, 500, 502, 503, 504, 520, 521, 522, 523, 524, 525, 527, 529, 530}
+
+
+class Refused(ConfigError):
+    """The vendor says that the request is wrong. Retrying cannot help.
+
+    Args:
+        message: As for PerennialError.
+        status: HTTP status.
+        data: The answer's body, parsed; None if it is no JSON.
+        cure: As for PerennialError.
+    """
+
+    def __init__(self, message: str, *, status: int, data: Any = None, cure: str = "") -> None:
+        self.status = status
+        self.data = data
+        super().__init__(message, cure=cure)
+
+
+class TooSlow(Unavailable):
+    """The vendor gave up on a page (504): a smaller one may do."""
+
+
+class Uncertain(Unavailable):
+    """A request that must not be repeated failed in a way that leaves open whether it was carried out."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A successful answer: status 200 to 299."""
+
+    status: int
+    headers: Mapping[str, str]
+    data: Any
+
+
+@dataclass(frozen=True)
+class Throttle:
+    """What a 429 means.
+
+    Args:
+        seconds: How long to wait; None if the vendor does not say.
+        is_daily: Whether a whole day's quota is used up.
+    """
+
+    seconds: float | None = None
+    is_daily: bool = False
+
+
+@dataclass(frozen=True)
+class Manners:
+    """How one vendor behaves.
+
+    Args:
+        name: What a message calls it.
+        learn: (kind of call, headers) -> limits by kind that the headers state.
+        throttle: (headers, parsed body) -> what a 429 means.
+        explain: Parsed error body -> the vendor's own words; "" if it has none.
+        is_throttled: (status, parsed body) -> whether it means "not now", for vendors that do not say it by 429.
+        rest: Headers of any answer -> for how many seconds to make no further calls, since little of a quota is left.
+        parse: Body -> what it says, for vendors that answer in another form than JSON.
+        resets_at: Asks the vendor when a day's quota that is used up comes back; None if it cannot say.
+    """
+
+    name: str
+    learn: Callable[[str, Mapping[str, str]], dict[str, Limit]] = lambda kind, headers: {}
+    throttle: Callable[[Mapping[str, str], Any], Throttle] = lambda headers, data: Throttle(retry_after(headers))
+    explain: Callable[[Any], str] = lambda data: ""
+    is_throttled: Callable[[int, Any], bool] = lambda status, data: status == 429
+    rest: Callable[[Mapping[str, str]], float] = lambda headers: 0.0
+    parse: Callable[[bytes], Any] = body.parse
+    resets_at: Callable[[Client], datetime | None] = lambda client: None
+
+
+@dataclass
+class _Call:
+    """One request; see ``Client.call``."""
+
+    method: str
+    path: str
+    params: Mapping[str, Any]
+    json: Any
+    form: Mapping[str, str] | None
+    kind: str
+    is_repeatable: bool
+    is_divisible: bool
+    parse: Callable[[bytes], Any]
+    has_new_token: bool = False
+
+
+class _Again(Exception):
+    """One attempt failed; the next may not."""
+
+    def __init__(self, final: PerennialError, wait: float | None = None, attempts: int = _ATTEMPTS) -> None:
+        self.final = final
+        self.wait = wait
+        self.attempts = attempts
+
+
+@dataclass
+class Client:
+    """Calls one vendor account.
+
+    Args:
+        base_url: Full base URL; credentials are sent nowhere else.
+        auth: Adds the credentials; None for calls that carry them in their body.
+        limiter: Shared by all who call this account.
+        manners: How the vendor behaves.
+        secrets: Must never be shown.
+        connection_id: Named in errors.
+        sleep: Waits so many seconds.
+        timeouts: Seconds to connect, and between two bytes of the answer.
+    """
+
+    base_url: str
+    auth: AuthBase | None = field(repr=False)
+    limiter: Limiter
+    manners: Manners
+    secrets: tuple[str, ...] = field(repr=False)
+    connection_id: str
+    sleep: Callable[[float], None] = time.sleep
+    timeouts: tuple[float, float] = _TIMEOUTS
+    skew_seconds: float = field(default=0.0, init=False)
+    has_worked: bool = field(default=False, init=False)
+    headers: Mapping[str, str] = field(default_factory=dict, init=False)  # of the last answer
+    _is_asking: bool = field(default=False, init=False)
+
+    def __post_init__(self) -> None:
+        self.session = requests.Session()
+        for scheme in ("https://", "http://"):
+            self.session.mount(scheme, GuardedAdapter())
+        self.session.headers.update({"Accept": "application/json", "User-Agent": "perennial/0.1"})
+        # What the environment says of proxies and certificates is read once; requests would read it for each call.
+        given = self.session.merge_environment_settings(self.base_url, {}, None, None, None)
+        self.session.proxies, self.session.verify, self.session.trust_env = given["proxies"], given["verify"], False
+
+    def get(self, path: str, params: Mapping[str, Any] | None = None, **how: Any) -> Answer:
+        """Read. See ``call``."""
+        return self.call("GET", path, params=params, is_repeatable=True, **how)
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        json: Any = None,
+        form: Mapping[str, str] | None = None,
+        kind: str = "ordinary",
+        is_repeatable: bool = False,
+        is_divisible: bool = False,
+        parse: Callable[[bytes], Any] | None = None,
+    ) -> Answer:
+        """Send one request, again if that may help.
+
+        Args:
+            method: HTTP method.
+            path: Path below the base URL, with its leading slash.
+            params: Query parameters; None values are left out.
+            json: Body.
+            form: Body instead, as a web form.
+            kind: Kind of call that the limiter counts.
+            is_repeatable: Whether carrying it out twice does no harm: reads, and writes under a unique key.
+            is_divisible: Whether less could be asked for: a 504 then is not tried again but raised as ``TooSlow``.
+            parse: Body of a good answer -> what it says; as the vendor's manners say by default.
+
+        Raises:
+            AuthError: Wrong credentials or missing scopes.
+            Refused: The request is wrong.
+            QuotaExhausted: No more calls are allowed for longer than a task should wait.
+            Uncertain: It is not repeatable and may have been carried out.
+            Unavailable: It did not work in the time given.
+        """
+        parse = parse or self.manners.parse
+        call = _Call(method, path, params or {}, json, form, kind, is_repeatable, is_divisible, parse)
+        try:
+            return self._attempt(call)
+        except _Again as again:
+            first = again
+        return self._retried(call, first)
+
+    def _retried(self, call: _Call, first: _Again) -> Answer:
+        """Go on after a first attempt that has failed; most calls need none of this."""
+        failed = [first]
+
+        def attempt() -> Answer:
+            if failed:
+                raise failed.pop()
+            return self._attempt(call)
+
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(_Again),
+            stop=self._is_enough,
+            wait=_wait,
+            sleep=self.sleep,
+            reraise=True,
+        )
+        try:
+            return retrying(attempt)
+        except _Again as again:
+            raise again.final from None
+
+    def _is_enough(self, state: tenacity.RetryCallState) -> bool:
+        error = state.outcome.exception() if state.outcome else None
+        return isinstance(error, _Again) and state.attempt_number >= error.attempts
+
+    def _attempt(self, call: _Call) -> Answer:
+        if not call.path.startswith("/"):
+            raise ValueError(f"{call.path[:40]} is no path below the base URL: it would change the host")
+        counted_at = self.limiter.acquire(call.kind)
+        where = f"{call.method} {self.base_url}{call.path}"
+        try:
+            response, received = exchange(
+                self.session,
+                call.method,
+                f"{self.base_url}{call.path}",
+                params=call.params,
+                json=call.json,
+                form=call.form,
+                auth=self.auth,
+                timeouts=self.timeouts,
+            )
+        except requests.exceptions.SSLError as error:
+            raise ConfigError(
+                f"{where}: the server's certificate is not trusted: {self._shown(error)}",
+                cure=f"correct the host of connection {self.connection_id}, or set REQUESTS_CA_BUNDLE to your own CA",
+            ) from None
+        except requests.exceptions.InvalidURL as error:
+            raise ConfigError(
+                f"{where}: {self._shown(error)}", cure=f"correct connection {self.connection_id}"
+            ) from None
+        except requests.exceptions.ConnectionError as error:
+            if never_connected(error):
+                attempts = _ATTEMPTS if self.has_worked else _FIRST_ATTEMPTS
+                final = self._unavailable(f"{where}: cannot connect: {self._shown(error)}")
+                raise _Again(final, attempts=attempts) from None
+            raise self._broken(call, f"{where}: the connection broke: {self._shown(error)}") from None
+        except (requests.RequestException, body.BadBody) as error:
+            raise self._broken(call, f"{where}: {self._shown(error)}") from None
+        except (ValueError, TypeError) as error:
+            # Such as a header that cannot be sent: the error's own words hold the header, and so the credentials.
+            raise ConfigError(
+                f"{where}: the request cannot be put together: {type(error).__name__}",
+                cure=f"correct host, login and password of connection {self.connection_id}",
+            ) from None
+        finally:
+            self.limiter.answered(call.kind, counted_at)
+        self._note(call.kind, response.headers)
+        return self._judge(call, where, response, received)
+
+    def _judge(self, call: _Call, where: str, response: requests.Response, received: bytes) -> Answer:
+        """Return the answer, or raise what its status means."""
+        status = response.status_code
+        if 200 <= status < 300:
+            try:
+                data = call.parse(received) if received.strip() else None
+            except body.BadBody as error:
+                raise self._broken(call, f"{where}: {error}") from None
+            self.has_worked = True
+            return Answer(status, response.headers, data)
+        try:
+            data = self.manners.parse(received)
+        except body.BadBody:
+            data = None
+        said = redact(self.manners.explain(data) if data is not None else "", *self._hidden())
+        told = f"{where}: {self.manners.name} answered {status}{f': {said}' if said else ''}"
+        if self.manners.is_throttled(status, data):
+            raise self._throttled(told, call.kind, response.headers, data)
+        if status == 401 and isinstance(self.auth, OAuth) and not call.has_new_token:
+            # It has ended, or was revoked: another one may do.
+            self.auth.forget()
+            call.has_new_token = True
+            raise _Again(self._unavailable(told), 0.0)
+        if status in (401, 403) or (status == 530 and not self.has_worked):
+            # 530 before anything worked is how HubSpot's edge answers a malformed token.
+            raise (Forbidden if status == 403 else AuthError)(
+                told,
+                cure=f"correct the credentials of connection {self.connection_id}, or grant them the missing scope",
+            )
+        if 301 <= status < 400:
+            target = urlsplit(response.headers.get("Location", ""))
+            raise ConfigError(
+                f"{told}: it redirects to {target.scheme}://{target.hostname}, and credentials are not sent elsewhere",
+                cure=f"correct the host of connection {self.connection_id}",
+            )
+        if status == 504 and call.is_divisible:
+            raise TooSlow(told, cure="try again later")
+        if status in _TRANSIENT or status >= 500:
+            wait = retry_after(response.headers)
+            if wait is not None:
+                self.limiter.block(call.kind, min(wait, LONGEST_WAIT))
+            raise self._broken(call, told)
+        raise Refused(told, status=status, data=data, cure=f"check that the host of {self.connection_id} is right")
+
+    def _throttled(self, told: str, kind: str, headers: Mapping[str, str], data: Any) -> Exception:
+        throttle = self.manners.throttle(headers, data)
+        told_seconds = None if throttle.seconds is None else pause(throttle.seconds)
+        if throttle.is_daily or (told_seconds or 0) > LONGEST_WAIT:
+            wait = told_seconds or self._until_reset() or _HOUR
+            for each in self.limiter.limits if throttle.is_daily else (kind,):
+                self.limiter.block(each, wait)
+            resumes_at = datetime.fromtimestamp(self.limiter.clock() + wait, UTC).isoformat(timespec="seconds")
+            return QuotaExhausted(
+                f"{told}; partial, resumes at {resumes_at}",
+                resumes_at=resumes_at,
+                cure=f"nothing to do: the next run after {resumes_at} goes on where this one stopped",
+            )
+        if told_seconds is not None:
+            self.limiter.block(kind, told_seconds)
+        return _Again(self._unavailable(told), told_seconds)
+
+    def _until_reset(self) -> float | None:
+        """Return for how many seconds a day's quota stays used up, if the vendor can be asked."""
+        if self._is_asking:
+            return None
+        self._is_asking = True
+        try:
+            resets_at = self.manners.resets_at(self)
+            seconds = pause((resets_at - clock.now()).total_seconds()) if resets_at else None
+        except (PerennialError, *_NONSENSE):
+            return None
+        finally:
+            self._is_asking = False
+        return seconds or None
+
+    def _broken(self, call: _Call, message: str) -> Exception:
+        if call.is_repeatable:
+            return _Again(self._unavailable(message))
+        return Uncertain(message, cure="look in the other system whether it was carried out before sending it again")
+
+    def _unavailable(self, message: str) -> Unavailable:
+        return Unavailable(
+            message, cure=f"check the host of connection {self.connection_id}; if it is right, try again later"
+        )
+
+    def _note(self, kind: str, headers: Mapping[str, str]) -> None:
+        self.headers = headers
+        with contextlib.suppress(*_NONSENSE):
+            for name, limit in self.manners.learn(kind, headers).items():
+                self.limiter.learn(name, limit)
+        with contextlib.suppress(*_NONSENSE):
+            if (seconds := self.manners.rest(headers)) > 0:
+                self.limiter.block(kind, seconds)
+        if "Date" in headers:
+            self.skew_seconds = skew(headers["Date"])
+
+    def _shown(self, error: object) -> str:
+        return redact(reason(error), *self._hidden())
+
+    def _hidden(self) -> tuple[str, ...]:
+        return (*self.secrets, self.auth.value) if isinstance(self.auth, OAuth) else self.secrets
+
+
+def _wait(state: tenacity.RetryCallState) -> float:
+    """Wait as long as the vendor says, else ever longer, with jitter so that tasks do not come back together."""
+    error = state.outcome.exception() if state.outcome else None
+    if isinstance(error, _Again) and error.wait is not None:
+        # The limiter already holds everyone back for so long.
+        return 0.0
+    return tenacity.wait_exponential_jitter(initial=1, max=60, jitter=1)(state)

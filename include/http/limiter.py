@@ -1,0 +1,213 @@
+"""One limiter per vendor account, shared by all tasks and processes of a machine.
+
+The state is a small file under ``<home>/limits``, changed under ``flock``: nothing to install or to start, and right
+for every process that shares the folder. Public limiters were looked at: their rates are fixed when they are made,
+whereas ours follow the vendor's headers, and a "try again at" that one task was told must hold for all others at once.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import math
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, BinaryIO, TypeGuard
+
+import orjson
+
+from include.common import home
+from include.common.errors import ConfigError, QuotaExhausted
+from include.http.dates import LONGEST_PAUSE, pause
+
+# A window is counted in this many slots, so that its state stays small whatever the limit.
+_SLOTS = 20
+# Told to wait longer than this, a task ends and is run again later instead of sitting on its slot.
+LONGEST_WAIT = 900.0
+# More calls than any vendor's limit speaks of, and the longest stretch: a longer one would close an account so long.
+_MOST = 10_000_000
+_LONGEST_STRETCH = 24 * 3600.0
+
+
+@dataclass(frozen=True)
+class Limit:
+    """So many calls in any stretch of so many seconds."""
+
+    calls: int
+    seconds: float
+
+
+@dataclass
+class Limiter:
+    """Waits until a call is allowed.
+
+    Args:
+        path: The file that holds the state.
+        limits: Kind of call -> the limit to start from; kinds are counted apart.
+        clock: Seconds since the epoch.
+        sleep: Waits so many seconds.
+    """
+
+    path: Path
+    limits: dict[str, Limit]
+    clock: Callable[[], float] = time.time
+    sleep: Callable[[float], None] = time.sleep
+    _learnt: dict[str, Limit] = field(default_factory=dict, init=False)
+
+    def acquire(self, kind: str) -> float:
+        """Wait until one call of this kind is allowed, count it, and return when it was counted.
+
+        Raises:
+            QuotaExhausted: It is not allowed for longer than a task should wait.
+        """
+        while True:
+            wait = self._try(kind)
+            if wait <= 0:
+                return self.clock()
+            if wait > LONGEST_WAIT:
+                resumes_at = datetime.fromtimestamp(self.clock() + wait, UTC).isoformat(timespec="seconds")
+                raise QuotaExhausted(
+                    f"the vendor allows no more {kind} calls for now; partial, resumes at {resumes_at}",
+                    resumes_at=resumes_at,
+                    cure="nothing to do: the next run after that time goes on where this one stopped",
+                )
+            self.sleep(wait)
+
+    def answered(self, kind: str, counted_at: float) -> None:
+        """Count a call as of now: on a slow way it may have reached the vendor as late as its answer came.
+
+        Without this, calls that were let go in good order could arrive closer together than is allowed.
+
+        Args:
+            kind: As for ``acquire``.
+            counted_at: What that returned.
+        """
+        width = (self._learnt.get(kind) or self.limits[kind]).seconds / _SLOTS
+        if int(counted_at / width) == int(self.clock() / width):
+            return
+        with self._state(kind) as state:
+            slots = state.setdefault("slots", {})
+            before, now = str(int(counted_at / width)), str(int(self.clock() / width))
+            if slots.get(before, 0) > 0:
+                slots[before] -= 1
+            slots[now] = slots.get(now, 0) + 1
+
+    def block(self, kind: str, seconds: float) -> None:
+        """Let no call of this kind pass for so long, in any process."""
+        wait = pause(seconds)
+        if wait is None:
+            return
+        with self._state(kind) as state:
+            state["blocked_until"] = max(state.get("blocked_until", 0.0), self.clock() + wait)
+
+    def learn(self, kind: str, limit: Limit) -> None:
+        """Take over the limit that the vendor's headers state."""
+        if kind not in self.limits or self._learnt.get(kind) == limit or not _is_usable(limit):
+            return
+        self._learnt[kind] = limit
+        with self._state(kind) as state:
+            if state.get("seconds", self.limits[kind].seconds) != limit.seconds:
+                # They were counted in another width; as if all were made just now they count long enough.
+                width = limit.seconds / _SLOTS
+                state["slots"] = {str(int(self.clock() / width)): sum(state.get("slots", {}).values())}
+            state.update(calls=limit.calls, seconds=limit.seconds)
+
+    def _try(self, kind: str) -> float:
+        """Count one call and return 0, or return how long to wait before asking again."""
+        with self._state(kind) as state:
+            now = self.clock()
+            blocked = state.get("blocked_until", 0.0) - now
+            if blocked > 0:
+                return blocked
+            limit = self.limits[kind]
+            calls, seconds = state.get("calls", limit.calls), state.get("seconds", limit.seconds)
+            width = seconds / _SLOTS
+            current = int(now / width)
+            # The oldest slot may be partly outside the window; counting it whole errs on the safe side.
+            slots = {int(at): n for at, n in state.get("slots", {}).items() if current - _SLOTS <= int(at) <= current}
+            state["slots"] = {str(at): n for at, n in slots.items()}
+            if sum(slots.values()) < calls:
+                state["slots"][str(current)] = slots.get(current, 0) + 1
+                return 0.0
+            return (min(slots) + _SLOTS + 1) * width - now + 0.001
+
+    @contextmanager
+    def _state(self, kind: str) -> Iterator[dict[str, Any]]:
+        try:
+            file = self._open()
+        except OSError as error:
+            raise ConfigError(
+                f"cannot write {self.path}: {error.strerror}",
+                cure="make the folder writable, or set PERENNIAL_HOME to another one",
+            ) from None
+        with file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            before = file.read()
+            states = _parse(before)
+            states[kind] = _sound(states.get(kind), self.clock())
+            yield states[kind]
+            now = orjson.dumps(states)
+            if now != before:
+                file.seek(0)
+                file.write(now)
+                file.truncate()
+
+    def _open(self) -> BinaryIO:
+        try:
+            return os.fdopen(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600), "r+b")
+        except FileNotFoundError:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            return self._open()
+
+
+def for_account(vendor: str, *identity: str, limits: dict[str, Limit]) -> Limiter:
+    """Return the limiter of one vendor account.
+
+    Args:
+        vendor: The vendor's name.
+        identity: What tells accounts apart: base URL, login, secret. Only a hash of it is kept.
+        limits: See ``Limiter``.
+    """
+    digest = hashlib.sha256("\0".join(identity).encode()).hexdigest()[:16]
+    return Limiter(home.entry("limits") / f"{vendor}-{digest}.json", limits)
+
+
+def _is_usable(limit: Limit) -> bool:
+    return 1 <= limit.calls <= _MOST and math.isfinite(limit.seconds) and 0 < limit.seconds <= _LONGEST_STRETCH
+
+
+def _sound(state: Any, now: float) -> dict[str, Any]:
+    """Return what of a state can be: another version, a full disk or a hand may have left anything in its file."""
+    if not isinstance(state, dict):
+        return {}
+    sound: dict[str, Any] = {}
+    until = state.get("blocked_until")
+    if _is_number(until) and until <= now + LONGEST_PAUSE:
+        sound["blocked_until"] = until
+    calls, seconds = state.get("calls"), state.get("seconds")
+    if _is_number(calls) and _is_number(seconds) and _is_usable(Limit(int(calls), seconds)):
+        sound |= {"calls": int(calls), "seconds": seconds}
+    slots = state.get("slots")
+    if isinstance(slots, dict):
+        sound["slots"] = {
+            at: n for at, n in slots.items() if at.isascii() and at.isdigit() and len(at) < 16 and _is_number(n)
+        }
+    return sound
+
+
+def _is_number(value: Any) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _parse(content: bytes) -> dict[str, dict[str, Any]]:
+    """Return the states; a file cut off by a full disk or a power cut starts empty."""
+    try:
+        states = orjson.loads(content)
+    except orjson.JSONDecodeError:
+        return {}
+    return states if isinstance(states, dict) else {}

@@ -1,0 +1,121 @@
+"""Access tokens that a token endpoint gives out and that end some time.
+
+All processes of a machine share one: it lies under ``<home>/tokens``, encrypted by the secrets that buy it. Whoever
+lacks those cannot read it, and whoever has them could fetch one anyway.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import fcntl
+import hashlib
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from io import BufferedRandom
+
+import orjson
+from requests import PreparedRequest
+from requests.auth import AuthBase
+
+from include.common import home
+from include.common import secrets as hiding
+from include.common.errors import ConfigError
+from include.http.dates import LONGEST_PAUSE, pause
+
+# A token that somebody else is fetching is waited for so long; then each fetches its own.
+_PATIENCE = 30.0
+
+
+@dataclass(frozen=True)
+class Token:
+    """A token and for how long it is used.
+
+    Args:
+        value: The token.
+        seconds: After so many seconds another one is fetched, whether or not this one still works.
+    """
+
+    value: str = field(repr=False)
+    seconds: float
+
+
+class OAuth(AuthBase):
+    """Sends a token, fetched on first use and anew when it ends or is refused, by one process for all.
+
+    Args:
+        fetch: Asks the token endpoint.
+        *secrets: What buys the token, and tells it from others.
+        clock: Seconds since the epoch.
+    """
+
+    def __init__(self, fetch: Callable[[], Token], *secrets: str, clock: Callable[[], float] = time.time) -> None:
+        # Only who has a token to keep pays for the import.
+        from cryptography.fernet import Fernet
+
+        self._fetch, self._clock = fetch, clock
+        key = hashlib.sha256("\0".join(secrets).encode()).digest()
+        self._fernet = Fernet(base64.urlsafe_b64encode(key))
+        self._path = home.entry("tokens") / hashlib.sha256(key).hexdigest()[:16]
+        self._ends = 0.0
+        self._refused = ""
+        self.value = ""
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self.current()}"
+        return request
+
+    def current(self) -> str:
+        """Return a token that is in force."""
+        if self._clock() >= self._ends:
+            self._renew()
+        return self.value
+
+    def forget(self) -> None:
+        """Take another token for the next request: the vendor has refused this one."""
+        self._refused, self._ends = self.value, 0.0
+
+    def _renew(self) -> None:
+        with _locked(self._path) as file:
+            value, ends = self._opened(file.read())
+            if self._clock() >= ends or value == self._refused:
+                token = self._fetch()
+                value, ends = token.value, self._clock() + (pause(token.seconds) or 0.0)
+                file.seek(0)
+                file.write(self._fernet.encrypt(orjson.dumps([value, ends])))
+                file.truncate()
+        hiding.remember([value])  # a vendor that refuses it later may say it, when another one is in its place
+        self.value, self._ends = value, ends
+
+    def _opened(self, content: bytes) -> tuple[str, float]:
+        from cryptography.fernet import InvalidToken
+
+        try:
+            value, ends = orjson.loads(self._fernet.decrypt(content))
+        except (InvalidToken, ValueError, TypeError):  # empty, or cut off by a full disk or a power cut
+            return "", 0.0
+        is_sound = isinstance(value, str) and isinstance(ends, int | float) and ends <= self._clock() + LONGEST_PAUSE
+        return (value, ends) if is_sound else ("", 0.0)
+
+
+@contextlib.contextmanager
+def _locked(path: os.PathLike[str]) -> Iterator[BufferedRandom]:
+    try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+b")
+    except OSError as error:
+        raise ConfigError(
+            f"cannot write {path}: {error.strerror}",
+            cure="make the folder writable, or set PERENNIAL_HOME to another one",
+        ) from None
+    with file:
+        deadline = time.monotonic() + _PATIENCE
+        while time.monotonic() < deadline:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                time.sleep(0.05)
+        yield file

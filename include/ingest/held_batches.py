@@ -1,0 +1,120 @@
+"""What a person decides about a batch: let it in after all, or throw it away and read again."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from include.common import clock
+from include.common.errors import ConfigError
+from include.config import load
+from include.ingest import batches
+from include.ingest.batches import Batch
+from include.warehouse.engine import engine
+
+
+def accept(batch_id: int, *, reason: str, by: str) -> Batch:
+    """Let a held batch be merged after all; its bad rows stay in quarantine.
+
+    Raises:
+        ConfigError: It is not held, or no reason is given.
+    """
+    with engine("loader").begin() as connection:
+        batch = _locked(connection, batch_id, reason, ("held",))
+        connection.execute(
+            sa.text(
+                "update meta.batch set state = 'closed', decided_by = :by, decided_because = :reason"
+                " where batch_id = :id"
+            ),
+            {"id": batch.batch_id, "by": by, "reason": reason.strip()},
+        )
+        _owe_full(connection, batch)
+        return batches.get(connection, batch_id)
+
+
+def drop(batch_id: int, *, reason: str, by: str) -> list[Batch]:
+    """Throw away a queued batch and all behind it; the next run reads them again.
+
+    Returns:
+        The dropped batches, oldest first.
+
+    Raises:
+        ConfigError: It is merged or dropped already, or no reason is given.
+    """
+    with engine("loader").begin() as connection:
+        batch = _locked(connection, batch_id, reason, ("landing", "closed", "held"))
+        rows = connection.execute(
+            sa.text(
+                "select * from meta.batch where source = :source and entity = :entity and batch_id >= :id"
+                " and state in ('landing', 'closed', 'held') order by batch_id for update"
+            ),
+            {"source": batch.source, "entity": batch.entity, "id": batch_id},
+        )
+        dropped = [batches.from_row(row) for row in rows.mappings()]
+        numbers = {"ids": [each.batch_id for each in dropped], "by": by, "reason": reason.strip()}
+        connection.execute(
+            sa.text(
+                "update meta.batch set state = 'dropped', table_name = '', decided_by = :by, decided_because = :reason"
+                " where batch_id = any(:ids)"
+            ),
+            numbers,
+        )
+        # Until they are read again nobody knows whether they are good. Those of a replay stay where they were.
+        connection.execute(
+            sa.text(
+                "update quarantine.record as bad set state = 'reread' from meta.batch as dropped"
+                " where bad.batch_id = any(:ids) and bad.state in ('open', 'waived')"
+                " and dropped.batch_id = bad.batch_id and not dropped.is_replay"
+            ),
+            numbers,
+        )
+        _owe_full(connection, batch)
+        for each in dropped:
+            _forget(connection, each)
+        return dropped
+
+
+def _owe_full(connection: Connection, batch: Batch) -> None:
+    """Ask for a full read if the batch was held for longer than the source keeps its deletions."""
+    settings = load().source(batch.source)
+    if settings is None or not settings.keeps_deletions_days:
+        return
+    if clock.now() - batch.opened_at <= timedelta(days=settings.keeps_deletions_days):
+        return
+    because = (
+        f"batch {batch.batch_id} was held since {batch.opened_at:%Y-%m-%d}; the source keeps deletions only"
+        f" {settings.keeps_deletions_days} days"
+    )
+    connection.execute(
+        sa.text("update meta.cursor set full_because = :because where source = :source and entity = :entity"),
+        {"because": because, "source": batch.source, "entity": batch.entity},
+    )
+
+
+def _forget(connection: Connection, batch: Batch) -> None:
+    if batch.table_name:
+        connection.execute(sa.text(f"drop table if exists raw.{batch.table_name}"))
+    if batch.read_id == batch.batch_id:
+        connection.execute(sa.text(f"drop table if exists raw.{batch.seen_table}"))
+    elif connection.execute(sa.text("select to_regclass(:t)"), {"t": f"raw.{batch.seen_table}"}).scalar():
+        forget = sa.delete(sa.table(batch.seen_table, sa.column("batch_id"), schema="raw"))
+        connection.execute(forget.where(sa.column("batch_id") == batch.batch_id))
+
+
+def _locked(connection: Connection, batch_id: int, reason: str, states: tuple[str, ...]) -> Batch:
+    if not reason.strip():
+        raise ConfigError(f"batch {batch_id} needs a reason", cure="say why with --reason")
+    batch = batches.get(connection, batch_id)
+    connection.execute(
+        sa.text("select pg_advisory_xact_lock(:a, :b)"),
+        batches.lock_key(batches.MERGE_LOCK, batch.source, batch.entity),
+    )
+    batch = batches.get(connection, batch_id)
+    if batch.state not in states:
+        raise ConfigError(
+            f"batch {batch_id} of {batch.source}.{batch.entity} is {batch.state}, not {' or '.join(states)}",
+            cure="`python -m include.cli batch list` shows what can be decided",
+        )
+    return batch

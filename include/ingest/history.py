@@ -1,0 +1,203 @@
+"""What records were before they were first loaded, as their vendor remembers it: ``raw.<vendor>__<entity>__past``.
+
+These states stand in a table of their own. The versions beside them (``..._version``) are what we saw ourselves, and
+whoever asks for the newest of those must not get one that is old and was merely told late. ``_source_at`` says from
+when on a state held, ``_loaded_at`` since when we know of it.
+
+The vendor is asked once, after an entity's first load: page by page, each page and the mark behind it in one
+transaction, so that it can be killed anywhere and go on. Told twice, a state is stored once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from psycopg import sql
+from sqlalchemy.engine import Connection
+
+from include.common import clock
+from include.common.errors import PerennialError
+from include.entities.catalog import ENTITIES, Entity, raw_table
+from include.ingest import batches, landing, row_values, suppression
+from include.warehouse import locks
+
+if TYPE_CHECKING:
+    from include.connectors.base import Page
+
+_LOCK_NAME = "{}__past"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far the past of one entity is told.
+
+    Args:
+        source: Connection id.
+        entity: Name of the entity.
+        mark: Goes on there; None before the first page.
+        n_states: States stored so far.
+        finished_at: When the last page was stored.
+        problem: Why the last attempt ended early.
+    """
+
+    source: str
+    entity: str
+    mark: dict[str, Any] | None = None
+    n_states: int = 0
+    finished_at: datetime | None = None
+    problem: str = ""
+
+
+def waiting(connection: Connection, source: str, entities: tuple[str, ...]) -> list[Progress]:
+    """Return the entities that are loaded but whose past is not told to its end.
+
+    Args:
+        connection: Of any role.
+        source: Connection id.
+        entities: What the source has.
+    """
+    kept = [name for name in entities if ENTITIES[name].history]
+    rows = connection.execute(_WAITING, {"source": source, "entities": kept}).mappings()
+    found = {row["entity"]: Progress(source, row["entity"], row["mark"], row["n_states"]) for row in rows}
+    return [found[name] for name in kept if name in found]
+
+
+@contextmanager
+def telling(source: str, entity: str) -> Iterator[Connection]:
+    """Hold the right to store the past of one entity; see ``batches.reading``."""
+    with batches.reading(source, _LOCK_NAME.format(entity)) as connection:
+        yield connection
+
+
+def progress(connection: Connection, source: str, entity: str) -> Progress:
+    """Return how far the past of an entity is told."""
+    row = connection.execute(_PROGRESS, {"source": source, "entity": entity}).mappings().one_or_none()
+    connection.commit()
+    return Progress(**row) if row else Progress(source, entity)
+
+
+def land(connection: Connection, source: str, vendor: str, entity_name: str, page: Page) -> int:
+    """Store one page of states and the mark behind it in one transaction.
+
+    Args:
+        connection: As ``telling`` yields it.
+        source: Connection id.
+        vendor: The connected system.
+        entity_name: Name of the entity.
+        page: Its records are states; the last page has ``next_position``.
+
+    Returns:
+        How many states were new.
+    """
+    entity = ENTITIES[entity_name]
+    with connection.begin():
+        # As a merge does: a build that fixes up to when it knows must see all of this page, or nothing of it.
+        now = locks.stamp(connection)
+        page = suppression.keep(connection, source, entity, page)
+        n_states = _store(connection, source, vendor, entity, page, now) if page.records else 0
+        connection.execute(
+            _TOLD,
+            {
+                "source": source,
+                "entity": entity_name,
+                "mark": batches.to_json(page.mark),
+                "n_states": n_states,
+                "finished_at": now if page.next_position is not None else None,
+                "now": now,
+            },
+        )
+    return n_states
+
+
+def note_problem(connection: Connection, source: str, entity: str, error: PerennialError) -> None:
+    """Keep why the last attempt ended early, for the status; the next run goes on."""
+    with connection.begin():
+        connection.execute(_PROBLEM, {"source": source, "entity": entity, "problem": error.message, "now": clock.now()})
+
+
+def _store(connection: Connection, source: str, vendor: str, entity: Entity, page: Page, now: datetime) -> int:
+    raw = raw_table(vendor, entity.name)
+    names = row_values.columns(entity)
+    kept = [name for name in names if name not in ("payload", "_is_deleted", "_problems")]
+    connection.execute(
+        sa.text(
+            f"create temporary table told on commit drop as select cast(0 as bigint) as _row, {', '.join(names[:-1])},"  # noqa: S608
+            f" cast(null as text[]) as _problems from raw.{raw} where false"
+        )
+    )
+    landing.copy_page(connection, sql.Identifier("told"), entity, page, 0)
+    bound = {"source": source, "entity": entity.name, "now": now}
+    text = ", ".join(kept)
+    # What hangs on what is no field of the record and has no history: it is as it is now.
+    told = ", ".join(
+        f"coalesce({name}, (select {name} from raw.{raw} as now where now.source = :source and now.id = told.id))"  # noqa: S608
+        if name == entity.account_ref
+        else name
+        for name in kept
+    )
+    stored = connection.execute(
+        sa.text(
+            f"""
+            with first_seen as (
+                select id, min(_source_at) as at from raw.{raw}__version
+                where source = :source and id in (select id from told) group by id
+            ),
+            stored as (
+                insert into raw.{raw}__past (source, {text}, _loaded_at)
+                select :source, {told}, :now from told
+                where _source_at <= (select at from first_seen where first_seen.id = told.id)
+                on conflict (source, id, _source_at) do nothing
+                returning id
+            )
+            select id, count(*) as n from stored group by id
+            """  # noqa: S608 - names from entities.py
+        ),
+        bound,
+    ).all()
+    if stored and entity.account_column:
+        connection.execute(
+            sa.text(
+                "insert into meta.dirty_range (batch_id, source, entity, account_ref, from_day, to_day)"  # noqa: S608
+                f" select distinct 0, :source, :entity, {entity.account_column}, date '0001-01-01', cast(null as date)"
+                f" from raw.{raw} where source = :source and id = any(:ids) and {entity.account_column} <> ''"
+            ),
+            bound | {"ids": [row.id for row in stored]},
+        )
+    return sum(row.n for row in stored)
+
+
+_WAITING = sa.text(
+    """
+    select cursor.entity, past.mark, coalesce(past.n_states, 0) as n_states
+    from meta.cursor as cursor
+    left join meta.past as past on past.source = cursor.source and past.entity = cursor.entity
+    where cursor.source = :source
+        and cursor.entity = any(:entities)
+        and cursor.read_until is not null
+        and past.finished_at is null
+    """
+)
+_PROGRESS = sa.text(
+    "select source, entity, mark, n_states, finished_at, problem from meta.past"
+    " where source = :source and entity = :entity"
+)
+_TOLD = sa.text(
+    """
+    insert into meta.past as known (source, entity, mark, n_states, finished_at, updated_at)
+    values (:source, :entity, cast(:mark as jsonb), :n_states, :finished_at, :now)
+    on conflict (source, entity) do update
+    set mark = excluded.mark, n_states = known.n_states + excluded.n_states, problem = '',
+        finished_at = excluded.finished_at, updated_at = excluded.updated_at
+    """
+)
+_PROBLEM = sa.text(
+    """
+    insert into meta.past as known (source, entity, problem, updated_at) values (:source, :entity, :problem, :now)
+    on conflict (source, entity) do update set problem = excluded.problem, updated_at = excluded.updated_at
+    """
+)

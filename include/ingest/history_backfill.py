@@ -1,0 +1,92 @@
+"""Tells the past: what records were before they were first loaded, from the vendors' own history. Once per entity."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+
+from include.common import connections
+from include.common.errors import PerennialError, Unavailable
+from include.connectors import positions, registry
+from include.connectors.base import Page, Remembers, Source
+from include.ingest import history as past
+from include.warehouse import raw_tables
+from include.warehouse.engine import engine
+
+log = logging.getLogger(__name__)
+# A large portal's past takes hours; each run of the ingest gives it this much time, after everything else.
+SECONDS_PER_RUN = 120.0
+
+
+@dataclass(frozen=True)
+class Reconstructed:
+    """What one run learnt of the past.
+
+    Args:
+        source: Connection id.
+        n_states: New states stored.
+        finished: Entities whose past is now told to its end.
+        waiting: Entities that go on with the next run.
+    """
+
+    source: str
+    n_states: int = 0
+    finished: tuple[str, ...] = ()
+    waiting: tuple[str, ...] = ()
+
+
+def reconstruct(source_id: str, *, seconds: float = SECONDS_PER_RUN) -> Reconstructed:
+    """Store what the records of a source were before their first load, as far as its vendor remembers.
+
+    It never makes a source red: today's facts do not depend on it. An error is kept with the progress, shown by
+    ``status``, and the next run goes on where this one ended.
+
+    Args:
+        source_id: Connection id, listed in the settings.
+        seconds: No new page is asked for after so long.
+    """
+    raw_tables.ensure_raw_tables()
+    source = registry.connect(connections.get(source_id))
+    with engine("reader").connect() as connection:
+        waiting = past.waiting(connection, source_id, source.entities())
+    deadline = time.monotonic() + seconds
+    n_states, finished = 0, []
+    for each in waiting:
+        try:
+            n_new, is_finished = _tell(source, source_id, each.entity, deadline)
+        except PerennialError as error:
+            log.warning("the past of %s.%s waits: %s", source_id, each.entity, error.message)
+            if isinstance(error, Unavailable):
+                break
+            continue
+        n_states += n_new
+        finished += [each.entity] if is_finished else []
+    if n_states:
+        log.info("%s: %s earlier states from its own history", source_id, f"{n_states:,}")
+    left = tuple(each.entity for each in waiting if each.entity not in finished)
+    return Reconstructed(source_id, n_states, tuple(finished), left)
+
+
+def _tell(source: Source, source_id: str, entity: str, deadline: float) -> tuple[int, bool]:
+    """Store pages until the end or the deadline; return how many states were new, and whether it is the end."""
+    n_states = 0
+    with past.telling(source_id, entity) as connection:
+        known = past.progress(connection, source_id, entity)
+        if known.finished_at:
+            return 0, False
+        try:
+            pages = source.history(entity, mark=known.mark) if isinstance(source, Remembers) else iter(())
+            for page in pages:
+                n_states += past.land(connection, source_id, source.vendor, entity, page)
+                if page.next_position is not None:
+                    return n_states, True
+                if time.monotonic() > deadline:
+                    return n_states, False
+        except PerennialError as error:
+            past.note_problem(connection, source_id, entity, error)
+            raise
+        # The vendor keeps none of this entity.
+        end = positions.start(phase="done")
+        past.land(connection, source_id, source.vendor, entity, Page([], end, next_position=end))
+        return n_states, True

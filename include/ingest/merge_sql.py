@@ -1,0 +1,397 @@
+"""The statements of a merge, for one batch. Names come from ``entities.py`` and batch numbers, values are bound."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import sqlalchemy as sa
+from sqlalchemy.sql.elements import TextClause
+
+from include.entities.catalog import Entity, raw_table
+from include.identity import account_merges
+from include.ingest.batches import Batch
+
+# A database is read in one snapshot after another: what was read last is newest, also where its clock went back.
+_SNAPSHOTS = ("product", "sqlcrm", "sqldesk")
+# One good row per id: the newest by the source's own clock; of equals the one that was read last.
+_NEWEST = """
+create temporary table newest on commit drop as
+select distinct on (id) id, _row, _source_at
+from {batch}
+where _failed is null
+order by id, {clock} _row desc
+"""
+
+# What is new or differs, beside what is stored. A tombstone keeps the last known values; it may bring none. The hash
+# need only tell two versions of one record apart: 64 bits do.
+_CHANGED = """
+create temporary table changed on commit drop as
+with incoming as (
+    {incoming}
+),
+compared as (
+    select
+        incoming.id,
+        {kept_columns},
+        case when incoming._is_deleted and stored.id is not null
+            then coalesce(stored.payload, '{{}}') || coalesce(incoming.payload, '{{}}')
+            else incoming.payload
+        end as payload,
+        coalesce(incoming._source_at, stored._source_at) as _source_at,
+        incoming._is_deleted,
+        incoming.is_gone,
+        case
+            when not incoming._is_deleted then null
+            when stored._is_deleted then stored._deleted_at
+            when incoming.is_gone then cast(:now as timestamptz)
+            else coalesce(incoming._source_at, :now)
+        end as _deleted_at,
+        stored.id is null as is_new,
+        stored.id is not null and stored._is_deleted <> incoming._is_deleted as is_turned,
+        stored._hash as stored_hash,
+        {stored_account} as stored_account,
+        {stored_dirty} as stored_dirty,
+        row({stored_facts}) as stored_facts
+    from incoming
+    left join {raw} as stored on stored.source = :source and stored.id = incoming.id
+    where {is_snapshot} or stored.id is null or incoming._source_at is null
+        or stored._source_at is null
+        or incoming._source_at >= stored._source_at
+),
+hashed as (
+    select
+        id, {columns}, payload, _source_at, _is_deleted, is_gone, _deleted_at, is_new, is_turned,
+        is_new or is_turned or row({facts}) is distinct from stored_facts as is_touched,
+        stored_account, stored_dirty, stored_hash,
+        cast(hash_record_extended({content}, 0) as text) as _hash
+    from compared
+)
+select * from hashed where stored_hash is distinct from _hash
+"""
+
+_READ = """
+    select
+        batch.id, {batch_columns}, batch.payload, batch._source_at, {is_deleted} as _is_deleted, false as is_gone
+    from {batch} as batch
+    where batch._row in (select _row from newest)
+"""
+
+# What a full read has not met, or a CRM has merged away: as it is stored, but deleted.
+_GONE = """
+    select
+        stored.id, {columns}, stored.payload, stored._source_at, true as _is_deleted, true as is_gone
+    from {raw} as stored
+    where stored.source = :source
+        and not stored._is_deleted
+        and {is_gone}
+        and not exists (select from newest where newest.id = stored.id)
+"""
+
+_NOT_SEEN = "not exists (select from raw.{seen} as seen where seen.id = stored.id)"
+_IS_LOSER = """exists (
+            select from meta.account_merge as merge where merge.source = :source and merge.loser_id = {id}
+        )"""
+
+# Days of accounts that a build must do again: of the old account as well as of the new one. Overlapping ranges of one
+# account become one.
+_DIRTY = """
+insert into meta.dirty_range (batch_id, source, entity, account_ref, from_day, to_day)
+with touched as (
+    select {account} as account_ref, {from_day} as from_day, {to_day} as to_day
+    from changed
+    where is_touched
+    union
+    select stored_account, {stored_from_day}, {stored_to_day}
+    from changed
+    where is_touched and not is_new
+),
+bounded as (
+    select
+        *,
+        max(coalesce(to_day, 'infinity')) over (
+            partition by account_ref order by from_day, to_day rows between unbounded preceding and 1 preceding
+        ) as reached
+    from touched
+    where account_ref is not null and account_ref <> ''
+),
+grouped as (
+    select
+        *,
+        count(*) filter (where reached is null or from_day > reached) over (
+            partition by account_ref order by from_day, to_day rows unbounded preceding
+        ) as island
+    from bounded
+)
+select :batch_id, :source, :entity, account_ref, min(from_day),
+    case when bool_or(to_day is null) then null else max(to_day) end
+from grouped
+group by account_ref, island
+"""
+
+_STORE = """
+insert into {raw} as stored
+    (source, id, {columns}, payload, _source_at, _is_deleted, _deleted_at, _hash, _batch_id, _loaded_at,
+    _first_loaded_at)
+select :source, id, {columns}, payload, _source_at, _is_deleted, _deleted_at, _hash, :batch_id, :now, :now
+from changed
+where {which}
+"""
+
+# Slower, even where nothing is in the way: only for records that are stored already.
+_IN_PLACE = """on conflict (source, id) do update set
+    {assignments}, payload = excluded.payload, _source_at = excluded._source_at, _is_deleted = excluded._is_deleted,
+    _deleted_at = excluded._deleted_at, _hash = excluded._hash, _batch_id = excluded._batch_id,
+    _loaded_at = excluded._loaded_at
+"""
+
+_VERSIONS = """
+insert into {raw}__version
+    (source, id, {columns}, _source_at, _is_deleted, _deleted_at, _hash, _batch_id, _loaded_at, _is_first_load)
+select :source, id, {columns}, _source_at, _is_deleted, _deleted_at, _hash, :batch_id, :now, :is_first_load
+from changed
+"""
+
+# A quarantined row is mended by a good version that is not older, or by the record's end.
+_MEND = """
+update quarantine.record as bad
+set state = 'mended', mended_by = :batch_id, settled_at = :now
+from (
+    select id, _row, _source_at, false as is_gone from newest
+    union all select id, null, null, true from changed where is_gone
+) as good
+where bad.source = :source
+    and bad.entity = :entity
+    and bad.state in ('open', 'reread', 'waived')
+    and good.id = bad.record_id
+    and (
+        good.is_gone
+        or (
+            (bad.batch_id < :batch_id or (bad.batch_id = :batch_id and bad.row_no < good._row))
+            and (good._source_at is null or bad.source_at is null or good._source_at >= bad.source_at)
+        )
+    )
+"""
+
+_COUNT = """
+select
+    (select count(*) from newest) as n_newest,
+    count(*) as n_merged,
+    count(*) filter (where is_turned and _is_deleted) as n_deleted,
+    count(*) filter (where is_gone) as n_gone
+from changed
+"""
+
+# Which accounts, or organisations of a desk, were swallowed by which: as this batch says it, else as they are stored. A
+# survivor names its losers, or a loser its survivor. What nobody says any more but was known goes on being known until
+# the account is seen again.
+_MERGE_CLAIMS = """
+with now_said as (
+    select
+        b.id,
+        {merged_ids_now} as merged_ids,
+        case when b._is_deleted then coalesce(b.merged_into, stored.merged_into) end as merged_into,
+        coalesce(b._source_at, stored._source_at) as at,
+        b._is_deleted
+    from newest
+    join {batch} as b using (_row)
+    left join {raw} as stored on stored.source = :source and stored.id = b.id
+    where stored.id is null
+        or b._source_at is null
+        or stored._source_at is null
+        or b._source_at >= stored._source_at
+),
+said as (
+    select id, merged_ids, merged_into, at from now_said
+    union all
+    select id, {merged_ids}, case when _is_deleted then merged_into end, _source_at
+    from {raw} as stored
+    where source = :source
+        and ({merged_ids} <> '' or (merged_into <> '' and _is_deleted))
+        and not exists (select from now_said where now_said.id = stored.id)
+)
+select loser.id as loser, said.id as survivor, said.at, false as is_known
+from said
+cross join lateral {losers} as loser (id)
+where said.merged_ids <> '' and loser.id <> ''
+union all
+select id, merged_into, at, false
+from said
+where merged_into <> ''
+union all
+select loser_id, survivor_id, merged_at, true
+from meta.account_merge as known
+where source = :source
+    and not exists (select from now_said where now_said.id = known.loser_id and not now_said._is_deleted)
+"""
+
+# Whom a survivor names: of a row of the batch, and of a stored one. Not every vendor's survivors name anybody.
+_SWALLOWED = (
+    "case when b._is_deleted then coalesce(b.merged_ids, stored.merged_ids) else b.merged_ids end",
+    "merged_ids",
+)
+_NOT_SAID = ("cast(null as text)", "cast(null as text)")
+
+# What a dropped batch had in quarantine was read again, or is not there any more.
+REREAD = sa.text(
+    """
+    update quarantine.record
+    set state = 'dropped', mended_by = :batch_id, settled_at = :now
+    where source = :source and entity = :entity and state = 'reread' and batch_id < :read_id
+    """
+)
+
+FULL_DONE = sa.text("update meta.cursor set full_because = '' where source = :source and entity = :entity")
+
+CURSOR = sa.text(
+    """
+    insert into meta.cursor as cursor (source, entity, position, read_until, open_read, batch_id, updated_at)
+    values (:source, :entity, cast(:position as jsonb), :read_until, cast(:open_read as jsonb), :batch_id, :now)
+    on conflict (source, entity) do update
+    set position = excluded.position, read_until = excluded.read_until, open_read = excluded.open_read,
+        batch_id = excluded.batch_id, updated_at = excluded.updated_at
+    """
+)
+
+MERGED = sa.text(
+    """
+    update meta.batch
+    set state = 'merged', table_name = '', n_merged = :n_merged, n_unchanged = :n_unchanged, n_deleted = :n_deleted,
+        merged_at = :now
+    where batch_id = :batch_id
+    """
+)
+
+# Clocks of the record, not facts of it: a CRM moves them for reasons that no figure depends on.
+_CLOCKS = {"updated_at"}
+_ALL_DAYS = "cast('0001-01-01' as date)"
+
+
+class Statements:
+    """The statements that merge one batch.
+
+    Args:
+        batch: A closed batch.
+        entity: What its rows are.
+    """
+
+    def __init__(self, batch: Batch, entity: Entity) -> None:
+        self._batch, self._entity = batch, entity
+        is_snapshot = batch.vendor in _SNAPSHOTS and not batch.is_replay
+        self._names = {
+            "raw": f"raw.{raw_table(batch.vendor, entity.name)}",
+            "batch": f"raw.{batch.table_name}",
+            "columns": ", ".join(entity.column_names),
+            "is_snapshot": str(is_snapshot).lower(),
+            "clock": "" if is_snapshot else "_source_at desc nulls last,",
+        }
+
+    @cached_property
+    def newest(self) -> TextClause:
+        """Creates ``newest``: which rows of the batch count."""
+        if not self._batch.table_name:
+            empty = "create temporary table newest (id text, _row bigint, _source_at timestamptz) on commit drop"
+            return sa.text(empty)
+        return self._make(_NEWEST)
+
+    @cached_property
+    def merge_claims(self) -> TextClause | None:
+        """Gives which accounts say that they have swallowed which; None where the batch says nothing."""
+        if not self._batch.table_name or "merged_into" not in self._entity.column_names:
+            return None
+        now, stored = _SWALLOWED if "merged_ids" in self._entity.column_names else _NOT_SAID
+        losers = account_merges.LOSERS.format(ids="said.merged_ids")
+        return self._make(_MERGE_CLAIMS, losers=losers, merged_ids_now=now, merged_ids=stored)
+
+    @cached_property
+    def changed(self) -> TextClause:
+        """Creates ``changed``: the rows to be stored."""
+        entity = self._entity
+        facts = [name for name in entity.column_names if not (entity.history and name in _CLOCKS)]
+        return self._make(
+            _CHANGED,
+            incoming="    union all\n".join(self._incoming()),
+            kept_columns=",\n        ".join(
+                f"case when incoming._is_deleted then coalesce(incoming.{name}, stored.{name})"
+                f" else incoming.{name} end as {name}"
+                for name in entity.column_names
+            ),
+            stored_account=f"stored.{entity.account_column}" if entity.account_column else "null",
+            stored_dirty=f"stored.{entity.dirty_from}" if entity.dirty_from else "null",
+            content=f"row({', '.join(entity.column_names)}, payload, _source_at, _is_deleted)",
+            facts=", ".join(facts),
+            stored_facts=", ".join(f"stored.{name}" for name in facts),
+        )
+
+    @cached_property
+    def dirty(self) -> TextClause | None:
+        """Marks the days that a build must do again; None for records of no one account."""
+        entity = self._entity
+        if not entity.account_column:
+            return None
+        days = self._days(entity.dirty_from), self._days("stored_dirty" if entity.dirty_from else "")
+        (from_day, to_day), (stored_from, stored_to) = days
+        named = {"from_day": from_day, "to_day": to_day, "stored_from_day": stored_from, "stored_to_day": stored_to}
+        return self._make(_DIRTY, account=entity.account_column, **named)
+
+    @cached_property
+    def store_new(self) -> TextClause:
+        """Stores the changed rows of new records."""
+        return self._make(_STORE, which="is_new")
+
+    @cached_property
+    def replace(self) -> TextClause:
+        """Stores the changed rows of known records."""
+        assignments = ", ".join(f"{name} = excluded.{name}" for name in self._entity.column_names)
+        return self._make(_STORE + _IN_PLACE, which="not is_new", assignments=assignments)
+
+    @cached_property
+    def versions(self) -> TextClause | None:
+        """Keeps each changed row as a version; None for entities without history."""
+        return self._make(_VERSIONS) if self._entity.history else None
+
+    @cached_property
+    def mend(self) -> TextClause:
+        """Closes the quarantine of records of which a good version came."""
+        return self._make(_MEND)
+
+    @cached_property
+    def count(self) -> TextClause:
+        """Counts what was changed."""
+        return self._make(_COUNT)
+
+    def _incoming(self) -> list[str]:
+        swallows = "merged_ids" in self._entity.column_names
+        parts = []
+        if self._batch.table_name:
+            or_lost = f" or {_IS_LOSER.format(id='batch.id')}" if swallows else ""
+            parts.append(
+                _READ.format(
+                    **self._names,
+                    batch_columns=", ".join(f"batch.{name}" for name in self._entity.column_names),
+                    is_deleted=f"(batch._is_deleted{or_lost})",
+                )
+            )
+        if swallows:
+            parts.append(_GONE.format(**self._names, is_gone=_IS_LOSER.format(id="stored.id")))
+        if self._batch.is_full and self._batch.is_read_complete:
+            not_seen = _NOT_SEEN.format(seen=self._batch.seen_table)
+            # An account that is both is among the losers already.
+            both = f" and not {_IS_LOSER.format(id='stored.id')}" if swallows else ""
+            parts.append(_GONE.format(**self._names, is_gone=not_seen + both))
+        return parts
+
+    def _days(self, column: str) -> tuple[str, str]:
+        """Return the first day, and the day after the last, that a change of a row can alter."""
+        entity = self._entity
+        if not column:
+            return _ALL_DAYS, "cast(null as date)"
+        slack = 0
+        day = column
+        if next(each.type for each in entity.columns if each.name == entity.dirty_from) == "timestamptz":
+            # Whichever zone days are reported in, the moment lies within a day of its UTC date.
+            day, slack = f"cast({column} at time zone 'UTC' as date)", 1
+        to_day = f"{day} + {entity.dirty_days + slack + 1}" if entity.dirty_days else "cast(null as date)"
+        return f"coalesce({day} - {slack}, {_ALL_DAYS})", to_day
+
+    def _make(self, template: str, **parts: str) -> TextClause:
+        return sa.text(template.format(**self._names, **parts))

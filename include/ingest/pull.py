@@ -1,0 +1,143 @@
+"""One entity's way from its source into batches."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Generator, Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from sqlalchemy.engine import Connection
+
+from include.common import clock
+from include.common.errors import Unavailable
+from include.config import load
+from include.connectors.base import Page, Source
+from include.ingest import batches, landing
+from include.ingest.batches import Batch
+from include.ingest.prefetch import ahead
+
+log = logging.getLogger(__name__)
+_SAY_EVERY = 10.0
+# Small pages are landed together, until they are so many rows or so old: a commit costs the same for few rows.
+_LAND_ROWS, _LAND_SECONDS = 1000, 1.0
+
+
+class Pull:
+    """One entity's way from the source into batches, on a connection that holds the right to read it."""
+
+    def __init__(self, connection: Connection, source: Source, source_id: str, entity: str, run_id: str) -> None:
+        self._connection, self._source, self._run_id = connection, source, run_id
+        self._source_id, self._entity = source_id, entity
+        self._batch_rows = load().batch_rows
+        self._said_at = self._started = time.monotonic()
+        self.n_rows = 0
+        self.n_batches = 0
+
+    def resume(self) -> bool:
+        """Finish the read that an earlier run left unfinished; return whether there was one."""
+        if not batches.is_unfinished(self._connection, self._source_id, self._entity):
+            return False
+        self._read(self._open(until=clock.now()))
+        return True
+
+    def outlived(self, until: datetime) -> str:
+        """Return why the source may have forgotten deletions since it was last read; "" if it has not.
+
+        It happens after a long outage, and when a batch that was held for long is dropped.
+        """
+        settings = load().source(self._source_id)
+        days = settings.keeps_deletions_days if settings else 0
+        since = batches.read_from(self._connection, self._source_id, self._entity) if days else None
+        if not since or until - since <= timedelta(days=days):
+            return ""
+        return f"it was last read up to {since:%Y-%m-%d %H:%M} UTC, and deletions are told for {days} days only"
+
+    def start(self, *, until: datetime, since: datetime | None, full: bool) -> None:
+        """Read what is new."""
+        self._read(self._open(until=until, since=since, full=full))
+
+    def _open(self, *, until: datetime, since: datetime | None = None, full: bool = False) -> Batch:
+        return batches.open_or_resume(
+            self._connection,
+            self._source_id,
+            self._source.vendor,
+            self._entity,
+            until=until,
+            since=since,
+            full=full,
+            run_id=self._run_id,
+        )
+
+    def _read(self, batch: Batch) -> None:
+        pages = self._source.read(
+            self._entity,
+            position=batch.position,
+            mark=batch.read_mark,
+            until=batch.until,
+            since=batch.since,
+            full=batch.is_full,
+        )
+        for page in ahead(gathered(pages, min(_LAND_ROWS, self._batch_rows))):
+            batch = landing.land_page(self._connection, batch, page)
+            self._tell(len(page.records))
+            if batch.state == "closed":
+                self.n_batches += 1
+                return
+            if batch.n_rows >= self._batch_rows:
+                batch = self._go_on(batch)
+        raise Unavailable(
+            f"{self._source_id}.{self._entity} ended without saying where the next run starts",
+            cure="run again: what was landed is kept",
+        )
+
+    def _go_on(self, full: Batch) -> Batch:
+        """Close a full batch and return the next one of its read."""
+        landing.close_full(self._connection, full)
+        self.n_batches += 1
+        batch = self._open(until=full.until)
+        if batch.read_id != full.read_id:
+            # Somebody dropped the read in between: its first pages will be read again, and this is in their middle.
+            raise Unavailable(
+                f"batch {full.batch_id} of {self._source_id}.{self._entity} was dropped while its read went on",
+                cure="run again: it is read anew",
+            )
+        return batch
+
+    def _tell(self, n_rows: int) -> None:
+        self.n_rows += n_rows
+        now = time.monotonic()
+        if now - self._said_at < _SAY_EVERY:
+            return
+        self._said_at = now
+        rate = self.n_rows / (now - self._started)
+        log.info(
+            "%s.%s: %s rows so far, %s a second", self._source_id, self._entity, f"{self.n_rows:,}", f"{rate:,.0f}"
+        )
+
+
+def gathered(pages: Iterator[Page], most: int) -> Generator[Page]:
+    """Put small pages together. What was read before the source failed is given out before the failure is.
+
+    Args:
+        pages: As a source yields them.
+        most: Pages of together so many records wait for no further one.
+    """
+    waiting: Page | None = None
+    started = time.monotonic()
+    try:
+        for page in pages:
+            waiting = replace(page, records=[*waiting.records, *page.records]) if waiting else page
+            is_young = time.monotonic() - started < _LAND_SECONDS
+            if page.next_position is None and len(waiting.records) < most and is_young:
+                continue
+            whole, waiting = waiting, None
+            yield whole
+            started = time.monotonic()
+    except Exception:
+        if waiting:
+            yield waiting
+        raise
+    if waiting:
+        yield waiting

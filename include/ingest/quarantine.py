@@ -1,0 +1,234 @@
+"""Rows that broke a rule: as they may be shown, and what a person decides about them.
+
+The contracts put them there, a good version mends them. A row is *open* until it is mended or dropped; *waived* while a
+waiver lets it in; *reread* when its batch was dropped and the read that follows has not been merged. A row in any of
+these states, a waived one once its waiver is over, keeps actions on its account waiting.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, RowMapping
+
+from include.common import clock
+from include.common.errors import ConfigError
+from include.entities.catalog import ENTITIES
+from include.warehouse.engine import engine
+
+_MASK = "***"
+Rows = list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Which:
+    """Which rows of the quarantine are meant; "" for all.
+
+    Args:
+        rule: A rule's id.
+        source: A connection's id.
+        record: A record's id.
+        entity: An entity's name.
+    """
+
+    rule: str = ""
+    source: str = ""
+    record: str = ""
+    entity: str = ""
+
+
+def open_by_rule(connection: Connection) -> list[RowMapping]:
+    """Return the open rows per source, entity and rule, most first."""
+    rows = connection.execute(
+        sa.text(
+            "select source, entity, rule_id, count(*) as n_rows, min(quarantined_at) as since from quarantine.record"
+            " where state in ('open', 'reread') group by 1, 2, 3 order by n_rows desc, source, entity, rule_id"
+        )
+    )
+    return list(rows.mappings())
+
+
+def of_batch(connection: Connection, batch_id: int, limit: int = 20) -> Rows:
+    """Return quarantined rows of a batch as they may be shown: values that identify a person are masked."""
+    rows = connection.execute(
+        sa.text(
+            "select entity, rule_id, record_id, account_ref, reason, state, record from quarantine.record"
+            " where batch_id = :id order by rule_id, row_no limit :n"
+        ),
+        {"id": batch_id, "n": limit},
+    )
+    return [dict(row) | {"record": masked(row["entity"], row["record"])} for row in rows.mappings()]
+
+
+def masked(entity: str, record: dict[str, Any] | None) -> dict[str, Any]:
+    """Return the mapped columns of a row, those that identify a person masked; never its payload."""
+    known = ENTITIES[entity]
+    shown = {name: value for name, value in (record or {}).items() if name in known.column_names and value is not None}
+    return {name: _MASK if name in known.sensitive else value for name, value in shown.items()}
+
+
+def listing(which: Which) -> Rows:
+    """Return what waits, per source, rule and state; rows of which only the place was kept are counted apart."""
+    with engine("reader").connect() as connection:
+        return [dict(row) for row in connection.execute(_LIST, vars(which)).mappings()]
+
+
+def rows(which: Which, *, limit: int = 20) -> Rows:
+    """Return single rows that wait, newest first, values that identify a person masked."""
+    with engine("reader").connect() as connection:
+        found = connection.execute(_ROWS, vars(which) | {"n": limit}).mappings().all()
+    return [dict(row) | {"record": masked(row["entity"], row["record"])} for row in found]
+
+
+def over_time(days: int = 30) -> Rows:
+    """Return per day, source and rule how many rows came into quarantine, how many left it, and how many stayed."""
+    with engine("reader").connect() as connection:
+        return [dict(r) for r in connection.execute(_OVER_TIME, {"now": clock.now(), "days": days}).mappings()]
+
+
+def drop(which: Which, *, reason: str, by: str) -> int:
+    """Give rows up: they stay out, and hold nothing any more. The same version, read again, stays out too.
+
+    Returns:
+        How many rows were given up.
+
+    Raises:
+        ConfigError: No reason is given, or nothing is named.
+    """
+    _check(which, reason)
+    values = vars(which) | {"by": by, "reason": reason.strip(), "now": clock.now()}
+    with engine("loader").begin() as connection:
+        return connection.execute(_DROP, values).rowcount
+
+
+def waive(which: Which, *, reason: str, by: str, until: datetime) -> int:
+    """Let rows in although they break a rule, until a day; from then on they hold their account again.
+
+    Returns:
+        The waiver's number.
+
+    Raises:
+        ConfigError: No reason, rule or source is given, the day is over, or the rule cannot be waived.
+    """
+    _check(which, reason)
+    if not which.rule or not which.source:
+        raise ConfigError("a waiver is for one rule of one source", cure="name both: RULE --source SOURCE")
+    if which.rule.split(".")[-1] in _NOT_WAIVED:
+        raise ConfigError(
+            f"{which.rule} cannot be waived: such a row has nothing in place of the value that is wrong",
+            cure="correct it at the source, or `quarantine drop` it",
+        )
+    now = clock.now()
+    if until <= now:
+        raise ConfigError("the waiver would be over already", cure="give a day to come with --until")
+    with engine("loader").begin() as connection:
+        values = {"rule": which.rule, "source": which.source, "record": which.record or None, "now": now}
+        values |= {"reason": reason.strip(), "by": by, "until": until}
+        return connection.execute(_WAIVE, values).scalar_one()
+
+
+def waivers() -> Rows:
+    """Return the waivers, those in force first."""
+    with engine("reader").connect() as connection:
+        return [dict(row) for row in connection.execute(_WAIVERS, {"now": clock.now()}).mappings()]
+
+
+def end_waiver(waiver_id: int, *, by: str) -> None:
+    """End a waiver before its time: the rows that it let in hold their accounts again from now on."""
+    values = {"id": waiver_id, "by": by, "now": clock.now()}
+    with engine("loader").begin() as connection:
+        if not connection.execute(_END, values).rowcount:
+            raise ConfigError(f"there is no waiver {waiver_id} in force", cure="`quarantine waivers` lists them")
+        connection.execute(_END_OF_ROWS, values)
+
+
+def _check(which: Which, reason: str) -> None:
+    if not reason.strip():
+        raise ConfigError("a reason is needed", cure="say why with --reason")
+    if not (which.rule or which.record):
+        raise ConfigError("no rule and no record is named", cure="name a rule, or a record with --record")
+
+
+# Without an id a row can be stored only once, and a value that could not be read is empty.
+_NOT_WAIVED = ("id_present", "castable")
+
+_MEANT = """(:rule = '' or rule_id = :rule) and (:source = '' or source = :source)
+        and (:record = '' or record_id = :record) and (:entity = '' or entity = :entity)"""
+
+_LIST = sa.text(
+    f"""
+    select source, entity, rule_id, state, count(*) as n_rows, count(distinct account_ref) as n_accounts,
+        count(*) filter (where record is null) as n_without_row, min(quarantined_at) as since,
+        max(quarantined_at) as newest, min(waived_until) as waived_until
+    from quarantine.record
+    where state in ('open', 'reread', 'waived') and {_MEANT}
+    group by 1, 2, 3, 4
+    order by n_rows desc, source, entity, rule_id, state
+    """  # noqa: S608
+)
+_ROWS = sa.text(
+    f"""
+    select quarantine_id, batch_id, source, entity, rule_id, record_id, account_ref, state, reason, quarantined_at,
+        waived_until, decided_by, decided_because, record
+    from quarantine.record
+    where state in ('open', 'reread', 'waived') and {_MEANT}
+    order by quarantine_id desc limit :n
+    """  # noqa: S608
+)
+_OVER_TIME = sa.text(
+    """
+    with days as (
+        select cast(cast(:now as timestamptz) at time zone 'UTC' as date) - number as day
+        from generate_series(0, :days - 1) as number
+    ),
+    bad as (
+        select source, rule_id, state, cast(quarantined_at at time zone 'UTC' as date) as came,
+            case when state in ('mended', 'dropped')
+                then cast(coalesce(settled_at, quarantined_at) at time zone 'UTC' as date) end as went
+        from quarantine.record
+    )
+    select days.day, bad.source, bad.rule_id,
+        count(*) filter (where came = day) as n_came,
+        count(*) filter (where went = day) as n_went,
+        count(*) filter (where came <= day and (went is null or went > day)) as n_open
+    from days, bad
+    where came <= day and (went is null or went >= day)
+    group by 1, 2, 3
+    order by 1, 2, 3
+    """
+)
+_DROP = sa.text(
+    f"""
+    update quarantine.record
+    set state = 'dropped', decided_by = :by, decided_because = :reason, settled_at = :now
+    where state in ('open', 'reread', 'waived') and {_MEANT}
+    """  # noqa: S608
+)
+_WAIVE = sa.text(
+    """
+    insert into quarantine.waiver (rule_id, source, record_id, reason, approved_by, until, created_at)
+    values (:rule, :source, :record, :reason, :by, :until, :now)
+    returning waiver_id
+    """
+).bindparams(sa.bindparam("record", type_=sa.Text))
+_WAIVERS = sa.text(
+    """
+    select waiver_id, rule_id, source, coalesce(record_id, '*') as record_id, until, approved_by, reason, created_at,
+        ended_at is null and until > :now as is_in_force,
+        (select count(*) from quarantine.record as bad
+         where bad.waiver_id = waiver.waiver_id and bad.state = 'waived') as n_rows
+    from quarantine.waiver as waiver
+    order by is_in_force desc, until desc, waiver_id
+    """
+)
+_END = sa.text(
+    "update quarantine.waiver set ended_at = :now, ended_by = :by"
+    " where waiver_id = :id and ended_at is null and until > :now"
+)
+_END_OF_ROWS = sa.text(
+    "update quarantine.record set waived_until = :now"
+    " where waiver_id = :id and state = 'waived' and waived_until > :now"
+)

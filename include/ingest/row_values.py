@@ -1,0 +1,272 @@
+"""Turns records into rows that PostgreSQL takes, whatever the source delivered.
+
+One bad value must not kill a page: a value that its column cannot hold becomes NULL and a *problem* of the row, which
+the contract sends to quarantine; characters that PostgreSQL refuses (NUL and lone surrogates, failure case 49) are
+removed, counted, and kept escaped in the payload.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from functools import cache
+from math import isfinite
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from include.common.codegen import function
+from include.entities.catalog import ENTITIES, ColumnType, Entity
+
+if TYPE_CHECKING:
+    from include.connectors.base import Record
+
+# What was removed stands escaped under this key of the payload: {"subject": "a\\u0000b"}.
+REMOVED = "_removed"
+_CLEANED_BY_SOURCE = "_cleaned"
+_BIGINT = 2**63
+_NUMERIC_DIGITS = 1000  # PostgreSQL takes 131,072 digits; a number this long is no number of anyone's
+_SHOWN = 200
+# What an index can hold has an end (2,700 bytes at worst): a longer id would keep its whole batch from being merged.
+_LONGEST_KEY = 500
+_Fit = Callable[[Any], Any]
+
+
+@dataclass(slots=True)
+class Row:
+    """One record as the batch table takes it.
+
+    Args:
+        values: In the order of ``columns()``.
+        is_cleaned: Whether characters were removed.
+    """
+
+    values: Sequence[Any]
+    is_cleaned: bool
+
+
+def columns(entity: Entity) -> tuple[str, ...]:
+    """Return the columns of ``Row.values``."""
+    return ("id", *entity.column_names, "payload", "_source_at", "_is_deleted", "_problems")
+
+
+def types(entity: Entity) -> tuple[str, ...]:
+    """Return the types of ``Row.values``, in PostgreSQL's own words."""
+    own = ("jsonb", "timestamptz", "bool", "text[]")
+    return ("text", *(_OWN_WORDS.get(column.type, column.type) for column in entity.columns), *own)
+
+
+def to_row(entity: Entity, record: Record) -> Row:
+    """Return a record as a row; never raises for what the source delivered."""
+    made = _ordinary(entity.name)(record)
+    return _with_care(entity, record) if made is None else Row(made, False)
+
+
+@cache
+def _ordinary(name: str) -> Callable[[Record], tuple[Any, ...] | None]:
+    """Return the function that makes the row of a record in which every value is as it should be; None of any other.
+
+    It runs for every row of every pull, and is written for speed.
+    """
+    entity = ENTITIES[name]
+    lines = [
+        "if record.problems:",
+        "    return None",
+        "get = record.values.get",
+        "id, at = record.id, record.source_at",
+    ]
+    texts = ["id"]
+    for number, column in enumerate(entity.columns):
+        lines.append(f"v{number} = get({column.name!r})")
+        if column.type == "text":
+            texts.append(f"v{number}")
+        else:
+            lines += [f"if v{number} is not None and ({_ODD[column.type].format(f'v{number}')}):", "    return None"]
+    if entity.account_ref:
+        account = f"v{entity.column_names.index(entity.account_ref)}"
+        lines += [f"if {account} is not None and len(str({account})) > {_LONGEST_KEY}:", "    return None"]
+    lines += [f"if at is not None and ({_ODD['timestamptz'].format('at')}):", "    return None"]
+    values = ", ".join(f"v{number}" for number in range(len(entity.columns)))
+    lines += [
+        "try:",
+        f"    text = ''.join([one for one in ({', '.join(texts)},) if one is not None])",
+        "    text.isascii() or text.encode()",
+        "    payload = dumps(record.payload, default=str)",
+        "except (TypeError, UnicodeEncodeError):",  # no text, a lone surrogate, an integer above 64 bits
+        "    return None",
+        f"if id is None or len(id) > {_LONGEST_KEY} or '\\0' in text or NUL in payload or CLEANED in payload:",
+        "    return None",
+        f"return (id, {values}, payload, at, bool(record.is_deleted), None)",
+    ]
+    known = {"dumps": orjson.dumps, "NUL": b"\\u0000", "CLEANED": _CLEANED_BY_SOURCE.encode()}
+    return function(
+        f"ordinary_{name}", "record", lines, known | {each.__name__: each for each in (date, datetime, Decimal)}
+    )
+
+
+def _with_care(entity: Entity, record: Record) -> Row:
+    removed: dict[str, str] = {}
+    problems = {_clean(name): _clean(str(text))[:_SHOWN] for name, text in record.problems.items()}
+    given = record.values
+    out: list[Any] = [_key(record.id, removed, problems)]
+    for name, fit in _plan(entity.name):
+        value = given.get(name)
+        if value is None:
+            out.append(None)
+        elif fit is not None:
+            made = fit(value)
+            out.append(made)
+            if made is None:
+                problems[name] = _clean(str(value))[:_SHOWN]
+        elif type(value) is str:
+            out.append(value if value.isascii() and "\x00" not in value else _text(name, value, removed))
+        else:
+            out.append(_as_text(value))
+            if out[-1] is None:
+                problems[name] = _clean(str(value))[:_SHOWN]
+    account = entity.account_ref
+    if account and given.get(account) is not None and len(str(given[account])) > _LONGEST_KEY:
+        out[1 + entity.column_names.index(account)] = None
+        removed.pop(account, None)
+        problems[account] = f"{_clean(str(given[account]))[:_SHOWN]}..."
+    source_at = record.source_at
+    if source_at is not None and _moment(source_at) is None:
+        problems["_source_at"] = _clean(str(source_at))[:_SHOWN]
+        source_at = None
+    payload, was_unclean = _json(record.payload, removed)
+    is_cleaned = was_unclean or bool(removed) or bool(record.payload and record.payload.get(_CLEANED_BY_SOURCE))
+    out += (payload, source_at, bool(record.is_deleted), [f"{name}={text}" for name, text in problems.items()] or None)
+    return Row(out, is_cleaned)
+
+
+@cache
+def _plan(entity: str) -> tuple[tuple[str, _Fit | None], ...]:
+    """Return column -> what makes it of a value; None for texts."""
+    return tuple((column.name, _FITS[column.type]) for column in ENTITIES[entity].columns)
+
+
+def _key(given: Any, removed: dict[str, str], problems: dict[str, str]) -> str:
+    key = _text("id", "" if given is None else str(given), removed)
+    if len(key) <= _LONGEST_KEY:
+        return key
+    problems["id"] = f"{key[:_SHOWN]}..."
+    # Shortened it must still differ from others that begin alike.
+    return f"{key[:_SHOWN]}...{hashlib.sha256(key.encode()).hexdigest()}"
+
+
+def _text(name: str, value: str, removed: dict[str, str]) -> str:
+    if value.isascii():
+        if "\x00" not in value:
+            return value
+    elif "\x00" not in value and not _has_surrogate(value):
+        return value
+    removed[name] = json.dumps(value)[1:-1]
+    return _clean(value)
+
+
+def _has_surrogate(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+def _clean(value: str) -> str:
+    return value.replace("\x00", "").encode(errors="ignore").decode()
+
+
+def _as_text(value: Any) -> str | None:
+    """Return a number or flag as text: ids are text here even where the source has integers, but never floats."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, int | date) else None
+
+
+def _json(value: Any, removed: dict[str, str] | None = None) -> tuple[bytes, bool]:
+    """Return JSON that ``jsonb`` takes, and whether anything had to be removed."""
+    try:
+        raw = orjson.dumps({**value, REMOVED: removed} if removed else value, default=str)
+        if b"\\u0000" not in raw:
+            return raw, False
+    except TypeError:  # a lone surrogate, an integer above 64 bits, a key that is no text
+        pass
+    try:
+        cleaned = _clean_tree(value)
+        if removed:
+            cleaned[REMOVED] = removed
+        return json.dumps(cleaned, default=str, allow_nan=False).encode(), cleaned != value
+    except (TypeError, ValueError, RecursionError) as error:
+        return json.dumps({"_unreadable": f"payload could not be kept: {type(error).__name__}"}).encode(), True
+
+
+def _clean_tree(value: Any) -> Any:
+    if isinstance(value, str):
+        return _clean(value)
+    if isinstance(value, dict):
+        return {_clean(str(key)): _clean_tree(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_clean_tree(inner) for inner in value]
+    if isinstance(value, float) and not isfinite(value):
+        return None
+    return value
+
+
+def _integer(value: Any) -> int | None:
+    return value if type(value) is int and -_BIGINT <= value < _BIGINT else None
+
+
+def _numeric(value: Any) -> Decimal | None:
+    if type(value) is Decimal:
+        return value if value.is_finite() and -_NUMERIC_DIGITS < value.adjusted() < _NUMERIC_DIGITS else None
+    if _integer(value) is not None or (type(value) is float and isfinite(value)):
+        return Decimal(str(value))
+    return None
+
+
+def _double(value: Any) -> float | None:
+    return float(value) if (type(value) is float and isfinite(value)) or _integer(value) is not None else None
+
+
+def _date(value: Any) -> date | None:
+    return value if type(value) is date else None
+
+
+def _moment(value: Any) -> datetime | None:
+    # The outermost years cannot be read back: their UTC value lies outside of what Python knows.
+    if isinstance(value, datetime) and value.tzinfo is not None and 1 < value.year < 9999:
+        return value
+    return None
+
+
+def _boolean(value: Any) -> bool | None:
+    return value if type(value) is bool else None
+
+
+# What a column of a type holds of a value; None for one that does not fit.
+_FITS: dict[ColumnType, _Fit | None] = {
+    "text": None,
+    "bigint": _integer,
+    "numeric": _numeric,
+    "double precision": _double,
+    "date": _date,
+    "timestamptz": _moment,
+    "boolean": _boolean,
+    "jsonb": lambda value: _json(value)[0],
+}
+# By type of column: when a value is not as it should be. What is odd is looked at again with care.
+_ODD: dict[ColumnType, str] = {
+    "bigint": f"type({{0}}) is not int or not {-_BIGINT} <= {{0}} < {_BIGINT}",
+    "numeric": "type({0}) is not Decimal or not {0}.is_finite()"
+    f" or not {-_NUMERIC_DIGITS} < {{0}}.adjusted() < {_NUMERIC_DIGITS}",
+    "double precision": "type({0}) is not float or {0} - {0} != 0",
+    "date": "type({0}) is not date",
+    "timestamptz": "type({0}) is not datetime or {0}.tzinfo is None or not 1 < {0}.year < 9999",
+    "boolean": "type({0}) is not bool",
+    "jsonb": "True",
+}
+_OWN_WORDS = {"bigint": "int8", "double precision": "float8", "boolean": "bool"}

@@ -1,0 +1,207 @@
+"""Notices when a source's fields come, go, change their name or their type; no such change breaks a run by itself.
+
+Before an entity is read its source is asked which fields it has. What differs from the last
+answer is kept in ``meta.schema_change`` until its owner was told. Only a field that was there, is mapped, and is gone
+fails the contract of its entity: what it filled would otherwise look cleared.
+"""
+
+from __future__ import annotations
+
+import difflib
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+import orjson
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from include.common import clock
+from include.common.errors import AuthError, ConfigError, ContractError
+from include.connectors.base import Source
+from include.warehouse.engine import engine
+
+log = logging.getLogger(__name__)
+# A field that goes while one of the same type and so similar a name comes has been renamed.
+_ALIKE = 0.6
+Kind = Literal["new", "removed", "renamed", "retyped"]
+
+
+@dataclass(frozen=True)
+class Change:
+    """One change of one field.
+
+    Args:
+        kind: What happened.
+        field: Its name now, or the one that it had.
+        was: Its former type; of a renamed field its former name; "" of a new one.
+        is_now: Its type; "" of one that is gone.
+    """
+
+    kind: Kind
+    field: str
+    was: str
+    is_now: str
+
+    @property
+    def missing(self) -> str:
+        """The name under which nothing is found any more; "" if that of the change still is."""
+        return {"removed": self.field, "renamed": self.was}.get(self.kind, "")
+
+    def sentence(self, fills: str) -> str:
+        """Return it in words.
+
+        Args:
+            fills: The columns that are mapped from the field, comma-separated.
+        """
+        told = {
+            "new": f"{self.field} is new ({self.is_now})",
+            "removed": f"{self.field} is gone (it was {self.was})",
+            "renamed": f"{self.was} is now called {self.field}",
+            "retyped": f"{self.field} was {self.was} and is {self.is_now} now",
+        }[self.kind]
+        return f"{told}; it fills {fills}" if fills else told
+
+
+def compare(before: Mapping[str, str], now: Mapping[str, str]) -> list[Change]:
+    """Return what changed between two descriptions, those of mapped fields in no other order than the rest."""
+    new, gone = set(now) - set(before), set(before) - set(now)
+    changes = [
+        Change("retyped", name, before[name], now[name]) for name in sorted(set(before) & set(now))
+        if before[name] != now[name]
+    ]  # fmt: skip
+    for former in sorted(gone):
+        alike = [name for name in new if now[name] == before[former]]
+        renamed = difflib.get_close_matches(former, alike, n=1, cutoff=_ALIKE)
+        if renamed:
+            new.remove(renamed[0])
+            changes.append(Change("renamed", renamed[0], former, now[renamed[0]]))
+        else:
+            changes.append(Change("removed", former, before[former], ""))
+    return changes + [Change("new", name, "", now[name]) for name in sorted(new)]
+
+
+def look(source_id: str, source: Source, entity: str) -> None:
+    """Compare the fields that a source has with those that it had.
+
+    Raises:
+        ContractError: A mapped field was there and is gone; names it, what it filled, and since when.
+    """
+    describe, mapped = getattr(source, "fields", None), getattr(source, "mapped", None)
+    if describe is None or mapped is None:
+        return  # a source need not be able to say
+    fills = dict(mapped(entity))
+    _describe(source_id, entity, describe, fills)
+    _check(source_id, entity, fills)
+
+
+def _describe(source_id: str, entity: str, describe: Any, fills: Mapping[str, str]) -> None:
+    try:
+        now = {_clean(name): _clean(kind) for name, kind in describe(entity).items()}
+    except (AuthError, ConfigError) as error:
+        # Reading itself will say what is wrong, if anything is: a right that only describing needs may well be missing.
+        log.info("%s.%s: its fields cannot be looked up: %s", source_id, entity, error)
+        return
+    if not now:
+        return
+    with engine("loader").begin() as connection:
+        known = connection.execute(_KNOWN, {"source": source_id, "entity": entity}).scalar()
+        changes = compare(known, now) if known else []
+        _keep(connection, source_id, entity, now)
+        for change in changes:
+            filled = fills.get(change.missing or change.field, "")
+            log.warning("%s.%s: %s", source_id, entity, change.sentence(filled))
+            values = vars(change) | {"source": source_id, "entity": entity, "fills": filled, "now": clock.now()}
+            connection.execute(_NOTE, values)
+
+
+def _clean(name: str) -> str:
+    """Return a name of theirs as PostgreSQL takes it, cut to what a line can show."""
+    return str(name).replace("\x00", "").encode("utf-8", "replace").decode()[:200]
+
+
+def _keep(connection: Connection, source_id: str, entity: str, fields: Mapping[str, str]) -> None:
+    values = {"source": source_id, "entity": entity, "fields": orjson.dumps(fields).decode(), "now": clock.now()}
+    connection.execute(_STORE, values)
+
+
+def _check(source_id: str, entity: str, fills: Mapping[str, str]) -> None:
+    with engine("loader").connect() as connection:
+        fields = connection.execute(_KNOWN, {"source": source_id, "entity": entity}).scalar()
+        missing = sorted(set(fills) - set(fields)) if fields else []
+        gone = connection.execute(_GONE, {"source": source_id, "entity": entity, "fields": missing}).first()
+    if gone is None:
+        return
+    cure = f"map {gone.field} instead" if gone.kind == "renamed" else f"bring it back in {source_id}, or map another"
+    name = gone.was if gone.kind == "renamed" else gone.field
+    heir = f" and seems to be called {gone.field} now" if gone.kind == "renamed" else ""
+    raise ContractError(
+        f"{source_id}.{entity}: the field {name}, which fills {fills[name]}, is gone from the source since"
+        f" {gone.noticed_at:%Y-%m-%d %H:%M} UTC{heir}",
+        cure=f"{cure} in its mapping, or remove the line there, which makes {fills[name]} not available",
+    )
+
+
+@dataclass(frozen=True)
+class Noticed:
+    """A change that nobody was told of yet.
+
+    Args:
+        change_id: Its number.
+        entity: Of which entity.
+        sentence: It in words.
+        is_mapped: Whether something is filled from the field.
+        noticed_at: When.
+    """
+
+    change_id: int
+    entity: str
+    sentence: str
+    is_mapped: bool
+    noticed_at: datetime
+
+
+def untold(source_id: str) -> list[Noticed]:
+    """Return the changes of a source that its owner was not told of, those of mapped fields first."""
+    with engine("loader").connect() as connection:
+        rows = connection.execute(_UNTOLD, {"source": source_id}).all()
+    return [
+        Noticed(
+            row.change_id,
+            row.entity,
+            Change(row.kind, row.field, row.was, row.is_now).sentence(row.fills),
+            bool(row.fills),
+            row.noticed_at,
+        )
+        for row in rows
+    ]
+
+
+def note_told(changes: list[Noticed]) -> None:
+    """Note that the owner was told."""
+    with engine("loader").begin() as connection:
+        connection.execute(_TOLD, {"now": clock.now(), "ids": [change.change_id for change in changes]})
+
+
+_KNOWN = sa.text("select fields from meta.source_schema where source = :source and entity = :entity")
+_STORE = sa.text(
+    "insert into meta.source_schema (source, entity, fields, seen_at)"
+    " values (:source, :entity, cast(:fields as jsonb), :now)"
+    " on conflict (source, entity) do update set fields = excluded.fields, seen_at = excluded.seen_at"
+)
+_NOTE = sa.text(
+    "insert into meta.schema_change (source, entity, kind, field, was, is_now, fills, noticed_at)"
+    " values (:source, :entity, :kind, :field, :was, :is_now, :fills, :now)"
+)
+_GONE = sa.text(
+    "select kind, field, was, noticed_at from meta.schema_change where source = :source and entity = :entity"
+    " and (kind = 'removed' and field = any(:fields) or kind = 'renamed' and was = any(:fields))"
+    " order by change_id desc limit 1"
+)
+_UNTOLD = sa.text(
+    "select change_id, entity, kind, field, was, is_now, fills, noticed_at from meta.schema_change"
+    " where source = :source and told_at is null order by fills = '', change_id"
+)
+_TOLD = sa.text("update meta.schema_change set told_at = :now where change_id = any(:ids)")

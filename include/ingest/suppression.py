@@ -1,0 +1,147 @@
+"""Who was erased, as hashes: what is read again of them is left out before it reaches any table.
+
+A hash is salted with the installation's id, so that the list says nothing without the store that it belongs to. It
+knows addresses, records, accounts by the ids that their sources use, and names together with the account in whose texts
+they are blanked: elsewhere the same name may be somebody else's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from include.entities.catalog import Entity
+
+if TYPE_CHECKING:
+    from include.connectors.base import Page, Record
+
+ERASED = "[erased]"
+# Held shared by whoever lands rows, and alone while somebody is erased.
+LOCK = 0x5045_5253
+_WORD = re.compile(r"[^\W_]+(?:['’.-][^\W_]+)*")
+_LONGEST_NAME = 4  # words
+# It begins where such letters begin: else a long text without an address is searched again from each of its letters.
+ADDRESS = re.compile(r"(?<![^\s<>\"'(),;:\[\]{}|\\])[^\s<>\"'(),;:\[\]{}|\\]+@[^\s<>\"'(),;:\[\]{}|\\@]+\.[^\W\d_]+")
+# Columns that hold addresses of the person whom the record is about.
+ADDRESS_COLUMNS = ("email", "other_emails")
+# Records with texts of one person: the column that names the person, and which entity that is.
+WRITERS = {
+    "ticket": ("requester_id", "support_user"),
+    "ticket_event": ("actor_id", "support_user"),
+    "survey_response": ("contact_id", "contact"),
+    "activity": ("contact_id", "contact"),
+}
+
+
+@dataclass(frozen=True)
+class Erased:
+    """The list.
+
+    Args:
+        salt: Of this installation.
+        hashes: Of everything that was erased.
+    """
+
+    salt: str
+    hashes: frozenset[str]
+
+    def address(self, address: str) -> str:
+        """Return the hash of an address."""
+        return self._hash("address", address.strip().lower())
+
+    def record(self, source: str, entity: str, record_id: str) -> str:
+        """Return the hash of a record."""
+        return self._hash("record", source, entity, record_id)
+
+    def account(self, source: str, account_ref: str) -> str:
+        """Return the hash of an account as its source calls it."""
+        return self._hash("account", source, account_ref)
+
+    def place(self, source: str, account_ref: str) -> str:
+        """Return the hash of an account in whose texts names are blanked."""
+        return self._hash("place", source, account_ref)
+
+    def name(self, source: str, account_ref: str, name: str) -> str:
+        """Return the hash of a name in the texts of an account."""
+        return self._hash("name", source, account_ref, *_WORD.findall(name.lower()))
+
+    def subject(self, subject: str) -> str:
+        """Return the hash by which an erasure is kept."""
+        return self._hash("subject", subject)
+
+    def keep(self, source: str, entity: Entity, records: Iterable[Record]) -> list[Record]:
+        """Return the records that are not of anybody erased, without the texts and the addresses of the erased."""
+        return [self._without(source, entity, one) for one in records if not self._is_of_erased(source, entity, one)]
+
+    def _is_of_erased(self, source: str, entity: Entity, record: Record) -> bool:
+        if self.record(source, entity.name, str(record.id)) in self.hashes:
+            return True
+        account = record.id if entity.is_account else record.values.get(entity.account_ref)
+        if account and self.account(source, str(account)) in self.hashes:
+            return True
+        named = (str(record.values.get(column) or "") for column in ADDRESS_COLUMNS)
+        return any(self.address(one) in self.hashes for text in named for one in ADDRESS.findall(text))
+
+    def _without(self, source: str, entity: Entity, record: Record) -> Record:
+        if self._is_written_by_erased(source, entity, record):
+            record = replace(record, values=record.values | dict.fromkeys(entity.sensitive), payload={})
+        ref = str(record.values.get(entity.account_ref) or "")
+        place = (source, ref) if ref and self.place(source, ref) in self.hashes else None
+        return replace(
+            record,
+            values={name: self._clean(value, place) for name, value in record.values.items()},
+            payload=self._clean(record.payload, place),
+            problems=self._clean(record.problems, place),
+        )
+
+    def _is_written_by_erased(self, source: str, entity: Entity, record: Record) -> bool:
+        if entity.name not in WRITERS:
+            return False
+        column, writer = WRITERS[entity.name]
+        return self.record(source, writer, str(record.values.get(column))) in self.hashes
+
+    def _clean(self, value: Any, place: tuple[str, str] | None) -> Any:
+        if isinstance(value, str):
+            if "@" in value:
+                value = ADDRESS.sub(lambda found: ERASED if self.address(found[0]) in self.hashes else found[0], value)
+            return self._without_names(value, place) if place else value
+        if isinstance(value, dict):
+            return {name: self._clean(inner, place) for name, inner in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [self._clean(inner, place) for inner in value]
+        return value
+
+    def _without_names(self, text: str, place: tuple[str, str]) -> str:
+        words, parts, done, number = list(_WORD.finditer(text)), [], 0, 0
+        while number < len(words) - 1:
+            for size in range(min(_LONGEST_NAME, len(words) - number), 1, -1):
+                first, last = words[number], words[number + size - 1]
+                if self.name(*place, text[first.start() : last.end()]) in self.hashes:
+                    parts += [text[done : first.start()], ERASED]
+                    done, number = last.end(), number + size - 1
+                    break
+            number += 1
+        return "".join([*parts, text[done:]])
+
+    def _hash(self, *parts: str) -> str:
+        return hashlib.sha256("\x1f".join((self.salt, *parts)).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def load(connection: Connection) -> Erased:
+    """Return the list as it stands."""
+    salt = connection.execute(sa.text("select cast(installation_id as text) from meta.installation")).scalar_one()
+    return Erased(salt, frozenset(connection.execute(sa.text("select hash from meta.erased")).scalars()))
+
+
+def keep(connection: Connection, source: str, entity: Entity, page: Page) -> Page:
+    """Return a page without what was erased; nobody is erased until the transaction ends."""
+    connection.execute(sa.text("select pg_advisory_xact_lock_shared(:key)"), {"key": LOCK})
+    if not page.records or not connection.execute(sa.text("select exists (select from meta.erased)")).scalar():
+        return page
+    return replace(page, records=load(connection).keep(source, entity, page.records))

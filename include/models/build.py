@@ -1,0 +1,362 @@
+"""Builds the SQL models: plan, one transaction per model, finish.
+
+A forward build follows the newest data: its first run fills all tables in one wide window, each new day is made anew
+for all accounts together with the day before (whose close is only now final), and in between only what changed is. When
+a setting or a query has changed, all days are made anew. A rebuild makes a given window anew for all accounts and never
+moves the newest day. Both propagate what came out different to every day it can alter. Any step may be killed and
+repeated under the same build_id.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+
+from include import config
+from include.common.errors import ContractError, Unavailable, WarehouseError
+from include.identity import store
+from include.models import (
+    build_store,
+    increments,
+    materialize,
+    pending_changes,
+    registry,
+    restatements,
+    settings_tables,
+    unread,
+)
+from include.models.build_store import SETTLED, Built, Checked, Finished
+from include.models.increments import DAY, Build, Piece, Range
+from include.models.registry import Check, Model
+from include.warehouse import locks, query_errors, tables
+from include.warehouse.engine import engine
+
+Kind = Literal["forward", "rebuild"]
+# A model of a big warehouse may take minutes; a second build of it waits rather than fails. Each piece is planned for
+# its own days: after five of them PostgreSQL would take a plan for any days. A hash may take twice ``work_mem``.
+_PATIENCE = (
+    "set local lock_timeout = '20min'; set local work_mem = '64MB'; set local jit = off;"
+    " set local plan_cache_mode = force_custom_plan"
+)
+# Of a query within a query PostgreSQL expects one row. Then it runs through the other side once for each of thousands,
+# or merges by one column of several and compares all that agree in it. A hash takes all columns, whatever it expects.
+_MANY = "set local enable_nestloop = off; set local enable_mergejoin = off"
+_SHOWN = 5
+_PLANNING = "select pg_advisory_xact_lock(hashtext('perennial.build.plan'))"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Whether a build is needed; true or false in a condition.
+
+    Args:
+        needed: Whether.
+        reason: Why, or why not.
+        start: First day of its window; None when none is needed.
+        end: Day after the last.
+    """
+
+    needed: bool
+    reason: str
+    start: date | None = None
+    end: date | None = None
+
+    def __bool__(self) -> bool:
+        return self.needed
+
+
+def plan(
+    build_id: str,
+    kind: Kind = "forward",
+    start: date | None = None,
+    end: date | None = None,
+    known_at: datetime | None = None,
+) -> Plan:
+    """Decide whether a build is needed, and write down what it takes on.
+
+    Args:
+        build_id: Its name; a build that was planned before is gone on with.
+        kind: ``forward``, or ``rebuild`` of a window.
+        start: First day to rebuild.
+        end: Day after the last to rebuild.
+        known_at: Facts that became known later are left out; now by default.
+
+    Raises:
+        ConfigError: A setting or a model's file is wrong.
+        WarehouseError: A rebuild without its days.
+    """
+    from include.warehouse import raw_tables
+
+    raw_tables.ensure_raw_tables()
+    with engine("builder").begin() as connection:
+        connection.execute(sa.text(_PLANNING))
+        before = build_store.find(connection, build_id)
+        if before:
+            return _resume(connection, before)
+        if kind == "forward":
+            store.sync_answers(connection)
+        known = known_at or locks.settled_at(connection)
+        settings_tables.sync(connection)
+        frontier = build_store.frontier(connection)
+        changes: list[unread.Change] = []
+        if kind == "forward":
+            newest = _newest(connection, frontier)
+            changes = unread.sync(connection, newest)
+            found = _plan_forward(connection, frontier, newest, changes)
+        else:
+            found = _plan_rebuild(frontier, start, end)
+        if isinstance(found, Plan):
+            if kind == "forward" and frontier and known_at is None:
+                build_store.advance_watermarks(connection, frontier.build_id)
+            return found
+        trigger, window, newest, because = found
+        first_day = frontier.first_day if frontier else window.start
+        build = Build(build_id, kind, "running", trigger, window, newest, first_day, known)
+        build_store.insert(connection, build, because, settings_tables.config_hash())
+        pending_changes.take_on(connection, build)
+        unread.note(connection, build_id, changes)
+        return Plan(True, because, *window)
+
+
+@registry.held()
+def build_model(build_id: str, name: str) -> Built:
+    """Make one model anew in one transaction, checks included; does nothing when this build has already done it.
+
+    Raises:
+        ContractError: A check of severity fail found rows, or the query gives two rows of one key. The table stays
+            as it was.
+        ConfigError: The model's files are wrong.
+        Unavailable: A check found rows while another build is half-way through the tables that this one reads.
+    """
+    model = registry.get(name)
+    began = time.monotonic()
+    _partitions_ahead(build_id, model)
+    with engine("builder").connect() as connection, connection.begin() as transaction:
+        _lock(connection, name)
+        build = build_store.at_work(connection, build_id)
+        done = build_store.built(connection, build_id, name)
+        if done or build.state in SETTLED:
+            return done or Built(name, 0, 0, 0.0, build.state)
+        is_new = tables.prepare(connection, model)
+        pieces = increments.pieces(connection, build, model, is_new=is_new)
+        if is_new:
+            materialize.partition(connection, model, *build.all_days)
+        parameters = parameters_of(build, model)
+        if any(piece.accounts is None or len(piece.accounts) > increments.A_FEW for piece in pieces):
+            connection.exec_driver_sql(_MANY)
+        if name == restatements.TABLE:
+            restatements.check_definitions(connection)
+        replaced = materialize.replace(connection, build_id, model, pieces, parameters, is_new=is_new)
+        if model.metadata.materialisation == "frozen":
+            build_store.note_frozen(connection, name, build.newest_day)
+        checked = _check(connection, model, pieces, parameters)
+        failed = [check for check in checked if check.severity == "fail" and check.n_bad]
+        if not failed:
+            if name == "core.account_bridge":
+                pending_changes.resolve_dirty(connection, build)
+            warnings = tuple(check for check in checked if check.n_bad)
+            seconds = round(time.monotonic() - began, 3)
+            built = Built(name, replaced.n_rows, replaced.n_changed, seconds, _in_words(pieces), warnings)
+            build_store.record(connection, build_id, built, checked)
+            return built
+        transaction.rollback()
+    with engine("builder").begin() as connection:
+        if pending_changes.is_amid_another(connection, build_id):
+            raise Unavailable(
+                f"{name}: check {failed[0].name} found rows while another build is half-way through what it reads",
+                cure="run again when that one has ended",
+            )
+    build_store.record_failure(build_id, name, checked)
+    first = failed[0]
+    raise ContractError(
+        f"{name}: check {first.name} found {first.n_bad} rows: {first.meaning}{_first_rows(first)}",
+        cure=f"the table is as it was; see sql/{model.folder}/checks.sql and build again",
+    )
+
+
+def check_model(build_id: str, name: str) -> tuple[Checked, ...]:
+    """Run a model's checks on its whole table as it stands, and change nothing."""
+    model = registry.get(name)
+    with engine("reader").begin() as connection:
+        build = build_store.at_work(connection, build_id)
+        return _check(connection, model, [Piece(*build.all_days)], parameters_of(build, model))
+
+
+def finish(build_id: str) -> Finished:
+    """Close a build of which every model is built: dirty ranges become built only here.
+
+    Raises:
+        WarehouseError: A model is not built yet.
+    """
+    with engine("builder").begin() as connection:
+        connection.execute(sa.text(_PLANNING))
+        build = build_store.get(connection, build_id)
+        if build.state not in SETTLED:
+            missing = sorted(set(registry.names()) - build_store.done_models(connection, build_id))
+            if missing:
+                raise WarehouseError(
+                    f"build {build_id} cannot be finished: {', '.join(missing[:5])} not built",
+                    cure=f"build the rest of {build_id} first",
+                )
+            if build.kind == "forward":
+                _thin(connection, build)
+            pending_changes.close(connection, build_id)
+            build_store.set_state(connection, build_id, "done")
+        return build_store.summary(connection, build)
+
+
+@registry.held()
+def run(
+    build_id: str,
+    kind: Kind = "forward",
+    start: date | None = None,
+    end: date | None = None,
+    known_at: datetime | None = None,
+) -> Plan | Finished:
+    """Plan a build and, if it is needed, build all models in order and finish.
+
+    Returns:
+        The plan when no build is needed, else what was done.
+    """
+    planned = plan(build_id, kind, start, end, known_at)
+    if not planned:
+        return planned
+    for name in registry.names():
+        build_model(build_id, name)
+    return finish(build_id)
+
+
+_Found = tuple[str, Range, date, str]
+
+
+def _plan_rebuild(frontier: Build | None, start: date | None, end: date | None) -> Plan | _Found:
+    if frontier is None:
+        return Plan(False, "nothing is built yet: the first forward build comes first")
+    if start is None or end is None:
+        raise WarehouseError("a rebuild needs its first day and the day after its last", cure="give both")
+    held = frontier.all_days
+    window = Range(max(start, held.start), min(end, held.end))
+    if window.start >= window.end:
+        return Plan(False, f"{start} to {end} lies outside the days that are built, {held.start} to {held.end}")
+    return "rebuild", window, frontier.newest_day, f"rebuild of {window.start} to {window.end - DAY}"
+
+
+def _newest(connection: sa.Connection, frontier: Build | None) -> date:
+    """Return the day that counts as today; a clock that was set back never moves it back."""
+    today = locks.now(connection).astimezone(ZoneInfo(config.load().reporting_zone)).date()
+    return max(today, frontier.newest_day) if frontier else today
+
+
+def _plan_forward(
+    connection: sa.Connection, frontier: Build | None, newest: date, changes: list[unread.Change]
+) -> Plan | _Found:
+    if frontier is None:
+        waiting = pending_changes.waiting_for(connection)
+        if waiting:
+            return Plan(False, f"the first build waits for {', '.join(waiting)}: neither read once nor failed")
+        months = newest.year * 12 + newest.month - 1 - config.load().history_start_months
+        first_day = date(months // 12, months % 12 + 1, 1)
+        return "first", Range(first_day, newest + DAY), newest, "first build"
+    if settings_tables.is_config_changed(connection):
+        # A setting can alter any day, and windows of days overlap: all or nothing.
+        return "config", Range(frontier.first_day, newest + DAY), newest, "a setting or a query changed"
+    if newest > frontier.newest_day:
+        return "day", Range(frontier.newest_day, newest + DAY), newest, f"a new day: {newest}"
+    window = Range(newest, newest + DAY)
+    open_work = pending_changes.open_work(connection, registry.names())
+    work = "; ".join(filter(None, (*(change.reason for change in changes), open_work)))
+    return ("work", window, newest, work) if work else Plan(False, "nothing changed since the last build")
+
+
+def _resume(connection: sa.Connection, build: Build) -> Plan:
+    if build.state in SETTLED:
+        return Plan(False, f"build {build.build_id} is {build.state}")
+    build_store.set_state(connection, build.build_id, "running")
+    return Plan(True, f"build {build.build_id} goes on", *build.window)
+
+
+def _partitions_ahead(build_id: str, model: Model) -> None:
+    """Create missing months in a transaction of their own: it locks readers out, so it must be a short one."""
+    if model.metadata.materialisation != "account_day":
+        return
+    with engine("builder").begin() as connection:
+        build = build_store.at_work(connection, build_id)
+        if materialize.lacks_month(connection, model, build.newest_day):
+            _lock(connection, model.name)
+            materialize.partition(connection, model, *build.all_days)
+
+
+def _lock(connection: sa.Connection, name: str) -> None:
+    longest = f"set local statement_timeout = '{config.load().build_timeout_minutes}min'"
+    connection.exec_driver_sql(
+        f"{_PATIENCE}; {longest}; select pg_advisory_xact_lock(hashtext('perennial.build.{name}'))"
+    )
+
+
+def parameters_of(build: Build, model: Model) -> dict[str, object]:
+    """Return what a model's query and checks are given in a build, beside the days and accounts of each piece."""
+    return {
+        **settings_tables.parameters(),
+        "known_at": build.known_at,
+        "newest": build.newest_day,
+        "daily_days": model.metadata.daily_days,
+    }
+
+
+def _check(
+    connection: sa.Connection, model: Model, pieces: list[Piece], parameters: dict[str, object]
+) -> tuple[Checked, ...]:
+    if not pieces:
+        return ()
+    everyone = any(piece.accounts is None for piece in pieces)
+    named = sorted({key for piece in pieces for key in piece.accounts or ()})
+    whole = Piece(
+        min(piece.start for piece in pieces),
+        max(piece.end for piece in pieces),
+        None if everyone else tuple(named),
+    )
+    bound = {**parameters, **materialize.bounds(whole)}
+    return tuple(_run_check(connection, model, check, bound) for check in model.checks)
+
+
+def _run_check(connection: sa.Connection, model: Model, check: Check, bound: dict[str, object]) -> Checked:
+    query = f"from (\n{check.query}\n) as q"
+    try:
+        n_bad = materialize.execute(connection, f"select count(*) {query}", bound).scalar() or 0
+        if not n_bad or check.severity != "fail":
+            return Checked(check.name, check.severity, n_bad, check.meaning)
+        found = materialize.execute(connection, f"select * {query} limit {_SHOWN}", bound).mappings().all()
+    except sa.exc.DBAPIError as error:
+        raise query_errors.readable(model, error, check.name) from None
+    # Keys only: what else a check selects may be a name or an address, and logs are read by more people than tables.
+    keys = [name for name in model.metadata.unique_key if model.metadata.columns[name].sensitivity != "personal"]
+    shown = tuple(", ".join(f"{key} {row[key]}" for key in keys if key in row) for row in found)
+    return Checked(check.name, check.severity, n_bad, check.meaning, tuple(filter(None, shown)))
+
+
+def _first_rows(check: Checked) -> str:
+    return f" First: {'; '.join(check.first)}" if check.first else ""
+
+
+def _in_words(pieces: list[Piece]) -> str:
+    said = []
+    for piece in pieces:
+        who = "all accounts" if piece.accounts is None else f"{len(piece.accounts)} accounts"
+        said.append(f"{who}, {piece.start} to {piece.end - DAY}")
+    more = f"; {len(said) - 5} more" if len(said) > 5 else ""
+    return "; ".join(said[:5]) + more if said else "nothing"
+
+
+def _thin(connection: sa.Connection, build: Build) -> None:
+    """Keep only month ends of the days that have become older than a table keeps daily."""
+    before = build_store.frontier(connection)
+    since = before.newest_day if before else build.first_day
+    for model in registry.load().values():
+        days = timedelta(days=model.metadata.daily_days)
+        if days and since < build.newest_day:
+            materialize.thin(connection, model, since - days, build.newest_day - days)

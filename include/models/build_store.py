@@ -1,0 +1,282 @@
+"""Rows about builds: ``meta.build``, ``meta.build_model`` and ``meta.check_result``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+import sqlalchemy as sa
+
+from include.common.errors import WarehouseError
+from include.models.increments import Build, Range
+from include.warehouse.engine import engine
+
+# A build in one of these states has nothing left to do.
+SETTLED = ("done", "superseded")
+
+_SELECT = (
+    "select build_id, kind, state, trigger, window_start, window_end, newest_day, first_day, known_at from meta.build"
+)
+
+_AT_WORK = sa.text(
+    """
+    select
+        b.build_id, b.kind, b.state, b.trigger, b.window_start, b.window_end, known.newest_day, b.first_day,
+        known.known_at
+    from meta.build as b
+    cross join (
+        select max(known_at) as known_at, max(newest_day) as newest_day
+        from meta.build
+        where kind = 'forward' or build_id = :id
+    ) as known
+    where b.build_id = :id
+    """
+)
+
+
+@dataclass(frozen=True)
+class Checked:
+    """One check's outcome; ``first``: the keys of the first bad rows of one that fails, as far as it selects them."""
+
+    name: str
+    severity: str
+    n_bad: int
+    meaning: str
+    first: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Built:
+    """What building one model did.
+
+    Args:
+        model: Its name.
+        n_rows: Rows that its query gave.
+        n_changed: Rows that differed from those before.
+        seconds: How long it took.
+        scope: What was made anew, in words.
+        warnings: Checks of severity warn that found rows.
+    """
+
+    model: str
+    n_rows: int
+    n_changed: int
+    seconds: float
+    scope: str
+    warnings: tuple[Checked, ...] = ()
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a whole build did."""
+
+    build_id: str
+    newest_day: date
+    n_models: int
+    n_rows: int
+    n_changed: int
+    seconds: float
+    n_warnings: int
+
+
+def find(connection: sa.Connection, build_id: str) -> Build | None:
+    """Return a build, or None."""
+    row = connection.execute(sa.text(f"{_SELECT} where build_id = :id"), {"id": build_id}).one_or_none()
+    return _build(row) if row else None
+
+
+def get(connection: sa.Connection, build_id: str) -> Build:
+    """Return a build.
+
+    Raises:
+        WarehouseError: It was never planned.
+    """
+    build = find(connection, build_id)
+    if build is None:
+        raise WarehouseError(f"there is no build {build_id}", cure="plan it first")
+    return build
+
+
+def is_settled(build_id: str) -> bool:
+    """Return whether a build of this name has nothing left to do."""
+    with engine("reader").connect() as connection:
+        found = find(connection, build_id)
+    return found is not None and found.state in SETTLED
+
+
+def at_work(connection: sa.Connection, build_id: str) -> Build:
+    """Return a build as it stands now for making a model: never with less known than any forward build.
+
+    A build may be planned long before it makes a model. A forward build that was planned meanwhile may have written
+    what became known in between, and tables without days would lose it again.
+    """
+    row = connection.execute(_AT_WORK, {"id": build_id}).one_or_none()
+    return _build(row) if row else get(connection, build_id)
+
+
+def frontier(connection: sa.Connection) -> Build | None:
+    """Return the forward build that is done and reached furthest."""
+    row = connection.execute(
+        sa.text(
+            f"{_SELECT} where kind = 'forward' and state = 'done' order by newest_day desc, started_at desc limit 1"
+        )
+    ).one_or_none()
+    return _build(row) if row else None
+
+
+# How far each source is read, as what a build holds.
+_WATERMARKS = (
+    "(select coalesce(jsonb_object_agg(source, read_until), '{}') from"
+    " (select source, min(read_until) as read_until from meta.cursor group by source) as c)"
+)
+
+
+def insert(connection: sa.Connection, build: Build, because: str, config_hash: str) -> None:
+    """Write down a new build, with how far each source is read."""
+    connection.execute(
+        sa.text(
+            "insert into meta.build (build_id, kind, state, trigger, window_start, window_end, newest_day, first_day,"  # noqa: S608 - texts of this file
+            " known_at, is_first, config_hash, because, watermarks, started_at)"
+            " values (:build_id, :kind, 'running', :trigger, :start, :end, :newest_day, :first_day, :known_at,"
+            f" :is_first, :config_hash, :because, {_WATERMARKS}, clock_timestamp())"
+        ),
+        {
+            "build_id": build.build_id,
+            "kind": build.kind,
+            "trigger": build.trigger,
+            "start": build.window.start,
+            "end": build.window.end,
+            "newest_day": build.newest_day,
+            "first_day": build.first_day,
+            "known_at": build.known_at,
+            "is_first": build.trigger == "first",
+            "config_hash": config_hash,
+            "because": because,
+        },
+    )
+
+
+def advance_watermarks(connection: sa.Connection, build_id: str) -> None:
+    """Write down that a build's tables hold all that is read by now, since nothing of it alters them.
+
+    Args:
+        connection: A transaction that merges wait for.
+        build_id: The newest build.
+    """
+    connection.execute(
+        sa.text(f"update meta.build set watermarks = {_WATERMARKS} where build_id = :id"),  # noqa: S608 - as above
+        {"id": build_id},
+    )
+
+
+def set_state(connection: sa.Connection, build_id: str, state: str) -> None:
+    """Set a build's state; a settled one gets its end."""
+    connection.execute(
+        sa.text(
+            "update meta.build set state = :state, finished_at = case when :is_settled then now() end"
+            " where build_id = :id"
+        ),
+        {"id": build_id, "state": state, "is_settled": state in SETTLED},
+    )
+
+
+def built(connection: sa.Connection, build_id: str, name: str) -> Built | None:
+    """Return what a build did to a model, if it has built it."""
+    row = connection.execute(
+        sa.text(
+            "select model, n_rows, n_changed, seconds, scope from meta.build_model"
+            " where build_id = :id and model = :model"
+        ),
+        {"id": build_id, "model": name},
+    ).one_or_none()
+    return Built(*row) if row else None
+
+
+def note_frozen(connection: sa.Connection, name: str, upto: date) -> None:
+    """Write down up to which day a frozen table has taken its rows; never an earlier one."""
+    connection.execute(
+        sa.text(
+            "insert into meta.frozen as f (model, upto) values (:model, :upto)"
+            " on conflict (model) do update set upto = greatest(f.upto, excluded.upto)"
+        ),
+        {"model": name, "upto": upto},
+    )
+
+
+def done_models(connection: sa.Connection, build_id: str) -> set[str]:
+    """Return the models that a build has built."""
+    return set(
+        connection.execute(
+            sa.text("select model from meta.build_model where build_id = :id"), {"id": build_id}
+        ).scalars()
+    )
+
+
+def record(connection: sa.Connection, build_id: str, one: Built, checked: tuple[Checked, ...]) -> None:
+    """Write down that a model is built."""
+    connection.execute(
+        sa.text(
+            "insert into meta.build_model (build_id, model, n_rows, n_changed, seconds, scope)"
+            " values (:build_id, :model, :n_rows, :n_changed, :seconds, :scope)"
+        ),
+        {
+            "build_id": build_id,
+            "model": one.model,
+            "n_rows": one.n_rows,
+            "n_changed": one.n_changed,
+            "seconds": one.seconds,
+            "scope": one.scope,
+        },
+    )
+    _record_checks(connection, build_id, one.model, checked)
+
+
+def record_failure(build_id: str, name: str, checked: tuple[Checked, ...]) -> None:
+    """Write down, in a transaction of its own, that a model's checks ended the build."""
+    with engine("builder").begin() as connection:
+        _record_checks(connection, build_id, name, checked)
+        set_state(connection, build_id, "failed")
+
+
+def summary(connection: sa.Connection, build: Build) -> Finished:
+    """Return what a whole build did."""
+    row = connection.execute(
+        sa.text(
+            "select count(*), coalesce(sum(n_rows), 0), coalesce(sum(n_changed), 0), coalesce(sum(seconds), 0),"
+            " (select count(*) from meta.check_result where build_id = :id and n_bad > 0)"
+            " from meta.build_model where build_id = :id"
+        ),
+        {"id": build.build_id},
+    ).one()
+    n_models, n_rows, n_changed, seconds, n_warnings = row
+    return Finished(
+        build.build_id, build.newest_day, n_models, int(n_rows), int(n_changed), round(seconds, 3), n_warnings
+    )
+
+
+def _record_checks(connection: sa.Connection, build_id: str, name: str, checked: tuple[Checked, ...]) -> None:
+    if not checked:
+        return
+    connection.execute(
+        sa.text(
+            "insert into meta.check_result (build_id, model, check_name, severity, n_bad)"
+            " values (:build_id, :model, :name, :severity, :n_bad)"
+            " on conflict (build_id, model, check_name) do update"
+            " set severity = excluded.severity, n_bad = excluded.n_bad, checked_at = now()"
+        ),
+        [
+            {
+                "build_id": build_id,
+                "model": name,
+                "name": check.name,
+                "severity": check.severity,
+                "n_bad": check.n_bad,
+            }
+            for check in checked
+        ],
+    )
+
+
+def _build(row: sa.Row) -> Build:
+    build_id, kind, state, trigger, start, end, newest_day, first_day, known_at = row
+    return Build(build_id, kind, state, trigger, Range(start, end), newest_day, first_day, known_at)

@@ -1,0 +1,265 @@
+"""What a build has to make anew of one table: accounts, days, or both.
+
+A change travels from table to table. The loader writes which accounts' records changed (``meta.dirty_range``); a table
+that is replaced writes which of its rows came out different (``meta.build_change``); the tables that read it make anew
+what those rows can alter, and no more. So a late record of last month costs what it changed, whatever the history.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import NamedTuple
+
+import sqlalchemy as sa
+
+from include.models import registry
+from include.models.registry import Model
+
+EVERYONE = "*"
+# Rows that belong to no account, as ids that name none: only what counts over all accounts can come out different.
+NOBODY = ""
+# Beyond this share of all accounts, naming them costs more than doing all; a few are always named.
+SHARE_TO_DO_ALL = 0.3
+A_FEW = 20
+# How many days of accounts are made anew in one go. What does not fit into a sort's or hash's share of memory goes to
+# disk; in one go for a long history, that would be most of it.
+AT_ONCE = 3_000_000
+# Fewer days than these cost more than they save: queries also read up to twelve weeks before their first day.
+_FEWEST_DAYS = 56
+# Tables with a row for each account, or group, and day.
+CUT = ("account_day", "period")
+DAY = timedelta(days=1)
+
+
+class Range(NamedTuple):
+    """Days ``[start, end)``."""
+
+    start: date
+    end: date
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of a table that is made anew in one go.
+
+    Args:
+        start: First day.
+        end: Day after the last.
+        accounts: Only these; None for all.
+    """
+
+    start: date
+    end: date
+    accounts: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Build:
+    """A row of ``meta.build``.
+
+    Args:
+        build_id: Its name.
+        kind: ``forward`` or ``rebuild``.
+        state: ``running``, ``done``, ``failed`` or ``superseded``.
+        trigger: ``first``; ``day``: a new day; ``config``: a setting or a query changed; ``work``: only what changed;
+            ``rebuild``: of a window.
+        window: The days that it makes anew for all accounts, unless the trigger is ``work``.
+        newest_day: The day that counts as today.
+        first_day: Where the windowed tables start.
+        known_at: Facts that became known later are left out.
+    """
+
+    build_id: str
+    kind: str
+    state: str
+    trigger: str
+    window: Range
+    newest_day: date
+    first_day: date
+    known_at: datetime
+
+    @property
+    def is_all(self) -> bool:
+        """Whether the window is made anew for all accounts."""
+        return self.trigger != "work"
+
+    @property
+    def all_days(self) -> Range:
+        """Every day that windowed tables hold."""
+        return Range(self.first_day, self.newest_day + DAY)
+
+
+class Change(NamedTuple):
+    """What changed in a table that the model reads; ``None`` stands for no bound."""
+
+    origin: str
+    account_key: str
+    from_day: date | None
+    to_day: date | None
+
+
+def pieces(connection: sa.Connection, build: Build, model: Model, *, is_new: bool) -> list[Piece]:
+    """Return what a build has to make anew of a model.
+
+    Args:
+        connection: An open transaction of the builder.
+        build: The build.
+        model: The model.
+        is_new: Whether its table was only just created and has to be filled from the first day.
+    """
+    found = _whole(connection, build, model, is_new=is_new)
+    if model.metadata.materialisation not in CUT or not any(_is_long(piece) for piece in found):
+        return found
+    n_all = n_accounts(connection)
+    return [part for piece in found for part in parts(piece, n_all)]
+
+
+def parts(piece: Piece, n_all: int) -> Iterator[Piece]:
+    """Cut the days of a piece so that none has more than ``AT_ONCE`` days of accounts.
+
+    Args:
+        piece: What is made anew.
+        n_all: How many accounts there are.
+    """
+    days = piece.end - piece.start
+    if _is_long(piece):
+        n_named = n_all if piece.accounts is None else len(piece.accounts)
+        days = min(days, timedelta(days=max(_FEWEST_DAYS, AT_ONCE // max(n_named, 1))))
+    start = piece.start
+    while start < piece.end:
+        yield Piece(start, min(start + days, piece.end), piece.accounts)
+        start += days
+
+
+def _is_long(piece: Piece) -> bool:
+    return (piece.end - piece.start).days > _FEWEST_DAYS
+
+
+def _whole(connection: sa.Connection, build: Build, model: Model, *, is_new: bool) -> list[Piece]:
+    everything = Piece(*build.all_days)
+    kind = model.metadata.materialisation
+    if kind == "view":
+        return []
+    if kind == "table" or is_new:
+        return [everything]
+    if kind == "frozen":
+        return _not_taken(connection, build, model)
+    changes = _changes(connection, build, model)
+    if kind != "period":
+        changes = [change for change in changes if change.account_key != NOBODY]
+    if kind == "account":
+        # A rebuild makes whole what has no days: a window of days could not name its rows.
+        if build.trigger in ("first", "config", "rebuild") or (build.trigger == "day" and _looks_at_today(model)):
+            return [everything]
+        return _for_accounts(connection, {change.account_key for change in changes}, everything)
+    window = [build.window] if build.is_all else []
+    ranges = [(change.account_key, days) for change in changes if (days := _days(change, build, model))]
+    if kind == "period":
+        return _for_periods(window, [days for _, days in ranges], everything.end)
+    return [Piece(*days) for days in window] + _for_account_days(connection, ranges)
+
+
+def _not_taken(connection: sa.Connection, build: Build, model: Model) -> list[Piece]:
+    """Return the days of a frozen table that no build has reached yet; what was missing by then stays missing."""
+    upto = connection.execute(
+        sa.text("select upto from meta.frozen where model = :model"), {"model": model.name}
+    ).scalar()
+    start = upto + DAY if upto else build.first_day
+    return [Piece(start, build.newest_day + DAY)] if start <= build.newest_day else []
+
+
+def _changes(connection: sa.Connection, build: Build, model: Model) -> list[Change]:
+    found = connection.execute(
+        sa.text(
+            "select distinct origin, account_key, from_day, to_day from meta.build_change"
+            " where build_id = :build_id and origin = any(:origins)"
+        ),
+        {"build_id": build.build_id, "origins": list(registry.parents(model.name))},
+    )
+    return [Change(*row) for row in found]
+
+
+def _looks_at_today(model: Model) -> bool:
+    """Return whether a table can come out different tomorrow although nothing was loaded."""
+    return re.search(r"(?<!:):newest\b", model.query) is not None
+
+
+def n_accounts(connection: sa.Connection) -> int:
+    """Return how many accounts there are; 0 before they are known."""
+    if not connection.execute(sa.text("select to_regclass('core.account') is not null")).scalar():
+        return 0
+    return connection.execute(sa.text("select count(*) from core.account")).scalar() or 0
+
+
+def _for_accounts(connection: sa.Connection, keys: set[str], everything: Piece) -> list[Piece]:
+    if not keys:
+        return []
+    if EVERYONE in keys or (len(keys) > A_FEW and len(keys) > SHARE_TO_DO_ALL * n_accounts(connection)):
+        return [everything]
+    return [Piece(everything.start, everything.end, tuple(sorted(keys)))]
+
+
+def _days(change: Change, build: Build, model: Model) -> Range | None:
+    """Return the days of the model that a change can alter and that the build's window does not hold anyway."""
+    bounds = build.all_days
+    start = max(change.from_day or bounds.start, bounds.start)
+    end = bounds.end
+    if change.to_day is not None:
+        end = min(change.to_day + timedelta(days=_look_back(model, change.origin)), bounds.end)
+    if build.is_all and build.window.start <= start and end <= build.window.end:
+        return None
+    if build.is_all and build.window.end >= end:
+        end = min(end, build.window.start)
+    return Range(start, end) if start < end else None
+
+
+def _look_back(model: Model, origin: str) -> int:
+    """Return for how many days after its own a row of the origin still counts in the model."""
+    written = model.metadata.look_back
+    return max((days for name, days in written.items() if _origin(name) == origin), default=0)
+
+
+def _origin(name: str) -> str:
+    return f"raw.{name.split('__')[1]}" if name.startswith("raw.") else name
+
+
+def _for_periods(window: list[Range], ranges: Iterable[Range], end: date) -> list[Piece]:
+    """Return the window, and the days with the ends of the periods that they belong to, joined where they touch."""
+    joined: list[Range] = []
+    reaching = [Range(days.start, min(_last_end(days.end - DAY) + DAY, end)) for days in ranges]
+    for days in sorted(window + reaching):
+        if joined and days.start <= joined[-1].end:
+            joined[-1] = Range(joined[-1].start, max(joined[-1].end, days.end))
+        else:
+            joined.append(days)
+    return [Piece(*days) for days in joined]
+
+
+def _last_end(day: date) -> date:
+    """Return the last end of the periods that a day belongs to: its quarter's, or its week's where that crosses it."""
+    return max(_quarter_end(day), day + (6 - day.weekday()) * DAY)
+
+
+def _quarter_end(day: date) -> date:
+    month = 3 * ((day.month - 1) // 3) + 4
+    return (date(day.year + 1, 1, 1) if month > 12 else date(day.year, month, 1)) - DAY
+
+
+def _for_account_days(connection: sa.Connection, ranges: Iterable[tuple[str, Range]]) -> list[Piece]:
+    """Group accounts whose changes start in the same month, so that each month needs one run of the query."""
+    by_account: dict[str, Range] = {}
+    for account, days in ranges:
+        before = by_account.get(account, days)
+        by_account[account] = Range(min(before.start, days.start), max(before.end, days.end))
+    months: dict[tuple[int, int], list[tuple[str, Range]]] = {}
+    for account, days in by_account.items():
+        months.setdefault((days.start.year, days.start.month), []).append((account, days))
+    found = []
+    for _, members in sorted(months.items()):
+        keys = {account for account, _ in members}
+        whole = Piece(min(days.start for _, days in members), max(days.end for _, days in members))
+        found += _for_accounts(connection, keys, whole)
+    return found

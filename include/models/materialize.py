@@ -1,0 +1,246 @@
+"""Rows of the models' tables: replaced by the difference to what the query now gives.
+
+Only rows that differ are written. A second build on unchanged sources therefore changes no row, and what did change is
+known and can be carried on to the tables that read this one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from itertools import pairwise
+
+import sqlalchemy as sa
+
+from include.models import restatements
+from include.models.increments import EVERYONE, NOBODY, Piece
+from include.models.registry import Model
+from include.warehouse.query_errors import readable
+from include.warehouse.tables import is_partitioned
+
+# The planner's statistics of a table are gathered anew once so many rows have changed.
+STALE_AFTER = 10_000
+Parameters = Mapping[str, object]
+
+
+@dataclass
+class Replaced:
+    """What a replacement did: rows that the query gave, and rows that differed."""
+
+    n_rows: int = 0
+    n_changed: int = 0
+
+
+def lacks_month(connection: sa.Connection, model: Model, newest: date) -> bool:
+    """Return whether a table that is there has no partition for the newest day, the last that it needs."""
+    named = {"name": model.name, "month": f"{model.name}_{newest:%Y_%m}"}
+    statement = sa.text("select to_regclass(:name) is not null and to_regclass(:month) is null")
+    return bool(connection.execute(statement, named).scalar())
+
+
+def partition(connection: sa.Connection, model: Model, start: date, end: date) -> None:
+    """Create the monthly partitions for the days ``[start, end)`` where they are missing."""
+    if not is_partitioned(model) or start >= end:
+        return
+    found = connection.execute(
+        sa.text(
+            "select c.relname from pg_inherits join pg_class as c on c.oid = inhrelid"
+            " where inhparent = to_regclass(:name)"
+        ),
+        {"name": model.name},
+    )
+    existing = set(found.scalars())
+    months = _months(start, end)
+    for month, following in pairwise([*months, _following(months[-1])]):
+        name = f"{model.table}_{month:%Y_%m}"
+        if name not in existing:
+            connection.exec_driver_sql(
+                f"create table {model.schema}.{name} partition of {model.name}"
+                f" for values from ('{month}') to ('{following}')"
+            )
+
+
+def replace(
+    connection: sa.Connection, build_id: str, model: Model, pieces: list[Piece], parameters: Parameters, *, is_new: bool
+) -> Replaced:
+    """Make the pieces of a table anew and write down what came out different.
+
+    Args:
+        connection: An open transaction of the builder; nothing counts until it is committed.
+        build_id: Under which the changes are noted.
+        model: The model.
+        pieces: What to make anew.
+        parameters: Of the query, beside the piece's own.
+        is_new: Whether the table is empty, so that there is nothing to compare with.
+
+    Raises:
+        ContractError: The query gives two rows of one key, or a key with a null.
+    """
+    done = Replaced()
+    if not pieces:
+        return done
+    columns = ", ".join(f'"{name}"' for name in model.metadata.columns)
+    if not is_new:
+        made = [f"create temp table {name} (like {model.name}) on commit drop" for name in ("incoming", "gone", "came")]
+        made.append(f"create unique index on incoming ({', '.join(model.metadata.unique_key)})")
+        connection.exec_driver_sql("; ".join(made))
+    target = model.name if is_new else "incoming"
+    for number, piece in enumerate(pieces):
+        if number and not is_new:
+            connection.exec_driver_sql("truncate incoming, gone, came")
+        bound = {**parameters, **bounds(piece)}
+        try:
+            done.n_rows += execute(
+                connection, f"insert into {target} ({columns})\nselect {columns} from (\n{model.query}\n) as q", bound
+            ).rowcount
+        except sa.exc.DBAPIError as error:
+            raise readable(model, error) from None
+        if not is_new:
+            take = _add if model.metadata.materialisation == "frozen" else _apply
+            n_changed = take(connection, model, piece, columns)
+            done.n_changed += n_changed
+            if n_changed:
+                _note(connection, build_id, model)
+            if n_changed and model.name == restatements.TABLE:
+                restatements.note(connection, build_id)
+    if is_new:
+        _index(connection, model)
+        done.n_changed = done.n_rows
+        _note_all(connection, build_id, model)
+    if done.n_changed > STALE_AFTER:
+        for table in [model.name] if is_new else _written(model, pieces):
+            connection.exec_driver_sql(f"analyze {table}")
+    return done
+
+
+def _written(model: Model, pieces: list[Piece]) -> list[str]:
+    """Return the tables that hold the days of pieces: of a long history only the months that they lie in."""
+    if not is_partitioned(model):
+        return [model.name]
+    months = {day for piece in pieces for day in _months(piece.start, piece.end)}
+    return [f"{model.name}_{month:%Y_%m}" for month in sorted(months)]
+
+
+def _months(start: date, end: date) -> list[date]:
+    """Return the first days of the months in which the days ``[start, end)`` lie."""
+    found = [start.replace(day=1)]
+    while (following := _following(found[-1])) < end:
+        found.append(following)
+    return found
+
+
+def _following(month: date) -> date:
+    return date(month.year + month.month // 12, month.month % 12 + 1, 1)
+
+
+def _index(connection: sa.Connection, model: Model) -> None:
+    """Give a table that was just filled its key: sorted at once, it costs a fraction of what it costs row by row.
+
+    One that was there before and was only emptied may have kept its key.
+    """
+    key = model.metadata.unique_key
+    is_there = sa.text("select exists (select from pg_index where indrelid = to_regclass(:name) and indisprimary)")
+    if not connection.execute(is_there, {"name": model.name}).scalar():
+        try:
+            connection.exec_driver_sql(f"alter table {model.name} add primary key ({', '.join(key)})")
+        except sa.exc.DBAPIError as error:
+            raise readable(model, error) from None
+    if model.metadata.materialisation == "account" and key[0] != "account_key":
+        # By name is how a later build asks for the rows of a few accounts.
+        connection.exec_driver_sql(
+            f"create index if not exists {model.table}_account_key_idx on {model.name} (account_key)"
+        )
+
+
+def bounds(piece: Piece) -> dict[str, object]:
+    """Return a piece as the parameters that every query may use."""
+    accounts = None if piece.accounts is None else list(piece.accounts)
+    return {"start": piece.start, "end": piece.end, "accounts": accounts}
+
+
+def execute(connection: sa.Connection, statement: str, parameters: Parameters) -> sa.CursorResult:
+    """Run a statement with those of the parameters that it names."""
+    clause = sa.text(statement)
+    named = {name: parameters[name] for name in clause.compile().params}
+    return connection.execute(clause, named)
+
+
+def thin(connection: sa.Connection, model: Model, after: date, upto: date) -> int:
+    """Drop the days of a windowed table that come after one day, up to another, except month ends."""
+    column = model.metadata.window_column
+    return connection.execute(
+        sa.text(
+            f"delete from {model.name} as t using meta.calendar as c"  # noqa: S608 - names from validated metadata
+            f" where c.day = t.{column} and not c.is_month_end and t.{column} > :after and t.{column} <= :upto"
+        ),
+        {"after": after, "upto": upto},
+    ).rowcount
+
+
+def _apply(connection: sa.Connection, model: Model, piece: Piece, columns: str) -> int:
+    """Bring the piece of the table to what is in ``incoming``; leave what differed in ``gone`` and ``came``."""
+    where, bound = _where(model, piece)
+    old = f"select {columns} from {model.name} as t where {where}"  # noqa: S608
+    new = f"select {columns} from incoming"  # noqa: S608
+    n_gone = execute(connection, f"insert into gone ({columns}) {old} except {new}", bound).rowcount
+    n_came = execute(connection, f"insert into came ({columns}) {new} except {old}", bound).rowcount
+    if n_gone:
+        same = " and ".join(f't."{key}" = gone."{key}"' for key in model.metadata.unique_key)
+        execute(connection, f"delete from {model.name} as t using gone where {same} and {where}", bound)  # noqa: S608
+    if n_came:
+        execute(connection, f"insert into {model.name} ({columns}) select {columns} from came", {})  # noqa: S608
+    return n_gone + n_came
+
+
+def _add(connection: sa.Connection, model: Model, piece: Piece, columns: str) -> int:
+    """Take over the rows of ``incoming`` whose key is not there yet, and leave all others as they are."""
+    same = " and ".join(f't."{key}" = i."{key}"' for key in model.metadata.unique_key)
+    n_came = execute(
+        connection,
+        f"insert into came ({columns}) select {columns} from incoming as i"  # noqa: S608
+        f" where not exists (select from {model.name} as t where {same})",
+        {},
+    ).rowcount
+    if n_came:
+        execute(connection, f"insert into {model.name} ({columns}) select {columns} from came", {})  # noqa: S608
+    return n_came
+
+
+def _where(model: Model, piece: Piece) -> tuple[str, dict[str, object]]:
+    terms = []
+    if model.metadata.is_windowed:
+        column = f't."{model.metadata.window_column}"'
+        terms.append(f"{column} >= :start and {column} < :end")
+    if piece.accounts is not None:
+        terms.append("t.account_key = any(:accounts)")
+    return " and ".join(terms) or "true", bounds(piece)
+
+
+def _note(connection: sa.Connection, build_id: str, model: Model) -> None:
+    """Write down which accounts and days came out different."""
+    meta = model.metadata
+    account, grouped = f"'{EVERYONE}'", "having count(*) > 0"
+    first, last = "cast(null as date)", "cast(null as date)"
+    if "account_key" in meta.columns and meta.materialisation != "period":
+        account, grouped = f"coalesce(account_key, '{NOBODY}')", "group by account_key"
+    if meta.is_windowed:
+        first, last = f"min({meta.window_column})", f"max({meta.window_column}) + 1"
+    elif meta.affects:
+        first = f"min({meta.affects.column})"
+        last = f"max({meta.affects.column}) + {meta.affects.days}" if meta.affects.days else last
+    execute(
+        connection,
+        "insert into meta.build_change (build_id, origin, account_key, from_day, to_day)"  # noqa: S608
+        f" select :build_id, :origin, {account}, {first}, {last}"
+        f" from (select * from gone union all select * from came) as d {grouped}",
+        {"build_id": build_id, "origin": model.name},
+    )
+
+
+def _note_all(connection: sa.Connection, build_id: str, model: Model) -> None:
+    execute(
+        connection,
+        "insert into meta.build_change (build_id, origin, account_key) values (:build_id, :origin, :everyone)",
+        {"build_id": build_id, "origin": model.name, "everyone": EVERYONE},
+    )

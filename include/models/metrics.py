@@ -1,0 +1,321 @@
+"""The metric registry: ``sql/metrics/*.yaml``, the one place that says what each metric is.
+
+A file holds the metrics that are computed from one table of sums, and what they share. A file of the same name in the
+overlay's ``sql/metrics/`` wins. ``marts.kpi_value`` is written from the registry (``include.metrics.kpi_query``), so
+that a metric's definition stands once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+import orjson
+from pydantic import AfterValidator, Field, model_validator
+
+from include.common.errors import ConfigError
+from include.config import files
+from include.config.documents import Document, Strict, read, validate
+from include.entities.catalog import ENTITIES
+from include.models import registry as models
+from include.models.metadata import Sensitivity
+
+Period = Literal["day", "week", "month", "quarter"]
+# How a value follows from its sums.
+#   share   numerator / denominator, a part of a whole: never below 0 nor above 1
+#   ratio   numerator / denominator, anything else
+#   amount  the numerator itself
+#   median  a value that no sums give; the sum and the count stand beside it
+Kind = Literal["share", "ratio", "amount", "median"]
+Unit = Literal["share", "ratio", "currency", "count", "minutes", "days", "hours", "points"]
+_EXPRESSION = re.compile(r"^[a-z0-9_ +\-*/().]+$")
+COLUMN = re.compile(r"[a-z_][a-z0-9_]*")
+_Columns = Callable[[str], tuple[str, ...]]
+
+
+def _expression(text: str) -> str:
+    if text and not _EXPRESSION.match(text):
+        raise ValueError("may hold columns, numbers and + - * / ( ) only")
+    return text
+
+
+def _need(name: str) -> str:
+    entity, _, column = name.partition(".")
+    if entity != TASK and entity not in ENTITIES:
+        raise ValueError(f"there is no entity {entity}")
+    if column and column not in ENTITIES[entity].column_names:
+        raise ValueError(f"{entity} has no column {column}")
+    return name
+
+
+Expression = Annotated[str, AfterValidator(_expression)]
+# An entity, or one column of it: ``contract_line.paused_on``.
+Need = Annotated[str, AfterValidator(_need)]
+# What no source brings but the CRM tells of what was written into it.
+TASK = "task"
+
+
+class Rows(Strict):
+    """Where the rows behind a value lie.
+
+    Args:
+        table: A table by account.
+        day: Its column that says when.
+        to: With ``at: open``, its column that says until when.
+        at: ``end``: the rows of the period's last day; ``period``: those of all its days; ``trailing``: of 28 days;
+            ``until``: of all days up to its last; ``open``: of those, the ones that had not ended by then.
+        having: Only rows with something in this column: a number above 0, true, or any text or day.
+        columns: What to show of them.
+    """
+
+    table: str
+    day: str = "day"
+    to: str = ""
+    at: Literal["end", "period", "trailing", "until", "open"] = "end"
+    having: str = ""
+    columns: Annotated[tuple[str, ...], Field(min_length=1)]
+
+
+class Target(Strict):
+    """What a metric should reach in a period of one length: at least, at most, or both."""
+
+    at_least: float | None = None
+    at_most: float | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Target:
+        if self.at_least is None and self.at_most is None:
+            raise ValueError("a target needs at_least or at_most")
+        return self
+
+    def is_met(self, value: float) -> bool:
+        """Return whether a value reaches it."""
+        return (self.at_least is None or value >= self.at_least) and (self.at_most is None or value <= self.at_most)
+
+    def __str__(self) -> str:
+        parts = [(">=", self.at_least), ("<=", self.at_most)]
+        return " and ".join(f"{sign} {bound:g}" for sign, bound in parts if bound is not None)
+
+
+class Definition(Strict):
+    """How one version of a metric is computed from its table's columns.
+
+    Args:
+        kind: How the value follows from the sums.
+        numerator: Columns, or sums and products of columns.
+        denominator: Likewise; none for amounts.
+        value: Of a median: the column that holds it.
+        n: How many accounts, renewals or tickets stand behind it.
+        coverage: For which share of them what it needs is known.
+    """
+
+    kind: Kind = "share"
+    numerator: Expression
+    denominator: Expression = ""
+    value: Expression = ""
+    n: Expression
+    coverage: Expression = "1"
+
+    @model_validator(mode="after")
+    def _fits_its_kind(self) -> Definition:
+        if self.kind in ("share", "ratio", "median") and not self.denominator:
+            raise ValueError(f"a {self.kind} needs a denominator")
+        if (self.kind == "median") != bool(self.value):
+            raise ValueError("value goes with the kind median, and only with it")
+        return self
+
+    @property
+    def columns(self) -> set[str]:
+        """The columns that it names."""
+        return set(COLUMN.findall(" ".join((self.numerator, self.denominator, self.value, self.n, self.coverage))))
+
+
+class _Entry(Definition):
+    title: str
+    level: Literal["core", "second", "third"]
+    parent: str = ""
+    formula: Annotated[str, Field(min_length=5)]
+    unit: Unit
+    direction: Literal["up", "down", "none"] = "up"
+    owner: str = ""
+    target: dict[Period, Target] = Field(default={})
+    version: Annotated[int, Field(ge=1)] = 1
+    earlier: dict[int, Definition] = Field(default={})
+    sensitivity: Sensitivity = "internal"
+    needs: tuple[Need, ...] = ()
+    rows: Rows | None = None
+    frozen: bool = False
+
+    @model_validator(mode="after")
+    def _stands_in_the_tree(self) -> _Entry:
+        if (self.level == "core") != (not self.parent):
+            raise ValueError("every metric but those of level core has a parent")
+        if any(number >= self.version for number in self.earlier):
+            raise ValueError("earlier holds versions before the present one")
+        return self
+
+
+class _File(Strict):
+    table: str
+    owner: str
+    needs: Annotated[tuple[Need, ...], Field(min_length=1)]
+    rows: Rows
+    grains: tuple[str, ...] = ("all", "tier", "csm", "industry", "region")
+    periods: tuple[Period, ...] = get_args(Period)
+    metrics: Annotated[dict[str, _Entry], Field(min_length=1)]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric.
+
+    Args:
+        id: Its name.
+        table: The table of sums that it is computed from.
+        entry: What the registry says of it.
+        owner: Who is told when it is off its target, by the names of ``sql/owners.yaml``.
+        needs: The entities without which it is not available, or columns of theirs: ``entity.column``.
+        rows: Where the rows behind it lie.
+        grains: The groups for which it is computed.
+        periods: The lengths of period for which it is.
+        place: ``file:line`` of its entry.
+    """
+
+    id: str
+    table: str
+    entry: _Entry
+    owner: str
+    needs: tuple[str, ...]
+    rows: Rows
+    grains: tuple[str, ...]
+    periods: tuple[Period, ...]
+    place: str
+
+    @property
+    def definitions(self) -> dict[int, Definition]:
+        """Version -> definition, all that are computed beside each other."""
+        return {**self.entry.earlier, self.entry.version: self.entry}
+
+    def hash(self, version: int) -> str:
+        """Return a short hash of a version's definition; what is only said about it does not count."""
+        one = self.definitions[version]
+        said = [self.table, *(getattr(one, name) for name in Definition.model_fields)]
+        return hashlib.sha256(orjson.dumps(said)).hexdigest()[:16]
+
+
+def load() -> dict[str, Metric]:
+    """Return all metrics by id, parents before children.
+
+    Raises:
+        ConfigError: A file is wrong; names file and line.
+    """
+    stamps = tuple(
+        (str(path), path.stat().st_mtime_ns, path.stat().st_size)
+        for path in files.listing("sql", "metrics/*.yaml").values()
+    )
+    return _load(stamps, models.fingerprint())
+
+
+def get(metric_id: str) -> Metric:
+    """Return one metric.
+
+    Raises:
+        ConfigError: There is none of that id.
+    """
+    import difflib
+
+    known = load()
+    if metric_id not in known:
+        close = difflib.get_close_matches(metric_id, known, n=1)
+        hint = f"did you mean {close[0]}?" if close else "`python -m include.cli metrics` lists them"
+        raise ConfigError(f"there is no metric {metric_id}", cure=hint)
+    return known[metric_id]
+
+
+def branch(metric_id: str) -> tuple[str, ...]:
+    """Return a metric and all that stand below it in the tree, each after its parent."""
+    known = load()
+    found = [metric_id]
+    for parent in found:
+        found += [each.id for each in known.values() if each.entry.parent == parent]
+    return tuple(found)
+
+
+@lru_cache(maxsize=4)
+def _load(
+    stamps: tuple[tuple[str, int, int], ...], folders: tuple[tuple[str, str, int, int], ...]
+) -> dict[str, Metric]:
+    found: dict[str, Metric] = {}
+    documents: dict[str, Document] = {}
+    # Each asks the folders whether a file has changed: once for all metrics of a table, not once for each.
+    columns_of, owners = cache(models.selected), models.owners()
+    for path, _, _ in stamps:
+        document = read(Path(path))
+        if document.is_disabled:
+            continue
+        content = validate(document, _File)
+        _known_table(document, ("table",), content.table, columns_of)
+        for metric_id, entry in content.metrics.items():
+            if metric_id in found:
+                raise document.error(("metrics", metric_id), f"is defined twice, first at {found[metric_id].place}")
+            _check_columns(document, metric_id, content.table, entry, columns_of(content.table))
+            owner = entry.owner or content.owner
+            if owner not in owners:
+                raise document.error(("metrics", metric_id), f"owner {owner} is not in sql/owners.yaml")
+            rows = entry.rows or content.rows
+            _known_table(document, ("metrics", metric_id, "rows"), rows.table, columns_of)
+            for column in {rows.day, rows.to, rows.having, *rows.columns} - {"", *columns_of(rows.table)}:
+                raise document.error(("metrics", metric_id), f"{rows.table} has no column {column} to show")
+            place = document.at(("metrics", metric_id))
+            documents[metric_id] = document
+            for period in set(entry.target) - set(content.periods):
+                raise document.error(("metrics", metric_id, "target", period), f"there is no {period} of {metric_id}")
+            found[metric_id] = Metric(
+                id=metric_id,
+                table=content.table,
+                entry=entry,
+                owner=owner,
+                needs=entry.needs or content.needs,
+                rows=rows,
+                grains=content.grains,
+                periods=content.periods,
+                place=place,
+            )
+    return _in_order(found, documents)
+
+
+def _known_table(document: Document, place: tuple[Any, ...], table: str, columns_of: _Columns) -> None:
+    if not columns_of(table):
+        raise document.error(place, f"{table} is a table that no folder makes", cure="correct it, or add the folder")
+
+
+def _check_columns(document: Document, metric_id: str, table: str, entry: _Entry, described: tuple[str, ...]) -> None:
+    for definition in (entry, *entry.earlier.values()):
+        unknown = sorted(definition.columns - set(described))
+        if unknown:
+            raise document.error(
+                ("metrics", metric_id), f"{table} has no column {unknown[0]}", cure=f"it has: {', '.join(described)}"
+            )
+
+
+def _in_order(found: dict[str, Metric], documents: dict[str, Document]) -> dict[str, Metric]:
+    """Return the metrics with every parent before its children.
+
+    Raises:
+        ConfigError: A parent is none, or the tree goes round.
+    """
+    levels = {"core": 0, "second": 1, "third": 2}
+    for metric in found.values():
+        parent = metric.entry.parent
+        if parent and parent not in found:
+            raise documents[metric.id].error(("metrics", metric.id, "parent"), f"there is no metric {parent}")
+        if parent and levels[found[parent].entry.level] >= levels[metric.entry.level]:
+            raise documents[metric.id].error(
+                ("metrics", metric.id, "parent"), f"{parent} is not of a higher level", cure="core, second, third"
+            )
+    return dict(sorted(found.items(), key=lambda item: levels[item[1].entry.level]))

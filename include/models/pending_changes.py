@@ -1,0 +1,235 @@
+"""What a build takes over from outside the models: settings as small tables, dirty ranges, work left by others."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from include import config
+from include.identity import store
+from include.models import unread
+from include.models.increments import Build
+from include.warehouse import tables
+
+# The first day of a dirty range that stands for "all days".
+_ALL_DAYS = "0001-01-01"
+
+
+def waiting_for(connection: sa.Connection) -> list[str]:
+    """Return the configured sources that were neither read to the end once nor have failed."""
+    heard = set(
+        connection.execute(
+            sa.text(
+                "select source from meta.verdict where entity = '' and state <> 'unknown'"
+                " union select source from meta.source_failure"
+            )
+        ).scalars()
+    )
+    return [source.id for source in config.load().sources if source.id not in heard]
+
+
+def open_work(connection: sa.Connection, names: tuple[str, ...]) -> str:
+    """Return why a build is needed within a day, or an empty string."""
+    n_dirty = connection.execute(sa.text(f"select count(*) {_OPEN_DIRTY}")).scalar() or 0
+    if n_dirty:
+        return f"{n_dirty} dirty ranges"
+    # Not every change leaves a dirty range: owners belong to no account, lines, ratings and events may name another one
+    # than their deal or ticket does, or none, and a full read confirms a deletion without changing a row.
+    changed = connection.execute(
+        sa.text(
+            "select min(b.entity) from meta.batch as b where b.state = 'merged'"  # noqa: S608 - texts of this file
+            " and merged_at > (select max(known_at) from meta.build where kind = 'forward' and state = 'done')"
+            " and ((entity in ('owner', 'contract_line', 'rating', 'ticket_event', 'support_user') and n_merged > 0)"
+            " or (entity in ('opportunity', 'contract_line') and is_full and read_until is not null))"
+            f" and not exists (select from meta.unread as u where {_OF_FIRST_LOAD.format('b')})"
+        )
+    ).scalar()
+    if changed:
+        return f"{changed} records changed"
+    unfinished = connection.execute(
+        sa.text(
+            "select b.build_id from meta.build as b where b.state in ('running', 'failed')"
+            " and exists (select from meta.build_change as c where c.build_id = b.build_id) limit 1"
+        )
+    ).scalar()
+    if unfinished:
+        return f"build {unfinished} was not finished"
+    missing = [name for name in names if not connection.execute(tables.IS_THERE, {"name": name}).scalar()]
+    return f"new tables: {', '.join(missing)}" if missing else ""
+
+
+def take_on(connection: sa.Connection, build: Build) -> None:
+    """Note what a build has to carry into the tables beside its window: a forward build also what was loaded."""
+    parameters = {"build_id": build.build_id}
+    connection.execute(_TAKE_UNFINISHED, parameters)
+    if build.kind != "forward":
+        return
+    connection.execute(_TAKE_DIRTY, parameters | {"known_at": build.known_at})
+    resolve_dirty(connection, build)
+    if connection.execute(sa.text("select to_regclass('core.contract_line') is not null")).scalar():
+        for statement in (_TAKE_LINES, _TAKE_OF_TICKETS, _TAKE_USERS, _TAKE_SUSPECTED):
+            connection.execute(statement, parameters)
+
+
+def is_amid_another(connection: sa.Connection, build_id: str) -> bool:
+    """Return whether another build, not ended, has changed tables since this one was planned.
+
+    What this build reads may then be half old and half new: what its checks find need not be wrong.
+    """
+    return bool(connection.execute(_IS_AMID_ANOTHER, {"build_id": build_id}).scalar())
+
+
+def resolve_dirty(connection: sa.Connection, build: Build) -> None:
+    """Turn this build's dirty ranges, which name accounts as their sources do, into changes of account keys.
+
+    Called before and after the bridge is made anew: a record that moved counts for the old account and for the new.
+    An id of the CRM names an account even while the bridge does not know it.
+    """
+    if build.trigger == "first":
+        return  # everything is made anew anyway
+    statement = _RESOLVE
+    if store.has_bridge(connection):
+        statement = _RESOLVE.replace("-- and through the bridge", _THROUGH_BRIDGE)
+    connection.execute(sa.text(statement), {"build_id": build.build_id, "all_days": _ALL_DAYS})
+
+
+_RESOLVE = """
+insert into meta.build_change (build_id, origin, account_key, from_day, to_day)
+with dirty as (
+    select r.source, r.entity, r.account_ref, r.from_day, r.to_day, s.kind
+    from meta.build_dirty as t
+    join meta.dirty_range as r using (dirty_id)
+    left join meta.source as s on s.source = r.source
+    where t.build_id = :build_id
+),
+resolved as (
+    select entity, source || ':' || account_ref as account_key, from_day, to_day from dirty where kind = 'crm'
+    -- and through the bridge
+),
+bounded as (
+    select
+        'raw.' || entity as origin,
+        account_key,
+        nullif(min(from_day), cast(:all_days as date)) as from_day,
+        case when bool_and(to_day is not null) then max(to_day) end as to_day
+    from resolved
+    where account_key is not null
+    group by entity, account_key
+)
+select :build_id, origin, account_key, from_day, to_day from bounded
+except
+select build_id, origin, account_key, from_day, to_day from meta.build_change where build_id = :build_id
+"""
+_THROUGH_BRIDGE = """
+    union
+    select d.entity, b.account_key, d.from_day, d.to_day
+    from dirty as d
+    join core.account_bridge as b on b.source = d.source and b.source_id = d.account_ref
+"""
+
+
+# What a source's first load has brought so far is not in the tables, and waits until the load is through.
+_OF_FIRST_LOAD = f"u.source = {{0}}.source and u.entity = {{0}}.entity and u.from_day = '{unread.NEVER}'"
+_OPEN_DIRTY = f"""
+    from meta.dirty_range as r
+    where r.built_by is null
+        and not exists (select from meta.unread as u where {_OF_FIRST_LOAD.format("r")})
+"""
+# Only what the build can see: what became known later is the next build's.
+_TAKE_DIRTY = sa.text(
+    f"""
+    insert into meta.build_dirty (build_id, dirty_id)
+    select :build_id, r.dirty_id {_OPEN_DIRTY}
+        and not exists (
+            select from meta.batch as b where b.batch_id = r.batch_id and b.merged_at > cast(:known_at as timestamptz)
+        )
+    """  # noqa: S608 - texts of this file
+)
+# What builds that were never finished had changed: those tables are written, the ones that read them not yet.
+_TAKE_UNFINISHED = sa.text(
+    """
+    insert into meta.build_change (build_id, origin, account_key, from_day, to_day, copy_of)
+    select :build_id, c.origin, c.account_key, c.from_day, c.to_day, c.change_id
+    from meta.build_change as c
+    join meta.build as b using (build_id)
+    where b.state in ('running', 'failed') and b.build_id <> :build_id
+    """
+)
+_IS_AMID_ANOTHER = sa.text(
+    """
+    select exists (
+        select from meta.build_change as c
+        join meta.build as b using (build_id)
+        where b.state = 'running'
+            and b.build_id <> :build_id
+            and not exists (
+                select from meta.build_change as mine where mine.build_id = :build_id and mine.copy_of = c.change_id
+            )
+    )
+    """
+)
+_SINCE = "> (select max(known_at) from meta.build where kind = 'forward' and state = 'done')"
+# A line counts for the account of its deal, whatever account it was read with, if with any; one that has moved to
+# another deal does for both.
+_TAKE_LINES = sa.text(
+    f"""
+    insert into meta.build_change (build_id, origin, account_key)
+    select distinct :build_id, 'raw.contract_line', o.account_key
+    from staging.stg_crm__contract_line as n
+    join staging.stg_crm__contract_line as l on l.source = n.source and l.line_id = n.line_id
+    join core.opportunity as o on o.opportunity_key = l.source || ':' || l.opportunity_id
+    where n.known_from {_SINCE}
+    """  # noqa: S608 - texts of this file
+)
+# A rating and an event count for the account of their ticket, whatever organisation they were read with, if with any.
+_TAKE_OF_TICKETS = sa.text(
+    f"""
+    insert into meta.build_change (build_id, origin, account_key)
+    select distinct :build_id, r.origin, t.account_key
+    from (
+        select 'raw.rating' as origin, source, ticket_id from raw.support__rating where _loaded_at {_SINCE}
+        union
+        select 'raw.ticket_event', source, ticket_id from raw.support__ticket_event where _loaded_at {_SINCE}
+    ) as r
+    join core.ticket as t on t.source = r.source and t.ticket_id = r.ticket_id
+    """  # noqa: S608 - texts of this file
+)
+# Whether a comment is an answer depends on who wrote it: a desk user counts for the accounts of all tickets that he
+# wrote in.
+_TAKE_USERS = sa.text(
+    f"""
+    insert into meta.build_change (build_id, origin, account_key)
+    select distinct :build_id, 'raw.support_user', t.account_key
+    from raw.support__support_user as u
+    join staging.stg_support__ticket_event as e on e.source = u.source and e.actor_id = u.id
+    join core.ticket as t on t.source = e.source and t.ticket_id = e.ticket_id
+    where u._loaded_at {_SINCE}
+    """  # noqa: S608 - texts of this file
+)
+# A reconcile may have confirmed a deletion that was only suspected; it changes no row, and so leaves no dirty range.
+_TAKE_SUSPECTED = sa.text(
+    """
+    insert into meta.build_change (build_id, origin, account_key)
+    select distinct :build_id, 'core.contract_line_history', account_key
+    from core.contract_line
+    where status = 'suspected_deleted'
+    """
+)
+
+
+def close(connection: sa.Connection, build_id: str) -> None:
+    """Mark what the build took on as built, and forget the changes that it carried."""
+    parameters = {"build_id": build_id}
+    for statement in (
+        "update meta.dirty_range as r set built_by = :build_id from meta.build_dirty as d"
+        " where d.build_id = :build_id and d.dirty_id = r.dirty_id and r.built_by is null",
+        "delete from meta.build_change where change_id in"
+        " (select copy_of from meta.build_change where build_id = :build_id)",
+        "delete from meta.build_change where build_id = :build_id",
+        "delete from meta.build_dirty where build_id = :build_id",
+        # A forward build that was never gone on with has nothing left to do once a later one has taken over its work.
+        "update meta.build as b set state = 'superseded', finished_at = now()"
+        " from meta.build as mine where mine.build_id = :build_id and mine.kind = 'forward' and b.kind = 'forward'"
+        " and b.state in ('running', 'failed') and b.started_at < mine.started_at"
+        " and not exists (select from meta.build_change as c where c.build_id = b.build_id)",
+    ):
+        connection.execute(sa.text(statement), parameters)

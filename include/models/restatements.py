@@ -1,0 +1,240 @@
+"""What was shown before: a row for every value of a closed period that came out different, with the reason.
+
+``marts.kpi_value`` holds what is known now. Whenever a build changes a value that an earlier build had reported of a
+period that was over, the value before goes to ``meta.kpi_restatement``. So a value as it was known at any moment is the
+oldest row replaced after that moment, else the one in the table; where nothing changed there is no row.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+
+from include.common.errors import ConfigError
+from include.entities.catalog import ENTITIES, raw_table
+from include.models import build_store, metrics, registry
+from include.models.increments import Build
+
+TABLE = "marts.kpi_value"
+_KEY = ("metric_id", "metric_version", "period", "as_of", "grain", "grain_key")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A value as it was from one moment to another.
+
+    Args:
+        value: The value; None where there was nothing to divide by.
+        known_to: Until when it was what was known; None for the present one.
+        reason: Why another one took its place.
+        was_reported: False before the group had any value.
+    """
+
+    value: float | None
+    known_to: datetime | None = None
+    reason: str = ""
+    was_reported: bool = True
+
+
+def check_definitions(connection: sa.Connection) -> None:
+    """Write down the definitions that values are made with, and refuse one that changed under its version.
+
+    Raises:
+        ConfigError: Names file and line of the metric.
+    """
+    used = {
+        (row.metric_id, row.metric_version): row.definition_hash
+        for row in connection.execute(sa.text("select * from meta.metric_definition"))
+    }
+    new = []
+    for metric in metrics.load().values():
+        for version, definition in metric.definitions.items():
+            known = used.get((metric.id, version))
+            if known is None:
+                said = {name: getattr(definition, name) for name in metrics.Definition.model_fields}
+                new.append(
+                    {
+                        "metric_id": metric.id,
+                        "version": version,
+                        "hash": metric.hash(version),
+                        "definition": orjson.dumps({"table": metric.table, **said}).decode(),
+                    }
+                )
+            elif known != metric.hash(version):
+                raise ConfigError(
+                    f"{metric.place}: {metric.id}: version {version} is defined otherwise than the values that it has",
+                    cure=f"make it version {max(metric.definitions) + 1} and put the one before under `earlier`",
+                )
+    if new:
+        connection.execute(_USE, new)
+
+
+def note(connection: sa.Connection, build_id: str) -> int:
+    """Keep what the difference of ``marts.kpi_value`` takes away; called with ``gone`` and ``came`` filled.
+
+    Args:
+        connection: The builder's transaction that replaces the table.
+        build_id: The build.
+
+    Returns:
+        How many values of closed periods were restated.
+    """
+    frontier = build_store.frontier(connection)
+    if frontier is None:
+        return 0
+    build = build_store.at_work(connection, build_id)
+    found = connection.execute(
+        _NOTE, {"build_id": build_id, "reported_before": frontier.newest_day, "known_at": build.known_at}
+    ).scalars()
+    restated = set(found)
+    if restated:
+        because = _reasons(connection, build, frontier.known_at, restated)
+        connection.execute(
+            _EXPLAIN, [{"build_id": build_id, "metric": name, "reason": reason} for name, reason in because.items()]
+        )
+    return len(restated)
+
+
+def stages(
+    connection: sa.Connection, metric_id: str, version: int, period: str, as_of: date, grain: str, grain_key: str
+) -> list[Stage]:
+    """Return a value's past, the first reported one first; empty where it never changed."""
+    rows = connection.execute(
+        _STAGES,
+        {
+            "metric_id": metric_id,
+            "metric_version": version,
+            "period": period,
+            "as_of": as_of,
+            "grain": grain,
+            "grain_key": grain_key,
+        },
+    )
+    return [Stage(row.value, row.known_to, row.reason, row.was_reported) for row in rows]
+
+
+def as_known(past: list[Stage], present: float | None, moment: datetime) -> Stage:
+    """Return a value as it was known at a moment."""
+    return next((stage for stage in past if stage.known_to and stage.known_to > moment), Stage(present))
+
+
+def _reasons(connection: sa.Connection, build: Build, since: datetime, restated: set[str]) -> dict[str, str]:
+    """Return why each metric's values changed: by the records of its own lineage that came since the build before."""
+    if build.trigger == "config":
+        return dict.fromkeys(restated, "a setting or a query changed")
+    if build.kind == "rebuild":
+        return dict.fromkeys(restated, "rebuild of past days")
+    bound = {"build_id": build.build_id, "since": since, "known_at": build.known_at}
+    said = {row.entity: _in_words(connection, row) for row in connection.execute(_CHANGED, bound)}
+    known = metrics.load()
+    found = {}
+    for name in restated:
+        lineage = _entities(known[name].table) if name in known else set(said)
+        parts = [said[entity] for entity in sorted(said) if entity in lineage]
+        found[name] = "; ".join(parts) or "time passed: a grace, a deadline or a deletion was settled"
+    return found
+
+
+def _entities(table: str) -> set[str]:
+    return {name.removeprefix("raw.") for name in registry.lineage(table) if name.startswith("raw.")}
+
+
+def _in_words(connection: sa.Connection, row: Any) -> str:
+    """Return what happened to an entity's records: merged, edited or late."""
+    who = f"{row.n_accounts} account{'' if row.n_accounts == 1 else 's'}"
+    entity = ENTITIES.get(row.entity)
+    if row.entity == "account" and row.n_merges:
+        return f"merge of accounts ({who})"
+    if entity and entity.history and _is_edit(connection, row):
+        return f"back-dated edit of {row.entity} ({who})"
+    return f"late rows of {row.entity} ({who})"
+
+
+def _is_edit(connection: sa.Connection, row: Any) -> bool:
+    """Return whether a record that the batches brought was known before."""
+    for vendor in row.vendors:
+        table = f"raw.{raw_table(vendor, row.entity)}__version"
+        statement = sa.text(
+            f"select exists (select from {table} as v join {table} as b"  # noqa: S608 - names of known vendors
+            " on b.source = v.source and b.id = v.id and b._batch_id < v._batch_id where v._batch_id = any(:batches))"
+        )
+        if connection.execute(statement, {"batches": list(row.batches)}).scalar():
+            return True
+    return False
+
+
+_SAME = " and ".join(f"c.{name} = g.{name}" for name in _KEY)
+_NOTE = sa.text(
+    f"""
+    with changed as (
+        select
+            coalesce(g.metric_id, c.metric_id) as metric_id,
+            coalesce(g.metric_version, c.metric_version) as metric_version,
+            coalesce(g.period, c.period) as period,
+            coalesce(g.period_start, c.period_start) as period_start,
+            coalesce(g.as_of, c.as_of) as as_of,
+            coalesce(g.grain, c.grain) as grain,
+            coalesce(g.grain_key, c.grain_key) as grain_key,
+            g.metric_id is not null as was_reported,
+            g.value, g.numerator, g.denominator, g.n, g.coverage
+        from gone as g full join came as c on {_SAME}
+        where (g.value, g.numerator, g.denominator) is distinct from (c.value, c.numerator, c.denominator)
+            or g.metric_id is null or c.metric_id is null
+    ),
+    kept as (
+        insert into meta.kpi_restatement (metric_id, metric_version, period, period_start, as_of, grain, grain_key,
+            was_reported, value, numerator, denominator, n, coverage, known_to, reason, build_id)
+        select x.*, cast(:known_at as timestamptz), '', :build_id
+        from changed as x
+        join meta.metric_definition as d using (metric_id, metric_version)
+        where x.as_of < :reported_before
+            -- A metric's first values restate nothing; a group that comes to be among others does.
+            and (x.was_reported or exists (
+                select from {TABLE} as t
+                where t.metric_id = x.metric_id and t.metric_version = x.metric_version and t.period = x.period
+                    and t.as_of = x.as_of and t.grain = x.grain
+                    and not exists (
+                        select from changed as y
+                        where y.metric_id = t.metric_id and y.metric_version = t.metric_version
+                            and y.period = t.period and y.as_of = t.as_of and y.grain = t.grain
+                            and y.grain_key = t.grain_key and not y.was_reported
+                    )
+            ))
+        returning metric_id
+    )
+    select distinct metric_id from kept
+    """  # noqa: S608 - names of this file
+)
+_EXPLAIN = sa.text(
+    "update meta.kpi_restatement set reason = :reason"
+    " where build_id = :build_id and metric_id = :metric and reason = ''"
+)
+_USE = sa.text(
+    "insert into meta.metric_definition (metric_id, metric_version, definition_hash, definition)"
+    " values (:metric_id, :version, :hash, cast(:definition as jsonb)) on conflict do nothing"
+)
+_STAGES = sa.text(
+    "select value, known_to, reason, was_reported from meta.kpi_restatement where"  # noqa: S608 - names of this file
+    f" {' and '.join(f'{name} = :{name}' for name in _KEY)} order by restatement_id"
+)
+_CHANGED = sa.text(
+    """
+    select
+        b.entity,
+        array_agg(b.batch_id) as batches,
+        array_agg(distinct b.vendor) as vendors,
+        (select count(distinct c.account_key) from meta.build_change as c
+         where c.build_id = :build_id and c.origin = 'raw.' || b.entity) as n_accounts,
+        (select count(*) from meta.account_merge_history as m where m.batch_id = any(array_agg(b.batch_id))) as n_merges
+    from meta.batch as b
+    where b.state = 'merged'
+        and b.merged_at > :since
+        and b.merged_at <= :known_at
+        and (b.n_merged > 0 or b.n_deleted > 0)
+    group by b.entity
+    """
+)

@@ -1,0 +1,181 @@
+"""What is not completely read: its figures are not available, never 0.
+
+An entity of a source counts from the moment its first load is through; until then its rows are as good as not there
+(``visible``). A source that was read once and then fell behind, because it was down, or was taken out of the settings
+and added again, has figures up to where it is read: usage of later days is unknown, and metrics that need the entity
+have no value in periods that end later. A day's delay is allowed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+
+from include import config
+from include.entities.catalog import VENDORS, of_kind
+from include.models import metrics
+
+# Stands for "was never completely read"; every calendar begins here.
+NEVER = date(1990, 1, 1)
+_ALLOWED = timedelta(hours=24)
+
+
+@dataclass(frozen=True)
+class Change:
+    """What became available, or ceased to be.
+
+    Args:
+        origin: The table that comes out different: ``raw.<entity>``, or a table of sums.
+        from_day: From which day on; None for all days.
+        reason: In words.
+    """
+
+    origin: str
+    from_day: date | None
+    reason: str
+
+
+def visible(query: str, entities: tuple[str, ...]) -> str:
+    """Return a staging query without the rows of sources of which an entity was never completely read."""
+    named = ", ".join(f"'{name}'" for name in entities)
+    return (
+        f"select * from (\n{query}\n) as whole_query\n"  # noqa: S608 - names of entities
+        "where source <> all (array(\n"
+        f"    select u.source from meta.unread as u where u.entity in ({named}) and u.from_day = '{NEVER}'\n"
+        "))"
+    )
+
+
+def sync(connection: sa.Connection, newest: date) -> list[Change]:
+    """Bring ``meta.unread`` and ``meta.metric_gap`` up to date; called while nobody merges.
+
+    Args:
+        connection: The transaction in which a forward build is planned.
+        newest: The day that counts as today.
+
+    Returns:
+        What has to be built again because of it.
+    """
+    zone = ZoneInfo(config.load().reporting_zone)
+    # What a source that is in the settings could have, and has brought nothing of yet, is no more known.
+    now = {(source.id, entity.name): NEVER for source in config.load().sources for entity in of_kind(source.kind)}
+    for row in connection.execute(_READ):
+        now.pop((row.source, row.entity), None)
+        whole_until = (row.read_until + _ALLOWED).astimezone(zone).date() if row.read_until else None
+        from_day = whole_until + timedelta(days=1) if whole_until else NEVER
+        if from_day <= newest:
+            now[row.source, row.entity] = from_day
+    before = {(row.source, row.entity): row.from_day for row in connection.execute(_UNREAD)}
+    changes = [
+        Change(f"raw.{entity}", None, f"{source} {entity}: first load {'begun' if is_never else 'through'}")
+        for source, entity in sorted(now.keys() | before.keys())
+        if (is_never := now.get((source, entity)) == NEVER) != (before.get((source, entity)) == NEVER)
+    ]
+    fill(connection, "unread", [{"source": s, "entity": e, "from_day": day} for (s, e), day in now.items()])
+    return changes + _sync_metrics(connection, now)
+
+
+def note(connection: sa.Connection, build_id: str, changes: list[Change]) -> None:
+    """Let a build carry the changes into every table that they can alter."""
+    if changes:
+        connection.execute(_NOTE, [{"build_id": build_id, "origin": c.origin, "day": c.from_day} for c in changes])
+
+
+def behind(connection: sa.Connection) -> dict[str, frozenset[str]]:
+    """Return kind of source -> accounts of which the tables show nothing today, because it is not read so far."""
+    found = {}
+    for kind, table, part in (("product", "core.usage_gap", ""), ("support", "core.account_gap", "part = 'tickets'")):
+        if connection.execute(sa.text("select to_regclass(:table) is not null"), {"table": table}).scalar():
+            where = f" where {part}" if part else ""
+            found[kind] = frozenset(
+                connection.execute(sa.text(f"select account_key from {table}{where}")).scalars()  # noqa: S608
+            )
+    return found
+
+
+def why_not(connection: sa.Connection, needs: tuple[str, ...]) -> str:
+    """Return which of a metric's entities are not completely read, and since when, else ""."""
+    entities = [need.partition(".")[0] for need in needs]
+    rows = connection.execute(
+        sa.text(
+            "select source, entity, from_day from meta.unread where entity = any(:entities)"
+            " and (exists (select from meta.cursor as c where c.source = unread.source and c.entity = unread.entity)"
+            " or exists (select from meta.verdict as v where v.source = unread.source and v.entity = unread.entity))"
+            " order by 1, 2"
+        ),
+        {"entities": entities},
+    )
+    told = [
+        f"the first load of {row.entity} from {row.source} is not through"
+        if row.from_day == NEVER
+        else f"{row.entity} of {row.source} is read only up to {row.from_day - timedelta(days=1)}"
+        for row in rows
+        if config.load().source(row.source)
+    ]
+    return "; ".join(told)
+
+
+def _sync_metrics(connection: sa.Connection, unread: dict[tuple[str, str], date]) -> list[Change]:
+    gaps = _entity_gaps(unread)
+    known = metrics.load()
+    now: dict[str, date] = {}
+    for metric in known.values():
+        days = [gaps[entity] for need in metric.needs if (entity := need.partition(".")[0]) in gaps]
+        if days:
+            now[metric.id] = min(days)
+    before = {row.metric_id: row.from_day for row in connection.execute(_GAPS)}
+    fill(connection, "metric_gap", [{"metric_id": name, "from_day": day} for name, day in now.items()])
+    since: dict[str, date] = {}
+    for name in now.keys() | before.keys():
+        if now.get(name) != before.get(name) and name in known:
+            day = min(each for each in (now.get(name), before.get(name)) if each)
+            since[known[name].table] = min(day, since.get(known[name].table, day))
+    return [Change(table, day, f"{table}: not completely read since {day}") for table, day in sorted(since.items())]
+
+
+def _entity_gaps(unread: dict[tuple[str, str], date]) -> dict[str, date]:
+    """Return entity -> from which day figures of groups cannot be given, whatever the other sources have.
+
+    Of several sources of a kind, one whose first load runs is left out of the figures until it is through. One that has
+    fallen behind is in them, so they are not available until it has caught up.
+    """
+    found: dict[str, date] = {}
+    by_kind: dict[str, list[str]] = {}
+    for source in config.load().sources:
+        by_kind.setdefault(source.kind, []).append(source.id)
+    for kind in set(VENDORS.values()):
+        sources = by_kind.get(kind, [])
+        for entity in of_kind(kind):
+            days = [unread[source, entity.name] for source in sources if (source, entity.name) in unread]
+            behind = [day for day in days if day != NEVER]
+            if behind:
+                found[entity.name] = min(behind)
+            elif days and len(days) == len(sources):
+                found[entity.name] = NEVER
+    return found
+
+
+def fill(connection: sa.Connection, table: str, rows: list[dict[str, object]]) -> None:
+    """Replace the rows of a small table of ``meta``; called with names of this code only."""
+    connection.exec_driver_sql(f"delete from meta.{table}")  # noqa: S608 - see the docstring
+    if rows:
+        names = list(rows[0])
+        connection.execute(
+            sa.text(
+                f"insert into meta.{table} ({', '.join(names)})"  # noqa: S608
+                f" values ({', '.join(f':{name}' for name in names)})"
+            ),
+            rows,
+        )
+
+
+# An entity of which something was merged has a cursor; its ``read_until`` is empty until a read came to its end.
+_READ = sa.text("select source, entity, read_until from meta.cursor")
+_UNREAD = sa.text("select source, entity, from_day from meta.unread")
+_GAPS = sa.text("select metric_id, from_day from meta.metric_gap")
+_NOTE = sa.text(
+    "insert into meta.build_change (build_id, origin, account_key, from_day) values (:build_id, :origin, '*', :day)"
+)

@@ -1,0 +1,74 @@
+"""Looks at the connections that messages leave by; nothing is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from include.common.errors import PerennialError
+from include.config import Settings
+from include.deliver.channels import slack
+from include.deliver.channels.email import EmailChannel
+from include.deliver.channels.slack import SCOPES, SlackChannel
+from include.deliver.channels.slack_webhook import SlackWebhook
+from include.operations.connection_check.finding import Line, Patience, failed
+from include.operations.connection_check.network import reach
+
+_WAITING = 10.0
+
+
+def look(name: str, settings: Settings) -> Iterator[Line]:
+    """Yield what there is to say of the connection of Slack or e-mail.
+
+    Args:
+        name: The channel: ``slack`` or ``email``.
+        settings: The settings in force.
+    """
+    options = getattr(settings.channels, name)
+    is_on = not options.dry_run
+    try:
+        yield from _slack(settings) if name == "slack" else _email(settings)
+    except PerennialError as error:
+        line = failed(options.connection, "credentials", error)
+        if is_on:
+            yield line
+            return
+        # What is not used need not work.
+        yield Line(options.connection, "credentials", "look", f"{error.message}; the channel is in dry run", error.cure)
+        return
+    fix = "" if is_on else f"set {name}.dry_run to false in config/channels.yaml when messages shall leave"
+    yield Line(options.connection, "channel", "ok" if is_on else "look", "on" if is_on else "in dry run", fix)
+
+
+def _slack(settings: Settings) -> Iterator[Line]:
+    connection = settings.channels.slack.connection
+    way = slack.connect(settings)
+    if isinstance(way, SlackWebhook):
+        way.close()
+        yield Line(connection, "credentials", "unknown", "a webhook: whether it works shows with the first message")
+        return
+    channel = SlackChannel.connect(settings)
+    client = channel.client
+    client.sleep = client.limiter.sleep = Patience(_WAITING)
+    try:
+        yield from reach(connection, client.base_url)
+        who = channel.identity()
+        yield Line(connection, "credentials", "ok", f"{who.get('user', '?')} in {who.get('team', '?')}")
+        granted = {scope.strip() for scope in client.headers.get("X-OAuth-Scopes", "").split(",") if scope.strip()}
+        missing = [scope for scope in SCOPES if scope not in granted]
+        if not granted:
+            yield Line(connection, "scopes", "unknown", "Slack does not say which the token has")
+        elif missing:
+            fix = "grant them under OAuth & Permissions of the Slack app, and install it again"
+            yield Line(connection, "scopes", "failed", f"missing: {', '.join(missing)}", fix, exit_status=3)
+        else:
+            yield Line(connection, "scopes", "ok", ", ".join(SCOPES))
+    finally:
+        channel.close()
+
+
+def _email(settings: Settings) -> Iterator[Line]:
+    channel = EmailChannel.connect(settings)
+    try:
+        yield Line(settings.channels.email.connection, "credentials", "ok", channel.greet())
+    finally:
+        channel.close()

@@ -1,0 +1,76 @@
+"""What a check of a connection found, one line each."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from include.common.errors import PerennialError, Unavailable
+
+State = Literal["ok", "look", "failed", "unknown"]
+COLUMNS = ("connection", "what", "state", "found", "to_fix")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One thing that was looked at.
+
+    Args:
+        connection: The connection's id.
+        what: What was looked at.
+        state: ``ok``; ``look`` where it works but a person should know; ``failed``; ``unknown`` if it cannot be seen.
+        found: What was found, without secrets.
+        to_fix: What to do; "" where there is nothing to do.
+        rows: Some rows, with values that identify a person masked.
+        exit_status: Of a failure, as the command line ends with it.
+    """
+
+    connection: str
+    what: str
+    state: State
+    found: str
+    to_fix: str = ""
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    exit_status: int = 0
+
+
+def failed(connection: str, what: str, error: PerennialError) -> Line:
+    """Return the line of a failure."""
+    return Line(connection, what, "failed", error.message, error.cure, exit_status=error.exit_status)
+
+
+class Patience:
+    """Waits in place of a client, and gives up when it has waited for so long in all.
+
+    Args:
+        seconds: How long.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._left = seconds
+
+    def __call__(self, seconds: float) -> None:
+        """Wait.
+
+        Raises:
+            Unavailable: That would be too long for somebody who looks on.
+        """
+        self._left -= seconds
+        if self._left < 0:
+            raise Unavailable(
+                f"it asks to wait {seconds:.0f} seconds more, which a check does not do",
+                cure="try again later; `ingest` does wait",
+            )
+        time.sleep(seconds)
+
+
+@contextmanager
+def noting(lines: list[Line], connection: str, what: str) -> Iterator[None]:
+    """Turn an error of the enclosed into a line."""
+    try:
+        yield
+    except PerennialError as error:
+        lines.append(failed(connection, what, error))

@@ -1,0 +1,282 @@
+"""Looks at one source: everything between its connection and the first rows of each of its entities."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from include.common import clock, connections
+from include.common.errors import AuthError, Forbidden, NotOffered, PerennialError, Unavailable
+from include.common.text import one_line
+from include.connectors import registry
+from include.connectors.base import Record, Rights, Source
+from include.entities.catalog import ENTITIES, of_kind
+from include.http.client import Client
+from include.operations.connection_check.finding import Line, Patience, State, failed, noting
+from include.operations.connection_check.network import reach
+
+# All of it together: the calls of one connection must neither take long nor use up what ingest needs.
+SECONDS = 60.0
+_WAITING = 10.0
+_TIMEOUTS = (5.0, 20.0)
+SAMPLE = 200
+_SHOWN_ROWS, _SHOWN_TEXT = 3, 40
+_SKEW = 60.0
+# How far a source's clock may be ahead of ours before a time of change is taken for another date.
+_AHEAD = timedelta(hours=1)
+# How drivers name a moment that does not say where: PostgreSQL's timestamp, and MySQL's datetime by its number.
+_WITHOUT_ZONE = ("timestamp", "12")
+_HIDDEN = "***"
+
+
+def look(source_id: str, *, writes: Collection[str] = ()) -> Iterator[Line]:
+    """Yield what there is to say of one source, from the connection on; what follows from a failure is left out.
+
+    Args:
+        source_id: Connection id.
+        writes: The channels that write over the connection too.
+    """
+    deadline = time.monotonic() + SECONDS
+    try:
+        connection = connections.get(source_id)
+        source = registry.connect(connection)
+        entities = source.entities()
+    except PerennialError as error:
+        yield failed(source_id, "settings", error)
+        return
+    found = f"{source.vendor}, {len(entities)} entities"
+    yield Line(source_id, "settings", "ok", found)
+    client: Client | None = getattr(source, "client", None)
+    if client is not None:
+        client.timeouts, client.sleep = _TIMEOUTS, Patience(_WAITING)
+        client.limiter.sleep = Patience(_WAITING)
+        reached = reach(source_id, client.base_url)
+        yield from reached
+        if any(line.state == "failed" for line in reached):
+            return
+    is_accepted = False
+    for line in _entities(source_id, source, entities, deadline):
+        is_accepted |= (line.what, line.state) == ("credentials", "ok")
+        yield line
+    if client is not None:
+        left = _left(client.headers)
+        if left:
+            yield Line(source_id, "limits", "ok", left)
+        yield _clock(source_id, client.skew_seconds)
+    elif (skew := getattr(source, "skew", None)) is not None:
+        lines: list[Line] = []
+        with noting(lines, source_id, "clock"):
+            lines.append(_clock(source_id, skew()))
+        yield from lines
+    if is_accepted:
+        yield from _rights(source_id, source, reads=True, writes=writes)
+    missing = [entity.name for entity in of_kind(source.kind) if entity.name not in entities]
+    if missing:
+        yield Line(source_id, "not available", "look", ", ".join(missing), "map them if you have them")
+
+
+def look_at_writer(connection_id: str, source_id: str, writes: Collection[str]) -> Iterator[Line]:
+    """Yield what there is to say of a connection over which nothing is read.
+
+    Args:
+        connection_id: The connection.
+        source_id: The CRM that it leads into.
+        writes: The channels that write over it.
+    """
+    try:
+        source = registry.connect(replace(connections.get(connection_id), id=source_id))
+    except PerennialError as error:
+        yield failed(connection_id, "settings", error)
+        return
+    yield from _rights(connection_id, source, reads=False, writes=writes)
+
+
+def _rights(connection_id: str, source: Source, *, reads: bool, writes: Collection[str]) -> Iterator[Line]:
+    """Yield a line on what the login may do; reading itself has shown what it may read."""
+    rights = getattr(source, "rights", None)
+    if rights is None:
+        return
+    lines: list[Line] = []
+    told: Rights | None = None
+    with noting(lines, connection_id, "scopes"):
+        told = rights(reads=reads, writes=writes)
+        if told is None:
+            lines.append(Line(connection_id, "scopes", "unknown", "the other side does not say what the login may do"))
+    yield from lines
+    if told is None:
+        return
+    if told.forbidden:
+        fix = "use a login that may only select what the queries read; docs/reference/scopes.md shows how to make one"
+        said = f"the login is {', '.join(told.forbidden)}: its queries could reach files and programs of the server"
+        yield Line(connection_id, "scopes", "failed", said, fix, exit_status=3)
+        return
+    is_lacking = any(not name.endswith(".read") for name in told.missing)
+    found = [f"missing: {', '.join(told.missing)}"] if told.missing else []
+    found += [f"more than is needed: {', '.join(told.surplus)}"] if told.surplus else []
+    if not found:
+        yield Line(connection_id, "scopes", "ok", "what is needed, and no more")
+        return
+    fix = "grant what is missing, take away what is not needed; docs/reference/scopes.md says what each is for"
+    yield Line(connection_id, "scopes", "failed" if is_lacking else "look", "; ".join(found), fix, exit_status=3)
+
+
+def _entities(source_id: str, source: Source, entities: tuple[str, ...], deadline: float) -> Iterator[Line]:
+    is_known = False
+    for entity in entities:
+        if time.monotonic() > deadline:
+            rest = ", ".join(entities[entities.index(entity) :])
+            yield Line(source_id, rest, "unknown", f"not looked at: {SECONDS:.0f} seconds are over")
+            return
+        try:
+            records = _sample(source, entity)
+        except NotOffered as error:
+            yield Line(source_id, entity, "look", error.message, error.cure)
+            continue
+        except Forbidden as error:
+            # One right may be missing where others are there.
+            yield failed(source_id, entity, error)
+            continue
+        except PerennialError as error:
+            is_refused = isinstance(error, AuthError)
+            yield failed(source_id, "credentials" if is_refused and not is_known else entity, error)
+            # A database may be slow with one query; a service that is down or refuses us is not asked on.
+            if is_refused or (isinstance(error, Unavailable) and hasattr(source, "client")):
+                return
+            continue
+        if not is_known:
+            is_known = True
+            yield Line(source_id, "credentials", "ok", "accepted")
+        yield from _of_entity(source_id, source, entity, records)
+
+
+def _sample(source: Source, entity: str) -> list[Record]:
+    """Return the first rows, without reading more than a page or two."""
+    sample = getattr(source, "sample", None)
+    if sample is not None:
+        return list(sample(entity, SAMPLE))
+    records: list[Record] = []
+    for number, page in enumerate(source.read(entity, position=None, until=clock.now()), start=1):
+        records += page.records
+        if records or number >= 2:
+            break
+    return [record for record in records if not record.is_deleted][:SAMPLE]
+
+
+def _of_entity(source_id: str, source: Source, entity: str, records: list[Record]) -> Iterator[Line]:
+    lines: list[Line] = []
+    total: int | None = None
+    with noting(lines, source_id, f"{entity}: count"):
+        total = _count(source, entity)
+    yield from lines
+    if not records:
+        yield Line(source_id, entity, "look", "no rows", "is it the right account, and are there any?")
+        return
+    counted = f"{total:,} rows" if total is not None else f"at least {len(records):,} rows"
+    yield Line(source_id, entity, "ok", counted, rows=[_masked(entity, one) for one in records[:_SHOWN_ROWS]])
+    yield _filled(source_id, source, entity, records)
+    yield from _changes(source_id, source, entity, records)
+
+
+def _count(source: Source, entity: str) -> int | None:
+    """Return how many rows there are, exactly or nearly; None where the source does not count."""
+    count, counts = getattr(source, "count", None), getattr(source, "counts", None)
+    if count is not None:
+        total: int | None = count(entity)
+        return total
+    found = counts(entity) if counts is not None else None
+    return None if found is None else sum(found.values())
+
+
+def _filled(source_id: str, source: Source, entity: str, records: list[Record]) -> Line:
+    """Return how much of what is mapped is filled; a column that never is may be mapped from the wrong field."""
+    columns = dict.fromkeys(column for record in records for column in record.values)
+    shares = {
+        column: sum(record.values.get(column) is not None for record in records) / len(records) for column in columns
+    }
+    unmapped = [column for column in ENTITIES[entity].column_names if column not in columns]
+    bad = [record for record in records if record.problems]
+    parts = [f"{column} {share:.0%}" for column, share in shares.items() if 0 < share < 1]
+    empty = [column for column, share in shares.items() if share == 0]
+    full = sum(share == 1 for share in shares.values())
+    found = [f"{full} of {len(shares)} columns in every one of {len(records)} rows", *parts[:8]]
+    if unmapped:
+        found.append(f"not mapped: {', '.join(unmapped)}")
+    if empty:
+        found.append(f"never filled: {', '.join(empty)}")
+    fixes = ["map these columns from another field, or leave them out of the mapping"] if empty else []
+    if bad:
+        columns_of = sorted({column for record in bad for column in record.problems})
+        found.append(
+            f"{len(bad)} {'row holds' if len(bad) == 1 else 'rows hold'} a value that does not fit"
+            f" {' and '.join(columns_of)}, such as {_misfit(entity, bad[0])}"
+        )
+        fixes.append("correct such values in the source, or map another field; until then these rows go to quarantine")
+    return Line(source_id, f"{entity}: mapping", "look" if fixes else "ok", "; ".join(found), "; ".join(fixes))
+
+
+def _changes(source_id: str, source: Source, entity: str, records: list[Record]) -> Iterator[Line]:
+    """Yield a line on what is given as the time of the last change, where that is not one in every row."""
+    latest = clock.now() + _AHEAD
+    n_without = sum(record.source_at is None for record in records)
+    n_ahead = sum(record.source_at is not None and record.source_at > latest for record in records)
+    n_rows, type_ = len(records), ""
+    lines: list[Line] = []
+    undated = getattr(source, "undated", None)
+    if undated is not None:
+        with noting(lines, source_id, f"{entity}: changes"):
+            n_rows, n_without, n_ahead = undated(entity)
+            type_ = source.fields(entity).get("updated_at", "").lower()  # type: ignore[attr-defined]
+    yield from lines
+    found, fixes = [], []
+    if n_ahead:
+        found.append(f"in {n_ahead:,} of {n_rows:,} rows updated_at lies ahead: it does not say when they changed")
+        fixes.append("give the time of the last change as updated_at, or null where there is none")
+    if n_without:
+        found.append(f"{n_without:,} of {n_rows:,} rows have no updated_at")
+    if found and undated is not None:
+        found.append("such rows are read every time")
+    if type_ == "date":
+        found.append("updated_at is a day: rows of a day are read again until it is over everywhere")
+    if type_ in _WITHOUT_ZONE:
+        found.append("updated_at has no time zone and is read as UTC")
+        fixes.append("where it is local time, convert it: `updated_at at time zone 'Europe/Berlin' as updated_at`")
+    if found:
+        state: State = "look" if fixes else "ok"
+        yield Line(source_id, f"{entity}: changes", state, "; ".join(found), "; ".join(fixes))
+
+
+def _misfit(entity: str, record: Record) -> str:
+    """Return the first value of a record that does not fit, and whose it is."""
+    column, value = next(iter(record.problems.items()))
+    shown = _HIDDEN if column in ENTITIES[entity].sensitive else repr(one_line(str(value))[:_SHOWN_TEXT])
+    return f"{shown} of {one_line(record.id)[:_SHOWN_TEXT]}"
+
+
+def _masked(entity: str, record: Record) -> dict[str, Any]:
+    """Return a record for a person to look at: who it is about does not show."""
+    sensitive = ENTITIES[entity].sensitive
+    shown: dict[str, Any] = {"id": record.id[:_SHOWN_TEXT]}
+    for name, value in record.values.items():
+        if value is not None:
+            shown[name] = _HIDDEN if name in sensitive else one_line(str(value))[:_SHOWN_TEXT]
+    return shown
+
+
+def _clock(source_id: str, skew: float) -> Line:
+    if abs(skew) <= _SKEW:
+        return Line(source_id, "clock", "ok", f"within {max(1.0, abs(skew)):.0f} s of ours")
+    fix = "set this machine's clock by NTP; what is younger than our clock is read late"
+    return Line(source_id, "clock", "look", f"{abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} ours", fix)
+
+
+def _left(headers: Mapping[str, str]) -> str:
+    """Return what the vendor's headers say of what is left: their names differ, their sense does not."""
+    said = [
+        f"{name.lower().removeprefix('x-')}: {value}"
+        for name, value in sorted(headers.items())
+        if name.lower().endswith(("remaining", "limit-info", "incremental-exports"))
+    ]
+    return "; ".join(dict.fromkeys(said))

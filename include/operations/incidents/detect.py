@@ -1,0 +1,110 @@
+"""What is wrong with the data at this moment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from include.gate import verdicts
+
+
+@dataclass(frozen=True)
+class Failing:
+    """Something that is wrong now.
+
+    Args:
+        key: What makes it the same thing from one look to the next; silences are patterns of it.
+        kind: ``rows`` in quarantine, a held ``batch``, a late ``source``, or a ``feature`` that is not measured.
+        source: Connection id.
+        entity: "" where it is the whole source.
+        rule_id: "" where no single rule is behind it.
+        n_bad: How many rows, or accounts of a feature.
+        n_rows: Of how many.
+        reason: What is wrong, in words.
+        batch_id: The batch to look at, if it is about one.
+    """
+
+    key: str
+    kind: str
+    source: str
+    entity: str = ""
+    rule_id: str = ""
+    n_bad: int = 0
+    n_rows: int = 0
+    reason: str = ""
+    batch_id: int = 0
+
+
+def failing(connection: Connection) -> dict[str, Failing]:
+    """Return what is wrong now, by key.
+
+    A red source is told of by the batch that is held, or by the task that failed.
+    """
+    found = [
+        Failing(f"rows:{row.source}:{row.rule_id}", "rows", row.source, row.entity, row.rule_id, row.n_bad, row.n_rows)
+        for row in connection.execute(_ROWS)
+    ]
+    found += [
+        Failing(
+            f"batch:{row.source}:{row.entity}",
+            "batch",
+            row.source,
+            row.entity,
+            "",
+            row.n_quarantined,
+            row.n_rows,
+            row.held_because,
+            row.batch_id,
+        )
+        for row in connection.execute(_BATCHES)
+    ]
+    found += [
+        Failing(
+            f"feature:{row.source}:{row.feature}",
+            "feature",
+            row.source,
+            "usage_day",
+            "product.usage_day.feature_measured",
+            row.n_silent,
+            row.n_accounts,
+            f"{row.feature} is used by {row.n_silent} accounts fewer than on this weekday before, since {row.day}",
+        )
+        for row in connection.execute(_FEATURES)
+    ]
+    found += [
+        Failing(f"source:{verdict.source}", "source", verdict.source, reason=verdict.reason)
+        for verdict in verdicts.verdicts()
+        if verdict.state == "stale" and not verdict.entity
+    ]
+    return {each.key: each for each in found}
+
+
+# The share is that of the last batch in which the rule was broken.
+_ROWS = sa.text(
+    """
+    select bad.source, bad.entity, bad.rule_id, bad.n_bad, coalesce(last.n_rows, bad.n_bad) as n_rows
+    from (
+        select source, entity, rule_id, count(*) as n_bad
+        from quarantine.record
+        where state in ('open', 'reread')
+        group by 1, 2, 3
+    ) as bad
+    left join lateral (
+        select result.n_rows
+        from meta.rule_result as result
+        join meta.batch as batch using (batch_id)
+        where result.rule_id = bad.rule_id and batch.source = bad.source and not result.is_passed
+        order by result.batch_id desc
+        limit 1
+    ) as last on true
+    """
+)
+_BATCHES = sa.text(
+    """
+    select distinct on (source, entity) source, entity, batch_id, n_rows, n_quarantined, held_because
+    from meta.batch where state = 'held' order by source, entity, batch_id
+    """
+)
+_FEATURES = sa.text("select * from meta.feature_hold")

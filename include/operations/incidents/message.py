@@ -1,0 +1,154 @@
+"""How an incident is told: what, how much, three examples without personal data, what hangs on it, what to do."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from include.config import Settings
+from include.config.models import Person
+from include.contracts import catalogue
+from include.models import registry
+from include.operations.incidents.detect import Failing
+from include.outbox.message import Evidence, Fact, Message
+
+Event = Literal["start", "worse", "over"]
+_EXAMPLES = 3
+_SHOWN = 8
+_ALERTS = {
+    "act_renewal_checkpoint": "renewal reminders and the playbooks on renewals",
+    "act_account": "signals on accounts",
+    "act_contact": "signals on people",
+    "act_former_account": "the signal on customers who left",
+}
+
+
+def write(connection: Connection, event: Event, what: Failing, since: datetime, told_n_bad: int) -> Message:
+    """Return the message of one event of an incident.
+
+    Args:
+        connection: Of a role that reads quarantine and meta.
+        event: Its start, its worsening, or its end.
+        what: The incident as it is now; as it was, when it is over.
+        since: When it was first seen.
+        told_n_bad: How many rows people know of.
+    """
+    rule = catalogue.get(what.rule_id) if what.rule_id else None
+    if event == "over":
+        return Message(
+            headline=f"Over: {title(what)}",
+            summary=f"It was so since {since:%Y-%m-%d %H:%M} UTC. What waited for it goes on by itself.",
+            footer=f"You were told when it began. {what.key}",
+        )
+    facts = [Fact(label="First seen", value=f"{since:%Y-%m-%d %H:%M} UTC")]
+    if what.n_rows:
+        facts.insert(0, Fact(label="How much", value=_share(what)))
+    if rule:
+        facts.insert(0, Fact(label="Rule", value=f"{rule.id} ({rule.severity}; {rule.owner})"))
+    kpis, alerts = affected(what.entity)
+    return Message(
+        headline=f"{'Worse: ' if event == 'worse' else ''}{title(what)}",
+        summary=_summary(what, rule.says if rule else "", rule.why if rule else ""),
+        facts=(
+            *facts,
+            Fact(label="KPI tables that read it", value=_listed(kpis) or "none"),
+            Fact(label="Alerts that read it", value=_listed(alerts) or "none"),
+        ),
+        why_now=f"{told_n_bad:,} rows were told of before; now there are {what.n_bad:,}." if event == "worse" else "",
+        evidence=tuple(Evidence(text=text, level="unknown") for text in _examples(connection, what)),
+        next_steps=(*((f"What to do: {rule.cure}.",) if rule else ()), *_commands(what)),
+        footer=f"You are told when it begins, when it grows worse and when it is over. To be silent about it: "
+        f"python -m include.cli incidents silence '{what.key}' --until DAY --reason \"...\"",
+    )
+
+
+def owner(what: Failing, settings: Settings) -> Person:
+    """Return who is told: whoever the settings name for the rule's owner, else the owner of the source."""
+    if what.kind == "feature":
+        return settings.usage.tracking_plan_owner
+    rule = catalogue.get(what.rule_id) if what.rule_id else None
+    source = settings.source(what.source)
+    named = settings.people.data_owners.get(rule.owner) if rule else None
+    return named or (source.owner if source else settings.people.queue)
+
+
+def affected(entity: str) -> tuple[list[str], list[str]]:
+    """Return the marts, and the alerts, that read an entity, directly or through other tables."""
+    every = registry.load()
+    reached = {name for name, model in every.items() if not entity or entity in model.entities}
+    edges = registry.edges()
+    while True:
+        more = {reader for read, reader in edges if read in reached} - reached
+        if not more:
+            break
+        reached |= more
+    marts = sorted(name.removeprefix("marts.") for name in reached if name.startswith("marts."))
+    return [name for name in marts if name not in _ALERTS], [_ALERTS[name] for name in marts if name in _ALERTS]
+
+
+def title(what: Failing) -> str:
+    """Return an incident in one line."""
+    if what.kind == "batch":
+        return f"a batch of {what.source}.{what.entity} is held"
+    if what.kind == "source":
+        return f"{what.source} is late"
+    if what.kind == "feature":
+        return f"the use of {what.key.rpartition(':')[2]} in {what.source} is not measured any more"
+    return f"rows of {what.source}.{what.entity} are in quarantine by {what.rule_id}"
+
+
+def _summary(what: Failing, says: str, why: str) -> str:
+    said = what.reason or says
+    return f"{said[:1].upper()}{said[1:]}.{f' Why it matters: {why}.' if why else ''}"
+
+
+def _share(what: Failing) -> str:
+    unit = "accounts" if what.kind == "feature" else "rows"
+    if what.kind == "rows":
+        return f"{what.n_bad:,} {unit} wait; the batch had {what.n_rows:,} ({min(1, what.n_bad / what.n_rows):.1%})"
+    return f"{what.n_bad:,} of {what.n_rows:,} {unit} ({what.n_bad / what.n_rows:.1%})"
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
+
+
+def _examples(connection: Connection, what: Failing) -> list[str]:
+    # The reason shows the columns that the rule looks at, those that identify a person left out.
+    rows = connection.execute(
+        _EXAMPLE_ROWS, {"source": what.source, "rule": what.rule_id, "batch": what.batch_id, "n": _EXAMPLES}
+    )
+    return [f"{row.entity} {row.record_id or '(without id)'}: {row.reason}" for row in rows]
+
+
+def _commands(what: Failing) -> tuple[str, ...]:
+    cli = "python -m include.cli"
+    if what.kind == "batch":
+        return (
+            f"Look: {cli} batch show {what.batch_id}",
+            f'Mended at the source: {cli} batch drop {what.batch_id} --reason "..." reads it again',
+            f'Right as it is: {cli} batch accept {what.batch_id} --reason "..."',
+            f"Without a command line: trigger review_quarantine in Airflow, first with show and batch {what.batch_id}",
+        )
+    if what.kind == "rows":
+        return (
+            f"Look: {cli} quarantine show {what.rule_id} --source {what.source}",
+            f"After the rule or mapping was mended: {cli} quarantine replay {what.rule_id} --source {what.source}",
+            "Without a command line: trigger review_quarantine in Airflow, first with show and this rule",
+        )
+    if what.kind == "feature":
+        return (f"Look: {cli} contracts show {what.rule_id}", f"Read it again: {cli} ingest {what.source} --since DAY")
+    return (f"Run it: {cli} ingest {what.source}", f"Look: {cli} status")
+
+
+_EXAMPLE_ROWS = sa.text(
+    """
+    select entity, record_id, reason from quarantine.record
+    where source = :source and (rule_id = :rule or (:rule = '' and batch_id = :batch)) and state in ('open', 'reread')
+    order by quarantine_id desc limit :n
+    """
+)

@@ -1,0 +1,220 @@
+"""Deletes what is older than the settings allow, a piece at a time, and counts it.
+
+Each piece is a transaction of its own, so that nobody waits long; killed at any moment, the next run goes on.
+"""
+
+from __future__ import annotations
+
+import glob
+import logging
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from include import config
+from include.common import clock, paths
+from include.common import home as homes
+from include.config.models import Retention
+from include.warehouse.engine import engine
+
+log = logging.getLogger(__name__)
+PIECE = 5_000
+MOST_PIECES = 200  # of one store in one run: a million rows
+_LOCK = 0x4B45_4550
+
+
+@dataclass(frozen=True)
+class Store:
+    """What is deleted, or blanked, by its age.
+
+    Args:
+        name: The table, or what of it.
+        setting: The setting that says for how many days it is kept.
+        statement: Takes ``:before`` and ``:piece``; touches at most so many rows, and none twice.
+    """
+
+    name: str
+    setting: str
+    statement: str
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What one run did to one store.
+
+    Args:
+        store: Its name.
+        days: For how many days it is kept.
+        n_deleted: Rows or files that went.
+        is_complete: Whether nothing old is left.
+    """
+
+    store: str
+    days: int
+    n_deleted: int
+    is_complete: bool
+
+
+def _delete(table: str, key: str, where: str) -> str:
+    return f"delete from {table} where {key} in (select {key} from {table} where {where} limit :piece)"  # noqa: S608
+
+
+_NO_CURSOR = "not exists (select from meta.cursor as c where c.batch_id = b.batch_id)"
+STORES = (
+    Store(
+        "meta.batch",
+        "batches",
+        "delete from meta.batch where batch_id in (select b.batch_id from meta.batch as b"  # noqa: S608
+        " where b.state in ('merged', 'dropped') and not b.is_full and table_name = ''"
+        f" and coalesce(b.merged_at, b.closed_at, b.opened_at) < :before and {_NO_CURSOR} limit :piece)",
+    ),
+    Store("meta.rule_result", "results", _delete("meta.rule_result", "ctid", "checked_at < :before")),
+    Store("meta.check_result", "results", _delete("meta.check_result", "ctid", "checked_at < :before")),
+    Store(
+        "quarantine.record",
+        "quarantine",
+        _delete(
+            "quarantine.record",
+            "quarantine_id",
+            "state in ('mended', 'dropped') and coalesce(settled_at, quarantined_at) < :before",
+        ),
+    ),
+    Store(  # the place of a row stays, and goes on holding its account
+        "quarantine.record values",
+        "quarantine_values",
+        "update quarantine.record set record = null where quarantine_id in ("
+        "select quarantine_id from quarantine.record where state in ('open', 'reread', 'waived')"
+        " and quarantined_at < :before and record is not null limit :piece)",
+    ),
+    Store(
+        "ops.outbox bodies",
+        "outbox_bodies",
+        "update ops.outbox set body = '{}', subject = '', recipient = '', address = '' where outbox_id in ("
+        "select outbox_id from ops.outbox where state in ('sent', 'failed', 'suppressed', 'expired')"
+        " and coalesce(settled_at, planned_at) < :before and body <> '{}' limit :piece)",
+    ),
+    Store(
+        "meta.build",
+        "builds",
+        "delete from meta.build where build_id in (select build_id from meta.build"
+        " where state in ('done', 'superseded') and finished_at < :before"
+        " and started_at < (select max(started_at) from meta.build where kind = 'forward' and state = 'done')"
+        " limit :piece)",
+    ),
+    Store(
+        "meta.dirty_range",
+        "builds",
+        _delete("meta.dirty_range", "dirty_id", "built_by is not null and marked_at < :before"),
+    ),
+    Store("meta.notice", "notices", _delete("meta.notice", "key", "failed_at < :before")),
+    Store(
+        "meta.incident", "notices", _delete("meta.incident", "incident_id", "state = 'closed' and closed_at < :before")
+    ),
+    Store("meta.silence", "notices", _delete("meta.silence", "silence_id", "until < :before")),
+    Store("quarantine.waiver", "notices", _delete("quarantine.waiver", "waiver_id", "until < :before")),
+    Store("meta.housekeeping", "results", _delete("meta.housekeeping", "ctid", "run_at < :before")),
+)
+
+
+def keep_house(dry_run: bool = False, airflow_logs: Path | None = None) -> list[Kept]:
+    """Delete what is old in every store; one run at a time.
+
+    Args:
+        dry_run: Only count, up to one piece of each store.
+        airflow_logs: Airflow's folder of logs; what ``AIRFLOW__LOGGING__BASE_LOG_FOLDER`` says if it is None.
+
+    Returns:
+        What was deleted, one entry per store; nothing when another run is at work.
+    """
+    now = clock.now()
+    with engine("owner").connect() as holder:
+        if not holder.execute(sa.text("select pg_try_advisory_lock(:key)"), {"key": _LOCK}).scalar():
+            return []
+        try:
+            return list(_run(now, dry_run, airflow_logs))
+        finally:
+            holder.execute(sa.text("select pg_advisory_unlock(:key)"), {"key": _LOCK})
+            holder.rollback()
+
+
+def _run(now: datetime, dry_run: bool, airflow_logs: Path | None) -> Iterator[Kept]:
+    settings = config.load().retention
+    for store in STORES:
+        days = getattr(settings, store.setting)
+        done = _clear(store, days, now, dry_run)
+        if not dry_run and done.n_deleted:
+            _note(done, now)
+        log.info("%s: %d older than %d days%s", store.name, done.n_deleted, days, "" if done.is_complete else ", more")
+        yield done
+    yield _clear_logs(settings, now, dry_run, airflow_logs)
+
+
+def _clear(store: Store, days: int, now: datetime, dry_run: bool) -> Kept:
+    before = now - timedelta(days=days)
+    total = 0
+    for _ in range(1 if dry_run else MOST_PIECES):
+        with engine("owner").connect() as connection, connection.begin() as transaction:
+            number = connection.execute(sa.text(store.statement), {"before": before, "piece": PIECE}).rowcount
+            if dry_run:
+                transaction.rollback()
+        total += number
+        if number < PIECE:
+            return Kept(store.name, days, total, True)
+    return Kept(store.name, days, total, False)
+
+
+def _note(done: Kept, now: datetime) -> None:
+    with engine("owner").begin() as connection:
+        connection.execute(
+            sa.text(
+                "insert into meta.housekeeping (run_at, store, n_deleted, is_complete)"
+                " values (:now, :store, :n, :complete) on conflict (run_at, store) do update"
+                " set n_deleted = housekeeping.n_deleted + excluded.n_deleted, is_complete = excluded.is_complete"
+            ),
+            {"now": now, "store": done.store, "n": done.n_deleted, "complete": done.is_complete},
+        )
+
+
+def _clear_logs(settings: Retention, now: datetime, dry_run: bool, airflow_logs: Path | None) -> Kept:
+    before = now.timestamp() - settings.logs * 86_400
+    old = [file for file in _log_files(airflow_logs) if file.stat().st_mtime < before]
+    if not dry_run:
+        for file in old:
+            file.unlink(missing_ok=True)
+    return Kept("log files", settings.logs, len(old), True)
+
+
+def _log_files(airflow: Path | None) -> Iterator[Path]:
+    """Return our own log files: all below our home if it bears our mark, and in Airflow's folder those on our DAGs."""
+    home = paths.home()
+    own = [home / "logs", home / "airflow" / "logs"] if homes.read(home) else []
+    named = os.environ.get("AIRFLOW__LOGGING__BASE_LOG_FOLDER")
+    theirs = airflow or (Path(named) if named else None)
+    if theirs is not None:
+        # Airflow's own template: dag_id=…/run_id=…/task_id=…/attempt=….log
+        prefix = os.environ.get("PERENNIAL_DAG_PREFIX", "")
+        own += [theirs / f"dag_id={prefix}{path.stem}" for path in sorted((paths.ROOT / "dags").glob("*.py"))]
+    found = [file for folder in own if folder.is_dir() and folder.resolve() == folder for file in folder.rglob("*.log")]
+    if theirs is not None:
+        found += [file for file in _logs_of_reading(theirs) if file.parent.resolve() == file.parent]
+    seen = set()
+    for file in found:
+        if file.is_file() and not file.is_symlink() and file.resolve() not in seen:
+            seen.add(file.resolve())
+            yield file
+
+
+def _logs_of_reading(airflow: Path) -> Iterator[Path]:
+    """Return the logs of the dag-processor on our DAG files: dag_processor/DAY/BUNDLE/PATH.log, a file a day for each.
+
+    They are ours by the path of the DAG file below Airflow's folder of DAGs; where that is not known, nothing is.
+    """
+    dags, top = paths.ROOT / "dags", os.environ.get("AIRFLOW__CORE__DAGS_FOLDER")
+    if top and dags.is_relative_to(Path(top).resolve()):
+        for file in sorted(dags.glob("*.py")):
+            name = glob.escape(str(file.relative_to(Path(top).resolve())))
+            yield from airflow.glob(f"dag_processor/[0-9]*/*/{name}.log")

@@ -1,0 +1,324 @@
+"""What waits for a person's word: actions above the caps of a run, the question about them, and the answer.
+
+The question is a row of its own and the actions point to it, so that Airflow and the command line answer the same one.
+An approval only lets actions be planned: the sender looks at gate, episode and owner again, as for all others.
+Who may approve is said by the environment, not by the overlay: whoever writes the overlay could name themselves.
+"""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
+
+import orjson
+import sqlalchemy as sa
+
+from include.common import clock, working_days
+from include.common.errors import ConfigError
+from include.config import Settings
+from include.config.models import WorkingCalendar
+from include.outbox import authors
+from include.outbox.store import Action
+from include.warehouse.engine import engine
+
+Answer = Literal["approved", "rejected"]
+APPROVERS = "PERENNIAL_APPROVERS"
+# What Airflow calls everybody where it asks nobody to log in.
+_NOBODY = frozenset({"", "anonymous", "unnamed"})
+
+
+class Refused(ConfigError):
+    """This person may not give this answer; somebody else may."""
+
+
+@dataclass(frozen=True)
+class Approval:
+    """One question.
+
+    Args:
+        approval_id: Its name.
+        run_id: The run whose actions were too many.
+        state: open, approved, rejected or lapsed.
+        reason: Which cap was reached.
+        authors: Who may not approve: who changed what led to it, and who started the run.
+        asked_at: When it was asked.
+        lapses_at: Until when it can be answered.
+        answered_by: Who answered.
+        note: What the answer says.
+        n_actions: How many actions wait, or waited, for it.
+        n_accounts: How many accounts they concern.
+        is_author_known: Whether ``authors`` are all who changed the configuration.
+        refusals: Answers that did not count: by whom, when and why.
+    """
+
+    approval_id: str
+    run_id: str
+    state: str
+    reason: str
+    authors: tuple[str, ...]
+    asked_at: datetime
+    lapses_at: datetime
+    answered_by: str
+    note: str
+    n_actions: int
+    n_accounts: int
+    is_author_known: bool = True
+    refusals: tuple[dict[str, str], ...] = ()
+
+
+def ask(
+    connection: sa.Connection,
+    actions: Sequence[Action],
+    run_id: str,
+    reason: str,
+    by: str,
+    settings: Settings,
+    now: datetime,
+    overlay: Mapping[str, str] | None = None,
+) -> list[Action]:
+    """Write down the question about parked actions.
+
+    Args:
+        connection: Of the builder role, within the decision's transaction.
+        actions: The parked actions.
+        run_id: The run.
+        reason: Which cap was reached.
+        by: Who started the run, when that was a person; may not approve, nor may who has changed the overlay.
+        settings: The settings in force.
+        now: The time.
+        overlay: The overlay's state before the decision read it; where it is another one by now, nobody knows which
+            one counted.
+
+    Returns:
+        The actions, each with the question that it waits for.
+    """
+    if not actions:
+        return []
+    approval_id = f"{now:%Y%m%d-%H%M%S}-{actions[0].key[:6]}"
+    changed = authors.since(_approved_overlay(connection))
+    state = authors.state()
+    is_known = changed.is_known and (overlay is None or overlay == state)
+    connection.execute(
+        sa.text(
+            "insert into ops.approval"
+            " (approval_id, run_id, reason, authors, is_author_known, overlay, asked_at, lapses_at) values"
+            " (:approval_id, :run_id, :reason, :authors, :is_known, cast(:overlay as jsonb), :now, :lapses_at)"
+        ),
+        {
+            "is_known": is_known,
+            "overlay": orjson.dumps(state).decode(),
+            "approval_id": approval_id,
+            "run_id": run_id,
+            "reason": reason,
+            "authors": sorted({author for author in (by, *changed.by) if author}),
+            "now": now,
+            "lapses_at": _lapses_at(now, settings),
+        },
+    )
+    because = f"{reason}; waits for approval {approval_id}"
+    return [replace(action, approval_id=approval_id, because=because) for action in actions]
+
+
+def _approved_overlay(connection: sa.Connection) -> dict[str, Any] | None:
+    """Return the state of the overlay about whose effects somebody said yes last; None if nobody has."""
+    found: dict[str, Any] | None = connection.execute(
+        sa.text(
+            "select overlay from ops.approval where state = 'approved' and overlay <> '{}'"
+            " order by asked_at desc, approval_id desc limit 1"
+        )
+    ).scalar()
+    return found
+
+
+def lapse(connection: sa.Connection, now: datetime) -> int:
+    """End questions that nobody has answered in time; return how many actions expire with them."""
+    ended = connection.execute(
+        sa.text(
+            "update ops.approval set state = 'lapsed', answered_at = :now where state = 'open' and lapses_at <= :now"
+            " returning approval_id"
+        ),
+        {"now": now},
+    )
+    return _settle(connection, ended.scalars().all(), "expired", "nobody approved it in time", now)
+
+
+def find(states: Sequence[str] = ("open",), limit: int = 50, approval_id: str = "") -> list[Approval]:
+    """Return questions, the newest first.
+
+    Args:
+        states: In which state.
+        limit: At most so many.
+        approval_id: Only this one.
+    """
+    with engine("reader").connect() as connection:
+        rows = connection.execute(
+            sa.text(
+                "select approval_id, run_id, state, reason, authors, asked_at, lapses_at, answered_by, note,"
+                " is_author_known, refusals,"
+                " (select count(*) from ops.outbox as o where o.approval_id = a.approval_id) as n_actions,"
+                " (select count(distinct account_key) from ops.outbox as o where o.approval_id = a.approval_id)"
+                " as n_accounts from ops.approval as a"
+                " where (a.approval_id = :approval_id or :approval_id = '' and a.state = any(:states))"
+                " order by asked_at desc, approval_id limit :limit"
+            ),
+            {"states": list(states), "limit": limit, "approval_id": approval_id},
+        ).mappings()
+        return [
+            Approval(**{**row, "authors": tuple(row["authors"]), "refusals": tuple(row["refusals"])}) for row in rows
+        ]
+
+
+def get(approval_id: str) -> Approval:
+    """Return one question.
+
+    Raises:
+        ConfigError: There is none of that name.
+    """
+    found = find(approval_id=approval_id) if approval_id else []
+    if not found:
+        raise ConfigError(f"there is no approval {approval_id!r}", cure="python -m include.cli approvals list")
+    return found[0]
+
+
+def listed(approval_id: str) -> list[dict[str, Any]]:
+    """Return the actions of a question, the nearest deadline first."""
+    with engine("reader").connect() as connection:
+        rows = connection.execute(
+            sa.text(
+                "select channel, rule, step, account_key, recipient, subject, deadline, state from ops.outbox"
+                " where approval_id = :approval_id order by deadline nulls last, outbox_id"
+            ),
+            {"approval_id": approval_id},
+        )
+        return [dict(row) for row in rows.mappings()]
+
+
+def answer(
+    approval_id: str, answer: Answer, by: Sequence[str], note: str = "", now: datetime | None = None
+) -> Approval:
+    """Answer a question.
+
+    Args:
+        approval_id: Which one.
+        answer: The answer.
+        by: How the person who answers is called: login, name, address.
+        note: Why.
+        now: The time.
+
+    Raises:
+        Refused: This person may not give this answer.
+        ConfigError: There is none of that name, it was answered, or has lapsed.
+    """
+    moment = now or clock.now()
+    names = [name for name in by if name and name.lower() not in _NOBODY]
+    if not names:
+        raise Refused(
+            f"approval {approval_id} was answered by nobody who is logged in",
+            cure="log in to Airflow as yourself, or use the command line under your own login",
+        )
+    get(approval_id)
+    with engine("builder").begin() as connection:
+        lapse(connection, moment)
+        row = connection.execute(
+            sa.text("select state, authors, answered_by from ops.approval where approval_id = :id for update"),
+            {"id": approval_id},
+        ).one()
+        if row.state != "open":
+            by_whom = f" by {row.answered_by}" if row.answered_by else ""
+            raise ConfigError(f"approval {approval_id} is {row.state}{by_whom} already", cure="nothing is left to do")
+        if answer == "approved":
+            # Actions that wait are kept current: whoever changed the overlay since the question is an author as well.
+            changed = authors.since(_approved_overlay(connection))
+            _check_approver(approval_id, [*row.authors, *changed.by], names)
+        connection.execute(
+            sa.text(
+                "update ops.approval set state = :state, answered_at = :now, answered_by = :by, note = :note"
+                " where approval_id = :id"
+            ),
+            {"id": approval_id, "state": answer, "now": moment, "by": names[0], "note": note},
+        )
+        if answer == "approved":
+            _settle(connection, [approval_id], "planned", f"approved by {names[0]}", moment)
+        else:
+            because = f"rejected by {names[0]}" + (f": {note}" if note else "")
+            _settle(connection, [approval_id], "suppressed", because, moment)
+    return get(approval_id)
+
+
+def _check_approver(approval_id: str, changed_by: Sequence[str], names: Sequence[str]) -> None:
+    if own := _same(changed_by, names):
+        raise Refused(
+            f"approval {approval_id} cannot be given by {own}, who changed or started what it is about",
+            cure="ask somebody else to approve it",
+        )
+    named = approvers()
+    if not named:
+        raise Refused(
+            f"approval {approval_id} cannot be given: {APPROVERS} names nobody who may approve",
+            cure=f"set {APPROVERS} in .env, or in the environment of Airflow's scheduler, and restart it",
+        )
+    if not set(names) & set(named):
+        raise Refused(
+            f"approval {approval_id} cannot be given by {names[0]}, whom {APPROVERS} does not name",
+            cure=f"ask {', '.join(named)}",
+        )
+
+
+def approvers() -> tuple[str, ...]:
+    """Return who may approve, exactly as they log in; nobody if ``PERENNIAL_APPROVERS`` is empty.
+
+    It is no setting of the overlay, and git keeps whatever a committer calls himself: whoever changes the overlay could
+    otherwise approve the change.
+    """
+    return tuple(name for part in os.environ.get(APPROVERS, "").split(",") if (name := part.strip()))
+
+
+def refuse(approval_id: str, by: str, because: str, now: datetime | None = None) -> None:
+    """Write down an answer that did not count, for those who are asked again."""
+    entry = {"by": by, "at": (now or clock.now()).isoformat(timespec="seconds"), "because": because}
+    with engine("builder").begin() as connection:
+        connection.execute(
+            sa.text("update ops.approval set refusals = refusals || cast(:entry as jsonb) where approval_id = :id"),
+            {"id": approval_id, "entry": orjson.dumps([entry]).decode()},
+        )
+
+
+def _settle(connection: sa.Connection, approvals: Sequence[str], state: str, because: str, now: datetime) -> int:
+    done = connection.execute(
+        sa.text(
+            "update ops.outbox set state = :state, because = :because,"
+            " settled_at = case when :state <> 'planned' then cast(:now as timestamptz) end"
+            " where state = 'parked' and approval_id = any(:approvals)"
+        ),
+        {"state": state, "because": because, "now": now, "approvals": list(approvals)},
+    )
+    return done.rowcount
+
+
+def _lapses_at(now: datetime, settings: Settings) -> datetime:
+    where = settings.people.calendars.get("default") or WorkingCalendar(country="US", zone="UTC")
+    here = now.astimezone(ZoneInfo(where.zone))
+    days = working_days.calendar(where.country)
+    day: date = days.get_nth_working_day(here.date(), settings.caps.approve_within_working_days)
+    return datetime.combine(day, here.time(), here.tzinfo)
+
+
+def _same(authors: Iterable[str], names: Iterable[str]) -> str:
+    """Return the name by which somebody is among the authors; "" if nobody is."""
+    known = {form for author in authors for form in _forms(author)}
+    return next((name for name in names if known & _forms(name)), "")
+
+
+def _forms(name: str) -> set[str]:
+    """Return what one person is called: an address stands for its login as well.
+
+    Letters that look like others by their width or case, and signs that do not show, make nobody another person.
+    """
+    shown = "".join(sign for sign in unicodedata.normalize("NFKC", name) if unicodedata.category(sign) != "Cf")
+    name = " ".join(shown.casefold().split())
+    return {name, name.partition("@")[0]}

@@ -1,0 +1,76 @@
+"""How much one run may set in motion by itself: what is above its caps is parked until a person approves it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+
+import sqlalchemy as sa
+
+from include.common import formatting
+from include.config.models import Caps
+from include.outbox.store import Action
+
+
+@dataclass(frozen=True)
+class Sorted:
+    """Actions, those above the caps apart.
+
+    Args:
+        within: What may go.
+        above: What has to be approved.
+        reason: Which cap was reached; "" if none was.
+    """
+
+    within: list[Action]
+    above: list[Action]
+    reason: str = ""
+
+
+def sort(connection: sa.Connection, actions: Sequence[Action], run_id: str, caps: Caps, book: int) -> Sorted:
+    """Tell the actions that a run may plan by itself from those above its caps: the nearest deadlines go first.
+
+    Only what would newly be planned counts; what the run planned at an earlier try of it counts too.
+
+    Args:
+        connection: Of the builder role, within the decision's transaction.
+        actions: What is to happen, the weightiest of equal deadlines first.
+        run_id: The run.
+        caps: The caps in force.
+        book: How many accounts there are.
+    """
+    known = set(
+        connection.execute(
+            sa.text("select key from ops.outbox where key = any(:keys)"), {"keys": [action.key for action in actions]}
+        ).scalars()
+    )
+    # To close a task makes less of what is outside, not more.
+    fresh = [
+        action
+        for action in actions
+        if action.state == "planned" and action.key not in known and "closes" not in action.body
+    ]
+    before = connection.execute(
+        sa.text(
+            "select count(*) as n, coalesce(array_agg(distinct account_key), '{}') as accounts from ops.outbox"
+            " where run_id = :run_id and approval_id is null and (state not in ('suppressed', 'expired'))"
+        ),
+        {"run_id": run_id},
+    ).one()
+    n, touched, most_accounts = before.n, set(before.accounts), caps.accounts(book)
+    above: dict[str, str] = {}
+    for action in sorted(fresh, key=lambda action: action.deadline or date.max):
+        is_new = bool(action.account_key) and action.account_key not in touched
+        if n >= caps.actions_per_run:
+            above[action.key] = f"the cap of {formatting.count(caps.actions_per_run, 'action')} per run"
+        elif is_new and len(touched) >= most_accounts:
+            above[action.key] = f"the cap of {formatting.count(most_accounts, 'account')} per run, in a book of {book}"
+        else:
+            n += 1
+            touched.add(action.account_key)
+    return Sorted(
+        [action for action in actions if action.key not in above],
+        [replace(action, state="parked") for action in actions if action.key in above],
+        " and ".join(dict.fromkeys(above.values())),
+    )

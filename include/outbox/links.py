@@ -1,0 +1,60 @@
+"""Where a message's links lead: into the CRM that the record is of."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from urllib.parse import quote
+
+import sqlalchemy as sa
+
+from include.config import Settings
+from include.config.channels import INTO_CRM
+from include.outbox.message import Link
+from include.outbox.store import ALERT_TASK, Letter
+
+# In the shipped templates, until somebody has put the account's number in its place.
+_PLACEHOLDER = "PORTAL"
+
+
+def account(settings: Settings, source: str, account_id: str) -> tuple[Link, ...]:
+    """Return the link to an account; none where no address is configured."""
+    links = settings.channels.links
+    return _link("Open in the CRM", links.accounts.get(source, links.account), id=account_id)
+
+
+def with_task(connection: sa.Connection, letter: Letter, settings: Settings) -> Letter:
+    """Return a message with the link to its alert's task, if that has been written; else the message as it is."""
+    if letter.channel in INTO_CRM:
+        return letter
+    task = connection.execute(
+        sa.text(
+            "select external_id, body ->> 'company_id' as account_id from ops.outbox where channel = 'crm_task'"
+            " and state = 'sent' and external_id <> '' and step = :step and entity_kind = :entity_kind"
+            " and entity_id = :entity_id and rule = :rule and episode_no = :episode_no"
+        ),
+        {
+            "step": ALERT_TASK,
+            "entity_kind": letter.entity_kind,
+            "entity_id": letter.entity_id,
+            "rule": letter.rule,
+            "episode_no": letter.episode_no,
+        },
+    ).one_or_none()
+    if task is None:
+        return letter
+    source, links = letter.account_key.partition(":")[0], settings.channels.links
+    found = _link(
+        "Open the task", links.tasks.get(source, links.task), id=task.external_id, account=task.account_id or ""
+    )
+    if not found:
+        return letter
+    linked = [*(link.model_dump(mode="json") for link in found), *letter.body.get("links", ())]
+    return replace(letter, body={**letter.body, "links": linked})
+
+
+def _link(label: str, template: str, **ids: str) -> tuple[Link, ...]:
+    if not template or _PLACEHOLDER in template:
+        return ()
+    for name, value in ids.items():
+        template = template.replace(f"{{{name}}}", quote(value, safe=""))
+    return (Link(label=label, url=template),)

@@ -1,0 +1,271 @@
+"""The outbox: every outside effect is first a row here, under a key made of what it is about.
+
+The key holds neither the recipient nor the text: whoever the account's manager is, and whatever the figures say today,
+the 30-day reminder of a renewal goes out once. A row that has not left yet is brought up to date by the next decision;
+one that has left, was suppressed, or has expired is never touched again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import date, datetime
+from typing import Any, Literal
+
+import orjson
+import sqlalchemy as sa
+
+from include.outbox import personal_data
+
+ALERT_TASK = "task"  # the step of the one task that stands in the CRM for an alert
+
+State = Literal["planned", "parked", "sending", "sent", "uncertain", "failed", "suppressed", "expired"]
+
+
+@dataclass(frozen=True)
+class Action:
+    """One planned outside effect.
+
+    Args:
+        channel: Over which it goes, such as slack, email or crm_task.
+        entity_kind: What it is about, such as ``renewal``.
+        entity_id: Which one.
+        rule: The signal or playbook that asked for it.
+        episode_no: Which episode of that rule.
+        step: The rung, or the playbook's step.
+        account_key: The account.
+        owner_key: The account's owner whom it is for; "" when it is for someone else.
+        recipient: E-mail address of the person.
+        subject: One line for lists.
+        body: What the channel renders.
+        reads: Sources whose data it shows: they must be fit to act on when it is sent.
+        deadline: The decision date that it is about.
+        not_after: From then on it is not sent any more.
+        version: Version of the rule.
+        state: ``planned``, or what is known at once: ``suppressed`` under dry run, ``expired`` for a rung passed over,
+            ``parked`` until a person approves it.
+        because: Why, when it is not simply planned.
+        approval_id: The approval that a parked one waits for.
+    """
+
+    channel: str
+    entity_kind: str
+    entity_id: str
+    rule: str
+    episode_no: int
+    step: str
+    account_key: str
+    recipient: str
+    subject: str
+    body: dict[str, Any]
+    reads: tuple[str, ...]
+    not_after: datetime
+    version: str
+    owner_key: str = ""
+    deadline: date | None = None
+    not_before: datetime | None = None
+    state: State = "planned"
+    because: str = ""
+    approval_id: str | None = None
+
+    @property
+    def key(self) -> str:
+        """Its key, 40 hexadecimal digits: the same in every run and on every store."""
+        return make_key(self.entity_kind, self.entity_id, self.rule, self.episode_no, self.step, self.channel)
+
+
+def make_key(entity_kind: str, entity_id: str, rule: str, episode_no: int, step: str, channel: str) -> str:
+    """Return the key of an outside effect."""
+    parts = orjson.dumps([entity_kind, entity_id, rule, episode_no, step, channel])
+    return hashlib.sha256(parts).hexdigest()[:40]
+
+
+@dataclass(frozen=True)
+class Letter:
+    """A row of the outbox, as the sender sees it."""
+
+    outbox_id: int
+    key: str
+    channel: str
+    entity_kind: str
+    entity_id: str
+    rule: str
+    episode_no: int
+    step: str
+    account_key: str
+    owner_key: str
+    recipient: str
+    address: str
+    subject: str
+    body: dict[str, Any]
+    reads: tuple[str, ...]
+    deadline: date | None
+    not_before: datetime | None
+    not_after: datetime
+    state: State
+    because: str
+    told_by: str
+    external_id: str
+    n_attempts: int
+    next_attempt_at: datetime | None
+    version: str
+    sending_at: datetime | None
+    run_id: str = ""
+    undo: str = ""
+
+    def twin_key(self, channel: str) -> str:
+        """Return the key of the same message over another channel."""
+        return make_key(self.entity_kind, self.entity_id, self.rule, self.episode_no, self.step, channel)
+
+
+LETTER_COLUMNS = tuple(Letter.__dataclass_fields__)
+
+
+@dataclass
+class Planned:
+    """What a plan did to the outbox, in numbers of rows."""
+
+    planned: int = 0
+    parked: int = 0
+    refreshed: int = 0
+    suppressed: int = 0
+    expired: int = 0
+    found_outside: int = 0
+    keys: list[str] = field(default_factory=list)
+
+
+_PLAN = """
+with given as (
+    select * from jsonb_to_recordset(cast(:actions as jsonb)) as action (
+        key text, channel text, entity_kind text, entity_id text, rule text, episode_no int, step text,
+        account_key text, owner_key text, recipient text, subject text, body jsonb, reads text[], deadline date,
+        not_before timestamptz, not_after timestamptz, version text, state text, because text, approval_id text
+    )
+)
+insert into ops.outbox as present (
+    key, channel, entity_kind, entity_id, rule, episode_no, step, account_key, owner_key, recipient, subject, body,
+    reads, deadline, not_before, not_after, version, state, because, external_id, decision_id, run_id, approval_id,
+    planned_at, settled_at
+)
+select
+    key, channel, entity_kind, entity_id, rule, episode_no, step, account_key, owner_key, recipient, subject, body,
+    reads, deadline, not_before, not_after, version,
+    case when found.external_id is not null then 'sent' else state end,
+    case when found.external_id is not null then 'found in the outside system' else because end,
+    coalesce(found.external_id, ''), :decision_id, :run_id, approval_id, :now,
+    case when found.external_id is not null or state not in ('planned', 'parked') then cast(:now as timestamptz) end
+from given left join ops.found_outside as found using (channel, key)
+order by key
+on conflict (key) do update set
+    owner_key = excluded.owner_key, recipient = excluded.recipient, subject = excluded.subject, body = excluded.body,
+    reads = excluded.reads, deadline = excluded.deadline, not_after = excluded.not_after, version = excluded.version,
+    decision_id = excluded.decision_id
+where present.state in ('planned', 'parked') and excluded.state in ('planned', 'parked')
+    and (present.owner_key, present.recipient, present.subject, present.body, present.reads, present.deadline,
+         present.not_after, present.version)
+    is distinct from (excluded.owner_key, excluded.recipient, excluded.subject, excluded.body, excluded.reads,
+         excluded.deadline, excluded.not_after, excluded.version)
+returning key, (xmax = 0) as is_new, state, because
+"""
+
+
+def plan(
+    connection: sa.Connection, actions: Sequence[Action], decision_id: str, now: datetime, run_id: str = ""
+) -> Planned:
+    """Write planned effects; those already known are not planned again, and refreshed only if they have not left.
+
+    Args:
+        connection: Of the builder role, within the decision's transaction.
+        actions: What is to happen.
+        decision_id: Which decision asked for it.
+        now: The time.
+        run_id: The run that it is undone with, where that is not the decision itself.
+    """
+    if not actions:
+        return Planned()
+    rows = [{**asdict(action), "key": action.key, "subject": personal_data.plain(action.subject)} for action in actions]
+    given = orjson.dumps(rows, default=_json).decode()
+    parameters = {"actions": given, "decision_id": decision_id, "run_id": run_id or decision_id, "now": now}
+    found = connection.execute(sa.text(_PLAN), parameters).all()
+    result = Planned(keys=[row.key for row in found if row.is_new])
+    for row in found:
+        if not row.is_new:
+            result.refreshed += 1
+        elif row.state == "sent":
+            result.found_outside += 1
+        else:
+            setattr(result, row.state, getattr(result, row.state) + 1)
+    return result
+
+
+def states(connection: sa.Connection, keys: Sequence[str]) -> dict[str, str]:
+    """Return the states of those of the keys that are known."""
+    rows = connection.execute(sa.text("select key, state from ops.outbox where key = any(:keys)"), {"keys": list(keys)})
+    return dict(rows.tuples().all())
+
+
+def read(
+    connection: sa.Connection, condition: str, order: str = "outbox_id", source: str = "", **parameters: object
+) -> list[Letter]:
+    """Return rows of the outbox.
+
+    Args:
+        connection: Any role.
+        condition: SQL over ops.outbox, written in the code that calls.
+        order: Columns to sort by.
+        source: Only those about accounts of this CRM source; "" for all.
+        parameters: Values of its parameters.
+    """
+    statement = (
+        f"select {', '.join(LETTER_COLUMNS)} from ops.outbox where {condition}"  # noqa: S608
+        f" and starts_with(account_key, :accounts) order by {order}"
+    )
+    rows = connection.execute(sa.text(statement), {**parameters, "accounts": f"{source}:" if source else ""}).mappings()
+    return [Letter(**{**row, "reads": tuple(row["reads"])}) for row in rows]
+
+
+def claim(connection: sa.Connection, key: str, address: str, now: datetime) -> bool:
+    """Note that a row is about to be sent, and where to; False if it is not planned any more."""
+    done = connection.execute(
+        sa.text(
+            "update ops.outbox set state = 'sending', sending_at = :now, address = :address,"
+            " n_attempts = n_attempts + 1, because = '' where key = :key and state = 'planned' and undo = ''"
+        ),
+        {"key": key, "address": address, "now": now},
+    )
+    return done.rowcount == 1
+
+
+def settle(
+    connection: sa.Connection,
+    key: str,
+    state: State,
+    now: datetime,
+    *,
+    because: str = "",
+    external_id: str = "",
+    next_attempt_at: datetime | None = None,
+) -> None:
+    """Record what became of a row."""
+    ended = state not in ("planned", "parked", "uncertain")
+    connection.execute(
+        sa.text(
+            "update ops.outbox set state = :state, because = :because, next_attempt_at = :next_attempt_at,"
+            " external_id = coalesce(nullif(:external_id, ''), external_id),"
+            " settled_at = case when :ended then cast(:now as timestamptz) end where key = :key"
+        ),
+        {
+            "key": key,
+            "state": state,
+            "because": because,
+            "next_attempt_at": next_attempt_at,
+            "external_id": external_id,
+            "ended": ended,
+            "now": now,
+        },
+    )
+
+
+def _json(value: object) -> str:
+    return str(value)

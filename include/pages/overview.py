@@ -1,0 +1,81 @@
+"""How everything stands, for the page inside Airflow: read-only, counts and causes, nothing that names a person."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from include.contracts import catalogue
+from include.pages import status as report
+from include.warehouse.engine import engine
+
+Rows = list[dict[str, Any]]
+
+# Each of them small, however large the history: the newest, the open, or counts.
+_QUERIES = {
+    "held": """
+        select batch_id, source, entity, n_rows, held_because, opened_at,
+               (select count(*) from meta.batch as queued
+                where queued.source = held.source and queued.entity = held.entity
+                  and queued.batch_id > held.batch_id and queued.state in ('landing', 'closed', 'held')) as n_queued
+        from meta.batch as held where state = 'held' order by batch_id""",
+    "builds": """
+        select build_id, kind, state, window_start, window_end, started_at, finished_at,
+               (select count(*) from meta.build_model as model where model.build_id = build.build_id) as n_models,
+               (select count(*) from meta.check_result as result
+                where result.build_id = build.build_id and n_bad > 0) as n_warnings
+        from meta.build as build order by started_at desc limit 5""",
+    "approvals": """
+        select approval_id, reason, asked_at, lapses_at, count(outbox_id) as n_actions,
+               count(distinct account_key) as n_accounts
+        from ops.approval left join ops.outbox using (approval_id)
+        where ops.approval.state = 'open' group by approval_id order by asked_at limit 50""",
+    "channels": "select channel, is_held, reason, changed_at from ops.channel order by channel",
+    "uncertain": """
+        select outbox_id, channel, account_key, rule, step, deadline, because, sending_at
+        from ops.outbox where state = 'uncertain' order by deadline nulls last, outbox_id limit 50""",
+}
+
+
+@dataclass(frozen=True)
+class Overview:
+    """How everything stands.
+
+    Args:
+        sources: One verdict per source, aged to now.
+        held: Batches that wait for a person.
+        quarantine: Open rows per rule.
+        builds: The last builds.
+        approvals: Questions about actions above the caps.
+        channels: Whether each may send.
+        outbox: Messages per channel and state.
+        uncertain: Messages that may or may not have arrived.
+    """
+
+    sources: Rows
+    held: Rows
+    quarantine: Rows
+    builds: Rows
+    approvals: Rows
+    channels: Rows
+    outbox: Rows
+    uncertain: Rows
+
+
+def read() -> Overview:
+    """Return how everything stands."""
+    status = report.status()
+    says = {rule.id: rule.says for rule in catalogue.rules()}
+    with engine("reader").connect() as connection:
+        found = {
+            name: [dict(row) for row in connection.execute(sa.text(query)).mappings()]
+            for name, query in _QUERIES.items()
+        }
+    return Overview(
+        sources=[row for row in status["sources"] if not row["entity"]],
+        quarantine=[row | {"says": says.get(row["rule_id"], "")} for row in status["quarantine"][:50]],
+        outbox=status["outbox"],
+        **found,
+    )

@@ -1,0 +1,106 @@
+"""What a person decides about quarantined rows and batches on hold, from the form of the DAG ``review_quarantine``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from include.common import clock
+from include.common.errors import ConfigError
+from include.ingest import pipeline, quarantine
+from include.ingest.quarantine import Which
+from include.ingest.replay import Replayed, drop, replay, waive
+from include.pages import status
+
+
+def decide(asked: Mapping[str, Any], *, by: str, run_id: str = "") -> str:
+    """Do what a person has filled in, and say what came of it.
+
+    Args:
+        asked: ``action`` (show, replay, waive, drop, accept batch, drop batch), and what it needs of ``rule``,
+            ``source``, ``record``, ``batch``, ``until`` and ``reason``.
+        by: Who decides.
+        run_id: For the record.
+
+    Raises:
+        ConfigError: Something is missing, or there is no such thing.
+    """
+    action, reason = str(asked.get("action") or ""), str(asked.get("reason") or "")
+    which = Which(*(str(asked.get(name) or "").strip() for name in ("rule", "source", "record")))
+    batch = asked.get("batch")
+    if action == "show":
+        return shown_batch(int(batch)) if batch else shown(which)
+    if action.endswith(" batch"):
+        if not batch:
+            raise ConfigError(f"{action}: which one?", cure="give its number; `batch list --state held` shows them")
+        if action == "accept batch":
+            verdict = pipeline.accept(int(batch), reason=reason, by=by)
+            return f"batch {batch} is merged; {verdict.source} is {verdict.state}"
+        dropped = pipeline.drop(int(batch), reason=reason, by=by)
+        return f"dropped {', '.join(str(each.batch_id) for each in dropped)}; the next ingest run reads them again"
+    if action == "replay":
+        return said(replay(which, run_id=run_id))
+    if action == "drop":
+        return f"{drop(which, reason=reason, by=by)} rows are given up"
+    if action != "waive":
+        raise ConfigError(
+            f"nothing can be done that is called {action!r}", cure="show, replay, waive, drop, accept batch ..."
+        )
+    if not asked.get("until"):
+        raise ConfigError("a waiver needs the day on which it is over", cure="fill in Until")
+    until = clock.moment(str(asked["until"]), "Until")
+    waiver_id, found = waive(which, reason=reason, by=by, until=until, run_id=run_id)
+    return f"waiver {waiver_id} is in force until {until:%Y-%m-%d}; {said(found)}"
+
+
+def shown(which: Which) -> str:
+    """Return what waits for a person, a line each, the values that identify a person masked.
+
+    Args:
+        which: Single rows of these; held batches and counts by rule if nothing is named.
+    """
+    if which != Which():
+        found = quarantine.rows(which)
+        return _lines([f"{len(found)} rows, the newest first"], map(_bad_row, found))
+    held = status.batch_list(state="held", limit=50)
+    counts = quarantine.listing(which)
+    return _lines(
+        [f"{len(held)} batches are held; in quarantine, by rule and state: {len(counts)}"],
+        (
+            f"batch {row['batch_id']} of {row['source']}.{row['entity']}, {row['rows']} rows: {row['note']}"
+            for row in held
+        ),
+        (f"{row['rule_id']} of {row['source']}: {row['n_rows']} {row['state']}" for row in counts),
+    )
+
+
+def shown_batch(batch_id: int) -> str:
+    """Return one batch, the rules it broke and some of its bad rows, the values that identify a person masked."""
+    found = status.batch(batch_id)
+    (batch,) = found["batch"]
+    return _lines(
+        [f"batch {batch_id} of {batch['source']}.{batch['entity']} is {batch['state']}, {batch['rows']} rows"],
+        (f"{row['rule_id']} ({row['severity']}): {row['n_bad']} of {row['n_rows']} rows" for row in found["rules"]),
+        map(_bad_row, found["quarantine"]),
+    )
+
+
+def _bad_row(row: Mapping[str, Any]) -> str:
+    values = ", ".join(f"{name}={value}" for name, value in row["record"].items())
+    return f"{row['rule_id']}, record {row['record_id']}, {row['state']}: {row['reason']}; {values}"
+
+
+def _lines(*parts: Iterable[str]) -> str:
+    return "\n".join(line for part in parts for line in part)
+
+
+def said(found: Replayed) -> str:
+    """Return in words what became of rows that were judged once more."""
+    parts = [f"{found.n_rows} rows judged again: {found.n_merged} merged, {found.n_bad} still bad"]
+    if found.n_waiting:
+        parts.append(f"{found.n_waiting} wait behind a held batch")
+    if found.n_without_row:
+        parts.append(
+            f"{found.n_without_row} were kept without their values: `ingest SOURCE --since ...` reads them again"
+        )
+    return "; ".join(parts)

@@ -1,0 +1,126 @@
+"""What the command line shows of batches and of how everything stands. Nothing here names a person."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from include.common import clock
+from include.gate import availability
+from include.gate import verdicts as gate
+from include.ingest import batches, quarantine
+from include.ingest.batches import Batch
+from include.warehouse.engine import engine
+
+Rows = list[dict[str, Any]]
+BATCH_COLUMNS = ("batch_id", "source", "entity", "state", "rows", "merged", "unchanged", "bad", "opened_at", "note")
+
+
+def batch_list(*, source: str = "", state: str = "", limit: int = 20) -> Rows:
+    """Return the newest batches, newest first."""
+    with engine("reader").connect() as connection:
+        return [_batch(batch) for batch in batches.recent(connection, source=source, state=state, limit=limit)]
+
+
+def batch(batch_id: int) -> dict[str, Rows]:
+    """Return one batch with the rules it broke and some of its bad rows, values that identify a person masked."""
+    with engine("reader").connect() as connection:
+        found = batches.get(connection, batch_id)
+        rules = connection.execute(_RULES, {"id": batch_id})
+        return {
+            "batch": [_batch(found) | {key: value for key, value in vars(found).items() if key not in _POSITIONS}],
+            "rules": [dict(row) for row in rules.mappings()],
+            "quarantine": quarantine.of_batch(connection, batch_id),
+        }
+
+
+def status() -> dict[str, Rows]:
+    """Return how everything stands: section -> rows."""
+    verdicts = gate.verdicts()
+    with engine("reader").connect() as connection:
+        merged = {(row.source, row.entity): row.n for row in connection.execute(_MERGED)}
+        return {
+            "sources": [vars(each) | {"merged": merged.get((each.source, each.entity), 0)} for each in verdicts],
+            "not available": [vars(each) for each in availability.missing()],
+            "batches": [_batch(batch) for batch in batches.recent(connection, limit=5)],
+            "held": [_batch(batch) for batch in batches.recent(connection, state="held", limit=50)],
+            "quarantine": [dict(row) for row in quarantine.open_by_rule(connection)],
+            "set aside": _set_aside(connection),
+            "build": [dict(row) for row in connection.execute(_LAST_BUILD).mappings()],
+            "outbox": [dict(row) for row in connection.execute(_OUTBOX).mappings()],
+            "fields": [dict(row) for row in connection.execute(_FIELDS, {"now": clock.now()}).mappings()],
+        }
+
+
+# Section of ``status`` -> its columns and what to say when it is empty.
+SECTIONS = {
+    "sources": (("source", "entity", "state", "watermark", "since", "merged", "reason"), "no source was read yet"),
+    "not available": (("source", "entity", "reason", "cure"), "every entity is there"),
+    "batches": (BATCH_COLUMNS, "no batch brought anything yet"),
+    "held": (BATCH_COLUMNS, "no batch is held"),
+    "quarantine": (("source", "entity", "rule_id", "n_rows", "since"), "nothing is in quarantine"),
+    "set aside": (("source", "entity", "n_rows", "because"), "every line item belongs to a deal"),
+    "build": (("build_id", "kind", "state", "window_start", "window_end", "started_at", "finished_at"), "no build yet"),
+    "outbox": (("channel", "state", "n", "newest"), "no message was planned yet"),
+    "fields": (
+        ("noticed_at", "source", "entity", "kind", "field", "was", "is_now", "fills"),
+        "no source has changed its fields in the last 30 days",
+    ),
+}
+_LINES = "raw.crm__contract_line"
+_POSITIONS = {"position", "read_mark", "cursor_after", "table_name"}
+
+
+def _set_aside(connection: Connection) -> Rows:
+    """Return how many line items belong to no deal, and so are in no figure."""
+    # Before the first read of anything there are no raw tables.
+    if not connection.execute(sa.text("select to_regclass(:name) is not null"), {"name": _LINES}).scalar_one():
+        return []
+    because = "they belong to no deal, such as those that quotes and invoices clone: they are in no figure"
+    found = connection.execute(_OF_NO_DEAL).mappings()
+    return [{**row, "entity": "contract_line", "because": because} for row in found]
+
+
+def _batch(batch: Batch) -> dict[str, Any]:
+    return {
+        "batch_id": batch.batch_id,
+        "source": batch.source,
+        "entity": batch.entity,
+        "state": batch.state,
+        "rows": batch.n_rows,
+        "merged": batch.n_merged,
+        "unchanged": batch.n_unchanged,
+        "bad": batch.n_quarantined,
+        "opened_at": batch.opened_at,
+        "note": batch.held_because if batch.state == "held" else batch.decided_because,
+    }
+
+
+_OF_NO_DEAL = sa.text(
+    f"select source, count(*) as n_rows from {_LINES}"  # noqa: S608
+    " where not _is_deleted and trim(coalesce(opportunity_id, '')) = '' group by source order by source"
+)
+_RULES = sa.text(
+    "select rule_id, severity, n_bad, n_rows, observed from meta.rule_result"
+    " where batch_id = :id and not is_passed order by severity, n_bad desc, rule_id"
+)
+# Rows merged per entity, and with entity '' per source, as verdicts name them.
+_MERGED = sa.text(
+    "select source, coalesce(entity, '') as entity, cast(sum(n_merged) as bigint) as n from meta.batch"
+    " group by grouping sets ((source, entity), (source))"
+)
+_LAST_BUILD = sa.text(
+    "select build_id, kind, state, window_start, window_end, started_at, finished_at from meta.build"
+    " order by started_at desc limit 1"
+)
+_OUTBOX = sa.text(
+    "select channel, state, count(*) as n, max(coalesce(settled_at, planned_at)) as newest from ops.outbox"
+    " group by channel, state order by channel, state"
+)
+_FIELDS = sa.text(
+    "select noticed_at, source, entity, kind, field, was, is_now, fills from meta.schema_change"
+    " where noticed_at > cast(:now as timestamptz) - interval '30 days'"
+    " order by fills = '', change_id desc limit 20"
+)

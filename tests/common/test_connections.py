@@ -1,0 +1,153 @@
+import json
+
+import pytest
+
+from include.common import connections
+from include.common.errors import ConfigError
+
+FORMS = [
+    '{"conn_type": "hubspot", "host": "https://api.hubapi.com", "password": "t0ken"}',
+    '{"conn_type": "http", "host": "https://x.zendesk.com", "login": "a@b.c/token", "password": "p", '
+    '"extra": {"vendor": "zendesk", "n": 3}}',
+    '{"conn_type": "generic", "host": "h", "port": "5432", "extra": "{\\"vendor\\": \\"postgres\\"}"}',
+    "hubspot://:t0ken@https%3A%2F%2Fapi.hubapi.com",
+    "http://https://:t0ken@api.hubapi.com:8443/base?vendor=hubspot",
+    "http://:t0ken@http%3A%2F%2F127.0.0.1%3A8080%2Fhubspot/?vendor=hubspot",
+    "postgresql://user:p%40ss%2Fword@db.internal:5433/app?sslmode=require&timeout=10",  # short: not waited for
+    "google-cloud-platform://?__extra__=%7B%22a%22%3A+%7B%22b%22%3A+1%7D%7D",
+    "smtp://user:pass@mail.example.com:587?from_email=a%40b.example&starttls=true&empty=",
+    "postgres://@:5432/",
+]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_is_read_as_airflow_reads_it(form: str) -> None:
+    from airflow.models.connection import Connection as Reference  # noqa: TID251 - the reference to agree with
+
+    reference = Reference.from_json(form, conn_id="crm") if form.startswith("{") else Reference(conn_id="crm", uri=form)
+    ours = connections.parse("crm", form)
+    assert (ours.conn_type, ours.host, ours.port) == (reference.conn_type, reference.host or "", reference.port)
+    assert (ours.login, ours.password) == (reference.login or "", reference.password or "")
+    assert ours.schema == (reference.schema or "")
+    assert ours.extra == (json.loads(reference.extra) if reference.extra else {})
+
+
+@pytest.mark.parametrize(
+    ("form", "vendor"),
+    [
+        (FORMS[0], "hubspot"),
+        (FORMS[1], "zendesk"),
+        (FORMS[2], "postgres"),
+        (FORMS[3], "hubspot"),
+        (FORMS[6], "postgres"),
+    ],
+)
+def test_the_vendor_is_the_type_or_is_named_in_extra(form: str, vendor: str) -> None:
+    assert connections.parse("x", form).vendor == vendor
+
+
+@pytest.mark.parametrize(
+    ("form", "url"),
+    [
+        (FORMS[0], "https://api.hubapi.com"),
+        (FORMS[3], "https://api.hubapi.com"),
+        (FORMS[4], "https://api.hubapi.com:8443/base"),
+        (FORMS[5], "http://127.0.0.1:8080/hubspot"),
+        ('{"conn_type": "http", "schema": "https", "host": "https://a.example/x/"}', "https://a.example/x"),
+    ],
+)
+def test_base_url(form: str, url: str) -> None:
+    assert connections.parse("crm", form).base_url() == url
+
+
+@pytest.mark.parametrize(
+    ("host", "said"),
+    [
+        ("", "has no host"),
+        ("api.hubapi.com", "no full base URL"),
+        ("ftp://api.hubapi.com", "no full base URL"),
+        ("http://api.hubapi.com", "plain text"),
+        ("http://127.0.0.1.example.com", "plain text"),
+        ("https://user:s3cret@api.hubapi.com", "more than a base URL"),
+        ("user:s3cret@api.hubapi.com", "no full base URL"),
+        ("https://a b", "white space"),
+        ("https://api.x/\\@evil", "backslash"),
+        ("https://api.x:port", "no base URL"),
+        ("https://[::1", "no base URL"),
+        ("https://api.x%00.evil", "no host that there can be"),
+    ],
+)
+def test_a_host_that_would_leak_or_lead_nowhere_is_refused(host: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said) as caught:
+        connections.make("crm", conn_type="hubspot", host=host, password="s3cret").base_url()
+    assert "AIRFLOW_CONN_CRM" in str(caught.value)
+    assert "s3cret" not in str(caught.value)
+
+
+def test_plain_http_is_allowed_where_the_settings_say_so() -> None:
+    connection = connections.make("crm", host="http://crm.internal:8000")
+    assert connection.base_url(("crm.internal",)) == "http://crm.internal:8000"
+
+
+def test_a_missing_connection_says_where_to_put_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AIRFLOW_CONN_SUPPORT", raising=False)
+    with pytest.raises(ConfigError, match="AIRFLOW_CONN_SUPPORT"):
+        connections.get("support")
+
+
+@pytest.mark.parametrize(
+    "value", ["s3cret", "{s3cret", '{"port": "s3cret"}', "a://b://c://s3cret", "x://h:s3cret", '{"extra": "[1]"}']
+)
+def test_what_cannot_be_read_is_not_shown(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_CRM", value)
+    with pytest.raises(ConfigError, match="AIRFLOW_CONN_CRM is neither") as caught:
+        connections.get("crm")
+    assert "s3cret" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_the_environment_wins_over_the_resolver(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_CRM", FORMS[0])
+    monkeypatch.delenv("AIRFLOW_CONN_OTHER", raising=False)
+    connections.set_resolver(lambda name: connections.make(name, host="resolved"))
+    try:
+        assert connections.get("crm").host == "https://api.hubapi.com"
+        assert connections.get("other").host == "resolved"
+    finally:
+        connections.set_resolver(None)
+
+
+def test_secrets_are_not_shown() -> None:
+    shown = repr(connections.make("crm", password="s3cret", extra={"refresh_token": "s3cret"}))
+    assert "s3cret" not in shown
+
+
+def test_a_secret_that_is_needed_and_missing_is_named() -> None:
+    with pytest.raises(ConfigError, match="crm: has no password"):
+        connections.make("crm", host="https://a.example").secret()
+
+
+def test_what_a_secret_was_copied_with_is_taken_off() -> None:
+    made = connections.make(
+        "crm", conn_type="hubspot", host=" https://api.hubapi.com\n", login="me\r\n", password=" t0ken-value\n",
+        extra={"refresh_token": "r3fresh\n"},
+    )  # fmt: skip
+    assert (made.host, made.login, made.password) == ("https://api.hubapi.com", "me", "t0ken-value")
+    assert made.extra == {"refresh_token": "r3fresh"}
+
+
+@pytest.mark.parametrize("field", ["host", "login", "password", "schema", "extra"])
+@pytest.mark.parametrize("sign", ["\r\n", "\0", "\x1f", "\u2028", "\x85"])
+def test_a_control_character_within_is_refused_and_not_shown(field: str, sign: str) -> None:
+    value = f"s3cret{sign}Host: x"
+    given = {"extra": {"token": value}} if field == "extra" else {field: value}
+    with pytest.raises(ConfigError, match="control character") as caught:
+        connections.make("crm", conn_type="hubspot", **given)
+    assert "s3cret" not in str(caught.value)
+
+
+def test_a_token_that_no_header_can_hold_is_refused_but_a_databases_password_may_be_any_text() -> None:
+    with pytest.raises(ConfigError, match="no header can") as caught:
+        connections.make("crm", conn_type="hubspot", password="пароль-t0ken")
+    assert "t0ken" not in str(caught.value)
+    assert connections.make("product_db", conn_type="postgres", password="пароль").password == "пароль"

@@ -1,0 +1,114 @@
+"""No secret is shown: neither one of ours in any form, nor one that looks like anybody's."""
+
+from __future__ import annotations
+
+import base64
+import time
+from urllib.parse import quote
+
+import pytest
+
+from include.common import connections, secrets
+from include.common.errors import ConfigError, Unavailable
+from include.deliver.channels.base import Outcome
+from include.ingest import suppression
+
+JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTYifQ.c2lnbmF0dXJlMTIzNDU2"
+OURS = "s3cr:t/with+signs=="
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Bearer abcdef123456",
+        JWT,
+        "xapp-1-A02-123-abcdef123456",
+        "https://hooks.slack.com/services/T01/B02/abcdef123456",
+        "postgresql://me:abcdef123456@db.example/x",
+        "password='abcdef123456'",
+        'said {"password": "abcdef123456"}',
+        "{'client_secret': 'abcdef123456 with more'}",
+        "client_secret=abcdef123456",
+        "https://qyapi.example/send?key=abcdef123456",
+        "AKIAABCDEFGHIJKLMNOP",
+        "ghp_abcdef123456abcdef123456",
+        "glpat-abcdef123456abcdef123456",
+        "00D5g000004abcd!AQEAQabcdef123456.abcdef123456",
+        "Authorization: token abcdef123456",
+        "Authorization: Bearer abcdefghijkl abcdef123456".removesuffix(" abcdef123456"),
+        "X-Api-Key: abcdef123456",
+        "x-auth-token: abcdef123456",
+        "password: abcdef123456",
+        "<password>abcdef123456</password>",
+        r"{\"access_token\": \"abcdef123456\"}",
+        r"client_secret='it\'s abcdef123456'",
+        "client_secret%3Dabcdef123456",
+        "https://me@corp.example:abcdef123456@db.example/x",
+        "https://discord.com/api/webhooks/1/abcdef123456",
+        "https://corp.example/webhook/abcdef123456@x/IncomingWebhook/abcdef123456",
+        "https://store.example/x?sv=1&sig=abcdef123456",
+        "{'headers': {'X-Key': 'abcdef123456'}}",
+        '{"key": "abcdef123456abcdef123456"}',
+    ],
+)
+def test_what_looks_like_a_secret_is_in_no_error(text: str) -> None:
+    for shown in (str(Unavailable(f"the vendor says {text} now")), Outcome("refused", f"said {text} now").because):
+        assert "***" in shown and shown.endswith("now")
+        assert not {"abcdef123456", "signature123456", "ABCDEFGHIJKLMNOP"} & set(shown.replace("=", " ").split())
+        assert "abcdef123456" not in shown and "abcdefghijkl" not in shown and JWT[:30] not in shown
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        OURS,
+        quote(OURS, safe=""),
+        quote(OURS),
+        base64.b64encode(OURS.encode()).decode(),
+        base64.b64encode(f"me:{OURS}".encode()).decode(),
+        base64.urlsafe_b64encode(f"user:{OURS}".encode()).decode(),
+    ],
+)
+def test_a_secret_that_was_read_is_hidden_in_every_form(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(secrets, "_known", {})
+    assert form in str(Unavailable(f"said <{form}>"))
+    connections.make("crm", conn_type="hubspot", password=OURS)
+    shown = str(Unavailable(f"said <{form}>"))
+    assert "***" in shown and form[4:-4] not in shown
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "connection crm: has no password; the token endpoint of https://a.example/x answered 400: bad key",
+        "password reset ticket #1234: password: how do I reset it?",
+        "Basic Authentication failed for user ada@vendor.example",
+        "Bearer authentication required",
+        'duplicate key value violates unique constraint "x": Key (id)=(0031t00000ABCDEAAA) already exists.',
+        "config/channels.yaml:3: unknown key='foo', did you mean key=\"food\"?",
+        "foreign key=fk_account; sort_key=updated_at; task key=crm:0031t00000ABCDEAAA:renewal:30",
+        "api_key: required",
+        "the cookie banner is gone; a webhook of https://a.example:8080/path@x",
+    ],
+)
+def test_plain_words_stay(said: str) -> None:
+    assert str(ConfigError(said)) == said
+
+
+@pytest.mark.parametrize(
+    "part", ["password: ", "set-cookie: ", "basic aaaaaa1", "<password>", "key='", "a.a/webhook/", "://a:"]
+)
+def test_no_text_takes_long_to_look_through(part: str) -> None:
+    started = time.process_time()
+    secrets.hidden(part * (19_000 // len(part)))
+    assert time.process_time() - started < 3  # short: CPU seconds of this process; it takes a hundredth of that
+
+
+def test_a_long_text_takes_time_in_step_with_its_length() -> None:
+    assert len(secrets.hidden("password-" * 100_000)) <= 20_001
+    # Without a bound these would take hours: each letter would be tried as the start of an address.
+    assert suppression.ADDRESS.findall("a" * 2_000_000) == []
+    assert suppression.ADDRESS.findall("<ada@one.example>, bob@two.example;x@y") == [
+        "ada@one.example",
+        "bob@two.example",
+    ]

@@ -1,0 +1,59 @@
+"""Ingest in a process of its own, killed at a random moment: ``python -m tests.connectors.story_process``."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from include.common import paths
+
+if TYPE_CHECKING:
+    from tests.connectors.story import Vendor
+
+# From its first call to well after its last; the process's own start comes before that.
+_SOONEST, _LATEST = 0.0, 2.5
+
+
+def killed(seed: int) -> Callable[[Vendor], None]:
+    """Return a step that starts ingest and kills it at a random moment, if it has not ended by then."""
+    rng = random.Random(f"killed {seed}")
+
+    def step(vendor: Vendor) -> None:
+        command = [sys.executable, "-m", "tests.connectors.story_process", vendor.source, *vendor.entities]
+        process = subprocess.Popen(command, cwd=paths.ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        try:
+            assert process.stdout and process.stdout.readline() == b"ready\n"
+            deadline = time.monotonic() + rng.uniform(_SOONEST, _LATEST)  # short: when it is killed
+            while process.poll() is None and time.monotonic() < deadline:
+                time.sleep(0.01)
+        finally:
+            process.kill()
+            process.wait()
+
+    return step
+
+
+def main() -> None:
+    import include.contracts
+    from include.common.errors import PerennialError
+    from include.http import client, limiter
+    from include.ingest import pipeline
+    from tests.fixtures.ingest import FakeContracts
+
+    include.contracts.validate = FakeContracts()  # type: ignore[attr-defined]
+    client._wait = lambda state: 0.0
+    limiter.Limiter.block = lambda self, kind, seconds: None  # type: ignore[method-assign]
+    source, *entities = sys.argv[1:]
+    print("ready", flush=True)
+    try:
+        pipeline.run(source, only=entities)
+    except PerennialError:
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

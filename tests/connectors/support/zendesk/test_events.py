@@ -1,0 +1,68 @@
+"""Updates of tickets become one row per thing that changed."""
+
+from __future__ import annotations
+
+from include.connectors.support.zendesk.events import LONGEST_BODY, flatten
+
+
+def update(*children: dict, **more: object) -> dict:
+    return {
+        "id": 9, "ticket_id": 5, "created_at": "2026-01-01T00:00:00Z", "updater_id": 7, "child_events": list(children),
+    } | more  # fmt: skip
+
+
+def test_changes_of_fields_that_figures_depend_on() -> None:
+    rows = flatten(
+        [
+            update(
+                {"id": 1, "event_type": "Create", "status": "new"},
+                {"id": 2, "event_type": "Change", "status": "open", "previous_value": "new"},
+                {"id": 3, "event_type": "Change", "assignee_id": None, "previous_value": "77"},
+                {"id": 4, "event_type": "Change", "subject": "other", "previous_value": "one"},
+                {"id": 5, "event_type": "Notification", "subject": "hello", "body": "hello"},
+            )
+        ]
+    )
+    assert [(row["id"], row["event_type"], row["old_value"], row["new_value"]) for row in rows] == [
+        ("1", "status", None, "new"),
+        ("2", "status", "new", "open"),
+        ("3", "assignee", "77", None),
+    ]
+    assert {(row["ticket_id"], row["audit_id"], row["actor_id"]) for row in rows} == {(5, 9, 7)}
+
+
+def test_several_fields_in_one_child_are_told_apart() -> None:
+    rows = flatten([update({"id": 1, "event_type": "Create", "status": "new", "priority": "high"})])
+    assert sorted(row["id"] for row in rows) == ["1-priority", "1-status"]
+
+
+def test_a_child_without_a_number_keeps_its_id_when_it_is_read_again() -> None:
+    one = update({"event_type": "Change", "status": "open"}, {"event_type": "Change", "status": "solved"})
+    assert [row["id"] for row in flatten([one])] == ["9-0", "9-1"] == [row["id"] for row in flatten([one])]
+
+
+def test_the_text_of_public_comments_only_and_not_all_of_it() -> None:
+    rows = flatten(
+        [
+            update(
+                {"id": 1, "event_type": "Comment", "public": True, "body": "x" * 20_000, "author_id": 3},
+                {"id": 2, "event_type": "Comment", "public": False, "body": "secret", "author_id": 4},
+                {"id": 3, "event_type": "Comment", "comment_present": True, "comment_public": True},
+            )
+        ]
+    )
+    assert [(row["is_public"], len(row["body"]), row["actor_id"]) for row in rows] == [
+        (True, LONGEST_BODY, 3),
+        (False, 0, 4),
+        (True, 0, 7),
+    ]
+
+
+def test_what_the_system_does_has_no_actor_and_a_time_in_seconds_will_do() -> None:
+    child = {"id": 1, "event_type": "Change", "status": "closed", "previous_value": "solved"}
+    (row,) = flatten([update(child, updater_id=-1, created_at=None, timestamp=1_700_000_000)])
+    assert (row["actor_id"], row["happened_at"]) == (None, 1_700_000_000_000)
+
+
+def test_an_update_without_children_is_no_row() -> None:
+    assert flatten([update(), update(child_events=None)]) == []

@@ -1,0 +1,137 @@
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from include.common.errors import ConfigError
+from include.connectors.crm.hubspot.resources import ENTITIES_MAPPED
+from include.connectors.mapping import ColumnRule, Mapper, load_mapping
+from include.entities.catalog import ENTITIES
+
+# No CRM has standard fields for them: who keeps pauses maps fields of their own.
+UNCOMMON = {"is_overage", "paused_on", "resumed_on", "is_evergreen"}
+CRM = ("account", "contact", "opportunity", "contract_line")
+
+
+@pytest.fixture
+def mapping(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(tmp_path))
+    (tmp_path / "config" / "mappings").mkdir(parents=True)
+    return tmp_path / "config" / "mappings" / "hubspot.yaml"
+
+
+def test_the_shipped_mapping_fills_every_column_that_no_association_fills() -> None:
+    file = load_mapping("hubspot.yaml", ENTITIES_MAPPED)
+    mapped = {name: [set(part.columns) for part in file.parts(name).values()] for name in file.entities}
+    missing = {name: set(ENTITIES[name].column_names) - set.union(*parts) for name, parts in mapped.items()}
+    assert missing == {
+        "account": {"merged_into"},  # Salesforce says it that way round
+        "contact": {"account_id"},
+        "opportunity": {"account_id"},
+        "contract_line": {"opportunity_id", "account_id", *UNCOMMON},
+        "activity": {"account_id", "contact_id", "duration_minutes"},  # it has milliseconds
+        "invoice": {"account_id", "contract_number"},
+        "survey_response": {"account_id", "contact_id"},
+    }
+
+
+def test_the_shipped_mapping_of_salesforce_too() -> None:
+    file = load_mapping("salesforce.yaml", [*CRM, "owner", "activity"])
+    missing = {
+        f"{name} {part}".strip(): set(ENTITIES[name].column_names) - set(mapping.columns)
+        for name in file.entities
+        for part, mapping in file.parts(name).items()
+    }
+    assert {name: columns for name, columns in missing.items() if columns} == {
+        "account": {"merged_ids", "merged_into"},
+        "contact": {"other_emails"},
+        "contract_line": UNCOMMON,
+        "activity Task": {"duration_minutes"},
+        "activity Event": {"direction", "outcome"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("at", "is_past"), [("2026-06-30T11:59:59Z", True), ("2026-06-30T12:00:01Z", False), ("", None)]
+)
+def test_a_moment_that_has_passed(at: str, is_past: bool | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PERENNIAL_NOW", "2026-06-30T12:00:00Z")
+    mapper = Mapper(ENTITIES["activity"], {"is_completed": ColumnRule(property="EndDateTime", is_past=True)})
+    assert mapper.record("1", {"EndDateTime": at}, None).values == {"is_completed": is_past}
+
+
+@pytest.mark.parametrize(
+    ("address", "host"),
+    [("https://www.acme.example/en", "acme.example"), ("acme.example", "acme.example"), (" ", None), ("http://", None)],
+)
+def test_a_web_address_becomes_its_host(address: str, host: str | None) -> None:
+    mapper = Mapper(ENTITIES["account"], {"domain": ColumnRule(property="Website", is_website=True)})
+    assert mapper.record("1", {"Website": address}, None).values == {"domain": host}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("entities:\n  acount:\n    columns: {}\n", r"yaml:2: .*no entity acount \| did you mean account"),
+        ("entities:\n  account:\n    columns:\n      naem: x\n", r"yaml:4: .*no column of account naem.*mean name"),
+        (
+            "entities:\n  account:\n    columns:\n      name: {propery: x}\n",
+            r"yaml:4: .*unknown key.*did you mean property",
+        ),
+        ("entities:\n  account:\n    columns:\n      name: {property: x, add_days: 1}\n", r"yaml:4: .*is no date"),
+        (
+            "entities:\n  account:\n    columns:\n      name: {property: x, is_set: true}\n",
+            r"yaml:4: .*not true or false",
+        ),
+        ("entities:\n  account:\n    columns:\n      name: ''\n", r"yaml:4: "),
+        ("entities:\n  account: {columns: [a]}\n", r"yaml:2: "),
+    ],
+)
+def test_a_wrong_mapping_is_refused_with_its_line(mapping: Path, text: str, said: str) -> None:
+    mapping.write_text(text)
+    with pytest.raises(ConfigError, match=said):
+        load_mapping("hubspot.yaml", CRM)
+
+
+def test_a_field_that_the_source_lacks_is_refused_with_its_line(mapping: Path) -> None:
+    mapping.write_text("entities:\n  account:\n    columns: {name: name}\n    keep:\n      - zebra\n")
+    loaded = load_mapping("hubspot.yaml", CRM)
+    loaded.check_properties("account", ["name", "zebra"], "companies")
+    with pytest.raises(ConfigError, match=r"yaml:5: .*companies has no property zebra"):
+        loaded.check_properties("account", ["name"], "companies")
+
+
+def test_rules() -> None:
+    mapper = Mapper(
+        ENTITIES["contract_line"],
+        {
+            "product": ColumnRule(property="a.b"),
+            "currency": ColumnRule(property="c", values={"euro": "EUR", "€": "EUR"}),
+            "is_recurring": ColumnRule(property="d", is_set=True),
+            "term_end": ColumnRule(property="e", add_days=1),
+            "amount": ColumnRule(property="f"),
+        },
+        keep=["g"],
+    )
+    raw = {"a": {"b": "x"}, "c": "euro;€;USD", "d": "", "e": "2024-12-31", "f": "1,0", "g": 3, "h": 4}
+    record = mapper.record("1", raw, None)
+    assert record.values == {
+        "product": "x",
+        "currency": "EUR;USD",
+        "is_recurring": False,
+        "term_end": date(2025, 1, 1),
+        "amount": None,
+    }
+    assert record.problems == {"amount": "1,0"}
+    assert record.payload == {"a.b": "x", "c": "euro;€;USD", "d": "", "e": "2024-12-31", "f": "1,0", "g": 3}
+    assert mapper.record("2", {"a": None, "e": ""}, None).values["term_end"] is None
+
+
+def test_a_mapping_can_be_switched_off(mapping: Path) -> None:
+    mapping.write_text("disabled: true\n")
+    assert load_mapping("hubspot.yaml", CRM).entities == {}
+
+
+def test_a_mapping_may_fill_all_of_its_columns_with_what_always_holds() -> None:
+    mapper = Mapper(ENTITIES["contract_line"], {"currency": ColumnRule(always="USD")})
+    assert mapper.record("1", {"currency": "EUR"}, None).values == {"currency": "USD"}

@@ -1,0 +1,133 @@
+"""The walk that HTTP sources share, on steps in memory."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import msgspec
+import pytest
+
+from include.common.errors import ConfigError, Unavailable
+from include.connectors.base import Page, Position, Record
+from include.connectors.pagination import Later, walk
+from include.connectors.positions import VERSION
+from include.http.loops import Loops
+
+
+def record(one: str) -> Record:
+    return Record(one, {}, {}, None)
+
+
+def steps(*places: Position):
+    """Step from one place to the next, with a record named like the place left."""
+    order = iter(places)
+    return lambda here: ([record(str(here["n"]))], next(order))
+
+
+def run(step, *, position: Position | None = None, mark: Position | None = None) -> list[Page]:
+    return list(walk("rows", position=position, mark=mark, start=lambda done: {"phase": "go", "n": 0}, step=step))
+
+
+DONE = {"phase": "done", "at": 1000}
+
+
+def test_pages_carry_marks_and_the_last_one_the_next_position() -> None:
+    pages = run(steps({"phase": "go", "n": 1}, DONE))
+    assert [page.mark for page in pages] == [{"v": VERSION, "phase": "go", "n": 1}, {"v": VERSION, **DONE}]
+    assert [page.next_position for page in pages] == [None, {"v": VERSION, **DONE}]
+    assert pages[-1].read_until == datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC)
+
+
+def test_a_mark_goes_on_and_so_does_a_position_in_the_middle() -> None:
+    middle = {"v": VERSION, "phase": "go", "n": 7}
+    for stored in ({"mark": middle}, {"position": middle}):
+        assert [one.id for page in run(steps(DONE), **stored) for one in page.records] == ["7"]
+
+
+def test_a_mark_at_the_end_yields_only_the_end() -> None:
+    (page,) = run(steps(), mark={"v": VERSION, **DONE})
+    assert (page.records, page.next_position) == ([], {"v": VERSION, **DONE})
+
+
+def test_a_position_at_the_end_starts_anew() -> None:
+    assert [one.id for page in run(steps(DONE), position={"v": VERSION, **DONE}) for one in page.records] == ["0"]
+
+
+@pytest.mark.parametrize("places", [[0], [1, 1], [1, 2, 1]])
+def test_a_place_that_comes_again_ends_it(places: list[int]) -> None:
+    with pytest.raises(Unavailable, match="rows: the vendor gave a cursor again"):
+        run(steps(*({"phase": "go", "n": n} for n in places), DONE))
+
+
+def test_counting_pages_is_no_progress() -> None:
+    with pytest.raises(Unavailable, match="gave a cursor again"):
+        run(steps({"phase": "go", "n": 1, "pages": 1}, {"phase": "go", "n": 1, "pages": 2}, DONE))
+
+
+@pytest.mark.parametrize("error", [KeyError("id"), TypeError("null"), AttributeError("x"), ValueError("int")])
+def test_an_answer_of_another_form_is_an_error_for_a_person(error: Exception) -> None:
+    def step(here: Position):
+        raise error
+
+    with pytest.raises(Unavailable, match="rows came in a form that is not theirs") as caught:
+        run(step)
+    assert caught.value.__cause__ is error
+
+
+def test_our_own_errors_pass() -> None:
+    def step(here: Position):
+        raise ConfigError("wrong mapping")
+
+    with pytest.raises(ConfigError, match="wrong mapping"):
+        run(step)
+
+
+def test_a_full_read_needs_no_position_that_this_code_knows() -> None:
+    """It is the cure that the error names."""
+    newer = {"v": 99, "phase": "done", "at": "?"}
+    with pytest.raises(ConfigError, match="version 99"):
+        run(steps(DONE), position=newer)
+    pages = list(
+        walk("rows", position=newer, mark=None, start=lambda done: {"phase": "go", "n": 0}, step=steps(DONE), full=True)
+    )
+    assert [one.id for page in pages for one in page.records] == ["0"]
+
+
+def test_records_made_later_are_made_each_time_and_a_malformed_one_is_said() -> None:
+    later = Later("Vendor's rows", ["a", "b"], record)
+    assert len(later) == 2 and list(later) == list(later) == [record("a"), record("b")]
+    assert record("b") in later
+    with pytest.raises(Unavailable, match="Vendor's rows came in a form that is not theirs: KeyError"):
+        list(Later("Vendor's rows", [{}], lambda row: record(row["id"])))
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        (lambda n: [], "empty pages in a row"),
+        (lambda n: [record("a"), record("b")], "no record that it had not given before"),
+        (lambda n: [record("ab"[n % 2])], "no record that it had not given before"),
+        (lambda n: Later("rows", [{"id": 1}], record), "no record that it had not given before"),
+        (lambda n: Later("rows", [msgspec.Raw(b"{}")], record), "no record that it had not given before"),
+    ],
+)
+def test_new_places_with_nothing_new_behind_them_end_it(rows, said: str) -> None:
+    with pytest.raises(Unavailable, match=said):
+        run(lambda here: (rows(here["n"]), here | {"n": here["n"] + 1}))
+
+
+def test_another_phase_may_go_over_the_same_records() -> None:
+    places = ({"phase": f"{n // 9}", "n": n} for n in range(1, 40))
+    pages = run(lambda here: ([record("a")], next(places, DONE)))
+    assert len(pages) == 40
+
+
+def test_a_loop_within_a_page_ends_too() -> None:
+    loops = Loops()
+    for n in range(2):
+        loops.answered("list", None, "2", ["a"])
+        loops.answered("list", "2", None, ["b"])
+        assert n < 2, "the same list may be gone through again"
+    loops.answered("list", None, "2", ["a"])
+    with pytest.raises(Unavailable, match="list: the vendor gave a cursor again"):
+        loops.answered("list", "2", "2", ["b"])

@@ -1,0 +1,111 @@
+"""Alerts that nobody answers go further up, by working hours, once at each level."""
+
+from __future__ import annotations
+
+from datetime import datetime, time, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from include.common.working_days import calendar, worked
+from include.decide.digests import escalation
+from tests.decide.test_task_feedback import answer, written
+from tests.fixtures.decision_world import House
+from tests.fixtures.decisions import at
+from tests.fixtures.renewal_rows import renewal
+from tests.fixtures.signals import Ward, ward  # noqa: F401
+from tests.fixtures.subjects_store import account
+
+BAD = {"n_bad_ratings_30d": 2}
+BERLIN, SHANGHAI = ZoneInfo("Europe/Berlin"), ZoneInfo("Asia/Shanghai")
+
+
+def test_working_hours_leave_out_nights_weekends_holidays_and_count_make_up_days() -> None:
+    def hours(country: str, zone: ZoneInfo, since: datetime, until: datetime) -> float:
+        found = worked(since, until, zone, calendar(country), time(8), time(18))
+        return found / timedelta(hours=1)
+
+    friday = datetime(2026, 11, 20, 17, tzinfo=BERLIN)
+    assert hours("DE", BERLIN, friday, datetime(2026, 11, 23, 9, tzinfo=BERLIN)) == 2
+    assert hours("DE", BERLIN, datetime(2026, 12, 24, 8, tzinfo=BERLIN), datetime(2026, 12, 28, 8, tzinfo=BERLIN)) == 10
+    # Saturday 14 February 2026 is worked in China, and the week after it is free.
+    start = datetime(2026, 2, 13, 18, tzinfo=SHANGHAI)
+    assert hours("CN", SHANGHAI, start, datetime(2026, 2, 20, 8, tzinfo=SHANGHAI)) == 10
+    # The clocks go back on 25 October, at night: a day of work stays ten hours.
+    day = datetime(2026, 10, 23, 18, tzinfo=BERLIN)
+    assert hours("DE", BERLIN, day, datetime(2026, 10, 26, 18, tzinfo=BERLIN)) == 10
+    assert hours("DE", BERLIN, friday, friday - timedelta(days=3)) == 0
+
+
+def told(house: House) -> list[tuple[str, str, int]]:
+    return [
+        (row.recipient, row.step.partition(":")[0], len(row.body["evidence"]))
+        for row in house.outbox(channel="email", rule=escalation.RULE)
+    ]
+
+
+def test_first_the_lead_then_the_head_each_once(ward: Ward, overlay: Path) -> None:  # noqa: F811
+    people = overlay / "config" / "people.yaml"
+    people.write_text(people.read_text() + "head: {name: Hedy, email: head@vendor.example}\n")
+    ward.give("account", account(1, **BAD), account(2, **BAD))
+    ward.house.decide()
+    tasks = [written(ward.house, entity_id=f"crm:{number}") for number in (1, 2)]
+    expected: dict[int, list[tuple[str, str, int]]] = {
+        1: [],
+        2: [("lead@vendor.example", "lead", 2)],
+        3: [("lead@vendor.example", "lead", 2)],
+        # The fifth day is a Saturday; Friday is the fourth.
+        4: [("lead@vendor.example", "lead", 2), ("head@vendor.example", "head", 1)],
+        7: [("lead@vendor.example", "lead", 2), ("head@vendor.example", "head", 1)],
+    }
+    for day, wanted in expected.items():
+        ward.set_clock(at(day))
+        answer(ward.house, tasks[0])
+        answer(ward.house, tasks[1], "started" if day > 2 else "open")
+        ward.house.decide()
+        assert told(ward.house) == wanted, day
+        ward.house._execute("update ops.outbox set state = 'sent' where state = 'planned'")
+    (lead,) = ward.house.outbox(channel="email", rule=escalation.RULE, recipient="lead@vendor.example")
+    assert lead.subject == "2 alerts that nobody has answered"
+    assert lead.body["evidence"][0]["source"] == "Ada Lovelace, since 16 Nov 2026"
+    assert {row["escalated_to"] for row in ward.house.episodes("bad_rating")} == {"lead", "head"}
+
+
+def test_nobody_is_accused_while_the_crm_cannot_be_read(house: House) -> None:
+    row = renewal(1, days=60)
+    house.renewals(row)
+    house.decide()
+    task = written(house)
+    answer(house, task)  # read back now, and never again
+    for day in (2, 4):
+        house.set_clock(at(day))
+        house.renewals(row)
+        house.decide()
+        assert told(house) == []
+    answer(house, task)
+    house.decide(decision_id="read again")
+    assert told(house) == [("lead@vendor.example", "lead", 1)]
+
+
+def test_where_the_lead_is_the_reader_the_next_one_up_is_the_head(house: House) -> None:
+    row = renewal(1, days=60, owner_is_active=False)
+    house.renewals(row)
+    house.decide()
+    task = written(house)
+    assert task.recipient == "lead@vendor.example"
+    house.set_clock(at(7))
+    house.renewals(row)
+    answer(house, task)
+    house.decide()
+    assert told(house) == [("queue@vendor.example", "head", 1)]
+
+
+@pytest.mark.parametrize("text", ["lead_after_hours: 40", "head_after_hours: 20"])
+def test_the_head_is_told_later_than_the_lead(overlay: Path, text: str) -> None:
+    from include.common.errors import ConfigError
+    from include.config import load
+
+    (overlay / "config" / "attention.yaml").write_text(f"escalation: {{{text}}}\n")
+    with pytest.raises(ConfigError, match="head_after_hours must be more"):
+        load()

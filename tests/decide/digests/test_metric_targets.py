@@ -1,0 +1,96 @@
+"""A missed target reaches the metric's owner once, with what stands below it in the tree."""
+
+from __future__ import annotations
+
+import pytest
+import sqlalchemy as sa
+
+from include.decide.digests import metric_targets
+from include.outbox.message import Message
+from include.warehouse.engine import engine
+from tests.fixtures.decision_world import House
+from tests.fixtures.decisions import at
+
+CREATE = """
+create table marts.kpi_value (
+    metric_id text, metric_version int, period text, period_start date, as_of date, grain text, grain_key text,
+    value double precision, numerator numeric, denominator numeric, n bigint, coverage double precision,
+    low double precision, high double precision
+)
+"""
+_INSERT = sa.text(
+    "insert into marts.kpi_value"
+    " select :metric, 1, 'month', p.period_start, p.as_of, :grain, :key, :worth, 20, 40, :n, 1"
+    " from (select * from meta.period where period = 'month' and as_of < :end order by as_of desc limit 1 offset :back)"
+    " as p"
+)
+
+
+@pytest.fixture
+def missed(house: House) -> House:
+    """A closed month in which half of the accounts were active, and less of their people than before."""
+    house.set_clock(at(17))
+    house.renewals()
+    end = house.now.date().replace(day=1)
+    with engine("builder").begin() as connection:
+        connection.exec_driver_sql(CREATE)
+        connection.exec_driver_sql("grant select on marts.kpi_value to perennial_reader")
+        for metric, grain, key, months_ago, worth, n in (
+            ("activity_rate", "all", "all", 0, 0.5, 40),
+            ("activity_rate", "all", "all", 1, 0.9, 40),
+            ("activity_rate", "csm", "crm:7", 0, 0.2, 10),
+            ("activity_rate", "csm", "crm:8", 0, 0.95, 10),
+            ("stickiness", "all", "all", 0, 0.3, 40),
+            ("stickiness", "all", "all", 1, 0.4, 40),
+            ("grr", "all", "all", 0, 0.95, 40),
+        ):
+            connection.execute(
+                _INSERT,
+                {"metric": metric, "grain": grain, "key": key, "worth": worth, "n": n, "end": end, "back": months_ago},
+            )
+    return house
+
+
+def test_a_missed_target_is_told_once(missed: House) -> None:
+    missed.decide()
+    told = missed.outbox(rule=metric_targets.RULE)
+    assert [(each.recipient, each.state, each.channel) for each in told] == [
+        ("cs-operations@example.com", "planned", "email")
+    ]
+    assert told[0].subject.startswith("Activity rate missed its target: 50.0% in the month to ")
+    said = Message.model_validate(told[0].body)
+    assert [fact.value for fact in said.facts[:2]] == ["50.0%", "at least 85.0%"]
+    # The branch below it, with the value before; then the group that is furthest off, and not the one that is not.
+    assert [(each.text, each.level) for each in said.evidence] == [
+        ("Stickiness: 30.0%, 40.0% in the month before", "risk"),
+        ("csm crm:7: 20.0%", "risk"),
+    ]
+    assert told[0].reads == ("crm", "product_db")
+    missed.decide(decision_id="again")
+    assert len(missed.outbox(rule=metric_targets.RULE)) == 1
+
+
+def test_it_waits_for_a_source_that_is_not_fit(missed: House) -> None:
+    missed.verdict("product_db", "product", "red", missed.now, "broken")
+    assert missed.decide().n_held >= 1
+    assert missed.outbox(rule=metric_targets.RULE) == []
+    missed.verdict("product_db", "product", "green", missed.now)
+    missed.decide(decision_id="later")
+    assert len(missed.outbox(rule=metric_targets.RULE)) == 1
+
+
+def test_the_past_is_no_news(missed: House) -> None:
+    missed.set_clock(at(40))
+    missed.decide()
+    assert missed.outbox(rule=metric_targets.RULE) == []
+
+
+def test_a_correction_by_hand_counts(missed: House) -> None:
+    with engine("builder").begin() as connection:
+        connection.exec_driver_sql(
+            "insert into meta.kpi_override (metric_id, period, as_of, grain, grain_key, value, reason, entered_by,"
+            " approved_by, expires_on) select 'activity_rate', 'month', max(as_of), 'all', 'all', 0.9, 'r', 'a', 'b',"
+            " '2100-01-01' from marts.kpi_value"
+        )
+    missed.decide()
+    assert missed.outbox(rule=metric_targets.RULE) == []

@@ -1,0 +1,89 @@
+"""Triggers over the real table: three-valued, blind to what is unfit, unable to change or to hang anything."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from include.common.errors import ConfigError
+from include.decide.playbooks.evaluate import Answer, evaluate
+from include.decide.playbooks.load import load
+from include.warehouse.engine import engine
+from tests.decide.playbooks.test_load import BY_FIGURES
+from tests.fixtures.renewal_rows import TODAY, renewal, store
+
+IDS = [f"C-{number}#2" for number in range(1, 9)]
+
+
+def answers(unfit: dict | None = None, name: str = "renewal_at_risk") -> dict[str, Answer]:
+    with engine("reader").connect() as connection:
+        return evaluate(connection, TODAY, load()[name], unfit or {}, IDS)
+
+
+def started(found: dict[str, Answer]) -> set[str]:
+    return {entity_id for entity_id, answer in found.items() if answer.starts}
+
+
+def ended(found: dict[str, Answer]) -> set[str]:
+    return {entity_id for entity_id, answer in found.items() if answer.ends}
+
+
+@pytest.fixture(autouse=True)
+def by_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An overlay with a playbook that has conditions of its own."""
+    (tmp_path / "playbooks").mkdir()
+    monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(tmp_path))
+    return Path(shutil.copy(BY_FIGURES, tmp_path / "playbooks"))
+
+
+@pytest.fixture
+def renewals(warehouse: str) -> None:
+    store(
+        [
+            renewal(1),
+            renewal(2, usage_ratio=0.5),
+            renewal(3, n_open_urgent_tickets=2),
+            renewal(4, decision_maker_known=False),
+            renewal(5, days=120, usage_ratio=0.5),
+            renewal(6, usage_ratio=None),
+        ]
+    )
+
+
+def test_trigger_and_exit(renewals: None) -> None:
+    found = answers()
+    assert started(found) == {"C-2#2", "C-3#2", "C-4#2"}
+    assert ended(found) == {"C-1#2"}  # number 6 is unknown, therefore neither
+
+
+def test_a_rung_is_left_out_of_short_terms(warehouse: str) -> None:
+    store([renewal(1, usage_ratio=0.5, term_days=180), renewal(2, usage_ratio=0.5, term_days=90)])
+    assert started(answers()) == {"C-1#2"}
+
+
+def test_what_comes_from_an_unfit_source_is_unknown(renewals: None) -> None:
+    found = answers({"product": None})
+    assert started(found) == {"C-3#2", "C-4#2"}
+    assert ended(found) == set()
+    assert found["C-2#2"].values["usage_ratio"] is None and found["C-2#2"].values["n_open_tickets"] == 3
+
+
+def test_only_the_named_accounts_are_unknown(renewals: None) -> None:
+    assert started(answers({"product": ["crm:1002"]})) == {"C-3#2", "C-4#2"}
+    assert started(answers({"product": ["crm:1001"]})) == {"C-2#2", "C-3#2", "C-4#2"}
+
+
+def test_a_steps_condition_is_true_false_or_unknown(renewals: None) -> None:
+    store([renewal(1), renewal(2, n_open_urgent_tickets=1), renewal(3, n_open_urgent_tickets=None)])
+    found = answers(name="renewal_key_account")
+    assert [answer.only_if for answer in found.values()] == [
+        {"help_first": False}, {"help_first": True}, {"help_first": None},
+    ]  # fmt: skip
+
+
+def test_a_condition_of_the_wrong_type_is_told(renewals: None, by_figures: Path) -> None:
+    by_figures.write_text(by_figures.read_text().replace("when: >-\n    usage", "when: >-\n    tier < 5 or usage", 1))
+    with pytest.raises(ConfigError, match="renewal_at_risk"):
+        answers()

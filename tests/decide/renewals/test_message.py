@@ -1,0 +1,174 @@
+"""What a manager reads, word for word."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from include.config import Settings
+from include.config.channels import Channels, Links
+from include.config.models import Lead, People, WorkingCalendar
+from include.config.renewals import Ladder
+from include.decide.readiness import Readiness, SourceState
+from include.decide.recipients import recipient
+from include.decide.renewals import message
+from include.decide.renewals.checkpoint import Checkpoint, without
+from include.decide.renewals.ladder import due_on, rungs
+from include.decide.risk import OpenRisk, Risk
+from include.deliver.render import email as render_mail
+from tests.fixtures.renewal_rows import NOW, TODAY, renewal
+
+SETTINGS = Settings(
+    channels=Channels(links=Links(account="https://crm.example/{id}")),
+    people=People(
+        team_leads={"East": Lead(name="Lea", email="lead@vendor.example")},
+        calendars={
+            "default": WorkingCalendar(country="US", zone="America/New_York"),
+            "Germany": WorkingCalendar(country="DE", zone="Europe/Berlin"),
+        },
+    ),
+)
+FIT = Readiness(
+    (
+        SourceState("crm", "crm", (), NOW - timedelta(minutes=20)),
+        SourceState("support", "support", (), NOW - timedelta(hours=1)),
+        SourceState("product_db", "product", (), NOW - timedelta(hours=5)),
+    )
+)
+AT_RISK = renewal(
+    1,
+    days=29,
+    account_name="Brückner & Söhne",
+    tier="key_account",
+    usage_28d=Decimal(1240),
+    usage_baseline=Decimal(2000),
+    usage_ratio=0.62,
+    active_users_28d=23,
+    paid_seats=80,
+    n_open_urgent_tickets=2,
+    n_open_tickets=5,
+    oldest_open_urgent_at=NOW - timedelta(days=10, hours=3),
+    decision_maker_known=False,
+    notice_deadline=TODAY + timedelta(days=29),
+    due_date=TODAY + timedelta(days=120),
+    is_auto_renew=True,
+    last_contact_at=NOW - timedelta(days=50),
+    owner_is_active=False,
+)
+
+
+OPEN = Risk(
+    (
+        OpenRisk("urgent_ticket_ageing", "Urgent ticket gets old", "high", TODAY - timedelta(days=5)),
+        OpenRisk("usage_down", "Usage is down", "normal", TODAY - timedelta(days=9)),
+        OpenRisk("detractor", "Detractor", "normal", TODAY - timedelta(days=2)),
+    )
+)
+
+
+def text(row: Checkpoint, readiness: Readiness = FIT, risk: Risk | None = None) -> str:
+    ladder = Ladder()
+    rung = due_on(TODAY, row.decision_date, row.term_days, ladder)
+    assert rung is not None
+    following = next((one for one in rungs(row.decision_date, row.term_days, ladder) if one.on > rung.on), None)
+    row = without(row, readiness.unfit_kinds(row.account_key))
+    to = recipient(row, "csm", SETTINGS.people)
+    return render_mail.text(
+        message.checkpoint_message(row, rung, following, to, risk or Risk(), readiness, SETTINGS, TODAY, NOW)
+    )
+
+
+def test_a_renewal_at_risk() -> None:
+    assert text(AT_RISK, risk=OPEN) == EXPECTED_AT_RISK
+
+
+EXPECTED_AT_RISK = """\
+Brückner & Söhne: 29 days to the notice deadline
+================================================
+
+! You get this because the account's owner in the CRM, Ada Lovelace, is no longer active.
+
+USD 120,000 a year, decision by Tue 15 Dec 2026. High risk: Urgent ticket gets old; Usage is down; Detractor.
+
+Customer:          Brückner & Söhne (key account, Retail, Germany)
+At stake:          USD 120,000 a year (ARR)
+Decide by:         Tue 15 Dec 2026, in 29 days (notice deadline)
+Due date:          Tue 16 Mar 2027: renews by itself
+Contract:          C-1, term 2
+Manager:           Ada Lovelace
+
+WHY NOW
+This is the 30-day checkpoint, which was reached on Sun 15 Nov 2026; the next one is on Tue 1 Dec 2026. After the \
+notice deadline the contract renews by itself: what is to change must be said before.
+
+WHAT WE SEE
+[-] 2 urgent tickets open, the oldest since 6 Nov 2026 07:00 CET (10 days); 5 tickets open in all. (support desk, \
+complete up to 16 Nov 2026 09:00 CET)
+[-] Usage in the last 28 days: 1,240 valuable actions, 38% below its baseline of 2,000. (product database, complete \
+up to 16 Nov 2026 05:00 CET)
+[-] Detractor, since 14 Nov 2026.
+[ ] 23 of 80 paid seats were active in the last 28 days (29%). (product database, complete up to 16 Nov 2026 05:00 CET)
+[ ] Last contact on 27 Sep 2026 (50 days ago). (CRM, complete up to 16 Nov 2026 09:40 CET)
+[ ] Nobody is on record as the decision maker. (CRM, complete up to 16 Nov 2026 09:40 CET)
+
+WHAT TO DO NEXT
+1. Get a date for the oldest urgent ticket from support, and tell the customer, before you talk of renewing.
+2. Ask your main contact who decides, and give that contact the role decision maker in the CRM.
+3. Find out why use fell: call the most active user who is still there this week.
+4. Agree the date of the renewal talk, and set the forecast category of the renewal in the CRM.
+
+Open in the CRM: https://crm.example/1001
+
+--
+Renewal checkpoint 30 of contract C-1, term 2; tables of 16 Nov 2026. Times are Europe/Berlin.
+"""
+
+
+def test_a_healthy_renewal_says_so() -> None:
+    said = text(renewal(1, days=90))
+    assert "No risks found." in said
+    assert "[-]" not in said
+    assert "Due date:          Sun 14 Feb 2027: ends unless renewed" in said
+    assert "1. Review with the customer what they reached this term" in said
+
+
+def test_near_the_end_the_answer_comes_first() -> None:
+    assert "1. Get the customer's answer in writing before Mon 23 Nov 2026" in text(renewal(1, days=7))
+    assert "the renewal date is today" in text(renewal(1, days=0))
+    assert "1 day to the renewal date" in text(renewal(1, days=1))
+
+
+def test_times_are_the_readers_own() -> None:
+    assert "09:40 CET" in text(renewal(1, days=30))
+    assert "03:40 EST" in text(renewal(1, days=30, region="unknown region"))
+
+
+def test_unfit_evidence_is_a_sentence_with_its_age() -> None:
+    red = Readiness(
+        (
+            FIT.sources[0],
+            SourceState("support", "support", ("half of the rows are gone",), NOW - timedelta(hours=30)),
+            SourceState("product_db", "product", ("product_db was never loaded",), None),
+        )
+    )
+    said = text(AT_RISK, red, Risk(unknown=("usage", "tickets")))
+    assert "[?] Tickets not shown: the support desk's data is 30 hours old: half of the rows are gone." in said
+    assert "Risk unknown. Not known: usage and tickets." in said
+    assert "[?] Usage not shown: the product database has not been loaded." in said
+    assert "urgent" not in said.lower() and "38%" not in said
+
+
+def test_a_link_with_the_placeholder_is_left_out() -> None:
+    shipped = Settings()
+    row = renewal(1, days=30)
+    to = recipient(row, "csm", shipped.people)
+    rung = due_on(TODAY, row.decision_date, row.term_days, Ladder())
+    assert rung is not None
+    assert message.checkpoint_message(row, rung, None, to, Risk(), FIT, shipped, TODAY, NOW).links == ()
+
+
+@pytest.mark.parametrize("word", ["discount", "free", "guarantee", "promise", "refund"])
+def test_a_message_promises_nothing(word: str) -> None:
+    assert word not in text(AT_RISK, risk=OPEN).lower()

@@ -1,0 +1,38 @@
+"""Templates promise neither price nor commitment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from include.common.errors import ConfigError
+from include.decide.rules import forbidden_phrases
+from include.decide.signals.load import load as load_signals
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Offer a 10% off deal", "offer 20 % OFF", "We  guarantee\nthat", "a Discount.", "three free months", "kostenlos"],
+)
+def test_a_promise_is_found(text: str) -> None:
+    with pytest.raises(ValueError, match="promise"):
+        forbidden_phrases.check(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["{{ discount_depth }}", "{% if guaranteed %}x{% endif %}", "counted discounting", "Call."]
+)
+def test_what_is_filled_in_or_part_of_a_word_is_none(text: str) -> None:
+    forbidden_phrases.check(text)
+
+
+def test_a_signal_that_promises_is_refused_by_file_and_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shipped = Path("include/defaults/config/signals/usage_down.yaml").read_text().splitlines()
+    at = next(number for number, line in enumerate(shipped) if line.startswith("headline:"))
+    shipped[at] = 'headline: "{{ account_name }}: offer a refund"'
+    (tmp_path / "config" / "signals").mkdir(parents=True)
+    (tmp_path / "config" / "signals" / "usage_down.yaml").write_text("\n".join(shipped))
+    monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(tmp_path))
+    with pytest.raises(ConfigError, match=rf"usage_down.yaml:{at + 1}.*`refund`"):
+        load_signals()

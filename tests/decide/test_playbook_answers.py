@@ -1,0 +1,117 @@
+"""What people do with the tasks of a playbook's steps: the next begins, waits, changes hands, or it all ends."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import timedelta
+from pathlib import Path
+
+from include.decide.renewals.checkpoint import Checkpoint
+from include.outbox.store import Letter
+from tests.decide.test_task_feedback import answer
+from tests.fixtures.decision_world import House
+from tests.fixtures.decisions import at
+from tests.fixtures.renewal_rows import NOW, TODAY, renewal
+
+# Monday 16 November; in Germany, 80 days before the decision.
+RENEWAL = renewal(1, days=80, usage_ratio=0.5)
+PLAYBOOK = """
+name: three_steps
+version: {version}
+status: live
+title: Three steps
+why: One after the other.
+trigger: {{rung: 90, when: usage_ratio < 0.7}}
+first_scan: start
+outcome: [kept, lost]
+steps:
+  - {{id: ask, kind: crm_task, owner: csm, due_in_working_days: 5, subject: Ask, body: Ask}}
+  - {{id: meet, kind: crm_task, owner: csm, due_in_working_days: 5, depends_on: [ask], subject: {meet}, body: Meet}}
+  - {{id: agree, kind: crm_task, owner: lead, due_in_working_days: 5, depends_on: [meet], subject: Agree, body: Agree}}
+"""
+
+
+def begin(house: House, overlay: Path, *renewals: Checkpoint) -> dict[str, Letter]:
+    """Start the playbook; return the tasks of its first step, which have left, by renewal."""
+    (overlay / "playbooks" / "renewal_at_risk.yaml").write_text("disabled: true\n")
+    write(overlay)
+    house.renewals(*renewals)
+    house.decide()
+    return sent(house, "ask")
+
+
+def write(overlay: Path, version: int = 1, meet: str = "Meet") -> None:
+    (overlay / "playbooks" / "three_steps.yaml").write_text(PLAYBOOK.format(version=version, meet=meet))
+
+
+def sent(house: House, step: str) -> dict[str, Letter]:
+    house._execute(
+        "update ops.outbox set state = 'sent', external_id = key, address = coalesce(body ->> 'owner_id', '')"
+        " where state = 'planned'"
+    )
+    return {task.entity_id: task for task in house.outbox(channel="crm_task", step=step)}
+
+
+def go_on(house: House, day: int, *renewals: Checkpoint) -> dict[str, str]:
+    """Decide some days later; return the steps that are given out then, by renewal."""
+    house.set_clock(at(day))
+    house.renewals(*renewals)
+    house.decide()
+    return {row.entity_id: row.step for row in house.outbox(rule="three_steps", state="planned")}
+
+
+def test_what_becomes_of_a_step_says_when_the_next_begins_and_whose_it_is(house: House, overlay: Path) -> None:
+    house.owners({"crm:78": "bob@vendor.example"})
+    five = [dataclasses.replace(RENEWAL, renewal_id=name) for name in ("done", "thrown", "moved", "given", "untouched")]
+    tasks = begin(house, overlay, *five)
+    answer(house, tasks["done"], "done", outcome="They miss reports")
+    answer(house, tasks["thrown"], "deleted", due_on=None, owner_id="")
+    answer(house, tasks["moved"], due_on=(TODAY + timedelta(days=20)).isoformat())
+    answer(house, tasks["given"], "done", owner_id="78")
+    write(overlay, version=2, meet="Meet them all")
+    assert go_on(house, 1, *five) == {"done": "meet", "thrown": "meet", "given": "meet"}
+    meet = sent(house, "meet")
+    # Five working days after that Monday, in the words of the version that it began with.
+    assert (meet["done"].body["due_on"], meet["done"].subject) == ("2026-11-23", "Meet")
+    assert {task.version for task in meet.values()} == {"three_steps 1"}
+    given = meet["given"]
+    assert (given.recipient, given.owner_key, given.body["owner_id"]) == ("bob@vendor.example", "", "")
+    assert "because the task before it was given to you" in given.body["html"]
+    # What nobody touches is over on the day after it was due; what was moved, after its new date.
+    answer(house, given, "done")
+    assert go_on(house, 8, *five) == {"done": "agree", "thrown": "agree", "given": "agree", "untouched": "meet"}
+    assert sent(house, "agree")["given"].recipient == "lead@vendor.example"  # another role
+    assert "moved" not in go_on(house, 20, *five)
+    assert go_on(house, 21, *five)["moved"] == "meet"
+
+
+def test_an_outcome_ends_it_and_closes_what_is_open(house: House, overlay: Path) -> None:
+    task = begin(house, overlay, RENEWAL)[RENEWAL.renewal_id]
+    answer(house, task, "done")
+    assert list(go_on(house, 1, RENEWAL).values()) == ["meet"]
+    sent(house, "meet")
+    answer(house, task, "done", outcome=" Lost ")
+    # What people say holds although the CRM's data is not fit to act on.
+    house.verdict("crm", "crm", "red", NOW, "x")
+    house.renewals(RENEWAL)
+    result = house.decide(decision_id="lost")
+    assert (result.n_answered, result.n_closed) == (1, 0)
+    (episode,) = house.episodes("three_steps")
+    assert (episode["answer"], episode["closed_because"]) == ("lost", "completed in the CRM: lost")
+    (closing,) = house.outbox(rule="three_steps", state="planned")
+    assert closing.step == "close:meet"
+    # It would begin anew as long as the condition holds; but somebody has said how it ended.
+    assert list(go_on(house, 2, RENEWAL).values()) == ["close:meet"]
+
+
+def test_it_ends_with_its_last_step(house: House, overlay: Path) -> None:
+    answer(house, begin(house, overlay, RENEWAL)[RENEWAL.renewal_id], "done")
+    for day, step in ((1, "meet"), (2, "agree")):
+        assert list(go_on(house, day, RENEWAL).values()) == [step]
+        task = sent(house, step)[RENEWAL.renewal_id]
+        answer(house, task, "done", outcome="They signed" if step == "agree" else "")
+    assert go_on(house, 3, RENEWAL) == {}
+    (episode,) = house.episodes("three_steps")
+    assert (episode["state"], episode["answer"]) == ("closed", "They signed")
+    house.renewals(dataclasses.replace(RENEWAL, usage_ratio=0.4))
+    assert house.decide(decision_id="still low").n_planned == 0

@@ -1,0 +1,132 @@
+"""Message, task and field say the same about an account's risk, and what is not known is said as not known."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+from include.common import paths
+from include.decide.risk import Band, OpenRisk, Risk
+from include.outbox.store import Letter
+from include.sandbox.hubspot.schema import COMPANIES
+from tests.fixtures.decisions import OVERLAY, at
+from tests.fixtures.renewal_rows import NOW, renewal
+from tests.fixtures.signals import Ward, ward  # noqa: F401
+from tests.fixtures.subjects_store import account
+
+FIELDS = "{crm: {p_risk: risk_band, p_risks: open_risks}}"
+FALLEN = {"usage_28d": Decimal(200), "usage_ratio": 0.2, "user_days_28d": 30, "user_days_ratio_14d_ago": 0.5}
+# What is known of an account on the second day -> the band, and what its messages then say.
+ACCOUNTS: dict[int, tuple[dict[str, Any], str, str]] = {
+    1: ({}, "none", "No risks found."),
+    2: ({"n_bad_ratings_30d": 2}, "some", "At risk: Bad support rating."),
+    3: (FALLEN, "high", "High risk: Usage is down."),
+    4: (dict.fromkeys((*FALLEN, "usage_baseline", "user_days_usual")), "unknown", "Risk unknown. Not known: usage."),
+    5: ({"n_open_tickets": None, "n_open_urgent_tickets": None}, "unknown", "Risk unknown. Not known: tickets."),
+    6: (
+        {"n_bad_ratings_30d": 2, "usage_28d": None, "usage_ratio": None},
+        "some",
+        "At risk: Bad support rating. Not known: usage.",
+    ),
+    # Neither low use nor an urgent ticket of today is a risk yet: no signal is open for it.
+    7: ({"usage_28d": Decimal(700), "usage_ratio": 0.7, "n_open_urgent_tickets": 2}, "none", "No risks found."),
+}
+_SHARED = ("usage_28d", "usage_baseline", "usage_ratio", "n_open_tickets", "n_open_urgent_tickets")
+
+
+def decided(ward: Ward, overlay: Path) -> dict[str, list[Letter]]:  # noqa: F811
+    """Decide on the accounts and a renewal of each that is due at a checkpoint; return what was planned, by account."""
+    text = f"{OVERLAY['channels.yaml']}crm_field: {{dry_run: false, fields: {FIELDS}}}\n"
+    (overlay / "config" / "channels.yaml").write_text(text)
+    shipped = paths.ROOT / "include" / "defaults" / "playbooks" / "renewal_at_risk.yaml"
+    (overlay / "playbooks" / "renewal_at_risk.yaml").write_text(shipped.read_text())
+    ward.set_clock(at(1))
+    ward.give("account", *(account(number, **known) for number, (known, _, _) in ACCOUNTS.items()))
+    ward.house.renewals(
+        *(
+            renewal(
+                number,
+                days=60,
+                account_key=f"crm:{number}",
+                crm_account_id=str(number),
+                **{name: known[name] for name in _SHARED if name in known},
+            )
+            for number, (known, _, _) in ACCOUNTS.items()
+        )
+    )
+    ward.house.decide(decision_id="day 1")
+    found: dict[str, list[Letter]] = {}
+    for row in ward.house.outbox(state="planned"):
+        found.setdefault(row.account_key, []).append(row)
+    return found
+
+
+def test_message_task_and_field_agree_for_every_account(ward: Ward, overlay: Path) -> None:  # noqa: F811
+    planned = decided(ward, overlay)
+    for number, (_, band, says) in ACCOUNTS.items():
+        rows = planned[f"crm:{number}"]
+        (field,) = (row for row in rows if row.channel == "crm_field")
+        titles = (
+            [one.strip() for one in says.partition(": ")[2].partition(".")[0].split(";")] if "isk: " in says else []
+        )
+        assert field.body["fields"] == {"p_risk": band, "p_risks": "; ".join(titles)}, number
+        reminders = [row for row in rows if row.rule == "renewal"]
+        assert {row.channel for row in reminders} == {"slack", "email", "crm_task"}
+        for row in reminders:
+            if row.channel == "crm_task":
+                assert says in row.body["html"], number
+                continue
+            assert row.body["summary"].endswith(says), number
+            marked = {line["level"] for line in row.body["evidence"]}
+            assert ("risk" in marked) == bool(titles), number
+            assert ("unknown" in marked) == ("Not known" in says), number
+        steps = [row for row in rows if row.rule == "renewal_at_risk"]
+        assert bool(steps) == bool(titles), f"{number}: a playbook about the risk runs where there is one"
+        first = [row.body["html"] for row in steps if row.step == "find_the_cause"]
+        assert all(f"Open risks: {'; '.join(titles)}." in html for html in first)
+
+
+def test_the_playbook_ends_with_the_risk(ward: Ward, overlay: Path) -> None:  # noqa: F811
+    decided(ward, overlay)
+    assert {row["state"] for row in ward.house.episodes("renewal_at_risk")} == {"open"}
+    ward.set_clock(at(2))
+    ward.give("account", *(account(number) for number in ACCOUNTS))
+    ward.house.renewals(*(renewal(number, days=60, account_key=f"crm:{number}") for number in ACCOUNTS))
+    ward.house.decide(decision_id="day 2")
+    assert {row["state"] for row in ward.house.episodes("usage_down")} == {"closed"}
+    ended = {row["entity_id"]: row["closed_because"] for row in ward.house.episodes("renewal_at_risk")}
+    assert ended["C-3#2"] == "no risk is open for the account any more"
+
+
+def test_while_a_source_is_held_nothing_is_called_good(ward: Ward, overlay: Path) -> None:  # noqa: F811
+    ward.house.verdict("support", "support", "red", NOW, "held")
+    text = f"{OVERLAY['channels.yaml']}crm_field: {{dry_run: false, fields: {FIELDS}}}\n"
+    (overlay / "config" / "channels.yaml").write_text(text)
+    ward.give("account", account(1))
+    ward.house.renewals(renewal(1, days=60, account_key="crm:1", crm_account_id="1"))
+    ward.house.decide(decision_id="held")
+    (mail,) = ward.house.outbox(channel="email", rule="renewal")
+    assert mail.body["summary"].endswith("Risk unknown. Not known: tickets.")
+    assert ward.house.outbox(channel="crm_field") == [], "the record keeps what it held"
+
+
+@pytest.mark.parametrize(
+    ("risk", "band"),
+    [
+        (Risk(), "none"),
+        (Risk(unknown=("usage",)), "unknown"),
+        (Risk((OpenRisk("a", "A", "normal", date(2026, 1, 1)),), ("usage",)), "some"),
+        (Risk((OpenRisk("a", "A", "normal", date(2026, 1, 1)), OpenRisk("b", "B", "high", date(2026, 1, 1)))), "high"),
+    ],
+)
+def test_the_band(risk: Risk, band: str) -> None:
+    assert risk.band == band
+
+
+def test_the_sandboxs_drop_down_takes_every_band() -> None:
+    """It refuses other values, as HubSpot does: the demo would end red."""
+    assert set(COMPANIES.properties["perennial_risk"].options) == set(get_args(Band))

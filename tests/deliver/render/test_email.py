@@ -1,0 +1,95 @@
+"""Mail bodies: complete in both forms, escaped, well formed."""
+
+from __future__ import annotations
+
+from html.parser import HTMLParser
+
+from include.deliver.render import email, slack, wecom
+from include.outbox.message import Evidence, Fact, Message
+from tests.deliver.letters import MESSAGE
+
+HOSTILE = "<script>alert(1)</script>\" onmouseover='x' & <b>"
+_VOID = {"meta", "br"}
+
+
+class Reader(HTMLParser):
+    """Collects text and tags, and checks that every tag is closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.open: list[str] = []
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: list) -> None:
+        self.tags.append(tag)
+        if tag not in _VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def read(message: Message) -> Reader:
+    reader = Reader()
+    reader.feed(email.html(message))
+    assert reader.open == []
+    return reader
+
+
+def test_both_forms_say_everything() -> None:
+    message = MESSAGE.with_note("This may be a repeat.")
+    html, text = read(message).text, email.text(message)
+    said = [message.headline, message.summary, *message.notes, message.why_now, *message.next_steps, message.footer]
+    said += [part for fact in message.facts for part in (fact.label, fact.value)]
+    said += [part for item in message.evidence for part in (item.text, item.source)]
+    for part in said:
+        assert part in html
+        assert part in text
+    assert message.links[0].url in text
+    assert 'href="https://crm.example/company/1?a=1&amp;b=2"' in email.html(message)
+
+
+def test_hostile_names_are_text() -> None:
+    message = Message(
+        headline=HOSTILE,
+        summary=HOSTILE,
+        notes=(HOSTILE,),
+        facts=(Fact(label=HOSTILE, value=HOSTILE),),
+        why_now=HOSTILE,
+        evidence=(Evidence(text=HOSTILE, source=HOSTILE),),
+        next_steps=(HOSTILE,),
+        footer=HOSTILE,
+    )
+    reader = read(message)
+    assert "script" not in reader.tags and "b" not in reader.tags
+    assert reader.text.count("alert(1)") == 12
+    assert "onmouseover='x'" not in email.html(message)
+
+
+def test_nothing_empty_is_headed() -> None:
+    html = read(Message(headline="x", summary="y")).text
+    assert "What we see" not in html and "What to do next" not in html
+    assert "WHY NOW" not in email.text(Message(headline="x", summary="y"))
+
+
+def test_a_long_list_is_cut_and_counted() -> None:
+    many = Message(headline="x", summary="y", evidence=tuple(Evidence(text=f"r{n}") for n in range(100)))
+    assert "and 40 more" in email.text(many)
+    assert "and 40 more" in read(many).text
+
+
+def test_a_subject_is_limited() -> None:
+    assert len(email.subject(Message(headline="x" * 500, summary="y"))) == 200
+
+
+def test_an_address_in_a_name_leads_nowhere_and_our_own_links_stay() -> None:
+    evil = "Sons http://evil.example/login WWW.evil.example mailto:a@evil.example"
+    message = Message(headline=evil, summary=evil, next_steps=(evil,), links=MESSAGE.links)
+    for shown in (email.text(message), wecom.parts(message, "Ada")[0], str(slack.blocks(message))):
+        assert "http://evil" not in shown and "WWW.evil" not in shown and "mailto:a" not in shown
+        assert "evil.example" in shown
+    assert message.links[0].url in email.text(message)

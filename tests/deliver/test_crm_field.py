@@ -1,0 +1,131 @@
+"""Values written back into HubSpot's companies and Salesforce's accounts: what differs, once, record by record."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from include.common import connections
+from include.common.errors import ConfigError
+from include.config import load
+from include.config.channels import Channels
+from include.connectors.crm.hubspot.client import open_client
+from include.deliver.channels import crm_task
+from include.deliver.channels.crm_field import channel
+from include.deliver.channels.crm_field.channel import CrmFields
+from include.outbox.store import Letter
+from include.sandbox.salesforce import ids
+from tests.deliver.letters import letter
+from tests.fixtures.outside import make_hasty
+from tests.fixtures.sandbox import SandboxProcess
+
+FIELDS = {
+    "hubspot": {"perennial_risk": "some", "perennial_next_decision": "2027-03-01", "perennial_arr": 12000.0},
+    "salesforce": {
+        "Perennial_Risk__c": "some",
+        "Perennial_Next_Decision__c": "2027-03-01",
+        "Perennial_ARR__c": 12000.0,
+    },
+}
+UPDATE = {"hubspot": "/crm/v3/objects/companies/batch/update", "salesforce": "/services/data/*/composite/sobjects"}
+
+
+class Crm:
+    """The accounts of one of the sandbox's CRMs."""
+
+    def __init__(self, vendor: str, sandbox: SandboxProcess) -> None:
+        self.vendor, self.sandbox = vendor, sandbox
+        self.channel = channel.connect(load(), "crm")
+        numbers = sandbox.truth()["account"]["live_ids"][:3]
+        self.accounts = [str(each) if vendor == "hubspot" else ids.encode("001", each) for each in numbers]
+        self.writes: list[Mapping[str, Any]] = []
+        write = self.channel._accounts.write
+        self.channel._accounts.write = lambda changes: self.writes.append(changes) or write(changes)  # type: ignore
+
+    def letters(self, *fields: Mapping[str, Any]) -> list[Letter]:
+        """Return one letter for each of the first accounts."""
+        return [
+            letter("crm_field", str(number), address=record, body={"record": record, "fields": dict(given)})
+            for number, (record, given) in enumerate(zip(self.accounts, fields, strict=False))
+        ]
+
+    def send(self, letters: list[Letter]) -> list[str]:
+        outcomes = self.channel.send(letters)
+        return [outcomes[one.key].state for one in letters]
+
+    def fault(self, kind: str, **more: Any) -> None:
+        self.sandbox.control("faults", vendor=self.vendor, kind=kind, path=UPDATE[self.vendor], times=1, **more)
+
+
+@pytest.fixture(params=["hubspot", "salesforce"])
+def crm(
+    request: pytest.FixtureRequest, sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Crm:
+    monkeypatch.setenv("PERENNIAL_HOME", str(tmp_path))
+    if request.param == "salesforce":
+        monkeypatch.setenv("AIRFLOW_CONN_CRM", sandbox.connections["AIRFLOW_CONN_SALESFORCE"])
+    make_hasty(monkeypatch)
+    return Crm(request.param, sandbox)
+
+
+def test_what_differs_is_written_once_and_each_record_has_its_own_result(crm: Crm) -> None:
+    fields = FIELDS[crm.vendor]
+    risk, next_decision, arr = fields
+    letters = crm.letters(fields, fields)
+    assert crm.send(letters) == ["sent", "sent"]
+    # Numbers and dates read back as what was written: nothing is left to write.
+    assert crm.send(letters) == ["sent", "sent"]
+    assert [sorted(each) for each in crm.writes] == [sorted(crm.accounts[:2])]
+    # Only the value that differs goes out, and one that is taken away is cleared.
+    crm.send(crm.letters({**fields, risk: "high"}, {**fields, next_decision: None}))
+    assert crm.writes[1][crm.accounts[0]] == {risk: "high"}
+    assert list(crm.writes[1][crm.accounts[1]]) == [next_decision]
+    assert crm.send(crm.letters(fields, {**fields, next_decision: None})) == ["sent", "sent"]
+    # One record that is gone, and one wrong value, keep no other from being written.
+    gone, wrong, right = crm.letters(fields, {**fields, arr: "a lot"}, fields)
+    gone = dataclasses.replace(gone, address="999999999" if crm.vendor == "hubspot" else ids.encode("001", 999_999))
+    assert crm.send([gone, wrong, right]) == ["refused", "refused", "sent"]
+    assert "ingest the CRM" in crm.channel.send([gone])[gone.key].because
+
+
+def test_an_answer_that_is_lost_is_asked_for_again_and_a_missing_property_is_named(crm: Crm) -> None:
+    fields = FIELDS[crm.vendor]
+    crm.fault("drop_after")
+    assert crm.send(crm.letters(fields)) == ["sent"]
+    (one,) = crm.letters({"perennial_nothing": "x"})
+    with pytest.raises(ConfigError, match="no property perennial_nothing that this login may write"):
+        crm.channel.send([one])
+    assert list(crm.channel.take_back([one])) == [one.key]
+
+
+def test_another_vendor_is_no_crm_to_write_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_OTHER", '{"conn_type": "postgres", "host": "db.example"}')
+    channels = Channels.model_validate({"crm_field": {"connections": {"crm": "other"}}})
+    with pytest.raises(ConfigError, match="HubSpot and Salesforce only"):
+        channel.connect(load().model_copy(update={"channels": channels}), "crm")
+
+
+def test_nothing_is_written_by_default() -> None:
+    shipped = load().channels.crm_field
+    assert (shipped.dry_run, shipped.fields) == (True, {})
+    assert CrmFields.is_repeatable
+
+
+@pytest.mark.parametrize("connect", [crm_task.connect, channel.connect])
+def test_a_writer_of_its_own_counts_against_the_limits_of_the_portal_that_is_read(
+    connect: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, token in (("CRM", "pat-reads"), ("WRITER", "pat-writes")):
+        monkeypatch.setenv(
+            f"AIRFLOW_CONN_{name}", f'{{"conn_type": "hubspot", "host": "https://x.example", "password": "{token}"}}'
+        )
+    way = {"connections": {"crm": "writer"}}
+    channels = Channels.model_validate({"crm_field": way, "crm_task": way})
+    made = connect(load().model_copy(update={"channels": channels}), "crm")
+    client = made._client if connect is crm_task.connect else made._accounts._client
+    assert client.secrets == ("pat-writes",)
+    assert client.limiter.path == open_client(connections.get("crm"), ()).limiter.path

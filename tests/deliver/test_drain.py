@@ -1,0 +1,52 @@
+"""Ten thousand planned actions leave at the limits of vendors that throttle, none lost, none doubled.
+
+Slack's share takes most of it: 4,000 messages at 240 a minute.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from datetime import timedelta
+
+import pytest
+
+from include.common.errors import PerennialError
+from include.deliver import deliver
+from include.outbox import store
+from include.warehouse.engine import engine
+from tests.deliver.letters import action
+from tests.fixtures.decision_world import House
+from tests.fixtures.outside import Outside
+from tests.fixtures.renewal_rows import NOW
+
+SHARES = {"slack": 4000, "email": 3000, "crm_task": 3000}
+
+
+@pytest.mark.soak
+def test_ten_thousand_actions_drain(open_house: House, outside: Outside, capsys: pytest.CaptureFixture[str]) -> None:
+    actions = [
+        action(channel, entity_kind="metric", entity_id=str(number), deadline=None)
+        for channel, share in SHARES.items()
+        for number in range(share)
+    ]
+    with engine("builder").begin() as connection:
+        assert store.plan(connection, actions, "ten thousand", NOW).planned == 10_000
+    # Throttled every so often, and a lost answer now and then.
+    outside.slack.faults["/chat.postMessage"] = [429 if number % 50 == 0 else "" for number in range(4000)]
+    outside.hubspot.faults["/crm/v3/objects/tasks/batch/upsert"] = [429, "drop", 502]
+    began, now = time.monotonic(), NOW
+    for _ in range(10):
+        now += timedelta(minutes=10)
+        open_house.pass_time(now)
+        try:
+            if deliver.deliver(now=now).n_sent == 0:
+                break
+        except PerennialError:
+            continue
+    seconds = time.monotonic() - began
+    arrived = Counter(outside.received())
+    with capsys.disabled():
+        print(f"\n{len(arrived)} of 10,000 in {seconds:.0f} s, {len(arrived) / seconds:.0f} a second")
+    assert set(arrived) == {each.key for each in actions} and max(arrived.values()) == 1
+    assert {row.state for row in open_house.outbox()} == {"sent"}

@@ -1,0 +1,61 @@
+"""Holds: a store that is not the one a channel was released on is recognised, whatever its rows say."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+import sqlalchemy as sa
+from psycopg import sql
+from sqlalchemy.engine import make_url
+
+from include.deliver import holds
+from include.warehouse.engine import engine
+from tests.fixtures.renewal_rows import NOW
+
+
+def held() -> dict[str, bool]:
+    return {state.channel: state.is_held for state in holds.states(NOW)}
+
+
+def test_a_new_store_holds_every_channel(warehouse: str) -> None:
+    assert held() == {"slack": True, "email": True, "wecom": True, "crm_task": True, "crm_field": True}
+
+
+def test_a_release_lasts_and_is_on_record(warehouse: str) -> None:
+    holds.release("email", "first use", "ada", NOW)
+    assert held()["email"] is False
+    (state,) = [state for state in holds.states(NOW) if state.channel == "email"]
+    assert (state.reason, state.changed_by, state.changed_at) == ("first use", "ada", NOW)
+
+
+def test_a_copy_of_the_store_is_on_hold_again(warehouse: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    holds.release("email", "first use", "ada", NOW)
+    for role in ("owner", "loader", "builder", "reader"):
+        engine(role).dispose()  # type: ignore[arg-type]
+    source = make_url(warehouse)
+    copy = f"{source.database}_copy"
+    server = source.set(drivername="postgresql", database="postgres").render_as_string(hide_password=False)
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(
+            sql.SQL("create database {} template {}").format(sql.Identifier(copy), sql.Identifier(str(source.database)))
+        )
+        try:
+            monkeypatch.setenv(
+                "PERENNIAL_DATABASE_URL", source.set(database=copy).render_as_string(hide_password=False)
+            )
+            assert held()["email"] is True
+            holds.release("email", "compared by hand", "ada", NOW)
+            assert held()["email"] is False
+            for role in ("owner", "loader", "builder", "reader"):
+                engine(role).dispose()  # type: ignore[arg-type]
+        finally:
+            connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(copy)))
+    monkeypatch.setenv("PERENNIAL_DATABASE_URL", warehouse)
+    assert held()["email"] is False
+
+
+def test_a_server_that_keeps_its_identity_to_itself(warehouse: str) -> None:
+    with engine("owner").begin() as connection:
+        connection.execute(sa.text("revoke execute on function pg_control_system() from public"))
+    holds.release("slack", "first use", "ada", NOW)
+    assert held()["slack"] is False

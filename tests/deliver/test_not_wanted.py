@@ -1,0 +1,68 @@
+"""What was tried and is not wanted any more: looked for outside, taken back, or said to stay."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from include.common.errors import PerennialError
+from include.deliver import deliver, undo
+from tests.fixtures.decision_world import House
+from tests.fixtures.outside import Outside
+from tests.fixtures.renewal_rows import NOW, renewal
+
+AT_RISK = renewal(1, days=30, usage_ratio=0.5)
+
+
+@pytest.mark.parametrize("is_undone", [False, True])
+def test_a_task_whose_answer_was_lost_is_taken_back_when_it_is_not_wanted_any_more(
+    open_house: House, outside: Outside, is_undone: bool
+) -> None:
+    open_house.renewals(AT_RISK)
+    open_house.decide(decision_id="first")
+    upsert = "/crm/v3/objects/tasks/batch/upsert"
+    outside.hubspot.faults[upsert] = ["drop"] * 99
+    with pytest.raises(PerennialError, match="connection broke"):
+        deliver.deliver(now=NOW)
+    outside.hubspot.faults.clear()
+    written = {task["perennial_key"] for task in outside.portal.tasks.values()}
+    assert written and {row.state for row in open_house.outbox(channel="crm_task") if row.key in written} == {"planned"}
+    if is_undone:
+        undo.ask("first", "grace", "wrong", NOW)
+    else:
+        open_house.pass_time(NOW + timedelta(minutes=1))
+        open_house.settled("C-1#2", "renewed", NOW.date())
+        open_house.renewals()
+        open_house.decide(decision_id="second")
+    for minutes in (2, 10):
+        deliver.deliver(now=NOW + timedelta(minutes=minutes))
+    assert not written & {task["perennial_key"] for task in outside.portal.tasks.values()}
+    assert {row.state for row in open_house.outbox(channel="crm_task") if row.key in written} == {"suppressed"}
+
+
+def test_a_task_asked_back_whose_crm_is_not_listed_any_more_stays_and_says_so(
+    open_house: House, outside: Outside, overlay: Path
+) -> None:
+    open_house.renewals(AT_RISK)
+    open_house.decide(decision_id="first")
+    deliver.deliver(now=NOW)
+    undo.ask("first", "grace", "wrong", NOW)
+    open_house._execute("update ops.outbox set account_key = replace(account_key, 'crm:', 'old:')")
+    open_house._execute("update ops.outbox set state = 'planned' where channel = 'crm_task'")
+    deliver.deliver(now=NOW + timedelta(minutes=9))
+    tasks = [row for row in undo.listed("first") if row["channel"] == "crm_task"]
+    assert {row["result"] for row in tasks} == {"stays"} and all(
+        "not among the sources" in row["because"] for row in tasks
+    )
+
+
+def test_a_letter_that_was_suppressed_while_it_was_asked_back_is_settled(open_house: House, outside: Outside) -> None:
+    open_house.renewals(AT_RISK)
+    open_house.decide(decision_id="first")
+    deliver.deliver(now=NOW)
+    undo.ask("first", "grace", "wrong", NOW)
+    open_house._execute("update ops.outbox set state = 'suppressed'")
+    deliver.deliver(now=NOW + timedelta(minutes=9))
+    assert {row["result"] for row in undo.listed("first")} == {"taken back", "never sent"}

@@ -1,0 +1,216 @@
+"""Messages into rooms: a webhook of Slack, the robot of a WeCom group; what is personal stays out of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from include.common.errors import AuthError, ConfigError
+from include.config import load
+from include.deliver.channels import open_channel
+from include.deliver.channels.base import message_of
+from include.deliver.channels.email import EmailChannel
+from include.deliver.channels.slack_webhook import SlackWebhook
+from include.deliver.channels.wecom import WeComChannel
+from include.deliver.render import wecom as render_wecom
+from include.outbox import personal_data
+from include.outbox.message import Evidence
+from include.sandbox.wecom import GROUP
+from tests.deliver.letters import MESSAGE, letter
+from tests.fixtures.outside import make_hasty
+from tests.fixtures.sandbox import SandboxProcess
+from tests.fixtures.vendor_server import Answer, Call, Stub, serve
+
+SECRET = "T1/B1/verysecret"
+
+
+@dataclass
+class Rooms:
+    """A webhook and a robot; ``next_answer`` is given once instead of the usual one."""
+
+    posted: list[Any] = field(default_factory=list)
+    next_answer: Answer | None = None
+
+    def answer(self, call: Call) -> Answer:
+        """Answer a call."""
+        if self.next_answer:
+            answer, self.next_answer = self.next_answer, None
+            return answer
+        if call.path.startswith("/services/"):
+            if call.path != f"/services/{SECRET}":
+                return 403, "invalid_token"
+            self.posted.append(call.body)
+            return 200, "ok"
+        if call.query.get("key") != "verysecret":
+            return 200, {"errcode": 93000, "errmsg": "invalid webhook url"}
+        if len(call.body["markdown"]["content"].encode()) > 4096:
+            return 200, {"errcode": 40058, "errmsg": "too long"}
+        self.posted.append(call.body)
+        return 200, {"errcode": 0, "errmsg": "ok"}
+
+
+@pytest.fixture
+def rooms(socket_enabled: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Rooms, Stub]]:
+    made = Rooms()
+    monkeypatch.setenv("PERENNIAL_HOME", str(tmp_path))
+    make_hasty(monkeypatch)
+    with serve(made.answer) as stub:
+        webhook = {"conn_type": "slack", "host": f"{stub.url}/services", "password": SECRET}
+        robot = {"conn_type": "generic", "host": stub.url, "password": "verysecret"}
+        monkeypatch.setenv("AIRFLOW_CONN_SLACK", json.dumps(webhook))
+        monkeypatch.setenv("AIRFLOW_CONN_WECOM", json.dumps(robot))
+        yield made, stub
+
+
+def _letter(**changes: Any) -> Any:
+    named = MESSAGE.model_copy(
+        update={
+            "headline": f"{personal_data.personal('Bo Li')} of Customer 1 has left",
+            "evidence": (Evidence(text=f"{personal_data.personal('Bo Li')} decided."), *MESSAGE.evidence),
+        }
+    )
+    return letter(body=named.model_dump(mode="json"), address="x", **changes)
+
+
+@pytest.mark.parametrize(("name", "kind"), [("slack", SlackWebhook), ("wecom", WeComChannel)])
+def test_a_room_learns_whom_it_is_for_and_nothing_personal(
+    rooms: tuple[Rooms, Stub], name: str, kind: type[Any]
+) -> None:
+    channel = open_channel(name, load())
+    assert isinstance(channel, kind)
+    sent = _letter(channel=name)
+    assert channel.send([sent])[sent.key].state == "sent"
+    (posted,) = rooms[0].posted
+    assert "ada" in str(posted) and "Customer 1" in str(posted) and personal_data.HIDDEN in str(posted)
+    assert "Bo Li" not in str(posted)
+    assert message_of(sent).headline == "Bo Li of Customer 1 has left"
+    # Nobody can ask a room what it has received, nor take it back.
+    assert channel.find("x", sent.sending_at) is None and channel.take_back([sent])[sent.key]
+    channel.close()
+
+
+@pytest.mark.parametrize("name", ["slack", "wecom"])
+@pytest.mark.parametrize(("fault", "state"), [("drop", "uncertain"), ("hang", "uncertain"), (500, "uncertain")])
+def test_a_broken_connection_leaves_it_in_doubt(
+    rooms: tuple[Rooms, Stub], name: str, fault: str | int, state: str
+) -> None:
+    path = f"/services/{SECRET}" if name == "slack" else "/cgi-bin/webhook/send"
+    rooms[1].faults[path] = [fault]
+    channel, sent = open_channel(name, load()), _letter(channel=name)
+    outcome = channel.send([sent])[sent.key]
+    assert (outcome.state, "verysecret" in outcome.because) == (state, False)
+    channel.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "answer", "state"),
+    [
+        ("slack", (400, "invalid_payload"), "refused"),
+        ("wecom", (200, {"errcode": 45009, "errmsg": "api freq out of limit"}), "later"),
+        ("wecom", (200, {"errcode": 40058, "errmsg": "too long"}), "refused"),
+        ("wecom", (200, {"errcode": -1, "errmsg": "system busy"}), "uncertain"),
+        ("wecom", (200, "nonsense"), "uncertain"),
+    ],
+)
+def test_what_the_vendor_says_decides(rooms: tuple[Rooms, Stub], name: str, answer: Answer, state: str) -> None:
+    rooms[0].next_answer = answer
+    channel, sent = open_channel(name, load()), _letter(channel=name)
+    assert channel.send([sent])[sent.key].state == state
+    channel.close()
+
+
+@pytest.mark.parametrize("name", ["slack", "wecom"])
+def test_a_wrong_secret_stops_the_channel_and_is_not_shown(
+    rooms: tuple[Rooms, Stub], name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = {"conn_type": "slack" if name == "slack" else "generic", "password": "T1/B1/wrongsecret"}
+    connection["host"] = f"{rooms[1].url}/services" if name == "slack" else rooms[1].url
+    monkeypatch.setenv(f"AIRFLOW_CONN_{name.upper()}", json.dumps(connection))
+    channel, sent = open_channel(name, load()), _letter(channel=name)
+    with pytest.raises(AuthError) as caught:
+        channel.send([sent])
+    assert "wrongsecret" not in str(caught.value)
+    rooms[0].next_answer = (410, "channel_is_archived")
+    if name == "slack":
+        with pytest.raises(ConfigError, match="no more"):
+            channel.send([sent])
+    channel.close()
+
+
+def test_long_messages_are_split_and_hostile_names_do_nothing() -> None:
+    name = "<@all> [click](http://evil.example) **x** \n# 张三 <font color='red'>"
+    evidence = tuple(Evidence(text=f"{number}: {name}") for number in range(60))
+    parts = render_wecom.parts(MESSAGE.model_copy(update={"evidence": evidence}), "ada@vendor.example")
+    assert len(parts) > 1 and all(len(part.encode()) <= render_wecom.MAX_BYTES for part in parts)
+    text = "\n".join(parts)
+    assert all(f"{number}: " in text for number in range(60))
+    assert "<@" not in text and "[click]" not in text and "<font" not in text and "\n# " not in text
+    assert parts[0].startswith(f"(1/{len(parts)})")
+    (long,) = {len(part) for part in render_wecom.parts(MESSAGE.model_copy(update={"summary": "é" * 9000}), "a")[1:2]}
+    assert long < render_wecom.MAX_BYTES
+
+
+def test_a_second_part_that_breaks_leaves_the_message_in_doubt(rooms: tuple[Rooms, Stub]) -> None:
+    evidence = tuple(Evidence(text=f"{number} {'x' * 200}") for number in range(40))
+    sent = letter(
+        channel="wecom", address="group", body=MESSAGE.model_copy(update={"evidence": evidence}).model_dump(mode="json")
+    )
+    channel = open_channel("wecom", load())
+    post, codes = channel._post, iter([0, 1])  # type: ignore[attr-defined]
+    channel._post = lambda part: post(part if next(codes) == 0 else "x" * 5000)  # type: ignore[attr-defined]
+    outcome = channel.send([sent])[sent.key]
+    assert outcome.state == "uncertain" and outcome.because.startswith("part 2 of")
+    channel.close()
+
+
+def test_a_robots_twenty_messages_a_minute(
+    sandbox: SandboxProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PERENNIAL_HOME", str(tmp_path))
+    sandbox.control("limits", **{"wecom.robot": [20, 60]})
+    channel = open_channel("wecom", load())
+    assert isinstance(channel, WeComChannel)
+    limiter, clock = channel._client.limiter, [1000.0]
+    limiter.clock, limiter.sleep = lambda: clock[0], lambda seconds: clock.append(clock.pop() + seconds)
+    letters = [letter(channel="wecom", step=str(number), address="group") for number in range(22)]
+
+    def send(number: int) -> tuple[str, float]:
+        """Return what became of a message, and how many seconds it had to wait."""
+        began = clock[0]
+        return channel.send([letters[number]])[letters[number].key].state, clock[0] - began
+
+    assert [send(number) for number in range(20)] == [("sent", 0.0)] * 20
+    # Ours waits for its minute; the sandbox counts in real time, and says that it is one too many.
+    state, waited = send(20)
+    assert state == "later" and 59 < waited < 66
+    sandbox.control("limits", lift=True)
+    state, waited = send(20)
+    assert state == "sent" and 59 < waited < 66
+    assert channel._post("x" * 5000).because.startswith("WeCom said 40058: markdown.content exceed max length")
+    assert len([one for one in sandbox.inbox()["messages"] if one["channel"] == GROUP]) == 21
+    channel._key = "another"
+    with pytest.raises(AuthError, match="93000"):
+        channel.send([letters[21]])
+    channel.close()
+
+
+def test_who_wants_no_mails_gets_none() -> None:
+    from include.common.connections import Connection
+    from include.deliver.channels.base import Undeliverable
+
+    channel = EmailChannel(Connection("smtp", host="127.0.0.1"), "P", "p@vendor.example", ("ADA@vendor.example",))
+    with pytest.raises(Undeliverable, match="wants no mails"):
+        channel.address(letter(channel="email"))
+    assert channel.address(letter(channel="email", recipient="bo@vendor.example")) == "bo@vendor.example"
+
+
+def test_marks_are_of_no_use_to_a_hostile_name() -> None:
+    marked = personal_data.personal("Bo\ue001 Li\ue000")
+    assert personal_data.told(f"a {marked} b", True) == f"a {personal_data.HIDDEN} b"
+    assert personal_data.told({"x": [f"{marked}", 1, None]}, False) == {"x": ["Bo Li", 1, None]}
+    assert personal_data.personal(None) is None

@@ -1,0 +1,62 @@
+import pytest
+
+from include.http.body import BadBody, parse, row, rows_apart
+
+
+@pytest.mark.parametrize(
+    ("content", "value"),
+    [
+        (b'{"a": 1234567890123456789}', {"a": 1234567890123456789}),
+        (rb'{"a": "x\u0000y"}', {"a": "x\0y"}),
+        (rb'["\ud800", "\ud83d\ude00"]', ["\ud800", "\U0001f600"]),
+        (rb'"\\ud800 is only text"', r"\ud800 is only text"),
+        ('"עברית \u202e =1+1 <b>"'.encode(), "עברית \u202e =1+1 <b>"),
+    ],
+)
+def test_every_text_comes_through_as_it_is(content: bytes, value: object) -> None:
+    assert parse(content) == value
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "empty"),
+        (b"  \n<!DOCTYPE html><html>", "web page"),
+        (b'{"a": ', "cut off"),
+        (rb'{"a": "\ud800", ', "cut off"),
+        (rb'{"a": NaN, "b": "\ud800"}', "not JSON"),
+        (b"[" * 100_000, "not JSON"),
+        (b"\xff\xfe", "not JSON"),
+    ],
+)
+def test_what_is_no_json_is_said(content: bytes, said: str) -> None:
+    with pytest.raises(BadBody, match=said):
+        parse(content)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        rb'[{"id": 1, "deep": {"a": [null, 1.5, true]}}, {"id": "2"}]',
+        rb'[{"id": 1234567890123456789}, {"a": "x\u0000y"}, {"a": "\ud800"}, [], null, "\ud83d\ude00"]',
+        rb"[]",
+        rb'{"id": 1}',
+        rb"null",
+    ],
+)
+def test_rows_apart_are_the_rows_of_the_page(rows: bytes) -> None:
+    page = rows_apart("rows", ("after",))(rb'{"count": 3, "rows": %b, "after": "x"}' % rows)
+    whole = parse(rows)
+    assert page["after"] == "x"
+    assert ([row(one) for one in page["rows"]] if isinstance(whole, list) else page["rows"]) == whole
+
+
+@pytest.mark.parametrize("end", [b"", b"[" * 100_000, b'{"a": 1', b'[{"a": 1}], "after": '])
+def test_a_page_of_rows_apart_that_is_no_json_is_refused(end: bytes) -> None:
+    with pytest.raises(BadBody, match="not JSON"):
+        rows_apart("rows", ("after",))(b'{"rows": ' + end)
+
+
+def test_a_page_with_a_row_that_is_no_json_is_refused_as_a_whole() -> None:
+    with pytest.raises(BadBody, match="not JSON"):
+        rows_apart("rows", ())(b'{"rows": [{"a": "\xff"}]}')

@@ -1,0 +1,209 @@
+"""The gate knows a decision: what a person accepted, or what lies unchanged in quarantine, holds no batch again."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from include.connectors.base import Record
+from include.contracts import catalogue
+from include.ingest import pipeline, replay
+from include.ingest.quarantine import Which
+from include.pages import status
+from tests.fixtures.fake_source import START
+from tests.fixtures.landing import rows, value
+from tests.ingest.test_ingest_contracts import at, crm, made
+
+__all__ = ["crm"]
+NOTHING: dict = {"opportunity_id": None, "account_id": None}
+
+
+def held() -> list[tuple]:
+    return rows("select batch_id, held_because from meta.batch where state = 'held' order by 1")
+
+
+def accept() -> None:
+    for batch_id, _ in held():
+        pipeline.accept(batch_id, reason="looked at, it is so", by="ada")
+
+
+def bad(i: int, hours: int = 0, **other: object) -> Record:
+    return made("contract_line", i, hours, **{"amount": Decimal(-5), **other})
+
+
+def test_what_was_accepted_does_not_hold_the_next_batch_and_what_is_new_does(crm, monkeypatch) -> None:
+    pipeline.run("crm")
+    at(monkeypatch, 1)
+    crm.records["contract_line"][:25] = [bad(i) for i in range(25)]
+    assert pipeline.run("crm").state == "red"
+    accept()
+    # Read again whole, and touched by a workflow that changes nothing but the clock.
+    for hour in (2, 3):
+        at(monkeypatch, hour)
+        crm.records["contract_line"][:25] = [bad(i, hour - 1) for i in range(25)]
+        assert pipeline.run("crm", full=hour == 3).state == "green"
+    assert value("select count(distinct record_id) from quarantine.record where state = 'open'") == 25
+    assert value("select count(*) from quarantine.record where state = 'open'") == 25
+    # Twenty more are within the limit, a twenty-first is not; those that lie there already do not count to it.
+    at(monkeypatch, 4)
+    crm.records["contract_line"] += [bad(i, 3) for i in range(50, 70)]
+    assert pipeline.run("crm", full=True).state == "green"
+    at(monkeypatch, 5)
+    crm.records["contract_line"][:21] = [bad(i, 4, amount=Decimal(-6)) for i in range(21)]
+    assert pipeline.run("crm").state == "red", "a changed row counts again"
+
+
+def test_the_same_row_with_another_fault_counts_again(crm, monkeypatch) -> None:
+    pipeline.run("crm")
+    at(monkeypatch, 1)
+    crm.records["contract_line"][:25] = [bad(i) for i in range(25)]
+    pipeline.run("crm")
+    accept()
+    at(monkeypatch, 2)
+    crm.records["contract_line"][:25] = [bad(i, 1, amount=Decimal(5), currency="?") for i in range(25)]
+    assert pipeline.run("crm").state == "red"
+
+
+def test_what_was_dropped_and_not_corrected_holds_again(crm, monkeypatch) -> None:
+    pipeline.run("crm")
+    at(monkeypatch, 1)
+    crm.records["contract_line"][:25] = [bad(i) for i in range(25)]
+    pipeline.run("crm")
+    ((batch_id, _),) = held()
+    pipeline.drop(batch_id, reason="the source is corrected", by="ada")
+    at(monkeypatch, 2)
+    assert pipeline.run("crm").state == "red"
+
+
+def test_rows_that_were_given_up_or_let_in_do_not_count(crm, monkeypatch) -> None:
+    pipeline.run("crm")
+    at(monkeypatch, 1)
+    crm.records["contract_line"][:25] = [made("contract_line", i, 0, term_end=None) for i in range(25)]
+    pipeline.run("crm")
+    accept()
+    rule = "crm.contract_line.term_end_present"
+    assert replay.drop(Which(rule=rule, source="crm"), reason="never mind", by="ada") == 25
+    at(monkeypatch, 2)
+    assert pipeline.run("crm", full=True).state == "green"
+    at(monkeypatch, 3)
+    crm.records["contract_line"][:25] = [made("contract_line", i, 2, term_end=None, product="Other") for i in range(25)]
+    replay.waive(Which(rule=rule, source="crm"), reason="credits", by="ada", until=START + timedelta(days=31, hours=1))
+    assert pipeline.run("crm").state == "green"
+    at(monkeypatch, 48)  # the waiver is over: they keep their accounts waiting, and hold no batch
+    assert pipeline.run("crm", full=True).state == "green"
+    assert value("select count(*) from quarantine.record where state = 'open'") == 25
+
+
+def test_rows_that_never_got_in_are_not_growth_again(crm, monkeypatch) -> None:
+    pipeline.run("crm")
+    at(monkeypatch, 1)
+    crm.records["contract_line"] += [bad(i) for i in range(100, 250)]
+    assert pipeline.run("crm").state == "red"
+    assert {name for name in ("bad_rows", "growth") if name in held()[0][1]} == {"bad_rows", "growth"}
+    accept()
+    at(monkeypatch, 2)
+    assert pipeline.run("crm", full=True).state == "green"
+
+
+@pytest.mark.parametrize(
+    ("rule", "changes"),
+    [
+        ("columns_filled", {"domain": None}),
+        ("nulls_usual", {"domain": None}),
+        ("clocks_agree", {}),
+        ("values_familiar", {"tier": "platinum"}),
+        ("facts_stable", {"domain": "other.example"}),
+    ],
+)
+def test_rules_on_a_batch_know_what_was_accepted(crm, monkeypatch, rule: str, changes: dict) -> None:
+    crm.records["account"] = [made("account", i) for i in range(120)]
+    pipeline.run("crm")
+    at(monkeypatch, 1)
+    n = 60 if rule == "nulls_usual" else 30
+    hours = 3 if rule == "clocks_agree" else 0
+    odd = [made("account", i, hours, **(changes if i < 40 else {})) for i in range(n)]
+    crm.before_page = lambda entity, n: None
+    # What comes now is all that comes, whatever its clock says.
+    monkeypatch.setattr(crm, "read", _only(crm, odd))
+    assert pipeline.run("crm").state == "red"
+    assert all(f"crm.account.{rule}" in because for _, because in held())
+    accept()
+    for hour in (2, 3):
+        at(monkeypatch, hour)
+        assert pipeline.run("crm").state == "green", held()
+    others = [made("account", i, hours + 1, **changes, name="Changed") for i in range(60, 120)]
+    monkeypatch.setattr(crm, "read", _only(crm, others))
+    if rule not in ("values_familiar",):  # what was accepted is familiar from then on
+        assert pipeline.run("crm").state == "red"
+
+
+def _only(crm, found: list[Record]):
+    from include.connectors.base import Page
+
+    def read(entity, *, position, mark=None, until, since=None, full=False):
+        yield Page(found if entity == "account" else [], {"at": "x", "id": ""}, {"at": until.isoformat()}, until)
+
+    return read
+
+
+def quotes(first: int, n: int, hours: int = 0) -> list[Record]:
+    """Line items as a quote clones them: without deal and company, and often without dates."""
+    return [
+        made("contract_line", i, hours, **NOTHING, term_start=None, term_end=None, currency=None, id=f"q{i}")
+        for i in range(first, first + n)
+    ]
+
+
+def test_line_items_of_quotes_are_nobodys(crm, monkeypatch) -> None:
+    crm.records["contract_line"] += quotes(0, 30)
+    assert pipeline.run("crm").state == "green"
+    for hour in range(1, 4):
+        at(monkeypatch, hour)
+        crm.records["contract_line"] += quotes(1000 * hour, 60, hour - 1)
+        assert pipeline.run("crm", full=hour == 3).state == "green", held()
+    assert value("select count(*) from quarantine.record") == 0
+    broken = rows("select rule_id from meta.rule_result where not is_passed and rule_id like '%contract_line%'")
+    assert broken == []
+    assert value("select count(*) from raw.hubspot__contract_line where opportunity_id is null") == 210
+    (line,) = [row for row in status.status()["set aside"] if row["source"] == "crm"]
+    assert (line["entity"], line["n_rows"]) == ("contract_line", 210)
+    # A quote is thrown away, and its lines with it.
+    at(monkeypatch, 5)
+    crm.records["contract_line"] = [one for one in crm.records["contract_line"] if not one.id.startswith("q")]
+    assert pipeline.run("crm", full=True).state == "green"
+    assert value("select count(*) from raw.hubspot__contract_line where not _is_deleted") == 40
+
+
+def test_a_line_that_loses_its_deal_is_no_line_of_a_quote(crm, monkeypatch) -> None:
+    pipeline.run("crm")
+    at(monkeypatch, 1)
+    crm.records["contract_line"][:25] = [made("contract_line", i, 0, **NOTHING) for i in range(25)]
+    assert pipeline.run("crm").state == "red", "the association can no longer be read"
+    assert "share_of_bad_rows" in held()[0][1]
+    accept()
+    assert value("select count(*) from raw.hubspot__contract_line where opportunity_id is null") == 0
+    # The deal itself is deleted: its lines are nobody's from then on.
+    at(monkeypatch, 2)
+    gone = made("opportunity", 7, 1)
+    crm.records["opportunity"][7] = Record("7", gone.values, gone.payload, gone.source_at, is_deleted=True)
+    pipeline.run("crm")
+    at(monkeypatch, 3)
+    assert pipeline.run("crm", full=True).state == "green"
+    assert rows("select id from raw.hubspot__contract_line where opportunity_id is null") == [("7",)]
+    assert value("select count(*) from quarantine.record where state = 'open'") == 24
+
+
+def test_a_first_load_of_which_no_line_has_a_deal_is_held(crm) -> None:
+    crm.records["contract_line"] = quotes(0, 30)
+    assert pipeline.run("crm").state == "red"
+    assert "no line belongs to an opportunity" in held()[0][1]
+    accept()
+    assert pipeline.run("crm", full=True).state == "green"
+
+
+def test_no_cure_tells_people_to_delete_anything() -> None:
+    telling = re.compile(r"\b(delete|remove|purge|erase|archive|merge them|throw)\b")
+    assert [rule.id for rule in catalogue.shipped() if telling.search(rule.cure)] == []

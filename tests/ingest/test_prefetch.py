@@ -1,0 +1,78 @@
+"""Reading ahead: one page and no more, errors in their turn, nothing left behind."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator
+
+import pytest
+
+from include.common.errors import Unavailable
+from include.connectors.base import Page, Record
+from include.ingest.prefetch import ahead
+
+
+def page(number: int) -> Page:
+    return Page([Record(str(number), {}, {}, None)], {"page": number})
+
+
+class Source:
+    """Pages whose reading can be watched and held up; it fails behind the last."""
+
+    def __init__(self, count: int, error: BaseException | None = None) -> None:
+        self._count, self._error = count, error
+        self.begun, self.may_go = threading.Semaphore(0), threading.Semaphore(0)
+        self.n_read, self.is_closed = 0, False
+        self.threads: set[int] = set()
+
+    def pages(self) -> Generator[Page]:
+        try:
+            for number in range(1, self._count + 1):
+                self.threads.add(threading.get_ident())
+                self.begun.release()
+                assert self.may_go.acquire(timeout=600)
+                self.n_read = number
+                yield page(number)
+            if self._error:
+                raise self._error
+        finally:
+            self.threads.add(threading.get_ident())
+            self.is_closed = True
+
+
+def test_the_next_page_is_read_while_one_lands_and_none_after_it() -> None:
+    source = Source(4)
+    source.may_go.release(4)
+    pages = ahead(source.pages())
+    assert next(pages).mark == {"page": 1}
+    # This one has not landed, and the second is being read without anybody having asked for it.
+    assert source.begun.acquire(timeout=600) and source.begun.acquire(timeout=600)
+    a_third = source.begun.acquire(timeout=0.1)  # short: nothing comes
+    assert not a_third, "a third page is read before the second was taken"
+    assert [each.mark["page"] for each in pages] == [2, 3, 4]
+    assert source.is_closed
+    assert threading.get_ident() not in source.threads and len(source.threads) == 1
+
+
+def test_an_error_comes_after_the_pages_before_it() -> None:
+    source = Source(2, Unavailable("the vendor is down"))
+    source.may_go.release(2)
+    pages = ahead(source.pages())
+    assert [next(pages).mark["page"], next(pages).mark["page"]] == [1, 2]
+    with pytest.raises(Unavailable, match="the vendor is down"):
+        next(pages)
+    assert source.is_closed
+
+
+def test_who_stops_taking_waits_for_no_slow_page_and_no_further_one_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("include.ingest.prefetch._GOODBYE", 0.01)
+    source = Source(5)
+    source.may_go.release()
+    pages = ahead(source.pages())
+    next(pages)
+    pages.close()  # returns though the second page hangs
+    reader = next(each for each in threading.enumerate() if each.ident in source.threads)
+    assert reader.daemon, "a process that ends would wait for it"
+    source.may_go.release(4)
+    reader.join()
+    assert source.n_read == 2 and source.is_closed

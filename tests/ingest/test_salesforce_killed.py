@@ -1,0 +1,120 @@
+"""Salesforce ingested with faults on and killed at random moments: afterwards source and warehouse are equal."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from include.common import paths
+from include.sandbox.salesforce import ids
+from include.sandbox.salesforce.schema import OF_KIND
+from include.sandbox.truth import KINDS
+from include.warehouse import raw_tables
+from include.warehouse.engine import engine
+from tests.fixtures.landing import rows, tables, value
+from tests.fixtures.sandbox import NOW, SandboxProcess
+
+ENTITIES = ("account", "contact", "opportunity", "contract_line")
+START = datetime.fromisoformat(NOW)
+
+
+@pytest.fixture
+def org(sandbox: SandboxProcess, warehouse: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SandboxProcess:
+    """The org as the only source, in small pages that take their time, with answers that get lost."""
+    monkeypatch.setenv("PERENNIAL_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("AIRFLOW_CONN_CRM", sandbox.connections["AIRFLOW_CONN_SALESFORCE"])
+    sandbox.control("switches", **{"salesforce.page_rows": 15})
+    raw_tables.ensure_raw_tables()
+    return sandbox
+
+
+def _start() -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.ingest.salesforce_process"],
+        cwd=paths.ROOT,
+        env=os.environ | {"PYTHONPATH": str(paths.ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def _landed() -> int:
+    return value("select coalesce(sum(n_rows), 0) from meta.batch")
+
+
+def _kill_one(chance: random.Random) -> None:
+    process = _start()
+    # Only while it works: a kill during Python's start proves nothing.
+    before = _landed()
+    while _landed() == before and process.poll() is None:
+        time.sleep(0.02)
+    time.sleep(chance.uniform(0, 1.0))
+    with contextlib.suppress(ProcessLookupError):  # it had just ended
+        os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+
+
+def _finish() -> None:
+    for _ in range(3):  # a fault may end a run; the next one goes on
+        process = _start()
+        out, err = process.communicate()
+        if process.returncode == 0:
+            break
+    assert (process.returncode, out.strip()) == (0, "green"), err[-2000:]
+
+
+def _check(org: SandboxProcess) -> None:
+    truth = org.truth()
+    for entity in ENTITIES:
+        prefix = OF_KIND[KINDS[entity]].prefix
+        expected = {ids.encode(prefix, number) for number in truth[entity]["live_ids"]}
+        assert {row[0] for row in rows(f"select id from raw.salesforce__{entity} where not _is_deleted")} == expected
+        doubled = f"select id from raw.salesforce__{entity}__version group by id, _hash having count(*) > 1"
+        assert rows(doubled) == [], entity
+    assert tables() == set()
+
+
+def _seeded(org: SandboxProcess, seed: int, monkeypatch: pytest.MonkeyPatch, n_kills: int) -> None:
+    chance = random.Random(seed)
+    for path, kind, share in (("*", "drop_after", 0.01), ("*", "truncate", 0.01), ("*", "late", 0.5)):
+        org.control("faults", vendor="salesforce", path=path, kind=kind, chance=share, seed=seed, seconds=0.05)
+    for hour in range(n_kills):
+        at = START + timedelta(hours=hour)
+        org.now(at.isoformat())
+        monkeypatch.setenv("PERENNIAL_NOW", at.isoformat())
+        loser, survivor, gone = org.truth()["account"]["live_ids"][:3]
+        org.mutate("company", loser, op="merge", into=survivor)
+        org.mutate("company", gone, op="delete")
+        org.mutate("contact", op="touch", set={"job_title": f"Title {hour}"})
+        _kill_one(chance)
+    at = START + timedelta(hours=n_kills)
+    org.now(at.isoformat())
+    monkeypatch.setenv("PERENNIAL_NOW", at.isoformat())
+    _finish()
+    _check(org)
+    with engine("reader").connect() as connection:
+        merged = connection.execute(sa.text("select count(*) from meta.account_merge")).scalar_one()
+    assert merged == n_kills
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_killed_with_faults_on_and_run_again(org: SandboxProcess, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    _seeded(org, seed, monkeypatch, n_kills=1)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(4, 54))
+def test_killed_often(org: SandboxProcess, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    _seeded(org, seed, monkeypatch, n_kills=4)

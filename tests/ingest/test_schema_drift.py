@@ -1,0 +1,129 @@
+"""Fields that come, go, change names or types: noticed once, and no reason to stop, unless one is mapped and gone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import given
+from hypothesis import strategies as st
+
+from include.common.errors import AuthError, ContractError
+from include.ingest import schema_drift
+from include.ingest.schema_drift import Change, compare
+from include.pages import status
+from include.warehouse.engine import engine
+
+
+@dataclass
+class Described:
+    """A source that says which fields it has."""
+
+    now: dict[str, str]
+    fills: dict[str, str] = field(default_factory=dict)
+    fails: bool = False
+    vendor: str = "hubspot"
+    kind: str = "crm"
+
+    def fields(self, entity: str) -> dict[str, str]:
+        if self.fails:
+            raise AuthError("no right to see the schema")
+        return self.now
+
+    def mapped(self, entity: str) -> dict[str, str]:
+        return self.fills
+
+
+def look(source: Any) -> None:
+    schema_drift.look("crm", source, "account")
+
+
+def test_what_changed_is_told_apart():
+    before = {"name": "string", "amount": "number", "tier": "string", "customer_segment": "string", "old": "date"}
+    now = {"name": "string", "amount": "string", "customer_segment_v2": "string", "tier": "string", "new": "bool"}
+    assert compare(before, now) == [
+        Change("retyped", "amount", "number", "string"),
+        Change("renamed", "customer_segment_v2", "customer_segment", "string"),
+        Change("removed", "old", "date", ""),
+        Change("new", "new", "", "bool"),
+    ]
+
+
+def test_a_similar_name_of_another_type_is_no_renaming():
+    assert [one.kind for one in compare({"segment": "string"}, {"segments": "number"})] == ["removed", "new"]
+
+
+@given(*[st.dictionaries(st.text(max_size=5), st.sampled_from(["string", "number"]), max_size=6)] * 2)
+def test_the_changes_lead_from_the_one_to_the_other(before, now):
+    fields = dict(before)
+    for change in compare(before, now):
+        fields.pop(change.missing or change.field, None)
+        if change.kind != "removed":
+            fields[change.field] = change.is_now
+    assert fields == now
+    assert compare(now, now) == []
+
+
+def test_the_first_look_is_no_change_and_each_later_one_is_told_once(warehouse):
+    source = Described({"name": "string", "tier": "string"}, {"tier": "tier"})
+    look(source)
+    assert schema_drift.untold("crm") == []
+    source.now = {"name": "string", "tier": "enumeration", "branch": "string"}
+    look(source)
+    look(source)
+    told = schema_drift.untold("crm")
+    assert [one.sentence for one in told] == [
+        "tier was string and is enumeration now; it fills tier",
+        "branch is new (string)",
+    ]
+    schema_drift.note_told(told)
+    assert schema_drift.untold("crm") == []
+    assert [(row["kind"], row["field"]) for row in status.status()["fields"]] == [
+        ("retyped", "tier"),
+        ("new", "branch"),
+    ]
+
+
+def test_a_mapped_field_that_vanishes_fails_its_contract_until_it_is_back_or_not_mapped(warehouse):
+    source = Described({"name": "string", "tier": "string"}, {"tier": "tier"})
+    look(source)
+    source.now = {"name": "string"}
+    for _ in range(2):
+        with pytest.raises(ContractError, match="the field tier, which fills tier, is gone") as caught:
+            look(source)
+    assert "remove the line" in caught.value.cure
+    source.fills = {"name": "name"}
+    look(source)
+    source.fills = {"tier": "tier"}
+    source.now = {"name": "string", "tier": "string"}
+    look(source)
+
+
+def test_a_renamed_one_names_its_new_name(warehouse):
+    source = Described({"customer_tier": "string"}, {"customer_tier": "tier"})
+    look(source)
+    source.now = {"customer_tier_2": "string"}
+    with pytest.raises(ContractError, match="seems to be called customer_tier_2 now") as caught:
+        look(source)
+    assert "map customer_tier_2 instead" in caught.value.cure
+
+
+def test_a_source_that_cannot_say_is_read_all_the_same(warehouse):
+    source = Described({"name": "string"}, {"name": "name"})
+    look(source)
+    source.fails = True
+    look(source)
+    source.fails, source.now = False, {}
+    look(source)
+    look(object())
+    assert schema_drift.untold("crm") == []
+
+
+def test_hostile_names_are_kept(warehouse):
+    look(Described({"a\x00b \ud800 =1+1 <b> \u202e 🙂": "string"}))
+    look(Described({"x" * 20_000: "string"}))
+    with engine("reader").connect() as connection:
+        kinds = connection.execute(sa.text("select kind from meta.schema_change order by change_id")).scalars().all()
+    assert kinds == ["removed", "new"]

@@ -1,0 +1,217 @@
+"""Whatever is merged in whatever order, with builds, kills and rebuilds between: it ends as a build from scratch would.
+
+Each seed plays some days of the small world: records change, arrive late, move, are deleted and confirmed as deleted;
+builds run, die half-way or rebuild some window. Then one more build runs, and every row of every table is compared with
+what a build from scratch on the same ``known_at`` makes.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from include.connectors.base import Record
+from include.identity import answers
+from include.models import build, registry
+from tests.fixtures import small_world as world
+from tests.fixtures.databases import database
+
+START = datetime.fromisoformat(world.FIRST)
+_numbers = itertools.count(1)
+
+
+class Play:
+    """One run of the world, driven by a seed."""
+
+    def __init__(self, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.random = random.Random(seed)
+        self.monkeypatch = monkeypatch
+        self.now = START
+        self.lines: dict[str, Callable[[], Record]] = {
+            "l1": lambda: world.line("l1", "d1", 1200, date(2025, 9, 15), date(2026, 9, 15)),
+            "l2": lambda: world.line("l2", "d2", 2400, date(2025, 5, 15), date(2026, 5, 15)),
+            "l3": lambda: world.line("l3", "d3", 100, date(2025, 12, 31), date(2026, 1, 31)),
+        }
+
+    def run(self, n_steps: int) -> None:
+        """Play some steps and end with a build."""
+        steps = [
+            self.usage, self.usage, self.late_usage, self.seats, self.ticket, self.solve, self.rate, self.renew,
+            self.edit, self.hand_over, self.role, self.touch, self.relink, self.merge, self.new_customer,
+            self.delete_line, self.full_read, self.bot, self.give_notice, self.build, self.build, self.die,
+            self.rebuild, self.wait, self.by_domain, self.answer, self.unmerge, self.parent, self.reply, self.desk_user,
+        ]  # fmt: skip
+        for _ in range(n_steps):
+            self._tick(timedelta(minutes=7))
+            self.random.choice(steps)()
+        self._tick(timedelta(minutes=7))
+        build.run(f"last {self.now}")
+
+    def _tick(self, by: timedelta) -> None:
+        self.now = min(self.now + by, datetime(2026, 6, 30, 20, tzinfo=UTC))
+        self.monkeypatch.setenv("PERENNIAL_NOW", self.now.isoformat())
+
+    def _account(self) -> str:
+        return self.random.choice("123")
+
+    def _day(self, back: int) -> date:
+        return self.now.date() - timedelta(days=self.random.randrange(back))
+
+    def usage(self) -> None:
+        who = self.random.choice("13")
+        users, days = self.random.sample(["u1", "u3", "u4"], 2), self._day(3)
+        world.load("usage_day", *(world.usage(who, user, days, self.random.randint(0, 40)) for user in users))
+
+    def late_usage(self) -> None:
+        who, feature = self.random.choice("13"), self.random.choice(["login", "api", "reports"])
+        world.load("usage_day", world.usage(who, f"u{who}", self._day(95), self.random.randint(1, 90), feature))
+
+    def seats(self) -> None:
+        world.load("seat_day", world.seats("1", self._day(40), self.random.randint(5, 20), self.random.randint(0, 9)))
+
+    def ticket(self) -> None:
+        made = datetime.combine(self._day(60), datetime.min.time(), UTC)
+        priority = self.random.choice(["urgent", "normal"])
+        number = self.random.randint(3, 6)
+        world.load("ticket", world.ticket(f"t{number}", "o1", created_at=made, priority=priority))
+
+    def solve(self) -> None:
+        at = self.now - timedelta(hours=self.random.randint(1, 90))
+        made = at - timedelta(days=5)
+        world.load(
+            "ticket",
+            world.ticket(f"t{self.random.randint(1, 6)}", "o1", status="solved", created_at=made, solved_at=at),
+        )
+
+    def reply(self) -> None:
+        number = self.random.randint(1, 6)
+        values = {"ticket_id": f"t{number}", "organization_id": "o1", "event_type": "comment", "is_public": True}
+        at = self.now - timedelta(hours=self.random.randint(1, 90))
+        world.load("ticket_event", world.record(f"e{number}", actor_id="agent1", happened_at=at, **values))
+
+    def desk_user(self) -> None:
+        world.load("support_user", world.record("agent1", role=self.random.choice(["agent", "end-user"])))
+
+    def rate(self) -> None:
+        score = self.random.choice(["good", "bad"])
+        values = {"ticket_id": "t2", "organization_id": "o2", "score": score, "updated_at": self.now}
+        world.load("rating", world.record("r1", **values))
+
+    def renew(self) -> None:
+        closed = self._day(40)
+        start = self.random.choice([date(2026, 5, 15), closed])
+        world.load("opportunity", world.deal("d22", "2", opportunity_type="renewal", close_date=closed))
+        self._line("l22", "d22", self.random.choice([2000, 2400, 3000]), start, date(2027, 5, 15))
+
+    def edit(self) -> None:
+        self._line("l1", "d1", self.random.randint(900, 1500), date(2025, 9, 15), date(2026, 9, 15))
+
+    def _line(self, id: str, deal: str, amount: int, start: date, end: date) -> None:
+        self.lines[id] = lambda: world.line(id, deal, amount, start, end, quantity=Decimal(7))
+        world.load("contract_line", self.lines[id]())
+
+    def hand_over(self) -> None:
+        tier = self.random.choice(["small", "standard"])
+        world.load("account", world.account(self._account(), owner_id=self.random.choice("78"), tier=tier))
+
+    def role(self) -> None:
+        role, whose = self.random.choice(["CHAMPION", "END_USER", "DECISION_MAKER"]), self._account()
+        world.load("contact", world.contact("c1", whose, role=role))
+
+    def touch(self) -> None:
+        world.load("contact", world.contact("c2", "2", last_contacted_at=self.now - timedelta(hours=2)))
+
+    def relink(self) -> None:
+        world.load("organization", world.organization("o1", self.random.choice(["1", "2", None])))
+
+    def merge(self) -> None:
+        world.load("account", world.account("3", merged_ids="2"))
+
+    def unmerge(self) -> None:
+        world.load("account", world.account("3"), world.account("2"))
+
+    def parent(self) -> None:
+        world.load("account", world.account(self._account(), parent_id=self._account()))
+
+    def by_domain(self) -> None:
+        domain = self.random.choice(["one.example", "two.example", "gmail.com"])
+        world.load("account", world.account(self._account(), domain=domain))
+        who = self.random.choice(["o1", "o2"])
+        world.load("organization", world.record(who, domain_names=self.random.choice(["one.example", "two.example"])))
+
+    def answer(self) -> None:
+        account = self.random.choice(["crm:1", "crm:3", ""])
+        how = {"reason": "seen", "by": "ana"}
+        if self.random.random() < 0.3:
+            answers.withdraw("support", "o1")
+        elif self.random.random() < 0.5:
+            answers.match("support", "o1", account or "crm:1", **how)
+        else:
+            answers.unmatch("product_db", "p1", account, **how)
+
+    def new_customer(self) -> None:
+        world.load("account", world.account("4"))
+        world.load("opportunity", world.deal("d4", "4", is_auto_renew=True, notice_months=1))
+        self._line("l4", "d4", 600, self._day(200), date(2026, 7, 20))
+        world.load("product_account", world.product_account("p4", "4"))
+        world.load("usage_day", world.usage("4", "u9", self._day(30), 6))
+
+    def delete_line(self) -> None:
+        world.load("contract_line", world.record("l1", deleted=True))
+        self.lines.pop("l1", None)
+
+    def full_read(self) -> None:
+        world.load("contract_line", *(line() for line in self.lines.values()), full=True)
+
+    def bot(self) -> None:
+        whose = {"account_id": "p1", "is_bot": self.random.random() < 0.5}
+        world.load("product_user", world.record("u1", **whose))
+
+    def give_notice(self) -> None:
+        given = self._day(30)
+        world.load("opportunity", world.deal("d3", "3", is_auto_renew=True, notice_given_on=given))
+
+    def build(self) -> None:
+        build.run(f"build {self.now}")
+
+    def die(self) -> None:
+        """Plan a build, make some of its tables, and never come back."""
+        if build.plan(f"dead {self.now}"):
+            for name in registry.names()[: self.random.randrange(len(registry.names()))]:
+                build.build_model(f"dead {self.now}", name)
+
+    def rebuild(self) -> None:
+        first = self._day(90)
+        build.run(f"rebuild {self.now}", "rebuild", first, first + timedelta(days=self.random.randint(1, 20)))
+
+    def wait(self) -> None:
+        self._tick(timedelta(hours=self.random.randint(3, 60)))
+
+
+def play(seed: int, n_steps: int, server: str, template: str, patch: pytest.MonkeyPatch, folder: Path) -> None:
+    with database(server, f"play_{next(_numbers)}", template) as url:
+        world.use_short_history(patch, folder)
+        patch.setenv("PERENNIAL_DATABASE_URL", url)
+        Play(seed, patch).run(n_steps)
+        world.assert_equals_scratch(patch)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_grown_equals_built_from_scratch(
+    seed: int, postgres: str, built_once: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    play(seed, 18, postgres, built_once, monkeypatch, tmp_path)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(100, 140))
+def test_grown_equals_built_from_scratch_for_long(
+    seed: int, postgres: str, built_once: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    play(seed, 40, postgres, built_once, monkeypatch, tmp_path)

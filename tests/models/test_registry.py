@@ -1,0 +1,224 @@
+"""Reading the SQL models: order, references, metadata, and errors that name file and line. No database."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from include.common import paths
+from include.common.errors import ConfigError
+from include.models import registry
+
+METADATA = """\
+description: One row per thing.
+owner: data_team
+tier: tier_3
+tags: [kpi]
+materialisation: account
+unique_key: [account_key]
+columns:
+  account_key: {type: text, description: The account.}
+"""
+
+
+@pytest.fixture
+def overlay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An overlay folder in force."""
+    monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(tmp_path))
+    return tmp_path / "sql"
+
+
+def write(folder: Path, query: str, metadata: str = METADATA, checks: str = "") -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "query.sql").write_text(query)
+    (folder / "metadata.yaml").write_text(metadata)
+    if checks:
+        (folder / "checks.sql").write_text(checks)
+    return folder
+
+
+def test_every_model_comes_after_what_it_reads() -> None:
+    position = {name: number for number, name in enumerate(registry.names())}
+    edges = registry.edges()
+    assert ("core.renewal", "marts.act_renewal_checkpoint") in edges
+    assert all(position[read] < position[reading] for read, reading in edges)
+    assert set(registry.load()) == set(position)
+
+
+def test_views_are_replaced_by_what_they_read() -> None:
+    assert "raw.usage_day" in registry.parents("core.usage_day")
+    assert not any(parent.startswith("staging.") for parent in registry.parents("core.usage_day"))
+
+
+def test_a_new_folder_of_the_overlay_is_a_model(overlay: Path) -> None:
+    write(overlay / "marts" / "kpi_mine", "select account_key from core.account where tier = 'a--b'")
+    assert registry.get("marts.kpi_mine").models == ("core.account",)
+
+
+def test_an_overlays_file_wins_over_the_shipped_one(overlay: Path) -> None:
+    folder = overlay / "core" / "bot_user"
+    folder.mkdir(parents=True)
+    folder.joinpath("query.sql").write_text("select 'x' as user_key, account_key from core.account_bridge")
+    assert registry.get("core.bot_user").models == ("core.account_bridge",)
+    assert registry.get("core.bot_user").metadata.unique_key == ("user_key",)
+
+
+def test_a_table_that_others_read_cannot_be_switched_off(overlay: Path) -> None:
+    folder = overlay / "core" / "bot_user"
+    folder.mkdir(parents=True)
+    folder.joinpath("metadata.yaml").write_text("disabled: true\n")
+    with pytest.raises(ConfigError, match=r"core/usage_day/query\.sql:\d+: reads core\.bot_user.*switched off"):
+        registry.names()
+
+
+def test_a_table_that_nobody_reads_can_be_switched_off(overlay: Path) -> None:
+    write(overlay / "marts" / "kpi_mine", "select account_key from core.account", "disabled: true\n")
+    assert "marts.kpi_mine" not in registry.names()
+
+
+def test_tables_that_read_each_other_are_refused(overlay: Path) -> None:
+    write(overlay / "marts" / "one", "select account_key\nfrom marts.two")
+    write(overlay / "marts" / "two", "select account_key\nfrom marts.one")
+    with pytest.raises(ConfigError, match=r"query\.sql:2: tables read each other in a circle: "):
+        registry.names()
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ("select account_key,\nfrom where core.account", r"query\.sql:\d: not valid SQL"),
+        ("select account_key\nfrom core.nothing", r"query\.sql:2: reads core\.nothing"),
+        ("select account_key\nfrom nothing", r"query\.sql:2: reads nothing, which is no CTE"),
+        ("select account_key\nfrom public.outbox", r"query\.sql:2: reads public\.outbox, which no model may read"),
+        ("delete from core.account", r"query\.sql:1: must be exactly one SELECT"),
+        ("select 1 as a; select 2 as b", r"query\.sql:1: must be exactly one SELECT"),
+    ],
+)
+def test_a_wrong_query_is_named_with_its_line(overlay: Path, query: str, message: str) -> None:
+    write(overlay / "marts" / "wrong", query)
+    with pytest.raises(ConfigError, match=message):
+        registry.names()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("owner: data_team", "owner: nobody"), r"metadata\.yaml:2: owner: nobody is not in sql/owners\.yaml"),
+        (("tags: [kpi]", "tags: [colourful]"), r"metadata\.yaml:4: tags\.0"),
+        (("tier: tier_3", "tire: tier_3"), r"metadata\.yaml:3: tire: unknown key"),
+        (("One row per thing", "Things"), r"metadata\.yaml:1: description"),
+        (("unique_key: [account_key]", "unique_key: [id]"), r"id is named as key"),
+        (("  account_key: {", "  account: {"), r"account_key"),
+        (("materialisation: account", "materialisation: account_day"), r"window_column goes with"),
+    ],
+)
+def test_wrong_metadata_is_named_with_its_line(overlay: Path, change: tuple[str, str], message: str) -> None:
+    write(overlay / "marts" / "wrong", "select account_key from core.account", METADATA.replace(*change))
+    with pytest.raises(ConfigError, match=message):
+        registry.load()
+
+
+def test_columns_must_be_those_of_the_query(overlay: Path) -> None:
+    folder = write(overlay / "marts" / "wrong", "select account_key, name from core.account")
+    with pytest.raises(ConfigError, match=r"metadata\.yaml:7: columns: .*selects name, which is not described"):
+        registry.load()
+    (folder / "query.sql").write_text("select name as account_key from core.account")
+    assert registry.get("marts.wrong").columns == ("account_key",)
+
+
+def test_a_folder_without_metadata_is_refused(overlay: Path) -> None:
+    folder = write(overlay / "marts" / "wrong", "select account_key from core.account")
+    (folder / "metadata.yaml").unlink()
+    with pytest.raises(ConfigError, match=r"marts/wrong: metadata\.yaml is missing"):
+        registry.names()
+
+
+def test_checks_have_a_severity_a_name_and_a_meaning(overlay: Path) -> None:
+    checks = "-- fail: no_tests: A test account counts.\nselect 1 as x\n\n-- warn: few: Few rows.\nselect 2 as x;\n"
+    write(overlay / "marts" / "mine", "select account_key from core.account", checks=checks)
+    found = registry.get("marts.mine").checks
+    assert [(check.name, check.severity, check.query) for check in found] == [
+        ("no_tests", "fail", "select 1 as x"),
+        ("few", "warn", "select 2 as x"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("checks", "message"),
+    [
+        ("select 1 as x\n", r"checks\.sql:1: stands before the first check"),
+        ("-- fail: one: It is wrong.\nselect from where\n", r"checks\.sql:\d: not valid SQL"),
+        ("-- fail: one: A.\nselect 1 as x\n-- warn: one: B.\nselect 1 as x\n", r"checks\.sql:3: one is there twice"),
+    ],
+)
+def test_a_wrong_check_is_named_with_its_line(overlay: Path, checks: str, message: str) -> None:
+    write(overlay / "marts" / "wrong", "select account_key from core.account", checks=checks)
+    with pytest.raises(ConfigError, match=message):
+        registry.load()
+
+
+def test_a_view_takes_no_parameters(overlay: Path) -> None:
+    metadata = METADATA.replace("materialisation: account", "materialisation: view")
+    write(overlay / "staging" / "mine", "select account_key from core.account where :newest > 1", metadata)
+    with pytest.raises(ConfigError, match="a view cannot take parameters"):
+        registry.load()
+
+
+def test_a_file_that_changes_is_read_again(overlay: Path) -> None:
+    folder = write(overlay / "marts" / "mine", "select account_key from core.account")
+    assert registry.get("marts.mine").models == ("core.account",)
+    (folder / "query.sql").write_text("select account_key from core.account_step where 1 = 1")
+    assert registry.get("marts.mine").models == ("core.account_step",)
+    shutil.rmtree(folder)
+    assert "marts.mine" not in registry.names()
+
+
+def test_every_shipped_query_says_what_it_is_for() -> None:
+    for model in registry.load().values():
+        header = [line for line in model.query.splitlines()[:8] if line.startswith("-- ")]
+        assert 3 <= len(header) <= 6, model.path
+        assert header[0].startswith("-- Purpose: "), model.path
+        assert any("Grain: " in line for line in header), model.path
+        assert any("Window: " in line for line in header), model.path
+
+
+def test_what_is_acted_upon_says_which_sources_it_rests_on() -> None:
+    for model in registry.load().values():
+        if model.folder.startswith("actions/"):
+            assert all(column.reads for column in model.metadata.columns.values()), model.path
+
+
+def test_shipped_queries_keep_to_the_portable_subset() -> None:
+    for path in paths.SQL.glob("*/*/query.sql"):
+        code = path.read_text().lower()
+        for word in ("generate_series", "interval '", "::", "now()", "current_date", "distinct on"):
+            assert word not in code, f"{path}: {word}"
+
+
+def test_sql_lines_fit_the_screen() -> None:
+    for path in (path for layer in registry.LAYERS for path in (paths.SQL / layer).glob("*/*.sql")):
+        for number, line in enumerate(path.read_text().splitlines(), start=1):
+            assert len(line) <= 120, f"{path}:{number}"
+
+
+@pytest.mark.parametrize(
+    ("folder", "column"),
+    [
+        ("kpi_mine (a text); select pg_sleep(9) --", "account_key"),
+        ('kpi"mine', "account_key"),
+        ("kpi_mine", '"a"" text); select pg_sleep(9); --"'),
+        ("kpi_mine", '"a, b"'),
+    ],
+)
+def test_a_name_that_would_be_read_as_sql_is_refused(overlay: Path, folder: str, column: str) -> None:
+    name = column.strip('"').replace('""', '"')
+    metadata = METADATA.replace("  account_key:", f"  '{name}':").replace("[account_key]", f"['{name}']")
+    write(
+        overlay / "marts" / folder,
+        f"select tier as {column} from core.account",
+        metadata.replace("account\n", "table\n"),
+    )
+    with pytest.raises(ConfigError, match="small letters, digits and _"):
+        registry.load()

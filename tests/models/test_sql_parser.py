@@ -1,0 +1,100 @@
+"""Facts of a query are found once and kept by its text."""
+
+from __future__ import annotations
+
+import pytest
+
+from include.models import sql_parser
+from include.models.sql_parser import Facts, NotAllowed, NotOneSelect, NotValid
+
+QUERY = "with open as (select a.id as one from raw.a as a) select one, 2 as two from open join core.b using (one)"
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("PERENNIAL_HOME", str(tmp_path))
+    return tmp_path
+
+
+def test_tables_common_table_expressions_and_columns():
+    assert sql_parser.of(QUERY) == Facts((("", "open"), ("core", "b"), ("raw", "a")), ("open",), ("one", "two"))
+
+
+@pytest.fixture
+def never_parsed(monkeypatch):
+    def refuse(query: str) -> Facts:
+        raise AssertionError(f"parsed again: {query}")
+
+    def arm() -> None:
+        sql_parser._known.cache_clear()  # what the next process has not in memory
+        monkeypatch.setattr(sql_parser, "_parse", refuse)
+
+    return arm
+
+
+def test_the_next_process_does_not_parse_it_again(never_parsed):
+    before = sql_parser.of(QUERY)
+    sql_parser.keep()
+    never_parsed()
+    assert sql_parser.of(QUERY) == before
+
+
+def test_a_changed_query_is_parsed(never_parsed):
+    sql_parser.of(QUERY)
+    sql_parser.keep()
+    never_parsed()
+    with pytest.raises(AssertionError, match="parsed again"):
+        sql_parser.of(QUERY.replace("two", "three"))
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", '{"a": 1}', '{"a": {"tables": 1}}'])
+def test_a_broken_file_is_as_good_as_none(home, text):
+    file = sql_parser._file()
+    file.parent.mkdir()
+    file.write_text(text)
+    sql_parser._known.cache_clear()
+    assert sql_parser.of(QUERY).columns == ("one", "two")
+    sql_parser.keep()
+    sql_parser._known.cache_clear()
+    assert sql_parser.of(QUERY).columns == ("one", "two")
+
+
+def test_where_nothing_can_be_written_it_works_all_the_same(home, monkeypatch):
+    (home / "cache").write_text("a file where the folder should be")
+    sql_parser._known.cache_clear()
+    assert sql_parser.of(QUERY).columns == ("one", "two")
+    sql_parser.keep()
+
+
+def test_what_is_no_single_select_is_said():
+    with pytest.raises(NotOneSelect):
+        sql_parser.of("select 1; select 2")
+    with pytest.raises(NotOneSelect):
+        sql_parser.of("delete from raw.a")
+    with pytest.raises(NotValid) as caught:
+        sql_parser.of("select 1\nfrom (select")
+    assert caught.value.line >= 1
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "select set_config('role', 'none', true) as one",
+        "select a from core.b where (select set_config('role', 'none', true)) is not null",
+        'select U&"pg\\005fread_file"(1) as one',
+        "select * from ts_stat('select 1') as t",
+        "select dblink('a', 'b') as one from core.b",
+        "select one from core.b for update",
+        "with gone as (delete from core.b returning one) select one from gone",
+        "select rolpassword as one from pg_catalog.pg_authid",
+    ],
+)
+def test_what_no_query_may_say_is_not_kept_either(query):
+    for _ in range(2):
+        with pytest.raises(NotAllowed):
+            sql_parser.of(query)
+
+
+def test_what_is_nested_too_deeply_is_no_query():
+    with pytest.raises(NotValid, match="nested too deeply"):
+        sql_parser.of(f"select {'(' * 3000}1{')' * 3000} as one")

@@ -1,0 +1,256 @@
+"""Owners hear of a failure at its start, on its worsening and when it is over, once each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from include.cli.main import main
+from include.common.errors import Unavailable
+from include.contracts.validate import validate
+from include.deliver.channels.base import Outcome, Undeliverable
+from include.entities.catalog import ENTITIES
+from include.operations.incidents import message, notify
+from include.outbox.message import Message
+from include.outbox.store import Letter
+from include.warehouse.engine import engine
+from tests.contracts.landed import NOW, fetch, good, land
+
+RULE = "crm.contact.castable"
+ROWS = f"rows:crm:{RULE}"
+
+
+class Post:
+    """A channel that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.letters: list[Letter] = []
+        self.is_down = False
+
+    def address(self, letter: Letter) -> str:
+        return letter.recipient
+
+    def send(self, letters: Sequence[Letter]) -> Mapping[str, Outcome]:
+        if self.is_down:
+            raise Unavailable("the mail server does not answer")
+        self.letters += letters
+        return {letter.key: Outcome("sent") for letter in letters}
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+    def said(self) -> list[str]:
+        """Return the headlines since the last time, and forget them."""
+        found, self.letters = [letter.subject for letter in self.letters], []
+        return found
+
+
+@pytest.fixture(autouse=True)
+def overlay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("PERENNIAL_NOW", NOW.isoformat())
+    folder = tmp_path / "overlay" / "config"
+    folder.mkdir(parents=True)
+    (folder / "channels.yaml").write_text("email: {dry_run: false}\n")
+    (folder / "people.yaml").write_text(
+        "data_owners:\n  CRM administrator: {name: Grace, email: grace@vendor.example}\n"
+    )
+    monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(folder.parent))
+    return folder
+
+
+@pytest.fixture
+def post(warehouse: str, monkeypatch: pytest.MonkeyPatch) -> Post:
+    made = Post()
+    monkeypatch.setattr(notify, "open_channel", lambda name, settings: made)
+    return made
+
+
+def _bad(n: int, first: int = 1) -> None:
+    rows = good("contact", n, first=first)
+    land("contact", [row | {"_problems": ["email=anna@x.example", "role=1"]} for row in rows], is_first_load=True)
+    land("contact", good("contact", 100, first=1000), is_first_load=True)
+    validate("crm")
+
+
+def _later(monkeypatch: pytest.MonkeyPatch, **ahead: int) -> None:
+    monkeypatch.setenv("PERENNIAL_NOW", (NOW + timedelta(**ahead)).isoformat())
+
+
+def _mended() -> None:
+    with engine("loader").begin() as connection:
+        connection.execute(sa.text("update quarantine.record set state = 'mended'"))
+
+
+def test_start_worsening_and_end_are_told_once_each(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert notify.tell() == notify.Told()
+    _bad(6)
+    first = notify.tell()
+    assert (first.n_open, first.n_started, first.n_sent) == (1, 1, 1)
+    (letter,) = post.letters
+    assert letter.recipient == "grace@vendor.example"
+    assert post.said() == [f"rows of crm.contact are in quarantine by {RULE}"]
+    for minutes in (15, 30):
+        _later(monkeypatch, minutes=minutes)
+        assert (notify.tell().n_sent, post.said()) == (0, [])
+    _bad(9, first=200)  # more than twice as many, but not ten rows more
+    assert notify.tell().n_sent == 0
+    _bad(5, first=300)
+    assert (notify.tell().n_worse, post.said()) == (1, [f"Worse: rows of crm.contact are in quarantine by {RULE}"])
+    assert notify.tell().n_sent == 0
+    _mended()
+    _later(monkeypatch, hours=1)
+    assert (notify.tell().n_over, post.said()) == (1, [f"Over: rows of crm.contact are in quarantine by {RULE}"])
+    assert notify.tell() == notify.Told() and post.said() == []
+
+
+def test_the_message_says_what_how_much_since_when_and_what_to_do(post: Post) -> None:
+    _bad(6)
+    notify.tell()
+    said = Message.model_validate(post.letters[0].body)
+    facts = {fact.label: fact.value for fact in said.facts}
+    assert facts["Rule"] == f"{RULE} (critical; CRM administrator)"
+    assert (
+        facts["How much"] == "6 rows wait; the batch had 6 (100.0%)" and facts["First seen"] == "2026-11-20 12:00 UTC"
+    )
+    assert "account_day" in facts["KPI tables that read it"] and "renewal" in facts["Alerts that read it"]
+    assert len(said.evidence) == 3 and all("(not shown)" in line.text for line in said.evidence)
+    assert "anna" not in said.model_dump_json()
+    assert any(f"quarantine replay {RULE} --source crm" in step for step in said.next_steps)
+    assert any(f"quarantine show {RULE}" in step for step in said.next_steps)
+
+
+def test_a_held_batch_is_told_with_the_commands_that_decide_about_it(post: Post) -> None:
+    _bad(30)
+    assert notify.tell().n_started == 2
+    held = next(letter for letter in post.letters if "is held" in letter.subject)
+    said = Message.model_validate(held.body)
+    (number,) = [row["batch_id"] for row in fetch("select batch_id from meta.batch where state = 'held'")]
+    assert any(f"batch drop {number} --reason" in step for step in said.next_steps)
+    assert any(
+        step.endswith(f"review_quarantine in Airflow, first with show and batch {number}") for step in said.next_steps
+    )
+    assert "too many rows break critical rules" in said.summary.lower() and held.recipient == "data@example.com"
+
+
+def test_a_silence_keeps_it_back_until_it_is_over(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+    _bad(3)
+    assert main(["incidents", "silence", "rows:crm:*", "--until", "2026-11-21", "--reason", "known"]) == 0
+    assert main(["incidents", "silence", "x", "--until", "2026-11-19", "--reason", "known"]) == 2
+    for _ in range(2):
+        assert (notify.tell().n_silenced, post.said()) == (1, [])
+    assert len(fetch("select 1 from meta.telling")) == 1
+    _later(monkeypatch, days=2)
+    notify.tell()
+    assert post.said() == [f"rows of crm.contact are in quarantine by {RULE}"]
+
+
+def test_what_was_silenced_from_start_to_end_is_never_told(post: Post, overlay: Path) -> None:
+    (overlay / "settings.yaml").write_text(
+        'silences:\n  - {pattern: "rows:*", reason: migration, by: ada, until: 2026-12-01}\n'
+    )
+    _bad(3)
+    notify.tell()
+    _mended()
+    notify.tell()
+    assert post.said() == []
+
+
+def test_what_comes_back_soon_is_the_same_incident(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+    _bad(3)
+    notify.tell()
+    _mended()
+    notify.tell()
+    _later(monkeypatch, hours=1)
+    _bad(3, first=400)
+    post.said()
+    assert notify.tell().n_worse == 1 and post.said()[0].startswith("Worse: ")
+    assert len(fetch("select 1 from meta.incident")) == 1
+
+
+def test_a_message_that_cannot_be_sent_is_tried_again_and_then_given_up(post: Post) -> None:
+    _bad(3)
+    post.is_down = True
+    for _ in range(notify.ATTEMPTS + 1):
+        notify.tell()
+    assert [row["state"] for row in fetch("select state from meta.telling")] == ["failed"]
+    assert fetch("select n_attempts from meta.telling") == [{"n_attempts": notify.ATTEMPTS}]
+
+
+def test_an_owner_whom_the_channel_does_not_know_is_not_asked_for_again(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown(letter: Letter) -> str:
+        raise Undeliverable(f"Slack does not know {letter.recipient}: users_not_found", cure="name the right address")
+
+    monkeypatch.setattr(post, "address", unknown)
+    _bad(3)
+    assert [notify.tell().n_failed, notify.tell().n_failed] == [1, 0]
+    (told,) = fetch("select state, n_attempts, because from meta.telling")
+    assert (told["state"], told["n_attempts"]) == ("failed", 1) and "users_not_found" in told["because"]
+
+
+def test_killed_while_it_sends_it_does_not_tell_twice(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+    _bad(3)
+    send = notify._send
+
+    def dies(*arguments: object) -> tuple[str, str]:
+        send(*arguments)  # type: ignore[arg-type]
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(notify, "_send", dies)
+        with pytest.raises(KeyboardInterrupt):
+            notify.tell()
+    notify.tell()
+    assert len(post.said()) == 1
+    assert "may have arrived" in fetch("select because from meta.telling")[0]["because"]
+
+
+def test_killed_before_it_is_noted_nothing_has_happened(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+    _bad(3)
+
+    def dies(*arguments: object) -> int:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(notify, "_plan", dies)
+        with pytest.raises(KeyboardInterrupt):
+            notify.tell()
+    assert fetch("select 1 from meta.incident") == []
+    notify.tell()
+    assert len(post.said()) == 1
+
+
+def test_without_a_channel_the_log_is_where_it_is_told(
+    post: Post, overlay: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (overlay / "channels.yaml").unlink()
+    _bad(3)
+    notify.tell()
+    assert post.said() == [] and f"in quarantine by {RULE}" in caplog.text
+    assert fetch("select channel, state from meta.telling") == [{"channel": "log", "state": "sent"}]
+
+
+def test_a_feature_that_is_not_measured_goes_to_the_tracking_plan(post: Post, overlay: Path) -> None:
+    (overlay / "usage.yaml").write_text("tracking_plan_owner: {name: Tim, email: tim@vendor.example}\n")
+    with engine("loader").begin() as connection:
+        connection.execute(
+            sa.text("insert into meta.feature_hold values ('product_db', 'reports', '2026-11-19', 40, 30, :now, :now)"),
+            {"now": NOW},
+        )
+    notify.tell()
+    (letter,) = post.letters
+    assert letter.recipient == "tim@vendor.example"
+    assert letter.subject == "the use of reports in product_db is not measured any more"
+
+
+@pytest.mark.parametrize("entity", ENTITIES)
+def test_the_lineage_knows_what_reads_an_entity(entity: str) -> None:
+    kpis, alerts = message.affected(entity)
+    assert not any(name.startswith("act_") for name in kpis)
+    if entity in ("account", "opportunity", "contract_line", "usage_day", "ticket"):
+        assert kpis and {"signals on accounts", "renewal reminders and the playbooks on renewals"} <= set(alerts)

@@ -1,0 +1,317 @@
+"""A person who is erased is nowhere any more, does not come back with the next read, and the figures follow."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+import pytest
+import sqlalchemy as sa
+from typer.testing import CliRunner
+
+from include.cli.main import app
+from include.common.errors import ConfigError
+from include.config import files
+from include.models import build
+from include.operations.privacy import erase, find
+from include.warehouse.engine import engine
+from tests.fixtures import small_world as world
+from tests.fixtures.landing import land, rows, value
+
+ADA, SECOND, NAME = "ada@one.example", "ada.l@old.example", "Ada Lovelace"
+ALL_OF_HER = (ADA, SECOND, NAME, "Lovelace", "Countess", "tiara", "enchantress")
+HOW = {"reason": "asked in writing", "by": "dpo"}
+
+
+def at(patch: pytest.MonkeyPatch, moment: str) -> None:
+    patch.setenv("PERENNIAL_NOW", f"2026-06-10T{moment}:00+00:00")
+
+
+def contact() -> Any:
+    values = {"email": "Ada@One.example", "other_emails": SECOND, "first_name": "Ada", "last_name": "Lovelace"}
+    made = world.contact("c1", "1", **{"job_title": "Countess", "role": "CHAMPION", **values})
+    made.payload.update({"email": "Ada@One.example", "note": "Ada Lovelace"})
+    return made
+
+
+def load_people() -> None:
+    world.load("contact", contact(), world.contact("c9", "1", email="adam@one.example", first_name="Adam"))
+    world.load(
+        "support_user",
+        world.record("u5", organization_id="o1", email=SECOND, name=NAME, role="end-user", created_at=stamp()),
+    )
+    world.load("product_user", world.record("u1", account_id="p1", email=ADA, created_at=stamp(), activated_at=stamp()))
+    world.load(
+        "ticket",
+        world.ticket("t1", "o1", subject=f"Mail to {ADA} bounces", requester_id="u9"),
+        world.ticket("t5", "o1", subject="Where is my tiara", requester_id="u5"),
+    )
+    world.load(
+        "ticket_event",
+        comment("e1", "t5", "u5", "Yours, the enchantress of numbers"),
+        comment("e2", "t5", "u9", f"Dear {NAME.upper()}, it is safe"),
+    )
+    world.load("survey_response", survey("s1", "c1", "Bring back the tiara"), survey("s2", "c9", "Fine"))
+
+
+def comment(id: str, ticket: str, author: str, body: str) -> Any:
+    values = {"event_type": "comment", "is_public": True, "happened_at": stamp(), "organization_id": "o1"}
+    made = world.record(id, ticket_id=ticket, actor_id=author, body=body, **values)
+    made.payload.update({"body": body})
+    return made
+
+
+def survey(id: str, contact_id: str, said: str) -> Any:
+    values = {"account_id": "1", "kind": "nps", "score": 3, "answered_at": stamp(), "created_at": stamp()}
+    return world.record(id, contact_id=contact_id, comment=said, **values)
+
+
+def stamp() -> datetime:
+    return datetime(2026, 5, 1, tzinfo=UTC)
+
+
+def spread() -> None:
+    """Put the person into every other store: outbox, evidence, quarantine, results, notices, a batch that waits."""
+    land(contact(), entity="contact", until=stamp())
+    waiting = (comment("e7", "t5", "u5", "And the tiara"), comment("e8", "t5", "u9", f"{NAME} has it"))
+    land(*waiting, source="support", vendor="zendesk", entity="ticket_event", until=stamp())
+    body = orjson.dumps({"facts": [f"{NAME} <{ADA}>"], "to": SECOND}).decode()
+    with engine("owner").begin() as connection:
+        for statement in (
+            "insert into quarantine.record (batch_id, row_no, source, entity, record_id, rule_id, reason, record)"
+            " values (1, 1, 'crm', 'contact', 'c1', 'r', 'bad', cast(:body as jsonb)),"
+            " (1, 2, 'support', 'ticket', 't9', 'r', :text, cast(:body as jsonb))",
+            "insert into ops.episode (signal, entity_kind, entity_id, episode_no, account_key, state, evidence,"
+            " opened_on, updated_on) values ('s', 'account', 'crm:1', 1, 'crm:1', 'open', cast(:body as jsonb),"
+            " '2026-06-10', '2026-06-10')",
+            "insert into ops.outbox (key, channel, entity_kind, entity_id, rule, episode_no, step, account_key,"
+            " recipient, subject, body, reads, not_after, state, decision_id, version) values"
+            " ('k1', 'email', 'renewal', 'x', 'r', 1, '30', 'crm:1', :address, :text, cast(:body as jsonb),"
+            " '{}', now(), 'planned', 'd', '1'),"
+            " ('k2', 'slack', 'renewal', 'x', 'r', 1, '30', 'crm:1', 'csm@vendor.example', :text,"
+            " cast(:body as jsonb), '{}', now(), 'sent', 'd', '1')",
+            "insert into meta.notice (key, failing_since, failed_at) values (:text, now(), now())",
+            # What a signal says of a person names them in whatever words its template has.
+            "insert into ops.episode (signal, entity_kind, entity_id, episode_no, account_key, state, evidence,"
+            " opened_on, updated_on) values ('key_user_silent', 'contact', 'crm:c1', 1, 'crm:1', 'open',"
+            " '{\"title\": \"Countess\"}', '2026-06-10', '2026-06-10')",
+            "insert into ops.outbox (key, channel, entity_kind, entity_id, rule, episode_no, step, account_key,"
+            " recipient, subject, body, reads, not_after, state, decision_id, version)"
+            " select 'k' || state, 'slack', kind, id, 'r', 1, 'opened', account, 'csm@vendor.example', said,"
+            " jsonb_build_object('evidence', said), '{}', now(), state, 'd', '1' from (values"
+            " ('contact', 'crm:c1', 'crm:1', 'Account 1: the Countess fell silent', 'planned'),"
+            " ('contact', 'crm:c1', 'crm:1', 'Account 1: the Countess has moved', 'sent'),"
+            " ('csm', 'csm@vendor.example', 'crm:3', 'Further signals: Account 1: Ada Lovelace is gone', 'failed'))"
+            " as v (kind, id, account, said, state)",
+            "insert into quarantine.record (batch_id, row_no, source, entity, record_id, rule_id, reason, record)"
+            " values (2, 1, 'support', 'ticket_event', 'e6', 'r', 'bad', jsonb_build_object('actor_id', 'u5',"
+            " 'body', 'A tiara', 'payload', jsonb_build_object('body', 'A tiara'), 'event_type', 'comment'))",
+            "insert into meta.incident (key, kind, source, opened_at) values ('rows of crm', 'rows', 'crm', now())",
+            "insert into meta.telling (incident_id, event, channel, recipient, subject, body, planned_at)"
+            " select incident_id, 'start', 'log', 'x', :text, cast(:body as jsonb), now() from meta.incident",
+            "insert into raw.hubspot__contact__past select made.* from raw.hubspot__contact as c,"
+            " jsonb_populate_record(cast(null as raw.hubspot__contact__past), to_jsonb(c)) as made where c.id = 'c1'",
+            "insert into meta.source_failure (source, step, error, reason) values ('crm', 'extract', 'E', :text)",
+        ):
+            values = {"body": body, "text": f"{NAME} at {ADA.upper()}", "address": "Ada@one.example"}
+            connection.execute(sa.text(statement), values)
+
+
+def holding(*words: str) -> dict[str, int]:
+    """Return table -> rows in which a word stands, over all of every table and view of the database."""
+    with engine("owner").connect() as connection:
+        tables = connection.execute(
+            sa.text(
+                "select quote_ident(table_schema) || '.' || quote_ident(table_name) from information_schema.tables"
+                " where table_schema not in ('pg_catalog', 'information_schema')"
+            )
+        ).scalars()
+        found: dict[str, int] = {}
+        for table in tables.all():
+            count = f"select count(*) from {table} as whole where cast(whole as text) ilike any(:words)"
+            number = connection.execute(sa.text(count), {"words": [f"%{word}%" for word in words]}).scalar_one()
+            if number:
+                found[table] = number
+    return found
+
+
+def guessed(*words: str) -> list[str]:
+    """Return the columns in whose statistics a word stands."""
+    with engine("owner").connect() as connection:
+        found = connection.execute(
+            sa.text(
+                "select tablename || '.' || attname from pg_stats where schemaname not in ('pg_catalog')"
+                " and concat(most_common_vals::text, histogram_bounds::text, most_common_elems::text) ilike any(:words)"
+            ),
+            {"words": [f"%{word}%" for word in words]},
+        )
+        return list(found.scalars())
+
+
+@pytest.fixture
+def known(built: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """The built small world, in which a person stands everywhere."""
+    at(built, "13:00")
+    load_people()
+    build.run("with people")
+    spread()
+    return built
+
+
+def test_a_person_is_nowhere_any_more(known: pytest.MonkeyPatch) -> None:
+    before = holding(ADA, SECOND, NAME)
+    assert {name.split(".")[0] for name in before} >= {"raw", "quarantine", "meta", "staging", "core", "marts", "ops"}
+    assert {"raw.hubspot__contact__version", "raw.hubspot__contact__past", "meta.telling"} <= set(before)
+    written = {
+        "raw.zendesk__ticket_event",
+        "raw.zendesk__ticket",
+        "raw.hubspot__survey_response",
+    }
+    assert written <= set(holding("tiara", "enchantress"))
+    at(known, "14:00")
+    with engine("owner").begin() as connection:
+        connection.execute(sa.text("analyze"))
+    assert guessed(*ALL_OF_HER)
+    done = erase.person("ADA@one.example", **HOW)
+    assert holding(*ALL_OF_HER) == {}
+    assert not guessed(*ALL_OF_HER)  # nor in what the planner remembers of each column
+    assert done.counts["raw.hubspot__contact"] == 1 and done.counts["ops.outbox"] >= 2
+    outbox = dict(rows("select key, state from ops.outbox"))
+    assert outbox == {"k1": "suppressed", "k2": "sent", "kplanned": "suppressed", "ksent": "sent", "kfailed": "failed"}
+    assert value("select state from ops.episode where entity_kind = 'contact'") == "closed"
+    # What others wrote stays, and so does that the person wrote.
+    assert value("select body from raw.zendesk__ticket_event where id = 'e2'") == "Dear [erased], it is safe"
+    assert rows("select id, actor_id from raw.zendesk__ticket_event order by 1") == [("e1", "u5"), ("e2", "u9")]
+    assert dict(rows("select id, comment from raw.hubspot__survey_response")) == {"s1": None, "s2": "Fine"}
+    assert any("slack: 2 messages" in line for line in done.outside)
+    assert any("crm: 1 records of contact;" in line for line in done.outside)
+    assert any("support: 1 records of ticket with texts by the person" in line for line in done.outside)
+    assert value("select count(*) from raw.hubspot__contact where email = 'adam@one.example'") == 1
+
+
+def test_the_next_read_does_not_bring_a_person_back_and_the_figures_follow(known: pytest.MonkeyPatch) -> None:
+    count = "select count(*) from core.contact where account_key = 'crm:1' and not is_deleted"
+    assert value(count) == 2
+    at(known, "14:00")
+    erase.person(SECOND, **HOW)
+    at(known, "15:00")
+    with engine("owner").begin() as connection:  # the batch that waited holds nobody any more
+        connection.execute(sa.text("update meta.batch set validated_at = now() where validated_at is null"))
+    load_people()
+    world.load("contact", world.contact("c77", "2", email=ADA))  # entered anew by somebody
+    world.load("contact", world.record("c1", account_id="1", job_title="Countess"))
+    build.run("after")
+    assert holding(*ALL_OF_HER) == {}
+    assert value(count) == 1
+    assert rows("select id from raw.hubspot__contact where not _is_deleted order by 1") == [("c2",), ("c9",)]
+    subject = value("select subject from raw.zendesk__ticket where id = 't1'")
+    assert subject == "Mail to [erased] bounces"
+    assert value("select count(*) from core.usage_day where account_key = 'crm:1'") > 0
+    # What was quarantined and told was written here behind the builds' back.
+    world.assert_equals_scratch(known, without=("marts.operations_period", "marts.kpi_value"))
+
+
+def test_a_dry_run_changes_nothing_and_counts_the_same(known: pytest.MonkeyPatch) -> None:
+    before = world.snapshot()
+    looked = erase.person(ADA, dry_run=True, **HOW)
+    assert world.snapshot() == before and holding(ADA)
+    assert value("select count(*) from meta.erased") == 0
+    # One address leads to the next: whom that takes along is shown before.
+    assert {f"address {ADA}", f"address {SECOND}", "contact crm:c1"} <= set(looked.found)
+    done = erase.person(ADA, **HOW)
+    assert done.counts == looked.counts and done.found == []
+
+
+def test_a_name_is_found_however_its_text_is_kept(known: pytest.MonkeyPatch) -> None:
+    with engine("owner").begin() as connection:
+        for statement in (
+            "update raw.hubspot__contact set first_name = :first where id = 'c1'",
+            "update ops.outbox set body = jsonb_build_object('to', jsonb_build_array(cast(:called as text)))"
+            " where key = 'k2'",
+            "update meta.source_failure set reason = :called",
+        ):
+            values = {"first": 'Ada "Zipf"', "called": f'Dear\nAda  "Zipf"\nLovelace,\n{ADA}'}
+            connection.execute(sa.text(statement), values if ":first" in statement else {"called": values["called"]})
+    erase.person(ADA, **HOW)
+    assert holding("Zipf", ADA) == {}
+    assert value("select body -> 'to' ->> 0 from ops.outbox where key = 'k2'").startswith("Dear\n[erased],\n[erased ")
+
+
+def wait_and_hold(account: str) -> None:
+    """Put somebody only into a batch that waits and into quarantine, the planner having looked at both."""
+    values = {"email": "zoe@new.example", "last_name": "Quirkington", "job_title": "Archduchess"}
+    other = world.contact("c51", "9", email="bob@new.example", last_name="Smith")
+    land(world.contact("c50", account, **values), other, entity="contact", until=stamp())
+    record = orjson.dumps({**values, "account_id": account, "other_emails": "zq@private.example"}).decode()
+    with engine("owner").begin() as connection:
+        for number, record_id in enumerate(("c60", "c60", None)):
+            connection.execute(
+                sa.text(
+                    "insert into quarantine.record (batch_id, row_no, source, entity, record_id, account_ref, rule_id,"
+                    " reason, record) values (7, :number, 'crm', 'contact', :id, :account, 'r', 'bad',"
+                    " cast(:record as jsonb))"
+                ),
+                {"number": number, "id": record_id, "account": account, "record": record},
+            )
+        connection.execute(sa.text("delete from quarantine.record where batch_id <> 7"))
+        connection.execute(sa.text("analyze"))
+
+
+ALL_OF_ZOE = ("zoe@new.example", "Quirkington", "Archduchess", "zq@private.example")
+
+
+@pytest.mark.parametrize("kind", ["person", "account"])
+def test_who_only_waits_or_is_quarantined_is_found_as_well(known: pytest.MonkeyPatch, kind: str) -> None:
+    wait_and_hold("1")
+    assert guessed(*ALL_OF_ZOE)
+    if kind == "person":
+        erase.person("zoe@new.example", **HOW)
+        assert value("select count(*) from quarantine.record") == 0
+    else:
+        erase.account("crm:1", **HOW)
+    assert holding(*ALL_OF_ZOE) == {} and not guessed(*ALL_OF_ZOE)
+    assert holding("bob@new.example")
+
+
+def test_the_record_of_an_erasure_names_nobody(known: pytest.MonkeyPatch) -> None:
+    erase.person(ADA, **HOW)
+    again = erase.person(ADA, **HOW)
+    kept = rows("select kind, reason, asked_by, subject_hash, counts from meta.erasure order by erasure_id")
+    assert kept[0][:3] == ("person", "asked in writing", "dpo") and kept[0][3] == kept[1][3]
+    assert kept[0][4]["raw.hubspot__contact"] == 1
+    assert again.n_rows == 0
+    with pytest.raises(ConfigError, match="names nobody"):
+        erase.person(ADA, reason=f"{ADA} asked", by="dpo")
+
+
+def test_an_account_is_nowhere_any_more(known: pytest.MonkeyPatch) -> None:
+    at(known, "14:00")
+    done = erase.account("crm:1", **HOW)
+    assert done.counts["raw.hubspot__account"] == 1 and done.counts["raw.product__usage_day"] > 0
+    assert holding(ADA, SECOND, NAME, "Account 1", "Organisation o1") == {}
+    at(known, "15:00")
+    world.load("account", world.account("1"))
+    world.load("opportunity", world.deal("d1", "1"))
+    world.load("organization", world.organization("o1", "1"))
+    world.load("ticket", world.ticket("t1", "o1"))
+    build.run("after")
+    assert holding("Account 1", "Organisation o1") == {}
+    assert value("select count(*) from raw.zendesk__ticket where organization_id = 'o1'") == 0
+    assert value("select count(*) from marts.account_day where account_key = 'crm:1'") == 0
+    assert value("select count(*) from marts.account_day where account_key = 'crm:3'") > 0
+    world.assert_equals_scratch(known)
+
+
+def test_the_command(known: pytest.MonkeyPatch) -> None:
+    runner = CliRunner()
+    done = runner.invoke(app, ["erase", "--person", ADA, "--reason", "asked", "--dry-run"])
+    assert done.exit_code == 0 and "nothing was changed" in done.output and "crm: 1 records of contact" in done.output
+    assert runner.invoke(app, ["erase", "--reason", "asked"]).exit_code != 0
+
+
+def test_the_sql_knows_the_same_shared_mailboxes() -> None:
+    query = files.find("sql", "core/person_address/query.sql")
+    assert query
+    words = query.read_text().split("not in (")[1].split(")")[0]
+    assert {word.strip().strip("'") for word in words.split(",")} == find.SHARED_MAILBOXES

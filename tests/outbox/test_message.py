@@ -1,0 +1,29 @@
+"""Messages: nothing invisible in them, no address that is no web address."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from include.common.text import one_line
+from include.outbox.message import Link, Message
+
+
+def test_control_and_direction_marks_are_removed() -> None:
+    assert one_line("Acme\r\nBcc: x\x00\u202egnp.exe\u200b ") == "Acme Bcc: x gnp.exe"
+    assert one_line("Zoë 株式会社 🚀") == "Zoë 株式会社 🚀"
+
+
+def test_a_message_survives_the_outbox() -> None:
+    message = Message(headline="a", summary="b", notes=("c",), links=(Link(label="d", url="https://e/f"),))
+    assert Message.model_validate(message.model_dump(mode="json")) == message
+
+
+@pytest.mark.parametrize("url", ["javascript:alert(1)", "data:text/html,x", "ftp://x/y", "//x/y"])
+def test_a_link_is_a_web_address(url: str) -> None:
+    with pytest.raises(ValidationError, match="web address"):
+        Link(label="x", url=url)
+
+
+def test_a_note_is_added_first() -> None:
+    assert Message(headline="a", summary="b", notes=("old",)).with_note("new").notes == ("new", "old")

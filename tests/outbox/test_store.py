@@ -1,0 +1,100 @@
+"""The outbox on PostgreSQL: keys, planning twice, and what is never touched again."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from include.outbox import store as outbox
+from include.warehouse.engine import engine
+from tests.deliver.letters import NOW, action
+
+
+def plan(*actions: outbox.Action, decision_id: str = "d1") -> outbox.Planned:
+    with engine("builder").begin() as connection:
+        return outbox.plan(connection, actions, decision_id, NOW)
+
+
+def rows() -> list[outbox.Letter]:
+    with engine("reader").connect() as connection:
+        return outbox.read(connection, "true")
+
+
+def settle(key: str, state: outbox.State, **more: object) -> None:
+    with engine("builder").begin() as connection:
+        outbox.settle(connection, key, state, NOW, **more)  # type: ignore[arg-type]
+
+
+def test_a_key_is_what_it_is_about_and_nothing_else() -> None:
+    one = action()
+    assert one.key == action(recipient="other@vendor.example", subject="x", version="9").key
+    assert len(one.key) == 40 and int(one.key, 16)
+    others = [
+        action(channel="email"),
+        action(step="14"),
+        action(episode_no=2),
+        action(entity_id="C-1#3"),
+        action(rule="renewal_at_risk"),
+    ]
+    assert len({one.key, *(other.key for other in others)}) == 6
+    # The key must be the same on every store for ever: it is compared with what outside systems hold.
+    assert one.key == "add0cb9142212b2f71d05114cd15658b58335592"
+
+
+def test_planned_twice_is_planned_once(warehouse: str) -> None:
+    first = plan(action(), action("email"))
+    assert (first.planned, first.refreshed) == (2, 0)
+    again = plan(action(), action("email"), decision_id="d2")
+    assert (again.planned, again.refreshed, again.keys) == (0, 0, [])
+    assert len(rows()) == 2
+
+
+def test_a_row_that_has_not_left_is_brought_up_to_date(warehouse: str) -> None:
+    plan(action())
+    changed = action(recipient="new@vendor.example", owner_key="crm:78", not_after=NOW + timedelta(days=9))
+    assert plan(changed, decision_id="d2").refreshed == 1
+    (row,) = rows()
+    assert (row.recipient, row.owner_key, row.state) == ("new@vendor.example", "crm:78", "planned")
+    assert row.not_after == NOW + timedelta(days=9)
+
+
+@pytest.mark.parametrize("state", ["sending", "sent", "uncertain", "failed", "suppressed", "expired"])
+def test_a_row_that_has_left_or_is_settled_is_not_touched(warehouse: str, state: outbox.State) -> None:
+    plan(action())
+    settle(action().key, state)
+    assert plan(action(recipient="new@vendor.example")).refreshed == 0
+    (row,) = rows()
+    assert (row.recipient, row.state) == ("ada@vendor.example", state)
+
+
+def test_dry_run_is_for_good(warehouse: str) -> None:
+    assert plan(action(state="suppressed", because="dry run")).suppressed == 1
+    assert plan(action()).planned == 0
+    assert rows()[0].state == "suppressed"
+
+
+def test_what_the_outside_has_already_is_recorded_as_sent(warehouse: str) -> None:
+    with engine("builder").begin() as connection:
+        statement = "insert into ops.found_outside (channel, key, external_id) values ('slack', :key, 'D1/1.0')"
+        connection.execute(sa.text(statement), {"key": action().key})
+    result = plan(action(), action("email"))
+    assert (result.planned, result.found_outside) == (1, 1)
+    assert [(row.channel, row.state, row.external_id) for row in rows() if row.channel == "slack"] == [
+        ("slack", "sent", "D1/1.0")
+    ]
+
+
+def test_a_claim_succeeds_once(warehouse: str) -> None:
+    plan(action())
+    with engine("builder").begin() as connection:
+        assert outbox.claim(connection, action().key, "D1", NOW)
+        assert not outbox.claim(connection, action().key, "D1", NOW)
+    (row,) = rows()
+    assert (row.state, row.address, row.n_attempts, row.sending_at) == ("sending", "D1", 1, NOW)
+
+
+def test_the_reader_cannot_write(warehouse: str) -> None:
+    with engine("reader").connect() as connection, pytest.raises(sa.exc.DBAPIError):
+        outbox.plan(connection, [action()], "d1", NOW)
