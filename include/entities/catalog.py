@@ -197,7 +197,8 @@ def _vendors() -> dict[str, Kind]:
     found: dict[str, Kind] = {}
     kinds: tuple[Kind, ...] = ("crm", "support")
     for kind in kinds:
-        folders = sorted(path.parent.name for path in (Path(__file__).parents[1] / "connectors" / kind).glob("[a-z]*/__init__.py"))
+        parent = Path(__file__).parents[1] / "connectors" / kind
+        folders = sorted(path.parent.name for path in parent.glob("[a-z]*/__init__.py"))
         found |= dict.fromkeys(folders, kind)
     return found | {"product": "product"}  # the customer's own database is no vendor's: its SQL says what it has
 
