@@ -154,10 +154,11 @@ class Project:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        for path in (ROOT / "include").glob("*.py"):
-            self._take(f"include/{path.name}")
-        for name in ("__init__", "server", "server_files", "server_process"):
-            self._take(f"include/warehouse/{name}.py")
+        self._take("include/__init__.py")
+        self._take("include/warehouse/__init__.py")
+        for room in ("common", "warehouse/embedded"):
+            for path in (ROOT / "include" / room).glob("*.py"):
+                self._take(f"include/{room}/{path.name}")
         for name in ("clean.sh", "clean_without_environment.py", "setup.sh"):
             self._take(f"include/sandbox/demo/{name}")
 

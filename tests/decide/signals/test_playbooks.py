@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from include.decide.playbooks import load
+from include.common import paths
 from tests.fixtures.decision_world import House
 from tests.fixtures.decisions import at
 from tests.fixtures.signals import Ward
 from tests.fixtures.subjects_store import account
 
-SHIPPED = Path(load.__file__).parent
+SHIPPED = paths.ROOT / "include" / "defaults" / "playbooks"
 DOWN: dict[str, Any] = {"user_days_28d": 60, "user_days_ratio_14d_ago": 0.5, "usage_ratio": 0.5, "usage_28d": 500}
 
 
