@@ -74,8 +74,7 @@ def test_signals_and_playbooks_day_by_day(built: pytest.MonkeyPatch) -> None:
     assert len(touches) == len(past.told)
     page = folder / "page.html"
     assert (
-        main(["playbook", "simulate", "expansion", "--from", f"{FIRST}", "--to", f"{LAST}", "--html", f"{page}"])
-        == 0
+        main(["playbook", "simulate", "expansion", "--from", f"{FIRST}", "--to", f"{LAST}", "--html", f"{page}"]) == 0
     )
     assert "<svg" in page.read_text() and "Against the plain rule" in page.read_text()
 
