@@ -54,6 +54,13 @@ NEED_SOCKETS = {"postgres", "empty_database", "warehouse", "sandbox", "sandbox_p
 _numbers = itertools.count(1)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of ``make check``: those that talk to nothing."""
+    for item in items:
+        if NEED_SOCKETS.isdisjoint(getattr(item, "fixturenames", ())) and not item.get_closest_marker("slow"):
+            item.add_marker("pure")
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if NEED_SOCKETS.isdisjoint(getattr(item, "fixturenames", ())):
         pytest_socket.disable_socket(allow_unix_socket=True)
