@@ -14,11 +14,12 @@ DOCS ?=
 PYTHON ?=
 export PYTHON
 
-.PHONY: help setup demo test lint soak bench docs pins clean
+.PHONY: help setup demo check test lint soak bench docs pins clean
 
 help:
 	@echo 'make demo         the whole chain under Airflow, on this machine, until Ctrl-C'
 	@echo 'make demo ONCE=1  the same once; exit status 0 only if every run succeeded'
+	@echo 'make check        lint, types and the tests that need no database: in about a minute'
 	@echo 'make test         every check; make soak: the long ones'
 	@echo 'make bench        measure against other tools; STAGE=landing for one part, SIZE=small for a trial,'
 	@echo '                  DOCS=1 to write the tables into docs/reference/; STAGE=warehouse SIZE=largest'
@@ -35,6 +36,9 @@ demo: setup
 
 test: setup lint
 	@$(RUN) -m pytest -m 'not soak' -n 2 --dist loadfile --durations 15 $(TESTS)
+
+check: setup lint
+	@$(RUN) -m pytest -m 'pure and not soak' -n 2 --dist worksteal $(TESTS)
 
 lint: setup
 	@$(RUN) -m ruff check -q .

@@ -11,6 +11,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import hypothesis
@@ -21,6 +22,7 @@ from psycopg import sql
 from sqlalchemy.engine import make_url
 
 from include.warehouse import logins
+from include.warehouse.embedded import files as server_files
 from include.warehouse.embedded import server
 from include.warehouse.engine import engine
 from include.warehouse.migrate import migrate
@@ -43,8 +45,20 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("any machine")
 
+# A database is hundreds of files, made and removed again for each test: a disk's file system takes most of a test's CPU
+# for that. What is lost with the machine's power is no loss here.
+MEMORY, ENOUGH_BYTES = Path("/dev/shm"), 2 << 30
+QUICK = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_wal_size": "256MB"}
+
 NEED_SOCKETS = {"postgres", "empty_database", "warehouse", "sandbox", "sandbox_process", "socket_enabled"}
 _numbers = itertools.count(1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of ``make check``: those that talk to nothing."""
+    for item in items:
+        if NEED_SOCKETS.isdisjoint(getattr(item, "fixturenames", ())) and not item.get_closest_marker("slow"):
+            item.add_marker("pure")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -56,21 +70,38 @@ def pytest_runtest_teardown() -> None:
     pytest_socket.enable_socket()
 
 
+@contextmanager
+def _quick_server(folder: Path) -> Iterator[None]:
+    """Let a server be made, or removed, whose files lie below a folder in memory and need not survive anything."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in QUICK.items():
+            patch.setitem(server.SETTINGS, name, value)
+        if folder.parent == MEMORY:
+            patch.setattr(server_files, "SHARED", folder / "shared")
+        yield
+
+
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres(request: pytest.FixtureRequest) -> Iterator[str]:
     """The URL of a database on a real server of this session's own; others are created beside it."""
-    home = Path(tempfile.mkdtemp(prefix="perennial test "))
+    is_long = "not soak" not in request.config.option.markexpr  # long runs would fill the memory
+    has_room = not is_long and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ENOUGH_BYTES
+    folder = Path(tempfile.mkdtemp(prefix="perennial test ", dir=MEMORY if has_room else None))
+    folder.chmod(0o711)  # for root the server runs as another user
+    (home := folder / "home").mkdir(mode=0o700)
     try:
-        url = server.start(home, ("perennial", "template"))
-        # The owner drops a test's database while logins that the test made are still in it.
-        superuser = os.environ["PERENNIAL_TEST_SUPERUSER"] = server.superuser_url(home)
+        with _quick_server(folder):
+            url = server.start(home, ("perennial", "template"))
+            # The owner drops a test's database while logins that the test made are still in it.
+            superuser = os.environ["PERENNIAL_TEST_SUPERUSER"] = server.superuser_url(home)
         _execute(superuser, sql.SQL("grant pg_signal_backend to {}").format(sql.Identifier(server.USER)))
         migrate(_sibling(url, "template"))
         engine("owner", _sibling(url, "template")).dispose()
         yield url
     finally:
-        server.destroy(home)
-        shutil.rmtree(home, ignore_errors=True)
+        with _quick_server(folder):
+            server.destroy(home)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture
@@ -93,7 +124,7 @@ def _execute(url: str, statement: sql.Composed) -> None:
 def empty_database(postgres: str) -> Iterator[str]:
     """The URL of a new, empty database."""
     name = f"test_{os.getpid()}_{next(_numbers)}"
-    _execute(postgres, sql.SQL("create database {}").format(sql.Identifier(name)))
+    _execute(postgres, sql.SQL("create database {} strategy file_copy").format(sql.Identifier(name)))
     yield _sibling(postgres, name)
     _execute(
         os.environ["PERENNIAL_TEST_SUPERUSER"], sql.SQL("drop database {} with (force)").format(sql.Identifier(name))
@@ -105,7 +136,8 @@ def warehouse(postgres: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The URL of a new warehouse with all migrations applied; also set as ``PERENNIAL_DATABASE_URL``."""
     name = f"test_{os.getpid()}_{next(_numbers)}"
     _execute(
-        postgres, sql.SQL("create database {} template {}").format(sql.Identifier(name), sql.Identifier("template"))
+        postgres,
+        sql.SQL("create database {} template template strategy file_copy").format(sql.Identifier(name)),
     )
     url = _sibling(postgres, name)
     monkeypatch.setenv("PERENNIAL_DATABASE_URL", url)

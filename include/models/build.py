@@ -45,7 +45,7 @@ _PATIENCE = (
 )
 # Of a query within a query PostgreSQL expects one row. Then it runs through the other side once for each of thousands,
 # or merges by one column of several and compares all that agree in it. A hash takes all columns, whatever it expects.
-_MANY = "set local enable_nestloop = off; set local enable_mergejoin = off"
+FOR_EVERYONE = "set local enable_nestloop = off; set local enable_mergejoin = off"
 _SHOWN = 5
 _PLANNING = "select pg_advisory_xact_lock(hashtext('perennial.build.plan'))"
 
@@ -148,7 +148,7 @@ def build_model(build_id: str, name: str) -> Built:
             materialize.partition(connection, model, *build.all_days)
         parameters = parameters_of(build, model)
         if any(piece.accounts is None or len(piece.accounts) > increments.A_FEW for piece in pieces):
-            connection.exec_driver_sql(_MANY)
+            connection.exec_driver_sql(FOR_EVERYONE)
         if name == restatements.TABLE:
             restatements.check_definitions(connection)
         replaced = materialize.replace(connection, build_id, model, pieces, parameters, is_new=is_new)

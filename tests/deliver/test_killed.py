@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
 import random
-import subprocess
-import sys
 from collections import Counter
 from datetime import timedelta
 from pathlib import Path
@@ -15,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from include.common import paths
 from include.common.errors import ConfigError, PerennialError
 from include.decide import episodes
 from include.deliver import deliver, sender, uncertain, undo
 from include.outbox import approvals, store
+from tests.fixtures.children import Child
 from tests.fixtures.decision_world import House
 from tests.fixtures.outside import Outside
 from tests.fixtures.renewal_rows import NOW, renewal
@@ -45,14 +42,9 @@ AT_RISK = renewal(1, days=30, usage_ratio=0.5)
 def test_sigkill(open_house: House, outside: Outside, channel: str, point: str, arrived: int, state: str) -> None:
     open_house.renewals(AT_RISK)
     open_house.decide()
-    killed = subprocess.run(
-        [sys.executable, "-m", "tests.deliver.killed", channel, point],
-        cwd=paths.ROOT,
-        env={**os.environ, "PERENNIAL_NOW": (NOW + timedelta(minutes=1)).isoformat()},
-        capture_output=True,
-        timeout=600,
-    )
-    assert killed.returncode == -9, killed.stderr.decode()
+    open_house.pass_time(NOW + timedelta(minutes=1))
+    status, printed = Child("tests.deliver.killed", channel, point).end()
+    assert status == -9, printed
     assert {row.state for row in open_house.outbox(channel=channel)} == {"sending"}
     for minutes in (2, 10, 20):
         deliver.deliver(now=NOW + timedelta(minutes=minutes))

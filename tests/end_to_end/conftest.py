@@ -15,6 +15,10 @@ crm_task: {dry_run: false}
 """
 
 
+# A build goes through every day of the history: nothing that is told here needs years of it.
+SHORT_HISTORY = "history_start_months: 3\n"
+
+
 @pytest.fixture
 def platform(
     sandbox: SandboxProcess, warehouse: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -23,6 +27,7 @@ def platform(
     folder = tmp_path / "overlay" / "config"
     folder.mkdir(parents=True)
     (folder / "channels.yaml").write_text(CHANNELS)
+    (folder / "settings.yaml").write_text(SHORT_HISTORY)
     monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(tmp_path / "overlay"))
     monkeypatch.setenv("PERENNIAL_HOME", str(tmp_path / "home"))
     return sandbox

@@ -95,6 +95,23 @@ def test_a_claim_succeeds_once(warehouse: str) -> None:
     assert (row.state, row.address, row.n_attempts, row.sending_at) == ("sending", "D1", 1, NOW)
 
 
+def test_what_was_asked_back_since_it_was_read_is_not_claimed(warehouse: str) -> None:
+    plan(action())
+    with engine("builder").begin() as connection:
+        connection.execute(sa.text("update ops.outbox set undo = 'asked'"))
+        assert not outbox.claim(connection, action().key, "D1", NOW)
+    (row,) = rows()
+    assert (row.state, row.n_attempts) == ("planned", 0)
+
+
+@pytest.mark.parametrize("state", ["parked", "sent", "uncertain", "failed", "suppressed", "expired"])
+def test_only_what_is_planned_is_claimed(warehouse: str, state: outbox.State) -> None:
+    plan(action())
+    settle(action().key, state)
+    with engine("builder").begin() as connection:
+        assert not outbox.claim(connection, action().key, "D1", NOW)
+
+
 def test_the_reader_cannot_write(warehouse: str) -> None:
     with engine("reader").connect() as connection, pytest.raises(sa.exc.DBAPIError):
         outbox.plan(connection, [action()], "d1", NOW)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -13,7 +15,7 @@ from include.config.models import Lead, People, WorkingCalendar
 from include.config.renewals import Ladder
 from include.decide.readiness import Readiness, SourceState
 from include.decide.recipients import recipient
-from include.decide.renewals import message
+from include.decide.renewals import evidence, message
 from include.decide.renewals.checkpoint import Checkpoint, without
 from include.decide.renewals.ladder import due_on, rungs
 from include.decide.risk import OpenRisk, Risk
@@ -138,6 +140,39 @@ def test_near_the_end_the_answer_comes_first() -> None:
     assert "1. Get the customer's answer in writing before Mon 23 Nov 2026" in text(renewal(1, days=7))
     assert "the renewal date is today" in text(renewal(1, days=0))
     assert "1 day to the renewal date" in text(renewal(1, days=1))
+
+
+ANSWER, TALK, REVIEW = "Get the customer's answer", "Agree the date", "Review with the customer"
+
+
+@pytest.mark.parametrize(
+    ("days", "first"), [(13, ANSWER), (14, ANSWER), (15, TALK), (59, TALK), (60, TALK), (61, REVIEW)]
+)
+def test_the_first_step_changes_with_14_and_with_60_days_left(days: int, first: str) -> None:
+    steps = message._next_steps(evidence.Findings((), frozenset()), days, renewal(1, days=days))
+    assert steps[0].startswith(first)
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_good"),
+    [
+        ({"usage_ratio": 0.949}, False),
+        ({"usage_ratio": 0.95}, True),
+        ({"usage_ratio": 0.951}, True),
+        ({"active_users_28d": 49, "paid_seats": 100}, False),
+        ({"active_users_28d": 50, "paid_seats": 100}, True),
+        ({"active_users_28d": 51, "paid_seats": 100}, True),
+        ({"last_contact_at": NOW - timedelta(days=44)}, True),
+        ({"last_contact_at": NOW - timedelta(days=45)}, True),
+        ({"last_contact_at": NOW - timedelta(days=46)}, False),
+    ],
+)
+def test_a_figure_is_good_up_to_its_threshold_and_not_beyond(changes: dict[str, Any], is_good: bool) -> None:
+    zone = ZoneInfo("Europe/Berlin")
+    found = evidence.gather(renewal(1, **changes), Risk(), FIT, zone, NOW)
+    about = {"usage_ratio": "Usage in", "paid_seats": "paid seats", "last_contact_at": "Last contact"}
+    (line,) = (line for line in found.lines if about[list(changes)[-1]] in line.text)
+    assert line.level == ("good" if is_good else "info")
 
 
 def test_times_are_the_readers_own() -> None:
