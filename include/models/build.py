@@ -25,15 +25,17 @@ from include.models import (
     increments,
     materialize,
     pending_changes,
+    query_errors,
     registry,
     restatements,
     settings_tables,
+    tables,
     unread,
 )
 from include.models.build_store import SETTLED, Built, Checked, Finished
 from include.models.increments import DAY, Build, Piece, Range
 from include.models.registry import Check, Model
-from include.warehouse import locks, query_errors, tables
+from include.warehouse import locks
 from include.warehouse.engine import engine
 
 Kind = Literal["forward", "rebuild"]

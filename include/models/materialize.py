@@ -15,9 +15,9 @@ import sqlalchemy as sa
 
 from include.models import restatements
 from include.models.increments import EVERYONE, NOBODY, Piece
+from include.models.query_errors import readable
 from include.models.registry import Model
-from include.warehouse.query_errors import readable
-from include.warehouse.tables import is_partitioned
+from include.models.tables import is_partitioned
 
 # The planner's statistics of a table are gathered anew once so many rows have changed.
 STALE_AFTER = 10_000

@@ -6,9 +6,8 @@ import sqlalchemy as sa
 
 from include import config
 from include.identity import store
-from include.models import unread
+from include.models import tables, unread
 from include.models.increments import Build
-from include.warehouse import tables
 
 # The first day of a dirty range that stands for "all days".
 _ALL_DAYS = "0001-01-01"

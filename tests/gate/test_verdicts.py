@@ -119,7 +119,7 @@ def test_an_unexpected_error_is_noted_without_its_text(raw: str) -> None:
     with pytest.raises(KeyError), source_failures.recorded("crm", "extract", entity="contact"):
         raise KeyError("token=secret")
     assert "secret" not in str(rows("select * from meta.source_failure"))
-    assert value("select reason from meta.source_failure").startswith("unexpected KeyError in tests/warehouse/")
+    assert value("select reason from meta.source_failure").startswith("unexpected KeyError in tests/gate/")
 
 
 def test_a_step_that_the_warehouse_fails_shows_its_own_error(raw: str, monkeypatch: pytest.MonkeyPatch) -> None:

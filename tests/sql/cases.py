@@ -17,10 +17,9 @@ from typing import Any
 import sqlalchemy as sa
 import yaml
 
-from include.models import materialize, registry
+from include.models import materialize, registry, tables
 from include.models.increments import DAY, Piece
 from include.models.registry import Model
-from include.warehouse import tables
 
 HERE = Path(__file__).parent
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from include.entities import catalog
-from include.ingest import landing
 from include.models import registry
 from include.warehouse import raw_tables, raw_views
 from include.warehouse.engine import engine
@@ -32,7 +31,7 @@ def test_the_builder_sees_the_rows_of_every_vendor(warehouse, monkeypatch):
     raw_tables.ensure_raw_tables()
     _put("hubspot__account", "crm", "Acme")
     assert _seen() == [("crm", "Acme")]
-    monkeypatch.setattr(landing, "VENDORS", catalog.VENDORS | {"tinycrm": "crm"})
+    monkeypatch.setattr(raw_tables, "VENDORS", catalog.VENDORS | {"tinycrm": "crm"})
     monkeypatch.setattr(raw_views, "VENDORS", catalog.VENDORS | {"tinycrm": "crm"})
     raw_tables.ensure_raw_tables()
     _put("tinycrm__account", "crm_eu", "Globex")

@@ -12,9 +12,8 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 
 from include.common.errors import ConfigError
-from include.models import unread
+from include.models import query_errors, unread
 from include.models.registry import BUILT, Model
-from include.warehouse import query_errors
 
 # What Perennial made bears a comment that starts so; the rest of it tells what it was made by.
 _MARK = "perennial "

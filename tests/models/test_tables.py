@@ -11,10 +11,9 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from include.common.errors import ConfigError
-from include.models import build, pending_changes, registry
+from include.models import build, pending_changes, registry, tables
 from include.models.metadata import Metadata
 from include.models.registry import Model
-from include.warehouse import tables
 from include.warehouse.engine import engine
 from tests.fixtures import small_world as world
 from tests.fixtures.landing import rows
