@@ -7,7 +7,8 @@ nothing. What is above the caps of `config/caps.yaml` is parked there, and a run
 about it.
 
 **Inputs and outputs.** Reads tasks from the CRM, `marts.act_*`, the verdicts of the gate and the playbooks. Writes
-`ops.task`, `ops.episode`, `ops.outbox` and `ops.decision`, and publishes the asset **outbox**.
+`ops.task`, `ops.episode`, `ops.outbox` and `ops.decision`, what it saw (`ops.evaluation`, `ops.evaluation_input`), and
+publishes the asset **outbox**.
 
 **When it fails.**
 
@@ -16,7 +17,8 @@ about it.
 - only `show_problems` is red: a playbook's condition could not be evaluated, or a CRM's tasks could not be read back;
   its message names the file or the connection. Everything else was decided.
 - it is green and nothing was planned: its log, and `ops.decision.gate`, say which source was red or stale and what that
-  held back.
+  held back. For one account, the page *Why not?* or `python -m include.cli decide explain ACCOUNT` says of each signal,
+  reminder and playbook what kept it from opening, for each of the last 30 days.
 
 **Re-running and backfill.** Clear the task, or trigger a run: what was decided before is known by its key and not
 planned twice. Past days are never decided, so there is nothing to backfill. Without Airflow: `python -m include.cli

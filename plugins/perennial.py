@@ -1,4 +1,4 @@
-"""The pages *Perennial* and *Data quality* inside Airflow's UI: is the data good, what is held, what was sent.
+"""The pages *Perennial*, *Data quality* and *Why not?* inside Airflow's UI: the data, what was sent, what was not.
 
 They only read, name no person, and show themselves only to those who may see the DAGs.
 """
@@ -52,7 +52,15 @@ def quality_page() -> HTMLResponse:
     return _answer("quality.html", data_quality.read)
 
 
-def _answer(template: str, read: Callable[[], Any]) -> HTMLResponse:
+@app.get("/why/", response_class=HTMLResponse, dependencies=[Depends(may_see)])
+def why_page(account: str = "", day: str = "", signal: str = "") -> HTMLResponse:
+    """Show why something did or did not open for an account."""
+    from include.pages import explanation
+
+    return _answer("why.html", lambda: explanation.read(account, day, signal), forms="'self'")
+
+
+def _answer(template: str, read: Callable[[], Any], forms: str = "'none'") -> HTMLResponse:
     from sqlalchemy.exc import SQLAlchemyError
 
     from include.common.clock import now
@@ -77,7 +85,7 @@ def _answer(template: str, read: Callable[[], Any]) -> HTMLResponse:
         headers={
             "Content-Security-Policy": (
                 f"default-src 'none'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}';"
-                " base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+                f" base-uri 'none'; form-action {forms}; frame-ancestors 'self'"
             ),
             "X-Content-Type-Options": "nosniff",
             "Referrer-Policy": "no-referrer",
@@ -102,6 +110,12 @@ class PerennialPlugin(AirflowPlugin):
             "name": "Data quality",
             "href": f"{BASE}{PREFIX}/quality/",
             "url_route": "perennial-quality",
+            "destination": "nav",
+        },
+        {
+            "name": "Why not?",
+            "href": f"{BASE}{PREFIX}/why/",
+            "url_route": "perennial-why",
             "destination": "nav",
         },
     ]

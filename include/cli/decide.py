@@ -1,16 +1,93 @@
-"""What the command ``decide`` does and says."""
+"""The command ``decide``, and why something did not open."""
 
 from __future__ import annotations
 
 import secrets
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
 
+import typer
+
+from include.cli import output as console
 from include.common import clock, formatting, user
-from include.decide.decide import Decision, decide
-from include.deliver.task_readback import ReadBack, read_back
+from include.common.errors import ConfigError
+
+if TYPE_CHECKING:  # it costs time to import, and other commands do without
+    from include.decide.decide import Decision
+    from include.decide.explain.read import Explanation
+
+app = typer.Typer(
+    help="Decide from the newest built day whom to notify of what, and plan it; sends nothing.",
+    invoke_without_command=True,
+)
+AsJson = Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")]
+_COLUMNS = ("rule", "subject", "outcome", "reasons", "text")
+
+
+@app.callback()
+def decide_newest(
+    context: typer.Context,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Decide and show; write nothing.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Decide from the newest built day whom to notify of what, and plan it; sends nothing."""
+    if context.invoked_subcommand:
+        if dry_run or as_json:
+            raise ConfigError("--dry-run and --json of `decide` do not go with `explain`", cure="write them after it")
+        return
+    found = decide_now(dry_run)
+    if as_json:
+        typer.echo(console.to_json(found), nl=False)
+    else:
+        if found.planned:
+            console.emit(found.planned, ("channel", "rule", "step", "recipient", "subject", "state"))
+        typer.echo(decided(found))
+    if found.problems:
+        raise ConfigError("; ".join(found.problems), cure="everything else was decided")
+
+
+@app.command()
+def explain(
+    account: Annotated[str, typer.Argument(help="The account's key: its source and its id there, such as crm:1001.")],
+    signal: Annotated[
+        str, typer.Option("--signal", help="Only this signal or playbook; renewal for the renewal ladder.")
+    ] = "",
+    day: Annotated[str, typer.Option("--day", help="A day of the last 30; the last decision by default.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Show why each signal, reminder and playbook did or did not open for an account."""
+    from include.decide.explain import read
+
+    found = read.explain(account, signal, clock.moment(day, "--day").date() if day else None)
+    rows = explained(found)
+    if as_json:
+        typer.echo(console.to_json({**asdict(found), "lines": rows}), nl=False)
+        return
+    console.emit(rows, _COLUMNS, title=f"{found.account_key}, decided on {found.day} on the tables of {found.as_of}")
+
+
+def explained(found: Explanation) -> list[dict[str, Any]]:
+    """Return one row per rule and subject."""
+    return [
+        {
+            "rule": f"{line.rule} {line.step}".strip(),
+            "type": line.type,
+            "subject": line.subject_id,
+            "outcome": line.outcome,
+            "reasons": ",".join(why.reason for why in line.why),
+            "text": line.text,
+            "why": [asdict(why) for why in line.why],
+            "parts": [asdict(part) for part in line.parts],
+        }
+        for line in found.lines
+    ]
 
 
 def decide_now(dry_run: bool) -> Decision:
     """Read back what people answered in their tasks, and decide under a name of its own."""
+    from include.decide.decide import decide
+    from include.deliver.task_readback import ReadBack, read_back
+
     answers = ReadBack() if dry_run else read_back()
     name = f"cli-{clock.now():%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
     decision = decide(name, dry_run=dry_run, by=user.user())

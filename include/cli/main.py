@@ -22,12 +22,13 @@ from include.cli import privacy as stewardship
 from include.cli import quarantine as mend_commands
 from include.cli import reconcile as reconcile_command
 from include.cli.connect import app as connect_app
+from include.cli.decide import app as decide_app
 from include.cli.identity import app as identity_app
 from include.cli.metrics import app as metrics_app
 from include.cli.playbooks import app as playbook_app
 from include.cli.signals import app as signals_app
 from include.common import user
-from include.common.errors import ConfigError, ContractError, PerennialError, WarehouseError
+from include.common.errors import ContractError, PerennialError, WarehouseError
 
 app = typer.Typer(
     name="perennial",
@@ -43,6 +44,7 @@ server_app = typer.Typer(help="The embedded PostgreSQL server.", no_args_is_help
 config_app = typer.Typer(help="Settings.", no_args_is_help=True)
 app.add_typer(batch_app, name="batch")
 app.add_typer(channel_app, name="channel")
+app.add_typer(decide_app, name="decide")
 app.add_typer(playbook_app, name="playbook")
 app.add_typer(server_app, name="server")
 app.add_typer(config_app, name="config")
@@ -101,25 +103,6 @@ def build_tables(
 
     for line in build_command.run(since, until, build_id):
         typer.echo(line)
-
-
-@app.command("decide")
-def decide_newest(
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Decide and show; write nothing.")] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Decide from the newest built day whom to tell what, and plan it; sends nothing."""
-    from include.cli import decide as commands
-
-    found = commands.decide_now(dry_run)
-    if as_json:
-        typer.echo(console.to_json(found), nl=False)
-    else:
-        if found.planned:
-            console.emit(found.planned, ("channel", "rule", "step", "recipient", "subject", "state"))
-        typer.echo(commands.decided(found))
-    if found.problems:
-        raise ConfigError("; ".join(found.problems), cure="everything else was decided")
 
 
 @app.command("deliver")

@@ -350,6 +350,7 @@ class Retention(Strict):
     quarantine: Kept = 90
     quarantine_values: Kept = 180
     outbox_bodies: Kept = 180
+    explanations: Kept = 30
     builds: Annotated[int, Field(ge=30, le=3660)] = 90
     notices: Kept = 180
     logs: Kept = 30

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from include.config import Settings
 from include.decide.episodes import Change, Episode
+from include.decide.explain.reasons import Block
 from include.decide.playbooks.load import Loaded
 from include.decide.readiness import Readiness
 from include.decide.recipients import Owned, Recipient, recipient
@@ -105,11 +106,20 @@ class Day:
 
 @dataclass
 class Outcome:
-    """What a decision results in; of the playbooks, also which versions have started."""
+    """What a decision results in; of the playbooks, also which versions have started.
+
+    Args:
+        changes: Of episodes.
+        actions: Messages, tasks and values.
+        started: Playbooks that started.
+        blocked: What did not open although its condition held, and the filters that said no.
+        n_held: What the gate held.
+    """
 
     changes: list[Change] = field(default_factory=list)
     actions: list[Action] = field(default_factory=list)
     started: list[Loaded] = field(default_factory=list)
+    blocked: list[Block] = field(default_factory=list)
     n_held: int = 0
 
 

@@ -23,15 +23,16 @@ from include.decide import caps as limit
 from include.decide import task_feedback as people_answers
 from include.decide.context import Day, Outcome
 from include.decide.digests import escalation, metric_targets, weekly
+from include.decide.explain import record
 from include.decide.playbooks import plan as playbook_signals
-from include.decide.playbooks import scan
+from include.decide.playbooks import scan as playbook_scan
 from include.decide.playbooks.load import Loaded
 from include.decide.playbooks.load import load as load_playbooks
 from include.decide.renewals import checkpoint
 from include.decide.renewals import reminders as renewal_signals
 from include.decide.renewals.checkpoint import Checkpoint
 from include.decide.signals import plan as signal_plan
-from include.decide.signals import scan as signal_look
+from include.decide.signals import scan as signal_scan
 from include.decide.signals.load import load as load_signals
 from include.outbox import approvals, authors, store
 from include.outbox.store import Action
@@ -50,7 +51,7 @@ class Decision:
         decision_id: Which decision.
         as_of: The day that the tables were built for; None if none were.
         because: Why nothing was decided; "" if it was.
-        n_renewals: Open renewals looked at.
+        n_renewals: Open renewals evaluated.
         n_planned: Messages and tasks newly planned.
         n_parked: Those above the caps, which wait until a person approves them.
         approval_id: The approval that they wait for; "" if none do.
@@ -117,40 +118,42 @@ def decide(decision_id: str, dry_run: bool = False, now: datetime | None = None,
         if last and as_of < last:
             return Decision(decision_id, as_of, f"decisions only go forward: {last} was decided already")
         n_answered = people_answers.apply(connection, _today(settings, moment))
-        day = _look(connection, settings, playbooks, as_of, moment, watermarks)
+        day = _read(connection, settings, playbooks, as_of, moment, watermarks)
         loading = readiness.first_loads(connection, day.readiness)
         if loading:
             because = f"the first load of {' and '.join(loading)} is under way; the build that follows it is decided on"
             return Decision(decision_id, as_of, because, gate=day.readiness.as_json())
         for source in day.readiness.sources:
             if not source.is_fit:
-                log.warning("%s is not fit to act on: %s", source.source, "; ".join(source.reasons))
-        seen = signal_look.look(connection, day, rules)
-        alerts = signal_plan.plan(day, seen.looked, seen.told)
-        unanswered = escalation.plan(connection, day, seen.looked)
-        signal_look.note(connection, seen, day.today)
-        # Written before the playbooks are looked at: what a signal opens now starts its playbook now.
+                log.warning("%s is not up to date and validated: %s", source.source, "; ".join(source.reasons))
+        seen = signal_scan.scan(connection, day, rules)
+        alerts = signal_plan.plan(day, seen.evaluated, seen.notified)
+        unanswered = escalation.plan(connection, day, seen.evaluated)
+        signal_scan.note(connection, seen, day.today)
+        # Written before the playbooks are scanned: what a signal opens now starts its playbook now.
         episodes.apply(connection, alerts.changes, day.today)
         risks = risk.read(connection, day.readiness, rules)
         reminders = renewal_signals.plan(day, playbooks, risks)
-        plays = scan.look(connection, day, playbooks, risks)
-        tasks = playbook_signals.plan(day, plays.looked)
+        plays = playbook_scan.scan(connection, day, playbooks, risks)
+        tasks = playbook_signals.plan(day, plays.evaluated)
         for loaded in tasks.started:
-            scan.note(connection, loaded, day.today)
+            playbook_scan.note(connection, loaded, day.today)
         for outcome in (reminders, tasks, unanswered):
             episodes.apply(connection, outcome.changes, day.today)
         approvals.lapse(connection, moment)
         gone = Outcome(actions=alert_tasks.closings(connection, day, [*reminders.changes, *alerts.changes]))
-        lists = weekly.plan(connection, day, seen.looked)
+        lists = weekly.plan(connection, day, seen.evaluated)
         fields = crm_fields.plan(connection, day, risks)
         outcomes = (reminders, tasks, alerts, gone, unanswered, lists, metric_targets.plan(day), fields)
         actions = limit.limit(connection, decision_id, day, outcomes, by, overlay)
         result = _write(connection, decision_id, build_id, day, outcomes, actions)
+        rules_seen = record.Rules(rules, playbooks, seen.unavailable, {**seen.problems, **plays.problems})
+        record.record(connection, day, rules_seen, [block for outcome in outcomes for block in outcome.blocked])
         result.n_answered = n_answered + sum(bool(change.answer) for change in tasks.changes)
         if dry_run:
             result.is_dry_run = True
             transaction.rollback()
-    result.problems = plays.problems + seen.problems
+    result.problems = [*plays.problems.values(), *seen.problems.values()]
     result.unavailable = seen.unavailable
     return result
 
@@ -172,7 +175,7 @@ def _newest_build(connection: sa.Connection) -> tuple[str, date, dict[str, datet
     return row.build_id, row.newest_day, read
 
 
-def _look(
+def _read(
     connection: sa.Connection,
     settings: Settings,
     playbooks: dict[str, Loaded],
@@ -186,7 +189,7 @@ def _look(
     too_old = f"the tables were last built for {as_of}" if as_of < today - timedelta(days=1) else ""
     with engine("reader").connect().execution_options(isolation_level="REPEATABLE READ") as tables:
         rows = checkpoint.read(tables, as_of)
-        ready = readiness.look(settings, now, watermarks, too_old)
+        ready = readiness.read(settings, now, watermarks, too_old)
         found = episodes.latest(connection, _of_renewals(connection, playbooks))
         listed = {row.renewal_id for row in rows}
         missing = {entity_id for (_, entity_id), episode in found.items() if episode.state == "open"} - listed

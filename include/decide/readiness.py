@@ -133,7 +133,7 @@ class Readiness:
         }
 
 
-def look(settings: Settings, now: datetime, built: Mapping[str, datetime], tables_reason: str = "") -> Readiness:
+def read(settings: Settings, now: datetime, built: Mapping[str, datetime], tables_reason: str = "") -> Readiness:
     """Ask the gate about every source in the settings.
 
     Args:

@@ -97,6 +97,8 @@ STORES = (
         "select outbox_id from ops.outbox where state in ('sent', 'failed', 'suppressed', 'expired')"
         " and coalesce(settled_at, planned_at) < :before and body <> '{}' limit :piece)",
     ),
+    Store("ops.evaluation", "explanations", _delete("ops.evaluation", "ctid", "day < :before")),
+    Store("ops.evaluation_input", "explanations", _delete("ops.evaluation_input", "ctid", "day < :before")),
     Store(
         "meta.build",
         "builds",

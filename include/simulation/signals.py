@@ -9,7 +9,7 @@ from datetime import date
 
 from include.decide.signals.evaluate import Hit, evaluate
 from include.decide.signals.load import Loaded
-from include.decide.signals.plan import may_open
+from include.decide.signals.plan import filters
 from include.simulation.history import History
 
 
@@ -96,7 +96,7 @@ def replay(history: History, signals: Mapping[str, Loaded]) -> Replay:
                 past = open_now[name].get(hit.subject_id)
                 if past:
                     _go_on(past, hit, day)
-                elif hit.opens and may_open(day, loaded.signal, hit.values, closed.get((name, hit.subject_id))):
+                elif hit.opens and not filters(day, loaded.signal, hit.values, closed.get((name, hit.subject_id))):
                     past = _opened(loaded, hit, day, day == history.first)
                     open_now[name][hit.subject_id] = past
                     result.episodes.append(past)

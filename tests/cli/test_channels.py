@@ -65,3 +65,17 @@ def test_playbooks_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
 def test_nothing_built_is_said(house: House, capsys: pytest.CaptureFixture[str]) -> None:
     house._execute("delete from meta.build")
     assert run(capsys, "decide") == "nothing was decided: no tables have been built yet\n"
+
+
+def test_why_something_did_not_open(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+    house.renewals(renewal(1, days=30))
+    assert "no decision yet" in run(capsys, "decide", "explain", "crm:1001", status=2)
+    run(capsys, "decide")
+    shown = run(capsys, "decide", "explain", "crm:1001", "--signal", "renewal")
+    assert shown.startswith("crm:1001, decided on 2026-11-16") and "not_due" in shown and "due on 2 Dec 2026" in shown
+    found = json.loads(run(capsys, "decide", "explain", "crm:1001", "--day", "2026-11-16", "--json"))
+    of_ladder = {line["rule"]: line["reasons"] for line in found["lines"] if line["type"] == "ladder"}
+    assert of_ladder["renewal 30"] == "opened,planned" and of_ladder["renewal 14"] == "not_due"
+    assert {line["rule"] for line in found["lines"]} >= {"usage_down", "renewal_at_risk"}
+    assert "was not evaluated" in run(capsys, "decide", "explain", "crm:7", status=2)
+    assert "do not go with" in run(capsys, "decide", "--dry-run", "explain", "crm:1001", status=2)

@@ -142,7 +142,7 @@ def test_an_auto_renewing_contract_is_silent_after_its_notice_deadline(house: Ho
     house.renewals(row)
     result = house.decide()
     assert (result.n_planned, result.n_closed) == (0, 1)
-    assert "renews by itself" in house.episodes()[0]["closed_because"]
+    assert "auto-renews" in house.episodes()[0]["closed_because"]
     assert house.decide(decision_id="again").n_closed == 0
 
 

@@ -100,7 +100,7 @@ def test_a_later_due_date_puts_it_to_rest_until_then(ward: Ward) -> None:  # noq
     assert ward.house.decide().n_planned == 2
     (row,) = ward.house.outbox(channel="slack", state="planned")
     assert row.step == "due:2026-11-25"
-    assert "You put it to rest until today" in row.body["why_now"]
+    assert "Your snooze ended today" in row.body["why_now"]
     written(ward.house)
     ward.set_clock(at(10))
     assert ward.house.decide().n_planned == 0

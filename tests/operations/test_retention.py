@@ -34,6 +34,10 @@ def put_old_rows() -> None:
             " now(), s, 'd', '1', cast(t as timestamptz), cast(t as timestamptz) from (values"
             " ('old', 'sent', '2026-06-01'), ('new', 'sent', '2028-06-01'), ('doubt', 'uncertain', '2026-06-01'),"
             " ('waits', 'planned', '2026-06-01')) as v (k, s, t)",
+            "insert into ops.evaluation select d, 'r', 'account', 'crm:1', 'crm:1', 'cool_down', '{}'"
+            " from (values (date '2028-05-10'), (date '2028-05-12')) as v (d)",
+            "insert into ops.evaluation_input select d, 'account', 'crm:1', 'crm:1', '{}'"
+            " from (values (date '2028-05-10'), (date '2028-05-12')) as v (d)",
             "insert into meta.notice (key, failing_since, failed_at) values ('x', '2026-06-01', '2026-06-01')",
         ):
             connection.execute(sa.text(statement))
@@ -53,6 +57,8 @@ def test_old_rows_go_and_what_counts_stays(built: pytest.MonkeyPatch) -> None:
     assert kept == {"old": "{}", "new": '{"a": 1}', "doubt": '{"a": 1}', "waits": '{"a": 1}'}
     assert value("select recipient from ops.outbox where key = 'old'") == ""
     assert value("select count(*) from meta.notice") == 0
+    for table in ("ops.evaluation", "ops.evaluation_input"):
+        assert [str(day) for (day,) in rows(f"select day from {table}")] == ["2028-05-12"]
     assert value(full) == n_full > 0
     assert done["meta.batch"].n_deleted > 0 and done["quarantine.record"].n_deleted == 1
     assert all(one.is_complete for one in done.values())

@@ -11,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from include.warehouse.engine import engine
+from tests.fixtures.renewal_rows import TODAY, renewal
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -154,8 +155,8 @@ def test_a_warehouse_that_is_down_is_one_clear_message(client, monkeypatch):
 
 def test_the_pages_are_in_the_menu(plugin):
     views = plugin.PerennialPlugin.external_views
-    assert [view["destination"] for view in views] == ["nav", "nav"]
-    assert [view["href"].rpartition("/perennial")[2] for view in views] == ["/", "/quality/"]
+    assert [view["destination"] for view in views] == ["nav", "nav", "nav"]
+    assert [view["href"].rpartition("/perennial")[2] for view in views] == ["/", "/quality/", "/why/"]
 
 
 @pytest.mark.parametrize(("token", "status"), [(None, 401), ("forged", 403), ("stranger", 403)])
@@ -190,3 +191,31 @@ def test_the_quality_page_shows_trends_and_no_value_of_a_row(client, warehouse):
     # Neither a value of a row, nor anything that the page would load from elsewhere.
     assert not any(word in answer.text for word in ("anna", "Annabel", "Holm", "secret.example", "http://", "https://"))
     assert "<script" not in answer.text
+
+
+@pytest.mark.parametrize(("token", "status"), [(None, 401), ("forged", 403), ("stranger", 403)])
+def test_the_why_page_is_closed_without_a_login(client, token, status):
+    answer = _get(client, token, "/why/?account=crm:1")
+    assert answer.status_code == status and "Decided on" not in answer.text
+
+
+def test_the_why_page_asks_for_an_account_and_says_what_it_does_not_know(client, warehouse):
+    asked = _get(client, "viewer", "/why/")
+    assert asked.status_code == 200 and '<input id="account" name="account" value=""' in asked.text
+    assert "form-action 'self'" in asked.headers["content-security-policy"]
+    evil = "<script>alert(1)</script>"
+    answer = client.get("/why/", params={"account": evil}, headers={"Authorization": "Bearer viewer"})
+    assert answer.status_code == 200 and "no decision yet is on record" in answer.text
+    assert "<script" not in answer.text and "&lt;script&gt;" in answer.text
+    assert "is not a day" in _get(client, "viewer", "/why/?account=crm:1&day=x").text
+
+
+def test_the_why_page_shows_each_rule_with_its_reasons_and_no_person(client, house):
+    house.renewals(renewal(1, days=30, account_name="Customer <b>one</b>"))
+    house.quarantine("1002")
+    house.decide()
+    text = _get(client, "viewer", "/why/?account=crm:1001").text
+    assert f'<option value="{TODAY}" selected>' in text and "C-1#2" in text
+    assert "<code>passed_over</code>" in text and "<code>opened</code>" in text and "<code>not_due</code>" in text
+    assert "Renewal ladder" in text and "Usage is down" in text and "Playbooks" in text
+    assert not any(word in text for word in ("Customer", "Ada", "vendor.example", "Grace"))

@@ -22,7 +22,7 @@ from include.decide.context import Day, Outcome
 from include.decide.digests.digest import to_reader
 from include.decide.episodes import RENEWAL, Episode
 from include.decide.recipients import Owned, Recipient, calendar_of, recipient
-from include.decide.signals.events import Looked
+from include.decide.signals.events import Evaluated
 from include.outbox import store
 from include.outbox.message import Evidence, Message
 from include.outbox.store import ALERT_TASK
@@ -64,15 +64,15 @@ class Unanswered:
     is_new: bool
 
 
-def plan(connection: sa.Connection, day: Day, looked: Sequence[Looked]) -> Outcome:
+def plan(connection: sa.Connection, day: Day, evaluated: Sequence[Evaluated]) -> Outcome:
     """Return what is told further up today.
 
     Args:
         connection: Of the builder role, within the decision's transaction.
         day: The day.
-        looked: What was found of the signals.
+        evaluated: What was found of the signals.
     """
-    subjects = {(s.episode.signal, s.episode.entity_id): s for s in _subjects(day, looked)}
+    subjects = {(s.episode.signal, s.episode.entity_id): s for s in _subjects(day, evaluated)}
     rows = connection.execute(task_feedback.TASKS, {"step": ALERT_TASK}).all()
     found: dict[tuple[Level, Recipient], list[Unanswered]] = defaultdict(list)
     for row in rows:
@@ -89,12 +89,12 @@ def plan(connection: sa.Connection, day: Day, looked: Sequence[Looked]) -> Outco
     return outcome
 
 
-def _subjects(day: Day, looked: Sequence[Looked]) -> Iterator[Subject]:
+def _subjects(day: Day, evaluated: Sequence[Evaluated]) -> Iterator[Subject]:
     for renewal in day.renewals.values():
         episode = day.episodes.get((RENEWAL, renewal.renewal_id))
         if episode and episode.state == "open" and not day.why_held(renewal):
             yield Subject(episode, renewal, renewal.region, renewal.crm_source, renewal.target_arr, renewal.currency)
-    for one in looked:
+    for one in evaluated:
         for hit in one.hits:
             episode, values = one.episodes.get(hit.subject_id), hit.values
             is_held = day.readiness.why_held(values["crm_source"], hit.account_key)

@@ -21,7 +21,7 @@ from include.decide.digests.digest import to_reader, working_moment
 from include.decide.episodes import RENEWAL
 from include.decide.recipients import Owner, calendar_of, recipient
 from include.decide.renewals.checkpoint import Checkpoint
-from include.decide.signals.events import Looked
+from include.decide.signals.events import Evaluated
 from include.decide.signals.plan import why_held
 from include.outbox.message import Evidence, Fact, Message
 from include.outbox.store import Action
@@ -34,13 +34,13 @@ _USEFUL_DAYS = 2
 _TOLD = ("alert", "digest", "waiting")
 
 
-def plan(connection: sa.Connection, day: Day, looked: Sequence[Looked]) -> Outcome:
+def plan(connection: sa.Connection, day: Day, evaluated: Sequence[Evaluated]) -> Outcome:
     """Return the lists with which a week begins; none while a CRM's data is not fit to act on.
 
     Args:
         connection: Of the builder role, within the decision's transaction.
         day: The day.
-        looked: What was found of the signals.
+        evaluated: What was found of the signals.
     """
     outcome = Outcome()
     if any(not state.is_fit for state in day.readiness.of_kind("crm")):
@@ -52,7 +52,7 @@ def plan(connection: sa.Connection, day: Day, looked: Sequence[Looked]) -> Outco
     overdue = _overdue(connection, day)
     for address, lead in leads.items():
         week = _week(day, lead.region)
-        said = _digest(day, teams[address], looked, overdue) if week else None
+        said = _digest(day, teams[address], evaluated, overdue) if week else None
         if said:
             outcome.actions += _list(day, address, DIGEST, week, said, lead.region)
     if _week(day, "default") or any(_week(day, lead.region) for lead in leads.values()):
@@ -86,11 +86,13 @@ def _list(day: Day, address: str, rule: str, week: str, said: Message, region: s
     )
 
 
-def _digest(day: Day, teams: Sequence[str], looked: Sequence[Looked], overdue: Mapping[str, int]) -> Message | None:
+def _digest(
+    day: Day, teams: Sequence[str], evaluated: Sequence[Evaluated], overdue: Mapping[str, int]
+) -> Message | None:
     renewals = [row for row in day.renewals.values() if row.owner_team in teams]
     ahead = [row for row in renewals if 0 <= (row.decision_date - day.today).days <= AHEAD_DAYS]
-    alerts = Counter(_open_alerts(day, teams, looked))
-    held = Counter(_held(day, renewals, teams, looked))
+    alerts = Counter(_open_alerts(day, teams, evaluated))
+    held = Counter(_held(day, renewals, teams, evaluated))
     people = {row.owner_email: row.owner_name or row.owner_email for row in renewals if row.owner_email}
     people |= dict(alerts.keys())
     if not (ahead or alerts or held):
@@ -140,14 +142,14 @@ def _by_tier(rows: Sequence[Checkpoint]) -> dict[str, list[Checkpoint]]:
     return found
 
 
-def _open_alerts(day: Day, teams: Sequence[str], looked: Sequence[Looked]) -> Iterator[tuple[str, str]]:
+def _open_alerts(day: Day, teams: Sequence[str], evaluated: Sequence[Evaluated]) -> Iterator[tuple[str, str]]:
     """Yield the reader of each open alert: address and name."""
     for renewal in day.renewals.values():
         episode = day.episodes.get((RENEWAL, renewal.renewal_id))
         if renewal.owner_team in teams and episode and episode.state == "open":
             reader = day.reader(renewal, episode)
             yield reader.email, reader.name
-    for one in looked:
+    for one in evaluated:
         for hit in one.hits:
             episode = one.episodes.get(hit.subject_id)
             if hit.owner.owner_team in teams and episode and episode.state == "open" and episode.told_as in _TOLD:
@@ -155,10 +157,12 @@ def _open_alerts(day: Day, teams: Sequence[str], looked: Sequence[Looked]) -> It
                 yield reader.email, reader.name
 
 
-def _held(day: Day, renewals: Sequence[Checkpoint], teams: Sequence[str], looked: Sequence[Looked]) -> Iterator[str]:
+def _held(
+    day: Day, renewals: Sequence[Checkpoint], teams: Sequence[str], evaluated: Sequence[Evaluated]
+) -> Iterator[str]:
     """Yield why each reminder or alert is held."""
     yield from (because for row in renewals if (because := day.why_held(row)))
-    for one in looked:
+    for one in evaluated:
         for hit in one.hits:
             if hit.opens and hit.owner.owner_team in teams and (because := why_held(day, one.loaded, hit)):
                 yield because

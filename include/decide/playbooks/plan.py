@@ -19,45 +19,60 @@ from include.common import working_days
 from include.common.text import one_line
 from include.decide import alert_tasks, task_feedback
 from include.decide.context import URGENT_DAYS, Day, Outcome, plain
-from include.decide.episodes import Change
+from include.decide.episodes import Change, Episode
+from include.decide.explain.reasons import Block, Reason, Why
 from include.decide.playbooks import schedule
 from include.decide.playbooks.evaluate import Answer
 from include.decide.playbooks.load import Loaded
-from include.decide.playbooks.scan import LEFT_OUT, Given, Looked, Reached, Running
+from include.decide.playbooks.scan import LEFT_OUT, Evaluated, Given, Reached, Running
 from include.decide.playbooks.schedule import Slot
 from include.decide.playbooks.schema import Step
 from include.decide.recipients import Owner, Recipient, calendar_of, recipient
 from include.decide.risk import Risk
 from include.decide.rules import templates
+from include.decide.signals.plan import outside
 from include.outbox.store import Action
 
 _NEVER_DONE = ("failed", "expired")  # tasks that did not come into the CRM, and will not
 
 
-def plan(day: Day, looked: Sequence[Looked]) -> Outcome:
+def plan(day: Day, evaluated: Sequence[Evaluated]) -> Outcome:
     """Return what happens today by the playbooks."""
     outcome = Outcome()
-    for one in looked:
+    for one in evaluated:
         for running in one.running.values():
             _go_on(day, running, outcome)
         for entity_id, reached in one.reached.items():
-            if one.loaded and _may_start(one, one.loaded, reached):
+            if not one.loaded:
+                continue
+            no = _filters(one, one.loaded, reached)
+            account_key = str(reached.answer.values["account_key"])
+            outcome.blocked += [Block(one.name, one.loaded.about, entity_id, account_key, why) for why in no]
+            if not no:
                 _start(day, one.loaded, entity_id, reached, outcome)
     return outcome
 
 
-def _may_start(looked: Looked, loaded: Loaded, reached: Reached) -> bool:
-    playbook, values = loaded.playbook, reached.answer.values
-    if reached.answer.ends or not playbook.audience.includes(values["tier"], values["region"], values["industry"]):
-        return False
-    if playbook.first_scan == "silent" and reached.since < looked.first_scan_on:
-        return False
-    if reached.last is None:
-        return True
-    if playbook.trigger.rung is None:
-        return reached.cause != reached.last.evidence.get("started_by")
-    # A rung is reached once; with a condition it counts anew each time that this holds, until people have ended it.
-    return bool(playbook.trigger.when or playbook.trigger.at_risk) and not reached.last.answer
+def _filters(evaluated: Evaluated, loaded: Loaded, reached: Reached) -> list[Why]:
+    """Return the filters that keep a playbook from starting for something that has reached its trigger."""
+    playbook, last = loaded.playbook, reached.last
+    no = [Why(Reason.EXIT_HOLDS, {"condition": playbook.exit.when})] if reached.answer.ends else []
+    no += outside(playbook.audience, reached.answer.values)
+    if playbook.trigger.at_risk and not (reached.risk and reached.risk.open):
+        no.append(Why(Reason.NO_OPEN_RISK))
+    elif playbook.first_scan == "silent" and reached.since < evaluated.first_scan_on:
+        no.append(Why(Reason.BEFORE_FIRST_SCAN, {"first_scan_on": evaluated.first_scan_on}))
+    if last and _ran_for_it(loaded, reached, last):
+        no.append(Why(Reason.RAN_BEFORE, {"opened_on": last.opened_on, "closed_on": last.closed_on}))
+    return no
+
+
+def _ran_for_it(loaded: Loaded, reached: Reached, last: Episode) -> bool:
+    trigger = loaded.playbook.trigger
+    if trigger.rung is None:
+        return bool(reached.cause == last.evidence.get("started_by"))
+    # A rung is reached once; with a condition it counts again each time that this holds, until people have ended it.
+    return bool(last.answer) or not (trigger.when or trigger.at_risk)
 
 
 def _start(day: Day, loaded: Loaded, entity_id: str, reached: Reached, outcome: Outcome) -> None:

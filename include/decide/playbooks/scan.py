@@ -85,12 +85,12 @@ class Running:
 
 @dataclass(frozen=True)
 class Reached:
-    """A thing for which a playbook's trigger holds and that it does not run for.
+    """A thing for which a playbook's rung or signal, and its condition, hold and that it does not run for.
 
     Args:
         answer: What is known of it.
         cause: What started it: the rung, or the episode of a signal.
-        since: The day on which that was reached.
+        since: The day on which that was reached, and a risk was open where the trigger asks for one.
         last: The playbook's last episode with it; None for none.
         risk: Of its account, where it is about a renewal.
     """
@@ -103,7 +103,7 @@ class Reached:
 
 
 @dataclass
-class Looked:
+class Evaluated:
     """One playbook: what runs, and what has reached its trigger.
 
     Args:
@@ -111,7 +111,7 @@ class Looked:
         loaded: The file in force; None when there is none any more.
         running: Thing -> what runs.
         reached: Thing -> what might start; empty without a file in force.
-        first_scan_on: The day on which the playbook was first looked at.
+        first_scan_on: The day on which the playbook was first evaluated.
     """
 
     name: str
@@ -123,13 +123,13 @@ class Looked:
 
 @dataclass
 class Seen:
-    """All of them, and those that could not be looked at, each with its cure."""
+    """All of them; and each that could not be evaluated -> why, with its cure."""
 
-    looked: list[Looked] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
+    evaluated: list[Evaluated] = field(default_factory=list)
+    problems: dict[str, str] = field(default_factory=dict)
 
 
-def look(connection: sa.Connection, day: Day, playbooks: Mapping[str, Loaded], risks: Risks) -> Seen:
+def scan(connection: sa.Connection, day: Day, playbooks: Mapping[str, Loaded], risks: Risks) -> Seen:
     """Look at all playbooks, those in force and those that run.
 
     Args:
@@ -144,12 +144,12 @@ def look(connection: sa.Connection, day: Day, playbooks: Mapping[str, Loaded], r
     seen = Seen()
     with engine("reader").connect().execution_options(isolation_level="REPEATABLE READ") as tables:
         for name in names:
-            looked = Looked(name, playbooks.get(name), first_scan_on=scanned.get(name, day.today))
+            evaluated = Evaluated(name, playbooks.get(name), first_scan_on=scanned.get(name, day.today))
             try:
-                _look_at(connection, tables, day, looked, began, risks, seen.problems)
+                _scan_one(connection, tables, day, evaluated, began, risks, seen.problems)
             except ConfigError as error:
-                seen.problems.append(str(error))
-            seen.looked.append(looked)
+                seen.problems[name] = str(error)
+            seen.evaluated.append(evaluated)
     return seen
 
 
@@ -169,29 +169,29 @@ def note(connection: sa.Connection, loaded: Loaded, today: date) -> None:
     )
 
 
-def _look_at(
+def _scan_one(
     connection: sa.Connection,
     tables: sa.Connection,
     day: Day,
-    looked: Looked,
+    evaluated: Evaluated,
     began: Mapping[tuple[str, int], dict[str, object]],
     risks: Risks,
-    problems: list[str],
+    problems: dict[str, str],
 ) -> None:
-    loaded, unfit = looked.loaded, day.readiness.unfit()
+    loaded, unfit = evaluated.loaded, day.readiness.unfit()
     mine = {
         (kind, entity_id): episode
         for kind in ("renewal", "account", "contact", "former")
-        for (_, entity_id), episode in episodes.latest(connection, [looked.name], kind).items()
+        for (_, entity_id), episode in episodes.latest(connection, [evaluated.name], kind).items()
     }
     by_version: dict[int, list[Episode]] = defaultdict(list)
     for episode in mine.values():
         if episode.state == "open":
             by_version[int(episode.evidence.get("version") or 0)].append(episode)
-    given = _given(connection, looked.name, day.settings.reporting_zone)
+    given = _given(connection, evaluated.name, day.settings.reporting_zone)
     for version, running in by_version.items():
-        content = began.get((looked.name, version))
-        definition = revive(looked.name, content) if content else loaded
+        content = began.get((evaluated.name, version))
+        definition = revive(evaluated.name, content) if content else loaded
         if definition is None:
             continue
         holds = _open_signals(connection, definition)
@@ -200,7 +200,7 @@ def _look_at(
         for episode in running:
             answer = answers.get(episode.entity_id)
             risk = _risk(definition, answer, risks)
-            looked.running[episode.entity_id] = Running(
+            evaluated.running[episode.entity_id] = Running(
                 definition,
                 episode,
                 answer,
@@ -210,24 +210,22 @@ def _look_at(
             )
     if loaded is None or loaded.playbook.status != "live":
         return
-    kept = began.get((looked.name, loaded.playbook.version))
+    kept = began.get((evaluated.name, loaded.playbook.version))
     if kept and kept != orjson.loads(orjson.dumps(loaded.content)):
-        problems.append(
-            f"playbook {looked.name} was changed and is still version {loaded.playbook.version}: it starts nothing"
+        problems[evaluated.name] = (
+            f"playbook {evaluated.name} was changed and is still version {loaded.playbook.version}: it starts nothing"
             f" | raise the version in {loaded.path}"
         )
         return
     holds = _open_signals(connection, loaded)
     for entity_id, answer in evaluate(tables, day.as_of, loaded, unfit, list(holds)).items():
-        if not answer.starts or entity_id in looked.running:
+        if not answer.starts or entity_id in evaluated.running:
             continue
         cause, since = holds.get(entity_id) or _rung(loaded, answer)
         risk = _risk(loaded, answer, risks)
-        if loaded.playbook.trigger.at_risk:
-            if not (risk and risk.open):
-                continue
+        if loaded.playbook.trigger.at_risk and risk and risk.open:
             since = max(since, min(one.since for one in risk.open))
-        looked.reached[entity_id] = Reached(answer, cause, since, mine.get((loaded.about, entity_id)), risk)
+        evaluated.reached[entity_id] = Reached(answer, cause, since, mine.get((loaded.about, entity_id)), risk)
 
 
 def _risk(loaded: Loaded, answer: Answer | None, risks: Risks) -> Risk | None:
@@ -285,7 +283,7 @@ def _given(connection: sa.Connection, name: str, zone: str) -> dict[tuple[str, s
 
 
 def _first_scans(connection: sa.Connection, playbooks: Mapping[str, Loaded], today: date) -> dict[str, date]:
-    """Return since when each live playbook is looked at, and note those that were not before."""
+    """Return since when each live playbook is evaluated, and note those that were not before."""
     fresh = [{"signal": name, "today": today} for name, loaded in playbooks.items() if loaded.playbook.status == "live"]
     if fresh:
         connection.execute(

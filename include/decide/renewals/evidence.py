@@ -103,13 +103,11 @@ def _usage(checkpoint: Checkpoint, source: str, zone: ZoneInfo, now: datetime) -
     if checkpoint.usage_28d is None:
         yield _Found(Evidence(text="No usage is on record for this account.", source=source, level="unknown"))
     elif ratio is None:
-        text = (
-            f"Usage in the last 28 days: {formatting.number(checkpoint.usage_28d)} valuable actions; no baseline yet."
-        )
+        text = f"Usage in the last 28 days: {formatting.number(checkpoint.usage_28d)} value events; no baseline yet."
         yield _Found(Evidence(text=text, source=source))
     else:
         text = (
-            f"Usage in the last 28 days: {formatting.number(checkpoint.usage_28d)} valuable actions,"
+            f"Usage in the last 28 days: {formatting.number(checkpoint.usage_28d)} value events,"
             f" {_against(ratio)} its baseline of {formatting.number(checkpoint.usage_baseline)}."
         )
         level: Level = "good" if ratio >= USAGE_FINE else "info"

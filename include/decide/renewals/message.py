@@ -99,7 +99,7 @@ def deadline_notice(checkpoint: Checkpoint, to: Recipient, why_held: str, settin
     return Message(
         headline=f"{_name(checkpoint)}: {_left(checkpoint, left)}; the data is held",
         summary=f"Decision by {formatting.weekday(checkpoint.decision_date)}, as last known. No figures are given,"
-        " because the CRM's data is not fit to act on.",
+        " because the CRM's data is not up to date and validated.",
         notes=(to.note,) if to.note else (),
         facts=(
             Fact(label="Customer", value=_name(checkpoint)),
@@ -146,7 +146,7 @@ def _dates(checkpoint: Checkpoint, left: int) -> tuple[Fact, ...]:
     )
     is_notice = checkpoint.notice_deadline == checkpoint.decision_date
     facts = [Fact(label="Decide by", value=f"{by}, {distance}" + (" (notice deadline)" if is_notice else ""))]
-    ends = "renews by itself" if checkpoint.is_auto_renew else "ends unless renewed"
+    ends = "auto-renews" if checkpoint.is_auto_renew else "ends unless renewed"
     facts.append(Fact(label="Due date", value=f"{formatting.weekday(checkpoint.due_date)}: {ends}"))
     return tuple(facts)
 
@@ -157,7 +157,7 @@ def _why_now(checkpoint: Checkpoint, rung: Rung, following: Rung | None, today: 
         text += f", which was reached on {formatting.weekday(rung.on)}"
     text += f"; the next one is on {formatting.weekday(following.on)}." if following else "; it is the last one."
     if checkpoint.is_auto_renew and checkpoint.notice_deadline == checkpoint.decision_date:
-        text += " After the notice deadline the contract renews by itself: what is to change must be said before."
+        text += " After the notice deadline the contract auto-renews: what is to change must be said before."
     return text
 
 

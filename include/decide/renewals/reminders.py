@@ -14,6 +14,7 @@ from include.config.renewals import Ladder
 from include.decide import alert_tasks
 from include.decide.context import URGENT_DAYS, Day, Outcome, evidence
 from include.decide.episodes import RENEWAL, Change
+from include.decide.explain.reasons import Block, Reason, Why
 from include.decide.playbooks.load import Loaded
 from include.decide.recipients import Recipient, recipient
 from include.decide.renewals import checkpoint as checkpoints
@@ -48,13 +49,15 @@ def _plan_one(
     number = last.episode_no + (0 if is_open else 1) if last else 1
     held = day.why_held(renewal)
     if is_open and not held and renewal.is_auto_renew and day.today > renewal.decision_date:
-        because = f"the notice deadline {renewal.decision_date} passed without notice: it renews by itself"
+        because = f"the notice deadline {renewal.decision_date} passed without notice: it auto-renews"
         outcome.changes.append(_change("close", renewal, number, day, because))
         return
     rung = due_on(day.today, renewal.decision_date, renewal.term_days, ladder)
     if rung and last and last.answer and last.closed_on and rung.on <= last.closed_on:
+        outcome.blocked += [_block(renewal, rung, Reason.ANSWERED, answered_on=last.closed_on)]
         rung = None  # whoever has just answered is asked again at the next checkpoint
     if last and is_open and last.rests(day.today):
+        outcome.blocked += [_block(renewal, rung, Reason.SNOOZED, until=last.snoozed_until)] if rung else []
         outcome.changes += [] if held else [_change("update", renewal, number, day)]
         return
     actions: list[Action] = []
@@ -73,6 +76,11 @@ def _plan_one(
     elif not is_open and actions:
         outcome.changes.append(_change("open", renewal, number, day))
     outcome.actions += actions
+
+
+def _block(renewal: Checkpoint, rung: Rung, reason: Reason, **facts: Any) -> Block:
+    why = Why(reason, {"step": str(rung.days), **facts})
+    return Block(RENEWAL, RENEWAL, renewal.renewal_id, renewal.account_key, why)
 
 
 def _reminders(

@@ -12,14 +12,14 @@ from include.decide.signals.load import Loaded
 
 
 @dataclass(frozen=True)
-class Looked:
+class Evaluated:
     """What was found of one signal.
 
     Args:
         loaded: The signal.
         hits: What opens or is open.
         episodes: The last episode of each subject.
-        is_first: Whether it was never looked at before.
+        is_first: Whether it was never evaluated before.
     """
 
     loaded: Loaded
@@ -29,8 +29,8 @@ class Looked:
 
 
 @dataclass(frozen=True)
-class Told:
-    """What was told already.
+class Notified:
+    """Who was notified already.
 
     Args:
         n_today: Alerts planned today, by address.
@@ -42,8 +42,8 @@ class Told:
 
 
 @dataclass(frozen=True)
-class News:
-    """One thing to tell: an episode that has opened or become worse."""
+class Event:
+    """One thing to notify of: an episode that has opened or become worse."""
 
     loaded: Loaded
     hit: Hit
@@ -54,7 +54,7 @@ class News:
 
     @property
     def rank(self) -> tuple[bool, bool, float, str]:
-        """What is told first: what is worse, risks, the most money at stake."""
+        """What comes first: what is worse, risks, the most money at stake."""
         return (
             not self.is_worse,
             self.loaded.signal.kind != "risk",

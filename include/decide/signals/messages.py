@@ -16,7 +16,7 @@ from include.outbox import links, personal_data
 from include.outbox.message import Evidence, Fact, Level, Message
 
 if TYPE_CHECKING:
-    from include.decide.signals.events import News
+    from include.decide.signals.events import Event
 
 MAX_LINES = 40
 WOKE = "due:"  # the start of the step that ends a rest; the day follows
@@ -33,7 +33,7 @@ def alert(loaded: Loaded, hit: Hit, step: str, to: Recipient, day: Day) -> Messa
     level = _LEVELS[signal.kind]
     became = "It has become worse." if step == "worse" else "It holds since today."
     if step.startswith(WOKE):
-        became = "You put it to rest until today, and it still holds."
+        became = "Your snooze ended today and the condition still applies."
     return Message(
         headline=headline(loaded, hit),
         summary=f"{lines[0] if lines else signal.title} {_stake(hit)}",
@@ -52,19 +52,21 @@ def alert(loaded: Loaded, hit: Hit, step: str, to: Recipient, day: Day) -> Messa
     )
 
 
-def digest(rest: Sequence[News], day: Day) -> Message:
+def digest(rest: Sequence[Event], day: Day) -> Message:
     """Return the day's list of what did not come as an alert of its own, the weightiest first."""
     shown = rest[:MAX_LINES]
     more = f" {formatting.count(len(rest) - MAX_LINES, 'further one')} not shown." if len(rest) > MAX_LINES else ""
-    total = sum(float(news.hit.values["arr"] or 0) for news in _once_per_account(rest))
+    total = sum(float(event.hit.values["arr"] or 0) for event in _once_per_account(rest))
     currency = rest[0].hit.values["currency"]
     lines = []
-    for news in shown:
-        level = _LEVELS[news.loaded.signal.kind]
-        stake = formatting.money(news.hit.values["arr"], currency)
+    for event in shown:
+        level = _LEVELS[event.loaded.signal.kind]
+        stake = formatting.money(event.hit.values["arr"], currency)
         lines.append(
             Evidence(
-                text=f"{headline(news.loaded, news.hit)} ({stake} a year)", source=news.loaded.signal.title, level=level
+                text=f"{headline(event.loaded, event.hit)} ({stake} a year)",
+                source=event.loaded.signal.title,
+                level=level,
             )
         )
     return Message(
@@ -81,8 +83,8 @@ def headline(loaded: Loaded, hit: Hit) -> str:
     return _fill(loaded, hit, loaded.signal.headline)
 
 
-def _once_per_account(rest: Sequence[News]) -> list[News]:
-    return list({news.hit.account_key: news for news in rest}.values())
+def _once_per_account(rest: Sequence[Event]) -> list[Event]:
+    return list({event.hit.account_key: event for event in rest}.values())
 
 
 def _fill(loaded: Loaded, hit: Hit, template: str) -> str:

@@ -1,4 +1,4 @@
-"""Looks at every signal in force: what holds, what is open, what was told; and notes which were looked at."""
+"""Evaluates every signal in force: what holds, what is open, who was notified; and notes the first scan of each."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from include.common.errors import ConfigError
 from include.decide import episodes
 from include.decide.context import Day
 from include.decide.signals.evaluate import evaluate
-from include.decide.signals.events import Looked, Told
+from include.decide.signals.events import Evaluated, Notified
 from include.decide.signals.load import Loaded
 from include.decide.signals.plan import ALERTED, DIGEST
 from include.entities.catalog import ENTITIES
@@ -22,22 +22,22 @@ from include.warehouse.engine import engine
 
 @dataclass
 class Seen:
-    """What was seen.
+    """What a scan found.
 
     Args:
-        looked: Each signal that could be looked at.
-        told: What was told already.
+        evaluated: Each signal that could be evaluated.
+        notified: Who was notified already.
         unavailable: Signal -> what it needs.
-        problems: Signals that could not be evaluated, each with its cure.
+        problems: Signal that could not be evaluated -> why, with its cure.
     """
 
-    looked: list[Looked] = field(default_factory=list)
-    told: Told = field(default_factory=Told)
+    evaluated: list[Evaluated] = field(default_factory=list)
+    notified: Notified = field(default_factory=Notified)
     unavailable: dict[str, str] = field(default_factory=dict)
-    problems: list[str] = field(default_factory=list)
+    problems: dict[str, str] = field(default_factory=dict)
 
 
-def look(connection: sa.Connection, day: Day, signals: Mapping[str, Loaded]) -> Seen:
+def scan(connection: sa.Connection, day: Day, signals: Mapping[str, Loaded]) -> Seen:
     """Evaluate all signals over the newest built day.
 
     Args:
@@ -45,7 +45,7 @@ def look(connection: sa.Connection, day: Day, signals: Mapping[str, Loaded]) -> 
         day: The day.
         signals: The signals in force.
     """
-    seen = Seen(told=_told(connection, day), unavailable=unavailable(signals))
+    seen = Seen(notified=_notified(connection, day), unavailable=unavailable(signals))
     known = set(connection.execute(sa.text("select signal from ops.signal")).scalars())
     found = {
         about: episodes.latest(connection, list(signals), about)
@@ -64,15 +64,17 @@ def look(connection: sa.Connection, day: Day, signals: Mapping[str, Loaded]) -> 
             try:
                 hits = evaluate(tables, day.as_of, loaded, open_ids)
             except ConfigError as error:
-                seen.problems.append(str(error))
+                seen.problems[name] = str(error)
                 continue
-            seen.looked.append(Looked(loaded, hits, mine, name not in known))
+            seen.evaluated.append(Evaluated(loaded, hits, mine, name not in known))
     return seen
 
 
 def note(connection: sa.Connection, seen: Seen, today: date) -> None:
-    """Note that these signals have been looked at: from now on what opens is told."""
-    fresh = [{"signal": looked.loaded.signal.name, "today": today} for looked in seen.looked if looked.is_first]
+    """Note that these signals have been evaluated: from now on what opens is notified."""
+    fresh = [
+        {"signal": evaluated.loaded.signal.name, "today": today} for evaluated in seen.evaluated if evaluated.is_first
+    ]
     if fresh:
         connection.execute(
             sa.text("insert into ops.signal (signal, first_scan_on) values (:signal, :today) on conflict do nothing"),
@@ -91,7 +93,7 @@ def unavailable(signals: Mapping[str, Loaded]) -> dict[str, str]:
     return found
 
 
-def _told(connection: sa.Connection, day: Day) -> Told:
+def _notified(connection: sa.Connection, day: Day) -> Notified:
     alerts = connection.execute(
         sa.text(
             "select recipient, count(distinct (entity_kind, entity_id, rule, episode_no, step)) from ops.outbox"
@@ -104,4 +106,4 @@ def _told(connection: sa.Connection, day: Day) -> Told:
         sa.text("select key, state from ops.outbox where rule = :rule and step = :step"),
         {"rule": DIGEST, "step": day.today.isoformat()},
     )
-    return Told(dict(alerts.tuples().all()), dict(digests.tuples().all()))
+    return Notified(dict(alerts.tuples().all()), dict(digests.tuples().all()))

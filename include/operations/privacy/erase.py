@@ -358,6 +358,14 @@ _OF_ACCOUNT = (
         " where account_key = :key",
         "ops.episode",
     ),
+    *(
+        (
+            f"delete from {table} where account_key = :key"  # noqa: S608
+            f" or account_key in (select source || ':' || id from {PAIRS} as erased (source, id))",
+            table,
+        )
+        for table in ("ops.evaluation", "ops.evaluation_input")
+    ),
     (
         "update ops.task set outcome = '' where key in (select key from ops.outbox where account_key = :key)",
         "ops.task",

@@ -126,6 +126,10 @@ _OF_CONTACT = {
         " closed_because = 'the person was erased', answer = case when answer = '' then '' else '[erased]' end"
         " where entity_kind = 'contact' and entity_id = any(:keys) and evidence <> '{}'"
     ),
+    "ops.evaluation": "delete from ops.evaluation where subject_kind = 'contact' and subject_id = any(:keys)",
+    "ops.evaluation_input": (
+        "delete from ops.evaluation_input where subject_kind = 'contact' and subject_id = any(:keys)"
+    ),
     "ops.task": (
         "update ops.task set outcome = '' where outcome <> '' and key in"
         " (select key from ops.outbox where entity_kind = 'contact' and entity_id = any(:keys))"

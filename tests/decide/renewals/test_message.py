@@ -97,18 +97,18 @@ USD 120,000 a year, decision by Tue 15 Dec 2026. High risk: Urgent ticket gets o
 Customer:          Brückner & Söhne (key account, Retail, Germany)
 At stake:          USD 120,000 a year (ARR)
 Decide by:         Tue 15 Dec 2026, in 29 days (notice deadline)
-Due date:          Tue 16 Mar 2027: renews by itself
+Due date:          Tue 16 Mar 2027: auto-renews
 Contract:          C-1, term 2
 Manager:           Ada Lovelace
 
 WHY NOW
 This is the 30-day checkpoint, which was reached on Sun 15 Nov 2026; the next one is on Tue 1 Dec 2026. After the \
-notice deadline the contract renews by itself: what is to change must be said before.
+notice deadline the contract auto-renews: what is to change must be said before.
 
 WHAT WE SEE
 [-] 2 urgent tickets open, the oldest since 6 Nov 2026 07:00 CET (10 days); 5 tickets open in all. (support desk, \
 complete up to 16 Nov 2026 09:00 CET)
-[-] Usage in the last 28 days: 1,240 valuable actions, 38% below its baseline of 2,000. (product database, complete \
+[-] Usage in the last 28 days: 1,240 value events, 38% below its baseline of 2,000. (product database, complete \
 up to 16 Nov 2026 05:00 CET)
 [-] Detractor, since 14 Nov 2026.
 [ ] 23 of 80 paid seats were active in the last 28 days (29%). (product database, complete up to 16 Nov 2026 05:00 CET)

@@ -91,6 +91,10 @@ def spread() -> None:
             " '{}', now(), 'planned', 'd', '1'),"
             " ('k2', 'slack', 'renewal', 'x', 'r', 1, '30', 'crm:1', 'csm@vendor.example', :text,"
             " cast(:body as jsonb), '{}', now(), 'sent', 'd', '1')",
+            "insert into ops.evaluation select '2026-06-10', 'r', kind, id, 'crm:1', 'cool_down', '{}' from (values"
+            " ('account', 'crm:1'), ('contact', 'crm:c1')) as v (kind, id)",
+            "insert into ops.evaluation_input select '2026-06-10', kind, id, 'crm:1', '{}' from (values"
+            " ('account', 'crm:1'), ('contact', 'crm:c1')) as v (kind, id)",
             "insert into meta.notice (key, failing_since, failed_at) values (:text, now(), now())",
             # What a signal says of a person names them in whatever words its template has.
             "insert into ops.episode (signal, entity_kind, entity_id, episode_no, account_key, state, evidence,"
@@ -180,6 +184,8 @@ def test_a_person_is_nowhere_any_more(known: pytest.MonkeyPatch) -> None:
     outbox = dict(rows("select key, state from ops.outbox"))
     assert outbox == {"k1": "suppressed", "k2": "sent", "kplanned": "suppressed", "ksent": "sent", "kfailed": "failed"}
     assert value("select state from ops.episode where entity_kind = 'contact'") == "closed"
+    for table in ("ops.evaluation", "ops.evaluation_input"):
+        assert rows(f"select subject_kind from {table}") == [("account",)]
     # What others wrote stays, and so does that the person wrote.
     assert value("select body from raw.zendesk__ticket_event where id = 'e2'") == "Dear [erased], it is safe"
     assert rows("select id, actor_id from raw.zendesk__ticket_event order by 1") == [("e1", "u5"), ("e2", "u9")]
@@ -290,6 +296,7 @@ def test_an_account_is_nowhere_any_more(known: pytest.MonkeyPatch) -> None:
     done = erase.account("crm:1", **HOW)
     assert done.counts["raw.hubspot__account"] == 1 and done.counts["raw.product__usage_day"] > 0
     assert holding(ADA, SECOND, NAME, "Account 1", "Organisation o1") == {}
+    assert value("select (select count(*) from ops.evaluation) + (select count(*) from ops.evaluation_input)") == 0
     at(known, "15:00")
     world.load("account", world.account("1"))
     world.load("opportunity", world.deal("d1", "1"))

@@ -1,0 +1,365 @@
+"""Answers, for one account and one day: did each signal, reminder and playbook open, and if not, what said no."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any, Literal
+
+import sqlalchemy as sa
+
+from include import config
+from include.common.errors import ConfigError
+from include.config.renewals import Ladder
+from include.decide.episodes import RENEWAL
+from include.decide.explain import conditions
+from include.decide.explain.conditions import Part
+from include.decide.explain.reasons import Reason, Why
+from include.decide.renewals.ladder import due_on, rungs
+from include.decide.rules.subjects import table
+from include.warehouse.engine import engine
+
+Outcome = Literal["opened", "open", "closed", "not opened"]
+_OPEN: Mapping[Reason, Outcome] = {Reason.OPENED: "opened", Reason.ALREADY_OPEN: "open", Reason.CLOSED: "closed"}
+
+
+@dataclass(frozen=True)
+class Line:
+    """What became of one rule for one thing.
+
+    Args:
+        rule: The signal, the playbook, or ``renewal`` for the ladder.
+        type: signal, playbook or ladder.
+        title: What people call it.
+        subject_kind: account, contact, former or renewal.
+        subject_id: Which one; "" if the account had none.
+        step: Of the ladder: days before the decision.
+        outcome: Whether it opened on the day, was open, was closed, or did not open.
+        why: The reasons; of what is open, also what became of its messages.
+        parts: Of a condition that does not hold: its parts.
+    """
+
+    rule: str
+    type: str
+    title: str
+    subject_kind: str
+    subject_id: str
+    step: str
+    outcome: Outcome
+    why: tuple[Why, ...]
+    parts: tuple[Part, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """All reasons in one line."""
+        said = "; ".join(why.text for why in self.why)
+        return f"Not opened: {said}." if self.outcome == "not opened" else f"{said[:1].upper()}{said[1:]}."
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """The answer.
+
+    Args:
+        account_key: The account; of a merged one, the account that it was merged into.
+        day: The day that was decided upon.
+        as_of: The day that the tables were built for.
+        days: All days that can be asked about, the newest first.
+        lines: What became of each rule.
+    """
+
+    account_key: str
+    day: date
+    as_of: date
+    days: tuple[date, ...]
+    lines: tuple[Line, ...]
+
+
+@dataclass
+class _Seen:
+    """What is on record of one account and day."""
+
+    day: date
+    rules: dict[str, tuple[Reason, dict[str, Any]]] = field(default_factory=dict)
+    gate: dict[str, Any] = field(default_factory=dict)
+    held: list[Why] = field(default_factory=list)
+    blocked: dict[tuple[str, str], list[Why]] = field(default_factory=lambda: defaultdict(list))
+    subjects: dict[str, dict[str, dict[str, Any]]] = field(default_factory=lambda: defaultdict(dict))
+    source: str = ""
+    episodes: dict[tuple[str, str], Any] = field(default_factory=dict)
+    sent: dict[tuple[str, str], list[Any]] = field(default_factory=lambda: defaultdict(list))
+
+    def not_ready(self, kinds: Sequence[str]) -> list[Why]:
+        """Return what the gate said of the account's CRM, of kinds of source, and of the account's own records."""
+        sources = self.gate["sources"]
+        mine = [name for name, state in sources.items() if (name == self.source if state["kind"] == "crm" else True)]
+        asked = [name for name in mine if sources[name]["kind"] in ("crm", *kinds)]
+        no = [
+            Why(Reason.SOURCE_NOT_READY, {"source": name, "because": "; ".join(sources[name]["reasons"])})
+            for name in asked
+            if sources[name]["reasons"]
+        ]
+        known = {state["kind"] for state in sources.values()}
+        no += [
+            Why(Reason.SOURCE_NOT_READY, {"source": kind, "because": "no source of this kind is connected"})
+            for kind in kinds
+            if kind not in known
+        ]
+        return no + [why for why in self.held if why.facts["source"] in asked]
+
+
+def explain(account_key: str, signal: str = "", day: date | None = None) -> Explanation:
+    """Return why each rule did or did not open for an account.
+
+    Args:
+        account_key: Such as ``crm:1001``; one that was merged stands for the account it was merged into.
+        signal: Only this signal or playbook, or ``renewal`` for the ladder; "" for all.
+        day: A day that was decided upon; the last one by default.
+
+    Raises:
+        ConfigError: Nothing is on record of that account, day or rule.
+    """
+    with engine("reader").connect() as connection:
+        keys = _keys(connection, account_key)
+        days = tuple(connection.execute(_DAYS).scalars())
+        day = day or (days[0] if days else None)
+        if day is None or day not in days:
+            said = f"of {day}" if day else "yet"
+            raise ConfigError(
+                f"no decision {said} is on record", cure=f"known: {', '.join(map(str, days[:3])) or 'run `decide`'}"
+            )
+        seen = _read(connection, keys, day)
+        if not (seen.subjects or seen.episodes):
+            raise ConfigError(
+                f"{account_key} was not evaluated on {day}: no customer then, excluded, or not an account's key",
+                cure="a key is the source and the id there, such as crm:1001",
+            )
+        if signal and signal not in seen.rules:
+            raise ConfigError(
+                f"no rule {signal} was in force on {day}", cure=f"known: {', '.join(sorted(filter(None, seen.rules)))}"
+            )
+        lines = [line for rule in seen.rules if not signal or rule == signal for line in _lines(connection, seen, rule)]
+    lines.sort(key=lambda line: (_TYPES.index(line.type), line.rule, line.subject_id, -int(line.step or 0)))
+    return Explanation(keys[0], day, date.fromisoformat(seen.gate["as_of"]), days, tuple(lines))
+
+
+def _keys(connection: sa.Connection, account_key: str) -> list[str]:
+    """Return the account, or the one that it was merged into, and those that were merged into that."""
+    source, _, account_id = account_key.partition(":")
+    found = connection.execute(_MERGED, {"source": source, "id": account_id}).all()
+    survivor = next((row.survivor_id for row in found if row.loser_id == account_id), account_id)
+    return [f"{source}:{survivor}", *sorted(f"{source}:{row.loser_id}" for row in found)]
+
+
+def _read(connection: sa.Connection, keys: list[str], day: date) -> _Seen:
+    seen = _Seen(day, source=keys[0].partition(":")[0])
+    values = {"keys": keys, "day": day, "zone": config.load().reporting_zone}
+    for row in connection.execute(_EVALUATIONS, values):
+        if row.subject_id and row.rule:
+            seen.blocked[row.rule, row.subject_id].append(Why(Reason(row.reason), row.facts))
+        elif row.subject_id:
+            seen.held += [Why(Reason(row.reason), {"source": source}) for source in row.facts["sources"]]
+        elif row.rule:
+            seen.rules[row.rule] = (Reason(row.reason), row.facts)
+        else:
+            seen.gate = row.facts
+    for row in connection.execute(_INPUTS, values):
+        seen.subjects[row.subject_kind][row.subject_id] = row.facts
+    for row in connection.execute(_EPISODES, values):
+        seen.episodes[row.signal, row.entity_id] = row
+    for row in connection.execute(_SENT, values):
+        seen.sent[row.rule, row.entity_id].append(row)
+    return seen
+
+
+def _lines(connection: sa.Connection, seen: _Seen, rule: str) -> Iterator[Line]:
+    reason, facts = seen.rules[rule]
+    about = facts["about"]
+    ids = sorted({*seen.subjects[about], *(entity for name, entity in seen.episodes if name == rule)})
+    if not ids:
+        yield _line(rule, facts, "", [Why(Reason.NO_SUBJECT, {"subject_kind": _SPOKEN[about]})])
+    for subject_id in ids:
+        values = seen.subjects[about].get(subject_id, {})
+        if facts["type"] == "ladder":
+            yield from _reminders(seen, rule, facts, subject_id, values)
+            continue
+        episode = seen.episodes.get((rule, subject_id))
+        if episode:
+            why = [_opened(seen.day, episode), *_notified(seen, facts, episode)]
+            yield _line(rule, facts, subject_id, why)
+        elif reason is not Reason.EVALUATED:
+            yield _line(rule, facts, subject_id, [Why(reason, facts)])
+        else:
+            no = seen.not_ready(facts.get("kinds", ())) + seen.blocked[rule, subject_id]
+            parts: list[Part] = []
+            if not no and facts["type"] == "playbook":
+                no = _not_reached(seen, facts, subject_id, values)
+            if not no and facts["condition"]:
+                condition, parts = _condition(connection, facts, values)
+                no = [condition]
+            yield _line(rule, facts, subject_id, no or [Why(Reason.CONDITION_MET)], parts=parts)
+
+
+def _line(
+    rule: str, facts: Mapping[str, Any], subject_id: str, why: Sequence[Why], step: str = "", parts: Sequence[Part] = ()
+) -> Line:
+    outcome: Outcome = next((_OPEN[one.reason] for one in why if one.reason in _OPEN), "not opened")
+    return Line(
+        rule,
+        facts["type"],
+        facts["title"],
+        facts["about"],
+        subject_id,
+        step,
+        outcome,
+        tuple(why),
+        tuple(parts),
+    )
+
+
+def _opened(day: date, episode: Any) -> Why:
+    if episode.closed_on == day:
+        return Why(Reason.CLOSED, {"because": episode.closed_because, "closed_on": day})
+    reason = Reason.OPENED if episode.opened_on == day else Reason.ALREADY_OPEN
+    return Why(reason, {"opened_on": episode.opened_on})
+
+
+def _notified(seen: _Seen, facts: Mapping[str, Any], episode: Any) -> Iterator[Why]:
+    """Yield what became of the messages and tasks of an open episode."""
+    if episode.arm == "held_out":
+        yield Why(Reason.HELD_OUT)
+    elif episode.told_as == "silent" and facts.get("status") == "draft":
+        yield Why(Reason.DRAFT)
+    elif episode.told_as == "silent":
+        yield Why(Reason.BEFORE_FIRST_SCAN, {"first_scan_on": episode.opened_on})
+    elif episode.told_as in ("digest", "waiting"):
+        yield Why(Reason.DAILY_BUDGET)
+    if episode.snoozed_until and episode.snoozed_until > seen.day:
+        yield Why(Reason.SNOOZED, {"until": episode.snoozed_until})
+    rows = [row for row in seen.sent[episode.signal, episode.entity_id] if row.episode_no == episode.episode_no]
+    yield from _delivered(rows)
+
+
+def _delivered(rows: Sequence[Any]) -> Iterator[Why]:
+    """Yield what became of rows of the outbox, those of the same outcome together."""
+    found: dict[Reason, list[Any]] = defaultdict(list)
+    for row in rows:
+        found[_outcome(row)].append(row)
+    for reason, same in found.items():
+        channels = sorted({row.channel for row in same})
+        facts = {"channels": channels, "state": same[0].state}
+        if reason is Reason.ABOVE_CAP:
+            facts |= {"because": same[0].because, "approval_id": same[0].approval_id}
+        yield Why(reason, facts)
+
+
+def _outcome(row: Any) -> Reason:
+    if row.state == "parked":
+        return Reason.ABOVE_CAP
+    if row.state == "planned":
+        return Reason.CHANNEL_ON_HOLD if row.is_held else Reason.PLANNED
+    if row.state == "suppressed" and row.because == "dry run":
+        return Reason.DRY_RUN
+    if row.state == "failed" and not row.address:
+        return Reason.NO_RECIPIENT
+    return Reason.SENT if row.state in ("sent", "sending") else Reason.NOT_SENT
+
+
+def _reminders(
+    seen: _Seen, rule: str, facts: Mapping[str, Any], renewal_id: str, values: Mapping[str, Any]
+) -> Iterator[Line]:
+    """Yield what became of each rung for one renewal."""
+    if not values:
+        yield _line(rule, facts, renewal_id, [_opened(seen.day, seen.episodes[rule, renewal_id])])
+        return
+    ladder = Ladder(tuple(facts["rungs"]), facts["late_by_days"], facts["short_term_days"])
+    decision, term_days = date.fromisoformat(values["decision_date"]), values["term_days"]
+    own = {rung.days: rung for rung in rungs(decision, term_days, ladder)}
+    due = due_on(seen.day, decision, term_days, ladder)
+    for days in ladder.rungs:
+        rung, step = own.get(days), str(days)
+        rows = [row for row in seen.sent[rule, renewal_id] if row.step == step]
+        why: list[Why] = []
+        if rung is None:
+            why = [Why(Reason.TERM_TOO_SHORT, {"term_days": term_days})]
+        elif any(row.state != "expired" for row in rows):
+            first = min(row.planned_on for row in rows)
+            reason = Reason.OPENED if first == seen.day else Reason.ALREADY_OPEN
+            why = [Why(reason, {"opened_on": first}), *_delivered(rows)]
+        elif rung.on > seen.day:
+            why = [Why(Reason.NOT_DUE, {"due_on": rung.on})]
+        elif rung == due:
+            why = [one for one in seen.blocked[rule, renewal_id] if one.facts.get("step") == step]
+            why += seen.not_ready(())
+        if not why and rung:
+            why = [Why(Reason.PASSED_OVER, {"first": rung.on, "last": rung.until})]
+        yield _line(rule, facts, renewal_id, why, step)
+
+
+def _not_reached(seen: _Seen, facts: Mapping[str, Any], subject_id: str, values: Mapping[str, Any]) -> list[Why]:
+    """Return why a playbook's rung or signals were not reached; nothing if they were."""
+    if facts["status"] != "live":
+        return [Why(Reason.DRAFT if facts["status"] == "draft" else Reason.RETIRED)]
+    rung, days = facts["rung"], values.get("days_to_decision")
+    if rung is None:
+        found = [seen.episodes.get((name, subject_id)) for name in facts["signals"]]
+        is_open = any(one and one.told_as != "silent" and one.closed_on != seen.day for one in found)
+        return [] if is_open else [Why(Reason.SIGNAL_NOT_OPEN, {"signals": facts["signals"]})]
+    if values.get("term_days", 0) < 2 * rung:
+        return [Why(Reason.TERM_TOO_SHORT, {"term_days": values.get("term_days")})]
+    is_reached = days is not None and 0 <= days <= rung
+    return [] if is_reached else [Why(Reason.RUNG_NOT_REACHED, {"days": days, "rung": rung})]
+
+
+def _condition(
+    connection: sa.Connection, facts: Mapping[str, Any], values: Mapping[str, Any]
+) -> tuple[Why, list[Part]]:
+    """Return whether a condition held, by the parts of it that did not."""
+    tier = str(values.get("tier") or "").lower()
+    limits = {**facts.get("thresholds", {}), **facts.get("tiers", {}).get(tier, {})}
+    found = conditions.parts(connection, facts["condition"], limits, values, table(facts["about"]).types)
+    no = [part for part in found if part.holds is False] or [part for part in found if part.holds is None]
+    if not no:
+        return Why(Reason.CONDITION_MET), found
+    reason = Reason.VALUE_UNKNOWN if no[0].holds is None else Reason.CONDITION_NOT_MET
+    facts = {
+        "condition": "; ".join(part.text for part in no),
+        "values": {name: value for part in no for name, value in part.values.items()},
+        "thresholds": {name: value for part in no for name, value in part.thresholds.items()},
+    }
+    return Why(reason, facts), found
+
+
+_TYPES = ("signal", "ladder", "playbook")
+_SPOKEN = {
+    "account": "record as a customer",
+    "contact": "contact",
+    "former": "record as a former customer",
+    RENEWAL: "open renewal",
+}
+_DAYS = sa.text("select day from ops.evaluation where rule = '' and subject_id = '' order by day desc")
+_MERGED = sa.text(
+    "select loser_id, survivor_id from meta.account_merge where source = :source and (loser_id = :id or survivor_id in"
+    " (:id, (select survivor_id from meta.account_merge where source = :source and loser_id = :id)))"
+)
+_EVALUATIONS = sa.text(
+    "select rule, subject_id, reason, facts from ops.evaluation"
+    " where day = :day and (account_key = '' or account_key = any(:keys)) order by rule, reason"
+)
+_INPUTS = sa.text(
+    "select subject_kind, subject_id, facts from ops.evaluation_input where day = :day and account_key = any(:keys)"
+)
+_EPISODES = sa.text(
+    "select signal, entity_id, episode_no, opened_on, closed_on, closed_because, told_as, arm, snoozed_until"
+    " from ops.episode where account_key = any(:keys) and opened_on <= :day"
+    " and (closed_on is null or closed_on >= :day) order by episode_no"
+)
+_SENT = sa.text(
+    "select rule, entity_id, episode_no, step, channel, state, because, approval_id, address,"
+    " cast(planned_at at time zone :zone as date) as planned_on,"
+    " coalesce((select is_held from ops.channel as c where c.channel = o.channel), false) as is_held"
+    " from ops.outbox as o where account_key = any(:keys) and cast(planned_at at time zone :zone as date) <= :day"
+    " and left(step, 6) <> 'close:' order by outbox_id"
+)

@@ -1,0 +1,188 @@
+"""Keeps what a decision saw: the rules in force, the gate, the values conditions read, and the filters that said no.
+
+All of it by day: a later decision of the same day replaces it, and the same decision again writes the same rows. That a
+condition did not hold is not written down; ``read`` finds it by the values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+
+from include.decide.context import Day
+from include.decide.episodes import RENEWAL
+from include.decide.explain.reasons import Block, Reason
+from include.decide.playbooks.load import Loaded as Playbook
+from include.decide.rules.subjects import Table, table
+from include.decide.signals.load import Loaded as Signal
+from include.warehouse.engine import has_table
+
+Row = dict[str, Any]
+# What every rule's filters and the ladder read, beside the columns of conditions.
+_ALWAYS = {
+    "account": ("tier", "days_as_customer"),
+    "contact": ("tier",),
+    "former": ("tier",),
+    RENEWAL: ("tier", "decision_date", "days_to_decision", "term_days", "is_auto_renew"),
+}
+# Columns that explain another one, shown with it.
+WITH = {"usage_ratio": ("usage_28d", "usage_baseline")}
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The rules of one decision.
+
+    Args:
+        signals: The signals in force.
+        playbooks: The playbooks in force.
+        unavailable: Signal -> what it needs.
+        problems: Signal or playbook -> why it could not be evaluated.
+    """
+
+    signals: Mapping[str, Signal]
+    playbooks: Mapping[str, Playbook]
+    unavailable: Mapping[str, str]
+    problems: Mapping[str, str]
+
+
+def record(connection: sa.Connection, day: Day, rules: Rules, blocked: Sequence[Block]) -> None:
+    """Write down what a decision saw.
+
+    Args:
+        connection: Of the builder role, within the decision's transaction.
+        day: The day.
+        rules: The rules.
+        blocked: The filters that said no.
+    """
+    rows = [*_gate(day), *_rules(day, rules), *map(_blocked, blocked)]
+    given = orjson.dumps(rows, default=str).decode()
+    connection.execute(_WRITE, {"day": day.today, "rows": given})
+    for kind, columns in _columns(rules).items():
+        subject = table(kind)
+        if has_table(connection, subject.name):
+            statement = _inputs(subject, kind, columns)
+            connection.execute(sa.text(statement), {"day": day.today, "as_of": day.as_of, "kind": kind})
+
+
+def _gate(day: Day) -> Iterator[Row]:
+    states = day.readiness.sources
+    sources = {state.source: {"kind": state.kind, "reasons": state.reasons} for state in states}
+    yield _row("", Reason.EVALUATED, {"as_of": day.as_of, "sources": sources})
+    for reason, accounts in (("QUARANTINED", "unclean"), ("NOT_READ", "behind")):
+        named: dict[str, dict[str, str]] = {}
+        for state in states:
+            for account_key in getattr(state, accounts):
+                named.setdefault(account_key, {})[state.source] = state.kind
+        for account_key, found in sorted(named.items()):
+            about = {"subject_kind": "account", "subject_id": account_key, "account_key": account_key}
+            yield _row("", Reason[reason], {"sources": found}, **about)
+
+
+def _rules(day: Day, rules: Rules) -> Iterator[Row]:
+    ladder = day.settings.renewals.ladder()
+    yield _row(
+        RENEWAL,
+        Reason.EVALUATED,
+        {
+            "type": "ladder",
+            "title": "Renewal ladder",
+            "about": RENEWAL,
+            "rungs": ladder.rungs,
+            "late_by_days": ladder.late_by_days,
+            "short_term_days": ladder.short_term_days,
+        },
+    )
+    for name, loaded in rules.signals.items():
+        signal = loaded.signal
+        facts = {
+            "type": "signal",
+            "about": signal.about,
+            "kinds": sorted(loaded.kinds),
+            "condition": signal.open,
+            **signal.model_dump(include={"title", "version", "status", "thresholds", "tiers"}),
+        }
+        yield _row(name, *_state(name, rules, facts))
+    for name, playbook in rules.playbooks.items():
+        trigger = playbook.playbook.trigger
+        facts = {
+            "type": "playbook",
+            "about": playbook.about,
+            "condition": trigger.when,
+            "rung": trigger.rung,
+            "signals": trigger.signals,
+            **playbook.playbook.model_dump(include={"title", "version", "status"}),
+        }
+        yield _row(name, *_state(name, rules, facts))
+
+
+def _state(name: str, rules: Rules, facts: Row) -> tuple[Reason, Row]:
+    if name in rules.unavailable:
+        return Reason.NOT_AVAILABLE, {**facts, "needs": rules.unavailable[name]}
+    if name in rules.problems:
+        return Reason.NOT_EVALUATED, {**facts, "problem": rules.problems[name]}
+    return Reason.EVALUATED, facts
+
+
+def _blocked(block: Block) -> Row:
+    about = {"subject_kind": block.subject_kind, "subject_id": block.subject_id, "account_key": block.account_key}
+    return _row(block.rule, block.why.reason, dict(block.why.facts), **about)
+
+
+def _row(rule: str, reason: Reason, facts: Row, **about: str) -> Row:
+    nothing = {"subject_kind": "", "subject_id": "", "account_key": ""}
+    return {"rule": rule, "reason": reason, "facts": facts, **nothing, **about}
+
+
+def _columns(rules: Rules) -> dict[str, list[str]]:
+    """Return kind of subject -> the columns that conditions read, but for those that name a person."""
+    used = {kind: set(columns) for kind, columns in _ALWAYS.items()}
+    for loaded in rules.signals.values():
+        used[loaded.signal.about] |= set(loaded.open.columns)
+    for playbook in rules.playbooks.values():
+        used[playbook.about] |= set(playbook.starts.columns) if playbook.starts else set()
+    return {kind: _shown(table(kind), columns) for kind, columns in used.items()}
+
+
+def _shown(subject: Table, used: Iterable[str]) -> list[str]:
+    columns = {*used, *(other for column in used for other in WITH.get(column, ()))}
+    return [column for column, _ in subject.types.items() if column in columns and column not in subject.personal]
+
+
+def _inputs(subject: Table, kind: str, columns: Sequence[str]) -> str:
+    chosen = ", ".join(f"t.{column}" for column in columns)
+    listed = "and t.decision_date is not null and t.term_days is not null" if kind == RENEWAL else ""
+    return (
+        "insert into ops.evaluation_input as present (day, subject_kind, subject_id, account_key, facts)"  # noqa: S608
+        f" select :day, :kind, t.{subject.key}, t.account_key, jsonb_strip_nulls(to_jsonb(chosen))"
+        f" from {subject.name} as t cross join lateral (select {chosen}) as chosen"
+        f" where t.as_of_day = :as_of {listed} order by t.account_key"
+        " on conflict (account_key, day, subject_kind, subject_id) do update set facts = excluded.facts"
+        " where present.facts is distinct from excluded.facts"
+    )
+
+
+_WRITE = sa.text(
+    """
+    with given as (
+        select * from jsonb_to_recordset(cast(:rows as jsonb)) as row (
+            rule text, subject_kind text, subject_id text, account_key text, reason text, facts jsonb
+        )
+    ),
+    gone as (
+        delete from ops.evaluation as present where day = :day and not exists (
+            select from given where (given.rule, given.subject_kind, given.subject_id, given.reason)
+                = (present.rule, present.subject_kind, present.subject_id, present.reason)
+        )
+    )
+    insert into ops.evaluation as present (day, rule, subject_kind, subject_id, account_key, reason, facts)
+    select :day, rule, subject_kind, subject_id, account_key, reason, facts from given
+    on conflict (day, rule, subject_kind, subject_id, reason) do update
+        set account_key = excluded.account_key, facts = excluded.facts
+    where (present.account_key, present.facts) is distinct from (excluded.account_key, excluded.facts)
+    """
+)

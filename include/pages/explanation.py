@@ -1,0 +1,44 @@
+"""Why something did or did not open for an account, for the page inside Airflow: figures, no person named."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+from include.common.errors import ConfigError
+from include.decide.explain import read as decisions
+from include.decide.explain.read import Explanation
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The form and its answer.
+
+    Args:
+        account: What was asked for.
+        day: The day that was asked for; "" for the last decision.
+        signal: The only rule that was asked for; "" for all.
+        found: The answer; None while nothing was asked, or nothing is known.
+        message: Why there is none; "" if nothing was asked.
+    """
+
+    account: str = ""
+    day: str = ""
+    signal: str = ""
+    found: Explanation | None = None
+    message: str = ""
+
+
+def read(account: str = "", day: str = "", signal: str = "") -> Asked:
+    """Return what the page shows."""
+    account, signal = account.strip(), signal.strip()
+    if not account:
+        return Asked(account, day, signal)
+    try:
+        on = date.fromisoformat(day) if day else None
+    except ValueError:
+        return Asked(account, "", signal, message=f"{day!r} is not a day; write 2026-11-23.")
+    try:
+        return Asked(account, day, signal, decisions.explain(account, signal, on))
+    except ConfigError as error:
+        return Asked(account, day, signal, message=f"{error.message} ({error.cure})" if error.cure else error.message)

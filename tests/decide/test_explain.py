@@ -1,0 +1,362 @@
+"""Why something did not open: each filter says no with its code and its values."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from include.common.errors import ConfigError
+from include.decide.explain.read import Line, explain
+from include.decide.explain.reasons import TEXTS, Reason
+from tests.fixtures.decision_world import House
+from tests.fixtures.decisions import at
+from tests.fixtures.renewal_rows import NOW, TODAY, renewal
+from tests.fixtures.signals import Ward, ward  # noqa: F401
+from tests.fixtures.subjects_store import account
+
+SIGNAL = """
+name: fall
+version: 1
+status: {status}
+title: Usage fell
+why: It is worth a call.
+kind: risk
+about: account
+thresholds: {{low: 0.7, high: 0.9}}
+open: usage_ratio < low and days_since_contact > 3
+close: usage_ratio >= high
+first_scan: {first_scan}
+{more}
+headline: "{{{{ account_name }}}}"
+evidence: ["{{{{ usage_ratio | percent }}}}"]
+next_steps: [Call.]
+"""
+BELOW = {"usage_28d": 500, "usage_ratio": 0.5}
+PLAYBOOK = """
+name: call
+version: {version}
+status: live
+title: Call
+why: It helps.
+trigger: {trigger}
+first_scan: start
+{more}
+outcome: [well, not well]
+steps:
+  - {{id: call, kind: crm_task, owner: csm, due_in_working_days: 2, subject: Call, body: Call.}}
+"""
+
+
+@pytest.fixture
+def rule(ward: Ward, overlay: Path) -> Any:  # noqa: F811
+    """Put the signal in force, with further keys, and decide on an account."""
+    (overlay / "config" / "signals").mkdir()
+
+    def decided(more: str = "", status: str = "live", first_scan: str = "tell", **columns: Any) -> Line:
+        text = SIGNAL.format(more=more, status=status, first_scan=first_scan)
+        (overlay / "config" / "signals" / "fall.yaml").write_text(text)
+        ward.give("account", account(**{**BELOW, **columns}))
+        ward.house.decide()
+        return asked()
+
+    return decided
+
+
+def asked(rule: str = "fall", subject: str = "crm:1", **about: Any) -> Line:
+    (line,) = explain(subject, rule, **about).lines
+    return line
+
+
+def codes(line: Line) -> list[Reason]:
+    return [why.reason for why in line.why]
+
+
+def playbook(overlay: Path, trigger: str, more: str = "", version: int = 1) -> None:
+    text = PLAYBOOK.format(trigger=trigger, more=more, version=version)
+    (overlay / "playbooks" / "call.yaml").write_text(text)
+
+
+def test_every_reason_has_a_text() -> None:
+    assert set(TEXTS) == set(Reason)
+
+
+def test_a_condition_that_does_not_hold_is_shown_with_its_values(rule: Any) -> None:
+    line = rule(usage_28d=84, usage_baseline=90, usage_ratio=84 / 90)
+    assert (line.outcome, codes(line)) == ("not opened", [Reason.CONDITION_NOT_MET])
+    facts = line.why[0].facts
+    assert facts["values"] == {"usage_ratio": 84 / 90} and facts["thresholds"] == {"low": 0.7}
+    assert [(part.sql, part.holds) for part in line.parts] == [
+        ("usage_ratio < low", False),
+        ("days_since_contact > 3", True),
+    ]
+    assert line.text == "Not opened: usage 28 d is 84 of a baseline of 90 (93%); opens below 70%."
+
+
+def test_an_unknown_value_is_said_to_be_unknown(rule: Any) -> None:
+    line = rule(usage_28d=None, usage_ratio=None)
+    assert codes(line) == [Reason.VALUE_UNKNOWN] and line.why[0].facts["values"] == {"usage_ratio": None}
+
+
+def test_the_threshold_is_that_of_the_tier(rule: Any) -> None:
+    line = rule("tiers: {standard: {low: 0.4}}")
+    assert codes(line) == [Reason.CONDITION_NOT_MET] and line.why[0].facts["thresholds"] == {"low": 0.4}
+
+
+@pytest.mark.parametrize(
+    ("more", "reason", "facts"),
+    [
+        ("min_days_as_customer: 900", Reason.MINIMUM_HISTORY, {"days": 800, "at_least": 900}),
+        ("quiet: [{first: 11-10, last: 11-20}]", Reason.QUIET_PERIOD, {"first": "11-10", "last": "11-20"}),
+        (
+            "audience: {tiers: [key_account]}",
+            Reason.NOT_IN_AUDIENCE,
+            {"name": "tier", "value": "standard", "wanted": ["key_account"]},
+        ),
+    ],
+)
+def test_a_filter_of_the_signal(rule: Any, more: str, reason: Reason, facts: dict[str, Any]) -> None:
+    line = rule(more)
+    assert (line.outcome, codes(line), dict(line.why[0].facts)) == ("not opened", [reason], facts)
+
+
+def test_several_filters_are_all_named(rule: Any) -> None:
+    line = rule("min_days_as_customer: 900\nquiet: [{first: 11-10, last: 11-20}]")
+    assert set(codes(line)) == {Reason.MINIMUM_HISTORY, Reason.QUIET_PERIOD}
+
+
+def test_the_cool_down(ward: Ward, rule: Any) -> None:  # noqa: F811
+    assert rule("cool_down_days: 20").outcome == "opened"
+    ward.set_clock(at(1))
+    closed = rule("cool_down_days: 20", usage_ratio=0.95)
+    assert (closed.outcome, codes(closed)[0]) == ("closed", Reason.CLOSED)
+    ward.set_clock(at(2))
+    line = rule("cool_down_days: 20")
+    assert codes(line) == [Reason.COOL_DOWN]
+    assert line.why[0].facts == {"closed_on": "2026-11-17", "opens_again_on": "2026-12-07", "is_answered": False}
+    # The days before are still answered.
+    assert asked(day=TODAY).outcome == "opened" and asked(day=TODAY + timedelta(days=1)).outcome == "closed"
+
+
+@pytest.mark.parametrize(("status", "source"), [("red", "crm"), ("red", "product_db")])
+def test_a_source_that_is_not_ready(ward: Ward, rule: Any, status: str, source: str) -> None:  # noqa: F811
+    kind = {"crm": "crm", "product_db": "product"}[source]
+    ward.house.verdict(source, kind, status, NOW, "half of the rows are gone")
+    line = rule()
+    assert codes(line) == [Reason.SOURCE_NOT_READY] and line.why[0].facts["source"] == source
+    assert "half of the rows are gone" in line.why[0].facts["because"]
+
+
+def test_an_account_in_quarantine(ward: Ward, rule: Any) -> None:  # noqa: F811
+    ward.house.quarantine("1")
+    line = rule()
+    assert codes(line) == [Reason.QUARANTINED] and line.why[0].facts == {"source": "crm"}
+
+
+def test_an_entity_that_no_source_gives(ward: Ward, rule: Any) -> None:  # noqa: F811
+    ward.house._execute("delete from meta.verdict where entity = 'milestone'")
+    line = rule("needs: [milestone]")
+    assert codes(line) == [Reason.NOT_AVAILABLE] and "milestone" in line.why[0].facts["needs"]
+
+
+def test_a_condition_that_cannot_be_evaluated(overlay: Path, ward: Ward, rule: Any) -> None:  # noqa: F811
+    (overlay / "config" / "signals" / "typo.yaml").write_text(
+        SIGNAL.format(more="", status="live", first_scan="tell")
+        .replace("name: fall", "name: typo")
+        .replace("usage_ratio < low and", "region > 3 and")
+    )
+    rule()
+    assert codes(asked("typo")) == [Reason.NOT_EVALUATED]
+
+
+def test_what_opened_says_what_became_of_its_messages(rule: Any, overlay: Path) -> None:
+    channels = overlay / "config" / "channels.yaml"
+    channels.write_text(channels.read_text().replace("email: {dry_run: false}", "email: {dry_run: true}"))
+    line = rule()
+    assert line.outcome == "opened"
+    found = {why.reason: why.facts.get("channels") for why in line.why}
+    assert found == {Reason.OPENED: None, Reason.PLANNED: ["crm_task", "slack"], Reason.DRY_RUN: ["email"]}
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (
+            "insert into ops.channel (channel, is_held, reason, store_mark) values ('slack', true, 'x', '')",
+            "CHANNEL_ON_HOLD",
+        ),
+        ("update ops.outbox set state = 'failed', because = 'x' where channel = 'slack'", "NO_RECIPIENT"),
+        ("update ops.outbox set state = 'sent', address = 'U1' where channel = 'slack'", "SENT"),
+    ],
+)
+def test_what_became_of_a_message_afterwards(ward: Ward, rule: Any, change: str, reason: str) -> None:  # noqa: F811
+    rule()
+    ward.house._execute("delete from ops.channel")
+    ward.house._execute(change)
+    found = {why.reason: why.facts.get("channels") for why in asked().why}
+    assert found[Reason[reason]] == ["slack"]
+
+
+def test_above_the_caps(rule: Any, overlay: Path) -> None:
+    (overlay / "config" / "caps.yaml").write_text("actions_per_run: 1\n")
+    found = {why.reason: why.facts for why in rule().why}
+    assert found[Reason.ABOVE_CAP]["approval_id"] and "cap of 1 action" in found[Reason.ABOVE_CAP]["because"]
+
+
+def test_above_the_daily_budget(rule: Any, overlay: Path) -> None:
+    (overlay / "config" / "attention.yaml").write_text("alerts_per_person_and_day: 0\n")
+    assert Reason.DAILY_BUDGET in codes(rule())
+
+
+def test_a_draft_notifies_nobody(rule: Any) -> None:
+    assert codes(rule(status="draft")) == [Reason.OPENED, Reason.DRAFT]
+
+
+def test_what_held_before_the_first_scan_notifies_nobody(rule: Any) -> None:
+    assert codes(rule(first_scan="silent")) == [Reason.OPENED, Reason.BEFORE_FIRST_SCAN]
+
+
+def test_a_retired_signal(rule: Any) -> None:
+    assert codes(rule(status="retired")) == [Reason.RETIRED]
+
+
+def test_the_rungs_of_a_renewal(house: House) -> None:
+    house.renewals(renewal(1, days=30), renewal(2, days=30, term_days=150))
+    house.decide()
+    found = {(line.subject_id, line.step): codes(line)[0] for line in explain("crm:1001", "renewal").lines}
+    assert found == {
+        ("C-1#2", "180"): Reason.PASSED_OVER,
+        ("C-1#2", "120"): Reason.PASSED_OVER,
+        ("C-1#2", "90"): Reason.PASSED_OVER,
+        ("C-1#2", "60"): Reason.PASSED_OVER,
+        ("C-1#2", "30"): Reason.OPENED,
+        ("C-1#2", "14"): Reason.NOT_DUE,
+        ("C-1#2", "7"): Reason.NOT_DUE,
+    }
+    of_short = {line.step: codes(line)[0] for line in explain("crm:1002", "renewal").lines}
+    assert of_short["180"] is of_short["90"] is Reason.TERM_TOO_SHORT and of_short["60"] is Reason.PASSED_OVER
+
+
+def test_a_rung_that_the_gate_holds(house: House) -> None:
+    house.quarantine("1001")
+    house.renewals(renewal(1, days=30))
+    house.decide()
+    found = {line.step: codes(line) for line in explain("crm:1001", "renewal").lines}
+    assert found["30"] == [Reason.QUARANTINED]
+
+
+def test_a_rung_that_was_snoozed(house: House) -> None:
+    house.renewals(renewal(1, days=60))
+    house.decide()
+    house._execute("update ops.episode set snoozed_until = '2026-12-20' where signal = 'renewal'")
+    house.set_clock(at(30))
+    house.renewals(renewal(1, days=60))
+    house.decide()
+    found = {line.step: line.why[0] for line in explain("crm:1001", "renewal").lines}
+    assert (found["30"].reason, found["30"].facts["until"]) == (Reason.SNOOZED, "2026-12-20")
+
+
+def test_a_rung_that_was_answered(house: House) -> None:
+    house.renewals(renewal(1, days=30))
+    house.decide()
+    house._execute(
+        "update ops.episode set state = 'closed', answer = 'done', closed_on = '2026-11-16', closed_because = 'x';"
+        " update ops.outbox set step = '31'"
+    )
+    house.set_clock(at(1))
+    house.renewals(renewal(1, days=30))
+    house.decide()
+    found = {line.step: line.why[0] for line in explain("crm:1001", "renewal").lines}
+    assert (found["30"].reason, found["30"].facts["answered_on"]) == (Reason.ANSWERED, "2026-11-16")
+
+
+def test_the_filters_of_a_playbook_on_a_rung(house: House, overlay: Path) -> None:
+    playbook(overlay, "{rung: 20}")
+    house.renewals(renewal(1, days=30))
+    house.decide()
+    line = asked("call", "crm:1001")
+    assert codes(line) == [Reason.RUNG_NOT_REACHED] and line.why[0].facts == {"days": 30, "rung": 20}
+    for version, (trigger, more, reason) in enumerate(
+        (
+            ("{rung: 40, when: usage_ratio < 0.4}", "", Reason.CONDITION_NOT_MET),
+            ("{rung: 40, at_risk: true}", "", Reason.NO_OPEN_RISK),
+            ("{rung: 40}", "audience: {tiers: [small]}", Reason.NOT_IN_AUDIENCE),
+            ("{rung: 40}", "exit: {when: usage_ratio > 0.9}", Reason.EXIT_HOLDS),
+            ("{rung: 40}", "hold_out: 0", Reason.OPENED),
+        ),
+        start=2,
+    ):
+        playbook(overlay, trigger, more, version)
+        house.decide(decision_id=trigger)
+        assert codes(asked("call", "crm:1001"))[0] is reason, (trigger, more)
+
+
+def test_a_playbook_that_ran_before(house: House, overlay: Path) -> None:
+    playbook(overlay, "{rung: 40}")
+    house.renewals(renewal(1, days=30))
+    house.decide()
+    house._execute(
+        "update ops.episode set state = 'closed', closed_on = '2026-11-16', closed_because = 'x' where signal = 'call'"
+    )
+    house.set_clock(at(1))
+    house.renewals(renewal(1, days=30))
+    house.decide()
+    assert codes(asked("call", "crm:1001")) == [Reason.RAN_BEFORE]
+
+
+def test_a_playbook_whose_signal_is_not_open(rule: Any, overlay: Path) -> None:
+    (overlay / "config" / "signals" / "fall.yaml").write_text(SIGNAL.format(more="", status="live", first_scan="tell"))
+    playbook(overlay, "{signals: [fall]}")
+    rule(usage_ratio=0.95)
+    line = asked("call")
+    assert codes(line) == [Reason.SIGNAL_NOT_OPEN] and line.why[0].facts == {"signals": ["fall"]}
+
+
+def test_the_same_decision_again_writes_the_same_rows(ward: Ward, rule: Any) -> None:  # noqa: F811
+    every = (
+        "select jsonb_build_array((select jsonb_agg(e order by day, rule, subject_id, reason) from ops.evaluation e),"
+        " (select jsonb_agg(i order by account_key, subject_kind, subject_id) from ops.evaluation_input i))"
+    )
+    rule("min_days_as_customer: 900")
+    before = ward.house.scalar(every)
+    ward.house.decide()
+    assert ward.house.scalar(every) == before
+    rule("min_days_as_customer: 100")  # the filter no longer says no, so its row goes
+    assert ward.house.scalar("select count(*) from ops.evaluation where reason = 'minimum_history'") == 0
+
+
+def test_dry_run_keeps_nothing(house: House) -> None:
+    house.renewals(renewal(1))
+    house.decide(dry_run=True)
+    assert house.scalar("select count(*) from ops.evaluation") == 0
+
+
+def test_no_person_is_kept(ward: Ward, rule: Any) -> None:  # noqa: F811
+    rule("min_days_as_customer: 900")
+    kept = ward.house.scalar(
+        "select (select string_agg(e::text, '') from ops.evaluation e)"
+        " || (select string_agg(i::text, '') from ops.evaluation_input i)"
+    )
+    assert not any(word in kept for word in ("Ada", "Lovelace", "vendor.example", "Bo Li"))
+
+
+def test_a_merged_account_is_found_by_both_ids(ward: Ward, rule: Any) -> None:  # noqa: F811
+    rule("min_days_as_customer: 900")
+    ward.house._execute(
+        "insert into meta.account_merge_history (source, loser_id, survivor_id, batch_id, known_from)"
+        " values ('crm', '1', '2', 1, now())"
+    )
+    assert explain("crm:1").account_key == explain("crm:2").account_key == "crm:2"
+    assert codes(asked(subject="crm:2")) == [Reason.MINIMUM_HISTORY]
+
+
+def test_what_is_not_known_is_said(ward: Ward, rule: Any) -> None:  # noqa: F811
+    rule()
+    with pytest.raises(ConfigError, match="was not evaluated"):
+        explain("crm:999")
+    with pytest.raises(ConfigError, match="no rule x"):
+        explain("crm:1", "x")
+    with pytest.raises(ConfigError, match="no decision of 2026-01-01"):
+        explain("crm:1", day=date(2026, 1, 1))
