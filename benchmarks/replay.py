@@ -1,6 +1,6 @@
 """The vendors' answers as fast as one process can give them: what the sandbox says, stretched to the rows asked for.
 
-The sandbox makes every answer anew, which takes longer than any contestant needs to read it, and would hide the
+The sandbox makes every answer again, which takes longer than any contestant needs to read it, and would hide the
 differences. Here the sandbox's own answers to a contestant's own parameters are read once, cut into rows, and put
 together again by pages with new ids. Whatever is not stretched is asked of the sandbox, and kept. No limits, no faults.
 

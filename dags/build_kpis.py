@@ -9,7 +9,7 @@ and days that a merge has touched. Its graph is the lineage: one task per model,
 **When it fails.**
 
 - `plan` is red: the warehouse or a setting is wrong; its log names file and line.
-- a model is red: its query, or a `fail` check of its `checks.sql`, said no. Its log names the model, the check and
+- a model is red: its query or a `fail` check of its `checks.sql` failed. Its log names the model, the check and
   the keys of the first five rows. Its table keeps its former content, and nothing is decided on a half-built day.
 - all models are skipped: nothing has changed since the last build. That is the normal case.
 

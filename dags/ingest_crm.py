@@ -28,7 +28,7 @@ is nothing to backfill: what the CRM remembers of the past is read by itself.
 
 **Owner.** The owner of the connection in `config/settings.yaml` is told once per outage.
 
-**Triage notes.** Tier 1: renewal alerts read it. A run that is red for an outage of the vendor mends itself with the
+**Triage notes.** Tier 1: renewal alerts read it. A run that is red for an outage of the vendor fixes itself with the
 next one. Look when three in a row are red, or at once when the reason says credentials or held.
 """
 

@@ -28,7 +28,7 @@ day that the product has corrected comes with its new `updated_at`, by itself.
 
 **Owner.** The owner of the connection in `config/settings.yaml` is told once per outage.
 
-**Triage notes.** Tier 1: usage baselines and activity read it. A run that is red for an outage of the vendor mends
+**Triage notes.** Tier 1: usage baselines and activity read it. A run that is red for an outage of the vendor fixes
 itself with the next one. Look when three in a row are red, or at once when the reason says credentials or held.
 """
 

@@ -28,7 +28,7 @@ There is nothing to backfill: the desk tells how it is, not how it was.
 **Owner.** The owner of the connection in `config/settings.yaml` is told once per outage.
 
 **Triage notes.** Tier 2: the support figures and the evidence about tickets wait for it, renewal alerts do not. A run
-that is red for an outage of the vendor mends itself with the next one. Look when three in a row are red, or at once
+that is red for an outage of the vendor fixes itself with the next one. Look when three in a row are red, or at once
 when the reason says credentials or held.
 """
 

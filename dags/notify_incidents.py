@@ -4,13 +4,13 @@
 not measured any more. Each is an incident. Its owner is told when it begins, when it grows worse (twice as bad as was
 told and ten rows more, or back within six hours) and when it is over; not at every run.
 
-**Inputs and outputs.** Reads `quarantine.record` and `meta`. Writes `meta.incident` and `meta.telling`, and sends by
-the channels that are turned on in `config/channels.yaml`; without any, the task's log is where it is told.
+**Inputs and outputs.** Reads `quarantine.record` and `meta`. Writes `meta.incident` and `meta.notification`, and sends
+by the channels that are turned on in `config/channels.yaml`; without any, the task's log is where it is told.
 
 **When it fails.**
 
 - `tell` is red: the warehouse could not be read. A message that could not be sent fails no run: it is tried again five
-  times, and `python -m include.cli incidents list --all` shows what became of it.
+  times, and `python -m include.cli incidents list --all` shows what happened to it.
 
 **Re-running and backfill.** Clear the task, or trigger a run: nothing is told twice. There is nothing to backfill. By
 hand: `python -m include.cli incidents tell`. To be silent for a time:

@@ -11,7 +11,7 @@ asset.
 **When it fails.**
 
 - `plan` is red: the partition's key is no day, or the warehouse or a setting is wrong; its log says which.
-- a model is red: its query, or a `fail` check of its `checks.sql`, said no. Its table keeps its former content.
+- a model is red: its query or a `fail` check of its `checks.sql` failed. Its table keeps its former content.
 - all models are skipped: the day is outside the history, or nothing is built yet.
 
 **Re-running and backfill.** Clear a day's run, or use Airflow's own backfill (*Trigger*, then *Backfill*, with

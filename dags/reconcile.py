@@ -6,7 +6,7 @@ marked as deleted. That also confirms deletions of which no vendor tells, such a
 
 **Inputs and outputs.** Reads every connection of `config/settings.yaml`. Writes `raw.<vendor>__<entity>` and
 `meta.reconciliation`: per entity how many records the source and the warehouse hold, how many were missing and gone,
-and what became of it. What it changed is built by the next run of `build_kpis`.
+and what happened to it. What it changed is built by the next run of `build_kpis`.
 
 **When it fails.**
 
@@ -37,7 +37,7 @@ from include.orchestration.reconcile_tasks import PARAMS, reconcile_all
 
 @dag(
     dag_id=dag_id("reconcile"),
-    description="Holds what is stored against all that the sources hold, and mends what differs",
+    description="Holds what is stored against all that the sources hold, and fixes what differs",
     doc_md=__doc__,
     schedule="0 2 * * 0",
     start_date=datetime(2026, 1, 1, tzinfo=UTC),

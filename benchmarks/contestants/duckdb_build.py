@@ -14,7 +14,7 @@ from pathlib import Path
 
 
 def main() -> None:
-    """Build all models anew on what the warehouse in force holds."""
+    """Build all models again on what the warehouse in force holds."""
     from benchmarks.duckdb_twin import LEFT_OUT, Twin
     from include.models import build_store, increments, registry
     from include.warehouse.engine import engine

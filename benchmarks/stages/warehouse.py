@@ -1,4 +1,4 @@
-"""The KPI models at scale: a day's build after a long history and after a short one; DuckDB and dbt making all anew.
+"""The KPI models at scale: a day's build after a long history and after a short one; DuckDB and dbt making all again.
 
 Both histories have the same accounts, the same contracts and the same rows a day, and live on in turns: what a day
 costs must not grow with what is kept. DuckDB and dbt run the same models on the same rows of the long history. Seconds
@@ -30,7 +30,7 @@ _DAYS_FOR_DBT, _LEAST_FOR_DBT = 3 * LEAST_OF_DBT, 900.0
 
 
 def run(size: str) -> list[Row]:
-    """Fill and build both histories, live on in turns, then let the others make everything anew."""
+    """Fill and build both histories, live on in turns, then let the others make everything again."""
     accounts, per_day = SIZES[size]
     worlds = {days: _World(days, accounts, per_day) for days in HISTORIES}
     whole = {days: _of_models(world.step("build", NEWEST)) for days, world in worlds.items()}
@@ -52,10 +52,10 @@ def run(size: str) -> list[Row]:
     return [
         _row("a day's build", f"after {short} days", accounts, by_day[short]),
         _row("a day's build", f"after {long} days", accounts, by_day[long], f"after {short} days", LEAST_AFTER_LONG),
-        _row("all days anew", "DuckDB", accounts, [duckdb]),
-        _row("all days anew", "ours", accounts, [whole[long]], "DuckDB", LEAST_OF_DUCKDB),
-        _row("a day, or all anew", "DuckDB, all", accounts, [duckdb]),
-        _row("a day, or all anew", "ours, a day", accounts, by_day[long], "DuckDB, all", 1.0),
+        _row("all days again", "DuckDB", accounts, [duckdb]),
+        _row("all days again", "ours", accounts, [whole[long]], "DuckDB", LEAST_OF_DUCKDB),
+        _row("a day, or all again", "DuckDB, all", accounts, [duckdb]),
+        _row("a day, or all again", "ours, a day", accounts, by_day[long], "DuckDB, all", 1.0),
         _row("a day, or full refresh", "dbt, full refresh", accounts, [dbt]),
         _row("a day, or full refresh", "ours, a day", accounts, by_day[long], "dbt, full refresh", LEAST_OF_DBT),
         _chain(accounts, lived[long]),
@@ -77,7 +77,7 @@ class _World:
         return done
 
     def contestant(self, name: str, *arguments: str, timeout: float = _LONGEST) -> Run:
-        """Let another make all models anew on what is there after the last day; one that is ended took its time."""
+        """Let another make all models again on what is there after the last day; one that is ended took its time."""
         try:
             done = self._run(name, [str(house.home()), *arguments], NEWEST + timedelta(days=NEW_DAYS), timeout)
         except TookTooLong:

@@ -94,7 +94,7 @@ def _read(query: sa.TextClause, **values: Any) -> list[dict[str, Any]]:
 _LIST = sa.text(
     """
     select incident.*,
-        (select string_agg(distinct event || ' ' || told.state, ', ') from meta.telling as told
+        (select string_agg(distinct event || ' ' || told.state, ', ') from meta.notification as told
          where told.incident_id = incident.incident_id) as told
     from meta.incident as incident
     where (:every or state = 'open') and opened_at <= :now

@@ -19,7 +19,7 @@ from include.cli import contracts as contract_commands
 from include.cli import incidents as incident_commands
 from include.cli import output as console
 from include.cli import privacy as stewardship
-from include.cli import quarantine as mend_commands
+from include.cli import quarantine as quarantine_commands
 from include.cli import reconcile as reconcile_command
 from include.cli.connect import app as connect_app
 from include.cli.decide import app as decide_app
@@ -54,7 +54,7 @@ app.command("erase")(stewardship.erase)
 app.command("housekeeping")(stewardship.housekeeping)
 app.add_typer(signals_app, name="signals")
 app.add_typer(contract_commands.app, name="contracts")
-app.add_typer(mend_commands.app, name="quarantine")
+app.add_typer(quarantine_commands.app, name="quarantine")
 app.add_typer(incident_commands.app, name="incidents")
 app.add_typer(connect_app, name="connect")
 app.add_typer(approval_commands.app, name="approvals")

@@ -39,7 +39,7 @@ def erase(
     typer.echo("\nStill held elsewhere:")
     for line in done.outside:
         typer.echo(f"  {line}")
-    typer.echo("(dry run: nothing was changed)" if dry_run else "Erased. The next build makes the figures anew.")
+    typer.echo("(dry run: nothing was changed)" if dry_run else "Erased. The next build makes the figures again.")
 
 
 def housekeeping(

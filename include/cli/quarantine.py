@@ -50,11 +50,11 @@ def show(
 
 @app.command("replay")
 def replay(rule: Rule = "", source: Source = "", entity: Entity = "", record: Record = "") -> None:
-    """Judge rows once more, after the rule or the mapping of values was mended, and merge those that are good now."""
-    from include.ingest import replay as mend
+    """Judge rows once more, after the rule or the mapping of values was fixed, and merge those that are good now."""
+    from include.ingest import replay as fix
     from include.pages import quarantine_review
 
-    typer.echo(quarantine_review.said(mend.replay(Which(rule, source, record, entity))))
+    typer.echo(quarantine_review.said(fix.replay(Which(rule, source, record, entity))))
 
 
 @app.command("waive")
@@ -67,20 +67,20 @@ def waive(
     by: By = "",
 ) -> None:
     """Let rows in although they break a rule, until a day: those that wait, and those to come."""
-    from include.ingest import replay as mend
+    from include.ingest import replay as fix
     from include.pages import quarantine_review
 
     which = Which(rule, source, record)
-    waiver_id, found = mend.waive(which, reason=reason, by=by, until=clock.moment(until, "--until"))
+    waiver_id, found = fix.waive(which, reason=reason, by=by, until=clock.moment(until, "--until"))
     typer.echo(f"waiver {waiver_id} is in force until {until}; {quarantine_review.said(found)}")
 
 
 @app.command("drop")
 def drop(rule: Rule = "", source: Source = "", record: Record = "", reason: Reason = "", by: By = "") -> None:
     """Give rows up: they stay out for good and hold nothing any more."""
-    from include.ingest import replay as mend
+    from include.ingest import replay as fix
 
-    typer.echo(f"{mend.drop(Which(rule, source, record), reason=reason, by=by)} rows are given up")
+    typer.echo(f"{fix.drop(Which(rule, source, record), reason=reason, by=by)} rows are given up")
 
 
 @app.command("waivers")

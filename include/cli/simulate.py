@@ -25,7 +25,7 @@ SCORE_COLUMNS = (
 )  # fmt: skip
 SIGNAL_COLUMNS = ("signal", "opened", "accounts", "worse", "open at the end", "days open", "left", "renewed")
 HORIZON_DAYS = 200
-_GROUPS = {"risk": "risks", "chance": "chances", "data": "missing data"}
+_GROUPS = {"risk": "risks", "opportunity": "opportunities", "data": "missing data"}
 
 
 def day(text: str, name: str) -> date:

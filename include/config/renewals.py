@@ -39,7 +39,7 @@ class Renewals(Strict):
     """``renewals.yaml``.
 
     Args:
-        ladder_days: Rungs: days before the decision date on which the account's manager is told.
+        ladder_days: Rungs: days before the decision date on which the account's CSM is told.
         late_by_days: A rung missed by no more than this is still told, later.
         short_term_days: A term shorter than this gets only the last rung.
         horizon_days: How far ahead renewals are listed.

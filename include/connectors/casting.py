@@ -66,7 +66,7 @@ def _integer(value: Any) -> int | None:
         if exact is None:
             return None
         if exact != exact.to_integral_value():
-            raise ValueError("no whole number")
+            raise ValueError("not an integer")
         number = int(exact)
     if abs(number) > _LARGEST_INTEGER:
         raise ValueError("too large")
@@ -108,7 +108,7 @@ def _boolean(value: Any) -> bool | None:
         return None
     if word in _FLAGS:
         return _FLAGS[word]
-    raise ValueError("neither true nor false")
+    raise ValueError("not a boolean")
 
 
 def _moment(value: Any) -> datetime | None:
@@ -126,7 +126,7 @@ def _moment(value: Any) -> datetime | None:
         return value if value.tzinfo else value.replace(tzinfo=UTC)
     if isinstance(value, date):
         return datetime(value.year, value.month, value.day, tzinfo=UTC)
-    raise ValueError("no moment")
+    raise ValueError("not a timestamp")
 
 
 def _odd_moment(text: str) -> datetime | None:
@@ -137,14 +137,14 @@ def _odd_moment(text: str) -> datetime | None:
         return _since_epoch(int(text))
     if text[4:5] == "-":
         return _moment(text)
-    raise ValueError("no moment")
+    raise ValueError("not a timestamp")
 
 
 def _since_epoch(milliseconds: int) -> datetime:
     try:
         return _EPOCH + timedelta(milliseconds=milliseconds)
     except OverflowError:
-        raise ValueError("no moment") from None
+        raise ValueError("not a timestamp") from None
 
 
 def _date(value: Any, zone: Any) -> date | None:

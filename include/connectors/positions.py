@@ -36,7 +36,7 @@ def checked(position: Position, upgrade: Callable[[Position], Position] = lambda
         return upgrade(position) | {"v": VERSION}
     raise ConfigError(
         f"a reading position has version {version}, and this Perennial knows up to {VERSION}",
-        cure="run the newer Perennial again, or read everything anew with `ingest SOURCE --full`",
+        cure="run the newer Perennial again, or read everything again with `ingest SOURCE --full`",
     )
 
 

@@ -248,5 +248,5 @@ def _exception(info: dict[str, Any]) -> str:
 def _unchecked(rule: Rule, problem: str) -> WarehouseError:
     return WarehouseError(
         f"the rule {rule.id} could not be checked: {problem}",
-        cure="run again; if it stays, correct the rule, or `batch drop ID --reason ...` to read the batch anew",
+        cure="run again; if it stays, correct the rule, or `batch drop ID --reason ...` to read the batch again",
     )

@@ -31,7 +31,7 @@ class OwnRule(Strict):
         why: What would go wrong without it.
         cure: What its owner does about it.
         severity: ``critical`` sends the row to quarantine.
-        owner: Who mends it; the kind of source has one by default.
+        owner: Who fixes it; the kind of source has one by default.
     """
 
     name: Name

@@ -21,7 +21,7 @@ Scope = Literal["row", "batch", "feature", "source"]
 # (column, operator, value): the rule looks only at rows for which this holds.
 Condition = tuple[str, Literal["==", "!=", "is null", "is not null"], Any]
 
-# Who mends what a rule of this kind of source finds.
+# Who fixes what a rule of this kind of source finds.
 OWNERS: dict[Kind, str] = {
     "crm": "CRM administrator",
     "support": "support desk administrator",
@@ -155,7 +155,7 @@ class Rule:
         says: What is wrong with what breaks it, in plain words.
         why: What would go wrong without it.
         cure: What its owner does about it.
-        owner: The role that mends it.
+        owner: The role that fixes it.
         on_deleted: Whether rows that the source has deleted must keep it too.
         origin: ``file:line`` of a rule that a file adds, or that changes this one; "" for a shipped one.
         is_own: It comes from a file: its condition runs as reader.

@@ -29,7 +29,7 @@ def _counted(entity: Entity) -> Iterable[Rule]:
         lambda known: None,  # counted in validate.py from what the row rules have found
         "too many rows break critical rules",
         why="so many bad rows come from one cause, and the rows that pass may have it too",
-        cure=f"mend the source or the mapping and {_DROP}; {_DECIDE} merges the good rows and leaves the bad ones in "
+        cure=f"fix the source or the mapping and {_DROP}; {_DECIDE} merges the good rows and leaves the bad ones in "
         "quarantine",
         scope="batch",
     )
@@ -39,7 +39,7 @@ def _counted(entity: Entity) -> Iterable[Rule]:
         _deletions_few,
         "an unusual share of all records is gone",
         why="a filter, a lost permission or half an export looks like a mass deletion, and so like churn",
-        cure=f"compare the source's own count; {_DECIDE} if they were deleted on purpose, else mend the "
+        cure=f"compare the source's own count; {_DECIDE} if they were deleted on purpose, else fix the "
         f"access and {_DROP}",
         scope="batch",
     )
@@ -80,7 +80,7 @@ def _filled(entity: Entity) -> Iterable[Rule]:
         _nulls_usual,
         "columns that nearly every record fills are empty in most rows",
         why="half an export, or a field that moved: merged, it would wipe values that are stored",
-        cure=f"see what has emptied them; {_DECIDE} if it was meant, else mend it and {_DROP}",
+        cure=f"see what has emptied them; {_DECIDE} if it was meant, else fix it and {_DROP}",
         scope="batch",
     )
     if entity.name in CATEGORIES:
@@ -100,7 +100,7 @@ def _filled(entity: Entity) -> Iterable[Rule]:
             _facts_stable,
             "a fact that hardly ever changes differs in most of the known records",
             why="a swapped column, another currency, a shifted date or zone changes all records at once; people do not",
-            cure=f"compare a few records in the source; {_DECIDE} if it was meant, else mend it and {_DROP}",
+            cure=f"compare a few records in the source; {_DECIDE} if it was meant, else fix it and {_DROP}",
             scope="batch",
         )
 

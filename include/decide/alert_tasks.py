@@ -27,7 +27,7 @@ USEFUL_DAYS = 14
 CLOSE = "close:"  # before the step whose task is closed
 MAY_BE_OUTSIDE = ("sending", "sent", "uncertain")
 _HOW_TO_ANSWER = (
-    "Your answer is this task: a later due date puts the alert to rest until then; completed, with what came of it"
+    "Your answer is this task: a later due date snoozes the alert until then; completed, with the outcome"
     " under Perennial outcome, it is closed; given to somebody else, it is theirs."
 )
 

@@ -1,7 +1,7 @@
 """Values that are kept in the CRM's own account records: planned only where one of them has changed.
 
-Each write is numbered like an episode, so that its key is its own. What rests on a source that is not fit to act on is
-left out, and the record keeps what it held.
+Each write is numbered like an episode, so that its key is its own. What rests on a source that is not up to date and
+validated is left out, and the record keeps what it held.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from include.warehouse.engine import engine, has_table
 CHANNEL = "crm_field"
 KIND = "record"  # entity kind: an account's record, whatever episodes it has
 RULE = "crm_fields"
-# Values that were not written by then are planned anew.
+# Values that were not written by then are planned again.
 _USEFUL_DAYS = 7
 _LONGEST_TEXT = 250
 _RISKS = ("risk_band", "open_risks")

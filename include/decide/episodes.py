@@ -40,7 +40,7 @@ class Episode:
     escalated_on: date | None = None
 
     def rests(self, day: date) -> bool:
-        """Return whether its reader has put it to rest until a later day."""
+        """Return whether its reader has snoozed it until a later day."""
         return self.snoozed_until is not None and day < self.snoozed_until
 
     def change(self, kind: Kind, evidence: dict[str, Any], **said: Any) -> Change:

@@ -27,10 +27,10 @@ class SourceState:
     Args:
         source: Its id.
         kind: crm, support or product.
-        reasons: Why it is not fit to act on; empty if it is.
+        reasons: Why it is not up to date and validated; empty if it is.
         watermark: Up to when it was read completely, as far as it passed its checks and is in the tables; None if it
             never was.
-        unclean: Accounts that have a record in quarantine or held.
+        quarantined: Accounts that have a record in quarantine or held.
         late_after: Data that is older is named as old in what goes out on it.
         behind: Accounts of which the tables show nothing of this kind, because it is not read so far.
     """
@@ -39,7 +39,7 @@ class SourceState:
     kind: str
     reasons: tuple[str, ...]
     watermark: datetime | None
-    unclean: frozenset[str] = frozenset()
+    quarantined: frozenset[str] = frozenset()
     late_after: timedelta | None = None
     behind: frozenset[str] = frozenset()
 
@@ -73,8 +73,8 @@ class Readiness:
             states = self.of_kind(kind)
             if not states or any(not state.is_fit for state in states):
                 found[kind] = None
-            elif unclean := frozenset[str]().union(*(state.unclean | state.behind for state in states)):
-                found[kind] = unclean
+            elif quarantined := frozenset[str]().union(*(state.quarantined | state.behind for state in states)):
+                found[kind] = quarantined
         return found
 
     def unfit_kinds(self, account_key: str) -> frozenset[str]:
@@ -86,7 +86,7 @@ class Readiness:
         state = self.of_source(source)
         if not state.is_fit:
             return "; ".join(state.reasons)
-        if account_key in state.unclean:
+        if account_key in state.quarantined:
             return "a CRM record of this account did not pass its checks"
         return ""
 
@@ -127,7 +127,7 @@ class Readiness:
             state.source: {
                 "reasons": list(state.reasons),
                 "watermark": state.watermark,
-                "n_unclean_accounts": len(state.unclean),
+                "n_quarantined_accounts": len(state.quarantined),
             }
             for state in self.sources
         }
@@ -158,7 +158,7 @@ def read(settings: Settings, now: datetime, built: Mapping[str, datetime], table
                 source.kind,
                 tuple(reasons),
                 watermark,
-                frozenset(gate.unclean_accounts((source.id,))),
+                frozenset(gate.quarantined((source.id,))),
                 timedelta(minutes=source.stale_after_minutes),
                 behind.get(source.kind, frozenset()),
             )

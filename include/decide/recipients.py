@@ -1,4 +1,4 @@
-"""Who is written to: the account's manager, or whoever stands in."""
+"""Who is written to: the account's CSM, or whoever stands in."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from include.config.models import People, WorkingCalendar
 
 
 class Owned(Protocol):
-    """What belongs to an account's manager: a renewal, an account, one of its people."""
+    """What belongs to an account's CSM: a renewal, an account, one of its people."""
 
     @property
     def owner_key(self) -> str | None: ...
@@ -30,7 +30,7 @@ class Owned(Protocol):
 
 @dataclass(frozen=True)
 class Owner:
-    """An account's manager, as the tables have it."""
+    """An account's CSM, as the tables have it."""
 
     owner_key: str | None
     owner_name: str | None
@@ -47,7 +47,7 @@ class Recipient:
         name: The person's name.
         email: The person's address.
         owner_key: The account's owner, when that is who it is; else "".
-        note: Why someone else than the account's manager gets it; "" if it is the manager.
+        note: Why someone else than the account's CSM gets it; "" if it is the manager.
     """
 
     name: str

@@ -16,7 +16,7 @@ from include.decide.episodes import Change
 from include.decide.recipients import Owner, Recipient, assignee
 from include.outbox.store import ALERT_TASK
 
-_DONE = "done"  # completed, and nothing said of what came of it
+_DONE = "done"  # completed, and without an outcome
 _LONGEST_ANSWER = 200
 
 

@@ -32,7 +32,7 @@ class Verdict:
 
 
 class Gate:
-    """The gate's answers, asked anew every few seconds: thousands of letters share a handful of questions."""
+    """The gate's answers, asked again every few seconds: thousands of letters share a handful of questions."""
 
     def __init__(self) -> None:
         self._answers: dict[Hashable, tuple[float, Any]] = {}
@@ -43,8 +43,8 @@ class Gate:
         reasons = self._ask((kind, letter.reads), lambda: verdicts.sources_ready(letter.reads, kind, now))
         if reasons:
             return "; ".join(reasons)
-        unclean = self._ask(letter.reads, lambda: verdicts.unclean_accounts(letter.reads))
-        return "; ".join(unclean.get(letter.account_key, ()))
+        quarantined = self._ask(letter.reads, lambda: verdicts.quarantined(letter.reads))
+        return "; ".join(quarantined.get(letter.account_key, ()))
 
     def _ask(self, question: Hashable, ask: Callable[[], Any]) -> Any:
         asked_at, answer = self._answers.get(question, (-_FRESH_SECONDS, None))
@@ -95,7 +95,7 @@ def _look_at_subject(connection: sa.Connection, letter: Letter, now: datetime) -
     if episode is None or episode.state == "closed":
         return Verdict("suppressed", f"the reason is gone: {episode.closed_because if episode else 'no episode'}")
     if episode.snoozed_until and now.date() < episode.snoozed_until:
-        return Verdict("wait", f"its reader put it to rest until {episode.snoozed_until}")
+        return Verdict("wait", f"its reader snoozed it until {episode.snoozed_until}")
     subject = SUBJECTS[letter.entity_kind]
     row = connection.execute(
         sa.text(
@@ -106,10 +106,10 @@ def _look_at_subject(connection: sa.Connection, letter: Letter, now: datetime) -
     ).one_or_none()
     if row is None:
         return Verdict(
-            "wait", f"the {letter.entity_kind} is not listed any more; the next decision says what became of it"
+            "wait", f"the {letter.entity_kind} is not listed any more; the next decision says what happened to it"
         )
     if letter.owner_key and letter.owner_key != (row.owner_key or ""):
-        return Verdict("wait", "the account has another owner now; the next decision addresses it anew")
+        return Verdict("wait", "the account has another owner now; the next decision addresses it again")
     if letter.deadline and letter.deadline != row.deadline:
-        return Verdict("wait", f"the decision date is now {row.deadline}; the next decision writes it anew")
+        return Verdict("wait", f"the decision date is now {row.deadline}; the next decision writes it again")
     return None

@@ -170,7 +170,7 @@ def _tell_elsewhere(connection: sa.Connection, letter: Letter, settings: Setting
     twin = letter.twin_key(channel)
     known = connection.execute(sa.text("select state from ops.outbox where key = :key"), {"key": twin}).scalar()
     if known in ("planned", "sending"):
-        return True  # nobody is told yet; the next look says what became of it
+        return True  # nobody is told yet; the next look says what happened to it
     if known == "sent":
         _note_told(connection, [letter], twin)
         return True

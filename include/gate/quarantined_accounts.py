@@ -34,7 +34,7 @@ def accounts(connection: Connection, sources: Mapping[str, Kind], crms: Iterable
     """
     found: dict[str, set[str]] = defaultdict(set)
     for source, kind in sources.items():
-        refs = _unclean_refs(connection, source, kind)
+        refs = _quarantined_refs(connection, source, kind)
         if not refs:
             continue
         for ref, keys in _keys_of(connection, source, kind, list(refs), list(crms)).items():
@@ -43,7 +43,7 @@ def accounts(connection: Connection, sources: Mapping[str, Kind], crms: Iterable
     return {key: tuple(sorted(reasons)) for key, reasons in sorted(found.items())}
 
 
-def _unclean_refs(connection: Connection, source: str, kind: Kind) -> Reasons:
+def _quarantined_refs(connection: Connection, source: str, kind: Kind) -> Reasons:
     """Return the accounts that bad and waiting rows name, and those of the same records as they are stored.
 
     A bad row may have lost its account or name another; what the account it is stored under shows is old all the same.

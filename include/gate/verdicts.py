@@ -4,7 +4,7 @@ A verdict is *green* when everything was read and merged within the source's lim
 failed or a first load is not through, *stale* when the source was not completely read for longer than it should be
 (``stale_after_minutes``): its owner is told. Red holds every action; how old the data of a stale source may be is
 settled per kind of action (``oldest_data_hours``). Verdicts are written at the end of every ingest run; how old they
-are is judged anew whenever somebody asks.
+are is judged again whenever somebody asks.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ def sources_ready(
     return list(dict.fromkeys(reasons))
 
 
-def unclean_accounts(sources: Iterable[str]) -> dict[str, tuple[str, ...]]:
+def quarantined(sources: Iterable[str]) -> dict[str, tuple[str, ...]]:
     """Return the accounts of which a row is in quarantine or in a held batch, with the reasons.
 
     Args:

@@ -86,7 +86,7 @@ class Throttle:
 
 
 @dataclass(frozen=True)
-class Manners:
+class RatePolicy:
     """How one vendor behaves.
 
     Args:
@@ -143,7 +143,7 @@ class Client:
         base_url: Full base URL; credentials are sent nowhere else.
         auth: Adds the credentials; None for calls that carry them in their body.
         limiter: Shared by all who call this account.
-        manners: How the vendor behaves.
+        rate_policy: How the vendor behaves.
         secrets: Must never be shown.
         connection_id: Named in errors.
         sleep: Waits so many seconds.
@@ -153,7 +153,7 @@ class Client:
     base_url: str
     auth: AuthBase | None = field(repr=False)
     limiter: Limiter
-    manners: Manners
+    rate_policy: RatePolicy
     secrets: tuple[str, ...] = field(repr=False)
     connection_id: str
     sleep: Callable[[float], None] = time.sleep
@@ -200,7 +200,7 @@ class Client:
             kind: Kind of call that the limiter counts.
             is_repeatable: Whether carrying it out twice does no harm: reads, and writes under a unique key.
             is_divisible: Whether less could be asked for: a 504 then is not tried again but raised as ``TooSlow``.
-            parse: Body of a good answer -> what it says; as the vendor's manners say by default.
+            parse: Body of a good answer -> what it says; as the vendor's rate_policy say by default.
 
         Raises:
             AuthError: Wrong credentials or missing scopes.
@@ -209,7 +209,7 @@ class Client:
             Uncertain: It is not repeatable and may have been carried out.
             Unavailable: It did not work in the time given.
         """
-        parse = parse or self.manners.parse
+        parse = parse or self.rate_policy.parse
         call = _Call(method, path, params or {}, json, form, kind, is_repeatable, is_divisible, parse)
         try:
             return self._attempt(call)
@@ -297,12 +297,12 @@ class Client:
             self.has_worked = True
             return Answer(status, response.headers, data)
         try:
-            data = self.manners.parse(received)
+            data = self.rate_policy.parse(received)
         except body.BadBody:
             data = None
-        said = redact(self.manners.explain(data) if data is not None else "", *self._hidden())
-        told = f"{where}: {self.manners.name} answered {status}{f': {said}' if said else ''}"
-        if self.manners.is_throttled(status, data):
+        said = redact(self.rate_policy.explain(data) if data is not None else "", *self._hidden())
+        told = f"{where}: {self.rate_policy.name} answered {status}{f': {said}' if said else ''}"
+        if self.rate_policy.is_throttled(status, data):
             raise self._throttled(told, call.kind, response.headers, data)
         if status == 401 and isinstance(self.auth, OAuth) and not call.has_new_token:
             # It has ended, or was revoked: another one may do.
@@ -331,7 +331,7 @@ class Client:
         raise Refused(told, status=status, data=data, cure=f"check that the host of {self.connection_id} is right")
 
     def _throttled(self, told: str, kind: str, headers: Mapping[str, str], data: Any) -> Exception:
-        throttle = self.manners.throttle(headers, data)
+        throttle = self.rate_policy.throttle(headers, data)
         told_seconds = None if throttle.seconds is None else pause(throttle.seconds)
         if throttle.is_daily or (told_seconds or 0) > LONGEST_WAIT:
             wait = told_seconds or self._until_reset() or _HOUR
@@ -353,7 +353,7 @@ class Client:
             return None
         self._is_asking = True
         try:
-            resets_at = self.manners.resets_at(self)
+            resets_at = self.rate_policy.resets_at(self)
             seconds = pause((resets_at - clock.now()).total_seconds()) if resets_at else None
         except (PerennialError, *_NONSENSE):
             return None
@@ -374,10 +374,10 @@ class Client:
     def _note(self, kind: str, headers: Mapping[str, str]) -> None:
         self.headers = headers
         with contextlib.suppress(*_NONSENSE):
-            for name, limit in self.manners.learn(kind, headers).items():
+            for name, limit in self.rate_policy.learn(kind, headers).items():
                 self.limiter.learn(name, limit)
         with contextlib.suppress(*_NONSENSE):
-            if (seconds := self.manners.rest(headers)) > 0:
+            if (seconds := self.rate_policy.rest(headers)) > 0:
                 self.limiter.block(kind, seconds)
         if "Date" in headers:
             self.skew_seconds = skew(headers["Date"])

@@ -43,7 +43,7 @@ class Token:
 
 
 class OAuth(AuthBase):
-    """Sends a token, fetched on first use and anew when it ends or is refused, by one process for all.
+    """Sends a token, fetched on first use and again when it ends or is refused, by one process for all.
 
     Args:
         fetch: Asks the token endpoint.

@@ -147,7 +147,7 @@ def end(connection: sa.Connection, answer_ids: list[int], now: datetime) -> None
 
 
 def touch(connection: sa.Connection, ids: set[tuple[str, str]]) -> None:
-    """Mark ids as dirty: the next build makes the bridge anew, and of it the accounts that moved, old and new."""
+    """Mark ids as dirty: the next build makes the bridge again, and of it the accounts that moved, old and new."""
     for source, source_id in sorted(ids):
         connection.execute(_TOUCH, {"source": source, "id": source_id})
 

@@ -1,4 +1,4 @@
-"""What records were before they were first loaded, as their vendor remembers it: ``raw.<vendor>__<entity>__past``.
+"""What records were before they were first loaded, as their vendor remembers it: ``raw.<vendor>__<entity>__history``.
 
 These states stand in a table of their own. The versions beside them (``..._version``) are what we saw ourselves, and
 whoever asks for the newest of those must not get one that is old and was merely told late. ``_source_at`` says from
@@ -29,7 +29,7 @@ from include.warehouse import locks
 if TYPE_CHECKING:
     from include.connectors.base import Page
 
-_LOCK_NAME = "{}__past"
+_LOCK_NAME = "{}__history"
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ def _store(connection: Connection, source: str, vendor: str, entity: Entity, pag
                 where source = :source and id in (select id from told) group by id
             ),
             stored as (
-                insert into raw.{raw}__past (source, {text}, _loaded_at)
+                insert into raw.{raw}__history (source, {text}, _loaded_at)
                 select :source, {told}, :now from told
                 where _source_at <= (select at from first_seen where first_seen.id = told.id)
                 on conflict (source, id, _source_at) do nothing
@@ -175,7 +175,7 @@ _WAITING = sa.text(
     """
     select cursor.entity, past.mark, coalesce(past.n_states, 0) as n_states
     from meta.cursor as cursor
-    left join meta.past as past on past.source = cursor.source and past.entity = cursor.entity
+    left join meta.history as past on past.source = cursor.source and past.entity = cursor.entity
     where cursor.source = :source
         and cursor.entity = any(:entities)
         and cursor.read_until is not null
@@ -183,12 +183,12 @@ _WAITING = sa.text(
     """
 )
 _PROGRESS = sa.text(
-    "select source, entity, mark, n_states, finished_at, problem from meta.past"
+    "select source, entity, mark, n_states, finished_at, problem from meta.history"
     " where source = :source and entity = :entity"
 )
 _TOLD = sa.text(
     """
-    insert into meta.past as known (source, entity, mark, n_states, finished_at, updated_at)
+    insert into meta.history as known (source, entity, mark, n_states, finished_at, updated_at)
     values (:source, :entity, cast(:mark as jsonb), :n_states, :finished_at, :now)
     on conflict (source, entity) do update
     set mark = excluded.mark, n_states = known.n_states + excluded.n_states, problem = '',
@@ -197,7 +197,7 @@ _TOLD = sa.text(
 )
 _PROBLEM = sa.text(
     """
-    insert into meta.past as known (source, entity, problem, updated_at) values (:source, :entity, :problem, :now)
+    insert into meta.history as known (source, entity, problem, updated_at) values (:source, :entity, :problem, :now)
     on conflict (source, entity) do update set problem = excluded.problem, updated_at = excluded.updated_at
     """
 )

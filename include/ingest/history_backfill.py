@@ -20,7 +20,7 @@ SECONDS_PER_RUN = 120.0
 
 
 @dataclass(frozen=True)
-class Reconstructed:
+class Backfilled:
     """What one run learnt of the past.
 
     Args:
@@ -36,7 +36,7 @@ class Reconstructed:
     waiting: tuple[str, ...] = ()
 
 
-def reconstruct(source_id: str, *, seconds: float = SECONDS_PER_RUN) -> Reconstructed:
+def backfill(source_id: str, *, seconds: float = SECONDS_PER_RUN) -> Backfilled:
     """Store what the records of a source were before their first load, as far as its vendor remembers.
 
     It never makes a source red: today's facts do not depend on it. An error is kept with the progress, shown by
@@ -65,7 +65,7 @@ def reconstruct(source_id: str, *, seconds: float = SECONDS_PER_RUN) -> Reconstr
     if n_states:
         log.info("%s: %s earlier states from its own history", source_id, f"{n_states:,}")
     left = tuple(each.entity for each in waiting if each.entity not in finished)
-    return Reconstructed(source_id, n_states, tuple(finished), left)
+    return Backfilled(source_id, n_states, tuple(finished), left)
 
 
 def _tell(source: Source, source_id: str, entity: str, deadline: float) -> tuple[int, bool]:

@@ -70,7 +70,7 @@ def land_page(connection: Connection, batch: Batch, page: Page) -> Batch:
         if not updated.rowcount:
             raise Unavailable(
                 f"batch {batch.batch_id} of {batch.source}.{batch.entity} was dropped while it was being read",
-                cure="run again: it is read anew",
+                cure="run again: it is read again",
             )
         if page.next_position is not None:
             batch = _close(connection, batch, position=page.next_position, read_until=page.read_until)

@@ -140,6 +140,6 @@ def _merge_rows(connection: Connection, batch: Batch, loaded_at: datetime) -> Me
     connection.execute(statements.replace, values)
     if statements.versions is not None:
         connection.execute(statements.versions, values | {"is_first_load": batch.is_first_load})
-    connection.execute(statements.mend, values)
+    connection.execute(statements.resolve, values)
     counted = connection.execute(statements.count, values).one()
     return Merged(1, counted.n_merged, counted.n_newest - counted.n_merged + counted.n_gone, counted.n_deleted)

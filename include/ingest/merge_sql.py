@@ -151,10 +151,10 @@ select :source, id, {columns}, _source_at, _is_deleted, _deleted_at, _hash, :bat
 from changed
 """
 
-# A quarantined row is mended by a good version that is not older, or by the record's end.
-_MEND = """
+# A quarantined row is fixed by a good version that is not older, or by the record's end.
+_RESOLVE = """
 update quarantine.record as bad
-set state = 'mended', mended_by = :batch_id, settled_at = :now
+set state = 'resolved', resolved_by = :batch_id, settled_at = :now
 from (
     select id, _row, _source_at, false as is_gone from newest
     union all select id, null, null, true from changed where is_gone
@@ -235,7 +235,7 @@ _NOT_SAID = ("cast(null as text)", "cast(null as text)")
 REREAD = sa.text(
     """
     update quarantine.record
-    set state = 'dropped', mended_by = :batch_id, settled_at = :now
+    set state = 'dropped', resolved_by = :batch_id, settled_at = :now
     where source = :source and entity = :entity and state = 'reread' and batch_id < :read_id
     """
 )
@@ -350,9 +350,9 @@ class Statements:
         return self._make(_VERSIONS) if self._entity.history else None
 
     @cached_property
-    def mend(self) -> TextClause:
+    def resolve(self) -> TextClause:
         """Closes the quarantine of records of which a good version came."""
-        return self._make(_MEND)
+        return self._make(_RESOLVE)
 
     @cached_property
     def count(self) -> TextClause:

@@ -223,7 +223,7 @@ def run(
         except Exception as error:
             errors.append(error)
             break
-    for last in (history_backfill.reconstruct, publish) if not errors else (publish,):
+    for last in (history_backfill.backfill, publish) if not errors else (publish,):
         try:
             last(source_id)
         except Exception as error:

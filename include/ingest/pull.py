@@ -101,7 +101,7 @@ class Pull:
             # Somebody dropped the read in between: its first pages will be read again, and this is in their middle.
             raise Unavailable(
                 f"batch {full.batch_id} of {self._source_id}.{self._entity} was dropped while its read went on",
-                cure="run again: it is read anew",
+                cure="run again: it is read again",
             )
         return batch
 

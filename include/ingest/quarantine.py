@@ -1,6 +1,6 @@
 """Rows that broke a rule: as they may be shown, and what a person decides about them.
 
-The contracts put them there, a good version mends them. A row is *open* until it is mended or dropped; *waived* while a
+The contracts put them there, a good version fixes them. A row is *open* until it is fixed or dropped; *waived* while a
 waiver lets it in; *reread* when its batch was dropped and the read that follows has not been merged. A row in any of
 these states, a waived one once its waiver is over, keeps actions on its account waiting.
 """
@@ -186,7 +186,7 @@ _OVER_TIME = sa.text(
     ),
     bad as (
         select source, rule_id, state, cast(quarantined_at at time zone 'UTC' as date) as came,
-            case when state in ('mended', 'dropped')
+            case when state in ('resolved', 'dropped')
                 then cast(coalesce(settled_at, quarantined_at) at time zone 'UTC' as date) end as went
         from quarantine.record
     )

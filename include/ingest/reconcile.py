@@ -1,7 +1,7 @@
-"""Reconcile: hold what the warehouse has against what the source says that it holds, and mend what differs.
+"""Reconcile: hold what the warehouse has against what the source says that it holds, and fix what differs.
 
 What changed is read first, so that only real differences are left. Where the source counts cheaply, equal counts end
-it; else its ids are compared. A difference is mended by the same full read that ``ingest SOURCE --full`` makes: what
+it; else its ids are compared. A difference is fixed by the same full read that ``ingest SOURCE --full`` makes: what
 it meets is merged, and what it does not meet any more is marked as deleted. More of that at once than a contract allows
 is held.
 """
@@ -30,7 +30,7 @@ from include.warehouse.engine import engine
 
 log = logging.getLogger(__name__)
 
-State = Literal["equal", "mended", "held", "failed"]
+State = Literal["equal", "resolved", "held", "failed"]
 Way = Literal["counts", "ids", "full read", ""]
 _SHOWN = 5
 # How far a source's clock may be ahead of ours.
@@ -44,8 +44,8 @@ class Reconciled:
     Args:
         source: Connection id.
         entity: Name of the entity.
-        state: ``equal``: nothing differed. ``mended``: it does not any more. ``held``: the gate holds what would mend
-            it. ``failed``: it could not be compared, or not be mended.
+        state: ``equal``: nothing differed. ``fixed``: it does not any more. ``held``: the gate holds what would fix
+            it. ``failed``: it could not be compared, or not be fixed.
         compared_by: What was compared.
         n_source: Records that the source holds; None if nobody counted.
         n_raw: Records that the warehouse holds, deleted ones left out; in the end.
@@ -120,7 +120,7 @@ def run(source_id: str, only: Iterable[str] = (), *, run_id: str = "") -> list[R
     for entity, each in found.items():
         if each.state != "failed":
             found[entity] = _compared(source, each)
-    differing = [entity for entity, each in found.items() if each.state == "mended"]
+    differing = [entity for entity, each in found.items() if each.state == "resolved"]
     for entity in differing:
         extract(entity, full=True)
     _settle(source_id, run_id)
@@ -148,13 +148,13 @@ def _failed(report: Reconciled, error: Exception) -> Reconciled:
 
 
 def _compared(source: Source, report: Reconciled) -> Reconciled:
-    """Return the report with what differs; ``mended`` stands for: is to be mended."""
+    """Return the report with what differs; ``fixed`` stands for: is to be fixed."""
     with engine("loader").connect() as connection:
         raw = _Raw(connection, source, report)
         if held := raw.held():
             return replace(report, state="held", note=_decide(held))
         if not isinstance(source, Inventory):
-            return replace(report, state="mended", compared_by="full read")
+            return replace(report, state="resolved", compared_by="full read")
         try:
             counts = source.counts(report.entity)
             if counts is not None and (compared := raw.against_counts(counts)).state == "equal":
@@ -162,7 +162,7 @@ def _compared(source: Source, report: Reconciled) -> Reconciled:
             ids = source.ids(report.entity)
             if ids is not None:
                 return raw.against_ids(ids)
-            return compared if counts is not None else replace(report, state="mended", compared_by="full read")
+            return compared if counts is not None else replace(report, state="resolved", compared_by="full read")
         except PerennialError as error:
             return _failed(report, error)
 
@@ -193,7 +193,7 @@ class _Raw:
         differences = [counts.get(part, 0) - own.get(part, 0) for part in counts.keys() | own.keys()]
         return replace(
             self._report,
-            state="mended" if any(differences) else "equal",
+            state="resolved" if any(differences) else "equal",
             compared_by="counts",
             n_source=sum(counts.values()),
             n_raw=sum(own.values()),
@@ -223,7 +223,7 @@ class _Raw:
         named = ", ".join([*(row.missing or [])[:_SHOWN], *(row.gone or [])[:_SHOWN]])
         return replace(
             self._report,
-            state="mended" if row.n_missing or row.n_gone else "equal",
+            state="resolved" if row.n_missing or row.n_gone else "equal",
             compared_by="ids",
             n_source=row.n_source,
             n_raw=row.n_raw,
@@ -264,11 +264,11 @@ def _outcome(source: Source, report: Reconciled) -> Reconciled:
         n_raw = raw.count()
     if report.compared_by != "full read":
         left = _compared(source, report) if report.n_missing else report
-        if left.compared_by == "ids" and left.state == "mended" and left is not report and left.n_missing:
+        if left.compared_by == "ids" and left.state == "resolved" and left is not report and left.n_missing:
             note = f"{left.n_missing} are missing still, after everything was read again: {left.note}"
             return replace(report, state="failed", n_raw=n_raw, n_missing=left.n_missing, note=note)
         return replace(report, n_raw=n_raw)
-    state: State = "mended" if read.n_new or read.n_deleted else "equal"
+    state: State = "resolved" if read.n_new or read.n_deleted else "equal"
     return replace(report, state=state, n_source=n_raw, n_raw=n_raw, n_missing=read.n_new, n_gone=read.n_deleted)
 
 

@@ -137,8 +137,8 @@ def _with_care(entity: Entity, record: Record) -> Row:
     if source_at is not None and _moment(source_at) is None:
         problems["_source_at"] = _clean(str(source_at))[:_SHOWN]
         source_at = None
-    payload, was_unclean = _json(record.payload, removed)
-    is_cleaned = was_unclean or bool(removed) or bool(record.payload and record.payload.get(_CLEANED_BY_SOURCE))
+    payload, was_quarantined = _json(record.payload, removed)
+    is_cleaned = was_quarantined or bool(removed) or bool(record.payload and record.payload.get(_CLEANED_BY_SOURCE))
     out += (payload, source_at, bool(record.is_deleted), [f"{name}={text}" for name, text in problems.items()] or None)
     return Row(out, is_cleaned)
 

@@ -136,12 +136,12 @@ class Erased:
 def load(connection: Connection) -> Erased:
     """Return the list as it stands."""
     salt = connection.execute(sa.text("select cast(installation_id as text) from meta.installation")).scalar_one()
-    return Erased(salt, frozenset(connection.execute(sa.text("select hash from meta.erased")).scalars()))
+    return Erased(salt, frozenset(connection.execute(sa.text("select hash from meta.suppression")).scalars()))
 
 
 def keep(connection: Connection, source: str, entity: Entity, page: Page) -> Page:
     """Return a page without what was erased; nobody is erased until the transaction ends."""
     connection.execute(sa.text("select pg_advisory_xact_lock_shared(:key)"), {"key": LOCK})
-    if not page.records or not connection.execute(sa.text("select exists (select from meta.erased)")).scalar():
+    if not page.records or not connection.execute(sa.text("select exists (select from meta.suppression)")).scalar():
         return page
     return replace(page, records=load(connection).keep(source, entity, page.records))

@@ -1,8 +1,8 @@
 """Builds the SQL models: plan, one transaction per model, finish.
 
-A forward build follows the newest data: its first run fills all tables in one wide window, each new day is made anew
+A forward build follows the newest data: its first run fills all tables in one wide window, each new day is rebuilt
 for all accounts together with the day before (whose close is only now final), and in between only what changed is. When
-a setting or a query has changed, all days are made anew. A rebuild makes a given window anew for all accounts and never
+a setting or a query has changed, all days are rebuilt. A rebuild makes a given window again for all accounts and never
 moves the newest day. Both propagate what came out different to every day it can alter. Any step may be killed and
 repeated under the same build_id.
 """
@@ -79,7 +79,7 @@ def plan(
     end: date | None = None,
     known_at: datetime | None = None,
 ) -> Plan:
-    """Decide whether a build is needed, and write down what it takes on.
+    """Decide whether a build is needed, and write down what it claims.
 
     Args:
         build_id: Its name; a build that was planned before is gone on with.
@@ -120,14 +120,14 @@ def plan(
         first_day = frontier.first_day if frontier else window.start
         build = Build(build_id, kind, "running", trigger, window, newest, first_day, known)
         build_store.insert(connection, build, because, settings_tables.config_hash())
-        pending_changes.take_on(connection, build)
+        pending_changes.claim(connection, build)
         unread.note(connection, build_id, changes)
         return Plan(True, because, *window)
 
 
 @registry.held()
 def build_model(build_id: str, name: str) -> Built:
-    """Make one model anew in one transaction, checks included; does nothing when this build has already done it.
+    """Make one model again in one transaction, checks included; does nothing when this build has already done it.
 
     Raises:
         ContractError: A check of severity fail found rows, or the query gives two rows of one key. The table stays
@@ -168,7 +168,7 @@ def build_model(build_id: str, name: str) -> Built:
             return built
         transaction.rollback()
     with engine("builder").begin() as connection:
-        if pending_changes.is_amid_another(connection, build_id):
+        if pending_changes.is_another_in_progress(connection, build_id):
             raise Unavailable(
                 f"{name}: check {failed[0].name} found rows while another build is half-way through what it reads",
                 cure="run again when that one has ended",

@@ -54,7 +54,7 @@ class Built:
         n_rows: Rows that its query gave.
         n_changed: Rows that differed from those before.
         seconds: How long it took.
-        scope: What was made anew, in words.
+        scope: What was rebuilt, in words.
         warnings: Checks of severity warn that found rows.
     """
 

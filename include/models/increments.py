@@ -1,7 +1,7 @@
-"""What a build has to make anew of one table: accounts, days, or both.
+"""What a build has to make again of one table: accounts, days, or both.
 
 A change travels from table to table. The loader writes which accounts' records changed (``meta.dirty_range``); a table
-that is replaced writes which of its rows came out different (``meta.build_change``); the tables that read it make anew
+that is replaced writes which of its rows came out different (``meta.build_change``); the tables that read it make again
 what those rows can alter, and no more. So a late record of last month costs what it changed, whatever the history.
 """
 
@@ -24,7 +24,7 @@ NOBODY = ""
 # Beyond this share of all accounts, naming them costs more than doing all; a few are always named.
 SHARE_TO_DO_ALL = 0.3
 A_FEW = 20
-# How many days of accounts are made anew in one go. What does not fit into a sort's or hash's share of memory goes to
+# How many days of accounts are rebuilt in one go. What does not fit into a sort's or hash's share of memory goes to
 # disk; in one go for a long history, that would be most of it.
 AT_ONCE = 3_000_000
 # Fewer days than these cost more than they save: queries also read up to twelve weeks before their first day.
@@ -43,7 +43,7 @@ class Range(NamedTuple):
 
 @dataclass(frozen=True)
 class Piece:
-    """A part of a table that is made anew in one go.
+    """A part of a table that is rebuilt in one go.
 
     Args:
         start: First day.
@@ -66,7 +66,7 @@ class Build:
         state: ``running``, ``done``, ``failed`` or ``superseded``.
         trigger: ``first``; ``day``: a new day; ``config``: a setting or a query changed; ``work``: only what changed;
             ``rebuild``: of a window.
-        window: The days that it makes anew for all accounts, unless the trigger is ``work``.
+        window: The days that it makes again for all accounts, unless the trigger is ``work``.
         newest_day: The day that counts as today.
         first_day: Where the windowed tables start.
         known_at: Facts that became known later are left out.
@@ -83,7 +83,7 @@ class Build:
 
     @property
     def is_all(self) -> bool:
-        """Whether the window is made anew for all accounts."""
+        """Whether the window is rebuilt for all accounts."""
         return self.trigger != "work"
 
     @property
@@ -102,7 +102,7 @@ class Change(NamedTuple):
 
 
 def pieces(connection: sa.Connection, build: Build, model: Model, *, is_new: bool) -> list[Piece]:
-    """Return what a build has to make anew of a model.
+    """Return what a build has to make again of a model.
 
     Args:
         connection: An open transaction of the builder.
@@ -121,7 +121,7 @@ def parts(piece: Piece, n_all: int) -> Iterator[Piece]:
     """Cut the days of a piece so that none has more than ``AT_ONCE`` days of accounts.
 
     Args:
-        piece: What is made anew.
+        piece: What is rebuilt.
         n_all: How many accounts there are.
     """
     days = piece.end - piece.start

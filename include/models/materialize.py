@@ -19,7 +19,7 @@ from include.models.query_errors import readable
 from include.models.registry import Model
 from include.models.tables import is_partitioned
 
-# The planner's statistics of a table are gathered anew once so many rows have changed.
+# The planner's statistics of a table are gathered again once so many rows have changed.
 STALE_AFTER = 10_000
 Parameters = Mapping[str, object]
 
@@ -64,13 +64,13 @@ def partition(connection: sa.Connection, model: Model, start: date, end: date) -
 def replace(
     connection: sa.Connection, build_id: str, model: Model, pieces: list[Piece], parameters: Parameters, *, is_new: bool
 ) -> Replaced:
-    """Make the pieces of a table anew and write down what came out different.
+    """Make the pieces of a table again and write down what came out different.
 
     Args:
         connection: An open transaction of the builder; nothing counts until it is committed.
         build_id: Under which the changes are noted.
         model: The model.
-        pieces: What to make anew.
+        pieces: What to make again.
         parameters: Of the query, beside the piece's own.
         is_new: Whether the table is empty, so that there is nothing to compare with.
 

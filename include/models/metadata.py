@@ -17,10 +17,10 @@ Tag = Literal["identity", "renewals", "retention", "usage", "support", "contacts
 
 # How a table is kept.
 #   view         a view; it takes no parameters
-#   table        made anew as a whole by every build, written where rows differ
-#   account      one account's rows are made anew when something about the account changed
-#   account_day  an account's days are made anew; partitioned by month of the window column
-#   period       the days (or periods that end on them) are made anew over all accounts
+#   table        rebuilt as a whole by every build, written where rows differ
+#   account      one account's rows are rebuilt when something about the account changed
+#   account_day  an account's days are rebuilt; partitioned by month of the window column
+#   period       the days (or periods that end on them) are rebuilt over all accounts
 #   frozen       rows are taken once, on their day, and never changed or taken later
 Materialisation = Literal["view", "table", "account", "account_day", "period", "frozen"]
 WINDOWED = ("account_day", "period")

@@ -56,7 +56,7 @@ def open_work(connection: sa.Connection, names: tuple[str, ...]) -> str:
     return f"new tables: {', '.join(missing)}" if missing else ""
 
 
-def take_on(connection: sa.Connection, build: Build) -> None:
+def claim(connection: sa.Connection, build: Build) -> None:
     """Note what a build has to carry into the tables beside its window: a forward build also what was loaded."""
     parameters = {"build_id": build.build_id}
     connection.execute(_TAKE_UNFINISHED, parameters)
@@ -69,22 +69,22 @@ def take_on(connection: sa.Connection, build: Build) -> None:
             connection.execute(statement, parameters)
 
 
-def is_amid_another(connection: sa.Connection, build_id: str) -> bool:
+def is_another_in_progress(connection: sa.Connection, build_id: str) -> bool:
     """Return whether another build, not ended, has changed tables since this one was planned.
 
     What this build reads may then be half old and half new: what its checks find need not be wrong.
     """
-    return bool(connection.execute(_IS_AMID_ANOTHER, {"build_id": build_id}).scalar())
+    return bool(connection.execute(_IS_ANOTHER_IN_PROGRESS, {"build_id": build_id}).scalar())
 
 
 def resolve_dirty(connection: sa.Connection, build: Build) -> None:
     """Turn this build's dirty ranges, which name accounts as their sources do, into changes of account keys.
 
-    Called before and after the bridge is made anew: a record that moved counts for the old account and for the new.
+    Called before and after the bridge is rebuilt: a record that moved counts for the old account and for the new.
     An id of the CRM names an account even while the bridge does not know it.
     """
     if build.trigger == "first":
-        return  # everything is made anew anyway
+        return  # everything is rebuilt anyway
     statement = _RESOLVE
     if store.has_bridge(connection):
         statement = _RESOLVE.replace("-- and through the bridge", _THROUGH_BRIDGE)
@@ -153,7 +153,7 @@ _TAKE_UNFINISHED = sa.text(
     where b.state in ('running', 'failed') and b.build_id <> :build_id
     """
 )
-_IS_AMID_ANOTHER = sa.text(
+_IS_ANOTHER_IN_PROGRESS = sa.text(
     """
     select exists (
         select from meta.build_change as c
@@ -216,7 +216,7 @@ _TAKE_SUSPECTED = sa.text(
 
 
 def close(connection: sa.Connection, build_id: str) -> None:
-    """Mark what the build took on as built, and forget the changes that it carried."""
+    """Mark what the build claimed as built, and forget the changes that it carried."""
     parameters = {"build_id": build_id}
     for statement in (
         "update meta.dirty_range as r set built_by = :build_id from meta.build_dirty as d"

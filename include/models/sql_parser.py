@@ -1,7 +1,7 @@
 """What a query tells of itself: the tables it reads and the columns it selects.
 
-Parsing the forty queries and their checks costs a third of a second of CPU, and every task of a build would pay it anew
-in its own process. So the facts are kept on disk by the query's own text; a changed query is another text.
+Parsing the forty queries and their checks costs a third of a second of CPU, and every task of a build would pay it
+again in its own process. So the facts are kept on disk by the query's own text; a changed query is another text.
 """
 
 from __future__ import annotations

@@ -90,7 +90,7 @@ def _create(connection: sa.Connection, model: Model) -> None:
 
 
 def _widen(connection: sa.Connection, model: Model) -> None:
-    """Give a table that cannot be made anew its new columns; those that are gone stay as they are."""
+    """Give a table that cannot be rebuilt its new columns; those that are gone stay as they are."""
     for name, column in model.metadata.columns.items():
         connection.exec_driver_sql(f'alter table {model.name} add column if not exists "{name}" {column.type}')
 

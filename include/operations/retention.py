@@ -80,7 +80,7 @@ STORES = (
         _delete(
             "quarantine.record",
             "quarantine_id",
-            "state in ('mended', 'dropped') and coalesce(settled_at, quarantined_at) < :before",
+            "state in ('resolved', 'dropped') and coalesce(settled_at, quarantined_at) < :before",
         ),
     ),
     Store(  # the place of a row stays, and goes on holding its account

@@ -78,7 +78,7 @@ class Ask(HITLOperator):
     """
 
     def execute(self, context: Context) -> Any:
-        """Put the question, or say what became of it.
+        """Put the question, or say what happened to it.
 
         Args:
             context: Of the task.

@@ -77,9 +77,9 @@ def build_between(planned: XComArg, closed: XComArg) -> None:
     """
     edges = registry.edges()
     tasks = {
-        name: build_model.override(task_id=name, doc_md=f"Makes `{name}` anew where something changed, and checks it.")(
-            name
-        )
+        name: build_model.override(
+            task_id=name, doc_md=f"Makes `{name}` again where something changed, and checks it."
+        )(name)
         for name in registry.names()
     }
     for upstream, downstream in edges:

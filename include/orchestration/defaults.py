@@ -17,7 +17,7 @@ use_airflow()
 # The closed list of tags: what a DAG is for, and how soon its failure must be looked at.
 TAGS = frozenset({"ingest", "build", "act", "keep", "tier:1", "tier:2"})
 
-# A defect does not mend itself within minutes: what is not listed here fails at once and is seen at once. Workers that
+# A defect does not fix itself within minutes: what is not listed here fails at once and is seen at once. Workers that
 # are killed raise nothing; their tasks are always tried again.
 RETRY_POLICY = ExceptionRetryPolicy(
     rules=[

@@ -82,11 +82,11 @@ def extract_optional(
 def merge(source: str, *, run_id: str | None = None) -> dict[str, Any]:
     """Merge what passed."""
     from include.ingest import pipeline
-    from include.ingest.history_backfill import reconstruct
+    from include.ingest.history_backfill import backfill
     from include.orchestration.results import as_json
 
     merged = as_json(pipeline.merge(source, run_id=str(run_id)))
-    return merged | {"past": as_json(reconstruct(source))}
+    return merged | {"past": as_json(backfill(source))}
 
 
 @task(

@@ -1,4 +1,4 @@
-"""Who may read what: a customer's people are named to the account's manager, not to a whole room.
+"""Who may read what: a customer's people are named to the account's CSM, not to a whole room.
 
 Personal values are marked where a text is made, by two signs that no text has, and the marks stay in the outbox. They
 are resolved when a channel knows who will read: one person, or everybody in a channel or group.

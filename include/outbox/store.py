@@ -1,6 +1,6 @@
 """The outbox: every outside effect is first a row here, under a key made of what it is about.
 
-The key holds neither the recipient nor the text: whoever the account's manager is, and whatever the figures say today,
+The key holds neither the recipient nor the text: whoever the account's CSM is, and whatever the figures say today,
 the 30-day reminder of a renewal goes out once. A row that has not left yet is brought up to date by the next decision;
 one that has left, was suppressed, or has expired is never touched again.
 """
@@ -39,7 +39,7 @@ class Action:
         recipient: E-mail address of the person.
         subject: One line for lists.
         body: What the channel renders.
-        reads: Sources whose data it shows: they must be fit to act on when it is sent.
+        reads: Sources whose data it shows: they must be up to date and validated when it is sent.
         deadline: The decision date that it is about.
         not_after: From then on it is not sent any more.
         version: Version of the rule.

@@ -29,7 +29,7 @@ class Trend:
         rule_id: Its id.
         source: Connection id.
         severity: critical or warning; "" for a rule that is no longer in force.
-        owner: Who mends it.
+        owner: Who fixes it.
         says: What is wrong with what breaks it.
         n_rows: Rows judged.
         n_bad: Those that broke it.

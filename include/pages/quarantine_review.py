@@ -14,7 +14,7 @@ from include.pages import status
 
 
 def decide(asked: Mapping[str, Any], *, by: str, run_id: str = "") -> str:
-    """Do what a person has filled in, and say what came of it.
+    """Do what a person has filled in, and say the outcome.
 
     Args:
         asked: ``action`` (show, replay, waive, drop, accept batch, drop batch), and what it needs of ``rule``,

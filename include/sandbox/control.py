@@ -8,7 +8,7 @@ POST /_control/faults     a rule (see ``include.sandbox.faults``); DELETE takes 
 POST /_control/mutate     see ``include.sandbox.mutate``
 GET  /_control/truth      what a loader that lost and doubled nothing holds, per entity (``?ids=1`` with the ids)
 POST /_control/reset      as on the first day: no faults, no writes, no messages, the clock running or held `at` a time;
-                          {"product": true} also fills the product's database anew
+                          {"product": true} also fills the product's database again
 """
 
 from __future__ import annotations

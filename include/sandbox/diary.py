@@ -1,4 +1,4 @@
-"""What must outlive the process: writes through the APIs, messages, mails. The world itself is computed anew."""
+"""What must outlive the process: writes through the APIs, messages, mails. The world itself is computed again."""
 
 from __future__ import annotations
 

@@ -213,7 +213,7 @@ class Product:
         return row[0] if row else 0
 
     def reload(self) -> None:
-        """Throw everything away and fill the past anew."""
+        """Throw everything away and fill the past again."""
         with self._connection.transaction():
             self._create(self.sandbox.now())
 

@@ -51,7 +51,7 @@ def settled_at(connection: Connection) -> datetime:
 
 
 _NEWEST_STAMP = sa.text(
-    "select greatest((select max(merged_at) from meta.batch), (select max(updated_at) from meta.past),"
+    "select greatest((select max(merged_at) from meta.batch), (select max(updated_at) from meta.history),"
     " (select max(erased_at) from meta.erasure),"
     " (select max(greatest(known_from, known_to)) from meta.identity_answer))"
 )

@@ -9,7 +9,7 @@ A raw table ``raw.<vendor>__<entity>`` has, next to ``source``, ``id`` and the e
 
 Entities with history keep every version in ``raw.<vendor>__<entity>__version`` (without payload): ``_loaded_at`` says
 from when Perennial knew the version, ``_is_first_load`` that it came with the first load. Values from before the first
-load, as the vendor's own history gives them, are in ``raw.<vendor>__<entity>__past``.
+load, as the vendor's own history gives them, are in ``raw.<vendor>__<entity>__history``.
 
 Views ``raw.<kind>__<entity>`` hold the rows of all vendors of a kind, so that models need no line per vendor.
 """
@@ -96,7 +96,7 @@ def _raw_tables(vendors: tuple[tuple[str, Kind], ...]) -> list[sa.Table]:
             tables.append(_current(metadata, name, entity))
             if entity.history:
                 tables.append(_versions(metadata, f"{name}__version", entity))
-                tables.append(_past(metadata, f"{name}__past", entity))
+                tables.append(_past(metadata, f"{name}__history", entity))
     return tables
 
 

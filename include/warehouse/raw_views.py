@@ -12,7 +12,7 @@ from include.entities.catalog import VENDORS, Kind, of_kind, raw_table, union_vi
 
 
 def ensure(connection: Connection) -> None:
-    """Create the views, and make those anew whose tables have changed.
+    """Create the views, and rebuild those whose tables have changed.
 
     Args:
         connection: An open transaction of the loader, after the tables.
@@ -37,7 +37,7 @@ def _wanted() -> dict[str, list[str]]:
     for kind in kinds:
         vendors = sorted(vendor for vendor, its_kind in VENDORS.items() if its_kind == kind)
         for entity in of_kind(kind):
-            for end in ("", "__version", "__past") if entity.history else ("",):
+            for end in ("", "__version", "__history") if entity.history else ("",):
                 wanted[union_view(kind, entity.name) + end] = [raw_table(one, entity.name) + end for one in vendors]
     return wanted
 

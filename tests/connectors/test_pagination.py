@@ -49,7 +49,7 @@ def test_a_mark_at_the_end_yields_only_the_end() -> None:
     assert (page.records, page.next_position) == ([], {"v": VERSION, **DONE})
 
 
-def test_a_position_at_the_end_starts_anew() -> None:
+def test_a_position_at_the_end_starts_again() -> None:
     assert [one.id for page in run(steps(DONE), position={"v": VERSION, **DONE}) for one in page.records] == ["0"]
 
 

@@ -91,7 +91,7 @@ def test_an_outcome_ends_it_and_closes_what_is_open(house: House, overlay: Path)
     assert list(go_on(house, 1, RENEWAL).values()) == ["meet"]
     sent(house, "meet")
     answer(house, task, "done", outcome=" Lost ")
-    # What people say holds although the CRM's data is not fit to act on.
+    # What people say holds although the CRM's data is not up to date and validated.
     house.verdict("crm", "crm", "red", NOW, "x")
     house.renewals(RENEWAL)
     result = house.decide(decision_id="lost")
@@ -100,7 +100,7 @@ def test_an_outcome_ends_it_and_closes_what_is_open(house: House, overlay: Path)
     assert (episode["answer"], episode["closed_because"]) == ("lost", "completed in the CRM: lost")
     (closing,) = house.outbox(rule="three_steps", state="planned")
     assert closing.step == "close:meet"
-    # It would begin anew as long as the condition holds; but somebody has said how it ended.
+    # It would begin again as long as the condition holds; but somebody has said how it ended.
     assert list(go_on(house, 2, RENEWAL).values()) == ["close:meet"]
 
 

@@ -115,7 +115,7 @@ def test_what_waits_to_be_sent_rests_too(ward: Ward) -> None:  # noqa: F811
     (letter,) = ward.house.outbox(channel="email")
     ward.house._execute("update ops.episode set snoozed_until = :day", day=TODAY + timedelta(days=2))
     with engine("builder").connect() as connection:
-        assert look(connection, letter, Gate(), at(1)).because == "its reader put it to rest until 2026-11-18"
+        assert look(connection, letter, Gate(), at(1)).because == "its reader snoozed it until 2026-11-18"
         assert "put it to rest" not in look(connection, letter, Gate(), at(2)).because
 
 

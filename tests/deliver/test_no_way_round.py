@@ -124,7 +124,7 @@ def test_a_retry_asks_the_gate_again(open_house: House, outside: Outside) -> Non
 
 
 def test_a_message_approved_late_goes_only_if_the_gate_is_open_then(open_house: House, outside: Outside) -> None:
-    """A hold of a channel is what a person releases: what waited behind it is looked at anew."""
+    """A hold of a channel is what a person releases: what waited behind it is looked at again."""
     from include.deliver import holds
 
     holds.hold("slack", "not yet", "ada", open_house.now)

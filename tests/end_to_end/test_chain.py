@@ -122,7 +122,7 @@ def test_increments_equal_a_build_from_scratch(platform: SandboxProcess, monkeyp
         build.run(f"build/h{hours}")
     grown = {schema: prints.table_prints(schema) for schema in ("core", "marts")}
     with engine("owner").begin() as connection:
-        # What is frozen stays: it is a record of what was known, and cannot be made anew.
+        # What is frozen stays: it is a record of what was known, and cannot be rebuilt.
         frozen = {name for name, model in registry.load().items() if model.metadata.materialisation == "frozen"}
         for schema in ("staging", "core", "marts"):
             for table in sa.inspect(connection).get_table_names(schema):

@@ -39,7 +39,7 @@ def org(platform: SandboxProcess, monkeypatch: pytest.MonkeyPatch) -> SandboxPro
                 if number.isdigit() and not record.is_deleted:
                     own = int(record.id.removeprefix("ws_"))
                     platform.mutate(kind, own, set={field: ids.encode(ACCOUNT, int(number))})
-    assert platform.product_url  # asked for, so that it is made anew for the next test
+    assert platform.product_url  # asked for, so that it is rebuilt for the next test
     platform.mutate("company", op="touch", set={"name": HOSTILE})
     platform.now(SOON.isoformat())
     monkeypatch.setenv("PERENNIAL_NOW", SOON.isoformat())

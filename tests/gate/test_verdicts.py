@@ -234,20 +234,20 @@ def quarantine(entity: str, source: str, account_ref: str, state: str = "open") 
 
 def test_an_account_with_a_quarantined_row_is_not_clean(raw: str) -> None:
     quarantine("contract_line", "crm", "7")
-    assert "crm:7" in verdicts.unclean_accounts(["crm"])
-    assert "crm:8" not in verdicts.unclean_accounts(["crm"])
-    assert "crm:7" not in verdicts.unclean_accounts(["support"])
+    assert "crm:7" in verdicts.quarantined(["crm"])
+    assert "crm:8" not in verdicts.quarantined(["crm"])
+    assert "crm:7" not in verdicts.quarantined(["support"])
 
 
 def test_a_mended_row_does_not_count(raw: str) -> None:
-    quarantine("contract_line", "crm", "7", state="mended")
-    assert "crm:7" not in verdicts.unclean_accounts(["crm"])
+    quarantine("contract_line", "crm", "7", state="resolved")
+    assert "crm:7" not in verdicts.quarantined(["crm"])
 
 
 def test_the_row_of_a_merged_account_counts_for_its_survivor(raw: str) -> None:
     store(record("7", 1), record("8", 1, merged_ids="7"))
     quarantine("contract_line", "crm", "7")
-    assert "crm:8" in verdicts.unclean_accounts(["crm"])
+    assert "crm:8" in verdicts.quarantined(["crm"])
 
 
 @pytest.mark.parametrize(
@@ -260,9 +260,9 @@ def test_the_row_of_a_merged_account_counts_for_its_survivor(raw: str) -> None:
 def test_rows_of_desk_and_product_find_their_account(raw, source, vendor, entity, column, child) -> None:
     store(record("org-5", 1, **{column: "7"}), source=source, vendor=vendor, entity=entity)
     quarantine(child, source, "org-5")
-    assert "crm:7" in verdicts.unclean_accounts([source])
-    assert "crm:8" not in verdicts.unclean_accounts([source])
-    assert "crm:7" not in verdicts.unclean_accounts(["crm"])
+    assert "crm:7" in verdicts.quarantined([source])
+    assert "crm:8" not in verdicts.quarantined([source])
+    assert "crm:7" not in verdicts.quarantined(["crm"])
 
 
 def test_an_id_may_say_which_crm_it_is_of(raw: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -278,7 +278,7 @@ def test_an_id_may_say_which_crm_it_is_of(raw: str, tmp_path: Path, monkeypatch:
         store(row, source="support", vendor="zendesk", entity="organization")
         quarantine("ticket", "support", f"org-{number}")
     # The second does not say, and may be of either: until the bridge knows better both are held.
-    assert set(verdicts.unclean_accounts(["support"])) == {"crm_eu:7", "crm:8", "crm_eu:8"}
+    assert set(verdicts.quarantined(["support"])) == {"crm_eu:7", "crm:8", "crm_eu:8"}
 
 
 def test_the_bridge_is_asked_when_it_is_there(raw: str) -> None:
@@ -287,7 +287,7 @@ def test_the_bridge_is_asked_when_it_is_there(raw: str) -> None:
             sa.text("create table core.account_bridge as select 'support' source, 'o1' source_id, 'crm:9' account_key")
         )
     quarantine("ticket", "support", "o1")
-    assert "crm:9" in verdicts.unclean_accounts(["support"])
+    assert "crm:9" in verdicts.quarantined(["support"])
 
 
 def test_a_row_in_a_held_batch_or_behind_one_makes_its_account_unclean(raw: str) -> None:
@@ -296,31 +296,29 @@ def test_a_row_in_a_held_batch_or_behind_one_makes_its_account_unclean(raw: str)
     elsewhere = land(record("9", 1))
     for batch in (first, behind, elsewhere):
         judge(batch)
-    assert "crm:7" not in verdicts.unclean_accounts(["crm"])
+    assert "crm:7" not in verdicts.quarantined(["crm"])
     hold(first.batch_id)
-    assert set(verdicts.unclean_accounts(["crm"])) == {"crm:7", "crm:8"}
-    assert verdicts.unclean_accounts(["crm"])["crm:7"] == (
-        f"a contact of crm is in batch {first.batch_id}, which is held",
-    )
+    assert set(verdicts.quarantined(["crm"])) == {"crm:7", "crm:8"}
+    assert verdicts.quarantined(["crm"])["crm:7"] == (f"a contact of crm is in batch {first.batch_id}, which is held",)
 
 
 def test_a_bad_row_that_lost_its_account_counts_for_the_one_it_is_stored_under(raw: str) -> None:
     store(record("1", 1, account_id="7"), entity="contract_line")
     quarantine("contract_line", "crm", "")
-    assert verdicts.unclean_accounts(["crm"]) == {"crm:7": ("a contract_line of crm is in quarantine by r",)}
+    assert verdicts.quarantined(["crm"]) == {"crm:7": ("a contract_line of crm is in quarantine by r",)}
 
 
 def test_a_bad_row_that_names_another_account_counts_for_both(raw: str) -> None:
     store(record("1", 1, account_id="7"), entity="contract_line")
     quarantine("contract_line", "crm", "8")
-    assert set(verdicts.unclean_accounts(["crm"])) == {"crm:7", "crm:8"}
+    assert set(verdicts.quarantined(["crm"])) == {"crm:7", "crm:8"}
 
 
 def test_the_record_of_another_source_or_entity_is_another_record(raw: str) -> None:
     store(record("1", 1, account_id="7"), entity="contact")
     store(record("1", 1, account_id="9"), entity="contract_line", source="crm_of_a_subsidiary")
     quarantine("contract_line", "crm", "")
-    assert verdicts.unclean_accounts(["crm"]) == {}
+    assert verdicts.quarantined(["crm"]) == {}
 
 
 def test_a_held_row_without_its_account_counts_for_the_one_it_is_stored_under(raw: str) -> None:
@@ -328,6 +326,6 @@ def test_a_held_row_without_its_account_counts_for_the_one_it_is_stored_under(ra
     batch = land(record("1", 2, account_id=None), entity="contact")
     judge(batch)
     hold(batch.batch_id)
-    assert verdicts.unclean_accounts(["crm"]) == {
+    assert verdicts.quarantined(["crm"]) == {
         "crm:7": (f"a contact of crm is in batch {batch.batch_id}, which is held",)
     }

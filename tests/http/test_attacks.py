@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from include.common.errors import ConfigError, PerennialError, Unavailable
-from include.connectors.crm.hubspot.client import MANNERS
+from include.connectors.crm.hubspot.client import RATE_POLICY
 from include.connectors.pagination import walk
 from include.http import body, guard
 from include.http.auth import Bearer
@@ -75,7 +75,7 @@ def plain_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def client_of(url: str, tmp_path: Path) -> Client:
     limiter = Limiter(tmp_path / "limit.json", {"ordinary": Limit(10_000, 1.0)})
-    made = Client(url, Bearer(SECRET), limiter, MANNERS, (SECRET,), "crm", sleep=lambda seconds: None)
+    made = Client(url, Bearer(SECRET), limiter, RATE_POLICY, (SECRET,), "crm", sleep=lambda seconds: None)
     made.timeouts = (600.0, 600.0)
     return made
 

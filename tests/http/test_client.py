@@ -10,7 +10,7 @@ import requests
 from urllib3.exceptions import MaxRetryError, NewConnectionError
 
 from include.common.errors import AuthError, ConfigError, QuotaExhausted, Unavailable
-from include.connectors.crm.hubspot.client import MANNERS
+from include.connectors.crm.hubspot.client import RATE_POLICY
 from include.http import body
 from include.http.auth import Bearer
 from include.http.client import Client, Refused, Uncertain
@@ -26,7 +26,7 @@ HTML = b"<!DOCTYPE html><html><body>502 Bad Gateway</body></html>"
 @pytest.fixture
 def client(tmp_path: Path) -> Client:
     limiter = Limiter(tmp_path / "limit.json", {"ordinary": Limit(10_000, 1.0), "search": Limit(10_000, 1.0)})
-    return Client("https://api.example", Bearer(SECRET), limiter, MANNERS, (SECRET,), "crm")
+    return Client("https://api.example", Bearer(SECRET), limiter, RATE_POLICY, (SECRET,), "crm")
 
 
 def replies(*sequence: object) -> Handler:

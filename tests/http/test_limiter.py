@@ -125,7 +125,7 @@ def test_a_headers_nonsense_is_not_learnt(tmp_path: Path) -> None:
         b'{"ordinary": {"slots": [1]}}',
     ],
 )  # fmt: skip
-def test_a_broken_state_starts_anew(tmp_path: Path, content: bytes) -> None:
+def test_a_broken_state_starts_again(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x.json").write_bytes(content)
     clock = Time()
     limiter(tmp_path / "x.json", clock, ordinary=Limit(5, 1.0)).acquire("ordinary")

@@ -72,7 +72,7 @@ def test_other_secrets_buy_another_token(home: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"gAAAA", b"\xff" * 200])
-def test_a_file_that_cannot_be_read_is_written_anew(home: Path, content: bytes) -> None:
+def test_a_file_that_cannot_be_read_is_written_again(home: Path, content: bytes) -> None:
     endpoint = Endpoint()
     sent(endpoint.auth())
     (path,) = (home / "tokens").iterdir()

@@ -14,7 +14,7 @@ from include.warehouse import raw_tables
 from include.warehouse.engine import engine
 from tests.fixtures.landing import START, record, rows, store, value
 
-STATES = "select id, tier, _source_at from raw.crm__account__past order by id, _source_at"
+STATES = "select id, tier, _source_at from raw.crm__account__history order by id, _source_at"
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def test_told_twice_a_state_is_stored_once(accounts) -> None:
     assert len(rows(STATES)) == 1
 
 
-def test_the_days_of_its_accounts_are_made_anew(accounts) -> None:
+def test_the_days_of_its_accounts_are_rebuilt(accounts) -> None:
     with engine("loader").begin() as connection:
         connection.execute(sa.text("delete from meta.dirty_range"))
     tell(record("1", 10, tier="small"), record("3", 10, tier="small"))
@@ -74,4 +74,4 @@ def test_it_goes_on_where_it_was_killed(accounts) -> None:
 
 def test_what_no_column_can_hold_is_left_out(accounts) -> None:
     tell(record("1", 10, tier="sm\x00all", name="\ud800x"))
-    assert rows("select tier, name from raw.crm__account__past") == [("small", "x")]
+    assert rows("select tier, name from raw.crm__account__history") == [("small", "x")]

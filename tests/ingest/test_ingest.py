@@ -197,9 +197,9 @@ def test_full_finds_what_is_gone(crm, monkeypatch) -> None:
 def test_since_reads_again_without_moving_the_cursor_back(crm, monkeypatch) -> None:
     pipeline.run("crm")
     cursor = rows("select entity, position, read_until from meta.cursor order by 1")
-    crm.records["account"][1] = record("1", 1, name="mended in the source without a trace")
+    crm.records["account"][1] = record("1", 1, name="fixed in the source without a trace")
     pipeline.run("crm", only=["account"], since="2026-01-01", until="2026-01-01T00:02:00Z")
-    assert value("select name from raw.hubspot__account where id = '1'") == "mended in the source without a trace"
+    assert value("select name from raw.hubspot__account where id = '1'") == "fixed in the source without a trace"
     assert rows("select entity, position, read_until from meta.cursor order by 1") == cursor
     assert crm.reads[-1]["since"] == START
 

@@ -94,20 +94,20 @@ def test_good_data_passes_and_a_bad_row_is_kept_out_until_it_is_mended(crm, monk
     assert [(record_id, account) for record_id, account, _ in found] == [("7", "7")]
     assert "1,2OO" in found[0][2]
     assert value("select amount from raw.hubspot__contract_line where id = '7'") == 1200
-    assert "crm:7" in verdicts.unclean_accounts(["crm"])
+    assert "crm:7" in verdicts.quarantined(["crm"])
     assert rows("select record_id from quarantine.record where rule_id like '%.term_end_present'") == [("11",)]
     assert value("select amount from raw.hubspot__contract_line where id = '11' and term_end = '2027-01-01'") == 1200
     assert value("select term_end is null from raw.hubspot__contract_line where id = '12'")
-    unclean = verdicts.unclean_accounts(["crm"])
-    assert "crm:11" in unclean and not {"crm:8", "crm:12"} & unclean.keys()
+    quarantined = verdicts.quarantined(["crm"])
+    assert "crm:11" in quarantined and not {"crm:8", "crm:12"} & quarantined.keys()
 
     at(monkeypatch, 2)
     crm.records["contract_line"][7] = made("contract_line", 7, 1, amount=Decimal(1300))
     crm.records["contract_line"][11] = made("contract_line", 11, 1)
     ingest.run("crm")
     assert value("select amount from raw.hubspot__contract_line where id = '7'") == 1300
-    assert rows("select distinct state from quarantine.record") == [("mended",)]
-    assert "crm:7" not in verdicts.unclean_accounts(["crm"])
+    assert rows("select distinct state from quarantine.record") == [("resolved",)]
+    assert "crm:7" not in verdicts.quarantined(["crm"])
 
 
 def test_too_many_bad_rows_hold_the_batch_and_accepting_it_keeps_them_out(crm, monkeypatch) -> None:
@@ -119,7 +119,7 @@ def test_too_many_bad_rows_hold_the_batch_and_accepting_it_keeps_them_out(crm, m
     verdict = ingest.run("crm")
     assert verdict.state == "red"
     assert value("select min(amount) from raw.hubspot__contract_line") == 1200
-    assert "crm:30" in verdicts.unclean_accounts(["crm"]), "its row waits in the held batch"
+    assert "crm:30" in verdicts.quarantined(["crm"]), "its row waits in the held batch"
     held_id = value("select batch_id from meta.batch where state = 'held'")
     verdict = ingest.accept(held_id, reason="credit notes, checked with finance", by="ada")
     assert verdict.state == "green"

@@ -152,14 +152,14 @@ def test_a_good_version_mends_the_quarantine(raw: str) -> None:
     merged_by = land(record("1", 5, name="mapped right"))
     judge(merged_by)
     merge.merge("crm")
-    assert rows("select state, mended_by from quarantine.record") == [("mended", merged_by.batch_id)]
+    assert rows("select state, resolved_by from quarantine.record") == [("resolved", merged_by.batch_id)]
 
 
 def test_a_record_gone_at_the_source_mends_its_quarantine(raw: str) -> None:
     judge(land(record("1", 5, name="bad")), "1")
     merge.merge("crm")
     store(record("1", 6, is_deleted=True))
-    assert value("select state from quarantine.record") == "mended"
+    assert value("select state from quarantine.record") == "resolved"
 
 
 def test_two_processes_that_merge_at_once_merge_once(raw: str) -> None:

@@ -24,7 +24,7 @@ STATE = (
     "select account_ref, from_day, to_day, batch_id from meta.dirty_range order by 1, 2, 4",
     "select source, entity, position, open_read, batch_id from meta.cursor order by 1, 2",
     "select batch_id, state, n_merged, n_unchanged, n_deleted from meta.batch order by 1",
-    "select record_id, state, mended_by from quarantine.record order by 1",
+    "select record_id, state, resolved_by from quarantine.record order by 1",
 )
 
 

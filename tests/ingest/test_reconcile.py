@@ -1,4 +1,4 @@
-"""Reconcile: what a source holds and the warehouse do not, and the other way round, is found and mended once."""
+"""Reconcile: what a source holds and the warehouse do not, and the other way round, is found and fixed once."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_what_is_gone_without_a_trace_becomes_a_tombstone(listing: Listing, cont
     listing.records["account"] = [one for one in listing.records["account"] if one.id != "3"]
     at(monkeypatch, 2)
     found = account(reconcile.run("crm"))
-    assert (found.state, found.compared_by, found.n_source, found.n_raw) == ("mended", "ids", 4, 4)
+    assert (found.state, found.compared_by, found.n_source, found.n_raw) == ("resolved", "ids", 4, 4)
     assert (found.n_missing, found.n_gone, found.note) == (0, 1, "such as 3")
     assert rows(LIVE) == [("0",), ("1",), ("2",), ("4",)]
     assert [read["entity"] for read in listing.reads if read["full"]] == ["account"]
@@ -83,7 +83,7 @@ def test_what_was_missed_is_read(listing: Listing, contracts, monkeypatch) -> No
     listing.records["account"].append(record("9", 1))
     at(monkeypatch, 2)
     found = account(reconcile.run("crm"))
-    assert (found.state, found.n_missing, found.n_gone, found.n_raw) == ("mended", 1, 0, 6)
+    assert (found.state, found.n_missing, found.n_gone, found.n_raw) == ("resolved", 1, 0, 6)
     assert ("9",) in rows(LIVE)
 
 
@@ -93,7 +93,7 @@ def test_as_many_missing_as_gone_is_found_by_ids_where_nobody_counts(listing: Li
     listing.records["account"][0] = record("9", 1)
     at(monkeypatch, 2)
     found = account(reconcile.run("crm"))
-    assert (found.state, found.n_missing, found.n_gone) == ("mended", 1, 1)
+    assert (found.state, found.n_missing, found.n_gone) == ("resolved", 1, 1)
 
 
 def test_what_is_younger_than_the_last_read_is_not_missing(listing: Listing, contracts, monkeypatch) -> None:
@@ -117,7 +117,7 @@ def test_a_source_that_lists_nothing_is_read_in_full(crm: FakeSource, contracts,
     crm.records["account"] = [*crm.records["account"][1:], record("9", 1)]
     at(monkeypatch, 2)
     found = account(reconcile.run("crm"))
-    assert (found.state, found.compared_by, found.n_source) == ("mended", "full read", 5)
+    assert (found.state, found.compared_by, found.n_source) == ("resolved", "full read", 5)
     assert (found.n_missing, found.n_gone) == (1, 1)
     at(monkeypatch, 3)
     again = account(reconcile.run("crm"))
@@ -161,12 +161,12 @@ def test_one_entity_that_fails_keeps_no_other_from_it(listing: Listing, contract
 
     def fail(entity: str, n: int) -> None:
         if entity == "account":
-            raise ConfigError("no such field", cure="mend it")
+            raise ConfigError("no such field", cure="fix it")
 
     listing.before_page = fail
     found = {report.entity: report for report in reconcile.run("crm")}
-    assert (found["account"].state, found["account"].note) == ("failed", "no such field; mend it")
-    assert (found["contact"].state, found["contact"].n_gone) == ("mended", 1)
+    assert (found["account"].state, found["account"].note) == ("failed", "no such field; fix it")
+    assert (found["contact"].state, found["contact"].n_gone) == ("resolved", 1)
 
 
 @pytest.mark.parametrize(("days", "is_full"), [(29, False), (31, True)])
@@ -238,14 +238,14 @@ def test_every_source_of_the_sandbox(sandbox: SandboxProcess, warehouse: str, tm
             "select entity, state, compared_by, n_missing, n_gone from meta.reconciliation"
         )
     }
-    assert found["ticket"] == ("mended", "ids", 0, 1)
-    assert found["support_user"] == ("mended", "ids", 0, 1)
+    assert found["ticket"] == ("resolved", "ids", 0, 1)
+    assert found["support_user"] == ("resolved", "ids", 0, 1)
     assert found["organization"] == ("equal", "counts", 0, 0)
     assert found["rating"][0] == "equal"
-    assert found["ticket_event"][0] == "mended" and found["ticket_event"][3] > 0
-    assert found["product_user"] == ("mended", "ids", 0, 1)
+    assert found["ticket_event"][0] == "resolved" and found["ticket_event"][3] > 0
+    assert found["product_user"] == ("resolved", "ids", 0, 1)
     assert found["product_account"] == ("equal", "ids", 0, 0)
-    assert found["usage_day"][0] == "mended" and found["usage_day"][2] >= 1
+    assert found["usage_day"][0] == "resolved" and found["usage_day"][2] >= 1
     assert found["seat_day"] == ("equal", "counts", 0, 0)
     assert "n_missing" in capsys.readouterr().out
     truth = sandbox.truth()

@@ -15,7 +15,7 @@ from include.common.errors import ConfigError, Unavailable
 from include.contracts import catalogue
 from include.gate import verdicts
 from include.ingest import held_batches, pipeline, quarantine
-from include.ingest import replay as mend
+from include.ingest import replay as fix
 from include.ingest.quarantine import Which
 from include.operations import retention
 from include.pages import quarantine_review
@@ -59,34 +59,34 @@ def _lenient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_row_is_merged_once_its_rule_is_mended(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert _stored() == {"2", "3"} and "crm:1" in verdicts.unclean_accounts(["crm"])
+    assert _stored() == {"2", "3"} and "crm:1" in verdicts.quarantined(["crm"])
     cursor = fetch("select position, read_until, updated_at from meta.cursor where entity = 'opportunity'")
     _lenient(monkeypatch)
-    found = mend.replay(WHICH)
+    found = fix.replay(WHICH)
     assert (found.n_rows, found.n_merged, found.n_bad, found.n_without_row) == (1, 1, 0, 0)
-    assert _stored() == {"1", "2", "3"} and "crm:1" not in verdicts.unclean_accounts(["crm"])
-    assert _states() == [("1", "notice_months_plausible", "mended")]
+    assert _stored() == {"1", "2", "3"} and "crm:1" not in verdicts.quarantined(["crm"])
+    assert _states() == [("1", "notice_months_plausible", "resolved")]
     # The way of reading is as if nothing had happened.
     assert fetch("select position, read_until, updated_at from meta.cursor where entity = 'opportunity'") == cursor
     with pytest.raises(ConfigError, match="no such row"):
-        mend.replay(WHICH)
+        fix.replay(WHICH)
 
 
 def test_a_row_that_is_bad_still_stays_and_is_counted_once() -> None:
     since = fetch("select quarantined_at from quarantine.record")
     for _ in range(2):
-        assert (mend.replay(WHICH).n_bad, _states()) == (1, [("1", "notice_months_plausible", "open")])
+        assert (fix.replay(WHICH).n_bad, _states()) == (1, [("1", "notice_months_plausible", "open")])
     assert fetch("select quarantined_at from quarantine.record") == since
-    assert "crm:1" in verdicts.unclean_accounts(["crm"])
+    assert "crm:1" in verdicts.quarantined(["crm"])
 
 
 def test_an_old_bad_row_never_replaces_what_was_merged_since(monkeypatch: pytest.MonkeyPatch) -> None:
     newer = good("opportunity")[0] | {"amount": 15000, "_source_at": LATELY + timedelta(hours=1)}
     with engine("loader").begin() as connection:  # the good version came, but its note was lost
         _land([newer])
-        connection.execute(sa.text("update quarantine.record set state = 'open', mended_by = null"))
+        connection.execute(sa.text("update quarantine.record set state = 'open', resolved_by = null"))
     _lenient(monkeypatch)
-    mend.replay(WHICH)
+    fix.replay(WHICH)
     assert fetch("select amount from raw.hubspot__opportunity where id = '1'") == [{"amount": 15000}]
 
 
@@ -99,26 +99,26 @@ def test_killed_after_it_was_filled_the_next_run_goes_on(monkeypatch: pytest.Mon
     with monkeypatch.context() as patched:
         patched.setattr(pipeline, "validate", dies)
         with pytest.raises(KeyboardInterrupt):
-            mend.replay(WHICH)
+            fix.replay(WHICH)
         with pytest.raises(KeyboardInterrupt):
-            mend.replay(WHICH)
+            fix.replay(WHICH)
     # Called twice, one batch waits; the ordinary run takes it.
     assert [row["n_rows"] for row in fetch("select n_rows from meta.batch where is_replay")] == [1]
     pipeline.validate("crm")
     pipeline.merge("crm")
-    assert _stored() == {"1", "2", "3"} and _states()[0][2] == "mended"
+    assert _stored() == {"1", "2", "3"} and _states()[0][2] == "resolved"
 
 
 def test_nothing_is_replayed_into_an_unfinished_read() -> None:
     land("opportunity", good("opportunity"), state="landing", cursor_after=None)
     with pytest.raises(Unavailable, match=r"a read of crm\.opportunity is unfinished"):
-        mend.replay(WHICH)
+        fix.replay(WHICH)
 
 
 def test_rows_of_which_only_the_place_was_kept_are_counted_not_lost() -> None:
     with engine("loader").begin() as connection:
         connection.execute(sa.text("update quarantine.record set record = null"))
-    found = mend.replay(WHICH)
+    found = fix.replay(WHICH)
     assert (found.n_rows, found.n_without_row, found.batches) == (0, 1, ())
     assert quarantine.listing(Which())[0]["n_without_row"] == 1
     assert fetch("select 1 from meta.batch where is_replay") == []
@@ -127,18 +127,18 @@ def test_rows_of_which_only_the_place_was_kept_are_counted_not_lost() -> None:
 def test_a_replay_waits_behind_a_held_batch_and_survives_its_drop(monkeypatch: pytest.MonkeyPatch) -> None:
     held_id = land("opportunity", good("opportunity"), state="held", validated_at=NOW)
     _lenient(monkeypatch)
-    assert mend.replay(WHICH).n_waiting == 1
+    assert fix.replay(WHICH).n_waiting == 1
     held_batches.drop(held_id, reason="half", by="ada")
     assert [row["state"] for row in fetch("select state from meta.batch where is_replay")] == ["dropped"]
     assert _states() == [("1", "notice_months_plausible", "open")]
-    assert mend.replay(WHICH).n_merged == 1
+    assert fix.replay(WHICH).n_merged == 1
 
 
 def test_a_waiver_lets_rows_in_and_holds_them_again_when_it_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
     until = NOW + timedelta(days=10)
-    waiver_id, found = mend.waive(WHICH, reason="a real one", by="ada", until=until)
+    waiver_id, found = fix.waive(WHICH, reason="a real one", by="ada", until=until)
     assert (found.n_merged, found.n_bad) == (1, 0) and "1" in _stored()
-    assert "crm:1" not in verdicts.unclean_accounts(["crm"]) and _states()[-1][2] == "waived"
+    assert "crm:1" not in verdicts.quarantined(["crm"]) and _states()[-1][2] == "waived"
     # A later bad row comes in too, and is noted.
     _land([good("opportunity")[0] | {"id": "9", "notice_months": 77}])
     assert "9" in _stored() and _states()[-1] == ("9", "notice_months_plausible", "waived")
@@ -146,20 +146,20 @@ def test_a_waiver_lets_rows_in_and_holds_them_again_when_it_is_over(monkeypatch:
         (2, "ada", True)
     ]
     monkeypatch.setenv("PERENNIAL_NOW", (until + timedelta(hours=1)).isoformat())
-    assert "crm:1" in verdicts.unclean_accounts(["crm"])
+    assert "crm:1" in verdicts.quarantined(["crm"])
     _land([good("opportunity")[0] | {"id": "10", "notice_months": 77}])
     assert "10" not in _stored()
     monkeypatch.setenv("PERENNIAL_NOW", NOW.isoformat())
-    assert "crm:2" not in verdicts.unclean_accounts(["crm"])
+    assert "crm:2" not in verdicts.quarantined(["crm"])
     quarantine.end_waiver(waiver_id, by="ada")
     monkeypatch.setenv("PERENNIAL_NOW", (NOW + timedelta(minutes=1)).isoformat())
-    assert "crm:1" in verdicts.unclean_accounts(["crm"])
+    assert "crm:1" in verdicts.quarantined(["crm"])
     with pytest.raises(ConfigError, match="no waiver"):
         quarantine.end_waiver(waiver_id, by="ada")
 
 
 def test_a_waiver_for_one_record_is_for_no_other() -> None:
-    mend.waive(Which(RULE, "crm", "8"), reason="a real one", by="ada", until=NOW + timedelta(days=1))
+    fix.waive(Which(RULE, "crm", "8"), reason="a real one", by="ada", until=NOW + timedelta(days=1))
     _land([row | {"notice_months": 77} for row in good("opportunity", 2, first=8)])
     assert _states()[-2:] == [("8", "notice_months_plausible", "waived"), ("9", "notice_months_plausible", "open")]
 
@@ -179,27 +179,27 @@ def test_a_waiver_needs_its_parts(which: Which, reason: str, days: int, expected
 
 
 def test_a_row_given_up_stays_out_as_long_as_it_is_the_same() -> None:
-    assert mend.drop(WHICH, reason="a test record", by="ada") == 1
-    assert "crm:1" not in verdicts.unclean_accounts(["crm"])
+    assert fix.drop(WHICH, reason="a test record", by="ada") == 1
+    assert "crm:1" not in verdicts.quarantined(["crm"])
     _land([good("opportunity")[0] | {"notice_months": 90}])
     assert "1" not in _stored() and {state for _, _, state in _states()} == {"dropped"}
-    assert "crm:1" not in verdicts.unclean_accounts(["crm"])
+    assert "crm:1" not in verdicts.quarantined(["crm"])
     _land([good("opportunity")[0] | {"notice_months": 90, "_source_at": LATELY + timedelta(minutes=1)}])
-    assert _states()[-1][2] == "open" and "crm:1" in verdicts.unclean_accounts(["crm"])
+    assert _states()[-1][2] == "open" and "crm:1" in verdicts.quarantined(["crm"])
 
 
 def test_after_a_dropped_batch_its_accounts_wait_until_it_was_read_again() -> None:
     bad = [row | {"notice_months": 90} for row in good("opportunity", 25, first=100)]
     batch_id = _land([row | {"account_id": "2"} for row in bad])
-    assert batch(batch_id)["state"] == "held" and "crm:2" in verdicts.unclean_accounts(["crm"])
+    assert batch(batch_id)["state"] == "held" and "crm:2" in verdicts.quarantined(["crm"])
     held_batches.drop(batch_id, reason="half an export", by="ada")
-    assert "crm:2" in verdicts.unclean_accounts(["crm"])
+    assert "crm:2" in verdicts.quarantined(["crm"])
     # A replay is no read; nor is one that is unfinished.
-    mend.replay(WHICH)
+    fix.replay(WHICH)
     _land([], cursor_after=None, read_mark='{"at": "here"}')
-    assert "crm:2" in verdicts.unclean_accounts(["crm"])
+    assert "crm:2" in verdicts.quarantined(["crm"])
     _land([row | {"account_id": "2"} for row in good("opportunity", 20, first=100)])
-    assert "crm:2" not in verdicts.unclean_accounts(["crm"]) and "crm:1" in verdicts.unclean_accounts(["crm"])
+    assert "crm:2" not in verdicts.quarantined(["crm"]) and "crm:1" in verdicts.quarantined(["crm"])
 
 
 def test_a_batch_held_longer_than_deletions_are_kept_is_followed_by_a_full_read() -> None:
@@ -234,7 +234,7 @@ def test_what_waits_for_long_loses_its_values_and_keeps_its_place(monkeypatch: p
         assert fetch("select state, record is not null as kept from quarantine.record") == [
             {"state": "open", "kept": is_kept}
         ]
-    assert "crm:1" in verdicts.unclean_accounts(["crm"])
+    assert "crm:1" in verdicts.quarantined(["crm"])
     assert quarantine.listing(Which())[0]["n_without_row"] == 1
 
 

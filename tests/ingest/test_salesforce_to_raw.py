@@ -48,7 +48,7 @@ def test_a_first_load_a_day_of_life_and_a_purge(
     gone = sandbox.truth()["account"]["live_ids"][0]
     sandbox.mutate("company", gone, op="erase")
     (found,) = reconcile.run("crm", ["account"])
-    assert (found.state, found.n_gone) == ("mended", 1), found
+    assert (found.state, found.n_gone) == ("resolved", 1), found
     check()
-    assert value("select count(*) from raw.salesforce__opportunity__past where source = 'crm'") > 50
+    assert value("select count(*) from raw.salesforce__opportunity__history where source = 'crm'") > 50
     assert value("select count(*) from raw.crm__account__version where source = 'crm'") > 20

@@ -62,7 +62,7 @@ def test_one_more_metric_is_one_entry(own: Path) -> None:
 def test_the_folders_are_looked_through_for_tables_not_for_each_metric(
     own: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each look lists hundreds of files, and every build reads the registry anew."""
+    """Each look lists hundreds of files, and every build reads the registry again."""
     own.write_text(GOOD)
     known = metrics.load()
     look, looks = models.fingerprint, []

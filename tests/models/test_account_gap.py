@@ -51,7 +51,7 @@ def test_what_was_never_whole_is_not_0(
 def test_a_desk_that_fell_behind_is_unknown_and_no_reason_to_say_that_nothing_is_linked(
     built: pytest.MonkeyPatch,
 ) -> None:
-    # 30 hours late, across two midnights: fit to act on, but the newest day is not read.
+    # 30 hours late, across two midnights: up to date and validated, but the newest day is not read.
     with world.engine("owner").begin() as connection:
         connection.exec_driver_sql("update meta.cursor set read_until = '2026-06-10 20:00+00'")
         connection.exec_driver_sql("update meta.cursor set read_until = '2026-06-12 02:00+00' where source = 'crm'")

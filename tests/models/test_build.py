@@ -92,7 +92,7 @@ def test_a_build_that_is_not_needed_says_how_far_the_tables_reach(built: pytest.
     assert value(query) == before + timedelta(hours=4)
 
 
-def test_within_a_day_only_what_changed_is_made_anew(built: pytest.MonkeyPatch) -> None:
+def test_within_a_day_only_what_changed_is_rebuilt(built: pytest.MonkeyPatch) -> None:
     world.load("usage_day", world.usage("1", "u1", date(2026, 6, 8), 50))
     before = world.snapshot(but=("crm:1",))
     assert isinstance(build.run("second"), build.Finished)
@@ -155,7 +155,7 @@ def test_a_clock_that_was_set_back_does_not_move_the_newest_day_back(built: pyte
     assert not build.plan("second")
 
 
-def test_a_changed_setting_makes_tables_by_account_anew(built: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_changed_setting_makes_tables_by_account_again(built: pytest.MonkeyPatch, tmp_path: Path) -> None:
     world.use_short_history(built, tmp_path, grace=5)
     planned = build.plan("second")
     assert planned.reason == "a setting or a query changed"
@@ -165,7 +165,7 @@ def test_a_changed_setting_makes_tables_by_account_anew(built: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize("now", ["2026-06-10T13:00:00+00:00", "2026-06-11T13:00:00+00:00"])
-def test_a_changed_setting_makes_every_day_anew(built: pytest.MonkeyPatch, tmp_path: Path, now: str) -> None:
+def test_a_changed_setting_makes_every_day_again(built: pytest.MonkeyPatch, tmp_path: Path, now: str) -> None:
     built.setenv("PERENNIAL_NOW", now)
     (tmp_path / "config" / "usage.yaml").write_text("value_events: [api]\nkey_features: [api]\n")
     build.run("second")

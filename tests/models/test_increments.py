@@ -1,4 +1,4 @@
-"""Which days of a table of periods a change makes anew."""
+"""Which days of a table of periods a change makes again."""
 
 from __future__ import annotations
 

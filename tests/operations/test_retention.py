@@ -25,7 +25,7 @@ def put_old_rows() -> None:
     with engine("owner").begin() as connection:
         for statement in (
             "insert into quarantine.record (batch_id, row_no, source, entity, rule_id, reason, state, quarantined_at)"
-            " values (1, 1, 'crm', 'contact', 'r', 'x', 'mended', '2026-06-01'),"
+            " values (1, 1, 'crm', 'contact', 'r', 'x', 'resolved', '2026-06-01'),"
             " (1, 2, 'crm', 'contact', 'r', 'x', 'open', '2026-06-01'),"
             " (1, 3, 'crm', 'contact', 'r', 'x', 'dropped', '2028-06-01')",
             "insert into ops.outbox (key, channel, entity_kind, entity_id, rule, episode_no, step, account_key,"

@@ -52,7 +52,7 @@ def test_only_what_is_above_a_cap_waits_and_the_nearest_deadlines_go_first(
     asked = _flood(open_house, overlay)
     assert _states(open_house) == {"planned": ["C-1#2"] * 3 + ["C-2#2"] * 3, "parked": ["C-3#2"] * 3}
     assert (asked.n_actions, asked.n_accounts, asked.reason) == (3, 1, "the cap of 6 actions per run")
-    # The others go out meanwhile, and deciding again neither plans nor asks anew.
+    # The others go out meanwhile, and deciding again neither plans nor asks again.
     assert deliver.deliver(now=SOON).n_sent == 6
     assert open_house.decide(decision_id="next").n_parked == 0
     assert len(approvals.find()) == 1 and deliver.deliver(now=SOON).n_sent == 0

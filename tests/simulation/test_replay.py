@@ -26,7 +26,7 @@ version: 1
 status: draft
 title: Always
 why: It holds for every customer.
-kind: chance
+kind: opportunity
 about: account
 open: arr > 0
 close: arr <= 0

@@ -42,7 +42,10 @@ def test_nothing_touched_is_no_figure() -> None:
 
 
 def test_a_page_escapes_names_and_draws_a_bar_for_each_week_that_has_one() -> None:
-    weeks = {"risks": Counter({date(2026, 6, 1): 3, date(2026, 6, 15): 1}), "chances": Counter({date(2026, 6, 8): 2})}
+    weeks = {
+        "risks": Counter({date(2026, 6, 1): 3, date(2026, 6, 15): 1}),
+        "opportunities": Counter({date(2026, 6, 8): 2}),
+    }
     chart = report.weeks("opened", weeks, date(2026, 6, 1), date(2026, 6, 30))
     hostile = "<script>alert(1)</script>"
     text = report.page(

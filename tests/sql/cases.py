@@ -36,8 +36,8 @@ _PRODUCT = {"source": "product_db", "is_deleted": False}
 DEFAULTS: dict[str, dict[str, Any]] = {
     "staging.stg_crm__account": _VERSION | {"is_test": False},
     "staging.stg_crm__contact": _VERSION,
-    "staging.stg_crm__account_past": {"source": "crm", "known_from": LONG_AGO, "is_test": False},
-    "staging.stg_crm__contact_past": {"source": "crm", "known_from": LONG_AGO},
+    "staging.stg_crm__account_history": {"source": "crm", "known_from": LONG_AGO, "is_test": False},
+    "staging.stg_crm__contact_history": {"source": "crm", "known_from": LONG_AGO},
     "staging.stg_crm__owner": _VERSION | {"is_active": True},
     "staging.stg_crm__opportunity": _VERSION
     | {"opportunity_type": "new", "is_closed": True, "is_won": True, "is_auto_renew": False, "created_at": LONG_AGO},

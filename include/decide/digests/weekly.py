@@ -35,7 +35,7 @@ _TOLD = ("alert", "digest", "waiting")
 
 
 def plan(connection: sa.Connection, day: Day, evaluated: Sequence[Evaluated]) -> Outcome:
-    """Return the lists with which a week begins; none while a CRM's data is not fit to act on.
+    """Return the lists with which a week begins; none while a CRM's data is not up to date and validated.
 
     Args:
         connection: Of the builder role, within the decision's transaction.

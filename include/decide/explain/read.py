@@ -37,7 +37,7 @@ class Line:
         subject_id: Which one; "" if the account had none.
         step: Of the ladder: days before the decision.
         outcome: Whether it opened on the day, was open, was closed, or did not open.
-        why: The reasons; of what is open, also what became of its messages.
+        why: The reasons; of what is open, also what happened to its messages.
         parts: Of a condition that does not hold: its parts.
     """
 

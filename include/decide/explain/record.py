@@ -73,7 +73,7 @@ def _gate(day: Day) -> Iterator[Row]:
     states = day.readiness.sources
     sources = {state.source: {"kind": state.kind, "reasons": state.reasons} for state in states}
     yield _row("", Reason.EVALUATED, {"as_of": day.as_of, "sources": sources})
-    for reason, accounts in (("QUARANTINED", "unclean"), ("NOT_READ", "behind")):
+    for reason, accounts in (("QUARANTINED", "quarantined"), ("NOT_READ", "behind")):
         named: dict[str, dict[str, str]] = {}
         for state in states:
             for account_key in getattr(state, accounts):

@@ -173,7 +173,7 @@ def _tasks(
     started_on: date,
     given: Mapping[str, Given],
 ) -> list[Action]:
-    """Return the steps that have begun and were not given out; those that still wait to leave are made anew."""
+    """Return the steps that have begun and were not given out; those that still wait to leave are rebuilt."""
     where = calendar_of(answer.values["region"], day.settings)
     ended = {step: row.ended_on for step, row in given.items() if row.ended_on}
     moved = {step: row.moved_to for step, row in given.items() if row.moved_to}
@@ -227,7 +227,7 @@ def _task(
         if note:
             html = f"{escape(note)}<br>\n<br>\n{html}"
     if step is playbook.steps[-1]:
-        html += f"<br>\n<br>\nWhen you complete it, write what came of it: {escape(', '.join(playbook.outcome))}."
+        html += f"<br>\n<br>\nWhen you complete it, write the outcome: {escape(', '.join(playbook.outcome))}."
     state, because = ("suppressed", left_out) if left_out else day.planned_state(step.kind)
     useful = day.after(slot.begins_on + timedelta(days=alert_tasks.USEFUL_DAYS))
     return Action(

@@ -1,7 +1,7 @@
 """The open renewals that decisions are made from: the rows of ``marts.act_renewal_checkpoint``.
 
-Every column says which kind of source it comes from. When that kind is not fit to act on (red, stale, never loaded),
-its columns are read as unknown, so that no figure of doubtful data reaches a message or a trigger.
+Every column says which kind of source it comes from. When that kind is not up to date and validated (red, stale, never
+loaded), its columns are read as unknown, so that no figure of doubtful data reaches a message or a trigger.
 """
 
 from __future__ import annotations

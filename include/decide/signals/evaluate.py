@@ -41,7 +41,7 @@ class Hit:
 
     @property
     def owner(self) -> Owner:
-        """The account's manager."""
+        """The account's CSM."""
         return Owner(**{name: self.values[name] for name in Owner.__dataclass_fields__})
 
 

@@ -22,7 +22,7 @@ MAX_LINES = 40
 WOKE = "due:"  # the start of the step that ends a rest; the day follows
 
 
-_LEVELS: dict[str, Level] = {"risk": "risk", "chance": "good", "data": "unknown"}
+_LEVELS: dict[str, Level] = {"risk": "risk", "opportunity": "good", "data": "unknown"}
 
 
 def alert(loaded: Loaded, hit: Hit, step: str, to: Recipient, day: Day) -> Message:

@@ -41,7 +41,7 @@ class Signal(Strict):
         status: draft ones are evaluated and never tell anybody; retired ones open no more and close what is open.
         title: What people call it.
         why: Why anybody should care.
-        kind: Whether it tells of a risk, of a chance, or of data that is missing, which is neither.
+        kind: Whether it tells of a risk, of an opportunity, or of data that is missing, which is neither.
         about: What it is about: customer accounts, their people, or accounts that were customers. Chooses the columns.
         thresholds: Name -> number, usable in conditions and texts.
         tiers: Tier -> thresholds that differ for it.
@@ -65,7 +65,7 @@ class Signal(Strict):
     status: Literal["draft", "live", "retired"]
     title: Text
     why: Text
-    kind: Literal["risk", "chance", "data"]
+    kind: Literal["risk", "opportunity", "data"]
     about: Literal["account", "contact", "former"]
     thresholds: dict[Name, float] = Field(default={})
     tiers: dict[str, dict[Name, float]] = Field(default={})

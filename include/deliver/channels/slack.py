@@ -19,7 +19,7 @@ from include.deliver.channels import slack_webhook
 from include.deliver.channels.base import TIMEOUTS, Channel, Outcome, Undeliverable, message_of
 from include.deliver.render import slack as render_slack
 from include.http.auth import Bearer
-from include.http.client import Client, Manners, Refused, Uncertain
+from include.http.client import Client, RatePolicy, Refused, Uncertain
 from include.http.limiter import Limit, for_account
 from include.http.loops import Loop
 from include.outbox.store import Letter
@@ -120,7 +120,7 @@ class SlackChannel:
             base_url=base_url,
             auth=Bearer(token),
             limiter=for_account("slack", base_url, token, limits=_LIMITS),
-            manners=Manners(name="Slack", explain=_explain),
+            rate_policy=RatePolicy(name="Slack", explain=_explain),
             secrets=(token,),
             connection_id=connection.id,
             timeouts=TIMEOUTS,

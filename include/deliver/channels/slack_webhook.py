@@ -16,7 +16,7 @@ from include.common.errors import AuthError, ConfigError, Forbidden
 from include.config import Settings
 from include.deliver.channels.base import TIMEOUTS, Outcome, message_of
 from include.deliver.render import slack as render_slack
-from include.http.client import Client, Manners, Refused, Uncertain
+from include.http.client import Client, RatePolicy, Refused, Uncertain
 from include.http.limiter import Limit, for_account
 from include.outbox.store import Letter
 
@@ -66,7 +66,7 @@ class SlackWebhook:
             auth=_SecretInThePath(secret),
             # It begins with the workspace, whose limits the bot counts against too.
             limiter=for_account("slack", secret.partition("/")[0], limits={"webhook": _LIMIT}),
-            manners=Manners(name="Slack", parse=_text, explain=str),
+            rate_policy=RatePolicy(name="Slack", parse=_text, explain=str),
             secrets=(secret,),
             connection_id=connection.id,
             timeouts=TIMEOUTS,

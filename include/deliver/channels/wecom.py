@@ -17,7 +17,7 @@ from include.common.errors import AuthError
 from include.config import Settings
 from include.deliver.channels.base import TIMEOUTS, Outcome, message_of
 from include.deliver.render import wecom as render_wecom
-from include.http.client import Client, Manners, Refused, Uncertain
+from include.http.client import Client, RatePolicy, Refused, Uncertain
 from include.http.limiter import Limit, for_account
 from include.outbox.store import Letter
 
@@ -64,7 +64,7 @@ class WeComChannel:
             base_url=base_url,
             auth=_KeyInTheCall(),
             limiter=for_account("wecom", base_url, key, limits={"message": _LIMIT}),
-            manners=Manners(name="WeCom"),
+            rate_policy=RatePolicy(name="WeCom"),
             secrets=(key,),
             connection_id=connection.id,
             timeouts=TIMEOUTS,

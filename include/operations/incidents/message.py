@@ -130,14 +130,14 @@ def _commands(what: Failing) -> tuple[str, ...]:
     if what.kind == "batch":
         return (
             f"Look: {cli} batch show {what.batch_id}",
-            f'Mended at the source: {cli} batch drop {what.batch_id} --reason "..." reads it again',
+            f'Resolved at the source: {cli} batch drop {what.batch_id} --reason "..." reads it again',
             f'Right as it is: {cli} batch accept {what.batch_id} --reason "..."',
             f"Without a command line: trigger review_quarantine in Airflow, first with show and batch {what.batch_id}",
         )
     if what.kind == "rows":
         return (
             f"Look: {cli} quarantine show {what.rule_id} --source {what.source}",
-            f"After the rule or mapping was mended: {cli} quarantine replay {what.rule_id} --source {what.source}",
+            f"After the rule or mapping was fixed: {cli} quarantine replay {what.rule_id} --source {what.source}",
             "Without a command line: trigger review_quarantine in Airflow, first with show and this rule",
         )
     if what.kind == "feature":

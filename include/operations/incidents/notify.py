@@ -151,13 +151,13 @@ def _send_all(now: datetime) -> tuple[int, int]:
     n_sent = 0
     for row in waiting:
         with engine("loader").begin() as connection:
-            if not connection.execute(_TAKE, {"id": row["telling_id"]}).rowcount:
+            if not connection.execute(_TAKE, {"id": row["notification_id"]}).rowcount:
                 continue
         state, because = _send(dict(row), now)
         if state == "planned" and row["n_attempts"] + 1 >= ATTEMPTS:
             state = "failed"
         with engine("loader").begin() as connection:
-            connection.execute(_SETTLE, {"id": row["telling_id"], "state": state, "because": because, "now": now})
+            connection.execute(_SETTLE, {"id": row["notification_id"], "state": state, "because": because, "now": now})
         n_sent += state == "sent"
     return n_sent, len(waiting) - n_sent
 
@@ -185,7 +185,7 @@ def _send(row: dict[str, Any], now: datetime) -> tuple[str, str]:
 def _letter(row: dict[str, Any], text: Message, now: datetime) -> Letter:
     return Letter(
         outbox_id=0,
-        key=f"incident-{row['telling_id']}",
+        key=f"incident-{row['notification_id']}",
         channel=row["channel"],
         entity_kind="incident",
         entity_id=str(row["incident_id"]),
@@ -227,10 +227,10 @@ def _as_failing(row: dict[str, Any]) -> Failing:
 _OPEN = sa.text(
     """
     select incident.*,
-        (select count(*) from meta.telling as told
+        (select count(*) from meta.notification as told
          where told.incident_id = incident.incident_id and told.state in ('planned', 'sending', 'sent', 'failed')
         ) as n_told,
-        (select count(*) from meta.telling as told
+        (select count(*) from meta.notification as told
          where told.incident_id = incident.incident_id and told.state = 'silenced') as n_silenced
     from meta.incident as incident
     where state = 'open'
@@ -250,7 +250,7 @@ _REOPEN = sa.text(
     where incident_id = (
         select incident_id from meta.incident
         where key = :key and state = 'closed' and closed_at > :since
-            and exists (select from meta.telling as told
+            and exists (select from meta.notification as told
                 where told.incident_id = meta.incident.incident_id and told.state = 'sent')
         order by incident_id desc limit 1
     )
@@ -265,30 +265,30 @@ _CLOSE = sa.text("update meta.incident set state = 'closed', closed_at = :now wh
 # What was over before anybody could be told of it needs no telling, neither of its start nor of its end.
 _FORGET = sa.text(
     """
-    update meta.telling set state = 'silenced', because = 'over before it could be told', settled_at = :now
+    update meta.notification set state = 'silenced', because = 'over before it could be told', settled_at = :now
     where incident_id = :id and state = 'planned'
         and not exists (
-            select from meta.telling as told where told.incident_id = :id and told.state in ('sending', 'sent')
+            select from meta.notification as told where told.incident_id = :id and told.state in ('sending', 'sent')
         )
     """
 )
 _TELL = sa.text(
     """
-    insert into meta.telling (incident_id, event, channel, recipient, subject, body, state, because, planned_at)
+    insert into meta.notification (incident_id, event, channel, recipient, subject, body, state, because, planned_at)
     values (:id, :event, :channel, :recipient, :subject, cast(:body as jsonb), :state, :because, :now)
     """
 )
 _LEFT = sa.text(
-    "update meta.telling set state = 'sent', settled_at = :now,"
+    "update meta.notification set state = 'sent', settled_at = :now,"
     " because = 'the process died while it was sent: it may have arrived, and is not sent again'"
     " where state = 'sending'"
 )
-_WAITING = sa.text("select * from meta.telling where state = 'planned' order by telling_id")
+_WAITING = sa.text("select * from meta.notification where state = 'planned' order by notification_id")
 _TAKE = sa.text(
-    "update meta.telling set state = 'sending', n_attempts = n_attempts + 1"
-    " where telling_id = :id and state = 'planned'"
+    "update meta.notification set state = 'sending', n_attempts = n_attempts + 1"
+    " where notification_id = :id and state = 'planned'"
 )
 _SETTLE = sa.text(
-    "update meta.telling set state = :state, because = :because, settled_at = :now where telling_id = :id"
+    "update meta.notification set state = :state, because = :because, settled_at = :now where notification_id = :id"
 )
 _SILENCES = sa.text("select pattern, reason from meta.silence where ended_at is null and until > :now")

@@ -1,6 +1,6 @@
 """Erases a person or an account from every store, so that the next read does not bring it back.
 
-One transaction: either all is gone or nothing is. Builds that are under way wait for it. Figures are made anew by the
+One transaction: either all is gone or nothing is. Builds that are under way wait for it. Figures are rebuilt by the
 next build: a person's records count as deleted, an account's as if they had never been.
 """
 
@@ -276,7 +276,7 @@ def _remember(connection: Connection, hashes: Erased, found: Found, places: free
         made |= {hashes.name(*ref, name) for ref in places.refs for name in found.names}
     connection.execute(
         sa.text(
-            "insert into meta.erased (hash, erasure_id) select unnest(cast(:hashes as text[])), :id"
+            "insert into meta.suppression (hash, erasure_id) select unnest(cast(:hashes as text[])), :id"
             " on conflict (hash) do nothing"
         ),
         {"hashes": sorted(made), "id": erasure_id},
@@ -284,7 +284,7 @@ def _remember(connection: Connection, hashes: Erased, found: Found, places: free
 
 
 def _touch(connection: Connection, kind: str, found: Found) -> None:
-    """Let the next build make anew what the erasure alters: an account's every figure, a person's account."""
+    """Let the next build make again what the erasure alters: an account's every figure, a person's account."""
     if kind == "account":
         connection.execute(sa.text("update meta.build set config_hash = 'erased' where state = 'done'"))
     for source, ref in sorted(found.touched | found.accounts):

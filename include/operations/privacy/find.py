@@ -56,7 +56,7 @@ class Found:
 
 
 def raw_tables(connection: Connection) -> Iterator[tuple[str, Entity, str]]:
-    """Yield every raw table that is there, its entity, and which it is: "", "__version" or "__past"."""
+    """Yield every raw table that is there, its entity, and which it is: "", "__version" or "__history"."""
     present = set(
         connection.execute(
             sa.text("select relname from pg_class where relnamespace = 'raw'::regnamespace and relkind = 'r'")
@@ -64,7 +64,7 @@ def raw_tables(connection: Connection) -> Iterator[tuple[str, Entity, str]]:
     )
     for vendor, kind in VENDORS.items():
         for entity in ENTITIES.values():
-            for end in ("", "__version", "__past"):
+            for end in ("", "__version", "__history"):
                 name = raw_table(vendor, entity.name) + end
                 if entity.kind == kind and name in present:
                     yield f"raw.{name}", entity, end

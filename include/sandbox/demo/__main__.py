@@ -1,4 +1,4 @@
-"""``python -m include.sandbox.demo``: start everything, let the chain run, show what came of it, stop everything."""
+"""``python -m include.sandbox.demo``: start everything, let the chain run, show the outcome, stop everything."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def _demo(home: Path, arguments: argparse.Namespace, console: Console) -> int:
 
 
 def _run_chain(running: stack.Stack, progress: Progress) -> bool:
-    """Let the chain run and show what came of it; what is red is named and ends nothing.
+    """Let the chain run and show the outcome; what is red is named and ends nothing.
 
     Returns:
         Whether all is well.

@@ -71,7 +71,7 @@ def _play(
 def _lost_on(rng: random.Random, contract: Contract, term: Term) -> date:
     decision = contract.decision(term)
     if contract.auto:
-        # Only a notice in time ends a contract that renews by itself.
+        # Only a notice in time ends a contract that auto-renews.
         return decision - timedelta(days=whole(rng, (2, 9 if contract.months == 1 else 25)))
     return term.end + timedelta(days=whole(rng, (-45, 12)))
 

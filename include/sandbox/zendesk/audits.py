@@ -53,7 +53,7 @@ class Update:
 
 
 class Updates:
-    """The updates of all tickets, computed anew when something has happened.
+    """The updates of all tickets, computed again when something has happened.
 
     Args:
         sandbox: The sandbox.

@@ -17,7 +17,7 @@ past_states as (
     select
         *,
         row_number() over (partition by source, contact_id order by valid_from desc) as age
-    from staging.stg_crm__contact_past
+    from staging.stg_crm__contact_history
     where known_from <= :known_at
 ),
 

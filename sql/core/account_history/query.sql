@@ -9,7 +9,7 @@ with account_versions as (
 ),
 
 past_states as (
-    select * from staging.stg_crm__account_past
+    select * from staging.stg_crm__account_history
 ),
 
 bridge as (
@@ -132,7 +132,7 @@ select
     valid_to,
     believed_from as known_from,
     least(believed_to, told_at) as known_to,
-    version_no = 1 and is_first_load as is_reconstructed
+    version_no = 1 and is_first_load as is_backfilled
 from beliefs
 where told_at is null or believed_from < told_at
 union all

@@ -6,7 +6,7 @@ with contact_versions as (
 ),
 
 past_states as (
-    select * from staging.stg_crm__contact_past
+    select * from staging.stg_crm__contact_history
 ),
 
 bridge as (

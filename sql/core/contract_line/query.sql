@@ -62,7 +62,7 @@ judged as (
                     and greatest(w.term_start, w.close_date) >= r.from_day
                     and greatest(w.term_start, w.close_date) < r.to_day
             ) then 'error_currency'
-            when w.is_deleted and w.is_reconstructed then 'deleted'
+            when w.is_deleted and w.is_backfilled then 'deleted'
             when not w.is_deleted and w.deal_deleted_batch is null then 'active'
             when c.confirmed_at is null then 'suspected_deleted'
             else 'deleted'
@@ -97,12 +97,12 @@ select
     greatest(term_start, close_date) as active_from,
     -- An open end is the end of the calendar.
     case
-        when status = 'deleted' and is_reconstructed then term_start
+        when status = 'deleted' and is_backfilled then term_start
         when status = 'deleted' then least(coalesce(term_end, cast('2100-12-31' as date)), confirmed_on)
         else coalesce(term_end, cast('2100-12-31' as date))
     end as active_to,
     deleted_on,
     paused_on,
     resumed_on,
-    is_reconstructed
+    is_backfilled
 from judged

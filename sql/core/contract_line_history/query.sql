@@ -130,5 +130,5 @@ select
     batch_id,
     known_from,
     known_to,
-    version_no = 1 and is_first_load as is_reconstructed
+    version_no = 1 and is_first_load as is_backfilled
 from with_term

@@ -1,7 +1,7 @@
 -- Purpose: the sequence of terms of each contract and what followed each of them.
 -- Grain: contract and term. Inputs: contract lines, opportunities, calendar. Window: none; looks at today.
 -- Caveats: deals of one contract whose lines end on one day make one term; expansions make none, nor does what runs
--- until it is cancelled. A contract that renews by itself does so on each due date whose notice deadline has passed
+-- until it is cancelled. A contract that auto-renews does so on each due date whose notice deadline has passed
 -- without notice or a lost renewal deal.
 with lines as (
     select * from core.contract_line

@@ -30,7 +30,7 @@ LARGE = replace(DATABASE, also=("seat_day", "usage_day"))
 
 @pytest.fixture
 def scene(sandbox: SandboxProcess, quick: pytest.MonkeyPatch) -> Scene:
-    assert sandbox.product_url  # asked for, so that it is made anew for the next test
+    assert sandbox.product_url  # asked for, so that it is rebuilt for the next test
     return Scene(sandbox, quick)
 
 

@@ -113,7 +113,7 @@ def test_a_few_alerts_a_day_and_the_rest_as_one_list_the_weightiest_first(ward: 
     assert [line.text.partition(":")[0] for line in message.evidence] == ["Customer 3", "Customer 2", "Customer 1"]
     assert message.summary.startswith("They concern USD 6,000 a year")
     assert row.recipient == "ada@vendor.example"
-    # The same day again says the same; the next day tells nothing anew.
+    # The same day again says the same; the next day tells nothing again.
     assert ward.house.decide(decision_id="again").n_planned == 0
     ward.set_clock(at(1))
     assert ward.house.decide().n_planned == 0

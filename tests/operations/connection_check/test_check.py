@@ -1,4 +1,4 @@
-"""What ``connect check`` says of connections that work, and of those that do not: what is wrong and how to mend it."""
+"""What ``connect check`` says of connections that work, and of those that do not: what is wrong and how to fix it."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ def _later(monkeypatch: pytest.MonkeyPatch, **ahead: int) -> None:
 
 def _mended() -> None:
     with engine("loader").begin() as connection:
-        connection.execute(sa.text("update quarantine.record set state = 'mended'"))
+        connection.execute(sa.text("update quarantine.record set state = 'resolved'"))
 
 
 def test_start_worsening_and_end_are_told_once_each(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,7 +142,7 @@ def test_a_silence_keeps_it_back_until_it_is_over(post: Post, monkeypatch: pytes
     assert main(["incidents", "silence", "x", "--until", "2026-11-19", "--reason", "known"]) == 2
     for _ in range(2):
         assert (notify.tell().n_silenced, post.said()) == (1, [])
-    assert len(fetch("select 1 from meta.telling")) == 1
+    assert len(fetch("select 1 from meta.notification")) == 1
     _later(monkeypatch, days=2)
     notify.tell()
     assert post.said() == [f"rows of crm.contact are in quarantine by {RULE}"]
@@ -176,8 +176,8 @@ def test_a_message_that_cannot_be_sent_is_tried_again_and_then_given_up(post: Po
     post.is_down = True
     for _ in range(notify.ATTEMPTS + 1):
         notify.tell()
-    assert [row["state"] for row in fetch("select state from meta.telling")] == ["failed"]
-    assert fetch("select n_attempts from meta.telling") == [{"n_attempts": notify.ATTEMPTS}]
+    assert [row["state"] for row in fetch("select state from meta.notification")] == ["failed"]
+    assert fetch("select n_attempts from meta.notification") == [{"n_attempts": notify.ATTEMPTS}]
 
 
 def test_an_owner_whom_the_channel_does_not_know_is_not_asked_for_again(
@@ -189,7 +189,7 @@ def test_an_owner_whom_the_channel_does_not_know_is_not_asked_for_again(
     monkeypatch.setattr(post, "address", unknown)
     _bad(3)
     assert [notify.tell().n_failed, notify.tell().n_failed] == [1, 0]
-    (told,) = fetch("select state, n_attempts, because from meta.telling")
+    (told,) = fetch("select state, n_attempts, because from meta.notification")
     assert (told["state"], told["n_attempts"]) == ("failed", 1) and "users_not_found" in told["because"]
 
 
@@ -207,7 +207,7 @@ def test_killed_while_it_sends_it_does_not_tell_twice(post: Post, monkeypatch: p
             notify.tell()
     notify.tell()
     assert len(post.said()) == 1
-    assert "may have arrived" in fetch("select because from meta.telling")[0]["because"]
+    assert "may have arrived" in fetch("select because from meta.notification")[0]["because"]
 
 
 def test_killed_before_it_is_noted_nothing_has_happened(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -232,7 +232,7 @@ def test_without_a_channel_the_log_is_where_it_is_told(
     _bad(3)
     notify.tell()
     assert post.said() == [] and f"in quarantine by {RULE}" in caplog.text
-    assert fetch("select channel, state from meta.telling") == [{"channel": "log", "state": "sent"}]
+    assert fetch("select channel, state from meta.notification") == [{"channel": "log", "state": "sent"}]
 
 
 def test_a_feature_that_is_not_measured_goes_to_the_tracking_plan(post: Post, overlay: Path) -> None:

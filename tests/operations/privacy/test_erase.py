@@ -112,10 +112,11 @@ def spread() -> None:
             " values (2, 1, 'support', 'ticket_event', 'e6', 'r', 'bad', jsonb_build_object('actor_id', 'u5',"
             " 'body', 'A tiara', 'payload', jsonb_build_object('body', 'A tiara'), 'event_type', 'comment'))",
             "insert into meta.incident (key, kind, source, opened_at) values ('rows of crm', 'rows', 'crm', now())",
-            "insert into meta.telling (incident_id, event, channel, recipient, subject, body, planned_at)"
+            "insert into meta.notification (incident_id, event, channel, recipient, subject, body, planned_at)"
             " select incident_id, 'start', 'log', 'x', :text, cast(:body as jsonb), now() from meta.incident",
-            "insert into raw.hubspot__contact__past select made.* from raw.hubspot__contact as c,"
-            " jsonb_populate_record(cast(null as raw.hubspot__contact__past), to_jsonb(c)) as made where c.id = 'c1'",
+            "insert into raw.hubspot__contact__history select made.* from raw.hubspot__contact as c,"
+            " jsonb_populate_record(cast(null as raw.hubspot__contact__history), to_jsonb(c)) as made"
+            " where c.id = 'c1'",
             "insert into meta.source_failure (source, step, error, reason) values ('crm', 'extract', 'E', :text)",
         ):
             values = {"body": body, "text": f"{NAME} at {ADA.upper()}", "address": "Ada@one.example"}
@@ -166,7 +167,7 @@ def known(built: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 def test_a_person_is_nowhere_any_more(known: pytest.MonkeyPatch) -> None:
     before = holding(ADA, SECOND, NAME)
     assert {name.split(".")[0] for name in before} >= {"raw", "quarantine", "meta", "staging", "core", "marts", "ops"}
-    assert {"raw.hubspot__contact__version", "raw.hubspot__contact__past", "meta.telling"} <= set(before)
+    assert {"raw.hubspot__contact__version", "raw.hubspot__contact__history", "meta.notification"} <= set(before)
     written = {
         "raw.zendesk__ticket_event",
         "raw.zendesk__ticket",
@@ -205,7 +206,7 @@ def test_the_next_read_does_not_bring_a_person_back_and_the_figures_follow(known
     with engine("owner").begin() as connection:  # the batch that waited holds nobody any more
         connection.execute(sa.text("update meta.batch set validated_at = now() where validated_at is null"))
     load_people()
-    world.load("contact", world.contact("c77", "2", email=ADA))  # entered anew by somebody
+    world.load("contact", world.contact("c77", "2", email=ADA))  # entered again by somebody
     world.load("contact", world.record("c1", account_id="1", job_title="Countess"))
     build.run("after")
     assert holding(*ALL_OF_HER) == {}
@@ -222,7 +223,7 @@ def test_a_dry_run_changes_nothing_and_counts_the_same(known: pytest.MonkeyPatch
     before = world.snapshot()
     looked = erase.person(ADA, dry_run=True, **HOW)
     assert world.snapshot() == before and holding(ADA)
-    assert value("select count(*) from meta.erased") == 0
+    assert value("select count(*) from meta.suppression") == 0
     # One address leads to the next: whom that takes along is shown before.
     assert {f"address {ADA}", f"address {SECOND}", "contact crm:c1"} <= set(looked.found)
     done = erase.person(ADA, **HOW)

@@ -22,14 +22,14 @@ from include.connectors.mapping import Mapper, file_of, load_mapping
 from include.connectors.pagination import walk
 from include.entities.catalog import ENTITIES, Kind
 from include.http.auth import Bearer
-from include.http.client import Client, Manners
+from include.http.client import Client, RatePolicy
 from include.http.limiter import Limit, for_account
 
 # Entity -> the desk's list. What stands here is what the desk has; the mapping says which fields fill which columns.
 RESOURCES = {"organization": "customers", "support_user": "people", "ticket": "tickets"}
 # Calls per second that the desk allows to one token; a 429 with Retry-After is obeyed besides.
 LIMITS = {"ordinary": Limit(20, 1.0)}
-MANNERS = Manners("TinyDesk", explain=lambda data: str(data.get("error", "")) if isinstance(data, dict) else "")
+RATE_POLICY = RatePolicy("TinyDesk", explain=lambda data: str(data.get("error", "")) if isinstance(data, dict) else "")
 _moment = caster("timestamptz")
 
 
@@ -51,7 +51,7 @@ class TinyDesk:
         self._zone = ZoneInfo(settings.reporting_zone)
         base_url, token = connection.base_url(settings.allowed_plain_http_hosts), connection.secret()
         limiter = for_account(self.vendor, base_url, token, limits=LIMITS)
-        self.client = Client(base_url, Bearer(token), limiter, MANNERS, (token,), connection.id)
+        self.client = Client(base_url, Bearer(token), limiter, RATE_POLICY, (token,), connection.id)
         self._mapping = load_mapping(file_of(source, self.vendor), RESOURCES)
 
     def entities(self) -> tuple[str, ...]:

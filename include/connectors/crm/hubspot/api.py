@@ -63,7 +63,7 @@ class HubSpotApi:
                 row["id"]: row
                 for row in self.batch_read(object_type, properties, [row["id"] for row in rows], is_archived)
             }
-            # One that vanished between the two calls is not there any more; the next pass sees what became of it.
+            # One that vanished between the two calls is not there any more; the next pass sees what happened to it.
             rows = [found[row["id"]] for row in rows if row["id"] in found]
         return rows, following
 

@@ -1,4 +1,4 @@
-"""HubSpot's manners, and the way into one portal."""
+"""HubSpot's rate_policy, and the way into one portal."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from include.common.errors import AuthError, Unavailable
 from include.connectors.casting import time_or_none as moment
 from include.connectors.crm.hubspot.resources import INTROSPECT, TOKEN, TOKEN_INFO, USAGE
 from include.http.auth import Bearer
-from include.http.client import Client, Manners, Refused, Throttle
+from include.http.client import Client, RatePolicy, Refused, Throttle
 from include.http.dates import pause, retry_after
 from include.http.limiter import Limit, for_account
 from include.http.oauth import OAuth, Token
@@ -72,7 +72,7 @@ def _resets_at(client: Client) -> datetime | None:
     return max(times, default=None)
 
 
-MANNERS = Manners("HubSpot", _learn, _throttle, _explain, resets_at=_resets_at)
+RATE_POLICY = RatePolicy("HubSpot", _learn, _throttle, _explain, resets_at=_resets_at)
 
 
 def open_client(
@@ -98,12 +98,12 @@ def open_client(
     identity = str(counted.extra.get("refresh_token") or "") or counted.secret()
     limiter = for_account("hubspot", counted.base_url(allowed_plain_http_hosts), identity, limits=_LIMITS)
     if not refresh_token:
-        return Client(base_url, Bearer(secret), limiter, MANNERS, (secret,), connection.id)
+        return Client(base_url, Bearer(secret), limiter, RATE_POLICY, (secret,), connection.id)
     if not connection.login:
         raise connection.error("has no login", cure="put the OAuth app's client id into its login field")
     secrets = (secret, refresh_token)
     return signed_in(
-        base_url, limiter, MANNERS, secrets, connection.id, lambda asking: _token(asking, connection, refresh_token)
+        base_url, limiter, RATE_POLICY, secrets, connection.id, lambda asking: _token(asking, connection, refresh_token)
     )
 
 

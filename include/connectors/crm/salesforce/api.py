@@ -1,4 +1,4 @@
-"""Salesforce's manners, and its endpoints as functions."""
+"""Salesforce's rate_policy, and its endpoints as functions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from urllib.parse import quote, urlsplit
 from include.common.connections import Connection
 from include.common.errors import AuthError, ConfigError, Unavailable
 from include.connectors.crm.salesforce.resources import DATA, IDS_PER_QUERY, LONGEST_QUERY, TOKEN
-from include.http.client import Client, Manners, Refused, Throttle
+from include.http.client import Client, RatePolicy, Refused, Throttle
 from include.http.dates import retry_after
 from include.http.limiter import Limit, for_account
 from include.http.loops import Loop
@@ -90,7 +90,7 @@ def _rest(headers: Mapping[str, str]) -> float:
     return _RESUMES_SECONDS if used > most * (1 - _RESERVE) else 0.0
 
 
-MANNERS = Manners(
+RATE_POLICY = RatePolicy(
     "Salesforce",
     throttle=_throttle,
     explain=_said,
@@ -115,7 +115,7 @@ def client(connection: Connection, allowed_plain_http_hosts: tuple[str, ...]) ->
     limiter = for_account("salesforce", base_url, limits=_LIMITS)
     secrets = (secret, refresh_token)
     return signed_in(
-        base_url, limiter, MANNERS, secrets, connection.id, lambda asking: _token(asking, connection, refresh_token)
+        base_url, limiter, RATE_POLICY, secrets, connection.id, lambda asking: _token(asking, connection, refresh_token)
     )
 
 

@@ -32,7 +32,7 @@ from include.connectors.crm.salesforce.api import Found, LocatorExpired, Row, ch
 from include.connectors.crm.salesforce.resources import CURSOR
 from include.http.loops import Loop
 
-# SOQL, locator ("" to ask anew) -> one page
+# SOQL, locator ("" to ask again) -> one page
 Ask = Callable[[str, str], Found]
 # Row -> its clock in milliseconds; None if it does not say
 Clock = Callable[[Row], int | None]
@@ -184,7 +184,7 @@ def by_id(select: str, condition: str, ask: Callable[..., Found]) -> Iterator[li
 
 
 def _ask(position: Position, soql: str, ask: Ask) -> tuple[Found, int, bool]:
-    """Return the next page, how many rows the query still owes after it, and whether it was asked anew."""
+    """Return the next page, how many rows the query still owes after it, and whether it was asked again."""
     if position["locator"]:
         try:
             found = ask("", position["locator"])

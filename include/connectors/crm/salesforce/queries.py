@@ -1,4 +1,4 @@
-"""How an object is read today: what its description and the mapping make of each other, found out in each run anew."""
+"""How an object is read today: what its description and the mapping make of each other, found out in each run again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Zendesk's manners, and its endpoints as functions. Links in answers name another host and are never followed."""
+"""Zendesk's rate_policy, and its endpoints as functions. Links in answers name another host and are never followed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from include.connectors.casting import time_or_none
 from include.connectors.support.zendesk.resources import API, EXPORT_PAGE, LIST_PAGE, SHOW_MANY
 from include.http import body
 from include.http.auth import Bearer
-from include.http.client import Client, Manners, Refused, TooSlow
+from include.http.client import Client, RatePolicy, Refused, TooSlow
 from include.http.limiter import Limit, for_account
 from include.http.loops import Loops
 
@@ -50,7 +50,7 @@ def _explain(data: Any) -> str:
     return ", ".join(str(part) for part in (error, data.get("description")) if part)
 
 
-MANNERS = Manners("Zendesk", _learn, explain=_explain)
+RATE_POLICY = RatePolicy("Zendesk", _learn, explain=_explain)
 
 
 def client(connection: Connection, allowed_plain_http_hosts: tuple[str, ...]) -> Client:
@@ -67,7 +67,7 @@ def client(connection: Connection, allowed_plain_http_hosts: tuple[str, ...]) ->
     if login:
         auth = HTTPBasicAuth(login if login.endswith("/token") else f"{login}/token", token)
     limiter = for_account("zendesk", base_url, limits=_LIMITS)
-    return Client(base_url, auth, limiter, MANNERS, (token,), connection.id)
+    return Client(base_url, auth, limiter, RATE_POLICY, (token,), connection.id)
 
 
 @dataclass

@@ -1,7 +1,7 @@
 """Values kept in the CRM's account records.
 
-What a record holds is read first, and only what differs is written: a store that was set up anew writes nothing that is
-there already. Writing the same values twice does no harm, so that an answer in doubt is cured by doing it again.
+What a record holds is read first, and only what differs is written: a store that was set up again writes nothing that
+is there already. Writing the same values twice does no harm, so that an answer in doubt is cured by doing it again.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class CrmFields:
         if not {"record", "fields"} <= letter.body.keys():
             raise Undeliverable(
                 "the planned values have a form that this version cannot write",
-                cure="nothing to do: the next decision plans them anew",
+                cure="nothing to do: the next decision plans them again",
             )
         return str(letter.body["record"])
 

@@ -32,7 +32,7 @@ def check(letter: Letter) -> None:
     """
     if missing := (_NEEDED_TO_CLOSE if closes(letter) else _NEEDED) - letter.body.keys():
         raise Undeliverable(
-            f"the planned task has no {min(missing)}", cure="raise the playbook's version and let it start anew"
+            f"the planned task has no {min(missing)}", cure="raise the playbook's version and let it start again"
         )
 
 

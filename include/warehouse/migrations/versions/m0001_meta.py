@@ -208,9 +208,9 @@ create table quarantine.record (
     rule_id text not null,
     reason text not null,
     record jsonb,           -- the row; null beyond a number of rows per batch and rule
-    state text not null default 'open' check (state in ('open', 'mended', 'dropped')),
+    state text not null default 'open' check (state in ('open', 'resolved', 'dropped')),
     quarantined_at timestamptz not null default now(),
-    mended_by bigint,       -- the batch that brought a good version
+    resolved_by bigint,       -- the batch that brought a good version
     unique (batch_id, rule_id, row_no)
 );
 create index quarantine_open on quarantine.record (source, entity, record_id) where state = 'open';

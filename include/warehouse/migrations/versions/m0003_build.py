@@ -18,7 +18,7 @@ create table meta.build_change (
 );
 create index build_change_of on meta.build_change (build_id, origin);
 
--- The dirty ranges that a build took on; ids are not taken in the order in which they commit, so no bound would do.
+-- The dirty ranges that a build claimed; ids are not taken in the order in which they commit, so no bound would do.
 create table meta.build_dirty (
     build_id text not null,
     dirty_id bigint not null,

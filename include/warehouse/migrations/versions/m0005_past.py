@@ -6,7 +6,7 @@ revision = "0005"
 down_revision = "0004"
 
 TABLES = """
-create table meta.past (
+create table meta.history (
     source text not null,
     entity text not null,
     mark jsonb,              -- goes on there
@@ -16,8 +16,8 @@ create table meta.past (
     updated_at timestamptz not null,
     primary key (source, entity)
 );
-grant select on meta.past to perennial_loader, perennial_builder, perennial_reader;
-grant insert, update, delete on meta.past to perennial_loader;
+grant select on meta.history to perennial_loader, perennial_builder, perennial_reader;
+grant insert, update, delete on meta.history to perennial_loader;
 """
 
 

@@ -10,7 +10,7 @@ TABLES = """
 -- waived: let in by a waiver; holds its account again when that is over.
 alter table quarantine.record drop constraint record_state_check;
 alter table quarantine.record
-    add constraint record_state_check check (state in ('open', 'reread', 'waived', 'mended', 'dropped')),
+    add constraint record_state_check check (state in ('open', 'reread', 'waived', 'resolved', 'dropped')),
     add column waiver_id bigint,
     add column waived_until timestamptz,
     add column decided_by text not null default '',
@@ -83,8 +83,8 @@ create table meta.incident (
 create unique index one_open_incident on meta.incident (key) where state = 'open';
 create index incident_at on meta.incident (opened_at);
 
-create table meta.telling (
-    telling_id bigint generated always as identity primary key,
+create table meta.notification (
+    notification_id bigint generated always as identity primary key,
     incident_id bigint not null references meta.incident on delete cascade,
     event text not null check (event in ('start', 'worse', 'over')),
     channel text not null,
@@ -97,7 +97,7 @@ create table meta.telling (
     planned_at timestamptz not null,
     settled_at timestamptz
 );
-create index telling_waiting on meta.telling (telling_id) where state in ('planned', 'sending');
+create index telling_waiting on meta.notification (notification_id) where state in ('planned', 'sending');
 
 create table meta.silence (
     silence_id bigint generated always as identity primary key,
@@ -112,9 +112,9 @@ create table meta.silence (
 """
 
 GRANTS = """
-grant select on meta.feature_hold, meta.source_check, meta.incident, meta.telling, meta.silence, quarantine.waiver
+grant select on meta.feature_hold, meta.source_check, meta.incident, meta.notification, meta.silence, quarantine.waiver
     to perennial_loader, perennial_builder, perennial_reader;
-grant insert, update, delete on meta.feature_hold, meta.source_check, meta.incident, meta.telling, meta.silence,
+grant insert, update, delete on meta.feature_hold, meta.source_check, meta.incident, meta.notification, meta.silence,
     quarantine.waiver to perennial_loader;
 """
 

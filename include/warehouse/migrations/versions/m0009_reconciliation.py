@@ -9,7 +9,7 @@ TABLES = """
 create table meta.reconciliation (
     source text not null,
     entity text not null,
-    state text not null check (state in ('equal', 'mended', 'held', 'failed')),
+    state text not null check (state in ('equal', 'resolved', 'held', 'failed')),
     compared_by text not null default '', -- counts, ids or full read
     n_source bigint,  -- null where nobody counted
     n_raw bigint,

@@ -15,7 +15,7 @@ create table meta.erasure (
     counts jsonb not null,   -- store -> rows
     erased_at timestamptz not null
 );
-create table meta.erased (
+create table meta.suppression (
     hash text primary key,   -- of an address, a record or an account, salted with the installation's id
     erasure_id bigint not null references meta.erasure
 );
@@ -26,7 +26,7 @@ create table meta.housekeeping (
     is_complete boolean not null, -- false: the run's limit was reached, the next one goes on
     primary key (run_at, store)
 );
-grant select on meta.erasure, meta.erased, meta.housekeeping
+grant select on meta.erasure, meta.suppression, meta.housekeeping
     to perennial_loader, perennial_builder, perennial_reader;
 grant insert, delete on meta.housekeeping to perennial_loader;
 """

@@ -177,16 +177,16 @@ def test_history_tells_what_companies_were(
         sandbox.mutate("company", one, set={"customer_tier": tier}, at=at)
     pipeline.run("crm", only=("account", "owner"), until=START + timedelta(minutes=6))
     states = rows(
-        "select tier, _source_at from raw.crm__account__past where id = :id and _source_at > :since order by 2",
+        "select tier, _source_at from raw.crm__account__history where id = :id and _source_at > :since order by 2",
         id=str(one),
         since=datetime.fromisoformat("2026-05-30T00:00:00+00:00"),
     )
     assert [tier for tier, _ in states] == ["standard", "small", "key_account"]
     assert [(at - START).days for _, at in states] == [-30, -20, -10]
-    n_states = value("select n_states from meta.past where entity = 'account'")
+    n_states = value("select n_states from meta.history where entity = 'account'")
     assert n_states > len(ids)
     pipeline.run("crm", only=("account", "owner"), until=START + timedelta(minutes=7))
-    assert value("select count(*) from raw.crm__account__past") == n_states
+    assert value("select count(*) from raw.crm__account__history") == n_states
 
 
 def test_what_the_login_may_not_see_is_not_available_and_no_failure(

@@ -103,13 +103,13 @@ def test_case_25_children_of_a_deleted_ticket_end_nothing(sandbox: SandboxProces
     for child in ("comments", "metrics", "audits"):
         assert desk(sandbox, f"tickets/{number}/{child}").status_code == 404
     asked = calls(sandbox, f"/tickets/{number}/")
-    anew = Copy("support")
+    again = Copy("support")
     until = later(sandbox, minutes=20)
-    for one in (copy, anew):
+    for one in (copy, again):
         one.pull(until)
         assert one.rows["ticket"][number].is_deleted
     assert calls(sandbox, f"/tickets/{number}/") == asked  # children come with the exports, not one by one
-    rating = next(record for record in anew.rows["rating"].values() if record.values["ticket_id"] == number)
+    rating = next(record for record in again.rows["rating"].values() if record.values["ticket_id"] == number)
     assert rating.values["organization_id"] is None and not rating.is_deleted
 
 

@@ -2,7 +2,7 @@
 -- Grain: record and moment from which on it was so. Inputs: the past states of every CRM vendor.
 -- Window: none. Caveat: what the vendor keeps no history of is as it was when it was told.
 with states as (
-    select * from raw.crm__account__past
+    select * from raw.crm__account__history
 )
 
 select
