@@ -8,6 +8,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 
 from include.common.errors import ConfigError
 from include.warehouse import logins
@@ -35,8 +36,8 @@ def migrate(url: str | None = None) -> None:
 
     Raises:
         WarehouseError: The warehouse does not answer, is too old, or does not let its owner create the logins.
-        ConfigError: A schema of a name that Perennial needs holds what it did not make, or the login of a role may do
-            more than the role.
+        ConfigError: A schema of a name that Perennial needs holds what it did not make, another version of Perennial
+            made the tables, or the login of a role may do more than the role.
     """
     check(url)
     config = Config()
@@ -44,6 +45,7 @@ def migrate(url: str | None = None) -> None:
     with engine("owner", url).begin() as connection:
         connection.execute(sa.text("select pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
         _refuse_foreign_schemas(connection)
+        _refuse_unknown_revision(connection, config)
         for schema in SCHEMAS:
             connection.execute(sa.text(f"create schema if not exists {schema}"))
         config.attributes["connection"] = connection
@@ -67,6 +69,22 @@ def _refuse_foreign_schemas(connection: sa.Connection) -> None:
             f" nothing was changed: {said}",
             cure="give Perennial a database of its own (`create database perennial`) and name that in"
             " PERENNIAL_DATABASE_URL; or let the owner rename the schema: `alter schema ... rename to ...`",
+        )
+
+
+def _refuse_unknown_revision(connection: sa.Connection, config: Config) -> None:
+    """Refuse tables that another version of Perennial made: before 0.1.0 some had other names."""
+    if not connection.execute(_IS_OURS).scalar():
+        return
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    found = connection.execute(sa.text("select version_num from meta.alembic_version")).scalars().all()
+    if unknown := [revision for revision in found if revision not in known]:
+        raise ConfigError(
+            f"the tables in database {connection.engine.url.database} have revision {', '.join(unknown)}, which this"
+            " version of Perennial does not know; nothing was changed",
+            cure="run the version that made them if that is newer; tables from before 0.1.0 cannot be upgraded: name an"
+            " empty database in PERENNIAL_DATABASE_URL, and the ingest DAGs load everything again (the embedded server:"
+            " `make clean` removes its database with all that is in it)",
         )
 
 

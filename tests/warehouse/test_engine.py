@@ -230,6 +230,16 @@ def test_a_database_in_which_others_use_our_names_is_left_alone(empty_database: 
     logins.dispose(empty_database)
 
 
+def test_tables_of_another_version_are_left_alone(warehouse: str) -> None:
+    with subject.engine("owner").begin() as connection:
+        connection.exec_driver_sql("update meta.alembic_version set version_num = '0018'")
+    with pytest.raises(ConfigError, match="revision 0018") as caught:
+        migrate(warehouse)
+    assert "PERENNIAL_DATABASE_URL" in caught.value.cure
+    with subject.engine("owner").connect() as connection:
+        assert connection.exec_driver_sql("select version_num from meta.alembic_version").scalar() == "0018"
+
+
 def test_an_error_does_not_show_what_was_bound(warehouse: str) -> None:
     with pytest.raises(sa.exc.ProgrammingError) as caught, subject.engine("loader").begin() as connection:
         connection.execute(sa.text("select :one from raw.nowhere"), {"one": "ada@x.example"})

@@ -2,7 +2,7 @@
 
 from alembic import op
 
-revision = "0001"
+revision = "0.1.0_0001"
 down_revision = None
 
 ROLES = """

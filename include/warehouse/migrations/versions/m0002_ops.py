@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "0.1.0_0002"
+down_revision = "0.1.0_0001"
 
 TABLES = """
 create table ops.channel (

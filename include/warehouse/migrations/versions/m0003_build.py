@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0003"
-down_revision = "0002"
+revision = "0.1.0_0003"
+down_revision = "0.1.0_0002"
 
 TABLES = """
 -- What changed in one table (a raw entity or a model) and has to be carried into the tables that read it.

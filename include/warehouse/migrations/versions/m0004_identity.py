@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0004"
-down_revision = "0003"
+revision = "0.1.0_0004"
+down_revision = "0.1.0_0003"
 
 TABLES = """
 alter table meta.account_merge rename to account_merge_history;

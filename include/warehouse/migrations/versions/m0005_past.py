@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0005"
-down_revision = "0004"
+revision = "0.1.0_0005"
+down_revision = "0.1.0_0004"
 
 TABLES = """
 create table meta.history (

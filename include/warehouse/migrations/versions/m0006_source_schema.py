@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0006"
-down_revision = "0005"
+revision = "0.1.0_0006"
+down_revision = "0.1.0_0005"
 
 TABLES = """
 -- The fields of one entity's object at its source, as last described.

@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0007"
-down_revision = "0006"
+revision = "0.1.0_0007"
+down_revision = "0.1.0_0006"
 
 TABLES = """
 -- reread: of a batch that was dropped; holds its account until the read that follows is merged.

@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0008"
-down_revision = "0007"
+revision = "0.1.0_0008"
+down_revision = "0.1.0_0007"
 
 TABLES = """
 -- The settings that models read, as they were when the last build was planned.

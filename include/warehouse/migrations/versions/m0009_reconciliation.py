@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0009"
-down_revision = "0008"
+revision = "0.1.0_0009"
+down_revision = "0.1.0_0008"
 
 TABLES = """
 create table meta.reconciliation (

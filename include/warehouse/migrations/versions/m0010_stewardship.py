@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0010"
-down_revision = "0009"
+revision = "0.1.0_0010"
+down_revision = "0.1.0_0009"
 
 TABLES = """
 create table meta.erasure (

@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0011"
-down_revision = "0010"
+revision = "0.1.0_0011"
+down_revision = "0.1.0_0010"
 
 TABLES = """
 alter table ops.episode

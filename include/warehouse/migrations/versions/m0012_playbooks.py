@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0012"
-down_revision = "0011"
+revision = "0.1.0_0012"
+down_revision = "0.1.0_0011"
 
 TABLES = """
 alter table ops.episode

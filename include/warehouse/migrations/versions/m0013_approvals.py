@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0013"
-down_revision = "0012"
+revision = "0.1.0_0013"
+down_revision = "0.1.0_0012"
 
 TABLES = """
 create table ops.approval (

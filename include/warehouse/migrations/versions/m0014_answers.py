@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0014"
-down_revision = "0013"
+revision = "0.1.0_0014"
+down_revision = "0.1.0_0013"
 
 TABLES = """
 -- Tasks that were written, as the CRM showed them when they were last read back.

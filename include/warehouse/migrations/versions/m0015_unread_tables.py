@@ -1,7 +1,7 @@
 """Does nothing: tables of these names in ``core`` may be somebody else's, so none is dropped by its name."""
 
-revision = "0015"
-down_revision = "0014"
+revision = "0.1.0_0015"
+down_revision = "0.1.0_0014"
 
 
 def upgrade() -> None:

@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0016"
-down_revision = "0015"
+revision = "0.1.0_0016"
+down_revision = "0.1.0_0015"
 
 # As `include.contracts.aside.content` makes it.
 _CONTENT = """

@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0017"
-down_revision = "0016"
+revision = "0.1.0_0017"
+down_revision = "0.1.0_0016"
 
 COLUMNS = """
 alter table ops.approval

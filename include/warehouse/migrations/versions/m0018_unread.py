@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0018"
-down_revision = "0017"
+revision = "0.1.0_0018"
+down_revision = "0.1.0_0017"
 
 _SQL = """
 create table meta.unread (

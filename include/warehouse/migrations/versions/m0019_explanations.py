@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0019"
-down_revision = "0018"
+revision = "0.1.0_0019"
+down_revision = "0.1.0_0018"
 
 TABLES = """
 -- Why something did not open although its condition held: one row per filter that said no. With subject_id '': the rule
