@@ -243,7 +243,7 @@ def _trouble(rng: random.Random, vendor: Vendor, scene: Scene) -> None:
     for name, values in vendor.switches.items():
         scene.sandbox.control("switches", **{name: rng.choice(values)})
     for _ in range(rng.choice((0, 1, 2)) if vendor.paths else 0):
-        more = {"status": rng.choice(STATUSES), "opportunity": rng.choice((0.1, 0.4, 1.0)), "seed": rng.randrange(1000)}
+        more = {"status": rng.choice(STATUSES), "chance": rng.choice((0.1, 0.4, 1.0)), "seed": rng.randrange(1000)}
         kind = rng.choice((*KINDS, *vendor.quick_faults))
         times = rng.choice((1, 3, 30))
         scene.sandbox.control(

@@ -171,7 +171,7 @@ def test_messages_are_made_and_a_task_has_a_day_of_its_region(ward: Ward) -> Non
     assert tasks["crm:1"]["due_at"] == "2026-11-19T16:00:00.000Z"
     assert (tasks["crm:2"]["due_on"], tasks["crm:2"]["priority"]) == ("2026-11-17", "HIGH")
     assert "2 bad support ratings" in tasks["crm:1"]["subject"]
-    assert "a later due date puts the alert to rest" in tasks["crm:1"]["html"]
+    assert "a later due date snoozes the alert" in tasks["crm:1"]["html"]
 
 
 def test_a_task_whose_reason_is_gone_is_closed_with_a_note(ward: Ward) -> None:  # noqa: F811

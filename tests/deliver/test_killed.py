@@ -145,7 +145,7 @@ class Story:
         self.outside.mail.answers = {}
         self.house.decide(decision_id="at last")
         for found in approvals.find():
-            approvals.answer(found.approval_id, "approved", ("grace",), now=self.now)
+            approvals.answer(found.approval_id, "approved", ("ada",), now=self.now)
         for _ in range(4):
             self.now += timedelta(hours=2)
             self.house.set_clock(self.now)
@@ -155,7 +155,7 @@ class Story:
         for found in approvals.find():
             if self.chance.random() < 0.4:
                 said = self.chance.choice(["approved", "approved", "rejected"])
-                approvals.answer(found.approval_id, said, ("grace",), now=self.now)  # type: ignore[arg-type]
+                approvals.answer(found.approval_id, said, ("ada",), now=self.now)  # type: ignore[arg-type]
 
     def _deliver(self, is_red: bool) -> None:
         before = self.arrived()

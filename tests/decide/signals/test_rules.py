@@ -189,7 +189,7 @@ def test_a_tier_may_have_thresholds_of_its_own() -> None:
         ("were rated bad", "{{ n_bad_ratings_30d + '1' }}", "evidence.0: cannot be filled"),
         ("name: bad_rating", "name: bad_ratings", "name: is 'bad_ratings', but the file is called bad_rating.yaml"),
         ("worse: n_bad_ratings_30d >= many", "worse: pg_sleep(60) is null", "worse: uses"),
-        ("kind: risk", "kind: danger", "kind: Input should be 'risk', 'chance' or 'data'"),
+        ("kind: risk", "kind: danger", "kind: Input should be 'risk', 'opportunity' or 'data'"),
     ],
 )
 def test_a_wrong_file_is_named_with_its_line(
