@@ -112,7 +112,7 @@ class Outcome:
         changes: Of episodes.
         actions: Messages, tasks and values.
         started: Playbooks that started.
-        blocked: What did not open although its condition held, and the filters that said no.
+        blocked: What did not open although its condition held, and the filters that blocked it.
         n_held: What the gate held.
     """
 

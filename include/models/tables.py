@@ -107,7 +107,7 @@ def _change_table(connection: sa.Connection, model: Model) -> None:
         changes.insert(0, f'drop constraint "{key.name}"')
         changes += [f'alter column "{name}" drop not null' for name in key.columns if name not in gone]
     changes += [f'add column "{name}" {kind}' for name, kind in wanted.items() if there.get(name) != kind]
-    resting = connection.execute(_RESTING, {"name": model.name, "built": list(BUILT)}).all()
+    resting = connection.execute(_RESTING, _resting_of(model)).all()
     _make_room(
         connection, model, [one for one in resting if one.column in gone or one.is_row or (one.is_key and is_rekeyed)]
     )
@@ -118,7 +118,7 @@ def _change_table(connection: sa.Connection, model: Model) -> None:
 
 def _change_view(connection: sa.Connection, model: Model) -> None:
     """Replace a view; one that others read keeps its columns in their order, null where the query has them no more."""
-    resting = connection.execute(_RESTING, {"name": model.name, "built": list(BUILT)}).all()
+    resting = connection.execute(_RESTING, _resting_of(model)).all()
     if all(one.is_own for one in resting):
         _make_again(connection, model, "view")
         return
@@ -134,7 +134,7 @@ def _change_view(connection: sa.Connection, model: Model) -> None:
 
 def _make_again(connection: sa.Connection, model: Model, was: str) -> None:
     """Drop a table or view that nothing foreign rests on, and create it with the same grants."""
-    _make_room(connection, model, connection.execute(_RESTING, {"name": model.name, "built": list(BUILT)}).all())
+    _make_room(connection, model, connection.execute(_RESTING, _resting_of(model)).all())
     grants = connection.execute(_GRANTS, {"name": model.name}).scalars().all()
     connection.exec_driver_sql(f"drop {was} {model.name}")
     _create(connection, model)
@@ -174,6 +174,10 @@ def _suspend(connection: sa.Connection, view: str) -> None:
     never = f"cast(cast('{view} waits for the build to come to it' as text) as integer) = 0"
     connection.exec_driver_sql(f"create or replace view {view} as select {nulls} where {never}")
     connection.exec_driver_sql(f"comment on view {view} is '{_MARK}waits'")
+
+
+def _resting_of(model: Model) -> dict[str, object]:
+    return {"name": model.name, "built": list(BUILT), "mark": f"{_MARK}%"}
 
 
 def _kind(model: Model) -> str:
@@ -295,7 +299,7 @@ _RESTING = sa.text(
         r.is_key,
         coalesce(k.contype = 'f' and k.conrelid not in (select oid from part), false) as is_row,
         coalesce(
-            c.relkind = 'v' and n.nspname = any(:built) and obj_description(c.oid, 'pg_class') like 'perennial %', false
+            c.relkind = 'v' and n.nspname = any(:built) and obj_description(c.oid, 'pg_class') like :mark, false
         ) as is_own
     from resting as r
     left join pg_rewrite as w on r.classid = 'pg_rewrite'::regclass and w.oid = r.objid

@@ -1,4 +1,4 @@
-"""Why something did not open: each filter says no with its code and its values."""
+"""Why something did not open: each filter gives its code and its values."""
 
 from __future__ import annotations
 
@@ -323,8 +323,11 @@ def test_the_same_decision_again_writes_the_same_rows(ward: Ward, rule: Any) -> 
     before = ward.house.scalar(every)
     ward.house.decide()
     assert ward.house.scalar(every) == before
-    rule("min_days_as_customer: 100")  # the filter no longer says no, so its row goes
+    rule("min_days_as_customer: 100")  # the filter no longer blocks it, so its row goes
     assert ward.house.scalar("select count(*) from ops.evaluation where reason = 'minimum_history'") == 0
+    ward.give("account")  # nobody is a customer any more: what the earlier decision of the day saw goes
+    ward.house.decide()
+    assert ward.house.scalar("select count(*) from ops.evaluation_input where subject_kind = 'account'") == 0
 
 
 def test_dry_run_keeps_nothing(house: House) -> None:

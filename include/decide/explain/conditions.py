@@ -11,7 +11,7 @@ from sqlglot import exp
 
 from include.common import formatting
 from include.config import expression
-from include.decide.explain.record import WITH
+from include.decide.explain.record import SHOWN_WITH
 from include.warehouse import sql_guard
 
 _SIGNS: Mapping[type[exp.Expr], str] = {
@@ -77,11 +77,11 @@ def parts(
     for part, text, one, holds in zip(split, texts, checked, answers, strict=True):
         values = {name: facts.get(name) for name in one.columns if name in types}
         limits = {name: thresholds[name] for name in one.columns if name in thresholds}
-        found.append(Part(text, holds, values, limits, _said(part, text, facts, limits)))
+        found.append(Part(text, holds, values, limits, _text(part, text, facts, limits)))
     return found
 
 
-def _said(part: exp.Expr, text: str, facts: Mapping[str, Any], limits: Mapping[str, float]) -> str:
+def _text(part: exp.Expr, text: str, facts: Mapping[str, Any], limits: Mapping[str, float]) -> str:
     sign = _SIGNS.get(type(part))
     column = part.this.name if isinstance(part.this, exp.Column) else ""
     if sign and column and column not in limits:
@@ -97,9 +97,13 @@ def _said(part: exp.Expr, text: str, facts: Mapping[str, Any], limits: Mapping[s
 
 def _value(column: str, facts: Mapping[str, Any]) -> str:
     value, name = facts.get(column), _named(column)
-    if value is not None and all(facts.get(other) is not None for other in WITH.get(column, ())) and column in WITH:
-        now, usual = (_figure(other, facts[other]) for other in WITH[column])
-        return f"{_named(WITH[column][0])} is {now} of a baseline of {usual} ({_figure(column, value)})"
+    if (
+        value is not None
+        and all(facts.get(other) is not None for other in SHOWN_WITH.get(column, ()))
+        and column in SHOWN_WITH
+    ):
+        now, usual = (_figure(other, facts[other]) for other in SHOWN_WITH[column])
+        return f"{_named(SHOWN_WITH[column][0])} is {now} of a baseline of {usual} ({_figure(column, value)})"
     return f"{name} is {_figure(column, value)}"
 
 

@@ -1,4 +1,4 @@
-"""Answers, for one account and one day: did each signal, reminder and playbook open, and if not, what said no."""
+"""Explains, for one account and one day, which signals, reminders and playbooks opened, and what blocked the others."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from include.decide.explain.conditions import Part
 from include.decide.explain.reasons import Reason, Why
 from include.decide.renewals.ladder import due_on, rungs
 from include.decide.rules.subjects import table
+from include.decide.signals.schema import thresholds_of
 from include.warehouse.engine import engine
 
 Outcome = Literal["opened", "open", "closed", "not opened"]
@@ -96,18 +97,18 @@ class _Seen:
         sources = self.gate["sources"]
         mine = [name for name, state in sources.items() if (name == self.source if state["kind"] == "crm" else True)]
         asked = [name for name in mine if sources[name]["kind"] in ("crm", *kinds)]
-        no = [
+        reasons = [
             Why(Reason.SOURCE_NOT_READY, {"source": name, "because": "; ".join(sources[name]["reasons"])})
             for name in asked
             if sources[name]["reasons"]
         ]
         known = {state["kind"] for state in sources.values()}
-        no += [
+        reasons += [
             Why(Reason.SOURCE_NOT_READY, {"source": kind, "because": "no source of this kind is connected"})
             for kind in kinds
             if kind not in known
         ]
-        return no + [why for why in self.held if why.facts["source"] in asked]
+        return reasons + [why for why in self.held if why.facts["source"] in asked]
 
 
 def explain(account_key: str, signal: str = "", day: date | None = None) -> Explanation:
@@ -179,7 +180,7 @@ def _lines(connection: sa.Connection, seen: _Seen, rule: str) -> Iterator[Line]:
     about = facts["about"]
     ids = sorted({*seen.subjects[about], *(entity for name, entity in seen.episodes if name == rule)})
     if not ids:
-        yield _line(rule, facts, "", [Why(Reason.NO_SUBJECT, {"subject_kind": _SPOKEN[about]})])
+        yield _line(rule, facts, "", [Why(Reason.NO_SUBJECT, {"subject_kind": _NOUNS[about]})])
     for subject_id in ids:
         values = seen.subjects[about].get(subject_id, {})
         if facts["type"] == "ladder":
@@ -192,14 +193,14 @@ def _lines(connection: sa.Connection, seen: _Seen, rule: str) -> Iterator[Line]:
         elif reason is not Reason.EVALUATED:
             yield _line(rule, facts, subject_id, [Why(reason, facts)])
         else:
-            no = seen.not_ready(facts.get("kinds", ())) + seen.blocked[rule, subject_id]
+            blocked_by = seen.not_ready(facts.get("kinds", ())) + seen.blocked[rule, subject_id]
             parts: list[Part] = []
-            if not no and facts["type"] == "playbook":
-                no = _not_reached(seen, facts, subject_id, values)
-            if not no and facts["condition"]:
+            if not blocked_by and facts["type"] == "playbook":
+                blocked_by = _not_reached(seen, facts, subject_id, values)
+            if not blocked_by and facts["condition"]:
                 condition, parts = _condition(connection, facts, values)
-                no = [condition]
-            yield _line(rule, facts, subject_id, no or [Why(Reason.CONDITION_MET)], parts=parts)
+                blocked_by = [condition]
+            yield _line(rule, facts, subject_id, blocked_by or [Why(Reason.CONDITION_MET)], parts=parts)
 
 
 def _line(
@@ -317,23 +318,22 @@ def _condition(
     connection: sa.Connection, facts: Mapping[str, Any], values: Mapping[str, Any]
 ) -> tuple[Why, list[Part]]:
     """Return whether a condition held, by the parts of it that did not."""
-    tier = str(values.get("tier") or "").lower()
-    limits = {**facts.get("thresholds", {}), **facts.get("tiers", {}).get(tier, {})}
+    limits = thresholds_of(facts.get("thresholds", {}), facts.get("tiers", {}), values.get("tier"))
     found = conditions.parts(connection, facts["condition"], limits, values, table(facts["about"]).types)
-    no = [part for part in found if part.holds is False] or [part for part in found if part.holds is None]
-    if not no:
+    failed = [part for part in found if part.holds is False] or [part for part in found if part.holds is None]
+    if not failed:
         return Why(Reason.CONDITION_MET), found
-    reason = Reason.VALUE_UNKNOWN if no[0].holds is None else Reason.CONDITION_NOT_MET
+    reason = Reason.VALUE_UNKNOWN if failed[0].holds is None else Reason.CONDITION_NOT_MET
     facts = {
-        "condition": "; ".join(part.text for part in no),
-        "values": {name: value for part in no for name, value in part.values.items()},
-        "thresholds": {name: value for part in no for name, value in part.thresholds.items()},
+        "condition": "; ".join(part.text for part in failed),
+        "values": {name: value for part in failed for name, value in part.values.items()},
+        "thresholds": {name: value for part in failed for name, value in part.thresholds.items()},
     }
     return Why(reason, facts), found
 
 
 _TYPES = ("signal", "ladder", "playbook")
-_SPOKEN = {
+_NOUNS = {
     "account": "record as a customer",
     "contact": "contact",
     "former": "record as a former customer",

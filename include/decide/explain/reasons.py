@@ -122,7 +122,7 @@ class Why:
     @property
     def text(self) -> str:
         """The reason in plain English."""
-        return TEXTS[self.reason].format_map({name: _said(value) for name, value in self.facts.items()})
+        return TEXTS[self.reason].format_map({name: _formatted(value) for name, value in self.facts.items()})
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ class Block:
     why: Why
 
 
-def _said(value: Any) -> str:
+def _formatted(value: Any) -> str:
     if value is None:
         return formatting.UNKNOWN
     if isinstance(value, str):
@@ -154,4 +154,4 @@ def _said(value: Any) -> str:
             return value
     if isinstance(value, date):
         return formatting.day(value)
-    return ", ".join(map(_said, value)) if isinstance(value, (list, tuple)) else str(value)
+    return ", ".join(map(_formatted, value)) if isinstance(value, (list, tuple)) else str(value)

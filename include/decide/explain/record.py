@@ -1,4 +1,4 @@
-"""Keeps what a decision saw: the rules in force, the gate, the values conditions read, and the filters that said no.
+"""Records what a decision saw: the rules in force, the gate, the values of conditions, and the filters that blocked.
 
 All of it by day: a later decision of the same day replaces it, and the same decision again writes the same rows. That a
 condition did not hold is not written down; ``read`` finds it by the values.
@@ -30,7 +30,7 @@ _ALWAYS = {
     RENEWAL: ("tier", "decision_date", "days_to_decision", "term_days", "is_auto_renew"),
 }
 # Columns that explain another one, shown with it.
-WITH = {"usage_ratio": ("usage_28d", "usage_baseline")}
+SHOWN_WITH = {"usage_ratio": ("usage_28d", "usage_baseline")}
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def record(connection: sa.Connection, day: Day, rules: Rules, blocked: Sequence[
         connection: Of the builder role, within the decision's transaction.
         day: The day.
         rules: The rules.
-        blocked: The filters that said no.
+        blocked: The filters that kept a rule from opening.
     """
     rows = [*_gate(day), *_rules(day, rules), *map(_blocked, blocked)]
     given = orjson.dumps(rows, default=str).decode()
@@ -65,22 +65,23 @@ def record(connection: sa.Connection, day: Day, rules: Rules, blocked: Sequence[
     for kind, columns in _columns(rules).items():
         subject = table(kind)
         if has_table(connection, subject.name):
-            statement = _inputs(subject, kind, columns)
-            connection.execute(sa.text(statement), {"day": day.today, "as_of": day.as_of, "kind": kind})
+            values = {"day": day.today, "as_of": day.as_of, "kind": kind}
+            connection.execute(sa.text(_FORGET.format(table=subject.name, key=subject.key)), values)
+            connection.execute(sa.text(_inputs(subject, kind, columns)), values)
 
 
 def _gate(day: Day) -> Iterator[Row]:
     states = day.readiness.sources
     sources = {state.source: {"kind": state.kind, "reasons": state.reasons} for state in states}
     yield _row("", Reason.EVALUATED, {"as_of": day.as_of, "sources": sources})
-    for reason, accounts in (("QUARANTINED", "quarantined"), ("NOT_READ", "behind")):
+    for reason, accounts in ((Reason.QUARANTINED, "quarantined"), (Reason.NOT_READ, "behind")):
         named: dict[str, dict[str, str]] = {}
         for state in states:
             for account_key in getattr(state, accounts):
                 named.setdefault(account_key, {})[state.source] = state.kind
         for account_key, found in sorted(named.items()):
             about = {"subject_kind": "account", "subject_id": account_key, "account_key": account_key}
-            yield _row("", Reason[reason], {"sources": found}, **about)
+            yield _row("", reason, {"sources": found}, **about)
 
 
 def _rules(day: Day, rules: Rules) -> Iterator[Row]:
@@ -145,11 +146,11 @@ def _columns(rules: Rules) -> dict[str, list[str]]:
         used[loaded.signal.about] |= set(loaded.open.columns)
     for playbook in rules.playbooks.values():
         used[playbook.about] |= set(playbook.starts.columns) if playbook.starts else set()
-    return {kind: _shown(table(kind), columns) for kind, columns in used.items()}
+    return {kind: _kept(table(kind), columns) for kind, columns in used.items()}
 
 
-def _shown(subject: Table, used: Iterable[str]) -> list[str]:
-    columns = {*used, *(other for column in used for other in WITH.get(column, ()))}
+def _kept(subject: Table, used: Iterable[str]) -> list[str]:
+    columns = {*used, *(other for column in used for other in SHOWN_WITH.get(column, ()))}
     return [column for column, _ in subject.types.items() if column in columns and column not in subject.personal]
 
 
@@ -166,6 +167,15 @@ def _inputs(subject: Table, kind: str, columns: Sequence[str]) -> str:
     )
 
 
+# Whoever an earlier decision of the day saw and this one does not.
+_FORGET = """
+    delete from ops.evaluation_input as present
+    where day = :day and subject_kind = :kind
+        and not exists (
+            select from {table} as t
+            where t.as_of_day = :as_of and t.{key} = present.subject_id and t.account_key = present.account_key
+        )
+"""
 _WRITE = sa.text(
     """
     with given as (

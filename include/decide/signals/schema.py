@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from typing import Annotated, Literal
 
@@ -97,4 +98,11 @@ class Signal(Strict):
 
     def thresholds_of(self, tier: str | None) -> dict[str, float]:
         """Return the thresholds that hold for a tier."""
-        return {**self.thresholds, **self.tiers.get((tier or "").lower(), {})}
+        return thresholds_of(self.thresholds, self.tiers, tier)
+
+
+def thresholds_of(
+    thresholds: Mapping[str, float], tiers: Mapping[str, Mapping[str, float]], tier: str | None
+) -> dict[str, float]:
+    """Return the thresholds of a tier: those of all, and its own in their place."""
+    return {**thresholds, **tiers.get((tier or "").lower(), {})}

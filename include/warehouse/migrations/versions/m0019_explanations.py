@@ -1,4 +1,4 @@
-"""What each decision saw and which filters said no, so that "why did it not open?" has an answer for a month."""
+"""What each decision saw and which filters blocked a rule, so that "why did it not open?" has an answer for a month."""
 
 from alembic import op
 
@@ -6,7 +6,7 @@ revision = "0.1.0_0019"
 down_revision = "0.1.0_0018"
 
 TABLES = """
--- Why something did not open although its condition held: one row per filter that said no. With subject_id '': the rule
+-- Why something did not open although its condition held: one row per filter. With subject_id '': the rule
 -- as it was in force on that day; with rule '': what the gate said of the sources and of single accounts.
 create table ops.evaluation (
     day date not null,           -- that was decided upon
