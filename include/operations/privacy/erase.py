@@ -18,7 +18,7 @@ from include.common.errors import ConfigError, WarehouseError
 from include.ingest import suppression
 from include.ingest.suppression import Erased
 from include.models import registry
-from include.operations.privacy import find, free_text, scrub
+from include.operations.privacy import find, free_text, redaction
 from include.operations.privacy.find import PAIRS, Found
 from include.warehouse import locks
 from include.warehouse.engine import engine
@@ -107,7 +107,7 @@ def _erase(kind: str, subject: str, reason: str, by: str, dry_run: bool) -> Eras
         free_text.blank_messages(connection, found, counts)
         places = free_text.places(connection, found)
         _blank(connection, _words(hashes, found), found, places, counts)
-        left = sum(scrub.count(connection, table, found.addresses) for table in scrub.tables(connection))
+        left = sum(redaction.count(connection, table, found.addresses) for table in redaction.tables(connection))
         if left:
             raise WarehouseError(f"{left} rows still hold an address; nothing was erased", cure="report this defect")
         _remember(connection, hashes, found, places, erasure_id)
@@ -120,7 +120,7 @@ def _erase(kind: str, subject: str, reason: str, by: str, dry_run: bool) -> Eras
         if dry_run:
             transaction.rollback()
         else:
-            scrub.forget_statistics(connection)
+            redaction.forget_statistics(connection)
     return Erasure(kind, dry_run, {name: number for name, number in sorted(counts.items()) if number}, outside, shown)
 
 
@@ -185,7 +185,7 @@ def _take_account(connection: Connection, account_key: str, found: Found, counts
             counts["raw.batch"] += connection.execute(clause, {"ids": ids}).rowcount
     for statement, store in _OF_ACCOUNT:
         counts[store] += connection.execute(sa.text(statement), {"key": account_key, **refs}).rowcount
-    for built in scrub.tables(connection, ("core", "marts")):
+    for built in redaction.tables(connection, ("core", "marts")):
         if "account_key" in built.columns:
             clause = sa.text(f"delete from {built.name} where account_key = :key")  # noqa: S608
             counts[built.name] += connection.execute(clause, {"key": account_key}).rowcount
@@ -214,7 +214,7 @@ def _take_by_record(connection: Connection, found: Found, counts: Counter[str]) 
         "delete from quarantine.record where coalesce(record_id, '') = ''"
         " and lower(concat_ws(' ', record ->> 'email', record ->> 'other_emails')) ~ :any"
     )
-    bound = {"any": "|".join(map(scrub.pattern, sorted(found.addresses)))}
+    bound = {"any": "|".join(map(redaction.pattern, sorted(found.addresses)))}
     counts["quarantine.record"] += connection.execute(nameless, bound).rowcount
 
 
@@ -253,13 +253,13 @@ def _blank(
         counts["core.person_address"] += connection.execute(gone, {"addresses": sorted(found.addresses)}).rowcount
     names = dict.fromkeys(sorted(found.names, key=len, reverse=True), suppression.ERASED)
     of_accounts = {table: (where, bound) for table, where, bound in free_text.of_accounts(connection, places)}
-    for table in scrub.tables(connection):
-        counts[table.name] += scrub.blank(connection, table, words)
+    for table in redaction.tables(connection):
+        counts[table.name] += redaction.blank(connection, table, words)
         if table.name.split(".")[0] in ("ops", "quarantine", "meta"):
-            counts[table.name] += scrub.blank(connection, table, names)
+            counts[table.name] += redaction.blank(connection, table, names)
         elif table.name in of_accounts:
             where, bound = of_accounts[table.name]
-            counts[table.name] += scrub.blank(connection, table, names, where, **bound)
+            counts[table.name] += redaction.blank(connection, table, names, where, **bound)
 
 
 def _words(hashes: Erased, found: Found) -> dict[str, str]:
@@ -315,7 +315,7 @@ def _outside(connection: Connection, kind: str, found: Found) -> list[str]:
         for (source, entity), number in Counter((source, entity) for source, entity, _ in records).items()
     ]
     contacts = [f"{entity} {source}:{record_id}" for source, entity, record_id in found.records]
-    people = "|".join(map(scrub.pattern, [*sorted(found.addresses), *sorted(found.names)]))
+    people = "|".join(map(redaction.pattern, [*sorted(found.addresses), *sorted(found.names)]))
     sent = connection.execute(
         sa.text(
             "select channel, count(*) from ops.outbox where state in ('sent', 'uncertain')"

@@ -1,6 +1,6 @@
 """Blanks what an erased person wrote, what was said of the person, and the person's name in texts about their account.
 
-Addresses are blanked wherever they stand (see ``scrub.py``). A name may be somebody else's too: it is blanked where
+Addresses are blanked wherever they stand (see ``redaction.py``). A name may be somebody else's too: it is blanked where
 messages, evidence and samples are kept, and in what belongs to the person's own accounts.
 """
 
@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection
 from include.entities.catalog import ENTITIES, Entity
 from include.identity import store as identity_store
 from include.ingest import suppression
-from include.operations.privacy import find, scrub
+from include.operations.privacy import find, redaction
 from include.operations.privacy.find import PAIRS, Found
 
 
@@ -76,9 +76,9 @@ def blank_messages(connection: Connection, found: Found, counts: Counter[str]) -
     keys = sorted(f"{source}:{record_id}" for source, entity, record_id in found.records if entity == "contact")
     for store, statement in _OF_CONTACT.items():
         counts[store] += connection.execute(sa.text(statement), {"keys": keys}).rowcount
-    outbox = next(table for table in scrub.tables(connection, ("ops",)) if table.name == "ops.outbox")
+    outbox = next(table for table in redaction.tables(connection, ("ops",)) if table.name == "ops.outbox")
     names = dict.fromkeys(sorted(found.companies, key=len, reverse=True), suppression.ERASED)
-    counts["ops.outbox"] += scrub.blank(connection, outbox, names, "entity_kind = 'csm'")
+    counts["ops.outbox"] += redaction.blank(connection, outbox, names, "entity_kind = 'csm'")
 
 
 def places(connection: Connection, found: Found) -> Places:
@@ -97,7 +97,7 @@ def places(connection: Connection, found: Found) -> Places:
 
 def of_accounts(connection: Connection, places: Places) -> Iterator[tuple[str, str, dict[str, list[str]]]]:
     """Yield where texts of some accounts stand: table, condition, and the values bound in it."""
-    for table in scrub.tables(connection, ("core", "marts")):
+    for table in redaction.tables(connection, ("core", "marts")):
         if "account_key" in table.columns:
             yield table.name, "account_key = any(:accounts)", {"accounts": places.keys}
     pairs = {"sources": [source for source, _ in places.refs], "ids": [ref for _, ref in places.refs]}
