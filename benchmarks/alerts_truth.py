@@ -114,7 +114,7 @@ def judge(replay: Replay, truth: Mapping[str, Mapping[str, Any]]) -> Judgement:
             result.leads.append((facts["decided"] - max(start, min(named))).days)
         else:
             result.missed.append((account, facts["cause"], facts["decided"]))
-    for past in replay.told:
+    for past in replay.notified:
         if past.kind != "risk":
             continue
         counts = result.risks.setdefault(past.signal, Counter())

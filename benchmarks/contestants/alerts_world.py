@@ -44,7 +44,7 @@ def main() -> None:
     done("build")
     rules = load()
     with replayed(
-        date.fromisoformat(first), date.fromisoformat(last), {loaded.signal.about for loaded in rules.values()}
+        date.fromisoformat(first), date.fromisoformat(last), {rule.about for rule in rules.values()}
     ) as history:
         done("tables")
         replay = signals.replay(history, rules)

@@ -14,7 +14,7 @@ from include.deliver.deliver import Delivered
 from include.warehouse.engine import engine
 
 CHANNEL_COLUMNS = ("channel", "sends", "planned", "uncertain", "failed", "sent", "reason", "changed_by", "changed_at")
-LETTER_COLUMNS = ("state", "rule", "step", "recipient", "subject", "deadline", "because", "planned_at")
+DELIVERY_COLUMNS = ("state", "rule", "step", "recipient", "subject", "deadline", "because", "planned_at")
 
 
 def delivered(result: Delivered) -> str:
@@ -50,7 +50,7 @@ def channels() -> list[dict[str, Any]]:
     ]
 
 
-def letters(channel: str, state: str, limit: int) -> list[dict[str, Any]]:
+def deliveries(channel: str, state: str, limit: int) -> list[dict[str, Any]]:
     """Return the newest rows of a channel's outbox.
 
     Raises:
@@ -62,7 +62,7 @@ def letters(channel: str, state: str, limit: int) -> list[dict[str, Any]]:
         rows = connection.execute(
             sa.text(
                 "select key, state, rule, step, recipient, subject, deadline, because, external_id, n_attempts,"
-                " told_by, planned_at, settled_at from ops.outbox"
+                " notified_by, planned_at, settled_at from ops.outbox"
                 " where channel = :channel and (:state = '' or state = :state)"
                 " order by outbox_id desc limit :limit"
             ),

@@ -1,4 +1,4 @@
-"""``incidents``: what is wrong with the data, who was told, and what is not to be told for a time."""
+"""``incidents``: what is wrong with the data, who was notified, and what is silent for a time."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ By = Annotated[str, typer.Option("--by", help="Who decides; by default who is lo
 def listing(
     every: Annotated[bool, typer.Option("--all", help="Those that are over too.")] = False, as_json: AsJson = False
 ) -> None:
-    """List incidents, newest first: what, since when, how many rows, and how often its owner was told."""
+    """List incidents, newest first: what, since when, how many rows, and how often its owner was notified."""
     rows = _read(_LIST, every=every)
-    columns = ("incident_id", "key", "state", "n_bad", "n_rows", "opened_at", "worsened_at", "closed_at", "told")
+    columns = ("incident_id", "key", "state", "n_bad", "n_rows", "opened_at", "worsened_at", "closed_at", "notified")
     output.emit(rows, columns, as_json=as_json)
 
 
-@app.command("tell")
-def tell(as_json: AsJson = False) -> None:
-    """Look what is wrong now, and tell the owners what began, grew worse or is over since the last look."""
-    from include.operations.incidents import notify as telling
+@app.command("notify")
+def notify(as_json: AsJson = False) -> None:
+    """Find what is wrong now, and notify the owners of what began, grew worse or is over since the last scan."""
+    from include.operations.incidents import notify as incidents
 
-    found = telling.tell()
+    found = incidents.run()
     said = ", ".join(f"{value} {name.removeprefix('n_')}" for name, value in vars(found).items())
     typer.echo(output.to_json(vars(found)) if as_json else f"{said}\n", nl=False)
 
@@ -45,7 +45,7 @@ def silence(
     reason: Annotated[str, typer.Option("--reason", help="Why.")] = "",
     by: By = "",
 ) -> None:
-    """Tell nobody of some incidents until a day; they go on holding what they hold."""
+    """Notify nobody of some incidents until a day; what they put on hold stays on hold."""
     from include.warehouse.engine import engine
 
     moment = clock.moment(until, "--until")
@@ -94,8 +94,8 @@ def _read(query: sa.TextClause, **values: Any) -> list[dict[str, Any]]:
 _LIST = sa.text(
     """
     select incident.*,
-        (select string_agg(distinct event || ' ' || told.state, ', ') from meta.notification as told
-         where told.incident_id = incident.incident_id) as told
+        (select string_agg(distinct event || ' ' || sent.state, ', ') from meta.notification as sent
+         where sent.incident_id = incident.incident_id) as notified
     from meta.incident as incident
     where (:every or state = 'open') and opened_at <= :now
     order by incident_id desc limit 200

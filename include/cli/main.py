@@ -136,7 +136,7 @@ def channel_show(
     """List the newest messages or tasks of a channel, and why each is where it is."""
     from include.cli import channels as commands
 
-    console.emit(commands.letters(channel, state, limit), commands.LETTER_COLUMNS, as_json=as_json)
+    console.emit(commands.deliveries(channel, state, limit), commands.DELIVERY_COLUMNS, as_json=as_json)
 
 
 @channel_app.command("release")

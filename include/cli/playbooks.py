@@ -30,7 +30,7 @@ def check() -> None:
     from include.decide.playbooks.load import load
 
     found = load()
-    steps = sum(len(loaded.playbook.steps) for loaded in found.values())
+    steps = sum(len(rule.file.steps) for rule in found.values())
     typer.echo(f"{len(found)} playbooks with {steps} steps are right")
 
 

@@ -12,8 +12,10 @@ import typer
 from include import config
 from include.common.errors import ConfigError, PerennialError
 from include.config import files
-from include.decide.episodes import RENEWAL
-from include.decide.signals.load import Loaded, load
+from include.decide.renewals.reminders import LADDER
+from include.decide.rules.load import Rule
+from include.decide.signals.load import load
+from include.decide.signals.schema import Signal
 
 # Signals that users know and that nothing connected can give yet: listed, so that nobody looks for them in vain.
 AWAITED = {
@@ -30,8 +32,8 @@ def listing(context: typer.Context, as_json: AsJson = False) -> None:
     if context.invoked_subcommand:
         return
     found = _with_availability()
-    rows = [_ladder(), *(_row(loaded, missing) for loaded, missing in found)]
-    rows += [_awaited(name) for name in AWAITED if name not in {loaded.signal.name for loaded, _ in found}]
+    rows = [_ladder(), *(_row(rule, missing) for rule, missing in found)]
+    rows += [_awaited(name) for name in AWAITED if name not in {rule.file.name for rule, _ in found}]
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
         return
@@ -45,8 +47,8 @@ def show(name: str) -> None:
     signals = load()
     if name not in signals:
         raise ConfigError(f"there is no signal {name}", cure=f"known: {', '.join(signals)}")
-    loaded = signals[name]
-    typer.echo(f"# {files.shown(loaded.path)}\n{loaded.path.read_text(encoding='utf-8').rstrip()}")
+    path = signals[name].path
+    typer.echo(f"# {files.shown(path)}\n{path.read_text(encoding='utf-8').rstrip()}")
 
 
 @app.command()
@@ -63,7 +65,7 @@ def simulate(
     commands.simulate_signals(names or [], commands.day(since, "from"), commands.day(until, "to"), html, as_json)
 
 
-def _with_availability() -> list[tuple[Loaded, str]]:
+def _with_availability() -> list[tuple[Rule[Signal], str]]:
     """Return the signals, each with what it lacks; without a warehouse nobody knows."""
     from include.decide.signals.scan import unavailable
 
@@ -72,21 +74,17 @@ def _with_availability() -> list[tuple[Loaded, str]]:
         missing = unavailable(signals)
     except (sa.exc.SQLAlchemyError, PerennialError):
         missing = dict.fromkeys(signals, "unknown: no warehouse")
-    return [(loaded, missing.get(name, "")) for name, loaded in signals.items()]
+    return [(rule, missing.get(name, "")) for name, rule in signals.items()]
 
 
 def _ladder() -> dict[str, object]:
     """Return the one signal that is no file: it follows dates, and what a CRM must have to be a CRM."""
     days = ", ".join(str(days) for days in config.load().renewals.ladder_days)
     return {
-        "name": RENEWAL,
-        "version": 1,
-        "status": "live",
+        **LADDER.model_dump(include={"name", "version", "status", "title", "why"}),
         "kind": "risk",
         "about": "renewal",
         "available": "available",
-        "title": "Renewal checkpoint reached, or notice deadline near",
-        "why": "A renewal is won in the months before its date, and after the notice deadline it is too late.",
         "open": f"days_to_decision reaches one of {days}",
         "close": "the renewal is won or lost, or its notice deadline has passed",
         "file": "include/defaults/config/renewals.yaml",
@@ -106,8 +104,8 @@ def _awaited(name: str) -> dict[str, object]:
     }
 
 
-def _row(loaded: Loaded, missing: str) -> dict[str, object]:
-    signal = loaded.signal
+def _row(rule: Rule[Signal], missing: str) -> dict[str, object]:
+    signal = rule.file
     return {
         "name": signal.name,
         "version": signal.version,
@@ -119,5 +117,5 @@ def _row(loaded: Loaded, missing: str) -> dict[str, object]:
         "why": signal.why,
         "open": " ".join(signal.open.split()),
         "close": " ".join(signal.close.split()),
-        "file": files.shown(loaded.path),
+        "file": files.shown(rule.path),
     }

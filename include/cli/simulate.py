@@ -45,13 +45,13 @@ def simulate_playbook(name: str, first: date, last: date, html: Path | None, as_
     known = load_playbooks()
     if name not in known:
         raise ConfigError(f"there is no playbook {name}", cure=f"known: {', '.join(known)}")
-    loaded = known[name]
-    known_signals, trigger = load_signals(), loaded.playbook.trigger
+    rule = known[name]
+    known_signals, trigger = load_signals(), rule.file.trigger
     rules = live_risks(known_signals) if trigger.at_risk else {each: known_signals[each] for each in trigger.signals}
-    abouts = {loaded.about, *(rule.signal.about for rule in rules.values())}
+    abouts = {rule.about, *(each.about for each in rules.values())}
     with replayed(first, last, abouts) as history:
         past = signals.replay(history, rules)
-        touches = playbooks.replay(history, loaded, past.episodes)
+        touches = playbooks.replay(history, rule, past.episodes)
         settled = _settled(history)
         owners = _owners(history)
     plain = playbooks.plain_rule(settled, owners, first)
@@ -81,7 +81,7 @@ def simulate_signals(names: Sequence[str], first: date, last: date, html: Path |
             raise ConfigError(f"there is no signal {name}", cure=f"known: {', '.join(known)}")
     missing = unavailable(known)
     chosen = {name: known[name] for name in names or known if name not in missing}
-    with replayed(first, last, {loaded.signal.about for loaded in chosen.values()}) as history:
+    with replayed(first, last, {rule.about for rule in chosen.values()}) as history:
         past = signals.replay(history, chosen)
         settled = _settled(history)
         people = _people(history)
@@ -156,7 +156,7 @@ def _then(account_key: str, on: date, settled: Sequence[Renewal]) -> str:
 
 
 def _signal_row(name: str, past: signals.Replay, settled: Sequence[Renewal]) -> dict[str, object]:
-    mine = [each for each in past.told if each.signal == name]
+    mine = [each for each in past.notified if each.signal == name]
     then = Counter(_then(each.account_key, each.opened_on, settled).partition(",")[0] for each in mine)
     stretches = sorted((each.closed_on - each.opened_on).days for each in mine if each.closed_on)
     return {
@@ -233,7 +233,7 @@ def _signals_page(
     said: str,
 ) -> str:
     by_week: dict[str, Counter[date]] = {group: Counter() for group in _GROUPS.values()}
-    for each in past.told:
+    for each in past.notified:
         week = each.opened_on - timedelta(days=each.opened_on.weekday())
         by_week[_GROUPS[each.kind]][week] += 1
     load = past.new_by_person_and_day()

@@ -1,4 +1,4 @@
-"""The task that stands in the CRM for an alert: in it the manager answers."""
+"""The task that stands in the CRM for an alert: in it the CSM answers."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def of_alert(
         state=state,
         because=because,
         body={
-            "subject": personal_data.plain(message.headline),
+            "subject": personal_data.plain(message.subject),
             "html": personal_data.plain("<br>\n".join(_lines(message))),
             **due(due_on, where.zone),
             "priority": "HIGH" if severity == "high" else "MEDIUM",

@@ -10,11 +10,12 @@ from zoneinfo import ZoneInfo
 
 from include.config import Settings
 from include.decide.episodes import Change, Episode
-from include.decide.explain.reasons import Block
-from include.decide.playbooks.load import Loaded
+from include.decide.playbooks.schema import Playbook
 from include.decide.readiness import Readiness
 from include.decide.recipients import Owned, Recipient, recipient
 from include.decide.renewals.checkpoint import Checkpoint
+from include.decide.rules.load import Rule
+from include.decide.rules.reasons import Block
 from include.outbox.message import Message
 from include.outbox.store import Action, State
 
@@ -62,15 +63,6 @@ class Day:
         """Return what became of a renewal that is not listed any more."""
         return self.ends.get(renewal_id, "the renewal is no longer in the CRM, or its account is excluded")
 
-    def close_missing(self, episode: Episode) -> Change | None:
-        """Return how an episode ends whose renewal is no longer listed; None while that cannot be trusted."""
-        source = episode.account_key.partition(":")[0]
-        if self.readiness.why_held(source, episode.account_key):
-            return None
-        because = self.why_missing(episode.entity_id)
-        found = {"as_of": self.as_of.isoformat(), "because": because}
-        return episode.change("close", found, because=because)
-
     def start_of(self, day: date) -> datetime:
         """Return when a day begins."""
         return datetime.combine(day, time.min, ZoneInfo(self.settings.reporting_zone))
@@ -96,12 +88,12 @@ class Day:
         state, because = self.planned_state(channel)
         body = message.model_dump(mode="json")
         return Action(
-            channel=channel, subject=message.headline, body=body, **{"state": state, "because": because} | said
+            channel=channel, subject=message.subject, body=body, **{"state": state, "because": because} | said
         )
 
-    def severity(self, renewal: Checkpoint) -> str:
-        """Return how near the decision is."""
-        return "high" if (renewal.decision_date - self.today).days <= URGENT_DAYS else "normal"
+    def is_near(self, decision: date) -> bool:
+        """Return whether a decision is so near that it is urgent."""
+        return (decision - self.today).days <= URGENT_DAYS
 
 
 @dataclass
@@ -118,36 +110,9 @@ class Outcome:
 
     changes: list[Change] = field(default_factory=list)
     actions: list[Action] = field(default_factory=list)
-    started: list[Loaded] = field(default_factory=list)
+    started: list[Rule[Playbook]] = field(default_factory=list)
     blocked: list[Block] = field(default_factory=list)
     n_held: int = 0
-
-
-def evidence(renewal: Checkpoint, day: Day) -> dict[str, Any]:
-    """Return what an episode keeps as its evidence: the figures, and the day and time that they are of."""
-    shown = (
-        "decision_date",
-        "due_date",
-        "notice_deadline",
-        "target_arr",
-        "currency",
-        "usage_28d",
-        "usage_baseline",
-        "usage_ratio",
-        "active_users_28d",
-        "paid_seats",
-        "n_open_tickets",
-        "n_open_urgent_tickets",
-        "oldest_open_urgent_at",
-        "last_contact_at",
-        "decision_maker_known",
-    )
-    sources = day.readiness.sources_shown(renewal.crm_source, renewal.account_key)
-    return {
-        "as_of": day.as_of.isoformat(),
-        "sources": list(sources),
-        **{name: plain(getattr(renewal, name)) for name in shown},
-    }
 
 
 def plain(value: Any) -> Any:

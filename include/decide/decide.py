@@ -1,4 +1,4 @@
-"""Decides, from the newest built day, whom to tell what; writes it down; sends nothing.
+"""Decides, from the newest built day, whom to notify of what; writes it down; sends nothing.
 
 Forward only: a day before the last decided one is refused, and a day decided again plans nothing twice, because every
 action has a key. Episodes, actions and the decision itself commit together or not at all.
@@ -24,13 +24,14 @@ from include.decide import task_feedback as people_answers
 from include.decide.context import Day, Outcome
 from include.decide.digests import escalation, metric_targets, weekly
 from include.decide.explain import record
-from include.decide.playbooks import plan as playbook_signals
 from include.decide.playbooks import scan as playbook_scan
-from include.decide.playbooks.load import Loaded
 from include.decide.playbooks.load import load as load_playbooks
+from include.decide.playbooks.plan import Tasks
+from include.decide.playbooks.schema import Playbook
 from include.decide.renewals import checkpoint
-from include.decide.renewals import reminders as renewal_signals
 from include.decide.renewals.checkpoint import Checkpoint
+from include.decide.renewals.reminders import Reminders
+from include.decide.rules.load import Rule
 from include.decide.signals import plan as signal_plan
 from include.decide.signals import scan as signal_scan
 from include.decide.signals.load import load as load_signals
@@ -126,35 +127,34 @@ def decide(decision_id: str, dry_run: bool = False, now: datetime | None = None,
         for source in day.readiness.sources:
             if not source.is_fit:
                 log.warning("%s is not up to date and validated: %s", source.source, "; ".join(source.reasons))
-        seen = signal_scan.scan(connection, day, rules)
-        alerts = signal_plan.plan(day, seen.evaluated, seen.notified)
-        unanswered = escalation.plan(connection, day, seen.evaluated)
-        signal_scan.note(connection, seen, day.today)
+        scan = signal_scan.scan(connection, day, rules)
+        alerts = signal_plan.Alerts(day, signal_plan.notified(connection, day)).plan(scan.signals)
+        unanswered = escalation.plan(connection, day, scan.signals)
         # Written before the playbooks are scanned: what a signal opens now starts its playbook now.
         episodes.apply(connection, alerts.changes, day.today)
         risks = risk.read(connection, day.readiness, rules)
-        reminders = renewal_signals.plan(day, playbooks, risks)
-        plays = playbook_scan.scan(connection, day, playbooks, risks)
-        tasks = playbook_signals.plan(day, plays.evaluated)
-        for loaded in tasks.started:
-            playbook_scan.note(connection, loaded, day.today)
+        reminders = Reminders(day, playbooks, risks).plan()
+        plays = playbook_scan.scan(connection, day, playbooks)
+        tasks = Tasks(day, plays, risks).plan()
+        for rule in tasks.started:
+            playbook_scan.note(connection, rule, day.today)
         for outcome in (reminders, tasks, unanswered):
             episodes.apply(connection, outcome.changes, day.today)
         approvals.lapse(connection, moment)
         gone = Outcome(actions=alert_tasks.closings(connection, day, [*reminders.changes, *alerts.changes]))
-        lists = weekly.plan(connection, day, seen.evaluated)
+        lists = weekly.plan(connection, day, scan.signals)
         fields = crm_fields.plan(connection, day, risks)
         outcomes = (reminders, tasks, alerts, gone, unanswered, lists, metric_targets.plan(day), fields)
         actions = limit.limit(connection, decision_id, day, outcomes, by, overlay)
         result = _write(connection, decision_id, build_id, day, outcomes, actions)
-        rules_seen = record.Rules(rules, playbooks, seen.unavailable, {**seen.problems, **plays.problems})
-        record.record(connection, day, rules_seen, [block for outcome in outcomes for block in outcome.blocked])
+        in_force = record.Rules({**rules, **playbooks}, scan.unavailable, {**scan.problems, **plays.problems})
+        record.record(connection, day, in_force, [block for outcome in outcomes for block in outcome.blocked])
         result.n_answered = n_answered + sum(bool(change.answer) for change in tasks.changes)
         if dry_run:
             result.is_dry_run = True
             transaction.rollback()
-    result.problems = [*plays.problems.values(), *seen.problems.values()]
-    result.unavailable = seen.unavailable
+    result.problems = [*plays.problems.values(), *scan.problems.values()]
+    result.unavailable = scan.unavailable
     return result
 
 
@@ -178,7 +178,7 @@ def _newest_build(connection: sa.Connection) -> tuple[str, date, dict[str, datet
 def _read(
     connection: sa.Connection,
     settings: Settings,
-    playbooks: dict[str, Loaded],
+    playbooks: dict[str, Rule[Playbook]],
     as_of: date,
     now: datetime,
     watermarks: dict[str, datetime],
@@ -190,7 +190,8 @@ def _read(
     with engine("reader").connect().execution_options(isolation_level="REPEATABLE READ") as tables:
         rows = checkpoint.read(tables, as_of)
         ready = readiness.read(settings, now, watermarks, too_old)
-        found = episodes.latest(connection, _of_renewals(connection, playbooks))
+        renewal_rules = _of_renewals(connection, playbooks)
+        found = {(e.signal, e.entity_id): e for e in episodes.read(connection, renewal_rules, episodes.RENEWAL)}
         listed = {row.renewal_id for row in rows}
         missing = {entity_id for (_, entity_id), episode in found.items() if episode.state == "open"} - listed
         ends = checkpoint.read_ends(tables, sorted(missing))
@@ -209,7 +210,7 @@ def _read(
     )
 
 
-def _of_renewals(connection: sa.Connection, playbooks: Mapping[str, Loaded]) -> list[str]:
+def _of_renewals(connection: sa.Connection, playbooks: Mapping[str, Rule[Playbook]]) -> list[str]:
     """Return what may have episodes with renewals: the ladder, and playbooks, also those no longer in force."""
     started = connection.execute(sa.text("select distinct playbook from ops.playbook_version")).scalars()
     return [episodes.RENEWAL, *{*playbooks, *started}]

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import orjson
 import sqlalchemy as sa
 
-Kind = Literal["open", "update", "close", "tell", "escalate"]
+Kind = Literal["open", "update", "close", "notify", "escalate"]
 RENEWAL = "renewal"  # entity kind, and the signal of the ladder
 
 
@@ -29,9 +29,9 @@ class Episode:
     evidence: dict[str, Any]
     severity: str = "normal"
     closed_on: date | None = None
-    told_as: str = ""
-    told_on: date | None = None
-    told_step: str = ""
+    notified_as: str = ""
+    notified_on: date | None = None
+    notified_step: str = ""
     arm: str = ""
     answer: str = ""
     snoozed_until: date | None = None
@@ -75,11 +75,11 @@ class Change:
         severity: ``high`` when the decision is near, or the signal says that it is worse.
         because: Why it is closed.
         entity_kind: What kind of thing it is about.
-        told_as: How the manager is told: ``alert``, ``digest``, ``waiting`` for a later one, ``silent`` for never.
-        told_step: What the manager is told: that it opened, or became worse.
+        notified_as: How the CSM is notified: ``alert``, ``digest``, ``waiting`` for a later one, ``silent`` for never.
+        notified_step: What the CSM is notified of: that it opened, or became worse.
         arm: Of a playbook: ``acted``, or ``held_out`` for the share for which nothing is done; set when it opens.
         answer: What the person wrote who closed it; "" if nobody did.
-        escalated_to: Who is told further up.
+        escalated_to: To whom further up it is escalated.
     """
 
     kind: Kind
@@ -91,27 +91,30 @@ class Change:
     severity: str = "normal"
     because: str = ""
     entity_kind: str = RENEWAL
-    told_as: str = ""
-    told_step: str = ""
+    notified_as: str = ""
+    notified_step: str = ""
     arm: str = ""
     answer: str = ""
     escalated_to: Literal["", "lead", "head"] = ""
 
 
-def latest(
-    connection: sa.Connection, signals: Sequence[str], entity_kind: str = RENEWAL
-) -> dict[tuple[str, str], Episode]:
-    """Return the last episode of each thing of a kind, by signal and thing."""
+def read(connection: sa.Connection, rules: Sequence[str], entity_kind: str = "") -> list[Episode]:
+    """Return the last episode of each rule with each thing.
+
+    Args:
+        connection: Any role.
+        rules: The signals and playbooks.
+        entity_kind: Only things of this kind; "" for all.
+    """
     rows = connection.execute(
         sa.text(
-            "select distinct on (signal, entity_id) signal, entity_kind, entity_id, episode_no, account_key, state,"
-            " opened_on, updated_on, evidence, severity, closed_on, told_as, told_on, told_step, arm, answer,"
-            " snoozed_until, assignee_key, escalated_to, escalated_on from ops.episode"
-            " where signal = any(:signals) and entity_kind = :kind order by signal, entity_id, episode_no desc"
+            f"select distinct on (signal, entity_kind, entity_id) {', '.join(Episode.__dataclass_fields__)}"  # noqa: S608
+            " from ops.episode where signal = any(:rules) and :kind in ('', entity_kind)"
+            " order by signal, entity_kind, entity_id, episode_no desc"
         ),
-        {"signals": list(signals), "kind": entity_kind},
+        {"rules": list(rules), "kind": entity_kind},
     ).mappings()
-    return {(row["signal"], row["entity_id"]): Episode(**row) for row in rows}
+    return [Episode(**row) for row in rows]
 
 
 def apply(connection: sa.Connection, changes: Sequence[Change], day: date) -> None:
@@ -128,8 +131,8 @@ def apply(connection: sa.Connection, changes: Sequence[Change], day: date) -> No
                 "severity": change.severity,
                 "evidence": orjson.dumps(change.evidence, default=str).decode(),
                 "because": change.because,
-                "told_as": change.told_as,
-                "told_step": change.told_step,
+                "notified_as": change.notified_as,
+                "notified_step": change.notified_step,
                 "arm": change.arm,
                 "answer": change.answer,
                 "escalated_to": change.escalated_to,
@@ -153,17 +156,18 @@ _STATEMENTS = {
     ),
     "open": (
         "insert into ops.episode (signal, entity_kind, entity_id, episode_no, account_key, state, severity, evidence,"
-        " opened_on, updated_on, told_as, arm) values (:signal, :kind, :entity_id, :episode_no, :account_key, 'open',"
-        " :severity, cast(:evidence as jsonb), :day, :day, :told_as, :arm)"
+        " opened_on, updated_on, notified_as, arm) values (:signal, :kind, :entity_id, :episode_no, :account_key,"
+        " 'open', :severity, cast(:evidence as jsonb), :day, :day, :notified_as, :arm)"
     ),
     "update": (
         "update ops.episode set updated_on = :day, severity = :severity, account_key = :account_key,"  # noqa: S608
         f" evidence = cast(:evidence as jsonb) where {_THIS} and (updated_on, severity, account_key, evidence)"
         " is distinct from (:day, :severity, :account_key, cast(:evidence as jsonb))"
     ),
-    "tell": (
-        "update ops.episode set told_as = :told_as, told_step = :told_step, told_on = :day"  # noqa: S608
-        f" where {_THIS} and (told_as, told_step, told_on) is distinct from (:told_as, :told_step, cast(:day as date))"
+    "notify": (
+        "update ops.episode set notified_as = :notified_as, notified_step = :notified_step, notified_on = :day"  # noqa: S608
+        f" where {_THIS} and (notified_as, notified_step, notified_on) is distinct from"
+        " (:notified_as, :notified_step, cast(:day as date))"
     ),
     "escalate": f"update ops.episode set escalated_to = :escalated_to, escalated_on = :day where {_THIS}",  # noqa: S608
 }

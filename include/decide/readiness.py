@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
 from include.common import formatting
 from include.config import Settings
-from include.decide.renewals.checkpoint import EVIDENCE_KIND_NAMES
 from include.gate import verdicts as gate
 from include.models import unread
 from include.warehouse.engine import engine
 
 ACTION = "renewal_alert"
+EVIDENCE_KINDS = ("product", "support")
 SPOKEN = {"crm": "CRM", "support": "support desk", "product": "product database"}
 
 
@@ -66,10 +67,11 @@ class Readiness:
                 return state
         return SourceState(source, "crm", (f"{source} is not among the sources in settings.yaml",), None)
 
+    @cached_property
     def unfit(self) -> dict[str, Collection[str] | None]:
-        """Return kinds of evidence that count as unknown: for the accounts named, or for all (None)."""
+        """Kinds of evidence that count as unknown: for the accounts named, or for all (None)."""
         found: dict[str, Collection[str] | None] = {}
-        for kind in EVIDENCE_KIND_NAMES:
+        for kind in EVIDENCE_KINDS:
             states = self.of_kind(kind)
             if not states or any(not state.is_fit for state in states):
                 found[kind] = None
@@ -79,7 +81,7 @@ class Readiness:
 
     def unfit_kinds(self, account_key: str) -> frozenset[str]:
         """Return the kinds of evidence that count as unknown for one account."""
-        return frozenset(kind for kind, accounts in self.unfit().items() if accounts is None or account_key in accounts)
+        return frozenset(kind for kind, accounts in self.unfit.items() if accounts is None or account_key in accounts)
 
     def why_held(self, source: str, account_key: str) -> str:
         """Return why nothing with figures may be said about an account of a CRM; "" if it may."""
@@ -105,7 +107,7 @@ class Readiness:
     def sources_shown(self, crm_source: str, account_key: str) -> tuple[str, ...]:
         """Return the sources whose data a message about an account shows."""
         unfit = self.unfit_kinds(account_key)
-        evidence = [state.source for kind in EVIDENCE_KIND_NAMES if kind not in unfit for state in self.of_kind(kind)]
+        evidence = [state.source for kind in EVIDENCE_KINDS if kind not in unfit for state in self.of_kind(kind)]
         return (crm_source, *evidence)
 
     def how_late(self, source: str, now: datetime) -> str:

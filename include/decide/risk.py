@@ -16,7 +16,8 @@ import sqlalchemy as sa
 
 from include.decide.readiness import Readiness
 from include.decide.renewals.checkpoint import Checkpoint
-from include.decide.signals.load import Loaded
+from include.decide.rules.load import Rule
+from include.decide.signals.schema import Signal
 
 Band = Literal["none", "some", "high", "unknown"]
 # Kind of source -> what of it counts as known or unknown, as people say it.
@@ -94,7 +95,7 @@ class Risks:
         return Risk(self.open.get(account_key, ()), unknown)
 
 
-def read(connection: sa.Connection, readiness: Readiness, rules: Mapping[str, Loaded]) -> Risks:
+def read(connection: sa.Connection, readiness: Readiness, rules: Mapping[str, Rule[Signal]]) -> Risks:
     """Return the risks as the episodes say.
 
     Args:
@@ -112,12 +113,12 @@ def read(connection: sa.Connection, readiness: Readiness, rules: Mapping[str, Lo
     )
     found: dict[str, list[OpenRisk]] = defaultdict(list)
     for row in rows:
-        found[row.account_key].append(OpenRisk(row.signal, live[row.signal].signal.title, row.severity, row.since))
+        found[row.account_key].append(OpenRisk(row.signal, live[row.signal].file.title, row.severity, row.since))
     kinds = frozenset[str]().union(*(rule.kinds for rule in live.values()))
     connected = frozenset(kind for kind in kinds & SPOKEN.keys() if readiness.of_kind(kind))
     return Risks(readiness, {key: tuple(risks) for key, risks in found.items()}, connected)
 
 
-def live_risks(rules: Mapping[str, Loaded]) -> dict[str, Loaded]:
+def live_risks(rules: Mapping[str, Rule[Signal]]) -> dict[str, Rule[Signal]]:
     """Return the signals that put an account at risk."""
-    return {name: rule for name, rule in rules.items() if rule.signal.kind == "risk" and rule.signal.status == "live"}
+    return {name: rule for name, rule in rules.items() if rule.file.kind == "risk" and rule.file.status == "live"}

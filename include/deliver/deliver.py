@@ -19,7 +19,7 @@ from include.deliver import holds, sender, uncertain, undo
 from include.deliver.channels import open_channel, ways
 from include.deliver.channels.base import Channel
 from include.outbox import approvals
-from include.outbox.store import Letter
+from include.outbox.store import Delivery
 from include.warehouse.engine import engine
 
 SENDER_LOCK = 0x5045_5253
@@ -40,17 +40,17 @@ class Delivered:
     """What one pass did.
 
     Args:
-        channels: Channel -> how many letters ended in which state. ``waiting``: they may not leave yet (gate, hold, dry
-            run, changed owner); ``later``: certainly not accepted, tried again; ``found_outside``: had arrived before.
-        n_told: Uncertain letters that somebody will be told about.
-        n_left: Letters that are due and that the pass had no time for; the next one goes on with them.
+        channels: Channel -> how many deliveries ended in which state. ``waiting``: they may not leave yet (gate, hold,
+            dry run, changed owner); ``later``: certainly not accepted, tried again; ``found_outside``: arrived before.
+        n_notified: Uncertain deliveries that somebody will be notified of.
+        n_left: Deliveries that are due and that the pass had no time for; the next one continues with them.
         is_busy: Another sender was at work, so nothing was done.
         is_dry_run: Nothing was sent: the numbers say what is due.
         problems: What does not work, each with its cure.
     """
 
     channels: dict[str, dict[str, int]] = field(default_factory=dict)
-    n_told: int = 0
+    n_notified: int = 0
     n_left: int = 0
     is_busy: bool = False
     is_dry_run: bool = False
@@ -58,7 +58,7 @@ class Delivered:
 
     @property
     def n_sent(self) -> int:
-        """Letters sent in this pass."""
+        """Deliveries sent in this pass."""
         return sum(counts.get("sent", 0) for counts in self.channels.values())
 
 
@@ -131,8 +131,8 @@ class _Pass:
         """Tidy up, then send what is due."""
         self.tidy()
         self.send_all()
-        self.result.n_told = uncertain.tell(self.settings, self.tick())
-        if self.result.n_told and not self.is_over():
+        self.result.n_notified = uncertain.tell(self.settings, self.tick())
+        if self.result.n_notified and not self.is_over():
             self.send_all()
         self.expire_homeless()
 
@@ -169,9 +169,9 @@ class _Pass:
 
     def take_back(self, way: Way) -> None:
         """Take back what was asked to be: on hold or in dry run too, since it makes less of what is outside."""
-        letters = undo.due(*way, self.tick())
-        if letters:
-            self._add(way, undo.take_back(self._open(way), letters, self.tick(), self.is_over))
+        deliveries = undo.due(*way, self.tick())
+        if deliveries:
+            self._add(way, undo.take_back(self._open(way), deliveries, self.tick(), self.is_over))
 
     def clear_doubts(self, way: Way) -> None:
         """Take over what a dead sender left, and look up what is in doubt."""
@@ -187,19 +187,19 @@ class _Pass:
         """Send what is due, unless the channel is held or in dry run."""
         name, source = way
         with engine("builder").begin() as connection:
-            letters = sender.due(connection, name, self.tick(), source)
+            deliveries = sender.due(connection, name, self.tick(), source)
             state = holds.state(connection, name, self.tick())
-            if letters and state.is_held and state.ends_by_itself:
+            if deliveries and state.is_held and state.ends_by_itself:
                 state = holds.release_compared(connection, name, self.tick())
-        if not letters:
+        if not deliveries:
             return
         if state.is_held or getattr(self.settings.channels, name).dry_run:
             # What an attempt may have left in a CRM waits until it can be looked for there.
-            sender.expire([one for one in letters if name not in INTO_CRM or not one.n_attempts], self.tick())
-            self._add(way, {"waiting": len(letters)})
+            sender.expire([one for one in deliveries if name not in INTO_CRM or not one.n_attempts], self.tick())
+            self._add(way, {"waiting": len(deliveries)})
             return
         channel = self._open(way)
-        self.senders[way] = sender.Sender(channel, self.settings, self.tick, self.still_alone, deque(letters))
+        self.senders[way] = sender.Sender(channel, self.settings, self.tick, self.still_alone, deque(deliveries))
         self.go_on(way)
 
     def go_on(self, way: Way) -> None:
@@ -222,13 +222,13 @@ class _Pass:
         """Let what goes into a CRM that the settings list no longer expire in its time, and leave what is there."""
         listed, why = {source.id for source in self.settings.of_kind("crm")}, "not among the sources of the settings"
 
-        def homeless(letters: Iterable[Letter]) -> list[Letter]:
-            return [letter for letter in letters if letter.account_key.partition(":")[0] not in listed]
+        def homeless(deliveries: Iterable[Delivery]) -> list[Delivery]:
+            return [delivery for delivery in deliveries if delivery.account_key.partition(":")[0] not in listed]
 
         for name in INTO_CRM:
             with engine("builder").connect() as connection:
-                letters = homeless(sender.due(connection, name, self.tick()))
-            sender.expire(letters, self.tick(), f"its CRM was {why}")
+                deliveries = homeless(sender.due(connection, name, self.tick()))
+            sender.expire(deliveries, self.tick(), f"its CRM was {why}")
             undo.leave(homeless(undo.due(name, "", self.tick())), f"its CRM is {why}", self.tick())
 
     def close(self) -> None:
@@ -272,9 +272,9 @@ def _count_due(now: datetime) -> Delivered:
     result = Delivered(is_dry_run=True)
     with engine("builder").connect() as connection:
         for name in NAMES:
-            letters = sender.due(connection, name, now)
-            if letters:
-                result.channels[name] = {"due": len(letters)}
+            deliveries = sender.due(connection, name, now)
+            if deliveries:
+                result.channels[name] = {"due": len(deliveries)}
     return result
 
 

@@ -13,14 +13,14 @@ import sqlalchemy as sa
 from include.config.channels import INTO_CRM
 from include.deliver.subjects import SUBJECTS
 from include.gate import verdicts
-from include.outbox.store import Letter
+from include.outbox.store import Delivery
 
 _FRESH_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a letter may leave.
+    """Whether a delivery may leave.
 
     Args:
         says: ``go``; ``wait`` for a cause that may pass; ``expired`` or ``suppressed`` for good.
@@ -32,19 +32,19 @@ class Verdict:
 
 
 class Gate:
-    """The gate's answers, asked again every few seconds: thousands of letters share a handful of questions."""
+    """The gate's answers, asked again every few seconds: thousands of deliveries share a handful of questions."""
 
     def __init__(self) -> None:
         self._answers: dict[Hashable, tuple[float, Any]] = {}
 
-    def why_not(self, letter: Letter, now: datetime) -> str:
-        """Return why a letter's data may not be acted upon; "" if it may."""
-        kind = action_kind(letter.channel)
-        reasons = self._ask((kind, letter.reads), lambda: verdicts.sources_ready(letter.reads, kind, now))
+    def why_not(self, delivery: Delivery, now: datetime) -> str:
+        """Return why a delivery's data may not be acted upon; "" if it may."""
+        kind = action_kind(delivery.channel)
+        reasons = self._ask((kind, delivery.reads), lambda: verdicts.sources_ready(delivery.reads, kind, now))
         if reasons:
             return "; ".join(reasons)
-        quarantined = self._ask(letter.reads, lambda: verdicts.quarantined(letter.reads))
-        return "; ".join(quarantined.get(letter.account_key, ()))
+        quarantined = self._ask(delivery.reads, lambda: verdicts.quarantined(delivery.reads))
+        return "; ".join(quarantined.get(delivery.account_key, ()))
 
     def _ask(self, question: Hashable, ask: Callable[[], Any]) -> Any:
         asked_at, answer = self._answers.get(question, (-_FRESH_SECONDS, None))
@@ -59,57 +59,57 @@ def action_kind(channel: str) -> str:
     return "crm_task" if channel in INTO_CRM else "renewal_alert"
 
 
-def look(connection: sa.Connection, letter: Letter, gate_now: Gate, now: datetime) -> Verdict:
-    """Judge one planned letter.
+def look(connection: sa.Connection, delivery: Delivery, gate_now: Gate, now: datetime) -> Verdict:
+    """Judge one planned delivery.
 
     Args:
         connection: Of a role that reads ops and marts.
-        letter: A planned row.
+        delivery: A planned row.
         gate_now: The gate's answers of this pass.
         now: The time.
     """
-    if now >= letter.not_after:
-        return Verdict("expired", f"not sent by {letter.not_after:%Y-%m-%d %H:%M} UTC")
+    if now >= delivery.not_after:
+        return Verdict("expired", f"not sent by {delivery.not_after:%Y-%m-%d %H:%M} UTC")
     # What closes a task goes out because its reason is gone.
-    if letter.entity_kind in SUBJECTS and "closes" not in letter.body:
-        over = _look_at_subject(connection, letter, now)
+    if delivery.entity_kind in SUBJECTS and "closes" not in delivery.body:
+        over = _look_at_subject(connection, delivery, now)
         if over:
             return over
-    why_not = gate_now.why_not(letter, now) if letter.reads else ""
+    why_not = gate_now.why_not(delivery, now) if delivery.reads else ""
     return Verdict("wait", why_not) if why_not else Verdict("go")
 
 
-def _look_at_subject(connection: sa.Connection, letter: Letter, now: datetime) -> Verdict | None:
+def _look_at_subject(connection: sa.Connection, delivery: Delivery, now: datetime) -> Verdict | None:
     episode = connection.execute(
         sa.text(
             "select state, closed_because, snoozed_until from ops.episode where signal = :rule"
             " and entity_kind = :entity_kind and entity_id = :entity_id and episode_no = :episode_no"
         ),
         {
-            "rule": letter.rule,
-            "entity_kind": letter.entity_kind,
-            "entity_id": letter.entity_id,
-            "episode_no": letter.episode_no,
+            "rule": delivery.rule,
+            "entity_kind": delivery.entity_kind,
+            "entity_id": delivery.entity_id,
+            "episode_no": delivery.episode_no,
         },
     ).one_or_none()
     if episode is None or episode.state == "closed":
         return Verdict("suppressed", f"the reason is gone: {episode.closed_because if episode else 'no episode'}")
     if episode.snoozed_until and now.date() < episode.snoozed_until:
         return Verdict("wait", f"its reader snoozed it until {episode.snoozed_until}")
-    subject = SUBJECTS[letter.entity_kind]
+    subject = SUBJECTS[delivery.entity_kind]
     row = connection.execute(
         sa.text(
             f"select owner_key, {subject.deadline} as deadline from {subject.table} where {subject.key} = :id"  # noqa: S608
             " order by as_of_day desc limit 1"
         ),
-        {"id": letter.entity_id},
+        {"id": delivery.entity_id},
     ).one_or_none()
     if row is None:
         return Verdict(
-            "wait", f"the {letter.entity_kind} is not listed any more; the next decision says what happened to it"
+            "wait", f"the {delivery.entity_kind} is not listed any more; the next decision says what happened to it"
         )
-    if letter.owner_key and letter.owner_key != (row.owner_key or ""):
+    if delivery.owner_key and delivery.owner_key != (row.owner_key or ""):
         return Verdict("wait", "the account has another owner now; the next decision addresses it again")
-    if letter.deadline and letter.deadline != row.deadline:
+    if delivery.deadline and delivery.deadline != row.deadline:
         return Verdict("wait", f"the decision date is now {row.deadline}; the next decision writes it again")
     return None

@@ -1,4 +1,4 @@
-"""Sends one channel's planned letters: looks again, claims, calls, records.
+"""Sends one channel's planned deliveries: looks again, claims, calls, records.
 
 The claim is committed before the call and the outcome after it, so that a death in between leaves a row that says
 ``sending``. Whoever comes next takes it over (``uncertain``), and nothing is sent twice or lost.
@@ -21,7 +21,7 @@ from include.deliver import holds, recheck, uncertain
 from include.deliver.channels.base import Channel, Outcome, Undeliverable
 from include.outbox import links
 from include.outbox import store as outbox
-from include.outbox.store import Letter
+from include.outbox.store import Delivery
 from include.warehouse.engine import engine
 
 log = logging.getLogger(__name__)
@@ -33,8 +33,8 @@ _LONGEST_PAUSE = timedelta(hours=1)
 Clock = Callable[[], datetime]
 
 
-def due(connection: sa.Connection, channel: str, now: datetime, source: str = "") -> list[Letter]:
-    """Return the letters of a channel whose time has come, those with the nearest deadline first.
+def due(connection: sa.Connection, channel: str, now: datetime, source: str = "") -> list[Delivery]:
+    """Return the deliveries of a channel whose time has come, those with the nearest deadline first.
 
     Args:
         connection: An open connection of the builder.
@@ -53,13 +53,13 @@ def due(connection: sa.Connection, channel: str, now: datetime, source: str = ""
     )
 
 
-def expire(letters: Sequence[Letter], now: datetime, why: str = "the channel was on hold or in dry run") -> None:
-    """Record which letters of a channel that may not send are past their use."""
+def expire(deliveries: Sequence[Delivery], now: datetime, why: str = "the channel was on hold or in dry run") -> None:
+    """Record which deliveries of a channel that may not send are past their use."""
     with engine("builder").begin() as connection:
-        for letter in letters:
-            if now >= letter.not_after:
-                because = f"{why} until {letter.not_after:%Y-%m-%d %H:%M} UTC"
-                outbox.settle(connection, letter.key, "expired", now, because=because)
+        for delivery in deliveries:
+            if now >= delivery.not_after:
+                because = f"{why} until {delivery.not_after:%Y-%m-%d %H:%M} UTC"
+                outbox.settle(connection, delivery.key, "expired", now, because=because)
 
 
 @dataclass
@@ -72,14 +72,14 @@ class Sender:
         clock: Says what time it is.
         still_alone: Raises if another sender may be at work.
         left: What is due and has not had its turn.
-        counts: How many letters ended in which state; ``waiting`` for those that may not leave yet.
+        counts: How many deliveries ended in which state; ``waiting`` for those that may not leave yet.
     """
 
     channel: Channel
     settings: Settings
     clock: Clock
     still_alone: Callable[[], None]
-    left: deque[Letter]
+    left: deque[Delivery]
     counts: Counter[str] = field(default_factory=Counter)
     _gate: recheck.Gate = field(default_factory=recheck.Gate)
     _compared: set[str] = field(default_factory=set)
@@ -91,55 +91,55 @@ class Sender:
             is_over: Says whether to stop after a batch.
 
         Raises:
-            PerennialError: The channel as a whole does not work; the letters stay planned.
+            PerennialError: The channel as a whole does not work; the deliveries stay planned.
         """
         while self.left:
             self.still_alone()
             batch = [self.left.popleft() for _ in range(min(self.channel.batch_size, len(self.left)))]
-            ready = [ready for letter in batch if (ready := self._prepare(letter)) is not None]
+            ready = [ready for delivery in batch if (ready := self._prepare(delivery)) is not None]
             claimed = self._claim(ready)
             if claimed:
                 self._send(claimed)
             if is_over():
                 return
 
-    def _prepare(self, letter: Letter) -> Letter | None:
-        """Find where a letter goes; None if it does not go, or has been there already."""
+    def _prepare(self, delivery: Delivery) -> Delivery | None:
+        """Find where a delivery goes; None if it does not go, or has been there already."""
         with engine("builder").begin() as connection:
-            verdict = recheck.look(connection, letter, self._gate, self.clock())
+            verdict = recheck.look(connection, delivery, self._gate, self.clock())
             if verdict.says == "go":
-                letter = links.with_task(connection, letter, self.settings)
+                delivery = links.with_task(connection, delivery, self.settings)
         if verdict.says != "go":
-            self._stop(letter, verdict)
+            self._stop(delivery, verdict)
             return None
         try:
-            letter = replace(letter, address=self.channel.address(letter))
+            delivery = replace(delivery, address=self.channel.address(delivery))
         except Undeliverable as error:
             with engine("builder").begin() as connection:
-                self._refuse(connection, letter, str(error))
+                self._refuse(connection, delivery, str(error))
             self.counts["failed"] += 1
             return None
-        if self.channel.is_repeatable or letter.address in self._compared or self._compare(letter):
-            return letter
+        if self.channel.is_repeatable or delivery.address in self._compared or self._compare(delivery):
+            return delivery
         return None
 
-    def _stop(self, letter: Letter, verdict: recheck.Verdict) -> None:
-        """Put a letter off, or end it; what an attempt in doubt may have left outside is taken back first."""
-        if verdict.says != "wait" and letter.n_attempts and self.channel.is_repeatable:
-            if letter.sending_at and self.clock() < letter.sending_at + uncertain.SETTLE:
+    def _stop(self, delivery: Delivery, verdict: recheck.Verdict) -> None:
+        """Put a delivery off, or end it; what an attempt in doubt may have left outside is taken back first."""
+        if verdict.says != "wait" and delivery.n_attempts and self.channel.is_repeatable:
+            if delivery.sending_at and self.clock() < delivery.sending_at + uncertain.SETTLE:
                 verdict = recheck.Verdict("wait", f"{verdict.because}; its last attempt may still arrive")
-            elif why := self.channel.take_back([letter]).get(letter.key):
+            elif why := self.channel.take_back([delivery]).get(delivery.key):
                 verdict = replace(verdict, because=f"{verdict.because}; {why}")
         with engine("builder").begin() as connection:
-            self._put_off(connection, letter, verdict)
+            self._put_off(connection, delivery, verdict)
 
-    def _compare(self, letter: Letter) -> bool:
+    def _compare(self, delivery: Delivery) -> bool:
         """Compare an address with its history before this store writes to it for the first time.
 
         Returns:
-            Whether the letter is certainly not there yet.
+            Whether the delivery is certainly not there yet.
         """
-        name, address, now = self.channel.name, letter.address, self.clock()
+        name, address, now = self.channel.name, delivery.address, self.clock()
         with engine("builder").begin() as connection:
             is_released = bool(holds.state(connection, name, now).changed_by)
             if is_released or holds.is_compared(connection, name, address):
@@ -152,34 +152,34 @@ class Sender:
                     "this store may not know what was sent before, and the history cannot be read"
                     f" | run `channel release {name} --reason ...` if nothing was"
                 )
-                self._put_off(connection, letter, recheck.Verdict("wait", because))
+                self._put_off(connection, delivery, recheck.Verdict("wait", because))
                 return False
             holds.note_compared(connection, name, address, history, now)
         self._compared.add(address)
-        if letter.key not in history:
+        if delivery.key not in history:
             return True
         self.counts["found_outside"] += 1
         return False
 
-    def _claim(self, letters: Sequence[Letter]) -> list[Letter]:
-        """Note that letters are about to leave; what changed since the last look is left out."""
+    def _claim(self, deliveries: Sequence[Delivery]) -> list[Delivery]:
+        """Note that deliveries are about to leave; what changed since the last look is left out."""
         claimed = []
         with engine("builder").begin() as connection:
-            for letter in letters:
+            for delivery in deliveries:
                 now = self.clock()
-                is_ready = recheck.look(connection, letter, self._gate, now).says == "go"
-                if is_ready and outbox.claim(connection, letter.key, letter.address, now):
-                    claimed.append(replace(letter, sending_at=now, n_attempts=letter.n_attempts + 1))
+                is_ready = recheck.look(connection, delivery, self._gate, now).says == "go"
+                if is_ready and outbox.claim(connection, delivery.key, delivery.address, now):
+                    claimed.append(replace(delivery, sending_at=now, n_attempts=delivery.n_attempts + 1))
                 else:
                     self.counts["waiting"] += 1
         return claimed
 
-    def _send(self, letters: Sequence[Letter]) -> None:
+    def _send(self, deliveries: Sequence[Delivery]) -> None:
         try:
-            outcomes = self.channel.send(letters)
+            outcomes = self.channel.send(deliveries)
         except PerennialError as error:
             # By the channel's promise nothing was accepted; or accepting it twice does no harm.
-            self._record(letters, {letter.key: Outcome("later", str(error)) for letter in letters})
+            self._record(deliveries, {delivery.key: Outcome("later", str(error)) for delivery in deliveries})
             raise
         except Exception as error:
             # Where it happened, without its text: that may quote a message, a person or a secret.
@@ -187,54 +187,59 @@ class Sender:
             log.error("%s: unexpected %s\n%s", self.channel.name, type(error).__name__, trace)
             state = "later" if self.channel.is_repeatable else "uncertain"
             because = f"unexpected {type(error).__name__} while it was sent"
-            self._record(letters, {letter.key: Outcome(state, because) for letter in letters})  # type: ignore[arg-type]
+            self._record(deliveries, {delivery.key: Outcome(state, because) for delivery in deliveries})  # type: ignore[arg-type]
             raise PerennialError(
                 f"{self.channel.name}: {because}", cure="this is a defect: the log has its trace; please report it"
             ) from None
-        self._record(letters, outcomes)
+        self._record(deliveries, outcomes)
 
-    def _record(self, letters: Sequence[Letter], outcomes: Mapping[str, Outcome]) -> None:
+    def _record(self, deliveries: Sequence[Delivery], outcomes: Mapping[str, Outcome]) -> None:
         now = self.clock()
         with engine("builder").begin() as connection:
-            for letter in letters:
-                outcome = outcomes[letter.key]
+            for delivery in deliveries:
+                outcome = outcomes[delivery.key]
                 if outcome.state == "sent":
                     outbox.settle(
-                        connection, letter.key, "sent", now, because=outcome.because, external_id=outcome.external_id
+                        connection, delivery.key, "sent", now, because=outcome.because, external_id=outcome.external_id
                     )
                 elif outcome.state == "refused":
-                    self._refuse(connection, letter, outcome.because, outcome.external_id)
+                    self._refuse(connection, delivery, outcome.because, outcome.external_id)
                 elif outcome.state == "later":
-                    pause = min(timedelta(minutes=2 ** min(letter.n_attempts, 10) / 2), _LONGEST_PAUSE)
+                    pause = min(timedelta(minutes=2 ** min(delivery.n_attempts, 10) / 2), _LONGEST_PAUSE)
                     outbox.settle(
-                        connection, letter.key, "planned", now, because=outcome.because, next_attempt_at=now + pause
+                        connection, delivery.key, "planned", now, because=outcome.because, next_attempt_at=now + pause
                     )
                 else:
                     outbox.settle(
-                        connection, letter.key, "uncertain", now, because=outcome.because, next_attempt_at=now
+                        connection, delivery.key, "uncertain", now, because=outcome.because, next_attempt_at=now
                     )
-        for letter in letters:
-            outcome = outcomes[letter.key]
+        for delivery in deliveries:
+            outcome = outcomes[delivery.key]
             self.counts["failed" if outcome.state == "refused" else outcome.state] += 1
-            log.info("%s %s: %s %s", letter.channel, letter.key, outcome.state, outcome.because)
+            log.info("%s %s: %s %s", delivery.channel, delivery.key, outcome.state, outcome.because)
 
-    def _refuse(self, connection: sa.Connection, letter: Letter, because: str, external_id: str = "") -> None:
+    def _refuse(self, connection: sa.Connection, delivery: Delivery, because: str, external_id: str = "") -> None:
         """Record a refusal for good, and try the second channel: a refused message has certainly not arrived."""
         now = self.clock()
-        outbox.settle(connection, letter.key, "failed", now, because=because, external_id=external_id)
-        second = uncertain.second_channel(letter.channel, self.settings)
+        outbox.settle(connection, delivery.key, "failed", now, because=because, external_id=external_id)
+        second = uncertain.second_channel(delivery.channel, self.settings)
         # Under the second channel's own key: what came from there, or went there anyway, does not go again.
         if second:
-            outbox.plan(connection, [uncertain.repeat(letter, second, "")], uncertain.DECISION, now, letter.run_id)
+            outbox.plan(connection, [uncertain.repeat(delivery, second, "")], uncertain.DECISION, now, delivery.run_id)
 
-    def _put_off(self, connection: sa.Connection, letter: Letter, verdict: recheck.Verdict) -> None:
+    def _put_off(self, connection: sa.Connection, delivery: Delivery, verdict: recheck.Verdict) -> None:
         now = self.clock()
         if verdict.says in ("expired", "suppressed"):
-            outbox.settle(connection, letter.key, verdict.says, now, because=verdict.because)
+            outbox.settle(connection, delivery.key, verdict.says, now, because=verdict.because)
             self.counts[verdict.says] += 1
             return
         self.counts["waiting"] += 1
-        if verdict.because != letter.because:
+        if verdict.because != delivery.because:
             outbox.settle(
-                connection, letter.key, "planned", now, because=verdict.because, next_attempt_at=letter.next_attempt_at
+                connection,
+                delivery.key,
+                "planned",
+                now,
+                because=verdict.because,
+                next_attempt_at=delivery.next_attempt_at,
             )

@@ -1,4 +1,4 @@
-"""What letters can be about, and where the tables have it."""
+"""What deliveries can be about, and where the tables have it."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Subject:
-    """A kind of thing that letters are about.
+    """A kind of thing that deliveries are about.
 
     Args:
         table: Lists the things of the newest built day with their owners.
         key: The column that names one.
-        deadline: The column with the date that a letter's deadline is of.
+        deadline: The column with the date that a delivery's deadline is of.
     """
 
     table: str

@@ -14,7 +14,7 @@ from include.config import load
 from include.deliver.channels import crm_task
 from include.deliver.channels.base import TaskNow
 from include.outbox import store as outbox
-from include.outbox.store import Letter
+from include.outbox.store import Delivery
 from include.warehouse.engine import engine
 
 
@@ -40,13 +40,13 @@ def read_back(now: datetime | None = None) -> ReadBack:
     moment, settings, result = now or clock.now(), load(), ReadBack()
     for source in settings.of_kind("crm"):
         with engine("builder").connect() as connection:
-            letters = _watched(connection, source.id)
-        if not letters:
+            deliveries = _watched(connection, source.id)
+        if not deliveries:
             continue
         try:
             channel = crm_task.connect(settings, source.id)
             try:
-                found = channel.look(letters)
+                found = channel.look(deliveries)
             finally:
                 channel.close()
         except PerennialError as error:
@@ -58,7 +58,7 @@ def read_back(now: datetime | None = None) -> ReadBack:
     return result
 
 
-def _watched(connection: sa.Connection, source: str) -> Sequence[Letter]:
+def _watched(connection: sa.Connection, source: str) -> Sequence[Delivery]:
     """Return the tasks that were written, are not done, and belong to something that is still open."""
     return outbox.read(
         connection,

@@ -18,7 +18,7 @@ from include.common.errors import ConfigError
 from include.deliver import uncertain
 from include.deliver.channels.base import Channel
 from include.outbox import store
-from include.outbox.store import Letter
+from include.outbox.store import Delivery
 from include.warehouse.engine import engine
 
 SHOWN = ("result", "channel", "recipient", "subject", "because")
@@ -95,7 +95,7 @@ def withdraw(connection: sa.Connection) -> None:
     )
 
 
-def due(channel: str, source: str, now: datetime) -> list[Letter]:
+def due(channel: str, source: str, now: datetime) -> list[Delivery]:
     """Return what was asked back and is known to be out, or may be by now.
 
     Args:
@@ -115,72 +115,75 @@ def due(channel: str, source: str, now: datetime) -> list[Letter]:
         )
 
 
-def take_back(channel: Channel, letters: Sequence[Letter], now: datetime, is_over: Callable[[], bool]) -> Counter[str]:
-    """Take letters back and record what became of each.
+def take_back(
+    channel: Channel, deliveries: Sequence[Delivery], now: datetime, is_over: Callable[[], bool]
+) -> Counter[str]:
+    """Take deliveries back and record what became of each.
 
     Args:
         channel: The channel.
-        letters: What was asked back.
+        deliveries: What was asked back.
         now: The time.
         is_over: Says whether to leave the rest to the next pass.
     """
     counts: Counter[str] = Counter()
     if not channel.is_repeatable:
         # What is planned again there has certainly not arrived, and what can be looked up is looked up first.
-        if never_sent := [letter for letter in letters if letter.state in _NOT_OUT]:
+        if never_sent := [delivery for delivery in deliveries if delivery.state in _NOT_OUT]:
             counts["never sent"] = _withhold(never_sent, now)
-        letters = [
-            letter
-            for letter in letters
-            if letter.state in ("sent", "failed") or (letter.state == "uncertain" and letter.next_attempt_at is None)
+        deliveries = [
+            delivery
+            for delivery in deliveries
+            if delivery.state in ("sent", "failed")
+            or (delivery.state == "uncertain" and delivery.next_attempt_at is None)
         ]
-    for start in range(0, len(letters), channel.batch_size):
-        batch = letters[start : start + channel.batch_size]
+    for start in range(0, len(deliveries), channel.batch_size):
+        batch = deliveries[start : start + channel.batch_size]
         stays = channel.take_back(batch)
         with engine("builder").begin() as connection:
-            for letter in batch:
-                why = stays.get(letter.key, "")
-                _note(connection, letter, why, now)
+            for delivery in batch:
+                why = stays.get(delivery.key, "")
+                _note(connection, delivery, why, now)
                 counts["stays" if why else "taken back"] += 1
         if is_over():
             break
     return counts
 
 
-def leave(letters: Sequence[Letter], why: str, now: datetime) -> None:
-    """Note of letters that they cannot be taken back.
+def leave(deliveries: Sequence[Delivery], why: str, now: datetime) -> None:
+    """Note of deliveries that they cannot be taken back.
 
     Args:
-        letters: What was asked back.
+        deliveries: What was asked back.
         why: Why it cannot be.
         now: The time.
     """
     with engine("builder").begin() as connection:
-        for letter in letters:
-            _note(connection, letter, why, now)
+        for delivery in deliveries:
+            _note(connection, delivery, why, now)
 
 
-def _note(connection: sa.Connection, letter: Letter, why: str, now: datetime) -> None:
+def _note(connection: sa.Connection, delivery: Delivery, why: str, now: datetime) -> None:
     connection.execute(
         sa.text(
             "update ops.outbox set undo = :undo, undo_because = undo_because || :why,"
             " state = case when state = 'planned' or state = 'uncertain' and :undo = 'done' then 'suppressed'"
             " else state end, settled_at = coalesce(settled_at, :now) where key = :key"
         ),
-        {"key": letter.key, "undo": "stays" if why else "done", "why": f"; {why}" if why else "", "now": now},
+        {"key": delivery.key, "undo": "stays" if why else "done", "why": f"; {why}" if why else "", "now": now},
     )
 
 
-def _withhold(letters: Sequence[Letter], now: datetime) -> int:
+def _withhold(deliveries: Sequence[Delivery], now: datetime) -> int:
     with engine("builder").begin() as connection:
         connection.execute(
             sa.text(
                 "update ops.outbox set state = 'suppressed', settled_at = :now, because = undo_because, undo = ''"
                 " where key = any(:keys)"
             ),
-            {"keys": [letter.key for letter in letters], "now": now},
+            {"keys": [delivery.key for delivery in deliveries], "now": now},
         )
-    return len(letters)
+    return len(deliveries)
 
 
 def listed(run_id: str) -> list[dict[str, Any]]:

@@ -1,8 +1,8 @@
 """Notices when a source's fields come, go, change their name or their type; no such change breaks a run by itself.
 
 Before an entity is read its source is asked which fields it has. What differs from the last
-answer is kept in ``meta.schema_change`` until its owner was told. Only a field that was there, is mapped, and is gone
-fails the contract of its entity: what it filled would otherwise look cleared.
+answer is kept in ``meta.schema_change`` until its owner was notified. Only a field that was there, is mapped, and is
+gone fails the contract of its entity: what it filled would otherwise look cleared.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ def _check(source_id: str, entity: str, fills: Mapping[str, str]) -> None:
 
 @dataclass(frozen=True)
 class Noticed:
-    """A change that nobody was told of yet.
+    """A change of which nobody was notified yet.
 
     Args:
         change_id: Its number.
@@ -163,10 +163,10 @@ class Noticed:
     noticed_at: datetime
 
 
-def untold(source_id: str) -> list[Noticed]:
-    """Return the changes of a source that its owner was not told of, those of mapped fields first."""
+def unreported(source_id: str) -> list[Noticed]:
+    """Return the changes of a source of which its owner was not notified, those of mapped fields first."""
     with engine("loader").connect() as connection:
-        rows = connection.execute(_UNTOLD, {"source": source_id}).all()
+        rows = connection.execute(_UNREPORTED, {"source": source_id}).all()
     return [
         Noticed(
             row.change_id,
@@ -179,10 +179,10 @@ def untold(source_id: str) -> list[Noticed]:
     ]
 
 
-def note_told(changes: list[Noticed]) -> None:
-    """Note that the owner was told."""
+def note_notified(changes: list[Noticed]) -> None:
+    """Note that the owner was notified."""
     with engine("loader").begin() as connection:
-        connection.execute(_TOLD, {"now": clock.now(), "ids": [change.change_id for change in changes]})
+        connection.execute(_NOTIFIED, {"now": clock.now(), "ids": [change.change_id for change in changes]})
 
 
 _KNOWN = sa.text("select fields from meta.source_schema where source = :source and entity = :entity")
@@ -200,8 +200,8 @@ _GONE = sa.text(
     " and (kind = 'removed' and field = any(:fields) or kind = 'renamed' and was = any(:fields))"
     " order by change_id desc limit 1"
 )
-_UNTOLD = sa.text(
+_UNREPORTED = sa.text(
     "select change_id, entity, kind, field, was, is_now, fills, noticed_at from meta.schema_change"
-    " where source = :source and told_at is null order by fills = '', change_id"
+    " where source = :source and notified_at is null order by fills = '', change_id"
 )
-_TOLD = sa.text("update meta.schema_change set told_at = :now where change_id = any(:ids)")
+_NOTIFIED = sa.text("update meta.schema_change set notified_at = :now where change_id = any(:ids)")

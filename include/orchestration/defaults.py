@@ -9,7 +9,7 @@ from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule
 
 from include.common.errors import AuthError, ConfigError, ContractError, Unavailable, WarehouseError
 from include.orchestration.connections import use_airflow
-from include.orchestration.notices import tell_owner
+from include.orchestration.notices import notify_owner
 
 # Whatever a task calls finds the connections that are stored in Airflow.
 use_airflow()
@@ -53,5 +53,5 @@ DEFAULT_ARGS: dict[str, Any] = {
     "max_retry_delay": timedelta(minutes=5),
     "retry_policy": RETRY_POLICY,
     "execution_timeout": timedelta(minutes=30),
-    "on_failure_callback": tell_owner,
+    "on_failure_callback": notify_owner,
 }

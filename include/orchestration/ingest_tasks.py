@@ -30,7 +30,7 @@ PARAMS = {
 }
 
 
-@task(execution_timeout=timedelta(hours=3), doc_md="Reads what changed and lands it page by page. Killed, it goes on.")
+@task(execution_timeout=timedelta(hours=3), doc_md="Reads what changed and lands it page by page. Killed, it resumes.")
 def extract(
     source: str, entity: str, *, run_id: str | None = None, params: dict[str, Any] | None = None
 ) -> dict[str, Any]:
@@ -96,11 +96,11 @@ def merge(source: str, *, run_id: str | None = None) -> dict[str, Any]:
 def publish(source: str, asset: Asset) -> Iterator[Metadata | dict[str, Any]]:
     """Tell everybody who reads this source how far it is and whether to trust it."""
     from include.ingest import pipeline
-    from include.orchestration.notices import tell_changes
+    from include.orchestration.notices import notify_changes
     from include.orchestration.results import as_json
 
     verdict = as_json(pipeline.publish(source))
-    tell_changes(source)
+    notify_changes(source)
     yield Metadata(asset, verdict)
 
 

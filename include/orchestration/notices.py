@@ -1,6 +1,6 @@
-"""Tell the owner of the data that a DAG fails: what, since when, and the command that runs it again.
+"""Notify the owner of the data that a DAG fails: what, since when, and the command that runs it again.
 
-An outage is told once, and again once a day while it lasts: failures that follow each other within the hour are one.
+One notice for an outage, and one a day while it lasts: failures that follow each other within the hour are one outage.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from include.config.models import Person, SourceSettings
     from include.outbox.message import Message
-    from include.outbox.store import Letter
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +25,7 @@ ONE_OUTAGE = timedelta(hours=1)
 REMIND_AFTER = timedelta(days=1)
 _SHOWN_CHANGES = 10
 
-# The command that does a DAG's work without Airflow, and the kind of source whose owner is told.
+# The command that does a DAG's work without Airflow, and the kind of source whose owner is notified.
 COMMANDS = {
     "connect_check": "connect check",
     "ingest_crm": "ingest crm",
@@ -34,7 +33,7 @@ COMMANDS = {
     "ingest_product": "ingest product",
     "build_kpis": "build",
     "rebuild_kpis": "build --from DAY --to DAY",
-    "notify_incidents": "incidents tell",
+    "notify_incidents": "incidents notify",
     "review_quarantine": "quarantine list",
     "decide": "decide",
     "approve_actions": "approvals list",
@@ -69,60 +68,62 @@ class Failure:
         return f"{self.dag}/{self.task}"
 
 
-def tell_owner(context: Context) -> None:
+def notify_owner(context: Context) -> None:
     """Airflow calls this when a task has failed for good: once per run, not per retry."""
+    from include.deliver import notices
+
     failure = _from_context(context)
     if failure.task.rpartition(".")[2] == "show_verdict":
-        # It only shows: what is held or late is told by notify_incidents, what failed by the task that failed.
+        # It only shows: incidents report what is on hold or late, the task that failed what failed.
         return
     since = failing_since(failure.key, now())
     if since is None:
-        log.info("%s fails still; its owner has been told", failure.key)
+        log.info("%s still fails; its owner has been notified", failure.key)
         return
     message = write(failure, since)
-    owner = _owner(failure)
-    log.error("%s %s", message.headline, " ".join([message.summary, *message.next_steps]))
-    for channel in _channels():
-        _send(channel, owner, message)
+    log.error("%s %s", message.subject, " ".join([message.summary, *message.next_steps]))
+    notices.notify(_owner(failure), message, f"notice-{uuid4().hex}")
 
 
-def tell_changes(source_id: str) -> None:
-    """Tell the owner of a source once which of its fields have changed. Never raises: the verdict matters more."""
+def notify_changes(source_id: str) -> None:
+    """Notify the owner of a source once of its changed fields. Never raises: the verdict matters more."""
     import sqlalchemy as sa
 
     from include.common.errors import PerennialError
 
     try:
-        _tell_changes(source_id)
+        _notify_changes(source_id)
     except (sa.exc.SQLAlchemyError, PerennialError) as error:
-        log.warning("%s: its changed fields could not be told, the next run tries again: %s", source_id, _reason(error))
+        log.warning(
+            "%s: its owner was not notified of changed fields, the next run tries again: %s", source_id, _reason(error)
+        )
 
 
-def _tell_changes(source_id: str) -> None:
+def _notify_changes(source_id: str) -> None:
     from include.config import load
+    from include.deliver import notices
     from include.ingest import schema_drift
     from include.outbox.message import Message
 
-    source, changes = load().source(source_id), schema_drift.untold(source_id)
+    source, changes = load().source(source_id), schema_drift.unreported(source_id)
     if not changes or source is None:
         return
     mapped = sum(change.is_mapped for change in changes)
     lines = [f"{change.entity}: {change.sentence}" for change in changes]
     more = f" and {len(lines) - _SHOWN_CHANGES} more" if len(lines) > _SHOWN_CHANGES else ""
     message = Message(
-        headline=f"{source_id} has changed {len(lines)} field{'s' * (len(lines) > 1)}"
+        subject=f"{source_id} has changed {len(lines)} field{'s' * (len(lines) > 1)}"
         + (f", {mapped} of which fill columns here" if mapped else ""),
         summary="; ".join(lines[:_SHOWN_CHANGES]) + more + ".",
         next_steps=(
             "Where a field that fills a column has changed, look at the mapping; anything else needs nothing.",
             "All of them: python -m include.cli status",
         ),
-        footer="You are told once of each change.",
+        footer="You are notified once of each change.",
     )
-    log.warning("%s: %s", message.headline, message.summary)
-    for channel in _channels():
-        _send(channel, source.owner, message)
-    schema_drift.note_told(changes)
+    log.warning("%s: %s", message.subject, message.summary)
+    notices.notify(source.owner, message, f"notice-{uuid4().hex}")
+    schema_drift.note_notified(changes)
 
 
 def write(failure: Failure, since: datetime) -> Message:
@@ -133,12 +134,12 @@ def write(failure: Failure, since: datetime) -> Message:
     source = _source(failure)
     command = f"python -m include.cli {f'ingest {source.id}' if source else COMMANDS.get(failure.name, 'status')}"
     return Message(
-        headline=f"{where} fails since {since:%Y-%m-%d %H:%M} UTC",
+        subject=f"{where} fails since {since:%Y-%m-%d %H:%M} UTC",
         summary=failure.reason,
         facts=(Fact(label="Since", value=f"{since:%Y-%m-%d %H:%M} UTC"),),
         next_steps=(f"To run it again, clear the task in Airflow, or: {command}",),
         links=(Link(label="Its log", url=failure.url),) if failure.url else (),
-        footer="You are told once per outage, and once a day while it lasts.",
+        footer="You are notified once per outage, and once a day while it lasts.",
     )
 
 
@@ -150,7 +151,7 @@ def failing_since(key: str, failed_at: datetime) -> datetime | None:
         failed_at: When.
 
     Returns:
-        Since when it fails, if its owner is to be told now; None if that was done.
+        Since when it fails, if its owner is to be notified now; None if that was done.
     """
     import sqlalchemy as sa
 
@@ -163,22 +164,22 @@ def failing_since(key: str, failed_at: datetime) -> datetime | None:
         on conflict (key) do update set
             failing_since = case when seen.failed_at < :failed_at - :one_outage then :failed_at
                                  else seen.failing_since end,
-            told_at = case when seen.failed_at < :failed_at - :one_outage then null else seen.told_at end,
+            notified_at = case when seen.failed_at < :failed_at - :one_outage then null else seen.notified_at end,
             failed_at = :failed_at
-        returning failing_since, told_at
+        returning failing_since, notified_at
     """)
     try:
         with engine("loader").begin() as connection:
             seen = connection.execute(statement, {"key": key, "failed_at": failed_at, "one_outage": ONE_OUTAGE}).one()
-            if seen.told_at and seen.told_at > failed_at - REMIND_AFTER:
+            if seen.notified_at and seen.notified_at > failed_at - REMIND_AFTER:
                 return None
             connection.execute(
-                sa.text("update meta.notice set told_at = :at where key = :key"), {"at": failed_at, "key": key}
+                sa.text("update meta.notice set notified_at = :at where key = :key"), {"at": failed_at, "key": key}
             )
             return seen.failing_since
     except (sa.exc.SQLAlchemyError, PerennialError) as error:
         # It may well be the warehouse that fails: then saying it too often beats not saying it.
-        log.warning("cannot look up whether %s was told before: %s", key, error)
+        log.warning("cannot look up whether the owner of %s was notified before: %s", key, error)
         return failed_at
 
 
@@ -220,67 +221,3 @@ def _owner(failure: Failure) -> Person:
 
     source = _source(failure)
     return source.owner if source else load().people.queue
-
-
-def _channels() -> list[str]:
-    """Return the channels that are turned on; without any, the log is where the notice is."""
-    from include.config import load
-
-    channels = load().channels
-    return [name for name in ("email", "slack") if not getattr(channels, name).dry_run]
-
-
-def _send(channel: str, owner: Person, message: Message) -> None:
-    """Send a notice; if that fails too, the log says so, and the task's own error stays the one that is shown."""
-    from dataclasses import replace
-
-    from include.common.errors import PerennialError
-    from include.config import load
-    from include.deliver.channels import open_channel
-
-    try:
-        way = open_channel(channel, load())
-        try:
-            letter = _letter(channel, owner, message)
-            outcome = way.send([replace(letter, address=way.address(letter))])[letter.key]
-        finally:
-            way.close()
-    except PerennialError as error:
-        log.warning("the notice could not be sent by %s: %s", channel, error)
-        return
-    if outcome.state != "sent":
-        log.warning("the notice was not sent by %s: %s", channel, outcome.because)
-
-
-def _letter(channel: str, owner: Person, message: Message) -> Letter:
-    from include.outbox.store import Letter
-
-    at = now()
-    return Letter(
-        outbox_id=0,
-        key=f"notice-{uuid4().hex}",
-        channel=channel,
-        entity_kind="dag",
-        entity_id="",
-        rule="failure_notice",
-        episode_no=0,
-        step="",
-        account_key="",
-        owner_key="",
-        recipient=owner.email,
-        address="",
-        subject=message.headline,
-        body=message.model_dump(mode="json"),
-        reads=(),
-        deadline=None,
-        not_before=None,
-        not_after=at + REMIND_AFTER,
-        state="sending",
-        because="",
-        told_by="",
-        external_id="",
-        n_attempts=0,
-        next_attempt_at=None,
-        version="",
-        sending_at=at,
-    )

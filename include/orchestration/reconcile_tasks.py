@@ -28,7 +28,7 @@ PARAMS = {
 
 @task(
     execution_timeout=timedelta(hours=3),
-    doc_md="Holds what is stored against all that the source holds, and fixes what differs. Killed, it goes on.",
+    doc_md="Holds what is stored against all that the source holds, and fixes what differs. Killed, it resumes.",
 )
 def reconcile(source: str, *, run_id: str | None = None, params: dict[str, Any] | None = None) -> list[Any]:
     """Reconcile one source; red when something is held or could not be compared."""

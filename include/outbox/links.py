@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from include.config import Settings
 from include.config.channels import INTO_CRM
 from include.outbox.message import Link
-from include.outbox.store import ALERT_TASK, Letter
+from include.outbox.store import ALERT_TASK, Delivery
 
 # In the shipped templates, until somebody has put the account's number in its place.
 _PLACEHOLDER = "PORTAL"
@@ -22,10 +22,10 @@ def account(settings: Settings, source: str, account_id: str) -> tuple[Link, ...
     return _link("Open in the CRM", links.accounts.get(source, links.account), id=account_id)
 
 
-def with_task(connection: sa.Connection, letter: Letter, settings: Settings) -> Letter:
+def with_task(connection: sa.Connection, delivery: Delivery, settings: Settings) -> Delivery:
     """Return a message with the link to its alert's task, if that has been written; else the message as it is."""
-    if letter.channel in INTO_CRM:
-        return letter
+    if delivery.channel in INTO_CRM:
+        return delivery
     task = connection.execute(
         sa.text(
             "select external_id, body ->> 'company_id' as account_id from ops.outbox where channel = 'crm_task'"
@@ -34,22 +34,22 @@ def with_task(connection: sa.Connection, letter: Letter, settings: Settings) -> 
         ),
         {
             "step": ALERT_TASK,
-            "entity_kind": letter.entity_kind,
-            "entity_id": letter.entity_id,
-            "rule": letter.rule,
-            "episode_no": letter.episode_no,
+            "entity_kind": delivery.entity_kind,
+            "entity_id": delivery.entity_id,
+            "rule": delivery.rule,
+            "episode_no": delivery.episode_no,
         },
     ).one_or_none()
     if task is None:
-        return letter
-    source, links = letter.account_key.partition(":")[0], settings.channels.links
+        return delivery
+    source, links = delivery.account_key.partition(":")[0], settings.channels.links
     found = _link(
         "Open the task", links.tasks.get(source, links.task), id=task.external_id, account=task.account_id or ""
     )
     if not found:
-        return letter
-    linked = [*(link.model_dump(mode="json") for link in found), *letter.body.get("links", ())]
-    return replace(letter, body={**letter.body, "links": linked})
+        return delivery
+    linked = [*(link.model_dump(mode="json") for link in found), *delivery.body.get("links", ())]
+    return replace(delivery, body={**delivery.body, "links": linked})
 
 
 def _link(label: str, template: str, **ids: str) -> tuple[Link, ...]:

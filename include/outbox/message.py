@@ -63,7 +63,7 @@ class Message(_Part):
     """What one person is told.
 
     Args:
-        headline: Who and what, in one line; the subject of a mail.
+        subject: Who and what, in one line.
         summary: One or two sentences that suffice on a phone's lock screen.
         notes: Shown first: why this reader gets it, or that it may be a repeat.
         facts: Who, how much, when.
@@ -74,7 +74,7 @@ class Message(_Part):
         footer: What it was made from.
     """
 
-    headline: Line
+    subject: Line
     summary: Line
     notes: tuple[Line, ...] = ()
     facts: tuple[Fact, ...] = ()

@@ -82,44 +82,44 @@ def make_key(entity_kind: str, entity_id: str, rule: str, episode_no: int, step:
 
 
 @dataclass(frozen=True)
-class Letter:
+class Delivery:
     """A row of the outbox, as the sender sees it."""
 
-    outbox_id: int
     key: str
     channel: str
-    entity_kind: str
-    entity_id: str
-    rule: str
-    episode_no: int
-    step: str
-    account_key: str
-    owner_key: str
     recipient: str
-    address: str
     subject: str
     body: dict[str, Any]
-    reads: tuple[str, ...]
-    deadline: date | None
-    not_before: datetime | None
     not_after: datetime
-    state: State
-    because: str
-    told_by: str
-    external_id: str
-    n_attempts: int
-    next_attempt_at: datetime | None
-    version: str
-    sending_at: datetime | None
+    outbox_id: int = 0
+    entity_kind: str = ""
+    entity_id: str = ""
+    rule: str = ""
+    episode_no: int = 0
+    step: str = ""
+    account_key: str = ""
+    owner_key: str = ""
+    address: str = ""
+    reads: tuple[str, ...] = ()
+    deadline: date | None = None
+    not_before: datetime | None = None
+    state: State = "sending"
+    because: str = ""
+    notified_by: str = ""
+    external_id: str = ""
+    n_attempts: int = 0
+    next_attempt_at: datetime | None = None
+    version: str = ""
+    sending_at: datetime | None = None
     run_id: str = ""
     undo: str = ""
 
-    def twin_key(self, channel: str) -> str:
+    def fallback_key(self, channel: str) -> str:
         """Return the key of the same message over another channel."""
         return make_key(self.entity_kind, self.entity_id, self.rule, self.episode_no, self.step, channel)
 
 
-LETTER_COLUMNS = tuple(Letter.__dataclass_fields__)
+DELIVERY_COLUMNS = tuple(Delivery.__dataclass_fields__)
 
 
 @dataclass
@@ -207,7 +207,7 @@ def states(connection: sa.Connection, keys: Sequence[str]) -> dict[str, str]:
 
 def read(
     connection: sa.Connection, condition: str, order: str = "outbox_id", source: str = "", **parameters: object
-) -> list[Letter]:
+) -> list[Delivery]:
     """Return rows of the outbox.
 
     Args:
@@ -218,11 +218,11 @@ def read(
         parameters: Values of its parameters.
     """
     statement = (
-        f"select {', '.join(LETTER_COLUMNS)} from ops.outbox where {condition}"  # noqa: S608
+        f"select {', '.join(DELIVERY_COLUMNS)} from ops.outbox where {condition}"  # noqa: S608
         f" and starts_with(account_key, :accounts) order by {order}"
     )
     rows = connection.execute(sa.text(statement), {**parameters, "accounts": f"{source}:" if source else ""}).mappings()
-    return [Letter(**{**row, "reads": tuple(row["reads"])}) for row in rows]
+    return [Delivery(**{**row, "reads": tuple(row["reads"])}) for row in rows]
 
 
 def claim(connection: sa.Connection, key: str, address: str, now: datetime) -> bool:

@@ -10,8 +10,9 @@ from statistics import median
 
 import sqlalchemy as sa
 
-from include.decide.playbooks.evaluate import Answer, evaluate
-from include.decide.playbooks.load import Loaded
+from include.decide.playbooks.schema import Playbook
+from include.decide.rules.evaluate import Hit, evaluate
+from include.decide.rules.load import Rule
 from include.simulation.history import History
 from include.simulation.signals import Past
 
@@ -100,16 +101,16 @@ class Score:
         return max(self.per_week.values(), default=0)
 
 
-def replay(history: History, loaded: Loaded, episodes: Sequence[Past]) -> list[Touch]:
+def replay(history: History, rule: Rule[Playbook], episodes: Sequence[Past]) -> list[Touch]:
     """Return for whom a playbook would have started, and when.
 
     Args:
         history: The days, with the table that the playbook is about.
-        loaded: The playbook, whatever its status.
+        rule: The playbook, whatever its status.
         episodes: What the signals that it rests on would have done.
     """
-    placed = replace(loaded, table=history.table(loaded.about))
-    playbook, touches = loaded.playbook, []
+    placed = replace(rule, table=history.table(rule.about))
+    playbook, touches = rule.file, []
     started: dict[str, str] = {}
     running: dict[str, date] = {}
     for day in history.days:
@@ -117,24 +118,24 @@ def replay(history: History, loaded: Loaded, episodes: Sequence[Past]) -> list[T
         at_risk = {past.account_key for past in opened}
         holds = {past.subject_id: f"{past.signal} of {past.opened_on}" for past in opened if not past.is_silent}
         ids = [*holds, *running] if playbook.trigger.signals else list(running)
-        answers = evaluate(history.connection, day, placed, {}, ids)
+        hits = {hit.subject_id: hit for hit in evaluate(history.connection, day, placed, ids)}
         for entity_id in list(running):
-            found = answers.get(entity_id)
+            found = hits.get(entity_id)
             rests = entity_id in holds
             if playbook.trigger.at_risk:
                 rests = found is not None and found.values["account_key"] in at_risk
-            if _is_over(loaded, found, day, running[entity_id], rests):
+            if _is_over(playbook, found, day, running[entity_id], rests):
                 del running[entity_id]
-        for entity_id, answer in answers.items():
-            values = answer.values
+        for entity_id, hit in hits.items():
+            values = hit.values
             if playbook.trigger.at_risk and values["account_key"] not in at_risk:
                 continue
             cause = holds.get(entity_id, "") if playbook.trigger.signals else f"{playbook.trigger.rung} days"
             is_repeated = bool(playbook.trigger.when) or playbook.trigger.at_risk
             is_new = entity_id not in started or is_repeated or started[entity_id] != cause
-            if entity_id in running or not (answer.starts and cause and is_new) or answer.ends:
+            if entity_id in running or not (hit.opens and cause and is_new) or hit.closes:
                 continue
-            if not playbook.audience.includes(values["tier"], values["region"], values["industry"]):
+            if playbook.audience.outside(values):
                 continue
             started[entity_id], running[entity_id] = cause, day
             if day == history.first and playbook.first_scan == "silent":
@@ -153,11 +154,11 @@ def replay(history: History, loaded: Loaded, episodes: Sequence[Past]) -> list[T
     return touches
 
 
-def _is_over(loaded: Loaded, answer: Answer | None, day: date, since: date, is_signal_open: bool) -> bool:
-    after = loaded.playbook.exit.after_days
-    if answer is None or answer.ends or (after is not None and day >= since + timedelta(days=after)):
+def _is_over(playbook: Playbook, hit: Hit | None, day: date, since: date, is_signal_open: bool) -> bool:
+    after = playbook.exit.after_days
+    if hit is None or hit.closes or (after is not None and day >= since + timedelta(days=after)):
         return True
-    return bool(loaded.playbook.trigger.signals or loaded.playbook.trigger.at_risk) and not is_signal_open
+    return bool(playbook.trigger.signals or playbook.trigger.at_risk) and not is_signal_open
 
 
 def decisions(connection: sa.Connection, first: date, last: date) -> list[Renewal]:

@@ -1,4 +1,4 @@
-"""What signals would have done on days that are over: opened, become worse, closed, and how many a person was told."""
+"""What signals would have done on past days: opened, become worse, closed, and how many alerts a person had."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 
-from include.decide.signals.evaluate import Hit, evaluate
-from include.decide.signals.load import Loaded
+from include.decide.rules.evaluate import Hit, evaluate
+from include.decide.rules.load import Rule
 from include.decide.signals.plan import filters
+from include.decide.signals.schema import Signal
 from include.simulation.history import History
 
 
@@ -19,13 +20,13 @@ class Past:
 
     Args:
         signal: The signal.
-        kind: risk, chance or data.
+        kind: risk, opportunity or data.
         subject_id: What it was about.
         account_key: The account.
-        owner_key: Its manager when it opened.
+        owner_key: Its CSM when it opened.
         arr: What it paid when it opened.
         opened_on: The day on which it opened.
-        is_silent: It held on the first day already, so nobody would have been told.
+        is_silent: It held on the first day already, so nobody would have been notified.
         worse_on: The day on which it became worse.
         closed_on: The day on which it closed; None while it is open.
     """
@@ -50,7 +51,7 @@ class Replay:
         first: The first day.
         last: The last day.
         episodes: In the order in which they opened.
-        accounts: Manager -> accounts, on the last day.
+        accounts: CSM -> accounts, on the last day.
     """
 
     first: date
@@ -59,21 +60,21 @@ class Replay:
     accounts: Counter[str] = field(default_factory=Counter)
 
     @property
-    def told(self) -> list[Past]:
-        """Those of which somebody would have been told."""
+    def notified(self) -> list[Past]:
+        """Those of which somebody would have been notified."""
         return [past for past in self.episodes if not past.is_silent]
 
     def new_by_person_and_day(self) -> Counter[tuple[str, date]]:
         """Return how many alerts a person would have had on a day, before any budget."""
         found: Counter[tuple[str, date]] = Counter()
-        for past in self.told:
+        for past in self.notified:
             found[past.owner_key, past.opened_on] += 1
             if past.worse_on and past.worse_on > past.opened_on:
                 found[past.owner_key, past.worse_on] += 1
         return found
 
 
-def replay(history: History, signals: Mapping[str, Loaded]) -> Replay:
+def replay(history: History, signals: Mapping[str, Rule[Signal]]) -> Replay:
     """Replay signals day by day.
 
     Args:
@@ -82,22 +83,22 @@ def replay(history: History, signals: Mapping[str, Loaded]) -> Replay:
     """
     result = Replay(history.first, history.last)
     placed = {
-        name: replace(loaded, table=history.table(loaded.signal.about))
-        for name, loaded in signals.items()
-        if loaded.signal.status != "retired"
+        name: replace(rule, table=history.table(rule.about))
+        for name, rule in signals.items()
+        if rule.file.status != "retired"
     }
     open_now: dict[str, dict[str, Past]] = defaultdict(dict)
     closed: dict[tuple[str, str], date] = {}
     for day in history.days:
-        for name, loaded in placed.items():
+        for name, rule in placed.items():
             seen = set()
-            for hit in evaluate(history.connection, day, loaded, list(open_now[name])):
+            for hit in evaluate(history.connection, day, rule, list(open_now[name])):
                 seen.add(hit.subject_id)
                 past = open_now[name].get(hit.subject_id)
                 if past:
-                    _go_on(past, hit, day)
-                elif hit.opens and not filters(day, loaded.signal, hit.values, closed.get((name, hit.subject_id))):
-                    past = _opened(loaded, hit, day, day == history.first)
+                    _follow(past, hit, day)
+                elif hit.opens and not filters(day, rule.file, hit.values, closed.get((name, hit.subject_id))):
+                    past = _opened(rule, hit, day, day == history.first)
                     open_now[name][hit.subject_id] = past
                     result.episodes.append(past)
             for subject_id, past in list(open_now[name].items()):
@@ -106,7 +107,7 @@ def replay(history: History, signals: Mapping[str, Loaded]) -> Replay:
                 if past.closed_on:
                     closed[name, subject_id] = past.closed_on
                     del open_now[name][subject_id]
-    if any(loaded.signal.about == "account" for loaded in placed.values()):
+    if any(rule.about == "account" for rule in placed.values()):
         rows = history.connection.exec_driver_sql(
             "select owner_key, count(*) from past_account where as_of_day = %(day)s group by 1", {"day": history.last}
         )
@@ -114,22 +115,22 @@ def replay(history: History, signals: Mapping[str, Loaded]) -> Replay:
     return result
 
 
-def _go_on(past: Past, hit: Hit, day: date) -> None:
+def _follow(past: Past, hit: Hit, day: date) -> None:
     if hit.closes:
         past.closed_on = day
     elif hit.is_worse and past.worse_on is None:
         past.worse_on = day
 
 
-def _opened(loaded: Loaded, hit: Hit, day: date, is_first: bool) -> Past:
+def _opened(rule: Rule[Signal], hit: Hit, day: date, is_first: bool) -> Past:
     return Past(
-        loaded.signal.name,
-        loaded.signal.kind,
+        rule.file.name,
+        rule.file.kind,
         hit.subject_id,
         hit.account_key,
         str(hit.values["owner_key"]),
         float(hit.values["arr"] or 0),
         day,
-        is_first and loaded.signal.first_scan == "silent",
+        is_first and rule.file.first_scan == "silent",
         day if hit.is_worse else None,
     )

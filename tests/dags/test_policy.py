@@ -17,7 +17,7 @@ from include.common.errors import AuthError, ConfigError, ContractError, QuotaEx
 from include.deliver.deliver import PASS_SECONDS
 from include.http.limiter import LONGEST_WAIT
 from include.orchestration.defaults import DEFAULT_ARGS, RETRY_POLICY, TAGS
-from include.orchestration.notices import tell_owner
+from include.orchestration.notices import notify_owner
 from tests.dags.conftest import NAMES, ROOT
 
 SECTIONS = (
@@ -81,7 +81,7 @@ def test_every_task_retries_by_kind_of_error_and_tells_the_owner(dag):
         if not task.task_id.startswith("show_"):  # it only shows what is known already
             assert task.retries == 3, task.task_id
         assert task.retry_policy is RETRY_POLICY, task.task_id
-        assert tell_owner in task.on_failure_callback, task.task_id
+        assert notify_owner in task.on_failure_callback, task.task_id
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from include.outbox.store import Letter
+from include.outbox.store import Delivery
 from tests.fixtures.decisions import OVERLAY, at
 from tests.fixtures.renewal_rows import NOW
 from tests.fixtures.signals import Ward, ward  # noqa: F401
@@ -22,7 +22,7 @@ def turn_on(overlay: Path, dry_run: bool = False) -> None:
     (overlay / "config" / "channels.yaml").write_text(text)
 
 
-def planned(ward: Ward, *rows: dict[str, Any], day: int = 0, name: str = "") -> list[Letter]:  # noqa: F811
+def planned(ward: Ward, *rows: dict[str, Any], day: int = 0, name: str = "") -> list[Delivery]:  # noqa: F811
     """Decide on some customers; return the writes that are planned then."""
     ward.set_clock(at(day))
     ward.give("account", *rows)

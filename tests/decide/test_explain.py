@@ -10,7 +10,7 @@ import pytest
 
 from include.common.errors import ConfigError
 from include.decide.explain.read import Line, explain
-from include.decide.explain.reasons import TEXTS, Reason
+from include.decide.rules.reasons import TEXTS, Reason
 from tests.fixtures.decision_world import House
 from tests.fixtures.decisions import at
 from tests.fixtures.renewal_rows import NOW, TODAY, renewal
@@ -30,7 +30,7 @@ open: usage_ratio < low and days_since_contact > 3
 close: usage_ratio >= high
 first_scan: {first_scan}
 {more}
-headline: "{{{{ account_name }}}}"
+subject: "{{{{ account_name }}}}"
 evidence: ["{{{{ usage_ratio | percent }}}}"]
 next_steps: [Call.]
 """
@@ -55,7 +55,7 @@ def rule(ward: Ward, overlay: Path) -> Any:  # noqa: F811
     """Put the signal in force, with further keys, and decide on an account."""
     (overlay / "config" / "signals").mkdir()
 
-    def decided(more: str = "", status: str = "live", first_scan: str = "tell", **columns: Any) -> Line:
+    def decided(more: str = "", status: str = "live", first_scan: str = "notify", **columns: Any) -> Line:
         text = SIGNAL.format(more=more, status=status, first_scan=first_scan)
         (overlay / "config" / "signals" / "fall.yaml").write_text(text)
         ward.give("account", account(**{**BELOW, **columns}))
@@ -163,7 +163,7 @@ def test_an_entity_that_no_source_gives(ward: Ward, rule: Any) -> None:  # noqa:
 
 def test_a_condition_that_cannot_be_evaluated(overlay: Path, ward: Ward, rule: Any) -> None:  # noqa: F811
     (overlay / "config" / "signals" / "typo.yaml").write_text(
-        SIGNAL.format(more="", status="live", first_scan="tell")
+        SIGNAL.format(more="", status="live", first_scan="notify")
         .replace("name: fall", "name: typo")
         .replace("usage_ratio < low and", "region > 3 and")
     )
@@ -277,7 +277,7 @@ def test_the_filters_of_a_playbook_on_a_rung(house: House, overlay: Path) -> Non
     house.renewals(renewal(1, days=30))
     house.decide()
     line = asked("call", "crm:1001")
-    assert codes(line) == [Reason.RUNG_NOT_REACHED] and line.why[0].facts == {"days": 30, "rung": 20}
+    assert codes(line) == [Reason.RUNG_NOT_REACHED] and line.why[0].facts == {"days_to_decision": 30, "rung": 20}
     for version, (trigger, more, reason) in enumerate(
         (
             ("{rung: 40, when: usage_ratio < 0.4}", "", Reason.CONDITION_NOT_MET),
@@ -307,7 +307,9 @@ def test_a_playbook_that_ran_before(house: House, overlay: Path) -> None:
 
 
 def test_a_playbook_whose_signal_is_not_open(rule: Any, overlay: Path) -> None:
-    (overlay / "config" / "signals" / "fall.yaml").write_text(SIGNAL.format(more="", status="live", first_scan="tell"))
+    (overlay / "config" / "signals" / "fall.yaml").write_text(
+        SIGNAL.format(more="", status="live", first_scan="notify")
+    )
     playbook(overlay, "{signals: [fall]}")
     rule(usage_ratio=0.95)
     line = asked("call")

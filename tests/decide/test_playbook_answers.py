@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from include.decide.renewals.checkpoint import Checkpoint
-from include.outbox.store import Letter
+from include.outbox.store import Delivery
 from tests.decide.test_task_feedback import answer
 from tests.fixtures.decision_world import House
 from tests.fixtures.decisions import at
@@ -31,7 +31,7 @@ steps:
 """
 
 
-def begin(house: House, overlay: Path, *renewals: Checkpoint) -> dict[str, Letter]:
+def begin(house: House, overlay: Path, *renewals: Checkpoint) -> dict[str, Delivery]:
     """Start the playbook; return the tasks of its first step, which have left, by renewal."""
     (overlay / "playbooks" / "renewal_at_risk.yaml").write_text("disabled: true\n")
     write(overlay)
@@ -44,7 +44,7 @@ def write(overlay: Path, version: int = 1, meet: str = "Meet") -> None:
     (overlay / "playbooks" / "three_steps.yaml").write_text(PLAYBOOK.format(version=version, meet=meet))
 
 
-def sent(house: House, step: str) -> dict[str, Letter]:
+def sent(house: House, step: str) -> dict[str, Delivery]:
     house._execute(
         "update ops.outbox set state = 'sent', external_id = key, address = coalesce(body ->> 'owner_id', '')"
         " where state = 'planned'"

@@ -11,7 +11,7 @@ import pytest
 
 from include.common import paths
 from include.decide.risk import Band, OpenRisk, Risk
-from include.outbox.store import Letter
+from include.outbox.store import Delivery
 from include.sandbox.hubspot.schema import COMPANIES
 from tests.fixtures.decisions import OVERLAY, at
 from tests.fixtures.renewal_rows import NOW, renewal
@@ -38,7 +38,7 @@ ACCOUNTS: dict[int, tuple[dict[str, Any], str, str]] = {
 _SHARED = ("usage_28d", "usage_baseline", "usage_ratio", "n_open_tickets", "n_open_urgent_tickets")
 
 
-def decided(ward: Ward, overlay: Path) -> dict[str, list[Letter]]:  # noqa: F811
+def decided(ward: Ward, overlay: Path) -> dict[str, list[Delivery]]:  # noqa: F811
     """Decide on the accounts and a renewal of each that is due at a checkpoint; return what was planned, by account."""
     text = f"{OVERLAY['channels.yaml']}crm_field: {{dry_run: false, fields: {FIELDS}}}\n"
     (overlay / "config" / "channels.yaml").write_text(text)
@@ -59,7 +59,7 @@ def decided(ward: Ward, overlay: Path) -> dict[str, list[Letter]]:  # noqa: F811
         )
     )
     ward.house.decide(decision_id="day 1")
-    found: dict[str, list[Letter]] = {}
+    found: dict[str, list[Delivery]] = {}
     for row in ward.house.outbox(state="planned"):
         found.setdefault(row.account_key, []).append(row)
     return found

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from include.outbox.store import Letter
+from include.outbox.store import Delivery
 from include.warehouse.engine import engine
 from tests.fixtures.decision_world import House
 from tests.fixtures.decisions import at
@@ -18,7 +18,7 @@ from tests.fixtures.subjects_store import account
 BAD = {"n_bad_ratings_30d": 2}
 
 
-def written(house: House, **wanted: Any) -> Letter:
+def written(house: House, **wanted: Any) -> Delivery:
     """Say that everything planned has left; return the alert's task."""
     house._execute(
         "update ops.outbox set state = 'sent', settled_at = :now, external_id = '9001',"
@@ -29,7 +29,7 @@ def written(house: House, **wanted: Any) -> Letter:
     return task
 
 
-def answer(house: House, task: Letter, state: str = "open", **changes: Any) -> None:
+def answer(house: House, task: Delivery, state: str = "open", **changes: Any) -> None:
     """Say what the CRM showed of a task just now."""
     shown = {"due_on": task.body["due_on"], "owner_id": task.address, "outcome": "", **changes}
     house._execute(

@@ -6,12 +6,12 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from include.outbox.message import Evidence, Fact, Link, Message
-from include.outbox.store import Action, Letter
+from include.outbox.store import Action, Delivery
 
 NOW = datetime(2026, 11, 16, 9, 0, tzinfo=UTC)
 
 MESSAGE = Message(
-    headline="Customer 1: 30 days to the renewal date",
+    subject="Customer 1: 30 days to the renewal date",
     summary="USD 120,000 a year, decision by Wed 16 Dec 2026.",
     facts=(Fact(label="Customer", value="Customer 1 (standard)"), Fact(label="At stake", value="USD 120,000 a year")),
     why_now="This is the 30-day checkpoint.",
@@ -33,15 +33,15 @@ TASK = {
 }
 
 
-def letter(channel: str = "slack", step: str = "30", **changes: Any) -> Letter:
+def letter(channel: str = "slack", step: str = "30", **changes: Any) -> Delivery:
     """Return a letter that is being sent."""
     planned = action(channel, step)
     values: dict[str, Any] = {
         "outbox_id": 1,
         "key": planned.key,
-        **{name: getattr(planned, name) for name in Action.__dataclass_fields__.keys() & Letter.__dataclass_fields__},
+        **{name: getattr(planned, name) for name in Action.__dataclass_fields__.keys() & Delivery.__dataclass_fields__},
         "address": "",
-        "told_by": "",
+        "notified_by": "",
         "external_id": "",
         "n_attempts": 1,
         "next_attempt_at": None,
@@ -49,7 +49,7 @@ def letter(channel: str = "slack", step: str = "30", **changes: Any) -> Letter:
         "sending_at": NOW,
     }
     values |= {"not_before": None, **changes}
-    return Letter(**{name: value for name, value in values.items() if name != "approval_id"})
+    return Delivery(**{name: value for name, value in values.items() if name != "approval_id"})
 
 
 def action(channel: str = "slack", step: str = "30", **changes: Any) -> Action:
@@ -64,7 +64,7 @@ def action(channel: str = "slack", step: str = "30", **changes: Any) -> Action:
         "account_key": "crm:1001",
         "owner_key": "crm:77",
         "recipient": "ada@vendor.example",
-        "subject": MESSAGE.headline,
+        "subject": MESSAGE.subject,
         "body": TASK if channel == "crm_task" else MESSAGE.model_dump(mode="json"),
         "reads": ("crm",),
         "deadline": date(2026, 12, 16),

@@ -17,7 +17,7 @@ from include.connectors.crm.hubspot.client import open_client
 from include.deliver.channels import crm_task
 from include.deliver.channels.crm_field import channel
 from include.deliver.channels.crm_field.channel import CrmFields
-from include.outbox.store import Letter
+from include.outbox.store import Delivery
 from include.sandbox.salesforce import ids
 from tests.deliver.letters import letter
 from tests.fixtures.outside import make_hasty
@@ -46,14 +46,14 @@ class Crm:
         write = self.channel._accounts.write
         self.channel._accounts.write = lambda changes: self.writes.append(changes) or write(changes)  # type: ignore
 
-    def letters(self, *fields: Mapping[str, Any]) -> list[Letter]:
+    def letters(self, *fields: Mapping[str, Any]) -> list[Delivery]:
         """Return one letter for each of the first accounts."""
         return [
             letter("crm_field", str(number), address=record, body={"record": record, "fields": dict(given)})
             for number, (record, given) in enumerate(zip(self.accounts, fields, strict=False))
         ]
 
-    def send(self, letters: list[Letter]) -> list[str]:
+    def send(self, letters: list[Delivery]) -> list[str]:
         outcomes = self.channel.send(letters)
         return [outcomes[one.key].state for one in letters]
 

@@ -13,7 +13,7 @@ from include.common.errors import ConfigError, Unavailable
 from include.config import load
 from include.deliver.channels import crm_task
 from include.deliver.channels.crm_task.hubspot import HubSpotTasks
-from include.outbox.store import Letter
+from include.outbox.store import Delivery
 from tests.deliver.letters import TASK, letter
 from tests.fixtures.hubspot_server import ASSOCIATE, UPDATE, UPSERT, Portal
 from tests.fixtures.vendor_server import Stub, serve
@@ -41,7 +41,7 @@ def channel(hubspot: Stub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> H
     return opened
 
 
-def task(step: str = "a", **body: str) -> Letter:
+def task(step: str = "a", **body: str) -> Delivery:
     one = letter("crm_task", step, body={**TASK, **body})
     return replace(one, address=one.body["owner_id"])
 
@@ -145,7 +145,7 @@ def test_a_property_that_is_not_unique_is_refused(channel: HubSpotTasks, portal:
     assert portal.tasks == {}
 
 
-def closing(key: str) -> Letter:
+def closing(key: str) -> Delivery:
     return letter("crm_task", "close:a", body={"closes": key, "note": "Closed: usage > 80% & all is well"})
 
 

@@ -60,7 +60,7 @@ def test_mails_about_one_account_are_one_thread(channel: EmailChannel, server: M
 
 
 def test_a_name_cannot_add_a_header(channel: EmailChannel, server: MailServer) -> None:
-    hostile = Message(headline="Acme\r\nBcc: all@vendor.example\r\n\r\nx", summary="y").model_dump(mode="json")
+    hostile = Message(subject="Acme\r\nBcc: all@vendor.example\r\n\r\nx", summary="y").model_dump(mode="json")
     assert send(channel, body=hostile).state == "sent"
     mail = message_from_bytes(server.mails[0], policy=policy.default)
     assert mail["Bcc"] is None
@@ -68,7 +68,7 @@ def test_a_name_cannot_add_a_header(channel: EmailChannel, server: MailServer) -
 
 
 def test_a_line_that_is_a_dot_is_no_end(channel: EmailChannel, server: MailServer) -> None:
-    body = Message(headline="x", summary=".", why_now=". . .").model_dump(mode="json")
+    body = Message(subject="x", summary=".", why_now=". . .").model_dump(mode="json")
     send(channel, body=body)
     text = message_from_bytes(server.mails[0], policy=policy.default).get_body(("plain",)).get_content()
     assert "." in text.splitlines()

@@ -196,7 +196,7 @@ class Story:
                 assert row.key not in there, row
             elif row.undo == "stays" or row.channel == "email":
                 assert row.channel == "email" and (row.state != "sent" or row.key in there), self._why(row.key)
-                assert row.state != "uncertain" or row.told_by or row.undo or row.rule == uncertain.DIGEST, row
+                assert row.state != "uncertain" or row.notified_by or row.undo or row.rule == uncertain.DIGEST, row
                 assert row.state != "suppressed" or row.key not in arrived, row
             else:
                 assert (row.state, arrived[row.key]) in (("sent", 1), ("suppressed", 0)), self._why(row.key)

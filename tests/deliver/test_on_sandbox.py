@@ -248,7 +248,7 @@ def test_case_54_a_mail_whose_confirmation_is_lost_is_not_repeated(at_risk: Hous
     run(at_risk)
     run(at_risk, 60)
     (mail,), (message,) = at_risk.outbox(channel="email"), at_risk.outbox(channel="slack")
-    assert (mail.state, mail.told_by) == ("uncertain", message.key)
+    assert (mail.state, mail.notified_by) == ("uncertain", message.key)
     assert vendors.count() == (1, 1)
 
 

@@ -70,7 +70,7 @@ def rooms(socket_enabled: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def _letter(**changes: Any) -> Any:
     named = MESSAGE.model_copy(
         update={
-            "headline": f"{personal_data.personal('Bo Li')} of Customer 1 has left",
+            "subject": f"{personal_data.personal('Bo Li')} of Customer 1 has left",
             "evidence": (Evidence(text=f"{personal_data.personal('Bo Li')} decided."), *MESSAGE.evidence),
         }
     )
@@ -88,7 +88,7 @@ def test_a_room_learns_whom_it_is_for_and_nothing_personal(
     (posted,) = rooms[0].posted
     assert "ada" in str(posted) and "Customer 1" in str(posted) and personal_data.HIDDEN in str(posted)
     assert "Bo Li" not in str(posted)
-    assert message_of(sent).headline == "Bo Li of Customer 1 has left"
+    assert message_of(sent).subject == "Bo Li of Customer 1 has left"
     # Nobody can ask a room what it has received, nor take it back.
     assert channel.find("x", sent.sending_at) is None and channel.take_back([sent])[sent.key]
     channel.close()

@@ -15,7 +15,7 @@ from include.connectors.crm.salesforce.resources import DATA
 from include.deliver.channels import crm_task
 from include.deliver.channels.crm_task.body import plain
 from include.deliver.channels.crm_task.salesforce import SalesforceTasks
-from include.outbox.store import Letter
+from include.outbox.store import Delivery
 from include.sandbox.salesforce import ids
 from tests.deliver.letters import TASK, letter
 from tests.fixtures.sandbox import NOW, SandboxProcess
@@ -43,7 +43,7 @@ def opened() -> SalesforceTasks:
     return channel
 
 
-def task(org: SandboxProcess, step: str = "a", **changes: str) -> Letter:
+def task(org: SandboxProcess, step: str = "a", **changes: str) -> Delivery:
     truth = org.truth()
     account, owner = truth["account"]["live_ids"][0], truth["owner"]["live_ids"][0]
     body = {**TASK, "company_id": ids.encode("001", account), "owner_id": ids.encode("005", owner), **changes}
@@ -196,7 +196,7 @@ def test_what_became_of_tasks_is_read_back(channel: SalesforceTasks, org: Sandbo
     left, moved, done, deleted = letters = [task(org, step) for step in "abcd"]
     outcomes = channel.send(letters)
 
-    def change(letter: Letter, method: str = "PATCH", **fields: str) -> None:
+    def change(letter: Delivery, method: str = "PATCH", **fields: str) -> None:
         path = f"{DATA}/sobjects/Task/{outcomes[letter.key].external_id}"
         channel._api.client.call(method, path, json=fields or None, is_repeatable=True)
 

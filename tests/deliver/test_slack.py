@@ -14,7 +14,7 @@ from include.config import load
 from include.deliver.channels.base import Undeliverable
 from include.deliver.channels.slack import SlackChannel, connect
 from include.deliver.channels.slack_webhook import SlackWebhook
-from include.outbox.store import Letter
+from include.outbox.store import Delivery
 from tests.deliver.letters import NOW, letter
 from tests.fixtures.slack_server import Workspace
 from tests.fixtures.vendor_server import Stub, serve
@@ -44,7 +44,7 @@ def channel(slack: Stub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sla
     return opened
 
 
-def addressed(channel: SlackChannel, **changes: object) -> Letter:
+def addressed(channel: SlackChannel, **changes: object) -> Delivery:
     one = letter("slack", **changes)
     return replace(one, address=channel.address(one))
 

@@ -36,7 +36,7 @@ def test_a_mail_in_doubt_far_from_the_deadline_is_told_in_a_digest(open_house: H
     (digest,) = open_house.outbox(rule=uncertain.DIGEST)
     assert (digest.channel, digest.recipient, digest.state) == ("slack", "ada@vendor.example", "sent")
     said = Message.model_validate(digest.body)
-    assert said.headline == "1 message may not have reached you"
+    assert said.subject == "1 message may not have reached you"
     assert "Customer 1: 30 days to the renewal date (decision by 2026-12-16)" in said.evidence[0].text
     run(open_house, 500)
     assert len(outside.workspace.messages) == 1 and len(outside.mail.mails) == 1
@@ -63,7 +63,7 @@ def test_when_the_same_message_went_over_slack_nobody_is_told_a_third_time(open_
     outside.mail.answers = {}
     run(open_house, 100)
     (mail,), (posted,) = open_house.outbox(channel="email"), open_house.outbox(channel="slack")
-    assert (mail.state, mail.told_by, posted.state) == ("uncertain", posted.key, "sent")
+    assert (mail.state, mail.notified_by, posted.state) == ("uncertain", posted.key, "sent")
     assert len(outside.workspace.messages) == 1 and len(outside.mail.mails) == 1
 
 

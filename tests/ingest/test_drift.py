@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from include.common.errors import ContractError, PerennialError
+from include.deliver import notices as sender
 from include.gate import verdicts
 from include.ingest import pipeline, schema_drift
 from include.orchestration import notices
@@ -37,13 +38,12 @@ def _rows(query: str, **parameters: Any) -> list[sa.Row]:
 
 
 def _told(source: str) -> list[str]:
-    return [one.sentence for one in schema_drift.untold(source)]
+    return [one.sentence for one in schema_drift.unreported(source)]
 
 
 def test_new_and_vanished_properties_of_hubspot(vendors: SandboxProcess, monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[tuple[str, str]] = []
-    monkeypatch.setattr(notices, "_channels", lambda: ["email"])
-    monkeypatch.setattr(notices, "_send", lambda channel, owner, message: sent.append((owner.email, message.headline)))
+    monkeypatch.setattr(sender, "notify", lambda to, message, key: sent.append((to.email, message.subject)))
     for entity in ("account", "contact"):
         pipeline.extract("crm", entity)
     assert _told("crm") == []
@@ -56,8 +56,8 @@ def test_new_and_vanished_properties_of_hubspot(vendors: SandboxProcess, monkeyp
         "customer_tier is gone (it was enumeration); it fills tier",
         "num_associated_deals is gone (it was number)",
     ]
-    notices.tell_changes("crm")
-    notices.tell_changes("crm")
+    notices.notify_changes("crm")
+    notices.notify_changes("crm")
     assert sent == [("data@example.com", "crm has changed 2 fields, 1 of which fill columns here")]
     verdict = pipeline.publish("crm")
     assert verdict.state == "red"

@@ -69,17 +69,17 @@ def test_the_changes_lead_from_the_one_to_the_other(before, now):
 def test_the_first_look_is_no_change_and_each_later_one_is_told_once(warehouse):
     source = Described({"name": "string", "tier": "string"}, {"tier": "tier"})
     look(source)
-    assert schema_drift.untold("crm") == []
+    assert schema_drift.unreported("crm") == []
     source.now = {"name": "string", "tier": "enumeration", "branch": "string"}
     look(source)
     look(source)
-    told = schema_drift.untold("crm")
+    told = schema_drift.unreported("crm")
     assert [one.sentence for one in told] == [
         "tier was string and is enumeration now; it fills tier",
         "branch is new (string)",
     ]
-    schema_drift.note_told(told)
-    assert schema_drift.untold("crm") == []
+    schema_drift.note_notified(told)
+    assert schema_drift.unreported("crm") == []
     assert [(row["kind"], row["field"]) for row in status.status()["fields"]] == [
         ("retyped", "tier"),
         ("new", "branch"),
@@ -118,7 +118,7 @@ def test_a_source_that_cannot_say_is_read_all_the_same(warehouse):
     source.fails, source.now = False, {}
     look(source)
     look(object())
-    assert schema_drift.untold("crm") == []
+    assert schema_drift.unreported("crm") == []
 
 
 def test_hostile_names_are_kept(warehouse):

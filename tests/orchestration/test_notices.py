@@ -11,8 +11,11 @@ import pytest
 import sqlalchemy as sa
 
 from include.common.errors import AuthError
+from include.deliver import notices as sender
+from include.deliver.channels.base import Outcome
 from include.orchestration import notices
-from include.orchestration.notices import Failure, failing_since, tell_owner, write
+from include.orchestration.notices import Failure, failing_since, notify_owner, write
+from include.outbox.message import Message
 
 NOON = datetime(2026, 6, 30, 12, tzinfo=UTC)
 MINUTES = timedelta(minutes=1)
@@ -53,7 +56,7 @@ def test_without_a_warehouse_it_is_told_all_the_same(monkeypatch, socket_enabled
 def test_the_notice_says_what_since_when_and_the_command():
     failure = Failure("pre_ingest_crm", "ingest_crm", "merge", "no space left | free some space", "http://localhost/x")
     message = write(failure, NOON)
-    assert message.headline == "pre_ingest_crm, task merge fails since 2026-06-30 12:00 UTC"
+    assert message.subject == "pre_ingest_crm, task merge fails since 2026-06-30 12:00 UTC"
     assert message.summary == "no space left | free some space"
     assert "python -m include.cli ingest crm" in message.next_steps[0]
     assert message.links[0].url == "http://localhost/x"
@@ -73,7 +76,7 @@ def test_of_several_connections_the_owner_of_the_one_that_failed_is_told(warehou
     monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(tmp_path))
     context = _context(AuthError("no"))
     context["ti"].task_id = "crm_eu.extract_account"
-    tell_owner(context)
+    notify_owner(context)
     assert [email for _, email, _ in sent] == ["b@vendor.example"]
     failure = Failure("ingest_crm", "ingest_crm", "crm_eu.merge", "no", "")
     assert "include.cli ingest crm_eu" in write(failure, NOON).next_steps[0]
@@ -81,7 +84,7 @@ def test_of_several_connections_the_owner_of_the_one_that_failed_is_told(warehou
 
 def test_fields_that_cannot_be_told_of_do_not_keep_the_verdict_back(monkeypatch, socket_enabled, logged):
     monkeypatch.setenv("PERENNIAL_DATABASE_URL", "postgresql+psycopg://u:p@127.0.0.1:1/none")
-    notices.tell_changes("crm")
+    notices.notify_changes("crm")
     assert "the next run tries again" in "\n".join(logged)
 
 
@@ -115,21 +118,25 @@ def logged(monkeypatch):
     def note(text: str, *values: object) -> None:
         lines.append(text % values)
 
-    monkeypatch.setattr(notices, "log", SimpleNamespace(info=note, warning=note, error=note))
+    for module in (notices, sender):
+        monkeypatch.setattr(module, "log", SimpleNamespace(info=note, warning=note, error=note))
     return lines
 
 
 @pytest.fixture
 def sent(monkeypatch):
     posted: list[tuple[str, str, str]] = []
-    monkeypatch.setattr(
-        notices, "_send", lambda channel, owner, message: posted.append((channel, owner.email, message.headline))
-    )
+
+    def send(channel: str, to: str, message: Message, key: str) -> Outcome:
+        posted.append((channel, to, message.subject))
+        return Outcome("sent")
+
+    monkeypatch.setattr(sender, "send", send)
     return posted
 
 
 def test_nothing_leaves_while_channels_are_in_dry_run(warehouse, sent, logged):
-    tell_owner(_context(AuthError("the CRM refused the token", cure="put a new one into connection crm")))
+    notify_owner(_context(AuthError("the CRM refused the token", cure="put a new one into connection crm")))
     assert sent == []
     assert "put a new one into connection crm" in "\n".join(logged)
 
@@ -138,8 +145,8 @@ def test_it_goes_to_the_sources_owner_over_what_is_turned_on(warehouse, sent, tm
     (tmp_path / "config").mkdir()
     (tmp_path / "config" / "channels.yaml").write_text("email: {dry_run: false}\n")
     monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(tmp_path))
-    tell_owner(_context(AuthError("no")))
-    tell_owner(_context(AuthError("no")))
+    notify_owner(_context(AuthError("no")))
+    notify_owner(_context(AuthError("no")))
     assert [(channel, email) for channel, email, _ in sent] == [("email", "data@example.com")]
 
 
@@ -149,6 +156,6 @@ def test_a_channel_that_fails_too_does_not_hide_the_tasks_error(warehouse, tmp_p
     monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(tmp_path))
     monkeypatch.setenv("AIRFLOW_CONN_SMTP", '{"conn_type": "smtp", "host": "127.0.0.1", "port": 1}')
     monkeypatch.delenv("AIRFLOW_CONN_SLACK", raising=False)
-    tell_owner(_context(AuthError("no")))
+    notify_owner(_context(AuthError("no")))
     assert "could not be sent by email" in "\n".join(logged)
     assert "could not be sent by slack" in "\n".join(logged)

@@ -15,7 +15,7 @@ def test_control_and_direction_marks_are_removed() -> None:
 
 
 def test_a_message_survives_the_outbox() -> None:
-    message = Message(headline="a", summary="b", notes=("c",), links=(Link(label="d", url="https://e/f"),))
+    message = Message(subject="a", summary="b", notes=("c",), links=(Link(label="d", url="https://e/f"),))
     assert Message.model_validate(message.model_dump(mode="json")) == message
 
 
@@ -26,4 +26,4 @@ def test_a_link_is_a_web_address(url: str) -> None:
 
 
 def test_a_note_is_added_first() -> None:
-    assert Message(headline="a", summary="b", notes=("old",)).with_note("new").notes == ("new", "old")
+    assert Message(subject="a", summary="b", notes=("old",)).with_note("new").notes == ("new", "old")

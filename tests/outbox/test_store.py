@@ -17,7 +17,7 @@ def plan(*actions: outbox.Action, decision_id: str = "d1") -> outbox.Planned:
         return outbox.plan(connection, actions, decision_id, NOW)
 
 
-def rows() -> list[outbox.Letter]:
+def rows() -> list[outbox.Delivery]:
     with engine("reader").connect() as connection:
         return outbox.read(connection, "true")
 

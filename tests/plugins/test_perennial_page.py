@@ -180,7 +180,7 @@ def test_the_quality_page_shows_trends_and_no_value_of_a_row(client, warehouse):
     rows[1] |= {"email": "no-address-of-anna"}
     land("contact", rows, is_first_load=True)
     validate("crm")
-    notify.tell()
+    notify.run()
     answer = _get(client, "viewer", "/quality/")
     assert answer.status_code == 200
     assert "crm.contact.castable" in answer.text and "rows:crm:crm.contact.castable" in answer.text

@@ -30,8 +30,8 @@ kind: opportunity
 about: account
 open: arr > 0
 close: arr <= 0
-first_scan: tell
-headline: "{{ account_name }}"
+first_scan: notify
+subject: "{{ account_name }}"
 evidence: ["{{ arr | number }}"]
 next_steps: ["-"]
 """
@@ -69,9 +69,9 @@ def test_signals_and_playbooks_day_by_day(built: pytest.MonkeyPatch) -> None:
         n_customers = history.connection.exec_driver_sql(
             "select count(distinct account_key) from past_account where arr > 0"
         ).scalar_one()
-    assert n_customers and len({each.account_key for each in past.told}) == n_customers
-    assert {touch.account_key for touch in touches} == {each.account_key for each in past.told}
-    assert len(touches) == len(past.told)
+    assert n_customers and len({each.account_key for each in past.notified}) == n_customers
+    assert {touch.account_key for touch in touches} == {each.account_key for each in past.notified}
+    assert len(touches) == len(past.notified)
     page = folder / "page.html"
     assert (
         main(["playbook", "simulate", "expansion", "--from", f"{FIRST}", "--to", f"{LAST}", "--html", f"{page}"]) == 0

@@ -1,4 +1,4 @@
-"""Alerts that nobody answers: told to the lead as one list a day, then to the head.
+"""Alerts that nobody answers: escalated to the lead as one digest a day, then to the head.
 
 Answered means that somebody touched the alert's task. The hours are working hours, and they end with the moment at
 which the task was last read back: while the CRM cannot be read nobody is accused.
@@ -22,7 +22,8 @@ from include.decide.context import Day, Outcome
 from include.decide.digests.digest import to_reader
 from include.decide.episodes import RENEWAL, Episode
 from include.decide.recipients import Owned, Recipient, calendar_of, recipient
-from include.decide.signals.events import Evaluated
+from include.decide.rules.scan import Scanned
+from include.decide.signals.schema import Signal
 from include.outbox import store
 from include.outbox.message import Evidence, Message
 from include.outbox.store import ALERT_TASK
@@ -34,7 +35,7 @@ MAX_LINES = 40
 
 @dataclass(frozen=True)
 class Subject:
-    """What an alert is about, as far as it matters who is told of it.
+    """What an alert is about, as far as it matters to whom it is escalated.
 
     Args:
         episode: Its open episode.
@@ -55,7 +56,7 @@ class Subject:
 
 @dataclass(frozen=True)
 class Unanswered:
-    """An alert that is to be told further up."""
+    """An alert that is to be escalated."""
 
     subject: Subject
     title: str
@@ -64,15 +65,15 @@ class Unanswered:
     is_new: bool
 
 
-def plan(connection: sa.Connection, day: Day, evaluated: Sequence[Evaluated]) -> Outcome:
-    """Return what is told further up today.
+def plan(connection: sa.Connection, day: Day, scanned: Sequence[Scanned[Signal]]) -> Outcome:
+    """Return what is escalated today.
 
     Args:
         connection: Of the builder role, within the decision's transaction.
         day: The day.
-        evaluated: What was found of the signals.
+        scanned: What was found of the signals.
     """
-    subjects = {(s.episode.signal, s.episode.entity_id): s for s in _subjects(day, evaluated)}
+    subjects = {(s.episode.signal, s.episode.entity_id): s for s in _subjects(day, scanned)}
     rows = connection.execute(task_feedback.TASKS, {"step": ALERT_TASK}).all()
     found: dict[tuple[Level, Recipient], list[Unanswered]] = defaultdict(list)
     for row in rows:
@@ -81,20 +82,20 @@ def plan(connection: sa.Connection, day: Day, evaluated: Sequence[Evaluated]) ->
             continue
         reader = day.reader(subject.owned, subject.episode)
         for level, is_new in _levels(row, subject, reader, day):
-            person = _told(level, subject.owned, day)
+            person = _person(level, subject.owned, day)
             found[level, person].append(Unanswered(subject, row.subject, row.written_at, reader, is_new))
     outcome = Outcome()
     for (level, person), unanswered in sorted(found.items(), key=lambda item: (item[0][0], item[0][1].email)):
-        _tell(connection, day, level, person, unanswered, outcome)
+        _escalate(connection, day, level, person, unanswered, outcome)
     return outcome
 
 
-def _subjects(day: Day, evaluated: Sequence[Evaluated]) -> Iterator[Subject]:
+def _subjects(day: Day, scanned: Sequence[Scanned[Signal]]) -> Iterator[Subject]:
     for renewal in day.renewals.values():
         episode = day.episodes.get((RENEWAL, renewal.renewal_id))
         if episode and episode.state == "open" and not day.why_held(renewal):
             yield Subject(episode, renewal, renewal.region, renewal.crm_source, renewal.target_arr, renewal.currency)
-    for one in evaluated:
+    for one in scanned:
         for hit in one.hits:
             episode, values = one.episodes.get(hit.subject_id), hit.values
             is_held = day.readiness.why_held(values["crm_source"], hit.account_key)
@@ -112,10 +113,10 @@ def _levels(row: Any, subject: Subject, reader: Recipient, day: Day) -> Iterator
         return
     hours = _worked(row.written_at, row.read_at, subject.region, day)
     # Where the reader is the lead already, the next one up is the head.
-    is_lead = _told("lead", subject.owned, day).email == reader.email
+    is_lead = _person("lead", subject.owned, day).email == reader.email
     level: Level = "head" if episode.escalated_to or is_lead else "lead"
     needed = after.head_after_hours if level == "head" else after.lead_after_hours
-    is_above = _told(level, subject.owned, day).email != reader.email
+    is_above = _person(level, subject.owned, day).email != reader.email
     if episode.escalated_to != "head" and is_above and hours >= timedelta(hours=needed):
         yield level, True
 
@@ -126,7 +127,7 @@ def _worked(since: datetime, until: datetime, region: str | None, day: Day) -> t
     return working_days.worked(since, until, ZoneInfo(where.zone), calendar, time(hours.first), time(hours.last))
 
 
-def _told(level: Level, owned: Owned, day: Day) -> Recipient:
+def _person(level: Level, owned: Owned, day: Day) -> Recipient:
     people = day.settings.people
     if level == "lead":
         return recipient(owned, "lead", people)
@@ -134,7 +135,7 @@ def _told(level: Level, owned: Owned, day: Day) -> Recipient:
     return Recipient(head.name, head.email)
 
 
-def _tell(
+def _escalate(
     connection: sa.Connection,
     day: Day,
     level: Level,
@@ -164,9 +165,9 @@ def _tell(
 
 def _message(ranked: Sequence[Unanswered], level: Level) -> Message:
     more = f" {len(ranked) - MAX_LINES} more are not shown." if len(ranked) > MAX_LINES else ""
-    above = " Their leads were told before." if level == "head" else ""
+    above = " Their leads were notified before." if level == "head" else ""
     return Message(
-        headline=f"{formatting.count(len(ranked), 'alert')} that nobody has answered",
+        subject=f"{formatting.count(len(ranked), 'alert')} that nobody has answered",
         summary=f"Their tasks in the CRM are untouched: not begun, moved, given away or completed.{above}{more}",
         why_now="They have been waiting for longer than settled in attention.yaml, counted in working hours.",
         evidence=tuple(
@@ -178,5 +179,5 @@ def _message(ranked: Sequence[Unanswered], level: Level) -> Message:
             for one in ranked[:MAX_LINES]
         ),
         next_steps=("Ask whether help is needed, or give the task to somebody who has time for it.",),
-        footer="Each alert is told once at each level.",
+        footer="Each alert is escalated once to each level.",
     )

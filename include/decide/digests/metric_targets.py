@@ -101,7 +101,7 @@ def message(miss: Miss) -> Message:
     now = next(row for row in miss.rows if row.metric_id == miss.metric.id and row.grain == "all" and not row.is_before)
     worth, target = shown(miss.value, unit), entry.target[miss.period]  # type: ignore[index]
     return Message(
-        headline=f"{entry.title} missed its target: {worth} in the {miss.period} to {miss.as_of}",
+        subject=f"{entry.title} missed its target: {worth} in the {miss.period} to {miss.as_of}",
         summary=f"{entry.title} is {worth}, the target is {_bounds(target, unit)}. Below: what it is made of.",
         notes=(miss.note,) if miss.note else (),
         facts=(

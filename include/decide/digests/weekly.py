@@ -21,8 +21,9 @@ from include.decide.digests.digest import to_reader, working_moment
 from include.decide.episodes import RENEWAL
 from include.decide.recipients import Owner, calendar_of, recipient
 from include.decide.renewals.checkpoint import Checkpoint
-from include.decide.signals.events import Evaluated
-from include.decide.signals.plan import why_held
+from include.decide.rules.planner import why_on_hold
+from include.decide.rules.scan import Scanned
+from include.decide.signals.schema import Signal
 from include.outbox.message import Evidence, Fact, Message
 from include.outbox.store import Action
 from include.warehouse.engine import engine, has_table
@@ -31,16 +32,16 @@ DIGEST, ORPHANS = "lead_digest", "orphans"
 AHEAD_DAYS = 90
 MAX_LINES = 40
 _USEFUL_DAYS = 2
-_TOLD = ("alert", "digest", "waiting")
+_NOTIFIED = ("alert", "digest", "waiting")
 
 
-def plan(connection: sa.Connection, day: Day, evaluated: Sequence[Evaluated]) -> Outcome:
+def plan(connection: sa.Connection, day: Day, scanned: Sequence[Scanned[Signal]]) -> Outcome:
     """Return the lists with which a week begins; none while a CRM's data is not up to date and validated.
 
     Args:
         connection: Of the builder role, within the decision's transaction.
         day: The day.
-        evaluated: What was found of the signals.
+        scanned: What was found of the signals.
     """
     outcome = Outcome()
     if any(not state.is_fit for state in day.readiness.of_kind("crm")):
@@ -52,7 +53,7 @@ def plan(connection: sa.Connection, day: Day, evaluated: Sequence[Evaluated]) ->
     overdue = _overdue(connection, day)
     for address, lead in leads.items():
         week = _week(day, lead.region)
-        said = _digest(day, teams[address], evaluated, overdue) if week else None
+        said = _digest(day, teams[address], scanned, overdue) if week else None
         if said:
             outcome.actions += _list(day, address, DIGEST, week, said, lead.region)
     if _week(day, "default") or any(_week(day, lead.region) for lead in leads.values()):
@@ -87,12 +88,12 @@ def _list(day: Day, address: str, rule: str, week: str, said: Message, region: s
 
 
 def _digest(
-    day: Day, teams: Sequence[str], evaluated: Sequence[Evaluated], overdue: Mapping[str, int]
+    day: Day, teams: Sequence[str], scanned: Sequence[Scanned[Signal]], overdue: Mapping[str, int]
 ) -> Message | None:
     renewals = [row for row in day.renewals.values() if row.owner_team in teams]
     ahead = [row for row in renewals if 0 <= (row.decision_date - day.today).days <= AHEAD_DAYS]
-    alerts = Counter(_open_alerts(day, teams, evaluated))
-    held = Counter(_held(day, renewals, teams, evaluated))
+    alerts = Counter(_open_alerts(day, teams, scanned))
+    held = Counter(_held(day, renewals, teams, scanned))
     people = {row.owner_email: row.owner_name or row.owner_email for row in renewals if row.owner_email}
     people |= dict(alerts.keys())
     if not (ahead or alerts or held):
@@ -102,7 +103,7 @@ def _digest(
         per_reader[address] += number
     of_team = sum(overdue.get(address, 0) for address in people)
     return Message(
-        headline=f"Your week: {formatting.count(len(ahead), 'decision')} in {AHEAD_DAYS} days, {_worth(ahead)}",
+        subject=f"Your week: {formatting.count(len(ahead), 'decision')} in {AHEAD_DAYS} days, {_worth(ahead)}",
         summary=f"{formatting.count(per_reader.total(), 'alert')} open, {formatting.count(of_team, 'task')} overdue,"
         f" {held.total()} held by the data's checks. Teams: {', '.join(sorted(teams))}.",
         facts=tuple(
@@ -142,29 +143,34 @@ def _by_tier(rows: Sequence[Checkpoint]) -> dict[str, list[Checkpoint]]:
     return found
 
 
-def _open_alerts(day: Day, teams: Sequence[str], evaluated: Sequence[Evaluated]) -> Iterator[tuple[str, str]]:
+def _open_alerts(day: Day, teams: Sequence[str], scanned: Sequence[Scanned[Signal]]) -> Iterator[tuple[str, str]]:
     """Yield the reader of each open alert: address and name."""
     for renewal in day.renewals.values():
         episode = day.episodes.get((RENEWAL, renewal.renewal_id))
         if renewal.owner_team in teams and episode and episode.state == "open":
             reader = day.reader(renewal, episode)
             yield reader.email, reader.name
-    for one in evaluated:
+    for one in scanned:
         for hit in one.hits:
             episode = one.episodes.get(hit.subject_id)
-            if hit.owner.owner_team in teams and episode and episode.state == "open" and episode.told_as in _TOLD:
+            if (
+                hit.owner.owner_team in teams
+                and episode
+                and episode.state == "open"
+                and episode.notified_as in _NOTIFIED
+            ):
                 reader = day.reader(hit.owner, episode)
                 yield reader.email, reader.name
 
 
 def _held(
-    day: Day, renewals: Sequence[Checkpoint], teams: Sequence[str], evaluated: Sequence[Evaluated]
+    day: Day, renewals: Sequence[Checkpoint], teams: Sequence[str], scanned: Sequence[Scanned[Signal]]
 ) -> Iterator[str]:
     """Yield why each reminder or alert is held."""
     yield from (because for row in renewals if (because := day.why_held(row)))
-    for one in evaluated:
+    for one in scanned:
         for hit in one.hits:
-            if hit.opens and hit.owner.owner_team in teams and (because := why_held(day, one.loaded, hit)):
+            if hit.opens and hit.owner.owner_team in teams and (because := why_on_hold(day, one.rule, hit)):
                 yield because
 
 
@@ -217,7 +223,7 @@ def _orphan_message(theirs: Sequence[tuple[Any, str]], day: Day) -> Message:
     total = sum((row.arr or Decimal(0) for row, _ in theirs), Decimal(0))
     currency = theirs[0][0].currency
     return Message(
-        headline=f"{formatting.count(len(theirs), 'account')} without a manager who can be reached",
+        subject=f"{formatting.count(len(theirs), 'account')} without a manager who can be reached",
         summary=f"They are worth {formatting.money(total, currency)} a year; what is to be told of them comes to you."
         f"{more}",
         why_now="It comes once a week, while there is one.",

@@ -16,10 +16,10 @@ from include.config.renewals import Ladder
 from include.decide.episodes import RENEWAL
 from include.decide.explain import conditions
 from include.decide.explain.conditions import Part
-from include.decide.explain.reasons import Reason, Why
 from include.decide.renewals.ladder import due_on, rungs
+from include.decide.rules.load import thresholds_of
+from include.decide.rules.reasons import Reason, Why
 from include.decide.rules.subjects import table
-from include.decide.signals.schema import thresholds_of
 from include.warehouse.engine import engine
 
 Outcome = Literal["opened", "open", "closed", "not opened"]
@@ -193,14 +193,16 @@ def _lines(connection: sa.Connection, seen: _Seen, rule: str) -> Iterator[Line]:
         elif reason is not Reason.EVALUATED:
             yield _line(rule, facts, subject_id, [Why(reason, facts)])
         else:
-            blocked_by = seen.not_ready(facts.get("kinds", ())) + seen.blocked[rule, subject_id]
+            recorded = seen.blocked[rule, subject_id]
             parts: list[Part] = []
-            if not blocked_by and facts["type"] == "playbook":
-                blocked_by = _not_reached(seen, facts, subject_id, values)
-            if not blocked_by and facts["condition"]:
+            blocked_by = [why for why in recorded if why.reason is not Reason.CONDITION_NOT_MET]
+            blocked_by = seen.not_ready(facts["kinds"]) + blocked_by
+            if not blocked_by and facts["chosen_by"] and not recorded:
+                blocked_by = [Why(Reason.SIGNAL_NOT_OPEN, {"signals": facts["chosen_by"]})]
+            elif not blocked_by:
                 condition, parts = _condition(connection, facts, values)
                 blocked_by = [condition]
-            yield _line(rule, facts, subject_id, blocked_by or [Why(Reason.CONDITION_MET)], parts=parts)
+            yield _line(rule, facts, subject_id, blocked_by, parts=parts)
 
 
 def _line(
@@ -231,11 +233,11 @@ def _notified(seen: _Seen, facts: Mapping[str, Any], episode: Any) -> Iterator[W
     """Yield what became of the messages and tasks of an open episode."""
     if episode.arm == "held_out":
         yield Why(Reason.HELD_OUT)
-    elif episode.told_as == "silent" and facts.get("status") == "draft":
+    elif episode.notified_as == "silent" and facts.get("status") == "draft":
         yield Why(Reason.DRAFT)
-    elif episode.told_as == "silent":
+    elif episode.notified_as == "silent":
         yield Why(Reason.BEFORE_FIRST_SCAN, {"first_scan_on": episode.opened_on})
-    elif episode.told_as in ("digest", "waiting"):
+    elif episode.notified_as in ("digest", "waiting"):
         yield Why(Reason.DAILY_BUDGET)
     if episode.snoozed_until and episode.snoozed_until > seen.day:
         yield Why(Reason.SNOOZED, {"until": episode.snoozed_until})
@@ -299,37 +301,27 @@ def _reminders(
         yield _line(rule, facts, renewal_id, why, step)
 
 
-def _not_reached(seen: _Seen, facts: Mapping[str, Any], subject_id: str, values: Mapping[str, Any]) -> list[Why]:
-    """Return why a playbook's rung or signals were not reached; nothing if they were."""
-    if facts["status"] != "live":
-        return [Why(Reason.DRAFT if facts["status"] == "draft" else Reason.RETIRED)]
-    rung, days = facts["rung"], values.get("days_to_decision")
-    if rung is None:
-        found = [seen.episodes.get((name, subject_id)) for name in facts["signals"]]
-        is_open = any(one and one.told_as != "silent" and one.closed_on != seen.day for one in found)
-        return [] if is_open else [Why(Reason.SIGNAL_NOT_OPEN, {"signals": facts["signals"]})]
-    if values.get("term_days", 0) < 2 * rung:
-        return [Why(Reason.TERM_TOO_SHORT, {"term_days": values.get("term_days")})]
-    is_reached = days is not None and 0 <= days <= rung
-    return [] if is_reached else [Why(Reason.RUNG_NOT_REACHED, {"days": days, "rung": rung})]
-
-
 def _condition(
     connection: sa.Connection, facts: Mapping[str, Any], values: Mapping[str, Any]
 ) -> tuple[Why, list[Part]]:
-    """Return whether a condition held, by the parts of it that did not."""
-    limits = thresholds_of(facts.get("thresholds", {}), facts.get("tiers", {}), values.get("tier"))
-    found = conditions.parts(connection, facts["condition"], limits, values, table(facts["about"]).types)
-    failed = [part for part in found if part.holds is False] or [part for part in found if part.holds is None]
-    if not failed:
-        return Why(Reason.CONDITION_MET), found
-    reason = Reason.VALUE_UNKNOWN if failed[0].holds is None else Reason.CONDITION_NOT_MET
-    facts = {
-        "condition": "; ".join(part.text for part in failed),
-        "values": {name: value for part in failed for name, value in part.values.items()},
-        "thresholds": {name: value for part in failed for name, value in part.thresholds.items()},
-    }
-    return Why(reason, facts), found
+    """Return whether what opens a rule was true, by the parts of it that were not."""
+    limits = thresholds_of(facts["thresholds"], facts["tiers"], values.get("tier"))
+    parts: list[Part] = []
+    for clause in facts["open"]:
+        parts = conditions.parts(connection, clause["text"], limits, values, table(facts["about"]).types)
+        failed = [part for part in parts if part.holds is False] or [part for part in parts if part.holds is None]
+        if not failed:
+            continue
+        read = {name: value for part in failed for name, value in part.values.items()}
+        if clause["reason"] != Reason.CONDITION_NOT_MET:
+            return Why(Reason(clause["reason"]), {**clause["facts"], **read}), []
+        said = {
+            "condition": "; ".join(part.text for part in failed),
+            "values": read,
+            "thresholds": {name: value for part in failed for name, value in part.thresholds.items()},
+        }
+        return Why(Reason.VALUE_UNKNOWN if failed[0].holds is None else Reason.CONDITION_NOT_MET, said), parts
+    return Why(Reason.CONDITION_MET), parts
 
 
 _TYPES = ("signal", "ladder", "playbook")
@@ -352,7 +344,7 @@ _INPUTS = sa.text(
     "select subject_kind, subject_id, facts from ops.evaluation_input where day = :day and account_key = any(:keys)"
 )
 _EPISODES = sa.text(
-    "select signal, entity_id, episode_no, opened_on, closed_on, closed_because, told_as, arm, snoozed_until"
+    "select signal, entity_id, episode_no, opened_on, closed_on, closed_because, notified_as, arm, snoozed_until"
     " from ops.episode where account_key = any(:keys) and opened_on <= :day"
     " and (closed_on is null or closed_on >= :day) order by episode_no"
 )

@@ -1,7 +1,8 @@
 """Records what a decision saw: the rules in force, the gate, the values of conditions, and the filters that blocked.
 
-All of it by day: a later decision of the same day replaces it, and the same decision again writes the same rows. That a
-condition did not hold is not written down; ``read`` finds it by the values.
+All of it by day: a later decision of the same day replaces it, and the same decision again writes the same rows. The
+many subjects for which a rule's conditions do not hold have no row: ``read`` evaluates the recorded conditions over the
+recorded values.
 """
 
 from __future__ import annotations
@@ -15,10 +16,9 @@ import sqlalchemy as sa
 
 from include.decide.context import Day
 from include.decide.episodes import RENEWAL
-from include.decide.explain.reasons import Block, Reason
-from include.decide.playbooks.load import Loaded as Playbook
+from include.decide.rules.load import Rule
+from include.decide.rules.reasons import Block, Reason
 from include.decide.rules.subjects import Table, table
-from include.decide.signals.load import Loaded as Signal
 from include.warehouse.engine import has_table
 
 Row = dict[str, Any]
@@ -38,14 +38,12 @@ class Rules:
     """The rules of one decision.
 
     Args:
-        signals: The signals in force.
-        playbooks: The playbooks in force.
+        every: The signals and playbooks in force.
         unavailable: Signal -> what it needs.
         problems: Signal or playbook -> why it could not be evaluated.
     """
 
-    signals: Mapping[str, Signal]
-    playbooks: Mapping[str, Playbook]
+    every: Mapping[str, Rule[Any]]
     unavailable: Mapping[str, str]
     problems: Mapping[str, str]
 
@@ -98,25 +96,16 @@ def _rules(day: Day, rules: Rules) -> Iterator[Row]:
             "short_term_days": ladder.short_term_days,
         },
     )
-    for name, loaded in rules.signals.items():
-        signal = loaded.signal
+    for name, rule in rules.every.items():
         facts = {
-            "type": "signal",
-            "about": signal.about,
-            "kinds": sorted(loaded.kinds),
-            "condition": signal.open,
-            **signal.model_dump(include={"title", "version", "status", "thresholds", "tiers"}),
-        }
-        yield _row(name, *_state(name, rules, facts))
-    for name, playbook in rules.playbooks.items():
-        trigger = playbook.playbook.trigger
-        facts = {
-            "type": "playbook",
-            "about": playbook.about,
-            "condition": trigger.when,
-            "rung": trigger.rung,
-            "signals": trigger.signals,
-            **playbook.playbook.model_dump(include={"title", "version", "status"}),
+            "type": rule.file.type,
+            "about": rule.about,
+            "kinds": sorted(rule.kinds),
+            "open": [{"reason": each.reason, "text": each.text, "facts": each.facts} for each in rule.open],
+            "chosen_by": rule.file.trigger.signals if rule.is_chosen else (),
+            "thresholds": rule.thresholds,
+            "tiers": rule.tiers,
+            **rule.file.model_dump(include={"title", "version", "status"}),
         }
         yield _row(name, *_state(name, rules, facts))
 
@@ -126,6 +115,8 @@ def _state(name: str, rules: Rules, facts: Row) -> tuple[Reason, Row]:
         return Reason.NOT_AVAILABLE, {**facts, "needs": rules.unavailable[name]}
     if name in rules.problems:
         return Reason.NOT_EVALUATED, {**facts, "problem": rules.problems[name]}
+    if facts["type"] == "playbook" and facts["status"] != "live":
+        return Reason(facts["status"]), facts
     return Reason.EVALUATED, facts
 
 
@@ -142,10 +133,8 @@ def _row(rule: str, reason: Reason, facts: Row, **about: str) -> Row:
 def _columns(rules: Rules) -> dict[str, list[str]]:
     """Return kind of subject -> the columns that conditions read, but for those that name a person."""
     used = {kind: set(columns) for kind, columns in _ALWAYS.items()}
-    for loaded in rules.signals.values():
-        used[loaded.signal.about] |= set(loaded.open.columns)
-    for playbook in rules.playbooks.values():
-        used[playbook.about] |= set(playbook.starts.columns) if playbook.starts else set()
+    for rule in rules.every.values():
+        used[rule.about].update(*(clause.condition.columns for clause in rule.open))
     return {kind: _kept(table(kind), columns) for kind, columns in used.items()}
 
 

@@ -1,62 +1,36 @@
-"""Reads the playbooks in force: those shipped in this folder, overlaid by ``$PERENNIAL_CONFIG_DIR/playbooks``."""
+"""Reads the playbooks in force: those shipped, overlaid by ``$PERENNIAL_CONFIG_DIR/playbooks``."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 from include.common.errors import ConfigError
-from include.config import documents, expression, files
-from include.config.expression import Condition
+from include.config import files
+from include.config.documents import Document
 from include.decide.playbooks.schema import Playbook
-from include.decide.rules import forbidden_phrases, templates
+from include.decide.rules.load import Clause, Rule, check_texts, condition, parse, rules_in
+from include.decide.rules.reasons import Reason
 from include.decide.rules.subjects import Table, table
 from include.decide.signals.load import load as load_signals
 
-
-@dataclass(frozen=True)
-class Loaded:
-    """A playbook that was read and checked.
-
-    Args:
-        playbook: What the file says.
-        about: What it is about: renewal, account, contact or former.
-        table: The table of that.
-        starts: Its trigger's condition; None for none.
-        ends: Its exit's condition; None for none.
-        only_if: Step -> its condition, for the steps that have one.
-        path: The file.
-        content: What the file says, as it is kept for those that run.
-    """
-
-    playbook: Playbook
-    about: str
-    table: Table
-    starts: Condition | None
-    ends: Condition | None
-    only_if: Mapping[str, Condition]
-    path: Path
-    content: dict[str, Any]
+# What a text may use beside the columns.
+MORE_NAMES: Mapping[str, Any] = {"due_on": date(2026, 1, 1), "assignee_name": "Ada", "open_risks": ""}
 
 
-def load() -> dict[str, Loaded]:
+def load() -> dict[str, Rule[Playbook]]:
     """Return the playbooks in force by name; those with ``disabled: true`` are left out.
 
     Raises:
         ConfigError: One is wrong; names file, line and key.
     """
-    abouts = {name: loaded.signal.about for name, loaded in load_signals().items()}
-    found: dict[str, Loaded] = {}
-    for name, path in files.listing("playbooks", "*.yaml").items():
-        document = documents.read(path)
-        if not document.is_disabled:
-            found[Path(name).stem] = _check(document, abouts)
-    return found
+    abouts = {name: rule.about for name, rule in load_signals().items()}
+    return rules_in("playbooks", "*.yaml", lambda document: _check(document, abouts))
 
 
-def revive(name: str, content: dict[str, Any]) -> Loaded:
+def revive(name: str, content: Mapping[str, Any]) -> Rule[Playbook]:
     """Return a playbook as it was when something began with it.
 
     Args:
@@ -66,9 +40,8 @@ def revive(name: str, content: dict[str, Any]) -> Loaded:
     Raises:
         ConfigError: It no longer fits, as when a column that it names is gone.
     """
-    path = Path(f"{name}.yaml")
     try:
-        return _check(documents.Document(path, content, {}), {}, content.get("about"))
+        return _check(Document(Path(f"{name}.yaml"), dict(content), {}), {}, content.get("about"))
     except ConfigError as error:
         raise ConfigError(
             f"{name} {content.get('version')}, with which something runs, no longer fits: {error.message}",
@@ -81,60 +54,74 @@ def listing() -> list[dict[str, object]]:
     return [
         {
             "name": name,
-            "version": loaded.playbook.version,
-            "status": loaded.playbook.status,
-            "about": loaded.about,
-            "starts": _spoken(loaded.playbook),
-            "tiers": ",".join(loaded.playbook.audience.tiers) or "all",
-            "steps": len(loaded.playbook.steps),
-            "title": loaded.playbook.title,
-            "why": loaded.playbook.why,
-            "hold_out": loaded.playbook.hold_out,
-            "file": files.shown(loaded.path),
+            "version": rule.file.version,
+            "status": rule.file.status,
+            "about": rule.about,
+            "starts": f"{trigger.rung} days before" if trigger.rung else "|".join(trigger.signals),
+            "tiers": ",".join(rule.file.audience.tiers) or "all",
+            "steps": len(rule.file.steps),
+            "title": rule.file.title,
+            "why": rule.file.why,
+            "hold_out": rule.file.hold_out,
+            "file": files.shown(rule.path),
         }
-        for name, loaded in load().items()
+        for name, rule in load().items()
+        for trigger in (rule.file.trigger,)
     ]
 
 
-def _spoken(playbook: Playbook) -> str:
-    trigger = playbook.trigger
-    return f"{trigger.rung} days before" if trigger.rung else "|".join(trigger.signals)
-
-
-def _check(document: documents.Document, abouts: Mapping[str, str], about: str | None = None) -> Loaded:
+def _check(document: Document, abouts: Mapping[str, str], began_about: str | None = None) -> Rule[Playbook]:
+    """Return a playbook, checked; with ``began_about`` one that runs: its texts were checked when it began."""
     given = {key: value for key, value in document.data.items() if key != "about"}
-    playbook = documents.validate(documents.Document(document.path, given, document.lines), Playbook)
-    if playbook.name != document.path.stem:
-        raise document.error(("name",), f"is {playbook.name!r}, but the file is called {document.path.name}")
-    if about is None:  # what runs already was checked when it began
-        for number, step in enumerate(playbook.steps):
-            for key in ("subject", "body"):
-                document.check(("steps", number, key), forbidden_phrases.check, getattr(step, key))
-    about = about or _about(document, playbook, abouts)
+    document = Document(document.path, given, document.lines)
+    playbook = parse(document, Playbook)
+    about = began_about or _about(document, playbook, abouts)
     subject = table(about)
-    _check_steps(document, playbook, subject)
-
-    def condition(place: documents.Place, text: str, prefix: str) -> Condition | None:
-        return document.check(place, expression.on_built, text, subject.columns, prefix) if text else None
-
-    only_if = {
-        step.id: compiled
+    _check_steps(document, playbook)
+    texts = [
+        (("steps", number, key), getattr(step, key))
         for number, step in enumerate(playbook.steps)
-        if (compiled := condition(("steps", number, "only_if"), step.only_if, f"s{number}_"))
+        for key in ("subject", "body")
+    ]
+    check_texts(
+        document,
+        texts,
+        {*subject.columns, *MORE_NAMES},
+        [{**row, **MORE_NAMES} for row in subject.examples()],
+        may_promise=began_about is not None,
+    )
+    steps = {
+        step.id: condition(document, ("steps", number, "only_if"), step.only_if, subject.columns, f"s{number}_")
+        for number, step in enumerate(playbook.steps)
     }
-    return Loaded(
+    return Rule(
         playbook,
         about,
         subject,
-        condition(("trigger", "when"), playbook.trigger.when, "t_"),
-        condition(("exit", "when"), playbook.exit.when, "e_"),
-        only_if,
-        document.path,
-        {**given, "about": about},
+        list(_clauses(document, playbook, subject)),
+        close=condition(document, ("exit", "when"), playbook.exit.when, subject.columns, "e_"),
+        only_if={step: compiled for step, compiled in steps.items() if compiled},
+        is_chosen=playbook.trigger.rung is None,
+        path=document.path,
+        content={**given, "about": about},
     )
 
 
-def _about(document: documents.Document, playbook: Playbook, abouts: Mapping[str, str]) -> str:
+def _clauses(document: Document, playbook: Playbook, subject: Table) -> Iterator[Clause]:
+    days = playbook.trigger.rung
+    clauses: list[tuple[Reason, str, str, dict[str, Any]]] = []
+    if days:
+        clauses = [
+            (Reason.TERM_TOO_SHORT, "rung", f"term_days >= {2 * days}", {}),
+            (Reason.RUNG_NOT_REACHED, "rung", f"days_to_decision between 0 and {days}", {"rung": days}),
+        ]
+    clauses.append((Reason.CONDITION_NOT_MET, "when", playbook.trigger.when, {}))
+    for number, (reason, key, text, facts) in enumerate(clauses):
+        if compiled := condition(document, ("trigger", key), text, subject.columns, f"t{number}_"):
+            yield Clause(reason, text, compiled, facts)
+
+
+def _about(document: Document, playbook: Playbook, abouts: Mapping[str, str]) -> str:
     if playbook.trigger.rung is not None:
         return "renewal"
     for number, name in enumerate(playbook.trigger.signals):
@@ -152,7 +139,7 @@ def _about(document: documents.Document, playbook: Playbook, abouts: Mapping[str
     return kinds[0]
 
 
-def _check_steps(document: documents.Document, playbook: Playbook, subject: Table) -> None:
+def _check_steps(document: Document, playbook: Playbook) -> None:
     seen: set[str] = set()
     for index, step in enumerate(playbook.steps):
         if step.id in seen:
@@ -161,6 +148,3 @@ def _check_steps(document: documents.Document, playbook: Playbook, subject: Tabl
             if needed not in seen:
                 raise document.error(("steps", index, "depends_on", number), f"{needed!r} is no earlier step")
         seen.add(step.id)
-        for key in ("subject", "body"):
-            text = getattr(step, key)
-            document.check(("steps", index, key), templates.check, text, subject.columns, subject.examples())

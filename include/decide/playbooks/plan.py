@@ -1,296 +1,246 @@
 """Playbooks: where one starts, where its steps become tasks, where it ends and what is left open is closed.
 
-What runs goes on with the version it began with. What people do with the tasks holds: a completed one lets the next
-begin, a moved one moves it, one given away takes what follows in that role along, and an outcome ends it all. A share
-of the accounts may be held out: for them everything is put on record, and nothing is given to anybody.
+What runs continues with the version that it began with. What people do with the tasks holds: a completed one lets the
+next begin, a moved one moves it, one given away takes what follows in that role along, and an outcome ends it all. A
+share of the accounts may be held out: for them everything is put on record, and nothing is given to anybody.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from markupsafe import escape
 
 from include.common import working_days
 from include.common.text import one_line
 from include.decide import alert_tasks, task_feedback
-from include.decide.context import URGENT_DAYS, Day, Outcome, plain
-from include.decide.episodes import Change, Episode
-from include.decide.explain.reasons import Block, Reason, Why
+from include.decide.context import URGENT_DAYS, Day, Outcome
+from include.decide.episodes import RENEWAL, Episode
 from include.decide.playbooks import schedule
-from include.decide.playbooks.evaluate import Answer
-from include.decide.playbooks.load import Loaded
-from include.decide.playbooks.scan import LEFT_OUT, Evaluated, Given, Reached, Running
+from include.decide.playbooks.scan import LEFT_OUT, Given, Scan
 from include.decide.playbooks.schedule import Slot
-from include.decide.playbooks.schema import Step
-from include.decide.recipients import Owner, Recipient, calendar_of, recipient
-from include.decide.risk import Risk
+from include.decide.playbooks.schema import Playbook, Step
+from include.decide.recipients import Recipient, calendar_of, recipient
+from include.decide.renewals.checkpoint import Checkpoint
+from include.decide.risk import Risk, Risks
 from include.decide.rules import templates
-from include.decide.signals.plan import outside
+from include.decide.rules.evaluate import Hit
+from include.decide.rules.planner import Planner, Turn
+from include.decide.rules.reasons import Reason, Why
 from include.outbox.store import Action
 
 _NEVER_DONE = ("failed", "expired")  # tasks that did not come into the CRM, and will not
 
 
-def plan(day: Day, evaluated: Sequence[Evaluated]) -> Outcome:
-    """Return what happens today by the playbooks."""
-    outcome = Outcome()
-    for one in evaluated:
-        for running in one.running.values():
-            _go_on(day, running, outcome)
-        for entity_id, reached in one.reached.items():
-            if not one.loaded:
-                continue
-            no = _filters(one, one.loaded, reached)
-            account_key = str(reached.answer.values["account_key"])
-            outcome.blocked += [Block(one.name, one.loaded.about, entity_id, account_key, why) for why in no]
-            if not no:
-                _start(day, one.loaded, entity_id, reached, outcome)
-    return outcome
+class Tasks(Planner[Playbook]):
+    """Plans the tasks of a day.
 
+    Args:
+        day: The day.
+        scan: What was found of the playbooks.
+        risks: Of all accounts.
+    """
 
-def _filters(evaluated: Evaluated, loaded: Loaded, reached: Reached) -> list[Why]:
-    """Return the filters that keep a playbook from starting for something that has reached its trigger."""
-    playbook, last = loaded.playbook, reached.last
-    no = [Why(Reason.EXIT_HOLDS, {"condition": playbook.exit.when})] if reached.answer.ends else []
-    no += outside(playbook.audience, reached.answer.values)
-    if playbook.trigger.at_risk and not (reached.risk and reached.risk.open):
-        no.append(Why(Reason.NO_OPEN_RISK))
-    elif playbook.first_scan == "silent" and reached.since < evaluated.first_scan_on:
-        no.append(Why(Reason.BEFORE_FIRST_SCAN, {"first_scan_on": evaluated.first_scan_on}))
-    if last and _ran_for_it(loaded, reached, last):
-        no.append(Why(Reason.RAN_BEFORE, {"opened_on": last.opened_on, "closed_on": last.closed_on}))
-    return no
+    kept = frozenset({"decision_date", "target_arr", "arr"})
 
+    def __init__(self, day: Day, scan: Scan, risks: Risks) -> None:
+        super().__init__(day)
+        self._scan = scan
+        self._risks = risks
+        self._holds: Mapping[str, tuple[str, date]] = {}
 
-def _ran_for_it(loaded: Loaded, reached: Reached, last: Episode) -> bool:
-    trigger = loaded.playbook.trigger
-    if trigger.rung is None:
-        return bool(reached.cause == last.evidence.get("started_by"))
-    # A rung is reached once; with a condition it counts again each time that this holds, until people have ended it.
-    return bool(last.answer) or not (trigger.when or trigger.at_risk)
+    def plan(self) -> Outcome:
+        """Return what happens today by the playbooks."""
+        for one in self._scan.playbooks:
+            self._holds = self._scan.holds(one.rule)
+            for turn in self.follow(one):
+                if turn.closed_because and turn.open:
+                    self.outcome.actions += self._closings(turn, turn.open)
+                elif turn.hit and not turn.on_hold and self._arm(turn) == "acted":
+                    self.outcome.actions += self._tasks(turn, turn.hit)
+        return self.outcome
 
+    def opens(self, turn: Turn[Playbook], **said: Any) -> None:
+        """Open an episode, for a share of the accounts as one that is only recorded."""
+        super().opens(turn, arm=self._arm(turn), **said)
+        self.outcome.started.append(turn.rule)
 
-def _start(day: Day, loaded: Loaded, entity_id: str, reached: Reached, outcome: Outcome) -> None:
-    answer = reached.answer
-    account_key = str(answer.values["account_key"])
-    if day.readiness.why_held(answer.values["crm_source"], account_key):
-        outcome.n_held += 1
-        return
-    number = reached.last.episode_no + 1 if reached.last else 1
-    arm = "held_out" if loaded.playbook.holds_out(account_key) else "acted"
-    found = _evidence(day, loaded, answer, reached.cause)
-    outcome.changes.append(
-        Change(
-            "open",
-            loaded.playbook.name,
-            entity_id,
-            number,
-            account_key,
-            found,
-            _severity(answer),
-            entity_kind=loaded.about,
-            arm=arm,
-        )
-    )
-    outcome.started.append(loaded)
-    if arm == "acted":
-        outcome.actions += _tasks(day, loaded, answer, reached.risk, entity_id, number, day.today, {})
+    def filters(self, turn: Turn[Playbook]) -> list[Why]:
+        """Return what keeps a playbook from starting for something that has reached its trigger."""
+        playbook, last, risk = turn.rule.file, turn.last, self._risk(turn)
+        _, since = self._cause(turn)
+        no = [Why(Reason.EXIT_HOLDS, {"condition": playbook.exit.when})] if turn.hit and turn.hit.closes else []
+        no += playbook.audience.outside(turn.values)
+        if playbook.trigger.at_risk and risk and risk.open:
+            since = max(since, min(one.since for one in risk.open))
+        if playbook.trigger.at_risk and not (risk and risk.open):
+            no.append(Why(Reason.NO_OPEN_RISK))
+        elif playbook.first_scan == "silent" and since < turn.scanned.first_scan_on:
+            no.append(Why(Reason.BEFORE_FIRST_SCAN, {"first_scan_on": turn.scanned.first_scan_on}))
+        if last and self._ran_for_it(turn, last):
+            no.append(Why(Reason.RAN_BEFORE, {"opened_on": last.opened_on, "closed_on": last.closed_on}))
+        return no
 
+    def closes(self, turn: Turn[Playbook]) -> str:
+        """Return why a playbook ends today: people say so, or its reason is gone; "" while it continues."""
+        if said := self.answer(turn):
+            return task_feedback.closed_because(said)
+        return "" if turn.on_hold else self._why_over(turn)
 
-def _go_on(day: Day, running: Running, outcome: Outcome) -> None:
-    loaded, episode, answer = running.loaded, running.episode, running.answer
-    said = _said(running)
-    if not said and day.readiness.why_held(episode.account_key.partition(":")[0], episode.account_key):
-        return
-    because = task_feedback.closed_because(said) if said else _why_over(day, running)
-    if because:
-        outcome.changes.append(_closed(day, running, because, said))
-        outcome.actions += [
-            alert_tasks.closing(day, episode, given.step, given.key, because, _version(loaded))
-            for given in running.given.values()
+    def answer(self, turn: Turn[Playbook]) -> str:
+        """Return the outcome that people wrote, or that all is done; "" while it continues."""
+        playbook, given = turn.rule.file, self._given(turn)
+        outcomes = {outcome.casefold(): outcome for outcome in playbook.outcome}
+        done = [row for row in given.values() if row.task == "done"]  # the last completed one last
+        for row in reversed(done):
+            if known := outcomes.get(one_line(row.outcome).casefold()):
+                return known
+        steps = [given.get(step.id) for step in playbook.steps]
+        if done and all(row and (row.ended_on or row.state in _NEVER_DONE) for row in steps):
+            return task_feedback.said(done[-1].outcome)
+        return ""
+
+    def severity(self, turn: Turn[Playbook]) -> str:
+        """Return high when the decision is near."""
+        left = turn.values.get("days_to_decision")
+        return "high" if left is not None and left <= URGENT_DAYS else "normal"
+
+    def sources(self, turn: Turn[Playbook]) -> tuple[str, ...]:
+        """Return the sources whose data a task shows."""
+        return self.day.readiness.sources_shown(turn.values["crm_source"], turn.account_key)
+
+    def figures(self, turn: Turn[Playbook]) -> dict[str, Any]:
+        """Return what an episode keeps: also what started it."""
+        started_by = str(turn.open.evidence.get("started_by", "")) if turn.open else self._cause(turn)[0]
+        return super().figures(turn) | {"started_by": started_by}
+
+    def _arm(self, turn: Turn[Playbook]) -> str:
+        if turn.open:
+            return turn.open.arm or "acted"
+        return "held_out" if turn.rule.file.holds_out(turn.account_key) else "acted"
+
+    def _given(self, turn: Turn[Playbook]) -> Mapping[str, Given]:
+        return self._scan.given.get((turn.rule.file.name, turn.rule.about, turn.subject_id), {})
+
+    def _risk(self, turn: Turn[Playbook]) -> Risk | None:
+        if turn.hit is None or turn.rule.about != RENEWAL:
+            return None
+        return self._risks.of_renewal(Checkpoint(**turn.values))
+
+    def _cause(self, turn: Turn[Playbook]) -> tuple[str, date]:
+        """Return what started it, and since when that holds."""
+        days = turn.rule.file.trigger.rung
+        if days is None:
+            return self._holds.get(turn.subject_id, ("", self.day.today))
+        return f"rung {days}", turn.values["decision_date"] - timedelta(days=days)
+
+    def _ran_for_it(self, turn: Turn[Playbook], last: Episode) -> bool:
+        trigger = turn.rule.file.trigger
+        if trigger.rung is None:
+            return bool(self._cause(turn)[0] == last.evidence.get("started_by"))
+        # A rung is reached once; with a condition it counts again each time it holds, until people have ended it.
+        return bool(last.answer) or not (trigger.when or trigger.at_risk)
+
+    def _why_over(self, turn: Turn[Playbook]) -> str:
+        playbook, trigger = turn.rule.file, turn.rule.file.trigger
+        if turn.hit is None:
+            if turn.rule.about == RENEWAL:
+                return self.day.why_missing(turn.subject_id)
+            return "it is no longer listed: gone from the CRM, excluded, or what it was about has changed"
+        if turn.hit.closes:
+            return f"the risk is gone: {playbook.exit.when}"
+        # While something of the risk is unknown, it counts as open.
+        if trigger.at_risk and (risk := self._risk(turn)) and risk.band == "none":
+            return "no risk is open for the account any more"
+        if trigger.signals and turn.subject_id not in self._holds:
+            return f"what started it is over: {' or '.join(trigger.signals)}"
+        after = playbook.exit.after_days
+        if after is not None and turn.open and self.day.today >= turn.open.opened_on + timedelta(days=after):
+            return f"its time is over: {after} days"
+        return ""
+
+    def _closings(self, turn: Turn[Playbook], episode: Episode) -> list[Action]:
+        return [
+            alert_tasks.closing(self.day, episode, given.step, given.key, turn.closed_because, turn.rule.version)
+            for given in self._given(turn).values()
             if given.state in alert_tasks.MAY_BE_OUTSIDE
             and given.ended_on is None
             and not given.step.startswith(alert_tasks.CLOSE)
         ]
-        return
-    if answer is None:
-        return
-    found = _evidence(day, loaded, answer, str(episode.evidence.get("started_by", "")))
-    outcome.changes.append(
-        episode.change("update", found, account_key=str(answer.values["account_key"]), severity=_severity(answer))
-    )
-    if episode.arm != "held_out":
-        outcome.actions += _tasks(
-            day, loaded, answer, running.risk, episode.entity_id, episode.episode_no, episode.opened_on, running.given
+
+    def _tasks(self, turn: Turn[Playbook], hit: Hit) -> list[Action]:
+        """Return the steps that have begun and were not given out; those that still wait to leave are rebuilt."""
+        given = self._given(turn)
+        started_on = turn.open.opened_on if turn.open else self.day.today
+        where = calendar_of(hit.values["region"], self.day.settings)
+        ended = {step: row.ended_on for step, row in given.items() if row.ended_on}
+        moved = {step: row.moved_to for step, row in given.items() if row.moved_to}
+        calendar = working_days.calendar(where.country)
+        actions = []
+        for slot in schedule.slots(turn.rule.file, started_on, calendar, ended, moved):
+            step, row = slot.step, given.get(slot.step.id)
+            if row is not None and row.state not in ("planned", "parked"):
+                continue
+            holds = hit.only_if.get(step.id, True)
+            if row is None and (slot.begins_on > self.day.today or holds is None):
+                continue
+            left_out = f"{LEFT_OUT}{step.only_if} is false" if row is None and holds is False else ""
+            actions.append(self._task(turn, slot, self._reader(turn, step, hit, given), where.zone, left_out))
+        return actions
+
+    def _reader(self, turn: Turn[Playbook], step: Step, hit: Hit, given: Mapping[str, Given]) -> Recipient:
+        """Return whose a step is: whoever was last given a task of the same role, else whoever has the role."""
+        roles = {each.id: each.owner for each in turn.rule.file.steps}
+        for row in reversed(list(given.values())):  # the last changed one last
+            person = self.day.assignees.get(row.given_to)
+            if person and roles.get(row.step) == step.owner:
+                return replace(person, note="You get this because the task before it was given to you in the CRM.")
+        return recipient(hit.owner, step.owner, self.day.settings.people)
+
+    def _task(self, turn: Turn[Playbook], slot: Slot, to: Recipient, zone: str, left_out: str) -> Action:
+        day, playbook, step, values = self.day, turn.rule.file, slot.step, turn.values
+        deadline = values["decision_date"] if turn.rule.about == RENEWAL else None
+        risk = self._risk(turn)
+        open_risks = "; ".join(risk.titles) if risk else ""
+        shown = {**values, "due_on": slot.due_on, "assignee_name": to.name, "open_risks": open_risks}
+        if deadline:
+            # The tables may be from before midnight; the reader counts from today.
+            shown["days_to_decision"] = (deadline - day.today).days
+        subject, html = templates.subject(step.subject, shown), templates.body(step.body, shown)
+        sources = self.sources(turn)
+        for note in (*(day.readiness.how_late(each, day.now) for each in reversed(sources)), to.note):
+            if note:
+                html = f"{escape(note)}<br>\n<br>\n{html}"
+        if step is playbook.steps[-1]:
+            html += f"<br>\n<br>\nWhen you complete it, write the outcome: {escape(', '.join(playbook.outcome))}."
+        state, because = ("suppressed", left_out) if left_out else day.planned_state(step.kind)
+        useful = day.after(slot.begins_on + timedelta(days=alert_tasks.USEFUL_DAYS))
+        return Action(
+            channel=step.kind,
+            entity_kind=turn.rule.about,
+            entity_id=turn.subject_id,
+            rule=playbook.name,
+            episode_no=turn.number,
+            step=step.id,
+            account_key=turn.account_key,
+            owner_key=to.owner_key,
+            recipient=to.email,
+            subject=subject,
+            body={
+                "subject": subject,
+                "html": html,
+                **alert_tasks.due(slot.due_on, zone),
+                "priority": step.priority,
+                "company_id": values["crm_account_id"],
+                "owner_id": to.owner_id,
+            },
+            reads=sources,
+            deadline=deadline,
+            not_after=min(day.after(deadline), useful) if deadline else useful,
+            version=turn.rule.version,
+            state=state,  # type: ignore[arg-type]
+            because=because,
         )
-
-
-def _said(running: Running) -> str:
-    """Return what people say came of a playbook: one of its outcomes, or that all is done; "" while it goes on."""
-    playbook, given = running.loaded.playbook, running.given
-    outcomes = {outcome.casefold(): outcome for outcome in playbook.outcome}
-    done = [row for row in given.values() if row.task == "done"]  # the last completed one last
-    for row in reversed(done):
-        if known := outcomes.get(one_line(row.outcome).casefold()):
-            return known
-    steps = [given.get(step.id) for step in playbook.steps]
-    if done and all(row and (row.ended_on or row.state in _NEVER_DONE) for row in steps):
-        return task_feedback.said(done[-1].outcome)
-    return ""
-
-
-def _why_over(day: Day, running: Running) -> str:
-    """Return why a playbook ends today; "" if it goes on."""
-    loaded, episode, answer = running.loaded, running.episode, running.answer
-    after = loaded.playbook.exit.after_days
-    if answer is None:
-        if episode.entity_kind == "renewal":
-            return day.why_missing(episode.entity_id)
-        return "it is no longer listed: gone from the CRM, excluded, or what it was about has changed"
-    if answer.ends:
-        return f"the risk is gone: {loaded.playbook.exit.when}"
-    if not running.is_signal_open and loaded.playbook.trigger.at_risk:
-        return "no risk is open for the account any more"
-    if not running.is_signal_open:
-        return f"what started it is over: {' or '.join(loaded.playbook.trigger.signals)}"
-    if after is not None and day.today >= episode.opened_on + timedelta(days=after):
-        return f"its time is over: {after} days"
-    return ""
-
-
-def _tasks(
-    day: Day,
-    loaded: Loaded,
-    answer: Answer,
-    risk: Risk | None,
-    entity_id: str,
-    number: int,
-    started_on: date,
-    given: Mapping[str, Given],
-) -> list[Action]:
-    """Return the steps that have begun and were not given out; those that still wait to leave are rebuilt."""
-    where = calendar_of(answer.values["region"], day.settings)
-    ended = {step: row.ended_on for step, row in given.items() if row.ended_on}
-    moved = {step: row.moved_to for step, row in given.items() if row.moved_to}
-    actions = []
-    for slot in schedule.slots(loaded.playbook, started_on, working_days.calendar(where.country), ended, moved):
-        step, row = slot.step, given.get(slot.step.id)
-        if row is not None and row.state not in ("planned", "parked"):
-            continue
-        holds = answer.only_if.get(step.id, True)
-        if row is None and (slot.begins_on > day.today or holds is None):
-            continue
-        left_out = f"{LEFT_OUT}{step.only_if} is false" if row is None and holds is False else ""
-        to = _reader(day, loaded, step, answer, given)
-        actions.append(_task(day, loaded, slot, answer, risk, entity_id, number, ZoneInfo(where.zone), to, left_out))
-    return actions
-
-
-def _reader(day: Day, loaded: Loaded, step: Step, answer: Answer, given: Mapping[str, Given]) -> Recipient:
-    """Return whose a step is: whoever was last given a task of the same role, else whoever has the role."""
-    roles = {each.id: each.owner for each in loaded.playbook.steps}
-    for row in reversed(list(given.values())):  # the last changed one last
-        person = day.assignees.get(row.given_to)
-        if person and roles.get(row.step) == step.owner:
-            return replace(person, note="You get this because the task before it was given to you in the CRM.")
-    return recipient(_owner(answer), step.owner, day.settings.people)
-
-
-def _task(
-    day: Day,
-    loaded: Loaded,
-    slot: Slot,
-    answer: Answer,
-    risk: Risk | None,
-    entity_id: str,
-    number: int,
-    zone: ZoneInfo,
-    to: Recipient,
-    left_out: str,
-) -> Action:
-    playbook, step, values = loaded.playbook, slot.step, answer.values
-    account_key, source = str(values["account_key"]), str(values["crm_source"])
-    deadline = values["decision_date"] if loaded.about == "renewal" else None
-    open_risks = "; ".join(risk.titles) if risk else ""
-    shown = {**values, "due_on": slot.due_on, "assignee_name": to.name, "open_risks": open_risks}
-    if deadline:
-        # The tables may be from before midnight; the reader counts from today.
-        shown["days_to_decision"] = (deadline - day.today).days
-    subject, html = templates.subject(step.subject, shown), templates.body(step.body, shown)
-    sources = day.readiness.sources_shown(source, account_key)
-    for note in (*(day.readiness.how_late(each, day.now) for each in reversed(sources)), to.note):
-        if note:
-            html = f"{escape(note)}<br>\n<br>\n{html}"
-    if step is playbook.steps[-1]:
-        html += f"<br>\n<br>\nWhen you complete it, write the outcome: {escape(', '.join(playbook.outcome))}."
-    state, because = ("suppressed", left_out) if left_out else day.planned_state(step.kind)
-    useful = day.after(slot.begins_on + timedelta(days=alert_tasks.USEFUL_DAYS))
-    return Action(
-        channel=step.kind,
-        entity_kind=loaded.about,
-        entity_id=entity_id,
-        rule=playbook.name,
-        episode_no=number,
-        step=step.id,
-        account_key=account_key,
-        owner_key=to.owner_key,
-        recipient=to.email,
-        subject=subject,
-        body={
-            "subject": subject,
-            "html": html,
-            **alert_tasks.due(slot.due_on, zone.key),
-            "priority": step.priority,
-            "company_id": values["crm_account_id"],
-            "owner_id": to.owner_id,
-        },
-        reads=sources,
-        deadline=deadline,
-        not_after=min(day.after(deadline), useful) if deadline else useful,
-        version=_version(loaded),
-        state=state,  # type: ignore[arg-type]
-        because=because,
-    )
-
-
-def _closed(day: Day, running: Running, because: str, said: str) -> Change:
-    episode, answer = running.episode, running.answer
-    started_by = str(episode.evidence.get("started_by", ""))
-    found: dict[str, Any] = {"as_of": day.as_of.isoformat()}
-    if said:
-        found["answer"] = said
-    elif answer:
-        found = _evidence(day, running.loaded, answer, started_by)
-    return episode.change("close", found, because=because, answer=said)
-
-
-def _version(loaded: Loaded) -> str:
-    return f"{loaded.playbook.name} {loaded.playbook.version}"
-
-
-def _evidence(day: Day, loaded: Loaded, answer: Answer, started_by: str) -> dict[str, Any]:
-    used = {"decision_date", "target_arr", "arr"} & answer.values.keys()
-    for expression in (loaded.starts, loaded.ends, *loaded.only_if.values()):
-        used |= set(expression.columns) if expression else set()
-    values = answer.values
-    return {
-        "as_of": day.as_of.isoformat(),
-        "sources": list(day.readiness.sources_shown(values["crm_source"], values["account_key"])),
-        "version": loaded.playbook.version,
-        "started_by": started_by,
-        **{name: plain(values[name]) for name in sorted(used)},
-    }
-
-
-def _severity(answer: Answer) -> str:
-    left = answer.values.get("days_to_decision")
-    return "high" if left is not None and left <= URGENT_DAYS else "normal"
-
-
-def _owner(answer: Answer) -> Owner:
-    return Owner(**{name: answer.values[name] for name in Owner.__dataclass_fields__})

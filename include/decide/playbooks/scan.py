@@ -1,11 +1,12 @@
-"""What a decision looks at of the playbooks: what runs and with which version, what has reached a trigger."""
+"""What a decision finds of the playbooks: what runs and with which version, what has reached a trigger."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
+from typing import Any
 
 import orjson
 import sqlalchemy as sa
@@ -14,10 +15,11 @@ from include.common.errors import ConfigError
 from include.decide import episodes
 from include.decide.context import Day
 from include.decide.episodes import Episode
-from include.decide.playbooks.evaluate import Answer, evaluate
-from include.decide.playbooks.load import Loaded, revive
-from include.decide.renewals.checkpoint import Checkpoint
-from include.decide.risk import Risk, Risks
+from include.decide.playbooks.load import revive
+from include.decide.playbooks.schema import Playbook
+from include.decide.rules.evaluate import evaluate
+from include.decide.rules.load import Rule
+from include.decide.rules.scan import Scanned, first_scans
 from include.warehouse.engine import engine
 
 LEFT_OUT = "left out: "
@@ -62,206 +64,128 @@ class Given:
         return self.planned_on if self.is_left_out else self.task_on
 
 
-@dataclass(frozen=True)
-class Running:
-    """A playbook that runs for one thing.
-
-    Args:
-        loaded: As it was when it began there.
-        episode: Its episode.
-        answer: What its conditions say; None when the thing is not listed any more.
-        given: Step -> what was made of it.
-        risk: Of its account, where it is about a renewal.
-        is_signal_open: Whether a signal or risk that it rests on still holds; true for a rung alone.
-    """
-
-    loaded: Loaded
-    episode: Episode
-    answer: Answer | None
-    given: Mapping[str, Given]
-    risk: Risk | None
-    is_signal_open: bool
-
-
-@dataclass(frozen=True)
-class Reached:
-    """A thing for which a playbook's rung or signal, and its condition, hold and that it does not run for.
-
-    Args:
-        answer: What is known of it.
-        cause: What started it: the rung, or the episode of a signal.
-        since: The day on which that was reached, and a risk was open where the trigger asks for one.
-        last: The playbook's last episode with it; None for none.
-        risk: Of its account, where it is about a renewal.
-    """
-
-    answer: Answer
-    cause: str
-    since: date
-    last: Episode | None
-    risk: Risk | None = None
-
-
 @dataclass
-class Evaluated:
-    """One playbook: what runs, and what has reached its trigger.
+class Scan:
+    """What a scan found.
 
     Args:
-        name: Its name.
-        loaded: The file in force; None when there is none any more.
-        running: Thing -> what runs.
-        reached: Thing -> what might start; empty without a file in force.
-        first_scan_on: The day on which the playbook was first evaluated.
+        playbooks: Each playbook by version: what runs with it, or what has reached its trigger.
+        signals: The open episodes of signals that were notified, the oldest first.
+        given: Playbook, kind and id of what it runs for -> step -> what was made of it.
+        problems: Playbook that could not be evaluated -> why, with its cure.
     """
 
-    name: str
-    loaded: Loaded | None
-    running: dict[str, Running] = field(default_factory=dict)
-    reached: dict[str, Reached] = field(default_factory=dict)
-    first_scan_on: date = date.min
-
-
-@dataclass
-class Seen:
-    """All of them; and each that could not be evaluated -> why, with its cure."""
-
-    evaluated: list[Evaluated] = field(default_factory=list)
+    playbooks: list[Scanned[Playbook]] = field(default_factory=list)
+    signals: Sequence[Episode] = ()
+    given: Mapping[tuple[str, str, str], Mapping[str, Given]] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
 
+    def holds(self, rule: Rule[Playbook]) -> dict[str, tuple[str, date]]:
+        """Return thing -> the newest episode of a playbook's signals that is open for it, and since when."""
+        return {
+            episode.entity_id: (f"{episode.signal} {episode.episode_no}", episode.opened_on)
+            for episode in self.signals
+            if episode.signal in rule.file.trigger.signals and episode.entity_kind == rule.about
+        }
 
-def scan(connection: sa.Connection, day: Day, playbooks: Mapping[str, Loaded], risks: Risks) -> Seen:
-    """Look at all playbooks, those in force and those that run.
+
+def scan(connection: sa.Connection, day: Day, playbooks: Mapping[str, Rule[Playbook]]) -> Scan:
+    """Evaluate all playbooks, those in force and those that run.
 
     Args:
         connection: Of the builder role, within the decision's transaction; the signals' changes are in it.
         day: The day.
         playbooks: Those in force.
-        risks: Of all accounts.
     """
     began = _began_with(connection)
     names = [*playbooks, *sorted({name for name, _ in began} - playbooks.keys())]
-    scanned = _first_scans(connection, playbooks, day.today)
-    seen = Seen()
+    live = [name for name, rule in playbooks.items() if rule.file.status == "live"]
+    scanned_on = first_scans(connection, live, day.today).on
+    last: dict[str, list[Episode]] = defaultdict(list)
+    for episode in episodes.read(connection, names):
+        last[episode.signal].append(episode)
+    triggers = {signal for rule in playbooks.values() for signal in rule.file.trigger.signals}
+    triggers |= {signal for content in began.values() for signal in content["trigger"].get("signals", ())}
+    notified = [
+        episode
+        for episode in episodes.read(connection, sorted(triggers))
+        if episode.state == "open" and episode.notified_as != "silent"
+    ]
+    found = Scan(
+        signals=sorted(notified, key=lambda episode: episode.opened_on),
+        given=_given(connection, names, day.settings.reporting_zone),
+    )
     with engine("reader").connect().execution_options(isolation_level="REPEATABLE READ") as tables:
         for name in names:
-            evaluated = Evaluated(name, playbooks.get(name), first_scan_on=scanned.get(name, day.today))
             try:
-                _scan_one(connection, tables, day, evaluated, began, risks, seen.problems)
+                for one in _scan_one(tables, day, name, playbooks.get(name), last[name], began, found):
+                    found.playbooks.append(replace(one, first_scan_on=scanned_on.get(name, day.today)))
             except ConfigError as error:
-                seen.problems[name] = str(error)
-            seen.evaluated.append(evaluated)
-    return seen
+                found.problems[name] = str(error)
+    return found
 
 
-def note(connection: sa.Connection, loaded: Loaded, today: date) -> None:
-    """Keep a playbook as something begins with it: what runs goes on with that."""
+def note(connection: sa.Connection, rule: Rule[Playbook], today: date) -> None:
+    """Keep a playbook as something begins with it: what runs continues with that."""
     connection.execute(
         sa.text(
             "insert into ops.playbook_version (playbook, version, content, first_started_on)"
             " values (:playbook, :version, cast(:content as jsonb), :today) on conflict do nothing"
         ),
         {
-            "playbook": loaded.playbook.name,
-            "version": loaded.playbook.version,
-            "content": orjson.dumps(loaded.content).decode(),
+            "playbook": rule.file.name,
+            "version": rule.file.version,
+            "content": orjson.dumps(rule.content).decode(),
             "today": today,
         },
     )
 
 
 def _scan_one(
-    connection: sa.Connection,
     tables: sa.Connection,
     day: Day,
-    evaluated: Evaluated,
-    began: Mapping[tuple[str, int], dict[str, object]],
-    risks: Risks,
-    problems: dict[str, str],
-) -> None:
-    loaded, unfit = evaluated.loaded, day.readiness.unfit()
-    mine = {
-        (kind, entity_id): episode
-        for kind in ("renewal", "account", "contact", "former")
-        for (_, entity_id), episode in episodes.latest(connection, [evaluated.name], kind).items()
-    }
-    by_version: dict[int, list[Episode]] = defaultdict(list)
-    for episode in mine.values():
+    name: str,
+    rule: Rule[Playbook] | None,
+    last: Sequence[Episode],
+    began: Mapping[tuple[str, int], dict[str, Any]],
+    found: Scan,
+) -> Iterator[Scanned[Playbook]]:
+    unfit = day.readiness.unfit
+    running: dict[int, dict[str, Episode]] = defaultdict(dict)
+    for episode in last:
         if episode.state == "open":
-            by_version[int(episode.evidence.get("version") or 0)].append(episode)
-    given = _given(connection, evaluated.name, day.settings.reporting_zone)
-    for version, running in by_version.items():
-        content = began.get((evaluated.name, version))
-        definition = revive(evaluated.name, content) if content else loaded
-        if definition is None:
-            continue
-        holds = _open_signals(connection, definition)
-        ids = [episode.entity_id for episode in running]
-        answers = evaluate(tables, day.as_of, definition, unfit, ids)
-        for episode in running:
-            answer = answers.get(episode.entity_id)
-            risk = _risk(definition, answer, risks)
-            evaluated.running[episode.entity_id] = Running(
-                definition,
-                episode,
-                answer,
-                given.get((episode.entity_kind, episode.entity_id), {}),
-                risk,
-                _is_held_open(definition, risk) if definition.about == "renewal" else episode.entity_id in holds,
-            )
-    if loaded is None or loaded.playbook.status != "live":
+            running[int(episode.evidence.get("version") or 0)][episode.entity_id] = episode
+    for version, mine in running.items():
+        content = began.get((name, version))
+        definition = revive(name, content) if content else rule
+        if definition:
+            # What runs is all that this version looks at: it starts nothing any more.
+            hits = evaluate(tables, day.as_of, replace(definition, is_chosen=True), list(mine), unfit)
+            yield Scanned(definition, hits, mine)
+    if rule is None or rule.file.status != "live":
         return
-    kept = began.get((evaluated.name, loaded.playbook.version))
-    if kept and kept != orjson.loads(orjson.dumps(loaded.content)):
-        problems[evaluated.name] = (
-            f"playbook {evaluated.name} was changed and is still version {loaded.playbook.version}: it starts nothing"
-            f" | raise the version in {loaded.path}"
+    kept = began.get((name, rule.file.version))
+    if kept and kept != orjson.loads(orjson.dumps(rule.content)):
+        found.problems[name] = (
+            f"playbook {name} was changed and is still version {rule.file.version}: it starts nothing"
+            f" | raise the version in {rule.path}"
         )
         return
-    holds = _open_signals(connection, loaded)
-    for entity_id, answer in evaluate(tables, day.as_of, loaded, unfit, list(holds)).items():
-        if not answer.starts or entity_id in evaluated.running:
-            continue
-        cause, since = holds.get(entity_id) or _rung(loaded, answer)
-        risk = _risk(loaded, answer, risks)
-        if loaded.playbook.trigger.at_risk and risk and risk.open:
-            since = max(since, min(one.since for one in risk.open))
-        evaluated.reached[entity_id] = Reached(answer, cause, since, mine.get((loaded.about, entity_id)), risk)
+    busy = {entity_id for mine in running.values() for entity_id in mine}
+    hits = evaluate(tables, day.as_of, rule, list(found.holds(rule)), unfit)
+    before = {each.entity_id: each for each in last if each.entity_kind == rule.about and each.state == "closed"}
+    yield Scanned(rule, [hit for hit in hits if hit.subject_id not in busy], before)
 
 
-def _risk(loaded: Loaded, answer: Answer | None, risks: Risks) -> Risk | None:
-    return risks.of_renewal(Checkpoint(**answer.values)) if answer and loaded.about == "renewal" else None
-
-
-def _is_held_open(loaded: Loaded, risk: Risk | None) -> bool:
-    """Return whether what a renewal's playbook rests on still holds; while something is unknown, it does."""
-    return not loaded.playbook.trigger.at_risk or risk is None or risk.band != "none"
-
-
-def _rung(loaded: Loaded, answer: Answer) -> tuple[str, date]:
-    days = loaded.playbook.trigger.rung or 0
-    return f"rung {days}", date.fromordinal(answer.values["decision_date"].toordinal() - days)
-
-
-def _open_signals(connection: sa.Connection, loaded: Loaded) -> dict[str, tuple[str, date]]:
-    """Return thing -> the episode of a signal that is open for it and was told, and since when."""
-    signals = loaded.playbook.trigger.signals
-    found = episodes.latest(connection, list(signals), loaded.about) if signals else {}
-    return {
-        entity_id: (f"{signal} {episode.episode_no}", episode.opened_on)
-        for (signal, entity_id), episode in sorted(found.items(), key=lambda item: item[1].opened_on)
-        if episode.state == "open" and episode.told_as != "silent"
-    }
-
-
-def _began_with(connection: sa.Connection) -> dict[tuple[str, int], dict[str, object]]:
+def _began_with(connection: sa.Connection) -> dict[tuple[str, int], dict[str, Any]]:
     rows = connection.execute(sa.text("select playbook, version, content from ops.playbook_version"))
     return {(row.playbook, row.version): row.content for row in rows}
 
 
-def _given(connection: sa.Connection, name: str, zone: str) -> dict[tuple[str, str], dict[str, Given]]:
+def _given(connection: sa.Connection, names: Sequence[str], zone: str) -> dict[tuple[str, str, str], dict[str, Given]]:
     rows = connection.execute(
         sa.text(
-            "select o.entity_kind, o.entity_id, o.key, o.step, o.state, o.because,"
+            "select o.rule, o.entity_kind, o.entity_id, o.key, o.step, o.state, o.because,"
             " cast(o.planned_at as date) as planned_on, coalesce(t.state, '') as task,"
             " case when t.state in ('done', 'deleted')"
             " then cast(coalesce(t.changed_at, t.read_at) at time zone :zone as date) end as task_on,"
@@ -271,26 +195,12 @@ def _given(connection: sa.Connection, name: str, zone: str) -> dict[tuple[str, s
             " coalesce(t.outcome, '') as outcome from ops.outbox as o join ops.episode as e"
             " on e.signal = o.rule and e.entity_kind = o.entity_kind and e.entity_id = o.entity_id"
             " and e.episode_no = o.episode_no left join ops.task as t on t.key = o.key"
-            " where o.rule = :name and e.state = 'open' order by t.changed_at nulls first, o.outbox_id"
+            " where o.rule = any(:names) and e.state = 'open' order by t.changed_at nulls first, o.outbox_id"
         ),
-        {"name": name, "zone": zone},
+        {"names": list(names), "zone": zone},
     )
-    found: dict[tuple[str, str], dict[str, Given]] = defaultdict(dict)
-    for kind, entity_id, *rest in rows:
+    found: dict[tuple[str, str, str], dict[str, Given]] = defaultdict(dict)
+    for rule, kind, entity_id, *rest in rows:
         given = Given(*rest)
-        found[kind, entity_id][given.step] = given
+        found[rule, kind, entity_id][given.step] = given
     return found
-
-
-def _first_scans(connection: sa.Connection, playbooks: Mapping[str, Loaded], today: date) -> dict[str, date]:
-    """Return since when each live playbook is evaluated, and note those that were not before."""
-    fresh = [{"signal": name, "today": today} for name, loaded in playbooks.items() if loaded.playbook.status == "live"]
-    if fresh:
-        connection.execute(
-            sa.text("insert into ops.signal (signal, first_scan_on) values (:signal, :today) on conflict do nothing"),
-            fresh,
-        )
-    rows = connection.execute(
-        sa.text("select signal, first_scan_on from ops.signal where signal = any(:names)"), {"names": list(playbooks)}
-    )
-    return dict(rows.tuples().all())

@@ -3,29 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from include.config.documents import Strict
-
-Text = Annotated[str, Field(min_length=1)]
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,59}$")]
-
-
-class Audience(Strict):
-    """Which accounts it is for; an empty list means all."""
-
-    tiers: tuple[str, ...] = ()
-    regions: tuple[str, ...] = ()
-    industries: tuple[str, ...] = ()
-
-    def includes(self, tier: str | None, region: str | None, industry: str | None) -> bool:
-        """Return whether an account belongs to it."""
-        return all(
-            not wanted or value in wanted
-            for wanted, value in ((self.tiers, tier), (self.regions, region), (self.industries, industry))
-        )
+from include.decide.rules.schema import Name, RuleFile, Text
 
 
 class Trigger(Strict):
@@ -71,11 +54,11 @@ class Step(Strict):
     Args:
         id: Its name within the playbook; it is part of the task's key, so it is never given to another step.
         kind: What it becomes.
-        owner: Whose it is: the account's own manager, or the team's lead.
+        owner: Whose it is: the account's own CSM, or the team's lead.
         due_in_working_days: Counted from the day on which the step begins, in the account's region.
         priority: As the CRM shows it.
         depends_on: Earlier steps: it begins when all of them are completed, at the latest when their time is over.
-        only_if: Condition over the columns, looked at when the step begins; false leaves the step out for good, and
+        only_if: Condition over the columns, evaluated when the step begins; false leaves the step out for good, and
             while it is unknown the step waits.
         subject: Jinja template of one line.
         body: Jinja template; line breaks are kept.
@@ -92,36 +75,25 @@ class Step(Strict):
     body: Text
 
 
-class Playbook(Strict):
-    """One playbook file.
+class Playbook(RuleFile):
+    """One playbook file; what runs continues with the version that it began with.
 
     Args:
-        name: The file's name without ``.yaml``.
-        version: Raised with every change; what runs goes on with the version it began with.
-        status: draft ones are checked and simulated but never start; retired ones start no more, but end what they
-            started.
-        title: What people call it.
-        why: What it is for, shown in lists.
         guide: Address of the text that explains it to the CSM; empty for none.
         trigger: What starts it.
-        audience: Which accounts.
         hold_out: Share of the accounts, chosen by hash, for which it is only recorded that it would have started: by
             comparing them with the others its effect can be measured.
-        first_scan: What happens to what was reached before it was looked at for the very first time: ``silent`` leaves
+        first_scan: What happens to what was reached before it was evaluated for the very first time: ``silent`` leaves
             it alone, ``start`` starts for it too.
         exit: What ends it early.
         outcome: What may have come of it; whoever completes the last task writes one of them.
         steps: What to do, in order.
     """
 
-    name: Name
-    version: Annotated[int, Field(ge=1)]
-    status: Literal["draft", "live", "retired"]
-    title: Text
-    why: Text
+    type: ClassVar[str] = "playbook"
+
     guide: str = ""
     trigger: Trigger
-    audience: Audience = Audience()
     hold_out: Annotated[float, Field(ge=0, le=0.5)] = 0
     first_scan: Literal["silent", "start"] = "silent"
     exit: Exit = Exit()

@@ -1,7 +1,7 @@
 """The open renewals that decisions are made from: the rows of ``marts.act_renewal_checkpoint``.
 
-Every column says which kind of source it comes from. When that kind is not up to date and validated (red, stale, never
-loaded), its columns are read as unknown, so that no figure of doubtful data reaches a message or a trigger.
+Its metadata says which kind of source every column comes from. When that kind is not up to date and validated (red,
+stale, never loaded), its columns are read as unknown: no figure of doubtful data reaches a message or a trigger.
 """
 
 from __future__ import annotations
@@ -13,21 +13,9 @@ from decimal import Decimal
 
 import sqlalchemy as sa
 
-TABLE = "marts.act_renewal_checkpoint"
+from include.decide.rules.subjects import Table
 
-# Column -> kind of source that it is made from. The table's metadata.yaml says the same; a test compares the two.
-EVIDENCE_KINDS: dict[str, str] = {
-    "usage_28d": "product",
-    "usage_baseline": "product",
-    "usage_ratio": "product",
-    "active_users_28d": "product",
-    "paid_seats": "product",
-    "seat_utilisation": "product",
-    "n_open_tickets": "support",
-    "n_open_urgent_tickets": "support",
-    "oldest_open_urgent_at": "support",
-}
-EVIDENCE_KIND_NAMES = ("product", "support")
+TABLE = "marts.act_renewal_checkpoint"
 
 
 @dataclass(frozen=True)
@@ -117,7 +105,9 @@ def _end(row: sa.Row) -> str:
     return f"renewed on {row.closed_on} ({str(row.outcome).replace('_', ' ')})"
 
 
-def without(checkpoint: Checkpoint, kinds: Collection[str]) -> Checkpoint:
+def without(checkpoint: Checkpoint, kinds: Collection[str], subject: Table) -> Checkpoint:
     """Return the renewal with everything unknown that comes from the given kinds of source."""
-    unknown = {column: None for column, kind in EVIDENCE_KINDS.items() if kind in kinds}
-    return replace(checkpoint, **unknown) if unknown else checkpoint  # type: ignore[arg-type]
+    if not kinds:
+        return checkpoint
+    unknown = {column: None for column, read in subject.kinds.items() if not read.isdisjoint(kinds)}
+    return replace(checkpoint, **unknown)  # type: ignore[arg-type]

@@ -1,14 +1,14 @@
-"""What a customer success manager reads about a renewal."""
+"""What a CSM reads about a renewal."""
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date
 from zoneinfo import ZoneInfo
 
 from include.common import formatting
 from include.config import Settings
+from include.decide.context import Day
 from include.decide.playbooks.schema import Playbook
-from include.decide.readiness import Readiness
 from include.decide.recipients import Recipient, calendar_of
 from include.decide.renewals import evidence
 from include.decide.renewals.checkpoint import Checkpoint
@@ -42,10 +42,7 @@ def checkpoint_message(
     following: Rung | None,
     to: Recipient,
     risk: Risk,
-    readiness: Readiness,
-    settings: Settings,
-    today: date,
-    now: datetime,
+    day: Day,
     playbook: Playbook | None = None,
 ) -> Message:
     """Return the reminder of one rung.
@@ -56,23 +53,20 @@ def checkpoint_message(
         following: The one after it; None for the last.
         to: The reader.
         risk: Of the renewal's account.
-        readiness: What may be acted upon.
-        settings: The settings in force.
-        today: The day that is decided upon.
-        now: The time.
+        day: The day that is decided upon.
         playbook: A playbook that runs for this renewal.
     """
-    zone = ZoneInfo(calendar_of(checkpoint.region, settings).zone)
-    findings = evidence.gather(checkpoint, risk, readiness, zone, now)
-    left = (checkpoint.decision_date - today).days
+    zone = ZoneInfo(calendar_of(checkpoint.region, day.settings).zone)
+    findings = evidence.gather(checkpoint, risk, day.readiness, zone, day.now)
+    left = (checkpoint.decision_date - day.today).days
     summary = (
         f"{formatting.money(checkpoint.target_arr, checkpoint.currency)} a year, decision by"
         f" {formatting.weekday(checkpoint.decision_date)}. {risk_sentence(risk)}"
     )
-    shown = readiness.sources_shown(checkpoint.crm_source, checkpoint.account_key)
-    late = [readiness.how_late(source, now) for source in shown]
+    shown = day.readiness.sources_shown(checkpoint.crm_source, checkpoint.account_key)
+    late = [day.readiness.how_late(source, day.now) for source in shown]
     return Message(
-        headline=f"{_name(checkpoint)}: {_left(checkpoint, left)}",
+        subject=f"{_name(checkpoint)}: {_left(checkpoint, left)}",
         summary=summary,
         notes=tuple(note for note in (to.note, *late) if note),
         facts=(
@@ -84,20 +78,20 @@ def checkpoint_message(
             Fact(label="Contract", value=_contract(checkpoint)),
             Fact(label="Manager", value=checkpoint.owner_name or "none in the CRM"),
         ),
-        why_now=_why_now(checkpoint, rung, following, today),
+        why_now=_why_now(checkpoint, rung, following, day.today),
         evidence=findings.lines,
         next_steps=_next_steps(findings, left, checkpoint),
-        links=_links(checkpoint, settings, playbook),
+        links=_links(checkpoint, day.settings, playbook),
         footer=f"Renewal checkpoint {rung.days} of contract {_contract(checkpoint)}; tables of"
         f" {formatting.day(checkpoint.as_of_day)}. Times are {zone.key}.",
     )
 
 
-def deadline_notice(checkpoint: Checkpoint, to: Recipient, why_held: str, settings: Settings, today: date) -> Message:
+def deadline_notice(checkpoint: Checkpoint, to: Recipient, on_hold: str, day: Day) -> Message:
     """Return the plain notice of a deadline that would pass while the data is not fit: no figures."""
-    left = (checkpoint.decision_date - today).days
+    left = (checkpoint.decision_date - day.today).days
     return Message(
-        headline=f"{_name(checkpoint)}: {_left(checkpoint, left)}; the data is held",
+        subject=f"{_name(checkpoint)}: {_left(checkpoint, left)}; the data is on hold",
         summary=f"Decision by {formatting.weekday(checkpoint.decision_date)}, as last known. No figures are given,"
         " because the CRM's data is not up to date and validated.",
         notes=(to.note,) if to.note else (),
@@ -106,9 +100,9 @@ def deadline_notice(checkpoint: Checkpoint, to: Recipient, why_held: str, settin
             *_dates(checkpoint, left),
             Fact(label="Contract", value=_contract(checkpoint)),
         ),
-        why_now=f"The deadline is near, and the full reminder is held: {why_held}. The date may have changed since.",
+        why_now=f"The deadline is near, and the full reminder is on hold: {on_hold}. The date may have changed since.",
         next_steps=("Check renewal and date in the CRM itself today.",),
-        links=_links(checkpoint, settings, None),
+        links=_links(checkpoint, day.settings, None),
         footer="Sent once. The full reminder follows when the data has passed its checks.",
     )
 

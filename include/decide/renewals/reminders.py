@@ -1,4 +1,4 @@
-"""The renewal ladder as a signal: which reminders go out today, and which renewals are over.
+"""The renewal ladder as a rule: which reminders go out today, and which renewals are over.
 
 An episode opens with the first reminder of a renewal and closes when the renewal is no longer open or can no longer be
 declined. Reminders reached while nothing ran are recorded as expired, so that "why did I not hear at 90 days?" has an
@@ -7,21 +7,25 @@ answer; those that lie before the first sight of a renewal leave no trace.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
 
-from include.config.renewals import Ladder
-from include.decide import alert_tasks
-from include.decide.context import URGENT_DAYS, Day, Outcome, evidence
-from include.decide.episodes import RENEWAL, Change
-from include.decide.explain.reasons import Block, Reason, Why
-from include.decide.playbooks.load import Loaded
+from include.decide.context import Day, Outcome
+from include.decide.episodes import RENEWAL
+from include.decide.playbooks.schema import Playbook
 from include.decide.recipients import Recipient, recipient
 from include.decide.renewals import checkpoint as checkpoints
 from include.decide.renewals import message as renewal_message
 from include.decide.renewals.checkpoint import Checkpoint
 from include.decide.renewals.ladder import Rung, due_on, passed_over, rungs
 from include.decide.risk import Risks
+from include.decide.rules.evaluate import Hit
+from include.decide.rules.load import Rule
+from include.decide.rules.planner import Planner, Turn
+from include.decide.rules.reasons import Reason, Why
+from include.decide.rules.scan import Scanned
+from include.decide.rules.schema import RuleFile
+from include.decide.rules.subjects import table
 from include.outbox.message import Message
 from include.outbox.store import Action, make_key
 
@@ -29,174 +33,165 @@ VERSION = "renewal ladder 1"
 _GONE = ("sent", "sending", "uncertain", "suppressed")
 
 
-def plan(day: Day, playbooks: dict[str, Loaded], risks: Risks) -> Outcome:
-    """Return what happens today by the ladder."""
-    ladder = day.settings.renewals.ladder()
-    outcome = Outcome()
-    for renewal in day.renewals.values():
-        _plan_one(renewal, day, ladder, playbooks, risks, outcome)
-    for (signal, renewal_id), episode in day.episodes.items():
-        if signal == RENEWAL and episode.state == "open" and renewal_id not in day.renewals:
-            outcome.changes += [change for change in [day.close_missing(episode)] if change]
-    return outcome
+class Ladder(RuleFile):
+    """The ladder, whose days ``config/renewals.yaml`` names."""
+
+    type: ClassVar[str] = "ladder"
 
 
-def _plan_one(
-    renewal: Checkpoint, day: Day, ladder: Ladder, playbooks: dict[str, Loaded], risks: Risks, outcome: Outcome
-) -> None:
-    last = day.episodes.get((RENEWAL, renewal.renewal_id))
-    is_open = last is not None and last.state == "open"
-    number = last.episode_no + (0 if is_open else 1) if last else 1
-    held = day.why_held(renewal)
-    if is_open and not held and renewal.is_auto_renew and day.today > renewal.decision_date:
-        because = f"the notice deadline {renewal.decision_date} passed without notice: it auto-renews"
-        outcome.changes.append(_change("close", renewal, number, day, because))
-        return
-    rung = due_on(day.today, renewal.decision_date, renewal.term_days, ladder)
-    if rung and last and last.answer and last.closed_on and rung.on <= last.closed_on:
-        outcome.blocked += [_block(renewal, rung, Reason.ANSWERED, answered_on=last.closed_on)]
-        rung = None  # whoever has just answered is asked again at the next checkpoint
-    if last and is_open and last.rests(day.today):
-        outcome.blocked += [_block(renewal, rung, Reason.SNOOZED, until=last.snoozed_until)] if rung else []
-        outcome.changes += [] if held else [_change("update", renewal, number, day)]
-        return
-    actions: list[Action] = []
-    if held:
-        outcome.n_held += rung is not None
-        if rung and (renewal.decision_date - day.today).days <= URGENT_DAYS:
-            actions = list(_notices(renewal, rung, number, held, day))
-    elif rung:
-        to = day.reader(renewal, last)
-        actions = list(_reminders(renewal, rung, number, to, day, ladder, playbooks, risks))
-    if is_open and not held:
-        after = last.updated_on if last else day.today
-        for missed in passed_over(after, day.today, renewal.decision_date, renewal.term_days, ladder):
-            actions += _expired(renewal, missed, number, day)
-        outcome.changes.append(_change("update", renewal, number, day))
-    elif not is_open and actions:
-        outcome.changes.append(_change("open", renewal, number, day))
-    outcome.actions += actions
+LADDER = Ladder(
+    name=RENEWAL,
+    version=1,
+    status="live",
+    title="Renewal checkpoint reached, or notice deadline near",
+    why="A renewal is won in the months before its date, and after the notice deadline it is too late.",
+)
 
 
-def _block(renewal: Checkpoint, rung: Rung, reason: Reason, **facts: Any) -> Block:
-    why = Why(reason, {"step": str(rung.days), **facts})
-    return Block(RENEWAL, RENEWAL, renewal.renewal_id, renewal.account_key, why)
+class Reminders(Planner[Ladder]):
+    """Plans the reminders of a day.
 
+    Args:
+        day: The day.
+        playbooks: Those in force.
+        risks: Of all accounts.
+    """
 
-def _reminders(
-    renewal: Checkpoint,
-    rung: Rung,
-    number: int,
-    to: Recipient,
-    day: Day,
-    ladder: Ladder,
-    playbooks: dict[str, Loaded],
-    risks: Risks,
-) -> Iterator[Action]:
-    shown = checkpoints.without(renewal, day.readiness.unfit_kinds(renewal.account_key))
-    all_rungs = rungs(renewal.decision_date, renewal.term_days, ladder)
-    following = next((other for other in all_rungs if other.on > rung.on), None)
-    running = next(
-        (
-            loaded.playbook
-            for name, loaded in playbooks.items()
+    kept = frozenset(
+        {
+            "decision_date",
+            "due_date",
+            "notice_deadline",
+            "target_arr",
+            "currency",
+            "usage_28d",
+            "usage_baseline",
+            "usage_ratio",
+            "active_users_28d",
+            "paid_seats",
+            "n_open_tickets",
+            "n_open_urgent_tickets",
+            "oldest_open_urgent_at",
+            "last_contact_at",
+            "decision_maker_known",
+        }
+    )
+
+    def __init__(self, day: Day, playbooks: Mapping[str, Rule[Playbook]], risks: Risks) -> None:
+        super().__init__(day)
+        self._playbooks = playbooks
+        self._risks = risks
+        self._ladder = day.settings.renewals.ladder()
+        self._rungs = {
+            renewal.renewal_id: due_on(day.today, renewal.decision_date, renewal.term_days, self._ladder)
+            for renewal in day.renewals.values()
+        }
+
+    def plan(self) -> Outcome:
+        """Return what happens today by the ladder."""
+        day, subject, hits = self.day, table(RENEWAL), []
+        for renewal_id, renewal in day.renewals.items():
+            shown = checkpoints.without(renewal, day.readiness.unfit_kinds(renewal.account_key), subject)
+            hits.append(Hit(renewal_id, vars(shown), opens=self._rungs[renewal_id] is not None))
+        mine = {renewal_id: each for (rule, renewal_id), each in day.episodes.items() if rule == RENEWAL}
+        for turn in self.follow(Scanned(Rule(LADDER, RENEWAL, subject), hits, mine)):
+            if turn.hit and not turn.closed_because:
+                self._remind(turn, Checkpoint(**turn.values))
+        return self.outcome
+
+    def closes(self, turn: Turn[Ladder]) -> str:
+        """Return why the episode of a renewal closes today; "" while it stays open."""
+        if turn.on_hold:
+            return ""
+        if turn.hit is None:
+            return self.day.why_missing(turn.subject_id)
+        decision = turn.values["decision_date"]
+        if turn.values["is_auto_renew"] and self.day.today > decision:
+            return f"the notice deadline {decision} passed without notice: it auto-renews"
+        return ""
+
+    def filters(self, turn: Turn[Ladder]) -> list[Why]:
+        """Return what blocks a reminder: whoever has just answered is reminded again at the next checkpoint."""
+        rung, last = self._rungs[turn.subject_id], turn.last
+        if rung and last and last.answer and last.closed_on and rung.on <= last.closed_on:
+            return [Why(Reason.ANSWERED, {"step": str(rung.days), "answered_on": last.closed_on})]
+        return []
+
+    def severity(self, turn: Turn[Ladder]) -> str:
+        """Return how near the decision is."""
+        return "high" if self.day.is_near(turn.values["decision_date"]) else "normal"
+
+    def sources(self, turn: Turn[Ladder]) -> tuple[str, ...]:
+        """Return the sources whose data a reminder shows."""
+        return self.day.readiness.sources_shown(turn.values["crm_source"], turn.account_key)
+
+    def _remind(self, turn: Turn[Ladder], renewal: Checkpoint) -> None:
+        rung, is_open = self._rungs[turn.subject_id], turn.open
+        if is_open and is_open.rests(self.day.today):
+            if rung:
+                self.block(turn, Why(Reason.SNOOZED, {"step": str(rung.days), "until": is_open.snoozed_until}))
+            return
+        if turn.on_hold:
+            self.outcome.n_held += bool(rung and is_open)
+            notices = list(self._notices(turn, renewal, rung)) if rung and self.severity(turn) == "high" else []
+            if notices and not is_open:
+                self.opens(turn)
+            self.outcome.actions += notices
+            return
+        if rung:
+            self.outcome.actions += self._reminder(turn, renewal, rung)
+        if is_open:
+            decision, term_days = renewal.decision_date, renewal.term_days
+            for missed in passed_over(is_open.updated_on, self.day.today, decision, term_days, self._ladder):
+                self.outcome.actions += self._expired(turn, renewal, missed)
+
+    def _reminder(self, turn: Turn[Ladder], renewal: Checkpoint, rung: Rung) -> list[Action]:
+        day, to = self.day, self.day.reader(renewal, turn.open)
+        all_rungs = rungs(renewal.decision_date, renewal.term_days, self._ladder)
+        following = next((other for other in all_rungs if other.on > rung.on), None)
+        running = (
+            rule.file
+            for name, rule in self._playbooks.items()
             if (episode := day.episodes.get((name, renewal.renewal_id))) and episode.state == "open"
-        ),
-        None,
-    )
-    message = renewal_message.checkpoint_message(
-        shown, rung, following, to, risks.of_renewal(shown), day.readiness, day.settings, day.today, day.now, running
-    )
-    reads = day.readiness.sources_shown(renewal.crm_source, renewal.account_key)
-    for channel in day.settings.channels.messages_by:
-        reminder = _action(renewal, channel, number, str(rung.days), to, message, day, reads=reads, until=rung)
-        yield reminder
-    yield alert_tasks.of_alert(
-        reminder,
-        message,
-        day,
-        region=renewal.region,
-        severity=day.severity(renewal),
-        company_id=renewal.crm_account_id,
-        to=to,
-    )
-
-
-def _notices(renewal: Checkpoint, rung: Rung, number: int, held: str, day: Day) -> Iterator[Action]:
-    """Yield the plain notice to manager and lead, unless the reminder itself has left already."""
-    readers: dict[str, tuple[str, Recipient]] = {}
-    for role in ("lead", "csm"):
-        to = recipient(renewal, role, day.settings.people)
-        readers[to.email] = (role, to)
-    for channel in day.settings.channels.messages_by:
-        reminder = make_key(RENEWAL, renewal.renewal_id, RENEWAL, number, str(rung.days), channel)
-        if day.outbox.get(reminder) in _GONE:
-            continue
-        for role, to in readers.values():
-            message = renewal_message.deadline_notice(renewal, to, held, day.settings, day.today)
-            yield _action(renewal, channel, number, f"deadline_notice:{role}", to, message, day, reads=(), until=rung)
-
-
-def _expired(renewal: Checkpoint, missed: Rung, number: int, day: Day) -> Iterator[Action]:
-    to = recipient(renewal, "csm", day.settings.people)
-    message = Message(headline=f"{renewal.account_name}: {missed.days}-day checkpoint", summary="Passed over.")
-    for channel in day.settings.channels.messages_by:
-        yield _action(
-            renewal,
-            channel,
-            number,
-            str(missed.days),
-            to,
-            message,
-            day,
-            reads=(),
-            until=missed,
-            state="expired",
-            because=f"passed over: its day was {missed.on}, and no decision was made until it was too late for it",
         )
+        message = renewal_message.checkpoint_message(
+            renewal, rung, following, to, self._risks.of_renewal(renewal), day, next(running, None)
+        )
+        return self._step(turn, str(rung.days), to, message, rung, task=True, reads=self.sources(turn))
 
+    def _notices(self, turn: Turn[Ladder], renewal: Checkpoint, rung: Rung) -> Iterator[Action]:
+        """Yield the plain notice to CSM and lead, unless the reminder itself has left already."""
+        readers: dict[str, tuple[str, Recipient]] = {}
+        for role in ("lead", "csm"):
+            to = recipient(renewal, role, self.day.settings.people)
+            readers[to.email] = (role, to)
+        for role, to in readers.values():
+            message = renewal_message.deadline_notice(renewal, to, turn.on_hold, self.day)
+            for action in self._step(turn, f"deadline_notice:{role}", to, message, rung):
+                reminder = make_key(RENEWAL, turn.subject_id, RENEWAL, turn.number, str(rung.days), action.channel)
+                if self.day.outbox.get(reminder) not in _GONE:
+                    yield action
 
-def _action(
-    renewal: Checkpoint,
-    channel: str,
-    number: int,
-    step: str,
-    to: Recipient,
-    message: Message,
-    day: Day,
-    *,
-    reads: tuple[str, ...],
-    until: Rung,
-    **settled: Any,
-) -> Action:
-    return day.action(
-        channel,
-        message,
-        entity_kind=RENEWAL,
-        entity_id=renewal.renewal_id,
-        rule=RENEWAL,
-        episode_no=number,
-        step=step,
-        account_key=renewal.account_key,
-        owner_key=to.owner_key,
-        recipient=to.email,
-        reads=reads,
-        deadline=renewal.decision_date,
-        not_after=day.start_of(until.until),
-        version=VERSION,
-        **settled,
-    )
+    def _expired(self, turn: Turn[Ladder], renewal: Checkpoint, missed: Rung) -> list[Action]:
+        to = recipient(renewal, "csm", self.day.settings.people)
+        message = Message(subject=f"{renewal.account_name}: {missed.days}-day checkpoint", summary="Passed over.")
+        because = f"passed over: its day was {missed.on}, and no decision was made until it was too late for it"
+        return self._step(turn, str(missed.days), to, message, missed, state="expired", because=because)
 
-
-def _change(kind: Any, renewal: Checkpoint, number: int, day: Day, because: str = "") -> Change:
-    shown = checkpoints.without(renewal, day.readiness.unfit_kinds(renewal.account_key))
-    return Change(
-        kind,
-        RENEWAL,
-        renewal.renewal_id,
-        number,
-        renewal.account_key,
-        evidence(shown, day),
-        day.severity(renewal),
-        because,
-    )
+    def _step(
+        self,
+        turn: Turn[Ladder],
+        step: str,
+        to: Recipient,
+        message: Message,
+        until: Rung,
+        task: bool = False,
+        **said: Any,
+    ) -> list[Action]:
+        given: dict[str, Any] = {
+            "reads": (),
+            "deadline": turn.values["decision_date"],
+            "not_after": self.day.start_of(until.until),
+            "version": VERSION,
+        }
+        return self.alert(turn, message, step, to, task, **(given | said))

@@ -1,12 +1,11 @@
-"""The texts of tasks: Jinja in a sandbox, over the columns of what a playbook is about and nothing else.
+"""The texts of rules: Jinja in a sandbox, over the columns of one subject, the rule's thresholds and nothing else.
 
-A name in the CRM may hold anything: values are told as one line without direction marks, in a body they are escaped.
+A name in the CRM may hold anything: values are shown as one line without direction marks, in a body they are escaped.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from datetime import date
 from functools import lru_cache
 from typing import Any
 
@@ -18,21 +17,18 @@ from include.common.text import one_line
 
 MAX_SUBJECT = 250
 MAX_BODY = 30_000
-# What a text may use beside the columns.
-MORE_NAMES = frozenset({"due_on", "assignee_name", "open_risks"})
 
 
-def environment(escapes: bool) -> ImmutableSandboxedEnvironment:
-    """Return a sandbox for the texts of files that anyone may change: the filters day, number, percent; no globals."""
+def _environment(escapes: bool) -> ImmutableSandboxedEnvironment:
     environment = ImmutableSandboxedEnvironment(
-        autoescape=escapes, undefined=StrictUndefined, trim_blocks=True, finalize=_told
+        autoescape=escapes, undefined=StrictUndefined, trim_blocks=True, finalize=_shown
     )
     environment.filters.update(day=formatting.day, number=formatting.number, percent=formatting.percent)
     environment.globals.clear()
     return environment
 
 
-def _told(value: Any) -> Any:
+def _shown(value: Any) -> Any:
     return one_line(value) if type(value) is str else value
 
 
@@ -55,7 +51,7 @@ MAX_TEMPLATE = 20_000
 MAX_NODES = 2_000
 
 
-def parsed(environment: ImmutableSandboxedEnvironment, template: str) -> nodes.Template:
+def _parsed(environment: ImmutableSandboxedEnvironment, template: str) -> nodes.Template:
     """Return a template's tree, if it holds nothing but what a text may.
 
     Raises:
@@ -95,13 +91,18 @@ def _check_node(node: nodes.Node) -> None:
         )
 
 
-_SUBJECT = environment(escapes=False)
-_BODY = environment(escapes=True)
+_PLAIN = _environment(escapes=False)
+_BODY = _environment(escapes=True)
+
+
+def line(template: str, values: Mapping[str, Any]) -> str:
+    """Return a text as one line; "" if nothing is left of it."""
+    return " ".join(_compiled(_PLAIN, template).render(values).split())
 
 
 def subject(template: str, values: Mapping[str, Any]) -> str:
     """Return a task's subject, as one line of at most 250 characters."""
-    text = " ".join(_compiled(_SUBJECT, template).render(values).split())
+    text = line(template, values)
     return text if len(text) <= MAX_SUBJECT else text[: MAX_SUBJECT - 1] + "…"
 
 
@@ -110,37 +111,37 @@ def body(template: str, values: Mapping[str, Any]) -> str:
     return _compiled(_BODY, template).render(values).strip()[:MAX_BODY].replace("\n", "<br>\n")
 
 
-def check(template: str, columns: Collection[str], examples: Collection[Mapping[str, Any]]) -> None:
-    """Check a template, also by filling it.
+def check(template: str, known: Collection[str], examples: Collection[Mapping[str, Any]]) -> frozenset[str]:
+    """Check a template, also by filling it, and return the names that it uses.
 
     Args:
         template: The template.
-        columns: Those of what the playbook is about.
-        examples: Rows to fill it with: one of which everything is known, one of which little is.
+        known: The names that it may use.
+        examples: Values to fill it with: one of which everything is known, one of which little is.
 
     Raises:
-        ValueError: It is not valid, names a column that there is not, or cannot be filled; says what.
+        ValueError: It is not valid, uses a name that is not known, or cannot be filled; says what.
     """
     try:
-        unknown = sorted(meta.find_undeclared_variables(parsed(_BODY, template)) - {*columns, *MORE_NAMES})
+        used = meta.find_undeclared_variables(_parsed(_PLAIN, template))
+        unknown = sorted(used - set(known))
         if unknown:
-            raise ValueError(f"names `{unknown[0]}`, which is no column here")
+            raise ValueError(f"names `{unknown[0]}`, which is neither a column nor a threshold")
         for example in examples:
-            _compiled(_BODY, template).render(
-                {**example, "due_on": date(2026, 1, 1), "assignee_name": "Ada", "open_risks": ""}
-            )
+            line(template, example)
     except SecurityError as error:
         raise ValueError(f"is not allowed: {error}") from None
     except RecursionError:
         raise ValueError("is nested too deeply") from None
     except TemplateError as error:
-        line = getattr(error, "lineno", None)
-        raise ValueError(f"is no valid template: {error}" + (f" (its line {line})" if line else "")) from None
+        number = getattr(error, "lineno", None)
+        raise ValueError(f"is no valid template: {error}" + (f" (its line {number})" if number else "")) from None
     except (TypeError, ArithmeticError, AttributeError) as error:
         raise ValueError(f"cannot be filled when a value is unknown: {error}") from None
+    return frozenset(used)
 
 
 @lru_cache(maxsize=512)
 def _compiled(environment: ImmutableSandboxedEnvironment, template: str) -> Template:
-    parsed(environment, template)
+    _parsed(environment, template)
     return environment.from_string(template)

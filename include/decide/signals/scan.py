@@ -1,43 +1,40 @@
-"""Evaluates every signal in force: what holds, what is open, who was notified; and notes the first scan of each."""
+"""Evaluates every signal in force, and says which need what no source gives."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import date
+from dataclasses import dataclass, field, replace
 
 import sqlalchemy as sa
 
 from include.common.errors import ConfigError
 from include.decide import episodes
 from include.decide.context import Day
-from include.decide.signals.evaluate import evaluate
-from include.decide.signals.events import Evaluated, Notified
-from include.decide.signals.load import Loaded
-from include.decide.signals.plan import ALERTED, DIGEST
+from include.decide.rules.evaluate import evaluate
+from include.decide.rules.load import Rule
+from include.decide.rules.scan import Scanned, first_scans
+from include.decide.signals.schema import Signal
 from include.entities.catalog import ENTITIES
 from include.gate import availability
 from include.warehouse.engine import engine
 
 
 @dataclass
-class Seen:
+class Scan:
     """What a scan found.
 
     Args:
-        evaluated: Each signal that could be evaluated.
-        notified: Who was notified already.
+        signals: Each signal that could be evaluated.
         unavailable: Signal -> what it needs.
         problems: Signal that could not be evaluated -> why, with its cure.
     """
 
-    evaluated: list[Evaluated] = field(default_factory=list)
-    notified: Notified = field(default_factory=Notified)
+    signals: list[Scanned[Signal]] = field(default_factory=list)
     unavailable: dict[str, str] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
 
 
-def scan(connection: sa.Connection, day: Day, signals: Mapping[str, Loaded]) -> Seen:
+def scan(connection: sa.Connection, day: Day, signals: Mapping[str, Rule[Signal]]) -> Scan:
     """Evaluate all signals over the newest built day.
 
     Args:
@@ -45,65 +42,33 @@ def scan(connection: sa.Connection, day: Day, signals: Mapping[str, Loaded]) -> 
         day: The day.
         signals: The signals in force.
     """
-    seen = Seen(notified=_notified(connection, day), unavailable=unavailable(signals))
-    known = set(connection.execute(sa.text("select signal from ops.signal")).scalars())
-    found = {
-        about: episodes.latest(connection, list(signals), about)
-        for about in {loaded.signal.about for loaded in signals.values()}
-    }
+    found = Scan(unavailable=unavailable(signals))
+    last: dict[str, dict[str, episodes.Episode]] = {name: {} for name in signals}
+    for episode in episodes.read(connection, list(signals)):
+        if episode.entity_kind == signals[episode.signal].about:
+            last[episode.signal][episode.entity_id] = episode
     with engine("reader").connect().execution_options(isolation_level="REPEATABLE READ") as tables:
-        for name, loaded in signals.items():
-            if name in seen.unavailable:
+        for name, rule in signals.items():
+            if name in found.unavailable:
                 continue
-            mine = {
-                entity_id: episode
-                for (signal, entity_id), episode in found[loaded.signal.about].items()
-                if signal == name
-            }
-            open_ids = [entity_id for entity_id, episode in mine.items() if episode.state == "open"]
+            mine = last[name]
             try:
-                hits = evaluate(tables, day.as_of, loaded, open_ids)
+                hits = evaluate(tables, day.as_of, rule, [key for key, each in mine.items() if each.state == "open"])
             except ConfigError as error:
-                seen.problems[name] = str(error)
+                found.problems[name] = str(error)
                 continue
-            seen.evaluated.append(Evaluated(loaded, hits, mine, name not in known))
-    return seen
-
-
-def note(connection: sa.Connection, seen: Seen, today: date) -> None:
-    """Note that these signals have been evaluated: from now on what opens is notified."""
-    fresh = [
-        {"signal": evaluated.loaded.signal.name, "today": today} for evaluated in seen.evaluated if evaluated.is_first
-    ]
-    if fresh:
-        connection.execute(
-            sa.text("insert into ops.signal (signal, first_scan_on) values (:signal, :today) on conflict do nothing"),
-            fresh,
-        )
-
-
-def unavailable(signals: Mapping[str, Loaded]) -> dict[str, str]:
-    """Return the signals that rest on an entity which no source gives, and what they need."""
-    given = {kind: availability.available(kind) for kind in ("crm", "support", "product")}
-    found = {}
-    for name, loaded in signals.items():
-        missing = [entity for entity in loaded.signal.needs if entity not in given[ENTITIES[entity].kind]]
-        if missing:
-            found[name] = f"not available: needs {', '.join(missing)}"
+            found.signals.append(Scanned(rule, hits, mine))
+    scans = first_scans(connection, [one.rule.file.name for one in found.signals], day.today)
+    found.signals = [replace(one, is_first=one.rule.file.name in scans.fresh) for one in found.signals]
     return found
 
 
-def _notified(connection: sa.Connection, day: Day) -> Notified:
-    alerts = connection.execute(
-        sa.text(
-            "select recipient, count(distinct (entity_kind, entity_id, rule, episode_no, step)) from ops.outbox"
-            " where entity_kind = any(:kinds) and channel = any(:channels)"
-            " and planned_at >= :since group by recipient"
-        ),
-        {"kinds": list(ALERTED), "channels": list(day.settings.channels.messages_by), "since": day.start_of(day.today)},
-    )
-    digests = connection.execute(
-        sa.text("select key, state from ops.outbox where rule = :rule and step = :step"),
-        {"rule": DIGEST, "step": day.today.isoformat()},
-    )
-    return Notified(dict(alerts.tuples().all()), dict(digests.tuples().all()))
+def unavailable(signals: Mapping[str, Rule[Signal]]) -> dict[str, str]:
+    """Return the signals that rest on an entity which no source gives, and what they need."""
+    given = {kind: availability.available(kind) for kind in ("crm", "support", "product")}
+    found = {}
+    for name, rule in signals.items():
+        missing = [entity for entity in rule.file.needs if entity not in given[ENTITIES[entity].kind]]
+        if missing:
+            found[name] = f"not available: needs {', '.join(missing)}"
+    return found

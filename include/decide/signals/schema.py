@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from include.config.documents import Strict
-from include.decide.playbooks.schema import Audience, Name, Text
+from include.decide.rules.schema import Name, RuleFile, Text
 
 _MONTH_AND_DAY = r"^(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$"
 
 
 class Quiet(Strict):
-    """Days of every year on which nothing opens; what holds then is looked at again when they are over.
+    """Days of every year on which nothing opens; what holds then is evaluated again when they are over.
 
     Args:
         first: Month and day, such as 12-20.
@@ -33,16 +32,11 @@ class Quiet(Strict):
         return here >= self.first or here <= self.last
 
 
-class Signal(Strict):
+class Signal(RuleFile):
     """One signal: when it opens, worsens and closes, whom it concerns, and what is said.
 
     Args:
-        name: The file's name without ``.yaml``.
-        version: Raised with every change; each message says by which version it was made.
-        status: draft ones are evaluated and never tell anybody; retired ones open no more and close what is open.
-        title: What people call it.
-        why: Why anybody should care.
-        kind: Whether it tells of a risk, of an opportunity, or of data that is missing, which is neither.
+        kind: Whether it reports a risk, an opportunity, or missing data, which is neither.
         about: What it is about: customer accounts, their people, or accounts that were customers. Chooses the columns.
         thresholds: Name -> number, usable in conditions and texts.
         tiers: Tier -> thresholds that differ for it.
@@ -50,22 +44,18 @@ class Signal(Strict):
         worse: Condition that makes an open episode one of high severity; empty for never.
         close: Condition that closes it. It must lie clearly beyond ``open``, so that nothing flutters.
         needs: Entities without which it is not available.
-        audience: Which accounts.
         min_days_as_customer: Younger customers are left alone.
         cool_down_days: After a close, it does not open again for so long.
         quiet: Days of the year on which nothing opens.
-        first_scan: What happens to what holds already when the signal is looked at for the very first time:
-            ``silent`` keeps it as open without telling, ``tell`` tells.
-        headline: Jinja template of one line.
+        first_scan: What happens to what holds already when the signal is evaluated for the very first time:
+            ``silent`` keeps it as open and notifies nobody, ``notify`` notifies.
+        subject: Jinja template of one line.
         evidence: Jinja templates, one per line of evidence; an empty line is left out.
         next_steps: What to do, most urgent first.
     """
 
-    name: Name
-    version: Annotated[int, Field(ge=1)]
-    status: Literal["draft", "live", "retired"]
-    title: Text
-    why: Text
+    type: ClassVar[str] = "signal"
+
     kind: Literal["risk", "opportunity", "data"]
     about: Literal["account", "contact", "former"]
     thresholds: dict[Name, float] = Field(default={})
@@ -74,12 +64,11 @@ class Signal(Strict):
     worse: str = ""
     close: Text
     needs: tuple[Name, ...] = ()
-    audience: Audience = Audience()
     min_days_as_customer: Annotated[int, Field(ge=0, le=3660)] = 0
     cool_down_days: Annotated[int, Field(ge=0, le=365)] = 14
     quiet: tuple[Quiet, ...] = ()
-    first_scan: Literal["silent", "tell"] = "silent"
-    headline: Annotated[str, Field(min_length=1, max_length=250)]
+    first_scan: Literal["silent", "notify"] = "silent"
+    subject: Annotated[str, Field(min_length=1, max_length=250)]
     evidence: Annotated[tuple[Text, ...], Field(min_length=1, max_length=10)]
     next_steps: Annotated[tuple[Text, ...], Field(min_length=1, max_length=4)]
 
@@ -95,14 +84,3 @@ class Signal(Strict):
             if strange:
                 raise ValueError(f"tiers.{tier} sets {strange[0]}, which is not among the thresholds")
         return self
-
-    def thresholds_of(self, tier: str | None) -> dict[str, float]:
-        """Return the thresholds that hold for a tier."""
-        return thresholds_of(self.thresholds, self.tiers, tier)
-
-
-def thresholds_of(
-    thresholds: Mapping[str, float], tiers: Mapping[str, Mapping[str, float]], tier: str | None
-) -> dict[str, float]:
-    """Return the thresholds of a tier: those of all, and its own in their place."""
-    return {**thresholds, **tiers.get((tier or "").lower(), {})}

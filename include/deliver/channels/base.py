@@ -13,19 +13,19 @@ from include.common.errors import PerennialError
 from include.common.secrets import hidden
 from include.outbox import personal_data
 from include.outbox.message import Message
-from include.outbox.store import Letter
+from include.outbox.store import Delivery
 
 # Of calls that people wait for. What is in doubt is so for no longer than this and what uncertain.SETTLE adds.
 TIMEOUTS = (10.0, 20.0)
 
 
 class Undeliverable(PerennialError):
-    """The channel does not know the person, or cannot show the letter. Retrying cannot help; another channel may."""
+    """The channel does not know the person, or cannot show the delivery. Retrying cannot help; another channel may."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one letter.
+    """What became of one delivery.
 
     Args:
         state: ``sent``; ``refused`` for good; ``later`` if it was certainly not accepted and may be sent again;
@@ -65,18 +65,18 @@ class TaskNow:
     changed_at: datetime | None = None
 
 
-def message_of(letter: Letter, in_a_room: bool = False) -> Message:
-    """Return the message that a letter holds, as its readers may see it.
+def message_of(delivery: Delivery, in_a_room: bool = False) -> Message:
+    """Return the message that a delivery holds, as its readers may see it.
 
     Args:
-        letter: The letter.
+        delivery: The delivery.
         in_a_room: Whether others than its recipient will read it: what is personal is then left out.
 
     Raises:
         Undeliverable: It was planned by a version that wrote messages in another form.
     """
     try:
-        return Message.model_validate(personal_data.told(letter.body, in_a_room))
+        return Message.model_validate(personal_data.told(delivery.body, in_a_room))
     except ValidationError:
         raise Undeliverable(
             "the planned message has a form that this version cannot show",
@@ -87,31 +87,31 @@ def message_of(letter: Letter, in_a_room: bool = False) -> Message:
 class Channel(Protocol):
     """One way out.
 
-    Whatever goes wrong with the channel as a whole *before* a letter can have been accepted (no connection, a wrong
-    token, throttled for long) is raised as a PerennialError: the letters stay planned. What concerns one letter, or is
-    in doubt, is an ``Outcome``.
+    Whatever goes wrong with the channel as a whole *before* a delivery can have been accepted (no connection, a wrong
+    token, throttled for long) is raised as a PerennialError: the deliveries stay planned. What concerns one delivery,
+    or is in doubt, is an ``Outcome``.
     """
 
     name: str
     batch_size: int
     is_repeatable: bool
-    """Whether sending the same letter twice has the effect of sending it once."""
+    """Whether sending the same delivery twice has the effect of sending it once."""
 
-    def address(self, letter: Letter) -> str:
-        """Return where the letter goes.
+    def address(self, delivery: Delivery) -> str:
+        """Return where the delivery goes.
 
         Raises:
-            Undeliverable: The channel does not know the person, or cannot show the letter.
+            Undeliverable: The channel does not know the person, or cannot show the delivery.
         """
 
-    def send(self, letters: Sequence[Letter]) -> Mapping[str, Outcome]:
-        """Send letters whose address is set, at most ``batch_size``; return what became of each, by key."""
+    def send(self, deliveries: Sequence[Delivery]) -> Mapping[str, Outcome]:
+        """Send deliveries whose address is set, at most ``batch_size``; return what became of each, by key."""
 
     def find(self, address: str, since: datetime) -> Mapping[str, str] | None:
         """Return what an address has received from us: key -> outside id; None if the channel keeps no history."""
 
-    def take_back(self, letters: Sequence[Letter]) -> Mapping[str, str]:
-        """Take back letters that were sent, at most ``batch_size``; doing it twice does no harm.
+    def take_back(self, deliveries: Sequence[Delivery]) -> Mapping[str, str]:
+        """Take back deliveries that were sent, at most ``batch_size``; doing it twice does no harm.
 
         Returns:
             Key -> why it stays, for those that cannot be taken back.
@@ -124,5 +124,5 @@ class Channel(Protocol):
 class TaskChannel(Channel, Protocol):
     """A CRM's tasks: they are also read back, because in them people answer."""
 
-    def look(self, letters: Sequence[Letter]) -> Mapping[str, TaskNow]:
+    def look(self, deliveries: Sequence[Delivery]) -> Mapping[str, TaskNow]:
         """Return what has become of tasks that were written, by key; one that nothing is known of is left out."""

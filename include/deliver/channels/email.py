@@ -26,7 +26,7 @@ from include.common.errors import AuthError, Unavailable
 from include.config import Settings
 from include.deliver.channels.base import Outcome, Undeliverable, message_of
 from include.deliver.render import email as render_mail
-from include.outbox.store import Letter
+from include.outbox.store import Delivery
 
 _TIMEOUT = 30.0
 # Of one answer; that to EHLO, the longest, names some twenty things that a server can do.
@@ -121,50 +121,50 @@ class EmailChannel:
         sender = str(connection.extra.get("from_email") or chosen.from_address)
         return cls(connection, chosen.from_name, sender, chosen.unsubscribed)
 
-    def address(self, letter: Letter) -> str:
+    def address(self, delivery: Delivery) -> str:
         """Return the e-mail address, if it is one."""
-        if not _ADDRESS.fullmatch(letter.recipient):
+        if not _ADDRESS.fullmatch(delivery.recipient):
             raise Undeliverable(
-                f"{letter.recipient!r} is no address that a mail can go to",
+                f"{delivery.recipient!r} is no address that a mail can go to",
                 cure="correct the person's address in the CRM",
             )
-        if letter.recipient.lower() in self._unsubscribed:
+        if delivery.recipient.lower() in self._unsubscribed:
             raise Undeliverable(
-                f"{letter.recipient} wants no mails",
+                f"{delivery.recipient} wants no mails",
                 cure="name a second channel in channels.yaml, or take the address out of email.unsubscribed",
             )
-        message_of(letter)
-        return letter.recipient
+        message_of(delivery)
+        return delivery.recipient
 
-    def send(self, letters: Sequence[Letter]) -> Mapping[str, Outcome]:
+    def send(self, deliveries: Sequence[Delivery]) -> Mapping[str, Outcome]:
         """Send one mail."""
-        (letter,) = letters
-        content = self.compose(letter).as_bytes(policy=SMTP)
+        (delivery,) = deliveries
+        content = self.compose(delivery).as_bytes(policy=SMTP)
         server = self._ready()
         try:
-            refused = _envelope(server, self._from_address, letter.address)
+            refused = _envelope(server, self._from_address, delivery.address)
         except (smtplib.SMTPException, OSError) as error:
             self.close()
             raise _down(self._connection, error) from None
         if refused:
-            return {letter.key: refused}
+            return {delivery.key: refused}
         # From here on a broken connection leaves it open whether the server took the mail.
         try:
             code, said = _content(server, content)
         except (smtplib.SMTPException, OSError) as error:
             self.close()
-            return {letter.key: Outcome("uncertain", f"the connection broke after the mail was handed over: {error}")}
+            return {delivery.key: Outcome("uncertain", f"the connection broke after the mail was handed over: {error}")}
         if code == 250:
-            return {letter.key: Outcome("sent", external_id=self._message_id(letter.key))}
-        return {letter.key: _refusal(server, code, said)}
+            return {delivery.key: Outcome("sent", external_id=self._message_id(delivery.key))}
+        return {delivery.key: _refusal(server, code, said)}
 
     def find(self, address: str, since: datetime) -> Mapping[str, str] | None:
         """Return None: a mail server keeps no history for the sender."""
         return None
 
-    def take_back(self, letters: Sequence[Letter]) -> Mapping[str, str]:
+    def take_back(self, deliveries: Sequence[Delivery]) -> Mapping[str, str]:
         """Take nothing back: what a mail server has taken is the reader's."""
-        return {letter.key: "a mail cannot be taken back" for letter in letters}
+        return {delivery.key: "a mail cannot be taken back" for delivery in deliveries}
 
     def close(self) -> None:
         """Leave the server."""
@@ -183,16 +183,18 @@ class EmailChannel:
         login = f", logged in as {self._connection.login}" if self._connection.login else ", without a login"
         return f"{self._connection.host}:{self._connection.port or 25} {secure}{login}"
 
-    def compose(self, letter: Letter) -> EmailMessage:
+    def compose(self, delivery: Delivery) -> EmailMessage:
         """Return the mail: both bodies, and headers that mark it as automatic and thread it with its account."""
-        message = message_of(letter)
+        message = message_of(delivery)
         mail = EmailMessage()
         mail["From"] = Address(self._from_name, addr_spec=self._from_address)
-        mail["To"] = letter.address or letter.recipient
+        mail["To"] = delivery.address or delivery.recipient
         mail["Subject"] = render_mail.subject(message)
-        mail["Date"] = format_datetime((letter.sending_at or clock.now()).astimezone(UTC))
-        mail["Message-ID"] = self._message_id(letter.key)
-        mail["References"] = self._message_id(f"account-{hashlib.sha256(letter.account_key.encode()).hexdigest()[:20]}")
+        mail["Date"] = format_datetime((delivery.sending_at or clock.now()).astimezone(UTC))
+        mail["Message-ID"] = self._message_id(delivery.key)
+        mail["References"] = self._message_id(
+            f"account-{hashlib.sha256(delivery.account_key.encode()).hexdigest()[:20]}"
+        )
         mail["In-Reply-To"] = mail["References"]
         mail["Auto-Submitted"] = "auto-generated"
         mail["X-Auto-Response-Suppress"] = "All"

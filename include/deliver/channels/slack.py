@@ -22,7 +22,7 @@ from include.http.auth import Bearer
 from include.http.client import Client, RatePolicy, Refused, Uncertain
 from include.http.limiter import Limit, for_account
 from include.http.loops import Loop
-from include.outbox.store import Letter
+from include.outbox.store import Delivery
 
 EVENT_TYPE = "perennial_message"
 _PAGE = 200
@@ -128,23 +128,23 @@ class SlackChannel:
         people = (settings.people.queue, *settings.people.team_leads.values())
         return cls(client, {person.email: person.slack for person in people if person.slack})
 
-    def address(self, letter: Letter) -> str:
+    def address(self, delivery: Delivery) -> str:
         """Return the id of the conversation with the person, opening it if need be."""
-        message_of(letter)
-        email = letter.recipient.lower()
+        message_of(delivery)
+        email = delivery.recipient.lower()
         if email not in self._conversations:
             self._conversations[email] = self._conversation(email)
         return self._conversations[email]
 
-    def send(self, letters: Sequence[Letter]) -> Mapping[str, Outcome]:
+    def send(self, deliveries: Sequence[Delivery]) -> Mapping[str, Outcome]:
         """Post one message."""
-        (letter,) = letters
-        message = message_of(letter, in_a_room=not letter.address.startswith("D"))
+        (delivery,) = deliveries
+        message = message_of(delivery, in_a_room=not delivery.address.startswith("D"))
         payload = {
-            "channel": letter.address,
+            "channel": delivery.address,
             "text": render_slack.fallback_text(message),
             "blocks": render_slack.blocks(message),
-            "metadata": {"event_type": EVENT_TYPE, "event_payload": {"key": letter.key}},
+            "metadata": {"event_type": EVENT_TYPE, "event_payload": {"key": delivery.key}},
             "parse": "none",
             "link_names": False,
             "unfurl_links": False,
@@ -153,12 +153,14 @@ class SlackChannel:
         try:
             answer = self._call("chat.postMessage", payload, is_repeatable=False)
         except Uncertain as error:
-            return {letter.key: Outcome("uncertain", error.message)}
+            return {delivery.key: Outcome("uncertain", error.message)}
         except Refused as error:
-            return {letter.key: Outcome("refused", str(error))}
+            return {delivery.key: Outcome("refused", str(error))}
         except _Said as said:
-            return {letter.key: _outcome(said.error)}
-        return {letter.key: Outcome("sent", external_id=f"{answer.get('channel', letter.address)}/{answer.get('ts')}")}
+            return {delivery.key: _outcome(said.error)}
+        return {
+            delivery.key: Outcome("sent", external_id=f"{answer.get('channel', delivery.address)}/{answer.get('ts')}")
+        }
 
     def find(self, address: str, since: datetime) -> Mapping[str, str] | None:
         """Return our messages in a conversation's history; None if the bot may not read it."""
@@ -191,17 +193,17 @@ class SlackChannel:
             loop.answered(asked, cursor, (str(message.get("ts")) for message in answer.get("messages") or []))
         return None  # too long to be read whole: what is not found may still be there
 
-    def take_back(self, letters: Sequence[Letter]) -> Mapping[str, str]:
+    def take_back(self, deliveries: Sequence[Delivery]) -> Mapping[str, str]:
         """Delete one message."""
-        (letter,) = letters
-        channel, _, ts = letter.external_id.partition("/")
+        (delivery,) = deliveries
+        channel, _, ts = delivery.external_id.partition("/")
         if not ts:
-            return {letter.key: "Slack never said what it calls the message"}
+            return {delivery.key: "Slack never said what it calls the message"}
         try:
             self._call("chat.delete", {"channel": channel, "ts": ts}, is_repeatable=True)
         except (_Said, Refused) as error:
             said = error.error if isinstance(error, _Said) else error.message
-            return {} if said == "message_not_found" else {letter.key: f"Slack keeps it: {said}"}
+            return {} if said == "message_not_found" else {delivery.key: f"Slack keeps it: {said}"}
         return {}
 
     @property

@@ -18,7 +18,7 @@ from include.deliver.channels.base import TIMEOUTS, Outcome, message_of
 from include.deliver.render import slack as render_slack
 from include.http.client import Client, RatePolicy, Refused, Uncertain
 from include.http.limiter import Limit, for_account
-from include.outbox.store import Letter
+from include.outbox.store import Delivery
 
 HOST_PATH = "/services"
 _LIMIT = Limit(1, 1.0)
@@ -73,40 +73,40 @@ class SlackWebhook:
         )
         return cls(client)
 
-    def address(self, letter: Letter) -> str:
+    def address(self, delivery: Delivery) -> str:
         """Return the channel, which is the webhook's only one."""
-        message_of(letter)
+        message_of(delivery)
         return "webhook"
 
-    def send(self, letters: Sequence[Letter]) -> Mapping[str, Outcome]:
+    def send(self, deliveries: Sequence[Delivery]) -> Mapping[str, Outcome]:
         """Post one message."""
-        (letter,) = letters
-        message = message_of(letter, in_a_room=True).with_note(f"For {letter.recipient}")
+        (delivery,) = deliveries
+        message = message_of(delivery, in_a_room=True).with_note(f"For {delivery.recipient}")
         content = {"text": render_slack.fallback_text(message), "blocks": render_slack.blocks(message)}
         try:
             self._client.call("POST", "/", json=content, kind="webhook")
         except Uncertain as error:
-            return {letter.key: Outcome("uncertain", error.message)}
+            return {delivery.key: Outcome("uncertain", error.message)}
         except Refused as error:
             if error.status in (404, 410):
                 raise ConfigError(
                     f"Slack knows the webhook's channel no more: {error.message}",
                     cure=f"make a new webhook and write it into connection {self._client.connection_id}",
                 ) from None
-            return {letter.key: Outcome("refused", str(error))}
+            return {delivery.key: Outcome("refused", str(error))}
         except Forbidden as error:
             raise AuthError(
                 error.message, cure=f"make a new webhook and write it into connection {self._client.connection_id}"
             ) from None
-        return {letter.key: Outcome("sent")}
+        return {delivery.key: Outcome("sent")}
 
     def find(self, address: str, since: datetime) -> Mapping[str, str] | None:
         """Return None: a webhook cannot read its channel."""
         return None
 
-    def take_back(self, letters: Sequence[Letter]) -> Mapping[str, str]:
+    def take_back(self, deliveries: Sequence[Delivery]) -> Mapping[str, str]:
         """Take nothing back: a webhook cannot delete what it said."""
-        return {letter.key: "a webhook cannot take back what it said" for letter in letters}
+        return {delivery.key: "a webhook cannot take back what it said" for delivery in deliveries}
 
     def close(self) -> None:
         """Let go of the connections."""

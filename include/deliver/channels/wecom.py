@@ -19,7 +19,7 @@ from include.deliver.channels.base import TIMEOUTS, Outcome, message_of
 from include.deliver.render import wecom as render_wecom
 from include.http.client import Client, RatePolicy, Refused, Uncertain
 from include.http.limiter import Limit, for_account
-from include.outbox.store import Letter
+from include.outbox.store import Delivery
 
 _PATH = "/cgi-bin/webhook/send"
 _LIMIT = Limit(20, 60.0)  # of a robot, by WeCom's reference
@@ -71,33 +71,33 @@ class WeComChannel:
         )
         return cls(client, key)
 
-    def address(self, letter: Letter) -> str:
+    def address(self, delivery: Delivery) -> str:
         """Return the group, which is the robot's only one."""
-        message_of(letter)
+        message_of(delivery)
         return "group"
 
-    def send(self, letters: Sequence[Letter]) -> Mapping[str, Outcome]:
+    def send(self, deliveries: Sequence[Delivery]) -> Mapping[str, Outcome]:
         """Post one message, in several parts if it is long."""
-        (letter,) = letters
-        parts = render_wecom.parts(message_of(letter, in_a_room=True), letter.recipient)
+        (delivery,) = deliveries
+        parts = render_wecom.parts(message_of(delivery, in_a_room=True), delivery.recipient)
         for number, part in enumerate(parts, 1):
             outcome = self._post(part)
             if outcome.state == "sent":
                 continue
             if number == 1:
-                return {letter.key: outcome}
+                return {delivery.key: outcome}
             # Sending it all again would double what is there.
             because = f"part {number} of {len(parts)} did not arrive for certain: {outcome.because}"
-            return {letter.key: Outcome("uncertain", because)}
-        return {letter.key: Outcome("sent")}
+            return {delivery.key: Outcome("uncertain", because)}
+        return {delivery.key: Outcome("sent")}
 
     def find(self, address: str, since: datetime) -> Mapping[str, str] | None:
         """Return None: a robot cannot read its group."""
         return None
 
-    def take_back(self, letters: Sequence[Letter]) -> Mapping[str, str]:
+    def take_back(self, deliveries: Sequence[Delivery]) -> Mapping[str, str]:
         """Take nothing back: a robot cannot delete what it said."""
-        return {letter.key: "a robot of WeCom cannot take back what it said" for letter in letters}
+        return {delivery.key: "a robot of WeCom cannot take back what it said" for delivery in deliveries}
 
     def close(self) -> None:
         """Let go of the connections."""

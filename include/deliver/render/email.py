@@ -33,7 +33,7 @@ _environment.filters["link"] = lambda url: _Link(url)
 
 def subject(message: Message) -> str:
     """Return the subject line."""
-    text = unlinked(message.headline)
+    text = unlinked(message.subject)
     return text if len(text) <= MAX_SUBJECT else text[: MAX_SUBJECT - 1] + "…"
 
 

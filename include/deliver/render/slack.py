@@ -37,12 +37,12 @@ def escape(text: str) -> str:
 
 def fallback_text(message: Message) -> str:
     """Return the text for notifications and for programs that show no blocks."""
-    return _cut(escape(" ".join((*message.notes, f"{message.headline}. {message.summary}"))), MAX_FALLBACK)
+    return _cut(escape(" ".join((*message.notes, f"{message.subject}. {message.summary}"))), MAX_FALLBACK)
 
 
 def blocks(message: Message) -> list[Block]:
     """Return the message as at most 50 blocks and 12,000 characters."""
-    head = [_header(message.headline)]
+    head = [_header(message.subject)]
     head += [_section(_cut(f"⚠️ {escape(note)}", MAX_LINE)) for note in message.notes[:5]]
     if message.facts:
         fields = [_text(f"*{_cut(escape(fact.label), 80)}*\n{escape(fact.value)}", MAX_FIELD) for fact in message.facts]

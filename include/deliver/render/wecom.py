@@ -42,7 +42,7 @@ def parts(message: Message, reader: str) -> list[str]:
 
 
 def _lines(message: Message, reader: str) -> Iterable[str]:
-    yield f"**{escape(message.headline)}**"
+    yield f"**{escape(message.subject)}**"
     yield f"> for {escape(reader)}"
     yield from (f"> ⚠️ {escape(note)}" for note in message.notes)
     yield escape(message.summary)

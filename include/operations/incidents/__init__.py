@@ -1,1 +1,1 @@
-"""What is wrong with the data, from its start to its end, and who was told of it."""
+"""What is wrong with the data, from its start to its end, and who was notified of it."""

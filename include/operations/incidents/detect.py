@@ -15,8 +15,8 @@ class Failing:
     """Something that is wrong now.
 
     Args:
-        key: What makes it the same thing from one look to the next; silences are patterns of it.
-        kind: ``rows`` in quarantine, a held ``batch``, a late ``source``, or a ``feature`` that is not measured.
+        key: What makes it the same thing from one scan to the next; silences are patterns of it.
+        kind: ``rows`` in quarantine, a ``batch`` on hold, a late ``source``, or a ``feature`` that is not measured.
         source: Connection id.
         entity: "" where it is the whole source.
         rule_id: "" where no single rule is behind it.
@@ -40,7 +40,7 @@ class Failing:
 def failing(connection: Connection) -> dict[str, Failing]:
     """Return what is wrong now, by key.
 
-    A red source is told of by the batch that is held, or by the task that failed.
+    A red source is reported by the batch that is on hold, or by the task that failed.
     """
     found = [
         Failing(f"rows:{row.source}:{row.rule_id}", "rows", row.source, row.entity, row.rule_id, row.n_bad, row.n_rows)

@@ -1,4 +1,4 @@
-"""How an incident is told: what, how much, three examples without personal data, what hangs on it, what to do."""
+"""How an incident is reported: what, how much, three examples without personal data, what hangs on it, what to do."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _ALERTS = {
 }
 
 
-def write(connection: Connection, event: Event, what: Failing, since: datetime, told_n_bad: int) -> Message:
+def write(connection: Connection, event: Event, what: Failing, since: datetime, notified_n_bad: int) -> Message:
     """Return the message of one event of an incident.
 
     Args:
@@ -34,14 +34,14 @@ def write(connection: Connection, event: Event, what: Failing, since: datetime, 
         event: Its start, its worsening, or its end.
         what: The incident as it is now; as it was, when it is over.
         since: When it was first seen.
-        told_n_bad: How many rows people know of.
+        notified_n_bad: How many rows people know of.
     """
     rule = catalogue.get(what.rule_id) if what.rule_id else None
     if event == "over":
         return Message(
-            headline=f"Over: {title(what)}",
-            summary=f"It was so since {since:%Y-%m-%d %H:%M} UTC. What waited for it goes on by itself.",
-            footer=f"You were told when it began. {what.key}",
+            subject=f"Over: {title(what)}",
+            summary=f"It was so since {since:%Y-%m-%d %H:%M} UTC. What waited for it resumes by itself.",
+            footer=f"You were notified when it began. {what.key}",
         )
     facts = [Fact(label="First seen", value=f"{since:%Y-%m-%d %H:%M} UTC")]
     if what.n_rows:
@@ -50,23 +50,25 @@ def write(connection: Connection, event: Event, what: Failing, since: datetime, 
         facts.insert(0, Fact(label="Rule", value=f"{rule.id} ({rule.severity}; {rule.owner})"))
     kpis, alerts = affected(what.entity)
     return Message(
-        headline=f"{'Worse: ' if event == 'worse' else ''}{title(what)}",
+        subject=f"{'Worse: ' if event == 'worse' else ''}{title(what)}",
         summary=_summary(what, rule.says if rule else "", rule.why if rule else ""),
         facts=(
             *facts,
             Fact(label="KPI tables that read it", value=_listed(kpis) or "none"),
             Fact(label="Alerts that read it", value=_listed(alerts) or "none"),
         ),
-        why_now=f"{told_n_bad:,} rows were told of before; now there are {what.n_bad:,}." if event == "worse" else "",
+        why_now=f"{notified_n_bad:,} rows were reported before; now there are {what.n_bad:,}."
+        if event == "worse"
+        else "",
         evidence=tuple(Evidence(text=text, level="unknown") for text in _examples(connection, what)),
         next_steps=(*((f"What to do: {rule.cure}.",) if rule else ()), *_commands(what)),
-        footer=f"You are told when it begins, when it grows worse and when it is over. To be silent about it: "
+        footer=f"You are notified when it begins, when it grows worse and when it is over. To be silent about it: "
         f"python -m include.cli incidents silence '{what.key}' --until DAY --reason \"...\"",
     )
 
 
 def owner(what: Failing, settings: Settings) -> Person:
-    """Return who is told: whoever the settings name for the rule's owner, else the owner of the source."""
+    """Return who is notified: whoever the settings name for the rule's owner, else the owner of the source."""
     if what.kind == "feature":
         return settings.usage.tracking_plan_owner
     rule = catalogue.get(what.rule_id) if what.rule_id else None
@@ -92,7 +94,7 @@ def affected(entity: str) -> tuple[list[str], list[str]]:
 def title(what: Failing) -> str:
     """Return an incident in one line."""
     if what.kind == "batch":
-        return f"a batch of {what.source}.{what.entity} is held"
+        return f"a batch of {what.source}.{what.entity} is on hold"
     if what.kind == "source":
         return f"{what.source} is late"
     if what.kind == "feature":

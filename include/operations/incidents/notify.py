@@ -1,12 +1,13 @@
-"""Follow each incident from its start to its end, and tell its owner of each turn once.
+"""Follow each incident from its start to its end, and notify its owner of each turn once.
 
-What is to be told is written down with the turn, in one transaction; sending comes after. A message that was being sent
+A notification is written down with the turn, in one transaction; sending comes after. A message that was being sent
 when the process died may have arrived and is not sent again.
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
@@ -18,13 +19,12 @@ from sqlalchemy.engine import Connection
 from include.common import clock
 from include.common.errors import PerennialError
 from include.config import load
-from include.deliver.channels import open_channel
+from include.deliver import notices
 from include.deliver.channels.base import Undeliverable
 from include.operations.incidents import detect, message
 from include.operations.incidents.detect import Failing
 from include.operations.incidents.message import Event
 from include.outbox.message import Message
-from include.outbox.store import Letter
 from include.warehouse.engine import engine
 
 log = logging.getLogger(__name__)
@@ -40,8 +40,8 @@ _IN_LOG = "log"
 
 
 @dataclass(frozen=True)
-class Told:
-    """What one look did.
+class Counts:
+    """What one scan did.
 
     Args:
         n_open: Incidents that are open now.
@@ -62,8 +62,8 @@ class Told:
     n_silenced: int = 0
 
 
-def tell() -> Told:
-    """Look what is wrong, note what has changed since the last look, and tell the owners."""
+def run() -> Counts:
+    """Find what is wrong, note what has changed since the last scan, and notify the owners."""
     now = clock.now()
     with engine("loader").begin() as connection:
         connection.execute(sa.text("select pg_advisory_xact_lock(:key)"), {"key": LOCK})
@@ -72,7 +72,7 @@ def tell() -> Told:
     return replace(counted, n_sent=sent, n_failed=failed)
 
 
-def _follow(connection: Connection, now: datetime) -> Told:
+def _follow(connection: Connection, now: datetime) -> Counts:
     failing = detect.failing(connection)
     known = {row["key"]: dict(row) for row in connection.execute(_OPEN).mappings()}
     silences = _silences(connection, now)
@@ -86,16 +86,16 @@ def _follow(connection: Connection, now: datetime) -> Told:
     for key in known.keys() - failing.keys():
         connection.execute(_CLOSE, {"id": known[key]["incident_id"], "now": now})
         n_over += 1
-        if known[key]["n_told"]:
+        if known[key]["n_notified"]:
             _plan(connection, "over", _as_failing(known[key]), known[key], silences, now)
-        connection.execute(_FORGET, {"id": known[key]["incident_id"], "now": now})
-    return Told(len(failing), n_started, n_worse, n_over, n_silenced=n_silenced)
+        connection.execute(_DROP, {"id": known[key]["incident_id"], "now": now})
+    return Counts(len(failing), n_started, n_worse, n_over, n_silenced=n_silenced)
 
 
 def _turn(
     connection: Connection, what: Failing, incident: dict[str, Any] | None, now: datetime
 ) -> tuple[Event | None, dict[str, Any]]:
-    """Note an incident as it is now; return what is to be told, and how it was known."""
+    """Note an incident as it is now; return of what to notify, and how it was known."""
     values = {name: getattr(what, name) for name in ("key", "kind", "source", "entity", "rule_id", "n_bad", "n_rows")}
     values |= {"reason": what.reason, "now": now, "since": now - SAME_WITHIN}
     if incident is None:
@@ -103,13 +103,13 @@ def _turn(
         if again:
             return "worse", dict(again)
         return "start", dict(connection.execute(_START, values).mappings().one())
-    connection.execute(_GOES_ON, values | {"id": incident["incident_id"]})
-    told = incident["told_n_bad"]
-    if what.n_bad >= WORSE_TIMES * told and what.n_bad - told >= WORSE_ROWS and incident["n_told"]:
+    connection.execute(_UPDATE, values | {"id": incident["incident_id"]})
+    known = incident["notified_n_bad"]
+    if what.n_bad >= WORSE_TIMES * known and what.n_bad - known >= WORSE_ROWS and incident["n_notified"]:
         connection.execute(_WORSE, {"id": incident["incident_id"], "n": what.n_bad, "now": now})
         return "worse", incident
     # A silence that is over leaves an incident that nobody has heard of.
-    return (None if incident["n_told"] else "start"), incident
+    return (None if incident["n_notified"] else "start"), incident
 
 
 def _plan(
@@ -120,27 +120,26 @@ def _plan(
     silences: list[tuple[str, str]],
     now: datetime,
 ) -> int:
-    """Write down what is to be told; return 1 if a silence keeps it back."""
+    """Write down a notification; return 1 if a silence keeps it back."""
     settings = load()
     silence = next((reason for pattern, reason in silences if fnmatchcase(what.key, pattern)), "")
     if silence and event == "start" and incident.get("n_silenced"):
         return 1
-    text = message.write(connection, event, what, incident["opened_at"], incident["told_n_bad"])
+    text = message.write(connection, event, what, incident["opened_at"], incident["notified_n_bad"])
     to = message.owner(what, settings)
-    channels = [name for name in ("email", "slack") if not getattr(settings.channels, name).dry_run] or [_IN_LOG]
-    for channel in channels:
+    for channel in notices.channels() or [_IN_LOG]:
         values = {
             "id": incident["incident_id"],
             "event": event,
             "channel": channel,
             "recipient": to.email,
-            "subject": text.headline,
+            "subject": text.subject,
             "body": text.model_dump_json(),
             "state": "silenced" if silence else "planned",
             "because": silence,
             "now": now,
         }
-        connection.execute(_TELL, values)
+        connection.execute(_PLAN, values)
     return int(bool(silence))
 
 
@@ -153,7 +152,7 @@ def _send_all(now: datetime) -> tuple[int, int]:
         with engine("loader").begin() as connection:
             if not connection.execute(_TAKE, {"id": row["notification_id"]}).rowcount:
                 continue
-        state, because = _send(dict(row), now)
+        state, because = _send(dict(row))
         if state == "planned" and row["n_attempts"] + 1 >= ATTEMPTS:
             state = "failed"
         with engine("loader").begin() as connection:
@@ -162,55 +161,19 @@ def _send_all(now: datetime) -> tuple[int, int]:
     return n_sent, len(waiting) - n_sent
 
 
-def _send(row: dict[str, Any], now: datetime) -> tuple[str, str]:
+def _send(row: Mapping[str, Any]) -> tuple[str, str]:
     text = Message.model_validate(row["body"])
     if row["channel"] == _IN_LOG:
-        log.warning("%s %s %s", text.headline, text.summary, " ".join(text.next_steps))
+        log.warning("%s %s %s", text.subject, text.summary, " ".join(text.next_steps))
         return "sent", "no channel is turned on"
     try:
-        way = open_channel(row["channel"], load())
-        try:
-            letter = _letter(row, text, now)
-            outcome = way.send([replace(letter, address=way.address(letter))])[letter.key]
-        finally:
-            way.close()
+        outcome = notices.send(row["channel"], row["recipient"], text, f"incident-{row['notification_id']}")
     except PerennialError as error:
-        log.warning("an owner could not be told by %s: %s", row["channel"], error)
+        log.warning("an owner could not be notified by %s: %s", row["channel"], error)
         return ("failed" if isinstance(error, Undeliverable) else "planned"), str(error)[:500]
     if outcome.state == "later":
         return "planned", outcome.because
     return ("failed" if outcome.state == "refused" else "sent"), outcome.because
-
-
-def _letter(row: dict[str, Any], text: Message, now: datetime) -> Letter:
-    return Letter(
-        outbox_id=0,
-        key=f"incident-{row['notification_id']}",
-        channel=row["channel"],
-        entity_kind="incident",
-        entity_id=str(row["incident_id"]),
-        rule="incident",
-        episode_no=0,
-        step=row["event"],
-        account_key="",
-        owner_key="",
-        recipient=row["recipient"],
-        address="",
-        subject=text.headline,
-        body=row["body"],
-        reads=(),
-        deadline=None,
-        not_before=None,
-        not_after=now + timedelta(days=1),
-        state="sending",
-        because="",
-        told_by="",
-        external_id="",
-        n_attempts=row["n_attempts"],
-        next_attempt_at=None,
-        version="",
-        sending_at=now,
-    )
 
 
 def _silences(connection: Connection, now: datetime) -> list[tuple[str, str]]:
@@ -227,18 +190,18 @@ def _as_failing(row: dict[str, Any]) -> Failing:
 _OPEN = sa.text(
     """
     select incident.*,
-        (select count(*) from meta.notification as told
-         where told.incident_id = incident.incident_id and told.state in ('planned', 'sending', 'sent', 'failed')
-        ) as n_told,
-        (select count(*) from meta.notification as told
-         where told.incident_id = incident.incident_id and told.state = 'silenced') as n_silenced
+        (select count(*) from meta.notification as sent
+         where sent.incident_id = incident.incident_id and sent.state in ('planned', 'sending', 'sent', 'failed')
+        ) as n_notified,
+        (select count(*) from meta.notification as sent
+         where sent.incident_id = incident.incident_id and sent.state = 'silenced') as n_silenced
     from meta.incident as incident
     where state = 'open'
     """
 )
 _START = sa.text(
     """
-    insert into meta.incident (key, kind, source, entity, rule_id, n_bad, n_rows, told_n_bad, reason, opened_at)
+    insert into meta.incident (key, kind, source, entity, rule_id, n_bad, n_rows, notified_n_bad, reason, opened_at)
     values (:key, :kind, :source, :entity, :rule_id, :n_bad, :n_rows, :n_bad, :reason, :now)
     returning *
     """
@@ -250,29 +213,27 @@ _REOPEN = sa.text(
     where incident_id = (
         select incident_id from meta.incident
         where key = :key and state = 'closed' and closed_at > :since
-            and exists (select from meta.notification as told
-                where told.incident_id = meta.incident.incident_id and told.state = 'sent')
+            and exists (select from meta.notification as sent
+                where sent.incident_id = meta.incident.incident_id and sent.state = 'sent')
         order by incident_id desc limit 1
     )
     returning *
     """
 )
-_GOES_ON = sa.text(
-    "update meta.incident set n_bad = :n_bad, n_rows = :n_rows, reason = :reason where incident_id = :id"
-)
-_WORSE = sa.text("update meta.incident set told_n_bad = :n, worsened_at = :now where incident_id = :id")
+_UPDATE = sa.text("update meta.incident set n_bad = :n_bad, n_rows = :n_rows, reason = :reason where incident_id = :id")
+_WORSE = sa.text("update meta.incident set notified_n_bad = :n, worsened_at = :now where incident_id = :id")
 _CLOSE = sa.text("update meta.incident set state = 'closed', closed_at = :now where incident_id = :id")
-# What was over before anybody could be told of it needs no telling, neither of its start nor of its end.
-_FORGET = sa.text(
+# What was over before its owner could be notified needs no notification, neither of its start nor of its end.
+_DROP = sa.text(
     """
-    update meta.notification set state = 'silenced', because = 'over before it could be told', settled_at = :now
+    update meta.notification set state = 'silenced', because = 'over before anybody was notified', settled_at = :now
     where incident_id = :id and state = 'planned'
         and not exists (
-            select from meta.notification as told where told.incident_id = :id and told.state in ('sending', 'sent')
+            select from meta.notification as sent where sent.incident_id = :id and sent.state in ('sending', 'sent')
         )
     """
 )
-_TELL = sa.text(
+_PLAN = sa.text(
     """
     insert into meta.notification (incident_id, event, channel, recipient, subject, body, state, because, planned_at)
     values (:id, :event, :channel, :recipient, :subject, cast(:body as jsonb), :state, :because, :now)

@@ -35,7 +35,7 @@ def test_the_lead_reads_on_monday_morning_how_the_team_stands_once(ward: Ward) -
         assert len(lists(ward, weekly.DIGEST)) == weeks, (day, hour)
     assert lists(ward, weekly.DIGEST) == [("lead@vendor.example", "2026-W48")]
     (digest,) = ward.house.outbox(channel="slack", rule=weekly.DIGEST)
-    assert digest.body["headline"] == "Your week: 2 decisions in 90 days, USD 240,000 a year"
+    assert digest.body["subject"] == "Your week: 2 decisions in 90 days, USD 240,000 a year"
     assert {fact["label"]: fact["value"] for fact in digest.body["facts"]}["key account"] == (
         "1 decision, USD 120,000 a year"
     )

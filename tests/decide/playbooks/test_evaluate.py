@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from include.common.errors import ConfigError
-from include.decide.playbooks.evaluate import Answer, evaluate
 from include.decide.playbooks.load import load
+from include.decide.rules.evaluate import Hit, evaluate
 from include.warehouse.engine import engine
 from tests.decide.playbooks.test_load import BY_FIGURES
 from tests.fixtures.renewal_rows import TODAY, renewal, store
@@ -17,17 +17,18 @@ from tests.fixtures.renewal_rows import TODAY, renewal, store
 IDS = [f"C-{number}#2" for number in range(1, 9)]
 
 
-def answers(unfit: dict | None = None, name: str = "renewal_at_risk") -> dict[str, Answer]:
+def answers(unfit: dict | None = None, name: str = "renewal_at_risk") -> dict[str, Hit]:
     with engine("reader").connect() as connection:
-        return evaluate(connection, TODAY, load()[name], unfit or {}, IDS)
+        hits = evaluate(connection, TODAY, load()[name], IDS, unfit or {})
+    return {hit.subject_id: hit for hit in hits}
 
 
-def started(found: dict[str, Answer]) -> set[str]:
-    return {entity_id for entity_id, answer in found.items() if answer.starts}
+def started(found: dict[str, Hit]) -> set[str]:
+    return {entity_id for entity_id, answer in found.items() if answer.opens}
 
 
-def ended(found: dict[str, Answer]) -> set[str]:
-    return {entity_id for entity_id, answer in found.items() if answer.ends}
+def ended(found: dict[str, Hit]) -> set[str]:
+    return {entity_id for entity_id, answer in found.items() if answer.closes}
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ import yaml
 
 from include.common import paths
 from include.common.errors import ConfigError
-from include.decide.playbooks.load import load, revive
+from include.decide.playbooks.load import MORE_NAMES, load, revive
 from include.decide.rules import subjects, templates
 
 BY_FIGURES = Path(__file__).with_name("renewal_at_risk.yaml")
@@ -26,7 +26,7 @@ def overlay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_shipped_playbook() -> None:
-    playbook = load()["renewal_at_risk"].playbook
+    playbook = load()["renewal_at_risk"].file
     assert playbook.status == "live"
     assert [(step.id, step.owner) for step in playbook.steps] == [
         ("find_the_cause", "csm"),
@@ -38,7 +38,7 @@ def test_the_shipped_playbook() -> None:
 
 def test_the_overlay_replaces_it_and_can_switch_it_off(overlay: Path) -> None:
     overlay.write_text(BY_FIGURES.read_text().replace("version: 1", "version: 7"))
-    assert load()["renewal_at_risk"].playbook.version == 7
+    assert load()["renewal_at_risk"].file.version == 7
     overlay.write_text("disabled: true\n")
     assert "renewal_at_risk" not in load()
 
@@ -105,8 +105,8 @@ TEN = {
 def test_what_is_shipped() -> None:
     found = load()
     assert found.keys() == TEN | {"renewal_at_risk"}
-    assert {loaded.playbook.status for loaded in found.values()} == {"live"}
-    tiers = {tier for name in TEN if name.startswith("renewal_") for tier in found[name].playbook.audience.tiers}
+    assert {loaded.file.status for loaded in found.values()} == {"live"}
+    tiers = {tier for name in TEN if name.startswith("renewal_") for tier in found[name].file.audience.tiers}
     assert tiers == {"key_account", "standard", "small"}
     assert {loaded.about for loaded in found.values()} == {"renewal", "account", "contact", "former"}
 
@@ -115,20 +115,20 @@ def test_none_is_told_as_none_and_not_as_unknown() -> None:
     for loaded in load().values():
         full, _ = subjects.table(loaded.about).examples()
         nobody = {name: 0 if isinstance(value, (int, Decimal)) else value for name, value in full.items()}
-        nobody |= dict.fromkeys(templates.MORE_NAMES, "x")
-        for step in loaded.playbook.steps:
+        nobody |= dict.fromkeys(MORE_NAMES, "x")
+        for step in loaded.file.steps:
             said = templates.subject(step.subject, nobody) + templates.body(step.body, nobody)
-            assert "unknown" not in said and "Many days" not in said, (loaded.playbook.name, step.id)
+            assert "unknown" not in said and "Many days" not in said, (loaded.file.name, step.id)
 
 
 def test_what_runs_is_revived_from_what_was_kept() -> None:
     loaded = load()["adoption_recovery"]
     again = revive("adoption_recovery", orjson.loads(orjson.dumps(loaded.content)))
-    assert (again.playbook, again.about, again.only_if) == (loaded.playbook, "account", loaded.only_if)
+    assert (again.file, again.about, again.only_if) == (loaded.file, "account", loaded.only_if)
 
 
 def test_a_share_is_held_out_by_hash() -> None:
-    playbook = load()["expansion"].playbook.model_copy(update={"hold_out": 0.2})
+    playbook = load()["expansion"].file.model_copy(update={"hold_out": 0.2})
     chosen = [playbook.holds_out(f"crm:{number}") for number in range(2000)]
     assert 0.17 < sum(chosen) / len(chosen) < 0.23
     assert chosen == [playbook.holds_out(f"crm:{number}") for number in range(2000)]

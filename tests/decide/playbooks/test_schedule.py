@@ -13,7 +13,7 @@ DAYS = calendar("DE")
 
 
 def times(name: str, ended: dict[str, date], moved: dict[str, date] | None = None) -> dict[str, tuple[date, date]]:
-    found = slots(load()[name].playbook, MONDAY, DAYS, ended, moved or {})
+    found = slots(load()[name].file, MONDAY, DAYS, ended, moved or {})
     return {slot.step.id: (slot.begins_on, slot.due_on) for slot in found}
 
 

@@ -13,12 +13,14 @@ from include.config import Settings
 from include.config.channels import Channels, Links
 from include.config.models import Lead, People, WorkingCalendar
 from include.config.renewals import Ladder
+from include.decide.context import Day
 from include.decide.readiness import Readiness, SourceState
 from include.decide.recipients import recipient
 from include.decide.renewals import evidence, message
 from include.decide.renewals.checkpoint import Checkpoint, without
 from include.decide.renewals.ladder import due_on, rungs
 from include.decide.risk import OpenRisk, Risk
+from include.decide.rules.subjects import table
 from include.deliver.render import email as render_mail
 from tests.fixtures.renewal_rows import NOW, TODAY, renewal
 
@@ -70,16 +72,18 @@ OPEN = Risk(
 )
 
 
+def day(readiness: Readiness, settings: Settings = SETTINGS) -> Day:
+    return Day(TODAY, NOW, TODAY, settings, readiness, {}, {}, {}, {})
+
+
 def text(row: Checkpoint, readiness: Readiness = FIT, risk: Risk | None = None) -> str:
     ladder = Ladder()
     rung = due_on(TODAY, row.decision_date, row.term_days, ladder)
     assert rung is not None
     following = next((one for one in rungs(row.decision_date, row.term_days, ladder) if one.on > rung.on), None)
-    row = without(row, readiness.unfit_kinds(row.account_key))
+    row = without(row, readiness.unfit_kinds(row.account_key), table("renewal"))
     to = recipient(row, "csm", SETTINGS.people)
-    return render_mail.text(
-        message.checkpoint_message(row, rung, following, to, risk or Risk(), readiness, SETTINGS, TODAY, NOW)
-    )
+    return render_mail.text(message.checkpoint_message(row, rung, following, to, risk or Risk(), day(readiness)))
 
 
 def test_a_renewal_at_risk() -> None:
@@ -201,7 +205,7 @@ def test_a_link_with_the_placeholder_is_left_out() -> None:
     to = recipient(row, "csm", shipped.people)
     rung = due_on(TODAY, row.decision_date, row.term_days, Ladder())
     assert rung is not None
-    assert message.checkpoint_message(row, rung, None, to, Risk(), FIT, shipped, TODAY, NOW).links == ()
+    assert message.checkpoint_message(row, rung, None, to, Risk(), day(FIT, shipped)).links == ()
 
 
 @pytest.mark.parametrize("word", ["discount", "free", "guarantee", "promise", "refund"])

@@ -29,8 +29,8 @@ def test_what_is_filled_in_or_part_of_a_word_is_none(text: str) -> None:
 
 def test_a_signal_that_promises_is_refused_by_file_and_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shipped = Path("include/defaults/config/signals/usage_down.yaml").read_text().splitlines()
-    at = next(number for number, line in enumerate(shipped) if line.startswith("headline:"))
-    shipped[at] = 'headline: "{{ account_name }}: offer a refund"'
+    at = next(number for number, line in enumerate(shipped) if line.startswith("subject:"))
+    shipped[at] = 'subject: "{{ account_name }}: offer a refund"'
     (tmp_path / "config" / "signals").mkdir(parents=True)
     (tmp_path / "config" / "signals" / "usage_down.yaml").write_text("\n".join(shipped))
     monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(tmp_path))

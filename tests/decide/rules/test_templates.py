@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from include.decide.rules import templates, text_templates
+from include.decide.rules import templates
 from tests.fixtures import renewal_rows
 
 
@@ -75,10 +75,9 @@ UNBOUNDED = [
 @pytest.mark.parametrize("text", UNBOUNDED, ids=range(len(UNBOUNDED)))
 def test_nothing_in_a_text_repeats_calls_or_grows(text: str) -> None:
     columns = {"account_name": "Ada & Sons", "n": 3}
-    for check in (templates.check, text_templates.check):
-        with pytest.raises(ValueError, match=r"not allowed|nested too deeply|longer than|more than"):
-            check(text, columns, [columns])
-    for fill in (templates.subject, templates.body, text_templates.fill):  # nor where nobody has checked it before
+    with pytest.raises(ValueError, match=r"not allowed|nested too deeply|longer than|more than"):
+        templates.check(text, columns, [columns])
+    for fill in (templates.subject, templates.body, templates.line):  # nor where nobody has checked it before
         with pytest.raises(ValueError, match=r"not allowed|nested too deeply|longer than|more than"):
             fill(text, columns)
 

@@ -25,7 +25,7 @@ def told(house: House, **wanted: Any) -> list[tuple[str, str, str]]:
 
 
 def states(house: House, signal: str) -> list[tuple[str, str, str]]:
-    return [(row["entity_id"], row["state"], row["told_as"]) for row in house.episodes(signal)]
+    return [(row["entity_id"], row["state"], row["notified_as"]) for row in house.episodes(signal)]
 
 
 def test_what_opens_is_told_once_with_its_figures(ward: Ward) -> None:
@@ -35,7 +35,7 @@ def test_what_opens_is_told_once_with_its_figures(ward: Ward) -> None:
     assert told(ward.house) == [("bad_rating", "crm:1", "opened")]
     (row,) = ward.house.outbox(channel="email")
     message = Message.model_validate(row.body)
-    assert message.headline == "Customer 1: 2 bad support ratings in 30 days"
+    assert message.subject == "Customer 1: 2 bad support ratings in 30 days"
     assert "support desk, complete up to" in message.evidence[0].source
     assert message.links[0].url == "https://crm.example/companies/1"
     assert (row.recipient, row.owner_key, row.reads) == ("ada@vendor.example", "crm:77", ("crm", "support"))
@@ -68,7 +68,7 @@ def test_the_first_scan_of_a_rule_is_silent(house: House) -> None:
 def test_a_rule_may_ask_to_tell_at_its_first_scan(house: House, overlay: Path) -> None:
     shipped = (Path(__file__).parents[3] / "include/defaults/config/signals/bad_rating.yaml").read_text()
     (overlay / "config" / "signals").mkdir()
-    (overlay / "config" / "signals" / "bad_rating.yaml").write_text(shipped + "first_scan: tell\n")
+    (overlay / "config" / "signals" / "bad_rating.yaml").write_text(shipped + "first_scan: notify\n")
     house.renewals()
     ward = Ward(house)
     ward.give("account", account(1, **BAD))

@@ -114,7 +114,7 @@ def test_a_silent_episode_starts_nothing(house: House, overlay: Path) -> None:
     ward.set_clock(house.now)
     ward.give("account", account(1, **DOWN))
     house.decide()
-    assert house.episodes("usage_down")[0]["told_as"] == "silent"
+    assert house.episodes("usage_down")[0]["notified_as"] == "silent"
     assert house.episodes("adoption_recovery") == []
 
 

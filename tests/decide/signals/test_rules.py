@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from include.common.errors import ConfigError
-from include.decide.signals.evaluate import Hit, evaluate
+from include.decide.rules.evaluate import Hit, evaluate
 from include.decide.signals.load import load
 from include.warehouse.engine import engine
 from tests.fixtures.subjects_store import account, contact, former, store
@@ -75,18 +75,18 @@ BETWEEN: dict[str, dict[str, Any]] = {
 
 def look(name: str, changes: dict[str, Any], is_open: bool = True) -> Hit | None:
     """Return what a signal says of one subject."""
-    loaded = load()[name]
-    row = {"account": account, "contact": contact, "former": former}[loaded.signal.about](1, **changes)
-    store(TODAY, loaded.signal.about, row)
+    rule = load()[name]
+    row = {"account": account, "contact": contact, "former": former}[rule.about](1, **changes)
+    store(TODAY, rule.about, row)
     with engine("reader").connect() as connection:
-        hits = evaluate(connection, TODAY, loaded, [row[loaded.table.key]] if is_open else [])
+        hits = evaluate(connection, TODAY, rule, [row[rule.table.key]] if is_open else [])
     return hits[0] if hits else None
 
 
 def test_every_signal_has_its_examples() -> None:
     signals = load()
     assert signals.keys() == SICK.keys()
-    assert {name for name, loaded in signals.items() if loaded.worse} == WORSE.keys()
+    assert {name for name, rule in signals.items() if rule.worse} == WORSE.keys()
 
 
 @pytest.mark.usefixtures("warehouse")
@@ -185,7 +185,7 @@ def test_a_tier_may_have_thresholds_of_its_own() -> None:
         ("{one: 1, several: 2, many: 3}", "{one: 1, many: 3, select: 2}", "thresholds.select: is a word of SQL"),
         ("{one: 1, several: 2, many: 3}", "{one: 1, many: 3, arr: 2}", "thresholds.arr: is also the name of a column"),
         ("cool_down_days: 14", "cool_down: 14", "cool_down: unknown key | did you mean cool_down_days?"),
-        ("{{ account_name }}:", "{{ acount_name }}:", "headline: names `acount_name`"),
+        ("{{ account_name }}:", "{{ acount_name }}:", "subject: names `acount_name`"),
         ("were rated bad", "{{ n_bad_ratings_30d + '1' }}", "evidence.0: cannot be filled"),
         ("name: bad_rating", "name: bad_ratings", "name: is 'bad_ratings', but the file is called bad_rating.yaml"),
         ("worse: n_bad_ratings_30d >= many", "worse: pg_sleep(60) is null", "worse: uses"),

@@ -43,7 +43,7 @@ def read(message: Message) -> Reader:
 def test_both_forms_say_everything() -> None:
     message = MESSAGE.with_note("This may be a repeat.")
     html, text = read(message).text, email.text(message)
-    said = [message.headline, message.summary, *message.notes, message.why_now, *message.next_steps, message.footer]
+    said = [message.subject, message.summary, *message.notes, message.why_now, *message.next_steps, message.footer]
     said += [part for fact in message.facts for part in (fact.label, fact.value)]
     said += [part for item in message.evidence for part in (item.text, item.source)]
     for part in said:
@@ -55,7 +55,7 @@ def test_both_forms_say_everything() -> None:
 
 def test_hostile_names_are_text() -> None:
     message = Message(
-        headline=HOSTILE,
+        subject=HOSTILE,
         summary=HOSTILE,
         notes=(HOSTILE,),
         facts=(Fact(label=HOSTILE, value=HOSTILE),),
@@ -71,24 +71,24 @@ def test_hostile_names_are_text() -> None:
 
 
 def test_nothing_empty_is_headed() -> None:
-    html = read(Message(headline="x", summary="y")).text
+    html = read(Message(subject="x", summary="y")).text
     assert "What we see" not in html and "What to do next" not in html
-    assert "WHY NOW" not in email.text(Message(headline="x", summary="y"))
+    assert "WHY NOW" not in email.text(Message(subject="x", summary="y"))
 
 
 def test_a_long_list_is_cut_and_counted() -> None:
-    many = Message(headline="x", summary="y", evidence=tuple(Evidence(text=f"r{n}") for n in range(100)))
+    many = Message(subject="x", summary="y", evidence=tuple(Evidence(text=f"r{n}") for n in range(100)))
     assert "and 40 more" in email.text(many)
     assert "and 40 more" in read(many).text
 
 
 def test_a_subject_is_limited() -> None:
-    assert len(email.subject(Message(headline="x" * 500, summary="y"))) == 200
+    assert len(email.subject(Message(subject="x" * 500, summary="y"))) == 200
 
 
 def test_an_address_in_a_name_leads_nowhere_and_our_own_links_stay() -> None:
     evil = "Sons http://evil.example/login WWW.evil.example mailto:a@evil.example"
-    message = Message(headline=evil, summary=evil, next_steps=(evil,), links=MESSAGE.links)
+    message = Message(subject=evil, summary=evil, next_steps=(evil,), links=MESSAGE.links)
     for shown in (email.text(message), wecom.parts(message, "Ada")[0], str(slack.blocks(message))):
         assert "http://evil" not in shown and "WWW.evil" not in shown and "mailto:a" not in shown
         assert "evil.example" in shown

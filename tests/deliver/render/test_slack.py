@@ -34,7 +34,7 @@ def test_what_a_reminder_looks_like() -> None:
     ]
 
 
-def test_notes_come_right_after_the_headline() -> None:
+def test_notes_come_right_after_the_subject() -> None:
     assert texts(MESSAGE.with_note("This may be a repeat."))[1] == "⚠️ This may be a repeat."
 
 
@@ -47,7 +47,7 @@ def test_a_hostile_name_does_nothing() -> None:
     assert not set("*~`") & set(shown)
     assert "&lt;!channel&gt;" in shown and "snake_case" in shown and "_it" not in shown
     message = Message(
-        headline=HOSTILE,
+        subject=HOSTILE,
         summary=HOSTILE,
         notes=(HOSTILE,),
         facts=(Fact(label="Customer", value=HOSTILE),),
@@ -68,13 +68,13 @@ def test_an_escape_is_never_cut_in_two() -> None:
     for length in range(2990, 3010):
         assert not any(
             text.rstrip("…").endswith(("&", "&a", "&am", "&amp"))
-            for text in texts(Message(headline="x", summary="x", why_now="&" * length))
+            for text in texts(Message(subject="x", summary="x", why_now="&" * length))
         )
 
 
 def test_case_53_what_does_not_fit_is_counted() -> None:
     many = Message(
-        headline="x",
+        subject="x",
         summary="x",
         evidence=tuple(Evidence(text=f"reason {number} " + "y" * 150) for number in range(300)),
         next_steps=("First step.",),
@@ -93,7 +93,7 @@ words = st.text(st.characters(codec="utf-8", exclude_categories=("Cs",)), max_si
 @given(
     st.builds(
         Message,
-        headline=words,
+        subject=words,
         summary=words,
         notes=st.lists(words, max_size=8),
         facts=st.lists(st.builds(Fact, label=words, value=words), max_size=15),

@@ -12,11 +12,12 @@ import sqlalchemy as sa
 from include.cli.main import main
 from include.common.errors import Unavailable
 from include.contracts.validate import validate
+from include.deliver import notices
 from include.deliver.channels.base import Outcome, Undeliverable
 from include.entities.catalog import ENTITIES
 from include.operations.incidents import message, notify
 from include.outbox.message import Message
-from include.outbox.store import Letter
+from include.outbox.store import Delivery
 from include.warehouse.engine import engine
 from tests.contracts.landed import NOW, fetch, good, land
 
@@ -28,13 +29,13 @@ class Post:
     """A channel that keeps what it is given."""
 
     def __init__(self) -> None:
-        self.letters: list[Letter] = []
+        self.letters: list[Delivery] = []
         self.is_down = False
 
-    def address(self, letter: Letter) -> str:
+    def address(self, letter: Delivery) -> str:
         return letter.recipient
 
-    def send(self, letters: Sequence[Letter]) -> Mapping[str, Outcome]:
+    def send(self, letters: Sequence[Delivery]) -> Mapping[str, Outcome]:
         if self.is_down:
             raise Unavailable("the mail server does not answer")
         self.letters += letters
@@ -44,7 +45,7 @@ class Post:
         """Nothing to let go of."""
 
     def said(self) -> list[str]:
-        """Return the headlines since the last time, and forget them."""
+        """Return the subjects since the last time, and forget them."""
         found, self.letters = [letter.subject for letter in self.letters], []
         return found
 
@@ -65,7 +66,7 @@ def overlay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def post(warehouse: str, monkeypatch: pytest.MonkeyPatch) -> Post:
     made = Post()
-    monkeypatch.setattr(notify, "open_channel", lambda name, settings: made)
+    monkeypatch.setattr(notices, "open_channel", lambda name, settings: made)
     return made
 
 
@@ -86,30 +87,30 @@ def _mended() -> None:
 
 
 def test_start_worsening_and_end_are_told_once_each(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert notify.tell() == notify.Told()
+    assert notify.run() == notify.Counts()
     _bad(6)
-    first = notify.tell()
+    first = notify.run()
     assert (first.n_open, first.n_started, first.n_sent) == (1, 1, 1)
     (letter,) = post.letters
     assert letter.recipient == "grace@vendor.example"
     assert post.said() == [f"rows of crm.contact are in quarantine by {RULE}"]
     for minutes in (15, 30):
         _later(monkeypatch, minutes=minutes)
-        assert (notify.tell().n_sent, post.said()) == (0, [])
+        assert (notify.run().n_sent, post.said()) == (0, [])
     _bad(9, first=200)  # more than twice as many, but not ten rows more
-    assert notify.tell().n_sent == 0
+    assert notify.run().n_sent == 0
     _bad(5, first=300)
-    assert (notify.tell().n_worse, post.said()) == (1, [f"Worse: rows of crm.contact are in quarantine by {RULE}"])
-    assert notify.tell().n_sent == 0
+    assert (notify.run().n_worse, post.said()) == (1, [f"Worse: rows of crm.contact are in quarantine by {RULE}"])
+    assert notify.run().n_sent == 0
     _mended()
     _later(monkeypatch, hours=1)
-    assert (notify.tell().n_over, post.said()) == (1, [f"Over: rows of crm.contact are in quarantine by {RULE}"])
-    assert notify.tell() == notify.Told() and post.said() == []
+    assert (notify.run().n_over, post.said()) == (1, [f"Over: rows of crm.contact are in quarantine by {RULE}"])
+    assert notify.run() == notify.Counts() and post.said() == []
 
 
 def test_the_message_says_what_how_much_since_when_and_what_to_do(post: Post) -> None:
     _bad(6)
-    notify.tell()
+    notify.run()
     said = Message.model_validate(post.letters[0].body)
     facts = {fact.label: fact.value for fact in said.facts}
     assert facts["Rule"] == f"{RULE} (critical; CRM administrator)"
@@ -123,10 +124,10 @@ def test_the_message_says_what_how_much_since_when_and_what_to_do(post: Post) ->
     assert any(f"quarantine show {RULE}" in step for step in said.next_steps)
 
 
-def test_a_held_batch_is_told_with_the_commands_that_decide_about_it(post: Post) -> None:
+def test_a_batch_on_hold_is_reported_with_the_commands_that_decide_about_it(post: Post) -> None:
     _bad(30)
-    assert notify.tell().n_started == 2
-    held = next(letter for letter in post.letters if "is held" in letter.subject)
+    assert notify.run().n_started == 2
+    held = next(letter for letter in post.letters if "is on hold" in letter.subject)
     said = Message.model_validate(held.body)
     (number,) = [row["batch_id"] for row in fetch("select batch_id from meta.batch where state = 'held'")]
     assert any(f"batch drop {number} --reason" in step for step in said.next_steps)
@@ -141,10 +142,10 @@ def test_a_silence_keeps_it_back_until_it_is_over(post: Post, monkeypatch: pytes
     assert main(["incidents", "silence", "rows:crm:*", "--until", "2026-11-21", "--reason", "known"]) == 0
     assert main(["incidents", "silence", "x", "--until", "2026-11-19", "--reason", "known"]) == 2
     for _ in range(2):
-        assert (notify.tell().n_silenced, post.said()) == (1, [])
+        assert (notify.run().n_silenced, post.said()) == (1, [])
     assert len(fetch("select 1 from meta.notification")) == 1
     _later(monkeypatch, days=2)
-    notify.tell()
+    notify.run()
     assert post.said() == [f"rows of crm.contact are in quarantine by {RULE}"]
 
 
@@ -153,21 +154,21 @@ def test_what_was_silenced_from_start_to_end_is_never_told(post: Post, overlay: 
         'silences:\n  - {pattern: "rows:*", reason: migration, by: ada, until: 2026-12-01}\n'
     )
     _bad(3)
-    notify.tell()
+    notify.run()
     _mended()
-    notify.tell()
+    notify.run()
     assert post.said() == []
 
 
 def test_what_comes_back_soon_is_the_same_incident(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
     _bad(3)
-    notify.tell()
+    notify.run()
     _mended()
-    notify.tell()
+    notify.run()
     _later(monkeypatch, hours=1)
     _bad(3, first=400)
     post.said()
-    assert notify.tell().n_worse == 1 and post.said()[0].startswith("Worse: ")
+    assert notify.run().n_worse == 1 and post.said()[0].startswith("Worse: ")
     assert len(fetch("select 1 from meta.incident")) == 1
 
 
@@ -175,7 +176,7 @@ def test_a_message_that_cannot_be_sent_is_tried_again_and_then_given_up(post: Po
     _bad(3)
     post.is_down = True
     for _ in range(notify.ATTEMPTS + 1):
-        notify.tell()
+        notify.run()
     assert [row["state"] for row in fetch("select state from meta.notification")] == ["failed"]
     assert fetch("select n_attempts from meta.notification") == [{"n_attempts": notify.ATTEMPTS}]
 
@@ -183,12 +184,12 @@ def test_a_message_that_cannot_be_sent_is_tried_again_and_then_given_up(post: Po
 def test_an_owner_whom_the_channel_does_not_know_is_not_asked_for_again(
     post: Post, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def unknown(letter: Letter) -> str:
+    def unknown(letter: Delivery) -> str:
         raise Undeliverable(f"Slack does not know {letter.recipient}: users_not_found", cure="name the right address")
 
     monkeypatch.setattr(post, "address", unknown)
     _bad(3)
-    assert [notify.tell().n_failed, notify.tell().n_failed] == [1, 0]
+    assert [notify.run().n_failed, notify.run().n_failed] == [1, 0]
     (told,) = fetch("select state, n_attempts, because from meta.notification")
     assert (told["state"], told["n_attempts"]) == ("failed", 1) and "users_not_found" in told["because"]
 
@@ -204,8 +205,8 @@ def test_killed_while_it_sends_it_does_not_tell_twice(post: Post, monkeypatch: p
     with monkeypatch.context() as patched:
         patched.setattr(notify, "_send", dies)
         with pytest.raises(KeyboardInterrupt):
-            notify.tell()
-    notify.tell()
+            notify.run()
+    notify.run()
     assert len(post.said()) == 1
     assert "may have arrived" in fetch("select because from meta.notification")[0]["because"]
 
@@ -219,9 +220,9 @@ def test_killed_before_it_is_noted_nothing_has_happened(post: Post, monkeypatch:
     with monkeypatch.context() as patched:
         patched.setattr(notify, "_plan", dies)
         with pytest.raises(KeyboardInterrupt):
-            notify.tell()
+            notify.run()
     assert fetch("select 1 from meta.incident") == []
-    notify.tell()
+    notify.run()
     assert len(post.said()) == 1
 
 
@@ -230,7 +231,7 @@ def test_without_a_channel_the_log_is_where_it_is_told(
 ) -> None:
     (overlay / "channels.yaml").unlink()
     _bad(3)
-    notify.tell()
+    notify.run()
     assert post.said() == [] and f"in quarantine by {RULE}" in caplog.text
     assert fetch("select channel, state from meta.notification") == [{"channel": "log", "state": "sent"}]
 
@@ -242,7 +243,7 @@ def test_a_feature_that_is_not_measured_goes_to_the_tracking_plan(post: Post, ov
             sa.text("insert into meta.feature_hold values ('product_db', 'reports', '2026-11-19', 40, 30, :now, :now)"),
             {"now": NOW},
         )
-    notify.tell()
+    notify.run()
     (letter,) = post.letters
     assert letter.recipient == "tim@vendor.example"
     assert letter.subject == "the use of reports in product_db is not measured any more"

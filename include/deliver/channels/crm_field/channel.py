@@ -15,7 +15,7 @@ from include.config import Settings
 from include.deliver.channels.base import Outcome, Undeliverable
 from include.deliver.channels.crm_field.base import Accounts, Values
 from include.http.client import Refused
-from include.outbox.store import Letter
+from include.outbox.store import Delivery
 
 
 class CrmFields:
@@ -33,42 +33,45 @@ class CrmFields:
         self.batch_size = accounts.batch_size
         self._known: set[str] = set()
 
-    def address(self, letter: Letter) -> str:
+    def address(self, delivery: Delivery) -> str:
         """Return the id of the record that the values belong to."""
-        if not {"record", "fields"} <= letter.body.keys():
+        if not {"record", "fields"} <= delivery.body.keys():
             raise Undeliverable(
                 "the planned values have a form that this version cannot write",
                 cure="nothing to do: the next decision plans them again",
             )
-        return str(letter.body["record"])
+        return str(delivery.body["record"])
 
-    def send(self, letters: Sequence[Letter]) -> Mapping[str, Outcome]:
+    def send(self, deliveries: Sequence[Delivery]) -> Mapping[str, Outcome]:
         """Write what differs from what the records hold."""
-        vendor, names = self._accounts.vendor, sorted({name for letter in letters for name in letter.body["fields"]})
+        vendor, names = (
+            self._accounts.vendor,
+            sorted({name for delivery in deliveries for name in delivery.body["fields"]}),
+        )
         self.check(names)
-        held = self._accounts.read([letter.address for letter in letters], names)
+        held = self._accounts.read([delivery.address for delivery in deliveries], names)
         outcomes: dict[str, Outcome] = {}
         changes: dict[str, Values] = {}
-        for letter in letters:
-            record = letter.address
+        for delivery in deliveries:
+            record = delivery.address
             if record not in held:
                 because = f"{vendor} has no account {record} | ingest the CRM: it was merged or deleted"
                 outcomes[record] = Outcome("refused", because)
-            elif differing := self._accounts.differing(letter.body["fields"], held[record]):
+            elif differing := self._accounts.differing(delivery.body["fields"], held[record]):
                 changes[record] = differing
             else:
                 outcomes[record] = Outcome("sent", "it held these values already", external_id=record)
         outcomes |= self._write(changes)
         missing = Outcome("later", f"{vendor} did not mention it in its answer")
-        return {letter.key: outcomes.get(letter.address, missing) for letter in letters}
+        return {delivery.key: outcomes.get(delivery.address, missing) for delivery in deliveries}
 
     def find(self, address: str, since: datetime) -> Mapping[str, str] | None:
         """Return nothing: ``send`` looks at each record itself before it writes."""
         return {}
 
-    def take_back(self, letters: Sequence[Letter]) -> Mapping[str, str]:
+    def take_back(self, deliveries: Sequence[Delivery]) -> Mapping[str, str]:
         """Take nothing back: what a record held before is not kept."""
-        return {letter.key: "a value that was written stays until another one is" for letter in letters}
+        return {delivery.key: "a value that was written stays until another one is" for delivery in deliveries}
 
     def close(self) -> None:
         """Let go of the connections."""

@@ -7,38 +7,38 @@ from collections.abc import Sequence
 from html.parser import HTMLParser
 
 from include.deliver.channels.base import Undeliverable
-from include.outbox.store import Letter
+from include.outbox.store import Delivery
 
 _NEEDED = {"subject", "html", "due_at", "priority", "company_id"}
 _NEEDED_TO_CLOSE = {"closes", "note"}
 _BREAKS = {"br", "p", "div", "li", "tr", "h1", "h2", "h3"}
 
 
-def closes(letter: Letter) -> bool:
-    """Return whether a letter closes a task that was written before, whose key it names."""
-    return "closes" in letter.body
+def closes(delivery: Delivery) -> bool:
+    """Return whether a delivery closes a task that was written before, whose key it names."""
+    return "closes" in delivery.body
 
 
-def stay_closed(letters: Sequence[Letter]) -> dict[str, str]:
-    """Return why letters that closed a task are not taken back, by key."""
-    return {letter.key: "a task that was closed stays closed" for letter in letters if closes(letter)}
+def stay_closed(deliveries: Sequence[Delivery]) -> dict[str, str]:
+    """Return why deliveries that closed a task are not taken back, by key."""
+    return {delivery.key: "a task that was closed stays closed" for delivery in deliveries if closes(delivery)}
 
 
-def check(letter: Letter) -> None:
-    """Make sure that a letter holds a whole task, or all that it takes to close one.
+def check(delivery: Delivery) -> None:
+    """Make sure that a delivery holds a whole task, or all that it takes to close one.
 
     Raises:
         Undeliverable: It was planned by a version that wrote tasks in another form.
     """
-    if missing := (_NEEDED_TO_CLOSE if closes(letter) else _NEEDED) - letter.body.keys():
+    if missing := (_NEEDED_TO_CLOSE if closes(delivery) else _NEEDED) - delivery.body.keys():
         raise Undeliverable(
             f"the planned task has no {min(missing)}", cure="raise the playbook's version and let it start again"
         )
 
 
-def zone(letter: Letter) -> str:
+def zone(delivery: Delivery) -> str:
     """Return the time zone in which the task's due date is meant."""
-    return str(letter.body.get("zone") or "UTC")
+    return str(delivery.body.get("zone") or "UTC")
 
 
 def plain(html: str) -> str:

@@ -25,7 +25,7 @@ from include.deliver.channels.crm_task import hubspot_properties as properties
 from include.deliver.channels.crm_task.hubspot_properties import KEY_PROPERTY, OUTCOME_PROPERTY
 from include.http.client import Client, Refused
 from include.http.loops import Loop
-from include.outbox.store import Letter
+from include.outbox.store import Delivery
 
 # HubSpot's own type of the association from a task to a company.
 TASK_TO_COMPANY = 192
@@ -73,54 +73,56 @@ class HubSpotTasks:
 
         return cls(open_client(connection, settings.allowed_plain_http_hosts, reader))
 
-    def address(self, letter: Letter) -> str:
+    def address(self, delivery: Delivery) -> str:
         """Return the id of the task's owner; "" when the person is no user of the CRM, and the task then has none."""
-        body.check(letter)
-        if body.closes(letter):
+        body.check(delivery)
+        if body.closes(delivery):
             return ""
-        return str(letter.body.get("owner_id") or "") or self._owner_id(letter.recipient)
+        return str(delivery.body.get("owner_id") or "") or self._owner_id(delivery.recipient)
 
-    def send(self, letters: Sequence[Letter]) -> Mapping[str, Outcome]:
+    def send(self, deliveries: Sequence[Delivery]) -> Mapping[str, Outcome]:
         """Write tasks that are not there yet and see that each is on its company; close those that are to be closed."""
         self._make_ready()
-        outcomes = self._send_tasks([letter for letter in letters if not body.closes(letter)])
-        return outcomes | self._close_tasks([letter for letter in letters if body.closes(letter)])
+        outcomes = self._send_tasks([delivery for delivery in deliveries if not body.closes(delivery)])
+        return outcomes | self._close_tasks([delivery for delivery in deliveries if body.closes(delivery)])
 
-    def _send_tasks(self, letters: Sequence[Letter]) -> dict[str, Outcome]:
-        if not letters:
+    def _send_tasks(self, deliveries: Sequence[Delivery]) -> dict[str, Outcome]:
+        if not deliveries:
             return {}
-        ids = self._existing([letter.key for letter in letters])
-        missing = [letter for letter in letters if letter.key not in ids]
+        ids = self._existing([delivery.key for delivery in deliveries])
+        missing = [delivery for delivery in deliveries if delivery.key not in ids]
         written, refused = self._write_tasks(missing)
         ids |= written
-        there = [letter for letter in letters if letter.key in ids]
+        there = [delivery for delivery in deliveries if delivery.key in ids]
         linked = self._link(there, ids) if there else {}
-        outcomes = {letter.key: Outcome("later", "HubSpot did not mention it in its answer") for letter in letters}
-        for letter in there:
-            has_owner = bool(letter.address) and letter.key not in self._ownerless
-            outcomes[letter.key] = _judge(letter, ids[letter.key], linked, has_owner)
+        outcomes = {
+            delivery.key: Outcome("later", "HubSpot did not mention it in its answer") for delivery in deliveries
+        }
+        for delivery in there:
+            has_owner = bool(delivery.address) and delivery.key not in self._ownerless
+            outcomes[delivery.key] = _judge(delivery, ids[delivery.key], linked, has_owner)
         return outcomes | refused
 
-    def _close_tasks(self, letters: Sequence[Letter]) -> dict[str, Outcome]:
+    def _close_tasks(self, deliveries: Sequence[Delivery]) -> dict[str, Outcome]:
         """Complete tasks with a note; what somebody completed or deleted before is left alone."""
         outcomes: dict[str, Outcome] = {}
-        for letter in letters:
-            found = self._task(letter.body["closes"])
+        for delivery in deliveries:
+            found = self._task(delivery.body["closes"])
             if not found:
-                outcomes[letter.key] = Outcome("sent", "there was no such task any more")
+                outcomes[delivery.key] = Outcome("sent", "there was no such task any more")
                 continue
             task, shown = str(found["id"]), found["properties"]
             if shown.get("hs_task_status") == "COMPLETED":
-                outcomes[letter.key] = Outcome("sent", "it was completed before", external_id=task)
+                outcomes[delivery.key] = Outcome("sent", "it was completed before", external_id=task)
                 continue
-            text = f"{escape(letter.body['note'])}<br>\n<br>\n{shown.get('hs_task_body') or ''}"
+            text = f"{escape(delivery.body['note'])}<br>\n<br>\n{shown.get('hs_task_body') or ''}"
             content = {"inputs": [{"id": task, "properties": {"hs_task_status": "COMPLETED", "hs_task_body": text}}]}
             try:
                 self._write("/crm/v3/objects/tasks/batch/update", content)
             except Refused as error:
-                outcomes[letter.key] = Outcome("refused", str(error), external_id=task)
+                outcomes[delivery.key] = Outcome("refused", str(error), external_id=task)
                 continue
-            outcomes[letter.key] = Outcome("sent", external_id=task)
+            outcomes[delivery.key] = Outcome("sent", external_id=task)
         return outcomes
 
     def _task(self, key: str) -> dict[str, Any]:
@@ -136,31 +138,31 @@ class HubSpotTasks:
         """Return nothing: ``send`` looks each key up itself before it writes."""
         return {}
 
-    def take_back(self, letters: Sequence[Letter]) -> Mapping[str, str]:
+    def take_back(self, deliveries: Sequence[Delivery]) -> Mapping[str, str]:
         """Archive tasks, looked up by their keys; those that their owner has completed stay."""
         wanted = {
             "idProperty": KEY_PROPERTY,
             "properties": [KEY_PROPERTY, "hs_task_status"],
-            "inputs": [{"id": letter.key} for letter in letters if not body.closes(letter)],
+            "inputs": [{"id": delivery.key} for delivery in deliveries if not body.closes(delivery)],
         }
         found = self._write("/crm/v3/objects/tasks/batch/read", wanted).get("results") or []
         done = {task["properties"][KEY_PROPERTY] for task in found if _is_completed(task)}
         open_tasks = [{"id": str(task["id"])} for task in found if not _is_completed(task)]
         if open_tasks:
             self._write("/crm/v3/objects/tasks/batch/archive", {"inputs": open_tasks})
-        return body.stay_closed(letters) | {str(key): "its owner has completed the task" for key in done}
+        return body.stay_closed(deliveries) | {str(key): "its owner has completed the task" for key in done}
 
-    def look(self, letters: Sequence[Letter]) -> Mapping[str, TaskNow]:
+    def look(self, deliveries: Sequence[Delivery]) -> Mapping[str, TaskNow]:
         """Return what has become of tasks; one counts as deleted only where HubSpot shows it among the archived."""
         found: dict[str, TaskNow] = {}
-        for start in range(0, len(letters), self.batch_size):
-            some = letters[start : start + self.batch_size]
-            by_key = {letter.key: letter for letter in some}
+        for start in range(0, len(deliveries), self.batch_size):
+            some = deliveries[start : start + self.batch_size]
+            by_key = {delivery.key: delivery for delivery in some}
             for task in self._read(list(by_key), id_property=KEY_PROPERTY):
                 key = str(task["properties"].get(KEY_PROPERTY) or "")
                 if key in by_key:
                     found[key] = _task_now(by_key[key], task["properties"])
-            by_id = {letter.external_id: letter.key for letter in some if letter.key not in found}
+            by_id = {delivery.external_id: delivery.key for delivery in some if delivery.key not in found}
             archived = self._read(list(by_id), is_archived=True) if by_id else []
             found |= {by_id[str(task["id"])]: TaskNow("deleted") for task in archived if str(task["id"]) in by_id}
         return found
@@ -191,46 +193,48 @@ class HubSpotTasks:
         )
         return list((call.data or {}).get("results") or [])
 
-    def _write_tasks(self, letters: Sequence[Letter]) -> tuple[dict[str, str], dict[str, Outcome]]:
+    def _write_tasks(self, deliveries: Sequence[Delivery]) -> tuple[dict[str, str], dict[str, Outcome]]:
         """Return the ids of the tasks written, and what was refused.
 
         An owner who was deactivated since the last ingest is refused. A task without an owner is still seen on its
         company, so it is written without; a task that is not written is seen by nobody.
         """
-        ids, refused = self._upsert(letters)
-        for letter in letters:
-            if letter.address and letter.key in refused and "owner" in refused[letter.key].because.lower():
-                written, still_refused = self._upsert([replace(letter, address="")])
-                refused.pop(letter.key)
+        ids, refused = self._upsert(deliveries)
+        for delivery in deliveries:
+            if delivery.address and delivery.key in refused and "owner" in refused[delivery.key].because.lower():
+                written, still_refused = self._upsert([replace(delivery, address="")])
+                refused.pop(delivery.key)
                 ids |= written
                 refused |= still_refused
-                self._ownerless.add(letter.key)
+                self._ownerless.add(delivery.key)
         return ids, refused
 
-    def _upsert(self, letters: Sequence[Letter]) -> tuple[dict[str, str], dict[str, Outcome]]:
-        if not letters:
+    def _upsert(self, deliveries: Sequence[Delivery]) -> tuple[dict[str, str], dict[str, Outcome]]:
+        if not deliveries:
             return {}, {}
         try:
-            answer = self._write("/crm/v3/objects/tasks/batch/upsert", {"inputs": [_input(item) for item in letters]})
+            answer = self._write(
+                "/crm/v3/objects/tasks/batch/upsert", {"inputs": [_input(item) for item in deliveries]}
+            )
         except Refused as error:
-            if len(letters) == 1:
-                return {}, {letters[0].key: Outcome("refused", str(error))}
+            if len(deliveries) == 1:
+                return {}, {deliveries[0].key: Outcome("refused", str(error))}
             # One wrong value refuses the whole batch: one by one shows whose it is.
             ids: dict[str, str] = {}
             refused: dict[str, Outcome] = {}
-            for letter in letters:
-                written, not_written = self._upsert([letter])
+            for delivery in deliveries:
+                written, not_written = self._upsert([delivery])
                 ids |= written
                 refused |= not_written
             return ids, refused
         ids = _ids(answer)
         return ids, {
-            key: Outcome("refused", text) for key, text in _errors(answer, {item.key for item in letters}).items()
+            key: Outcome("refused", text) for key, text in _errors(answer, {item.key for item in deliveries}).items()
         }
 
-    def _link(self, letters: Sequence[Letter], ids: Mapping[str, str]) -> dict[str, set[str]]:
+    def _link(self, deliveries: Sequence[Delivery], ids: Mapping[str, str]) -> dict[str, set[str]]:
         """Make the associations that are missing; return task id -> companies, as read back."""
-        wanted = {ids[letter.key]: str(letter.body["company_id"]) for letter in letters}
+        wanted = {ids[delivery.key]: str(delivery.body["company_id"]) for delivery in deliveries}
         linked = self._companies(wanted)
         missing = [(task, company) for task, company in wanted.items() if company not in linked.get(task, set())]
         if not missing:
@@ -283,10 +287,10 @@ class HubSpotTasks:
         return self._client.call("POST", path, json=content, is_repeatable=True).data or {}
 
 
-def _input(letter: Letter) -> dict[str, Any]:
-    body = letter.body
+def _input(delivery: Delivery) -> dict[str, Any]:
+    body = delivery.body
     properties = {
-        KEY_PROPERTY: letter.key,
+        KEY_PROPERTY: delivery.key,
         "hs_task_subject": body["subject"],
         "hs_task_body": body["html"],
         "hs_timestamp": body["due_at"],
@@ -294,9 +298,14 @@ def _input(letter: Letter) -> dict[str, Any]:
         "hs_task_priority": body["priority"],
         "hs_task_type": "TODO",
     }
-    if letter.address:
-        properties["hubspot_owner_id"] = letter.address
-    return {"idProperty": KEY_PROPERTY, "id": letter.key, "objectWriteTraceId": letter.key, "properties": properties}
+    if delivery.address:
+        properties["hubspot_owner_id"] = delivery.address
+    return {
+        "idProperty": KEY_PROPERTY,
+        "id": delivery.key,
+        "objectWriteTraceId": delivery.key,
+        "properties": properties,
+    }
 
 
 def _is_completed(task: Mapping[str, Any]) -> bool:
@@ -324,19 +333,19 @@ def _errors(answer: Mapping[str, Any], keys: set[str]) -> dict[str, str]:
     return refused
 
 
-def _task_now(letter: Letter, shown: Mapping[str, Any]) -> TaskNow:
+def _task_now(delivery: Delivery, shown: Mapping[str, Any]) -> TaskNow:
     due_at = time_or_none(shown.get("hs_timestamp"))
     return TaskNow(
         _STATES.get(str(shown.get("hs_task_status")), "open"),
-        due_at.astimezone(ZoneInfo(body.zone(letter))).date() if due_at else None,
+        due_at.astimezone(ZoneInfo(body.zone(delivery))).date() if due_at else None,
         str(shown.get("hubspot_owner_id") or ""),
         str(shown.get(OUTCOME_PROPERTY) or ""),
         time_or_none(shown.get("hs_lastmodifieddate")),
     )
 
 
-def _judge(letter: Letter, task: str, linked: Mapping[str, set[str]], has_owner: bool) -> Outcome:
-    company = str(letter.body["company_id"])
+def _judge(delivery: Delivery, task: str, linked: Mapping[str, set[str]], has_owner: bool) -> Outcome:
+    company = str(delivery.body["company_id"])
     if company not in linked.get(task, set()):
         return Outcome(
             "refused",
@@ -345,5 +354,5 @@ def _judge(letter: Letter, task: str, linked: Mapping[str, set[str]], has_owner:
             external_id=task,
         )
     if not has_owner:
-        return Outcome("sent", f"without an owner: {letter.recipient} is no active user of the CRM", external_id=task)
+        return Outcome("sent", f"without an owner: {delivery.recipient} is no active user of the CRM", external_id=task)
     return Outcome("sent", external_id=task)

@@ -23,7 +23,7 @@ from include.connectors.crm.salesforce.resources import DATA, KEY_FIELD
 from include.deliver.channels.base import Outcome, TaskNow, TaskState
 from include.deliver.channels.crm_task import body
 from include.http.client import Refused, Uncertain
-from include.outbox.store import Letter
+from include.outbox.store import Delivery
 
 # Where the org has it, what is written there when a task is completed is the alert's reason.
 OUTCOME_FIELD = "Perennial_Outcome__c"
@@ -70,31 +70,33 @@ class SalesforceTasks:
             )
         return cls(api, bool(field.get("externalId")) and bool(field.get("unique")))
 
-    def address(self, letter: Letter) -> str:
+    def address(self, delivery: Delivery) -> str:
         """Return the id of the task's owner; "" when the person is no active user, and the login then owns it."""
-        body.check(letter)
-        if body.closes(letter):
+        body.check(delivery)
+        if body.closes(delivery):
             return ""
-        return str(letter.body.get("owner_id") or "") or self._owner_id(letter.recipient)
+        return str(delivery.body.get("owner_id") or "") or self._owner_id(delivery.recipient)
 
-    def send(self, letters: Sequence[Letter]) -> Mapping[str, Outcome]:
+    def send(self, deliveries: Sequence[Delivery]) -> Mapping[str, Outcome]:
         """Write tasks that are not there yet, and close those that are to be closed."""
-        tasks = [letter for letter in letters if not body.closes(letter)]
-        ids = self._existing(letter.key for letter in tasks)
-        outcomes = {letter.key: _sent(letter, ids[letter.key], False) for letter in tasks if letter.key in ids}
-        outcomes |= self._write([letter for letter in tasks if letter.key not in ids])
-        return outcomes | {letter.key: self._close(letter) for letter in letters if body.closes(letter)}
+        tasks = [delivery for delivery in deliveries if not body.closes(delivery)]
+        ids = self._existing(delivery.key for delivery in tasks)
+        outcomes = {
+            delivery.key: _sent(delivery, ids[delivery.key], False) for delivery in tasks if delivery.key in ids
+        }
+        outcomes |= self._write([delivery for delivery in tasks if delivery.key not in ids])
+        return outcomes | {delivery.key: self._close(delivery) for delivery in deliveries if body.closes(delivery)}
 
-    def _close(self, letter: Letter) -> Outcome:
+    def _close(self, delivery: Delivery) -> Outcome:
         """Complete a task with a note; what somebody completed or deleted before is left alone."""
         asked = select(["Id", KEY_FIELD, "IsClosed", "IsDeleted", "Description"], "Task")
-        found = next(iter(self._api.by_values(asked, KEY_FIELD, [letter.body["closes"]])), None)
+        found = next(iter(self._api.by_values(asked, KEY_FIELD, [delivery.body["closes"]])), None)
         if found is None or found.get("IsDeleted"):
             return Outcome("sent", "there was no such task any more")
         task = str(found["Id"])
         if found.get("IsClosed"):
             return Outcome("sent", "it was completed before", external_id=task)
-        text = f"{letter.body['note']}\n\n{found.get('Description') or ''}"[:_LONGEST_TEXT]
+        text = f"{delivery.body['note']}\n\n{found.get('Description') or ''}"[:_LONGEST_TEXT]
         content = {"Status": "Completed", "Description": text}
         try:
             # The same values once more do no harm, and what is closed is not touched again.
@@ -112,11 +114,11 @@ class SalesforceTasks:
         rows = self._api.everything(f"{select(['Id', KEY_FIELD], 'Task')} WHERE {where}")
         return {row[KEY_FIELD]: row["Id"] for row in rows}
 
-    def take_back(self, letters: Sequence[Letter]) -> Mapping[str, str]:
+    def take_back(self, deliveries: Sequence[Delivery]) -> Mapping[str, str]:
         """Delete tasks, looked up by their keys; those that their owner has completed stay."""
         asked = select(["Id", KEY_FIELD, "IsClosed", "IsDeleted"], "Task")
-        stays = body.stay_closed(letters)
-        for row in self._api.by_values(asked, KEY_FIELD, [letter.key for letter in letters]):
+        stays = body.stay_closed(deliveries)
+        for row in self._api.by_values(asked, KEY_FIELD, [delivery.key for delivery in deliveries]):
             if row["IsClosed"]:
                 stays[row[KEY_FIELD]] = "its owner has completed the task"
             elif not row["IsDeleted"]:
@@ -132,12 +134,12 @@ class SalesforceTasks:
             return {} if error.status == 404 else {key: f"Salesforce keeps it: {error.message}"}
         return {}
 
-    def look(self, letters: Sequence[Letter]) -> Mapping[str, TaskNow]:
+    def look(self, deliveries: Sequence[Delivery]) -> Mapping[str, TaskNow]:
         """Return what has become of tasks, those in the recycle bin too."""
         names = ["Id", KEY_FIELD, "Status", "IsClosed", "IsDeleted", "ActivityDate", "OwnerId", "LastModifiedDate"]
         if OUTCOME_FIELD in self._api.fields("Task"):
             names.append(OUTCOME_FIELD)
-        rows = self._api.by_values(select(names, "Task"), KEY_FIELD, [letter.key for letter in letters])
+        rows = self._api.by_values(select(names, "Task"), KEY_FIELD, [delivery.key for delivery in deliveries])
         return {str(row[KEY_FIELD]): _task_now(row) for row in rows}
 
     def close(self) -> None:
@@ -149,46 +151,46 @@ class SalesforceTasks:
         rows = self._api.by_values(select(["Id", KEY_FIELD], "Task"), KEY_FIELD, keys)
         return {row[KEY_FIELD]: row["Id"] for row in rows}
 
-    def _write(self, letters: Sequence[Letter]) -> dict[str, Outcome]:
-        if not letters:
+    def _write(self, deliveries: Sequence[Delivery]) -> dict[str, Outcome]:
+        if not deliveries:
             return {}
         try:
-            results = self._post(letters)
+            results = self._post(deliveries)
         except Uncertain as error:
-            return {letter.key: Outcome("uncertain", str(error)) for letter in letters}
+            return {delivery.key: Outcome("uncertain", str(error)) for delivery in deliveries}
         except Refused as error:
-            if len(letters) == 1:
-                return {letters[0].key: Outcome("refused", str(error))}
+            if len(deliveries) == 1:
+                return {deliveries[0].key: Outcome("refused", str(error))}
             # One value that cannot be read refuses the whole list: one by one shows whose it is.
-            return {key: outcome for letter in letters for key, outcome in self._write([letter]).items()}
+            return {key: outcome for delivery in deliveries for key, outcome in self._write([delivery]).items()}
         outcomes: dict[str, Outcome] = {}
         # Answers come in the order of what was sent, and name nothing else to match them by.
-        for letter, result in zip(letters, results, strict=False):
-            outcomes |= self._judge(letter, result)
+        for delivery, result in zip(deliveries, results, strict=False):
+            outcomes |= self._judge(delivery, result)
         missing = Outcome("later" if self.is_repeatable else "uncertain", "Salesforce left it out of its answer")
-        return {letter.key: outcomes.get(letter.key, missing) for letter in letters}
+        return {delivery.key: outcomes.get(delivery.key, missing) for delivery in deliveries}
 
-    def _post(self, letters: Sequence[Letter]) -> list[dict[str, Any]]:
-        content = {"allOrNone": False, "records": [_task(letter) for letter in letters]}
+    def _post(self, deliveries: Sequence[Delivery]) -> list[dict[str, Any]]:
+        content = {"allOrNone": False, "records": [_task(delivery) for delivery in deliveries]}
         if self.is_repeatable:
             call = self._api.client.call("PATCH", f"{LISTS}/Task/{KEY_FIELD}", json=content, is_repeatable=True)
         else:
             call = self._api.client.call("POST", LISTS, json=content)
         return list(call.data) if isinstance(call.data, list) else []
 
-    def _judge(self, letter: Letter, result: Mapping[str, Any]) -> dict[str, Outcome]:
+    def _judge(self, delivery: Delivery, result: Mapping[str, Any]) -> dict[str, Outcome]:
         if result.get("success"):
-            return {letter.key: _sent(letter, str(result.get("id", "")), letter.key in self._ownerless)}
+            return {delivery.key: _sent(delivery, str(result.get("id", "")), delivery.key in self._ownerless)}
         codes = _codes(result)
-        if codes & _NO_OWNER and letter.address:
+        if codes & _NO_OWNER and delivery.address:
             # Deactivated since the last ingest: a task that is not written is seen by nobody.
-            self._ownerless.add(letter.key)
-            return self._write([replace(letter, address="")])
+            self._ownerless.add(delivery.key)
+            return self._write([replace(delivery, address="")])
         said, is_passing = told(result)
         if is_passing:
-            return {letter.key: Outcome("later", f"Salesforce could not write the task now: {said}")}
+            return {delivery.key: Outcome("later", f"Salesforce could not write the task now: {said}")}
         cure = "if the account was merged or deleted, ingest the CRM; else raise the playbook's version"
-        return {letter.key: Outcome("refused", f"Salesforce refused the task: {said} | {cure}")}
+        return {delivery.key: Outcome("refused", f"Salesforce refused the task: {said} | {cure}")}
 
     def _owner_id(self, email: str) -> str:
         if email not in self._owners:
@@ -226,18 +228,18 @@ def _task_now(row: Mapping[str, Any]) -> TaskNow:
     )
 
 
-def _sent(letter: Letter, task: str, is_ownerless: bool) -> Outcome:
-    if is_ownerless or not letter.address:
-        because = f"owned by the login of the connection: {letter.recipient} is no active user of the CRM"
+def _sent(delivery: Delivery, task: str, is_ownerless: bool) -> Outcome:
+    if is_ownerless or not delivery.address:
+        because = f"owned by the login of the connection: {delivery.recipient} is no active user of the CRM"
         return Outcome("sent", because, external_id=task)
     return Outcome("sent", external_id=task)
 
 
-def _task(letter: Letter) -> dict[str, Any]:
-    planned = letter.body
+def _task(delivery: Delivery) -> dict[str, Any]:
+    planned = delivery.body
     record: dict[str, Any] = {
         "attributes": {"type": "Task"},
-        KEY_FIELD: letter.key,
+        KEY_FIELD: delivery.key,
         "Subject": str(planned["subject"])[:_LONGEST_SUBJECT],
         "Description": body.plain(str(planned["html"]))[:_LONGEST_TEXT],
         # A date without a zone: the day on which it is due where the account is.
@@ -246,6 +248,6 @@ def _task(letter: Letter) -> dict[str, Any]:
         "Priority": _PRIORITIES.get(str(planned["priority"]), "Normal"),
         "WhatId": str(planned["company_id"]),
     }
-    if letter.address:
-        record["OwnerId"] = letter.address
+    if delivery.address:
+        record["OwnerId"] = delivery.address
     return record

@@ -188,12 +188,12 @@ create table meta.check_result (
     primary key (build_id, model, check_name)
 );
 
--- Who was told of a failure, so that an outage of a night is one message and not forty.
+-- Who was notified of a failure, so that an outage of a night is one message and not forty.
 create table meta.notice (
     key text primary key,
     failing_since timestamptz not null,
     failed_at timestamptz not null,
-    told_at timestamptz
+    notified_at timestamptz
 );
 
 create table quarantine.record (

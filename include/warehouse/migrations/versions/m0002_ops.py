@@ -85,7 +85,7 @@ create table ops.outbox (
     state text not null check (state in
         ('planned', 'sending', 'sent', 'uncertain', 'failed', 'suppressed', 'expired')),
     because text not null default '',
-    told_by text not null default '', -- key of the message that tells the recipient about this uncertain one
+    notified_by text not null default '', -- key of the message that tells the recipient about this uncertain one
     external_id text not null default '',
     n_attempts int not null default 0,
     next_attempt_at timestamptz,

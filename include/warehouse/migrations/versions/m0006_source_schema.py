@@ -15,7 +15,7 @@ create table meta.source_schema (
     primary key (source, entity)
 );
 
--- One row per noticed change; its owner is told once.
+-- One row per noticed change; its owner is notified once.
 create table meta.schema_change (
     change_id bigint generated always as identity primary key,
     source text not null,
@@ -26,7 +26,7 @@ create table meta.schema_change (
     is_now text not null,      -- its type; '' where removed
     fills text not null,       -- the columns that are mapped from it, comma-separated
     noticed_at timestamptz not null,
-    told_at timestamptz
+    notified_at timestamptz
 );
 create index schema_change_of on meta.schema_change (source, entity, field);
 """

@@ -1,4 +1,4 @@
-"""The life of what is held: waivers, replays, held features, freshness, incidents and who was told of them."""
+"""The life of what is held: waivers, replays, held features, freshness, incidents and who was notified of them."""
 
 from alembic import op
 
@@ -74,7 +74,7 @@ create table meta.incident (
     state text not null default 'open' check (state in ('open', 'closed')),
     n_bad bigint not null default 0,
     n_rows bigint not null default 0,
-    told_n_bad bigint not null default 0, -- as people know it
+    notified_n_bad bigint not null default 0, -- as people know it
     reason text not null default '',
     opened_at timestamptz not null,
     worsened_at timestamptz,
@@ -97,7 +97,7 @@ create table meta.notification (
     planned_at timestamptz not null,
     settled_at timestamptz
 );
-create index telling_waiting on meta.notification (notification_id) where state in ('planned', 'sending');
+create index notification_waiting on meta.notification (notification_id) where state in ('planned', 'sending');
 
 create table meta.silence (
     silence_id bigint generated always as identity primary key,

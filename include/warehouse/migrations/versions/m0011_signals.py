@@ -1,4 +1,4 @@
-"""What managers were told of signals, and which signals were ever looked at."""
+"""Which signals a CSM was notified of, and which were ever evaluated."""
 
 from alembic import op
 
@@ -7,11 +7,11 @@ down_revision = "0.1.0_0010"
 
 TABLES = """
 alter table ops.episode
-    add column told_as text not null default '' check (told_as in ('', 'alert', 'digest', 'waiting', 'silent')),
-    add column told_step text not null default '', -- opened, worse
-    add column told_on date;
+    add column notified_as text not null default '' check (notified_as in ('', 'alert', 'digest', 'waiting', 'silent')),
+    add column notified_step text not null default '', -- opened, worse
+    add column notified_on date;
 
--- A signal opens what holds already in silence when it is looked at for the first time.
+-- A signal opens what holds already in silence when it is evaluated for the first time.
 create table ops.signal (
     signal text primary key,
     first_scan_on date not null

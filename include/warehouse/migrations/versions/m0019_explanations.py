@@ -14,7 +14,7 @@ create table ops.evaluation (
     subject_kind text not null,
     subject_id text not null,
     account_key text not null,
-    reason text not null,        -- a code of include/decide/explain/reasons.py
+    reason text not null,        -- a code of include/decide/rules/reasons.py
     facts jsonb not null,
     primary key (day, rule, subject_kind, subject_id, reason)
 );

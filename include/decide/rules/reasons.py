@@ -85,7 +85,7 @@ TEXTS: Mapping[Reason, str] = {
     Reason.MINIMUM_HISTORY: "a customer for {days} days; at least {at_least} are needed",
     Reason.COOL_DOWN: "the last one was closed on {closed_on}; it may open again on {opens_again_on}",
     Reason.BEFORE_FIRST_SCAN: "it held before the rule was first evaluated, on {first_scan_on}: nobody is notified",
-    Reason.RUNG_NOT_REACHED: "{days} days to the decision; starts {rung} days before",
+    Reason.RUNG_NOT_REACHED: "{days_to_decision} days to the decision; starts {rung} days before",
     Reason.SIGNAL_NOT_OPEN: "none of its signals is open: {signals}",
     Reason.NO_OPEN_RISK: "no risk is open for the account",
     Reason.EXIT_HOLDS: "its exit condition holds: {condition}",

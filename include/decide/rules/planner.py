@@ -1,0 +1,236 @@
+"""Follows the subjects of a rule from opening to closing; what is said of them is each kind of rule's own.
+
+The episode of a subject opens when the rule's conditions hold and no filter blocks it, is kept up to date while it is
+open, and closes when its reason is gone. While the data behind it is not up to date and validated it stays as it is.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Generic
+
+from include.decide import alert_tasks
+from include.decide.context import Day, Outcome, plain
+from include.decide.episodes import Change, Episode, Kind
+from include.decide.recipients import Recipient
+from include.decide.rules.evaluate import Hit
+from include.decide.rules.load import File, Rule
+from include.decide.rules.reasons import Block, Reason, Why
+from include.decide.rules.scan import Scanned
+from include.outbox.message import Message
+from include.outbox.store import Action
+
+
+@dataclass(frozen=True)
+class Turn(Generic[File]):
+    """One subject of a rule today.
+
+    Args:
+        scanned: What was found of the rule.
+        subject_id: Which subject.
+        hit: What is known of it; None if it is no longer listed.
+        last: The rule's last episode with it; None for none.
+        on_hold: Why nothing may be said of it today; "" if it may.
+        closed_because: Why its episode closes today; "" while it stays open.
+    """
+
+    scanned: Scanned[File]
+    subject_id: str
+    hit: Hit | None
+    last: Episode | None
+    on_hold: str = ""
+    closed_because: str = ""
+
+    @property
+    def rule(self) -> Rule[File]:
+        """The rule."""
+        return self.scanned.rule
+
+    @property
+    def open(self) -> Episode | None:
+        """Its episode, if that was open before today."""
+        return self.last if self.last and self.last.state == "open" else None
+
+    @property
+    def number(self) -> int:
+        """The number of its open episode, or of the one that opens now."""
+        return self.last.episode_no + (self.open is None) if self.last else 1
+
+    @property
+    def account_key(self) -> str:
+        """The account that it belongs to."""
+        return self.hit.account_key if self.hit else self.last.account_key if self.last else ""
+
+    @property
+    def values(self) -> Mapping[str, Any]:
+        """Its columns; none if it is no longer listed."""
+        return self.hit.values if self.hit else {}
+
+
+def why_on_hold(day: Day, rule: Rule[Any], hit: Hit) -> str:
+    """Return why nothing may be said of a subject today; "" if it may."""
+    if held := day.readiness.why_held(hit.values["crm_source"], hit.account_key):
+        return held
+    unfit = sorted(rule.kinds & day.readiness.unfit_kinds(hit.account_key)) if rule.kinds else []
+    return day.readiness.why_unknown(unfit[0], hit.account_key, day.now) if unfit else ""
+
+
+class Planner(ABC, Generic[File]):
+    """Turns what was found of rules into changes of episodes and into messages.
+
+    Args:
+        day: The day.
+    """
+
+    def __init__(self, day: Day) -> None:
+        self.day = day
+        self.outcome = Outcome()
+
+    def follow(self, scanned: Scanned[File]) -> Iterator[Turn[File]]:
+        """Open, update and close the episodes of one rule.
+
+        Yields:
+            Each subject that is open, that closes now, or that would open if it were not on hold.
+        """
+        for turn in self._turns(scanned):
+            if turn.open:
+                because = self.closes(turn)
+                if because:
+                    self._change(turn, "close", because=because)
+                elif turn.hit and not turn.on_hold:
+                    self._change(turn, "update")
+                yield replace(turn, closed_because=because)
+            elif blocked := self._blocked(turn):
+                self.block(turn, *blocked)
+            elif turn.on_hold:
+                self.outcome.n_held += 1
+                yield turn
+            else:
+                self.opens(turn)
+                yield turn
+
+    def opens(self, turn: Turn[File], **said: Any) -> None:
+        """Open the episode of a subject."""
+        self._change(turn, "open", **said)
+
+    def block(self, turn: Turn[File], *whys: Why) -> None:
+        """Record what keeps a rule from acting on a subject."""
+        name, about = turn.rule.file.name, turn.rule.about
+        self.outcome.blocked += [Block(name, about, turn.subject_id, turn.account_key, why) for why in whys]
+
+    def alert(
+        self, turn: Turn[File], message: Message, step: str, to: Recipient, task: bool = True, **said: Any
+    ) -> list[Action]:
+        """Return a message over all channels, and the task in which it is answered.
+
+        Args:
+            turn: What it is about.
+            message: What it says.
+            step: What of the episode it is.
+            to: The reader.
+            task: Whether there is a task.
+            **said: Any other part of an ``Action``.
+        """
+        alerts = [
+            self.day.action(
+                channel,
+                message,
+                **{
+                    "entity_kind": turn.rule.about,
+                    "entity_id": turn.subject_id,
+                    "rule": turn.rule.file.name,
+                    "episode_no": turn.number,
+                    "step": step,
+                    "account_key": turn.account_key,
+                    "owner_key": to.owner_key,
+                    "recipient": to.email,
+                    "version": turn.rule.version,
+                }
+                | said,
+            )
+            for channel in self.day.settings.channels.messages_by
+        ]
+        if not (alerts and task):
+            return alerts
+        answered = alert_tasks.of_alert(
+            alerts[0],
+            message,
+            self.day,
+            region=turn.values["region"],
+            severity=self.severity(turn),
+            company_id=turn.values["crm_account_id"],
+            to=to,
+        )
+        return [*alerts, answered]
+
+    def figures(self, turn: Turn[File]) -> dict[str, Any]:
+        """Return what an episode keeps: the figures its conditions read, their day, their sources."""
+        columns = sorted((turn.rule.columns | self.kept) & turn.values.keys())
+        return {
+            "as_of": self.day.as_of.isoformat(),
+            "sources": list(self.sources(turn)),
+            "version": turn.rule.file.version,
+            **{name: plain(turn.values[name]) for name in columns},
+        }
+
+    # Columns that an episode keeps beside those that the conditions read.
+    kept: frozenset[str] = frozenset()
+
+    @abstractmethod
+    def closes(self, turn: Turn[File]) -> str:
+        """Return why the open episode of a subject closes today; "" while it stays open."""
+
+    @abstractmethod
+    def filters(self, turn: Turn[File]) -> list[Why]:
+        """Return what keeps a rule from opening for a subject whose conditions hold; none: it opens."""
+
+    @abstractmethod
+    def severity(self, turn: Turn[File]) -> str:
+        """Return how severe it is for a subject."""
+
+    @abstractmethod
+    def sources(self, turn: Turn[File]) -> tuple[str, ...]:
+        """Return the sources whose data a message about a subject shows."""
+
+    def answer(self, turn: Turn[File]) -> str:
+        """Return what people say came of it, where that closes its episode."""
+        return ""
+
+    def _turns(self, scanned: Scanned[File]) -> Iterator[Turn[File]]:
+        listed = set()
+        for hit in scanned.hits:
+            listed.add(hit.subject_id)
+            last = scanned.episodes.get(hit.subject_id)
+            if hit.opens or scanned.rule.is_chosen or (last and last.state == "open"):
+                yield Turn(scanned, hit.subject_id, hit, last, why_on_hold(self.day, scanned.rule, hit))
+        for subject_id, last in scanned.episodes.items():
+            if last.state == "open" and subject_id not in listed:
+                held = self.day.readiness.why_held(last.account_key.partition(":")[0], last.account_key)
+                yield Turn(scanned, subject_id, None, last, held)
+
+    def _blocked(self, turn: Turn[File]) -> list[Why]:
+        if turn.hit and not turn.hit.opens:
+            return [Why(Reason.CONDITION_NOT_MET)]
+        return self.filters(turn)
+
+    def _change(self, turn: Turn[File], kind: Kind, **said: Any) -> None:
+        found: dict[str, Any] = {"as_of": self.day.as_of.isoformat()}
+        if kind == "close" and (answer := self.answer(turn)):
+            found["answer"] = said["answer"] = answer
+        elif turn.hit:
+            found = self.figures(turn)
+            said["severity"] = self.severity(turn)
+        self.outcome.changes.append(
+            Change(
+                kind,
+                turn.rule.file.name,
+                turn.subject_id,
+                turn.number,
+                turn.account_key,
+                found,
+                entity_kind=turn.rule.about,
+                **said,
+            )
+        )

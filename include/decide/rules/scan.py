@@ -1,0 +1,68 @@
+"""What a decision finds of its rules: which subjects each has to look at, and the last episode of each."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Generic
+
+import sqlalchemy as sa
+
+from include.decide.episodes import Episode
+from include.decide.rules.evaluate import Hit
+from include.decide.rules.load import File, Rule
+
+
+@dataclass(frozen=True)
+class Scanned(Generic[File]):
+    """What was found of one rule.
+
+    Args:
+        rule: The rule.
+        hits: What opens or is open, or was chosen by another rule.
+        episodes: The last episode of each subject.
+        is_first: Whether it was never evaluated before.
+        first_scan_on: The day on which it was first evaluated.
+    """
+
+    rule: Rule[File]
+    hits: Sequence[Hit]
+    episodes: Mapping[str, Episode] = field(default_factory=dict)
+    is_first: bool = False
+    first_scan_on: date = date.min
+
+
+@dataclass(frozen=True)
+class FirstScans:
+    """When rules were first evaluated.
+
+    Args:
+        on: Rule -> the day.
+        fresh: Those that are evaluated for the first time now.
+    """
+
+    on: Mapping[str, date]
+    fresh: Collection[str]
+
+
+def first_scans(connection: sa.Connection, names: Collection[str], today: date) -> FirstScans:
+    """Return when rules were first evaluated, and note those that are evaluated for the first time now.
+
+    Args:
+        connection: Of the builder role, within the decision's transaction.
+        names: The rules that are evaluated.
+        today: The day that is decided upon.
+    """
+    values = {"names": list(names), "today": today}
+    fresh = connection.execute(
+        sa.text(
+            "insert into ops.signal (signal, first_scan_on) select name, :today from unnest(cast(:names as text[]))"
+            " as name on conflict do nothing returning signal"
+        ),
+        values,
+    ).scalars()
+    rows = connection.execute(
+        sa.text("select signal, first_scan_on from ops.signal where signal = any(:names)"), values
+    )
+    return FirstScans(dict(rows.tuples().all()), set(fresh))

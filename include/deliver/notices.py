@@ -1,0 +1,66 @@
+"""Notices to the people who look after the data: a failed DAG, an incident, changed fields.
+
+A notice goes over every message channel that is turned on. It needs no outbox: whoever sends it keeps what was sent.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from datetime import timedelta
+
+from include.common.clock import now
+from include.common.errors import PerennialError
+from include.config import load
+from include.config.channels import INTO_CRM, NAMES
+from include.config.models import Person
+from include.deliver.channels import open_channel
+from include.deliver.channels.base import Outcome
+from include.outbox.message import Message
+from include.outbox.store import Delivery
+
+log = logging.getLogger(__name__)
+
+USEFUL = timedelta(days=1)
+
+
+def channels() -> list[str]:
+    """Return the message channels that are turned on; without any, the log is where a notice is."""
+    settings = load().channels
+    return [name for name in NAMES if name not in INTO_CRM and not getattr(settings, name).dry_run]
+
+
+def send(channel: str, to: str, message: Message, key: str) -> Outcome:
+    """Send a notice over one channel.
+
+    Args:
+        channel: Which.
+        to: The reader's e-mail address.
+        message: What it says.
+        key: Names it; the same notice tried again has the same one.
+
+    Raises:
+        PerennialError: The channel as a whole does not work, or does not know the reader.
+    """
+    at = now()
+    body = message.model_dump(mode="json")
+    delivery = Delivery(
+        key, channel, to, message.subject, body, at + USEFUL, entity_kind="notice", rule="notice", sending_at=at
+    )
+    way = open_channel(channel, load())
+    try:
+        return way.send([replace(delivery, address=way.address(delivery))])[key]
+    finally:
+        way.close()
+
+
+def notify(to: Person, message: Message, key: str) -> None:
+    """Send a notice over all channels once; where one fails, the log says so, and nothing is raised."""
+    for channel in channels():
+        try:
+            outcome = send(channel, to.email, message, key)
+        except PerennialError as error:
+            log.warning("the notice could not be sent by %s: %s", channel, error)
+            continue
+        if outcome.state != "sent":
+            log.warning("the notice was not sent by %s: %s", channel, outcome.because)
