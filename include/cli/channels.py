@@ -74,6 +74,6 @@ def deliveries(channel: str, state: str, limit: int) -> list[dict[str, Any]]:
 def _sends(state: holds.ChannelState, is_dry_run: bool) -> str:
     if is_dry_run:
         return "no: dry run"
-    if not state.is_held:
+    if not state.is_on_hold:
         return "yes"
     return "when compared" if state.ends_by_itself else "no: on hold"

@@ -109,7 +109,7 @@ def decided(decision: Decision) -> str:
                 (decision.n_refreshed, "brought up to date"),
                 (decision.n_expired, "passed over"),
                 (decision.n_found_outside, "found outside"),
-                (decision.n_held, "held by the gate"),
+                (decision.n_on_hold, "put on hold by the gate"),
                 (decision.n_opened, "signals opened"),
                 (decision.n_closed, "signals closed"),
                 (decision.n_answered, "closed by people"),

@@ -17,6 +17,7 @@ from include.contracts import aside, files, levels
 from include.contracts.limits import CATEGORIES, COMES_LATER
 from include.contracts.rule import Known
 from include.entities.catalog import DATABASES, ENTITIES, VENDORS, Entity, of_kind, raw_table
+from include.warehouse.engine import has_table
 
 TRAILING = timedelta(days=28)
 FEWEST_READS = 5
@@ -39,7 +40,7 @@ def known(connection: Connection, batch: RowMapping) -> Known:
     """
     entity = ENTITIES[batch["entity"]]
     raw = f"raw.{raw_table(batch['vendor'], entity.name)}"
-    is_stored = _exists(connection, raw)
+    is_stored = has_table(connection, raw)
     is_full_end = bool(batch["is_full"] and batch["cursor_after"] is not None)
     seen = f"raw.seen_{batch['read_id'] or batch['batch_id']}"
     # Counting the stored rows of a day's facts scans them all: only where everything was read again.
@@ -88,16 +89,12 @@ def known(connection: Connection, batch: RowMapping) -> Known:
         well_filled=_filled(entity, sample, since, 0.9),
         values=_values(connection, raw, batch["source"], entity, _columns(results, STRANGE)) if sample else {},
         raw=raw,
-        seen=seen if _exists(connection, seen) else "",
+        seen=seen if has_table(connection, seen) else "",
         tables=_tables(connection, batch, entity),
         crm_tables=_crm_tables(connection) if entity.is_account and entity.kind != "crm" else (),
         newest_at=landed["newest_at"] if landed else None,
         is_marked=bool(landed and landed["is_marked"]),
     )
-
-
-def _exists(connection: Connection, table: str) -> bool:
-    return connection.execute(sa.text("select to_regclass(:name) is not null"), {"name": table}).scalar_one()
 
 
 # With a reason, and not thrown away.
@@ -258,7 +255,7 @@ def _crm_tables(connection: Connection) -> tuple[str, ...]:
     found = []
     for vendor, kind in VENDORS.items():
         raw = f"raw.{raw_table(vendor, 'account')}"
-        if kind != "crm" or not _exists(connection, raw):
+        if kind != "crm" or not has_table(connection, raw):
             continue
         if connection.execute(sa.text(f"select exists (select from {raw})")).scalar():  # noqa: S608
             found.append(raw)
@@ -277,6 +274,6 @@ def _tables(connection: Connection, batch: RowMapping, entity: Entity) -> dict[s
     tables = {}
     for other in of_kind(entity.kind):
         raw = f"raw.{raw_table(batch['vendor'], other.name)}"
-        found = [raw] if _exists(connection, raw) else []
+        found = [raw] if has_table(connection, raw) else []
         tables[other.name] = (*found, *(f"raw.{row.table_name}" for row in landed if row.entity == other.name))
     return tables

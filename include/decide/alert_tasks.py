@@ -45,10 +45,6 @@ def of_alert(
 
     Args:
         alert: The alert as it goes out over another channel.
-        message: What it says.
-        day: The day.
-        region: The account's region.
-        severity: Of the episode.
         company_id: The account in the CRM.
         to: Whose task it is.
     """
@@ -91,7 +87,6 @@ def closing(day: Day, of: Change | Episode, step: str, key: str, because: str, v
     """Return what closes a task that is or may be in the CRM: its reason is gone, so nobody should work on it.
 
     Args:
-        day: The day.
         of: What the task belongs to.
         step: The step that wrote it.
         key: Its key in the outbox.

@@ -23,9 +23,6 @@ def limit(
     """Return all actions of a decision, those above the caps parked.
 
     Args:
-        connection: Of the builder role, within the decision's transaction.
-        decision_id: The decision.
-        day: The day that is decided on.
         outcomes: What the planners want.
         by: Who started the decision, when that was a person.
         overlay: The overlay's state before the decision read it.

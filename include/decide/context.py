@@ -55,9 +55,9 @@ class Day:
         assigned = self.assignees.get(episode.assignee_key) if episode and episode.state == "open" else None
         return assigned or recipient(owned, "csm", self.settings.people)
 
-    def why_held(self, renewal: Checkpoint) -> str:
+    def why_on_hold(self, renewal: Checkpoint) -> str:
         """Return why nothing with figures may be said about a renewal; "" if it may."""
-        return self.readiness.why_held(renewal.crm_source, renewal.account_key)
+        return self.readiness.why_on_hold(renewal.crm_source, renewal.account_key)
 
     def why_missing(self, renewal_id: str) -> str:
         """Return what became of a renewal that is not listed any more."""
@@ -81,8 +81,6 @@ class Day:
         """Return a message as it is planned over a channel.
 
         Args:
-            channel: The channel.
-            message: What it says.
             **said: All else of the action, also a state that is known at once.
         """
         state, because = self.planned_state(channel)
@@ -105,14 +103,14 @@ class Outcome:
         actions: Messages, tasks and values.
         started: Playbooks that started.
         blocked: What did not open although its condition held, and the filters that blocked it.
-        n_held: What the gate held.
+        n_on_hold: What the gate put on hold.
     """
 
     changes: list[Change] = field(default_factory=list)
     actions: list[Action] = field(default_factory=list)
     started: list[Rule[Playbook]] = field(default_factory=list)
     blocked: list[Block] = field(default_factory=list)
-    n_held: int = 0
+    n_on_hold: int = 0
 
 
 def plain(value: Any) -> Any:

@@ -45,13 +45,7 @@ class Standing:
 
 
 def plan(connection: sa.Connection, day: Day, risks: Risks) -> Outcome:
-    """Return what is to be written.
-
-    Args:
-        connection: Of the builder role, within the decision's transaction; the signals' changes are in it.
-        day: The day.
-        risks: Of all accounts.
-    """
+    """Return what is to be written."""
     outcome, wanted = Outcome(), day.settings.channels.crm_field.fields
     if not wanted:
         return outcome
@@ -59,8 +53,8 @@ def plan(connection: sa.Connection, day: Day, risks: Risks) -> Outcome:
     standing = _standing(connection, is_dry=day.settings.channels.crm_field.dry_run)
     for row in _accounts(day, list(wanted)):
         key, before = row.account_key, standing[row.account_key]
-        if day.readiness.why_held(row.crm_source, key):
-            outcome.n_held += 1
+        if day.readiness.why_on_hold(row.crm_source, key):
+            outcome.n_on_hold += 1
             continue
         values = {"next_decision_on": row.next_decision_date, "arr": row.arr, "last_alert_on": last_alerts.get(key)}
         if not risks.kinds & day.readiness.unfit_kinds(key):

@@ -60,7 +60,7 @@ class Decision:
         n_refreshed: Planned before, not sent yet, and brought up to date.
         n_expired: Checkpoints passed over.
         n_found_outside: Not planned, because the outside system has them.
-        n_held: Reminders and playbooks held by the gate.
+        n_on_hold: Reminders and playbooks that the gate puts on hold.
         n_opened: Episodes opened.
         n_closed: Episodes closed.
         n_answered: Episodes that people closed, in their tasks.
@@ -82,7 +82,7 @@ class Decision:
     n_refreshed: int = 0
     n_expired: int = 0
     n_found_outside: int = 0
-    n_held: int = 0
+    n_on_hold: int = 0
     n_opened: int = 0
     n_closed: int = 0
     n_answered: int = 0
@@ -99,7 +99,6 @@ def decide(decision_id: str, dry_run: bool = False, now: datetime | None = None,
     Args:
         decision_id: Names this decision; the same one may be run again.
         dry_run: Decide, report, and write nothing.
-        now: The time; the clock's by default.
         by: Who started it, when that was a person: they do not approve what is above its caps.
 
     Raises:
@@ -249,7 +248,7 @@ def _write(
         n_refreshed=planned.refreshed,
         n_expired=planned.expired,
         n_found_outside=planned.found_outside,
-        n_held=sum(outcome.n_held for outcome in outcomes),
+        n_on_hold=sum(outcome.n_on_hold for outcome in outcomes),
         n_opened=sum(change.kind == "open" for change in changes),
         n_closed=sum(change.kind == "close" and not change.answer for change in changes),
         gate=day.readiness.as_json(),

@@ -44,21 +44,9 @@ class Episode:
         return self.snoozed_until is not None and day < self.snoozed_until
 
     def change(self, kind: Kind, evidence: dict[str, Any], **said: Any) -> Change:
-        """Return a change of this episode.
-
-        Args:
-            kind: What happens to it.
-            evidence: What the change rests on.
-            **said: Any other part of a ``Change``.
-        """
-        this: dict[str, Any] = {
-            "signal": self.signal,
-            "entity_kind": self.entity_kind,
-            "entity_id": self.entity_id,
-            "episode_no": self.episode_no,
-            "account_key": self.account_key,
-        }
-        return Change(kind=kind, evidence=evidence, **(this | said))
+        """Return a change of this episode; ``said`` is any other part of a ``Change``."""
+        this = {name: getattr(self, name) for name in ("entity_kind", "account_key")}
+        return Change(kind, self.signal, self.entity_id, self.episode_no, evidence=evidence, **(this | said))
 
 
 @dataclass(frozen=True)
@@ -102,7 +90,6 @@ def read(connection: sa.Connection, rules: Sequence[str], entity_kind: str = "")
     """Return the last episode of each rule with each thing.
 
     Args:
-        connection: Any role.
         rules: The signals and playbooks.
         entity_kind: Only things of this kind; "" for all.
     """
@@ -121,31 +108,15 @@ def apply(connection: sa.Connection, changes: Sequence[Change], day: date) -> No
     """Store changes; what is equal already is not written."""
     by_kind: dict[str, list[dict[str, Any]]] = {kind: [] for kind in _STATEMENTS}
     for change in changes:
-        by_kind[change.kind].append(
-            {
-                "signal": change.signal,
-                "kind": change.entity_kind,
-                "entity_id": change.entity_id,
-                "episode_no": change.episode_no,
-                "account_key": change.account_key,
-                "severity": change.severity,
-                "evidence": orjson.dumps(change.evidence, default=str).decode(),
-                "because": change.because,
-                "notified_as": change.notified_as,
-                "notified_step": change.notified_step,
-                "arm": change.arm,
-                "answer": change.answer,
-                "escalated_to": change.escalated_to,
-                "day": day,
-            }
-        )
+        found = orjson.dumps(change.evidence, default=str).decode()
+        by_kind[change.kind].append({**vars(change), "evidence": found, "day": day})
     for kind, statement in _STATEMENTS.items():
         if by_kind[kind]:
             connection.execute(sa.text(statement), by_kind[kind])
 
 
 _THIS = (
-    "signal = :signal and entity_kind = :kind and entity_id = :entity_id and episode_no = :episode_no"
+    "signal = :signal and entity_kind = :entity_kind and entity_id = :entity_id and episode_no = :episode_no"
     " and state = 'open'"
 )
 _STATEMENTS = {
@@ -156,8 +127,8 @@ _STATEMENTS = {
     ),
     "open": (
         "insert into ops.episode (signal, entity_kind, entity_id, episode_no, account_key, state, severity, evidence,"
-        " opened_on, updated_on, notified_as, arm) values (:signal, :kind, :entity_id, :episode_no, :account_key,"
-        " 'open', :severity, cast(:evidence as jsonb), :day, :day, :notified_as, :arm)"
+        " opened_on, updated_on, notified_as, arm) values (:signal, :entity_kind, :entity_id, :episode_no,"
+        " :account_key, 'open', :severity, cast(:evidence as jsonb), :day, :day, :notified_as, :arm)"
     ),
     "update": (
         "update ops.episode set updated_on = :day, severity = :severity, account_key = :account_key,"  # noqa: S608

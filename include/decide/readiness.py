@@ -31,7 +31,7 @@ class SourceState:
         reasons: Why it is not up to date and validated; empty if it is.
         watermark: Up to when it was read completely, as far as it passed its checks and is in the tables; None if it
             never was.
-        quarantined: Accounts that have a record in quarantine or held.
+        quarantined: Accounts that have a record in quarantine or on hold.
         late_after: Data that is older is named as old in what goes out on it.
         behind: Accounts of which the tables show nothing of this kind, because it is not read so far.
     """
@@ -83,7 +83,7 @@ class Readiness:
         """Return the kinds of evidence that count as unknown for one account."""
         return frozenset(kind for kind, accounts in self.unfit.items() if accounts is None or account_key in accounts)
 
-    def why_held(self, source: str, account_key: str) -> str:
+    def why_on_hold(self, source: str, account_key: str) -> str:
         """Return why nothing with figures may be said about an account of a CRM; "" if it may."""
         state = self.of_source(source)
         if not state.is_fit:
@@ -139,8 +139,6 @@ def read(settings: Settings, now: datetime, built: Mapping[str, datetime], table
     """Ask the gate about every source in the settings.
 
     Args:
-        settings: The settings in force.
-        now: The time.
         built: Source -> up to when the tables hold it; figures are no newer than that, however far it is read.
         tables_reason: Why the tables as a whole are not fit, such as their age; "" if they are.
     """

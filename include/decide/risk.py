@@ -87,7 +87,6 @@ class Risks:
         """Return the risk of an account.
 
         Args:
-            account_key: The account.
             has: Kind of source -> whether anything of it is on record for the account.
         """
         unfit = self.readiness.unfit_kinds(account_key)
@@ -99,8 +98,6 @@ def read(connection: sa.Connection, readiness: Readiness, rules: Mapping[str, Ru
     """Return the risks as the episodes say.
 
     Args:
-        connection: Of the builder role, within the decision's transaction; the signals' changes are in it.
-        readiness: What may be acted upon.
         rules: The signals in force.
     """
     live = live_risks(rules)

@@ -23,10 +23,6 @@ _LONGEST_ANSWER = 200
 def apply(connection: sa.Connection, today: date) -> int:
     """Let open episodes follow what has become of their tasks; those that agree already are not written.
 
-    Args:
-        connection: Of the builder role, within the decision's transaction.
-        today: The day that is decided upon.
-
     Returns:
         How many episodes people closed.
     """
@@ -45,12 +41,7 @@ def is_untouched(row: Any) -> bool:
 
 
 def assignees(connection: sa.Connection, tables: sa.Connection) -> dict[str, Recipient]:
-    """Return whoever was given a task of something open and can be written to, by owner key.
-
-    Args:
-        connection: Of the builder role.
-        tables: Of the reader role.
-    """
+    """Return whoever was given a task of something open and can be written to, by owner key."""
     given_to = connection.execute(_GIVEN_TO).scalars().all()
     if not given_to:
         return {}

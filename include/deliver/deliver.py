@@ -69,7 +69,6 @@ def deliver(dry_run: bool = False, now: datetime | None = None, seconds: float =
 
     Args:
         dry_run: Only count what is due.
-        now: The time; the clock's by default.
         seconds: After so long it begins nothing more.
 
     Raises:
@@ -184,16 +183,16 @@ class _Pass:
             self._look_up(way, channel)
 
     def send(self, way: Way) -> None:
-        """Send what is due, unless the channel is held or in dry run."""
+        """Send what is due, unless the channel is on hold or in dry run."""
         name, source = way
         with engine("builder").begin() as connection:
             deliveries = sender.due(connection, name, self.tick(), source)
             state = holds.state(connection, name, self.tick())
-            if deliveries and state.is_held and state.ends_by_itself:
+            if deliveries and state.is_on_hold and state.ends_by_itself:
                 state = holds.release_compared(connection, name, self.tick())
         if not deliveries:
             return
-        if state.is_held or getattr(self.settings.channels, name).dry_run:
+        if state.is_on_hold or getattr(self.settings.channels, name).dry_run:
             # What an attempt may have left in a CRM waits until it can be looked for there.
             sender.expire([one for one in deliveries if name not in INTO_CRM or not one.n_attempts], self.tick())
             self._add(way, {"waiting": len(deliveries)})

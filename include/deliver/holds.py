@@ -2,7 +2,7 @@
 
 A new store, a restored backup and a copied database have in common that their outbox may miss messages that people have
 received. Each is recognised by its *mark* (cluster, timeline and database); a channel that was not released under the
-present mark is held. Slack and the CRM can be asked, so their hold ends by itself: every conversation is compared
+present mark is on hold. Slack and the CRM can be asked, so their hold ends by itself: every conversation is compared
 before its first message, every task is looked up before it is written. E-mail cannot be asked and is released by a
 person, who thereby says that what is planned has not been sent yet. A hold made by a person ends by a person.
 """
@@ -31,14 +31,14 @@ class ChannelState:
 
     Args:
         channel: Its name.
-        is_held: Whether it waits.
+        is_on_hold: Whether it waits.
         reason: Why it waits, or why it was released.
         changed_by: The person who said so; "" when Perennial did.
         changed_at: Since when.
     """
 
     channel: str
-    is_held: bool
+    is_on_hold: bool
     reason: str
     changed_by: str
     changed_at: datetime
@@ -69,24 +69,18 @@ def mark(connection: sa.Connection) -> str:
 
 
 def state(connection: sa.Connection, channel: str, now: datetime) -> ChannelState:
-    """Return a channel's state, holding it first if this store is not the one it was released on.
-
-    Args:
-        connection: Of the builder role.
-        channel: Its name.
-        now: The time.
-    """
+    """Return a channel's state, holding it first if this store is not the one it was released on."""
     connection.execute(
         sa.text(
             "insert into ops.channel (channel, reason, store_mark, changed_at) values (:channel, :reason, :mark, :now)"
-            " on conflict (channel) do update set is_held = true, reason = excluded.reason, changed_by = '',"
+            " on conflict (channel) do update set is_on_hold = true, reason = excluded.reason, changed_by = '',"
             " store_mark = excluded.store_mark, changed_at = excluded.changed_at"
             " where channel.store_mark <> excluded.store_mark"
         ),
         {"channel": channel, "reason": NEW_STORE, "mark": mark(connection), "now": now},
     )
     row = connection.execute(
-        sa.text("select channel, is_held, reason, changed_by, changed_at from ops.channel where channel = :channel"),
+        sa.text("select channel, is_on_hold, reason, changed_by, changed_at from ops.channel where channel = :channel"),
         {"channel": channel},
     ).one()
     return ChannelState(*row)
@@ -102,10 +96,8 @@ def release(channel: str, reason: str, by: str, now: datetime | None = None) -> 
     """Let a channel send again.
 
     Args:
-        channel: Its name.
         reason: Why that is safe; kept.
         by: Who says so.
-        now: The time.
 
     Raises:
         ConfigError: There is no such channel, or no reason was given.
@@ -122,8 +114,8 @@ def release_compared(connection: sa.Connection, channel: str, now: datetime) -> 
     """End a hold that ends by itself: from here on each address or task is compared before it is first written to."""
     connection.execute(
         sa.text(
-            "update ops.channel set is_held = false, reason = :reason, changed_at = :now"
-            " where channel = :channel and is_held and changed_by = ''"
+            "update ops.channel set is_on_hold = false, reason = :reason, changed_at = :now"
+            " where channel = :channel and is_on_hold and changed_by = ''"
         ),
         {"channel": channel, "reason": "compared with the outside before the first write to each place", "now": now},
     )
@@ -173,7 +165,7 @@ def note_compared(
     )
 
 
-def _change(channel: str, is_held: bool, reason: str, by: str, now: datetime | None) -> None:
+def _change(channel: str, is_on_hold: bool, reason: str, by: str, now: datetime | None) -> None:
     if channel not in NAMES:
         raise ConfigError(f"there is no channel {channel!r}", cure=f"channels are {', '.join(NAMES)}")
     if not reason.strip():
@@ -183,8 +175,14 @@ def _change(channel: str, is_held: bool, reason: str, by: str, now: datetime | N
         state(connection, channel, moment)
         connection.execute(
             sa.text(
-                "update ops.channel set is_held = :is_held, reason = :reason, changed_by = :by, changed_at = :now"
+                "update ops.channel set is_on_hold = :is_on_hold, reason = :reason, changed_by = :by, changed_at = :now"
                 " where channel = :channel"
             ),
-            {"channel": channel, "is_held": is_held, "reason": reason.strip(), "by": by or "unnamed", "now": moment},
+            {
+                "channel": channel,
+                "is_on_hold": is_on_hold,
+                "reason": reason.strip(),
+                "by": by or "unnamed",
+                "now": moment,
+            },
         )

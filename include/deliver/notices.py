@@ -34,9 +34,7 @@ def send(channel: str, to: str, message: Message, key: str) -> Outcome:
     """Send a notice over one channel.
 
     Args:
-        channel: Which.
         to: The reader's e-mail address.
-        message: What it says.
         key: Names it; the same notice tried again has the same one.
 
     Raises:

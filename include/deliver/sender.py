@@ -38,8 +38,6 @@ def due(connection: sa.Connection, channel: str, now: datetime, source: str = ""
 
     Args:
         connection: An open connection of the builder.
-        channel: The channel.
-        now: The time.
         source: Only those about accounts of this CRM source; "" for all.
     """
     return outbox.read(
@@ -64,7 +62,7 @@ def expire(deliveries: Sequence[Delivery], now: datetime, why: str = "the channe
 
 @dataclass
 class Sender:
-    """Sends what is due over one channel that is neither held nor in dry run.
+    """Sends what is due over one channel that is neither on hold nor in dry run.
 
     Args:
         channel: The channel.

@@ -32,11 +32,7 @@ class ReadBack:
 
 
 def read_back(now: datetime | None = None) -> ReadBack:
-    """Read the tasks of all open episodes, and store what has become of them.
-
-    Args:
-        now: The time; the clock's by default.
-    """
+    """Read the tasks of all open episodes, and store what has become of them."""
     moment, settings, result = now or clock.now(), load(), ReadBack()
     for source in settings.of_kind("crm"):
         with engine("builder").connect() as connection:

@@ -57,8 +57,6 @@ def look_up(channel: Channel, now: datetime, is_over: Callable[[], bool], source
     """Search the vendor's history for deliveries in doubt.
 
     Args:
-        channel: The channel.
-        now: The time.
         is_over: Says whether to leave the other addresses to the next pass.
         source: Only what is about accounts of this CRM source; "" for all.
 
@@ -175,8 +173,8 @@ def _tell_elsewhere(connection: sa.Connection, delivery: Delivery, settings: Set
         _note_told(connection, [delivery], fallback)
         return True
     is_urgent = delivery.deadline is not None and delivery.deadline <= (now + timedelta(days=URGENT_DAYS)).date()
-    held = holds.state(connection, channel, now)
-    can_be_sent = not held.is_held or held.ends_by_itself
+    hold = holds.state(connection, channel, now)
+    can_be_sent = not hold.is_on_hold or hold.ends_by_itself
     if known is not None or not is_urgent or not can_be_sent or now >= delivery.not_after:
         return False
     sent_by = _spoken(delivery.channel)

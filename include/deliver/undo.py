@@ -35,7 +35,6 @@ def ask(run_id: str, by: str, reason: str, now: datetime | None = None) -> int:
         run_id: The decision that planned it.
         by: Who asks.
         reason: Why; kept.
-        now: The time.
 
     Returns:
         How many messages and tasks of the run there are.
@@ -99,9 +98,7 @@ def due(channel: str, source: str, now: datetime) -> list[Delivery]:
     """Return what was asked back and is known to be out, or may be by now.
 
     Args:
-        channel: The channel.
         source: Only what is about accounts of this CRM source; "" for all.
-        now: The time.
     """
     with engine("builder").connect() as connection:
         return store.read(
@@ -121,9 +118,7 @@ def take_back(
     """Take deliveries back and record what became of each.
 
     Args:
-        channel: The channel.
         deliveries: What was asked back.
-        now: The time.
         is_over: Says whether to leave the rest to the next pass.
     """
     counts: Counter[str] = Counter()
@@ -156,7 +151,6 @@ def leave(deliveries: Sequence[Delivery], why: str, now: datetime) -> None:
     Args:
         deliveries: What was asked back.
         why: Why it cannot be.
-        now: The time.
     """
     with engine("builder").begin() as connection:
         for delivery in deliveries:

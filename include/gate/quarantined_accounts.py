@@ -15,6 +15,7 @@ from sqlalchemy.engine import Connection
 from include.common import clock
 from include.entities.catalog import ENTITIES, VENDORS, Entity, Kind, of_kind, raw_table
 from include.identity import store
+from include.warehouse.engine import has_table
 
 # Kind -> the entity that is its account, and the column in which that carries the CRM's id.
 _CARRIERS: dict[Kind, tuple[str, str]] = {
@@ -82,7 +83,7 @@ def _as_stored(
         return
     for vendor in _vendors(entity.kind):
         # Before the first read of anything there are no raw tables, and nothing is stored.
-        if not sa.inspect(connection).has_table(raw_table(vendor, entity.name), schema="raw"):
+        if not has_table(connection, f"raw.{raw_table(vendor, entity.name)}"):
             continue
         columns: list[sa.ColumnClause] = [sa.column(name) for name in ("source", "id", entity.account_ref)]
         stored = sa.table(raw_table(vendor, entity.name), *columns, schema="raw").alias("stored")
@@ -132,7 +133,7 @@ def _carried(connection: Connection, source: str, kind: Kind, refs: list[str]) -
     entity, column = _CARRIERS[kind]
     found: list[tuple[str, str]] = []
     for vendor in _vendors(kind):
-        if not sa.inspect(connection).has_table(raw_table(vendor, entity), schema="raw"):
+        if not has_table(connection, f"raw.{raw_table(vendor, entity)}"):
             continue  # a vendor that came with a newer version, of which nothing was read yet
         carrier = sa.table(raw_table(vendor, entity), *map(sa.column, ("source", "id", column)), schema="raw")
         query = sa.select(carrier.c.id, carrier.c[column]).where(

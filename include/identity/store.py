@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from include import config
 from include.common import paths
 from include.warehouse import locks
+from include.warehouse.engine import has_table
 
 NOBODY = "*"  # in place of an account: the id is no customer's
 
@@ -68,8 +69,7 @@ def sync_domains(connection: sa.Connection) -> None:
 
 def has_bridge(connection: sa.Connection) -> bool:
     """Return whether ``core.account_bridge`` was ever built."""
-    query = sa.text("select to_regclass('core.account_bridge') is not null")
-    return bool(connection.execute(query).scalar())
+    return has_table(connection, "core.account_bridge")
 
 
 def in_file() -> list[Answer]:

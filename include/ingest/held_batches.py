@@ -12,7 +12,7 @@ from include.common.errors import ConfigError
 from include.config import load
 from include.ingest import batches
 from include.ingest.batches import Batch
-from include.warehouse.engine import engine
+from include.warehouse.engine import engine, has_table
 
 
 def accept(batch_id: int, *, reason: str, by: str) -> Batch:
@@ -98,7 +98,7 @@ def _forget(connection: Connection, batch: Batch) -> None:
         connection.execute(sa.text(f"drop table if exists raw.{batch.table_name}"))
     if batch.read_id == batch.batch_id:
         connection.execute(sa.text(f"drop table if exists raw.{batch.seen_table}"))
-    elif connection.execute(sa.text("select to_regclass(:t)"), {"t": f"raw.{batch.seen_table}"}).scalar():
+    elif has_table(connection, f"raw.{batch.seen_table}"):
         forget = sa.delete(sa.table(batch.seen_table, sa.column("batch_id"), schema="raw"))
         connection.execute(forget.where(sa.column("batch_id") == batch.batch_id))
 

@@ -17,7 +17,7 @@ from include.models import metrics, registry, restatements, unread
 from include.models.metrics import Metric, Target
 from include.models.registry import Model
 from include.models.restatements import Stage
-from include.warehouse.engine import engine
+from include.warehouse.engine import engine, has_table
 
 # Grain -> the column of an account by which it is grouped.
 GROUPED_BY = {"tier": "tier", "csm": "owner_key", "industry": "industry", "region": "region"}
@@ -212,8 +212,10 @@ def has_records(connection: sa.Connection, need: str) -> bool:
         if entity not in {each.name for each in of_kind(kind)}:
             continue
         table = f"raw.{raw_table(vendor, entity)}"
-        there = connection.execute(sa.text("select to_regclass(:table) is not null"), {"table": table}).scalar()
-        if there and connection.execute(sa.text(f"select exists (select from {table}{filled})")).scalar():  # noqa: S608
+        if (
+            has_table(connection, table)
+            and connection.execute(sa.text(f"select exists (select from {table}{filled})")).scalar()
+        ):
             return True
     return False
 

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 
 from include.models import registry
 from include.models.registry import Model
+from include.warehouse.engine import has_table
 
 EVERYONE = "*"
 # Rows that belong to no account, as ids that name none: only what counts over all accounts can come out different.
@@ -189,7 +190,7 @@ def _looks_at_today(model: Model) -> bool:
 
 def n_accounts(connection: sa.Connection) -> int:
     """Return how many accounts there are; 0 before they are known."""
-    if not connection.execute(sa.text("select to_regclass('core.account') is not null")).scalar():
+    if not has_table(connection, "core.account"):
         return 0
     return connection.execute(sa.text("select count(*) from core.account")).scalar() or 0
 

@@ -8,6 +8,7 @@ from include import config
 from include.identity import store
 from include.models import tables, unread
 from include.models.increments import Build
+from include.warehouse.engine import has_table
 
 # The first day of a dirty range that stands for "all days".
 _ALL_DAYS = "0001-01-01"
@@ -64,7 +65,7 @@ def claim(connection: sa.Connection, build: Build) -> None:
         return
     connection.execute(_TAKE_DIRTY, parameters | {"known_at": build.known_at})
     resolve_dirty(connection, build)
-    if connection.execute(sa.text("select to_regclass('core.contract_line') is not null")).scalar():
+    if has_table(connection, "core.contract_line"):
         for statement in (_TAKE_LINES, _TAKE_OF_TICKETS, _TAKE_USERS, _TAKE_SUSPECTED):
             connection.execute(statement, parameters)
 

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from include import config
 from include.entities.catalog import VENDORS, of_kind
 from include.models import metrics
+from include.warehouse.engine import has_table
 
 # Stands for "was never completely read"; every calendar begins here.
 NEVER = date(1990, 1, 1)
@@ -88,7 +89,7 @@ def behind(connection: sa.Connection) -> dict[str, frozenset[str]]:
     """Return kind of source -> accounts of which the tables show nothing today, because it is not read so far."""
     found = {}
     for kind, table, part in (("product", "core.usage_gap", ""), ("support", "core.account_gap", "part = 'tickets'")):
-        if connection.execute(sa.text("select to_regclass(:table) is not null"), {"table": table}).scalar():
+        if has_table(connection, table):
             where = f" where {part}" if part else ""
             found[kind] = frozenset(
                 connection.execute(sa.text(f"select account_key from {table}{where}")).scalars()  # noqa: S608

@@ -78,11 +78,7 @@ class Ask(HITLOperator):
     """
 
     def execute(self, context: Context) -> Any:
-        """Put the question, or say what happened to it.
-
-        Args:
-            context: Of the task.
-        """
+        """Put the question, or say what happened to it."""
         from include.common import clock
         from include.outbox import approvals
 
@@ -100,7 +96,6 @@ class Ask(HITLOperator):
         """Record the answer; fail if whoever gave it may not, so that the question is put again.
 
         Args:
-            context: Of the task.
             event: Airflow's own record of the answer, and of who was logged in.
         """
         from include.common.errors import ConfigError

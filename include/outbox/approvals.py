@@ -84,13 +84,9 @@ def ask(
     """Write down the question about parked actions.
 
     Args:
-        connection: Of the builder role, within the decision's transaction.
         actions: The parked actions.
-        run_id: The run.
         reason: Which cap was reached.
         by: Who started the run, when that was a person; may not approve, nor may who has changed the overlay.
-        settings: The settings in force.
-        now: The time.
         overlay: The overlay's state before the decision read it; where it is another one by now, nobody knows which
             one counted.
 
@@ -208,7 +204,6 @@ def answer(
         answer: The answer.
         by: How the person who answers is called: login, name, address.
         note: Why.
-        now: The time.
 
     Raises:
         Refused: This person may not give this answer.

@@ -34,9 +34,7 @@ def sort(connection: sa.Connection, actions: Sequence[Action], run_id: str, caps
     Only what would newly be planned counts; what the run planned at an earlier try of it counts too.
 
     Args:
-        connection: Of the builder role, within the decision's transaction.
         actions: What is to happen, the weightiest of equal deadlines first.
-        run_id: The run.
         caps: The caps in force.
         book: How many accounts there are.
     """

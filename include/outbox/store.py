@@ -176,10 +176,8 @@ def plan(
     """Write planned effects; those already known are not planned again, and refreshed only if they have not left.
 
     Args:
-        connection: Of the builder role, within the decision's transaction.
         actions: What is to happen.
         decision_id: Which decision asked for it.
-        now: The time.
         run_id: The run that it is undone with, where that is not the decision itself.
     """
     if not actions:
@@ -211,7 +209,6 @@ def read(
     """Return rows of the outbox.
 
     Args:
-        connection: Any role.
         condition: SQL over ops.outbox, written in the code that calls.
         order: Columns to sort by.
         source: Only those about accounts of this CRM source; "" for all.

@@ -32,7 +32,7 @@ _QUERIES = {
                count(distinct account_key) as n_accounts
         from ops.approval left join ops.outbox using (approval_id)
         where ops.approval.state = 'open' group by approval_id order by asked_at limit 50""",
-    "channels": "select channel, is_held, reason, changed_at from ops.channel order by channel",
+    "channels": "select channel, is_on_hold, reason, changed_at from ops.channel order by channel",
     "uncertain": """
         select outbox_id, channel, account_key, rule, step, deadline, because, sending_at
         from ops.outbox where state = 'uncertain' order by deadline nulls last, outbox_id limit 50""",

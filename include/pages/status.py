@@ -12,7 +12,7 @@ from include.gate import availability
 from include.gate import verdicts as gate
 from include.ingest import batches, quarantine
 from include.ingest.batches import Batch
-from include.warehouse.engine import engine
+from include.warehouse.engine import engine, has_table
 
 Rows = list[dict[str, Any]]
 BATCH_COLUMNS = ("batch_id", "source", "entity", "state", "rows", "merged", "unchanged", "bad", "opened_at", "note")
@@ -76,7 +76,7 @@ _POSITIONS = {"position", "read_mark", "cursor_after", "table_name"}
 def _set_aside(connection: Connection) -> Rows:
     """Return how many line items belong to no deal, and so are in no figure."""
     # Before the first read of anything there are no raw tables.
-    if not connection.execute(sa.text("select to_regclass(:name) is not null"), {"name": _LINES}).scalar_one():
+    if not has_table(connection, _LINES):
         return []
     because = "they belong to no deal, such as those that quotes and invoices clone: they are in no figure"
     found = connection.execute(_OF_NO_DEAL).mappings()

@@ -51,8 +51,6 @@ def replayed(first: date, last: date, abouts: Collection[str]) -> Iterator[Histo
     """Make the tables of some days, for as long as the block lasts.
 
     Args:
-        first: The first day.
-        last: The last day.
         abouts: Which kinds of thing.
 
     Raises:

@@ -37,8 +37,6 @@ def weeks(label: str, series: Mapping[str, Counter[date]], first: date, last: da
     Args:
         label: What is shown, for those who do not see it.
         series: Name -> Monday of the week -> number.
-        first: The first day.
-        last: The last day.
     """
     monday = first - timedelta(days=first.weekday())
     mondays = [monday + timedelta(weeks=number) for number in range((last - monday).days // 7 + 1)]

@@ -86,5 +86,5 @@ def test_nothing_is_written_from_a_source_in_trouble(ward: Ward, overlay: Path) 
     settle(ward)
     ward.house.verdict("crm", "crm", "red", NOW, "x")
     ward.give("account", account(1, next_decision_date=date(2027, 5, 1)))
-    assert ward.house.decide(decision_id="red crm").n_held >= 1
+    assert ward.house.decide(decision_id="red crm").n_on_hold >= 1
     assert ward.house.outbox(channel="crm_field", state="planned") == []

@@ -55,7 +55,7 @@ def test_data_that_is_read_but_not_built_makes_no_figure_newer(house: House) -> 
 def test_a_source_that_no_build_holds_yet_is_not_fit(house: House) -> None:
     house._execute("update meta.build set watermarks = watermarks - 'crm'")
     house.renewals(renewal(1))
-    assert house.decide().n_held == 1
+    assert house.decide().n_on_hold == 1
     assert house.decide(decision_id="again").gate["crm"]["reasons"] == ["crm is not in the tables yet"]
 
 
@@ -72,7 +72,7 @@ def test_a_bad_crm_holds_reminders_and_names_near_deadlines_once(house: House, s
     house.verdict("crm", "crm", state, NOW - timedelta(days=3), "half of the rows are gone")
     house.renewals(renewal(1, days=30), renewal(2, days=13))
     result = house.decide()
-    assert result.n_held == 2
+    assert result.n_on_hold == 2
     rows = house.outbox()
     assert {(row.entity_id, row.step, row.recipient, row.channel) for row in rows} == {
         ("C-2#2", f"deadline_notice:{role}", recipient, channel)
@@ -120,7 +120,7 @@ def test_an_account_in_quarantine_is_held_alone(house: House) -> None:
     house.quarantine("1001")
     house.renewals(renewal(1), renewal(2))
     result = house.decide()
-    assert (result.n_planned, result.n_held) == (3, 1)
+    assert (result.n_planned, result.n_on_hold) == (3, 1)
     assert {row.entity_id for row in house.outbox()} == {"C-2#2"}
 
 
@@ -139,7 +139,7 @@ def test_old_tables_hold_everything(house: House) -> None:
         house.verdict(source, kind, "green", house.now)
     result = house.decide()
     assert {row.step.partition(":")[0] for row in house.outbox()} == {"deadline_notice"}
-    assert result.n_held == 2
+    assert result.n_on_hold == 2
     assert any("last built for 2026-11-16" in reason for reason in result.gate["crm"]["reasons"])
 
 
@@ -179,7 +179,7 @@ def test_a_first_load_that_failed_is_not_waited_for(house: House) -> None:
 def test_what_goes_out_on_the_data_of_a_late_source_says_how_old_it_is(house: House) -> None:
     house.verdict("crm", "crm", "stale", NOW - timedelta(hours=30), "not read since")
     house.renewals(renewal(1, days=30, usage_ratio=0.5))
-    assert house.decide().n_held == 0
+    assert house.decide().n_on_hold == 0
     assert "The CRM's data is 30 hours old." in message(house, channel="slack").notes
     assert all("CRM&#39;s data is 30 hours old" in row.body["html"] for row in house.outbox(channel="crm_task"))
 

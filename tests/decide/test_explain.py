@@ -184,7 +184,7 @@ def test_what_opened_says_what_became_of_its_messages(rule: Any, overlay: Path) 
     ("change", "reason"),
     [
         (
-            "insert into ops.channel (channel, is_held, reason, store_mark) values ('slack', true, 'x', '')",
+            "insert into ops.channel (channel, is_on_hold, reason, store_mark) values ('slack', true, 'x', '')",
             "CHANNEL_ON_HOLD",
         ),
         ("update ops.outbox set state = 'failed', because = 'x' where channel = 'slack'", "NO_RECIPIENT"),

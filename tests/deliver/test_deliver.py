@@ -76,7 +76,7 @@ def test_a_new_store_holds_mails_until_a_person_releases_them(house: House, outs
     assert states(house, channel="email") == {"planned": 1}
     assert states(house, channel="slack") == {"sent": 1} and states(house, channel="crm_task") == {"sent": 4}
     (email,) = [state for state in holds.states(house.now) if state.channel == "email"]
-    assert email.is_held and "not yet compared" in email.reason
+    assert email.is_on_hold and "not yet compared" in email.reason
     with pytest.raises(ConfigError, match="no reason"):
         holds.release("email", " ", "me")
     holds.release("email", "nothing was sent before", "me", house.now)

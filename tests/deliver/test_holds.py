@@ -14,7 +14,7 @@ from tests.fixtures.renewal_rows import NOW
 
 
 def held() -> dict[str, bool]:
-    return {state.channel: state.is_held for state in holds.states(NOW)}
+    return {state.channel: state.is_on_hold for state in holds.states(NOW)}
 
 
 def test_a_new_store_holds_every_channel(warehouse: str) -> None:

@@ -31,11 +31,9 @@ def to_reader(
     """Return a list for a person, over all channels.
 
     Args:
-        day: The day.
         address: The person's e-mail address.
         rule: Which list.
         step: Which one of them: a day, a week.
-        message: What it says.
         region: The calendar by which it is sent.
         account_key: An account that it names.
         reads: Sources that it rests on.

@@ -66,13 +66,7 @@ class Unanswered:
 
 
 def plan(connection: sa.Connection, day: Day, scanned: Sequence[Scanned[Signal]]) -> Outcome:
-    """Return what is escalated today.
-
-    Args:
-        connection: Of the builder role, within the decision's transaction.
-        day: The day.
-        scanned: What was found of the signals.
-    """
+    """Return what is escalated today."""
     subjects = {(s.episode.signal, s.episode.entity_id): s for s in _subjects(day, scanned)}
     rows = connection.execute(task_feedback.TASKS, {"step": ALERT_TASK}).all()
     found: dict[tuple[Level, Recipient], list[Unanswered]] = defaultdict(list)
@@ -93,13 +87,13 @@ def plan(connection: sa.Connection, day: Day, scanned: Sequence[Scanned[Signal]]
 def _subjects(day: Day, scanned: Sequence[Scanned[Signal]]) -> Iterator[Subject]:
     for renewal in day.renewals.values():
         episode = day.episodes.get((RENEWAL, renewal.renewal_id))
-        if episode and episode.state == "open" and not day.why_held(renewal):
+        if episode and episode.state == "open" and not day.why_on_hold(renewal):
             yield Subject(episode, renewal, renewal.region, renewal.crm_source, renewal.target_arr, renewal.currency)
     for one in scanned:
         for hit in one.hits:
             episode, values = one.episodes.get(hit.subject_id), hit.values
-            is_held = day.readiness.why_held(values["crm_source"], hit.account_key)
-            if episode and episode.state == "open" and not hit.closes and not is_held:
+            is_on_hold = day.readiness.why_on_hold(values["crm_source"], hit.account_key)
+            if episode and episode.state == "open" and not hit.closes and not is_on_hold:
                 yield Subject(
                     episode, hit.owner, values["region"], values["crm_source"], values["arr"], values["currency"]
                 )

@@ -57,7 +57,7 @@ def plan(day: Day) -> Outcome:
     for miss in missed:
         sources = _sources(miss.metric, day)
         if any(not each.is_fit for each in day.readiness.sources if each.source in sources):
-            outcome.n_held += 1
+            outcome.n_on_hold += 1
             continue
         outcome.actions.append(_action(miss, day, sources))
     return outcome

@@ -36,13 +36,7 @@ _NOTIFIED = ("alert", "digest", "waiting")
 
 
 def plan(connection: sa.Connection, day: Day, scanned: Sequence[Scanned[Signal]]) -> Outcome:
-    """Return the lists with which a week begins; none while a CRM's data is not up to date and validated.
-
-    Args:
-        connection: Of the builder role, within the decision's transaction.
-        day: The day.
-        scanned: What was found of the signals.
-    """
+    """Return the lists with which a week begins; none while a CRM's data is not up to date and validated."""
     outcome = Outcome()
     if any(not state.is_fit for state in day.readiness.of_kind("crm")):
         return outcome
@@ -93,10 +87,10 @@ def _digest(
     renewals = [row for row in day.renewals.values() if row.owner_team in teams]
     ahead = [row for row in renewals if 0 <= (row.decision_date - day.today).days <= AHEAD_DAYS]
     alerts = Counter(_open_alerts(day, teams, scanned))
-    held = Counter(_held(day, renewals, teams, scanned))
+    on_hold = Counter(_on_hold(day, renewals, teams, scanned))
     people = {row.owner_email: row.owner_name or row.owner_email for row in renewals if row.owner_email}
     people |= dict(alerts.keys())
-    if not (ahead or alerts or held):
+    if not (ahead or alerts or on_hold):
         return None
     per_reader: Counter[str] = Counter()
     for (address, _), number in alerts.items():
@@ -105,7 +99,7 @@ def _digest(
     return Message(
         subject=f"Your week: {formatting.count(len(ahead), 'decision')} in {AHEAD_DAYS} days, {_worth(ahead)}",
         summary=f"{formatting.count(per_reader.total(), 'alert')} open, {formatting.count(of_team, 'task')} overdue,"
-        f" {held.total()} held by the data's checks. Teams: {', '.join(sorted(teams))}.",
+        f" {on_hold.total()} on hold by the data's checks. Teams: {', '.join(sorted(teams))}.",
         facts=tuple(
             Fact(label=tier, value=f"{formatting.count(len(rows), 'decision')}, {_worth(rows)}")
             for tier, rows in sorted(_by_tier(ahead).items())
@@ -123,8 +117,8 @@ def _digest(
                 for address in sorted(people, key=lambda one: (-overdue.get(one, 0), -per_reader[one], one))
             ),
             *(
-                Evidence(text=f"Held: {number}, because {because}", level="unknown")
-                for because, number in held.most_common(5)
+                Evidence(text=f"On hold: {number}, because {because}", level="unknown")
+                for because, number in on_hold.most_common(5)
             ),
         ),
         footer=f"Tables of {formatting.day(day.as_of)}.",
@@ -163,11 +157,11 @@ def _open_alerts(day: Day, teams: Sequence[str], scanned: Sequence[Scanned[Signa
                 yield reader.email, reader.name
 
 
-def _held(
+def _on_hold(
     day: Day, renewals: Sequence[Checkpoint], teams: Sequence[str], scanned: Sequence[Scanned[Signal]]
 ) -> Iterator[str]:
-    """Yield why each reminder or alert is held."""
-    yield from (because for row in renewals if (because := day.why_held(row)))
+    """Yield why each reminder or alert is on hold."""
+    yield from (because for row in renewals if (because := day.why_on_hold(row)))
     for one in scanned:
         for hit in one.hits:
             if hit.opens and hit.owner.owner_team in teams and (because := why_on_hold(day, one.rule, hit)):

@@ -52,7 +52,6 @@ def parts(
     """Evaluate the parts of a condition over the values that a decision kept.
 
     Args:
-        connection: Of the reader role.
         condition: What the file says.
         thresholds: Those of the subject's tier.
         facts: Column -> value as it was kept.

@@ -85,7 +85,7 @@ class _Seen:
     day: date
     rules: dict[str, tuple[Reason, dict[str, Any]]] = field(default_factory=dict)
     gate: dict[str, Any] = field(default_factory=dict)
-    held: list[Why] = field(default_factory=list)
+    not_read: list[Why] = field(default_factory=list)
     blocked: dict[tuple[str, str], list[Why]] = field(default_factory=lambda: defaultdict(list))
     subjects: dict[str, dict[str, dict[str, Any]]] = field(default_factory=lambda: defaultdict(dict))
     source: str = ""
@@ -108,7 +108,7 @@ class _Seen:
             for kind in kinds
             if kind not in known
         ]
-        return reasons + [why for why in self.held if why.facts["source"] in asked]
+        return reasons + [why for why in self.not_read if why.facts["source"] in asked]
 
 
 def explain(account_key: str, signal: str = "", day: date | None = None) -> Explanation:
@@ -161,7 +161,7 @@ def _read(connection: sa.Connection, keys: list[str], day: date) -> _Seen:
         if row.subject_id and row.rule:
             seen.blocked[row.rule, row.subject_id].append(Why(Reason(row.reason), row.facts))
         elif row.subject_id:
-            seen.held += [Why(Reason(row.reason), {"source": source}) for source in row.facts["sources"]]
+            seen.not_read += [Why(Reason(row.reason), {"source": source}) for source in row.facts["sources"]]
         elif row.rule:
             seen.rules[row.rule] = (Reason(row.reason), row.facts)
         else:
@@ -262,7 +262,7 @@ def _outcome(row: Any) -> Reason:
     if row.state == "parked":
         return Reason.ABOVE_CAP
     if row.state == "planned":
-        return Reason.CHANNEL_ON_HOLD if row.is_held else Reason.PLANNED
+        return Reason.CHANNEL_ON_HOLD if row.is_on_hold else Reason.PLANNED
     if row.state == "suppressed" and row.because == "dry run":
         return Reason.DRY_RUN
     if row.state == "failed" and not row.address:
@@ -351,7 +351,7 @@ _EPISODES = sa.text(
 _SENT = sa.text(
     "select rule, entity_id, episode_no, step, channel, state, because, approval_id, address,"
     " cast(planned_at at time zone :zone as date) as planned_on,"
-    " coalesce((select is_held from ops.channel as c where c.channel = o.channel), false) as is_held"
+    " coalesce((select is_on_hold from ops.channel as c where c.channel = o.channel), false) as is_on_hold"
     " from ops.outbox as o where account_key = any(:keys) and cast(planned_at at time zone :zone as date) <= :day"
     " and left(step, 6) <> 'close:' order by outbox_id"
 )

@@ -52,8 +52,6 @@ def record(connection: sa.Connection, day: Day, rules: Rules, blocked: Sequence[
     """Write down what a decision saw.
 
     Args:
-        connection: Of the builder role, within the decision's transaction.
-        day: The day.
         rules: The rules.
         blocked: The filters that kept a rule from opening.
     """

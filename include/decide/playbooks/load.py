@@ -34,7 +34,6 @@ def revive(name: str, content: Mapping[str, Any]) -> Rule[Playbook]:
     """Return a playbook as it was when something began with it.
 
     Args:
-        name: The playbook.
         content: What its file said.
 
     Raises:

@@ -90,17 +90,11 @@ class Scan:
 
 
 def scan(connection: sa.Connection, day: Day, playbooks: Mapping[str, Rule[Playbook]]) -> Scan:
-    """Evaluate all playbooks, those in force and those that run.
-
-    Args:
-        connection: Of the builder role, within the decision's transaction; the signals' changes are in it.
-        day: The day.
-        playbooks: Those in force.
-    """
+    """Evaluate all playbooks, those in force and those that run."""
     began = _began_with(connection)
     names = [*playbooks, *sorted({name for name, _ in began} - playbooks.keys())]
     live = [name for name, rule in playbooks.items() if rule.file.status == "live"]
-    scanned_on = first_scans(connection, live, day.today).on
+    scanned_on, _ = first_scans(connection, live, day.today)
     last: dict[str, list[Episode]] = defaultdict(list)
     for episode in episodes.read(connection, names):
         last[episode.signal].append(episode)

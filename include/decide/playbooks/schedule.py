@@ -39,7 +39,6 @@ def slots(
     off.
 
     Args:
-        playbook: The playbook.
         started_on: The day on which it started.
         days: The calendar of the account's region.
         ended: Step -> the day on which it was completed or left out, where that is known.

@@ -82,7 +82,6 @@ def read_ends(connection: sa.Connection, renewal_ids: Sequence[str]) -> dict[str
     """Return in words what became of renewals that are not listed as open any more.
 
     Args:
-        connection: Of a role that reads core.
         renewal_ids: Which ones; those that are gone altogether are left out of the answer.
     """
     if not renewal_ids:

@@ -64,9 +64,7 @@ def gather(checkpoint: Checkpoint, risk: Risk, readiness: Readiness, zone: ZoneI
     Args:
         checkpoint: The renewal, with unfit columns already unknown.
         risk: Of its account.
-        readiness: What may be acted upon.
         zone: The reader's time zone.
-        now: The time.
     """
     unfit = readiness.unfit_kinds(checkpoint.account_key)
     found: list[_Found] = []

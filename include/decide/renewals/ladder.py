@@ -43,11 +43,6 @@ def rungs(decision: date, term_days: int, ladder: Ladder) -> tuple[Rung, ...]:
 
     Rungs longer than half the term are skipped (a customer who has just signed is not asked about renewing); short
     terms get only the last one.
-
-    Args:
-        decision: The decision date.
-        term_days: Length of the term that ends.
-        ladder: The configured ladder.
     """
     if term_days < ladder.short_term_days:
         chosen = ladder.rungs[-1:]
@@ -78,9 +73,6 @@ def passed_over(after: date, day: date, decision: date, term_days: int, ladder: 
     Args:
         after: The last day that was decided upon.
         day: The day decided upon now.
-        decision: The decision date.
-        term_days: Length of the term that ends.
-        ladder: The configured ladder.
     """
     due = due_on(day, decision, term_days, ladder)
     return tuple(rung for rung in rungs(decision, term_days, ladder) if after < rung.on <= day and rung != due)

@@ -51,9 +51,7 @@ def checkpoint_message(
         checkpoint: The renewal, with unfit columns already unknown.
         rung: Which reminder.
         following: The one after it; None for the last.
-        to: The reader.
         risk: Of the renewal's account.
-        day: The day that is decided upon.
         playbook: A playbook that runs for this renewal.
     """
     zone = ZoneInfo(calendar_of(checkpoint.region, day.settings).zone)

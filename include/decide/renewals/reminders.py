@@ -132,7 +132,7 @@ class Reminders(Planner[Ladder]):
                 self.block(turn, Why(Reason.SNOOZED, {"step": str(rung.days), "until": is_open.snoozed_until}))
             return
         if turn.on_hold:
-            self.outcome.n_held += bool(rung and is_open)
+            self.outcome.n_on_hold += bool(rung and is_open)
             notices = list(self._notices(turn, renewal, rung)) if rung and self.severity(turn) == "high" else []
             if notices and not is_open:
                 self.opens(turn)

@@ -58,9 +58,6 @@ def evaluate(
     """Evaluate a rule over the subjects of one day.
 
     Args:
-        connection: Of the reader role.
-        as_of_day: The newest built day.
-        rule: The rule.
         ids: Subjects that are returned whatever the conditions say: it is open for them, or another rule chose them.
         unfit: Kind of source -> accounts for which its columns count as unknown; None for all accounts.
 

@@ -141,7 +141,6 @@ def check_texts(
     """Check the templates of a file, and return the names that they use.
 
     Args:
-        document: The file.
         texts: Each with its place.
         known: The names that they may use.
         examples: Values to fill them with.

@@ -71,8 +71,8 @@ class Turn(Generic[File]):
 
 def why_on_hold(day: Day, rule: Rule[Any], hit: Hit) -> str:
     """Return why nothing may be said of a subject today; "" if it may."""
-    if held := day.readiness.why_held(hit.values["crm_source"], hit.account_key):
-        return held
+    if because := day.readiness.why_on_hold(hit.values["crm_source"], hit.account_key):
+        return because
     unfit = sorted(rule.kinds & day.readiness.unfit_kinds(hit.account_key)) if rule.kinds else []
     return day.readiness.why_unknown(unfit[0], hit.account_key, day.now) if unfit else ""
 
@@ -105,7 +105,7 @@ class Planner(ABC, Generic[File]):
             elif blocked := self._blocked(turn):
                 self.block(turn, *blocked)
             elif turn.on_hold:
-                self.outcome.n_held += 1
+                self.outcome.n_on_hold += 1
                 yield turn
             else:
                 self.opens(turn)
@@ -126,10 +126,6 @@ class Planner(ABC, Generic[File]):
         """Return a message over all channels, and the task in which it is answered.
 
         Args:
-            turn: What it is about.
-            message: What it says.
-            step: What of the episode it is.
-            to: The reader.
             task: Whether there is a task.
             **said: Any other part of an ``Action``.
         """
@@ -207,8 +203,8 @@ class Planner(ABC, Generic[File]):
                 yield Turn(scanned, hit.subject_id, hit, last, why_on_hold(self.day, scanned.rule, hit))
         for subject_id, last in scanned.episodes.items():
             if last.state == "open" and subject_id not in listed:
-                held = self.day.readiness.why_held(last.account_key.partition(":")[0], last.account_key)
-                yield Turn(scanned, subject_id, None, last, held)
+                source = last.account_key.partition(":")[0]
+                yield Turn(scanned, subject_id, None, last, self.day.readiness.why_on_hold(source, last.account_key))
 
     def _blocked(self, turn: Turn[File]) -> list[Why]:
         if turn.hit and not turn.hit.opens:

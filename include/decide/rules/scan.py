@@ -33,26 +33,13 @@ class Scanned(Generic[File]):
     first_scan_on: date = date.min
 
 
-@dataclass(frozen=True)
-class FirstScans:
-    """When rules were first evaluated.
+def first_scans(
+    connection: sa.Connection, names: Collection[str], today: date
+) -> tuple[dict[str, date], frozenset[str]]:
+    """Note which rules are evaluated today.
 
-    Args:
-        on: Rule -> the day.
-        fresh: Those that are evaluated for the first time now.
-    """
-
-    on: Mapping[str, date]
-    fresh: Collection[str]
-
-
-def first_scans(connection: sa.Connection, names: Collection[str], today: date) -> FirstScans:
-    """Return when rules were first evaluated, and note those that are evaluated for the first time now.
-
-    Args:
-        connection: Of the builder role, within the decision's transaction.
-        names: The rules that are evaluated.
-        today: The day that is decided upon.
+    Returns:
+        The day on which each was first evaluated, and those that were never evaluated before.
     """
     values = {"names": list(names), "today": today}
     fresh = connection.execute(
@@ -65,4 +52,4 @@ def first_scans(connection: sa.Connection, names: Collection[str], today: date) 
     rows = connection.execute(
         sa.text("select signal, first_scan_on from ops.signal where signal = any(:names)"), values
     )
-    return FirstScans(dict(rows.tuples().all()), set(fresh))
+    return dict(rows.tuples().all()), frozenset(fresh)

@@ -72,8 +72,6 @@ def filters(
     """Return the filters that keep a signal from opening for something whose condition holds; none: it opens.
 
     Args:
-        today: The day.
-        signal: The signal.
         values: The thing's columns.
         closed_on: When its last episode with it was closed; None for never.
         is_answered: Whether a person closed that one.
@@ -116,7 +114,7 @@ class Alerts(Planner[Signal]):
         unfit = self.day.readiness.unfit
         for one in scanned:
             if any(kind in unfit and unfit[kind] is None for kind in one.rule.kinds):
-                self.outcome.n_held += sum(hit.opens for hit in one.hits)
+                self.outcome.n_on_hold += sum(hit.opens for hit in one.hits)
                 continue
             for turn in self.follow(one):
                 for event, how in self._events(turn):

@@ -35,13 +35,7 @@ class Scan:
 
 
 def scan(connection: sa.Connection, day: Day, signals: Mapping[str, Rule[Signal]]) -> Scan:
-    """Evaluate all signals over the newest built day.
-
-    Args:
-        connection: Of the builder role, within the decision's transaction.
-        day: The day.
-        signals: The signals in force.
-    """
+    """Evaluate all signals over the newest built day."""
     found = Scan(unavailable=unavailable(signals))
     last: dict[str, dict[str, episodes.Episode]] = {name: {} for name in signals}
     for episode in episodes.read(connection, list(signals)):
@@ -58,8 +52,8 @@ def scan(connection: sa.Connection, day: Day, signals: Mapping[str, Rule[Signal]
                 found.problems[name] = str(error)
                 continue
             found.signals.append(Scanned(rule, hits, mine))
-    scans = first_scans(connection, [one.rule.file.name for one in found.signals], day.today)
-    found.signals = [replace(one, is_first=one.rule.file.name in scans.fresh) for one in found.signals]
+    _, fresh = first_scans(connection, [one.rule.file.name for one in found.signals], day.today)
+    found.signals = [replace(one, is_first=one.rule.file.name in fresh) for one in found.signals]
     return found
 
 

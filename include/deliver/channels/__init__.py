@@ -26,7 +26,6 @@ def open_channel(name: str, settings: Settings, source: str = "") -> Channel:
 
     Args:
         name: One of ``NAMES``.
-        settings: The settings in force.
         source: For what goes into a CRM, the source whose accounts it is about.
 
     Raises:

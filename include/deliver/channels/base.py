@@ -69,7 +69,6 @@ def message_of(delivery: Delivery, in_a_room: bool = False) -> Message:
     """Return the message that a delivery holds, as its readers may see it.
 
     Args:
-        delivery: The delivery.
         in_a_room: Whether others than its recipient will read it: what is personal is then left out.
 
     Raises:

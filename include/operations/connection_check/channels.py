@@ -21,7 +21,6 @@ def look(name: str, settings: Settings) -> Iterator[Line]:
 
     Args:
         name: The channel: ``slack`` or ``email``.
-        settings: The settings in force.
     """
     options = getattr(settings.channels, name)
     is_on = not options.dry_run

@@ -15,12 +15,7 @@ _WORDS = {"risk_band": get_args(Band)}
 
 
 def look(connection_id: str, settings: Settings) -> Iterator[Line]:
-    """Yield a line on the properties that channels.yaml names for accounts of the CRMs that a connection leads into.
-
-    Args:
-        connection_id: The connection.
-        settings: The settings in force.
-    """
+    """Yield a line on the properties that channels.yaml names for accounts of the CRMs that a connection leads into."""
     channel = settings.channels.crm_field
     lines: list[Line] = []
     for source in settings.of_kind("crm"):

@@ -82,7 +82,6 @@ def look_at_writer(connection_id: str, source_id: str, writes: Collection[str]) 
     """Yield what there is to say of a connection over which nothing is read.
 
     Args:
-        connection_id: The connection.
         source_id: The CRM that it leads into.
         writes: The channels that write over it.
     """

@@ -30,7 +30,6 @@ def write(connection: Connection, event: Event, what: Failing, since: datetime, 
     """Return the message of one event of an incident.
 
     Args:
-        connection: Of a role that reads quarantine and meta.
         event: Its start, its worsening, or its end.
         what: The incident as it is now; as it was, when it is over.
         since: When it was first seen.

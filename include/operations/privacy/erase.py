@@ -21,7 +21,7 @@ from include.models import registry
 from include.operations.privacy import find, free_text, redaction
 from include.operations.privacy.find import PAIRS, Found
 from include.warehouse import locks
-from include.warehouse.engine import engine
+from include.warehouse.engine import engine, has_table
 
 
 @dataclass
@@ -248,7 +248,7 @@ def _blank(
         " where state in ('planned', 'parked') and lower(recipient) = any(:addresses)"
     )
     connection.execute(sent, {"addresses": sorted(found.addresses)})
-    if connection.execute(sa.text("select to_regclass('core.person_address') is not null")).scalar():
+    if has_table(connection, "core.person_address"):
         gone = sa.text("delete from core.person_address where address = any(:addresses)")
         counts["core.person_address"] += connection.execute(gone, {"addresses": sorted(found.addresses)}).rowcount
     names = dict.fromkeys(sorted(found.names, key=len, reverse=True), suppression.ERASED)

@@ -68,5 +68,5 @@ def with_own_objects(mapping: str) -> str:
 def release_mail() -> None:
     """Release the mails of a new store: a mail server cannot be asked, but this one began as empty as the outbox."""
     for state in holds.states():
-        if state.channel == "email" and state.is_held and not state.changed_by:
+        if state.channel == "email" and state.is_on_hold and not state.changed_by:
             holds.release("email", "the sandbox's mail server has sent nothing that this store does not know", "demo")

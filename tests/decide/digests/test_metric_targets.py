@@ -72,7 +72,7 @@ def test_a_missed_target_is_told_once(missed: House) -> None:
 
 def test_it_waits_for_a_source_that_is_not_fit(missed: House) -> None:
     missed.verdict("product_db", "product", "red", missed.now, "broken")
-    assert missed.decide().n_held >= 1
+    assert missed.decide().n_on_hold >= 1
     assert missed.outbox(rule=metric_targets.RULE) == []
     missed.verdict("product_db", "product", "green", missed.now)
     missed.decide(decision_id="later")

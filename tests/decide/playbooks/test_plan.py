@@ -103,7 +103,7 @@ def test_a_bad_crm_starts_nothing(house: House) -> None:
     house.verdict("crm", "crm", "red", NOW, "x")
     house.renewals(AT_RISK)
     result = house.decide()
-    assert (result.n_planned, result.n_held, result.n_opened) == (0, 1, 0)
+    assert (result.n_planned, result.n_on_hold, result.n_opened) == (0, 1, 0)
 
 
 def test_an_account_in_quarantine_starts_nothing(house: House) -> None:

@@ -148,7 +148,7 @@ def test_a_red_desk_holds_what_reads_it_and_nothing_else(ward: Ward) -> None:
     note_entities(ward.house.now)
     result = ward.house.decide()
     assert told(ward.house) == [("usage_down", "crm:2", "opened")]
-    assert result.n_held == 1
+    assert result.n_on_hold == 1
     assert states(ward.house, "bad_rating") == []
 
 

@@ -112,7 +112,6 @@ def connect(settings: Settings, source: str) -> CrmFields:
     """Return the channel of the CRM that a source's accounts are in.
 
     Args:
-        settings: The settings in force.
         source: Connection id of the CRM source.
 
     Raises:

@@ -11,7 +11,6 @@ def connect(settings: Settings, source: str) -> TaskChannel:
     """Return the channel of the CRM that a source's accounts are in.
 
     Args:
-        settings: The settings in force.
         source: Connection id of the CRM source.
 
     Raises:

@@ -63,7 +63,6 @@ class HubSpotTasks:
 
         Args:
             connection: What to write by.
-            settings: The settings in force.
             reader: The connection over which the portal is read.
 
         Raises:

@@ -19,9 +19,6 @@ log = logging.getLogger(__name__)
 def make_ready(client: Client) -> None:
     """Make sure that the portal has both.
 
-    Args:
-        client: Calls the portal.
-
     Raises:
         ConfigError: The key is there, but not unique.
     """

@@ -8,7 +8,7 @@ down_revision = "0.1.0_0001"
 TABLES = """
 create table ops.channel (
     channel text primary key,
-    is_held boolean not null default true,
+    is_on_hold boolean not null default true,
     reason text not null default 'new store: not yet compared with the outside system',
     store_mark text not null default '', -- the store on which it was released; another mark means a restored copy
     changed_by text not null default '',
