@@ -63,9 +63,7 @@ def simulate_playbook(name: str, first: date, last: date, html: Path | None, as_
     if as_json:
         typer.echo(output.to_json({"scores": rows, "touches": touches}), nl=False)
     else:
-        output.emit(
-            [_touch_row(touch, settled) for touch in touches], ("on", "account", "manager", "cause", "arm", "then")
-        )
+        output.emit([_touch_row(touch, settled) for touch in touches], ("on", "account", "CSM", "cause", "arm", "then"))
         typer.echo("")
         output.emit(rows, SCORE_COLUMNS)
     if html:
@@ -141,7 +139,7 @@ def _touch_row(touch: Touch, settled: Sequence[Renewal]) -> dict[str, object]:
     return {
         "on": touch.on,
         "account": touch.account_name,
-        "manager": touch.owner,
+        "CSM": touch.owner,
         "cause": touch.cause,
         "arm": touch.arm,
         "then": _then(touch.account_key, touch.on, settled),
@@ -198,14 +196,14 @@ def _playbook_page(
             ),
             report.section("Touches by week", chart=report.weeks(f"touches of {name} by week", by_week, first, last)),
             report.section(
-                "Per manager",
-                ("manager", f"{name}: all", "busiest week", "plain rule: all", "busiest week"),
+                "Per CSM",
+                ("CSM", f"{name}: all", "busiest week", "plain rule: all", "busiest week"),
                 load,
                 (1, 2, 3, 4),
             ),
             report.section(
                 "Who would have been touched",
-                ("on", "account", "manager", "cause", "arm", "then"),
+                ("on", "account", "CSM", "cause", "arm", "then"),
                 [list(row.values()) for row in shown],
             ),
         ],
@@ -249,7 +247,7 @@ def _signals_page(
             report.section("By signal", SIGNAL_COLUMNS, [list(row.values()) for row in rows], range(1, 8)),
             report.section("Opened by week", chart=report.weeks("signals opened by week", by_week, first, last)),
             report.section(
-                "Per manager", ("manager", "accounts", "alerts", "most on one day"), table, (1, 2, 3), text=f"{said}."
+                "Per CSM", ("CSM", "accounts", "alerts", "most on one day"), table, (1, 2, 3), text=f"{said}."
             ),
         ],
     )

@@ -45,8 +45,6 @@ def of_alert(
 
     Args:
         alert: The alert as it goes out over another channel.
-        company_id: The account in the CRM.
-        to: Whose task it is.
     """
     where = calendar_of(region, day.settings)
     due_on = working_days.due_date(day.today, _DUE_IN[severity], working_days.calendar(where.country))
@@ -88,10 +86,7 @@ def closing(day: Day, of: Change | Episode, step: str, key: str, because: str, v
 
     Args:
         of: What the task belongs to.
-        step: The step that wrote it.
         key: Its key in the outbox.
-        because: Why the reason is gone.
-        version: Of the rule that says so.
     """
     state, why = day.planned_state(CHANNEL)
     return Action(

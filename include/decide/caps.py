@@ -23,7 +23,6 @@ def limit(
     """Return all actions of a decision, those above the caps parked.
 
     Args:
-        outcomes: What the planners want.
         by: Who started the decision, when that was a person.
         overlay: The overlay's state before the decision read it.
     """

@@ -28,10 +28,7 @@ class Day:
 
     Args:
         today: The day, in the reporting time zone.
-        now: The time.
         as_of: The day that the tables were built for.
-        settings: The settings in force.
-        readiness: What may be acted upon.
         renewals: The open renewals, by id.
         episodes: The last episode of each signal and renewal.
         ends: What became of renewals that have an open episode and are no longer listed, by id.
@@ -51,7 +48,7 @@ class Day:
     assignees: Mapping[str, Recipient] = field(default_factory=dict)
 
     def reader(self, owned: Owned, episode: Episode | None) -> Recipient:
-        """Return who is told of something: whoever was given the task of its open episode, else its manager."""
+        """Return who is notified of something: whoever was given the task of its open episode, else its CSM."""
         assigned = self.assignees.get(episode.assignee_key) if episode and episode.state == "open" else None
         return assigned or recipient(owned, "csm", self.settings.people)
 
@@ -99,11 +96,7 @@ class Outcome:
     """What a decision results in; of the playbooks, also which versions have started.
 
     Args:
-        changes: Of episodes.
-        actions: Messages, tasks and values.
-        started: Playbooks that started.
         blocked: What did not open although its condition held, and the filters that blocked it.
-        n_on_hold: What the gate put on hold.
     """
 
     changes: list[Change] = field(default_factory=list)

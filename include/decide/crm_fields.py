@@ -35,7 +35,6 @@ class Standing:
 
     Args:
         number: Of the last one; 0 for none.
-        state: Its state.
         values: Property -> the value that was last written or is on its way.
     """
 

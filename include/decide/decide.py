@@ -49,7 +49,6 @@ class Decision:
     """What was decided.
 
     Args:
-        decision_id: Which decision.
         as_of: The day that the tables were built for; None if none were.
         because: Why nothing was decided; "" if it was.
         n_renewals: Open renewals evaluated.
@@ -61,14 +60,11 @@ class Decision:
         n_expired: Checkpoints passed over.
         n_found_outside: Not planned, because the outside system has them.
         n_on_hold: Reminders and playbooks that the gate puts on hold.
-        n_opened: Episodes opened.
-        n_closed: Episodes closed.
         n_answered: Episodes that people closed, in their tasks.
         gate: Source -> what the gate said.
         planned: The new rows, in short.
         unavailable: Signals that rest on an entity which no source gives, and what they need.
         problems: Playbooks and signals that could not be evaluated, each with its cure; all others were decided.
-        is_dry_run: Nothing was written.
     """
 
     decision_id: str
@@ -98,7 +94,6 @@ def decide(decision_id: str, dry_run: bool = False, now: datetime | None = None,
 
     Args:
         decision_id: Names this decision; the same one may be run again.
-        dry_run: Decide, report, and write nothing.
         by: Who started it, when that was a person: they do not approve what is above its caps.
 
     Raises:

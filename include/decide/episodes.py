@@ -54,14 +54,9 @@ class Change:
     """What happens to an episode.
 
     Args:
-        kind: What.
-        signal: The signal or playbook.
-        entity_id: The renewal.
         episode_no: Its number for this signal and renewal, from 1.
-        account_key: The account.
         evidence: What it rests on: numbers with the day that they are of.
         severity: ``high`` when the decision is near, or the signal says that it is worse.
-        because: Why it is closed.
         entity_kind: What kind of thing it is about.
         notified_as: How the CSM is notified: ``alert``, ``digest``, ``waiting`` for a later one, ``silent`` for never.
         notified_step: What the CSM is notified of: that it opened, or became worse.
@@ -90,7 +85,6 @@ def read(connection: sa.Connection, rules: Sequence[str], entity_kind: str = "")
     """Return the last episode of each rule with each thing.
 
     Args:
-        rules: The signals and playbooks.
         entity_kind: Only things of this kind; "" for all.
     """
     rows = connection.execute(

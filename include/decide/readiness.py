@@ -26,7 +26,6 @@ class SourceState:
     """One source, as far as decisions are concerned.
 
     Args:
-        source: Its id.
         kind: crm, support or product.
         reasons: Why it is not up to date and validated; empty if it is.
         watermark: Up to when it was read completely, as far as it passed its checks and is in the tables; None if it

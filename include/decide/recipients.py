@@ -44,10 +44,8 @@ class Recipient:
     """A person to write to.
 
     Args:
-        name: The person's name.
-        email: The person's address.
         owner_key: The account's owner, when that is who it is; else "".
-        note: Why someone else than the account's CSM gets it; "" if it is the manager.
+        note: Why someone else than the account's CSM gets it; "" if it is the CSM.
     """
 
     name: str
@@ -62,9 +60,9 @@ class Recipient:
 
 
 def recipient(owned: Owned, role: Literal["csm", "lead"], people: People) -> Recipient:
-    """Return who is told in a role about something that belongs to somebody.
+    """Return who is notified in a role of something that belongs to somebody.
 
-    An account without an owner, or whose owner has left, is told to the team's lead, else to the queue, and the message
+    An account without an owner, or whose owner has left, goes to the team's lead, else to the queue, and the message
     says so: a renewal must not pass because nobody was left to read about it.
     """
     lead = people.team_leads.get(owned.owner_team or "")

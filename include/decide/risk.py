@@ -69,7 +69,6 @@ class Risks:
     """The risks of all accounts on one day.
 
     Args:
-        readiness: What may be acted upon.
         open: Account -> its open risks.
         kinds: The kinds of source that the live risk signals rest on beside the CRM, as far as one is connected.
     """
@@ -95,11 +94,7 @@ class Risks:
 
 
 def read(connection: sa.Connection, readiness: Readiness, rules: Mapping[str, Rule[Signal]]) -> Risks:
-    """Return the risks as the episodes say.
-
-    Args:
-        rules: The signals in force.
-    """
+    """Return the risks as the episodes say."""
     live = live_risks(rules)
     rows = connection.execute(
         sa.text(

@@ -68,7 +68,6 @@ def deliver(dry_run: bool = False, now: datetime | None = None, seconds: float =
     A channel that does not work does not hold up the others.
 
     Args:
-        dry_run: Only count what is due.
         seconds: After so long it begins nothing more.
 
     Raises:
@@ -110,8 +109,6 @@ class _Pass:
     """One pass over all channels.
 
     Args:
-        settings: The settings in force.
-        tick: Says what time it is.
         still_alone: Raises if another sender may be at work.
         ends_at: When it begins nothing more, by the process's clock.
     """
@@ -130,7 +127,7 @@ class _Pass:
         """Tidy up, then send what is due."""
         self.tidy()
         self.send_all()
-        self.result.n_notified = uncertain.tell(self.settings, self.tick())
+        self.result.n_notified = uncertain.notify(self.settings, self.tick())
         if self.result.n_notified and not self.is_over():
             self.send_all()
         self.expire_homeless()

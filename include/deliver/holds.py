@@ -30,11 +30,8 @@ class ChannelState:
     """Whether a channel may send.
 
     Args:
-        channel: Its name.
-        is_on_hold: Whether it waits.
         reason: Why it waits, or why it was released.
         changed_by: The person who said so; "" when Perennial did.
-        changed_at: Since when.
     """
 
     channel: str
@@ -50,14 +47,14 @@ class ChannelState:
 
 
 def mark(connection: sa.Connection) -> str:
-    """Return what tells this store from every copy of it, as far as the server lets us ask."""
+    """Return what distinguishes this store from every copy of it, as far as the server lets us ask."""
     may_ask = connection.execute(
         sa.text(
             "select has_function_privilege('pg_control_system()', 'execute')"
             " and has_function_privilege('pg_control_checkpoint()', 'execute')"
         )
     ).scalar_one()
-    # Hosted servers may keep cluster and timeline to themselves; the installation's own id then tells less.
+    # Hosted servers may keep cluster and timeline to themselves; the installation's own id then says less.
     known = (
         "(select system_identifier from pg_control_system()) || '-'"
         " || (select timeline_id from pg_control_checkpoint())"
@@ -97,7 +94,6 @@ def release(channel: str, reason: str, by: str, now: datetime | None = None) -> 
 
     Args:
         reason: Why that is safe; kept.
-        by: Who says so.
 
     Raises:
         ConfigError: There is no such channel, or no reason was given.

@@ -64,8 +64,6 @@ def look(connection: sa.Connection, delivery: Delivery, gate_now: Gate, now: dat
 
     Args:
         connection: Of a role that reads ops and marts.
-        delivery: A planned row.
-        gate_now: The gate's answers of this pass.
     """
     if now >= delivery.not_after:
         return Verdict("expired", f"not sent by {delivery.not_after:%Y-%m-%d %H:%M} UTC")

@@ -65,9 +65,6 @@ class Sender:
     """Sends what is due over one channel that is neither on hold nor in dry run.
 
     Args:
-        channel: The channel.
-        settings: The settings in force.
-        clock: Says what time it is.
         still_alone: Raises if another sender may be at work.
         left: What is due and has not had its turn.
         counts: How many deliveries ended in which state; ``waiting`` for those that may not leave yet.

@@ -11,7 +11,6 @@ class Subject:
 
     Args:
         table: Lists the things of the newest built day with their owners.
-        key: The column that names one.
         deadline: The column with the date that a delivery's deadline is of.
     """
 

@@ -23,7 +23,7 @@ class ReadBack:
     """What was read back.
 
     Args:
-        n_tasks: Tasks of which the CRM told something.
+        n_tasks: Tasks of which the CRM knew something.
         problems: CRMs whose tasks could not be read, each with its cure; what was read before stays.
     """
 

@@ -2,7 +2,7 @@
 
 Nothing uncertain is ever sent again blindly. Where the outside system has a history, the delivery is searched: found
 means sent; not found, once the vendor has had time to finish what it was doing, means not sent. Where there is none,
-the reader is told: at once over the second channel when the decision is near, else in a digest. The row itself stays
+the reader is notified: at once over the second channel when the decision is near, else in a digest. The row stays
 ``uncertain`` and stays visible.
 """
 
@@ -106,25 +106,25 @@ def _settle(connection: sa.Connection, delivery: Delivery, history: Mapping[str,
     return "planned"
 
 
-def tell(settings: Settings, now: datetime) -> int:
+def notify(settings: Settings, now: datetime) -> int:
     """Plan how readers learn of deliveries that cannot be looked up.
 
     Returns:
-        How many deliveries somebody will now be told about.
+        How many deliveries somebody will now be notified of.
     """
     with engine("builder").begin() as connection:
-        untold = store.read(
+        unreported = store.read(
             connection,
             "state = 'uncertain' and next_attempt_at is null and notified_by = '' and undo = '' and rule <> :digest",
             digest=DIGEST,
         )
-        for_digest = [delivery for delivery in untold if not _tell_elsewhere(connection, delivery, settings, now)]
+        for_digest = [delivery for delivery in unreported if not _notify_elsewhere(connection, delivery, settings, now)]
         by_reader: dict[str, list[Delivery]] = defaultdict(list)
         for delivery in for_digest:
             by_reader[delivery.recipient].append(delivery)
         for reader, deliveries in by_reader.items():
             _add_to_digest(connection, reader, deliveries, settings, now)
-    return len(untold)
+    return len(unreported)
 
 
 def second_channel(channel: str, settings: Settings) -> str:
@@ -157,10 +157,10 @@ def repeat(delivery: Delivery, channel: str, note: str) -> Action:
     )
 
 
-def _tell_elsewhere(connection: sa.Connection, delivery: Delivery, settings: Settings, now: datetime) -> bool:
+def _notify_elsewhere(connection: sa.Connection, delivery: Delivery, settings: Settings, now: datetime) -> bool:
     """Use the second channel; return whether the digest need not do it.
 
-    Where the same message goes over both channels anyway, the other one is the telling: a third would be a nuisance.
+    Where the same message goes over both channels anyway, the other one is the notice: a third would be a nuisance.
     """
     channel = second_channel(delivery.channel, settings)
     if not channel:
@@ -168,9 +168,9 @@ def _tell_elsewhere(connection: sa.Connection, delivery: Delivery, settings: Set
     fallback = delivery.fallback_key(channel)
     known = connection.execute(sa.text("select state from ops.outbox where key = :key"), {"key": fallback}).scalar()
     if known in ("planned", "sending"):
-        return True  # nobody is told yet; the next look says what happened to it
+        return True  # nobody is notified yet; the next scan says what happened to it
     if known == "sent":
-        _note_told(connection, [delivery], fallback)
+        _note_notified(connection, [delivery], fallback)
         return True
     is_urgent = delivery.deadline is not None and delivery.deadline <= (now + timedelta(days=URGENT_DAYS)).date()
     hold = holds.state(connection, channel, now)
@@ -180,7 +180,7 @@ def _tell_elsewhere(connection: sa.Connection, delivery: Delivery, settings: Set
     sent_by = _spoken(delivery.channel)
     note = f"This may be a repeat: it was sent to you by {sent_by}, and it is not known whether it arrived."
     store.plan(connection, [repeat(delivery, channel, note)], DECISION, now, delivery.run_id)
-    _note_told(connection, [delivery], fallback)
+    _note_notified(connection, [delivery], fallback)
     return True
 
 
@@ -225,10 +225,10 @@ def _add_to_digest(
         version="1",
     )
     store.plan(connection, [action], DECISION, now)
-    _note_told(connection, deliveries, key)
+    _note_notified(connection, deliveries, key)
 
 
-def _note_told(connection: sa.Connection, deliveries: Sequence[Delivery], key: str) -> None:
+def _note_notified(connection: sa.Connection, deliveries: Sequence[Delivery], key: str) -> None:
     connection.execute(
         sa.text("update ops.outbox set notified_by = :by where key = any(:keys)"),
         {"by": key, "keys": [delivery.key for delivery in deliveries]},

@@ -33,7 +33,6 @@ def ask(run_id: str, by: str, reason: str, now: datetime | None = None) -> int:
 
     Args:
         run_id: The decision that planned it.
-        by: Who asks.
         reason: Why; kept.
 
     Returns:
@@ -149,7 +148,6 @@ def leave(deliveries: Sequence[Delivery], why: str, now: datetime) -> None:
     """Note of deliveries that they cannot be taken back.
 
     Args:
-        deliveries: What was asked back.
         why: Why it cannot be.
     """
     with engine("builder").begin() as connection:

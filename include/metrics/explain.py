@@ -212,10 +212,8 @@ def has_records(connection: sa.Connection, need: str) -> bool:
         if entity not in {each.name for each in of_kind(kind)}:
             continue
         table = f"raw.{raw_table(vendor, entity)}"
-        if (
-            has_table(connection, table)
-            and connection.execute(sa.text(f"select exists (select from {table}{filled})")).scalar()
-        ):
+        is_filled = sa.text(f"select exists (select from {table}{filled})")  # noqa: S608
+        if has_table(connection, table) and connection.execute(is_filled).scalar():
             return True
     return False
 

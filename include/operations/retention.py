@@ -47,7 +47,6 @@ class Kept:
     """What one run did to one store.
 
     Args:
-        store: Its name.
         days: For how many days it is kept.
         n_deleted: Rows or files that went.
         is_complete: Whether nothing old is left.

@@ -35,7 +35,7 @@ SETTINGS: dict[str, str] = {
     "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "60",
     "AIRFLOW__LOGGING__LOGGING_LEVEL": "INFO",
     "AIRFLOW__LOGGING__COLORED_CONSOLE_LOG": "False",
-    # It tells of every function that it does not register while it is loaded.
+    # It warns of every function that it does not register while it is loaded.
     "AIRFLOW__LOGGING__NAMESPACE_LEVELS": "great_expectations=WARNING",
 }
 

@@ -191,8 +191,8 @@ def _who(found: Any, approvers: Sequence[str]) -> list[str]:
     unknown = "" if found.is_author_known else "It is not known who changed the configuration. "
     lines += ["", f"{unknown}May approve: {named}."]
     for refusal in found.refusals:
-        told = f"The answer of **{_cell(refusal['by'])}** at {_cell(refusal['at'])} did not count"
-        lines += ["", f"{told}: {_cell(refusal['because'])}."]
+        refused = f"The answer of **{_cell(refusal['by'])}** at {_cell(refusal['at'])} did not count"
+        lines += ["", f"{refused}: {_cell(refusal['because'])}."]
     return lines
 
 

@@ -59,7 +59,7 @@ def finish() -> Any:
     return as_json(build.finish(_planned()))
 
 
-@task(task_id="publish_kpis", doc_md="Closes the build and tells those who decide that the tables have moved.")
+@task(task_id="publish_kpis", doc_md="Closes the build and signals that the tables have changed.")
 def publish_kpis(asset: Asset) -> Iterator[Metadata]:
     """Close the build and publish the KPI asset."""
     from include.models import build
@@ -69,12 +69,7 @@ def publish_kpis(asset: Asset) -> Iterator[Metadata]:
 
 
 def build_between(planned: XComArg, closed: XComArg) -> None:
-    """Wire one task per SQL model between the plan and the end; an edge is a reference in a model's own query.
-
-    Args:
-        planned: Runs before all models.
-        closed: Runs after them.
-    """
+    """Wire one task per SQL model between the plan and the end; an edge is a reference in a model's own query."""
     edges = registry.edges()
     tasks = {
         name: build_model.override(

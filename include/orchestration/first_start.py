@@ -46,7 +46,6 @@ def set_password(path: Path, password: str) -> None:
 
     Args:
         path: The file; readable by its owner only.
-        password: The password.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     kept = json.loads(path.read_text()) if path.exists() else {}

@@ -18,7 +18,6 @@ def unhealthy(base_url: str, seconds: float = 5) -> list[str]:
     """Return the components that are not healthy.
 
     Args:
-        base_url: The API server's address.
         seconds: How long to wait for the answer.
 
     Returns:

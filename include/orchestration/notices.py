@@ -49,7 +49,6 @@ class Failure:
     """One failed task or run.
 
     Args:
-        dag: The DAG's id.
         name: Its name without the prefix, as in ``COMMANDS``.
         task: The task's id; "" when the run itself failed.
         reason: What went wrong, and its cure.
@@ -148,7 +147,6 @@ def failing_since(key: str, failed_at: datetime) -> datetime | None:
 
     Args:
         key: What fails.
-        failed_at: When.
 
     Returns:
         Since when it fails, if its owner is to be notified now; None if that was done.

@@ -41,15 +41,10 @@ class Approval:
     """One question.
 
     Args:
-        approval_id: Its name.
         run_id: The run whose actions were too many.
         state: open, approved, rejected or lapsed.
-        reason: Which cap was reached.
         authors: Who may not approve: who changed what led to it, and who started the run.
-        asked_at: When it was asked.
         lapses_at: Until when it can be answered.
-        answered_by: Who answered.
-        note: What the answer says.
         n_actions: How many actions wait, or waited, for it.
         n_accounts: How many accounts they concern.
         is_author_known: Whether ``authors`` are all who changed the configuration.
@@ -84,7 +79,6 @@ def ask(
     """Write down the question about parked actions.
 
     Args:
-        actions: The parked actions.
         reason: Which cap was reached.
         by: Who started the run, when that was a person; may not approve, nor may who has changed the overlay.
         overlay: The overlay's state before the decision read it; where it is another one by now, nobody knows which
@@ -149,7 +143,6 @@ def find(states: Sequence[str] = ("open",), limit: int = 50, approval_id: str = 
     Args:
         states: In which state.
         limit: At most so many.
-        approval_id: Only this one.
     """
     with engine("reader").connect() as connection:
         rows = connection.execute(
@@ -200,10 +193,7 @@ def answer(
     """Answer a question.
 
     Args:
-        approval_id: Which one.
-        answer: The answer.
         by: How the person who answers is called: login, name, address.
-        note: Why.
 
     Raises:
         Refused: This person may not give this answer.

@@ -52,7 +52,7 @@ class Changed:
 
 
 def state() -> dict[str, str]:
-    """Return what tells the overlay of today from others: a digest of all its files, "" without any, and its commit."""
+    """Return what distinguishes the overlay from others: a digest of all its files, "" without any, and its commit."""
     folder = files.overlay()
     contents = _contents(folder) if folder else {}
     if not folder or not contents:

@@ -18,8 +18,6 @@ class Sorted:
     """Actions, those above the caps apart.
 
     Args:
-        within: What may go.
-        above: What has to be approved.
         reason: Which cap was reached; "" if none was.
     """
 
@@ -35,7 +33,6 @@ def sort(connection: sa.Connection, actions: Sequence[Action], run_id: str, caps
 
     Args:
         actions: What is to happen, the weightiest of equal deadlines first.
-        caps: The caps in force.
         book: How many accounts there are.
     """
     known = set(

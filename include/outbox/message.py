@@ -60,18 +60,12 @@ class Link(_Part):
 
 
 class Message(_Part):
-    """What one person is told.
+    """What one person reads.
 
     Args:
-        subject: Who and what, in one line.
         summary: One or two sentences that suffice on a phone's lock screen.
         notes: Shown first: why this reader gets it, or that it may be a repeat.
-        facts: Who, how much, when.
-        why_now: Why it comes today.
         evidence: The reasons, with numbers, sources and dates.
-        next_steps: What to do, most urgent first.
-        links: Where to do it.
-        footer: What it was made from.
     """
 
     subject: Line

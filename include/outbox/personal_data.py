@@ -25,15 +25,14 @@ def plain(text: str) -> str:
     return text.replace(_OPEN, "").replace(_CLOSE, "")
 
 
-def told(content: Any, in_a_room: bool) -> Any:
+def shown(content: Any, in_a_room: bool) -> Any:
     """Return texts, and what holds texts, as their readers may see them.
 
     Args:
-        content: As it stands in the outbox.
         in_a_room: Whether more than one person reads it.
     """
     if isinstance(content, str):
         return plain(_MARKED.sub(HIDDEN, content)) if in_a_room else plain(content)
     if isinstance(content, dict):
-        return {name: told(value, in_a_room) for name, value in content.items()}
-    return [told(value, in_a_room) for value in content] if isinstance(content, list | tuple) else content
+        return {name: shown(value, in_a_room) for name, value in content.items()}
+    return [shown(value, in_a_room) for value in content] if isinstance(content, list | tuple) else content

@@ -30,19 +30,13 @@ class Action:
     Args:
         channel: Over which it goes, such as slack, email or crm_task.
         entity_kind: What it is about, such as ``renewal``.
-        entity_id: Which one.
         rule: The signal or playbook that asked for it.
-        episode_no: Which episode of that rule.
         step: The rung, or the playbook's step.
-        account_key: The account.
         owner_key: The account's owner whom it is for; "" when it is for someone else.
         recipient: E-mail address of the person.
-        subject: One line for lists.
-        body: What the channel renders.
         reads: Sources whose data it shows: they must be up to date and validated when it is sent.
         deadline: The decision date that it is about.
         not_after: From then on it is not sent any more.
-        version: Version of the rule.
         state: ``planned``, or what is known at once: ``suppressed`` under dry run, ``expired`` for a rung passed over,
             ``parked`` until a person approves it.
         because: Why, when it is not simply planned.
@@ -176,8 +170,6 @@ def plan(
     """Write planned effects; those already known are not planned again, and refreshed only if they have not left.
 
     Args:
-        actions: What is to happen.
-        decision_id: Which decision asked for it.
         run_id: The run that it is undone with, where that is not the decision itself.
     """
     if not actions:
@@ -210,9 +202,7 @@ def read(
 
     Args:
         condition: SQL over ops.outbox, written in the code that calls.
-        order: Columns to sort by.
         source: Only those about accounts of this CRM source; "" for all.
-        parameters: Values of its parameters.
     """
     statement = (
         f"select {', '.join(DELIVERY_COLUMNS)} from ops.outbox where {condition}"  # noqa: S608

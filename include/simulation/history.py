@@ -1,6 +1,6 @@
 """The tables that signals and playbooks look at, for every day of a stretch that is over.
 
-The queries of ``sql/actions/`` are the same that make today's tables; they are told another newest day, and what
+The queries of ``sql/actions/`` are the same that make today's tables; they are given another newest day, and what
 happened after it counts nowhere. What they read are the tables as they stand: figures by day, and facts with the time
 at which they happened. What is not dated there (an account's name, an exclusion) is as it is now.
 """
@@ -28,8 +28,6 @@ class History:
 
     Args:
         connection: Sees the tables of these days, and may change nothing but them.
-        first: The first day.
-        last: The last day.
     """
 
     connection: sa.Connection
@@ -50,9 +48,6 @@ class History:
 def replayed(first: date, last: date, abouts: Collection[str]) -> Iterator[History]:
     """Make the tables of some days, for as long as the block lasts.
 
-    Args:
-        abouts: Which kinds of thing.
-
     Raises:
         ConfigError: The days are not built.
     """
@@ -69,11 +64,11 @@ def replayed(first: date, last: date, abouts: Collection[str]) -> Iterator[Histo
 
 
 def _check(connection: sa.Connection, first: date, last: date) -> None:
-    held = connection.execute(
+    built = connection.execute(
         sa.text("select min(first_day), max(newest_day) from meta.build where kind = 'forward' and state = 'done'")
     ).one()
-    if held[0] is None or not held[0] <= first <= last <= held[1]:
-        there = f"{held[0]} to {held[1]} are" if held[0] else "no days are"
+    if built[0] is None or not built[0] <= first <= last <= built[1]:
+        there = f"{built[0]} to {built[1]} are" if built[0] else "no days are"
         raise ConfigError(f"{first} to {last} cannot be replayed: {there} built", cure="name days between these")
 
 

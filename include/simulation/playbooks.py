@@ -25,12 +25,7 @@ class Touch:
     """Somebody for whom something would have started.
 
     Args:
-        on: The day.
-        account_key: The account.
-        account_name: Its name.
-        owner: Name of its manager on that day.
-        cause: What started it.
-        arr: What was at stake.
+        owner: Name of its CSM on that day.
         arm: ``acted``, or ``held_out``.
     """
 
@@ -63,11 +58,8 @@ class Score:
     """How well the touched were those who left.
 
     Args:
-        name: Of the rule.
         n_touched: Decisions before which the account was touched.
         n_lost: Of these, the lost ones.
-        n_decisions: All decisions.
-        n_all_lost: All lost ones.
         leads: Days from the first touch to the decision, of the lost ones.
         per_week: Manager and week -> touches.
     """
@@ -97,7 +89,7 @@ class Score:
 
     @property
     def busiest_week(self) -> int:
-        """The most touches that one manager had in a week."""
+        """The most touches that one CSM had in a week."""
         return max(self.per_week.values(), default=0)
 
 
@@ -178,7 +170,6 @@ def score(name: str, touches: Sequence[Touch], settled: Sequence[Renewal], horiz
     """Compare touches with what became of the accounts.
 
     Args:
-        name: Of the rule.
         touches: Who was touched, and when.
         settled: The decisions, all of which lie so far behind the first day that they could have been foreseen.
         horizon: A touch counts for a decision at most so many days after it.

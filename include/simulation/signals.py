@@ -19,13 +19,9 @@ class Past:
     """An episode that a signal would have had.
 
     Args:
-        signal: The signal.
         kind: risk, opportunity or data.
-        subject_id: What it was about.
-        account_key: The account.
         owner_key: Its CSM when it opened.
         arr: What it paid when it opened.
-        opened_on: The day on which it opened.
         is_silent: It held on the first day already, so nobody would have been notified.
         worse_on: The day on which it became worse.
         closed_on: The day on which it closed; None while it is open.
@@ -48,8 +44,6 @@ class Replay:
     """All of them.
 
     Args:
-        first: The first day.
-        last: The last day.
         episodes: In the order in which they opened.
         accounts: CSM -> accounts, on the last day.
     """

@@ -211,6 +211,6 @@ def test_who_wants_no_mails_gets_none() -> None:
 
 def test_marks_are_of_no_use_to_a_hostile_name() -> None:
     marked = personal_data.personal("Bo\ue001 Li\ue000")
-    assert personal_data.told(f"a {marked} b", True) == f"a {personal_data.HIDDEN} b"
-    assert personal_data.told({"x": [f"{marked}", 1, None]}, False) == {"x": ["Bo Li", 1, None]}
+    assert personal_data.shown(f"a {marked} b", True) == f"a {personal_data.HIDDEN} b"
+    assert personal_data.shown({"x": [f"{marked}", 1, None]}, False) == {"x": ["Bo Li", 1, None]}
     assert personal_data.personal(None) is None

@@ -36,7 +36,6 @@ def to_reader(
         step: Which one of them: a day, a week.
         region: The calendar by which it is sent.
         account_key: An account that it names.
-        reads: Sources that it rests on.
         useful_days: After how many days it is no news.
     """
     return [

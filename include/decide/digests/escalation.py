@@ -35,16 +35,7 @@ MAX_LINES = 40
 
 @dataclass(frozen=True)
 class Subject:
-    """What an alert is about, as far as it matters to whom it is escalated.
-
-    Args:
-        episode: Its open episode.
-        owned: Whose it is.
-        region: Where the account is.
-        source: Its CRM.
-        arr: What is at stake.
-        currency: Of that.
-    """
+    """What an alert is about, as far as it matters to whom it is escalated."""
 
     episode: Episode
     owned: Owned

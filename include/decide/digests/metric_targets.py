@@ -1,4 +1,4 @@
-"""Metrics that missed their target: told to the metric's owner once per period, with what stands below them."""
+"""Metrics that missed their target: reported to the metric's owner once per period, with what stands below them."""
 
 from __future__ import annotations
 
@@ -33,9 +33,7 @@ class Miss:
     """A value that missed its target.
 
     Args:
-        metric: The metric.
         period: day, week, month or quarter.
-        as_of: The period's last day.
         value: The value that counts: a correction's, where there is one.
         rows: The period's values of the metric and of those below it: all together, by group, and before.
         note: That the value was corrected by hand.
@@ -50,7 +48,7 @@ class Miss:
 
 
 def plan(day: Day) -> Outcome:
-    """Return what is to be told of metrics today."""
+    """Return which missed targets are reported today."""
     outcome = Outcome()
     with engine("reader").connect() as connection:
         missed = find(connection, day.as_of)

@@ -217,9 +217,8 @@ def _orphan_message(theirs: Sequence[tuple[Any, str]], day: Day) -> Message:
     total = sum((row.arr or Decimal(0) for row, _ in theirs), Decimal(0))
     currency = theirs[0][0].currency
     return Message(
-        subject=f"{formatting.count(len(theirs), 'account')} without a manager who can be reached",
-        summary=f"They are worth {formatting.money(total, currency)} a year; what is to be told of them comes to you."
-        f"{more}",
+        subject=f"{formatting.count(len(theirs), 'account')} without a CSM who can be reached",
+        summary=f"They are worth {formatting.money(total, currency)} a year; their alerts come to you.{more}",
         why_now="It comes once a week, while there is one.",
         evidence=tuple(
             Evidence(

@@ -30,9 +30,6 @@ class Part:
     Args:
         sql: What the file says.
         holds: Whether it holds; None while a value is unknown.
-        values: Column -> value.
-        thresholds: Threshold -> number.
-        text: In plain English.
     """
 
     sql: str
@@ -52,8 +49,6 @@ def parts(
     """Evaluate the parts of a condition over the values that a decision kept.
 
     Args:
-        condition: What the file says.
-        thresholds: Those of the subject's tier.
         facts: Column -> value as it was kept.
         types: Column -> PostgreSQL type.
     """

@@ -33,7 +33,6 @@ class Line:
     Args:
         rule: The signal, the playbook, or ``renewal`` for the ladder.
         type: signal, playbook or ladder.
-        title: What people call it.
         subject_kind: account, contact, former or renewal.
         subject_id: Which one; "" if the account had none.
         step: Of the ladder: days before the decision.
@@ -65,10 +64,8 @@ class Explanation:
 
     Args:
         account_key: The account; of a merged one, the account that it was merged into.
-        day: The day that was decided upon.
         as_of: The day that the tables were built for.
         days: All days that can be asked about, the newest first.
-        lines: What became of each rule.
     """
 
     account_key: str

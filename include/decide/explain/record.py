@@ -38,7 +38,6 @@ class Rules:
     """The rules of one decision.
 
     Args:
-        every: The signals and playbooks in force.
         unavailable: Signal -> what it needs.
         problems: Signal or playbook -> why it could not be evaluated.
     """
@@ -52,7 +51,6 @@ def record(connection: sa.Connection, day: Day, rules: Rules, blocked: Sequence[
     """Write down what a decision saw.
 
     Args:
-        rules: The rules.
         blocked: The filters that kept a rule from opening.
     """
     rows = [*_gate(day), *_rules(day, rules), *map(_blocked, blocked)]

@@ -33,9 +33,6 @@ def load() -> dict[str, Rule[Playbook]]:
 def revive(name: str, content: Mapping[str, Any]) -> Rule[Playbook]:
     """Return a playbook as it was when something began with it.
 
-    Args:
-        content: What its file said.
-
     Raises:
         ConfigError: It no longer fits, as when a column that it names is gone.
     """

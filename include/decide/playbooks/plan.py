@@ -36,13 +36,7 @@ _NEVER_DONE = ("failed", "expired")  # tasks that did not come into the CRM, and
 
 
 class Tasks(Planner[Playbook]):
-    """Plans the tasks of a day.
-
-    Args:
-        day: The day.
-        scan: What was found of the playbooks.
-        risks: Of all accounts.
-    """
+    """Plans the tasks of a day."""
 
     kept = frozenset({"decision_date", "target_arr", "arr"})
 

@@ -30,10 +30,6 @@ class Given:
     """A row of the outbox that a running playbook has made.
 
     Args:
-        key: Its key.
-        step: The step.
-        state: Its state.
-        because: Why it is in it.
         planned_on: The day on which it was planned.
         task: What people have made of its task; "" where that was not read back.
         task_on: The day of that, of a task that is done or deleted.

@@ -15,7 +15,6 @@ class Slot:
     """The time of one step.
 
     Args:
-        step: The step.
         begins_on: The day on which it is given out.
         due_on: The day on which it is due.
     """
@@ -39,7 +38,6 @@ def slots(
     off.
 
     Args:
-        started_on: The day on which it started.
         days: The calendar of the account's region.
         ended: Step -> the day on which it was completed or left out, where that is known.
         moved: Step -> the day to which somebody moved its task.

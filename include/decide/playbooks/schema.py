@@ -53,10 +53,8 @@ class Step(Strict):
 
     Args:
         id: Its name within the playbook; it is part of the task's key, so it is never given to another step.
-        kind: What it becomes.
         owner: Whose it is: the account's own CSM, or the team's lead.
         due_in_working_days: Counted from the day on which the step begins, in the account's region.
-        priority: As the CRM shows it.
         depends_on: Earlier steps: it begins when all of them are completed, at the latest when their time is over.
         only_if: Condition over the columns, evaluated when the step begins; false leaves the step out for good, and
             while it is unknown the step waits.
@@ -80,14 +78,11 @@ class Playbook(RuleFile):
 
     Args:
         guide: Address of the text that explains it to the CSM; empty for none.
-        trigger: What starts it.
         hold_out: Share of the accounts, chosen by hash, for which it is only recorded that it would have started: by
             comparing them with the others its effect can be measured.
         first_scan: What happens to what was reached before it was evaluated for the very first time: ``silent`` leaves
             it alone, ``start`` starts for it too.
-        exit: What ends it early.
         outcome: What may have come of it; whoever completes the last task writes one of them.
-        steps: What to do, in order.
     """
 
     type: ClassVar[str] = "playbook"

@@ -21,7 +21,7 @@ from include.outbox.message import Evidence, Level
 
 Reason = Literal["usage_down", "seats_unused", "urgent_tickets", "no_contact", "no_decision_maker"]
 
-# From here on a figure is shown as good; below it is told without a judgement.
+# From here on a figure is shown as good; below it is shown without a judgement.
 USAGE_FINE = 0.95
 SEATS_FINE = 0.5
 CONTACT_DAYS = 45
@@ -38,12 +38,7 @@ _REASONS: dict[str, Reason] = {
 
 @dataclass(frozen=True)
 class Findings:
-    """What is known about a renewal.
-
-    Args:
-        lines: The evidence, open risks first.
-        reasons: What the next steps are about.
-    """
+    """What is known about a renewal."""
 
     lines: tuple[Evidence, ...]
     reasons: frozenset[Reason]
@@ -63,8 +58,6 @@ def gather(checkpoint: Checkpoint, risk: Risk, readiness: Readiness, zone: ZoneI
 
     Args:
         checkpoint: The renewal, with unfit columns already unknown.
-        risk: Of its account.
-        zone: The reader's time zone.
     """
     unfit = readiness.unfit_kinds(checkpoint.account_key)
     found: list[_Found] = []

@@ -72,7 +72,6 @@ def passed_over(after: date, day: date, decision: date, term_days: int, ladder: 
 
     Args:
         after: The last day that was decided upon.
-        day: The day decided upon now.
     """
     due = due_on(day, decision, term_days, ladder)
     return tuple(rung for rung in rungs(decision, term_days, ladder) if after < rung.on <= day and rung != due)

@@ -49,9 +49,7 @@ def checkpoint_message(
 
     Args:
         checkpoint: The renewal, with unfit columns already unknown.
-        rung: Which reminder.
         following: The one after it; None for the last.
-        risk: Of the renewal's account.
         playbook: A playbook that runs for this renewal.
     """
     zone = ZoneInfo(calendar_of(checkpoint.region, day.settings).zone)
@@ -74,7 +72,7 @@ def checkpoint_message(
             ),
             *_dates(checkpoint, left),
             Fact(label="Contract", value=_contract(checkpoint)),
-            Fact(label="Manager", value=checkpoint.owner_name or "none in the CRM"),
+            Fact(label="CSM", value=checkpoint.owner_name or "none in the CRM"),
         ),
         why_now=_why_now(checkpoint, rung, following, day.today),
         evidence=findings.lines,

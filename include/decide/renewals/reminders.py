@@ -49,13 +49,7 @@ LADDER = Ladder(
 
 
 class Reminders(Planner[Ladder]):
-    """Plans the reminders of a day.
-
-    Args:
-        day: The day.
-        playbooks: Those in force.
-        risks: Of all accounts.
-    """
+    """Plans the reminders of a day."""
 
     kept = frozenset(
         {

@@ -22,11 +22,9 @@ class Hit:
     """A subject that a rule has to look at: it opens, is open, or was chosen by another rule.
 
     Args:
-        subject_id: Which one.
         values: All its columns.
         opens: Whether all that opens the rule is true; what is unknown makes a condition neither true nor false.
         is_worse: Whether the condition of high severity is.
-        closes: Whether the condition to close is.
         only_if: Step -> whether its condition holds; None while it is unknown.
     """
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -42,7 +43,6 @@ class Rule(Generic[File]):
     Args:
         file: What the file says.
         about: What it is about: renewal, account, contact or former.
-        table: The table of that.
         open: What opens it.
         worse: Its condition of high severity; None for never.
         close: Its condition to close; None for none.
@@ -51,7 +51,6 @@ class Rule(Generic[File]):
         tiers: Tier -> thresholds that differ for it.
         kinds: The kinds of source it rests on beside the CRM: while one of them is not fit, it rests.
         is_chosen: Whether it looks only at subjects that another rule has chosen.
-        path: The file.
         content: What the file says, as it is kept for those that run.
     """
 
@@ -69,13 +68,13 @@ class Rule(Generic[File]):
     path: Path = Path()
     content: Mapping[str, Any] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def conditions(self) -> list[Condition]:
         """All its conditions."""
         every = (*(clause.condition for clause in self.open), self.worse, self.close, *self.only_if.values())
         return [condition for condition in every if condition]
 
-    @property
+    @cached_property
     def columns(self) -> set[str]:
         """The columns and thresholds that its conditions read."""
         return {column for condition in self.conditions for column in condition.columns}
@@ -106,8 +105,6 @@ def rules_in(area: files.Area, pattern: str, check: Callable[[Document], Rule[Fi
     """Return the rules in force by name; those with ``disabled: true`` are left out.
 
     Args:
-        area: Which of the mirrored trees.
-        pattern: The files in it.
         check: Makes a rule of a file.
 
     Raises:
@@ -143,7 +140,6 @@ def check_texts(
     Args:
         texts: Each with its place.
         known: The names that they may use.
-        examples: Values to fill them with.
         may_promise: Whether phrases that promise something are let through.
     """
     used: set[str] = set()

@@ -29,7 +29,6 @@ class Turn(Generic[File]):
 
     Args:
         scanned: What was found of the rule.
-        subject_id: Which subject.
         hit: What is known of it; None if it is no longer listed.
         last: The rule's last episode with it; None for none.
         on_hold: Why nothing may be said of it today; "" if it may.
@@ -78,11 +77,7 @@ def why_on_hold(day: Day, rule: Rule[Any], hit: Hit) -> str:
 
 
 class Planner(ABC, Generic[File]):
-    """Turns what was found of rules into changes of episodes and into messages.
-
-    Args:
-        day: The day.
-    """
+    """Turns what was found of rules into changes of episodes and into messages."""
 
     def __init__(self, day: Day) -> None:
         self.day = day
@@ -127,7 +122,6 @@ class Planner(ABC, Generic[File]):
 
         Args:
             task: Whether there is a task.
-            **said: Any other part of an ``Action``.
         """
         alerts = [
             self.day.action(

@@ -112,7 +112,6 @@ class Why:
     """One reason with its facts.
 
     Args:
-        reason: The code.
         facts: What it rests on.
     """
 
@@ -132,9 +131,6 @@ class Block:
     Args:
         rule: The signal, the playbook, or ``renewal`` for the ladder.
         subject_kind: What kind of thing it is about.
-        subject_id: Which one.
-        account_key: Its account.
-        why: The filter.
     """
 
     rule: str

@@ -19,7 +19,6 @@ class Scanned(Generic[File]):
     """What was found of one rule.
 
     Args:
-        rule: The rule.
         hits: What opens or is open, or was chosen by another rule.
         episodes: The last episode of each subject.
         is_first: Whether it was never evaluated before.

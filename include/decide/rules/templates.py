@@ -115,7 +115,6 @@ def check(template: str, known: Collection[str], examples: Collection[Mapping[st
     """Check a template, also by filling it, and return the names that it uses.
 
     Args:
-        known: The names that it may use.
         examples: Values to fill it with: one of which everything is known, one of which little is.
 
     Raises:

@@ -18,10 +18,7 @@ class Event:
     """See the module.
 
     Args:
-        turn: The signal's subject.
-        hit: What is known of it.
         step: What happened: that it opened, became worse, or is due after a snooze.
-        to: The reader.
     """
 
     turn: Turn[Signal]

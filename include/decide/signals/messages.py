@@ -38,7 +38,7 @@ def alert(event: Event, day: Day) -> Message:
             Fact(label="Customer", value=f"{values['account_name']} ({values['tier'] or 'no tier'})"),
             Fact(label="At stake", value=f"{formatting.money(values['arr'], values['currency'])} a year (ARR)"),
             Fact(label="Next decision", value=_decision(event)),
-            Fact(label="Manager", value=values["owner_name"] or "none in the CRM"),
+            Fact(label="CSM", value=values["owner_name"] or "none in the CRM"),
         ),
         why_now=f"{signal.title}: {signal.why} {became}",
         evidence=tuple(Evidence(text=line, source=source, level=_LEVELS[signal.kind]) for line in lines),

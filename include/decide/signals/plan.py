@@ -95,12 +95,7 @@ def filters(
 
 
 class Alerts(Planner[Signal]):
-    """Plans the alerts and digests of a day.
-
-    Args:
-        day: The day.
-        notified: Who was notified already.
-    """
+    """Plans the alerts and digests of a day."""
 
     kept = frozenset({"arr"})
 

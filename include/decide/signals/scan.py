@@ -24,7 +24,6 @@ class Scan:
     """What a scan found.
 
     Args:
-        signals: Each signal that could be evaluated.
         unavailable: Signal -> what it needs.
         problems: Signal that could not be evaluated -> why, with its cure.
     """

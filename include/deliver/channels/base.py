@@ -31,7 +31,6 @@ class Outcome:
         state: ``sent``; ``refused`` for good; ``later`` if it was certainly not accepted and may be sent again;
             ``uncertain`` if nobody knows.
         because: Why it was not simply sent, with the cure.
-        external_id: What the outside system calls it.
     """
 
     state: Literal["sent", "refused", "later", "uncertain"]
@@ -75,7 +74,7 @@ def message_of(delivery: Delivery, in_a_room: bool = False) -> Message:
         Undeliverable: It was planned by a version that wrote messages in another form.
     """
     try:
-        return Message.model_validate(personal_data.told(delivery.body, in_a_room))
+        return Message.model_validate(personal_data.shown(delivery.body, in_a_room))
     except ValidationError:
         raise Undeliverable(
             "the planned message has a form that this version cannot show",

@@ -37,11 +37,7 @@ _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 class _Lines:
-    """The lines of one answer, which may not go on for ever.
-
-    Args:
-        lines: What the server sends.
-    """
+    """The lines of one answer, which may not go on for ever."""
 
     def __init__(self, lines: Any) -> None:
         self._lines, self._left = lines, _MOST_LINES

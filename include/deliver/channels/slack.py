@@ -29,7 +29,7 @@ _PAGE = 200
 _MAX_PAGES = 25
 # A page may hold fewer than asked for before the end too: many may be empty (docs.slack.dev, conversations.list).
 _MOST_EMPTY = 100
-# By method. Of the limit of one message a second and conversation, which knows bursts, Slack's answers tell.
+# By method. Of the limit of one message a second and conversation, which knows bursts, Slack's answers report.
 _LIMITS = {
     "auth.test": Limit(50, 60.0),
     "chat.delete": Limit(50, 60.0),
@@ -92,7 +92,6 @@ class SlackChannel:
     """Writes to people by their e-mail address, or to the channel or user that people.yaml names for them.
 
     Args:
-        client: Calls the workspace.
         places: E-mail address -> user id, channel id or #channel, where people.yaml names one.
     """
 

@@ -40,11 +40,7 @@ def _text(content: bytes) -> str:
 
 
 class SlackWebhook:
-    """Writes into the webhook's channel, naming the reader.
-
-    Args:
-        client: Calls the webhook.
-    """
+    """Writes into the webhook's channel, naming the reader."""
 
     name = "slack"
     batch_size = 1

@@ -1,6 +1,6 @@
 """WeCom, by the robot of a group: the worked example of a further channel.
 
-A robot speaks to one group and is told nothing back but whether the message was taken: what is in doubt stays so. The
+A robot speaks to one group and learns nothing but whether the message was taken: what is in doubt stays so. The
 key of its address is the connection's password; it is a parameter of the call, so that no address shown holds it.
 """
 
@@ -36,12 +36,7 @@ class _KeyInTheCall(AuthBase):
 
 
 class WeComChannel:
-    """Writes into a group.
-
-    Args:
-        client: Calls the service.
-        key: The robot's key.
-    """
+    """Writes into a group."""
 
     name = "wecom"
     batch_size = 1

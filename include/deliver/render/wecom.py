@@ -26,7 +26,6 @@ def parts(message: Message, reader: str) -> list[str]:
     """Return the message as Markdown, in as many parts as it needs.
 
     Args:
-        message: What is said.
         reader: Whom it is for: a robot speaks to a whole group.
     """
     found: list[str] = []

@@ -19,10 +19,7 @@ class Line:
     """One thing that was looked at.
 
     Args:
-        connection: The connection's id.
-        what: What was looked at.
         state: ``ok``; ``look`` where it works but a person should know; ``failed``; ``unknown`` if it cannot be seen.
-        found: What was found, without secrets.
         to_fix: What to do; "" where there is nothing to do.
         rows: Some rows, with values that identify a person masked.
         exit_status: Of a failure, as the command line ends with it.
@@ -43,11 +40,7 @@ def failed(connection: str, what: str, error: PerennialError) -> Line:
 
 
 class Patience:
-    """Waits in place of a client, and gives up when it has waited for so long in all.
-
-    Args:
-        seconds: How long.
-    """
+    """Waits in place of a client, and gives up when it has waited for so long in all."""
 
     def __init__(self, seconds: float) -> None:
         self._left = seconds

@@ -36,7 +36,6 @@ def look(source_id: str, *, writes: Collection[str] = ()) -> Iterator[Line]:
     """Yield what there is to say of one source, from the connection on; what follows from a failure is left out.
 
     Args:
-        source_id: Connection id.
         writes: The channels that write over the connection too.
     """
     deadline = time.monotonic() + SECONDS
@@ -79,12 +78,7 @@ def look(source_id: str, *, writes: Collection[str] = ()) -> Iterator[Line]:
 
 
 def look_at_writer(connection_id: str, source_id: str, writes: Collection[str]) -> Iterator[Line]:
-    """Yield what there is to say of a connection over which nothing is read.
-
-    Args:
-        source_id: The CRM that it leads into.
-        writes: The channels that write over it.
-    """
+    """Yield what there is to say of a connection over which nothing is read."""
     try:
         source = registry.connect(replace(connections.get(connection_id), id=source_id))
     except PerennialError as error:

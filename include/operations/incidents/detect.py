@@ -17,12 +17,9 @@ class Failing:
     Args:
         key: What makes it the same thing from one scan to the next; silences are patterns of it.
         kind: ``rows`` in quarantine, a ``batch`` on hold, a late ``source``, or a ``feature`` that is not measured.
-        source: Connection id.
         entity: "" where it is the whole source.
         rule_id: "" where no single rule is behind it.
         n_bad: How many rows, or accounts of a feature.
-        n_rows: Of how many.
-        reason: What is wrong, in words.
         batch_id: The batch to look at, if it is about one.
     """
 

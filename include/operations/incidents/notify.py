@@ -44,11 +44,7 @@ class Counts:
     """What one scan did.
 
     Args:
-        n_open: Incidents that are open now.
-        n_started: Those that began.
         n_worse: Those that grew worse, or came back.
-        n_over: Those that ended.
-        n_sent: Messages sent.
         n_failed: Messages that could not be sent yet, or at all.
         n_silenced: Messages that a silence kept back.
     """

@@ -30,7 +30,6 @@ class Erasure:
 
     Args:
         kind: ``person`` or ``account``.
-        is_dry_run: Nothing was changed.
         counts: Store -> rows that were deleted or blanked.
         outside: What other systems still hold, as sentences.
         found: Only with ``is_dry_run``: the addresses and records that would go, since one address leads to the next.
@@ -54,8 +53,6 @@ def person(address: str, *, reason: str, by: str, dry_run: bool = False) -> Eras
     Args:
         address: Any of them; the others are found by the records that it stands on.
         reason: Why; kept, so it must not name the person.
-        by: Who asked for it.
-        dry_run: Only count.
 
     Raises:
         ConfigError: That is no address, or the reason names it.
@@ -72,8 +69,6 @@ def account(account_key: str, *, reason: str, by: str, dry_run: bool = False) ->
     Args:
         account_key: Such as ``crm:1001``.
         reason: Why; kept, so it must not name the account.
-        by: Who asked for it.
-        dry_run: Only count.
 
     Raises:
         ConfigError: That is no account's key.

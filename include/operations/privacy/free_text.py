@@ -25,7 +25,6 @@ class Places:
     """Accounts in whose texts a person's name stands for that person.
 
     Args:
-        keys: Their keys.
         refs: (source, id there).
     """
 
@@ -72,7 +71,7 @@ def _blanked(table: str, entity: Entity, where: str) -> str:
 
 
 def blank_messages(connection: Connection, found: Found, counts: Counter[str]) -> None:
-    """Blank what signals about people have kept and said, and an account's name in the lists of a manager's day."""
+    """Blank what signals about people have kept and said, and an account's name in the lists of a CSM's day."""
     keys = sorted(f"{source}:{record_id}" for source, entity, record_id in found.records if entity == "contact")
     for store, statement in _OF_CONTACT.items():
         counts[store] += connection.execute(sa.text(statement), {"keys": keys}).rowcount

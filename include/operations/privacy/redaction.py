@@ -46,7 +46,6 @@ class Texts:
     """The texts of one table.
 
     Args:
-        name: With its schema.
         columns: Column -> type.
     """
 
@@ -67,10 +66,8 @@ def blank(connection: Connection, texts: Texts, words: dict[str, str], where: st
 
     Args:
         connection: In a transaction.
-        texts: The table.
         words: Word -> what stands there from now on; each word its own, so that keys stay different.
         where: Only in these rows.
-        values: Bound in it.
     """
     total = 0
     for some in _chunks(words):

@@ -103,7 +103,7 @@ At stake:          USD 120,000 a year (ARR)
 Decide by:         Tue 15 Dec 2026, in 29 days (notice deadline)
 Due date:          Tue 16 Mar 2027: auto-renews
 Contract:          C-1, term 2
-Manager:           Ada Lovelace
+CSM:               Ada Lovelace
 
 WHY NOW
 This is the 30-day checkpoint, which was reached on Sun 15 Nov 2026; the next one is on Tue 1 Dec 2026. After the \

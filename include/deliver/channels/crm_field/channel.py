@@ -19,11 +19,7 @@ from include.outbox.store import Delivery
 
 
 class CrmFields:
-    """The channel.
-
-    Args:
-        accounts: The records of one CRM.
-    """
+    """The channel."""
 
     name = "crm_field"
     is_repeatable = True
@@ -110,9 +106,6 @@ class CrmFields:
 
 def connect(settings: Settings, source: str) -> CrmFields:
     """Return the channel of the CRM that a source's accounts are in.
-
-    Args:
-        source: Connection id of the CRM source.
 
     Raises:
         ConfigError: The connection is missing or wrong, or its vendor's records cannot be written.

@@ -13,11 +13,7 @@ from include.http.client import Client, Refused
 
 
 class Companies:
-    """See ``Accounts``.
-
-    Args:
-        client: Calls the portal.
-    """
+    """See ``Accounts``."""
 
     vendor = "HubSpot"
     batch_size = 100

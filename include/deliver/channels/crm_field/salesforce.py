@@ -8,15 +8,11 @@ from typing import Any
 from include.connectors.crm.salesforce.api import SalesforceApi, select
 from include.deliver.channels.base import Outcome
 from include.deliver.channels.crm_field.channel import Values
-from include.deliver.channels.crm_task.salesforce import LISTS, told
+from include.deliver.channels.crm_task.salesforce import LISTS, refusal
 
 
 class SalesforceAccounts:
-    """See ``Accounts``.
-
-    Args:
-        api: The org.
-    """
+    """See ``Accounts``."""
 
     vendor = "Salesforce"
     batch_size = 200
@@ -62,5 +58,5 @@ class SalesforceAccounts:
 def _outcome(account: str, result: Mapping[str, Any]) -> Outcome:
     if result.get("success"):
         return Outcome("sent", external_id=account)
-    said, is_passing = told(result)
+    said, is_passing = refusal(result)
     return Outcome("later" if is_passing else "refused", f"Salesforce did not write the values: {said}")

@@ -10,9 +10,6 @@ from include.deliver.channels.base import TaskChannel
 def connect(settings: Settings, source: str) -> TaskChannel:
     """Return the channel of the CRM that a source's accounts are in.
 
-    Args:
-        source: Connection id of the CRM source.
-
     Raises:
         ConfigError: The connection is missing or wrong, or its vendor takes no tasks.
     """

@@ -41,11 +41,7 @@ _STATES: dict[str, TaskState] = {"COMPLETED": "done", "IN_PROGRESS": "started", 
 
 
 class HubSpotTasks:
-    """Writes tasks onto companies.
-
-    Args:
-        client: Calls the portal.
-    """
+    """Writes tasks onto companies."""
 
     name = "crm_task"
     batch_size = 100
@@ -62,7 +58,6 @@ class HubSpotTasks:
         """Return the channel of one portal.
 
         Args:
-            connection: What to write by.
             reader: The connection over which the portal is read.
 
         Raises:

@@ -39,7 +39,6 @@ class SalesforceTasks:
     """Writes tasks onto accounts.
 
     Args:
-        api: The org.
         is_unique: Whether the org keeps the key unique and finds tasks by it.
     """
 
@@ -186,7 +185,7 @@ class SalesforceTasks:
             # Deactivated since the last ingest: a task that is not written is seen by nobody.
             self._ownerless.add(delivery.key)
             return self._write([replace(delivery, address="")])
-        said, is_passing = told(result)
+        said, is_passing = refusal(result)
         if is_passing:
             return {delivery.key: Outcome("later", f"Salesforce could not write the task now: {said}")}
         cure = "if the account was merged or deleted, ingest the CRM; else raise the playbook's version"
@@ -200,7 +199,7 @@ class SalesforceTasks:
         return self._owners[email]
 
 
-def told(result: Mapping[str, Any]) -> tuple[str, bool]:
+def refusal(result: Mapping[str, Any]) -> tuple[str, bool]:
     """Return what is said of a record that was not written, and whether another try may turn out differently."""
     errors = result.get("errors") or [{}]
     said = "; ".join(f"{error.get('statusCode', '')} {error.get('message', '')}".strip() for error in errors)
