@@ -25,7 +25,7 @@ from include.warehouse.engine import engine
 SENDER_LOCK = 0x5045_5253
 # A killed sender's connection lives on in the server for a moment.
 _LOCK_PATIENCE_SECONDS = 5.0
-# A pass ends in order after so long, and the next one goes on: its task in Airflow ends after 30 minutes, and the last
+# A pass ends in order after so long, and the next one resumes: its task in Airflow ends after 30 minutes, and the last
 # call of a pass may still wait for as long as a limiter lets it.
 PASS_SECONDS = 720.0
 # After so long it is the next channel's turn: mails do not wait behind thousands of messages to Slack.
@@ -136,7 +136,7 @@ class _Pass:
         """Send what is due over every channel, by turns."""
         self.each(self.send)
         while self.senders and not self.is_over():
-            self.each(self.go_on)
+            self.each(self.resume)
         self.result.n_left = sum(len(sending.left) for sending in self.senders.values())
 
     def is_over(self) -> bool:
@@ -196,9 +196,9 @@ class _Pass:
             return
         channel = self._open(way)
         self.senders[way] = sender.Sender(channel, self.settings, self.tick, self.still_alone, deque(deliveries))
-        self.go_on(way)
+        self.resume(way)
 
-    def go_on(self, way: Way) -> None:
+    def resume(self, way: Way) -> None:
         """Send for a turn of what a channel has left."""
         if (sending := self.senders.pop(way, None)) is None:
             return
@@ -248,7 +248,7 @@ class _Pass:
             total = Counter(self.result.channels.get(shown, {}))
             total.update(counts)
             if counts.get("waiting"):
-                total["waiting"] = counts["waiting"]  # what waits is looked at by every step
+                total["waiting"] = counts["waiting"]  # what waits is counted by every step
             self.result.channels[shown] = dict(total)
 
 

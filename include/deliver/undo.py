@@ -1,7 +1,7 @@
 """Takes back what a run has set in motion, as far as the outside lets it: first asked for in a row, then done.
 
 Asking is one transaction: what has not left never will, what has is marked. Taking back is repeatable, so that whoever
-is killed half way goes on, and what was in doubt is taken back once it is known.
+is killed half way resumes, and what was in doubt is taken back once it is known.
 """
 
 from __future__ import annotations

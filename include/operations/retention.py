@@ -1,6 +1,6 @@
 """Deletes what is older than the settings allow, a piece at a time, and counts it.
 
-Each piece is a transaction of its own, so that nobody waits long; killed at any moment, the next run goes on.
+Each piece is a transaction of its own, so that nobody waits long; killed at any moment, the next run resumes.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ STORES = (
             "state in ('resolved', 'dropped') and coalesce(settled_at, quarantined_at) < :before",
         ),
     ),
-    Store(  # the place of a row stays, and goes on holding its account
+    Store(  # the place of a row stays, and still puts its account on hold
         "quarantine.record values",
         "quarantine_values",
         "update quarantine.record set record = null where quarantine_id in ("

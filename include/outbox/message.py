@@ -53,7 +53,7 @@ class Evidence(_Part):
 
 
 class Link(_Part):
-    """Where to go on."""
+    """Where to continue."""
 
     label: Line
     url: Url

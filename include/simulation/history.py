@@ -1,4 +1,4 @@
-"""The tables that signals and playbooks look at, for every day of a stretch that is over.
+"""The tables that signals and playbooks read, for every day of a stretch that is over.
 
 The queries of ``sql/actions/`` are the same that make today's tables; they are given another newest day, and what
 happened after it counts nowhere. What they read are the tables as they stand: figures by day, and facts with the time

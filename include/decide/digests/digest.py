@@ -12,7 +12,7 @@ from include.outbox.message import Message
 from include.outbox.store import Action
 
 READER = "csm"  # entity kind of what is about a person's day, not about one account
-# What could not be sent for so long is no news.
+# What could not be sent for so long is out of date.
 USEFUL_DAYS = 7
 
 
@@ -36,7 +36,7 @@ def to_reader(
         step: Which one of them: a day, a week.
         region: The calendar by which it is sent.
         account_key: An account that it names.
-        useful_days: After how many days it is no news.
+        useful_days: After how many days it is out of date.
     """
     return [
         day.action(

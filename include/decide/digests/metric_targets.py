@@ -21,8 +21,8 @@ from include.warehouse.engine import engine, has_table
 
 RULE = "metric_off_target"
 KIND = "metric"
-# A period that closed longer ago is no news; nor is the past that a first build brings.
-NEWS_DAYS = 10
+# A period that closed longer ago is not reported, nor is the history that a first build brings.
+REPORTED_DAYS = 10
 USEFUL_DAYS = 14
 _N_GROUPS = 3
 _N_BELOW = 8
@@ -77,7 +77,7 @@ def find(connection: sa.Connection, newest: date) -> list[Miss]:
                 "period": period,
                 "metric": metric.id,
                 "metrics": list(metrics.branch(metric.id)),
-                "since": newest - timedelta(days=NEWS_DAYS),
+                "since": newest - timedelta(days=REPORTED_DAYS),
                 "newest": newest,
             },
         ).all()

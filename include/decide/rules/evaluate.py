@@ -19,7 +19,7 @@ Unfit = Mapping[str, Collection[str] | None]
 
 @dataclass(frozen=True)
 class Hit:
-    """A subject that a rule has to look at: it opens, is open, or was chosen by another rule.
+    """A subject that a rule has to act on: it opens, is open, or was chosen by another rule.
 
     Args:
         values: All its columns.

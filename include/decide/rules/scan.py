@@ -1,4 +1,4 @@
-"""What a decision finds of its rules: which subjects each has to look at, and the last episode of each."""
+"""What a decision finds of its rules: which subjects each has to act on, and the last episode of each."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ create table meta.housekeeping (
     run_at timestamptz not null,
     store text not null,
     n_deleted bigint not null,
-    is_complete boolean not null, -- false: the run's limit was reached, the next one goes on
+    is_complete boolean not null, -- false: the run's limit was reached, the next one resumes
     primary key (run_at, store)
 );
 grant select on meta.erasure, meta.suppression, meta.housekeeping

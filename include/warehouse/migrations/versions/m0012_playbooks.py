@@ -9,7 +9,7 @@ TABLES = """
 alter table ops.episode
     add column arm text not null default '' check (arm in ('', 'acted', 'held_out')); -- of playbooks only
 
--- What runs goes on with the version it began with, whatever the file says by then.
+-- What runs continues with the version it began with, whatever the file says by then.
 create table ops.playbook_version (
     playbook text not null,
     version int not null,
