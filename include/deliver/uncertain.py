@@ -30,6 +30,11 @@ SETTLE = timedelta(minutes=3)
 SKEW = timedelta(minutes=10)
 URGENT_DAYS = 14
 DECISION = "deliver"  # what the sender itself plans
+# What a repeat has of the original.
+_REPEATED = (
+    *("entity_kind", "entity_id", "rule", "episode_no", "step", "account_key", "owner_key", "recipient", "subject"),
+    *("reads", "deadline", "not_after", "version"),
+)
 
 
 def take_over(channel: str, is_repeatable: bool, now: datetime, source: str = "") -> int:
@@ -138,23 +143,7 @@ def repeat(delivery: Delivery, channel: str, note: str) -> Action:
     body = delivery.body
     if note:
         body = Message.model_validate(body).with_note(note).model_dump(mode="json")
-    return Action(
-        channel=channel,
-        entity_kind=delivery.entity_kind,
-        entity_id=delivery.entity_id,
-        rule=delivery.rule,
-        episode_no=delivery.episode_no,
-        step=delivery.step,
-        account_key=delivery.account_key,
-        owner_key=delivery.owner_key,
-        recipient=delivery.recipient,
-        subject=delivery.subject,
-        body=body,
-        reads=delivery.reads,
-        deadline=delivery.deadline,
-        not_after=delivery.not_after,
-        version=delivery.version,
-    )
+    return Action(channel=channel, body=body, **{name: getattr(delivery, name) for name in _REPEATED})
 
 
 def _notify_elsewhere(connection: sa.Connection, delivery: Delivery, settings: Settings, now: datetime) -> bool:

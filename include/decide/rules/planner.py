@@ -118,11 +118,7 @@ class Planner(ABC, Generic[File]):
     def alert(
         self, turn: Turn[File], message: Message, step: str, to: Recipient, task: bool = True, **said: Any
     ) -> list[Action]:
-        """Return a message over all channels, and the task in which it is answered.
-
-        Args:
-            task: Whether there is a task.
-        """
+        """Return a message over all channels, and the task in which it is answered."""
         alerts = [
             self.day.action(
                 channel,
