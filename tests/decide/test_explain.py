@@ -316,6 +316,16 @@ def test_a_playbook_whose_signal_is_not_open(rule: Any, overlay: Path) -> None:
     assert codes(line) == [Reason.SIGNAL_NOT_OPEN] and line.why[0].facts == {"signals": ["fall"]}
 
 
+def test_a_playbook_whose_signal_is_open_and_whose_condition_does_not_hold(rule: Any, overlay: Path) -> None:
+    (overlay / "config" / "signals" / "fall.yaml").write_text(
+        SIGNAL.format(more="", status="live", first_scan="notify")
+    )
+    playbook(overlay, "{signals: [fall], when: arr > 99999}")
+    assert rule().outcome == "opened"
+    line = asked("call")
+    assert codes(line) == [Reason.CONDITION_NOT_MET] and line.text == "Not opened: arr is 12,000; opens above 99,999."
+
+
 def test_the_same_decision_again_writes_the_same_rows(ward: Ward, rule: Any) -> None:  # noqa: F811
     every = (
         "select jsonb_build_array((select jsonb_agg(e order by day, rule, subject_id, reason) from ops.evaluation e),"
