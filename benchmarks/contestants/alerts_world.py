@@ -53,7 +53,7 @@ def main() -> None:
         truth = causes(build_world(int(seed), date.fromisoformat(house.ANCHOR), int(customers)).customers)
     judged = alerts_truth.judge(replay, truth)
     told = {
-        "rows": len(replay.told),
+        "rows": len(replay.notified),
         "seconds": time.perf_counter() - started,
         "steps": steps,
         "judged": vars(judged),
