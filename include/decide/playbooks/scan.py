@@ -66,22 +66,23 @@ class Scan:
 
     Args:
         playbooks: Each playbook by version: what runs with it, or what has reached its trigger.
-        signals: The open episodes of signals that were notified, the oldest first.
+        signals: Signal -> its open episodes that were notified.
         given: Playbook, kind and id of what it runs for -> step -> what was made of it.
         problems: Playbook that could not be evaluated -> why, with its cure.
     """
 
     playbooks: list[Scanned[Playbook]] = field(default_factory=list)
-    signals: Sequence[Episode] = ()
+    signals: Mapping[str, Sequence[Episode]] = field(default_factory=dict)
     given: Mapping[tuple[str, str, str], Mapping[str, Given]] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
 
     def holds(self, rule: Rule[Playbook]) -> dict[str, tuple[str, date]]:
         """Return thing -> the newest episode of a playbook's signals that is open for it, and since when."""
+        mine = [episode for signal in sorted(rule.file.trigger.signals) for episode in self.signals.get(signal, ())]
         return {
             episode.entity_id: (f"{episode.signal} {episode.episode_no}", episode.opened_on)
-            for episode in self.signals
-            if episode.signal in rule.file.trigger.signals and episode.entity_kind == rule.about
+            for episode in sorted(mine, key=lambda episode: episode.opened_on)
+            if episode.entity_kind == rule.about
         }
 
 
@@ -96,15 +97,11 @@ def scan(connection: sa.Connection, day: Day, playbooks: Mapping[str, Rule[Playb
         last[episode.signal].append(episode)
     triggers = {signal for rule in playbooks.values() for signal in rule.file.trigger.signals}
     triggers |= {signal for content in began.values() for signal in content["trigger"].get("signals", ())}
-    notified = [
-        episode
-        for episode in episodes.read(connection, sorted(triggers))
-        if episode.state == "open" and episode.notified_as != "silent"
-    ]
-    found = Scan(
-        signals=sorted(notified, key=lambda episode: episode.opened_on),
-        given=_given(connection, names, day.settings.reporting_zone),
-    )
+    notified: dict[str, list[Episode]] = defaultdict(list)
+    for episode in episodes.read(connection, sorted(triggers)):
+        if episode.state == "open" and episode.notified_as != "silent":
+            notified[episode.signal].append(episode)
+    found = Scan(signals=notified, given=_given(connection, names, day.settings.reporting_zone))
     with engine("reader").connect().execution_options(isolation_level="REPEATABLE READ") as tables:
         for name in names:
             try:
