@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -45,6 +45,8 @@ class Renewals(Strict):
         horizon_days: How far ahead renewals are listed.
         behind_days: How long after its decision date an open renewal stays listed.
         early_days: A renewal closed more than this before its due date is called early.
+        renewal_pipelines: Pipelines, as the CRM names them, whose deals are renewals whatever their type says.
+        free_months: ``spread``: what is paid counts for the free months too; ``paid_rate``: they count at the paid rate.
     """
 
     ladder_days: tuple[Annotated[int, Field(ge=1, le=730)], ...] = (180, 120, 90, 60, 30, 14, 7)
@@ -53,6 +55,8 @@ class Renewals(Strict):
     horizon_days: Days = 200
     behind_days: Days = 30
     early_days: Days = 30
+    renewal_pipelines: tuple[str, ...] = ()
+    free_months: Literal["spread", "paid_rate"] = "spread"
 
     @model_validator(mode="after")
     def _is_a_ladder(self) -> Renewals:

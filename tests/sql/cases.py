@@ -92,6 +92,13 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "until": LONG_AGO,
         "read_until": LONG_AGO,
     },
+    "meta.renewal_answer": {
+        "is_match": True,
+        "reason": "seen",
+        "answered_by": "ana",
+        "origin": "cli",
+        "known_from": LONG_AGO,
+    },
     "meta.account_merge": {"source": "crm", "batch_id": 1, "known_from": LONG_AGO},
     "meta.account_merge_history": {"source": "crm", "batch_id": 1, "known_from": LONG_AGO},
     "meta.identity_answer": {
@@ -196,6 +203,8 @@ def _build(connection: sa.Connection, model: Model, case: Case) -> None:
         "zone": "UTC",
         "currency": "USD",
         "early_days": 30,
+        "renewal_pipelines": ["renewals"],
+        "free_months": "spread",
         "horizon_days": 200,
         "competitors": [],
         "behind_days": 30,
