@@ -145,7 +145,6 @@ pairs as (
     join deals as d
         on d.ultimate_parent_key = t.ultimate_parent_key
         and d.starts_on > t.term_start
-        and (t.is_evergreen or d.ends_on > t.due_date)
     join opportunities as o on o.opportunity_key = d.opportunity_key
     left join answers as a on a.term_id = t.term_id and a.opportunity_key in (d.opportunity_key, '*')
     where not exists (
@@ -171,6 +170,8 @@ timed as (
         end as distance
     from pairs
     where is_match is distinct from false
+        -- What is over before the term is, replaces it only where somebody says so.
+        and (is_match or is_evergreen or ends_on > due_date or is_referred or opportunity_type = 'renewal')
 ),
 
 methods as (
