@@ -70,7 +70,7 @@ class Renewals(Strict):
         behind_days: How long after its decision date an open renewal stays listed.
         early_days: A renewal closed more than this before its due date is called early.
         renewal_pipelines: Pipelines, as the CRM names them, whose deals are renewals whatever their type says.
-        free_months: ``spread``: what is paid counts for the free months too; ``paid_rate``: they count at the paid rate.
+        free_months: ``spread``: what is paid is spread over them; ``paid_rate``: they count at the paid rate.
         answers: What people answered about which deal continues which term.
     """
 

@@ -1,4 +1,4 @@
-"""Answers about which deal continues which term; they take effect with the next build, for the accounts that they concern.
+"""Answers about which deal continues which term; they take effect with the next build, for their accounts.
 
 They come from ``answers`` in ``config/renewals.yaml`` and from the command line; of the two the file wins.
 """

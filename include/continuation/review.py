@@ -14,7 +14,7 @@ MEANING = {
     "unsure_link": "this deal was taken for the renewal of this term: `renewals link` or `renewals unlink` settles it",
     "dates_missing": "the renewal repeats the old dates: set its own start and end in the CRM",
     "copy": "the line repeats one of another won deal and counts once: correct its dates or amount if it is its own",
-    "continues_nothing": "a won renewal deal continues no term, while one of the account ends: `renewals link TERM DEAL`",
+    "continues_nothing": "a won renewal deal continues no term, while one of its account ends: `renewals link`",
     "no_open_deal": "the term is decided within 90 days, and no renewal deal is open for it: open one in the CRM",
     "end_moved": "the end was moved and the amount left: its yearly rate stays; correct the amount if that is wrong",
     "no_account": "a won deal with an amount belongs to no known company: it is in no figure; give it one in the CRM",
