@@ -127,6 +127,31 @@ def test_rules() -> None:
     assert mapper.record("2", {"a": None, "e": ""}, None).values["term_end"] is None
 
 
+@pytest.mark.parametrize(
+    ("typed", "months"),
+    [
+        ("P12M", 12), ("P1Y", 12), ("P1Y6M", 18), ("12", 12), ("12.0", 12), ("24 months", 24), ("3 Jahre", 36),
+        ("1 yr 6 mo", 18), ("90 days", 3), ("P30D", 1), ("3 months' notice", 3), ("3个月", 3), ("1年", 12), ("", None),
+    ],
+)  # fmt: skip
+def test_a_length_of_time_counts_in_months(typed: str, months: int | None) -> None:
+    mapper = Mapper(ENTITIES["contract_line"], {"term_months": ColumnRule(property="t", is_duration=True)})
+    assert mapper.record("1", {"t": typed}, None).values["term_months"] == months
+
+
+@pytest.mark.parametrize("typed", ["soon", "P", "31 days", "-3", "12 parsecs"])
+def test_what_is_no_length_of_time_is_noted(typed: str) -> None:
+    mapper = Mapper(ENTITIES["contract_line"], {"term_months": ColumnRule(property="t", is_duration=True)})
+    record = mapper.record("1", {"t": typed}, None)
+    assert record.values["term_months"] is None and record.problems == {"term_months": typed}
+
+
+@pytest.mark.parametrize(("typed", "flag"), [("Ja", True), ("Nein", False), ("是", True), ("X", True), ("n", False)])
+def test_flags_as_people_type_them(typed: str, flag: bool) -> None:
+    mapper = Mapper(ENTITIES["opportunity"], {"is_auto_renew": ColumnRule(property="t")})
+    assert mapper.record("1", {"t": typed}, None).values["is_auto_renew"] is flag
+
+
 def test_a_mapping_can_be_switched_off(mapping: Path) -> None:
     mapping.write_text("disabled: true\n")
     assert load_mapping("hubspot.yaml", CRM).entities == {}
