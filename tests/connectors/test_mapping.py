@@ -9,7 +9,15 @@ from include.connectors.mapping import ColumnRule, Mapper, load_mapping
 from include.entities.catalog import ENTITIES
 
 # No CRM has standard fields for them: who keeps pauses maps fields of their own.
-UNCOMMON = {"is_overage", "paused_on", "resumed_on", "is_evergreen"}
+UNCOMMON = {
+    "is_overage", "paused_on", "resumed_on", "is_evergreen", "amount_per", "billing_frequency", "term_months",
+    "replaces_id",
+}  # fmt: skip
+# Contracts kept as fields of deals or of companies.
+ON_DEALS = {"renews_id", "term_start", "term_end", "term_months", "amount_per"}
+ON_COMPANIES = {
+    "contract_arr", "contract_mrr", "contract_start", "renewal_date", "contract_status", "contract_currency",
+}  # fmt: skip
 CRM = ("account", "contact", "opportunity", "contract_line")
 
 
@@ -25,9 +33,9 @@ def test_the_shipped_mapping_fills_every_column_that_no_association_fills() -> N
     mapped = {name: [set(part.columns) for part in file.parts(name).values()] for name in file.entities}
     missing = {name: set(ENTITIES[name].column_names) - set.union(*parts) for name, parts in mapped.items()}
     assert missing == {
-        "account": {"merged_into"},  # Salesforce says it that way round
+        "account": {"merged_into", *ON_COMPANIES},  # Salesforce says it that way round
         "contact": {"account_id"},
-        "opportunity": {"account_id"},
+        "opportunity": {"account_id", *ON_DEALS},
         "contract_line": {"opportunity_id", "account_id", *UNCOMMON},
         "activity": {"account_id", "contact_id", "duration_minutes"},  # it has milliseconds
         "invoice": {"account_id", "contract_number"},
@@ -43,8 +51,9 @@ def test_the_shipped_mapping_of_salesforce_too() -> None:
         for part, mapping in file.parts(name).items()
     }
     assert {name: columns for name, columns in missing.items() if columns} == {
-        "account": {"merged_ids", "merged_into"},
+        "account": {"merged_ids", "merged_into", *ON_COMPANIES},
         "contact": {"other_emails"},
+        "opportunity": ON_DEALS,
         "contract_line": UNCOMMON,
         "activity Task": {"duration_minutes"},
         "activity Event": {"direction", "outcome"},
