@@ -15,6 +15,7 @@ Reason = Annotated[str, typer.Option("--reason", help="Why; kept with the answer
 By = Annotated[str, typer.Option("--by", help="Who says so; you by default.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")]
 _REVIEW = ("kind", "account", "subject", "deal", "due", "arr", "method", "confidence", "suggestions")
+_LINKS = ("deal", "product", "method", "confidence", "start", "arr", "known", "known_to")
 _NEXT = "It counts from the next build on: `python -m include.cli build`, or the DAG build_kpis within the hour."
 
 
@@ -36,6 +37,17 @@ def review_open(
         typer.echo(f"{name}: {review.MEANING[name]}")
     if not found:
         typer.echo("nothing is open about contracts and renewals")
+
+
+@app.command("show")
+def show_links(term: Term, as_json: AsJson = False) -> None:
+    """Show which deals continue a term, and which were taken for it before."""
+    from include.continuation import review
+
+    found = review.links(term)
+    output.emit(found, _LINKS, as_json=as_json)
+    if not found and not as_json:
+        typer.echo(f"nothing continues {term}, and nothing did before")
 
 
 @app.command("link")

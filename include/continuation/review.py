@@ -79,6 +79,17 @@ def findings(kind: str = "", limit: int = 50) -> list[Finding]:
     ]
 
 
+def links(term_id: str) -> list[dict[str, object]]:
+    """Return what continues a term, and what was taken for it before, the newest first.
+
+    Args:
+        term_id: The agreed term, such as ``crm:4711#1``.
+    """
+    with engine("reader").connect() as connection:
+        _must_be_built(connection)
+        return [dict(row) for row in connection.execute(_LINKS, {"term_id": term_id}).mappings()]
+
+
 def summary(connection: sa.Connection) -> list[dict[str, object]]:
     """Return per kind how many there are and what share of ARR depends on them; empty before the first build."""
     if not connection.execute(_IS_BUILT).scalar():
@@ -127,6 +138,12 @@ _SUMMARY = sa.text(
     " coalesce(sum(f.arr), 0) / nullif((select sum(s.arr) from (select arr, row_number() over"
     " (partition by account_key order by from_day desc) as age from core.arr_step where from_day <= current_date) as s"
     f" where s.age = 1), 0) as share_of_arr from ({_ALL}) as f group by f.kind order by 3 desc"
+)
+_LINKS = sa.text(
+    "select opportunity_key as deal, product, method, confidence, next_start as start, renewed_arr as arr,"
+    " 'now' as known, cast(null as timestamptz) as known_to from core.continuation where term_id = :term_id"
+    " union all select opportunity_key, product, method, confidence, next_start, renewed_arr, 'restated', known_to"
+    " from meta.former_continuation where term_id = :term_id order by known_to desc nulls first, deal, product"
 )
 _TERMS = sa.text(
     "select o.opportunity_key, t.term_id from core.opportunity as o"

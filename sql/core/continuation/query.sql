@@ -2,7 +2,8 @@
 -- Grain: term, deal and product of the deal. Inputs: agreed terms, contract lines, opportunities, families, plan rates,
 -- people's answers. Window: none.
 -- Caveats: the methods, from the surest: answer, reference, number, renewal (type or pipeline), product (starts at the end
--- of the same product, or before it and runs beyond it), the same of another account of the family, consolidated (one
+-- of the same product, or before it and runs beyond it), the same of another account of the family, renewal_renumbered
+-- (a renewal under another contract number), consolidated (one
 -- renewal that is large enough for several terms), copy (a renewal known only from a copy of the old dates). Each product
 -- of a deal continues one term, the nearest of the surest method; what it brings is shared by target where it continues
 -- several. An addition of less than half of what runs, or with a contract number of its own, continues nothing.
@@ -185,6 +186,7 @@ methods as (
                     or (is_at_end and is_same_product)
                     or (is_same_product and opportunity_type <> 'expansion' and is_in_time))
                 then 'number'
+            when is_same_account and opportunity_type = 'renewal' and is_in_time and both_numbered then 'renewal_renumbered'
             when is_same_account and opportunity_type = 'renewal' and is_in_time then 'renewal'
             when is_same_account and is_same_product and is_at_end and is_in_time and not is_evergreen
                 and not (opportunity_type = 'new' and both_numbered)
@@ -206,7 +208,7 @@ ranked_methods as (
     from (
         values
             ('answer', 0), ('reference', 1), ('number', 2), ('renewal', 3), ('product', 4), ('family_number', 5),
-            ('family_renewal', 6)
+            ('renewal_renumbered', 6), ('family_renewal', 7)
     ) as m (method, surest)
 ),
 
@@ -232,7 +234,7 @@ ordered as (
     from candidates
     where (is_same_product or not has_same_product or surest <= 1)
         -- Another account's deal only where neither the term nor the deal has anything nearer.
-        and (surest < 6 or (surest_of_deal >= 5 and surest_of_term >= 5))
+        and (surest < 7 or (surest_of_deal >= 5 and surest_of_term >= 5))
 ),
 
 chosen as (
@@ -245,7 +247,7 @@ chosen as (
         max(case when is_same_product then 1 else 0 end) = 1 as is_same_product,
         max(case when is_at_end then 1 else 0 end) = 1 as is_at_end,
         max(distance) as distance,
-        max(case when both_numbered and not is_same_contract then 1 else 0 end) = 1 as is_other_number
+        min(method) as method
     from ordered
     where choice = 1 or surest = 0
     group by opportunity_key, term_id
@@ -278,7 +280,7 @@ left_over as (
         from chosen as c
         join terms as t on t.term_id = c.term_id
         join opportunities as o on o.opportunity_key = c.opportunity_key
-        where c.surest <= 3 and o.opportunity_type = 'renewal'
+        where c.surest in (0, 1, 2, 3, 6) and o.opportunity_type = 'renewal'
     ) as c
         on c.account_key = t.account_key
         and c.starts_on > t.term_start
@@ -314,13 +316,13 @@ links as (
     select
         c.opportunity_key,
         c.term_id,
-        m.method,
+        c.method,
         c.next_account_key,
         c.is_same_product,
         case
             when c.surest <= 1 then 1.0
             when c.surest = 2 then 0.98
-            when c.surest = 3 and c.is_other_number then 0.75
+            when c.surest = 6 then 0.75
             when c.surest = 3 then case when c.is_same_product then 0.9 else 0.7 end
             when c.surest = 4 and c.is_at_end then case when c.distance <= 7 then 0.85 else 0.75 end
             when c.surest = 4 then 0.65
@@ -328,7 +330,6 @@ links as (
             else 0.6
         end as confidence
     from chosen as c
-    join ranked_methods as m on m.surest = c.surest
     union all
     select opportunity_key, term_id, 'consolidated', next_account_key, true, 0.7 from consolidated
 ),

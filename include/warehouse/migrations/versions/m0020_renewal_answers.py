@@ -17,12 +17,26 @@ create table meta.renewal_answer (
     known_from timestamptz not null,
     known_to timestamptz             -- null while it holds
 );
+-- Links between terms and deals that a build took back or changed: what core.continuation held before.
+create table meta.former_continuation (
+    term_id text not null,
+    opportunity_key text not null,
+    product text not null,
+    account_key text not null,
+    method text not null,
+    confidence double precision not null,
+    next_start date,
+    renewed_arr numeric(18, 2),
+    build_id text not null,          -- the build that replaced it
+    known_to timestamptz not null    -- until when it was what was known
+);
+create index former_continuation_term on meta.former_continuation (term_id);
 create unique index renewal_answer_holds on meta.renewal_answer (term_id, opportunity_key) where known_to is null;
 """
 
 GRANTS = """
-grant select on meta.renewal_answer to perennial_loader, perennial_reader;
-grant select, insert, update, delete on meta.renewal_answer to perennial_builder;
+grant select on meta.renewal_answer, meta.former_continuation to perennial_loader, perennial_reader;
+grant select, insert, update, delete on meta.renewal_answer, meta.former_continuation to perennial_builder;
 """
 
 
