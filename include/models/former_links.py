@@ -25,7 +25,8 @@ def note(connection: sa.Connection, build_id: str) -> int:
 _NOTE = sa.text(
     """
     insert into meta.former_continuation
-        (term_id, opportunity_key, product, account_key, method, confidence, next_start, renewed_arr, build_id, known_to)
+        (term_id, opportunity_key, product, account_key, method, confidence, next_start, renewed_arr, build_id,
+        known_to)
     select g.term_id, g.opportunity_key, g.product, g.account_key, g.method, g.confidence, g.next_start, g.renewed_arr,
         b.build_id, b.known_at
     from gone as g

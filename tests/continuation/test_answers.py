@@ -1,4 +1,4 @@
-"""Which deal continues which term: what is not sure is listed, answered, taken back, and what was taken before is kept."""
+"""Which deal continues which term: what is not sure is listed and answered, and links taken back are kept."""
 
 from __future__ import annotations
 
