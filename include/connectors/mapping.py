@@ -365,6 +365,8 @@ def _website(value: Any) -> str | None:
 
 
 def _translated(value: Any, values: Mapping[str, str]) -> Any:
+    if isinstance(value, bool):
+        value = str(value).lower()
     if not isinstance(value, str):
         return value
     if _SEPARATOR not in value:

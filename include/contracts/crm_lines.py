@@ -77,7 +77,7 @@ def rules() -> list[Rule]:
         rule(
             "contract_line",
             "amount_present",
-            not_null("amount", RECURRING),
+            _has_amount,
             "a recurring line has no amount",
             why="the account's ARR would fall without anything having been lost",
             cure="enter the line's amount in the CRM",
@@ -181,3 +181,12 @@ def _committed_has(column: str, *others: str, of_deal: str, but: str = "") -> Fa
         return none(query + found if deals else query, *exempt, column)
 
     return expect
+
+
+def _has_amount(known: Known) -> Expect:
+    """Expect lines that recur to have an amount, or a price of one unit and their number."""
+    query = (
+        f"select batch._row from {BATCH} where not _is_deleted and is_recurring"  # noqa: S608
+        " and amount is null and unit_price * quantity is null"
+    )
+    return none(query, "amount", "is_recurring")

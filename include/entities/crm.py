@@ -107,6 +107,7 @@ CRM = (
             product="text",
             quantity="numeric",
             amount="numeric",  # after discount, of what amount_per says
+            unit_price="numeric",  # instead of the amount: of one unit
             amount_per="text",  # term (default), period (one billing period), year, month
             billing_frequency="text",  # in HubSpot's words: monthly, annually, per_two_years ...
             list_amount="numeric",

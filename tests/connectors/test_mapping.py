@@ -11,7 +11,7 @@ from include.entities.catalog import ENTITIES
 # No CRM has standard fields for them: who keeps pauses maps fields of their own.
 UNCOMMON = {
     "is_overage", "paused_on", "resumed_on", "is_evergreen", "amount_per", "billing_frequency", "term_months",
-    "replaces_id",
+    "replaces_id", "unit_price",
 }  # fmt: skip
 # Contracts kept as fields of deals or of companies.
 ON_DEALS = {"renews_id", "term_start", "term_end", "term_months", "amount_per"}
@@ -41,6 +41,13 @@ def test_the_shipped_mapping_fills_every_column_that_no_association_fills() -> N
         "invoice": {"account_id", "contract_number"},
         "survey_response": {"account_id", "contact_id"},
     }
+
+
+def test_the_shipped_mapping_of_salesforce_with_cpq_loads_and_reads_a_renewal() -> None:
+    file = load_mapping("salesforce_cpq.yaml", [*CRM, "owner"])
+    assert file.entities["contract_line"].object == "SBQQ__Subscription__c"
+    deal = Mapper(ENTITIES["opportunity"], file.entities["opportunity"].columns)
+    assert deal.record("1", {"SBQQ__Renewal__c": True}, None).values["opportunity_type"] == "renewal"
 
 
 def test_the_shipped_mapping_of_salesforce_too() -> None:

@@ -185,7 +185,7 @@ copies as (
     group by c.line_key
 ),
 
--- The contract that a deal without a number adds to or reduces: the one it names, else the one of the same product that
+-- The contract that a line amends, or that a deal without a number adds to or reduces: the one it names, else the one of the same product that
 -- runs at its start, else any that ends with it.
 bases as (
     select
@@ -210,8 +210,10 @@ bases as (
         and (a.arr > 0 or b.opportunity_key = a.renews_key or b.line_key = a.replaces_key
             or coalesce(b.product, '') = coalesce(a.product, ''))
     where a.status = 'active'
-        and not a.has_number
-        and (a.opportunity_type in ('expansion', 'unknown') or a.arr < 0)
+        and (
+            (not a.has_number and (a.opportunity_type in ('expansion', 'unknown') or a.arr < 0))
+            or (b.line_key = a.replaces_key and b.valid_to = a.valid_to)
+        )
         and (b.has_number or b.opportunity_type in ('new', 'renewal') or b.close_date < a.close_date)
 )
 

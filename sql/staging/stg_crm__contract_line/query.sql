@@ -12,7 +12,7 @@ select
     nullif(trim(account_id), '') as account_id,
     nullif(trim(product), '') as product,
     quantity,
-    amount,
+    coalesce(amount, unit_price * quantity) as amount,
     lower(nullif(trim(amount_per), '')) as amount_per,
     lower(nullif(trim(billing_frequency), '')) as billing_frequency,
     list_amount,
