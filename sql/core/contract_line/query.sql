@@ -23,6 +23,71 @@ full_reads as (
     where is_full and state = 'merged' and read_until is not null and entity in ('contract_line', 'opportunity')
 ),
 
+-- What runs until it is cancelled has no term that a new amount could correct: it counts from the day of the change, and
+-- each price before for the days until the next.
+evergreen_versions as (
+    select
+        h.*,
+        coalesce(
+            max(case when h.changed_on <= greatest(o.close_date, n.valid_from) then h.price_no end)
+                over (partition by h.line_key),
+            min(h.price_no) over (partition by h.line_key)
+        ) as first_price
+    from line_history as h
+    join line_history as n on n.line_key = h.line_key and n.known_to is null and n.valid_from = h.valid_from
+    join opportunities as o on o.opportunity_key = n.opportunity_key
+    where h.is_evergreen and n.is_evergreen and not h.is_deleted
+),
+
+prices as (
+    select
+        line_key,
+        price_no,
+        price_no = min(first_price) as is_first,
+        max(version_no) as last_version,
+        min(changed_on) as from_day,
+        lead(min(changed_on)) over (partition by line_key order by price_no) as to_day
+    from evergreen_versions
+    where price_no >= first_price
+    group by line_key, price_no
+),
+
+in_force as (
+    select
+        h.line_key || case when h.known_to is null or p.to_day is null then '' else '@' || h.price_no end as line_key,
+        h.account_key,
+        h.opportunity_key,
+        h.way,
+        h.product,
+        h.quantity,
+        h.amount,
+        h.list_amount,
+        h.currency,
+        h.is_recurring,
+        h.is_evergreen,
+        case when not p.is_first then greatest(h.valid_from, p.from_day) else h.valid_from end as valid_from,
+        case when p.to_day is null then n.valid_to else least(p.to_day, coalesce(n.valid_to, p.to_day)) end as valid_to,
+        h.term_months,
+        h.term_days,
+        h.arr,
+        h.list_arr,
+        h.is_end_moved,
+        h.agreed_end,
+        h.replaces_key,
+        h.paused_on,
+        h.resumed_on,
+        n.is_deleted,
+        n.deleted_at,
+        n.batch_id,
+        n.is_backfilled
+    from line_history as n
+    left join prices as p on p.line_key = n.line_key
+    join line_history as h
+        on h.line_key = n.line_key
+        and h.version_no = case when p.to_day is not null then p.last_version else n.version_no end
+    where n.known_to is null
+),
+
 won_lines as (
     select
         h.*,
@@ -36,9 +101,9 @@ won_lines as (
         o.deleted_batch as deal_deleted_batch,
         o.deleted_at as deal_deleted_at,
         split_part(h.line_key, ':', 1) as source
-    from line_history as h
+    from in_force as h
     join opportunities as o on o.opportunity_key = h.opportunity_key
-    where h.known_to is null and o.is_won
+    where o.is_won
 ),
 
 -- A full read that did not meet the record, or came after the record was seen deleted, confirms it.

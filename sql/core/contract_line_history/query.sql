@@ -65,7 +65,8 @@ recorded as (
         deleted_at,
         batch_id,
         known_from,
-        is_first_load
+        is_first_load,
+        source_at
     from line_versions
     union all
     -- A deal without any line sells what its own fields say.
@@ -93,7 +94,8 @@ recorded as (
         v.deleted_at,
         v.batch_id,
         v.known_from,
-        v.is_first_load
+        v.is_first_load,
+        v.source_at
     from opportunity_versions as v
     where coalesce(v.amount, 0) <> 0
         and (v.term_end is not null or v.term_months is not null)
@@ -125,7 +127,8 @@ recorded as (
         null,
         batch_id,
         known_from,
-        is_first_load
+        is_first_load,
+        null
     from company_terms
 ),
 
@@ -313,6 +316,8 @@ select
     v.opportunity_key,
     v.way,
     v.version_no,
+    v.price_no,
+    cast(coalesce(v.source_at, v.known_from) at time zone :zone as date) as changed_on,
     v.product,
     v.quantity,
     v.amount,

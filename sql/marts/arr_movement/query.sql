@@ -52,6 +52,7 @@ lines as (
         coalesce(l.list_arr, l.arr) as list_arr,
         l.currency,
         l.active_from,
+        l.is_evergreen,
         coalesce(p.pending_until, l.active_to) as kept_to,
         case when l.paused_from + cast(:pause_days as integer) < coalesce(l.paused_to, l.active_to)
             then l.paused_from + cast(:pause_days as integer) end as given_up_on,
@@ -177,11 +178,12 @@ contracted_steps as (
         left join continued as c
             on c.account_key = l.account_key and c.opportunity_key = l.opportunity_key and c.day = l.active_from
         where l.active_from > l.deal_from
+            and not l.is_evergreen
             and (o.day is not null or c.day is null)
         union all
         select l.account_key, l.kept_to, -l.arr
         from lines as l
-        where exists (
+        where not l.is_evergreen and exists (
             select 1 from lines as n
             where n.opportunity_key = l.opportunity_key and n.active_from = l.kept_to and n.active_from > n.deal_from
         )
