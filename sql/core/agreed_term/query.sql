@@ -1,8 +1,8 @@
 -- Purpose: the terms that deals agreed, one for each day on which lines of a contract end.
 -- Grain: contract and end. Inputs: contract lines, opportunities, accounts, days of grace. Window: none.
--- Caveats: a line that the same deal goes on with on the day it ends is a step of the deal and no end. What runs until it
--- is cancelled has one row without an end. A term is named after the deal that made it and the number of its end there, so
--- that a corrected date, number or link leaves the name as it is.
+-- Caveats: a line that the same deal goes on with on the day it ends is a step of the deal and no end. What runs until
+-- it is cancelled has one row without an end. A term is named after the deal that made it and the number of its end
+-- there, so that a corrected date, number or link leaves the name as it is.
 with lines as (
     select * from core.contract_line
     where status in ('active', 'suspected_deleted', 'deleted')

@@ -1,7 +1,8 @@
 -- Purpose: the lines whose sum is ARR, each with its days.
 -- Grain: line. Inputs: contract lines, contract terms, what continues them. Window: none.
--- Caveats: a line that ends on a due date that was renewed automatically counts for as long as that chain of terms does,
--- or until the deal that continues it counts. What starts before the old term is over replaces it from that day on.
+-- Caveats: a line that ends on a due date that was renewed automatically counts for as long as that chain of terms
+-- does, or until the deal that continues it counts. What starts before the old term is over replaces it from that day
+-- on.
 with lines as (
     select *, coalesce(lower(product), '') as product_key
     from core.contract_line

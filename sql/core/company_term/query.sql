@@ -1,8 +1,8 @@
 -- Purpose: contracts of a CRM that keeps them as fields of the company, one term per renewal date that was seen there.
 -- Grain: CRM account, term and change of ARR. Inputs: CRM account versions, the bridge. Window: none.
 -- Caveats: such fields are overwritten, so ARR and its changes are those that were observed, from the day on which they
--- were. A renewal date moved by less than 28 days, or long before the old one, is a correction and no renewal. Without a
--- start the first term is a year. ARR that is emptied, or a status that says lost, ends the term on that day.
+-- were. A renewal date moved by less than 28 days, or long before the old one, is a correction and no renewal. Without
+-- a start the first term is a year. ARR that is emptied, or a status that says lost, ends the term on that day.
 with account_versions as (
     select * from staging.stg_crm__account
 ),
@@ -16,8 +16,10 @@ observed as (
         v.source,
         v.account_id,
         b.account_key,
-        case when v.contract_status in ('lost', 'churned', 'cancelled', 'inactive') then 0 else coalesce(v.contract_arr, 0) end
-            as arr,
+        case
+            when v.contract_status in ('lost', 'churned', 'cancelled', 'inactive') then 0
+            else coalesce(v.contract_arr, 0)
+        end as arr,
         v.renewal_date,
         v.contract_start,
         v.contract_currency,

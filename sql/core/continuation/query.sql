@@ -1,12 +1,8 @@
 -- Purpose: which won deal continues which term, per product, by which method and how surely.
--- Grain: term, deal and product of the deal. Inputs: agreed terms, contract lines, opportunities, families, plan rates,
--- people's answers. Window: none.
--- Caveats: the methods, from the surest: answer, reference, number, renewal (type or pipeline), product (starts at the end
--- of the same product, or before it and runs beyond it), the same of another account of the family, renewal_renumbered
--- (a renewal under another contract number), consolidated (one
--- renewal that is large enough for several terms), copy (a renewal known only from a copy of the old dates). Each product
--- of a deal continues one term, the nearest of the surest method; what it brings is shared by target where it continues
--- several. An addition of less than half of what runs, or with a contract number of its own, continues nothing.
+-- Grain: term, deal, product of the deal. Inputs: agreed terms, contract lines, deals, families, plan rates, answers.
+-- Window: none. Caveats: each product of a deal continues one term, the nearest of the surest method; where several
+-- terms are continued by one deal, what it brings is shared by target. An addition of less than half of what runs, or
+-- with a contract number of its own, continues nothing. The methods are explained in sql/DECISIONLOG.md.
 with families as (
     select account_key, ultimate_parent_key from core.account_family
 ),
@@ -186,7 +182,8 @@ methods as (
                     or (is_at_end and is_same_product)
                     or (is_same_product and opportunity_type <> 'expansion' and is_in_time))
                 then 'number'
-            when is_same_account and opportunity_type = 'renewal' and is_in_time and both_numbered then 'renewal_renumbered'
+            when is_same_account and opportunity_type = 'renewal' and is_in_time and both_numbered
+                then 'renewal_renumbered'
             when is_same_account and opportunity_type = 'renewal' and is_in_time then 'renewal'
             when is_same_account and is_same_product and is_at_end and is_in_time and not is_evergreen
                 and not (opportunity_type = 'new' and both_numbered)
@@ -216,7 +213,8 @@ candidates as (
     select
         m.*,
         r.surest,
-        max(case when m.is_same_product then 1 else 0 end) over (partition by m.opportunity_key) = 1 as has_same_product,
+        max(case when m.is_same_product then 1 else 0 end) over (partition by m.opportunity_key) = 1
+            as has_same_product,
         min(r.surest) over (partition by m.opportunity_key) as surest_of_deal,
         min(r.surest) over (partition by m.term_id) as surest_of_term
     from methods as m
@@ -451,8 +449,8 @@ from converted as v
 join opportunities as o on o.opportunity_key = v.opportunity_key
 where (cast(:accounts as text[]) is null or v.account_key = any(cast(:accounts as text[])))
 group by
-    v.account_key, v.term_id, v.contract_key, v.due_date, v.opportunity_key, v.product_key, v.next_account_key, v.method,
-    v.confidence, v.starts_on, v.is_same_product, o.opportunity_type
+    v.account_key, v.term_id, v.contract_key, v.due_date, v.opportunity_key, v.product_key, v.next_account_key,
+    v.method, v.confidence, v.starts_on, v.is_same_product, o.opportunity_type
 union all
 select
     t.account_key,

@@ -23,8 +23,8 @@ full_reads as (
     where is_full and state = 'merged' and read_until is not null and entity in ('contract_line', 'opportunity')
 ),
 
--- What runs until it is cancelled has no term that a new amount could correct: it counts from the day of the change, and
--- each price before for the days until the next.
+-- What runs until it is cancelled has no term that a new amount could correct: it counts from the day of the change,
+-- and each price before for the days until the next.
 evergreen_versions as (
     select
         h.*,
@@ -250,8 +250,8 @@ copies as (
     group by c.line_key
 ),
 
--- The contract that a line amends, or that a deal without a number adds to or reduces: the one it names, else the one of the same product that
--- runs at its start, else any that ends with it.
+-- The contract that a line amends, or that a deal without a number adds to or reduces: the one it names, else the one
+-- of the same product that runs at its start, else any that ends with it.
 bases as (
     select
         a.line_key,

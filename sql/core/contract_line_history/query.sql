@@ -1,9 +1,8 @@
 -- Purpose: what was committed for which days, as known at any moment.
--- Grain: line and version. Inputs: CRM line versions, deals without lines, terms kept as fields of companies, calendar.
+-- Grain: line and version. Inputs: versions of lines, of deals without lines, of terms kept on companies; calendar.
 -- Window: none, all versions of the named accounts.
--- Caveats: a line's yearly rate is fixed when its deal is closed or, later, when the line is first known: a version that
--- moves only its end keeps the rate, one that changes amount, quantity or start has its own. Ends are exclusive; one that
--- is a day off a whole number of months is taken for that number, since people type either the last day or the next.
+-- Caveats: a line's yearly rate is fixed when its deal is closed, or when it is first known after that: a version that
+-- moves only its end keeps the rate. Ends are exclusive; one a day off a whole number of months is taken for that.
 with line_versions as (
     select * from staging.stg_crm__contract_line where known_from <= :known_at
 ),
@@ -301,7 +300,8 @@ fixing as (
         coalesce(
             max(
                 case
-                    when own_arr is not null and cast(known_from at time zone :zone as date) <= close_date then version_no
+                    when own_arr is not null and cast(known_from at time zone :zone as date) <= close_date
+                        then version_no
                 end
             ) over w,
             min(case when own_arr is not null then version_no end) over w

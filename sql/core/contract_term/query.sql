@@ -53,7 +53,8 @@ in_sequence as (
         a.opportunity_key,
         a.term_start,
         case
-            when a.agreed_end is not null and n.is_restart = 0 and n.first_start between a.due_date - 1 and a.due_date + 1
+            when a.agreed_end is not null and n.is_restart = 0
+                and n.first_start between a.due_date - 1 and a.due_date + 1
                 then a.agreed_end
             else a.due_date
         end as term_end,
@@ -146,8 +147,8 @@ with_notice_window as (
     from with_deadline
 ),
 
--- Renewal deals that are open or lost, with the agreed terms that they may be about: those of their contract, of the deal
--- that they name, else of their account.
+-- Renewal deals that are open or lost, with the agreed terms that they may be about: those of their contract, of the
+-- deal that they name, else of their account.
 deals_of_contracts as (
     select distinct o.opportunity_key
     from opportunities as o

@@ -1,7 +1,8 @@
 -- Purpose: deals with the terms that they set for their contract.
 -- Grain: opportunity. Inputs: CRM opportunity versions, terms kept as fields of companies, the bridge. Window: none.
 -- Caveats: contract numbers are compared without case, blanks and punctuation; a deal without one, or with a word that
--- stands for none, is a contract of its own; it belongs to its primary company. A term kept on the company is a deal here.
+-- stands for none, is a contract of its own; it belongs to its primary company. A term kept on the company is a deal
+-- here.
 with opportunity_versions as (
     select * from staging.stg_crm__opportunity
 ),
@@ -36,7 +37,8 @@ newest_versions as (
 deals as (
     select
         *,
-        case when plain_number not in ('NA', 'TBD', 'TBA', 'NONE', 'UNKNOWN', 'NULL', '0') then plain_number end as number
+        case when plain_number not in ('NA', 'TBD', 'TBA', 'NONE', 'UNKNOWN', 'NULL', '0') then plain_number end
+            as number
     from newest_versions
     where age = 1
 )

@@ -1,9 +1,9 @@
 -- Purpose: every renewal that is, was or will be due.
 -- Grain: contract and term. Inputs: contract terms, what continues them, committed lines. Window: none; looks at today.
 -- Caveats: evergreen contracts have no term and so no renewal; what an unsettled late renewal keeps is pending_arr
--- until pending_until; past the grace an unrenewed term is lost even while somebody's deal is still open. A term that an
--- upgrade restarted is in no rate: the new term is due instead. A renewal that is won with the old dates keeps its ARR
--- pending, for as long as the term was at most, until somebody sets them.
+-- until pending_until; past the grace an unrenewed term is lost even while somebody's deal is still open. A term that
+-- an upgrade restarted is in no rate: the new term is due instead. A renewal that is won with the old dates keeps its
+-- ARR pending, for as long as the term was at most, until somebody sets them.
 with terms as (
     select
         *,

@@ -1,8 +1,8 @@
 -- Purpose: what the records leave open about contracts and renewals, for a person to look at.
 -- Grain: finding. Inputs: contract lines, deals, what continues the terms, renewals. Window: none; looks at today.
--- Caveats: until somebody answers or corrects the CRM, the figures follow the safe default that each kind names: an unsure
--- link counts, a copy does not, a moved end keeps the rate. Terms without an open deal are listed where the CRM has open
--- renewal deals at all.
+-- Caveats: until somebody answers or corrects the CRM, the figures follow the safe default that each kind names: an
+-- unsure link counts, a copy does not, a moved end keeps the rate. Terms without an open deal are listed where the CRM
+-- has open renewal deals at all.
 with links as (
     select * from core.continuation
     where (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
@@ -48,7 +48,8 @@ findings as (
     where confidence < 0.8 and not are_dates_missing
     group by account_key, term_id, opportunity_key
     union all
-    select 'dates_missing', account_key, term_id, opportunity_key, max(due_date), sum(renewed_arr), 'copy', min(confidence)
+    select 'dates_missing', account_key, term_id, opportunity_key, max(due_date), sum(renewed_arr), 'copy',
+        min(confidence)
     from links
     where are_dates_missing
     group by account_key, term_id, opportunity_key

@@ -1,10 +1,9 @@
 -- Purpose: tickets with their times, by account.
--- Grain: ticket. Inputs: desk tickets with their events and ratings, users, the bridge, promises. Window: none.
--- Caveats: deleted tickets stay here, marked, and count nowhere; those of organisations without an account are not
--- here. The first answer is the first public comment after the customer's first word by somebody who was not known as a
--- customer then; what the system or a rule writes is none. A desk without events tells its own times, and so does a
--- conversation (messaging, chat), whose answers are no comments. Promises go by the priority of then, from the customer's
--- first public word; a ticket that an agent opened and the customer never wrote in has none.
+-- Grain: ticket. Inputs: tickets with events and ratings, users and their roles, the bridge, promises. Window: none.
+-- Caveats: deleted tickets stay, marked, and count nowhere; those without an account are not here. The first answer is
+-- the first public comment after the customer's first word by somebody who was no customer then. A desk without events
+-- tells its own times, as do conversations, that have no comments. Promises go by the priority of then; a ticket
+-- that the desk opened and the customer never wrote in has none.
 with tickets as (
     select * from staging.stg_support__ticket
 ),
@@ -52,7 +51,9 @@ words as (
         m.ticket_id,
         m.created_at,
         e.happened_at,
-        e.actor_id <> coalesce(m.requester_id, '') and coalesce(r.role, u.role, 'agent') in ('agent', 'admin') as is_desk
+        e.actor_id <> coalesce(m.requester_id, '') and coalesce(r.role, u.role, 'agent') in ('agent', 'admin')
+            as is_desk,
+        extract(epoch from (e.happened_at - m.created_at)) <= 60 as is_with_ticket
     from matched as m
     join events as e on e.source = m.source and e.ticket_id = m.ticket_id
     left join staging.stg_support__user_role as r
@@ -68,9 +69,9 @@ first_words as (
         source,
         ticket_id,
         case
-            when max(case when is_desk and happened_at <= created_at + interval '1 minute' then 1 else 0 end) = 0
+            when max(case when is_desk and is_with_ticket then 1 else 0 end) = 0
                 then min(created_at)
-            when min(case when not is_desk then happened_at end) <= min(created_at) + interval '1 minute'
+            when max(case when not is_desk and is_with_ticket then 1 else 0 end) = 1
                 then min(created_at)
             else min(case when not is_desk then happened_at end)
         end as asked_at
@@ -126,7 +127,9 @@ priorities as (
         row_number() over (
             partition by t.source, t.ticket_id
             order by
-                case when extract(epoch from (e.happened_at - coalesce(t.asked_at, t.created_at))) < 60 * (coalesce(t.reply_minutes, 0) + 1)
+                case
+                    when extract(epoch from (e.happened_at - coalesce(t.asked_at, t.created_at)))
+                        < 60 * (coalesce(t.reply_minutes, 0) + 1)
                     then 0 else 1 end,
                 e.happened_at desc,
                 e.event_id desc

@@ -167,8 +167,8 @@ ends_of_deals as (
     select distinct opportunity_key, kept_to as day from lines
 ),
 
--- A step that the deal itself had agreed: a line of it that starts after its first one. What continues another deal's term
--- on that day only renews it, although something of the same deal may have begun before.
+-- A step that the deal itself had agreed: a line of it that starts after its first one. What continues another deal's
+-- term on that day only renews it, although something of the same deal may have begun before.
 contracted_steps as (
     select account_key, day, sum(arr) as contracted_arr
     from (

@@ -1,5 +1,6 @@
--- Purpose: what people at the desk were, from when to when. Grain: user and version. Inputs: the raw versions of every desk.
--- Window: none. Caveat: a version holds from the desk's own clock on, the first one for all time before.
+-- Purpose: what people at the desk were, from when to when.
+-- Grain: user and version. Inputs: the raw versions of every desk. Window: none.
+-- Caveat: a version holds from the desk's own clock on, the first one for all time before.
 with versions as (
     select
         source,
