@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -35,6 +35,30 @@ class Ladder:
             raise ValueError(f"late_by_days must be at least 1, and is {self.late_by_days}")
 
 
+class RenewalAnswer(Strict):
+    """What somebody answered about a term.
+
+    Args:
+        term: The agreed term, such as ``crm:4711#1``.
+        deal: The won deal that continues it.
+        not_deal: A deal that does not, or ``all``.
+        reason: Why.
+        by: Who says so.
+    """
+
+    term: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*:.+#[0-9]+$")]
+    deal: Annotated[str, Field(pattern=r"^([a-z][a-z0-9_]*:.+)?$")] = ""
+    not_deal: Annotated[str, Field(pattern=r"^([a-z][a-z0-9_]*:.+|all)?$")] = ""
+    reason: Annotated[str, Field(min_length=1)]
+    by: Annotated[str, Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _says_one_thing(self) -> RenewalAnswer:
+        if bool(self.deal) == bool(self.not_deal):
+            raise ValueError("says either deal or not_deal")
+        return self
+
+
 class Renewals(Strict):
     """``renewals.yaml``.
 
@@ -45,6 +69,9 @@ class Renewals(Strict):
         horizon_days: How far ahead renewals are listed.
         behind_days: How long after its decision date an open renewal stays listed.
         early_days: A renewal closed more than this before its due date is called early.
+        renewal_pipelines: Pipelines, as the CRM names them, whose deals are renewals whatever their type says.
+        free_months: ``spread``: what is paid is spread over them; ``paid_rate``: they count at the paid rate.
+        answers: What people answered about which deal continues which term.
     """
 
     ladder_days: tuple[Annotated[int, Field(ge=1, le=730)], ...] = (180, 120, 90, 60, 30, 14, 7)
@@ -53,6 +80,9 @@ class Renewals(Strict):
     horizon_days: Days = 200
     behind_days: Days = 30
     early_days: Days = 30
+    renewal_pipelines: tuple[str, ...] = ()
+    free_months: Literal["spread", "paid_rate"] = "spread"
+    answers: tuple[RenewalAnswer, ...] = ()
 
     @model_validator(mode="after")
     def _is_a_ladder(self) -> Renewals:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -38,6 +39,7 @@ class ColumnRule(Strict):
         is_website: The field holds a web address, of which the host counts, without ``www.``.
         is_one_of: The column is true if the field's value is one of these, false if it is another.
         is_past: The column is true if the moment in the field has passed.
+        is_duration: The field holds a length of time (``P12M``, ``1 year``, ``12``); the column gets its whole months.
         always: The column has this value in every row; there is no field then.
     """
 
@@ -48,6 +50,7 @@ class ColumnRule(Strict):
     is_website: bool = False
     is_one_of: tuple[str, ...] = ()
     is_past: bool = False
+    is_duration: bool = False
     always: str = ""
 
     @model_validator(mode="after")
@@ -192,6 +195,8 @@ def _check_columns(document: Document, where: tuple, entity: str, rules: EntityM
             raise _not_known(document, place, f"column of {entity}", column, list(columns))
         if rule.add_days and columns[column].type not in ("date", "timestamptz"):
             raise document.error((*place, "add_days"), f"{column} is no date", cure="remove add_days")
+        if rule.is_duration and columns[column].type != "bigint":
+            raise document.error((*place, "is_duration"), f"{column} is no whole number", cure="remove is_duration")
         for name in ("is_set", "is_one_of", "is_past"):
             if getattr(rule, name) and columns[column].type != "boolean":
                 raise document.error((*place, name), f"{column} is not true or false", cure=f"remove {name}")
@@ -304,6 +309,8 @@ def _cast(rule: ColumnRule, cast: Cast) -> Cast:
         return _website
     if rule.is_past:
         return _is_past
+    if rule.is_duration:
+        return _months
     if rule.is_set:
         return lambda value: value not in (None, "")
     if rule.is_one_of:
@@ -320,12 +327,46 @@ def _is_past(value: Any) -> bool | None:
     return None if at is None else at <= clock.now()
 
 
+# ISO 8601 (P1Y6M), or as people type it (12 months, 1 Jahr, 90 days, 3); a number alone is of months.
+_LENGTHS = re.compile(r"(\d+)(?:[.]0+)?\s*([^\W\d_]*)[.]?")
+_FILLERS = re.compile(r"^P(?=\d)|[,+&']|\b(?:and|und|notice|term|Frist|Laufzeit)\b", re.IGNORECASE)
+_MONTHS_OF = (
+    dict.fromkeys(
+        ("", "m", "mo", "mos", "mth", "mths", "month", "months", "monat", "monate", "monaten", "个月", "月"), 1
+    )
+    | dict.fromkeys(("y", "yr", "yrs", "year", "years", "jahr", "jahre", "jahren", "年"), 12)
+    | dict.fromkeys(("q", "quarter", "quarters", "quartal", "quartale", "季度"), 3)
+)
+_DAYS = ("d", "day", "days", "tag", "tage", "tagen", "天", "日")
+
+
+def _months(value: Any) -> int | None:
+    """Return the whole months of a length of time; 30, 60 or 90 days count as months."""
+    text = _FILLERS.sub(" ", str(value).strip()).strip()
+    if not text:
+        return None
+    parts = _LENGTHS.findall(text)
+    if not parts or _LENGTHS.sub("", text).strip():
+        raise ValueError("not a number of months, such as 12, P1Y or 90 days")
+    months = 0
+    for number, unit in parts:
+        if unit.lower() in _DAYS and int(number) % 30 == 0:
+            months += int(number) // 30
+        elif unit.lower() in _MONTHS_OF:
+            months += int(number) * _MONTHS_OF[unit.lower()]
+        else:
+            raise ValueError("not a number of months, such as 12, P1Y or 90 days")
+    return months
+
+
 def _website(value: Any) -> str | None:
     text = str(value).strip()
     return text.partition("://")[2 * ("://" in text)].split("/")[0].removeprefix("www.") or None
 
 
 def _translated(value: Any, values: Mapping[str, str]) -> Any:
+    if isinstance(value, bool):
+        value = str(value).lower()
     if not isinstance(value, str):
         return value
     if _SEPARATOR not in value:

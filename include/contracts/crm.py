@@ -22,8 +22,9 @@ from include.contracts.rule import (
 from include.entities.catalog import ENTITIES
 
 WON: Condition = ("is_won", "==", True)
-ROLES = ("user", "champion", "decision_maker", "veto")
-OPPORTUNITY_TYPES = ("new", "renewal", "expansion")
+ROLES = ("user", "champion", "decision_maker", "executive_sponsor", "influencer", "legal", "veto", "other")
+# "existing": to an existing customer, as HubSpot ships it; whether it renews or adds is found out.
+OPPORTUNITY_TYPES = ("new", "renewal", "expansion", "existing")
 LONGEST_NOTICE_MONTHS = 36
 
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 from include.contracts import aside, money
 from include.contracts.common import references
 from include.contracts.rule import (
+    BATCH,
     FIRST_DATE,
     LAST_DATE,
     Condition,
+    Expect,
     Factory,
+    Known,
     Rule,
     between,
     in_order,
+    literal,
     matches,
     none,
     not_null,
@@ -73,18 +77,10 @@ def rules() -> list[Rule]:
         rule(
             "contract_line",
             "amount_present",
-            not_null("amount", RECURRING),
+            _has_amount,
             "a recurring line has no amount",
             why="the account's ARR would fall without anything having been lost",
             cure="enter the line's amount in the CRM",
-        ),
-        rule(
-            "contract_line",
-            "amount_non_negative",
-            between("amount", 0),
-            "the amount is negative",
-            why="it would lower the account's ARR below what was sold",
-            cure="enter discounts as a lower amount of the line that they belong to",
         ),
         warn(
             "contract_line",
@@ -101,14 +97,6 @@ def rules() -> list[Rule]:
             "the amount is above the list amount",
             why="the discount would be negative",
             cure="correct price or discount of the line in the CRM",
-        ),
-        warn(
-            "contract_line",
-            "quantity_non_negative",
-            between("quantity", 0),
-            "the quantity is negative",
-            why="bought seats could not be compared with used ones",
-            cure="correct the line's quantity in the CRM",
         ),
         rule(
             "contract_line",
@@ -129,7 +117,7 @@ def rules() -> list[Rule]:
         rule(
             "contract_line",
             "term_start_present",
-            _committed_has("term_start"),
+            _committed_has("term_start", of_deal="term_start"),
             "a recurring line has no start",
             why="from when on it counts as ARR cannot be said",
             cure="enter the line's start of billing in the CRM",
@@ -137,10 +125,11 @@ def rules() -> list[Rule]:
         rule(
             "contract_line",
             "term_end_present",
-            _committed_has("term_end", but="is_evergreen"),
+            _committed_has("term_end", "term_months", but="is_evergreen", of_deal="term_end, term_months"),
             "a recurring line has no end of its term",
             why="its renewal would never be due; the last good version stays until then",
-            cure="enter the line's end of billing in the CRM, or map is_evergreen for what runs until it is cancelled",
+            cure="enter the line's end of billing in the CRM; map term_months or its deal's term_end if that tells it,"
+            " or is_evergreen for what runs until it is cancelled",
         ),
         rule(
             "contract_line",
@@ -169,9 +158,35 @@ def rules() -> list[Rule]:
     ]
 
 
-def _committed_has(column: str, *, but: str = "") -> Factory:
-    """Expect lines that recur to have a value; overage commits to no term, whatever the CRM marks as recurring."""
+def _committed_has(column: str, *others: str, of_deal: str, but: str = "") -> Factory:
+    """Expect lines that recur to have one of some values, or their deal to have it.
+
+    Overage commits to no term, whatever the CRM marks as recurring.
+    """
     exempt = ("is_overage", but) if but else ("is_overage",)
     unless = "".join(f" and not coalesce({name}, false)" for name in exempt)
-    query = f"select _row from {{batch}} where not _is_deleted and is_recurring and {column} is null{unless}"  # noqa: S608
-    return lambda known: none(query, *exempt, column)
+    query = (
+        f"select batch._row from {BATCH} where not _is_deleted and is_recurring"  # noqa: S608
+        f" and coalesce({', '.join(f'cast({name} as text)' for name in (column, *others))}) is null{unless}"
+    )
+
+    def expect(known: Known) -> Expect | None:
+        deals = " union all ".join(
+            f"select id, {of_deal} from {table}"  # noqa: S608
+            + ("" if table.startswith("raw.batch_") else f" where source = {literal(known.source)}")
+            for table in known.tables.get("opportunity", ())
+        )
+        told = " or ".join(f"deal.{name} is not null" for name in of_deal.split(", "))
+        found = f" and not exists (select from ({deals}) as deal where deal.id = batch.opportunity_id and ({told}))"
+        return none(query + found if deals else query, *exempt, column)
+
+    return expect
+
+
+def _has_amount(known: Known) -> Expect:
+    """Expect lines that recur to have an amount, or a price of one unit and their number."""
+    query = (
+        f"select batch._row from {BATCH} where not _is_deleted and is_recurring"  # noqa: S608
+        " and amount is null and unit_price * quantity is null"
+    )
+    return none(query, "amount", "is_recurring")

@@ -9,13 +9,16 @@ AMOUNT_SLACK = 0.01
 
 
 def amount_agrees_with_lines(known: Known) -> Expect | None:
-    """Expect the amount of a won opportunity to be the sum of its lines, landed or stored; overage is none of it."""
+    """Expect the amount of a won opportunity to be the sum of its lines, landed or stored; overage is none of it.
+
+    A deal with a line whose amount is not of the whole term is left out.
+    """
     tables = known.tables.get("contract_line")
     if not tables:
         return None
     # A line that was landed and not yet merged stands for the stored one.
     every = " union all ".join(
-        f"select id, opportunity_id, amount, is_overage, _is_deleted, {place} as place from {table}"  # noqa: S608
+        f"select id, opportunity_id, amount, amount_per, is_overage, _is_deleted, {place} as place from {table}"  # noqa: S608
         + ("" if table.startswith("raw.batch_") else f" where source = {literal(known.source)}")
         for place, table in enumerate(tables)
     )
@@ -23,6 +26,7 @@ def amount_agrees_with_lines(known: Known) -> Expect | None:
     total = (
         f"select opportunity_id, sum(amount) as amount from ({lines}) as line"  # noqa: S608
         " where not _is_deleted and amount is not null and not coalesce(is_overage, false) group by opportunity_id"
+        " having bool_and(coalesce(amount_per, 'term') = 'term')"
     )
     return none(
         f"select batch._row from {BATCH}, ({total}) as total"  # noqa: S608

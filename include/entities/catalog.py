@@ -58,6 +58,7 @@ ENTITIES: dict[str, Entity] = {
                 created_at="timestamptz",
                 updated_at="timestamptz",
             ),
+            history=True,  # whether a comment was an answer depends on what its author was then
             account_ref="organization_id",
             dirty_from="updated_at",
             dirty_days=1,
@@ -77,6 +78,7 @@ ENTITIES: dict[str, Entity] = {
                 tags="text",
                 satisfaction="text",
                 solved_at="timestamptz",
+                first_reply_seconds="bigint",  # of conversations, whose answers are no comments
                 first_reply_minutes="bigint",  # calendar minutes
                 first_reply_business_minutes="bigint",
                 first_resolution_minutes="bigint",

@@ -19,6 +19,7 @@ import sqlalchemy as sa
 
 from include import config
 from include.common.errors import ContractError, Unavailable, WarehouseError
+from include.continuation import answers
 from include.identity import store
 from include.models import (
     build_store,
@@ -102,6 +103,7 @@ def plan(
             return _resume(connection, before)
         if kind == "forward":
             store.sync_answers(connection)
+            answers.sync(connection)
         known = known_at or locks.settled_at(connection)
         settings_tables.sync(connection)
         frontier = build_store.frontier(connection)

@@ -155,7 +155,8 @@ def _whole(connection: sa.Connection, build: Build, model: Model, *, is_new: boo
         # A rebuild makes whole what has no days: a window of days could not name its rows.
         if build.trigger in ("first", "config", "rebuild") or (build.trigger == "day" and _looks_at_today(model)):
             return [everything]
-        return _for_accounts(connection, {change.account_key for change in changes}, everything)
+        keys = {change.account_key for change in changes}
+        return _for_accounts(connection, _with_families(connection, keys, model), everything)
     window = [build.window] if build.is_all else []
     ranges = [(change.account_key, days) for change in changes if (days := _days(change, build, model))]
     if kind == "period":
@@ -186,6 +187,20 @@ def _changes(connection: sa.Connection, build: Build, model: Model) -> list[Chan
 def _looks_at_today(model: Model) -> bool:
     """Return whether a table can come out different tomorrow although nothing was loaded."""
     return re.search(r"(?<!:):newest\b", model.query) is not None
+
+
+def _with_families(connection: sa.Connection, keys: set[str], model: Model) -> set[str]:
+    """Return the accounts, with the others of their families where the model looks across a family."""
+    if not keys or _FAMILIES not in model.models:
+        return keys
+    return keys | set(connection.execute(_OF_THEIR_FAMILIES, {"keys": sorted(keys)}).scalars())
+
+
+_FAMILIES = "core.account_family"
+_OF_THEIR_FAMILIES = sa.text(
+    f"select distinct o.account_key from {_FAMILIES} as f"  # noqa: S608 - a name of this file
+    f" join {_FAMILIES} as o on o.ultimate_parent_key = f.ultimate_parent_key where f.account_key = any(:keys)"
+)
 
 
 def n_accounts(connection: sa.Connection) -> int:

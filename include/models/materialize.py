@@ -13,7 +13,7 @@ from itertools import pairwise
 
 import sqlalchemy as sa
 
-from include.models import restatements
+from include.models import former_links, restatements
 from include.models.increments import EVERYONE, NOBODY, Piece
 from include.models.query_errors import readable
 from include.models.registry import Model
@@ -104,6 +104,8 @@ def replace(
                 _note(connection, build_id, model)
             if n_changed and model.name == restatements.TABLE:
                 restatements.note(connection, build_id)
+            if n_changed and model.name == former_links.TABLE:
+                former_links.note(connection, build_id)
     if is_new:
         _index(connection, model)
         done.n_changed = done.n_rows

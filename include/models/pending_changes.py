@@ -68,6 +68,8 @@ def claim(connection: sa.Connection, build: Build) -> None:
     if has_table(connection, "core.contract_line"):
         for statement in (_TAKE_LINES, _TAKE_OF_TICKETS, _TAKE_USERS, _TAKE_SUSPECTED):
             connection.execute(statement, parameters)
+    if connection.execute(sa.text("select to_regclass('core.agreed_term') is not null")).scalar():
+        connection.execute(_TAKE_RENEWAL_ANSWERS, parameters)
 
 
 def is_another_in_progress(connection: sa.Connection, build_id: str) -> bool:
@@ -203,6 +205,16 @@ _TAKE_USERS = sa.text(
     join staging.stg_support__ticket_event as e on e.source = u.source and e.actor_id = u.id
     join core.ticket as t on t.source = e.source and t.ticket_id = e.ticket_id
     where u._loaded_at {_SINCE}
+    """  # noqa: S608 - texts of this file
+)
+# An answer changes no row but what it says.
+_TAKE_RENEWAL_ANSWERS = sa.text(
+    f"""
+    insert into meta.build_change (build_id, origin, account_key)
+    select distinct :build_id, 'core.agreed_term', t.account_key
+    from meta.renewal_answer as a
+    join core.agreed_term as t on t.term_id = a.term_id
+    where a.known_from {_SINCE} or a.known_to {_SINCE}
     """  # noqa: S608 - texts of this file
 )
 # A reconcile may have confirmed a deletion that was only suspected; it changes no row, and so leaves no dirty range.

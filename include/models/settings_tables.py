@@ -31,6 +31,8 @@ def parameters() -> dict[str, object]:
         "zone": settings.reporting_zone,
         "currency": settings.currency,
         "early_days": settings.renewals.early_days,
+        "renewal_pipelines": sorted({name.lower() for name in settings.renewals.renewal_pipelines}),
+        "free_months": settings.renewals.free_months,
         "horizon_days": settings.renewals.horizon_days,
         "behind_days": settings.renewals.behind_days,
         "gross_margin": settings.kpis.gross_margin,

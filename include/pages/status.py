@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from include.common import clock
+from include.continuation import review
 from include.gate import availability
 from include.gate import verdicts as gate
 from include.ingest import batches, quarantine
@@ -48,6 +49,7 @@ def status() -> dict[str, Rows]:
             "held": [_batch(batch) for batch in batches.recent(connection, state="held", limit=50)],
             "quarantine": [dict(row) for row in quarantine.open_by_rule(connection)],
             "set aside": _set_aside(connection),
+            "contracts": review.summary(connection),
             "build": [dict(row) for row in connection.execute(_LAST_BUILD).mappings()],
             "outbox": [dict(row) for row in connection.execute(_OUTBOX).mappings()],
             "fields": [dict(row) for row in connection.execute(_FIELDS, {"now": clock.now()}).mappings()],
@@ -62,6 +64,7 @@ SECTIONS = {
     "held": (BATCH_COLUMNS, "no batch is held"),
     "quarantine": (("source", "entity", "rule_id", "n_rows", "since"), "nothing is in quarantine"),
     "set aside": (("source", "entity", "n_rows", "because"), "every line item belongs to a deal"),
+    "contracts": (("kind", "n", "arr", "share_of_arr", "cure"), "nothing is open about contracts and renewals"),
     "build": (("build_id", "kind", "state", "window_start", "window_end", "started_at", "finished_at"), "no build yet"),
     "outbox": (("channel", "state", "n", "newest"), "no message was planned yet"),
     "fields": (

@@ -135,6 +135,6 @@ MAIL_PROVIDERS = ("gmail.com", "outlook.com", "gmx.de", "yahoo.com", "qq.com")
 
 # --- dirt: so many rows of each kind, all in the history ---
 DIRT = {
-    "negative_amount": 2, "end_before_start": 2, "no_end_date": 1, "contact_without_company": 4,
+    "no_amount": 2, "end_before_start": 2, "no_end_date": 1, "contact_without_company": 4,
     "thousands_separator": 2, "unknown_workspace_rows": 5, "bad_email": 3,
 }  # fmt: skip

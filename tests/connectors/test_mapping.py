@@ -9,7 +9,15 @@ from include.connectors.mapping import ColumnRule, Mapper, load_mapping
 from include.entities.catalog import ENTITIES
 
 # No CRM has standard fields for them: who keeps pauses maps fields of their own.
-UNCOMMON = {"is_overage", "paused_on", "resumed_on", "is_evergreen"}
+UNCOMMON = {
+    "is_overage", "paused_on", "resumed_on", "is_evergreen", "amount_per", "billing_frequency", "term_months",
+    "replaces_id", "unit_price",
+}  # fmt: skip
+# Contracts kept as fields of deals or of companies.
+ON_DEALS = {"renews_id", "term_start", "term_end", "term_months", "amount_per"}
+ON_COMPANIES = {
+    "contract_arr", "contract_mrr", "contract_start", "renewal_date", "contract_status", "contract_currency",
+}  # fmt: skip
 CRM = ("account", "contact", "opportunity", "contract_line")
 
 
@@ -25,14 +33,21 @@ def test_the_shipped_mapping_fills_every_column_that_no_association_fills() -> N
     mapped = {name: [set(part.columns) for part in file.parts(name).values()] for name in file.entities}
     missing = {name: set(ENTITIES[name].column_names) - set.union(*parts) for name, parts in mapped.items()}
     assert missing == {
-        "account": {"merged_into"},  # Salesforce says it that way round
+        "account": {"merged_into", *ON_COMPANIES},  # Salesforce says it that way round
         "contact": {"account_id"},
-        "opportunity": {"account_id"},
+        "opportunity": {"account_id", *ON_DEALS},
         "contract_line": {"opportunity_id", "account_id", *UNCOMMON},
         "activity": {"account_id", "contact_id", "duration_minutes"},  # it has milliseconds
         "invoice": {"account_id", "contract_number"},
         "survey_response": {"account_id", "contact_id"},
     }
+
+
+def test_the_shipped_mapping_of_salesforce_with_cpq_loads_and_reads_a_renewal() -> None:
+    file = load_mapping("salesforce_cpq.yaml", [*CRM, "owner"])
+    assert file.entities["contract_line"].object == "SBQQ__Subscription__c"
+    deal = Mapper(ENTITIES["opportunity"], file.entities["opportunity"].columns)
+    assert deal.record("1", {"SBQQ__Renewal__c": True}, None).values["opportunity_type"] == "renewal"
 
 
 def test_the_shipped_mapping_of_salesforce_too() -> None:
@@ -43,8 +58,9 @@ def test_the_shipped_mapping_of_salesforce_too() -> None:
         for part, mapping in file.parts(name).items()
     }
     assert {name: columns for name, columns in missing.items() if columns} == {
-        "account": {"merged_ids", "merged_into"},
+        "account": {"merged_ids", "merged_into", *ON_COMPANIES},
         "contact": {"other_emails"},
+        "opportunity": ON_DEALS,
         "contract_line": UNCOMMON,
         "activity Task": {"duration_minutes"},
         "activity Event": {"direction", "outcome"},
@@ -125,6 +141,31 @@ def test_rules() -> None:
     assert record.problems == {"amount": "1,0"}
     assert record.payload == {"a.b": "x", "c": "euro;€;USD", "d": "", "e": "2024-12-31", "f": "1,0", "g": 3}
     assert mapper.record("2", {"a": None, "e": ""}, None).values["term_end"] is None
+
+
+@pytest.mark.parametrize(
+    ("typed", "months"),
+    [
+        ("P12M", 12), ("P1Y", 12), ("P1Y6M", 18), ("12", 12), ("12.0", 12), ("24 months", 24), ("3 Jahre", 36),
+        ("1 yr 6 mo", 18), ("90 days", 3), ("P30D", 1), ("3 months' notice", 3), ("3个月", 3), ("1年", 12), ("", None),
+    ],
+)  # fmt: skip
+def test_a_length_of_time_counts_in_months(typed: str, months: int | None) -> None:
+    mapper = Mapper(ENTITIES["contract_line"], {"term_months": ColumnRule(property="t", is_duration=True)})
+    assert mapper.record("1", {"t": typed}, None).values["term_months"] == months
+
+
+@pytest.mark.parametrize("typed", ["soon", "P", "31 days", "-3", "12 parsecs"])
+def test_what_is_no_length_of_time_is_noted(typed: str) -> None:
+    mapper = Mapper(ENTITIES["contract_line"], {"term_months": ColumnRule(property="t", is_duration=True)})
+    record = mapper.record("1", {"t": typed}, None)
+    assert record.values["term_months"] is None and record.problems == {"term_months": typed}
+
+
+@pytest.mark.parametrize(("typed", "flag"), [("Ja", True), ("Nein", False), ("是", True), ("X", True), ("n", False)])
+def test_flags_as_people_type_them(typed: str, flag: bool) -> None:
+    mapper = Mapper(ENTITIES["opportunity"], {"is_auto_renew": ColumnRule(property="t")})
+    assert mapper.record("1", {"t": typed}, None).values["is_auto_renew"] is flag
 
 
 def test_a_mapping_can_be_switched_off(mapping: Path) -> None:

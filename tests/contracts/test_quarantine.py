@@ -22,17 +22,17 @@ def _records(batch_id: int) -> list[dict]:
 
 def test_a_bad_row_is_kept_whole_with_rule_reason_and_account(warehouse: str) -> None:
     rows = good("contract_line", 3)
-    rows[1] |= {"amount": -5.5, "account_id": "4711", "payload": {"hs_object_id": "2"}}
+    rows[1] |= {"amount": None, "account_id": "4711", "payload": {"hs_object_id": "2"}}
     batch_id = land("contract_line", rows)
     validate("crm")
     (record,) = _records(batch_id)
     assert (record["row_no"], record["record_id"], record["account_ref"]) == (2, "2", "4711")
     assert (record["source"], record["entity"], record["state"]) == ("crm", "contract_line", "open")
-    assert record["rule_id"] == "crm.contract_line.amount_non_negative"
-    assert record["reason"] == "the amount is negative (amount: -5.5)"
+    assert record["rule_id"] == "crm.contract_line.amount_present"
+    assert record["reason"] == "a recurring line has no amount (amount: empty, is_recurring: true)"
     assert record["source_at"] == LATELY and record["quarantined_at"] == NOW
     kept = record["record"]
-    assert kept["_row"] == 2 and kept["amount"] == -5.5 and kept["payload"] == {"hs_object_id": "2"}
+    assert kept["_row"] == 2 and kept["amount"] is None and kept["payload"] == {"hs_object_id": "2"}
     assert set(ENTITIES["contract_line"].column_names) < set(kept) and "_failed" not in kept
 
 

@@ -68,7 +68,7 @@ def test_a_second_build_on_unchanged_sources_is_not_needed(built: pytest.MonkeyP
     assert planned.reason == "nothing changed since the last build"
 
 
-def test_a_desk_user_counts_in_every_ticket_that_he_wrote_in(built: pytest.MonkeyPatch) -> None:
+def test_an_answer_stays_one_when_its_author_later_is_no_agent(built: pytest.MonkeyPatch) -> None:
     at = datetime(2026, 5, 20, 9, 15, tzinfo=UTC)
     comment = {"event_type": "comment", "is_public": True, "happened_at": at, "organization_id": "o1"}
     world.load("ticket_event", world.record("e1", ticket_id="t1", actor_id="a1", **comment))
@@ -78,7 +78,7 @@ def test_a_desk_user_counts_in_every_ticket_that_he_wrote_in(built: pytest.Monke
     built.setenv("PERENNIAL_NOW", "2026-06-10T13:00:00+00:00")
     world.load("support_user", world.record("a1", role="end-user"))
     build.run("no agent any more")
-    assert value("select first_reply_minutes from core.ticket where ticket_id = 't1'") is None
+    assert value("select first_reply_minutes from core.ticket where ticket_id = 't1'") == 15
     world.assert_equals_scratch(built)
 
 

@@ -49,6 +49,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "staging.stg_crm__milestone": _CRM,
     "staging.stg_support__organization": _SUPPORT | {"known_from": LONG_AGO, "batch_id": 1},
     "staging.stg_support__user": _SUPPORT,
+    "staging.stg_support__user_role": {"source": "support", "valid_from": LONG_AGO},
     "staging.stg_support__ticket": _SUPPORT,
     "staging.stg_support__rating": _SUPPORT,
     "staging.stg_product__account": _PRODUCT
@@ -58,6 +59,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "staging.stg_product__user": _PRODUCT | {"is_bot": False},
     "staging.stg_product__usage_day": _PRODUCT,
     "staging.stg_product__seat_day": _PRODUCT,
+    "core.ticket": {"is_reply_known": True},
     "ops.outbox": {
         "channel": "crm_task",
         "state": "sent",
@@ -91,6 +93,13 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "is_full": True,
         "until": LONG_AGO,
         "read_until": LONG_AGO,
+    },
+    "meta.renewal_answer": {
+        "is_match": True,
+        "reason": "seen",
+        "answered_by": "ana",
+        "origin": "cli",
+        "known_from": LONG_AGO,
     },
     "meta.account_merge": {"source": "crm", "batch_id": 1, "known_from": LONG_AGO},
     "meta.account_merge_history": {"source": "crm", "batch_id": 1, "known_from": LONG_AGO},
@@ -196,6 +205,8 @@ def _build(connection: sa.Connection, model: Model, case: Case) -> None:
         "zone": "UTC",
         "currency": "USD",
         "early_days": 30,
+        "renewal_pipelines": ["renewals"],
+        "free_months": "spread",
         "horizon_days": 200,
         "competitors": [],
         "behind_days": 30,

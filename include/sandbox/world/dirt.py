@@ -16,7 +16,7 @@ def spoil(rng: random.Random, records: list[Record], span: Span) -> None:
     limit = millis(span.anchor - timedelta(days=7))
     old = {kind: [r for r in records if r.kind == kind and r.at < limit] for kind in ("deal", "line_item", "contact")}
     lost = [deal for deal in old["deal"] if "lost_reason" in deal.changes[-1].values and deal.changes[-1].at < limit]
-    _negative_amounts(rng, records, lost)
+    _missing_amounts(rng, records, lost)
     _dates(rng, old["line_item"])
     # The vendor lets people type what they like into a number.
     for deal in rng.sample(lost, min(len(lost), p.DIRT["thousands_separator"])):
@@ -30,13 +30,13 @@ def spoil(rng: random.Random, records: list[Record], span: Span) -> None:
         )  # fmt: skip
 
 
-def _negative_amounts(rng: random.Random, records: list[Record], lost: list[Record]) -> None:
-    """A line with a negative amount, on deals that were lost so that no figure hangs on it."""
-    for deal in rng.sample(lost, min(len(lost), p.DIRT["negative_amount"])):
+def _missing_amounts(rng: random.Random, records: list[Record], lost: list[Record]) -> None:
+    """A line without an amount, on deals that were lost so that no figure hangs on it."""
+    for deal in rng.sample(lost, min(len(lost), p.DIRT["no_amount"])):
         at = deal.changes[-1].at
         day = day_of(at)
         records.append(
-            Record("line_item", at, deal=deal, product="Core platform", quantity=1, amount=Decimal("-1200.00"),
+            Record("line_item", at, deal=deal, product="Core platform", quantity=1, amount=None,
                    list_amount=Decimal("1200.00"), currency=p.CURRENCY, frequency="annually", term_start=day,
                    term_last_day=day + timedelta(days=364))
         )  # fmt: skip

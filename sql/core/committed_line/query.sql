@@ -1,9 +1,11 @@
 -- Purpose: the lines whose sum is ARR, each with its days.
--- Grain: line. Inputs: contract lines, contract terms. Window: none.
--- Caveat: a line that ends on a due date that was renewed automatically goes on for as long as that chain of terms
--- does, or until the deal that follows it counts.
+-- Grain: line. Inputs: contract lines, contract terms, what continues them. Window: none.
+-- Caveats: a line that ends on a due date that was renewed automatically counts for as long as that chain of terms
+-- does, or until the deal that continues it counts. What starts before the old term is over replaces it from that day
+-- on.
 with lines as (
-    select * from core.contract_line
+    select *, coalesce(lower(product), '') as product_key
+    from core.contract_line
     where status in ('active', 'suspected_deleted', 'deleted')
         and active_from < active_to
         and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
@@ -14,52 +16,122 @@ terms as (
     where (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
 ),
 
-chains as (
-    select
-        account_key,
-        contract_key,
-        chain_start,
-        case
-            when is_auto_renewed and next_start is not null
-                then greatest(due_date, next_start, next_committed_on)
-            else due_date
-        end as goes_on_until
-    from terms
-    where is_last_of_chain
+links as (
+    select * from core.continuation
+    where not are_dates_missing
+        and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
 ),
 
-renewed_ends as (
-    select t.account_key, t.contract_key, t.due_date, c.goes_on_until
+agreed as (
+    select * from core.agreed_term
+    where (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
+),
+
+own_chains as (
+    select
+        term_id,
+        max(case when is_auto_renewed then 1 else 0 end) as is_auto_renewed,
+        max(
+            case
+                when is_last_of_chain and is_auto_renewed and next_start is not null
+                    then greatest(due_date, next_start, next_committed_on)
+                else due_date
+            end
+        ) as counts_until
+    from terms
+    group by term_id
+),
+
+-- What meets an automatic term on its due date lasts as long as that one's chain.
+all_chains as (
+    select term_id, is_auto_renewed, counts_until from own_chains
+    union all
+    select t.joined_term_id, c.is_auto_renewed, c.counts_until
     from terms as t
-    join chains as c
-        on c.account_key = t.account_key and c.contract_key = t.contract_key and c.chain_start = t.chain_start
-    where t.is_auto_renewed
+    join own_chains as c on c.term_id = t.term_id
+    where t.joined_term_id is not null and t.is_auto_renewed
+),
+
+chains as (
+    select a.account_key, a.contract_key, a.due_date as lines_end, max(c.counts_until) as counts_until
+    from all_chains as c
+    join agreed as a on a.term_id = c.term_id
+    where c.is_auto_renewed = 1
+    group by a.account_key, a.contract_key, a.due_date
+),
+
+-- The deals of each term that is continued, and the day from which something else counts in the place of a product.
+cuts as (
+    select
+        l.opportunity_key,
+        l.product_key,
+        coalesce(k.due_date, cast('2100-12-31' as date)) as due_date,
+        min(greatest(k.next_start, k.committed_on)) as cut_from,
+        min(k.committed_on) as committed_on
+    from links as k
+    join lines as l
+        on l.account_key = k.account_key
+        and l.contract_key = k.contract_key
+        and coalesce(l.term_end, cast('2100-12-31' as date)) = coalesce(k.due_date, cast('2100-12-31' as date))
+        and l.opportunity_key <> k.opportunity_key
+        and (k.is_whole_term or k.product = l.product_key or k.product = '' or l.product_key = '')
+    group by l.opportunity_key, l.product_key, k.due_date
+),
+
+with_end as (
+    select
+        l.*,
+        c.counts_until,
+        x.cut_from,
+        x.committed_on as replaced_on
+    from lines as l
+    left join chains as c
+        on c.account_key = l.account_key and c.contract_key = l.contract_key and c.lines_end = l.active_to
+    left join cuts as x
+        on x.opportunity_key = l.opportunity_key
+        and x.product_key = l.product_key
+        and x.due_date >= coalesce(l.term_end, cast('2100-12-31' as date))
+        and x.cut_from < coalesce(l.term_end, cast('2100-12-31' as date)) + 2
+),
+
+nearest_cut as (
+    select *, row_number() over (partition by line_key order by cut_from) as choice
+    from with_end
+),
+
+-- Where the next term starts a day after the old one, people counted the last day once in and once out.
+ended as (
+    select
+        *,
+        case
+            when cut_from < coalesce(counts_until, active_to) then greatest(cut_from, active_from)
+            when counts_until is null and cut_from = active_to + 1 and replaced_on <= active_to then cut_from
+            else coalesce(counts_until, active_to)
+        end as ends_on
+    from nearest_cut
+    where choice = 1
 )
 
 select
-    l.line_key,
-    l.account_key,
-    l.contract_key,
-    l.opportunity_key,
-    l.opportunity_type,
-    l.product,
-    l.quantity,
-    l.currency,
-    l.arr,
-    l.list_arr,
-    l.is_evergreen,
-    l.term_start,
-    l.term_end,
-    l.active_from,
-    coalesce(r.goes_on_until, l.active_to) as active_to,
-    r.goes_on_until is not null as is_auto_renewed,
-    case when l.status = 'suspected_deleted' then greatest(l.deleted_on, l.active_from) end as suspected_from,
-    case when l.paused_on < coalesce(r.goes_on_until, l.active_to) then greatest(l.paused_on, l.active_from) end
-        as paused_from,
-    case
-        when l.paused_on < coalesce(r.goes_on_until, l.active_to)
-            then least(l.resumed_on, coalesce(r.goes_on_until, l.active_to))
-    end as paused_to
-from lines as l
-left join renewed_ends as r
-    on r.account_key = l.account_key and r.contract_key = l.contract_key and r.due_date = l.active_to
+    line_key,
+    account_key,
+    contract_key,
+    opportunity_key,
+    opportunity_type,
+    product,
+    quantity,
+    currency,
+    arr,
+    list_arr,
+    is_evergreen,
+    way,
+    term_start,
+    term_end,
+    active_from,
+    ends_on as active_to,
+    counts_until is not null as is_auto_renewed,
+    case when status = 'suspected_deleted' then greatest(deleted_on, active_from) end as suspected_from,
+    case when paused_on < ends_on then greatest(paused_on, active_from) end as paused_from,
+    case when paused_on < ends_on then least(resumed_on, ends_on) end as paused_to
+from ended
+where active_from < ends_on

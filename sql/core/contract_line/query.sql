@@ -1,13 +1,20 @@
 -- Purpose: what is committed, from when to when, and whether it counts.
 -- Grain: line. Inputs: line history, opportunities, calendar, full reads. Window: none.
 -- Caveats: committed means signed, so a line counts from its start or from the day its deal was closed, whichever is
--- later. A deleted line counts on as suspected until a full read confirms it, and ends on that day.
+-- later. A deleted line counts on as suspected until a full read confirms it, and ends on that day. The same product,
+-- dates and amount in a second won deal is a copy. Free months are part of the paid term next to them. A deal without a
+-- number that ends with a running contract, and adds to it or reduces it, belongs to that contract.
 with line_history as (
     select * from core.contract_line_history
+    where (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
 ),
 
 opportunities as (
     select * from core.opportunity
+),
+
+calendar as (
+    select * from meta.calendar
 ),
 
 full_reads as (
@@ -16,21 +23,87 @@ full_reads as (
     where is_full and state = 'merged' and read_until is not null and entity in ('contract_line', 'opportunity')
 ),
 
+-- What runs until it is cancelled has no term that a new amount could correct: it counts from the day of the change,
+-- and each price before for the days until the next.
+evergreen_versions as (
+    select
+        h.*,
+        coalesce(
+            max(case when h.changed_on <= greatest(o.close_date, n.valid_from) then h.price_no end)
+                over (partition by h.line_key),
+            min(h.price_no) over (partition by h.line_key)
+        ) as first_price
+    from line_history as h
+    join line_history as n on n.line_key = h.line_key and n.known_to is null and n.valid_from = h.valid_from
+    join opportunities as o on o.opportunity_key = n.opportunity_key
+    where h.is_evergreen and n.is_evergreen and not h.is_deleted
+),
+
+prices as (
+    select
+        line_key,
+        price_no,
+        price_no = min(first_price) as is_first,
+        max(version_no) as last_version,
+        min(changed_on) as from_day,
+        lead(min(changed_on)) over (partition by line_key order by price_no) as to_day
+    from evergreen_versions
+    where price_no >= first_price
+    group by line_key, price_no
+),
+
+in_force as (
+    select
+        h.line_key || case when h.known_to is null or p.to_day is null then '' else '@' || h.price_no end as line_key,
+        h.account_key,
+        h.opportunity_key,
+        h.way,
+        h.product,
+        h.quantity,
+        h.amount,
+        h.list_amount,
+        h.currency,
+        h.is_recurring,
+        h.is_evergreen,
+        case when not p.is_first then greatest(h.valid_from, p.from_day) else h.valid_from end as valid_from,
+        case when p.to_day is null then n.valid_to else least(p.to_day, coalesce(n.valid_to, p.to_day)) end as valid_to,
+        h.term_months,
+        h.term_days,
+        h.arr,
+        h.list_arr,
+        h.is_end_moved,
+        h.agreed_end,
+        h.replaces_key,
+        h.paused_on,
+        h.resumed_on,
+        n.is_deleted,
+        n.deleted_at,
+        n.batch_id,
+        n.is_backfilled
+    from line_history as n
+    left join prices as p on p.line_key = n.line_key
+    join line_history as h
+        on h.line_key = n.line_key
+        and h.version_no = case when p.to_day is not null then p.last_version else n.version_no end
+    where n.known_to is null
+),
+
 won_lines as (
     select
         h.*,
-        o.contract_key,
+        o.contract_key as deal_contract_key,
         o.contract_number,
+        o.has_number,
         o.opportunity_type,
         o.close_date,
+        o.created_day,
+        o.renews_key,
         o.deleted_batch as deal_deleted_batch,
         o.deleted_at as deal_deleted_at,
         split_part(h.line_key, ':', 1) as source
-    from line_history as h
+    from in_force as h
     join opportunities as o on o.opportunity_key = h.opportunity_key
-    where h.known_to is null
-        and o.is_won
-        and (cast(:accounts as text[]) is null or h.account_key = any(cast(:accounts as text[])))
+    where o.is_won
 ),
 
 -- A full read that did not meet the record, or came after the record was seen deleted, confirms it.
@@ -47,62 +120,211 @@ confirmed as (
     group by w.line_key
 ),
 
+-- Of the ways in which a CRM holds contracts, lines and deals count before fields of the company.
 judged as (
     select
         w.*,
         case
             when not w.is_recurring then 'not_recurring'
             when w.amount is null then 'error_no_amount'
-            when w.term_start is null then 'error_no_start'
-            when w.term_end <= w.term_start then 'error_dates'
+            when w.valid_from is null then 'error_no_start'
+            when w.valid_to <= w.valid_from then 'error_dates'
             when w.arr is null then 'error_dates'
             when not exists (
                 select 1 from meta.plan_rate as r
                 where r.currency = coalesce(w.currency, :currency)
-                    and greatest(w.term_start, w.close_date) >= r.from_day
-                    and greatest(w.term_start, w.close_date) < r.to_day
+                    and greatest(w.valid_from, w.close_date) >= r.from_day
+                    and greatest(w.valid_from, w.close_date) < r.to_day
             ) then 'error_currency'
             when w.is_deleted and w.is_backfilled then 'deleted'
+            when w.way = 'company' and exists (
+                select 1 from won_lines as o
+                where o.account_key = w.account_key and o.way <> 'company' and o.is_recurring and o.arr > 0
+                    and not o.is_deleted
+            ) then 'other_way'
             when not w.is_deleted and w.deal_deleted_batch is null then 'active'
             when c.confirmed_at is null then 'suspected_deleted'
             else 'deleted'
         end as status,
         cast(least(w.deleted_at, w.deal_deleted_at) at time zone :zone as date) as deleted_on,
         cast(c.confirmed_at at time zone :zone as date) as confirmed_on
-    from (select *, valid_from as term_start, valid_to as term_end from won_lines) as w
+    from won_lines as w
     left join confirmed as c on c.line_key = w.line_key
+),
+
+paid as (
+    select * from judged where status = 'active' and arr > 0 and valid_to is not null and not is_evergreen
+),
+
+-- A line of amount 0 that touches a paid one of its deal and reaches beyond it, of the same product or of one that the
+-- account pays nothing for.
+free as (
+    select
+        p.line_key as paid_key,
+        f.line_key as free_key,
+        f.valid_from,
+        f.valid_to
+    from paid as p
+    join judged as f
+        on f.opportunity_key = p.opportunity_key
+        and f.status = 'active'
+        and f.arr = 0
+        and f.valid_to is not null
+        and not f.is_evergreen
+        and (
+            (f.valid_from <= p.valid_to and f.valid_to > p.valid_to)
+            or (f.valid_to >= p.valid_from and f.valid_from < p.valid_from)
+        )
+    where f.product is null
+        or f.product = p.product
+        or not exists (
+            select 1 from paid as o where o.account_key = f.account_key and o.product = f.product
+        )
+),
+
+free_by_paid as (
+    select paid_key, min(valid_from) as valid_from, max(valid_to) as valid_to from free group by paid_key
+),
+
+with_free as (
+    select
+        j.*,
+        least(j.valid_from, f.valid_from) as term_start,
+        greatest(j.valid_to, f.valid_to) as term_end,
+        f.paid_key is not null as has_free_months
+    from judged as j
+    left join free_by_paid as f on f.paid_key = j.line_key
+),
+
+with_length as (
+    select
+        w.*,
+        case
+            when w.has_free_months then case
+                when e.month_no > s.month_no and (
+                    e.day_of_month = least(s.day_of_month, e.days_in_month)
+                    or (s.day_of_month = s.days_in_month and e.day_of_month = e.days_in_month)
+                ) then e.month_no - s.month_no
+            end
+            else w.term_months
+        end as months_all,
+        e.day_no - s.day_no as days_all
+    from with_free as w
+    left join calendar as s on s.day = w.term_start
+    left join calendar as e on e.day = w.term_end
+),
+
+-- What is spread over the free months is what the paid ones bring.
+with_rate as (
+    select
+        *,
+        case
+            when has_free_months and :free_months = 'spread' then case
+                when term_months is not null and months_all is not null then cast(term_months as numeric) / months_all
+                else cast(term_days as numeric) / days_all
+            end
+            else 1
+        end as spread
+    from with_length
+),
+
+copies as (
+    select c.line_key, min(o.line_key) as copy_of
+    from paid as c
+    join paid as o
+        on o.account_key = c.account_key
+        and o.opportunity_key <> c.opportunity_key
+        and coalesce(o.product, '') = coalesce(c.product, '')
+        and o.valid_from = c.valid_from
+        and o.valid_to = c.valid_to
+        and o.arr = c.arr
+        and coalesce(o.quantity, 0) = coalesce(c.quantity, 0)
+        and coalesce(o.currency, '') = coalesce(c.currency, '')
+        and o.way <> 'company'
+        and (not o.has_number or not c.has_number or o.deal_contract_key = c.deal_contract_key)
+        and (
+            o.close_date < c.close_date
+            or (o.close_date = c.close_date and (o.created_day < c.created_day
+                or (o.created_day = c.created_day and o.opportunity_key < c.opportunity_key)))
+        )
+    group by c.line_key
+),
+
+-- The contract that a line amends, or that a deal without a number adds to or reduces: the one it names, else the one
+-- of the same product that runs at its start, else any that ends with it.
+bases as (
+    select
+        a.line_key,
+        b.deal_contract_key,
+        b.contract_number,
+        row_number() over (
+            partition by a.line_key
+            order by
+                case when b.opportunity_key = a.renews_key or b.line_key = a.replaces_key then 0 else 1 end,
+                case when coalesce(b.product, '') = coalesce(a.product, '') then 0 else 1 end,
+                b.close_date,
+                b.line_key
+        ) as choice
+    from judged as a
+    join paid as b
+        on b.account_key = a.account_key
+        and b.opportunity_key <> a.opportunity_key
+        and b.valid_from <= a.valid_from
+        and b.valid_to > a.valid_from
+        and (b.valid_to = a.valid_to or b.opportunity_key = a.renews_key or b.line_key = a.replaces_key)
+        and (a.arr > 0 or b.opportunity_key = a.renews_key or b.line_key = a.replaces_key
+            or coalesce(b.product, '') = coalesce(a.product, ''))
+    where a.status = 'active'
+        and (
+            (not a.has_number and (a.opportunity_type in ('expansion', 'unknown') or a.arr < 0))
+            or (b.line_key = a.replaces_key and b.valid_to = a.valid_to)
+        )
+        and (b.has_number or b.opportunity_type in ('new', 'renewal') or b.close_date < a.close_date)
 )
 
 select
-    line_key,
-    account_key,
-    opportunity_key,
-    contract_key,
-    contract_number,
-    opportunity_type,
-    product,
-    quantity,
-    amount,
-    list_amount,
-    coalesce(currency, :currency) as currency,
-    term_start,
-    term_end,
-    term_months,
-    term_days,
-    arr,
-    list_arr,
-    is_evergreen,
-    status,
-    close_date as committed_on,
-    greatest(term_start, close_date) as active_from,
+    r.line_key,
+    r.account_key,
+    r.opportunity_key,
+    coalesce(b.deal_contract_key, r.deal_contract_key) as contract_key,
+    coalesce(b.contract_number, r.contract_number) as contract_number,
+    b.line_key is not null as is_addition,
+    r.opportunity_type,
+    r.way,
+    r.product,
+    r.quantity,
+    r.amount,
+    r.list_amount,
+    coalesce(r.currency, :currency) as currency,
+    r.term_start,
+    r.term_end,
+    cast(case when r.has_free_months then r.months_all else r.term_months end as integer) as term_months,
+    cast(case when r.has_free_months then r.days_all else r.term_days end as integer) as term_days,
+    cast(round(r.arr * r.spread, 2) as numeric(18, 2)) as arr,
+    cast(round(r.list_arr * r.spread, 2) as numeric(18, 2)) as list_arr,
+    r.is_evergreen,
+    case
+        when c.line_key is not null then 'copy'
+        when x.free_key is not null then 'free_months'
+        else r.status
+    end as status,
+    c.copy_of,
+    r.close_date as committed_on,
+    greatest(r.term_start, r.close_date) as active_from,
     -- An open end is the end of the calendar.
     case
-        when status = 'deleted' and is_backfilled then term_start
-        when status = 'deleted' then least(coalesce(term_end, cast('2100-12-31' as date)), confirmed_on)
-        else coalesce(term_end, cast('2100-12-31' as date))
+        when r.status = 'deleted' and r.is_backfilled then r.term_start
+        when r.status = 'deleted' then least(coalesce(r.term_end, cast('2100-12-31' as date)), r.confirmed_on)
+        else coalesce(r.term_end, cast('2100-12-31' as date))
     end as active_to,
-    deleted_on,
-    paused_on,
-    resumed_on,
-    is_backfilled
-from judged
+    r.is_end_moved,
+    r.agreed_end,
+    r.replaces_key,
+    r.deleted_on,
+    r.paused_on,
+    r.resumed_on,
+    r.is_backfilled
+from with_rate as r
+left join copies as c on c.line_key = r.line_key
+left join (select distinct free_key from free) as x on x.free_key = r.line_key
+left join bases as b on b.line_key = r.line_key and b.choice = 1

@@ -1,9 +1,19 @@
 -- Purpose: what was committed for which days, as known at any moment.
--- Grain: line and version. Inputs: CRM line versions, opportunities, the bridge.
--- Window: none, all versions of the named accounts. Caveat: an edited amount or end is a correction of the whole line;
--- what was known before stays here with its known_to.
+-- Grain: line and version. Inputs: versions of lines, of deals without lines, of terms kept on companies; calendar.
+-- Window: none, all versions of the named accounts.
+-- Caveats: a line's yearly rate is fixed when its deal is closed, or when it is first known after that: a version that
+-- moves only its end keeps the rate. Ends are exclusive; one a day off a whole number of months is taken for that.
 with line_versions as (
-    select * from staging.stg_crm__contract_line
+    select * from staging.stg_crm__contract_line where known_from <= :known_at
+),
+
+opportunity_versions as (
+    select * from staging.stg_crm__opportunity where known_from <= :known_at
+),
+
+company_terms as (
+    select * from core.company_term
+    where (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
 ),
 
 opportunities as (
@@ -14,32 +24,223 @@ calendar as (
     select * from meta.calendar
 ),
 
+months as (
+    select month_no, month_start, days_in_month from meta.calendar where day = month_start
+),
+
+-- Months of one billing period, in the words of the vendors.
+billing_periods as (
+    select *
+    from (
+        values
+            ('monthly', 1), ('month', 1), ('quarterly', 3), ('quarter', 3), ('per_six_months', 6), ('semiannually', 6),
+            ('semi-annual', 6), ('annually', 12), ('annual', 12), ('yearly', 12), ('year', 12), ('per_two_years', 24),
+            ('per_three_years', 36), ('per_four_years', 48), ('per_five_years', 60)
+    ) as p (frequency, months)
+),
+
+recorded as (
+    select
+        source,
+        'line' as way,
+        line_id,
+        opportunity_id,
+        product,
+        quantity,
+        amount,
+        amount_per,
+        billing_frequency,
+        list_amount,
+        currency,
+        is_recurring,
+        is_evergreen,
+        term_start,
+        term_end,
+        term_months,
+        replaces_id,
+        paused_on,
+        resumed_on,
+        is_deleted,
+        deleted_at,
+        batch_id,
+        known_from,
+        is_first_load,
+        source_at
+    from line_versions
+    union all
+    -- A deal without any line sells what its own fields say.
+    select
+        v.source,
+        'deal',
+        'deal-' || v.opportunity_id,
+        v.opportunity_id,
+        null,
+        null,
+        v.amount,
+        v.amount_per,
+        null,
+        null,
+        v.currency,
+        true,
+        false,
+        coalesce(v.term_start, v.close_date),
+        v.term_end,
+        v.term_months,
+        null,
+        null,
+        null,
+        v.is_deleted,
+        v.deleted_at,
+        v.batch_id,
+        v.known_from,
+        v.is_first_load,
+        v.source_at
+    from opportunity_versions as v
+    where coalesce(v.amount, 0) <> 0
+        and (v.term_end is not null or v.term_months is not null)
+        and not exists (
+            select 1 from line_versions as l where l.source = v.source and l.opportunity_id = v.opportunity_id
+        )
+    union all
+    select
+        source,
+        'company',
+        'company-' || account_id || '-' || version_no,
+        'company-' || account_id || '-' || term_no,
+        null,
+        null,
+        arr_change,
+        'year',
+        null,
+        null,
+        currency,
+        true,
+        false,
+        active_from,
+        term_end,
+        null,
+        null,
+        null,
+        null,
+        false,
+        null,
+        batch_id,
+        known_from,
+        is_first_load,
+        null
+    from company_terms
+),
+
+-- The end as it is given, or start and length; of a line without either, its deal's.
+with_end as (
+    select
+        r.*,
+        o.account_key,
+        o.opportunity_key,
+        o.close_date,
+        coalesce(r.term_start, o.term_start) as starts_on,
+        case
+            when r.is_evergreen then r.term_end
+            else coalesce(
+                r.term_end,
+                m.month_start + (least(s.day_of_month, m.days_in_month) - 1),
+                o.term_end,
+                n.month_start + (least(s.day_of_month, n.days_in_month) - 1)
+            )
+        end as given_end
+    from recorded as r
+    join opportunities as o on o.opportunity_key = r.source || ':' || r.opportunity_id
+    left join calendar as s on s.day = coalesce(r.term_start, o.term_start)
+    left join months as m on m.month_no = s.month_no + r.term_months
+    left join months as n on n.month_no = s.month_no + o.term_months
+),
+
+-- Whole months from the start to the given end, to the day before it, and to the day after.
+with_ends as (
+    select
+        w.*,
+        s.day_no as start_no,
+        e.day_no as end_no,
+        case
+            when e.month_no > s.month_no and (
+                e.day_of_month = least(s.day_of_month, e.days_in_month)
+                or (s.day_of_month = s.days_in_month and e.day_of_month = e.days_in_month)
+            ) then e.month_no - s.month_no
+        end as months_given,
+        case
+            when b.month_no > s.month_no and (
+                b.day_of_month = least(s.day_of_month, b.days_in_month)
+                or (s.day_of_month = s.days_in_month and b.day_of_month = b.days_in_month)
+            ) then b.month_no - s.month_no
+        end as months_before,
+        case
+            when a.month_no > s.month_no and (
+                a.day_of_month = least(s.day_of_month, a.days_in_month)
+                or (s.day_of_month = s.days_in_month and a.day_of_month = a.days_in_month)
+            ) then a.month_no - s.month_no
+        end as months_after
+    from with_end as w
+    left join calendar as s on s.day = w.starts_on
+    left join calendar as e on e.day = w.given_end
+    left join calendar as b on b.day_no = e.day_no - 1
+    left join calendar as a on a.day_no = e.day_no + 1
+),
+
+with_term as (
+    select
+        *,
+        coalesce(months_given, months_before, months_after) as months,
+        case
+            when months_given is not null or is_evergreen then given_end
+            when months_before is not null then given_end - 1
+            when months_after is not null then given_end + 1
+            else given_end
+        end as ends_on
+    from with_ends
+),
+
 compared as (
     select
         *,
-        lag(facts) over (partition by source, line_id order by known_from, batch_id) as facts_before
+        lag(facts) over w as facts_before,
+        lag(priced_by) over w as priced_by_before
     from (
         select
             *,
             concat_ws(
                 '|',
-                coalesce(opportunity_id, ''),
                 coalesce(product, ''),
                 coalesce(cast(quantity as text), ''),
                 coalesce(cast(amount as text), ''),
+                coalesce(amount_per, ''),
+                coalesce(billing_frequency, ''),
+                coalesce(currency, ''),
+                is_recurring,
+                is_evergreen,
+                coalesce(cast(starts_on as text), '')
+            ) as priced_by,
+            concat_ws(
+                '|',
+                opportunity_id,
+                coalesce(product, ''),
+                coalesce(cast(quantity as text), ''),
+                coalesce(cast(amount as text), ''),
+                coalesce(amount_per, ''),
+                coalesce(billing_frequency, ''),
                 coalesce(cast(list_amount as text), ''),
                 coalesce(currency, ''),
                 is_recurring,
                 is_evergreen,
-                coalesce(cast(term_start as text), ''),
-                coalesce(cast(term_end as text), ''),
+                coalesce(cast(starts_on as text), ''),
+                coalesce(cast(ends_on as text), ''),
+                coalesce(replaces_id, ''),
                 coalesce(cast(paused_on as text), ''),
                 coalesce(cast(resumed_on as text), ''),
                 is_deleted
             ) as facts
-        from line_versions
-        where known_from <= :known_at
+        from with_term
     ) as with_facts
+    window w as (partition by source, line_id order by known_from, batch_id)
 ),
 
 -- A CRM also sends versions in which nothing that matters has changed. All of a line's versions are put in order before
@@ -47,88 +248,100 @@ compared as (
 changed_versions as (
     select
         *,
-        row_number() over (partition by source, line_id order by known_from, batch_id) as version_no,
-        lead(known_from) over (partition by source, line_id order by known_from, batch_id) as known_to
+        row_number() over w as version_no,
+        lead(known_from) over w as known_to,
+        sum(case when priced_by_before is null or priced_by_before <> priced_by then 1 else 0 end)
+            over (partition by source, line_id order by known_from, batch_id rows unbounded preceding) as price_no
     from compared
     where facts_before is null or facts <> facts_before
+    window w as (partition by source, line_id order by known_from, batch_id)
 ),
 
 versions as (
     select
-        v.source || ':' || v.line_id as line_key,
-        o.account_key,
-        v.source || ':' || v.opportunity_id as opportunity_key,
-        v.version_no,
-        v.product,
-        v.quantity,
-        v.amount,
-        v.list_amount,
-        v.currency,
-        v.is_recurring,
-        v.is_evergreen,
-        v.term_start,
-        v.term_end,
-        v.paused_on,
-        v.resumed_on,
-        v.is_deleted,
-        v.deleted_at,
-        v.batch_id,
-        v.known_from,
-        v.known_to,
-        v.is_first_load
+        v.*,
+        cast(v.end_no as integer) - v.start_no + (v.ends_on - v.given_end) as days,
+        -- How many times a year the amount comes: per_year / per.
+        case
+            when v.amount_per = 'month' then 12
+            when v.amount_per = 'year' then 1
+            when v.amount_per = 'period' and v.billing_frequency in ('weekly', 'biweekly') then 365
+            when v.amount_per = 'period' and p.months is not null then 12
+            when v.is_evergreen or v.ends_on is null then 1
+            when v.months is not null then 12
+            when v.ends_on > v.starts_on then 365
+        end as per_year,
+        case
+            when v.amount_per in ('month', 'year') then 1
+            when v.amount_per = 'period' and v.billing_frequency = 'weekly' then 7
+            when v.amount_per = 'period' and v.billing_frequency = 'biweekly' then 14
+            when v.amount_per = 'period' and p.months is not null then p.months
+            when v.is_evergreen or v.ends_on is null then 1
+            when v.months is not null then v.months
+            else v.ends_on - v.starts_on
+        end as per
     from changed_versions as v
-    join opportunities as o on o.opportunity_key = v.source || ':' || v.opportunity_id
-    where (cast(:accounts as text[]) is null or o.account_key = any(cast(:accounts as text[])))
+    left join billing_periods as p on p.frequency = v.billing_frequency
+    where (cast(:accounts as text[]) is null or v.account_key = any(cast(:accounts as text[])))
 ),
 
-with_term as (
+priced as (
     select
-        w.*,
-        case
-            when e.month_no > s.month_no and e.day_of_month = least(s.day_of_month, e.days_in_month)
-                then e.month_no - s.month_no
-        end as term_months,
-        e.day_no - s.day_no as term_days
-    from versions as w
-    left join calendar as s on s.day = w.term_start
-    left join calendar as e on e.day = w.term_end
+        *,
+        case when is_recurring and per_year is not null then round(amount * per_year / per, 2) end as own_arr,
+        case when is_recurring and per_year is not null then round(list_amount * per_year / per, 2) end as own_list_arr
+    from versions
+),
+
+-- The version that fixes the rate: the last that was known when the deal was closed, else the first.
+fixing as (
+    select
+        *,
+        coalesce(
+            max(
+                case
+                    when own_arr is not null and cast(known_from at time zone :zone as date) <= close_date
+                        then version_no
+                end
+            ) over w,
+            min(case when own_arr is not null then version_no end) over w
+        ) as fixed_by
+    from priced
+    window w as (partition by source, line_id, price_no)
 )
 
 select
-    line_key,
-    account_key,
-    opportunity_key,
-    version_no,
-    product,
-    quantity,
-    amount,
-    list_amount,
-    currency,
-    is_recurring,
-    is_evergreen,
-    term_start as valid_from,
-    term_end as valid_to,
-    cast(term_months as integer) as term_months,
-    cast(term_days as integer) as term_days,
-    -- Whole months by months, anything else by days; what runs until it is cancelled is priced per year.
-    case
-        when not is_recurring then null
-        when is_evergreen or term_end is null then round(amount, 2)
-        when term_months is not null then round(amount * 12 / term_months, 2)
-        when term_days > 0 then round(amount * 365 / term_days, 2)
-    end as arr,
-    case
-        when not is_recurring then null
-        when is_evergreen or term_end is null then round(list_amount, 2)
-        when term_months is not null then round(list_amount * 12 / term_months, 2)
-        when term_days > 0 then round(list_amount * 365 / term_days, 2)
-    end as list_arr,
-    paused_on,
-    resumed_on,
-    is_deleted,
-    deleted_at,
-    batch_id,
-    known_from,
-    known_to,
-    version_no = 1 and is_first_load as is_backfilled
-from with_term
+    v.source || ':' || v.line_id as line_key,
+    v.account_key,
+    v.opportunity_key,
+    v.way,
+    v.version_no,
+    v.price_no,
+    cast(coalesce(v.source_at, v.known_from) at time zone :zone as date) as changed_on,
+    v.product,
+    v.quantity,
+    v.amount,
+    v.amount_per,
+    v.list_amount,
+    v.currency,
+    v.is_recurring,
+    v.is_evergreen,
+    v.starts_on as valid_from,
+    v.ends_on as valid_to,
+    cast(v.months as integer) as term_months,
+    cast(v.days as integer) as term_days,
+    case when v.version_no > v.fixed_by then f.own_arr else v.own_arr end as arr,
+    case when v.version_no > v.fixed_by then f.own_list_arr else v.own_list_arr end as list_arr,
+    coalesce(v.version_no > v.fixed_by and v.ends_on is distinct from f.ends_on, false) as is_end_moved,
+    case when v.version_no > v.fixed_by then f.ends_on else v.ends_on end as agreed_end,
+    v.source || ':' || v.replaces_id as replaces_key,
+    v.paused_on,
+    v.resumed_on,
+    v.is_deleted,
+    v.deleted_at,
+    v.batch_id,
+    v.known_from,
+    v.known_to,
+    v.version_no = 1 and v.is_first_load as is_backfilled
+from fixing as v
+left join fixing as f on f.source = v.source and f.line_id = v.line_id and f.version_no = v.fixed_by

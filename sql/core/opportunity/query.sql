@@ -1,12 +1,19 @@
 -- Purpose: deals with the terms that they set for their contract.
--- Grain: opportunity. Inputs: CRM opportunity versions, the bridge. Window: none.
--- Caveat: a deal without a contract number is a contract of its own; it belongs to its primary company.
+-- Grain: opportunity. Inputs: CRM opportunity versions, terms kept as fields of companies, the bridge. Window: none.
+-- Caveats: contract numbers are compared without case, blanks and punctuation; a deal without one, or with a word that
+-- stands for none, is a contract of its own; it belongs to its primary company. A term kept on the company is a deal
+-- here.
 with opportunity_versions as (
     select * from staging.stg_crm__opportunity
 ),
 
 bridge as (
     select * from core.account_bridge
+),
+
+company_terms as (
+    select * from core.company_term
+    where (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
 ),
 
 known_versions as (
@@ -22,22 +29,42 @@ newest_versions as (
     select
         *,
         min(case when is_deleted and batch_id > coalesce(last_live_batch, 0) then batch_id end)
-            over (partition by source, opportunity_id) as deleted_batch
+            over (partition by source, opportunity_id) as deleted_batch,
+        nullif(upper(regexp_replace(contract_number, '[^[:alnum:]]', '', 'g')), '') as plain_number
     from known_versions
+),
+
+deals as (
+    select
+        *,
+        case when plain_number not in ('NA', 'TBD', 'TBA', 'NONE', 'UNKNOWN', 'NULL', '0') then plain_number end
+            as number
+    from newest_versions
+    where age = 1
 )
 
 select
     v.source || ':' || v.opportunity_id as opportunity_key,
     b.account_key,
-    v.source || ':' || coalesce(v.contract_number, 'deal-' || v.opportunity_id) as contract_key,
-    coalesce(v.contract_number, v.opportunity_id) as contract_number,
-    coalesce(v.opportunity_type, 'new') as opportunity_type,
+    v.source || ':' || coalesce(v.number, 'deal-' || v.opportunity_id) as contract_key,
+    case when v.number is null then v.opportunity_id else v.contract_number end as contract_number,
+    v.number is not null as has_number,
+    case
+        when v.opportunity_type = 'expansion' then 'expansion'
+        when v.opportunity_type = 'renewal' or v.pipeline = any(cast(:renewal_pipelines as text[])) then 'renewal'
+        when v.opportunity_type = 'new' then 'new'
+        else 'unknown'
+    end as opportunity_type,
     v.stage,
     v.is_closed or v.is_won as is_closed,
     v.is_won,
     v.close_date,
     v.amount,
     v.currency,
+    v.source || ':' || v.renews_id as renews_key,
+    v.term_start,
+    v.term_end,
+    v.term_months,
     v.notice_months,
     v.is_auto_renew,
     v.notice_given_on,
@@ -47,8 +74,36 @@ select
     v.is_deleted,
     v.deleted_at,
     v.deleted_batch
-from newest_versions as v
+from deals as v
 join bridge as b on b.source = v.source and b.source_id = v.account_id
-where v.age = 1
-    and b.account_key is not null
+where b.account_key is not null
     and (cast(:accounts as text[]) is null or b.account_key = any(cast(:accounts as text[])))
+union all
+select
+    source || ':' || 'company-' || account_id || '-' || term_no,
+    account_key,
+    source || ':' || 'company-' || account_id,
+    account_id,
+    true,
+    case when term_no = 1 then 'new' else 'renewal' end,
+    null,
+    true,
+    true,
+    closed_on,
+    null,
+    currency,
+    null,
+    term_start,
+    term_end,
+    null,
+    null,
+    false,
+    null,
+    null,
+    null,
+    closed_on,
+    false,
+    null,
+    null
+from company_terms
+where is_base

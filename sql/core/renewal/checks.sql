@@ -1,11 +1,11 @@
 -- fail: known_outcome: A renewal has an outcome that no rate counts.
 select renewal_id, outcome from core.renewal
-where outcome not in ('auto', 'early', 'on_time', 'in_grace', 'after_grace', 'lost', 'open')
+where outcome not in ('auto', 'early', 'on_time', 'in_grace', 'after_grace', 'lost', 'open', 'restarted')
     and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
 
 -- warn: target_not_positive: A term ends with nothing committed; it is out of every rate until its lines are corrected.
 select renewal_id from core.renewal
-where not is_in_rate and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
+where target_arr <= 0 and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
 
 -- warn: contract_in_two_accounts: One contract number is used by two accounts; its renewals are counted in each.
 select contract_key from core.renewal

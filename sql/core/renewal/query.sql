@@ -1,17 +1,37 @@
 -- Purpose: every renewal that is, was or will be due.
--- Grain: contract and term. Inputs: contract terms, committed lines. Window: none; looks at today.
+-- Grain: contract and term. Inputs: contract terms, what continues them, committed lines. Window: none; looks at today.
 -- Caveats: evergreen contracts have no term and so no renewal; what an unsettled late renewal keeps is pending_arr
--- until pending_until; past the grace an unrenewed term is lost even while somebody's deal is still open.
+-- until pending_until; past the grace an unrenewed term is lost even while somebody's deal is still open. A term that
+-- an upgrade restarted is in no rate: the new term is due instead. A renewal that is won with the old dates keeps its
+-- ARR pending, for as long as the term was at most, until somebody sets them.
 with terms as (
     select
         *,
         greatest(next_start, next_committed_on) as next_active_from,
-        coalesce(next_committed_on, next_start) as next_closed_on
+        coalesce(next_committed_on, next_start) as next_closed_on,
+        next_opportunity_key is not null and next_start is null as are_dates_missing
     from core.contract_term
     where (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
 ),
 
-lines as (
+links as (
+    select * from core.continuation
+    where (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
+),
+
+agreed as (
+    select * from core.agreed_term
+    where (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
+),
+
+agreed_lines as (
+    select * from core.contract_line
+    where status in ('active', 'suspected_deleted', 'deleted')
+        and active_to = term_end
+        and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
+),
+
+committed_lines as (
     select * from core.committed_line
     where (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
 ),
@@ -20,47 +40,44 @@ rates as (
     select * from meta.plan_rate
 ),
 
--- What ends with the term. Lines of the contract that go on beyond it are not up for renewal.
-targets as (
-    select
-        t.account_key,
-        t.contract_key,
-        t.term_no,
-        sum(round(l.arr * r.rate, 2)) as target_arr,
-        sum(case when l.active_to = t.due_date then round(l.arr * r.rate, 2) else 0 end) as ending_arr
+-- Terms that were joined on the way belong to those that follow.
+members as (
+    select distinct t.renewal_id, m.term_id
     from terms as t
-    join lines as l
-        on l.account_key = t.account_key
-        and l.contract_key = t.contract_key
-        and l.active_from < t.due_date
-        and l.active_to >= t.due_date
-        and l.term_end <= t.due_date
-    join rates as r on r.currency = l.currency and t.due_date >= r.from_day and t.due_date < r.to_day
-    group by t.account_key, t.contract_key, t.term_no
+    join (
+        select term_id as chain_id, due_date, term_id from terms
+        union all
+        select term_id, due_date, joined_term_id from terms where joined_term_id is not null
+    ) as m on m.chain_id = t.term_id and m.due_date <= t.due_date
 ),
 
--- What the deals that go on bring on the new term's first day; later steps of theirs are contracted expansion.
-successor_deals as (
-    select distinct t.account_key, t.contract_key, t.term_no, t.due_date, t.next_start, l.opportunity_key
+-- What ends with a term. Lines of the contract that end on another day are not up for renewal.
+targets as (
+    select
+        t.renewal_id,
+        sum(round(l.arr * r.rate, 2)) as target_arr,
+        sum(case when c.active_to = t.due_date then round(l.arr * r.rate, 2) else 0 end) as ending_arr
     from terms as t
-    join lines as l
-        on l.account_key = t.account_key and l.contract_key = t.contract_key and l.term_end = t.next_term_end
-    where l.opportunity_type <> 'expansion' or l.opportunity_key = t.next_opportunity_key
+    join members as m on m.renewal_id = t.renewal_id
+    join agreed as a on a.term_id = m.term_id
+    join agreed_lines as l
+        on l.account_key = t.account_key
+        and l.contract_key = t.contract_key
+        and l.term_end = a.due_date
+        and l.active_from < t.due_date
+    left join committed_lines as c on c.line_key = l.line_key
+    join rates as r on r.currency = l.currency and t.due_date >= r.from_day and t.due_date < r.to_day
+    group by t.renewal_id
 ),
 
 successors as (
     select
-        s.account_key,
-        s.contract_key,
-        s.term_no,
-        sum(round(l.arr * r.rate, 2)) as renewed_arr,
+        term_id,
+        sum(renewed_arr) as renewed_arr,
         -- Unknown as soon as one line has no list price.
-        case when count(l.list_arr) = count(*) then sum(round(l.list_arr * r.rate, 2)) end as renewed_list_arr
-    from successor_deals as s
-    join lines as l on l.opportunity_key = s.opportunity_key
-    join rates as r on r.currency = l.currency and s.due_date >= r.from_day and s.due_date < r.to_day
-    where l.term_start <= s.next_start and coalesce(l.term_end, l.active_to) > s.next_start
-    group by s.account_key, s.contract_key, s.term_no
+        case when count(renewed_list_arr) = count(*) then sum(renewed_list_arr) end as renewed_list_arr
+    from links
+    group by term_id
 ),
 
 judged as (
@@ -73,8 +90,9 @@ judged as (
                 then coalesce(x.target_arr, 0)
             when t.next_opportunity_key is not null then coalesce(s.renewed_arr, 0)
         end as renewed_arr,
-        s.renewed_list_arr,
+        case when t.next_opportunity_key is not null then s.renewed_list_arr end as renewed_list_arr,
         case
+            when t.is_restarted then 'restarted'
             when t.is_auto_renewed and not coalesce(t.next_closed_on <= t.due_date, false) then 'auto'
             when t.next_opportunity_key is null then
                 case
@@ -89,17 +107,17 @@ judged as (
             else 'after_grace'
         end as outcome
     from terms as t
-    left join targets as x
-        on x.account_key = t.account_key and x.contract_key = t.contract_key and x.term_no = t.term_no
-    left join successors as s
-        on s.account_key = t.account_key and s.contract_key = t.contract_key and s.term_no = t.term_no
+    left join targets as x on x.renewal_id = t.renewal_id
+    left join successors as s on s.term_id = t.term_id
 ),
 
 with_pending as (
     select
         *,
         case
-            when outcome = 'auto' or ending_arr <= 0 or due_date > :newest then null
+            when outcome in ('auto', 'restarted') or ending_arr <= 0 or due_date > :newest then null
+            when are_dates_missing then due_date + (due_date - term_start)
+            when next_active_from <= due_date + 1 and next_closed_on <= due_date then null
             when next_active_from <= due_date then null
             when next_active_from <= due_date + grace_days then next_active_from
             when outcome = 'lost' and (lost_on is not null or notice_given_on is not null) then null
@@ -109,7 +127,7 @@ with_pending as (
 )
 
 select
-    contract_key || '#' || term_no as renewal_id,
+    renewal_id,
     account_key,
     contract_key,
     contract_number,
@@ -133,14 +151,18 @@ select
         when outcome = 'lost' then coalesce(lost_on, due_date)
         when next_opportunity_key is not null then next_closed_on
     end as closed_on,
+    case when outcome <> 'auto' then next_method end as method,
+    case when outcome <> 'auto' then next_confidence end as confidence,
+    are_dates_missing,
     notice_given_on,
     case when outcome = 'lost' then lost_reason end as lost_reason,
     opportunity_key,
+    open_opportunity_key,
     case
         when outcome = 'lost' then lost_opportunity_key
         when outcome <> 'auto' then next_opportunity_key
     end as closing_opportunity_key,
-    target_arr > 0 as is_in_rate,
+    target_arr > 0 and outcome <> 'restarted' as is_in_rate,
     case when target_arr <= 0 then 'nothing was committed at the end of the term' end as data_error,
     case when pending_until is not null then cast(ending_arr as numeric(18, 2)) end as pending_arr,
     pending_until

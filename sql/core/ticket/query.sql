@@ -1,9 +1,9 @@
 -- Purpose: tickets with their times, by account.
--- Grain: ticket. Inputs: desk tickets with their events and ratings, users, the bridge, promises. Window: none.
--- Caveats: deleted tickets stay here, marked, and count nowhere; those of organisations without an account are not
--- here. The first answer is the first public comment after the ticket was made by somebody who is not known as a
--- customer; what the system or a rule writes is none. A desk without events tells its own times. Promises go by the
--- priority of then.
+-- Grain: ticket. Inputs: tickets with events and ratings, users and their roles, the bridge, promises. Window: none.
+-- Caveats: deleted tickets stay, marked, and count nowhere; those without an account are not here. The first answer is
+-- the first public comment after the customer's first word by somebody who was no customer then. A desk without events
+-- tells its own times, as do conversations, that have no comments. Promises go by the priority of then; a ticket
+-- that the desk opened and the customer never wrote in has none.
 with tickets as (
     select * from staging.stg_support__ticket
 ),
@@ -44,36 +44,78 @@ events as (
     where not e.is_deleted and e.happened_at is not null
 ),
 
-answers as (
-    select m.source, m.ticket_id, min(e.happened_at) as answered_at
+-- Public words, and whether their author was with the desk when writing; who asked is never.
+words as (
+    select
+        m.source,
+        m.ticket_id,
+        m.created_at,
+        e.happened_at,
+        e.actor_id <> coalesce(m.requester_id, '') and coalesce(r.role, u.role, 'agent') in ('agent', 'admin')
+            as is_desk,
+        extract(epoch from (e.happened_at - m.created_at)) <= 60 as is_with_ticket
     from matched as m
     join events as e on e.source = m.source and e.ticket_id = m.ticket_id
+    left join staging.stg_support__user_role as r
+        on r.source = e.source and r.user_id = e.actor_id
+        and e.happened_at >= r.valid_from and (r.valid_to is null or e.happened_at < r.valid_to)
     left join staging.stg_support__user as u on u.source = e.source and u.user_id = e.actor_id
-    where e.event_type = 'comment'
-        and e.is_public
-        and e.actor_id <> coalesce(m.requester_id, '')
-        and coalesce(u.role, 'agent') in ('agent', 'admin')
-        and e.happened_at > m.created_at
-    group by m.source, m.ticket_id
+    where e.event_type = 'comment' and e.is_public and e.actor_id is not null
+),
+
+-- The ticket's making counts as the customer's word, unless the desk wrote the first comment with it.
+first_words as (
+    select
+        source,
+        ticket_id,
+        case
+            when max(case when is_desk and is_with_ticket then 1 else 0 end) = 0
+                then min(created_at)
+            when max(case when not is_desk and is_with_ticket then 1 else 0 end) = 1
+                then min(created_at)
+            else min(case when not is_desk then happened_at end)
+        end as asked_at
+    from words
+    group by source, ticket_id
+),
+
+answers as (
+    select w.source, w.ticket_id, min(w.happened_at) as answered_at
+    from words as w
+    join first_words as f on f.source = w.source and f.ticket_id = w.ticket_id
+    where w.is_desk and w.happened_at > f.asked_at
+    group by w.source, w.ticket_id
 ),
 
 with_events as (
     select distinct source, ticket_id from events where event_type = 'comment'
 ),
 
-timed as (
+clocked as (
     select
         m.*,
         a.answered_at,
+        case when f.ticket_id is null then m.created_at else f.asked_at end as asked_at,
+        coalesce(m.channel, '') in (
+            'native_messaging', 'messaging', 'chat', 'chat_transcript', 'whatsapp', 'facebook', 'facebook_messenger',
+            'instagram_dm', 'line', 'wechat', 'telegram', 'viber', 'sms', 'twitter_dm', 'voice', 'apple_business_chat'
+        ) as is_conversation,
         case when m.status in ('solved', 'closed') then coalesce(m.solved_at, m.updated_at) end as finished_at,
         case
             when h.ticket_id is null then m.first_reply_minutes
             when a.answered_at is not null
-                then cast(floor(extract(epoch from (a.answered_at - m.created_at)) / 60) as bigint)
-        end as reply_minutes
+                then cast(floor(extract(epoch from (a.answered_at - f.asked_at)) / 60) as bigint)
+        end as own_reply_minutes
     from matched as m
     left join answers as a on a.source = m.source and a.ticket_id = m.ticket_id
+    left join first_words as f on f.source = m.source and f.ticket_id = m.ticket_id
     left join with_events as h on h.source = m.source and h.ticket_id = m.ticket_id
+),
+
+timed as (
+    select *, case when is_conversation then coalesce(own_reply_minutes, first_reply_minutes) else own_reply_minutes end
+        as reply_minutes
+    from clocked
 ),
 
 -- The priority when the ticket was answered, and when it was solved.
@@ -85,7 +127,9 @@ priorities as (
         row_number() over (
             partition by t.source, t.ticket_id
             order by
-                case when extract(epoch from (e.happened_at - t.created_at)) < 60 * (coalesce(t.reply_minutes, 0) + 1)
+                case
+                    when extract(epoch from (e.happened_at - coalesce(t.asked_at, t.created_at)))
+                        < 60 * (coalesce(t.reply_minutes, 0) + 1)
                     then 0 else 1 end,
                 e.happened_at desc,
                 e.event_id desc
@@ -135,6 +179,8 @@ select
     t.is_deleted or t.status = 'deleted' as is_deleted,
     coalesce(t.tags like '%closed_by_merge%', false) as is_merged,
     t.reply_minutes as first_reply_minutes,
+    t.asked_at is not null and (not t.is_conversation or t.reply_minutes is not null or t.finished_at is null)
+        as is_reply_known,
     t.first_reply_business_minutes,
     t.first_resolution_minutes,
     t.full_resolution_minutes,
@@ -142,7 +188,7 @@ select
     t.agent_wait_minutes,
     t.n_reopens,
     t.n_replies,
-    f.first_reply_minutes as first_reply_promised_minutes,
+    case when t.asked_at is not null then f.first_reply_minutes end as first_reply_promised_minutes,
     g.resolution_minutes as resolution_promised_minutes,
     case
         when coalesce(r.score, t.satisfaction) like 'good%' then 'good'

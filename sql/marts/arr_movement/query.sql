@@ -26,6 +26,13 @@ with steps as (
     window w as (partition by s.account_key order by s.from_day)
 ),
 
+transfers as (
+    select account_key, day, sum(transfer_arr) as transfer_arr
+    from core.family_transfer
+    where (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
+    group by account_key, day
+),
+
 pending as (
     select account_key, contract_key, due_date, pending_until
     from core.renewal
@@ -45,6 +52,7 @@ lines as (
         coalesce(l.list_arr, l.arr) as list_arr,
         l.currency,
         l.active_from,
+        l.is_evergreen,
         coalesce(p.pending_until, l.active_to) as kept_to,
         case when l.paused_from + cast(:pause_days as integer) < coalesce(l.paused_to, l.active_to)
             then l.paused_from + cast(:pause_days as integer) end as given_up_on,
@@ -107,6 +115,13 @@ product_totals as (
     from by_product
 ),
 
+continued as (
+    select distinct account_key, contract_key, opportunity_key, greatest(next_start, committed_on) as day
+    from core.continuation
+    where next_start is not null
+        and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
+),
+
 reasons as (
     select
         account_key,
@@ -129,43 +144,46 @@ by_contract as (
 contract_totals as (
     select
         account_key,
+        contract_key,
         day,
         worth as change,
         sum(arr) over (partition by account_key, contract_key order by day rows unbounded preceding) as arr_after
     from by_contract
 ),
 
+-- A contract that a deal under another number continues is not lost.
 lost_contracts as (
-    select account_key, day, -sum(change) as lost_arr
-    from contract_totals
-    where arr_after = 0 and change < 0
-    group by account_key, day
+    select t.account_key, t.day, -sum(t.change) as lost_arr
+    from contract_totals as t
+    where t.arr_after = 0 and t.change < 0
+        and not exists (
+            select 1 from continued as k
+            where k.account_key = t.account_key and k.contract_key = t.contract_key and k.day = t.day
+        )
+    group by t.account_key, t.day
 ),
 
 ends_of_deals as (
     select distinct opportunity_key, kept_to as day from lines
 ),
 
-ends_of_contracts as (
-    select distinct account_key, contract_key, kept_to as day from lines
-),
-
--- A step that the deal itself had agreed: a line of it that starts after its first one. What follows a line of another
--- deal of the contract only renews it, although something of the same deal may have begun before.
+-- A step that the deal itself had agreed: a line of it that starts after its first one. What continues another deal's
+-- term on that day only renews it, although something of the same deal may have begun before.
 contracted_steps as (
     select account_key, day, sum(arr) as contracted_arr
     from (
         select l.account_key, l.active_from as day, l.arr
         from lines as l
         left join ends_of_deals as o on o.opportunity_key = l.opportunity_key and o.day = l.active_from
-        left join ends_of_contracts as c
-            on c.account_key = l.account_key and c.contract_key = l.contract_key and c.day = l.active_from
+        left join continued as c
+            on c.account_key = l.account_key and c.opportunity_key = l.opportunity_key and c.day = l.active_from
         where l.active_from > l.deal_from
+            and not l.is_evergreen
             and (o.day is not null or c.day is null)
         union all
         select l.account_key, l.kept_to, -l.arr
         from lines as l
-        where exists (
+        where not l.is_evergreen and exists (
             select 1 from lines as n
             where n.opportunity_key = l.opportunity_key and n.active_from = l.kept_to and n.active_from > n.deal_from
         )
@@ -173,22 +191,33 @@ contracted_steps as (
     group by account_key, day
 ),
 
+changes as (
+    select
+        s.*,
+        coalesce(t.transfer_arr, 0) as transfer_arr,
+        s.kept_arr - s.kept_start - s.fx_arr - coalesce(t.transfer_arr, 0) as kept_change
+    from steps as s
+    left join transfers as t on t.account_key = s.account_key and t.day = s.from_day
+    where s.from_day <= :newest
+        and (s.arr <> s.arr_start or s.pending_late_arr + s.paused_arr <> s.buckets_start or s.fx_arr <> 0)
+),
+
 judged as (
     select
         *,
-        kept_arr - kept_start - fx_arr as kept_change,
         case
-            when kept_arr - kept_start = fx_arr and fx_arr <> 0 then 'rates'
-            when kept_arr - kept_start = fx_arr then 'bucket'
+            when kept_change = 0 and transfer_arr <> 0 then 'transfer'
+            when kept_change = 0 and fx_arr <> 0 then 'rates'
+            when kept_change = 0 then 'bucket'
+            when transfer_arr <> 0 and kept_change > 0 then 'expansion'
+            when transfer_arr <> 0 then 'contraction'
             when kept_start <= 0 and not was_customer then 'new'
             when kept_start <= 0 then 'reactivation'
             when kept_arr <= 0 then 'churn'
-            when kept_arr - kept_start > fx_arr then 'expansion'
+            when kept_change > 0 then 'expansion'
             else 'contraction'
         end as movement
-    from steps
-    where from_day <= :newest
-        and (arr <> arr_start or pending_late_arr + paused_arr <> buckets_start or fx_arr <> 0)
+    from changes
 )
 
 select
@@ -203,6 +232,7 @@ select
     cast(case when j.movement = 'churn' then -j.kept_change else 0 end as numeric(18, 2)) as churn_arr,
     cast(j.buckets_start - j.pending_late_arr - j.paused_arr as numeric(18, 2)) as bucket_change_arr,
     j.fx_arr,
+    cast(j.transfer_arr as numeric(18, 2)) as transfer_arr,
     j.arr as arr_end,
     j.kept_start as kept_arr_start,
     j.kept_arr as kept_arr_end,

@@ -17,11 +17,10 @@ attribute_steps as (
 ),
 
 open_deals as (
-    select account_key, contract_key, min(coalesce(stage, '*')) as stage
+    select opportunity_key, coalesce(stage, '*') as stage
     from core.opportunity
-    where opportunity_type = 'renewal' and not is_closed and not is_deleted
+    where not is_closed
         and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
-    group by account_key, contract_key
 ),
 
 probabilities as (
@@ -31,12 +30,10 @@ probabilities as (
 with_part as (
     select
         *,
-        case when outcome in ('early', 'on_time', 'auto') then 'on_time' else outcome end as part,
-        row_number() over (partition by account_key, contract_key, outcome order by due_date) as place
+        case when outcome in ('early', 'on_time', 'auto') then 'on_time' else outcome end as part
     from renewals
 ),
 
--- A contract's open deal is about the first of its renewals that are open.
 judged as (
     select
         r.*,
@@ -54,7 +51,7 @@ judged as (
         end as probability
     from with_part as r
     left join open_deals as o
-        on o.account_key = r.account_key and o.contract_key = r.contract_key and r.part = 'open' and r.place = 1
+        on o.opportunity_key = r.open_opportunity_key and r.part = 'open'
     left join probabilities as p on p.stage = coalesce(o.stage, '')
     left join probabilities as d on d.stage = '*'
 )

@@ -2,7 +2,7 @@
 select period, as_of, grain, grain_key from marts.retention_period
 where as_of >= :start and as_of < :end
     and arr_start + new_arr + reactivation_arr + expansion_arr - contraction_arr - churn_arr + bucket_change_arr
-        + fx_arr
+        + fx_arr + transfer_arr
     <> arr_end
 
 -- fail: grr_at_most_one: More is kept of last year's amount than it was.

@@ -45,9 +45,19 @@ moved as (
         sum(m.contraction_arr) as contraction_arr,
         sum(m.churn_arr) as churn_arr,
         sum(m.bucket_change_arr) as bucket_change_arr,
-        sum(coalesce(m.fx_arr, 0)) as fx_arr
+        sum(coalesce(m.fx_arr, 0)) as fx_arr,
+        sum(m.transfer_arr) as transfer_arr
     from periods as p
     join movements as m on m.day >= p.period_start and m.day <= p.as_of
+    group by p.period, p.as_of, m.account_key
+),
+
+-- What moved between accounts since a year before: rates over twelve months leave it where it was then.
+transferred as (
+    select p.period, p.as_of, m.account_key, sum(m.transfer_arr) as transfer_arr
+    from periods as p
+    join movements as m on m.day > p.day_12m_ago and m.day <= p.as_of
+    where m.transfer_arr <> 0
     group by p.period, p.as_of, m.account_key
 ),
 
@@ -69,6 +79,8 @@ per_account as (
         coalesce(b.kept_arr, 0) as kept_arr_start,
         coalesce(y.kept_arr_next_rates, y.kept_arr, 0) as kept_arr_12m_ago,
         coalesce(m.fx_arr, 0) as fx_arr,
+        coalesce(m.transfer_arr, 0) as transfer_arr,
+        coalesce(t.transfer_arr, 0) as transferred_12m,
         nullif(e.paused_arr, 0) as paused_arr,
         coalesce(m.new_arr, 0) as new_arr,
         coalesce(m.reactivation_arr, 0) as reactivation_arr,
@@ -89,6 +101,7 @@ per_account as (
         on y.account_key = x.account_key and x.day_12m_ago >= y.from_day
         and (y.to_day is null or x.day_12m_ago < y.to_day)
     left join moved as m on m.period = x.period and m.as_of = x.as_of and m.account_key = x.account_key
+    left join transferred as t on t.period = x.period and t.as_of = x.as_of and t.account_key = x.account_key
     left join overages as v on v.period = x.period and v.as_of = x.as_of and v.account_key = x.account_key
     left join returned as r on r.period = x.period and r.as_of = x.as_of and r.account_key = x.account_key
 ),
@@ -116,6 +129,7 @@ select
     sum(churn_arr) as churn_arr,
     sum(bucket_change_arr) as bucket_change_arr,
     sum(fx_arr) as fx_arr,
+    sum(transfer_arr) as transfer_arr,
     sum(arr) as arr_end,
     sum(pending_late_arr) as pending_late_arr,
     sum(suspected_deleted_arr) as suspected_deleted_arr,
@@ -128,12 +142,18 @@ select
     count(case when kept_arr_start > 0 and expansion_arr > expansion_contracted_arr then 1 end) as n_expanded,
     count(case when kept_arr_start > 0 then 1 end) as n_customers_start,
     count(case when kept_arr > 0 then 1 end) as n_customers_end,
-    count(case when kept_arr_start > 0 and kept_arr <= 0 then 1 end) as n_lost,
+    count(case when kept_arr_start > 0 and kept_arr <= 0 and transfer_arr >= 0 then 1 end) as n_lost,
     count(case when kept_arr_12m_ago > 0 then 1 end) as n_cohort,
     sum(case when kept_arr_12m_ago > 0 then kept_arr_12m_ago else 0 end) as cohort_arr_12m_ago,
-    sum(case when kept_arr_12m_ago > 0 then kept_arr else 0 end) as cohort_arr,
-    sum(case when kept_arr_12m_ago > 0 then least(kept_arr, kept_arr_12m_ago) else 0 end) as cohort_least_arr,
-    count(case when kept_arr_12m_ago > 0 and kept_arr <= 0 then 1 end) as n_cohort_lost,
+    sum(case when kept_arr_12m_ago > 0 or transferred_12m > 0 then kept_arr - transferred_12m else 0 end) as cohort_arr,
+    sum(
+        case
+            when kept_arr_12m_ago > 0 or transferred_12m > 0
+                then least(kept_arr - transferred_12m, kept_arr_12m_ago)
+            else 0
+        end
+    ) as cohort_least_arr,
+    count(case when kept_arr_12m_ago > 0 and kept_arr <= 0 and transferred_12m >= 0 then 1 end) as n_cohort_lost,
     count(case when kept_arr_12m_ago > 0 and kept_arr > 0 and left_since then 1 end) as n_cohort_returned,
     cast(
         cast(:gross_margin as double precision) * cast(sum(kept_arr) as double precision)

@@ -61,10 +61,11 @@ members as (
         p.minute_no - t.minute_no > 60 * coalesce(l.hours, d.hours) as is_over_limit,
         t.rating,
         t.first_reply_minutes,
+        t.is_reply_known,
         t.first_reply_minutes <= t.first_reply_promised_minutes as is_reply_kept,
         t.first_reply_promised_minutes is not null
             and (t.first_reply_minutes is not null
-                or p.minute_no - t.minute_no > t.first_reply_promised_minutes) as is_reply_due,
+                or t.is_reply_known and p.minute_no - t.minute_no > t.first_reply_promised_minutes) as is_reply_due,
         t.full_resolution_minutes <= t.resolution_promised_minutes as is_solution_kept,
         t.resolution_promised_minutes is not null
             and not t.is_merged
@@ -103,7 +104,7 @@ select
     count(case when is_open then 1 end) as n_open,
     count(case when is_open and priority = 'urgent' then 1 end) as n_open_urgent,
     count(case when is_created then first_reply_minutes end) as n_replied,
-    count(case when is_created and first_reply_minutes is null then 1 end) as n_unanswered,
+    count(case when is_created and first_reply_minutes is null and is_reply_known then 1 end) as n_unanswered,
     cast(sum(case when is_created then first_reply_minutes end) as bigint) as first_reply_minutes,
     percentile_cont(0.5) within group (order by case when is_created then first_reply_minutes end)
         as median_first_reply_minutes,

@@ -17,7 +17,7 @@ select
     lower(nullif(trim(satisfaction), '')) as satisfaction,
     lower(nullif(trim(tags), '')) as tags,
     solved_at,
-    first_reply_minutes,
+    coalesce(first_reply_minutes, first_reply_seconds / 60) as first_reply_minutes,
     first_reply_business_minutes,
     first_resolution_minutes,
     full_resolution_minutes,

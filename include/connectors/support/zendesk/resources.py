@@ -92,6 +92,7 @@ RESOURCES = (
             "satisfaction": "satisfaction_rating.score",
             # Lists of metrics leave out archived tickets; side-loaded on the export they do not (case 26).
             "solved_at": "metric_set.solved_at",
+            "first_reply_seconds": "metric_set.reply_time_in_seconds.calendar",
             "first_reply_minutes": "metric_set.reply_time_in_minutes.calendar",
             "first_reply_business_minutes": "metric_set.reply_time_in_minutes.business",
             "first_resolution_minutes": "metric_set.first_resolution_time_in_minutes.calendar",

@@ -1,0 +1,87 @@
+"""``python -m include.cli renewals``: what the records leave open about contracts, and answering it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from include.cli import output
+from include.common import user
+
+app = typer.Typer(help="Which deal continues which term, and what the CRM leaves open.", no_args_is_help=True)
+Term = Annotated[str, typer.Argument(help="The term, such as crm:4711#1.")]
+Reason = Annotated[str, typer.Option("--reason", help="Why; kept with the answer.")]
+By = Annotated[str, typer.Option("--by", help="Who says so; you by default.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")]
+_REVIEW = ("kind", "account", "subject", "deal", "due", "arr", "method", "confidence", "suggestions")
+_LINKS = ("deal", "product", "method", "confidence", "start", "arr", "known", "known_to")
+_NEXT = "It counts from the next build on: `python -m include.cli build`, or the DAG build_kpis within the hour."
+
+
+@app.command("review")
+def review_open(
+    kind: Annotated[str, typer.Option("--kind", help="Only findings of this kind.")] = "",
+    limit: Annotated[int, typer.Option("--limit", help="How many at most.", min=1)] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """List what is not certain about contracts and renewals, the most ARR first, with suggestions."""
+    from include.continuation import review
+
+    found = review.findings(kind, limit)
+    rows = [vars(one) | {"suggestions": ", ".join(one.suggestions[:3]) or "-"} for one in found]
+    output.emit(rows, _REVIEW, as_json=as_json)
+    if as_json:
+        return
+    for name in sorted({one.kind for one in found}):
+        typer.echo(f"{name}: {review.MEANING[name]}")
+    if not found:
+        typer.echo("nothing is open about contracts and renewals")
+
+
+@app.command("show")
+def show_links(term: Term, as_json: AsJson = False) -> None:
+    """Show which deals continue a term, and which were taken for it before."""
+    from include.continuation import review
+
+    found = review.links(term)
+    output.emit(found, _LINKS, as_json=as_json)
+    if not found and not as_json:
+        typer.echo(f"nothing continues {term}, and nothing did before")
+
+
+@app.command("link")
+def link_deal(
+    term: Term,
+    deal: Annotated[str, typer.Argument(help="The won deal that continues it, such as crm:4712.")],
+    reason: Reason,
+    by: By = "",
+) -> None:
+    """Answer that a deal continues a term."""
+    from include.continuation import answers
+
+    answers.link(term, deal, reason=reason, by=by or user.user())
+    typer.echo(f"{deal} continues {term}. {_NEXT}")
+
+
+@app.command("unlink")
+def unlink_deal(
+    term: Term,
+    reason: Reason,
+    deal: Annotated[str, typer.Option("--deal", help="Not this deal; without it: none at all.")] = "",
+    by: By = "",
+) -> None:
+    """Answer that a deal, or none at all, does not continue a term."""
+    from include.continuation import answers
+
+    answers.unlink(term, deal, reason=reason, by=by or user.user())
+    typer.echo(f"{deal or 'no deal'} {'does not continue' if deal else 'continues'} {term}. {_NEXT}")
+
+
+@app.command("withdraw")
+def withdraw_answer(term: Term) -> None:
+    """Take back what was answered about a term on the command line."""
+    from include.continuation import answers
+
+    number = answers.withdraw(term)
+    typer.echo(f"{number} answers taken back. {_NEXT}" if number else "nothing was answered there")

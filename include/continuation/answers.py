@@ -1,0 +1,183 @@
+"""Answers about which deal continues which term; they take effect with the next build, for their accounts.
+
+They come from ``answers`` in ``config/renewals.yaml`` and from the command line; of the two the file wins.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from include import config
+from include.common.errors import ConfigError
+from include.warehouse import locks
+from include.warehouse.engine import engine
+
+ANY_DEAL = "*"  # in place of a deal: nothing continues the term
+
+
+@dataclass(frozen=True, order=True)
+class Answer:
+    """One answer.
+
+    Args:
+        term_id: The agreed term, such as ``crm:4711#1``.
+        opportunity_key: The won deal; ``*`` with ``is_match`` false: none at all.
+        is_match: Whether that deal continues the term.
+        reason: Why.
+        answered_by: Who said so.
+    """
+
+    term_id: str
+    opportunity_key: str
+    is_match: bool
+    reason: str
+    answered_by: str
+
+    @property
+    def key(self) -> tuple[str, str, bool]:
+        """What it says, without why."""
+        return self.term_id, self.opportunity_key, self.is_match
+
+
+def link(term_id: str, opportunity_key: str, *, reason: str, by: str) -> None:
+    """Say that a deal continues a term.
+
+    Raises:
+        ConfigError: There is no such term or deal, or the file answers it.
+    """
+    _answer(Answer(term_id, opportunity_key, True, reason, by))
+
+
+def unlink(term_id: str, opportunity_key: str = "", *, reason: str, by: str) -> None:
+    """Say that a deal does not continue a term, or that none does.
+
+    Raises:
+        ConfigError: There is no such term or deal, or the file answers it.
+    """
+    _answer(Answer(term_id, opportunity_key or ANY_DEAL, False, reason, by))
+
+
+def withdraw(term_id: str) -> int:
+    """Take back what was answered about a term on the command line; return how many answers that were.
+
+    Raises:
+        ConfigError: The file answers it.
+    """
+    _refuse_if_in_file(term_id)
+    with engine("builder").begin() as connection:
+        ids = list(connection.execute(_OF_TERM, {"term_id": term_id}).scalars())
+        _end(connection, ids)
+        if ids:
+            _touch(connection, {term_id})
+    return len(ids)
+
+
+def sync(connection: Connection) -> int:
+    """Bring ``meta.renewal_answer`` in line with the file; return how many answers changed."""
+    wanted = {answer.key: answer for answer in in_file()}
+    terms = {answer.term_id for answer in wanted.values()}
+    ended: list[int] = []
+    touched: set[str] = set()
+    kept: set[tuple[str, str, bool]] = set()
+    for row in connection.execute(_HOLDING):
+        key = (row.term_id, row.opportunity_key, row.is_match)
+        if row.origin == "file" and key in wanted:
+            kept.add(key)
+        elif row.origin == "file" or row.term_id in terms:
+            ended.append(row.answer_id)
+            touched.add(row.term_id)
+    new = [answer for key, answer in sorted(wanted.items()) if key not in kept]
+    _end(connection, ended)
+    for answer in new:
+        _add(connection, answer, "file")
+    _touch(connection, touched | {answer.term_id for answer in new})
+    return len(ended) + len(new)
+
+
+def in_file() -> list[Answer]:
+    """Return the answers of ``renewals.yaml``."""
+    return [
+        Answer(
+            each.term,
+            each.deal or (ANY_DEAL if each.not_deal == "all" else each.not_deal),
+            bool(each.deal),
+            each.reason,
+            each.by,
+        )
+        for each in config.load().renewals.answers
+    ]
+
+
+def _answer(answer: Answer) -> None:
+    if not answer.reason.strip():
+        raise ConfigError("an answer needs its reason", cure="say why with --reason")
+    _refuse_if_in_file(answer.term_id)
+    with engine("builder").begin() as connection:
+        _must_exist(connection, answer)
+        before = connection.execute(_HOLDING_OF_TERM, {"term_id": answer.term_id}).all()
+        if any((row.opportunity_key, row.is_match) == (answer.opportunity_key, answer.is_match) for row in before):
+            return
+        # One deal or none continues a term; several may be refused one by one.
+        ended = [
+            row.answer_id
+            for row in before
+            if answer.opportunity_key == ANY_DEAL or row.opportunity_key in (ANY_DEAL, answer.opportunity_key)
+        ]
+        _end(connection, ended)
+        _add(connection, answer, "cli")
+        _touch(connection, {answer.term_id})
+
+
+def _must_exist(connection: Connection, answer: Answer) -> None:
+    if not connection.execute(_HAS_TERM, {"term_id": answer.term_id}).scalar():
+        raise ConfigError(
+            f"there is no term {answer.term_id}", cure="see `python -m include.cli renewals review` for terms and deals"
+        )
+    if answer.opportunity_key == ANY_DEAL:
+        return
+    if not connection.execute(_HAS_DEAL, {"key": answer.opportunity_key}).scalar():
+        raise ConfigError(
+            f"there is no won deal {answer.opportunity_key}", cure="give its source and its id there, such as crm:4711"
+        )
+
+
+def _refuse_if_in_file(term_id: str) -> None:
+    if any(one.term_id == term_id for one in in_file()):
+        raise ConfigError(f"{term_id} is answered in config/renewals.yaml", cure="change the answer there, and build")
+
+
+def _add(connection: Connection, answer: Answer, origin: str) -> None:
+    connection.execute(_ADD, {**vars(answer), "origin": origin, "now": locks.stamp(connection)})
+
+
+def _end(connection: Connection, answer_ids: list[int]) -> None:
+    if answer_ids:
+        connection.execute(_END, {"now": locks.stamp(connection), "ids": answer_ids})
+
+
+def _touch(connection: Connection, term_ids: set[str]) -> None:
+    """Mark the accounts of terms as dirty; the next build makes them again, with the rest of their family."""
+    if term_ids:
+        connection.execute(_TOUCH, {"ids": sorted(term_ids)})
+
+
+_ADD = sa.text(
+    "insert into meta.renewal_answer (term_id, opportunity_key, is_match, reason, answered_by, origin, known_from)"
+    " values (:term_id, :opportunity_key, :is_match, :reason, :answered_by, :origin, :now)"
+)
+_END = sa.text("update meta.renewal_answer set known_to = :now where answer_id = any(:ids)")
+_HOLDING = sa.text("select * from meta.renewal_answer where known_to is null")
+_HOLDING_OF_TERM = sa.text("select * from meta.renewal_answer where known_to is null and term_id = :term_id")
+_OF_TERM = sa.text(
+    "select answer_id from meta.renewal_answer where known_to is null and origin = 'cli' and term_id = :term_id"
+)
+_HAS_TERM = sa.text("select exists (select from core.agreed_term where term_id = :term_id)")
+_HAS_DEAL = sa.text("select exists (select from core.opportunity where opportunity_key = :key and is_won)")
+_TOUCH = sa.text(
+    "insert into meta.dirty_range (batch_id, source, entity, account_ref, from_day)"
+    " select distinct 0, split_part(account_key, ':', 1), 'opportunity', split_part(account_key, ':', 2),"
+    " cast('0001-01-01' as date) from core.agreed_term where term_id = any(:ids)"
+)

@@ -1,0 +1,165 @@
+"""What waits for a person about contracts and renewals, with the deals or terms that each may belong to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from include.common.errors import WarehouseError
+from include.warehouse.engine import engine
+
+# Kind -> what it means, and what to do.
+MEANING = {
+    "unsure_link": "this deal was taken for the renewal of this term: `renewals link` or `renewals unlink` settles it",
+    "dates_missing": "the renewal repeats the old dates: set its own start and end in the CRM",
+    "copy": "the line repeats one of another won deal and counts once: correct its dates or amount if it is its own",
+    "continues_nothing": "a won renewal deal continues no term, while one of its account ends: `renewals link`",
+    "no_open_deal": "the term is decided within 90 days, and no renewal deal is open for it: open one in the CRM",
+    "end_moved": "the end was moved and the amount left: its yearly rate stays; correct the amount if that is wrong",
+    "no_account": "a won deal with an amount belongs to no known company: it is in no figure; give it one in the CRM",
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing to look at.
+
+    Args:
+        kind: A key of ``MEANING``.
+        account: Name of the account.
+        subject: The term, renewal or line.
+        deal: The deal.
+        due: Its due date, end or start.
+        arr: What depends on it, a year, in the reporting currency.
+        method: Of a link, how it was recognised.
+        confidence: Of a link, from 0 to 1.
+        suggestions: Deals for a term, or terms for a deal, nearest first.
+    """
+
+    kind: str
+    account: str
+    subject: str
+    deal: str
+    due: str
+    arr: float
+    method: str
+    confidence: float | None
+    suggestions: tuple[str, ...] = ()
+
+
+def findings(kind: str = "", limit: int = 50) -> list[Finding]:
+    """Return what waits, the most ARR first.
+
+    Args:
+        kind: Only of this kind.
+        limit: How many at most.
+
+    Raises:
+        WarehouseError: Nothing is built yet.
+    """
+    with engine("reader").connect() as connection:
+        _must_be_built(connection)
+        rows = connection.execute(_FINDINGS, {"kind": kind, "limit": limit}).all()
+        terms = _suggested(connection, _TERMS, [row.opportunity_key for row in rows if row.kind == "continues_nothing"])
+        deals = _suggested(connection, _DEALS, [row.subject_id for row in rows if row.kind == "unsure_link"])
+    return [
+        Finding(
+            row.kind,
+            row.account,
+            row.subject_id,
+            row.opportunity_key,
+            row.due_date.isoformat() if row.due_date else "",
+            float(row.arr or 0),
+            row.method or "",
+            row.confidence,
+            terms.get(row.opportunity_key, ()) if row.kind == "continues_nothing" else deals.get(row.subject_id, ()),
+        )
+        for row in rows
+    ]
+
+
+def links(term_id: str) -> list[dict[str, object]]:
+    """Return what continues a term, and what was taken for it before, the newest first.
+
+    Args:
+        term_id: The agreed term, such as ``crm:4711#1``.
+    """
+    with engine("reader").connect() as connection:
+        _must_be_built(connection)
+        return [dict(row) for row in connection.execute(_LINKS, {"term_id": term_id}).mappings()]
+
+
+def summary(connection: sa.Connection) -> list[dict[str, object]]:
+    """Return per kind how many there are and what share of ARR depends on them; empty before the first build."""
+    if not connection.execute(_IS_BUILT).scalar():
+        return []
+    return [
+        {**row, "share_of_arr": f"{row['share_of_arr']:.1%}", "cure": MEANING[row["kind"]]}
+        for row in connection.execute(_SUMMARY).mappings()
+    ]
+
+
+def _must_be_built(connection: sa.Connection) -> None:
+    if not connection.execute(_IS_BUILT).scalar():
+        raise WarehouseError("nothing is built yet", cure="run `python -m include.cli build`")
+
+
+def _suggested(connection: sa.Connection, query: sa.TextClause, ids: list[str]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, list[str]] = {}
+    if ids:
+        for one, suggestion in connection.execute(query, {"ids": ids}):
+            found.setdefault(one, []).append(suggestion)
+    return {one: tuple(suggestions) for one, suggestions in found.items()}
+
+
+_IS_BUILT = sa.text("select to_regclass('core.renewal_review') is not null")
+# Deals without a known company are in no table of accounts.
+_ALL = """
+    select f.kind, coalesce(a.name, f.account_key) as account, f.subject_id, f.opportunity_key, f.due_date, f.arr,
+        f.method, f.confidence
+    from core.renewal_review as f
+    left join core.account as a on a.account_key = f.account_key
+    union all
+    select 'no_account', '', '', o.source || ':' || o.opportunity_id, o.close_date, o.amount, null, null
+    from (
+        select *, row_number() over (partition by source, opportunity_id order by known_from desc, batch_id desc) as age
+        from staging.stg_crm__opportunity
+    ) as o
+    left join core.account_bridge as b on b.source = o.source and b.source_id = o.account_id
+    where o.age = 1 and o.is_won and not o.is_deleted and coalesce(o.amount, 0) > 0 and b.account_key is null
+"""
+_FINDINGS = sa.text(
+    f"select * from ({_ALL}) as f where :kind in ('', f.kind)"  # noqa: S608 - texts of this file
+    " order by coalesce(f.arr, 0) desc, f.kind, f.subject_id, f.opportunity_key limit :limit"
+)
+_SUMMARY = sa.text(
+    "select f.kind, count(*) as n, cast(coalesce(sum(f.arr), 0) as double precision) as arr,"  # noqa: S608
+    " coalesce(sum(f.arr), 0) / nullif((select sum(s.arr) from (select arr, row_number() over"
+    " (partition by account_key order by from_day desc) as age from core.arr_step where from_day <= current_date) as s"
+    f" where s.age = 1), 0) as share_of_arr from ({_ALL}) as f group by f.kind order by 3 desc"
+)
+_LINKS = sa.text(
+    "select opportunity_key as deal, product, method, confidence, next_start as start, renewed_arr as arr,"
+    " 'now' as known, cast(null as timestamptz) as known_to from core.continuation where term_id = :term_id"
+    " union all select opportunity_key, product, method, confidence, next_start, renewed_arr, 'restated', known_to"
+    " from meta.former_continuation where term_id = :term_id order by known_to desc nulls first, deal, product"
+)
+_TERMS = sa.text(
+    "select o.opportunity_key, t.term_id from core.opportunity as o"
+    " join core.account_family as f on f.account_key = o.account_key"
+    " join core.account_family as g on g.ultimate_parent_key = f.ultimate_parent_key"
+    " join core.agreed_term as t on t.account_key = g.account_key"
+    " left join core.continuation as c on c.term_id = t.term_id"
+    " where o.opportunity_key = any(:ids) and c.term_id is null and t.opportunity_key <> o.opportunity_key"
+    " order by o.opportunity_key, abs(coalesce(o.term_start, o.close_date) - t.due_date), t.term_id"
+)
+_DEALS = sa.text(
+    "select t.term_id, o.opportunity_key from core.agreed_term as t"
+    " join core.account_family as f on f.account_key = t.account_key"
+    " join core.account_family as g on g.ultimate_parent_key = f.ultimate_parent_key"
+    " join core.opportunity as o on o.account_key = g.account_key and o.is_won and not o.is_deleted"
+    " where t.term_id = any(:ids) and o.opportunity_key <> t.opportunity_key and o.close_date > t.committed_on"
+    " and abs(o.close_date - t.due_date) < 366"
+    " order by t.term_id, abs(o.close_date - t.due_date), o.opportunity_key"
+)

@@ -1,0 +1,154 @@
+-- Purpose: contracts of a CRM that keeps them as fields of the company, one term per renewal date that was seen there.
+-- Grain: CRM account, term and change of ARR. Inputs: CRM account versions, the bridge. Window: none.
+-- Caveats: such fields are overwritten, so ARR and its changes are those that were observed, from the day on which they
+-- were. A renewal date moved by less than 28 days, or long before the old one, is a correction and no renewal. Without
+-- a start the first term is a year. ARR that is emptied, or a status that says lost, ends the term on that day.
+with account_versions as (
+    select * from staging.stg_crm__account
+),
+
+bridge as (
+    select * from core.account_bridge
+),
+
+observed as (
+    select
+        v.source,
+        v.account_id,
+        b.account_key,
+        case
+            when v.contract_status in ('lost', 'churned', 'cancelled', 'inactive') then 0
+            else coalesce(v.contract_arr, 0)
+        end as arr,
+        v.renewal_date,
+        v.contract_start,
+        v.contract_currency,
+        v.owner_id,
+        v.batch_id,
+        v.known_from,
+        v.is_first_load,
+        cast(coalesce(v.source_at, v.known_from) at time zone :zone as date) as seen_on,
+        cast(v.created_at at time zone :zone as date) as created_on,
+        row_number() over (partition by v.source, v.account_id order by v.known_from, v.batch_id) as version_no
+    from account_versions as v
+    join bridge as b on b.source = v.source and b.source_id = v.account_id
+    where b.account_key is not null
+        and v.known_from <= :known_at
+        and not v.is_deleted
+        and v.renewal_date is not null
+        and (cast(:accounts as text[]) is null or b.account_key = any(cast(:accounts as text[])))
+),
+
+moves as (
+    select
+        *,
+        lag(renewal_date) over w as date_before,
+        lag(arr) over w as arr_before
+    from observed
+    window w as (partition by source, account_id order by version_no)
+),
+
+numbered as (
+    select
+        *,
+        cast(
+            1 + sum(
+                case when renewal_date >= date_before + 28 and seen_on >= date_before - 180 then 1 else 0 end
+            ) over (partition by source, account_id order by version_no rows unbounded preceding)
+            as integer
+        ) as term_no
+    from moves
+),
+
+-- The newest date seen of a term is its end; it began where the one before ended.
+terms as (
+    select
+        source,
+        account_id,
+        term_no,
+        min(version_no) as first_version,
+        max(version_no) as last_version
+    from numbered
+    group by source, account_id, term_no
+),
+
+with_end as (
+    select
+        t.source,
+        t.account_id,
+        t.term_no,
+        t.first_version,
+        l.renewal_date as term_end,
+        lag(l.renewal_date) over (partition by t.source, t.account_id order by t.term_no) as end_before,
+        f.contract_start,
+        f.created_on,
+        f.seen_on as first_seen_on
+    from terms as t
+    join numbered as l on l.source = t.source and l.account_id = t.account_id and l.version_no = t.last_version
+    join numbered as f on f.source = t.source and f.account_id = t.account_id and f.version_no = t.first_version
+),
+
+with_start as (
+    select
+        *,
+        case
+            when term_no > 1 then end_before
+            when contract_start < term_end then contract_start
+            else term_end - 365
+        end as term_start
+    from with_end
+),
+
+-- A renewal typed in with its new ARR changes the ARR on the old due date, not on the day of typing.
+steps as (
+    select
+        n.source,
+        n.account_id,
+        n.account_key,
+        n.term_no,
+        n.version_no,
+        n.version_no = s.first_version as is_base,
+        n.arr,
+        n.arr - coalesce(lag(n.arr) over (partition by n.source, n.account_id, n.term_no order by n.version_no), 0)
+            as arr_change,
+        case when n.version_no = s.first_version then s.term_start else greatest(n.seen_on, s.term_start) end
+            as active_from,
+        n.seen_on,
+        s.term_start,
+        s.term_end,
+        s.first_seen_on,
+        n.contract_currency as currency,
+        n.batch_id,
+        n.known_from,
+        n.is_first_load
+    from numbered as n
+    join with_start as s on s.source = n.source and s.account_id = n.account_id and s.term_no = n.term_no
+),
+
+stopped as (
+    select source, account_id, term_no, min(active_from) as stopped_on
+    from steps
+    where arr <= 0 and not is_base
+    group by source, account_id, term_no
+)
+
+select
+    s.source,
+    s.account_id,
+    s.account_key,
+    s.term_no,
+    s.version_no,
+    s.is_base,
+    s.arr_change,
+    s.active_from,
+    s.term_start,
+    case when x.stopped_on < s.term_end then x.stopped_on else s.term_end end as term_end,
+    case when s.term_no = 1 then least(s.term_start, s.first_seen_on) else s.first_seen_on end as closed_on,
+    s.currency,
+    s.batch_id,
+    s.known_from,
+    s.is_first_load
+from steps as s
+left join stopped as x on x.source = s.source and x.account_id = s.account_id and x.term_no = s.term_no
+where s.arr_change <> 0
+    and s.active_from < case when x.stopped_on < s.term_end then x.stopped_on else s.term_end end

@@ -1,0 +1,475 @@
+-- Purpose: which won deal continues which term, per product, by which method and how surely.
+-- Grain: term, deal, product of the deal. Inputs: agreed terms, contract lines, deals, families, plan rates, answers.
+-- Window: none. Caveats: each product of a deal continues one term, the nearest of the surest method; where several
+-- terms are continued by one deal, what it brings is shared by target. An addition of less than half of what runs, or
+-- with a contract number of its own, continues nothing. The methods are explained in sql/DECISIONLOG.md.
+with families as (
+    select account_key, ultimate_parent_key from core.account_family
+),
+
+scope as (
+    select distinct f.account_key, f.ultimate_parent_key
+    from families as f
+    join families as w on w.ultimate_parent_key = f.ultimate_parent_key
+    where (cast(:accounts as text[]) is null or w.account_key = any(cast(:accounts as text[])))
+),
+
+terms as (
+    select t.*, s.ultimate_parent_key
+    from core.agreed_term as t
+    join scope as s on s.account_key = t.account_key
+),
+
+rates as (
+    select * from meta.plan_rate
+),
+
+lines as (
+    select
+        l.*,
+        s.ultimate_parent_key,
+        coalesce(lower(l.product), '') as product_key,
+        round(l.arr * r.rate, 2) as worth
+    from core.contract_line as l
+    join scope as s on s.account_key = l.account_key
+    join rates as r on r.currency = l.currency and l.active_from >= r.from_day and l.active_from < r.to_day
+    where l.status in ('active', 'suspected_deleted', 'deleted', 'copy')
+),
+
+opportunities as (
+    select * from core.opportunity
+),
+
+answers as (
+    select term_id, opportunity_key, is_match
+    from meta.renewal_answer
+    where known_from <= :known_at and (known_to is null or known_to > :known_at)
+),
+
+term_lines as (
+    select
+        t.term_id,
+        l.line_key,
+        l.opportunity_key,
+        l.product_key,
+        l.worth,
+        l.quantity,
+        l.currency,
+        l.arr
+    from terms as t
+    join lines as l
+        on l.account_key = t.account_key
+        and l.contract_key = t.contract_key
+        and l.status <> 'copy'
+        and (l.term_end = t.due_date or (t.is_evergreen and l.is_evergreen))
+),
+
+term_products as (
+    select term_id, product_key, sum(worth) as worth, sum(quantity) as quantity
+    from term_lines
+    group by term_id, product_key
+),
+
+term_worth as (
+    select term_id, sum(worth) as worth from term_products group by term_id
+),
+
+deal_starts as (
+    select opportunity_key, product_key, min(term_start) as starts_on
+    from lines
+    where arr > 0 and status <> 'copy' and not is_addition
+    group by opportunity_key, product_key
+),
+
+-- What a deal sells, per product, on the first day of that product; later steps are contracted expansion.
+deals as (
+    select
+        l.opportunity_key,
+        l.product_key,
+        min(l.account_key) as account_key,
+        min(l.ultimate_parent_key) as ultimate_parent_key,
+        min(l.contract_key) as contract_key,
+        s.starts_on,
+        max(coalesce(l.term_end, cast('2100-12-31' as date))) as ends_on,
+        min(l.committed_on) as committed_on,
+        sum(case when l.term_start = s.starts_on then l.worth else 0 end) as worth,
+        sum(case when l.term_start = s.starts_on then l.quantity end) as quantity
+    from lines as l
+    join deal_starts as s on s.opportunity_key = l.opportunity_key and s.product_key = l.product_key
+    where l.arr > 0 and l.status <> 'copy' and not l.is_addition
+    group by l.opportunity_key, l.product_key, s.starts_on
+),
+
+replaced_lines as (
+    select distinct l.opportunity_key, t.term_id
+    from lines as l
+    join term_lines as t on t.line_key = l.replaces_key
+),
+
+pairs as (
+    select
+        t.term_id,
+        t.account_key,
+        t.due_date,
+        t.term_start,
+        t.grace_days,
+        t.is_evergreen,
+        t.is_auto_renew,
+        t.agreed_end,
+        p.product_key as ended_product,
+        p.worth as ended_worth,
+        d.opportunity_key,
+        d.account_key as next_account_key,
+        d.product_key,
+        d.starts_on,
+        d.ends_on,
+        d.worth,
+        o.opportunity_type,
+        d.product_key = p.product_key or d.product_key = '' or p.product_key = '' as is_same_product,
+        d.account_key = t.account_key as is_same_account,
+        d.contract_key = t.contract_key as is_same_contract,
+        o.has_number and t.has_number as both_numbered,
+        o.renews_key is not null and exists (
+            select 1 from term_lines as x where x.term_id = t.term_id and x.opportunity_key = o.renews_key
+        )
+        or exists (
+            select 1 from replaced_lines as x where x.term_id = t.term_id and x.opportunity_key = d.opportunity_key
+        ) as is_referred,
+        coalesce(d.quantity >= p.quantity, d.worth >= p.worth) as is_whole,
+        a.is_match
+    from terms as t
+    join term_products as p on p.term_id = t.term_id
+    join deals as d
+        on d.ultimate_parent_key = t.ultimate_parent_key
+        and d.starts_on > t.term_start
+    join opportunities as o on o.opportunity_key = d.opportunity_key
+    left join answers as a on a.term_id = t.term_id and a.opportunity_key in (d.opportunity_key, '*')
+    where not exists (
+        select 1 from term_lines as x where x.term_id = t.term_id and x.opportunity_key = d.opportunity_key
+    )
+),
+
+-- A deal in time: it starts in the term or in the grace after it; of what auto-renews, at any time after.
+timed as (
+    select
+        *,
+        coalesce(starts_on <= due_date + grace_days or is_auto_renew, true) as is_in_time,
+        -- An expansion within an automatic term is not at its end.
+        coalesce(
+            starts_on >= due_date - 1
+            and not (is_auto_renew and opportunity_type = 'expansion' and starts_on > due_date + 1),
+            false
+        ) as is_at_end,
+        case
+            when due_date is null then 100000
+            when is_auto_renew and starts_on > due_date then mod(starts_on - due_date, due_date - term_start)
+            else abs(starts_on - due_date)
+        end as distance
+    from pairs
+    where is_match is distinct from false
+        -- What is over before the term is, replaces it only where somebody says so.
+        and (is_match or is_evergreen or ends_on > due_date or is_referred or opportunity_type = 'renewal')
+),
+
+methods as (
+    select
+        *,
+        case
+            when is_match then 'answer'
+            when is_referred then 'reference'
+            when is_same_account and is_same_contract and both_numbered
+                and (opportunity_type = 'renewal' or (is_at_end and opportunity_type <> 'expansion')
+                    or (is_at_end and is_same_product)
+                    or (is_same_product and opportunity_type <> 'expansion' and is_in_time))
+                then 'number'
+            when is_same_account and opportunity_type = 'renewal' and is_in_time and both_numbered
+                then 'renewal_renumbered'
+            when is_same_account and opportunity_type = 'renewal' and is_in_time then 'renewal'
+            when is_same_account and is_same_product and is_at_end and is_in_time and not is_evergreen
+                and not (opportunity_type = 'new' and both_numbered)
+                then 'product'
+            when is_same_account and is_same_product and is_in_time and not is_evergreen and not is_at_end
+                and not (opportunity_type <> 'renewal' and both_numbered)
+                and case when opportunity_type = 'expansion' then is_whole else worth >= ended_worth / 2 end
+                then 'product'
+            when not is_same_account and is_same_contract and both_numbered and is_in_time then 'family_number'
+            when not is_same_account and opportunity_type = 'renewal' and is_same_product and is_in_time
+                and starts_on >= due_date - 31
+                then 'family_renewal'
+        end as method
+    from timed
+),
+
+ranked_methods as (
+    select *
+    from (
+        values
+            ('answer', 0), ('reference', 1), ('number', 2), ('renewal', 3), ('product', 4), ('family_number', 5),
+            ('renewal_renumbered', 6), ('family_renewal', 7)
+    ) as m (method, surest)
+),
+
+candidates as (
+    select
+        m.*,
+        r.surest,
+        max(case when m.is_same_product then 1 else 0 end) over (partition by m.opportunity_key) = 1
+            as has_same_product,
+        min(r.surest) over (partition by m.opportunity_key) as surest_of_deal,
+        min(r.surest) over (partition by m.term_id) as surest_of_term
+    from methods as m
+    join ranked_methods as r on r.method = m.method
+),
+
+-- Each product of a deal goes to one term. Without any product in common the deal as a whole does.
+ordered as (
+    select
+        *,
+        row_number() over (
+            partition by opportunity_key, case when has_same_product then product_key else '' end
+            order by surest, distance, due_date, term_id, ended_product
+        ) as choice
+    from candidates
+    where (is_same_product or not has_same_product or surest <= 1)
+        -- Another account's deal only where neither the term nor the deal has anything nearer.
+        and (surest < 7 or (surest_of_deal >= 5 and surest_of_term >= 5))
+),
+
+chosen as (
+    select
+        opportunity_key,
+        term_id,
+        min(surest) as surest,
+        min(next_account_key) as next_account_key,
+        min(starts_on) as starts_on,
+        max(case when is_same_product then 1 else 0 end) = 1 as is_same_product,
+        max(case when is_at_end then 1 else 0 end) = 1 as is_at_end,
+        max(distance) as distance,
+        min(method) as method
+    from ordered
+    where choice = 1 or surest = 0
+    group by opportunity_key, term_id
+),
+
+deal_worth as (
+    select opportunity_key, sum(worth) as worth from deals group by opportunity_key
+),
+
+-- Terms that nothing continues, next to a renewal that is larger than what it continues.
+taken as (
+    select c.opportunity_key, sum(w.worth) as worth
+    from chosen as c
+    join term_worth as w on w.term_id = c.term_id
+    group by c.opportunity_key
+),
+
+left_over as (
+    select
+        t.term_id,
+        c.opportunity_key,
+        c.next_account_key,
+        c.starts_on,
+        w.worth,
+        row_number() over (partition by t.term_id order by abs(c.starts_on - t.due_date), c.opportunity_key) as choice
+    from terms as t
+    join term_worth as w on w.term_id = t.term_id and w.worth > 0
+    join (
+        select distinct c.opportunity_key, c.next_account_key, c.starts_on, t.account_key
+        from chosen as c
+        join terms as t on t.term_id = c.term_id
+        join opportunities as o on o.opportunity_key = c.opportunity_key
+        where c.surest in (0, 1, 2, 3, 6) and o.opportunity_type = 'renewal'
+    ) as c
+        on c.account_key = t.account_key
+        and c.starts_on > t.term_start
+        and c.starts_on between t.due_date - 92 and t.due_date + t.grace_days
+    where not exists (select 1 from chosen as x where x.term_id = t.term_id)
+        and not exists (select 1 from answers as a where a.term_id = t.term_id and not a.is_match)
+        and not exists (
+            select 1 from opportunities as n
+            where n.account_key = t.account_key and n.contract_key = t.contract_key
+                and (n.notice_given_on is not null or (n.opportunity_type = 'renewal' and n.is_closed and not n.is_won))
+        )
+        and not exists (
+            select 1 from term_lines as x where x.term_id = t.term_id and x.opportunity_key = c.opportunity_key
+        )
+),
+
+consolidated as (
+    select l.*
+    from (
+        select
+            *,
+            sum(worth) over (partition by opportunity_key order by worth desc, term_id rows unbounded preceding)
+                as worth_so_far
+        from left_over
+        where choice = 1
+    ) as l
+    join deal_worth as d on d.opportunity_key = l.opportunity_key
+    join taken as k on k.opportunity_key = l.opportunity_key
+    where d.worth - k.worth >= l.worth_so_far - l.worth / 2
+),
+
+links as (
+    select
+        c.opportunity_key,
+        c.term_id,
+        c.method,
+        c.next_account_key,
+        c.is_same_product,
+        case
+            when c.surest <= 1 then 1.0
+            when c.surest = 2 then 0.98
+            when c.surest = 6 then 0.75
+            when c.surest = 3 then case when c.is_same_product then 0.9 else 0.7 end
+            when c.surest = 4 and c.is_at_end then case when c.distance <= 7 then 0.85 else 0.75 end
+            when c.surest = 4 then 0.65
+            when c.surest = 5 then 0.9
+            else 0.6
+        end as confidence
+    from chosen as c
+    union all
+    select opportunity_key, term_id, 'consolidated', next_account_key, true, 0.7 from consolidated
+),
+
+-- What each deal brings per product and currency on its first day, and how much of it each term gets.
+brought as (
+    select
+        l.opportunity_key,
+        l.product_key,
+        l.currency,
+        min(s.starts_on) as starts_on,
+        max(coalesce(l.term_end, cast('2100-12-31' as date))) as ends_on,
+        min(l.committed_on) as committed_on,
+        sum(l.arr) as arr,
+        case when count(l.list_arr) = count(*) then sum(l.list_arr) end as list_arr
+    from lines as l
+    join deal_starts as s on s.opportunity_key = l.opportunity_key and s.product_key = l.product_key
+    where l.status <> 'copy' and l.term_start = s.starts_on
+        and coalesce(l.term_end, l.active_to) > s.starts_on
+    group by l.opportunity_key, l.product_key, l.currency
+),
+
+weights as (
+    select
+        k.*,
+        b.product_key,
+        b.currency,
+        b.starts_on,
+        b.ends_on,
+        b.committed_on,
+        b.arr,
+        b.list_arr,
+        coalesce(sum(p.worth), 0) as target,
+        max(w.worth) as whole
+    from links as k
+    join brought as b on b.opportunity_key = k.opportunity_key
+    join term_worth as w on w.term_id = k.term_id
+    left join term_products as p
+        on p.term_id = k.term_id and (p.product_key = b.product_key or p.product_key = '' or b.product_key = '')
+    group by
+        k.opportunity_key, k.term_id, k.method, k.next_account_key, k.is_same_product, k.confidence, b.product_key,
+        b.currency, b.starts_on, b.ends_on, b.committed_on, b.arr, b.list_arr
+),
+
+shares as (
+    select
+        *,
+        case
+            when sum(target) over w > 0 then target / sum(target) over w
+            when sum(whole) over w > 0 then whole / sum(whole) over w
+            else cast(1 as numeric) / count(*) over w
+        end as share
+    from weights
+    window w as (partition by opportunity_key, product_key, currency)
+),
+
+converted as (
+    select
+        s.*,
+        t.account_key,
+        t.contract_key,
+        t.due_date,
+        t.term_start as ended_start,
+        s.arr * s.share * r.rate as renewed_arr,
+        s.list_arr * s.share * r.rate as renewed_list_arr
+    from shares as s
+    join terms as t on t.term_id = s.term_id
+    join rates as r
+        on r.currency = s.currency
+        and coalesce(t.due_date, s.starts_on) >= r.from_day and coalesce(t.due_date, s.starts_on) < r.to_day
+    where s.share > 0
+),
+
+-- A copy of the term's own lines, sold again: the renewal, whose dates nobody has set.
+copies as (
+    select
+        x.term_id,
+        c.opportunity_key,
+        c.product_key,
+        min(c.account_key) as next_account_key,
+        min(c.committed_on) as committed_on,
+        sum(c.arr * r.rate) as arr,
+        case when count(c.list_arr) = count(*) then sum(c.list_arr * r.rate) end as list_arr
+    from lines as c
+    join term_lines as x on x.line_key = c.copy_of
+    join terms as t on t.term_id = x.term_id
+    join opportunities as o on o.opportunity_key = c.opportunity_key
+    join rates as r on r.currency = c.currency and t.due_date >= r.from_day and t.due_date < r.to_day
+    where c.status = 'copy'
+        and (o.opportunity_type = 'renewal' or c.committed_on > t.term_start + (t.due_date - t.term_start) / 2)
+        and not exists (select 1 from links as k where k.term_id = x.term_id)
+    group by x.term_id, c.opportunity_key, c.product_key
+)
+
+select
+    v.account_key,
+    v.term_id,
+    v.contract_key,
+    v.due_date,
+    v.opportunity_key,
+    v.product_key as product,
+    v.next_account_key,
+    v.method,
+    cast(v.confidence as double precision) as confidence,
+    v.starts_on as next_start,
+    max(v.ends_on) as next_end,
+    min(v.committed_on) as committed_on,
+    not v.is_same_product as is_whole_term,
+    -- An upgrade that begins on the day to which the old term was cut, or replaces it half-way, restarts it.
+    coalesce(
+        v.method = 'product' and o.opportunity_type = 'expansion' and v.starts_on <= v.due_date + 1,
+        false
+    ) as is_restart,
+    cast(round(sum(v.renewed_arr), 2) as numeric(18, 2)) as renewed_arr,
+    case when count(v.renewed_list_arr) = count(*) then cast(round(sum(v.renewed_list_arr), 2) as numeric(18, 2)) end
+        as renewed_list_arr,
+    false as are_dates_missing
+from converted as v
+join opportunities as o on o.opportunity_key = v.opportunity_key
+where (cast(:accounts as text[]) is null or v.account_key = any(cast(:accounts as text[])))
+group by
+    v.account_key, v.term_id, v.contract_key, v.due_date, v.opportunity_key, v.product_key, v.next_account_key,
+    v.method, v.confidence, v.starts_on, v.is_same_product, o.opportunity_type
+union all
+select
+    t.account_key,
+    c.term_id,
+    t.contract_key,
+    t.due_date,
+    c.opportunity_key,
+    c.product_key,
+    c.next_account_key,
+    'copy',
+    0.5,
+    null,
+    null,
+    c.committed_on,
+    false,
+    false,
+    cast(round(c.arr, 2) as numeric(18, 2)),
+    cast(round(c.list_arr, 2) as numeric(18, 2)),
+    true
+from copies as c
+join terms as t on t.term_id = c.term_id
+where (cast(:accounts as text[]) is null or t.account_key = any(cast(:accounts as text[])))

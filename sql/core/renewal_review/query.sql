@@ -1,0 +1,101 @@
+-- Purpose: what the records leave open about contracts and renewals, for a person to look at.
+-- Grain: finding. Inputs: contract lines, deals, what continues the terms, renewals. Window: none; looks at today.
+-- Caveats: until somebody answers or corrects the CRM, the figures follow the safe default that each kind names: an
+-- unsure link counts, a copy does not, a moved end keeps the rate. Terms without an open deal are listed where the CRM
+-- has open renewal deals at all.
+with links as (
+    select * from core.continuation
+    where (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
+),
+
+-- All links to a deal, from other accounts of the family too.
+continued_deals as (
+    select distinct opportunity_key from core.continuation
+),
+
+lines as (
+    select * from core.contract_line
+    where (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
+),
+
+opportunities as (
+    select * from core.opportunity
+    where (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
+),
+
+renewals as (
+    select * from core.renewal
+    where (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
+),
+
+sources_with_deals as (
+    select distinct split_part(opportunity_key, ':', 1) as source
+    from core.opportunity
+    where opportunity_type = 'renewal' and not is_closed and not is_deleted
+),
+
+findings as (
+    select
+        'unsure_link' as kind,
+        account_key,
+        term_id,
+        opportunity_key,
+        max(due_date) as due_date,
+        sum(renewed_arr) as arr,
+        min(method) as method,
+        min(confidence) as confidence
+    from links
+    where confidence < 0.8 and not are_dates_missing
+    group by account_key, term_id, opportunity_key
+    union all
+    select 'dates_missing', account_key, term_id, opportunity_key, max(due_date), sum(renewed_arr), 'copy',
+        min(confidence)
+    from links
+    where are_dates_missing
+    group by account_key, term_id, opportunity_key
+    union all
+    select 'copy', l.account_key, l.line_key, l.opportunity_key, max(l.term_end), sum(l.arr), 'copy', null
+    from lines as l
+    where l.status = 'copy'
+        and not exists (
+            select 1 from links as k where k.opportunity_key = l.opportunity_key and k.are_dates_missing
+        )
+    group by l.account_key, l.line_key, l.opportunity_key
+    union all
+    select 'continues_nothing', o.account_key, '', o.opportunity_key, min(l.term_start), sum(l.arr), null, null
+    from opportunities as o
+    join lines as l on l.opportunity_key = o.opportunity_key and l.status = 'active' and l.arr > 0
+    left join continued_deals as c on c.opportunity_key = o.opportunity_key
+    where o.opportunity_type = 'renewal' and o.is_won and c.opportunity_key is null
+        and not l.is_addition
+        and exists (
+            select 1 from renewals as r
+            where r.account_key = o.account_key
+                and r.outcome in ('lost', 'open')
+                and r.due_date between l.term_start - 366 and l.term_start + 366
+                and r.opportunity_key <> o.opportunity_key
+        )
+    group by o.account_key, o.opportunity_key
+    union all
+    select 'no_open_deal', r.account_key, r.renewal_id, '', r.due_date, r.target_arr, null, null
+    from renewals as r
+    join sources_with_deals as s on s.source = split_part(r.renewal_id, ':', 1)
+    where r.outcome = 'open' and r.is_in_rate and r.open_opportunity_key is null and not r.is_auto_renew
+        and r.decision_date <= cast(:newest as date) + 90
+    union all
+    select 'end_moved', account_key, line_key, opportunity_key, term_end, arr, null, null
+    from lines
+    where is_end_moved and status = 'active'
+        and term_end > cast(:newest as date) - 366
+)
+
+select
+    kind,
+    account_key,
+    term_id as subject_id,
+    opportunity_key,
+    due_date,
+    cast(arr as numeric(18, 2)) as arr,
+    method,
+    cast(confidence as double precision) as confidence
+from findings

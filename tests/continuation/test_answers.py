@@ -1,0 +1,128 @@
+"""Which deal continues which term: what is not sure is listed and answered, and links taken back are kept."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from include.cli.main import app
+from include.common.errors import ConfigError
+from include.continuation import answers, review
+from include.models import build
+from tests.fixtures import small_world as world
+from tests.fixtures.landing import rows, value
+
+OUTCOME = "select outcome from core.renewal where renewal_id = 'crm:old#1'"
+
+
+def at(patch: pytest.MonkeyPatch, moment: str) -> None:
+    patch.setenv("PERENNIAL_NOW", f"2026-06-10T{moment}:00+00:00")
+
+
+def renewed_under_another_name(account: str = "1", other: str = "1") -> None:
+    """A term that ended in March, and a won deal of another product that starts a month later."""
+    old, new = date(2025, 3, 1), date(2026, 3, 1)
+    world.load(
+        "opportunity",
+        world.deal("old", account, contract_number=None, close_date=old),
+        world.deal("next", other, contract_number=None, close_date=new, opportunity_type="existing"),
+    )
+    world.load(
+        "contract_line",
+        world.line("old", "old", 1200, date(2025, 3, 20), date(2026, 3, 20), product="Basic"),
+        world.line("next", "next", 1300, date(2026, 3, 20), date(2027, 3, 20), product="Premium"),
+    )
+
+
+def test_an_answer_links_a_deal_and_can_be_taken_back(built: pytest.MonkeyPatch) -> None:
+    at(built, "13:00")
+    renewed_under_another_name()
+    build.run("unsure")
+    assert value(OUTCOME) == "lost"
+    answers.link("crm:old#1", "crm:next", reason="renamed product", by="ana")
+    assert value(OUTCOME) == "lost"
+    at(built, "14:00")
+    build.run("answered")
+    assert value(OUTCOME) == "on_time"
+    assert rows("select method, confidence from core.continuation where term_id = 'crm:old#1'") == [("answer", 1.0)]
+    at(built, "15:00")
+    assert answers.withdraw("crm:old#1") == 1
+    build.run("withdrawn")
+    assert value(OUTCOME) == "lost"
+    assert [(row["known"], row["deal"], row["method"]) for row in review.links("crm:old#1")] == [
+        ("restated", "crm:next", "answer")
+    ]
+    world.assert_equals_scratch(built)
+
+
+def test_an_answer_of_a_file_wins_and_goes_with_the_file(built: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "config" / "renewals.yaml"
+    at(built, "13:00")
+    renewed_under_another_name()
+    file.write_text('answers: [{term: "crm:old#1", deal: "crm:next", reason: renamed, by: bo}]\n')
+    build.run("file")
+    assert value(OUTCOME) == "on_time"
+    with pytest.raises(ConfigError, match=r"answered in config/renewals\.yaml"):
+        answers.unlink("crm:old#1", reason="x", by="ana")
+    at(built, "14:00")
+    file.write_text("answers: []\n")
+    build.run("none")
+    assert value(OUTCOME) == "lost"
+    world.assert_equals_scratch(built)
+
+
+def test_what_the_term_and_the_deal_must_be(built: pytest.MonkeyPatch) -> None:
+    at(built, "13:00")
+    renewed_under_another_name()
+    build.run("there")
+    with pytest.raises(ConfigError, match="there is no term crm:nowhere#1"):
+        answers.link("crm:nowhere#1", "crm:next", reason="x", by="ana")
+    with pytest.raises(ConfigError, match="there is no won deal crm:nowhere"):
+        answers.link("crm:old#1", "crm:nowhere", reason="x", by="ana")
+    with pytest.raises(ConfigError, match="an answer needs its reason"):
+        answers.link("crm:old#1", "crm:next", reason=" ", by="ana")
+
+
+def test_a_renewal_of_the_parent_makes_the_child_again(built: pytest.MonkeyPatch) -> None:
+    """The deal is the parent's; the term that it continues is the child's, of which nothing came in."""
+    at(built, "13:00")
+    world.load("account", world.account("child", parent_id="3"))
+    world.load("opportunity", world.deal("old", "child", contract_number="X-9", close_date=date(2025, 3, 1)))
+    world.load("contract_line", world.line("old", "old", 1200, date(2025, 3, 20), date(2026, 3, 20)))
+    build.run("child")
+    assert value(OUTCOME) == "lost"
+    at(built, "14:00")
+    world.load(
+        "opportunity",
+        world.deal("next", "3", contract_number="x9", close_date=date(2026, 3, 1), opportunity_type="renewal"),
+    )
+    world.load("contract_line", world.line("next", "next", 1500, date(2026, 3, 20), date(2027, 3, 20)))
+    build.run("parent")
+    assert value(OUTCOME) == "on_time"
+    assert rows(
+        "select account_key, movement, transfer_arr from marts.arr_movement where day = '2026-03-20'"
+        " and transfer_arr <> 0 order by account_key"
+    ) == [("crm:3", "expansion", 1200), ("crm:child", "transfer", -1200)]
+    world.assert_equals_scratch(built)
+
+
+def test_the_list_names_the_deal_and_what_it_may_continue(built: pytest.MonkeyPatch) -> None:
+    at(built, "13:00")
+    world.load("account", world.account("alone"))
+    world.load("opportunity", world.deal("old", "alone", contract_number=None, close_date=date(2024, 12, 1)))
+    world.load("contract_line", world.line("old", "old", 1200, date(2024, 12, 20), date(2025, 12, 20)))
+    world.load(
+        "opportunity",
+        world.deal("late", "alone", contract_number=None, close_date=date(2026, 3, 1), opportunity_type="renewal"),
+        world.deal("nobody", "missing", contract_number=None, close_date=date(2026, 3, 1), amount=4711),
+    )
+    world.load("contract_line", world.line("late", "late", 9900, date(2026, 3, 20), date(2027, 3, 20)))
+    build.run("late")
+    found = {one.kind: one for one in review.findings()}
+    assert found["continues_nothing"].deal == "crm:late" and "crm:old#1" in found["continues_nothing"].suggestions
+    assert found["no_account"].deal == "crm:nobody" and found["no_account"].arr == 4711
+    shown = CliRunner().invoke(app, ["renewals", "review", "--kind", "continues_nothing"])
+    assert shown.exit_code == 0 and "crm:late" in shown.output
