@@ -65,7 +65,7 @@ def test_a_desk_that_fell_behind_is_unknown_and_no_reason_to_say_that_nothing_is
     product = SourceState("product_db", "product", (), NOW, behind=behind["product"])
     desk = SourceState("support", "support", (), NOW, behind=behind["support"])
     ready = Readiness((product, desk))
-    assert ready.unfit() == behind
+    assert ready.unfit == behind
     assert ready.why_unknown("product", "crm:1", NOW) == "the product database is not read so far"
     with world.engine("owner").begin() as connection:
         connection.exec_driver_sql("update meta.cursor set read_until = '2026-06-12 02:00+00'")
