@@ -52,6 +52,15 @@ starts as (
     group by account_key
 ),
 
+-- Renewals that are won by a deal that only repeats the old dates.
+undated_renewals as (
+    select account_key, count(*) as n_undated_renewals, min(contract_number) as undated_renewal
+    from core.renewal
+    where are_dates_missing and closed_on <= :newest
+        and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
+    group by account_key
+),
+
 next_renewals as (
     select account_key, min(decision_date) as next_decision_date
     from core.renewal
@@ -207,6 +216,8 @@ select
     r.next_decision_date - cast(:newest as date) as days_to_decision,
     v.next_review_date,
     v.next_review_date - cast(:newest as date) as days_to_review,
+    coalesce(u.n_undated_renewals, 0) as n_undated_renewals,
+    u.undated_renewal,
     d.owner_key,
     o.name as owner_name,
     o.email as owner_email,
@@ -261,6 +272,7 @@ left join owners as o on o.owner_key = d.owner_key
 left join people_days as p on p.account_key = d.account_key
 left join starts as s on s.account_key = d.account_key
 left join next_renewals as r on r.account_key = d.account_key
+left join undated_renewals as u on u.account_key = d.account_key
 left join next_reviews as v on v.account_key = d.account_key
 left join tickets as t on t.account_key = d.account_key
 left join named_by as c on c.account_key = d.account_key

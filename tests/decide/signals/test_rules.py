@@ -37,6 +37,7 @@ SICK: dict[str, dict[str, Any]] = {
     "no_touch": {"days_since_contact": 95, "n_bad_ratings_30d": 2},
     "new_team": {"n_new_teams_28d": 1, "new_team": "Sales", "new_team_on": date(2026, 11, 10)},
     "data_missing": {"usage_28d": None, "usage_ratio": None},
+    "renewal_dates_missing": {"n_undated_renewals": 1, "undated_renewal": "C-7"},
     "key_user_silent": {"days_silent": 28, "last_active_on": date(2026, 10, 19)},
     "key_contact_left": {"is_gone": True, "days_gone": 2},
     "new_customer": {"days_as_customer": 5},
