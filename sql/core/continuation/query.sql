@@ -215,19 +215,28 @@ candidates as (
         r.surest,
         max(case when m.is_same_product then 1 else 0 end) over (partition by m.opportunity_key) = 1
             as has_same_product,
+        max(case when m.is_same_product then 1 else 0 end) over (partition by m.opportunity_key, m.term_id) = 1
+            as has_same_here,
         min(r.surest) over (partition by m.opportunity_key) as surest_of_deal,
         min(r.surest) over (partition by m.term_id) as surest_of_term
     from methods as m
     join ranked_methods as r on r.method = m.method
 ),
 
--- Each product of a deal goes to one term. Without any product in common the deal as a whole does.
+-- Each product of a deal goes to one term. Without any product in common the deal as a whole does. A term that the deal
+-- names does not take the product of another one, if it has one of its own in the deal.
 ordered as (
     select
         *,
         row_number() over (
             partition by opportunity_key, case when has_same_product then product_key else '' end
-            order by surest, distance, due_date, term_id, ended_product
+            order by
+                case when has_same_here and not is_same_product and surest > 0 then 1 else 0 end,
+                surest,
+                distance,
+                due_date,
+                term_id,
+                ended_product
         ) as choice
     from candidates
     where (is_same_product or not has_same_product or surest <= 1)
