@@ -400,6 +400,7 @@ converted as (
         t.contract_key,
         t.due_date,
         t.term_start as ended_start,
+        coalesce(t.agreed_end, t.due_date) as agreed_end,
         s.arr * s.share * r.rate as renewed_arr,
         s.list_arr * s.share * r.rate as renewed_list_arr
     from shares as s
@@ -445,9 +446,16 @@ select
     max(v.ends_on) as next_end,
     min(v.committed_on) as committed_on,
     not v.is_same_product as is_whole_term,
-    -- An upgrade that begins on the day to which the old term was cut, or replaces it half-way, restarts it.
+    -- An upgrade that begins on the day to which the old term was cut, or replaces it half-way, restarts it. So does a
+    -- change that begins there and ends when the old term would have: what is due then is the changed one.
     coalesce(
-        v.method = 'product' and o.opportunity_type = 'expansion' and v.starts_on <= v.due_date + 1,
+        (v.method = 'product' and o.opportunity_type = 'expansion' and v.starts_on <= v.due_date + 1)
+        or (
+            v.method in ('number', 'product')
+            and o.opportunity_type <> 'renewal'
+            and v.starts_on < v.agreed_end - 1
+            and max(v.ends_on) = v.agreed_end
+        ),
         false
     ) as is_restart,
     cast(round(sum(v.renewed_arr), 2) as numeric(18, 2)) as renewed_arr,
@@ -459,7 +467,7 @@ join opportunities as o on o.opportunity_key = v.opportunity_key
 where (cast(:accounts as text[]) is null or v.account_key = any(cast(:accounts as text[])))
 group by
     v.account_key, v.term_id, v.contract_key, v.due_date, v.opportunity_key, v.product_key, v.next_account_key,
-    v.method, v.confidence, v.starts_on, v.is_same_product, o.opportunity_type
+    v.method, v.confidence, v.starts_on, v.is_same_product, v.agreed_end, o.opportunity_type
 union all
 select
     t.account_key,
