@@ -2,7 +2,8 @@
 -- Grain: term, deal, product of the deal. Inputs: agreed terms, contract lines, deals, families, plan rates, answers.
 -- Window: none. Caveats: each product of a deal continues one term, the nearest of the surest method; where several
 -- terms are continued by one deal, what it brings is shared by target. An addition of less than half of what runs, or
--- with a contract number of its own, continues nothing. The methods are explained in sql/DECISIONLOG.md.
+-- with a contract number of its own, continues nothing, unless it begins as a term ends that has nothing else. The
+-- methods are explained in sql/DECISIONLOG.md.
 with families as (
     select account_key, ultimate_parent_key from core.account_family
 ),
@@ -192,6 +193,9 @@ methods as (
                 and not (opportunity_type <> 'renewal' and both_numbered)
                 and case when opportunity_type = 'expansion' then is_whole else worth >= ended_worth / 2 end
                 then 'product'
+            when is_same_account and is_same_product and opportunity_type = 'new' and both_numbered
+                and is_at_end and distance <= 7 and not is_auto_renew
+                then 'product_renumbered'
             when not is_same_account and is_same_contract and both_numbered and is_in_time then 'family_number'
             when not is_same_account and opportunity_type = 'renewal' and is_same_product and is_in_time
                 and starts_on >= due_date - 31
@@ -205,7 +209,7 @@ ranked_methods as (
     from (
         values
             ('answer', 0), ('reference', 1), ('number', 2), ('renewal', 3), ('product', 4), ('family_number', 5),
-            ('renewal_renumbered', 6), ('family_renewal', 7)
+            ('renewal_renumbered', 6), ('family_renewal', 7), ('product_renumbered', 8)
     ) as m (method, surest)
 ),
 
@@ -242,6 +246,8 @@ ordered as (
     where (is_same_product or not has_same_product or surest <= 1)
         -- Another account's deal only where neither the term nor the deal has anything nearer.
         and (surest < 7 or (surest_of_deal >= 5 and surest_of_term >= 5))
+        -- And one typed as new, on a number of its own, only where the term has nothing else at all.
+        and (surest < 8 or (surest_of_deal = 8 and surest_of_term = 8))
 ),
 
 chosen as (
@@ -334,6 +340,7 @@ links as (
             when c.surest = 4 and c.is_at_end then case when c.distance <= 7 then 0.85 else 0.75 end
             when c.surest = 4 then 0.65
             when c.surest = 5 then 0.9
+            when c.surest = 8 then 0.7
             else 0.6
         end as confidence
     from chosen as c
