@@ -72,7 +72,7 @@ term_products as (
 ),
 
 term_worth as (
-    select term_id, sum(worth) as worth from term_products group by term_id
+    select term_id, sum(worth) as worth, sum(quantity) as quantity from term_products group by term_id
 ),
 
 deal_starts as (
@@ -267,12 +267,13 @@ chosen as (
 ),
 
 deal_worth as (
-    select opportunity_key, sum(worth) as worth from deals group by opportunity_key
+    select opportunity_key, sum(worth) as worth, sum(quantity) as quantity from deals group by opportunity_key
 ),
 
--- Terms that nothing continues, next to a renewal that is larger than what it continues.
+-- Terms that nothing continues, next to a renewal that is larger than what it continues. One that has more than a
+-- quarter to run belongs to it only if, with all such terms, units or worth add up to what is renewed.
 taken as (
-    select c.opportunity_key, sum(w.worth) as worth
+    select c.opportunity_key, sum(w.worth) as worth, sum(w.quantity) as quantity
     from chosen as c
     join term_worth as w on w.term_id = c.term_id
     group by c.opportunity_key
@@ -285,6 +286,8 @@ left_over as (
         c.next_account_key,
         c.starts_on,
         w.worth,
+        w.quantity,
+        c.starts_on >= t.due_date - 92 as is_near,
         row_number() over (partition by t.term_id order by abs(c.starts_on - t.due_date), c.opportunity_key) as choice
     from terms as t
     join term_worth as w on w.term_id = t.term_id and w.worth > 0
@@ -297,7 +300,12 @@ left_over as (
     ) as c
         on c.account_key = t.account_key
         and c.starts_on > t.term_start
-        and c.starts_on between t.due_date - 92 and t.due_date + t.grace_days
+        and c.starts_on <= t.due_date + t.grace_days
+        and (c.starts_on >= t.due_date - 92 or exists (
+            select 1 from term_products as p
+            join deals as d on d.opportunity_key = c.opportunity_key and d.product_key = p.product_key
+            where p.term_id = t.term_id
+        ))
     where not exists (select 1 from chosen as x where x.term_id = t.term_id)
         and not exists (select 1 from answers as a where a.term_id = t.term_id and not a.is_match)
         and not exists (
@@ -315,14 +323,21 @@ consolidated as (
     from (
         select
             *,
-            sum(worth) over (partition by opportunity_key order by worth desc, term_id rows unbounded preceding)
-                as worth_so_far
+            sum(worth) over (
+                partition by opportunity_key order by is_near desc, worth desc, term_id rows unbounded preceding
+            ) as worth_so_far,
+            sum(worth) over (partition by opportunity_key) as worth_of_all,
+            sum(quantity) over (partition by opportunity_key) as quantity_of_all
         from left_over
         where choice = 1
     ) as l
     join deal_worth as d on d.opportunity_key = l.opportunity_key
     join taken as k on k.opportunity_key = l.opportunity_key
-    where d.worth - k.worth >= l.worth_so_far - l.worth / 2
+    where (l.is_near and d.worth - k.worth >= l.worth_so_far - l.worth / 2)
+        or (d.worth > k.worth and (
+            (d.quantity - k.quantity = l.quantity_of_all and d.worth - k.worth >= l.worth_of_all / 2)
+            or abs(d.worth - k.worth - l.worth_of_all) <= d.worth / 100
+        ))
 ),
 
 links as (
