@@ -452,6 +452,59 @@ copies as (
         and (o.opportunity_type = 'renewal' or c.committed_on > t.term_start + (t.due_date - t.term_start) / 2)
         and not exists (select 1 from links as k where k.term_id = x.term_id)
     group by x.term_id, c.opportunity_key, c.product_key
+),
+
+days_of_deals as (
+    select
+        l.opportunity_key,
+        max(case when l.status in ('error_dates', 'error_no_start') then 0 else 1 end) = 1 as has_days
+    from core.contract_line as l
+    join scope as s on s.account_key = l.account_key
+    group by l.opportunity_key
+),
+
+-- A renewal that is won, and of which the CRM has no days that can be used: no dates, or an end before the start. It is
+-- about the term of the deal that it names, else the one of its account that is due nearest to its close date, and flat
+-- until its dates are set.
+without_dates as (
+    select
+        t.term_id,
+        o.opportunity_key,
+        o.account_key as next_account_key,
+        o.close_date as committed_on,
+        w.worth as arr,
+        row_number() over (
+            partition by o.opportunity_key
+            order by
+                case when t.opportunity_key = o.renews_key then 0 else 1 end,
+                abs(t.due_date - o.close_date),
+                t.due_date,
+                t.term_id
+        ) as choice,
+        row_number() over (
+            partition by t.term_id
+            order by
+                case when t.opportunity_key = o.renews_key then 0 else 1 end,
+                abs(t.due_date - o.close_date),
+                o.opportunity_key
+        ) as choice_of_term
+    from opportunities as o
+    join terms as t
+        on t.account_key = o.account_key
+        and o.close_date > t.term_start + (t.due_date - t.term_start) / 2
+        and o.close_date <= t.due_date + t.grace_days
+        and not t.is_auto_renew
+    join term_worth as w on w.term_id = t.term_id and w.worth > 0
+    left join days_of_deals as x on x.opportunity_key = o.opportunity_key
+    where o.opportunity_type = 'renewal' and o.is_won and not o.is_deleted
+        and (not o.has_number or not t.has_number or o.contract_key = t.contract_key)
+        and coalesce(not x.has_days, o.amount > 0)
+        and not exists (select 1 from links as k where k.term_id = t.term_id)
+        and not exists (select 1 from copies as c where c.term_id = t.term_id)
+        and not exists (
+            select 1 from answers as a
+            where a.term_id = t.term_id and a.opportunity_key in (o.opportunity_key, '*') and not a.is_match
+        )
 )
 
 select
@@ -512,3 +565,26 @@ select
 from copies as c
 join terms as t on t.term_id = c.term_id
 where (cast(:accounts as text[]) is null or t.account_key = any(cast(:accounts as text[])))
+union all
+select
+    t.account_key,
+    d.term_id,
+    t.contract_key,
+    t.due_date,
+    d.opportunity_key,
+    '',
+    d.next_account_key,
+    'undated',
+    0.5,
+    null,
+    null,
+    d.committed_on,
+    true,
+    false,
+    cast(round(d.arr, 2) as numeric(18, 2)),
+    null,
+    true
+from without_dates as d
+join terms as t on t.term_id = d.term_id
+where d.choice = 1 and d.choice_of_term = 1
+    and (cast(:accounts as text[]) is null or t.account_key = any(cast(:accounts as text[])))
