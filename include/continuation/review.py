@@ -12,7 +12,7 @@ from include.warehouse.engine import engine
 # Kind -> what it means, and what to do.
 MEANING = {
     "unsure_link": "this deal was taken for the renewal of this term: `renewals link` or `renewals unlink` settles it",
-    "dates_missing": "the renewal repeats the old dates: set its own start and end in the CRM",
+    "dates_missing": "the renewal repeats the old dates or has none: set its own start and end in the CRM",
     "copy": "the line repeats one of another won deal and counts once: correct its dates or amount if it is its own",
     "continues_nothing": "a won renewal deal continues no term, while one of its account ends: `renewals link`",
     "no_open_deal": "the term is decided within 90 days, and no renewal deal is open for it: open one in the CRM",

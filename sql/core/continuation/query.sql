@@ -2,7 +2,8 @@
 -- Grain: term, deal, product of the deal. Inputs: agreed terms, contract lines, deals, families, plan rates, answers.
 -- Window: none. Caveats: each product of a deal continues one term, the nearest of the surest method; where several
 -- terms are continued by one deal, what it brings is shared by target. An addition of less than half of what runs, or
--- with a contract number of its own, continues nothing. The methods are explained in sql/DECISIONLOG.md.
+-- with a contract number of its own, continues nothing, unless it begins as a term ends that has nothing else. The
+-- methods are explained in sql/DECISIONLOG.md.
 with families as (
     select account_key, ultimate_parent_key from core.account_family
 ),
@@ -71,7 +72,7 @@ term_products as (
 ),
 
 term_worth as (
-    select term_id, sum(worth) as worth from term_products group by term_id
+    select term_id, sum(worth) as worth, sum(quantity) as quantity from term_products group by term_id
 ),
 
 deal_starts as (
@@ -192,6 +193,9 @@ methods as (
                 and not (opportunity_type <> 'renewal' and both_numbered)
                 and case when opportunity_type = 'expansion' then is_whole else worth >= ended_worth / 2 end
                 then 'product'
+            when is_same_account and is_same_product and opportunity_type = 'new' and both_numbered
+                and is_at_end and distance <= 7 and not is_auto_renew
+                then 'product_renumbered'
             when not is_same_account and is_same_contract and both_numbered and is_in_time then 'family_number'
             when not is_same_account and opportunity_type = 'renewal' and is_same_product and is_in_time
                 and starts_on >= due_date - 31
@@ -205,7 +209,7 @@ ranked_methods as (
     from (
         values
             ('answer', 0), ('reference', 1), ('number', 2), ('renewal', 3), ('product', 4), ('family_number', 5),
-            ('renewal_renumbered', 6), ('family_renewal', 7)
+            ('renewal_renumbered', 6), ('family_renewal', 7), ('product_renumbered', 8)
     ) as m (method, surest)
 ),
 
@@ -215,24 +219,35 @@ candidates as (
         r.surest,
         max(case when m.is_same_product then 1 else 0 end) over (partition by m.opportunity_key) = 1
             as has_same_product,
+        max(case when m.is_same_product then 1 else 0 end) over (partition by m.opportunity_key, m.term_id) = 1
+            as has_same_here,
         min(r.surest) over (partition by m.opportunity_key) as surest_of_deal,
         min(r.surest) over (partition by m.term_id) as surest_of_term
     from methods as m
     join ranked_methods as r on r.method = m.method
 ),
 
--- Each product of a deal goes to one term. Without any product in common the deal as a whole does.
+-- Each product of a deal goes to one term. Without any product in common the deal as a whole does. A term that the deal
+-- names does not take the product of another one, if it has one of its own in the deal.
 ordered as (
     select
         *,
         row_number() over (
             partition by opportunity_key, case when has_same_product then product_key else '' end
-            order by surest, distance, due_date, term_id, ended_product
+            order by
+                case when has_same_here and not is_same_product and surest > 0 then 1 else 0 end,
+                surest,
+                distance,
+                due_date,
+                term_id,
+                ended_product
         ) as choice
     from candidates
     where (is_same_product or not has_same_product or surest <= 1)
         -- Another account's deal only where neither the term nor the deal has anything nearer.
         and (surest < 7 or (surest_of_deal >= 5 and surest_of_term >= 5))
+        -- And one typed as new, on a number of its own, only where the term has nothing else at all.
+        and (surest < 8 or (surest_of_deal = 8 and surest_of_term = 8))
 ),
 
 chosen as (
@@ -252,12 +267,13 @@ chosen as (
 ),
 
 deal_worth as (
-    select opportunity_key, sum(worth) as worth from deals group by opportunity_key
+    select opportunity_key, sum(worth) as worth, sum(quantity) as quantity from deals group by opportunity_key
 ),
 
--- Terms that nothing continues, next to a renewal that is larger than what it continues.
+-- Terms that nothing continues, next to a renewal that is larger than what it continues. One that has more than a
+-- quarter to run belongs to it only if, with all such terms, units or worth add up to what is renewed.
 taken as (
-    select c.opportunity_key, sum(w.worth) as worth
+    select c.opportunity_key, sum(w.worth) as worth, sum(w.quantity) as quantity
     from chosen as c
     join term_worth as w on w.term_id = c.term_id
     group by c.opportunity_key
@@ -270,6 +286,8 @@ left_over as (
         c.next_account_key,
         c.starts_on,
         w.worth,
+        w.quantity,
+        c.starts_on >= t.due_date - 92 as is_near,
         row_number() over (partition by t.term_id order by abs(c.starts_on - t.due_date), c.opportunity_key) as choice
     from terms as t
     join term_worth as w on w.term_id = t.term_id and w.worth > 0
@@ -282,7 +300,12 @@ left_over as (
     ) as c
         on c.account_key = t.account_key
         and c.starts_on > t.term_start
-        and c.starts_on between t.due_date - 92 and t.due_date + t.grace_days
+        and c.starts_on <= t.due_date + t.grace_days
+        and (c.starts_on >= t.due_date - 92 or exists (
+            select 1 from term_products as p
+            join deals as d on d.opportunity_key = c.opportunity_key and d.product_key = p.product_key
+            where p.term_id = t.term_id
+        ))
     where not exists (select 1 from chosen as x where x.term_id = t.term_id)
         and not exists (select 1 from answers as a where a.term_id = t.term_id and not a.is_match)
         and not exists (
@@ -300,14 +323,21 @@ consolidated as (
     from (
         select
             *,
-            sum(worth) over (partition by opportunity_key order by worth desc, term_id rows unbounded preceding)
-                as worth_so_far
+            sum(worth) over (
+                partition by opportunity_key order by is_near desc, worth desc, term_id rows unbounded preceding
+            ) as worth_so_far,
+            sum(worth) over (partition by opportunity_key) as worth_of_all,
+            sum(quantity) over (partition by opportunity_key) as quantity_of_all
         from left_over
         where choice = 1
     ) as l
     join deal_worth as d on d.opportunity_key = l.opportunity_key
     join taken as k on k.opportunity_key = l.opportunity_key
-    where d.worth - k.worth >= l.worth_so_far - l.worth / 2
+    where (l.is_near and d.worth - k.worth >= l.worth_so_far - l.worth / 2)
+        or (d.worth > k.worth and (
+            (d.quantity - k.quantity = l.quantity_of_all and d.worth - k.worth >= l.worth_of_all / 2)
+            or abs(d.worth - k.worth - l.worth_of_all) <= d.worth / 100
+        ))
 ),
 
 links as (
@@ -325,6 +355,7 @@ links as (
             when c.surest = 4 and c.is_at_end then case when c.distance <= 7 then 0.85 else 0.75 end
             when c.surest = 4 then 0.65
             when c.surest = 5 then 0.9
+            when c.surest = 8 then 0.7
             else 0.6
         end as confidence
     from chosen as c
@@ -391,6 +422,7 @@ converted as (
         t.contract_key,
         t.due_date,
         t.term_start as ended_start,
+        coalesce(t.agreed_end, t.due_date) as agreed_end,
         s.arr * s.share * r.rate as renewed_arr,
         s.list_arr * s.share * r.rate as renewed_list_arr
     from shares as s
@@ -420,6 +452,59 @@ copies as (
         and (o.opportunity_type = 'renewal' or c.committed_on > t.term_start + (t.due_date - t.term_start) / 2)
         and not exists (select 1 from links as k where k.term_id = x.term_id)
     group by x.term_id, c.opportunity_key, c.product_key
+),
+
+days_of_deals as (
+    select
+        l.opportunity_key,
+        max(case when l.status in ('error_dates', 'error_no_start') then 0 else 1 end) = 1 as has_days
+    from core.contract_line as l
+    join scope as s on s.account_key = l.account_key
+    group by l.opportunity_key
+),
+
+-- A renewal that is won, and of which the CRM has no days that can be used: no dates, or an end before the start. It is
+-- about the term of the deal that it names, else the one of its account that is due nearest to its close date, and flat
+-- until its dates are set.
+without_dates as (
+    select
+        t.term_id,
+        o.opportunity_key,
+        o.account_key as next_account_key,
+        o.close_date as committed_on,
+        w.worth as arr,
+        row_number() over (
+            partition by o.opportunity_key
+            order by
+                case when t.opportunity_key = o.renews_key then 0 else 1 end,
+                abs(t.due_date - o.close_date),
+                t.due_date,
+                t.term_id
+        ) as choice,
+        row_number() over (
+            partition by t.term_id
+            order by
+                case when t.opportunity_key = o.renews_key then 0 else 1 end,
+                abs(t.due_date - o.close_date),
+                o.opportunity_key
+        ) as choice_of_term
+    from opportunities as o
+    join terms as t
+        on t.account_key = o.account_key
+        and o.close_date > t.term_start + (t.due_date - t.term_start) / 2
+        and o.close_date <= t.due_date + t.grace_days
+        and not t.is_auto_renew
+    join term_worth as w on w.term_id = t.term_id and w.worth > 0
+    left join days_of_deals as x on x.opportunity_key = o.opportunity_key
+    where o.opportunity_type = 'renewal' and o.is_won and not o.is_deleted
+        and (not o.has_number or not t.has_number or o.contract_key = t.contract_key)
+        and coalesce(not x.has_days, o.amount > 0)
+        and not exists (select 1 from links as k where k.term_id = t.term_id)
+        and not exists (select 1 from copies as c where c.term_id = t.term_id)
+        and not exists (
+            select 1 from answers as a
+            where a.term_id = t.term_id and a.opportunity_key in (o.opportunity_key, '*') and not a.is_match
+        )
 )
 
 select
@@ -436,9 +521,16 @@ select
     max(v.ends_on) as next_end,
     min(v.committed_on) as committed_on,
     not v.is_same_product as is_whole_term,
-    -- An upgrade that begins on the day to which the old term was cut, or replaces it half-way, restarts it.
+    -- An upgrade that begins on the day to which the old term was cut, or replaces it half-way, restarts it. So does a
+    -- change that begins there and ends when the old term would have: what is due then is the changed one.
     coalesce(
-        v.method = 'product' and o.opportunity_type = 'expansion' and v.starts_on <= v.due_date + 1,
+        (v.method = 'product' and o.opportunity_type = 'expansion' and v.starts_on <= v.due_date + 1)
+        or (
+            v.method in ('number', 'product')
+            and o.opportunity_type <> 'renewal'
+            and v.starts_on < v.agreed_end - 1
+            and max(v.ends_on) = v.agreed_end
+        ),
         false
     ) as is_restart,
     cast(round(sum(v.renewed_arr), 2) as numeric(18, 2)) as renewed_arr,
@@ -450,7 +542,7 @@ join opportunities as o on o.opportunity_key = v.opportunity_key
 where (cast(:accounts as text[]) is null or v.account_key = any(cast(:accounts as text[])))
 group by
     v.account_key, v.term_id, v.contract_key, v.due_date, v.opportunity_key, v.product_key, v.next_account_key,
-    v.method, v.confidence, v.starts_on, v.is_same_product, o.opportunity_type
+    v.method, v.confidence, v.starts_on, v.is_same_product, v.agreed_end, o.opportunity_type
 union all
 select
     t.account_key,
@@ -473,3 +565,26 @@ select
 from copies as c
 join terms as t on t.term_id = c.term_id
 where (cast(:accounts as text[]) is null or t.account_key = any(cast(:accounts as text[])))
+union all
+select
+    t.account_key,
+    d.term_id,
+    t.contract_key,
+    t.due_date,
+    d.opportunity_key,
+    '',
+    d.next_account_key,
+    'undated',
+    0.5,
+    null,
+    null,
+    d.committed_on,
+    true,
+    false,
+    cast(round(d.arr, 2) as numeric(18, 2)),
+    null,
+    true
+from without_dates as d
+join terms as t on t.term_id = d.term_id
+where d.choice = 1 and d.choice_of_term = 1
+    and (cast(:accounts as text[]) is null or t.account_key = any(cast(:accounts as text[])))

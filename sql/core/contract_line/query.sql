@@ -2,8 +2,9 @@
 -- Grain: line. Inputs: line history, opportunities, calendar, full reads. Window: none.
 -- Caveats: committed means signed, so a line counts from its start or from the day its deal was closed, whichever is
 -- later. A deleted line counts on as suspected until a full read confirms it, and ends on that day. The same product,
--- dates and amount in a second won deal is a copy. Free months are part of the paid term next to them. A deal without a
--- number that ends with a running contract, and adds to it or reduces it, belongs to that contract.
+-- dates and amount in a second won deal is a copy; in a renewal closed in the later half of those days another amount
+-- too. Free months are part of the paid term next to them. A deal without a number that ends with a running contract,
+-- and adds to it or reduces it, belongs to that contract.
 with line_history as (
     select * from core.contract_line_history
     where (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
@@ -237,8 +238,15 @@ copies as (
         and coalesce(o.product, '') = coalesce(c.product, '')
         and o.valid_from = c.valid_from
         and o.valid_to = c.valid_to
-        and o.arr = c.arr
-        and coalesce(o.quantity, 0) = coalesce(c.quantity, 0)
+        and (
+            (o.arr = c.arr and coalesce(o.quantity, 0) = coalesce(c.quantity, 0))
+            -- The next one was made of it, and the dates were forgotten.
+            or (
+                c.opportunity_type = 'renewal'
+                and c.close_date > c.valid_from + (c.valid_to - c.valid_from) / 2
+                and c.arr between o.arr / 2 and o.arr * 2
+            )
+        )
         and coalesce(o.currency, '') = coalesce(c.currency, '')
         and o.way <> 'company'
         and (not o.has_number or not c.has_number or o.deal_contract_key = c.deal_contract_key)

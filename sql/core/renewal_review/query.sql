@@ -48,7 +48,7 @@ findings as (
     where confidence < 0.8 and not are_dates_missing
     group by account_key, term_id, opportunity_key
     union all
-    select 'dates_missing', account_key, term_id, opportunity_key, max(due_date), sum(renewed_arr), 'copy',
+    select 'dates_missing', account_key, term_id, opportunity_key, max(due_date), sum(renewed_arr), min(method),
         min(confidence)
     from links
     where are_dates_missing

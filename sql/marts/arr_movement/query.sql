@@ -52,6 +52,10 @@ lines as (
         coalesce(l.list_arr, l.arr) as list_arr,
         l.currency,
         l.active_from,
+        -- Of what runs until it is cancelled each price is a line; those after the first were not agreed with the deal.
+        l.is_evergreen and l.active_from > min(l.active_from) over (
+            partition by l.opportunity_key, split_part(l.line_key, '@', 1)
+        ) as is_new_price,
         l.is_evergreen,
         coalesce(p.pending_until, l.active_to) as kept_to,
         case when l.paused_from + cast(:pause_days as integer) < coalesce(l.paused_to, l.active_to)
@@ -178,7 +182,7 @@ contracted_steps as (
         left join continued as c
             on c.account_key = l.account_key and c.opportunity_key = l.opportunity_key and c.day = l.active_from
         where l.active_from > l.deal_from
-            and not l.is_evergreen
+            and not l.is_new_price
             and (o.day is not null or c.day is null)
         union all
         select l.account_key, l.kept_to, -l.arr
