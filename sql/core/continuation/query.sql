@@ -340,7 +340,7 @@ consolidated as (
         ))
 ),
 
-links as (
+sure_links as (
     select
         c.opportunity_key,
         c.term_id,
@@ -361,6 +361,30 @@ links as (
     from chosen as c
     union all
     select opportunity_key, term_id, 'consolidated', next_account_key, true, 0.7 from consolidated
+),
+
+-- Two deals that each are as large as the whole term look like one renewal that was won twice.
+won_twice as (
+    select l.term_id
+    from sure_links as l
+    join deal_worth as d on d.opportunity_key = l.opportunity_key
+    join term_worth as t on t.term_id = l.term_id
+    where d.worth >= 0.9 * t.worth
+    group by l.term_id
+    having count(distinct l.opportunity_key) > 1
+),
+
+links as (
+    select
+        l.opportunity_key,
+        l.term_id,
+        l.method,
+        l.next_account_key,
+        l.is_same_product,
+        case when w.term_id is not null and l.method <> 'answer' then least(l.confidence, 0.7) else l.confidence end
+            as confidence
+    from sure_links as l
+    left join won_twice as w on w.term_id = l.term_id
 ),
 
 -- What each deal brings per product and currency on its first day, and how much of it each term gets.
