@@ -94,6 +94,7 @@ def keep() -> None:
         return
 
 
+@lru_cache(maxsize=1024)
 def _parse(query: str) -> Facts:
     from sqlglot import exp
 
