@@ -68,9 +68,15 @@ def listing(area: Area, pattern: str) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for root in [_SHIPPED[area]] + ([above / area] if above else []):
         # Asked for at every use, to see what has changed: this glob takes half the time of the one of ``Path``.
-        names = [name for name in glob(pattern, root_dir=root, recursive=True) if (root / name).is_file()]
+        names = glob(pattern, root_dir=root, recursive=True)
+        names = [name for name in names if os.path.isfile(os.path.join(root, name))]
         found |= {name: root / name for name in names}
     return dict(sorted(found.items()))
+
+
+def stamped(path: Path) -> tuple[Path, int, int]:
+    """Return a path with what tells that the file is the one read before: when it was changed, and its size."""
+    return path, (stat := path.stat()).st_mtime_ns, stat.st_size
 
 
 def shown(path: Path) -> str:

@@ -132,7 +132,7 @@ def selected(name: str) -> tuple[str, ...]:
     for folder, inside in _folders(fingerprint()).items():
         layer, _, own = folder.partition("/")
         if own == table and LAYERS[layer] == schema:
-            return _node(name, *_stamped(inside["query.sql"])).columns
+            return _node(name, *files.stamped(inside["query.sql"])).columns
     return ()
 
 
@@ -240,7 +240,7 @@ def _nodes(fingerprint: _Stamps) -> dict[str, Node]:
         layer, _, table = folder.partition("/")
         if not _NAME.fullmatch(table):
             raise ConfigError(f"{folder}: no table can have this name", cure=_NAMING)
-        node = _node(f"{LAYERS[layer]}.{table}", *_stamped(inside["query.sql"]))
+        node = _node(f"{LAYERS[layer]}.{table}", *files.stamped(inside["query.sql"]))
         if node.name in nodes:
             raise ConfigError(f"{files.shown(node.path)}: {node.name} is made twice", cure="rename one of the folders")
         nodes[node.name] = node
@@ -286,19 +286,14 @@ def _load(fingerprint: _Stamps) -> dict[str, Model]:
     for name in _order(fingerprint):
         node = nodes[name]
         inside = folders[node.folder]
-        document, metadata = _metadata(*_stamped(inside["metadata.yaml"]))
+        document, metadata = _metadata(*files.stamped(inside["metadata.yaml"]))
         _compare(node, metadata, document)
         if metadata.owner not in known_owners:
             raise document.error(("owner",), f"{metadata.owner} is not in sql/owners.yaml", cure="add it there")
-        checks = _checks(*_stamped(inside["checks.sql"])) if "checks.sql" in inside else ()
+        checks = _checks(*files.stamped(inside["checks.sql"])) if "checks.sql" in inside else ()
         models[name] = Model(**vars(node), metadata=metadata, checks=checks)
     sql_parser.keep()
     return models
-
-
-def _stamped(path: Path) -> tuple[Path, int, int]:
-    """Return a path with what tells that the file is the one read before."""
-    return path, (stat := path.stat()).st_mtime_ns, stat.st_size
 
 
 @lru_cache(maxsize=1024)
