@@ -21,7 +21,7 @@ import pytest_socket
 from psycopg import sql
 from sqlalchemy.engine import make_url
 
-from include.warehouse import logins
+from include.warehouse import logins, raw_tables
 from include.warehouse.embedded import files as server_files
 from include.warehouse.embedded import server
 from include.warehouse.engine import engine
@@ -50,6 +50,8 @@ hypothesis.settings.load_profile("any machine")
 MEMORY, ENOUGH_BYTES = Path("/dev/shm"), 2 << 30
 QUICK = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_wal_size": "256MB"}
 
+# Tests with one of these fixtures begin with empty raw tables: to make them costs more than all else of a new database.
+WITH_RAW_TABLES = {"raw", "house"}
 NEED_SOCKETS = {"postgres", "empty_database", "warehouse", "sandbox", "sandbox_process", "socket_enabled"}
 _numbers = itertools.count(1)
 
@@ -131,14 +133,25 @@ def empty_database(postgres: str) -> Iterator[str]:
     )
 
 
+@pytest.fixture(scope="session")
+def raw_template(postgres: str) -> str:
+    """The name of a migrated database that has its raw tables."""
+    _execute(postgres, sql.SQL("create database raw_template template template strategy file_copy"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PERENNIAL_DATABASE_URL", url := _sibling(postgres, "raw_template"))
+        raw_tables.ensure_raw_tables()
+    logins.dispose(url)
+    return "raw_template"
+
+
 @pytest.fixture
-def warehouse(postgres: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def warehouse(postgres: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The URL of a new warehouse with all migrations applied; also set as ``PERENNIAL_DATABASE_URL``."""
+    has_raw = not WITH_RAW_TABLES.isdisjoint(request.fixturenames)
+    template = sql.Identifier(request.getfixturevalue("raw_template") if has_raw else "template")
     name = f"test_{os.getpid()}_{next(_numbers)}"
-    _execute(
-        postgres,
-        sql.SQL("create database {} template template strategy file_copy").format(sql.Identifier(name)),
-    )
+    made = sql.SQL("create database {} template {} strategy file_copy").format(sql.Identifier(name), template)
+    _execute(postgres, made)
     url = _sibling(postgres, name)
     monkeypatch.setenv("PERENNIAL_DATABASE_URL", url)
     yield url

@@ -31,7 +31,7 @@ _CHECK = re.compile(r"^--\s*(fail|warn):\s*([a-z][a-z0-9_]*):\s*(\S.*)$")
 # Names are pasted into SQL: a quoted one could end its quotes, and a folder can be called anything.
 _NAME, _NAMING = re.compile(r"[a-z_][a-z0-9_]{0,62}"), "name it with small letters, digits and _"
 _DISABLED = re.compile(r"^disabled:\s*true\s*(#.*)?$", re.MULTILINE)
-_Stamps = tuple[tuple[str, str, int, int], ...]
+_Stamps = tuple[files.Stamp, ...]
 _held: ContextVar[_Stamps | None] = ContextVar("held", default=None)
 
 
@@ -203,16 +203,8 @@ def fingerprint() -> _Stamps:
 
 
 def _look() -> _Stamps:
-    found: list[tuple[str, str, int, int]] = []
-    for layer in LAYERS:
-        for name, path in files.listing("sql", f"{layer}/*/*").items():
-            if path.suffix in (".sql", ".yaml"):
-                stat = path.stat()
-                found.append((name, str(path), stat.st_mtime_ns, stat.st_size))
-    owners_file = files.find("sql", "owners.yaml")
-    if owners_file:
-        found.append(("owners.yaml", str(owners_file), owners_file.stat().st_mtime_ns, 0))
-    return tuple(found)
+    made = (stamp for layer in LAYERS for stamp in files.stamps("sql", f"{layer}/*/*"))
+    return (*(stamp for stamp in made if stamp[0].endswith((".sql", ".yaml"))), *files.stamps("sql", "owners.yaml"))
 
 
 @lru_cache(maxsize=4)
