@@ -21,7 +21,7 @@ import pytest_socket
 from psycopg import sql
 from sqlalchemy.engine import make_url
 
-from include.warehouse import logins, raw_tables
+from include.warehouse import logins
 from include.warehouse.embedded import files as server_files
 from include.warehouse.embedded import server
 from include.warehouse.engine import engine
@@ -50,8 +50,9 @@ hypothesis.settings.load_profile("any machine")
 MEMORY, ENOUGH_BYTES = Path("/dev/shm"), 2 << 30
 QUICK = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_wal_size": "256MB"}
 
-# Tests with one of these fixtures begin with empty raw tables: to make them costs more than all else of a new database.
-WITH_RAW_TABLES = {"raw", "house"}
+# A warehouse is copied from the first of these that a test has among its fixtures: what many tests begin with is made
+# once a session. A file that has a world of its own, of the scope of its module, calls it ``own_template``.
+TEMPLATES = ("own_template", "ward_template", "house_template", "raw_template")
 NEED_SOCKETS = {"postgres", "empty_database", "warehouse", "sandbox", "sandbox_process", "socket_enabled"}
 _numbers = itertools.count(1)
 
@@ -133,25 +134,14 @@ def empty_database(postgres: str) -> Iterator[str]:
     )
 
 
-@pytest.fixture(scope="session")
-def raw_template(postgres: str) -> str:
-    """The name of a migrated database that has its raw tables."""
-    _execute(postgres, sql.SQL("create database raw_template template template strategy file_copy"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PERENNIAL_DATABASE_URL", url := _sibling(postgres, "raw_template"))
-        raw_tables.ensure_raw_tables()
-    logins.dispose(url)
-    return "raw_template"
-
-
 @pytest.fixture
 def warehouse(postgres: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The URL of a new warehouse with all migrations applied; also set as ``PERENNIAL_DATABASE_URL``."""
-    has_raw = not WITH_RAW_TABLES.isdisjoint(request.fixturenames)
-    template = sql.Identifier(request.getfixturevalue("raw_template") if has_raw else "template")
+    found = next((template for template in TEMPLATES if template in request.fixturenames), None)
+    template = request.getfixturevalue(found) if found else "template"
     name = f"test_{os.getpid()}_{next(_numbers)}"
-    made = sql.SQL("create database {} template {} strategy file_copy").format(sql.Identifier(name), template)
-    _execute(postgres, made)
+    made = sql.SQL("create database {} template {} strategy file_copy")
+    _execute(postgres, made.format(sql.Identifier(name), sql.Identifier(template)))
     url = _sibling(postgres, name)
     monkeypatch.setenv("PERENNIAL_DATABASE_URL", url)
     yield url
