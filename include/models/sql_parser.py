@@ -94,7 +94,6 @@ def keep() -> None:
         return
 
 
-@lru_cache(maxsize=1024)
 def _parse(query: str) -> Facts:
     from sqlglot import exp
 
