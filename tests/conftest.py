@@ -53,12 +53,21 @@ QUICK = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off",
 # A warehouse is copied from the first of these that a test has among its fixtures: what many tests begin with is made
 # once a session. A file that has a world of its own, of the scope of its module, calls it ``own_template``.
 TEMPLATES = ("own_template", "ward_template", "house_template", "raw_template")
+# Begun first, so that towards the end no worker is left with one of them while the other has nothing to do.
+LONGEST = tuple(
+    f"tests/{name}"
+    for name in (
+        "end_to_end/", "how_to/", "models/test_build", "deliver/test_killed", "ingest/test_ingest_killed", "decide/",
+        "contracts/", "connectors/crm/hubspot/", "connectors/support/zendesk/", "identity/",
+    )
+)  # fmt: skip
 NEED_SOCKETS = {"postgres", "empty_database", "warehouse", "sandbox", "sandbox_process", "socket_enabled"}
 _numbers = itertools.count(1)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of ``make check``: those that talk to nothing."""
+    """Mark the tests of ``make check``: those that talk to nothing. The longest files come first."""
+    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
     for item in items:
         if NEED_SOCKETS.isdisjoint(getattr(item, "fixturenames", ())) and not item.get_closest_marker("slow"):
             item.add_marker("pure")
