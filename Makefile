@@ -35,7 +35,7 @@ demo: setup
 	@exec $(RUN) -m include.sandbox.demo $(if $(ONCE),--once) $(if $(PORT),--port $(PORT))
 
 test: setup lint
-	@$(RUN) -m pytest -m 'not soak' -n 2 --dist loadfile --durations 15 $(TESTS)
+	@$(RUN) -m pytest -m 'not soak' -n 2 --dist loadfile --no-loadscope-reorder --durations 15 $(TESTS)
 
 check: setup lint
 	@$(RUN) -m pytest -m 'pure and not soak' -n 2 --dist worksteal $(TESTS)

@@ -50,12 +50,24 @@ hypothesis.settings.load_profile("any machine")
 MEMORY, ENOUGH_BYTES = Path("/dev/shm"), 2 << 30
 QUICK = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_wal_size": "256MB"}
 
+# A warehouse is copied from the first of these that a test has among its fixtures: what many tests begin with is made
+# once a session. A file that has a world of its own, of the scope of its module, calls it ``own_template``.
+TEMPLATES = ("own_template", "ward_template", "house_template", "raw_template")
+# Begun first, so that towards the end no worker is left with one of them while the other has nothing to do.
+LONGEST = tuple(
+    f"tests/{name}"
+    for name in (
+        "end_to_end/", "how_to/", "models/test_build", "deliver/test_killed", "ingest/test_ingest_killed", "decide/",
+        "contracts/", "connectors/crm/hubspot/", "connectors/support/zendesk/", "identity/",
+    )
+)  # fmt: skip
 NEED_SOCKETS = {"postgres", "empty_database", "warehouse", "sandbox", "sandbox_process", "socket_enabled"}
 _numbers = itertools.count(1)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of ``make check``: those that talk to nothing."""
+    """Mark the tests of ``make check``: those that talk to nothing. The longest files come first."""
+    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
     for item in items:
         if NEED_SOCKETS.isdisjoint(getattr(item, "fixturenames", ())) and not item.get_closest_marker("slow"):
             item.add_marker("pure")
@@ -132,13 +144,13 @@ def empty_database(postgres: str) -> Iterator[str]:
 
 
 @pytest.fixture
-def warehouse(postgres: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def warehouse(postgres: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The URL of a new warehouse with all migrations applied; also set as ``PERENNIAL_DATABASE_URL``."""
+    found = next((template for template in TEMPLATES if template in request.fixturenames), None)
+    template = request.getfixturevalue(found) if found else "template"
     name = f"test_{os.getpid()}_{next(_numbers)}"
-    _execute(
-        postgres,
-        sql.SQL("create database {} template template strategy file_copy").format(sql.Identifier(name)),
-    )
+    made = sql.SQL("create database {} template {} strategy file_copy")
+    _execute(postgres, made.format(sql.Identifier(name), sql.Identifier(template)))
     url = _sibling(postgres, name)
     monkeypatch.setenv("PERENNIAL_DATABASE_URL", url)
     yield url

@@ -105,22 +105,23 @@ def _rows(document: Document | None, prefix: tuple[str, ...], place: tuple, valu
     return [Shown(".".join(str(part) for part in (*prefix, *place)), value, origin)]
 
 
-def _fingerprint() -> tuple[tuple[str, int, int], ...]:
-    found = files.listing("config", "*.yaml")
-    stray = sorted(set(found) - {_MAIN, *_SECTIONS})
+def _fingerprint() -> tuple[files.Stamp, ...]:
+    found = files.stamps("config", "*.yaml")
+    stray = [(name, path) for name, path, *_ in found if name != _MAIN and name not in _SECTIONS]
     if stray:
+        name, path = stray[0]
         known = [_MAIN, *_SECTIONS]
-        close = difflib.get_close_matches(stray[0], known, n=1)
+        close = difflib.get_close_matches(name, known, n=1)
         raise ConfigError(
-            f"{files.shown(found[stray[0]])}: no such configuration file is known",
+            f"{files.shown(Path(path))}: no such configuration file is known",
             cure=f"did you mean {close[0]}?" if close else f"known: {', '.join(known)}",
         )
-    return tuple((str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in found.values())
+    return found
 
 
 @lru_cache(maxsize=8)
-def _load(fingerprint: tuple[tuple[str, int, int], ...]) -> Settings:
-    documents = {Path(path).name: read(Path(path)) for path, _, _ in fingerprint}
+def _load(fingerprint: tuple[files.Stamp, ...]) -> Settings:
+    documents = {name: read(Path(path)) for name, path, *_ in fingerprint}
     for document in documents.values():
         if document.is_disabled:
             raise document.error(

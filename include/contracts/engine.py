@@ -10,6 +10,7 @@ import importlib.util
 import logging
 import sys
 from collections.abc import Iterable
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -155,7 +156,29 @@ def context() -> EphemeralDataContext:
     context = great_expectations.get_context(mode="ephemeral")
     variables: Any = context.variables  # a plain dictionary is what is looked up, whatever the annotation says
     variables.progress_bars = {"globally": False}
+    _configure_once()
     return context
+
+
+def _configure_once() -> None:
+    """Let an expectation make its configuration once: Great Expectations asks each one for it forty times in a row.
+
+    None of its expectations is changed once it is made. To copy its configuration anew each time is a third of all that
+    a check costs beside the database.
+    """
+    from great_expectations.expectations.expectation import Expectation
+
+    make: Any = Expectation.configuration.fget  # type: ignore[attr-defined]
+    last: ContextVar[tuple[Any, Any]] = ContextVar("last", default=(None, None))
+
+    def configuration(expectation: Expectation) -> Any:
+        asked, made = last.get()
+        if asked is not expectation:
+            made = make(expectation)
+            last.set((expectation, made))
+        return made
+
+    Expectation.configuration = property(configuration)  # type: ignore[method-assign,assignment]
 
 
 def _import_on_use(name: str) -> None:

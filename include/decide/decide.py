@@ -35,6 +35,7 @@ from include.decide.rules.load import Rule
 from include.decide.signals import plan as signal_plan
 from include.decide.signals import scan as signal_scan
 from include.decide.signals.load import load as load_signals
+from include.models import registry
 from include.outbox import approvals, authors, store
 from include.outbox.store import Action
 from include.warehouse.engine import engine
@@ -89,6 +90,7 @@ class Decision:
     is_dry_run: bool = False
 
 
+@registry.held()
 def decide(decision_id: str, dry_run: bool = False, now: datetime | None = None, by: str = "") -> Decision:
     """Decide for the newest built day.
 

@@ -50,7 +50,9 @@ def _quarantined_refs(connection: Connection, source: str, kind: Kind) -> Reason
     A bad row may have lost its account or name another; what the account it is stored under shows is old all the same.
     """
     refs: Reasons = defaultdict(set)
-    for entity in of_kind(kind):
+    bad = sa.select(_BAD.c.entity).where(_BAD.c.source == source, _holds()).distinct()
+    has_bad = set(connection.execute(bad).scalars())  # mostly none: that saves a question for each table of the source
+    for entity in (entity for entity in of_kind(kind) if entity.name in has_bad):
         named = sa.select(_BAD.c.account_ref, _BAD.c.rule_id).where(
             _BAD.c.source == source, _BAD.c.entity == entity.name, _holds()
         )

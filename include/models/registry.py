@@ -31,7 +31,7 @@ _CHECK = re.compile(r"^--\s*(fail|warn):\s*([a-z][a-z0-9_]*):\s*(\S.*)$")
 # Names are pasted into SQL: a quoted one could end its quotes, and a folder can be called anything.
 _NAME, _NAMING = re.compile(r"[a-z_][a-z0-9_]{0,62}"), "name it with small letters, digits and _"
 _DISABLED = re.compile(r"^disabled:\s*true\s*(#.*)?$", re.MULTILINE)
-_Stamps = tuple[tuple[str, str, int, int], ...]
+_Stamps = tuple[files.Stamp, ...]
 _held: ContextVar[_Stamps | None] = ContextVar("held", default=None)
 
 
@@ -132,7 +132,7 @@ def selected(name: str) -> tuple[str, ...]:
     for folder, inside in _folders(fingerprint()).items():
         layer, _, own = folder.partition("/")
         if own == table and LAYERS[layer] == schema:
-            return _node(name, *_stamped(inside["query.sql"])).columns
+            return _node(name, *files.stamped(inside["query.sql"])).columns
     return ()
 
 
@@ -203,16 +203,8 @@ def fingerprint() -> _Stamps:
 
 
 def _look() -> _Stamps:
-    found: list[tuple[str, str, int, int]] = []
-    for layer in LAYERS:
-        for name, path in files.listing("sql", f"{layer}/*/*").items():
-            if path.suffix in (".sql", ".yaml"):
-                stat = path.stat()
-                found.append((name, str(path), stat.st_mtime_ns, stat.st_size))
-    owners_file = files.find("sql", "owners.yaml")
-    if owners_file:
-        found.append(("owners.yaml", str(owners_file), owners_file.stat().st_mtime_ns, 0))
-    return tuple(found)
+    made = (stamp for layer in LAYERS for stamp in files.stamps("sql", f"{layer}/*/*"))
+    return (*(stamp for stamp in made if stamp[0].endswith((".sql", ".yaml"))), *files.stamps("sql", "owners.yaml"))
 
 
 @lru_cache(maxsize=4)
@@ -240,7 +232,7 @@ def _nodes(fingerprint: _Stamps) -> dict[str, Node]:
         layer, _, table = folder.partition("/")
         if not _NAME.fullmatch(table):
             raise ConfigError(f"{folder}: no table can have this name", cure=_NAMING)
-        node = _node(f"{LAYERS[layer]}.{table}", *_stamped(inside["query.sql"]))
+        node = _node(f"{LAYERS[layer]}.{table}", *files.stamped(inside["query.sql"]))
         if node.name in nodes:
             raise ConfigError(f"{files.shown(node.path)}: {node.name} is made twice", cure="rename one of the folders")
         nodes[node.name] = node
@@ -286,19 +278,14 @@ def _load(fingerprint: _Stamps) -> dict[str, Model]:
     for name in _order(fingerprint):
         node = nodes[name]
         inside = folders[node.folder]
-        document, metadata = _metadata(*_stamped(inside["metadata.yaml"]))
+        document, metadata = _metadata(*files.stamped(inside["metadata.yaml"]))
         _compare(node, metadata, document)
         if metadata.owner not in known_owners:
             raise document.error(("owner",), f"{metadata.owner} is not in sql/owners.yaml", cure="add it there")
-        checks = _checks(*_stamped(inside["checks.sql"])) if "checks.sql" in inside else ()
+        checks = _checks(*files.stamped(inside["checks.sql"])) if "checks.sql" in inside else ()
         models[name] = Model(**vars(node), metadata=metadata, checks=checks)
     sql_parser.keep()
     return models
-
-
-def _stamped(path: Path) -> tuple[Path, int, int]:
-    """Return a path with what tells that the file is the one read before."""
-    return path, (stat := path.stat()).st_mtime_ns, stat.st_size
 
 
 @lru_cache(maxsize=1024)

@@ -151,3 +151,12 @@ def test_a_token_that_no_header_can_hold_is_refused_but_a_databases_password_may
         connections.make("crm", conn_type="hubspot", password="пароль-t0ken")
     assert "t0ken" not in str(caught.value)
     assert connections.make("product_db", conn_type="postgres", password="пароль").password == "пароль"
+
+
+def test_a_key_has_its_lines_in_the_fields_that_may_hold_one_and_in_no_other() -> None:
+    key = "-----BEGIN PRIVATE KEY-----\nMIIEvQ\n-----END PRIVATE KEY-----"
+    made = connections.make("crm", conn_type="salesforce", schema=key, extra={"private_key": key})
+    assert (made.schema, made.extra["private_key"]) == (key, key)
+    for given in ({"password": key}, {"login": key}, {"extra": {"private_key": f"x{key}"}}):
+        with pytest.raises(ConfigError, match="control character"):
+            connections.make("crm", conn_type="salesforce", **given)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import random
-import subprocess
 import sys
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from include.common import paths
+from tests.fixtures.children import Child
 
 if TYPE_CHECKING:
     from tests.connectors.story import Vendor
@@ -23,16 +21,11 @@ def killed(seed: int) -> Callable[[Vendor], None]:
     rng = random.Random(f"killed {seed}")
 
     def step(vendor: Vendor) -> None:
-        command = [sys.executable, "-m", "tests.connectors.story_process", vendor.source, *vendor.entities]
-        process = subprocess.Popen(command, cwd=paths.ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-        try:
-            assert process.stdout and process.stdout.readline() == b"ready\n"
-            deadline = time.monotonic() + rng.uniform(_SOONEST, _LATEST)  # short: when it is killed
-            while process.poll() is None and time.monotonic() < deadline:
-                time.sleep(0.01)
-        finally:
-            process.kill()
-            process.wait()
+        child = Child("tests.connectors.story_process", vendor.source, *vendor.entities)
+        assert child.says("ready")
+        if not child.ends_within(rng.uniform(_SOONEST, _LATEST)):
+            child.kill()
+        child.end()
 
     return step
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from airflow.dag_processing.dagbag import DagBag
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = sorted(path.stem for path in (ROOT / "dags").glob("*.py"))
@@ -13,6 +12,8 @@ NAMES = sorted(path.stem for path in (ROOT / "dags").glob("*.py"))
 
 @pytest.fixture(scope="session")
 def dags() -> dict:
+    from airflow.dag_processing.dagbag import DagBag  # takes seconds, which others who collect tests can do without
+
     bag = DagBag(str(ROOT / "dags"), bundle_path=ROOT / "dags")
     assert bag.import_errors == {}
     return dict(bag.dags)

@@ -37,7 +37,9 @@ def _scalar(statement: str) -> object:
         return connection.execute(sa.text(statement)).scalar()
 
 
-def test_the_chain_ends_in_messages_and_a_second_run_changes_nothing(platform: SandboxProcess) -> None:
+def test_the_chain_ends_in_messages_and_neither_a_second_run_nor_a_day_built_again_changes_anything(
+    platform: SandboxProcess,
+) -> None:
     _release_mail()
     said = chain.run("first")
     assert [said[source].state for source in chain.SOURCES] == ["green"] * 3
@@ -54,6 +56,13 @@ def test_the_chain_ends_in_messages_and_a_second_run_changes_nothing(platform: S
     assert prints.table_prints("marts") == marts
     assert again["decide"].n_planned == 0
     assert again["deliver"].n_sent == 0
+    assert prints.outside(platform) == arrived
+
+    end = START.date() - timedelta(days=20)
+    done = build.run("rebuild/1", "rebuild", end - timedelta(days=31), end)
+    assert done
+    assert prints.table_prints("marts") == marts
+    assert deliver().n_sent == 0
     assert prints.outside(platform) == arrived
 
 
@@ -93,18 +102,6 @@ def test_a_red_desk_holds_only_what_reads_it(platform: SandboxProcess) -> None:
     assert deliver().n_sent > 0
     reads = {source for row in prints.outbox().values() for source in row["reads"]}
     assert "support" not in reads
-
-
-def test_a_day_built_again_says_the_same_and_sends_nothing(platform: SandboxProcess) -> None:
-    _release_mail()
-    chain.run("first")
-    arrived, marts = prints.outside(platform), prints.table_prints("marts")
-    end = START.date() - timedelta(days=20)
-    done = build.run("rebuild/1", "rebuild", end - timedelta(days=31), end)
-    assert done
-    assert prints.table_prints("marts") == marts
-    assert deliver().n_sent == 0
-    assert prints.outside(platform) == arrived
 
 
 def test_increments_equal_a_build_from_scratch(platform: SandboxProcess, monkeypatch: pytest.MonkeyPatch) -> None:

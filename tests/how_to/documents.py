@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -24,7 +25,9 @@ TEXTS = tuple(
     for kind in ("*.py", "*.yaml", "*.j2", "*.html")
     for path in sorted((ROOT / room).rglob(kind))
 )
-NAMES = frozenset(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+# Made once: all its commands are many, and each command of the documents is looked up in it.
+PROGRAM: Any = typer.main.get_command(app)
+NAMES = frozenset(PROGRAM.commands)
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _INLINE = re.compile(r"`([^`]+)`")
 _COMMAND = re.compile(r"^(?:\./perennial|python -m include\.cli)(?: |$)")

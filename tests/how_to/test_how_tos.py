@@ -9,16 +9,14 @@ import subprocess
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import pytest
 import sqlalchemy as sa
-import typer
 
-from include.cli.main import app, main
+from include.cli.main import main
 from tests.fixtures import small_world as world
 from tests.fixtures.sandbox import NOW, SandboxProcess
-from tests.how_to.documents import DOCUMENTS, ROOT, TEXTS, Command, blocks, commands, literals
+from tests.how_to.documents import DOCUMENTS, PROGRAM, ROOT, TEXTS, Command, blocks, commands, literals
 
 ALL = sorted(set(commands()), key=str)
 # What a reader puts in place of a capital word: something of the right kind.
@@ -36,7 +34,7 @@ WORDS = {
 
 def wrong_with(words: list[str]) -> str:
     """Read a command line as the program does, without running it; return what is wrong with it."""
-    command: Any = typer.main.get_command(app)
+    command = PROGRAM
     context = command.context_class(command, info_name="perennial")
     try:
         while words and hasattr(command, "resolve_command"):
@@ -66,7 +64,7 @@ def test_a_command_is_one_that_there_is(command: Command) -> None:
 
 def is_name(words: list[str]) -> bool:
     """Return whether words are the name of a command and no more."""
-    command: Any = typer.main.get_command(app)
+    command = PROGRAM
     for word in words:
         command = getattr(command, "commands", {}).get(word)
     return command is not None

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import json
 import os
 import random
-import signal
 import subprocess
 import sys
-import time
 
 import pytest
 import sqlalchemy as sa
@@ -20,6 +17,7 @@ from include.common import paths
 from include.ingest import pipeline
 from include.warehouse import raw_tables
 from include.warehouse.engine import engine
+from tests.fixtures.children import Child
 from tests.fixtures.fake_source import record
 from tests.fixtures.landing import rows, tables, value
 
@@ -93,38 +91,31 @@ def test_killed_at_any_commit_or_statement_and_run_again(crm, event_name: str, s
     assert n_kills > 8
 
 
-def _start(*arguments: str) -> subprocess.Popen:
-    return subprocess.Popen(
+def _finish(*arguments: str) -> dict:
+    """Run to the end in a new interpreter, whose memory is its own."""
+    process = subprocess.run(
         [sys.executable, "-m", "tests.ingest.ingest_process", *arguments],
         cwd=paths.ROOT,
         env=os.environ | {"PYTHONPATH": str(paths.ROOT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         text=True,
-        start_new_session=True,
     )
-
-
-def _finish(*arguments: str) -> dict:
-    process = _start(*arguments)
-    out, err = process.communicate()
-    assert process.returncode == 0, err[-2000:]
-    return json.loads(out.splitlines()[-1])
+    assert process.returncode == 0, process.stderr[-2000:]
+    return json.loads(process.stdout.splitlines()[-1])
 
 
 def _kill_some_and_check(seed: int, n: int) -> None:
     chance = random.Random(seed)
     raw_tables.ensure_raw_tables()
     for _ in range(3):
-        process = _start(str(n), "0.01")
-        # Only while it works: a kill during Python's start proves nothing.
+        child = Child("tests.ingest.ingest_process", str(n), "0.01")
+        # Only while it works: a kill before the first row proves nothing.
         before = _rows_landed()
-        while _rows_landed() == before and process.poll() is None:
-            time.sleep(0.02)
-        time.sleep(chance.uniform(0, 0.6))
-        with contextlib.suppress(ProcessLookupError):  # it had just ended
-            os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+        while _rows_landed() == before and not child.ends_within(0.02):
+            pass
+        if not child.ends_within(chance.uniform(0, 0.6)):
+            child.kill()
+        child.end()
     assert _finish(str(n), "0")["state"] == "green"
     assert value("select count(*) from raw.hubspot__contact") == n
     versions = rows("select job_title, count(*) from raw.hubspot__contact group by 1 order by 1")

@@ -19,22 +19,31 @@ from include.ingest import replay as fix
 from include.ingest.quarantine import Which
 from include.operations import retention
 from include.pages import quarantine_review
-from include.warehouse import raw_tables
 from include.warehouse.engine import engine
 from tests.contracts.landed import LATELY, NOW, batch, fetch, good, land
+from tests.fixtures.databases import template
 
 RULE = "crm.opportunity.notice_months_plausible"
 WHICH = Which(rule=RULE, source="crm")
 
 
-@pytest.fixture(autouse=True)
-def crm(warehouse: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+@pytest.fixture(scope="module")
+def own_template(postgres: str, raw_template: str) -> Iterator[str]:
     """A CRM with an account, and an opportunity whose notice period of 90 months broke a rule."""
+
+    def fill(patch: pytest.MonkeyPatch) -> None:
+        patch.setenv("PERENNIAL_NOW", NOW.isoformat())
+        land("account", good("account", 3), is_first_load=True)
+        _land([row | ({"notice_months": 90} if row["id"] == "1" else {}) for row in good("opportunity", 3)])
+
+    with template(postgres, "replay", raw_template, fill) as name:
+        yield name
+
+
+@pytest.fixture(autouse=True)
+def crm(own_template: str, warehouse: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A copy of it, at the same time."""
     monkeypatch.setenv("PERENNIAL_NOW", NOW.isoformat())
-    raw_tables.ensure_raw_tables()
-    land("account", good("account", 3), is_first_load=True)
-    _land([row | ({"notice_months": 90} if row["id"] == "1" else {}) for row in good("opportunity", 3)])
-    yield
 
 
 def _land(rows: list[dict], **batch_values) -> int:

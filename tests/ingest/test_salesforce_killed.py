@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import random
-import signal
-import subprocess
-import sys
-import time
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
-from include.common import paths
 from include.sandbox.salesforce import ids
 from include.sandbox.salesforce.schema import OF_KIND
 from include.sandbox.truth import KINDS
 from include.warehouse import raw_tables
 from include.warehouse.engine import engine
+from tests.fixtures.children import Child
 from tests.fixtures.landing import rows, tables, value
 from tests.fixtures.sandbox import NOW, SandboxProcess
 
@@ -38,16 +32,8 @@ def org(sandbox: SandboxProcess, warehouse: str, tmp_path: Path, monkeypatch: py
     return sandbox
 
 
-def _start() -> subprocess.Popen:
-    return subprocess.Popen(
-        [sys.executable, "-m", "tests.ingest.salesforce_process"],
-        cwd=paths.ROOT,
-        env=os.environ | {"PYTHONPATH": str(paths.ROOT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+def _start() -> Child:
+    return Child("tests.ingest.salesforce_process")
 
 
 def _landed() -> int:
@@ -55,24 +41,22 @@ def _landed() -> int:
 
 
 def _kill_one(chance: random.Random) -> None:
-    process = _start()
-    # Only while it works: a kill during Python's start proves nothing.
+    child = _start()
+    # Only while it works: a kill before the first row proves nothing.
     before = _landed()
-    while _landed() == before and process.poll() is None:
-        time.sleep(0.02)
-    time.sleep(chance.uniform(0, 1.0))
-    with contextlib.suppress(ProcessLookupError):  # it had just ended
-        os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
+    while _landed() == before and not child.ends_within(0.02):
+        pass
+    if not child.ends_within(chance.uniform(0, 1.0)):
+        child.kill()
+    child.end()
 
 
 def _finish() -> None:
     for _ in range(3):  # a fault may end a run; the next one goes on
-        process = _start()
-        out, err = process.communicate()
-        if process.returncode == 0:
+        status, printed = _start().end()
+        if status == 0:
             break
-    assert (process.returncode, out.strip()) == (0, "green"), err[-2000:]
+    assert (status, printed.splitlines()[-1:]) == (0, ["green"]), printed[-2000:]
 
 
 def _check(org: SandboxProcess) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from datetime import date, timedelta
 from pathlib import Path
@@ -55,7 +56,7 @@ def test_the_last_day_is_as_todays_tables(built: pytest.MonkeyPatch) -> None:
         assert connection.execute(sa.text("select count(*) from ops.episode")).scalar() == 0
 
 
-def test_signals_and_playbooks_day_by_day(built: pytest.MonkeyPatch) -> None:
+def test_signals_and_playbooks_day_by_day(built: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     folder = Path(os.environ["PERENNIAL_CONFIG_DIR"])
     (folder / "config" / "signals").mkdir()
     (folder / "config" / "signals" / "always.yaml").write_text(ALWAYS)
@@ -77,6 +78,15 @@ def test_signals_and_playbooks_day_by_day(built: pytest.MonkeyPatch) -> None:
         main(["playbook", "simulate", "expansion", "--from", f"{FIRST}", "--to", f"{LAST}", "--html", f"{page}"]) == 0
     )
     assert "<svg" in page.read_text() and "Against the plain rule" in page.read_text()
+
+    capsys.readouterr()
+    days = ["--from", f"{FIRST}", "--to", f"{LAST}"]
+    assert main(["signals", "simulate", "always", *days, "--html", f"{page}", "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)["signals"]
+    assert (row["signal"], row["opened"], row["accounts"]) == ("always", len(past.told), n_customers)
+    assert "<svg" in page.read_text()
+    assert main(["signals", "simulate", "sometimes", *days]) != 0
+    assert "there is no signal sometimes" in capsys.readouterr().err
 
 
 def test_days_that_are_not_built_are_refused(built: pytest.MonkeyPatch) -> None:

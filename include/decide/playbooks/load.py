@@ -26,8 +26,12 @@ def load() -> dict[str, Rule[Playbook]]:
     Raises:
         ConfigError: One is wrong; names file, line and key.
     """
-    abouts = {name: rule.about for name, rule in load_signals().items()}
-    return rules_in("playbooks", "*.yaml", lambda document: _check(document, abouts))
+    abouts = tuple((name, rule.about) for name, rule in load_signals().items())
+    return rules_in("playbooks", "*.yaml", _check_all, abouts)
+
+
+def _check_all(document: Document, abouts: tuple[tuple[str, str], ...]) -> Rule[Playbook]:
+    return _check(document, dict(abouts))
 
 
 def revive(name: str, content: Mapping[str, Any]) -> Rule[Playbook]:

@@ -10,6 +10,11 @@ from include.config import load
 _JINJA = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 
 
+def phrases() -> tuple[str, ...]:
+    """Return the phrases that no template may hold."""
+    return load().promises.phrases
+
+
 def check(template: str) -> None:
     """Look for phrases of ``config/promises.yaml``.
 
@@ -17,7 +22,7 @@ def check(template: str) -> None:
         ValueError: The template holds one; says which.
     """
     text = _JINJA.sub(" ", template)
-    for phrase in load().promises.phrases:
+    for phrase in phrases():
         words = r"\s+".join(re.escape(word) for word in phrase.split())
         before = r"(?<!\w)" if phrase[0].isalnum() else ""  # the number before a per cent sign is none of it
         if re.search(rf"{before}{words}(?!\w)", text, re.IGNORECASE):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -15,6 +15,7 @@ from include.decide.rules import forbidden_phrases, templates
 from include.decide.rules.reasons import Reason
 from include.decide.rules.schema import RuleFile
 from include.decide.rules.subjects import Table
+from include.models import registry
 
 File = TypeVar("File", bound=RuleFile)
 
@@ -101,17 +102,31 @@ def thresholds_of(
     return {**thresholds, **tiers.get((tier or "").lower(), {})}
 
 
-def rules_in(area: files.Area, pattern: str, check: Callable[[Document], Rule[File]]) -> dict[str, Rule[File]]:
+def rules_in(
+    area: files.Area, pattern: str, check: Callable[..., Rule[File]], *given: Hashable
+) -> dict[str, Rule[File]]:
     """Return the rules in force by name; those with ``disabled: true`` are left out.
 
     Args:
         check: Makes a rule of a file.
+        given: What else it is given. A file is checked once for that, and for the tables and phrases that there are.
 
     Raises:
         ConfigError: One is wrong; names file, line and key.
     """
-    documents = {Path(name).stem: read(path) for name, path in files.listing(area, pattern).items()}
-    return {name: check(document) for name, document in documents.items() if not document.is_disabled}
+    with registry.held():
+        rests_on = (given, registry.fingerprint(), forbidden_phrases.phrases())
+        paths = {Path(name).stem: path for name, path in files.listing(area, pattern).items()}
+        found = {name: _read(*files.stamped(path), check, rests_on) for name, path in paths.items()}
+    return {name: rule for name, rule in found.items() if rule}
+
+
+@lru_cache(maxsize=512)
+def _read(
+    path: Path, changed_ns: int, size: int, check: Callable[..., Rule[File]], rests_on: tuple[tuple[Hashable, ...], ...]
+) -> Rule[File] | None:
+    document = read(path)
+    return None if document.is_disabled else check(document, *rests_on[0])
 
 
 def parse(document: Document, schema: type[File]) -> File:

@@ -166,6 +166,34 @@ def test_a_fall_that_has_lasted_opens_by_what_was_usual_before_it() -> None:
 
 
 @pytest.mark.usefixtures("warehouse")
+@pytest.mark.parametrize(
+    ("usual", "settled", "used", "more", "said"),
+    [
+        # Usual, settled and used days, and whether at exactly the threshold it opens, is severe, closes.
+        (200.0, None, 79, {}, (True, False, False)),
+        (200.0, None, 80, {}, (False, False, False)),  # low
+        (6.0, None, 0, {}, (True, True, False)),  # chance
+        (160.0, 160.0, 87, {}, (True, False, False)),
+        (160.0, 160.0, 88, {}, (False, False, False)),  # lasting
+        (40.0, 40.0, 20, {}, (True, False, False)),  # lasting_chance
+        (200.0, None, 40, {}, (True, False, False)),  # severe
+        (200.0, None, 39, {}, (True, True, False)),
+        (200.0, None, 160, {}, (False, False, True)),  # recovered, from what is usual
+        (100.0, 200.0, 160, {}, (False, False, True)),  # and from what was before it
+        (200.0, None, 79, {"user_days_ratio_14d_ago": 0.7}, (False, False, False)),  # low_before
+        (200.0, None, 79, {"usage_ratio": 0.7}, (False, False, False)),  # seasonal
+    ],
+)
+def test_usage_is_down_below_its_thresholds_and_not_at_them(
+    usual: float, settled: float | None, used: int, more: dict[str, Any], said: tuple[bool, bool, bool]
+) -> None:
+    days = {"user_days_usual": usual, "user_days_settled": settled, "user_days_28d": used}
+    found = look("usage_down", {**SICK["usage_down"], **days, **more})
+    assert found
+    assert (found.opens, found.is_worse, found.closes) == said
+
+
+@pytest.mark.usefixtures("warehouse")
 def test_a_tier_may_have_thresholds_of_its_own() -> None:
     four_days = {"n_open_urgent_tickets": 1, "oldest_urgent_days": 4}
     usual = look("urgent_ticket_ageing", four_days)

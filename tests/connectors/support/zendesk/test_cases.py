@@ -17,6 +17,7 @@ from include.http.client import Client
 from tests.fixtures.pulled import START, Copy, later, truth
 from tests.fixtures.sandbox import SandboxProcess
 
+pytestmark = pytest.mark.usefixtures("no_waiting")
 EXPORT = "/api/v2/incremental/*"
 TICKETS = "/api/v2/incremental/tickets/cursor"
 ORGANIZATIONS = "/api/v2/incremental/organizations"
