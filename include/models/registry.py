@@ -31,6 +31,11 @@ _CHECK = re.compile(r"^--\s*(fail|warn):\s*([a-z][a-z0-9_]*):\s*(\S.*)$")
 # Names are pasted into SQL: a quoted one could end its quotes, and a folder can be called anything.
 _NAME, _NAMING = re.compile(r"[a-z_][a-z0-9_]{0,62}"), "name it with small letters, digits and _"
 _DISABLED = re.compile(r"^disabled:\s*true\s*(#.*)?$", re.MULTILINE)
+# The settings that models read as tables of ``meta``: what changes in one reaches the models that read it.
+SETTINGS = (
+    "exclusion", "feature", "forecast_category", "grace_days", "plan_rate", "shared_domain", "sla_target", "source",
+    "urgent_limit",
+)  # fmt: skip
 _Stamps = tuple[tuple[str, str, int, int], ...]
 _held: ContextVar[_Stamps | None] = ContextVar("held", default=None)
 
@@ -62,7 +67,8 @@ class Node:
         path: Its file.
         models: The models it reads, sorted.
         raw: The raw tables it reads, without their schema, sorted.
-        columns: What it selects, in order.
+        settings: The tables of settings it reads, sorted.
+        facts: What its query tells of itself.
     """
 
     name: str
@@ -70,7 +76,13 @@ class Node:
     path: Path
     models: tuple[str, ...]
     raw: tuple[str, ...]
-    columns: tuple[str, ...]
+    settings: tuple[str, ...]
+    facts: Facts
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What it selects, in order."""
+        return self.facts.columns
 
     @property
     def schema(self) -> str:
@@ -94,6 +106,11 @@ class Model(Node):
 
     metadata: Metadata
     checks: tuple[Check, ...]
+
+    @property
+    def is_view(self) -> bool:
+        """Whether it is kept as a view."""
+        return self.metadata.materialisation == "view"
 
     @cached_property
     def entities(self) -> tuple[str, ...]:
@@ -164,7 +181,7 @@ def owners() -> dict[str, Owner]:
 
 
 def parents(name: str) -> tuple[str, ...]:
-    """Return what a model is made from: ``raw.<entity>`` and models, views replaced by what they read themselves."""
+    """Return what a model is made from: ``raw.<entity>``, ``meta.<setting>`` and models, views by what they read."""
     if (found := _parents(fingerprint()).get(name)) is None:
         raise _unknown(name)
     return found
@@ -269,10 +286,9 @@ def _parents(fingerprint: _Stamps) -> dict[str, tuple[str, ...]]:
     parents: dict[str, tuple[str, ...]] = {}
     models = _load(fingerprint)
     for name, model in models.items():
-        found = dict.fromkeys(f"raw.{entity}" for entity in model.entities)
+        found = dict.fromkeys([*(f"raw.{entity}" for entity in model.entities), *model.settings])
         for parent in model.models:
-            is_view = models[parent].metadata.materialisation == "view"
-            found |= dict.fromkeys(parents[parent] if is_view else (parent,))
+            found |= dict.fromkeys(parents[parent] if models[parent].is_view else (parent,))
         parents[name] = tuple(found)
     return parents
 
@@ -288,6 +304,9 @@ def _load(fingerprint: _Stamps) -> dict[str, Model]:
         inside = folders[node.folder]
         document, metadata = _metadata(*_stamped(inside["metadata.yaml"]))
         _compare(node, metadata, document)
+        for each in metadata.among:
+            if models[each].is_view or "account_key" not in models[each].columns:
+                raise document.error(("among",), f"{each} is no table by account")
         if metadata.owner not in known_owners:
             raise document.error(("owner",), f"{metadata.owner} is not in sql/owners.yaml", cure="add it there")
         checks = _checks(*_stamped(inside["checks.sql"])) if "checks.sql" in inside else ()
@@ -317,15 +336,12 @@ def _compare(node: Node, metadata: Metadata, document: Document) -> None:
             raise document.error(("columns", column), f"is described, but {files.shown(node.path)} does not select it")
     if written != described:
         raise document.error(("columns",), f"must stand in the order of {files.shown(node.path)}: {', '.join(written)}")
-    for parent in metadata.look_back:
-        if parent not in node.models and parent not in {f"raw.{table}" for table in node.raw}:
-            raise document.error(("look_back", parent), f"is not read by {files.shown(node.path)}")
-    if metadata.materialisation == "view" and re.search(r"(?<!:):[a-z_]+", _code(node.query)):
+    read_ones = {*node.models, *(f"raw.{table}" for table in node.raw)}
+    for key, named in (("look_back", metadata.look_back), ("among", metadata.among)):
+        for parent in set(named) - read_ones:
+            raise document.error((key,), f"{parent} is not read by {files.shown(node.path)}")
+    if metadata.materialisation == "view" and node.facts.parameters:
         raise document.error(("materialisation",), "a view cannot take parameters", cure="make it a table")
-
-
-def _code(query: str) -> str:
-    return re.sub(r"--[^\n]*", "", query)
 
 
 @lru_cache(maxsize=1024)
@@ -336,6 +352,7 @@ def _node(name: str, path: Path, changed_ns: int, size: int) -> Node:
         raise _at(path, wrong, f"selects a column {wrong!r}", cure=_NAMING)
     models: set[str] = set()
     raw: set[str] = set()
+    settings: set[str] = set()
     for schema, table in facts.tables:
         if not schema:
             if table not in facts.with_names:
@@ -344,9 +361,11 @@ def _node(name: str, path: Path, changed_ns: int, size: int) -> Node:
             raw.add(table)
         elif schema in BUILT:
             models.add(f"{schema}.{table}")
+        elif schema == "meta" and table in SETTINGS:
+            settings.add(f"meta.{table}")
         elif schema not in ("meta", "quarantine", "ops"):
             raise _at(path, f"{schema}.{table}", f"reads {schema}.{table}, which no model may read")
-    return Node(name, query, path, tuple(sorted(models)), tuple(sorted(raw)), facts.columns)
+    return Node(name, query, path, tuple(sorted(models)), tuple(sorted(raw)), tuple(sorted(settings)), facts)
 
 
 def _parse(path: Path, query: str, first_line: int) -> Facts:

@@ -188,7 +188,7 @@ def _kind(model: Model) -> str:
 def _signature(model: Model) -> str:
     meta = model.metadata
     said = (
-        (meta.materialisation, " ".join(_view(model).split()))
+        (meta.materialisation, unread.visible(model.facts.fingerprint, model.entities))
         if meta.materialisation == "view"
         else (meta.materialisation, meta.window_column, meta.unique_key, [(n, c.type) for n, c in meta.columns.items()])
     )
