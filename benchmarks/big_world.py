@@ -82,9 +82,9 @@ _HISTORY: dict[str, tuple[dict[str, str], str]] = {
         {
             "id": "a || '-' || k", "account_id": "a", "name": "'Deal'", "stage": "case when won then 'won' end",
             "is_closed": "won", "is_won": "won", "contract_number": "'C' || a",
-            "opportunity_type": "case k when 0 then 'new' else 'renewal' end", "amount": "amount", "currency": _CURRENCY,
-            "close_date": "closed", "notice_months": "3", "is_auto_renew": "a % 11 = 0", "owner_id": "a / 250",
-            "created_at": "closed - 60",
+            "opportunity_type": "case k when 0 then 'new' else 'renewal' end", "amount": "amount",
+            "currency": _CURRENCY, "close_date": "closed", "notice_months": "3", "is_auto_renew": "a % 11 = 0",
+            "owner_id": "a / 250", "created_at": "closed - 60",
         },
         "terms",
     ),

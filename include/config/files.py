@@ -1,16 +1,29 @@
-"""Which file is in force: the one that came with Perennial, or the one of the same name in the overlay."""
+"""Which file is in force: the one that came with Perennial, or the one of the same name in the overlay.
+
+Whatever is made of such files is made once and again when one of them changes: ``kept`` for what is made of one file,
+``made_of`` for what is made of many.
+"""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import lru_cache, wraps
 from glob import glob
 from pathlib import Path
-from typing import Literal
+from typing import Literal, ParamSpec, TypeVar
 
 from include.common import paths
 from include.common.errors import ConfigError
 
 Area = Literal["config", "sql", "playbooks"]
+Made = TypeVar("Made")
+Given = ParamSpec("Given")
+# Path below the area, file, and what tells that it is the same as before: when it was changed, and its size.
+_Seen = tuple[tuple[str, Path, int, int], ...]
+_held: ContextVar[dict[tuple[str, ...], _Seen] | None] = ContextVar("held", default=None)
 OVERLAY_VARIABLE = "PERENNIAL_CONFIG_DIR"
 _SHIPPED: dict[Area, Path] = {
     "config": paths.ROOT / "include" / "defaults" / "config",
@@ -54,6 +67,11 @@ def find(area: Area, name: str) -> Path | None:
     return None
 
 
+def shipped(area: Area, name: str) -> Path:
+    """Return the file that came with Perennial, whether or not it is in force."""
+    return _SHIPPED[area] / name
+
+
 def listing(area: Area, pattern: str) -> dict[str, Path]:
     """Return the files in force whose path below the area matches.
 
@@ -79,3 +97,63 @@ def shown(path: Path) -> str:
         if path.is_relative_to(root):
             return path.relative_to(root).as_posix()
     return str(path)
+
+
+def kept(read: Callable[[Path], Made]) -> Callable[[Path], Made]:
+    """Let a reader of one file read it once, and again when it has changed; an error is not kept."""
+
+    @lru_cache(maxsize=2048)
+    def once(path: Path, changed_ns: int, size: int) -> Made:
+        return read(path)
+
+    @wraps(read)
+    def now(path: Path) -> Made:
+        try:
+            return once(path, *_stamp(path))
+        except OSError:
+            return read(path)  # which says what is wrong with it
+
+    return now
+
+
+def made_of(area: Area, *patterns: str) -> Callable[[Callable[[dict[str, Path]], Made]], Callable[[], Made]]:
+    """Let a function of the files in force (path below the area -> file) run again when one of them has changed."""
+
+    def decorate(make: Callable[[dict[str, Path]], Made]) -> Callable[[], Made]:
+        @lru_cache(maxsize=4)
+        def once(seen: _Seen) -> Made:
+            return make({name: path for name, path, *_ in seen})
+
+        @wraps(make)
+        def now() -> Made:
+            return once(_look(area, *patterns))
+
+        return now
+
+    return decorate
+
+
+@contextmanager
+def held() -> Iterator[None]:
+    """Take all files as they are now for as long as it lasts: to look at each of hundreds takes a while."""
+    token = _held.set(_held.get() or {})
+    try:
+        yield
+    finally:
+        _held.reset(token)
+
+
+def _look(area: Area, *patterns: str) -> _Seen:
+    seen = _held.get()
+    if seen is not None and (area, *patterns) in seen:
+        return seen[area, *patterns]
+    found = {name: path for pattern in patterns for name, path in listing(area, pattern).items()}
+    now = tuple((name, path, *_stamp(path)) for name, path in found.items())
+    if seen is not None:
+        seen[area, *patterns] = now
+    return now
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    stat = path.stat()
+    return stat.st_mtime_ns, stat.st_size

@@ -19,6 +19,7 @@ import sqlalchemy as sa
 
 from include import config
 from include.common.errors import ContractError, Unavailable, WarehouseError
+from include.config import files
 from include.continuation import answers
 from include.identity import store
 from include.models import (
@@ -36,7 +37,8 @@ from include.models import (
 )
 from include.models.build_store import SETTLED, Built, Checked, Finished
 from include.models.increments import DAY, Build, Piece, Range
-from include.models.registry import Check, Model
+from include.models.registry import Model
+from include.models.sql_files import Check
 from include.warehouse import locks
 from include.warehouse.engine import engine
 
@@ -129,7 +131,7 @@ def plan(
         return Plan(True, because, *window)
 
 
-@registry.held()
+@files.held()
 def build_model(build_id: str, name: str) -> Built:
     """Make one model again in one transaction, checks included; does nothing when this build has already done it.
 
@@ -221,7 +223,7 @@ def finish(build_id: str) -> Finished:
         return build_store.summary(connection, build)
 
 
-@registry.held()
+@files.held()
 def run(
     build_id: str,
     kind: Kind = "forward",

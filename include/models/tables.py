@@ -13,7 +13,8 @@ import sqlalchemy as sa
 
 from include.common.errors import ConfigError
 from include.models import query_errors, unread
-from include.models.registry import BUILT, Model
+from include.models.registry import Model
+from include.models.sql_files import BUILT
 
 # What Perennial made bears a comment that starts so; the rest of it tells what it was made by.
 _MARK = "perennial "
