@@ -57,7 +57,9 @@ def load(found: dict[str, Path]) -> Settings:
             cure=f"did you mean {close[0]}?" if close else f"known: {', '.join(known)}",
         )
     main = validate(_in_force(_MAIN, General), General)
-    sections: dict[str, Any] = {name: validate(_in_force(file, model), model) for file, (name, model) in _SECTIONS.items()}
+    sections: dict[str, Any] = {
+        name: validate(_in_force(file, model), model) for file, (name, model) in _SECTIONS.items()
+    }
     return Settings(**{key: getattr(main, key) for key in General.model_fields}, **sections)
 
 
