@@ -76,6 +76,7 @@ class Plan:
         return self.needed
 
 
+@files.held()
 def plan(
     build_id: str,
     kind: Kind = "forward",
