@@ -140,7 +140,7 @@ def test_a_grace_makes_the_accounts_of_its_tier_again(
     done = build.run("second")
     assert isinstance(done, build.Finished) == bool(accounts)
     if accounts:
-        assert scopes("second")["core.contract_term"].startswith(("1 accounts", "3 accounts")[accounts[0] == "a"])
+        assert scopes("second")["core.agreed_term"].startswith(("1 accounts", "3 accounts")[accounts[0] == "a"])
         assert "core.contract_line" not in scopes("second")
         world.assert_equals_scratch(built)
 
@@ -186,7 +186,7 @@ def test_a_query_that_many_read_reaches_whom_it_alters(built: pytest.MonkeyPatch
     build.run("second")
     made = scopes("second")
     assert made.pop("core.account").startswith("all accounts, ")
-    assert made["core.contract_term"].startswith("1 accounts, ")
+    assert made["core.agreed_term"].startswith("1 accounts, ")
     assert "core.usage_day" not in made
     world.assert_equals_scratch(built)
 
