@@ -25,7 +25,7 @@ help:
 	@echo '                  DOCS=1 to write the tables into docs/reference/; STAGE=warehouse SIZE=largest'
 	@echo '                  for 20 million rows, which takes hours'
 	@echo 'make pins         resolve pyproject.toml into requirements*.txt again, with the hashes of all files'
-	@echo 'make docs         write the data dictionary and the query of marts.kpi_value from sql/ again'
+	@echo 'make docs         write the data dictionary from sql/ again'
 	@echo 'make clean        remove everything that was made'
 
 setup:

@@ -50,6 +50,7 @@ class World:
         return self.usage_per_day * self.days
 
 
+_CURRENCY = "case a % 50 when 7 then 'EUR' else 'USD' end"
 # Entity -> its columns as expressions, and what they are selected from. A contract has up to four yearly terms; every
 # tenth customer leaves after the second; a term is signed between 20 days before its start and 19 days after.
 _HISTORY: dict[str, tuple[dict[str, str], str]] = {
@@ -81,16 +82,16 @@ _HISTORY: dict[str, tuple[dict[str, str], str]] = {
         {
             "id": "a || '-' || k", "account_id": "a", "name": "'Deal'", "stage": "case when won then 'won' end",
             "is_closed": "won", "is_won": "won", "contract_number": "'C' || a",
-            "opportunity_type": "case k when 0 then 'new' else 'renewal' end", "amount": "amount", "currency": "'USD'",
-            "close_date": "closed", "notice_months": "3", "is_auto_renew": "a % 11 = 0", "owner_id": "a / 250",
-            "created_at": "closed - 60",
+            "opportunity_type": "case k when 0 then 'new' else 'renewal' end", "amount": "amount",
+            "currency": _CURRENCY, "close_date": "closed", "notice_months": "3", "is_auto_renew": "a % 11 = 0",
+            "owner_id": "a / 250", "created_at": "closed - 60",
         },
         "terms",
     ),
     "contract_line": (
         {
             "id": "a || '-' || k", "opportunity_id": "a || '-' || k", "account_id": "a", "product": "'Core'",
-            "quantity": "10", "amount": "amount", "list_amount": "amount * 1.1", "currency": "'USD'",
+            "quantity": "10", "amount": "amount", "list_amount": "amount * 1.1", "currency": _CURRENCY,
             "is_recurring": "true", "term_start": "begun", "term_end": "cast(begun + interval '1 year' as date)",
             "created_at": "closed - 60",
         },
@@ -254,7 +255,27 @@ def _fill(connection: sa.Connection, name: str, columns: dict[str, str], rows: s
 
 def live_a_day(world: World, day: date) -> None:
     """Load what the next day brings: its usage and a little late usage, edits, signatures, tickets."""
-    for name, records in _next_day(world, day).items():
+    _load(_next_day(world, day), day)
+
+
+def try_out(world: World, day: date) -> None:
+    """Load an account that only tries the product: people and 60 days of use, no contract."""
+    days = [day - timedelta(days=back) for back in range(60)]
+    _load(
+        {
+            "account": [_record("trial", name="Trial", tier="small", owner_id="0", lifecycle_stage="lead")],
+            "product_account": [_record("ptrial", crm_account_id="trial", created_at=_noon(days[-1]))],
+            "usage_day": [
+                _record(f"trial|{each}", account_id="ptrial", user_id="utrial", feature="reports", day=each, n_events=3)
+                for each in days
+            ],
+        },
+        day,
+    )  # fmt: skip
+
+
+def _load(found: dict[str, list[Record]], day: date) -> None:
+    for name, records in found.items():
         source, vendor = VENDORS[ENTITIES[name].kind]
         with batches.reading(source, name) as connection:
             batch = batches.open_or_resume(connection, source, vendor, name, until=clock.now())

@@ -84,13 +84,14 @@ def plain(url: str) -> str:
     return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
 
 
-def database(is_warehouse: bool = False) -> str:
-    """Return the SQLAlchemy URL of a new database: empty, or a migrated warehouse."""
+def database(is_warehouse: bool = False, like: str = "") -> str:
+    """Return the SQLAlchemy URL of a new database: empty, a migrated warehouse, or a copy of one that nobody uses."""
     _postgres()
     name = f"bench_{next(_numbers)}"
+    template = str(make_url(like).database) if like else "template" if is_warehouse else "template0"
     with psycopg.connect(plain(_sibling("postgres")), autocommit=True) as connection:
-        template = sql.Identifier("template" if is_warehouse else "template0")
-        connection.execute(sql.SQL("create database {} template {}").format(sql.Identifier(name), template))
+        named = sql.SQL("create database {} template {}").format(sql.Identifier(name), sql.Identifier(template))
+        connection.execute(named)
     return _sibling(name)
 
 

@@ -1,6 +1,6 @@
 """One step of Perennial on a warehouse of a given size, in a process of its own: fill, load a day, build, decide.
 
-Prints the seconds of the step and, of builds, those of each model.
+Prints the seconds of the step and, of builds, those of each model. A change is a build that may not be needed.
 """
 
 from __future__ import annotations
@@ -25,6 +25,12 @@ def main() -> None:
         told["rows"] = world.usage_rows
     elif step == "load":
         big_world.live_a_day(world, date.fromisoformat(day))
+    elif step == "try":
+        big_world.try_out(world, date.fromisoformat(day))
+    elif step == "change":
+        done = build.run("change")
+        if isinstance(done, build.Finished):
+            told |= {"rows": done.n_changed, "models": _models("change")}
     elif step == "decide":
         told["rows"] = _decided(day)
     else:

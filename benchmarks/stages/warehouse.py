@@ -22,6 +22,7 @@ SIZES = {"small": (200, 100), "full": (2_000, 1_000), "largest": (50_000, 25_000
 HISTORIES = {40: 1, 800: 26}
 NEWEST = date(2026, 6, 9)
 NEW_DAYS = 2
+RATES = "{2022: 1.1}"
 # A day after 800 days costs at most 1.2 times what it costs after 40; a whole build at most 8 times DuckDB's.
 LEAST_AFTER_LONG, LEAST_OF_DUCKDB, LEAST_OF_DBT = round(1 / 1.2, 2), 1 / 8, 10.0
 _LONGEST = 6 * 3600.0
@@ -32,7 +33,7 @@ _DAYS_FOR_DBT, _LEAST_FOR_DBT = 3 * LEAST_OF_DBT, 900.0
 def run(size: str) -> list[Row]:
     """Fill and build both histories, live on in turns, then let the others make everything again."""
     accounts, per_day = SIZES[size]
-    worlds = {days: _World(days, accounts, per_day) for days in HISTORIES}
+    worlds = {days: World(days, accounts, per_day) for days in HISTORIES}
     whole = {days: _of_models(world.step("build", NEWEST)) for days, world in worlds.items()}
     lived: dict[int, list[dict[str, Run]]] = {days: [] for days in worlds}
     for number in range(1, NEW_DAYS + 1):
@@ -62,7 +63,9 @@ def run(size: str) -> list[Row]:
     ]
 
 
-class _World:
+class World:
+    """A history of some days, and the settings that it is built under."""
+
     def __init__(self, days: int, accounts: int, per_day: int) -> None:
         self.days, self.accounts, self.per_day = days, accounts, per_day
         self.url = house.database(is_warehouse=True)
@@ -99,6 +102,7 @@ def _overlay(days: int) -> Path:
     settings = house.home() / f"history_{days}" / "config" / "settings.yaml"
     settings.parent.mkdir(parents=True, exist_ok=True)
     settings.write_text(f"history_start_months: {HISTORIES[days]}\n")
+    settings.with_name("kpis.yaml").write_text(f"plan_rates: {{EUR: {RATES}}}\n")
     return settings.parent.parent
 
 

@@ -69,11 +69,10 @@ def metrics_show(
 
 @app.command("write")
 def metrics_write() -> None:
-    """Write the query of marts.kpi_value and the data dictionary; after every change of sql/metrics or metadata."""
+    """Write the data dictionary; after every change of sql/metrics or metadata."""
     from include.config import files
-    from include.metrics import dictionary, kpi_query
+    from include.metrics import dictionary
 
-    typer.echo(f"wrote {files.shown(kpi_query.write())}")
     if files.overlay() is None:  # the page describes what is shipped
         typer.echo(f"wrote {files.shown(dictionary.write())}")
 

@@ -13,28 +13,28 @@ from include.config.fields import Email, Identifier
 class SlackChannel(Strict):
     """How Slack is used; ``fallback`` is tried when it refuses for good."""
 
-    dry_run: bool = True
-    connection: Identifier = "slack"
-    fallback: Literal["email", ""] = "email"
+    dry_run: bool
+    connection: Identifier
+    fallback: Literal["email", ""]
 
 
 class EmailChannel(Strict):
     """How e-mail is used; who has ``unsubscribed`` gets the message by ``fallback``."""
 
-    dry_run: bool = True
-    connection: Identifier = "smtp"
-    fallback: Literal["slack", ""] = "slack"
-    from_name: str = "Perennial"
-    from_address: Email = "perennial@example.com"
-    unsubscribed: tuple[Email, ...] = ()
+    dry_run: bool
+    connection: Identifier
+    fallback: Literal["slack", ""]
+    from_name: str
+    from_address: Email
+    unsubscribed: tuple[Email, ...]
 
 
 class WeComChannel(Strict):
     """How the robot of a WeCom group is used; ``fallback`` is tried when it refuses for good."""
 
-    dry_run: bool = True
-    connection: Identifier = "wecom"
-    fallback: Literal["email", "slack", ""] = "email"
+    dry_run: bool
+    connection: Identifier
+    fallback: Literal["email", "slack", ""]
 
 
 class CrmTaskChannel(Strict):
@@ -45,8 +45,8 @@ class CrmTaskChannel(Strict):
         connections: CRM source -> the connection to write with, where it is not the one that is read.
     """
 
-    dry_run: bool = True
-    connections: dict[Identifier, Identifier] = Field(default={})
+    dry_run: bool
+    connections: dict[Identifier, Identifier]
 
 
 CrmValue = Literal["risk_band", "open_risks", "last_alert_on", "next_decision_on", "arr"]
@@ -63,9 +63,9 @@ class CrmFieldChannel(Strict):
         fields: CRM source -> property of its accounts -> the value that is kept there.
     """
 
-    dry_run: bool = True
-    connections: dict[Identifier, Identifier] = Field(default={})
-    fields: dict[Identifier, dict[CrmProperty, CrmValue]] = Field(default={})
+    dry_run: bool
+    connections: dict[Identifier, Identifier]
+    fields: dict[Identifier, dict[CrmProperty, CrmValue]]
 
 
 class Links(Strict):
@@ -79,11 +79,11 @@ class Links(Strict):
         tasks: CRM source -> link of its tasks, where it is another.
     """
 
-    account: str = "https://app.hubspot.com/contacts/PORTAL/record/0-2/{id}"
-    opportunity: str = "https://app.hubspot.com/contacts/PORTAL/record/0-3/{id}"
-    task: str = "https://app.hubspot.com/contacts/PORTAL/record/0-2/{account}?engagement={id}"
-    accounts: dict[Identifier, str] = Field(default={})
-    tasks: dict[Identifier, str] = Field(default={})
+    account: str
+    opportunity: str
+    task: str
+    accounts: dict[Identifier, str]
+    tasks: dict[Identifier, str]
 
 
 class Channels(Strict):
@@ -93,14 +93,14 @@ class Channels(Strict):
         messages_by: The channels over which people are written to; each message goes over all of them.
     """
 
-    messages_by: Annotated[tuple[Literal["slack", "email", "wecom"], ...], Field(min_length=1)] = ("slack", "email")
+    messages_by: Annotated[tuple[Literal["slack", "email", "wecom"], ...], Field(min_length=1)]
 
-    slack: SlackChannel = SlackChannel()
-    email: EmailChannel = EmailChannel()
-    wecom: WeComChannel = WeComChannel()
-    crm_task: CrmTaskChannel = CrmTaskChannel()
-    crm_field: CrmFieldChannel = CrmFieldChannel()
-    links: Links = Links()
+    slack: SlackChannel
+    email: EmailChannel
+    wecom: WeComChannel
+    crm_task: CrmTaskChannel
+    crm_field: CrmFieldChannel
+    links: Links
 
 
 INTO_CRM = ("crm_task", "crm_field")

@@ -14,7 +14,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from include.common.errors import ConfigError
-from include.config.files import shown
+from include.config.files import kept, shown
 
 Place = tuple[Hashable, ...]
 Model = TypeVar("Model", bound=BaseModel)
@@ -88,6 +88,7 @@ _Loader.add_implicit_resolver(
 _Loader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"^[-+]?(?:0|[1-9][0-9_]*)$"), list("-+0123456789"))
 
 
+@kept
 def read(path: Path) -> Document:
     """Read one YAML file.
 

@@ -31,15 +31,9 @@ class ForecastCategory(Strict):
 class Forecast(Strict):
     """How probable it is that an open renewal is renewed."""
 
-    open_deal: Share = 0.7
-    no_deal: Share = 0.5
-    categories: tuple[ForecastCategory, ...] = (
-        ForecastCategory(category="commit", probability=0.9, stages=("contractsent",)),
-        ForecastCategory(
-            category="best_case", probability=0.7, stages=("presentationscheduled", "decisionmakerboughtin")
-        ),
-        ForecastCategory(category="pipeline", probability=0.5, stages=("appointmentscheduled", "qualifiedtobuy")),
-    )
+    open_deal: Share
+    no_deal: Share
+    categories: tuple[ForecastCategory, ...]
 
 
 class Kpis(Strict):
@@ -56,18 +50,11 @@ class Kpis(Strict):
         forecast: Probabilities of open renewals.
     """
 
-    gross_margin: Share = 0.8
-    pause_days: Annotated[int, Field(ge=1, le=3660)] = 90
-    first_value_days: Annotated[int, Field(ge=1, le=3660)] = 30
-    fiscal_year_start_month: Annotated[int, Field(ge=1, le=12)] = 1
-    plan_rates: dict[Annotated[str, Field(pattern=r"^[A-Z]{3}$")], dict[int, Rate]] = Field(default={})
-    urgent_limit_hours: dict[str, Annotated[int, Field(ge=1)]] = Field(default={"default": 24})
-    sla: dict[str, Promise] = Field(
-        default={
-            "urgent": Promise(first_reply_minutes=60, resolution_minutes=1440),
-            "high": Promise(first_reply_minutes=240, resolution_minutes=2880),
-            "normal": Promise(first_reply_minutes=480, resolution_minutes=7200),
-            "low": Promise(first_reply_minutes=1440, resolution_minutes=14400),
-        }
-    )
-    forecast: Forecast = Forecast()
+    gross_margin: Share
+    pause_days: Annotated[int, Field(ge=1, le=3660)]
+    first_value_days: Annotated[int, Field(ge=1, le=3660)]
+    fiscal_year_start_month: Annotated[int, Field(ge=1, le=12)]
+    plan_rates: dict[Annotated[str, Field(pattern=r"^[A-Z]{3}$")], dict[int, Rate]]
+    urgent_limit_hours: dict[str, Annotated[int, Field(ge=1)]]
+    sla: dict[str, Promise]
+    forecast: Forecast

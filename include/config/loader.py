@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import hashlib
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +17,12 @@ from include.config.documents import Document, read, validate
 from include.config.models import General, Settings
 
 _MAIN = "settings.yaml"
-_SECTIONS = {
-    f"{name}.yaml": name for name in Settings.model_fields if name not in General.model_fields
-}  # every further file is a field of its name
+# Every further file is a field of its name.
+_SECTIONS: dict[str, tuple[str, type[BaseModel]]] = {
+    f"{name}.yaml": (name, field.annotation)
+    for name, field in Settings.model_fields.items()
+    if name not in General.model_fields and isinstance(field.annotation, type)
+}
 _BUILT_IN = "built in"
 
 
@@ -31,7 +33,7 @@ class Shown:
     Args:
         key: Its file and path, such as ``renewals.late_by_days``.
         value: Its value.
-        origin: ``file:line``, or "built in" where no file says it.
+        origin: ``file:line``, or "built in" for what an item of a list leaves out.
     """
 
     key: str
@@ -39,13 +41,55 @@ class Shown:
     origin: str
 
 
-def load() -> Settings:
+@files.made_of("config", "*.yaml")
+def load(found: dict[str, Path]) -> Settings:
     """Return the settings in force; read again whenever a file changed.
 
     Raises:
         ConfigError: A file is wrong; names file, line and key.
     """
-    return _load(_fingerprint())
+    stray = sorted(set(found) - {_MAIN, *_SECTIONS})
+    if stray:
+        known = [_MAIN, *_SECTIONS]
+        close = difflib.get_close_matches(stray[0], known, n=1)
+        raise ConfigError(
+            f"{files.shown(found[stray[0]])}: no such configuration file is known",
+            cure=f"did you mean {close[0]}?" if close else f"known: {', '.join(known)}",
+        )
+    main = validate(_in_force(_MAIN, General), General)
+    sections: dict[str, Any] = {
+        name: validate(_in_force(file, model), model) for file, (name, model) in _SECTIONS.items()
+    }
+    return Settings(**{key: getattr(main, key) for key in General.model_fields}, **sections)
+
+
+def _in_force(name: str, model: type[BaseModel]) -> Document:
+    """Return a file of settings, with what the overlay's leaves out as the shipped one says it."""
+    shipped = read(files.shipped("config", name))
+    document = read(files.find("config", name) or shipped.path)
+    if document.is_disabled:
+        cure = "remove the file to go back to the defaults"
+        raise document.error(("disabled",), "a settings file cannot be switched off", cure=cure)
+    if document.path == shipped.path:
+        return document
+    return Document(document.path, _completed(model, document.data, shipped.data), document.lines)
+
+
+def _completed(model: type[BaseModel], own: dict[str, Any], shipped: dict[str, Any]) -> dict[str, Any]:
+    """Return what a file says over what is shipped: key by key, except that a list or mapping is one value.
+
+    Of a mapping that has a ``default`` for all keys that it does not name, that one stays unless the file says another.
+    """
+    made = {**shipped, **own}
+    for key in own.keys() & shipped.keys() & model.model_fields.keys():
+        theirs, ours = shipped[key], own[key]
+        kind = model.model_fields[key].annotation
+        if isinstance(theirs, dict) and isinstance(ours, dict):
+            if isinstance(kind, type) and issubclass(kind, BaseModel):
+                made[key] = _completed(kind, ours, theirs)
+            elif "default" in theirs:
+                made[key] = {"default": theirs["default"], **ours}
+    return made
 
 
 def config_hash() -> str:
@@ -59,13 +103,12 @@ def show() -> list[Shown]:
     """Return every setting with its value and the file and line that says it, and every file of the overlay."""
     settings = load()
     rows: list[Shown] = []
-    for name, section in (("", _MAIN), *((name, file) for file, name in _SECTIONS.items())):
-        path = files.find("config", section)
-        document = read(path) if path else None
+    for name, section in (("", _MAIN), *((name, file) for file, (name, _) in _SECTIONS.items())):
+        documents = [read(path) for path in (files.find("config", section), files.shipped("config", section)) if path]
         model = getattr(settings, name) if name else settings
         for key in type(model).model_fields:
             if name or key in General.model_fields:
-                rows += _rows(document, (name,) if name else (), (key,), getattr(model, key))
+                rows += _rows(documents, (name,) if name else (), (key,), getattr(model, key))
     return rows + _listed("mappings") + _listed("contracts") + _overlaid()
 
 
@@ -74,7 +117,7 @@ def _listed(folder: str) -> list[Shown]:
     rows: list[Shown] = []
     for name, path in files.listing("config", f"{folder}/*.yaml").items():
         document = read(path)
-        rows += _rows(document, (folder, Path(name).stem), (), document.data)
+        rows += _rows([document], (folder, Path(name).stem), (), document.data)
     return rows
 
 
@@ -90,49 +133,16 @@ def _overlaid() -> list[Shown]:
     ]
 
 
-def _rows(document: Document | None, prefix: tuple[str, ...], place: tuple, value: Any) -> list[Shown]:
+def _rows(documents: list[Document], prefix: tuple[str, ...], place: tuple, value: Any) -> list[Shown]:
     if isinstance(value, BaseModel):
         return [
             row
             for key in type(value).model_fields
-            for row in _rows(document, prefix, (*place, key), getattr(value, key))
+            for row in _rows(documents, prefix, (*place, key), getattr(value, key))
         ]
     if isinstance(value, dict) and value:
-        return [row for key, inner in value.items() for row in _rows(document, prefix, (*place, key), inner)]
+        return [row for key, inner in value.items() for row in _rows(documents, prefix, (*place, key), inner)]
     if isinstance(value, tuple) and value and isinstance(value[0], BaseModel):
-        return [row for index, item in enumerate(value) for row in _rows(document, prefix, (*place, index), item)]
-    origin = document.at(place) if document and place in document.lines else _BUILT_IN
+        return [row for index, item in enumerate(value) for row in _rows(documents, prefix, (*place, index), item)]
+    origin = next((each.at(place) for each in documents if place in each.lines), _BUILT_IN)
     return [Shown(".".join(str(part) for part in (*prefix, *place)), value, origin)]
-
-
-def _fingerprint() -> tuple[files.Stamp, ...]:
-    found = files.stamps("config", "*.yaml")
-    stray = [(name, path) for name, path, *_ in found if name != _MAIN and name not in _SECTIONS]
-    if stray:
-        name, path = stray[0]
-        known = [_MAIN, *_SECTIONS]
-        close = difflib.get_close_matches(name, known, n=1)
-        raise ConfigError(
-            f"{files.shown(Path(path))}: no such configuration file is known",
-            cure=f"did you mean {close[0]}?" if close else f"known: {', '.join(known)}",
-        )
-    return found
-
-
-@lru_cache(maxsize=8)
-def _load(fingerprint: tuple[files.Stamp, ...]) -> Settings:
-    documents = {name: read(Path(path)) for name, path, *_ in fingerprint}
-    for document in documents.values():
-        if document.is_disabled:
-            raise document.error(
-                ("disabled",),
-                "a settings file cannot be switched off",
-                cure="remove the file to go back to the defaults",
-            )
-    main = validate(documents[_MAIN], General) if _MAIN in documents else General()
-    sections = {
-        name: validate(documents[file], Settings.model_fields[name].annotation)  # type: ignore[arg-type]
-        for file, name in _SECTIONS.items()
-        if file in documents
-    }
-    return Settings(**{key: getattr(main, key) for key in General.model_fields}, **sections)

@@ -22,9 +22,9 @@ class Ladder:
         short_term_days: A term shorter than this gets the last rung only: a ladder within a quarter would be noise.
     """
 
-    rungs: tuple[int, ...] = (180, 120, 90, 60, 30, 14, 7)
-    late_by_days: int = 7
-    short_term_days: int = 90
+    rungs: tuple[int, ...]
+    late_by_days: int
+    short_term_days: int
 
     def __post_init__(self) -> None:
         if not self.rungs or list(self.rungs) != sorted(set(self.rungs), reverse=True) or self.rungs[-1] < 1:
@@ -74,15 +74,15 @@ class Renewals(Strict):
         answers: What people answered about which deal continues which term.
     """
 
-    ladder_days: tuple[Annotated[int, Field(ge=1, le=730)], ...] = (180, 120, 90, 60, 30, 14, 7)
-    late_by_days: Annotated[int, Field(ge=1, le=180)] = 7
-    short_term_days: Days = 90
-    horizon_days: Days = 200
-    behind_days: Days = 30
-    early_days: Days = 30
-    renewal_pipelines: tuple[str, ...] = ()
-    free_months: Literal["spread", "paid_rate"] = "spread"
-    answers: tuple[RenewalAnswer, ...] = ()
+    ladder_days: tuple[Annotated[int, Field(ge=1, le=730)], ...]
+    late_by_days: Annotated[int, Field(ge=1, le=180)]
+    short_term_days: Days
+    horizon_days: Days
+    behind_days: Days
+    early_days: Days
+    renewal_pipelines: tuple[str, ...]
+    free_months: Literal["spread", "paid_rate"]
+    answers: tuple[RenewalAnswer, ...]
 
     @model_validator(mode="after")
     def _is_a_ladder(self) -> Renewals:

@@ -7,24 +7,23 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Annotated, Any, NamedTuple, Protocol
+from typing import Annotated, Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from include.common import clock
-from include.common.codegen import function
 from include.common.errors import ConfigError
 from include.config import files
 from include.config.documents import Document, Strict, read, validate
 from include.config.models import SourceSettings
-from include.connectors import casting_codegen
 from include.connectors.base import Record
 from include.connectors.casting import Cast, caster
 from include.entities.catalog import ENTITIES, ColumnType, Entity
 
 # Multi-select values, as CRMs write them.
 _SEPARATOR = ";"
+_NOTHING: Mapping[str, Any] = {}
 _MOMENT = caster("timestamptz")
 
 
@@ -240,68 +239,51 @@ class Mapper:
         always = {name: caster(types[name])(rule.always) for name, rule in rules.items() if rule.always}
         kept = tuple(keep)
         self.properties = tuple(dict.fromkeys([*(step.property for step in steps), *kept]))
-        self.record: RecordMaker = _recorder(steps, always, kept)
+        self._steps, self._always, self._kept = steps, always, kept
 
-
-class RecordMaker(Protocol):
-    """Makes a record of a raw row."""
-
-    def __call__(
+    def record(
         self, record_id: str, raw: Mapping[str, Any], source_at: datetime | None, is_deleted: bool = False
     ) -> Record:
         """Return one raw row as a record."""
-        ...
+        values: dict[str, Any] = {}
+        payload: dict[str, Any] = {}
+        problems: dict[str, str] = {}
+        for column, name, above, key, cast, if_none in self._steps:
+            here = raw
+            for part in above:
+                inner = here.get(part)
+                here = inner if type(inner) is dict else _NOTHING
+            found = here.get(key)
+            if found is None:
+                values[column] = if_none
+                continue
+            payload[name] = found
+            try:
+                values[column] = cast(found)
+            except (ValueError, OverflowError):
+                values[column] = None
+                problems[column] = str(found)[:200]
+        for name in self._kept:
+            if (found := raw.get(name)) is not None:
+                payload[name] = found
+        return Record(record_id, values | self._always, payload, source_at, is_deleted, problems)
 
 
 class _Step(NamedTuple):
-    """How one column is filled; ``kind`` is its type if values of that type go into it as they are."""
+    """How one column is filled: from the field at the end of a path of nested objects."""
 
     column: str
     property: str
+    above: tuple[str, ...]
+    key: str
     cast: Cast
-    kind: ColumnType | None
     if_none: Any
 
 
 def _step(column: str, rule: ColumnRule, kind: ColumnType, zone: ZoneInfo | None) -> _Step:
-    plain = caster(kind, zone)
-    cast = _cast(rule, plain)
-    return _Step(column, rule.property, cast, kind if cast is plain else None, False if rule.is_set else None)
-
-
-def _recorder(steps: list[_Step], always: dict[str, Any], keep: tuple[str, ...]) -> RecordMaker:
-    """Return the function that makes records: it runs for every row of every pull, and is written for speed."""
-    known: dict[str, Any] = casting_codegen.KNOWN | {"Record": Record, "always": always, "nothing": {}}
-    lines = ["problems = {}", "payload = {}", "here = raw"]
-    parents: dict[tuple[str, ...], str] = {(): "here"}
-    for number, step in enumerate(steps):
-        known[f"cast{number}"] = step.cast
-        *above, name = step.property.split(".")
-        lines += _inner_lines(tuple(above), parents)
-        lines += [f"found = {parents[tuple(above)]}.get({name!r})", "if found is None:"]
-        lines += [f"    value{number} = {step.if_none!r}", "else:", f"    payload[{step.property!r}] = found"]
-        lines += casting_codegen.indented(
-            casting_codegen.cast_lines(f"value{number}", step.column, f"cast{number}", step.kind)
-        )
-    for name in keep:
-        lines += [f"found = raw.get({name!r})", "if found is not None:", f"    payload[{name!r}] = found"]
-    values = [f"{step.column!r}: value{number}" for number, step in enumerate(steps)]
-    lines.append(
-        f"return Record(record_id, {{{', '.join([*values, '**always'])}}}, payload, source_at, is_deleted, problems)"
-    )
-    return function("record", "record_id, raw, source_at, is_deleted=False", lines, known)
-
-
-def _inner_lines(path: tuple[str, ...], parents: dict[tuple[str, ...], str]) -> list[str]:
-    """Return the lines that reach a nested object, empty where there is none, once for all fields in it."""
-    lines: list[str] = []
-    for length in range(1, len(path) + 1):
-        part = path[:length]
-        if part not in parents:
-            inner = parents[part] = f"inner{len(parents)}"
-            lines += [f"{inner} = {parents[part[:-1]]}.get({part[-1]!r})"]
-            lines += [f"if type({inner}) is not dict:", f"    {inner} = nothing"]
-    return lines
+    *above, key = rule.property.split(".")
+    cast = _cast(rule, caster(kind, zone))
+    return _Step(column, rule.property, tuple(above), key, cast, False if rule.is_set else None)
 
 
 def _cast(rule: ColumnRule, cast: Cast) -> Cast:

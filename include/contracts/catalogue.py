@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from functools import cache, lru_cache
+from functools import cache
 
 from include.common.errors import ConfigError
+from include.config import files as configuration
 from include.contracts import crm, files, product, support
 from include.contracts.rule import Rule
 
@@ -18,7 +19,7 @@ def rules() -> tuple[Rule, ...]:
         ValueError: Two shipped rules have the same id, so that their results could not be told apart.
         ConfigError: A file that adds or changes rules is wrong.
     """
-    return _rules(files.fingerprint())
+    return _rules()
 
 
 def of_entity(name: str) -> tuple[Rule, ...]:
@@ -55,6 +56,6 @@ def shipped() -> tuple[Rule, ...]:
     return tuple(sorted(found, key=lambda rule: rule.id))
 
 
-@lru_cache(maxsize=8)
-def _rules(seen: tuple[tuple[str, int, int], ...]) -> tuple[Rule, ...]:
+@configuration.made_of("config", files.PATTERN)
+def _rules(_: object) -> tuple[Rule, ...]:
     return tuple(sorted(files.apply(shipped()), key=lambda rule: rule.id))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Annotated
 
@@ -16,7 +15,7 @@ from include.contracts.limits import Limits
 from include.contracts.rule import BATCH, OWNERS, Expect, Factory, Known, Rule, Severity, none
 from include.entities.catalog import ENTITIES, Entity
 
-_PATTERN = "contracts/*.yaml"
+PATTERN = "contracts/*.yaml"
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{2,60}$")]
 Words = Annotated[str, Field(min_length=3, max_length=300)]
 
@@ -69,15 +68,9 @@ class ContractFile(Strict):
     limits: Limits = Limits()
 
 
-def fingerprint() -> tuple[tuple[str, int, int], ...]:
-    """Return what changes whenever one of the files does."""
-    found = configuration.listing("config", _PATTERN).values()
-    return tuple((str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in found)
-
-
 def limits(entity: str) -> Limits:
     """Return the bounds in force for an entity."""
-    found = _documents(fingerprint()).get(entity)
+    found = _documents().get(entity)
     return found[1].limits if found else Limits()
 
 
@@ -88,7 +81,7 @@ def apply(shipped: tuple[Rule, ...]) -> tuple[Rule, ...]:
         ConfigError: A file is wrong; names file and line.
     """
     known = {rule.id: rule for rule in shipped}
-    for entity, (document, content) in _documents(fingerprint()).items():
+    for entity, (document, content) in _documents().items():
         for index, change in enumerate(content.changes):
             _change(known, ENTITIES[entity], document, index, change)
         for index, own in enumerate(content.rules):
@@ -96,12 +89,12 @@ def apply(shipped: tuple[Rule, ...]) -> tuple[Rule, ...]:
     return tuple(known.values())
 
 
-@lru_cache(maxsize=8)
-def _documents(seen: tuple[tuple[str, int, int], ...]) -> dict[str, tuple[Document, ContractFile]]:
+@configuration.made_of("config", PATTERN)
+def _documents(files: dict[str, Path]) -> dict[str, tuple[Document, ContractFile]]:
     found = {}
-    for name, _, _ in seen:
-        document = read(Path(name))
-        entity = Path(name).stem
+    for path in files.values():
+        document = read(path)
+        entity = path.stem
         if entity not in ENTITIES:
             close = difflib.get_close_matches(entity, ENTITIES, n=1)
             raise document.error(

@@ -16,7 +16,7 @@ import orjson
 import sqlalchemy as sa
 
 from include.common import clock
-from include.config import Settings, config_hash
+from include.config import Settings, config_hash, files
 from include.config import load as load_settings
 from include.decide import alert_tasks, crm_fields, episodes, readiness, risk
 from include.decide import caps as limit
@@ -35,7 +35,6 @@ from include.decide.rules.load import Rule
 from include.decide.signals import plan as signal_plan
 from include.decide.signals import scan as signal_scan
 from include.decide.signals.load import load as load_signals
-from include.models import registry
 from include.outbox import approvals, authors, store
 from include.outbox.store import Action
 from include.warehouse.engine import engine
@@ -90,7 +89,7 @@ class Decision:
     is_dry_run: bool = False
 
 
-@registry.held()
+@files.held()
 def decide(decision_id: str, dry_run: bool = False, now: datetime | None = None, by: str = "") -> Decision:
     """Decide for the newest built day.
 

@@ -52,8 +52,8 @@ def shared_domains() -> frozenset[str]:
     return frozenset(listed) | frozenset(config.load().identity.shared_domains)
 
 
-def sync_domains(connection: sa.Connection) -> None:
-    """Bring ``meta.shared_domain`` up to date; writes only what differs."""
+def sync_domains(connection: sa.Connection) -> bool:
+    """Bring ``meta.shared_domain`` up to date, writing only what differs; return whether anything did."""
     wanted = shared_domains()
     there = set(connection.execute(sa.text("select domain from meta.shared_domain")).scalars())
     if there - wanted:
@@ -65,6 +65,7 @@ def sync_domains(connection: sa.Connection) -> None:
             sa.text("insert into meta.shared_domain select unnest(cast(:new as text[]))"),
             {"new": sorted(wanted - there)},
         )
+    return wanted != there
 
 
 def has_bridge(connection: sa.Connection) -> bool:

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from include.common.codegen import function
 from include.entities.catalog import ENTITIES, ColumnType, Entity
 
 if TYPE_CHECKING:
@@ -62,53 +61,6 @@ def types(entity: Entity) -> tuple[str, ...]:
 
 def to_row(entity: Entity, record: Record) -> Row:
     """Return a record as a row; never raises for what the source delivered."""
-    made = _ordinary(entity.name)(record)
-    return _with_care(entity, record) if made is None else Row(made, False)
-
-
-@cache
-def _ordinary(name: str) -> Callable[[Record], tuple[Any, ...] | None]:
-    """Return the function that makes the row of a record in which every value is as it should be; None of any other.
-
-    It runs for every row of every pull, and is written for speed.
-    """
-    entity = ENTITIES[name]
-    lines = [
-        "if record.problems:",
-        "    return None",
-        "get = record.values.get",
-        "id, at = record.id, record.source_at",
-    ]
-    texts = ["id"]
-    for number, column in enumerate(entity.columns):
-        lines.append(f"v{number} = get({column.name!r})")
-        if column.type == "text":
-            texts.append(f"v{number}")
-        else:
-            lines += [f"if v{number} is not None and ({_ODD[column.type].format(f'v{number}')}):", "    return None"]
-    if entity.account_ref:
-        account = f"v{entity.column_names.index(entity.account_ref)}"
-        lines += [f"if {account} is not None and len(str({account})) > {_LONGEST_KEY}:", "    return None"]
-    lines += [f"if at is not None and ({_ODD['timestamptz'].format('at')}):", "    return None"]
-    values = ", ".join(f"v{number}" for number in range(len(entity.columns)))
-    lines += [
-        "try:",
-        f"    text = ''.join([one for one in ({', '.join(texts)},) if one is not None])",
-        "    text.isascii() or text.encode()",
-        "    payload = dumps(record.payload, default=str)",
-        "except (TypeError, UnicodeEncodeError):",  # no text, a lone surrogate, an integer above 64 bits
-        "    return None",
-        f"if id is None or len(id) > {_LONGEST_KEY} or '\\0' in text or NUL in payload or CLEANED in payload:",
-        "    return None",
-        f"return (id, {values}, payload, at, bool(record.is_deleted), None)",
-    ]
-    known = {"dumps": orjson.dumps, "NUL": b"\\u0000", "CLEANED": _CLEANED_BY_SOURCE.encode()}
-    return function(
-        f"ordinary_{name}", "record", lines, known | {each.__name__: each for each in (date, datetime, Decimal)}
-    )
-
-
-def _with_care(entity: Entity, record: Record) -> Row:
     removed: dict[str, str] = {}
     problems = {_clean(name): _clean(str(text))[:_SHOWN] for name, text in record.problems.items()}
     given = record.values
@@ -257,16 +209,5 @@ _FITS: dict[ColumnType, _Fit | None] = {
     "timestamptz": _moment,
     "boolean": _boolean,
     "jsonb": lambda value: _json(value)[0],
-}
-# By type of column: when a value is not as it should be. What is odd is looked at again with care.
-_ODD: dict[ColumnType, str] = {
-    "bigint": f"type({{0}}) is not int or not {-_BIGINT} <= {{0}} < {_BIGINT}",
-    "numeric": "type({0}) is not Decimal or not {0}.is_finite()"
-    f" or not {-_NUMERIC_DIGITS} < {{0}}.adjusted() < {_NUMERIC_DIGITS}",
-    "double precision": "type({0}) is not float or {0} - {0} != 0",
-    "date": "type({0}) is not date",
-    "timestamptz": "type({0}) is not datetime or {0}.tzinfo is None or not 1 < {0}.year < 9999",
-    "boolean": "type({0}) is not bool",
-    "jsonb": "True",
 }
 _OWN_WORDS = {"bigint": "int8", "double precision": "float8", "boolean": "bool"}

@@ -8,6 +8,7 @@ from pathlib import Path
 from include.common import paths
 from include.models import metrics, registry
 from include.models.registry import Model
+from include.models.sql_files import LAYERS
 
 PATH = paths.ROOT / "docs" / "reference" / "data-dictionary.md"
 _HEAD = """\
@@ -61,7 +62,7 @@ def _tables() -> Iterator[str]:
     by_folder: dict[str, list[Model]] = {}
     for model in registry.load().values():
         by_folder.setdefault(model.folder.partition("/")[0], []).append(model)
-    for layer in registry.LAYERS:
+    for layer in LAYERS:
         yield f"## {layer.capitalize()}\n"
         for model in sorted(by_folder.get(layer, []), key=lambda each: each.name):
             yield from _table(model)

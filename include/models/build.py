@@ -1,9 +1,9 @@
 """Builds the SQL models: plan, one transaction per model, finish.
 
 A forward build follows the newest data: its first run fills all tables in one wide window, each new day is rebuilt
-for all accounts together with the day before (whose close is only now final), and in between only what changed is. When
-a setting or a query has changed, all days are rebuilt. A rebuild makes a given window again for all accounts and never
-moves the newest day. Both propagate what came out different to every day it can alter. Any step may be killed and
+for all accounts together with the day before (whose close is only now final), and in between only what changed is. A
+rebuild makes a given window again for all accounts and never moves the newest day. Both make a table whole whose query
+or parameters changed, and propagate what came out different to every day it can alter. Any step may be killed and
 repeated under the same build_id.
 """
 
@@ -19,10 +19,12 @@ import sqlalchemy as sa
 
 from include import config
 from include.common.errors import ContractError, Unavailable, WarehouseError
+from include.config import files
 from include.continuation import answers
 from include.identity import store
 from include.models import (
     build_store,
+    fingerprints,
     increments,
     materialize,
     pending_changes,
@@ -35,7 +37,8 @@ from include.models import (
 )
 from include.models.build_store import SETTLED, Built, Checked, Finished
 from include.models.increments import DAY, Build, Piece, Range
-from include.models.registry import Check, Model
+from include.models.registry import Model
+from include.models.sql_files import Check
 from include.warehouse import locks
 from include.warehouse.engine import engine
 
@@ -73,6 +76,7 @@ class Plan:
         return self.needed
 
 
+@files.held()
 def plan(
     build_id: str,
     kind: Kind = "forward",
@@ -105,12 +109,11 @@ def plan(
             store.sync_answers(connection)
             answers.sync(connection)
         known = known_at or locks.settled_at(connection)
-        settings_tables.sync(connection)
         frontier = build_store.frontier(connection)
         changes: list[unread.Change] = []
         if kind == "forward":
             newest = _newest(connection, frontier)
-            changes = unread.sync(connection, newest)
+            changes = settings_tables.sync(connection) + unread.sync(connection, newest)
             found = _plan_forward(connection, frontier, newest, changes)
         else:
             found = _plan_rebuild(frontier, start, end)
@@ -118,16 +121,18 @@ def plan(
             if kind == "forward" and frontier and known_at is None:
                 build_store.advance_watermarks(connection, frontier.build_id)
             return found
+        if kind == "rebuild":  # what it finds changed is its to carry on, so not before it is sure to be planned
+            changes = settings_tables.sync(connection)
         trigger, window, newest, because = found
         first_day = frontier.first_day if frontier else window.start
         build = Build(build_id, kind, "running", trigger, window, newest, first_day, known)
-        build_store.insert(connection, build, because, settings_tables.config_hash())
+        build_store.insert(connection, build, because)
         pending_changes.claim(connection, build)
         unread.note(connection, build_id, changes)
         return Plan(True, because, *window)
 
 
-@registry.held()
+@files.held()
 def build_model(build_id: str, name: str) -> Built:
     """Make one model again in one transaction, checks included; does nothing when this build has already done it.
 
@@ -145,9 +150,11 @@ def build_model(build_id: str, name: str) -> Built:
         build = build_store.at_work(connection, build_id)
         done = build_store.built(connection, build_id, name)
         if done or build.state in SETTLED:
-            return done or Built(name, 0, 0, 0.0, build.state)
+            return done or Built(name, 0, 0, 0.0, build.state, "")
         is_new = tables.prepare(connection, model)
-        pieces = increments.pieces(connection, build, model, is_new=is_new)
+        redefined = fingerprints.change(connection, model)
+        work = increments.work(connection, build, model, is_new=is_new, redefined=redefined)
+        pieces = work.pieces
         if is_new:
             materialize.partition(connection, model, *build.all_days)
         parameters = parameters_of(build, model)
@@ -164,8 +171,11 @@ def build_model(build_id: str, name: str) -> Built:
             if name == "core.account_bridge":
                 pending_changes.resolve_dirty(connection, build)
             warnings = tuple(check for check in checked if check.n_bad)
+            if is_new or redefined:
+                fingerprints.record(connection, build_id, model, redefined)
             seconds = round(time.monotonic() - began, 3)
-            built = Built(name, replaced.n_rows, replaced.n_changed, seconds, _in_words(pieces), warnings)
+            because = work.because if pieces else ""
+            built = Built(name, replaced.n_rows, replaced.n_changed, seconds, _in_words(pieces), because, warnings)
             build_store.record(connection, build_id, built, checked)
             return built
         transaction.rollback()
@@ -214,7 +224,7 @@ def finish(build_id: str) -> Finished:
         return build_store.summary(connection, build)
 
 
-@registry.held()
+@files.held()
 def run(
     build_id: str,
     kind: Kind = "forward",
@@ -266,15 +276,14 @@ def _plan_forward(
         months = newest.year * 12 + newest.month - 1 - config.load().history_start_months
         first_day = date(months // 12, months % 12 + 1, 1)
         return "first", Range(first_day, newest + DAY), newest, "first build"
-    if settings_tables.is_config_changed(connection):
-        # A setting can alter any day, and windows of days overlap: all or nothing.
-        return "config", Range(frontier.first_day, newest + DAY), newest, "a setting or a query changed"
+    redefined = _shortened([f"{name}: {said}" for name, said in fingerprints.changes(connection).items()])
+    reasons = [redefined, *dict.fromkeys(change.reason for change in changes)]
     if newest > frontier.newest_day:
-        return "day", Range(frontier.newest_day, newest + DAY), newest, f"a new day: {newest}"
+        why = "; ".join(filter(None, (f"a new day: {newest}", *reasons)))
+        return "day", Range(frontier.newest_day, newest + DAY), newest, why
+    why = "; ".join(filter(None, (*reasons, pending_changes.open_work(connection, registry.names()))))
     window = Range(newest, newest + DAY)
-    open_work = pending_changes.open_work(connection, registry.names())
-    work = "; ".join(filter(None, (*(change.reason for change in changes), open_work)))
-    return ("work", window, newest, work) if work else Plan(False, "nothing changed since the last build")
+    return ("work", window, newest, why) if why else Plan(False, "nothing changed since the last build")
 
 
 def _resume(connection: sa.Connection, build: Build) -> Plan:
@@ -352,8 +361,11 @@ def _in_words(pieces: list[Piece]) -> str:
     for piece in pieces:
         who = "all accounts" if piece.accounts is None else f"{len(piece.accounts)} accounts"
         said.append(f"{who}, {piece.start} to {piece.end - DAY}")
-    more = f"; {len(said) - 5} more" if len(said) > 5 else ""
-    return "; ".join(said[:5]) + more if said else "nothing"
+    return _shortened(said) or "nothing"
+
+
+def _shortened(said: list[str]) -> str:
+    return "; ".join(said[:_SHOWN] + ([f"{len(said) - _SHOWN} more"] if len(said) > _SHOWN else []))
 
 
 def _thin(connection: sa.Connection, build: Build) -> None:

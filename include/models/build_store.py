@@ -55,6 +55,7 @@ class Built:
         n_changed: Rows that differed from those before.
         seconds: How long it took.
         scope: What was rebuilt, in words.
+        because: Why; empty where nothing was.
         warnings: Checks of severity warn that found rows.
     """
 
@@ -63,6 +64,7 @@ class Built:
     n_changed: int
     seconds: float
     scope: str
+    because: str
     warnings: tuple[Checked, ...] = ()
 
 
@@ -131,14 +133,14 @@ _WATERMARKS = (
 )
 
 
-def insert(connection: sa.Connection, build: Build, because: str, config_hash: str) -> None:
+def insert(connection: sa.Connection, build: Build, because: str) -> None:
     """Write down a new build, with how far each source is read."""
     connection.execute(
         sa.text(
             "insert into meta.build (build_id, kind, state, trigger, window_start, window_end, newest_day, first_day,"  # noqa: S608 - texts of this file
-            " known_at, is_first, config_hash, because, watermarks, started_at)"
+            " known_at, is_first, because, watermarks, started_at)"
             " values (:build_id, :kind, 'running', :trigger, :start, :end, :newest_day, :first_day, :known_at,"
-            f" :is_first, :config_hash, :because, {_WATERMARKS}, clock_timestamp())"
+            f" :is_first, :because, {_WATERMARKS}, clock_timestamp())"
         ),
         {
             "build_id": build.build_id,
@@ -150,7 +152,6 @@ def insert(connection: sa.Connection, build: Build, because: str, config_hash: s
             "first_day": build.first_day,
             "known_at": build.known_at,
             "is_first": build.trigger == "first",
-            "config_hash": config_hash,
             "because": because,
         },
     )
@@ -184,7 +185,7 @@ def built(connection: sa.Connection, build_id: str, name: str) -> Built | None:
     """Return what a build did to a model, if it has built it."""
     row = connection.execute(
         sa.text(
-            "select model, n_rows, n_changed, seconds, scope from meta.build_model"
+            "select model, n_rows, n_changed, seconds, scope, because from meta.build_model"
             " where build_id = :id and model = :model"
         ),
         {"id": build_id, "model": name},
@@ -216,8 +217,8 @@ def record(connection: sa.Connection, build_id: str, one: Built, checked: tuple[
     """Write down that a model is built."""
     connection.execute(
         sa.text(
-            "insert into meta.build_model (build_id, model, n_rows, n_changed, seconds, scope)"
-            " values (:build_id, :model, :n_rows, :n_changed, :seconds, :scope)"
+            "insert into meta.build_model (build_id, model, n_rows, n_changed, seconds, scope, because)"
+            " values (:build_id, :model, :n_rows, :n_changed, :seconds, :scope, :because)"
         ),
         {
             "build_id": build_id,
@@ -226,6 +227,7 @@ def record(connection: sa.Connection, build_id: str, one: Built, checked: tuple[
             "n_changed": one.n_changed,
             "seconds": one.seconds,
             "scope": one.scope,
+            "because": one.because,
         },
     )
     _record_checks(connection, build_id, one.model, checked)

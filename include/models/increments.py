@@ -7,7 +7,6 @@ what those rows can alter, and no more. So a late record of last month costs wha
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -17,9 +16,9 @@ import sqlalchemy as sa
 
 from include.models import registry
 from include.models.registry import Model
+from include.models.unread import EVERYONE
 from include.warehouse.engine import has_table
 
-EVERYONE = "*"
 # Rows that belong to no account, as ids that name none: only what counts over all accounts can come out different.
 NOBODY = ""
 # Beyond this share of all accounts, naming them costs more than doing all; a few are always named.
@@ -65,8 +64,7 @@ class Build:
         build_id: Its name.
         kind: ``forward`` or ``rebuild``.
         state: ``running``, ``done``, ``failed`` or ``superseded``.
-        trigger: ``first``; ``day``: a new day; ``config``: a setting or a query changed; ``work``: only what changed;
-            ``rebuild``: of a window.
+        trigger: ``first``; ``day``: a new day; ``work``: only what changed; ``rebuild``: of a window.
         window: The days that it makes again for all accounts, unless the trigger is ``work``.
         newest_day: The day that counts as today.
         first_day: Where the windowed tables start.
@@ -102,7 +100,15 @@ class Change(NamedTuple):
     to_day: date | None
 
 
-def pieces(connection: sa.Connection, build: Build, model: Model, *, is_new: bool) -> list[Piece]:
+@dataclass(frozen=True)
+class Work:
+    """What a build has to make again of a model, and why."""
+
+    pieces: list[Piece]
+    because: str
+
+
+def work(connection: sa.Connection, build: Build, model: Model, *, is_new: bool, redefined: str = "") -> Work:
     """Return what a build has to make again of a model.
 
     Args:
@@ -110,12 +116,13 @@ def pieces(connection: sa.Connection, build: Build, model: Model, *, is_new: boo
         build: The build.
         model: The model.
         is_new: Whether its table was only just created and has to be filled from the first day.
+        redefined: What differs from what its table was made by.
     """
-    found = _whole(connection, build, model, is_new=is_new)
-    if model.metadata.materialisation not in CUT or not any(_is_long(piece) for piece in found):
+    found = _whole(connection, build, model, "new table" if is_new else redefined)
+    if model.metadata.materialisation not in CUT or not any(_is_long(piece) for piece in found.pieces):
         return found
     n_all = n_accounts(connection)
-    return [part for piece in found for part in parts(piece, n_all)]
+    return Work([part for piece in found.pieces for part in parts(piece, n_all)], found.because)
 
 
 def parts(piece: Piece, n_all: int) -> Iterator[Piece]:
@@ -139,29 +146,40 @@ def _is_long(piece: Piece) -> bool:
     return (piece.end - piece.start).days > _FEWEST_DAYS
 
 
-def _whole(connection: sa.Connection, build: Build, model: Model, *, is_new: bool) -> list[Piece]:
+def _whole(connection: sa.Connection, build: Build, model: Model, remade: str) -> Work:
     everything = Piece(*build.all_days)
     kind = model.metadata.materialisation
     if kind == "view":
-        return []
-    if kind == "table" or is_new:
-        return [everything]
-    if kind == "frozen":
-        return _not_taken(connection, build, model)
+        return Work([], "")
+    if kind == "frozen" and remade != "new table":
+        return Work(_not_taken(connection, build, model), "its days are over")
+    if kind == "table" or remade:
+        return Work([everything], remade or "made whole by every build")
     changes = _changes(connection, build, model)
     if kind != "period":
         changes = [change for change in changes if change.account_key != NOBODY]
+    causes = {change.origin for change in changes}
     if kind == "account":
         # A rebuild makes whole what has no days: a window of days could not name its rows.
-        if build.trigger in ("first", "config", "rebuild") or (build.trigger == "day" and _looks_at_today(model)):
-            return [everything]
+        if build.trigger in ("first", "rebuild") or (build.trigger == "day" and _looks_at_today(model)):
+            return Work([everything], _because(build, causes))
         keys = {change.account_key for change in changes}
-        return _for_accounts(connection, _with_families(connection, keys, model), everything)
+        pieces = _for_accounts(connection, _with_families(connection, keys, model), everything)
+        return Work(pieces, _because(None, causes))
     window = [build.window] if build.is_all else []
-    ranges = [(change.account_key, days) for change in changes if (days := _days(change, build, model))]
+    ranges = [(change, days) for change in changes if (days := _days(change, build, model))]
+    because = _because(build if window else None, {change.origin for change, _ in ranges})
     if kind == "period":
-        return _for_periods(window, [days for _, days in ranges], everything.end)
-    return [Piece(*days) for days in window] + _for_account_days(connection, ranges)
+        return Work(_for_periods(window, [days for _, days in ranges], everything.end), because)
+    by_account = [(change.account_key, days) for change, days in ranges]
+    return Work([Piece(*days) for days in window] + _for_account_days(connection, by_account), because)
+
+
+def _because(build: Build | None, causes: Iterable[str]) -> str:
+    """Return why a table is made again: what the build is for, where its window counts, and what changed."""
+    for_all = {"first": "first build", "day": "a new day", "rebuild": "rebuild of past days"}
+    changed = ", ".join(sorted(causes))
+    return "; ".join(filter(None, (for_all[build.trigger] if build else "", f"{changed} changed" if changed else "")))
 
 
 def _not_taken(connection: sa.Connection, build: Build, model: Model) -> list[Piece]:
@@ -174,19 +192,23 @@ def _not_taken(connection: sa.Connection, build: Build, model: Model) -> list[Pi
 
 
 def _changes(connection: sa.Connection, build: Build, model: Model) -> list[Change]:
-    found = connection.execute(
-        sa.text(
-            "select distinct origin, account_key, from_day, to_day from meta.build_change"
-            " where build_id = :build_id and origin = any(:origins)"
-        ),
-        {"build_id": build.build_id, "origins": list(registry.parents(model.name))},
+    statement = (
+        "select distinct origin, account_key, from_day, to_day from meta.build_change"
+        " where build_id = :build_id and origin = any(:origins)"
     )
-    return [Change(*row) for row in found]
+    if among := model.metadata.among:
+        # Who lost the last row there is a change of that table itself.
+        counted = " union all ".join(f"select account_key from {table}" for table in among)  # noqa: S608 - models' names
+        statement += f" and (origin = any(:among) or account_key in (:everyone, :nobody) or account_key in ({counted}))"
+    bound: dict[str, object] = {"build_id": build.build_id, "origins": list(registry.parents(model.name))}
+    if among:
+        bound |= {"among": list(among), "everyone": EVERYONE, "nobody": NOBODY}
+    return [Change(*row) for row in connection.execute(sa.text(statement), bound)]
 
 
 def _looks_at_today(model: Model) -> bool:
     """Return whether a table can come out different tomorrow although nothing was loaded."""
-    return re.search(r"(?<!:):newest\b", model.query) is not None
+    return "newest" in model.facts.parameters
 
 
 def _with_families(connection: sa.Connection, keys: set[str], model: Model) -> set[str]:

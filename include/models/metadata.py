@@ -72,6 +72,8 @@ class Metadata(Strict):
         materialisation: How it is kept.
         window_column: The day by which it is replaced, of a windowed table.
         look_back: Table that is read -> for how many days after its own a row of it still counts here.
+        among: Of a table over all accounts, the tables of which an account must have a row to count in it at all: what
+            changes elsewhere of an account without one alters nothing here.
         unique_key: The columns that name a row.
         affects: Which days a row can alter downstream; without it, all of the account's.
         daily_days: Beyond so many days before the newest one only month ends are kept; 0 keeps all.
@@ -87,6 +89,7 @@ class Metadata(Strict):
     materialisation: Materialisation
     window_column: str = ""
     look_back: dict[str, Annotated[int, Field(ge=1)]] = Field(default={})
+    among: tuple[str, ...] = ()
     unique_key: Annotated[tuple[str, ...], Field(min_length=1)]
     affects: Affects | None = None
     daily_days: Annotated[int, Field(ge=0)] = 0
@@ -105,6 +108,8 @@ class Metadata(Strict):
             raise ValueError(
                 f"window_column goes with the materialisations {' and '.join(WINDOWED)}, and only with them"
             )
+        if self.among and self.materialisation != "period":
+            raise ValueError("among goes with the materialisation period only")
         if self.affects and (self.is_windowed or self.materialisation == "view"):
             raise ValueError("affects goes with the materialisations account, table and frozen only")
         named = {*self.unique_key, self.window_column, self.affects.column if self.affects else ""} - {""}

@@ -1,8 +1,8 @@
 """The metric registry: ``sql/metrics/*.yaml``, the one place that says what each metric is.
 
 A file holds the metrics that are computed from one table of sums, and what they share. A file of the same name in the
-overlay's ``sql/metrics/`` wins. ``marts.kpi_value`` is written from the registry (``include.metrics.kpi_query``), so
-that a metric's definition stands once.
+overlay's ``sql/metrics/`` wins. The query of ``marts.kpi_value`` is made of the registry (``kpi_query``), so that a
+metric's definition stands once.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -208,54 +208,19 @@ class Metric:
         return hashlib.sha256(orjson.dumps(said)).hexdigest()[:16]
 
 
-def load() -> dict[str, Metric]:
+@files.made_of("sql", *models.FILES)
+def load(seen: dict[str, Path]) -> dict[str, Metric]:
     """Return all metrics by id, parents before children.
 
     Raises:
         ConfigError: A file is wrong; names file and line.
     """
-    stamps = tuple(
-        (str(path), path.stat().st_mtime_ns, path.stat().st_size)
-        for path in files.listing("sql", "metrics/*.yaml").values()
-    )
-    return _load(stamps, models.fingerprint())
-
-
-def get(metric_id: str) -> Metric:
-    """Return one metric.
-
-    Raises:
-        ConfigError: There is none of that id.
-    """
-    import difflib
-
-    known = load()
-    if metric_id not in known:
-        close = difflib.get_close_matches(metric_id, known, n=1)
-        hint = f"did you mean {close[0]}?" if close else "`python -m include.cli metrics` lists them"
-        raise ConfigError(f"there is no metric {metric_id}", cure=hint)
-    return known[metric_id]
-
-
-def branch(metric_id: str) -> tuple[str, ...]:
-    """Return a metric and all that stand below it in the tree, each after its parent."""
-    known = load()
-    found = [metric_id]
-    for parent in found:
-        found += [each.id for each in known.values() if each.entry.parent == parent]
-    return tuple(found)
-
-
-@lru_cache(maxsize=4)
-def _load(
-    stamps: tuple[tuple[str, int, int], ...], folders: tuple[tuple[str, str, int, int], ...]
-) -> dict[str, Metric]:
     found: dict[str, Metric] = {}
     documents: dict[str, Document] = {}
     # Each asks the folders whether a file has changed: once for all metrics of a table, not once for each.
     columns_of, owners = cache(models.selected), models.owners()
-    for path, _, _ in stamps:
-        document = read(Path(path))
+    for path in (path for name, path in seen.items() if name.startswith("metrics/")):
+        document = read(path)
         if document.is_disabled:
             continue
         content = validate(document, _File)
@@ -287,6 +252,31 @@ def _load(
                 place=place,
             )
     return _in_order(found, documents)
+
+
+def get(metric_id: str) -> Metric:
+    """Return one metric.
+
+    Raises:
+        ConfigError: There is none of that id.
+    """
+    import difflib
+
+    known = load()
+    if metric_id not in known:
+        close = difflib.get_close_matches(metric_id, known, n=1)
+        hint = f"did you mean {close[0]}?" if close else "`python -m include.cli metrics` lists them"
+        raise ConfigError(f"there is no metric {metric_id}", cure=hint)
+    return known[metric_id]
+
+
+def branch(metric_id: str) -> tuple[str, ...]:
+    """Return a metric and all that stand below it in the tree, each after its parent."""
+    known = load()
+    found = [metric_id]
+    for parent in found:
+        found += [each.id for each in known.values() if each.entry.parent == parent]
+    return tuple(found)
 
 
 def _known_table(document: Document, place: tuple[Any, ...], table: str, columns_of: _Columns) -> None:

@@ -2,90 +2,27 @@
 
 ``sql/<layer>/<table>/`` holds ``query.sql`` (one SELECT), ``metadata.yaml`` and, where there is something to check,
 ``checks.sql``. A file of the same name in the overlay's ``sql/`` wins. The order of the tables follows from what their
-queries read.
+queries read. The query of ``marts.kpi_value`` alone is made of ``sql/metrics`` instead of read.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
-from typing import Literal
 
 from include.common.errors import ConfigError
 from include.config import files
 from include.config.documents import Document, Strict, read, validate
-from include.models import sql_parser
+from include.models import sql_files, sql_parser
 from include.models.metadata import Metadata
-from include.models.sql_parser import Facts
+from include.models.sql_files import LAYERS, NAME, NAMING, Check, Node
 
-# Folder under sql/ -> schema of its tables.
-LAYERS = {"staging": "staging", "core": "core", "marts": "marts", "actions": "marts"}
-BUILT = tuple(dict.fromkeys(LAYERS.values()))
-_CHECK = re.compile(r"^--\s*(fail|warn):\s*([a-z][a-z0-9_]*):\s*(\S.*)$")
-# Names are pasted into SQL: a quoted one could end its quotes, and a folder can be called anything.
-_NAME, _NAMING = re.compile(r"[a-z_][a-z0-9_]{0,62}"), "name it with small letters, digits and _"
+# All that tells what the models and metrics are, below sql/.
+FILES = ("owners.yaml", "metrics/*.yaml", *(f"{layer}/*/*" for layer in LAYERS))
 _DISABLED = re.compile(r"^disabled:\s*true\s*(#.*)?$", re.MULTILINE)
-_Stamps = tuple[files.Stamp, ...]
-_held: ContextVar[_Stamps | None] = ContextVar("held", default=None)
-
-
-@dataclass(frozen=True)
-class Check:
-    """A query that selects the rows that break a rule.
-
-    Args:
-        name: Unique in its table.
-        severity: ``fail`` undoes the table's replacement and ends the build, ``warn`` is recorded.
-        meaning: What it means when there are such rows.
-        query: The SELECT.
-    """
-
-    name: str
-    severity: Literal["fail", "warn"]
-    meaning: str
-    query: str
-
-
-@dataclass(frozen=True)
-class Node:
-    """One model as far as its query tells.
-
-    Args:
-        name: ``schema.table``.
-        query: The SELECT, as written.
-        path: Its file.
-        models: The models it reads, sorted.
-        raw: The raw tables it reads, without their schema, sorted.
-        columns: What it selects, in order.
-    """
-
-    name: str
-    query: str
-    path: Path
-    models: tuple[str, ...]
-    raw: tuple[str, ...]
-    columns: tuple[str, ...]
-
-    @property
-    def schema(self) -> str:
-        """The schema of its table."""
-        return self.name.partition(".")[0]
-
-    @property
-    def table(self) -> str:
-        """Its table's name without the schema."""
-        return self.name.partition(".")[2]
-
-    @property
-    def folder(self) -> str:
-        """Its folder below ``sql/``."""
-        return f"{self.path.parent.parent.name}/{self.path.parent.name}"
 
 
 @dataclass(frozen=True)
@@ -94,6 +31,11 @@ class Model(Node):
 
     metadata: Metadata
     checks: tuple[Check, ...]
+
+    @property
+    def is_view(self) -> bool:
+        """Whether it is kept as a view."""
+        return self.metadata.materialisation == "view"
 
     @cached_property
     def entities(self) -> tuple[str, ...]:
@@ -114,12 +56,12 @@ class _Owners(Strict):
 
 def names() -> tuple[str, ...]:
     """Return the models' names in an order in which they can be built."""
-    return _order(fingerprint())
+    return _project().order
 
 
 def edges() -> tuple[tuple[str, str], ...]:
     """Return (read model, reading model) pairs, sorted."""
-    nodes = _nodes(fingerprint())
+    nodes = _project().nodes
     return tuple(sorted((read_one, node.name) for node in nodes.values() for read_one in node.models))
 
 
@@ -128,12 +70,8 @@ def selected(name: str) -> tuple[str, ...]:
 
     Reads that one query only: the others, and the model's metadata, may be wrong.
     """
-    schema, _, table = name.partition(".")
-    for folder, inside in _folders(fingerprint()).items():
-        layer, _, own = folder.partition("/")
-        if own == table and LAYERS[layer] == schema:
-            return _node(name, *files.stamped(inside["query.sql"])).columns
-    return ()
+    project = _project()
+    return next((project.node(folder).columns for folder in project.folders if _name_of(folder) == name), ())
 
 
 def load() -> dict[str, Model]:
@@ -142,7 +80,7 @@ def load() -> dict[str, Model]:
     Raises:
         ConfigError: Something in a folder is wrong; names file and line.
     """
-    return _load(fingerprint())
+    return _project().models
 
 
 def get(name: str) -> Model:
@@ -164,15 +102,15 @@ def owners() -> dict[str, Owner]:
 
 
 def parents(name: str) -> tuple[str, ...]:
-    """Return what a model is made from: ``raw.<entity>`` and models, views replaced by what they read themselves."""
-    if (found := _parents(fingerprint()).get(name)) is None:
+    """Return what a model is made from: ``raw.<entity>``, ``meta.<setting>`` and models, views by what they read."""
+    if (found := _project().parents.get(name)) is None:
         raise _unknown(name)
     return found
 
 
 def lineage(name: str) -> tuple[str, ...]:
     """Return all that a model is made from, itself first and the nearest before the farthest: see ``parents``."""
-    known = _parents(fingerprint())
+    known = _project().parents
     if name not in known:
         raise _unknown(name)
     found: dict[str, None] = {name: None}
@@ -187,110 +125,117 @@ def _unknown(name: str) -> ConfigError:
     return ConfigError(f"there is no SQL model {name}", cure=f"known: {', '.join(names())}")
 
 
-@contextmanager
-def held() -> Iterator[None]:
-    """Take the files as they are now for as long as it lasts: to look at each of them takes a while."""
-    token = _held.set(fingerprint())
-    try:
-        yield
-    finally:
-        _held.reset(token)
+class _Project:
+    """What the files say, each part when it is first asked for: a wrong file spoils only what needs it."""
+
+    def __init__(self, found: dict[str, Path]) -> None:
+        self._found = found
+
+    @cached_property
+    def folders(self) -> dict[str, dict[str, Path]]:
+        """Folder below sql/ -> file name -> file in force; folders that are switched off left out."""
+        from include.models import kpi_query
+
+        folders: dict[str, dict[str, Path]] = {}
+        for name, path in self._found.items():
+            folder, _, file = name.rpartition("/")
+            if "/" in folder and path.suffix in (".sql", ".yaml"):
+                folders.setdefault(folder, {})[file] = path
+        for folder, inside in list(folders.items()):
+            is_made = folder == kpi_query.FOLDER
+            if is_made and "query.sql" in inside:
+                where = files.shown(inside["query.sql"])
+                raise ConfigError(f"{where}: this query is made of sql/metrics", cure="remove the file")
+            for needed in ("metadata.yaml",) if is_made else ("query.sql", "metadata.yaml"):
+                if needed not in inside:
+                    where = files.shown(next(iter(inside.values())).parent)
+                    raise ConfigError(f"{where}: {needed} is missing", cure=f"write {folder}/{needed}")
+            if _DISABLED.search(inside["metadata.yaml"].read_text(encoding="utf-8")):
+                del folders[folder]
+        return folders
+
+    @cached_property
+    def nodes(self) -> dict[str, Node]:
+        """Name -> model as far as its query tells."""
+        nodes: dict[str, Node] = {}
+        for folder in self.folders:
+            if not NAME.fullmatch(folder.partition("/")[2]):
+                raise ConfigError(f"{folder}: no table can have this name", cure=NAMING)
+            node = self.node(folder)
+            if node.name in nodes:
+                where = files.shown(node.path)
+                raise ConfigError(f"{where}: {node.name} is made twice", cure="rename one of the folders")
+            nodes[node.name] = node
+        for node in nodes.values():
+            for parent in node.models:
+                if parent not in nodes:
+                    message = f"reads {parent}, which no folder makes or which is switched off"
+                    raise sql_files.at(node.path, parent, message)
+        sql_parser.keep()
+        return nodes
+
+    def node(self, folder: str) -> Node:
+        """Return the model of one folder, whatever is wrong with others."""
+        from include.models import kpi_query
+
+        inside = self.folders[folder]
+        if folder == kpi_query.FOLDER:
+            return sql_files.node(_name_of(folder), inside["metadata.yaml"], kpi_query.text())
+        path = inside["query.sql"]
+        return sql_files.node(_name_of(folder), path, path.read_text(encoding="utf-8"))
+
+    @cached_property
+    def order(self) -> tuple[str, ...]:
+        """The names in an order in which they can be built."""
+        try:
+            sorter = TopologicalSorter({node.name: node.models for node in self.nodes.values()})
+            return tuple(sorter.static_order())
+        except CycleError as error:
+            circle = error.args[1]
+            message = f"tables read each other in a circle: {' -> '.join(circle)}"
+            raise sql_files.at(self.nodes[circle[0]].path, circle[1], message) from None
+
+    @cached_property
+    def models(self) -> dict[str, Model]:
+        """Name -> model, in that order, its metadata validated."""
+        known_owners = owners()
+        models: dict[str, Model] = {}
+        for name in self.order:
+            node = self.nodes[name]
+            inside = self.folders[node.folder]
+            document = read(inside["metadata.yaml"])
+            metadata = validate(document, Metadata)
+            _compare(node, metadata, document)
+            for each in metadata.among:
+                if models[each].is_view or "account_key" not in models[each].columns:
+                    raise document.error(("among",), f"{each} is no table by account")
+            if metadata.owner not in known_owners:
+                raise document.error(("owner",), f"{metadata.owner} is not in sql/owners.yaml", cure="add it there")
+            checks = sql_files.checks(inside["checks.sql"]) if "checks.sql" in inside else ()
+            models[name] = Model(**vars(node), metadata=metadata, checks=checks)
+        sql_parser.keep()
+        return models
+
+    @cached_property
+    def parents(self) -> dict[str, tuple[str, ...]]:
+        """Name -> what it is made from."""
+        parents: dict[str, tuple[str, ...]] = {}
+        for name, model in self.models.items():
+            found = dict.fromkeys([*(f"raw.{entity}" for entity in model.entities), *model.settings])
+            for parent in model.models:
+                found |= dict.fromkeys(parents[parent] if self.models[parent].is_view else (parent,))
+            parents[name] = tuple(found)
+        return parents
 
 
-def fingerprint() -> _Stamps:
-    """Return what tells whether any file of a model, or who answers for tables, has changed."""
-    return _held.get() or _look()
+@files.made_of("sql", *FILES)
+def _project(found: dict[str, Path]) -> _Project:
+    return _Project(found)
 
 
-def _look() -> _Stamps:
-    made = (stamp for layer in LAYERS for stamp in files.stamps("sql", f"{layer}/*/*"))
-    return (*(stamp for stamp in made if stamp[0].endswith((".sql", ".yaml"))), *files.stamps("sql", "owners.yaml"))
-
-
-@lru_cache(maxsize=4)
-def _folders(fingerprint: _Stamps) -> dict[str, dict[str, Path]]:
-    """Return folder below sql/ -> file name -> file in force; folders that are switched off left out."""
-    folders: dict[str, dict[str, Path]] = {}
-    for name, path, _, _ in fingerprint:
-        folder, _, file = name.rpartition("/")
-        if folder:
-            folders.setdefault(folder, {})[file] = Path(path)
-    for folder, inside in list(folders.items()):
-        for needed in ("query.sql", "metadata.yaml"):
-            if needed not in inside:
-                other = next(iter(inside.values()))
-                raise ConfigError(f"{files.shown(other.parent)}: {needed} is missing", cure=f"write {folder}/{needed}")
-        if _DISABLED.search(inside["metadata.yaml"].read_text(encoding="utf-8")):
-            del folders[folder]
-    return folders
-
-
-@lru_cache(maxsize=4)
-def _nodes(fingerprint: _Stamps) -> dict[str, Node]:
-    nodes: dict[str, Node] = {}
-    for folder, inside in _folders(fingerprint).items():
-        layer, _, table = folder.partition("/")
-        if not _NAME.fullmatch(table):
-            raise ConfigError(f"{folder}: no table can have this name", cure=_NAMING)
-        node = _node(f"{LAYERS[layer]}.{table}", *files.stamped(inside["query.sql"]))
-        if node.name in nodes:
-            raise ConfigError(f"{files.shown(node.path)}: {node.name} is made twice", cure="rename one of the folders")
-        nodes[node.name] = node
-    for node in nodes.values():
-        for parent in node.models:
-            if parent not in nodes:
-                raise _at(node.path, parent, f"reads {parent}, which no folder makes or which is switched off")
-    sql_parser.keep()
-    return nodes
-
-
-@lru_cache(maxsize=4)
-def _order(fingerprint: _Stamps) -> tuple[str, ...]:
-    nodes = _nodes(fingerprint)
-    try:
-        return tuple(TopologicalSorter({node.name: node.models for node in nodes.values()}).static_order())
-    except CycleError as error:
-        circle = error.args[1]
-        raise _at(
-            nodes[circle[0]].path, circle[1], f"tables read each other in a circle: {' -> '.join(circle)}"
-        ) from None
-
-
-@lru_cache(maxsize=4)
-def _parents(fingerprint: _Stamps) -> dict[str, tuple[str, ...]]:
-    parents: dict[str, tuple[str, ...]] = {}
-    models = _load(fingerprint)
-    for name, model in models.items():
-        found = dict.fromkeys(f"raw.{entity}" for entity in model.entities)
-        for parent in model.models:
-            is_view = models[parent].metadata.materialisation == "view"
-            found |= dict.fromkeys(parents[parent] if is_view else (parent,))
-        parents[name] = tuple(found)
-    return parents
-
-
-@lru_cache(maxsize=4)
-def _load(fingerprint: _Stamps) -> dict[str, Model]:
-    folders = _folders(fingerprint)
-    known_owners = owners()
-    models: dict[str, Model] = {}
-    nodes = _nodes(fingerprint)
-    for name in _order(fingerprint):
-        node = nodes[name]
-        inside = folders[node.folder]
-        document, metadata = _metadata(*files.stamped(inside["metadata.yaml"]))
-        _compare(node, metadata, document)
-        if metadata.owner not in known_owners:
-            raise document.error(("owner",), f"{metadata.owner} is not in sql/owners.yaml", cure="add it there")
-        checks = _checks(*files.stamped(inside["checks.sql"])) if "checks.sql" in inside else ()
-        models[name] = Model(**vars(node), metadata=metadata, checks=checks)
-    sql_parser.keep()
-    return models
-
-
-@lru_cache(maxsize=1024)
-def _metadata(path: Path, changed_ns: int, size: int) -> tuple[Document, Metadata]:
-    return (document := read(path)), validate(document, Metadata)
+def _name_of(folder: str) -> str:
+    layer, _, table = folder.partition("/")
+    return f"{LAYERS[layer]}.{table}"
 
 
 def _compare(node: Node, metadata: Metadata, document: Document) -> None:
@@ -304,84 +249,9 @@ def _compare(node: Node, metadata: Metadata, document: Document) -> None:
             raise document.error(("columns", column), f"is described, but {files.shown(node.path)} does not select it")
     if written != described:
         raise document.error(("columns",), f"must stand in the order of {files.shown(node.path)}: {', '.join(written)}")
-    for parent in metadata.look_back:
-        if parent not in node.models and parent not in {f"raw.{table}" for table in node.raw}:
-            raise document.error(("look_back", parent), f"is not read by {files.shown(node.path)}")
-    if metadata.materialisation == "view" and re.search(r"(?<!:):[a-z_]+", _code(node.query)):
+    read_ones = {*node.models, *(f"raw.{table}" for table in node.raw)}
+    for key, named in (("look_back", metadata.look_back), ("among", metadata.among)):
+        for parent in set(named) - read_ones:
+            raise document.error((key,), f"{parent} is not read by {files.shown(node.path)}")
+    if metadata.materialisation == "view" and node.facts.parameters:
         raise document.error(("materialisation",), "a view cannot take parameters", cure="make it a table")
-
-
-def _code(query: str) -> str:
-    return re.sub(r"--[^\n]*", "", query)
-
-
-@lru_cache(maxsize=1024)
-def _node(name: str, path: Path, changed_ns: int, size: int) -> Node:
-    query = path.read_text(encoding="utf-8").strip().rstrip(";")
-    facts = _parse(path, query, 0)
-    if wrong := next((column for column in facts.columns if not _NAME.fullmatch(column)), None):
-        raise _at(path, wrong, f"selects a column {wrong!r}", cure=_NAMING)
-    models: set[str] = set()
-    raw: set[str] = set()
-    for schema, table in facts.tables:
-        if not schema:
-            if table not in facts.with_names:
-                raise _at(path, table, f"reads {table}, which is no CTE", cure="write schema.table")
-        elif schema == "raw":
-            raw.add(table)
-        elif schema in BUILT:
-            models.add(f"{schema}.{table}")
-        elif schema not in ("meta", "quarantine", "ops"):
-            raise _at(path, f"{schema}.{table}", f"reads {schema}.{table}, which no model may read")
-    return Node(name, query, path, tuple(sorted(models)), tuple(sorted(raw)), facts.columns)
-
-
-def _parse(path: Path, query: str, first_line: int) -> Facts:
-    try:
-        return sql_parser.of(query)
-    except sql_parser.NotOneSelect:
-        where = f"{files.shown(path)}:{first_line + 1}"
-        raise ConfigError(f"{where}: must be exactly one SELECT", cure="split or correct it") from None
-    except sql_parser.NotAllowed as error:
-        raise ConfigError(f"{files.shown(path)}:{first_line + 1}: {error}", cure="leave it out") from None
-    except sql_parser.NotValid as error:
-        near = f" near {error.near!r}" if error.near else ""
-        raise ConfigError(
-            f"{files.shown(path)}:{first_line + error.line}: not valid SQL: {error}{near}", cure="correct that line"
-        ) from None
-
-
-@lru_cache(maxsize=1024)
-def _checks(path: Path, changed_ns: int, size: int) -> tuple[Check, ...]:
-    """Read a ``checks.sql``: blocks that start with ``-- fail: name: what it means`` or ``-- warn: ...``.
-
-    Raises:
-        ConfigError: Names file and line.
-    """
-    blocks: list[tuple[int, re.Match[str], list[str]]] = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        head = _CHECK.match(line)
-        if head:
-            blocks.append((number, head, []))
-        elif blocks:
-            blocks[-1][2].append(line)
-        elif line.strip() and not line.startswith("--"):
-            raise ConfigError(
-                f"{files.shown(path)}:{number}: stands before the first check",
-                cure="start each check with `-- fail: name: meaning` or `-- warn: name: meaning`",
-            )
-    checks: list[Check] = []
-    for number, head, lines in blocks:
-        query = "\n".join(lines).strip().rstrip(";")
-        _parse(path, query, number)
-        if head[2] in {check.name for check in checks}:
-            raise ConfigError(f"{files.shown(path)}:{number}: {head[2]} is there twice", cure="rename one")
-        checks.append(Check(head[2], "fail" if head[1] == "fail" else "warn", head[3], query))
-    return tuple(checks)
-
-
-def _at(path: Path, word: str, message: str, *, cure: str = "correct the query or add the folder") -> ConfigError:
-    """Return an error at the first line of a file that says a word."""
-    text = path.read_text(encoding="utf-8").splitlines()
-    line = next((number for number, content in enumerate(text, start=1) if word in content), 1)
-    return ConfigError(f"{files.shown(path)}:{line}: {message}", cure=cure)

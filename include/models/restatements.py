@@ -16,10 +16,11 @@ import sqlalchemy as sa
 
 from include.common.errors import ConfigError
 from include.entities.catalog import ENTITIES, raw_table
-from include.models import build_store, metrics, registry
+from include.models import build_store, fingerprints, metrics, registry
 from include.models.increments import Build
 
 TABLE = "marts.kpi_value"
+_TIME_PASSED = "time passed: a grace, a deadline or a deletion was settled"
 _KEY = ("metric_id", "metric_version", "period", "as_of", "grain", "grain_key")
 
 
@@ -123,24 +124,21 @@ def as_known(past: list[Stage], present: float | None, moment: datetime) -> Stag
 
 
 def _reasons(connection: sa.Connection, build: Build, since: datetime, restated: set[str]) -> dict[str, str]:
-    """Return why each metric's values changed: by the records of its own lineage that came since the build before."""
-    if build.trigger == "config":
-        return dict.fromkeys(restated, "a setting or a query changed")
-    if build.kind == "rebuild":
-        return dict.fromkeys(restated, "rebuild of past days")
+    """Return why each metric's values changed: by what came or was redefined in its own lineage since."""
+    redefined = fingerprints.redefined(connection, build.build_id)
+    if own := fingerprints.change(connection, registry.get(TABLE)):  # written when the values are
+        redefined[TABLE] = own
     bound = {"build_id": build.build_id, "since": since, "known_at": build.known_at}
-    said = {row.entity: _in_words(connection, row) for row in connection.execute(_CHANGED, bound)}
+    said = {f"raw.{row.entity}": _in_words(connection, row) for row in connection.execute(_CHANGED, bound)}
     known = metrics.load()
     found = {}
+    if_nothing = "rebuild of past days" if build.kind == "rebuild" else _TIME_PASSED
     for name in restated:
-        lineage = _entities(known[name].table) if name in known else set(said)
-        parts = [said[entity] for entity in sorted(said) if entity in lineage]
-        found[name] = "; ".join(parts) or "time passed: a grace, a deadline or a deletion was settled"
+        lineage = {TABLE, *registry.lineage(known[name].table)} if name in known else {*said, *redefined}
+        parts = [f"{each.removeprefix('meta.')}: {redefined[each]}" for each in sorted(redefined.keys() & lineage)]
+        parts += [said[origin] for origin in sorted(said.keys() & lineage)]
+        found[name] = "; ".join(parts) or if_nothing
     return found
-
-
-def _entities(table: str) -> set[str]:
-    return {name.removeprefix("raw.") for name in registry.lineage(table) if name.startswith("raw.")}
 
 
 def _in_words(connection: sa.Connection, row: Any) -> str:

@@ -1,27 +1,56 @@
-"""Settings that models read: as small tables, and as parameters of their queries."""
+"""Settings that models read: as small tables, whose rows are compared, and as parameters of their queries."""
 
 from __future__ import annotations
 
-import hashlib
 from datetime import date
+from decimal import Decimal
 from itertools import pairwise
+from typing import Any
 
-import orjson
 import sqlalchemy as sa
 
 from include import config
 from include.identity import store
-from include.models import registry, unread
+from include.models import tables, unread
+from include.models.unread import Change
 
 # Where calendars begin and end.
 FIRST_DAY, LAST_DAY = date(1990, 1, 1), date(2100, 12, 31)
+# Table of settings -> the accounts that rows of it can alter, by the rows' first column; of all others everyone.
+# Whether a query finds more accounts than it must costs little, fewer would be wrong.
+_REACH = {
+    "exclusion": "select unnest(cast(:keys as text[])) as account_key",
+    "plan_rate": (
+        "select distinct o.account_key from staging.stg_crm__contract_line as l"
+        " join core.opportunity as o on o.opportunity_key = l.source || ':' || l.opportunity_id"
+        " where coalesce(l.currency, :currency) = any(:keys)"
+    ),
+    "grace_days": (
+        "select account_key from core.account"
+        " where tier = any(:keys) or 'default' = any(:keys) and (tier is null or tier <> all(:kept))"
+    ),
+}
+_READ_FOR_REACH = ("staging.stg_crm__contract_line", "core.opportunity", "core.account")
+_SHOWN = 3
+
+Rows = list[dict[str, Any]]
 
 
-def sync(connection: sa.Connection) -> None:
-    """Bring the settings that models read (``meta.feature``, ``grace_days``, ``exclusion``, ``source``) up to date."""
-    for table, rows in _tables(config.load()).items():
-        unread.fill(connection, table, rows)
-    store.sync_domains(connection)
+def sync(connection: sa.Connection) -> list[Change]:
+    """Bring the tables of settings up to date, writing only where rows differ.
+
+    Returns:
+        What the rows that differ can alter: the build that is planned in this transaction has to carry it.
+    """
+    changes: list[Change] = []
+    for table, wanted in _tables(config.load()).items():
+        there: Rows = [dict(row) for row in connection.execute(sa.text(f"select * from meta.{table}")).mappings()]  # noqa: S608
+        if differing := [row for row in there if row not in wanted] + [row for row in wanted if row not in there]:
+            unread.fill(connection, table, wanted)
+            changes += _changes(connection, table, differing, [row for row in there if row in wanted])
+    if store.sync_domains(connection):
+        changes.append(Change("meta.shared_domain", None, "setting shared_domains changed"))
+    return changes
 
 
 def parameters() -> dict[str, object]:
@@ -42,15 +71,29 @@ def parameters() -> dict[str, object]:
     }
 
 
-def _tables(settings: config.Settings) -> dict[str, list[dict[str, object]]]:
+def _changes(connection: sa.Connection, table: str, differing: Rows, kept: Rows) -> list[Change]:
+    """Return a change for each account that rows can alter, or one for everyone."""
+    name = next(iter(differing[0]))
+    keys = sorted({row[name] for row in differing})
+    more = f" and {len(keys) - _SHOWN} more" if len(keys) > _SHOWN else ""
+    because = f"setting {table} changed: {', '.join(keys[:_SHOWN])}{more}"
+    origin, from_day = f"meta.{table}", min((row["from_day"] for row in differing if "from_day" in row), default=None)
+    is_built = all(connection.execute(tables.IS_THERE, {"name": each}).scalar() for each in _READ_FOR_REACH)
+    if table not in _REACH or not is_built:
+        return [Change(origin, from_day, because)]
+    bound = {"keys": keys, "kept": [row[name] for row in kept], "currency": config.load().currency}
+    found = connection.execute(sa.text(_REACH[table]), bound).scalars()
+    return [Change(origin, from_day, because, account) for account in found if account]
+
+
+def _tables(settings: config.Settings) -> dict[str, Rows]:
     value, key = set(settings.usage.value_events), set(settings.usage.key_features)
-    grace = {"default": 30, **settings.grace_days}
     return {
         "feature": [
             {"feature": name, "is_value_event": name in value, "is_key_feature": name in key}
             for name in sorted(value | key)
         ],
-        "grace_days": [{"tier": tier.lower(), "days": days} for tier, days in sorted(grace.items())],
+        "grace_days": [{"tier": tier.lower(), "days": days} for tier, days in sorted(settings.grace_days.items())],
         "exclusion": [
             {"account_key": one.account, "reason": one.reason, "owner": one.owner, "until": one.until}
             for one in settings.exclusions
@@ -58,8 +101,7 @@ def _tables(settings: config.Settings) -> dict[str, list[dict[str, object]]]:
         "source": [{"source": one.id, "kind": one.kind} for one in settings.sources],
         "plan_rate": _plan_rates(settings),
         "urgent_limit": [
-            {"tier": tier.lower(), "hours": hours}
-            for tier, hours in sorted({"default": 24, **settings.kpis.urgent_limit_hours}.items())
+            {"tier": tier.lower(), "hours": hours} for tier, hours in sorted(settings.kpis.urgent_limit_hours.items())
         ],
         "sla_target": [
             {"priority": priority.lower(), **dict(promise)} for priority, promise in sorted(settings.kpis.sla.items())
@@ -68,11 +110,9 @@ def _tables(settings: config.Settings) -> dict[str, list[dict[str, object]]]:
     }
 
 
-def _plan_rates(settings: config.Settings) -> list[dict[str, object]]:
+def _plan_rates(settings: config.Settings) -> Rows:
     """Return each currency's rates with the days on which they hold: its fiscal years', the last one for good."""
-    rows: list[dict[str, object]] = [
-        {"currency": settings.currency, "from_day": FIRST_DAY, "to_day": LAST_DAY, "rate": 1.0}
-    ]
+    rows: Rows = [{"currency": settings.currency, "from_day": FIRST_DAY, "to_day": LAST_DAY, "rate": Decimal(1)}]
     month = settings.kpis.fiscal_year_start_month
     for currency, rates in sorted(settings.kpis.plan_rates.items()):
         if currency == settings.currency:
@@ -81,42 +121,26 @@ def _plan_rates(settings: config.Settings) -> list[dict[str, object]]:
         starts = {date(year - (month > 1), month, 1): rate for year, rate in sorted(rates.items())}
         days = [*starts, LAST_DAY]
         rows += [
-            {"currency": currency, "from_day": start, "to_day": end, "rate": starts[start]}
+            {"currency": currency, "from_day": start, "to_day": end, "rate": _exact(starts[start])}
             for start, end in pairwise(days)
         ]
     return rows
 
 
-def _forecast(settings: config.Settings) -> list[dict[str, object]]:
+def _forecast(settings: config.Settings) -> Rows:
     forecast = settings.kpis.forecast
     rows = [
-        {"stage": "", "category": "no_deal", "probability": forecast.no_deal},
-        {"stage": "*", "category": "open_deal", "probability": forecast.open_deal},
+        {"stage": "", "category": "no_deal", "probability": _exact(forecast.no_deal)},
+        {"stage": "*", "category": "open_deal", "probability": _exact(forecast.open_deal)},
     ]
     rows += [
-        {"stage": stage.lower(), "category": each.category, "probability": each.probability}
+        {"stage": stage.lower(), "category": each.category, "probability": _exact(each.probability)}
         for each in forecast.categories
         for stage in each.stages
     ]
     return rows
 
 
-def config_hash() -> str:
-    """Return a short hash of the queries and of the settings that they read; no other setting alters a table."""
-    queries = [(name, model.query, model.metadata.daily_days) for name, model in sorted(registry.load().items())]
-    content = [_tables(config.load()), parameters(), queries, sorted(config.load().identity.shared_domains)]
-    return hashlib.sha256(orjson.dumps(content)).hexdigest()[:16]
-
-
-def is_config_changed(connection: sa.Connection) -> bool:
-    """Return whether a table may have been made under other settings or queries than those in force.
-
-    A build that never ended counts too: settings that were put back meanwhile are in the tables that it wrote.
-    """
-    used = connection.execute(
-        sa.text(
-            "select distinct config_hash from meta.build where started_at >="
-            " (select max(started_at) from meta.build where kind = 'forward' and state = 'done')"
-        )
-    ).scalars()
-    return set(used) != {config_hash()}
+def _exact(number: float) -> Decimal:
+    """Return a setting's number as it is written, which is how the table gives it back."""
+    return Decimal(str(number))

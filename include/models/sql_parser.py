@@ -1,4 +1,4 @@
-"""What a query tells of itself: the tables it reads and the columns it selects.
+"""What a query tells of itself: the tables and parameters it reads, the columns it selects, its fingerprint.
 
 Parsing the forty queries and their checks costs a third of a second of CPU, and every task of a build would pay it
 again in its own process. So the facts are kept on disk by the query's own text; a changed query is another text.
@@ -26,11 +26,15 @@ class Facts:
         tables: (schema, name) of every table it names; the schema is "" where it names none.
         with_names: The names of its common table expressions.
         columns: What it selects, in order.
+        parameters: The parameters it takes, sorted.
+        fingerprint: Of its words alone: comments, layout and the case of what is not quoted do not count.
     """
 
     tables: tuple[tuple[str, str], ...]
     with_names: tuple[str, ...]
     columns: tuple[str, ...]
+    parameters: tuple[str, ...]
+    fingerprint: str
 
 
 @dataclass
@@ -113,7 +117,21 @@ def _parse(query: str) -> Facts:
         tables=tuple(sorted({(table.db, table.name) for table in tree.find_all(exp.Table)})),
         with_names=tuple(sorted({cte.alias for cte in tree.find_all(exp.CTE)})),
         columns=tuple(tree.named_selects),
+        parameters=tuple(sorted({taken.name for taken in tree.find_all(exp.Placeholder)})),
+        fingerprint=_fingerprint(query),
     )
+
+
+def _fingerprint(query: str) -> str:
+    from sqlglot import Dialect
+    from sqlglot.tokens import TokenType
+
+    quoted = (TokenType.STRING, TokenType.IDENTIFIER)
+    words = [
+        (token.token_type.name, token.text if token.token_type in quoted else token.text.lower())
+        for token in Dialect.get_or_raise("postgres").tokenize(query)
+    ]
+    return hashlib.sha256(repr(words).encode()).hexdigest()
 
 
 def _file() -> Path:
@@ -138,5 +156,6 @@ def _known(file: Path) -> _Known:
         return _Known({})  # never written yet, or by another hand: parsing finds it all again
 
 
-def _facts(tables: list[list[str]], with_names: list[str], columns: list[str]) -> Facts:
-    return Facts(tuple((db, name) for db, name in tables), tuple(with_names), tuple(columns))
+def _facts(tables: list[list[str]], fingerprint: str, **lists: list[str]) -> Facts:
+    known = {name: tuple(texts) for name, texts in lists.items()}
+    return Facts(tables=tuple((db, name) for db, name in tables), fingerprint=fingerprint, **known)

@@ -13,7 +13,8 @@ import sqlalchemy as sa
 
 from include.common.errors import ConfigError
 from include.models import query_errors, unread
-from include.models.registry import BUILT, Model
+from include.models.registry import Model
+from include.models.sql_files import BUILT
 
 # What Perennial made bears a comment that starts so; the rest of it tells what it was made by.
 _MARK = "perennial "
@@ -188,7 +189,7 @@ def _kind(model: Model) -> str:
 def _signature(model: Model) -> str:
     meta = model.metadata
     said = (
-        (meta.materialisation, " ".join(_view(model).split()))
+        (meta.materialisation, unread.visible(model.facts.fingerprint, model.entities))
         if meta.materialisation == "view"
         else (meta.materialisation, meta.window_column, meta.unique_key, [(n, c.type) for n, c in meta.columns.items()])
     )

@@ -21,22 +21,26 @@ from include.warehouse.engine import has_table
 
 # Stands for "was never completely read"; every calendar begins here.
 NEVER = date(1990, 1, 1)
+# Stands for all accounts in what changed.
+EVERYONE = "*"
 _ALLOWED = timedelta(hours=24)
 
 
 @dataclass(frozen=True)
 class Change:
-    """What became available, or ceased to be.
+    """What changed outside the rows that were loaded, and what it can alter.
 
     Args:
-        origin: The table that comes out different: ``raw.<entity>``, or a table of sums.
+        origin: The table that comes out different: ``raw.<entity>``, ``meta.<setting>``, or a table of sums.
         from_day: From which day on; None for all days.
         reason: In words.
+        account_key: For which account; ``*`` for all.
     """
 
     origin: str
     from_day: date | None
     reason: str
+    account_key: str = EVERYONE
 
 
 def visible(query: str, entities: tuple[str, ...]) -> str:
@@ -82,7 +86,13 @@ def sync(connection: sa.Connection, newest: date) -> list[Change]:
 def note(connection: sa.Connection, build_id: str, changes: list[Change]) -> None:
     """Let a build carry the changes into every table that they can alter."""
     if changes:
-        connection.execute(_NOTE, [{"build_id": build_id, "origin": c.origin, "day": c.from_day} for c in changes])
+        connection.execute(
+            _NOTE,
+            [
+                {"build_id": build_id, "origin": each.origin, "account": each.account_key, "day": each.from_day}
+                for each in changes
+            ],
+        )
 
 
 def behind(connection: sa.Connection) -> dict[str, frozenset[str]]:
@@ -178,5 +188,6 @@ _READ = sa.text("select source, entity, read_until from meta.cursor")
 _UNREAD = sa.text("select source, entity, from_day from meta.unread")
 _GAPS = sa.text("select metric_id, from_day from meta.metric_gap")
 _NOTE = sa.text(
-    "insert into meta.build_change (build_id, origin, account_key, from_day) values (:build_id, :origin, '*', :day)"
+    "insert into meta.build_change (build_id, origin, account_key, from_day)"
+    " values (:build_id, :origin, :account, :day)"
 )

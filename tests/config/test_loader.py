@@ -1,9 +1,12 @@
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
 from include.common.errors import ConfigError
 from include.config import Settings, config_hash, files, load, show
+from include.config.models import Person
 
 
 @pytest.fixture
@@ -18,8 +21,32 @@ def no_overlay(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PERENNIAL_CONFIG_DIR", raising=False)
 
 
-def test_the_shipped_files_say_what_holds_without_them() -> None:
-    assert load() == Settings()
+def _of_one_place(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
+    """Yield the models that stand at one place of one file; those of the items of lists and mappings do not."""
+    for field in model.model_fields.values():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel) and kind is not Person:
+            yield kind
+            yield from _of_one_place(kind)
+
+
+def test_the_shipped_files_alone_say_what_holds_where_nobody_says_another() -> None:
+    models: list[type[BaseModel]] = [Settings, *_of_one_place(Settings)]
+    doubled = [
+        f"{model.__name__}.{name}"
+        for model in models
+        for name, field in model.model_fields.items()
+        if not field.is_required()
+    ]
+    assert doubled == []
+
+
+def test_what_a_file_of_the_overlay_leaves_out_is_as_shipped(overlay: Path) -> None:
+    (overlay / "kpis.yaml").write_text("forecast: {no_deal: 0.1}\nurgent_limit_hours: {key_account: 4}\nsla: {}\n")
+    kpis = load().kpis
+    assert (kpis.forecast.no_deal, kpis.forecast.open_deal, len(kpis.forecast.categories)) == (0.1, 0.7, 3)
+    assert kpis.urgent_limit_hours == {"default": 24, "key_account": 4}
+    assert kpis.sla == {}
 
 
 def test_nothing_leaves_by_default() -> None:
@@ -72,7 +99,7 @@ def test_show_names_the_file_of_each_value(overlay: Path) -> None:
     rows = {row.key: row for row in show()}
     assert rows["renewals.ladder_days"].value == (90, 30)
     assert rows["renewals.ladder_days"].origin == f"{overlay / 'renewals.yaml'}:2"
-    assert rows["renewals.late_by_days"].origin == "built in"
+    assert rows["renewals.late_by_days"].origin.startswith("include/defaults/config/renewals.yaml:")
     assert rows["currency"].origin.startswith("include/defaults/config/settings.yaml:")
     assert rows["sources.0.owner.email"].origin.startswith("include/defaults/config/settings.yaml:")
 

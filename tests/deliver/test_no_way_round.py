@@ -148,9 +148,9 @@ def test_a_backfill_decides_and_sends_nothing(open_house: House, outside: Outsid
         connection.execute(
             sa.text(
                 "insert into meta.build (build_id, kind, state, window_start, window_end, newest_day, first_day,"
-                " trigger, known_at, config_hash, started_at, finished_at, watermarks)"
+                " trigger, known_at, started_at, finished_at, watermarks)"
                 " select 'backfill', 'rebuild', 'done', window_start, window_end, newest_day, first_day,"
-                " 'rebuild', known_at, config_hash,"
+                " 'rebuild', known_at,"
                 " started_at + interval '1 hour', started_at + interval '1 hour', watermarks from meta.build limit 1"
             )
         )

@@ -182,8 +182,8 @@ def built(watermarks: dict) -> None:
         connection.execute(
             sa.text(
                 "insert into meta.build (build_id, kind, state, window_start, window_end, newest_day, first_day,"
-                " trigger, known_at, config_hash, started_at, watermarks) values (:id, 'forward', 'done', '2026-01-01',"
-                " '2026-01-02', '2026-01-01', '2026-01-01', 'day', :now, 'x', now(), cast(:watermarks as jsonb))"
+                " trigger, known_at, started_at, watermarks) values (:id, 'forward', 'done', '2026-01-01',"
+                " '2026-01-02', '2026-01-01', '2026-01-01', 'day', :now, now(), cast(:watermarks as jsonb))"
             ),
             {"id": str(watermarks), "now": START, "watermarks": json.dumps(watermarks, default=str)},
         )

@@ -6,8 +6,6 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from include.connectors.base import Record
 from include.entities.catalog import ENTITIES
@@ -94,29 +92,3 @@ def test_a_payload_that_is_too_deep_is_replaced_and_counted() -> None:
     made = make(payload={"deep": deep})
     assert "_unreadable" in json.loads(made["payload"])
     assert made["cleaned"] is True
-
-
-SIMPLE = {
-    "text": st.text(max_size=3),
-    "bigint": st.integers(),
-    "numeric": st.decimals(),
-    "date": st.dates(),
-    "timestamptz": st.datetimes(timezones=st.sampled_from([UTC])),
-    "boolean": st.booleans(),
-    "double precision": st.floats(),
-}
-ANYTHING = st.one_of(st.none(), *SIMPLE.values(), st.sampled_from(["\x00", "\ud800", "é\x00", "x" * 600]))
-
-
-@given(st.data())
-def test_the_short_way_and_the_careful_one_make_the_same_row(data: st.DataObject) -> None:
-    entity = ENTITIES[data.draw(st.sampled_from(["ticket", "contract_line", "usage_day"]))]
-    fitting = {column.name: st.one_of(st.none(), SIMPLE[column.type]) for column in entity.columns}
-    given = data.draw(st.fixed_dictionaries({}, optional=fitting))
-    given |= data.draw(st.dictionaries(st.sampled_from(entity.column_names), ANYTHING, max_size=1))
-    payload = data.draw(st.dictionaries(st.sampled_from(["a", "_cleaned"]), ANYTHING, max_size=1))
-    source_at = data.draw(st.one_of(st.just(NOW), ANYTHING))
-    record = Record(data.draw(st.sampled_from(["1", "1", "", "\x00", 7])), given, payload, source_at)
-    short, careful = row_values._ordinary(entity.name)(record), row_values._with_care(entity, record)
-    if short is not None:
-        assert list(short) == list(careful.values) and not careful.is_cleaned

@@ -8,8 +8,7 @@ import pytest
 
 from include.common.errors import ConfigError
 from include.config import files
-from include.metrics import kpi_query
-from include.models import metrics
+from include.models import kpi_query, metrics
 from include.models import registry as models
 
 GOOD = """\
@@ -38,10 +37,13 @@ def own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return path
 
 
-def test_the_query_is_what_the_registry_says() -> None:
-    path = files.find("sql", kpi_query.PLACE)
-    assert path
-    assert path.read_text(encoding="utf-8") == kpi_query.text(), "run `python -m include.cli metrics write`"
+def test_the_query_is_made_of_the_registry_and_no_file(own: Path) -> None:
+    assert models.get("marts.kpi_value").query == kpi_query.text().strip()
+    place = own.parents[1] / kpi_query.FOLDER / "query.sql"
+    place.parent.mkdir(parents=True)
+    place.write_text("select 1 as metric_id")
+    with pytest.raises(ConfigError, match=r"kpi_value/query\.sql: this query is made of sql/metrics"):
+        models.names()
 
 
 def test_the_tree_has_the_three_core_metrics_at_its_top() -> None:
@@ -54,9 +56,8 @@ def test_the_tree_has_the_three_core_metrics_at_its_top() -> None:
 def test_one_more_metric_is_one_entry(own: Path) -> None:
     own.write_text(GOOD)
     assert metrics.get("mine").place.endswith("own.yaml:6")
-    written = kpi_query.write()
-    assert written.is_relative_to(own.parents[2])
-    assert "('mine', 1, 'share', n_lost, n_customers_start, null, n_customers_start, 1)" in written.read_text()
+    query = models.get("marts.kpi_value").query
+    assert "('mine', 1, 'share', n_lost, n_customers_start, null, n_customers_start, 1)" in query
 
 
 def test_the_folders_are_looked_through_for_tables_not_for_each_metric(
@@ -65,8 +66,8 @@ def test_the_folders_are_looked_through_for_tables_not_for_each_metric(
     """Each look lists hundreds of files, and every build reads the registry again."""
     own.write_text(GOOD)
     known = metrics.load()
-    look, looks = models.fingerprint, []
-    monkeypatch.setattr(models, "fingerprint", lambda: looks.append(1) or look())
+    look, looks = files._look, []
+    monkeypatch.setattr(files, "_look", lambda *given: looks.append(1) or look(*given))
     own.write_text(GOOD + "\n")
     again = metrics.load()
     tables = {each.table for each in again.values()} | {each.rows.table for each in again.values()}

@@ -68,6 +68,19 @@ def test_a_second_build_on_unchanged_sources_is_not_needed(built: pytest.MonkeyP
     assert planned.reason == "nothing changed since the last build"
 
 
+def test_use_that_comes_late_and_is_the_first_counts_for_all_days_after(built: pytest.MonkeyPatch) -> None:
+    world.load("account", world.account("4"))
+    world.load("opportunity", world.deal("d4", "4", close_date=date(2026, 3, 1)))
+    world.load("contract_line", world.line("l4", "d4", 600, date(2026, 3, 2), date(2027, 3, 2)))
+    world.load("product_account", world.product_account("p4", "4"))
+    world.load("usage_day", world.usage("4", "u4", date(2026, 3, 1), 5, "login"))
+    world.load("usage_day", world.usage("4", "u4", date(2026, 5, 20), 5))
+    build.run("second")
+    world.load("usage_day", world.usage("4", "u4", date(2026, 3, 2), 5))
+    build.run("third")
+    world.assert_equals_scratch(built)
+
+
 def test_an_answer_stays_one_when_its_author_later_is_no_agent(built: pytest.MonkeyPatch) -> None:
     at = datetime(2026, 5, 20, 9, 15, tzinfo=UTC)
     comment = {"event_type": "comment", "is_public": True, "happened_at": at, "organization_id": "o1"}
@@ -158,7 +171,7 @@ def test_a_clock_that_was_set_back_does_not_move_the_newest_day_back(built: pyte
 def test_a_changed_setting_makes_tables_by_account_again(built: pytest.MonkeyPatch, tmp_path: Path) -> None:
     world.use_short_history(built, tmp_path, grace=5)
     planned = build.plan("second")
-    assert planned.reason == "a setting or a query changed"
+    assert planned.reason == "setting grace_days changed: default"
     build.run("second")
     assert value("select outcome from core.renewal where account_key = 'crm:2'") == "lost"
     assert not build.plan("third")

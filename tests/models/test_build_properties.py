@@ -1,8 +1,8 @@
 """Whatever is merged in whatever order, with builds, kills and rebuilds between: it ends as a build from scratch would.
 
 Each seed plays some days of the small world: records change, arrive late, move, are deleted and confirmed as deleted;
-builds run, die half-way or rebuild some window. Then one more build runs, and every row of every table is compared with
-what a build from scratch on the same ``known_at`` makes.
+settings and queries change; builds run, die half-way or rebuild some window. Then one more build runs, and every row of
+every table is compared with what a build from scratch on the same ``known_at`` makes.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from include.common import paths
 from include.connectors.base import Record
 from include.identity import answers
 from include.models import build, registry
@@ -29,9 +30,11 @@ _numbers = itertools.count(1)
 class Play:
     """One run of the world, driven by a seed."""
 
-    def __init__(self, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, seed: int, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
         self.random = random.Random(seed)
         self.monkeypatch = monkeypatch
+        self.folder = folder
+        self.settings = {"grace": "default: 30", "exclusions": ""}
         self.now = START
         self.lines: dict[str, Callable[[], Record]] = {
             "l1": lambda: world.line("l1", "d1", 1200, date(2025, 9, 15), date(2026, 9, 15)),
@@ -46,6 +49,7 @@ class Play:
             self.edit, self.hand_over, self.role, self.touch, self.relink, self.merge, self.new_customer,
             self.delete_line, self.full_read, self.bot, self.give_notice, self.build, self.build, self.die,
             self.rebuild, self.wait, self.by_domain, self.answer, self.unmerge, self.parent, self.reply, self.desk_user,
+            self.exclude, self.rates, self.grace, self.features, self.redefine, self.euros,
         ]  # fmt: skip
         for _ in range(n_steps):
             self._tick(timedelta(minutes=7))
@@ -177,6 +181,54 @@ class Play:
         given = self._day(30)
         world.load("opportunity", world.deal("d3", "3", is_auto_renew=True, notice_given_on=given))
 
+    def euros(self) -> None:
+        who = self._account()
+        world.load("opportunity", world.deal("d5", who))
+        world.load("contract_line", world.line("l5", "d5", 700, self._day(90), date(2027, 1, 1), currency="EUR"))
+
+    def exclude(self) -> None:
+        excluded = "".join(
+            f"  - {{account: crm:{who}, reason: test, owner: ops, until: 2026-06-{self.random.randint(10, 30)}}}\n"
+            for who in self.random.sample("1234", self.random.randint(0, 2))
+        )
+        self.settings["exclusions"] = f"exclusions:\n{excluded}" if excluded else ""
+        self._write_settings()
+
+    def grace(self) -> None:
+        self.settings["grace"] = self.random.choice(["default: 30", "default: 5", "default: 30, small: 3"])
+        self._write_settings()
+
+    def _write_settings(self) -> None:
+        text = f"history_start_months: 3\ngrace_days: {{{self.settings['grace']}}}\n{self.settings['exclusions']}"
+        (self.folder / "config" / "settings.yaml").write_text(text)
+
+    def rates(self) -> None:
+        rate, later = self.random.choice([1.1, 1.2]), self.random.choice(["", ", 2027: 1.4"])
+        rates = f"plan_rates: {{EUR: {{2025: 1.0, 2026: {rate}{later}}}}}\n"
+        month, pause = self.random.choice([1, 6]), self.random.choice([90, 10])
+        text = f"{rates}fiscal_year_start_month: {month}\npause_days: {pause}\n"
+        (self.folder / "config" / "kpis.yaml").write_text(text)
+
+    def features(self) -> None:
+        valued = self.random.choice(["[api]", "[api, reports]"])
+        (self.folder / "config" / "usage.yaml").write_text(f"value_events: {valued}\nkey_features: [api, reports]\n")
+
+    def redefine(self) -> None:
+        """Change a query, or put the shipped one back."""
+        name, before, after = self.random.choice(
+            [
+                ("core/account", "coalesce(v.name, v.account_key)", "upper(v.name)"),
+                ("core/usage_day", "u.n_events,", "u.n_events + 1 as n_events,"),
+                ("staging/stg_support__ticket", "lower(nullif(trim(status), ''))", "nullif(trim(priority), '')"),
+            ]
+        )
+        place = self.folder / "sql" / name / "query.sql"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if place.exists():
+            place.unlink()
+        else:
+            place.write_text((paths.SQL / name / "query.sql").read_text().replace(before, after, 1))
+
     def build(self) -> None:
         build.run(f"build {self.now}")
 
@@ -198,7 +250,7 @@ def play(seed: int, n_steps: int, server: str, template: str, patch: pytest.Monk
     with database(server, f"play_{next(_numbers)}", template) as url:
         world.use_short_history(patch, folder)
         patch.setenv("PERENNIAL_DATABASE_URL", url)
-        Play(seed, patch).run(n_steps)
+        Play(seed, patch, folder).run(n_steps)
         world.assert_equals_scratch(patch)
 
 

@@ -10,6 +10,7 @@ import pytest
 from include.common import paths
 from include.common.errors import ConfigError
 from include.models import registry
+from include.models.sql_files import LAYERS
 
 METADATA = """\
 description: One row per thing.
@@ -198,7 +199,7 @@ def test_shipped_queries_keep_to_the_portable_subset() -> None:
 
 
 def test_sql_lines_fit_the_screen() -> None:
-    for path in (path for layer in registry.LAYERS for path in (paths.SQL / layer).glob("*/*.sql")):
+    for path in (path for layer in LAYERS for path in (paths.SQL / layer).glob("*/*.sql")):
         for number, line in enumerate(path.read_text().splitlines(), start=1):
             assert len(line) <= 120, f"{path}:{number}"
 

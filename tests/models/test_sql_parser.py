@@ -7,7 +7,10 @@ import pytest
 from include.models import sql_parser
 from include.models.sql_parser import Facts, NotAllowed, NotOneSelect, NotValid
 
-QUERY = "with open as (select a.id as one from raw.a as a) select one, 2 as two from open join core.b using (one)"
+QUERY = (
+    "with open as (select a.id as one from raw.a as a where day < :end)"
+    " select one, 2 as two from open join core.b using (one)"
+)
 
 
 @pytest.fixture(autouse=True)
@@ -16,8 +19,17 @@ def home(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_tables_common_table_expressions_and_columns():
-    assert sql_parser.of(QUERY) == Facts((("", "open"), ("core", "b"), ("raw", "a")), ("open",), ("one", "two"))
+def test_tables_common_table_expressions_columns_and_parameters():
+    found = sql_parser.of(QUERY)
+    assert found.tables == (("", "open"), ("core", "b"), ("raw", "a"))
+    assert (found.with_names, found.columns, found.parameters) == (("open",), ("one", "two"), ("end",))
+
+
+def test_the_fingerprint_is_of_the_words_alone():
+    base = sql_parser.of("select 'A b' as \"One\", two from core.b -- why\nwhere x").fingerprint
+    assert sql_parser.of("SELECT\n'A b' AS \"One\", Two /* so */ FROM core.b WHERE x").fingerprint == base
+    for other in ("'A  b' as \"One\"", "'a b' as \"One\"", "'A b' as \"one\"", "'A b' as One"):
+        assert sql_parser.of(f"select {other}, two from core.b where x").fingerprint != base
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from include.common.errors import ConfigError
 from include.models import build, pending_changes, registry, tables
 from include.models.metadata import Metadata
 from include.models.registry import Model
+from include.models.sql_parser import Facts
 from include.warehouse.engine import engine
 from tests.fixtures import small_world as world
 from tests.fixtures.landing import rows
@@ -57,7 +58,8 @@ def model(name: str = "core.thing", query: str = "", columns: dict[str, str] = C
         "unique_key": ["account_key"],
         "columns": described,
     }
-    return Model(name, query, Path(), (), (), tuple(columns), Metadata(**{**meta, **more}), ())
+    facts = Facts((), (), tuple(columns), (), fingerprint=query)
+    return Model(name, query, Path(), (), (), (), facts, Metadata(**{**meta, **more}), ())
 
 
 def prepare(one: Model, *, fill: bool = True) -> bool:

@@ -11,7 +11,7 @@ import pytest
 
 from include.cli.main import main
 from include.common.errors import ConfigError
-from include.config.models import Caps
+from include.config import load
 from include.deliver import deliver, undo
 from include.outbox import approvals, authors, caps
 from include.warehouse.engine import engine
@@ -68,7 +68,7 @@ def test_a_share_of_the_book_caps_accounts_not_messages(open_house: House, overl
 
 
 def test_a_run_started_again_has_no_second_allowance(house: House) -> None:
-    limits = Caps(actions_per_run=3, accounts_at_least=100)
+    limits = load().caps.model_copy(update={"actions_per_run": 3, "accounts_at_least": 100})
     first = [action(entity_id=str(number), account_key=f"crm:{number}") for number in range(3)]
     second = [action(entity_id=str(number), account_key=f"crm:{number}") for number in range(3, 5)]
     with engine("builder").begin() as connection:

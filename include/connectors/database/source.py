@@ -16,7 +16,7 @@ queries of their own share ``sql/sources/product/``): one select that gives ``id
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import UTC, datetime, time, timedelta
 from functools import cache, cached_property
 from itertools import islice
@@ -26,11 +26,10 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 
 from include.common import clock
-from include.common.codegen import function
 from include.common.connections import Connection
 from include.common.errors import ConfigError
 from include.config.models import Settings
-from include.connectors import casting_codegen, positions
+from include.connectors import positions
 from include.connectors.base import Listed, Page, Position, Record, Rights
 from include.connectors.casting import Cast, caster
 from include.connectors.database import query as queries
@@ -336,7 +335,7 @@ class Database:
     def _bind(self, moment: datetime) -> sa.BindParameter:
         return sa.literal(self._bound(moment), sa.DateTime(timezone=True))
 
-    def _readers(self, entity: str, names: Sequence[str]) -> Any:
+    def _readers(self, entity: str, names: Sequence[str]) -> Callable[[Sequence[Any]], Record]:
         """Return the function that turns a row into a record."""
         types = {column.name: column.type for column in ENTITIES[entity].columns}
         casts: list[tuple[str, int, Cast]] = [
@@ -344,24 +343,28 @@ class Database:
         ]
         id_at = names.index("id")
         deleted_at = names.index("is_deleted") if "is_deleted" in names else None
-        known: dict[str, Any] = casting_codegen.KNOWN | {"Record": Record, "flag": _flag}
-        lines = ["problems = {}"]
-        for name, index, cast in casts:
-            known[f"cast{index}"] = cast
-            lines += [
-                f"found = row[{index}]",
-                *casting_codegen.cast_lines(f"value{index}", name, f"cast{index}", types[name]),
-            ]
-        lines.append(f"found = {'None' if deleted_at is None else f'row[{deleted_at}]'}")
-        lines += casting_codegen.cast_lines("is_deleted", "is_deleted", "flag", None)
-        lines += [
-            f"id = row[{id_at}]",
-            "if id is None:",
-            "    id, problems['id'] = '', 'null'",
-            f"values = {{{', '.join(f'{name!r}: value{index}' for name, index, _ in casts)}}}",
-            "return Record(str(id), values, {}, values['updated_at'], bool(is_deleted), problems)",
-        ]
-        return function("read", "row", lines, known)
+
+        def read(row: Sequence[Any]) -> Record:
+            values: dict[str, Any] = {}
+            problems: dict[str, str] = {}
+            for name, index, cast in casts:
+                values[name] = _as_cast(cast, name, row[index], problems)
+            is_deleted = None if deleted_at is None else _as_cast(_flag, "is_deleted", row[deleted_at], problems)
+            record_id = row[id_at]
+            if record_id is None:
+                record_id, problems["id"] = "", "null"
+            return Record(str(record_id), values, {}, values["updated_at"], bool(is_deleted), problems)
+
+        return read
+
+
+def _as_cast(cast: Cast, name: str, found: Any, problems: dict[str, str]) -> Any:
+    """Return a value as its column has it; one that does not fit is noted."""
+    try:
+        return cast(found)
+    except (ValueError, OverflowError):
+        problems[name] = str(found)[:200]
+        return None
 
 
 def _changed(at: sa.ColumnElement, ahead: sa.BindParameter) -> sa.ColumnElement:

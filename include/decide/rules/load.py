@@ -114,10 +114,9 @@ def rules_in(
     Raises:
         ConfigError: One is wrong; names file, line and key.
     """
-    with registry.held():
-        rests_on = (given, registry.fingerprint(), forbidden_phrases.phrases())
-        paths = {Path(name).stem: path for name, path in files.listing(area, pattern).items()}
-        found = {name: _read(*files.stamped(path), check, rests_on) for name, path in paths.items()}
+    with files.held():
+        rests_on = (given, files.look("sql", *registry.FILES), forbidden_phrases.phrases())
+        found = {Path(name).stem: _read(*seen, check, rests_on) for name, *seen in files.look(area, pattern)}
     return {name: rule for name, rule in found.items() if rule}
 
 

@@ -17,7 +17,7 @@ from sqlalchemy.engine import Connection
 from include.common.errors import ConfigError, WarehouseError
 from include.ingest import suppression
 from include.ingest.suppression import Erased
-from include.models import registry
+from include.models import fingerprints, registry
 from include.operations.privacy import find, free_text, redaction
 from include.operations.privacy.find import PAIRS, Found
 from include.warehouse import locks
@@ -281,7 +281,7 @@ def _remember(connection: Connection, hashes: Erased, found: Found, places: free
 def _touch(connection: Connection, kind: str, found: Found) -> None:
     """Let the next build make again what the erasure alters: an account's every figure, a person's account."""
     if kind == "account":
-        connection.execute(sa.text("update meta.build set config_hash = 'erased' where state = 'done'"))
+        fingerprints.forget(connection)
     for source, ref in sorted(found.touched | found.accounts):
         connection.execute(
             sa.text(

@@ -15,7 +15,7 @@ from include.config import load
 from include.config.renewals import Ladder
 from include.decide.renewals.ladder import decision_date, due_on, passed_over, rungs
 
-LADDER = Ladder()
+LADDER = load().renewals.ladder()
 DECISION = date(2026, 12, 31)
 
 terms = st.integers(1, 2000)
@@ -28,6 +28,7 @@ ladders = st.builds(
         st.integers(1, 45),
     ),
     st.integers(1, 60),
+    st.just(90),
 )
 
 
@@ -97,7 +98,7 @@ def test_a_rung_missed_altogether_is_recorded_although_none_is_due() -> None:
 @pytest.mark.parametrize("wrong", [(), (7, 14), (14, 14), (14, 0), (90, 60)])
 def test_a_ladder_out_of_order_is_refused(wrong: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="ladder"):
-        Ladder(wrong)
+        Ladder(wrong, 7, 90)
 
 
 @given(decisions, terms, ladders)

@@ -9,10 +9,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from include.config import Settings
-from include.config.channels import Channels, Links
-from include.config.models import Lead, People, WorkingCalendar
-from include.config.renewals import Ladder
+from include.config import Settings, load
+from include.config.models import Lead, WorkingCalendar
 from include.decide.context import Day
 from include.decide.readiness import Readiness, SourceState
 from include.decide.recipients import recipient
@@ -24,15 +22,17 @@ from include.decide.rules.subjects import table
 from include.deliver.render import email as render_mail
 from tests.fixtures.renewal_rows import NOW, TODAY, renewal
 
-SETTINGS = Settings(
-    channels=Channels(links=Links(account="https://crm.example/{id}")),
-    people=People(
-        team_leads={"East": Lead(name="Lea", email="lead@vendor.example")},
-        calendars={
-            "default": WorkingCalendar(country="US", zone="America/New_York"),
-            "Germany": WorkingCalendar(country="DE", zone="Europe/Berlin"),
-        },
-    ),
+SHIPPED = load()
+LINKS = SHIPPED.channels.links.model_copy(update={"account": "https://crm.example/{id}"})
+PEOPLE = {
+    "team_leads": {"East": Lead(name="Lea", email="lead@vendor.example")},
+    "calendars": SHIPPED.people.calendars | {"Germany": WorkingCalendar(country="DE", zone="Europe/Berlin")},
+}
+SETTINGS = SHIPPED.model_copy(
+    update={
+        "channels": SHIPPED.channels.model_copy(update={"links": LINKS}),
+        "people": SHIPPED.people.model_copy(update=PEOPLE),
+    }
 )
 FIT = Readiness(
     (
@@ -77,7 +77,7 @@ def day(readiness: Readiness, settings: Settings = SETTINGS) -> Day:
 
 
 def text(row: Checkpoint, readiness: Readiness = FIT, risk: Risk | None = None) -> str:
-    ladder = Ladder()
+    ladder = SHIPPED.renewals.ladder()
     rung = due_on(TODAY, row.decision_date, row.term_days, ladder)
     assert rung is not None
     following = next((one for one in rungs(row.decision_date, row.term_days, ladder) if one.on > rung.on), None)
@@ -200,12 +200,11 @@ def test_unfit_evidence_is_a_sentence_with_its_age() -> None:
 
 
 def test_a_link_with_the_placeholder_is_left_out() -> None:
-    shipped = Settings()
     row = renewal(1, days=30)
-    to = recipient(row, "csm", shipped.people)
-    rung = due_on(TODAY, row.decision_date, row.term_days, Ladder())
+    to = recipient(row, "csm", SHIPPED.people)
+    rung = due_on(TODAY, row.decision_date, row.term_days, SHIPPED.renewals.ladder())
     assert rung is not None
-    assert message.checkpoint_message(row, rung, None, to, Risk(), day(FIT, shipped)).links == ()
+    assert message.checkpoint_message(row, rung, None, to, Risk(), day(FIT, SHIPPED)).links == ()
 
 
 @pytest.mark.parametrize("word", ["discount", "free", "guarantee", "promise", "refund"])

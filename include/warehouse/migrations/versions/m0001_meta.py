@@ -162,7 +162,6 @@ create table meta.build (
     window_end date not null,
     known_at timestamptz not null,
     dirty_upto bigint not null default 0,
-    config_hash text not null,
     is_first boolean not null default false,
     watermarks jsonb not null default '{}',
     started_at timestamptz not null default now(),

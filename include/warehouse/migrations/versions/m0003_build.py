@@ -98,22 +98,33 @@ create table meta.source (
 alter table meta.build
     add column newest_day date not null,  -- the day that counts as today in this build
     add column first_day date not null,   -- where the windowed tables start
-    -- first; day: a new day; config: a setting or query changed; work: dirty accounts only; rebuild: of a window
-    add column trigger text not null check (trigger in ('first', 'day', 'config', 'work', 'rebuild')),
+    -- first; day: a new day; work: only what changed; rebuild: of a window
+    add column trigger text not null check (trigger in ('first', 'day', 'work', 'rebuild')),
     add column because text not null default '';
 alter table meta.build drop constraint build_state_check;
 alter table meta.build add constraint build_state_check
     check (state in ('running', 'done', 'failed', 'superseded'));
 alter table meta.build_model
     add column n_changed bigint not null default 0,
-    add column scope text not null default '';
+    add column scope text not null default '',
+    add column because text not null default '';
+
+-- What each table was made by. A table whose model has another one today is made again.
+create table meta.model_fingerprint (
+    model text primary key,
+    query text not null,     -- of its query and those of the views that it reads, without comments and layout
+    settings jsonb not null, -- what it takes as parameters
+    build_id text not null,  -- which wrote it
+    because text not null    -- what differed from the one before
+);
 """
 
 GRANTS = """
 grant select on meta.build_change, meta.build_dirty, meta.calendar, meta.period, meta.grain, meta.feature,
-    meta.grace_days, meta.exclusion, meta.source to perennial_loader, perennial_builder, perennial_reader;
+    meta.grace_days, meta.exclusion, meta.source, meta.model_fingerprint
+    to perennial_loader, perennial_builder, perennial_reader;
 grant insert, update, delete on meta.build_change, meta.build_dirty, meta.feature, meta.grace_days, meta.exclusion,
-    meta.source to perennial_builder;
+    meta.source, meta.model_fingerprint to perennial_builder;
 """
 
 

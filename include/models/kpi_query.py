@@ -1,28 +1,21 @@
-"""Writes ``sql/marts/kpi_value/query.sql`` from the metric registry, so that a definition stands in one place.
-
-The file is kept in the repository: the query is read, reviewed and built like any other, and a test says when it is not
-what the registry says.
-"""
+"""The query of ``marts.kpi_value``, made of the metric registry, so that a definition stands in one place."""
 
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
-from include.common.errors import ConfigError
-from include.config import files
 from include.models import metrics
 from include.models.metrics import Definition, Metric
 
+# The folder whose query is made here instead of read from a file.
+FOLDER = "marts/kpi_value"
 _WIDTH = 119
-PLACE = "marts/kpi_value/query.sql"
 _HEAD = """\
 -- Purpose: every KPI of groups of accounts in one place, one value a row.
 -- Grain: metric, version, period and group. Inputs: the tables of sums. Window: periods that end on days [start, end).
--- Caveats: written from sql/metrics by `python -m include.cli metrics write`; edit those files, not this one. All
--- together by day, all groups by closed week, month and quarter. A ratio is the ratio of the sums, and null where there
--- is nothing to divide by; a metric whose entity is not connected, or not read up to the period's end, has no row.
--- Below 20 a share has its Wilson interval.
+-- Caveats: made of sql/metrics when it is built. All together by day, all groups by closed week, month and quarter. A
+-- ratio is the ratio of the sums, and null where there is nothing to divide by; a metric whose entity is not connected,
+-- or not read up to the period's end, has no row. Below 20 a share has its Wilson interval.
 """
 _TAIL = """\
 values_of_metrics as (
@@ -73,23 +66,6 @@ def text() -> str:
     parts = [_family(table, members) for table, members in families.items()]
     union = "\n    union all\n".join(f"    select * from {_name(table)}" for table in families)  # noqa: S608 - folder names
     return f"{_HEAD}with {''.join(parts)}everything as (\n{union}\n),\n\n{_TAIL}"
-
-
-def write() -> Path:
-    """Write the query: into the overlay when the registry has files there, else where it is shipped.
-
-    Returns:
-        The file.
-    """
-    above = files.overlay()
-    path = files.find("sql", PLACE)
-    if above and any(file.is_relative_to(above) for file in files.listing("sql", "metrics/*.yaml").values()):
-        path = above / "sql" / PLACE
-        path.parent.mkdir(parents=True, exist_ok=True)
-    if path is None:
-        raise ConfigError(f"sql/{PLACE} is missing", cure="restore its folder")
-    path.write_text(text(), encoding="utf-8")
-    return path
 
 
 def _family(table: str, members: list[Metric]) -> str:

@@ -1,0 +1,113 @@
+"""What a changed setting or query costs, beside building all again and a day's build, after 800 days.
+
+Every case is built on a copy of the same warehouse, on the same day, in a process of its own; its seconds are those of
+planning and building together. A change costs what it touches: a reworded comment nothing, an account that counts in no
+figure less than a day.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+from benchmarks import house, measure
+from benchmarks.measure import Run
+from benchmarks.rows import Row
+from benchmarks.stages.warehouse import HISTORIES, NEWEST, RATES, SIZES, World
+from include.common import paths
+
+_CASE, _DAY = "a change", "a day's build"
+_LEAST = 1.0
+
+
+def run(size: str) -> list[Row]:
+    """Build a history, live on for two days, then make each change on a copy."""
+    accounts, per_day = SIZES[size]
+    world = World(max(HISTORIES), accounts, per_day)
+    whole = world.step("build", NEWEST)
+    days = []
+    for number in (1, 2):
+        day = NEWEST + timedelta(days=number)
+        world.step("load", day)
+        if number == 2:
+            world.step("try", day)
+        days.append(world.step("build", day))
+    rows = [
+        Row(_CASE, "all again", accounts, measure.seconds_of([whole])),
+        Row(_CASE, _DAY, accounts, measure.seconds_of(days)),
+    ]
+    for who, (change, wanted) in _CHANGES.items():
+        changed = _changed(world, who, change)
+        done = changed.step("change", NEWEST + timedelta(days=2))
+        house.drop(changed.url)
+        said = _in_words(done)
+        rows.append(Row(_CASE, who, accounts, measure.seconds_of([done]), against=_DAY, wanted=wanted, note=said))
+    house.drop(world.url)
+    return rows
+
+
+def _changed(world: World, who: str, change: Callable[[Path], None]) -> World:
+    """Return a copy of a world with a change in its settings or queries."""
+    overlay = house.emptied(house.home() / f"changed {who}")
+    shutil.copytree(world.overlay, overlay)
+    change(overlay)
+    copy = object.__new__(World)
+    copy.__dict__ |= vars(world) | {"url": house.database(like=world.url), "overlay": overlay}
+    return copy
+
+
+def _in_words(done: Run) -> str:
+    models: dict[str, float] = done.told.get("models", {})
+    slowest = sorted(models, key=lambda name: -models[name])[:3]
+    if not models:
+        return "no build"
+    return f"{done.rows:,} rows changed; slowest: " + ", ".join(f"{name} {models[name]:.1f} s" for name in slowest)
+
+
+def _add(text: str) -> Callable[[Path], None]:
+    def change(overlay: Path) -> None:
+        file = overlay / "config" / "settings.yaml"
+        file.write_text(f"{file.read_text()}{text}\n")
+
+    return change
+
+
+def _exclude(account: str) -> Callable[[Path], None]:
+    one = f"{{account: 'crm:{account}', reason: test, owner: operations, until: 2030-01-01}}"
+    return _add(f"exclusions: [{one}]")
+
+
+def _rates(later: str) -> Callable[[Path], None]:
+    def change(overlay: Path) -> None:
+        text = f"plan_rates: {{EUR: {RATES.replace('}', f', {later}}}')}}}\n"
+        (overlay / "config" / "kpis.yaml").write_text(text)
+
+    return change
+
+
+def _redefine(name: str, before: str, after: str) -> Callable[[Path], None]:
+    def change(overlay: Path) -> None:
+        text = (paths.SQL / name / "query.sql").read_text()
+        if before not in text:
+            raise ValueError(f"{name} does not say {before}")
+        place = overlay / "sql" / name
+        place.mkdir(parents=True)
+        (place / "query.sql").write_text(text.replace(before, after))
+
+    return change
+
+
+# What is changed -> how, and how many times faster than a day's build it should be at least; 0 for nothing wanted.
+_CHANGES: dict[str, tuple[Callable[[Path], None], float]] = {
+    "a comment reworded": (_redefine("core/account", "-- Purpose:", "-- What for:"), _LEAST),
+    "a trial excluded": (_exclude("trial"), _LEAST),
+    "a customer excluded": (_exclude("5"), _LEAST),
+    "a plan rate from 2027 on": (_rates("2027: 1.2"), 0.0),
+    "a plan rate from 2026 on": (_rates("2026: 1.2"), 0.0),
+    "a grace of one tier": (_add("grace_days: {default: 30, mid: 20}"), 0.0),
+    "the query of cohorts": (_redefine("marts/cohort_period", "sum(kept_arr) as", "sum(kept_arr) + 1 as"), 0.0),
+    "the query of retention": (_redefine("marts/retention_period", "sum(overage_amount) as", "sum(arr) as"), 0.0),
+    "a query that all read": (_redefine("core/account", "coalesce(v.name, v.account_key)", "trim(v.name)"), 0.0),
+}
