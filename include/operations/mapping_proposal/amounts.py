@@ -178,7 +178,7 @@ def _by_price(priced: Sequence[Term], readings: Sequence[Per]) -> _Test | None:
                 middle = statistics.median(prices)
                 spread[per].append(statistics.fmean(min(abs(price / middle - 1), 2.0) for price in prices))
     means = {per: statistics.fmean(found) for per, found in spread.items() if found}
-    # Month and year differ by a factor that is the same everywhere.
+    # Month and year differ by a factor that is the same everywhere: prices cannot tell them apart.
     means.pop("month", None)
     if n < _FEWEST or len(means) < 2:
         return None
@@ -187,4 +187,6 @@ def _by_price(priced: Sequence[Term], readings: Sequence[Per]) -> _Test | None:
     if ranked[1] < 2 * least + 0.05:
         return None
     shares: dict[Per, float] = {per: 1.0 if value == least else 0.0 for per, value in means.items()}
+    if "year" in shares:
+        shares["month"] = shares["year"]
     return _Test(shares, n, "prices of the same customer and product over different lengths are alike")

@@ -7,13 +7,16 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from include.operations.mapping_proposal.fits import Fit, Rule, fit
-from include.operations.mapping_proposal.names import LIKELY, SURE, score
-from include.operations.mapping_proposal.portal import Portal
+from include.operations.mapping_proposal.names import LIKELY, SURE, has, plain, score
+from include.operations.mapping_proposal.portal import Portal, Property
 from include.operations.mapping_proposal.values import Profile, day, value_of
-from include.operations.mapping_proposal.words import SOUGHT, Sought
+from include.operations.mapping_proposal.words import AVOID, SOUGHT, Sought
 
 Confidence = Literal["high", "medium", "unsure"]
 _CLOSE = 0.1
+# Which of our words the options of a choice must come to, to be known by them alone; and how sure that is.
+_TOLD_BY_VALUES = {"kind": {"new", "renewal"}, "role": {"decision_maker", "user"}}
+_TOLD = 0.75
 _SAME = 0.95
 
 
@@ -107,12 +110,23 @@ def candidates(portal: Portal, sought: Sought) -> list[Candidate]:
     found = []
     for property_ in portal.schema[sought.entity].values():
         likeness = score(property_, sought)
-        if likeness < LIKELY / 2:
+        if likeness < LIKELY / 2 and sought.holds not in _TOLD_BY_VALUES:
             continue
         profile = Profile(property_, rows, portal.today)
-        if (how := fit(sought, profile, ids)) is not None:
+        if (how := fit(sought, profile, ids)) is None:
+            continue
+        if not likeness and _is_told(sought, property_, how):
+            likeness = _TOLD
+        if likeness >= LIKELY / 2:
             found.append(Candidate(sought, profile, how, likeness))
     return sorted(found, key=lambda one: -one.worth)
+
+
+def _is_told(sought: Sought, property_: Property, how: Fit) -> bool:
+    """Return whether options alone say what a choice is, whatever it is called."""
+    enough = _TOLD_BY_VALUES.get(sought.holds)
+    text = f"{plain(property_.label)} {plain(property_.name)}"
+    return enough is not None and how.known >= 0.9 and enough <= how.words and not has(text, (*AVOID, *sought.avoid))
 
 
 def _decided(one: Candidate, rivals: Sequence[Candidate]) -> Decision:

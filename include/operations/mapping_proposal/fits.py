@@ -39,12 +39,16 @@ class Fit:
         note: What a reader should know of it.
         question: Why it cannot be mapped as it is, and what to do; "" where it can.
         is_weak: Whether the values alone do not say that they are what is sought.
+        words: Of a choice: which of our words its options were translated to.
+        known: In which share of the records that is so.
     """
 
     rule: Rule = field(default_factory=dict)
     note: str = ""
     question: str = ""
     is_weak: bool = False
+    words: frozenset[str] = frozenset()
+    known: float = 0.0
 
 
 def fit(sought: Sought, profile: Profile, ids: Collection[str] = ()) -> Fit | None:
@@ -161,7 +165,9 @@ def _translated(profile: Profile, words: Mapping[str, tuple[str, ...]], column: 
     left = [value for value in dict.fromkeys(part for one in profile.counts for part in one.split(";"))
             if value not in ours]  # fmt: skip
     note = f"not translated, since nothing tells what it means: {', '.join(left[:6])}" if left else ""
-    return Fit({"values": table} if table else {}, note=note)
+    used = frozenset(ours[part] for one in profile.counts for part in one.split(";") if part in ours)
+    share = known / len(profile.values) if profile.values else 0.0
+    return Fit({"values": table} if table else {}, note=note, words=used, known=share)
 
 
 def _word(label: str, value: str, words: Mapping[str, tuple[str, ...]]) -> str:

@@ -56,12 +56,13 @@ def score(property_: Property, sought: Sought) -> float:
         return 1.0 - 0.01 * sought.names.index(property_.name)
     label, name = plain(property_.label), plain(property_.name)
     # The label is what people see; a name may be what somebody once meant.
-    phrases = (*sought.phrases, *sought.also)
+    phrases = (*sought.phrases, *sought.also, *(stem for group in sought.parts for stem in group))
     best = max(
         weight * _likeness(text, meant)
         for text, of_text in ((label, 1.0), (name, 0.97))
         for meant, weight in ((sought.phrases, of_text), (sought.also, of_text * 0.95))
     )
+    best = max(best, _composed(label, sought.parts), 0.97 * _composed(name, sought.parts))
     if best < LIKELY:
         return 0.0
     avoided = (*sought.avoid, *(word for word in AVOID if not any(word in phrase for phrase in phrases)))
@@ -70,6 +71,32 @@ def score(property_: Property, sought: Sought) -> float:
 
 def _likeness(text: str, phrases: tuple[str, ...]) -> float:
     return max((_one(text, plain(phrase)) for phrase in phrases), default=0.0) if text else 0.0
+
+
+@cache
+def _composed(text: str, parts: tuple[tuple[str, ...], ...]) -> float:
+    """Return how well a name is made of a stem of each group, in any order and also within one word."""
+    if not parts or not text:
+        return 0.0
+    words, left, rest = text.split(), set(text.split()), text
+    for group in parts:
+        hits = [(word, stem) for stem in map(plain, group) for word in words if _is_part(word, stem)]
+        if not hits:
+            return 0.0
+        left -= {word for word, _ in hits}
+        for stem in sorted((stem for _, stem in hits), key=len, reverse=True):
+            rest = rest.replace(stem, "")
+    if _CHINESE.search(text):
+        return max(0.9 - 0.02 * len(_CHINESE.findall(rest)), LIKELY)
+    return max(0.87 - 0.05 * sum(word not in _SAID_NOTHING and not word.isdigit() for word in left), 0.0)
+
+
+def _is_part(word: str, stem: str) -> bool:
+    if _CHINESE.search(stem):
+        return stem in word
+    if len(stem) <= 3:
+        return word == stem
+    return word.startswith(stem) or (len(stem) >= 4 and word.endswith(stem))
 
 
 @cache
