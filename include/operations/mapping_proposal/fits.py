@@ -157,17 +157,19 @@ def _translated(profile: Profile, words: Mapping[str, tuple[str, ...]], column: 
     if not ours:
         return None
     known = sum(count for value, count in profile.counts.items() if all(one in ours for one in value.split(";")))
-    if profile.values and known < 0.5 * len(profile.values):
-        return None
     if len(set(ours.values())) < 2 and column == "opportunity_type" and set(ours.values()) <= {"existing", "new"}:
         return None
     table = {value: word for value, word in ours.items() if value != word}
     left = [value for value in dict.fromkeys(part for one in profile.counts for part in one.split(";"))
             if value not in ours]  # fmt: skip
     note = f"not translated, since nothing tells what it means: {', '.join(left[:6])}" if left else ""
+    # A kind of deal that is not known as a renewal leaves its contract due; a role that is not known only is none.
+    question = f"what of ours is {' and '.join(left[:6])}? Options: {', '.join(words)}" if left else ""
     used = frozenset(ours[part] for one in profile.counts for part in one.split(";") if part in ours)
     share = known / len(profile.values) if profile.values else 0.0
-    return Fit({"values": table} if table else {}, note=note, words=used, known=share)
+    if share >= 0.85 or not profile.values or (column == "role" and share >= 0.5):
+        return Fit({"values": table} if table else {}, note=note, words=used, known=share)
+    return Fit({"values": table} if table else {}, question=question, words=used, known=share)
 
 
 def _word(label: str, value: str, words: Mapping[str, tuple[str, ...]]) -> str:

@@ -44,10 +44,16 @@ def found(text: str, word: str) -> bool:
 
 def stems(text: str, words: Iterable[str]) -> bool:
     """Return whether one of the stems begins a word of a plain text, or in Chinese stands anywhere."""
-    return any(
-        word in text if _CHINESE.search(word) else bool(re.search(rf"\b{re.escape(plain(word))}", text))
-        for word in words
-    )
+    return any(_stem(text, word) for word in words)
+
+
+@cache
+def _stem(text: str, word: str) -> bool:
+    if _CHINESE.search(word):
+        return word in text
+    stem = plain(word)
+    # German makes one word of several: a long stem may also stand inside.
+    return bool(re.search(rf"\b{re.escape(stem)}", text)) or (len(stem) >= 6 and stem in text)
 
 
 def score(property_: Property, sought: Sought) -> float:

@@ -117,3 +117,97 @@ def salesforce_deals() -> Case:
 
 
 THREE = (german_lines_and_companies, chinese_deals, salesforce_deals)
+
+
+def english_company_mrr() -> Case:
+    """C: a monthly fee only, two renewal dates of which one is stale, an ARR typed as text."""
+    made = hubspot(11)
+    made.add("account", prop("monthly_fee_net", "Monthly fee (net)", "number"), prop("renewal_date", "Renewal date", "date"),
+             prop("up_for_renewal", "Up for renewal on", "date"), prop("arr_text", "ARR"), prop("contract_signed", "Contract signed on", "date"),
+             prop("subscription_began", "Subscription began", "date"), choice("sub_state", "Subscription state", {"live": "Live", "canc": "Cancelled"}))  # fmt: skip
+    newest = {s.company: s for s in sold(made.rng, 60, (12, 24)) if s.kind != "expansion"}
+    for s in newest.values():
+        made.row("account", s.company, name="x", monthly_fee_net=round(s.yearly / 12, 2), up_for_renewal=s.end, subscription_began=s.start,
+                 renewal_date=made.some("2022-03-01", 0.4), arr_text=f"EUR {s.yearly:,}", contract_signed=s.start - 30 * DAY,
+                 sub_state="live" if s.end > s.start.today() else "canc", **_BOUGHT)  # fmt: skip
+    made.leads(50)
+    return Case(
+        "en, company, MRR only", made.portal(("default", "Sales")), "C",
+        {
+            ("account", "contract_arr"): None,
+            ("account", "contract_mrr"): "monthly_fee_net",
+            ("account", "renewal_date"): "up_for_renewal",
+            ("account", "contract_start"): "subscription_began",
+            ("account", "contract_status"): {"property": "sub_state", "values": {"live": "active", "canc": "lost"}},
+        },
+    )  # fmt: skip
+
+
+def german_lines() -> Case:
+    """L: HubSpot's dates and amounts of a billing period, nothing of HubSpot's figures, deal amounts that are a year's."""
+    made = hubspot(12)
+    made.add("opportunity", prop("kuendbar_bis", "Kündbar bis", "date"), prop("kfrist", "Kündigungsfrist (Tage)", "number"),
+             choice("autoverl", "Verlängert sich automatisch?", {"1": "Ja, um 12 Monate", "0": "Nein, endet"}),
+             choice("art", "Art des Auftrags", {"N": "Erstauftrag Neukunde", "V": "Vertragsverlängerung", "Z": "Zusatzauftrag"}),
+             prop("vorgaenger_deal", "ID Vorgänger-Deal"), prop("vertrags_id", "Vertrags-ID"))  # fmt: skip
+    kinds = {"new": "N", "renewal": "V", "expansion": "Z"}
+    for s in sold(made.rng, 45, (12, 24), products=("Basis", "Profi")):
+        period = made.rng.choice((1, 3, 12))
+        made.row("opportunity", s.deal, s.company, hs_is_closed_won=True, hs_is_closed=True, amount=s.yearly, pipeline="default",
+                 closedate=f"{s.start - 5 * DAY}", kuendbar_bis=s.end - 90 * DAY, kfrist=90, autoverl=made.rng.choice("10"), art=kinds[s.kind],
+                 vorgaenger_deal=s.before or None, vertrags_id=f"{s.number:05}")  # fmt: skip
+        made.row("contract_line", f"{s.deal}1", s.deal, name=s.product, quantity=2, amount=round(s.yearly * period / 12, 2),
+                 recurringbillingfrequency={1: "monthly", 3: "quarterly", 12: "annually"}[period], hs_recurring_billing_start_date=s.start,
+                 hs_recurring_billing_period=f"P{s.months}M", hs_recurring_billing_end_date=s.end)  # fmt: skip
+        if s.kind == "new":
+            made.row("account", s.company, name="x", **_BOUGHT)
+    return Case(
+        "de, lines, deal is a year's", made.portal(("default", "Vertrieb"), ("p9", "Partner")), "L",
+        {
+            ("opportunity", "opportunity_type"): {"property": "art", "values": {"N": "new", "V": "renewal", "Z": "expansion"}},
+            ("opportunity", "contract_number"): "vertrags_id",
+            ("opportunity", "notice_months"): {"property": "kfrist", "values": {"90": "3"}},
+            ("opportunity", "is_auto_renew"): "autoverl",
+            ("opportunity", "renews_id"): "vorgaenger_deal",
+            ("contract_line", "term_start"): "hs_recurring_billing_start_date",
+            ("contract_line", "term_end"): "hs_recurring_billing_end_date",
+            ("contract_line", "term_months"): {"property": "hs_recurring_billing_period", "is_duration": True},
+            ("contract_line", "billing_frequency"): "recurringbillingfrequency",
+            ("contract_line", "is_recurring"): {"property": "recurringbillingfrequency", "is_set": True},
+            ("contract_line", "amount_per"): {"always": "period"},
+        },
+    )  # fmt: skip
+
+
+def chinese_salesforce() -> Case:
+    """L: Salesforce with labels in Chinese, lengths in months and no ends."""
+    made = salesforce(13)
+    made.add("contract_line", prop("Start__c", "服务起始日", "date"), prop("Months__c", "服务期（月）", "number"), prop("YF__c", "年费金额", "number"))  # fmt: skip
+    made.add("opportunity", choice("YW__c", "业务性质", {"新客户": "新客户", "老客户续约": "老客户续约", "老客户增购": "老客户增购"}),
+             prop("HT__c", "合同编码"), prop("TZ__c", "解约通知期限（月）", "number"), prop("JY__c", "收到解约通知日期", "date"))  # fmt: skip
+    made.add("account", choice("Level__c", "客户级别", {"战略": "战略", "普通": "普通"}))
+    kinds = {"new": "新客户", "renewal": "老客户续约", "expansion": "老客户增购"}
+    for s in sold(made.rng, 45, (12, 24, 36), products=("标准", "企业")):
+        made.row("opportunity", s.deal, s.company, IsWon=True, IsClosed=True, Amount=s.whole, CloseDate=s.start - 3 * DAY, YW__c=kinds[s.kind],
+                 HT__c=f"S{s.number}", TZ__c=made.rng.choice((1, 3)), JY__c=made.some(s.end - 60 * DAY, 0.05))  # fmt: skip
+        made.row("contract_line", f"{s.deal}1", s.deal, Quantity=1, TotalPrice=s.whole, Start__c=s.start, Months__c=f"{s.months}.0",
+                 YF__c=s.yearly, Product2={"Name": s.product})  # fmt: skip
+        if s.kind == "new":
+            made.row("account", s.company, Name="x", Type="Customer", Level__c=made.rng.choice(("战略", "普通")))
+    return Case(
+        "zh, Salesforce, lines by months", made.portal(("Master", "Master")), "L",
+        {
+            ("account", "tier"): "Level__c",
+            ("opportunity", "opportunity_type"): {"property": "YW__c", "values": {"新客户": "new", "老客户续约": "renewal", "老客户增购": "expansion"}},
+            ("opportunity", "contract_number"): "HT__c",
+            ("opportunity", "notice_months"): "TZ__c",
+            ("opportunity", "notice_given_on"): "JY__c",
+            ("contract_line", "term_start"): "Start__c",
+            ("contract_line", "term_months"): "Months__c",
+            ("contract_line", "is_recurring"): {"property": "Start__c", "is_set": True},
+            ("contract_line", "amount_per"): {"always": "term"},
+        },
+    )  # fmt: skip
+
+
+THREE_MORE = (english_company_mrr, german_lines, chinese_salesforce)
