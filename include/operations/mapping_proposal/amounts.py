@@ -6,11 +6,9 @@ import statistics
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
-from include.operations.mapping_proposal.terms import Term
+from include.operations.mapping_proposal.terms import Per, Term
 
-Per = Literal["term", "period", "year", "month"]
 # Two amounts that differ by no more than this say the same.
 TOLERANCE = 0.011
 _FEWEST = 5

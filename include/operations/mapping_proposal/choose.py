@@ -89,14 +89,14 @@ def choose(portal: Portal) -> list[Decision]:
         )
         chosen: dict[Sought, Candidate] = {}
         for _, one in best:
-            if one.sought not in chosen and one.profile.property.name not in taken:
+            if one.sought not in chosen and one.profile.about.name not in taken:
                 chosen[one.sought] = one
-                taken.add(one.profile.property.name)
+                taken.add(one.profile.about.name)
         for sought, ones in found.items():
             if sought in chosen:
-                rivals = [o for o in ones if o is not chosen[sought] and o.profile.property.name not in taken]
+                rivals = [o for o in ones if o is not chosen[sought] and o.profile.about.name not in taken]
                 decisions.append(_decided(chosen[sought], rivals))
-            elif left := [one for one in ones if one.profile.property.name not in taken]:
+            elif left := [one for one in ones if one.profile.about.name not in taken]:
                 decisions += _left_out(left)
     return decisions
 
@@ -138,7 +138,7 @@ def _decided(one: Candidate, rivals: Sequence[Candidate]) -> Decision:
         said.append(one.fit.note)
     question = ""
     for rival in rivals:
-        name = rival.profile.property.name
+        name = rival.profile.about.name
         if rival.profile.is_dead or rival.profile.is_stale:
             said.append(f"not {name}, {_why_dead(rival.profile)}")
         elif rival.fit.question:
@@ -149,12 +149,12 @@ def _decided(one: Candidate, rivals: Sequence[Candidate]) -> Decision:
                 said.append(f"{name} says the same")
             elif rival.profile.share >= 0.5 * profile.share:
                 confidence = "unsure"
-                question = f"{profile.property.name} or {name} ({rival.profile.evidence()})? They agree in {same:.0%}"
+                question = f"{profile.about.name} or {name} ({rival.profile.evidence()})? They agree in {same:.0%}"
                 break
             else:
                 said.append(f"not {name}, {rival.profile.evidence()}")
     return Decision(
-        one.sought.entity, one.sought.column, profile.property.name, one.fit.rule, confidence, "; ".join(said), question
+        one.sought.entity, one.sought.column, profile.about.name, one.fit.rule, confidence, "; ".join(said), question
     )
 
 
@@ -167,7 +167,7 @@ def _left_out(ones: Sequence[Candidate]) -> list[Decision]:
     if sought.column.startswith("~"):
         return []
     # That HubSpot's own are empty in a portal that has no use for them is nothing to ask about.
-    if profile.is_dead and (sought.column not in _WANTED or not profile.property.is_own):
+    if profile.is_dead and (sought.column not in _WANTED or not profile.about.is_own):
         return []
     if one.fit.question:
         question = one.fit.question
@@ -175,7 +175,7 @@ def _left_out(ones: Sequence[Candidate]) -> list[Decision]:
         question = f"{_why_dead(profile)}: is this kept elsewhere?"
     else:
         question = f"its label is {label(profile)}: does it hold this?"
-    name = profile.property.name
+    name = profile.about.name
     return [Decision(sought.entity, sought.column, name, one.fit.rule, "unsure", profile.evidence(), question)]
 
 
@@ -188,7 +188,7 @@ _WANTED = frozenset(
 
 def label(profile: Profile) -> str:
     """Return a property's label in quotation marks, without what would break a comment."""
-    return f'"{" ".join(profile.property.label.split())[:60]}"'
+    return f'"{" ".join(profile.about.label.split())[:60]}"'
 
 
 def _why_dead(profile: Profile) -> str:
@@ -199,7 +199,7 @@ def _why_dead(profile: Profile) -> str:
 
 def _same(one: Profile, other: Profile) -> float:
     """Return in which share of the rows that have both, two properties say the same."""
-    names = one.property.name, other.property.name
+    names = one.about.name, other.about.name
     pairs = [(str(a), str(b)) for row in one.rows if (a := value_of(row, names[0])) and (b := value_of(row, names[1]))]
     return sum(_agree(a, b) for a, b in pairs) / len(pairs) if pairs else 0.0
 

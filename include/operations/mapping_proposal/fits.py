@@ -8,7 +8,7 @@ from typing import Any
 
 from include.operations.mapping_proposal.names import has as says
 from include.operations.mapping_proposal.names import plain, stems
-from include.operations.mapping_proposal.values import Profile, months, number
+from include.operations.mapping_proposal.values import Profile, months, number, shape
 from include.operations.mapping_proposal.words import (
     FREQUENCIES,
     IN_DAYS,
@@ -24,6 +24,7 @@ from include.operations.mapping_proposal.words import (
 Rule = dict[str, Any]
 # A text with more different values than this is no choice.
 _MOST_OPTIONS = 24
+_REPEATED = 4
 _ENOUGH = 0.95
 _VOCABULARIES: dict[str, Mapping[str, tuple[str, ...]]] = {
     "kind": KINDS, "role": ROLES, "status": STATUSES, "frequency": FREQUENCIES
@@ -67,7 +68,7 @@ def fit(sought: Sought, profile: Profile, ids: Collection[str] = ()) -> Fit | No
 
 
 def _date(profile: Profile) -> Fit | None:
-    kind = profile.property.kind
+    kind = profile.about.kind
     if kind == "date":
         return Fit()
     if kind != "text":
@@ -83,7 +84,7 @@ def _date(profile: Profile) -> Fit | None:
 
 
 def _number(profile: Profile) -> Fit | None:
-    kind = profile.property.kind
+    kind = profile.about.kind
     if kind == "number":
         return Fit()
     if kind != "text":
@@ -96,15 +97,15 @@ def _number(profile: Profile) -> Fit | None:
 
 
 def _months(profile: Profile) -> Fit | None:
-    if profile.property.kind in ("date", "flag", "reference") or not profile.values:
-        return Fit() if profile.property.kind == "number" else None
-    label = f"{plain(profile.property.label)} {plain(profile.property.name)}"
+    if profile.about.kind in ("date", "flag", "reference") or not profile.values:
+        return Fit() if profile.about.kind == "number" else None
+    label = f"{plain(profile.about.label)} {plain(profile.about.name)}"
     if profile.part(profile.numbers) >= _ENOUGH:
         return _plain_lengths(profile, label)
     if profile.part(profile.lengths) >= _ENOUGH:
         whole = profile.part(profile.lengths) == 1
         return Fit({"is_duration": True}, note="" if whole else "some values are no length of time", is_weak=not whole)
-    labels = profile.property.options
+    labels = profile.about.options
     by_label = {value: str(months(text)) for value, text in labels.items() if months(text) is not None}
     known = sum(count for value, count in profile.counts.items() if value in by_label)
     if by_label and known >= _ENOUGH * len(profile.values):
@@ -131,7 +132,7 @@ def _plain_lengths(profile: Profile, label: str) -> Fit:
 
 
 def _flag(profile: Profile) -> Fit | None:
-    kind = profile.property.kind
+    kind = profile.about.kind
     if kind == "flag" or (profile.is_flag and kind in ("text", "choice", "number")):
         return Fit()
     if kind not in ("choice", "text") or not profile.values or len(profile.counts) > 6:
@@ -150,7 +151,10 @@ def _yes(text: str) -> bool | None:
 
 
 def _translated(profile: Profile, words: Mapping[str, tuple[str, ...]], column: str) -> Fit | None:
-    if profile.property.kind not in ("choice", "text") or len(profile.counts) > _MOST_OPTIONS:
+    if profile.about.kind not in ("choice", "text") or len(profile.counts) > _MOST_OPTIONS:
+        return None
+    # A text with a few values that come again and again is a choice; any other may say something of somebody.
+    if profile.about.kind == "text" and len(profile.values) < _REPEATED * len(profile.counts):
         return None
     labels = _labels(profile)
     ours = {value: found for value, text in labels.items() if (found := _word(text, value, words))}
@@ -162,6 +166,8 @@ def _translated(profile: Profile, words: Mapping[str, tuple[str, ...]], column: 
     table = {value: word for value, word in ours.items() if value != word}
     left = [value for value in dict.fromkeys(part for one in profile.counts for part in one.split(";"))
             if value not in ours]  # fmt: skip
+    if profile.about.kind == "text":
+        left = [shape(value) for value in left]
     note = f"not translated, since nothing tells what it means: {', '.join(left[:6])}" if left else ""
     # A kind of deal that is not known as a renewal leaves its contract due; a role that is not known only is none.
     question = f"what of ours is {' and '.join(left[:6])}? Options: {', '.join(words)}" if left else ""
@@ -191,13 +197,13 @@ def _labels(profile: Profile) -> dict[str, str]:
         {part for value in profile.counts for part in value.split(";")} if len(profile.counts) <= _MOST_OPTIONS else ()
     )
     return {
-        **dict(profile.property.options),
-        **{one: one for one in sorted(parts) if one not in profile.property.options},
+        **dict(profile.about.options),
+        **{one: one for one in sorted(parts) if one not in profile.about.options},
     }
 
 
 def _text(profile: Profile) -> Fit | None:
-    if profile.property.kind not in ("text", "number"):
+    if profile.about.kind not in ("text", "number"):
         return None
     if not profile.values:
         return Fit()
@@ -206,13 +212,13 @@ def _text(profile: Profile) -> Fit | None:
 
 
 def _choice(profile: Profile) -> Fit | None:
-    if profile.property.kind == "choice" or (profile.property.kind == "text" and len(profile.counts) <= 12):
+    if profile.about.kind == "choice" or (profile.about.kind == "text" and len(profile.counts) <= 12):
         return Fit()
     return None
 
 
 def _reference(profile: Profile, ids: Collection[str]) -> Fit | None:
-    if profile.property.kind not in ("text", "number", "reference") or not profile.values:
+    if profile.about.kind not in ("text", "number", "reference") or not profile.values:
         return None
     hits = sum(str(value) in ids for value in profile.values)
     if hits >= 0.5 * len(profile.values):

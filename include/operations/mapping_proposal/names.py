@@ -10,11 +10,11 @@ from functools import cache
 from rapidfuzz import fuzz
 
 from include.operations.mapping_proposal.portal import Property
-from include.operations.mapping_proposal.words import AVOID, FILLERS, Sought
+from include.operations.mapping_proposal.words import AVOID, FILLERS, SOUGHT, Sought
 
 # From here on a name may be what is sought; from SURE on it is.
 LIKELY, SURE = 0.6, 0.85
-_AVOIDED = 0.5
+_AVOIDED, _HOLDS = 0.5, 0.8
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _CHINESE = re.compile(r"[\u4e00-\u9fff]")
 _UMLAUTS = str.maketrans({"ß": "ss", "ø": "o"})
@@ -129,3 +129,10 @@ def _one(text: str, phrase: str) -> float:
     if len(wanted) >= 8 and fuzz.ratio(squeezed, wanted) >= 88:
         return 0.82
     return 0.0
+
+
+def holding_contracts(schema: Iterable[Property]) -> list[str]:
+    """Return the properties of companies that most look like their ARR, MRR or renewal date."""
+    sought = [one for one in SOUGHT if one.column in ("contract_arr", "contract_mrr", "renewal_date")]
+    found = [(max(score(one, column) for column in sought), one.name) for one in schema]
+    return [name for likeness, name in sorted(found, reverse=True) if likeness >= _HOLDS]

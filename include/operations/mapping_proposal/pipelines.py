@@ -55,11 +55,11 @@ def renewal_pipelines(portal: Portal) -> list[RenewalPipeline]:
     ]
     if not high or not low:
         return []
-    return [
-        RenewalPipeline(one.id, one.label, "medium",
-                        f"{shares[one.id][1]} of its {shares[one.id][0]} won deals follow an earlier one of their company")
+    told = {
+        one.id: "{1} of its {0} won deals follow an earlier one of their company".format(*shares[one.id])
         for one in high
-    ]  # fmt: skip
+    }
+    return [RenewalPipeline(one.id, one.label, "medium", told[one.id]) for one in high]
 
 
 def _following(portal: Portal) -> dict[str, tuple[int, int]]:

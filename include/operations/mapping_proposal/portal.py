@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Literal
@@ -128,3 +128,7 @@ def is_won(row: Row) -> bool:
 def _is_customer(row: Row) -> bool:
     stage = str(row.values.get("lifecyclestage") or row.values.get("Type") or "").lower()
     return stage.startswith("customer") or stage == "evangelist"
+
+
+# Entity and schema -> the properties whose values are read.
+Wanted = Callable[[str, dict[str, Property]], list[str]]

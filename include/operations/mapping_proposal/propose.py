@@ -8,12 +8,13 @@ from include.config.documents import read as read_document
 from include.config.documents import validate
 from include.config.files import SHIPPED
 from include.connectors.mapping import ColumnRule, MappingDocument
+from include.entities.catalog import ENTITIES
 from include.operations.mapping_proposal import sample, ways
-from include.operations.mapping_proposal.amounts import Meaning, Per, read_amounts
+from include.operations.mapping_proposal.amounts import Meaning, read_amounts
 from include.operations.mapping_proposal.choose import Decision, choose
 from include.operations.mapping_proposal.pipelines import RenewalPipeline, renewal_pipelines
 from include.operations.mapping_proposal.portal import Portal
-from include.operations.mapping_proposal.terms import Ends, Term, later, read_ends, read_month_ends
+from include.operations.mapping_proposal.terms import Ends, Per, Term, later, read_ends, read_month_ends
 from include.operations.mapping_proposal.values import Profile, number, value_of
 from include.operations.mapping_proposal.ways import Way
 from include.operations.mapping_proposal.words import SOUGHT
@@ -102,7 +103,7 @@ def propose(portal: Portal) -> Proposal:
 
 
 def _standard(portal: Portal) -> list[Decision]:
-    """Return the columns that a vendor's own fields fill, as the shipped mapping has them, where the portal has them."""
+    """Return the columns that a vendor's own fields fill, as the shipped mapping has them."""
     file = validate(read_document(SHIPPED["config"] / "mappings" / f"{portal.vendor}.yaml"), MappingDocument)
     found = []
     for entity, mapping in file.entities.items():
@@ -113,7 +114,8 @@ def _standard(portal: Portal) -> list[Decision]:
                 continue
             given = rule.model_dump(exclude_defaults=True, exclude={"property"})
             profile = Profile(portal.schema[entity][rule.property], portal.relevant(entity), portal.today)
-            said = f"the vendor's own, filled in {profile.share:.0%}" if profile.rows else "the vendor's own"
+            is_read = bool(profile.rows) and column not in ENTITIES[entity].sensitive
+            said = f"the vendor's own, filled in {profile.share:.0%}" if is_read else "the vendor's own"
             found.append(Decision(entity, column, rule.property, given, evidence=said))
     return found
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, get_args
 
 from include.connectors.mapping import ColumnRule, Mapper
 from include.entities.catalog import ENTITIES
 from include.operations.mapping_proposal.portal import Portal, Row
-from include.operations.mapping_proposal.terms import Term
+from include.operations.mapping_proposal.terms import Per, Term
 from include.operations.mapping_proposal.values import number, value_of
 
 # Months of one billing period; core.contract_line_history has the same words.
@@ -48,6 +48,7 @@ def line_terms(portal: Portal, values: Values, deals: Values) -> list[Term]:
                 period=PERIODS.get(str(mine.get("billing_frequency") or "").lower()),
                 deal=line.parent,
                 quantity=_float(mine.get("quantity")) or 1.0,
+                per=_per(mine),
             )
         )
     return found
@@ -64,6 +65,7 @@ def deal_terms(portal: Portal, values: Values) -> list[Term]:
             end=mine.get("term_end"),
             months=mine.get("term_months"),
             amount=_float(mine.get("amount")),
+            per=_per(mine),
         )
         for deal in portal.won_deals()
         if deal.id not in with_lines and ((mine := values[deal.id]).get("term_end") or mine.get("term_months"))
@@ -79,7 +81,15 @@ def company_terms(portal: Portal, values: Values) -> list[Term]:
         amount = arr if arr is not None else mrr * 12 if mrr is not None else None
         if mine.get("renewal_date"):
             found.append(
-                Term(company.id, company.id, mine.get("contract_start"), mine.get("renewal_date"), None, amount)
+                Term(
+                    company.id,
+                    company.id,
+                    mine.get("contract_start"),
+                    mine.get("renewal_date"),
+                    None,
+                    amount,
+                    per="year",
+                )
             )
     return found
 
@@ -110,6 +120,11 @@ def deal_amounts(portal: Portal, deals: Values) -> dict[str, float]:
     """Return won deal -> its amount."""
     found = {deal.id: _float(deals[deal.id].get("amount")) for deal in portal.won_deals() if deal.id in deals}
     return {one: amount for one, amount in found.items() if amount}
+
+
+def _per(values: Mapping[str, Any]) -> Per:
+    said = str(values.get("amount_per") or "term").lower()
+    return said if said in get_args(Per) else "term"  # type: ignore[return-value]
 
 
 def _float(value: Any) -> float | None:

@@ -7,7 +7,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Literal
 
+Per = Literal["term", "period", "year", "month"]
 _DAY = timedelta(days=1)
 
 
@@ -25,6 +27,7 @@ class Term:
         period: Months of one billing period; None where the record does not say.
         deal: The deal of a line.
         quantity: Of a line.
+        per: What the mapping says that its amount is of.
     """
 
     id: str
@@ -36,6 +39,13 @@ class Term:
     period: float | None = None
     deal: str = ""
     quantity: float = 1.0
+    per: Per = "term"
+
+    def until(self) -> date | None:
+        """Return the day after the last, where end or length is given."""
+        if self.end is not None or self.start is None or not self.months:
+            return self.end
+        return later(self.start, self.months)
 
     def length(self) -> float | None:
         """Return its months: as given, else whole ones from its dates, else by days."""

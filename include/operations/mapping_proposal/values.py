@@ -62,19 +62,19 @@ class Profile:
     """A property and its values in the rows that matter.
 
     Args:
-        property: The property.
+        about: The property.
         rows: The rows.
         today: The day of reading.
     """
 
-    property: Property
+    about: Property
     rows: Sequence[Row]
     today: date
 
     @cached_property
     def values(self) -> list[Any]:
         """All that are not empty."""
-        name = self.property.name
+        name = self.about.name
         found = (value_of(row, name) for row in self.rows)
         return [value for value in found if value is not None and str(value).strip() != ""]
 
@@ -138,7 +138,7 @@ class Profile:
 
     def examples(self) -> str:
         """Return some values that say nothing of anybody: numbers, dates, options; of texts only their form."""
-        if self.property.kind == "choice" or len(self.property.options) > 1:
+        if self.is_flag or self.about.kind == "choice" or len(self.about.options) > 1:
             return ", ".join(str(value)[:30] for value, _ in self.counts.most_common(4))
         if self.days and self.part(self.days) > 0.9:
             return f"{min(self.days)} to {max(self.days)}"
@@ -146,7 +146,8 @@ class Profile:
             middle = sorted(self.numbers)[len(self.numbers) // 2]
             return f"{min(self.numbers):,.0f} to {max(self.numbers):,.0f}, half below {middle:,.0f}"
         if self.lengths and self.part(self.lengths) > 0.9:
-            return ", ".join(value[:20] for value, _ in self.counts.most_common(4))
+            readable = [value for value, _ in self.counts.most_common() if months(value) is not None]
+            return ", ".join(value[:20] for value in readable[:4])
         return ", ".join(dict.fromkeys(shape(value) for value, _ in self.counts.most_common(3)))
 
     def evidence(self) -> str:

@@ -1,4 +1,4 @@
-"""Finds out how a CRM holds contracts: as fields of companies, of deals, as lines of deals, or as objects of their own."""
+"""Finds out how a CRM holds contracts: in fields of companies or deals, in lines, in objects."""
 
 from __future__ import annotations
 

@@ -8,9 +8,11 @@ from typing import Any, Literal
 
 from include.config.documents import read
 
-# A choice that is translated: frequency (how often it is billed), kind, role, status; months: a length of time; deal, line:
-# the id of one; choice: any.
-Holds = Literal["date", "number", "months", "flag", "kind", "role", "status", "frequency", "text", "deal", "line", "choice"]
+# A choice that is translated: frequency (how often it is billed), kind, role, status; months: a length of time; deal,
+# line: the id of one; choice: any.
+Holds = Literal[
+    "date", "number", "months", "flag", "kind", "role", "status", "frequency", "text", "deal", "line", "choice"
+]
 Words = tuple[str, ...]
 
 
@@ -86,7 +88,8 @@ SOUGHT: tuple[Sought, ...] = (*map(_sought, _SAID["columns"]), *_evidence())
 AVOID = _words(_SAID["avoid"])
 FILLERS = frozenset(_words(_SAID["fillers"]))
 KINDS, ROLES, STATUSES, FREQUENCIES = (
-    {word: _words(stems) for word, stems in _SAID[name].items()} for name in ("kinds", "roles", "statuses", "frequencies")
+    {word: _words(stems) for word, stems in _SAID[name].items()}
+    for name in ("kinds", "roles", "statuses", "frequencies")
 )
 YES, NO = _words(_SAID["yes"]), _words(_SAID["no"])
 IN_DAYS, IN_YEARS = _words(_SAID["in_days"]), _words(_SAID["in_years"])

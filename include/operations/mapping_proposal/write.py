@@ -19,6 +19,7 @@ from include.operations.mapping_proposal.propose import ENTITIES_PROPOSED, Propo
 _WIDTH = 118
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
 _RESERVED = {"true", "false", "yes", "no", "on", "off", "null", "y", "n", "none"}
+_WAYS = "# Contracts are held as"
 _RECORDS = {
     "account": "companies", "contact": "contacts", "owner": "owners", "opportunity": "deals",
     "contract_line": "line items",
@@ -44,7 +45,8 @@ def mapping_file(proposal: Proposal, connection: str) -> str:
 
 def summary(proposal: Proposal) -> str:
     """Return what a person should know of a proposal: ways, totals, questions, what is missing."""
-    return "\n".join(line.removeprefix("# ").removeprefix("#") for line in _head(proposal, "")[2:])
+    head = _head(proposal, "")
+    return "\n".join(line.removeprefix("# ").removeprefix("#") for line in head[head.index(_WAYS) :])
 
 
 def _head(proposal: Proposal, connection: str) -> list[str]:
@@ -55,12 +57,12 @@ def _head(proposal: Proposal, connection: str) -> list[str]:
         " nothing speaks against it; medium: look at it. What is unsure is a comment with a question: answer it by"
         " removing the #."
     )
-    lines = [*_comment(made), "#", "# Contracts are held as"]
+    lines = [*_comment(made), "#", _WAYS]
     for way in sorted(proposal.ways, key=lambda one: not one.is_held):
         lines += _comment(f"{'yes' if way.is_held else 'no '} {way.letter} {way.name}: {way.evidence}", "# - ")
-    for one in proposal.pipelines:
-        why = f"{one_line(one.label)}; {one.confidence}: {one.evidence}"
-        lines += _comment(f"renewals.yaml: renewal_pipelines: [{scalar(one.id)}] ({why})")
+    for pipeline in proposal.pipelines:
+        why = f"{one_line(pipeline.label)}; {pipeline.confidence}: {pipeline.evidence}"
+        lines += _comment(f"renewals.yaml: renewal_pipelines: [{scalar(pipeline.id)}] ({why})")
     asked = [one for one in proposal.decisions if one.confidence == "unsure" and not one.column.startswith("~")]
     if asked:
         lines += ["#", "# To be answered"]

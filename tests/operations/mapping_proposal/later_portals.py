@@ -27,7 +27,15 @@ def german_lines_and_companies() -> Case:
         made.row("contract_line", f"{s.deal}1", s.deal, name=s.product, quantity=1, amount=s.yearly, recurringbillingfrequency="annually",
                  leistungszeitraum_von=s.start, leistungszeitraum_bis=s.end - DAY)  # fmt: skip
     for s in newest.values():
-        made.row("account", s.company, name="x", arr_aktuell=s.yearly, arr_vorjahr=s.yearly * 0.9, verlaengerung_zum=s.end, **_BOUGHT)
+        made.row(
+            "account",
+            s.company,
+            name="x",
+            arr_aktuell=s.yearly,
+            arr_vorjahr=s.yearly * 0.9,
+            verlaengerung_zum=s.end,
+            **_BOUGHT,
+        )
     made.leads(30)
     return Case(
         "de, lines and company, odd terms", made.portal(("default", "Neukunden"), ("vl", "Verlängerungen")), "CL",
@@ -89,7 +97,9 @@ def salesforce_deals() -> Case:
              choice("Auto_Renewal_Clause__c", "Auto-Renewal Clause", {"Auto-renews": "Auto-renews", "Does not renew": "Does not renew"}),
              prop("Termination_Notice_Days__c", "Termination Notice (Days)", "number"), prop("Notice_Received_Date__c", "Notice Received Date", "date"),
              prop("Previous_Opportunity__c", "Previous Opportunity", "reference"))  # fmt: skip
-    made.add("account", choice("Customer_Segment__c", "Customer Segment", {"Strategic": "Strategic", "Growth": "Growth"}))
+    made.add(
+        "account", choice("Customer_Segment__c", "Customer Segment", {"Strategic": "Strategic", "Growth": "Growth"})
+    )
     kinds = {"new": "Land", "renewal": "Renew", "expansion": "Expand"}
     for s in sold(made.rng, 45, (12, 24, 36)):
         made.row("opportunity", s.deal, s.company, IsWon=True, IsClosed=True, Amount=s.whole, CloseDate=s.start - 3 * DAY, ACV__c=s.yearly,
@@ -98,7 +108,13 @@ def salesforce_deals() -> Case:
                  Termination_Notice_Days__c=made.rng.choice((30, 90)), Notice_Received_Date__c=made.some(s.end - 100 * DAY, 0.04),
                  Previous_Opportunity__c=s.before or None)  # fmt: skip
         if s.kind == "new":
-            made.row("account", s.company, Name="x", Type="Customer", Customer_Segment__c=made.rng.choice(("Strategic", "Growth")))
+            made.row(
+                "account",
+                s.company,
+                Name="x",
+                Type="Customer",
+                Customer_Segment__c=made.rng.choice(("Strategic", "Growth")),
+            )
     return Case(
         "Salesforce, deals, per term", made.portal(("Master", "Master")), "D",
         {
