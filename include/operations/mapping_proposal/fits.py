@@ -161,8 +161,6 @@ def _translated(profile: Profile, words: Mapping[str, tuple[str, ...]], column: 
     if not ours:
         return None
     known = sum(count for value, count in profile.counts.items() if all(one in ours for one in value.split(";")))
-    if len(set(ours.values())) < 2 and column == "opportunity_type" and set(ours.values()) <= {"existing", "new"}:
-        return None
     table = {value: word for value, word in ours.items() if value != word}
     left = [value for value in dict.fromkeys(part for one in profile.counts for part in one.split(";"))
             if value not in ours]  # fmt: skip

@@ -13,6 +13,8 @@ from include.operations.mapping_proposal.terms import later
 
 TODAY = date(2026, 6, 30)
 DAY = timedelta(days=1)
+# What a company has that is a customer.
+BOUGHT = {"lifecyclestage": "customer", "createdate": "2023-01-05T10:00:00.000Z"}
 
 
 @dataclass(frozen=True)
@@ -78,8 +80,9 @@ def sold(
             found.append(one)
             if rng.random() < 0.12:
                 deal += rng.randint(1, 40)
-                found.append(Sold(company, number, str(deal), one.start + 60 * DAY, one.months, yearly // 4, "expansion",
-                                  f"{product} Plus", ""))  # fmt: skip
+                more = f"{product} Plus"
+                began = one.start + 60 * DAY
+                found.append(Sold(company, number, str(deal), began, one.months, yearly // 4, "expansion", more))
             if rng.random() < 0.15:
                 break
             start, kind, before = one.end, "renewal", one.deal
@@ -98,14 +101,17 @@ def choice(name: str, label: str, options: Mapping[str, str]) -> Property:
 
 
 _COMPANY = """name:Company name domain:Company Domain Name:text industry:Industry:choice country:Country/Region
-hubspot_owner_id:Company owner:reference hs_parent_company_id:Parent Company:number lifecyclestage:Lifecycle Stage:choice
+hubspot_owner_id:Company owner:reference hs_parent_company_id:Parent Company:number
+lifecyclestage:Lifecycle Stage:choice
 hs_merged_object_ids:Merged Company IDs createdate:Create Date:date hs_lastmodifieddate:Last Modified Date:date
 annualrevenue:Annual Revenue:number total_revenue:Total Revenue:number recent_deal_amount:Recent Deal Amount:number
 recent_deal_close_date:Recent Deal Close Date:date first_deal_created_date:First Deal Created Date:date
-closedate:Close Date:date hs_lead_status:Lead Status:choice type:Type:choice numberofemployees:Number of Employees:number
+closedate:Close Date:date hs_lead_status:Lead Status:choice type:Type:choice
+numberofemployees:Number of Employees:number
 founded_year:Year Founded hs_num_open_deals:Number of open deals:number days_to_close:Days to Close:number
 notes_last_contacted:Last Contacted:date hs_target_account:Target Account:choice timezone:Time Zone
-hs_ideal_customer_profile:Ideal Customer Profile Tier:choice hs_annual_revenue_currency_code:Annual Revenue Currency Code:choice
+hs_ideal_customer_profile:Ideal Customer Profile Tier:choice
+hs_annual_revenue_currency_code:Annual Revenue Currency Code:choice
 hs_total_deal_value:Total open deal value:number first_contact_createdate:First Contact Create Date:date"""
 _CONTACT = """email:Email hs_additional_emails:Additional email addresses firstname:First Name lastname:Last Name
 jobtitle:Job Title hs_buying_role:Buying Role:choice hubspot_owner_id:Contact owner:reference
@@ -116,17 +122,20 @@ hs_is_closed_won:Is Closed Won:flag dealtype:Deal Type:choice amount:Amount:numb
 closedate:Close Date:date closed_lost_reason:Closed Lost Reason hubspot_owner_id:Deal owner:reference
 createdate:Create Date:date hs_lastmodifieddate:Last Modified Date:date hs_arr:Annual recurring revenue:number
 hs_mrr:Monthly recurring revenue:number hs_acv:Annual contract value:number hs_tcv:Total contract value:number
-hs_projected_amount:Weighted amount:number hs_forecast_amount:Forecast amount:number days_to_close:Days to close:number
+hs_projected_amount:Weighted amount:number hs_forecast_amount:Forecast amount:number
+days_to_close:Days to close:number
 hs_date_entered_closedwon:Date entered "Closed Won":date hs_next_step:Next step hs_priority:Priority:choice
 hs_deal_stage_probability:Deal probability:number num_notes:Number of Sales Activities:number
 hs_manual_forecast_category:Forecast category:choice notes_next_activity_date:Next Activity Date:date"""
 _LINE = """name:Name quantity:Quantity:number price:Unit price:number amount:Net price:number
 hs_pre_discount_amount:Pre Discount Amount:number hs_line_item_currency_code:Currency:choice
 recurringbillingfrequency:Billing frequency:choice hs_recurring_billing_start_date:Billing start date:date
-hs_recurring_billing_end_date:Billing end date:date hs_recurring_billing_period:Term hs_term_in_months:Term in months:number
+hs_recurring_billing_end_date:Billing end date:date hs_recurring_billing_period:Term
+hs_term_in_months:Term in months:number
 hs_arr:Annual recurring revenue:number hs_mrr:Monthly recurring revenue:number hs_acv:Annual contract value:number
 hs_tcv:Total contract value:number hs_sku:SKU hs_cost_of_goods_sold:Unit cost:number discount:Unit discount:number
-createdate:Create Date:date hs_lastmodifieddate:Last Modified Date:date hs_recurring_billing_number_of_payments:Number of payments:number
+createdate:Create Date:date hs_lastmodifieddate:Last Modified Date:date
+hs_recurring_billing_number_of_payments:Number of payments:number
 hs_billing_start_delay_days:Billing start delay (days):number hs_discount_percentage:Discount percentage:number"""
 _TYPES = {
     "dealtype": {"newbusiness": "New Business", "existingbusiness": "Existing Business"},
@@ -138,8 +147,10 @@ _TYPES = {
 }  # fmt: skip
 _KINDS = ("number", "date", "choice", "flag", "reference", "text")
 _SALESFORCE = {
-    "account": """Id:Account ID Name:Account Name Website:Website Industry:Industry:choice BillingCountry:Billing Country
-OwnerId:Owner ID:reference ParentId:Parent Account ID:reference Type:Account Type:choice AnnualRevenue:Annual Revenue:number
+    "account": """Id:Account ID Name:Account Name Website:Website Industry:Industry:choice
+BillingCountry:Billing Country
+OwnerId:Owner ID:reference ParentId:Parent Account ID:reference Type:Account Type:choice
+AnnualRevenue:Annual Revenue:number
 CreatedDate:Created Date:date SystemModstamp:System Modstamp:date LastActivityDate:Last Activity:date""",
     "contact": """Id:Contact ID AccountId:Account ID:reference Email:Email FirstName:First Name LastName:Last Name
 Title:Title OwnerId:Owner ID:reference LastActivityDate:Last Activity:date CreatedDate:Created Date:date
@@ -149,11 +160,14 @@ IsActive:Active:flag CreatedDate:Created Date:date SystemModstamp:System Modstam
     "opportunity": """Id:Opportunity ID AccountId:Account ID:reference Name:Name RecordType.DeveloperName:Record Type
 StageName:Stage:choice IsClosed:Closed:flag IsWon:Won:flag Type:Opportunity Type:choice Amount:Amount:number
 CloseDate:Close Date:date OwnerId:Owner ID:reference CreatedDate:Created Date:date SystemModstamp:System Modstamp:date
-ExpectedRevenue:Expected Amount:number Probability:Probability (%):number NextStep:Next Step ContractId:Contract ID:reference
-ForecastCategory:Forecast Category:choice FiscalYear:Fiscal Year:number LastStageChangeDate:Last Stage Change Date:date""",
+ExpectedRevenue:Expected Amount:number Probability:Probability (%):number NextStep:Next Step
+ContractId:Contract ID:reference
+ForecastCategory:Forecast Category:choice FiscalYear:Fiscal Year:number
+LastStageChangeDate:Last Stage Change Date:date""",
     "contract_line": """Id:Line Item ID OpportunityId:Opportunity ID:reference Opportunity.AccountId:Account
 Product2.Name:Product Quantity:Quantity:number TotalPrice:Total Price:number UnitPrice:Sales Price:number
-ListPrice:List Price:number ServiceDate:Date:date CreatedDate:Created Date:date SystemModstamp:System Modstamp:date""",
+ListPrice:List Price:number ServiceDate:Date:date CreatedDate:Created Date:date
+SystemModstamp:System Modstamp:date""",
 }  # fmt: skip
 
 
