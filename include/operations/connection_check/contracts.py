@@ -72,7 +72,7 @@ def held(portal: Portal, mapping: MappingFile) -> Held:
     """Return a sample as a mapping reads it."""
     rules = {
         entity: mapping.entities[entity].columns
-        if entity in mapping.entities and not mapping.entities[entity].object
+        if entity in mapping.entities and mapping.entities[entity].object in ("", portal.objects.get(entity))
         else {}
         for entity in _ENTITIES
     }

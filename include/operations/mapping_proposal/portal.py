@@ -68,6 +68,7 @@ class Portal:
         rows: Entity -> its sample.
         pipelines: Of deals.
         contract_objects: Objects that hold contracts themselves -> how many records, None where that is not told.
+        objects: Entity -> the object that stands for it, where it is not the vendor's usual one.
         unread: What could not be read, and why.
     """
 
@@ -77,6 +78,7 @@ class Portal:
     rows: dict[str, list[Row]] = field(default_factory=dict)
     pipelines: tuple[Pipeline, ...] = ()
     contract_objects: dict[str, int | None] = field(default_factory=dict)
+    objects: dict[str, str] = field(default_factory=dict)
     unread: list[str] = field(default_factory=list)
 
     def customers(self) -> list[Row]:

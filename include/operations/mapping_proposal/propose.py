@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from include.config.documents import read as read_document
-from include.config.documents import validate
-from include.config.files import SHIPPED
-from include.connectors.mapping import ColumnRule, MappingDocument
+from include.connectors.mapping import ColumnRule
 from include.entities.catalog import ENTITIES
-from include.operations.mapping_proposal import sample, ways
+from include.operations.mapping_proposal import sample, shipped, ways
 from include.operations.mapping_proposal.amounts import Meaning, read_amounts
 from include.operations.mapping_proposal.choose import Decision, choose
 from include.operations.mapping_proposal.pipelines import RenewalPipeline, renewal_pipelines
@@ -84,11 +81,13 @@ def rule_of(decision: Decision) -> ColumnRule:
 def propose(portal: Portal) -> Proposal:
     """Return a proposal."""
     proposal = Proposal(portal, [*_standard(portal), *choose(portal)])
+    _take_cpq(proposal)
     for entity in ("opportunity", "contract_line"):
         _check_length(proposal, entity)
     _recurring(proposal)
     proposal.ways = ways.found(portal, *_terms(proposal))
-    held = {way.letter for way in proposal.ways if way.is_held}
+    # What stands for lines is treated as lines.
+    held = {"L" if way.letter == "K" else way.letter for way in proposal.ways if way.is_held}
     if "L" not in held:
         proposal.decisions = [one for one in proposal.decisions if one.entity != "contract_line"]
     if "C" not in held:
@@ -104,10 +103,9 @@ def propose(portal: Portal) -> Proposal:
 
 def _standard(portal: Portal) -> list[Decision]:
     """Return the columns that a vendor's own fields fill, as the shipped mapping has them."""
-    file = validate(read_document(SHIPPED["config"] / "mappings" / f"{portal.vendor}.yaml"), MappingDocument)
     found = []
-    for entity, mapping in file.entities.items():
-        if entity not in ENTITIES_PROPOSED or entity not in portal.schema:
+    for entity, mapping in shipped.columns_of(portal.vendor).items():
+        if entity not in ENTITIES_PROPOSED or entity not in portal.schema or entity in portal.objects:
             continue
         for column, rule in mapping.columns.items():
             if (entity, column) in _SOUGHT | _DECIDED_HERE or rule.property not in portal.schema[entity]:
@@ -118,6 +116,20 @@ def _standard(portal: Portal) -> list[Decision]:
             said = f"the vendor's own, filled in {profile.share:.0%}" if is_read else "the vendor's own"
             found.append(Decision(entity, column, rule.property, given, evidence=said))
     return found
+
+
+def _take_cpq(proposal: Proposal) -> None:
+    """Take subscriptions of Salesforce CPQ as lines where there are some, as the shipped file maps them."""
+    portal = proposal.portal
+    if "contract_line" not in portal.objects:
+        return
+    proposal.decisions = [one for one in proposal.decisions if one.entity != "contract_line"]
+    for entity in ("opportunity", "contract_line"):
+        for column, rule in shipped.columns_of(shipped.CPQ)[entity].columns.items():
+            is_theirs = entity == "contract_line" or "SBQQ__" in rule.property
+            if is_theirs and (not rule.property or rule.property in portal.schema[entity]):
+                given = rule.model_dump(exclude_defaults=True, exclude={"property", "add_days"})
+                proposal.put(Decision(entity, column, rule.property, given, evidence="as Salesforce CPQ has it"))
 
 
 def _terms(proposal: Proposal) -> tuple[list[Term], list[Term], list[Term]]:
@@ -159,7 +171,7 @@ def _check_length(proposal: Proposal, entity: str) -> None:
 
 def _recurring(proposal: Proposal) -> None:
     """Say which lines recur: those with a billing frequency, else those with a term."""
-    if "contract_line" not in proposal.portal.schema:
+    if "contract_line" not in proposal.portal.schema or proposal.of("contract_line", "is_recurring"):
         return
     rows = proposal.portal.relevant("contract_line")
     for column in ("billing_frequency", "term_start", "term_end", "term_months"):
@@ -216,7 +228,7 @@ def _amounts(proposal: Proposal, held: set[str]) -> None:
     amounts = sample.deal_amounts(portal, sample.read("opportunity", portal.won_deals(), proposal.rules("opportunity")))
     if "L" in held:
         said = sample.said_yearly(portal.relevant("contract_line"), lines, proposal.evidence("contract_line"))
-        usual: Per = "period" if portal.vendor == "hubspot" else "term"
+        usual: Per = "period" if portal.vendor == "hubspot" else "month" if portal.objects else "term"
         _say_meaning(proposal, "contract_line", read_amounts(lines, said, amounts, usual), usual)
     if "D" in held:
         said = sample.said_yearly(portal.won_deals(), deals, proposal.evidence("opportunity"))

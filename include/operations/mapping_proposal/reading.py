@@ -6,14 +6,11 @@ from collections.abc import Collection, Iterable
 
 from include.common.connections import Connection
 from include.common.errors import ConfigError
-from include.config.documents import read as read_document
-from include.config.documents import validate
-from include.config.files import SHIPPED
 from include.config.models import Settings
-from include.connectors.mapping import MappingDocument, MappingFile
+from include.connectors.mapping import MappingFile
 from include.entities.catalog import ENTITIES
 from include.operations.connection_check.finding import Patience
-from include.operations.mapping_proposal import hubspot, salesforce
+from include.operations.mapping_proposal import hubspot, salesforce, shipped
 from include.operations.mapping_proposal.names import LIKELY, score
 from include.operations.mapping_proposal.portal import Portal, Property
 from include.operations.mapping_proposal.words import SOUGHT
@@ -61,13 +58,14 @@ def read(
             f"connection {connection.id} leads to {connection.vendor or 'no known vendor'}, which is not read for this",
             cure=f"a mapping is proposed for {' and '.join(_READERS)}",
         )
-    mapped = mapping.entities if mapping else _shipped(connection.vendor)
+    mapped = mapping.entities if mapping else shipped.columns_of(connection.vendor)
 
     def wanted(entity: str, schema: dict[str, Property]) -> list[str]:
         mine = mapped.get(entity)
         sensitive = ENTITIES[entity].sensitive
         rules = mine.columns if mine else {}
         used = [rule.property for column, rule in rules.items() if column not in sensitive and rule.property in schema]
+        used += [name for name in shipped.cpq_properties(entity) if name in schema]
         return list(dict.fromkeys((*used, *_promising(entity, schema.values()))))[:MOST_PROPERTIES]
 
     opened = reader(connection, settings)
@@ -86,7 +84,3 @@ def _promising(entity: str, schema: Iterable[Property]) -> list[str]:
         if (told_by_options and one.kind == "choice" and one.is_own)
         or any(score(one, column) >= LIKELY / 2 for column in sought)
     ]
-
-
-def _shipped(vendor: str) -> dict:
-    return validate(read_document(SHIPPED["config"] / "mappings" / f"{vendor}.yaml"), MappingDocument).entities

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -13,6 +14,7 @@ from include.connectors.crm.salesforce.api import SalesforceApi, client, select
 from include.connectors.crm.salesforce.resources import LONGEST_QUERY
 from include.operations.mapping_proposal.names import holding_contracts
 from include.operations.mapping_proposal.portal import Kind, Pipeline, Portal, Property, Row, Wanted
+from include.operations.mapping_proposal.values import value_of
 
 OBJECTS = {
     "account": "Account", "contact": "Contact", "owner": "User", "opportunity": "Opportunity",
@@ -25,7 +27,12 @@ _DOTTED = {
     "contract_line": {"Product2.Name": "Product", "Opportunity.AccountId": "Account"},
 }
 _ROLES = "AccountContactRelation"
-_CONTRACT_OBJECTS = ("Contract", "SBQQ__Subscription__c")
+_CONTRACT_OBJECTS = ("Contract",)
+# What CPQ makes of won deals: it stands for their lines, as the shipped salesforce_cpq.yaml maps it.
+CPQ = "SBQQ__Subscription__c"
+_CPQ_DEAL = "SBQQ__Contract__r.SBQQ__Opportunity__c"
+_CPQ_DOTTED = {_CPQ_DEAL: "Opportunity", "SBQQ__Product__r.Name": "Product"}
+_CPQ_RENEWS = "SBQQ__RenewedContract__r.SBQQ__Opportunity__c"
 _MOST_ACCOUNTS, _MOST_CONTACTS, _MOST_LINES = 200, 200, 1000
 _KINDS: dict[str, Kind] = {
     "string": "text", "url": "text", "email": "text", "picklist": "choice", "multipicklist": "choice", "date": "date",
@@ -72,6 +79,13 @@ class Reader:
         for name in _CONTRACT_OBJECTS:
             if self.api.describe(name) and (count := self.api.count(name, "", is_all=False)):
                 portal.contract_objects[f"Salesforce's {name}"] = count
+        fields = self.api.fields(CPQ)
+        if fields and self.api.count(CPQ, "", is_all=False):
+            portal.objects["contract_line"] = CPQ
+            portal.schema["contract_line"] = {one["name"]: _property(one) for one in fields.values()}
+            portal.schema["contract_line"] |= {name: Property(name, label) for name, label in _CPQ_DOTTED.items()}
+            if "SBQQ__RenewedContract__c" in portal.schema.get("opportunity", {}):
+                portal.schema["opportunity"][_CPQ_RENEWS] = Property(_CPQ_RENEWS, "Deal of the renewed contract")
 
     def _deals(self, portal: Portal, names: dict[str, list[str]], most: int) -> None:
         ask = [*names["opportunity"], "IsWon", "CloseDate", "AccountId"]
@@ -80,9 +94,11 @@ class Reader:
         found = {str((row.get("RecordType") or {}).get("DeveloperName") or "") for row in rows} - {""}
         portal.pipelines = tuple(Pipeline(one, one) for one in sorted(found))
         if "contract_line" in names and rows:
-            ask = [*names["contract_line"], "OpportunityId"]
-            lines = self._of("OpportunityLineItem", ask, "OpportunityId", [row["Id"] for row in rows])[:_MOST_LINES]
-            portal.rows["contract_line"] = [Row(row["Id"], row, str(row["OpportunityId"])) for row in lines]
+            name = portal.objects.get("contract_line", "OpportunityLineItem")
+            key = _CPQ_DEAL if name == CPQ else "OpportunityId"
+            lines = self._of(name, names["contract_line"], key, [row["Id"] for row in rows])[:_MOST_LINES]
+            made = [Row(row["Id"], row) for row in lines]
+            portal.rows["contract_line"] = [replace(row, parent=str(value_of(row, key) or "")) for row in made]
 
     def _accounts(self, portal: Portal, names: list[str]) -> None:
         names = [*names, *(["Type"] if "Type" in portal.schema["account"] else [])]

@@ -44,7 +44,7 @@ def line_terms(portal: Portal, values: Values, deals: Values) -> list[Term]:
                 start=mine.get("term_start") or its_deal.get("term_start"),
                 end=dates.get("term_end"),
                 months=dates.get("term_months"),
-                amount=_float(mine.get("amount")),
+                amount=_amount(mine),
                 period=PERIODS.get(str(mine.get("billing_frequency") or "").lower()),
                 deal=line.parent,
                 quantity=_float(mine.get("quantity")) or 1.0,
@@ -120,6 +120,13 @@ def deal_amounts(portal: Portal, deals: Values) -> dict[str, float]:
     """Return won deal -> its amount."""
     found = {deal.id: _float(deals[deal.id].get("amount")) for deal in portal.won_deals() if deal.id in deals}
     return {one: amount for one, amount in found.items() if amount}
+
+
+def _amount(values: Mapping[str, Any]) -> float | None:
+    """Return a line's amount, or the price of one times their number."""
+    if values.get("amount") is not None or values.get("unit_price") is None:
+        return _float(values.get("amount"))
+    return float(values["unit_price"]) * (_float(values.get("quantity")) or 0.0)
 
 
 def _per(values: Mapping[str, Any]) -> Per:

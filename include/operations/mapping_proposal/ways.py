@@ -36,8 +36,9 @@ def found(portal: Portal, lines: Sequence[Term], deals: Sequence[Term], companie
     alone = len(won) - len(with_lines)
     priced = [term for term in companies if term.amount]
     customers = portal.customers()
+    letter, name = ("K", portal.objects["contract_line"]) if portal.objects else ("L", "lines of won deals")
     ways = [
-        Way("L", "lines of won deals", _enough(len(dated), len(won)),
+        Way(letter, name, _enough(len(dated), len(won)),
             f"{len(dated)} of {len(won)} won deals have lines with a billing period or a term"),
         Way("D", "won deals", _enough(len(deals), len(won)),
             f"{len(deals)} of {alone} won deals without lines say their end or length"),

@@ -9,10 +9,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from include.common.text import one_line
-from include.config.documents import read as read_document
-from include.config.files import SHIPPED
-from include.connectors.mapping import MappingDocument
 from include.entities.catalog import ENTITIES
+from include.operations.mapping_proposal import shipped
 from include.operations.mapping_proposal.choose import Decision
 from include.operations.mapping_proposal.propose import ENTITIES_PROPOSED, Proposal
 
@@ -38,9 +36,7 @@ def mapping_file(proposal: Proposal, connection: str) -> str:
     lines = [*_head(proposal, connection), "", "entities:"]
     for entity in ENTITIES_PROPOSED:
         lines += _entity(proposal, entity)
-    shipped = (SHIPPED["config"] / "mappings" / f"{proposal.portal.vendor}.yaml").read_text()
-    rest = shipped.partition(_REST)
-    return "\n".join([*lines, ""]).rstrip() + "\n" + (f"{rest[1]}{rest[2]}" if rest[1] else "")
+    return "\n".join([*lines, ""]).rstrip() + "\n" + shipped.rest_of(proposal.portal.vendor, _REST)
 
 
 def summary(proposal: Proposal) -> str:
@@ -91,6 +87,8 @@ def _entity(proposal: Proposal, entity: str) -> Iterator[str]:
             yield from _comment(f"{entity}.{one.column}? {_asks(one)}", "  # ")
         return
     yield f"  {entity}:"
+    if entity in proposal.portal.objects:
+        yield f"    object: {proposal.portal.objects[entity]}"
     yield "    columns:"
     for one in decided:
         if one.confidence == "unsure":
@@ -108,8 +106,7 @@ def _entity(proposal: Proposal, entity: str) -> Iterator[str]:
 
 def _refresh(proposal: Proposal, entity: str) -> list[str]:
     """Return the shipped file's fields that change without a trace, where they are mapped."""
-    document = read_document(SHIPPED["config"] / "mappings" / f"{proposal.portal.vendor}.yaml")
-    named = MappingDocument.model_validate(document.data).entities.get(entity)
+    named = shipped.columns_of(proposal.portal.vendor).get(entity)
     used = {one.property for one in proposal.decisions if one.entity == entity and one.confidence != "unsure"}
     return [name for name in named.refresh if name in used] if named else []
 

@@ -226,3 +226,57 @@ def chinese_salesforce() -> Case:
             ("contract_line", "amount_per"): {"always": "term"},
         },
     )
+
+
+def salesforce_cpq() -> Case:
+    """K: subscriptions of Salesforce CPQ, prices of a unit and month, beside line items that mean the same."""
+    made = salesforce(14)
+    made.schema["contract_line"] = {
+        one.name: one
+        for one in (
+            prop("SBQQ__Contract__r.SBQQ__Opportunity__c", "Opportunity"),
+            prop("SBQQ__Account__c", "Account", "reference"),
+            prop("SBQQ__Product__r.Name", "Product"),
+            prop("SBQQ__Quantity__c", "Quantity", "number"),
+            prop("SBQQ__CustomerPrice__c", "Customer Unit Price", "number"),
+            prop("SBQQ__SubscriptionStartDate__c", "Subscription Start Date", "date"),
+            prop("SBQQ__SubscriptionEndDate__c", "Subscription End Date", "date"),
+            prop("SBQQ__RevisedSubscription__c", "Revised Subscription", "reference"),
+        )
+    }
+    renewed = "SBQQ__RenewedContract__r.SBQQ__Opportunity__c"
+    made.add("opportunity", prop("SBQQ__Renewal__c", "Renewal", "flag"), prop(renewed, "Deal of the renewed contract"))
+    for s in sold(made.rng, 45, (12, 24, 36), products=("Core", "Plus")):
+        amount, start = s.whole, s.start - 3 * DAY
+        made.row(
+            "opportunity", s.deal, s.company, IsWon=True, IsClosed=True, Amount=amount, CloseDate=start,
+            SBQQ__Renewal__c=s.kind == "renewal",
+            SBQQ__RenewedContract__r={"SBQQ__Opportunity__c": s.before} if s.before else None,
+        )  # fmt: skip
+        made.row(
+            "contract_line", f"{s.deal}1", s.deal, SBQQ__Quantity__c=10,
+            SBQQ__CustomerPrice__c=round(s.yearly / 120, 4),
+            SBQQ__SubscriptionStartDate__c=s.start, SBQQ__SubscriptionEndDate__c=s.end - DAY,
+            SBQQ__Product__r={"Name": s.product},
+        )  # fmt: skip
+        if s.kind == "new":
+            made.row("account", s.company, Name="x", Type="Customer")
+    case = Case(
+        "Salesforce CPQ",
+        made.portal(("Master", "Master")),
+        "K",
+        {
+            ("opportunity", "opportunity_type"): {
+                "property": "SBQQ__Renewal__c",
+                "values": {"true": "renewal", "false": "existing"},
+            },
+            ("opportunity", "renews_id"): renewed,
+            ("contract_line", "replaces_id"): "SBQQ__RevisedSubscription__c",
+            ("contract_line", "term_start"): "SBQQ__SubscriptionStartDate__c",
+            ("contract_line", "term_end"): {"property": "SBQQ__SubscriptionEndDate__c", "add_days": 1},
+            ("contract_line", "is_recurring"): {"always": "true"},
+            ("contract_line", "amount_per"): {"always": "month"},
+        },
+    )
+    case.portal.objects["contract_line"] = "SBQQ__Subscription__c"
+    return case

@@ -10,7 +10,12 @@ from tests.operations.mapping_proposal.by_deal import (
     salesforce_deals,
 )
 from tests.operations.mapping_proposal.by_line import chinese_lines, english_lines, salesforce_lines
-from tests.operations.mapping_proposal.by_line_too import chinese_salesforce, german_lines, german_lines_and_companies
+from tests.operations.mapping_proposal.by_line_too import (
+    chinese_salesforce,
+    german_lines,
+    german_lines_and_companies,
+    salesforce_cpq,
+)
 
 SEVEN = (
     english_lines,
@@ -23,3 +28,5 @@ SEVEN = (
 )
 THREE = (german_lines_and_companies, chinese_deals, salesforce_deals)
 THREE_MORE = (english_company_mrr, german_lines, chinese_salesforce)
+# Mapped as the file that is shipped for it, since CPQ's fields are the same everywhere.
+CPQ = (salesforce_cpq,)

@@ -15,10 +15,10 @@ from include.connectors.mapping import MappingDocument
 from include.operations.mapping_proposal.propose import propose, rule_of
 from include.operations.mapping_proposal.write import mapping_file
 from tests.operations.mapping_proposal.measured import measure
-from tests.operations.mapping_proposal.portals import SEVEN, THREE, THREE_MORE, german_deals
+from tests.operations.mapping_proposal.portals import CPQ, SEVEN, THREE, THREE_MORE, german_deals
 from tests.operations.mapping_proposal.world import DAY, Case, choice, hubspot, prop, sold
 
-PORTALS = (*SEVEN, *THREE, *THREE_MORE)
+PORTALS = (*SEVEN, *THREE, *THREE_MORE, *CPQ)
 
 
 @pytest.mark.parametrize("make", PORTALS, ids=lambda make: make.__name__)
