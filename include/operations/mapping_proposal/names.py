@@ -86,7 +86,10 @@ def _composed(text: str, parts: tuple[tuple[str, ...], ...]) -> float:
         return 0.0
     words, left, rest = text.split(), set(text.split()), text
     for group in parts:
-        hits = [(word, stem) for stem in map(plain, group) for word in words if _is_part(word, stem)]
+        stems_ = [plain(stem) for stem in group]
+        hits = [(word, stem) for stem in stems_ for word in words if _is_part(word, stem)]
+        # A stem of several words.
+        hits += [(part, stem) for stem in stems_ if " " in stem and found(text, stem) for part in stem.split()]
         if not hits:
             return 0.0
         left -= {word for word, _ in hits}

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from include.connectors.mapping import ColumnRule
 from include.entities.catalog import ENTITIES
-from include.operations.mapping_proposal import sample, shipped, ways
+from include.operations.mapping_proposal import by_values, sample, shipped, ways
 from include.operations.mapping_proposal.amounts import Meaning, read_amounts
 from include.operations.mapping_proposal.choose import Decision, choose
 from include.operations.mapping_proposal.pipelines import RenewalPipeline, renewal_pipelines
@@ -59,6 +59,10 @@ class Proposal:
             if one.entity == entity and one.confidence != "unsure" and not one.column.startswith("~")
         }
 
+    def known(self, entity: str) -> dict[str, str]:
+        """Return column -> property, of what is in force for an entity."""
+        return {column: rule.property for column, rule in self.rules(entity).items() if rule.property}
+
     def put(self, decision: Decision) -> None:
         """Take a decision instead of an earlier one for the same column."""
         kept = [one for one in self.decisions if (one.entity, one.column) != (decision.entity, decision.column)]
@@ -82,6 +86,7 @@ def propose(portal: Portal) -> Proposal:
     """Return a proposal."""
     proposal = Proposal(portal, [*_standard(portal), *choose(portal)])
     _take_cpq(proposal)
+    _by_values(proposal)
     for entity in ("opportunity", "contract_line"):
         _check_length(proposal, entity)
     _recurring(proposal)
@@ -116,6 +121,19 @@ def _standard(portal: Portal) -> list[Decision]:
             said = f"the vendor's own, filled in {profile.share:.0%}" if is_read else "the vendor's own"
             found.append(Decision(entity, column, rule.property, given, evidence=said))
     return found
+
+
+def _by_values(proposal: Proposal) -> None:
+    """Look at values where names tell nothing."""
+    portal = proposal.portal
+    for entity in ("account", "opportunity", "contract_line"):
+        if entity in portal.schema:
+            for look in (by_values.dates, by_values.length):
+                for one in look(portal, entity, proposal.known(entity)):
+                    proposal.put(one)
+    if "account" in portal.schema:
+        for one in by_values.yearly_and_monthly(portal, proposal.known("account")):
+            proposal.put(one)
 
 
 def _take_cpq(proposal: Proposal) -> None:

@@ -81,6 +81,7 @@ def _promising(entity: str, schema: Iterable[Property]) -> list[str]:
     return [
         one.name
         for one in schema
-        if (told_by_options and one.kind == "choice" and one.is_own)
+        # Some are told by their values alone.
+        if (one.is_own and (one.kind in ("date", "number") or (told_by_options and one.kind == "choice")))
         or any(score(one, column) >= LIKELY / 2 for column in sought)
     ]

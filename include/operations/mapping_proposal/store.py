@@ -93,7 +93,7 @@ def name_mapping(connection: str) -> str:
             return "" if named.startswith(line) else f"{by_hand}: it says `{named}`"
         lines.insert(number + 1, " " * len(found[1]) + line)
         put(path, "\n".join(lines) + "\n")
-        return f"{files.shown(path)}: {line}"
+        return f"Wrote `{line}` into {files.shown(path)}"
     return by_hand
 
 
@@ -114,4 +114,4 @@ def name_pipelines(pipelines: list[RenewalPipeline]) -> str:
         return "" if all(one.id.lower() in known for one in pipelines) else by_hand
     text = f"{path.read_text(encoding='utf-8').rstrip()}\n\n" if path.exists() else ""
     put(path, f"{text}# Proposed: {', '.join(' '.join(one.label.split())[:60] for one in pipelines)}\n{line}\n")
-    return f"{files.shown(path)}: {line}"
+    return f"Wrote `{line}` into {files.shown(path)}"

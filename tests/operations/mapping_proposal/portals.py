@@ -1,4 +1,4 @@
-"""The portals, by when they were written: the proposal was built on seven; six came later, three at a time."""
+"""The portals, by when they were written: the proposal was built on seven; nine came later, three at a time."""
 
 from __future__ import annotations
 

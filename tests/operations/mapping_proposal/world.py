@@ -262,3 +262,23 @@ def hubspot(seed: int) -> Made:
 def salesforce(seed: int) -> Made:
     """Return an empty org."""
     return Made("salesforce", random.Random(seed), salesforce_schema())
+
+
+_KEPT = ("hs_is_closed_won", "IsWon", "closedate", "CloseDate", "lifecyclestage")
+
+
+def kept_badly(case: Case, seed: int) -> Case:
+    """Return a portal in which a fifth of the values is missing, one date in ten and some amounts are off."""
+    rng = random.Random(seed)
+    for entity, rows in case.portal.rows.items():
+        for row in rows:
+            values: dict[str, Any] = row.values  # type: ignore[assignment]
+            for name in [name for name in values if name not in _KEPT and (entity, name) != ("account", "Type")]:
+                known, value = case.portal.schema[entity].get(name), values[name]
+                if rng.random() < 0.2:
+                    del values[name]
+                elif known and known.kind == "date" and rng.random() < 0.1:
+                    values[name] = str(date.fromisoformat(value[:10]) + timedelta(days=rng.choice((-1, 1, 30))))
+                elif known and known.kind == "number" and float(value) > 100 and rng.random() < 0.06:
+                    values[name] = str(round(float(value) * rng.choice((0.8, 1.2, 1.5)), 2))
+    return case
