@@ -6,8 +6,8 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from include.operations.mapping_proposal.names import SAID_NOTHING, plain, stems
 from include.operations.mapping_proposal.names import has as says
-from include.operations.mapping_proposal.names import plain, stems
 from include.operations.mapping_proposal.values import Profile, months, number, shape
 from include.operations.mapping_proposal.words import (
     FREQUENCIES,
@@ -154,7 +154,10 @@ def _translated(profile: Profile, words: Mapping[str, tuple[str, ...]], column: 
     if profile.about.kind not in ("choice", "text") or len(profile.counts) > _MOST_OPTIONS:
         return None
     # A text with a few values that come again and again is a choice; any other may say something of somebody.
-    if profile.about.kind == "text" and len(profile.values) < _REPEATED * len(profile.counts):
+    if profile.about.kind == "text" and (
+        len(profile.values) < _REPEATED * len(profile.counts)
+        or not all(_is_only(value, words) for value in profile.counts)
+    ):
         return None
     labels = _labels(profile)
     ours = {value: found for value, text in labels.items() if (found := _word(text, value, words))}
@@ -174,6 +177,12 @@ def _translated(profile: Profile, words: Mapping[str, tuple[str, ...]], column: 
     if share >= 0.85 or not profile.values or (column == "role" and share >= 0.5):
         return Fit({"values": table} if table else {}, note=note, words=used, known=share)
     return Fit({"values": table} if table else {}, question=question, words=used, known=share)
+
+
+def _is_only(value: str, words: Mapping[str, tuple[str, ...]]) -> bool:
+    """Return whether a text is one of our words and nothing besides, which might be somebody's name."""
+    parts = plain(value).split()
+    return all(any(stems(part, group) for group in words.values()) or part in SAID_NOTHING for part in parts)
 
 
 def _word(label: str, value: str, words: Mapping[str, tuple[str, ...]]) -> str:

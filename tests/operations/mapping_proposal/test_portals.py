@@ -13,7 +13,8 @@ from include.config.documents import read as read_document
 from include.config.documents import validate
 from include.connectors.mapping import MappingDocument
 from include.operations.mapping_proposal.propose import propose, rule_of
-from include.operations.mapping_proposal.write import mapping_file
+from include.operations.mapping_proposal.words import SOUGHT
+from include.operations.mapping_proposal.write import mapping_file, summary
 from tests.operations.mapping_proposal.measured import measure
 from tests.operations.mapping_proposal.portals import CPQ, SEVEN, THREE, THREE_MORE, german_deals
 from tests.operations.mapping_proposal.rare_words import RARE
@@ -61,6 +62,28 @@ def test_the_file_says_what_was_decided_and_nobodys_data(make: Callable[[], Case
     text = path.read_text()
     assert "Erika" not in text and "Mustermann" not in text and "1234567" not in text
     assert all(len(line) <= 120 for line in text.splitlines() if line.lstrip().startswith("#"))
+
+
+@pytest.mark.parametrize("n_persons", [3, 1000])
+def test_texts_that_name_persons_never_show(n_persons: int) -> None:
+    made = hubspot(25)
+    names: dict[str, list[str]] = {}
+    for number, one in enumerate(SOUGHT):
+        name = f"own_{number}"
+        made.add(one.entity, prop(name, one.phrases[0]))
+        names.setdefault(one.entity, []).append(name)
+    for number in range(60):
+        person = f"Renewal Erika Mustermann{number % n_persons} 0170 {number % n_persons}"
+        given = {entity: dict.fromkeys(mine, person) for entity, mine in names.items()}
+        id_ = str(100 + number)
+        made.row("account", id_, lifecyclestage="customer", **given["account"])
+        made.row("contact", id_, **given["contact"])
+        made.row("opportunity", id_, id_, hs_is_closed_won=True, **given["opportunity"])
+        made.row("contract_line", id_, id_, **given["contract_line"])
+    proposal = propose(made.portal())
+    text = mapping_file(proposal, "crm") + summary(proposal)
+    assert "A" * 5 in text
+    assert "Erika" not in text and "Mustermann" not in text and "0170" not in text
 
 
 def test_the_portals_of_three_hundred_companies_with_two_hundred_properties_take_the_same_way() -> None:
