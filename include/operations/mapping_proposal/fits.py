@@ -137,6 +137,8 @@ def _flag(profile: Profile) -> Fit | None:
         return Fit()
     if kind not in ("choice", "text") or not profile.values or len(profile.counts) > 6:
         return None
+    if kind == "text" and not all(_is_only(value, {"yes": YES, "no": NO}) for value in profile.counts):
+        return None
     labels = _labels(profile)
     is_yes = {value: _yes(plain(f"{text} {value}")) for value, text in labels.items()}
     if None in (is_yes.get(value) for value in profile.counts) or not any(is_yes.values()):

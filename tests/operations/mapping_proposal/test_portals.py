@@ -65,7 +65,8 @@ def test_the_file_says_what_was_decided_and_nobodys_data(make: Callable[[], Case
 
 
 @pytest.mark.parametrize("n_persons", [3, 1000])
-def test_texts_that_name_persons_never_show(n_persons: int) -> None:
+@pytest.mark.parametrize("word", ["Renewal", "Yes", "annually"])
+def test_texts_that_name_persons_never_show(n_persons: int, word: str) -> None:
     made = hubspot(25)
     names: dict[str, list[str]] = {}
     for number, one in enumerate(SOUGHT):
@@ -73,7 +74,7 @@ def test_texts_that_name_persons_never_show(n_persons: int) -> None:
         made.add(one.entity, prop(name, one.phrases[0]))
         names.setdefault(one.entity, []).append(name)
     for number in range(60):
-        person = f"Renewal Erika Mustermann{number % n_persons} 0170 {number % n_persons}"
+        person = f"{word} Erika Mustermann{number % n_persons} 0170 {number % n_persons}"
         given = {entity: dict.fromkeys(mine, person) for entity, mine in names.items()}
         id_ = str(100 + number)
         made.row("account", id_, lifecyclestage="customer", **given["account"])
