@@ -12,11 +12,6 @@ from include.cli import output
 app = typer.Typer(help="Connections to the systems around.", no_args_is_help=True)
 
 
-@app.callback()
-def _group() -> None:
-    """Keep ``check`` a sub-command although it is the only one."""
-
-
 @app.command("check")
 def check(
     connections: Annotated[list[str] | None, typer.Argument(help="Their ids; all by default.")] = None,
@@ -39,3 +34,28 @@ def check(
     status = run.exit_status(lines)
     if status:
         raise typer.Exit(status)
+
+
+@app.command("propose")
+def propose(
+    connection: Annotated[str, typer.Argument(help="The id of a connection to a CRM.")],
+    force: Annotated[bool, typer.Option("--force", help="Replace a mapping file that is there.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the file and write nothing.")] = False,
+) -> None:
+    """Write a mapping file for this CRM, from its schema and a sample; each line with its evidence."""
+    from include.config.files import shown
+    from include.operations.mapping_proposal import run, store, write
+
+    path = None if dry_run else store.target(connection, force=force)
+    proposal = run.for_connection(connection)
+    text = write.mapping_file(proposal, connection)
+    if path is None:
+        typer.echo(text, nl=False)
+        return
+    store.put_mapping(path, text)
+    typer.echo(f"Wrote {shown(path)}\n")
+    typer.echo(write.summary(proposal))
+    for said in (store.name_mapping(connection), store.name_pipelines(proposal.pipelines)):
+        if said:
+            typer.echo(f"\n{said}")
+    typer.echo(f"\nNext: connect check {connection}")

@@ -25,7 +25,7 @@ Given = ParamSpec("Given")
 Seen = tuple[tuple[str, Path, int, int], ...]
 _held: ContextVar[dict[tuple[str, ...], Seen] | None] = ContextVar("held", default=None)
 OVERLAY_VARIABLE = "PERENNIAL_CONFIG_DIR"
-_SHIPPED: dict[Area, Path] = {
+SHIPPED: dict[Area, Path] = {
     "config": paths.ROOT / "include" / "defaults" / "config",
     "sql": paths.SQL,
     "playbooks": paths.ROOT / "include" / "defaults" / "playbooks",
@@ -61,7 +61,7 @@ def find(area: Area, name: str) -> Path | None:
         The overlay's file if it has one of that name, else the shipped one, else None.
     """
     above = overlay()
-    for root in ([above / area] if above else []) + [_SHIPPED[area]]:
+    for root in ([above / area] if above else []) + [SHIPPED[area]]:
         if (root / name).is_file():
             return root / name
     return None
@@ -84,7 +84,7 @@ def listing(area: Area, pattern: str) -> dict[str, Path]:
     """
     above = overlay()
     found: dict[str, Path] = {}
-    for root in [_SHIPPED[area]] + ([above / area] if above else []):
+    for root in [SHIPPED[area]] + ([above / area] if above else []):
         # Asked for at every use, to see what has changed: this glob takes half the time of the one of ``Path``.
         names = [name for name in glob(pattern, root_dir=root, recursive=True) if (root / name).is_file()]
         found |= {name: root / name for name in names}

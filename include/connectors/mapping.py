@@ -98,7 +98,7 @@ class EntityMapping(Strict):
         return {name: ", ".join(columns) for name, columns in found.items()}
 
 
-class _File(Strict):
+class MappingDocument(Strict):
     entities: dict[str, EntityMapping]
 
 
@@ -175,7 +175,7 @@ def load_mapping(name: str, entities: Iterable[str]) -> MappingFile:
     document = read(path)
     if document.is_disabled:
         return MappingFile(document, {})
-    mapping = validate(document, _File)
+    mapping = validate(document, MappingDocument)
     allowed = list(entities)
     for entity, rules in mapping.entities.items():
         if entity not in allowed:
@@ -292,7 +292,7 @@ def _cast(rule: ColumnRule, cast: Cast) -> Cast:
     if rule.is_past:
         return _is_past
     if rule.is_duration:
-        return _months
+        return months_of
     if rule.is_set:
         return lambda value: value not in (None, "")
     if rule.is_one_of:
@@ -322,7 +322,7 @@ _MONTHS_OF = (
 _DAYS = ("d", "day", "days", "tag", "tage", "tagen", "天", "日")
 
 
-def _months(value: Any) -> int | None:
+def months_of(value: Any) -> int | None:
     """Return the whole months of a length of time; 30, 60 or 90 days count as months."""
     text = _FILLERS.sub(" ", str(value).strip()).strip()
     if not text:

@@ -131,7 +131,7 @@ def test_listing_merges_both_trees(overlay: Path) -> None:
     (overlay / "usage.yaml").write_text("")
     found = files.listing("config", "*.yaml")
     assert found["usage.yaml"] == overlay / "usage.yaml"
-    assert found["people.yaml"].is_relative_to(files._SHIPPED["config"])
+    assert found["people.yaml"].is_relative_to(files.SHIPPED["config"])
     assert files.find("config", "usage.yaml") == overlay / "usage.yaml"
     assert files.find("config", "nothing.yaml") is None
 

@@ -9,7 +9,7 @@ from functools import partial
 from include.common.errors import ConfigError
 from include.config import Settings, load
 from include.config.channels import INTO_CRM
-from include.operations.connection_check import channels, fields, sources
+from include.operations.connection_check import channels, contracts, fields, sources
 from include.operations.connection_check.finding import Line
 
 _CHANNELS = ("slack", "email")
@@ -43,8 +43,13 @@ def check(names: Iterable[str] = ()) -> Iterator[Line]:
                 f"there is no connection {name} in the settings", cure=f"the settings name {', '.join(looks)}"
             )
     for name in wanted:
-        yield from looks[name]()
+        is_accepted = False
+        for line in looks[name]():
+            is_accepted |= (line.what, line.state) == ("credentials", "ok")
+            yield line
         yield from fields.look(name, settings)
+        if is_accepted:
+            yield from contracts.look(name, settings)
 
 
 def _writers(settings: Settings) -> dict[tuple[str, str], set[str]]:

@@ -16,6 +16,7 @@ from include.connectors.crm.hubspot.resources import (
     LONGEST_NAMES,
     OBJECTS,
     OWNERS,
+    PIPELINES,
     PROPERTIES,
     SEARCH_PAGE,
 )
@@ -40,10 +41,17 @@ class HubSpotApi:
     client: Client
     _loops: Loops = field(default_factory=Loops, init=False, repr=False, compare=False)
 
+    def properties(self, object_type: str) -> list[Row]:
+        """Return all properties of a type of object, with labels and options."""
+        return _rows(self.client.get(f"{PROPERTIES}/{object_type}").data)
+
     def property_types(self, object_type: str) -> dict[str, str]:
         """Return the types of all properties of a type of object, by name."""
-        rows = _rows(self.client.get(f"{PROPERTIES}/{object_type}").data)
-        return {row["name"]: str(row.get("type", "")) for row in rows}
+        return {row["name"]: str(row.get("type", "")) for row in self.properties(object_type)}
+
+    def pipelines(self, object_type: str) -> list[Row]:
+        """Return the pipelines of a type of object, with their stages."""
+        return _rows(self.client.get(f"{PIPELINES}/{object_type}").data)
 
     def list_page(
         self, object_type: str, properties: Sequence[str], after: str | None, is_archived: bool
@@ -135,6 +143,26 @@ class HubSpotApi:
         # Without a total, a full page means that there may be more.
         return rows, int(data.get("total", len(rows) + (len(rows) == SEARCH_PAGE)))
 
+    def newest(
+        self, object_type: str, properties: Sequence[str], groups: list[list[Row]], newest_by: str, most: int
+    ) -> list[Row]:
+        """Return objects that match one of some groups of filters, the newest first, and no more than so many."""
+        rows: list[Row] = []
+        while len(rows) < most:
+            body = {
+                "filterGroups": [{"filters": filters} for filters in groups],
+                "sorts": [{"propertyName": newest_by, "direction": "DESCENDING"}],
+                "properties": list(properties),
+                "limit": min(SEARCH_PAGE, most - len(rows)),
+                "after": str(len(rows)),
+            }
+            path = f"{OBJECTS}/{object_type}/search"
+            data = self.client.call("POST", path, json=body, kind="search", is_repeatable=True).data
+            rows += _rows(data)
+            if not _results(data) or _after(data) is None:
+                break
+        return rows
+
     def owners_page(self, after: str | None, is_archived: bool) -> tuple[list[Row], str | None]:
         """Return one page of owners, and where the next one starts."""
         params = {"limit": LIST_PAGE, "after": after, "archived": "true" if is_archived else "false"}
@@ -160,6 +188,14 @@ class HubSpotApi:
         Raises:
             Unavailable: HubSpot failed for some of the ids, again and again.
         """
+        return {one: _target(targets) for one, targets in self.targets(from_type, to_type, ids).items() if targets}
+
+    def targets(self, from_type: str, to_type: str, ids: Sequence[str]) -> dict[str, list[Row]]:
+        """Return for each id all associated objects, as HubSpot shows them.
+
+        Raises:
+            Unavailable: HubSpot failed for some of the ids, again and again.
+        """
         found: dict[str, list[Row]] = {}
         pending: list[Row] = [{"id": one} for one in dict.fromkeys(ids)]
         failures = 0
@@ -174,7 +210,7 @@ class HubSpotApi:
                     cure="try again later; if it stays so, ask HubSpot's support about that record's associations",
                 )
             pending += more + failed
-        return {one: _target(targets) for one, targets in found.items() if targets}
+        return found
 
     def _associations(
         self, from_type: str, to_type: str, batch: list[Row], found: dict[str, list[Row]], loops: dict[str, Loop]

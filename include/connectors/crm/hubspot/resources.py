@@ -9,6 +9,7 @@ OBJECTS = "/crm/v3/objects"
 ASSOCIATIONS = "/crm/v4/associations"
 OWNERS = "/crm/v3/owners"
 PROPERTIES = "/crm/v3/properties"
+PIPELINES = "/crm/v3/pipelines"
 TOKEN = "/oauth/2026-03/token"  # noqa: S105 - a path
 INTROSPECT = "/oauth/2026-03/token/introspect"
 TOKEN_INFO = "/oauth/v2/private-apps/get/access-token-info"  # noqa: S105 - a path

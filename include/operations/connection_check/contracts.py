@@ -1,0 +1,247 @@
+"""Holds a CRM's mapping against its data: ARR against the CRM's own, terms, and what amounts are of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+
+from include.common import connections
+from include.config import Settings
+from include.connectors.mapping import MappingFile, file_of, load_mapping
+from include.entities.catalog import of_kind
+from include.operations.connection_check.finding import Line, State, noting
+from include.operations.mapping_proposal import reading, sample
+from include.operations.mapping_proposal.amounts import agree, read_amounts, yearly
+from include.operations.mapping_proposal.choose import candidates
+from include.operations.mapping_proposal.portal import Portal
+from include.operations.mapping_proposal.terms import Per, Term, read_ends, whole_months
+from include.operations.mapping_proposal.words import SOUGHT
+
+# The newest won deals, with their lines and companies: some thousand records at most.
+MOST_DEALS = 600
+_ENTITIES = ("account", "opportunity", "contract_line")
+_DAY = timedelta(days=1)
+# So much may disagree before somebody should look.
+_TOLERATED = 0.05
+
+
+@dataclass(frozen=True)
+class Held:
+    """The sample as a mapping reads it.
+
+    Args:
+        portal: What was read.
+        lines: Recurring lines of won deals.
+        deals: Won deals without lines that say how long they run.
+        companies: Customers with a renewal date.
+        names: Entity -> ``arr``, ``mrr``, ``tcv`` -> the property in which the CRM itself says it.
+        deal_amounts: Won deal -> its amount.
+    """
+
+    portal: Portal
+    lines: list[Term]
+    deals: list[Term]
+    companies: list[Term]
+    names: Mapping[str, Mapping[str, str]]
+    deal_amounts: Mapping[str, float]
+
+
+def look(source_id: str, settings: Settings) -> Iterator[Line]:
+    """Yield what the mapping in force makes of a sample; nothing for what is no CRM with a mapping.
+
+    Args:
+        source_id: Connection id.
+        settings: The settings in force.
+    """
+    source = settings.source(source_id)
+    if source is None or source.kind != "crm":
+        return
+    connection = connections.get(source_id)
+    if connection.vendor not in reading.vendors():
+        return
+    lines: list[Line] = []
+    with noting(lines, source_id, "contracts"):
+        mapping = load_mapping(file_of(source, connection.vendor), [entity.name for entity in of_kind("crm")])
+        portal = reading.read(connection, settings, mapping=mapping, most_deals=MOST_DEALS, entities=_ENTITIES)
+        lines += findings(source_id, held(portal, mapping))
+    yield from lines
+
+
+def held(portal: Portal, mapping: MappingFile) -> Held:
+    """Return a sample as a mapping reads it."""
+    rules = {
+        entity: mapping.entities[entity].columns
+        if entity in mapping.entities and mapping.entities[entity].object in ("", portal.objects.get(entity))
+        else {}
+        for entity in _ENTITIES
+    }
+    deals = sample.read("opportunity", portal.won_deals(), rules["opportunity"])
+    lines = sample.read("contract_line", portal.relevant("contract_line"), rules["contract_line"])
+    companies = sample.read("account", portal.customers(), rules["account"])
+    return Held(
+        portal,
+        sample.line_terms(portal, lines, deals) if rules["contract_line"] else [],
+        sample.deal_terms(portal, deals),
+        sample.company_terms(portal, companies),
+        {entity: _own_figures(portal, entity) for entity in _ENTITIES},
+        sample.deal_amounts(portal, deals),
+    )
+
+
+def findings(source_id: str, found: Held) -> Iterator[Line]:
+    """Yield the lines on contracts."""
+    if not (found.lines or found.deals or found.companies):
+        n = len(found.portal.won_deals())
+        cure = f"let `connect propose {source_id}` find how your CRM holds them"
+        yield Line(source_id, "contracts", "look", f"none in {n} won deals and their companies, as mapped", cure)
+        return
+    yield _arr(source_id, found)
+    for entity, terms in (("contract_line", found.lines), ("opportunity", found.deals), ("account", found.companies)):
+        if dated := [term for term in terms if term.start and term.end]:
+            yield _terms(source_id, entity, dated)
+    for entity, terms in (("contract_line", found.lines), ("opportunity", found.deals)):
+        if terms:
+            yield _amounts(source_id, entity, terms, found)
+
+
+def _own_figures(portal: Portal, entity: str) -> dict[str, str]:
+    """Return ``arr``, ``mrr``, ``tcv`` -> the property in which the CRM itself says it."""
+    if entity not in portal.schema:
+        return {}
+    names: dict[str, str] = {}
+    for one in SOUGHT:
+        key = one.column.removeprefix("contract_").removeprefix("~")
+        if one.entity == entity and key in ("arr", "mrr", "tcv"):
+            usable = [each for each in candidates(portal, one) if each.is_usable]
+            names |= {key: usable[0].profile.about.name} if usable else {}
+    return names
+
+
+def _arr(source_id: str, found: Held) -> Line:
+    """Return a line on the ARR of today against what the CRM itself says."""
+    ours, by_way = _of_today(found)
+    total = f"ARR of {len(ours):,} companies in the sample, {_money(sum(ours.values()))} ({by_way})"
+    own, name = _own_arr(found, by_way)
+    both = [company for company in ours if company in own]
+    if not both:
+        return Line(source_id, "contracts: ARR", "ok", f"{total}; the CRM says nothing of its own to compare it with")
+    off = [company for company in both if not agree(ours[company], own[company])]
+    said = (
+        f"{total}; of {len(both):,} of them the CRM's own {name} says {_money(sum(own[one] for one in both))}"
+        f" where we say {_money(sum(ours[one] for one in both))}; {len(off):,} differ by more than 1%"
+    )
+    state: State = "look" if len(off) > _TOLERATED * len(both) else "ok"
+    cure = _why([ours[one] / own[one] for one in off if own[one]]) if state == "look" else ""
+    return Line(source_id, "contracts: ARR", state, said, cure)
+
+
+def _of_today(found: Held) -> tuple[dict[str, float], str]:
+    """Return company -> ARR of what runs today, and how it is held; the company's own fields count last."""
+    today, parents = found.portal.today, {deal.id: deal.parent for deal in found.portal.won_deals()}
+    totals: dict[str, float] = {}
+    ways: dict[str, int] = {}
+    for way, terms in (("lines", found.lines), ("deals", found.deals), ("companies", found.companies)):
+        before = set(totals) if way == "companies" else set()
+        for term in terms:
+            company = parents.get(term.deal or term.id, "") if way != "companies" else term.id
+            value = yearly(term, term.per)
+            if not company or company in before or value is None or not _runs(term, today):
+                continue
+            totals[company] = totals.get(company, 0.0) + value
+            ways[way] = ways.get(way, 0) + 1
+    return totals, ", ".join(f"{n:,} {way}" for way, n in ways.items()) or "nothing runs today"
+
+
+def _runs(term: Term, today: date) -> bool:
+    until = term.until()
+    return (term.start is None or term.start <= today) and until is not None and until > today
+
+
+def _own_arr(found: Held, by_way: str) -> tuple[dict[str, float], str]:
+    """Return company -> the CRM's own ARR, by its companies' property, else by that of the lines that run today."""
+    names, portal = found.names["account"], found.portal
+    if names and "companies" not in by_way:
+        said = sample.said_yearly(portal.customers(), (), names)
+        if said:
+            return said, f"companies' {names.get('arr') or names.get('mrr')}"
+    totals: dict[str, float] = {}
+    parents = {deal.id: deal.parent for deal in portal.won_deals()}
+    used: list[str] = []
+    for entity, terms in (("contract_line", found.lines), ("opportunity", found.deals)):
+        running = [term for term in terms if _runs(term, portal.today)]
+        said = sample.said_yearly(portal.relevant(entity), running, found.names[entity])
+        for term in running:
+            if term.id in said and (company := parents.get(term.deal or term.id)):
+                totals[company] = totals.get(company, 0.0) + said[term.id]
+        used += found.names[entity].values() if running else ()
+    return totals, ", ".join(dict.fromkeys(used))
+
+
+def _why(ratios: Sequence[float]) -> str:
+    """Return the likely reason why ours and the CRM's own differ."""
+    for factor, reason in (
+        (12.0, "ours is twelve times as much: the amount of a year is taken for that of a month"),
+        (1 / 12, "ours is a twelfth: the amount of a month is taken for that of a year"),
+    ):
+        if ratios and sum(abs(one / factor - 1) < 0.02 for one in ratios) > len(ratios) / 2:
+            return f"{reason}; correct amount_per in the mapping"
+    whole = sum(any(abs(one - n) < 0.02 or abs(one - 1 / n) < 0.02 for n in (2, 3, 4, 5)) for one in ratios)
+    if ratios and whole > len(ratios) / 2:
+        return "they differ by whole years: the amount of a term is taken for that of a year, or the other way round"
+    larger = sum(one > 1 for one in ratios)
+    if larger > 0.8 * len(ratios):
+        return (
+            "ours is more: one-time lines count as recurring, or an old and a new term run side by side; look at some"
+        )
+    return "look at some: the CRM's own figure may be kept by hand, or deals beyond the sample's count there"
+
+
+def _terms(source_id: str, entity: str, terms: Sequence[Term]) -> Line:
+    """Return a line on whether terms are whole months with their ends as the mapping has them."""
+    bare = [replace(term, months=None) for term in terms]
+    ends = read_ends(bare)
+    early = sum(
+        bool(whole_months(term.start, term.end - _DAY)) and not whole_months(term.start, term.end)
+        for term in bare
+        if term.start and term.end and term.end - _DAY > term.start
+    )
+    wrong = sum(bool(term.start and term.end and term.end <= term.start) for term in terms)
+    column = "renewal_date" if entity == "account" else "term_end"
+    whole = sum(bool(term.start and term.end and whole_months(term.start, term.end)) for term in terms)
+    said = f"{whole / len(terms):.0%} of {len(terms):,} terms are a whole number of months"
+    said += f"; {ends.a_day_later} would be if they ended a day later" if ends.a_day_later else ""
+    said += f"; {early} if a day earlier" if early else ""
+    said += f"; {wrong} end before they start" if wrong else ""
+    cure = ""
+    if ends.a_day_later > max(whole, early):
+        cure = f"{entity}.{column} seems to be the last day: write add_days: 1"
+    elif early > max(whole, ends.a_day_later):
+        cure = f"{entity}.{column} seems to be the day after already: take add_days away"
+    elif wrong > _TOLERATED * len(terms):
+        cure = f"see whether {entity}'s start and end are mapped from the right properties"
+    return Line(source_id, f"contracts: {entity} terms", "look" if cure else "ok", said, cure)
+
+
+def _amounts(source_id: str, entity: str, terms: Sequence[Term], found: Held) -> Line:
+    """Return a line on whether amounts are of what the mapping says."""
+    rows = found.portal.relevant(entity)
+    said = sample.said_yearly(rows, terms, found.names[entity])
+    pers = {term.per for term in terms}
+    usual: Per = next(iter(pers))
+    meaning = read_amounts(terms, said, found.deal_amounts if entity == "contract_line" else {}, usual)
+    what = f"contracts: {entity} amounts"
+    off = [
+        term
+        for term in terms
+        if (ours := yearly(term, term.per)) and (other := yearly(term, meaning.per)) and not agree(ours, other)
+    ]
+    if not meaning.is_sure or len(off) <= _TOLERATED * len(terms):
+        sure = "" if meaning.is_sure else "not told by the sample: "
+        return Line(source_id, what, "ok", f"taken as of a {usual}; {sure}{meaning.evidence}")
+    cure = f"write `amount_per: {{always: {meaning.per}}}` in the mapping: {len(off):,} of {len(terms):,} would change"
+    return Line(source_id, what, "look", f"taken as of a {usual}, but {meaning.evidence}", cure)
+
+
+def _money(amount: float) -> str:
+    return f"{amount / 1e6:,.2f} million" if abs(amount) >= 1e6 else f"{amount:,.0f}"

@@ -1,0 +1,190 @@
+"""Tests what an amount is of: the whole term, a billing period, a year or a month."""
+
+from __future__ import annotations
+
+import statistics
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from include.operations.mapping_proposal.terms import Per, Term
+
+# Two amounts that differ by no more than this say the same.
+TOLERANCE = 0.011
+_FEWEST = 5
+# What is the likelier reading where the sample does not tell them apart.
+_ORDER: tuple[Per, ...] = ("term", "period", "year", "month")
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What an amount is of.
+
+    Args:
+        per: The reading that agrees with most.
+        is_sure: Whether all others agree with clearly less, or come to the same.
+        evidence: Why.
+    """
+
+    per: Per
+    is_sure: bool
+    evidence: str
+
+
+def yearly(term: Term, per: Per) -> float | None:
+    """Return a year's amount of a term if its amount is of ``per``."""
+    if term.amount is None:
+        return None
+    if per == "year":
+        return term.amount
+    if per == "month":
+        return term.amount * 12
+    months = term.period if per == "period" else term.length()
+    return term.amount * 12 / months if months else None
+
+
+def agree(one: float, other: float) -> bool:
+    """Return whether two amounts say the same, but for rounding."""
+    return abs(one - other) <= max(TOLERANCE * max(abs(one), abs(other)), 0.05)
+
+
+def read_amounts(
+    terms: Sequence[Term], said: Mapping[str, float], deals: Mapping[str, float], usual: Per = "term"
+) -> Meaning:
+    """Return what the amounts are of.
+
+    Args:
+        terms: With their amounts.
+        said: Term's id -> the year's amount that the CRM itself says of it.
+        deals: Deal -> its amount, to compare its lines with.
+        usual: What the vendor documents, where nothing tells.
+    """
+    priced = [term for term in terms if term.amount and term.amount > 0]
+    readings = [per for per in _ORDER if per != "period" or any(term.period for term in priced)]
+    told = [term for term in priced if _differ(term, readings)]
+    if len(told) < max(3, 0.02 * len(priced)):
+        same = usual if usual in readings else "term"
+        if len(priced) < _FEWEST:
+            return Meaning(same, False, f"only {len(priced)} amounts to test")
+        return Meaning(same, True, _all_years(priced, readings))
+    tests = (_against_said(told, said, readings), _against_deals(priced, deals, readings), _by_price(priced, readings))
+    return _judged([test for test in tests if test], usual if usual in readings else "term")
+
+
+@dataclass(frozen=True)
+class _Test:
+    shares: dict[Per, float]
+    n: int
+    against: str
+
+
+def _judged(tests: list[_Test], usual: Per) -> Meaning:
+    left: list[Per] = list(_ORDER)
+    said: list[str] = []
+    for test in tests:
+        shares = {per: share for per, share in test.shares.items() if per in left}
+        if not shares or max(shares.values()) < 0.6:
+            continue
+        most = max(shares.values())
+        left = [per for per in left if shares.get(per, 0) >= most - 0.15]
+        said.append(
+            f"{test.against} ({test.n}): " + ", ".join(f"{most_per(per)} {share:.0%}" for per, share in shares.items())
+        )
+        if len(left) == 1:
+            break
+    evidence = "; ".join(said) or "nothing in the sample tells what it is of"
+    best = usual if usual in left else left[0]
+    return Meaning(best, len(left) == 1 and bool(said), evidence)
+
+
+def most_per(per: Per) -> str:
+    """Return a reading in words."""
+    return {"term": "if of the term", "period": "if of a billing period", "year": "if of a year",
+            "month": "if of a month"}[per]  # fmt: skip
+
+
+def _differ(term: Term, readings: Sequence[Per]) -> bool:
+    """Return whether the readings that people mix up give different amounts."""
+    found = [value for per in readings if per != "month" and (value := yearly(term, per)) is not None]
+    return len(found) > 1 and any(not agree(found[0], other) for other in found[1:])
+
+
+def _all_years(priced: Sequence[Term], readings: Sequence[Per]) -> str:
+    months = sorted({round(length) for term in priced if (length := term.length())})
+    if not months:
+        return f"none of {len(priced)} says how long it is: taken as given"
+    periods = " and billed once a year" if "period" in readings else ""
+    shown = ", ".join(map(str, months[:4]))
+    return f"all of {len(priced)} are of {shown} months{periods}, so that term and year are the same"
+
+
+def _against_said(told: Sequence[Term], said: Mapping[str, float], readings: Sequence[Per]) -> _Test | None:
+    pairs = [(term, said[term.id]) for term in told if said.get(term.id)]
+    if len(pairs) < _FEWEST:
+        return None
+    shares = {
+        per: sum((value := yearly(term, per)) is not None and agree(value, year) for term, year in pairs) / len(pairs)
+        for per in readings
+    }
+    return _Test(shares, len(pairs), "against the CRM's own yearly figures")
+
+
+def _against_deals(priced: Sequence[Term], deals: Mapping[str, float], readings: Sequence[Per]) -> _Test | None:
+    """Compare the lines of each deal with its amount, which may be the whole, a year or a month of them."""
+    by_deal: dict[str, list[Term]] = defaultdict(list)
+    for term in priced:
+        if term.deal in deals and term.length():
+            by_deal[term.deal].append(term)
+    # Only a deal whose lines are of different kinds, or not of a year, tells anything.
+    telling = {deal: lines for deal, lines in by_deal.items() if any(_differ(line, readings) for line in lines)}
+    if len(telling) < _FEWEST:
+        return None
+    best: dict[Per, float] = {}
+    for per in readings:
+        for scale in ("whole", "year", "month"):
+            hits = sum(_sums_up(lines, per, scale, deals[deal]) for deal, lines in telling.items())
+            best[per] = max(best.get(per, 0.0), hits / len(telling))
+    return _Test(best, len(telling), "lines against their deal's amount")
+
+
+def _sums_up(lines: Sequence[Term], per: Per, scale: str, amount: float) -> bool:
+    total = 0.0
+    for line in lines:
+        year, months = yearly(line, per), line.length()
+        if year is None or not months:
+            return False
+        total += {"whole": year / 12 * months, "year": year, "month": year / 12}[scale]
+    return agree(total, amount)
+
+
+def _by_price(priced: Sequence[Term], readings: Sequence[Per]) -> _Test | None:
+    """Compare prices of the same thing over different lengths: right is the reading under which they are alike."""
+    groups: dict[str, list[Term]] = defaultdict(list)
+    for term in priced:
+        if term.length() and term.owner:
+            groups[term.owner].append(term)
+    spread: dict[Per, list[float]] = {per: [] for per in readings}
+    n = 0
+    for terms in groups.values():
+        lengths = {(round(term.length() or 0), term.period) for term in terms}
+        if len(lengths) < 2:
+            continue
+        n += 1
+        for per in readings:
+            prices = [value / term.quantity for term in terms if term.quantity and (value := yearly(term, per))]
+            if len(prices) > 1:
+                middle = statistics.median(prices)
+                spread[per].append(statistics.fmean(min(abs(price / middle - 1), 2.0) for price in prices))
+    means = {per: statistics.fmean(found) for per, found in spread.items() if found}
+    # Month and year differ by a factor that is the same everywhere: prices cannot tell them apart.
+    means.pop("month", None)
+    if n < _FEWEST or len(means) < 2:
+        return None
+    least = min(means.values())
+    ranked = sorted(means.values())
+    if ranked[1] < 2 * least + 0.05:
+        return None
+    shares: dict[Per, float] = {per: 1.0 if value == least else 0.0 for per, value in means.items()}
+    if "year" in shares:
+        shares["month"] = shares["year"]
+    return _Test(shares, n, "prices of the same customer and product over different lengths are alike")

@@ -1,0 +1,212 @@
+"""Chooses which property fills which column, and how surely."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from include.operations.mapping_proposal.fits import Fit, Rule, fit
+from include.operations.mapping_proposal.names import LIKELY, SURE, has, plain, score
+from include.operations.mapping_proposal.portal import Portal, Property
+from include.operations.mapping_proposal.values import Profile, day, value_of
+from include.operations.mapping_proposal.words import AVOID, SOUGHT, Sought
+
+Confidence = Literal["high", "medium", "unsure"]
+_CLOSE = 0.1
+# Which of our words the options of a choice must come to, to be known by them alone; and how sure that is.
+_TOLD_BY_VALUES = {"kind": {"new", "renewal"}, "role": {"decision_maker", "user"}}
+_TOLD = 0.75
+_SAME = 0.95
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What is proposed for one column.
+
+    Args:
+        entity: The entity.
+        column: The column.
+        property: The property; "" where the column has the same value in every row.
+        rule: What stands beside the property in the mapping.
+        confidence: ``unsure`` is written as a comment, with the question.
+        evidence: Why.
+        question: What a person must say.
+    """
+
+    entity: str
+    column: str
+    property: str
+    rule: Rule = field(default_factory=dict)
+    confidence: Confidence = "high"
+    evidence: str = ""
+    question: str = ""
+
+    def but(self, question: str) -> Decision:
+        """Return it as one that is not sure enough to be in force."""
+        return replace(self, confidence="unsure", question=question)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A property that may fill a column.
+
+    Args:
+        sought: The column.
+        profile: The property.
+        fit: By which rule.
+        likeness: How well its name says so.
+    """
+
+    sought: Sought
+    profile: Profile
+    fit: Fit
+    likeness: float
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether it can be in force at all."""
+        # What is rare by nature may be empty in the sample.
+        is_empty = self.profile.is_dead and not (self.sought.is_rare and (self.profile.values or self.likeness >= SURE))
+        return not is_empty and not self.profile.is_stale and not self.fit.question and self.likeness >= LIKELY
+
+    @property
+    def worth(self) -> float:
+        """How good it is: its name, and how much of it is filled."""
+        return self.likeness * (0.6 + 0.4 * self.profile.share) * (0.93 if self.fit.is_weak else 1.0)
+
+
+def choose(portal: Portal) -> list[Decision]:
+    """Return a decision for each column for which there is a property that may be meant."""
+    decisions: list[Decision] = []
+    for entity in portal.schema:
+        found = {sought: candidates(portal, sought) for sought in SOUGHT if sought.entity == entity}
+        taken: set[str] = set()
+        # A property fills the column that it fits best.
+        best = sorted(
+            ((one.worth, one) for ones in found.values() for one in ones if one.is_usable),
+            key=lambda pair: -pair[0],
+        )
+        chosen: dict[Sought, Candidate] = {}
+        for _, one in best:
+            if one.sought not in chosen and one.profile.about.name not in taken:
+                chosen[one.sought] = one
+                taken.add(one.profile.about.name)
+        for sought, ones in found.items():
+            if sought in chosen:
+                rivals = [o for o in ones if o is not chosen[sought] and o.profile.about.name not in taken]
+                decisions.append(_decided(chosen[sought], rivals))
+            elif left := [one for one in ones if one.profile.about.name not in taken]:
+                decisions += _left_out(left)
+    return decisions
+
+
+def candidates(portal: Portal, sought: Sought) -> list[Candidate]:
+    """Return the properties whose name and values may be what a column holds, the best first."""
+    rows = portal.relevant(sought.entity)
+    ids: frozenset[str] = frozenset()
+    if sought.holds in ("deal", "line"):
+        ids = frozenset(row.id for row in portal.rows.get(sought.entity, []))
+    found = []
+    for property_ in portal.schema[sought.entity].values():
+        likeness = score(property_, sought)
+        if likeness < LIKELY / 2 and sought.holds not in _TOLD_BY_VALUES:
+            continue
+        profile = Profile(property_, rows, portal.today)
+        if (how := fit(sought, profile, ids)) is None:
+            continue
+        if not likeness and _is_told(sought, property_, how):
+            likeness = _TOLD
+        if likeness >= LIKELY / 2:
+            found.append(Candidate(sought, profile, how, likeness))
+    return sorted(found, key=lambda one: -one.worth)
+
+
+def _is_told(sought: Sought, property_: Property, how: Fit) -> bool:
+    """Return whether options alone say what a choice is, whatever it is called."""
+    enough = _TOLD_BY_VALUES.get(sought.holds)
+    text = f"{plain(property_.label)} {plain(property_.name)}"
+    return enough is not None and how.known >= 0.9 and enough <= how.words and not has(text, (*AVOID, *sought.avoid))
+
+
+def _decided(one: Candidate, rivals: Sequence[Candidate]) -> Decision:
+    profile, said = one.profile, [one.profile.evidence()]
+    confidence: Confidence = "high" if one.likeness >= SURE and not one.fit.is_weak else "medium"
+    if one.likeness < SURE:
+        said.append(f"its label is {label(profile)}")
+    if one.fit.note:
+        said.append(one.fit.note)
+    question = ""
+    for rival in rivals:
+        name = rival.profile.about.name
+        if rival.profile.is_dead or rival.profile.is_stale:
+            said.append(f"not {name}, {_why_dead(rival.profile)}")
+        elif rival.fit.question:
+            said.append(f"not {name}: {rival.fit.question}")
+        elif rival.likeness >= LIKELY and one.likeness - rival.likeness < _CLOSE:
+            same = _same(profile, rival.profile)
+            if same >= _SAME:
+                said.append(f"{name} says the same")
+            elif rival.profile.share >= 0.5 * profile.share:
+                confidence = "unsure"
+                question = f"{profile.about.name} or {name} ({rival.profile.evidence()})? They agree in {same:.0%}"
+                break
+            else:
+                said.append(f"not {name}, {rival.profile.evidence()}")
+    return Decision(
+        one.sought.entity, one.sought.column, profile.about.name, one.fit.rule, confidence, "; ".join(said), question
+    )
+
+
+def _left_out(ones: Sequence[Candidate]) -> list[Decision]:
+    """Return the best of those of which none can be in force, as a question."""
+    one = max(ones, key=lambda each: (bool(each.fit.question), each.likeness))
+    if one.likeness < LIKELY and not one.profile.values:
+        return []
+    profile, sought = one.profile, one.sought
+    if sought.column.startswith("~"):
+        return []
+    # That HubSpot's own are empty in a portal that has no use for them is nothing to ask about.
+    if profile.is_dead and (sought.column not in _WANTED or not profile.about.is_own):
+        return []
+    if one.fit.question:
+        question = one.fit.question
+    elif profile.is_dead or profile.is_stale:
+        question = f"{_why_dead(profile)}: is this kept elsewhere?"
+    else:
+        question = f"its label is {label(profile)}: does it hold this?"
+    name = profile.about.name
+    return [Decision(sought.entity, sought.column, name, one.fit.rule, "unsure", profile.evidence(), question)]
+
+
+# Of these it is worth saying that there is a property which nobody fills.
+_WANTED = frozenset(
+    ("contract_arr", "renewal_date", "opportunity_type", "contract_number", "notice_months", "term_start", "term_end",
+     "term_months", "role", "is_auto_renew", "tier")
+)  # fmt: skip
+
+
+def label(profile: Profile) -> str:
+    """Return a property's label in quotation marks, without what would break a comment."""
+    return f'"{" ".join(profile.about.label.split())[:60]}"'
+
+
+def _why_dead(profile: Profile) -> str:
+    if profile.is_stale:
+        return f"whose newest date is {max(profile.days)}"
+    return "which is empty" if not profile.values else f"filled in {profile.share:.1%} only"
+
+
+def _same(one: Profile, other: Profile) -> float:
+    """Return in which share of the rows that have both, two properties say the same."""
+    names = one.about.name, other.about.name
+    pairs = [(str(a), str(b)) for row in one.rows if (a := value_of(row, names[0])) and (b := value_of(row, names[1]))]
+    return sum(_agree(a, b) for a, b in pairs) / len(pairs) if pairs else 0.0
+
+
+def _agree(one: str, other: str) -> bool:
+    """Return whether two values are the same, or dates that are no more than a day apart: last day and day after."""
+    if one[:10] == other[:10]:
+        return True
+    days = day(one), day(other)
+    return days[0] is not None and days[1] is not None and abs((days[0] - days[1]).days) <= 1

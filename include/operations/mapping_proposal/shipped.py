@@ -1,0 +1,33 @@
+"""Reads the mapping files that come with Perennial: what a vendor's own fields fill is the same everywhere."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from include.config.documents import read, validate
+from include.config.files import SHIPPED
+from include.connectors.mapping import EntityMapping, MappingDocument
+
+CPQ = "salesforce_cpq"
+
+
+@cache
+def columns_of(name: str) -> dict[str, EntityMapping]:
+    """Return entity -> mapping of a shipped file.
+
+    Args:
+        name: The vendor, or ``CPQ``.
+    """
+    return validate(read(SHIPPED["config"] / "mappings" / f"{name}.yaml"), MappingDocument).entities
+
+
+def cpq_properties(entity: str) -> list[str]:
+    """Return the properties of Salesforce CPQ that fill columns of an entity."""
+    mine = columns_of(CPQ).get(entity)
+    return [rule.property for rule in mine.columns.values() if "SBQQ__" in rule.property] if mine else []
+
+
+def rest_of(name: str, behind: str) -> str:
+    """Return the text of a shipped file from a place on; nothing if it has no such place."""
+    _, found, rest = (SHIPPED["config"] / "mappings" / f"{name}.yaml").read_text().partition(behind)
+    return found + rest

@@ -1,0 +1,151 @@
+"""Reads terms from records by a mapping, and tests whether their ends are the last day or the day after."""
+
+from __future__ import annotations
+
+import calendar
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Literal
+
+Per = Literal["term", "period", "year", "month"]
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Term:
+    """What one record says of a contract.
+
+    Args:
+        id: The record.
+        owner: What several terms of one customer share: the company, and the product where there is one.
+        start: First day.
+        end: As it is given.
+        months: Its length, where that is given.
+        amount: As it is given.
+        period: Months of one billing period; None where the record does not say.
+        deal: The deal of a line.
+        quantity: Of a line.
+        per: What the mapping says that its amount is of.
+    """
+
+    id: str
+    owner: str = ""
+    start: date | None = None
+    end: date | None = None
+    months: int | None = None
+    amount: float | None = None
+    period: float | None = None
+    deal: str = ""
+    quantity: float = 1.0
+    per: Per = "term"
+
+    def until(self) -> date | None:
+        """Return the day after the last, where end or length is given."""
+        if self.end is not None or self.start is None or not self.months:
+            return self.end
+        return later(self.start, self.months)
+
+    def length(self) -> float | None:
+        """Return its months: as given, else whole ones from its dates, else by days."""
+        if self.months:
+            return float(self.months)
+        if self.start is None or self.end is None or self.end <= self.start:
+            return None
+        whole = whole_months(self.start, self.end) or whole_months(self.start, self.end + _DAY)
+        return float(whole) if whole else (self.end - self.start).days / 365 * 12
+
+
+def whole_months(start: date, end: date) -> int | None:
+    """Return how many whole months lie between two days; None if it is no whole number."""
+    n = (end.year - start.year) * 12 + end.month - start.month
+    if n <= 0:
+        return None
+    is_last = start.day == calendar.monthrange(start.year, start.month)[1]
+    last = calendar.monthrange(end.year, end.month)[1]
+    return n if end.day == min(start.day, last) or (is_last and end.day == last) else None
+
+
+def later(start: date, months: int) -> date:
+    """Return the day so many months later."""
+    year, month = divmod(start.year * 12 + start.month - 1 + months, 12)
+    return date(year, month + 1, min(start.day, calendar.monthrange(year, month + 1)[1]))
+
+
+@dataclass(frozen=True)
+class Ends:
+    """How ends are meant.
+
+    Args:
+        as_given: Terms that are a whole number of months, or are followed on that very day, with the end as given.
+        a_day_later: With the day after it.
+        neither: With none of the two.
+        followed: Of those, how many were told by the term that follows.
+        by_month: Where there are no starts: ends that are the last day of a month against the first.
+    """
+
+    as_given: int = 0
+    a_day_later: int = 0
+    neither: int = 0
+    followed: int = 0
+    by_month: bool = False
+
+    @property
+    def n(self) -> int:
+        """How many terms were looked at."""
+        return self.as_given + self.a_day_later + self.neither
+
+    @property
+    def add_days(self) -> int:
+        """Return 1 if the ends are last days, else 0."""
+        return int(self.a_day_later > self.as_given)
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether nearly all that tell anything tell the same."""
+        told = self.as_given + self.a_day_later
+        return told >= 3 and max(self.as_given, self.a_day_later) >= 0.8 * told
+
+    def __str__(self) -> str:
+        """Return it as evidence."""
+        if not self.n:
+            return "nothing tells whether it is the last day or the day after"
+        if self.by_month:
+            return (
+                f"{self.a_day_later} are the last day of a month, {self.as_given} the first, {self.neither} another day"
+            )
+        said = (
+            f"of {self.n} terms {self.as_given} are whole months with the end as given, {self.a_day_later} with the day"
+            f" after, {self.neither} neither"
+        )
+        return said + (f"; the next term's start told {self.followed} of them" if self.followed else "")
+
+
+def read_ends(terms: Iterable[Term]) -> Ends:
+    """Return whether ends are last days, from whole months and from the terms that follow."""
+    dated = [term for term in terms if term.start and term.end and term.end > term.start]
+    starts: dict[str, set[date]] = defaultdict(set)
+    for term in dated:
+        if term.start and term.owner:
+            starts[term.owner].add(term.start)
+    given = after = neither = followed = 0
+    for term in dated:
+        assert term.start is not None and term.end is not None
+        next_on = term.end in starts[term.owner], term.end + _DAY in starts[term.owner]
+        whole = whole_months(term.start, term.end), whole_months(term.start, term.end + _DAY)
+        if next_on[0] != next_on[1]:
+            followed += 1
+            given, after = given + next_on[0], after + next_on[1]
+        elif (whole[0] is None) != (whole[1] is None):
+            given, after = given + (whole[0] is not None), after + (whole[1] is not None)
+        else:
+            neither += 1
+    return Ends(given, after, neither, followed)
+
+
+def read_month_ends(ends: Sequence[date]) -> Ends:
+    """Return the same of ends without starts: contracts mostly begin on the first of a month."""
+    last = sum((end + _DAY).day == 1 for end in ends)
+    first = sum(end.day == 1 for end in ends)
+    return Ends(first, last, len(ends) - last - first, by_month=True)

@@ -1,0 +1,55 @@
+"""Finds out how a CRM holds contracts: in fields of companies or deals, in lines, in objects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from include.operations.mapping_proposal.portal import Portal
+from include.operations.mapping_proposal.terms import Term
+
+_FEWEST, _SHARE = 5, 0.15
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way, and whether contracts are held so.
+
+    Args:
+        letter: C company, D deal, L line, K contract object.
+        name: In words.
+        is_held: Whether they are.
+        evidence: Why.
+    """
+
+    letter: str
+    name: str
+    is_held: bool
+    evidence: str
+
+
+def found(portal: Portal, lines: Sequence[Term], deals: Sequence[Term], companies: Sequence[Term]) -> list[Way]:
+    """Return the ways, with those that are not used."""
+    won = portal.won_deals()
+    dated = {line.deal for line in lines if line.length() or line.period}
+    with_lines = {deal.id for deal in won} & set(portal.lines_of())
+    alone = len(won) - len(with_lines)
+    priced = [term for term in companies if term.amount]
+    customers = portal.customers()
+    letter, name = ("K", portal.objects["contract_line"]) if portal.objects else ("L", "lines of won deals")
+    ways = [
+        Way(letter, name, _enough(len(dated), len(won)),
+            f"{len(dated)} of {len(won)} won deals have lines with a billing period or a term"),
+        Way("D", "won deals", _enough(len(deals), len(won)),
+            f"{len(deals)} of {alone} won deals without lines say their end or length"),
+        Way("C", "fields of the company", _enough(len(priced), len(customers)),
+            f"{len(priced)} of {len(customers)} customers have a renewal date with ARR or MRR"),
+    ]  # fmt: skip
+    for name, count in portal.contract_objects.items():
+        said = "the CRM has them" if count is None else f"{count:,} records"
+        ways.append(Way("K", name, False, f"{said}; they are not read: what they hold is taken from the other ways"))
+    return ways
+
+
+def _enough(n: int, of: int) -> bool:
+    return n >= _FEWEST and n >= _SHARE * of

@@ -1,0 +1,96 @@
+"""By which names and labels people call what our columns hold: ``vocabulary.yaml``, read once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from include.config.documents import read
+
+# A choice that is translated: frequency (how often it is billed), kind, role, status; months: a length of time; deal,
+# line: the id of one; choice: any.
+Holds = Literal[
+    "date", "number", "months", "flag", "kind", "role", "status", "frequency", "text", "deal", "line", "choice"
+]
+Words = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Sought:
+    """A column for which a property is looked for.
+
+    Args:
+        entity: The entity.
+        column: The column; one that begins with ~ serves as evidence only.
+        holds: What its values must be.
+        phrases: What people call it.
+        names: What vendors call it: exact names, the surest first.
+        also: What people call something that can stand for it.
+        parts: Groups of stems, of each of which its name may have one.
+        avoid: Words that mean something else.
+        cost: What is missing without it; "" where that costs nothing worth saying.
+        is_rare: Whether it is empty in most rows by nature.
+    """
+
+    entity: str
+    column: str
+    holds: Holds
+    phrases: Words
+    names: Words = ()
+    also: Words = ()
+    parts: tuple[Words, ...] = ()
+    avoid: Words = ()
+    cost: str = ""
+    is_rare: bool = False
+
+
+_SAID: dict[str, Any] = read(Path(__file__).with_name("vocabulary.yaml")).data
+
+
+def _words(given: Any) -> Words:
+    return tuple(map(str, given))
+
+
+def _sought(one: dict[str, Any]) -> Sought:
+    entity, _, column = one["column"].partition(".")
+    concept, avoid = one["phrases"], one.get("avoid", ())
+    return Sought(
+        entity=entity,
+        column=column,
+        holds=one["holds"],
+        phrases=_words(_SAID["phrases"][concept] if isinstance(concept, str) else concept),
+        names=_words(one.get("names", ())),
+        also=_words(_SAID["phrases"][one["also"]]) if "also" in one else (),
+        parts=_parts(concept) if isinstance(concept, str) else (),
+        avoid=_words(_SAID["phrases"][avoid] if isinstance(avoid, str) else avoid),
+        cost=one.get("cost", ""),
+        is_rare=one.get("is_rare", False),
+    )
+
+
+def _parts(concept: str) -> tuple[Words, ...]:
+    return tuple(_words(_SAID["stems"][stem]) for stem in _SAID["parts"].get(concept, ()))
+
+
+def _evidence() -> list[Sought]:
+    """Return what the CRM itself says of a year, a month or the whole: evidence for what an amount means."""
+    avoid = _words(_SAID["phrases"]["not_money"])
+    vendor = {"arr": ("hs_arr", "hs_acv"), "mrr": ("hs_mrr",), "tcv": ("hs_tcv",)}
+    return [
+        Sought(entity, f"~{one}", "number", _words(_SAID["phrases"][one]), names, parts=_parts(one), avoid=avoid)
+        for entity in ("opportunity", "contract_line")
+        for one, names in vendor.items()
+    ]
+
+
+SOUGHT: tuple[Sought, ...] = (*map(_sought, _SAID["columns"]), *_evidence())
+AVOID = _words(_SAID["avoid"])
+FILLERS = frozenset(_words(_SAID["fillers"]))
+KINDS, ROLES, STATUSES, FREQUENCIES = (
+    {word: _words(stems) for word, stems in _SAID[name].items()}
+    for name in ("kinds", "roles", "statuses", "frequencies")
+)
+YES, NO = _words(_SAID["yes"]), _words(_SAID["no"])
+IN_DAYS, IN_YEARS = _words(_SAID["in_days"]), _words(_SAID["in_years"])
+RENEWAL_PIPELINE = _words(_SAID["renewal_pipeline"])

@@ -1,0 +1,142 @@
+"""Writes a proposal as a mapping file, each line with its evidence."""
+
+from __future__ import annotations
+
+import json
+import re
+import textwrap
+from collections.abc import Iterator
+from typing import Any
+
+from include.common.text import one_line
+from include.entities.catalog import ENTITIES
+from include.operations.mapping_proposal import shipped
+from include.operations.mapping_proposal.choose import Decision
+from include.operations.mapping_proposal.propose import ENTITIES_PROPOSED, Proposal
+
+_WIDTH = 118
+_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
+_RESERVED = {"true", "false", "yes", "no", "on", "off", "null", "y", "n", "none"}
+_WAYS = "# Contracts are held as"
+_RECORDS = {
+    "account": "companies", "contact": "contacts", "owner": "owners", "opportunity": "deals",
+    "contract_line": "line items",
+}  # fmt: skip
+# What the shipped file has behind the entities that are proposed: it is taken as it is.
+_REST = "\n  activity:"
+
+
+def mapping_file(proposal: Proposal, connection: str) -> str:
+    """Return the text of the mapping file.
+
+    Args:
+        proposal: The proposal.
+        connection: The connection's id.
+    """
+    lines = [*_head(proposal, connection), "", "entities:"]
+    for entity in ENTITIES_PROPOSED:
+        lines += _entity(proposal, entity)
+    return "\n".join([*lines, ""]).rstrip() + "\n" + shipped.rest_of(proposal.portal.vendor, _REST)
+
+
+def summary(proposal: Proposal) -> str:
+    """Return what a person should know of a proposal: ways, totals, questions, what is missing."""
+    head = _head(proposal, "")
+    return "\n".join(line.removeprefix("# ").removeprefix("#") for line in head[head.index(_WAYS) :])
+
+
+def _head(proposal: Proposal, connection: str) -> list[str]:
+    portal = proposal.portal
+    n_rows = ", ".join(f"{_RECORDS[entity]} {n:,}" for entity, n in portal.n_rows().items() if n)
+    made = (
+        f"Proposed by `connect propose {connection}` on {portal.today} from the schema and a sample ({n_rows}). high:"
+        " nothing speaks against it; medium: look at it. What is unsure is a comment with a question: answer it by"
+        " removing the #."
+    )
+    lines = [*_comment(made), "#", _WAYS]
+    for way in sorted(proposal.ways, key=lambda one: not one.is_held):
+        lines += _comment(f"{'yes' if way.is_held else 'no '} {way.letter} {way.name}: {way.evidence}", "# - ")
+    for pipeline in proposal.pipelines:
+        why = f"{one_line(pipeline.label)}; {pipeline.confidence}: {pipeline.evidence}"
+        lines += _comment(f"renewals.yaml: renewal_pipelines: [{scalar(pipeline.id)}] ({why})")
+    asked = [one for one in proposal.decisions if one.confidence == "unsure" and not one.column.startswith("~")]
+    if asked:
+        lines += ["#", "# To be answered"]
+        for one in asked:
+            lines += _comment(f"{one.entity}.{one.column}: {_asks(one)}", "# - ")
+    if proposal.missing:
+        lines += ["#", "# Missing, and what it costs"]
+        for name, cost in proposal.missing.items():
+            lines += _comment(f"{name}: {cost}", "# - ")
+    for said in portal.unread:
+        lines += _comment(f"not read: {one_line(said)}")
+    return lines
+
+
+def _asks(one: Decision) -> str:
+    what = f"{one.property}: " if one.property and one.property not in one.question else ""
+    return one_line(f"{what}{one.question}")
+
+
+def _entity(proposal: Proposal, entity: str) -> Iterator[str]:
+    decided = [one for one in proposal.decisions if one.entity == entity and not one.column.startswith("~")]
+    order = {column: number for number, column in enumerate(ENTITIES[entity].column_names)}
+    decided.sort(key=lambda one: order[one.column])
+    if not any(one.confidence != "unsure" for one in decided):
+        for one in decided:
+            yield from _comment(f"{entity}.{one.column}? {_asks(one)}", "  # ")
+        return
+    yield f"  {entity}:"
+    if entity in proposal.portal.objects:
+        yield f"    object: {proposal.portal.objects[entity]}"
+    yield "    columns:"
+    for one in decided:
+        if one.confidence == "unsure":
+            yield from _comment(f"? {_asks(one)}", "      # ")
+            yield f"      # {one.column}: {_rule(one)}"
+        elif one.confidence == "high" and one.evidence.startswith("the vendor's own"):
+            yield f"      {one.column}: {_rule(one)} # {one.evidence}"
+        else:
+            yield from _comment(f"{one.confidence}: {one.evidence}", "      # ")
+            yield f"      {one.column}: {_rule(one)}"
+    if refresh := _refresh(proposal, entity):
+        yield f"    refresh: [{', '.join(refresh)}]"
+    yield ""
+
+
+def _refresh(proposal: Proposal, entity: str) -> list[str]:
+    """Return the shipped file's fields that change without a trace, where they are mapped."""
+    named = shipped.columns_of(proposal.portal.vendor).get(entity)
+    used = {one.property for one in proposal.decisions if one.entity == entity and one.confidence != "unsure"}
+    return [name for name in named.refresh if name in used] if named else []
+
+
+def _rule(one: Decision) -> str:
+    if one.property and not one.rule:
+        return scalar(one.property)
+    parts = {"property": one.property, **one.rule} if one.property else dict(one.rule)
+    return _flow(parts)
+
+
+def _flow(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{scalar(key)}: {_flow(each)}" for key, each in value.items()) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(_flow(each) for each in value) + "]"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, int) else scalar(str(value))
+
+
+def scalar(text: str) -> str:
+    """Return a text as YAML has it: in quotation marks where it would mean something else without."""
+    is_plain = _PLAIN.fullmatch(text) and text.lower() not in _RESERVED
+    return text if is_plain else json.dumps(text, ensure_ascii=False)
+
+
+def _comment(text: str, start: str = "# ") -> list[str]:
+    blank = re.sub(r"[^#\s]", " ", start)
+    return textwrap.wrap(
+        one_line(text), _WIDTH, initial_indent=start, subsequent_indent=blank, break_long_words=False,
+        break_on_hyphens=False,
+    )  # fmt: skip

@@ -1,0 +1,92 @@
+"""What ``connect check`` says of a mapping that disagrees with the CRM's own figures, and of one that agrees."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from include.config.documents import read as read_document
+from include.config.documents import validate
+from include.connectors.mapping import MappingDocument, MappingFile
+from include.operations.connection_check.contracts import findings, held
+from include.operations.connection_check.finding import Line
+from include.operations.mapping_proposal.propose import propose
+from include.operations.mapping_proposal.write import mapping_file
+from tests.operations.mapping_proposal.portals import (
+    chinese_company,
+    english_deals_in_years,
+    english_lines,
+    german_lines_and_companies,
+)
+from tests.operations.mapping_proposal.world import Case
+
+ARR, LINES, DEALS = "contracts: ARR", "contracts: contract_line amounts", "contracts: opportunity amounts"
+
+
+def found(case: Case, tmp_path: Path, text: str) -> dict[str, Line]:
+    path = tmp_path / "crm.yaml"
+    path.write_text(text)
+    document = read_document(path)
+    mapping = MappingFile(document, validate(document, MappingDocument).entities)
+    return {line.what: line for line in findings("crm", held(case.portal, mapping))}
+
+
+def text_of(case: Case) -> str:
+    return mapping_file(propose(case.portal), "crm")
+
+
+def test_the_crms_own_arr_is_held_against_ours(tmp_path: Path) -> None:
+    case = english_lines()
+    line = found(case, tmp_path, text_of(case))[ARR]
+    assert line.state == "ok"
+    assert "0 differ by more than 1%" in line.found and "hs_arr" in line.found
+
+
+def test_an_amount_that_means_something_else_is_told_with_its_cure(tmp_path: Path) -> None:
+    case = english_lines()
+    lines = found(case, tmp_path, text_of(case).replace("amount_per: {always: period}", "amount_per: {always: term}"))
+    assert lines[LINES].state == "look" and "`amount_per: {always: period}`" in lines[LINES].to_fix
+    assert lines[ARR].state == "look" and "differ by more than 1%" in lines[ARR].found and lines[ARR].to_fix
+
+
+@pytest.mark.parametrize(("wrong", "reason"), [("month", "twelve times"), ("term", "by whole years")])
+def test_the_likely_reason_of_a_difference_is_said(tmp_path: Path, wrong: str, reason: str) -> None:
+    case = english_deals_in_years()
+    right = text_of(case)
+    assert found(case, tmp_path, right)[ARR].state == "ok"
+    lines = found(case, tmp_path, right.replace("amount_per: {always: year}", f"amount_per: {{always: {wrong}}}"))
+    assert reason in lines[ARR].to_fix or reason in lines[ARR].found
+    assert "`amount_per: {always: year}`" in lines[DEALS].to_fix
+
+
+def test_ends_that_are_a_day_off_are_told_either_way(tmp_path: Path) -> None:
+    case = german_lines_and_companies()
+    right = text_of(case)
+    assert found(case, tmp_path, right)["contracts: contract_line terms"].state == "ok"
+    less = found(
+        case, tmp_path, right.replace("{property: leistungszeitraum_bis, add_days: 1}", "leistungszeitraum_bis")
+    )
+    assert "write add_days: 1" in less["contracts: contract_line terms"].to_fix
+    more = found(case, tmp_path, right.replace("add_days: 1", "add_days: 2"))
+    assert "take add_days away" in more["contracts: contract_line terms"].to_fix
+
+
+def test_contracts_on_companies_are_counted(tmp_path: Path) -> None:
+    case = chinese_company()
+    line = found(case, tmp_path, text_of(case))[ARR]
+    running = [row.values["arr_cny"] for row in case.portal.rows["account"]
+               if row.values.get("xuyue_riqi", "") > str(case.portal.today)]  # fmt: skip
+    assert f"ARR of {len(running)} companies" in line.found and f"({len(running)} companies)" in line.found
+
+
+def test_the_companies_own_arr_is_held_against_lines(tmp_path: Path) -> None:
+    case = german_lines_and_companies()
+    line = found(case, tmp_path, text_of(case))[ARR]
+    assert "companies' arr_aktuell" in line.found
+
+
+def test_a_mapping_without_contracts_is_told(tmp_path: Path) -> None:
+    text = "entities: {account: {columns: {name: name}}, opportunity: {columns: {amount: amount}}}"
+    line = found(english_lines(), tmp_path, text)["contracts"]
+    assert line.state == "look" and "connect propose crm" in line.to_fix
