@@ -69,7 +69,7 @@ def find(area: Area, name: str) -> Path | None:
 
 def shipped(area: Area, name: str) -> Path:
     """Return the file that came with Perennial, whether or not it is in force."""
-    return _SHIPPED[area] / name
+    return SHIPPED[area] / name
 
 
 def listing(area: Area, pattern: str) -> dict[str, Path]:
