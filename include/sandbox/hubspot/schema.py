@@ -76,6 +76,9 @@ _FILLERS = tuple(
     for number in range(20)
 )
 
+# The whole, a year's, what recurs in a year and in a month: the portal works them out.
+_TOTALS = tuple(Property(name, "number", read_only=True) for name in ("hs_tcv", "hs_acv", "hs_arr", "hs_mrr"))
+
 COMPANIES = _type(
     "companies", "company", "company", "0-2", "createdate", "hs_lastmodifieddate", "name domain",
     Property("name", source="name"),
@@ -118,7 +121,8 @@ DEALS = _type(
     Property("dealstage", "enumeration", "stage"),
     Property("hs_is_closed", "bool", "is_closed", read_only=True),
     Property("hs_is_closed_won", "bool", "is_won", read_only=True),
-    Property("deal_kind", "enumeration", "kind", ("new", "renewal", "expansion")),
+    Property("dealtype", "enumeration", "deal_type", ("newbusiness", "existingbusiness")),
+    Property("deal_kind", "enumeration", "kind", ("new", "renewal", "expansion")),  # the portal's administrator made it
     Property("contract_number", source="contract_number"),
     Property("amount", "number", "amount"),
     Property("deal_currency_code", "enumeration", "currency"),
@@ -127,18 +131,26 @@ DEALS = _type(
     Property("auto_renew", "bool", "auto_renew"),
     Property("notice_given_on", "date", "notice_given_on"),
     Property("closed_lost_reason", source="lost_reason"),
+    *_TOTALS,
     Property("hs_merged_object_ids", "enumeration", "merged_ids", read_only=True),
 )  # fmt: skip
 LINE_ITEMS = _type(
     "line_items", "line_item", "line_item", "0-8", "createdate", "hs_lastmodifieddate", "quantity amount price",
     Property("name", source="product"),
     Property("quantity", "number", "quantity"),
+    # Of one billing period, after and before discount; ``billing`` works them out.
     Property("amount", "number", "amount"),
     Property("hs_pre_discount_amount", "number", "list_amount"),
     Property("hs_line_item_currency_code", "enumeration", "currency"),
-    Property("recurringbillingfrequency", "enumeration", "frequency", ("monthly", "annually")),
+    Property("recurringbillingfrequency", "enumeration", "frequency",
+             ("weekly", "biweekly", "monthly", "quarterly", "per_six_months", "annually", "per_two_years",
+              "per_three_years", "per_four_years", "per_five_years")),
     Property("hs_recurring_billing_start_date", "date", "term_start"),
+    Property("hs_recurring_billing_period"),
     Property("hs_recurring_billing_end_date", "date", "term_last_day"),
+    Property("hs_term_in_months", "number", read_only=True),
+    Property("hs_recurring_billing_number_of_payments", "number", read_only=True),
+    *_TOTALS,
 )  # fmt: skip
 TASKS = _type(
     "tasks", "task", "task", "0-27", "hs_createdate", "hs_lastmodifieddate", "hs_createdate hs_lastmodifieddate",

@@ -17,6 +17,12 @@ def add_months(day: date, months: int) -> date:
     return date(year, month, min(day.day, calendar.monthrange(year, month)[1]))
 
 
+def whole_months(start: date, end: date) -> int | None:
+    """Return how many months lie between two days; None where it is no whole number of them."""
+    months = (end.year - start.year) * 12 + end.month - start.month
+    return months if months > 0 and add_months(start, months) == end else None
+
+
 def working_day(day: date) -> date:
     """Return the day itself, or the Monday after it when it falls on a weekend."""
     return day + timedelta(days=max(0, 7 - day.weekday()) % 7 if day.weekday() > 4 else 0)

@@ -152,6 +152,7 @@ def _open(
         is_closed=False,
         is_won=False,
         kind=kind,
+        deal_type="newbusiness" if kind == "new" else "existingbusiness",
         contract_number=contract.number,
         amount=None,
         currency=p.CURRENCY,

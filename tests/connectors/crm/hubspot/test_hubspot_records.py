@@ -68,7 +68,8 @@ def test_a_line_finds_its_account_through_its_deal() -> None:
         name="Seats",
         recurringbillingfrequency="annually",
         hs_recurring_billing_start_date="2025-01-15",
-        hs_recurring_billing_end_date="2025-12-31",
+        hs_recurring_billing_end_date="2026-01-15",
+        hs_recurring_billing_period="P12M",
     )
     portal.put("line_items", 2, name="Setup", recurringbillingfrequency="")
     portal.links["line_items", "deals"] = {1: [{"toObjectId": 50}], 2: [{"toObjectId": 51}]}
@@ -77,8 +78,9 @@ def test_a_line_finds_its_account_through_its_deal() -> None:
     assert (one.values["opportunity_id"], one.values["account_id"]) == ("50", "900")
     assert (two.values["opportunity_id"], two.values["account_id"]) == ("51", None)
     assert (one.values["is_recurring"], two.values["is_recurring"]) == (True, False)
-    # The last day of the term becomes the first day after it.
-    assert (one.values["term_start"], one.values["term_end"]) == (date(2025, 1, 15), date(2026, 1, 1))
+    assert (one.values["term_start"], one.values["term_end"]) == (date(2025, 1, 15), date(2026, 1, 15))
+    assert (one.values["amount_per"], one.values["billing_frequency"]) == ("period", "annually")
+    assert one.values["term_months"] == 12
 
 
 def test_case_17_deactivated_owners_are_read_too() -> None:
