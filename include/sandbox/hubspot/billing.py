@@ -10,7 +10,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
-from include.sandbox.world.dates import whole_months
+from include.sandbox.world.dates import whole_months, years_between
 
 CENT = Decimal("0.01")
 MONTHS = {"monthly": 1, "quarterly": 3, "per_six_months": 6, "annually": 12, "per_two_years": 24, "per_three_years": 36,
@@ -67,8 +67,7 @@ def _years(values: Mapping[str, Any]) -> Decimal | None:
     start, last = values.get("term_start"), values.get("term_last_day")
     if not isinstance(start, date) or not isinstance(last, date) or last < start:
         return None
-    months = _months(values)
-    return Decimal(months) / 12 if months else Decimal((last - start).days + 1) / 365
+    return years_between(start, last + timedelta(days=1))
 
 
 def _months(values: Mapping[str, Any]) -> int | None:

@@ -89,6 +89,10 @@ COMPANIES = _type(
     Property("hs_parent_company_id", "number", "parent"),
     Property("lifecyclestage", "enumeration", "lifecycle", ("lead", "opportunity", "customer", "other")),
     Property("is_test_account", "bool", "is_test"),
+    Property("annual_recurring_revenue", "number", "arr"),
+    Property("contract_start_date", "date", "contract_start"),
+    Property("renewal_date", "date", "renewal_date"),
+    Property("customer_status", "enumeration", "customer_status", ("active", "churned")),
     Property("hs_merged_object_ids", "enumeration", "merged_ids", read_only=True),
     # The portal's administrator made these for what is written back.
     Property("perennial_risk", "enumeration", options=("none", "some", "high", "unknown")),
@@ -124,6 +128,10 @@ DEALS = _type(
     Property("dealtype", "enumeration", "deal_type", ("newbusiness", "existingbusiness")),
     Property("deal_kind", "enumeration", "kind", ("new", "renewal", "expansion")),  # the portal's administrator made it
     Property("contract_number", source="contract_number"),
+    Property("renewed_deal", source="renews"),
+    Property("contract_start_date", "date", "contract_start"),
+    Property("contract_end_date", "date", "contract_end"),
+    Property("contract_term_months", "number", "term_months"),
     Property("amount", "number", "amount"),
     Property("deal_currency_code", "enumeration", "currency"),
     Property("closedate", "datetime", "close_date"),
@@ -238,6 +246,15 @@ _ALL = (COMPANIES, CONTACTS, DEALS, LINE_ITEMS, TASKS, CALLS, MEETINGS, EMAILS, 
         OBJECTIVES)  # fmt: skip
 OBJECT_TYPES: dict[str, ObjectType] = {each.name: each for each in _ALL}
 OF_KIND: dict[str, ObjectType] = {each.kind: each for each in OBJECT_TYPES.values()}
+
+# Type and property -> the customs (see ``world.build``) of the portals that made it; all portals have the others.
+OF_CUSTOM: dict[tuple[str, str], tuple[str, ...]] = {
+    **dict.fromkeys((("deals", "deal_kind"), ("deals", "contract_number")), ("ideal", "found")),
+    ("deals", "renewed_deal"): ("found",),
+    **{("deals", name): ("deals",) for name in ("contract_start_date", "contract_end_date", "contract_term_months")},
+    **{("companies", name): ("companies",)
+       for name in ("annual_recurring_revenue", "contract_start_date", "renewal_date", "customer_status")},
+}  # fmt: skip
 
 # (from, to): (association type id, the primary one's id or 0). Real ones.
 ASSOCIATION_TYPES: dict[tuple[str, str], tuple[int, int]] = {

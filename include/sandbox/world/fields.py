@@ -1,0 +1,70 @@
+"""Contracts as fields of the company, without deals: ARR, start and renewal date, overwritten at each renewal."""
+
+from __future__ import annotations
+
+import random
+from datetime import date, timedelta
+from decimal import Decimal
+
+from include.sandbox import parameters as p
+from include.sandbox.world import committed
+from include.sandbox.world.customers import Contract, Customer, Span
+from include.sandbox.world.dates import office_hour, whole
+from include.sandbox.world.records import Record, millis
+
+DEALS = ("deal", "line_item")
+
+
+def as_companies(rng: random.Random, customers: list[Customer], records: list[Record], span: Span) -> list[Record]:
+    """Return the records without deals; the customers' companies say what was agreed."""
+    for customer in customers:
+        assert customer.company
+        customer.company.id = customer.number + 1  # until all are numbered
+    steps = committed.arr_steps(customers, span.end)
+    for customer in customers:
+        assert customer.company
+        _tell(rng, customer, steps.get(customer.company.id, []))
+        customer.company.id = 0
+    return [record for record in records if record.kind not in DEALS]
+
+
+def _tell(rng: random.Random, customer: Customer, steps: list[tuple[date, Decimal]]) -> None:
+    company, main = customer.company, customer.contracts[0]
+    assert company
+    typed: dict[date, dict[str, object]] = {}
+    told = set()
+    for position, term in enumerate(main.terms):
+        before = main.terms[position - 1] if position else None
+        signed = before.closes if before and before.closes else term.start
+        day = signed if term.deal else term.start + timedelta(days=whole(rng, p.FIELD_TYPED_DAYS))
+        values = typed.setdefault(day, {})
+        values |= {"contract_start": term.start, "renewal_date": term.end, "customer_status": "active"}
+        if term.shortened:
+            values["renewal_date"] = term.shortened[0]
+            typed.setdefault(term.shortened[1], {})["renewal_date"] = term.end
+        if term.deal:
+            values["arr"] = _arr(steps, max(term.start, signed))
+            told.add(max(term.start, signed))
+    for day, arr in steps:
+        if day not in told and not (arr == 0 and rng.random() < p.SHARE_LEFT_STANDING):
+            values = typed.setdefault(day + timedelta(days=whole(rng, p.FIELD_TYPED_DAYS)), {})
+            values["arr"] = arr
+            if arr == 0:
+                values["customer_status"] = "churned"
+    for day in sorted(typed):
+        company.change(max(millis(day, office_hour(rng)), company.at + 1), **typed[day])
+    for later in customer.contracts[1:]:
+        if later.number.endswith("5"):  # it came back on a new contract
+            _tell_return(rng, company, later)
+
+
+def _tell_return(rng: random.Random, company: Record, contract: Contract) -> None:
+    for term in contract.terms:
+        company.change(
+            millis(term.start, office_hour(rng)), contract_start=term.start, renewal_date=term.end,
+            customer_status="active",
+        )  # fmt: skip
+
+
+def _arr(steps: list[tuple[date, Decimal]], day: date) -> Decimal:
+    return next((arr for since, arr in reversed(steps) if since <= day), Decimal())
