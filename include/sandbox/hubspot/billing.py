@@ -52,7 +52,12 @@ def totals(values: Mapping[str, Any]) -> dict[str, Decimal]:
         return {}
     yearly = (amount / years).quantize(CENT)
     first = amount if years < 1 else yearly  # of a year at most
-    return {"hs_tcv": amount, "hs_acv": first, "hs_arr": yearly, "hs_mrr": (yearly / 12).quantize(CENT)}
+    return {
+        "hs_tcv": amount.quantize(CENT),
+        "hs_acv": first.quantize(CENT),
+        "hs_arr": yearly,
+        "hs_mrr": (yearly / 12).quantize(CENT),
+    }
 
 
 def _of_period(values: Mapping[str, Any], amount: Any) -> Any:

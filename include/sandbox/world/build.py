@@ -8,7 +8,20 @@ from dataclasses import dataclass
 from datetime import date
 
 from include.sandbox import parameters as p
-from include.sandbox.world import blur, causes, contracts, crm, deals, desk, dirt, events, fields, found, relations
+from include.sandbox.world import (
+    blur,
+    causes,
+    contracts,
+    crm,
+    deals,
+    desk,
+    desk_found,
+    dirt,
+    events,
+    fields,
+    found,
+    relations,
+)
 from include.sandbox.world import usage as product
 from include.sandbox.world.customers import Customer, Span, assign_owners, customers, owners
 from include.sandbox.world.records import Record, number
@@ -75,6 +88,7 @@ def build(seed: int, anchor: date, count: int = p.CUSTOMERS, custom: str = "idea
         "identity",
         "events",
         "custom",
+        "custom desk",
     )
     streams = {room: random.Random(f"{seed} {room}") for room in rooms}
     span = Span.around(anchor)
@@ -88,7 +102,8 @@ def build(seed: int, anchor: date, count: int = p.CUSTOMERS, custom: str = "idea
     records = [*managers, *crm.write(streams["crm"], everyone, managers, span)]
     records += deals.write(streams["deals"], everyone, span)
     records = _recorded(streams["custom"], everyone, records, span, custom)
-    records += desk.write(streams["desk"], everyone, span)
+    at_desk = desk.write(streams["desk"], everyone, span)
+    records += at_desk if custom == "ideal" else desk_found.record(streams["custom desk"], at_desk, span)
     spaces = product.workspaces(streams["product"], everyone, span)
     for space in spaces:
         records += [space.record, *(member[0] for member in space.members)]

@@ -153,7 +153,7 @@ def _co_term(main: Contract, second: Contract) -> None:
             continue  # a late renewal aligns nothing
         for position, cut in enumerate(second.terms):
             if cut.start < term.start < cut.end and (cut.end - term.start).days > 45 and not cut.expands:
-                cut.cut, cut.renewal, cut.closes = term.start, "on_time", before.closes
+                cut.cut, cut.renewal, cut.closes, cut.replaced_from = term.start, "on_time", before.closes, None
                 second.terms[position + 1 :] = [_in_step(cut, other) for other in main.terms[main.terms.index(term) :]]
                 return
 

@@ -17,7 +17,7 @@ STAGES = {
     SALES: ("appointmentscheduled", "qualifiedtobuy", "contractsent", "closedwon", "closedlost"),
     RENEWALS: ("147001", "147002", "147003", "147004", "147005"),
 }
-CENT = Decimal("0.01")
+CENT, FINE = Decimal("0.01"), Decimal("0.000001")
 ADD_ON_SHARE = Decimal("0.25")  # of the seat price
 
 
@@ -301,5 +301,6 @@ def _cut(rng: random.Random, contract: Contract, term: Term, day: date, said_on:
         cut_at = max(at, line.at + 1)
         amount = next(c.values["amount"] for c in reversed(line.changes) if "amount" in c.values and c.at <= cut_at)
         for later in (change for change in line.changes if change.at > cut_at and "amount" in change.values):
-            later.values["amount"] = (later.values["amount"] * share).quantize(CENT)
-        line.change(cut_at, term_last_day=day - timedelta(days=1), amount=(amount * share).quantize(CENT))
+            later.values["amount"] = (later.values["amount"] * share).quantize(FINE)
+        # Not rounded: what it comes to in a year is what it was.
+        line.change(cut_at, term_last_day=day - timedelta(days=1), amount=(amount * share).quantize(FINE))

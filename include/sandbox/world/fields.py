@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from datetime import date, timedelta
 from decimal import Decimal
+from typing import Any
 
 from include.sandbox import parameters as p
 from include.sandbox.world import committed
@@ -31,7 +32,7 @@ def as_companies(rng: random.Random, customers: list[Customer], records: list[Re
 def _tell(rng: random.Random, customer: Customer, steps: list[tuple[date, Decimal]]) -> None:
     company, main = customer.company, customer.contracts[0]
     assert company
-    typed: dict[date, dict[str, object]] = {}
+    typed: dict[date, dict[str, Any]] = {}
     told = set()
     for position, term in enumerate(main.terms):
         before = main.terms[position - 1] if position else None
