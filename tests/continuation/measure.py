@@ -31,7 +31,7 @@ from include.sandbox.hubspot.schema import OF_KIND
 from include.sandbox.store import Item
 from include.sandbox.world import build as world_builder
 from include.sandbox.world.build import World
-from include.sandbox.world.records import Record, moment
+from include.sandbox.world.records import Record, millis, moment
 from tests.sql import cases
 
 ANCHOR = date(2026, 6, 30)
@@ -118,7 +118,7 @@ def _fill(connection: sa.Connection, world: World) -> None:
     mappers = {entity: Mapper(ENTITIES[entity], rules[entity].columns) for entity in KEYS}
     by_id = {(record.kind, record.id): record for record in world.records}
     rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    until = moment(0).replace(year=ANCHOR.year, month=ANCHOR.month, day=ANCHOR.day)
+    until = moment(millis(ANCHOR + timedelta(days=1)))
     for record in world.records:
         if record.kind not in ENTITY_OF or moment(record.at) > until:
             continue

@@ -64,7 +64,7 @@ def arr_steps(customers: list[Customer], newest: date) -> dict[int, list[tuple[d
 
 def yearly(rate: Decimal, corrected: tuple[int, Decimal] | None, newest: date) -> Decimal:
     """Return what a line brings a year as known on a day, in cents."""
-    return (corrected[1] if corrected and corrected[0] < millis(newest) else rate).quantize(CENT)
+    return (corrected[1] if corrected and corrected[0] < millis(newest + timedelta(days=1)) else rate).quantize(CENT)
 
 
 def terms(customers: list[Customer], newest: date) -> list[TermTruth]:

@@ -30,8 +30,10 @@ def record(rng: random.Random, customers: list[Customer], records: list[Record])
                 _look_up(contract)
             _types(rng, deals)
             for deal in deals:
-                if rng.random() < p.SHARE_CONTACTS_ONLY and deal.changes[0].values["contacts"]:
-                    deal.changes[0].values["company"] = None
+                values = deal.changes[0].values
+                is_own = values["company"] is customer.company and bool(values["contacts"])
+                if rng.random() < p.SHARE_CONTACTS_ONLY and is_own:
+                    values["company"] = None
     return made + _quotes(rng, records)
 
 
