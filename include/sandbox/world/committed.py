@@ -27,7 +27,9 @@ class TermTruth:
         arr: What ended, or will end, with it.
         outcomes: What may rightly be said of its renewal: ``lost`` and ``open`` both while nobody can tell.
         continued_by: The deals that made the term that follows it.
-        signed: The day from which it was committed.
+        signed: The day on which it was committed.
+        start: Its first day.
+        has_deal: Whether it was signed, and did not come of itself.
     """
 
     account: Record
@@ -38,6 +40,8 @@ class TermTruth:
     outcomes: frozenset[str]
     continued_by: tuple[Record, ...]
     signed: date
+    start: date
+    has_deal: bool
 
 
 def arr_steps(customers: list[Customer], newest: date) -> dict[int, list[tuple[date, Decimal]]]:
@@ -118,6 +122,8 @@ def _terms(customer: Customer, contract: Contract, newest: date) -> Iterator[Ter
             outcomes,
             tuple(made) if outcomes.isdisjoint({"lost", "open"}) else (),
             signed,
+            term.start,
+            term.deal,
         )
 
 

@@ -30,22 +30,15 @@ def as_companies(rng: random.Random, customers: list[Customer], records: list[Re
 
 
 def _tell(rng: random.Random, customer: Customer, steps: list[tuple[date, Decimal]]) -> None:
-    company, main = customer.company, customer.contracts[0]
+    company = customer.company
     assert company
     typed: dict[date, dict[str, Any]] = {}
-    told = set()
-    for position, term in enumerate(main.terms):
-        before = main.terms[position - 1] if position else None
-        signed = before.closes if before and before.closes else term.start
-        day = signed if term.deal else term.start + timedelta(days=whole(rng, p.FIELD_TYPED_DAYS))
-        values = typed.setdefault(day, {})
-        values |= {"contract_start": term.start, "renewal_date": term.end, "customer_status": "active"}
-        if term.shortened:
-            values["renewal_date"] = term.shortened[0]
-            typed.setdefault(term.shortened[1], {})["renewal_date"] = term.end
-        if term.deal:
-            values["arr"] = _arr(steps, max(term.start, signed))
-            told.add(max(term.start, signed))
+    told: set[date] = set()
+    for contract in customer.contracts:
+        if not contract.number.endswith("1"):  # the company has one renewal date: not that of a second contract
+            told |= _tell_terms(rng, contract, steps, typed)
+        # Nobody types in that a late renewal is not there yet.
+        told |= {term.stops for term in contract.terms if term.closes and term.renewal != "lost"}
     for day, arr in steps:
         if day not in told and not (arr == 0 and rng.random() < p.SHARE_LEFT_STANDING):
             values = typed.setdefault(day + timedelta(days=whole(rng, p.FIELD_TYPED_DAYS)), {})
@@ -54,17 +47,25 @@ def _tell(rng: random.Random, customer: Customer, steps: list[tuple[date, Decima
                 values["customer_status"] = "churned"
     for day in sorted(typed):
         company.change(max(millis(day, office_hour(rng)), company.at + 1), **typed[day])
-    for later in customer.contracts[1:]:
-        if later.number.endswith("5"):  # it came back on a new contract
-            _tell_return(rng, company, later)
 
 
-def _tell_return(rng: random.Random, company: Record, contract: Contract) -> None:
-    for term in contract.terms:
-        company.change(
-            millis(term.start, office_hour(rng)), contract_start=term.start, renewal_date=term.end,
-            customer_status="active",
-        )  # fmt: skip
+def _tell_terms(
+    rng: random.Random, contract: Contract, steps: list[tuple[date, Decimal]], typed: dict[date, dict[str, Any]]
+) -> set[date]:
+    """Note what is typed in at each signing; return the days whose ARR that tells."""
+    told = set()
+    for position, term in enumerate(contract.terms):
+        before = contract.terms[position - 1] if position else None
+        signed = before.closes if before and before.closes else term.start
+        day = signed if term.deal else term.start + timedelta(days=whole(rng, p.FIELD_TYPED_DAYS))
+        values = typed.setdefault(day, {})
+        values |= {"contract_start": term.start, "renewal_date": term.agreed_end, "customer_status": "active"}
+        if term.shortened:
+            typed.setdefault(term.shortened[1], {})["renewal_date"] = term.end
+        if term.deal:
+            values["arr"] = _arr(steps, max(term.start, signed))
+            told.add(max(term.start, signed))
+    return told
 
 
 def _arr(steps: list[tuple[date, Decimal]], day: date) -> Decimal:
