@@ -232,6 +232,8 @@ def _compare_renewals(connection: sa.Connection, world: World, found: Measured, 
         key = f"crm:{term.account.id}"
         deals = {f"crm:{deal.id}" for deal in term.deals}
         own = [r for r in by_term[key, term.due] if world.custom == "companies" or r.opportunity_key in deals]
+        if "restarted" in term.outcomes:  # nothing is due then, on whichever day
+            own = own or [r for r in rows if r.opportunity_key in deals and r.outcome == "restarted"]
         matched.update((r.account_key, r.due_date, r.opportunity_key) for r in own)
         found.renewals["all"] += 1
         outcomes = {r.outcome for r in own}

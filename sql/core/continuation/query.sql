@@ -180,7 +180,8 @@ methods as (
             when is_same_account and is_same_contract and both_numbered
                 and (opportunity_type = 'renewal' or (is_at_end and opportunity_type <> 'expansion')
                     or (is_at_end and is_same_product)
-                    or (is_same_product and opportunity_type <> 'expansion' and is_in_time))
+                    or (is_same_product and opportunity_type <> 'expansion' and is_in_time
+                        and (opportunity_type <> 'unknown' or worth >= ended_worth / 2)))
                 then 'number'
             when is_same_account and opportunity_type = 'renewal' and is_in_time and both_numbered
                 then 'renewal_renumbered'
@@ -190,6 +191,7 @@ methods as (
                 then 'product'
             when is_same_account and is_same_product and is_in_time and not is_evergreen and not is_at_end
                 and not (opportunity_type <> 'renewal' and both_numbered)
+                and opportunity_type <> 'new'
                 and case when opportunity_type = 'expansion' then is_whole else worth >= ended_worth / 2 end
                 then 'product'
             when not is_same_account and is_same_contract and both_numbered and is_in_time then 'family_number'
@@ -391,6 +393,7 @@ converted as (
         t.contract_key,
         t.due_date,
         t.term_start as ended_start,
+        coalesce(t.agreed_end, t.due_date) as agreed_due,
         s.arr * s.share * r.rate as renewed_arr,
         s.list_arr * s.share * r.rate as renewed_list_arr
     from shares as s
@@ -436,9 +439,15 @@ select
     max(v.ends_on) as next_end,
     min(v.committed_on) as committed_on,
     not v.is_same_product as is_whole_term,
-    -- An upgrade that begins on the day to which the old term was cut, or replaces it half-way, restarts it.
+    -- An upgrade that begins on the day to which the old term was cut, or replaces it half-way, restarts it. Under the same
+    -- number, or without a type, it does so only long before the term was due: later it is a renewal.
     coalesce(
-        v.method = 'product' and o.opportunity_type = 'expansion' and v.starts_on <= v.due_date + 1,
+        v.starts_on <= v.due_date + 1
+        and (
+            (v.method = 'product' and o.opportunity_type = 'expansion')
+            or (v.method in ('product', 'number', 'reference') and o.opportunity_type in ('expansion', 'unknown')
+                and v.starts_on < v.agreed_due - 120)
+        ),
         false
     ) as is_restart,
     cast(round(sum(v.renewed_arr), 2) as numeric(18, 2)) as renewed_arr,
@@ -450,7 +459,7 @@ join opportunities as o on o.opportunity_key = v.opportunity_key
 where (cast(:accounts as text[]) is null or v.account_key = any(cast(:accounts as text[])))
 group by
     v.account_key, v.term_id, v.contract_key, v.due_date, v.opportunity_key, v.product_key, v.next_account_key,
-    v.method, v.confidence, v.starts_on, v.is_same_product, o.opportunity_type
+    v.method, v.confidence, v.starts_on, v.is_same_product, o.opportunity_type, v.agreed_due
 union all
 select
     t.account_key,
