@@ -33,6 +33,10 @@ def portal(
     process.start()
     process.control("limits", lift=True)
     overlay.write(tmp_path, process.note)
+    settings = tmp_path / "overlay" / "config" / "settings.yaml"
+    written = yaml.safe_load(settings.read_text())
+    written["sources"] = [source for source in written["sources"] if source["kind"] == "crm"]
+    settings.write_text(yaml.safe_dump(written))
     monkeypatch.setenv("PERENNIAL_NOW", NOW)
     monkeypatch.setenv("PERENNIAL_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(tmp_path / "overlay"))
@@ -47,7 +51,7 @@ def test_it_is_read_and_built(portal: SandboxProcess, tmp_path: Path) -> None:
     renewals = yaml.safe_load((tmp_path / "overlay" / "config" / "renewals.yaml").read_text())
     assert renewals["renewal_pipelines"] == mapping.RENEWAL_PIPELINES
     assert pipeline.run("crm", run_id="first").state == "green"
-    build.run("build/first")
+    assert build.run("build/first").needed
     with engine("reader").connect() as connection:
         assert not connection.scalar(sa.text("select count(*) from meta.batch where state = 'held'"))
         rows = connection.execute(

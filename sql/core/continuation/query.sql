@@ -439,8 +439,8 @@ select
     max(v.ends_on) as next_end,
     min(v.committed_on) as committed_on,
     not v.is_same_product as is_whole_term,
-    -- An upgrade that begins on the day to which the old term was cut, or replaces it half-way, restarts it. Under the same
-    -- number, or without a type, it does so only long before the term was due: later it is a renewal.
+    -- An upgrade that begins on the day to which the old term was cut, or replaces it half-way, restarts it. Under the
+    -- same number, or without a type, it does so only long before the term was due: later it is a renewal.
     coalesce(
         v.starts_on <= v.due_date + 1
         and (

@@ -186,6 +186,7 @@ with_ends as (
     left join calendar as a on a.day_no = e.day_no + 1
 ),
 
+-- Days on which lines of an account end after whole months: what was added and ends with them is not a day off.
 whole_ends as (
     select distinct account_key, given_end from with_ends where months_given is not null
 ),
