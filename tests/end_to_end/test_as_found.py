@@ -51,7 +51,7 @@ def test_it_is_read_and_built(portal: SandboxProcess, tmp_path: Path) -> None:
     renewals = yaml.safe_load((tmp_path / "overlay" / "config" / "renewals.yaml").read_text())
     assert renewals["renewal_pipelines"] == mapping.RENEWAL_PIPELINES
     assert pipeline.run("crm", run_id="first").state == "green"
-    assert build.run("build/first").needed
+    assert isinstance(build.run("build/first"), build.Finished)
     with engine("reader").connect() as connection:
         assert not connection.scalar(sa.text("select count(*) from meta.batch where state = 'held'"))
         rows = connection.execute(

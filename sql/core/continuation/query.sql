@@ -446,7 +446,7 @@ select
         and (
             (v.method = 'product' and o.opportunity_type = 'expansion')
             or (v.method in ('product', 'number', 'reference') and o.opportunity_type in ('expansion', 'unknown')
-                and v.starts_on < v.agreed_due - 120)
+                and v.starts_on < v.agreed_due - 92)
         ),
         false
     ) as is_restart,
