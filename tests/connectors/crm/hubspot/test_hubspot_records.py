@@ -83,6 +83,18 @@ def test_a_line_finds_its_account_through_its_deal() -> None:
     assert one.values["term_months"] == 12
 
 
+def test_a_deal_tied_to_people_only_belongs_to_their_company() -> None:
+    portal = FakeHubSpot()
+    portal.put("deals", 50, dealname="Renewal")
+    portal.put("line_items", 1, name="Seats", recurringbillingfrequency="annually")
+    portal.links["line_items", "deals"] = {1: [{"toObjectId": 50}]}
+    portal.links["deals", "contacts"] = {50: [{"toObjectId": 7}]}
+    portal.links["contacts", "companies"] = {7: [{"toObjectId": 900}]}
+    deal = pull(connect(portal), "opportunity", portal)[0].records[0]
+    line = pull(connect(portal), "contract_line", portal)[0].records[0]
+    assert (deal.values["account_id"], line.values["account_id"]) == ("900", "900")
+
+
 def test_case_17_deactivated_owners_are_read_too() -> None:
     portal = FakeHubSpot()
     portal.owners = [
@@ -107,10 +119,10 @@ def test_case_17_deactivated_owners_are_read_too() -> None:
 
 def test_only_mapped_fields_are_kept() -> None:
     portal = FakeHubSpot()
-    portal.put("contacts", 1, email="a@b.c", hs_buying_role="END_USER;BLOCKER;OTHER", salary="secret")
+    portal.put("contacts", 1, email="a@b.c", hs_buying_role="END_USER;BLOCKER;INTERN", salary="secret")
     record = pull(connect(portal), "contact", portal)[0].records[0]
     assert "salary" not in record.payload
-    assert record.values["role"] == "user;veto;OTHER"
+    assert record.values["role"] == "user;veto;INTERN"
 
 
 def test_a_mapped_property_that_the_portal_lacks_is_named_with_its_line(
