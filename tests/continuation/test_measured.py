@@ -14,8 +14,9 @@ from tests.fixtures.databases import database
 from tests.sql import cases
 
 # Of account-days and of renewals that are right; figures and targets: docs/reference/contracts-measured.md.
-FLOORS = {"ideal": (0.995, 0.97), "found": (0.97, 0.90), "deals": (0.97, 0.90), "companies": (0.97, 0.90)}
-SEEDS = (203, 204, 205, 206)  # none of them is the default one, nor one that anything was tuned on
+FLOORS = {"ideal": (0.999, 0.995), "found": (0.985, 0.96), "deals": (0.985, 0.96), "companies": (0.955, 0.93)}
+SILENT = {"ideal": 0.001, "found": 0.005, "deals": 0.005, "companies": 0.02}
+SEEDS = (401, 402, 403, 404)  # none of them is the default one, nor one that anything was tuned on
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +47,7 @@ def test_many_portals(tables: sa.Connection, custom: str) -> None:
     said = "\n".join([*figures(custom, found), *found.misses])
     assert found.days_right >= FLOORS[custom][0], said
     assert found.renewals_right >= FLOORS[custom][1], said
-    assert found.silent_arr <= 0.01, said
+    assert found.silent_arr <= SILENT[custom], said
 
 
 def test_the_portals_are_not_made_easy(tables: sa.Connection) -> None:
