@@ -10,6 +10,7 @@ from pathlib import Path
 
 from include.common.errors import PerennialError
 from include.sandbox.server import Options, serve
+from include.sandbox.world.build import CUSTOMS
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -28,6 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     command.add_argument("--seed", type=int, help="of the world (7)")
     command.add_argument("--anchor", type=date.fromisoformat, help="the world's today when it is made (today)")
     command.add_argument("--customers", type=int, help="who have signed by then (240)")
+    command.add_argument("--custom", choices=CUSTOMS, help="how the portal records contracts (ideal)")
     given = parser.parse_args(arguments)
     try:
         serve(Options(**vars(given)))

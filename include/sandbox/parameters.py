@@ -65,6 +65,40 @@ SHARE_COMES_BACK = 0.08  # of leavers
 SHARE_LOST_LEFT_OPEN = 0.06  # of losses nobody closes in the CRM
 NEW_DEALS_LOST = 0.35  # lost opportunities per prospect and for expansions that came to nothing
 
+# --- what happens to contracts that does not go by the book (not in the world called ideal) ---
+SHARE_SECOND_CONTRACT_FOUND = 0.2
+EVENTS = {
+    "free_months": 0.04,  # of terms of a year or longer
+    "starts_early": 0.6,  # of early renewals: the new term starts before the old one is over
+    "same_as_before": 0.25,  # of renewals
+    "reduced": 0.2,  # of changes in mid-term
+    "restarted": 0.25,  # of expansions: a new term from that day on
+    "shortened": 0.2,  # of terms that are lost
+    "consolidated": 0.35,  # of second contracts
+}  # fmt: skip
+
+# --- how a portal as found records its contracts; shares of contracts, deals or renewals ---
+NUMBERS = {"on_all": 0.25, "on_the_first": 0.40, "on_none": 0.35}
+SHARE_NUMBER_RETYPED = 0.15  # of numbers on later deals: written otherwise
+SHARE_LOOKUP = 0.25  # of contracts without numbers on all deals: renewals name the deal that they renew
+TYPES = {"right": 0.5, "missing": 0.3, "other_words": 0.2}
+OTHER_WORDS = {"new": "New Logo", "renewal": "Renewal FY", "expansion": "Upsell"}
+SHARE_DEAL_TYPE_FILLED = 0.6
+SHARE_CUT_ON_RENEWAL = 0.5  # of renewals that start early: the old lines are cut to that day
+SHARE_SIGNED_BY_PARENT = 0.5  # of customers with a parent: one renewal
+SHARE_CONTACTS_ONLY = 0.03  # of deals
+SHARE_SPLIT = 0.10  # of renewals with an add-on: a deal for each
+SHARE_OLD_DATES_SAME, SHARE_OLD_DATES_OTHER = 0.15, 0.01  # of renewals for the same as before, and of others
+SHARE_DATES_CORRECTED, DATES_CORRECTED_DAYS = 0.6, (10, 60)
+SHARE_QUOTED = 0.3  # of deals: their line items are cloned for a quote
+SHARE_START_NOT_TYPED = 0.15  # of new deals without line items: the close date stands for it
+SHARE_END_MOVED_ON_UPGRADE = 0.5  # of such deals, when an upgrade replaces them
+FIELD_TYPED_DAYS = (0, 4)  # after the change, where contracts are fields of the company
+SHARE_LEFT_STANDING = 0.15  # of losses: nobody empties the ARR
+AGENTS_WHO_LEAVE = 2
+SHARE_MESSAGING = 0.08  # of tickets
+MESSAGING_SECONDS = (20, 900)
+
 # --- leaving ---
 LEAVES_PER_RENEWAL = {"key_account": 0.09, "standard": 0.15, "small": 0.20}
 SHARE_SILENT = 0.27  # of leavers show nothing beforehand

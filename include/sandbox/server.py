@@ -48,6 +48,7 @@ class Options:
         seed: The world's seed; None for the one used last time, else 7.
         anchor: The world's today; None for the one used last time, else today.
         customers: How many have signed by then; None for the one used last time, else the default.
+        custom: How contracts are recorded (see ``world.build``); None for the one used last time, else ``ideal``.
     """
 
     home: Path
@@ -57,6 +58,7 @@ class Options:
     seed: int | None = None
     anchor: date | None = None
     customers: int | None = None
+    custom: str | None = None
 
 
 def serve(options: Options) -> None:
@@ -128,7 +130,7 @@ def _open(options: Options, diary: Diary) -> Sandbox:
         raise PerennialError(
             f"the sandbox's world of {anchor} ended on {end}", cure=f"remove {options.home} to start a new one"
         )
-    world = build(seed, anchor, count)
+    world = build(seed, anchor, count, _settled(diary, "custom", options.custom, "ideal"))
     world_clock = WorldClock()
     sandbox = Sandbox(world, diary, world_clock, Store(world.records, diary, world_clock.now))
     sandbox.switches.update(json.loads(diary.get("switches") or "{}"))
@@ -180,7 +182,12 @@ def describe(sandbox: Sandbox, smtp_port: int, product: Product | None) -> dict[
         "url": sandbox.url,
         "inbox": f"{sandbox.url}/inbox",
         "smtp_port": smtp_port,
-        "world": {"seed": world.seed, "anchor": str(world.span.anchor), "customers": len(world.customers)},
+        "world": {
+            "seed": world.seed,
+            "anchor": str(world.span.anchor),
+            "customers": len(world.customers),
+            "custom": world.custom,
+        },
         "webhook": f"{sandbox.url}/slack/services/T0SANDBOX/B0SANDBOX/{sandbox.secret('webhook')}",
         "hubspot_oauth": credentials(sandbox),
         "salesforce_oauth": salesforce.credentials(sandbox),

@@ -7,10 +7,12 @@ from typing import Any
 
 from include.sandbox.core import Sandbox
 from include.sandbox.product import Product, workspace_key
+from include.sandbox.world.committed import TermTruth, arr_steps, terms
 from include.sandbox.world.customers import Customer
 from include.sandbox.world.records import Record
 from include.sandbox.zendesk import audits
 
+__all__ = ["TermTruth", "arr_steps", "causes", "entities", "identities", "terms"]
 KINDS = {
     "account": "company", "contact": "contact", "owner": "owner", "opportunity": "deal", "contract_line": "line_item",
     "invoice": "invoice", "survey_response": "feedback", "milestone": "milestone", "objective": "objective",

@@ -12,7 +12,7 @@ from include.common import clock, connections
 from include.common.errors import AuthError, ConfigError, Unavailable
 from include.connectors.registry import connect
 from include.http.client import Client
-from include.sandbox.demo.overlay import SHIPPED, with_own_objects
+from include.sandbox.mapping import SHIPPED, with_own_objects
 from tests.fixtures.pulled import Copy, later, truth
 from tests.fixtures.sandbox import NOW, SandboxProcess
 

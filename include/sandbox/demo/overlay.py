@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from include.common import paths
 from include.config import load
 from include.deliver import holds
+from include.sandbox import mapping
 
-SHIPPED = paths.ROOT / "include" / "defaults" / "config" / "mappings" / "hubspot.yaml"
-OWN_OBJECTS = "Remove the # and adapt.\n"
 # Properties of the sandbox's companies, and what is kept there.
 KEPT = {
     "perennial_risk": "risk_band",
@@ -46,23 +43,19 @@ def write(home: Path, sandbox: dict[str, Any]) -> None:
     }
     mappings = folder / "mappings"
     mappings.mkdir(exist_ok=True)
-    (mappings / "hubspot.yaml").write_text(NOTE + with_own_objects(SHIPPED.read_text()))
+    custom = sandbox["world"]["custom"]
+    (mappings / "hubspot.yaml").write_text(NOTE + mapping.of_custom(custom))
     # The sandbox shows every row at once, except the desk, which never exports the last minute.
     sources = [source.model_dump(mode="json") for source in load().sources]
     for source in sources:
         source["lag_seconds"] = 61 if source["kind"] == "support" else 0
     # The first write goes to every account, and nobody is there to approve it.
     caps = {"actions_per_run": 2000, "share_of_book": 1}
-    written = {"channels": channels, "settings": {"sources": sources}, "caps": caps}
+    renewals = {} if custom == "ideal" else {"renewal_pipelines": mapping.RENEWAL_PIPELINES}
+    written = {"channels": channels, "settings": {"sources": sources}, "caps": caps, "renewals": renewals}
     (folder / "people.yaml").unlink(missing_ok=True)  # of an earlier version, with a key that is none any more
     for name, settings in written.items():
         (folder / f"{name}.yaml").write_text(NOTE + yaml.safe_dump(settings, sort_keys=False))
-
-
-def with_own_objects(mapping: str) -> str:
-    """Return HubSpot's shipped mapping with its examples of objects of one's own in force: the sandbox has them."""
-    before, marker, examples = mapping.partition(OWN_OBJECTS)
-    return before + marker + re.sub(r"^  # ", "  ", examples, flags=re.MULTILINE)
 
 
 def release_mail() -> None:

@@ -23,6 +23,7 @@ from include.sandbox.demo.progress import Progress
 from include.sandbox.demo.state import State
 from include.warehouse.embedded import server
 
+CUSTOM = "found"  # the demo's portal is as portals are found
 DATABASES = ("perennial", "airflow", "product")
 
 
@@ -95,7 +96,7 @@ def start(home: Path, state: State, processes: Processes, progress: Progress, cu
     size = ["--customers", str(customers)] if customers else []
     processes.start(
         "sandbox",
-        [sys.executable, "-m", "include.sandbox", "serve", "--home", str(home / "sandbox"), *size],
+        [sys.executable, "-m", "include.sandbox", "serve", "--home", str(home / "sandbox"), "--custom", CUSTOM, *size],
         environment | {"PERENNIAL_SANDBOX_PRODUCT_URL": _render(url, "product")},
     )
     processes.start(

@@ -8,10 +8,14 @@ from typing import Any
 
 from include.sandbox.core import Sandbox
 from include.sandbox.http import iso_ms, parse_moment
+from include.sandbox.hubspot import billing
 from include.sandbox.hubspot.associations import associated
-from include.sandbox.hubspot.schema import ObjectType, Property
+from include.sandbox.hubspot.schema import OF_CUSTOM, ObjectType, Property
 from include.sandbox.store import Item
 
+_TOTALS = ("hs_tcv", "hs_acv", "hs_arr", "hs_mrr")
+_BILLING = {*_TOTALS, "amount", "hs_pre_discount_amount", "hs_recurring_billing_period", "hs_term_in_months",
+            "hs_recurring_billing_end_date", "hs_recurring_billing_number_of_payments"}  # fmt: skip
 APP_BASE = "https://app.hubspot.com/contacts/1234567/record"
 
 
@@ -33,11 +37,15 @@ def text(value: Any, kind: str = "string") -> str | None:
 
 
 def properties_of(kind: ObjectType, sandbox: Sandbox) -> dict[str, Property]:
-    """Return the type's properties with those made through the API, less those that drifted away."""
+    """Return the portal's properties of a type with those made through the API, less those that drifted away."""
+    custom = sandbox.world.custom
+    own = {
+        name: each for name, each in kind.properties.items() if custom in OF_CUSTOM.get((kind.name, name), (custom,))
+    }
     made = {name: Property(name, each["type"], unique=each["hasUniqueValue"], options=tuple(each["options"]))
             for name, each in sandbox.switches.get("hubspot.properties", {}).get(kind.name, {}).items()}  # fmt: skip
     gone = set(sandbox.switches.get("hubspot.removed_properties", []))
-    return {name: each for name, each in (kind.properties | made).items() if name not in gone}
+    return {name: each for name, each in (own | made).items() if name not in gone}
 
 
 def value_of(sandbox: Sandbox, kind: ObjectType, item: Item, prop: Property) -> str | None:
@@ -48,9 +56,20 @@ def value_of(sandbox: Sandbox, kind: ObjectType, item: Item, prop: Property) -> 
         return iso_ms(item.created_at)
     if prop.name == kind.modified:
         return iso_ms(item.updated_at)
+    if item.kind == "line_item" and prop.name in _BILLING:
+        return text(billing.shown(item.values, prop.name), prop.type)
+    if item.kind == "deal" and prop.name in _TOTALS:
+        return text(_total(sandbox, item, prop.name), prop.type)
     if prop.read_only and not prop.source:
         return _derived(sandbox, item, prop.name)
     return text(item.values.get(prop.source or prop.name), prop.type)
+
+
+def _total(sandbox: Sandbox, deal: Item, name: str) -> Decimal | None:
+    """Return a figure of a deal: the sum of its lines."""
+    lines = sandbox.store.items("line_item")
+    known = [billing.totals(lines[number].values).get(name) for number, _ in associated(sandbox, deal, "line_item")]
+    return sum((each for each in known if each is not None), Decimal()) if known else None
 
 
 def _derived(sandbox: Sandbox, item: Item, name: str) -> str | None:
@@ -116,9 +135,25 @@ def show(
 def _history(prop: Property, item: Item) -> list[dict[str, Any]]:
     """Return the values that a property had, newest first."""
     field = prop.source or prop.name
+    entries = (
+        _line_history(prop, item)
+        if item.kind == "line_item" and prop.name in _BILLING
+        else [(change.at, change.values[field]) for change in item.log if change.values.get(field) is not None]
+    )
     return [
-        {"value": text(change.values[field], prop.type) or "", "timestamp": iso_ms(change.at), "sourceType": "CRM_UI",
+        {"value": text(value, prop.type) or "", "timestamp": iso_ms(at), "sourceType": "CRM_UI",
          "sourceId": "userId:2506600", "updatedByUserId": 2506600}
-        for change in reversed(item.log)
-        if field in change.values and change.values[field] is not None
+        for at, value in reversed(entries)
     ]  # fmt: skip
+
+
+def _line_history(prop: Property, item: Item) -> list[tuple[int, Any]]:
+    """Return when a property that is worked out took which value."""
+    values: dict[str, Any] = {}
+    entries: list[tuple[int, Any]] = []
+    for change in item.log:
+        values |= change.values
+        value = billing.shown(values, prop.name)
+        if value is not None and (not entries or entries[-1][1] != value):
+            entries.append((change.at, value))
+    return entries

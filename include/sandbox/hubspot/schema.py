@@ -76,6 +76,9 @@ _FILLERS = tuple(
     for number in range(20)
 )
 
+# The whole, a year's, what recurs in a year and in a month: the portal works them out.
+_TOTALS = tuple(Property(name, "number", read_only=True) for name in ("hs_tcv", "hs_acv", "hs_arr", "hs_mrr"))
+
 COMPANIES = _type(
     "companies", "company", "company", "0-2", "createdate", "hs_lastmodifieddate", "name domain",
     Property("name", source="name"),
@@ -86,6 +89,10 @@ COMPANIES = _type(
     Property("hs_parent_company_id", "number", "parent"),
     Property("lifecyclestage", "enumeration", "lifecycle", ("lead", "opportunity", "customer", "other")),
     Property("is_test_account", "bool", "is_test"),
+    Property("annual_recurring_revenue", "number", "arr"),
+    Property("contract_start_date", "date", "contract_start"),
+    Property("renewal_date", "date", "renewal_date"),
+    Property("customer_status", "enumeration", "customer_status", ("active", "churned")),
     Property("hs_merged_object_ids", "enumeration", "merged_ids", read_only=True),
     # The portal's administrator made these for what is written back.
     Property("perennial_risk", "enumeration", options=("none", "some", "high", "unknown")),
@@ -118,8 +125,13 @@ DEALS = _type(
     Property("dealstage", "enumeration", "stage"),
     Property("hs_is_closed", "bool", "is_closed", read_only=True),
     Property("hs_is_closed_won", "bool", "is_won", read_only=True),
-    Property("deal_kind", "enumeration", "kind", ("new", "renewal", "expansion")),
+    Property("dealtype", "enumeration", "deal_type", ("newbusiness", "existingbusiness")),
+    Property("deal_kind", "enumeration", "kind", ("new", "renewal", "expansion")),  # the portal's administrator made it
     Property("contract_number", source="contract_number"),
+    Property("renewed_deal", source="renews"),
+    Property("contract_start_date", "date", "contract_start"),
+    Property("contract_end_date", "date", "contract_end"),
+    Property("contract_term_months", "number", "term_months"),
     Property("amount", "number", "amount"),
     Property("deal_currency_code", "enumeration", "currency"),
     Property("closedate", "datetime", "close_date"),
@@ -127,18 +139,26 @@ DEALS = _type(
     Property("auto_renew", "bool", "auto_renew"),
     Property("notice_given_on", "date", "notice_given_on"),
     Property("closed_lost_reason", source="lost_reason"),
+    *_TOTALS,
     Property("hs_merged_object_ids", "enumeration", "merged_ids", read_only=True),
 )  # fmt: skip
 LINE_ITEMS = _type(
     "line_items", "line_item", "line_item", "0-8", "createdate", "hs_lastmodifieddate", "quantity amount price",
     Property("name", source="product"),
     Property("quantity", "number", "quantity"),
+    # Of one billing period, after and before discount; ``billing`` works them out.
     Property("amount", "number", "amount"),
     Property("hs_pre_discount_amount", "number", "list_amount"),
     Property("hs_line_item_currency_code", "enumeration", "currency"),
-    Property("recurringbillingfrequency", "enumeration", "frequency", ("monthly", "annually")),
+    Property("recurringbillingfrequency", "enumeration", "frequency",
+             ("weekly", "biweekly", "monthly", "quarterly", "per_six_months", "annually", "per_two_years",
+              "per_three_years", "per_four_years", "per_five_years")),
     Property("hs_recurring_billing_start_date", "date", "term_start"),
+    Property("hs_recurring_billing_period"),
     Property("hs_recurring_billing_end_date", "date", "term_last_day"),
+    Property("hs_term_in_months", "number", read_only=True),
+    Property("hs_recurring_billing_number_of_payments", "number", read_only=True),
+    *_TOTALS,
 )  # fmt: skip
 TASKS = _type(
     "tasks", "task", "task", "0-27", "hs_createdate", "hs_lastmodifieddate", "hs_createdate hs_lastmodifieddate",
@@ -226,6 +246,15 @@ _ALL = (COMPANIES, CONTACTS, DEALS, LINE_ITEMS, TASKS, CALLS, MEETINGS, EMAILS, 
         OBJECTIVES)  # fmt: skip
 OBJECT_TYPES: dict[str, ObjectType] = {each.name: each for each in _ALL}
 OF_KIND: dict[str, ObjectType] = {each.kind: each for each in OBJECT_TYPES.values()}
+
+# Type and property -> the customs (see ``world.build``) of the portals that made it; all portals have the others.
+OF_CUSTOM: dict[tuple[str, str], tuple[str, ...]] = {
+    **dict.fromkeys((("deals", "deal_kind"), ("deals", "contract_number")), ("ideal", "found")),
+    ("deals", "renewed_deal"): ("found",),
+    **{("deals", name): ("deals",) for name in ("contract_start_date", "contract_end_date", "contract_term_months")},
+    **{("companies", name): ("companies",)
+       for name in ("annual_recurring_revenue", "contract_start_date", "renewal_date", "customer_status")},
+}  # fmt: skip
 
 # (from, to): (association type id, the primary one's id or 0). Real ones.
 ASSOCIATION_TYPES: dict[tuple[str, str], tuple[int, int]] = {

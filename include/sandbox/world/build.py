@@ -8,7 +8,20 @@ from dataclasses import dataclass
 from datetime import date
 
 from include.sandbox import parameters as p
-from include.sandbox.world import blur, causes, contracts, crm, deals, desk, dirt, relations
+from include.sandbox.world import (
+    blur,
+    causes,
+    contracts,
+    crm,
+    deals,
+    desk,
+    desk_found,
+    dirt,
+    events,
+    fields,
+    found,
+    relations,
+)
 from include.sandbox.world import usage as product
 from include.sandbox.world.customers import Customer, Span, assign_owners, customers, owners
 from include.sandbox.world.records import Record, number
@@ -25,6 +38,7 @@ class World:
         records: All records, numbered, with all their changes.
         usage: What members do, as columns.
         seats: Workspace, day, paid and activated seats.
+        custom: How its contracts are recorded.
     """
 
     seed: int
@@ -33,6 +47,7 @@ class World:
     records: list[Record]
     usage: product.Usage
     seats: list[tuple[int, int, int, int]]
+    custom: str = "ideal"
 
     def fingerprint(self) -> str:
         """Return a hash of every byte of it."""
@@ -45,27 +60,50 @@ class World:
         return digest.hexdigest()
 
 
-def build(seed: int, anchor: date, count: int = p.CUSTOMERS) -> World:
+# ideal: by the book; found: as a portal that grew over years; deals: without line items; companies: without deals.
+# All but ideal tell of the same contracts.
+CUSTOMS = ("ideal", "found", "deals", "companies")
+
+
+def build(seed: int, anchor: date, count: int = p.CUSTOMERS, custom: str = "ideal") -> World:
     """Return the world of a seed.
 
     Args:
         seed: Any whole number.
         anchor: The day that the demo takes for today: history lies before it, the future after it.
         count: How many customers have signed by then; others follow.
+        custom: How contracts are recorded: one of ``CUSTOMS``.
     """
     # A stream of draws per room, so that a change in one leaves the others as they were.
-    rooms = ("people", "contracts", "causes", "crm", "deals", "desk", "product", "dirt", "relations", "identity")
+    rooms = (
+        "people",
+        "contracts",
+        "causes",
+        "crm",
+        "deals",
+        "desk",
+        "product",
+        "dirt",
+        "relations",
+        "identity",
+        "events",
+        "custom",
+        "custom desk",
+    )
     streams = {room: random.Random(f"{seed} {room}") for room in rooms}
     span = Span.around(anchor)
     managers = owners(streams["people"], span)
     everyone = customers(streams["people"], span, count)
     assign_owners(streams["people"], everyone, managers)
+    happens = None if custom == "ideal" else events.Events(streams["events"])
     for customer in everyone:
-        contracts.plan(streams["contracts"], customer, span)
+        contracts.plan(streams["contracts"], customer, span, happens)
     causes.assign(streams["causes"], everyone, span)
     records = [*managers, *crm.write(streams["crm"], everyone, managers, span)]
     records += deals.write(streams["deals"], everyone, span)
-    records += desk.write(streams["desk"], everyone, span)
+    records = _recorded(streams["custom"], everyone, records, span, custom)
+    at_desk = desk.write(streams["desk"], everyone, span)
+    records += at_desk if custom == "ideal" else desk_found.record(streams["custom desk"], at_desk, span)
     spaces = product.workspaces(streams["product"], everyone, span)
     for space in spaces:
         records += [space.record, *(member[0] for member in space.members)]
@@ -73,4 +111,17 @@ def build(seed: int, anchor: date, count: int = p.CUSTOMERS) -> World:
     dirt.spoil(streams["dirt"], records, span)
     blur.identities(streams["identity"], everyone, records)
     number(records)
-    return World(seed, span, everyone, records, product.usage(seed, spaces, span), product.seats(spaces, span))
+    return World(seed, span, everyone, records, product.usage(seed, spaces, span), product.seats(spaces, span), custom)
+
+
+def _recorded(
+    rng: random.Random, everyone: list[Customer], records: list[Record], span: Span, custom: str
+) -> list[Record]:
+    """Return the CRM's records as a portal of this custom has them."""
+    if custom == "found":
+        return records + found.record(rng, everyone, records)
+    if custom == "deals":
+        return found.as_deals(rng, everyone, records)
+    if custom == "companies":
+        return fields.as_companies(rng, everyone, records, span)
+    return records

@@ -8,21 +8,30 @@ from datetime import date, timedelta
 from include.sandbox import parameters as p
 from include.sandbox.world.customers import Contract, Customer, Span, Term
 from include.sandbox.world.dates import add_months, between, pick, whole, working_day
+from include.sandbox.world.events import Events
 
 SEEN_BEYOND_DAYS = 400  # renewals due so long after the world's end already exist as open ones
 
 
-def plan(rng: random.Random, customer: Customer, span: Span) -> None:
-    """Plan a customer's contracts over the whole span, and with them whether and when it leaves."""
+def plan(rng: random.Random, customer: Customer, span: Span, events: Events | None = None) -> None:
+    """Plan a customer's contracts over the whole span, and with them whether and when it leaves.
+
+    Args:
+        rng: What draws start from.
+        customer: Whose contracts.
+        span: The days of the world.
+        events: What else happens to contracts; None where all goes by the book.
+    """
     main = _contract(rng, customer, 0)
-    _play(rng, customer, main, customer.signed, span)
+    _play(rng, customer, main, customer.signed, span, events=events)
     customer.contracts.append(main)
     _note_leaving(customer, main)
-    if main.months == 12 and not main.auto and rng.random() < p.SHARE_SECOND_CONTRACT:
-        _plan_second(rng, customer, main, span)
+    share = p.SHARE_SECOND_CONTRACT if events is None else p.SHARE_SECOND_CONTRACT_FOUND
+    if main.months == 12 and not main.auto and rng.random() < share:
+        _plan_second(rng, customer, main, span, events)
     customer.periods = [(customer.signed, customer.left or date.max)]
     if customer.left and rng.random() < p.SHARE_COMES_BACK:
-        _plan_return(rng, customer, span)
+        _plan_return(rng, customer, span, events)
 
 
 def _contract(rng: random.Random, customer: Customer, position: int) -> Contract:
@@ -54,18 +63,23 @@ def _play(
     span: Span,
     share: float = 1.0,
     lost_from: date | None = None,
+    events: Events | None = None,
 ) -> None:
     """Add terms until the contract is lost or its renewal lies too far ahead to exist."""
     term = _first_term(rng, customer, contract.months, start, share)
+    if events:
+        events.free_months(contract, term)
     leaves = p.LEAVES_PER_RENEWAL[customer.tier] * min(1.0, contract.months / 12)
     while True:
         contract.terms.append(term)
         if term.end > span.end + timedelta(days=SEEN_BEYOND_DAYS):
             return
         if rng.random() < leaves or (lost_from and term.end >= lost_from):
+            if events:
+                events.shorten(contract, term)
             term.renewal, term.closes = "lost", _lost_on(rng, contract, term)
             return
-        term = _renew(rng, contract, term)
+        term = _renew(rng, contract, term, events)
 
 
 def _lost_on(rng: random.Random, contract: Contract, term: Term) -> date:
@@ -76,12 +90,17 @@ def _lost_on(rng: random.Random, contract: Contract, term: Term) -> date:
     return term.end + timedelta(days=whole(rng, (-45, 12)))
 
 
-def _renew(rng: random.Random, contract: Contract, term: Term) -> Term:
+def _renew(rng: random.Random, contract: Contract, term: Term, events: Events | None) -> Term:
     if contract.auto:
         term.renewal, term.closes = "auto", contract.decision(term)
-        following = Term(term.end, add_months(term.end, contract.months), term.seats, term.price, term.discount, False)
-        return following
+        # Counted from where the chain began: a contract of the 31st does not become one of the 28th.
+        n_terms = 1 + next(n for n, each in enumerate(reversed(contract.terms), 1) if each.deal)
+        began = contract.terms[1 - n_terms].start
+        end = add_months(began, n_terms * contract.months)
+        return Term(term.end, end, term.seats, term.price, term.discount, False)
     _maybe_expand(rng, contract, term)
+    if events and (following := events.upgrade(contract, term)):
+        return following
     term.renewal = pick(rng, p.RENEWAL_KINDS)
     term.closes = working_day(term.end + timedelta(days=whole(rng, p.RENEWAL_CLOSES[term.renewal])))
     late = term.closes > term.end
@@ -89,7 +108,10 @@ def _renew(rng: random.Random, contract: Contract, term: Term) -> Term:
     change = -between(rng, (0.1, 0.3)) if rng.random() < p.SHARE_DOWNSELL else between(rng, p.SEATS_CHANGE)
     seats = max(2, round(term.seats_at_end * (1 + change)))
     price = max(12, 12 * round(term.price * (1 + between(rng, p.PRICE_CHANGE)) / 12))
-    return Term(start, add_months(start, contract.months), seats, price, term.discount)
+    following = Term(start, add_months(start, contract.months), seats, price, term.discount)
+    if events:
+        events.renewal(contract, term, following)
+    return following
 
 
 def _maybe_expand(rng: random.Random, contract: Contract, term: Term) -> None:
@@ -107,44 +129,51 @@ def _note_leaving(customer: Customer, contract: Contract) -> None:
         customer.decided = contract.decision(last)
 
 
-def _plan_second(rng: random.Random, customer: Customer, main: Contract, span: Span) -> None:
+def _plan_second(rng: random.Random, customer: Customer, main: Contract, span: Span, events: Events | None) -> None:
     """Add a smaller contract, sometimes aligned with the first at one of its renewals."""
     second = _contract(rng, customer, 1)
     second.auto = False
     start = add_months(main.terms[0].start, whole(rng, (3, 9)))
     if customer.left and start >= customer.left:
         return
-    _play(rng, customer, second, start, span, share=0.4, lost_from=customer.left)
+    _play(rng, customer, second, start, span, share=0.4, lost_from=customer.left, events=events)
     customer.contracts.append(second)
-    if rng.random() < p.SHARE_CO_TERMED:
+    if events and events.consolidate(main, second):
+        pass
+    elif rng.random() < p.SHARE_CO_TERMED:
         _co_term(main, second)
     if customer.left:
-        customer.left = max(customer.left, second.terms[-1].end)
+        customer.left = max(customer.left, second.terms[-1].stops)
 
 
 def _co_term(main: Contract, second: Contract) -> None:
     """Cut the second contract's term at the first renewal of the main one that falls into it, and go on in step."""
     for before, term in zip(main.terms, main.terms[1:], strict=False):
-        if before.closes is None or before.closes > term.start:
+        if before.closes is None or before.closes > term.start or term.is_upgrade or before.replaced_from:
             continue  # a late renewal aligns nothing
         for position, cut in enumerate(second.terms):
             if cut.start < term.start < cut.end and (cut.end - term.start).days > 45 and not cut.expands:
-                cut.cut, cut.renewal, cut.closes = term.start, "on_time", before.closes
-                second.terms[position + 1 :] = [
-                    Term(other.start, other.end, cut.seats, cut.price, cut.discount, True, other.renewal, other.closes)
-                    for other in main.terms[main.terms.index(term) :]
-                ]
+                cut.cut, cut.renewal, cut.closes, cut.replaced_from = term.start, "on_time", before.closes, None
+                second.terms[position + 1 :] = [_in_step(cut, other) for other in main.terms[main.terms.index(term) :]]
                 return
 
 
-def _plan_return(rng: random.Random, customer: Customer, span: Span) -> None:
+def _in_step(cut: Term, other: Term) -> Term:
+    """Return a term of the second contract beside one of the main one."""
+    beside = Term(other.start, other.end, cut.seats, cut.price, cut.discount, True, other.renewal, other.closes)
+    beside.replaced_from, beside.is_upgrade = other.replaced_from, other.is_upgrade
+    beside.free_months, beside.shortened = other.free_months, other.shortened
+    return beside
+
+
+def _plan_return(rng: random.Random, customer: Customer, span: Span, events: Events | None) -> None:
     """Let a customer that left come back on a new contract, with nothing wrong the second time."""
     start = customer.periods[0][1] + timedelta(days=whole(rng, (70, 260)))
     if start >= span.end:
         return
     back = _contract(rng, customer, 5)
     back.auto, back.months = False, 12
-    _play(rng, customer, back, start, span, share=0.7)
+    _play(rng, customer, back, start, span, share=0.7, events=events)
     customer.contracts.append(back)
     last = back.terms[-1]
     customer.periods.append((start, last.end if last.renewal == "lost" else date.max))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from decimal import Decimal
 
 from include.sandbox import parameters as p
 from include.sandbox.world import names
@@ -40,11 +41,16 @@ class Term:
         price: Net price of a seat for a year, in whole dollars divisible by 12.
         discount: What was taken off the list price, as a share.
         deal: Whether a deal of its own made it; an automatic renewal makes none.
-        renewal: ``early``, ``on_time``, ``in_grace``, ``after_grace``, ``auto``, ``lost``; ``open`` when it lies
-            beyond the world's end.
+        renewal: ``early``, ``on_time``, ``in_grace``, ``after_grace``, ``auto``, ``lost``; ``restarted`` by an upgrade;
+            ``consolidated`` into another contract; ``open`` when it lies beyond the world's end.
         closes: The day on which that is settled.
         cut: The day on which the term was ended to be aligned with another contract.
-        expands: Day and number of seats added in mid-term.
+        expands: Day and number of seats added in mid-term; a negative number was given back.
+        replaced_from: The day before its end from which the next term counts in its place.
+        is_upgrade: An upgrade in mid-term made it, and ended the one before.
+        free_months: How many of its months, the last ones, are free.
+        shortened: What it was cut short from, and the day on which that was agreed.
+        signed_by: Another company that signed it.
     """
 
     start: date
@@ -57,12 +63,48 @@ class Term:
     closes: date | None = None
     cut: date | None = None
     expands: tuple[date, int] | None = None
+    replaced_from: date | None = None
+    is_upgrade: bool = False
+    free_months: int = 0
+    shortened: tuple[date, date] | None = None
+    signed_by: Record | None = None
     record: Record | None = None  # the deal that made it, once written
+    others: list[Record] = field(default_factory=list)  # further deals that made it
+    joined: Term | None = None  # the term into which it was consolidated
+
+    @property
+    def agreed_end(self) -> date:
+        """The day after the last, as it was agreed at first."""
+        return self.shortened[0] if self.shortened else self.end
+
+    @property
+    def stops(self) -> date:
+        """The day from which it counts no more."""
+        return min(self.end, self.cut or self.end, self.replaced_from or self.end)
 
     @property
     def seats_at_end(self) -> int:
         """Seats including the expansion."""
         return self.seats + (self.expands[1] if self.expands else 0)
+
+
+@dataclass
+class Sold:
+    """A product that a won deal sold for a term: what is committed.
+
+    Args:
+        term: For which term.
+        line: The line item that says so.
+        from_day: Its start, or the day of closing if that is later.
+        yearly: What it brings a year.
+        corrected: When its amount was corrected long after, in milliseconds since 1970, and to what a year.
+    """
+
+    term: Term
+    line: Record
+    from_day: date
+    yearly: Decimal
+    corrected: tuple[int, Decimal] | None = None
 
 
 @dataclass
@@ -76,6 +118,7 @@ class Contract:
     add_on: bool
     services: bool
     terms: list[Term] = field(default_factory=list)
+    sold: list[Sold] = field(default_factory=list)
 
     def decision(self, term: Term) -> date:
         """Return the last day on which the customer can decide about a term's end."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import calendar
 import random
 from datetime import date, timedelta
+from decimal import Decimal
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -15,6 +16,18 @@ def add_months(day: date, months: int) -> date:
     month = day.month - 1 + months
     year, month = day.year + month // 12, month % 12 + 1
     return date(year, month, min(day.day, calendar.monthrange(year, month)[1]))
+
+
+def whole_months(start: date, end: date) -> int | None:
+    """Return how many months lie between two days; None where it is no whole number of them."""
+    months = (end.year - start.year) * 12 + end.month - start.month
+    return months if months > 0 and add_months(start, months) == end else None
+
+
+def years_between(start: date, end: date) -> Decimal:
+    """Return the years between two days: by months where these are whole, else by days."""
+    months = whole_months(start, end)
+    return Decimal(months) / 12 if months else Decimal((end - start).days) / 365
 
 
 def working_day(day: date) -> date:

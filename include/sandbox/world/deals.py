@@ -8,8 +8,8 @@ from decimal import Decimal
 
 from include.sandbox import parameters as p
 from include.sandbox.world import names
-from include.sandbox.world.customers import Contract, Customer, Span, Term
-from include.sandbox.world.dates import between, office_hour, whole, working_day
+from include.sandbox.world.customers import Contract, Customer, Sold, Span, Term
+from include.sandbox.world.dates import add_months, between, office_hour, whole, working_day, years_between
 from include.sandbox.world.records import Record, millis
 
 SALES, RENEWALS = "default", "75122310"
@@ -17,7 +17,7 @@ STAGES = {
     SALES: ("appointmentscheduled", "qualifiedtobuy", "contractsent", "closedwon", "closedlost"),
     RENEWALS: ("147001", "147002", "147003", "147004", "147005"),
 }
-CENT = Decimal("0.01")
+CENT, FINE = Decimal("0.01"), Decimal("0.000001")
 ADD_ON_SHARE = Decimal("0.25")  # of the seat price
 
 
@@ -37,18 +37,23 @@ def _contract(rng: random.Random, customer: Customer, contract: Contract, span: 
     for position, term in enumerate(contract.terms):
         if term.deal:
             before = contract.terms[position - 1] if position else None
-            written = (
-                _new(rng, customer, contract, term)
-                if before is None
-                else _renewed(rng, customer, contract, before, term)
-            )
+            if before is None:
+                written = _new(rng, customer, contract, term)
+            elif term.is_upgrade:
+                written = _upgraded(rng, customer, contract, before, term)
+            else:
+                written = _renewed(rng, customer, contract, before, term)
             made += written
             made_by = written[0]
         term.record = made_by
         if term.expands:
             made += _expansion(rng, customer, contract, term)
         if term.cut:
-            _cut(rng, made, term)
+            _cut(rng, contract, term, term.cut)
+        elif term.replaced_from and (term.renewal == "restarted" or rng.random() < p.SHARE_CUT_ON_RENEWAL):
+            _cut(rng, contract, term, term.replaced_from)
+        if term.shortened:
+            _cut(rng, contract, term, term.end, term.shortened[1])
     made += _end(rng, customer, contract, contract.terms[-1], span)
     return made
 
@@ -68,6 +73,13 @@ def _renewed(rng: random.Random, customer: Customer, contract: Contract, before:
     return [deal, *_win(rng, customer, contract, deal, term, before.closes)]
 
 
+def _upgraded(rng: random.Random, customer: Customer, contract: Contract, before: Term, term: Term) -> list[Record]:
+    assert before.closes
+    opens = max(before.start + timedelta(days=2), before.closes - timedelta(days=whole(rng, (10, 40))))
+    deal = _open(rng, customer, contract, "expansion", opens, before.closes, SALES)
+    return [deal, *_win(rng, customer, contract, deal, term, before.closes)]
+
+
 def _expansion(rng: random.Random, customer: Customer, contract: Contract, term: Term) -> list[Record]:
     assert term.expands
     day, seats = term.expands
@@ -75,12 +87,18 @@ def _expansion(rng: random.Random, customer: Customer, contract: Contract, term:
     deal = _open(rng, customer, contract, "expansion", closes - timedelta(days=whole(rng, (10, 40))), closes, SALES)
     extra = Term(day, term.end, seats, term.price, term.discount)
     plain = Contract(contract.number, contract.months, contract.notice_months, contract.auto, False, False)
-    return [deal, *_win(rng, customer, plain, deal, extra, closes)]
+    lines = _win(rng, customer, plain, deal, extra, closes)
+    for sold in plain.sold:
+        sold.term = term
+    contract.sold += plain.sold
+    return [deal, *lines]
 
 
 def _end(rng: random.Random, customer: Customer, contract: Contract, term: Term, span: Span) -> list[Record]:
     """The renewal at the end of the last planned term: lost, or still open when the world ends."""
     opens = term.end - timedelta(days=whole(rng, p.RENEWAL_OPENS_DAYS))
+    if term.renewal == "consolidated":
+        return []
     if term.renewal == "open":
         if opens >= span.end or contract.auto:
             return []
@@ -152,6 +170,7 @@ def _open(
         is_closed=False,
         is_won=False,
         kind=kind,
+        deal_type="newbusiness" if kind == "new" else "existingbusiness",
         contract_number=contract.number,
         amount=None,
         currency=p.CURRENCY,
@@ -179,9 +198,11 @@ def _win(
     at = max(millis(closes, office_hour(rng)), deal.at + 3_600_000)
     deal.changes = [c for c in deal.changes if c.at < at]
     amounts = amounts_of(contract, term)
-    lines = [_line(rng, deal, at, contract, term, "Core platform", amounts[0], amounts[1])]
+    lines = [_line(rng, deal, at, contract, term, closes, "Core platform", amounts[0], amounts[1])]
     if len(amounts) > 2:
-        lines.append(_line(rng, deal, at + 90, contract, term, "Analytics add-on", amounts[2], amounts[3]))
+        lines.append(_line(rng, deal, at + 90, contract, term, closes, "Analytics add-on", amounts[2], amounts[3]))
+    if term.free_months:
+        lines += _free_lines(rng, deal, at + 150, contract, term, [line.changes[0].values["product"] for line in lines])
     if services:
         fee = Decimal(whole(rng, (2, 20)) * 750)
         lines.append(
@@ -198,8 +219,17 @@ def _pipeline(deal: Record) -> str:
 
 
 def _line(
-    rng: random.Random, deal: Record, at: int, contract: Contract, term: Term, product: str, net: Decimal, full: Decimal
+    rng: random.Random,
+    deal: Record,
+    at: int,
+    contract: Contract,
+    term: Term,
+    closes: date,
+    product: str,
+    net: Decimal,
+    full: Decimal,
 ) -> Record:
+    paid_until = _paid_until(contract, term)
     line = Record(
         "line_item",
         at,
@@ -211,19 +241,41 @@ def _line(
         currency=p.CURRENCY,
         frequency="monthly" if contract.months == 1 else "annually",
         term_start=term.start,
-        term_last_day=term.end - timedelta(days=1),
+        term_last_day=paid_until - timedelta(days=1),
     )
+    years = years_between(term.start, term.agreed_end)  # free months are part of the term that is paid
+    sold = Sold(term, line, max(term.start, closes), net / years)
     if rng.random() < p.SHARE_CORRECTED:
         corrected = (net * Decimal(str(round(between(rng, (0.9, 0.97)), 3)))).quantize(CENT)
         line.change(at + whole(rng, (40, 200)) * 86_400_000, amount=corrected)
+        sold.corrected = line.changes[-1].at, corrected / years
+    contract.sold.append(sold)
     return line
+
+
+def _paid_until(contract: Contract, term: Term) -> date:
+    return add_months(term.start, contract.months) if term.free_months else term.agreed_end
+
+
+def _free_lines(
+    rng: random.Random, deal: Record, at: int, contract: Contract, term: Term, products: list[str]
+) -> list[Record]:
+    """Free months stand in lines of amount 0: of the products, or of a name of their own."""
+    names = products if rng.random() < 0.5 else ["Free months"]
+    start, last = _paid_until(contract, term), term.agreed_end - timedelta(days=1)
+    return [
+        Record("line_item", at + place, deal=deal, product=name, quantity=term.seats, amount=Decimal("0.00"),
+               list_amount=Decimal("0.00"), currency=p.CURRENCY, frequency="annually", term_start=start,
+               term_last_day=last)
+        for place, name in enumerate(names)
+    ]  # fmt: skip
 
 
 def amounts_of(contract: Contract, term: Term) -> list[Decimal]:
     """Return net and list amount of the whole term, for each product of the contract."""
     full_years = Decimal(contract.months) / 12
-    if (term.end - term.start).days < contract.months * 28:  # what is left of a term, by days
-        full_years = Decimal((term.end - term.start).days) / 365
+    if (term.agreed_end - term.start).days < contract.months * 28:  # what is left of a term, by days
+        full_years = Decimal((term.agreed_end - term.start).days) / 365
     net = (term.price * term.seats * full_years).quantize(CENT)
     full = (net / (1 - Decimal(str(term.discount)))).quantize(CENT)
     amounts = [net, full]
@@ -232,16 +284,23 @@ def amounts_of(contract: Contract, term: Term) -> list[Decimal]:
     return amounts
 
 
-def _cut(rng: random.Random, made: list[Record], term: Term) -> None:
-    """End a term's lines early, at their share of the amount, when the contract is aligned with another."""
-    assert term.cut and term.closes
-    at = millis(term.closes, office_hour(rng))
-    share = Decimal((term.cut - term.start).days) / Decimal((term.end - term.start).days)
-    for line in made:
+def _cut(rng: random.Random, contract: Contract, term: Term, day: date, said_on: date | None = None) -> None:
+    """End a term's lines early, at their share of the amount, from the day on which that was agreed."""
+    said_on = said_on or term.closes
+    assert said_on
+    at = millis(said_on, office_hour(rng))
+    for sold in contract.sold:
+        if sold.term is not term:
+            continue
+        line = sold.line
         values = line.changes[0].values
-        if line.kind == "line_item" and values["term_start"] == term.start:
-            line.change(
-                max(at, line.at + 1),
-                term_last_day=term.cut - timedelta(days=1),
-                amount=(values["amount"] * share).quantize(CENT),
-            )
+        last = values["term_last_day"]
+        if values["term_start"] >= day or last < day:
+            continue
+        share = years_between(values["term_start"], day) / years_between(values["term_start"], last + timedelta(days=1))
+        cut_at = max(at, line.at + 1)
+        amount = next(c.values["amount"] for c in reversed(line.changes) if "amount" in c.values and c.at <= cut_at)
+        for later in (change for change in line.changes if change.at > cut_at and "amount" in change.values):
+            later.values["amount"] = (later.values["amount"] * share).quantize(FINE)
+        # Not rounded: what it comes to in a year is what it was.
+        line.change(cut_at, term_last_day=day - timedelta(days=1), amount=(amount * share).quantize(FINE))

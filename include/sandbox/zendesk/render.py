@@ -142,7 +142,7 @@ def ticket(_: Sandbox, item: Item) -> dict[str, Any]:
         "satisfaction_probability": None,
         "allow_channelback": False,
         "allow_attachments": True,
-        "from_messaging_channel": False,
+        "from_messaging_channel": values["channel"] == "native_messaging",
     }
 
 
@@ -172,6 +172,7 @@ def metric_set(_: Sandbox, item: Item) -> dict[str, Any]:
         "solved_at": iso_s(values["solved_at"]) if values.get("solved_at") else None,
         "latest_comment_added_at": updated,
         "reply_time_in_minutes": _minutes(values, "first_reply"),
+        "reply_time_in_seconds": {"calendar": values.get("first_reply_seconds")},  # of conversations
         "first_resolution_time_in_minutes": _minutes(values, "first_resolution"),
         "full_resolution_time_in_minutes": _minutes(values, "full_resolution"),
         "agent_wait_time_in_minutes": _minutes(values, "agent_wait"),

@@ -181,7 +181,8 @@ methods as (
             when is_same_account and is_same_contract and both_numbered
                 and (opportunity_type = 'renewal' or (is_at_end and opportunity_type <> 'expansion')
                     or (is_at_end and is_same_product)
-                    or (is_same_product and opportunity_type <> 'expansion' and is_in_time))
+                    or (is_same_product and opportunity_type <> 'expansion' and is_in_time
+                        and (opportunity_type <> 'unknown' or worth >= ended_worth / 2)))
                 then 'number'
             when is_same_account and opportunity_type = 'renewal' and is_in_time and both_numbered
                 then 'renewal_renumbered'
@@ -191,7 +192,11 @@ methods as (
                 then 'product'
             when is_same_account and is_same_product and is_in_time and not is_evergreen and not is_at_end
                 and not (opportunity_type <> 'renewal' and both_numbered)
-                and case when opportunity_type = 'expansion' then is_whole else worth >= ended_worth / 2 end
+                and case opportunity_type
+                    when 'expansion' then is_whole
+                    when 'new' then worth >= ended_worth
+                    else worth >= ended_worth / 2
+                end
                 then 'product'
             when is_same_account and is_same_product and opportunity_type = 'new' and both_numbered
                 and is_at_end and distance <= 7 and not is_auto_renew
@@ -545,10 +550,18 @@ select
     max(v.ends_on) as next_end,
     min(v.committed_on) as committed_on,
     not v.is_same_product as is_whole_term,
-    -- An upgrade that begins on the day to which the old term was cut, or replaces it half-way, restarts it. So does a
+    -- An upgrade that begins on the day to which the old term was cut, or replaces it half-way, restarts it. Under the
+    -- same number, or without a type, it does so only long before the term was due: later it is a renewal. So does a
     -- change that begins there and ends when the old term would have: what is due then is the changed one.
     coalesce(
-        (v.method = 'product' and o.opportunity_type = 'expansion' and v.starts_on <= v.due_date + 1)
+        (
+            v.starts_on <= v.due_date + 1
+            and (
+                (v.method = 'product' and o.opportunity_type = 'expansion')
+                or (v.method in ('product', 'number', 'reference') and o.opportunity_type in ('expansion', 'unknown')
+                    and v.starts_on < v.agreed_end - 92)
+            )
+        )
         or (
             v.method in ('number', 'product')
             and o.opportunity_type <> 'renewal'

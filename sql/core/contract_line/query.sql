@@ -1,9 +1,9 @@
 -- Purpose: what is committed, from when to when, and whether it counts.
 -- Grain: line. Inputs: line history, opportunities, calendar, full reads. Window: none.
 -- Caveats: committed means signed, so a line counts from its start or from the day its deal was closed, whichever is
--- later. A deleted line counts on as suspected until a full read confirms it. The same product and dates in a second won
--- deal are a copy. Free months are part of the paid term next to them. A deal without a number that ends with a running
--- contract, and adds to it or reduces it, belongs to that contract.
+-- later. A deleted line counts on as suspected until a full read confirms it. The same product and dates in a second
+-- won deal are a copy. Free months are part of the paid term next to them. A deal without a number that ends with a
+-- running contract, and adds to it or reduces it, belongs to that contract.
 with line_history as (
     select * from core.contract_line_history
     where (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))

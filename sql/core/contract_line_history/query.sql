@@ -186,17 +186,26 @@ with_ends as (
     left join calendar as a on a.day_no = e.day_no + 1
 ),
 
+-- Days on which lines of an account end after whole months: what was added and ends with them is not a day off.
+whole_ends as (
+    select distinct account_key, given_end from with_ends where months_given is not null
+),
+
 with_term as (
     select
-        *,
-        coalesce(months_given, months_before, months_after) as months,
+        w.*,
         case
-            when months_given is not null or is_evergreen then given_end
-            when months_before is not null then given_end - 1
-            when months_after is not null then given_end + 1
-            else given_end
+            when x.given_end is null then coalesce(w.months_given, w.months_before, w.months_after)
+            else w.months_given
+        end as months,
+        case
+            when x.given_end is not null or w.months_given is not null or w.is_evergreen then w.given_end
+            when w.months_before is not null then w.given_end - 1
+            when w.months_after is not null then w.given_end + 1
+            else w.given_end
         end as ends_on
-    from with_ends
+    from with_ends as w
+    left join whole_ends as x on x.account_key = w.account_key and x.given_end = w.given_end
 ),
 
 compared as (

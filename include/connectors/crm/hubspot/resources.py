@@ -74,7 +74,7 @@ def _standard(object_type: str) -> tuple[str, ...]:
 
 _TO_COMPANY = Association("account_id", ("companies",))
 _TO_CONTACT = Association("contact_id", ("contacts",))
-# What people do is often tied to the person only.
+# What people do is often tied to the person only, and some deals are.
 _OF_CONTACT = Association("account_id", ("contacts", "companies"))
 _ENGAGEMENT = ("crm.objects.contacts.read",)
 _CUSTOM = ("crm.objects.custom.read",)
@@ -101,7 +101,7 @@ RESOURCES = (
         "opportunity",
         "deals",
         merged=("hs_merged_object_ids",),
-        associations=(_TO_COMPANY,),
+        associations=(_TO_COMPANY, _OF_CONTACT),
         remembered=(
             "pipeline",
             "stage",
@@ -121,7 +121,11 @@ RESOURCES = (
     Resource(
         "contract_line",
         "line_items",
-        associations=(Association("opportunity_id", ("deals",)), Association("account_id", ("deals", "companies"))),
+        associations=(
+            Association("opportunity_id", ("deals",)),
+            Association("account_id", ("deals", "companies")),
+            Association("account_id", ("deals", "contacts", "companies")),
+        ),
         remembered=("quantity", "amount", "list_amount", "is_recurring", "term_start", "term_end"),
         scopes=_standard("line_items"),
     ),

@@ -68,7 +68,8 @@ def test_a_line_finds_its_account_through_its_deal() -> None:
         name="Seats",
         recurringbillingfrequency="annually",
         hs_recurring_billing_start_date="2025-01-15",
-        hs_recurring_billing_end_date="2025-12-31",
+        hs_recurring_billing_end_date="2026-01-15",
+        hs_recurring_billing_period="P12M",
     )
     portal.put("line_items", 2, name="Setup", recurringbillingfrequency="")
     portal.links["line_items", "deals"] = {1: [{"toObjectId": 50}], 2: [{"toObjectId": 51}]}
@@ -77,8 +78,21 @@ def test_a_line_finds_its_account_through_its_deal() -> None:
     assert (one.values["opportunity_id"], one.values["account_id"]) == ("50", "900")
     assert (two.values["opportunity_id"], two.values["account_id"]) == ("51", None)
     assert (one.values["is_recurring"], two.values["is_recurring"]) == (True, False)
-    # The last day of the term becomes the first day after it.
-    assert (one.values["term_start"], one.values["term_end"]) == (date(2025, 1, 15), date(2026, 1, 1))
+    assert (one.values["term_start"], one.values["term_end"]) == (date(2025, 1, 15), date(2026, 1, 15))
+    assert (one.values["amount_per"], one.values["billing_frequency"]) == ("period", "annually")
+    assert one.values["term_months"] == 12
+
+
+def test_a_deal_tied_to_people_only_belongs_to_their_company() -> None:
+    portal = FakeHubSpot()
+    portal.put("deals", 50, dealname="Renewal")
+    portal.put("line_items", 1, name="Seats", recurringbillingfrequency="annually")
+    portal.links["line_items", "deals"] = {1: [{"toObjectId": 50}]}
+    portal.links["deals", "contacts"] = {50: [{"toObjectId": 7}]}
+    portal.links["contacts", "companies"] = {7: [{"toObjectId": 900}]}
+    deal = pull(connect(portal), "opportunity", portal)[0].records[0]
+    line = pull(connect(portal), "contract_line", portal)[0].records[0]
+    assert (deal.values["account_id"], line.values["account_id"]) == ("900", "900")
 
 
 def test_case_17_deactivated_owners_are_read_too() -> None:
@@ -105,10 +119,10 @@ def test_case_17_deactivated_owners_are_read_too() -> None:
 
 def test_only_mapped_fields_are_kept() -> None:
     portal = FakeHubSpot()
-    portal.put("contacts", 1, email="a@b.c", hs_buying_role="END_USER;BLOCKER;OTHER", salary="secret")
+    portal.put("contacts", 1, email="a@b.c", hs_buying_role="END_USER;BLOCKER;INTERN", salary="secret")
     record = pull(connect(portal), "contact", portal)[0].records[0]
     assert "salary" not in record.payload
-    assert record.values["role"] == "user;veto;other"
+    assert record.values["role"] == "user;veto;INTERN"
 
 
 def test_a_mapped_property_that_the_portal_lacks_is_named_with_its_line(

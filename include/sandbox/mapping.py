@@ -1,0 +1,58 @@
+"""Which properties of a portal say what: HubSpot's shipped mapping, changed for how this portal records contracts."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import yaml
+
+from include.common import paths
+
+SHIPPED = paths.ROOT / "include" / "defaults" / "config" / "mappings" / "hubspot.yaml"
+OWN_OBJECTS = "Remove the # and adapt.\n"
+# Custom (see ``world.build``) -> entity -> column -> rule; None takes the column away.
+CHANGES: dict[str, dict[str, dict[str, Any]]] = {
+    "ideal": {},
+    "found": {"opportunity": {"renews_id": "renewed_deal"}},
+    "deals": {
+        "opportunity": {
+            "opportunity_type": {"property": "dealtype", "values": {"newbusiness": "new"}},
+            "contract_number": None,
+            "term_start": "contract_start_date",
+            "term_end": {"property": "contract_end_date", "add_days": 1},
+            "term_months": "contract_term_months",
+        }
+    },
+    "companies": {
+        "opportunity": {
+            "opportunity_type": {"property": "dealtype", "values": {"newbusiness": "new"}},
+            "contract_number": None,
+        },
+        "account": {
+            "contract_arr": "annual_recurring_revenue",
+            "contract_start": "contract_start_date",
+            "renewal_date": "renewal_date",
+            "contract_status": "customer_status",
+        },
+    },
+}
+RENEWAL_PIPELINES = ["75122310"]
+
+
+def of_custom(custom: str) -> str:
+    """Return the mapping file of a portal."""
+    text = with_own_objects(SHIPPED.read_text(encoding="utf-8"))
+    if not CHANGES[custom]:
+        return text
+    mapping = yaml.safe_load(text)
+    for entity, columns in CHANGES[custom].items():
+        kept = mapping["entities"][entity]["columns"] | columns
+        mapping["entities"][entity]["columns"] = {name: rule for name, rule in kept.items() if rule is not None}
+    return yaml.safe_dump(mapping, sort_keys=False, allow_unicode=True)
+
+
+def with_own_objects(mapping: str) -> str:
+    """Return HubSpot's shipped mapping with its examples of objects of one's own in force: the sandbox has them."""
+    before, marker, examples = mapping.partition(OWN_OBJECTS)
+    return before + marker + re.sub(r"^  # ", "  ", examples, flags=re.MULTILINE)

@@ -1,0 +1,149 @@
+"""What was truly agreed, whatever the CRM says of it: ARR by day, and what continued which term with which outcome."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+
+from include.sandbox.world.customers import Contract, Customer, Term
+from include.sandbox.world.records import Record, day_of, millis
+
+GRACE_DAYS, EARLY_DAYS = 30, 30
+CENT = Decimal("0.01")
+
+
+@dataclass(frozen=True)
+class TermTruth:
+    """A term of a contract as it stands on a day.
+
+    Args:
+        account: The company that signed it.
+        contract: Its number, known here alone.
+        deals: What made it.
+        due: The day after its last one, as agreed; of a restarted one the day of the upgrade.
+        arr: What ended, or will end, with it.
+        outcomes: What may rightly be said of its renewal: ``lost`` and ``open`` both while nobody can tell.
+        continued_by: The deals that made the term that follows it.
+        signed: The day on which it was committed.
+        start: Its first day.
+        has_deal: Whether it was signed, and did not come of itself.
+    """
+
+    account: Record
+    contract: str
+    deals: tuple[Record, ...]
+    due: date
+    arr: Decimal
+    outcomes: frozenset[str]
+    continued_by: tuple[Record, ...]
+    signed: date
+    start: date
+    has_deal: bool
+
+
+def arr_steps(customers: list[Customer], newest: date) -> dict[int, list[tuple[date, Decimal]]]:
+    """Return, per company, the days on which its ARR changed and what it was from then on, up to a day."""
+    changes: dict[int, dict[date, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
+    for customer in customers:
+        assert customer.company
+        for contract in customer.contracts:
+            for sold in contract.sold:
+                account = sold.term.signed_by or customer.company
+                until, rate = _counts_until(contract, sold.term), yearly(sold.yearly, sold.corrected, newest)
+                if sold.from_day < until and sold.from_day <= newest:
+                    changes[account.id][sold.from_day] += rate
+                    changes[account.id][until] -= rate
+    found = {}
+    for account_id, days in changes.items():
+        total, steps = Decimal(), []
+        for day in sorted(day for day in days if day <= newest):
+            total += days[day]
+            steps.append((day, total.quantize(CENT)))
+        found[account_id] = steps
+    return found
+
+
+def yearly(rate: Decimal, corrected: tuple[int, Decimal] | None, newest: date) -> Decimal:
+    """Return what a line brings a year as known on a day, in cents."""
+    return (corrected[1] if corrected and corrected[0] < millis(newest + timedelta(days=1)) else rate).quantize(CENT)
+
+
+def terms(customers: list[Customer], newest: date) -> list[TermTruth]:
+    """Return all terms that were agreed by a day, as they stand on it."""
+    return [
+        each for customer in customers for contract in customer.contracts for each in _terms(customer, contract, newest)
+    ]
+
+
+def _counts_until(contract: Contract, term: Term) -> date:
+    """Return the day on which lines of a term end: of what renews by itself, the end of its last term."""
+    place = contract.terms.index(term)
+    until = term.stops
+    for following in contract.terms[place + 1 :]:
+        if following.deal:
+            break
+        until = following.stops
+    return until
+
+
+def _terms(customer: Customer, contract: Contract, newest: date) -> Iterator[TermTruth]:
+    assert customer.company
+    signed: date | None = day_of(min(sold.line.at for sold in contract.sold if sold.term is contract.terms[0]))
+    maker = contract.terms[0]
+    for place, term in enumerate(contract.terms):
+        if place:
+            before = contract.terms[place - 1]
+            signed = before.closes
+            if not term.deal and (before.renewal != "auto" or contract.decision(before) >= newest):
+                return
+        if signed is None or (term.deal and signed > newest):
+            return
+        maker = term if term.deal else maker
+        after = term.joined or (contract.terms[place + 1] if place + 1 < len(contract.terms) else None)
+        due = _due(term, newest)
+        made = [deal for deal in (after.record, *after.others) if deal] if after and after.deal else []
+        outcomes = _outcomes(contract, term, due, newest)
+        yield TermTruth(
+            term.signed_by or customer.company,
+            contract.number,
+            tuple(deal for deal in (maker.record, *maker.others) if deal),
+            due,
+            sum(
+                (
+                    yearly(s.yearly, s.corrected, newest)
+                    for s in contract.sold
+                    if s.term is maker and s.from_day <= newest
+                ),
+                Decimal(),
+            ),
+            outcomes,
+            tuple(made) if outcomes.isdisjoint({"lost", "open"}) else (),
+            signed,
+            term.start,
+            term.deal,
+        )
+
+
+def _due(term: Term, newest: date) -> date:
+    if term.renewal == "restarted" and term.replaced_from and term.closes and term.closes <= newest:
+        return term.replaced_from
+    return term.end if term.shortened is None or term.shortened[1] <= newest else term.shortened[0]
+
+
+def _outcomes(contract: Contract, term: Term, due: date, newest: date) -> frozenset[str]:
+    is_over = due + timedelta(days=GRACE_DAYS) <= newest
+    closes = term.closes if term.closes and term.closes <= newest else None
+    if term.renewal == "auto":
+        return frozenset({"auto" if contract.decision(term) < newest else "open"})
+    if closes is None or term.renewal in ("lost", "open"):
+        return frozenset({"lost"} if is_over else {"lost", "open"} if closes else {"open"})
+    if term.renewal == "restarted":
+        return frozenset({"restarted"})
+    if closes < due - timedelta(days=EARLY_DAYS):
+        return frozenset({"early"})
+    if closes <= due:
+        return frozenset({"on_time"})
+    return frozenset({"in_grace" if closes <= due + timedelta(days=GRACE_DAYS) else "after_grace"})
