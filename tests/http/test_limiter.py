@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from include.common.errors import ConfigError, QuotaExhausted
+from include.http.dates import LONGEST_PAUSE
 from include.http.limiter import Limit, Limiter, for_account
 from tests.fixtures.fake_vendor import Time
 
@@ -192,3 +193,10 @@ def test_a_limit_that_nobody_has_is_not_learnt(tmp_path: Path, limit: Limit) -> 
     one.acquire("ordinary")
     one.acquire("ordinary")
     assert 0.9 < sum(clock.slept) < 1.2
+
+
+def test_the_longest_pause_that_there_is_is_kept(tmp_path: Path) -> None:
+    one = limiter(tmp_path / "x.json", Time(), ordinary=Limit(10, 1.0))
+    one.block("ordinary", LONGEST_PAUSE)
+    with pytest.raises(QuotaExhausted):
+        one.acquire("ordinary")

@@ -83,7 +83,7 @@ def test_signals_and_playbooks_day_by_day(built: pytest.MonkeyPatch, capsys: pyt
     days = ["--from", f"{FIRST}", "--to", f"{LAST}"]
     assert main(["signals", "simulate", "always", *days, "--html", f"{page}", "--json"]) == 0
     (row,) = json.loads(capsys.readouterr().out)["signals"]
-    assert (row["signal"], row["opened"], row["accounts"]) == ("always", len(past.told), n_customers)
+    assert (row["signal"], row["opened"], row["accounts"]) == ("always", len(past.notified), n_customers)
     assert "<svg" in page.read_text()
     assert main(["signals", "simulate", "sometimes", *days]) != 0
     assert "there is no signal sometimes" in capsys.readouterr().err
