@@ -243,6 +243,8 @@ ordered as (
                 case when has_same_here and not is_same_product and surest > 0 then 1 else 0 end,
                 surest,
                 distance,
+                -- Of two terms that are due together the one of nearly the same amount.
+                abs(worth - ended_worth),
                 due_date,
                 term_id,
                 ended_product
