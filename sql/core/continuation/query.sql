@@ -186,6 +186,8 @@ methods as (
                 then 'number'
             when is_same_account and opportunity_type = 'renewal' and is_in_time and both_numbered
                 then 'renewal_renumbered'
+            when is_same_account and opportunity_type = 'renewal' and is_in_time and starts_on < due_date - 92
+                then 'renewal_early'
             when is_same_account and opportunity_type = 'renewal' and is_in_time then 'renewal'
             when is_same_account and is_same_product and is_at_end and is_in_time and not is_evergreen
                 and not (opportunity_type = 'new' and both_numbered)
@@ -214,7 +216,7 @@ ranked_methods as (
     from (
         values
             ('answer', 0), ('reference', 1), ('number', 2), ('renewal', 3), ('product', 4), ('family_number', 5),
-            ('renewal_renumbered', 6), ('family_renewal', 7), ('product_renumbered', 8)
+            ('renewal_renumbered', 6), ('family_renewal', 7), ('product_renumbered', 8), ('renewal_early', 9)
     ) as m (method, surest)
 ),
 
@@ -252,9 +254,9 @@ ordered as (
     from candidates
     where (is_same_product or not has_same_product or surest <= 1)
         -- Another account's deal only where neither the term nor the deal has anything nearer.
-        and (surest < 7 or (surest_of_deal >= 5 and surest_of_term >= 5))
+        and (surest <> 7 or (surest_of_deal >= 5 and surest_of_term >= 5))
         -- And one typed as new, on a number of its own, only where the term has nothing else at all.
-        and (surest < 8 or (surest_of_deal = 8 and surest_of_term = 8))
+        and (surest <> 8 or (surest_of_deal >= 8 and surest_of_term >= 8))
 ),
 
 chosen as (
@@ -303,7 +305,7 @@ left_over as (
         from chosen as c
         join terms as t on t.term_id = c.term_id
         join opportunities as o on o.opportunity_key = c.opportunity_key
-        where c.surest in (0, 1, 2, 3, 6) and o.opportunity_type = 'renewal'
+        where c.surest in (0, 1, 2, 3, 6, 9) and o.opportunity_type = 'renewal'
     ) as c
         on c.account_key = t.account_key
         and c.starts_on > t.term_start
@@ -357,7 +359,7 @@ sure_links as (
         case
             when c.surest <= 1 then 1.0
             when c.surest = 2 then 0.98
-            when c.surest = 6 then 0.75
+            when c.surest in (6, 9) then 0.75
             when c.surest = 3 then case when c.is_same_product then 0.9 else 0.7 end
             when c.surest = 4 and c.is_at_end then case when c.distance <= 7 then 0.85 else 0.75 end
             when c.surest = 4 then 0.65
