@@ -11,8 +11,7 @@ import pytest
 
 from include.common import connections
 from include.common.errors import ConfigError
-from include.config import load
-from include.config.channels import Channels
+from include.config import Settings, load
 from include.connectors.crm.hubspot.client import open_client
 from include.deliver.channels import crm_task
 from include.deliver.channels.crm_field import channel
@@ -102,11 +101,20 @@ def test_an_answer_that_is_lost_is_asked_for_again_and_a_missing_property_is_nam
     assert list(crm.channel.take_back([one])) == [one.key]
 
 
+def writing_with(connection: str) -> Settings:
+    """The settings with a connection of its own to write into the CRM with."""
+    settings = load()
+    ways = {
+        name: getattr(settings.channels, name).model_copy(update={"connections": {"crm": connection}})
+        for name in ("crm_field", "crm_task")
+    }
+    return settings.model_copy(update={"channels": settings.channels.model_copy(update=ways)})
+
+
 def test_another_vendor_is_no_crm_to_write_to(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_OTHER", '{"conn_type": "postgres", "host": "db.example"}')
-    channels = Channels.model_validate({"crm_field": {"connections": {"crm": "other"}}})
     with pytest.raises(ConfigError, match="HubSpot and Salesforce only"):
-        channel.connect(load().model_copy(update={"channels": channels}), "crm")
+        channel.connect(writing_with("other"), "crm")
 
 
 def test_nothing_is_written_by_default() -> None:
@@ -123,9 +131,7 @@ def test_a_writer_of_its_own_counts_against_the_limits_of_the_portal_that_is_rea
         monkeypatch.setenv(
             f"AIRFLOW_CONN_{name}", f'{{"conn_type": "hubspot", "host": "https://x.example", "password": "{token}"}}'
         )
-    way = {"connections": {"crm": "writer"}}
-    channels = Channels.model_validate({"crm_field": way, "crm_task": way})
-    made = connect(load().model_copy(update={"channels": channels}), "crm")
+    made = connect(writing_with("writer"), "crm")
     client = made._client if connect is crm_task.connect else made._accounts._client
     assert client.secrets == ("pat-writes",)
     assert client.limiter.path == open_client(connections.get("crm"), ()).limiter.path

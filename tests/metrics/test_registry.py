@@ -66,8 +66,8 @@ def test_the_folders_are_looked_through_for_tables_not_for_each_metric(
     """Each look lists hundreds of files, and every build reads the registry again."""
     own.write_text(GOOD)
     known = metrics.load()
-    look, looks = files._look, []
-    monkeypatch.setattr(files, "_look", lambda *given: looks.append(1) or look(*given))
+    look, looks = files.look, []
+    monkeypatch.setattr(files, "look", lambda *given: looks.append(1) or look(*given))
     own.write_text(GOOD + "\n")
     again = metrics.load()
     tables = {each.table for each in again.values()} | {each.rows.table for each in again.values()}
