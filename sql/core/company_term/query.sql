@@ -125,10 +125,17 @@ steps as (
     join with_start as s on s.source = n.source and s.account_id = n.account_id and s.term_no = n.term_no
 ),
 
+-- Nothing is paid any more: a value that was empty for a while, and is there again, ends nothing.
 stopped as (
     select source, account_id, term_no, min(active_from) as stopped_on
-    from steps
-    where arr <= 0 and not is_base
+    from (
+        select
+            *,
+            max(case when arr > 0 then version_no else 0 end) over (partition by source, account_id, term_no)
+                as last_paid
+        from steps
+    ) as s
+    where arr <= 0 and not is_base and version_no > last_paid
     group by source, account_id, term_no
 )
 
@@ -138,7 +145,7 @@ select
     s.account_key,
     s.term_no,
     s.version_no,
-    s.is_base,
+    row_number() over (partition by s.source, s.account_id, s.term_no order by s.version_no) = 1 as is_base,
     s.arr_change,
     s.active_from,
     s.term_start,

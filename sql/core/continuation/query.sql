@@ -288,6 +288,13 @@ taken as (
     group by c.opportunity_key
 ),
 
+shared_products as (
+    select distinct p.term_id, d.opportunity_key
+    from terms as t
+    join term_products as p on p.term_id = t.term_id
+    join deals as d on d.ultimate_parent_key = t.ultimate_parent_key and d.product_key = p.product_key
+),
+
 left_over as (
     select
         t.term_id,
@@ -310,12 +317,10 @@ left_over as (
         on c.account_key = t.account_key
         and c.starts_on > t.term_start
         and c.starts_on <= t.due_date + t.grace_days
-        and (c.starts_on >= t.due_date - 92 or exists (
-            select 1 from term_products as p
-            join deals as d on d.opportunity_key = c.opportunity_key and d.product_key = p.product_key
-            where p.term_id = t.term_id
-        ))
-    where not exists (select 1 from chosen as x where x.term_id = t.term_id)
+    where (c.starts_on >= t.due_date - 92 or exists (
+        select 1 from shared_products as p where p.term_id = t.term_id and p.opportunity_key = c.opportunity_key
+    ))
+        and not exists (select 1 from chosen as x where x.term_id = t.term_id)
         and not exists (select 1 from answers as a where a.term_id = t.term_id and not a.is_match)
         and not exists (
             select 1 from opportunities as n
@@ -466,8 +471,8 @@ converted as (
     where s.share > 0
 ),
 
--- A copy of the term's own lines, sold again: the renewal, whose dates nobody has set.
-copies as (
+-- A copy of the term's own lines, sold again: the renewal, whose dates nobody has set. Of several the first.
+all_copies as (
     select
         x.term_id,
         c.opportunity_key,
@@ -475,7 +480,10 @@ copies as (
         min(c.account_key) as next_account_key,
         min(c.committed_on) as committed_on,
         sum(c.arr * r.rate) as arr,
-        case when count(c.list_arr) = count(*) then sum(c.list_arr * r.rate) end as list_arr
+        case when count(c.list_arr) = count(*) then sum(c.list_arr * r.rate) end as list_arr,
+        row_number() over (
+            partition by x.term_id, c.product_key order by min(c.committed_on), c.opportunity_key
+        ) as choice
     from lines as c
     join term_lines as x on x.line_key = c.copy_of
     join terms as t on t.term_id = x.term_id
@@ -484,7 +492,15 @@ copies as (
     where c.status = 'copy'
         and (o.opportunity_type = 'renewal' or c.committed_on > t.term_start + (t.due_date - t.term_start) / 2)
         and not exists (select 1 from links as k where k.term_id = x.term_id)
+        and not exists (
+            select 1 from answers as a
+            where a.term_id = x.term_id and a.opportunity_key in (c.opportunity_key, '*') and not a.is_match
+        )
     group by x.term_id, c.opportunity_key, c.product_key
+),
+
+copies as (
+    select * from all_copies where choice = 1
 ),
 
 days_of_deals as (

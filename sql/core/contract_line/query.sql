@@ -35,6 +35,7 @@ evergreen_versions as (
         ) as first_price
     from line_history as h
     join line_history as n on n.line_key = h.line_key and n.known_to is null and n.valid_from = h.valid_from
+        and n.account_key = h.account_key
     join opportunities as o on o.opportunity_key = n.opportunity_key
     where h.is_evergreen and n.is_evergreen and not h.is_deleted
 ),
@@ -117,10 +118,31 @@ confirmed as (
             or (r.entity = 'opportunity' and r.batch_id >= w.deal_deleted_batch)
         )
     where r.merged_at <= :known_at
+        and (w.is_deleted or w.deal_deleted_batch is not null)
     group by w.line_key
 ),
 
--- Of the ways in which a CRM holds contracts, lines and deals count before fields of the company.
+-- Of the ways in which a CRM holds contracts, lines and deals count before fields of the company, for the days of both.
+company_spans as (
+    select account_key, opportunity_key, min(valid_from) as valid_from, max(valid_to) as valid_to
+    from won_lines
+    where way = 'company'
+    group by account_key, opportunity_key
+),
+
+held_otherwise as (
+    select distinct s.opportunity_key
+    from company_spans as s
+    join won_lines as o
+        on o.account_key = s.account_key
+        and o.way <> 'company'
+        and o.is_recurring
+        and o.arr > 0
+        and not o.is_deleted
+        and o.valid_from < s.valid_to
+        and coalesce(o.valid_to, cast('2100-12-31' as date)) > s.valid_from
+),
+
 judged as (
     select
         w.*,
@@ -138,9 +160,7 @@ judged as (
             ) then 'error_currency'
             when w.is_deleted and w.is_backfilled then 'deleted'
             when w.way = 'company' and exists (
-                select 1 from won_lines as o
-                where o.account_key = w.account_key and o.way <> 'company' and o.is_recurring and o.arr > 0
-                    and not o.is_deleted
+                select 1 from held_otherwise as o where o.opportunity_key = w.opportunity_key
             ) then 'other_way'
             when not w.is_deleted and w.deal_deleted_batch is null then 'active'
             when c.confirmed_at is null then 'suspected_deleted'
@@ -156,8 +176,8 @@ paid as (
     select * from judged where status = 'active' and arr > 0 and valid_to is not null and not is_evergreen
 ),
 
--- A line of amount 0 that touches a paid one of its deal and reaches beyond it, of the same product or of one that the
--- account pays nothing for.
+-- A line of amount 0 that touches a paid one of its deal and reaches beyond it, of the same product or, next to it, of
+-- one that the account pays nothing for.
 free as (
     select
         p.line_key as paid_key,
@@ -177,8 +197,11 @@ free as (
         )
     where f.product is null
         or f.product = p.product
-        or not exists (
-            select 1 from paid as o where o.account_key = f.account_key and o.product = f.product
+        or (
+            (f.valid_from >= p.valid_to - 1 or f.valid_to <= p.valid_from + 1)
+            and not exists (
+                select 1 from paid as o where o.account_key = f.account_key and o.product = f.product
+            )
         )
 ),
 
@@ -262,6 +285,7 @@ copies as (
 bases as (
     select
         a.line_key,
+        b.line_key as base_key,
         b.deal_contract_key,
         b.contract_number,
         row_number() over (
@@ -293,8 +317,8 @@ select
     r.line_key,
     r.account_key,
     r.opportunity_key,
-    coalesce(b.deal_contract_key, r.deal_contract_key) as contract_key,
-    coalesce(b.contract_number, r.contract_number) as contract_number,
+    coalesce(d.deal_contract_key, b.deal_contract_key, r.deal_contract_key) as contract_key,
+    coalesce(d.contract_number, b.contract_number, r.contract_number) as contract_number,
     b.line_key is not null as is_addition,
     r.opportunity_type,
     r.way,
@@ -335,3 +359,5 @@ from with_rate as r
 left join copies as c on c.line_key = r.line_key
 left join (select distinct free_key from free) as x on x.free_key = r.line_key
 left join bases as b on b.line_key = r.line_key and b.choice = 1
+-- An addition to an addition belongs to the contract of that one.
+left join bases as d on d.line_key = b.base_key and d.choice = 1

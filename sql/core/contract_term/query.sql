@@ -152,13 +152,16 @@ with_notice_window as (
 deals_of_contracts as (
     select distinct o.opportunity_key
     from opportunities as o
-    join agreed as a on a.contract_key = o.contract_key or a.opportunity_key = o.renews_key
+    join agreed as a
+        on a.account_key = o.account_key
+        and (a.contract_key = o.contract_key or a.opportunity_key = o.renews_key)
     where o.opportunity_type = 'renewal' and not o.is_won
 ),
 
 undecided as (
     select
         o.opportunity_key,
+        o.account_key,
         o.is_closed,
         o.close_date,
         o.created_day,
@@ -182,11 +185,18 @@ undecided as (
 
 -- What the customer, or the one who lost the renewal deal, said against going on.
 cancellations as (
-    select contract_key, notice_given_on as said_on, 'notice' as kind, lost_reason, opportunity_key
+    select
+        account_key,
+        contract_key,
+        cast(null as text) as term_id,
+        notice_given_on as said_on,
+        'notice' as kind,
+        lost_reason,
+        opportunity_key
     from opportunities
     where notice_given_on is not null and notice_given_on <= :newest and not is_deleted
     union all
-    select contract_key, close_date, 'lost_deal', lost_reason, opportunity_key
+    select account_key, contract_key, term_id, close_date, 'lost_deal', lost_reason, opportunity_key
     from undecided
     where is_closed and choice = 1 and close_date <= :newest
 ),
@@ -199,7 +209,8 @@ open_deals as (
 ),
 
 -- An automatic contract hears notices up to the deadline and a lost deal up to the due date, after which the next term
--- has begun; any other hears notices up to the due date and a lost deal until the grace is over.
+-- has begun; any other hears notices up to the due date and a lost deal until the grace is over. A lost deal is about
+-- the one end that is due nearest, a notice about all of its contract.
 heard as (
     select
         w.term_id,
@@ -210,7 +221,9 @@ heard as (
         min(c.lost_reason) as lost_reason
     from with_notice_window as w
     join cancellations as c
-        on c.contract_key = w.contract_key
+        on c.account_key = w.account_key
+        and c.contract_key = w.contract_key
+        and (c.term_id is null or c.term_id = w.term_id or w.is_auto_renew)
         and c.said_on > case when c.kind = 'notice' then w.notices_from else w.starts_on end
         and c.said_on <= case
             when c.kind = 'notice' then coalesce(case when w.is_auto_renew then w.notice_deadline end, w.due_date)

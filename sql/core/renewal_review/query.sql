@@ -10,7 +10,9 @@ with links as (
 
 -- All links to a deal, from other accounts of the family too.
 continued_deals as (
-    select distinct opportunity_key from core.continuation
+    select distinct k.opportunity_key
+    from core.continuation as k
+    join core.account_family as f on f.account_key = k.account_key
 ),
 
 lines as (

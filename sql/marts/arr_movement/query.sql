@@ -179,7 +179,7 @@ contracted_steps as (
         select l.account_key, l.active_from as day, l.arr
         from lines as l
         left join ends_of_deals as o on o.opportunity_key = l.opportunity_key and o.day = l.active_from
-        left join continued as c
+        left join (select distinct account_key, opportunity_key, day from continued) as c
             on c.account_key = l.account_key and c.opportunity_key = l.opportunity_key and c.day = l.active_from
         where l.active_from > l.deal_from
             and not l.is_new_price
