@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection
 from include import config
 from include.common.errors import ConfigError
 from include.warehouse import locks
-from include.warehouse.engine import engine
+from include.warehouse.engine import engine, has_table
 
 ANY_DEAL = "*"  # in place of a deal: nothing continues the term
 
@@ -150,7 +150,11 @@ def _refuse_if_in_file(term_id: str) -> None:
 
 
 def _add(connection: Connection, answer: Answer, origin: str) -> None:
-    connection.execute(_ADD, {**vars(answer), "origin": origin, "now": locks.stamp(connection)})
+    account = None
+    # A file may answer before the first build.
+    if has_table(connection, _TERMS):
+        account = connection.execute(_ACCOUNT, {"term_id": answer.term_id}).scalar()
+    connection.execute(_ADD, {**vars(answer), "account": account, "origin": origin, "now": locks.stamp(connection)})
 
 
 def _end(connection: Connection, answer_ids: list[int]) -> None:
@@ -160,13 +164,16 @@ def _end(connection: Connection, answer_ids: list[int]) -> None:
 
 def _touch(connection: Connection, term_ids: set[str]) -> None:
     """Mark the accounts of terms as dirty; the next build makes them again, with the rest of their family."""
-    if term_ids:
+    if term_ids and has_table(connection, _TERMS):
         connection.execute(_TOUCH, {"ids": sorted(term_ids)})
 
 
+_TERMS = "core.agreed_term"
+_ACCOUNT = sa.text(f"select account_key from {_TERMS} where term_id = :term_id")  # noqa: S608 - a name of this file
 _ADD = sa.text(
-    "insert into meta.renewal_answer (term_id, opportunity_key, is_match, reason, answered_by, origin, known_from)"
-    " values (:term_id, :opportunity_key, :is_match, :reason, :answered_by, :origin, :now)"
+    "insert into meta.renewal_answer"
+    " (term_id, opportunity_key, account_key, is_match, reason, answered_by, origin, known_from)"
+    " values (:term_id, :opportunity_key, :account, :is_match, :reason, :answered_by, :origin, :now)"
 )
 _END = sa.text("update meta.renewal_answer set known_to = :now where answer_id = any(:ids)")
 _HOLDING = sa.text("select * from meta.renewal_answer where known_to is null")

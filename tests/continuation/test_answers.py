@@ -74,6 +74,19 @@ def test_an_answer_of_a_file_wins_and_goes_with_the_file(built: pytest.MonkeyPat
     world.assert_equals_scratch(built)
 
 
+def test_a_file_may_answer_before_the_first_build(
+    warehouse: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PERENNIAL_NOW", world.FIRST)
+    world.use_short_history(monkeypatch, tmp_path)
+    file = tmp_path / "config" / "renewals.yaml"
+    file.write_text('answers: [{term: "crm:old#1", deal: "crm:next", reason: renamed, by: bo}]\n')
+    world.load_all()
+    renewed_under_another_name()
+    build.run("first")
+    assert value(OUTCOME) == "on_time"
+
+
 def test_what_the_term_and_the_deal_must_be(built: pytest.MonkeyPatch) -> None:
     at(built, "13:00")
     renewed_under_another_name()

@@ -359,7 +359,7 @@ _OF_ACCOUNT = (
             f" or account_key in (select source || ':' || id from {PAIRS} as erased (source, id))",
             table,
         )
-        for table in ("ops.evaluation", "ops.evaluation_input")
+        for table in ("ops.evaluation", "ops.evaluation_input", "meta.renewal_answer", "meta.former_continuation")
     ),
     (
         "update ops.task set outcome = '' where key in (select key from ops.outbox where account_key = :key)",
