@@ -113,6 +113,7 @@ def kept(read: Callable[[Path], Made]) -> Callable[[Path], Made]:
         except OSError:
             return read(path)  # which says what is wrong with it
 
+    now.cache_clear = once.cache_clear  # type: ignore[attr-defined]
     return now
 
 
@@ -128,6 +129,7 @@ def made_of(area: Area, *patterns: str) -> Callable[[Callable[[dict[str, Path]],
         def now() -> Made:
             return once(look(area, *patterns))
 
+        now.cache_clear = once.cache_clear  # type: ignore[attr-defined]
         return now
 
     return decorate

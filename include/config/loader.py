@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from include.common.errors import ConfigError
 from include.config import files
 from include.config.documents import Document, read, validate
-from include.config.models import General, Settings
+from include.config.models import General, Person, Settings
 
 _MAIN = "settings.yaml"
 # Every further file is a field of its name.
@@ -76,7 +76,7 @@ def _in_force(name: str, model: type[BaseModel]) -> Document:
 
 
 def _completed(model: type[BaseModel], own: dict[str, Any], shipped: dict[str, Any]) -> dict[str, Any]:
-    """Return what a file says over what is shipped: key by key, except that a list or mapping is one value.
+    """Return what a file says over what is shipped: key by key, except that a list, mapping or person is one value.
 
     Of a mapping that has a ``default`` for all keys that it does not name, that one stays unless the file says another.
     """
@@ -85,7 +85,7 @@ def _completed(model: type[BaseModel], own: dict[str, Any], shipped: dict[str, A
         theirs, ours = shipped[key], own[key]
         kind = model.model_fields[key].annotation
         if isinstance(theirs, dict) and isinstance(ours, dict):
-            if isinstance(kind, type) and issubclass(kind, BaseModel):
+            if isinstance(kind, type) and issubclass(kind, BaseModel) and not issubclass(kind, Person):
                 made[key] = _completed(kind, ours, theirs)
             elif "default" in theirs:
                 made[key] = {"default": theirs["default"], **ours}

@@ -19,7 +19,7 @@ def run(*arguments: str) -> list[str]:
 @pytest.mark.usefixtures("warehouse")
 def test_lists_one_a_line_with_what_each_needs() -> None:
     lines = {line.split("\t")[0]: line.split("\t") for line in run()}
-    assert len(lines) == 21
+    assert len(lines) == 22
     assert lines["renewal"][5] == "Renewal checkpoint reached, or notice deadline near"
     assert lines["invoice_overdue"][4] == "not available: needs invoice"
     assert lines["health_fell"][4] == "not available: needs health_score"

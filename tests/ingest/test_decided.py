@@ -31,7 +31,7 @@ def accept() -> None:
 
 
 def bad(i: int, hours: int = 0, **other: object) -> Record:
-    return made("contract_line", i, hours, **{"amount": Decimal(-5), **other})
+    return made("contract_line", i, hours, **{"amount": None, **other})
 
 
 def test_what_was_accepted_does_not_hold_the_next_batch_and_what_is_new_does(crm, monkeypatch) -> None:
@@ -52,7 +52,7 @@ def test_what_was_accepted_does_not_hold_the_next_batch_and_what_is_new_does(crm
     crm.records["contract_line"] += [bad(i, 3) for i in range(50, 70)]
     assert pipeline.run("crm", full=True).state == "green"
     at(monkeypatch, 5)
-    crm.records["contract_line"][:21] = [bad(i, 4, amount=Decimal(-6)) for i in range(21)]
+    crm.records["contract_line"][:21] = [bad(i, 4, product="Other") for i in range(21)]
     assert pipeline.run("crm").state == "red", "a changed row counts again"
 
 

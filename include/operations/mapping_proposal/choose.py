@@ -9,8 +9,8 @@ from typing import Literal
 from include.operations.mapping_proposal.fits import Fit, Rule, fit
 from include.operations.mapping_proposal.names import LIKELY, SURE, has, plain, score
 from include.operations.mapping_proposal.portal import Portal, Property
-from include.operations.mapping_proposal.values import Profile, day, value_of
-from include.operations.mapping_proposal.words import AVOID, SOUGHT, Sought
+from include.operations.mapping_proposal.values import Profile, day, months, value_of
+from include.operations.mapping_proposal.words import AVOID, KINDS, SOUGHT, Sought
 
 Confidence = Literal["high", "medium", "unsure"]
 _CLOSE = 0.1
@@ -73,7 +73,14 @@ class Candidate:
     @property
     def worth(self) -> float:
         """How good it is: its name, and how much of it is filled."""
-        return self.likeness * (0.6 + 0.4 * self.profile.share) * (0.93 if self.fit.is_weak else 1.0)
+        worth = self.likeness * (0.6 + 0.4 * self.profile.share) * (0.93 if self.fit.is_weak else 1.0)
+        return worth * (1.5 if self.tells_renewals else 1.0)
+
+    @property
+    def tells_renewals(self) -> bool:
+        """Whether it is a kind of deal that says which deals are renewals, and not only which customers are new."""
+        said = [plain(value) for value in self.profile.counts]
+        return self.sought.holds == "kind" and any(word in value for value in said for word in KINDS["renewal"])
 
 
 def choose(portal: Portal) -> list[Decision]:
@@ -143,6 +150,8 @@ def _decided(one: Candidate, rivals: Sequence[Candidate]) -> Decision:
             said.append(f"not {name}, {_why_dead(rival.profile)}")
         elif rival.fit.question:
             said.append(f"not {name}: {rival.fit.question}")
+        elif one.tells_renewals and not rival.tells_renewals:
+            said.append(f"not {name}, which names no renewals")
         elif rival.likeness >= LIKELY and one.likeness - rival.likeness < _CLOSE:
             same = _same(profile, rival.profile)
             if same >= _SAME:
@@ -205,8 +214,11 @@ def _same(one: Profile, other: Profile) -> float:
 
 
 def _agree(one: str, other: str) -> bool:
-    """Return whether two values are the same, or dates that are no more than a day apart: last day and day after."""
+    """Return whether two values are the same length, or dates no more than a day apart: last day and day after."""
     if one[:10] == other[:10]:
+        return True
+    lengths = months(one), months(other)
+    if lengths[0] is not None and lengths[0] == lengths[1]:
         return True
     days = day(one), day(other)
     return days[0] is not None and days[1] is not None and abs((days[0] - days[1]).days) <= 1

@@ -490,7 +490,8 @@ all_copies as (
     join opportunities as o on o.opportunity_key = c.opportunity_key
     join rates as r on r.currency = c.currency and t.due_date >= r.from_day and t.due_date < r.to_day
     where c.status = 'copy'
-        and (o.opportunity_type = 'renewal' or c.committed_on > t.term_start + (t.due_date - t.term_start) / 2)
+        and (o.opportunity_type = 'renewal'
+            or c.committed_on > t.term_start + cast(floor((t.due_date - t.term_start) / 2.0) as integer))
         and not exists (select 1 from links as k where k.term_id = x.term_id)
         and not exists (
             select 1 from answers as a
@@ -540,7 +541,7 @@ without_dates as (
     from opportunities as o
     join terms as t
         on t.account_key = o.account_key
-        and o.close_date > t.term_start + (t.due_date - t.term_start) / 2
+        and o.close_date > t.term_start + cast(floor((t.due_date - t.term_start) / 2.0) as integer)
         and o.close_date <= t.due_date + t.grace_days
         and not t.is_auto_renew
     join term_worth as w on w.term_id = t.term_id and w.worth > 0

@@ -265,7 +265,7 @@ copies as (
             -- The next one was made of it, and the dates were forgotten.
             or (
                 c.opportunity_type = 'renewal'
-                and c.close_date > c.valid_from + (c.valid_to - c.valid_from) / 2
+                and c.close_date > c.valid_from + cast(floor((c.valid_to - c.valid_from) / 2.0) as integer)
                 and c.arr between o.arr / 2 and o.arr * 2
             )
         )

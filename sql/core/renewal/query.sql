@@ -116,7 +116,7 @@ with_pending as (
         *,
         case
             when outcome in ('auto', 'restarted') or ending_arr <= 0 or due_date > :newest then null
-            when are_dates_missing then due_date + (due_date - term_start)
+            when are_dates_missing then due_date + cast(due_date - term_start as integer)
             when next_active_from <= due_date + 1 and next_closed_on <= due_date then null
             when next_active_from <= due_date then null
             when next_active_from <= due_date + grace_days then next_active_from

@@ -77,7 +77,7 @@ def test_a_file_that_is_there_is_not_overwritten(overlay: Path, capsys: pytest.C
     assert "--force" in capsys.readouterr().err
     assert path.read_text() == "entities: {}\n"
     assert main(["connect", "propose", "crm", "--dry-run"]) == 0
-    assert "hs_recurring_billing_end_date, add_days: 1" in capsys.readouterr().out
+    assert "term_end: hs_recurring_billing_end_date" in capsys.readouterr().out
     assert path.read_text() == "entities: {}\n" and not (overlay / "config" / "settings.yaml").exists()
     assert main(["connect", "propose", "crm", "--force"]) == 0
     assert "hs_recurring_billing_end_date" in path.read_text()
@@ -87,14 +87,9 @@ def test_a_wrong_mapping_is_told_with_its_cure(overlay: Path) -> None:
     assert main(["connect", "propose", "crm"]) == 0
     path = overlay / "config" / "mappings" / "crm.yaml"
     right = path.read_text()
-    path.write_text(right.replace("hs_recurring_billing_end_date, add_days: 1", "hs_recurring_billing_end_date"))
-    assert (
-        check()["contracts: contract_line terms"].to_fix
-        == "contract_line.term_end seems to be the last day: write add_days: 1"
-    )
-    path.write_text(right.replace("{always: term}", "{always: year}"))
-    amounts = check()["contracts: contract_line amounts"]
-    assert amounts.state == "look" and "write `amount_per: {always: term}`" in amounts.to_fix
+    path.write_text(right.replace("{always: period}", "{always: month}"))
+    told = check()["contracts: ARR"]
+    assert told.state == "look" and "ours is twelve times as much" in told.to_fix
 
 
 def test_other_connections_say_what_they_need(overlay: Path, capsys: pytest.CaptureFixture[str]) -> None:
