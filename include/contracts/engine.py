@@ -163,8 +163,8 @@ def context() -> EphemeralDataContext:
 def _configure_once() -> None:
     """Let an expectation make its configuration once: Great Expectations asks each one for it forty times in a row.
 
-    None of its expectations is changed once it is made. To copy its configuration anew each time is a third of all that
-    a check costs beside the database.
+    Perennial never changes an expectation after making it. Copying the configuration each time takes a third of the CPU
+    of a check, the database aside.
     """
     from great_expectations.expectations.expectation import Expectation
 

@@ -1,4 +1,4 @@
-"""Deliveries of which nobody knows whether they arrived: looked up where that is possible, reported where it is not.
+"""Settles deliveries with an unknown outcome: looks them up where it can, and notifies the reader where it cannot.
 
 Nothing uncertain is ever sent again blindly. Where the outside system has a history, the delivery is searched: found
 means sent; not found, once the vendor has had time to finish what it was doing, means not sent. Where there is none,

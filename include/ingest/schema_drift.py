@@ -146,7 +146,7 @@ def _check(source_id: str, entity: str, fills: Mapping[str, str]) -> None:
 
 @dataclass(frozen=True)
 class Noticed:
-    """A change of which nobody was notified yet.
+    """A schema change whose notice is still to be sent.
 
     Args:
         change_id: Its number.

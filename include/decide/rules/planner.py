@@ -181,7 +181,7 @@ class Planner(ABC, Generic[File]):
         """Return the sources whose data a message about a subject shows."""
 
     def answer(self, turn: Turn[File]) -> str:
-        """Return what people say came of it, where that closes its episode."""
+        """Return the outcome that people reported, where it closes the episode."""
         return ""
 
     def _turns(self, scanned: Scanned[File]) -> Iterator[Turn[File]]:

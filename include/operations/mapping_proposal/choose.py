@@ -28,7 +28,7 @@ class Decision:
         entity: The entity.
         column: The column.
         property: The property; "" where the column has the same value in every row.
-        rule: What stands beside the property in the mapping.
+        rule: The other keys of the column in the mapping file.
         confidence: ``unsure`` is written as a comment, with the question.
         evidence: Why.
         question: What a person must say.

@@ -36,7 +36,7 @@ class Fit:
     """How a property can fill a column.
 
     Args:
-        rule: What stands beside the property in the mapping: ``add_days``, ``values`` and so on.
+        rule: The other keys of the column in the mapping file: ``add_days``, ``values`` and so on.
         note: What a reader should know of it.
         question: Why it cannot be mapped as it is, and what to do; "" where it can.
         is_weak: Whether the values alone do not say that they are what is sought.

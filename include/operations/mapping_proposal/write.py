@@ -50,8 +50,8 @@ def _head(proposal: Proposal, connection: str) -> list[str]:
     n_rows = ", ".join(f"{_RECORDS[entity]} {n:,}" for entity, n in portal.n_rows().items() if n)
     made = (
         f"Proposed by `connect propose {connection}` on {portal.today} from the schema and a sample ({n_rows}). high:"
-        " nothing speaks against it; medium: look at it. What is unsure is a comment with a question: answer it by"
-        " removing the #."
+        " no contrary evidence; medium: please check. Unsure columns are comments with a question: remove the # to"
+        " accept one."
     )
     lines = [*_comment(made), "#", _WAYS]
     for way in sorted(proposal.ways, key=lambda one: not one.is_held):

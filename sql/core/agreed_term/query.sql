@@ -1,8 +1,8 @@
 -- Purpose: the terms that deals agreed, one for each day on which lines of a contract end.
 -- Grain: contract and end. Inputs: contract lines, opportunities, accounts, days of grace. Window: none.
--- Caveats: a line that the same deal goes on with on the day it ends is a step of the deal and no end. What runs until
--- it is cancelled has one row without an end. A term is named after the deal that made it and the number of its end
--- there, so that a corrected date, number or link leaves the name as it is.
+-- Caveats: where the same deal has a follow-on line from the day a line ends, that is a contracted step and not an end.
+-- An evergreen contract has one row without an end. A term is named after the deal that made it and the number of its
+-- end in that deal, so correcting a date, number or link keeps the name.
 with lines as (
     select * from core.contract_line
     where status in ('active', 'suspected_deleted', 'deleted')
@@ -23,7 +23,7 @@ grace as (
     select * from meta.grace_days
 ),
 
--- A step: the deal goes on with the same product, or with one that it did not have before.
+-- A contracted step: the deal's next line starts that day, for the same product or for one it did not have before.
 stepped as (
     select distinct l.line_key
     from lines as l

@@ -41,12 +41,8 @@ def german_deals() -> Case:
     )
     kinds = {"new": "nk", "renewal": "vl", "expansion": "ew"}
     for s in sold(made.rng, 45, (12, 24, 36)):
-        made.row(
-            "opportunity",
-            s.deal,
-            s.company,
-            hs_is_closed_won=True,
-            hs_is_closed=True,
+        made.won(
+            s,
             amount=s.whole,
             pipeline="88" if s.kind == "renewal" else "default",
             closedate=f"{s.start - 20 * DAY}",
@@ -118,12 +114,8 @@ def english_deals_in_years() -> Case:
     )
     words = {"new": "New logo", "renewal": "Renewal", "expansion": "Upsell"}
     for s in sold(made.rng, 45, (12, 24, 36)):
-        made.row(
-            "opportunity",
-            s.deal,
-            s.company,
-            hs_is_closed_won=True,
-            hs_is_closed=True,
+        made.won(
+            s,
             amount=s.yearly,
             hs_acv=s.yearly,
             pipeline="p2" if s.kind == "renewal" else "default",
@@ -178,12 +170,8 @@ def chinese_deals() -> Case:
     made.add("account", choice("kehu_fenji", "客户分级", {"1": "KA", "2": "普通"}))
     kinds = {"new": "a", "renewal": "b", "expansion": "c"}
     for s in sold(made.rng, 45, (12, 24)):
-        made.row(
-            "opportunity",
-            s.deal,
-            s.company,
-            hs_is_closed_won=True,
-            hs_is_closed=True,
+        made.won(
+            s,
             amount=round(s.yearly / 12, 2),
             pipeline="xg" if s.kind == "renewal" else "default",
             closedate=f"{s.start - 5 * DAY}",
@@ -250,12 +238,8 @@ def salesforce_deals() -> Case:
     )
     kinds = {"new": "Land", "renewal": "Renew", "expansion": "Expand"}
     for s in sold(made.rng, 45, (12, 24, 36)):
-        made.row(
-            "opportunity",
-            s.deal,
-            s.company,
-            IsWon=True,
-            IsClosed=True,
+        made.won(
+            s,
             Amount=s.whole,
             CloseDate=s.start - 3 * DAY,
             ACV__c=s.yearly,

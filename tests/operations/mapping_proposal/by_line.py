@@ -24,12 +24,8 @@ def english_lines() -> Case:
         period = made.rng.choice((1, 3, 12))
         frequency = {1: "monthly", 3: "quarterly", 12: "annually"}[period]
         amount = round(s.yearly * period / 12, 2)
-        made.row(
-            "opportunity",
-            s.deal,
-            s.company,
-            hs_is_closed_won=True,
-            hs_is_closed=True,
+        made.won(
+            s,
             amount=s.whole,
             pipeline="17283" if s.kind == "renewal" else "default",
             contract_no=f"C-{s.number:04}",
@@ -43,12 +39,8 @@ def english_lines() -> Case:
             hs_tcv=s.whole,
             hs_arr=s.yearly,
         )
-        made.row(
-            "contract_line",
-            f"{s.deal}1",
-            s.deal,
-            name=s.product,
-            quantity=1,
+        made.line(
+            s,
             amount=amount,
             recurringbillingfrequency=frequency,
             hs_recurring_billing_start_date=s.start,
@@ -119,12 +111,8 @@ def chinese_lines() -> Case:
     )
     words = {"new": "xq", "renewal": "xy", "expansion": "zg"}
     for s in sold(made.rng, 45, (12, 24, 6), products=("基础版", "专业版")):
-        made.row(
-            "opportunity",
-            s.deal,
-            s.company,
-            hs_is_closed_won=True,
-            hs_is_closed=True,
+        made.won(
+            s,
             amount=s.whole,
             pipeline="xuyue" if s.kind == "renewal" else "default",
             closedate=f"{s.start - 5 * DAY}",
@@ -134,12 +122,8 @@ def chinese_lines() -> Case:
             zidong=made.rng.choice("是否"),
             hetong_bianhao_jiu=f"OLD{s.number}",
         )
-        made.row(
-            "contract_line",
-            f"{s.deal}1",
-            s.deal,
-            name=s.product,
-            quantity=1,
+        made.line(
+            s,
             amount=s.whole,
             recurringbillingfrequency=made.rng.choice(("annually", "quarterly")),
             fuwu_kaishi=s.start,
@@ -194,12 +178,8 @@ def salesforce_lines() -> Case:
     )
     words = {"new": "New Business", "renewal": "Renewal", "expansion": "Add-On"}
     for s in sold(made.rng, 40, (12, 36)):
-        made.row(
-            "opportunity",
-            s.deal,
-            s.company,
-            IsWon=True,
-            IsClosed=True,
+        made.won(
+            s,
             Amount=s.whole,
             CloseDate=s.start - 3 * DAY,
             Type=words[s.kind],

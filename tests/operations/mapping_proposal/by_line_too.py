@@ -31,12 +31,8 @@ def german_lines_and_companies() -> Case:
     newest = {}
     for s in sold(made.rng, 45, (12, 24, 36), products=("Basis", "Profi"), odd=True):
         newest[s.company] = s if s.kind != "expansion" else newest[s.company]
-        made.row(
-            "opportunity",
-            s.deal,
-            s.company,
-            hs_is_closed_won=True,
-            hs_is_closed=True,
+        made.won(
+            s,
             amount=s.whole,
             pipeline="vl" if s.kind == "renewal" else "default",
             closedate=f"{s.start - 5 * DAY}",
@@ -46,12 +42,8 @@ def german_lines_and_companies() -> Case:
             kundennummer=f"{s.number:06}",
             letzte_verlaengerung=s.start,
         )
-        made.row(
-            "contract_line",
-            f"{s.deal}1",
-            s.deal,
-            name=s.product,
-            quantity=1,
+        made.line(
+            s,
             amount=s.yearly,
             recurringbillingfrequency="annually",
             leistungszeitraum_von=s.start,
@@ -109,12 +101,8 @@ def german_lines() -> Case:
     kinds = {"new": "N", "renewal": "V", "expansion": "Z"}
     for s in sold(made.rng, 45, (12, 24), products=("Basis", "Profi")):
         period = made.rng.choice((1, 3, 12))
-        made.row(
-            "opportunity",
-            s.deal,
-            s.company,
-            hs_is_closed_won=True,
-            hs_is_closed=True,
+        made.won(
+            s,
             amount=s.yearly,
             pipeline="default",
             closedate=f"{s.start - 5 * DAY}",
@@ -181,12 +169,8 @@ def chinese_salesforce() -> Case:
     made.add("account", choice("Level__c", "客户级别", {"战略": "战略", "普通": "普通"}))
     kinds = {"new": "新客户", "renewal": "老客户续约", "expansion": "老客户增购"}
     for s in sold(made.rng, 45, (12, 24, 36), products=("标准", "企业")):
-        made.row(
-            "opportunity",
-            s.deal,
-            s.company,
-            IsWon=True,
-            IsClosed=True,
+        made.won(
+            s,
             Amount=s.whole,
             CloseDate=s.start - 3 * DAY,
             YW__c=kinds[s.kind],

@@ -213,6 +213,9 @@ def salesforce_schema() -> dict[str, dict[str, Property]]:
     return {entity: _parsed(text) for entity, text in _SALESFORCE.items()}
 
 
+_WON = {"hubspot": ("hs_is_closed_won", "hs_is_closed"), "salesforce": ("IsWon", "IsClosed")}
+
+
 @dataclass
 class Made:
     """A portal in the making."""
@@ -231,6 +234,15 @@ class Made:
         """Add a record; None is left out, all else is text, as vendors send it."""
         kept = {name: _sent(value) for name, value in values.items() if value is not None}
         self.rows.setdefault(entity, []).append(Row(id_, kept, parent))
+
+    def won(self, one: Sold, **values: Any) -> None:
+        """Add the won deal of a term."""
+        won, closed = _WON[self.vendor]
+        self.row("opportunity", one.deal, one.company, **{won: True, closed: True}, **values)
+
+    def line(self, one: Sold, **values: Any) -> None:
+        """Add HubSpot's line item of a term."""
+        self.row("contract_line", f"{one.deal}1", one.deal, name=one.product, quantity=1, **values)
 
     def portal(self, *pipelines: tuple[str, str], contract_objects: dict[str, int | None] | None = None) -> Portal:
         """Return the portal."""
