@@ -13,10 +13,6 @@ opportunities as (
     select * from core.opportunity
 ),
 
-calendar as (
-    select * from meta.calendar
-),
-
 full_reads as (
     select source, entity, batch_id, merged_at
     from meta.batch
@@ -233,8 +229,8 @@ with_length as (
         end as months_all,
         e.day_no - s.day_no as days_all
     from with_free as w
-    left join calendar as s on s.day = w.term_start
-    left join calendar as e on e.day = w.term_end
+    left join meta.calendar as s on s.day = w.term_start
+    left join meta.calendar as e on e.day = w.term_end
 ),
 
 -- What is spread over the free months is what the paid ones bring.

@@ -20,10 +20,6 @@ opportunities as (
     select * from core.opportunity
 ),
 
-calendar as (
-    select * from meta.calendar
-),
-
 months as (
     select month_no, month_start, days_in_month from meta.calendar where day = month_start
 ),
@@ -150,7 +146,7 @@ with_end as (
         end as given_end
     from recorded as r
     join opportunities as o on o.opportunity_key = r.source || ':' || r.opportunity_id
-    left join calendar as s on s.day = coalesce(r.term_start, o.term_start)
+    left join meta.calendar as s on s.day = coalesce(r.term_start, o.term_start)
     left join months as m on m.month_no = s.month_no + r.term_months
     left join months as n on n.month_no = s.month_no + o.term_months
 ),
@@ -180,10 +176,10 @@ with_ends as (
             ) then a.month_no - s.month_no
         end as months_after
     from with_end as w
-    left join calendar as s on s.day = w.starts_on
-    left join calendar as e on e.day = w.given_end
-    left join calendar as b on b.day_no = e.day_no - 1
-    left join calendar as a on a.day_no = e.day_no + 1
+    left join meta.calendar as s on s.day = w.starts_on
+    left join meta.calendar as e on e.day = w.given_end
+    left join meta.calendar as b on b.day_no = e.day_no - 1
+    left join meta.calendar as a on a.day_no = e.day_no + 1
 ),
 
 -- Days on which lines of an account end after whole months: what was added and ends with them is not a day off.

@@ -20,10 +20,6 @@ opportunities as (
     where (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
 ),
 
-calendar as (
-    select * from meta.calendar
-),
-
 months as (
     select month_no, month_start, days_in_month from meta.calendar where day = month_start
 ),
@@ -88,8 +84,8 @@ with_length as (
             ) then e.month_no - s.month_no
         end as term_months
     from in_sequence as m
-    join calendar as s on s.day = m.term_start
-    join calendar as e on e.day = m.term_end
+    join meta.calendar as s on s.day = m.term_start
+    join meta.calendar as e on e.day = m.term_end
 ),
 
 -- The term's own end, and for an automatic contract the later ends of equal terms, as far as they can matter.
@@ -110,7 +106,7 @@ further_ends_by_month as (
 further_ends_by_day as (
     select t.*, c.day as due_date
     from with_length as t
-    join calendar as c
+    join meta.calendar as c
         on c.day_no > t.start_day_no + t.term_days
         and mod(c.day_no - t.start_day_no, t.term_days) = 0
     where t.is_auto_renew and t.term_months is null
@@ -133,7 +129,7 @@ with_deadline as (
         -- Subtracting months clamps to the last day of a shorter month.
         n.month_start + (least(d.day_of_month, n.days_in_month) - 1) as notice_deadline
     from ends as e
-    join calendar as d on d.day = e.due_date
+    join meta.calendar as d on d.day = e.due_date
     left join months as n on n.month_no = d.month_no - e.notice_months
 ),
 

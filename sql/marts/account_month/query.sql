@@ -45,7 +45,8 @@ moved as (
         sum(x.contraction_arr) as contraction_arr,
         sum(x.churn_arr) as churn_arr,
         sum(x.bucket_change_arr) as bucket_change_arr,
-        sum(coalesce(x.fx_arr, 0)) as fx_arr
+        sum(coalesce(x.fx_arr, 0)) as fx_arr,
+        sum(x.transfer_arr) as transfer_arr
     from months as p
     join movements as x on x.day >= p.period_start and x.day <= p.as_of
     group by x.account_key, p.as_of
@@ -84,7 +85,7 @@ select
     d.industry,
     d.region,
     d.arr - coalesce(m.new_arr + m.reactivation_arr + m.expansion_arr - m.contraction_arr - m.churn_arr
-        + m.bucket_change_arr + m.fx_arr, 0) as arr_start,
+        + m.bucket_change_arr + m.fx_arr + m.transfer_arr, 0) as arr_start,
     coalesce(m.new_arr, d.nothing) as new_arr,
     coalesce(m.reactivation_arr, d.nothing) as reactivation_arr,
     coalesce(m.expansion_arr, d.nothing) as expansion_arr,
@@ -93,6 +94,7 @@ select
     coalesce(m.churn_arr, d.nothing) as churn_arr,
     coalesce(m.bucket_change_arr, d.nothing) as bucket_change_arr,
     coalesce(m.fx_arr, d.nothing) as fx_arr,
+    coalesce(m.transfer_arr, d.nothing) as transfer_arr,
     d.arr as arr_end,
     d.kept_arr as kept_arr_end,
     d.kept_arr_12m_ago,
