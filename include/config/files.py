@@ -138,7 +138,8 @@ def made_of(area: Area, *patterns: str) -> Callable[[Callable[[dict[str, Path]],
 @contextmanager
 def held() -> Iterator[None]:
     """Take all files as they are now for as long as it lasts: to look at each of hundreds takes a while."""
-    token = _held.set(_held.get() or {})
+    outer = _held.get()
+    token = _held.set({} if outer is None else outer)
     try:
         yield
     finally:

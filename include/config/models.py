@@ -41,10 +41,10 @@ class SourceSettings(Strict):
     Args:
         id: The Airflow connection's id; also the ``source`` of its rows.
         kind: What it is.
-        owner: Who is told when it is late or red.
+        owner: Who is notified when it is late or red.
         lag_seconds: Nothing younger is read: the vendor may still add older rows behind it.
         trailing_seconds: How far behind the last read an incremental read starts over, to catch rows that came late.
-        stale_after_minutes: It is late, and its owner is told, when it was not completely read for so long.
+        stale_after_minutes: It is late, and its owner is notified, when it was not completely read for so long.
         keeps_deletions_days: For how long it tells what was deleted; 0 if for ever. A batch that was held for longer,
             or a longer outage, is followed by a full read.
         mapping: A file of ``config/mappings/`` for this connection alone; by default the one named after its vendor.
@@ -77,7 +77,7 @@ class Exclusion(Strict):
 
 
 class Silence(Strict):
-    """Incidents of which nobody is told for a time.
+    """Incidents that are silenced for a time.
 
     Args:
         pattern: Of incident keys, such as ``rows:crm:*``.
@@ -145,7 +145,7 @@ class Usage(Strict):
     Args:
         value_events: Features whose use is value; a login alone is not.
         key_features: Features whose use goes with staying; breadth counts them.
-        tracking_plan_owner: Who is told when a feature is not measured any more.
+        tracking_plan_owner: Who is notified when a feature is not measured any more.
     """
 
     value_events: tuple[str, ...]
@@ -167,7 +167,7 @@ class SendingHours(Strict):
 
 
 class Escalation(Strict):
-    """After how many working hours an alert that nobody answered is told further up."""
+    """After how many working hours an unanswered alert is escalated."""
 
     lead_after_hours: Annotated[int, Field(ge=1, le=1000)]
     head_after_hours: Annotated[int, Field(ge=1, le=1000)]
@@ -186,7 +186,7 @@ class Attention(Strict):
         alerts_per_person_and_day: So many alerts of signals at most; the rest of the day comes as one list. Renewal
             reminders have their own pace and are not counted.
         sending_hours: When.
-        escalation: When an unanswered alert is told to the lead, and to the head.
+        escalation: When an unanswered alert goes to the lead, and to the head.
     """
 
     alerts_per_person_and_day: Annotated[int, Field(ge=0, le=100)]
@@ -232,7 +232,7 @@ class People(Strict):
 
     Args:
         queue: Gets what has no reachable owner.
-        data_owners: Owner of rules on data, as `contracts` names it -> who is told; else the owner of the source.
+        data_owners: Owner of rules on data, as `contracts` names it -> who is notified; else the owner of the source.
         team_leads: Team as the CRM names it -> its lead, told of inactive members and ignored alerts, and weekly.
         head: Whom the leads answer to: told of alerts that stay unanswered; the queue if there is none.
         calendars: Region of the account -> working calendar; ``default`` for all others.

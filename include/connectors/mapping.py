@@ -195,7 +195,7 @@ def _check_columns(document: Document, where: tuple, entity: str, rules: EntityM
         if rule.add_days and columns[column].type not in ("date", "timestamptz"):
             raise document.error((*place, "add_days"), f"{column} is no date", cure="remove add_days")
         if rule.is_duration and columns[column].type != "bigint":
-            raise document.error((*place, "is_duration"), f"{column} is no whole number", cure="remove is_duration")
+            raise document.error((*place, "is_duration"), f"{column} is not an integer", cure="remove is_duration")
         for name in ("is_set", "is_one_of", "is_past"):
             if getattr(rule, name) and columns[column].type != "boolean":
                 raise document.error((*place, name), f"{column} is not true or false", cure=f"remove {name}")

@@ -6,6 +6,7 @@ They come from ``answers`` in ``config/renewals.yaml`` and from the command line
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -68,8 +69,9 @@ def withdraw(term_id: str) -> int:
     """
     _refuse_if_in_file(term_id)
     with engine("builder").begin() as connection:
+        now = locks.stamp(connection)
         ids = list(connection.execute(_OF_TERM, {"term_id": term_id}).scalars())
-        _end(connection, ids)
+        _end(connection, ids, now)
         if ids:
             _touch(connection, {term_id})
     return len(ids)
@@ -82,17 +84,23 @@ def sync(connection: Connection) -> int:
     ended: list[int] = []
     touched: set[str] = set()
     kept: set[tuple[str, str, bool]] = set()
-    for row in connection.execute(_HOLDING):
+    for row in connection.execute(_HOLDING).all():
         key = (row.term_id, row.opportunity_key, row.is_match)
         if row.origin == "file" and key in wanted:
             kept.add(key)
+            said = {"reason": wanted[key].reason, "answered_by": wanted[key].answered_by}
+            if (row.reason, row.answered_by) != (said["reason"], said["answered_by"]):
+                connection.execute(_REWORD, {"id": row.answer_id, **said})
         elif row.origin == "file" or row.term_id in terms:
             ended.append(row.answer_id)
             touched.add(row.term_id)
     new = [answer for key, answer in sorted(wanted.items()) if key not in kept]
-    _end(connection, ended)
+    if not ended and not new:
+        return 0
+    now = locks.stamp(connection)
+    _end(connection, ended, now)
     for answer in new:
-        _add(connection, answer, "file")
+        _add(connection, answer, "file", now)
     _touch(connection, touched | {answer.term_id for answer in new})
     return len(ended) + len(new)
 
@@ -116,18 +124,19 @@ def _answer(answer: Answer) -> None:
         raise ConfigError("an answer needs its reason", cure="say why with --reason")
     _refuse_if_in_file(answer.term_id)
     with engine("builder").begin() as connection:
+        now = locks.stamp(connection)
         _must_exist(connection, answer)
         before = connection.execute(_HOLDING_OF_TERM, {"term_id": answer.term_id}).all()
         if any((row.opportunity_key, row.is_match) == (answer.opportunity_key, answer.is_match) for row in before):
             return
-        # One deal or none continues a term; several may be refused one by one.
+        # That nothing continues the term replaces all answers; several deals may continue it, or be refused one by one.
         ended = [
             row.answer_id
             for row in before
             if answer.opportunity_key == ANY_DEAL or row.opportunity_key in (ANY_DEAL, answer.opportunity_key)
         ]
-        _end(connection, ended)
-        _add(connection, answer, "cli")
+        _end(connection, ended, now)
+        _add(connection, answer, "cli", now)
         _touch(connection, {answer.term_id})
 
 
@@ -149,17 +158,17 @@ def _refuse_if_in_file(term_id: str) -> None:
         raise ConfigError(f"{term_id} is answered in config/renewals.yaml", cure="change the answer there, and build")
 
 
-def _add(connection: Connection, answer: Answer, origin: str) -> None:
+def _add(connection: Connection, answer: Answer, origin: str, now: datetime) -> None:
     account = None
     # A file may answer before the first build.
     if has_table(connection, _TERMS):
         account = connection.execute(_ACCOUNT, {"term_id": answer.term_id}).scalar()
-    connection.execute(_ADD, {**vars(answer), "account": account, "origin": origin, "now": locks.stamp(connection)})
+    connection.execute(_ADD, {**vars(answer), "account": account, "origin": origin, "now": now})
 
 
-def _end(connection: Connection, answer_ids: list[int]) -> None:
+def _end(connection: Connection, answer_ids: list[int], now: datetime) -> None:
     if answer_ids:
-        connection.execute(_END, {"now": locks.stamp(connection), "ids": answer_ids})
+        connection.execute(_END, {"now": now, "ids": answer_ids})
 
 
 def _touch(connection: Connection, term_ids: set[str]) -> None:
@@ -175,6 +184,7 @@ _ADD = sa.text(
     " (term_id, opportunity_key, account_key, is_match, reason, answered_by, origin, known_from)"
     " values (:term_id, :opportunity_key, :account, :is_match, :reason, :answered_by, :origin, :now)"
 )
+_REWORD = sa.text("update meta.renewal_answer set reason = :reason, answered_by = :answered_by where answer_id = :id")
 _END = sa.text("update meta.renewal_answer set known_to = :now where answer_id = any(:ids)")
 _HOLDING = sa.text("select * from meta.renewal_answer where known_to is null")
 _HOLDING_OF_TERM = sa.text("select * from meta.renewal_answer where known_to is null and term_id = :term_id")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from include.common.errors import WarehouseError
-from include.warehouse.engine import engine
+from include.warehouse.engine import engine, has_table
 
 # Kind -> what it means, and what to do.
 MEANING = {
@@ -92,7 +92,7 @@ def links(term_id: str) -> list[dict[str, object]]:
 
 def summary(connection: sa.Connection) -> list[dict[str, object]]:
     """Return per kind how many there are and what share of ARR depends on them; empty before the first build."""
-    if not connection.execute(_IS_BUILT).scalar():
+    if not has_table(connection, "core.renewal_review"):
         return []
     return [
         {**row, "share_of_arr": f"{row['share_of_arr']:.1%}", "cure": MEANING[row["kind"]]}
@@ -101,7 +101,7 @@ def summary(connection: sa.Connection) -> list[dict[str, object]]:
 
 
 def _must_be_built(connection: sa.Connection) -> None:
-    if not connection.execute(_IS_BUILT).scalar():
+    if not has_table(connection, "core.renewal_review"):
         raise WarehouseError("nothing is built yet", cure="run `python -m include.cli build`")
 
 
@@ -113,7 +113,6 @@ def _suggested(connection: sa.Connection, query: sa.TextClause, ids: list[str]) 
     return {one: tuple(suggestions) for one, suggestions in found.items()}
 
 
-_IS_BUILT = sa.text("select to_regclass('core.renewal_review') is not null")
 # Deals without a known company are in no table of accounts.
 _ALL = """
     select f.kind, coalesce(a.name, f.account_key) as account, f.subject_id, f.opportunity_key, f.due_date, f.arr,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 from datetime import timedelta
+from uuid import uuid4
 
 from include.common.clock import now
 from include.common.errors import PerennialError
@@ -52,8 +53,9 @@ def send(channel: str, to: str, message: Message, key: str) -> Outcome:
         way.close()
 
 
-def notify(to: Person, message: Message, key: str) -> None:
+def notify(to: Person, message: Message) -> None:
     """Send a notice over all channels once; where one fails, the log says so, and nothing is raised."""
+    key = f"notice-{uuid4().hex}"
     for channel in channels():
         try:
             outcome = send(channel, to.email, message, key)

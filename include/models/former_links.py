@@ -11,14 +11,14 @@ import sqlalchemy as sa
 TABLE = "core.continuation"
 
 
-def note(connection: sa.Connection, build_id: str) -> int:
+def note(connection: sa.Connection, build_id: str) -> None:
     """Keep the links that the difference of the table takes away; called with ``gone`` and ``came`` filled.
 
     Args:
         connection: The builder's transaction that replaces the table.
         build_id: The build.
     """
-    return connection.execute(_NOTE, {"build_id": build_id}).rowcount
+    connection.execute(_NOTE, {"build_id": build_id})
 
 
 # What differs in amounts only is the same link.

@@ -68,7 +68,7 @@ def claim(connection: sa.Connection, build: Build) -> None:
     if has_table(connection, "core.contract_line"):
         for statement in (_TAKE_LINES, _TAKE_OF_TICKETS, _TAKE_USERS, _TAKE_SUSPECTED):
             connection.execute(statement, parameters)
-    if connection.execute(sa.text("select to_regclass('core.agreed_term') is not null")).scalar():
+    if has_table(connection, "core.agreed_term"):
         connection.execute(_TAKE_RENEWAL_ANSWERS, parameters)
 
 

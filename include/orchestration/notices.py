@@ -9,7 +9,6 @@ import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 from include.common.clock import now
 
@@ -81,7 +80,7 @@ def notify_owner(context: Context) -> None:
         return
     message = write(failure, since)
     log.error("%s %s", message.subject, " ".join([message.summary, *message.next_steps]))
-    notices.notify(_owner(failure), message, f"notice-{uuid4().hex}")
+    notices.notify(_owner(failure), message)
 
 
 def notify_changes(source_id: str) -> None:
@@ -121,7 +120,7 @@ def _notify_changes(source_id: str) -> None:
         footer="You are notified once of each change.",
     )
     log.warning("%s: %s", message.subject, message.summary)
-    notices.notify(source.owner, message, f"notice-{uuid4().hex}")
+    notices.notify(source.owner, message)
     schema_drift.note_notified(changes)
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import yaml
 
-from include.common import paths
+from include.config import files
 
-SHIPPED = paths.ROOT / "include" / "defaults" / "config" / "mappings" / "hubspot.yaml"
+SHIPPED = files.shipped("config", "mappings/hubspot.yaml")
 OWN_OBJECTS = "Remove the # and adapt.\n"
 # Custom (see ``world.build``) -> entity -> column -> rule; None takes the column away.
 CHANGES: dict[str, dict[str, dict[str, Any]]] = {

@@ -29,17 +29,16 @@ from include.decide.rules.subjects import table
 from include.outbox.message import Message
 from include.outbox.store import Action, make_key
 
-VERSION = "renewal ladder 1"
 _GONE = ("sent", "sending", "uncertain", "suppressed")
 
 
-class Ladder(RuleFile):
+class LadderRule(RuleFile):
     """The ladder, whose days ``config/renewals.yaml`` names."""
 
     type: ClassVar[str] = "ladder"
 
 
-LADDER = Ladder(
+LADDER = LadderRule(
     name=RENEWAL,
     version=1,
     status="live",
@@ -48,7 +47,7 @@ LADDER = Ladder(
 )
 
 
-class Reminders(Planner[Ladder]):
+class Reminders(Planner[LadderRule]):
     """Plans the reminders of a day."""
 
     kept = frozenset(
@@ -93,7 +92,7 @@ class Reminders(Planner[Ladder]):
                 self._remind(turn, Checkpoint(**turn.values))
         return self.outcome
 
-    def closes(self, turn: Turn[Ladder]) -> str:
+    def closes(self, turn: Turn[LadderRule]) -> str:
         """Return why the episode of a renewal closes today; "" while it stays open."""
         if turn.on_hold:
             return ""
@@ -104,22 +103,22 @@ class Reminders(Planner[Ladder]):
             return f"the notice deadline {decision} passed without notice: it auto-renews"
         return ""
 
-    def filters(self, turn: Turn[Ladder]) -> list[Why]:
+    def filters(self, turn: Turn[LadderRule]) -> list[Why]:
         """Return what blocks a reminder: whoever has just answered is reminded again at the next checkpoint."""
         rung, last = self._rungs[turn.subject_id], turn.last
         if rung and last and last.answer and last.closed_on and rung.on <= last.closed_on:
             return [Why(Reason.ANSWERED, {"step": str(rung.days), "answered_on": last.closed_on})]
         return []
 
-    def severity(self, turn: Turn[Ladder]) -> str:
+    def severity(self, turn: Turn[LadderRule]) -> str:
         """Return how near the decision is."""
         return "high" if self.day.is_near(turn.values["decision_date"]) else "normal"
 
-    def sources(self, turn: Turn[Ladder]) -> tuple[str, ...]:
+    def sources(self, turn: Turn[LadderRule]) -> tuple[str, ...]:
         """Return the sources whose data a reminder shows."""
         return self.day.readiness.sources_shown(turn.values["crm_source"], turn.account_key)
 
-    def _remind(self, turn: Turn[Ladder], renewal: Checkpoint) -> None:
+    def _remind(self, turn: Turn[LadderRule], renewal: Checkpoint) -> None:
         rung, is_open = self._rungs[turn.subject_id], turn.open
         if is_open and is_open.rests(self.day.today):
             if rung:
@@ -139,7 +138,7 @@ class Reminders(Planner[Ladder]):
             for missed in passed_over(is_open.updated_on, self.day.today, decision, term_days, self._ladder):
                 self.outcome.actions += self._expired(turn, renewal, missed)
 
-    def _reminder(self, turn: Turn[Ladder], renewal: Checkpoint, rung: Rung) -> list[Action]:
+    def _reminder(self, turn: Turn[LadderRule], renewal: Checkpoint, rung: Rung) -> list[Action]:
         day, to = self.day, self.day.reader(renewal, turn.open)
         all_rungs = rungs(renewal.decision_date, renewal.term_days, self._ladder)
         following = next((other for other in all_rungs if other.on > rung.on), None)
@@ -153,7 +152,7 @@ class Reminders(Planner[Ladder]):
         )
         return self._step(turn, str(rung.days), to, message, rung, task=True, reads=self.sources(turn))
 
-    def _notices(self, turn: Turn[Ladder], renewal: Checkpoint, rung: Rung) -> Iterator[Action]:
+    def _notices(self, turn: Turn[LadderRule], renewal: Checkpoint, rung: Rung) -> Iterator[Action]:
         """Yield the plain notice to CSM and lead, unless the reminder itself has left already."""
         readers: dict[str, tuple[str, Recipient]] = {}
         for role in ("lead", "csm"):
@@ -166,7 +165,7 @@ class Reminders(Planner[Ladder]):
                 if self.day.outbox.get(reminder) not in _GONE:
                     yield action
 
-    def _expired(self, turn: Turn[Ladder], renewal: Checkpoint, missed: Rung) -> list[Action]:
+    def _expired(self, turn: Turn[LadderRule], renewal: Checkpoint, missed: Rung) -> list[Action]:
         to = recipient(renewal, "csm", self.day.settings.people)
         message = Message(subject=f"{renewal.account_name}: {missed.days}-day checkpoint", summary="Passed over.")
         because = f"passed over: its day was {missed.on}, and no decision was made until it was too late for it"
@@ -174,7 +173,7 @@ class Reminders(Planner[Ladder]):
 
     def _step(
         self,
-        turn: Turn[Ladder],
+        turn: Turn[LadderRule],
         step: str,
         to: Recipient,
         message: Message,
@@ -186,6 +185,5 @@ class Reminders(Planner[Ladder]):
             "reads": (),
             "deadline": turn.values["decision_date"],
             "not_after": self.day.start_of(until.until),
-            "version": VERSION,
         }
         return self.alert(turn, message, step, to, task, **(given | said))

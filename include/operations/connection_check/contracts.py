@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, timedelta
 
 from include.common import connections
@@ -120,9 +120,10 @@ def _own_figures(portal: Portal, entity: str) -> dict[str, str]:
 
 def _arr(source_id: str, found: Held) -> Line:
     """Return a line on the ARR of today against what the CRM itself says."""
-    ours, by_way = _of_today(found)
+    ours, ways = _of_today(found)
+    by_way = ", ".join(f"{n:,} {way}" for way, n in ways.items()) or "nothing runs today"
     total = f"ARR of {len(ours):,} companies in the sample, {_money(sum(ours.values()))} ({by_way})"
-    own, name = _own_arr(found, by_way)
+    own, name = _own_arr(found, ways)
     both = [company for company in ours if company in own]
     if not both:
         return Line(source_id, "contracts: ARR", "ok", f"{total}; the CRM says nothing of its own to compare it with")
@@ -136,8 +137,8 @@ def _arr(source_id: str, found: Held) -> Line:
     return Line(source_id, "contracts: ARR", state, said, cure)
 
 
-def _of_today(found: Held) -> tuple[dict[str, float], str]:
-    """Return company -> ARR of what runs today, and how it is held; the company's own fields count last."""
+def _of_today(found: Held) -> tuple[dict[str, float], dict[str, int]]:
+    """Return company -> ARR of today, and how many terms each way gave; the company's own fields count last."""
     today, parents = found.portal.today, {deal.id: deal.parent for deal in found.portal.won_deals()}
     totals: dict[str, float] = {}
     ways: dict[str, int] = {}
@@ -150,7 +151,7 @@ def _of_today(found: Held) -> tuple[dict[str, float], str]:
                 continue
             totals[company] = totals.get(company, 0.0) + value
             ways[way] = ways.get(way, 0) + 1
-    return totals, ", ".join(f"{n:,} {way}" for way, n in ways.items()) or "nothing runs today"
+    return totals, ways
 
 
 def _runs(term: Term, today: date) -> bool:
@@ -158,10 +159,10 @@ def _runs(term: Term, today: date) -> bool:
     return (term.start is None or term.start <= today) and until is not None and until > today
 
 
-def _own_arr(found: Held, by_way: str) -> tuple[dict[str, float], str]:
+def _own_arr(found: Held, ways: Mapping[str, int]) -> tuple[dict[str, float], str]:
     """Return company -> the CRM's own ARR, by its companies' property, else by that of the lines that run today."""
     names, portal = found.names["account"], found.portal
-    if names and "companies" not in by_way:
+    if names and "companies" not in ways:
         said = sample.said_yearly(portal.customers(), (), names)
         if said:
             return said, f"companies' {names.get('arr') or names.get('mrr')}"
@@ -199,11 +200,10 @@ def _why(ratios: Sequence[float]) -> str:
 
 def _terms(source_id: str, entity: str, terms: Sequence[Term]) -> Line:
     """Return a line on whether terms are whole months with their ends as the mapping has them."""
-    bare = [replace(term, months=None) for term in terms]
-    ends = read_ends(bare)
+    ends = read_ends(terms)
     early = sum(
         bool(whole_months(term.start, term.end - _DAY)) and not whole_months(term.start, term.end)
-        for term in bare
+        for term in terms
         if term.start and term.end and term.end - _DAY > term.start
     )
     wrong = sum(bool(term.start and term.end and term.end <= term.start) for term in terms)

@@ -88,7 +88,7 @@ def _judged(tests: list[_Test], usual: Per) -> Meaning:
         most = max(shares.values())
         left = [per for per in left if shares.get(per, 0) >= most - 0.15]
         said.append(
-            f"{test.against} ({test.n}): " + ", ".join(f"{most_per(per)} {share:.0%}" for per, share in shares.items())
+            f"{test.against} ({test.n}): " + ", ".join(f"{_in_words(per)} {share:.0%}" for per, share in shares.items())
         )
         if len(left) == 1:
             break
@@ -97,7 +97,7 @@ def _judged(tests: list[_Test], usual: Per) -> Meaning:
     return Meaning(best, len(left) == 1 and bool(said), evidence)
 
 
-def most_per(per: Per) -> str:
+def _in_words(per: Per) -> str:
     """Return a reading in words."""
     return {"term": "if of the term", "period": "if of a billing period", "year": "if of a year",
             "month": "if of a month"}[per]  # fmt: skip

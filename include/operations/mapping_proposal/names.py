@@ -33,7 +33,7 @@ SAID_NOTHING = frozenset(plain(word) for word in FILLERS)
 
 
 def has(text: str, words: Iterable[str]) -> bool:
-    """Return whether one of the words, or its beginning where it is no word of Chinese, is in a plain text."""
+    """Return whether one of the words is in a plain text: as a whole word, or in Chinese anywhere."""
     return any(found(text, plain(word)) for word in words)
 
 

@@ -8,8 +8,8 @@ from datetime import date
 
 from include.operations.mapping_proposal.choose import Confidence
 from include.operations.mapping_proposal.names import plain, stems
-from include.operations.mapping_proposal.portal import Portal
-from include.operations.mapping_proposal.values import day
+from include.operations.mapping_proposal.portal import Portal, Row
+from include.operations.mapping_proposal.values import day, value_of
 from include.operations.mapping_proposal.words import RENEWAL_PIPELINE
 
 _FEWEST = 5
@@ -38,28 +38,21 @@ def renewal_pipelines(portal: Portal) -> list[RenewalPipeline]:
     found = []
     for one in portal.pipelines:
         n, after = follow.get(one.id.lower(), (0, 0))
-        said = (
-            f"{after} of its {n} won deals follow an earlier one of their company" if n else "no won deal in the sample"
-        )
         if stems(plain(one.label), RENEWAL_PIPELINE):
             is_odd = n >= _FEWEST and after < 0.3 * n
-            found.append(RenewalPipeline(one.id, one.label, "medium" if is_odd else "high", f"by its name; {said}"))
+            confidence: Confidence = "medium" if is_odd else "high"
+            found.append(RenewalPipeline(one.id, one.label, confidence, f"by its name; {_said(n, after)}"))
     if found or len(portal.pipelines) < 2:
         return found
-    shares = {one.id: follow.get(one.id.lower(), (0, 0)) for one in portal.pipelines}
-    high = [
-        one for one in portal.pipelines if shares[one.id][0] >= _FEWEST and shares[one.id][1] >= 0.9 * shares[one.id][0]
-    ]
-    low = [
-        one for one in portal.pipelines if shares[one.id][0] >= _FEWEST and shares[one.id][1] <= 0.5 * shares[one.id][0]
-    ]
-    if not high or not low:
+    counted = [(one, *follow.get(one.id.lower(), (0, 0))) for one in portal.pipelines]
+    busy = [(one, n, after) for one, n, after in counted if n >= _FEWEST]
+    if not any(after <= 0.5 * n for _, n, after in busy):
         return []
-    told = {
-        one.id: "{1} of its {0} won deals follow an earlier one of their company".format(*shares[one.id])
-        for one in high
-    }
-    return [RenewalPipeline(one.id, one.label, "medium", told[one.id]) for one in high]
+    return [RenewalPipeline(one.id, one.label, "medium", _said(n, after)) for one, n, after in busy if after >= 0.9 * n]
+
+
+def _said(n: int, after: int) -> str:
+    return f"{after} of its {n} won deals follow an earlier one of their company" if n else "no won deal in the sample"
 
 
 def _following(portal: Portal) -> dict[str, tuple[int, int]]:
@@ -68,7 +61,7 @@ def _following(portal: Portal) -> dict[str, tuple[int, int]]:
     for deal in portal.won_deals():
         closed = day(deal.values.get("closedate") or deal.values.get("CloseDate"))
         if deal.parent and closed:
-            by_company[deal.parent].append((closed, _pipeline(deal.values)))
+            by_company[deal.parent].append((closed, _pipeline(deal)))
     counts: dict[str, list[int]] = defaultdict(lambda: [0, 0])
     for deals in by_company.values():
         first = min(closed for closed, _ in deals)
@@ -78,8 +71,5 @@ def _following(portal: Portal) -> dict[str, tuple[int, int]]:
     return {pipeline: (n, after) for pipeline, (n, after) in counts.items()}
 
 
-def _pipeline(values: object) -> str:
-    get = values.get  # type: ignore[attr-defined]
-    record_type = get("RecordType")
-    named = record_type.get("DeveloperName") if isinstance(record_type, dict) else None
-    return str(get("pipeline") or named or "").lower()
+def _pipeline(deal: Row) -> str:
+    return str(value_of(deal, "pipeline") or value_of(deal, "RecordType.DeveloperName") or "").lower()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Literal
@@ -114,12 +114,6 @@ class Portal:
     def n_rows(self) -> dict[str, int]:
         """Return how many records of each entity were read."""
         return {entity: len(rows) for entity, rows in self.rows.items()}
-
-    def properties(self) -> Iterator[tuple[str, Property]]:
-        """Yield entity and property."""
-        for entity, known in self.schema.items():
-            for one in known.values():
-                yield entity, one
 
 
 def is_won(row: Row) -> bool:

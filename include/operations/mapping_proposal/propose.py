@@ -11,12 +11,12 @@ from include.operations.mapping_proposal.amounts import Meaning, read_amounts
 from include.operations.mapping_proposal.choose import Decision, choose
 from include.operations.mapping_proposal.pipelines import RenewalPipeline, renewal_pipelines
 from include.operations.mapping_proposal.portal import Portal
-from include.operations.mapping_proposal.terms import Ends, Per, Term, later, read_ends, read_month_ends
+from include.operations.mapping_proposal.reading import ENTITIES_READ
+from include.operations.mapping_proposal.terms import Per, Term, later, read_ends, read_month_ends
 from include.operations.mapping_proposal.values import Profile, number, value_of
 from include.operations.mapping_proposal.ways import Way
 from include.operations.mapping_proposal.words import SOUGHT
 
-ENTITIES_PROPOSED = ("account", "contact", "owner", "opportunity", "contract_line")
 _SOUGHT = {(one.entity, one.column) for one in SOUGHT}
 # Their meaning is decided here, not copied.
 _DECIDED_HERE = {("contract_line", "is_recurring"), ("contract_line", "amount_per"), ("opportunity", "amount_per")}
@@ -110,7 +110,7 @@ def _standard(portal: Portal) -> list[Decision]:
     """Return the columns that a vendor's own fields fill, as the shipped mapping has them."""
     found = []
     for entity, mapping in shipped.columns_of(portal.vendor).items():
-        if entity not in ENTITIES_PROPOSED or entity not in portal.schema or entity in portal.objects:
+        if entity not in ENTITIES_READ or entity not in portal.schema or entity in portal.objects:
             continue
         for column, rule in mapping.columns.items():
             if (entity, column) in _SOUGHT | _DECIDED_HERE or rule.property not in portal.schema[entity]:
@@ -183,8 +183,7 @@ def _check_length(proposal: Proposal, entity: str) -> None:
         table = {f"{n:g}": str(int(n) * 12) for n in sorted(set(given))}
         proposal.put(replace(one, rule={"values": table}, evidence=f"{one.evidence}; by the dates these are years"))
     else:
-        question = f"{{months: {one.property}}} holds {min(given):.0f} to {max(given):.0f}: months or years?"
-        proposal.put(one.but(question.replace("{months: ", "").replace("}", "")))
+        proposal.put(one.but(f"{one.property} holds {min(given):.0f} to {max(given):.0f}: months or years?"))
 
 
 def _recurring(proposal: Proposal) -> None:
@@ -227,8 +226,7 @@ def _ends(proposal: Proposal, held: set[str]) -> None:
         one = proposal.of(entity, column)
         if one is None or way not in held:
             continue
-        own = proposal.rules(entity).get("term_months")
-        ends = read_ends([replace(term, months=None) for term in terms if term.end]) if own or terms else Ends()
+        ends = read_ends(terms)
         if ends.as_given + ends.a_day_later < 3:
             ends = read_month_ends([term.end for term in terms if term.end])
         rule = one.rule | ({"add_days": 1} if ends.add_days else {})

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from functools import cache
 
+from include.config import files
 from include.config.documents import read, validate
-from include.config.files import SHIPPED
 from include.connectors.mapping import EntityMapping, MappingDocument
 
 CPQ = "salesforce_cpq"
@@ -18,7 +18,7 @@ def columns_of(name: str) -> dict[str, EntityMapping]:
     Args:
         name: The vendor, or ``CPQ``.
     """
-    return validate(read(SHIPPED["config"] / "mappings" / f"{name}.yaml"), MappingDocument).entities
+    return validate(read(files.shipped("config", f"mappings/{name}.yaml")), MappingDocument).entities
 
 
 def cpq_properties(entity: str) -> list[str]:
@@ -29,5 +29,5 @@ def cpq_properties(entity: str) -> list[str]:
 
 def rest_of(name: str, behind: str) -> str:
     """Return the text of a shipped file from a place on; nothing if it has no such place."""
-    _, found, rest = (SHIPPED["config"] / "mappings" / f"{name}.yaml").read_text().partition(behind)
+    _, found, rest = files.shipped("config", f"mappings/{name}.yaml").read_text(encoding="utf-8").partition(behind)
     return found + rest

@@ -76,7 +76,7 @@ def name_mapping(connection: str) -> str:
     assert overlay is not None
     path, line = overlay / "config" / "settings.yaml", f"mapping: {connection}.yaml"
     by_hand = f"write `{line}` under the source {connection} in {files.shown(path)}"
-    shipped = (files.SHIPPED["config"] / "settings.yaml").read_text()
+    shipped = files.shipped("config", "settings.yaml").read_text(encoding="utf-8")
     text = path.read_text(encoding="utf-8") if path.exists() else shipped
     if "sources" not in (read_document(path).data if path.exists() else {"sources": []}):
         block = _SOURCES.search(shipped)

@@ -1,4 +1,4 @@
-"""Reads terms from records by a mapping, and tests whether their ends are the last day or the day after."""
+"""What one record says of a contract, and whether ends are the last day or the day after."""
 
 from __future__ import annotations
 

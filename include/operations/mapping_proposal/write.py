@@ -12,7 +12,8 @@ from include.common.text import one_line
 from include.entities.catalog import ENTITIES
 from include.operations.mapping_proposal import shipped
 from include.operations.mapping_proposal.choose import Decision
-from include.operations.mapping_proposal.propose import ENTITIES_PROPOSED, Proposal
+from include.operations.mapping_proposal.propose import Proposal
+from include.operations.mapping_proposal.reading import ENTITIES_READ
 
 _WIDTH = 118
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
@@ -34,7 +35,7 @@ def mapping_file(proposal: Proposal, connection: str) -> str:
         connection: The connection's id.
     """
     lines = [*_head(proposal, connection), "", "entities:"]
-    for entity in ENTITIES_PROPOSED:
+    for entity in ENTITIES_READ:
         lines += _entity(proposal, entity)
     return "\n".join([*lines, ""]).rstrip() + "\n" + shipped.rest_of(proposal.portal.vendor, _REST)
 

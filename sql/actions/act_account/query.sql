@@ -52,7 +52,7 @@ starts as (
     group by account_key
 ),
 
--- Renewals that are won by a deal that only repeats the old dates.
+-- Won renewals whose deals repeat the old dates or have none that can be used.
 undated_renewals as (
     select account_key, count(*) as n_undated_renewals, min(contract_number) as undated_renewal
     from core.renewal

@@ -5,7 +5,7 @@
 -- end in that deal, so correcting a date, number or link keeps the name.
 with lines as (
     select * from core.contract_line
-    where status in ('active', 'suspected_deleted', 'deleted')
+    where is_committed
         and (is_evergreen or active_to = term_end)
         and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
 ),
@@ -34,18 +34,21 @@ stepped as (
         and n.arr > 0
     where not l.is_evergreen
         and (
-            coalesce(n.product, '') = coalesce(l.product, '')
+            n.product_key = l.product_key
             or not exists (
                 select 1 from lines as m
                 where m.opportunity_key = l.opportunity_key
                     and m.term_end = l.term_end
-                    and coalesce(m.product, '') = coalesce(n.product, '')
+                    and m.product_key = n.product_key
             )
         )
 ),
 
 ending as (
-    select l.*, case when l.is_evergreen then cast('2100-12-31' as date) else l.term_end end as due_day
+    select
+        l.*,
+        l.is_addition or l.opportunity_type = 'expansion' as is_added,
+        case when l.is_evergreen then cast('2100-12-31' as date) else l.term_end end as due_day
     from lines as l
     left join stepped as s on s.line_key = l.line_key
     where s.line_key is null
@@ -69,11 +72,11 @@ makers as (
             partition by account_key, contract_key, due_day
             order by
                 case when arr <= 0 then 1 else 0 end,
-                case when is_addition or opportunity_type = 'expansion' then 1 else 0 end,
+                case when is_added then 1 else 0 end,
                 committed_on,
                 line_key
         ) as choice,
-        max(case when not is_addition and opportunity_type <> 'expansion' then 1 else 0 end)
+        max(case when not is_added then 1 else 0 end)
             over (partition by account_key, contract_key, due_day) as has_base
     from ending
 ),
@@ -85,10 +88,10 @@ weightiest as (
         contract_key,
         due_day,
         opportunity_key,
-        coalesce(product, '') as product,
+        product_key,
         row_number() over (
             partition by account_key, contract_key, due_day
-            order by case when is_addition or opportunity_type = 'expansion' then 1 else 0 end, arr desc, line_key
+            order by case when is_added then 1 else 0 end, arr desc, line_key
         ) as choice
     from ending
 ),
@@ -98,7 +101,7 @@ starts as (
     from weightiest as w
     join lines as l
         on l.opportunity_key = w.opportunity_key
-        and coalesce(l.product, '') = w.product
+        and l.product_key = w.product_key
         and l.term_start < w.due_day
         and (l.is_evergreen or l.term_end <= w.due_day)
     where w.choice = 1
@@ -116,7 +119,7 @@ terms_of_deals as (
         max(m.agreed_end) as agreed_end
     from makers as m
     join opportunities as o on o.opportunity_key = m.opportunity_key
-    where m.has_base = 0 or (not m.is_addition and m.opportunity_type <> 'expansion')
+    where m.has_base = 0 or not m.is_added
     group by m.account_key, m.contract_key, m.due_day
 )
 

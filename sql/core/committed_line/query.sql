@@ -4,9 +4,9 @@
 -- does, or until the deal that continues it counts. What starts before the old term is over replaces it from that day
 -- on.
 with lines as (
-    select *, coalesce(lower(product), '') as product_key
+    select *, coalesce(term_end, cast('2100-12-31' as date)) as last_end
     from core.contract_line
-    where status in ('active', 'suspected_deleted', 'deleted')
+    where is_committed
         and active_from < active_to
         and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
 ),
@@ -72,7 +72,7 @@ cuts as (
     join lines as l
         on l.account_key = k.account_key
         and l.contract_key = k.contract_key
-        and coalesce(l.term_end, cast('2100-12-31' as date)) = coalesce(k.due_date, cast('2100-12-31' as date))
+        and l.last_end = coalesce(k.due_date, cast('2100-12-31' as date))
         and l.opportunity_key <> k.opportunity_key
         and (k.is_whole_term or k.product = l.product_key or k.product = '' or l.product_key = '')
     group by l.opportunity_key, l.product_key, k.due_date
@@ -90,8 +90,8 @@ with_end as (
     left join cuts as x
         on x.opportunity_key = l.opportunity_key
         and x.product_key = l.product_key
-        and x.due_date >= coalesce(l.term_end, cast('2100-12-31' as date))
-        and x.cut_from < coalesce(l.term_end, cast('2100-12-31' as date)) + 2
+        and x.due_date >= l.last_end
+        and x.cut_from < l.last_end + 2
 ),
 
 nearest_cut as (
@@ -124,7 +124,6 @@ select
     arr,
     list_arr,
     is_evergreen,
-    way,
     term_start,
     term_end,
     active_from,

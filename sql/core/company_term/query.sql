@@ -23,12 +23,10 @@ observed as (
         v.renewal_date,
         v.contract_start,
         v.contract_currency,
-        v.owner_id,
         v.batch_id,
         v.known_from,
         v.is_first_load,
         cast(coalesce(v.source_at, v.known_from) at time zone :zone as date) as seen_on,
-        cast(v.created_at at time zone :zone as date) as created_on,
         row_number() over (partition by v.source, v.account_id order by v.known_from, v.batch_id) as version_no
     from account_versions as v
     join bridge as b on b.source = v.source and b.source_id = v.account_id
@@ -42,8 +40,7 @@ observed as (
 moves as (
     select
         *,
-        lag(renewal_date) over w as date_before,
-        lag(arr) over w as arr_before
+        lag(renewal_date) over w as date_before
     from observed
     window w as (partition by source, account_id order by version_no)
 ),
@@ -81,7 +78,6 @@ with_end as (
         l.renewal_date as term_end,
         lag(l.renewal_date) over (partition by t.source, t.account_id order by t.term_no) as end_before,
         f.contract_start,
-        f.created_on,
         f.seen_on as first_seen_on
     from terms as t
     join numbered as l on l.source = t.source and l.account_id = t.account_id and l.version_no = t.last_version
@@ -113,7 +109,6 @@ steps as (
             as arr_change,
         case when n.version_no = s.first_version then s.term_start else greatest(n.seen_on, s.term_start) end
             as active_from,
-        n.seen_on,
         s.term_start,
         s.term_end,
         s.first_seen_on,
@@ -149,7 +144,7 @@ select
     s.arr_change,
     s.active_from,
     s.term_start,
-    case when x.stopped_on < s.term_end then x.stopped_on else s.term_end end as term_end,
+    least(s.term_end, x.stopped_on) as term_end,
     case when s.term_no = 1 then least(s.term_start, s.first_seen_on) else s.first_seen_on end as closed_on,
     s.currency,
     s.batch_id,
@@ -158,4 +153,4 @@ select
 from steps as s
 left join stopped as x on x.source = s.source and x.account_id = s.account_id and x.term_no = s.term_no
 where s.arr_change <> 0
-    and s.active_from < case when x.stopped_on < s.term_end then x.stopped_on else s.term_end end
+    and s.active_from < least(s.term_end, x.stopped_on)

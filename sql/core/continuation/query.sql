@@ -1,4 +1,4 @@
--- Purpose: which won deal continues which term, per product, by which method and how surely.
+-- Purpose: which won deal continues which term, per product, by which method and with what confidence.
 -- Grain: term, deal, product of the deal. Inputs: agreed terms, contract lines, deals, families, plan rates, answers.
 -- Window: none. Caveats: each product of a deal continues one term, the nearest of the surest method; where several
 -- terms are continued by one deal, what it brings is shared by target. An addition of less than half of what runs, or
@@ -29,12 +29,11 @@ lines as (
     select
         l.*,
         s.ultimate_parent_key,
-        coalesce(lower(l.product), '') as product_key,
         round(l.arr * r.rate, 2) as worth
     from core.contract_line as l
     join scope as s on s.account_key = l.account_key
     join rates as r on r.currency = l.currency and l.active_from >= r.from_day and l.active_from < r.to_day
-    where l.status in ('active', 'suspected_deleted', 'deleted', 'copy')
+    where l.is_committed or l.status = 'copy'
 ),
 
 opportunities as (
@@ -54,9 +53,7 @@ term_lines as (
         l.opportunity_key,
         l.product_key,
         l.worth,
-        l.quantity,
-        l.currency,
-        l.arr
+        l.quantity
     from terms as t
     join lines as l
         on l.account_key = t.account_key
@@ -110,13 +107,11 @@ replaced_lines as (
 pairs as (
     select
         t.term_id,
-        t.account_key,
         t.due_date,
         t.term_start,
         t.grace_days,
         t.is_evergreen,
         t.is_auto_renew,
-        t.agreed_end,
         p.product_key as ended_product,
         p.worth as ended_worth,
         d.opportunity_key,
@@ -268,8 +263,7 @@ chosen as (
         min(starts_on) as starts_on,
         max(case when is_same_product then 1 else 0 end) = 1 as is_same_product,
         max(case when is_at_end then 1 else 0 end) = 1 as is_at_end,
-        max(distance) as distance,
-        min(method) as method
+        max(distance) as distance
     from ordered
     where choice = 1 or surest = 0
     group by opportunity_key, term_id
@@ -300,7 +294,6 @@ left_over as (
         t.term_id,
         c.opportunity_key,
         c.next_account_key,
-        c.starts_on,
         w.worth,
         w.quantity,
         c.starts_on >= t.due_date - 92 as is_near,
@@ -354,11 +347,11 @@ consolidated as (
         ))
 ),
 
-sure_links as (
+all_links as (
     select
         c.opportunity_key,
         c.term_id,
-        c.method,
+        r.method,
         c.next_account_key,
         c.is_same_product,
         case
@@ -373,6 +366,7 @@ sure_links as (
             else 0.6
         end as confidence
     from chosen as c
+    join ranked_methods as r on r.surest = c.surest
     union all
     select opportunity_key, term_id, 'consolidated', next_account_key, true, 0.7 from consolidated
 ),
@@ -380,7 +374,7 @@ sure_links as (
 -- Two deals that each are as large as the whole term look like one renewal that was won twice.
 won_twice as (
     select l.term_id
-    from sure_links as l
+    from all_links as l
     join deal_worth as d on d.opportunity_key = l.opportunity_key
     join term_worth as t on t.term_id = l.term_id
     where d.worth >= 0.9 * t.worth
@@ -397,7 +391,7 @@ links as (
         l.is_same_product,
         case when w.term_id is not null and l.method <> 'answer' then least(l.confidence, 0.7) else l.confidence end
             as confidence
-    from sure_links as l
+    from all_links as l
     left join won_twice as w on w.term_id = l.term_id
 ),
 
@@ -459,7 +453,6 @@ converted as (
         t.account_key,
         t.contract_key,
         t.due_date,
-        t.term_start as ended_start,
         coalesce(t.agreed_end, t.due_date) as agreed_end,
         s.arr * s.share * r.rate as renewed_arr,
         s.list_arr * s.share * r.rate as renewed_list_arr

@@ -126,7 +126,7 @@ company_spans as (
     group by account_key, opportunity_key
 ),
 
-held_otherwise as (
+terms_with_deals as (
     select distinct s.opportunity_key
     from company_spans as s
     join won_lines as o
@@ -156,7 +156,7 @@ judged as (
             ) then 'error_currency'
             when w.is_deleted and w.is_backfilled then 'deleted'
             when w.way = 'company' and exists (
-                select 1 from held_otherwise as o where o.opportunity_key = w.opportunity_key
+                select 1 from terms_with_deals as o where o.opportunity_key = w.opportunity_key
             ) then 'other_way'
             when not w.is_deleted and w.deal_deleted_batch is null then 'active'
             when c.confirmed_at is null then 'suspected_deleted'
@@ -192,11 +192,11 @@ free as (
             or (f.valid_to >= p.valid_from and f.valid_from < p.valid_from)
         )
     where f.product is null
-        or f.product = p.product
+        or lower(f.product) = lower(p.product)
         or (
             (f.valid_from >= p.valid_to - 1 or f.valid_to <= p.valid_from + 1)
             and not exists (
-                select 1 from paid as o where o.account_key = f.account_key and o.product = f.product
+                select 1 from paid as o where o.account_key = f.account_key and lower(o.product) = lower(f.product)
             )
         )
 ),
@@ -222,7 +222,7 @@ with_length as (
             when w.has_free_months then case
                 when e.month_no > s.month_no and (
                     e.day_of_month = least(s.day_of_month, e.days_in_month)
-                    or (s.day_of_month = s.days_in_month and e.day_of_month = e.days_in_month)
+                    or (s.is_month_end and e.is_month_end)
                 ) then e.month_no - s.month_no
             end
             else w.term_months
@@ -253,7 +253,7 @@ copies as (
     join paid as o
         on o.account_key = c.account_key
         and o.opportunity_key <> c.opportunity_key
-        and coalesce(o.product, '') = coalesce(c.product, '')
+        and coalesce(lower(o.product), '') = coalesce(lower(c.product), '')
         and o.valid_from = c.valid_from
         and o.valid_to = c.valid_to
         and (
@@ -288,7 +288,7 @@ bases as (
             partition by a.line_key
             order by
                 case when b.opportunity_key = a.renews_key or b.line_key = a.replaces_key then 0 else 1 end,
-                case when coalesce(b.product, '') = coalesce(a.product, '') then 0 else 1 end,
+                case when coalesce(lower(b.product), '') = coalesce(lower(a.product), '') then 0 else 1 end,
                 b.close_date,
                 b.line_key
         ) as choice
@@ -300,7 +300,7 @@ bases as (
         and b.valid_to > a.valid_from
         and (b.valid_to = a.valid_to or b.opportunity_key = a.renews_key or b.line_key = a.replaces_key)
         and (a.arr > 0 or b.opportunity_key = a.renews_key or b.line_key = a.replaces_key
-            or coalesce(b.product, '') = coalesce(a.product, ''))
+            or coalesce(lower(b.product), '') = coalesce(lower(a.product), ''))
     where a.status = 'active'
         and (
             (not a.has_number and (a.opportunity_type in ('expansion', 'unknown') or a.arr < 0))
@@ -319,6 +319,7 @@ select
     r.opportunity_type,
     r.way,
     r.product,
+    coalesce(lower(r.product), '') as product_key,
     r.quantity,
     r.amount,
     r.list_amount,
@@ -335,6 +336,8 @@ select
         when x.free_key is not null then 'free_months'
         else r.status
     end as status,
+    r.status in ('active', 'suspected_deleted', 'deleted') and c.line_key is null and x.free_key is null
+        as is_committed,
     c.copy_of,
     r.close_date as committed_on,
     greatest(r.term_start, r.close_date) as active_from,

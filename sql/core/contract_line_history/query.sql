@@ -24,15 +24,16 @@ months as (
     select month_no, month_start, days_in_month from meta.calendar where day = month_start
 ),
 
--- Months of one billing period, in the words of the vendors.
+-- How many times a year an amount comes (per_year / per), by billing period, in the words of the vendors.
 billing_periods as (
     select *
     from (
         values
-            ('monthly', 1), ('month', 1), ('quarterly', 3), ('quarter', 3), ('per_six_months', 6), ('semiannually', 6),
-            ('semi-annual', 6), ('annually', 12), ('annual', 12), ('yearly', 12), ('year', 12), ('per_two_years', 24),
-            ('per_three_years', 36), ('per_four_years', 48), ('per_five_years', 60)
-    ) as p (frequency, months)
+            ('weekly', 365, 7), ('biweekly', 365, 14), ('monthly', 12, 1), ('month', 12, 1), ('quarterly', 12, 3),
+            ('quarter', 12, 3), ('per_six_months', 12, 6), ('semiannually', 12, 6), ('semi-annual', 12, 6),
+            ('annually', 12, 12), ('annual', 12, 12), ('yearly', 12, 12), ('year', 12, 12), ('per_two_years', 12, 24),
+            ('per_three_years', 12, 36), ('per_four_years', 12, 48), ('per_five_years', 12, 60)
+    ) as p (frequency, per_year, per)
 ),
 
 recorded as (
@@ -151,35 +152,23 @@ with_end as (
     left join months as n on n.month_no = s.month_no + o.term_months
 ),
 
--- Whole months from the start to the given end, to the day before it, and to the day after.
-with_ends as (
-    select
-        w.*,
-        s.day_no as start_no,
-        e.day_no as end_no,
-        case
-            when e.month_no > s.month_no and (
-                e.day_of_month = least(s.day_of_month, e.days_in_month)
-                or (s.day_of_month = s.days_in_month and e.day_of_month = e.days_in_month)
-            ) then e.month_no - s.month_no
-        end as months_given,
-        case
-            when b.month_no > s.month_no and (
-                b.day_of_month = least(s.day_of_month, b.days_in_month)
-                or (s.day_of_month = s.days_in_month and b.day_of_month = b.days_in_month)
-            ) then b.month_no - s.month_no
-        end as months_before,
-        case
-            when a.month_no > s.month_no and (
-                a.day_of_month = least(s.day_of_month, a.days_in_month)
-                or (s.day_of_month = s.days_in_month and a.day_of_month = a.days_in_month)
-            ) then a.month_no - s.month_no
-        end as months_after
+-- The given end, and the days before and after it, as far as they are whole months after the start.
+whole_months as (
+    select distinct w.starts_on, e.day as ends_on, e.month_no - s.month_no as months
     from with_end as w
-    left join meta.calendar as s on s.day = w.starts_on
-    left join meta.calendar as e on e.day = w.given_end
-    left join meta.calendar as b on b.day_no = e.day_no - 1
-    left join meta.calendar as a on a.day_no = e.day_no + 1
+    join meta.calendar as s on s.day = w.starts_on
+    join meta.calendar as g on g.day = w.given_end
+    join meta.calendar as e on e.day_no between g.day_no - 1 and g.day_no + 1
+    where e.month_no > s.month_no
+        and (e.day_of_month = least(s.day_of_month, e.days_in_month) or (s.is_month_end and e.is_month_end))
+),
+
+with_ends as (
+    select w.*, g.months as months_given, b.months as months_before, a.months as months_after
+    from with_end as w
+    left join whole_months as g on g.starts_on = w.starts_on and g.ends_on = w.given_end
+    left join whole_months as b on b.starts_on = w.starts_on and b.ends_on = w.given_end - 1
+    left join whole_months as a on a.starts_on = w.starts_on and a.ends_on = w.given_end + 1
 ),
 
 -- Days on which lines of an account end after whole months: what was added and ends with them is not a day off.
@@ -265,22 +254,18 @@ changed_versions as (
 versions as (
     select
         v.*,
-        cast(v.end_no as integer) - v.start_no + (v.ends_on - v.given_end) as days,
-        -- How many times a year the amount comes: per_year / per.
+        v.ends_on - v.starts_on as days,
         case
             when v.amount_per = 'month' then 12
             when v.amount_per = 'year' then 1
-            when v.amount_per = 'period' and v.billing_frequency in ('weekly', 'biweekly') then 365
-            when v.amount_per = 'period' and p.months is not null then 12
+            when v.amount_per = 'period' and p.per is not null then p.per_year
             when v.is_evergreen or v.ends_on is null then 1
             when v.months is not null then 12
             when v.ends_on > v.starts_on then 365
         end as per_year,
         case
             when v.amount_per in ('month', 'year') then 1
-            when v.amount_per = 'period' and v.billing_frequency = 'weekly' then 7
-            when v.amount_per = 'period' and v.billing_frequency = 'biweekly' then 14
-            when v.amount_per = 'period' and p.months is not null then p.months
+            when v.amount_per = 'period' and p.per is not null then p.per
             when v.is_evergreen or v.ends_on is null then 1
             when v.months is not null then v.months
             else v.ends_on - v.starts_on

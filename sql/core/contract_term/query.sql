@@ -54,8 +54,6 @@ in_sequence as (
                 then a.agreed_end
             else a.due_date
         end as term_end,
-        a.due_date as lines_end,
-        a.committed_on,
         a.is_addition,
         a.notice_months,
         a.is_auto_renew,
@@ -80,7 +78,7 @@ with_length as (
         case
             when e.month_no > s.month_no and (
                 e.day_of_month = least(s.day_of_month, e.days_in_month)
-                or (s.day_of_month = s.days_in_month and e.day_of_month = e.days_in_month)
+                or (s.is_month_end and e.is_month_end)
             ) then e.month_no - s.month_no
         end as term_months
     from in_sequence as m
@@ -179,7 +177,7 @@ undecided as (
         and (d.opportunity_key is null or a.contract_key = o.contract_key or a.opportunity_key = o.renews_key)
 ),
 
--- What the customer, or the one who lost the renewal deal, said against going on.
+-- Cancellations: notices and lost renewal deals.
 cancellations as (
     select
         account_key,
@@ -280,7 +278,6 @@ select
     cast(row_number() over (partition by t.account_key, t.contract_key order by t.due_date) as integer) as term_no,
     t.starts_on as term_start,
     t.due_date,
-    t.lines_end,
     t.opportunity_key,
     t.is_auto_renew,
     t.is_auto_term,

@@ -26,7 +26,7 @@ agreed as (
 
 agreed_lines as (
     select * from core.contract_line
-    where status in ('active', 'suspected_deleted', 'deleted')
+    where is_committed
         and active_to = term_end
         and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
 ),

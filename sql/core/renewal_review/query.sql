@@ -8,7 +8,8 @@ with links as (
     where (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
 ),
 
--- All links to a deal, from other accounts of the family too.
+-- Links from other accounts of the family count too. The join leaves out no row: reading core.account_family makes
+-- the build include the whole family.
 continued_deals as (
     select distinct k.opportunity_key
     from core.continuation as k

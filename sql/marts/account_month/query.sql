@@ -46,7 +46,7 @@ moved as (
         sum(x.churn_arr) as churn_arr,
         sum(x.bucket_change_arr) as bucket_change_arr,
         sum(coalesce(x.fx_arr, 0)) as fx_arr,
-        sum(x.transfer_arr) as transfer_arr
+        sum(coalesce(x.transfer_arr, 0)) as transfer_arr
     from months as p
     join movements as x on x.day >= p.period_start and x.day <= p.as_of
     group by x.account_key, p.as_of

@@ -1,9 +1,8 @@
 -- Purpose: why ARR is another one than the day before; summed over days it is the bridge of any period.
 -- Grain: account and day. Inputs: ARR steps, committed lines, renewals, accounts. Window: none; looks at today.
 -- Caveats: movements are those of what is kept, so a late renewal within the grace is none; changes within a day
--- are net; what new plan rates change stands apart, and a pause within its time is a change of buckets. Nothing moves
--- between accounts: a contract that moved is its new account's for all days. Reasons compare each product before and
--- after.
+-- are net; what new plan rates change is separate, and a pause within its time is a change of buckets. A contract that
+-- is renewed on another account of its family is a transfer. Reasons compare each product before and after.
 with steps as (
     select
         s.*,
@@ -66,11 +65,11 @@ lines as (
     from core.committed_line as l
     left join pending as p
         on p.account_key = l.account_key and p.contract_key = l.contract_key and p.due_date = l.active_to
-        and (l.term_end <= l.active_to)
+        and l.term_end <= l.active_to
     where (cast(:accounts as text[]) is null or l.account_key = any(cast(:accounts as text[])))
 ),
 
--- A pause that lasts too long ends what is kept, until the line goes on.
+-- A pause that lasts too long ends what is kept, until the line resumes.
 all_edges as (
     select account_key, contract_key, product, currency, active_from as day, quantity, arr, list_arr from lines
     union all

@@ -9,7 +9,7 @@ TABLES = """
 create table meta.renewal_answer (
     answer_id bigint generated always as identity primary key,
     term_id text not null,           -- the agreed term, as in core.agreed_term
-    opportunity_key text not null,   -- the won deal; '*': any
+    opportunity_key text not null,   -- the won deal; '*' with is_match false: no deal at all
     account_key text,                -- the account of the term, as far as it was known
     is_match boolean not null,       -- whether that deal continues the term
     reason text not null,
