@@ -43,7 +43,7 @@ def _told(source: str) -> list[str]:
 
 def test_new_and_vanished_properties_of_hubspot(vendors: SandboxProcess, monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[tuple[str, str]] = []
-    monkeypatch.setattr(sender, "notify", lambda to, message, key: sent.append((to.email, message.subject)))
+    monkeypatch.setattr(sender, "notify", lambda to, message: sent.append((to.email, message.subject)))
     for entity in ("account", "contact"):
         pipeline.extract("crm", entity)
     assert _told("crm") == []
