@@ -51,6 +51,7 @@ _ON_BUILT: Parts = (
     exp.Greatest,
     exp.Least,
     exp.Lower,
+    exp.Nullif,
 )
 # On rows as a vendor sent them, whose form is what is asked about.
 _ON_LANDED: Parts = (
@@ -127,8 +128,44 @@ def on_built(text: str, columns: Collection[str], prefix: str = "p") -> Conditio
     return Condition(bound.sql(dialect="postgres", identify=True, comments=False), used, parameters)
 
 
+def literal_condition(text: str, columns: Collection[str]) -> str:
+    """Check a condition on a built table whose values stay in its text, for a query that is made of it.
+
+    Raises:
+        ValueError: It is not SQL, is no condition, or uses something that is not allowed; says what.
+    """
+    tree, _ = _checked(text, columns, _ON_BUILT)
+    if ":" in text:
+        raise ValueError("holds a colon, which would be read as the place of a value")
+    return tree.sql(dialect="postgres", identify=True, comments=False)
+
+
+def number_of(text: str, columns: Collection[str]) -> str:
+    """Check an expression that gives a number; columns in it count as fractions, so that none divides as an integer.
+
+    Raises:
+        ValueError: It is not SQL or uses something that is not allowed; says what.
+    """
+    tree, _ = _used(text, columns, _ON_BUILT)
+
+    def as_fraction(node: exp.Expr) -> exp.Expr:
+        return exp.cast(node.copy(), "double precision") if isinstance(node, exp.Column) else node
+
+    return tree.transform(as_fraction).sql(dialect="postgres", identify=True, comments=False)
+
+
 def _checked(text: str, columns: Collection[str], allowed: Parts) -> tuple[exp.Expr, tuple[str, ...]]:
     """Return a condition's tree and the columns that it names, in the order of the text."""
+    tree, used = _used(text, columns, allowed)
+    condition = tree
+    while isinstance(condition, exp.Paren):
+        condition = condition.this
+    if not isinstance(condition, (*_TRUTH, *_PATTERNS)):
+        raise ValueError("is no condition: it must be true or false, such as `amount < 1000000`")
+    return tree, used
+
+
+def _used(text: str, columns: Collection[str], allowed: Parts) -> tuple[exp.Expr, tuple[str, ...]]:
     tree = _parse(text)
     used: list[str] = []
     for number, node in enumerate(tree.walk(bfs=False)):
@@ -137,11 +174,6 @@ def _checked(text: str, columns: Collection[str], allowed: Parts) -> tuple[exp.E
         _check(node, columns, allowed)
         if isinstance(node, exp.Column):
             used.append(node.name)
-    condition = tree
-    while isinstance(condition, exp.Paren):
-        condition = condition.this
-    if not isinstance(condition, (*_TRUTH, *_PATTERNS)):
-        raise ValueError("is no condition: it must be true or false, such as `amount < 1000000`")
     return tree, tuple(dict.fromkeys(used))
 
 

@@ -9,6 +9,7 @@ from include.models.metrics import Definition, Metric
 
 # The folder whose query is made here instead of read from a file.
 FOLDER = "marts/kpi_value"
+SOURCE = "sql/metrics"
 _WIDTH = 119
 _HEAD = """\
 -- Purpose: every KPI of groups of accounts in one place, one value a row.

@@ -2,7 +2,8 @@
 
 ``sql/<layer>/<table>/`` holds ``query.sql`` (one SELECT), ``metadata.yaml`` and, where there is something to check,
 ``checks.sql``. A file of the same name in the overlay's ``sql/`` wins. The order of the tables follows from what their
-queries read. The query of ``marts.kpi_value`` alone is made of ``sql/metrics`` instead of read.
+queries read. Two queries are made of definitions instead of read: ``marts.kpi_value`` of ``sql/metrics``, and
+``marts.health_score`` of ``sql/health``.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+from typing import Protocol
 
 from include.common.errors import ConfigError
 from include.config import files
@@ -21,7 +23,7 @@ from include.models.metadata import Metadata
 from include.models.sql_files import LAYERS, NAME, NAMING, Check, Node
 
 # All that tells what the models and metrics are, below sql/.
-FILES = ("owners.yaml", "metrics/*.yaml", *(f"{layer}/*/*" for layer in LAYERS))
+FILES = ("owners.yaml", "metrics/*.yaml", "health/*.yaml", *(f"{layer}/*/*" for layer in LAYERS))
 _DISABLED = re.compile(r"^disabled:\s*true\s*(#.*)?$", re.MULTILINE)
 
 
@@ -134,19 +136,17 @@ class _Project:
     @cached_property
     def folders(self) -> dict[str, dict[str, Path]]:
         """Folder below sql/ -> file name -> file in force; folders that are switched off left out."""
-        from include.models import kpi_query
-
+        made = _made()
         folders: dict[str, dict[str, Path]] = {}
         for name, path in self._found.items():
             folder, _, file = name.rpartition("/")
             if "/" in folder and path.suffix in (".sql", ".yaml"):
                 folders.setdefault(folder, {})[file] = path
         for folder, inside in list(folders.items()):
-            is_made = folder == kpi_query.FOLDER
-            if is_made and "query.sql" in inside:
+            if folder in made and "query.sql" in inside:
                 where = files.shown(inside["query.sql"])
-                raise ConfigError(f"{where}: this query is made of sql/metrics", cure="remove the file")
-            for needed in ("metadata.yaml",) if is_made else ("query.sql", "metadata.yaml"):
+                raise ConfigError(f"{where}: this query is made of {made[folder].SOURCE}", cure="remove the file")
+            for needed in ("metadata.yaml",) if folder in made else ("query.sql", "metadata.yaml"):
                 if needed not in inside:
                     where = files.shown(next(iter(inside.values())).parent)
                     raise ConfigError(f"{where}: {needed} is missing", cure=f"write {folder}/{needed}")
@@ -176,11 +176,9 @@ class _Project:
 
     def node(self, folder: str) -> Node:
         """Return the model of one folder, whatever is wrong with others."""
-        from include.models import kpi_query
-
         inside = self.folders[folder]
-        if folder == kpi_query.FOLDER:
-            return sql_files.node(_name_of(folder), inside["metadata.yaml"], kpi_query.text())
+        if maker := _made().get(folder):
+            return sql_files.node(_name_of(folder), inside["metadata.yaml"], maker.text())
         path = inside["query.sql"]
         return sql_files.node(_name_of(folder), path, path.read_text(encoding="utf-8"))
 
@@ -231,6 +229,22 @@ class _Project:
 @files.made_of("sql", *FILES)
 def _project(found: dict[str, Path]) -> _Project:
     return _Project(found)
+
+
+class _Maker(Protocol):
+    """Makes a query of definitions, which ``SOURCE`` names."""
+
+    SOURCE: str
+
+    def text(self) -> str:
+        """Return the query."""
+
+
+def _made() -> dict[str, _Maker]:
+    """Return folder -> what makes its query."""
+    from include.models import health_query, kpi_query
+
+    return {kpi_query.FOLDER: kpi_query, health_query.FOLDER: health_query}
 
 
 def _name_of(folder: str) -> str:

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from include import config
 from include.entities.catalog import VENDORS, of_kind
-from include.models import metrics
+from include.models import health, metrics
 from include.warehouse.engine import has_table
 
 # Stands for "was never completely read"; every calendar begins here.
@@ -131,19 +131,23 @@ def why_not(connection: sa.Connection, needs: tuple[str, ...]) -> str:
 
 def _sync_metrics(connection: sa.Connection, unread: dict[tuple[str, str], date]) -> list[Change]:
     gaps = _entity_gaps(unread)
-    known = metrics.load()
+    measures = health.load().needs
+    needs = {metric.id: metric.needs for metric in metrics.load().values()}
+    needs |= {health.GAP + name: entities for name, entities in measures.items()}
+    tables = {metric.id: metric.table for metric in metrics.load().values()}
+    tables |= {health.GAP + name: health.TABLE for name in measures}
     now: dict[str, date] = {}
-    for metric in known.values():
-        days = [gaps[entity] for need in metric.needs if (entity := need.partition(".")[0]) in gaps]
+    for name, needed in needs.items():
+        days = [gaps[entity] for need in needed if (entity := need.partition(".")[0]) in gaps]
         if days:
-            now[metric.id] = min(days)
+            now[name] = min(days)
     before = {row.metric_id: row.from_day for row in connection.execute(_GAPS)}
     fill(connection, "metric_gap", [{"metric_id": name, "from_day": day} for name, day in now.items()])
     since: dict[str, date] = {}
     for name in now.keys() | before.keys():
-        if now.get(name) != before.get(name) and name in known:
+        if now.get(name) != before.get(name) and name in tables:
             day = min(each for each in (now.get(name), before.get(name)) if each)
-            since[known[name].table] = min(day, since.get(known[name].table, day))
+            since[tables[name]] = min(day, since.get(tables[name], day))
     return [Change(table, day, f"{table}: not completely read since {day}") for table, day in sorted(since.items())]
 
 

@@ -38,7 +38,9 @@ versions as (
         row_number() over (partition by v.source, v.contact_id order by v.known_from, v.batch_id) as version_no,
         cast(not v.is_deleted as integer) as n_contacts,
         cast(not v.is_deleted and coalesce(v.role like '%decision%maker%', false) as integer) as n_decision_makers,
-        cast(not v.is_deleted and coalesce(v.role like '%champion%', false) as integer) as n_champions
+        cast(not v.is_deleted and coalesce(v.role like '%champion%', false) as integer) as n_champions,
+        cast(not v.is_deleted and coalesce(v.role like '%user%', false) as integer) as n_end_users,
+        cast(not v.is_deleted and coalesce(v.role like '%veto%' or v.role like '%legal%', false) as integer) as n_vetoes
     from contact_versions as v
     left join bridge as b on b.source = v.source and b.source_id = v.account_id
     left join told as p on p.source = v.source and p.contact_id = v.contact_id and p.n_later = 0
@@ -51,7 +53,9 @@ versions as (
         1 - p.n_later,
         1,
         cast(coalesce(p.role like '%decision%maker%', false) as integer),
-        cast(coalesce(p.role like '%champion%', false) as integer)
+        cast(coalesce(p.role like '%champion%', false) as integer),
+        cast(coalesce(p.role like '%user%', false) as integer),
+        cast(coalesce(p.role like '%veto%' or p.role like '%legal%', false) as integer)
     from told as p
     left join bridge as b on b.source = p.source and b.source_id = p.account_id
     where p.n_later > 0
@@ -73,9 +77,11 @@ spans as (
 ),
 
 deltas as (
-    select account_key, from_day as day, n_contacts, n_decision_makers, n_champions from spans
+    select account_key, from_day as day, n_contacts, n_decision_makers, n_champions, n_end_users, n_vetoes from spans
     union all
-    select account_key, to_day, -n_contacts, -n_decision_makers, -n_champions from spans where to_day is not null
+    select account_key, to_day, -n_contacts, -n_decision_makers, -n_champions, -n_end_users, -n_vetoes
+    from spans
+    where to_day is not null
 ),
 
 daily as (
@@ -84,7 +90,9 @@ daily as (
         day as from_day,
         sum(n_contacts) as n_contacts,
         sum(n_decision_makers) as n_decision_makers,
-        sum(n_champions) as n_champions
+        sum(n_champions) as n_champions,
+        sum(n_end_users) as n_end_users,
+        sum(n_vetoes) as n_vetoes
     from deltas
     where account_key is not null
         and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
@@ -99,6 +107,10 @@ select
     cast(sum(n_decision_makers) over (partition by account_key order by from_day rows unbounded preceding) as integer)
         as n_decision_makers,
     cast(sum(n_champions) over (partition by account_key order by from_day rows unbounded preceding) as integer)
-        as n_champions
+        as n_champions,
+    cast(sum(n_end_users) over (partition by account_key order by from_day rows unbounded preceding) as integer)
+        as n_end_users,
+    cast(sum(n_vetoes) over (partition by account_key order by from_day rows unbounded preceding) as integer)
+        as n_vetoes
 from daily
-where n_contacts <> 0 or n_decision_makers <> 0 or n_champions <> 0
+where n_contacts <> 0 or n_decision_makers <> 0 or n_champions <> 0 or n_end_users <> 0 or n_vetoes <> 0

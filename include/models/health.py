@@ -1,0 +1,268 @@
+"""Reads the definitions of the health score: ``sql/health/*.yaml``, a file per version of a profile.
+
+An account's profile on a day is the first, by ``rank``, whose condition holds. Of a profile with several versions the
+one with the latest ``valid_from`` up to the day counts; days before all of them take the first one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+from pydantic import Field, model_validator
+
+from include.common.errors import ConfigError
+from include.config import expression, files
+from include.config.documents import Document, Strict, read, validate
+from include.entities.catalog import ENTITIES
+from include.models import registry
+
+# The table whose columns the expressions may name.
+INPUT, TABLE = "marts.health_input", "marts.health_score"
+# In meta.metric_gap, which says what no source brings, measures stand under this prefix.
+GAP = "health."
+Share = Annotated[float, Field(gt=0, le=1)]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,40}$")]
+
+
+class Group(Strict):
+    """Measures that belong together.
+
+    Args:
+        max_weight: The most, of 100, that the group may weigh once absent measures left theirs to the others.
+        needed: Share of the group's weight that must be there, else the band is unknown.
+    """
+
+    max_weight: Annotated[float, Field(gt=0, le=100)] = 100
+    needed: Annotated[float, Field(ge=0, le=1)] = 0
+
+
+class Bands(Strict):
+    """How a score becomes a colour, and when the colour changes.
+
+    Args:
+        edges: Scores from which on an account is yellow, and green.
+        rise_by: The band rises once the score has stood so far above the edge for ``hold_days``.
+        plunge_by: A score further than this below the edge lowers the band at once.
+        hold_days: For how many days in a row a score must stand beyond the edge.
+    """
+
+    edges: tuple[float, float]
+    rise_by: Annotated[float, Field(ge=0, le=50)]
+    plunge_by: Annotated[float, Field(ge=0, le=50)]
+    hold_days: Annotated[int, Field(ge=1, le=14)]
+
+    @model_validator(mode="after")
+    def _rises(self) -> Bands:
+        if not 0 < self.edges[0] < self.edges[1] < 100:
+            raise ValueError("edges must rise and lie between 0 and 100")
+        return self
+
+
+class Measure(Strict):
+    """One thing that is measured.
+
+    Args:
+        id: Its name.
+        title: How people call it.
+        group: Its group.
+        weight: How much it counts.
+        value: An expression over columns of ``marts.health_input``; null where it is not known.
+        points: Value and sub-score, by rising value; linear between, level beyond.
+        dated: The column with the day of the newest fact that the value rests on; none: it is as new as the day.
+        fresh_days: Up to this age the measure has its full weight.
+        gone_days: From this age on it has none.
+        needs: Entities; where no source brings them the measure is left out for everybody.
+        applies: A condition; where it does not hold the measure is left out.
+        evidence: What a person reads, a template over the columns.
+    """
+
+    id: Name
+    title: str
+    group: Name
+    weight: Annotated[float, Field(gt=0, le=100)]
+    value: str
+    points: Annotated[tuple[tuple[float, float], ...], Field(min_length=2)]
+    dated: str = ""
+    fresh_days: Annotated[int, Field(ge=0)]
+    gone_days: Annotated[int, Field(ge=1)]
+    needs: tuple[str, ...] = ()
+    applies: str = ""
+    evidence: str
+
+    @model_validator(mode="after")
+    def _is_monotone(self) -> Measure:
+        values, scores = zip(*self.points, strict=True)
+        if list(values) != sorted(set(values)):
+            raise ValueError("the values of points must rise")
+        if list(scores) not in (sorted(scores), sorted(scores, reverse=True)):
+            raise ValueError("the scores of points must rise all the way, or fall all the way")
+        if min(scores) < 0 or max(scores) > 100:
+            raise ValueError("the scores of points must lie between 0 and 100")
+        if self.gone_days <= self.fresh_days:
+            raise ValueError("gone_days must be more than fresh_days")
+        return self
+
+
+class Ceiling(Strict):
+    """A fact that limits the score.
+
+    Args:
+        id: Its name.
+        when: A condition over columns of ``marts.health_input``.
+        at_most: The highest score while it holds.
+        evidence: What a person reads.
+    """
+
+    id: Name
+    when: str
+    at_most: Annotated[float, Field(ge=0, lt=100)]
+    evidence: str
+
+
+class Profile(Strict):
+    """One version of one profile.
+
+    Args:
+        name: Its name.
+        version: Counts from 1.
+        valid_from: The first day that it scores.
+        rank: The first profile by rank whose condition holds is an account's profile.
+        when: The condition; empty for all accounts.
+        floor: Coverage below it: the band is unknown.
+    """
+
+    name: Name
+    version: Annotated[int, Field(ge=1)]
+    valid_from: date
+    rank: Annotated[int, Field(ge=0)]
+    when: str = ""
+    floor: Annotated[float, Field(ge=0, le=1)]
+    bands: Bands
+    groups: dict[Name, Group]
+    measures: Annotated[tuple[Measure, ...], Field(min_length=1)]
+    ceilings: tuple[Ceiling, ...] = ()
+
+    @model_validator(mode="after")
+    def _agrees(self) -> Profile:
+        ids = [measure.id for measure in self.measures] + [ceiling.id for ceiling in self.ceilings]
+        if twice := next((name for name in ids if ids.count(name) > 1), ""):
+            raise ValueError(f"{twice} is there twice")
+        if stray := next((each for each in self.measures if each.group not in self.groups), None):
+            raise ValueError(f"{stray.id} is of the group {stray.group}, which is not under groups")
+        return self
+
+    @property
+    def key(self) -> str:
+        """Its name and version, such as ``standard@1``."""
+        return f"{self.name}@{self.version}"
+
+    @property
+    def total_weight(self) -> float:
+        """The sum of all weights."""
+        return sum(measure.weight for measure in self.measures)
+
+
+@dataclass(frozen=True)
+class Definition:
+    """All profiles in force, checked.
+
+    Args:
+        profiles: In the order in which they are tried; versions of one profile by ``valid_from``.
+        values: (profile key, measure) -> SQL of its value.
+        conditions: (profile key, "" or id of a measure or ceiling) -> SQL of its condition.
+    """
+
+    profiles: tuple[Profile, ...]
+    values: Mapping[tuple[str, str], str]
+    conditions: Mapping[tuple[str, str], str]
+
+    @property
+    def needs(self) -> dict[str, tuple[str, ...]]:
+        """Measure -> entities that it needs, in any version."""
+        found: dict[str, dict[str, None]] = {}
+        for profile in self.profiles:
+            for measure in profile.measures:
+                found.setdefault(measure.id, {}).update(dict.fromkeys(measure.needs))
+        return {name: tuple(entities) for name, entities in found.items()}
+
+    @property
+    def hash(self) -> str:
+        """A short hash of all that a score follows from."""
+        said = [profile.model_dump(mode="json") for profile in self.profiles]
+        return hashlib.sha256(orjson.dumps(said)).hexdigest()[:16]
+
+    def profile(self, key: str) -> Profile:
+        """Return a profile by ``name@version``.
+
+        Raises:
+            ConfigError: There is none.
+        """
+        for profile in self.profiles:
+            if profile.key == key:
+                return profile
+        raise ConfigError(
+            f"there is no health profile {key}", cure="restore its file in sql/health/, or build the scores again"
+        )
+
+
+@files.made_of("sql", *registry.FILES)
+def load(found: dict[str, Path]) -> Definition:
+    """Return the definitions in force.
+
+    Raises:
+        ConfigError: A file is wrong; names file and line.
+    """
+    columns = registry.selected(INPUT)
+    profiles: list[Profile] = []
+    values: dict[tuple[str, str], str] = {}
+    conditions: dict[tuple[str, str], str] = {}
+    for path in (path for name, path in found.items() if name.startswith("health/")):
+        document = read(path)
+        if document.is_disabled:
+            continue
+        profile = validate(document, Profile)
+        if any(each.key == profile.key for each in profiles):
+            raise document.error(("version",), f"{profile.name} has a version {profile.version} already")
+        profiles.append(profile)
+        if profile.when:
+            conditions[profile.key, ""] = _condition(document, ("when",), profile.when, columns)
+        for number, measure in enumerate(profile.measures):
+            place = ("measures", number)
+            _check_needs(document, (*place, "needs"), measure)
+            if measure.dated and measure.dated not in columns:
+                raise document.error((*place, "dated"), f"{INPUT} has no column {measure.dated}")
+            values[profile.key, measure.id] = document.check(
+                (*place, "value"), expression.number_of, measure.value, columns
+            )
+            if measure.applies:
+                conditions[profile.key, measure.id] = _condition(
+                    document, (*place, "applies"), measure.applies, columns
+                )
+        for number, ceiling in enumerate(profile.ceilings):
+            conditions[profile.key, ceiling.id] = _condition(
+                document, ("ceilings", number, "when"), ceiling.when, columns
+            )
+    if not profiles:
+        raise ConfigError("sql/health/ has no profile", cure="restore sql/health/standard.yaml")
+    profiles.sort(key=lambda each: (each.rank, each.name, each.valid_from))
+    if profiles[-1].when:
+        raise ConfigError(
+            f"sql/health/: {profiles[-1].name} is the last profile and has a condition",
+            cure="leave `when` out of the profile with the highest rank: it is for all other accounts",
+        )
+    return Definition(tuple(profiles), values, conditions)
+
+
+def _condition(document: Document, place: tuple[Any, ...], text: str, columns: tuple[str, ...]) -> str:
+    return document.check(place, expression.literal_condition, text, columns)
+
+
+def _check_needs(document: Document, place: tuple[Any, ...], measure: Measure) -> None:
+    if unknown := next((name for name in measure.needs if name not in ENTITIES), ""):
+        raise document.error(place, f"there is no entity {unknown}")

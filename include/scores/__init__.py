@@ -1,0 +1,1 @@
+"""Scores of accounts and the forecast of renewals, each with its explanation and its record."""

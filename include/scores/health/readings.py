@@ -1,0 +1,111 @@
+"""Reads what the health score looked at on a day, and explains the score by the definition that made it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+
+from include.common.errors import ConfigError
+from include.models import health
+from include.models.health import Profile
+from include.scores.health.score import Reading, Score, score
+
+
+@dataclass(frozen=True)
+class Day:
+    """What is known of an account on a day.
+
+    Args:
+        profile: The profile by which the day was scored.
+        readings: Measure -> value and age.
+        ceilings: Ids of the ceilings that hold.
+        values: All columns of ``marts.health_input``, for the texts.
+        override: The number that a lead set; None without one.
+    """
+
+    profile: Profile
+    readings: Mapping[str, Reading]
+    ceilings: tuple[str, ...]
+    values: Mapping[str, Any]
+    override: Decimal | None
+
+    @property
+    def score(self) -> Score:
+        """The score of the day."""
+        return score(self.profile, self.readings, self.ceilings, self.override)
+
+
+def explain(connection: sa.Connection, account_key: str, day: date) -> Score:
+    """Return the score of an account and day with its parts.
+
+    Raises:
+        ConfigError: The account has no score on that day.
+    """
+    return read(connection, account_key, day).score
+
+
+def read(connection: sa.Connection, account_key: str, day: date, profile: Profile | None = None) -> Day:
+    """Read what is known of an account on a day.
+
+    Args:
+        connection: An open connection of the reader.
+        account_key: The account.
+        day: The day.
+        profile: Read it by this profile instead of the one by which the day was scored.
+
+    Raises:
+        ConfigError: The account has no score on that day, or the profile that made it is gone.
+    """
+    named = {"account_key": account_key, "day": day}
+    made = connection.execute(_SCORED, named).one_or_none()
+    if made is None:
+        raise ConfigError(
+            f"{account_key} has no health score on {day}",
+            cure="a customer has one from the 14th day on, each day for 400 days and at month ends before that",
+        )
+    known = health.load()
+    profile = profile or known.profile(f"{made.profile}@{made.version}")
+    columns = ["i.*"]
+    for measure in profile.measures:
+        columns.append(f"{known.values[profile.key, measure.id]} as x_{measure.id}")
+        applies = known.conditions.get((profile.key, measure.id))
+        columns.append(f"{f'({applies}) is true' if applies else 'true'} as applies_{measure.id}")
+    columns += [f"({known.conditions[profile.key, each.id]}) is true as c_{each.id}" for each in profile.ceilings]
+    row = (
+        connection.execute(
+            sa.text(
+                f"select {', '.join(columns)} from {health.INPUT} as i where account_key = :account_key and day = :day"  # noqa: S608 - checked
+            ),
+            named,
+        )
+        .mappings()
+        .one()
+    )
+    gaps = set(connection.execute(_GAPS, {"prefix": health.GAP}).scalars())
+    readings = {
+        measure.id: Reading(
+            row[f"x_{measure.id}"],
+            (day - row[measure.dated]).days if measure.dated and row[measure.dated] else 0,
+            not row[f"applies_{measure.id}"] or measure.id in gaps,
+        )
+        for measure in profile.measures
+    }
+    ceilings = tuple(each.id for each in profile.ceilings if row[f"c_{each.id}"])
+    return Day(profile, readings, ceilings, dict(row), made.override)
+
+
+_SCORED = sa.text(
+    "select s.profile, s.version, o.score as override from marts.health_score as s"
+    " left join ops.health_override as o on o.account_key = s.account_key and o.known_to is null"
+    " and s.day >= o.from_day and s.day < o.until"
+    " where s.account_key = :account_key and s.day = :day"
+)
+_GAPS = sa.text(
+    "select substr(metric_id, length(:prefix) + 1) from meta.metric_gap"
+    " where metric_id like :prefix || '%' and from_day = date '1990-01-01'"
+)

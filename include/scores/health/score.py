@@ -1,0 +1,208 @@
+"""A health score of one account and day, and the lines that it is the sum of."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+import numpy as np
+import numpy.typing as npt
+
+from include.models.health import Measure, Profile
+from include.scores import rounding
+
+Numbers = npt.NDArray[np.float64]
+# Weights are sums of products; what differs by less is equal.
+_EXACT = 1e-9
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What is known of one measure on a day.
+
+    Args:
+        value: Its value; None if it is not known.
+        age: Days since the newest fact that it rests on.
+        is_left_out: Whether it does not apply to the account, or no source brings what it needs.
+    """
+
+    value: float | None = None
+    age: int = 0
+    is_left_out: bool = False
+
+
+@dataclass(frozen=True)
+class Part:
+    """One measure's part of a score.
+
+    Args:
+        sub_score: 0 to 100; None if the value is not known.
+        freshness: 1 for a fresh value, falling to 0 at ``gone_days``; 0 for an unknown one.
+        weight: Its weight in the profile; 0 where it is left out.
+    """
+
+    measure: Measure
+    sub_score: float | None
+    freshness: float
+    weight: float
+
+
+@dataclass(frozen=True)
+class Score:
+    """A score with all that it is made of.
+
+    Args:
+        profile: By which it was computed.
+        parts: Measure -> its part, in the profile's order.
+        number: The weighted mean, 0 to 100, rounded to two decimals; None if nothing is known.
+        points: Measure -> what it adds; they add up to ``number``.
+        losses: Measure -> what is missing to its full weight; they add up to 100 less ``number``.
+        coverage: Share of the weight that is there.
+        ceilings: The ceilings that hold, by their profile's order.
+        computed: ``number``, or the lowest ceiling below it.
+        unknown_because: Why the band is unknown; "" if it is known.
+    """
+
+    profile: Profile
+    parts: dict[str, Part]
+    number: Decimal | None
+    points: dict[str, Decimal]
+    losses: dict[str, Decimal]
+    coverage: float
+    ceilings: tuple[str, ...]
+    computed: Decimal | None
+    unknown_because: str
+    override: Decimal | None = field(default=None)
+
+    @property
+    def shown(self) -> Decimal | None:
+        """The override's number if there is one, else the computed one."""
+        return self.computed if self.override is None else self.override
+
+
+def sub_score(measure: Measure, value: float) -> float:
+    """Return the sub-score of a value: linear between the measure's points, level beyond them."""
+    values, scores = zip(*measure.points, strict=True)
+    return float(np.interp(value, values, scores))
+
+
+def freshness(measure: Measure, age: int) -> float:
+    """Return how much of its weight a measure keeps at an age in days."""
+    left = (measure.gone_days - age) / (measure.gone_days - measure.fresh_days)
+    return min(1.0, max(0.0, left))
+
+
+def score(
+    profile: Profile,
+    readings: Mapping[str, Reading],
+    ceilings: Collection[str] = (),
+    override: Decimal | None = None,
+) -> Score:
+    """Compute a score.
+
+    Args:
+        profile: Its definition.
+        readings: Measure -> what is known; a measure without one is missing.
+        ceilings: Ids of the ceilings whose condition holds.
+        override: What a lead set in its place.
+    """
+    parts = {measure.id: _part(measure, readings.get(measure.id, Reading())) for measure in profile.measures}
+    weights, subs = arrays(parts.values())
+    present = weights.sum()
+    listed = sum(part.weight for part in parts.values())
+    holding = tuple(each.id for each in profile.ceilings if each.id in ceilings)
+    number: Decimal | None = None
+    points: dict[str, Decimal] = {}
+    losses: dict[str, Decimal] = {}
+    if present > _EXACT:
+        final, is_possible = capped(profile, weights[np.newaxis, :])
+        shares = final[0] / final[0].sum()
+        number = rounding.cents(float((shares * subs).sum()))
+        points = rounding.to_sum(dict(zip(parts, shares * subs, strict=True)), number)
+        losses = rounding.to_sum(dict(zip(parts, shares * (100 - subs), strict=True)), 100 - number)
+        is_capped_out = not is_possible[0]
+    else:
+        is_capped_out = False
+    coverage = present / listed if listed else 0.0
+    lowest = min((Decimal(str(each.at_most)) for each in profile.ceilings if each.id in holding), default=None)
+    computed = number if number is None or lowest is None else min(number, lowest.quantize(rounding.CENT))
+    return Score(
+        profile,
+        parts,
+        number,
+        points,
+        losses,
+        coverage,
+        holding,
+        computed,
+        _unknown_because(profile, parts, coverage, number, is_capped_out),
+        override,
+    )
+
+
+def arrays(parts: Collection[Part]) -> tuple[Numbers, Numbers]:
+    """Return weights (weight times freshness) and sub-scores; an unknown sub-score is 0, with no weight."""
+    weights = np.array([part.weight * part.freshness for part in parts])
+    subs = np.array([part.sub_score or 0.0 for part in parts])
+    return weights, subs
+
+
+def capped(profile: Profile, weights: Numbers) -> tuple[Numbers, npt.NDArray[np.bool_]]:
+    """Limit groups to their largest weight; what is above goes to the others in proportion.
+
+    Args:
+        profile: Whose groups.
+        weights: One row per case, one column per measure of the profile.
+
+    Returns:
+        The weights, each row with the sum that it had, and whether the limits could be kept.
+    """
+    groups = [np.array([m.group == name for m in profile.measures]) for name in profile.groups]
+    limits = np.array([group.max_weight / 100 for group in profile.groups.values()])
+    sums = np.stack([weights[:, inside].sum(axis=1) for inside in groups], axis=1)
+    total = sums.sum(axis=1, keepdims=True)
+    safe = np.where(total > 0, total, 1.0)
+    share = sums / safe
+    is_limited = np.zeros(share.shape, dtype=bool)
+    is_possible = np.ones(len(weights), dtype=bool)
+    for _ in range(int((limits < 1).sum())):
+        above = (share > limits + _EXACT) & ~is_limited
+        if not above.any():
+            break
+        is_limited |= above
+        free = 1 - np.where(is_limited, limits, 0).sum(axis=1, keepdims=True)
+        others = np.where(is_limited, 0, sums).sum(axis=1, keepdims=True)
+        fits = (others > _EXACT)[:, 0] | (free[:, 0] <= _EXACT)
+        is_possible &= fits | ~is_limited.any(axis=1)
+        scale = np.where(others > _EXACT, free / np.where(others > _EXACT, others, 1), 0)
+        new = np.where(is_limited, limits, sums * scale)
+        share = np.where((is_limited.any(axis=1) & is_possible)[:, np.newaxis], new, share)
+    factor = np.where(sums > _EXACT, share * safe / np.where(sums > _EXACT, sums, 1), 0)
+    final = np.zeros_like(weights)
+    for number, inside in enumerate(groups):
+        final[:, inside] = weights[:, inside] * factor[:, [number]]
+    return np.where(is_possible[:, np.newaxis], final, weights), is_possible
+
+
+def _part(measure: Measure, reading: Reading) -> Part:
+    if reading.is_left_out:
+        return Part(measure, None, 0.0, 0.0)
+    if reading.value is None:
+        return Part(measure, None, 0.0, measure.weight)
+    return Part(measure, sub_score(measure, reading.value), freshness(measure, reading.age), measure.weight)
+
+
+def _unknown_because(
+    profile: Profile, parts: Mapping[str, Part], coverage: float, number: Decimal | None, is_capped_out: bool
+) -> str:
+    if number is None:
+        return "nothing is known"
+    for name, group in profile.groups.items():
+        inside = [part for part in parts.values() if part.measure.group == name]
+        there = sum(part.weight * part.freshness for part in inside)
+        if there < group.needed * sum(part.weight for part in inside) - _EXACT:
+            return f"too little is known of {name}"
+    if coverage < profile.floor - _EXACT:
+        return "too little is known"
+    return "one group would weigh too much" if is_capped_out else ""

@@ -1,0 +1,362 @@
+-- Purpose: what the health score looks at, for each day.
+-- Grain: customer account and day. Inputs: account days, use, tickets, words, answers, invoices, milestones.
+-- Window: days [start, end); reads usage of 14 days before, and events as far back as each figure reaches.
+-- Caveats: only days with something kept, from the 14th on; daily for 400 days, month ends before that. What no
+-- source tells is null, never 0. Use keeps its last known value for 14 days; usage_known_on says of which day it is.
+with bridge as (
+    select * from core.account_bridge
+),
+
+excluded as (
+    select account_key from core.account where is_excluded
+),
+
+-- A customer who comes back starts again.
+starts as (
+    select
+        s.account_key,
+        s.from_day as customer_since,
+        lead(s.from_day) over (partition by s.account_key order by s.from_day) as to_day
+    from (
+        select
+            account_key,
+            from_day,
+            kept_arr,
+            lag(kept_arr) over (partition by account_key order by from_day) as before
+        from core.arr_step
+        where (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
+    ) as s
+    where s.kept_arr > 0 and coalesce(s.before, 0) <= 0
+),
+
+grid as (
+    select
+        d.*,
+        d.day - s.customer_since as days_as_customer
+    from marts.account_day as d
+    join starts as s
+        on s.account_key = d.account_key and d.day >= s.customer_since and (s.to_day is null or d.day < s.to_day)
+    left join excluded as x on x.account_key = d.account_key
+    where d.day >= :start and d.day < :end
+        and d.is_customer
+        and x.account_key is null
+        and d.day >= s.customer_since + 14
+        and (cast(:accounts as text[]) is null or d.account_key = any(cast(:accounts as text[])))
+),
+
+-- Days of use that are known, up to 14 before the window.
+known_use as (
+    select account_key, day, usage_ratio, active_seat_share, breadth, active_users_28d
+    from marts.account_day
+    where day >= cast(:start as date) - 14 and day < :end
+        and active_users_28d is not null
+        and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
+),
+
+use_of_days as (
+    select g.account_key, g.day, max(k.day) as usage_known_on
+    from grid as g
+    join known_use as k on k.account_key = g.account_key and k.day <= g.day and k.day > g.day - 14
+    group by g.account_key, g.day
+),
+
+user_days as (
+    select account_key, day, n_user_days_28d, n_days_known
+    from core.usage_28d
+    where day >= cast(:start as date) - 98 and day < :end
+        and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
+),
+
+people as (
+    select account_key, day, n_deep_users
+    from core.people_28d
+    where day >= cast(:start as date) - 14 and day < :end
+        and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
+),
+
+use as (
+    select
+        u.account_key,
+        u.day,
+        u.usage_known_on,
+        n.n_user_days_28d as user_days_28d,
+        case when n.n_days_known >= 112 then (b1.n_user_days_28d + b2.n_user_days_28d + b3.n_user_days_28d) / 3.0 end
+            as user_days_usual,
+        k.usage_ratio,
+        k.active_seat_share,
+        k.breadth,
+        case when k.active_users_28d > 0 then cast(p.n_deep_users as double precision) / k.active_users_28d end
+            as depth,
+        k.active_users_28d
+    from use_of_days as u
+    join known_use as k on k.account_key = u.account_key and k.day = u.usage_known_on
+    left join user_days as n on n.account_key = u.account_key and n.day = u.usage_known_on
+    left join user_days as b1 on b1.account_key = u.account_key and b1.day = u.usage_known_on - 28
+    left join user_days as b2 on b2.account_key = u.account_key and b2.day = u.usage_known_on - 56
+    left join user_days as b3 on b3.account_key = u.account_key and b3.day = u.usage_known_on - 84
+    left join people as p on p.account_key = u.account_key and p.day = u.usage_known_on
+),
+
+tickets as (
+    select account_key, created_day
+    from core.ticket
+    where not is_deleted and created_day < :end and created_day > cast(:start as date) - 98
+        and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
+),
+
+ratings as (
+    select account_key, rated_day, cast(rating = 'good' as integer) as n_good
+    from core.ticket
+    where not is_deleted and rating is not null and rated_day < :end and rated_day > cast(:start as date) - 180
+        and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
+),
+
+said as (
+    select source, organization_id as source_id, cast(created_at at time zone :zone as date) as day, body as words
+    from staging.stg_support__ticket_comment
+    where not is_deleted
+    union all
+    select source, account_id, cast(happened_at at time zone :zone as date), subject
+    from staging.stg_crm__activity
+    where not is_deleted and subject is not null
+),
+
+mentions as (
+    select b.account_key, s.day
+    from said as s
+    join bridge as b on b.source = s.source and b.source_id = s.source_id
+    where s.day < :end and s.day > cast(:start as date) - 90
+        and (cast(:accounts as text[]) is null or b.account_key = any(cast(:accounts as text[])))
+        and exists (
+            select 1 from unnest(cast(:competitors as text[])) as known (name)
+            where position(known.name in lower(s.words)) > 0
+        )
+    union all
+    select account_key, close_date
+    from core.opportunity
+    where not is_deleted and is_closed and close_date < :end and close_date > cast(:start as date) - 90
+        and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
+        and exists (
+            select 1 from unnest(cast(:competitors as text[])) as known (name)
+            where position(known.name in lower(lost_reason)) > 0
+        )
+),
+
+milestones as (
+    select
+        b.account_key,
+        m.due_on,
+        cast(m.done_on is not null and m.done_on <= m.due_on as integer) as n_on_time
+    from staging.stg_crm__milestone as m
+    join bridge as b on b.source = m.source and b.source_id = m.account_id
+    where not m.is_deleted and m.due_on < :end and m.due_on > cast(:start as date) - 365
+        and coalesce(m.status, '') not in ('cancelled', 'canceled')
+        and (cast(:accounts as text[]) is null or b.account_key = any(cast(:accounts as text[])))
+),
+
+answers as (
+    select b.account_key, s.contact_id, s.score, cast(s.answered_at at time zone :zone as date) as day, s.answered_at
+    from staging.stg_crm__survey_response as s
+    join bridge as b on b.source = s.source and b.source_id = s.account_id
+    where not s.is_deleted and s.kind = 'nps' and s.score is not null
+        and cast(s.answered_at at time zone :zone as date) < :end
+        and cast(s.answered_at at time zone :zone as date) > cast(:start as date) - 540
+        and (cast(:accounts as text[]) is null or b.account_key = any(cast(:accounts as text[])))
+),
+
+-- On each day with an answer: the last answer of each person.
+last_answers as (
+    select
+        d.account_key,
+        d.day,
+        a.score,
+        row_number() over (partition by d.account_key, d.day, a.contact_id order by a.answered_at desc, a.score) as age
+    from (select distinct account_key, day from answers) as d
+    join answers as a on a.account_key = d.account_key and a.day <= d.day and a.day > d.day - 270
+),
+
+nps as (
+    select
+        account_key,
+        day,
+        cast(percentile_cont(0.5) within group (order by cast(score as double precision)) as double precision) as median
+    from last_answers
+    where age = 1
+    group by account_key, day
+),
+
+contacts as (
+    select
+        *,
+        lead(from_day) over (partition by account_key order by from_day) as to_day,
+        n_decision_makers + n_champions
+        < lag(n_decision_makers + n_champions) over (partition by account_key order by from_day) as has_lost_one
+    from core.contact_step
+    where from_day < :end
+        and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
+),
+
+pulses as (
+    select account_key, given_on, score
+    from ops.health_pulse
+    where given_on < :end and known_to is null
+        and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
+),
+
+-- What comes, and what goes once it is too old; the last day of each kind is taken along.
+events as (
+    select
+        account_key, created_day as day, 1 as n_14d, 0 as n_usual, 0 as n_rated, 0 as n_good, 0 as n_mentions,
+        0 as n_due, 0 as n_on_time, cast(null as date) as rated_on, cast(null as date) as due_on,
+        cast(null as date) as nps_on, cast(null as date) as pulse_on, cast(null as date) as lost_on,
+        cast(null as date) as changed_on
+    from tickets
+    union all
+    select account_key, created_day + 14, -1, 1, 0, 0, 0, 0, 0, null, null, null, null, null, null from tickets
+    union all
+    select account_key, created_day + 98, 0, -1, 0, 0, 0, 0, 0, null, null, null, null, null, null from tickets
+    union all
+    select account_key, rated_day, 0, 0, 1, n_good, 0, 0, 0, rated_day, null, null, null, null, null from ratings
+    union all
+    select account_key, rated_day + 180, 0, 0, -1, -n_good, 0, 0, 0, null, null, null, null, null, null from ratings
+    union all
+    select account_key, day, 0, 0, 0, 0, 1, 0, 0, null, null, null, null, null, null from mentions
+    union all
+    select account_key, day + 90, 0, 0, 0, 0, -1, 0, 0, null, null, null, null, null, null from mentions
+    union all
+    select account_key, due_on, 0, 0, 0, 0, 0, 1, n_on_time, null, due_on, null, null, null, null from milestones
+    union all
+    select account_key, due_on + 365, 0, 0, 0, 0, 0, -1, -n_on_time, null, null, null, null, null, null from milestones
+    union all
+    select account_key, day, 0, 0, 0, 0, 0, 0, 0, null, null, day, null, null, null from nps
+    union all
+    select account_key, given_on, 0, 0, 0, 0, 0, 0, 0, null, null, null, given_on, null, null from pulses
+    union all
+    select
+        account_key, from_day, 0, 0, 0, 0, 0, 0, 0, null, null, null, null,
+        case when has_lost_one then from_day end, from_day
+    from contacts
+),
+
+running as (
+    select
+        e.account_key,
+        e.day,
+        e.is_day,
+        sum(e.n_14d) over w as n_14d,
+        sum(e.n_usual) over w as n_usual,
+        sum(e.n_rated) over w as n_rated,
+        sum(e.n_good) over w as n_good,
+        sum(e.n_mentions) over w as n_mentions,
+        sum(e.n_due) over w as n_due,
+        sum(e.n_on_time) over w as n_on_time,
+        max(e.rated_on) over w as rated_on,
+        max(e.due_on) over w as due_on,
+        max(e.nps_on) over w as nps_on,
+        max(e.pulse_on) over w as pulse_on,
+        max(e.lost_on) over w as lost_on,
+        max(e.changed_on) over w as changed_on
+    from (
+        select *, 0 as is_day from events
+        union all
+        select account_key, day, 0, 0, 0, 0, 0, 0, 0, null, null, null, null, null, null, 1 from grid
+    ) as e
+    window w as (partition by e.account_key order by e.day, e.is_day rows unbounded preceding)
+),
+
+invoices as (
+    select
+        b.account_key,
+        i.due_on,
+        case when i.amount_open > 0 then cast(null as date) else i.paid_on end as settled_on
+    from staging.stg_crm__invoice as i
+    join bridge as b on b.source = i.source and b.source_id = i.account_id
+    where not i.is_deleted and i.due_on < :end and (i.amount_open > 0 or i.paid_on > :start)
+        and (cast(:accounts as text[]) is null or b.account_key = any(cast(:accounts as text[])))
+),
+
+overdue as (
+    select g.account_key, g.day, min(i.due_on) as due_on
+    from grid as g
+    join invoices as i
+        on i.account_key = g.account_key
+            and i.due_on < g.day
+            and (i.settled_on is null or i.settled_on > g.day)
+    group by g.account_key, g.day
+),
+
+notices as (
+    select g.account_key, g.day, min(r.notice_given_on) as notice_given_on
+    from grid as g
+    join core.renewal as r on r.account_key = g.account_key and r.notice_given_on <= g.day and r.due_date > g.day
+    group by g.account_key, g.day
+),
+
+limits as (
+    select
+        coalesce(max(case when tier = 'default' then hours end), 24) / 24.0 as default_days
+    from meta.urgent_limit
+)
+
+select
+    g.account_key,
+    g.day,
+    g.tier,
+    g.days_as_customer,
+    coalesce(g.paused_arr, 0) > 0 and coalesce(g.arr, 0) = 0 as is_paused,
+    u.usage_known_on,
+    u.user_days_28d,
+    cast(u.user_days_usual as double precision) as user_days_usual,
+    -- Of few person-days one more or less is chance: four are added on both sides.
+    case
+        when u.user_days_usual < 20 then (u.user_days_28d + 4) / cast(u.user_days_usual + 4 as double precision)
+        else u.user_days_28d / cast(u.user_days_usual as double precision)
+    end as user_days_ratio,
+    u.usage_ratio,
+    u.active_seat_share,
+    u.breadth,
+    u.depth,
+    case
+        when g.n_open_urgent_tickets = 0 then 0
+        when g.n_open_urgent_tickets > 0
+            then g.day - cast(g.oldest_open_urgent_at at time zone :zone as date)
+    end as oldest_urgent_days,
+    cast(coalesce(t.hours / 24.0, l.default_days) as double precision) as urgent_limit_days,
+    case when g.n_open_tickets is not null then cast(r.n_14d as integer) end as n_tickets_14d,
+    case when g.n_open_tickets is not null then cast(r.n_usual / 6.0 as double precision) end as n_tickets_usual_14d,
+    cast(r.n_rated as integer) as n_rated_180d,
+    case when r.n_rated >= 3 then r.n_good / cast(r.n_rated as double precision) end as good_rating_share,
+    r.rated_on,
+    g.day - cast(g.last_contact_at at time zone :zone as date) as days_since_contact,
+    g.n_decision_makers,
+    g.n_champions,
+    case
+        when g.n_contacts is not null
+            then case when c.n_end_users > 0 or u.active_users_28d > 0 then 1 else 0 end
+                + case when g.n_champions > 0 then 1 else 0 end
+                + case when g.n_decision_makers > 0 then 1 else 0 end
+                + case when c.n_vetoes > 0 then 1 else 0 end
+    end as n_roles_filled,
+    case when g.n_contacts is not null then case when r.lost_on > g.day - 90 then 0 else 1 end end
+        as key_contacts_kept,
+    greatest(r.changed_on, cast(g.last_contact_at at time zone :zone as date)) as people_known_on,
+    n.median as nps_median,
+    r.nps_on,
+    p.score as pulse,
+    r.pulse_on,
+    coalesce(g.day - o.due_on, 0) as overdue_days,
+    cast(r.n_mentions as integer) as n_competitor_mentions_90d,
+    case when r.n_due > 0 then r.n_on_time / cast(r.n_due as double precision) end as milestones_on_time,
+    r.due_on as milestone_on,
+    w.notice_given_on
+from grid as g
+cross join limits as l
+join running as r on r.account_key = g.account_key and r.day = g.day and r.is_day = 1
+left join use as u on u.account_key = g.account_key and u.day = g.day
+left join meta.urgent_limit as t on t.tier = lower(g.tier)
+left join contacts as c
+    on c.account_key = g.account_key and g.day >= c.from_day and (c.to_day is null or g.day < c.to_day)
+left join nps as n on n.account_key = g.account_key and n.day = r.nps_on
+left join pulses as p on p.account_key = g.account_key and p.given_on = r.pulse_on
+left join overdue as o on o.account_key = g.account_key and o.day = g.day
+left join notices as w on w.account_key = g.account_key and w.day = g.day
