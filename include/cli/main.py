@@ -27,6 +27,7 @@ from include.cli.identity import app as identity_app
 from include.cli.metrics import app as metrics_app
 from include.cli.playbooks import app as playbook_app
 from include.cli.renewals import app as renewals_app
+from include.cli.score import app as score_app
 from include.cli.signals import app as signals_app
 from include.common import user
 from include.common.errors import ContractError, PerennialError, WarehouseError
@@ -52,6 +53,7 @@ app.add_typer(config_app, name="config")
 app.add_typer(identity_app, name="identity")
 app.add_typer(metrics_app, name="metrics")
 app.add_typer(renewals_app, name="renewals")
+app.add_typer(score_app, name="score")
 app.command("erase")(stewardship.erase)
 app.command("housekeeping")(stewardship.housekeeping)
 app.add_typer(signals_app, name="signals")

@@ -45,6 +45,8 @@ def open_work(connection: sa.Connection, names: tuple[str, ...]) -> str:
     ).scalar()
     if changed:
         return f"{changed} records changed"
+    if connection.execute(_HAS_PULSES).scalar():
+        return "a CSM gave a pulse"
     unfinished = connection.execute(
         sa.text(
             "select b.build_id from meta.build as b where b.state in ('running', 'failed')"
@@ -70,6 +72,7 @@ def claim(connection: sa.Connection, build: Build) -> None:
             connection.execute(statement, parameters)
     if has_table(connection, "core.agreed_term"):
         connection.execute(_TAKE_RENEWAL_ANSWERS, parameters)
+    connection.execute(_TAKE_PULSES, parameters)
 
 
 def is_another_in_progress(connection: sa.Connection, build_id: str) -> bool:
@@ -216,6 +219,12 @@ _TAKE_RENEWAL_ANSWERS = sa.text(
     join core.agreed_term as t on t.term_id = a.term_id
     where a.known_from {_SINCE} or a.known_to {_SINCE}
     """  # noqa: S608 - texts of this file
+)
+_NEW_PULSES = f"from meta.health_pulse where known_from {_SINCE} or known_to {_SINCE}"
+_HAS_PULSES = sa.text(f"select exists (select {_NEW_PULSES})")
+_TAKE_PULSES = sa.text(
+    "insert into meta.build_change (build_id, origin, account_key, from_day)"
+    f" select :build_id, 'meta.health_pulse', account_key, min(given_on) {_NEW_PULSES} group by account_key"
 )
 # A reconcile may have confirmed a deletion that was only suspected; it changes no row, and so leaves no dirty range.
 _TAKE_SUSPECTED = sa.text(

@@ -18,9 +18,10 @@ BUILT = tuple(dict.fromkeys(LAYERS.values()))
 _CHECK = re.compile(r"^--\s*(fail|warn):\s*([a-z][a-z0-9_]*):\s*(\S.*)$")
 # Names are pasted into SQL: a quoted one could end its quotes, and a folder can be called anything.
 NAME, NAMING = re.compile(r"[a-z_][a-z0-9_]{0,62}"), "name it with small letters, digits and _"
-# The settings that models read as tables of ``meta``: what changes in one reaches the models that read it.
+# The settings and answers that models read as tables of ``meta``: what changes in one reaches the models that read it.
 SETTINGS = (
-    "exclusion", "feature", "forecast_category", "grace_days", "plan_rate", "shared_domain", "sla_target", "source",
+    "exclusion", "feature", "forecast_category", "grace_days", "health_pulse", "plan_rate", "shared_domain",
+    "sla_target", "source",
     "urgent_limit",
 )  # fmt: skip
 

@@ -103,7 +103,7 @@ def test_an_override_is_shown_beside_the_computed_score(connection: sa.Connectio
     with connection.begin_nested() as undone:
         connection.execute(
             sa.text(
-                "insert into ops.health_override (account_key, score, reason, given_by, from_day, until, known_from)"
+                "insert into meta.health_override (account_key, score, reason, given_by, from_day, until, known_from)"
                 " values (:account, 72, 'new sponsor', 'lea', :day, :until, now())"
             ),
             {"account": account, "day": NEWEST - timedelta(days=1), "until": NEWEST + timedelta(days=1)},

@@ -16,6 +16,7 @@ from markupsafe import escape
 
 from include.common import working_days
 from include.common.text import one_line
+from include.config import templates
 from include.decide import alert_tasks, task_feedback
 from include.decide.context import URGENT_DAYS, Day, Outcome
 from include.decide.episodes import RENEWAL, Episode
@@ -26,7 +27,6 @@ from include.decide.playbooks.schema import Playbook, Step
 from include.decide.recipients import Recipient, calendar_of, recipient
 from include.decide.renewals.checkpoint import Checkpoint
 from include.decide.risk import Risk, Risks
-from include.decide.rules import templates
 from include.decide.rules.evaluate import Hit
 from include.decide.rules.planner import Planner, Turn
 from include.decide.rules.reasons import Reason, Why

@@ -8,10 +8,10 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from include.config import expression, files
+from include.config import expression, files, templates
 from include.config.documents import Document, Place, read, validate
 from include.config.expression import Condition
-from include.decide.rules import forbidden_phrases, templates
+from include.decide.rules import forbidden_phrases
 from include.decide.rules.reasons import Reason
 from include.decide.rules.schema import RuleFile
 from include.decide.rules.subjects import Table

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
 from include.common import formatting
+from include.config import templates
 from include.decide.context import Day
 from include.decide.recipients import calendar_of
-from include.decide.rules import templates
 from include.decide.signals.events import Event
 from include.outbox import links, personal_data
 from include.outbox.message import Evidence, Fact, Level, Message

@@ -101,7 +101,7 @@ def read(connection: sa.Connection, account_key: str, day: date, profile: Profil
 
 _SCORED = sa.text(
     "select s.profile, s.version, o.score as override from marts.health_score as s"
-    " left join ops.health_override as o on o.account_key = s.account_key and o.known_to is null"
+    " left join meta.health_override as o on o.account_key = s.account_key and o.known_to is null"
     " and s.day >= o.from_day and s.day < o.until"
     " where s.account_key = :account_key and s.day = :day"
 )

@@ -62,5 +62,5 @@ select
     b.profile,
     b.version
 from bands as b
-left join ops.health_override as o
+left join meta.health_override as o
     on o.account_key = b.account_key and b.day >= o.from_day and b.day < o.until and o.known_to is null

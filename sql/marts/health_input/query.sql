@@ -198,7 +198,7 @@ contacts as (
 
 pulses as (
     select account_key, given_on, score
-    from ops.health_pulse
+    from meta.health_pulse
     where given_on < :end and known_to is null
         and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
 ),

@@ -12,8 +12,9 @@ import yaml
 
 from include.common import paths
 from include.common.errors import ConfigError
+from include.config import templates
 from include.decide.playbooks.load import MORE_NAMES, load, revive
-from include.decide.rules import subjects, templates
+from include.decide.rules import subjects
 
 BY_FIGURES = Path(__file__).with_name("renewal_at_risk.yaml")
 

@@ -6,7 +6,7 @@ revision = "0.1.0_0021"
 down_revision = "0.1.0_0020"
 
 TABLES = """
-create table ops.health_pulse (
+create table meta.health_pulse (
     pulse_id bigint generated always as identity primary key,
     account_key text not null,
     given_on date not null,          -- the day that it is about
@@ -16,8 +16,8 @@ create table ops.health_pulse (
     known_from timestamptz not null,
     known_to timestamptz             -- null while it holds; a later one of the same day replaces it
 );
-create unique index health_pulse_holds on ops.health_pulse (account_key, given_on) where known_to is null;
-create table ops.health_override (
+create unique index health_pulse_holds on meta.health_pulse (account_key, given_on) where known_to is null;
+create table meta.health_override (
     override_id bigint generated always as identity primary key,
     account_key text not null,
     score numeric(5, 2) not null check (score between 0 and 100),
@@ -28,12 +28,12 @@ create table ops.health_override (
     known_from timestamptz not null,
     known_to timestamptz             -- null while it holds
 );
-create unique index health_override_holds on ops.health_override (account_key) where known_to is null;
+create unique index health_override_holds on meta.health_override (account_key) where known_to is null;
 """
 
 GRANTS = """
-grant select on ops.health_pulse, ops.health_override to perennial_loader, perennial_reader;
-grant select, insert, update, delete on ops.health_pulse, ops.health_override to perennial_builder;
+grant select on meta.health_pulse, meta.health_override to perennial_loader, perennial_reader;
+grant select, insert, update, delete on meta.health_pulse, meta.health_override to perennial_builder;
 """
 
 

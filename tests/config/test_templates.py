@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from include.decide.rules import templates
+from include.config import templates
 from tests.fixtures import renewal_rows
 
 

@@ -1,4 +1,4 @@
-"""The texts of rules: Jinja in a sandbox, over the columns of one subject, the rule's thresholds and nothing else.
+"""Texts that files give: Jinja in a sandbox, over the columns of one row, a rule's thresholds and nothing else.
 
 A name in the CRM may hold anything: values are shown as one line without direction marks, in a body they are escaped.
 """

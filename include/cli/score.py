@@ -1,0 +1,102 @@
+"""``python -m include.cli score``: an account's health explained, and what people say about it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Annotated
+
+import typer
+
+from include.cli import output
+from include.common import clock, user
+from include.common.errors import ConfigError
+
+app = typer.Typer(help="Health scores: what they are made of, and what people say instead.", no_args_is_help=True)
+Account = Annotated[str, typer.Argument(help="The account's key: its source and its id there, such as crm:1001.")]
+By = Annotated[str, typer.Option("--by", help="Who says so; you by default.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")]
+_PARTS = ("measure", "points", "lost", "sub_score", "weight", "fresh", "evidence")
+_LINES = ("cause", "kind", "change", "before", "after")
+
+
+@app.command("show")
+def show_score(
+    account: Account,
+    as_of: Annotated[str, typer.Option("--as-of", help="A day, YYYY-MM-DD; the newest by default.")] = "",
+    since: Annotated[str, typer.Option("--since", help="Explain the change since this day instead.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Show what an account's score is made of, or why it changed; the lines add up to it."""
+    from include.scores.health import explanation
+
+    day = _day(as_of, "--as-of") if as_of else None
+    if since:
+        change = explanation.of_change(account, _day(since, "--since"), day)
+        if as_json:
+            typer.echo(output.to_json(asdict(change)), nl=False)
+            return
+        output.emit([asdict(line) for line in change.lines], _LINES)
+        typer.echo(change.sentence)
+        return
+    found = explanation.of_day(account, day)
+    if as_json:
+        typer.echo(output.to_json(asdict(found)), nl=False)
+        return
+    output.emit([asdict(part) for part in found.parts], _PARTS)
+    for line in found.sentences:
+        typer.echo(line)
+
+
+@app.command("pulse")
+def give_pulse(
+    account: Account,
+    score: Annotated[int, typer.Argument(help="1 for bad up to 5 for good.")],
+    why: Annotated[str, typer.Option("--why", help="The reason; kept with it.")],
+    by: By = "",
+) -> None:
+    """Record how you feel about an account; it weighs in the score for 90 days."""
+    from include.scores.health import judgements
+
+    judgements.pulse(account, score, why=why, by=by or user.user(), day=clock.now().date())
+    typer.echo(f"pulse {score} of {account} is recorded; it counts from the next build on")
+
+
+@app.command("override")
+def override_score(
+    account: Account,
+    score: Annotated[float, typer.Argument(help="What to show, 0 to 100.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why; judged when the renewal is settled.")],
+    days: Annotated[int, typer.Option("--days", help="For how many days, 60 at most.", min=1, max=60)] = 30,
+    by: By = "",
+) -> None:
+    """Show another score than the computed one for a time; forecasts and back-tests keep the computed one."""
+    from include.scores.health import judgements
+
+    today = clock.now().date()
+    given = judgements.override(
+        account,
+        Decimal(str(score)),
+        reason=reason,
+        by=by or user.user(),
+        day=today,
+        until=today + timedelta(days=days),
+    )
+    typer.echo(f"{account} shows {given.score} until {given.until - timedelta(days=1)}")
+
+
+@app.command("lift")
+def lift_override(account: Account) -> None:
+    """End an account's override."""
+    from include.scores.health import judgements
+
+    is_ended = judgements.lift(account, clock.now().date())
+    typer.echo(f"{account} shows its computed score again" if is_ended else f"{account} has no override")
+
+
+def _day(text: str, option: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise ConfigError(f"{option} {text!r} is not a day", cure="write it as 2026-11-30") from None

@@ -1,0 +1,216 @@
+"""A score in lines that people read: what it is made of, how sure it is, and why it changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+
+import sqlalchemy as sa
+
+from include.common.errors import ConfigError
+from include.config import templates
+from include.models.health import Profile
+from include.scores.health import readings
+from include.scores.health.change import explain
+from include.scores.health.readings import Day
+from include.warehouse.engine import engine
+
+
+@dataclass(frozen=True)
+class Part:
+    """One measure of a score.
+
+    Args:
+        points: What it adds; "-" where it is not known.
+        lost: What is missing to its full weight.
+        fresh: Share of its weight that is left at its age.
+    """
+
+    measure: str
+    points: str
+    lost: str
+    sub_score: str
+    weight: str
+    fresh: str
+    evidence: str
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A score of one account and day.
+
+    Args:
+        shown: What people see: the override, else the computed score.
+        computed: The score under its ceilings.
+        score: The weighted mean; the points of ``parts`` add up to it.
+    """
+
+    account: str
+    day: date
+    profile: str
+    shown: Decimal | None
+    computed: Decimal | None
+    score: Decimal | None
+    band: str
+    band_since: date | None
+    coverage: float
+    parts: tuple[Part, ...]
+    sentences: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One cause of a change; the changes of all lines add up to it."""
+
+    cause: str
+    kind: str
+    change: Decimal
+    before: str
+    after: str
+
+
+@dataclass(frozen=True)
+class Change:
+    """Why a score changed between two days."""
+
+    account: str
+    since: date
+    day: date
+    before: Decimal
+    after: Decimal
+    lines: tuple[Line, ...]
+
+    @property
+    def sentence(self) -> str:
+        """The change in words."""
+        return (
+            f"{self.before} on {self.since}, {self.after} on {self.day}: {self.after - self.before:+}."
+            f" The {len(self.lines)} lines add up to it."
+        )
+
+
+def of_day(account_key: str, day: date | None = None) -> Explanation:
+    """Explain a score.
+
+    Args:
+        account_key: The account.
+        day: The day; the newest one with a score by default.
+
+    Raises:
+        ConfigError: The account has no score on that day.
+    """
+    with engine("reader").connect() as connection:
+        day = day or _newest(connection, account_key)
+        found = readings.read(connection, account_key, day)
+        shown = connection.execute(_SHOWN, {"account_key": account_key, "day": day}).one()
+    made = found.score
+    parts = []
+    for measure in found.profile.measures:
+        part = made.parts[measure.id]
+        is_there = part.weight * part.freshness > 0
+        left_out = "left out" if not part.weight else "not known" if part.sub_score is None else "too old"
+        parts.append(
+            Part(
+                measure.title,
+                f"{made.points[measure.id]:.2f}" if is_there else "-",
+                f"{made.losses[measure.id]:.2f}" if is_there else "-",
+                f"{part.sub_score:.0f}" if is_there else "-",
+                f"{part.weight:g}",
+                f"{part.freshness:.0%}" if is_there else "-",
+                templates.line(measure.evidence, found.values) if is_there else left_out,
+            )
+        )
+    return Explanation(
+        account_key,
+        day,
+        found.profile.key,
+        made.shown,
+        made.computed,
+        made.number,
+        shown.band,
+        shown.band_since,
+        made.coverage,
+        tuple(parts),
+        tuple(_sentences(found, shown.band, shown.band_since, shown.last_band)),
+    )
+
+
+def of_change(account_key: str, since: date, day: date | None = None) -> Change:
+    """Explain why a score changed.
+
+    Args:
+        account_key: The account.
+        since: The earlier day.
+        day: The later one; the newest one with a score by default.
+
+    Raises:
+        ConfigError: The account has no score on one of the days.
+    """
+    with engine("reader").connect() as connection:
+        day = day or _newest(connection, account_key)
+        before, after = (readings.read(connection, account_key, each) for each in (since, day))
+        same = before if before.profile == after.profile else _read_by(connection, account_key, since, after.profile)
+    one, two = before.score, after.score
+    if one.shown is None or two.shown is None:
+        unknown = since if one.shown is None else day
+        raise ConfigError(f"nothing is known of {account_key} on {unknown}", cure="choose another day")
+    titles = {measure.id: measure for measure in after.profile.measures}
+    lines = []
+    for line in explain(one, two, same.score):
+        measure = titles.get(line.id)
+        texts = ("", "")
+        if measure:
+            texts = tuple(templates.line(measure.evidence, each.values) for each in (before, after))  # type: ignore[assignment]
+        elif line.id == "ceiling":
+            texts = (_ceilings(before), _ceilings(after))
+        elif line.id == "definition":
+            texts = (before.profile.key, after.profile.key)
+        lines.append(Line(measure.title if measure else line.id, line.kind, line.change, *texts))
+    return Change(account_key, since, day, one.shown, two.shown, tuple(lines))
+
+
+def _read_by(connection: sa.Connection, account_key: str, day: date, profile: Profile) -> Day:
+    return readings.read(connection, account_key, day, profile)
+
+
+def _newest(connection: sa.Connection, account_key: str) -> date:
+    found = connection.execute(_NEWEST, {"account_key": account_key}).scalar()
+    if found is None:
+        raise ConfigError(
+            f"{account_key} has no health score",
+            cure="a customer has one from the 14th day on; trials, excluded and former customers have none",
+        )
+    return found
+
+
+def _ceilings(found: Day) -> str:
+    said = [each for each in found.profile.ceilings if each.id in found.ceilings]
+    return "; ".join(templates.line(each.evidence, found.values) for each in said)
+
+
+def _sentences(found: Day, band: str, since: date | None, last: str | None) -> list[str]:
+    made = found.score
+    lines = [f"Health {made.shown}, {band}" + (f" since {since}" if since and band == last else "") + "."]
+    if made.override is not None:
+        lines.append(f"A lead set {made.override} in the place of {made.computed}.")
+    if made.unknown_because:
+        lines.append(f"The band is unknown: {made.unknown_because}. Before, it was {last or 'never known'}.")
+    if made.number is not None:
+        ceiling = (
+            f" A ceiling limits it to {made.computed}: {_ceilings(found)}." if made.computed != made.number else ""
+        )
+        lines.append(f"The points add up to {made.number}; with what is lost, to 100.{ceiling}")
+    unknown = [part.measure.title for part in made.parts.values() if part.weight and not part.freshness]
+    left_out = found.profile.total_weight - sum(part.weight for part in made.parts.values())
+    said = f"{made.coverage:.0%} of the weight is known"
+    lines.append(said + (f"; missing: {', '.join(unknown)}." if unknown else "."))
+    if left_out:
+        lines.append(f"{left_out:g} of {found.profile.total_weight:g} do not apply here, or no source brings them.")
+    return lines
+
+
+_NEWEST = sa.text("select max(day) from marts.health_score where account_key = :account_key")
+_SHOWN = sa.text(
+    "select band, band_since, last_band from marts.account_health where account_key = :account_key and day = :day"
+)

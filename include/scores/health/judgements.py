@@ -1,0 +1,127 @@
+"""What people say about an account's health: a CSM's pulse, and a lead's override of the score."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from include.common.errors import ConfigError
+from include.warehouse import locks
+from include.warehouse.engine import engine
+
+LONGEST_OVERRIDE = timedelta(days=60)
+
+
+@dataclass(frozen=True)
+class Override:
+    """A score that a lead set in the place of the computed one.
+
+    Args:
+        from_day: The first day on which it is shown.
+        until: The day after the last.
+    """
+
+    account_key: str
+    score: Decimal
+    reason: str
+    given_by: str
+    from_day: date
+    until: date
+
+
+def pulse(account_key: str, score: int, *, why: str, by: str, day: date) -> None:
+    """Record how a CSM feels about an account; a second pulse of one day replaces the first.
+
+    Args:
+        account_key: The account.
+        score: 1 (bad) to 5 (good).
+        why: The reason; kept with it.
+        by: Who says so.
+        day: The day that it is about.
+
+    Raises:
+        ConfigError: There is no such account, the score is not from 1 to 5, or the reason is missing.
+    """
+    if not 1 <= score <= 5:
+        raise ConfigError(f"a pulse of {score} is not from 1 to 5", cure="give 1 for bad up to 5 for good")
+    with engine("builder").begin() as connection:
+        _must_be_known(connection, account_key, why)
+        named = {"account_key": account_key, "day": day, "score": score, "why": why, "by": by}
+        named["now"] = locks.stamp(connection)
+        connection.execute(_END_PULSE, named)
+        connection.execute(_ADD_PULSE, named)
+
+
+def override(account_key: str, score: Decimal, *, reason: str, by: str, day: date, until: date) -> Override:
+    """Show another score than the computed one for a time; it replaces an override that holds.
+
+    Back-tests and forecasts keep using the computed score.
+
+    Raises:
+        ConfigError: There is no such account, the score is not from 0 to 100, or the time is longer than 60 days.
+    """
+    if not 0 <= score <= 100:
+        raise ConfigError(f"a score of {score} is not from 0 to 100")
+    if not day < until <= day + LONGEST_OVERRIDE:
+        raise ConfigError(
+            f"an override from {day} until {until} is not of 1 to {LONGEST_OVERRIDE.days} days",
+            cure=f"end it on {day + LONGEST_OVERRIDE} at the latest, and set it again if it is still needed",
+        )
+    given = Override(account_key, score, reason, by, day, until)
+    with engine("builder").begin() as connection:
+        _must_be_known(connection, account_key, reason)
+        named = {**vars(given), "now": locks.stamp(connection)}
+        connection.execute(_END_OVERRIDE, named)
+        connection.execute(_ADD_OVERRIDE, named)
+    return given
+
+
+def lift(account_key: str, day: date) -> bool:
+    """End an account's override; return whether one held.
+
+    Args:
+        account_key: The account.
+        day: The first day on which the computed score is shown again.
+    """
+    with engine("builder").begin() as connection:
+        named = {"account_key": account_key, "day": day, "now": locks.stamp(connection)}
+        held = connection.execute(_HELD, named).mappings().one_or_none()
+        if held is None:
+            return False
+        connection.execute(_END_OVERRIDE, named)
+        if held["from_day"] < day:
+            connection.execute(_ADD_OVERRIDE, {**held, "until": day, "now": named["now"]})
+    return True
+
+
+def _must_be_known(connection: Connection, account_key: str, reason: str) -> None:
+    if not reason.strip():
+        raise ConfigError("the reason is missing", cure="say why: it is kept, and judged when the renewal is settled")
+    if not connection.execute(_HAS_ACCOUNT, {"account_key": account_key}).scalar():
+        raise ConfigError(f"there is no account {account_key}", cure="give its source and id there, such as crm:1001")
+
+
+_HAS_ACCOUNT = sa.text("select exists (select from core.account where account_key = :account_key)")
+_END_PULSE = sa.text(
+    "update meta.health_pulse set known_to = :now"
+    " where account_key = :account_key and given_on = :day and known_to is null"
+)
+_ADD_PULSE = sa.text(
+    "insert into meta.health_pulse (account_key, given_on, score, why, given_by, known_from)"
+    " values (:account_key, :day, :score, :why, :by, :now)"
+)
+_HELD = sa.text(
+    "select account_key, score, reason, given_by, from_day, until from meta.health_override"
+    " where account_key = :account_key and known_to is null and until > :day"
+)
+_END_OVERRIDE = sa.text(
+    "update meta.health_override set known_to = :now where account_key = :account_key and known_to is null"
+)
+_ADD_OVERRIDE = sa.text(
+    "insert into meta.health_override (account_key, score, reason, given_by, from_day, until, known_from)"
+    " values (:account_key, :score, :reason, :given_by, :from_day, :until, :now)"
+)
