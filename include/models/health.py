@@ -23,7 +23,7 @@ from include.entities.catalog import ENTITIES
 from include.models import registry
 
 # The table whose columns the expressions may name.
-INPUT, TABLE = "marts.health_input", "marts.health_score"
+INPUT = "marts.health_input"
 # In meta.metric_gap, which says what no source brings, measures stand under this prefix.
 GAP = "health."
 Share = Annotated[float, Field(gt=0, le=1)]

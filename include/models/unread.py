@@ -135,7 +135,7 @@ def _sync_metrics(connection: sa.Connection, unread: dict[tuple[str, str], date]
     needs = {metric.id: metric.needs for metric in metrics.load().values()}
     needs |= {health.GAP + name: entities for name, entities in measures.items()}
     tables = {metric.id: metric.table for metric in metrics.load().values()}
-    tables |= {health.GAP + name: health.TABLE for name in measures}
+    tables |= {health.GAP + name: health.INPUT for name in measures}
     now: dict[str, date] = {}
     for name, needed in needs.items():
         days = [gaps[entity] for need in needed if (entity := need.partition(".")[0]) in gaps]
