@@ -63,7 +63,7 @@ use_of_days as (
 user_days as (
     select account_key, day, n_user_days_28d, n_days_known
     from core.usage_28d
-    where day >= cast(:start as date) - 98 and day < :end
+    where day >= cast(:start as date) - 182 and day < :end
         and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
 ),
 
@@ -80,8 +80,13 @@ use as (
         u.day,
         u.usage_known_on,
         n.n_user_days_28d as user_days_28d,
-        case when n.n_days_known >= 112 then (b1.n_user_days_28d + b2.n_user_days_28d + b3.n_user_days_28d) / 3.0 end
-            as user_days_usual,
+        case
+            when n.n_days_known >= 112
+                then greatest(
+                    (b1.n_user_days_28d + b2.n_user_days_28d + b3.n_user_days_28d) / 3.0,
+                    (b4.n_user_days_28d + b5.n_user_days_28d + b6.n_user_days_28d) / 3.0
+                )
+        end as user_days_usual,
         k.usage_ratio,
         k.active_seat_share,
         k.breadth,
@@ -94,6 +99,9 @@ use as (
     left join user_days as b1 on b1.account_key = u.account_key and b1.day = u.usage_known_on - 28
     left join user_days as b2 on b2.account_key = u.account_key and b2.day = u.usage_known_on - 56
     left join user_days as b3 on b3.account_key = u.account_key and b3.day = u.usage_known_on - 84
+    left join user_days as b4 on b4.account_key = u.account_key and b4.day = u.usage_known_on - 112
+    left join user_days as b5 on b5.account_key = u.account_key and b5.day = u.usage_known_on - 140
+    left join user_days as b6 on b6.account_key = u.account_key and b6.day = u.usage_known_on - 168
     left join people as p on p.account_key = u.account_key and p.day = u.usage_known_on
 ),
 
@@ -189,11 +197,33 @@ contacts as (
     select
         *,
         lead(from_day) over (partition by account_key order by from_day) as to_day,
-        n_decision_makers + n_champions
-        < lag(n_decision_makers + n_champions) over (partition by account_key order by from_day) as has_lost_one
+        n_decision_makers + n_champions as n_keys,
+        lag(n_decision_makers + n_champions) over (partition by account_key order by from_day) as n_keys_before
     from core.contact_step
     where from_day < :end
         and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
+),
+
+-- A call, a meeting or a mail that came in. Of a contact the CRM keeps only the last one, which is known from the load
+-- that brought it: before that, to know it would be to know that no later one came.
+touches as (
+    select b.account_key, cast(a.happened_at at time zone :zone as date) as day, a.happened_at as touched_at
+    from staging.stg_crm__activity as a
+    join bridge as b on b.source = a.source and b.source_id = a.account_id
+    where not a.is_deleted
+        and a.is_completed
+        and (a.activity_type in ('call', 'meeting') or (a.activity_type = 'email' and a.direction = 'in'))
+        and (cast(:accounts as text[]) is null or b.account_key = any(cast(:accounts as text[])))
+    union all
+    select
+        b.account_key,
+        cast(greatest(v.last_contacted_at, v.known_from) at time zone :zone as date),
+        v.last_contacted_at
+    from staging.stg_crm__contact as v
+    join bridge as b on b.source = v.source and b.source_id = v.account_id
+    where v.last_contacted_at is not null
+        and v.known_from <= :known_at
+        and (cast(:accounts as text[]) is null or b.account_key = any(cast(:accounts as text[])))
 ),
 
 pulses as (
@@ -203,65 +233,72 @@ pulses as (
         and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
 ),
 
--- What comes, and what goes once it is too old; the last day of each kind is taken along.
+-- What comes, and what goes again once it is too old; fact_on is the day of the fact itself.
 events as (
-    select
-        account_key, created_day as day, 1 as n_14d, 0 as n_usual, 0 as n_rated, 0 as n_good, 0 as n_mentions,
-        0 as n_due, 0 as n_on_time, cast(null as date) as rated_on, cast(null as date) as due_on,
-        cast(null as date) as nps_on, cast(null as date) as pulse_on, cast(null as date) as lost_on,
-        cast(null as date) as changed_on
-    from tickets
+    select account_key, created_day as day, 'new' as kind, 1 as n, cast(null as date) as fact_on from tickets
     union all
-    select account_key, created_day + 14, -1, 1, 0, 0, 0, 0, 0, null, null, null, null, null, null from tickets
+    select account_key, created_day + 14, 'new', -1, null from tickets
     union all
-    select account_key, created_day + 98, 0, -1, 0, 0, 0, 0, 0, null, null, null, null, null, null from tickets
+    select account_key, created_day + 14, 'usual', 1, null from tickets
     union all
-    select account_key, rated_day, 0, 0, 1, n_good, 0, 0, 0, rated_day, null, null, null, null, null from ratings
+    select account_key, created_day + 98, 'usual', -1, null from tickets
     union all
-    select account_key, rated_day + 180, 0, 0, -1, -n_good, 0, 0, 0, null, null, null, null, null, null from ratings
+    select account_key, rated_day, 'rated', 1, rated_day from ratings
     union all
-    select account_key, day, 0, 0, 0, 0, 1, 0, 0, null, null, null, null, null, null from mentions
+    select account_key, rated_day + 180, 'rated', -1, null from ratings
     union all
-    select account_key, day + 90, 0, 0, 0, 0, -1, 0, 0, null, null, null, null, null, null from mentions
+    select account_key, rated_day, 'good', n_good, null from ratings
     union all
-    select account_key, due_on, 0, 0, 0, 0, 0, 1, n_on_time, null, due_on, null, null, null, null from milestones
+    select account_key, rated_day + 180, 'good', -n_good, null from ratings
     union all
-    select account_key, due_on + 365, 0, 0, 0, 0, 0, -1, -n_on_time, null, null, null, null, null, null from milestones
+    select account_key, day, 'mention', 1, null from mentions
     union all
-    select account_key, day, 0, 0, 0, 0, 0, 0, 0, null, null, day, null, null, null from nps
+    select account_key, day + 90, 'mention', -1, null from mentions
     union all
-    select account_key, given_on, 0, 0, 0, 0, 0, 0, 0, null, null, null, given_on, null, null from pulses
+    select account_key, due_on, 'due', 1, due_on from milestones
     union all
-    select
-        account_key, from_day, 0, 0, 0, 0, 0, 0, 0, null, null, null, null,
-        case when has_lost_one then from_day end, from_day
-    from contacts
+    select account_key, due_on + 365, 'due', -1, null from milestones
+    union all
+    select account_key, due_on, 'reached', n_on_time, null from milestones
+    union all
+    select account_key, due_on + 365, 'reached', -n_on_time, null from milestones
+    union all
+    select account_key, day, 'nps', 0, day from nps
+    union all
+    select account_key, given_on, 'pulse', 0, given_on from pulses
+    union all
+    select account_key, from_day, 'people', 0, from_day from contacts
+    union all
+    select account_key, from_day, 'lost', 0, from_day from contacts where n_keys < n_keys_before
+    union all
+    select account_key, day, 'touch', 0, cast(touched_at at time zone :zone as date) from touches where day < :end
+    union all
+    select account_key, day, 'grid', 0, null from grid
 ),
 
 running as (
     select
-        e.account_key,
-        e.day,
-        e.is_day,
-        sum(e.n_14d) over w as n_14d,
-        sum(e.n_usual) over w as n_usual,
-        sum(e.n_rated) over w as n_rated,
-        sum(e.n_good) over w as n_good,
-        sum(e.n_mentions) over w as n_mentions,
-        sum(e.n_due) over w as n_due,
-        sum(e.n_on_time) over w as n_on_time,
-        max(e.rated_on) over w as rated_on,
-        max(e.due_on) over w as due_on,
-        max(e.nps_on) over w as nps_on,
-        max(e.pulse_on) over w as pulse_on,
-        max(e.lost_on) over w as lost_on,
-        max(e.changed_on) over w as changed_on
-    from (
-        select *, 0 as is_day from events
-        union all
-        select account_key, day, 0, 0, 0, 0, 0, 0, 0, null, null, null, null, null, null, 1 from grid
-    ) as e
-    window w as (partition by e.account_key order by e.day, e.is_day rows unbounded preceding)
+        account_key,
+        day,
+        kind,
+        sum(case when kind = 'new' then n else 0 end) over w as n_14d,
+        sum(case when kind = 'usual' then n else 0 end) over w as n_usual,
+        sum(case when kind = 'rated' then n else 0 end) over w as n_rated,
+        sum(case when kind = 'good' then n else 0 end) over w as n_good,
+        sum(case when kind = 'mention' then n else 0 end) over w as n_mentions,
+        sum(case when kind = 'due' then n else 0 end) over w as n_due,
+        sum(case when kind = 'reached' then n else 0 end) over w as n_on_time,
+        max(case when kind = 'rated' then fact_on end) over w as rated_on,
+        max(case when kind = 'due' then fact_on end) over w as due_on,
+        max(case when kind = 'nps' then fact_on end) over w as nps_on,
+        max(case when kind = 'pulse' then fact_on end) over w as pulse_on,
+        max(case when kind = 'people' then fact_on end) over w as changed_on,
+        max(case when kind = 'lost' then fact_on end) over w as lost_on,
+        max(case when kind = 'touch' then fact_on end) over w as touched_on
+    from events
+    window w as (
+        partition by account_key order by day, case when kind = 'grid' then 1 else 0 end rows unbounded preceding
+    )
 ),
 
 invoices as (
@@ -327,7 +364,7 @@ select
     cast(r.n_rated as integer) as n_rated_180d,
     case when r.n_rated >= 3 then r.n_good / cast(r.n_rated as double precision) end as good_rating_share,
     r.rated_on,
-    g.day - cast(g.last_contact_at at time zone :zone as date) as days_since_contact,
+    g.day - r.touched_on as days_since_contact,
     g.n_decision_makers,
     g.n_champions,
     case
@@ -337,9 +374,12 @@ select
                 + case when g.n_decision_makers > 0 then 1 else 0 end
                 + case when c.n_vetoes > 0 then 1 else 0 end
     end as n_roles_filled,
-    case when g.n_contacts is not null then case when r.lost_on > g.day - 90 then 0 else 1 end end
-        as key_contacts_kept,
-    greatest(r.changed_on, cast(g.last_contact_at at time zone :zone as date)) as people_known_on,
+    case
+        when g.n_contacts is null then null
+        when r.lost_on > g.day - 90 or (r.lost_on > g.day - 365 and c.n_keys < x.n_keys_before) then 0
+        else 1
+    end as key_contacts_kept,
+    greatest(r.changed_on, r.touched_on) as people_known_on,
     n.median as nps_median,
     r.nps_on,
     p.score as pulse,
@@ -351,11 +391,12 @@ select
     w.notice_given_on
 from grid as g
 cross join limits as l
-join running as r on r.account_key = g.account_key and r.day = g.day and r.is_day = 1
+join running as r on r.account_key = g.account_key and r.day = g.day and r.kind = 'grid'
 left join use as u on u.account_key = g.account_key and u.day = g.day
 left join meta.urgent_limit as t on t.tier = lower(g.tier)
 left join contacts as c
     on c.account_key = g.account_key and g.day >= c.from_day and (c.to_day is null or g.day < c.to_day)
+left join contacts as x on x.account_key = g.account_key and x.from_day = r.lost_on
 left join nps as n on n.account_key = g.account_key and n.day = r.nps_on
 left join pulses as p on p.account_key = g.account_key and p.given_on = r.pulse_on
 left join overdue as o on o.account_key = g.account_key and o.day = g.day
