@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from datetime import date, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -18,6 +19,7 @@ Account = Annotated[str, typer.Argument(help="The account's key: its source and 
 By = Annotated[str, typer.Option("--by", help="Who says so; you by default.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")]
 _PARTS = ("measure", "points", "lost", "sub_score", "weight", "fresh", "evidence")
+_METHODS = ("method", "days_before", "n", "n_lost", "auc", "low", "high", "lift", "brier", "slope")
 _LINES = ("cause", "kind", "change", "before", "after")
 
 
@@ -93,6 +95,56 @@ def lift_override(account: Account) -> None:
 
     is_ended = judgements.lift(account, clock.now().date())
     typer.echo(f"{account} shows its computed score again" if is_ended else f"{account} has no override")
+
+
+@app.command("backtest")
+def judge_score(as_json: AsJson = False) -> None:
+    """Judge the health score by what happened, beside each measure alone; keeps the month's record."""
+    from include.scores.health import record
+
+    found = record.run(clock.now().date())
+    if as_json:
+        typer.echo(output.to_json(asdict(found)), nl=False)
+        return
+    rows = [
+        {name: f"{value:.2f}" if isinstance(value, float) else value for name, value in asdict(one).items()}
+        for one in found.judged
+    ]
+    output.emit(rows, _METHODS)
+    typer.echo(
+        f"{found.n_losses} losses are settled, {found.n_left_out} renewals are not; uncalibrated below 30 losses"
+        if found.n_losses < 30
+        else f"{found.n_losses} losses are settled, {found.n_left_out} renewals are not"
+    )
+    for warning in found.warnings:
+        typer.echo(f"below its floor: {warning}")
+
+
+@app.command("learn")
+def learn_weights(
+    out: Annotated[Path, typer.Option("--out", help="Where to write the proposed file.")] = Path(
+        "health.proposed.yaml"
+    ),
+    profile: Annotated[str, typer.Option("--profile", help="Which profile; the one for all others by default.")] = "",
+) -> None:
+    """Propose weights learned from settled renewals, as a file that you may accept; refuses below 30 losses."""
+    from include.scores.health import proposal
+
+    today = clock.now().date()
+    first = (today.replace(day=1) + timedelta(days=32)).replace(day=1)
+    found = proposal.propose(profile, first)
+    out.write_text(found.text, encoding="utf-8")
+    output.emit(
+        [{"measure": name, "now": now, "proposed": new} for name, (now, new) in found.weights.items()],
+        ("measure", "now", "proposed"),
+    )
+    for days, (now, new) in found.auc.items():
+        if now is not None and new is not None:
+            typer.echo(f"AUC at T-{days}: {now:.2f} now, {new:.2f} proposed")
+    middle, low, high = found.gain
+    typer.echo(f"over all checkpoints {middle:+.3f} ({low:+.3f} to {high:+.3f}), from {found.n_losses} losses")
+    typer.echo(f"{found.n_moved} accounts with {found.arr_moved:,.0f} ARR would change their band")
+    typer.echo(f"wrote {out}: read it, and put it into sql/health/ of your overlay to accept it")
 
 
 def _day(text: str, option: str) -> date:

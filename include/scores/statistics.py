@@ -7,7 +7,12 @@ from math import sqrt
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
+from scipy.optimize import minimize
+from scipy.special import expit
 from scipy.stats import rankdata
+
+Numbers = npt.NDArray[np.float64]
 
 
 class Interval(NamedTuple):
@@ -52,3 +57,42 @@ def auc_error(area: float, n_events: int, n_others: int) -> float:
     q2 = 2 * area * area / (1 + area)
     spread = area * (1 - area) + (n_events - 1) * (q1 - area * area) + (n_others - 1) * (q2 - area * area)
     return sqrt(spread / (n_events * n_others))
+
+
+class Curve(NamedTuple):
+    """A logistic curve: the logit of an event is intercept plus slope times the number."""
+
+    intercept: float
+    slope: float
+
+    def of(self, numbers: Numbers) -> Numbers:
+        """Return the probability at each number."""
+        return expit(self.intercept + self.slope * np.asarray(numbers, dtype=float))
+
+
+def logistic(numbers: Numbers, is_event: npt.NDArray[np.bool_], *, shrink: float = 1.0) -> Curve:
+    """Fit a logistic curve of one number.
+
+    Args:
+        numbers: The number of each case.
+        is_event: Whether it happened.
+        shrink: Cases of prior belief, half of them events, so that few events give no steep curve (Platt 1999); 0 for
+            none.
+    """
+    x = np.asarray(numbers, dtype=float)
+    y = np.asarray(is_event, dtype=float)
+    scale = x.std() or 1.0
+    z = (x - x.mean()) / scale
+    # Platt's targets: events count as (n + 1) / (n + 2), others as 1 / (m + 2).
+    high = (y.sum() + shrink) / (y.sum() + 2 * shrink) if shrink else 1.0
+    low = shrink / (len(y) - y.sum() + 2 * shrink) if shrink else 0.0
+    target = np.where(y > 0, high, low)
+
+    def loss(theta: Numbers) -> tuple[float, Numbers]:
+        logit = theta[0] + theta[1] * z
+        error = expit(logit) - target
+        return float((np.logaddexp(0, logit) - target * logit).sum()), np.array([error.sum(), (error * z).sum()])
+
+    found = minimize(loss, np.zeros(2), jac=True, method="L-BFGS-B").x
+    slope = float(found[1] / scale)
+    return Curve(float(found[0] - slope * x.mean()), slope)

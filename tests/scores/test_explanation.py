@@ -7,10 +7,12 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+import sqlalchemy as sa
 from typer.testing import CliRunner
 
 from include.cli.main import app
 from include.models import build
+from include.warehouse.engine import engine
 
 NOW = "2026-06-10"
 
@@ -62,6 +64,16 @@ def test_an_override_is_shown_and_lifted(built: pytest.MonkeyPatch) -> None:
     assert "computed score again" in _say("lift", "crm:1")
     assert json.loads(_say("show", "crm:1", "--json"))["shown"] == computed
     assert "no override" in _say("lift", "crm:1")
+
+
+def test_a_backtest_is_kept_by_month_and_learning_refuses_too_little(built: pytest.MonkeyPatch) -> None:
+    for _ in range(2):  # again gives the same row
+        assert "losses are settled" in _say("backtest")
+    with engine("reader").connect() as connection:
+        kept = connection.execute(sa.text("select month, profile from meta.health_backtest")).all()
+    assert [tuple(row) for row in kept] == [(date(2026, 6, 1), "standard@1")]
+    said = CliRunner().invoke(app, ["score", "learn"])
+    assert "0 losses are settled, and 30 are needed" in f"{said.output}{said.exception}"
 
 
 @pytest.mark.parametrize(

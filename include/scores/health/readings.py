@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -70,35 +70,68 @@ def read(connection: sa.Connection, account_key: str, day: date, profile: Profil
         )
     known = health.load()
     profile = profile or known.profile(f"{made.profile}@{made.version}")
+    row = connection.execute(
+        sa.text(f"select {_columns(profile)} from {health.INPUT} as i where account_key = :account_key and day = :day"),  # noqa: S608 - checked
+        named,
+    ).mappings()
+    gaps = _gaps(connection)
+    return _day(profile, row.one(), gaps, made.override)
+
+
+@dataclass(frozen=True)
+class OfAccount:
+    """What is known of one account, with its ARR."""
+
+    readings: Mapping[str, Reading]
+    ceilings: tuple[str, ...]
+    arr: float
+
+
+def readings_of_day(connection: sa.Connection, profile: Profile) -> Iterator[OfAccount]:
+    """Yield what is known of every account that a profile scores, on the newest day."""
+    gaps = _gaps(connection)
+    statement = _ALL.format(columns=_columns(profile))
+    for row in connection.execute(sa.text(statement), {"profile": profile.name}).mappings():
+        found = _day(profile, row, gaps, None)
+        yield OfAccount(found.readings, found.ceilings, float(row["kept_arr"] or 0))
+
+
+def _columns(profile: Profile) -> str:
+    known = health.load()
     columns = ["i.*"]
     for measure in profile.measures:
         columns.append(f"{known.values[profile.key, measure.id]} as x_{measure.id}")
         applies = known.conditions.get((profile.key, measure.id))
         columns.append(f"{f'({applies}) is true' if applies else 'true'} as applies_{measure.id}")
     columns += [f"({known.conditions[profile.key, each.id]}) is true as c_{each.id}" for each in profile.ceilings]
-    row = (
-        connection.execute(
-            sa.text(
-                f"select {', '.join(columns)} from {health.INPUT} as i where account_key = :account_key and day = :day"  # noqa: S608 - checked
-            ),
-            named,
-        )
-        .mappings()
-        .one()
-    )
-    gaps = set(connection.execute(_GAPS, {"prefix": health.GAP}).scalars())
+    return ", ".join(columns)
+
+
+def _gaps(connection: sa.Connection) -> set[str]:
+    return set(connection.execute(_GAPS, {"prefix": health.GAP}).scalars())
+
+
+def _day(profile: Profile, row: Mapping[Any, Any], gaps: set[str], override: Decimal | None) -> Day:
     readings = {
         measure.id: Reading(
             row[f"x_{measure.id}"],
-            (day - row[measure.dated]).days if measure.dated and row[measure.dated] else 0,
+            (row["day"] - row[measure.dated]).days if measure.dated and row[measure.dated] else 0,
             not row[f"applies_{measure.id}"] or measure.id in gaps,
         )
         for measure in profile.measures
     }
     ceilings = tuple(each.id for each in profile.ceilings if row[f"c_{each.id}"])
-    return Day(profile, readings, ceilings, dict(row), made.override)
+    return Day(profile, readings, ceilings, dict(row), override)
 
 
+_ALL = """
+select {columns}, d.kept_arr
+from (select * from marts.health_input where day = (select max(day) from marts.health_score)) as i
+join (select account_key as scored, day as scored_day, profile from marts.health_score) as s
+    on s.scored = i.account_key and s.scored_day = i.day and s.profile = :profile
+left join (select account_key as account, day as at_day, kept_arr from marts.account_day) as d
+    on d.account = i.account_key and d.at_day = i.day
+"""
 _SCORED = sa.text(
     "select s.profile, s.version, o.score as override from marts.health_score as s"
     " left join meta.health_override as o on o.account_key = s.account_key and o.known_to is null"

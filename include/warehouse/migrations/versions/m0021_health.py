@@ -1,4 +1,4 @@
-"""What people say about an account's health: the CSM's pulse, and overrides by a lead."""
+"""Health: the CSM's pulse, overrides by a lead, and how good the score was, month by month."""
 
 from alembic import op
 
@@ -29,11 +29,43 @@ create table meta.health_override (
     known_to timestamptz             -- null while it holds
 );
 create unique index health_override_holds on meta.health_override (account_key) where known_to is null;
+-- A month is judged once it is over, by what was known at each checkpoint, and again where more has been settled.
+create table meta.health_backtest (
+    month date primary key,
+    profile text not null,           -- name and version by whose points sub-scores are computed
+    n_losses int not null,
+    n_left_out int not null,         -- renewals that are not settled
+    red_multiple double precision,   -- loss rate of red accounts over that of all
+    lost_below_green double precision,
+    share_green double precision,
+    lead_days double precision,
+    coverage double precision,
+    warnings text[] not null,
+    judged_at timestamptz not null
+);
+create table meta.health_backtest_method (
+    month date not null references meta.health_backtest on delete cascade,
+    method text not null,            -- score, learned, a measure alone, equal weights ...
+    days_before int not null,
+    n int not null,
+    n_lost int not null,
+    auc double precision,
+    low double precision,
+    high double precision,
+    auc_arr double precision,
+    lift double precision,
+    brier double precision,
+    intercept double precision,
+    slope double precision,
+    primary key (month, method, days_before)
+);
 """
 
 GRANTS = """
-grant select on meta.health_pulse, meta.health_override to perennial_loader, perennial_reader;
-grant select, insert, update, delete on meta.health_pulse, meta.health_override to perennial_builder;
+grant select on meta.health_pulse, meta.health_override, meta.health_backtest, meta.health_backtest_method
+    to perennial_loader, perennial_reader;
+grant select, insert, update, delete
+    on meta.health_pulse, meta.health_override, meta.health_backtest, meta.health_backtest_method to perennial_builder;
 """
 
 

@@ -1,0 +1,247 @@
+"""How good the health score was, judged by what happened: the same table for ours and for everything simpler.
+
+Each month is judged with what was fitted on renewals settled before it. The floors are those of the best public method:
+red churns at least three times the base, two thirds of the lost were below green 60 to 90 days before, at most 80 % of
+the book is green; and no single measure may do better than the score.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from include.models.health import Profile
+from include.scores import statistics
+from include.scores.health import checkpoints, learn
+from include.scores.health.checkpoints import Checkpoints
+
+Numbers = npt.NDArray[np.float64]
+SCORE, LEARNED, EQUAL, EVERYONE, CRM = "score", "learned", "equal weights", "everyone at T-90", "CRM category"
+RED_MULTIPLE, BELOW_GREEN, GREEN = 3.0, 2 / 3, 0.8
+_DRAWS = 200
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One method at one checkpoint.
+
+    Args:
+        auc: How probable it is that a lost renewal had the worse figure; None where there is no outcome of one kind.
+        low: Lower end of its interval of 95 %, drawn by family.
+        auc_arr: The same, each pair weighted by the ARR of both.
+        lift: Share of the lost in the worst tenth of renewals, over a tenth.
+        brier: Mean squared error of the calibrated probability; None where there is none yet.
+        intercept: Of the calibration: 0 where as many are lost as foreseen.
+        slope: Of the calibration: 1 where probabilities are neither too bold nor too shy.
+    """
+
+    method: str
+    days_before: int
+    n: int
+    n_lost: int
+    auc: float | None
+    low: float | None = None
+    high: float | None = None
+    auc_arr: float | None = None
+    lift: float | None = None
+    brier: float | None = None
+    intercept: float | None = None
+    slope: float | None = None
+
+
+@dataclass(frozen=True)
+class Backtest:
+    """All methods at all checkpoints, and how the bands did.
+
+    Args:
+        red_multiple: Loss rate of red accounts over that of all, 30 to 90 days before; None without red ones.
+        lost_below_green: Share of the lost that were red or yellow at some checkpoint 60 or 90 days before.
+        share_green: Share of renewals whose account was green.
+        lead_days: Median days before the decision from which on a lost account was below green for good.
+        n_left_out: Renewals that are not settled.
+        warnings: Which floors are missed, in words.
+    """
+
+    judged: tuple[Judged, ...]
+    red_multiple: float | None
+    lost_below_green: float | None
+    share_green: float | None
+    lead_days: float | None
+    coverage: float | None
+    n_losses: int
+    n_left_out: int
+    warnings: tuple[str, ...] = field(default=())
+
+
+def judge(found: Checkpoints, profile: Profile) -> Backtest:
+    """Judge the score and what is simpler by settled renewals.
+
+    Args:
+        found: Settled renewals.
+        profile: By which sub-scores were computed.
+    """
+    risks = dict(_risks(found, profile))
+    judged = [
+        one
+        for name, risk in risks.items()
+        for days in checkpoints.DAYS_BEFORE
+        if (one := _at(name, risk, found, days)) is not None
+    ]
+    bands = _bands(found)
+    warnings = _warnings(judged, bands)
+    coverage = float(found.coverage.mean()) if len(found.coverage) else None
+    return Backtest(tuple(judged), *bands, coverage, found.rows.n_losses, found.n_open, tuple(warnings))
+
+
+def _risks(found: Checkpoints, profile: Profile) -> Iterator[tuple[str, Numbers]]:
+    """Yield each method with a number per row that is higher for the worse; nan where it says nothing."""
+    yield SCORE, -found.computed
+    yield EQUAL, np.where(np.isnan(found.sub_scores).all(axis=1), np.nan, found.rows.losses.mean(axis=1))
+    for column, measure in enumerate(profile.measures):
+        yield measure.id, -found.sub_scores[:, column]
+    yield EVERYONE, np.zeros(len(found.computed))
+    if not np.isnan(found.probability).all():
+        yield CRM, 1 - found.probability
+    configured = {measure.id: measure.weight for measure in profile.measures}
+
+    def make(seen: learn.Rows) -> learn.Fit | None:
+        return learn.fit(seen, configured, learn.LAMBDAS[1]) if seen.n_losses >= learn.FEWEST_LOSSES else None
+
+    forward = learn.walk_forward(found.rows, make, checkpoints.months(found))
+    if not np.isnan(forward).all():
+        yield LEARNED, forward
+
+
+def _at(name: str, risk: Numbers, found: Checkpoints, days: int) -> Judged | None:
+    chosen = (found.rows.checkpoint == days) & ~np.isnan(risk)
+    if not chosen.any():
+        return None
+    inside, number = found.where(chosen), risk[chosen]
+    lost = inside.rows.is_lost
+    area = statistics.auc(number.tolist(), lost.tolist())
+    low, high = _interval(number, inside) if area is not None else (None, None)
+    calibrated = _calibration(risk, found, days)
+    return Judged(
+        name,
+        days,
+        len(lost),
+        int(lost.sum()),
+        area,
+        low,
+        high,
+        _weighted(number, inside),
+        _lift(number, lost),
+        *calibrated,
+    )
+
+
+def _interval(number: Numbers, found: Checkpoints) -> tuple[float | None, float | None]:
+    chance = np.random.default_rng(1)
+    families, at = np.unique(found.rows.family, return_inverse=True)
+    members = [np.flatnonzero(at == each) for each in range(len(families))]
+    draws = []
+    for _ in range(_DRAWS):
+        chosen = np.concatenate([members[each] for each in chance.integers(0, len(families), len(families))])
+        area = statistics.auc(number[chosen].tolist(), found.rows.is_lost[chosen].tolist())
+        if area is not None:
+            draws.append(area)
+    return (float(np.quantile(draws, 0.025)), float(np.quantile(draws, 0.975))) if draws else (None, None)
+
+
+def _weighted(number: Numbers, found: Checkpoints) -> float | None:
+    lost = found.rows.is_lost
+    if lost.all() or not lost.any():
+        return None
+    better = (number[lost][:, None] > number[~lost][None, :]) + 0.5 * (number[lost][:, None] == number[~lost][None, :])
+    weight = found.target[lost][:, None] * found.target[~lost][None, :]
+    return float((better * weight).sum() / weight.sum()) if weight.sum() else None
+
+
+def _lift(number: Numbers, lost: npt.NDArray[np.bool_]) -> float | None:
+    """Return the loss rate in the worst tenth over that of all; ties at its edge count in proportion."""
+    if not lost.any():
+        return None
+    size = len(number) / 10
+    edge = np.sort(number)[::-1][max(0, int(np.ceil(size)) - 1)]
+    above, at = number > edge, number == edge
+    share = (size - above.sum()) / at.sum()
+    return float((lost[above].sum() + share * lost[at].sum()) / size / lost.mean())
+
+
+def _calibration(risk: Numbers, found: Checkpoints, days: int) -> tuple[float | None, float | None, float | None]:
+    """Return Brier score, intercept and slope of Platt's curve, fitted on months before (Platt 1999)."""
+    foreseen, lost = [], []
+    rows = found.rows
+    chosen = (rows.checkpoint == days) & ~np.isnan(risk)
+    months = checkpoints.months(found)
+    for position, month in enumerate(months):
+        before = chosen & (rows.settled_on < np.datetime64(month))
+        inside = chosen & (rows.decided_on >= np.datetime64(month))
+        if position + 1 < len(months):
+            inside &= rows.decided_on < np.datetime64(months[position + 1])
+        if rows.is_lost[before].sum() < 5 or not inside.any():
+            continue
+        curve = statistics.logistic(risk[before], rows.is_lost[before])
+        foreseen += curve.of(risk[inside]).tolist()
+        lost += rows.is_lost[inside].tolist()
+    if sum(lost) < 5:
+        return None, None, None
+    p, y = np.clip(np.array(foreseen), 1e-6, 1 - 1e-6), np.array(lost)
+    check = statistics.logistic(np.log(p / (1 - p)), y, shrink=0)
+    return float(((p - y) ** 2).mean()), check.intercept, check.slope
+
+
+def _bands(found: Checkpoints) -> tuple[float | None, float | None, float | None, float | None]:
+    rows = found.rows
+    near = (rows.checkpoint <= 90) & (found.band != "")
+    if not near.any():
+        return None, None, None, None
+    red = near & (found.band == "red")
+    base = rows.is_lost[near].mean()
+    multiple = float(rows.is_lost[red].mean() / base) if red.any() and base else None
+    green = float((found.band[near] == "green").mean())
+    renewals: dict[tuple[str, np.datetime64], dict[int, str]] = {}
+    lost_ones = np.flatnonzero(rows.is_lost & (found.band != ""))
+    for at in lost_ones:
+        renewals.setdefault((str(rows.family[at]), rows.decided_on[at]), {})[int(rows.checkpoint[at])] = str(
+            found.band[at]
+        )
+    seen = [bands for bands in renewals.values() if {60, 90} & bands.keys()]
+    below = [any(bands.get(day, "green") != "green" for day in (60, 90)) for bands in seen]
+    leads = [_lead(bands) for bands in renewals.values()]
+    known = [lead for lead in leads if lead]
+    return multiple, float(np.mean(below)) if below else None, green, float(np.median(known)) if known else None
+
+
+def _lead(bands: dict[int, str]) -> int:
+    """Return from how many days before the decision on an account was below green at every checkpoint; 0 for never."""
+    lead = 0
+    for days in sorted(bands):
+        if bands[days] == "green":
+            break
+        lead = days
+    return lead
+
+
+def _warnings(
+    judged: list[Judged], bands: tuple[float | None, float | None, float | None, float | None]
+) -> Iterator[str]:
+    multiple, below, green, _ = bands
+    if multiple is not None and multiple < RED_MULTIPLE:
+        yield f"red accounts were lost {multiple:.1f} times as often as all, less than {RED_MULTIPLE:.0f} times"
+    if below is not None and below < BELOW_GREEN:
+        yield f"{below:.0%} of the lost were below green 60 to 90 days before, less than two thirds"
+    if green is not None and green > GREEN:
+        yield f"{green:.0%} of the accounts were green, more than {GREEN:.0%}"
+    at_90 = {
+        one.method: one.auc for one in judged if one.days_before == 90 and one.auc is not None and one.n_lost >= 10
+    }
+    simple = {name: area for name, area in at_90.items() if name not in (SCORE, LEARNED, EQUAL, EVERYONE, CRM)}
+    if SCORE in at_90 and simple:
+        best = max(simple, key=lambda name: simple[name] or 0)
+        if (simple[best] or 0) > (at_90[SCORE] or 0):
+            both = f"AUC {simple[best]:.2f} against {at_90[SCORE]:.2f}"
+            yield f"{best} alone foretold losses better than the score at T-90 ({both})"

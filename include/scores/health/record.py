@@ -1,0 +1,55 @@
+"""Runs the monthly back-test of the health score and keeps its record."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import date
+
+import sqlalchemy as sa
+
+from include.models import health
+from include.models.health import Profile
+from include.scores.health import backtest, checkpoints
+from include.scores.health.backtest import Backtest
+from include.warehouse import locks
+from include.warehouse.engine import engine
+
+
+def profile_of(name: str = "") -> Profile:
+    """Return the newest version of a profile; of the one for all other accounts by default."""
+    known = health.load()
+    named = [profile for profile in known.profiles if profile.name == name] or [known.profiles[-1]]
+    return named[-1]
+
+
+def run(month: date) -> Backtest:
+    """Judge the score by all that is settled, and keep the result as that of a month; again gives the same row.
+
+    Args:
+        month: Any day of the month.
+    """
+    profile = profile_of()
+    with engine("reader").connect() as connection:
+        found = backtest.judge(checkpoints.read(connection, profile), profile)
+    first = month.replace(day=1)
+    with engine("builder").begin() as connection:
+        summary = {name: value for name, value in asdict(found).items() if name != "judged"}
+        named = {**summary, "month": first, "profile": profile.key, "warnings": list(found.warnings)}
+        connection.execute(_FORGET, {"month": first})
+        connection.execute(_SUMMARY, {**named, "now": locks.stamp(connection)})
+        if found.judged:
+            connection.execute(_METHOD, [{**asdict(one), "month": first} for one in found.judged])
+    return found
+
+
+_FORGET = sa.text("delete from meta.health_backtest where month = :month")
+_SUMMARY = sa.text(
+    "insert into meta.health_backtest (month, profile, n_losses, n_left_out, red_multiple, lost_below_green,"
+    " share_green, lead_days, coverage, warnings, judged_at) values (:month, :profile, :n_losses, :n_left_out,"
+    " :red_multiple, :lost_below_green, :share_green, :lead_days, :coverage, :warnings, :now)"
+)
+_METHOD = sa.text(
+    "insert into meta.health_backtest_method (month, method, days_before, n, n_lost, auc, low, high, auc_arr, lift,"
+    " brier, intercept, slope) values (:month, :method, :days_before, :n, :n_lost, :auc, :low, :high, :auc_arr, :lift,"
+    " :brier, :intercept, :slope)"
+)
