@@ -26,6 +26,7 @@ CRM = (
             contract_currency="text",
             merged_ids="text",  # the accounts that were merged into this one, where the survivor says it
             merged_into="text",  # the account that this one was merged into, where the loser says it
+            crm_account_id="text",  # of a billing system: the account of the CRM that this customer is
             created_at="timestamptz",
             updated_at="timestamptz",
         ),

@@ -1,6 +1,6 @@
 -- Purpose: what was committed for which days, as known at any moment.
--- Grain: line and version. Inputs: versions of lines, of deals without lines, of terms kept on companies; calendar.
--- Window: none, all versions of the named accounts.
+-- Grain: line and version. Window: none, all versions of the named accounts.
+-- Inputs: versions of lines, of deals without lines, of terms kept on companies; calendar, settings.
 -- Caveats: a line's yearly rate is fixed when its deal is closed, or when it is first known after that: a version that
 -- moves only its end keeps the rate. Ends are exclusive; one a day off a whole number of months is taken for that.
 with line_versions as (
@@ -36,10 +36,14 @@ billing_periods as (
     ) as p (frequency, per_year, per)
 ),
 
+billing_systems as (
+    select source from meta.source where kind = 'billing'
+),
+
 recorded as (
     select
         source,
-        'line' as way,
+        case when source in (select source from billing_systems) then 'billing' else 'line' end as way,
         line_id,
         opportunity_id,
         product,
@@ -68,7 +72,7 @@ recorded as (
     -- A deal without any line sells what its own fields say.
     select
         v.source,
-        'deal',
+        case when v.source in (select source from billing_systems) then 'billing' else 'deal' end,
         'deal-' || v.opportunity_id,
         v.opportunity_id,
         null,
