@@ -1,6 +1,6 @@
 -- Purpose: every renewal that is, was or will be due.
 -- Grain: contract and term. Inputs: contract terms, what continues them, committed lines. Window: none; looks at today.
--- Caveats: evergreen contracts have no term and so no renewal; what an unsettled late renewal keeps is pending_arr
+-- Caveats: evergreen contracts without a length have no renewal; what an unsettled late renewal keeps is pending_arr
 -- until pending_until; past the grace an unrenewed term is lost even while somebody's deal is still open. A term that
 -- an upgrade restarted is in no rate: the new term is due instead. A renewal that is won with the old dates keeps its
 -- ARR pending, for as long as the term was at most, until somebody sets them.
@@ -27,7 +27,7 @@ agreed as (
 agreed_lines as (
     select * from core.contract_line
     where is_committed
-        and active_to = term_end
+        and (is_evergreen or active_to = term_end)
         and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
 ),
 
@@ -63,7 +63,7 @@ targets as (
     join agreed_lines as l
         on l.account_key = t.account_key
         and l.contract_key = t.contract_key
-        and l.term_end = a.due_date
+        and case when l.is_evergreen then a.is_evergreen and l.active_to >= t.due_date else l.term_end = a.due_date end
         and l.active_from < t.due_date
     left join committed_lines as c on c.line_key = l.line_key
     join rates as r on r.currency = l.currency and t.due_date >= r.from_day and t.due_date < r.to_day
