@@ -1,7 +1,7 @@
 """Which accounts have rows in quarantine or in a held batch.
 
-Rows name an account by the id that their own source uses. A desk's organisation, a product account and a billing system's
-customer lead to the CRM's account by the explicit id that they carry, and by ``core.account_bridge`` once that is built.
+Rows name an account by the id that their own source uses. A desk's organisation, a product account and a billing
+system's customer lead to the CRM's account by the id that they carry, and by ``core.account_bridge`` once it is built.
 """
 
 from __future__ import annotations

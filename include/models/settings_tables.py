@@ -99,9 +99,7 @@ def _tables(settings: config.Settings) -> dict[str, Rows]:
             {"account_key": one.account, "reason": one.reason, "owner": one.owner, "until": one.until}
             for one in settings.exclusions
         ],
-        "source": [
-            {"source": one.id, "kind": "billing" if one.is_billing else one.kind} for one in settings.sources
-        ],
+        "source": [{"source": one.id, "kind": "billing" if one.is_billing else one.kind} for one in settings.sources],
         "plan_rate": _plan_rates(settings),
         "urgent_limit": [
             {"tier": tier.lower(), "hours": hours} for tier, hours in sorted(settings.kpis.urgent_limit_hours.items())
