@@ -71,6 +71,7 @@ in_force as (
         h.is_end_moved,
         h.agreed_end,
         h.replaces_key,
+        h.is_new_total,
         h.paused_on,
         h.resumed_on,
         n.is_deleted,
@@ -346,6 +347,27 @@ copies as (
     group by c.line_key
 ),
 
+-- What a change replaces whose amount is the new total: what runs of the same product, by the deal or number that it
+-- names, if it names one.
+replaced as (
+    select b.line_key, min(greatest(n.valid_from, n.close_date)) as replaced_from
+    from judged as n
+    join judged as b
+        on b.account_key = n.account_key
+        and b.opportunity_key <> n.opportunity_key
+        and b.status = 'active'
+        and b.arr > 0
+        and coalesce(lower(b.product), '') = coalesce(lower(n.product), '')
+        and b.valid_from < n.valid_from
+        and coalesce(b.valid_to, cast('2100-12-31' as date)) > n.valid_from
+        and coalesce(
+            b.opportunity_key = n.renews_key,
+            not b.has_number or not n.has_number or b.deal_contract_key = n.deal_contract_key
+        )
+    where n.status = 'active' and n.is_new_total and n.opportunity_type in ('expansion', 'unknown') and n.arr >= 0
+    group by b.line_key
+),
+
 -- The contract that a line amends, or that a deal without a number adds to or reduces: the one it names, else the one
 -- of the same product that runs at its start, else any that ends with it.
 bases as (
@@ -415,7 +437,7 @@ select
     case
         when r.status = 'deleted' and r.is_backfilled then r.term_start
         when r.status = 'deleted' then least(coalesce(r.term_end, cast('2100-12-31' as date)), r.confirmed_on, p.to_day)
-        else least(coalesce(r.term_end, cast('2100-12-31' as date)), p.to_day)
+        else least(coalesce(r.term_end, cast('2100-12-31' as date)), p.to_day, y.replaced_from)
     end as active_to,
     r.is_end_moved,
     r.agreed_end,
@@ -426,6 +448,7 @@ select
     r.is_backfilled
 from with_rate as r
 left join left_lines as p on p.line_key = r.line_key
+left join replaced as y on y.line_key = r.line_key
 left join copies as c on c.line_key = r.line_key
 left join (select distinct free_key from free) as x on x.free_key = r.line_key
 left join bases as b on b.line_key = r.line_key and b.choice = 1

@@ -23,6 +23,7 @@ select
     term_end,
     cast(term_months as integer) as term_months,
     lower(nullif(trim(amount_per), '')) as amount_per,
+    lower(nullif(trim(change_amount), '')) as change_amount,
     cast(notice_months as integer) as notice_months,
     coalesce(is_auto_renew, false) as is_auto_renew,
     notice_given_on,
