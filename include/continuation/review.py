@@ -18,7 +18,7 @@ MEANING = {
     "continues_nothing": "a won renewal deal continues no term, while one of its account ends: `renewals link`",
     "no_open_deal": "the term is decided within 90 days, and no renewal deal is open for it: open one in the CRM",
     "end_moved": "the end was moved and the amount left: its yearly rate stays; correct the amount if that is wrong",
-    "no_account": "a won deal or subscription of no known company is in no figure: give it one, or see `identity review`",
+    "no_account": "a won deal or subscription of no known company is in no figure: give it one (`identity review`)",
 }
 
 
