@@ -91,6 +91,7 @@ CRM = (
             change_amount="text",  # of a deal without lines that changes what runs: difference (default), total
             notice_months="bigint",
             is_auto_renew="boolean",
+            is_ended="boolean",  # what it sells runs no more, where no date says since when
             notice_given_on="date",
             lost_reason="text",
             owner_id="text",

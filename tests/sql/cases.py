@@ -41,7 +41,14 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "staging.stg_crm__contact_history": {"source": "crm", "known_from": LONG_AGO},
     "staging.stg_crm__owner": _VERSION | {"is_active": True},
     "staging.stg_crm__opportunity": _VERSION
-    | {"opportunity_type": "new", "is_closed": True, "is_won": True, "is_auto_renew": False, "created_at": LONG_AGO},
+    | {
+        "opportunity_type": "new",
+        "is_closed": True,
+        "is_won": True,
+        "is_auto_renew": False,
+        "is_ended": False,
+        "created_at": LONG_AGO,
+    },
     "staging.stg_crm__contract_line": _VERSION
     | {"is_recurring": True, "is_overage": False, "is_evergreen": False, "product": "Core", "quantity": 1},
     "staging.stg_crm__activity": _CRM,

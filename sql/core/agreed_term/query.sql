@@ -1,7 +1,7 @@
 -- Purpose: the terms that deals agreed, one for each day on which lines of a contract end.
 -- Grain: contract and end. Inputs: contract lines, opportunities, accounts, days of grace. Window: none.
 -- Caveats: where the same deal has a follow-on line from the day a line ends, that is a contracted step and not an end.
--- An evergreen contract has one row without an end; one whose deal says a length, and auto-renews, is due each time.
+-- An evergreen contract has one row without an end; one whose deal says a length is due each time.
 -- A term is named after its deal and the number of its end there: correcting a date, number or link keeps the name.
 with lines as (
     select * from core.contract_line
@@ -117,7 +117,7 @@ terms_of_deals as (
         max(case when o.is_auto_renew then 1 else 0 end) = 1 as is_auto_renew,
         max(case when o.has_number then 1 else 0 end) = 1 as has_number,
         max(m.agreed_end) as agreed_end,
-        max(case when m.is_evergreen and o.is_auto_renew then o.term_months end) as rolls_months,
+        max(case when m.is_evergreen then o.term_months end) as rolls_months,
         max(m.active_to) as rolls_until,
         case when count(m.term_end) = count(*) then max(m.term_end) end as cancelled_from
     from makers as m
@@ -150,7 +150,7 @@ select
     m.has_base = 0 as is_addition,
     t.has_number,
     t.notice_months,
-    t.is_auto_renew,
+    t.is_auto_renew or t.rolls_months is not null as is_auto_renew,
     coalesce(g.days, f.days) as grace_days
 from makers as m
 join ends_of_deals as e

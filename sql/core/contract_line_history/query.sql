@@ -43,7 +43,10 @@ billing_systems as (
 recorded as (
     select
         source,
-        case when source in (select source from billing_systems) then 'billing' else 'line' end as way,
+        case
+            when source in (select source from billing_systems) or opportunity_id like 'subscriptions-%' then 'billing'
+            else 'line'
+        end as way,
         line_id,
         opportunity_id,
         product,
@@ -144,7 +147,7 @@ with_end as (
         o.close_date,
         coalesce(r.term_start, o.term_start) as starts_on,
         case
-            when r.is_evergreen then r.term_end
+            when r.is_evergreen then least(r.term_end, o.ended_on)
             else coalesce(
                 r.term_end,
                 m.month_start + (least(s.day_of_month, m.days_in_month) - 1),

@@ -242,7 +242,9 @@ heard as (
 settled as (
     select
         w.*,
-        h.notice_given_on,
+        -- An end that is known is a notice, on that day at the latest.
+        coalesce(h.notice_given_on, case when w.due_date = w.cancelled_from then w.cancelled_from end)
+            as notice_given_on,
         h.lost_on,
         h.lost_opportunity_key,
         h.lost_reason,

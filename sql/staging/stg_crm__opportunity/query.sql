@@ -26,6 +26,7 @@ select
     lower(nullif(trim(change_amount), '')) as change_amount,
     cast(notice_months as integer) as notice_months,
     coalesce(is_auto_renew, false) as is_auto_renew,
+    coalesce(is_ended, false) as is_ended,
     notice_given_on,
     nullif(trim(lost_reason), '') as lost_reason,
     nullif(trim(owner_id), '') as owner_id,
