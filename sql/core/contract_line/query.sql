@@ -165,6 +165,11 @@ taken_spans as (
         and o.arr > 0
         and not o.is_deleted
         and o.deal_deleted_batch is null
+    -- What has no rate does not count, and so takes no days.
+    join meta.plan_rate as r
+        on r.currency = coalesce(o.currency, :currency)
+        and greatest(o.valid_from, o.close_date) >= r.from_day
+        and greatest(o.valid_from, o.close_date) < r.to_day
 ),
 
 taken_in_order as (
@@ -225,10 +230,7 @@ judged as (
             when w.way = 'company' and exists (
                 select 1 from terms_with_deals as o where o.opportunity_key = w.opportunity_key
             ) then 'other_way'
-            when w.way <> 'company'
-                and exists (select 1 from left_days as d where d.account_key = w.account_key and d.way_no = w.way_no)
-                and not exists (select 1 from left_lines as d where d.line_key = w.line_key)
-                then 'other_way'
+            when w.way <> 'company' and t.account_key is not null and l.line_key is null then 'other_way'
             when not w.is_deleted and w.deal_deleted_batch is null then 'active'
             when c.confirmed_at is null then 'suspected_deleted'
             else 'deleted'
@@ -237,6 +239,9 @@ judged as (
         cast(c.confirmed_at at time zone :zone as date) as confirmed_on
     from won_lines as w
     left join confirmed as c on c.line_key = w.line_key
+    left join (select distinct account_key, way_no from left_days) as t
+        on t.account_key = w.account_key and t.way_no = w.way_no
+    left join left_lines as l on l.line_key = w.line_key and l.piece_no = 1
 ),
 
 paid as (
