@@ -48,6 +48,8 @@ class SourceSettings(Strict):
         keeps_deletions_days: For how long it tells what was deleted; 0 if for ever. A batch that was held for longer,
             or a longer outage, is followed by a full read.
         mapping: A file of ``config/mappings/`` for this connection alone; by default the one named after its vendor.
+        queries: A folder of ``sql/sources/`` whose queries a database is read by; by default the one named after it.
+        is_billing: It bills the customers of a CRM: its accounts are none of their own, but name the CRM's.
     """
 
     id: Identifier
@@ -58,6 +60,14 @@ class SourceSettings(Strict):
     stale_after_minutes: Annotated[int, Field(ge=1)] = 180
     keeps_deletions_days: Annotated[int, Field(ge=0, le=3660)] = 30
     mapping: Annotated[str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9_-]*\.yaml)?$")] = ""
+    queries: Annotated[str, Field(pattern=r"^([a-z][a-z0-9_]*)?$")] = ""
+    is_billing: bool = False
+
+    @model_validator(mode="after")
+    def _bills_as_a_crm(self) -> SourceSettings:
+        if self.is_billing and self.kind != "crm":
+            raise ValueError("is_billing goes with kind: crm, whose entities a billing system gives")
+        return self
 
 
 class Exclusion(Strict):

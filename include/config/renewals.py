@@ -8,7 +8,9 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from include.config.documents import Strict
-from include.config.fields import Days
+from include.config.fields import Days, Identifier
+
+CONTRACT_WAYS = ("deal", "billing", "company")
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,8 @@ class Renewals(Strict):
         early_days: A renewal closed more than this before its due date is called early.
         renewal_pipelines: Pipelines, as the CRM names them, whose deals are renewals whatever their type says.
         free_months: ``spread``: what is paid is spread over them; ``paid_rate``: they count at the paid rate.
+        contract_ways: In which order the ways count in which an account's contracts are held; a source's id goes before
+            the way that it is of.
         answers: What people answered about which deal continues which term.
     """
 
@@ -82,7 +86,14 @@ class Renewals(Strict):
     early_days: Days
     renewal_pipelines: tuple[str, ...]
     free_months: Literal["spread", "paid_rate"]
+    contract_ways: tuple[Identifier, ...]
     answers: tuple[RenewalAnswer, ...]
+
+    @model_validator(mode="after")
+    def _names_each_way(self) -> Renewals:
+        if [self.contract_ways.count(way) for way in CONTRACT_WAYS] != [1] * len(CONTRACT_WAYS):
+            raise ValueError(f"contract_ways names each of {', '.join(CONTRACT_WAYS)} once, and sources beside them")
+        return self
 
     @model_validator(mode="after")
     def _is_a_ladder(self) -> Renewals:

@@ -35,6 +35,7 @@ class ColumnRule(Strict):
         add_days: Added to a date: 1 turns a last day into the exclusive end that the entities have.
         values: The source's value -> ours; others are kept as they are. Each part of a multi-select is translated.
         is_set: The column is true if the field has any value, else false.
+        is_empty: The column is true if the field has no value, else false.
         is_website: The field holds a web address, of which the host counts, without ``www.``.
         is_one_of: The column is true if the field's value is one of these, false if it is another.
         is_past: The column is true if the moment in the field has passed.
@@ -46,6 +47,7 @@ class ColumnRule(Strict):
     add_days: int = 0
     values: dict[str, str] = Field(default={})
     is_set: bool = False
+    is_empty: bool = False
     is_website: bool = False
     is_one_of: tuple[str, ...] = ()
     is_past: bool = False
@@ -118,6 +120,10 @@ class MappingFile:
         """Return the source's object -> mapping; the object is "" where the file does not name it."""
         mapping = self.entities[entity]
         return dict(mapping.objects) or {mapping.object: mapping}
+
+    def objects(self, entity: str) -> Collection[str]:
+        """Return the source's objects that the file names for an entity."""
+        return self.entities[entity].objects.keys() if entity in self.entities else ()
 
     def check_properties(self, entity: str, known: Iterable[str], where: str, part: str = "") -> None:
         """Make sure that the source has every field that is mapped.
@@ -196,7 +202,7 @@ def _check_columns(document: Document, where: tuple, entity: str, rules: EntityM
             raise document.error((*place, "add_days"), f"{column} is no date", cure="remove add_days")
         if rule.is_duration and columns[column].type != "bigint":
             raise document.error((*place, "is_duration"), f"{column} is not an integer", cure="remove is_duration")
-        for name in ("is_set", "is_one_of", "is_past"):
+        for name in ("is_set", "is_empty", "is_one_of", "is_past"):
             if getattr(rule, name) and columns[column].type != "boolean":
                 raise document.error((*place, name), f"{column} is not true or false", cure=f"remove {name}")
         if rule.always:
@@ -283,7 +289,8 @@ class _Step(NamedTuple):
 def _step(column: str, rule: ColumnRule, kind: ColumnType, zone: ZoneInfo | None) -> _Step:
     *above, key = rule.property.split(".")
     cast = _cast(rule, caster(kind, zone))
-    return _Step(column, rule.property, tuple(above), key, cast, False if rule.is_set else None)
+    if_none = False if rule.is_set else True if rule.is_empty else None
+    return _Step(column, rule.property, tuple(above), key, cast, if_none)
 
 
 def _cast(rule: ColumnRule, cast: Cast) -> Cast:
@@ -295,6 +302,8 @@ def _cast(rule: ColumnRule, cast: Cast) -> Cast:
         return months_of
     if rule.is_set:
         return lambda value: value not in (None, "")
+    if rule.is_empty:
+        return lambda value: value in (None, "")
     if rule.is_one_of:
         return lambda value: str(value) in rule.is_one_of if value != "" else None
     if rule.values:

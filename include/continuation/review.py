@@ -13,11 +13,12 @@ from include.warehouse.engine import engine, has_table
 MEANING = {
     "unsure_link": "this deal was taken for the renewal of this term: `renewals link` or `renewals unlink` settles it",
     "dates_missing": "the renewal repeats the old dates or has none: set its own start and end in the CRM",
+    "no_rate": "the renewal is won in a currency without a plan rate: add that to `plan_rates` in config/kpis.yaml",
     "copy": "the line repeats one of another won deal and counts once: correct its dates or amount if it is its own",
     "continues_nothing": "a won renewal deal continues no term, while one of its account ends: `renewals link`",
     "no_open_deal": "the term is decided within 90 days, and no renewal deal is open for it: open one in the CRM",
     "end_moved": "the end was moved and the amount left: its yearly rate stays; correct the amount if that is wrong",
-    "no_account": "a won deal with an amount belongs to no known company: it is in no figure; give it one in the CRM",
+    "no_account": "a won deal or subscription of no known company is in no figure: give it one (`identity review`)",
 }
 
 
@@ -120,13 +121,24 @@ _ALL = """
     from core.renewal_review as f
     left join core.account as a on a.account_key = f.account_key
     union all
-    select 'no_account', '', '', o.source || ':' || o.opportunity_id, o.close_date, o.amount, null, null
+    select 'no_account', '', '', o.source || ':' || o.opportunity_id, o.close_date, coalesce(o.amount, l.amount), null,
+        null
     from (
         select *, row_number() over (partition by source, opportunity_id order by known_from desc, batch_id desc) as age
         from staging.stg_crm__opportunity
     ) as o
     left join core.account_bridge as b on b.source = o.source and b.source_id = o.account_id
-    where o.age = 1 and o.is_won and not o.is_deleted and coalesce(o.amount, 0) > 0 and b.account_key is null
+    left join (
+        select source, opportunity_id, sum(amount) as amount
+        from (
+            select *, row_number() over (partition by source, line_id order by known_from desc, batch_id desc) as age
+            from staging.stg_crm__contract_line
+        ) as v
+        where age = 1 and is_recurring and is_evergreen and not is_deleted
+            and (term_end is null or term_end > current_date)
+        group by source, opportunity_id
+    ) as l on l.source = o.source and l.opportunity_id = o.opportunity_id
+    where o.age = 1 and o.is_won and not o.is_deleted and coalesce(o.amount, l.amount) > 0 and b.account_key is null
 """
 _FINDINGS = sa.text(
     f"select * from ({_ALL}) as f where :kind in ('', f.kind)"  # noqa: S608 - texts of this file

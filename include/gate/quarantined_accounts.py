@@ -1,7 +1,7 @@
 """Which accounts have rows in quarantine or in a held batch.
 
-Rows name an account by the id that their own source uses. A desk's organisation and a product account lead to the CRM's
-account by the explicit id that they carry, and by ``core.account_bridge`` once that is built.
+Rows name an account by the id that their own source uses. A desk's organisation, a product account and a billing
+system's customer lead to the CRM's account by the id that they carry, and by ``core.account_bridge`` once it is built.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from include.warehouse.engine import has_table
 _CARRIERS: dict[Kind, tuple[str, str]] = {
     "support": ("organization", "external_id"),
     "product": ("product_account", "crm_account_id"),
+    "crm": ("account", "crm_account_id"),  # of a billing system
 }
 Reasons = dict[str, set[str]]
 
@@ -31,7 +32,7 @@ def accounts(connection: Connection, sources: Mapping[str, Kind], crms: Iterable
     Args:
         connection: Of a role that reads raw and quarantine.
         sources: Source id -> kind, of the sources that count.
-        crms: The ids of all CRM sources.
+        crms: The ids of all CRMs; a source of their kind that is none of them is a billing system.
     """
     found: dict[str, set[str]] = defaultdict(set)
     for source, kind in sources.items():
@@ -105,7 +106,7 @@ def _keys_of(connection: Connection, source: str, kind: Kind, refs: list[str], c
     """Return for each reference the accounts that it can mean; with several CRMs all that have the id."""
     keys: dict[str, set[str]] = defaultdict(set)
     meant: dict[tuple[str, str], set[str]] = defaultdict(set)  # CRM and its id -> references
-    if kind == "crm":
+    if source in crms:
         for ref in refs:
             meant[source, ref].add(ref)
     else:
@@ -131,7 +132,7 @@ def _keys_of(connection: Connection, source: str, kind: Kind, refs: list[str], c
 
 
 def _carried(connection: Connection, source: str, kind: Kind, refs: list[str]) -> list[tuple[str, str]]:
-    """Return (reference, CRM id) pairs as the accounts of a desk or product carry them."""
+    """Return (reference, CRM id) pairs as the accounts of a desk, product or billing system carry them."""
     entity, column = _CARRIERS[kind]
     found: list[tuple[str, str]] = []
     for vendor in _vendors(kind):

@@ -149,7 +149,7 @@ def quarantined(sources: Iterable[str]) -> dict[str, tuple[str, ...]]:
     """
     names = set(sources)
     meant = {source.id: source.kind for source in load().sources if names & {source.id, source.kind}}
-    crms = [source.id for source in load().sources if source.kind == "crm"]
+    crms = [source.id for source in load().sources if source.kind == "crm" and not source.is_billing]
     with engine("reader").connect() as connection:
         return quarantined_accounts.accounts(connection, meant, crms)
 

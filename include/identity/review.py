@@ -36,12 +36,20 @@ left join (
         source, product_account_id, name, domains,
         row_number() over (partition by source, product_account_id order by known_from desc, batch_id desc)
     from staging.stg_product__account
+    union all
+    select
+        source, customer_id, name, domains,
+        row_number() over (partition by source, customer_id order by known_from desc, batch_id desc)
+    from staging.stg_billing__customer
 ) as n on n.source = b.source and n.source_id = b.source_id and n.age = 1
 left join (
     select source, organization_id as source_id, count(*) as n_records
     from staging.stg_support__ticket group by source, organization_id
     union all
     select source, product_account_id, count(*) from staging.stg_product__user group by source, product_account_id
+    union all
+    select source, account_id, count(distinct opportunity_id) from staging.stg_crm__opportunity
+    where is_won group by source, account_id
 ) as r on r.source = b.source and r.source_id = b.source_id
 where b.account_key is null and b.open_because <> 'answered: no account'
 order by coalesce(r.n_records, 0) desc, b.source, b.source_id
@@ -71,10 +79,10 @@ class Open:
     Args:
         source: The connection that uses it.
         source_id: The id.
-        entity: ``organization`` or ``product_account``.
+        entity: ``organization``, ``product_account`` or ``billing_customer``.
         name: As its source calls it.
         because: Why it was not matched.
-        n_records: Tickets or users that count nowhere meanwhile.
+        n_records: Tickets, users or subscriptions that count nowhere meanwhile.
         suggestions: Likeliest first; often none.
     """
 

@@ -62,6 +62,7 @@ def parameters() -> dict[str, object]:
         "early_days": settings.renewals.early_days,
         "renewal_pipelines": sorted({name.lower() for name in settings.renewals.renewal_pipelines}),
         "free_months": settings.renewals.free_months,
+        "contract_ways": list(settings.renewals.contract_ways),
         "horizon_days": settings.renewals.horizon_days,
         "behind_days": settings.renewals.behind_days,
         "gross_margin": settings.kpis.gross_margin,
@@ -98,7 +99,7 @@ def _tables(settings: config.Settings) -> dict[str, Rows]:
             {"account_key": one.account, "reason": one.reason, "owner": one.owner, "until": one.until}
             for one in settings.exclusions
         ],
-        "source": [{"source": one.id, "kind": one.kind} for one in settings.sources],
+        "source": [{"source": one.id, "kind": "billing" if one.is_billing else one.kind} for one in settings.sources],
         "plan_rate": _plan_rates(settings),
         "urgent_limit": [
             {"tier": tier.lower(), "hours": hours} for tier, hours in sorted(settings.kpis.urgent_limit_hours.items())

@@ -11,12 +11,13 @@ from include.entities.catalog import ENTITIES
 # No CRM has standard fields for them: who keeps pauses maps fields of their own.
 UNCOMMON = {
     "is_overage", "paused_on", "resumed_on", "is_evergreen", "amount_per", "billing_frequency", "term_months",
-    "replaces_id", "unit_price",
+    "replaces_id", "unit_price", "change_amount", "recurs_by_term",
 }  # fmt: skip
 # Contracts kept as fields of deals or of companies.
-ON_DEALS = {"renews_id", "term_start", "term_end", "term_months", "amount_per"}
+ON_DEALS = {"renews_id", "term_start", "term_end", "term_months", "amount_per", "change_amount", "is_ended"}
 ON_COMPANIES = {
     "contract_arr", "contract_mrr", "contract_start", "renewal_date", "contract_status", "contract_currency",
+    "crm_account_id",
 }  # fmt: skip
 CRM = ("account", "contact", "opportunity", "contract_line")
 
@@ -128,6 +129,7 @@ def test_rules() -> None:
             "product": ColumnRule(property="a.b"),
             "currency": ColumnRule(property="c", values={"euro": "EUR", "€": "EUR"}),
             "is_recurring": ColumnRule(property="d", is_set=True),
+            "is_evergreen": ColumnRule(property="d", is_empty=True),
             "term_end": ColumnRule(property="e", add_days=1),
             "amount": ColumnRule(property="f"),
         },
@@ -139,6 +141,7 @@ def test_rules() -> None:
         "product": "x",
         "currency": "EUR;USD",
         "is_recurring": False,
+        "is_evergreen": True,
         "term_end": date(2025, 1, 1),
         "amount": None,
     }

@@ -35,12 +35,20 @@ _SUPPORT = {"source": "support", "is_deleted": False}
 _PRODUCT = {"source": "product_db", "is_deleted": False}
 DEFAULTS: dict[str, dict[str, Any]] = {
     "staging.stg_crm__account": _VERSION | {"is_test": False},
+    "staging.stg_billing__customer": {"source": "stripe", "known_from": LONG_AGO, "batch_id": 1, "is_deleted": False},
     "staging.stg_crm__contact": _VERSION,
     "staging.stg_crm__account_history": {"source": "crm", "known_from": LONG_AGO, "is_test": False},
     "staging.stg_crm__contact_history": {"source": "crm", "known_from": LONG_AGO},
     "staging.stg_crm__owner": _VERSION | {"is_active": True},
     "staging.stg_crm__opportunity": _VERSION
-    | {"opportunity_type": "new", "is_closed": True, "is_won": True, "is_auto_renew": False, "created_at": LONG_AGO},
+    | {
+        "opportunity_type": "new",
+        "is_closed": True,
+        "is_won": True,
+        "is_auto_renew": False,
+        "is_ended": False,
+        "created_at": LONG_AGO,
+    },
     "staging.stg_crm__contract_line": _VERSION
     | {"is_recurring": True, "is_overage": False, "is_evergreen": False, "product": "Core", "quantity": 1},
     "staging.stg_crm__activity": _CRM,
@@ -207,6 +215,7 @@ def _build(connection: sa.Connection, model: Model, case: Case) -> None:
         "early_days": 30,
         "renewal_pipelines": ["renewals"],
         "free_months": "spread",
+        "contract_ways": ["deal", "billing", "company"],
         "horizon_days": 200,
         "competitors": [],
         "behind_days": 30,

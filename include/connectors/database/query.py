@@ -85,31 +85,46 @@ class Query:
         return places[-1] if places else None
 
 
-def folder_of(source_id: str, kind: Kind = "product") -> str:
-    """Return the folder of a connection's queries below ``sql/``: its own, or for a product that of all products."""
-    own = f"{FOLDER}/{source_id}"
+def folder_of(source_id: str, kind: Kind = "product", named: str = "") -> str:
+    """Return the folder of a connection's queries below ``sql/``: the one that settings name, else its own, or for a
+    product that of all products.
+    """
+    own = f"{FOLDER}/{named or source_id}"
+    if named and not files.listing("sql", f"{own}/*.sql"):
+        raise ConfigError(
+            f"{source_id} is read by the queries {named}, but sql/{own}/ has none",
+            cure=f"there are: {', '.join(sorted(_folders()))}; correct `queries` in config/settings.yaml",
+        )
     has_own = kind != "product" or files.listing("sql", f"{own}/*.sql")
     return own if has_own else f"{FOLDER}/{SHARED}"
 
 
-def available(source_id: str, kind: Kind = "product", known_sources: Iterable[str] = ()) -> dict[str, Path]:
+def _folders() -> dict[str, Path]:
+    return {name.split("/")[1]: path.parent for name, path in files.listing("sql", f"{FOLDER}/*/*.sql").items()}
+
+
+def available(
+    source_id: str, kind: Kind = "product", known_sources: Iterable[str] = (), named: str = ""
+) -> dict[str, Path]:
     """Return the files in force for a connection, by entity.
 
     Args:
         source_id: The connection.
         kind: Of which kind its entities are.
         known_sources: Every source of the settings: a folder of another name would be read by none.
+        named: The folder that settings name for it.
 
     Raises:
         ConfigError: A folder or file is named after nothing that is known.
     """
-    folders = {name.split("/")[1]: path.parent for name, path in files.listing("sql", f"{FOLDER}/*/*.sql").items()}
-    for folder in sorted(folders.keys() - {SHARED, source_id, *known_sources}):
+    folders = _folders()
+    shipped = {path.name for path in (files.SHIPPED["sql"] / FOLDER).iterdir()}
+    for folder in sorted(folders.keys() - shipped - {source_id, named, *known_sources}):
         raise ConfigError(
             f"{files.shown(folders[folder])}: there is no source {folder}",
             cure=f"name the folder after a source of config/settings.yaml, or {SHARED} for all product databases",
         )
-    found = files.listing("sql", f"{folder_of(source_id, kind)}/*.sql")
+    found = files.listing("sql", f"{folder_of(source_id, kind, named)}/*.sql")
     known = [entity.name for entity in of_kind(kind)]
     stems = {Path(name).stem: path for name, path in found.items()}
     for stem, path in stems.items():

@@ -72,7 +72,8 @@ class Database:
     def __init__(self, connection: Connection, settings: Settings) -> None:
         source = settings.listed(connection.id)
         self._id = connection.id
-        self._known = tuple(one.id for one in settings.sources)
+        self._known = tuple(name for one in settings.sources for name in (one.id, one.queries) if name)
+        self._named = source.queries
         self._lag = timedelta(seconds=source.lag_seconds)
         self._trailing = timedelta(seconds=source.trailing_seconds)
         self._history = timedelta(days=31 * settings.history_start_months)
@@ -212,14 +213,14 @@ class Database:
     @cached_property
     def _queries(self) -> dict[str, Query]:
         backend = self._url.get_backend_name()
-        found = queries.available(self._id, self.kind, self._known)
+        found = queries.available(self._id, self.kind, self._known, self._named)
         loaded = {entity: queries.load(entity, path, backend) for entity, path in found.items()}
         return {entity: query for entity, query in loaded.items() if query is not None}
 
     def _query(self, entity: str) -> Query:
         if entity in self._queries:
             return self._queries[entity]
-        folder = queries.folder_of(self._id, self.kind)
+        folder = queries.folder_of(self._id, self.kind, self._named)
         raise ConfigError(
             f"{self._id} has no entity {entity}",
             cure=f"available: {', '.join(self._queries)}; write sql/{folder}/{entity}.sql",

@@ -47,7 +47,9 @@ def found(portal: Portal, lines: Sequence[Term], deals: Sequence[Term], companie
     ]  # fmt: skip
     for name, count in portal.contract_objects.items():
         said = "the CRM has them" if count is None else f"{count:,} records"
-        ways.append(Way("K", name, False, f"{said}; they are not read: what they hold is taken from the other ways"))
+        ways.append(
+            Way("K", name, False, f"{said}; not read by this mapping: what they hold is taken from the other ways")
+        )
     return ways
 
 

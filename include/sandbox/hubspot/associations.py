@@ -19,7 +19,8 @@ from include.sandbox.world.records import Change
 LINKS = {
     "contact": (("company", "company"),),
     "deal": (("company", "company"), ("contacts", "contact")),
-    "line_item": (("deal", "deal"),),
+    "line_item": (("deal", "deal"), ("subscription", "subscription")),
+    "subscription": (("company", "company"), ("contact", "contact")),
     "call": (("company", "company"), ("contact", "contact")),
     "meeting": (("company", "company"), ("contact", "contact")),
     "email": (("company", "company"), ("contact", "contact")),

@@ -160,6 +160,18 @@ LINE_ITEMS = _type(
     Property("hs_recurring_billing_number_of_payments", "number", read_only=True),
     *_TOTALS,
 )  # fmt: skip
+# Nobody in the world has one until somebody makes it; names and states as in the vendor's guide and in real portals.
+SUBSCRIPTIONS = _type(
+    "subscriptions", "subscription", "subscription", "0-69", "hs_createdate", "hs_lastmodifieddate",
+    "hs_createdate hs_lastmodifieddate hs_object_id",
+    Property("hs_name", source="name"),
+    Property("hs_status", "enumeration", "status",
+             ("active", "past_due", "unpaid", "canceled", "expired", "scheduled", "paused")),
+    Property("hs_currency_code", "enumeration", "currency"),
+    Property("hs_recurring_billing_frequency", "enumeration", "frequency"),
+    Property("hs_recurring_billing_start_date", "date", "term_start"),
+    Property("hs_next_payment_due_date", "date", "next_payment"),
+)  # fmt: skip
 TASKS = _type(
     "tasks", "task", "task", "0-27", "hs_createdate", "hs_lastmodifieddate", "hs_createdate hs_lastmodifieddate",
     Property("hs_timestamp", "datetime"),
@@ -242,8 +254,8 @@ OBJECTIVES = _type(
     Property("objective_status", "enumeration", "status", ("open", "reached")),
 )  # fmt: skip
 
-_ALL = (COMPANIES, CONTACTS, DEALS, LINE_ITEMS, TASKS, CALLS, MEETINGS, EMAILS, NOTES, INVOICES, SURVEYS, MILESTONES,
-        OBJECTIVES)  # fmt: skip
+_ALL = (COMPANIES, CONTACTS, DEALS, LINE_ITEMS, SUBSCRIPTIONS, TASKS, CALLS, MEETINGS, EMAILS, NOTES, INVOICES, SURVEYS,
+        MILESTONES, OBJECTIVES)  # fmt: skip
 OBJECT_TYPES: dict[str, ObjectType] = {each.name: each for each in _ALL}
 OF_KIND: dict[str, ObjectType] = {each.kind: each for each in OBJECT_TYPES.values()}
 
@@ -263,6 +275,9 @@ ASSOCIATION_TYPES: dict[tuple[str, str], tuple[int, int]] = {
     ("deal", "contact"): (3, 0), ("contact", "deal"): (4, 0),
     ("deal", "line_item"): (19, 0), ("line_item", "deal"): (20, 0),
     ("company", "company"): (450, 0),
+    ("subscription", "contact"): (295, 0), ("contact", "subscription"): (296, 0),
+    ("subscription", "line_item"): (301, 0), ("line_item", "subscription"): (302, 0),
+    ("subscription", "company"): (9003, 0), ("company", "subscription"): (9004, 0),  # made up
     ("task", "company"): (192, 0), ("company", "task"): (191, 0),
     ("task", "contact"): (204, 0), ("contact", "task"): (203, 0),
     ("task", "deal"): (216, 0), ("deal", "task"): (215, 0),

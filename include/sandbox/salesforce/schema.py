@@ -176,8 +176,19 @@ _OBJECTS = (
         Field("Auto_Renew__c", "boolean", "auto_renew"),
         Field("Notice_Given_On__c", "date", "notice_given_on"),
         Field("Loss_Reason__c", source="lost_reason"),
+        reference("ContractId", "Contract", "contract"),
         reference("OwnerId", "User", "owner"),
         writable=True,
+    ),
+    # Nobody in the world has one until somebody makes it.
+    _object(
+        "Contract", "800", "contract",
+        reference("AccountId", "Account", "company"),
+        Field("ContractNumber", source="number", read_only=True, length=30),
+        Field("Status", "picklist", "status"),
+        Field("StartDate", "date", "term_start"),
+        Field("EndDate", "date", "term_last_day", read_only=True),
+        Field("ContractTerm", "int", "months"),
     ),
     _object(
         "OpportunityLineItem", "00k", "line_item",

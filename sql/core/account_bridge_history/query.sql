@@ -1,6 +1,6 @@
 -- Purpose: which account a source's own id means, for any day, as known at any moment.
--- Grain: source, id, version and known time. Inputs: versions of CRM accounts, organisations and product accounts, the
--- CRM's merges, people's answers, domains that name nobody. Window: none.
+-- Grain: source, id, version and known time. Inputs: versions of CRM accounts, organisations, product accounts and
+-- billing customers, the CRM's merges, people's answers, domains that name nobody. Window: none.
 -- Caveats: an answer counts before an explicit id, that before a domain; an id without an account stays with the
 -- reason; a new id or a merge holds from the source's clock on, an answer, a domain or a merge undone for all days. An
 -- organisation that was merged away means what its survivor means: tickets closed by then stay under its id.
@@ -14,6 +14,10 @@ organizations as (
 
 product_accounts as (
     select * from staging.stg_product__account where known_from <= :known_at
+),
+
+billing_customers as (
+    select * from staging.stg_billing__customer where known_from <= :known_at
 ),
 
 merges as (
@@ -123,6 +127,19 @@ other_versions as (
         known_from,
         batch_id
     from product_accounts
+    union all
+    select
+        source,
+        customer_id,
+        'billing_customer',
+        'crm_account_id',
+        crm_account_id,
+        domains,
+        created_at,
+        source_at,
+        known_from,
+        batch_id
+    from billing_customers
 ),
 
 last_of_load as (

@@ -13,6 +13,8 @@ parts as (
         values
             ('account', 'contract_line', 'contracts'),
             ('account', 'opportunity', 'contracts'),
+            ('billing_customer', 'contract_line', 'contracts'),
+            ('billing_customer', 'opportunity', 'contracts'),
             ('account', 'contact', 'contacts'),
             ('organization', 'ticket', 'tickets')
     ) as p (named_by, entity, part)

@@ -1,8 +1,8 @@
 -- Purpose: the terms that deals agreed, one for each day on which lines of a contract end.
 -- Grain: contract and end. Inputs: contract lines, opportunities, accounts, days of grace. Window: none.
 -- Caveats: where the same deal has a follow-on line from the day a line ends, that is a contracted step and not an end.
--- An evergreen contract has one row without an end. A term is named after the deal that made it and the number of its
--- end in that deal, so correcting a date, number or link keeps the name.
+-- An evergreen contract has one row without an end; one whose deal says a length is due each time.
+-- A term is named after its deal and the number of its end there: correcting a date, number or link keeps the name.
 with lines as (
     select * from core.contract_line
     where is_committed
@@ -116,11 +116,18 @@ terms_of_deals as (
         max(o.notice_months) as notice_months,
         max(case when o.is_auto_renew then 1 else 0 end) = 1 as is_auto_renew,
         max(case when o.has_number then 1 else 0 end) = 1 as has_number,
-        max(m.agreed_end) as agreed_end
+        max(m.agreed_end) as agreed_end,
+        max(case when m.is_evergreen then o.term_months end) as rolls_months,
+        max(m.active_to) as rolls_until,
+        case when count(m.term_end) = count(*) then max(m.term_end) end as cancelled_from
     from makers as m
     join opportunities as o on o.opportunity_key = m.opportunity_key
     where m.has_base = 0 or not m.is_added
     group by m.account_key, m.contract_key, m.due_day
+),
+
+months as (
+    select month_no, month_start, days_in_month from meta.calendar where day = month_start
 )
 
 select
@@ -132,18 +139,26 @@ select
     s.term_start,
     case when m.is_evergreen then null else m.due_day end as due_date,
     m.is_evergreen,
+    case
+        when n.month_no is not null
+            then least(n.month_start + (least(c.day_of_month, n.days_in_month) - 1), t.cancelled_from)
+    end as rolls_from,
+    case when t.rolls_months is not null then t.rolls_until end as rolls_until,
+    case when t.rolls_months is not null then t.cancelled_from end as cancelled_from,
     case when t.agreed_end > m.due_day then t.agreed_end end as agreed_end,
     m.committed_on,
     m.has_base = 0 as is_addition,
     t.has_number,
     t.notice_months,
-    t.is_auto_renew,
+    t.is_auto_renew or t.rolls_months is not null as is_auto_renew,
     coalesce(g.days, f.days) as grace_days
 from makers as m
 join ends_of_deals as e
     on e.opportunity_key = m.opportunity_key and e.contract_key = m.contract_key and e.due_day = m.due_day
 join starts as s on s.account_key = m.account_key and s.contract_key = m.contract_key and s.due_day = m.due_day
 join terms_of_deals as t on t.account_key = m.account_key and t.contract_key = m.contract_key and t.due_day = m.due_day
+left join meta.calendar as c on c.day = s.term_start and t.rolls_months is not null
+left join months as n on n.month_no = c.month_no + t.rolls_months
 left join accounts as a on a.account_key = m.account_key
 left join grace as g on g.tier = a.tier
 left join grace as f on f.tier = 'default'

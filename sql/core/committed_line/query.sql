@@ -18,7 +18,7 @@ terms as (
 
 links as (
     select * from core.continuation
-    where not are_dates_missing
+    where next_start is not null
         and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
 ),
 

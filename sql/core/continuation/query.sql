@@ -500,18 +500,21 @@ copies as (
 days_of_deals as (
     select
         l.opportunity_key,
-        max(case when l.status in ('error_dates', 'error_no_start') then 0 else 1 end) = 1 as has_days
+        max(case when l.status in ('error_dates', 'error_no_start', 'error_currency') then 0 else 1 end) = 1
+            as is_usable,
+        max(case when l.status = 'error_currency' then 1 else 0 end) = 1 as has_no_rate
     from core.contract_line as l
     join scope as s on s.account_key = l.account_key
     group by l.opportunity_key
 ),
 
--- A renewal that is won, and of which the CRM has no days that can be used: no dates, or an end before the start. It is
--- about the term of the deal that it names, else the one of its account that is due nearest to its close date, and flat
--- until its dates are set.
+-- A renewal that is won and cannot be placed: it has no dates, an end before the start, or a currency without a plan
+-- rate. It is about the term of the deal that it names, else the one of its account that is due nearest to its close
+-- date. It is flat until its dates are set; without a rate its amount is not known.
 without_dates as (
     select
         t.term_id,
+        coalesce(x.has_no_rate, false) as has_no_rate,
         o.opportunity_key,
         o.account_key as next_account_key,
         o.close_date as committed_on,
@@ -539,9 +542,15 @@ without_dates as (
         and not t.is_auto_renew
     join term_worth as w on w.term_id = t.term_id and w.worth > 0
     left join days_of_deals as x on x.opportunity_key = o.opportunity_key
-    where o.opportunity_type = 'renewal' and o.is_won and not o.is_deleted
+    where o.is_won and not o.is_deleted
+        and o.opportunity_key <> t.opportunity_key
+        and (
+            o.opportunity_type = 'renewal'
+            or (x.has_no_rate and o.renews_key = t.opportunity_key)
+            or (x.has_no_rate and o.has_number and t.has_number and o.contract_key = t.contract_key)
+        )
         and (not o.has_number or not t.has_number or o.contract_key = t.contract_key)
-        and coalesce(not x.has_days, o.amount > 0)
+        and coalesce(not x.is_usable, o.amount > 0)
         and not exists (select 1 from links as k where k.term_id = t.term_id)
         and not exists (select 1 from copies as c where c.term_id = t.term_id)
         and not exists (
@@ -625,16 +634,16 @@ select
     d.opportunity_key,
     '',
     d.next_account_key,
-    'undated',
+    case when d.has_no_rate then 'no_rate' else 'undated' end,
     0.5,
     null,
     null,
     d.committed_on,
     true,
     false,
-    cast(round(d.arr, 2) as numeric(18, 2)),
+    case when not d.has_no_rate then cast(round(d.arr, 2) as numeric(18, 2)) end,
     null,
-    true
+    not d.has_no_rate
 from without_dates as d
 join terms as t on t.term_id = d.term_id
 where d.choice = 1 and d.choice_of_term = 1

@@ -1,9 +1,9 @@
 -- Purpose: what is committed, from when to when, and whether it counts.
--- Grain: line. Inputs: line history, opportunities, calendar, full reads. Window: none.
--- Caveats: committed means signed, so a line counts from its start or from the day its deal was closed, whichever is
--- later. A deleted line counts on as suspected until a full read confirms it. The same product and dates in a second
--- won deal are a copy. Free months are part of the paid term next to them. A deal without a number that ends with a
--- running contract, and adds to it or reduces it, belongs to that contract.
+-- Grain: line, and stretch of days where another way counts between. Inputs: line history, opportunities, calendar,
+-- full reads. Window: none. Caveats: committed means signed, so a line counts from its start or from the day its deal
+-- was closed, whichever is later. A deleted line counts on as suspected until a full read confirms it. The same product
+-- and dates in a second won deal are a copy. Free months are part of the paid term next to them. Of several ways in
+-- which contracts are held the first of the setting contract_ways counts for the days of both.
 with line_history as (
     select * from core.contract_line_history
     where (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
@@ -71,6 +71,7 @@ in_force as (
         h.is_end_moved,
         h.agreed_end,
         h.replaces_key,
+        h.is_new_total,
         h.paused_on,
         h.resumed_on,
         n.is_deleted,
@@ -95,9 +96,14 @@ won_lines as (
         o.close_date,
         o.created_day,
         o.renews_key,
+        o.is_auto_renew,
         o.deleted_batch as deal_deleted_batch,
         o.deleted_at as deal_deleted_at,
-        split_part(h.line_key, ':', 1) as source
+        split_part(h.line_key, ':', 1) as source,
+        coalesce(
+            array_position(cast(:contract_ways as text[]), split_part(h.line_key, ':', 1)),
+            array_position(cast(:contract_ways as text[]), case when h.way = 'line' then 'deal' else h.way end)
+        ) as way_no
     from in_force as h
     join opportunities as o on o.opportunity_key = h.opportunity_key
     where o.is_won
@@ -118,12 +124,12 @@ confirmed as (
     group by w.line_key
 ),
 
--- Of the ways in which a CRM holds contracts, lines and deals count before fields of the company, for the days of both.
+-- A term kept on the company counts as a whole or not at all, since its lines are differences.
 company_spans as (
-    select account_key, opportunity_key, min(valid_from) as valid_from, max(valid_to) as valid_to
+    select account_key, opportunity_key, way_no, min(valid_from) as valid_from, max(valid_to) as valid_to
     from won_lines
     where way = 'company'
-    group by account_key, opportunity_key
+    group by account_key, opportunity_key, way_no
 ),
 
 terms_with_deals as (
@@ -131,12 +137,78 @@ terms_with_deals as (
     from company_spans as s
     join won_lines as o
         on o.account_key = s.account_key
-        and o.way <> 'company'
+        and o.way_no < s.way_no
         and o.is_recurring
         and o.arr > 0
         and not o.is_deleted
         and o.valid_from < s.valid_to
         and coalesce(o.valid_to, cast('2100-12-31' as date)) > s.valid_from
+),
+
+-- Anything else is cut by the day: the days that ways before its own take up, without overlaps, and what they leave.
+accounts_with_two_ways as (
+    select account_key from won_lines group by account_key having min(way_no) < max(way_no)
+),
+
+taken_spans as (
+    select distinct
+        l.account_key,
+        l.way_no,
+        greatest(o.valid_from, o.close_date) as from_day,
+        coalesce(case when not o.is_auto_renew then o.valid_to end, cast('2100-12-31' as date)) as to_day
+    from (select distinct account_key, way_no from won_lines where way <> 'company') as l
+    join accounts_with_two_ways as a on a.account_key = l.account_key
+    join won_lines as o
+        on o.account_key = l.account_key
+        and o.way_no < l.way_no
+        and o.is_recurring
+        and o.arr > 0
+        and not o.is_deleted
+        and o.deal_deleted_batch is null
+    -- What has no rate does not count, and so takes no days.
+    join meta.plan_rate as r
+        on r.currency = coalesce(o.currency, :currency)
+        and greatest(o.valid_from, o.close_date) >= r.from_day
+        and greatest(o.valid_from, o.close_date) < r.to_day
+),
+
+taken_in_order as (
+    select
+        *,
+        max(to_day) over (
+            partition by account_key, way_no order by from_day, to_day rows between unbounded preceding and 1 preceding
+        ) as to_day_before
+    from taken_spans
+    where from_day < to_day
+),
+
+left_days as (
+    select account_key, way_no, to_day_before as from_day, from_day as to_day
+    from taken_in_order
+    where to_day_before < from_day
+    union all
+    select account_key, way_no, cast('1900-01-01' as date), min(from_day)
+    from taken_in_order
+    group by account_key, way_no
+    union all
+    select account_key, way_no, max(to_day), cast('2100-12-31' as date)
+    from taken_in_order
+    group by account_key, way_no
+),
+
+left_lines as (
+    select
+        w.line_key,
+        d.from_day,
+        d.to_day,
+        row_number() over (partition by w.line_key order by d.from_day) as piece_no
+    from won_lines as w
+    join left_days as d
+        on d.account_key = w.account_key
+        and d.way_no = w.way_no
+        and d.from_day < coalesce(w.valid_to, cast('2100-12-31' as date))
+        and d.to_day > w.valid_from
+    where w.way <> 'company'
 ),
 
 judged as (
@@ -158,6 +230,7 @@ judged as (
             when w.way = 'company' and exists (
                 select 1 from terms_with_deals as o where o.opportunity_key = w.opportunity_key
             ) then 'other_way'
+            when w.way <> 'company' and t.account_key is not null and l.line_key is null then 'other_way'
             when not w.is_deleted and w.deal_deleted_batch is null then 'active'
             when c.confirmed_at is null then 'suspected_deleted'
             else 'deleted'
@@ -166,6 +239,9 @@ judged as (
         cast(c.confirmed_at at time zone :zone as date) as confirmed_on
     from won_lines as w
     left join confirmed as c on c.line_key = w.line_key
+    left join (select distinct account_key, way_no from left_days) as t
+        on t.account_key = w.account_key and t.way_no = w.way_no
+    left join left_lines as l on l.line_key = w.line_key and l.piece_no = 1
 ),
 
 paid as (
@@ -276,6 +352,27 @@ copies as (
     group by c.line_key
 ),
 
+-- What a change replaces whose amount is the new total: what runs of the same product, by the deal or number that it
+-- names, if it names one.
+replaced as (
+    select b.line_key, min(greatest(n.valid_from, n.close_date)) as replaced_from
+    from judged as n
+    join judged as b
+        on b.account_key = n.account_key
+        and b.opportunity_key <> n.opportunity_key
+        and b.status = 'active'
+        and b.arr > 0
+        and coalesce(lower(b.product), '') = coalesce(lower(n.product), '')
+        and b.valid_from < n.valid_from
+        and coalesce(b.valid_to, cast('2100-12-31' as date)) > n.valid_from
+        and coalesce(
+            b.opportunity_key = n.renews_key,
+            not b.has_number or not n.has_number or b.deal_contract_key = n.deal_contract_key
+        )
+    where n.status = 'active' and n.is_new_total and n.opportunity_type in ('expansion', 'unknown') and n.arr >= 0
+    group by b.line_key
+),
+
 -- The contract that a line amends, or that a deal without a number adds to or reduces: the one it names, else the one
 -- of the same product that runs at its start, else any that ends with it.
 bases as (
@@ -310,7 +407,7 @@ bases as (
 )
 
 select
-    r.line_key,
+    r.line_key || case when p.piece_no > 1 then '~' || p.piece_no else '' end as line_key,
     r.account_key,
     r.opportunity_key,
     coalesce(d.deal_contract_key, b.deal_contract_key, r.deal_contract_key) as contract_key,
@@ -340,12 +437,12 @@ select
         as is_committed,
     c.copy_of,
     r.close_date as committed_on,
-    greatest(r.term_start, r.close_date) as active_from,
+    greatest(r.term_start, r.close_date, p.from_day) as active_from,
     -- An open end is the end of the calendar.
     case
         when r.status = 'deleted' and r.is_backfilled then r.term_start
-        when r.status = 'deleted' then least(coalesce(r.term_end, cast('2100-12-31' as date)), r.confirmed_on)
-        else coalesce(r.term_end, cast('2100-12-31' as date))
+        when r.status = 'deleted' then least(coalesce(r.term_end, cast('2100-12-31' as date)), r.confirmed_on, p.to_day)
+        else least(coalesce(r.term_end, cast('2100-12-31' as date)), p.to_day, y.replaced_from)
     end as active_to,
     r.is_end_moved,
     r.agreed_end,
@@ -355,6 +452,8 @@ select
     r.resumed_on,
     r.is_backfilled
 from with_rate as r
+left join left_lines as p on p.line_key = r.line_key
+left join replaced as y on y.line_key = r.line_key
 left join copies as c on c.line_key = r.line_key
 left join (select distinct free_key from free) as x on x.free_key = r.line_key
 left join bases as b on b.line_key = r.line_key and b.choice = 1

@@ -1,6 +1,6 @@
 -- Purpose: what was committed for which days, as known at any moment.
--- Grain: line and version. Inputs: versions of lines, of deals without lines, of terms kept on companies; calendar.
--- Window: none, all versions of the named accounts.
+-- Grain: line and version. Window: none, all versions of the named accounts.
+-- Inputs: versions of lines, of deals without lines, of terms kept on companies; calendar, settings.
 -- Caveats: a line's yearly rate is fixed when its deal is closed, or when it is first known after that: a version that
 -- moves only its end keeps the rate. Ends are exclusive; one a day off a whole number of months is taken for that.
 with line_versions as (
@@ -36,16 +36,24 @@ billing_periods as (
     ) as p (frequency, per_year, per)
 ),
 
+billing_systems as (
+    select source from meta.source where kind = 'billing'
+),
+
 recorded as (
     select
         source,
-        'line' as way,
+        case
+            when source in (select source from billing_systems) or opportunity_id like 'subscriptions-%' then 'billing'
+            else 'line'
+        end as way,
         line_id,
         opportunity_id,
         product,
         quantity,
         amount,
         amount_per,
+        change_amount,
         billing_frequency,
         list_amount,
         currency,
@@ -68,13 +76,14 @@ recorded as (
     -- A deal without any line sells what its own fields say.
     select
         v.source,
-        'deal',
+        case when v.source in (select source from billing_systems) then 'billing' else 'deal' end,
         'deal-' || v.opportunity_id,
         v.opportunity_id,
         null,
         null,
         v.amount,
         v.amount_per,
+        v.change_amount,
         null,
         null,
         v.currency,
@@ -110,6 +119,7 @@ recorded as (
         'year',
         null,
         null,
+        null,
         currency,
         true,
         false,
@@ -137,7 +147,7 @@ with_end as (
         o.close_date,
         coalesce(r.term_start, o.term_start) as starts_on,
         case
-            when r.is_evergreen then r.term_end
+            when r.is_evergreen then least(r.term_end, o.ended_on)
             else coalesce(
                 r.term_end,
                 m.month_start + (least(s.day_of_month, m.days_in_month) - 1),
@@ -228,6 +238,7 @@ compared as (
                 coalesce(cast(starts_on as text), ''),
                 coalesce(cast(ends_on as text), ''),
                 coalesce(replaces_id, ''),
+                coalesce(change_amount, ''),
                 coalesce(cast(paused_on as text), ''),
                 coalesce(cast(resumed_on as text), ''),
                 is_deleted
@@ -325,6 +336,7 @@ select
     coalesce(v.version_no > v.fixed_by and v.ends_on is distinct from f.ends_on, false) as is_end_moved,
     case when v.version_no > v.fixed_by then f.ends_on else v.ends_on end as agreed_end,
     v.source || ':' || v.replaces_id as replaces_key,
+    coalesce(v.change_amount = 'total', false) as is_new_total,
     v.paused_on,
     v.resumed_on,
     v.is_deleted,

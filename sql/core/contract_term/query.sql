@@ -6,7 +6,7 @@
 -- renewal deal without a contract number is about the term of its account that is due nearest to its close date.
 with agreed as (
     select * from core.agreed_term
-    where not is_evergreen
+    where (not is_evergreen or rolls_from is not null)
         and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
 ),
 
@@ -52,8 +52,10 @@ in_sequence as (
             when a.agreed_end is not null and n.is_restart = 0
                 and n.first_start between a.due_date - 1 and a.due_date + 1
                 then a.agreed_end
-            else a.due_date
+            else coalesce(a.due_date, a.rolls_from)
         end as term_end,
+        a.rolls_until,
+        a.cancelled_from,
         a.is_addition,
         a.notice_months,
         a.is_auto_renew,
@@ -111,12 +113,22 @@ further_ends_by_day as (
         and c.day <= cast(:newest as date) + 31 * (coalesce(t.notice_months, 0) + 1) + t.term_days
 ),
 
+-- What runs until it is cancelled is due no more after that, and on the day from which it is cancelled.
 ends as (
-    select * from own_ends
+    select * from own_ends where rolls_until is null or due_date <= rolls_until
     union all
-    select * from further_ends_by_month where next_start is null or due_date <= next_start
+    select * from further_ends_by_month
+    where (next_start is null or due_date <= next_start)
+        and (rolls_until is null or due_date <= rolls_until)
+        and (cancelled_from is null or due_date < cancelled_from)
     union all
-    select * from further_ends_by_day where next_start is null or due_date <= next_start
+    select * from further_ends_by_day
+    where (next_start is null or due_date <= next_start) and rolls_until is null
+    union all
+    select *, cancelled_from from with_length
+    where cancelled_from > term_end
+        and cancelled_from <= rolls_until
+        and (next_start is null or cancelled_from <= next_start)
 ),
 
 with_deadline as (
@@ -230,12 +242,15 @@ heard as (
 settled as (
     select
         w.*,
-        h.notice_given_on,
+        -- An end that is known is a notice, on that day at the latest.
+        coalesce(h.notice_given_on, case when w.due_date = w.cancelled_from then w.cancelled_from end)
+            as notice_given_on,
         h.lost_on,
         h.lost_opportunity_key,
         h.lost_reason,
         w.is_auto_renew
             and h.due_date is null
+            and w.due_date is distinct from w.cancelled_from
             and coalesce(w.notice_deadline, w.due_date - 1) < cast(:newest as date) as is_auto_renewed
     from with_deadline as w
     left join heard as h on h.term_id = w.term_id and h.due_date = w.due_date

@@ -20,7 +20,8 @@ known_versions as (
     select
         *,
         row_number() over (partition by source, opportunity_id order by known_from desc, batch_id desc) as age,
-        max(case when not is_deleted then batch_id end) over (partition by source, opportunity_id) as last_live_batch
+        max(case when not is_deleted then batch_id end) over (partition by source, opportunity_id) as last_live_batch,
+        max(case when not is_ended then batch_id end) over (partition by source, opportunity_id) as last_running_batch
     from opportunity_versions
     where known_from <= :known_at
 ),
@@ -30,6 +31,8 @@ newest_versions as (
         *,
         min(case when is_deleted and batch_id > coalesce(last_live_batch, 0) then batch_id end)
             over (partition by source, opportunity_id) as deleted_batch,
+        min(case when is_ended and batch_id > coalesce(last_running_batch, 0) then coalesce(source_at, known_from) end)
+            over (partition by source, opportunity_id) as ended_at,
         nullif(upper(regexp_replace(contract_number, '[^[:alnum:]]', '', 'g')), '') as plain_number
     from known_versions
 ),
@@ -68,6 +71,7 @@ select
     v.notice_months,
     v.is_auto_renew,
     v.notice_given_on,
+    cast(v.ended_at at time zone :zone as date) as ended_on,
     v.lost_reason,
     v.source || ':' || v.owner_id as owner_key,
     cast(v.created_at at time zone :zone as date) as created_day,
@@ -98,6 +102,7 @@ select
     null,
     null,
     false,
+    null,
     null,
     null,
     null,

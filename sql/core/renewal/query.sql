@@ -1,15 +1,16 @@
 -- Purpose: every renewal that is, was or will be due.
 -- Grain: contract and term. Inputs: contract terms, what continues them, committed lines. Window: none; looks at today.
--- Caveats: evergreen contracts have no term and so no renewal; what an unsettled late renewal keeps is pending_arr
+-- Caveats: evergreen contracts without a length have no renewal; what an unsettled late renewal keeps is pending_arr
 -- until pending_until; past the grace an unrenewed term is lost even while somebody's deal is still open. A term that
--- an upgrade restarted is in no rate: the new term is due instead. A renewal that is won with the old dates keeps its
--- ARR pending, for as long as the term was at most, until somebody sets them.
+-- an upgrade restarted is in no rate: the new term is due instead. A renewal that is won with the old dates, or without
+-- a rate of its currency, keeps its ARR pending, for as long as the term was at most, until somebody sets them.
 with terms as (
     select
         *,
         greatest(next_start, next_committed_on) as next_active_from,
         coalesce(next_committed_on, next_start) as next_closed_on,
-        next_opportunity_key is not null and next_start is null as are_dates_missing
+        next_opportunity_key is not null and next_start is null as is_unplaced,
+        coalesce(next_method = 'no_rate', false) as has_no_rate
     from core.contract_term
     where (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
 ),
@@ -27,7 +28,7 @@ agreed as (
 agreed_lines as (
     select * from core.contract_line
     where is_committed
-        and active_to = term_end
+        and (is_evergreen or active_to = term_end)
         and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
 ),
 
@@ -63,7 +64,7 @@ targets as (
     join agreed_lines as l
         on l.account_key = t.account_key
         and l.contract_key = t.contract_key
-        and l.term_end = a.due_date
+        and case when l.is_evergreen then a.is_evergreen and l.active_to >= t.due_date else l.term_end = a.due_date end
         and l.active_from < t.due_date
     left join committed_lines as c on c.line_key = l.line_key
     join rates as r on r.currency = l.currency and t.due_date >= r.from_day and t.due_date < r.to_day
@@ -88,7 +89,7 @@ judged as (
         case
             when t.is_auto_renewed and not coalesce(t.next_closed_on <= t.due_date, false)
                 then coalesce(x.target_arr, 0)
-            when t.next_opportunity_key is not null then coalesce(s.renewed_arr, 0)
+            when t.next_opportunity_key is not null and not t.has_no_rate then coalesce(s.renewed_arr, 0)
         end as renewed_arr,
         case when t.next_opportunity_key is not null then s.renewed_list_arr end as renewed_list_arr,
         case
@@ -116,7 +117,7 @@ with_pending as (
         *,
         case
             when outcome in ('auto', 'restarted') or ending_arr <= 0 or due_date > :newest then null
-            when are_dates_missing then due_date + cast(due_date - term_start as integer)
+            when is_unplaced then due_date + cast(due_date - term_start as integer)
             when next_active_from <= due_date + 1 and next_closed_on <= due_date then null
             when next_active_from <= due_date then null
             when next_active_from <= due_date + grace_days then next_active_from
@@ -153,7 +154,7 @@ select
     end as closed_on,
     case when outcome <> 'auto' then next_method end as method,
     case when outcome <> 'auto' then next_confidence end as confidence,
-    are_dates_missing,
+    is_unplaced and not has_no_rate as are_dates_missing,
     notice_given_on,
     case when outcome = 'lost' then lost_reason end as lost_reason,
     opportunity_key,

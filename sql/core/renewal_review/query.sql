@@ -48,8 +48,12 @@ findings as (
         min(method) as method,
         min(confidence) as confidence
     from links
-    where confidence < 0.8 and not are_dates_missing
+    where confidence < 0.8 and not are_dates_missing and method <> 'no_rate'
     group by account_key, term_id, opportunity_key
+    union all
+    select 'no_rate', account_key, term_id, opportunity_key, due_date, null, method, null
+    from links
+    where method = 'no_rate'
     union all
     select 'dates_missing', account_key, term_id, opportunity_key, max(due_date), sum(renewed_arr), min(method),
         min(confidence)

@@ -58,7 +58,7 @@ due as (
         p.as_of,
         count(*) as n_due,
         sum(x.target_arr) as target_arr,
-        sum(coalesce(x.renewed_arr, 0)) as renewed_arr
+        sum(coalesce(x.renewed_arr, x.renewed_of_target_arr, 0)) as renewed_arr
     from months as p
     join renewals as x on x.due_date >= p.period_start and x.due_date <= p.as_of
     group by x.account_key, p.as_of

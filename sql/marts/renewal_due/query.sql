@@ -81,7 +81,11 @@ select
     r.target_arr,
     r.renewed_arr,
     -- LEAST passes over nulls: what is not renewed must not count as its target.
-    case when r.renewed_arr is not null then least(r.renewed_arr, r.target_arr) end as renewed_of_target_arr,
+    case
+        when r.renewed_arr is not null then least(r.renewed_arr, r.target_arr)
+        -- Won in a currency without a rate: that it was renewed is known, and taken as flat.
+        when r.part not in ('lost', 'open') then r.target_arr
+    end as renewed_of_target_arr,
     r.renewed_list_arr,
     case when r.part = 'on_time' then r.target_arr else 0 end as on_time_arr,
     case when r.part = 'in_grace' then r.target_arr else 0 end as in_grace_arr,
@@ -93,7 +97,8 @@ select
     cast(
         case
             when r.part = 'open' then r.target_arr * r.probability
-            else least(coalesce(r.renewed_arr, 0), r.target_arr)
+            when r.part = 'lost' then 0
+            else least(coalesce(r.renewed_arr, r.target_arr), r.target_arr)
         end
         as numeric(18, 2)
     ) as forecast_arr

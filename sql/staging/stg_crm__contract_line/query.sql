@@ -14,10 +14,16 @@ select
     quantity,
     coalesce(amount, unit_price * quantity) as amount,
     lower(nullif(trim(amount_per), '')) as amount_per,
+    lower(nullif(trim(change_amount), '')) as change_amount,
     lower(nullif(trim(billing_frequency), '')) as billing_frequency,
     list_amount,
     upper(nullif(trim(currency), '')) as currency,
-    coalesce(is_recurring, false) and not coalesce(is_overage, false) as is_recurring,
+    -- What is billed once for a term recurs where the mapping says so.
+    (
+        coalesce(is_recurring, false)
+        or (coalesce(recurs_by_term, false) and (term_months is not null or term_end is not null))
+    )
+    and not coalesce(is_overage, false) as is_recurring,
     coalesce(is_overage, false) as is_overage,
     coalesce(is_evergreen, false) as is_evergreen,
     term_start,

@@ -42,17 +42,23 @@ def of_mapping(file: MappingFile) -> dict[str, tuple[Part, ...]]:
         ConfigError: The file names an object that cannot be of that entity, or names none where it must.
     """
     found: dict[str, tuple[Part, ...]] = {}
+    extra = {one.object_type for one in RESOURCES if one.is_extra and one.object_type in file.objects(one.entity)}
     for entity, mapping in file.entities.items():
-        known = {resource.object_type: resource for resource in RESOURCES if resource.entity == entity}
+        of_entity = [_asking(resource, extra) for resource in RESOURCES if resource.entity == entity]
+        known = {resource.object_type: resource for resource in of_entity if not resource.is_extra or mapping.objects}
+        own = [resource.object_type for resource in of_entity if not resource.is_extra]
         place = ("entities", entity)
         if mapping.objects:
             for name in mapping.objects:
                 if name not in known:
                     raise _unknown(file.document, (*place, "objects", name), name, known)
-            found[entity] = tuple(Part(known[name], one, f"{name}-") for name, one in mapping.objects.items())
+            # An entity's only own object keeps its ids: what hangs on it names them.
+            found[entity] = tuple(
+                Part(known[name], one, "" if [name] == own else f"{name}-") for name, one in mapping.objects.items()
+            )
         elif mapping.object:
-            own = known.get(mapping.object) or replace(next(iter(known.values())), object_type=mapping.object)
-            found[entity] = (Part(own, mapping),)
+            named = known.get(mapping.object) or replace(next(iter(known.values())), object_type=mapping.object)
+            found[entity] = (Part(named, mapping),)
         elif len(known) > 1 or "" in known:
             known.pop("", None)
             said = f"under `objects`: {', '.join(known)}" if known else "as `object: NAME`"
@@ -60,6 +66,11 @@ def of_mapping(file: MappingFile) -> dict[str, tuple[Part, ...]]:
         else:
             found[entity] = (Part(next(iter(known.values())), mapping),)
     return found
+
+
+def _asking(resource: Resource, extra: set[str]) -> Resource:
+    """Return a resource without the associations to objects that the mapping does not name."""
+    return replace(resource, associations=tuple(one for one in resource.associations if not one.of or one.of in extra))
 
 
 def _unknown(document: Document, place: tuple, name: str, known: dict[str, Resource]) -> ConfigError:

@@ -78,7 +78,9 @@ def _associate(part: Part, made: list[Record], associated: Associated) -> None:
                 found[path] = {one: far[middle] for one, middle in near.items() if middle in far}
         for one, record in live.items():
             if not record.values.get(association.column):
-                record.values[association.column] = found[association.path].get(one)
+                there = found[association.path].get(one)
+                is_own = there and association.of == association.path[-1]
+                record.values[association.column] = f"{association.of}-{there}" if is_own else there
 
 
 def _merged_ids(resource: Resource, row: Row) -> list[str]:

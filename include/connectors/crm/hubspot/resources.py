@@ -39,10 +39,12 @@ class Association:
     Args:
         column: The entity's column. Of several that fill one column, the first that has a value wins.
         path: Object types from the record to the one whose id fills the column.
+        of: The extra object of the mapping without which this is not asked, and whose ids begin with its name.
     """
 
     column: str
     path: tuple[str, ...]
+    of: str = ""
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,7 @@ class Resource:
         associations: Columns that come from associations.
         remembered: Columns whose former values are asked for once, after the first load.
         scopes: What an app must be granted to read it.
+        is_extra: It is read beside the entity's own object, and only where the mapping names it.
     """
 
     entity: str
@@ -66,6 +69,7 @@ class Resource:
     associations: tuple[Association, ...] = ()
     remembered: tuple[str, ...] = ()
     scopes: tuple[str, ...] = ()
+    is_extra: bool = False
 
 
 def _standard(object_type: str) -> tuple[str, ...]:
@@ -118,11 +122,23 @@ RESOURCES = (
         ),
         scopes=_standard("deals"),
     ),
+    # developers.hubspot.com/docs/api-reference/latest/crm/objects/commerce-subscriptions/guide
+    Resource(
+        "opportunity",
+        "subscriptions",
+        associations=(_TO_COMPANY, _OF_CONTACT),
+        scopes=_standard("subscriptions"),
+        is_extra=True,
+    ),
     Resource(
         "contract_line",
         "line_items",
+        # A line item has one parent: the deal's are cloned for the subscription.
         associations=(
+            Association("opportunity_id", ("subscriptions",), of="subscriptions"),
             Association("opportunity_id", ("deals",)),
+            Association("account_id", ("subscriptions", "companies"), of="subscriptions"),
+            Association("account_id", ("subscriptions", "contacts", "companies"), of="subscriptions"),
             Association("account_id", ("deals", "companies")),
             Association("account_id", ("deals", "contacts", "companies")),
         ),

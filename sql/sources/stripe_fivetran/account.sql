@@ -1,0 +1,20 @@
+-- Purpose: the customers of Stripe, and which account of the CRM each is.
+-- Grain:   one row per customer.
+-- Tables:  as Fivetran lands them (github.com/fivetran/dbt_stripe, macros/staging);
+--          found through the login's search_path. Columns that are missing there are read as empty.
+-- Caveats: `crm_account_id` is the name under which your Stripe customers carry the CRM's id: correct it here. A
+--          customer without it is matched by the domain of its billing address, if exactly one account has that.
+select
+    c ->> 'id' as id,
+    coalesce(c ->> 'name', c ->> 'description') as name,
+    coalesce(
+        cast(c ->> 'metadata' as jsonb) ->> 'crm_account_id',
+        cast(c ->> 'metadata' as jsonb) ->> 'hubspot_company_id',
+        cast(c ->> 'metadata' as jsonb) ->> 'salesforce_account_id'
+    ) as crm_account_id,
+    nullif(split_part(lower(c ->> 'email'), '@', 2), '') as domain,
+    cast(c ->> 'created' as timestamptz) as created_at,
+    cast(null as timestamptz) as updated_at,
+    coalesce(cast(c ->> 'is_deleted' as boolean), false) as is_deleted
+from (select to_jsonb(t) as c from customer as t) as t
+where coalesce(cast(c ->> 'livemode' as boolean), true)

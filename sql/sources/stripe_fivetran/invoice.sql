@@ -1,0 +1,55 @@
+-- Purpose: what Stripe billed, when it is due and what of it is paid.
+-- Grain:   one row per invoice.
+-- Tables:  as Fivetran lands them (github.com/fivetran/dbt_stripe, macros/staging);
+--          found through the login's search_path. Columns that are missing there are read as empty.
+with invoices_as_landed as (
+    select
+        i ->> 'id' as id,
+        i ->> 'customer_id' as customer_id,
+        i ->> 'subscription_id' as subscription_id,
+        i ->> 'number' as number,
+        cast(i ->> 'total' as numeric) as total,
+        cast(i ->> 'amount_remaining' as numeric) as amount_remaining,
+        i ->> 'currency' as currency,
+        cast(i ->> 'created' as timestamptz) as created,
+        cast(i ->> 'status_transitions_finalized_at' as timestamptz) as finalized_at,
+        cast(i ->> 'due_date' as timestamptz) as due_at,
+        cast(i ->> 'status_transitions_paid_at' as timestamptz) as paid_at,
+        i ->> 'status' as status,
+        cast(i ->> '_fivetran_synced' as timestamptz) as updated_at,
+        coalesce(cast(i ->> 'is_deleted' as boolean), false) as is_deleted
+    from (select to_jsonb(t) as i from invoice as t) as t
+    where coalesce(cast(i ->> 'livemode' as boolean), true)
+),
+
+-- The same whichever way the tables came.
+in_units as (
+    select
+        *,
+        case
+            when lower(currency) in (
+                'bif', 'clp', 'djf', 'gnf', 'jpy', 'kmf', 'krw', 'mga', 'pyg', 'rwf', 'vnd', 'vuv', 'xaf', 'xof', 'xpf'
+            ) then 1
+            when lower(currency) in ('bhd', 'jod', 'kwd', 'omr', 'tnd') then 1000
+            else 100
+        end as minor_per_unit
+    from invoices_as_landed
+)
+
+select
+    id,
+    customer_id as account_id,
+    subscription_id as contract_number,
+    number,
+    round(total / minor_per_unit, 2) as amount,
+    round(case when status = 'open' then amount_remaining else 0 end / minor_per_unit, 2) as amount_open,
+    upper(currency) as currency,
+    cast(coalesce(finalized_at, created) at time zone 'UTC' as date) as issued_on,
+    -- What is charged by itself is due at once.
+    cast(coalesce(due_at, finalized_at, created) at time zone 'UTC' as date) as due_on,
+    cast(paid_at at time zone 'UTC' as date) as paid_on,
+    case when status = 'uncollectible' then 'void' else status end as status,
+    created as created_at,
+    updated_at,
+    is_deleted
+from in_units

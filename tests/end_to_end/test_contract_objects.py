@@ -1,0 +1,157 @@
+"""Contracts that a CRM keeps as objects of their own: HubSpot's subscriptions, and Salesforce's contracts."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from include.common import clock, connections
+from include.connectors import registry
+from include.models import build
+from include.sandbox.mapping import SHIPPED
+from include.warehouse import raw_tables
+from include.warehouse.engine import engine
+from tests.fixtures.landing import rows, store, value
+from tests.fixtures.sandbox import SandboxProcess
+
+OLD, LATER, END = "2025-02-20T09:00:00+00:00", "2026-07-05T12:00:00+00:00", "2026-07-10T12:00:00+00:00"
+
+
+@pytest.fixture
+def vendors(
+    sandbox: SandboxProcess, warehouse: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_waiting: None
+) -> SandboxProcess:
+    monkeypatch.setenv("PERENNIAL_HOME", str(tmp_path))
+    monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(tmp_path))
+    (tmp_path / "config").mkdir()
+    raw_tables.ensure_raw_tables()
+    return sandbox
+
+
+def mapped_by(folder: Path, mapping: str, *more: tuple[str, str]) -> None:
+    (folder / "config" / "settings.yaml").write_text(
+        f"sources:\n  - {{id: crm, kind: crm, mapping: {mapping}, owner: {{name: Ada, email: ada@example.com}}}}\n"
+    )
+    text = (SHIPPED.parent / mapping).read_text(encoding="utf-8")
+    for old, new in more:
+        text = text.replace(old, new, 1)
+    (folder / "config" / "mappings").mkdir()
+    (folder / "config" / "mappings" / mapping).write_text(text, encoding="utf-8")
+
+
+def create(vendors: SandboxProcess, what: str, at: str = OLD, /, **values: Any) -> int:
+    return vendors.mutate(what, op="create", at=at, set=values)[0]
+
+
+def pull(vendors: SandboxProcess, monkeypatch: pytest.MonkeyPatch, at: str) -> None:
+    """Read and merge what contracts are made of, as an ingest does but for the rules."""
+    vendors.now(at)
+    monkeypatch.setenv("PERENNIAL_NOW", at)
+    source = registry.connect(connections.get("crm"))
+    for entity in ("account", "opportunity", "contract_line"):
+        found = [one for page in source.read(entity, position=None, until=clock.now()) for one in page.records]
+        store(*found, vendor=source.vendor, entity=entity, read_until=clock.now(), until=clock.now(), full=True)
+
+
+def built(monkeypatch: pytest.MonkeyPatch) -> None:
+    with engine("loader").begin() as connection:
+        connection.exec_driver_sql("insert into meta.verdict (source, kind, state) values ('crm', 'crm', 'green')")
+    assert isinstance(build.run("first"), build.Finished)
+
+
+def line(vendors: SandboxProcess, frequency: str, amount: str, **values: int | str) -> int:
+    nothing = {"term_last_day": None, "hs_recurring_billing_period": None, "list_amount": None, "deal": None,
+               "subscription": None}  # fmt: skip
+    given = {"product": "Core", "quantity": "1", "amount": amount, "frequency": frequency, "currency": "USD"}
+    return create(vendors, "line_item", **{**nothing, **given, "term_start": "2025-03-01", **values})
+
+
+def test_hubspots_subscriptions(vendors: SandboxProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    once = "recurs_by_term: {property: hs_recurring_billing_period, is_set: true}"
+    mapped_by(tmp_path, "hubspot_subscriptions.yaml", ("is_recurring:", f"{once}\n      is_recurring:"))
+    upfront = create(vendors, "company", name="Up front", domain="upfront.example")
+    yearly = create(vendors, "company", name="Yearly", domain="yearly.example")
+    monthly = create(vendors, "company", name="Monthly", domain="monthly.example")
+    known = {"currency": "USD", "status": "active", "term_start": "2025-03-01"}
+    kept = create(vendors, "subscription", name="Kept", company=yearly, frequency="annually", **known)
+    lost = create(vendors, "subscription", name="Lost", company=monthly, frequency="monthly", **known)
+    line(vendors, "annually", "1200", subscription=kept)
+    won = create(vendors, "deal", name="Up front", company=upfront, kind="new", is_closed=True, is_won=True,
+                 close_date="2025-02-20", contract_number=None, contacts=[])  # fmt: skip
+    line(vendors, "", "5000", deal=won, hs_recurring_billing_period="P24M")
+    line(vendors, "", "750", deal=won)
+    seats = line(vendors, "monthly", "100", subscription=lost)
+    pull(vendors, monkeypatch, LATER)
+    vendors.mutate("line_item", seats, at="2026-07-06T09:00:00+00:00", set={"amount": "150"})
+    vendors.mutate("subscription", lost, at="2026-07-08T09:00:00+00:00", set={"status": "canceled"})
+    pull(vendors, monkeypatch, END)
+    built(monkeypatch)
+
+    keys = {f"crm:{yearly}": "yearly", f"crm:{monthly}": "monthly"}
+    found = rows("select account_key, way, is_evergreen, opportunity_key from core.contract_line")
+    mine = sorted((keys[one[0]], *one[1:]) for one in found if one[0] in keys)
+    assert mine == [
+        ("monthly", "billing", True, f"crm:subscriptions-{lost}"),
+        ("monthly", "billing", True, f"crm:subscriptions-{lost}"),
+        ("yearly", "billing", True, f"crm:subscriptions-{kept}"),
+    ]  # fmt: skip
+    steps = rows("select account_key, from_day, arr from core.arr_step where from_day < '2100-01-01' order by 2, 3, 1")
+    mine = [(keys[key], day.isoformat(), float(arr)) for key, day, arr in steps if key in keys]
+    assert sorted(mine, reverse=True) == [
+        ("yearly", "2025-03-01", 1200.0), ("monthly", "2026-07-08", 0.0), ("monthly", "2026-07-06", 1800.0),
+        ("monthly", "2025-03-01", 1200.0),
+    ]  # fmt: skip
+    due = rows("select account_key, due_date, outcome, target_arr from core.renewal order by due_date")
+    assert [(keys[one[0]], *one[1:]) for one in due if one[0] in keys] == [
+        ("yearly", date(2026, 3, 1), "auto", 1200), ("yearly", date(2027, 3, 1), "open", 1200),
+    ]  # fmt: skip
+    # Billed once: for two years, and a fee.
+    assert value("select sum(arr) from core.committed_line where account_key = :key", key=f"crm:{upfront}") == 2500
+    # The deals of the world count as before.
+    assert rows("select count(*) > 10 from core.contract_line where way = 'line' and is_committed") == [(True,)]
+
+
+def test_salesforces_contracts(vendors: SandboxProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mapped_by(tmp_path, "salesforce_contract.yaml")
+    monkeypatch.setenv("AIRFLOW_CONN_CRM", vendors.connections["AIRFLOW_CONN_SALESFORCE"])
+    company = create(vendors, "company", name="By contract", domain="contract.example")
+    deals = []
+    for number, start, last, kind, amount, close in (
+        ("00000101", "2025-03-01", "2026-02-28", "new", "12000", "2025-02-20"),
+        ("00000102", "2026-03-01", "2027-02-28", "renewal", "13200", "2026-02-10"),
+    ):
+        contract = create(vendors, "contract", number=number, company=company, status="Activated", term_start=start,
+                          term_last_day=last, months=12)  # fmt: skip
+        won = {"is_closed": True, "is_won": True, "stage": "closedwon", "contract_number": None, "contacts": []}
+        deals.append(
+            create(
+                vendors,
+                "deal",
+                name=number,
+                company=company,
+                kind=kind,
+                amount=amount,
+                close_date=close,
+                contract=contract,
+                currency="USD",
+                **won,
+            )
+        )
+    for deal, amount in zip(deals, ("12000", "13200"), strict=True):
+        line(vendors, "", amount, deal=deal)
+    pull(vendors, monkeypatch, LATER)
+    built(monkeypatch)
+
+    key = rows("select account_key from core.account where name = 'By contract'")[0][0]
+    steps = rows("select from_day, arr from core.arr_step where account_key = :key order by 1", key=key)
+    assert [(day.isoformat(), float(arr)) for day, arr in steps] == [
+        ("2025-03-01", 12000.0), ("2026-03-01", 13200.0), ("2027-03-01", 0.0),
+    ]  # fmt: skip
+    due = "select due_date, outcome, target_arr, renewed_arr, method from core.renewal where account_key = :key"
+    assert rows(f"{due} order by 1", key=key) == [
+        (date(2026, 3, 1), "on_time", 12000, 13200, "renewal"),
+        (date(2027, 3, 1), "open", 13200, None, None),
+    ]
