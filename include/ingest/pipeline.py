@@ -9,9 +9,10 @@ from __future__ import annotations
 import gc
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache, partial
 from typing import Any
 
 from include.common import clock, connections, user
@@ -75,6 +76,7 @@ def extract(
     since: datetime | str | None = None,
     until: datetime | str | None = None,
     full: bool = False,
+    connect: Callable[[], Source] | None = None,
 ) -> Extracted:
     """Land what one entity's source has that is new.
 
@@ -87,6 +89,7 @@ def extract(
         since: Read again what changed since then.
         until: Read what was there by then; now by default.
         full: Read everything again, and mark as deleted what the source does not have any more.
+        connect: Returns what reads it; what has read others before need not ask again what it knows of those.
 
     Raises:
         ConfigError: Connection, settings or mapping are wrong.
@@ -101,13 +104,14 @@ def extract(
     gc.set_threshold(*_GC_THRESHOLDS)
     try:
         with source_failures.recorded(source_id, "extract", entity=entity, run_id=run_id):
-            source = _connect(source_id)
+            source = connect() if connect else _connect(source_id)
             if entity not in source.entities():
                 return Extracted(source_id, entity, note=f"{source.vendor} has no {entity}, or it is not mapped")
             raw_tables.ensure_raw_tables()
             with batches.reading(source_id, entity) as connection:
-                schema_drift.look(source_id, source, entity)
                 pull = Pull(connection, source, source_id, entity, run_id)
+                if schema_drift.is_due(source_id, source, entity):
+                    pull.look()
                 if pull.resume():
                     log.info("%s.%s: the unfinished read is done, now what is new since", source_id, entity)
                 because = "" if until else batches.full_because(connection, source_id, entity) or pull.outlived(upper)
@@ -262,9 +266,10 @@ def drop(batch_id: int, *, reason: str, by: str = "") -> list[Batch]:
 def _extract_all(source_id: str, names: Iterable[str], **how: Any) -> tuple[list[Extracted], list[Exception]]:
     found: list[Extracted] = []
     errors: list[Exception] = []
+    connect = cache(partial(_connect, source_id))
     for entity in names:
         try:
-            found.append(extract(source_id, entity, **how))
+            found.append(extract(source_id, entity, connect=connect, **how))
         except Exception as error:
             log.error("%s.%s: %s", source_id, entity, source_failures.described(error).message)
             errors.append(error)
