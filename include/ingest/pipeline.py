@@ -9,23 +9,24 @@ from __future__ import annotations
 import gc
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 from include.common import clock, connections, user
 from include.common.errors import ConfigError, NotOffered, PerennialError, QuotaExhausted, Unavailable
 from include.config import load
 from include.connectors import registry
-from include.connectors.base import Source
+from include.connectors.base import Recalls, Source
 from include.entities.catalog import of_kind
 from include.gate import availability, source_failures, verdicts
 from include.gate.verdicts import Verdict
 from include.ingest import batches, held_batches, history_backfill, schema_drift
 from include.ingest import merge as merging
 from include.ingest.batches import Batch
+from include.ingest.known_accounts import accounts_of
 from include.ingest.merge import Merged
 from include.ingest.pull import Pull
 from include.warehouse import raw_tables
@@ -76,7 +77,6 @@ def extract(
     since: datetime | str | None = None,
     until: datetime | str | None = None,
     full: bool = False,
-    connect: Callable[[], Source] | None = None,
 ) -> Extracted:
     """Land what one entity's source has that is new.
 
@@ -89,7 +89,6 @@ def extract(
         since: Read again what changed since then.
         until: Read what was there by then; now by default.
         full: Read everything again, and mark as deleted what the source does not have any more.
-        connect: Returns what reads it; what has read others before need not ask again what it knows of those.
 
     Raises:
         ConfigError: Connection, settings or mapping are wrong.
@@ -104,11 +103,13 @@ def extract(
     gc.set_threshold(*_GC_THRESHOLDS)
     try:
         with source_failures.recorded(source_id, "extract", entity=entity, run_id=run_id):
-            source = connect() if connect else _connect(source_id)
+            source = _connect(source_id)
             if entity not in source.entities():
                 return Extracted(source_id, entity, note=f"{source.vendor} has no {entity}, or it is not mapped")
             raw_tables.ensure_raw_tables()
             with batches.reading(source_id, entity) as connection:
+                if isinstance(source, Recalls):
+                    source.recall = partial(accounts_of, source_id, source.vendor)
                 pull = Pull(connection, source, source_id, entity, run_id)
                 if schema_drift.is_due(source_id, source, entity):
                     pull.look()
@@ -266,10 +267,9 @@ def drop(batch_id: int, *, reason: str, by: str = "") -> list[Batch]:
 def _extract_all(source_id: str, names: Iterable[str], **how: Any) -> tuple[list[Extracted], list[Exception]]:
     found: list[Extracted] = []
     errors: list[Exception] = []
-    connect = cache(partial(_connect, source_id))
     for entity in names:
         try:
-            found.append(extract(source_id, entity, connect=connect, **how))
+            found.append(extract(source_id, entity, **how))
         except Exception as error:
             log.error("%s.%s: %s", source_id, entity, source_failures.described(error).message)
             errors.append(error)

@@ -29,10 +29,6 @@ from include.http.client import Client
 
 _OWNER = "owner"
 _HARMLESS = {"oauth"}  # every OAuth app has it
-_COMPANIES = "companies"
-_ASKED_AGAIN = ("deals", "contacts")
-# So many of each are remembered, in some 20 MB.
-_REMEMBERED = 100_000
 # So many pages go into one step at most, whatever they hold.
 _MOST_PAGES = 10
 
@@ -57,12 +53,18 @@ class HubSpot:
         self._connection = connection
         self._api = HubSpotApi(open_client(connection, settings.allowed_plain_http_hosts))
         self._mapping = load_mapping(file_of(source, self.vendor), ENTITIES_MAPPED)
-        # What this run has learnt: type of object -> types of its properties; id -> id of the primary company.
-        self._known: dict[str, dict[str, str]] = {}
-        self._companies: dict[str, dict[str, str]] = {}
+        self.recall: Callable[[str, Sequence[str]], dict[str, str]] = lambda entity, ids: {}
+        self._known: dict[str, dict[str, str]] = {}  # types of properties by name, by type of object
         self._parts = {
             entity: {part.resource.object_type: part for part in its_parts}
             for entity, its_parts in parts.of_mapping(self._mapping).items()
+        }
+        # Whose company is known where their own records are read with it.
+        self._recalled = {
+            (name, "companies"): entity
+            for entity in ("contact", "opportunity")
+            for name, part in self._parts.get(entity, {}).items()
+            if not part.prefix and "account_id" not in part.mapping.columns
         }
 
     @property
@@ -198,8 +200,7 @@ class HubSpot:
             # HubSpot leaves out what the portal has no more: its column would look cleared.
             self._check(entity, here["object"])
         shown = ties(part) if here["phase"] == "list" else ()
-        made = records(part, mapper, rows, self._associated, shown)
-        self._remember(part, made)
+        made = records(part, mapper, rows, partial(self._associated, part.resource.object_type), shown)
         return made, parts.onward(tuple(objects), here, there)
 
     def _rows(self, entity: str, part: Part, here: Position) -> tuple[list[Row], Position]:
@@ -215,23 +216,12 @@ class HubSpot:
             return pagination.search_step(here, partial(api.search, object_type, names), part.resource.cursor)
         return pagination.archived_step(here, page, archived_at, self._trailing)
 
-    def _associated(self, near: str, far: str, ids: Sequence[str]) -> dict[str, str]:
-        """Return what hangs on what; HubSpot is asked for what this run has not met."""
-        known = self._companies.get(near, {}) if far == _COMPANIES else {}
-        found = {one: known[one] for one in ids if one in known}
+    def _associated(self, own: str, near: str, far: str, ids: Sequence[str]) -> dict[str, str]:
+        """Return what hangs on what; HubSpot is asked for what is not known here, and for what is being read."""
+        entity = self._recalled.get((near, far))
+        known = self.recall(entity, ids) if entity and near != own else {}
         unknown = [one for one in ids if one not in known]
-        return found | (self._api.associated(near, far, unknown) if unknown else {})
-
-    def _remember(self, part: Part, made: list[Record]) -> None:
-        """Keep whose company is known: lines are asked for that of their deal, deals for that of their people."""
-        if part.resource.object_type not in _ASKED_AGAIN or part.prefix or "account_id" in part.mapping.columns:
-            return
-        known = self._companies.setdefault(part.resource.object_type, {})
-        for record in made:
-            if record.is_deleted or not record.values.get("account_id"):
-                known.pop(record.id, None)
-            elif len(known) < _REMEMBERED:
-                known[record.id] = record.values["account_id"]
+        return known | (self._api.associated(near, far, unknown) if unknown else {})
 
     def _history_step(self, entity: str, part: Part, here: Position) -> tuple[list[Record], Position]:
         names, mapper = self._prepare(entity, part.resource.object_type)
