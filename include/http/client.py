@@ -315,6 +315,13 @@ class Client:
                 told,
                 cure=f"correct the credentials of connection {self.connection_id}, or grant them the missing scope",
             )
+        if status == 300:
+            raise Refused(
+                told,
+                status=status,
+                data=data,
+                cure="keep the key at one of these records and empty it at the others; then make its field unique",
+            )
         if 301 <= status < 400:
             target = urlsplit(response.headers.get("Location", ""))
             raise ConfigError(

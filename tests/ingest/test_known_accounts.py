@@ -26,7 +26,8 @@ def test_what_was_landed_last_counts_before_it_is_merged(raw: str) -> None:
         landing.land_page(connection, batch, Page([_deal("2", "21")], {"v": 2}))
     with engine("loader").begin() as connection:
         connection.exec_driver_sql(
-            "insert into raw.hubspot__opportunity (source, id, account_id, _hash, _batch_id, _loaded_at, _first_loaded_at)"
+            "insert into raw.hubspot__opportunity"
+            " (source, id, account_id, _hash, _batch_id, _loaded_at, _first_loaded_at)"
             " select source, id, account_id, '', 0, now(), now() from (values"
             " ('crm', '5', '50'), ('crm', '1', '11'), ('crm_eu', '6', '60')) as given (source, id, account_id)"
         )
