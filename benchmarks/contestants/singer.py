@@ -17,7 +17,7 @@ from sqlalchemy.engine import make_url
 from benchmarks import house, measure
 from benchmarks.measure import ROOT, Run
 
-_CATALOG = {
+CATALOG = {
     "hubspot": """
 import json, sys, tap_hubspot as tap
 tap.CONFIG.update(json.load(open(sys.argv[1])))
@@ -50,7 +50,7 @@ PROPERTIES = (
 )
 # The sandbox's portal has no custom objects and no address that says so. The other tap rests after 450 tickets for the
 # rest of a minute, meant for audits that are not even selected.
-_START = {
+START = {
     "hubspot": "import tap_hubspot as tap; tap.generate_custom_streams = lambda mode, catalog=None: []; tap.main()",
     "zendesk": "import tap_zendesk as tap; tap.streams.AUDITS_REQUEST_PER_MINUTE = 10**9; tap.main()",
 }
@@ -87,16 +87,16 @@ def load(vendor: str, stream: str, url: str, token: str, database: str, state: s
     place = house.emptied(house.home() / f"singer-{vendor}")
     place.mkdir(parents=True)
     tap, target = house.tool(f"tap-{vendor}"), house.tool("target-postgres")
-    _write(place / "tap.json", _tap(vendor, token))
+    _write(place / "tap.json", configuration(vendor, token))
     _write(place / "target.json", _target(database))
     (place / "state.json").write_text(state or "{}")
     shim = f"PYTHONPATH={shlex.quote(str(ROOT / 'benchmarks' / 'shims'))} BENCH_VENDORS={url}"
-    made = f"{shim} {tap}/python -c {shlex.quote(_CATALOG[vendor])} {place}/tap.json {stream} {PROPERTIES}"
+    made = f"{shim} {tap}/python -c {shlex.quote(CATALOG[vendor])} {place}/tap.json {stream} {PROPERTIES}"
     measure.run(["sh", "-c", f"{made} > {place}/catalog.json"])
     chosen = "--properties" if vendor == "hubspot" else "--catalog"
     # The target writes the states that it has committed, one a line; only the last counts.
     pipe = (
-        f"set -o pipefail; {shim} {tap}/python -c {shlex.quote(_START[vendor])} --config {place}/tap.json"
+        f"set -o pipefail; {shim} {tap}/python -c {shlex.quote(START[vendor])} --config {place}/tap.json"
         f" {chosen} {place}/catalog.json --state {place}/state.json 2> {place}/tap.log | tee {place}/messages"
         f" | {target}/target-postgres --config {place}/target.json > {place}/states 2> {place}/target.log"
         f" || (tail -qn 4 {place}/tap.log {place}/target.log >&2; exit 1)"
@@ -107,7 +107,8 @@ def load(vendor: str, stream: str, url: str, token: str, database: str, state: s
     return Loaded(Run(run.seconds, rows, run.peak_mb, {}), states[-1] if states else state)
 
 
-def _tap(vendor: str, token: str) -> dict[str, object]:
+def configuration(vendor: str, token: str) -> dict[str, object]:
+    """Return what a tap is told."""
     if vendor == "hubspot":
         return {"start_date": EPOCH, "api_key": token, "request_timeout": 60}
     return {"start_date": EPOCH, "subdomain": "sandbox", "access_token": token, "request_timeout": 60}

@@ -245,6 +245,7 @@ class People(Strict):
         data_owners: Owner of rules on data, as `contracts` names it -> who is notified; else the owner of the source.
         team_leads: Team as the CRM names it -> its lead, told of inactive members and ignored alerts, and weekly.
         head: Whom the leads answer to: told of alerts that stay unanswered; the queue if there is none.
+        slack: E-mail address of anybody -> user or channel of Slack; wins over what Slack knows by the address.
         calendars: Region of the account -> working calendar; ``default`` for all others.
     """
 
@@ -252,6 +253,7 @@ class People(Strict):
     data_owners: dict[str, Person]
     team_leads: dict[str, Lead]
     head: Person | None
+    slack: dict[Email, str]
     calendars: dict[str, WorkingCalendar]
 
 

@@ -6,7 +6,7 @@ transaction can be killed anywhere and lose nothing. A source never stores anyth
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol, runtime_checkable
@@ -122,6 +122,17 @@ class Remembers(Protocol):
             As ``Source.read``.
         """
         ...
+
+
+@runtime_checkable
+class Recalls(Protocol):
+    """A source that asks its vendor whose a record is only where we do not know.
+
+    ``recall`` takes an entity and ids of its records and returns id -> account id of those that are known here; it may
+    be replaced before anything is read.
+    """
+
+    recall: Callable[[str, Sequence[str]], dict[str, str]]
 
 
 # A record's id, and when it was made or last changed if the vendor tells it along.

@@ -14,8 +14,8 @@ from include.entities.catalog import ColumnType
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECONDS = re.compile(r"-?\d{9,15}")
 # As APIs write it, and as people type it or name the options of a drop-down.
-_YES = ("true", "1", "t", "yes", "y", "on", "x", "✓", "✔", "ja", "wahr", "oui", "sí", "sì", "是", "对")
-_NO = ("false", "0", "f", "no", "n", "off", "-", "none", "nein", "falsch", "non", "否", "不")
+_YES = ("true", "1", "t", "yes", "y", "on", "x", "✓", "✔", "ja", "wahr", "oui", "vrai", "si", "sí", "sì", "是", "对")
+_NO = ("false", "0", "f", "no", "n", "off", "-", "none", "nein", "falsch", "non", "faux", "否", "不")
 _FLAGS = dict.fromkeys(_YES, True) | dict.fromkeys(_NO, False)
 _LARGEST_INTEGER = 2**63 - 1
 

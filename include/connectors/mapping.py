@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -19,6 +18,7 @@ from include.config.documents import Document, Strict, read, validate
 from include.config.models import SourceSettings
 from include.connectors.base import Record
 from include.connectors.casting import Cast, caster
+from include.connectors.lengths import months_of
 from include.entities.catalog import ENTITIES, ColumnType, Entity
 
 # Multi-select values, as CRMs write them.
@@ -316,38 +316,6 @@ def _cast(rule: ColumnRule, cast: Cast) -> Cast:
 def _is_past(value: Any) -> bool | None:
     at = _MOMENT(value)
     return None if at is None else at <= clock.now()
-
-
-# ISO 8601 (P1Y6M), or as people type it (12 months, 1 Jahr, 90 days, 3); a number alone is of months.
-_LENGTHS = re.compile(r"(\d+)(?:[.]0+)?\s*([^\W\d_]*)[.]?")
-_FILLERS = re.compile(r"^P(?=\d)|[,+&']|\b(?:and|und|notice|term|Frist|Laufzeit)\b", re.IGNORECASE)
-_MONTHS_OF = (
-    dict.fromkeys(
-        ("", "m", "mo", "mos", "mth", "mths", "month", "months", "monat", "monate", "monaten", "个月", "月"), 1
-    )
-    | dict.fromkeys(("y", "yr", "yrs", "year", "years", "jahr", "jahre", "jahren", "年"), 12)
-    | dict.fromkeys(("q", "quarter", "quarters", "quartal", "quartale", "季度"), 3)
-)
-_DAYS = ("d", "day", "days", "tag", "tage", "tagen", "天", "日")
-
-
-def months_of(value: Any) -> int | None:
-    """Return the whole months of a length of time; 30, 60 or 90 days count as months."""
-    text = _FILLERS.sub(" ", str(value).strip()).strip()
-    if not text:
-        return None
-    parts = _LENGTHS.findall(text)
-    if not parts or _LENGTHS.sub("", text).strip():
-        raise ValueError("not a number of months, such as 12, P1Y or 90 days")
-    months = 0
-    for number, unit in parts:
-        if unit.lower() in _DAYS and int(number) % 30 == 0:
-            months += int(number) // 30
-        elif unit.lower() in _MONTHS_OF:
-            months += int(number) * _MONTHS_OF[unit.lower()]
-        else:
-            raise ValueError("not a number of months, such as 12, P1Y or 90 days")
-    return months
 
 
 def _website(value: Any) -> str | None:

@@ -68,7 +68,8 @@ def walk(
         what: What is read, for errors: "HubSpot's contacts".
         position: See ``Source.read``.
         mark: See ``Source.read``.
-        start: Makes the first position of a new read from the last one's end, if there was one.
+        start: Makes the first position of a new read from the last one's end, if there was one; gives that end back
+            where nothing is to be read yet.
         step: Reads one page: position -> records and the position after them, whose phase at the end is ``done`` and
             whose ``at`` then says up to when all was read, in milliseconds.
         upgrade: See ``positions.checked``.
@@ -86,6 +87,9 @@ def walk(
     if here is None or here["phase"] == "done":
         with in_their_form(what):
             here = start(here)
+        if here["phase"] == "done":
+            yield _last([], positions.start(**here))
+            return
     loop = Loop(what, most_empty)
     while here["phase"] != "done":
         asked = here

@@ -36,6 +36,7 @@ _FIRST_ATTEMPTS = 3
 _HOUR = 3600.0
 # What becomes of a header that holds no number, or one that no calendar has: what it says is then not known.
 _NONSENSE = (ValueError, TypeError, OverflowError, ArithmeticError, OSError)
+_KEEP_ONE = "keep the key at one of these records and empty it at the others; then make its field unique"
 _TRANSIENT = {408, 423, 425, 477, 500, 502, 503, 504, 520, 521, 522, 523, 524, 525, 527, 529, 530}
 
 
@@ -328,7 +329,8 @@ class Client:
             if wait is not None:
                 self.limiter.block(call.kind, min(wait, LONGEST_WAIT))
             raise self._broken(call, told)
-        raise Refused(told, status=status, data=data, cure=f"check that the host of {self.connection_id} is right")
+        cure = _KEEP_ONE if status == 300 else f"check that the host of {self.connection_id} is right"
+        raise Refused(told, status=status, data=data, cure=cure)
 
     def _throttled(self, told: str, kind: str, headers: Mapping[str, str], data: Any) -> Exception:
         throttle = self.rate_policy.throttle(headers, data)

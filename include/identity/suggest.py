@@ -14,6 +14,11 @@ _LEGAL = re.compile(
     r"\b(inc|incorporated|llc|ltd|limited|plc|gmbh|mbh|ag|kg|se|sa|sas|sarl|srl|spa|bv|nv|ab|as|oy|kk|co|corp|corporation"
     r"|company|pvt|pty|holding|group)\b"
 )
+# What joins two names: & is punctuation and goes with it. At either end of a name such a word is a part of it.
+_JOINERS = re.compile(r"(?<=\w)\s+(?:and|und|et|y)\s+(?=\w)|(?<=\w)和(?=\w)")
+# An umlaut is written with an e where it cannot be typed; both ways lose it.
+_UMLAUT = re.compile(r"([aou])e")
+_SPELT = str.maketrans({"ø": "o", "æ": "a", "œ": "o"})
 _SIMILAR = 70.0  # below this a name says nothing; of 100
 _NAME, _DOMAIN, _PEOPLE = 0.5, 0.3, 0.2  # how much each kind of evidence weighs
 
@@ -68,10 +73,11 @@ class Suggestion:
 
 
 def plain_name(name: str) -> str:
-    """Return a name without case, accents, punctuation and legal form."""
+    """Return a name without case, accents, punctuation, legal form, and what joins its parts."""
     folded = unicodedata.normalize("NFKD", name).casefold()
     letters = "".join(one for one in folded if not unicodedata.combining(one))
-    words = re.sub(r"[^\w]+", " ", letters.replace(".", "")).strip()
+    letters = _UMLAUT.sub(r"\1", letters.translate(_SPELT))
+    words = _JOINERS.sub(" ", re.sub(r"[^\w]+", " ", letters.replace(".", "")).strip())
     return " ".join(_LEGAL.sub(" ", words).split()) or words
 
 

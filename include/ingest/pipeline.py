@@ -12,19 +12,21 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from include.common import clock, connections, user
 from include.common.errors import ConfigError, NotOffered, PerennialError, QuotaExhausted, Unavailable
 from include.config import load
 from include.connectors import registry
-from include.connectors.base import Source
+from include.connectors.base import Recalls, Source
 from include.entities.catalog import of_kind
 from include.gate import availability, source_failures, verdicts
 from include.gate.verdicts import Verdict
 from include.ingest import batches, held_batches, history_backfill, schema_drift
 from include.ingest import merge as merging
 from include.ingest.batches import Batch
+from include.ingest.known_accounts import accounts_of
 from include.ingest.merge import Merged
 from include.ingest.pull import Pull
 from include.warehouse import raw_tables
@@ -106,8 +108,11 @@ def extract(
                 return Extracted(source_id, entity, note=f"{source.vendor} has no {entity}, or it is not mapped")
             raw_tables.ensure_raw_tables()
             with batches.reading(source_id, entity) as connection:
-                schema_drift.look(source_id, source, entity)
+                if isinstance(source, Recalls):
+                    source.recall = partial(accounts_of, source_id, source.vendor)
                 pull = Pull(connection, source, source_id, entity, run_id)
+                if schema_drift.is_due(source_id, source, entity):
+                    pull.look()
                 if pull.resume():
                     log.info("%s.%s: the unfinished read is done, now what is new since", source_id, entity)
                 because = "" if until else batches.full_because(connection, source_id, entity) or pull.outlived(upper)

@@ -11,10 +11,10 @@ from datetime import datetime, timedelta
 from sqlalchemy.engine import Connection
 
 from include.common import clock
-from include.common.errors import Unavailable
+from include.common.errors import ConfigError, Unavailable
 from include.config import load
 from include.connectors.base import Page, Source
-from include.ingest import batches, landing
+from include.ingest import batches, landing, schema_drift
 from include.ingest.batches import Batch
 from include.ingest.prefetch import ahead
 
@@ -29,6 +29,7 @@ class Pull:
 
     def __init__(self, connection: Connection, source: Source, source_id: str, entity: str, run_id: str) -> None:
         self._connection, self._source, self._run_id = connection, source, run_id
+        self._has_looked = False
         self._source_id, self._entity = source_id, entity
         self._batch_rows = load().batch_rows
         self._said_at = self._started = time.monotonic()
@@ -53,6 +54,12 @@ class Pull:
         if not since or until - since <= timedelta(days=days):
             return ""
         return f"it was last read up to {since:%Y-%m-%d %H:%M} UTC, and deletions are told for {days} days only"
+
+    def look(self) -> None:
+        """Compare the fields that the source has with those that it had, once: before the first row is landed."""
+        if not self._has_looked:
+            schema_drift.look(self._source_id, self._source, self._entity)
+            self._has_looked = True
 
     def start(self, *, until: datetime, since: datetime | None, full: bool) -> None:
         """Read what is new."""
@@ -79,7 +86,17 @@ class Pull:
             since=batch.since,
             full=batch.is_full,
         )
-        for page in ahead(gathered(pages, min(_LAND_ROWS, self._batch_rows))):
+        try:
+            self._land(batch, gathered(pages, min(_LAND_ROWS, self._batch_rows)))
+        except ConfigError:
+            # Where a field has gone from the source, that is what to tell.
+            self.look()
+            raise
+
+    def _land(self, batch: Batch, pages: Generator[Page]) -> None:
+        for page in ahead(pages):
+            if page.records:
+                self.look()
             batch = landing.land_page(self._connection, batch, page)
             self._tell(len(page.records))
             if batch.state == "closed":

@@ -1,6 +1,6 @@
 """Notices when a source's fields come, go, change their name or their type; no such change breaks a run by itself.
 
-Before an entity is read its source is asked which fields it has. What differs from the last
+Before rows of an entity are landed, and once a day, its source is asked which fields it has. What differs from the last
 answer is kept in ``meta.schema_change`` until its owner was notified. Only a field that was there, is mapped, and is
 gone fails the contract of its entity: what it filled would otherwise look cleared.
 """
@@ -11,7 +11,7 @@ import difflib
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 import orjson
@@ -26,6 +26,7 @@ from include.warehouse.engine import engine
 log = logging.getLogger(__name__)
 # A field that goes while one of the same type and so similar a name comes has been renamed.
 _ALIKE = 0.6
+_AT_LEAST = timedelta(days=1)
 Kind = Literal["new", "removed", "renamed", "retyped"]
 
 
@@ -81,6 +82,21 @@ def compare(before: Mapping[str, str], now: Mapping[str, str]) -> list[Change]:
         else:
             changes.append(Change("removed", former, before[former], ""))
     return changes + [Change("new", name, "", now[name]) for name in sorted(new)]
+
+
+def is_due(source_id: str, source: Source, entity: str) -> bool:
+    """Return whether to look though no row may come.
+
+    That is so where asking costs no call, where nobody has for a day, and where a field is mapped that nobody has seen.
+    """
+    if getattr(source, "client", None) is None:
+        return True
+    with engine("loader").connect() as connection:
+        seen = connection.execute(_SEEN, {"source": source_id, "entity": entity}).first()
+    if seen is None or clock.now() - seen.seen_at >= _AT_LEAST:
+        return True
+    mapped = getattr(source, "mapped", None)
+    return mapped is not None and not set(mapped(entity)) <= set(seen.fields)
 
 
 def look(source_id: str, source: Source, entity: str) -> None:
@@ -185,6 +201,7 @@ def note_notified(changes: list[Noticed]) -> None:
         connection.execute(_NOTIFIED, {"now": clock.now(), "ids": [change.change_id for change in changes]})
 
 
+_SEEN = sa.text("select seen_at, fields from meta.source_schema where source = :source and entity = :entity")
 _KNOWN = sa.text("select fields from meta.source_schema where source = :source and entity = :entity")
 _STORE = sa.text(
     "insert into meta.source_schema (source, entity, fields, seen_at)"

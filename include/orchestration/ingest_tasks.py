@@ -12,6 +12,8 @@ from include.config import load
 from include.entities.catalog import Kind, of_kind
 from include.orchestration.assets import SOURCES
 
+# A part after its whole: whose that is need then not be asked for each part.
+_AFTER = {"contract_line": "opportunity"}
 # What a person can fill in when triggering a run by hand.
 PARAMS = {
     "since": Param(
@@ -148,7 +150,12 @@ def _ingest(source: str, kind: Kind) -> None:
     asset = SOURCES[source]
     always = [entity.name for entity in of_kind(kind) if not entity.is_optional]
     optional = [entity.name for entity in of_kind(kind) if entity.is_optional]
-    extracts = [extract.override(task_id=f"extract_{name}")(source, name) for name in always]
+    extracts = [
+        extract.override(task_id=f"extract_{name}", trigger_rule=TriggerRule.ALL_DONE)(source, name) for name in always
+    ]
+    for name, whole in _AFTER.items():
+        if name in always:
+            chain(extracts[always.index(whole)], extracts[always.index(name)])
     extracts += [extract_optional(source, optional)] if optional else []
     judged = validate(source)
     merged = merge(source)

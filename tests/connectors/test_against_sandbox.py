@@ -100,7 +100,7 @@ def test_alterations_arrive(sandbox: SandboxProcess) -> None:
     sandbox.mutate("company", int(second), op="merge", into=int(third))
     sandbox.mutate("contact", int(contact), op="delete")
     sandbox.mutate("ticket", int(ticket), op="delete")
-    until = later(sandbox, minutes=40)
+    until = later(sandbox, minutes=90)
     for copy in (crm, support):
         copy.pull(until)
     assert crm.rows["account"][first].values["name"] == "Renamed"

@@ -155,6 +155,8 @@ def test_rules() -> None:
     [
         ("P12M", 12), ("P1Y", 12), ("P1Y6M", 18), ("12", 12), ("12.0", 12), ("24 months", 24), ("3 Jahre", 36),
         ("1 yr 6 mo", 18), ("90 days", 3), ("P30D", 1), ("3 months' notice", 3), ("3个月", 3), ("1年", 12), ("", None),
+        ("3 Monate", 3), ("quarterly", 3), ("Vierteljährlich", 3), ("annually", 12), ("half-yearly", 6), ("1 an", 12),
+        ("3 mois de préavis", 3), ("90 jours", 3), ("2 años", 24), ("每季度", 3), ("monthly", 1), ("2 quarters", 6),
     ],
 )  # fmt: skip
 def test_a_length_of_time_counts_in_months(typed: str, months: int | None) -> None:
@@ -162,17 +164,28 @@ def test_a_length_of_time_counts_in_months(typed: str, months: int | None) -> No
     assert mapper.record("1", {"t": typed}, None).values["term_months"] == months
 
 
-@pytest.mark.parametrize("typed", ["soon", "P", "31 days", "-3", "12 parsecs"])
+@pytest.mark.parametrize("typed", ["soon", "P", "31 days", "-3", "12 parsecs", "quarterly 3"])
 def test_what_is_no_length_of_time_is_noted(typed: str) -> None:
     mapper = Mapper(ENTITIES["contract_line"], {"term_months": ColumnRule(property="t", is_duration=True)})
     record = mapper.record("1", {"t": typed}, None)
     assert record.values["term_months"] is None and record.problems == {"term_months": typed}
 
 
-@pytest.mark.parametrize(("typed", "flag"), [("Ja", True), ("Nein", False), ("是", True), ("X", True), ("n", False)])
+@pytest.mark.parametrize(
+    ("typed", "flag"),
+    [("Ja", True), ("Nein", False), ("是", True), ("X", True), ("n", False), ("oui", True), ("Non", False)],
+)
 def test_flags_as_people_type_them(typed: str, flag: bool) -> None:
     mapper = Mapper(ENTITIES["opportunity"], {"is_auto_renew": ColumnRule(property="t")})
     assert mapper.record("1", {"t": typed}, None).values["is_auto_renew"] is flag
+
+
+@pytest.mark.parametrize("vendor", ["hubspot", "salesforce"])
+def test_notice_periods_are_read_as_people_type_them_unless_mapped_otherwise(vendor: str) -> None:
+    rule = load_mapping(f"{vendor}.yaml", ENTITIES).entities["opportunity"].columns["notice_months"]
+    mapper = Mapper(ENTITIES["opportunity"], {"notice_months": rule})
+    typed = {"3": 3, 3.0: 3, "3 Monate": 3, "90 days": 3, "quarterly": 3, "": None}
+    assert {each: mapper.record("1", {rule.property: each}, None).values["notice_months"] for each in typed} == typed
 
 
 def test_a_mapping_can_be_switched_off(mapping: Path) -> None:

@@ -15,6 +15,7 @@ from include.connectors.crm.salesforce.resources import DATA
 from include.deliver.channels import crm_task
 from include.deliver.channels.crm_task.body import plain
 from include.deliver.channels.crm_task.salesforce import SalesforceTasks
+from include.http.client import Refused
 from include.outbox.store import Delivery
 from include.sandbox.salesforce import ids
 from tests.deliver.letters import TASK, letter
@@ -108,6 +109,15 @@ def test_each_letter_of_a_batch_gets_its_own_outcome(channel: SalesforceTasks, o
     assert "INVALID_CROSS_REFERENCE_KEY" in outcomes[nowhere.key].because
     assert "ingest the CRM" in outcomes[nowhere.key].because
     assert [row["Perennial_Key__c"] for row in tasks(channel)] == [good.key]
+
+
+def test_a_key_that_is_not_unique_names_the_records_that_have_it(channel: SalesforceTasks, org: SandboxProcess) -> None:
+    # https://developer.salesforce.com/docs/platform/api-rest/guide/dome-upsert.html
+    both = [f"/services/data/v62.0/sobjects/Task/{one}" for one in ("00T1", "00T2")]
+    org.control("faults", vendor="salesforce", path="*/sobjects/Task/*", kind="status", status=300, body=both, times=1)
+    with pytest.raises(Refused, match="300: 2 records have this key: 00T1, 00T2") as caught:
+        channel._api.client.call("PATCH", f"{DATA}/sobjects/Task/Perennial_Key__c/k", json={"Subject": "x"})
+    assert "keep the key at one of these records" in caught.value.cure
 
 
 def test_a_locked_row_is_tried_later(channel: SalesforceTasks, org: SandboxProcess) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from include.common import paths
 from include.common.errors import AuthError, PerennialError, Unavailable
 from include.config import load
 from include.deliver.channels.base import Undeliverable
@@ -126,6 +127,23 @@ def test_nobody_at_home(channel: SlackChannel) -> None:
 
 def test_people_yaml_names_a_place(channel: SlackChannel) -> None:
     assert channel.address(letter("slack", recipient="cs-operations@example.com")) == "C9"
+
+
+def test_an_address_set_by_hand_wins_over_what_slack_knows(
+    channel: SlackChannel, slack: Stub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert channel.address(letter("slack", recipient="ada@vendor.example")) == "DU1"
+    folder = tmp_path / "overlay" / "config"
+    folder.mkdir(parents=True)
+    shipped = paths.ROOT / "include" / "defaults" / "config" / "people.yaml"
+    given = shipped.read_text().replace("slack: {}", "slack: {Ada@Vendor.example: U2, nobody@vendor.example: U1}")
+    (folder / "people.yaml").write_text(given)
+    monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(tmp_path / "overlay"))
+    by_hand = SlackChannel.connect(load())
+    slack.calls.clear()
+    assert by_hand.address(letter("slack", recipient="ada@vendor.example")) == "DU2"
+    assert by_hand.address(letter("slack", recipient="nobody@vendor.example")) == "DU1"
+    assert not [call for call in slack.calls if "lookupByEmail" in call.path]
 
 
 def test_every_token_and_webhook_of_a_workspace_counts_against_the_same_limits(

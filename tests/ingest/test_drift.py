@@ -48,6 +48,14 @@ def test_new_and_vanished_properties_of_hubspot(vendors: SandboxProcess, monkeyp
         pipeline.extract("crm", entity)
     assert _told("crm") == []
     vendors.control("switches", **{"hubspot.removed_properties": ["customer_tier", "num_associated_deals"]})
+    # While no row comes nobody is told, and nothing is asked.
+    n_calls = vendors.control("status")["calls"]["GET /hubspot/crm/v3/properties/companies"]
+    pipeline.extract("crm", "account")
+    assert _told("crm") == []
+    assert vendors.control("status")["calls"]["GET /hubspot/crm/v3/properties/companies"] == n_calls
+    for kind in ("company", "contact"):
+        one = vendors.truth()[{"company": "account"}.get(kind, kind)]["live_ids"][0]
+        vendors.mutate(kind, one, set={}, at=CHANGED.replace("T10", "T11"))
     # Nothing is mapped from the second; the first fills the tier, and only accounts are the poorer for it.
     with pytest.raises(ContractError, match="the field customer_tier, which fills tier, is gone"):
         pipeline.extract("crm", "account")
@@ -69,7 +77,7 @@ def test_new_and_vanished_properties_of_hubspot(vendors: SandboxProcess, monkeyp
     assert _told("crm") == ["customer_tier is new (enumeration); it fills tier"]
 
 
-def test_a_renamed_field_of_zendesk(vendors: SandboxProcess) -> None:
+def test_a_renamed_field_of_zendesk(vendors: SandboxProcess, monkeypatch: pytest.MonkeyPatch) -> None:
     def fields(title: str) -> None:
         field = {"id": 4001, "type": "tagger", "title": title}
         vendors.control("switches", **{"zendesk.fields": {"ticket_fields": [field]}})
@@ -77,6 +85,7 @@ def test_a_renamed_field_of_zendesk(vendors: SandboxProcess) -> None:
     fields("Product area")
     pipeline.extract("support", "ticket")
     fields("Product areas")
+    monkeypatch.setenv("PERENNIAL_NOW", NOW.replace("06-30", "07-01"))  # looked at daily
     pipeline.extract("support", "ticket")
     assert _told("support") == ["Product area (4001) is now called Product areas (4001)"]
 

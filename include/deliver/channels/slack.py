@@ -124,8 +124,9 @@ class SlackChannel:
             connection_id=connection.id,
             timeouts=TIMEOUTS,
         )
-        people = (settings.people.queue, *settings.people.team_leads.values())
-        return cls(client, {person.email: person.slack for person in people if person.slack})
+        known = settings.people
+        people = (known.queue, known.head, *known.team_leads.values(), *known.data_owners.values())
+        return cls(client, {person.email: person.slack for person in people if person and person.slack} | known.slack)
 
     def address(self, delivery: Delivery) -> str:
         """Return the id of the conversation with the person, opening it if need be."""

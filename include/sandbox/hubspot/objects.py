@@ -13,7 +13,7 @@ from include.sandbox.hubspot.associations import associated
 from include.sandbox.hubspot.errors import bad_json, error, not_found, page_not_found
 from include.sandbox.hubspot.guard import Guard
 from include.sandbox.hubspot.render import properties_of, show
-from include.sandbox.hubspot.schema import ObjectType, find_type
+from include.sandbox.hubspot.schema import ASSOCIATION_TYPES, ObjectType, find_type
 from include.sandbox.store import Item
 
 MOST_LISTED, MOST_WITH_HISTORY, MOST_IN_BATCH = 100, 50, 100
@@ -61,11 +61,22 @@ def _tied(sandbox: Sandbox, item: Item, wanted: list[str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name in wanted:
         to_type = typed(name)
-        ids = [number for number, _ in associated(sandbox, item, to_type.kind)]
-        if ids:
-            label = f"{item.kind}_to_{to_type.kind}"
-            found[to_type.name] = {"results": [{"id": str(number), "type": label} for number in ids]}
+        shown = [
+            {"id": str(number), "type": label}
+            for number, is_primary in associated(sandbox, item, to_type.kind)
+            for label in _labels(item.kind, to_type.kind, is_primary)
+        ]
+        if shown:
+            found[to_type.name] = {"results": shown}
     return {"associations": found} if found else {}
+
+
+def _labels(from_kind: str, to_kind: str, is_primary: bool) -> list[str]:
+    """Return under which names a list shows an association: the primary one twice, as recorded in public code."""
+    name = f"{from_kind}_to_{to_kind}"
+    if not ASSOCIATION_TYPES.get((from_kind, to_kind), (0, 0))[1]:
+        return [name]
+    return [name, f"{name}_unlabeled"] if is_primary else [f"{name}_unlabeled"]
 
 
 def router(sandbox: Sandbox) -> APIRouter:
@@ -109,6 +120,9 @@ def router(sandbox: Sandbox) -> APIRouter:
     async def batch_read(request: Request, name: str) -> Response:
         kind = typed(name)
         body = await batch_body(request)
+        if body.get("propertiesWithHistory") and len(body["inputs"]) > MOST_WITH_HISTORY:
+            said = "The maximum number of inputs supported in a batch request for property histories is"
+            raise error(400, f"{said} {MOST_WITH_HISTORY}. Please reduce the number of items and try again")
         id_property, archived = body.get("idProperty"), flag(request, "archived")
         now = sandbox.now()
         found: list[Item] = []

@@ -75,6 +75,8 @@ def _total(sandbox: Sandbox, deal: Item, name: str) -> Decimal | None:
 def _derived(sandbox: Sandbox, item: Item, name: str) -> str | None:
     if name.startswith("num_associated_"):
         return str(len(associated(sandbox, item, name.removeprefix("num_associated_").removesuffix("s"))))
+    if name in ("associatedcompanyid", "hs_primary_associated_company"):
+        return next((str(number) for number, primary in associated(sandbox, item, "company") if primary), None)
     if name == "hs_object_source_label":
         return "INTEGRATION" if item.kind == "task" else "CRM_UI"
     if item.kind != "task":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import cache, partial
 from zoneinfo import ZoneInfo
@@ -20,8 +20,8 @@ from include.connectors.crm.hubspot.api import HubSpotApi, Row
 from include.connectors.crm.hubspot.client import granted, open_client
 from include.connectors.crm.hubspot.objects import Part
 from include.connectors.crm.hubspot.owners import owner_record, owners_step
-from include.connectors.crm.hubspot.records import archived_at, records
-from include.connectors.crm.hubspot.resources import ENTITIES_MAPPED, OWNER_SCOPE, WRITE_SCOPES
+from include.connectors.crm.hubspot.records import archived_at, records, ties
+from include.connectors.crm.hubspot.resources import ASSOCIATION_BATCH, ENTITIES_MAPPED, OWNER_SCOPE, WRITE_SCOPES
 from include.connectors.mapping import Mapper, field_name, file_of, load_mapping
 from include.connectors.pagination import walk
 from include.entities.catalog import ENTITIES, Kind, of_kind
@@ -29,6 +29,8 @@ from include.http.client import Client
 
 _OWNER = "owner"
 _HARMLESS = {"oauth"}  # every OAuth app has it
+# So many pages go into one step at most, whatever they hold.
+_MOST_PAGES = 10
 
 
 class HubSpot:
@@ -51,9 +53,18 @@ class HubSpot:
         self._connection = connection
         self._api = HubSpotApi(open_client(connection, settings.allowed_plain_http_hosts))
         self._mapping = load_mapping(file_of(source, self.vendor), ENTITIES_MAPPED)
+        self.recall: Callable[[str, Sequence[str]], dict[str, str]] = lambda entity, ids: {}
+        self._known: dict[str, dict[str, str]] = {}  # types of properties by name, by type of object
         self._parts = {
             entity: {part.resource.object_type: part for part in its_parts}
             for entity, its_parts in parts.of_mapping(self._mapping).items()
+        }
+        # Whose company is known where their own records are read with it.
+        self._recalled = {
+            (name, "companies"): entity
+            for entity in ("contact", "opportunity")
+            for name, part in self._parts.get(entity, {}).items()
+            if not part.prefix and "account_id" not in part.mapping.columns
         }
 
     @property
@@ -134,20 +145,27 @@ class HubSpot:
     def _start(
         self, entity: str, done: Position | None, until: datetime, since: datetime | None, full: bool
     ) -> Position:
-        if entity != _OWNER:
-            # A wrong mapping shows before anything is read; the answer also tells the clock.
-            for name in self._objects(entity):
-                self._offered(entity, name, is_first=done is None)
-        # Should the vendor's clock be behind ours, what it stamps meanwhile must fall into the next window.
-        behind = timedelta(seconds=max(0.0, -self._api.client.skew_seconds))
-        hi = positions.milliseconds(until - self._lag - behind)
         if entity == _OWNER:
+            hi = self._until(until)
+            # Nothing says which of them changed, and they seldom do: they are read hourly.
+            if done and not full and not since and hi - done["at"] < pagination.HOUR:
+                return done
             return pagination.first(hi)
+        for name in self._objects(entity):
+            # A wrong mapping shows before a first read, and wherever the fields are known anyhow.
+            if full or done is None or name in self._known:
+                self._offered(entity, name, is_first=done is None)
         lo = None if full or done is None else done["at"] - self._trailing
         if lo is not None and since:
             lo = min(lo, positions.milliseconds(since))
         refresh = 3_600_000 * self._mapping.entities[entity].refresh_hours
-        return parts.begin(tuple(self._objects(entity)), lo, hi, done["ends"] if done else {}, refresh)
+        return parts.begin(tuple(self._objects(entity)), lo, self._until(until), done["ends"] if done else {}, refresh)
+
+    def _until(self, until: datetime) -> int:
+        # Should the vendor's clock be behind ours, what it stamps meanwhile must fall into the next window. Before the
+        # first answer that is not known; the next read starts over far enough behind (``trailing``).
+        behind = timedelta(seconds=max(0.0, -self._api.client.skew_seconds))
+        return positions.milliseconds(until - self._lag - behind)
 
     def _offered(self, entity: str, name: str, is_first: bool) -> None:
         """Make sure that an object can be read as it is mapped.
@@ -156,7 +174,7 @@ class HubSpot:
             NotOffered: It cannot, and is one that not every portal has; and it has never been read.
         """
         try:
-            self._prepare(entity, name)
+            self._check(entity, name)
         except (ConfigError, Forbidden) as error:
             if not is_first or not ENTITIES[entity].is_optional:
                 raise
@@ -171,19 +189,39 @@ class HubSpot:
             # The mapping has lost the object in the middle of its read: the others are read from where they ended.
             return [], parts.begin(tuple(objects), here["from"], here["hi"], here["ends"], here["refresh"])
         part = objects[here["object"]]
-        names, mapper = self._prepare(entity, here["object"])
+        rows, there = self._rows(entity, part, here)
+        # One call asks what hangs on a thousand rows, which are several pages.
+        is_tied, pages = ties(part) and here["phase"] in ("list", "search"), 1
+        while is_tied and there["phase"] == here["phase"] and len(rows) < ASSOCIATION_BATCH and pages < _MOST_PAGES:
+            more, there = self._rows(entity, part, there)
+            rows, pages = rows + more, pages + 1
+        mapper = self._prepare(entity, here["object"])[1]
+        if any(not row.get("properties", {}).keys() >= set(mapper.properties) for row in rows):
+            # HubSpot leaves out what the portal has no more: its column would look cleared.
+            self._check(entity, here["object"])
+        shown = ties(part) if here["phase"] == "list" else ()
+        made = records(part, mapper, rows, partial(self._associated, part.resource.object_type), shown)
+        return made, parts.onward(tuple(objects), here, there)
+
+    def _rows(self, entity: str, part: Part, here: Position) -> tuple[list[Row], Position]:
         api, object_type = self._api, part.resource.object_type
+        names, _ = self._prepare(entity, object_type)
 
         def page(is_archived: bool, after: str | None) -> tuple[list[Row], str | None]:
-            return api.list_page(object_type, names, after, is_archived)
+            return api.list_page(object_type, names, after, is_archived, () if is_archived else ties(part))
 
         if here["phase"] == "list":
-            rows, there = pagination.list_step(here, page)
-        elif here["phase"] == "search":
-            rows, there = pagination.search_step(here, partial(api.search, object_type, names), part.resource.cursor)
-        else:
-            rows, there = pagination.archived_step(here, page, archived_at, self._trailing)
-        return records(part, mapper, rows, api.associated), parts.onward(tuple(objects), here, there)
+            return pagination.list_step(here, page)
+        if here["phase"] == "search":
+            return pagination.search_step(here, partial(api.search, object_type, names), part.resource.cursor)
+        return pagination.archived_step(here, page, archived_at, self._trailing)
+
+    def _associated(self, own: str, near: str, far: str, ids: Sequence[str]) -> dict[str, str]:
+        """Return what hangs on what; HubSpot is asked for what is not known here, and for what is being read."""
+        entity = self._recalled.get((near, far))
+        known = self.recall(entity, ids) if entity and near != own else {}
+        unknown = [one for one in ids if one not in known]
+        return known | (self._api.associated(near, far, unknown) if unknown else {})
 
     def _history_step(self, entity: str, part: Part, here: Position) -> tuple[list[Record], Position]:
         names, mapper = self._prepare(entity, part.resource.object_type)
@@ -214,17 +252,22 @@ class HubSpot:
             for name, columns in part.mapping.fills().items()
         }
 
-    @cache  # noqa: B019 - a source lives as long as the run that reads it
     def _types(self, object_type: str) -> dict[str, str]:
-        return self._api.property_types(object_type)
+        if object_type not in self._known:
+            self._known[object_type] = self._api.property_types(object_type)
+        return self._known[object_type]
+
+    @cache  # noqa: B019 - a source lives as long as the run that reads it
+    def _check(self, entity: str, name: str) -> None:
+        known = self._types(name)
+        self._mapping.check_properties(entity, known, f"HubSpot's {name}", part=name)
 
     @cache  # noqa: B019 - a source lives as long as the run that reads it
     def _prepare(self, entity: str, name: str) -> tuple[tuple[str, ...], Mapper]:
         resource, mapping = self._parts[entity][name].resource, self._parts[entity][name].mapping
-        known = self._types(resource.object_type)
-        self._mapping.check_properties(entity, known, f"HubSpot's {resource.object_type}", part=name)
         mapper = Mapper(ENTITIES[entity], mapping.columns, mapping.keep, self._zone)
-        extra = (resource.cursor, *(name for name in resource.merged if name in known))
+        # HubSpot leaves out what a portal has not got.
+        extra = (resource.cursor, *resource.merged, *filter(None, (resource.primary,)))
         return tuple(dict.fromkeys((*mapper.properties, *extra))), mapper
 
     def _owner_step(self, here: Position) -> tuple[list[Record], Position]:

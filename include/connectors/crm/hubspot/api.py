@@ -25,8 +25,10 @@ from include.http.loops import Loop, Loops
 
 Row = dict[str, Any]
 
-# Association types that HubSpot itself calls primary: contact to company, deal to company.
+# Association types that HubSpot itself calls primary: contact to company, deal to company. Lists call them by name;
+# those of every other company end with "_unlabeled" or are the portal's own labels.
 _PRIMARY = {1, 5}
+_PRIMARY_NAMES = {"contact_to_company", "deal_to_company"}
 _FAILURES = 4
 
 
@@ -54,9 +56,22 @@ class HubSpotApi:
         return _rows(self.client.get(f"{PIPELINES}/{object_type}").data)
 
     def list_page(
-        self, object_type: str, properties: Sequence[str], after: str | None, is_archived: bool
+        self,
+        object_type: str,
+        properties: Sequence[str],
+        after: str | None,
+        is_archived: bool,
+        ties: Sequence[str] = (),
     ) -> tuple[list[Row], str | None]:
-        """Return one page of all objects in the order of their ids, and where the next one starts."""
+        """Return one page of all objects in the order of their ids, and where the next one starts.
+
+        Args:
+            object_type: Which objects.
+            properties: Their names.
+            after: Where the page starts.
+            is_archived: Whether those that are archived are meant.
+            ties: Types of objects whose associations come with each row.
+        """
         names = ",".join(properties)
         fits = len(names) <= LONGEST_NAMES
         params = {
@@ -64,24 +79,27 @@ class HubSpotApi:
             "after": after,
             "archived": "true" if is_archived else "false",
             "properties": names if fits else None,
+            "associations": ",".join(ties) or None,
         }
         rows, following = self._page(f"{OBJECTS}/{object_type}", params, "list")
         if not fits and rows:
-            found = {
-                row["id"]: row
-                for row in self.batch_read(object_type, properties, [row["id"] for row in rows], is_archived)
-            }
+            read = self.batch_read(object_type, properties, [row["id"] for row in rows], is_archived)
+            found = {row["id"]: row for row in read}
             # One that vanished between the two calls is not there any more; the next pass sees what happened to it.
-            rows = [found[row["id"]] for row in rows if row["id"] in found]
+            rows = [found[row["id"]] | {"associations": row.get("associations")} for row in rows if row["id"] in found]
         return rows, following
 
     def history_page(
         self, object_type: str, properties: Sequence[str], remembered: Sequence[str], after: str | None
     ) -> tuple[list[Row], str | None]:
         """Return one page of objects with the former values of some properties, and where the next one starts."""
-        params = {"limit": HISTORY_PAGE, "after": after, "archived": "false"}
+        names = {"properties": ",".join(properties), "propertiesWithHistory": ",".join(remembered)}
+        fits = sum(map(len, names.values())) <= LONGEST_NAMES
+        params = {"limit": HISTORY_PAGE, "after": after, "archived": "false"} | (names if fits else {})
         rows, following = self._page(f"{OBJECTS}/{object_type}", params, "list, for their history,")
-        return self.batch_read(object_type, properties, [row["id"] for row in rows], remembered=remembered), following
+        if not fits:
+            rows = self.batch_read(object_type, properties, [row["id"] for row in rows], remembered=remembered)
+        return rows, following
 
     def batch_read(
         self,
@@ -232,6 +250,24 @@ class HubSpotApi:
             found.setdefault(one, []).extend(targets)
         failed = set(_failed(data, [item["id"] for item in batch], answered))
         return list(more.values()), [item for item in batch if item["id"] in failed]
+
+
+def tied(row: Row, to_type: str) -> str | None:
+    """Return the object that a listed row hangs on, chosen as by ``associated``.
+
+    Returns:
+        Its id; "" where the row hangs on none; None where it does not say.
+    """
+    shown = (row.get("associations") or {}).get(to_type) or {}
+    targets = {int(to["id"]): to.get("type") for to in sorted(shown.get("results") or [], key=_is_primary_name)}
+    primary = {one for one, name in targets.items() if name in _PRIMARY_NAMES}
+    if len(primary) > 1 or ("paging" in shown and not primary):
+        return None
+    return str(min(primary or targets)) if targets else ""
+
+
+def _is_primary_name(to: Row) -> bool:
+    return to.get("type") in _PRIMARY_NAMES
 
 
 def _failed(data: Row, asked: Sequence[str], answered: set[str]) -> list[str]:

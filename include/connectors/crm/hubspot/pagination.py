@@ -9,8 +9,9 @@ Each step takes a position and returns rows and the position after them, so that
   offset is ever used; and since ids neither change nor tie, neither ten thousand rows of one millisecond (case 2), nor
   a boundary millisecond cut by a page (case 3), nor a row that shows a newer time than the one it was found by can end
   or stall it. Rows may come out of order, twice, or with a stray one among them, and a total may be too small: before
-  it goes on above an id it counts what lies below, and it ends where nothing comes any more.
-* ``archived``: objects archived since the last read, which the search never returns (case 11).
+  it goes on above an id it counts what lies below, and it ends where nothing comes any more, or with a page that is not
+  full and holds what it counts.
+* ``archived``: objects archived since the last such walk, which the search never returns (case 11); hourly.
 * ``done``: everything before ``at`` was read.
 
 The search's index lags (case 4): ``hi`` stays behind the start of the run, and every read starts over an hour behind
@@ -34,9 +35,11 @@ Search = Callable[[list[dict[str, str]]], tuple[list[Row], int]]
 # Row -> when it was archived, in milliseconds; None if it does not say
 Clock = Callable[[Row], int | None]
 
-# Archived objects can only be listed from the start. Where that takes more pages than this, it is done less often.
-_FEW_PAGES = 10
-_SELDOM = 6 * 3600 * 1000
+# An hour in milliseconds, less what the starts of runs drift apart.
+HOUR = 3300 * 1000
+# Archived objects can only be listed from the start: hourly where that takes one page, and so many hours apart at most
+# where it takes more.
+_SELDOM = 6
 
 
 def first(hi: int, floor: int = 0) -> Position:
@@ -63,7 +66,8 @@ def changes(lo: int, hi: int, done: Position) -> Position:
         done: Where the last read ended.
     """
     lo = max(lo, 1)
-    is_due = done.get("archived_pages", 0) <= _FEW_PAGES or hi - done.get("archived_at", 0) >= _SELDOM
+    hours = min(max(done.get("archived_pages", 1), 1), _SELDOM)
+    is_due = hi - done.get("walked_at", 0) >= hours * HOUR
     # An archived pass that was left out is made up for by the next: it starts where the last one ended.
     floor = min(lo, done.get("archived_at", lo)) if is_due else None
     return {"phase": "search", "lo": lo, "hi": hi, "after": "0", "floor": floor} | memory(done)
@@ -98,6 +102,7 @@ def archived_step(position: Position, page: ListPage, archived_at: Clock, traili
         "at": at,
         "archived_at": at - trailing,
         "archived_pages": pages,
+        "walked_at": at,
     }
 
 
@@ -116,6 +121,8 @@ def search_step(position: Position, search: Search, cursor: str) -> tuple[list[R
     if not rows and not total:
         return [], _after_search(position)
     ids = sorted({one for row in rows if (one := int(row["id"])) > after})
+    if len(rows) < SEARCH_PAGE and total == len(ids) == len(rows):
+        return rows, _after_search(position)
     if len(rows) >= SEARCH_PAGE or total > len(ids):
         # What is counted up to an id and did not come lies below it: go on from a lower one.
         while ids and matching(ids[-1])[1] > len(ids):
@@ -137,4 +144,5 @@ def _after_search(position: Position) -> Position:
 
 def memory(position: Position) -> Position:
     """Return what is remembered of the last walks through archived and through all objects."""
-    return {key: position[key] for key in ("archived_at", "archived_pages", "listed_at") if key in position}
+    kept = ("archived_at", "archived_pages", "walked_at", "listed_at")
+    return {key: position[key] for key in kept if key in position}

@@ -9,6 +9,7 @@ from typing import Any
 from include.connectors import positions
 from include.connectors.base import Record
 from include.connectors.casting import time_or_none as moment
+from include.connectors.crm.hubspot.api import tied
 from include.connectors.crm.hubspot.objects import Part
 from include.connectors.crm.hubspot.resources import Resource
 from include.connectors.mapping import Mapper
@@ -18,7 +19,15 @@ Row = dict[str, Any]
 Associated = Callable[[str, str, Sequence[str]], dict[str, str]]
 
 
-def records(part: Part, mapper: Mapper, rows: list[Row], associated: Associated) -> list[Record]:
+def ties(part: Part) -> tuple[str, ...]:
+    """Return the types of objects whose associations are to come with each listed row."""
+    wanted = [one.path[0] for one in part.resource.associations if one.column not in part.mapping.columns]
+    return tuple(dict.fromkeys(wanted))
+
+
+def records(
+    part: Part, mapper: Mapper, rows: list[Row], associated: Associated, shown: Sequence[str] = ()
+) -> list[Record]:
     """Return the records of a page.
 
     Args:
@@ -26,17 +35,18 @@ def records(part: Part, mapper: Mapper, rows: list[Row], associated: Associated)
         mapper: Of its mapping.
         rows: As HubSpot shows them.
         associated: Asks HubSpot what hangs on what.
+        shown: Types of objects whose associations came with the rows.
     """
     resource = part.resource
     made = [record(mapper, resource, row) for row in rows]
-    _associate(part, made, associated)
+    _associate(part, made, associated, _told(resource, rows, shown))
     merged = {one: record for row, record in zip(rows, made, strict=True) for one in _merged_ids(resource, row)}
     # A merge leaves nothing of the loser but its id at the survivor (case 12).
-    shown = {record.id for record in made}
+    there = {record.id for record in made}
     made += [
         Record(one, {}, {"merged_into": into.id}, into.source_at, is_deleted=True)
         for one, into in merged.items()
-        if one not in shown
+        if one not in there
     ]
     return [replace(one, id=f"{part.prefix}{one.id}") for one in made] if part.prefix else made
 
@@ -60,27 +70,39 @@ def archived_at(row: Row) -> int | None:
     return positions.milliseconds(at) if at else None
 
 
-def _associate(part: Part, made: list[Record], associated: Associated) -> None:
+def _told(resource: Resource, rows: list[Row], shown: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Return type -> id -> the object that the row itself says it hangs on, "" if on none."""
+    told = {to: {str(row["id"]): one for row in rows if (one := tied(row, to)) is not None} for to in shown}
+    if "companies" not in told and resource.primary:
+        named = {str(row["id"]): str((row.get("properties") or {}).get(resource.primary) or "") for row in rows}
+        # A row without a primary company may still hang on one.
+        told["companies"] = {one: str(int(name)) for one, name in named.items() if name and name.isdigit()}
+    return told
+
+
+def _associate(part: Part, made: list[Record], associated: Associated, told: dict[str, dict[str, str]]) -> None:
     """Fill the columns that come from associations, which archived records have lost."""
     live = {record.id: record for record in made if not record.is_deleted}
     found: dict[tuple[str, ...], dict[str, str]] = {(): {one: one for one in live}}
     for association in part.resource.associations:
-        if association.column in part.mapping.columns or not live:
+        if association.column in part.mapping.columns:
             continue
-        if all(record.values.get(association.column) for record in live.values()):
+        lacking = [one for one, record in live.items() if not record.values.get(association.column)]
+        if not lacking:
             continue
         chain = (part.resource.object_type, *association.path)
         for length in range(1, len(association.path) + 1):
             path = association.path[:length]
-            if path not in found:
-                near = found[path[:-1]]
-                far = associated(chain[length - 1], chain[length], sorted(set(near.values()), key=int))
-                found[path] = {one: far[middle] for one, middle in near.items() if middle in far}
-        for one, record in live.items():
-            if not record.values.get(association.column):
-                there = found[association.path].get(one)
-                is_own = there and association.of == association.path[-1]
-                record.values[association.column] = f"{association.of}-{there}" if is_own else there
+            nearer = found[path[:-1]]
+            far = found.setdefault(path, dict(told.get(path[0], {})) if length == 1 else {})
+            asked = {one: nearer[one] for one in lacking if nearer.get(one) and one not in far}
+            if asked:
+                answer = associated(chain[length - 1], chain[length], sorted(set(asked.values()), key=int))
+                far |= {one: answer.get(middle, "") for one, middle in asked.items()}
+        for one in lacking:
+            there = found[association.path].get(one) or None
+            is_own = there and association.of == association.path[-1]
+            live[one].values[association.column] = f"{association.of}-{there}" if is_own else there
 
 
 def _merged_ids(resource: Resource, row: Row) -> list[str]:

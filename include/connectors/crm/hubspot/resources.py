@@ -57,6 +57,7 @@ class Resource:
         cursor: The property that says when it was last changed.
         merged: The properties that name the records merged into it; one alone may miss some (case 12).
         associations: Columns that come from associations.
+        primary: The property that names the primary company; the search, which shows no associations, shows it.
         remembered: Columns whose former values are asked for once, after the first load.
         scopes: What an app must be granted to read it.
         is_extra: It is read beside the entity's own object, and only where the mapping names it.
@@ -67,6 +68,7 @@ class Resource:
     cursor: str = "hs_lastmodifieddate"
     merged: tuple[str, ...] = ()
     associations: tuple[Association, ...] = ()
+    primary: str = ""
     remembered: tuple[str, ...] = ()
     scopes: tuple[str, ...] = ()
     is_extra: bool = False
@@ -98,6 +100,7 @@ RESOURCES = (
         cursor="lastmodifieddate",
         merged=("hs_merged_object_ids", "hs_calculated_merged_vids"),
         associations=(_TO_COMPANY,),
+        primary="associatedcompanyid",
         remembered=("role", "job_title", "owner_id"),
         scopes=_standard("contacts"),
     ),
@@ -106,6 +109,7 @@ RESOURCES = (
         "deals",
         merged=("hs_merged_object_ids",),
         associations=(_TO_COMPANY, _OF_CONTACT),
+        primary="hs_primary_associated_company",
         remembered=(
             "pipeline",
             "stage",

@@ -62,6 +62,10 @@ def _said(data: Any) -> str:
         return ", ".join(str(data[key]) for key in ("error", "error_description") if data.get(key))
     if not isinstance(data, list):
         return ""
+    # A key that is not unique is answered by the paths of the records that have it.
+    records = [each.rpartition("/")[2] for each in data if isinstance(each, str)]
+    if records:
+        return f"{len(records)} records have this key: {', '.join(records)}"
     told = [
         " ".join(str(each[key]) for key in ("errorCode", "message") if each.get(key))
         for each in data

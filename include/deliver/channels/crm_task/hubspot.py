@@ -123,6 +123,7 @@ class HubSpotTasks:
         wanted = {
             "idProperty": KEY_PROPERTY,
             "properties": ["hs_task_status", "hs_task_body"],
+            "propertiesWithHistory": [],
             "inputs": [{"id": key}],
         }
         found = self._write("/crm/v3/objects/tasks/batch/read", wanted).get("results") or []
@@ -137,6 +138,7 @@ class HubSpotTasks:
         wanted = {
             "idProperty": KEY_PROPERTY,
             "properties": [KEY_PROPERTY, "hs_task_status"],
+            "propertiesWithHistory": [],
             "inputs": [{"id": delivery.key} for delivery in deliveries if not body.closes(delivery)],
         }
         found = self._write("/crm/v3/objects/tasks/batch/read", wanted).get("results") or []
@@ -175,7 +177,8 @@ class HubSpotTasks:
         return _ids({"results": self._read(keys, id_property=KEY_PROPERTY)})
 
     def _read(self, ids: Sequence[str], *, id_property: str = "", is_archived: bool = False) -> list[dict[str, Any]]:
-        wanted: dict[str, Any] = {"properties": _SHOWN, "inputs": [{"id": each} for each in ids]}
+        inputs = [{"id": each} for each in ids]
+        wanted: dict[str, Any] = {"properties": _SHOWN, "propertiesWithHistory": [], "inputs": inputs}
         if id_property:
             wanted["idProperty"] = id_property
         call = self._client.call(

@@ -63,7 +63,7 @@ class TestCase18:
 
     def test_case_18_owners_too(self, sandbox: SandboxProcess) -> None:
         crm = Copy("crm", "owner")
-        crm.positions["owner"] = {"v": 1, "phase": "done", "at": AT - 60_000}
+        crm.positions["owner"] = {"v": 1, "phase": "done", "at": AT - 3_900_000}
         crm.pull(START)
         assert len(crm.rows["owner"]) == 8
 

@@ -134,7 +134,7 @@ def test_case_11_an_archived_row_is_noticed_and_a_restored_one_comes_back() -> N
     land(rows, pages)
     portal.now += MINUTE
     portal.archive("companies", 2)
-    portal.now += MINUTE
+    portal.now += 60 * MINUTE
     pages = pull(source, "account", portal, pages[-1].next_position)
     land(rows, pages)
     assert rows["2"].is_deleted

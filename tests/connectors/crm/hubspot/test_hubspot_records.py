@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from include.common.errors import ConfigError, Unavailable
+from include.connectors.base import Record
 from include.connectors.positions import moment
 from tests.connectors.crm.hubspot.portal import LAG, MINUTE, connect, land, live, pull
 from tests.fixtures.fake_hubspot import FakeHubSpot, iso
@@ -41,10 +42,18 @@ def test_case_15_a_partial_answer_is_asked_again_for_what_failed() -> None:
     }
     failure = {"category": "INTERNAL_ERROR", "message": "try again", "context": {"fromObjectId": ["2"]}}
     portal.association_errors.append(failure)
-    records = pull(connect(portal), "contact", portal)[0].records
+    records = _found(portal, "contact")
     assert [record.values["account_id"] for record in records] == ["20", "13", None]
     asked = [request.json["inputs"] for request in portal.seen if "associations" in request.path]
     assert asked == [[{"id": "1"}, {"id": "2"}, {"id": "3"}], [{"id": "2"}], [{"id": "2", "after": "2"}]]
+
+
+def _found(portal: FakeHubSpot, entity: str) -> list[Record]:
+    """Return the records that a search finds, which shows no associations."""
+    empty = FakeHubSpot(now=portal.now - LAG - MINUTE)
+    position = pull(connect(empty), entity, empty)[-1].next_position
+    portal.now += LAG + MINUTE
+    return [record for page in pull(connect(portal), entity, portal, position) for record in page.records]
 
 
 def test_associations_that_keep_failing_end_in_an_error() -> None:
@@ -57,7 +66,7 @@ def test_associations_that_keep_failing_end_in_an_error() -> None:
 
     portal.before = fail
     with pytest.raises(Unavailable, match="does not tell the companies of 1 contacts, such as 1"):
-        pull(connect(portal), "contact", portal)
+        _found(portal, "contact")
 
 
 def test_a_line_finds_its_account_through_its_deal() -> None:

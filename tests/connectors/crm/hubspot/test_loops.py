@@ -155,7 +155,8 @@ def test_a_list_that_leads_nowhere_ends(
 def test_associations_that_lead_nowhere_end(cursor: Callable[[int], str], empty: bool) -> None:
     portal = Odd()
     portal.put("contacts", 1, email="a@b.example")
-    portal.links["contacts", "companies"] = {1: [{"toObjectId": 5, "associationTypes": []}]}
+    # More companies than a list shows.
+    portal.links["contacts", "companies"] = {1: [{"toObjectId": to, "associationTypes": []} for to in (5, 6, 7)]}
     numbers = itertools.count()
 
     def change(request: Request, page: Page) -> Page:

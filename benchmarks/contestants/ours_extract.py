@@ -1,0 +1,27 @@
+"""Perennial's reading of some entities, or of their past, each entity by an instance of its own as under Airflow."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+
+def main() -> None:
+    """Read the source's entities given; with ``past`` before them, what the vendor remembers of them."""
+    from include.common import connections
+    from include.connectors import registry
+    from include.ingest import pipeline
+    from include.warehouse import raw_tables
+
+    what, source, *entities = sys.argv[1:]
+    if what == "past":
+        reader = registry.connect(connections.get(source))
+        rows = sum(len(page.records) for entity in entities for page in reader.history(entity))  # type: ignore[attr-defined]
+    else:
+        raw_tables.ensure_raw_tables()
+        rows = sum(pipeline.extract(source, entity).n_rows for entity in entities)
+    print(json.dumps({"rows": rows}))
+
+
+if __name__ == "__main__":
+    main()

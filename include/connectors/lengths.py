@@ -1,0 +1,49 @@
+"""Lengths of time as systems write them (P1Y6M) and as people type them: 12 months, 1 Jahr, 90 days, quarterly, 3."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+_LENGTHS = re.compile(r"(\d+)(?:[.]0+)?\s*([^\W\d_]*)[.]?")
+_FILLERS = re.compile(r"^P(?=\d)|[,+&']|\b(?:and|und|notice|term|Frist|Laufzeit|de|préavis|preaviso)\b", re.IGNORECASE)
+_UNITS = {
+    1: "m mo mos mth mths month months monat monate monaten mois mes meses 个月 月",
+    3: "q quarter quarters quartal quartale quartalen trimestre trimestres 季度",
+    12: "y yr yrs year years jahr jahre jahren an ans année années año años 年",
+}
+# How often something comes, said for how long it is.
+_RHYTHMS = {
+    1: "monthly monatlich mensuel mensual 每月",
+    3: "quarterly vierteljährlich quartalsweise trimestriel trimestral 每季度",
+    6: "half-yearly semi-annual semiannual semi-annually halbjährlich semestriel semestral 每半年",
+    12: "yearly annual annually jährlich annuel anual 每年",
+}
+_MONTHS_OF = {"": 1} | {word: months for months, words in _UNITS.items() for word in words.split()}
+_MONTHS_OF_RHYTHM = {word: months for months, words in _RHYTHMS.items() for word in words.split()}
+_DAYS = frozenset(("d", "day", "days", "tag", "tage", "tagen", "jour", "jours", "día", "días", "天", "日"))
+
+
+def months_of(value: Any) -> int | None:
+    """Return the whole months of a length of time; a number alone is of months, 30, 60 or 90 days count as months.
+
+    Raises:
+        ValueError: It is no such length.
+    """
+    text = _FILLERS.sub(" ", str(value).strip()).strip()
+    if not text:
+        return None
+    if text.lower() in _MONTHS_OF_RHYTHM:
+        return _MONTHS_OF_RHYTHM[text.lower()]
+    parts = _LENGTHS.findall(text)
+    if not parts or _LENGTHS.sub("", text).strip():
+        raise ValueError("not a number of months, such as 12, P1Y or 90 days")
+    months = 0
+    for number, unit in parts:
+        if unit.lower() in _DAYS and int(number) % 30 == 0:
+            months += int(number) // 30
+        elif unit.lower() in _MONTHS_OF:
+            months += int(number) * _MONTHS_OF[unit.lower()]
+        else:
+            raise ValueError("not a number of months, such as 12, P1Y or 90 days")
+    return months
