@@ -38,6 +38,7 @@ COMMANDS = {
     "approve_actions": "approvals list",
     "deliver": "deliver",
     "housekeeping": "housekeeping",
+    "judge_scores": "score backtest",
     "reconcile": "reconcile SOURCE",
 }
 KINDS = {"ingest_crm": "crm", "ingest_support": "support", "ingest_product": "product"}

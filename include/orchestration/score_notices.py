@@ -1,0 +1,40 @@
+"""Judges the health score and reports the floors that it misses to whoever answers for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from include import config
+from include.common import clock
+from include.deliver import notices
+from include.outbox.message import Message
+from include.scores.health import record
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a run of the back-test found, in numbers."""
+
+    n_losses: int
+    n_left_out: int
+    warnings: tuple[str, ...]
+
+
+def judge() -> Told:
+    """Judge the score by what is settled today, and notify the head once where it misses a floor."""
+    found = record.run(clock.now().date())
+    if found.warnings:
+        people = config.load().people
+        notices.notify(
+            people.head or people.queue,
+            Message(
+                subject=f"The health score misses {len(found.warnings)} of its floors",
+                summary="; ".join(found.warnings) + f". It rests on {found.n_losses} losses.",
+                next_steps=(
+                    "See how each measure did alone: python -m include.cli score backtest",
+                    "From 30 losses on, look at learned weights: python -m include.cli score learn",
+                ),
+                footer="You are notified once a month while it is so.",
+            ),
+        )
+    return Told(found.n_losses, found.n_left_out, found.warnings)
