@@ -162,13 +162,19 @@ with_end as (
     left join months as n on n.month_no = s.month_no + o.term_months
 ),
 
--- The given end, and the days before and after it, as far as they are whole months after the start.
+-- The given end, and the days before and after it, as far as they are whole months after the start. Each pair of days
+-- is looked up once, and each day by its number: a range of days would be compared with every day of the calendar.
+pairs_of_days as (
+    select distinct starts_on, given_end from with_end where starts_on is not null and given_end is not null
+),
+
 whole_months as (
-    select distinct w.starts_on, e.day as ends_on, e.month_no - s.month_no as months
-    from with_end as w
-    join meta.calendar as s on s.day = w.starts_on
-    join meta.calendar as g on g.day = w.given_end
-    join meta.calendar as e on e.day_no between g.day_no - 1 and g.day_no + 1
+    select distinct p.starts_on, e.day as ends_on, e.month_no - s.month_no as months
+    from pairs_of_days as p
+    cross join (values (-1), (0), (1)) as d (days)
+    join meta.calendar as s on s.day = p.starts_on
+    join meta.calendar as g on g.day = p.given_end
+    join meta.calendar as e on e.day_no = g.day_no + d.days
     where e.month_no > s.month_no
         and (e.day_of_month = least(s.day_of_month, e.days_in_month) or (s.is_month_end and e.is_month_end))
 ),
