@@ -37,7 +37,9 @@ lines as (
 ),
 
 opportunities as (
-    select * from core.opportunity
+    select o.*
+    from core.opportunity as o
+    join scope as s on s.account_key = o.account_key
 ),
 
 answers as (
@@ -98,10 +100,47 @@ deals as (
     group by l.opportunity_key, l.product_key, s.starts_on
 ),
 
-replaced_lines as (
-    select distinct l.opportunity_key, t.term_id
+-- What a deal, or a line of it, says that it renews.
+referred as (
+    select x.term_id, o.opportunity_key
+    from opportunities as o
+    join term_lines as x on x.opportunity_key = o.renews_key
+    union
+    select x.term_id, l.opportunity_key
     from lines as l
-    join term_lines as t on t.line_key = l.replaces_key
+    join term_lines as x on x.line_key = l.replaces_key
+),
+
+renewing as (
+    select distinct d.opportunity_key, d.ultimate_parent_key, d.starts_on
+    from deals as d
+    join opportunities as o on o.opportunity_key = d.opportunity_key
+    where o.opportunity_type = 'renewal'
+),
+
+-- Which deals may follow which terms at all: those of the account, and of the family what is said, what has the number,
+-- and renewals near the due date. A large family has millions of other pairs.
+met as (
+    select t.term_id, d.opportunity_key
+    from terms as t
+    join deals as d on d.account_key = t.account_key
+    union
+    select term_id, opportunity_key from referred
+    union
+    select t.term_id, a.opportunity_key
+    from terms as t
+    join answers as a on a.term_id = t.term_id
+    union
+    select t.term_id, d.opportunity_key
+    from terms as t
+    join deals as d on d.ultimate_parent_key = t.ultimate_parent_key and d.contract_key = t.contract_key
+    union
+    select t.term_id, d.opportunity_key
+    from terms as t
+    join renewing as d
+        on d.ultimate_parent_key = t.ultimate_parent_key
+        and d.starts_on >= t.due_date - 31
+        and (t.is_auto_renew or d.starts_on <= t.due_date + t.grace_days)
 ),
 
 pairs as (
@@ -125,20 +164,18 @@ pairs as (
         d.account_key = t.account_key as is_same_account,
         d.contract_key = t.contract_key as is_same_contract,
         o.has_number and t.has_number as both_numbered,
-        o.renews_key is not null and exists (
-            select 1 from term_lines as x where x.term_id = t.term_id and x.opportunity_key = o.renews_key
-        )
-        or exists (
-            select 1 from replaced_lines as x where x.term_id = t.term_id and x.opportunity_key = d.opportunity_key
-        ) as is_referred,
+        r.term_id is not null as is_referred,
         coalesce(d.quantity >= p.quantity, d.worth >= p.worth) as is_whole,
         a.is_match
-    from terms as t
-    join term_products as p on p.term_id = t.term_id
+    from met as m
+    join terms as t on t.term_id = m.term_id
+    join term_products as p on p.term_id = m.term_id
     join deals as d
-        on d.ultimate_parent_key = t.ultimate_parent_key
+        on d.opportunity_key = m.opportunity_key
+        and d.ultimate_parent_key = t.ultimate_parent_key
         and d.starts_on > t.term_start
     join opportunities as o on o.opportunity_key = d.opportunity_key
+    left join referred as r on r.term_id = m.term_id and r.opportunity_key = m.opportunity_key
     left join answers as a on a.term_id = t.term_id and a.opportunity_key in (d.opportunity_key, '*')
     where not exists (
         select 1 from term_lines as x where x.term_id = t.term_id and x.opportunity_key = d.opportunity_key

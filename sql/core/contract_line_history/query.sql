@@ -3,7 +3,7 @@
 -- Inputs: versions of lines, of deals without lines, of terms kept on companies; calendar, settings.
 -- Caveats: a line's yearly rate is fixed when its deal is closed, or when it is first known after that: a version that
 -- moves only its end keeps the rate. Ends are exclusive; one a day off a whole number of months is taken for that.
-with line_versions as (
+with all_line_versions as (
     select * from staging.stg_crm__contract_line where known_from <= :known_at
 ),
 
@@ -18,6 +18,30 @@ company_terms as (
 
 opportunities as (
     select * from core.opportunity
+),
+
+-- A line may move to another deal, and so to another account. Its versions are numbered together, and where it ends
+-- depends on what else the account has: of a few accounts, all lines of all accounts where one of their lines ever was.
+places as (
+    select distinct l.source, l.line_id, o.account_key
+    from all_line_versions as l
+    join opportunities as o on o.opportunity_key = l.source || ':' || l.opportunity_id
+    where cast(:accounts as text[]) is not null
+),
+
+reached as (
+    select distinct p.account_key
+    from places as p
+    join places as n on n.source = p.source and n.line_id = p.line_id
+    where n.account_key = any(cast(:accounts as text[]))
+),
+
+line_versions as (
+    select * from all_line_versions
+    where cast(:accounts as text[]) is null
+        or (source, line_id) in (
+            select p.source, p.line_id from places as p join reached as r on r.account_key = p.account_key
+        )
 ),
 
 months as (
@@ -105,7 +129,7 @@ recorded as (
     where coalesce(v.amount, 0) <> 0
         and (v.term_end is not null or v.term_months is not null)
         and not exists (
-            select 1 from line_versions as l where l.source = v.source and l.opportunity_id = v.opportunity_id
+            select 1 from all_line_versions as l where l.source = v.source and l.opportunity_id = v.opportunity_id
         )
     union all
     select
