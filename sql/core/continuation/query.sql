@@ -319,11 +319,21 @@ taken as (
     group by c.opportunity_key
 ),
 
+renewed_here as (
+    select distinct c.opportunity_key, c.next_account_key, c.starts_on, t.account_key
+    from chosen as c
+    join terms as t on t.term_id = c.term_id
+    join opportunities as o on o.opportunity_key = c.opportunity_key
+    where c.surest in (0, 1, 2, 3, 6, 9) and o.opportunity_type = 'renewal'
+),
+
 shared_products as (
     select distinct p.term_id, d.opportunity_key
-    from terms as t
+    from renewed_here as c
+    join terms as t on t.account_key = c.account_key
     join term_products as p on p.term_id = t.term_id
-    join deals as d on d.ultimate_parent_key = t.ultimate_parent_key and d.product_key = p.product_key
+    join deals as d on d.opportunity_key = c.opportunity_key and d.product_key = p.product_key
+    where not exists (select 1 from chosen as x where x.term_id = t.term_id)
 ),
 
 left_over as (
@@ -337,13 +347,7 @@ left_over as (
         row_number() over (partition by t.term_id order by abs(c.starts_on - t.due_date), c.opportunity_key) as choice
     from terms as t
     join term_worth as w on w.term_id = t.term_id and w.worth > 0
-    join (
-        select distinct c.opportunity_key, c.next_account_key, c.starts_on, t.account_key
-        from chosen as c
-        join terms as t on t.term_id = c.term_id
-        join opportunities as o on o.opportunity_key = c.opportunity_key
-        where c.surest in (0, 1, 2, 3, 6, 9) and o.opportunity_type = 'renewal'
-    ) as c
+    join renewed_here as c
         on c.account_key = t.account_key
         and c.starts_on > t.term_start
         and c.starts_on <= t.due_date + t.grace_days
