@@ -143,6 +143,26 @@ met as (
         and (t.is_auto_renew or d.starts_on <= t.due_date + t.grace_days)
 ),
 
+-- The first time a term was said to end: a notice, or a lost renewal deal of its contract or without a number.
+cancelled as (
+    select t.term_id, min(o.said_on) as said_on
+    from terms as t
+    join (
+        select account_key, contract_key, has_number, renews_key, notice_given_on as said_on
+        from opportunities
+        where notice_given_on is not null and not is_deleted
+        union all
+        select account_key, contract_key, has_number, renews_key, close_date
+        from opportunities
+        where opportunity_type = 'renewal' and is_closed and not is_won and not is_deleted
+    ) as o
+        on o.account_key = t.account_key
+        and o.said_on > t.term_start
+        and (t.is_auto_renew or o.said_on <= t.due_date + t.grace_days)
+    where o.contract_key = t.contract_key or o.renews_key = t.opportunity_key or not o.has_number
+    group by t.term_id
+),
+
 pairs as (
     select
         t.term_id,
@@ -166,6 +186,7 @@ pairs as (
         o.has_number and t.has_number as both_numbered,
         r.term_id is not null as is_referred,
         coalesce(d.quantity >= p.quantity, d.worth >= p.worth) as is_whole,
+        c.said_on,
         a.is_match
     from met as m
     join terms as t on t.term_id = m.term_id
@@ -176,17 +197,26 @@ pairs as (
         and d.starts_on > t.term_start
     join opportunities as o on o.opportunity_key = d.opportunity_key
     left join referred as r on r.term_id = m.term_id and r.opportunity_key = m.opportunity_key
+    left join cancelled as c on c.term_id = t.term_id
     left join answers as a on a.term_id = t.term_id and a.opportunity_key in (d.opportunity_key, '*')
     where not exists (
         select 1 from term_lines as x where x.term_id = t.term_id and x.opportunity_key = d.opportunity_key
     )
 ),
 
--- A deal in time: it starts in the term or in the grace after it; of what auto-renews, at any time after.
+-- A deal in time: it starts in the term or in the grace after it; of what auto-renews, at any time after, or until the
+-- grace of the end for which it was cancelled.
 timed as (
     select
         *,
-        coalesce(starts_on <= due_date + grace_days or is_auto_renew, true) as is_in_time,
+        coalesce(
+            starts_on <= due_date + grace_days
+            or (is_auto_renew and said_on is null)
+            or (is_auto_renew and starts_on <= due_date + grace_days + (due_date - term_start) * cast(
+                ceil(greatest(said_on - due_date, 0) / (1.0 * (due_date - term_start))) as integer
+            )),
+            true
+        ) as is_in_time,
         -- An expansion within an automatic term is not at its end.
         coalesce(
             starts_on >= due_date - 1
@@ -218,6 +248,9 @@ methods as (
                 then 'number'
             when is_same_account and opportunity_type = 'renewal' and is_in_time and both_numbered
                 then 'renewal_renumbered'
+            when is_same_account and opportunity_type = 'renewal' and is_in_time and is_auto_renew
+                and not coalesce(said_on <= starts_on, false) and starts_on > due_date + 1
+                then 'renewal_of_automatic'
             when is_same_account and opportunity_type = 'renewal' and is_in_time and starts_on < due_date - 92
                 then 'renewal_early'
             when is_same_account and opportunity_type = 'renewal' and is_in_time then 'renewal'
@@ -237,8 +270,13 @@ methods as (
                 then 'product_renumbered'
             when not is_same_account and is_same_contract and both_numbered and is_in_time then 'family_number'
             when not is_same_account and opportunity_type = 'renewal' and is_same_product and is_in_time
-                and starts_on >= due_date - 31
+                and starts_on >= due_date - 31 and (not is_auto_renew or distance <= 31)
                 then 'family_renewal'
+            -- Typed as a renewal, it renews what ended, late as it is, if nobody said before that this was over.
+            when is_same_account and is_same_product and opportunity_type = 'renewal' and not is_auto_renew
+                and starts_on > due_date + grace_days and starts_on <= due_date + grace_days + 92
+                and not coalesce(said_on <= starts_on, false)
+                then 'renewal_late'
         end as method
     from timed
 ),
@@ -248,7 +286,8 @@ ranked_methods as (
     from (
         values
             ('answer', 0), ('reference', 1), ('number', 2), ('renewal', 3), ('product', 4), ('family_number', 5),
-            ('renewal_renumbered', 6), ('family_renewal', 7), ('product_renumbered', 8), ('renewal_early', 9)
+            ('renewal_renumbered', 6), ('family_renewal', 7), ('product_renumbered', 8), ('renewal_early', 9),
+            ('renewal_late', 10), ('renewal_of_automatic', 11)
     ) as m (method, surest)
 ),
 
@@ -260,6 +299,8 @@ candidates as (
             as has_same_product,
         max(case when m.is_same_product then 1 else 0 end) over (partition by m.opportunity_key, m.term_id) = 1
             as has_same_here,
+        max(case when m.is_at_end and m.is_same_product and r.surest <= 3 then 1 else 0 end)
+            over (partition by m.term_id, m.ended_product) = 1 as is_continued_at_end,
         min(r.surest) over (partition by m.opportunity_key) as surest_of_deal,
         min(r.surest) over (partition by m.term_id) as surest_of_term
     from methods as m
@@ -276,6 +317,8 @@ ordered as (
             order by
                 case when has_same_here and not is_same_product and surest > 0 then 1 else 0 end,
                 surest,
+                -- A term that another deal continues more surely takes this one only if it fits no other.
+                case when surest_of_term < surest then 1 else 0 end,
                 distance,
                 -- Of two terms that are due together the one of nearly the same amount.
                 abs(worth - ended_worth),
@@ -287,8 +330,10 @@ ordered as (
     where (is_same_product or not has_same_product or surest <= 1)
         -- Another account's deal only where neither the term nor the deal has anything nearer.
         and (surest <> 7 or (surest_of_deal >= 5 and surest_of_term >= 5))
-        -- And one typed as new, on a number of its own, only where the term has nothing else at all.
-        and (surest <> 8 or (surest_of_deal >= 8 and surest_of_term >= 8))
+        -- And one typed as new, on a number of its own, or one that comes late, only where there is nothing else at all.
+        and (surest not in (8, 10) or (surest_of_deal >= 8 and surest_of_term >= 8))
+        -- What was renewed at its end was not replaced before by a deal that does not say so: that one adds.
+        and not (surest = 4 and not is_at_end and is_continued_at_end)
 ),
 
 chosen as (
@@ -324,7 +369,7 @@ renewed_here as (
     from chosen as c
     join terms as t on t.term_id = c.term_id
     join opportunities as o on o.opportunity_key = c.opportunity_key
-    where c.surest in (0, 1, 2, 3, 6, 9) and o.opportunity_type = 'renewal'
+    where c.surest in (0, 1, 2, 3, 6, 9, 10, 11) and o.opportunity_type = 'renewal'
 ),
 
 shared_products as (
@@ -403,7 +448,8 @@ all_links as (
             when c.surest = 4 and c.is_at_end then case when c.distance <= 7 then 0.85 else 0.75 end
             when c.surest = 4 then 0.65
             when c.surest = 5 then 0.9
-            when c.surest = 8 then 0.7
+            when c.surest in (8, 10) then 0.7
+            when c.surest = 11 then case when c.is_same_product and c.distance <= 7 then 0.85 else 0.75 end
             else 0.6
         end as confidence
     from chosen as c
