@@ -212,8 +212,10 @@ timed as (
         coalesce(
             starts_on <= due_date + grace_days
             or (is_auto_renew and said_on is null)
-            or (is_auto_renew and starts_on <= due_date + grace_days + (due_date - term_start) * cast(
-                ceil(greatest(said_on - due_date, 0) / (1.0 * (due_date - term_start))) as integer
+            or (is_auto_renew and starts_on <= due_date + cast(
+                grace_days
+                    + (due_date - term_start) * ceil(greatest(said_on - due_date, 0) / (1.0 * (due_date - term_start)))
+                as integer
             )),
             true
         ) as is_in_time,
@@ -319,6 +321,8 @@ ordered as (
                 surest,
                 -- A term that another deal continues more surely takes this one only if it fits no other.
                 case when surest_of_term < surest then 1 else 0 end,
+                -- One that still runs comes before one that ended long ago.
+                case when is_in_time then 0 else 1 end,
                 distance,
                 -- Of two terms that are due together the one of nearly the same amount.
                 abs(worth - ended_worth),

@@ -220,10 +220,13 @@ with_term as (
     select
         w.*,
         case
-            when x.given_end is null then coalesce(w.months_given, w.months_before, w.months_after)
+            when x.given_end is null and w.way <> 'company'
+                then coalesce(w.months_given, w.months_before, w.months_after)
             else w.months_given
         end as months,
         case
+            -- A renewal date is the first day after the term by its name.
+            when w.way = 'company' then w.given_end
             when x.given_end is not null or w.months_given is not null or w.is_evergreen then w.given_end
             when w.months_before is not null then w.given_end - 1
             when w.months_after is not null then w.given_end + 1

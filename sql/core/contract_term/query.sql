@@ -92,8 +92,11 @@ with_length as (
 bounded as (
     select
         *,
-        cast(:newest as date) + 31 * (coalesce(notice_months, 0) + 1)
-            + case when term_months is null then term_days else 31 * term_months end as last_day
+        cast(:newest as date) + cast(
+            31 * (coalesce(notice_months, 0) + 1)
+                + case when term_months is null then term_days else 31 * term_months end
+            as integer
+        ) as last_day
     from with_length
 ),
 

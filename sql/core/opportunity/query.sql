@@ -98,10 +98,14 @@ union all
 select
     source || ':' || 'company-' || account_id || '-' || term_no,
     account_key,
-    source || ':' || 'company-' || account_id,
+    source || ':' || 'company-' || account_id || case when contract_no > 1 then '-' || contract_no else '' end,
     account_id,
     true,
-    case when term_no = 1 then 'new' else 'renewal' end,
+    case
+        when row_number() over (partition by source, account_id, contract_no order by term_no) = 1 then 'new'
+        when is_restart then 'unknown'
+        else 'renewal'
+    end,
     null,
     true,
     true,

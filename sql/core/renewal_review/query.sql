@@ -31,6 +31,11 @@ renewals as (
     where (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
 ),
 
+company_terms as (
+    select * from core.company_term
+    where is_base and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
+),
+
 sources_with_deals as (
     select distinct split_part(opportunity_key, ':', 1) as source
     from core.opportunity
@@ -89,6 +94,14 @@ findings as (
     join sources_with_deals as s on s.source = split_part(r.renewal_id, ':', 1)
     where r.outcome = 'open' and r.is_in_rate and r.open_opportunity_key is null and not r.is_auto_renew
         and r.decision_date <= cast(:newest as date) + 90
+    union all
+    -- The date of the company has passed, and its ARR is still there, or was until long after.
+    select 'date_passed', r.account_key, r.renewal_id, r.opportunity_key, r.due_date, r.target_arr, null, null
+    from renewals as r
+    join company_terms as c
+        on r.opportunity_key = c.source || ':' || 'company-' || c.account_id || '-' || c.term_no
+    where r.outcome in ('lost', 'after_grace') and r.due_date > cast(:newest as date) - 366
+        and coalesce(c.shown_to > r.due_date + r.grace_days, true)
     union all
     select 'end_moved', account_key, line_key, opportunity_key, term_end, arr, null, null
     from lines
