@@ -125,8 +125,8 @@ def test_a_renewal_of_the_parent_makes_the_child_again(built: pytest.MonkeyPatch
 def test_the_list_names_the_deal_and_what_it_may_continue(built: pytest.MonkeyPatch) -> None:
     at(built, "13:00")
     world.load("account", world.account("alone"))
-    world.load("opportunity", world.deal("old", "alone", contract_number=None, close_date=date(2024, 12, 1)))
-    world.load("contract_line", world.line("old", "old", 1200, date(2024, 12, 20), date(2025, 12, 20)))
+    world.load("opportunity", world.deal("old", "alone", contract_number=None, close_date=date(2024, 9, 1)))
+    world.load("contract_line", world.line("old", "old", 1200, date(2024, 9, 20), date(2025, 9, 20)))
     world.load(
         "opportunity",
         world.deal("late", "alone", contract_number=None, close_date=date(2026, 3, 1), opportunity_type="renewal"),

@@ -555,6 +555,25 @@ converted as (
     where s.share > 0
 ),
 
+-- A deal without days that counts, such as a copy, of which a person says that it renews a term: so it does, with what
+-- it repeats, else flat, until its dates are set.
+answered as (
+    select
+        t.term_id,
+        o.opportunity_key,
+        o.account_key as next_account_key,
+        o.close_date as committed_on,
+        coalesce(c.worth, w.worth) as arr
+    from answers as a
+    join terms as t on t.term_id = a.term_id and t.due_date is not null and not t.is_auto_renew
+    join opportunities as o on o.opportunity_key = a.opportunity_key and o.is_won and not o.is_deleted
+    join term_worth as w on w.term_id = t.term_id
+    left join (
+        select opportunity_key, sum(worth) as worth from lines where status = 'copy' group by opportunity_key
+    ) as c on c.opportunity_key = o.opportunity_key
+    where a.is_match and not exists (select 1 from deals as d where d.opportunity_key = o.opportunity_key)
+),
+
 -- A copy of the term's own lines, sold again: the renewal, whose dates nobody has set. Of several the first.
 all_copies as (
     select
@@ -577,6 +596,9 @@ all_copies as (
         and (o.opportunity_type = 'renewal'
             or c.committed_on > t.term_start + cast(floor((t.due_date - t.term_start) / 2.0) as integer))
         and not exists (select 1 from links as k where k.term_id = x.term_id)
+        and not exists (
+            select 1 from answered as y where y.term_id = x.term_id or y.opportunity_key = c.opportunity_key
+        )
         and not exists (
             select 1 from answers as a
             where a.term_id = x.term_id and a.opportunity_key in (c.opportunity_key, '*') and not a.is_match
@@ -644,6 +666,9 @@ without_dates as (
         and coalesce(not x.is_usable, o.amount > 0)
         and not exists (select 1 from links as k where k.term_id = t.term_id)
         and not exists (select 1 from copies as c where c.term_id = t.term_id)
+        and not exists (
+            select 1 from answered as y where y.term_id = t.term_id or y.opportunity_key = o.opportunity_key
+        )
         and not exists (
             select 1 from answers as a
             where a.term_id = t.term_id and a.opportunity_key in (o.opportunity_key, '*') and not a.is_match
@@ -739,3 +764,25 @@ from without_dates as d
 join terms as t on t.term_id = d.term_id
 where d.choice = 1 and d.choice_of_term = 1
     and (cast(:accounts as text[]) is null or t.account_key = any(cast(:accounts as text[])))
+union all
+select
+    t.account_key,
+    d.term_id,
+    t.contract_key,
+    t.due_date,
+    d.opportunity_key,
+    '',
+    d.next_account_key,
+    'answer',
+    1.0,
+    null,
+    null,
+    d.committed_on,
+    true,
+    false,
+    cast(round(d.arr, 2) as numeric(18, 2)),
+    null,
+    true
+from answered as d
+join terms as t on t.term_id = d.term_id
+where (cast(:accounts as text[]) is null or t.account_key = any(cast(:accounts as text[])))
