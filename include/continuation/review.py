@@ -18,7 +18,7 @@ MEANING = {
     "copy": "the line repeats one of another won deal and counts once: correct its dates or amount if it is its own",
     "continues_nothing": "a won renewal deal continues no term, while one of its account ends: `renewals link`",
     "no_open_deal": "the term is decided within 90 days, and no renewal deal is open for it: open one in the CRM",
-    "date_passed": "the company's renewal date has passed and its ARR is still there: set the next date, or empty the ARR",
+    "date_passed": "the company's renewal date has passed and its ARR is still there: set the next one, or empty the ARR",
     "end_moved": "the end was moved and the amount left: its yearly rate stays; correct the amount if that is wrong",
     "no_account": "a won deal or subscription of no known company is in no figure: give it one (`identity review`)",
 }
@@ -128,7 +128,7 @@ def summary(connection: sa.Connection) -> list[dict[str, object]]:
 
 def unreported(source_id: str) -> list[Unreported]:
     """Return what the owner of a source was not notified of, the most ARR first; of each kind at most once a day."""
-    with engine("loader").connect() as connection:
+    with engine("reader").connect() as connection:
         if not has_table(connection, "core.renewal_review"):
             return []
         bound = {"source": source_id, "kinds": list(NOTIFIED), "today": clock.now().date()}

@@ -183,7 +183,8 @@ def _compare(connection: sa.Connection, world: World) -> Measured:
     pending: dict[str, list[Step]] = defaultdict(list)
     for key, day, arr, late in connection.execute(
         sa.text(
-            "select account_key, from_day, arr, pending_late_arr from core.arr_step where from_day <= :day order by 1, 2"
+            "select account_key, from_day, arr, pending_late_arr from core.arr_step where from_day <= :day"
+            " order by 1, 2"
         ),
         {"day": ANCHOR},
     ):
@@ -240,16 +241,20 @@ def _compare_renewals(connection: sa.Connection, world: World, found: Measured, 
         deals = {f"crm:{deal.id}" for deal in term.deals}
         own = [r for r in by_term[key, term.due] if world.custom == "companies" or r.opportunity_key in deals]
         if "restarted" in term.outcomes:  # nothing is due then, on whichever day
-            own = [r for r in own if r.outcome == "restarted"] or [
-                r
-                for r in rows
-                if r.outcome == "restarted"
-                and (
-                    (r.account_key, r.term_start) == (key, term.start)
-                    if world.custom == "companies"
-                    else r.opportunity_key in deals
-                )
-            ] or own
+            own = (
+                [r for r in own if r.outcome == "restarted"]
+                or [
+                    r
+                    for r in rows
+                    if r.outcome == "restarted"
+                    and (
+                        (r.account_key, r.term_start) == (key, term.start)
+                        if world.custom == "companies"
+                        else r.opportunity_key in deals
+                    )
+                ]
+                or own
+            )
         matched.update((r.account_key, r.due_date, r.opportunity_key) for r in own)
         found.renewals["all"] += 1
         outcomes = {r.outcome for r in own}
@@ -288,7 +293,7 @@ def figures(custom: str, found: Measured) -> list[str]:
         f"{custom}: account-days right {found.days_right:.3%} of {found.days['all']},"
         f" pending {found.days['pending']}, wrong and listed {found.days['listed']},"
         f" wrong and silent {found.days['silent']}; ARR pending {found.arr_days['pending'] / found.arr_days['all']:.3%},"
-        f" wrong and listed {found.arr_days['listed'] / found.arr_days['all']:.3%}, silent {found.silent_arr:.3%}",
+        f" listed {found.arr_days['listed'] / found.arr_days['all']:.3%}, silent {found.silent_arr:.3%}",
         f"{custom}: renewals right {found.renewals_right:.2%} of {renewals['all']} (and {renewals['extra']} extra),"
         f" wrong and listed {renewals['listed']}, wrong and silent {renewals['silent']}",
         *(f"  {number} {what}" for what, number in found.outcomes.most_common(12)),

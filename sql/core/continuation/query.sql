@@ -334,7 +334,7 @@ ordered as (
     where (is_same_product or not has_same_product or surest <= 1)
         -- Another account's deal only where neither the term nor the deal has anything nearer.
         and (surest <> 7 or (surest_of_deal >= 5 and surest_of_term >= 5))
-        -- And one typed as new, on a number of its own, or one that comes late, only where there is nothing else at all.
+        -- And one typed as new, on a number of its own, or one that comes late, only where there is nothing else.
         and (surest not in (8, 10) or (surest_of_deal >= 8 and surest_of_term >= 8))
         -- What was renewed at its end was not replaced before by a deal that does not say so: that one adds.
         and not (surest = 4 and not is_at_end and is_continued_at_end)

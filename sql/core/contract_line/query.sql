@@ -455,7 +455,9 @@ select
     coalesce(r.currency, :currency) as currency,
     r.term_start,
     r.term_end,
-    cast(case when r.has_free_months and not r.is_cut then r.months_all else r.term_months end as integer) as term_months,
+    cast(
+        case when r.has_free_months and not r.is_cut then r.months_all else r.term_months end as integer
+    ) as term_months,
     cast(case when r.has_free_months and not r.is_cut then r.days_all else r.term_days end as integer) as term_days,
     cast(round(r.arr * r.spread, 2) as numeric(18, 2)) as arr,
     cast(round(r.list_arr * r.spread, 2) as numeric(18, 2)) as list_arr,

@@ -102,7 +102,8 @@ findings as (
     from renewals as r
     join sources_with_deals as s on s.source = split_part(r.renewal_id, ':', 1)
     left join entered_when_won as e on e.account_key = r.account_key
-    where e.account_key is null and r.outcome = 'open' and r.is_in_rate and r.open_opportunity_key is null and not r.is_auto_renew
+    where e.account_key is null and r.outcome = 'open' and r.is_in_rate
+        and r.open_opportunity_key is null and not r.is_auto_renew
         and r.decision_date <= cast(:newest as date) + 90
     union all
     -- The date of the company has passed, and its ARR is still there, or was until long after.
