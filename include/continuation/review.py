@@ -18,7 +18,7 @@ MEANING = {
     "copy": "the line repeats one of another won deal and counts once: correct its dates or amount if it is its own",
     "continues_nothing": "a won renewal deal continues no term, while one of its account ends: `renewals link`",
     "no_open_deal": "the term is decided within 90 days, and no renewal deal is open for it: open one in the CRM",
-    "date_passed": "the company's renewal date has passed and its ARR is still there: set the next one, or empty the ARR",
+    "date_passed": "a company's renewal date has passed, and its ARR is still there: set the next one or empty it",
     "end_moved": "the end was moved and the amount left: its yearly rate stays; correct the amount if that is wrong",
     "no_account": "a won deal or subscription of no known company is in no figure: give it one (`identity review`)",
 }

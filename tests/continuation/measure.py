@@ -291,8 +291,8 @@ def figures(custom: str, found: Measured) -> list[str]:
     renewals = found.renewals
     return [
         f"{custom}: account-days right {found.days_right:.3%} of {found.days['all']},"
-        f" pending {found.days['pending']}, wrong and listed {found.days['listed']},"
-        f" wrong and silent {found.days['silent']}; ARR pending {found.arr_days['pending'] / found.arr_days['all']:.3%},"
+        f" pending {found.days['pending']}, wrong and listed {found.days['listed']}, silent {found.days['silent']};"
+        f" ARR pending {found.arr_days['pending'] / found.arr_days['all']:.3%},"
         f" listed {found.arr_days['listed'] / found.arr_days['all']:.3%}, silent {found.silent_arr:.3%}",
         f"{custom}: renewals right {found.renewals_right:.2%} of {renewals['all']} (and {renewals['extra']} extra),"
         f" wrong and listed {renewals['listed']}, wrong and silent {renewals['silent']}",
