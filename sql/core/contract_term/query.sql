@@ -148,7 +148,7 @@ ends as (
     select * from further_ends_by_day
     where (next_start is null or due_date <= next_start) and rolls_until is null
     union all
-    select *, cancelled_from from with_length
+    select *, cancelled_from from bounded
     where cancelled_from > term_end
         and cancelled_from <= rolls_until
         and (next_start is null or cancelled_from <= next_start)
