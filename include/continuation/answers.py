@@ -151,6 +151,12 @@ def _must_exist(connection: Connection, answer: Answer) -> None:
         raise ConfigError(
             f"there is no won deal {answer.opportunity_key}", cure="give its source and its id there, such as crm:4711"
         )
+    because = connection.execute(_WHY_NOT, {"term_id": answer.term_id, "key": answer.opportunity_key}).scalar()
+    if answer.is_match and because:
+        raise ConfigError(
+            f"{answer.opportunity_key} cannot continue {answer.term_id}: {because}",
+            cure="correct the dates or the company in the CRM and build, or name another deal or term",
+        )
 
 
 def _refuse_if_in_file(term_id: str) -> None:
@@ -193,6 +199,30 @@ _OF_TERM = sa.text(
 )
 _HAS_TERM = sa.text("select exists (select from core.agreed_term where term_id = :term_id)")
 _HAS_DEAL = sa.text("select exists (select from core.opportunity where opportunity_key = :key and is_won)")
+# Why an answer would have no effect; null where it has one.
+_WHY_NOT = sa.text("""
+    select case
+        when o.opportunity_key = t.opportunity_key then 'it made that term'
+        when f.ultimate_parent_key <> g.ultimate_parent_key then 'it belongs to an account outside of the family'
+        when d.starts_on <= t.term_start
+            then 'what it sells starts on ' || d.starts_on || ', and the term only on ' || t.term_start
+        when d.starts_on is null and t.due_date is null
+            then 'it has no dates of its own, and the term runs until it is cancelled'
+        when d.starts_on is null and t.is_auto_renew
+            then 'it has no dates of its own, and the term auto-renews until a deal with dates takes over'
+    end
+    from core.agreed_term as t
+    join core.account_family as f on f.account_key = t.account_key
+    cross join core.opportunity as o
+    join core.account_family as g on g.account_key = o.account_key
+    left join (
+        select opportunity_key, max(term_start) as starts_on
+        from core.contract_line
+        where is_committed and arr > 0 and not is_addition
+        group by opportunity_key
+    ) as d on d.opportunity_key = o.opportunity_key
+    where t.term_id = :term_id and o.opportunity_key = :key
+""")
 _TOUCH = sa.text(
     "insert into meta.dirty_range (batch_id, source, entity, account_ref, from_day)"
     " select distinct 0, split_part(account_key, ':', 1), 'opportunity', split_part(account_key, ':', 2),"

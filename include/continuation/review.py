@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from include.common import clock
 from include.common.errors import WarehouseError
 from include.warehouse.engine import engine, has_table
 
@@ -17,9 +18,33 @@ MEANING = {
     "copy": "the line repeats one of another won deal and counts once: correct its dates or amount if it is its own",
     "continues_nothing": "a won renewal deal continues no term, while one of its account ends: `renewals link`",
     "no_open_deal": "the term is decided within 90 days, and no renewal deal is open for it: open one in the CRM",
+    "date_passed": "a company's renewal date has passed, and its ARR is still there: set the next one or empty it",
     "end_moved": "the end was moved and the amount left: its yearly rate stays; correct the amount if that is wrong",
     "no_account": "a won deal or subscription of no known company is in no figure: give it one (`identity review`)",
 }
+
+# Those that make figures wrong until somebody corrects the CRM: the owner of the source is notified of each. Of the
+# others the figures follow a safe default; they are on the pages and in `renewals review`.
+NOTIFIED = ("no_account", "continues_nothing", "no_open_deal", "dates_missing", "date_passed")
+
+
+@dataclass(frozen=True)
+class Unreported:
+    """What is new of one kind in one source since its owner was notified.
+
+    Args:
+        kind: A key of ``MEANING``.
+        n: How many are new.
+        arr: What depends on them, a year, in the reporting currency.
+        share: The same as a share of all ARR, from 0 to 1.
+        keys: Names of the findings, as ``note_notified`` takes them.
+    """
+
+    kind: str
+    n: int
+    arr: float
+    share: float
+    keys: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -101,6 +126,25 @@ def summary(connection: sa.Connection) -> list[dict[str, object]]:
     ]
 
 
+def unreported(source_id: str) -> list[Unreported]:
+    """Return what the owner of a source was not notified of, the most ARR first; of each kind at most once a day."""
+    with engine("reader").connect() as connection:
+        if not has_table(connection, "core.renewal_review"):
+            return []
+        bound = {"source": source_id, "kinds": list(NOTIFIED), "today": clock.now().date()}
+        return [
+            Unreported(row.kind, row.n, float(row.arr), float(row.share or 0), tuple(row.keys))
+            for row in connection.execute(_UNREPORTED, bound)
+        ]
+
+
+def note_notified(source_id: str, told: Unreported) -> None:
+    """Note that the owner was notified."""
+    keys = [*told.keys, f"contracts/{source_id}/{told.kind}"]
+    with engine("loader").begin() as connection:
+        connection.execute(_NOTIFIED, {"keys": keys, "now": clock.now()})
+
+
 def _must_be_built(connection: sa.Connection) -> None:
     if not has_table(connection, "core.renewal_review"):
         raise WarehouseError("nothing is built yet", cure="run `python -m include.cli build`")
@@ -144,11 +188,33 @@ _FINDINGS = sa.text(
     f"select * from ({_ALL}) as f where :kind in ('', f.kind)"  # noqa: S608 - texts of this file
     " order by coalesce(f.arr, 0) desc, f.kind, f.subject_id, f.opportunity_key limit :limit"
 )
+_SHARE = (
+    "coalesce(sum(f.arr), 0) / nullif((select sum(s.arr) from (select arr, row_number() over"
+    " (partition by account_key order by from_day desc) as age from core.arr_step where from_day <= current_date) as s"
+    " where s.age = 1), 0)"
+)
 _SUMMARY = sa.text(
     "select f.kind, count(*) as n, cast(coalesce(sum(f.arr), 0) as double precision) as arr,"  # noqa: S608
-    " coalesce(sum(f.arr), 0) / nullif((select sum(s.arr) from (select arr, row_number() over"
-    " (partition by account_key order by from_day desc) as age from core.arr_step where from_day <= current_date) as s"
-    f" where s.age = 1), 0) as share_of_arr from ({_ALL}) as f group by f.kind order by 3 desc"
+    f" {_SHARE} as share_of_arr from ({_ALL}) as f group by f.kind order by 3 desc"
+)
+_UNREPORTED = sa.text(f"""
+    select f.kind, count(*) as n, coalesce(sum(f.arr), 0) as arr, {_SHARE} as share, array_agg(f.key) as keys
+    from (
+        select *, 'contracts/' || md5(concat_ws('|', kind, subject_id, opportunity_key)) as key from ({_ALL}) as a
+    ) as f
+    where f.kind = any(:kinds) and split_part(coalesce(nullif(f.subject_id, ''), f.opportunity_key), ':', 1) = :source
+        and not exists (select from meta.notice as n where n.key = f.key)
+        and not exists (
+            select from meta.notice as n
+            where n.key = 'contracts/' || :source || '/' || f.kind
+                and cast(n.notified_at at time zone 'UTC' as date) >= :today
+        )
+    group by f.kind
+    order by 3 desc
+""")  # noqa: S608 - texts of this file
+_NOTIFIED = sa.text(
+    "insert into meta.notice (key, failing_since, failed_at, notified_at) select key, :now, :now, :now"
+    " from unnest(cast(:keys as text[])) as k (key) on conflict (key) do update set notified_at = :now"
 )
 _LINKS = sa.text(
     "select opportunity_key as deal, product, method, confidence, next_start as start, renewed_arr as arr,"

@@ -158,7 +158,9 @@ def build_model(build_id: str, name: str) -> Built:
         if is_new:
             materialize.partition(connection, model, *build.all_days)
         parameters = parameters_of(build, model)
-        if any(piece.accounts is None or len(piece.accounts) > increments.A_FEW for piece in pieces):
+        # Without a window all that a few accounts ever had is read, and one of them may have a thousand deals.
+        is_whole = model.metadata.materialisation == "account"
+        if is_whole or any(piece.accounts is None or len(piece.accounts) > increments.A_FEW for piece in pieces):
             connection.exec_driver_sql(FOR_EVERYONE)
         if name == restatements.TABLE:
             restatements.check_definitions(connection)

@@ -63,9 +63,11 @@ def finish() -> Any:
 def publish_kpis(asset: Asset) -> Iterator[Metadata]:
     """Close the build and publish the KPI asset."""
     from include.models import build
+    from include.orchestration.notices import notify_contracts
     from include.orchestration.results import as_json
 
     yield Metadata(asset, as_json(build.finish(_planned())))
+    notify_contracts()
 
 
 def build_between(planned: XComArg, closed: XComArg) -> None:

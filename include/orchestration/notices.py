@@ -125,6 +125,38 @@ def _notify_changes(source_id: str) -> None:
     schema_drift.note_notified(changes)
 
 
+def notify_contracts() -> None:
+    """Notify the owners of CRMs once of what makes figures about contracts wrong. Never raises: the build has ended."""
+    import sqlalchemy as sa
+
+    from include.common.errors import PerennialError
+    from include.config import load
+
+    for source in load().of_kind("crm"):
+        try:
+            _notify_contracts(source)
+        except (sa.exc.SQLAlchemyError, PerennialError) as error:
+            log.warning("%s: its owner was not notified of contracts, the next build tries again: %s", source.id,
+                        _reason(error))  # fmt: skip
+
+
+def _notify_contracts(source: SourceSettings) -> None:
+    from include.continuation import review
+    from include.deliver import notices
+    from include.outbox.message import Message
+
+    for found in review.unreported(source.id):
+        message = Message(
+            subject=f"{source.id}: {found.n} new of {found.kind.replace('_', ' ')}, {found.share:.1%} of ARR",
+            summary=f"{found.arr:,.0f} a year depends on them. What it is, and its cure: {review.MEANING[found.kind]}.",
+            next_steps=(f"Which: python -m include.cli renewals review --kind {found.kind}",),
+            footer="You are notified once of each, at most once a day of each kind.",
+        )
+        log.warning("%s. %s", message.subject, message.summary)
+        notices.notify(source.owner, message)
+        review.note_notified(source.id, found)
+
+
 def write(failure: Failure, since: datetime) -> Message:
     """Return the notice of a failure."""
     from include.outbox.message import Fact, Link, Message

@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from include.common import clock
+from include.continuation import review
 from include.contracts import catalogue
 from include.ingest import quarantine
 from include.operations.incidents import message
@@ -60,6 +61,7 @@ class Quality:
         n_batches: Batches judged in the last days.
         trends: Rules that were broken, most bad rows first.
         incidents: What is wrong now.
+        contracts: What is open about contracts and renewals, per kind: how many, its ARR and share, and the cure.
         fresh: Rules on sources over time that do not hold.
         waivers: Waivers in force.
         flow: Per day what came into quarantine, what left it, and what is open.
@@ -69,6 +71,7 @@ class Quality:
     n_batches: int
     trends: tuple[Trend, ...]
     incidents: Rows
+    contracts: Rows
     fresh: Rows
     waivers: Rows
     flow: Rows
@@ -83,12 +86,14 @@ def read() -> Quality:
         found = [dict(row) for row in connection.execute(_RESULTS, values).mappings()]
         n_batches = connection.execute(_BATCHES, values).scalar_one()
         incidents = [_titled(dict(row)) for row in connection.execute(_INCIDENTS).mappings()]
+        contracts = review.summary(connection)
         fresh = [dict(row) for row in connection.execute(_FRESH).mappings()]
     return Quality(
         n_rules=len(catalogue.rules()),
         n_batches=n_batches,
         trends=_trends(found, days),
         incidents=incidents,
+        contracts=contracts,
         fresh=fresh,
         waivers=[row for row in quarantine.waivers() if row["is_in_force"]],
         flow=_flow(quarantine.over_time(DAYS), days),

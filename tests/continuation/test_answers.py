@@ -11,7 +11,9 @@ from typer.testing import CliRunner
 from include.cli.main import app
 from include.common.errors import ConfigError
 from include.continuation import answers, review
+from include.deliver import notices as sender
 from include.models import build
+from include.orchestration import notices
 from tests.fixtures import small_world as world
 from tests.fixtures.landing import rows, value
 
@@ -90,6 +92,7 @@ def test_a_file_may_answer_before_the_first_build(
 def test_what_the_term_and_the_deal_must_be(built: pytest.MonkeyPatch) -> None:
     at(built, "13:00")
     renewed_under_another_name()
+    world.load("opportunity", world.deal("other", "2", contract_number=None, close_date=date(2026, 3, 1)))
     build.run("there")
     with pytest.raises(ConfigError, match="there is no term crm:nowhere#1"):
         answers.link("crm:nowhere#1", "crm:next", reason="x", by="ana")
@@ -97,6 +100,13 @@ def test_what_the_term_and_the_deal_must_be(built: pytest.MonkeyPatch) -> None:
         answers.link("crm:old#1", "crm:nowhere", reason="x", by="ana")
     with pytest.raises(ConfigError, match="an answer needs its reason"):
         answers.link("crm:old#1", "crm:next", reason=" ", by="ana")
+    for term, deal, because in (
+        ("crm:old#1", "crm:old", "it made that term"),
+        ("crm:next#1", "crm:old", "what it sells starts on 2025-03-20, and the term only on 2026-03-20"),
+        ("crm:old#1", "crm:other", "an account outside of the family"),
+    ):
+        with pytest.raises(ConfigError, match=because):
+            answers.link(term, deal, reason="x", by="ana")
 
 
 def test_a_renewal_of_the_parent_makes_the_child_again(built: pytest.MonkeyPatch) -> None:
@@ -122,11 +132,31 @@ def test_a_renewal_of_the_parent_makes_the_child_again(built: pytest.MonkeyPatch
     world.assert_equals_scratch(built)
 
 
+def test_an_owner_is_told_once_of_what_makes_figures_wrong(built: pytest.MonkeyPatch) -> None:
+    sent: list[tuple[str, str]] = []
+    built.setattr(sender, "notify", lambda to, message: sent.append((message.subject, message.next_steps[0])))
+    at(built, "13:00")
+    world.load("opportunity", world.deal("nobody", "missing", contract_number=None, amount=4711))
+    build.run("first")
+    notices.notify_contracts()
+    notices.notify_contracts()
+    command = "Which: python -m include.cli renewals review --kind no_account"
+    assert [(subject.partition(",")[0], step) for subject, step in sent] == [("crm: 1 new of no account", command)]
+    at(built, "14:00")
+    world.load("opportunity", world.deal("another", "missing", contract_number=None, amount=815))
+    build.run("second")
+    notices.notify_contracts()
+    assert len(sent) == 1, "of each kind at most once a day"
+    built.setenv("PERENNIAL_NOW", "2026-06-11T06:00:00+00:00")
+    notices.notify_contracts()
+    assert [subject.partition(",")[0] for subject, _ in sent[1:]] == ["crm: 1 new of no account"]
+
+
 def test_the_list_names_the_deal_and_what_it_may_continue(built: pytest.MonkeyPatch) -> None:
     at(built, "13:00")
     world.load("account", world.account("alone"))
-    world.load("opportunity", world.deal("old", "alone", contract_number=None, close_date=date(2024, 12, 1)))
-    world.load("contract_line", world.line("old", "old", 1200, date(2024, 12, 20), date(2025, 12, 20)))
+    world.load("opportunity", world.deal("old", "alone", contract_number=None, close_date=date(2024, 9, 1)))
+    world.load("contract_line", world.line("old", "old", 1200, date(2024, 9, 20), date(2025, 9, 20)))
     world.load(
         "opportunity",
         world.deal("late", "alone", contract_number=None, close_date=date(2026, 3, 1), opportunity_type="renewal"),

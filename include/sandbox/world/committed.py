@@ -97,7 +97,7 @@ def _terms(customer: Customer, contract: Contract, newest: date) -> Iterator[Ter
         if place:
             before = contract.terms[place - 1]
             signed = before.closes
-            if not term.deal and (before.renewal != "auto" or contract.decision(before) >= newest):
+            if not term.deal and (before.renewal != "auto" or not _has_gone_on(contract, before, newest)):
                 return
         if signed is None or (term.deal and signed > newest):
             return
@@ -127,6 +127,11 @@ def _terms(customer: Customer, contract: Contract, newest: date) -> Iterator[Ter
         )
 
 
+def _has_gone_on(contract: Contract, term: Term, newest: date) -> bool:
+    """Return whether nobody can decide about an automatic end any more: on its due date the next term runs."""
+    return contract.decision(term) < newest or term.end <= newest
+
+
 def _due(term: Term, newest: date) -> date:
     if term.renewal == "restarted" and term.replaced_from and term.closes and term.closes <= newest:
         return term.replaced_from
@@ -137,7 +142,7 @@ def _outcomes(contract: Contract, term: Term, due: date, newest: date) -> frozen
     is_over = due + timedelta(days=GRACE_DAYS) <= newest
     closes = term.closes if term.closes and term.closes <= newest else None
     if term.renewal == "auto":
-        return frozenset({"auto" if contract.decision(term) < newest else "open"})
+        return frozenset({"auto" if _has_gone_on(contract, term, newest) else "open"})
     if closes is None or term.renewal in ("lost", "open"):
         return frozenset({"lost"} if is_over else {"lost", "open"} if closes else {"open"})
     if term.renewal == "restarted":

@@ -65,17 +65,22 @@ cuts as (
     select
         l.opportunity_key,
         l.product_key,
-        coalesce(k.due_date, cast('2100-12-31' as date)) as due_date,
+        l.last_end as due_date,
         min(greatest(k.next_start, k.committed_on)) as cut_from,
         min(k.committed_on) as committed_on
     from links as k
+    join agreed as a on a.term_id = k.term_id
     join lines as l
         on l.account_key = k.account_key
         and l.contract_key = k.contract_key
-        and l.last_end = coalesce(k.due_date, cast('2100-12-31' as date))
+        -- What was added to a term ends with it, also where only that one was cut.
+        and (
+            l.last_end = coalesce(k.due_date, cast('2100-12-31' as date))
+            or (l.is_addition and l.last_end = a.agreed_end)
+        )
         and l.opportunity_key <> k.opportunity_key
         and (k.is_whole_term or k.product = l.product_key or k.product = '' or l.product_key = '')
-    group by l.opportunity_key, l.product_key, k.due_date
+    group by l.opportunity_key, l.product_key, l.last_end
 ),
 
 with_end as (

@@ -1,8 +1,9 @@
--- Purpose: contracts of a CRM that keeps them as fields of the company, one term per renewal date that was seen there.
--- Grain: CRM account, term and change of ARR. Inputs: CRM account versions, the bridge. Window: none.
+-- Purpose: contracts that a CRM keeps as fields of the company, one term per renewal date seen.
+-- Grain: CRM account, term, change of ARR. Inputs: CRM account versions, the bridge. Window: none.
 -- Caveats: such fields are overwritten, so ARR and its changes are those that were observed, from the day on which they
--- were. A renewal date moved by less than 28 days, or long before the old one, is a correction and no renewal. Without
--- a start the first term is a year. ARR that is emptied, or a status that says lost, ends the term on that day.
+-- were. A renewal date moved by less than 28 days, or long before the old one, is a correction and no renewal, unless
+-- the start moves with it. Without a start the first term is a year. ARR that is emptied, or a status that says lost,
+-- ends the term on that day.
 with account_versions as (
     select * from staging.stg_crm__account
 ),
@@ -40,7 +41,8 @@ observed as (
 moves as (
     select
         *,
-        lag(renewal_date) over w as date_before
+        lag(renewal_date) over w as date_before,
+        lag(contract_start) over w as start_before
     from observed
     window w as (partition by source, account_id order by version_no)
 ),
@@ -50,14 +52,19 @@ numbered as (
         *,
         cast(
             1 + sum(
-                case when renewal_date >= date_before + 28 and seen_on >= date_before - 180 then 1 else 0 end
+                case
+                    when renewal_date >= date_before + 28
+                        and (seen_on >= date_before - 180 or contract_start > start_before) then 1
+                    else 0
+                end
             ) over (partition by source, account_id order by version_no rows unbounded preceding)
             as integer
         ) as term_no
     from moves
 ),
 
--- The newest date seen of a term is its end; it began where the one before ended.
+-- The newest date seen of a term is its end; it began on the start that was set with it, else where the one before
+-- ended.
 terms as (
     select
         source,
@@ -78,6 +85,7 @@ with_end as (
         l.renewal_date as term_end,
         lag(l.renewal_date) over (partition by t.source, t.account_id order by t.term_no) as end_before,
         f.contract_start,
+        f.start_before,
         f.seen_on as first_seen_on
     from terms as t
     join numbered as l on l.source = t.source and l.account_id = t.account_id and l.version_no = t.last_version
@@ -88,6 +96,7 @@ with_start as (
     select
         *,
         case
+            when term_no > 1 and contract_start > start_before and contract_start < term_end then contract_start
             when term_no > 1 then end_before
             when contract_start < term_end then contract_start
             else term_end - 365
@@ -111,6 +120,7 @@ steps as (
             as active_from,
         s.term_start,
         s.term_end,
+        coalesce(s.term_start < s.end_before - 92, false) as is_restart,
         s.first_seen_on,
         n.contract_currency as currency,
         n.batch_id,
@@ -118,6 +128,38 @@ steps as (
         n.is_first_load
     from numbered as n
     join with_start as s on s.source = n.source and s.account_id = n.account_id and s.term_no = n.term_no
+),
+
+-- How long the company showed ARR although the term was over: until it was emptied or a next date was set.
+shown as (
+    select
+        n.source,
+        n.account_id,
+        n.term_no,
+        min(case when n.arr <= 0 and n.seen_on >= s.term_end then n.seen_on end) as emptied_on,
+        min(case when n.version_no = l.last_version then n.arr end) as last_arr
+    from numbered as n
+    join with_start as s on s.source = n.source and s.account_id = n.account_id and s.term_no = n.term_no
+    join terms as l on l.source = n.source and l.account_id = n.account_id and l.term_no = n.term_no
+    group by n.source, n.account_id, n.term_no
+),
+
+-- What comes after ARR was emptied is a contract of its own: that customer had left.
+spells as (
+    select
+        source,
+        account_id,
+        term_no,
+        cast(
+            1 + coalesce(
+                sum(case when last_arr <= 0 then 1 else 0 end) over (
+                    partition by source, account_id order by term_no rows between unbounded preceding and 1 preceding
+                ),
+                0
+            )
+            as integer
+        ) as contract_no
+    from shown
 ),
 
 -- Nothing is paid any more: a value that was empty for a while, and is there again, ends nothing.
@@ -139,18 +181,25 @@ select
     s.account_id,
     s.account_key,
     s.term_no,
+    p.contract_no,
     s.version_no,
     row_number() over (partition by s.source, s.account_id, s.term_no order by s.version_no) = 1 as is_base,
     s.arr_change,
+    s.is_restart,
     s.active_from,
     s.term_start,
     least(s.term_end, x.stopped_on) as term_end,
     case when s.term_no = 1 then least(s.term_start, s.first_seen_on) else s.first_seen_on end as closed_on,
+    case when h.last_arr <= 0 and h.emptied_on is null then s.term_end else least(h.emptied_on, n.first_seen_on) end
+        as shown_to,
     s.currency,
     s.batch_id,
     s.known_from,
     s.is_first_load
 from steps as s
 left join stopped as x on x.source = s.source and x.account_id = s.account_id and x.term_no = s.term_no
+left join shown as h on h.source = s.source and h.account_id = s.account_id and h.term_no = s.term_no
+join spells as p on p.source = s.source and p.account_id = s.account_id and p.term_no = s.term_no
+left join with_start as n on n.source = s.source and n.account_id = s.account_id and n.term_no = s.term_no + 1
 where s.arr_change <> 0
     and s.active_from < least(s.term_end, x.stopped_on)

@@ -37,7 +37,9 @@ lines as (
 ),
 
 opportunities as (
-    select * from core.opportunity
+    select o.*
+    from core.opportunity as o
+    join scope as s on s.account_key = o.account_key
 ),
 
 answers as (
@@ -98,10 +100,67 @@ deals as (
     group by l.opportunity_key, l.product_key, s.starts_on
 ),
 
-replaced_lines as (
-    select distinct l.opportunity_key, t.term_id
+-- What a deal, or a line of it, says that it renews.
+referred as (
+    select x.term_id, o.opportunity_key
+    from opportunities as o
+    join term_lines as x on x.opportunity_key = o.renews_key
+    union
+    select x.term_id, l.opportunity_key
     from lines as l
-    join term_lines as t on t.line_key = l.replaces_key
+    join term_lines as x on x.line_key = l.replaces_key
+),
+
+renewing as (
+    select distinct d.opportunity_key, d.ultimate_parent_key, d.starts_on
+    from deals as d
+    join opportunities as o on o.opportunity_key = d.opportunity_key
+    where o.opportunity_type = 'renewal'
+),
+
+-- Which deals may follow which terms at all: those of the account, and of the family what is said, what has the number,
+-- and renewals near the due date. A large family has millions of other pairs.
+met as (
+    select t.term_id, d.opportunity_key
+    from terms as t
+    join deals as d on d.account_key = t.account_key
+    union
+    select term_id, opportunity_key from referred
+    union
+    select t.term_id, a.opportunity_key
+    from terms as t
+    join answers as a on a.term_id = t.term_id
+    union
+    select t.term_id, d.opportunity_key
+    from terms as t
+    join deals as d on d.ultimate_parent_key = t.ultimate_parent_key and d.contract_key = t.contract_key
+    union
+    select t.term_id, d.opportunity_key
+    from terms as t
+    join renewing as d
+        on d.ultimate_parent_key = t.ultimate_parent_key
+        and d.starts_on >= t.due_date - 31
+        and (t.is_auto_renew or d.starts_on <= t.due_date + t.grace_days)
+),
+
+-- The first time a term was said to end: a notice, or a lost renewal deal of its contract or without a number.
+cancelled as (
+    select t.term_id, min(o.said_on) as said_on
+    from terms as t
+    join (
+        select account_key, contract_key, has_number, renews_key, notice_given_on as said_on
+        from opportunities
+        where notice_given_on is not null and not is_deleted
+        union all
+        select account_key, contract_key, has_number, renews_key, close_date
+        from opportunities
+        where opportunity_type = 'renewal' and is_closed and not is_won and not is_deleted
+    ) as o
+        on o.account_key = t.account_key
+        and o.said_on > t.term_start
+        and (t.is_auto_renew or o.said_on <= t.due_date + t.grace_days)
+    where o.contract_key = t.contract_key or o.renews_key = t.opportunity_key or not o.has_number
+    group by t.term_id
 ),
 
 pairs as (
@@ -125,31 +184,41 @@ pairs as (
         d.account_key = t.account_key as is_same_account,
         d.contract_key = t.contract_key as is_same_contract,
         o.has_number and t.has_number as both_numbered,
-        o.renews_key is not null and exists (
-            select 1 from term_lines as x where x.term_id = t.term_id and x.opportunity_key = o.renews_key
-        )
-        or exists (
-            select 1 from replaced_lines as x where x.term_id = t.term_id and x.opportunity_key = d.opportunity_key
-        ) as is_referred,
+        r.term_id is not null as is_referred,
         coalesce(d.quantity >= p.quantity, d.worth >= p.worth) as is_whole,
+        c.said_on,
         a.is_match
-    from terms as t
-    join term_products as p on p.term_id = t.term_id
+    from met as m
+    join terms as t on t.term_id = m.term_id
+    join term_products as p on p.term_id = m.term_id
     join deals as d
-        on d.ultimate_parent_key = t.ultimate_parent_key
+        on d.opportunity_key = m.opportunity_key
+        and d.ultimate_parent_key = t.ultimate_parent_key
         and d.starts_on > t.term_start
     join opportunities as o on o.opportunity_key = d.opportunity_key
+    left join referred as r on r.term_id = m.term_id and r.opportunity_key = m.opportunity_key
+    left join cancelled as c on c.term_id = t.term_id
     left join answers as a on a.term_id = t.term_id and a.opportunity_key in (d.opportunity_key, '*')
     where not exists (
         select 1 from term_lines as x where x.term_id = t.term_id and x.opportunity_key = d.opportunity_key
     )
 ),
 
--- A deal in time: it starts in the term or in the grace after it; of what auto-renews, at any time after.
+-- A deal in time: it starts in the term or in the grace after it; of what auto-renews, at any time after, or until the
+-- grace of the end for which it was cancelled.
 timed as (
     select
         *,
-        coalesce(starts_on <= due_date + grace_days or is_auto_renew, true) as is_in_time,
+        coalesce(
+            starts_on <= due_date + grace_days
+            or (is_auto_renew and said_on is null)
+            or (is_auto_renew and starts_on <= due_date + cast(
+                grace_days
+                    + (due_date - term_start) * ceil(greatest(said_on - due_date, 0) / (1.0 * (due_date - term_start)))
+                as integer
+            )),
+            true
+        ) as is_in_time,
         -- An expansion within an automatic term is not at its end.
         coalesce(
             starts_on >= due_date - 1
@@ -181,6 +250,9 @@ methods as (
                 then 'number'
             when is_same_account and opportunity_type = 'renewal' and is_in_time and both_numbered
                 then 'renewal_renumbered'
+            when is_same_account and opportunity_type = 'renewal' and is_in_time and is_auto_renew
+                and not coalesce(said_on <= starts_on, false) and starts_on > due_date + 1
+                then 'renewal_of_automatic'
             when is_same_account and opportunity_type = 'renewal' and is_in_time and starts_on < due_date - 92
                 then 'renewal_early'
             when is_same_account and opportunity_type = 'renewal' and is_in_time then 'renewal'
@@ -200,8 +272,13 @@ methods as (
                 then 'product_renumbered'
             when not is_same_account and is_same_contract and both_numbered and is_in_time then 'family_number'
             when not is_same_account and opportunity_type = 'renewal' and is_same_product and is_in_time
-                and starts_on >= due_date - 31
+                and starts_on >= due_date - 31 and (not is_auto_renew or distance <= 31)
                 then 'family_renewal'
+            -- Typed as a renewal, it renews what ended, late as it is, if nobody said before that this was over.
+            when is_same_account and is_same_product and opportunity_type = 'renewal' and not is_auto_renew
+                and starts_on > due_date + grace_days and starts_on <= due_date + grace_days + 92
+                and not coalesce(said_on <= starts_on, false)
+                then 'renewal_late'
         end as method
     from timed
 ),
@@ -211,7 +288,8 @@ ranked_methods as (
     from (
         values
             ('answer', 0), ('reference', 1), ('number', 2), ('renewal', 3), ('product', 4), ('family_number', 5),
-            ('renewal_renumbered', 6), ('family_renewal', 7), ('product_renumbered', 8), ('renewal_early', 9)
+            ('renewal_renumbered', 6), ('family_renewal', 7), ('product_renumbered', 8), ('renewal_early', 9),
+            ('renewal_late', 10), ('renewal_of_automatic', 11)
     ) as m (method, surest)
 ),
 
@@ -223,6 +301,8 @@ candidates as (
             as has_same_product,
         max(case when m.is_same_product then 1 else 0 end) over (partition by m.opportunity_key, m.term_id) = 1
             as has_same_here,
+        max(case when m.is_at_end and m.is_same_product and r.surest <= 3 then 1 else 0 end)
+            over (partition by m.term_id, m.ended_product) = 1 as is_continued_at_end,
         min(r.surest) over (partition by m.opportunity_key) as surest_of_deal,
         min(r.surest) over (partition by m.term_id) as surest_of_term
     from methods as m
@@ -239,6 +319,10 @@ ordered as (
             order by
                 case when has_same_here and not is_same_product and surest > 0 then 1 else 0 end,
                 surest,
+                -- A term that another deal continues more surely takes this one only if it fits no other.
+                case when surest_of_term < surest then 1 else 0 end,
+                -- One that still runs comes before one that ended long ago.
+                case when is_in_time then 0 else 1 end,
                 distance,
                 -- Of two terms that are due together the one of nearly the same amount.
                 abs(worth - ended_worth),
@@ -250,8 +334,10 @@ ordered as (
     where (is_same_product or not has_same_product or surest <= 1)
         -- Another account's deal only where neither the term nor the deal has anything nearer.
         and (surest <> 7 or (surest_of_deal >= 5 and surest_of_term >= 5))
-        -- And one typed as new, on a number of its own, only where the term has nothing else at all.
-        and (surest <> 8 or (surest_of_deal >= 8 and surest_of_term >= 8))
+        -- And one typed as new, on a number of its own, or one that comes late, only where there is nothing else.
+        and (surest not in (8, 10) or (surest_of_deal >= 8 and surest_of_term >= 8))
+        -- What was renewed at its end was not replaced before by a deal that does not say so: that one adds.
+        and not (surest = 4 and not is_at_end and is_continued_at_end)
 ),
 
 chosen as (
@@ -282,11 +368,21 @@ taken as (
     group by c.opportunity_key
 ),
 
+renewed_here as (
+    select distinct c.opportunity_key, c.next_account_key, c.starts_on, t.account_key
+    from chosen as c
+    join terms as t on t.term_id = c.term_id
+    join opportunities as o on o.opportunity_key = c.opportunity_key
+    where c.surest in (0, 1, 2, 3, 6, 9, 10, 11) and o.opportunity_type = 'renewal'
+),
+
 shared_products as (
     select distinct p.term_id, d.opportunity_key
-    from terms as t
+    from renewed_here as c
+    join terms as t on t.account_key = c.account_key
     join term_products as p on p.term_id = t.term_id
-    join deals as d on d.ultimate_parent_key = t.ultimate_parent_key and d.product_key = p.product_key
+    join deals as d on d.opportunity_key = c.opportunity_key and d.product_key = p.product_key
+    where not exists (select 1 from chosen as x where x.term_id = t.term_id)
 ),
 
 left_over as (
@@ -300,13 +396,7 @@ left_over as (
         row_number() over (partition by t.term_id order by abs(c.starts_on - t.due_date), c.opportunity_key) as choice
     from terms as t
     join term_worth as w on w.term_id = t.term_id and w.worth > 0
-    join (
-        select distinct c.opportunity_key, c.next_account_key, c.starts_on, t.account_key
-        from chosen as c
-        join terms as t on t.term_id = c.term_id
-        join opportunities as o on o.opportunity_key = c.opportunity_key
-        where c.surest in (0, 1, 2, 3, 6, 9) and o.opportunity_type = 'renewal'
-    ) as c
+    join renewed_here as c
         on c.account_key = t.account_key
         and c.starts_on > t.term_start
         and c.starts_on <= t.due_date + t.grace_days
@@ -362,7 +452,8 @@ all_links as (
             when c.surest = 4 and c.is_at_end then case when c.distance <= 7 then 0.85 else 0.75 end
             when c.surest = 4 then 0.65
             when c.surest = 5 then 0.9
-            when c.surest = 8 then 0.7
+            when c.surest in (8, 10) then 0.7
+            when c.surest = 11 then case when c.is_same_product and c.distance <= 7 then 0.85 else 0.75 end
             else 0.6
         end as confidence
     from chosen as c
@@ -464,6 +555,25 @@ converted as (
     where s.share > 0
 ),
 
+-- A deal without days that counts, such as a copy, of which a person says that it renews a term: so it does, with what
+-- it repeats, else flat, until its dates are set.
+answered as (
+    select
+        t.term_id,
+        o.opportunity_key,
+        o.account_key as next_account_key,
+        o.close_date as committed_on,
+        coalesce(c.worth, w.worth) as arr
+    from answers as a
+    join terms as t on t.term_id = a.term_id and t.due_date is not null and not t.is_auto_renew
+    join opportunities as o on o.opportunity_key = a.opportunity_key and o.is_won and not o.is_deleted
+    join term_worth as w on w.term_id = t.term_id
+    left join (
+        select opportunity_key, sum(worth) as worth from lines where status = 'copy' group by opportunity_key
+    ) as c on c.opportunity_key = o.opportunity_key
+    where a.is_match and not exists (select 1 from deals as d where d.opportunity_key = o.opportunity_key)
+),
+
 -- A copy of the term's own lines, sold again: the renewal, whose dates nobody has set. Of several the first.
 all_copies as (
     select
@@ -486,6 +596,9 @@ all_copies as (
         and (o.opportunity_type = 'renewal'
             or c.committed_on > t.term_start + cast(floor((t.due_date - t.term_start) / 2.0) as integer))
         and not exists (select 1 from links as k where k.term_id = x.term_id)
+        and not exists (
+            select 1 from answered as y where y.term_id = x.term_id or y.opportunity_key = c.opportunity_key
+        )
         and not exists (
             select 1 from answers as a
             where a.term_id = x.term_id and a.opportunity_key in (c.opportunity_key, '*') and not a.is_match
@@ -553,6 +666,9 @@ without_dates as (
         and coalesce(not x.is_usable, o.amount > 0)
         and not exists (select 1 from links as k where k.term_id = t.term_id)
         and not exists (select 1 from copies as c where c.term_id = t.term_id)
+        and not exists (
+            select 1 from answered as y where y.term_id = t.term_id or y.opportunity_key = o.opportunity_key
+        )
         and not exists (
             select 1 from answers as a
             where a.term_id = t.term_id and a.opportunity_key in (o.opportunity_key, '*') and not a.is_match
@@ -648,3 +764,25 @@ from without_dates as d
 join terms as t on t.term_id = d.term_id
 where d.choice = 1 and d.choice_of_term = 1
     and (cast(:accounts as text[]) is null or t.account_key = any(cast(:accounts as text[])))
+union all
+select
+    t.account_key,
+    d.term_id,
+    t.contract_key,
+    t.due_date,
+    d.opportunity_key,
+    '',
+    d.next_account_key,
+    'answer',
+    1.0,
+    null,
+    null,
+    d.committed_on,
+    true,
+    false,
+    cast(round(d.arr, 2) as numeric(18, 2)),
+    null,
+    true
+from answered as d
+join terms as t on t.term_id = d.term_id
+where (cast(:accounts as text[]) is null or t.account_key = any(cast(:accounts as text[])))

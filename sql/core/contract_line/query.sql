@@ -244,8 +244,11 @@ judged as (
     left join left_lines as l on l.line_key = w.line_key and l.piece_no = 1
 ),
 
+-- Free months belong to what was agreed: cutting the paid line short leaves its rate as it was.
 paid as (
-    select * from judged where status = 'active' and arr > 0 and valid_to is not null and not is_evergreen
+    select *, case when agreed_end > valid_to then agreed_end else valid_to end as agreed_to
+    from judged
+    where status = 'active' and arr > 0 and valid_to is not null and not is_evergreen
 ),
 
 -- A line of amount 0 that touches a paid one of its deal and reaches beyond it, of the same product or, next to it, of
@@ -264,13 +267,13 @@ free as (
         and f.valid_to is not null
         and not f.is_evergreen
         and (
-            (f.valid_from <= p.valid_to and f.valid_to > p.valid_to)
+            (f.valid_from <= p.agreed_to and f.valid_to > p.agreed_to)
             or (f.valid_to >= p.valid_from and f.valid_from < p.valid_from)
         )
     where f.product is null
         or lower(f.product) = lower(p.product)
         or (
-            (f.valid_from >= p.valid_to - 1 or f.valid_to <= p.valid_from + 1)
+            (f.valid_from >= p.agreed_to - 1 or f.valid_to <= p.valid_from + 1)
             and not exists (
                 select 1 from paid as o where o.account_key = f.account_key and lower(o.product) = lower(f.product)
             )
@@ -278,15 +281,26 @@ free as (
 ),
 
 free_by_paid as (
-    select paid_key, min(valid_from) as valid_from, max(valid_to) as valid_to from free group by paid_key
+    select
+        p.line_key as paid_key,
+        least(p.valid_from, min(f.valid_from)) as agreed_from,
+        p.agreed_to,
+        greatest(p.agreed_to, max(f.valid_to)) as free_to
+    from paid as p
+    join free as f on f.paid_key = p.line_key
+    group by p.line_key, p.valid_from, p.agreed_to
 ),
 
 with_free as (
     select
         j.*,
-        least(j.valid_from, f.valid_from) as term_start,
-        greatest(j.valid_to, f.valid_to) as term_end,
-        f.paid_key is not null as has_free_months
+        least(j.valid_from, f.agreed_from) as term_start,
+        case when j.valid_to < f.agreed_to then j.valid_to else greatest(j.valid_to, f.free_to) end as term_end,
+        case when j.valid_to < f.agreed_to then f.free_to else j.agreed_end end as agreed_with_free,
+        f.paid_key is not null as has_free_months,
+        coalesce(j.valid_to < f.agreed_to, false) as is_cut,
+        f.agreed_to,
+        f.free_to
     from judged as j
     left join free_by_paid as f on f.paid_key = j.line_key
 ),
@@ -294,6 +308,15 @@ with_free as (
 with_length as (
     select
         w.*,
+        case
+            when w.is_cut then case
+                when p.month_no > v.month_no and (
+                    p.day_of_month = least(v.day_of_month, p.days_in_month)
+                    or (v.is_month_end and p.is_month_end)
+                ) then p.month_no - v.month_no
+            end
+            else w.term_months
+        end as months_paid,
         case
             when w.has_free_months then case
                 when e.month_no > s.month_no and (
@@ -303,10 +326,13 @@ with_length as (
             end
             else w.term_months
         end as months_all,
+        p.day_no - v.day_no as days_paid,
         e.day_no - s.day_no as days_all
     from with_free as w
+    left join meta.calendar as v on v.day = w.valid_from
+    left join meta.calendar as p on p.day = coalesce(w.agreed_to, w.valid_to)
     left join meta.calendar as s on s.day = w.term_start
-    left join meta.calendar as e on e.day = w.term_end
+    left join meta.calendar as e on e.day = coalesce(w.free_to, w.term_end)
 ),
 
 -- What is spread over the free months is what the paid ones bring.
@@ -315,8 +341,8 @@ with_rate as (
         *,
         case
             when has_free_months and :free_months = 'spread' then case
-                when term_months is not null and months_all is not null then cast(term_months as numeric) / months_all
-                else cast(term_days as numeric) / days_all
+                when months_paid is not null and months_all is not null then cast(months_paid as numeric) / months_all
+                else cast(days_paid as numeric) / days_all
             end
             else 1
         end as spread
@@ -395,7 +421,13 @@ bases as (
         and b.opportunity_key <> a.opportunity_key
         and b.valid_from <= a.valid_from
         and b.valid_to > a.valid_from
-        and (b.valid_to = a.valid_to or b.opportunity_key = a.renews_key or b.line_key = a.replaces_key)
+        and (
+            -- Both end on the day first agreed, whichever was cut since; what was cut only to end there is none.
+            b.agreed_end = a.agreed_end
+            or (b.valid_to = a.valid_to and not (a.is_end_moved and a.agreed_end > a.valid_to + 31))
+            or b.opportunity_key = a.renews_key
+            or b.line_key = a.replaces_key
+        )
         and (a.arr > 0 or b.opportunity_key = a.renews_key or b.line_key = a.replaces_key
             or coalesce(lower(b.product), '') = coalesce(lower(a.product), ''))
     where a.status = 'active'
@@ -423,8 +455,10 @@ select
     coalesce(r.currency, :currency) as currency,
     r.term_start,
     r.term_end,
-    cast(case when r.has_free_months then r.months_all else r.term_months end as integer) as term_months,
-    cast(case when r.has_free_months then r.days_all else r.term_days end as integer) as term_days,
+    cast(
+        case when r.has_free_months and not r.is_cut then r.months_all else r.term_months end as integer
+    ) as term_months,
+    cast(case when r.has_free_months and not r.is_cut then r.days_all else r.term_days end as integer) as term_days,
     cast(round(r.arr * r.spread, 2) as numeric(18, 2)) as arr,
     cast(round(r.list_arr * r.spread, 2) as numeric(18, 2)) as list_arr,
     r.is_evergreen,
@@ -445,7 +479,7 @@ select
         else least(coalesce(r.term_end, cast('2100-12-31' as date)), p.to_day, y.replaced_from)
     end as active_to,
     r.is_end_moved,
-    r.agreed_end,
+    r.agreed_with_free as agreed_end,
     r.replaces_key,
     r.deleted_on,
     r.paused_on,

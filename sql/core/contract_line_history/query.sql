@@ -3,7 +3,7 @@
 -- Inputs: versions of lines, of deals without lines, of terms kept on companies; calendar, settings.
 -- Caveats: a line's yearly rate is fixed when its deal is closed, or when it is first known after that: a version that
 -- moves only its end keeps the rate. Ends are exclusive; one a day off a whole number of months is taken for that.
-with line_versions as (
+with all_line_versions as (
     select * from staging.stg_crm__contract_line where known_from <= :known_at
 ),
 
@@ -18,6 +18,30 @@ company_terms as (
 
 opportunities as (
     select * from core.opportunity
+),
+
+-- A line may move to another deal, and so to another account. Its versions are numbered together, and where it ends
+-- depends on what else the account has: of a few accounts, all lines of all accounts where one of their lines ever was.
+places as (
+    select distinct l.source, l.line_id, o.account_key
+    from all_line_versions as l
+    join opportunities as o on o.opportunity_key = l.source || ':' || l.opportunity_id
+    where cast(:accounts as text[]) is not null
+),
+
+reached as (
+    select distinct p.account_key
+    from places as p
+    join places as n on n.source = p.source and n.line_id = p.line_id
+    where n.account_key = any(cast(:accounts as text[]))
+),
+
+line_versions as (
+    select * from all_line_versions
+    where cast(:accounts as text[]) is null
+        or (source, line_id) in (
+            select p.source, p.line_id from places as p join reached as r on r.account_key = p.account_key
+        )
 ),
 
 months as (
@@ -105,7 +129,7 @@ recorded as (
     where coalesce(v.amount, 0) <> 0
         and (v.term_end is not null or v.term_months is not null)
         and not exists (
-            select 1 from line_versions as l where l.source = v.source and l.opportunity_id = v.opportunity_id
+            select 1 from all_line_versions as l where l.source = v.source and l.opportunity_id = v.opportunity_id
         )
     union all
     select
@@ -162,13 +186,19 @@ with_end as (
     left join months as n on n.month_no = s.month_no + o.term_months
 ),
 
--- The given end, and the days before and after it, as far as they are whole months after the start.
+-- The given end, and the days before and after it, as far as they are whole months after the start. Each pair of days
+-- is looked up once, and each day by its number: a range of days would be compared with every day of the calendar.
+pairs_of_days as (
+    select distinct starts_on, given_end from with_end where starts_on is not null and given_end is not null
+),
+
 whole_months as (
-    select distinct w.starts_on, e.day as ends_on, e.month_no - s.month_no as months
-    from with_end as w
-    join meta.calendar as s on s.day = w.starts_on
-    join meta.calendar as g on g.day = w.given_end
-    join meta.calendar as e on e.day_no between g.day_no - 1 and g.day_no + 1
+    select distinct p.starts_on, e.day as ends_on, e.month_no - s.month_no as months
+    from pairs_of_days as p
+    cross join (values (-1), (0), (1)) as d (days)
+    join meta.calendar as s on s.day = p.starts_on
+    join meta.calendar as g on g.day = p.given_end
+    join meta.calendar as e on e.day_no = g.day_no + d.days
     where e.month_no > s.month_no
         and (e.day_of_month = least(s.day_of_month, e.days_in_month) or (s.is_month_end and e.is_month_end))
 ),
@@ -190,10 +220,13 @@ with_term as (
     select
         w.*,
         case
-            when x.given_end is null then coalesce(w.months_given, w.months_before, w.months_after)
+            when x.given_end is null and w.way <> 'company'
+                then coalesce(w.months_given, w.months_before, w.months_after)
             else w.months_given
         end as months,
         case
+            -- A renewal date is the first day after the term by its name.
+            when w.way = 'company' then w.given_end
             when x.given_end is not null or w.months_given is not null or w.is_evergreen then w.given_end
             when w.months_before is not null then w.given_end - 1
             when w.months_after is not null then w.given_end + 1

@@ -88,29 +88,52 @@ with_length as (
     join meta.calendar as e on e.day = m.term_end
 ),
 
--- The term's own end, and for an automatic contract the later ends of equal terms, as far as they can matter.
+-- How far a later end of a term that auto-renews can matter: the next one whose notice deadline may have passed.
+bounded as (
+    select
+        *,
+        cast(:newest as date) + cast(
+            31 * (coalesce(notice_months, 0) + 1)
+                + case when term_months is null then term_days else 31 * term_months end
+            as integer
+        ) as last_day
+    from with_length
+),
+
+-- The term's own end, and for an automatic contract the later ends of equal terms. Of the calendar only the years that
+-- such terms can reach.
 own_ends as (
-    select *, term_end as due_date from with_length
+    select *, term_end as due_date from bounded
+),
+
+span as (
+    select min(term_start) as from_day, max(last_day) as to_day from bounded where is_auto_renew
+),
+
+months_ahead as (
+    select m.* from months as m join span as s on m.month_start >= s.from_day and m.month_start <= s.to_day
+),
+
+days_ahead as (
+    select c.day, c.day_no from meta.calendar as c join span as s on c.day >= s.from_day and c.day <= s.to_day
 ),
 
 further_ends_by_month as (
     select t.*, m.month_start + (least(t.start_day_of_month, m.days_in_month) - 1) as due_date
-    from with_length as t
-    join months as m
+    from bounded as t
+    join months_ahead as m
         on m.month_no > t.start_month_no + t.term_months
         and mod(m.month_no - t.start_month_no, t.term_months) = 0
-    where t.is_auto_renew and t.term_months is not null
-        and m.month_start <= cast(:newest as date) + 31 * (t.term_months + coalesce(t.notice_months, 0) + 1)
+    where t.is_auto_renew and t.term_months is not null and m.month_start <= t.last_day
 ),
 
 further_ends_by_day as (
     select t.*, c.day as due_date
-    from with_length as t
-    join meta.calendar as c
+    from bounded as t
+    join days_ahead as c
         on c.day_no > t.start_day_no + t.term_days
         and mod(c.day_no - t.start_day_no, t.term_days) = 0
-    where t.is_auto_renew and t.term_months is null
-        and c.day <= cast(:newest as date) + 31 * (coalesce(t.notice_months, 0) + 1) + t.term_days
+    where t.is_auto_renew and t.term_months is null and c.day <= t.last_day
 ),
 
 -- What runs until it is cancelled is due no more after that, and on the day from which it is cancelled.
@@ -125,7 +148,7 @@ ends as (
     select * from further_ends_by_day
     where (next_start is null or due_date <= next_start) and rolls_until is null
     union all
-    select *, cancelled_from from with_length
+    select *, cancelled_from from bounded
     where cancelled_from > term_end
         and cancelled_from <= rolls_until
         and (next_start is null or cancelled_from <= next_start)

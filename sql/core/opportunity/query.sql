@@ -16,6 +16,14 @@ company_terms as (
     where (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
 ),
 
+-- Deals that are, or once were, with the named accounts.
+touched as (
+    select distinct v.source, v.opportunity_id
+    from opportunity_versions as v
+    join bridge as b on b.source = v.source and b.source_id = v.account_id
+    where b.account_key = any(cast(:accounts as text[]))
+),
+
 known_versions as (
     select
         *,
@@ -24,6 +32,10 @@ known_versions as (
         max(case when not is_ended then batch_id end) over (partition by source, opportunity_id) as last_running_batch
     from opportunity_versions
     where known_from <= :known_at
+        and (
+            cast(:accounts as text[]) is null
+            or (source, opportunity_id) in (select source, opportunity_id from touched)
+        )
 ),
 
 newest_versions as (
@@ -86,10 +98,14 @@ union all
 select
     source || ':' || 'company-' || account_id || '-' || term_no,
     account_key,
-    source || ':' || 'company-' || account_id,
+    source || ':' || 'company-' || account_id || case when contract_no > 1 then '-' || contract_no else '' end,
     account_id,
     true,
-    case when term_no = 1 then 'new' else 'renewal' end,
+    case
+        when row_number() over (partition by source, account_id, contract_no order by term_no) = 1 then 'new'
+        when is_restart then 'unknown'
+        else 'renewal'
+    end,
     null,
     true,
     true,

@@ -2,7 +2,7 @@
 -- Grain: finding. Inputs: contract lines, deals, what continues the terms, renewals. Window: none; looks at today.
 -- Caveats: until somebody answers or corrects the CRM, the figures follow the safe default that each kind names: an
 -- unsure link counts, a copy does not, a moved end keeps the rate. Terms without an open deal are listed where the CRM
--- has open renewal deals at all.
+-- has open renewal deals at all, except of accounts whose renewals so far were entered only as they were won.
 with links as (
     select * from core.continuation
     where (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
@@ -31,10 +31,24 @@ renewals as (
     where (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
 ),
 
+company_terms as (
+    select * from core.company_term
+    where is_base and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
+),
+
 sources_with_deals as (
     select distinct split_part(opportunity_key, ':', 1) as source
     from core.opportunity
     where opportunity_type = 'renewal' and not is_closed and not is_deleted
+),
+
+-- A first term has no deal of its account to judge by: then what the CRM does elsewhere decides.
+entered_when_won as (
+    select account_key
+    from opportunities
+    where opportunity_type = 'renewal' and is_won and not is_deleted
+    group by account_key
+    having max(close_date - created_day) <= 7
 ),
 
 findings as (
@@ -87,8 +101,18 @@ findings as (
     select 'no_open_deal', r.account_key, r.renewal_id, '', r.due_date, r.target_arr, null, null
     from renewals as r
     join sources_with_deals as s on s.source = split_part(r.renewal_id, ':', 1)
-    where r.outcome = 'open' and r.is_in_rate and r.open_opportunity_key is null and not r.is_auto_renew
+    left join entered_when_won as e on e.account_key = r.account_key
+    where e.account_key is null and r.outcome = 'open' and r.is_in_rate
+        and r.open_opportunity_key is null and not r.is_auto_renew
         and r.decision_date <= cast(:newest as date) + 90
+    union all
+    -- The date of the company has passed, and its ARR is still there, or was until long after.
+    select 'date_passed', r.account_key, r.renewal_id, r.opportunity_key, r.due_date, r.target_arr, null, null
+    from renewals as r
+    join company_terms as c
+        on r.opportunity_key = c.source || ':' || 'company-' || c.account_id || '-' || c.term_no
+    where r.outcome in ('lost', 'after_grace') and r.due_date > cast(:newest as date) - 366
+        and coalesce(c.shown_to > r.due_date + r.grace_days, true)
     union all
     select 'end_moved', account_key, line_key, opportunity_key, term_end, arr, null, null
     from lines
