@@ -27,6 +27,8 @@ RULE = "crm_fields"
 _USEFUL_DAYS = 7
 _LONGEST_TEXT = 250
 _RISKS = ("risk_band", "open_risks")
+# The kinds of source that the health score rests on, beside the CRM.
+_HEALTH = frozenset({"product", "support"})
 
 
 @dataclass
@@ -59,12 +61,16 @@ def plan(connection: sa.Connection, day: Day, risks: Risks) -> Outcome:
         if not risks.kinds & day.readiness.unfit_kinds(key):
             has = {"product": row.usage_28d is not None, "support": row.n_open_tickets is not None}
             values |= _told(risks.of(key, has))
+        if not _HEALTH & day.readiness.unfit_kinds(key):
+            values |= {"health": row.health, "health_band": row.health_band}
         named = {name: value for name, value in wanted[row.crm_source].items() if value in values}
         fields = {name: _as_written(values[value]) for name, value in named.items()}
         # What is on its way is waited for: its outcome says what the record holds.
         if before.state in ("sending", "uncertain") or not _differ(fields, before.values):
             continue
-        shown = risks.kinds if set(named.values()) & set(_RISKS) else ()
+        shown = (risks.kinds if set(named.values()) & set(_RISKS) else frozenset()) | (
+            _HEALTH if {"health", "health_band"} & set(named.values()) else frozenset()
+        )
         reads = (row.crm_source, *(state.source for kind in sorted(shown) for state in day.readiness.of_kind(kind)))
         number = before.number + (before.state not in ("planned", "parked"))
         outcome.actions.append(_action(day, row, fields, number, reads))
@@ -114,7 +120,7 @@ def _accounts(day: Day, sources: list[str]) -> Iterable[Any]:
         return tables.execute(
             sa.text(
                 "select account_key, account_name, crm_source, crm_account_id, next_decision_date, arr, usage_28d,"
-                " n_open_tickets"
+                " n_open_tickets, health, health_band"
                 " from marts.act_account where as_of_day = :as_of and crm_source = any(:sources)"
                 " order by arr desc nulls last, account_key"
             ),

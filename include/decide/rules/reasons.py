@@ -38,6 +38,7 @@ class Reason(StrEnum):
     NOT_IN_AUDIENCE = "not_in_audience"
     MINIMUM_HISTORY = "minimum_history"
     COOL_DOWN = "cool_down"
+    OTHER_RISK_OPEN = "other_risk_open"
     BEFORE_FIRST_SCAN = "before_first_scan"
     # Playbooks.
     RUNG_NOT_REACHED = "rung_not_reached"
@@ -83,6 +84,7 @@ TEXTS: Mapping[Reason, str] = {
     Reason.QUIET_PERIOD: "nothing opens in the quiet period from {first} to {last} (month-day)",
     Reason.NOT_IN_AUDIENCE: "outside the rule's audience: {name} is {value}, the audience is {wanted}",
     Reason.MINIMUM_HISTORY: "a customer for {days} days; at least {at_least} are needed",
+    Reason.OTHER_RISK_OPEN: "another risk of the account is open: {signals}",
     Reason.COOL_DOWN: "the last one was closed on {closed_on}; it may open again on {opens_again_on}",
     Reason.BEFORE_FIRST_SCAN: "it held before the rule was first evaluated, on {first_scan_on}: nobody is notified",
     Reason.RUNG_NOT_REACHED: "{days_to_decision} days to the decision; starts {rung} days before",

@@ -102,12 +102,15 @@ class Alerts(Planner[Signal]):
     def __init__(self, day: Day, notified: Notified) -> None:
         super().__init__(day)
         self._notified = notified
+        self._risks: dict[str, set[str]] = defaultdict(set)  # account -> risk signals that are open for it
 
     def plan(self, scanned: Sequence[Scanned[Signal]]) -> Outcome:
         """Return what happens today by the signals."""
         found: dict[str, dict[How, list[Event]]] = defaultdict(lambda: defaultdict(list))
         unfit = self.day.readiness.unfit
-        for one in scanned:
+        self._note_open_risks(scanned)
+        # Those that wait for the others come last: what opens today counts too.
+        for one in sorted(scanned, key=lambda each: each.rule.file.unless_at_risk):
             if any(kind in unfit and unfit[kind] is None for kind in one.rule.kinds):
                 self.outcome.n_on_hold += sum(hit.opens for hit in one.hits)
                 continue
@@ -117,6 +120,13 @@ class Alerts(Planner[Signal]):
         for address in sorted(found):
             self._notify(address, found[address])
         return self.outcome
+
+    def _note_open_risks(self, scanned: Sequence[Scanned[Signal]]) -> None:
+        for one in scanned:
+            if _is_live_risk(one.rule.file):
+                for episode in one.episodes.values():
+                    if episode.state == "open":
+                        self._risks[episode.account_key].add(one.rule.file.name)
 
     def closes(self, turn: Turn[Signal]) -> str:
         """Return why the open episode of a subject closes today; "" while it stays open."""
@@ -132,7 +142,11 @@ class Alerts(Planner[Signal]):
     def filters(self, turn: Turn[Signal]) -> list[Why]:
         """Return what keeps the signal from opening for a subject whose condition holds."""
         closed_on, is_answered = (turn.last.closed_on, bool(turn.last.answer)) if turn.last else (None, False)
-        return filters(self.day.today, turn.rule.file, turn.values, closed_on, is_answered)
+        signal = turn.rule.file
+        no = filters(self.day.today, signal, turn.values, closed_on, is_answered)
+        if signal.unless_at_risk and (others := self._risks[turn.account_key] - {signal.name}):
+            no.append(Why(Reason.OTHER_RISK_OPEN, {"signals": sorted(others)}))
+        return no
 
     def severity(self, turn: Turn[Signal]) -> str:
         """Return high for what is worse."""
@@ -153,6 +167,8 @@ class Alerts(Planner[Signal]):
 
     def opens(self, turn: Turn[Signal], **said: Any) -> None:
         """Open an episode; nobody is notified of what a draft finds, or a first scan."""
+        if _is_live_risk(turn.rule.file):
+            self._risks[turn.account_key].add(turn.rule.file.name)
         super().opens(turn, notified_as="silent" if _is_silent(turn) else "", **said)
 
     def _events(self, turn: Turn[Signal]) -> Iterator[tuple[Event, How]]:
@@ -215,6 +231,10 @@ class Alerts(Planner[Signal]):
             account_key=rest[0].hit.account_key,
             reads=tuple(sorted({source for event in rest for source in self.sources(event.turn)})),
         )
+
+
+def _is_live_risk(signal: Signal) -> bool:
+    return signal.kind == "risk" and signal.status == "live"
 
 
 def _is_silent(turn: Turn[Signal]) -> bool:

@@ -47,6 +47,7 @@ class Signal(RuleFile):
         min_days_as_customer: Younger customers are left alone.
         cool_down_days: After a close, it does not open again for so long.
         quiet: Days of the year on which nothing opens.
+        unless_at_risk: It does not open while another risk signal is open for the account, which tells the cause.
         first_scan: What happens to what holds already when the signal is evaluated for the very first time:
             ``silent`` keeps it as open and notifies nobody, ``notify`` notifies.
         subject: Jinja template of one line.
@@ -67,6 +68,7 @@ class Signal(RuleFile):
     min_days_as_customer: Annotated[int, Field(ge=0, le=3660)] = 0
     cool_down_days: Annotated[int, Field(ge=0, le=365)] = 14
     quiet: tuple[Quiet, ...] = ()
+    unless_at_risk: bool = False
     first_scan: Literal["silent", "notify"] = "silent"
     subject: Annotated[str, Field(min_length=1, max_length=250)]
     evidence: Annotated[tuple[Text, ...], Field(min_length=1, max_length=10)]

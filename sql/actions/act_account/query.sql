@@ -200,6 +200,21 @@ new_teams as (
         row_number() over (partition by account_key order by first_day desc, team) as age
     from first_active
     where first_day > cast(:newest as date) - 28
+),
+
+-- The band of today, and the one before it with the score of the day before it fell or rose.
+healths as (
+    select * from marts.account_health
+    where day = :newest
+        and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
+),
+
+health_before as (
+    select h.account_key, b.last_band, b.shown
+    from healths as h
+    join marts.account_health as b on b.account_key = h.account_key and b.day = h.band_since - 1
+    where b.day >= cast(:newest as date) - 60 and b.day < :newest
+        and (cast(:accounts as text[]) is null or b.account_key = any(cast(:accounts as text[])))
 )
 
 select
@@ -265,7 +280,13 @@ select
     m.late_milestone,
     coalesce(w.n_new_teams_28d, case when d.usage_28d is not null then 0 end) as n_new_teams_28d,
     w.new_team,
-    w.new_team_on
+    w.new_team_on,
+    h.shown as health,
+    h.band as health_band,
+    h.coverage as health_coverage,
+    e.last_band as health_band_before,
+    e.shown as health_before,
+    case when e.last_band is not null then cast(:newest as date) - h.band_since end as health_band_days
 from days as d
 join accounts as a on a.account_key = d.account_key
 left join owners as o on o.owner_key = d.owner_key
@@ -280,3 +301,5 @@ left join invoices as i on i.account_key = d.account_key
 left join last_nps as n on n.account_key = d.account_key
 left join milestones as m on m.account_key = d.account_key
 left join new_teams as w on w.account_key = d.account_key and w.age = 1
+left join healths as h on h.account_key = d.account_key
+left join health_before as e on e.account_key = d.account_key

@@ -24,6 +24,10 @@ def told(house: House, **wanted: Any) -> list[tuple[str, str, str]]:
     return [(row.rule, row.entity_id, row.step) for row in house.outbox(channel="slack", **wanted)]
 
 
+FELL = {"health": Decimal(64), "health_band": "yellow", "health_band_before": "green", "health_before": Decimal(74),
+        "health_band_days": 1}  # fmt: skip
+
+
 def states(house: House, signal: str) -> list[tuple[str, str, str]]:
     return [(row["entity_id"], row["state"], row["notified_as"]) for row in house.episodes(signal)]
 
@@ -49,6 +53,19 @@ def test_what_opens_is_told_once_with_its_figures(ward: Ward) -> None:
     for day in range(1, 5):
         ward.set_clock(at(day))
         assert ward.house.decide().n_planned == 0
+
+
+def test_one_cause_is_one_alert(ward: Ward) -> None:
+    ward.give("account", account(1, **FELL), account(2, **FELL, **BAD))
+    assert ward.house.decide().n_opened == 2
+    assert sorted(told(ward.house)) == [("bad_rating", "crm:2", "opened"), ("health_fell", "crm:1", "opened")]
+    # Once the other risk is over, what still holds is told.
+    ward.set_clock(at(1))
+    ward.give("account", account(1, **FELL), account(2, **FELL))
+    ward.house.decide()
+    ward.set_clock(at(2))
+    ward.house.decide()
+    assert ("crm:2", "open", "alert") in states(ward.house, "health_fell")
 
 
 def test_the_first_scan_of_a_rule_is_silent(house: House) -> None:

@@ -38,6 +38,13 @@ SICK: dict[str, dict[str, Any]] = {
     "new_team": {"n_new_teams_28d": 1, "new_team": "Sales", "new_team_on": date(2026, 11, 10)},
     "data_missing": {"usage_28d": None, "usage_ratio": None},
     "renewal_dates_missing": {"n_undated_renewals": 1, "undated_renewal": "C-7"},
+    "health_fell": {
+        "health": Decimal("64.20"),
+        "health_band": "yellow",
+        "health_band_before": "green",
+        "health_before": Decimal("74.10"),
+        "health_band_days": 1,
+    },
     "key_user_silent": {"days_silent": 28, "last_active_on": date(2026, 10, 19)},
     "key_contact_left": {"is_gone": True, "days_gone": 2},
     "new_customer": {"days_as_customer": 5},
@@ -55,6 +62,7 @@ WORSE: dict[str, dict[str, Any]] = {
     "invoice_overdue": {"overdue_days": 95},
     "competitor_named": {"n_competitor_mentions_30d": 4},
     "milestone_late": {"milestone_late_days": 40},
+    "health_fell": {"health_band": "red"},
 }
 # Neither holds any more nor is over: an open one stays open, a closed one closed.
 BETWEEN: dict[str, dict[str, Any]] = {
@@ -71,6 +79,7 @@ BETWEEN: dict[str, dict[str, Any]] = {
     "milestone_late": {"n_late_milestones": 1, "milestone_late_days": 3},
     "no_touch": {"days_since_contact": 60},
     "key_user_silent": {"days_silent": 14},
+    "health_fell": {"health_band_days": 15},
 }
 
 
@@ -126,6 +135,8 @@ def test_what_is_unknown_is_neither_true_nor_false() -> None:
         # a fall like any of a team of two
         ("usage_down", {"user_days_28d": 12, "user_days_usual": 22.0, "user_days_settled": 22.0}),
         ("usage_down", {"user_days_28d": 15, "user_days_usual": 25.0, "user_days_settled": 30.0}),
+        ("health_fell", {"health_coverage": 0.69}),  # too little of the score is known
+        ("health_fell", {"health_band": "unknown"}),
         ("usage_down", {"user_days_ratio_14d_ago": 0.9}),  # since a few days only
         ("usage_down", {"usage_ratio": 0.9}),  # at this time of the year it is always so
         ("seats_unused", {"user_days_28d": 180}),  # idle ever since
