@@ -1,4 +1,4 @@
-"""The pages *Perennial*, *Data quality* and *Why not?* inside Airflow's UI: the data, what was sent, what was not.
+"""The pages *Perennial*, *Data quality*, *Why not?* and *Health* inside Airflow's UI.
 
 They only read, name no person, and show themselves only to those who may see the DAGs.
 """
@@ -60,6 +60,14 @@ def why_page(account: str = "", day: str = "", signal: str = "") -> HTMLResponse
     return _answer("why.html", lambda: explanation.read(account, day, signal), forms="'self'")
 
 
+@app.get("/health/", response_class=HTMLResponse, dependencies=[Depends(may_see)])
+def health_page(account: str = "", day: str = "", since: str = "") -> HTMLResponse:
+    """Show the health of all accounts, or of one with its explanation."""
+    from include.pages import health
+
+    return _answer("health.html", lambda: health.read(account, day, since), forms="'self'")
+
+
 def _answer(template: str, read: Callable[[], Any], forms: str = "'none'") -> HTMLResponse:
     from sqlalchemy.exc import SQLAlchemyError
 
@@ -116,6 +124,12 @@ class PerennialPlugin(AirflowPlugin):
             "name": "Why not?",
             "href": f"{BASE}{PREFIX}/why/",
             "url_route": "perennial-why",
+            "destination": "nav",
+        },
+        {
+            "name": "Health",
+            "href": f"{BASE}{PREFIX}/health/",
+            "url_route": "perennial-health",
             "destination": "nav",
         },
     ]

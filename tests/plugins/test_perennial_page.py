@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from datetime import date
+from html import unescape
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -155,8 +157,8 @@ def test_a_warehouse_that_is_down_is_one_clear_message(client, monkeypatch):
 
 def test_the_pages_are_in_the_menu(plugin):
     views = plugin.PerennialPlugin.external_views
-    assert [view["destination"] for view in views] == ["nav", "nav", "nav"]
-    assert [view["href"].rpartition("/perennial")[2] for view in views] == ["/", "/quality/", "/why/"]
+    assert [view["destination"] for view in views] == ["nav"] * 4
+    assert [view["href"].rpartition("/perennial")[2] for view in views] == ["/", "/quality/", "/why/", "/health/"]
 
 
 @pytest.mark.parametrize(("token", "status"), [(None, 401), ("forged", 403), ("stranger", 403)])
@@ -219,3 +221,35 @@ def test_the_why_page_shows_each_rule_with_its_reasons_and_no_person(client, hou
     assert "<code>passed_over</code>" in text and "<code>opened</code>" in text and "<code>not_due</code>" in text
     assert "Renewal ladder" in text and "Usage is down" in text and "Playbooks" in text
     assert not any(word in text for word in ("Customer", "Ada", "vendor.example", "Grace"))
+
+
+@pytest.mark.parametrize(("token", "status"), [(None, 401), ("stranger", 403)])
+def test_the_health_page_is_closed_without_a_login(client, token, status):
+    answer = _get(client, token, "/health/")
+    assert answer.status_code == status
+    assert "How good it was" not in answer.text
+
+
+def test_the_health_page_says_what_it_does_not_know(client, warehouse):
+    assert "There are no scores yet" in _get(client, "viewer", "/health/").text
+    evil = "<script>alert(1)</script>"
+    answer = client.get("/health/", params={"account": evil, "day": "x"}, headers={"Authorization": "Bearer viewer"})
+    assert "<script>alert" not in answer.text
+    assert "is not a day" in answer.text
+
+
+def test_the_health_page_shows_the_board_and_an_account_in_lines(client, built):
+    from include.scores.health import explanation, record
+
+    record.run(date(2026, 6, 10))
+    board = _get(client, "viewer", "/health/").text
+    assert "Lowest" in board
+    assert "crm:1" in board
+    assert "losses are settled" in board
+    found = explanation.of_day("crm:1")
+    text = _get(client, "viewer", "/health/?account=crm:1&since=2026-05-20").text
+    assert f'<span class="big">{found.shown}</span>' in text
+    for part in found.parts:
+        assert part.measure in unescape(text)
+    assert "Why it changed since 2026-05-20" in text
+    assert "polyline points" in text
