@@ -339,6 +339,10 @@ _RECORD_KEYS = {
 }
 _RECORD_PAIRS = "(select * from unnest(cast(:record_sources as text[]), cast(:record_ids as text[])))"
 _OF_IDS = f"(source, id) in {PAIRS}"
+_BY_ACCOUNT_KEY = (
+    "ops.evaluation", "ops.evaluation_input", "meta.renewal_answer", "meta.former_continuation", "meta.health_pulse",
+    "meta.health_override",
+)  # fmt: skip
 # What else names an account. The outbox keeps its keys: nothing is sent twice.
 _OF_ACCOUNT = (
     (f"delete from quarantine.record where (source, account_ref) in {PAIRS}", "quarantine.record"),  # noqa: S608
@@ -359,7 +363,7 @@ _OF_ACCOUNT = (
             f" or account_key in (select source || ':' || id from {PAIRS} as erased (source, id))",
             table,
         )
-        for table in ("ops.evaluation", "ops.evaluation_input", "meta.renewal_answer", "meta.former_continuation")
+        for table in _BY_ACCOUNT_KEY
     ),
     (
         "update ops.task set outcome = '' where key in (select key from ops.outbox where account_key = :key)",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import orjson
@@ -15,6 +15,7 @@ from include.common.errors import ConfigError
 from include.config import files
 from include.models import build
 from include.operations.privacy import erase, find
+from include.scores.health import judgements
 from include.warehouse.engine import engine
 from tests.fixtures import small_world as world
 from tests.fixtures.landing import land, rows, value
@@ -294,7 +295,9 @@ def test_the_record_of_an_erasure_names_nobody(known: pytest.MonkeyPatch) -> Non
 
 def test_an_account_is_nowhere_any_more(known: pytest.MonkeyPatch) -> None:
     at(known, "14:00")
+    judgements.pulse("crm:1", 2, why=f"{NAME} does not answer", by="lea", day=date(2026, 6, 10))
     done = erase.account("crm:1", **HOW)
+    assert value("select count(*) from meta.health_pulse") == 0
     assert done.counts["raw.hubspot__account"] == 1 and done.counts["raw.product__usage_day"] > 0
     assert holding(ADA, SECOND, NAME, "Account 1", "Organisation o1") == {}
     assert value("select (select count(*) from ops.evaluation) + (select count(*) from ops.evaluation_input)") == 0
