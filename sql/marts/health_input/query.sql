@@ -204,6 +204,28 @@ contacts as (
         and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
 ),
 
+-- Who decides or speaks for us, or did: with the login in the product the person has gone, whatever the CRM says.
+key_people as (
+    select b.account_key, lower(v.email) as email
+    from staging.stg_crm__contact as v
+    join bridge as b on b.source = v.source and b.source_id = v.account_id
+    where (v.role like '%decision%maker%' or v.role like '%champion%') and v.known_from <= :known_at
+    union
+    select b.account_key, lower(v.email)
+    from staging.stg_crm__contact_history as p
+    join staging.stg_crm__contact as v on v.source = p.source and v.contact_id = p.contact_id
+    join bridge as b on b.source = p.source and b.source_id = p.account_id
+    where (p.role like '%decision%maker%' or p.role like '%champion%') and p.known_from <= :known_at
+),
+
+gone_users as (
+    select distinct u.account_key, u.deactivated_day
+    from core.product_user as u
+    join key_people as k on k.account_key = u.account_key and k.email = lower(u.email)
+    where not u.is_bot and u.deactivated_day < :end
+        and (cast(:accounts as text[]) is null or u.account_key = any(cast(:accounts as text[])))
+),
+
 -- A call, a meeting or a mail that came in. Of a contact the CRM keeps only the last one, which is known from the load
 -- that brought it: before that, to know it would be to know that no later one came.
 touches as (
@@ -269,7 +291,11 @@ events as (
     union all
     select account_key, from_day, 'people', 0, from_day from contacts
     union all
-    select account_key, from_day, 'lost', 0, from_day from contacts where n_keys < n_keys_before
+    select account_key, from_day, 'left', 0, from_day from contacts where n_keys < n_keys_before
+    union all
+    select account_key, deactivated_day, 'left', 0, deactivated_day from gone_users
+    union all
+    select account_key, from_day, 'followed', 0, from_day from contacts where n_keys > n_keys_before
     union all
     select account_key, day, 'touch', 0, cast(touched_at at time zone :zone as date) from touches where day < :end
     union all
@@ -293,7 +319,8 @@ running as (
         max(case when kind = 'nps' then fact_on end) over w as nps_on,
         max(case when kind = 'pulse' then fact_on end) over w as pulse_on,
         max(case when kind = 'people' then fact_on end) over w as changed_on,
-        max(case when kind = 'lost' then fact_on end) over w as lost_on,
+        max(case when kind = 'left' then fact_on end) over w as left_on,
+        max(case when kind = 'followed' then fact_on end) over w as followed_on,
         max(case when kind = 'touch' then fact_on end) over w as touched_on
     from events
     window w as (
@@ -376,7 +403,8 @@ select
     end as n_roles_filled,
     case
         when g.n_contacts is null then null
-        when r.lost_on > g.day - 90 or (r.lost_on > g.day - 365 and c.n_keys < x.n_keys_before) then 0
+        when r.left_on > g.day - 90 then 0
+        when r.left_on > g.day - 365 and (r.followed_on is null or r.followed_on < r.left_on) then 0
         else 1
     end as key_contacts_kept,
     greatest(r.changed_on, r.touched_on) as people_known_on,
@@ -396,7 +424,6 @@ left join use as u on u.account_key = g.account_key and u.day = g.day
 left join meta.urgent_limit as t on t.tier = lower(g.tier)
 left join contacts as c
     on c.account_key = g.account_key and g.day >= c.from_day and (c.to_day is null or g.day < c.to_day)
-left join contacts as x on x.account_key = g.account_key and x.from_day = r.lost_on
 left join nps as n on n.account_key = g.account_key and n.day = r.nps_on
 left join pulses as p on p.account_key = g.account_key and p.given_on = r.pulse_on
 left join overdue as o on o.account_key = g.account_key and o.day = g.day
