@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from include.config.documents import Strict
 from include.config.fields import Identifier
@@ -55,13 +55,25 @@ class Tiers(Strict):
     Args:
         follows: Whether an account's tier follows its own score, or the score with its whole family's order amount.
         answer_within_working_days: After so many working days a list of proposals lapses.
-        policies: Tier as the CRM names it -> its policy; ``default`` for all others.
+        crm_names: Tier -> how the CRM's field calls it, where that is another word.
+        policies: Tier, in lower case -> its policy; ``default`` for all others.
     """
 
     follows: Literal["account", "group"]
     answer_within_working_days: Annotated[int, Field(ge=1, le=60)]
+    crm_names: dict[Word, str]
     policies: dict[Word, TierPolicy]
 
     def policy(self, tier: str | None) -> TierPolicy:
         """Return the policy of a tier."""
         return self.policies.get((tier or "").lower()) or self.policies["default"]
+
+    def crm_name(self, tier: str) -> str:
+        """Return how the CRM's field calls a tier."""
+        return self.crm_names.get(tier, tier)
+
+    @model_validator(mode="after")
+    def _has_a_default(self) -> Tiers:
+        if "default" not in self.policies:
+            raise ValueError("policies needs `default`, for accounts without a tier of their own")
+        return self
