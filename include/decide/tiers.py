@@ -46,7 +46,8 @@ def ask(
             _action(day, each, end, step, properties) for each in found if _may_be_written(day, each, properties)
         ]
         waiting = [action for action in actions if action.state == "parked"]
-        reason = f"customer value at {end}"
+        what = "first tiers" if step == "first" else "changes"
+        reason = f"{what} by the customer value at {end}"
         asked += [action for action in actions if action.state != "parked"]
         asked += approvals.ask(
             connection, waiting, decision_id, reason, by, day.settings, day.now, overlay=overlay, about="tiers"

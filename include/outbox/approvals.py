@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 import orjson
 import sqlalchemy as sa
 
-from include.common import clock, working_days
+from include.common import clock, formatting, working_days
 from include.common.errors import ConfigError
 from include.config import Settings
 from include.config.models import WorkingCalendar
@@ -73,7 +73,7 @@ class Approval:
     def subject(self) -> str:
         """The question in one line."""
         if self.about == "tiers":
-            return f"{self.n_actions} changes of customers' tiers are proposed: {self.reason}"
+            return f"{formatting.count(self.n_actions, 'customer')} should have another tier: {self.reason}"
         return f"{self.n_actions} actions on {self.n_accounts} accounts are above {self.reason}"
 
 
@@ -247,6 +247,30 @@ def answer(
             because = f"rejected by {names[0]}" + (f": {note}" if note else "")
             _settle(connection, [approval_id], "suppressed", because, moment)
     return get(approval_id)
+
+
+def leave_out(approval_id: str, account_key: str, by: str, note: str = "", now: datetime | None = None) -> int:
+    """Reject what is asked about one account, so that the rest can be approved; return how many actions that were.
+
+    Raises:
+        ConfigError: There is no such question, or nothing of it waits for that account.
+    """
+    get(approval_id)
+    because = f"left out by {by}" + (f": {note}" if note else "")
+    with engine("builder").begin() as connection:
+        done = connection.execute(
+            sa.text(
+                "update ops.outbox set state = 'suppressed', because = :because, settled_at = :now"
+                " where state = 'parked' and approval_id = :id and account_key = :account"
+            ),
+            {"id": approval_id, "account": account_key, "because": because, "now": now or clock.now()},
+        )
+    if not done.rowcount:
+        raise ConfigError(
+            f"nothing of approval {approval_id} waits for {account_key}",
+            cure=f"python -m include.cli approvals show {approval_id}",
+        )
+    return done.rowcount
 
 
 def _check_approver(approval_id: str, changed_by: Sequence[str], names: Sequence[str]) -> None:
