@@ -105,7 +105,7 @@ def _titles() -> dict[str, str]:
 
 def _of_value(connection: sa.Connection) -> list[_Row]:
     """Return account, what it keeps, dimension, and whether it is known; at the last month's end."""
-    if not has_table(connection, value.TABLE):
+    if not has_table(connection, "marts.account_value"):
         return []
     found = connection.execute(
         sa.text(
@@ -121,7 +121,7 @@ def _of_value(connection: sa.Connection) -> list[_Row]:
 
 def _of_health(connection: sa.Connection) -> list[_Row]:
     """Return the same of the measures of health; on the newest day."""
-    if not has_table(connection, health.TABLE):
+    if not has_table(connection, "marts.health_score"):
         return []
     known = health.load()
     gaps = connection.execute(sa.text("select metric_id from meta.metric_gap where from_day = date '1990-01-01'"))
@@ -138,7 +138,7 @@ def _of_health(connection: sa.Connection) -> list[_Row]:
                     f" from (select account_key, day, ({applies}) as applies,"
                     f" {known.values[profile.key, measure.id]} is not null as is_known"
                     f" from {health.INPUT} where day = (select max(day) from {health.INPUT})) as i"
-                    f" join {health.TABLE} as s on s.account_key = i.account_key and s.day = i.day"
+                    f" join marts.health_score as s on s.account_key = i.account_key and s.day = i.day"
                     " join marts.account_day as d on d.account_key = i.account_key and d.day = i.day"
                     " where s.profile = :profile and s.version = :version and i.applies"
                 ),

@@ -9,6 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from include.cli.main import app
+from include.models import build
+from tests.fixtures import small_world as world
 
 
 def _say(*words: str, exit_code: int = 0) -> str:
@@ -27,6 +29,20 @@ def test_a_value_and_its_parts(built: pytest.MonkeyPatch) -> None:
     # Nobody has connected activities and invoices here, and no account says its size, brand or referrals.
     left_out = {part["dimension"] for part in found["parts"] if "no source brings it" in part["evidence"]}
     assert left_out == {"Company size", "Gross margin", "Influence", "Brand", "Payment record"}
+
+
+def test_a_field_that_comes_to_be_read_joins_the_score_of_everybody(built: pytest.MonkeyPatch) -> None:
+    before = {key: json.loads(_say("value", key, "--json")) for key in ("crm:1", "crm:2")}
+    built.setenv("PERENNIAL_NOW", "2026-06-10T13:00:00+00:00")
+    world.load("account", world.account("1", tier="key_account", employees=800))
+    assert isinstance(build.run("with a size"), build.Finished)
+    after = {key: json.loads(_say("value", key, "--json")) for key in before}
+    size = {key: found["parts"][1] for key, found in after.items()}
+    assert size["crm:1"]["dimension"] == "Company size"
+    # The version was known on 10 June; the first one holds for the days before it.
+    assert {key: part["evidence"] for key, part in size.items()} == {"crm:1": "not known", "crm:2": "not known"}
+    assert all(after[key]["coverage"] < before[key]["coverage"] for key in before)
+    assert "Company size" in json.loads(_say("completeness", "--json"))["gaps"][0]["figure"]
 
 
 def test_tiers_and_completeness(built: pytest.MonkeyPatch) -> None:
