@@ -138,6 +138,7 @@ def _sync_metrics(connection: sa.Connection, unread: dict[tuple[str, str], date]
             needs[score.GAP + name], tables[score.GAP + name] = entities, table
     # A score leaves out for everybody what no record has; a KPI says of how many accounts it is known.
     columns = {need for needed in value.load().needs.values() for need in needed if "." in need}
+    columns -= {"account.brand"} if config.load().value.brands else set()
     gaps |= {need: NEVER for need in columns if not connection.execute(_is_filled(need)).scalar()}
     now: dict[str, date] = {}
     for name, needed in needs.items():
