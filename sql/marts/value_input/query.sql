@@ -134,7 +134,7 @@ paid as (
         g.as_of,
         sum(i.amount) as due_amount,
         sum(case when i.paid_on <= g.as_of and i.paid_on <= i.due_on + 5 then i.amount else 0 end) as in_time_amount,
-        max(greatest(0, case when i.paid_on <= g.as_of then i.paid_on else g.as_of end - i.due_on)) as longest_late_days,
+        max(greatest(0, case when i.paid_on <= g.as_of then i.paid_on else g.as_of end - i.due_on)) as late_days,
         max(i.due_on) as invoice_due_on
     from grid as g
     join invoices as i
@@ -208,7 +208,7 @@ select
     cast(v.cost as numeric(18, 2)) as cost_to_serve,
     1 - v.cost / cast(g.kept_arr as double precision) as gross_margin,
     cast(i.in_time_amount / i.due_amount as double precision) as paid_in_time_share,
-    cast(i.longest_late_days as integer) as longest_late_days,
+    cast(i.late_days as integer) as longest_late_days,
     i.invoice_due_on,
     w.signed_on
 from grid as g
