@@ -11,7 +11,8 @@ import pytest
 import sqlalchemy as sa
 
 from include.models import value
-from include.scores.value import readings
+from include.scores.value import proposals, readings
+from include.scores.value.score import Reading, score
 from include.warehouse.engine import engine
 from tests.fixtures.databases import database
 from tests.sql import cases
@@ -102,3 +103,26 @@ def test_scores_are_equal(connection: sa.Connection) -> None:
         seen.add((sql.is_covered, sql.is_preliminary, sql.coverage == 1))
     assert len(seen) >= 4, seen
     assert month.not_connected == {"influence"}
+
+
+def test_a_group_is_scored_with_the_order_amount_of_the_whole_family(connection: sa.Connection) -> None:
+    end = ENDS[-1]
+    with connection.begin_nested() as undone:
+        for key, n_in_family in (("crm:1", 2), ("crm:2", 2), ("crm:3", 1)):
+            top = "crm:3" if n_in_family == 1 else "crm:1"
+            connection.execute(
+                sa.text(
+                    "insert into core.account_family (account_key, ultimate_parent_key, n_in_family)"
+                    " values (:key, :top, :n)"
+                ),
+                {"key": key, "top": top, "n": n_in_family},
+            )
+        found = proposals.group_scores(connection, (end,))
+        assert found.keys() == {("crm:1", end), ("crm:2", end)}
+        assert proposals.group_scores(connection, (end,), "crm:2") == {("crm:2", end): found["crm:2", end]}
+        months = {key: readings.read(connection, key, end) for key in ("crm:1", "crm:2")}
+        group = sum(float(month.values["kept_arr"]) for month in months.values())
+        for key, month in months.items():
+            whole = score(month.version, {**month.readings, "order_amount": Reading((group,))})
+            assert found[key, end] == whole.number != month.score.number
+        undone.rollback()
