@@ -1,8 +1,9 @@
 """# Ask a person about actions above the caps
 
-**What it does.** Puts one question: may what a run of `decide` planned above the caps of `config/caps.yaml` happen? It
-waits under *Required Actions*, without a worker, until a logged-in person answers or the time is over (two working
-days). What was within the caps has long gone out. `decide` starts one run for each question.
+**What it does.** Puts one question: may what a run of `decide` planned above the caps of `config/caps.yaml` happen, or
+may customers get another tier? It waits under *Required Actions*, without a worker, until a logged-in person answers or
+the time is over (two working days; ten for tiers). What was within the caps has long gone out. `decide` starts one run
+for each question.
 
 **Inputs and outputs.** Reads `ops.approval` and the parked rows of `ops.outbox`. The answer makes them planned, or
 suppressed for good; `deliver` then sends what the gate still lets through.

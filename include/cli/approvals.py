@@ -58,6 +58,13 @@ def reject(approval_id: str, note: Note = "") -> None:
     _answer(approval_id, "rejected", note)
 
 
+@app.command("leave-out")
+def leave_out(approval_id: str, account: str, note: Note = "") -> None:
+    """Reject what is asked about one account; the rest still waits for an answer."""
+    n = approvals.leave_out(approval_id, account, user.user(), note)
+    typer.echo(f"{account} is left out of {approval_id}: {n} actions will not happen")
+
+
 def undo(
     run: Annotated[str, typer.Option("--run", help="The decision's id; without it the last ones are listed.")] = "",
     reason: Annotated[str, typer.Option("--reason", help="Why; kept with each message and task.")] = "",

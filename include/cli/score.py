@@ -1,4 +1,4 @@
-"""``python -m include.cli score``: an account's health explained, and what people say about it."""
+"""``python -m include.cli score``: health and customer value explained, and what people say about them."""
 
 from __future__ import annotations
 
@@ -14,13 +14,17 @@ from include.cli import output
 from include.common import clock, user
 from include.common.errors import ConfigError
 
-app = typer.Typer(help="Health scores: what they are made of, and what people say instead.", no_args_is_help=True)
+app = typer.Typer(help="Health and customer value: what they are made of, what follows.", no_args_is_help=True)
 Account = Annotated[str, typer.Argument(help="The account's key: its source and its id there, such as crm:1001.")]
 By = Annotated[str, typer.Option("--by", help="Who says so; you by default.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")]
 _PARTS = ("measure", "points", "lost", "sub_score", "weight", "fresh", "evidence")
 _METHODS = ("method", "days_before", "n", "n_lost", "auc", "low", "high", "lift", "brier", "slope")
 _LINES = ("cause", "kind", "change", "before", "after")
+_DIMENSIONS = ("dimension", "points", "score", "weight", "known_on", "evidence")
+_PROPOSALS = ("account", "name", "kind", "from_tier", "to_tier", "score", "because", "changes")
+_GAPS = ("figure", "score", "n_accounts", "n_needed", "arr")
+_PROFILES = ("account_key", "share", "n_needed", "missing")
 
 
 @app.command("show")
@@ -145,6 +149,78 @@ def learn_weights(
     typer.echo(f"over all checkpoints {middle:+.3f} ({low:+.3f} to {high:+.3f}), from {found.n_losses} losses")
     typer.echo(f"{found.n_moved} accounts with {found.arr_moved:,.0f} ARR would change their band")
     typer.echo(f"wrote {out}: read it, and put it into sql/health/ of your overlay to accept it")
+
+
+@app.command("value")
+def show_value(
+    account: Account,
+    as_of: Annotated[str, typer.Option("--as-of", help="The last day of a month; the newest by default.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Show what an account's customer value is made of; the points add up to it."""
+    from include.scores.value import explanation
+
+    found = explanation.of_account(account, _day(as_of, "--as-of") if as_of else None)
+    if as_json:
+        typer.echo(output.to_json(asdict(found)), nl=False)
+        return
+    output.emit([asdict(part) for part in found.parts], _DIMENSIONS)
+    for line in found.sentences:
+        typer.echo(line)
+
+
+@app.command("tiers")
+def list_tiers(as_json: AsJson = False) -> None:
+    """List which accounts should change their tier, who waits for a place, and who is protected."""
+    from include.config import load
+    from include.scores.value import proposals
+    from include.warehouse.engine import engine
+
+    settings = load()
+    with engine("reader").connect() as connection:
+        listed = proposals.read(connection, settings, clock.now().date())
+    rows = [
+        {
+            "account": each.standing.account_key,
+            "name": each.standing.name,
+            "kind": each.kind,
+            "from_tier": each.standing.tier or "none",
+            "to_tier": each.to_tier,
+            "score": each.score,
+            "because": each.because,
+            "changes": proposals.changes(settings, each.standing.tier, each.to_tier),
+        }
+        for each in listed.found
+    ]
+    output.emit(rows, _PROPOSALS, as_json=as_json)
+    if not as_json:
+        for line in listed.sentences:
+            typer.echo(line)
+
+
+@app.command("completeness")
+def show_completeness(
+    limit: Annotated[int, typer.Option("--limit", help="How many of the least complete accounts.", min=0)] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """Show how much is known of the accounts, and what is missing most."""
+    from include.scores import completeness
+
+    found = completeness.read()
+    if as_json:
+        typer.echo(output.to_json(asdict(found) | {"share": found.share}), nl=False)
+        return
+    output.emit([asdict(gap) for gap in found.gaps], _GAPS, title="Missing most")
+    rows = [
+        asdict(each) | {"share": f"{each.share:.0%}", "missing": ", ".join(each.missing)} for each in found.accounts
+    ]
+    output.emit(rows[:limit], _PROFILES, title="Least complete")
+    if found.share is None:
+        typer.echo("There are no accounts with a score yet.")
+    else:
+        typer.echo(f"{found.share:.0%} of what the scores need of {len(found.accounts)} accounts is known.")
+    if found.not_connected:
+        typer.echo(f"No source brings {', '.join(found.not_connected)}: out of the scores for everybody.")
 
 
 def _day(text: str, option: str) -> date:

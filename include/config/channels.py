@@ -49,7 +49,9 @@ class CrmTaskChannel(Strict):
     connections: dict[Identifier, Identifier]
 
 
-CrmValue = Literal["risk_band", "open_risks", "last_alert_on", "next_decision_on", "arr", "health", "health_band"]
+CrmValue = Literal[
+    "risk_band", "open_risks", "last_alert_on", "next_decision_on", "arr", "health", "health_band", "tier"
+]
 # As HubSpot and Salesforce name what an administrator has made; it also stands in queries.
 CrmProperty = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,99}$")]
 

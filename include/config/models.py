@@ -19,6 +19,7 @@ from include.config.documents import Strict
 from include.config.fields import Country, Days, Email, HostName, Identifier, Zone
 from include.config.kpis import Kpis
 from include.config.renewals import Renewals
+from include.config.tiers import Tiers, Value
 
 
 class Person(Strict):
@@ -247,6 +248,7 @@ class People(Strict):
         head: Whom the leads answer to: told of alerts that stay unanswered; the queue if there is none.
         slack: E-mail address of anybody -> user or channel of Slack; wins over what Slack knows by the address.
         calendars: Region of the account -> working calendar; ``default`` for all others.
+        places: E-mail of a senior CSM -> how many key accounts that person has room for; empty: no limit.
     """
 
     queue: Person
@@ -255,6 +257,7 @@ class People(Strict):
     head: Person | None
     slack: dict[Email, str]
     calendars: dict[str, WorkingCalendar]
+    places: dict[Email, Annotated[int, Field(ge=0, le=1000)]]
 
 
 class Answer(Strict):
@@ -336,3 +339,5 @@ class Settings(General):
     attention: Attention
     caps: Caps
     promises: Promises
+    value: Value
+    tiers: Tiers

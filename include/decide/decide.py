@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from include.common import clock
 from include.config import Settings, config_hash, files
 from include.config import load as load_settings
-from include.decide import alert_tasks, crm_fields, episodes, readiness, risk
+from include.decide import alert_tasks, crm_fields, episodes, readiness, risk, tiers
 from include.decide import caps as limit
 from include.decide import task_feedback as people_answers
 from include.decide.context import Day, Outcome
@@ -141,6 +141,7 @@ def decide(decision_id: str, dry_run: bool = False, now: datetime | None = None,
         fields = crm_fields.plan(connection, day, risks)
         outcomes = (reminders, tasks, alerts, gone, unanswered, lists, metric_targets.plan(day), fields)
         actions = limit.limit(connection, decision_id, day, outcomes, by, overlay)
+        actions += tiers.ask(connection, decision_id, day, by, overlay)
         result = _write(connection, decision_id, build_id, day, outcomes, actions)
         in_force = record.Rules({**rules, **playbooks}, scan.unavailable, {**scan.problems, **plays.problems})
         record.record(connection, day, in_force, [block for outcome in outcomes for block in outcome.blocked])

@@ -259,12 +259,21 @@ class _Query:
 
 
 def _sub_score(measure: Measure) -> str:
-    x, points = f"x_{measure.id}", measure.points
+    return piecewise(f"x_{measure.id}", measure.points)
+
+
+def piecewise(x: str, points: Sequence[tuple[float, float]]) -> str:
+    """Return the SQL of a line through points, level beyond them; null where ``x`` is null.
+
+    Args:
+        x: The name of a column.
+        points: Value and score, by rising value.
+    """
     arms = [f"when {x} <= {points[0][0]!r} then {points[0][1]!r}"]
     for (x0, y0), (x1, y1) in pairwise(points):
         slope = (y1 - y0) / (x1 - x0)
         arms.append(f"when {x} <= {x1!r} then {y0!r} + ({x} - {x0!r}) * cast({slope!r} as double precision)")
-    return f"case {' '.join(arms)} else {points[-1][1]!r} end"
+    return f"case {' '.join(arms)} when {x} is not null then {points[-1][1]!r} end"
 
 
 def _round(n: int, groups: Sequence[str]) -> list[str]:

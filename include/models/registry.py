@@ -23,7 +23,7 @@ from include.models.metadata import Metadata
 from include.models.sql_files import LAYERS, NAME, NAMING, Check, Node
 
 # All that tells what the models and metrics are, below sql/.
-FILES = ("owners.yaml", "metrics/*.yaml", "health/*.yaml", *(f"{layer}/*/*" for layer in LAYERS))
+FILES = ("owners.yaml", "metrics/*.yaml", "health/*.yaml", "value/*.yaml", *(f"{layer}/*/*" for layer in LAYERS))
 _DISABLED = re.compile(r"^disabled:\s*true\s*(#.*)?$", re.MULTILINE)
 
 
@@ -242,9 +242,9 @@ class _Maker(Protocol):
 
 def _made() -> dict[str, _Maker]:
     """Return folder -> what makes its query."""
-    from include.models import health_query, kpi_query
+    from include.models import health_query, kpi_query, value_query
 
-    return {kpi_query.FOLDER: kpi_query, health_query.FOLDER: health_query}
+    return {each.FOLDER: each for each in (kpi_query, health_query, value_query)}
 
 
 def _name_of(folder: str) -> str:

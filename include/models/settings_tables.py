@@ -20,6 +20,7 @@ FIRST_DAY, LAST_DAY = date(1990, 1, 1), date(2100, 12, 31)
 # Whether a query finds more accounts than it must costs little, fewer would be wrong.
 _REACH = {
     "exclusion": "select unnest(cast(:keys as text[])) as account_key",
+    "account_brand": "select unnest(cast(:keys as text[])) as account_key",
     "plan_rate": (
         "select distinct o.account_key from staging.stg_crm__contract_line as l"
         " join core.opportunity as o on o.opportunity_key = l.source || ':' || l.opportunity_id"
@@ -69,6 +70,8 @@ def parameters() -> dict[str, object]:
         "pause_days": settings.kpis.pause_days,
         "first_value_days": settings.kpis.first_value_days,
         "competitors": sorted({name.lower() for name in settings.competitors}),
+        "ticket_cost": settings.value.ticket_cost,
+        "touch_cost": settings.value.touch_cost,
     }
 
 
@@ -108,6 +111,13 @@ def _tables(settings: config.Settings) -> dict[str, Rows]:
             {"priority": priority.lower(), **dict(promise)} for priority, promise in sorted(settings.kpis.sla.items())
         ],
         "forecast_category": _forecast(settings),
+        "tier_policy": [
+            {"tier": tier, "cadence_days": policy.cadence_days, "services_cost": policy.services_cost}
+            for tier, policy in sorted(settings.tiers.policies.items())
+        ],
+        "account_brand": [
+            {"account_key": account, "brand": brand} for account, brand in sorted(settings.value.brands.items())
+        ],
     }
 
 

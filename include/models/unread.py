@@ -15,8 +15,8 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 
 from include import config
-from include.entities.catalog import VENDORS, of_kind
-from include.models import health, metrics
+from include.entities.catalog import ENTITIES, VENDORS, of_kind
+from include.models import health, metrics, value
 from include.warehouse.engine import has_table
 
 # Stands for "was never completely read"; every calendar begins here.
@@ -131,14 +131,20 @@ def why_not(connection: sa.Connection, needs: tuple[str, ...]) -> str:
 
 def _sync_metrics(connection: sa.Connection, unread: dict[tuple[str, str], date]) -> list[Change]:
     gaps = _entity_gaps(unread)
-    measures = health.load().needs
     needs = {metric.id: metric.needs for metric in metrics.load().values()}
-    needs |= {health.GAP + name: entities for name, entities in measures.items()}
     tables = {metric.id: metric.table for metric in metrics.load().values()}
-    tables |= {health.GAP + name: health.INPUT for name in measures}
+    for score, table in ((health, health.INPUT), (value, value.INPUT)):
+        for name, entities in score.load().needs.items():
+            needs[score.GAP + name], tables[score.GAP + name] = entities, table
+    # A score leaves out for everybody what no record has; a KPI says of how many accounts it is known.
+    columns = {need for needed in value.load().needs.values() for need in needed if "." in need}
+    columns -= {"account.brand"} if config.load().value.brands else set()
+    gaps |= {need: NEVER for need in columns if not connection.execute(_is_filled(need)).scalar()}
     now: dict[str, date] = {}
     for name, needed in needs.items():
-        days = [gaps[entity] for need in needed if (entity := need.partition(".")[0]) in gaps]
+        own = needed if name.startswith(value.GAP) else ()
+        found = {*own, *(need.partition(".")[0] for need in needed)}
+        days = [gaps[each] for each in found if each in gaps]
         if days:
             now[name] = min(days)
     before = {row.metric_id: row.from_day for row in connection.execute(_GAPS)}
@@ -149,6 +155,12 @@ def _sync_metrics(connection: sa.Connection, unread: dict[tuple[str, str], date]
             day = min(each for each in (now.get(name), before.get(name)) if each)
             since[tables[name]] = min(day, since.get(tables[name], day))
     return [Change(table, day, f"{table}: not completely read since {day}") for table, day in sorted(since.items())]
+
+
+def _is_filled(need: str) -> sa.TextClause:
+    """Return the question whether any record has a value in a column of an entity; names of this project only."""
+    entity, _, column = need.partition(".")
+    return sa.text(f"select exists (select from raw.{ENTITIES[entity].kind}__{entity} where {column} is not null)")  # noqa: S608
 
 
 def _entity_gaps(unread: dict[tuple[str, str], date]) -> dict[str, date]:

@@ -85,7 +85,7 @@ class Ask(HITLOperator):
         found = approvals.get(_asked(context["dag_run"]))
         if found.state != "open":
             return f"{found.approval_id} is {found.state} already"
-        self.subject = f"{found.n_actions} actions on {found.n_accounts} accounts are above {found.reason}"
+        self.subject = found.subject
         named = approvals.approvers()
         self.body = _body(found, approvals.listed(found.approval_id), named)
         self.assigned_users = _assigned(named)
@@ -163,9 +163,16 @@ def _body(found: Any, rows: list[dict[str, Any]], approvers: Sequence[str] = ())
     for row in rows:
         counts[row["rule"], row["channel"]] = counts.get((row["rule"], row["channel"]), 0) + 1
     shown = ("channel", "account_key", "rule", "step", "deadline")
+    until = f"waits until **{found.lapses_at:%Y-%m-%d %H:%M} UTC** and lapses then"
+    asked = (
+        f"{_cell(found.reason)}. What is approved is written into the CRM; the list {until}. What each change rests on,"
+        " and what it changes: `python -m include.cli score tiers`."
+        if found.about == "tiers"
+        else f"Run **{_cell(found.run_id)}** planned more than {found.reason}. What was within it goes out already;"
+        f" what follows {until}."
+    )
     lines = [
-        f"Run **{_cell(found.run_id)}** planned more than {found.reason}. What was within it goes out already; what"
-        f" follows waits until **{found.lapses_at:%Y-%m-%d %H:%M} UTC** and lapses then.",
+        asked,
         "",
         *_who(found, approvers),
         "",

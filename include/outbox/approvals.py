@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 import orjson
 import sqlalchemy as sa
 
-from include.common import clock, working_days
+from include.common import clock, formatting, working_days
 from include.common.errors import ConfigError
 from include.config import Settings
 from include.config.models import WorkingCalendar
@@ -27,6 +27,8 @@ from include.outbox.store import Action
 from include.warehouse.engine import engine
 
 Answer = Literal["approved", "rejected"]
+# caps: actions above the caps of a run; tiers: proposed changes of customers' tiers.
+About = Literal["caps", "tiers"]
 APPROVERS = "PERENNIAL_APPROVERS"
 # What Airflow calls everybody where it asks nobody to log in.
 _NOBODY = frozenset({"", "anonymous", "unnamed"})
@@ -41,7 +43,8 @@ class Approval:
     """One question.
 
     Args:
-        run_id: The run whose actions were too many.
+        run_id: The run whose actions they are.
+        about: What is asked.
         state: open, approved, rejected or lapsed.
         authors: Who may not approve: who changed what led to it, and who started the run.
         lapses_at: Until when it can be answered.
@@ -64,6 +67,14 @@ class Approval:
     n_accounts: int
     is_author_known: bool = True
     refusals: tuple[dict[str, str], ...] = ()
+    about: About = "caps"
+
+    @property
+    def subject(self) -> str:
+        """The question in one line."""
+        if self.about == "tiers":
+            return f"{formatting.count(self.n_actions, 'customer')} should have another tier: {self.reason}"
+        return f"{self.n_actions} actions on {self.n_accounts} accounts are above {self.reason}"
 
 
 def ask(
@@ -75,14 +86,16 @@ def ask(
     settings: Settings,
     now: datetime,
     overlay: Mapping[str, str] | None = None,
+    about: About = "caps",
 ) -> list[Action]:
     """Write down the question about parked actions.
 
     Args:
-        reason: Which cap was reached.
+        reason: Which cap was reached, or what is proposed.
         by: Who started the run, when that was a person; may not approve, nor may who has changed the overlay.
         overlay: The overlay's state before the decision read it; where it is another one by now, nobody knows which
             one counted.
+        about: What is asked; how long it can be answered follows from it.
 
     Returns:
         The actions, each with the question that it waits for.
@@ -96,8 +109,8 @@ def ask(
     connection.execute(
         sa.text(
             "insert into ops.approval"
-            " (approval_id, run_id, reason, authors, is_author_known, overlay, asked_at, lapses_at) values"
-            " (:approval_id, :run_id, :reason, :authors, :is_known, cast(:overlay as jsonb), :now, :lapses_at)"
+            " (approval_id, run_id, reason, authors, is_author_known, overlay, asked_at, lapses_at, about) values"
+            " (:approval_id, :run_id, :reason, :authors, :is_known, cast(:overlay as jsonb), :now, :lapses_at, :about)"
         ),
         {
             "is_known": is_known,
@@ -107,7 +120,8 @@ def ask(
             "reason": reason,
             "authors": sorted({author for author in (by, *changed.by) if author}),
             "now": now,
-            "lapses_at": _lapses_at(now, settings),
+            "lapses_at": _lapses_at(now, settings, about),
+            "about": about,
         },
     )
     because = f"{reason}; waits for approval {approval_id}"
@@ -148,7 +162,7 @@ def find(states: Sequence[str] = ("open",), limit: int = 50, approval_id: str = 
         rows = connection.execute(
             sa.text(
                 "select approval_id, run_id, state, reason, authors, asked_at, lapses_at, answered_by, note,"
-                " is_author_known, refusals,"
+                " is_author_known, refusals, about,"
                 " (select count(*) from ops.outbox as o where o.approval_id = a.approval_id) as n_actions,"
                 " (select count(distinct account_key) from ops.outbox as o where o.approval_id = a.approval_id)"
                 " as n_accounts from ops.approval as a"
@@ -235,6 +249,30 @@ def answer(
     return get(approval_id)
 
 
+def leave_out(approval_id: str, account_key: str, by: str, note: str = "", now: datetime | None = None) -> int:
+    """Reject what is asked about one account, so that the rest can be approved; return how many actions that were.
+
+    Raises:
+        ConfigError: There is no such question, or nothing of it waits for that account.
+    """
+    get(approval_id)
+    because = f"left out by {by}" + (f": {note}" if note else "")
+    with engine("builder").begin() as connection:
+        done = connection.execute(
+            sa.text(
+                "update ops.outbox set state = 'suppressed', because = :because, settled_at = :now"
+                " where state = 'parked' and approval_id = :id and account_key = :account"
+            ),
+            {"id": approval_id, "account": account_key, "because": because, "now": now or clock.now()},
+        )
+    if not done.rowcount:
+        raise ConfigError(
+            f"nothing of approval {approval_id} waits for {account_key}",
+            cure=f"python -m include.cli approvals show {approval_id}",
+        )
+    return done.rowcount
+
+
 def _check_approver(approval_id: str, changed_by: Sequence[str], names: Sequence[str]) -> None:
     if own := _same(changed_by, names):
         raise Refused(
@@ -285,11 +323,15 @@ def _settle(connection: sa.Connection, approvals: Sequence[str], state: str, bec
     return done.rowcount
 
 
-def _lapses_at(now: datetime, settings: Settings) -> datetime:
+def _lapses_at(now: datetime, settings: Settings, about: About) -> datetime:
     where = settings.people.calendars.get("default") or WorkingCalendar(country="US", zone="UTC")
     here = now.astimezone(ZoneInfo(where.zone))
     days = working_days.calendar(where.country)
-    day: date = days.get_nth_working_day(here.date(), settings.caps.approve_within_working_days)
+    within = {
+        "caps": settings.caps.approve_within_working_days,
+        "tiers": settings.tiers.answer_within_working_days,
+    }[about]
+    day: date = days.get_nth_working_day(here.date(), within)
     return datetime.combine(day, here.time(), here.tzinfo)
 
 

@@ -18,6 +18,7 @@ TIERS = {"key_account": 0.14, "standard": 0.36, "small": 0.50}
 USERS = {"key_account": (14, 26), "standard": (6, 12), "small": (2, 5)}
 SEAT_PRICE = {"key_account": (900, 1500), "standard": (700, 1100), "small": (480, 800)}
 SEAT_USE = (0.45, 1.0)  # product users / paid seats when all is well
+EMPLOYEES = {"key_account": (400, 6000), "standard": (80, 900), "small": (10, 120)}  # of one in eleven it is not known
 CONTACTS = {"key_account": (5, 9), "standard": (3, 6), "small": (2, 3)}
 COUNTRIES = {
     "United States": 0.34, "Germany": 0.16, "United Kingdom": 0.12, "France": 0.09, "Netherlands": 0.06,

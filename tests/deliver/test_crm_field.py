@@ -91,6 +91,14 @@ def test_what_differs_is_written_once_and_each_record_has_its_own_result(crm: Cr
     assert "ingest the CRM" in crm.channel.send([gone])[gone.key].because
 
 
+def test_two_deliveries_of_one_record_are_both_written(crm: Crm) -> None:
+    # An approved tier leaves beside the values that are kept.
+    (risk, given), (_, day), _ = FIELDS[crm.vendor].items()
+    one, other = crm.letters({risk: given})[0], crm.letters({list(FIELDS[crm.vendor])[1]: day})[0]
+    assert crm.send([one, dataclasses.replace(other, key="tier")]) == ["sent", "sent"]
+    assert [list(each[crm.accounts[0]]) for each in crm.writes] == [[risk], [list(FIELDS[crm.vendor])[1]]]
+
+
 def test_an_answer_that_is_lost_is_asked_for_again_and_a_missing_property_is_named(crm: Crm) -> None:
     fields = FIELDS[crm.vendor]
     crm.fault("drop_after")

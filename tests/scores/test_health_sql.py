@@ -159,6 +159,7 @@ def _row(chance: random.Random, account: str, day: date, known: float) -> dict[s
         "good_rating_share": maybe(chance.uniform(0.4, 1)),
         "rated_on": day - timedelta(days=chance.randrange(180)),
         "days_since_contact": maybe(chance.randrange(150)),
+        "cadence_days": 15 * (1 + int(account[4:]) % 3),
         "n_decision_makers": chance.randrange(2),
         "n_champions": chance.randrange(2),
         "n_roles_filled": maybe(chance.randrange(5)),

@@ -222,6 +222,8 @@ def _build(connection: sa.Connection, model: Model, case: Case) -> None:
         "gross_margin": 0.8,
         "pause_days": 90,
         "first_value_days": 30,
+        "ticket_cost": 25,
+        "touch_cost": 60,
         "daily_days": model.metadata.daily_days,
         **case.parameters,
     }

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import get_args
 
 from include.config import Settings
 from include.decide.risk import Band
 from include.deliver.channels.crm_field import channel as crm_field
+from include.models import value
 from include.operations.connection_check.finding import Line, noting
-
-# Value -> all that it can be, where that is a few words.
-_WORDS = {"risk_band": get_args(Band)}
 
 
 def look(connection_id: str, settings: Settings) -> Iterator[Line]:
@@ -23,17 +21,25 @@ def look(connection_id: str, settings: Settings) -> Iterator[Line]:
         if not fields or channel.connections.get(source.id, source.id) != connection_id:
             continue
         with noting(lines, connection_id, "fields"):
-            lines.append(_compared(connection_id, crm_field.connect(settings, source.id), fields))
+            lines.append(_compared(connection_id, crm_field.connect(settings, source.id), fields, _words(settings)))
     yield from lines
 
 
-def _compared(connection_id: str, channel: crm_field.CrmFields, fields: Mapping[str, str]) -> Line:
+def _words(settings: Settings) -> dict[str, Sequence[str]]:
+    """Return value -> all that it can be, where that is a few words."""
+    tiers = [settings.tiers.crm_name(tier.name) for tier in value.load().versions[-1].tiers]
+    return {"risk_band": get_args(Band), "tier": tiers}
+
+
+def _compared(
+    connection_id: str, channel: crm_field.CrmFields, fields: Mapping[str, str], words: Mapping[str, Sequence[str]]
+) -> Line:
     try:
         channel.check(sorted(fields))
         wrong = [
             f"{name} takes no {' and no '.join(lacking)}"
-            for name, value in fields.items()
-            if (lacking := channel.not_taken(name, _WORDS.get(value, ())))
+            for name, kept in fields.items()
+            if (lacking := channel.not_taken(name, words.get(kept, ())))
         ]
     finally:
         channel.close()

@@ -89,6 +89,7 @@ COMPANIES = _type(
     Property("hs_parent_company_id", "number", "parent"),
     Property("lifecyclestage", "enumeration", "lifecycle", ("lead", "opportunity", "customer", "other")),
     Property("is_test_account", "bool", "is_test"),
+    Property("numberofemployees", "number", "employees"),
     Property("annual_recurring_revenue", "number", "arr"),
     Property("contract_start_date", "date", "contract_start"),
     Property("renewal_date", "date", "renewal_date"),

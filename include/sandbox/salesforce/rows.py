@@ -148,6 +148,8 @@ def _shown(field: Field, given: Any) -> Any:
         return given if isinstance(given, str) else ids.encode(SOBJECTS[field.to].prefix, int(given))
     if field.type in ("double", "currency", "percent"):
         return _number(given)
+    if field.type == "int":
+        return None if (number := _number(given)) is None else int(number)
     if field.type == "date":
         return _date_text(given)
     if field.type == "datetime":

@@ -121,6 +121,7 @@ _OBJECTS = (
         Field("Type", "picklist", "lifecycle", words=LIFECYCLES),
         Field("Customer_Tier__c", "picklist", "tier"),
         Field("Is_Test_Account__c", "boolean", "is_test"),
+        Field("NumberOfEmployees", "int", "employees"),
         Field("Description", "textarea", "description", length=32_000),
         # The org's administrator made these for what is written back.
         Field("Perennial_Risk__c", source="perennial_risk"),

@@ -42,6 +42,7 @@ def _company(rng: random.Random, customer: Customer) -> Record:
         owner=customer.owner,
         lifecycle="opportunity",
         is_test=False,
+        employees=_employees(customer),
     )
     company.change(millis(customer.signed, office_hour(rng)), lifecycle="customer")
     if customer.left and rng.random() < 0.5:
@@ -49,6 +50,11 @@ def _company(rng: random.Random, customer: Customer) -> Record:
     if rng.random() < 0.08:  # filled once, cleared later: the vendor then says "" and not null
         company.change(millis(customer.signed + timedelta(days=40), office_hour(rng)), industry="")
     return company
+
+
+def _employees(customer: Customer) -> int | None:
+    low, high = p.EMPLOYEES[customer.tier]
+    return low + customer.number * 7919 % (high - low) if customer.number % 11 else None
 
 
 def _contacts(rng: random.Random, customer: Customer, span: Span) -> list[Record]:

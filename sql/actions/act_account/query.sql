@@ -191,6 +191,10 @@ first_active as (
     group by account_key, team
 ),
 
+cadences as (
+    select * from meta.tier_policy
+),
+
 new_teams as (
     select
         account_key,
@@ -269,6 +273,7 @@ select
     c.competitor_named_at,
     d.last_contact_at,
     cast(:newest as date) - cast(d.last_contact_at at time zone :zone as date) as days_since_contact,
+    coalesce(y.cadence_days, z.cadence_days) as touch_cadence_days,
     d.n_decision_makers,
     i.overdue_amount,
     i.overdue_days,
@@ -290,6 +295,8 @@ select
 from days as d
 join accounts as a on a.account_key = d.account_key
 left join owners as o on o.owner_key = d.owner_key
+left join cadences as y on y.tier = lower(d.tier)
+left join cadences as z on z.tier = 'default'
 left join people_days as p on p.account_key = d.account_key
 left join starts as s on s.account_key = d.account_key
 left join next_renewals as r on r.account_key = d.account_key

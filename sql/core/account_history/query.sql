@@ -43,7 +43,10 @@ with_facts as (
             parent_key,
             coalesce(lifecycle_stage, ''),
             is_test,
-            is_deleted
+            is_deleted,
+            coalesce(cast(employees as text), ''),
+            coalesce(brand, ''),
+            coalesce(cast(referrals as text), '')
         ) as facts
     from versions
 ),
@@ -127,6 +130,9 @@ select
     nullif(parent_key, '') as parent_key,
     lifecycle_stage,
     is_test,
+    employees,
+    brand,
+    referrals,
     is_deleted,
     valid_from,
     valid_to,
@@ -148,6 +154,9 @@ select
     nullif(parent_key, ''),
     lifecycle_stage,
     is_test,
+    employees,
+    brand,
+    referrals,
     is_deleted,
     last_from,
     valid_to,
@@ -171,6 +180,9 @@ select
     parent_key,
     lifecycle_stage,
     is_test,
+    employees,
+    brand,
+    referrals,
     false,
     valid_from,
     valid_to,

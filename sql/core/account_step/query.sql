@@ -1,4 +1,4 @@
--- Purpose: the attributes by which figures are grouped, by day.
+-- Purpose: the attributes by which figures are grouped and accounts valued, by day.
 -- Grain: account and day of change. Inputs: account history, account.
 -- Window: none. Caveats: excluded accounts have no row and so appear in no figure; the first version holds for all days
 -- before it; of several changes within a day the last one counts.
@@ -38,18 +38,26 @@ in_order as (
     where age = 1
 ),
 
-compared as (
+with_facts as (
     select
-        account_key,
-        from_day,
-        owner_key,
-        tier,
-        industry,
-        region,
-        lag(concat_ws('|', coalesce(owner_key, ''), coalesce(tier, ''), coalesce(industry, ''), coalesce(region, '')))
-            over (partition by account_key order by from_day) as facts_before
+        *,
+        concat_ws(
+            '|',
+            coalesce(owner_key, ''),
+            coalesce(tier, ''),
+            coalesce(industry, ''),
+            coalesce(region, ''),
+            coalesce(cast(employees as text), ''),
+            coalesce(brand, ''),
+            coalesce(cast(referrals as text), '')
+        ) as facts
     from in_order
     where version_no = newest_so_far
+),
+
+compared as (
+    select *, lag(facts) over (partition by account_key order by from_day) as facts_before
+    from with_facts
 )
 
 select
@@ -58,8 +66,9 @@ select
     owner_key,
     tier,
     industry,
-    region
+    region,
+    employees,
+    brand,
+    referrals
 from compared
-where facts_before is null
-    or facts_before
-    <> concat_ws('|', coalesce(owner_key, ''), coalesce(tier, ''), coalesce(industry, ''), coalesce(region, ''))
+where facts_before is null or facts_before <> facts

@@ -94,6 +94,7 @@ select
     i.good_rating_share,
     i.rated_on,
     i.days_since_contact,
+    i.cadence_days,
     i.n_decision_makers,
     i.n_champions,
     i.n_roles_filled,

@@ -360,6 +360,10 @@ limits as (
     select
         coalesce(max(case when tier = 'default' then hours end), 24) / 24.0 as default_days
     from meta.urgent_limit
+),
+
+cadences as (
+    select * from meta.tier_policy
 )
 
 select
@@ -392,6 +396,7 @@ select
     case when r.n_rated >= 3 then r.n_good / cast(r.n_rated as double precision) end as good_rating_share,
     r.rated_on,
     g.day - r.touched_on as days_since_contact,
+    coalesce(y.cadence_days, z.cadence_days) as cadence_days,
     g.n_decision_makers,
     g.n_champions,
     case
@@ -422,6 +427,8 @@ cross join limits as l
 join running as r on r.account_key = g.account_key and r.day = g.day and r.kind = 'grid'
 left join use as u on u.account_key = g.account_key and u.day = g.day
 left join meta.urgent_limit as t on t.tier = lower(g.tier)
+left join cadences as y on y.tier = lower(g.tier)
+left join cadences as z on z.tier = 'default'
 left join contacts as c
     on c.account_key = g.account_key and g.day >= c.from_day and (c.to_day is null or g.day < c.to_day)
 left join nps as n on n.account_key = g.account_key and n.day = r.nps_on

@@ -17,6 +17,9 @@ select
     nullif(trim(parent_id), '') as parent_id,
     lower(nullif(trim(lifecycle_stage), '')) as lifecycle_stage,
     coalesce(is_test, false) as is_test,
+    employees,
+    lower(nullif(trim(brand), '')) as brand,
+    referrals,
     _source_at as valid_from,
     _loaded_at as known_from
 from states

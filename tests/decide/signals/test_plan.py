@@ -215,7 +215,7 @@ def test_a_rule_whose_entity_nobody_gives_is_not_available(house: House) -> None
 def test_a_rule_that_cannot_be_evaluated_hinders_no_other(ward: Ward, overlay: Path) -> None:
     shipped = (Path(__file__).parents[3] / "include/defaults/config/signals/no_touch.yaml").read_text()
     (overlay / "config" / "signals").mkdir()
-    broken = shipped.replace("days_since_contact > cadence_days", "account_name > cadence_days")
+    broken = shipped.replace("days_since_contact > touch_cadence_days", "account_name > touch_cadence_days")
     (overlay / "config" / "signals" / "no_touch.yaml").write_text(broken)
     ward.give("account", account(1, **BAD))
     result = ward.house.decide()

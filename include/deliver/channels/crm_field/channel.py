@@ -39,7 +39,13 @@ class CrmFields:
         return str(delivery.body["record"])
 
     def send(self, deliveries: Sequence[Delivery]) -> Mapping[str, Outcome]:
-        """Write what differs from what the records hold."""
+        """Write what differs from what the records hold; several deliveries of one record go one after the other."""
+        first = {delivery.address: delivery for delivery in reversed(deliveries)}
+        rest = [delivery for delivery in deliveries if first[delivery.address] is not delivery]
+        outcomes = self._send(list(first.values()))
+        return {**outcomes, **self.send(rest)} if rest else outcomes
+
+    def _send(self, deliveries: Sequence[Delivery]) -> Mapping[str, Outcome]:
         vendor, names = (
             self._accounts.vendor,
             sorted({name for delivery in deliveries for name in delivery.body["fields"]}),

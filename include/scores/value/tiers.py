@@ -1,0 +1,195 @@
+"""Which accounts should change their tier: judged at a quarter's end, within the places of the senior CSMs.
+
+Nothing changes by itself: a change is proposed, a lead approves it, and it is then written into the CRM.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Literal
+
+from include.models.value import Tier, Version
+
+# first: of an account without a tier; waiting: no place is free; protected: it should go down, but not now.
+Kind = Literal["up", "down", "first", "waiting", "protected"]
+CHANGES = ("up", "down", "first")
+DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A score at a quarter's end, as far as it decides anything.
+
+    Args:
+        score: None where nothing is known, or too little.
+        is_preliminary: Whether the account is so new that only its order amount counts.
+    """
+
+    score: Decimal | None = None
+    is_preliminary: bool = False
+    kept_arr: Decimal = Decimal(0)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What decides about an account's tier.
+
+    Args:
+        tier: Its tier today; None without one.
+        now: At the quarter's end that is judged.
+        before: At the one before.
+        newest: At the last month's end; an account without a tier is judged then.
+        signed_on: When its last contract was signed.
+        next_decision_date: When the customer decides next.
+        playbooks: Those made for its tier that run.
+    """
+
+    account_key: str
+    name: str
+    tier: str | None
+    now: Judged = Judged()
+    before: Judged = Judged()
+    newest: Judged = Judged()
+    signed_on: date | None = None
+    next_decision_date: date | None = None
+    playbooks: tuple[str, ...] = ()
+    crm_source: str = ""
+    crm_account_id: str = ""
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """One line of the list.
+
+    Args:
+        to_tier: What it should be, or would be.
+        score: That it follows from.
+        because: Why.
+    """
+
+    standing: Standing
+    kind: Kind
+    to_tier: str
+    score: Decimal
+    because: str
+
+    @property
+    def is_change(self) -> bool:
+        """Whether a lead is asked about it."""
+        return self.kind in CHANGES
+
+
+def quarter_end(day: date) -> date:
+    """Return the last end of a calendar quarter up to a day."""
+    first = date((day + DAY).year, 3 * (((day + DAY).month - 1) // 3) + 1, 1)
+    return first - DAY
+
+
+def judge(
+    version: Version, standings: Iterable[Standing], quarter: date, today: date, places: int | None
+) -> list[Proposal]:
+    """Return what is proposed, who waits and who is protected; the highest score first.
+
+    Args:
+        version: The definition in force at the quarter's end.
+        standings: All customers.
+        quarter: The quarter's end that is judged.
+        today: Decision dates are counted from it.
+        places: How many accounts may be of the tiers that take places; None for no limit.
+    """
+    judge_one = _Judge(version, quarter, today)
+    found: list[Proposal] = []
+    wishes: list[tuple[Standing, Decimal, list[tuple[Tier, str]]]] = []
+    n_held = 0
+    for standing in standings:
+        at = judge_one.index_of(standing.tier)
+        down = judge_one.down(standing, at) if at is not None else None
+        if down:
+            found.append(down)
+        if at is not None and version.tiers[at].has_places and not (down and down.kind == "down"):
+            n_held += 1
+        if wish := judge_one.wish(standing, at):
+            wishes.append(wish)
+    free = None if places is None else places - n_held
+    wishes.sort(key=lambda wish: (-wish[1], -wish[0].newest.kept_arr, wish[0].account_key))
+    for standing, score, tiers in wishes:
+        for tier, because in tiers:
+            if tier.has_places and free is not None and free <= 0:
+                said = f"{because}; all {places} places are taken"
+                found.append(Proposal(standing, "waiting", tier.name, score, said))
+                continue
+            if tier.has_places and free is not None:
+                free -= 1
+            found.append(Proposal(standing, "up" if standing.tier else "first", tier.name, score, because))
+            break
+    return sorted(found, key=lambda each: (-each.score, each.standing.account_key, each.kind))
+
+
+class _Judge:
+    """The rules of one version on one day."""
+
+    def __init__(self, version: Version, quarter: date, today: date) -> None:
+        self._tiers, self._moves = version.tiers, version.moves
+        self._quarter, self._today = quarter, today
+
+    def index_of(self, name: str | None) -> int | None:
+        return next((at for at, tier in enumerate(self._tiers) if tier.name == name), None)
+
+    def down(self, standing: Standing, at: int) -> Proposal | None:
+        """Return how an account goes down, or why it does not although it should."""
+        now, before = _counting(standing)
+        if now is None or before is None:
+            return None
+        to = at
+        while to < len(self._tiers) - 1 and max(now, before) < self._tiers[to].edge - self._moves.fall_by:
+            to += 1
+        if to == at:
+            return None
+        edge = self._tiers[at].edge
+        because = f"{before} and {now} at two quarter ends, more than {self._moves.fall_by:g} below {edge:g}"
+        decides = standing.next_decision_date
+        if decides and self._today <= decides <= self._today + timedelta(days=self._moves.protect_days):
+            return Proposal(standing, "protected", self._tiers[to].name, now, f"{because}; it decides on {decides}")
+        if standing.playbooks:
+            runs = ", ".join(standing.playbooks)
+            return Proposal(standing, "protected", self._tiers[to].name, now, f"{because}; {runs} runs")
+        return Proposal(standing, "down", self._tiers[to].name, now, because)
+
+    def wish(self, standing: Standing, at: int | None) -> tuple[Standing, Decimal, list[tuple[Tier, str]]] | None:
+        """Return the tiers above its own that an account qualifies for, the highest first."""
+        if at is None:
+            score = standing.newest.score
+            if standing.tier or score is None:  # a tier that the definition does not know is somebody's own
+                return None
+            mark = ", preliminary: by its order amount alone" if standing.newest.is_preliminary else ""
+            fitting = [(tier, f"{score}{mark}") for tier in self._tiers if score >= tier.edge]
+            return standing, score, fitting
+        now, before = _counting(standing)
+        if now is None:
+            return None
+        tiers = [(tier, said) for tier in self._tiers[:at] if (said := self._up(standing, tier.edge, now, before))]
+        return (standing, now, tiers) if tiers else None
+
+    def _up(self, standing: Standing, edge: float, now: Decimal, before: Decimal | None) -> str:
+        if before is not None and min(now, before) >= edge + self._moves.rise_by:
+            return f"{before} and {now} at two quarter ends, at least {self._moves.rise_by:g} above {edge:g}"
+        at_once = edge + self._moves.at_once_by
+        signed = standing.signed_on
+        has_signed = signed is not None and quarter_end(self._quarter - DAY) < signed <= self._quarter
+        is_lifted = standing.now.kept_arr > standing.before.kept_arr and (before is None or before < at_once)
+        if now >= at_once and has_signed and is_lifted:
+            return f"{now} by the contract signed on {signed}, at least {self._moves.at_once_by:g} above {edge:g}"
+        return ""
+
+
+def _counting(standing: Standing) -> tuple[Decimal | None, Decimal | None]:
+    """Return the scores at the two quarter ends; a preliminary one moves nothing."""
+    return tuple(None if each.is_preliminary else each.score for each in (standing.now, standing.before))  # type: ignore[return-value]
+
+
+def n_places(places: Sequence[int]) -> int | None:
+    """Return how many places there are together; None where nobody says."""
+    return sum(places) if places else None

@@ -1,0 +1,125 @@
+"""A list of changes of tiers is put to a lead once a quarter; what is approved is planned as a write into the CRM."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from include.cli.main import main
+from include.common.errors import ConfigError
+from include.outbox import approvals
+from include.outbox.store import Delivery
+from include.warehouse.engine import engine
+from tests.fixtures.decisions import OVERLAY, at
+from tests.fixtures.signals import Ward, ward  # noqa: F401
+from tests.fixtures.subjects_store import account
+
+BEFORE, QUARTER = date(2026, 9, 30), date(2026, 12, 31)
+# Days after the fixture's own one; the ends of a quarter and of a month were five days before.
+JANUARY = 50
+
+
+def _settle(overlay: Path, *, dry_run: bool = False, more: str = "") -> None:
+    fields = f"{{dry_run: {str(dry_run).lower()}, fields: {{crm: {{customer_tier: tier}}}}}}"
+    (overlay / "config" / "channels.yaml").write_text(f"{OVERLAY['channels.yaml']}crm_field: {fields}\n")
+    (overlay / "config" / "tiers.yaml").write_text(f"crm_names: {{key_account: Key Account}}\n{more}")
+
+
+def _score(*rows: tuple[int, date, float]) -> None:
+    with engine("builder").begin() as connection:
+        connection.exec_driver_sql(
+            "create table if not exists marts.account_value (account_key text, as_of date, score numeric,"
+            " is_covered boolean, is_preliminary boolean, kept_arr numeric, signed_on date)"
+        )
+        connection.exec_driver_sql("delete from marts.account_value")
+        connection.execute(
+            sa.text("insert into marts.account_value values (:account, :as_of, :score, true, false, 1, null)"),
+            [{"account": f"crm:{number}", "as_of": end, "score": score} for number, end, score in rows],
+        )
+
+
+@pytest.fixture
+def listed(ward: Ward, overlay: Path) -> Ward:  # noqa: F811
+    """Three customers of whom one should rise, one has no tier, and one is on hold; nothing is decided yet."""
+    _settle(overlay)
+    ward.set_clock(at(JANUARY))
+    _score(*((number, end, 82) for number in (1, 3) for end in (BEFORE, QUARTER)), (2, QUARTER, 45))
+    ward.house.quarantine("3")
+    ward.give("account", account(1), account(2, tier=None), account(3))
+    return ward
+
+
+def _rows(ward: Ward, **wanted: Any) -> list[Delivery]:  # noqa: F811
+    return sorted(ward.house.outbox(rule="tier", **wanted), key=lambda row: row.account_key)
+
+
+def test_a_list_is_put_once_and_written_when_a_lead_approves(listed: Ward, overlay: Path) -> None:
+    listed.house.decide(decision_id="january")
+    asked = {found.approval_id: found for found in approvals.find()}
+    assert {found.about for found in asked.values()} == {"tiers"}
+    change, first = _rows(listed)
+    assert {(row.account_key, row.step, row.state) for row in (change, first)} == {
+        ("crm:1", "change", "parked"),
+        ("crm:2", "first", "parked"),
+    }
+    assert change.body == {"record": "1", "fields": {"customer_tier": "Key Account"}}
+    assert "standard -> key_account (82 and 82 at two quarter ends" in change.subject
+    assert "contact every days 30 -> 15" in change.subject
+    assert first.body == {"record": "2", "fields": {"customer_tier": "standard"}}
+    # It waits for ten working days, not for two, and is put once.
+    lapses = {(found.lapses_at - found.asked_at).days for found in asked.values()}
+    assert min(lapses) >= 13
+    listed.house.decide(decision_id="again")
+    assert len(approvals.find()) == len(asked) == 2
+    (of_change,) = [name for name in asked if approvals.listed(name)[0]["step"] == "change"]
+    subject = "1 customer should have another tier: changes by the customer value at 2026-12-31"
+    assert asked[of_change].subject == subject
+    approvals.answer(of_change, "approved", ("ada",), now=listed.house.now)
+    (of_first,) = set(asked) - {of_change}
+    approvals.answer(of_first, "rejected", ("ada",), "not yet", now=listed.house.now)
+    assert [(row.account_key, row.state) for row in _rows(listed)] == [("crm:1", "planned"), ("crm:2", "suppressed")]
+    # What was rejected is not asked again before another month is over.
+    listed.house.decide(decision_id="later")
+    assert approvals.find() == []
+
+
+def test_one_account_can_be_left_out_of_a_list(listed: Ward) -> None:
+    listed.give("account", account(1), account(4))
+    _score(*((number, end, 82) for number in (1, 4) for end in (BEFORE, QUARTER)))
+    listed.house.decide(decision_id="january")
+    (asked,) = approvals.find()
+    assert main(["approvals", "leave-out", asked.approval_id, "crm:4", "--note", "moves soon"]) == 0
+    approvals.answer(asked.approval_id, "approved", ("ada",), now=listed.house.now)
+    assert [(row.account_key, row.state) for row in _rows(listed)] == [("crm:1", "planned"), ("crm:4", "suppressed")]
+    assert _rows(listed)[1].because.endswith("moves soon")
+    with pytest.raises(ConfigError, match="nothing of approval"):
+        approvals.leave_out(asked.approval_id, "crm:4", "ada")
+
+
+def test_nothing_is_asked_under_dry_run_or_without_a_property(listed: Ward, overlay: Path) -> None:
+    (overlay / "config" / "channels.yaml").write_text(OVERLAY["channels.yaml"])
+    listed.house.decide(decision_id="off")
+    assert _rows(listed) == []
+    _settle(overlay, dry_run=True)
+    listed.house.decide(decision_id="dry")
+    assert {(row.state, row.because) for row in _rows(listed)} == {("suppressed", "dry run")}
+    assert approvals.find() == []
+
+
+def test_places_and_playbooks_of_a_tier_count(listed: Ward, overlay: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    people = f"{OVERLAY['people.yaml']}places: {{ada@vendor.example: 0}}\n"
+    (overlay / "config" / "people.yaml").write_text(people)
+    listed.house.decide(decision_id="full")
+    assert [(row.account_key, row.step) for row in _rows(listed)] == [("crm:2", "first")]
+    assert main(["score", "tiers"]) == 0
+    assert "waiting" in capsys.readouterr().out
+
+
+def test_a_quarter_that_is_long_over_is_not_judged(listed: Ward) -> None:
+    listed.set_clock(at(JANUARY + 45))  # 19 February
+    listed.house.decide(decision_id="late")
+    assert [row.step for row in _rows(listed)] == ["first"]
