@@ -65,7 +65,7 @@ def give_pulse(
     """Record how you feel about an account; it weighs in the score for 90 days."""
     from include.scores.health import judgements
 
-    judgements.pulse(account, score, why=why, by=by or user.user(), day=clock.now().date())
+    judgements.pulse(account, score, why=why, by=by or user.user(), day=judgements.today())
     typer.echo(f"pulse {score} of {account} is recorded; it counts from the next build on")
 
 
@@ -73,14 +73,14 @@ def give_pulse(
 def override_score(
     account: Account,
     score: Annotated[float, typer.Argument(help="What to show, 0 to 100.")],
-    reason: Annotated[str, typer.Option("--reason", help="Why; judged when the renewal is settled.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why; kept with it.")],
     days: Annotated[int, typer.Option("--days", help="For how many days, 60 at most.", min=1, max=60)] = 30,
     by: By = "",
 ) -> None:
     """Show another score than the computed one for a time; forecasts and back-tests keep the computed one."""
     from include.scores.health import judgements
 
-    today = clock.now().date()
+    today = judgements.today()
     given = judgements.override(
         account,
         Decimal(str(score)),
@@ -97,7 +97,7 @@ def lift_override(account: Account) -> None:
     """End an account's override."""
     from include.scores.health import judgements
 
-    is_ended = judgements.lift(account, clock.now().date())
+    is_ended = judgements.lift(account, judgements.today())
     typer.echo(f"{account} shows its computed score again" if is_ended else f"{account} has no override")
 
 

@@ -62,7 +62,9 @@ def plan(connection: sa.Connection, day: Day, risks: Risks) -> Outcome:
             has = {"product": row.usage_28d is not None, "support": row.n_open_tickets is not None}
             values |= _told(risks.of(key, has))
         if not _HEALTH & day.readiness.unfit_kinds(key):
-            values |= {"health": row.health, "health_band": row.health_band}
+            # In whole points: ageing alone moves the hundredths each day.
+            is_known = row.health is not None and row.health_band != "unknown"
+            values |= {"health": round(row.health) if is_known else None, "health_band": row.health_band}
         named = {name: value for name, value in wanted[row.crm_source].items() if value in values}
         fields = {name: _as_written(values[value]) for name, value in named.items()}
         # What is on its way is waited for: its outcome says what the record holds.
@@ -108,7 +110,7 @@ def _differ(fields: Mapping[str, Any], known: Mapping[str, Any]) -> bool:
 
 def _as_written(value: Any) -> Any:
     """Return a value as it is written: a number, or a text."""
-    if isinstance(value, Decimal):
+    if isinstance(value, (Decimal, int)):
         return float(value)
     return value if value is None else str(value)
 

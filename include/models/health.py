@@ -17,7 +17,7 @@ import orjson
 from pydantic import Field, model_validator
 
 from include.common.errors import ConfigError
-from include.config import expression, files
+from include.config import expression, files, templates
 from include.config.documents import Document, Strict, read, validate
 from include.entities.catalog import ENTITIES
 from include.models import registry
@@ -71,7 +71,7 @@ class Measure(Strict):
         id: Its name.
         title: How people call it.
         group: Its group.
-        weight: How much it counts.
+        weight: How much it counts; 0 for not at all.
         value: An expression over columns of ``marts.health_input``; null where it is not known.
         points: Value and sub-score, by rising value; linear between, level beyond.
         dated: The column with the day of the newest fact that the value rests on; none: it is as new as the day.
@@ -85,7 +85,7 @@ class Measure(Strict):
     id: Name
     title: str
     group: Name
-    weight: Annotated[float, Field(gt=0, le=100)]
+    weight: Annotated[float, Field(ge=0, le=100)]
     value: str
     points: Annotated[tuple[tuple[float, float], ...], Field(min_length=2)]
     dated: str = ""
@@ -240,23 +240,44 @@ def load(found: dict[str, Path]) -> Definition:
             values[profile.key, measure.id] = document.check(
                 (*place, "value"), expression.number_of, measure.value, columns
             )
+            document.check((*place, "evidence"), templates.check, measure.evidence, columns, ())
             if measure.applies:
                 conditions[profile.key, measure.id] = _condition(
                     document, (*place, "applies"), measure.applies, columns
                 )
         for number, ceiling in enumerate(profile.ceilings):
+            document.check(("ceilings", number, "evidence"), templates.check, ceiling.evidence, columns, ())
             conditions[profile.key, ceiling.id] = _condition(
                 document, ("ceilings", number, "when"), ceiling.when, columns
             )
     if not profiles:
         raise ConfigError("sql/health/ has no profile", cure="restore sql/health/standard.yaml")
-    profiles.sort(key=lambda each: (each.rank, each.name, each.valid_from))
+    _check_versions(profiles)
+    profiles.sort(key=lambda each: (each.rank, each.name, each.version))
     if profiles[-1].when:
         raise ConfigError(
             f"sql/health/: {profiles[-1].name} is the last profile and has a condition",
             cure="leave `when` out of the profile with the highest rank: it is for all other accounts",
         )
     return Definition(tuple(profiles), values, conditions)
+
+
+def _check_versions(profiles: list[Profile]) -> None:
+    by_name: dict[str, list[Profile]] = {}
+    for profile in sorted(profiles, key=lambda each: each.version):
+        by_name.setdefault(profile.name, []).append(profile)
+    for name, versions in by_name.items():
+        if [each.version for each in versions] != list(range(1, len(versions) + 1)):
+            numbers = ", ".join(str(each.version) for each in versions)
+            raise ConfigError(
+                f"sql/health/: the profile {name} has the versions {numbers}",
+                cure="keep the earlier versions, in files of other names: past days are scored by them",
+            )
+        if sorted(versions, key=lambda each: each.valid_from) != versions or len({e.rank for e in versions}) > 1:
+            raise ConfigError(
+                f"sql/health/: the versions of {name} do not follow each other",
+                cure="give all the same rank, and each a later valid_from than the one before",
+            )
 
 
 def _condition(document: Document, place: tuple[Any, ...], text: str, columns: tuple[str, ...]) -> str:

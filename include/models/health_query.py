@@ -98,15 +98,18 @@ class _Query:
         )
 
     def _choice(self) -> str:
-        """Return the profile of a row: by the newest versions' conditions, in the version of its day."""
+        """Return the profile of a row: the first whose condition holds, in the version of its day."""
         arms = []
-        for name in dict.fromkeys(profile.name for profile in self.known.profiles):
-            first, *later = [profile for profile in self.known.profiles if profile.name == name]
-            key = f"'{first.key}'"
-            for profile in later:
-                key = f"case when day >= date '{profile.valid_from}' then '{profile.key}' else {key} end"
-            condition = self.known.conditions.get((later[-1].key if later else first.key, ""))
-            arms.append(f"when {condition} then {key}" if condition else f"when true then {key}")
+        for profile in self.known.profiles:
+            following = next(
+                (e for e in self.known.profiles if (e.name, e.version) == (profile.name, profile.version + 1)), None
+            )
+            terms = [
+                f"day >= date '{profile.valid_from}'" if profile.version > 1 else "",
+                f"day < date '{following.valid_from}'" if following else "",
+                f"({condition})" if (condition := self.known.conditions.get((profile.key, ""))) else "",
+            ]
+            arms.append(f"when {' and '.join(filter(None, terms)) or 'true'} then '{profile.key}'")
         return f"case {' '.join(arms)} end"
 
     def _readings(self) -> list[str]:

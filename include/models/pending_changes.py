@@ -45,8 +45,8 @@ def open_work(connection: sa.Connection, names: tuple[str, ...]) -> str:
     ).scalar()
     if changed:
         return f"{changed} records changed"
-    if connection.execute(_HAS_PULSES).scalar():
-        return "a CSM gave a pulse"
+    if connection.execute(_HAS_JUDGEMENTS).scalar():
+        return "somebody judged an account's health"
     unfinished = connection.execute(
         sa.text(
             "select b.build_id from meta.build as b where b.state in ('running', 'failed')"
@@ -72,7 +72,7 @@ def claim(connection: sa.Connection, build: Build) -> None:
             connection.execute(statement, parameters)
     if has_table(connection, "core.agreed_term"):
         connection.execute(_TAKE_RENEWAL_ANSWERS, parameters)
-    connection.execute(_TAKE_PULSES, parameters)
+    connection.execute(_TAKE_JUDGEMENTS, parameters)
 
 
 def is_another_in_progress(connection: sa.Connection, build_id: str) -> bool:
@@ -220,11 +220,18 @@ _TAKE_RENEWAL_ANSWERS = sa.text(
     where a.known_from {_SINCE} or a.known_to {_SINCE}
     """  # noqa: S608 - texts of this file
 )
-_NEW_PULSES = f"from meta.health_pulse where known_from {_SINCE} or known_to {_SINCE}"
-_HAS_PULSES = sa.text(f"select exists (select {_NEW_PULSES})")
-_TAKE_PULSES = sa.text(
-    "insert into meta.build_change (build_id, origin, account_key, from_day)"
-    f" select :build_id, 'meta.health_pulse', account_key, min(given_on) {_NEW_PULSES} group by account_key"
+# What people said of an account's health, and took back, since the last build.
+_NEW_JUDGEMENTS = f"""
+    select 'meta.health_pulse' as origin, account_key, given_on as from_day from meta.health_pulse
+    where known_from {_SINCE} or known_to {_SINCE}
+    union all
+    select 'meta.health_override', account_key, from_day from meta.health_override
+    where known_from {_SINCE} or known_to {_SINCE}
+"""  # noqa: S608 - texts of this file
+_HAS_JUDGEMENTS = sa.text(f"select exists ({_NEW_JUDGEMENTS})")
+_TAKE_JUDGEMENTS = sa.text(
+    "insert into meta.build_change (build_id, origin, account_key, from_day)"  # noqa: S608 - texts of this file
+    f" select :build_id, origin, account_key, min(from_day) from ({_NEW_JUDGEMENTS}) as j group by 1, 2, 3"
 )
 # A reconcile may have confirmed a deletion that was only suspected; it changes no row, and so leaves no dirty range.
 _TAKE_SUSPECTED = sa.text(

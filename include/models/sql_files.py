@@ -20,8 +20,8 @@ _CHECK = re.compile(r"^--\s*(fail|warn):\s*([a-z][a-z0-9_]*):\s*(\S.*)$")
 NAME, NAMING = re.compile(r"[a-z_][a-z0-9_]{0,62}"), "name it with small letters, digits and _"
 # The settings and answers that models read as tables of ``meta``: what changes in one reaches the models that read it.
 SETTINGS = (
-    "account_brand", "exclusion", "feature", "forecast_category", "grace_days", "health_pulse", "plan_rate",
-    "shared_domain", "sla_target", "source", "tier_policy", "urgent_limit",
+    "account_brand", "exclusion", "feature", "forecast_category", "grace_days", "health_override", "health_pulse",
+    "plan_rate", "shared_domain", "sla_target", "source", "tier_policy", "urgent_limit",
 )  # fmt: skip
 
 

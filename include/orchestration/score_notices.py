@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from include import config
 from include.common import clock
@@ -21,8 +22,8 @@ class Told:
 
 
 def judge() -> Told:
-    """Judge the score by what is settled today, and notify the head once where it misses a floor."""
-    found = record.run(clock.now().date())
+    """Judge the score for the month that is over, and notify the head where it misses a floor."""
+    found = record.run(clock.now().date().replace(day=1) - timedelta(days=1))
     if found.warnings:
         people = config.load().people
         notices.notify(

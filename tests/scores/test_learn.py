@@ -29,6 +29,7 @@ def _rows(n: int = 900, seed: int = 3, effect: tuple[float, float, float] = (4.0
         chance.choice([30, 90], n),
         chance.random(n) < risk,
         np.array([f"crm:{number}" for number in range(n)]),
+        np.array([f"r{number}" for number in range(n)]),
         decided + np.timedelta64(20, "D"),
         decided,
     )
@@ -56,7 +57,7 @@ def test_the_future_changes_nothing_before_it() -> None:
     cut = np.datetime64(date(2025, 3, 1))
     planted = learn.Rows(
         rows.measures, rows.losses, rows.checkpoint, np.where(rows.settled_on < cut, rows.is_lost, ~rows.is_lost),
-        rows.family, rows.settled_on, rows.decided_on,
+        rows.family, rows.renewal, rows.settled_on, rows.decided_on,
     )  # fmt: skip
     before = rows.decided_on < cut
     cheated = learn.walk_forward(planted, make, MONTHS)
@@ -113,7 +114,8 @@ def test_a_backtest_names_the_floors_that_are_missed() -> None:
     decided = np.array([np.datetime64(FIRST + timedelta(days=int(day))) for day in chance.integers(0, 600, n)])
     rows = learn.Rows(
         tuple(m.id for m in profile.measures), learn.filled(subs, np.ones(len(profile.measures))), np.full(n, 90), lost,
-        np.array([f"crm:{number}" for number in range(n)]), decided + np.timedelta64(1, "D"), decided,
+        np.array([f"crm:{number}" for number in range(n)]), np.array([f"r{number}" for number in range(n)]),
+        decided + np.timedelta64(1, "D"), decided,
     )  # fmt: skip
     computed = chance.uniform(60, 100, n)
     found = Checkpoints(

@@ -125,7 +125,8 @@ class Alerts(Planner[Signal]):
         for one in scanned:
             if _is_live_risk(one.rule.file):
                 for episode in one.episodes.values():
-                    if episode.state == "open":
+                    # What a first scan found was told to nobody.
+                    if episode.state == "open" and episode.notified_as != "silent":
                         self._risks[episode.account_key].add(one.rule.file.name)
 
     def closes(self, turn: Turn[Signal]) -> str:

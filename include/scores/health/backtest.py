@@ -203,12 +203,10 @@ def _bands(found: Checkpoints) -> tuple[float | None, float | None, float | None
     base = rows.is_lost[near].mean()
     multiple = float(rows.is_lost[red].mean() / base) if red.any() and base else None
     green = float((found.band[near] == "green").mean())
-    renewals: dict[tuple[str, np.datetime64], dict[int, str]] = {}
+    renewals: dict[str, dict[int, str]] = {}
     lost_ones = np.flatnonzero(rows.is_lost & (found.band != ""))
     for at in lost_ones:
-        renewals.setdefault((str(rows.family[at]), rows.decided_on[at]), {})[int(rows.checkpoint[at])] = str(
-            found.band[at]
-        )
+        renewals.setdefault(str(rows.renewal[at]), {})[int(rows.checkpoint[at])] = str(found.band[at])
     seen = [bands for bands in renewals.values() if {60, 90} & bands.keys()]
     below = [any(bands.get(day, "green") != "green" for day in (60, 90)) for bands in seen]
     leads = [_lead(bands) for bands in renewals.values()]

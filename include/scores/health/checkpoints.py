@@ -106,6 +106,7 @@ def read(connection: sa.Connection, profile: Profile, *, only: bool = False) -> 
         np.array([row["days_before"] for row in found], dtype=int),
         np.array([row["part"] == "lost" for row in found], dtype=bool),
         np.array([row["family"] for row in found], dtype=str),
+        np.array([row["renewal_id"] for row in found], dtype=str),
         days("settled_on"),
         days("decision_date"),
     )
@@ -137,13 +138,15 @@ from (
         {columns}
     from marts.health_checkpoint
 ) as f
-join marts.renewal_due as d on d.account_key = f.account_key and d.renewal_id = f.renewal_id
-left join core.account_family as y on y.account_key = f.account_key
+join marts.renewal_due as d on d.renewal_id = f.renewal_id
+join core.renewal as r on r.account_key = d.account_key and r.renewal_id = d.renewal_id
+left join core.account_family as y on y.account_key = d.account_key
 where d.part <> 'open' and d.settled_on is not null and f.computed is not null {only}
+    and r.due_date + r.grace_days <= (select max(day) from marts.health_score)
 order by f.decision_date, f.renewal_id, f.days_before desc
 """
 _OPEN = sa.text(
     "select count(distinct f.renewal_id) from marts.health_checkpoint as f"
-    " join marts.renewal_due as d on d.account_key = f.account_key and d.renewal_id = f.renewal_id"
-    " where d.part = 'open'"
+    " join core.renewal as r on r.renewal_id = f.renewal_id"
+    " where r.outcome = 'open' or r.due_date + r.grace_days > (select max(day) from marts.health_score)"
 )

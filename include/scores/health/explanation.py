@@ -10,7 +10,6 @@ import sqlalchemy as sa
 
 from include.common.errors import ConfigError
 from include.config import templates
-from include.models.health import Profile
 from include.scores.health import readings
 from include.scores.health.change import explain
 from include.scores.health.readings import Day
@@ -132,7 +131,7 @@ def of_day(account_key: str, day: date | None = None) -> Explanation:
         shown.band_since,
         made.coverage,
         tuple(parts),
-        tuple(_sentences(found, shown.band, shown.band_since, shown.last_band)),
+        tuple(_sentences(found, shown.band, shown.band_since, shown.last_band, shown.unknown_because)),
     )
 
 
@@ -150,13 +149,16 @@ def of_change(account_key: str, since: date, day: date | None = None) -> Change:
     with engine("reader").connect() as connection:
         day = day or _newest(connection, account_key)
         before, after = (readings.read(connection, account_key, each) for each in (since, day))
-        same = before if before.profile == after.profile else _read_by(connection, account_key, since, after.profile)
+        is_same = before.profile == after.profile
+        same = before if is_same else readings.read(connection, account_key, since, after.profile)
     one, two = before.score, after.score
     if one.shown is None or two.shown is None:
         unknown = since if one.shown is None else day
         raise ConfigError(f"nothing is known of {account_key} on {unknown}", cure="choose another day")
     titles = {measure.id: measure for measure in after.profile.measures}
     lines = []
+    if one.number is None or two.number is None:
+        raise ConfigError(f"nothing is known of {account_key} on one of the days", cure="choose another day")
     for line in explain(one, two, same.score):
         measure = titles.get(line.id)
         texts = ("", "")
@@ -168,10 +170,6 @@ def of_change(account_key: str, since: date, day: date | None = None) -> Change:
             texts = (before.profile.key, after.profile.key)
         lines.append(Line(measure.title if measure else line.id, line.kind, line.change, *texts))
     return Change(account_key, since, day, one.shown, two.shown, tuple(lines))
-
-
-def _read_by(connection: sa.Connection, account_key: str, day: date, profile: Profile) -> Day:
-    return readings.read(connection, account_key, day, profile)
 
 
 def _newest(connection: sa.Connection, account_key: str) -> date:
@@ -189,13 +187,17 @@ def _ceilings(found: Day) -> str:
     return "; ".join(templates.line(each.evidence, found.values) for each in said)
 
 
-def _sentences(found: Day, band: str, since: date | None, last: str | None) -> list[str]:
+def _sentences(found: Day, band: str, since: date | None, last: str | None, unknown_because: str) -> list[str]:
     made = found.score
-    lines = [f"Health {made.shown}, {band}" + (f" since {since}" if since and band == last else "") + "."]
+    lines = [
+        f"Health {'-' if made.shown is None else made.shown}, {band}"
+        + (f" since {since}" if since and band == last else "")
+        + "."
+    ]
     if made.override is not None:
         lines.append(f"A lead set {made.override} in the place of {made.computed}.")
-    if made.unknown_because:
-        lines.append(f"The band is unknown: {made.unknown_because}. Before, it was {last or 'never known'}.")
+    if unknown_because:
+        lines.append(f"The band is unknown: {unknown_because}. Before, it was {last or 'never known'}.")
     if made.number is not None:
         ceiling = (
             f" A ceiling limits it to {made.computed}: {_ceilings(found)}." if made.computed != made.number else ""
@@ -212,5 +214,6 @@ def _sentences(found: Day, band: str, since: date | None, last: str | None) -> l
 
 _NEWEST = sa.text("select max(day) from marts.health_score where account_key = :account_key")
 _SHOWN = sa.text(
-    "select band, band_since, last_band from marts.account_health where account_key = :account_key and day = :day"
+    "select band, band_since, last_band, unknown_because from marts.account_health"
+    " where account_key = :account_key and day = :day"
 )

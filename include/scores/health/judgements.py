@@ -5,10 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from include import config
+from include.common import clock
 from include.common.errors import ConfigError
 from include.warehouse import locks
 from include.warehouse.engine import engine
@@ -31,6 +35,11 @@ class Override:
     given_by: str
     from_day: date
     until: date
+
+
+def today() -> date:
+    """Return the day by the reporting zone's clock, by which builds count too."""
+    return clock.now().astimezone(ZoneInfo(config.load().reporting_zone)).date()
 
 
 def pulse(account_key: str, score: int, *, why: str, by: str, day: date) -> None:
@@ -64,7 +73,7 @@ def override(account_key: str, score: Decimal, *, reason: str, by: str, day: dat
     Raises:
         ConfigError: There is no such account, the score is not from 0 to 100, or the time is longer than 60 days.
     """
-    if not 0 <= score <= 100:
+    if not (score.is_finite() and 0 <= score <= 100):
         raise ConfigError(f"a score of {score} is not from 0 to 100")
     if not day < until <= day + LONGEST_OVERRIDE:
         raise ConfigError(
@@ -74,8 +83,8 @@ def override(account_key: str, score: Decimal, *, reason: str, by: str, day: dat
     given = Override(account_key, score, reason, by, day, until)
     with engine("builder").begin() as connection:
         _must_be_known(connection, account_key, reason)
-        named = {**vars(given), "now": locks.stamp(connection)}
-        connection.execute(_END_OVERRIDE, named)
+        named = {**vars(given), "now": locks.stamp(connection), "day": day}
+        _end(connection, named)
         connection.execute(_ADD_OVERRIDE, named)
     return given
 
@@ -89,18 +98,22 @@ def lift(account_key: str, day: date) -> bool:
     """
     with engine("builder").begin() as connection:
         named = {"account_key": account_key, "day": day, "now": locks.stamp(connection)}
-        held = connection.execute(_HELD, named).mappings().one_or_none()
-        if held is None:
-            return False
-        connection.execute(_END_OVERRIDE, named)
-        if held["from_day"] < day:
-            connection.execute(_ADD_OVERRIDE, {**held, "until": day, "now": named["now"]})
-    return True
+        return _end(connection, named)
+
+
+def _end(connection: Connection, named: dict[str, Any]) -> bool:
+    """End what holds on a day, or later, from that day on; its days before stay. Return whether something held."""
+    held = connection.execute(_HELD, named).mappings().all()
+    connection.execute(_END_OVERRIDE, named)
+    for one in held:
+        if one["from_day"] < named["day"]:
+            connection.execute(_ADD_OVERRIDE, {**one, "until": named["day"], "now": named["now"]})
+    return bool(held)
 
 
 def _must_be_known(connection: Connection, account_key: str, reason: str) -> None:
     if not reason.strip():
-        raise ConfigError("the reason is missing", cure="say why: it is kept, and judged when the renewal is settled")
+        raise ConfigError("the reason is missing", cure="say why: it is kept with it")
     if not connection.execute(_HAS_ACCOUNT, {"account_key": account_key}).scalar():
         raise ConfigError(f"there is no account {account_key}", cure="give its source and id there, such as crm:1001")
 
@@ -119,7 +132,8 @@ _HELD = sa.text(
     " where account_key = :account_key and known_to is null and until > :day"
 )
 _END_OVERRIDE = sa.text(
-    "update meta.health_override set known_to = :now where account_key = :account_key and known_to is null"
+    "update meta.health_override set known_to = :now"
+    " where account_key = :account_key and known_to is null and until > :day"
 )
 _ADD_OVERRIDE = sa.text(
     "insert into meta.health_override (account_key, score, reason, given_by, from_day, until, known_from)"

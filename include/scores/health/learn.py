@@ -43,6 +43,7 @@ class Rows:
     checkpoint: npt.NDArray[np.int64]
     is_lost: npt.NDArray[np.bool_]
     family: npt.NDArray[np.str_]
+    renewal: npt.NDArray[np.str_]
     settled_on: npt.NDArray[np.datetime64]
     decided_on: npt.NDArray[np.datetime64]
 
@@ -51,16 +52,13 @@ class Rows:
         return Rows(
             self.measures,
             *(getattr(self, name)[chosen] for name in
-              ("losses", "checkpoint", "is_lost", "family", "settled_on", "decided_on")),
+              ("losses", "checkpoint", "is_lost", "family", "renewal", "settled_on", "decided_on")),
         )  # fmt: skip
 
     @property
     def n_losses(self) -> int:
         """How many renewals were lost: each counts once, however many checkpoints it has."""
-        keys = {
-            (family, day) for family, day, lost in zip(self.family, self.decided_on, self.is_lost, strict=True) if lost
-        }
-        return len(keys)
+        return len(set(self.renewal[self.is_lost]))
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import sqlalchemy as sa
 
+from include.common.errors import ConfigError
 from include.config import files
-from include.models import health
 from include.models.health import Profile
 from include.scores.health import bands, checkpoints, learn, record
 from include.scores.health.readings import readings_of_day
@@ -61,7 +61,7 @@ def propose(name: str, valid_from: date) -> Proposal:
 
     profile = record.profile_of(name)
     with engine("reader").connect() as connection:
-        found = checkpoints.read(connection, profile)
+        found = checkpoints.read(connection, profile, only=bool(name))
         configured = {measure.id: measure.weight for measure in profile.measures}
         months = checkpoints.months(found)
         best = learn.choose(found.rows, configured, months)
@@ -125,7 +125,7 @@ def _written(profile: Profile, weights: Mapping[str, float], valid_from: date) -
         elif line.startswith("valid_from:"):
             line = f"valid_from: {valid_from}"
         elif measure in weights and _WEIGHT.match(line):
-            line = f"    weight: {max(weights[measure], 0.1):g}"
+            line = f"    weight: {weights[measure]:g}"
         lines.append(line)
     return "\n".join(lines) + "\n"
 
@@ -137,4 +137,4 @@ def _file(profile: Profile) -> Path:
         data = read(path).data
         if (data.get("name"), data.get("version")) == (profile.name, profile.version):
             return path
-    raise LookupError(f"no file of {health.INPUT} holds {profile.key}")
+    raise ConfigError(f"no file of sql/health/ holds {profile.key}", cure="restore it")

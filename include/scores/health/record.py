@@ -7,6 +7,7 @@ from datetime import date
 
 import sqlalchemy as sa
 
+from include.common.errors import ConfigError
 from include.models import health
 from include.models.health import Profile
 from include.scores.health import backtest, checkpoints
@@ -16,10 +17,18 @@ from include.warehouse.engine import engine
 
 
 def profile_of(name: str = "") -> Profile:
-    """Return the newest version of a profile; of the one for all other accounts by default."""
-    known = health.load()
-    named = [profile for profile in known.profiles if profile.name == name] or [known.profiles[-1]]
-    return named[-1]
+    """Return the newest version of a profile; of the one for all other accounts by default.
+
+    Raises:
+        ConfigError: There is none of that name.
+    """
+    profiles = health.load().profiles
+    name = name or profiles[-1].name
+    named = [profile for profile in profiles if profile.name == name]
+    if not named:
+        known = ", ".join(dict.fromkeys(profile.name for profile in profiles))
+        raise ConfigError(f"there is no health profile {name}", cure=f"known: {known}")
+    return max(named, key=lambda profile: profile.version)
 
 
 def run(month: date) -> Backtest:

@@ -206,7 +206,7 @@ new_teams as (
     where first_day > cast(:newest as date) - 28
 ),
 
--- The band of today, and the one before it with the score of the day before it fell or rose.
+-- The band of today, and the one before it with the score of three days earlier: so long a band waits to change.
 healths as (
     select * from marts.account_health
     where day = :newest
@@ -214,9 +214,9 @@ healths as (
 ),
 
 health_before as (
-    select h.account_key, b.last_band, b.shown
+    select h.account_key, b.last_band, b.computed
     from healths as h
-    join marts.account_health as b on b.account_key = h.account_key and b.day = h.band_since - 1
+    join marts.account_health as b on b.account_key = h.account_key and b.day = h.band_since - 3
     where b.day >= cast(:newest as date) - 60 and b.day < :newest
         and (cast(:accounts as text[]) is null or b.account_key = any(cast(:accounts as text[])))
 )
@@ -290,8 +290,9 @@ select
     h.band as health_band,
     h.coverage as health_coverage,
     e.last_band as health_band_before,
-    e.shown as health_before,
-    case when e.last_band is not null then cast(:newest as date) - h.band_since end as health_band_days
+    e.computed as health_before,
+    case when e.last_band is not null and not h.is_override then cast(:newest as date) - h.band_since end
+        as health_band_days
 from days as d
 join accounts as a on a.account_key = d.account_key
 left join owners as o on o.owner_key = d.owner_key

@@ -1,8 +1,9 @@
 -- Purpose: what was known of a renewal's health 180 to 30 days before its decision, for all that judges the past.
 -- Grain: renewal and checkpoint. Inputs: renewals, the account's scores and what they looked at, open risks.
--- Window: checkpoints on days [start, end).
--- Caveats: rows are taken once, on their day, and never changed: nobody can look ahead. Those of days before the first
--- build are backfilled from dated records; days_after says so, and their forecast category is not known.
+-- Window: days [start, end), on which the checkpoint of the day before is taken.
+-- Caveats: rows are taken once, after their day has closed, and never changed. Those of days before the first build are
+-- backfilled from dated records as they are now; days_after says so, and their forecast category is not known. Terms
+-- that followed without a deal are left out.
 with renewals as (
     select * from core.renewal
     where is_in_rate and not is_auto_term
@@ -24,33 +25,33 @@ checkpoints as (
         union all
         select 30
     ) as c
-    where r.decision_date - c.days_before >= :start
-        and r.decision_date - c.days_before < :end
-        and r.decision_date - c.days_before <= :newest
+    where r.decision_date - c.days_before + 1 >= :start
+        and r.decision_date - c.days_before + 1 < :end
+        and r.decision_date - c.days_before + 1 <= :newest
         and r.term_start <= r.decision_date - c.days_before
         and (r.outcome = 'open' or r.closed_on > r.decision_date - c.days_before)
 ),
 
 scores as (
     select * from marts.health_score
-    where day >= :start and day < :end
+    where day >= cast(:start as date) - 1 and day < cast(:end as date) - 1
 ),
 
 inputs as (
     select * from marts.health_input
-    where day >= :start and day < :end
+    where day >= cast(:start as date) - 1 and day < cast(:end as date) - 1
 ),
 
 bands as (
     select * from marts.account_health
-    where day >= :start and day < :end
+    where day >= cast(:start as date) - 1 and day < cast(:end as date) - 1
 ),
 
 categories as (
     select account_key, renewal_id, forecast_category, probability from marts.renewal_due
 ),
 
-risks as (
+signals as (
     select c.account_key, c.renewal_id, c.days_before, count(*) as n_open_signals
     from checkpoints as c
     join ops.episode as e
@@ -65,8 +66,9 @@ select
     c.as_of,
     c.decision_date,
     c.target_arr,
-    case when c.as_of >= cast(:newest as date) - 1 then g.forecast_category end as forecast_category,
-    case when c.as_of >= cast(:newest as date) - 1 then g.probability end as probability,
+    case when c.as_of >= cast(:newest as date) - 1 and c.outcome = 'open' then g.forecast_category end
+        as forecast_category,
+    case when c.as_of >= cast(:newest as date) - 1 and c.outcome = 'open' then g.probability end as probability,
     cast(coalesce(r.n_open_signals, 0) as integer) as n_open_signals,
     s.profile,
     s.version,
@@ -83,6 +85,7 @@ select
     i.user_days_usual,
     i.user_days_ratio,
     i.usage_ratio,
+    i.use_ratio,
     i.active_seat_share,
     i.breadth,
     i.depth,
@@ -99,6 +102,7 @@ select
     i.n_champions,
     i.n_roles_filled,
     i.key_contacts_kept,
+    i.key_contact_left_days,
     i.people_known_on,
     i.nps_median,
     i.nps_on,
@@ -115,5 +119,5 @@ join scores as s on s.account_key = c.account_key and s.day = c.as_of
 join inputs as i on i.account_key = c.account_key and i.day = c.as_of
 join bands as b on b.account_key = c.account_key and b.day = c.as_of
 left join categories as g on g.account_key = c.account_key and g.renewal_id = c.renewal_id
-left join risks as r
+left join signals as r
     on r.account_key = c.account_key and r.renewal_id = c.renewal_id and r.days_before = c.days_before

@@ -153,7 +153,7 @@ mentions as (
 milestones as (
     select
         b.account_key,
-        m.due_on,
+        greatest(m.due_on, coalesce(cast(m.created_at at time zone :zone as date), m.due_on)) as due_on,
         cast(m.done_on is not null and m.done_on <= m.due_on as integer) as n_on_time
     from staging.stg_crm__milestone as m
     join bridge as b on b.source = m.source and b.source_id = m.account_id
@@ -163,7 +163,12 @@ milestones as (
 ),
 
 answers as (
-    select b.account_key, s.contact_id, s.score, cast(s.answered_at at time zone :zone as date) as day, s.answered_at
+    select
+        b.account_key,
+        coalesce(s.contact_id, s.survey_response_id) as contact_id,
+        s.score,
+        cast(s.answered_at at time zone :zone as date) as day,
+        s.answered_at
     from staging.stg_crm__survey_response as s
     join bridge as b on b.source = s.source and b.source_id = s.account_id
     where not s.is_deleted and s.kind = 'nps' and s.score is not null
@@ -226,8 +231,8 @@ gone_users as (
         and (cast(:accounts as text[]) is null or u.account_key = any(cast(:accounts as text[])))
 ),
 
--- A call, a meeting or a mail that came in. Of a contact the CRM keeps only the last one, which is known from the load
--- that brought it: before that, to know it would be to know that no later one came.
+-- A call, a meeting or a mail that came in. Where the CRM's activities are not read: the last contact of a person,
+-- which is known from the load that brought it. Before that, to know it would be to know that no later one came.
 touches as (
     select b.account_key, cast(a.happened_at at time zone :zone as date) as day, a.happened_at as touched_at
     from staging.stg_crm__activity as a
@@ -245,14 +250,27 @@ touches as (
     join bridge as b on b.source = v.source and b.source_id = v.account_id
     where v.last_contacted_at is not null
         and v.known_from <= :known_at
+        and v.source not in (select source from staging.stg_crm__activity)
         and (cast(:accounts as text[]) is null or b.account_key = any(cast(:accounts as text[])))
 ),
 
+-- Of accounts that were merged the last pulse of a day counts.
 pulses as (
     select account_key, given_on, score
-    from meta.health_pulse
-    where given_on < :end and known_to is null
-        and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
+    from (
+        select
+            b.account_key,
+            p.given_on,
+            p.score,
+            row_number() over (partition by b.account_key, p.given_on order by p.known_from desc) as age
+        from meta.health_pulse as p
+        join bridge as b on b.source || ':' || b.source_id = p.account_key
+        where p.given_on < :end
+            and p.known_from <= :known_at
+            and (p.known_to is null or p.known_to > :known_at)
+            and (cast(:accounts as text[]) is null or b.account_key = any(cast(:accounts as text[])))
+    ) as given
+    where age = 1
 ),
 
 -- What comes, and what goes again once it is too old; fact_on is the day of the fact itself.
@@ -332,6 +350,7 @@ invoices as (
     select
         b.account_key,
         i.due_on,
+        greatest(i.due_on, coalesce(i.issued_on, i.due_on)) as known_on,
         case when i.amount_open > 0 then cast(null as date) else i.paid_on end as settled_on
     from staging.stg_crm__invoice as i
     join bridge as b on b.source = i.source and b.source_id = i.account_id
@@ -344,16 +363,30 @@ overdue as (
     from grid as g
     join invoices as i
         on i.account_key = g.account_key
-            and i.due_on < g.day
+            and i.known_on < g.day
             and (i.settled_on is null or i.settled_on > g.day)
     group by g.account_key, g.day
 ),
 
-notices as (
-    select g.account_key, g.day, min(r.notice_given_on) as notice_given_on
+-- Of what is decided next, and not settled by the day.
+next_decisions as (
+    select
+        g.account_key,
+        g.day,
+        r.notice_given_on,
+        row_number() over (partition by g.account_key, g.day order by r.decision_date, r.renewal_id) as position
     from grid as g
-    join core.renewal as r on r.account_key = g.account_key and r.notice_given_on <= g.day and r.due_date > g.day
-    group by g.account_key, g.day
+    join core.renewal as r
+        on r.account_key = g.account_key
+            and r.term_start <= g.day
+            and r.due_date >= g.day
+            and (r.outcome in ('open', 'lost') or r.closed_on > g.day)
+),
+
+notices as (
+    select account_key, day, notice_given_on
+    from next_decisions
+    where position = 1 and notice_given_on <= day
 ),
 
 limits as (
@@ -381,6 +414,10 @@ select
         else u.user_days_28d / cast(u.user_days_usual as double precision)
     end as user_days_ratio,
     u.usage_ratio,
+    case
+        when u.user_days_usual < 20 then (u.user_days_28d + 4) / cast(u.user_days_usual + 4 as double precision)
+        else least(u.user_days_28d / cast(u.user_days_usual as double precision), u.usage_ratio)
+    end as use_ratio,
     u.active_seat_share,
     u.breadth,
     u.depth,
@@ -394,7 +431,7 @@ select
     case when g.n_open_tickets is not null then cast(r.n_usual / 6.0 as double precision) end as n_tickets_usual_14d,
     cast(r.n_rated as integer) as n_rated_180d,
     case when r.n_rated >= 3 then r.n_good / cast(r.n_rated as double precision) end as good_rating_share,
-    r.rated_on,
+    case when r.n_rated > 0 then r.rated_on end as rated_on,
     g.day - r.touched_on as days_since_contact,
     coalesce(y.cadence_days, z.cadence_days) as cadence_days,
     g.n_decision_makers,
@@ -412,15 +449,16 @@ select
         when r.left_on > g.day - 365 and (r.followed_on is null or r.followed_on < r.left_on) then 0
         else 1
     end as key_contacts_kept,
+    g.day - r.left_on as key_contact_left_days,
     greatest(r.changed_on, r.touched_on) as people_known_on,
-    n.median as nps_median,
-    r.nps_on,
+    case when r.nps_on > g.day - 270 then n.median end as nps_median,
+    case when r.nps_on > g.day - 270 then r.nps_on end as nps_on,
     p.score as pulse,
     r.pulse_on,
     coalesce(g.day - o.due_on, 0) as overdue_days,
     cast(r.n_mentions as integer) as n_competitor_mentions_90d,
     case when r.n_due > 0 then r.n_on_time / cast(r.n_due as double precision) end as milestones_on_time,
-    r.due_on as milestone_on,
+    case when r.n_due > 0 then r.due_on end as milestone_on,
     w.notice_given_on
 from grid as g
 cross join limits as l

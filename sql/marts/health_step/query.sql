@@ -41,6 +41,7 @@ events as (
         account_key,
         edge,
         day,
+        day_before is null or day_no - day_before > 14 as is_plain,
         case
             when day_before is null or day_no - day_before > 14 then case when side > 0 then 1 else -1 end
             when side = -2 or (sign = -1 and n_days >= hold_days) then -1
@@ -59,4 +60,4 @@ select account_key, edge, day, event = 1 as is_above
 from onsets
 where day >= :start and day < :end
     and event <> 0
-    and (event_before is null or event <> event_before)
+    and (is_plain or event_before is null or event <> event_before)

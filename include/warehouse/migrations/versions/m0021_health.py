@@ -28,7 +28,7 @@ create table meta.health_override (
     known_from timestamptz not null,
     known_to timestamptz             -- null while it holds
 );
-create unique index health_override_holds on meta.health_override (account_key) where known_to is null;
+create unique index health_override_holds on meta.health_override (account_key, from_day) where known_to is null;
 -- A month is judged once it is over, by what was known at each checkpoint, and again where more has been settled.
 create table meta.health_backtest (
     month date primary key,
