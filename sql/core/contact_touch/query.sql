@@ -13,7 +13,8 @@ touches as (
     select
         b.account_key,
         cast(v.last_contacted_at at time zone :zone as date) as from_day,
-        v.last_contacted_at
+        v.last_contacted_at,
+        cast(v.known_from at time zone :zone as date) as known_on
     from contact_versions as v
     join bridge as b on b.source = v.source and b.source_id = v.account_id
     where v.last_contacted_at is not null
@@ -25,6 +26,7 @@ touches as (
 select
     account_key,
     from_day,
-    max(last_contacted_at) as last_contact_at
+    max(last_contacted_at) as last_contact_at,
+    min(known_on) as known_on
 from touches
 group by account_key, from_day

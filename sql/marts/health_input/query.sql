@@ -119,35 +119,11 @@ ratings as (
         and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
 ),
 
-said as (
-    select source, organization_id as source_id, cast(created_at at time zone :zone as date) as day, body as words
-    from staging.stg_support__ticket_comment
-    where not is_deleted
-    union all
-    select source, account_id, cast(happened_at at time zone :zone as date), subject
-    from staging.stg_crm__activity
-    where not is_deleted and subject is not null
-),
-
 mentions as (
-    select b.account_key, s.day
-    from said as s
-    join bridge as b on b.source = s.source and b.source_id = s.source_id
-    where s.day < :end and s.day > cast(:start as date) - 90
-        and (cast(:accounts as text[]) is null or b.account_key = any(cast(:accounts as text[])))
-        and exists (
-            select 1 from unnest(cast(:competitors as text[])) as known (name)
-            where position(known.name in lower(s.words)) > 0
-        )
-    union all
-    select account_key, close_date
-    from core.opportunity
-    where not is_deleted and is_closed and close_date < :end and close_date > cast(:start as date) - 90
+    select account_key, day, n_mentions
+    from core.competitor_mention
+    where day < :end and day > cast(:start as date) - 90
         and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
-        and exists (
-            select 1 from unnest(cast(:competitors as text[])) as known (name)
-            where position(known.name in lower(lost_reason)) > 0
-        )
 ),
 
 milestones as (
@@ -209,49 +185,31 @@ contacts as (
         and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
 ),
 
--- Who decides or speaks for us, or did: with the login in the product the person has gone, whatever the CRM says.
-key_people as (
-    select b.account_key, lower(v.email) as email
-    from staging.stg_crm__contact as v
-    join bridge as b on b.source = v.source and b.source_id = v.account_id
-    where (v.role like '%decision%maker%' or v.role like '%champion%') and v.known_from <= :known_at
-    union
-    select b.account_key, lower(v.email)
-    from staging.stg_crm__contact_history as p
-    join staging.stg_crm__contact as v on v.source = p.source and v.contact_id = p.contact_id
-    join bridge as b on b.source = p.source and b.source_id = p.account_id
-    where (p.role like '%decision%maker%' or p.role like '%champion%') and p.known_from <= :known_at
-),
-
 gone_users as (
-    select distinct u.account_key, u.deactivated_day
-    from core.product_user as u
-    join key_people as k on k.account_key = u.account_key and k.email = lower(u.email)
-    where not u.is_bot and u.deactivated_day < :end
-        and (cast(:accounts as text[]) is null or u.account_key = any(cast(:accounts as text[])))
+    select account_key, gone_on
+    from core.key_contact_gone
+    where gone_on < :end
+        and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
 ),
 
 -- A call, a meeting or a mail that came in. Where the CRM's activities are not read: the last contact of a person,
 -- which is known from the load that brought it. Before that, to know it would be to know that no later one came.
 touches as (
-    select b.account_key, cast(a.happened_at at time zone :zone as date) as day, a.happened_at as touched_at
+    select b.account_key, cast(a.happened_at at time zone :zone as date) as day,
+        cast(a.happened_at at time zone :zone as date) as touched_on
     from staging.stg_crm__activity as a
     join bridge as b on b.source = a.source and b.source_id = a.account_id
     where not a.is_deleted
         and a.is_completed
         and (a.activity_type in ('call', 'meeting') or (a.activity_type = 'email' and a.direction = 'in'))
+        and cast(a.happened_at at time zone :zone as date) > cast(:start as date) - 366
         and (cast(:accounts as text[]) is null or b.account_key = any(cast(:accounts as text[])))
     union all
-    select
-        b.account_key,
-        cast(greatest(v.last_contacted_at, v.known_from) at time zone :zone as date),
-        v.last_contacted_at
-    from staging.stg_crm__contact as v
-    join bridge as b on b.source = v.source and b.source_id = v.account_id
-    where v.last_contacted_at is not null
-        and v.known_from <= :known_at
-        and v.source not in (select source from staging.stg_crm__activity)
-        and (cast(:accounts as text[]) is null or b.account_key = any(cast(:accounts as text[])))
+    select account_key, greatest(from_day, known_on), from_day
+    from core.contact_touch
+    where greatest(from_day, known_on) > cast(:start as date) - 366
+        and split_part(account_key, ':', 1) not in (select source from staging.stg_crm__activity)
+        and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
 ),
 
 -- Of accounts that were merged the last pulse of a day counts.
@@ -291,9 +249,9 @@ events as (
     union all
     select account_key, rated_day + 180, 'good', -n_good, null from ratings
     union all
-    select account_key, day, 'mention', 1, null from mentions
+    select account_key, day, 'mention', n_mentions, null from mentions
     union all
-    select account_key, day + 90, 'mention', -1, null from mentions
+    select account_key, day + 90, 'mention', -n_mentions, null from mentions
     union all
     select account_key, due_on, 'due', 1, due_on from milestones
     union all
@@ -311,11 +269,11 @@ events as (
     union all
     select account_key, from_day, 'left', 0, from_day from contacts where n_keys < n_keys_before
     union all
-    select account_key, deactivated_day, 'left', 0, deactivated_day from gone_users
+    select account_key, gone_on, 'left', 0, gone_on from gone_users
     union all
     select account_key, from_day, 'followed', 0, from_day from contacts where n_keys > n_keys_before
     union all
-    select account_key, day, 'touch', 0, cast(touched_at at time zone :zone as date) from touches where day < :end
+    select account_key, day, 'touch', 0, touched_on from touches where day < :end
     union all
     select account_key, day, 'grid', 0, null from grid
 ),
@@ -368,25 +326,13 @@ overdue as (
     group by g.account_key, g.day
 ),
 
--- Of what is decided next, and not settled by the day.
-next_decisions as (
-    select
-        g.account_key,
-        g.day,
-        r.notice_given_on,
-        row_number() over (partition by g.account_key, g.day order by r.decision_date, r.renewal_id) as position
-    from grid as g
-    join core.renewal as r
-        on r.account_key = g.account_key
-            and r.term_start <= g.day
-            and r.due_date >= g.day
-            and (r.outcome in ('open', 'lost') or r.closed_on > g.day)
-),
-
+-- A notice of a small add-on says little of the account: of at least half of what is kept.
 notices as (
-    select account_key, day, notice_given_on
-    from next_decisions
-    where position = 1 and notice_given_on <= day
+    select g.account_key, g.day, min(n.notice_given_on) as notice_given_on
+    from grid as g
+    join core.notice as n on n.account_key = g.account_key and n.notice_given_on <= g.day and n.until_day >= g.day
+    group by g.account_key, g.day, g.kept_arr
+    having sum(n.target_arr) >= g.kept_arr / 2
 ),
 
 limits as (
@@ -432,7 +378,7 @@ select
     cast(r.n_rated as integer) as n_rated_180d,
     case when r.n_rated >= 3 then r.n_good / cast(r.n_rated as double precision) end as good_rating_share,
     case when r.n_rated > 0 then r.rated_on end as rated_on,
-    g.day - r.touched_on as days_since_contact,
+    case when r.touched_on > g.day - 365 then g.day - r.touched_on end as days_since_contact,
     coalesce(y.cadence_days, z.cadence_days) as cadence_days,
     g.n_decision_makers,
     g.n_champions,
@@ -450,7 +396,7 @@ select
         else 1
     end as key_contacts_kept,
     g.day - r.left_on as key_contact_left_days,
-    greatest(r.changed_on, r.touched_on) as people_known_on,
+    greatest(r.changed_on, case when r.touched_on > g.day - 365 then r.touched_on end) as people_known_on,
     case when r.nps_on > g.day - 270 then n.median end as nps_median,
     case when r.nps_on > g.day - 270 then r.nps_on end as nps_on,
     p.score as pulse,
