@@ -271,6 +271,8 @@ events as (
     union all
     select account_key, gone_on, 'left', 0, gone_on from gone_users
     union all
+    select account_key, from_day, 'key', 0, from_day from contacts where n_keys > 0
+    union all
     select account_key, from_day, 'followed', 0, from_day from contacts where n_keys > n_keys_before
     union all
     select account_key, day, 'touch', 0, touched_on from touches where day < :end
@@ -297,6 +299,7 @@ running as (
         max(case when kind = 'people' then fact_on end) over w as changed_on,
         max(case when kind = 'left' then fact_on end) over w as left_on,
         max(case when kind = 'followed' then fact_on end) over w as followed_on,
+        max(case when kind = 'key' then fact_on end) over w as key_on,
         max(case when kind = 'touch' then fact_on end) over w as touched_on
     from events
     window w as (
@@ -314,6 +317,14 @@ invoices as (
     join bridge as b on b.source = i.source and b.source_id = i.account_id
     where not i.is_deleted and i.due_on < :end and (i.amount_open > 0 or i.paid_on > :start)
         and (cast(:accounts as text[]) is null or b.account_key = any(cast(:accounts as text[])))
+),
+
+billed as (
+    select b.account_key, min(coalesce(i.issued_on, i.due_on)) as first_on
+    from staging.stg_crm__invoice as i
+    join bridge as b on b.source = i.source and b.source_id = i.account_id
+    where not i.is_deleted and (cast(:accounts as text[]) is null or b.account_key = any(cast(:accounts as text[])))
+    group by b.account_key
 ),
 
 overdue as (
@@ -390,7 +401,7 @@ select
                 + case when c.n_vetoes > 0 then 1 else 0 end
     end as n_roles_filled,
     case
-        when g.n_contacts is null then null
+        when g.n_contacts is null or (r.key_on is null and r.left_on is null) then null
         when r.left_on > g.day - 90 then 0
         when r.left_on > g.day - 365 and (r.followed_on is null or r.followed_on < r.left_on) then 0
         else 1
@@ -401,8 +412,12 @@ select
     case when r.nps_on > g.day - 270 then r.nps_on end as nps_on,
     p.score as pulse,
     r.pulse_on,
-    coalesce(g.day - o.due_on, 0) as overdue_days,
-    cast(r.n_mentions as integer) as n_competitor_mentions_90d,
+    case when b.first_on <= g.day then coalesce(g.day - o.due_on, 0) end as overdue_days,
+    -- Without names nobody can be named.
+    case
+        when exists (select 1 from unnest(cast(:competitors as text[])) as known (name))
+            then cast(r.n_mentions as integer)
+    end as n_competitor_mentions_90d,
     case when r.n_due > 0 then r.n_on_time / cast(r.n_due as double precision) end as milestones_on_time,
     case when r.n_due > 0 then r.due_on end as milestone_on,
     w.notice_given_on
@@ -417,5 +432,6 @@ left join contacts as c
     on c.account_key = g.account_key and g.day >= c.from_day and (c.to_day is null or g.day < c.to_day)
 left join nps as n on n.account_key = g.account_key and n.day = r.nps_on
 left join pulses as p on p.account_key = g.account_key and p.given_on = r.pulse_on
+left join billed as b on b.account_key = g.account_key
 left join overdue as o on o.account_key = g.account_key and o.day = g.day
 left join notices as w on w.account_key = g.account_key and w.day = g.day
