@@ -176,7 +176,10 @@ cancelled as (
             row_number() over (
                 partition by o.opportunity_key
                 order by
-                    case when o.contract_key = r.deal_contract_key or o.renews_key = r.opportunity_key then 0 else 1 end,
+                    case
+                        when o.contract_key = r.deal_contract_key or o.renews_key = r.opportunity_key then 0
+                        else 1
+                    end,
                     abs(r.ends_on - o.close_date),
                     r.opportunity_key
             ) as choice
@@ -227,10 +230,7 @@ own_spans as (
         o.way_no,
         greatest(o.valid_from, o.close_date) as from_day,
         least(
-            case
-                when o.is_auto_renew and not o.is_evergreen then d.ends_on
-                else o.valid_to
-            end,
+            case when o.is_auto_renew and not o.is_evergreen then d.ends_on else o.valid_to end,
             cast(c.confirmed_at at time zone :zone as date),
             cast('2100-12-31' as date)
         ) as to_day,
