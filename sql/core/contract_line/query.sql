@@ -102,11 +102,15 @@ won_lines as (
         o.deleted_at as deal_deleted_at,
         split_part(h.line_key, ':', 1) as source,
         coalesce(
-            array_position(cast(:contract_ways as text[]), split_part(h.line_key, ':', 1)),
+            case
+                when h.way in ('line', 'deal') or b.source is not null
+                    then array_position(cast(:contract_ways as text[]), split_part(h.line_key, ':', 1))
+            end,
             array_position(cast(:contract_ways as text[]), case when h.way = 'line' then 'deal' else h.way end)
         ) as way_no
     from in_force as h
     join opportunities as o on o.opportunity_key = h.opportunity_key
+    left join meta.source as b on b.source = split_part(h.line_key, ':', 1) and b.kind = 'billing'
     where o.is_won
 ),
 
