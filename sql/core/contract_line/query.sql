@@ -49,6 +49,22 @@ prices as (
     group by line_key, price_no
 ),
 
+-- What a deal sells until it is cancelled is what a subscription to the same product bills that begins with it or later:
+-- it ends where that begins. One that began long before came before the deal.
+billed as (
+    select d.line_key, min(greatest(n.valid_from, o.close_date)) as billed_from
+    from line_history as d
+    join line_history as n
+        on n.account_key = d.account_key
+        and coalesce(lower(n.product), '') = coalesce(lower(d.product), '')
+        and n.valid_from >= d.valid_from - 31
+    join opportunities as o on o.opportunity_key = n.opportunity_key
+    where d.known_to is null and d.is_evergreen and d.way = 'line'
+        and n.known_to is null and n.way = 'billing' and n.is_recurring and n.arr > 0 and o.is_won
+        and not (n.is_deleted and n.is_backfilled)
+    group by d.line_key
+),
+
 in_force as (
     select
         h.line_key || case when h.known_to is null or p.to_day is null then '' else '@' || h.price_no end as line_key,
@@ -63,7 +79,8 @@ in_force as (
         h.is_recurring,
         h.is_evergreen,
         case when not p.is_first then greatest(h.valid_from, p.from_day) else h.valid_from end as valid_from,
-        case when p.to_day is null then n.valid_to else least(p.to_day, coalesce(n.valid_to, p.to_day)) end as valid_to,
+        least(n.valid_to, p.to_day, b.billed_from) as valid_to,
+        b.billed_from,
         h.term_months,
         h.term_days,
         h.arr,
@@ -83,6 +100,7 @@ in_force as (
     join line_history as h
         on h.line_key = n.line_key
         and h.version_no = case when p.to_day is not null then p.last_version else n.version_no end
+    left join billed as b on b.line_key = n.line_key
     where n.known_to is null
 ),
 
@@ -330,6 +348,7 @@ judged as (
             when not w.is_recurring then 'not_recurring'
             when w.amount is null then 'error_no_amount'
             when w.valid_from is null then 'error_no_start'
+            when w.billed_from <= w.valid_from then 'other_way'
             when w.valid_to <= w.valid_from then 'error_dates'
             when w.arr is null then 'error_dates'
             when not exists (
