@@ -15,6 +15,7 @@ from include.common.errors import ConfigError
 from include.config import files
 from include.config.documents import Document, read, validate
 from include.config.models import General, Person, Settings
+from include.config.renewals import CONTRACT_WAYS, Renewals
 
 _MAIN = "settings.yaml"
 # Every further file is a field of its name.
@@ -60,7 +61,15 @@ def load(found: dict[str, Path]) -> Settings:
     sections: dict[str, Any] = {
         name: validate(_in_force(file, model), model) for file, (name, model) in _SECTIONS.items()
     }
-    return Settings(**{key: getattr(main, key) for key in General.model_fields}, **sections)
+    settings = Settings(**{key: getattr(main, key) for key in General.model_fields}, **sections)
+    crms = [source.id for source in settings.of_kind("crm")]
+    if stray := [one for one in settings.renewals.contract_ways if one not in (*CONTRACT_WAYS, *crms)]:
+        raise _in_force("renewals.yaml", Renewals).error(
+            ("contract_ways",),
+            f"names {stray[0]}, which is neither a way nor a source of kind crm",
+            cure=f"ways: {', '.join(CONTRACT_WAYS)}; sources: {', '.join(crms)}",
+        )
+    return settings
 
 
 def _in_force(name: str, model: type[BaseModel]) -> Document:

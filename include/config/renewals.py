@@ -73,8 +73,8 @@ class Renewals(Strict):
         early_days: A renewal closed more than this before its due date is called early.
         renewal_pipelines: Pipelines, as the CRM names them, whose deals are renewals whatever their type says.
         free_months: ``spread``: what is paid is spread over them; ``paid_rate``: they count at the paid rate.
-        contract_ways: In which order the ways count in which an account's contracts are held; a source's id goes before
-            the way that it is of.
+        contract_ways: In which order the ways count in which an account's contracts are held. The id of a CRM stands
+            for its deals, that of a billing system for all it has.
         answers: What people answered about which deal continues which term.
     """
 
@@ -91,7 +91,8 @@ class Renewals(Strict):
 
     @model_validator(mode="after")
     def _names_each_way(self) -> Renewals:
-        if [self.contract_ways.count(way) for way in CONTRACT_WAYS] != [1] * len(CONTRACT_WAYS):
+        ways = self.contract_ways
+        if not set(CONTRACT_WAYS) <= set(ways) or len(set(ways)) < len(ways):
             raise ValueError(f"contract_ways names each of {', '.join(CONTRACT_WAYS)} once, and sources beside them")
         return self
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from typing import Any
 
-_LENGTHS = re.compile(r"(\d+)(?:[.]0+)?\s*([^\W\d_]*)[.]?")
-_FILLERS = re.compile(r"^P(?=\d)|[,+&']|\b(?:and|und|notice|term|Frist|Laufzeit|de|préavis|preaviso)\b", re.IGNORECASE)
+_LENGTHS = re.compile(r"(\d+(?:[.,]\d+)?)\s*(?:([^\W\d_]+)[.]?)?")
+_FILLERS = re.compile(
+    r"^P(?=\d)|,(?!\d)|(?<!\d),|[+&']|\b(?:and|und|notice|term|Frist|Laufzeit|de|préavis|preaviso)\b", re.IGNORECASE
+)
 _UNITS = {
     1: "m mo mos mth mths month months monat monate monaten mois mes meses 个月 月",
     3: "q quarter quarters quartal quartale quartalen trimestre trimestres 季度",
@@ -28,7 +31,7 @@ def months_of(value: Any) -> int | None:
     """Return the whole months of a length of time; a number alone is of months, 30, 60 or 90 days count as months.
 
     Raises:
-        ValueError: It is no such length.
+        ValueError: It is no such length, or no whole number of months.
     """
     text = _FILLERS.sub(" ", str(value).strip()).strip()
     if not text:
@@ -36,14 +39,12 @@ def months_of(value: Any) -> int | None:
     if text.lower() in _MONTHS_OF_RHYTHM:
         return _MONTHS_OF_RHYTHM[text.lower()]
     parts = _LENGTHS.findall(text)
-    if not parts or _LENGTHS.sub("", text).strip():
-        raise ValueError("not a number of months, such as 12, P1Y or 90 days")
-    months = 0
-    for number, unit in parts:
-        if unit.lower() in _DAYS and int(number) % 30 == 0:
-            months += int(number) // 30
-        elif unit.lower() in _MONTHS_OF:
-            months += int(number) * _MONTHS_OF[unit.lower()]
-        else:
-            raise ValueError("not a number of months, such as 12, P1Y or 90 days")
-    return months
+    months = [_months(Decimal(number.replace(",", ".")), unit.lower()) for number, unit in parts]
+    if not parts or _LENGTHS.sub("", text).strip() or None in months:
+        raise ValueError(f"{value!r} is not a whole number of months, such as 12, P1Y or 90 days")
+    return sum(one for one in months if one is not None)
+
+
+def _months(number: Decimal, unit: str) -> int | None:
+    found = number / 30 if unit in _DAYS else number * _MONTHS_OF[unit] if unit in _MONTHS_OF else None
+    return int(found) if found is not None and found % 1 == 0 else None

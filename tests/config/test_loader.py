@@ -113,6 +113,8 @@ def test_show_names_the_file_of_each_value(overlay: Path) -> None:
         ("settings.yaml", "disabled: true\n", "cannot be switched off"),
         ("people.yaml", "queue: {name: A, email: nobody}\n", "no e-mail address"),
         ("chanels.yaml", "slack: {}\n", "did you mean channels.yaml?"),
+        ("renewals.yaml", "contract_ways: [crm_us, deal, billing, company]\n", "contract_ways.*crm_us"),
+        ("renewals.yaml", "contract_ways: [crm, crm, deal, billing, company]\n", "contract_ways.*once"),
     ],
 )
 def test_a_wrong_setting_is_refused(overlay: Path, file: str, text: str, said: str) -> None:

@@ -1,3 +1,4 @@
+import re
 from datetime import date
 from pathlib import Path
 
@@ -5,6 +6,7 @@ import pytest
 
 from include.common.errors import ConfigError
 from include.connectors.crm.hubspot.resources import ENTITIES_MAPPED
+from include.connectors.lengths import months_of
 from include.connectors.mapping import ColumnRule, Mapper, load_mapping
 from include.entities.catalog import ENTITIES
 
@@ -157,6 +159,7 @@ def test_rules() -> None:
         ("1 yr 6 mo", 18), ("90 days", 3), ("P30D", 1), ("3 months' notice", 3), ("3个月", 3), ("1年", 12), ("", None),
         ("3 Monate", 3), ("quarterly", 3), ("Vierteljährlich", 3), ("annually", 12), ("half-yearly", 6), ("1 an", 12),
         ("3 mois de préavis", 3), ("90 jours", 3), ("2 años", 24), ("每季度", 3), ("monthly", 1), ("2 quarters", 6),
+        ("1.5 years", 18), ("1,5 Jahre", 18), ("0.25 yr", 3), ("1 year, 6 months", 18), ("12,0", 12),
     ],
 )  # fmt: skip
 def test_a_length_of_time_counts_in_months(typed: str, months: int | None) -> None:
@@ -164,11 +167,17 @@ def test_a_length_of_time_counts_in_months(typed: str, months: int | None) -> No
     assert mapper.record("1", {"t": typed}, None).values["term_months"] == months
 
 
-@pytest.mark.parametrize("typed", ["soon", "P", "31 days", "-3", "12 parsecs", "quarterly 3"])
+@pytest.mark.parametrize(
+    "typed",
+    ["soon", "P", "31 days", "-3", "12 parsecs", "quarterly 3", "1.5 months", "1,5 Monate", "0.5", "1. 5", "1.3 years",
+     "1.5 days"],
+)  # fmt: skip
 def test_what_is_no_length_of_time_is_noted(typed: str) -> None:
     mapper = Mapper(ENTITIES["contract_line"], {"term_months": ColumnRule(property="t", is_duration=True)})
     record = mapper.record("1", {"t": typed}, None)
     assert record.values["term_months"] is None and record.problems == {"term_months": typed}
+    with pytest.raises(ValueError, match=re.escape(repr(typed))):
+        months_of(typed)
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ rates as (
     select * from meta.plan_rate
 ),
 
+-- A line that is cut into stretches of days by another way is one line, by its first.
 lines as (
     select
         l.*,
@@ -33,7 +34,7 @@ lines as (
     from core.contract_line as l
     join scope as s on s.account_key = l.account_key
     join rates as r on r.currency = l.currency and l.active_from >= r.from_day and l.active_from < r.to_day
-    where l.is_committed or l.status = 'copy'
+    where (l.is_committed or l.status = 'copy') and regexp_replace(l.line_key, '~[0-9]+$', '') = l.line_key
 ),
 
 opportunities as (

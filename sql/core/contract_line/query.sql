@@ -49,6 +49,22 @@ prices as (
     group by line_key, price_no
 ),
 
+-- What a deal sells until it is cancelled is what a subscription to the same product bills that begins with it or later:
+-- it ends where that begins. One that began long before came before the deal.
+billed as (
+    select d.line_key, min(greatest(n.valid_from, o.close_date)) as billed_from
+    from line_history as d
+    join line_history as n
+        on n.account_key = d.account_key
+        and coalesce(lower(n.product), '') = coalesce(lower(d.product), '')
+        and n.valid_from >= d.valid_from - 31
+    join opportunities as o on o.opportunity_key = n.opportunity_key
+    where d.known_to is null and d.is_evergreen and d.way = 'line'
+        and n.known_to is null and n.way = 'billing' and n.is_recurring and n.arr > 0 and o.is_won
+        and not (n.is_deleted and n.is_backfilled)
+    group by d.line_key
+),
+
 in_force as (
     select
         h.line_key || case when h.known_to is null or p.to_day is null then '' else '@' || h.price_no end as line_key,
@@ -63,7 +79,8 @@ in_force as (
         h.is_recurring,
         h.is_evergreen,
         case when not p.is_first then greatest(h.valid_from, p.from_day) else h.valid_from end as valid_from,
-        case when p.to_day is null then n.valid_to else least(p.to_day, coalesce(n.valid_to, p.to_day)) end as valid_to,
+        least(n.valid_to, p.to_day, b.billed_from) as valid_to,
+        b.billed_from,
         h.term_months,
         h.term_days,
         h.arr,
@@ -83,6 +100,7 @@ in_force as (
     join line_history as h
         on h.line_key = n.line_key
         and h.version_no = case when p.to_day is not null then p.last_version else n.version_no end
+    left join billed as b on b.line_key = n.line_key
     where n.known_to is null
 ),
 
@@ -97,15 +115,20 @@ won_lines as (
         o.created_day,
         o.renews_key,
         o.is_auto_renew,
+        o.notice_months,
         o.deleted_batch as deal_deleted_batch,
         o.deleted_at as deal_deleted_at,
         split_part(h.line_key, ':', 1) as source,
         coalesce(
-            array_position(cast(:contract_ways as text[]), split_part(h.line_key, ':', 1)),
+            case
+                when h.way in ('line', 'deal') or b.source is not null
+                    then array_position(cast(:contract_ways as text[]), split_part(h.line_key, ':', 1))
+            end,
             array_position(cast(:contract_ways as text[]), case when h.way = 'line' then 'deal' else h.way end)
         ) as way_no
     from in_force as h
     join opportunities as o on o.opportunity_key = h.opportunity_key
+    left join meta.source as b on b.source = split_part(h.line_key, ':', 1) and b.kind = 'billing'
     where o.is_won
 ),
 
@@ -124,52 +147,155 @@ confirmed as (
     group by w.line_key
 ),
 
--- A term kept on the company counts as a whole or not at all, since its lines are differences.
-company_spans as (
-    select account_key, opportunity_key, way_no, min(valid_from) as valid_from, max(valid_to) as valid_to
-    from won_lines
-    where way = 'company'
-    group by account_key, opportunity_key, way_no
-),
-
-terms_with_deals as (
-    select distinct s.opportunity_key
-    from company_spans as s
-    join won_lines as o
-        on o.account_key = s.account_key
-        and o.way_no < s.way_no
-        and o.is_recurring
-        and o.arr > 0
-        and not o.is_deleted
-        and o.valid_from < s.valid_to
-        and coalesce(o.valid_to, cast('2100-12-31' as date)) > s.valid_from
-),
-
 -- Anything else is cut by the day: the days that ways before its own take up, without overlaps, and what they leave.
 accounts_with_two_ways as (
     select account_key from won_lines group by account_key having min(way_no) < max(way_no)
 ),
 
-taken_spans as (
-    select distinct
-        l.account_key,
-        l.way_no,
+-- A deal that renews itself keeps its days until the end for which it was cancelled, by a notice or a lost renewal, or
+-- until a renewal of it begins.
+rolling as (
+    select
+        d.*,
+        s.month_no,
+        s.day_of_month,
+        s.day_no,
+        e.day_no - s.day_no as term_days,
+        case
+            when e.month_no > s.month_no and (
+                e.day_of_month = least(s.day_of_month, e.days_in_month) or (s.is_month_end and e.is_month_end)
+            ) then e.month_no - s.month_no
+        end as term_months
+    from (
+        select
+            account_key,
+            opportunity_key,
+            deal_contract_key,
+            coalesce(max(notice_months), 0) as notice_months,
+            min(valid_from) as starts_on,
+            max(valid_to) as ends_on
+        from won_lines
+        where is_auto_renew and not is_evergreen and valid_to > valid_from
+            and account_key in (select account_key from accounts_with_two_ways)
+        group by account_key, opportunity_key, deal_contract_key
+    ) as d
+    join meta.calendar as s on s.day = d.starts_on
+    join meta.calendar as e on e.day = d.ends_on
+),
+
+cancelled as (
+    select r.opportunity_key, o.notice_given_on as said_on, r.notice_months as months_ahead
+    from rolling as r
+    join opportunities as o on o.account_key = r.account_key and o.contract_key = r.deal_contract_key
+    where o.notice_given_on > r.starts_on and not o.is_deleted
+    union all
+    select opportunity_key, close_date, 0
+    from (
+        select
+            r.opportunity_key,
+            o.close_date,
+            -- One that says neither number nor deal is about the end that is nearest.
+            row_number() over (
+                partition by o.opportunity_key
+                order by
+                    case
+                        when o.contract_key = r.deal_contract_key or o.renews_key = r.opportunity_key then 0
+                        else 1
+                    end,
+                    abs(r.ends_on - o.close_date),
+                    r.opportunity_key
+            ) as choice
+        from rolling as r
+        join opportunities as o on o.account_key = r.account_key
+        where o.opportunity_type = 'renewal' and o.is_closed and not o.is_won and not o.is_deleted
+            and o.close_date > r.starts_on
+            and (o.contract_key = r.deal_contract_key
+                or coalesce(o.renews_key = r.opportunity_key, not o.has_number))
+    ) as l
+    where choice = 1
+),
+
+last_days as (
+    select r.opportunity_key, min(c.day) as ends_on
+    from rolling as r
+    join cancelled as x on x.opportunity_key = r.opportunity_key
+    join meta.calendar as c
+        on c.day >= r.ends_on
+        and c.day <= greatest(x.said_on, r.ends_on) + r.term_days + 31 * (x.months_ahead + 1)
+        and (
+            c.day = r.ends_on
+            or (r.term_months is null and mod(c.day_no - r.day_no, r.term_days) = 0)
+            or (mod(c.month_no - r.month_no, r.term_months) = 0
+                and c.day_of_month = least(r.day_of_month, c.days_in_month))
+        )
+    -- The last day of the notice: subtracting months clamps to the last day of a shorter month.
+    join meta.calendar as f on f.month_no = c.month_no - x.months_ahead and f.day = f.month_start
+    where f.month_start + (least(c.day_of_month, f.days_in_month) - 1) >= x.said_on
+    group by r.opportunity_key
+    union all
+    select r.opportunity_key, min(greatest(n.valid_from, n.close_date, r.ends_on))
+    from rolling as r
+    join won_lines as n
+        on n.account_key = r.account_key
+        and n.opportunity_key <> r.opportunity_key
+        and n.opportunity_type = 'renewal'
+        and n.valid_from > r.starts_on
+        and (n.deal_contract_key = r.deal_contract_key or n.renews_key = r.opportunity_key)
+    where not n.is_deleted and n.deal_deleted_batch is null
+    group by r.opportunity_key
+),
+
+-- The days for which a line counts, if no other way does. A deleted one counts until that is confirmed.
+own_spans as (
+    select
+        o.account_key,
+        o.way_no,
         greatest(o.valid_from, o.close_date) as from_day,
-        coalesce(case when not o.is_auto_renew then o.valid_to end, cast('2100-12-31' as date)) as to_day
-    from (select distinct account_key, way_no from won_lines where way <> 'company') as l
-    join accounts_with_two_ways as a on a.account_key = l.account_key
-    join won_lines as o
-        on o.account_key = l.account_key
-        and o.way_no < l.way_no
-        and o.is_recurring
-        and o.arr > 0
-        and not o.is_deleted
-        and o.deal_deleted_batch is null
+        least(
+            case when o.is_auto_renew and not o.is_evergreen then d.ends_on else o.valid_to end,
+            cast(c.confirmed_at at time zone :zone as date),
+            cast('2100-12-31' as date)
+        ) as to_day,
+        c.confirmed_at is not null as is_gone
+    from won_lines as o
+    join accounts_with_two_ways as a on a.account_key = o.account_key
     -- What has no rate does not count, and so takes no days.
     join meta.plan_rate as r
         on r.currency = coalesce(o.currency, :currency)
         and greatest(o.valid_from, o.close_date) >= r.from_day
         and greatest(o.valid_from, o.close_date) < r.to_day
+    left join confirmed as c on c.line_key = o.line_key
+    left join (select opportunity_key, min(ends_on) as ends_on from last_days group by opportunity_key) as d
+        on d.opportunity_key = o.opportunity_key
+    where o.is_recurring and o.arr > 0 and not (o.is_deleted and o.is_backfilled)
+),
+
+-- A term kept on the company counts as a whole or not at all, since its lines are differences; beside what was deleted,
+-- from then on.
+terms_with_deals as (
+    select
+        t.opportunity_key,
+        t.valid_to,
+        max(case when o.is_gone then o.to_day else cast('2100-12-31' as date) end) as taken_until
+    from (
+        select account_key, opportunity_key, way_no, min(valid_from) as valid_from, max(valid_to) as valid_to
+        from won_lines
+        where way = 'company'
+        group by account_key, opportunity_key, way_no
+    ) as t
+    join own_spans as o
+        on o.account_key = t.account_key
+        and o.way_no < t.way_no
+        and o.from_day < t.valid_to
+        and o.to_day > t.valid_from
+        and o.from_day < o.to_day
+    group by t.opportunity_key, t.valid_to
+),
+
+taken_spans as (
+    select distinct l.account_key, l.way_no, o.from_day, o.to_day
+    from (select distinct account_key, way_no from won_lines where way <> 'company') as l
+    join own_spans as o on o.account_key = l.account_key and o.way_no < l.way_no
 ),
 
 taken_in_order as (
@@ -209,6 +335,10 @@ left_lines as (
         and d.from_day < coalesce(w.valid_to, cast('2100-12-31' as date))
         and d.to_day > w.valid_from
     where w.way <> 'company'
+    union all
+    select w.line_key, t.taken_until, cast('2100-12-31' as date), 1
+    from won_lines as w
+    join terms_with_deals as t on t.opportunity_key = w.opportunity_key and t.taken_until < t.valid_to
 ),
 
 judged as (
@@ -218,6 +348,7 @@ judged as (
             when not w.is_recurring then 'not_recurring'
             when w.amount is null then 'error_no_amount'
             when w.valid_from is null then 'error_no_start'
+            when w.billed_from <= w.valid_from then 'other_way'
             when w.valid_to <= w.valid_from then 'error_dates'
             when w.arr is null then 'error_dates'
             when not exists (
@@ -227,7 +358,7 @@ judged as (
                     and greatest(w.valid_from, w.close_date) < r.to_day
             ) then 'error_currency'
             when w.is_deleted and w.is_backfilled then 'deleted'
-            when w.way = 'company' and exists (
+            when w.way = 'company' and l.line_key is null and exists (
                 select 1 from terms_with_deals as o where o.opportunity_key = w.opportunity_key
             ) then 'other_way'
             when w.way <> 'company' and t.account_key is not null and l.line_key is null then 'other_way'

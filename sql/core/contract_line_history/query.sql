@@ -169,6 +169,7 @@ with_end as (
         o.account_key,
         o.opportunity_key,
         o.close_date,
+        o.ended_on,
         coalesce(r.term_start, o.term_start) as starts_on,
         case
             when r.is_evergreen then least(r.term_end, o.ended_on)
@@ -361,12 +362,14 @@ select
     v.is_recurring,
     v.is_evergreen,
     v.starts_on as valid_from,
-    v.ends_on as valid_to,
-    cast(v.months as integer) as term_months,
-    cast(v.days as integer) as term_days,
+    -- Cancelled before its end: what was agreed for the length stays the rate.
+    least(v.ends_on, v.ended_on) as valid_to,
+    cast(case when v.ended_on < v.ends_on then null else v.months end as integer) as term_months,
+    cast(least(v.days, v.ended_on - v.starts_on) as integer) as term_days,
     case when v.version_no > v.fixed_by then f.own_arr else v.own_arr end as arr,
     case when v.version_no > v.fixed_by then f.own_list_arr else v.own_list_arr end as list_arr,
-    coalesce(v.version_no > v.fixed_by and v.ends_on is distinct from f.ends_on, false) as is_end_moved,
+    coalesce(v.version_no > v.fixed_by and v.ends_on is distinct from f.ends_on, false)
+    or coalesce(v.ended_on < v.ends_on, false) as is_end_moved,
     case when v.version_no > v.fixed_by then f.ends_on else v.ends_on end as agreed_end,
     v.source || ':' || v.replaces_id as replaces_key,
     coalesce(v.change_amount = 'total', false) as is_new_total,

@@ -2,6 +2,7 @@
 -- Grain:   one row per invoice.
 -- Tables:  as Airbyte lands them, deduped (github.com/airbytehq/airbyte, source-stripe/erd/source.dbml);
 --          found through the login's search_path. Columns that are missing there are read as empty.
+-- Caveats: read in full each time: `updated` is Stripe's time of the event, and the sync lands the row hours later.
 with invoices_as_landed as (
     select
         i ->> 'id' as id,
@@ -16,7 +17,7 @@ with invoices_as_landed as (
         to_timestamp(cast(i ->> 'due_date' as double precision)) as due_at,
         to_timestamp(cast(i #>> '{status_transitions,paid_at}' as double precision)) as paid_at,
         i ->> 'status' as status,
-        to_timestamp(cast(i ->> 'updated' as double precision)) as updated_at,
+        cast(null as timestamptz) as updated_at,
         coalesce(cast(i ->> 'is_deleted' as boolean), false) as is_deleted
     from (select to_jsonb(t) as i from invoices as t) as t
     where coalesce(cast(i ->> 'livemode' as boolean), true)

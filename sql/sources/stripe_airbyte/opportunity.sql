@@ -12,7 +12,11 @@ with stripe_subscriptions as (
         s ->> 'currency' as currency,
         to_timestamp(cast(s ->> 'created' as double precision)) as created,
         to_timestamp(cast(s ->> 'start_date' as double precision)) as start_date,
-        to_timestamp(cast(s ->> 'trial_end' as double precision)) as trial_end,
+        -- A trial that is given to what runs postpones the next invoice; what was paid before was paid.
+        case
+            when cast(s ->> 'trial_start' as double precision) <= cast(s ->> 'start_date' as double precision) + 86400
+                then to_timestamp(cast(s ->> 'trial_end' as double precision))
+        end as trial_end,
         coalesce(
             to_timestamp(cast(s ->> 'cancel_at' as double precision)),
             case
@@ -55,8 +59,8 @@ dated as (
     select
         *,
         greatest(start_date, trial_end) as paid_from,
-        status in ('incomplete', 'trialing', 'paused') as is_open,
-        status in ('active', 'past_due', 'unpaid', 'canceled')
+        status in ('incomplete', 'paused') or (status = 'trialing' and trial_end is not null) as is_open,
+        (status in ('active', 'past_due', 'unpaid', 'canceled') or (status = 'trialing' and trial_end is null))
         and coalesce(ended_at > greatest(start_date, trial_end), true) as is_won
     from stripe_subscriptions
 ),

@@ -2,6 +2,7 @@
 -- Grain:   one row per invoice.
 -- Tables:  as Fivetran lands them (github.com/fivetran/dbt_stripe, macros/staging);
 --          found through the login's search_path. Columns that are missing there are read as empty.
+-- Caveats: read in full each time: a row is there a while after `_fivetran_synced`, the time that Fivetran took it up.
 with invoices_as_landed as (
     select
         i ->> 'id' as id,
@@ -16,7 +17,7 @@ with invoices_as_landed as (
         cast(i ->> 'due_date' as timestamptz) as due_at,
         cast(i ->> 'status_transitions_paid_at' as timestamptz) as paid_at,
         i ->> 'status' as status,
-        cast(i ->> '_fivetran_synced' as timestamptz) as updated_at,
+        cast(null as timestamptz) as updated_at,
         coalesce(cast(i ->> 'is_deleted' as boolean), false) as is_deleted
     from (select to_jsonb(t) as i from invoice as t) as t
     where coalesce(cast(i ->> 'livemode' as boolean), true)

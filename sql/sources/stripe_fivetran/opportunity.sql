@@ -12,7 +12,11 @@ with stripe_subscriptions as (
         cast(null as text) as currency,
         cast(s ->> 'created' as timestamptz) as created,
         cast(s ->> 'start_date' as timestamptz) as start_date,
-        cast(s ->> 'trial_end' as timestamptz) as trial_end,
+        -- A trial that is given to what runs postpones the next invoice; what was paid before was paid.
+        case
+            when cast(s ->> 'trial_start' as timestamptz) <= cast(s ->> 'start_date' as timestamptz) + interval '1 day'
+                then cast(s ->> 'trial_end' as timestamptz)
+        end as trial_end,
         coalesce(
             cast(s ->> 'cancel_at' as timestamptz),
             case
@@ -56,8 +60,8 @@ dated as (
     select
         *,
         greatest(start_date, trial_end) as paid_from,
-        status in ('incomplete', 'trialing', 'paused') as is_open,
-        status in ('active', 'past_due', 'unpaid', 'canceled')
+        status in ('incomplete', 'paused') or (status = 'trialing' and trial_end is not null) as is_open,
+        (status in ('active', 'past_due', 'unpaid', 'canceled') or (status = 'trialing' and trial_end is null))
         and coalesce(ended_at > greatest(start_date, trial_end), true) as is_won
     from stripe_subscriptions
 ),
