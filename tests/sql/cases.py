@@ -222,6 +222,7 @@ def _build(connection: sa.Connection, model: Model, case: Case) -> None:
         "gross_margin": 0.8,
         "pause_days": 90,
         "first_value_days": 30,
+        "auto_renew_probability": 0.9,
         "daily_days": model.metadata.daily_days,
         **case.parameters,
     }
