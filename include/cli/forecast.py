@@ -70,7 +70,7 @@ def show(
     shares = ("-" if one.share is None else f"{one.share:.2%}" for one in [*groups, whole])
     rows = [{**asdict(one), "share": share} for one, share in zip([*groups, whole], shares, strict=True)]
     _emit(rows, _TOTAL, _title(known[0], start), False)
-    typer.echo(f"P10 to P90 is {wider.label}")
+    typer.echo(f"interval {wider.label}")
     late = [line for line in known if line.quarter_start < this]
     if late:
         worth = _money(sum((line.target for line in late), Decimal()))
