@@ -16,6 +16,7 @@ import typer
 
 from include.cli import approvals as approval_commands
 from include.cli import contracts as contract_commands
+from include.cli import forecast as forecast_commands
 from include.cli import incidents as incident_commands
 from include.cli import output as console
 from include.cli import privacy as stewardship
@@ -54,6 +55,10 @@ app.add_typer(identity_app, name="identity")
 app.add_typer(metrics_app, name="metrics")
 app.add_typer(renewals_app, name="renewals")
 app.add_typer(score_app, name="score")
+score_app.command("forecast")(forecast_commands.show)
+score_app.command("disagreements")(forecast_commands.disagreements)
+score_app.command("calendar")(forecast_commands.calendar)
+score_app.command("accuracy")(forecast_commands.accuracy)
 app.command("erase")(stewardship.erase)
 app.command("housekeeping")(stewardship.housekeeping)
 app.add_typer(signals_app, name="signals")

@@ -33,6 +33,7 @@ class Forecast(Strict):
 
     open_deal: Share
     no_deal: Share
+    auto_renew: Share
     categories: tuple[ForecastCategory, ...]
 
 

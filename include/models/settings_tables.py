@@ -69,6 +69,7 @@ def parameters() -> dict[str, object]:
         "gross_margin": settings.kpis.gross_margin,
         "pause_days": settings.kpis.pause_days,
         "first_value_days": settings.kpis.first_value_days,
+        "auto_renew_probability": settings.kpis.forecast.auto_renew,
         "competitors": sorted({name.lower() for name in settings.competitors}),
         "ticket_cost": settings.value.ticket_cost,
         "touch_cost": settings.value.touch_cost,

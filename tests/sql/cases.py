@@ -224,6 +224,7 @@ def _build(connection: sa.Connection, model: Model, case: Case) -> None:
         "first_value_days": 30,
         "ticket_cost": 25,
         "touch_cost": 60,
+        "auto_renew_probability": 0.9,
         "daily_days": model.metadata.daily_days,
         **case.parameters,
     }

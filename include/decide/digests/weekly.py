@@ -26,11 +26,14 @@ from include.decide.rules.scan import Scanned
 from include.decide.signals.schema import Signal
 from include.outbox.message import Evidence, Fact, Message
 from include.outbox.store import Action
+from include.scores.forecast import lines, lists
+from include.scores.forecast.lists import Disagreement
 from include.warehouse.engine import engine, has_table
 
 DIGEST, ORPHANS = "lead_digest", "orphans"
 AHEAD_DAYS = 90
 MAX_LINES = 40
+MAX_DISAGREEMENTS = 10
 _USEFUL_DAYS = 2
 _NOTIFIED = ("alert", "digest", "waiting")
 
@@ -45,9 +48,10 @@ def plan(connection: sa.Connection, day: Day, scanned: Sequence[Scanned[Signal]]
         teams[lead.email].append(team)
     leads = {lead.email: lead for lead in day.settings.people.team_leads.values()}
     overdue = _overdue(connection, day)
+    disagreements = _disagreements(day)
     for address, lead in leads.items():
         week = _week(day, lead.region)
-        said = _digest(day, teams[address], scanned, overdue) if week else None
+        said = _digest(day, teams[address], scanned, overdue, disagreements) if week else None
         if said:
             outcome.actions += _list(day, address, DIGEST, week, said, lead.region)
     if _week(day, "default") or any(_week(day, lead.region) for lead in leads.values()):
@@ -82,7 +86,11 @@ def _list(day: Day, address: str, rule: str, week: str, said: Message, region: s
 
 
 def _digest(
-    day: Day, teams: Sequence[str], scanned: Sequence[Scanned[Signal]], overdue: Mapping[str, int]
+    day: Day,
+    teams: Sequence[str],
+    scanned: Sequence[Scanned[Signal]],
+    overdue: Mapping[str, int],
+    disagreements: Sequence[Disagreement],
 ) -> Message | None:
     renewals = [row for row in day.renewals.values() if row.owner_team in teams]
     ahead = [row for row in renewals if 0 <= (row.decision_date - day.today).days <= AHEAD_DAYS]
@@ -116,6 +124,7 @@ def _digest(
                 )
                 for address in sorted(people, key=lambda one: (-overdue.get(one, 0), -per_reader[one], one))
             ),
+            *_disputed([one for one in disagreements if one.line.team in teams]),
             *(
                 Evidence(text=f"On hold: {number}, because {because}", level="unknown")
                 for because, number in on_hold.most_common(5)
@@ -123,6 +132,32 @@ def _digest(
         ),
         footer=f"Tables of {formatting.day(day.as_of)}.",
     )
+
+
+def _disagreements(day: Day) -> list[Disagreement]:
+    """Return renewals decided in the coming 90 days that a person sees better than the health score does."""
+    with engine("reader").connect() as tables:
+        if not has_table(tables, lines.TABLE):
+            return []
+        found = lists.disagreements(lines.read(tables))
+    return [
+        one
+        for one in found
+        if one.line.as_of == day.as_of and 0 <= (one.line.decision_date - day.today).days <= AHEAD_DAYS
+    ]
+
+
+def _disputed(theirs: Sequence[Disagreement]) -> Iterator[Evidence]:
+    for one in theirs[:MAX_DISAGREEMENTS]:
+        worth = formatting.money(one.line.target, one.line.currency)
+        yield Evidence(
+            text=f"Talk about {one.line.account}: {one.because}; {worth} a year,"
+            f" decision by {formatting.day(one.line.decision_date)}",
+            source="renewal forecast",
+            level="risk",
+        )
+    if len(theirs) > MAX_DISAGREEMENTS:
+        yield Evidence(text=f"{len(theirs) - MAX_DISAGREEMENTS} more such renewals", level="info")
 
 
 def _worth(rows: Sequence[Checkpoint]) -> str:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
+from typing import Any
+
+import pytest
 
 from include.decide.digests import weekly
+from include.scores.forecast.lines import Line
+from include.warehouse.engine import engine
 from tests.decide.test_task_feedback import answer, written
 from tests.fixtures.decisions import at
 from tests.fixtures.renewal_rows import TODAY, renewal
 from tests.fixtures.signals import Ward, ward  # noqa: F401
 from tests.fixtures.subjects_store import account
+from tests.scores.test_forecast import line
 
 BAD = {"n_bad_ratings_30d": 2}
 GONE = {"owner_is_active": False}
@@ -70,3 +77,30 @@ def test_nothing_is_said_of_a_week_while_the_crm_is_red(ward: Ward) -> None:  # 
     ward.house.verdict("crm", "crm", "red", None, "x")
     ward.house.decide()
     assert lists(ward, weekly.DIGEST) == lists(ward, weekly.ORPHANS) == []
+
+
+def test_the_lead_reads_where_people_and_figures_disagree_90_days_before(
+    ward: Ward,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monday = at(7, hour=14)
+    given = {"category": "commit", "band": "red", "team": "East", "as_of": monday.date()}
+
+    def disputed(account: str, days: int, **changes: Any) -> Line:
+        return line(120_000, 0.6, account=account, decision_date=(monday + timedelta(days=days)).date(),
+                    **{**given, **changes})  # fmt: skip
+
+    with engine("owner").begin() as connection:
+        connection.exec_driver_sql("create table if not exists marts.forecast_line (renewal_id text)")
+        connection.exec_driver_sql("grant select on marts.forecast_line to perennial_reader")
+    seen = [disputed("Near", 90), disputed("Far", 91), disputed("Passed", -1), disputed("Sure", 60, band="green"),
+            disputed("Theirs", 60, team="West"), disputed("Old", 60, as_of=TODAY)]  # fmt: skip
+    monkeypatch.setattr(weekly.lines, "read", lambda _: seen)
+    ward.set_clock(monday)
+    ward.house.renewals(renewal(1, days=30))
+    ward.house.decide()
+    (digest,) = ward.house.outbox(channel="slack", rule=weekly.DIGEST)
+    (said,) = [row["text"] for row in digest.body["evidence"] if row["text"].startswith("Talk about")]
+    assert said == (
+        "Talk about Near: commit in the CRM, but health is red; USD 120,000 a year, decision by 21 Feb 2027"
+    )

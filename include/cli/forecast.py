@@ -1,0 +1,196 @@
+"""``score forecast`` and its lists: what renewals bring, where people and figures disagree, what is decided when."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from datetime import date
+from decimal import Decimal
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from include.cli import output
+from include.common.errors import ConfigError
+
+if TYPE_CHECKING:
+    from include.scores.forecast.lines import Line
+
+Group = Annotated[str, typer.Option("--group", help="By csm, tier or category; all together by default.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")]
+_TOTAL = ("group", "n", "target", "expected", "share", "p10", "p50", "p90", "by_category", "after_contraction")
+_LINES = ("account", "csm", "decision", "target", "category", "band", "p", "expected", "reason")
+_DISAGREEMENT = ("account", "csm", "decision", "target", "because")
+_WEEK = ("week", "decisions", "at_stake", "red", "yellow", "green", "unknown")
+_ACCURACY = ("group", "checkpoint", "method", "n", "brier", "forecast", "renewed", "error")
+_MONTHS_OF_QUARTER = 3
+
+
+def show(
+    quarter: Annotated[
+        str, typer.Option("--quarter", help="Such as 2026Q3: this one or one of the next three; this one by default.")
+    ] = "",
+    group: Group = "",
+    with_lines: Annotated[bool, typer.Option("--lines", help="List the renewals and why instead.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Forecast what a quarter's renewals will bring, with an interval that holds eight times of ten."""
+    from include.scores.forecast import lines as reading
+    from include.scores.forecast import past, totals
+    from include.warehouse.engine import engine
+
+    _check(group, totals.GROUPS)
+    with engine("reader").connect() as connection:
+        known = reading.read(connection)
+        frozen = past.read(connection)
+    if not known:
+        typer.echo("no renewal is due in this quarter or the next three")
+        return
+    this = _quarter_of(known[0].as_of)
+    start = _start(quarter, this) if quarter else this
+    chosen = [line for line in known if line.quarter_start == start]
+    if with_lines:
+        _emit([_shown(line) for line in chosen], _LINES, _title(known[0], start), as_json)
+        return
+    wider = totals.widening(past.quarters(frozen, _distance(this, start)))
+    groups = totals.by_group(chosen, group, wider) if group else []
+    whole = totals.total(chosen, wider)
+    if as_json:
+        found = {
+            "quarter": reading.quarter(start),
+            "as_of": known[0].as_of,
+            "currency": known[0].currency,
+            "interval": wider.label,
+            "total": asdict(whole),
+            "groups": [asdict(one) for one in groups],
+        }
+        typer.echo(output.to_json(found), nl=False)
+        return
+    shares = ("-" if one.share is None else f"{one.share:.2%}" for one in [*groups, whole])
+    rows = [{**asdict(one), "share": share} for one, share in zip([*groups, whole], shares, strict=True)]
+    _emit(rows, _TOTAL, _title(known[0], start), False)
+    typer.echo(f"interval {wider.label}")
+    late = [line for line in known if line.quarter_start < this]
+    if late:
+        worth = _money(sum((line.target for line in late), Decimal()))
+        typer.echo(f"not in it: {len(late)} open renewals of earlier quarters, {known[0].currency} {worth}")
+
+
+def disagreements(as_json: AsJson = False) -> None:
+    """List open renewals that the CRM's category or the CSM's pulse sees better than the health score does."""
+    from include.scores.forecast import lists
+
+    known = _read()
+    rows = [{**_shown(one.line), "because": one.because} for one in lists.disagreements(known)]
+    _emit(rows, _DISAGREEMENT, _title(known[0]) if known else "", as_json)
+
+
+def calendar(
+    weeks: Annotated[int, typer.Option("--weeks", help="How many weeks ahead.", min=1)] = 26, as_json: AsJson = False
+) -> None:
+    """List decision dates by week: how many, the ARR at stake, and of it that of each band."""
+    from include.scores.forecast import lists
+
+    known = _read()
+    rows = [
+        {"week": week.starts or "passed", "decisions": week.n, "at_stake": week.at_stake, **week.by_band}
+        for week in lists.calendar(known)
+        if week.starts is None or (week.starts - known[0].as_of).days < 7 * weeks
+    ]
+    _emit(rows, _WEEK, _title(known[0]) if known else "", as_json)
+
+
+def accuracy(group: Group = "", as_json: AsJson = False) -> None:
+    """Compare category alone, band alone and both, by what became of the renewals they forecast."""
+    from include.scores.forecast import past
+    from include.warehouse.engine import engine
+
+    _check(group, past.GROUPS)
+    with engine("reader").connect() as connection:
+        frozen = past.read(connection)
+    found = past.accuracy(frozen, group)
+    if as_json:
+        output.emit([asdict(one) for one in found], _ACCURACY, as_json=True)
+        return
+    rows = [
+        {
+            **asdict(one),
+            "brier": f"{one.brier:.4f}",
+            "forecast": _money(one.forecast),
+            "renewed": _money(one.renewed),
+            "error": "-" if one.error is None else f"{one.error:+.1%}",
+        }
+        for one in found
+    ]
+    output.emit(rows, _ACCURACY)
+    typer.echo(f"{len(frozen)} forecasts are frozen, {sum(one.is_settled for one in frozen)} of them are settled")
+
+
+def _emit(rows: Sequence[dict[str, Any]], columns: Sequence[str], title: str, as_json: bool) -> None:
+    """Write rows, with amounts as people read them unless it is JSON."""
+    shown = [{name: _money(v) if isinstance(v, Decimal) else v for name, v in row.items()} for row in rows]
+    output.emit(rows if as_json else shown, columns, title=title, as_json=as_json)
+
+
+def _read() -> list[Line]:
+    from include.scores.forecast import lines as reading
+    from include.warehouse.engine import engine
+
+    with engine("reader").connect() as connection:
+        return reading.read(connection)
+
+
+def _shown(line: Line) -> dict[str, Any]:
+    from include.scores import rounding
+
+    return {
+        "account": line.account,
+        "csm": line.csm,
+        "decision": line.decision_date,
+        "target": line.target,
+        "category": line.category,
+        "band": line.band,
+        "p": round(line.p, 4),
+        "expected": rounding.cents(float(line.amount) * line.p),
+        "reason": line.reason,
+    }
+
+
+def _title(line: Line, start: date | None = None) -> str:
+    from include.scores.forecast.lines import quarter
+
+    of_quarter = f"{quarter(start)}, " if start else ""
+    return f"{of_quarter}{line.currency}, as of {line.as_of}"
+
+
+def _money(amount: float | Decimal) -> str:
+    return f"{amount:,.2f}".removesuffix(".00")
+
+
+def _check(group: str, known: Iterable[str]) -> None:
+    if group and group not in set(known):
+        raise ConfigError(f"--group {group!r} is not known", cure=f"write {', '.join(known)}")
+
+
+def _quarter_of(day: date) -> date:
+    return day.replace(month=day.month - (day.month - 1) % _MONTHS_OF_QUARTER, day=1)
+
+
+def _distance(this: date, start: date) -> int:
+    return (12 * (start.year - this.year) + start.month - this.month) // _MONTHS_OF_QUARTER
+
+
+def _start(text: str, this: date) -> date:
+    from include.scores.forecast.lines import quarter
+
+    found = re.fullmatch(r"([0-9]{4})Q([1-4])", text.upper())
+    if not found or found[1] == "0000":
+        raise ConfigError(f"--quarter {text!r} is not a quarter", cure="write it as 2026Q3")
+    start = date(int(found[1]), _MONTHS_OF_QUARTER * int(found[2]) - 2, 1)
+    if not 0 <= _distance(this, start) <= 3:
+        raise ConfigError(
+            f"--quarter {quarter(start)} is not forecast",
+            cure=f"take {quarter(this)} or one of the next three; `score accuracy` judges those that are over",
+        )
+    return start

@@ -1,0 +1,81 @@
+"""What independent renewals may add up to: each brings its amount or nothing; the sum's distribution is exact."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Numbers = npt.NDArray[np.float64]
+# So many uncertain amounts give at most 4,096 sums, which are all written out.
+EXACT = 12
+# Beyond that, sums are rounded to a grid of so many cells of the total, and of so many per amount if that is more:
+# otherwise two thousand amounts would each be half a cell.
+CELLS, CELLS_PER_AMOUNT = 1000, 20
+# Sums of probabilities are this exact.
+_ROUNDING = 1e-9
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """Sums, rising, and how probable each is.
+
+    Args:
+        sums: Each once.
+        probabilities: They add up to 1.
+    """
+
+    sums: Numbers
+    probabilities: Numbers
+
+    @property
+    def mean(self) -> float:
+        """The expected sum."""
+        return float(self.sums @ self.probabilities)
+
+    def quantile(self, share: float) -> float:
+        """Return the smallest sum that is not exceeded with at least this probability."""
+        reached = np.cumsum(self.probabilities) >= share - _ROUNDING
+        return float(self.sums[int(np.argmax(reached))] if reached.any() else self.sums[-1])
+
+    def at_least(self, amount: float) -> float:
+        """Return how probable it is that the sum is an amount or more."""
+        return float(self.probabilities[self.sums >= amount - _ROUNDING].sum())
+
+
+def of(amounts: Sequence[float], probabilities: Sequence[float]) -> Distribution:
+    """Return the distribution of a sum of independent amounts.
+
+    Args:
+        amounts: What each brings if it comes; not negative.
+        probabilities: How probable that is.
+    """
+    amount, p = np.asarray(amounts, dtype=float), np.asarray(probabilities, dtype=float)
+    certain = float(amount[p >= 1].sum())
+    is_open = (p > 0) & (p < 1) & (amount > 0)
+    amount, p = amount[is_open], p[is_open]
+    found = _exact(amount, p) if len(amount) <= EXACT else _on_grid(amount, p)
+    return Distribution(found.sums + certain, found.probabilities)
+
+
+def _exact(amounts: Numbers, probabilities: Numbers) -> Distribution:
+    sums, weights = np.zeros(1), np.ones(1)
+    for amount, p in zip(amounts, probabilities, strict=True):
+        sums, weights = np.concatenate((sums, sums + amount)), np.concatenate((weights * (1 - p), weights * p))
+    unique, at = np.unique(np.round(sums, 4), return_inverse=True)
+    return Distribution(unique, np.bincount(at, weights=weights).astype(float))
+
+
+def _on_grid(amounts: Numbers, probabilities: Numbers) -> Distribution:
+    cell = amounts.sum() / max(CELLS, CELLS_PER_AMOUNT * len(amounts))
+    # Running totals are rounded, not amounts, so that they still add up to the whole.
+    steps = np.diff(np.round(np.cumsum(amounts) / cell).astype(int), prepend=0)
+    weights = np.zeros(int(steps.sum()) + 1)
+    weights[0] = 1.0
+    for step, p in zip(steps, probabilities, strict=True):
+        moved = weights * p
+        weights *= 1 - p
+        weights[step:] += moved[: len(weights) - step]
+    return Distribution(np.arange(len(weights)) * cell, weights)

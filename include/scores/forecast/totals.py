@@ -1,0 +1,158 @@
+"""What a quarter is expected to bring, with an interval that holds eight times of ten.
+
+Renewals are taken as independent; what hits many of them at once (a price rise, an outage) makes real intervals wider.
+How much, past quarters tell: the interval is scaled until it would have held in 80 % of them (split conformal
+prediction: Lei, G'Sell, Rinaldo, Tibshirani and Wasserman 2018, https://arxiv.org/abs/1604.04173).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import NamedTuple
+
+from include.scores import rounding
+from include.scores.forecast import distribution
+from include.scores.forecast.lines import Line
+
+WITHOUT_SHOCKS = "without common shocks"
+FEWEST_QUARTERS = 6
+_HELD = 0.8
+GROUPS: dict[str, Callable[[Line], str]] = {
+    "csm": lambda line: line.csm,
+    "tier": lambda line: line.tier,
+    "category": lambda line: line.category,
+}
+
+
+class Past(NamedTuple):
+    """A quarter that is over: what was forecast as it began, or before, and what came."""
+
+    p10: float
+    p50: float
+    p90: float
+    actual: float
+
+
+class Widening(NamedTuple):
+    """By how much intervals are widened.
+
+    Args:
+        factor: Of half the interval's width; 1 leaves it as it is.
+        n: From how many past quarters.
+        is_known: Whether they are enough.
+    """
+
+    factor: float
+    n: int
+    is_known: bool
+
+    @property
+    def label(self) -> str:
+        """What stands beside an interval."""
+        if not self.is_known:
+            return f"{WITHOUT_SHOCKS}: {self.n} of {FEWEST_QUARTERS} past quarters are known"
+        return f"widened {self.factor:.2f} times, by {self.n} past quarters"
+
+
+@dataclass(frozen=True)
+class Total:
+    """What some renewals are expected to bring.
+
+    Args:
+        group: Whose.
+        n: How many renewals.
+        target: Their ARR.
+        expected: Of it.
+        by_category: The same by the category's probability alone.
+        after_contraction: What is expected once those that are renewed for less are allowed for.
+        p10: Less than this comes once in ten times.
+        p90: More than this comes once in ten times.
+    """
+
+    group: str
+    n: int
+    target: Decimal
+    expected: Decimal
+    by_category: Decimal
+    after_contraction: Decimal
+    p10: Decimal
+    p50: Decimal
+    p90: Decimal
+
+    @property
+    def share(self) -> float | None:
+        """The expected share of the target; None without a target."""
+        return float(self.expected / self.target) if self.target else None
+
+
+def widening(past: Sequence[Past]) -> Widening:
+    """Return the factor by which intervals would have held in 80 % of past quarters; never less than 1.
+
+    Args:
+        past: Past quarters forecast from the same distance; at least six count.
+    """
+    scores = sorted(_score(one) for one in past)
+    if len(scores) < FEWEST_QUARTERS:
+        return Widening(1.0, len(scores), False)
+    # The next quarter is one more of the same kind, hence n + 1.
+    rank = min(len(scores), math.ceil((len(scores) + 1) * _HELD - 1e-9))
+    factor = scores[rank - 1]
+    if math.isinf(factor):
+        return Widening(1.0, len(scores), False)
+    return Widening(max(1.0, factor), len(scores), True)
+
+
+def total(lines: Iterable[Line], wider: Widening, group: str = "all") -> Total:
+    """Return what renewals are expected to bring.
+
+    Args:
+        lines: The renewals.
+        wider: By how much the interval is widened.
+        group: How they are called.
+    """
+    chosen = list(lines)
+    amounts = [float(line.amount) for line in chosen]
+    sums = distribution.of(amounts, [line.p for line in chosen])
+    low, middle, high = (sums.quantile(share) for share in (0.1, 0.5, 0.9))
+    if wider.factor > 1:
+        half = wider.factor * (high - low) / 2
+        # No more can come than all of it, and no less than what is won.
+        low = max(float(sums.sums[0]), min(low, middle - half))
+        high = min(float(sums.sums[-1]), max(high, middle + half))
+    return Total(
+        group,
+        len(chosen),
+        sum((line.target for line in chosen), Decimal()),
+        rounding.cents(sum(amount * line.p for amount, line in zip(amounts, chosen, strict=True))),
+        rounding.cents(sum(amount * line.configured for amount, line in zip(amounts, chosen, strict=True))),
+        rounding.cents(sum(amount * line.p * line.renewed_share for amount, line in zip(amounts, chosen, strict=True))),
+        *(rounding.cents(each) for each in (low, middle, high)),
+    )
+
+
+def by_group(lines: Sequence[Line], name: str, wider: Widening) -> list[Total]:
+    """Return the total of each group, the largest target first; their expected sums add up to that of all.
+
+    Args:
+        lines: The renewals.
+        name: ``csm``, ``tier`` or ``category``.
+        wider: By how much intervals are widened.
+    """
+    members: dict[str, list[Line]] = {}
+    for line in lines:
+        members.setdefault(GROUPS[name](line), []).append(line)
+    exact = {key: sum(float(line.amount) * line.p for line in chosen) for key, chosen in members.items()}
+    rounded = rounding.to_sum(exact, rounding.cents(sum(exact.values())))
+    made = [total(chosen, wider, key) for key, chosen in members.items()]
+    summed = [replace(one, expected=rounded[one.group]) for one in made]
+    return sorted(summed, key=lambda one: (-one.target, one.group))
+
+
+def _score(one: Past) -> float:
+    half, off = (one.p90 - one.p10) / 2, abs(one.actual - one.p50)
+    if not half:
+        return math.inf if off > 0.005 else 0.0
+    return off / half

@@ -1,0 +1,156 @@
+"""What a quarter is expected to bring: the sum's distribution, its interval, and how it is widened."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from include.scores.forecast import distribution, totals
+from include.scores.forecast.lines import Line, quarter
+from include.scores.forecast.totals import Past, Widening
+
+AS_IT_IS = Widening(1.0, 0, False)
+OPEN = st.tuples(st.integers(1, 50), st.floats(0, 1))
+
+
+def line(amount: float, p: float, configured: float = 0.5, **changes: Any) -> Line:
+    day = date(2026, 11, 30)
+    fields: dict[str, Any] = {
+        "as_of": day, "renewal_id": "r", "account_key": "crm:1", "account": "One", "quarter_start": date(2026, 10, 1),
+        "decision_date": day, "csm": "Ada", "team": "", "tier": "small", "line_class": "open", "category": "commit",
+        "band": "green", "n": 0, "configured": configured, "p": p, "reason": "", "target": Decimal(str(amount)),
+        "amount": Decimal(str(amount)), "renewed_share": 1.0, "score": None, "score_28d_ago": None, "pulse": None,
+        "currency": "USD",
+    }  # fmt: skip
+    return Line(**{**fields, **changes})
+
+
+def shrunk(k: int, n: int, configured: float) -> float:
+    return (k + 20 * configured) / (n + 20)
+
+
+GOLDEN = [
+    line(120_000, shrunk(96, 112, 0.9), 0.9),
+    line(60_000, shrunk(41, 60, 0.7), 0.7, tier="standard"),
+    line(40_000, shrunk(9, 24, 0.9), 0.9, tier="standard"),
+    line(25_000, 1.0, 1.0),
+    line(15_000, 0.0, 0.0),
+]
+
+
+def test_the_worked_example() -> None:
+    assert [round(one.p, 4) for one in GOLDEN] == [0.8636, 0.6875, 0.6136, 1, 0]
+    found = totals.total(GOLDEN, AS_IT_IS)
+    assert (found.n, found.target, found.expected) == (5, Decimal(260_000), Decimal("194431.82"))
+    assert found.share == pytest.approx(0.7478, abs=5e-5)
+    assert found.by_category == Decimal(211_000)
+    assert (found.p10, found.p50, found.p90) == (Decimal(125_000), Decimal(205_000), Decimal(245_000))
+    sums = distribution.of([float(one.amount) for one in GOLDEN], [one.p for one in GOLDEN])
+    assert sums.at_least(205_000) == pytest.approx(0.5938, abs=5e-5)
+    assert sums.mean == pytest.approx(194_431.8182, abs=1e-4)
+
+
+def test_groups_add_up_to_the_whole() -> None:
+    found = totals.by_group(GOLDEN, "tier", AS_IT_IS)
+    assert [one.group for one in found] == ["small", "standard"]
+    # 128,636.3636 and 65,795.4545: both would be rounded down.
+    assert [one.expected for one in found] == [Decimal("128636.36"), Decimal("65795.46")]
+    assert sum(one.expected for one in found) == totals.total(GOLDEN, AS_IT_IS).expected
+
+
+def test_contraction_is_told_apart() -> None:
+    found = totals.total([line(100, 0.5, renewed_share=0.9), line(50, 1.0)], AS_IT_IS)
+    assert (found.expected, found.after_contraction) == (Decimal(100), Decimal(95))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(OPEN, min_size=0, max_size=8), st.sampled_from([0, distribution.EXACT]))
+def test_convolution_equals_brute_force(lines: list[tuple[int, float]], exact: int) -> None:
+    """The grid too, where amounts are whole cells."""
+    by_sum: dict[int, float] = {}
+    for came in itertools.product([False, True], repeat=len(lines)):
+        chance = float(np.prod([p if is_in else 1 - p for is_in, (_, p) in zip(came, lines, strict=True)]))
+        amount = sum(each for is_in, (each, _) in zip(came, lines, strict=True) if is_in)
+        by_sum[amount] = by_sum.get(amount, 0.0) + chance
+    with pytest.MonkeyPatch.context() as changed:
+        changed.setattr(distribution, "EXACT", exact)
+        uncertain = sum(amount for amount, p in lines if 0 < p < 1)
+        changed.setattr(distribution, "CELLS", uncertain * 4 or 1)
+        changed.setattr(distribution, "CELLS_PER_AMOUNT", 0)
+        found = distribution.of([amount for amount, _ in lines], [p for _, p in lines])
+    got: dict[int, float] = {}
+    for amount, chance in zip(found.sums, found.probabilities, strict=True):
+        assert amount == pytest.approx(round(amount), abs=1e-6) or chance < 1e-12
+        got[round(amount)] = got.get(round(amount), 0.0) + chance
+    assert {key: value for key, value in got.items() if value > 1e-9} == pytest.approx(
+        {key: value for key, value in by_sum.items() if value > 1e-9}, abs=1e-8
+    )
+
+
+@pytest.mark.parametrize("n", [13, 400, 3000])
+def test_the_grid_keeps_mean_and_spread_of_many_amounts(n: int) -> None:
+    chance = random.Random(n)
+    amounts = [chance.lognormvariate(9, 1.5) for _ in range(n)]
+    ps = [chance.uniform(0.4, 0.97) for _ in range(n)]
+    found = distribution.of(amounts, ps)
+    whole = sum(amounts)
+    spread = sum(a * a * p * (1 - p) for a, p in zip(amounts, ps, strict=True)) ** 0.5
+    assert found.sums[-1] == pytest.approx(whole)
+    assert found.mean == pytest.approx(sum(a * p for a, p in zip(amounts, ps, strict=True)), abs=whole / 1000)
+    second = float(((found.sums - found.mean) ** 2) @ found.probabilities) ** 0.5
+    assert second == pytest.approx(spread, rel=0.02)
+
+
+def test_intervals_hold_eight_times_of_ten_where_losses_are_independent() -> None:
+    """Forty quarters, five times: losses are drawn independently, as the forecast assumes, by the probabilities given.
+
+    It shows that the arithmetic is right, not that real losses are independent; past quarters tell that.
+    """
+    chance = np.random.default_rng(2026)
+    n_held = 0
+    for _ in range(5 * 40):
+        amounts = chance.lognormal(10, 0.8, 60)
+        ps = chance.uniform(0.5, 0.97, 60)
+        actual = float(amounts[chance.random(60) < ps].sum())
+        found = distribution.of(amounts.tolist(), ps.tolist())
+        n_held += found.quantile(0.1) <= actual <= found.quantile(0.9)
+    assert 0.75 <= n_held / 200 <= 0.85
+
+
+def test_past_quarters_widen_the_interval() -> None:
+    past = [Past(80, 100, 120, actual) for actual in (90, 95, 100, 105, 140, 70)]
+    # 0.5, 0.25, 0, 0.25, 2, 1.5: of seven with the coming one, 80 % is the sixth.
+    assert totals.widening(past) == Widening(2.0, 6, True)
+    assert "widened 2.00 times" in totals.widening(past).label
+    few = totals.widening(past[:5])
+    assert (few.factor, few.is_known) == (1.0, False)
+    assert few.label == "without common shocks: 5 of 6 past quarters are known"
+    nine = [*past, *([Past(80, 100, 120, 100)] * 3)]
+    # Ten with the coming one: the eighth of nine.
+    assert totals.widening(nine).factor == 1.5
+    # Never narrower than what independence alone gives.
+    assert totals.widening([Past(80, 100, 120, 101)] * 6).factor == 1.0
+    # A quarter that was certain and came out otherwise has no factor.
+    assert not totals.widening([Past(100, 100, 100, 90)] * 6).is_known
+
+
+def test_a_widened_interval_stays_within_what_can_come() -> None:
+    found = totals.total(GOLDEN, Widening(1.2, 8, True))
+    assert (found.p10, found.p50, found.p90) == (Decimal(125_000), Decimal(205_000), Decimal(245_000))
+    wide = totals.total([line(100, 0.5), line(10, 1.0), line(100, 0.5), line(1, 0.5)], Widening(3.0, 8, True))
+    assert (wide.p10, wide.p90) == (Decimal(10), Decimal(211))
+    many = [line(10, 0.5) for _ in range(40)]
+    plain, wider = totals.total(many, AS_IT_IS), totals.total(many, Widening(1.5, 8, True))
+    assert wider.p90 - wider.p50 == (plain.p90 - plain.p10) * Decimal("0.75")
+
+
+def test_quarters_are_named() -> None:
+    assert [quarter(date(2026, month, 1)) for month in (1, 3, 4, 12)] == ["2026Q1", "2026Q1", "2026Q2", "2026Q4"]
