@@ -100,6 +100,7 @@ clocked as (
             'native_messaging', 'messaging', 'chat', 'chat_transcript', 'whatsapp', 'facebook', 'facebook_messenger',
             'instagram_dm', 'line', 'wechat', 'telegram', 'viber', 'sms', 'twitter_dm', 'voice', 'apple_business_chat'
         ) as is_conversation,
+        coalesce(m.tags like '%closed_by_merge%', false) as is_merged,
         case when m.status in ('solved', 'closed') then coalesce(m.solved_at, m.updated_at) end as finished_at,
         case
             when h.ticket_id is null then m.first_reply_minutes
@@ -177,9 +178,11 @@ select
             )
     end as solved_day,
     t.is_deleted or t.status = 'deleted' as is_deleted,
-    coalesce(t.tags like '%closed_by_merge%', false) as is_merged,
+    t.is_merged,
     t.reply_minutes as first_reply_minutes,
-    t.asked_at is not null and (not t.is_conversation or t.reply_minutes is not null or t.finished_at is null)
+    t.asked_at is not null
+        and (t.reply_minutes is not null
+            or not (t.is_merged or (t.is_conversation and t.finished_at is not null)))
         as is_reply_known,
     t.first_reply_business_minutes,
     t.first_resolution_minutes,
