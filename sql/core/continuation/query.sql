@@ -172,6 +172,7 @@ pairs as (
         t.grace_days,
         t.is_evergreen,
         t.is_auto_renew,
+        t.cancelled_from,
         p.product_key as ended_product,
         p.worth as ended_worth,
         d.opportunity_key,
@@ -227,7 +228,7 @@ timed as (
             false
         ) as is_at_end,
         case
-            when due_date is null then 100000
+            when due_date is null then coalesce(abs(starts_on - cancelled_from), 100000)
             when is_auto_renew and starts_on > due_date then mod(starts_on - due_date, due_date - term_start)
             else abs(starts_on - due_date)
         end as distance
@@ -271,6 +272,11 @@ methods as (
             when is_same_account and is_same_product and opportunity_type = 'new' and both_numbered
                 and is_at_end and distance <= 7 and not is_auto_renew
                 then 'product_renumbered'
+            -- What runs until it is cancelled is changed by cancelling it and beginning another.
+            when is_same_account and cancelled_from is not null
+                and (distance <= 1
+                    or (is_same_product and starts_on >= cancelled_from - 31 and starts_on <= cancelled_from + 7))
+                then 'cancelled_for'
             when not is_same_account and is_same_contract and both_numbered and is_in_time then 'family_number'
             when not is_same_account and opportunity_type = 'renewal' and is_same_product and is_in_time
                 and starts_on >= due_date - 31 and (not is_auto_renew or distance <= 31)
@@ -290,7 +296,7 @@ ranked_methods as (
         values
             ('answer', 0), ('reference', 1), ('number', 2), ('renewal', 3), ('product', 4), ('family_number', 5),
             ('renewal_renumbered', 6), ('family_renewal', 7), ('product_renumbered', 8), ('renewal_early', 9),
-            ('renewal_late', 10), ('renewal_of_automatic', 11)
+            ('renewal_late', 10), ('renewal_of_automatic', 11), ('cancelled_for', 12)
     ) as m (method, surest)
 ),
 
@@ -454,6 +460,7 @@ all_links as (
             when c.surest = 4 then 0.65
             when c.surest = 5 then 0.9
             when c.surest in (8, 10) then 0.7
+            when c.surest = 12 then case when c.distance <= 1 then 0.85 else 0.75 end
             when c.surest = 11 then case when c.is_same_product and c.distance <= 7 then 0.85 else 0.75 end
             else 0.6
         end as confidence
@@ -461,6 +468,17 @@ all_links as (
     join ranked_methods as r on r.surest = c.surest
     union all
     select opportunity_key, term_id, 'consolidated', next_account_key, true, 0.7 from consolidated
+),
+
+-- Cancelled within a term, and not at its end.
+cut_within as (
+    select t.term_id
+    from terms as t
+    join opportunities as o on o.opportunity_key = t.opportunity_key and o.term_months > 0
+    join meta.calendar as s on s.day = t.term_start
+    join meta.calendar as e on e.day = t.cancelled_from
+    where e.day_of_month <> least(s.day_of_month, e.days_in_month)
+        or mod(e.month_no - s.month_no, o.term_months) <> 0
 ),
 
 -- Two deals that each are as large as the whole term look like one renewal that was won twice.
@@ -702,6 +720,7 @@ select
                     and v.starts_on < v.agreed_end - 92)
             )
         )
+        or (v.method = 'cancelled_for' and w.term_id is not null)
         or (
             v.method in ('number', 'product')
             and o.opportunity_type <> 'renewal'
@@ -716,10 +735,11 @@ select
     false as are_dates_missing
 from converted as v
 join opportunities as o on o.opportunity_key = v.opportunity_key
+left join cut_within as w on w.term_id = v.term_id
 where (cast(:accounts as text[]) is null or v.account_key = any(cast(:accounts as text[])))
 group by
     v.account_key, v.term_id, v.contract_key, v.due_date, v.opportunity_key, v.product_key, v.next_account_key,
-    v.method, v.confidence, v.starts_on, v.is_same_product, v.agreed_end, o.opportunity_type
+    v.method, v.confidence, v.starts_on, v.is_same_product, v.agreed_end, o.opportunity_type, w.term_id
 union all
 select
     t.account_key,

@@ -56,6 +56,7 @@ in_sequence as (
         end as term_end,
         a.rolls_until,
         a.cancelled_from,
+        a.committed_on,
         a.is_addition,
         a.notice_months,
         a.is_auto_renew,
@@ -210,6 +211,12 @@ undecided as (
     left join deals_of_contracts as d on d.opportunity_key = o.opportunity_key
     where o.opportunity_type = 'renewal' and not o.is_won and not o.is_deleted
         and (d.opportunity_key is null or a.contract_key = o.contract_key or a.opportunity_key = o.renews_key)
+        -- Open since before this term was sold, and to be closed in its first half: left over from the one before.
+        and (
+            o.is_closed
+            or coalesce(o.created_day >= a.committed_on, true)
+            or coalesce(o.close_date >= a.term_start + cast(floor((a.term_end - a.term_start) / 2.0) as integer), true)
+        )
 ),
 
 -- Cancellations: notices and lost renewal deals.
