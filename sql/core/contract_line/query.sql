@@ -79,13 +79,13 @@ in_force as (
         h.is_recurring,
         h.is_evergreen,
         case when not p.is_first then greatest(h.valid_from, p.from_day) else h.valid_from end as valid_from,
-        least(n.valid_to, p.to_day, b.billed_from) as valid_to,
+        least(n.valid_to, p.to_day, b.billed_from, o.left_on) as valid_to,
         b.billed_from,
         h.term_months,
         h.term_days,
         h.arr,
         h.list_arr,
-        h.is_end_moved,
+        h.is_end_moved or coalesce(o.left_on < n.valid_to, false) as is_end_moved,
         h.agreed_end,
         h.replaces_key,
         h.is_new_total,
@@ -101,7 +101,9 @@ in_force as (
         on h.line_key = n.line_key
         and h.version_no = case when p.to_day is not null then p.last_version else n.version_no end
     left join billed as b on b.line_key = n.line_key
-    where n.known_to is null
+    join opportunities as o on o.opportunity_key = h.opportunity_key
+    -- What had not begun when a won deal was moved to lost never does.
+    where n.known_to is null and coalesce(h.valid_from < o.left_on, true)
 ),
 
 won_lines as (

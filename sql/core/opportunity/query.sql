@@ -29,7 +29,9 @@ known_versions as (
         *,
         row_number() over (partition by source, opportunity_id order by known_from desc, batch_id desc) as age,
         max(case when not is_deleted then batch_id end) over (partition by source, opportunity_id) as last_live_batch,
-        max(case when not is_ended then batch_id end) over (partition by source, opportunity_id) as last_running_batch
+        max(case when not is_ended then batch_id end) over (partition by source, opportunity_id) as last_running_batch,
+        max(case when is_won and not is_deleted then batch_id end) over (partition by source, opportunity_id)
+            as last_won_batch
     from opportunity_versions
     where known_from <= :known_at
         and (
@@ -45,13 +47,23 @@ newest_versions as (
             over (partition by source, opportunity_id) as deleted_batch,
         min(case when is_ended and batch_id > coalesce(last_running_batch, 0) then coalesce(source_at, known_from) end)
             over (partition by source, opportunity_id) as ended_at,
+        min(case when batch_id > last_won_batch then coalesce(source_at, known_from) end)
+            over (partition by source, opportunity_id) as unwon_at,
+        max(case when batch_id = last_won_batch then close_date end) over (partition by source, opportunity_id)
+            as won_on,
         nullif(upper(regexp_replace(contract_number, '[^[:alnum:]]', '', 'g')), '') as plain_number
     from known_versions
 ),
 
+-- Won, and moved to lost over a month later: many mark so that a customer left. What was sold counts until then.
 deals as (
     select
         *,
+        case
+            when is_closed and not is_won and not is_deleted
+                and cast(unwon_at at time zone :zone as date) > won_on + 31
+                then case when close_date > won_on then close_date else cast(unwon_at at time zone :zone as date) end
+        end as left_on,
         case when plain_number not in ('NA', 'TBD', 'TBA', 'NONE', 'UNKNOWN', 'NULL', '0') then plain_number end
             as number
     from newest_versions
@@ -72,8 +84,8 @@ select
     end as opportunity_type,
     v.stage,
     v.is_closed or v.is_won as is_closed,
-    v.is_won,
-    v.close_date,
+    v.is_won or v.left_on is not null as is_won,
+    case when v.left_on is not null then v.won_on else v.close_date end as close_date,
     v.amount,
     v.currency,
     v.source || ':' || v.renews_id as renews_key,
@@ -81,9 +93,11 @@ select
     v.term_end,
     v.term_months,
     v.notice_months,
-    v.is_auto_renew,
-    v.notice_given_on,
+    v.is_auto_renew and v.left_on is null as is_auto_renew,
+    case when v.left_on is not null then least(v.notice_given_on, v.left_on) else v.notice_given_on end
+        as notice_given_on,
     cast(v.ended_at at time zone :zone as date) as ended_on,
+    v.left_on,
     v.lost_reason,
     v.source || ':' || v.owner_id as owner_key,
     cast(v.created_at at time zone :zone as date) as created_day,
@@ -118,6 +132,7 @@ select
     null,
     null,
     false,
+    null,
     null,
     null,
     null,
