@@ -49,7 +49,7 @@ prices as (
     group by line_key, price_no
 ),
 
--- What a deal sells until it is cancelled is what a subscription to the same product bills that begins with it or later:
+-- What a deal sells until it is cancelled is what a subscription to the same product bills that begins then or later:
 -- it ends where that begins. One that began long before came before the deal.
 billed as (
     select d.line_key, min(greatest(n.valid_from, o.close_date)) as billed_from
