@@ -29,6 +29,9 @@ Row = dict[str, Any]
 # those of every other company end with "_unlabeled" or are the portal's own labels.
 _PRIMARY = {1, 5}
 _PRIMARY_NAMES = {"contact_to_company", "deal_to_company"}
+# A list leaves out the key of what a row has none of. Some it calls otherwise than it is asked for them, "line items":
+# only of these an absent key says that there is none.
+_NAMED_AS_ASKED = {"companies", "contacts", "deals"}
 _FAILURES = 4
 
 
@@ -258,7 +261,10 @@ def tied(row: Row, to_type: str) -> str | None:
     Returns:
         Its id; "" where the row hangs on none; None where it does not say.
     """
-    shown = (row.get("associations") or {}).get(to_type) or {}
+    associations = row.get("associations") or {}
+    if to_type not in associations and to_type not in _NAMED_AS_ASKED:
+        return None
+    shown = associations.get(to_type) or {}
     targets = {int(to["id"]): to.get("type") for to in sorted(shown.get("results") or [], key=_is_primary_name)}
     primary = {one for one, name in targets.items() if name in _PRIMARY_NAMES}
     if len(primary) > 1 or ("paging" in shown and not primary):

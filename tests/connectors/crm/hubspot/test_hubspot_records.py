@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from include.common.errors import ConfigError, Unavailable
 from include.connectors.base import Record
+from include.connectors.crm.hubspot.api import tied
+from include.connectors.crm.hubspot.records import records as made_of
 from include.connectors.positions import moment
 from tests.connectors.crm.hubspot.portal import LAG, MINUTE, connect, land, live, pull
 from tests.fixtures.fake_hubspot import FakeHubSpot, iso
@@ -26,6 +28,31 @@ def test_case_12_merged_records_become_tombstones() -> None:
     assert records[1].payload == {"merged_into": "5"}
     records = pull(connect(portal), "contact", portal)[0].records
     assert [record.id for record in records if record.is_deleted] == ["7", "8"]
+
+
+@pytest.mark.parametrize(
+    ("shown", "to", "one"),
+    [
+        ({}, "companies", ""),
+        ({"line items": {"results": [{"id": "5", "type": "x"}]}}, "line_items", None),
+        ({"deals": {"results": [{"id": "5", "type": "x"}]}}, "subscriptions", None),
+        ({"deals": {"results": [{"id": "5", "type": "x"}]}}, "deals", "5"),
+    ],
+)
+def test_what_a_list_leaves_out_is_none_only_of_objects_whose_key_is_their_name(
+    shown: dict, to: str, one: str | None
+) -> None:
+    assert tied({"id": "1", "associations": shown}, to) == one
+
+
+def test_a_record_that_moved_between_two_pages_comes_once_as_it_was_last() -> None:
+    portal = FakeHubSpot()
+    portal.put("contacts", 9, email="a@b.c")
+    source = connect(portal)
+    part, mapper = source._objects("contact")["contacts"], source._prepare("contact", "contacts")[1]
+    rows = [{"id": "9", "properties": {"email": email}} for email in ("old@b.c", "new@b.c")]
+    made = made_of(part, mapper, rows, lambda near, far, ids: dict.fromkeys(ids, "20"))
+    assert [(record.values["email"], record.values["account_id"]) for record in made] == [("new@b.c", "20")]
 
 
 def test_case_15_a_partial_answer_is_asked_again_for_what_failed() -> None:
