@@ -19,7 +19,6 @@ from include.decide.signals.schema import Signal
 
 # Signals that users know and that nothing connected can give yet: listed, so that nobody looks for them in vain.
 AWAITED = {
-    "health_fell": ("Health band fell", "account", "health_score"),
     "email_bounced": ("Mail to a key contact bounces", "contact", "email_bounce"),
 }
 app = typer.Typer(help="Signals: what opens an alert, and why.", invoke_without_command=True)

@@ -22,7 +22,6 @@ def test_lists_one_a_line_with_what_each_needs() -> None:
     assert len(lines) == 22
     assert lines["renewal"][5] == "Renewal checkpoint reached, or notice deadline near"
     assert lines["invoice_overdue"][4] == "not available: needs invoice"
-    assert lines["health_fell"][4] == "not available: needs health_score"
     assert lines["email_bounced"][4] == "not available: needs email_bounce"
     rows = json.loads("\n".join(run("--json")))
     assert {row["name"] for row in rows} == lines.keys()
