@@ -1,17 +1,17 @@
 """# Judge the health score by what happened
 
 **What it does.** On the fifth of each month it judges the health score by all settled renewals: how well the score of
-180 to 30 days before the decision told the lost from the kept, beside each single measure, equal weights, learned
-weights and the CRM's own forecast category. If the score misses a floor, the head of customer success is told.
+180 to 30 days before the decision separated lost renewals from kept ones, next to each single measure, equal weights,
+learned weights and the CRM's own forecast category. If the score misses a floor, the head of customer success is told.
 
 **Inputs and outputs.** Reads `marts.health_checkpoint` (what was known then; never changed) and `marts.renewal_due`
-(what became of it). Writes a month of `meta.health_backtest` and `meta.health_backtest_method`.
+(the outcome). Writes a month of `meta.health_backtest` and `meta.health_backtest_method`.
 
 **When it fails.**
 
 - `judge` is red: the warehouse did not answer, or a profile in `sql/health/` is wrong; its log names file and line.
   Clear it: a month that is judged again has the same rows.
-- it is green and tells of a floor: see "When the score is poor" in `docs/reference/scores.md`.
+- it is green and reports a missed floor: see "When the score is poor" in `docs/reference/scores.md`.
 
 **Re-running and backfill.** Clear the task. A month is judged by what is settled when it runs; past months keep their
 record. By command: `python -m include.cli score backtest`.
@@ -34,7 +34,7 @@ from include.orchestration.defaults import DEFAULT_ARGS
 
 @dag(
     dag_id=dag_id("judge_scores"),
-    description="Judges the health score by what became of renewals, and reports floors that it misses",
+    description="Judges the health score by the outcomes of renewals, and reports floors that it misses",
     doc_md=__doc__,
     schedule=CronTriggerTimetable("20 5 5 * *", timezone="UTC"),
     start_date=datetime(2026, 1, 1, tzinfo=UTC),

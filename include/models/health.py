@@ -6,14 +6,12 @@ one with the latest ``valid_from`` up to the day counts; days before all of them
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
-import orjson
 from pydantic import Field, model_validator
 
 from include.common.errors import ConfigError
@@ -190,12 +188,6 @@ class Definition:
             for measure in profile.measures:
                 found.setdefault(measure.id, {}).update(dict.fromkeys(measure.needs))
         return {name: tuple(entities) for name, entities in found.items()}
-
-    @property
-    def hash(self) -> str:
-        """A short hash of all that a score follows from."""
-        said = [profile.model_dump(mode="json") for profile in self.profiles]
-        return hashlib.sha256(orjson.dumps(said)).hexdigest()[:16]
 
     def profile(self, key: str) -> Profile:
         """Return a profile by ``name@version``.

@@ -13,15 +13,15 @@ from include.scores.health import record
 
 
 @dataclass(frozen=True)
-class Told:
-    """What a run of the back-test found, in numbers."""
+class BacktestResult:
+    """The numbers of one back-test."""
 
     n_losses: int
     n_left_out: int
     warnings: tuple[str, ...]
 
 
-def judge() -> Told:
+def judge() -> BacktestResult:
     """Judge the score for the month that is over, and notify the head where it misses a floor."""
     found = record.run(clock.now().date().replace(day=1) - timedelta(days=1))
     if found.warnings:
@@ -38,4 +38,4 @@ def judge() -> Told:
                 footer="You are notified once a month while it is so.",
             ),
         )
-    return Told(found.n_losses, found.n_left_out, found.warnings)
+    return BacktestResult(found.n_losses, found.n_left_out, found.warnings)

@@ -227,7 +227,7 @@ def test_the_why_page_shows_each_rule_with_its_reasons_and_no_person(client, hou
 def test_the_health_page_is_closed_without_a_login(client, token, status):
     answer = _get(client, token, "/health/")
     assert answer.status_code == status
-    assert "How good it was" not in answer.text
+    assert "Back-test" not in answer.text
 
 
 def test_the_health_page_says_what_it_does_not_know(client, warehouse):

@@ -13,7 +13,6 @@ import pytest
 import sqlalchemy as sa
 
 from include.models import health
-from include.models.registry import get
 from include.scores.health import bands, readings
 from include.warehouse.engine import engine
 from tests.fixtures.databases import database
@@ -119,10 +118,6 @@ def test_an_override_is_shown_beside_the_computed_score(connection: sa.Connectio
     assert [(row.shown, row.band) for row in shown if row.is_override] == [(Decimal(72), "green")] * 2
     assert [row.is_override for row in shown] == [True, True, False]
     assert shown[2].shown == shown[2].computed
-
-
-def test_the_table_names_what_the_view_reads() -> None:
-    assert get("marts.account_health").is_view
 
 
 def _row(chance: random.Random, account: str, day: date, known: float) -> dict[str, Any]:

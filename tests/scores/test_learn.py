@@ -66,8 +66,7 @@ def test_the_future_changes_nothing_before_it() -> None:
     assert not np.isnan(honest[rows.decided_on > np.datetime64(date(2024, 9, 1))]).any()
 
 
-def test_a_measure_that_knows_the_outcome_is_only_worth_what_it_was_then() -> None:
-    # What shows a loss only after its decision is not in the rows of a checkpoint: an AUC above the world's would be.
+def test_a_fit_reaches_what_the_world_allows_and_no_more() -> None:
     rows = _rows()
     best = learn.choose(rows, CONFIGURED, MONTHS)
     risk = best.risk(rows)

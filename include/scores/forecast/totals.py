@@ -51,7 +51,7 @@ class Widening(NamedTuple):
 
     @property
     def label(self) -> str:
-        """What stands beside an interval."""
+        """The label of an interval, such as "without common shocks"."""
         if not self.is_known:
             return f"{WITHOUT_SHOCKS}: {self.n} of {FEWEST_QUARTERS} past quarters are known"
         return f"widened {self.factor:.2f} times, by {self.n} past quarters"

@@ -242,4 +242,4 @@ def _warnings(
         best = max(simple, key=lambda name: simple[name] or 0)
         if (simple[best] or 0) > (at_90[SCORE] or 0):
             both = f"AUC {simple[best]:.2f} against {at_90[SCORE]:.2f}"
-            yield f"{best} alone foretold losses better than the score at T-90 ({both})"
+            yield f"{best} alone predicted losses better than the score at T-90 ({both})"

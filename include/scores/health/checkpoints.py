@@ -1,4 +1,4 @@
-"""Reads ``marts.health_checkpoint``: what was known of each renewal then, and what became of it.
+"""Reads ``marts.health_checkpoint``: what was known of each renewal then, and its outcome.
 
 All that judges the past reads this table only. Its rows are taken once, on their day, so nothing that became known
 later can raise a figure.
@@ -59,10 +59,6 @@ class Checkpoints:
             self.probability[chosen],
             self.n_open,
         )
-
-    def at(self, days_before: int) -> Checkpoints:
-        """Return the rows of one checkpoint."""
-        return self.where(self.rows.checkpoint == days_before)
 
 
 def read(connection: sa.Connection, profile: Profile, *, only: bool = False) -> Checkpoints:
