@@ -20,6 +20,7 @@ By = Annotated[str, typer.Option("--by", help="Who says so; you by default.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")]
 _PARTS = ("measure", "points", "lost", "sub_score", "weight", "fresh", "evidence")
 _METHODS = ("method", "days_before", "n", "n_lost", "auc", "low", "high", "lift", "brier", "slope")
+_RULES = ("rule", "precision", "all", "recall", "lead", "touched", "lost")
 _LINES = ("cause", "kind", "change", "before", "after")
 _DIMENSIONS = ("dimension", "points", "score", "weight", "known_on", "evidence")
 _PROPOSALS = ("account", "name", "kind", "from_tier", "to_tier", "score", "because", "changes")
@@ -124,6 +125,34 @@ def judge_score(as_json: AsJson = False) -> None:
         typer.echo(f"below its floor: {warning}")
 
 
+@app.command("alerts")
+def judge_alerts(as_json: AsJson = False) -> None:
+    """Judge each signal and playbook by the renewals that followed what it really opened."""
+    from include.scores import precision
+    from include.warehouse.engine import engine
+
+    with engine("reader").connect() as connection:
+        found = precision.of_history(connection, clock.now().date())
+    rows = [
+        {
+            "rule": one.name,
+            "precision": _share(one.precision),
+            "all": _share(one.base),
+            "recall": _share(one.recall),
+            "lead": "-" if one.lead is None else f"{one.lead:.0f} days",
+            "touched": f"{one.n_touched} of {one.n_decisions}",
+            "lost": f"{one.n_lost} of {one.n_all_lost}",
+        }
+        for one in found
+    ]
+    output.emit(rows, _RULES, as_json=as_json)
+    if not as_json:
+        typer.echo(
+            f"precision: lost among renewals with an episode at most {precision.HORIZON_DAYS} days before the decision;"
+            " all: lost among all of them; a rule is judged from 90 days after it first opened"
+        )
+
+
 @app.command("learn")
 def learn_weights(
     out: Annotated[Path, typer.Option("--out", help="Where to write the proposed file.")] = Path(
@@ -221,6 +250,10 @@ def show_completeness(
         typer.echo(f"{found.share:.0%} of what the scores need of {len(found.accounts)} accounts is known.")
     if found.not_connected:
         typer.echo(f"No source brings {', '.join(found.not_connected)}: out of the scores for everybody.")
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.0%}"
 
 
 def _day(text: str, option: str) -> date:

@@ -16,15 +16,18 @@ from include.decide.playbooks.load import load as load_playbooks
 from include.decide.risk import live_risks
 from include.decide.signals.load import load as load_signals
 from include.decide.signals.scan import unavailable
+from include.scores import precision
+from include.scores.precision import Renewal
 from include.simulation import playbooks, report, signals
 from include.simulation.history import History, replayed
-from include.simulation.playbooks import Renewal, Score, Touch
+from include.simulation.playbooks import Score, Touch
 
 SCORE_COLUMNS = (
     "rule", "touches", "decisions touched", "renewed", "left", "precision", "recall", "lead", "busiest week",
 )  # fmt: skip
-SIGNAL_COLUMNS = ("signal", "opened", "accounts", "worse", "open at the end", "days open", "left", "renewed")
-HORIZON_DAYS = 200
+SIGNAL_COLUMNS = (
+    "signal", "opened", "accounts", "worse", "open at the end", "days open", "precision", "recall", "lead",
+)  # fmt: skip
 _GROUPS = {"risk": "risks", "opportunity": "opportunities", "data": "missing data"}
 
 
@@ -56,8 +59,8 @@ def simulate_playbook(name: str, first: date, last: date, html: Path | None, as_
         owners = _owners(history)
     plain = playbooks.plain_rule(settled, owners, first)
     scores = [
-        playbooks.score(name, touches, settled, HORIZON_DAYS),
-        playbooks.score(f"everyone at {playbooks.PLAIN_RULE_DAYS} days", plain, settled, HORIZON_DAYS),
+        playbooks.score(name, touches, settled),
+        playbooks.score(f"everyone at {precision.PLAIN_RULE_DAYS} days", plain, settled),
     ]
     rows = [_score_row(each) for each in scores]
     if as_json:
@@ -105,8 +108,8 @@ def simulate_signals(names: Sequence[str], first: date, last: date, html: Path |
 
 def _settled(history: History) -> list[Renewal]:
     """Return the decisions that were settled, late enough that the plain rule could have foreseen them."""
-    since = history.first + timedelta(days=playbooks.PLAIN_RULE_DAYS)
-    return playbooks.decisions(history.connection, since, history.last)
+    since = history.first + timedelta(days=precision.PLAIN_RULE_DAYS)
+    return precision.decisions(history.connection, since, history.last)
 
 
 def _owners(history: History) -> dict[str, str]:
@@ -148,14 +151,17 @@ def _touch_row(touch: Touch, settled: Sequence[Renewal]) -> dict[str, object]:
 
 def _then(account_key: str, on: date, settled: Sequence[Renewal]) -> str:
     for one in settled:
-        if one.account_key == account_key and on < one.decision <= on + timedelta(days=HORIZON_DAYS):
+        if one.account_key == account_key and on < one.decision <= on + timedelta(days=precision.HORIZON_DAYS):
             return f"{'left' if one.is_lost else 'renewed'}, decided {one.decision}"
     return "no decision known"
 
 
 def _signal_row(name: str, past: signals.Replay, settled: Sequence[Renewal]) -> dict[str, object]:
     mine = [each for each in past.notified if each.signal == name]
-    then = Counter(_then(each.account_key, each.opened_on, settled).partition(",")[0] for each in mine)
+    touched: dict[str, list[date]] = {}
+    for each in mine:
+        touched.setdefault(each.account_key, []).append(each.opened_on)
+    found = precision.measure(name, touched, settled)
     stretches = sorted((each.closed_on - each.opened_on).days for each in mine if each.closed_on)
     return {
         "signal": name,
@@ -164,8 +170,9 @@ def _signal_row(name: str, past: signals.Replay, settled: Sequence[Renewal]) -> 
         "worse": sum(each.worse_on is not None for each in mine),
         "open at the end": sum(each.closed_on is None for each in mine),
         "days open": stretches[len(stretches) // 2] if stretches else "-",
-        "left": then["left"],
-        "renewed": then["renewed"],
+        "precision": report.percent(found.precision),
+        "recall": report.percent(found.recall),
+        "lead": "-" if found.lead is None else f"{found.lead:.0f} days",
     }
 
 
@@ -192,7 +199,7 @@ def _playbook_page(
                 [list(_score_row(score).values()) for score in scores],
                 (1, 3, 8),
                 "Precision: of the decisions touched, the share that was lost. Recall: of the lost ones, the share"
-                f" that was touched before, at most {HORIZON_DAYS} days ahead. Only decisions that are settled count.",
+                f" that was touched before, at most {precision.HORIZON_DAYS} days ahead. Only settled decisions count.",
             ),
             report.section("Touches by week", chart=report.weeks(f"touches of {name} by week", by_week, first, last)),
             report.section(
@@ -244,7 +251,7 @@ def _signals_page(
         f"Signals, {first} to {last}",
         "Replayed on history as it was known on each day. What held on the first day already is not counted.",
         [
-            report.section("By signal", SIGNAL_COLUMNS, [list(row.values()) for row in rows], range(1, 8)),
+            report.section("By signal", SIGNAL_COLUMNS, [list(row.values()) for row in rows], range(1, 9)),
             report.section("Opened by week", chart=report.weeks("signals opened by week", by_week, first, last)),
             report.section(
                 "Per CSM", ("CSM", "accounts", "alerts", "most on one day"), table, (1, 2, 3), text=f"{said}."

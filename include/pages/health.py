@@ -9,8 +9,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from include.common.errors import ConfigError
+from include.scores import precision
 from include.scores.health import explanation
 from include.scores.health.explanation import Change, Explanation
+from include.scores.precision import Precision
 from include.warehouse.engine import engine, has_table
 
 BANDS = ("green", "yellow", "red", "unknown")
@@ -30,6 +32,7 @@ class Board:
         lowest: The accounts with the lowest scores.
         judged: The last back-test; None before the first one.
         methods: Its methods at T-90, T-60 and T-30.
+        rules: How well each signal and playbook picked those who left.
     """
 
     day: date | None
@@ -38,6 +41,7 @@ class Board:
     lowest: tuple[Any, ...] = ()
     judged: Any = None
     methods: tuple[Any, ...] = ()
+    rules: tuple[Precision, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -97,6 +101,7 @@ def _board() -> Board:
             tuple(connection.execute(_LOWEST, {"day": newest, "limit": _SHOWN})),
             judged,
             tuple(connection.execute(_METHODS, {"month": judged.month})) if judged else (),
+            tuple(precision.of_history(connection, newest)),
         )
 
 

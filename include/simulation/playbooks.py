@@ -6,18 +6,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
-from statistics import median
-
-import sqlalchemy as sa
 
 from include.decide.playbooks.schema import Playbook
 from include.decide.rules.evaluate import Hit, evaluate
 from include.decide.rules.load import Rule
+from include.scores.precision import HORIZON_DAYS, PLAIN_RULE_DAYS, Precision, Renewal, measure
 from include.simulation.history import History
 from include.simulation.signals import Past
-
-PLAIN_RULE_DAYS = 90
-RENEWED = ("early", "on_time", "in_grace", "after_grace", "auto")
 
 
 @dataclass(frozen=True)
@@ -38,54 +33,15 @@ class Touch:
     arm: str = "acted"
 
 
-@dataclass(frozen=True)
-class Renewal:
-    """A decision that is over, and how it went."""
-
-    account_key: str
-    decision: date
-    outcome: str
-    arr: float
-
-    @property
-    def is_lost(self) -> bool:
-        """Whether the customer left."""
-        return self.outcome == "lost"
-
-
 @dataclass
-class Score:
-    """How well the touched were those who left.
+class Score(Precision):
+    """How well a playbook touched those who left, and how much work it made.
 
     Args:
-        n_touched: Decisions before which the account was touched.
-        n_lost: Of these, the lost ones.
-        leads: Days from the first touch to the decision, of the lost ones.
-        per_week: Manager and week -> touches.
+        per_week: CSM and Monday of the week -> touches.
     """
 
-    name: str
-    n_touched: int = 0
-    n_lost: int = 0
-    n_decisions: int = 0
-    n_all_lost: int = 0
-    leads: list[int] = field(default_factory=list)
     per_week: Counter[tuple[str, date]] = field(default_factory=Counter)
-
-    @property
-    def precision(self) -> float | None:
-        """Share of the touched that left."""
-        return self.n_lost / self.n_touched if self.n_touched else None
-
-    @property
-    def recall(self) -> float | None:
-        """Share of those who left that were touched before."""
-        return self.n_lost / self.n_all_lost if self.n_all_lost else None
-
-    @property
-    def lead(self) -> float | None:
-        """Median days from the first touch to the decision."""
-        return median(self.leads) if self.leads else None
 
     @property
     def busiest_week(self) -> int:
@@ -153,42 +109,13 @@ def _is_over(playbook: Playbook, hit: Hit | None, day: date, since: date, is_sig
     return bool(playbook.trigger.signals or playbook.trigger.at_risk) and not is_signal_open
 
 
-def decisions(connection: sa.Connection, first: date, last: date) -> list[Renewal]:
-    """Return the decisions of a stretch of days whose outcome is known."""
-    rows = connection.execute(
-        sa.text(
-            "select account_key, decision_date, outcome, target_arr from core.renewal where is_in_rate"
-            " and outcome <> 'open' and decision_date between :first and :last and due_date - term_start >= 90"
-            " order by decision_date, renewal_id"
-        ),
-        {"first": first, "last": last},
-    )
-    return [Renewal(row[0], row[1], row[2], float(row[3] or 0)) for row in rows]
-
-
-def score(name: str, touches: Sequence[Touch], settled: Sequence[Renewal], horizon: int = 200) -> Score:
-    """Compare touches with what became of the accounts.
-
-    Args:
-        touches: Who was touched, and when.
-        settled: The decisions, all of which lie so far behind the first day that they could have been foreseen.
-        horizon: A touch counts for a decision at most so many days after it.
-    """
-    result = Score(name, n_decisions=len(settled), n_all_lost=sum(one.is_lost for one in settled))
+def score(name: str, touches: Sequence[Touch], settled: Sequence[Renewal], horizon: int = HORIZON_DAYS) -> Score:
+    """Compare touches with the outcome of the renewals that followed, as `precision.measure` does."""
     by_account: dict[str, list[date]] = {}
     for touch in touches:
         by_account.setdefault(touch.account_key, []).append(touch.on)
-        result.per_week[touch.owner, touch.on - timedelta(days=touch.on.weekday())] += 1
-    for one in settled:
-        before = [
-            on
-            for on in by_account.get(one.account_key, ())
-            if one.decision - timedelta(days=horizon) <= on < one.decision
-        ]
-        if before:
-            result.n_touched += 1
-            result.n_lost += one.is_lost
-            result.leads += [(one.decision - min(before)).days] * one.is_lost
+    result = Score(**vars(measure(name, by_account, settled, horizon)))
+    result.per_week.update((touch.owner, touch.on - timedelta(days=touch.on.weekday())) for touch in touches)
     return result
 
 

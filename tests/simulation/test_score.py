@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from datetime import date, timedelta
 
+from include.scores.precision import Renewal
 from include.simulation import report
-from include.simulation.playbooks import Renewal, Touch, plain_rule, score
+from include.simulation.playbooks import Touch, plain_rule, score
 
 DAY = date(2026, 6, 1)
 SETTLED = [

@@ -10,8 +10,9 @@ import sqlalchemy as sa
 
 from include.common.errors import ConfigError
 from include.config import templates
-from include.scores.health import readings
+from include.scores.health import confidence, readings
 from include.scores.health.change import explain
+from include.scores.health.confidence import Confidence
 from include.scores.health.readings import Day
 from include.warehouse.engine import engine
 
@@ -43,6 +44,7 @@ class Explanation:
         shown: What people see: the override, else the computed score.
         computed: The score under its ceilings.
         score: The weighted mean; the points of ``parts`` add up to it.
+        confidence: How far it can be believed; None without a score.
     """
 
     account: str
@@ -56,6 +58,7 @@ class Explanation:
     coverage: float
     parts: tuple[Part, ...]
     sentences: tuple[str, ...]
+    confidence: Confidence | None
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,7 @@ def of_day(account_key: str, day: date | None = None) -> Explanation:
         day = day or _newest(connection, account_key)
         found = readings.read(connection, account_key, day)
         shown = connection.execute(_SHOWN, {"account_key": account_key, "day": day}).one()
+        belief = confidence.read(connection, found, day)
     made = found.score
     parts = []
     for measure in found.profile.measures:
@@ -131,7 +135,11 @@ def of_day(account_key: str, day: date | None = None) -> Explanation:
         shown.band_since,
         made.coverage,
         tuple(parts),
-        tuple(_sentences(found, shown.band, shown.band_since, shown.last_band, shown.unknown_because)),
+        (
+            *_sentences(found, shown.band, shown.band_since, shown.last_band, shown.unknown_because),
+            *(belief.sentences if belief else ()),
+        ),
+        belief,
     )
 
 

@@ -1,0 +1,102 @@
+"""How far a score can be believed: what is known, how old it is, and how renewals that looked like this ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+import sqlalchemy as sa
+
+from include.scores import statistics
+from include.scores.health.checkpoints import TABLE
+from include.scores.health.learn import FEWEST_LOSSES
+from include.scores.health.readings import Day
+from include.scores.statistics import Interval
+from include.warehouse.engine import has_table
+
+HIGH, MEDIUM = (0.85, 100), (0.7, 30)
+"""A grade's least coverage and number of settled renewals that looked like this."""
+
+
+@dataclass(frozen=True)
+class Confidence:
+    """What belongs beside a score.
+
+    Args:
+        grade: high, medium or low.
+        low, high: The range of scores that counts as alike: ten points, the upper bound exclusive below 100.
+        n: Settled renewals with such a score 60 to 120 days before their decision.
+        n_renewed: Of these, those that were not lost.
+        n_losses: All settled losses there are.
+        oldest_days: Age in days of the oldest figure that still weighs; None where nothing does.
+        oldest: Its measure.
+    """
+
+    grade: str
+    low: int
+    high: int
+    n: int
+    n_renewed: int
+    n_losses: int
+    oldest_days: int | None
+    oldest: str
+
+    @property
+    def share(self) -> Interval | None:
+        """Share that was renewed, with Wilson's interval."""
+        return statistics.wilson(self.n_renewed, self.n) if self.n else None
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """The record in words."""
+        said = [f"Confidence: {self.grade}."]
+        if self.oldest_days:
+            said.append(f"Its oldest figure is {self.oldest_days} days old: {self.oldest}.")
+        if self.share is None:
+            said.append("No settled renewal looked like this yet.")
+        else:
+            share = self.share
+            said.append(
+                f"Of {self.n} renewals that looked like this (score {self.low} to {self.high}, 60 to 120 days before)"
+                f" {self.n_renewed} renewed: {share.share:.1%} ({share.low * 100:.1f} to {share.high * 100:.1f})."
+            )
+        if self.n_losses < FEWEST_LOSSES:
+            said.append(f"Uncalibrated: {self.n_losses} losses of {FEWEST_LOSSES} are settled.")
+        return tuple(said)
+
+
+def grade(coverage: float, n: int) -> str:
+    """Return high, medium or low for a coverage and a number of settled renewals that looked like this."""
+    for name, (least_coverage, least_n) in (("high", HIGH), ("medium", MEDIUM)):
+        if coverage >= least_coverage and n >= least_n:
+            return name
+    return "low"
+
+
+def read(connection: sa.Connection, found: Day, day: date) -> Confidence | None:
+    """Return how far the score of a day can be believed, by renewals settled by then; None where there is no score."""
+    made = found.score
+    if made.computed is None:
+        return None
+    low = min(int(made.computed // 10) * 10, 90)
+    named = {"low": low, "high": low + 10 if low < 90 else 101, "day": day}
+    is_built = has_table(connection, TABLE)
+    n, n_renewed, n_losses = connection.execute(_ALIKE, named).one() if is_built else (0, 0, 0)
+    ages = {
+        measure.title: found.readings[measure.id].age
+        for measure in found.profile.measures
+        if made.parts[measure.id].weight * made.parts[measure.id].freshness > 0
+    }
+    oldest = max(ages, key=lambda title: ages[title], default="")
+    return Confidence(grade(made.coverage, n), low, low + 10, n, n_renewed, n_losses, ages.get(oldest), oldest)
+
+
+_ALIKE = sa.text(
+    "select count(distinct renewal_id) filter (where is_alike),"
+    " count(distinct renewal_id) filter (where is_alike and part <> 'lost'),"
+    " count(distinct renewal_id) filter (where part = 'lost')"
+    " from (select f.renewal_id, d.part,"
+    "   f.days_before between 60 and 120 and f.computed >= :low and f.computed < :high as is_alike"
+    "   from marts.health_checkpoint as f join marts.renewal_due as d on d.renewal_id = f.renewal_id"
+    "   where d.part <> 'open' and d.settled_on <= :day and f.computed is not null) as s"
+)

@@ -1,0 +1,131 @@
+"""How well signals and playbooks picked the customers who left: precision, recall and lead time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from statistics import median
+
+import sqlalchemy as sa
+
+HORIZON_DAYS = 200
+PLAIN_RULE_DAYS = 90
+
+
+@dataclass(frozen=True)
+class Renewal:
+    """A settled renewal.
+
+    Args:
+        decision: Its decision date.
+    """
+
+    account_key: str
+    decision: date
+    outcome: str
+    arr: float
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the customer left."""
+        return self.outcome == "lost"
+
+
+@dataclass
+class Precision:
+    """How many of the accounts that a rule touched left afterwards.
+
+    Args:
+        name: The signal or playbook.
+        n_touched: Renewals before which the account was touched.
+        n_lost: Of these, the lost ones.
+        n_decisions: All settled renewals.
+        n_all_lost: Of these, the lost ones.
+        leads: Days from the first touch to the decision, of the lost ones.
+    """
+
+    name: str
+    n_touched: int = 0
+    n_lost: int = 0
+    n_decisions: int = 0
+    n_all_lost: int = 0
+    leads: list[int] = field(default_factory=list)
+
+    @property
+    def precision(self) -> float | None:
+        """Share of the touched that left."""
+        return self.n_lost / self.n_touched if self.n_touched else None
+
+    @property
+    def recall(self) -> float | None:
+        """Share of those who left that were touched before."""
+        return self.n_lost / self.n_all_lost if self.n_all_lost else None
+
+    @property
+    def base(self) -> float | None:
+        """Share of all settled renewals that were lost."""
+        return self.n_all_lost / self.n_decisions if self.n_decisions else None
+
+    @property
+    def lead(self) -> float | None:
+        """Median days from the first touch to the decision."""
+        return median(self.leads) if self.leads else None
+
+
+def measure(
+    name: str, touched: Mapping[str, Iterable[date]], settled: Sequence[Renewal], horizon: int = HORIZON_DAYS
+) -> Precision:
+    """Compare touches with the outcome of the renewals that followed.
+
+    Args:
+        name: The signal or playbook.
+        touched: Account -> days on which it was touched.
+        settled: The renewals; all of them late enough that the rule could have foreseen them.
+        horizon: A touch counts for a decision at most this many days later.
+    """
+    found = Precision(name, n_decisions=len(settled), n_all_lost=sum(one.is_lost for one in settled))
+    for one in settled:
+        first = one.decision - timedelta(days=horizon)
+        before = [on for on in touched.get(one.account_key, ()) if first <= on < one.decision]
+        if before:
+            found.n_touched += 1
+            found.n_lost += one.is_lost
+            found.leads += [(one.decision - min(before)).days] * one.is_lost
+    return found
+
+
+def decisions(connection: sa.Connection, first: date, last: date) -> list[Renewal]:
+    """Return the settled renewals decided in a range of days, both included; terms below 90 days are left out."""
+    rows = connection.execute(_DECISIONS, {"first": first, "last": last})
+    return [Renewal(row[0], row[1], row[2], float(row[3] or 0)) for row in rows]
+
+
+def of_history(connection: sa.Connection, last: date) -> list[Precision]:
+    """Measure every risk signal and playbook by what it really opened, silent ones left out.
+
+    A rule is judged by decisions from 90 days after it first opened: it had no chance with earlier ones.
+
+    Args:
+        connection: An open connection of the reader.
+        last: The newest day with figures.
+    """
+    opened: dict[str, dict[str, list[date]]] = {}
+    for rule, account_key, on in connection.execute(_OPENED):
+        opened.setdefault(rule, {}).setdefault(account_key, []).append(on)
+    found = []
+    for rule, touched in opened.items():
+        first = min(min(days) for days in touched.values())
+        settled = decisions(connection, first + timedelta(days=PLAIN_RULE_DAYS), last)
+        found.append(measure(rule, touched, settled))
+    return sorted(found, key=lambda one: (-(one.precision or 0), one.name))
+
+
+_DECISIONS = sa.text(
+    "select account_key, decision_date, outcome, target_arr from core.renewal where is_in_rate"
+    " and outcome <> 'open' and decision_date between :first and :last and due_date - term_start >= 90"
+    " order by decision_date, renewal_id"
+)
+_OPENED = sa.text(
+    "select signal, account_key, opened_on from ops.episode where notified_as <> 'silent' order by signal, opened_on"
+)
