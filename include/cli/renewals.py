@@ -1,7 +1,9 @@
-"""``python -m include.cli renewals``: what the records leave open about contracts, and answering it."""
+"""``python -m include.cli renewals``: the brief of a renewal; what the records leave open, and answering it."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -9,7 +11,9 @@ import typer
 from include.cli import output
 from include.common import user
 
-app = typer.Typer(help="Which deal continues which term, and what the CRM leaves open.", no_args_is_help=True)
+app = typer.Typer(
+    help="Renewals: the brief of one, which deal continues which term, what is open.", no_args_is_help=True
+)
 Term = Annotated[str, typer.Argument(help="The term, such as crm:4711#1.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; kept with the answer.")]
 By = Annotated[str, typer.Option("--by", help="Who says so; you by default.")]
@@ -48,6 +52,32 @@ def show_links(term: Term, as_json: AsJson = False) -> None:
     output.emit(found, _LINKS, as_json=as_json)
     if not found and not as_json:
         typer.echo(f"nothing continues {term}, and nothing did before")
+
+
+@app.command("brief")
+def show_brief(
+    account: Annotated[str, typer.Argument(help="The account's key: its source and its id there, such as crm:1001.")],
+    renewal: Annotated[str, typer.Option("--renewal", help="Which open renewal; the next one by default.")] = "",
+    html: Annotated[Path | None, typer.Option("--html", help="Write a page to this file instead.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show all that there is to know before talking about a renewal; it names people."""
+    from include.reports import brief
+
+    found = brief.read(account, renewal)
+    if html:
+        html.write_text(found.html(), encoding="utf-8")
+        typer.echo(f"written: {html}", err=as_json)
+    if as_json:
+        typer.echo(output.to_json(asdict(found)), nl=False)
+    elif not html:
+        typer.echo(f"{found.title}, at the close of {found.as_of}")
+        output.emit([{"": label, " ": value} for label, value in found.head], ("", " "))
+        for section in found.sections:
+            typer.echo(f"\n{section.title}" + (f": {section.text}" if section.text else ""))
+            if section.rows:
+                rows = [dict(zip(section.columns, row, strict=True)) for row in section.rows]
+                output.emit(rows, section.columns)
 
 
 @app.command("link")

@@ -16,9 +16,10 @@ from include.decide.playbooks.load import load as load_playbooks
 from include.decide.risk import live_risks
 from include.decide.signals.load import load as load_signals
 from include.decide.signals.scan import unavailable
+from include.reports import page
 from include.scores import precision
 from include.scores.precision import Renewal
-from include.simulation import playbooks, report, signals
+from include.simulation import playbooks, signals
 from include.simulation.history import History, replayed
 from include.simulation.playbooks import Score, Touch
 
@@ -131,8 +132,8 @@ def _score_row(score: Score) -> dict[str, object]:
         "decisions touched": f"{score.n_touched} of {score.n_decisions}",
         "renewed": score.n_touched - score.n_lost,
         "left": f"{score.n_lost} of {score.n_all_lost}",
-        "precision": report.percent(score.precision),
-        "recall": report.percent(score.recall),
+        "precision": page.percent(score.precision),
+        "recall": page.percent(score.recall),
         "lead": "-" if score.lead is None else f"{score.lead:.0f} days",
         "busiest week": score.busiest_week,
     }
@@ -170,8 +171,8 @@ def _signal_row(name: str, past: signals.Replay, settled: Sequence[Renewal]) -> 
         "worse": sum(each.worse_on is not None for each in mine),
         "open at the end": sum(each.closed_on is None for each in mine),
         "days open": stretches[len(stretches) // 2] if stretches else "-",
-        "precision": report.percent(found.precision),
-        "recall": report.percent(found.recall),
+        "precision": page.percent(found.precision),
+        "recall": page.percent(found.recall),
         "lead": "-" if found.lead is None else f"{found.lead:.0f} days",
     }
 
@@ -189,11 +190,11 @@ def _playbook_page(
     people = sorted({person for score in scores for person, _ in score.per_week})
     load = [(person, *(part for score in scores for part in _load_of(score, person))) for person in people]
     shown = [_touch_row(touch, settled) for touch in touches]
-    return report.page(
+    return page.render(
         f"Playbook {name}, {first} to {last}",
         "Replayed on history as it was known on each day. A touch is a start of the playbook for one account.",
         [
-            report.section(
+            page.Section(
                 "Against the plain rule",
                 SCORE_COLUMNS,
                 [list(_score_row(score).values()) for score in scores],
@@ -201,14 +202,14 @@ def _playbook_page(
                 "Precision: of the decisions touched, the share that was lost. Recall: of the lost ones, the share"
                 f" that was touched before, at most {precision.HORIZON_DAYS} days ahead. Only settled decisions count.",
             ),
-            report.section("Touches by week", chart=report.weeks(f"touches of {name} by week", by_week, first, last)),
-            report.section(
+            page.Section("Touches by week", chart=page.weeks(f"touches of {name} by week", by_week, first, last)),
+            page.Section(
                 "Per CSM",
                 ("CSM", f"{name}: all", "busiest week", "plain rule: all", "busiest week"),
                 load,
                 (1, 2, 3, 4),
             ),
-            report.section(
+            page.Section(
                 "Who would have been touched",
                 ("on", "account", "CSM", "cause", "arm", "then"),
                 [list(row.values()) for row in shown],
@@ -247,13 +248,13 @@ def _signals_page(
     for owner in persons:
         numbers = [number for (who, _), number in load.items() if who == owner]
         table.append((people.get(owner, owner), past.accounts[owner], sum(numbers), max(numbers)))
-    return report.page(
+    return page.render(
         f"Signals, {first} to {last}",
         "Replayed on history as it was known on each day. What held on the first day already is not counted.",
         [
-            report.section("By signal", SIGNAL_COLUMNS, [list(row.values()) for row in rows], range(1, 9)),
-            report.section("Opened by week", chart=report.weeks("signals opened by week", by_week, first, last)),
-            report.section(
+            page.Section("By signal", SIGNAL_COLUMNS, [list(row.values()) for row in rows], range(1, 9)),
+            page.Section("Opened by week", chart=page.weeks("signals opened by week", by_week, first, last)),
+            page.Section(
                 "Per CSM", ("CSM", "accounts", "alerts", "most on one day"), table, (1, 2, 3), text=f"{said}."
             ),
         ],

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from datetime import date, timedelta
 
+from include.reports import page
 from include.scores.precision import Renewal
-from include.simulation import report
 from include.simulation.playbooks import Touch, plain_rule, score
 
 DAY = date(2026, 6, 1)
@@ -47,11 +47,9 @@ def test_a_page_escapes_names_and_draws_a_bar_for_each_week_that_has_one() -> No
         "risks": Counter({date(2026, 6, 1): 3, date(2026, 6, 15): 1}),
         "opportunities": Counter({date(2026, 6, 8): 2}),
     }
-    chart = report.weeks("opened", weeks, date(2026, 6, 1), date(2026, 6, 30))
+    chart = page.weeks("opened", weeks, date(2026, 6, 1), date(2026, 6, 30))
     hostile = "<script>alert(1)</script>"
-    text = report.page(
-        hostile, "", [report.section("Who", ("account",), [(hostile,)]), report.section("X", chart=chart)]
-    )
+    text = page.render(hostile, "", [page.Section("Who", ("account",), [(hostile,)]), page.Section("X", chart=chart)])
     assert "<script>" not in text
     assert text.count("<title>week of") == 3
     assert "http" not in text.replace("http://www.w3.org", "")

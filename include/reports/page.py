@@ -1,9 +1,10 @@
-"""A simulation as one self-contained page: figures, bars drawn in SVG, tables. No script, nothing fetched."""
+"""One self-contained page of sections: words, tables, bars drawn in SVG. No script, nothing fetched."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -14,19 +15,26 @@ WIDTH, HEIGHT, LEFT, BOTTOM = 760, 200, 36, 28
 COLOURS = ("#1f6feb", "#d97706", "#6b7280")
 
 
-def section(
-    title: str,
-    columns: Sequence[str] = (),
-    rows: Sequence[Sequence[object]] = (),
-    numbers: Sequence[int] = (),
-    text: str = "",
-    chart: str = "",
-) -> dict[str, object]:
-    """Return a part of a page: a heading, words, a chart, a table; ``numbers`` are the columns to align right."""
-    return {"title": title, "columns": columns, "rows": rows, "numbers": numbers, "text": text, "chart": chart}
+@dataclass(frozen=True)
+class Section:
+    """A part of a page.
+
+    Args:
+        columns: The table's; none for a section of words.
+        numbers: Columns to align right, by position.
+        text: Words above the table.
+        chart: SVG; trusted, never a customer's text.
+    """
+
+    title: str
+    columns: Sequence[str] = ()
+    rows: Sequence[Sequence[object]] = ()
+    numbers: Sequence[int] = ()
+    text: str = ""
+    chart: str = ""
 
 
-def page(title: str, subtitle: str, sections: Sequence[Mapping[str, object]]) -> str:
+def render(title: str, subtitle: str, sections: Sequence[Section]) -> str:
     """Return the page; every value is escaped, whatever a customer calls itself."""
     return _environment().get_template("page.html").render(title=title, subtitle=subtitle, sections=sections)
 

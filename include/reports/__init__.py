@@ -1,0 +1,1 @@
+"""What people read away from the warehouse: pages and briefs, made of sections."""

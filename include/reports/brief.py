@@ -1,0 +1,311 @@
+"""The renewal brief: all that a CSM needs to know before talking about a renewal, from the warehouse alone.
+
+It names people, so it is for the account's CSM and lead. What no source brings is said in its section.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from include.common import formatting
+from include.common.errors import ConfigError
+from include.config import templates
+from include.decide.risk import live_risks
+from include.decide.rules.subjects import table
+from include.decide.signals.load import load as load_signals
+from include.reports import brief_queries, questions
+from include.reports.page import Section, render
+from include.scores.health import explanation
+from include.scores.precision import HORIZON_DAYS
+
+_CAUSES = 6
+_ROLES = {"user": "user", "champion": "champion", "decision": "decision maker", "veto": "veto, such as legal"}
+
+
+@dataclass(frozen=True)
+class Brief:
+    """A renewal brief.
+
+    Args:
+        as_of: The day at whose close everything holds.
+        head: Label and value of the first lines.
+    """
+
+    account_key: str
+    name: str
+    renewal_id: str
+    as_of: date
+    head: tuple[tuple[str, str], ...]
+    sections: tuple[Section, ...]
+
+    @property
+    def title(self) -> str:
+        """What the brief is called."""
+        return f"Renewal brief: {self.name}"
+
+    def html(self) -> str:
+        """Return it as one self-contained page."""
+        head = Section("At a glance", ("", ""), self.head)
+        return render(self.title, f"{self.account_key}, at the close of {self.as_of}", (head, *self.sections))
+
+
+def read(account_key: str, renewal_id: str = "") -> Brief:
+    """Return the brief of an account's renewal.
+
+    Args:
+        account_key: The account.
+        renewal_id: Which renewal; the open one that is decided next by default.
+
+    Raises:
+        ConfigError: There is no such account, or it has no open renewal.
+    """
+    with brief_queries.opened(account_key) as rows:
+        account = rows.one(brief_queries.ACCOUNT)
+        if account is None:
+            raise ConfigError(f"there is no account {account_key}", cure="give its source and id there: crm:1001")
+        known = {row["renewal_id"]: row for row in rows.all(brief_queries.RENEWALS)}
+        renewal = known.get(renewal_id) if renewal_id else next(iter(known.values()), None)
+        if renewal is None:
+            there = f"open: {', '.join(known)}" if known else "it has no open renewal"
+            raise ConfigError(f"there is no open renewal {renewal_id} of {account_key}".replace("  ", " "), cure=there)
+        today = rows.one(brief_queries.TODAY) or {}
+        sections = (
+            _bought(rows),
+            _prices(rows),
+            _used(rows, today),
+            _asked(rows),
+            _promised(rows),
+            _paid(rows),
+            _risks(rows, today),
+            _causes(account_key, rows, renewal["term_start"]),
+            _people(rows),
+            _competitors(rows),
+            _comparable(rows, today),
+        )
+        ask = questions.choose(today, rows.all(brief_queries.FEATURES), rows.all(brief_queries.TICKETS))
+        return Brief(
+            account_key,
+            str(account["name"]),
+            str(renewal["renewal_id"]),
+            rows.as_of,
+            _head(account, renewal, today, rows),
+            (*sections, Section("Three questions to ask", text="", columns=("",), rows=[(one,) for one in ask])),
+        )
+
+
+def _head(
+    account: Mapping[str, Any], renewal: Mapping[str, Any], today: Mapping[str, Any], rows: brief_queries.Rows
+) -> tuple[tuple[str, str], ...]:
+    left = (renewal["decision_date"] - rows.as_of).days
+    notice = " (notice deadline)" if renewal["decision_date"] == renewal["notice_deadline"] else ""
+    value = rows.one(brief_queries.VALUE)
+    health = "not scored"
+    if today.get("computed") is not None:
+        health = f"{today['shown']}, {today['band']}; {formatting.percent(today['coverage'])} of the weight is known"
+    forecast = "not forecast"
+    if renewal["probability"] is not None:
+        forecast = f"{formatting.percent(renewal['probability'])}: {renewal['reason']}"
+    return (
+        ("Customer", f"{account['name']} ({account['tier'] or 'no tier'})"),
+        ("CSM", str(account["owner"] or "none in the CRM")),
+        ("Contract", f"{renewal['contract_number'] or renewal['contract_key']}, term {renewal['term_no']}"),
+        ("At stake", f"{formatting.money(renewal['target_arr'], rows.currency)} a year"),
+        ("Decide by", f"{formatting.weekday(renewal['decision_date'])}{notice}, {_distance(left)}"),
+        ("Due date", formatting.weekday(renewal["due_date"])),
+        ("Auto-renews", "yes" if renewal["is_auto_renew"] else "no"),
+        ("Notice", f"given on {renewal['notice_given_on']}" if renewal["notice_given_on"] else "none given"),
+        ("Probability", forecast),
+        ("Health", health),
+        ("Customer value", f"{value['score']} of 100" if value else "not scored"),
+    )
+
+
+def _distance(days: int) -> str:
+    count = formatting.count(abs(days), "day")
+    return f"in {count}" if days > 0 else "today" if not days else f"{count} ago"
+
+
+def _bought(rows: brief_queries.Rows) -> Section:
+    found = [
+        (
+            line["product"] or "-",
+            formatting.number(line["quantity"]) if line["quantity"] is not None else "-",
+            formatting.number(line["arr"]),
+            _discount(line["arr"], line["list_arr"]),
+            line["currency"],
+            line["term_start"],
+            line["last_day"] or "until cancelled",
+        )
+        for line in rows.all(brief_queries.LINES)
+    ]
+    columns = ("product", "quantity", "ARR", "discount", "currency", "from", "to")
+    return Section("Bought", columns, found, (1, 2, 3), "" if found else "Nothing is under contract today.")
+
+
+def _discount(arr: Any, list_arr: Any) -> str:
+    return formatting.percent(1 - arr / list_arr) if list_arr and arr is not None and list_arr > arr else "-"
+
+
+def _prices(rows: brief_queries.Rows) -> Section:
+    found = [
+        (row["day"], row["movement"], f"{row['change']:+,.0f}", *(_signed(row[name]) for name in _CHANGES),
+         formatting.number(row["arr_end"]))
+        for row in rows.all(brief_queries.MOVEMENTS)
+    ]  # fmt: skip
+    columns = ("day", "what", "ARR change", "by seats", "by price", "by discount", "ARR after")
+    return Section("Price history", columns, found, (2, 3, 4, 5, 6), f"In {rows.currency}, the newest first.")
+
+
+def _signed(value: Any) -> str:
+    return f"{value:+,.0f}" if value else "-"
+
+
+def _used(rows: brief_queries.Rows, today: Mapping[str, Any]) -> Section:
+    features = rows.all(brief_queries.FEATURES)
+    if not any(row["n_events"] for row in features):
+        return Section("Used", text="No use in the last 28 days is on record.")
+    said = []
+    if today.get("active_users_28d") is not None:
+        seats = f" of {today['paid_seats']} paid seats" if today.get("paid_seats") else ""
+        said.append(f"{formatting.count(today['active_users_28d'], 'active user')}{seats} in 28 days.")
+    if today.get("use_ratio") is not None:
+        said.append(f"Use is at {formatting.percent(today['use_ratio'])} of what is usual.")
+    unused = [row["feature"] for row in features if row["is_key_feature"] and not row["n_events"]]
+    if unused:
+        said.append(f"Key features not used: {', '.join(unused)}.")
+    table_rows = [
+        (row["feature"], row["n_events"], row["n_users"], row["teams"] or "-") for row in features if row["n_events"]
+    ]
+    return Section("Used", ("feature", "events, 28 days", "people", "teams"), table_rows, (1, 2), " ".join(said))
+
+
+def _asked(rows: brief_queries.Rows) -> Section:
+    found = [
+        (
+            row["ticket_id"],
+            row["created_day"],
+            row["priority"] or "-",
+            row["status"],
+            row["n_reopens"],
+            row["rating"] or "-",
+            row["because"],
+        )
+        for row in rows.all(brief_queries.TICKETS)
+    ]
+    count = rows.one(brief_queries.TICKET_COUNT)
+    if count is None or not count["n"]:
+        return Section("Asked", text="No tickets of the last year are linked to this account.")
+    text = f"{formatting.count(count['n'], 'ticket')} in a year; those that hurt, the newest first."
+    columns = ("ticket", "created", "priority", "status", "reopened", "rating", "why it hurt")
+    return Section("Asked", columns, found, (4,), text if found else f"{text.split(';')[0]}; none of them hurt.")
+
+
+def _promised(rows: brief_queries.Rows) -> Section:
+    found = [
+        (row["rule"], row["step"], row["owner"] or "-", row["due_on"] or "-", row["state"])
+        for row in rows.all(brief_queries.TASKS)
+    ]
+    columns = ("for", "step", "CSM", "due", "state")
+    return Section("Promised: tasks of a year", columns, found, (), "" if found else "No tasks were written.")
+
+
+def _paid(rows: brief_queries.Rows) -> Section:
+    row = rows.one(brief_queries.INVOICES)
+    if row is None or not row["n"]:
+        return Section("Paid", text="No invoices are read for this account.")
+    said = f"{formatting.count(row['n'], 'invoice')} due in two years, {row['n_late']} paid more than 5 days late."
+    if row["overdue_since"]:
+        said += f" Overdue: {row['n_overdue']}, the oldest since {row['overdue_since']}."
+    return Section("Paid", text=said)
+
+
+def _risks(rows: brief_queries.Rows, today: Mapping[str, Any]) -> Section:
+    signals = load_signals()
+    live = live_risks(signals)
+    values = rows.one(f"select * from {table('account').name} where account_key = :account_key") or {}  # noqa: S608
+    found = []
+    for row in rows.all(brief_queries.RISKS):
+        rule = live.get(row["signal"])
+        if rule is None:
+            continue
+        because = ""
+        if rule.about == "account" and values:
+            named = {**values, **rule.thresholds_of(values["tier"])}
+            because = " ".join(templates.line(one, named) for one in rule.file.evidence[:2])
+        found.append((rule.file.title, row["severity"], row["opened_on"], because or "-", row["done"] or "nothing yet"))
+    columns = ("risk", "severity", "since", "because", "done about it")
+    return Section("Risks", columns, found, (), "" if found else "No risk signal is open.")
+
+
+def _causes(account_key: str, rows: brief_queries.Rows, since: date) -> Section:
+    title = "Why health changed since the last renewal"
+    first = rows.one(brief_queries.FIRST_SCORE, since=since)
+    if first is None or first["first"] is None or first["first"] >= first["last"]:
+        return Section(title, text="There are no two scores to compare.")
+    try:
+        change = explanation.of_change(account_key, first["first"], first["last"])
+    except ConfigError as error:
+        return Section(title, text=f"{error.message}.")
+    lines = sorted(change.lines, key=lambda line: -abs(line.change))
+    found = [(line.cause, line.kind, f"{line.change:+.2f}", line.before, line.after) for line in lines[:_CAUSES]]
+    rest = sum(line.change for line in lines[_CAUSES:])
+    if len(lines) > _CAUSES:
+        found.append((f"{len(lines) - _CAUSES} others", "", f"{rest:+.2f}", "", ""))
+    text = f"{change.before} on {change.since}, {change.after} on {change.day}."
+    return Section(title, ("cause", "kind", "points", "then", "now"), found, (2,), text)
+
+
+def _people(rows: brief_queries.Rows) -> Section:
+    people = rows.all(brief_queries.PEOPLE)
+    found = [
+        (
+            row["name"] or row["email"] or row["contact_key"],
+            row["job_title"] or "-",
+            row["role"] or "-",
+            formatting.day(row["last_contact_on"]),
+        )
+        for row in people
+    ]
+    held = {
+        "user": any(row["is_user"] for row in people),
+        "champion": any(row["is_champion"] for row in people),
+        "decision": any(row["is_decision_maker"] for row in people),
+        "veto": any(row["is_veto"] for row in people),
+    }
+    missing = [_ROLES[name] for name, is_held in held.items() if not is_held]
+    said = f"Nobody is known as {', '.join(missing)}." if missing else "Every role is filled."
+    gone = rows.one(brief_queries.GONE)
+    if gone and gone["gone_on"]:
+        said += f" A key contact left on {gone['gone_on']}."
+    return Section("People and roles", ("name", "title", "role", "last contact"), found, (), said)
+
+
+def _competitors(rows: brief_queries.Rows) -> Section:
+    mentions = rows.all(brief_queries.MENTIONS)
+    record = rows.one(brief_queries.COMPETITOR_RECORD, horizon=HORIZON_DAYS)
+    said = ["Named on " + ", ".join(str(row["day"]) for row in mentions) + "." if mentions else "Nobody named one."]
+    if record and record["n"]:
+        said.append(
+            f"Of {record['n']} settled renewals with a competitor named in the {HORIZON_DAYS} days before,"
+            f" {record['n_lost']} were lost."
+        )
+    return Section("Competitor", text=" ".join(said))
+
+
+def _comparable(rows: brief_queries.Rows, today: Mapping[str, Any]) -> Section:
+    found = rows.one(brief_queries.COMPARABLE, tier=today.get("tier"), band=today.get("last_band"))
+    title = "Comparable renewals"
+    if not found or not found["n"]:
+        return Section(title, text="No settled renewal of this tier and band is on record.")
+    kept = f", with {formatting.percent(found['kept'])} of their ARR" if found["kept"] is not None else ""
+    return Section(
+        title,
+        text=f"Of {found['n']} settled renewals of tier {today.get('tier') or 'none'} that were {today['last_band']}"
+        f" 60 to 120 days before, {found['n'] - found['n_lost']} renewed{kept}.",
+    )
+
+
+_CHANGES = ("seats_change_arr", "price_change_arr", "discount_change_arr")

@@ -1,0 +1,174 @@
+"""What the renewal brief reads of one account, at the close of the newest day with figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import sqlalchemy as sa
+
+from include import config
+from include.common.errors import ConfigError
+from include.warehouse.engine import engine, has_table
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Answers about one account."""
+
+    connection: sa.Connection
+    account_key: str
+    as_of: date
+    currency: str
+
+    def all(self, statement: str, **named: Any) -> Sequence[Mapping[str, Any]]:
+        """Return all rows of a query."""
+        given = {"account_key": self.account_key, "as_of": self.as_of, "zone": config.load().reporting_zone, **named}
+        asked = {name: value for name, value in given.items() if f":{name}" in statement}
+        return [dict(row) for row in self.connection.execute(sa.text(statement), asked).mappings()]
+
+    def one(self, statement: str, **named: Any) -> Mapping[str, Any] | None:
+        """Return the first row of a query; None where there is none."""
+        return next(iter(self.all(statement, **named)), None)
+
+
+@contextmanager
+def opened(account_key: str) -> Iterator[Rows]:
+    """Give access to the tables in one snapshot.
+
+    Raises:
+        ConfigError: Nothing is built yet.
+    """
+    with engine("reader").connect().execution_options(isolation_level="REPEATABLE READ") as connection:
+        newest = None
+        if has_table(connection, "marts.health_checkpoint"):
+            newest = connection.exec_driver_sql("select max(day) from marts.account_day").scalar()
+        if newest is None:
+            raise ConfigError("nothing is built yet", cure="run the DAG build_kpis")
+        yield Rows(connection, account_key, newest, config.load().currency)
+
+
+ACCOUNT = """
+select a.name, a.tier, o.name as owner from core.account as a
+left join core.owner as o on o.owner_key = a.owner_key
+where a.account_key = :account_key
+"""
+RENEWALS = """
+select r.*, f.probability, f.reason from core.renewal as r
+left join marts.forecast_line as f on f.renewal_id = r.renewal_id and f.account_key = r.account_key
+where r.account_key = :account_key and r.outcome = 'open' and r.term_start <= :as_of
+order by r.decision_date, r.target_arr desc, r.renewal_id
+"""
+TODAY = """
+select i.*, h.shown, h.computed, h.band, h.last_band, h.coverage, d.paid_seats, d.active_users_28d
+from marts.account_day as d
+left join marts.health_input as i on i.account_key = d.account_key and i.day = d.day
+left join marts.account_health as h on h.account_key = d.account_key and h.day = d.day
+where d.account_key = :account_key and d.day = :as_of
+"""
+VALUE = """
+select score from marts.account_value where account_key = :account_key and as_of <= :as_of order by as_of desc limit 1
+"""
+LINES = """
+select product, quantity, arr, list_arr, currency, term_start, term_end - 1 as last_day from core.contract_line
+where account_key = :account_key and is_committed and active_from <= :as_of
+    and (active_to is null or active_to > :as_of) and deleted_on is null
+order by arr desc nulls last, line_key
+"""
+MOVEMENTS = """
+select day, movement, arr_end - arr_start as change, seats_change_arr, price_change_arr, discount_change_arr, arr_end
+from marts.arr_movement
+where account_key = :account_key and day <= :as_of and arr_end <> arr_start
+order by day desc
+"""
+FEATURES = """
+select f.feature, f.is_key_feature, coalesce(sum(u.n_events), 0) as n_events, count(distinct u.user_key) as n_users,
+    string_agg(distinct p.team, ', ') as teams
+from meta.feature as f
+left join core.usage_day as u on u.feature = f.feature and u.account_key = :account_key
+    and u.day > cast(:as_of as date) - 28 and u.day <= :as_of
+left join core.product_user as p on p.user_key = u.user_key
+group by 1, 2 order by 3 desc, 1
+"""
+TICKET_COUNT = """
+select count(*) as n from core.ticket
+where account_key = :account_key and not is_deleted and not is_merged and created_day > cast(:as_of as date) - 365
+    and created_day <= :as_of
+"""
+TICKETS = """
+select * from (
+    select ticket_id, created_day, priority, status, n_reopens, rating, concat_ws(', ',
+        case when priority = 'urgent' then 'urgent' end,
+        case when rating = 'bad' then 'rated bad' end,
+        case when n_reopens > 1 then 'reopened' end,
+        case when first_reply_minutes > first_reply_promised_minutes then 'answered late' end,
+        case when full_resolution_minutes > resolution_promised_minutes then 'solved late' end) as because
+    from core.ticket
+    where account_key = :account_key and not is_deleted and not is_merged
+        and created_day > cast(:as_of as date) - 365 and created_day <= :as_of
+) as t where because <> '' order by created_day desc, ticket_id limit 10
+"""
+TASKS = """
+select t.rule, t.step, o.name as owner, t.due_on, t.state from core.task as t
+left join core.owner as o on o.owner_key = t.owner_key
+where t.account_key = :account_key and t.written_on > cast(:as_of as date) - 365
+order by t.written_on desc, t.task_key limit 20
+"""
+INVOICES = """
+select count(*) as n,
+    count(*) filter (where i.amount_open <= 0 and i.paid_on > i.due_on + 5) as n_late,
+    count(*) filter (where i.amount_open > 0 and i.due_on < :as_of) as n_overdue,
+    min(i.due_on) filter (where i.amount_open > 0 and i.due_on < :as_of) as overdue_since
+from staging.stg_crm__invoice as i
+join core.account_bridge as b on b.source = i.source and b.source_id = i.account_id
+where b.account_key = :account_key and not i.is_deleted and i.due_on > cast(:as_of as date) - 730 and i.due_on <= :as_of
+    and coalesce(i.status, 'open') not in ('draft', 'void')
+"""
+RISKS = """
+select e.signal, e.severity, e.opened_on, (
+    select string_agg(distinct p.signal, ', ') from ops.episode as p
+    where p.account_key = e.account_key and p.arm = 'acted' and p.opened_on >= e.opened_on
+) as done
+from ops.episode as e where e.account_key = :account_key and e.state = 'open'
+order by case e.severity when 'high' then 0 else 1 end, e.opened_on, e.signal
+"""
+FIRST_SCORE = """
+select min(day) as first, max(day) as last from marts.health_score
+where account_key = :account_key and day >= :since and day <= :as_of and computed is not null
+"""
+PEOPLE = """
+select contact_key, name, email, job_title, role, is_champion, is_decision_maker,
+    coalesce(role like '%user%', false) as is_user,
+    coalesce(role like '%veto%' or role like '%legal%', false) as is_veto,
+    cast(last_contacted_at at time zone :zone as date) as last_contact_on
+from core.contact where account_key = :account_key and not is_deleted
+order by is_decision_maker desc, is_champion desc, last_contacted_at desc nulls last, contact_key limit 20
+"""
+GONE = """
+select max(gone_on) as gone_on from core.key_contact_gone
+where account_key = :account_key and gone_on > cast(:as_of as date) - 365
+"""
+MENTIONS = """
+select day from core.competitor_mention
+where account_key = :account_key and day > cast(:as_of as date) - 365 and day <= :as_of order by day desc limit 5
+"""
+COMPETITOR_RECORD = """
+select count(*) as n, count(*) filter (where r.outcome = 'lost') as n_lost from core.renewal as r
+where r.is_in_rate and r.outcome <> 'open' and exists (
+    select from core.competitor_mention as m where m.account_key = r.account_key
+        and m.day <= r.decision_date and m.day > r.decision_date - cast(:horizon as integer)
+)
+"""
+COMPARABLE = """
+select count(*) as n, count(*) filter (where part = 'lost') as n_lost, sum(renewed) / nullif(sum(target), 0) as kept
+from (
+    select distinct d.renewal_id, d.part, coalesce(d.renewed_of_target_arr, 0) as renewed, d.target_arr as target
+    from marts.health_checkpoint as f
+    join marts.renewal_due as d on d.renewal_id = f.renewal_id and d.account_key = f.account_key
+    where d.part <> 'open' and d.settled_on <= :as_of and f.days_before between 60 and 120 and f.band = :band
+        and f.tier is not distinct from cast(:tier as text)
+) as s
+"""

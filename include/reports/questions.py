@@ -1,0 +1,51 @@
+"""Three questions for a renewal talk, chosen by what the warehouse knows and by what it does not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+from include.common import formatting
+
+LOW_USE, IDLE_SEATS = 0.8, 0.6
+_ALWAYS = (
+    "Which result of the last year would you show to your management?",
+    "What should be different for you a year from now?",
+    "Who else should take part before you decide?",
+)
+
+
+def choose(
+    today: Mapping[str, Any], features: Sequence[Mapping[str, Any]], tickets: Sequence[Mapping[str, Any]]
+) -> tuple[str, ...]:
+    """Return three questions, the most pressing first.
+
+    Args:
+        today: What the health score looked at, with seats and use.
+        features: Features with their use of 28 days.
+        tickets: Tickets of a year that hurt, the newest first.
+    """
+    return tuple(islice((*_pressing(today, features, tickets), *_ALWAYS), 3))
+
+
+def _pressing(
+    today: Mapping[str, Any], features: Sequence[Mapping[str, Any]], tickets: Sequence[Mapping[str, Any]]
+) -> Iterator[str]:
+    if today.get("n_decision_makers") == 0:
+        yield "Who decides about the renewal, and what does that person need to see?"
+    if today.get("n_competitor_mentions_90d"):
+        yield "Which alternatives do you look at, and what would decide between us?"
+    if (ratio := today.get("use_ratio")) is not None and ratio < LOW_USE:
+        yield f"What has changed in your work, since use is at {formatting.percent(ratio)} of what was usual?"
+    if any(ticket["status"] not in ("solved", "closed") for ticket in tickets):
+        ticket = next(ticket for ticket in tickets if ticket["status"] not in ("solved", "closed"))
+        yield f"What does ticket {ticket['ticket_id']} of {ticket['created_day']} keep you from doing?"
+    if today.get("overdue_days"):
+        yield "What holds back the payment of the invoice that is overdue?"
+    seats, users = today.get("paid_seats"), today.get("active_users_28d")
+    if seats and users is not None and users < IDLE_SEATS * seats:
+        yield f"Which team were the {seats - users} unused seats bought for?"
+    unused = [feature["feature"] for feature in features if feature["is_key_feature"] and not feature["n_events"]]
+    if unused:
+        yield f"How do you do today what {unused[0]} would do for you?"

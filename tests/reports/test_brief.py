@@ -1,0 +1,80 @@
+"""The renewal brief: what it says of a built world, of one where much is known, and the questions it chooses."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from include.cli.main import app
+from include.common.errors import ConfigError
+from include.reports import brief, questions
+from include.warehouse.engine import engine
+
+SOLVED = {"ticket_id": "1", "created_day": date(2026, 5, 1), "status": "solved"}
+OPEN = {"ticket_id": "2", "created_day": date(2026, 5, 2), "status": "open"}
+UNUSED = {"feature": "export", "is_key_feature": True, "n_events": 0}
+FEW_KNOWN = """
+insert into core.competitor_mention (account_key, day, n_mentions) values ('crm:1', '2026-05-01', 2);
+insert into ops.episode
+    (signal, entity_kind, entity_id, episode_no, account_key, state, evidence, opened_on, updated_on, arm)
+values
+    ('usage_down', 'account', 'crm:1', 1, 'crm:1', 'open', '{}', '2026-06-01', '2026-06-01', ''),
+    ('adoption_recovery', 'account', 'crm:1', 1, 'crm:1', 'open', '{}', '2026-06-02', '2026-06-02', 'acted')
+"""
+
+
+def test_a_brief_says_what_is_known_and_what_is_not(built: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with engine("owner").begin() as connection:
+        connection.exec_driver_sql(FEW_KNOWN)
+        connection.exec_driver_sql("update core.account set name = '<b>Acme</b>' where account_key = 'crm:1'")
+    found = brief.read("crm:1")
+    by_title = {section.title: section for section in found.sections}
+    assert dict(found.head)["Decide by"].endswith("ago") or "in " in dict(found.head)["Decide by"]
+    bought = by_title["Bought"]
+    assert bought.rows or "Nothing is under contract" in bought.text
+    assert by_title["Paid"].text == "No invoices are read for this account."
+    assert "2026-05-01" in by_title["Competitor"].text
+    ((title, _, since, _, done),) = by_title["Risks"].rows
+    assert (title, since, done) == ("Usage is down", date(2026, 6, 1), "adoption_recovery")
+    assert len(by_title["Three questions to ask"].rows) == 3
+    page = tmp_path / "brief.html"
+    said = CliRunner().invoke(app, ["renewals", "brief", "crm:1", "--html", str(page)])
+    assert said.exit_code == 0, said.output
+    assert "&lt;b&gt;Acme&lt;/b&gt;" in page.read_text()
+    assert "<b>Acme" not in page.read_text()
+    plain = CliRunner().invoke(app, ["renewals", "brief", "crm:1"]).output
+    assert all(section.title in plain for section in found.sections)
+    as_json = json.loads(CliRunner().invoke(app, ["renewals", "brief", "crm:1", "--json"]).output)
+    assert as_json["renewal_id"] == found.renewal_id
+
+
+def test_what_has_no_brief_says_why(built: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigError, match="no account crm:none"):
+        brief.read("crm:none")
+    with pytest.raises(ConfigError, match="no open renewal nothing#1"):
+        brief.read("crm:1", "nothing#1")
+
+
+@pytest.mark.parametrize(
+    ("today", "features", "tickets", "first"),
+    [
+        ({}, [], [], "Which result"),
+        ({"n_decision_makers": 0, "use_ratio": 0.1}, [], [], "Who decides"),
+        ({"n_decision_makers": None}, [], [], "Which result"),  # not known is not nobody
+        ({"use_ratio": 0.79}, [], [], "79%"),
+        ({"use_ratio": 0.8}, [], [], "Which result"),
+        ({}, [], [SOLVED, OPEN], "ticket 2 of 2026-05-02"),
+        ({}, [], [SOLVED], "Which result"),
+        ({"paid_seats": 10, "active_users_28d": 5}, [], [], "5 unused seats"),
+        ({"paid_seats": 10, "active_users_28d": 6}, [UNUSED], [], "what export would do"),
+        ({"overdue_days": 0, "n_competitor_mentions_90d": 0}, [], [], "Which result"),
+    ],
+)
+def test_questions_follow_from_what_is_known(today, features, tickets, first) -> None:
+    found = questions.choose(today, features, tickets)
+    assert len(set(found)) == 3
+    assert first in found[0]
