@@ -21,6 +21,10 @@ AsJson = Annotated[bool, typer.Option("--json", help="Write JSON instead of a ta
 _PARTS = ("measure", "points", "lost", "sub_score", "weight", "fresh", "evidence")
 _METHODS = ("method", "days_before", "n", "n_lost", "auc", "low", "high", "lift", "brier", "slope")
 _RULES = ("rule", "precision", "all", "recall", "lead", "touched", "lost")
+_OVERRIDES = (
+    "account_key", "from_day", "until", "given_by", "score", "band", "computed", "computed_band", "decision_date",
+    "outcome", "right",
+)  # fmt: skip
 _LINES = ("cause", "kind", "change", "before", "after")
 _DIMENSIONS = ("dimension", "points", "score", "weight", "known_on", "evidence")
 _PROPOSALS = ("account", "name", "kind", "from_tier", "to_tier", "score", "because", "changes")
@@ -100,6 +104,19 @@ def lift_override(account: Account) -> None:
 
     is_ended = judgements.lift(account, judgements.today())
     typer.echo(f"{account} shows its computed score again" if is_ended else f"{account} has no override")
+
+
+@app.command("overrides")
+def list_overrides(as_json: AsJson = False) -> None:
+    """List all overrides, and of settled renewals who was right: the person or the score."""
+    from include.scores.health import verdicts
+    from include.warehouse.engine import engine
+
+    with engine("reader").connect() as connection:
+        found = verdicts.read(connection)
+    output.emit([asdict(one) for one in found], _OVERRIDES, as_json=as_json)
+    if not as_json:
+        typer.echo(verdicts.summary(found))
 
 
 @app.command("backtest")

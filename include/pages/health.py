@@ -10,8 +10,9 @@ import sqlalchemy as sa
 
 from include.common.errors import ConfigError
 from include.scores import precision
-from include.scores.health import explanation
+from include.scores.health import explanation, verdicts
 from include.scores.health.explanation import Change, Explanation
+from include.scores.health.verdicts import Verdict
 from include.scores.precision import Precision
 from include.warehouse.engine import engine, has_table
 
@@ -33,6 +34,7 @@ class Board:
         judged: The last back-test; None before the first one.
         methods: Its methods at T-90, T-60 and T-30.
         rules: How well each signal and playbook picked those who left.
+        overrides: Each override, and who was right.
     """
 
     day: date | None
@@ -42,6 +44,7 @@ class Board:
     judged: Any = None
     methods: tuple[Any, ...] = ()
     rules: tuple[Precision, ...] = ()
+    overrides: tuple[Verdict, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,7 @@ def _board() -> Board:
             judged,
             tuple(connection.execute(_METHODS, {"month": judged.month})) if judged else (),
             tuple(precision.of_history(connection, newest)),
+            tuple(verdicts.read(connection)[:_SHOWN]),
         )
 
 

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from include.cli.main import app
 from include.models import build
+from include.scores.health import verdicts
 from include.warehouse.engine import engine
 
 NOW = "2026-06-10"
@@ -64,6 +65,35 @@ def test_an_override_is_shown_and_lifted(built: pytest.MonkeyPatch) -> None:
     assert "computed score again" in _say("lift", "crm:1")
     assert json.loads(_say("show", "crm:1", "--json"))["shown"] == computed
     assert "no override" in _say("lift", "crm:1")
+
+
+@pytest.mark.parametrize(
+    ("band", "computed", "is_lost", "right"),
+    [("green", "yellow", False, "person"), ("green", "yellow", True, "score"), ("red", "green", True, "person"),
+     ("red", "yellow", False, "score"), ("red", "red", True, "same band"), ("green", "red", None, "open"),
+     ("green", "", False, "open")],
+)  # fmt: skip
+def test_an_override_is_judged_by_the_outcome(band: str, computed: str, is_lost: bool | None, right: str) -> None:
+    assert verdicts.judge(band, computed, is_lost) == right
+
+
+def test_overrides_are_listed_with_the_next_renewal_only(built: pytest.MonkeyPatch) -> None:
+    day = date.fromisoformat(NOW)
+    _say("override", "crm:1", "10", "--reason", "they look at others", "--days", "10")
+    with engine("owner").begin() as connection:
+        connection.execute(sa.text("delete from marts.renewal_due where account_key = 'crm:1'"))
+        for name, after, part in (("before", -1, "lost"), ("next", 0, "on_time"), ("later", 9, "lost")):
+            named = {"id": name, "on": day + timedelta(days=after), "part": part}
+            connection.execute(
+                sa.text(
+                    "insert into marts.renewal_due (renewal_id, account_key, decision_date, part, target_arr)"
+                    " values (:id, 'crm:1', :on, :part, 100)"
+                ),
+                named,
+            )
+    (one,) = json.loads(_say("overrides", "--json"))
+    assert (one["decision_date"], one["outcome"], one["band"], one["right"]) == (NOW, "on_time", "red", "score")
+    assert "the person was right in 0, the score in 1" in _say("overrides")
 
 
 def test_a_backtest_is_kept_by_month_and_learning_refuses_too_little(built: pytest.MonkeyPatch) -> None:
