@@ -1,6 +1,7 @@
-"""The pages *Perennial*, *Data quality*, *Why not?* and *Health* inside Airflow's UI.
+"""The pages of Perennial inside Airflow's UI.
 
-They only read, name no person, and show themselves only to those who may see the DAGs.
+They only read, show themselves only to those who may see the DAGs, and name accounts, amounts and persons only as far
+as ``viewers.yaml`` says of the login.
 """
 
 from __future__ import annotations
@@ -11,17 +12,29 @@ from secrets import token_urlsafe
 from typing import Any
 
 import jinja2
-from airflow.api_fastapi.core_api.security import requires_access_dag
+from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_dag
 from airflow.configuration import conf
 from airflow.plugins_manager import AirflowPlugin
 from fastapi import Depends, FastAPI
 from fastapi.responses import HTMLResponse
 
+from include.config.viewers import Viewer
 from include.orchestration.dag_ids import PREFIX as DAG_PREFIX
 from include.orchestration.dag_ids import dag_id
 
 PREFIX = "/perennial"
 BASE = conf.get("api", "base_url", fallback="").rstrip("/")
+# Path -> the page's name, in the order of the menu.
+PAGES = {
+    "/today/": "Today",
+    "/account/": "Account",
+    "/renewals/": "Renewals",
+    "/health/": "Health",
+    "/team/": "Team load",
+    "/": "Data health",
+    "/quality/": "Data quality",
+    "/why/": "Why not?",
+}
 # Whoever may see this DAG may see what it works on. Named here, since else the caller's query would name it.
 may_see = requires_access_dag("GET", param_dag_id=dag_id("build_kpis"))
 _templates = jinja2.Environment(
@@ -33,67 +46,128 @@ _templates = jinja2.Environment(
 )
 
 # No pages of documentation: they would be open to everyone.
-app = FastAPI(title="Perennial", docs_url=None, redoc_url=None, openapi_url=None)
+app = FastAPI(title="Perennial", docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(may_see)])
 
 
-@app.get("/", response_class=HTMLResponse, dependencies=[Depends(may_see)])
-def page() -> HTMLResponse:
-    """Show how everything stands."""
+@app.get("/", response_class=HTMLResponse)
+def page(user: GetUserDep) -> HTMLResponse:
+    """Show sources, held batches, builds, approvals and the outbox."""
     from include.pages import overview
 
-    return _answer("perennial.html", overview.read)
+    return _answer("/", "perennial.html", user, lambda viewer: overview.read())
 
 
-@app.get("/quality/", response_class=HTMLResponse, dependencies=[Depends(may_see)])
-def quality_page() -> HTMLResponse:
+@app.get("/quality/", response_class=HTMLResponse)
+def quality_page(user: GetUserDep) -> HTMLResponse:
     """Show what the rules on data have found over time."""
     from include.pages import data_quality
 
-    return _answer("quality.html", data_quality.read)
+    return _answer("/quality/", "quality.html", user, lambda viewer: data_quality.read())
 
 
-@app.get("/why/", response_class=HTMLResponse, dependencies=[Depends(may_see)])
-def why_page(account: str = "", day: str = "", signal: str = "") -> HTMLResponse:
+@app.get("/why/", response_class=HTMLResponse)
+def why_page(user: GetUserDep, account: str = "", day: str = "", signal: str = "") -> HTMLResponse:
     """Show why something did or did not open for an account."""
     from include.pages import explanation
 
-    return _answer("why.html", lambda: explanation.read(account, day, signal), forms="'self'")
+    return _answer("/why/", "why.html", user, lambda viewer: explanation.read(viewer, account, day, signal))
 
 
-@app.get("/health/", response_class=HTMLResponse, dependencies=[Depends(may_see)])
-def health_page(account: str = "", day: str = "", since: str = "") -> HTMLResponse:
+@app.get("/health/", response_class=HTMLResponse)
+def health_page(user: GetUserDep, account: str = "", day: str = "", since: str = "") -> HTMLResponse:
     """Show the health of all accounts, or of one with its explanation."""
     from include.pages import health
 
-    return _answer("health.html", lambda: health.read(account, day, since), forms="'self'")
+    return _answer("/health/", "health.html", user, lambda viewer: health.read(viewer, account, day, since))
 
 
-def _answer(template: str, read: Callable[[], Any], forms: str = "'none'") -> HTMLResponse:
+@app.get("/today/", response_class=HTMLResponse)
+def today_page(user: GetUserDep) -> HTMLResponse:
+    """Show what a CSM has to look at first."""
+    from include.pages import today
+
+    return _answer("/today/", "today.html", user, today.read)
+
+
+@app.get("/account/", response_class=HTMLResponse)
+def account_page(user: GetUserDep, account: str = "") -> HTMLResponse:
+    """Show all that is known of one account."""
+    from include.pages import account as accounts
+
+    return _answer("/account/", "account.html", user, lambda viewer: accounts.read(viewer, account))
+
+
+@app.get("/brief/", response_class=HTMLResponse)
+def brief_page(user: GetUserDep, account: str = "", renewal: str = "") -> HTMLResponse:
+    """Show the brief of a renewal."""
+    from include.pages import account as accounts
+
+    return _answer("/brief/", "brief.html", user, lambda viewer: accounts.read_brief(viewer, account, renewal))
+
+
+@app.get("/renewals/", response_class=HTMLResponse)
+def renewals_page(user: GetUserDep, quarter: str = "", band: str = "", csm: str = "") -> HTMLResponse:
+    """Show what a quarter's renewals are expected to bring."""
+    from include.pages import renewals
+
+    asked = {"band": band, "csm": csm}
+    return _answer(
+        "/renewals/", "renewals.html", user, lambda viewer: renewals.read(viewer, quarter, band, csm), asked=asked
+    )
+
+
+@app.get("/team/", response_class=HTMLResponse)
+def team_page(user: GetUserDep) -> HTMLResponse:
+    """Show how much each CSM has on hand."""
+    from include.pages import team
+
+    return _answer("/team/", "team.html", user, team.read)
+
+
+def _answer(path: str, template: str, user: Any, read: Callable[[Viewer], Any], **more: Any) -> HTMLResponse:
     from sqlalchemy.exc import SQLAlchemyError
 
+    from include import config
     from include.common.clock import now
-    from include.common.errors import PerennialError
+    from include.common.errors import ConfigError, PerennialError
     from include.warehouse.engine import readable
 
     problem: PerennialError | None = None
+    trouble, status = "This page cannot be shown.", 200
     seen: Any = None
+    viewer = Viewer(role="operator")
     try:
-        seen = read()
+        viewer = config.load().viewers.of(user.get_name())
+        seen = read(viewer)
     except SQLAlchemyError as error:
-        problem = readable(error)
+        problem, trouble, status = readable(error), "The warehouse cannot be read.", 503
+    except ConfigError as error:
+        problem, status = error, 404
     except PerennialError as error:
-        problem = error
+        problem, status = error, 503
     nonce = token_urlsafe(16)
     text = _templates.get_template(template).render(
-        seen=seen, problem=problem, now=now(), nonce=nonce, base=BASE, prefix=DAG_PREFIX
+        seen=seen,
+        problem=problem,
+        trouble=trouble,
+        viewer=viewer,
+        now=now(),
+        nonce=nonce,
+        base=BASE,
+        root=f"{BASE}{PREFIX}",
+        prefix=DAG_PREFIX,
+        pages=PAGES.items(),
+        here=path,
+        m=_templates.get_template("macros.html").module,
+        **more,
     )
     return HTMLResponse(
         text,
-        status_code=503 if problem else 200,
+        status_code=status,
         headers={
             "Content-Security-Policy": (
                 f"default-src 'none'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}';"
-                f" base-uri 'none'; form-action {forms}; frame-ancestors 'self'"
+                " base-uri 'none'; form-action 'self'; frame-ancestors 'self'"
             ),
             "X-Content-Type-Options": "nosniff",
             "Referrer-Policy": "no-referrer",
@@ -103,33 +177,16 @@ def _answer(template: str, read: Callable[[], Any], forms: str = "'none'") -> HT
 
 
 class PerennialPlugin(AirflowPlugin):
-    """Tells Airflow of the page."""
+    """Tells Airflow of the pages."""
 
     name = "perennial"
     fastapi_apps = [{"app": app, "url_prefix": PREFIX, "name": "Perennial"}]  # noqa: RUF012
     external_views = [  # noqa: RUF012
         {
-            "name": "Perennial",
-            "href": f"{BASE}{PREFIX}/",
-            "url_route": "perennial",
+            "name": title,
+            "href": f"{BASE}{PREFIX}{path}",
+            "url_route": f"perennial-{path.strip('/') or 'data'}",
             "destination": "nav",
-        },
-        {
-            "name": "Data quality",
-            "href": f"{BASE}{PREFIX}/quality/",
-            "url_route": "perennial-quality",
-            "destination": "nav",
-        },
-        {
-            "name": "Why not?",
-            "href": f"{BASE}{PREFIX}/why/",
-            "url_route": "perennial-why",
-            "destination": "nav",
-        },
-        {
-            "name": "Health",
-            "href": f"{BASE}{PREFIX}/health/",
-            "url_route": "perennial-health",
-            "destination": "nav",
-        },
+        }
+        for path, title in PAGES.items()
     ]

@@ -20,6 +20,7 @@ from include.config.fields import Country, Days, Email, HostName, Identifier, Zo
 from include.config.kpis import Kpis
 from include.config.renewals import Renewals
 from include.config.tiers import Tiers, Value
+from include.config.viewers import Viewers
 
 
 class Person(Strict):
@@ -341,3 +342,4 @@ class Settings(General):
     promises: Promises
     value: Value
     tiers: Tiers
+    viewers: Viewers

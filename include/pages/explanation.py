@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from datetime import date
 
 from include.common.errors import ConfigError
+from include.config.viewers import Viewer
 from include.decide.explain import read as decisions
 from include.decide.explain.read import Explanation
+from include.pages import scope
+from include.warehouse.engine import engine
 
 
 @dataclass(frozen=True)
@@ -29,11 +32,14 @@ class Asked:
     message: str = ""
 
 
-def read(account: str = "", day: str = "", signal: str = "") -> Asked:
+def read(viewer: Viewer, account: str = "", day: str = "", signal: str = "") -> Asked:
     """Return what the page shows."""
     account, signal = account.strip(), signal.strip()
     if not account:
         return Asked(account, day, signal)
+    with engine("reader").connect() as connection:
+        if not scope.may_see(connection, viewer, account):
+            return Asked(account, "", signal, message=f"{account} is none of your accounts.")
     try:
         on = date.fromisoformat(day) if day else None
     except ValueError:

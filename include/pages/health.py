@@ -1,4 +1,4 @@
-"""The health board, and one account's score explained, for the page inside Airflow: accounts by key, no persons."""
+"""The health board of a viewer's accounts, and one account's score explained; no persons."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from include.common.errors import ConfigError
+from include.config.viewers import Viewer
+from include.pages import scope
 from include.scores import precision
 from include.scores.health import explanation, verdicts
 from include.scores.health.explanation import Change, Explanation
@@ -68,30 +70,34 @@ class Asked:
     message: str = ""
 
 
-def read(account: str = "", day: str = "", since: str = "") -> Asked:
+def read(viewer: Viewer, account: str = "", day: str = "", since: str = "") -> Asked:
     """Return what the page shows: the board, or one account if it is asked for."""
     account = account.strip()
     if not account:
-        return Asked(board=_board())
+        return Asked(board=_board(viewer))
     try:
         on, then = (date.fromisoformat(text) if text else None for text in (day, since))
     except ValueError:
         return Asked(account, message="That is not a day; write 2026-11-23.")
+    with engine("reader").connect() as connection:
+        if not scope.may_see(connection, viewer, account):
+            return Asked(account, message=f"{account} is none of your accounts.")
     try:
         found = explanation.of_day(account, on)
         change = explanation.of_change(account, then, on) if then else None
     except ConfigError as error:
         return Asked(account, day, since, message=f"{error.message} ({error.cure})" if error.cure else error.message)
-    line, first = _line(account, found.day)
-    return Asked(account, day, since, None, found, change, line, first)
+    points, first = line(account, found.day)
+    return Asked(account, day, since, None, found, change, points, first)
 
 
-def _board() -> Board:
+def _board(viewer: Viewer) -> Board:
     with engine("reader").connect() as connection:
         if not has_table(connection, "marts.account_health"):
             return Board(None, {})
         weeks: dict[date, dict[str, int]] = {}
-        for row in connection.execute(_WEEKS):
+        chosen = {"accounts": scope.accounts(connection, viewer)}
+        for row in connection.execute(_WEEKS, chosen):
             weeks.setdefault(row.day, dict.fromkeys(BANDS, 0))[row.band] = row.n
         if not weeks:
             return Board(None, {})
@@ -101,7 +107,7 @@ def _board() -> Board:
             newest,
             weeks[newest],
             tuple(sorted(weeks.items())),
-            tuple(connection.execute(_LOWEST, {"day": newest, "limit": _SHOWN})),
+            tuple(connection.execute(_LOWEST, {**chosen, "day": newest, "limit": _SHOWN})),
             judged,
             tuple(connection.execute(_METHODS, {"month": judged.month})) if judged else (),
             tuple(precision.of_history(connection, newest)),
@@ -109,7 +115,8 @@ def _board() -> Board:
         )
 
 
-def _line(account: str, day: date) -> tuple[str, date | None]:
+def line(account: str, day: date) -> tuple[str, date | None]:
+    """Return the points of an SVG line of the scores of 90 days, and its first day; "" with fewer than two scores."""
     with engine("reader").connect() as connection:
         rows = connection.execute(_LINE, {"account": account, "day": day, "days": _DAYS}).all()
     if len(rows) < 2:
@@ -124,11 +131,15 @@ def _line(account: str, day: date) -> tuple[str, date | None]:
 _WEEKS = sa.text(
     "select h.day, h.band, count(*) as n from marts.account_health as h"
     " cross join (select max(day) as newest from marts.health_score) as n"
-    " where h.day in (select n.newest - 7 * k from generate_series(0, 11) as k) group by 1, 2"
+    " where h.day in (select n.newest - 7 * k from generate_series(0, 11) as k)"
+    " and (cast(:accounts as text[]) is null or h.account_key = any(cast(:accounts as text[]))) group by 1, 2"
 )
 _LOWEST = sa.text(
-    "select account_key, shown, band, band_since, coverage, is_override from marts.account_health"
-    " where day = :day and band <> 'unknown' order by shown, account_key limit :limit"
+    "select h.account_key, a.name, h.shown, h.band, h.band_since, h.coverage, h.is_override"
+    " from marts.account_health as h left join core.account as a on a.account_key = h.account_key"
+    " where h.day = :day and h.band <> 'unknown'"
+    " and (cast(:accounts as text[]) is null or h.account_key = any(cast(:accounts as text[])))"
+    " order by h.shown, h.account_key limit :limit"
 )
 _JUDGED = sa.text("select * from meta.health_backtest order by month desc limit 1")
 _METHODS = sa.text(

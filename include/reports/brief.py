@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from include.common import formatting
@@ -16,6 +16,7 @@ from include.config import templates
 from include.decide.risk import live_risks
 from include.decide.rules.subjects import table
 from include.decide.signals.load import load as load_signals
+from include.decide.titles import titles
 from include.reports import brief_queries, questions
 from include.reports.page import Section, render
 from include.scores.health import explanation
@@ -72,19 +73,6 @@ def read(account_key: str, renewal_id: str = "") -> Brief:
             there = f"open: {', '.join(known)}" if known else "it has no open renewal"
             raise ConfigError(f"there is no open renewal {renewal_id} of {account_key}".replace("  ", " "), cure=there)
         today = rows.one(brief_queries.TODAY) or {}
-        sections = (
-            _bought(rows),
-            _prices(rows),
-            _used(rows, today),
-            _asked(rows),
-            _promised(rows),
-            _paid(rows),
-            _risks(rows, today),
-            _causes(account_key, rows, renewal["term_start"]),
-            _people(rows),
-            _competitors(rows),
-            _comparable(rows, today),
-        )
         ask = questions.choose(today, rows.all(brief_queries.FEATURES), rows.all(brief_queries.TICKETS))
         return Brief(
             account_key,
@@ -92,8 +80,83 @@ def read(account_key: str, renewal_id: str = "") -> Brief:
             str(renewal["renewal_id"]),
             rows.as_of,
             _head(account, renewal, today, rows),
-            (*sections, Section("Three questions to ask", text="", columns=("",), rows=[(one,) for one in ask])),
+            (
+                *_sections(rows, today, renewal["term_start"]),
+                _comparable(rows, today),
+                Section("Three questions to ask", columns=("",), rows=[(one,) for one in ask]),
+            ),
         )
+
+
+@dataclass(frozen=True)
+class Account:
+    """All that is known of an account, with or without an open renewal.
+
+    Args:
+        as_of: The day at whose close everything holds.
+        renewals: Its open renewals with their probability, the next decision first.
+    """
+
+    account_key: str
+    name: str
+    tier: str
+    csm: str
+    as_of: date
+    currency: str
+    arr: float | None
+    value: float | None
+    renewals: tuple[Mapping[str, Any], ...]
+    sections: tuple[Section, ...]
+
+
+def of_account(account_key: str) -> Account:
+    """Return all that is known of an account.
+
+    Raises:
+        ConfigError: There is no such account.
+    """
+    with brief_queries.opened(account_key) as rows:
+        account = rows.one(brief_queries.ACCOUNT)
+        if account is None:
+            raise ConfigError(f"there is no account {account_key}", cure="give its source and id there: crm:1001")
+        today = rows.one(brief_queries.TODAY) or {}
+        renewals = tuple(rows.all(brief_queries.RENEWALS))
+        since = renewals[0]["term_start"] if renewals else rows.as_of - timedelta(days=365)
+        value = rows.one(brief_queries.VALUE)
+        return Account(
+            account_key,
+            str(account["name"]),
+            str(account["tier"] or ""),
+            str(account["owner"] or ""),
+            rows.as_of,
+            rows.currency,
+            float(today["arr"]) if today.get("arr") is not None else None,
+            float(value["score"]) if value else None,
+            renewals,
+            (*_sections(rows, today, since), _timeline(rows)),
+        )
+
+
+def _sections(rows: brief_queries.Rows, today: Mapping[str, Any], since: date) -> tuple[Section, ...]:
+    return (
+        _risks(rows, today),
+        _causes(rows, since),
+        _used(rows, today),
+        _asked(rows),
+        _people(rows),
+        _bought(rows),
+        _prices(rows),
+        _paid(rows),
+        _promised(rows),
+        _competitors(rows),
+    )
+
+
+def _timeline(rows: brief_queries.Rows) -> Section:
+    known = titles()
+    events = rows.all(brief_queries.TIMELINE)
+    found = [(row["day"], row["what"], known.get(row["about"], row["about"])) for row in events]
+    return Section("Timeline of 180 days", ("day", "what", "about"), found, (), "" if found else "Nothing happened.")
 
 
 def _head(
@@ -240,13 +303,13 @@ def _risks(rows: brief_queries.Rows, today: Mapping[str, Any]) -> Section:
     return Section("Risks", columns, found, (), "" if found else "No risk signal is open.")
 
 
-def _causes(account_key: str, rows: brief_queries.Rows, since: date) -> Section:
+def _causes(rows: brief_queries.Rows, since: date) -> Section:
     title = "Why health changed since the last renewal"
     first = rows.one(brief_queries.FIRST_SCORE, since=since)
     if first is None or first["first"] is None or first["first"] >= first["last"]:
         return Section(title, text="There are no two scores to compare.")
     try:
-        change = explanation.of_change(account_key, first["first"], first["last"])
+        change = explanation.of_change(rows.account_key, first["first"], first["last"])
     except ConfigError as error:
         return Section(title, text=f"{error.message}.")
     lines = sorted(change.lines, key=lambda line: -abs(line.change))

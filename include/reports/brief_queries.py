@@ -63,7 +63,8 @@ where r.account_key = :account_key and r.outcome = 'open' and r.term_start <= :a
 order by r.decision_date, r.target_arr desc, r.renewal_id
 """
 TODAY = """
-select i.*, h.shown, h.computed, h.band, h.last_band, h.coverage, d.paid_seats, d.active_users_28d
+select i.*, h.shown, h.computed, h.band, h.last_band, h.coverage, d.paid_seats,
+    d.active_users_28d, d.arr
 from marts.account_day as d
 left join marts.health_input as i on i.account_key = d.account_key and i.day = d.day
 left join marts.account_health as h on h.account_key = d.account_key and h.day = d.day
@@ -171,4 +172,27 @@ from (
     where d.part <> 'open' and d.settled_on <= :as_of and f.days_before between 60 and 120 and f.band = :band
         and f.tier is not distinct from cast(:tier as text)
 ) as s
+"""
+TIMELINE = """
+select * from (
+    select opened_on as day, case when arm = '' then 'alert opened' else 'playbook started' end as what, signal as about
+    from ops.episode where account_key = :account_key and entity_kind <> 'renewal'
+    union all
+    select closed_on, case when arm = '' then 'alert closed' else 'playbook ended' end, signal
+    from ops.episode where account_key = :account_key and entity_kind <> 'renewal' and closed_on is not null
+    union all
+    select done_on, 'task done', rule || ', ' || step from core.task
+    where account_key = :account_key and done_on is not null
+    union all
+    select from_day, 'contact', '' from core.contact_touch where account_key = :account_key
+    union all
+    select day, 'ARR: ' || movement, to_char(arr_end - arr_start, 'FMS999G999G999G990') from marts.arr_movement
+    where account_key = :account_key and arr_end <> arr_start
+    union all
+    select created_day, priority || ' ticket', ticket_id from core.ticket
+    where account_key = :account_key and not is_deleted and priority in ('urgent', 'high')
+    union all
+    select given_on, 'pulse ' || score, why from meta.health_pulse
+    where account_key = :account_key and known_to is null
+) as t where day > cast(:as_of as date) - 180 and day <= :as_of order by day desc, what, about limit 60
 """

@@ -38,13 +38,13 @@ def client(plugin, socket_enabled, monkeypatch):
 
     class AuthManager:
         async def get_user_from_token(self, token: str) -> SimpleNamespace:
-            if token not in ("viewer", "stranger"):
+            if token == "forged":
                 raise InvalidTokenError
-            return SimpleNamespace(name=token)
+            return SimpleNamespace(name=token, get_name=lambda: token)
 
         def is_authorized_dag(self, *, method, user, details, access_entity=None) -> bool:
             assert (method, details.id) == ("GET", "build_kpis")
-            return user.name == "viewer"
+            return user.name != "stranger"
 
     monkeypatch.setattr(security, "get_auth_manager", AuthManager)
     monkeypatch.setattr(security.DagModel, "get_team_name", lambda dag_id: None)
@@ -157,8 +157,10 @@ def test_a_warehouse_that_is_down_is_one_clear_message(client, monkeypatch):
 
 def test_the_pages_are_in_the_menu(plugin):
     views = plugin.PerennialPlugin.external_views
-    assert [view["destination"] for view in views] == ["nav"] * 4
-    assert [view["href"].rpartition("/perennial")[2] for view in views] == ["/", "/quality/", "/why/", "/health/"]
+    assert {view["destination"] for view in views} == {"nav"}
+    assert len({view["url_route"] for view in views}) == len(views)
+    paths = {route.path for route in plugin.app.routes}
+    assert {view["href"].rpartition("/perennial")[2] for view in views} == paths - {"/brief/"}
 
 
 @pytest.mark.parametrize(("token", "status"), [(None, 401), ("forged", 403), ("stranger", 403)])
@@ -192,7 +194,7 @@ def test_the_quality_page_shows_trends_and_no_value_of_a_row(client, warehouse):
     assert "1 of 60" in answer.text and answer.text.count("<svg") >= 3 and "1.67%" in answer.text
     # Neither a value of a row, nor anything that the page would load from elsewhere.
     assert not any(word in answer.text for word in ("anna", "Annabel", "Holm", "secret.example", "http://", "https://"))
-    assert "<script" not in answer.text
+    assert answer.text.count("<script") == 1
 
 
 @pytest.mark.parametrize(("token", "status"), [(None, 401), ("forged", 403), ("stranger", 403)])
@@ -208,7 +210,7 @@ def test_the_why_page_asks_for_an_account_and_says_what_it_does_not_know(client,
     evil = "<script>alert(1)</script>"
     answer = client.get("/why/", params={"account": evil}, headers={"Authorization": "Bearer viewer"})
     assert answer.status_code == 200 and "no decision yet is on record" in answer.text
-    assert "<script" not in answer.text and "&lt;script&gt;" in answer.text
+    assert evil not in answer.text and "&lt;script&gt;" in answer.text
     assert "is not a day" in _get(client, "viewer", "/why/?account=crm:1&day=x").text
 
 

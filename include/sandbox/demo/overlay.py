@@ -52,7 +52,14 @@ def write(home: Path, sandbox: dict[str, Any]) -> None:
     # The first write goes to every account, and nobody is there to approve it.
     caps = {"actions_per_run": 2000, "share_of_book": 1}
     renewals = {} if custom == "ideal" else {"renewal_pipelines": mapping.RENEWAL_PIPELINES}
-    written = {"channels": channels, "settings": {"sources": sources}, "caps": caps, "renewals": renewals}
+    viewers = {"viewers": {"admin": {"role": "head"}, "colleague": {"role": "executive"}}}
+    written = {
+        "channels": channels,
+        "settings": {"sources": sources},
+        "caps": caps,
+        "renewals": renewals,
+        "viewers": viewers,
+    }
     (folder / "people.yaml").unlink(missing_ok=True)  # of an earlier version, with a key that is none any more
     for name, settings in written.items():
         (folder / f"{name}.yaml").write_text(NOTE + yaml.safe_dump(settings, sort_keys=False))

@@ -1,0 +1,61 @@
+"""Who sees what on the pages inside Airflow: ``viewers.yaml``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from include.config.documents import Strict
+
+
+class Viewer(Strict):
+    """What a person sees on the pages.
+
+    Args:
+        role: csm, lead, head, executive, region or operator.
+        owner: Of a CSM: the owner in the CRM, such as ``crm:7``.
+        teams: Of a lead: teams as the CRM names them.
+        regions: Of a region: regions as the CRM names them.
+    """
+
+    role: Literal["csm", "lead", "head", "executive", "region", "operator"]
+    owner: Annotated[str, Field(pattern=r"^([a-z][a-z0-9_]*:.+)?$")] = ""
+    teams: tuple[str, ...] = ()
+    regions: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _has_what_its_role_needs(self) -> Viewer:
+        for role, name in (("csm", "owner"), ("lead", "teams"), ("region", "regions")):
+            if (self.role == role) != bool(getattr(self, name)):
+                raise ValueError(f"{name} goes with role: {role}")
+        return self
+
+    @property
+    def sees_names(self) -> bool:
+        """Whether accounts are named."""
+        return self.role != "operator"
+
+    @property
+    def sees_amounts(self) -> bool:
+        """Whether amounts are shown."""
+        return self.role != "operator"
+
+    @property
+    def sees_people(self) -> bool:
+        """Whether persons are named, and single accounts shown with all that is known of them."""
+        return self.role in ("csm", "lead", "head")
+
+
+class Viewers(Strict):
+    """``viewers.yaml``.
+
+    Args:
+        viewers: Login in Airflow -> what that person sees.
+    """
+
+    viewers: dict[Annotated[str, Field(min_length=1)], Viewer]
+
+    def of(self, login: str) -> Viewer:
+        """Return what a login sees: an operator's view where it is not named."""
+        return self.viewers.get(login) or Viewer(role="operator")

@@ -1,0 +1,100 @@
+"""The renewals of a quarter: what they are expected to bring, decisions by week, and each with its probability."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from include.config.viewers import Viewer
+from include.pages import scope
+from include.scores.forecast import lines, lists, past, totals
+from include.scores.forecast.lines import Line
+from include.scores.forecast.lists import Week
+from include.scores.forecast.totals import Total
+from include.warehouse.engine import engine, has_table
+
+_WEEKS = 13
+
+
+@dataclass(frozen=True)
+class Renewals:
+    """A quarter.
+
+    Args:
+        quarter: Such as 2026Q3; "" before the first build.
+        quarters: Those that can be chosen.
+        won: ARR that is renewed already.
+        interval: What the interval rests on.
+        by_csm: The total of each CSM.
+        weeks: Decisions of the coming 13 weeks, over all quarters.
+        found: The quarter's renewals, by decision date.
+        because: Renewal -> why people and figures disagree about it.
+        late: Open renewals of earlier quarters.
+    """
+
+    quarter: str = ""
+    quarters: Sequence[str] = ()
+    as_of: date | None = None
+    currency: str = ""
+    total: Total | None = None
+    won: float = 0.0
+    interval: str = ""
+    by_csm: Sequence[Total] = ()
+    weeks: Sequence[Week] = ()
+    found: Sequence[Line] = ()
+    because: dict[str, str] | None = None
+    late: Sequence[Line] = ()
+    message: str = ""
+
+
+def read(viewer: Viewer, quarter: str = "", band: str = "", csm: str = "") -> Renewals:
+    """Return a quarter's renewals of a viewer's accounts.
+
+    Args:
+        quarter: Such as 2026Q3; this one by default.
+        band: Only this band.
+        csm: Only this CSM's, by name.
+    """
+    with engine("reader").connect() as connection:
+        if not has_table(connection, lines.TABLE):
+            return Renewals(message="There is no forecast yet: it comes with the first build.")
+        chosen = scope.accounts(connection, viewer)
+        known = [line for line in lines.read(connection) if chosen is None or line.account_key in chosen]
+        frozen = past.read(connection)
+    if not known:
+        return Renewals(message="No renewal of your accounts is due in this quarter or the next three.")
+    as_of = known[0].as_of
+    this = _start(as_of)
+    starts = [_plus(this, number) for number in range(4)]
+    names = [lines.quarter(start) for start in starts]
+    if quarter and quarter not in names:
+        return Renewals(quarters=names, as_of=as_of, message=f"{quarter!r} is none of {', '.join(names)}.")
+    start = starts[names.index(quarter)] if quarter else this
+    inside = [line for line in known if line.quarter_start == start]
+    wider = totals.widening(past.quarters(frozen, starts.index(start)))
+    shown = [line for line in inside if band in ("", line.band) and csm in ("", line.csm)]
+    ahead = [week for week in lists.calendar(known) if week.starts is None or (week.starts - as_of).days < 7 * _WEEKS]
+    return Renewals(
+        lines.quarter(start),
+        names,
+        as_of,
+        known[0].currency,
+        totals.total(inside, wider),
+        float(sum(line.amount for line in inside if line.line_class == "won")),
+        wider.label,
+        totals.by_group(inside, "csm", wider),
+        ahead,
+        shown,
+        {one.line.renewal_id: one.because for one in lists.disagreements(known)},
+        [line for line in known if line.quarter_start < this and line.is_open],
+    )
+
+
+def _start(day: date) -> date:
+    return date(day.year, (day.month - 1) // 3 * 3 + 1, 1)
+
+
+def _plus(start: date, quarters: int) -> date:
+    months = start.month - 1 + 3 * quarters
+    return date(start.year + months // 12, months % 12 + 1, 1)

@@ -1,0 +1,36 @@
+"""Which accounts a viewer may see: own ones, those of teams or regions, or all."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from include.config.viewers import Viewer
+from include.warehouse.engine import has_table
+
+
+def accounts(connection: sa.Connection, viewer: Viewer) -> list[str] | None:
+    """Return the keys of the accounts that a viewer may see; None for all of them."""
+    if viewer.role not in _CHOSEN:
+        return None
+    if not has_table(connection, "core.account"):
+        return []
+    return list(connection.execute(sa.text(_CHOSEN[viewer.role]), _named(viewer)).scalars())
+
+
+def may_see(connection: sa.Connection, viewer: Viewer, account_key: str) -> bool:
+    """Return whether a viewer may see an account."""
+    chosen = accounts(connection, viewer)
+    return chosen is None or account_key in chosen
+
+
+def _named(viewer: Viewer) -> dict[str, object]:
+    named = {"owner": viewer.owner, "teams": list(viewer.teams), "regions": list(viewer.regions)}
+    return {name: value for name, value in named.items() if f":{name}" in _CHOSEN[viewer.role]}
+
+
+_CHOSEN = {
+    "csm": "select account_key from core.account where owner_key = :owner",
+    "lead": "select a.account_key from core.account as a join core.owner as o on o.owner_key = a.owner_key"
+    " where o.team = any(:teams)",
+    "region": "select account_key from core.account where region = any(:regions)",
+}

@@ -1,0 +1,143 @@
+"""A CSM's day: tasks and alerts by what is at stake, decisions that come, scores that fell, pulses that are missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import sqlalchemy as sa
+
+from include.common.errors import ConfigError
+from include.config.viewers import Viewer
+from include.decide.titles import titles
+from include.pages import scope
+from include.scores.forecast import lines
+from include.scores.forecast.lines import Line
+from include.scores.health import explanation
+from include.warehouse.engine import engine, has_table
+
+AHEAD_DAYS, FALL, FALL_DAYS, PULSE_DAYS = 90, 5, 7, 45
+_SHOWN, _EXPLAINED = 50, 5
+
+
+@dataclass(frozen=True)
+class Fall:
+    """A score that fell within a week.
+
+    Args:
+        cause: The largest cause, for the deepest falls.
+    """
+
+    account_key: str
+    name: str
+    before: float
+    after: float
+    band: str
+    arr: float | None
+    cause: str = ""
+
+
+@dataclass(frozen=True)
+class Today:
+    """What a CSM has to look at.
+
+    Args:
+        day: The newest day with figures; None before the first build.
+        tasks: Open tasks, the overdue first, then by ARR.
+        alerts: Open signals, by ARR.
+        decisions: Open renewals decided within 90 days.
+        pulses: Accounts without a pulse for 45 days, by ARR.
+    """
+
+    day: date | None
+    tasks: Sequence[Any] = ()
+    alerts: Sequence[Any] = ()
+    decisions: Sequence[Line] = ()
+    falls: Sequence[Fall] = ()
+    pulses: Sequence[Any] = ()
+
+
+def read(viewer: Viewer) -> Today:
+    """Return the day of a viewer's accounts."""
+    with engine("reader").connect() as connection:
+        if not has_table(connection, "marts.forecast_line"):
+            return Today(None)
+        day = connection.exec_driver_sql("select max(day) from marts.account_day").scalar()
+        if day is None:
+            return Today(None)
+        chosen = scope.accounts(connection, viewer)
+        named = {"accounts": chosen, "day": day, "limit": _SHOWN}
+
+        def ask(query: sa.TextClause) -> list[dict[str, Any]]:
+            return [dict(row) for row in connection.execute(query, named).mappings()]
+
+        known = lines.read(connection)
+        return Today(
+            day,
+            _titled(ask(_TASKS)),
+            _titled(ask(_ALERTS)),
+            [line for line in known if _is_due(line, chosen)][:_SHOWN],
+            _falls(ask(_FALLS), day),
+            ask(_PULSES),
+        )
+
+
+def _is_due(line: Line, chosen: Sequence[str] | None) -> bool:
+    is_mine = chosen is None or line.account_key in chosen
+    return is_mine and line.is_open and 0 <= (line.decision_date - line.as_of).days <= AHEAD_DAYS
+
+
+def _titled(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    known = titles()
+    return [row | {"title": known.get(row["rule"], row["rule"])} for row in rows]
+
+
+def _falls(rows: Sequence[dict[str, Any]], day: date) -> list[Fall]:
+    found = []
+    for position, row in enumerate(rows):
+        cause = ""
+        if position < _EXPLAINED:
+            try:
+                change = explanation.of_change(row["account_key"], row["since"], day)
+                cause = min(change.lines, key=lambda line: line.change).cause if change.lines else ""
+            except ConfigError:
+                pass  # one of the days has no score that can be explained any more
+        known = {name: value for name, value in row.items() if name != "since"}
+        found.append(Fall(**known, cause=cause))
+    return found
+
+
+_MINE = "(cast(:accounts as text[]) is null or a.account_key = any(cast(:accounts as text[])))"
+_ACCOUNTS = (
+    " join core.account as a on a.account_key = t.account_key and not a.is_excluded and not a.is_deleted"
+    " left join marts.account_day as d on d.account_key = a.account_key and d.day = :day"
+)
+_TASKS = sa.text(
+    "select t.account_key, a.name, t.rule, t.step, t.due_on, t.state, d.arr, t.due_on < :day as is_overdue"  # noqa: S608
+    f" from core.task as t {_ACCOUNTS}"
+    f" where t.state in ('open', 'started') and {_MINE}"
+    " order by coalesce(t.due_on < :day, false) desc, d.arr desc nulls last, t.due_on, t.task_key limit :limit"
+)
+_ALERTS = sa.text(
+    "select t.account_key, a.name, t.signal as rule, t.severity, t.opened_on, d.arr"  # noqa: S608
+    f" from ops.episode as t {_ACCOUNTS}"
+    f" where t.state = 'open' and t.arm = '' and t.entity_kind <> 'renewal' and {_MINE}"
+    " order by (t.severity = 'high') desc, d.arr desc nulls last, t.opened_on, t.episode_id limit :limit"
+)
+_FALLS = sa.text(
+    "select t.account_key, a.name, b.shown as before, t.shown as after, t.band, d.arr, b.day as since"  # noqa: S608
+    f" from marts.account_health as t {_ACCOUNTS}"
+    f" join marts.account_health as b on b.account_key = t.account_key and b.day = cast(:day as date) - {FALL_DAYS}"
+    f" where t.day = :day and t.shown <= b.shown - {FALL} and {_MINE}"
+    " order by t.shown - b.shown, t.account_key limit :limit"
+)
+_PULSES = sa.text(
+    "select t.account_key, a.name, d.arr, max(p.given_on) as given_on"  # noqa: S608
+    f" from (select account_key from marts.health_score where day = :day) as t {_ACCOUNTS}"
+    " left join meta.health_pulse as p on p.account_key = t.account_key and p.known_to is null"
+    f" where {_MINE} group by 1, 2, 3"
+    f" having max(p.given_on) is null or max(p.given_on) <= cast(:day as date) - {PULSE_DAYS}"
+    " order by d.arr desc nulls last, t.account_key limit :limit"
+)

@@ -1,0 +1,116 @@
+"""Each page as each role: names, amounts and persons only for those whom viewers.yaml shows them."""
+
+from __future__ import annotations
+
+import os
+from html import unescape
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from include.common.errors import ConfigError
+from include.config import load
+from include.config.viewers import Viewer
+from include.warehouse.engine import engine
+from tests.plugins.test_perennial_page import client, plugin  # noqa: F401
+
+ROLES = {
+    "mine": {"role": "csm", "owner": "crm:9001"},
+    "other": {"role": "csm", "owner": "crm:9002"},
+    "lead": {"role": "lead", "teams": ["Enterprise"]},
+    "head": {"role": "head"},
+    "executive": {"role": "executive"},
+    "region": {"role": "region", "regions": ["Nowhere"]},
+}
+PAGES = (
+    "/today/", "/account/?account=crm:1", "/brief/?account=crm:1", "/renewals/", "/health/", "/health/?account=crm:1",
+    "/team/", "/", "/quality/", "/why/?account=crm:1",
+)  # fmt: skip
+WHOLE = ("mine", "lead", "head")
+NAME, PERSON, TARGET = "Acme & Sons", "Ada Byron", 123456
+SEED = """
+update core.account set owner_key = 'crm:9002';
+update core.account set owner_key = 'crm:9001', name = 'Acme & Sons' where account_key = 'crm:1';
+delete from core.owner;
+insert into core.owner (owner_key, source, owner_id, email, name, team, is_active) values
+    ('crm:9001', 'crm', '9001', 'owner@vendor.example', 'Owner One', 'Enterprise', true),
+    ('crm:9002', 'crm', '9002', 'two@vendor.example', 'Owner Two', 'Small', true);
+insert into core.contact (contact_key, account_key, name, is_deleted, is_champion, is_decision_maker)
+    values ('crm:77', 'crm:1', 'Ada Byron', false, true, false);
+update marts.forecast_line set target_arr = 123456, amount_arr = 123456, owner_key = 'crm:9001',
+    quarter_start = '2026-04-01', decision_date = as_of + 10, days_to_decision = 10, line_class = 'open'
+    where account_key = 'crm:1';
+update core.renewal set outcome = 'open', target_arr = 123456, term_start = '2026-01-01', decision_date = '2026-07-01'
+    where account_key = 'crm:1';
+"""
+
+
+@pytest.fixture
+def world(built: pytest.MonkeyPatch) -> None:
+    folder = Path(os.environ["PERENNIAL_CONFIG_DIR"]) / "config"
+    folder.mkdir(exist_ok=True)
+    lines = [f"  {name}: {_yaml(role)}" for name, role in ROLES.items()]
+    (folder / "viewers.yaml").write_text("viewers:\n" + "\n".join(lines) + "\n")
+    with engine("owner").begin() as connection:
+        connection.exec_driver_sql(SEED)
+
+
+def _yaml(role: dict[str, object]) -> str:
+    return "{" + ", ".join(f"{name}: {value!r}" for name, value in role.items()) + "}"
+
+
+@pytest.mark.parametrize("role", [*ROLES, "viewer"])
+def test_every_page_shows_a_role_only_what_is_its(client, world, role):  # noqa: F811
+    for path in PAGES:
+        text = unescape(_as(client, role, path))
+        seen = {word for word in (NAME, PERSON, "Owner One", f"{TARGET:,}") if word in text}
+        if path in ("/", "/quality/") or role in ("viewer", "other", "region"):
+            assert not seen, (path, seen)
+        elif path.startswith(("/account/", "/brief/")):
+            assert (PERSON in seen) == (role in WHOLE), path
+        else:
+            assert PERSON not in seen, path
+        if path == "/renewals/" and role in (*WHOLE, "executive"):
+            assert {NAME, f"{TARGET:,}"} <= seen, text
+        if role in ("other", "region") and "account=" in path:
+            assert "none of your accounts" in text or "does not show" in text
+
+
+def test_a_person_sees_what_is_asked_for_first(client, world):  # noqa: F811
+    with engine("owner").begin() as connection:
+        connection.execute(
+            sa.text(
+                "insert into ops.episode (signal, entity_kind, entity_id, episode_no, account_key, state, evidence,"
+                " opened_on, updated_on) values ('usage_down', 'account', 'crm:1', 1, 'crm:1', 'open', '{}',"
+                " '2026-06-01', '2026-06-01')"
+            )
+        )
+    text = _as(client, "mine", "/today/")
+    assert "Usage is down" in text and "Acme &amp; Sons" in text
+    assert "decisions in 90 days" in text and f"{TARGET:,}" in text
+    assert "Usage is down" not in _as(client, "other", "/today/")
+    team = _as(client, "lead", "/team/")
+    assert "Owner One" in team and "Owner Two" not in team
+
+
+def test_renewals_are_filtered_by_the_address(client, world):  # noqa: F811
+    assert "none of" in _as(client, "head", "/renewals/?quarter=1999Q1")
+    assert "None fits" in _as(client, "head", "/renewals/?csm=nobody+at+all")
+    evil = "<script>alert(1)</script>"
+    assert evil not in _as(client, "head", f"/renewals/?quarter={evil}&band={evil}&csm={evil}")
+    assert evil not in _as(client, "head", f"/account/?account={evil}")
+
+
+def test_a_role_names_what_it_needs(world) -> None:
+    assert load().viewers.of("nobody") == Viewer(role="operator")
+    path = Path(os.environ["PERENNIAL_CONFIG_DIR"]) / "config" / "viewers.yaml"
+    path.write_text("viewers: {ada: {role: csm}}\n")
+    with pytest.raises(ConfigError, match=r"viewers\.yaml"):
+        load()
+
+
+def _as(client, role: str, path: str) -> str:  # noqa: F811
+    answer = client.get(path, headers={"Authorization": f"Bearer {role}"})
+    assert answer.status_code in (200, 404), answer.text
+    return answer.text
