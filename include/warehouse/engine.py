@@ -106,7 +106,8 @@ def _embedded_url() -> str:
 @lru_cache(maxsize=16)
 def _engine(url: str, role: Role) -> Engine:
     # The check interval lets the server end the statements, and free the locks, of a process that was killed.
-    options = "-c timezone=UTC -c lock_timeout=60s -c client_connection_check_interval=2s"
+    # Other users of the database may create functions and tables in public: without it in the path none is called.
+    options = "-c timezone=UTC -c lock_timeout=60s -c client_connection_check_interval=2s -c search_path=pg_catalog"
     if role == "reader":
         options += " -c default_transaction_read_only=on -c statement_timeout=60s"
     if role == "loader":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -73,21 +74,31 @@ def _refuse_foreign_schemas(connection: sa.Connection) -> None:
 
 
 def _refuse_unknown_revision(connection: sa.Connection, config: Config) -> None:
-    """Refuse tables that another version of Perennial made: before 0.1.0 some had other names."""
+    """Refuse tables of a newer version, and of a pre-release of 0.1.0: their migrations are not part of this one."""
     if not connection.execute(_IS_OURS).scalar():
         return
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     found = connection.execute(sa.text("select version_num from meta.alembic_version")).scalars().all()
-    if unknown := [revision for revision in found if revision not in known]:
+    unknown = ", ".join(revision for revision in found if revision not in known)
+    if not unknown:
+        return
+    database = connection.engine.url.database
+    if _PRE_RELEASE.fullmatch(unknown):
         raise ConfigError(
-            f"the tables in database {connection.engine.url.database} have revision {', '.join(unknown)}, which this"
-            " version of Perennial does not know; nothing was changed",
-            cure="run the version that made them if that is newer; tables from before 0.1.0 cannot be upgraded: name an"
-            " empty database in PERENNIAL_DATABASE_URL, and the ingest DAGs load everything again (the embedded server:"
-            " `make clean` removes its database with all that is in it)",
+            f"the tables in database {database} were made by a pre-release of Perennial (revision {unknown}) and cannot"
+            " be upgraded; nothing was changed",
+            cure="create a new database, name it in PERENNIAL_DATABASE_URL and run `python -m include.cli server"
+            " migrate`: the ingest DAGs load everything again, and the old database stays as it is (the embedded"
+            " server: `make clean` removes its database and all data in it)",
         )
+    raise ConfigError(
+        f"the tables in database {database} have revision {unknown}, which this version of Perennial does not know;"
+        " nothing was changed",
+        cure="run the newer version of Perennial that made them, or name another database in PERENNIAL_DATABASE_URL",
+    )
 
 
+_PRE_RELEASE = re.compile(r"\d{4}|0\.1\.0_\d{4}")  # revisions before the first release
 _SHOWN = 5
 # The table of migrations alone proves nothing: other projects have one of this name.
 _IS_OURS = sa.text("select to_regclass('meta.alembic_version') is not null and to_regclass('meta.batch') is not null")

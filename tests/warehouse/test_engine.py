@@ -118,7 +118,6 @@ def test_an_owner_that_may_not_create_logins_is_told_what_to_run(
         connection.exec_driver_sql("grant perennial_loader, perennial_builder, perennial_reader to plain_owner")
     with subject.engine("owner", empty_database).begin() as connection:
         connection.exec_driver_sql(f'grant all on database "{url.database}" to plain_owner')
-        connection.exec_driver_sql("grant all on schema public to plain_owner")
     owned = url.set(username="plain_owner", password="x").render_as_string(hide_password=False)
     try:
         with pytest.raises(WarehouseError, match="cannot be created") as caught:
@@ -230,14 +229,47 @@ def test_a_database_in_which_others_use_our_names_is_left_alone(empty_database: 
     logins.dispose(empty_database)
 
 
-def test_tables_of_another_version_are_left_alone(warehouse: str) -> None:
+@pytest.mark.parametrize(
+    ("revision", "cure"),
+    [("0.1.0_0022", "create a new database"), ("0018", "create a new"), ("0.2.0", "run the newer")],
+)
+def test_tables_of_another_version_are_left_alone(warehouse: str, revision: str, cure: str) -> None:
     with subject.engine("owner").begin() as connection:
-        connection.exec_driver_sql("update meta.alembic_version set version_num = '0018'")
-    with pytest.raises(ConfigError, match="revision 0018") as caught:
+        connection.exec_driver_sql(f"update meta.alembic_version set version_num = '{revision}'")
+    with pytest.raises(ConfigError, match=f"revision {revision}") as caught:
         migrate(warehouse)
-    assert "PERENNIAL_DATABASE_URL" in caught.value.cure
+    assert cure in caught.value.cure and "PERENNIAL_DATABASE_URL" in caught.value.cure
     with subject.engine("owner").connect() as connection:
-        assert connection.exec_driver_sql("select version_num from meta.alembic_version").scalar() == "0018"
+        assert connection.exec_driver_sql("select version_num from meta.alembic_version").scalar() == revision
+
+
+def test_other_users_of_the_database_keep_public_and_nothing_in_it_is_called(
+    empty_database: str, superuser: str
+) -> None:
+    theirs = make_url(superuser).set(database=make_url(empty_database).database)
+    with psycopg.connect(theirs.set(drivername="postgresql").render_as_string(hide_password=False)) as other:
+        other.execute("grant create on schema public to public")
+        other.execute("create function public.length(date) returns int language sql as 'select 666'")
+    migrate(empty_database)
+    for role in ("owner", *subject.GROUPS):
+        with subject.engine(role, empty_database).connect() as connection:
+            assert connection.exec_driver_sql("select has_schema_privilege('public', 'public', 'create')").scalar()
+            with pytest.raises(sa.exc.ProgrammingError, match="function length"):
+                connection.exec_driver_sql("select length(date '2026-01-01')")
+    logins.dispose(empty_database)
+
+
+def test_every_table_and_column_of_our_own_has_a_comment(warehouse: str) -> None:
+    with subject.engine("reader").connect() as connection:
+        bare = connection.exec_driver_sql(
+            "with ours as (select oid, relkind from pg_class"
+            " where relkind in ('r', 'v') and relname <> 'alembic_version'"
+            " and relnamespace::regnamespace::text in ('meta', 'ops', 'quarantine'))"
+            " select oid::regclass::text from ours where obj_description(oid, 'pg_class') is null"
+            " union all select attrelid::regclass || '.' || attname from pg_attribute join ours on oid = attrelid"
+            " where attnum > 0 and relkind = 'r' and col_description(attrelid, attnum) is null"
+        )
+        assert bare.scalars().all() == []
 
 
 def test_an_error_does_not_show_what_was_bound(warehouse: str) -> None:

@@ -1,0 +1,22 @@
+-- Everybody reads; the loader writes what was read, the builder what was built and decided.
+grant select on all tables in schema quarantine, meta, ops to perennial_loader, perennial_builder, perennial_reader;
+
+grant insert, update, delete on
+    quarantine.record, quarantine.waiver,
+    meta.batch, meta.cursor, meta.rule_result, meta.source_failure, meta.dirty_range, meta.history, meta.reconciliation,
+    meta.source_schema, meta.schema_change, meta.account_merge_history,
+    meta.verdict, meta.source_check, meta.feature_hold, meta.incident, meta.notification, meta.silence, meta.notice
+    to perennial_loader;
+grant insert, delete on meta.housekeeping to perennial_loader;
+
+grant insert, update, delete on
+    meta.build, meta.build_model, meta.build_change, meta.build_dirty, meta.check_result, meta.model_fingerprint,
+    meta.frozen, meta.unread, meta.metric_gap,
+    meta.source, meta.feature, meta.grace_days, meta.exclusion, meta.plan_rate, meta.urgent_limit, meta.sla_target,
+    meta.forecast_category, meta.shared_domain, meta.tier_policy, meta.account_brand,
+    meta.identity_answer, meta.renewal_answer, meta.former_continuation,
+    meta.kpi_restatement, meta.metric_definition, meta.kpi_override,
+    meta.health_pulse, meta.health_override, meta.health_backtest, meta.health_backtest_method
+    to perennial_builder;
+grant insert, update, delete on all tables in schema ops to perennial_builder;
+grant insert, update (built_by) on meta.dirty_range to perennial_builder;

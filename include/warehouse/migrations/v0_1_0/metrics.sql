@@ -1,0 +1,111 @@
+-- Values of closed periods before they changed. The oldest row holds the value as first reported.
+create table meta.kpi_restatement (
+    restatement_id bigint generated always as identity primary key, -- Number of the restatement
+    metric_id text not null,
+    metric_version int not null, -- Version of the definition
+    period text not null,
+    period_start date not null, -- First day of the period
+    as_of date not null, -- Last day of the period
+    grain text not null,
+    grain_key text not null, -- The group
+    was_reported boolean not null, -- False if the group had no value before
+    value double precision, -- Value before the change
+    numerator numeric, -- Numerator before the change
+    denominator numeric, -- Denominator before the change
+    n bigint, -- Number of accounts or cases before the change
+    coverage double precision, -- Coverage before the change, from 0 to 1
+    known_to timestamptz not null,
+    reason text not null,
+    build_id text not null -- Build that changed it
+);
+create index kpi_restatement_of on meta.kpi_restatement (metric_id, as_of, period, grain, grain_key);
+create index kpi_restatement_build on meta.kpi_restatement (build_id);
+
+-- Definitions that values were computed with: a definition must not change under its version.
+create table meta.metric_definition (
+    metric_id text not null,
+    metric_version int not null, -- Version of the definition
+    definition_hash text not null, -- Hash of the definition
+    definition jsonb not null, -- The definition
+    first_used_at timestamptz not null default now(), -- When a value was first computed with it
+    primary key (metric_id, metric_version)
+);
+
+-- Manual corrections, shown wherever the value is. The computed value stays in its table.
+create table meta.kpi_override (
+    override_id bigint generated always as identity primary key, -- Number of the override
+    metric_id text not null,
+    period text not null,
+    as_of date not null, -- Last day of the period
+    grain text not null,
+    grain_key text not null, -- The group
+    value double precision not null, -- Corrected value
+    reason text not null check (reason <> ''),
+    entered_by text not null, -- Who entered it
+    approved_by text not null check (approved_by <> ''), -- Who approved it
+    entered_at timestamptz not null default now(), -- When it was entered
+    expires_on date not null, -- Last day on which it is shown
+    withdrawn_at timestamptz, -- When it was withdrawn
+    withdrawn_because text not null default '' -- Why it was withdrawn
+);
+create index kpi_override_of on meta.kpi_override (metric_id, as_of);
+
+-- The CSM's own rating of an account.
+create table meta.health_pulse (
+    pulse_id bigint generated always as identity primary key, -- Number of the rating
+    account_key text not null,
+    given_on date not null, -- Day that it is about
+    score integer not null check (score between 1 and 5), -- 1 is worst, 5 is best
+    why text not null, -- The CSM's reason
+    given_by text not null, -- Who gave it
+    known_from timestamptz not null,
+    known_to timestamptz
+);
+create unique index health_pulse_holds on meta.health_pulse (account_key, given_on) where known_to is null;
+
+-- Health scores that a lead set by hand.
+create table meta.health_override (
+    override_id bigint generated always as identity primary key, -- Number of the override
+    account_key text not null,
+    score numeric(5, 2) not null check (score between 0 and 100), -- The score
+    reason text not null,
+    given_by text not null, -- Who set it
+    from_day date not null, -- First day
+    until date not null check (until > from_day and until <= from_day + 60), -- Exclusive; 60 days at most
+    known_from timestamptz not null,
+    known_to timestamptz
+);
+create unique index health_override_holds on meta.health_override (account_key, from_day) where known_to is null;
+
+-- Backtest of the health score, one row per month that is over.
+create table meta.health_backtest (
+    month date primary key, -- First day of the month
+    profile text not null, -- Name and version of the profile
+    n_losses int not null, -- Lost renewals
+    n_left_out int not null, -- Renewals without an outcome yet
+    red_multiple double precision, -- Loss rate of red accounts divided by the loss rate of all
+    lost_below_green double precision, -- Share of lost renewals that were not green
+    share_green double precision, -- Share of accounts that were green
+    lead_days double precision, -- Days between the first warning and the loss
+    coverage double precision, -- Share of the score's weight with data, from 0 to 1
+    warnings text[] not null, -- What to look at
+    judged_at timestamptz not null -- When the backtest ran
+);
+
+-- Accuracy of the health score and of simpler methods, per month and days before the renewal.
+create table meta.health_backtest_method (
+    month date not null references meta.health_backtest on delete cascade, -- First day of the month
+    method text not null, -- score, learned, a single measure, equal weights ...
+    days_before int not null, -- Days before the renewal
+    n int not null, -- Renewals
+    n_lost int not null, -- Lost renewals
+    auc double precision, -- Area under the ROC curve
+    low double precision, -- Lower bound of its confidence interval
+    high double precision, -- Upper bound of its confidence interval
+    auc_arr double precision, -- Area under the ROC curve, weighted by ARR
+    lift double precision, -- Lift of the worst decile
+    brier double precision, -- Brier score
+    intercept double precision, -- Calibration: intercept
+    slope double precision, -- Calibration: slope
+    primary key (month, method, days_before)
+);
