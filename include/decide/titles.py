@@ -1,12 +1,45 @@
-"""What signals and playbooks are called, for pages and lists."""
+"""What signals and playbooks are called, and what an open signal says of an account, for pages and lists."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from include.config import templates
 from include.decide.playbooks.load import load as load_playbooks
+from include.decide.rules.subjects import table
 from include.decide.signals.load import load as load_signals
+from include.warehouse.engine import has_table
 
 
 def titles() -> dict[str, str]:
     """Return the title of each signal and playbook by its name."""
     signals = {name: rule.file.title for name, rule in load_signals().items()}
     return signals | {name: rule.file.title for name, rule in load_playbooks().items()}
+
+
+def evidence(connection: sa.Connection, found: Sequence[tuple[str, str]], n_lines: int = 1) -> list[str]:
+    """Return what open signals say of their accounts today; "" for signals that are not about accounts.
+
+    Args:
+        connection: An open connection of the reader.
+        found: Signal and account key.
+        n_lines: How many lines of evidence of each.
+    """
+    rules, actions = load_signals(), table("account").name
+    values: dict[str, Mapping[str, Any]] = {}
+    if has_table(connection, actions):
+        keys = {"keys": [account_key for _, account_key in found]}
+        rows = connection.execute(sa.text(f"select * from {actions} where account_key = any(:keys)"), keys)  # noqa: S608
+        values = {row["account_key"]: dict(row) for row in rows.mappings()}
+    said = []
+    for name, account_key in found:
+        rule, row = rules.get(name), values.get(account_key)
+        if rule is None or row is None or rule.about != "account":
+            said.append("")
+            continue
+        named = {**row, **rule.thresholds_of(row["tier"])}
+        said.append(" ".join(templates.line(one, named) for one in rule.file.evidence[:n_lines]))
+    return said

@@ -28,7 +28,7 @@ class Renewals:
         interval: What the interval rests on.
         by_csm: The total of each CSM.
         weeks: Decisions of the coming 13 weeks, over all quarters.
-        found: The quarter's renewals, by decision date.
+        found: The quarter's renewals, open ones first, by decision date.
         because: Renewal -> why people and figures disagree about it.
         late: Open renewals of earlier quarters.
     """
@@ -74,6 +74,7 @@ def read(viewer: Viewer, quarter: str = "", band: str = "", csm: str = "") -> Re
     inside = [line for line in known if line.quarter_start == start]
     wider = totals.widening(past.quarters(frozen, starts.index(start)))
     shown = [line for line in inside if band in ("", line.band) and csm in ("", line.csm)]
+    shown.sort(key=lambda line: not line.is_open)
     ahead = [week for week in lists.calendar(known) if week.starts is None or (week.starts - as_of).days < 7 * _WEEKS]
     return Renewals(
         lines.quarter(start),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from include.common.errors import ConfigError
 from include.config.viewers import Viewer
-from include.decide.titles import titles
+from include.decide.titles import evidence, titles
 from include.pages import scope
 from include.scores.forecast import lines
 from include.scores.forecast.lines import Line
@@ -45,6 +45,7 @@ class Today:
 
     Args:
         day: The newest day with figures; None before the first build.
+        counts: Of each list, how many there are; the lists hold the first 50.
         tasks: Open tasks, the overdue first, then by ARR.
         alerts: Open signals, by ARR.
         decisions: Open renewals decided within 90 days.
@@ -52,6 +53,7 @@ class Today:
     """
 
     day: date | None
+    counts: Mapping[str, int] = field(default_factory=dict)
     tasks: Sequence[Any] = ()
     alerts: Sequence[Any] = ()
     decisions: Sequence[Line] = ()
@@ -73,14 +75,19 @@ def read(viewer: Viewer) -> Today:
         def ask(query: sa.TextClause) -> list[dict[str, Any]]:
             return [dict(row) for row in connection.execute(query, named).mappings()]
 
-        known = lines.read(connection)
+        tasks, alerts, falls, pulses = (ask(query) for query in (_TASKS, _ALERTS, _FALLS, _PULSES))
+        decisions = [line for line in lines.read(connection) if _is_due(line, chosen)]
+        said = evidence(connection, [(row["rule"], row["account_key"]) for row in alerts])
+        lists = {"tasks": tasks, "alerts": alerts, "falls": falls, "pulses": pulses}
+        counts = {name: rows[0]["n"] if rows else 0 for name, rows in lists.items()}
         return Today(
             day,
-            _titled(ask(_TASKS)),
-            _titled(ask(_ALERTS)),
-            [line for line in known if _is_due(line, chosen)][:_SHOWN],
-            _falls(ask(_FALLS), day),
-            ask(_PULSES),
+            {**counts, "decisions": len(decisions), "overdue": tasks[0]["n_overdue"] if tasks else 0},
+            _titled(tasks),
+            [row | {"because": because} for row, because in zip(_titled(alerts), said, strict=True)],
+            decisions[:_SHOWN],
+            _falls(falls, day),
+            pulses,
         )
 
 
@@ -104,7 +111,7 @@ def _falls(rows: Sequence[dict[str, Any]], day: date) -> list[Fall]:
                 cause = min(change.lines, key=lambda line: line.change).cause if change.lines else ""
             except ConfigError:
                 pass  # one of the days has no score that can be explained any more
-        known = {name: value for name, value in row.items() if name != "since"}
+        known = {name: value for name, value in row.items() if name not in ("since", "n")}
         found.append(Fall(**known, cause=cause))
     return found
 
@@ -115,26 +122,30 @@ _ACCOUNTS = (
     " left join marts.account_day as d on d.account_key = a.account_key and d.day = :day"
 )
 _TASKS = sa.text(
-    "select t.account_key, a.name, t.rule, t.step, t.due_on, t.state, d.arr, t.due_on < :day as is_overdue"  # noqa: S608
+    "select t.account_key, a.name, t.rule, t.step, t.due_on, t.state, d.arr, t.due_on < :day as is_overdue,"  # noqa: S608
+    " count(*) over () as n, count(*) filter (where t.due_on < :day) over () as n_overdue"
     f" from core.task as t {_ACCOUNTS}"
     f" where t.state in ('open', 'started') and {_MINE}"
     " order by coalesce(t.due_on < :day, false) desc, d.arr desc nulls last, t.due_on, t.task_key limit :limit"
 )
 _ALERTS = sa.text(
-    "select t.account_key, a.name, t.signal as rule, t.severity, t.opened_on, d.arr"  # noqa: S608
+    "select t.account_key, a.name, t.signal as rule, t.severity, t.opened_on, d.arr,"  # noqa: S608
+    " count(*) over () as n"
     f" from ops.episode as t {_ACCOUNTS}"
     f" where t.state = 'open' and t.arm = '' and t.entity_kind <> 'renewal' and {_MINE}"
     " order by (t.severity = 'high') desc, d.arr desc nulls last, t.opened_on, t.episode_id limit :limit"
 )
 _FALLS = sa.text(
-    "select t.account_key, a.name, b.shown as before, t.shown as after, t.band, d.arr, b.day as since"  # noqa: S608
+    "select t.account_key, a.name, b.shown as before, t.shown as after, t.band, d.arr, b.day as since,"  # noqa: S608
+    " count(*) over () as n"
     f" from marts.account_health as t {_ACCOUNTS}"
     f" join marts.account_health as b on b.account_key = t.account_key and b.day = cast(:day as date) - {FALL_DAYS}"
     f" where t.day = :day and t.shown <= b.shown - {FALL} and {_MINE}"
     " order by t.shown - b.shown, t.account_key limit :limit"
 )
 _PULSES = sa.text(
-    "select t.account_key, a.name, d.arr, max(p.given_on) as given_on"  # noqa: S608
+    "select t.account_key, a.name, d.arr, max(p.given_on) as given_on,"  # noqa: S608
+    " count(*) over () as n"
     f" from (select account_key from marts.health_score where day = :day) as t {_ACCOUNTS}"
     " left join meta.health_pulse as p on p.account_key = t.account_key and p.known_to is null"
     f" where {_MINE} group by 1, 2, 3"

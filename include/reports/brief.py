@@ -12,18 +12,16 @@ from typing import Any
 
 from include.common import formatting
 from include.common.errors import ConfigError
-from include.config import templates
 from include.decide.risk import live_risks
-from include.decide.rules.subjects import table
 from include.decide.signals.load import load as load_signals
-from include.decide.titles import titles
+from include.decide.titles import evidence, titles
 from include.reports import brief_queries, questions
 from include.reports.page import Section, render
 from include.scores.health import explanation
 from include.scores.precision import HORIZON_DAYS
 
 _CAUSES = 6
-_ROLES = {"user": "user", "champion": "champion", "decision": "decision maker", "veto": "veto, such as legal"}
+_ROLES = {"user": "user", "champion": "champion", "decision": "decision maker", "veto": "somebody with a veto"}
 
 
 @dataclass(frozen=True)
@@ -139,7 +137,7 @@ def of_account(account_key: str) -> Account:
 
 def _sections(rows: brief_queries.Rows, today: Mapping[str, Any], since: date) -> tuple[Section, ...]:
     return (
-        _risks(rows, today),
+        _risks(rows),
         _causes(rows, since),
         _used(rows, today),
         _asked(rows),
@@ -285,20 +283,14 @@ def _paid(rows: brief_queries.Rows) -> Section:
     return Section("Paid", text=said)
 
 
-def _risks(rows: brief_queries.Rows, today: Mapping[str, Any]) -> Section:
-    signals = load_signals()
-    live = live_risks(signals)
-    values = rows.one(f"select * from {table('account').name} where account_key = :account_key") or {}  # noqa: S608
-    found = []
-    for row in rows.all(brief_queries.RISKS):
-        rule = live.get(row["signal"])
-        if rule is None:
-            continue
-        because = ""
-        if rule.about == "account" and values:
-            named = {**values, **rule.thresholds_of(values["tier"])}
-            because = " ".join(templates.line(one, named) for one in rule.file.evidence[:2])
-        found.append((rule.file.title, row["severity"], row["opened_on"], because or "-", row["done"] or "nothing yet"))
+def _risks(rows: brief_queries.Rows) -> Section:
+    live = live_risks(load_signals())
+    risks = [row for row in rows.all(brief_queries.RISKS) if row["signal"] in live]
+    because = evidence(rows.connection, [(row["signal"], rows.account_key) for row in risks], 2)
+    found = [
+        (live[row["signal"]].file.title, row["severity"], row["opened_on"], said or "-", row["done"] or "nothing yet")
+        for row, said in zip(risks, because, strict=True)
+    ]
     columns = ("risk", "severity", "since", "because", "done about it")
     return Section("Risks", columns, found, (), "" if found else "No risk signal is open.")
 
@@ -339,7 +331,7 @@ def _people(rows: brief_queries.Rows) -> Section:
         "veto": any(row["is_veto"] for row in people),
     }
     missing = [_ROLES[name] for name, is_held in held.items() if not is_held]
-    said = f"Nobody is known as {', '.join(missing)}." if missing else "Every role is filled."
+    said = f"Not known: {', '.join(missing)}." if missing else "Every role is filled."
     gone = rows.one(brief_queries.GONE)
     if gone and gone["gone_on"]:
         said += f" A key contact left on {gone['gone_on']}."

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from include.common.errors import ConfigError
 from include.config import templates
+from include.models.health import Measure
 from include.scores.health import confidence, readings
 from include.scores.health.change import explain
 from include.scores.health.confidence import Confidence
@@ -171,7 +172,7 @@ def of_change(account_key: str, since: date, day: date | None = None) -> Change:
         measure = titles.get(line.id)
         texts = ("", "")
         if measure:
-            texts = tuple(templates.line(measure.evidence, each.values) for each in (before, after))  # type: ignore[assignment]
+            texts = (_evidence(before, measure), _evidence(after, measure))
         elif line.id == "ceiling":
             texts = (_ceilings(before), _ceilings(after))
         elif line.id == "definition":
@@ -188,6 +189,12 @@ def _newest(connection: sa.Connection, account_key: str) -> date:
             cure="a customer has one from the 14th day on; trials, excluded and former customers have none",
         )
     return found
+
+
+def _evidence(found: Day, measure: Measure) -> str:
+    reading = found.readings.get(measure.id)
+    is_known = reading is not None and reading.value is not None
+    return templates.line(measure.evidence, found.values) if is_known else "not known"
 
 
 def _ceilings(found: Day) -> str:
