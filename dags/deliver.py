@@ -11,7 +11,7 @@ with `dry_run: true` in `config/channels.yaml`, or on hold, sends nothing.
 
 - `deliver_due` is red: credentials were refused, or a channel was out of reach after four tries. Its log names the
   channel and the cure. What was sent stays sent; the rest waits in the outbox.
-- it is green and nothing arrives: the channel is in dry run or on hold; the page *Perennial* says which.
+- it is green and nothing arrives: the channel is in dry run or on hold; the page *Data health* says which.
 
 **Re-running and backfill.** Clear the task, or trigger a run: nothing is sent twice. There is nothing to backfill: what
 is late beyond its use expires. Without Airflow: `python -m include.cli deliver`, with `--dry-run` to only look.

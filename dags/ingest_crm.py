@@ -17,7 +17,7 @@ for another.
 - `validate` or `merge` is red: the judging or the warehouse broke; see the log. The landed rows wait, nothing is half
   merged.
 - only `show_verdict` is red: everything worked, and a batch is **held** because it broke a rule of its contract. Look
-  at it on the page *Perennial*, then `python -m include.cli batch accept ID --reason ...` or `batch drop ID --reason
+  at it on the page *Data health*, then `python -m include.cli batch accept ID --reason ...` or `batch drop ID --reason
   ...`.
 
 While the CRM is red, nothing is decided or sent that reads it; the rest goes on.

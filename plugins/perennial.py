@@ -32,7 +32,6 @@ PAGES = {
     "/health/": "Health",
     "/team/": "Team load",
     "/": "Data health",
-    "/quality/": "Data quality",
     "/why/": "Why not?",
 }
 # Whoever may see this DAG may see what it works on. Named here, since else the caller's query would name it.
@@ -51,18 +50,10 @@ app = FastAPI(title="Perennial", docs_url=None, redoc_url=None, openapi_url=None
 
 @app.get("/", response_class=HTMLResponse)
 def page(user: GetUserDep) -> HTMLResponse:
-    """Show sources, held batches, builds, approvals and the outbox."""
+    """Show what is wrong with the data, its cure, and how everything else stands."""
     from include.pages import overview
 
-    return _answer("/", "perennial.html", user, lambda viewer: overview.read())
-
-
-@app.get("/quality/", response_class=HTMLResponse)
-def quality_page(user: GetUserDep) -> HTMLResponse:
-    """Show what the rules on data have found over time."""
-    from include.pages import data_quality
-
-    return _answer("/quality/", "quality.html", user, lambda viewer: data_quality.read())
+    return _answer("/", "data.html", user, lambda viewer: overview.read())
 
 
 @app.get("/why/", response_class=HTMLResponse)

@@ -1,4 +1,4 @@
-"""How everything stands, for the page inside Airflow: read-only, counts and causes, nothing that names a person."""
+"""The page Data health: what is wrong, then sources, batches, builds, the outbox; counts and causes, no person."""
 
 from __future__ import annotations
 
@@ -7,8 +7,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from include.common import clock
 from include.contracts import catalogue
+from include.pages import data_quality, problems
 from include.pages import status as report
+from include.pages.data_quality import Quality
+from include.pages.problems import Problem
 from include.warehouse.engine import engine
 
 Rows = list[dict[str, Any]]
@@ -22,7 +26,7 @@ _QUERIES = {
                   and queued.batch_id > held.batch_id and queued.state in ('landing', 'closed', 'held')) as n_queued
         from meta.batch as held where state = 'held' order by batch_id""",
     "builds": """
-        select build_id, kind, state, window_start, window_end, started_at, finished_at,
+        select build_id, kind, state, window_start, window_end - 1 as window_last, started_at, finished_at,
                (select count(*) from meta.build_model as model where model.build_id = build.build_id) as n_models,
                (select count(*) from meta.check_result as result
                 where result.build_id = build.build_id and n_bad > 0) as n_warnings
@@ -44,6 +48,8 @@ class Overview:
     """How everything stands.
 
     Args:
+        problems: What is wrong, the worst first.
+        quality: What the rules have found over time.
         sources: One verdict per source, aged to now.
         held: Batches that wait for a person.
         quarantine: Open rows per rule.
@@ -54,6 +60,8 @@ class Overview:
         uncertain: Messages that may or may not have arrived.
     """
 
+    problems: tuple[Problem, ...]
+    quality: Quality
     sources: Rows
     held: Rows
     quarantine: Rows
@@ -73,9 +81,10 @@ def read() -> Overview:
             name: [dict(row) for row in connection.execute(sa.text(query)).mappings()]
             for name, query in _QUERIES.items()
         }
-    return Overview(
-        sources=[row for row in status["sources"] if not row["entity"]],
-        quarantine=[row | {"says": says.get(row["rule_id"], "")} for row in status["quarantine"][:50]],
-        outbox=status["outbox"],
-        **found,
-    )
+    found |= {
+        "sources": [row for row in status["sources"] if not row["entity"]],
+        "quarantine": [row | {"says": says.get(row["rule_id"], "")} for row in status["quarantine"][:50]],
+        "outbox": status["outbox"],
+    }
+    wrong = problems.found({**found, "contracts": status["contracts"]}, clock.now())
+    return Overview(problems=wrong, quality=data_quality.read(), **found)

@@ -25,7 +25,7 @@ ROLES = {
 }
 PAGES = (
     "/today/", "/account/?account=crm:1", "/brief/?account=crm:1", "/renewals/", "/health/", "/health/?account=crm:1",
-    "/team/", "/", "/quality/", "/why/?account=crm:1",
+    "/team/", "/", "/why/?account=crm:1",
 )  # fmt: skip
 WHOLE = ("mine", "lead", "head")
 NAME, PERSON, TARGET = "Acme & Sons", "Ada Byron", 123456
@@ -65,7 +65,7 @@ def test_every_page_shows_a_role_only_what_is_its(client, world, role):  # noqa:
     for path in PAGES:
         text = unescape(_as(client, role, path))
         seen = {word for word in (NAME, PERSON, "Owner One", f"{TARGET:,}") if word in text}
-        if path in ("/", "/quality/") or role in ("viewer", "other", "region"):
+        if path == "/" or role in ("viewer", "other", "region"):
             assert not seen, (path, seen)
         elif path.startswith(("/account/", "/brief/")):
             assert (PERSON in seen) == (role in WHOLE), path

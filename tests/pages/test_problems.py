@@ -1,0 +1,61 @@
+"""What the page Data health calls wrong, in which order, and what it leaves out."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from include.pages import problems
+
+NOW = datetime(2026, 6, 10, 12, tzinfo=UTC)
+NOTHING = {
+    name: []
+    for name in ("sources", "builds", "quarantine", "approvals", "channels", "outbox", "uncertain", "contracts")
+}
+RED = {"source": "support", "kind": "support", "state": "red", "reason": "batch 3 is held", "cure": "`batch show 3`",
+       "since": NOW - timedelta(hours=1)}  # fmt: skip
+STALE = {**RED, "source": "crm", "kind": "crm", "state": "stale", "since": NOW - timedelta(hours=9)}
+ROWS = {"source": "crm", "entity": "account", "rule_id": "crm.account.name_present", "says": "the account has no name",
+        "n_rows": 1, "since": NOW - timedelta(days=3)}  # fmt: skip
+BUILD = {"kind": "forward", "state": "failed", "window_last": "2026-06-09", "started_at": NOW}
+HELD = {"channel": "slack", "is_on_hold": True, "reason": "new store", "changed_at": NOW}
+QUESTION = {"approval_id": "1", "n_actions": 3, "reason": "the cap", "asked_at": NOW}
+
+
+def test_the_red_comes_first_and_then_the_oldest() -> None:
+    found = problems.found({**NOTHING, "sources": [STALE, RED, {**RED, "state": "green"}], "quarantine": [ROWS]}, NOW)
+    assert [(one.state, one.what.split(":")[0]) for one in found] == [
+        ("red", "support is red"),
+        ("yellow", "1 row of crm account"),
+        ("yellow", "crm is stale"),
+    ]
+    assert found[0].holds.split(":")[0].endswith("signals")
+    assert "all alerts" in found[2].holds
+
+
+@pytest.mark.parametrize(
+    ("seen", "holds"),
+    [
+        ({"builds": [BUILD]}, "there are no figures yet"),
+        ({"builds": [BUILD, {**BUILD, "state": "done"}]}, "figures are those of 2026-06-09"),
+        ({"channels": [HELD], "outbox": [{"channel": "slack", "state": "planned", "n": 2}]}, "2 messages"),
+        ({"approvals": [{**QUESTION, "lapses_at": NOW + timedelta(hours=5)}]}, "they lapse in 5 hours"),
+        ({"approvals": [{**QUESTION, "lapses_at": NOW}]}, "they lapse now"),
+    ],
+)
+def test_each_says_what_it_holds_back(seen, holds) -> None:
+    (one,) = problems.found({**NOTHING, **seen}, NOW)
+    assert one.holds == holds
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        {"channels": [HELD]},  # nothing was ever planned for it: it is not set up
+        {"builds": [{**BUILD, "state": "running"}]},
+        {"contracts": [{"kind": "no_rate", "n": 1, "arr": 10, "share_of_arr": "0.4%", "cure": "say the rate"}]},
+    ],
+)
+def test_what_holds_nothing_back_is_no_problem(seen) -> None:
+    assert problems.found({**NOTHING, **seen}, NOW) == ()
