@@ -13,7 +13,19 @@ Sensitivity = Literal["public", "internal", "personal"]
 ColumnType = Literal[
     "text", "integer", "bigint", "numeric", "numeric(18,2)", "double precision", "date", "timestamptz", "boolean"
 ]
-Tag = Literal["identity", "renewals", "retention", "usage", "support", "contacts", "kpi", "actions", "signals"]
+Tag = Literal[
+    "identity",
+    "renewals",
+    "retention",
+    "usage",
+    "support",
+    "contacts",
+    "kpi",
+    "actions",
+    "signals",
+    "scores",
+    "forecast",
+]
 
 # How a table is kept.
 #   view         a view; it takes no parameters
@@ -68,7 +80,7 @@ class Metadata(Strict):
         description: Starts with the grain: ``One row per ...``.
         owner: Who answers for it, by the names of ``sql/owners.yaml``.
         tier: ``tier_1`` is acted upon or shown to people, ``tier_2`` feeds those, ``tier_3`` can wait.
-        tags: What it is about.
+        tags: What it is about; the first one is its group in the graph of a build.
         materialisation: How it is kept.
         window_column: The day by which it is replaced, of a windowed table.
         look_back: Table that is read -> for how many days after its own a row of it still counts here.

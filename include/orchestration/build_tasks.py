@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from itertools import count
 from typing import Any
 
-from airflow.sdk import Asset, Metadata, XComArg, get_current_context, task
+from airflow.sdk import Asset, Metadata, TaskGroup, XComArg, get_current_context, task
 
 from include.models import registry
 
@@ -71,14 +71,20 @@ def publish_kpis(asset: Asset) -> Iterator[Metadata]:
 
 
 def build_between(planned: XComArg, closed: XComArg) -> None:
-    """Wire one task per SQL model between the plan and the end; an edge is a reference in a model's own query."""
+    """Wire one task per SQL model between the plan and the end; an edge is a reference in a model's own query.
+
+    Models of one layer and subject, the first tag of their metadata, are a group, so that the graph can be read.
+    """
     edges = registry.edges()
-    tasks = {
-        name: build_model.override(
-            task_id=name, doc_md=f"Makes `{name}` again where something changed, and checks it."
-        )(name)
-        for name in registry.names()
-    }
+    groups: dict[str, TaskGroup] = {}
+    tasks = {}
+    for name in registry.names():
+        layer, subject = name.partition(".")[0], registry.get(name).metadata.tags[0]
+        group = f"{layer}_{subject}"
+        if group not in groups:
+            groups[group] = TaskGroup(group, prefix_group_id=False, tooltip=f"Tables of {layer} about {subject}")
+        about = f"Builds `{name}` where something changed, and checks it."
+        tasks[name] = build_model.override(task_id=name, task_group=groups[group], doc_md=about)(name)
     for upstream, downstream in edges:
         tasks[upstream] >> tasks[downstream]
     for name in tasks.keys() - {downstream for _, downstream in edges}:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 
 import pytest
 
@@ -73,6 +74,18 @@ class TestBuilds:
         }
         assert found == set(registry.edges())
         assert dag.task_dict.keys() == {*registry.names(), "plan", end}
+
+    def test_models_of_a_layer_and_subject_are_a_group_that_can_be_drawn(self, dags, name, end):
+        groups = dags[name].task_group_dict
+        assert 10 < len(groups) - 1 < 30
+        group_of = {task: label for label, group in groups.items() if label for task in group.children}
+        assert group_of["core.renewal"] == "core_renewals" and group_of.keys() == set(registry.names())
+        # Groups that wait for each other cannot be put in an order: Airflow's graph would not open.
+        between = {label: set() for label in groups if label}
+        for upstream, downstream in registry.edges():
+            if group_of[upstream] != group_of[downstream]:
+                between[group_of[downstream]].add(group_of[upstream])
+        assert list(TopologicalSorter(between).static_order())
 
     def test_the_plan_comes_first_and_the_end_last(self, dags, name, end):
         assert [task.task_id for task in dags[name].roots] == ["plan"]
