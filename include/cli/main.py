@@ -28,6 +28,7 @@ from include.cli.identity import app as identity_app
 from include.cli.metrics import app as metrics_app
 from include.cli.playbooks import app as playbook_app
 from include.cli.renewals import app as renewals_app
+from include.cli.report import app as report_app
 from include.cli.score import app as score_app
 from include.cli.signals import app as signals_app
 from include.common import user
@@ -55,6 +56,7 @@ app.add_typer(identity_app, name="identity")
 app.add_typer(metrics_app, name="metrics")
 app.add_typer(renewals_app, name="renewals")
 app.add_typer(score_app, name="score")
+app.add_typer(report_app, name="report")
 score_app.command("forecast")(forecast_commands.show)
 score_app.command("disagreements")(forecast_commands.disagreements)
 score_app.command("calendar")(forecast_commands.calendar)

@@ -15,7 +15,7 @@ from include.orchestration.notices import notify_owner
 use_airflow()
 
 # The closed list of tags: what a DAG is for, and how soon its failure must be looked at.
-TAGS = frozenset({"ingest", "build", "act", "keep", "scores", "tier:1", "tier:2"})
+TAGS = frozenset({"ingest", "build", "act", "keep", "scores", "reports", "tier:1", "tier:2"})
 
 # A defect does not fix itself within minutes: what is not listed here fails at once and is seen at once. Workers that
 # are killed raise nothing; their tasks are always tried again.

@@ -8,6 +8,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from include.charts import draw
+from include.charts.draw import Drawn
 from include.common.errors import ConfigError
 from include.config.viewers import Viewer
 from include.pages import scope
@@ -37,6 +39,7 @@ class Board:
         methods: Its methods at T-90, T-60 and T-30.
         rules: How well each signal and playbook picked those who left.
         overrides: Each override, and who was right.
+        charts: Bands by week, how well scores told who would leave, renewed by score; empty for a part of the book.
     """
 
     day: date | None
@@ -47,6 +50,7 @@ class Board:
     methods: tuple[Any, ...] = ()
     rules: tuple[Precision, ...] = ()
     overrides: tuple[Verdict, ...] = ()
+    charts: tuple[Drawn, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -112,6 +116,8 @@ def _board(viewer: Viewer) -> Board:
             tuple(connection.execute(_METHODS, {"month": judged.month})) if judged else (),
             tuple(precision.of_history(connection, newest)),
             tuple(verdicts.read(connection)[:_SHOWN]),
+            # The charts are of all accounts: a part of the book gets its bars from its own figures.
+            tuple(draw.drawn(connection, "bands", "backtest", "calibration")) if chosen["accounts"] is None else (),
         )
 
 

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from include.charts import draw
+from include.charts.draw import Drawn
 from include.config.viewers import Viewer
 from include.pages import scope
 from include.scores.forecast import lines, lists, past, totals
@@ -31,6 +33,7 @@ class Renewals:
         found: The quarter's renewals, open ones first, by decision date.
         because: Renewal -> why people and figures disagree about it.
         late: Open renewals of earlier quarters.
+        charts: The coming quarters, for those who see all accounts and amounts.
     """
 
     quarter: str = ""
@@ -45,6 +48,7 @@ class Renewals:
     found: Sequence[Line] = ()
     because: dict[str, str] | None = None
     late: Sequence[Line] = ()
+    charts: Sequence[Drawn] = ()
     message: str = ""
 
 
@@ -62,6 +66,8 @@ def read(viewer: Viewer, quarter: str = "", band: str = "", csm: str = "") -> Re
         chosen = scope.accounts(connection, viewer)
         known = [line for line in lines.read(connection) if chosen is None or line.account_key in chosen]
         frozen = past.read(connection)
+        sees_all = chosen is None and viewer.sees_amounts
+        charts = draw.drawn(connection, "forecast", "arr_bridge") if sees_all else []
     if not known:
         return Renewals(message="No renewal of your accounts is due in this quarter or the next three.")
     as_of = known[0].as_of
@@ -89,6 +95,7 @@ def read(viewer: Viewer, quarter: str = "", band: str = "", csm: str = "") -> Re
         shown,
         {one.line.renewal_id: one.because for one in lists.disagreements(known)},
         [line for line in known if line.quarter_start < this and line.is_open],
+        charts,
     )
 
 

@@ -11,7 +11,8 @@ down_revision = None
 
 FOLDER = Path(__file__).parents[1] / "v0_1_0"
 FILES = (
-    "roles", "ingest", "quarantine", "gate", "models", "settings", "identity", "metrics", "decide", "outbox", "grants",
+    "roles", "ingest", "quarantine", "gate", "models", "settings", "identity", "metrics", "decide", "outbox", "reports",
+    "grants",
 )  # fmt: skip
 
 

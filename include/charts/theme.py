@@ -1,0 +1,21 @@
+"""How all charts look: readable on light and dark, and without telling red from green."""
+
+from __future__ import annotations
+
+import altair as alt
+
+WIDTH, HEIGHT = 680, 220
+# Bands differ in lightness too, for those who do not tell red from green.
+BANDS = {"green": "#1a7f4b", "yellow": "#e0b43a", "red": "#b3202c", "unknown": "#9aa6b1"}
+BLUE, ORANGE, GREY = "#1f6fb2", "#d97706", "#77828c"
+
+
+def styled(chart: alt.Chart | alt.LayerChart) -> alt.Chart | alt.LayerChart:
+    """Return a chart with the common size, fonts and colours."""
+    return (
+        chart.properties(width=WIDTH, height=HEIGHT, background="transparent")
+        .configure_view(stroke=None)
+        .configure_axis(labelColor=GREY, titleColor=GREY, gridColor="#8884", domainColor=GREY, tickColor=GREY)
+        .configure_legend(labelColor=GREY, titleColor=GREY, orient="top", title=None)
+        .configure_text(color=GREY)
+    )
