@@ -6,11 +6,11 @@ the time is over (two working days; ten for tiers). What was within the caps has
 for each question.
 
 **Inputs and outputs.** Reads `ops.approval` and the parked rows of `ops.outbox`. The answer makes them planned, or
-suppressed for good; `deliver` then sends what the gate still lets through.
+suppressed permanently; `deliver` then sends what the gate still lets through.
 
 **When it fails.**
 
-- `ask` is red: whoever answered may not approve this, since they changed or started what led to it, or
+- `ask` is red: anyone who answered may not approve this, since they changed or started what led to it, or
   `PERENNIAL_APPROVERS` does not name them. The answer counts for nothing, the question is put again in a run of its own
   that says so, and the actions wait on. It is also red in a run whose name is not that
   of a question, `approval_ID`: runs are made by `decide` alone.
@@ -19,7 +19,7 @@ suppressed for good; `deliver` then sends what the gate still lets through.
 `python -m include.cli approvals list`, `show`, `approve`, `reject`; the first answer counts. An edited XCom or a task
 that is marked as succeeded changes nothing: the answer is recorded by `ask` alone.
 
-**Owner.** The queue of `config/people.yaml` is told once per outage.
+**Owner.** The queue of `config/people.yaml` is notified once per outage.
 
 **Triage notes.** Tier 1: what waits lapses after two working days. Look first whether a rule or a setting was changed;
 `python -m include.cli undo --run RUN` takes back what went out.

@@ -16,7 +16,7 @@ and days that a merge has touched. Its graph is the lineage: one task per model,
 **Re-running and backfill.** Clear the red model with its downstream tasks. To rebuild past days, backfill
 `rebuild_kpis`. Without Airflow: `python -m include.cli build`.
 
-**Owner.** The queue of `config/people.yaml` is told once per outage.
+**Owner.** The queue of `config/people.yaml` is notified once per outage.
 
 **Triage notes.** Tier 1: nothing is decided while it is red. It runs when any source has moved, and once an hour in any
 case, so that a lost event costs an hour at most.

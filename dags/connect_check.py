@@ -1,4 +1,4 @@
-"""# Look at the connections: what works, and what exactly to fix
+"""# Check the connections: what works, and what exactly to fix
 
 **What it does.** Looks at each connection that the settings name, from the host to the first rows: reachability, TLS,
 credentials, missing scopes by name, limits left, the clock, entities with their counts, how much of the mapping is
@@ -13,7 +13,7 @@ at too.
 **Re-running and backfill.** Trigger it again after each correction, if you like with the connection's id alone. By
 hand: `python -m include.cli connect check`. There is nothing to backfill.
 
-**Owner.** Whoever set up the connection; a failure is told to the queue of `config/people.yaml`.
+**Owner.** Anyone who set up the connection; a failure is reported to the queue of `config/people.yaml`.
 
 **Triage notes.** Tier 2: nothing depends on it. Start with the first line that failed; what follows from it is left
 out.

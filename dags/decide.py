@@ -1,4 +1,4 @@
-"""# Decide whom to tell what
+"""# Decide whom to notify of what
 
 **What it does.** Reads back what people did with their tasks in the CRM: completed closes the alert, moved puts it to
 rest, reassigned makes it theirs. Then looks at the newest day only: opens, updates and closes signals (a renewal that
@@ -24,7 +24,7 @@ publishes the asset **outbox**.
 planned twice. Past days are never decided, so there is nothing to backfill. Without Airflow: `python -m include.cli
 decide`, with `--dry-run` to only look.
 
-**Owner.** The queue of `config/people.yaml` is told once per outage.
+**Owner.** The queue of `config/people.yaml` is notified once per outage.
 
 **Triage notes.** Tier 1: while it is red nobody learns of a renewal. Within a day it should be green again; deadlines
 that pass meanwhile are named by the first run that works.

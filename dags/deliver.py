@@ -16,7 +16,7 @@ with `dry_run: true` in `config/channels.yaml`, or on hold, sends nothing.
 **Re-running and backfill.** Clear the task, or trigger a run: nothing is sent twice. There is nothing to backfill: what
 is late beyond its use expires. Without Airflow: `python -m include.cli deliver`, with `--dry-run` to only look.
 
-**Owner.** The queue of `config/people.yaml` is told once per outage.
+**Owner.** The queue of `config/people.yaml` is notified once per outage.
 
 **Triage notes.** Tier 1. It runs after every decision and every ten minutes besides, for what has to be tried again. If
 it has been red for a day, look at the deadlines in the outbox first.

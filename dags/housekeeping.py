@@ -12,12 +12,12 @@ deletes. What figures rest on is not touched.
 - `delete_old` is red: the warehouse did not answer, or a setting is wrong; its log names it. What was deleted stays
   deleted, the rest goes the next night.
 - it is green and a store stays large: `is_complete` is false in `meta.housekeeping` when a run reached its limit of a
-  million rows of one store; the next runs go on.
+  million rows of one store; the next runs continue.
 
-**Re-running and backfill.** Clear the task: it goes on where it stopped. There is nothing to backfill. Without Airflow:
+**Re-running and backfill.** Clear the task: it resumes where it stopped. There is nothing to backfill. Without Airflow:
 `python -m include.cli housekeeping`, with `--dry-run` to only count.
 
-**Owner.** The queue of `config/people.yaml` is told once per outage.
+**Owner.** The queue of `config/people.yaml` is notified once per outage.
 
 **Triage notes.** Tier 2: a week without it costs disk space and nothing else, unless you have promised somebody a
 retention period.

@@ -1,7 +1,7 @@
 """# Bring the support desk's changes into the warehouse
 
 **What it does.** Every 15 minutes it reads what has changed in the support desk since the last run (organisations,
-users, tickets, ratings), lands it page by page, judges every batch with Great Expectations and merges what passed into
+users, tickets, ratings), lands it page by page, validates every batch with Great Expectations, merges what passed into
 `raw`. The first run reads the whole history.
 
 **Inputs and outputs.** Reads the Airflow connection of each desk in the settings (`support`, unless you list others).
@@ -12,20 +12,20 @@ none waits for another.
 **When it fails.**
 
 - `extract_*` is red: the support desk refused our credentials, or was out of reach after four tries. The last line of
-  its log names the cure. A read that was cut goes on where it stopped.
+  its log names the cure. A read that was cut resumes where it stopped.
 - `validate` or `merge` is red: the judging or the warehouse broke; see the log. The landed rows wait, nothing is half
   merged.
 - only `show_verdict` is red: everything worked, and a batch is **held** because it broke a rule of its contract. Look
   at it on the page *Data health*, then `python -m include.cli batch accept ID --reason ...` or `batch drop ID --reason
   ...`.
 
-While the support desk is red, nothing is decided or sent that reads it; the rest goes on.
+While the support desk is red, nothing is decided or sent that reads it; the rest continues.
 
 **Re-running and backfill.** Clear the red task, or trigger a run: every task may be run again at any time. To read a
 stretch of time again, trigger with *Read again since*, or `python -m include.cli ingest ID --since 2026-01-31`.
 There is nothing to backfill: the desk tells how it is, not how it was.
 
-**Owner.** The owner of the connection in `config/settings.yaml` is told once per outage.
+**Owner.** The owner of the connection in `config/settings.yaml` is notified once per outage.
 
 **Triage notes.** Tier 2: the support figures and the evidence about tickets wait for it, renewal alerts do not. A run
 that is red for an outage of the vendor fixes itself with the next one. Look when three in a row are red, or at once
@@ -45,7 +45,7 @@ from include.orchestration.ingest_tasks import PARAMS, at_once, ingest_all, sche
 
 @dag(
     dag_id=dag_id("ingest_support"),
-    description="Reads what changed in the support desk, judges it and merges it",
+    description="Reads what changed in the support desk, validates and merges it",
     doc_md=__doc__,
     schedule=schedule_of("support"),
     start_date=datetime(2026, 1, 1, tzinfo=UTC),

@@ -2,7 +2,7 @@
 
 **What it does.** On the fifth of each month it judges the health score by all settled renewals: how well the score of
 180 to 30 days before the decision separated lost renewals from kept ones, next to each single measure, equal weights,
-learned weights and the CRM's own forecast category. If the score misses a floor, the head of customer success is told.
+learned weights and the CRM's own forecast category. The head of customer success is notified of a missed floor.
 
 **Inputs and outputs.** Reads `marts.health_checkpoint` (what was known then; never changed) and `marts.renewal_due`
 (the outcome). Writes a month of `meta.health_backtest` and `meta.health_backtest_method`.
@@ -16,9 +16,9 @@ learned weights and the CRM's own forecast category. If the score misses a floor
 **Re-running and backfill.** Clear the task. A month is judged by what is settled when it runs; past months keep their
 record. By command: `python -m include.cli score backtest`.
 
-**Owner.** The queue of `config/people.yaml` is told once per outage.
+**Owner.** The queue of `config/people.yaml` is notified once per outage.
 
-**Triage notes.** Tier 2: scores, alerts and tasks go on without it.
+**Triage notes.** Tier 2: scores, alerts and tasks continue without it.
 """
 
 from __future__ import annotations

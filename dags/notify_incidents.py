@@ -13,7 +13,7 @@ by the channels that are turned on in `config/channels.yaml`; without any, it is
   five times, and `python -m include.cli incidents list --all` shows what happened to it.
 
 **Re-running and backfill.** Clear the task, or trigger a run: nobody is notified twice. There is nothing to backfill.
-By hand: `python -m include.cli incidents notify`. To be silent for a time:
+By hand: `python -m include.cli incidents notify`. To be silent temporarily:
 `incidents silence PATTERN --until DAY --reason ...`.
 
 **Owner.** The queue of `config/people.yaml` is notified once per outage of this DAG itself.

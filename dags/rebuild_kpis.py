@@ -3,14 +3,14 @@
 **What it does.** Builds every SQL model for one day, the day of its partition, with what is known now: every night for
 yesterday, and for any stretch of days that is backfilled. Where that changes other days they are built too. Days that
 late rows have touched are not its work: `build_kpis` builds them within minutes. It never decides and never sends: what
-it builds can be wrong for a while without anybody being told.
+it builds can be wrong for a while without any notification.
 
 **Inputs and outputs.** Reads `raw`. Writes the day's rows in `core` and `marts`, and `meta.build`. It publishes no
 asset.
 
 **When it fails.**
 
-- `plan` is red: the partition's key is no day, or the warehouse or a setting is wrong; its log says which.
+- `plan` is red: the partition's key is not a day, or the warehouse or a setting is wrong; its log says which.
 - a model is red: its query or a `fail` check of its `checks.sql` failed. Its table keeps its former content.
 - all models are skipped: the day is outside the history, or nothing is built yet.
 
@@ -18,9 +18,9 @@ asset.
 *reprocess* for days that have run before): one run per day, the days one after the other. Every day may be built again
 at any time; the same rows come out. Without Airflow: `python -m include.cli build --from 2026-01-01 --to 2026-01-31`.
 
-**Owner.** The queue of `config/people.yaml` is told once per outage.
+**Owner.** The queue of `config/people.yaml` is notified once per outage.
 
-**Triage notes.** Tier 2: it finds nothing to change unless something went past the loaders, so a night that failed can
+**Triage notes.** Tier 2: it finds nothing to change unless something bypassed the loaders, so a night that failed can
 wait; clear it when convenient. The next night builds its own day only.
 """
 

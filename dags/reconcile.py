@@ -1,4 +1,4 @@
-"""# Hold the warehouse against its sources
+"""# Compare the warehouse with its sources
 
 **What it does.** Every Sunday night it asks each source what it holds: counts where the vendor counts cheaply, else all
 ids. What differs is read again in full: records that were missed come in, and records that the source has no longer are
@@ -14,14 +14,14 @@ and what happened to it. What it changed is built by the next run of `build_kpis
   whether a filter or a lost permission hides records, then `python -m include.cli batch accept ID --reason ...`, or
   `batch drop ID --reason ...`.
 - a task is red, "is failed": the source did not answer, or its quota is used up. It is tried again, and a full read
-  goes on at the page where it stopped.
+  resumes at the page where it stopped.
 
 **Re-running and backfill.** Trigger it at any time, for one source or one entity if you like. By command:
 `python -m include.cli reconcile support --entity ticket`. There is nothing to backfill.
 
-**Owner.** The owner of the source in `config/settings.yaml` is told once per outage.
+**Owner.** The owner of the source in `config/settings.yaml` is notified once per outage.
 
-**Triage notes.** Tier 2: everything else goes on without it; what was purged counts as present for another week.
+**Triage notes.** Tier 2: everything else continues without it; what was purged counts as present for another week.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from include.orchestration.reconcile_tasks import PARAMS, reconcile_all
 
 @dag(
     dag_id=dag_id("reconcile"),
-    description="Holds what is stored against all that the sources hold, and fixes what differs",
+    description="Compares the stored records with all that the sources hold, and fixes what differs",
     doc_md=__doc__,
     schedule="0 2 * * 0",
     start_date=datetime(2026, 1, 1, tzinfo=UTC),

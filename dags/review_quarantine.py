@@ -2,7 +2,7 @@
 
 **What it does.** What is filled in the form of *Trigger*. `show` changes nothing: the log then says what is held and
 what is in quarantine, or the rows of one batch, rule or record, values that identify a person masked. The rest decides:
-judge rows once more (`replay`), let them in until a day (`waive`), give them up (`drop`), accept or drop a held batch.
+validate rows again (`replay`), let them in until a day (`waive`), drop them (`drop`), accept or drop a held batch.
 Who is logged in is kept as the one who decided.
 
 **Inputs and outputs.** Reads `quarantine.record` and `meta.batch`. Merges what is good into `raw`, and publishes the
@@ -17,7 +17,7 @@ source's verdict. Never reads a source itself: the next ingest run does.
 **Re-running and backfill.** Clear the task: each decision may be carried out again, the second time there is nothing
 left to do. There is nothing to backfill. Without Airflow: `python -m include.cli quarantine` and `batch`.
 
-**Owner.** The queue of `config/people.yaml` is told once per outage.
+**Owner.** The queue of `config/people.yaml` is notified once per outage.
 
 **Triage notes.** Tier 2. It runs only when somebody triggers it.
 """
@@ -37,7 +37,7 @@ from include.orchestration.quarantine_form import PARAMS
 
 @dag(
     dag_id=dag_id("review_quarantine"),
-    description="Replays, waives or gives up rows in quarantine, and decides about held batches",
+    description="Replays, waives or drops rows in quarantine, and decides about held batches",
     doc_md=__doc__,
     schedule=None,
     is_paused_upon_creation=False,  # it runs only when asked to, and a run of a paused DAG waits for ever

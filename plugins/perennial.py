@@ -34,7 +34,7 @@ PAGES = {
     "/": "Data health",
     "/why/": "Why not?",
 }
-# Whoever may see this DAG may see what it works on. Named here, since else the caller's query would name it.
+# Anyone who may see this DAG may see what it works on. Named here, since else the caller's query would name it.
 may_see = requires_access_dag("GET", param_dag_id=dag_id("build_kpis"))
 _templates = jinja2.Environment(
     loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),

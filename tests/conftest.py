@@ -27,7 +27,7 @@ from include.warehouse.embedded import server
 from include.warehouse.engine import engine
 from include.warehouse.migrate import migrate
 
-# Airflow writes its configuration where it is imported first: never into the home of whoever runs the tests.
+# Airflow writes its configuration where it is imported first: never into the home of the person who runs the tests.
 os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="perennial-airflow-")
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 atexit.register(shutil.rmtree, os.environ["AIRFLOW_HOME"], ignore_errors=True)
@@ -46,7 +46,7 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("any machine")
 
 # A database is hundreds of files, made and removed again for each test: a disk's file system takes most of a test's CPU
-# for that. What is lost with the machine's power is no loss here.
+# for that. What is lost with the machine's power is not a loss here.
 MEMORY, ENOUGH_BYTES = Path("/dev/shm"), 2 << 30
 QUICK = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_wal_size": "256MB"}
 
@@ -95,7 +95,7 @@ def _quick_server(folder: Path) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def postgres(request: pytest.FixtureRequest) -> Iterator[str]:
-    """The URL of a database on a real server of this session's own; others are created beside it."""
+    """The URL of a database on a real server of this session's own; others are created next to it."""
     is_long = "not soak" not in request.config.option.markexpr  # long runs would fill the memory
     has_room = not is_long and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ENOUGH_BYTES
     folder = Path(tempfile.mkdtemp(prefix="perennial test ", dir=MEMORY if has_room else None))

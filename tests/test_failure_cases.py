@@ -1,4 +1,4 @@
-"""Each of the known ways in which connectors and senders fail has a test that bears its number."""
+"""Each of the known ways in which connectors and senders fail has a test that has its number."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ def forecast(connection: sa.Connection) -> alt.LayerChart | None:
 
 
 def backtest(connection: sa.Connection) -> alt.LayerChart | None:
-    """AUC of the score with its interval, beside the best single measure and learned weights."""
+    """AUC of the score with its interval, next to the best single measure and learned weights."""
     rows = _read(connection, _BACKTEST)
     if rows.empty or not (rows.method == "score").any():
         return None

@@ -1,4 +1,4 @@
-"""The commands about what waits for a person's word, and about taking a run back."""
+"""The commands about what waits for a person's approval, and about taking a run back."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def show(approval_id: str, as_json: AsJson = False) -> None:
 
 @app.command()
 def approve(approval_id: str, note: Note = "") -> None:
-    """Let the actions happen; each still passes the gate. Not for whoever changed or started what led to them."""
+    """Let the actions happen; each still passes the gate. Not for its authors."""
     _answer(approval_id, "approved", note)
 
 
@@ -70,7 +70,7 @@ def undo(
     reason: Annotated[str, typer.Option("--reason", help="Why; kept with each message and task.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Take back what a run has planned and sent, where the outside lets it, and list the rest."""
+    """Undo what a run planned and sent, where the outside system allows it, and list the rest."""
     from include.deliver import deliver
     from include.deliver import undo as undoing
 

@@ -20,7 +20,7 @@ def run(since: str, until: str, build_id: str) -> Iterator[str]:
         build_id: Resume the build of this name, or give a new one it; a name of its own by default.
 
     Raises:
-        ConfigError: A day is no day, the last comes before the first, or a build of that name has ended.
+        ConfigError: A day is not a day, the last comes before the first, or a build of that name has ended.
     """
     if build_id and build_store.is_settled(build_id):
         raise ConfigError(f"build {build_id} has ended; nothing was built", cure="leave out --id, or give a new name")

@@ -57,7 +57,7 @@ def deliveries(channel: str, state: str, limit: int) -> list[dict[str, Any]]:
         ConfigError: There is no such channel.
     """
     if channel not in NAMES:
-        raise ConfigError(f"there is no channel {channel!r}", cure=f"channels are {', '.join(NAMES)}")
+        raise ConfigError(f"unknown channel {channel!r}", cure=f"channels are {', '.join(NAMES)}")
     with engine("reader").connect() as connection:
         rows = connection.execute(
             sa.text(

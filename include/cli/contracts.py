@@ -25,7 +25,7 @@ def contracts(context: typer.Context, as_json: AsJson = False) -> None:
 
 @app.command("show")
 def show(rule_id: str, as_json: AsJson = False) -> None:
-    """Show one rule, how often it was broken of late, and the rows that wait because of it."""
+    """Show one rule, how often it was broken recently, and the rows that wait because of it."""
     from include.contracts import catalogue, results
 
     rule = catalogue.named(rule_id)

@@ -80,7 +80,7 @@ def unmatch_id(
 
 @app.command("withdraw")
 def withdraw_answer(source: Source, source_id: Id) -> None:
-    """Take back what was answered to an id on the command line."""
+    """Withdraw what was answered to an id on the command line."""
     from include.identity import answers
 
     number = answers.withdraw(source, source_id)

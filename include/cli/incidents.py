@@ -1,4 +1,4 @@
-"""``incidents``: what is wrong with the data, who was notified, and what is silent for a time."""
+"""``incidents``: what is wrong with the data, who was notified, and what is silent temporarily."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from include.common import clock, user
 from include.common.errors import ConfigError
 
 app = typer.Typer(
-    help="What is wrong with the data, from its start to its end, and who was told.", no_args_is_help=True
+    help="What is wrong with the data, from its start to its end, and who was notified.", no_args_is_help=True
 )
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")]
 By = Annotated[str, typer.Option("--by", help="Who decides; by default who is logged in.")]
@@ -80,7 +80,7 @@ def unsilence(silence_id: int, by: By = "") -> None:
     with engine("loader").begin() as connection:
         values = {"id": silence_id, "by": by or user.user(), "now": clock.now()}
         if not connection.execute(_END, values).rowcount:
-            raise ConfigError(f"there is no silence {silence_id} in force", cure="`incidents silences` lists them")
+            raise ConfigError(f"unknown silence {silence_id} in force", cure="`incidents silences` lists them")
     typer.echo(f"silence {silence_id} is over")
 
 

@@ -85,7 +85,7 @@ def ingest_source(
     until: Annotated[str, typer.Option("--until", help="Read what was there by this time.")] = "",
     full: Annotated[bool, typer.Option("--full", help="Read everything again and find what is gone.")] = False,
 ) -> None:
-    """Read, judge and merge what a source has that is new, and say whether it may be acted upon."""
+    """Read, validate and merge what a source has that is new, and say whether it may be acted upon."""
     from include.ingest import pipeline
 
     verdicts = [
@@ -106,7 +106,7 @@ def build_tables(
     since: Annotated[str, typer.Option("--from", help="Rebuild from this day, for all accounts.")] = "",
     until: Annotated[str, typer.Option("--to", help="Rebuild up to this day, itself included.")] = "",
     build_id: Annotated[
-        str, typer.Option("--id", help="Go on with the build of this name, or give a new one it.")
+        str, typer.Option("--id", help="Resume the build of this name, or start a new build with it.")
     ] = "",
 ) -> None:
     """Build the KPI tables: what is new, or the days given; never decides or sends anything."""
@@ -121,7 +121,7 @@ def deliver_due(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what is due.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Send what is planned and due, and look up what is in doubt."""
+    """Send what is planned and due, and resolve uncertain ones."""
     from include.cli import channels as commands
     from include.deliver.deliver import deliver
 
@@ -131,7 +131,7 @@ def deliver_due(
 
 @channel_app.command("list")
 def channel_list(as_json: AsJson = False) -> None:
-    """List the channels: in dry run or on hold, why, and what waits or needs a look."""
+    """List the channels: in dry run or on hold, why, and what waits or needs attention."""
     from include.cli import channels as commands
 
     console.emit(commands.channels(), commands.CHANNEL_COLUMNS, as_json=as_json)
@@ -170,7 +170,7 @@ def channel_hold(channel: str, reason: ChannelReason = "") -> None:
 
 @app.command("status")
 def status(as_json: AsJson = False) -> None:
-    """Show how everything stands: sources, batches, quarantine, the last build and messages."""
+    """Show the state of everything: sources, batches, quarantine, the last build and messages."""
     from include.pages import status as report
     from include.warehouse import migrate
 
@@ -225,7 +225,7 @@ def batch_accept(batch_id: int, reason: Reason = "") -> None:
 
 @batch_app.command("drop")
 def batch_drop(batch_id: int, reason: Reason = "") -> None:
-    """Throw away a batch and those behind it; the next run reads them again."""
+    """Drop a batch and those behind it; the next run reads them again."""
     from include.ingest import pipeline
 
     dropped = pipeline.drop(batch_id, reason=reason)
@@ -288,7 +288,7 @@ def main(arguments: list[str] | None = None) -> int:
     debug = os.environ.get("PERENNIAL_DEBUG") == "1"
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     logging.getLogger("include").setLevel(logging.DEBUG if debug else logging.INFO)
-    if not debug:  # what it finds is told by ingest, in words
+    if not debug:  # what it finds is reported by ingest, in words
         logging.getLogger("include.contracts").setLevel(logging.WARNING)
     try:
         status = typer.main.get_command(app).main(arguments, prog_name="python -m include.cli", standalone_mode=False)
@@ -302,7 +302,7 @@ def main(arguments: list[str] | None = None) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return 130
     except BrokenPipeError:
-        # Whoever read our output has closed it (`| head`); without this Python complains once more while it ends.
+        # Anyone who read our output has closed it (`| head`); without this Python complains again while it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except Exception as error:

@@ -101,7 +101,7 @@ def metrics_override(
     grain: Annotated[str, typer.Option("--grain")] = "all",
     key: Annotated[str, typer.Option("--key")] = "all",
 ) -> None:
-    """Correct one value by hand until a day; the computed one stays beside it."""
+    """Correct one value by hand until a day; the computed one stays next to it."""
     from include.metrics import overrides
 
     day, until = clock.day(as_of, "--as-of"), clock.day(expires, "--expires")
@@ -122,7 +122,7 @@ def metrics_override(
 
 @app.command("overrides")
 def metrics_overrides(as_json: AsJson = False) -> None:
-    """List all corrections by hand, those that no longer count included."""
+    """List all manual corrections, those that no longer count included."""
     from include.metrics import restatement_report
 
     output.emit(restatement_report.overridden(), restatement_report.OVERRIDDEN, as_json=as_json)
@@ -132,7 +132,7 @@ def metrics_overrides(as_json: AsJson = False) -> None:
 def metrics_withdraw(
     override_id: int, reason: Annotated[str, typer.Option("--reason", help="Why; kept with the correction.")] = ""
 ) -> None:
-    """End a correction by hand before it expires."""
+    """End a manual correction before it expires."""
     from include.metrics import overrides
 
     overrides.withdraw(override_id, reason)

@@ -12,7 +12,7 @@ import orjson
 
 from include.common.text import one_line
 
-# A wait that takes longer is told of, and again each time it has taken twice as long.
+# A wait that takes longer is reported, and again each time it has taken twice as long.
 SILENT_SECONDS = 15.0
 LONGEST_SILENCE = 60.0
 

@@ -41,7 +41,7 @@ def show(name: str) -> None:
 
     playbooks = load()
     if name not in playbooks:
-        raise ConfigError(f"there is no playbook {name}", cure=f"known: {', '.join(playbooks)}")
+        raise ConfigError(f"unknown playbook {name}", cure=f"known: {', '.join(playbooks)}")
     path = playbooks[name].path
     typer.echo(f"# {files.shown(path)}\n{path.read_text(encoding='utf-8').rstrip()}")
 

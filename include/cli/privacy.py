@@ -21,7 +21,7 @@ def erase(
     by: Annotated[str, typer.Option("--by", help="Who asked for it; you by default.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Erase a person or an account from every store, for good, and list what other systems still hold."""
+    """Erase a person or an account from every store, permanently, and list what other systems still hold."""
     from include.operations.privacy import erase as erasing
 
     if bool(person) == bool(account):
@@ -39,7 +39,7 @@ def erase(
     typer.echo("\nStill held elsewhere:")
     for line in done.outside:
         typer.echo(f"  {line}")
-    typer.echo("(dry run: nothing was changed)" if dry_run else "Erased. The next build makes the figures again.")
+    typer.echo("(dry run: nothing was changed)" if dry_run else "Erased. The next build rebuilds the figures.")
 
 
 def housekeeping(

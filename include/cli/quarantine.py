@@ -11,7 +11,7 @@ from include.common import clock, user
 from include.common.errors import ConfigError
 from include.ingest.quarantine import Which
 
-app = typer.Typer(help="Rows that broke a rule: they wait here until they are good, waived or given up.")
+app = typer.Typer(help="Rows that broke a rule: they wait here until they are good, waived or dropped.")
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")]
 Rule = Annotated[str, typer.Argument(help="A rule's id; leave it out for all.")]
 OneRule = Annotated[str, typer.Argument(help="The rule's id.")]
@@ -50,7 +50,7 @@ def show(
 
 @app.command("replay")
 def replay(rule: Rule = "", source: Source = "", entity: Entity = "", record: Record = "") -> None:
-    """Judge rows once more, after the rule or the mapping of values was fixed, and merge those that are good now."""
+    """Validate rows again, after the rule or the mapping of values was fixed, and merge those that are good now."""
     from include.ingest import replay as fix
     from include.pages import quarantine_review
 
@@ -77,10 +77,10 @@ def waive(
 
 @app.command("drop")
 def drop(rule: Rule = "", source: Source = "", record: Record = "", reason: Reason = "", by: By = "") -> None:
-    """Give rows up: they stay out for good and hold nothing any more."""
+    """Drop rows: they stay out permanently and hold nothing any more."""
     from include.ingest import replay as fix
 
-    typer.echo(f"{fix.drop(Which(rule, source, record), reason=reason, by=by)} rows are given up")
+    typer.echo(f"{fix.drop(Which(rule, source, record), reason=reason, by=by)} rows are dropped")
 
 
 @app.command("waivers")

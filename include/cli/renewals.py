@@ -110,7 +110,7 @@ def unlink_deal(
 
 @app.command("withdraw")
 def withdraw_answer(term: Term) -> None:
-    """Take back what was answered about a term on the command line."""
+    """Withdraw what was answered about a term on the command line."""
     from include.continuation import answers
 
     number = answers.withdraw(term)

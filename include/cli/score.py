@@ -82,7 +82,7 @@ def override_score(
     days: Annotated[int, typer.Option("--days", help="For how many days, 60 at most.", min=1, max=60)] = 30,
     by: By = "",
 ) -> None:
-    """Show another score than the computed one for a time; forecasts and back-tests keep the computed one."""
+    """Show another score than the computed one temporarily; forecasts and back-tests keep the computed one."""
     from include.scores.health import judgements
 
     today = judgements.today()
@@ -121,7 +121,7 @@ def list_overrides(as_json: AsJson = False) -> None:
 
 @app.command("backtest")
 def judge_score(as_json: AsJson = False) -> None:
-    """Judge the health score by what happened, beside each measure alone; keeps the month's record."""
+    """Judge the health score by what happened, next to each measure alone; keeps the month's record."""
     from include.scores.health import record
 
     found = record.run(clock.now().date())

@@ -45,7 +45,7 @@ def show(name: str) -> None:
     """Show one signal as it is in force."""
     signals = load()
     if name not in signals:
-        raise ConfigError(f"there is no signal {name}", cure=f"known: {', '.join(signals)}")
+        raise ConfigError(f"unknown signal {name}", cure=f"known: {', '.join(signals)}")
     path = signals[name].path
     typer.echo(f"# {files.shown(path)}\n{path.read_text(encoding='utf-8').rstrip()}")
 
@@ -77,7 +77,7 @@ def _with_availability() -> list[tuple[Rule[Signal], str]]:
 
 
 def _ladder() -> dict[str, object]:
-    """Return the one signal that is no file: it follows dates, and what a CRM must have to be a CRM."""
+    """Return the one signal that is not a file: it follows dates, and what a CRM must have to be a CRM."""
     days = ", ".join(str(days) for days in config.load().renewals.ladder_days)
     return {
         **LADDER.model_dump(include={"name", "version", "status", "title", "why"}),

@@ -41,14 +41,14 @@ def day(text: str, name: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise ConfigError(f"--{name} {text!r} is no day", cure="write it as 2026-06-30") from None
+        raise ConfigError(f"--{name} {text!r} is not a day", cure="write it as 2026-06-30") from None
 
 
 def simulate_playbook(name: str, first: date, last: date, html: Path | None, as_json: bool) -> None:
     """Replay one playbook, show what it would have done, and compare it with the plain rule."""
     known = load_playbooks()
     if name not in known:
-        raise ConfigError(f"there is no playbook {name}", cure=f"known: {', '.join(known)}")
+        raise ConfigError(f"unknown playbook {name}", cure=f"known: {', '.join(known)}")
     rule = known[name]
     known_signals, trigger = load_signals(), rule.file.trigger
     rules = live_risks(known_signals) if trigger.at_risk else {each: known_signals[each] for each in trigger.signals}
@@ -80,7 +80,7 @@ def simulate_signals(names: Sequence[str], first: date, last: date, html: Path |
     known = load_signals()
     for name in names:
         if name not in known:
-            raise ConfigError(f"there is no signal {name}", cure=f"known: {', '.join(known)}")
+            raise ConfigError(f"unknown signal {name}", cure=f"known: {', '.join(known)}")
     missing = unavailable(known)
     chosen = {name: known[name] for name in names or known if name not in missing}
     with replayed(first, last, {rule.about for rule in chosen.values()}) as history:

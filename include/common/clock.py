@@ -26,7 +26,7 @@ def moment(text: str, option: str) -> datetime:
         found = datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
     except ValueError:
         raise ConfigError(
-            f"{option} {text!r} is no date or time", cure="write 2026-01-31 or 2026-01-31T12:00:00Z"
+            f"{option} {text!r} is not a date or time", cure="write 2026-01-31 or 2026-01-31T12:00:00Z"
         ) from None
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
@@ -40,4 +40,4 @@ def day(text: str, option: str) -> date:
     try:
         return date.fromisoformat(text.strip())
     except ValueError:
-        raise ConfigError(f"{option} {text!r} is no day", cure="write it as 2026-01-31") from None
+        raise ConfigError(f"{option} {text!r} is not a day", cure="write it as 2026-01-31") from None

@@ -19,7 +19,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from include.common import secrets as hiding
 from include.common.errors import ConfigError
 
-# Airflow's plain form knows no vendors of its own: with these types the vendor stands in `extra`.
+# Airflow's plain form knows no vendors of its own: with these types the vendor is in `extra`.
 _GENERIC_TYPES = {"", "http", "https", "generic"}
 _EXTRA_KEY = "__extra__"
 # Their logins and passwords may be any text.
@@ -140,7 +140,7 @@ def get(connection_id: str) -> Connection:
     if found:
         return found
     raise ConfigError(
-        f"there is no connection {connection_id}",
+        f"unknown connection {connection_id}",
         cure=f"create it in Airflow under Admin, Connections, or set {variable}",
     )
 
@@ -177,7 +177,7 @@ def make(
     """Build a connection from the fields of Airflow's form.
 
     Raises:
-        ValueError: ``port`` is no number, or ``extra`` no JSON object.
+        ValueError: ``port`` is not a number, or ``extra`` no JSON object.
         ConfigError: A field holds what cannot be sent; the message does not show it.
     """
     details = json.loads(extra) if isinstance(extra, str) and extra.strip() else (extra or {})

@@ -1,7 +1,7 @@
 """The folder of everything Perennial writes: marked with an id when it is made, cleared entry by entry, by name.
 
-Only a folder that bears the mark is ever cleared, and of it only ``ENTRIES``. The mark notes where the folder was, so
-that a copy of a project is told from the project that was moved: what lies outside belongs to the original.
+Only a folder that has the mark is ever cleared, and of it only ``ENTRIES``. The mark notes where the folder was, so
+that a copy of a project is distinguished from the project that was moved: what is outside belongs to the original.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Mark:
     """What the marker of a folder says.
 
     Args:
-        id: Random, made with the folder; what belongs to the folder but lies elsewhere bears it too.
+        id: Random, made with the folder; what belongs to the folder but is elsewhere has it too.
         home: Where the folder was when it was marked.
         is_made: Whether Perennial made the folder itself, and may remove it when it is empty.
     """
@@ -124,7 +124,7 @@ def entry(name: str, folder: Path | None = None) -> Path:
         raise ValueError(f"{name} is not in ENTRIES")
     folder = folder or paths.home()
     if not (folder / MARKER).exists():
-        # Whoever writes into the entry says what is wrong with the folder.
+        # Anyone who writes into the entry says what is wrong with the folder.
         with contextlib.suppress(OSError, ConfigError):
             claim(folder)
     return folder / name
@@ -212,9 +212,9 @@ def _refuse_wide(folder: Path) -> None:
     elif folder == user_home:
         reason = "it is your home folder"
     elif folder in user_home.parents:
-        reason = "your home folder lies in it"
+        reason = "your home folder is in it"
     elif folder in (paths.ROOT, *paths.ROOT.parents):
-        reason = "the project lies in it"
+        reason = "the project is in it"
     else:
         return
     raise ConfigError(

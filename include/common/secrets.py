@@ -22,7 +22,7 @@ _NAMES = (
     r"(?:[\w-]{0,30}(?:password|passwd|pwd|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|credential)"
     r"[\w-]{0,30})"
 )
-# What is written beside a name only counts if it looks like a secret: "password: how do I reset it?" is a ticket.
+# What is written next to a name only counts if it looks like a secret: "password: how do I reset it?" is a ticket.
 _MIXED = r"(?=[\w.~+/=!-]{0,200}\d)(?=[\w.~+/=!-]{0,200}[a-z])[\w.~+/=!-]"
 # After a scheme's name a word of letters alone is a word: "Basic authentication failed".
 _NO_WORD = r"(?!(?-i:[A-Z]?[a-z]{1,20}|[A-Z]{1,20})(?![\w~+/=-]))"

@@ -62,7 +62,7 @@ def end_of_work(day: date, zone: ZoneInfo) -> datetime:
 def worked(
     since: datetime, until: datetime, zone: ZoneInfo, days: WorkingCalendar, first: time, last: time
 ) -> timedelta:
-    """Return how much working time lies between two moments.
+    """Return how much working time is between two moments.
 
     Args:
         since: From then on.

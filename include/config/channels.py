@@ -11,7 +11,7 @@ from include.config.fields import Email, Identifier
 
 
 class SlackChannel(Strict):
-    """How Slack is used; ``fallback`` is tried when it refuses for good."""
+    """How Slack is used; ``fallback`` is tried when it refuses permanently."""
 
     dry_run: bool
     connection: Identifier
@@ -30,7 +30,7 @@ class EmailChannel(Strict):
 
 
 class WeComChannel(Strict):
-    """How the robot of a WeCom group is used; ``fallback`` is tried when it refuses for good."""
+    """How the robot of a WeCom group is used; ``fallback`` is tried when it refuses permanently."""
 
     dry_run: bool
     connection: Identifier
@@ -52,7 +52,7 @@ class CrmTaskChannel(Strict):
 CrmValue = Literal[
     "risk_band", "open_risks", "last_alert_on", "next_decision_on", "arr", "health", "health_band", "tier"
 ]
-# As HubSpot and Salesforce name what an administrator has made; it also stands in queries.
+# As HubSpot and Salesforce name what an administrator has made; it is also used in queries.
 CrmProperty = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,99}$")]
 
 

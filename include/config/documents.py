@@ -75,7 +75,7 @@ _Safe: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class _Loader(_Safe):
-    """YAML as people mean it: `no` is the country or the word, not False, and 12:30 is no number of seconds."""
+    """YAML as people mean it: `no` is the country or the word, not False, and 12:30 is not a number of seconds."""
 
 
 _Loader.yaml_implicit_resolvers = {

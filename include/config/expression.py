@@ -94,7 +94,7 @@ def on_landed(text: str, columns: Collection[str]) -> Condition:
         The condition, without braces and colons that would be read as places for values.
 
     Raises:
-        ValueError: It is not SQL, is no condition, or uses something that is not allowed; says what.
+        ValueError: It is not SQL, is not a condition, or uses something that is not allowed; says what.
     """
     tree, used = _checked(text, columns, _ON_LANDED)
     if not used:
@@ -112,7 +112,7 @@ def on_built(text: str, columns: Collection[str], prefix: str = "p") -> Conditio
         prefix: Start of the parameters' names, so that several conditions fit into one statement.
 
     Raises:
-        ValueError: It is not SQL, is no condition, or uses something that is not allowed; says what.
+        ValueError: It is not SQL, is not a condition, or uses something that is not allowed; says what.
     """
     tree, used = _checked(text, columns, _ON_BUILT)
     parameters: dict[str, object] = {}
@@ -132,7 +132,7 @@ def literal_condition(text: str, columns: Collection[str]) -> str:
     """Check a condition on a built table whose values stay in its text, for a query that is made of it.
 
     Raises:
-        ValueError: It is not SQL, is no condition, or uses something that is not allowed; says what.
+        ValueError: It is not SQL, is not a condition, or uses something that is not allowed; says what.
     """
     tree, _ = _checked(text, columns, _ON_BUILT)
     if ":" in text:
@@ -161,7 +161,7 @@ def _checked(text: str, columns: Collection[str], allowed: Parts) -> tuple[exp.E
     while isinstance(condition, exp.Paren):
         condition = condition.this
     if not isinstance(condition, (*_TRUTH, *_PATTERNS)):
-        raise ValueError("is no condition: it must be true or false, such as `amount < 1000000`")
+        raise ValueError("is not a condition: it must be true or false, such as `amount < 1000000`")
     return tree, used
 
 

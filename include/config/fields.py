@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field
 
 def _zone(name: str) -> str:
     if name not in available_timezones():
-        raise ValueError("is no time zone of the IANA list, such as Europe/Berlin")
+        raise ValueError("is not a time zone of the IANA list, such as Europe/Berlin")
     return name
 
 

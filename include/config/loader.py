@@ -131,7 +131,7 @@ def _listed(folder: str) -> list[Shown]:
 
 
 def _overlaid() -> list[Shown]:
-    """Return the SQL and playbooks that stand in the overlay."""
+    """Return the SQL and playbooks that are in the overlay."""
     above = files.overlay()
     areas: tuple[files.Area, ...] = ("sql", "playbooks")
     return [

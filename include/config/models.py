@@ -1,6 +1,6 @@
 """What can be set: one model per file of ``include/config/``.
 
-The values that hold where nobody says another stand in the shipped YAML and nowhere else: a model has no defaults,
+The values that hold where nobody says another are in the shipped YAML and nowhere else: a model has no defaults,
 except one of a list's items, of which the shipped file cannot know. To add a file of your own: write its model here (a
 ``Strict`` one), add a field of the file's name to ``Settings``, and ship the file. ``load().<name>`` then holds it; the
 overlay, ``config show``, the hash and the errors with lines come by themselves.
@@ -89,7 +89,7 @@ class Exclusion(Strict):
 
 
 class Silence(Strict):
-    """Incidents that are silenced for a time.
+    """Incidents that are silenced temporarily.
 
     Args:
         pattern: Of incident keys, such as ``rows:crm:*``.
@@ -144,7 +144,7 @@ class General(Strict):
         if found := self.source(source_id):
             return found
         known = ", ".join(source.id for source in self.sources)
-        raise ConfigError(f"there is no source {source_id}", cure=f"listed in config/settings.yaml: {known}")
+        raise ConfigError(f"unknown source {source_id}", cure=f"listed in config/settings.yaml: {known}")
 
     def of_kind(self, kind: str) -> tuple[SourceSettings, ...]:
         """Return the sources of one kind, in the order in which they are listed."""
@@ -207,7 +207,7 @@ class Attention(Strict):
 
 
 class Caps(Strict):
-    """``caps.yaml``: how much one run of ``decide`` may set in motion without a person's word.
+    """``caps.yaml``: how much one run of ``decide`` may set in motion without a person's approval.
 
     Args:
         actions_per_run: Messages and tasks.
@@ -291,7 +291,7 @@ class Identity(Strict):
     """``identity.yaml``.
 
     Args:
-        shared_domains: Domains by which no account is matched, beside those of mail providers.
+        shared_domains: Domains by which no account is matched, next to those of mail providers.
         answers: What people answered.
     """
 

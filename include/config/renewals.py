@@ -65,8 +65,8 @@ class Renewals(Strict):
     """``renewals.yaml``.
 
     Args:
-        ladder_days: Rungs: days before the decision date on which the account's CSM is told.
-        late_by_days: A rung missed by no more than this is still told, later.
+        ladder_days: Rungs: days before the decision date on which the account's CSM is notified.
+        late_by_days: A rung missed by no more than this is still reported, later.
         short_term_days: A term shorter than this gets only the last rung.
         horizon_days: How far ahead renewals are listed.
         behind_days: How long after its decision date an open renewal stays listed.
@@ -93,7 +93,7 @@ class Renewals(Strict):
     def _names_each_way(self) -> Renewals:
         ways = self.contract_ways
         if not set(CONTRACT_WAYS) <= set(ways) or len(set(ways)) < len(ways):
-            raise ValueError(f"contract_ways names each of {', '.join(CONTRACT_WAYS)} once, and sources beside them")
+            raise ValueError(f"contract_ways names each of {', '.join(CONTRACT_WAYS)} once, and sources next to them")
         return self
 
     @model_validator(mode="after")

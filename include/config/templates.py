@@ -56,7 +56,7 @@ def _parsed(environment: ImmutableSandboxedEnvironment, template: str) -> nodes.
 
     Raises:
         ValueError: It is too long, nested too deeply, or holds something else; says what and in which line.
-        TemplateError: It is no template.
+        TemplateError: It is not a template.
     """
     if len(template) > MAX_TEMPLATE:
         raise ValueError(f"is longer than {MAX_TEMPLATE:,} characters")
@@ -133,7 +133,7 @@ def check(template: str, known: Collection[str], examples: Collection[Mapping[st
         raise ValueError("is nested too deeply") from None
     except TemplateError as error:
         number = getattr(error, "lineno", None)
-        raise ValueError(f"is no valid template: {error}" + (f" (its line {number})" if number else "")) from None
+        raise ValueError(f"is not a valid template: {error}" + (f" (its line {number})" if number else "")) from None
     except (TypeError, ArithmeticError, AttributeError) as error:
         raise ValueError(f"cannot be filled when a value is unknown: {error}") from None
     return frozenset(used)

@@ -1,4 +1,4 @@
-"""``value.yaml`` and ``tiers.yaml``: what serving an account costs, and how accounts of a tier are looked after."""
+"""``value.yaml`` and ``tiers.yaml``: what serving an account costs, and how accounts of a tier are served."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Word = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,40}$")]
 
 
 class Value(Strict):
-    """``value.yaml``: what the customer value score needs beside the sources; amounts in the reporting currency.
+    """``value.yaml``: what the customer value score needs next to the sources; amounts in the reporting currency.
 
     Args:
         ticket_cost: Of one ticket.
@@ -28,7 +28,7 @@ class Value(Strict):
 
 
 class TierPolicy(Strict):
-    """How accounts of one tier are looked after.
+    """How accounts of one tier are served.
 
     Args:
         owner_level: What level of CSM owns them.

@@ -1,6 +1,6 @@
-"""The words that every source speaks: records, pages of them, and where reading goes on.
+"""The words that every source speaks: records, pages of them, and where reading continues.
 
-A source is read as a stream of pages. Each page says how to go on after it, so that whoever stores page and mark in one
+A source is read as a stream of pages. Each page says how to resume after it: who stores page and mark in one
 transaction can be killed anywhere and lose nothing. A source never stores anything itself.
 """
 
@@ -43,12 +43,12 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some records, and how to go on after them.
+    """Some records, and how to continue after them.
 
     Args:
         records: May be empty: progress without rows is worth keeping too. An id may come again on a later page; the
             later one then is at least as new. They may be made only when they are gone through (``walk.Later``).
-        mark: Hand it to ``read(mark=...)`` to go on after this page, in this run or a later one. It is self-contained:
+        mark: Hand it to ``read(mark=...)`` to continue after this page, in this or a later run. It is self-contained:
             a batch that is closed in the middle of a read has it as its ``cursor_after``.
         next_position: On the last page only: where the next run starts.
         read_until: On the last page only: the source was completely read up to here.
@@ -141,7 +141,7 @@ Listed = tuple[str, datetime | None]
 
 @runtime_checkable
 class Inventory(Protocol):
-    """What a source can say of all that it holds, beside what changed; ``reconcile`` asks for it.
+    """What a source can say of all that it holds, next to what changed; ``reconcile`` asks for it.
 
     A source without it is reconciled by reading everything again.
     """

@@ -67,7 +67,7 @@ class EntityMapping(Strict):
     Args:
         columns: Column -> rule.
         keep: Further fields that stay in ``payload`` without being mapped.
-        refresh: Mapped fields that change without moving the record's clock, beside those of which the source says so.
+        refresh: Mapped fields that change without moving the record's clock, next to those of which the source says so.
         refresh_hours: Where there are such fields, everything is read again after so many hours; from HubSpot always,
             since its associations change without a trace too.
         object: The source's name of the object, where it is the customer's own.
@@ -199,7 +199,7 @@ def _check_columns(document: Document, where: tuple, entity: str, rules: EntityM
         if column not in columns:
             raise _not_known(document, place, f"column of {entity}", column, list(columns))
         if rule.add_days and columns[column].type not in ("date", "timestamptz"):
-            raise document.error((*place, "add_days"), f"{column} is no date", cure="remove add_days")
+            raise document.error((*place, "add_days"), f"{column} is not a date", cure="remove add_days")
         if rule.is_duration and columns[column].type != "bigint":
             raise document.error((*place, "is_duration"), f"{column} is not an integer", cure="remove is_duration")
         for name in ("is_set", "is_empty", "is_one_of", "is_past"):

@@ -17,7 +17,7 @@ from include.http.loops import Loop
 
 # Counts along the way; not a place.
 _COUNTERS = {"pages", "rows", "left"}
-# When one of these changes, what follows may go over the same records once more.
+# When one of these changes, what follows may go over the same records again.
 _COURSE = ("phase", "object", "is_again")
 # Many pages in a row may hold nothing that is wanted, as where most was archived long ago. So many do not.
 MOST_EMPTY = 20_000

@@ -62,7 +62,7 @@ def unlink(term_id: str, opportunity_key: str = "", *, reason: str, by: str) -> 
 
 
 def withdraw(term_id: str) -> int:
-    """Take back what was answered about a term on the command line; return how many answers that were.
+    """Withdraw what was answered about a term on the command line; return how many answers that were.
 
     Raises:
         ConfigError: The file answers it.
@@ -143,13 +143,13 @@ def _answer(answer: Answer) -> None:
 def _must_exist(connection: Connection, answer: Answer) -> None:
     if not connection.execute(_HAS_TERM, {"term_id": answer.term_id}).scalar():
         raise ConfigError(
-            f"there is no term {answer.term_id}", cure="see `python -m include.cli renewals review` for terms and deals"
+            f"unknown term {answer.term_id}", cure="see `python -m include.cli renewals review` for terms and deals"
         )
     if answer.opportunity_key == ANY_DEAL:
         return
     if not connection.execute(_HAS_DEAL, {"key": answer.opportunity_key}).scalar():
         raise ConfigError(
-            f"there is no won deal {answer.opportunity_key}", cure="give its source and its id there, such as crm:4711"
+            f"unknown won deal {answer.opportunity_key}", cure="give its source and its id there, such as crm:4711"
         )
     because = connection.execute(_WHY_NOT, {"term_id": answer.term_id, "key": answer.opportunity_key}).scalar()
     if answer.is_match and because:

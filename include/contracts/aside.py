@@ -3,7 +3,7 @@
 * Line items of no deal are those of quotes, invoices, payment links and subscriptions: HubSpot gives each such object a
   set of its own (developers.hubspot.com/docs/api/crm/line-items: they belong to one single parent object). They are
   stored, are in no figure, and no rule is about them. One that had a deal which still exists is judged: it has lost it.
-* Rules on a batch as a whole leave out rows that lie unchanged in quarantine, were given up, or came with a batch that
+* Rules on a batch as a whole leave out rows that are unchanged in quarantine, were given up, or came with a batch that
   was accepted. Else what was decided once would hold every batch that brings it again.
 """
 

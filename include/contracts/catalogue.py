@@ -16,7 +16,7 @@ def rules() -> tuple[Rule, ...]:
     """Return every rule in force, sorted by id.
 
     Raises:
-        ValueError: Two shipped rules have the same id, so that their results could not be told apart.
+        ValueError: Two shipped rules have the same id, so that their results could not be distinguished.
         ConfigError: A file that adds or changes rules is wrong.
     """
     return _rules()

@@ -30,7 +30,7 @@ CURRENCY = r"^[A-Za-z]{3}$"
 def rules() -> list[Rule]:
     """Return the rules of line items, but for those that all entities share."""
     date_why = "a mistyped year moves ARR and a renewal out of every list"
-    date_says = f"lies outside of {FIRST_DATE.year} to {LAST_DATE.year}"
+    date_says = f"is outside {FIRST_DATE.year} to {LAST_DATE.year}"
     return [
         rule(
             "contract_line",
@@ -57,7 +57,7 @@ def rules() -> list[Rule]:
             "opportunity_id",
             "opportunity",
             why="nobody can say whether it was sold, so its amount is neither ARR nor pipeline",
-            cure="see whether the deal was deleted or lies outside of what this login may read",
+            cure="see whether the deal was deleted or is outside what this login may read",
         ),
         warn(
             "contract_line",
@@ -72,7 +72,7 @@ def rules() -> list[Rule]:
             "account_id",
             "account",
             why="its ARR counts for nobody",
-            cure="see whether the company was deleted or lies outside of what this login may read",
+            cure="see whether the company was deleted or is outside what this login may read",
         ),
         rule(
             "contract_line",
@@ -102,7 +102,7 @@ def rules() -> list[Rule]:
             "contract_line",
             "currency_code",
             matches("currency", CURRENCY),
-            "the currency is no code of three letters",
+            "the currency is not a code of three letters",
             why="its amount cannot be added to others",
             cure="correct the currency in the CRM, or translate it in the mapping",
         ),

@@ -29,8 +29,8 @@ SURVEY_KINDS = ("nps", "csat", "ces")
 CURRENCY = r"^[A-Za-z]{3}$"
 COMPLETED: Condition = ("is_completed", "==", True)
 OF_NPS: Condition = ("kind", "==", "nps")
-_YEARS = f"lies outside of {FIRST_DATE.year} to {LAST_DATE.year}"
-_ELSEWHERE = "see whether the company was deleted or lies outside of what this login may read"
+_YEARS = f"is outside {FIRST_DATE.year} to {LAST_DATE.year}"
+_ELSEWHERE = "see whether the company was deleted or is outside what this login may read"
 
 
 def rules() -> tuple[Rule, ...]:
@@ -39,7 +39,7 @@ def rules() -> tuple[Rule, ...]:
 
 
 def by_now(column: str, *where: Condition) -> Factory:
-    """Expect no moment further ahead than clocks and zones differ."""
+    """Expect no timestamp further ahead than clocks and zones differ."""
 
     def expect(known: Known) -> Expect | None:
         return between(column, None, known.now + timedelta(days=1), *where)(known)
@@ -101,7 +101,7 @@ def _activity() -> list[Rule]:
             "activity",
             "completed_not_in_future",
             by_now("happened_at", COMPLETED),
-            "a completed activity lies in the future",
+            "a completed activity is in the future",
             why="an account that nobody has spoken to would look cared for",
             cure="correct time or state of the activity in the CRM",
         ),
@@ -145,7 +145,7 @@ def _invoice() -> list[Rule]:
             "invoice",
             "currency_code",
             matches("currency", CURRENCY),
-            "the currency is no code of three letters",
+            "the currency is not a code of three letters",
             why="its amount cannot be added to others",
             cure="correct the currency at the source, or translate it in the mapping",
         ),
@@ -207,8 +207,8 @@ def _survey_response() -> list[Rule]:
             "survey_response",
             "nps_within_scale",
             between("score", 0, 10, OF_NPS),
-            "a score of the NPS lies outside of 0 to 10",
-            why="promoters and detractors would be told apart on another scale",
+            "a score of the NPS is outside 0 to 10",
+            why="promoters and detractors would be distinguished on another scale",
             cure="map the score of 0 to 10, not its group or a percentage",
         ),
         rule(
@@ -224,7 +224,7 @@ def _survey_response() -> list[Rule]:
             "answered_not_in_future",
             by_now("answered_at"),
             "the answer was given in the future",
-            why="it would count in a period that has not begun",
+            why="it would count in a period that has not started",
             cure="map the time of the answer, not that of the survey's end",
         ),
     ]
@@ -240,7 +240,7 @@ def _dates(entity: str) -> list[Rule]:
             "name_present",
             not_null("name"),
             f"the {entity} has no name",
-            why="nobody who is told that it is late would know what is late",
+            why="nobody who is notified that it is late would know what is late",
             cure="give it a name in the CRM, or map the property that holds it",
         ),
     ]

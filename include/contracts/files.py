@@ -98,7 +98,7 @@ def _documents(files: dict[str, Path]) -> dict[str, tuple[Document, ContractFile
         if entity not in ENTITIES:
             close = difflib.get_close_matches(entity, ENTITIES, n=1)
             raise document.error(
-                (), f"there is no entity {entity}", cure=f"did you mean {close[0]}?" if close else ", ".join(ENTITIES)
+                (), f"unknown entity {entity}", cure=f"did you mean {close[0]}?" if close else ", ".join(ENTITIES)
             )
         if not document.is_disabled:
             found[entity] = (document, validate(document, ContractFile))

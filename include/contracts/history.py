@@ -176,7 +176,7 @@ def _landed(connection: Connection, table: str, entity: Entity, today: date) -> 
 
 
 def _complete_day(landed: RowMapping, in_force: Settings) -> date | None:
-    """Return the newest day of the batch that is over; None if it lies far back, or is a holiday like no other day."""
+    """Return the newest day of the batch that is over; None if it is far back, or is a holiday like no other day."""
     day: date | None = landed["newest_day"]
     country = in_force.people.calendars["default"].country if "default" in in_force.people.calendars else "US"
     return None if day is None or day in holidays.country_holidays(country) else day

@@ -21,7 +21,7 @@ class Limits(Strict):
         bad_rows: The same, as a number.
         deleted_share: Deletions at once: a wrong filter looks like a mass deletion.
         deleted_rows: The same, as a number.
-        new_share: New records at once, beside those stored: a source connected twice looks like growth.
+        new_share: New records at once, next to those stored: a source connected twice looks like growth.
         new_rows: The same, as a number.
         unusual_times: So many times the largest reads of the trailing weeks is worth a look.
         unusual_rows: Fewer rows than this never are.
@@ -32,7 +32,7 @@ class Limits(Strict):
         changed_share: Known records that differ in a fact that hardly ever changes.
         changed_rows: The same, as a number.
         ahead_minutes: How far the source's clock may be ahead of ours.
-        day_low: The least that a complete day may have, beside the same weekdays before.
+        day_low: The least that a complete day may have, next to the same weekdays before.
         day_high: The most that it may have.
         day_rows: Weekdays with fewer rows than this are not compared.
         break_share: Accounts that fall silent in one feature on one day: so many, and it is the measuring that broke.

@@ -74,11 +74,11 @@ class Known:
         is_full: Its read reads everything again.
         is_full_end: It ends such a read: what the read has not met is gone from the source.
         is_queried: Its source is a database, which gives all rows of one moment by a query.
-        is_replay: Its rows were in quarantine and are judged once more.
+        is_replay: Its rows were in quarantine and are validated again.
         n_rows: How many rows it has.
         table: The table in which they are landed, with its schema; "" where there are none.
         is_stored: Whether there is a table in which its rows are stored.
-        has_bad_rows: Whether rows of this source and entity are in quarantine, or were given up.
+        has_bad_rows: Whether rows of this source and entity are in quarantine, or were dropped.
         accepted: The batches of this source and entity that were held and that somebody accepted.
         accepted_days: The days that were accepted with these.
         days: Day -> how many rows it has, landed or stored, as far as the complete day is compared with them.

@@ -137,7 +137,7 @@ _RESULT = sa.text(
     """
 )
 
-# Each bad row stands there at least once; beyond ROWS_KEPT not again for every further rule that it breaks.
+# Each bad row is there at least once; beyond ROWS_KEPT not again for every further rule that it breaks.
 _PUT = """
 insert into quarantine.record
     (batch_id, row_no, source, entity, record_id, account_ref, source_at, rule_id, reason, record, content,
@@ -212,7 +212,7 @@ _COUNT = sa.text(
     "select count(distinct row_no) from quarantine.record where batch_id = :batch_id and state <> 'waived'"
 )
 
-# A record that is read again and again while it is bad stands there once, as it was read last, and since it first was.
+# A record that is read again and again while it is bad is there once, as it was read last, and since it first was.
 _REPLACE = sa.text(
     """
     with replaced as (

@@ -82,7 +82,7 @@ def _support_user() -> list[Rule]:
             "organization_id",
             "organization",
             why="the person counts for no account",
-            cure="see whether the organisation was deleted or lies outside of what this login may read",
+            cure="see whether the organisation was deleted or is outside what this login may read",
         ),
     ]
 
@@ -140,7 +140,7 @@ def _ticket() -> list[Rule]:
             "type_known",
             one_of("ticket_type", TYPES),
             f"the type is none of {', '.join(TYPES)}",
-            why="problems and questions could not be told apart",
+            why="problems and questions could not be distinguished",
             cure="tell the maintainers about the new type",
         ),
         warn(
@@ -188,7 +188,7 @@ def _ticket() -> list[Rule]:
             "organization_id",
             "organization",
             why="it counts for no account",
-            cure="see whether the organisation was deleted or lies outside of what this login may read",
+            cure="see whether the organisation was deleted or is outside what this login may read",
         ),
         *durations,
         *counts,
@@ -210,7 +210,7 @@ def _ticket_event() -> list[Rule]:
             "ticket_id",
             "ticket",
             why="it counts for no account",
-            cure="see whether the ticket was deleted or lies outside of what this login may read",
+            cure="see whether the ticket was deleted or is outside what this login may read",
         ),
         rule(
             "ticket_event",
@@ -270,7 +270,7 @@ def _rating() -> list[Rule]:
             "ticket_id",
             "ticket",
             why="it counts for no account",
-            cure="see whether the ticket was deleted or lies outside of what this login may read",
+            cure="see whether the ticket was deleted or is outside what this login may read",
         ),
         rule(
             "rating",

@@ -1,4 +1,4 @@
-"""The task that stands in the CRM for an alert: in it the CSM answers."""
+"""The task that is in the CRM for an alert: in it the CSM answers."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ class Day:
         episodes: The last episode of each signal and renewal.
         ends: What became of renewals that have an open episode and are no longer listed, by id.
         outbox: State of the rows of these renewals' open episodes, by key.
-        assignees: Whoever was given an alert's task, by owner key.
+        assignees: Anyone who was given an alert's task, by owner key.
     """
 
     today: date
@@ -48,7 +48,7 @@ class Day:
     assignees: Mapping[str, Recipient] = field(default_factory=dict)
 
     def reader(self, owned: Owned, episode: Episode | None) -> Recipient:
-        """Return who is notified of something: whoever was given the task of its open episode, else its CSM."""
+        """Return who is notified of something: anyone who was given the task of its open episode, else its CSM."""
         assigned = self.assignees.get(episode.assignee_key) if episode and episode.state == "open" else None
         return assigned or recipient(owned, "csm", self.settings.people)
 
@@ -69,7 +69,7 @@ class Day:
         return self.start_of(day + timedelta(days=1))
 
     def planned_state(self, channel: str) -> tuple[State, str]:
-        """Return how something is planned over a channel: under dry run it is suppressed for good."""
+        """Return how something is planned over a channel: under dry run it is suppressed permanently."""
         if getattr(self.settings.channels, channel).dry_run:
             return "suppressed", "dry run"
         return "planned", ""

@@ -27,7 +27,7 @@ RULE = "crm_fields"
 _USEFUL_DAYS = 7
 _LONGEST_TEXT = 250
 _RISKS = ("risk_band", "open_risks")
-# The kinds of source that the health score rests on, beside the CRM.
+# The kinds of source that the health score rests on, next to the CRM.
 _HEALTH = frozenset({"product", "support"})
 
 

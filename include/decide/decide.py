@@ -55,7 +55,7 @@ class Decision:
         n_planned: Messages and tasks newly planned.
         n_parked: Those above the caps, which wait until a person approves them.
         approval_id: The approval that they wait for; "" if none do.
-        n_suppressed: Those that dry run suppressed for good.
+        n_suppressed: Those that dry run suppressed permanently.
         n_refreshed: Planned before, not sent yet, and brought up to date.
         n_expired: Checkpoints passed over.
         n_found_outside: Not planned, because the outside system has them.

@@ -168,7 +168,7 @@ def read(settings: Settings, now: datetime, built: Mapping[str, datetime], table
 def first_loads(connection: sa.Connection, ready: Readiness) -> list[str]:
     """Return sources whose very first load is under way: it moved within half an hour, and nothing has failed.
 
-    On a new installation the sources end their first loads one after the other. Whoever decided after the first of
+    On a new installation the sources end their first loads one after the other. Anyone who decided after the first of
     them would write to everybody that nothing is known of their customers' usage and tickets.
     """
     never_read = [state.source for state in ready.sources if state.watermark is None]

@@ -1,4 +1,4 @@
-"""Who is written to: the account's CSM, or whoever stands in."""
+"""Who is written to: the account's CSM, or their deputy."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def recipient(owned: Owned, role: Literal["csm", "lead"], people: People) -> Rec
 
 
 def assignee(owner: Owner) -> Recipient | None:
-    """Return whoever was given a task; None for somebody who cannot be written to."""
+    """Return the person who was given a task; None for somebody who cannot be written to."""
     if not (owner.owner_is_active and owner.owner_email):
         return None
     note = "You get this because its task was given to you in the CRM."

@@ -1,7 +1,7 @@
 """Whether an account is at risk: the one place from which messages, tasks, playbooks and CRM fields take it.
 
 An account is at risk while a live signal of kind risk is open for it or for one of its contacts. What is not known is
-not taken for good: without an open signal, and with usage or tickets unknown, its risk is *unknown*, not *none*.
+not taken permanently: without an open signal, and with usage or tickets unknown, its risk is *unknown*, not *none*.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Risks:
 
     Args:
         open: Account -> its open risks.
-        kinds: The kinds of source that the live risk signals rest on beside the CRM, as far as one is connected.
+        kinds: The kinds of source that the live risk signals rest on next to the CRM, as far as one is connected.
     """
 
     readiness: Readiness

@@ -41,7 +41,7 @@ def is_untouched(row: Any) -> bool:
 
 
 def assignees(connection: sa.Connection, tables: sa.Connection) -> dict[str, Recipient]:
-    """Return whoever was given a task of something open and can be written to, by owner key."""
+    """Return the person who was given a task of something open and can be written to, by owner key."""
     given_to = connection.execute(_GIVEN_TO).scalars().all()
     if not given_to:
         return {}

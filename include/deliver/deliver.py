@@ -63,7 +63,7 @@ class Delivered:
 
 
 def deliver(dry_run: bool = False, now: datetime | None = None, seconds: float = PASS_SECONDS) -> Delivered:
-    """Send what is due, look up what is in doubt, and record what became of each.
+    """Send what is due, resolve uncertain ones, and record what became of each.
 
     A channel that does not work does not hold up the others.
 
@@ -77,7 +77,7 @@ def deliver(dry_run: bool = False, now: datetime | None = None, seconds: float =
 
 
 def take_back(now: datetime | None = None) -> Delivered:
-    """Take back what was asked to be, where the outside lets it, and send nothing. Else as ``deliver``."""
+    """Withdraw what was asked to be, where the outside system allows it, and send nothing. Else as ``deliver``."""
     return _alone(lambda run: run.tidy(), now, PASS_SECONDS)
 
 
@@ -144,7 +144,7 @@ class _Pass:
         return time.monotonic() >= self.ends_at
 
     def tidy(self) -> None:
-        """Let go of what nobody approved in time, clear what is in doubt, and take back what was asked to be."""
+        """Let go of what nobody approved in time, clear what is uncertain, and take back what was asked to be."""
         with engine("builder").begin() as connection:
             approvals.lapse(connection, self.tick())
         self.each(self.clear_doubts)
@@ -164,17 +164,17 @@ class _Pass:
                 self.errors.append(error)
 
     def take_back(self, way: Way) -> None:
-        """Take back what was asked to be: on hold or in dry run too, since it makes less of what is outside."""
+        """Withdraw what was asked to be: on hold or in dry run too, since it makes less of what is outside."""
         deliveries = undo.due(*way, self.tick())
         if deliveries:
             self._add(way, undo.take_back(self._open(way), deliveries, self.tick(), self.is_over))
 
     def clear_doubts(self, way: Way) -> None:
-        """Take over what a dead sender left, and look up what is in doubt."""
+        """Take over what a dead sender left, and resolve uncertain ones."""
         name, source = way
         with engine("builder").connect() as connection:
             states = _counts(connection, name)
-        if states["sending"] or states["in doubt"]:
+        if states["sending"] or states["uncertain"]:
             channel = self._open(way)
             uncertain.take_over(name, channel.is_repeatable, self.tick(), source)
             self._look_up(way, channel)
@@ -255,7 +255,7 @@ class _Pass:
 def _counts(connection: sa.Connection, channel: str) -> Counter[str]:
     rows = connection.execute(
         sa.text(
-            "select case when state = 'uncertain' and next_attempt_at is not null then 'in doubt' else state end,"
+            "select case when state = 'uncertain' and next_attempt_at is not null then 'uncertain' else state end,"
             " count(*) from ops.outbox where channel = :channel and state in ('planned', 'sending', 'uncertain')"
             " group by 1"
         ),

@@ -163,7 +163,7 @@ def note_compared(
 
 def _change(channel: str, is_on_hold: bool, reason: str, by: str, now: datetime | None) -> None:
     if channel not in NAMES:
-        raise ConfigError(f"there is no channel {channel!r}", cure=f"channels are {', '.join(NAMES)}")
+        raise ConfigError(f"unknown channel {channel!r}", cure=f"channels are {', '.join(NAMES)}")
     if not reason.strip():
         raise ConfigError("no reason was given", cure="say why with --reason; it is kept with the change")
     moment = now or clock.now()

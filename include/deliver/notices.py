@@ -1,6 +1,6 @@
 """Notices to the people who look after the data: a failed DAG, an incident, changed fields.
 
-A notice goes over every message channel that is turned on. It needs no outbox: whoever sends it keeps what was sent.
+A notice goes over every message channel that is turned on. It needs no outbox: anyone who sends it keeps what was sent.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ class Verdict:
     """Whether a delivery may leave.
 
     Args:
-        says: ``go``; ``wait`` for a cause that may pass; ``expired`` or ``suppressed`` for good.
+        says: ``go``; ``wait`` for a cause that may pass; ``expired`` or ``suppressed`` permanently.
         because: Why it may not.
     """
 

@@ -1,7 +1,7 @@
 """Sends one channel's planned deliveries: looks again, claims, calls, records.
 
 The claim is committed before the call and the outcome after it, so that a death in between leaves a row that says
-``sending``. Whoever comes next takes it over (``uncertain``), and nothing is sent twice or lost.
+``sending``. Anyone who comes next takes it over (``uncertain``), and nothing is sent twice or lost.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ class Sender:
         return None
 
     def _stop(self, delivery: Delivery, verdict: recheck.Verdict) -> None:
-        """Put a delivery off, or end it; what an attempt in doubt may have left outside is taken back first."""
+        """Put a delivery off, or end it; what an uncertain attempt may have left outside is taken back first."""
         if verdict.says != "wait" and delivery.n_attempts and self.channel.is_repeatable:
             if delivery.sending_at and self.clock() < delivery.sending_at + uncertain.SETTLE:
                 verdict = recheck.Verdict("wait", f"{verdict.because}; its last attempt may still arrive")
@@ -214,7 +214,7 @@ class Sender:
             log.info("%s %s: %s %s", delivery.channel, delivery.key, outcome.state, outcome.because)
 
     def _refuse(self, connection: sa.Connection, delivery: Delivery, because: str, external_id: str = "") -> None:
-        """Record a refusal for good, and try the second channel: a refused message has certainly not arrived."""
+        """Record a refusal permanently, and try the second channel: a refused message has certainly not arrived."""
         now = self.clock()
         outbox.settle(connection, delivery.key, "failed", now, because=because, external_id=external_id)
         second = uncertain.second_channel(delivery.channel, self.settings)

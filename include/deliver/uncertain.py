@@ -59,7 +59,7 @@ def take_over(channel: str, is_repeatable: bool, now: datetime, source: str = ""
 
 
 def look_up(channel: Channel, now: datetime, is_over: Callable[[], bool], source: str = "") -> dict[str, int]:
-    """Search the vendor's history for deliveries in doubt.
+    """Search the vendor's history for uncertain deliveries.
 
     Args:
         is_over: Says whether to leave the other addresses to the next pass.
@@ -101,18 +101,18 @@ def _settle(connection: sa.Connection, delivery: Delivery, history: Mapping[str,
         store.settle(connection, delivery.key, "uncertain", now, because=because)
         return "uncertain"
     if delivery.key in history:
-        because = "in doubt at first, then found in the outside system"
+        because = "uncertain at first, then found in the outside system"
         store.settle(connection, delivery.key, "sent", now, because=because, external_id=history[delivery.key])
         return "sent"
     if now < settled_by:
         store.settle(connection, delivery.key, "uncertain", now, because=delivery.because, next_attempt_at=settled_by)
         return "uncertain"
-    store.settle(connection, delivery.key, "planned", now, because="was in doubt, and is not in the outside system")
+    store.settle(connection, delivery.key, "planned", now, because="was uncertain, and is not in the outside system")
     return "planned"
 
 
 def notify(settings: Settings, now: datetime) -> int:
-    """Plan how readers learn of deliveries that cannot be looked up.
+    """Plan how readers learn of deliveries that cannot be fetched.
 
     Returns:
         How many deliveries somebody will now be notified of.

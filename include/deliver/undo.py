@@ -1,7 +1,7 @@
-"""Takes back what a run has set in motion, as far as the outside lets it: first asked for in a row, then done.
+"""Takes back what a run has set in motion, as far as the outside system allows it: first asked for in a row, then done.
 
-Asking is one transaction: what has not left never will, what has is marked. Taking back is repeatable, so that whoever
-is killed half way resumes, and what was in doubt is taken back once it is known.
+Asking is one transaction: what has not left never will, what has is marked. Taking back is repeatable: a run that
+is killed half way resumes, and what was uncertain is taken back once it is known.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from include.warehouse.engine import engine
 
 SHOWN = ("result", "channel", "recipient", "subject", "because")
 _OUT = "'sending', 'sent', 'uncertain'"
-# A task whose call failed may stand in the CRM all the same; it is planned again because doing it twice does no harm.
+# A task whose call failed may be in the CRM all the same; it is planned again because doing it twice does no harm.
 _MAY_BE_OUT = f"{_OUT}, 'planned'"
 _NOT_OUT = ("planned", "suppressed", "expired")
 

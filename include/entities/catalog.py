@@ -202,7 +202,7 @@ def _vendors() -> dict[str, Kind]:
         parent = Path(__file__).parents[1] / "connectors" / kind
         folders = sorted(path.parent.name for path in parent.glob("[a-z]*/__init__.py"))
         found |= dict.fromkeys(folders, kind)
-    return found | {"product": "product"}  # the customer's own database is no vendor's: its SQL says what it has
+    return found | {"product": "product"}  # the customer's own database is not a vendor's: its SQL says what it has
 
 
 # Vendor -> kind of source. The raw tables of all of them exist from the start, so that SQL can always name them.

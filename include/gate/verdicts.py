@@ -2,7 +2,7 @@
 
 A verdict is *green* when everything was read and merged within the source's limit, *red* when a batch is held, a step
 failed or a first load is not through, *stale* when the source was not completely read for longer than it should be
-(``stale_after_minutes``): its owner is told. Red holds every action; how old the data of a stale source may be is
+(``stale_after_minutes``): its owner is notified. Red holds every action; how old the data of a stale source may be is
 settled per kind of action (``oldest_data_hours``). Verdicts are written at the end of every ingest run; how old they
 are is judged again whenever somebody asks.
 """
@@ -181,7 +181,7 @@ def _judge(
             reason=f"was never completely read{under_way}",
             cure=failure["cure"] if failure else f"`python -m include.cli ingest {settings.id} --only {entity}`",
         )
-    # A quota that is used up is no failure while what is stored is fresh enough.
+    # A quota that is used up is not a failure while what is stored is fresh enough.
     return _aged(replace(verdict, reason=failure["reason"], cure=failure["cure"]) if failure else verdict, now)
 
 

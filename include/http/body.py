@@ -51,7 +51,7 @@ def parse(content: bytes) -> Any:
         return orjson.loads(content)
     except orjson.JSONDecodeError:
         pass
-    # Lone surrogates are JSON to most parsers and some vendors, not to orjson. Whoever stores the text cleans it.
+    # Lone surrogates are JSON to most parsers and some vendors, not to orjson. Anyone who stores the text cleans it.
     if b"\\ud" not in content.lower():
         raise BadBody(_looks_like(content))
     try:

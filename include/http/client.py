@@ -245,7 +245,7 @@ class Client:
 
     def _attempt(self, call: _Call) -> Answer:
         if not call.path.startswith("/"):
-            raise ValueError(f"{call.path[:40]} is no path below the base URL: it would change the host")
+            raise ValueError(f"{call.path[:40]} is not a path below the base URL: it would change the host")
         counted_at = self.limiter.acquire(call.kind)
         where = f"{call.method} {self.base_url}{call.path}"
         try:
@@ -343,7 +343,7 @@ class Client:
             return QuotaExhausted(
                 f"{told}; partial, resumes at {resumes_at}",
                 resumes_at=resumes_at,
-                cure=f"nothing to do: the next run after {resumes_at} goes on where this one stopped",
+                cure=f"nothing to do: the next run after {resumes_at} resumes where this one stopped",
             )
         if told_seconds is not None:
             self.limiter.block(kind, told_seconds)

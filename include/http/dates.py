@@ -12,7 +12,7 @@ LONGEST_PAUSE = 48 * 3600.0
 
 
 def pause(seconds: object) -> float | None:
-    """Return a vendor's number of seconds to wait, between none and two days; None if it is no finite number."""
+    """Return a vendor's number of seconds to wait, between none and two days; None if it is not a finite number."""
     try:
         number = float(str(seconds).strip())
     except ValueError:

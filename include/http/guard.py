@@ -58,7 +58,7 @@ def check(host: str, address: str) -> None:
     if found.is_loopback and is_loopback(host):
         return
     raise ConfigError(
-        f"{host} leads to {found}, which is no public address: nothing was sent to it",
+        f"{host} leads to {found}, which is not a public address: nothing was sent to it",
         cure="correct the host, or list it under allowed_private_hosts in config/settings.yaml if it is yours",
     )
 

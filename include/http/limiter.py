@@ -74,7 +74,7 @@ class Limiter:
                 raise QuotaExhausted(
                     f"the vendor allows no more {kind} calls for now; partial, resumes at {resumes_at}",
                     resumes_at=resumes_at,
-                    cure="nothing to do: the next run after that time goes on where this one stopped",
+                    cure="nothing to do: the next run after that time resumes where this one stopped",
                 )
             self.sleep(wait)
 

@@ -60,7 +60,7 @@ class Loop:
             raise self._error(f"gave {self._n_stale} pages in a row with no record that it had not given before")
 
     def forget(self) -> None:
-        """Take every record as new from here on: what follows goes over them once more."""
+        """Take every record as new from here on: what follows goes over them again."""
         self._records.clear()
         self._n_stale = 0
 

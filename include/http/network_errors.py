@@ -1,4 +1,4 @@
-"""What lies behind an error of ``requests``."""
+"""What is behind an error of ``requests``."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Access tokens that a token endpoint gives out and that end some time.
 
-All processes of a machine share one: it lies under ``<home>/tokens``, encrypted by the secrets that buy it. Whoever
-lacks those cannot read it, and whoever has them could fetch one anyway.
+All processes of a machine share one: it is under ``<home>/tokens``, encrypted by the secrets that buy it. Anyone who
+lacks those cannot read it, and anyone who has them could fetch one anyway.
 """
 
 from __future__ import annotations

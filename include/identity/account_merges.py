@@ -1,6 +1,6 @@
 """Which CRM accounts were merged into which: chains followed to their end, circles left alone, undone ones undone.
 
-A survivor names those that it has swallowed, and goes on naming them. A merge is undone when the survivor no longer
+A survivor names those that it has swallowed, and keeps naming them. A merge is undone when the survivor no longer
 names an account that the CRM shows again. Both states of knowledge are kept: ``meta.account_merge_history`` has the
 times from and up to which a merge was what we knew, ``meta.account_merge`` is what holds now.
 """
@@ -119,7 +119,7 @@ def circles(connection: Connection, raw_tables: Iterable[str]) -> list[tuple[str
     return [(source, circle) for source, made in sorted(claims.items()) for circle in resolve(made).circles]
 
 
-# What a survivor's `merged_ids` holds, whatever stands between the ids.
+# What a survivor's `merged_ids` holds, whatever is between the ids.
 LOSERS = "regexp_split_to_table({ids}, '[^[:alnum:]_-]+')"
 _STORED = (
     "select a.source, l.id as loser, a.id as survivor, a._source_at as at from {raw} as a"  # noqa: S608

@@ -38,7 +38,7 @@ def unmatch(source: str, source_id: str, account_key: str = "", *, reason: str, 
 
 
 def withdraw(source: str, source_id: str) -> int:
-    """Take back what was answered to an id on the command line; return how many answers that were.
+    """Withdraw what was answered to an id on the command line; return how many answers that were.
 
     Raises:
         ConfigError: The file answers it.
@@ -105,7 +105,7 @@ def _must_exist(connection: Connection, answer: Answer) -> None:
     source, _, account_id = answer.account_key.partition(":")
     if not _is_known(connection, source, account_id, "entity = 'account'"):
         raise ConfigError(
-            f"there is no account {answer.account_key}", cure="give its source and its id there, such as crm:1001"
+            f"unknown account {answer.account_key}", cure="give its source and its id there, such as crm:1001"
         )
 
 

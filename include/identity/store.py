@@ -1,4 +1,4 @@
-"""What the bridge between ids and accounts reads beside the sources: shared domains, and people's answers.
+"""What the bridge between ids and accounts reads next to the sources: shared domains, and people's answers.
 
 An answer is a row with both times of knowing, so that a build of an earlier state of knowledge leaves it out. Answers
 come from ``config/identity.yaml`` and from the command line; of the two the file wins.
@@ -16,7 +16,7 @@ from include.common import paths
 from include.warehouse import locks
 from include.warehouse.engine import has_table
 
-NOBODY = "*"  # in place of an account: the id is no customer's
+NOBODY = "*"  # in place of an account: the id is not a customer's
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The life of a batch: landing, closed, then merged; or held until somebody accepts or drops it.
 
 A *read* is one walk through a source's changes. It fills one batch, or several when it is longer than a batch may be.
-Batches of one entity form a queue: they merge in the order in which they were read, and reading goes on behind the last
+Batches of one entity form a queue: they merge in the order in which they were read, and reading resumes behind the last
 queued one, so that a held batch stops neither the reading nor the order.
 """
 
@@ -195,7 +195,7 @@ def full_because(connection: Connection, source: str, entity: str) -> str:
 
 
 def open_replay(connection: Connection, source: str, vendor: str, entity: str, run_id: str) -> Batch:
-    """Open a batch for rows that come out of quarantine once more; reading goes on behind it as if it were not there.
+    """Open a batch for rows that come out of quarantine again; reading resumes behind it as if it were not there.
 
     Args:
         connection: In a transaction, of one who holds the right to read the entity (``reading``).
@@ -235,7 +235,7 @@ def close(
     Args:
         connection: In a transaction.
         batch: A landing batch, as it is after its last page.
-        position: Where the next read starts; None when the batch is full and its read goes on in the next one.
+        position: Where the next read starts; None when the batch is full and its read continues in the next one.
         read_until: With ``position``: the source was completely read up to here.
     """
     if position is not None and batch.read_from and (read_until is None or read_until < batch.read_from):

@@ -1,11 +1,11 @@
 """What records were before they were first loaded, as their vendor remembers it: ``raw.<vendor>__<entity>__history``.
 
-These states stand in a table of their own. The versions beside them (``..._version``) are what we saw ourselves, and
-whoever asks for the newest of those must not get one that is old and was merely told late. ``_source_at`` says from
+These states are in a table of their own. The versions next to them (``..._version``) are what we saw ourselves, and
+a query for the newest of those must not get an old one that was only reported late. ``_source_at`` says from
 when on a state held, ``_loaded_at`` since when we know of it.
 
 The vendor is asked once, after an entity's first load: page by page, each page and the mark behind it in one
-transaction, so that it can be killed anywhere and go on. Told twice, a state is stored once.
+transaction, so that it can be killed anywhere and continue. Reported twice, a state is stored once.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ _LOCK_NAME = "{}__history"
 
 @dataclass(frozen=True)
 class Progress:
-    """How far the past of one entity is told.
+    """How far the history of one entity has been read.
 
     Args:
         source: Connection id.
         entity: Name of the entity.
-        mark: Goes on there; None before the first page.
+        mark: Resumes there; None before the first page.
         n_states: States stored so far.
         finished_at: When the last page was stored.
         problem: Why the last attempt ended early.
@@ -54,7 +54,7 @@ class Progress:
 
 
 def waiting(connection: Connection, source: str, entities: tuple[str, ...]) -> list[Progress]:
-    """Return the entities that are loaded but whose past is not told to its end.
+    """Return the entities that are loaded but whose history is not complete.
 
     Args:
         connection: Of any role.
@@ -69,13 +69,13 @@ def waiting(connection: Connection, source: str, entities: tuple[str, ...]) -> l
 
 @contextmanager
 def telling(source: str, entity: str) -> Iterator[Connection]:
-    """Hold the right to store the past of one entity; see ``batches.reading``."""
+    """Hold the right to store the history of one entity; see ``batches.reading``."""
     with batches.reading(source, _LOCK_NAME.format(entity)) as connection:
         yield connection
 
 
 def progress(connection: Connection, source: str, entity: str) -> Progress:
-    """Return how far the past of an entity is told."""
+    """Return How far the history of an entity has been read."""
     row = connection.execute(_PROGRESS, {"source": source, "entity": entity}).mappings().one_or_none()
     connection.commit()
     return Progress(**row) if row else Progress(source, entity)
@@ -115,7 +115,7 @@ def land(connection: Connection, source: str, vendor: str, entity_name: str, pag
 
 
 def note_problem(connection: Connection, source: str, entity: str, error: PerennialError) -> None:
-    """Keep why the last attempt ended early, for the status; the next run goes on."""
+    """Keep why the last attempt ended early, for the status; the next run continues."""
     with connection.begin():
         connection.execute(_PROBLEM, {"source": source, "entity": entity, "problem": error.message, "now": clock.now()})
 

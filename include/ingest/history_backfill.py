@@ -1,4 +1,4 @@
-"""Tells the past: what records were before they were first loaded, from the vendors' own history. Once per entity."""
+"""Backfills record history from the vendors' own history, once per entity."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from include.warehouse import raw_tables
 from include.warehouse.engine import engine
 
 log = logging.getLogger(__name__)
-# A large portal's past takes hours; each run of the ingest gives it this much time, after everything else.
+# A large portal's history takes hours; each run of the ingest gives it this much time, after everything else.
 SECONDS_PER_RUN = 120.0
 
 
@@ -26,8 +26,8 @@ class Backfilled:
     Args:
         source: Connection id.
         n_states: New states stored.
-        finished: Entities whose past is now told to its end.
-        waiting: Entities that go on with the next run.
+        finished: Entities whose history is complete now.
+        waiting: Entities that resume with the next run.
     """
 
     source: str
@@ -40,7 +40,7 @@ def backfill(source_id: str, *, seconds: float = SECONDS_PER_RUN) -> Backfilled:
     """Store what the records of a source were before their first load, as far as its vendor remembers.
 
     It never makes a source red: today's facts do not depend on it. An error is kept with the progress, shown by
-    ``status``, and the next run goes on where this one ended.
+    ``status``, and the next run resumes where this one ended.
 
     Args:
         source_id: Connection id, listed in the settings.

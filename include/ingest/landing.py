@@ -78,7 +78,7 @@ def land_page(connection: Connection, batch: Batch, page: Page) -> Batch:
 
 
 def close_full(connection: Connection, batch: Batch) -> Batch:
-    """Close a batch that has as many rows as a batch may have; its read goes on in the next one."""
+    """Close a batch that has as many rows as a batch may have; its read continues in the next one."""
     with connection.begin():
         return _close(connection, batch, position=None, read_until=None)
 
@@ -132,7 +132,7 @@ def create_batch_table(connection: Connection, batch: Batch, entity: Entity) -> 
 
 
 class _Json(Dumper):
-    """Sends what is JSON already; psycopg's own would make it JSON once more."""
+    """Sends what is JSON already; psycopg's own would make it JSON again."""
 
     format = Format.BINARY
     oid = psycopg.adapters.types["jsonb"].oid

@@ -99,7 +99,7 @@ def _merge(connection: Connection, batch: Batch, loaded_at: datetime) -> Merged:
 
 
 def _move_on(connection: Connection, batch: Batch, loaded_at: datetime) -> None:
-    """Move the cursor behind a batch that was read, and settle what its read was to settle."""
+    """Move the cursor behind a batch that was read, and resolve what its read was to settle."""
     connection.execute(
         merge_sql.CURSOR,
         {

@@ -22,7 +22,7 @@ where _failed is null
 order by id, {clock} _row desc
 """
 
-# What is new or differs, beside what is stored. A tombstone keeps the last known values; it may bring none. The hash
+# What is new or differs, next to what is stored. A tombstone keeps the last known values; it may bring none. The hash
 # need only tell two versions of one record apart: 64 bits do.
 _CHANGED = """
 create temporary table changed on commit drop as
@@ -182,7 +182,7 @@ from changed
 """
 
 # Which accounts, or organisations of a desk, were swallowed by which: as this batch says it, else as they are stored. A
-# survivor names its losers, or a loser its survivor. What nobody says any more but was known goes on being known until
+# survivor names its losers, or a loser its survivor. What nobody says any more but was known stays known until
 # the account is seen again.
 _MERGE_CLAIMS = """
 with now_said as (
@@ -388,7 +388,7 @@ class Statements:
         slack = 0
         day = column
         if next(each.type for each in entity.columns if each.name == entity.dirty_from) == "timestamptz":
-            # Whichever zone days are reported in, the moment lies within a day of its UTC date.
+            # Whichever zone days are reported in, the moment is within a day of its UTC date.
             day, slack = f"cast({column} at time zone 'UTC' as date)", 1
         to_day = f"{day} + {entity.dirty_days + slack + 1}" if entity.dirty_days else "cast(null as date)"
         return f"coalesce({day} - {slack}, {_ALL_DAYS})", to_day

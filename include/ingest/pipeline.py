@@ -47,7 +47,7 @@ class Extracted:
         n_batches: Batches closed by this run.
         seconds: How long it took.
         note: Why not everything was read, if it was not.
-        is_partial: A quota is used up; ``note`` says when it goes on.
+        is_partial: A quota is used up; ``note`` says when it resumes.
     """
 
     source: str
@@ -125,7 +125,7 @@ def extract(
         log.info("%s.%s: %s", source_id, entity, error.message)
         return Extracted(source_id, entity, note=error.message)
     except QuotaExhausted as error:
-        # No failure: what was landed is judged and merged, and a run after that time goes on at the next page.
+        # No failure: what was landed is validated and merged, and a run after that time resumes at the next page.
         log.warning("%s.%s: %s", source_id, entity, error.message)
         return Extracted(source_id, entity, note=error.message, is_partial=True)
     seconds = time.monotonic() - started
@@ -221,7 +221,7 @@ def run(
     _check_bounds(until, full)
     names = _chosen(source_id, tuple(only))
     _, errors = _extract_all(source_id, names, since=since, until=until, full=full, run_id=run_id)
-    # What was landed is judged and merged whatever else failed, and the verdict is published whatever happened.
+    # What was landed is validated and merged whatever else failed, and the verdict is published whatever happened.
     for step in (validate, merge):
         try:
             step(source_id, run_id)
@@ -258,7 +258,7 @@ def accept(batch_id: int, *, reason: str, by: str = "") -> Verdict:
 
 
 def drop(batch_id: int, *, reason: str, by: str = "") -> list[Batch]:
-    """Throw away a batch and all behind it; the next run reads them again."""
+    """Drop a batch and all behind it; the next run reads them again."""
     dropped = held_batches.drop(batch_id, reason=reason, by=by or user.user())
     publish(dropped[0].source)
     return dropped

@@ -9,14 +9,14 @@ from queue import SimpleQueue
 
 from include.connectors.base import Page
 
-# A reader that is told to stop does so at once, unless it waits for its source.
+# A reader that is asked to stop does so at once, unless it waits for its source.
 _GOODBYE = 1.0
 
 
 def ahead(pages: Generator[Page]) -> Iterator[Page]:
     """Give pages out while a thread reads the next one, and no more than that.
 
-    An error comes in its turn, after the pages before it. Where nobody goes on taking pages, nothing is read after the
+    An error comes in its turn, after the pages before it. Where nobody takes more pages, nothing is read after the
     page that is under way, and nobody waits for that one: the source may have said to come back in ten minutes.
 
     Args:

@@ -53,7 +53,7 @@ class Pull:
         since = batches.read_from(self._connection, self._source_id, self._entity) if days else None
         if not since or until - since <= timedelta(days=days):
             return ""
-        return f"it was last read up to {since:%Y-%m-%d %H:%M} UTC, and deletions are told for {days} days only"
+        return f"it was last read up to {since:%Y-%m-%d %H:%M} UTC, and deletions are reported for {days} days only"
 
     def look(self) -> None:
         """Compare the fields that the source has with those that it had, once: before the first row is landed."""
@@ -117,7 +117,7 @@ class Pull:
         if batch.read_id != full.read_id:
             # Somebody dropped the read in between: its first pages will be read again, and this is in their middle.
             raise Unavailable(
-                f"batch {full.batch_id} of {self._source_id}.{self._entity} was dropped while its read went on",
+                f"batch {full.batch_id} of {self._source_id}.{self._entity} was dropped while its read continued",
                 cure="run again: it is read again",
             )
         return batch

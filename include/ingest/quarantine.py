@@ -90,10 +90,10 @@ def over_time(days: int = 30) -> Rows:
 
 
 def drop(which: Which, *, reason: str, by: str) -> int:
-    """Give rows up: they stay out, and hold nothing any more. The same version, read again, stays out too.
+    """Drop rows: they stay out, and hold nothing any more. The same version, read again, stays out too.
 
     Returns:
-        How many rows were given up.
+        How many rows were dropped.
 
     Raises:
         ConfigError: No reason is given, or nothing is named.

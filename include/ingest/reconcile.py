@@ -39,7 +39,7 @@ _AHEAD = timedelta(hours=1)
 
 @dataclass(frozen=True)
 class Reconciled:
-    """How one entity of a source stood, and how it stands now.
+    """How one entity of a source stood, and its state now.
 
     Args:
         source: Connection id.
@@ -78,7 +78,7 @@ def meant(source: str = "", entities: Iterable[str] = ()) -> tuple[str, ...]:
     wanted = tuple(entities)
     unknown = next((name for name in wanted if name not in ENTITIES), None)
     if unknown:
-        raise ConfigError(f"there is no entity {unknown}", cure=f"known are {', '.join(ENTITIES)}")
+        raise ConfigError(f"unknown entity {unknown}", cure=f"known are {', '.join(ENTITIES)}")
     if source:
         return pipeline.sources_named(source)
     kinds = {ENTITIES[name].kind for name in wanted}

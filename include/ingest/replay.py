@@ -1,4 +1,4 @@
-"""What a person does about rows in quarantine: judge them once more, let them in for a time, or give them up."""
+"""What a person does about rows in quarantine: validate them again, let them in temporarily, or drop them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Replayed:
-    """What became of rows that were judged once more.
+    """What became of rows that were validated again.
 
     Args:
         n_rows: Records that were put into batches again.
@@ -41,10 +41,10 @@ class Replayed:
 
 
 def replay(which: Which, *, run_id: str = "") -> Replayed:
-    """Judge rows of the quarantine once more by the rules in force, and merge those that keep them.
+    """Validate quarantined rows again by the rules in force, and merge those that keep them.
 
     Only what was quarantined is touched: the newest bad version of each record, as it was landed. A newer good version
-    that was merged meanwhile stays. Killed anywhere, the next run of this or of the source's ingest goes on.
+    that was merged meanwhile stays. Killed anywhere, the next run of this or of the source's ingest continues.
 
     Args:
         which: Which rows.
@@ -86,12 +86,12 @@ def waive(which: Which, *, reason: str, by: str, until: datetime, run_id: str = 
 
 
 def drop(which: Which, *, reason: str, by: str = "") -> int:
-    """Give rows up; see ``quarantine.drop``."""
+    """Drop rows; see ``quarantine.drop``."""
     return quarantine.drop(which, reason=reason, by=by or user.user())
 
 
 def _refill(which: Which, source: str, vendor: str, entity: str, run_id: str) -> list[int]:
-    """Put rows into a batch, closed and not judged; the one that an earlier call made is gone on with."""
+    """Put rows into a batch, closed and not judged; the one that an earlier call made is resumed."""
     with batches.reading(source, entity) as connection, connection.begin():
         waiting = connection.execute(_WAITING, {"source": source, "entity": entity}).scalars().all()
         if waiting:

@@ -24,11 +24,11 @@ from include.entities.catalog import ENTITIES, ColumnType, Entity
 if TYPE_CHECKING:
     from include.connectors.base import Record
 
-# What was removed stands escaped under this key of the payload: {"subject": "a\\u0000b"}.
+# What was removed is escaped under this key of the payload: {"subject": "a\\u0000b"}.
 REMOVED = "_removed"
 _CLEANED_BY_SOURCE = "_cleaned"
 _BIGINT = 2**63
-_NUMERIC_DIGITS = 1000  # PostgreSQL takes 131,072 digits; a number this long is no number of anyone's
+_NUMERIC_DIGITS = 1000  # PostgreSQL takes 131,072 digits; a number this long is not a number of anyone's
 _SHOWN = 200
 # What an index can hold has an end (2,700 bytes at worst): a longer id would keep its whole batch from being merged.
 _LONGEST_KEY = 500
@@ -145,7 +145,7 @@ def _json(value: Any, removed: dict[str, str] | None = None) -> tuple[bytes, boo
         raw = orjson.dumps({**value, REMOVED: removed} if removed else value, default=str)
         if b"\\u0000" not in raw:
             return raw, False
-    except TypeError:  # a lone surrogate, an integer above 64 bits, a key that is no text
+    except TypeError:  # a lone surrogate, an integer above 64 bits, a key that is not a text
         pass
     try:
         cleaned = _clean_tree(value)
@@ -189,7 +189,7 @@ def _date(value: Any) -> date | None:
 
 
 def _moment(value: Any) -> datetime | None:
-    # The outermost years cannot be read back: their UTC value lies outside of what Python knows.
+    # The outermost years cannot be read back: their UTC value is outside what Python knows.
     if isinstance(value, datetime) and value.tzinfo is not None and 1 < value.year < 9999:
         return value
     return None

@@ -118,7 +118,7 @@ def _describe(source_id: str, entity: str, describe: Any, fills: Mapping[str, st
         now = {_clean(name): _clean(kind) for name, kind in describe(entity).items()}
     except (AuthError, ConfigError) as error:
         # Reading itself will say what is wrong, if anything is: a right that only describing needs may well be missing.
-        log.info("%s.%s: its fields cannot be looked up: %s", source_id, entity, error)
+        log.info("%s.%s: its fields cannot be fetched: %s", source_id, entity, error)
         return
     if not now:
         return

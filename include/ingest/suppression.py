@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from include.connectors.base import Page, Record
 
 ERASED = "[erased]"
-# Held shared by whoever lands rows, and alone while somebody is erased.
+# Held shared by the person who lands rows, and alone while somebody is erased.
 LOCK = 0x5045_5253
 _WORD = re.compile(r"[^\W_]+(?:['’.-][^\W_]+)*")
 _LONGEST_NAME = 4  # words
@@ -134,7 +134,7 @@ class Erased:
 
 
 def load(connection: Connection) -> Erased:
-    """Return the list as it stands."""
+    """Return the list as it is."""
     salt = connection.execute(sa.text("select cast(installation_id as text) from meta.installation")).scalar_one()
     return Erased(salt, frozenset(connection.execute(sa.text("select hash from meta.suppression")).scalars()))
 

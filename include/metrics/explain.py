@@ -68,7 +68,7 @@ class Explained:
         n_rows: How many there are.
         lineage: The tables from the value up to the sources' records, nearest first.
         past: What the present version's value was before, the first reported first; empty where it never changed.
-        override: A correction by hand that counts instead.
+        override: A manual correction that counts instead.
         as_known: What it was at the moment asked for.
         is_newest: Whether no later period, of those asked for, was built.
     """
@@ -181,9 +181,9 @@ def explain(
 def _asked(metric_id: str, period: str, grain: str) -> Metric:
     metric = metrics.get(metric_id)
     if period not in metric.periods:
-        raise ConfigError(f"{period} is no period of {metric_id}", cure=f"one of {', '.join(metric.periods)}")
+        raise ConfigError(f"{period} is not a period of {metric_id}", cure=f"one of {', '.join(metric.periods)}")
     if grain not in metric.grains:
-        raise ConfigError(f"{grain} is no grain of {metric_id}", cure=f"one of {', '.join(metric.grains)}")
+        raise ConfigError(f"{grain} is not a grain of {metric_id}", cure=f"one of {', '.join(metric.grains)}")
     return metric
 
 

@@ -1,4 +1,4 @@
-"""Corrections by hand: a ledger beside the computed values, shown wherever they count, never written over them."""
+"""Manual corrections: a ledger next to the computed values, shown wherever they count, never written over them."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def enter(
         if not text.strip():
             raise ConfigError(f"a correction needs a {name}", cure=f"give --{name}")
     if approved_by.strip().lower() == entered_by.strip().lower():
-        raise ConfigError("whoever enters a correction cannot approve it", cure="name another person as --approver")
+        raise ConfigError("anyone who enters a correction cannot approve it", cure="name another person as --approver")
     if expires_on <= clock.now().date():
         raise ConfigError(f"a correction that expires on {expires_on} never counts", cure="give a later day")
     key = {"metric_id": metric_id, "period": period, "as_of": as_of, "grain": grain, "grain_key": grain_key}

@@ -27,7 +27,7 @@ def restated(metric_id: str = "", limit: int = 50) -> list[dict[str, Any]]:
 
 
 def overridden() -> list[dict[str, Any]]:
-    """Return all corrections by hand with the computed value beside each, newest first."""
+    """Return all manual corrections with the computed value next to each, newest first."""
     with engine("reader").connect() as connection:
         return [dict(row) for row in connection.execute(_OVERRIDDEN).mappings()]
 

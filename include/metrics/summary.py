@@ -1,4 +1,4 @@
-"""The few numbers that say how things stand, read from the marts."""
+"""The few numbers that say the state of things, read from the marts."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Figure:
     note: str = ""
 
     def shown(self, currency: str = "") -> str:
-        """Return the value as people read it; a correction by hand with a mark."""
+        """Return the value as people read it; a manual correction with a mark."""
         return f"{self._shown(currency)} (corrected by hand)" if self.note else self._shown(currency)
 
     def _shown(self, currency: str) -> str:
@@ -75,7 +75,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class RenewalsDue:
-    """Renewals whose due date lies ahead.
+    """Renewals whose due date is in the future.
 
     Args:
         days: How far ahead.
@@ -94,7 +94,7 @@ class RenewalsDue:
 
 @dataclass(frozen=True)
 class Headline:
-    """How things stand on the newest day that was built."""
+    """The state of things on the newest day that was built."""
 
     as_of: date
     currency: str
@@ -103,7 +103,7 @@ class Headline:
 
 
 def headline(days: int = 120) -> Headline | None:
-    """Return how things stand, or None while nothing is built.
+    """Return the state of things, or None while nothing is built.
 
     Args:
         days: How far ahead renewals are counted.

@@ -87,7 +87,7 @@ def plan(
     """Decide whether a build is needed, and write down what it claims.
 
     Args:
-        build_id: Its name; a build that was planned before is gone on with.
+        build_id: Its name; a build that was planned before is resumed.
         kind: ``forward``, or ``rebuild`` of a window.
         start: First day to rebuild.
         end: Day after the last to rebuild.
@@ -196,7 +196,7 @@ def build_model(build_id: str, name: str) -> Built:
 
 
 def check_model(build_id: str, name: str) -> tuple[Checked, ...]:
-    """Run a model's checks on its whole table as it stands, and change nothing."""
+    """Run a model's checks on its whole table as it is, and change nothing."""
     model = registry.get(name)
     with engine("reader").begin() as connection:
         build = build_store.at_work(connection, build_id)
@@ -258,7 +258,7 @@ def _plan_rebuild(frontier: Build | None, start: date | None, end: date | None) 
     held = frontier.all_days
     window = Range(max(start, held.start), min(end, held.end))
     if window.start >= window.end:
-        return Plan(False, f"{start} to {end} lies outside the days that are built, {held.start} to {held.end}")
+        return Plan(False, f"{start} to {end} is outside the days that are built, {held.start} to {held.end}")
     return "rebuild", window, frontier.newest_day, f"rebuild of {window.start} to {window.end - DAY}"
 
 
@@ -292,7 +292,7 @@ def _resume(connection: sa.Connection, build: Build) -> Plan:
     if build.state in SETTLED:
         return Plan(False, f"build {build.build_id} is {build.state}")
     build_store.set_state(connection, build.build_id, "running")
-    return Plan(True, f"build {build.build_id} goes on", *build.window)
+    return Plan(True, f"build {build.build_id} continues", *build.window)
 
 
 def _partitions_ahead(build_id: str, model: Model) -> None:
@@ -314,7 +314,7 @@ def _lock(connection: sa.Connection, name: str) -> None:
 
 
 def parameters_of(build: Build, model: Model) -> dict[str, object]:
-    """Return what a model's query and checks are given in a build, beside the days and accounts of each piece."""
+    """Return what a model's query and checks are given in a build, next to the days and accounts of each piece."""
     return {
         **settings_tables.parameters(),
         "known_at": build.known_at,

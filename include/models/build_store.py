@@ -107,7 +107,7 @@ def is_settled(build_id: str) -> bool:
 
 
 def at_work(connection: sa.Connection, build_id: str) -> Build:
-    """Return a build as it stands now for making a model: never with less known than any forward build.
+    """Return a build as it is now for making a model: never with less known than any forward build.
 
     A build may be planned long before it makes a model. A forward build that was planned meanwhile may have written
     what became known in between, and tables without days would lose it again.

@@ -1,6 +1,6 @@
 """What each table was made by: the fingerprint of its query and the settings that the query takes as parameters.
 
-A table whose model's fingerprint is another one today is made again, and what is read from it as far as its rows come
+A table whose model's fingerprint is another one today is rebuilt, and what is read from it as far as its rows come
 out different; nothing else is. Comments, layout and the case of keywords are no part of a fingerprint. It is written in
 the transaction that replaces the table: a build that is killed leaves either both or neither. Settings that queries
 read as tables are compared row by row instead (``settings_tables``).
@@ -21,7 +21,7 @@ _UNKNOWN = "made by an unknown query"
 
 
 class Fingerprint(NamedTuple):
-    """What a model's rows follow from, beside the rows that it reads.
+    """What a model's rows follow from, next to the rows that it reads.
 
     Args:
         query: A hash of its query, and of those of the views that it reads.
@@ -37,7 +37,7 @@ class Fingerprint(NamedTuple):
             return _UNKNOWN
         names = sorted({*self.settings, *before.settings})
         said = [f"setting {name} changed" for name in names if self.settings.get(name) != before.settings.get(name)]
-        # Whoever takes a parameter more, or one less, has another query.
+        # Anyone who takes a parameter more, or one less, has another query.
         return "query changed" if self.query != before.query else ", ".join(said)
 
 

@@ -22,7 +22,7 @@ from include.models import registry
 
 # The table whose columns the expressions may name.
 INPUT = "marts.health_input"
-# In meta.metric_gap, which says what no source brings, measures stand under this prefix.
+# In meta.metric_gap, which says what no source brings, measures are under this prefix.
 GAP = "health."
 Share = Annotated[float, Field(gt=0, le=1)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,40}$")]
@@ -101,7 +101,7 @@ class Measure(Strict):
         if list(scores) not in (sorted(scores), sorted(scores, reverse=True)):
             raise ValueError("the scores of points must rise all the way, or fall all the way")
         if min(scores) < 0 or max(scores) > 100:
-            raise ValueError("the scores of points must lie between 0 and 100")
+            raise ValueError("the scores of points must be between 0 and 100")
         if self.gone_days <= self.fresh_days:
             raise ValueError("gone_days must be more than fresh_days")
         return self
@@ -199,7 +199,7 @@ class Definition:
             if profile.key == key:
                 return profile
         raise ConfigError(
-            f"there is no health profile {key}", cure="restore its file in sql/health/, or build the scores again"
+            f"unknown health profile {key}", cure="restore its file in sql/health/, or build the scores again"
         )
 
 
@@ -278,4 +278,4 @@ def _condition(document: Document, place: tuple[Any, ...], text: str, columns: t
 
 def _check_needs(document: Document, place: tuple[Any, ...], measure: Measure) -> None:
     if unknown := next((name for name in measure.needs if name not in ENTITIES), ""):
-        raise document.error(place, f"there is no entity {unknown}")
+        raise document.error(place, f"unknown entity {unknown}")

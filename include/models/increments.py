@@ -176,7 +176,7 @@ def _whole(connection: sa.Connection, build: Build, model: Model, remade: str) -
 
 
 def _because(build: Build | None, causes: Iterable[str]) -> str:
-    """Return why a table is made again: what the build is for, where its window counts, and what changed."""
+    """Return why a table is rebuilt: what the build is for, where its window counts, and what changed."""
     for_all = {"first": "first build", "day": "a new day", "rebuild": "rebuild of past days"}
     changed = ", ".join(sorted(causes))
     return "; ".join(filter(None, (for_all[build.trigger] if build else "", f"{changed} changed" if changed else "")))

@@ -1,4 +1,4 @@
-"""The query of ``marts.kpi_value``, made of the metric registry, so that a definition stands in one place."""
+"""The query of ``marts.kpi_value``, made of the metric registry, so that a definition is in one place."""
 
 from __future__ import annotations
 

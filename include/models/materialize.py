@@ -71,7 +71,7 @@ def replace(
         build_id: Under which the changes are noted.
         model: The model.
         pieces: What to make again.
-        parameters: Of the query, beside the piece's own.
+        parameters: Of the query, next to the piece's own.
         is_new: Whether the table is empty, so that there is nothing to compare with.
 
     Raises:
@@ -117,7 +117,7 @@ def replace(
 
 
 def _written(model: Model, pieces: list[Piece]) -> list[str]:
-    """Return the tables that hold the days of pieces: of a long history only the months that they lie in."""
+    """Return the tables that hold the days of pieces: of a long history only the months that they are in."""
     if not is_partitioned(model):
         return [model.name]
     months = {day for piece in pieces for day in _months(piece.start, piece.end)}

@@ -127,7 +127,7 @@ class Metadata(Strict):
         named = {*self.unique_key, self.window_column, self.affects.column if self.affects else ""} - {""}
         unknown = sorted(named - set(self.columns))
         if unknown:
-            raise ValueError(f"{', '.join(unknown)} is named as key, window or affects, but is no column")
+            raise ValueError(f"{', '.join(unknown)} is named as key, window or affects, but is not a column")
         if self.materialisation in ("account", "account_day", "frozen") and "account_key" not in self.columns:
             raise ValueError(f"a table of materialisation {self.materialisation} needs the column account_key")
         if self.is_windowed and self.window_column not in self.unique_key:

@@ -2,7 +2,7 @@
 
 A file holds the metrics that are computed from one table of sums, and what they share. A file of the same name in the
 overlay's ``sql/metrics/`` wins. The query of ``marts.kpi_value`` is made of the registry (``kpi_query``), so that a
-metric's definition stands once.
+metric's definition is in one place.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Period = Literal["day", "week", "month", "quarter"]
 #   share   numerator / denominator, a part of a whole: never below 0 nor above 1
 #   ratio   numerator / denominator, anything else
 #   amount  the numerator itself
-#   median  a value that no sums give; the sum and the count stand beside it
+#   median  a value that no sums give; the sum and the count are next to it
 Kind = Literal["share", "ratio", "amount", "median"]
 Unit = Literal["share", "ratio", "currency", "count", "minutes", "days", "hours", "points"]
 _EXPRESSION = re.compile(r"^[a-z0-9_ +\-*/().]+$")
@@ -47,7 +47,7 @@ def _expression(text: str) -> str:
 def _need(name: str) -> str:
     entity, _, column = name.partition(".")
     if entity != TASK and entity not in ENTITIES:
-        raise ValueError(f"there is no entity {entity}")
+        raise ValueError(f"unknown entity {entity}")
     if column and column not in ENTITIES[entity].column_names:
         raise ValueError(f"{entity} has no column {column}")
     return name
@@ -61,7 +61,7 @@ TASK = "task"
 
 
 class Rows(Strict):
-    """Where the rows behind a value lie.
+    """Where the rows behind a value are.
 
     Args:
         table: A table by account.
@@ -110,7 +110,7 @@ class Definition(Strict):
         numerator: Columns, or sums and products of columns.
         denominator: Likewise; none for amounts.
         value: Of a median: the column that holds it.
-        n: How many accounts, renewals or tickets stand behind it.
+        n: How many accounts, renewals or tickets are behind it.
         coverage: For which share of them what it needs is known.
     """
 
@@ -178,9 +178,9 @@ class Metric:
         id: Its name.
         table: The table of sums that it is computed from.
         entry: What the registry says of it.
-        owner: Who is told when it is off its target, by the names of ``sql/owners.yaml``.
+        owner: Who is notified when it is off its target, by the names of ``sql/owners.yaml``.
         needs: The entities without which it is not available, or columns of theirs: ``entity.column``.
-        rows: Where the rows behind it lie.
+        rows: Where the rows behind it are.
         grains: The groups for which it is computed.
         periods: The lengths of period for which it is.
         place: ``file:line`` of its entry.
@@ -198,7 +198,7 @@ class Metric:
 
     @property
     def definitions(self) -> dict[int, Definition]:
-        """Version -> definition, all that are computed beside each other."""
+        """Version -> definition, all that are computed next to each other."""
         return {**self.entry.earlier, self.entry.version: self.entry}
 
     def hash(self, version: int) -> str:
@@ -266,12 +266,12 @@ def get(metric_id: str) -> Metric:
     if metric_id not in known:
         close = difflib.get_close_matches(metric_id, known, n=1)
         hint = f"did you mean {close[0]}?" if close else "`python -m include.cli metrics` lists them"
-        raise ConfigError(f"there is no metric {metric_id}", cure=hint)
+        raise ConfigError(f"unknown metric {metric_id}", cure=hint)
     return known[metric_id]
 
 
 def branch(metric_id: str) -> tuple[str, ...]:
-    """Return a metric and all that stand below it in the tree, each after its parent."""
+    """Return a metric and all that are below it in the tree, each after its parent."""
     known = load()
     found = [metric_id]
     for parent in found:
@@ -303,7 +303,7 @@ def _in_order(found: dict[str, Metric], documents: dict[str, Document]) -> dict[
     for metric in found.values():
         parent = metric.entry.parent
         if parent and parent not in found:
-            raise documents[metric.id].error(("metrics", metric.id, "parent"), f"there is no metric {parent}")
+            raise documents[metric.id].error(("metrics", metric.id, "parent"), f"unknown metric {parent}")
         if parent and levels[found[parent].entry.level] >= levels[metric.entry.level]:
             raise documents[metric.id].error(
                 ("metrics", metric.id, "parent"), f"{parent} is not of a higher level", cure="core, second, third"

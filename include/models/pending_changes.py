@@ -60,7 +60,7 @@ def open_work(connection: sa.Connection, names: tuple[str, ...]) -> str:
 
 
 def claim(connection: sa.Connection, build: Build) -> None:
-    """Note what a build has to carry into the tables beside its window: a forward build also what was loaded."""
+    """Note what a build has to carry into the tables next to its window: a forward build also what was loaded."""
     parameters = {"build_id": build.build_id}
     connection.execute(_TAKE_UNFINISHED, parameters)
     if build.kind != "forward":
@@ -254,7 +254,7 @@ def close(connection: sa.Connection, build_id: str) -> None:
         " (select copy_of from meta.build_change where build_id = :build_id)",
         "delete from meta.build_change where build_id = :build_id",
         "delete from meta.build_dirty where build_id = :build_id",
-        # A forward build that was never gone on with has nothing left to do once a later one has taken over its work.
+        # A forward build that was never resumed has nothing left to do once a later one has taken over its work.
         "update meta.build as b set state = 'superseded', finished_at = now()"
         " from meta.build as mine where mine.build_id = :build_id and mine.kind = 'forward' and b.kind = 'forward'"
         " and b.state in ('running', 'failed') and b.started_at < mine.started_at"

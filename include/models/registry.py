@@ -206,7 +206,7 @@ class _Project:
             _compare(node, metadata, document)
             for each in metadata.among:
                 if models[each].is_view or "account_key" not in models[each].columns:
-                    raise document.error(("among",), f"{each} is no table by account")
+                    raise document.error(("among",), f"{each} is not a table by account")
             if metadata.owner not in known_owners:
                 raise document.error(("owner",), f"{metadata.owner} is not in sql/owners.yaml", cure="add it there")
             checks = sql_files.checks(inside["checks.sql"]) if "checks.sql" in inside else ()
@@ -262,7 +262,7 @@ def _compare(node: Node, metadata: Metadata, document: Document) -> None:
         if column not in written:
             raise document.error(("columns", column), f"is described, but {files.shown(node.path)} does not select it")
     if written != described:
-        raise document.error(("columns",), f"must stand in the order of {files.shown(node.path)}: {', '.join(written)}")
+        raise document.error(("columns",), f"must be in the order of {files.shown(node.path)}: {', '.join(written)}")
     read_ones = {*node.models, *(f"raw.{table}" for table in node.raw)}
     for key, named in (("look_back", metadata.look_back), ("among", metadata.among)):
         for parent in set(named) - read_ones:

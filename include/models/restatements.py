@@ -103,7 +103,7 @@ def note(connection: sa.Connection, build_id: str) -> int:
 def stages(
     connection: sa.Connection, metric_id: str, version: int, period: str, as_of: date, grain: str, grain_key: str
 ) -> list[Stage]:
-    """Return a value's past, the first reported one first; empty where it never changed."""
+    """Return a value's history, the first reported one first; empty where it never changed."""
     rows = connection.execute(
         _STAGES,
         {

@@ -123,7 +123,7 @@ def _tables(settings: config.Settings) -> dict[str, Rows]:
 
 
 def _plan_rates(settings: config.Settings) -> Rows:
-    """Return each currency's rates with the days on which they hold: its fiscal years', the last one for good."""
+    """Return each currency's rates with the days on which they hold: its fiscal years', the last one permanently."""
     rows: Rows = [{"currency": settings.currency, "from_day": FIRST_DAY, "to_day": LAST_DAY, "rate": Decimal(1)}]
     month = settings.kpis.fiscal_year_start_month
     for currency, rates in sorted(settings.kpis.plan_rates.items()):

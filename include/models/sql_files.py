@@ -144,7 +144,7 @@ def checks(path: Path) -> tuple[Check, ...]:
             blocks[-1][2].append(line)
         elif line.strip() and not line.startswith("--"):
             raise ConfigError(
-                f"{files.shown(path)}:{number}: stands before the first check",
+                f"{files.shown(path)}:{number}: is before the first check",
                 cure="start each check with `-- fail: name: meaning` or `-- warn: name: meaning`",
             )
     found: list[Check] = []

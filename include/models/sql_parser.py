@@ -53,7 +53,7 @@ class NotValid(ValueError):
     Args:
         message: What is wrong.
         line: In which line of the text.
-        near: What stands there.
+        near: The text there.
     """
 
     def __init__(self, message: str, line: int, near: str) -> None:
@@ -69,7 +69,7 @@ def of(query: str) -> Facts:
     """Return the facts of a query.
 
     Raises:
-        NotOneSelect: It is no single SELECT.
+        NotOneSelect: It is not a single SELECT.
         NotAllowed: It does more than read tables, or calls a function that is not on the list.
         NotValid: It is not valid SQL.
     """

@@ -16,7 +16,7 @@ from include.models import query_errors, unread
 from include.models.registry import Model
 from include.models.sql_files import BUILT
 
-# What Perennial made bears a comment that starts so; the rest of it tells what it was made by.
+# What Perennial made has a comment that starts so; the rest of it tells what it was made by.
 _MARK = "perennial "
 _SHOWN = 5
 # Of the errors of a change: something depends on it, it is not supported, a view cannot lose a column, no right to it.
@@ -168,7 +168,7 @@ def _make_room(connection: sa.Connection, model: Model, resting: Sequence[sa.Row
 def _suspend(connection: sa.Connection, view: str) -> None:
     """Let one of our views read nothing until the build comes to it; it keeps its columns, its grants and its readers.
 
-    Whoever reads it meanwhile gets an error that says so, and no wrong answer.
+    Anyone who reads it meanwhile gets an error that says so, and no wrong answer.
     """
     columns = connection.execute(_COLUMNS, {"name": view})
     nulls = ", ".join(f'cast(null as {kind}) as "{name}"' for name, kind in columns)

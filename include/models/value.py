@@ -24,7 +24,7 @@ from include.models.metrics import Need
 
 # The table whose columns the expressions may name.
 INPUT = "marts.value_input"
-# In meta.metric_gap, which says what no source brings, dimensions stand under this prefix.
+# In meta.metric_gap, which says what no source brings, dimensions are under this prefix.
 GAP = "value."
 Score = Annotated[float, Field(ge=0, le=100)]
 

@@ -190,7 +190,7 @@ def _clear_logs(settings: Retention, now: datetime, dry_run: bool, airflow_logs:
 
 
 def _log_files(airflow: Path | None) -> Iterator[Path]:
-    """Return our own log files: all below our home if it bears our mark, and in Airflow's folder those on our DAGs."""
+    """Return our own log files: all below our home if it has our mark, and in Airflow's folder those on our DAGs."""
     home = paths.home()
     own = [home / "logs", home / "airflow" / "logs"] if homes.read(home) else []
     named = os.environ.get("AIRFLOW__LOGGING__BASE_LOG_FOLDER")

@@ -54,8 +54,8 @@ def _run(found: Any) -> dict[str, Any]:
 def _asked(dag_run: Any) -> str:
     """Return which question a run is about: its name says so.
 
-    Airflow takes an answer for a run by the run's name. If its conf said so, the run could be deleted and made again
-    with another conf, and whoever still has the first question on the screen would approve the other one.
+    Airflow takes an answer for a run by the run's name. If its conf said so, the run could be deleted and rebuilt
+    with another conf, and anyone who still has the first question on the screen would approve the other one.
     """
     name = str(dag_run.run_id)
     return name.removeprefix(_NAME).partition("_")[0] if name.startswith(_NAME) else ""
@@ -93,7 +93,7 @@ class Ask(HITLOperator):
         return super().execute(context)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
-        """Record the answer; fail if whoever gave it may not, so that the question is put again.
+        """Record the answer; fail if the person who gave it may not, so that the question is put again.
 
         Args:
             event: Airflow's own record of the answer, and of who was logged in.
@@ -132,7 +132,7 @@ def ask() -> Ask:
         options=[APPROVE, REJECT],
         defaults=[REJECT],
         response_timeout=timedelta(days=14),
-        doc_md="Waits for a person under Required Actions and records the answer. Fails if it came from whoever may not"
+        doc_md="Waits for a person under Required Actions and records the answer. Fails if that person may not"
         " give it; the question is then put again.",
     )
 
@@ -158,7 +158,7 @@ def _assigned(approvers: Sequence[str]) -> Any:
 
 
 def _body(found: Any, rows: list[dict[str, Any]], approvers: Sequence[str] = ()) -> str:
-    """Return the question as Markdown. Airflow keeps it for good, so it names accounts by their keys and no person."""
+    """Return the question as Markdown. Airflow keeps it permanently, so it names account keys and no person."""
     counts: dict[tuple[str, str], int] = {}
     for row in rows:
         counts[row["rule"], row["channel"]] = counts.get((row["rule"], row["channel"]), 0) + 1

@@ -120,6 +120,6 @@ def _day(partition_key: str | None) -> date:
         return date.fromisoformat(partition_key or "")
     except ValueError:
         raise ConfigError(
-            f"the run's partition key {partition_key!r} is no day",
+            f"the run's partition key {partition_key!r} is not a day",
             cure="trigger rebuild_kpis with a partition key such as 2026-01-31, or use a backfill",
         ) from None

@@ -14,7 +14,7 @@ from include.orchestration.notices import notify_owner
 # Whatever a task calls finds the connections that are stored in Airflow.
 use_airflow()
 
-# The closed list of tags: what a DAG is for, and how soon its failure must be looked at.
+# The closed list of tags: what a DAG is for, and how soon its failure must be checked.
 TAGS = frozenset({"ingest", "build", "act", "keep", "scores", "reports", "tier:1", "tier:2"})
 
 # A defect does not fix itself within minutes: what is not listed here fails at once and is seen at once. Workers that

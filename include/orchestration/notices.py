@@ -69,7 +69,7 @@ class Failure:
 
 
 def notify_owner(context: Context) -> None:
-    """Airflow calls this when a task has failed for good: once per run, not per retry."""
+    """Airflow calls this when a task has failed permanently: once per run, not per retry."""
     from include.deliver import notices
 
     failure = _from_context(context)

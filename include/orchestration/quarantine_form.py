@@ -11,7 +11,7 @@ PARAMS = {
         enum=["show", "replay", "waive", "drop", "accept batch", "drop batch"],
         title="What to do",
         description="Show changes nothing and writes into the log what is held and what is in quarantine. With rows of"
-        " quarantine: replay judges them once more, waive lets them in until a day, drop gives them up. Accept or drop"
+        " quarantine: replay validates them again, waive lets them in until a day, drop removes them. Accept or drop"
         " a batch that is held.",
     ),
     "rule": Param(

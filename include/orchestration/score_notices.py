@@ -1,4 +1,4 @@
-"""Judges the health score and reports the floors that it misses to whoever answers for it."""
+"""Judges the health score and reports the floors that it misses to the person who answers for it."""
 
 from __future__ import annotations
 

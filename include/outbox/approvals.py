@@ -1,8 +1,8 @@
-"""What waits for a person's word: actions above the caps of a run, the question about them, and the answer.
+"""What waits for a person's approval: actions above the caps of a run, the question about them, and the answer.
 
 The question is a row of its own and the actions point to it, so that Airflow and the command line answer the same one.
 An approval only lets actions be planned: the sender looks at gate, episode and owner again, as for all others.
-Who may approve is said by the environment, not by the overlay: whoever writes the overlay could name themselves.
+Who may approve is said by the environment, not by the overlay: anyone who writes the overlay could name themselves.
 """
 
 from __future__ import annotations
@@ -231,7 +231,7 @@ def answer(
             by_whom = f" by {row.answered_by}" if row.answered_by else ""
             raise ConfigError(f"approval {approval_id} is {row.state}{by_whom} already", cure="nothing is left to do")
         if answer == "approved":
-            # Actions that wait are kept current: whoever changed the overlay since the question is an author as well.
+            # Actions that wait are kept current: who changed the overlay since the question is an author too.
             changed = authors.since(_approved_overlay(connection))
             _check_approver(approval_id, [*row.authors, *changed.by], names)
         connection.execute(
@@ -295,7 +295,7 @@ def _check_approver(approval_id: str, changed_by: Sequence[str], names: Sequence
 def approvers() -> tuple[str, ...]:
     """Return who may approve, exactly as they log in; nobody if ``PERENNIAL_APPROVERS`` is empty.
 
-    It is no setting of the overlay, and git keeps whatever a committer calls himself: whoever changes the overlay could
+    It is not a setting of the overlay, and git keeps whatever name a committer gives: who changes the overlay could
     otherwise approve the change.
     """
     return tuple(name for part in os.environ.get(APPROVERS, "").split(",") if (name := part.strip()))

@@ -145,7 +145,7 @@ def _line(folder: Path, *arguments: str) -> str:
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
-    """Return what git says; None where it is not installed, fails, or this is no working copy."""
+    """Return what git says; None where it is not installed, fails, or this is not a working copy."""
     inherited = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     try:
         done = subprocess.run(
@@ -164,7 +164,7 @@ def _git(folder: Path, *arguments: str) -> str | None:
 
 
 def _owners(folder: Path, names: Any) -> tuple[str, ...]:
-    """Return the logins that own some files: a hint, for whoever installs a file owns it."""
+    """Return the logins that own some files: a hint, for the person who installs a file owns it."""
     found = set()
     for name in names:
         try:

@@ -19,7 +19,7 @@ MARKS: dict[Level, str] = {"risk": "🔴", "good": "🟢", "info": "🔵", "unkn
 
 def _web_address(url: str) -> str:
     if urlsplit(url).scheme not in ("http", "https"):
-        raise ValueError(f"is no web address: {url[:80]!r}")
+        raise ValueError(f"is not a web address: {url[:80]!r}")
     return url
 
 

@@ -1,6 +1,6 @@
 """The outbox: every outside effect is first a row here, under a key made of what it is about.
 
-The key holds neither the recipient nor the text: whoever the account's CSM is, and whatever the figures say today,
+The key holds neither the recipient nor the text: whichever CSM the account has, and whatever its figures are today,
 the 30-day reminder of a renewal goes out once. A row that has not left yet is brought up to date by the next decision;
 one that has left, was suppressed, or has expired is never touched again.
 """
@@ -18,7 +18,7 @@ import sqlalchemy as sa
 
 from include.outbox import personal_data
 
-ALERT_TASK = "task"  # the step of the one task that stands in the CRM for an alert
+ALERT_TASK = "task"  # the step of the one task that is in the CRM for an alert
 
 State = Literal["planned", "parked", "sending", "sent", "uncertain", "failed", "suppressed", "expired"]
 

@@ -58,7 +58,7 @@ class Quality:
 
     Args:
         n_rules: Rules in force.
-        n_batches: Batches judged in the last days.
+        n_batches: Batches validated in the last days.
         trends: Rules that were broken, most bad rows first.
         incidents: What is wrong now.
         contracts: What is open about contracts and renewals, per kind: how many, its ARR and share, and the cure.

@@ -45,7 +45,7 @@ _QUERIES = {
 
 @dataclass(frozen=True)
 class Overview:
-    """How everything stands.
+    """The state of everything.
 
     Args:
         problems: What is wrong, the worst first.
@@ -73,7 +73,7 @@ class Overview:
 
 
 def read() -> Overview:
-    """Return how everything stands."""
+    """Return the state of everything."""
     status = report.status()
     says = {rule.id: rule.says for rule in catalogue.rules()}
     with engine("reader").connect() as connection:

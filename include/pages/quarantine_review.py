@@ -41,7 +41,7 @@ def decide(asked: Mapping[str, Any], *, by: str, run_id: str = "") -> str:
     if action == "replay":
         return said(replay(which, run_id=run_id))
     if action == "drop":
-        return f"{drop(which, reason=reason, by=by)} rows are given up"
+        return f"{drop(which, reason=reason, by=by)} rows are dropped"
     if action != "waive":
         raise ConfigError(
             f"nothing can be done that is called {action!r}", cure="show, replay, waive, drop, accept batch ..."
@@ -95,7 +95,7 @@ def _lines(*parts: Iterable[str]) -> str:
 
 
 def said(found: Replayed) -> str:
-    """Return in words what became of rows that were judged once more."""
+    """Return in words what became of rows that were validated again."""
     parts = [f"{found.n_rows} rows judged again: {found.n_merged} merged, {found.n_bad} still bad"]
     if found.n_waiting:
         parts.append(f"{found.n_waiting} wait behind a held batch")

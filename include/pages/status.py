@@ -1,4 +1,4 @@
-"""What the command line shows of batches and of how everything stands. Nothing here names a person."""
+"""What the command line shows of batches and of the state of everything. Nothing here names a person."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def batch(batch_id: int) -> dict[str, Rows]:
 
 
 def status() -> dict[str, Rows]:
-    """Return how everything stands: section -> rows."""
+    """Return the state of everything: section -> rows."""
     verdicts = gate.verdicts()
     with engine("reader").connect() as connection:
         merged = {(row.source, row.entity): row.n for row in connection.execute(_MERGED)}

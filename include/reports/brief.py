@@ -64,7 +64,7 @@ def read(account_key: str, renewal_id: str = "") -> Brief:
     with brief_queries.opened(account_key) as rows:
         account = rows.one(brief_queries.ACCOUNT)
         if account is None:
-            raise ConfigError(f"there is no account {account_key}", cure="give its source and id there: crm:1001")
+            raise ConfigError(f"unknown account {account_key}", cure="give its source and id there: crm:1001")
         known = {row["renewal_id"]: row for row in rows.all(brief_queries.RENEWALS)}
         renewal = known.get(renewal_id) if renewal_id else next(iter(known.values()), None)
         if renewal is None:
@@ -116,7 +116,7 @@ def of_account(account_key: str) -> Account:
     with brief_queries.opened(account_key) as rows:
         account = rows.one(brief_queries.ACCOUNT)
         if account is None:
-            raise ConfigError(f"there is no account {account_key}", cure="give its source and id there: crm:1001")
+            raise ConfigError(f"unknown account {account_key}", cure="give its source and id there: crm:1001")
         today = rows.one(brief_queries.TODAY) or {}
         renewals = tuple(rows.all(brief_queries.RENEWALS))
         since = renewals[0]["term_start"] if renewals else rows.as_of - timedelta(days=365)

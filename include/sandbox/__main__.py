@@ -1,4 +1,4 @@
-"""The make-believe vendors' command: ``python -m include.sandbox serve --home DIR``."""
+"""The sandbox vendors' command: ``python -m include.sandbox serve --home DIR``."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ class Control:
         return routes
 
     async def status(self) -> Response:
-        """Tell how things stand."""
+        """Tell the state of things."""
         sandbox, span = self.sandbox, self.sandbox.world.span
         return reply(
             {

@@ -16,7 +16,7 @@ from include.sandbox.world.build import World
 
 @dataclass
 class Sandbox:
-    """The make-believe vendors' common ground.
+    """The sandbox vendors' common ground.
 
     Args:
         world: What was, is and will be.

@@ -1,4 +1,4 @@
-"""Every number that shapes the make-believe world, in one place.
+"""Every number that shapes the sandbox world, in one place.
 
 Only the sandbox's own world may import this file: alerts are judged on worlds whose parameters no rule has seen.
 Shares are of 1, money is in US dollars, weights need not add up to anything.
@@ -9,7 +9,7 @@ from __future__ import annotations
 CUSTOMERS = 240  # that have signed by the anchor
 HISTORY_MONTHS = 18  # of usage and tickets; the CRM remembers longer
 BEFORE_HISTORY_DAYS = 1000  # how long before that the oldest customer signed
-HORIZON_DAYS = 400  # after the anchor; then the world stands still
+HORIZON_DAYS = 400  # after the anchor; then the world is still
 CURRENCY = "USD"
 
 # --- customers ---
@@ -57,7 +57,7 @@ RENEWAL_OPENS_DAYS = (100, 190)  # before the due date
 # How a renewal that is won is won, and when it closes relative to the due date, in days.
 RENEWAL_KINDS = {"early": 0.15, "on_time": 0.62, "in_grace": 0.17, "after_grace": 0.06}
 RENEWAL_CLOSES = {"early": (-85, -31), "on_time": (-28, 0), "in_grace": (2, 28), "after_grace": (34, 60)}
-SHARE_BACK_DATED_START = 0.5  # of late renewals: the new term starts where the old one ended
+SHARE_BACK_DATED_START = 0.5  # recently renewals: the new term starts where the old one ended
 PRICE_CHANGE = (-0.06, 0.10)  # at renewal
 SEATS_CHANGE = (-0.12, 0.22)
 SHARE_DOWNSELL = 0.10

@@ -1,7 +1,7 @@
 """The product's own database: a real PostgreSQL with tables named as some product would name them.
 
 Filled with the past by COPY at the start, then kept up with the world: a row comes into being when its time has come.
-What belongs to the sandbox itself (how far it has filled) lies in a schema that the reading login cannot see.
+What belongs to the sandbox itself (how far it has filled) is in a schema that the reading login cannot see.
 """
 
 from __future__ import annotations

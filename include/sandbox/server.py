@@ -1,4 +1,4 @@
-"""Start the make-believe vendors, keep them up, end them cleanly."""
+"""Start the sandbox vendors, keep them up, end them cleanly."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ def wilson(k: int, n: int, z: float = 1.959963984540054) -> Interval:
     """Return k of n with Wilson's interval (Wilson 1927), which holds for small n and shares near 0 and 1.
 
     Raises:
-        ValueError: n is not positive, or k is no count of n.
+        ValueError: n is not positive, or k is not a count of n.
     """
     if n <= 0 or not 0 <= k <= n:
         raise ValueError(f"{k} of {n} is no share")

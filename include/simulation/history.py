@@ -1,7 +1,7 @@
 """The tables that signals and playbooks read, for every day of a stretch that is over.
 
 The queries of ``sql/actions/`` are the same that make today's tables; they are given another newest day, and what
-happened after it counts nowhere. What they read are the tables as they stand: figures by day, and facts with the time
+happened after it counts nowhere. What they read are the tables as they are: figures by day, and facts with the time
 at which they happened. What is not dated there (an account's name, an exclusion) is as it is now.
 """
 
@@ -89,7 +89,7 @@ def _make(history: History, about: str, fixed: Mapping[str, object]) -> None:
             {**fixed, "newest": day, "start": day, "end": day + timedelta(days=1), "daily_days": 0},
         )
     if about == "renewal":
-        # A term that had not begun was not there to be renewed.
+        # A term that had not started was not there to be renewed.
         history.connection.exec_driver_sql("delete from past_renewal where term_start > as_of_day")
     history.connection.exec_driver_sql(f"create index on past_{about} (as_of_day, {here.key})")
     history.connection.exec_driver_sql(f"analyze past_{about}")

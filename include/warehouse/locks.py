@@ -2,7 +2,7 @@
 
 What a merge, a page of history or an answer writes becomes known at a stamp; a build fixes up to when it knows. Both
 come from the database's clock, never from that of the machine that runs the task, and neither ever goes back: a stamp
-lies behind every build planned so far, and a build knows every stamp given so far. So what a build cannot see is dated
+is behind every build planned so far, and a build knows every stamp given so far. So what a build cannot see is dated
 after it, and the next build takes it, whatever the clocks do.
 """
 
@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection
 
 from include.common import clock
 
-# Held shared by whoever writes what builds read, and alone for the moment in which a build fixes up to when it knows.
+# Shared by writers of what builds read, exclusive for the moment in which a build fixes its known_at.
 SETTLE_LOCK = 0x5053_4554
 _TICK = timedelta(microseconds=1)
 
@@ -42,7 +42,7 @@ def settled_at(connection: Connection) -> datetime:
     A build that knows up to here sees the same rows when it is run again.
 
     Args:
-        connection: In a transaction that ends soon: whoever takes a stamp waits for it.
+        connection: In a transaction that ends soon: anyone who takes a stamp waits for it.
     """
     connection.execute(sa.text("select pg_advisory_xact_lock(:key)"), {"key": SETTLE_LOCK})
     newest: datetime | None = connection.execute(_NEWEST_STAMP).scalar()

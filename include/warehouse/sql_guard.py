@@ -54,7 +54,7 @@ class NotValid(ValueError):
         message: What is wrong.
         line: In which line of the text; None if that is not known.
         column: In which column.
-        near: What stands there.
+        near: The text there.
     """
 
     def __init__(self, message: str, line: int | None = None, column: int | None = None, near: str = "") -> None:
@@ -72,7 +72,7 @@ _CALLED_AS_COLUMNS = (
     "binary_upgrade", "query_to_", "table_to_", "schema_to_", "database_to_", "cursor_to_", "set_config",
     "current_setting",
 )  # fmt: skip
-# Columns that functions of databases give without being told: of JSON, of texts that are split, numbered rows.
+# Columns that functions of databases give without a notification: of JSON, of texts that are split, numbered rows.
 _COLUMNS_OF_FUNCTIONS = frozenset(
     {"*", "key", "value", "ordinality", "ordinal", "type", "atom", "id", "parent", "fullkey", "path"}
 )
@@ -219,7 +219,7 @@ def _made_by_functions(statement: exp.Expr) -> dict[str, set[str]]:
 
 
 def _check_column(node: exp.Column, sources: frozenset[str], made: dict[str, set[str]]) -> None:
-    """Refuse what is no column: Oracle calls a function of a package by ``package.function``, without brackets."""
+    """Refuse what is not a column: Oracle calls a function of a package by ``package.function``, without brackets."""
     if node.name.lower() in ("nextval", "currval"):
         raise NotAllowed(f"uses the sequence {node.table}, which does more than read")
     # PostgreSQL also reads `alias.name` as `name(alias)` where the table has no column of that name.

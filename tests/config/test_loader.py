@@ -22,7 +22,7 @@ def no_overlay(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _of_one_place(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
-    """Yield the models that stand at one place of one file; those of the items of lists and mappings do not."""
+    """Yield the models that are at one place of one file; those of the items of lists and mappings do not."""
     for field in model.model_fields.values():
         kind = field.annotation
         if isinstance(kind, type) and issubclass(kind, BaseModel) and kind is not Person:

@@ -108,12 +108,12 @@ class Scene:
         self.now = datetime.fromisoformat(NOW)
 
     def pass_time(self, minutes: float) -> None:
-        """Let both clocks go on."""
+        """Let both clocks continue."""
         self.wait(minutes)
         self.sandbox.now(self.now.isoformat())
 
     def wait(self, minutes: float) -> None:
-        """Let our clock go on while nothing happens at the vendor."""
+        """Let our clock continue while nothing happens at the vendor."""
         self.now += timedelta(minutes=minutes)
         self._patch.setenv("PERENNIAL_NOW", self.now.isoformat())
 

@@ -1,4 +1,4 @@
-"""Every source pulls everything from the make-believe vendors, and goes on pulling while they live."""
+"""Every source pulls everything from the sandbox vendors, and continues pulling while they live."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ def test_a_web_address_becomes_its_host(address: str, host: str | None) -> None:
             "entities:\n  account:\n    columns:\n      name: {propery: x}\n",
             r"yaml:4: .*unknown key.*did you mean property",
         ),
-        ("entities:\n  account:\n    columns:\n      name: {property: x, add_days: 1}\n", r"yaml:4: .*is no date"),
+        ("entities:\n  account:\n    columns:\n      name: {property: x, add_days: 1}\n", r"yaml:4: .*is not a date"),
         (
             "entities:\n  account:\n    columns:\n      name: {property: x, is_set: true}\n",
             r"yaml:4: .*not true or false",

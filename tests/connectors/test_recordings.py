@@ -23,7 +23,7 @@ from tests.fixtures.fake_vendor import Request, wire
 RECORDINGS = paths.ROOT.parent / "shared" / "recordings"
 UNTIL = datetime(2026, 1, 1, tzinfo=UTC)
 
-pytestmark = pytest.mark.skipif(not RECORDINGS.is_dir(), reason="no recordings beside this repository")
+pytestmark = pytest.mark.skipif(not RECORDINGS.is_dir(), reason="no recordings next to this repository")
 
 
 def files(pattern: str) -> list[Path]:

@@ -50,7 +50,7 @@ class Measured:
     """What was read, and how much of it rightly.
 
     Args:
-        days: Account-days with ARR, in truth or as read: ``all``, ``right``, ``pending`` (what is missing stands in
+        days: Account-days with ARR, in truth or as read: ``all``, ``right``, ``pending`` (what is missing is in
             ``pending_late_arr``), ``listed`` (wrong, and the account is listed for review) and ``silent``.
         arr_days: Of the same, how much ARR: ``all`` of the truth, of the others the absolute differences.
         renewals: Terms: ``all``, ``right``, ``listed``, ``silent``; ``extra`` are due as read, and in truth are not.

@@ -195,7 +195,7 @@ ROWS: dict[str, dict[str, dict[str, Any]]] = {
     },
 }
 
-# Just kept: what lies on the right side of every bound.
+# Just kept: what is on the right side of every bound.
 EDGES: dict[str, list[dict[str, Any]]] = {
     "account": [{"_source_at": TOMORROW, "created_at": TOMORROW}, {"tier": None, "owner_id": None, "domain": None}],
     "contact": [{"role": None, "email": None}],

@@ -1,4 +1,4 @@
-"""What of a bad row is kept, and what a person is told of it."""
+"""What of a bad row is kept, and what a person is reported with it."""
 
 from __future__ import annotations
 

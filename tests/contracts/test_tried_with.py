@@ -1,4 +1,4 @@
-"""What has happened to others, landed here: each must have the right outcome, and the good case beside it must pass."""
+"""Faults of the field, landed here: each must have the right outcome, and the good case next to it must pass."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def accounts(warehouse: str) -> list[dict[str, Any]]:
 
 
 def _again(rows: list[dict[str, Any]], **changes: Any) -> int:
-    """Land known records once more, each changed by its own old values."""
+    """Land known records again, each changed by its own old values."""
     made = [row | {name: change(row) for name, change in changes.items()} | {"_source_at": NOW} for row in rows]
     return land("contract_line" if "term_end" in rows[0] else "account", made)
 

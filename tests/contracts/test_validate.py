@@ -101,7 +101,7 @@ def test_a_full_read_is_judged_by_all_that_its_batches_met(warehouse: str) -> No
     put("account", good("account", 100))
     first = land("account", good("account", 60), is_full=True, cursor_after=None)
     _execute(f"create table raw.seen_{first} as select cast(i as text) as id from generate_series(1, 60) as i")
-    # Forty are not met yet, but the read goes on.
+    # Forty are not met yet, but the read continues.
     assert [verdict.state for verdict in validate("crm")] == ["passed"]
     last = land("account", good("account", 40, first=61), is_full=True, read_id=first)
     _execute(f"insert into raw.seen_{first} select i from generate_series(61, 100) as i")

@@ -1,4 +1,4 @@
-"""The make-believe vendors' data through the real loader, contracts and merge."""
+"""The sandbox vendors' data through the real loader, contracts and merge."""
 
 from __future__ import annotations
 

@@ -112,7 +112,7 @@ def test_what_is_above_the_caps_is_asked_in_runs_of_their_own(dags):
     assert put.upstream_task_ids == {"list_open"} and not put.downstream_task_ids
     assert decide.task_dict["list_open"].upstream_task_ids == {"decide_newest_day"}
     assert put.partial_kwargs["trigger_dag_id"] == asking.dag_id
-    # One run per question, whoever puts it again; nothing waits for its end.
+    # One run per question, anyone who puts it again; nothing waits for its end.
     assert put.partial_kwargs["skip_when_already_exists"] is True
     assert not put.partial_kwargs.get("wait_for_completion")
     question = asking.task_dict["ask"]

@@ -92,7 +92,7 @@ def test_what_differs_is_written_once_and_each_record_has_its_own_result(crm: Cr
 
 
 def test_two_deliveries_of_one_record_are_both_written(crm: Crm) -> None:
-    # An approved tier leaves beside the values that are kept.
+    # An approved tier leaves next to the values that are kept.
     (risk, given), (_, day), _ = FIELDS[crm.vendor].items()
     one, other = crm.letters({risk: given})[0], crm.letters({list(FIELDS[crm.vendor])[1]: day})[0]
     assert crm.send([one, dataclasses.replace(other, key="tier")]) == ["sent", "sent"]

@@ -1,4 +1,4 @@
-"""Delivery as a whole: once, or visibly in doubt; never on a hold, a closed signal or bad data."""
+"""Delivery as a whole: once, or visibly uncertain; never on a hold, a closed signal or bad data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Killed anywhere, and with outsides that break: each message arrives once or is visibly in doubt, each task once."""
+"""Killed anywhere, and with outsides that break: each message arrives once or is visibly uncertain, each task once."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ AT_RISK = renewal(1, days=30, usage_ratio=0.5)
 @pytest.mark.parametrize(
     ("channel", "point", "arrived", "state"),
     [
-        # Not called: Slack can be asked and is sent again; e-mail cannot, so it stays in doubt.
+        # Not called: Slack can be asked and is sent again; e-mail cannot, so it stays uncertain.
         ("slack", "claimed", 1, "sent"),
         ("slack", "sent", 1, "sent"),
         ("email", "claimed", 0, "uncertain"),

@@ -1,4 +1,4 @@
-"""No way leads round the gate: whoever starts a run, however often, however late."""
+"""No way leads round the gate: anyone who starts a run, however often, however late."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The channels against the make-believe vendors, which are strict and go wrong on demand."""
+"""The channels against the sandbox vendors, which are strict and go wrong on demand."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ def test_a_second_time_changes_nothing(channel: SalesforceTasks, org: SandboxPro
     org.mutate("sf_task", number, set={"Status": "Completed"})
     assert channel.send([one])[one.key].external_id == made
     assert [row["Status"] for row in tasks(channel, "Id, Status")] == ["Completed"]
-    org.mutate("sf_task", number, op="delete")  # whoever deleted it does not want it back
+    org.mutate("sf_task", number, op="delete")  # anyone who deleted it does not want it back
     assert channel.send([one])[one.key].external_id == made
     assert len(tasks(channel)) == 1
 

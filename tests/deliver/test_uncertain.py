@@ -1,4 +1,4 @@
-"""Letters in doubt that nobody can look up: told once, over the second channel or in a digest, and never repeated."""
+"""Uncertain messages that nobody can look up: notified once, by the second channel or a digest, never repeated."""
 
 from __future__ import annotations
 

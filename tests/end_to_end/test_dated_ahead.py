@@ -75,7 +75,7 @@ def test_not_one_is_missing_and_changes_and_deletions_are_seen(
     theirs.exec_driver_sql("insert into subscriptions values (100, 100, '2026-03-01', '2027-03-01')")
     assert pipeline.run("crm_db").state == "green"
     assert value(SUM) == N * 1200 + 1200 + 1200
-    # One is cancelled at once: its date lies before the last read's, and reconcile finds what was thrown away.
+    # One is cancelled at once: its date is before the last read's, and reconcile finds what was thrown away.
     monkeypatch.setenv("PERENNIAL_NOW", "2026-03-01T14:00:00Z")
     theirs.exec_driver_sql("delete from subscriptions where no in (8, 55)")
     found = {each.entity: each for each in reconcile.run("crm_db")}

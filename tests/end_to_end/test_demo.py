@@ -24,7 +24,7 @@ from include.warehouse.embedded import server
 from tests.fixtures.patience import until
 
 ROOT = Path(__file__).resolve().parents[2]
-# By hand, since it wants both cores for itself: a real scheduler beside other tests misses its times.
+# By hand, since it wants both cores for itself: a real scheduler next to other tests misses its times.
 pytestmark = [pytest.mark.soak, pytest.mark.usefixtures("socket_enabled")]
 
 

@@ -1,4 +1,4 @@
-"""Whoever may use Airflow's API tries to forge an approval, on a real Airflow with a question that waits."""
+"""Anyone who may use Airflow's API tries to forge an approval, on a real Airflow with a question that waits."""
 
 from __future__ import annotations
 
@@ -210,7 +210,7 @@ def test_nobody_forges_an_approval(airflow: Airflow) -> None:
     pretended = airflow.trigger("mallory", conf, f"approval_{first}_x")
     airflow.wait(pretended)
     assert is_open()
-    # Whoever has this question on the screen approves no other one, though the run was made again.
+    # Anyone who has this question on the screen approves no other one, though the run was rebuilt.
     harmless, flood = _asked(2), _asked(3)
     name = airflow.trigger("admin", {}, f"approval_{harmless}")
     airflow.wait(name)

@@ -1,4 +1,4 @@
-"""The queries for Stripe's tables: the same rows whoever landed them, and from there ARR, churn and renewals."""
+"""The queries for Stripe's tables: the same rows anyone who landed them, and from there ARR, churn and renewals."""
 
 from __future__ import annotations
 
@@ -271,7 +271,7 @@ def test_from_landed_tables_to_arr_churn_and_renewals(
         ("crm:A", "2025-01-10", 2400.0), ("crm:A", "2025-06-01", 2640.0), ("crm:A", "2026-04-14", 6000.0),
         ("crm:B", "2025-03-01", 1350.0),
         ("crm:C", "2025-06-15", 1200.0), ("crm:C", "2026-06-15", 0.0),
-        # 299.97 of Stripe until the deal counts; the subscription that runs 19 days beside it does not.
+        # 299.97 of Stripe until the deal counts; the subscription that runs 19 days next to it does not.
         ("crm:D", "2025-01-01", 299.97), ("crm:D", "2025-11-01", 12000.0), ("crm:D", "2026-11-01", 0.0),
     ]  # fmt: skip
     assert rows("select account_key, due_date, outcome, target_arr from core.renewal order by 1, 2") == [

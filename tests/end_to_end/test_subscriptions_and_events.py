@@ -35,8 +35,8 @@ MONTHS = {
     date(2025, 9, 30): ({"contraction": 1800, "bucket_change": -3600}, 8520),  # 3 goes down; 7 pauses
     date(2025, 10, 31): ({"reactivation": 2400}, 10920),  # 5 is back
     date(2025, 11, 30): ({"bucket_change": 2280, "churn": 3600}, 9600),  # 6 pauses; 7 has paused for 90 days
-    date(2025, 12, 31): ({"bucket_change": 1320, "new": 1200}, 12120),  # 6 goes on; 9 buys after its trial
-    date(2026, 1, 31): ({"reactivation": 3600, "fx": 120}, 15840),  # 7 goes on; 1,200 euros are worth 120 more
+    date(2025, 12, 31): ({"bucket_change": 1320, "new": 1200}, 12120),  # 6 continues; 9 buys after its trial
+    date(2026, 1, 31): ({"reactivation": 3600, "fx": 120}, 15840),  # 7 continues; 1,200 euros are worth 120 more
     date(2026, 2, 28): ({"contraction": 600}, 15240),  # 8 loses one of two
     date(2026, 3, 31): ({}, 15240),
 }

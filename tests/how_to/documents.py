@@ -39,7 +39,7 @@ class Command:
 
     Args:
         document: Where it is written.
-        text: What stands there, without its comment.
+        text: The text there, without its comment.
     """
 
     document: Path

@@ -160,7 +160,7 @@ def _spend(path: Path, n: int, queue: multiprocessing.Queue) -> None:
     one = Limiter(path, {"ordinary": Limit(10, 0.5)}, clock=clock)
     for _ in range(n):
         one.acquire("ordinary")
-        queue.put(read[-2])  # when it was counted; the last one is when it was told
+        queue.put(read[-2])  # when it was counted; the last one is when it was reported
 
 
 def test_processes_together_stay_below_the_limit(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A process of its own that ingests the make-believe org: ``python -m tests.ingest.salesforce_process``.
+"""A process of its own that ingests the sandbox org: ``python -m tests.ingest.salesforce_process``.
 
 It is killed by tests. Contracts pass everything: they are tested elsewhere, and cost seconds to import.
 """

@@ -1,4 +1,4 @@
-"""The gate knows a decision: what a person accepted, or what lies unchanged in quarantine, holds no batch again."""
+"""The gate knows a decision: what a person accepted, or what is unchanged in quarantine, holds no batch again."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_what_was_accepted_does_not_hold_the_next_batch_and_what_is_new_does(crm
         assert pipeline.run("crm", full=hour == 3).state == "green"
     assert value("select count(distinct record_id) from quarantine.record where state = 'open'") == 25
     assert value("select count(*) from quarantine.record where state = 'open'") == 25
-    # Twenty more are within the limit, a twenty-first is not; those that lie there already do not count to it.
+    # Twenty more are within the limit, a twenty-first is not; those that are there already do not count to it.
     at(monkeypatch, 4)
     crm.records["contract_line"] += [bad(i, 3) for i in range(50, 70)]
     assert pipeline.run("crm", full=True).state == "green"

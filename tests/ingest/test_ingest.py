@@ -1,4 +1,4 @@
-"""Ingest: what is new is read once, goes on where it stopped, and the gate hears of everything."""
+"""Ingest: what is new is read once, resumes where it stopped, and the gate hears of everything."""
 
 from __future__ import annotations
 
@@ -219,7 +219,7 @@ def test_an_entity_that_the_source_does_not_have_is_skipped_with_a_note(crm) -> 
 
 @pytest.mark.parametrize("text", ["yesterday", "2026-13-01", "31.01.2026"])
 def test_a_time_that_is_none_says_how_to_write_one(crm, text: str) -> None:
-    with pytest.raises(ConfigError, match="is no date or time") as caught:
+    with pytest.raises(ConfigError, match="is not a date or time") as caught:
         pipeline.extract("crm", "account", since=text)
     assert "2026-01-31" in caught.value.cure
 

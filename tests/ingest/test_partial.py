@@ -1,4 +1,4 @@
-"""A run that ends early for a good reason is no failure; one whose batch was taken away under it ends in an error."""
+"""A run that ends early for a good reason is not a failure; one that lost its batch meanwhile ends in an error."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_a_read_dropped_between_two_of_its_batches_loses_no_tail(
 
     dropped: list[Batch] = []
     monkeypatch.setattr(landing, "close_full", dropped_at_once)
-    with pytest.raises(Unavailable, match="was dropped while its read went on"):
+    with pytest.raises(Unavailable, match="was dropped while its read continued"):
         pipeline.extract("crm", "account")
     assert pipeline.run("crm").state == "green"
     assert rows(ACCOUNTS) == [(str(i),) for i in range(5)]

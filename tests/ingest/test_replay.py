@@ -260,7 +260,7 @@ WAIVED = {"action": "waive", "rule": RULE, "source": "crm", "until": "2026-12-01
         ({"action": "drop", "rule": RULE, "reason": " "}, "a reason is needed"),
         ({"action": "drop", "reason": "all of it"}, "no rule and no record"),
         (WAIVED | {"until": None}, "needs the day"),
-        (WAIVED | {"until": "soon"}, "Until 'soon' is no date"),
+        (WAIVED | {"until": "soon"}, "Until 'soon' is not a date"),
         (WAIVED | {"until": "2026-11-20"}, "over already"),
         (WAIVED | {"source": ""}, "one rule of one source"),
         (WAIVED | {"rule": RULE + "s"}, "there is no rule"),
@@ -307,7 +307,7 @@ def test_a_form_replays_and_gives_up() -> None:
         == "1 rows judged again: 0 merged, 1 still bad"
     )
     said = quarantine_review.decide({"action": "drop", "record": "1", "reason": "a test"}, by="ada")
-    assert said == "1 rows are given up"
+    assert said == "1 rows are dropped"
     assert fetch("select decided_by, decided_because from quarantine.record") == [
         {"decided_by": "ada", "decided_because": "a test"}
     ]

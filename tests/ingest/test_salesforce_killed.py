@@ -52,7 +52,7 @@ def _kill_one(chance: random.Random) -> None:
 
 
 def _finish() -> None:
-    for _ in range(3):  # a fault may end a run; the next one goes on
+    for _ in range(3):  # a fault may end a run; the next one continues
         status, printed = _start().end()
         if status == 0:
             break

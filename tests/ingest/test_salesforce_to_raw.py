@@ -1,4 +1,4 @@
-"""From Salesforce's API to the raw tables, judged by the contracts, held against the org, and seen by the SQL."""
+"""From Salesforce's API to the raw tables, judged by the contracts, compared with the org, and seen by the SQL."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_a_first_load_a_day_of_life_and_a_purge(
             stored = f"select id from raw.salesforce__{entity} where not _is_deleted"
             assert {row[0] for row in [*rows(stored), *rows(waiting)]} == expected, entity
 
-    # The clock of the world stands still while ours goes on: what is younger than the lag is then read too.
+    # The clock of the world is still while ours continues: what is younger than the lag is then read too.
     run_at(START + timedelta(minutes=6), START)
     check()
     later = START + timedelta(days=1)

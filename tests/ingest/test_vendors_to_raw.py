@@ -60,7 +60,7 @@ def test_a_first_load_a_day_of_life_and_a_quiet_hour(
             verdict = pipeline.run(source_id)
             assert verdict.state == "green", verdict
 
-    # The clock of the world stands still while ours goes on: what is younger than the lag is then read too.
+    # The clock of the world is still while ours continues: what is younger than the lag is then read too.
     run_at(START + timedelta(minutes=6), world=START)
     check(sandbox)
     run_at(START + timedelta(days=1), world=START + timedelta(days=1))

@@ -68,10 +68,10 @@ def test_a_need_may_be_a_column_or_what_is_read_back(built: pytest.MonkeyPatch, 
 
 
 def test_what_is_not_computed_for_a_period_or_a_group_says_for_which_it_is(built: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ConfigError, match="week is no period of cohort_retention_m6") as caught:
+    with pytest.raises(ConfigError, match="week is not a period of cohort_retention_m6") as caught:
         explain("cohort_retention_m6", period="week")
     assert caught.value.cure == "one of month"
-    with pytest.raises(ConfigError, match="tier is no grain of quarantine_rate") as caught:
+    with pytest.raises(ConfigError, match="tier is not a grain of quarantine_rate") as caught:
         explain("quarantine_rate", grain="tier")
     assert caught.value.cure == "one of all, source, rule, csm"
 

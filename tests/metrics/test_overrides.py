@@ -1,4 +1,4 @@
-"""Corrections by hand: entered by one, approved by another, shown wherever the value counts, gone when they expire."""
+"""Manual corrections: entered by one, approved by another, shown wherever the value counts, gone when they expire."""
 
 from __future__ import annotations
 

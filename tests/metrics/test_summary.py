@@ -1,4 +1,4 @@
-"""The few numbers that say how things stand, and the command that makes them."""
+"""The few numbers that say the state of things, and the command that makes them."""
 
 from __future__ import annotations
 
@@ -38,5 +38,5 @@ def test_the_command_says_what_it_does(built: pytest.MonkeyPatch) -> None:
     assert said[-1].startswith(f"built {len(registry.names())} tables up to 2026-06-10 in ")
     with pytest.raises(ConfigError, match="comes before"):
         list(build_command.run("2026-05-02", "2026-05-01", ""))
-    with pytest.raises(ConfigError, match="is no day"):
+    with pytest.raises(ConfigError, match="is not a day"):
         list(build_command.run("yesterday", "", ""))

@@ -267,7 +267,7 @@ def test_a_killed_build_goes_on_where_it_was(built: pytest.MonkeyPatch) -> None:
     build.plan("second")
     half = registry.names()[: len(registry.names()) // 2]
     first = [build.build_model("second", name) for name in half]
-    assert build.plan("second").reason == "build second goes on"
+    assert build.plan("second").reason == "build second continues"
     assert [build.build_model("second", name).n_rows for name in half] == [one.n_rows for one in first]
     assert isinstance(build.run("second"), build.Finished)
     assert not build.plan("second")

@@ -37,7 +37,7 @@ def setting(folder: Path, file: str, text: str) -> None:
 
 
 def scopes(build_id: str) -> dict[str, str]:
-    """Return what a build made again of which model, beside those that every build makes."""
+    """Return what a build rebuilt of which model, next to those that every build makes."""
     found = rows(f"select model, scope from meta.build_model where build_id = '{build_id}' and scope <> 'nothing'")
     return {model: scope for model, scope in found if model not in ALWAYS}
 

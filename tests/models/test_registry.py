@@ -149,7 +149,7 @@ def test_checks_have_a_severity_a_name_and_a_meaning(overlay: Path) -> None:
 @pytest.mark.parametrize(
     ("checks", "message"),
     [
-        ("select 1 as x\n", r"checks\.sql:1: stands before the first check"),
+        ("select 1 as x\n", r"checks\.sql:1: is before the first check"),
         ("-- fail: one: It is wrong.\nselect from where\n", r"checks\.sql:\d: not valid SQL"),
         ("-- fail: one: A.\nselect 1 as x\n-- warn: one: B.\nselect 1 as x\n", r"checks\.sql:3: one is there twice"),
     ],

@@ -106,7 +106,7 @@ def test_the_question_has_a_summary_and_the_list_and_names_no_person(room: Room)
     assert "| renewal | slack | 1200 |" in told["body"] and "mallory" in told["body"]
     assert "Run **manual\\_\\_1** planned" in told["body"]  # between back quotes the strokes would be shown
     assert told["body"].count("crm:1") == 1000 and "and 200 more" in told["body"]
-    # Airflow keeps it for good: who gets what is shown by a command instead.
+    # Airflow keeps it permanently: who gets what is shown by a command instead.
     assert "script" not in told["body"] and "ada@vendor.example" not in told["body"]
     assert [user["id"] for user in told["assigned_users"]] == ["ada", "7"]
     assert "xcom" not in f"{room.operator.subject} {room.operator.body}"

@@ -96,7 +96,7 @@ def test_who_may_not_approve(open_house: House, overlay: Path) -> None:
         with pytest.raises(ConfigError, match="nobody who is logged in"):
             approvals.answer(asked.approval_id, "approved", who, now=SOON)
     assert len(_states(open_house)["parked"]) == 3
-    # Saying no is open to everybody; the first answer counts, and for good.
+    # Saying no is open to everybody; the first answer counts, and permanently.
     assert approvals.answer(asked.approval_id, "rejected", ("mallory",), "a typing error", SOON).state == "rejected"
     with pytest.raises(ConfigError, match="is rejected by mallory already"):
         approvals.answer(asked.approval_id, "approved", ("ada",), now=SOON)
@@ -171,7 +171,7 @@ def test_a_run_is_taken_back(open_house: House, outside: Outside, overlay: Path)
     # Nothing comes back by itself, and asking again changes nothing.
     received = outside.received()
     open_house.decide(decision_id="after")
-    undo.ask("oops", "ada", "once more", SOON)
+    undo.ask("oops", "ada", "again", SOON)
     for hours in (1, 2):
         deliver.deliver(now=NOW + timedelta(hours=hours))
     assert outside.received() == received and undo.listed("oops") == found
@@ -203,7 +203,7 @@ def test_by_hand(open_house: House, outside: Outside, overlay: Path, capsys: pyt
 
     assert asked.approval_id in run("approvals", "list")
     assert "Customer 3" in run("approvals", "show", asked.approval_id)
-    # Whoever runs the tests has written the overlay.
+    # Anyone who runs the tests has written the overlay.
     assert "changed or started" in run("approvals", "approve", asked.approval_id, status=2)
     assert "is rejected: 3 actions on 1 accounts" in run("approvals", "reject", asked.approval_id, "--note", "no")
     assert "there is no approval" in run("approvals", "approve", "x", status=2)

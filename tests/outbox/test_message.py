@@ -1,4 +1,4 @@
-"""Messages: nothing invisible in them, no address that is no web address."""
+"""Messages: nothing invisible in them, no address that is not a web address."""
 
 from __future__ import annotations
 

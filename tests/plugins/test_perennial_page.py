@@ -165,7 +165,7 @@ def test_the_pages_are_in_the_menu(plugin):
 
 def test_the_quality_page_of_an_empty_warehouse(client, warehouse):
     answer = _get(client, "viewer", "/")
-    assert answer.status_code == 200 and "0 batches were judged" in answer.text
+    assert answer.status_code == 200 and "0 batches were validated" in answer.text
 
 
 def test_the_quality_page_shows_trends_and_no_value_of_a_row(client, warehouse):

@@ -13,7 +13,7 @@ from include.common import paths
 from tests.fixtures.sandbox import SandboxProcess
 
 RECORDINGS = paths.ROOT.parent / "shared" / "recordings"
-pytestmark = pytest.mark.skipif(not RECORDINGS.is_dir(), reason="no recordings beside this repository")
+pytestmark = pytest.mark.skipif(not RECORDINGS.is_dir(), reason="no recordings next to this repository")
 
 
 def _hubspot(name: str) -> tuple[dict[str, Any], dict[str, Any]]:

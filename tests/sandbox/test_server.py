@@ -82,7 +82,7 @@ def test_rows_due_while_nobody_was_there_are_written_with_the_time_of_writing(
             sa.text("select count(*), min(updated_at) from member_feature_daily where updated_at > '2026-06-30 12:00Z'")
         ).one()
     process.kill()
-    # A reader that went on meanwhile has passed their own times and would never see them.
+    # A reader that continued meanwhile has passed their own times and would never see them.
     assert new[0] > 0 and new[1].isoformat() == "2026-07-02T12:00:00+00:00"
 
 

@@ -1,4 +1,4 @@
-"""What stands beside a score, and how well signals picked those who left: the record of settled renewals."""
+"""What is next to a score, and how well signals picked those who left: the record of settled renewals."""
 
 from __future__ import annotations
 

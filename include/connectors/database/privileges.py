@@ -19,7 +19,7 @@ _WRITABLE = sa.text(
     " where relkind in ('r', 'p') and nspname !~ '^(pg_|information_schema$)'"
     " and has_table_privilege(pg_class.oid, 'insert, update, delete') order by relname limit 5"
 )
-# These read or run what lies beside the database: https://www.postgresql.org/docs/current/predefined-roles.html
+# These read or run what is next to the database: https://www.postgresql.org/docs/current/predefined-roles.html
 _POWERS = sa.text(
     "select case when rolsuper then 'a superuser' else null end from pg_roles where rolname = current_user"
     " union all select 'a member of ' || rolname from pg_roles"
@@ -49,7 +49,7 @@ _BEYOND_READING = {
             or has_perms_by_name(named.name, 'OBJECT', 'DELETE') = 1
     """,
     # https://docs.oracle.com/en/database/oracle/oracle-database/23/refrn/SESSION_PRIVS.html, ROLE_TAB_PRIVS and
-    # USER_TAB_PRIVS_RECD beside it
+    # USER_TAB_PRIVS_RECD next to it
     "oracle": """
         select privilege from session_privs
         where privilege not in ('CREATE SESSION', 'ALTER SESSION', 'SELECT ANY TABLE', 'READ ANY TABLE')

@@ -75,7 +75,7 @@ class Query:
             raise self.error(f"gives the column {twice} twice", line=1, cure="rename one of the two")
 
     def _find(self, name: str) -> tuple[int, int] | None:
-        """Return line and column where the file last says a name outside of comments: an alias stands behind."""
+        """Return line and column where the file last says a name outside of comments: an alias follows."""
         word = re.compile(rf"(?<!\w){re.escape(name.split('.')[-1])}(?!\w)", re.IGNORECASE)
         places = [
             (number, match.start() + 1)
@@ -121,7 +121,7 @@ def available(
     shipped = {path.name for path in (files.SHIPPED["sql"] / FOLDER).iterdir()}
     for folder in sorted(folders.keys() - shipped - {source_id, named, *known_sources}):
         raise ConfigError(
-            f"{files.shown(folders[folder])}: there is no source {folder}",
+            f"{files.shown(folders[folder])}: unknown source {folder}",
             cure=f"name the folder after a source of config/settings.yaml, or {SHARED} for all product databases",
         )
     found = files.listing("sql", f"{folder_of(source_id, kind, named)}/*.sql")
@@ -131,7 +131,7 @@ def available(
         if stem not in known:
             close = difflib.get_close_matches(stem, known, n=1)
             raise ConfigError(
-                f"{files.shown(path)}: there is no entity {stem}",
+                f"{files.shown(path)}: unknown entity {stem}",
                 cure=f"did you mean {close[0]}.sql?" if close else f"known: {', '.join(known)}",
             )
     return {name: stems[name] for name in known if name in stems}
@@ -149,7 +149,7 @@ def load(entity: str, path: Path, backend: str) -> Query | None:
         The query; None if the file holds nothing but comments, which switches the entity off.
 
     Raises:
-        ConfigError: It is no single reading query; names file, line and column.
+        ConfigError: It is not a single reading query; names file, line and column.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -169,7 +169,7 @@ def _checked(entity: str, path: Path, text: str, dialect: str | None) -> Query |
             raise query.error(f"holds {len(statements)} statements", cure="write one select")
         (statement,) = statements
         if not isinstance(statement, exp.Query):
-            raise query.error("is no select", line=1, cure="write one select")
+            raise query.error("is not a select", line=1, cure="write one select")
         sql_guard.check(statement)
         parameters = frozenset(parameter.name for parameter in statement.find_all(exp.Placeholder))
         _check_parameters(query, parameters)
@@ -177,7 +177,7 @@ def _checked(entity: str, path: Path, text: str, dialect: str | None) -> Query |
     except sql_guard.NotValid as error:
         near = f" near {error.near!r}" if error.near else ""
         raise query.error(
-            f"is no valid SQL{near}: {error}", line=error.line, column=error.column, cure="correct that place"
+            f"is not a valid SQL{near}: {error}", line=error.line, column=error.column, cure="correct that place"
         ) from None
     except sql_guard.NotAllowed as error:
         cure = "leave that out, or put it into a view of your database and select from that"

@@ -118,7 +118,7 @@ def _watch(seconds: int) -> Callable[[], bool]:
     def is_over() -> bool:
         nonlocal spent, last
         now = time.monotonic()
-        spent += min(now - last, _SQLITE_PAUSE)  # what lies between two statements is not theirs
+        spent += min(now - last, _SQLITE_PAUSE)  # what is between two statements is not theirs
         last = now
         return spent > seconds
 

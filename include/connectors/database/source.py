@@ -9,7 +9,7 @@ queries of their own share ``sql/sources/product/``): one select that gives ``id
 * Nothing younger than the lag is read, but by a full read, and each read starts over behind the end of the last one: a
   transaction that commits late, with the time at which it began, is caught by the next read (cases 50 and 51).
 * Rows without ``updated_at`` are read every time: a table that says no change is small or has no other way. So are rows
-  whose ``updated_at`` lies ahead, such as the end of a term: it is not when they changed, and is read as none.
+  whose ``updated_at`` is in the future, such as the end of a term: it is not when they changed, and is read as none.
 * A row whose ``updated_at`` is a day may have changed until that day was over everywhere: it is read again until then.
 """
 
@@ -45,9 +45,9 @@ PAGE_ROWS = 5_000
 PEEK_SECONDS = 15
 # The customer's query may compare strictly or not.
 _MARGIN = timedelta(seconds=1)
-# How far ahead of now their clock may be. What lies further ahead is no time of a change.
+# How far ahead of now their clock may be. What is further ahead is not a time of a change.
 _AHEAD = timedelta(hours=1)
-# ``:until`` lies beyond every row, so that no query leaves one out that is dated ahead.
+# ``:until`` is beyond every row, so that no query leaves one out that is dated ahead.
 _FOR_EVER = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 # A day begins 14 hours before it does in UTC, and ends 36 hours after that, wherever it is meant.
 _DAY = timedelta(hours=36)
@@ -127,7 +127,7 @@ class Database:
             return int(connection.execute(counted).scalar_one())
 
     def undated(self, entity: str) -> tuple[int, int, int]:
-        """Return how many rows there are, without ``updated_at``, and in how many it lies ahead: read every time."""
+        """Count the rows, those without ``updated_at``, and those with one in the future: read every time."""
         query = self._query(entity)
         with snapshot(self._engine, self._id, seconds=PEEK_SECONDS) as connection, explained(query, self._engine):
             at: sa.ColumnClause[Any] = sa.column("updated_at")

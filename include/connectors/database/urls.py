@@ -36,7 +36,7 @@ def url_of(connection: Connection) -> URL:
             url = make_url(str(given))
         except sa.exc.ArgumentError:
             raise connection.error(
-                "extra.sqlalchemy_url is no database URL", cure="write DIALECT+DRIVER://USER@HOST:PORT/DATABASE"
+                "extra.sqlalchemy_url is not a database URL", cure="write DIALECT+DRIVER://USER@HOST:PORT/DATABASE"
             ) from None
         if connection.password and not url.password:
             url = url.set(password=connection.password)

@@ -1,4 +1,4 @@
-"""Metrics that missed their target: reported to the metric's owner once per period, with what stands below them."""
+"""Metrics that missed their target: reported to the metric's owner once per period, with what is below them."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """What a week begins with: how each lead's team stands, and which accounts nobody looks after.
 
-Once a week, by the first decision that falls into the working hours of whoever reads it: on Monday morning, on Tuesday
+Once a week, by the first decision that falls into the reader's working hours: on Monday morning, on Tuesday
 after a public holiday, on Thursday when nothing ran before.
 """
 
@@ -204,7 +204,7 @@ def _on_hold(
 
 
 def _overdue(connection: sa.Connection, day: Day) -> Counter[str]:
-    """Return how many tasks are past due, by the address of whoever has them."""
+    """Return how many tasks are past due, by the address of the person who has them."""
     rows = connection.execute(
         sa.text(
             "select case when t.owner_id in ('', o.address) then o.recipient"

@@ -22,7 +22,7 @@ from include.decide.rules.subjects import Table, table
 from include.warehouse.engine import has_table
 
 Row = dict[str, Any]
-# What every rule's filters and the ladder read, beside the columns of conditions.
+# What every rule's filters and the ladder read, next to the columns of conditions.
 _ALWAYS = {
     "account": ("tier", "days_as_customer"),
     "contact": ("tier",),
@@ -152,7 +152,7 @@ def _inputs(subject: Table, kind: str, columns: Sequence[str]) -> str:
     )
 
 
-# Whoever an earlier decision of the day saw and this one does not.
+# Subjects that an earlier decision of the day saw and this one does not.
 _FORGET = """
     delete from ops.evaluation_input as present
     where day = :day and subject_kind = :kind

@@ -16,7 +16,7 @@ from include.decide.rules.reasons import Reason
 from include.decide.rules.subjects import Table, table
 from include.decide.signals.load import load as load_signals
 
-# What a text may use beside the columns.
+# What a text may use next to the columns.
 MORE_NAMES: Mapping[str, Any] = {"due_on": date(2026, 1, 1), "assignee_name": "Ada", "open_risks": ""}
 
 
@@ -127,7 +127,7 @@ def _about(document: Document, playbook: Playbook, abouts: Mapping[str, str]) ->
     for number, name in enumerate(playbook.trigger.signals):
         if name not in abouts:
             raise document.error(
-                ("trigger", "signals", number), f"there is no signal {name}", cure=f"known: {', '.join(abouts)}"
+                ("trigger", "signals", number), f"unknown signal {name}", cure=f"known: {', '.join(abouts)}"
             )
     kinds = sorted({abouts[name] for name in playbook.trigger.signals})
     if len(kinds) > 1:

@@ -166,7 +166,7 @@ class Tasks(Planner[Playbook]):
         ]
 
     def _tasks(self, turn: Turn[Playbook], hit: Hit) -> list[Action]:
-        """Return the steps that have begun and were not given out; those that still wait to leave are rebuilt."""
+        """Return the steps that have started and were not given out; those that still wait to leave are rebuilt."""
         given = self._given(turn)
         started_on = turn.open.opened_on if turn.open else self.day.today
         where = calendar_of(hit.values["region"], self.day.settings)
@@ -186,7 +186,7 @@ class Tasks(Planner[Playbook]):
         return actions
 
     def _reader(self, turn: Turn[Playbook], step: Step, hit: Hit, given: Mapping[str, Given]) -> Recipient:
-        """Return whose a step is: whoever was last given a task of the same role, else whoever has the role."""
+        """Return who does a step: the person with the last task of the same role, else the person with the role."""
         roles = {each.id: each.owner for each in turn.rule.file.steps}
         for row in reversed(list(given.values())):  # the last changed one last
             person = self.day.assignees.get(row.given_to)

@@ -33,8 +33,8 @@ class Given:
         planned_on: The day on which it was planned.
         task: What people have made of its task; "" where that was not read back.
         task_on: The day of that, of a task that is done or deleted.
-        moved_to: The day to which somebody moved it; None while it stands where it was.
-        given_to: Owner key of whoever was given it; "" while it is whose it was.
+        moved_to: The day to which somebody moved it; None while it is where it was.
+        given_to: Owner key of the person who was given it; "" while it is whose it was.
         outcome: What was written down as its outcome.
     """
 

@@ -37,7 +37,7 @@ class Trigger(Strict):
 
 
 class Exit(Strict):
-    """What ends it early, beside the end of the renewal or of its signals.
+    """What ends it early, next to the end of the renewal or of its signals.
 
     Args:
         when: Condition over the columns of the thing: the risk is gone, or the aim is reached.
@@ -56,7 +56,7 @@ class Step(Strict):
         owner: Whose it is: the account's own CSM, or the team's lead.
         due_in_working_days: Counted from the day on which the step begins, in the account's region.
         depends_on: Earlier steps: it begins when all of them are completed, at the latest when their time is over.
-        only_if: Condition over the columns, evaluated when the step begins; false leaves the step out for good, and
+        only_if: Condition over the columns, evaluated when the step begins; false leaves the step out permanently, and
             while it is unknown the step waits.
         subject: Jinja template of one line.
         body: Jinja template; line breaks are kept.
@@ -82,7 +82,7 @@ class Playbook(RuleFile):
             comparing them with the others its effect can be measured.
         first_scan: What happens to what was reached before it was evaluated for the very first time: ``silent`` leaves
             it alone, ``start`` starts for it too.
-        outcome: What may have come of it; whoever completes the last task writes one of them.
+        outcome: What may have come of it; anyone who completes the last task writes one of them.
     """
 
     type: ClassVar[str] = "playbook"

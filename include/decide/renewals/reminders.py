@@ -2,7 +2,7 @@
 
 An episode opens with the first reminder of a renewal and closes when the renewal is no longer open or can no longer be
 declined. Reminders reached while nothing ran are recorded as expired, so that "why did I not hear at 90 days?" has an
-answer; those that lie before the first sight of a renewal leave no trace.
+answer; those that are before the first sight of a renewal leave no trace.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ class Reminders(Planner[LadderRule]):
         return ""
 
     def filters(self, turn: Turn[LadderRule]) -> list[Why]:
-        """Return what blocks a reminder: whoever has just answered is reminded again at the next checkpoint."""
+        """Return what blocks a reminder: anyone who has just answered is reminded again at the next checkpoint."""
         rung, last = self._rungs[turn.subject_id], turn.last
         if rung and last and last.answer and last.closed_on and rung.on <= last.closed_on:
             return [Why(Reason.ANSWERED, {"step": str(rung.days), "answered_on": last.closed_on})]

@@ -28,7 +28,7 @@ class Clause:
         reason: Why nothing opens where it is not true.
         text: What the file says.
         condition: The same, checked.
-        facts: What the reason's text needs beside the values.
+        facts: What the reason's text needs next to the values.
     """
 
     reason: Reason
@@ -50,7 +50,7 @@ class Rule(Generic[File]):
         only_if: Step -> its condition, for the steps that have one.
         thresholds: Name -> number, columns to its conditions.
         tiers: Tier -> thresholds that differ for it.
-        kinds: The kinds of source it rests on beside the CRM: while one of them is not fit, it rests.
+        kinds: The kinds of source it rests on next to the CRM: while one of them is not fit, it rests.
         is_chosen: Whether it looks only at subjects that another rule has chosen.
         content: What the file says, as it is kept for those that run.
     """

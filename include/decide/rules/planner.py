@@ -161,7 +161,7 @@ class Planner(ABC, Generic[File]):
             **{name: plain(turn.values[name]) for name in columns},
         }
 
-    # Columns that an episode keeps beside those that the conditions read.
+    # Columns that an episode keeps next to those that the conditions read.
     kept: frozenset[str] = frozenset()
 
     @abstractmethod

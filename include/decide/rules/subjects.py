@@ -54,7 +54,7 @@ class Table:
         name: With its schema.
         key: The column that names the subject.
         types: Column -> PostgreSQL type.
-        kinds: Column -> kinds of source it rests on beside the CRM.
+        kinds: Column -> kinds of source it rests on next to the CRM.
         personal: Columns that name a customer's people.
     """
 

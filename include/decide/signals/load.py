@@ -9,7 +9,7 @@ from include.decide.rules.reasons import Reason
 from include.decide.rules.subjects import table
 from include.decide.signals.schema import Signal
 
-# What a text may use beside the columns and the thresholds.
+# What a text may use next to the columns and the thresholds.
 RESERVED = frozenset({"title", "today"})
 
 

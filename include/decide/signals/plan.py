@@ -125,7 +125,7 @@ class Alerts(Planner[Signal]):
         for one in scanned:
             if _is_live_risk(one.rule.file):
                 for episode in one.episodes.values():
-                    # What a first scan found was told to nobody.
+                    # What a first scan found was reported to nobody.
                     if episode.state == "open" and episode.notified_as != "silent":
                         self._risks[episode.account_key].add(one.rule.file.name)
 

@@ -18,7 +18,7 @@ class Quiet(Strict):
 
     Args:
         first: Month and day, such as 12-20.
-        last: Month and day, included; before ``first`` it lies in the next year.
+        last: Month and day, included; before ``first`` it is in the next year.
     """
 
     first: Annotated[str, Field(pattern=_MONTH_AND_DAY)]
@@ -42,7 +42,7 @@ class Signal(RuleFile):
         tiers: Tier -> thresholds that differ for it.
         open: Condition over the columns that opens an episode.
         worse: Condition that makes an open episode one of high severity; empty for never.
-        close: Condition that closes it. It must lie clearly beyond ``open``, so that nothing flutters.
+        close: Condition that closes it. It must be clearly beyond ``open``, so that nothing flutters.
         needs: Entities without which it is not available.
         min_days_as_customer: Younger customers are left alone.
         cool_down_days: After a close, it does not open again for so long.

@@ -15,7 +15,7 @@ from include.outbox import personal_data
 from include.outbox.message import Message
 from include.outbox.store import Delivery
 
-# Of calls that people wait for. What is in doubt is so for no longer than this and what uncertain.SETTLE adds.
+# Of calls that people wait for. What is uncertain is so for no longer than this and what uncertain.SETTLE adds.
 TIMEOUTS = (10.0, 20.0)
 
 
@@ -28,7 +28,7 @@ class Outcome:
     """What became of one delivery.
 
     Args:
-        state: ``sent``; ``refused`` for good; ``later`` if it was certainly not accepted and may be sent again;
+        state: ``sent``; ``refused`` permanently; ``later`` if it was certainly not accepted and may be sent again;
             ``uncertain`` if nobody knows.
         because: Why it was not simply sent, with the cure.
     """
@@ -87,7 +87,7 @@ class Channel(Protocol):
 
     Whatever goes wrong with the channel as a whole *before* a delivery can have been accepted (no connection, a wrong
     token, throttled for long) is raised as a PerennialError: the deliveries stay planned. What concerns one delivery,
-    or is in doubt, is an ``Outcome``.
+    or is uncertain, is an ``Outcome``.
     """
 
     name: str
@@ -109,7 +109,7 @@ class Channel(Protocol):
         """Return what an address has received from us: key -> outside id; None if the channel keeps no history."""
 
     def take_back(self, deliveries: Sequence[Delivery]) -> Mapping[str, str]:
-        """Take back deliveries that were sent, at most ``batch_size``; doing it twice does no harm.
+        """Withdraw deliveries that were sent, at most ``batch_size``; doing it twice does no harm.
 
         Returns:
             Key -> why it stays, for those that cannot be taken back.

@@ -37,7 +37,7 @@ _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 class _Lines:
-    """The lines of one answer, which may not go on for ever."""
+    """The lines of one answer, which may not continue for ever."""
 
     def __init__(self, lines: Any) -> None:
         self._lines, self._left = lines, _MOST_LINES
@@ -121,7 +121,7 @@ class EmailChannel:
         """Return the e-mail address, if it is one."""
         if not _ADDRESS.fullmatch(delivery.recipient):
             raise Undeliverable(
-                f"{delivery.recipient!r} is no address that a mail can go to",
+                f"{delivery.recipient!r} is not an address that a mail can go to",
                 cure="correct the person's address in the CRM",
             )
         if delivery.recipient.lower() in self._unsubscribed:
@@ -227,7 +227,7 @@ class EmailChannel:
                 unfinished.callback(server.close)
                 if not connection.extra.get("ssl"):
                     server.ehlo_or_helo_if_needed()
-                    # Whoever sits between can leave STARTTLS out of the server's answer: only a written word does
+                    # Anyone who sits between can leave STARTTLS out of the server's answer: only a written word does
                     # without.
                     wanted = connection.extra.get("starttls", not is_local or server.has_extn("starttls"))
                     if wanted and not server.has_extn("starttls"):
@@ -273,7 +273,7 @@ def _envelope(server: smtplib.SMTP, sender: str, recipient: str) -> Outcome | No
 def _content(server: smtplib.SMTP, content: bytes) -> tuple[int, bytes]:
     """Hand over the mail; return the server's answer.
 
-    ``smtplib``'s own ``data`` asks and hands over in one call, and only the second half is in doubt when it breaks.
+    ``smtplib``'s own ``data`` asks and hands over in one call, and only the second half is uncertain when it breaks.
     """
     stuffed = content.replace(b"\r\n.", b"\r\n..")
     stuffed = b"." + stuffed if stuffed.startswith(b".") else stuffed
@@ -287,7 +287,7 @@ def _refusal(server: smtplib.SMTP, code: int, said: bytes) -> Outcome:
         server.close()
     if 400 <= code < 500:
         return Outcome("later", text)
-    return Outcome("refused", f"{text} | correct the person's address, or ask whoever runs the mail server")
+    return Outcome("refused", f"{text} | correct the person's address, or ask the person who runs the mail server")
 
 
 def _down(connection: Connection, error: Exception) -> Unavailable:

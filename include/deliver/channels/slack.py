@@ -1,6 +1,6 @@
 """Slack, as a bot that writes direct messages.
 
-Slack has no idempotency key. Every message carries its key in its metadata, and where an answer is in doubt the
+Slack has no idempotency key. Every message carries its key in its metadata, and where an answer is uncertain the
 conversation's history is searched for it before anything is sent again. Scopes: chat:write, im:write, im:history,
 users:read.email; channels:history and channels:read where a team is written to in a channel.
 """
@@ -64,7 +64,7 @@ _CURES = {
 }
 
 
-# What the bot needs: to write, to find people and their conversations, and to look up what is in doubt.
+# What the bot needs: to write, to find people and their conversations, and to resolve uncertain ones.
 SCOPES = ("chat:write", "im:write", "users:read", "users:read.email", "im:history", "channels:history")
 
 

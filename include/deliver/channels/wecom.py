@@ -1,6 +1,6 @@
 """WeCom, by the robot of a group: the worked example of a further channel.
 
-A robot speaks to one group and learns nothing but whether the message was taken: what is in doubt stays so. The
+A robot speaks to one group and learns nothing but whether the message was taken: what is uncertain stays so. The
 key of its address is the connection's password; it is a parameter of the call, so that no address shown holds it.
 """
 

@@ -40,7 +40,7 @@ def failed(connection: str, what: str, error: PerennialError) -> Line:
 
 
 class Patience:
-    """Waits in place of a client, and gives up when it has waited for so long in all."""
+    """Waits in place of a client, and stops when it has waited for so long in all."""
 
     def __init__(self, seconds: float) -> None:
         self._left = seconds

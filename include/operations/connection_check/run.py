@@ -40,7 +40,7 @@ def check(names: Iterable[str] = ()) -> Iterator[Line]:
     for name in wanted:
         if name not in looks:
             raise ConfigError(
-                f"there is no connection {name} in the settings", cure=f"the settings name {', '.join(looks)}"
+                f"unknown connection {name} in the settings", cure=f"the settings name {', '.join(looks)}"
             )
     for name in wanted:
         is_accepted = False

@@ -121,7 +121,7 @@ def _entities(source_id: str, source: Source, entities: tuple[str, ...], deadlin
     for entity in entities:
         if time.monotonic() > deadline:
             rest = ", ".join(entities[entities.index(entity) :])
-            yield Line(source_id, rest, "unknown", f"not looked at: {SECONDS:.0f} seconds are over")
+            yield Line(source_id, rest, "unknown", f"not checked: {SECONDS:.0f} seconds are over")
             return
         try:
             records = _sample(source, entity)
@@ -225,7 +225,9 @@ def _changes(source_id: str, source: Source, entity: str, records: list[Record])
     yield from lines
     found, fixes = [], []
     if n_ahead:
-        found.append(f"in {n_ahead:,} of {n_rows:,} rows updated_at lies ahead: it does not say when they changed")
+        found.append(
+            f"in {n_ahead:,} of {n_rows:,} rows updated_at is in the future: it does not say when they changed"
+        )
         fixes.append("give the time of the last change as updated_at, or null where there is none")
     if n_without:
         found.append(f"{n_without:,} of {n_rows:,} rows have no updated_at")

@@ -67,7 +67,7 @@ def write(connection: Connection, event: Event, what: Failing, since: datetime, 
 
 
 def owner(what: Failing, settings: Settings) -> Person:
-    """Return who is notified: whoever the settings name for the rule's owner, else the owner of the source."""
+    """Return who is notified: the person whom the settings name for the rule's owner, else the owner of the source."""
     if what.kind == "feature":
         return settings.usage.tracking_plan_owner
     rule = catalogue.get(what.rule_id) if what.rule_id else None

@@ -191,7 +191,7 @@ def _word(label: str, value: str, words: Mapping[str, tuple[str, ...]]) -> str:
     for text in (plain(value), plain(label)):
         if text.replace(" ", "_") in words:
             return text.replace(" ", "_")
-    # Of several words in a label the one that stands first says what it is: "renewal with upsell".
+    # Of several words in a label the one that is first says what it is: "renewal with upsell".
     text = plain(label) if plain(label) else plain(value)
     for one in (text, plain(value)):
         for word, stems_ in words.items():

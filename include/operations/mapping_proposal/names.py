@@ -52,7 +52,7 @@ def _stem(text: str, word: str) -> bool:
     if _CHINESE.search(word):
         return word in text
     stem = plain(word)
-    # German makes one word of several: a long stem may also stand inside.
+    # German makes one word of several: a long stem may also be inside.
     return bool(re.search(rf"\b{re.escape(stem)}", text)) or (len(stem) >= 6 and stem in text)
 
 

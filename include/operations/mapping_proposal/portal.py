@@ -67,7 +67,7 @@ class Portal:
         schema: Entity -> the properties of its object, by name.
         rows: Entity -> its sample.
         pipelines: Of deals.
-        contract_objects: Objects that hold contracts themselves -> how many records, None where that is not told.
+        contract_objects: Objects that hold contracts themselves -> how many records, None where that is not reported.
         objects: Entity -> the object that stands for it, where it is not the vendor's usual one.
         unread: What could not be read, and why.
     """

@@ -15,7 +15,7 @@ from include.operations.mapping_proposal.names import LIKELY, score
 from include.operations.mapping_proposal.portal import Portal, Property
 from include.operations.mapping_proposal.words import SOUGHT
 
-# Any more properties of one object than this are not looked at: their values would be too much for one answer.
+# Any more properties of one object than this are not checked: their values would be too much for one answer.
 MOST_PROPERTIES = 250
 ENTITIES_READ = ("account", "contact", "owner", "opportunity", "contract_line")
 _WAITING = 30.0
@@ -81,7 +81,7 @@ def _promising(entity: str, schema: Iterable[Property]) -> list[str]:
     return [
         one.name
         for one in schema
-        # Some are told by their values alone.
+        # Some are recognised by their values alone.
         if (one.is_own and (one.kind in ("date", "number") or (told_by_options and one.kind == "choice")))
         or any(score(one, column) >= LIKELY / 2 for column in sought)
     ]

@@ -58,7 +58,7 @@ class Term:
 
 
 def whole_months(start: date, end: date) -> int | None:
-    """Return how many whole months lie between two days; None if it is no whole number."""
+    """Return how many whole months are between two days; None if it is not an integer."""
     n = (end.year - start.year) * 12 + end.month - start.month
     if n <= 0:
         return None

@@ -51,11 +51,11 @@ def person(address: str, *, reason: str, by: str, dry_run: bool = False) -> Eras
     """Erase a person by one of the person's addresses.
 
     Args:
-        address: Any of them; the others are found by the records that it stands on.
+        address: Any of them; the others are found by the records that contain it.
         reason: Why; kept, so it must not name the person.
 
     Raises:
-        ConfigError: That is no address, or the reason names it.
+        ConfigError: That is not an address, or the reason names it.
     """
     address = address.strip().lower()
     if not suppression.ADDRESS.fullmatch(address):
@@ -71,7 +71,7 @@ def account(account_key: str, *, reason: str, by: str, dry_run: bool = False) ->
         reason: Why; kept, so it must not name the account.
 
     Raises:
-        ConfigError: That is no account's key.
+        ConfigError: That is not an account's key.
     """
     source, _, account_id = account_key.partition(":")
     if not (source and account_id):
@@ -258,7 +258,7 @@ def _blank(
 
 
 def _words(hashes: Erased, found: Found) -> dict[str, str]:
-    """Return for each address what stands in its place: keys that hold it stay different from each other."""
+    """Return for each address what is in its place: keys that hold it stay different from each other."""
     return {one: f"[erased {hashes.address(one)[:12]}]" for one in sorted(found.addresses, key=len, reverse=True)}
 
 

@@ -33,7 +33,7 @@ class Found:
 
     Args:
         addresses: Lower case.
-        names: Full names of people, as they stand in texts.
+        names: Full names of people, as they are in texts.
         companies: Names of whole accounts.
         records: (source, entity, id).
         accounts: (source, id there) of whole accounts.
@@ -187,6 +187,6 @@ def _name_of(entity: Entity) -> str:
 
 
 def _add_name(found: Found, name: str) -> None:
-    """Note a full name; a word alone stands in too many texts that are about something else."""
+    """Note a full name; a word alone is in too many texts that are about something else."""
     if " " in name.strip() and len(name.strip()) > 4:
         found.names.add(name.strip())

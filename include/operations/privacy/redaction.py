@@ -66,7 +66,7 @@ def blank(connection: Connection, texts: Texts, words: dict[str, str], where: st
 
     Args:
         connection: In a transaction.
-        words: Word -> what stands there from now on; each word its own, so that keys stay different.
+        words: Word -> its replacement; each word its own, so that keys stay different.
         where: Only in these rows.
     """
     total = 0

@@ -1,1 +1,1 @@
-"""The demo: Perennial with its own Airflow, PostgreSQL and make-believe vendors, all on this machine."""
+"""The demo: Perennial with its own Airflow, PostgreSQL and sandbox vendors, all on this machine."""

@@ -28,7 +28,7 @@ def main() -> int:
     arguments = _arguments()
     console = Console()
     home = paths.home()
-    os.umask(0o077)  # all that the demo and its processes make is for whoever runs it
+    os.umask(0o077)  # all that the demo and its processes make is for the person who runs it
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     try:
@@ -43,7 +43,7 @@ def main() -> int:
             Console(stderr=True).print(f"           {error.cure}", highlight=False, soft_wrap=True)
         return error.exit_status
     except KeyboardInterrupt:
-        console.print("Stopped before it was done; the next start goes on from here.")
+        console.print("Stopped before it was done; the next start continues from here.")
         return 130
 
 

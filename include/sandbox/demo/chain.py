@@ -39,7 +39,7 @@ class Red:
         run: The run's id.
         task: The task that failed first; "" if none did.
         log: Its log, or the folder of all logs.
-        is_old: Whether the run had begun before this start, and its end may be the end of the last one.
+        is_old: Whether the run had started before this start, and its end may be the end of the last one.
     """
 
     dag: str
@@ -110,7 +110,7 @@ class Chain:
             self._stack.sandbox_answer("POST", "/_control/mutate", json=body)
 
     def next_round(self) -> list[dict[str, Any]]:
-        """Read the sources once more, as the next tick of the clock would.
+        """Read the sources again, as the next tick of the clock would.
 
         Returns:
             The runs that took place.

@@ -18,7 +18,7 @@ EVERY_SECONDS = 5.0
 
 
 class Course:
-    """How far an installation is, from what pip prints and from what lies in the environment.
+    """How far an installation is, from what pip prints and from what is in the environment.
 
     Args:
         n_wanted: How many packages there will be.

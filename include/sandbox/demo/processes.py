@@ -18,7 +18,7 @@ MARK = "PERENNIAL_DEMO"
 
 
 class DemoError(PerennialError):
-    """The demo cannot go on; the message says which part and where its log is."""
+    """The demo cannot continue; the message says which part and where its log is."""
 
 
 @dataclass
@@ -99,7 +99,7 @@ class Processes:
             if status is not None and not (process.is_job and status == 0):
                 raise DemoError(
                     f"{process.name} ended by itself (status {status}): {last_words(process.log)}",
-                    cure=f"see {process.log}; `make demo` again goes on where this one stopped",
+                    cure=f"see {process.log}; `make demo` again resumes where this one stopped",
                 )
 
     def stop(self) -> None:

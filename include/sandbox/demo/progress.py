@@ -16,7 +16,7 @@ MARKS = {"running": "[cyan]running[/]", "queued": "queued", "success": "[green]d
 
 @dataclass(frozen=True)
 class Row:
-    """One DAG run as it stands.
+    """One DAG run as it is.
 
     Args:
         dag: The DAG.

@@ -1,1 +1,1 @@
-"""A make-believe HubSpot: the CRM's API with its limits, errors and oddities."""
+"""A sandbox HubSpot: the CRM's API with its limits, errors and oddities."""

@@ -36,7 +36,7 @@ class Guard:
         now = self.sandbox.now()
         if scheme not in ("Bearer", "OAuth") or sessions.get(token, 0) <= now:
             raise expired_session()
-        sessions[token] = now + SESSION_SECONDS * 1000  # a session that is used goes on
+        sessions[token] = now + SESSION_SECONDS * 1000  # a session that is used continues
         daily = self.sandbox.limits.take("salesforce.daily")
         used = {"Sforce-Limit-Info": f"api-usage={daily.limit - daily.remaining}/{daily.limit}"}
         request.scope["extra_headers"] |= used

@@ -1,4 +1,4 @@
-"""Salesforce's ids: 15 characters that tell upper from lower case, and three that make up for whoever does not."""
+"""Salesforce's ids: 15 case-sensitive characters, and three for systems that ignore case."""
 
 from __future__ import annotations
 

@@ -126,7 +126,7 @@ def _shown(
 
 
 def attributes(sobject: SObject, number: int, version: str) -> dict[str, str]:
-    """Return what stands at the head of every record."""
+    """Return what is at the head of every record."""
     one = ids.encode(sobject.prefix, number)
     return {"type": sobject.name, "url": f"/services/data/{version}/sobjects/{sobject.name}/{one}"}
 

@@ -1,1 +1,1 @@
-"""A make-believe Zendesk: the support desk's API with its exports, limits, errors and oddities."""
+"""A sandbox Zendesk: the support desk's API with its exports, limits, errors and oddities."""

@@ -1,4 +1,4 @@
-"""How good the forecast was: frozen lines beside what became of them.
+"""How good the forecast was: frozen lines next to what became of them.
 
 Reads ``marts.forecast_frozen``, whose rows are never changed, so that nothing known later can make a forecast better.
 """

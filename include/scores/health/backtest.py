@@ -60,7 +60,7 @@ class Backtest:
         red_multiple: Loss rate of red accounts over that of all, 30 to 90 days before; None without red ones.
         lost_below_green: Share of the lost that were red or yellow at some checkpoint 60 or 90 days before.
         share_green: Share of renewals whose account was green.
-        lead_days: Median days before the decision from which on a lost account was below green for good.
+        lead_days: Median days before the decision from which on a lost account was below green permanently.
         n_left_out: Renewals that are not settled.
         warnings: Which floors are missed, in words.
     """

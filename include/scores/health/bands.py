@@ -1,4 +1,4 @@
-"""The colour of a score: it changes only when a score stands beyond an edge for some days, or plunges."""
+"""The colour of a score: it changes only when a score is beyond an edge for some days, or plunges."""
 
 from __future__ import annotations
 

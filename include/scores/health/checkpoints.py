@@ -1,6 +1,6 @@
 """Reads ``marts.health_checkpoint``: what was known of each renewal then, and its outcome.
 
-All that judges the past reads this table only. Its rows are taken once, on their day, so nothing that became known
+All that judges history reads this table only. Its rows are taken once, on their day, so nothing that became known
 later can raise a figure.
 """
 
@@ -28,7 +28,7 @@ class Checkpoints:
     """Settled renewals at their checkpoints, one row each.
 
     Args:
-        rows: What a learner needs; sub-scores that are not known stand at the row's mean.
+        rows: What a learner needs; sub-scores that are not known are at the row's mean.
         sub_scores: One column per measure; nan where it was not known.
         computed: The score as people saw it, without overrides; nan where nothing was known.
         band: red, yellow or green; "" where it was never known.

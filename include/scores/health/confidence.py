@@ -20,7 +20,7 @@ HIGH, MEDIUM = (0.85, 100), (0.7, 30)
 
 @dataclass(frozen=True)
 class Confidence:
-    """What belongs beside a score.
+    """What belongs next to a score.
 
     Args:
         grade: high, medium or low.

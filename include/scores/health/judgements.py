@@ -66,7 +66,7 @@ def pulse(account_key: str, score: int, *, why: str, by: str, day: date) -> None
 
 
 def override(account_key: str, score: Decimal, *, reason: str, by: str, day: date, until: date) -> Override:
-    """Show another score than the computed one for a time; it replaces an override that holds.
+    """Show another score than the computed one temporarily; it replaces an override that holds.
 
     Back-tests and forecasts keep using the computed score.
 
@@ -115,7 +115,7 @@ def _must_be_known(connection: Connection, account_key: str, reason: str) -> Non
     if not reason.strip():
         raise ConfigError("the reason is missing", cure="say why: it is kept with it")
     if not connection.execute(_HAS_ACCOUNT, {"account_key": account_key}).scalar():
-        raise ConfigError(f"there is no account {account_key}", cure="give its source and id there, such as crm:1001")
+        raise ConfigError(f"unknown account {account_key}", cure="give its source and id there, such as crm:1001")
 
 
 _HAS_ACCOUNT = sa.text("select exists (select from core.account where account_key = :account_key)")

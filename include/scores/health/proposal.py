@@ -1,4 +1,4 @@
-"""Proposes learned weights as a file that a person accepts: nothing changes until it stands in ``sql/health``."""
+"""Proposes learned weights as a file that a person accepts: nothing changes until it is in ``sql/health``."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _WEIGHT = re.compile(r"^    weight: [\d.]+")
 
 @dataclass(frozen=True)
 class Proposal:
-    """Learned weights beside those of today.
+    """Learned weights next to those of today.
 
     Args:
         text: The file as it would be.

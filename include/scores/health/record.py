@@ -27,7 +27,7 @@ def profile_of(name: str = "") -> Profile:
     named = [profile for profile in profiles if profile.name == name]
     if not named:
         known = ", ".join(dict.fromkeys(profile.name for profile in profiles))
-        raise ConfigError(f"there is no health profile {name}", cure=f"known: {known}")
+        raise ConfigError(f"unknown health profile {name}", cure=f"known: {known}")
     return max(named, key=lambda profile: profile.version)
 
 

@@ -119,7 +119,7 @@ def _sentences(month: Month, group: Decimal | None) -> list[str]:
     if month.is_preliminary:
         lines.append("It is preliminary: of a new customer only the order amount counts, and the tier does not move.")
     lines.append(
-        f"It is looked after as {load().tiers.policy(tier).owner_level}, contacted every"
+        f"It is served as {load().tiers.policy(tier).owner_level}, contacted every"
         f" {load().tiers.policy(tier).cadence_days} days."
     )
     return lines

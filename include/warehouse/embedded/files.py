@@ -1,8 +1,8 @@
 """Where the embedded server's files are, and the note that says how they were made.
 
-Everything but the note lies in one folder, the base: ``<home>/postgres``, for root ``/var/lib/perennial/<id>``, since
+Everything but the note is in one folder, the base: ``<home>/postgres``, for root ``/var/lib/perennial/<id>``, since
 PostgreSQL refuses to run as root and the user that it runs as cannot enter a private folder. The place follows from
-the home and its id, never from what the note says; the base bears the id too. See docs/decisions/0034.
+the home and its id, never from what the note says; the base has the id too. See docs/decisions/0034.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Note:
         home: The home.
         id: The home's id.
         binaries: The folder of PostgreSQL's programs.
-        user: As whom they run; "" for whoever runs Perennial.
+        user: As whom they run; "" for the person who runs Perennial.
         password: Of the databases' owner.
         superuser_password: Of who makes them.
         port: Where it listened last.
@@ -149,7 +149,7 @@ def make_base(note: Note) -> None:
 
 
 def remove_base(home: Path, mark: homes.Mark, user: str) -> None:
-    """Remove the base if it bears the home's id, or is empty.
+    """Remove the base if it has the home's id, or is empty.
 
     Raises:
         ConfigError: It cannot be removed.
@@ -163,14 +163,14 @@ def remove_base(home: Path, mark: homes.Mark, user: str) -> None:
 
 
 def is_ours(base: Path, home: Path, mark: homes.Mark) -> bool:
-    """Say whether a base bears the id of its home; what lies outside a copied home belongs to the original."""
+    """Say whether a base has the id of its home; what is outside a copied home belongs to the original."""
     if base.is_symlink() or (home not in base.parents and homes.is_copy(home, mark)):
         return False
     return read_plain(base / homes.MARKER) == mark.id
 
 
 def read_plain(path: Path) -> str:
-    """Return a file's text, or "" if it is no plain file: the server's user may have put a link in its place."""
+    """Return a file's text, or "" if it is not a plain file: the server's user may have put a link in its place."""
     try:
         with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), errors="replace") as file:
             return file.read() if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else ""

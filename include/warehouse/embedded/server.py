@@ -110,7 +110,7 @@ def stop(home: Path | None = None, waiting: Waiting | None = None) -> None:
 
 
 def destroy(home: Path | None = None) -> None:
-    """Stop the embedded server and remove its data, binaries and note; nothing that does not bear the home's id.
+    """Stop the embedded server and remove its data, binaries and note; nothing that does not have the home's id.
 
     The servers of measurements are homes of their own below the home; those that a killed measurement left go too.
 
@@ -160,7 +160,7 @@ def log(home: Path) -> Path:
 
 
 def _create(home: Path, mark: homes.Mark, begun: Note | None, waiting: Waiting | None) -> Note:
-    """Make the database; a making that was interrupted (its note says so) is begun again."""
+    """Make the database; a making that was interrupted (its note says so) is started again."""
     if begun:
         server_files.remove_base(home, mark, begun.user)
     binaries = _find_binaries()
@@ -201,7 +201,7 @@ def _init(note: Note, waiting: Waiting | None) -> None:
 
 
 def _whatever_is_left(home: Path, mark: homes.Mark) -> Note | None:
-    """Return the note, or one made up from what lies about if it is damaged: enough to stop and remove the server."""
+    """Return the note. If it is damaged: one made up from the folder, enough to stop and remove the server."""
     try:
         note = _read_note(home)
     except WarehouseError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-# A table starts a line, each of its columns stands on a line of its own, four spaces in.
+# A table starts a line, each of its columns is on a line of its own, four spaces in.
 _TABLE = re.compile(r"((?:^--[^\n]*\n)+)create (table|view) (\S+) (?:as|\()$(.*?);$", re.MULTILINE | re.DOTALL)
 _COLUMN = re.compile(r"^ {4}(?!primary |unique |check )(\w+) [^\n]*?(?:-- (.*))?$", re.MULTILINE)
 

@@ -249,7 +249,7 @@ select
     d.usage_ratio,
     d.n_baseline_windows,
     p.now_days as user_days_28d,
-    -- Three windows of 28 days lie before this one, three before the one before, three before that of two weeks ago.
+    -- Three windows of 28 days are before this one, three before the one before, three before that of two weeks ago.
     cast(case when p.n_days_known >= 112 then p.usual_days end as double precision) as user_days_usual,
     cast(case when p.n_days_known >= 140 then p.settled_days end as double precision) as user_days_settled,
     cast(case when p.n_days_known >= 126 then p.before_days / nullif(p.before_usual_days, 0) end as double precision)

@@ -36,7 +36,7 @@ newest_versions as (
         and (cast(:accounts as text[]) is null or b.account_key = any(cast(:accounts as text[])))
 ),
 
--- One internal workspace beside a customer's own does not make the customer internal.
+-- One internal workspace next to a customer's own does not make the customer internal.
 in_product as (
     select b.account_key, min(cast(p.is_internal as integer)) = 1 as is_internal
     from product_accounts as p

@@ -225,7 +225,7 @@ account_refs as (
     select source || ':' || account_id, account_key, at, valid_at, until from crm_keys
 ),
 
--- Every moment at which something was learned that bears on an id.
+-- Every moment at which something was learned that affects an id.
 moments as (
     select source, source_id, known_from as at, source_at as valid_at from other_spans
     union all

@@ -77,7 +77,7 @@ dated as (
     from changed
 ),
 
--- Until the next version arrived, this one was believed to go on.
+-- Until the next version arrived, this one was believed to continue.
 both_beliefs as (
     select *, cast(null as timestamptz) as valid_to, known_from as believed_from, next_known_from as believed_to
     from dated
@@ -102,7 +102,7 @@ told as (
         and (cast(:accounts as text[]) is null or b.account_key = any(cast(:accounts as text[])))
 ),
 
--- Since when we know of an account's past, and where that ends in the first version that we loaded.
+-- Since when we know of an account's history, and where that ends in the first version that we loaded.
 known_past as (
     select account_key, max(known_from) as told_at, max(valid_from) as last_from
     from told

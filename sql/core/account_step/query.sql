@@ -29,7 +29,7 @@ last_of_day as (
     from current_belief
 ),
 
--- A version that arrives late and lies before the one already known has lost to it.
+-- A version that arrives late and is before the one already known has lost to it.
 in_order as (
     select
         *,

@@ -2,7 +2,7 @@
 -- Grain: account and day of change. Inputs: committed lines, renewals, plan rates.
 -- Window: none, past and contracted future.
 -- Caveats: a paused line is kept for as many days as pauses may last; amounts in other currencies count at the plan
--- rate of the day, and what a new rate changes stands apart. kept_arr_next_rates is what is kept at the rates of a year
+-- rate of the day, and what a new rate changes is separate. kept_arr_next_rates is what is kept at the rates of a year
 -- later, so that rates over twelve months compare like with like.
 with lines as (
     select * from core.committed_line

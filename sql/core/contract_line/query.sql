@@ -102,7 +102,7 @@ in_force as (
         and h.version_no = case when p.to_day is not null then p.last_version else n.version_no end
     left join billed as b on b.line_key = n.line_key
     join opportunities as o on o.opportunity_key = h.opportunity_key
-    -- What had not begun when a won deal was moved to lost never does.
+    -- What had not started when a won deal was moved to lost never does.
     where n.known_to is null and coalesce(h.valid_from < o.left_on, true)
 ),
 
@@ -272,7 +272,7 @@ own_spans as (
     where o.is_recurring and o.arr > 0 and not (o.is_deleted and o.is_backfilled)
 ),
 
--- A term kept on the company counts as a whole or not at all, since its lines are differences; beside what was deleted,
+-- A term kept on the company counts as a whole or not at all, since its lines are differences; with what was deleted,
 -- from then on.
 terms_with_deals as (
     select

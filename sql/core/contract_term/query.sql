@@ -39,7 +39,7 @@ next_deals as (
     group by term_id, opportunity_key
 ),
 
--- Of several deals that continue a term the largest settles it.
+-- Of several deals that continue a term the largest decides.
 in_sequence as (
     select
         a.term_id,
@@ -245,7 +245,7 @@ open_deals as (
 ),
 
 -- An automatic contract hears notices up to the deadline and a lost deal up to the due date, after which the next term
--- has begun; any other hears notices up to the due date and a lost deal until the grace is over. A lost deal is about
+-- has started; any other hears notices up to the due date and a lost deal until the grace is over. A lost deal is about
 -- the one end that is due nearest, a notice about all of its contract.
 heard as (
     select

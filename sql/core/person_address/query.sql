@@ -45,7 +45,7 @@ addresses as (
     where address like '%_@_%'
 ),
 
--- Shared mailboxes: whoever reads them is not one person.
+-- Shared mailboxes: anyone who reads them is not one person.
 personal as (
     select *
     from addresses

@@ -1,7 +1,7 @@
 -- Purpose: whether what people were asked to do was done in time.
 -- Grain: task. Inputs: outbox, tasks as they were last read back, calendar. Window: none; looks at today.
 -- Caveats: the due day is the one that the task was written with: moving it puts the alert to rest, it does not make
--- the work timely. Tasks that no CRM has told anything of are not here. Done on is the CRM's last change of the task.
+-- the work timely. Tasks that no CRM reported are not here. Done on is the CRM's last change of the task.
 with written as (
     select
         key,

@@ -1,4 +1,4 @@
--- Purpose: a month of an account in one row: where it stood, what moved, how it was used and served.
+-- Purpose: a month of an account in one row: where it was, what moved, how it was used and served.
 -- Grain: account and month. Inputs: account days, movements, renewals due, tickets, periods.
 -- Window: months that end on days [start, end).
 -- Caveats: months that are over only; what no connected source tells is null. The bridge closes per account.

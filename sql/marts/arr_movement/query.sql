@@ -171,7 +171,7 @@ ends_of_deals as (
 ),
 
 -- A step that the deal itself had agreed: a line of it that starts after its first one. What continues another deal's
--- term on that day only renews it, although something of the same deal may have begun before.
+-- term on that day only renews it, although something of the same deal may have started before.
 contracted_steps as (
     select account_key, day, sum(arr) as contracted_arr
     from (

@@ -87,7 +87,7 @@ at_risk as (
     from by_day
 ),
 
--- The product of the shares that go on is the sum of their logarithms; where nobody goes on, it is 0 from there.
+-- The product of the shares that continue is the sum of their logarithms; where nobody continues, it is 0 from there.
 survival as (
     select
         *,

@@ -71,7 +71,7 @@ by_horizon as (
     group by horizon
 ),
 
--- The band alone, drawn to all renewals of its horizon: kept to be judged beside the others.
+-- The band alone, drawn to all renewals of its horizon: kept to be judged next to the others.
 by_band as (
     select b.band, b.horizon, (b.k + 20.0 * h.k / h.n) / (b.n + 20) as p
     from (

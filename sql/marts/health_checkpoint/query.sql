@@ -1,5 +1,5 @@
--- Purpose: what was known of a renewal's health 180 to 30 days before its decision, for all that judges the past.
--- Grain: renewal and checkpoint. Inputs: renewals, the account's scores and what they looked at, open risks.
+-- Purpose: what was known of a renewal's health 180 to 30 days before its decision, for all that judges history.
+-- Grain: renewal and checkpoint. Inputs: renewals, the account's scores and what they read, open risks.
 -- Window: days [start, end), on which the checkpoint of the day before is taken.
 -- Caveats: rows are taken once, after their day has closed, and never changed. Those of days before the first build are
 -- backfilled from dated records as they are now; days_after says so, and their forecast category is not known. Terms

@@ -1,7 +1,7 @@
 -- Purpose: renewals as the rates and the forecast count them. Grain: renewal.
 -- Inputs: renewals, deals, accounts, attribute steps, probabilities. Window: none; looks at today.
 -- Caveats: evergreen contracts and renewals without a positive target are not here; the five parts of a renewal add up
--- to its target. Grouped by the account's attributes on the due date, or by today's while that lies ahead. A loss by
+-- to its target. Grouped by the account's attributes on the due date, or today's if that is in the future. A loss by
 -- silence is settled only when the grace is over, though it is dated at the due date.
 with renewals as (
     select * from core.renewal

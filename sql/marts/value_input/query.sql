@@ -170,7 +170,7 @@ served as (
         g.as_of,
         case when g.n_open_tickets is not null then coalesce(k.n_tickets, 0) end as n_tickets,
         coalesce(t.n_touches, 0) as n_touches,
-        -- What a year costs; of a younger account, as if it went on so for a year.
+        -- What a year costs; of a younger account, as if it continued so for a year.
         (
             case when g.n_open_tickets is not null then coalesce(k.n_tickets, 0) end
             * cast(:ticket_cost as double precision)

@@ -1,7 +1,7 @@
 -- Purpose: versions of CRM accounts under the names used here; renames and casts, nothing else.
 -- Grain: record and load. Inputs: the raw versions of every CRM vendor, settings.
 -- Window: none. Caveat: blanks become null; a version's clocks are the source's and ours; customers of a billing
--- system are the CRM's accounts already, and stand in stg_billing__customer.
+-- system are the CRM's accounts already, and are in stg_billing__customer.
 with versions as (
     select * from raw.crm__account__version
 )

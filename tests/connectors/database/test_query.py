@@ -34,13 +34,13 @@ def test_one_select_is_taken(tmp_path: Path, text: str) -> None:
     [
         ("select 1; select 2", "usage_day.sql: holds 2 statements"),
         ("select 1; drop table t", "holds 2 statements"),
-        ("delete from t", "usage_day.sql:1: is no select"),
+        ("delete from t", "usage_day.sql:1: is not a select"),
         ("with x as (delete from t returning *) select * from x", "more than read: DELETE FROM t"),
         ("select * into y from x", "more than read"),
         ("select * from x for update", "more than read"),
         ("select id\nfrom t\nwhere x = :from_day", r"usage_day.sql:3:12: has an unknown parameter :from_day"),
-        ("select id,\n  (a + b\nfrom t", r"usage_day.sql:\d:\d+: is no valid SQL"),
-        ("select 'open", "is no valid SQL"),
+        ("select id,\n  (a + b\nfrom t", r"usage_day.sql:\d:\d+: is not a valid SQL"),
+        ("select 'open", "is not a valid SQL"),
     ],
 )
 def test_what_is_no_single_reading_select_is_refused_with_its_place(tmp_path: Path, text: str, said: str) -> None:

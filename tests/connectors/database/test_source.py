@@ -144,7 +144,7 @@ def test_case_50_a_transaction_that_stays_open_for_hours_holds_the_bound_back(en
     assert ids(pages) == ["1"]
     assert pages[-1].read_until is not None
     assert timedelta(hours=5) <= NOW - pages[-1].read_until < timedelta(hours=5, minutes=1)
-    # What the transaction then commits, stamped at its start, lies in front of the bound.
+    # What the transaction then commits, stamped at its start, is in front of the bound.
     put(engine, 3, NOW - timedelta(hours=5))
     assert "3" in ids(read(source_of(engine.url), pages[-1].next_position, NOW + timedelta(hours=6)))
 
@@ -278,7 +278,7 @@ def test_a_table_that_the_login_may_not_read_is_a_matter_of_rights(engine: sa.En
 def test_a_connection_that_names_no_database_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"product_db: its database \(none named\) is not among"):
         Database(make("product_db", conn_type="generic"), load())
-    with pytest.raises(ConfigError, match="is no database URL"):
+    with pytest.raises(ConfigError, match="is not a database URL"):
         Database(make("product_db", extra={"sqlalchemy_url": "nonsense"}), load())
     source = Database(make("product_db", extra={"sqlalchemy_url": "oracle+nothing://h/d"}), load())
     with pytest.raises(ConfigError, match="knows no database oracle"):

@@ -1,4 +1,4 @@
-"""A missed target reaches the metric's owner once, with what stands below it in the tree."""
+"""A missed target reaches the metric's owner once, with what is below it in the tree."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ SICK: dict[str, dict[str, Any]] = {
     "customer_left": {"days_since_left": 70},
     "new_executive": {"is_executive": True, "job_title": "CFO", "days_known": 3},
 }
-# What makes each of them worse, beside what opened it; those that are not here never get worse.
+# What makes each of them worse, next to what opened it; those that are not here never get worse.
 WORSE: dict[str, dict[str, Any]] = {
     "usage_down": {"user_days_28d": 30},
     "seats_unused": {"active_seat_share": 0.1},

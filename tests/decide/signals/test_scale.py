@@ -74,7 +74,7 @@ def _fill(ward: Ward) -> None:
 def test_deciding_on_fifty_thousand_customers(ward: Ward, capsys: pytest.CaptureFixture[str]) -> None:
     _fill(ward)
     spent = []
-    for _ in range(2):  # the day on which all this opens, and one on which it only goes on
+    for _ in range(2):  # the day on which all this opens, and one on which it only continues
         began = time.monotonic()
         done = subprocess.run(
             [sys.executable, "-m", "include.cli", "decide"],

@@ -285,7 +285,7 @@ def test_a_time_of_change_that_is_none_is_said(
     connect(monkeypatch, "product_db", conn_type="sqlite", host=str(tmp_path / "p.db"))
     line = look("product_db")["product_db", "seat_day: changes"]
     assert line.state == "look" and "or null where there is none" in line.to_fix
-    assert "in 2 of 4 rows updated_at lies ahead" in line.found and "1 of 4 rows have no updated_at" in line.found
+    assert "in 2 of 4 rows updated_at is in the future" in line.found and "1 of 4 rows have no updated_at" in line.found
 
 
 def test_a_connection_that_the_settings_do_not_name() -> None:

@@ -153,7 +153,7 @@ def english_deals_in_years() -> Case:
 
 
 def chinese_deals() -> Case:
-    """D: amount of a month, the yearly amount beside it, an end as text that is not read, notice in days."""
+    """D: amount of a month, the yearly amount next to it, an end as text that is not read, notice in days."""
     made = hubspot(9)
     made.add(
         "opportunity",

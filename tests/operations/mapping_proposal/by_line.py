@@ -1,4 +1,4 @@
-"""Portals that keep contracts as line items (way L), and one with contract objects beside them (K)."""
+"""Portals that keep contracts as line items (way L), and one with contract objects next to them (K)."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ def chinese_lines() -> Case:
 
 
 def salesforce_lines() -> Case:
-    """L and K: Salesforce line items with dates of their own, contracts beside them, numbers as text."""
+    """L and K: Salesforce line items with dates of their own, contracts next to them, numbers as text."""
     made = salesforce(7)
     made.add(
         "opportunity",

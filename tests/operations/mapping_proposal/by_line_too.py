@@ -1,4 +1,4 @@
-"""Further portals that keep contracts as line items (way L), one with fields of the company beside them."""
+"""Further portals that keep contracts as line items (way L), one with fields of the company next to them."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from tests.operations.mapping_proposal.world import BOUGHT, DAY, TODAY, Case, ch
 
 
 def english_rare_words() -> Case:
-    """D: seldom words, a notice in weeks, an empty ACV, and amounts of the term with MRR beside them."""
+    """D: seldom words, a notice in weeks, an empty ACV, and amounts of the term with MRR next to them."""
     made = hubspot(31)
     made.add(
         "opportunity",

@@ -194,7 +194,7 @@ def _entries(text: str) -> list[str]:
 
 
 def hubspot_schema() -> dict[str, dict[str, Property]]:
-    """Return what every portal has: dozens of HubSpot's own properties per object, most of them beside the point."""
+    """Return what every portal has: dozens of HubSpot's own properties per object, most of them next to the point."""
     schema = {
         "account": _parsed(_COMPANY), "contact": _parsed(_CONTACT), "opportunity": _parsed(_DEAL),
         "contract_line": _parsed(_LINE),

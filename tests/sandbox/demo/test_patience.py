@@ -28,7 +28,7 @@ class Slow:
     """Airflow's API on a machine that is ten times slower: most answers are lost, late or about overload.
 
     Args:
-        rounds: What each look at the runs finds, the last one for good.
+        rounds: What each look at the runs finds, the last one permanently.
         n_lost: How many requests of a kind are lost before one is answered.
     """
 

@@ -1,4 +1,4 @@
-"""TinyDesk, a make-believe support desk: the worked example of ``docs/how-to/add-a-vendor.md``.
+"""TinyDesk, a sandbox support desk: the worked example of ``docs/how-to/add-a-vendor.md``.
 
 Its API: ``GET /v1/<list>?updated_after=MS&page=TOKEN`` answers ``{"items": [...], "next": TOKEN or null}``, in order
 of the time of change; ``GET /v1/<list>/fields`` answers ``{"fields": {"name": "type"}}``. What is deleted stays listed,
@@ -25,7 +25,7 @@ from include.http.auth import Bearer
 from include.http.client import Client, RatePolicy
 from include.http.limiter import Limit, for_account
 
-# Entity -> the desk's list. What stands here is what the desk has; the mapping says which fields fill which columns.
+# Entity -> the desk's list. What is listed here is what the desk has; the mapping says which fields fill which columns.
 RESOURCES = {"organization": "customers", "support_user": "people", "ticket": "tickets"}
 # Calls per second that the desk allows to one token; a 429 with Retry-After is obeyed besides.
 LIMITS = {"ordinary": Limit(20, 1.0)}

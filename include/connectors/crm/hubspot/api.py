@@ -293,7 +293,7 @@ def _said(data: Row) -> str:
 
 
 def _rows(data: Any) -> list[Row]:
-    """Return the rows of a page. What it leaves out is in no later one: without all of it nothing goes on."""
+    """Return the rows of a page. What it leaves out is in no later one: without all of it nothing continues."""
     rows = _results(data)
     if data.get("errors"):
         why = _said(data) or "it does not say why"

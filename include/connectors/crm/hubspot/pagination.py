@@ -1,6 +1,6 @@
 """How HubSpot's objects are walked so that none is lost or missed while they change: pure steps over a position.
 
-Each step takes a position and returns rows and the position after them, so that a walk can stop and go on anywhere.
+Each step takes a position and returns rows and the position after them, so that a walk can stop and continue anywhere.
 
 * ``list``: all objects by id, then the archived ones. An edit neither moves nor repeats a row. It comes first, and
   again once a day in place of the search: associations and calculated properties change without moving the cursor.
@@ -9,7 +9,7 @@ Each step takes a position and returns rows and the position after them, so that
   offset is ever used; and since ids neither change nor tie, neither ten thousand rows of one millisecond (case 2), nor
   a boundary millisecond cut by a page (case 3), nor a row that shows a newer time than the one it was found by can end
   or stall it. Rows may come out of order, twice, or with a stray one among them, and a total may be too small: before
-  it goes on above an id it counts what lies below, and it ends where nothing comes any more, or with a page that is not
+  it continues above an id it counts what is below, and it ends where nothing comes any more, or with a page that is not
   full and holds what it counts.
 * ``archived``: objects archived since the last such walk, which the search never returns (case 11); hourly.
 * ``done``: everything before ``at`` was read.
@@ -124,7 +124,7 @@ def search_step(position: Position, search: Search, cursor: str) -> tuple[list[R
     if len(rows) < SEARCH_PAGE and total == len(ids) == len(rows):
         return rows, _after_search(position)
     if len(rows) >= SEARCH_PAGE or total > len(ids):
-        # What is counted up to an id and did not come lies below it: go on from a lower one.
+        # What is counted up to an id and did not come is below it: continue from a lower one.
         while ids and matching(ids[-1])[1] > len(ids):
             ids = ids[: len(ids) // 2]
     if not ids:

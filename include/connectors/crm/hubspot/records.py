@@ -38,7 +38,7 @@ def records(
         shown: Types of objects whose associations came with the rows.
     """
     resource = part.resource
-    # What was edited between two pages may stand in both: the later is the newer.
+    # What was edited between two pages may be in both: the later is the newer.
     rows = list({str(row["id"]): row for row in rows}.values())
     made = [record(mapper, resource, row) for row in rows]
     _associate(part, made, associated, _told(resource, rows, shown))

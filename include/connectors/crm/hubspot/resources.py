@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-# HubSpot also publishes dated paths; the prefix stands here only.
+# HubSpot also publishes dated paths; the prefix is here only.
 OBJECTS = "/crm/v3/objects"
 ASSOCIATIONS = "/crm/v4/associations"
 OWNERS = "/crm/v3/owners"
@@ -60,7 +60,7 @@ class Resource:
         primary: The property that names the primary company; the search, which shows no associations, shows it.
         remembered: Columns whose former values are asked for once, after the first load.
         scopes: What an app must be granted to read it.
-        is_extra: It is read beside the entity's own object, and only where the mapping names it.
+        is_extra: It is read next to the entity's own object, and only where the mapping names it.
     """
 
     entity: str

@@ -75,7 +75,7 @@ def _said(data: Any) -> str:
 
 
 def _throttle(headers: Mapping[str, str], data: Any) -> Throttle:
-    """The day's calls being used up is told by the same code as too many calls at once (case 48)."""
+    """The day's calls being used up is reported by the same code as too many calls at once (case 48)."""
     if "TotalRequests" in _said(data):
         return Throttle(_RESUMES_SECONDS, is_daily=True)
     return Throttle(retry_after(headers) or _BUSY_SECONDS)
@@ -155,10 +155,10 @@ def _token(asking: Client, connection: Connection, refresh_token: str) -> Token:
 
 
 def checked_id(given: Any) -> str:
-    """Return an id that is safe to stand in a query.
+    """Return an id that is safe to use in a query.
 
     Raises:
-        ValueError: It is no id of Salesforce's.
+        ValueError: It is not an id of Salesforce's.
     """
     if not isinstance(given, str) or not _ID.fullmatch(given):
         raise ValueError(f"{str(given)[:40]!r} is no Salesforce id")
@@ -166,13 +166,13 @@ def checked_id(given: Any) -> str:
 
 
 def quoted(text: str) -> str:
-    """Return a text as it stands in a query."""
+    """Return a text as it is in a query."""
     escaped = text.replace("\\", "\\\\").replace("'", "\\'")
     return f"'{escaped}'"
 
 
 def select(names: Iterable[str], sobject: str) -> str:
-    """Return a query up to FROM and the object; each field stands in it once."""
+    """Return a query up to FROM and the object; each field is in it once."""
     return " ".join(("SELECT", ", ".join(dict.fromkeys(names)), "FROM", sobject))
 
 

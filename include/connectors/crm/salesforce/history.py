@@ -36,7 +36,7 @@ def step(
         plan: How the records are read.
         part: Their object.
         keeper: The object that keeps their history, and its field for the record.
-        here: Where to go on.
+        here: Where to continue.
     """
     after = f" WHERE Id > '{checked_id(here['id'])}'" if here["id"] else ""
     found = api.query(f"{plan.select}{after} ORDER BY Id LIMIT {IDS_PER_QUERY}")

@@ -1,16 +1,16 @@
 """How Salesforce's objects are walked so that none is lost or missed while they change: pure steps over a position.
 
-Each step takes a position and returns rows and the position after them, so that a walk can stop and go on anywhere.
+Each step takes a position and returns rows and the position after them, so that a walk can stop and continue anywhere.
 
 * ``rows``: everything, or what changed in ``[lo, hi)``, in the order of ``(SystemModstamp, Id)``. That pair is the
   keyset: ten thousand rows of one second (case 38) neither end nor stall it. Pages follow the query's locator; when
   that is no longer kept (case 47), or the answer ends before its own total, the query is asked again from the keyset.
 * ``parent:NAME``: records of which a mapped field belongs to a parent that changed, such as the account of a line's
   opportunity. Their own clock does not move then.
-* ``related:NAME``: records of which something beside them changed, such as a contact's role.
+* ``related:NAME``: records of which something next to them changed, such as a contact's role.
 * ``done``: everything before ``at`` was read (``parts``).
 
-A row that is edited while its query is walked shows its new clock, which lies at or after ``hi``: it is taken as it is,
+A row that is edited while its query is walked shows its new clock, which is at or after ``hi``: it is taken as it is,
 but the keyset stays with the rows before it, and the next read meets it again. So is what was edited within the lag
 before a walk over everything.
 
@@ -82,7 +82,7 @@ def is_whole(position: Position) -> bool:
 
 
 def following(position: Position, others: Sequence[str]) -> Position | None:
-    """Return where a walk goes on when a phase of it is over; None at its end.
+    """Return where a walk continues when a phase of it is over; None at its end.
 
     Args:
         position: A position of that phase.
@@ -98,7 +98,7 @@ def by_clock(position: Position, select: str, ask: Ask, clock: Clock, condition:
     """Read one page in the order of ``(SystemModstamp, Id)``.
 
     Args:
-        position: Where to go on.
+        position: Where to continue.
         select: The query up to FROM and the object.
         ask: Asks it.
         clock: Tells a row's clock.
@@ -144,7 +144,7 @@ def by_parent(position: Position, select: str, ask: Ask, condition: str = "") ->
     """Read one page of the rows whose parent changed, in the order of their ids.
 
     Args:
-        position: Where to go on; the phase names the relationship.
+        position: Where to continue; the phase names the relationship.
         select: As for ``by_clock``.
         ask: Asks it.
         condition: As for ``by_clock``.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-# The API's version stands here only. Salesforce keeps each for many years.
+# The API's version is here only. Salesforce keeps each for many years.
 DATA = "/services/data/v62.0"
 TOKEN = "/services/oauth2/token"  # noqa: S105 - a path
 CURSOR = "SystemModstamp"
@@ -18,7 +18,7 @@ KEY_FIELD = "Perennial_Key__c"
 
 @dataclass(frozen=True)
 class Related:
-    """Records beside the object that say something of it, such as a contact's roles.
+    """Records next to the object that say something of it, such as a contact's roles.
 
     Args:
         sobject: Their object. In the mapping its fields are named ``OBJECT.FIELD``.

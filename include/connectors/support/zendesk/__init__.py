@@ -133,7 +133,7 @@ class Zendesk:
         if full or done is None:
             start, cursor = 0, None
         elif resource.clock == "generated_timestamp" and since is None:
-            # The vendor keeps back what could still change its place: its cursor is safe to go on from.
+            # The vendor keeps back what could still change its place: its cursor is safe to continue from.
             start, cursor = done["start"], done["cursor"]
         else:
             overlap = _RATINGS_AGAIN if resource.walk == "list" else self._trailing

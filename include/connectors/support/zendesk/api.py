@@ -173,7 +173,7 @@ def _rows_apart(name: str) -> Callable[[bytes], Any]:
 
 
 def _with_metrics(data: Row, name: str) -> Row:
-    """Put side-loaded metrics into their tickets: they come there or, as for most endpoints, as a list beside them."""
+    """Put side-loaded metrics into their tickets: they come there or, as for most endpoints, as a list next to them."""
     metrics = {one.get("ticket_id"): one for one in data.get("metric_sets") or []}
     if not metrics:
         return data

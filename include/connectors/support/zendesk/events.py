@@ -37,7 +37,7 @@ def _rows(update: Row) -> list[Row]:
     updater = update.get("updater_id")
     rows = []
     for number, child in enumerate(update.get("child_events") or []):
-        # A child without a number of its own is told apart by its place in the update, which does not change.
+        # A child without a number of its own is distinguished by its place in the update, which does not change.
         child_id = child.get("id") or f"{update.get('id')}-{number}"
         found = _comment(child, updater) or _changes(child, updater)
         for each in found:

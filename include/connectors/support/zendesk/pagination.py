@@ -1,10 +1,10 @@
 """How Zendesk's records are walked: steps over a position.
 
-* ``cursor``: the export of tickets and users. The cursor behind the last page is where the next read goes on, also
+* ``cursor``: the export of tickets and users. The cursor behind the last page is where the next read continues, also
   after the end of the stream (case 22); the stream ends where the vendor says so (case 27).
 * ``time``: the export of organisations, from a second on and including it: rows of that second come again (case 28).
 * ``drain``: when one second holds more than a page the time export cannot get past it (case 29): the list of all is
-  read instead, and the export goes on a second later.
+  read instead, and the export continues a second later.
 * ``list``: ratings, by cursor.
 * ``rest``: what a full read cannot meet in an export, since that holds back what changed within the last minute, and a
   record that just changed is nowhere else in it either. What a full read does not meet counts as gone (E16).
@@ -36,7 +36,7 @@ def cursor_step(position: Position, name: str, export: CursorExport) -> tuple[li
     rows = data[name]
     cursor = data.get("after_cursor") or position["cursor"]
     if data.get("end_of_stream", not rows):
-        # From ``start`` the next read goes on should there be no cursor, or should the vendor forget it.
+        # From ``start`` the next read continues should there be no cursor, or should the vendor forget it.
         start = max(position["start"], position["at"] // 1000 - _SAFETY)
         return rows, _end(position, cursor=cursor, start=start)
     return rows, position | {"cursor": cursor}
@@ -62,7 +62,7 @@ def _is_last(data: Row, n_rows: int, start: int) -> bool:
 
 
 def drain_step(position: Position, page: ListPage) -> tuple[list[Row], Position]:
-    """Read one page of the list of all, after which the export goes on behind the crowded second."""
+    """Read one page of the list of all, after which the export resumes behind the crowded second."""
     rows, after = page(position["after"])
     if after is not None:
         return rows, position | {"after": after}

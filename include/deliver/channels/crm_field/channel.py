@@ -1,7 +1,7 @@
 """Values kept in the CRM's account records.
 
 What a record holds is read first, and only what differs is written: a store that was set up again writes nothing that
-is there already. Writing the same values twice does no harm, so that an answer in doubt is cured by doing it again.
+is there already. Writing the same values twice does no harm, so that an uncertain answer is cured by doing it again.
 """
 
 from __future__ import annotations

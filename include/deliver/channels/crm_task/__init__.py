@@ -1,4 +1,4 @@
-"""Tasks in the CRM: one module per vendor beside this one, chosen by the connection."""
+"""Tasks in the CRM: one module per vendor next to this one, chosen by the connection."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def zone(delivery: Delivery) -> str:
 
 
 def plain(html: str) -> str:
-    """Return HTML as plain text; a link's address stands behind its words."""
+    """Return HTML as plain text; a link's address is behind its words."""
     parser = _Plain()
     parser.feed(html)
     parser.close()

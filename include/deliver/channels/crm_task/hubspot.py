@@ -1,7 +1,7 @@
 """Tasks in HubSpot.
 
 Each task carries its key in ``perennial_key``, a property that HubSpot keeps unique: a task is written by upsert on it,
-so that an answer in doubt is cured by doing it again. A task that is already there is left alone, because by then its
+so that an uncertain answer is cured by doing it again. A task that is already there is left alone, because by then its
 owner may have moved or completed it. Associations are no part of an upsert; they are made after it and read back, since
 HubSpot accepts a wrong association type in silence.
 """
@@ -68,7 +68,7 @@ class HubSpotTasks:
         return cls(open_client(connection, settings.allowed_plain_http_hosts, reader))
 
     def address(self, delivery: Delivery) -> str:
-        """Return the id of the task's owner; "" when the person is no user of the CRM, and the task then has none."""
+        """Return the id of the task's owner; "" when the person is not a user of the CRM: no owner then."""
         body.check(delivery)
         if body.closes(delivery):
             return ""
@@ -351,5 +351,7 @@ def _judge(delivery: Delivery, task: str, linked: Mapping[str, set[str]], has_ow
             external_id=task,
         )
     if not has_owner:
-        return Outcome("sent", f"without an owner: {delivery.recipient} is no active user of the CRM", external_id=task)
+        return Outcome(
+            "sent", f"without an owner: {delivery.recipient} is not an active user of the CRM", external_id=task
+        )
     return Outcome("sent", external_id=task)

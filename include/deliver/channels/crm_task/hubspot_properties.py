@@ -31,7 +31,7 @@ def make_ready(client: Client) -> None:
     if not found.get("hasUniqueValue"):
         raise ConfigError(
             f"HubSpot's task property {KEY_PROPERTY} is not unique, so a task could be doubled",
-            cure=f"if nothing of yours uses {KEY_PROPERTY}, delete it there, with the values in it; it is made again",
+            cure=f"if nothing of yours uses {KEY_PROPERTY}, delete it there, with the values in it; it is rebuilt",
         )
     _offer_outcome(client)
 

@@ -1,8 +1,8 @@
 """Tasks in Salesforce.
 
 Each task carries its key in ``Perennial_Key__c``, a custom field of *Activity*. Where the org lets that field be an
-external id without duplicates, a task is written by upsert on it, so that an answer in doubt is cured by doing it
-again. Where it does not, a task is made only after its key was looked up, and an answer in doubt is looked up too,
+external id without duplicates, a task is written by upsert on it, so that an uncertain answer is cured by doing it
+again. Where it does not, a task is made only after its key was looked up, and an uncertain answer is looked up too,
 once Salesforce has had time to finish. A task that is already there is left alone, because by then its owner may have
 moved, completed or deleted it.
 """
@@ -70,7 +70,7 @@ class SalesforceTasks:
         return cls(api, bool(field.get("externalId")) and bool(field.get("unique")))
 
     def address(self, delivery: Delivery) -> str:
-        """Return the id of the task's owner; "" when the person is no active user, and the login then owns it."""
+        """Return the id of the task's owner; "" when the person is not an active user, and the login then owns it."""
         body.check(delivery)
         if body.closes(delivery):
             return ""
@@ -98,7 +98,7 @@ class SalesforceTasks:
         text = f"{delivery.body['note']}\n\n{found.get('Description') or ''}"[:_LONGEST_TEXT]
         content = {"Status": "Completed", "Description": text}
         try:
-            # The same values once more do no harm, and what is closed is not touched again.
+            # The same values again do no harm, and what is closed is not touched again.
             self._api.client.call("PATCH", f"{DATA}/sobjects/Task/{task}", json=content, is_repeatable=True)
         except Refused as error:
             return Outcome("refused", str(error), external_id=task)
@@ -229,7 +229,7 @@ def _task_now(row: Mapping[str, Any]) -> TaskNow:
 
 def _sent(delivery: Delivery, task: str, is_ownerless: bool) -> Outcome:
     if is_ownerless or not delivery.address:
-        because = f"owned by the login of the connection: {delivery.recipient} is no active user of the CRM"
+        because = f"owned by the login of the connection: {delivery.recipient} is not an active user of the CRM"
         return Outcome("sent", because, external_id=task)
     return Outcome("sent", external_id=task)
 

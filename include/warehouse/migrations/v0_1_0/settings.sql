@@ -61,7 +61,7 @@ create table meta.shared_domain (
     domain text primary key -- Domain of an e-mail address
 );
 
--- How accounts of each tier are looked after.
+-- How accounts of each tier are served.
 create table meta.tier_policy (
     tier text primary key, -- default for all others
     cadence_days int not null, -- Longest time without a contact, in days

@@ -102,7 +102,7 @@ def test_a_search_that_does_not_show_what_it_counts_is_an_error(change: Callable
 
 
 CURSORS = {
-    "stands still": lambda n: "7",
+    "is still": lambda n: "7",
     "alternates": lambda n: str(7 + n % 2),
     "is always new": lambda n: str(700 + n),
 }
@@ -143,7 +143,7 @@ def test_a_list_that_leads_nowhere_ends(
     portal.change = lambda request, page: page
     source = connect(portal)
     portal.change = _leading(path, cursor, empty=empty)
-    # What it asks for after the cursor lies beyond everything, unless the same rows are shown again.
+    # What it asks for after the cursor is beyond everything, unless the same rows are shown again.
     portal._page = lambda rows, request: (200, {"results": rows[:3]})  # type: ignore[method-assign]
     with pytest.raises(Unavailable, match=rf"HubSpot's .*{path}.*: the vendor gave"):
         read(source, portal)

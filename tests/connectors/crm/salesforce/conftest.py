@@ -1,4 +1,4 @@
-"""What a loader holds of the make-believe org, read as the source ``crm``."""
+"""What a loader holds of the sandbox org, read as the source ``crm``."""
 
 from __future__ import annotations
 
@@ -80,6 +80,6 @@ def later(org: SandboxProcess, **by: float) -> datetime:
 
 @pytest.fixture
 def org(sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch) -> SandboxProcess:
-    """The make-believe org as the source ``crm``."""
+    """The sandbox org as the source ``crm``."""
     monkeypatch.setenv("AIRFLOW_CONN_CRM", sandbox.connections["AIRFLOW_CONN_SALESFORCE"])
     return sandbox

@@ -1,4 +1,4 @@
-"""The failure cases of Salesforce's connectors, each with its fault switched on in the make-believe org.
+"""The failure cases of Salesforce's connectors, each with its fault switched on in the sandbox org.
 
 43 to 46 were reported of the Bulk API. It is not used (docs/decisions); what they are about must hold over REST too.
 """

@@ -106,7 +106,7 @@ class Life:
         self.copy.pull(later(self.org, minutes=self.minutes), "account")
 
     def cut(self, which: int) -> None:
-        """A read breaks off for good, and the next one goes on where it stopped."""
+        """A read breaks off permanently, and the next one resumes where it stopped."""
         broken = [{"message": "x", "errorCode": "UNKNOWN_EXCEPTION"}]
         self._fault("/services/data/*/query*", status=400, body=broken, skip=which % 4)
         with contextlib.suppress(ConfigError):

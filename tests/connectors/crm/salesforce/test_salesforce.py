@@ -1,4 +1,4 @@
-"""Salesforce as a source, against the make-believe org."""
+"""Salesforce as a source, against the sandbox org."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The failure cases of Zendesk's connectors, each with its fault switched on in the make-believe desk."""
+"""The failure cases of Zendesk's connectors, each with its fault switched on in the sandbox desk."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def first_ticket(sandbox: SandboxProcess) -> int:
 def test_case_22_what_happens_while_a_read_ends_is_in_the_next_one(sandbox: SandboxProcess) -> None:
     copy = Copy("support", "ticket")
     number = first_ticket(sandbox)
-    # Within the minute that the export holds back: the read ends without it, and its time lies before the read's end.
+    # Within the minute that the export holds back: the read ends without it, and its time is before the read's end.
     sandbox.mutate("ticket", number, set={"priority": "urgent"}, at=(START - timedelta(seconds=30)).isoformat())
     copy.pull(START)
     end = copy.positions["ticket"]["cursor"]

@@ -137,7 +137,7 @@ def test_case_27_a_stream_that_does_not_move_is_an_error_not_a_loop() -> None:
 
 
 LEADING = {
-    "stands still": lambda n: "a",
+    "is still": lambda n: "a",
     "alternates": lambda n: "ab"[n % 2],
     "is always new": lambda n: f"c{n}",
 }
