@@ -20,7 +20,7 @@ _COLUMNS = (
     "n_accounts",
     "reason",
     "asked_at",
-    "lapses_at",
+    "expires_at",
     "answered_by",
     "authors",
 )
@@ -42,7 +42,7 @@ def show(approval_id: str, as_json: AsJson = False) -> None:
     """Show all that one approval is about."""
     found = approvals.get(approval_id)
     if not as_json:
-        typer.echo(f"{found.approval_id} is {found.state}: {found.reason}; until {found.lapses_at:%Y-%m-%d %H:%M} UTC")
+        typer.echo(f"{found.approval_id} is {found.state}: {found.reason}; until {found.expires_at:%Y-%m-%d %H:%M} UTC")
     output.emit(approvals.listed(approval_id), _ACTIONS, as_json=as_json)
 
 

@@ -38,8 +38,8 @@ def run(since: str, until: str, build_id: str) -> Iterator[str]:
     yield f"build {build_id}: {planned.reason}"
     for name in registry.names():
         built = build.build_model(build_id, name)
-        if built.because:
-            yield f"  {name}: {built.scope} ({built.because})"
+        if built.reason:
+            yield f"  {name}: {built.scope} ({built.reason})"
         for check in built.warnings:
             yield f"  {name}: {check.n_bad} rows, {check.name}: {check.meaning}"
     done = build.finish(build_id)

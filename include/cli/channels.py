@@ -14,7 +14,7 @@ from include.deliver.deliver import Delivered
 from include.warehouse.engine import engine
 
 CHANNEL_COLUMNS = ("channel", "sends", "planned", "uncertain", "failed", "sent", "reason", "changed_by", "changed_at")
-DELIVERY_COLUMNS = ("state", "rule", "step", "recipient", "subject", "deadline", "because", "planned_at")
+DELIVERY_COLUMNS = ("state", "rule", "step", "recipient", "subject", "deadline", "reason", "planned_at")
 
 
 def delivered(result: Delivered) -> str:
@@ -61,7 +61,7 @@ def deliveries(channel: str, state: str, limit: int) -> list[dict[str, Any]]:
     with engine("reader").connect() as connection:
         rows = connection.execute(
             sa.text(
-                "select key, state, rule, step, recipient, subject, deadline, because, external_id, n_attempts,"
+                "select key, state, rule, step, recipient, subject, deadline, reason, external_id, n_attempts,"
                 " notified_by, planned_at, settled_at from ops.outbox"
                 " where channel = :channel and (:state = '' or state = :state)"
                 " order by outbox_id desc limit :limit"

@@ -97,8 +97,8 @@ def decide_now(dry_run: bool) -> Decision:
 
 def decided(decision: Decision) -> str:
     """Return a decision as a sentence."""
-    if decision.because:
-        return f"nothing was decided: {decision.because}"
+    if decision.reason:
+        return f"nothing was decided: {decision.reason}"
     parts = [
         f"{formatting.count(decision.n_planned, 'action')} planned",
         *(

@@ -21,7 +21,7 @@ Group = Annotated[str, typer.Option("--group", help="By csm, tier or category; a
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")]
 _TOTAL = ("group", "n", "target", "expected", "share", "p10", "p50", "p90", "by_category", "after_contraction")
 _LINES = ("account", "csm", "decision", "target", "category", "band", "p", "expected", "reason")
-_DISAGREEMENT = ("account", "csm", "decision", "target", "because")
+_DISAGREEMENT = ("account", "csm", "decision", "target", "reason")
 _WEEK = ("week", "decisions", "at_stake", "red", "yellow", "green", "unknown")
 _ACCURACY = ("group", "checkpoint", "method", "n", "brier", "forecast", "renewed", "error")
 _MONTHS_OF_QUARTER = 3
@@ -82,7 +82,7 @@ def disagreements(as_json: AsJson = False) -> None:
     from include.scores.forecast import lists
 
     known = _read()
-    rows = [{**_shown(one.line), "because": one.because} for one in lists.disagreements(known)]
+    rows = [{**_shown(one.line), "reason": one.reason} for one in lists.disagreements(known)]
     _emit(rows, _DISAGREEMENT, _title(known[0]) if known else "", as_json)
 
 

@@ -15,7 +15,7 @@ Id = Annotated[str, typer.Argument(help="The id there.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; kept with the answer.")]
 By = Annotated[str, typer.Option("--by", help="Who says so; you by default.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")]
-_REVIEW = ("source", "id", "name", "records", "because", "suggestions")
+_REVIEW = ("source", "id", "name", "records", "reason", "suggestions")
 _COUNTS = (
     "source", "entity", "n_ids", "n_by_id", "n_by_domain", "n_by_answer", "n_nobodys", "n_unmatched", "unmatched_rate",
 )  # fmt: skip
@@ -38,7 +38,7 @@ def review_open(
             "id": one.source_id,
             "name": one.name,
             "records": one.n_records,
-            "because": one.because,
+            "reason": one.reason,
             "suggestions": "; ".join(suggest.shown(one.suggestions)) or "-",
         }
         for one in found

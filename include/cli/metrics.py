@@ -175,8 +175,8 @@ def facts_of(found: Explained) -> dict[str, str]:
         facts["period"] = f"{found.period} {found.period_start} to {found.as_of}"
         if not found.is_newest:
             facts["period"] += f": the last {found.period} in which there is one"
-        if found.because:
-            facts["later"] = f"not available: {found.because}"
+        if found.reason:
+            facts["later"] = f"not available: {found.reason}"
         facts["group"] = found.grain_key if found.grain == "all" else f"{found.grain} {found.grain_key}"
         for one in found.values:
             name = "value" if one is found.values[0] else f"value, version {one.version}"
@@ -186,7 +186,7 @@ def facts_of(found: Explained) -> dict[str, str]:
         facts["n"] = f"{newest.n}, coverage {newest.coverage:.0%}"
         facts |= _history(found)
     else:
-        facts["value"] = found.because
+        facts["value"] = found.reason
     if found.target:
         facts["target"] = f"{found.target}, {'missed' if found.is_off_target else 'met'}"
     facts["owner"] = found.metric.owner
@@ -206,7 +206,7 @@ def as_dict(found: Explained) -> dict[str, Any]:
         "grain": found.grain,
         "grain_key": found.grain_key,
         "values": [vars(value) for value in found.values],
-        "because": found.because,
+        "reason": found.reason,
         "target": str(found.target) if found.target else "",
         "is_off_target": found.is_off_target,
         "counts": found.counts,

@@ -27,7 +27,7 @@ _OVERRIDES = (
 )  # fmt: skip
 _LINES = ("cause", "kind", "change", "before", "after")
 _DIMENSIONS = ("dimension", "points", "score", "weight", "known_on", "evidence")
-_PROPOSALS = ("account", "name", "kind", "from_tier", "to_tier", "score", "because", "changes")
+_PROPOSALS = ("account", "name", "kind", "from_tier", "to_tier", "score", "reason", "changes")
 _GAPS = ("figure", "score", "n_accounts", "n_needed", "arr")
 _PROFILES = ("account_key", "share", "n_needed", "missing")
 
@@ -233,7 +233,7 @@ def list_tiers(as_json: AsJson = False) -> None:
             "from_tier": each.standing.tier or "none",
             "to_tier": each.to_tier,
             "score": each.score,
-            "because": each.because,
+            "reason": each.reason,
             "changes": proposals.changes(settings, each.standing.tier, each.to_tier),
         }
         for each in listed.found

@@ -151,10 +151,10 @@ def _must_exist(connection: Connection, answer: Answer) -> None:
         raise ConfigError(
             f"unknown won deal {answer.opportunity_key}", cure="give its source and its id there, such as crm:4711"
         )
-    because = connection.execute(_WHY_NOT, {"term_id": answer.term_id, "key": answer.opportunity_key}).scalar()
-    if answer.is_match and because:
+    reason = connection.execute(_WHY_NOT, {"term_id": answer.term_id, "key": answer.opportunity_key}).scalar()
+    if answer.is_match and reason:
         raise ConfigError(
-            f"{answer.opportunity_key} cannot continue {answer.term_id}: {because}",
+            f"{answer.opportunity_key} cannot continue {answer.term_id}: {reason}",
             cure="correct the dates or the company in the CRM and build, or name another deal or term",
         )
 

@@ -47,14 +47,14 @@ class Change(Strict):
 
     Args:
         name: The last part of its id.
-        because: Why; shown with the rule.
+        reason: Why; shown with the rule.
         severity: Another one.
         owner: Another one.
         disabled: It is not checked at all.
     """
 
     name: Name
-    because: Words
+    reason: Words
     severity: Severity | None = None
     owner: str = ""
     disabled: bool = False
@@ -121,7 +121,7 @@ def _change(known: dict[str, Rule], entity: Entity, document: Document, index: i
         old,
         severity=change.severity or old.severity,
         owner=change.owner or old.owner,
-        why=f"{old.why} (changed: {change.because})",
+        why=f"{old.why} (changed: {change.reason})",
         origin=document.at(place),
     )
 

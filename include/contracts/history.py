@@ -100,7 +100,7 @@ def known(connection: Connection, batch: RowMapping) -> Known:
 # With a reason, and not thrown away.
 _ACCEPTED = sa.text(
     "select batch_id from meta.batch where source = :source and entity = :entity and decided_by <> ''"
-    " and held_because <> '' and state in ('closed', 'merged') order by batch_id"
+    " and hold_reason <> '' and state in ('closed', 'merged') order by batch_id"
 )
 _ACCEPTED_RESULTS = sa.text(
     "select batch_id, split_part(rule_id, '.', 3) as rule, observed from meta.rule_result"

@@ -193,7 +193,7 @@ _LET_IN = sa.text(
 _LEAVE_OUT = sa.text(
     """
     update quarantine.record as bad
-    set state = 'dropped', decided_by = old.decided_by, decided_because = old.decided_because, settled_at = :now
+    set state = 'dropped', decided_by = old.decided_by, decision_reason = old.decision_reason, settled_at = :now
     from quarantine.record as old
     where bad.batch_id = :batch_id
         and bad.state = 'open'

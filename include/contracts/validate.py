@@ -47,7 +47,7 @@ class BatchVerdict:
         state: ``passed``, also with rows in quarantine, or ``held``.
         n_rows: Its rows.
         n_quarantined: Rows that break at least one critical rule.
-        held_because: What is wrong with it as a whole.
+        hold_reason: What is wrong with it as a whole.
         broken: The rules that did not hold.
     """
 
@@ -57,15 +57,15 @@ class BatchVerdict:
     state: str
     n_rows: int
     n_quarantined: int
-    held_because: str
+    hold_reason: str
     broken: tuple[Broken, ...]
 
     def said(self) -> str:
         """Return it as a sentence."""
         rules = ", ".join(f"{each.rule_id} {each.n_bad:,} ({each.severity})" for each in self.broken)
         return (
-            f"batch {self.batch_id} of {self.source}.{self.entity} {self.held_because and 'is held: '}"
-            f"{self.held_because or 'passed'}; {self.n_rows:,} rows, {self.n_quarantined:,} to quarantine"
+            f"batch {self.batch_id} of {self.source}.{self.entity} {self.hold_reason and 'is held: '}"
+            f"{self.hold_reason or 'passed'}; {self.n_rows:,} rows, {self.n_quarantined:,} to quarantine"
             f"{rules and f'; broken: {rules}'}"
         )
 
@@ -126,17 +126,17 @@ def _judge(connection: Connection, batch: RowMapping) -> BatchVerdict:
         observed[share.check.rule.id] = _worst(bad)
     feature_holds.note(connection, known, outcomes, shown)
     store.write_results(connection, known, outcomes, observed)
-    held_because = _held_because(outcomes, observed)
-    values = {"id": known.batch_id, "n": n_bad, "because": held_because, "now": known.now}
-    connection.execute(_JUDGED, values | {"newest": known.newest_at, "state": "held" if held_because else "closed"})
+    hold_reason = _hold_reason(outcomes, observed)
+    values = {"id": known.batch_id, "n": n_bad, "reason": hold_reason, "now": known.now}
+    connection.execute(_JUDGED, values | {"newest": known.newest_at, "state": "held" if hold_reason else "closed"})
     return BatchVerdict(
         batch_id=known.batch_id,
         source=known.source,
         entity=known.entity.name,
-        state="held" if held_because else "passed",
+        state="held" if hold_reason else "passed",
         n_rows=known.n_rows,
         n_quarantined=n_bad,
-        held_because=held_because,
+        hold_reason=hold_reason,
         broken=tuple(Broken(o.check.rule.id, o.check.rule.severity, o.n_bad) for o in outcomes if not o.is_passed),
     )
 
@@ -191,7 +191,7 @@ def _observed(found: list[dict[str, Any]]) -> str:
     return ", ".join(sorted(str(value) for row in rows for value in row.values()))
 
 
-def _held_because(outcomes: list[Outcome], observed: dict[str, str]) -> str:
+def _hold_reason(outcomes: list[Outcome], observed: dict[str, str]) -> str:
     reasons = []
     for outcome in outcomes:
         rule = outcome.check.rule
@@ -211,6 +211,6 @@ _LOCKED = sa.text(
     "select * from meta.batch where batch_id = :id and state = 'closed' and validated_at is null for update"
 )
 _JUDGED = sa.text(
-    "update meta.batch set state = :state, held_because = :because, n_quarantined = :n, validated_at = :now,"
+    "update meta.batch set state = :state, hold_reason = :reason, n_quarantined = :n, validated_at = :now,"
     " newest_at = :newest where batch_id = :id"
 )

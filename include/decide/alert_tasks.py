@@ -48,13 +48,13 @@ def of_alert(
     """
     where = calendar_of(region, day.settings)
     due_on = working_days.due_date(day.today, _DUE_IN[severity], working_days.calendar(where.country))
-    state, because = day.planned_state(CHANNEL)
+    state, reason = day.planned_state(CHANNEL)
     return replace(
         alert,
         channel=CHANNEL,
         step=ALERT_TASK,
         state=state,
-        because=because,
+        reason=reason,
         body={
             "subject": personal_data.plain(message.subject),
             "html": personal_data.plain("<br>\n".join(_lines(message))),
@@ -75,13 +75,13 @@ def closings(connection: sa.Connection, day: Day, changes: Iterable[Change]) -> 
     }
     states = store.states(connection, list(closed))
     return [
-        closing(day, change, ALERT_TASK, key, change.because, f"{change.signal} closed")
+        closing(day, change, ALERT_TASK, key, change.reason, f"{change.signal} closed")
         for key, change in sorted(closed.items())
         if states.get(key) in MAY_BE_OUTSIDE
     ]
 
 
-def closing(day: Day, of: Change | Episode, step: str, key: str, because: str, version: str) -> Action:
+def closing(day: Day, of: Change | Episode, step: str, key: str, reason: str, version: str) -> Action:
     """Return what closes a task that is or may be in the CRM: its reason is gone, so nobody should work on it.
 
     Args:
@@ -99,12 +99,12 @@ def closing(day: Day, of: Change | Episode, step: str, key: str, because: str, v
         account_key=of.account_key,
         recipient="",
         subject=f"Close the task of {of.signal}",
-        body={"closes": key, "note": f"Closed by Perennial on {day.today}: {because}"},
+        body={"closes": key, "note": f"Closed by Perennial on {day.today}: {reason}"},
         reads=(of.account_key.partition(":")[0],),
         not_after=day.after(day.today + timedelta(days=USEFUL_DAYS)),
         version=version,
         state=state,
-        because=why,
+        reason=why,
     )
 
 

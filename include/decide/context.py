@@ -80,11 +80,9 @@ class Day:
         Args:
             **said: All else of the action, also a state that is known at once.
         """
-        state, because = self.planned_state(channel)
+        state, reason = self.planned_state(channel)
         body = message.model_dump(mode="json")
-        return Action(
-            channel=channel, subject=message.subject, body=body, **{"state": state, "because": because} | said
-        )
+        return Action(channel=channel, subject=message.subject, body=body, **{"state": state, "reason": reason} | said)
 
     def is_near(self, decision: date) -> bool:
         """Return whether a decision is so near that it is urgent."""

@@ -80,7 +80,7 @@ def plan(connection: sa.Connection, day: Day, risks: Risks) -> Outcome:
 
 
 def _action(day: Day, row: Any, fields: dict[str, Any], number: int, reads: tuple[str, ...]) -> Action:
-    state, because = day.planned_state(CHANNEL)
+    state, reason = day.planned_state(CHANNEL)
     return Action(
         channel=CHANNEL,
         entity_kind=KIND,
@@ -96,7 +96,7 @@ def _action(day: Day, row: Any, fields: dict[str, Any], number: int, reads: tupl
         not_after=day.after(day.today + timedelta(days=_USEFUL_DAYS)),
         version=f"{RULE} 1",
         state=state,
-        because=because,
+        reason=reason,
     )
 
 
@@ -148,7 +148,7 @@ def _standing(connection: sa.Connection, *, is_dry: bool) -> dict[str, Standing]
     rows = connection.execute(
         sa.text(
             "select entity_id, episode_no, state, body -> 'fields' as fields,"
-            " state <> 'expired' and (state <> 'suppressed' or because <> 'dry run' or :is_dry) as counts"
+            " state <> 'expired' and (state <> 'suppressed' or reason <> 'dry run' or :is_dry) as counts"
             " from ops.outbox where channel = :channel and entity_kind = :kind order by entity_id, episode_no"
         ),
         {"channel": CHANNEL, "kind": KIND, "is_dry": is_dry},

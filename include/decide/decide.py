@@ -50,7 +50,7 @@ class Decision:
 
     Args:
         as_of: The day that the tables were built for; None if none were.
-        because: Why nothing was decided; "" if it was.
+        reason: Why nothing was decided; "" if it was.
         n_renewals: Open renewals evaluated.
         n_planned: Messages and tasks newly planned.
         n_parked: Those above the caps, which wait until a person approves them.
@@ -69,7 +69,7 @@ class Decision:
 
     decision_id: str
     as_of: date | None = None
-    because: str = ""
+    reason: str = ""
     n_renewals: int = 0
     n_planned: int = 0
     n_parked: int = 0
@@ -108,7 +108,7 @@ def decide(decision_id: str, dry_run: bool = False, now: datetime | None = None,
         connection.execute(sa.text("select pg_advisory_xact_lock(:key)"), {"key": DECIDER_LOCK})
         newest = _newest_build(connection)
         if newest is None:
-            return Decision(decision_id, because="no tables have been built yet")
+            return Decision(decision_id, reason="no tables have been built yet")
         build_id, as_of, watermarks = newest
         last = connection.execute(sa.text("select max(as_of) from ops.decision")).scalar()
         if last and as_of < last:
@@ -117,8 +117,8 @@ def decide(decision_id: str, dry_run: bool = False, now: datetime | None = None,
         day = _read(connection, settings, playbooks, as_of, moment, watermarks)
         loading = readiness.first_loads(connection, day.readiness)
         if loading:
-            because = f"the first load of {' and '.join(loading)} is under way; the build that follows it is decided on"
-            return Decision(decision_id, as_of, because, gate=day.readiness.as_json())
+            reason = f"the first load of {' and '.join(loading)} is under way; the build that follows it is decided on"
+            return Decision(decision_id, as_of, reason, gate=day.readiness.as_json())
         for source in day.readiness.sources:
             if not source.is_fit:
                 log.warning("%s is not up to date and validated: %s", source.source, "; ".join(source.reasons))

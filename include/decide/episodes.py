@@ -72,7 +72,7 @@ class Change:
     account_key: str
     evidence: dict[str, Any]
     severity: str = "normal"
-    because: str = ""
+    reason: str = ""
     entity_kind: str = RENEWAL
     notified_as: str = ""
     notified_step: str = ""
@@ -115,7 +115,7 @@ _THIS = (
 )
 _STATEMENTS = {
     "close": (
-        "update ops.episode set state = 'closed', closed_on = :day, updated_on = :day, closed_because = :because,"  # noqa: S608
+        "update ops.episode set state = 'closed', closed_on = :day, updated_on = :day, close_reason = :reason,"  # noqa: S608
         " answer = :answer, evidence = evidence || jsonb_build_object('closed_by', cast(:evidence as jsonb))"
         f" where {_THIS}"
     ),

@@ -61,17 +61,17 @@ def said(outcome: str) -> str:
     return one_line(outcome)[:_LONGEST_ANSWER] or _DONE
 
 
-def closed_because(answer: str) -> str:
+def close_reason(answer: str) -> str:
     """Return why something is closed whose task was completed with an answer."""
     return "completed in the CRM" + ("" if answer == _DONE else f": {answer}")
 
 
 def _closed(row: Any, today: date) -> Change:
     if row.state == "deleted":
-        answer, because = "deleted", "its task was deleted in the CRM"
+        answer, reason = "deleted", "its task was deleted in the CRM"
     else:
         answer = said(row.outcome)
-        because = closed_because(answer)
+        reason = close_reason(answer)
     return Change(
         "close",
         row.signal,
@@ -79,7 +79,7 @@ def _closed(row: Any, today: date) -> Change:
         row.episode_no,
         row.account_key,
         {"as_of": today.isoformat(), "task": row.task_id, "answer": answer},
-        because=because,
+        reason=reason,
         entity_kind=row.entity_kind,
         answer=answer,
     )

@@ -68,7 +68,7 @@ def _may_be_written(day: Day, proposal: Proposal, properties: Mapping[str, str])
 
 def _action(day: Day, proposal: Proposal, end: date, step: str, properties: Mapping[str, str]) -> Action:
     one = proposal.standing
-    state, because = day.planned_state(CHANNEL)
+    state, reason = day.planned_state(CHANNEL)
     changes = proposals.changes(day.settings, one.tier, proposal.to_tier)
     return Action(
         channel=CHANNEL,
@@ -79,7 +79,7 @@ def _action(day: Day, proposal: Proposal, end: date, step: str, properties: Mapp
         step=step,
         account_key=one.account_key,
         recipient="",
-        subject=f"Tier of {one.name}: {one.tier or 'none'} -> {proposal.to_tier} ({proposal.because}); {changes}",
+        subject=f"Tier of {one.name}: {one.tier or 'none'} -> {proposal.to_tier} ({proposal.reason}); {changes}",
         body={
             "record": one.crm_account_id,
             "fields": {properties[one.crm_source]: day.settings.tiers.crm_name(proposal.to_tier)},
@@ -88,7 +88,7 @@ def _action(day: Day, proposal: Proposal, end: date, step: str, properties: Mapp
         not_after=day.after(day.today + timedelta(days=_USEFUL_DAYS)),
         version=f"{RULE} 1",
         state="parked" if state == "planned" else state,
-        because=because,
+        reason=reason,
     )
 
 

@@ -146,7 +146,7 @@ def note_compared(
     connection.execute(
         sa.text(
             "update ops.outbox set state = 'sent', external_id = found.external_id, settled_at = :now,"
-            " because = 'found in the outside system' from ops.found_outside as found"
+            " reason = 'found in the outside system' from ops.found_outside as found"
             " where found.channel = :channel and outbox.channel = :channel and found.key = outbox.key"
             " and outbox.state = 'planned'"
         ),

@@ -63,4 +63,4 @@ def notify(to: Person, message: Message) -> None:
             log.warning("the notice could not be sent by %s: %s", channel, error)
             continue
         if outcome.state != "sent":
-            log.warning("the notice was not sent by %s: %s", channel, outcome.because)
+            log.warning("the notice was not sent by %s: %s", channel, outcome.reason)

@@ -24,11 +24,11 @@ class Verdict:
 
     Args:
         says: ``go``; ``wait`` for a cause that may pass; ``expired`` or ``suppressed`` permanently.
-        because: Why it may not.
+        reason: Why it may not.
     """
 
     says: Literal["go", "wait", "expired", "suppressed"]
-    because: str = ""
+    reason: str = ""
 
 
 class Gate:
@@ -79,7 +79,7 @@ def look(connection: sa.Connection, delivery: Delivery, gate_now: Gate, now: dat
 def _look_at_subject(connection: sa.Connection, delivery: Delivery, now: datetime) -> Verdict | None:
     episode = connection.execute(
         sa.text(
-            "select state, closed_because, snoozed_until from ops.episode where signal = :rule"
+            "select state, close_reason, snoozed_until from ops.episode where signal = :rule"
             " and entity_kind = :entity_kind and entity_id = :entity_id and episode_no = :episode_no"
         ),
         {
@@ -90,7 +90,7 @@ def _look_at_subject(connection: sa.Connection, delivery: Delivery, now: datetim
         },
     ).one_or_none()
     if episode is None or episode.state == "closed":
-        return Verdict("suppressed", f"the reason is gone: {episode.closed_because if episode else 'no episode'}")
+        return Verdict("suppressed", f"the reason is gone: {episode.close_reason if episode else 'no episode'}")
     if episode.snoozed_until and now.date() < episode.snoozed_until:
         return Verdict("wait", f"its reader snoozed it until {episode.snoozed_until}")
     subject = SUBJECTS[delivery.entity_kind]

@@ -56,8 +56,8 @@ def expire(deliveries: Sequence[Delivery], now: datetime, why: str = "the channe
     with engine("builder").begin() as connection:
         for delivery in deliveries:
             if now >= delivery.not_after:
-                because = f"{why} until {delivery.not_after:%Y-%m-%d %H:%M} UTC"
-                outbox.settle(connection, delivery.key, "expired", now, because=because)
+                reason = f"{why} until {delivery.not_after:%Y-%m-%d %H:%M} UTC"
+                outbox.settle(connection, delivery.key, "expired", now, reason=reason)
 
 
 @dataclass
@@ -122,9 +122,9 @@ class Sender:
         """Put a delivery off, or end it; what an uncertain attempt may have left outside is taken back first."""
         if verdict.says != "wait" and delivery.n_attempts and self.channel.is_repeatable:
             if delivery.sending_at and self.clock() < delivery.sending_at + uncertain.SETTLE:
-                verdict = recheck.Verdict("wait", f"{verdict.because}; its last attempt may still arrive")
+                verdict = recheck.Verdict("wait", f"{verdict.reason}; its last attempt may still arrive")
             elif why := self.channel.take_back([delivery]).get(delivery.key):
-                verdict = replace(verdict, because=f"{verdict.because}; {why}")
+                verdict = replace(verdict, reason=f"{verdict.reason}; {why}")
         with engine("builder").begin() as connection:
             self._put_off(connection, delivery, verdict)
 
@@ -143,11 +143,11 @@ class Sender:
         history = self.channel.find(address, now - timedelta(days=COMPARE_DAYS))
         with engine("builder").begin() as connection:
             if history is None:
-                because = (
+                reason = (
                     "this store may not know what was sent before, and the history cannot be read"
                     f" | run `channel release {name} --reason ...` if nothing was"
                 )
-                self._put_off(connection, delivery, recheck.Verdict("wait", because))
+                self._put_off(connection, delivery, recheck.Verdict("wait", reason))
                 return False
             holds.note_compared(connection, name, address, history, now)
         self._compared.add(address)
@@ -181,10 +181,10 @@ class Sender:
             trace = "".join(traceback.format_tb(error.__traceback__))
             log.error("%s: unexpected %s\n%s", self.channel.name, type(error).__name__, trace)
             state = "later" if self.channel.is_repeatable else "uncertain"
-            because = f"unexpected {type(error).__name__} while it was sent"
-            self._record(deliveries, {delivery.key: Outcome(state, because) for delivery in deliveries})  # type: ignore[arg-type]
+            reason = f"unexpected {type(error).__name__} while it was sent"
+            self._record(deliveries, {delivery.key: Outcome(state, reason) for delivery in deliveries})  # type: ignore[arg-type]
             raise PerennialError(
-                f"{self.channel.name}: {because}", cure="this is a defect: the log has its trace; please report it"
+                f"{self.channel.name}: {reason}", cure="this is a defect: the log has its trace; please report it"
             ) from None
         self._record(deliveries, outcomes)
 
@@ -195,28 +195,28 @@ class Sender:
                 outcome = outcomes[delivery.key]
                 if outcome.state == "sent":
                     outbox.settle(
-                        connection, delivery.key, "sent", now, because=outcome.because, external_id=outcome.external_id
+                        connection, delivery.key, "sent", now, reason=outcome.reason, external_id=outcome.external_id
                     )
                 elif outcome.state == "refused":
-                    self._refuse(connection, delivery, outcome.because, outcome.external_id)
+                    self._refuse(connection, delivery, outcome.reason, outcome.external_id)
                 elif outcome.state == "later":
                     pause = min(timedelta(minutes=2 ** min(delivery.n_attempts, 10) / 2), _LONGEST_PAUSE)
                     outbox.settle(
-                        connection, delivery.key, "planned", now, because=outcome.because, next_attempt_at=now + pause
+                        connection, delivery.key, "planned", now, reason=outcome.reason, next_attempt_at=now + pause
                     )
                 else:
                     outbox.settle(
-                        connection, delivery.key, "uncertain", now, because=outcome.because, next_attempt_at=now
+                        connection, delivery.key, "uncertain", now, reason=outcome.reason, next_attempt_at=now
                     )
         for delivery in deliveries:
             outcome = outcomes[delivery.key]
             self.counts["failed" if outcome.state == "refused" else outcome.state] += 1
-            log.info("%s %s: %s %s", delivery.channel, delivery.key, outcome.state, outcome.because)
+            log.info("%s %s: %s %s", delivery.channel, delivery.key, outcome.state, outcome.reason)
 
-    def _refuse(self, connection: sa.Connection, delivery: Delivery, because: str, external_id: str = "") -> None:
+    def _refuse(self, connection: sa.Connection, delivery: Delivery, reason: str, external_id: str = "") -> None:
         """Record a refusal permanently, and try the second channel: a refused message has certainly not arrived."""
         now = self.clock()
-        outbox.settle(connection, delivery.key, "failed", now, because=because, external_id=external_id)
+        outbox.settle(connection, delivery.key, "failed", now, reason=reason, external_id=external_id)
         second = uncertain.second_channel(delivery.channel, self.settings)
         # Under the second channel's own key: what came from there, or went there anyway, does not go again.
         if second:
@@ -225,16 +225,16 @@ class Sender:
     def _put_off(self, connection: sa.Connection, delivery: Delivery, verdict: recheck.Verdict) -> None:
         now = self.clock()
         if verdict.says in ("expired", "suppressed"):
-            outbox.settle(connection, delivery.key, verdict.says, now, because=verdict.because)
+            outbox.settle(connection, delivery.key, verdict.says, now, reason=verdict.reason)
             self.counts[verdict.says] += 1
             return
         self.counts["waiting"] += 1
-        if verdict.because != delivery.because:
+        if verdict.reason != delivery.reason:
             outbox.settle(
                 connection,
                 delivery.key,
                 "planned",
                 now,
-                because=verdict.because,
+                reason=verdict.reason,
                 next_attempt_at=delivery.next_attempt_at,
             )

@@ -52,9 +52,9 @@ def take_over(channel: str, is_repeatable: bool, now: datetime, source: str = ""
         )
         for delivery in left:
             if is_repeatable and not delivery.undo:
-                store.settle(connection, delivery.key, "planned", now, because="its sender died; it is done again")
+                store.settle(connection, delivery.key, "planned", now, reason="its sender died; it is done again")
             else:
-                store.settle(connection, delivery.key, "uncertain", now, because="its sender died", next_attempt_at=now)
+                store.settle(connection, delivery.key, "uncertain", now, reason="its sender died", next_attempt_at=now)
     return len(left)
 
 
@@ -97,17 +97,17 @@ def look_up(channel: Channel, now: datetime, is_over: Callable[[], bool], source
 def _settle(connection: sa.Connection, delivery: Delivery, history: Mapping[str, str] | None, now: datetime) -> str:
     settled_by = (delivery.sending_at or now) + SETTLE
     if history is None:
-        because = f"{delivery.because}; there is no history to look it up in".lstrip("; ")
-        store.settle(connection, delivery.key, "uncertain", now, because=because)
+        reason = f"{delivery.reason}; there is no history to look it up in".lstrip("; ")
+        store.settle(connection, delivery.key, "uncertain", now, reason=reason)
         return "uncertain"
     if delivery.key in history:
-        because = "uncertain at first, then found in the outside system"
-        store.settle(connection, delivery.key, "sent", now, because=because, external_id=history[delivery.key])
+        reason = "uncertain at first, then found in the outside system"
+        store.settle(connection, delivery.key, "sent", now, reason=reason, external_id=history[delivery.key])
         return "sent"
     if now < settled_by:
-        store.settle(connection, delivery.key, "uncertain", now, because=delivery.because, next_attempt_at=settled_by)
+        store.settle(connection, delivery.key, "uncertain", now, reason=delivery.reason, next_attempt_at=settled_by)
         return "uncertain"
-    store.settle(connection, delivery.key, "planned", now, because="was uncertain, and is not in the outside system")
+    store.settle(connection, delivery.key, "planned", now, reason="was uncertain, and is not in the outside system")
     return "planned"
 
 

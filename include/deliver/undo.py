@@ -21,7 +21,7 @@ from include.outbox import store
 from include.outbox.store import Delivery
 from include.warehouse.engine import engine
 
-SHOWN = ("result", "channel", "recipient", "subject", "because")
+SHOWN = ("result", "channel", "recipient", "subject", "reason")
 _OUT = "'sending', 'sent', 'uncertain'"
 # A task whose call failed may be in the CRM all the same; it is planned again because doing it twice does no harm.
 _MAY_BE_OUT = f"{_OUT}, 'planned'"
@@ -44,7 +44,7 @@ def ask(run_id: str, by: str, reason: str, now: datetime | None = None) -> int:
     if not reason.strip():
         raise ConfigError("no reason was given", cure='say why with --reason "..."')
     moment = now or clock.now()
-    values = {"run_id": run_id, "because": f"undone by {by}: {reason.strip()}", "now": moment}
+    values = {"run_id": run_id, "reason": f"undone by {by}: {reason.strip()}", "now": moment}
     with engine("builder").begin() as connection:
         number = connection.execute(sa.text("select count(*) from ops.outbox where run_id = :run_id"), values).scalar()
         if not number:
@@ -55,14 +55,14 @@ def ask(run_id: str, by: str, reason: str, now: datetime | None = None) -> int:
         # What is being claimed at this moment is waited for, and is out by then.
         connection.execute(
             sa.text(
-                "update ops.outbox set state = 'suppressed', because = :because, settled_at = :now"
+                "update ops.outbox set state = 'suppressed', reason = :reason, settled_at = :now"
                 " where run_id = :run_id and state in ('planned', 'parked') and n_attempts = 0"
             ),
             values,
         )
         connection.execute(
             sa.text(
-                "update ops.outbox set undo = 'asked', undo_because = :because"  # noqa: S608
+                "update ops.outbox set undo = 'asked', undo_reason = :reason"  # noqa: S608
                 " where run_id = :run_id and undo = ''"
                 f" and (state in ({_MAY_BE_OUT}) or state = 'failed' and external_id <> '')"
             ),
@@ -70,7 +70,7 @@ def ask(run_id: str, by: str, reason: str, now: datetime | None = None) -> int:
         )
         connection.execute(
             sa.text(
-                "update ops.approval set state = 'rejected', answered_at = :now, answered_by = :by, note = :because"
+                "update ops.approval set state = 'rejected', answered_at = :now, answered_by = :by, note = :reason"
                 " where run_id = :run_id and state = 'open'"
             ),
             {**values, "by": by},
@@ -83,8 +83,8 @@ def withdraw(connection: sa.Connection) -> None:
     connection.execute(
         sa.text(
             "update ops.outbox as o set state = case when o.state = 'planned' then 'suppressed' else o.state end,"  # noqa: S608
-            " undo = case when o.state = 'planned' then '' else 'asked' end, undo_because = first.undo_because"
-            " from (select run_id, min(undo_because) as undo_because from ops.outbox where undo <> ''"
+            " undo = case when o.state = 'planned' then '' else 'asked' end, undo_reason = first.undo_reason"
+            " from (select run_id, min(undo_reason) as undo_reason from ops.outbox where undo <> ''"
             " group by run_id) as first"
             f" where o.run_id = first.run_id and o.decision_id = :sender and o.undo = ''"
             f" and o.state in ({_MAY_BE_OUT})"
@@ -158,7 +158,7 @@ def leave(deliveries: Sequence[Delivery], why: str, now: datetime) -> None:
 def _note(connection: sa.Connection, delivery: Delivery, why: str, now: datetime) -> None:
     connection.execute(
         sa.text(
-            "update ops.outbox set undo = :undo, undo_because = undo_because || :why,"
+            "update ops.outbox set undo = :undo, undo_reason = undo_reason || :why,"
             " state = case when state = 'planned' or state = 'uncertain' and :undo = 'done' then 'suppressed'"
             " else state end, settled_at = coalesce(settled_at, :now) where key = :key"
         ),
@@ -170,7 +170,7 @@ def _withhold(deliveries: Sequence[Delivery], now: datetime) -> int:
     with engine("builder").begin() as connection:
         connection.execute(
             sa.text(
-                "update ops.outbox set state = 'suppressed', settled_at = :now, because = undo_because, undo = ''"
+                "update ops.outbox set state = 'suppressed', settled_at = :now, reason = undo_reason, undo = ''"
                 " where key = any(:keys)"
             ),
             {"keys": [delivery.key for delivery in deliveries], "now": now},
@@ -186,7 +186,7 @@ def listed(run_id: str) -> list[dict[str, Any]]:
                 "select case when undo = 'done' then 'taken back' when undo = 'stays' then 'stays'"
                 " when undo = 'asked' then 'not yet taken back' when state = 'suppressed' then 'never sent'"
                 " else state end as result, channel, recipient, subject,"
-                " case when undo = '' then because else undo_because end as because from ops.outbox"
+                " case when undo = '' then reason else undo_reason end as reason from ops.outbox"
                 " where run_id = :run_id order by undo = '', undo = 'done', channel, outbox_id"
             ),
             {"run_id": run_id},

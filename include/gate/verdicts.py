@@ -165,7 +165,7 @@ def _judge(
         return replace(
             verdict,
             state="red",
-            reason=f"batch {batch} is held: {queue['held_because']}",
+            reason=f"batch {batch} is held: {queue['hold_reason']}",
             cure=f'`python -m include.cli batch show {batch}`, then `batch accept {batch} --reason "…"` or '
             f'`batch drop {batch} --reason "…"`',
         )
@@ -273,14 +273,14 @@ _STANDING = sa.text(
     select
         (select read_until from meta.cursor where source = :source and entity = :entity) as read_until,
         held.batch_id as held_id,
-        held.held_because,
+        held.hold_reason,
         (
             select coalesce(sum(n_rows), 0) from meta.batch
             where source = :source and entity = :entity and state <> 'dropped'
         ) as n_landed
     from (select) as one
     left join lateral (
-        select batch_id, held_because from meta.batch
+        select batch_id, hold_reason from meta.batch
         where source = :source and entity = :entity and state = 'held'
         order by batch_id limit 1
     ) as held on true

@@ -21,7 +21,7 @@ select
     b.source,
     b.source_id,
     b.entity,
-    b.open_because,
+    b.open_reason,
     coalesce(n.name, b.source_id) as name,
     coalesce(n.domains, '') as domains,
     coalesce(r.n_records, 0) as n_records
@@ -51,7 +51,7 @@ left join (
     select source, account_id, count(distinct opportunity_id) from staging.stg_crm__opportunity
     where is_won group by source, account_id
 ) as r on r.source = b.source and r.source_id = b.source_id
-where b.account_key is null and b.open_because <> 'answered: no account'
+where b.account_key is null and b.open_reason <> 'answered: no account'
 order by coalesce(r.n_records, 0) desc, b.source, b.source_id
 """
 _ACCOUNTS = "select account_key, name, coalesce(domain, '') from core.account where not is_deleted"
@@ -81,7 +81,7 @@ class Open:
         source_id: The id.
         entity: ``organization``, ``product_account`` or ``billing_customer``.
         name: As its source calls it.
-        because: Why it was not matched.
+        reason: Why it was not matched.
         n_records: Tickets, users or subscriptions that count nowhere meanwhile.
         suggestions: Likeliest first; often none.
     """
@@ -90,7 +90,7 @@ class Open:
     source_id: str
     entity: str
     name: str
-    because: str
+    reason: str
     n_records: int
     suggestions: list[Suggestion] = field(default_factory=list)
 
@@ -120,7 +120,7 @@ def open_ids(source: str = "", limit: int = 50) -> list[Open]:
         key = (row.source, row.source_id)
         domains = frozenset(row.domains.split(",")) - {""}
         ranked = ranker.rank(Subject(row.name, domains, frozenset(people[key])), frozenset(refused[key]))
-        found.append(Open(*key, row.entity, row.name, row.open_because, row.n_records, ranked))
+        found.append(Open(*key, row.entity, row.name, row.open_reason, row.n_records, ranked))
     return found
 
 
@@ -191,8 +191,8 @@ select
     sum(cast(method in ('external_id', 'crm_account_id', 'crm_id', 'merged') as integer)) as n_by_id,
     sum(cast(method = 'domain' as integer)) as n_by_domain,
     sum(cast(method = 'answer' as integer)) as n_by_answer,
-    sum(cast(coalesce(open_because = 'answered: no account', false) as integer)) as n_nobodys,
-    sum(cast(account_key is null and open_because <> 'answered: no account' as integer)) as n_unmatched
+    sum(cast(coalesce(open_reason = 'answered: no account', false) as integer)) as n_nobodys,
+    sum(cast(account_key is null and open_reason <> 'answered: no account' as integer)) as n_unmatched
 from core.account_bridge
 group by source, entity
 order by source, entity

@@ -63,13 +63,13 @@ class Suggestion:
         account_key: The account.
         name: Its name.
         score: From 0 to 1; only for the order.
-        because: What speaks for it.
+        reason: What speaks for it.
     """
 
     account_key: str
     name: str
     score: float
-    because: str
+    reason: str
 
 
 def plain_name(name: str) -> str:
@@ -123,20 +123,20 @@ class Ranker:
     def _judge(self, subject: Subject, position: int, alike: float | None, name: str) -> Suggestion:
         candidate = self._candidates[position]
         likeness = alike if alike is not None else fuzz.token_sort_ratio(name, self._names[position])
-        score, because = 0.0, []
+        score, reason = 0.0, []
         if likeness >= _SIMILAR:
             score += _NAME * likeness / 100
-            because.append(f"name {likeness:.0f}% alike")
+            reason.append(f"name {likeness:.0f}% alike")
         if candidate.domain and candidate.domain in subject.domains:
             score += _DOMAIN
-            because.append(f"domain {candidate.domain}")
+            reason.append(f"domain {candidate.domain}")
         shared = sorted(subject.people & ({candidate.domain, *candidate.people} - {""}))
         if shared:
             score += _PEOPLE
-            because.append(f"people at {shared[0]}")
-        return Suggestion(candidate.account_key, candidate.name, round(score, 3), ", ".join(because))
+            reason.append(f"people at {shared[0]}")
+        return Suggestion(candidate.account_key, candidate.name, round(score, 3), ", ".join(reason))
 
 
 def shown(suggestions: Sequence[Suggestion]) -> list[str]:
     """Return suggestions as lines."""
-    return [f"{one.account_key}  {one.name}  ({one.because})" for one in suggestions]
+    return [f"{one.account_key}  {one.name}  ({one.reason})" for one in suggestions]

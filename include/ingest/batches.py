@@ -56,9 +56,9 @@ class Batch:
     n_deleted: int
     n_quarantined: int
     run_id: str
-    held_because: str
+    hold_reason: str
     decided_by: str
-    decided_because: str
+    decision_reason: str
     opened_at: datetime
     closed_at: datetime | None
     validated_at: datetime | None
@@ -187,11 +187,11 @@ def is_unfinished(connection: Connection, source: str, entity: str) -> bool:
         return _unfinished(connection, source, entity, last) is not None
 
 
-def full_because(connection: Connection, source: str, entity: str) -> str:
+def full_refresh_reason(connection: Connection, source: str, entity: str) -> str:
     """Return why the next read of an entity must be a full one; "" if it need not."""
     with connection.begin():
         cursor = _cursor(connection, source, entity)
-        return cursor["full_because"] if cursor else ""
+        return cursor["full_refresh_reason"] if cursor else ""
 
 
 def open_replay(connection: Connection, source: str, vendor: str, entity: str, run_id: str) -> Batch:

@@ -25,7 +25,7 @@ def accept(batch_id: int, *, reason: str, by: str) -> Batch:
         batch = _locked(connection, batch_id, reason, ("held",))
         connection.execute(
             sa.text(
-                "update meta.batch set state = 'closed', decided_by = :by, decided_because = :reason"
+                "update meta.batch set state = 'closed', decided_by = :by, decision_reason = :reason"
                 " where batch_id = :id"
             ),
             {"id": batch.batch_id, "by": by, "reason": reason.strip()},
@@ -56,7 +56,7 @@ def drop(batch_id: int, *, reason: str, by: str) -> list[Batch]:
         numbers = {"ids": [each.batch_id for each in dropped], "by": by, "reason": reason.strip()}
         connection.execute(
             sa.text(
-                "update meta.batch set state = 'dropped', table_name = '', decided_by = :by, decided_because = :reason"
+                "update meta.batch set state = 'dropped', table_name = '', decided_by = :by, decision_reason = :reason"
                 " where batch_id = any(:ids)"
             ),
             numbers,
@@ -83,13 +83,13 @@ def _owe_full(connection: Connection, batch: Batch) -> None:
         return
     if clock.now() - batch.opened_at <= timedelta(days=settings.keeps_deletions_days):
         return
-    because = (
+    reason = (
         f"batch {batch.batch_id} was held since {batch.opened_at:%Y-%m-%d}; the source keeps deletions only"
         f" {settings.keeps_deletions_days} days"
     )
     connection.execute(
-        sa.text("update meta.cursor set full_because = :because where source = :source and entity = :entity"),
-        {"because": because, "source": batch.source, "entity": batch.entity},
+        sa.text("update meta.cursor set full_refresh_reason = :reason where source = :source and entity = :entity"),
+        {"reason": reason, "source": batch.source, "entity": batch.entity},
     )
 
 

@@ -240,7 +240,7 @@ REREAD = sa.text(
     """
 )
 
-FULL_DONE = sa.text("update meta.cursor set full_because = '' where source = :source and entity = :entity")
+FULL_DONE = sa.text("update meta.cursor set full_refresh_reason = '' where source = :source and entity = :entity")
 
 CURSOR = sa.text(
     """

@@ -115,10 +115,12 @@ def extract(
                     pull.look()
                 if pull.resume():
                     log.info("%s.%s: the unfinished read is done, now what is new since", source_id, entity)
-                because = "" if until else batches.full_because(connection, source_id, entity) or pull.outlived(upper)
-                if because:
-                    log.info("%s.%s: everything is read again: %s", source_id, entity, because)
-                pull.start(until=upper, since=lower, full=full or bool(because))
+                reason = (
+                    "" if until else batches.full_refresh_reason(connection, source_id, entity) or pull.outlived(upper)
+                )
+                if reason:
+                    log.info("%s.%s: everything is read again: %s", source_id, entity, reason)
+                pull.start(until=upper, since=lower, full=full or bool(reason))
     except NotOffered as error:
         if availability.was_read(source_id, entity):
             raise
@@ -165,13 +167,13 @@ def validate(source_id: str, run_id: str = "") -> Validated:
         for each in judged:
             if each.n_quarantined:
                 log.info("%s.%s: %s of %s rows to quarantine", source_id, each.entity, each.n_quarantined, each.n_rows)
-            if each.held_because:
-                log.warning("%s.%s: batch %s is held: %s", source_id, each.entity, each.batch_id, each.held_because)
+            if each.hold_reason:
+                log.warning("%s.%s: batch %s is held: %s", source_id, each.entity, each.batch_id, each.hold_reason)
         return Validated(
             n_batches=len(judged),
             n_rows=sum(each.n_rows for each in judged),
             n_quarantined=sum(each.n_quarantined for each in judged),
-            held=tuple(each.batch_id for each in judged if each.held_because),
+            held=tuple(each.batch_id for each in judged if each.hold_reason),
         )
 
 

@@ -172,7 +172,7 @@ _LIST = sa.text(
 _ROWS = sa.text(
     f"""
     select quarantine_id, batch_id, source, entity, rule_id, record_id, account_ref, state, reason, quarantined_at,
-        waived_until, decided_by, decided_because, record
+        waived_until, decided_by, decision_reason, record
     from quarantine.record
     where state in ('open', 'reread', 'waived') and {_MEANT}
     order by quarantine_id desc limit :n
@@ -203,7 +203,7 @@ _OVER_TIME = sa.text(
 _DROP = sa.text(
     f"""
     update quarantine.record
-    set state = 'dropped', decided_by = :by, decided_because = :reason, settled_at = :now
+    set state = 'dropped', decided_by = :by, decision_reason = :reason, settled_at = :now
     where state in ('open', 'reread', 'waived') and {_MEANT}
     """  # noqa: S608
 )

@@ -62,7 +62,7 @@ class Explained:
         grain: What is put together.
         grain_key: Which group.
         values: One per version of the definition, the present one first.
-        because: Why there is no value, or none of a later period.
+        reason: Why there is no value, or none of a later period.
         target: What it should reach in such a period.
         rows: Some of the rows behind it.
         n_rows: How many there are.
@@ -80,7 +80,7 @@ class Explained:
     grain: str
     grain_key: str
     values: tuple[Value, ...] = ()
-    because: str = ""
+    reason: str = ""
     target: Target | None = None
     rows: list[dict[str, Any]] = field(default_factory=list)
     n_rows: int = 0
@@ -129,10 +129,10 @@ def explain(
     """
     metric = _asked(metric_id, period, grain)
     with engine("reader").connect() as connection:
-        because = unavailable(connection, metric)
+        reason = unavailable(connection, metric)
         lineage = ("marts.kpi_value", *registry.lineage(metric.table))
-        if because:
-            return Explained(metric, period, None, as_of, grain, key or "all", because=because, lineage=lineage)
+        if reason:
+            return Explained(metric, period, None, as_of, grain, key or "all", reason=reason, lineage=lineage)
         grain_key = _group(connection, metric, grain, key)
         found = connection.execute(
             _VALUES,
@@ -140,7 +140,7 @@ def explain(
         ).all()
         if not found:
             why = f"no {period} of {grain_key} that ended by {as_of or 'now'} has it"
-            return Explained(metric, period, None, as_of, grain, grain_key, because=why, lineage=lineage)
+            return Explained(metric, period, None, as_of, grain, grain_key, reason=why, lineage=lineage)
         start, end = found[0].period_start, found[0].as_of
         past = restatements.stages(connection, metric_id, found[0].metric_version, period, end, grain, grain_key)
         override = overrides.of(overrides.in_force(connection, metric_id), metric_id, period, end, grain, grain_key)
@@ -174,7 +174,7 @@ def explain(
             override=override,
             as_known=restatements.as_known(past, found[0].value, known_at) if known_at else None,
             is_newest=end == newest,
-            because="" if end == newest else unread.why_not(connection, metric.needs),
+            reason="" if end == newest else unread.why_not(connection, metric.needs),
         )
 
 

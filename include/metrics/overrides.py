@@ -118,7 +118,7 @@ def withdraw(override_id: int, reason: str) -> None:
     with engine("builder").begin() as connection:
         done = connection.execute(
             sa.text(
-                "update meta.kpi_override set withdrawn_at = :now, withdrawn_because = :reason"
+                "update meta.kpi_override set withdrawn_at = :now, withdrawal_reason = :reason"
                 " where override_id = :id and withdrawn_at is null"
             ),
             {"id": override_id, "reason": reason.strip(), "now": clock.now()},

@@ -11,7 +11,7 @@ from include.warehouse.engine import engine
 RESTATED = ("known_to", "metric_id", "period", "as_of", "grain", "grain_key", "before", "now", "reason")
 OVERRIDDEN = (
     "override_id", "metric_id", "period", "as_of", "grain", "grain_key", "value", "computed", "reason", "entered_by",
-    "approved_by", "expires_on", "withdrawn_because",
+    "approved_by", "expires_on", "withdrawal_reason",
 )  # fmt: skip
 
 

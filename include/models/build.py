@@ -123,13 +123,13 @@ def plan(
             return found
         if kind == "rebuild":  # what it finds changed is its to carry on, so not before it is sure to be planned
             changes = settings_tables.sync(connection)
-        trigger, window, newest, because = found
+        trigger, window, newest, reason = found
         first_day = frontier.first_day if frontier else window.start
         build = Build(build_id, kind, "running", trigger, window, newest, first_day, known)
-        build_store.insert(connection, build, because)
+        build_store.insert(connection, build, reason)
         pending_changes.claim(connection, build)
         unread.note(connection, build_id, changes)
-        return Plan(True, because, *window)
+        return Plan(True, reason, *window)
 
 
 @files.held()
@@ -176,8 +176,8 @@ def build_model(build_id: str, name: str) -> Built:
             if is_new or redefined:
                 fingerprints.record(connection, build_id, model, redefined)
             seconds = round(time.monotonic() - began, 3)
-            because = work.because if pieces else ""
-            built = Built(name, replaced.n_rows, replaced.n_changed, seconds, _in_words(pieces), because, warnings)
+            reason = work.reason if pieces else ""
+            built = Built(name, replaced.n_rows, replaced.n_changed, seconds, _in_words(pieces), reason, warnings)
             build_store.record(connection, build_id, built, checked)
             return built
         transaction.rollback()

@@ -55,7 +55,7 @@ class Built:
         n_changed: Rows that differed from those before.
         seconds: How long it took.
         scope: What was rebuilt, in words.
-        because: Why; empty where nothing was.
+        reason: Why; empty where nothing was.
         warnings: Checks of severity warn that found rows.
     """
 
@@ -64,7 +64,7 @@ class Built:
     n_changed: int
     seconds: float
     scope: str
-    because: str
+    reason: str
     warnings: tuple[Checked, ...] = ()
 
 
@@ -133,14 +133,14 @@ _WATERMARKS = (
 )
 
 
-def insert(connection: sa.Connection, build: Build, because: str) -> None:
+def insert(connection: sa.Connection, build: Build, reason: str) -> None:
     """Write down a new build, with how far each source is read."""
     connection.execute(
         sa.text(
             "insert into meta.build (build_id, kind, state, trigger, window_start, window_end, newest_day, first_day,"  # noqa: S608 - texts of this file
-            " known_at, is_first, because, watermarks, started_at)"
+            " known_at, is_first, reason, watermarks, started_at)"
             " values (:build_id, :kind, 'running', :trigger, :start, :end, :newest_day, :first_day, :known_at,"
-            f" :is_first, :because, {_WATERMARKS}, clock_timestamp())"
+            f" :is_first, :reason, {_WATERMARKS}, clock_timestamp())"
         ),
         {
             "build_id": build.build_id,
@@ -152,7 +152,7 @@ def insert(connection: sa.Connection, build: Build, because: str) -> None:
             "first_day": build.first_day,
             "known_at": build.known_at,
             "is_first": build.trigger == "first",
-            "because": because,
+            "reason": reason,
         },
     )
 
@@ -185,7 +185,7 @@ def built(connection: sa.Connection, build_id: str, name: str) -> Built | None:
     """Return what a build did to a model, if it has built it."""
     row = connection.execute(
         sa.text(
-            "select model, n_rows, n_changed, seconds, scope, because from meta.build_model"
+            "select model, n_rows, n_changed, seconds, scope, reason from meta.build_model"
             " where build_id = :id and model = :model"
         ),
         {"id": build_id, "model": name},
@@ -217,8 +217,8 @@ def record(connection: sa.Connection, build_id: str, one: Built, checked: tuple[
     """Write down that a model is built."""
     connection.execute(
         sa.text(
-            "insert into meta.build_model (build_id, model, n_rows, n_changed, seconds, scope, because)"
-            " values (:build_id, :model, :n_rows, :n_changed, :seconds, :scope, :because)"
+            "insert into meta.build_model (build_id, model, n_rows, n_changed, seconds, scope, reason)"
+            " values (:build_id, :model, :n_rows, :n_changed, :seconds, :scope, :reason)"
         ),
         {
             "build_id": build_id,
@@ -227,7 +227,7 @@ def record(connection: sa.Connection, build_id: str, one: Built, checked: tuple[
             "n_changed": one.n_changed,
             "seconds": one.seconds,
             "scope": one.scope,
-            "because": one.because,
+            "reason": one.reason,
         },
     )
     _record_checks(connection, build_id, one.model, checked)

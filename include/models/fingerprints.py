@@ -60,7 +60,7 @@ def change(connection: sa.Connection, model: Model) -> str:
     return of(model).difference(_recorded(connection).get(model.name))
 
 
-def record(connection: sa.Connection, build_id: str, model: Model, because: str) -> None:
+def record(connection: sa.Connection, build_id: str, model: Model, reason: str) -> None:
     """Write down what a model's table is made by now, in the transaction that makes it."""
     now = of(model)
     connection.execute(
@@ -70,7 +70,7 @@ def record(connection: sa.Connection, build_id: str, model: Model, because: str)
             "query": now.query,
             "settings": orjson.dumps(now.settings).decode(),
             "build_id": build_id,
-            "because": because,
+            "reason": reason,
         },
     )
 
@@ -82,7 +82,7 @@ def forget(connection: sa.Connection) -> None:
 
 def redefined(connection: sa.Connection, build_id: str) -> dict[str, str]:
     """Return model or setting -> what changed of it, as far as a build carries on the rows that differ for it."""
-    return {row.name: row.because for row in connection.execute(_REDEFINED, {"build_id": build_id})}
+    return {row.name: row.reason for row in connection.execute(_REDEFINED, {"build_id": build_id})}
 
 
 def _query(model: Model, known: dict[str, Model]) -> str:
@@ -97,10 +97,10 @@ def _recorded(connection: sa.Connection) -> dict[str, Fingerprint]:
 
 
 _RECORD = sa.text(
-    "insert into meta.model_fingerprint (model, query, settings, build_id, because)"
-    " values (:model, :query, cast(:settings as jsonb), :build_id, :because)"
+    "insert into meta.model_fingerprint (model, query, settings, build_id, reason)"
+    " values (:model, :query, cast(:settings as jsonb), :build_id, :reason)"
     " on conflict (model) do update set query = excluded.query, settings = excluded.settings,"
-    " build_id = excluded.build_id, because = excluded.because"
+    " build_id = excluded.build_id, reason = excluded.reason"
 )
 # A build also carries on what builds that were never finished had changed.
 _REDEFINED = sa.text(
@@ -113,7 +113,7 @@ _REDEFINED = sa.text(
         join meta.build_change as theirs on theirs.change_id = mine.copy_of
         where mine.build_id = :build_id
     )
-    select model as name, because from meta.model_fingerprint join builds using (build_id)
+    select model as name, reason from meta.model_fingerprint join builds using (build_id)
     union
     select distinct origin, 'setting changed' from meta.build_change
     where build_id = :build_id and origin like 'meta.%'

@@ -224,7 +224,7 @@ class _Query:
             f"cast(case when mean is not null then least({rounded}, cast(ceiling as numeric)) end as numeric(18, 2))"
             " as computed",
             "total / nullif(listed, 0) as coverage",
-            f"case\n            {lines}\n        end as unknown_because",
+            f"case\n            {lines}\n        end as unknown_reason",
         ]
 
     def _selected(self) -> list[str]:
@@ -235,7 +235,7 @@ class _Query:
             edges.append(f"cast({edge} as numeric(18, 2)) as {name}_from")
             sides.append(
                 "cast(case\n"
-                "        when unknown_because <> '' then null\n"
+                "        when unknown_reason <> '' then null\n"
                 f"        when computed < {edge} - {plunge} or (computed < {edge} and computed < score) then -2\n"
                 f"        when computed < {edge} then -1\n"
                 f"        when computed >= {edge} + {rise} then 2\n"
@@ -254,7 +254,7 @@ class _Query:
             "cast(coverage as double precision) as coverage",
             "cast(case when mean is not null then ceiling end as numeric(18, 2)) as ceiling",
             "computed",
-            "unknown_because",
+            "unknown_reason",
             *sides,
             *edges,
             f"cast({hold} as integer) as hold_days",

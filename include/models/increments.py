@@ -105,7 +105,7 @@ class Work:
     """What a build has to make again of a model, and why."""
 
     pieces: list[Piece]
-    because: str
+    reason: str
 
 
 def work(connection: sa.Connection, build: Build, model: Model, *, is_new: bool, redefined: str = "") -> Work:
@@ -122,7 +122,7 @@ def work(connection: sa.Connection, build: Build, model: Model, *, is_new: bool,
     if model.metadata.materialisation not in CUT or not any(_is_long(piece) for piece in found.pieces):
         return found
     n_all = n_accounts(connection)
-    return Work([part for piece in found.pieces for part in parts(piece, n_all)], found.because)
+    return Work([part for piece in found.pieces for part in parts(piece, n_all)], found.reason)
 
 
 def parts(piece: Piece, n_all: int) -> Iterator[Piece]:
@@ -162,20 +162,20 @@ def _whole(connection: sa.Connection, build: Build, model: Model, remade: str) -
     if kind == "account":
         # A rebuild makes whole what has no days: a window of days could not name its rows.
         if build.trigger in ("first", "rebuild") or (build.trigger == "day" and _looks_at_today(model)):
-            return Work([everything], _because(build, causes))
+            return Work([everything], _reason(build, causes))
         keys = {change.account_key for change in changes}
         pieces = _for_accounts(connection, _with_families(connection, keys, model), everything)
-        return Work(pieces, _because(None, causes))
+        return Work(pieces, _reason(None, causes))
     window = [build.window] if build.is_all else []
     ranges = [(change, days) for change in changes if (days := _days(change, build, model))]
-    because = _because(build if window else None, {change.origin for change, _ in ranges})
+    reason = _reason(build if window else None, {change.origin for change, _ in ranges})
     if kind == "period":
-        return Work(_for_periods(window, [days for _, days in ranges], everything.end), because)
+        return Work(_for_periods(window, [days for _, days in ranges], everything.end), reason)
     by_account = [(change.account_key, days) for change, days in ranges]
-    return Work([Piece(*days) for days in window] + _for_account_days(connection, by_account), because)
+    return Work([Piece(*days) for days in window] + _for_account_days(connection, by_account), reason)
 
 
-def _because(build: Build | None, causes: Iterable[str]) -> str:
+def _reason(build: Build | None, causes: Iterable[str]) -> str:
     """Return why a table is rebuilt: what the build is for, where its window counts, and what changed."""
     for_all = {"first": "first build", "day": "a new day", "rebuild": "rebuild of past days"}
     changed = ", ".join(sorted(causes))

@@ -93,9 +93,9 @@ def note(connection: sa.Connection, build_id: str) -> int:
     ).scalars()
     restated = set(found)
     if restated:
-        because = _reasons(connection, build, frontier.known_at, restated)
+        reasons = _reasons(connection, build, frontier.known_at, restated)
         connection.execute(
-            _EXPLAIN, [{"build_id": build_id, "metric": name, "reason": reason} for name, reason in because.items()]
+            _EXPLAIN, [{"build_id": build_id, "metric": name, "reason": reason} for name, reason in reasons.items()]
         )
     return len(restated)
 

@@ -81,14 +81,14 @@ def _changes(connection: sa.Connection, table: str, differing: Rows, kept: Rows)
     name = next(iter(differing[0]))
     keys = sorted({row[name] for row in differing})
     more = f" and {len(keys) - _SHOWN} more" if len(keys) > _SHOWN else ""
-    because = f"setting {table} changed: {', '.join(keys[:_SHOWN])}{more}"
+    reason = f"setting {table} changed: {', '.join(keys[:_SHOWN])}{more}"
     origin, from_day = f"meta.{table}", min((row["from_day"] for row in differing if "from_day" in row), default=None)
     is_built = all(connection.execute(tables.IS_THERE, {"name": each}).scalar() for each in _READ_FOR_REACH)
     if table not in _REACH or not is_built:
-        return [Change(origin, from_day, because)]
+        return [Change(origin, from_day, reason)]
     bound = {"keys": keys, "kept": [row[name] for row in kept], "currency": config.load().currency}
     found = connection.execute(sa.text(_REACH[table]), bound).scalars()
-    return [Change(origin, from_day, because, account) for account in found if account]
+    return [Change(origin, from_day, reason, account) for account in found if account]
 
 
 def _tables(settings: config.Settings) -> dict[str, Rows]:

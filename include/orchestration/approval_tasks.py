@@ -89,7 +89,7 @@ class Ask(HITLOperator):
         named = approvals.approvers()
         self.body = _body(found, approvals.listed(found.approval_id), named)
         self.assigned_users = _assigned(named)
-        self.response_timeout = max(found.lapses_at - clock.now(), timedelta(seconds=1))
+        self.response_timeout = max(found.expires_at - clock.now(), timedelta(seconds=1))
         return super().execute(context)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
@@ -107,7 +107,7 @@ class Ask(HITLOperator):
         if found.state != "open":
             return f"{found.approval_id} is {found.state} already"
         if not user:
-            return f"nobody answered until {found.lapses_at:%Y-%m-%d %H:%M} UTC"
+            return f"nobody answered until {found.expires_at:%Y-%m-%d %H:%M} UTC"
         said: approvals.Answer = "approved" if answered["chosen_options"] == [APPROVE] else "rejected"
         name, number = (str(user.get(key) or "") for key in ("name", "id"))
         # Under FAB approvers are also called by their numbers: nobody else may be by choosing a number as a name.
@@ -163,7 +163,7 @@ def _body(found: Any, rows: list[dict[str, Any]], approvers: Sequence[str] = ())
     for row in rows:
         counts[row["rule"], row["channel"]] = counts.get((row["rule"], row["channel"]), 0) + 1
     shown = ("channel", "account_key", "rule", "step", "deadline")
-    until = f"waits until **{found.lapses_at:%Y-%m-%d %H:%M} UTC** and lapses then"
+    until = f"waits until **{found.expires_at:%Y-%m-%d %H:%M} UTC** and lapses then"
     asked = (
         f"{_cell(found.reason)}. What is approved is written into the CRM; the list {until}. What each change rests on,"
         " and what it changes: `python -m include.cli score tiers`."
@@ -199,7 +199,7 @@ def _who(found: Any, approvers: Sequence[str]) -> list[str]:
     lines += ["", f"{unknown}May approve: {named}."]
     for refusal in found.refusals:
         refused = f"The answer of **{_cell(refusal['by'])}** at {_cell(refusal['at'])} did not count"
-        lines += ["", f"{refused}: {_cell(refusal['because'])}."]
+        lines += ["", f"{refused}: {_cell(refusal['reason'])}."]
     return lines
 
 

@@ -47,7 +47,7 @@ class Approval:
         about: What is asked.
         state: open, approved, rejected or lapsed.
         authors: Who may not approve: who changed what led to it, and who started the run.
-        lapses_at: Until when it can be answered.
+        expires_at: Until when it can be answered.
         n_actions: How many actions wait, or waited, for it.
         n_accounts: How many accounts they concern.
         is_author_known: Whether ``authors`` are all who changed the configuration.
@@ -60,7 +60,7 @@ class Approval:
     reason: str
     authors: tuple[str, ...]
     asked_at: datetime
-    lapses_at: datetime
+    expires_at: datetime
     answered_by: str
     note: str
     n_actions: int
@@ -109,8 +109,8 @@ def ask(
     connection.execute(
         sa.text(
             "insert into ops.approval"
-            " (approval_id, run_id, reason, authors, is_author_known, overlay, asked_at, lapses_at, about) values"
-            " (:approval_id, :run_id, :reason, :authors, :is_known, cast(:overlay as jsonb), :now, :lapses_at, :about)"
+            " (approval_id, run_id, reason, authors, is_author_known, overlay, asked_at, expires_at, about) values"
+            " (:approval_id, :run_id, :reason, :authors, :is_known, cast(:overlay as jsonb), :now, :expires_at, :about)"
         ),
         {
             "is_known": is_known,
@@ -120,12 +120,12 @@ def ask(
             "reason": reason,
             "authors": sorted({author for author in (by, *changed.by) if author}),
             "now": now,
-            "lapses_at": _lapses_at(now, settings, about),
+            "expires_at": _expires_at(now, settings, about),
             "about": about,
         },
     )
-    because = f"{reason}; waits for approval {approval_id}"
-    return [replace(action, approval_id=approval_id, because=because) for action in actions]
+    reason = f"{reason}; waits for approval {approval_id}"
+    return [replace(action, approval_id=approval_id, reason=reason) for action in actions]
 
 
 def _approved_overlay(connection: sa.Connection) -> dict[str, Any] | None:
@@ -143,7 +143,7 @@ def lapse(connection: sa.Connection, now: datetime) -> int:
     """End questions that nobody has answered in time; return how many actions expire with them."""
     ended = connection.execute(
         sa.text(
-            "update ops.approval set state = 'lapsed', answered_at = :now where state = 'open' and lapses_at <= :now"
+            "update ops.approval set state = 'lapsed', answered_at = :now where state = 'open' and expires_at <= :now"
             " returning approval_id"
         ),
         {"now": now},
@@ -161,7 +161,7 @@ def find(states: Sequence[str] = ("open",), limit: int = 50, approval_id: str = 
     with engine("reader").connect() as connection:
         rows = connection.execute(
             sa.text(
-                "select approval_id, run_id, state, reason, authors, asked_at, lapses_at, answered_by, note,"
+                "select approval_id, run_id, state, reason, authors, asked_at, expires_at, answered_by, note,"
                 " is_author_known, refusals, about,"
                 " (select count(*) from ops.outbox as o where o.approval_id = a.approval_id) as n_actions,"
                 " (select count(distinct account_key) from ops.outbox as o where o.approval_id = a.approval_id)"
@@ -244,8 +244,8 @@ def answer(
         if answer == "approved":
             _settle(connection, [approval_id], "planned", f"approved by {names[0]}", moment)
         else:
-            because = f"rejected by {names[0]}" + (f": {note}" if note else "")
-            _settle(connection, [approval_id], "suppressed", because, moment)
+            reason = f"rejected by {names[0]}" + (f": {note}" if note else "")
+            _settle(connection, [approval_id], "suppressed", reason, moment)
     return get(approval_id)
 
 
@@ -256,14 +256,14 @@ def leave_out(approval_id: str, account_key: str, by: str, note: str = "", now: 
         ConfigError: There is no such question, or nothing of it waits for that account.
     """
     get(approval_id)
-    because = f"left out by {by}" + (f": {note}" if note else "")
+    reason = f"left out by {by}" + (f": {note}" if note else "")
     with engine("builder").begin() as connection:
         done = connection.execute(
             sa.text(
-                "update ops.outbox set state = 'suppressed', because = :because, settled_at = :now"
+                "update ops.outbox set state = 'suppressed', reason = :reason, settled_at = :now"
                 " where state = 'parked' and approval_id = :id and account_key = :account"
             ),
-            {"id": approval_id, "account": account_key, "because": because, "now": now or clock.now()},
+            {"id": approval_id, "account": account_key, "reason": reason, "now": now or clock.now()},
         )
     if not done.rowcount:
         raise ConfigError(
@@ -301,9 +301,9 @@ def approvers() -> tuple[str, ...]:
     return tuple(name for part in os.environ.get(APPROVERS, "").split(",") if (name := part.strip()))
 
 
-def refuse(approval_id: str, by: str, because: str, now: datetime | None = None) -> None:
+def refuse(approval_id: str, by: str, reason: str, now: datetime | None = None) -> None:
     """Write down an answer that did not count, for those who are asked again."""
-    entry = {"by": by, "at": (now or clock.now()).isoformat(timespec="seconds"), "because": because}
+    entry = {"by": by, "at": (now or clock.now()).isoformat(timespec="seconds"), "reason": reason}
     with engine("builder").begin() as connection:
         connection.execute(
             sa.text("update ops.approval set refusals = refusals || cast(:entry as jsonb) where approval_id = :id"),
@@ -311,19 +311,19 @@ def refuse(approval_id: str, by: str, because: str, now: datetime | None = None)
         )
 
 
-def _settle(connection: sa.Connection, approvals: Sequence[str], state: str, because: str, now: datetime) -> int:
+def _settle(connection: sa.Connection, approvals: Sequence[str], state: str, reason: str, now: datetime) -> int:
     done = connection.execute(
         sa.text(
-            "update ops.outbox set state = :state, because = :because,"
+            "update ops.outbox set state = :state, reason = :reason,"
             " settled_at = case when :state <> 'planned' then cast(:now as timestamptz) end"
             " where state = 'parked' and approval_id = any(:approvals)"
         ),
-        {"state": state, "because": because, "now": now, "approvals": list(approvals)},
+        {"state": state, "reason": reason, "now": now, "approvals": list(approvals)},
     )
     return done.rowcount
 
 
-def _lapses_at(now: datetime, settings: Settings, about: About) -> datetime:
+def _expires_at(now: datetime, settings: Settings, about: About) -> datetime:
     where = settings.people.calendars.get("default") or WorkingCalendar(country="US", zone="UTC")
     here = now.astimezone(ZoneInfo(where.zone))
     days = working_days.calendar(where.country)

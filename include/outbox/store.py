@@ -39,7 +39,7 @@ class Action:
         not_after: From then on it is not sent any more.
         state: ``planned``, or what is known at once: ``suppressed`` under dry run, ``expired`` for a rung passed over,
             ``parked`` until a person approves it.
-        because: Why, when it is not simply planned.
+        reason: Why, when it is not simply planned.
         approval_id: The approval that a parked one waits for.
     """
 
@@ -60,7 +60,7 @@ class Action:
     deadline: date | None = None
     not_before: datetime | None = None
     state: State = "planned"
-    because: str = ""
+    reason: str = ""
     approval_id: str | None = None
 
     @property
@@ -98,7 +98,7 @@ class Delivery:
     deadline: date | None = None
     not_before: datetime | None = None
     state: State = "sending"
-    because: str = ""
+    reason: str = ""
     notified_by: str = ""
     external_id: str = ""
     n_attempts: int = 0
@@ -134,19 +134,19 @@ with given as (
     select * from jsonb_to_recordset(cast(:actions as jsonb)) as action (
         key text, channel text, entity_kind text, entity_id text, rule text, episode_no int, step text,
         account_key text, owner_key text, recipient text, subject text, body jsonb, reads text[], deadline date,
-        not_before timestamptz, not_after timestamptz, version text, state text, because text, approval_id text
+        not_before timestamptz, not_after timestamptz, version text, state text, reason text, approval_id text
     )
 )
 insert into ops.outbox as present (
     key, channel, entity_kind, entity_id, rule, episode_no, step, account_key, owner_key, recipient, subject, body,
-    reads, deadline, not_before, not_after, version, state, because, external_id, decision_id, run_id, approval_id,
+    reads, deadline, not_before, not_after, version, state, reason, external_id, decision_id, run_id, approval_id,
     planned_at, settled_at
 )
 select
     key, channel, entity_kind, entity_id, rule, episode_no, step, account_key, owner_key, recipient, subject, body,
     reads, deadline, not_before, not_after, version,
     case when found.external_id is not null then 'sent' else state end,
-    case when found.external_id is not null then 'found in the outside system' else because end,
+    case when found.external_id is not null then 'found in the outside system' else reason end,
     coalesce(found.external_id, ''), :decision_id, :run_id, approval_id, :now,
     case when found.external_id is not null or state not in ('planned', 'parked') then cast(:now as timestamptz) end
 from given left join ops.found_outside as found using (channel, key)
@@ -160,7 +160,7 @@ where present.state in ('planned', 'parked') and excluded.state in ('planned', '
          present.not_after, present.version)
     is distinct from (excluded.owner_key, excluded.recipient, excluded.subject, excluded.body, excluded.reads,
          excluded.deadline, excluded.not_after, excluded.version)
-returning key, (xmax = 0) as is_new, state, because
+returning key, (xmax = 0) as is_new, state, reason
 """
 
 
@@ -217,7 +217,7 @@ def claim(connection: sa.Connection, key: str, address: str, now: datetime) -> b
     done = connection.execute(
         sa.text(
             "update ops.outbox set state = 'sending', sending_at = :now, address = :address,"
-            " n_attempts = n_attempts + 1, because = '' where key = :key and state = 'planned' and undo = ''"
+            " n_attempts = n_attempts + 1, reason = '' where key = :key and state = 'planned' and undo = ''"
         ),
         {"key": key, "address": address, "now": now},
     )
@@ -230,7 +230,7 @@ def settle(
     state: State,
     now: datetime,
     *,
-    because: str = "",
+    reason: str = "",
     external_id: str = "",
     next_attempt_at: datetime | None = None,
 ) -> None:
@@ -238,14 +238,14 @@ def settle(
     ended = state not in ("planned", "parked", "uncertain")
     connection.execute(
         sa.text(
-            "update ops.outbox set state = :state, because = :because, next_attempt_at = :next_attempt_at,"
+            "update ops.outbox set state = :state, reason = :reason, next_attempt_at = :next_attempt_at,"
             " external_id = coalesce(nullif(:external_id, ''), external_id),"
             " settled_at = case when :ended then cast(:now as timestamptz) end where key = :key"
         ),
         {
             "key": key,
             "state": state,
-            "because": because,
+            "reason": reason,
             "next_attempt_at": next_attempt_at,
             "external_id": external_id,
             "ended": ended,

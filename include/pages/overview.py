@@ -20,7 +20,7 @@ Rows = list[dict[str, Any]]
 # Each of them small, however large the history: the newest, the open, or counts.
 _QUERIES = {
     "held": """
-        select batch_id, source, entity, n_rows, held_because, opened_at,
+        select batch_id, source, entity, n_rows, hold_reason, opened_at,
                (select count(*) from meta.batch as queued
                 where queued.source = held.source and queued.entity = held.entity
                   and queued.batch_id > held.batch_id and queued.state in ('landing', 'closed', 'held')) as n_queued
@@ -32,13 +32,13 @@ _QUERIES = {
                 where result.build_id = build.build_id and n_bad > 0) as n_warnings
         from meta.build as build order by started_at desc limit 5""",
     "approvals": """
-        select approval_id, reason, asked_at, lapses_at, count(outbox_id) as n_actions,
+        select approval_id, reason, asked_at, expires_at, count(outbox_id) as n_actions,
                count(distinct account_key) as n_accounts
         from ops.approval left join ops.outbox using (approval_id)
         where ops.approval.state = 'open' group by approval_id order by asked_at limit 50""",
     "channels": "select channel, is_on_hold, reason, changed_at from ops.channel order by channel",
     "uncertain": """
-        select outbox_id, channel, account_key, rule, step, deadline, because, sending_at
+        select outbox_id, channel, account_key, rule, step, deadline, reason, sending_at
         from ops.outbox where state = 'uncertain' order by deadline nulls last, outbox_id limit 50""",
 }
 

@@ -111,7 +111,7 @@ def _outbox(seen: Mapping[str, Sequence[Mapping[str, Any]]], now: datetime) -> I
             "deliver",
         )
     for row in seen["approvals"]:
-        left = int((row["lapses_at"] - now).total_seconds() // 3600)
+        left = int((row["expires_at"] - now).total_seconds() // 3600)
         yield Problem(
             "yellow",
             f"{formatting.count(row['n_actions'], 'action')} wait for approval: {row['reason']}",

@@ -31,7 +31,7 @@ class Renewals:
         by_csm: The total of each CSM.
         weeks: Decisions of the coming 13 weeks, over all quarters.
         found: The quarter's renewals, open ones first, by decision date.
-        because: Renewal -> why people and figures disagree about it.
+        reason: Renewal -> why people and figures disagree about it.
         late: Open renewals of earlier quarters.
         charts: The coming quarters, for those who see all accounts and amounts.
     """
@@ -46,7 +46,7 @@ class Renewals:
     by_csm: Sequence[Total] = ()
     weeks: Sequence[Week] = ()
     found: Sequence[Line] = ()
-    because: dict[str, str] | None = None
+    reason: dict[str, str] | None = None
     late: Sequence[Line] = ()
     charts: Sequence[Drawn] = ()
     message: str = ""
@@ -93,7 +93,7 @@ def read(viewer: Viewer, quarter: str = "", band: str = "", csm: str = "") -> Re
         totals.by_group(inside, "csm", wider),
         ahead,
         shown,
-        {one.line.renewal_id: one.because for one in lists.disagreements(known)},
+        {one.line.renewal_id: one.reason for one in lists.disagreements(known)},
         [line for line in known if line.quarter_start < this and line.is_open],
         charts,
     )

@@ -63,7 +63,7 @@ SECTIONS = {
     "batches": (BATCH_COLUMNS, "no batch brought anything yet"),
     "held": (BATCH_COLUMNS, "no batch is held"),
     "quarantine": (("source", "entity", "rule_id", "n_rows", "since"), "nothing is in quarantine"),
-    "set aside": (("source", "entity", "n_rows", "because"), "every line item belongs to a deal"),
+    "set aside": (("source", "entity", "n_rows", "reason"), "every line item belongs to a deal"),
     "contracts": (("kind", "n", "arr", "share_of_arr", "cure"), "nothing is open about contracts and renewals"),
     "build": (("build_id", "kind", "state", "window_start", "window_end", "started_at", "finished_at"), "no build yet"),
     "outbox": (("channel", "state", "n", "newest"), "no message was planned yet"),
@@ -81,9 +81,9 @@ def _set_aside(connection: Connection) -> Rows:
     # Before the first read of anything there are no raw tables.
     if not has_table(connection, _LINES):
         return []
-    because = "they belong to no deal, such as those that quotes and invoices clone: they are in no figure"
+    reason = "they belong to no deal, such as those that quotes and invoices clone: they are in no figure"
     found = connection.execute(_OF_NO_DEAL).mappings()
-    return [{**row, "entity": "contract_line", "because": because} for row in found]
+    return [{**row, "entity": "contract_line", "reason": reason} for row in found]
 
 
 def _batch(batch: Batch) -> dict[str, Any]:
@@ -97,7 +97,7 @@ def _batch(batch: Batch) -> dict[str, Any]:
         "unchanged": batch.n_unchanged,
         "bad": batch.n_quarantined,
         "opened_at": batch.opened_at,
-        "note": batch.held_because if batch.state == "held" else batch.decided_because,
+        "note": batch.hold_reason if batch.state == "held" else batch.decision_reason,
     }
 
 

@@ -84,7 +84,7 @@ def read(viewer: Viewer) -> Today:
             day,
             {**counts, "decisions": len(decisions), "overdue": tasks[0]["n_overdue"] if tasks else 0},
             _titled(tasks),
-            [row | {"because": because} for row, because in zip(_titled(alerts), said, strict=True)],
+            [row | {"reason": reason} for row, reason in zip(_titled(alerts), said, strict=True)],
             decisions[:_SHOWN],
             _falls(falls, day),
             pulses,

@@ -252,7 +252,7 @@ def _asked(rows: brief_queries.Rows) -> Section:
             row["status"],
             row["n_reopens"],
             row["rating"] or "-",
-            row["because"],
+            row["reason"],
         )
         for row in rows.all(brief_queries.TICKETS)
     ]
@@ -286,12 +286,12 @@ def _paid(rows: brief_queries.Rows) -> Section:
 def _risks(rows: brief_queries.Rows) -> Section:
     live = live_risks(load_signals())
     risks = [row for row in rows.all(brief_queries.RISKS) if row["signal"] in live]
-    because = evidence(rows.connection, [(row["signal"], rows.account_key) for row in risks], 2)
+    reason = evidence(rows.connection, [(row["signal"], rows.account_key) for row in risks], 2)
     found = [
         (live[row["signal"]].file.title, row["severity"], row["opened_on"], said or "-", row["done"] or "nothing yet")
-        for row, said in zip(risks, because, strict=True)
+        for row, said in zip(risks, reason, strict=True)
     ]
-    columns = ("risk", "severity", "since", "because", "done about it")
+    columns = ("risk", "severity", "since", "reason", "done about it")
     return Section("Risks", columns, found, (), "" if found else "No risk signal is open.")
 
 

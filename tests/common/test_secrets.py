@@ -52,7 +52,7 @@ OURS = "s3cr:t/with+signs=="
     ],
 )
 def test_what_looks_like_a_secret_is_in_no_error(text: str) -> None:
-    for shown in (str(Unavailable(f"the vendor says {text} now")), Outcome("refused", f"said {text} now").because):
+    for shown in (str(Unavailable(f"the vendor says {text} now")), Outcome("refused", f"said {text} now").reason):
         assert "***" in shown and shown.endswith("now")
         assert not {"abcdef123456", "signature123456", "ABCDEFGHIJKLMNOP"} & set(shown.replace("=", " ").split())
         assert "abcdef123456" not in shown and "abcdefghijkl" not in shown and JWT[:30] not in shown

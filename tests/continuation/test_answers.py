@@ -100,12 +100,12 @@ def test_what_the_term_and_the_deal_must_be(built: pytest.MonkeyPatch) -> None:
         answers.link("crm:old#1", "crm:nowhere", reason="x", by="ana")
     with pytest.raises(ConfigError, match="an answer needs its reason"):
         answers.link("crm:old#1", "crm:next", reason=" ", by="ana")
-    for term, deal, because in (
+    for term, deal, reason in (
         ("crm:old#1", "crm:old", "it made that term"),
         ("crm:next#1", "crm:old", "what it sells starts on 2025-03-20, and the term only on 2026-03-20"),
         ("crm:old#1", "crm:other", "an account outside of the family"),
     ):
-        with pytest.raises(ConfigError, match=because):
+        with pytest.raises(ConfigError, match=reason):
             answers.link(term, deal, reason="x", by="ana")
 
 

@@ -16,7 +16,7 @@ from tests.contracts.test_validate import _execute
 
 def _accept(batch_id: int) -> None:
     _execute(
-        f"update meta.batch set state = 'merged', decided_by = 'ada', decided_because = 'so it is'"
+        f"update meta.batch set state = 'merged', decided_by = 'ada', decision_reason = 'so it is'"
         f" where batch_id = {batch_id}"
     )
 
@@ -24,7 +24,7 @@ def _accept(batch_id: int) -> None:
 def test_a_day_that_was_accepted_as_low_is_not_asked_about_again_but_as_high(warehouse: str) -> None:
     low = BATCHES["day_complete"]("usage_day")
     (verdict,) = validate("product_db")
-    assert verdict.state == "held" and "day_complete" in verdict.held_because
+    assert verdict.state == "held" and "day_complete" in verdict.hold_reason
     rows = good("usage_day", STORED // 2 - 1, first=50_000)
     again = [row | {"day": date(2026, 11, 18)} for row in rows]
     assert low and [land("usage_day", again), [each.state for each in validate("product_db")]][1] == ["held"]
@@ -34,7 +34,7 @@ def test_a_day_that_was_accepted_as_low_is_not_asked_about_again_but_as_high(war
     assert [each.state for each in validate("product_db")] == ["passed"]
     twice = [row | {"day": date(2026, 11, 18)} for row in good("usage_day", 2 * STORED, first=50_000)]
     land("usage_day", twice)
-    assert [each.held_because.count("day_complete") for each in validate("product_db")] == [1]
+    assert [each.hold_reason.count("day_complete") for each in validate("product_db")] == [1]
 
 
 def test_a_column_that_was_accepted_as_empty_is_not_asked_about_again_until_it_is_filled(warehouse: str) -> None:
@@ -43,12 +43,12 @@ def test_a_column_that_was_accepted_as_empty_is_not_asked_about_again_until_it_i
         batch_id = land("account", rows)
         (found,) = validate("crm")
         put("account", [row | {"_batch_id": batch_id} for row in rows])
-        return batch_id, found.held_because
+        return batch_id, found.hold_reason
 
     put("account", good("account", 1000))
     put("owner", good("owner"))
-    batch_id, because = verdict(2001, None)
-    assert "columns_filled" in because
+    batch_id, reason = verdict(2001, None)
+    assert "columns_filled" in reason
     _accept(batch_id)
     assert verdict(3001, None)[1] == ""
     # Once as many rows have it again as have not, it is one that is filled.
@@ -63,11 +63,11 @@ def test_values_that_were_accepted_are_known_although_no_sample_has_them(
     put("account", good("account", 1000))
     put("owner", good("owner"))
     held = land("account", [row | {"industry": "freight"} for row in good("account", 60, first=2001)])
-    assert "values_familiar" in validate("crm")[0].held_because
+    assert "values_familiar" in validate("crm")[0].hold_reason
     _accept(held)
     put("account", [row | {"industry": "freight"} for row in good("account", 60, first=2001)])
     land("account", [row | {"industry": "freight"} for row in good("account", 60, first=3001)])
-    assert validate("crm")[0].held_because == ""
+    assert validate("crm")[0].hold_reason == ""
 
 
 def test_what_changed_while_a_read_paused_is_not_ahead(warehouse: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,7 +75,7 @@ def test_what_changed_while_a_read_paused_is_not_ahead(warehouse: str, monkeypat
     monkeypatch.setenv("PERENNIAL_NOW", (NOW + timedelta(hours=25)).isoformat())
     rows = [row | {"_source_at": NOW + timedelta(hours=20)} for row in good("account", 60)]
     land("account", rows, closed_at=NOW + timedelta(hours=24))
-    assert validate("crm")[0].held_because == ""
+    assert validate("crm")[0].hold_reason == ""
 
 
 _WEEK = (440, 430, 420, 430, 400, 240, 230)
@@ -107,7 +107,7 @@ def _daily(monkeypatch: pytest.MonkeyPatch, n_days: int, times: Callable[[int], 
         batch_id = land("usage_day", rows, until=now)
         (verdict,) = validate("product_db")
         if verdict.state == "held":
-            assert "day_complete" in verdict.held_because
+            assert "day_complete" in verdict.hold_reason
             asked.append(number)
             _accept(batch_id)
         put("usage_day", [row | {"_batch_id": batch_id} for row in rows])

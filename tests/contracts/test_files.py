@@ -59,8 +59,8 @@ def test_a_rule_of_a_file_is_listed_with_its_line(contracts: Path, capsys: pytes
 def test_a_shipped_rule_can_be_changed_and_switched_off(contracts: Path) -> None:
     (contracts / "account.yaml").write_text(
         "changes:\n"
-        "  - {name: domain_plausible, because: we sell to schools, disabled: true}\n"
-        "  - {name: name_present, because: nobody reads it, severity: critical, owner: Ada}\n"
+        "  - {name: domain_plausible, reason: we sell to schools, disabled: true}\n"
+        "  - {name: name_present, reason: nobody reads it, severity: critical, owner: Ada}\n"
     )
     assert catalogue.get("crm.account.domain_plausible") is None
     rule = catalogue.get("crm.account.name_present")
@@ -75,7 +75,7 @@ def test_a_limit_of_a_file_moves_the_bound(warehouse: str, contracts: Path) -> N
     store("account", good("account", 100))
     batch_id = land("account", [{"id": row["id"], "_is_deleted": True} for row in good("account", 4)])
     assert [verdict.state for verdict in validate("crm")] == ["held"]
-    assert "crm.account.deletions_few" in batch(batch_id)["held_because"]
+    assert "crm.account.deletions_few" in batch(batch_id)["hold_reason"]
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_a_limit_of_a_file_moves_the_bound(warehouse: str, contracts: Path) -> N
         ("account", "limits:\n  bad_shar: 0.1\n", r"account\.yaml:2: limits\.bad_shar: unknown key"),
         (
             "account",
-            "changes:\n  - {name: nosuch, because: why not}\n",
+            "changes:\n  - {name: nosuch, reason: why not}\n",
             r"account\.yaml:2.*there is no rule crm\.account\.",
         ),
         (

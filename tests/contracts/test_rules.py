@@ -153,7 +153,7 @@ def test_a_bad_batch_breaks_exactly_its_rule(warehouse: str, entity: str, monkey
         is_held = rule.severity == "critical" and rule.scope == "batch"
         assert verdicts[batch_id].state == ("held" if is_held else "passed")
         assert batch(batch_id)["state"] == ("held" if is_held else "closed")
-        assert (rule.says in batch(batch_id)["held_because"]) == is_held
+        assert (rule.says in batch(batch_id)["hold_reason"]) == is_held
     assert verdicts[usual].state == "passed" and verdicts[usual].broken == ()
 
 

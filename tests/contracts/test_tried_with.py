@@ -115,7 +115,7 @@ def test_swapped_words_are_held(accounts: list) -> None:
     batch_id = _again(accounts, tier=lambda row: row["region"], region=lambda row: row["tier"])
     verdict = _judged(batch_id, "account")
     assert _critical(verdict) == {"values_familiar"}
-    assert "(region, tier)" in batch(batch_id)["held_because"]
+    assert "(region, tier)" in batch(batch_id)["hold_reason"]
 
 
 def test_a_currency_that_changes_is_held(lines: list) -> None:
@@ -142,7 +142,7 @@ def test_future_dates_go_to_quarantine_and_many_hold_the_batch(warehouse: str) -
 def test_a_year_of_renewals_shifted_by_a_day_is_held(lines: list) -> None:
     batch_id = _again(lines, term_end=lambda row: row["term_end"] - timedelta(days=1))
     assert _critical(_judged(batch_id, "contract_line")) == {"facts_stable"}
-    assert "(term_end)" in batch(batch_id)["held_because"]
+    assert "(term_end)" in batch(batch_id)["hold_reason"]
 
 
 def test_an_export_with_a_time_zone_error_is_held(accounts: list) -> None:

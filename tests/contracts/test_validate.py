@@ -30,7 +30,7 @@ def _state() -> list:
         fetch(
             "select rule_id, row_no, reason, record, state from quarantine.record order by batch_id, rule_id, row_no"
         ),
-        fetch("select batch_id, state, held_because, n_quarantined, validated_at from meta.batch order by batch_id"),
+        fetch("select batch_id, state, hold_reason, n_quarantined, validated_at from meta.batch order by batch_id"),
     ]
 
 
@@ -43,7 +43,7 @@ def test_a_good_world_keeps_every_rule(warehouse: str, kind: str) -> None:
     assert [(verdict.batch_id, verdict.state) for verdict in verdicts] == [(i, "passed") for i in batches.values()]
     for entity, batch_id in batches.items():
         found = batch(batch_id)
-        assert (found["state"], found["n_quarantined"], found["held_because"]) == ("closed", 0, "")
+        assert (found["state"], found["n_quarantined"], found["hold_reason"]) == ("closed", 0, "")
         assert found["validated_at"] == NOW
         results = {
             row["rule_id"]: row for row in fetch("select * from meta.rule_result where batch_id = :i", i=batch_id)
@@ -94,7 +94,7 @@ def test_an_empty_batch_passes_unless_it_says_that_everything_is_gone(warehouse:
     verdicts = {verdict.batch_id: verdict.state for verdict in validate("crm")}
     # Ten of ten are gone too, but so few may really be.
     assert verdicts == {plain: "passed", empty: "held", small: "passed"}
-    assert "an unusual share of all records is gone" in batch(empty)["held_because"]
+    assert "an unusual share of all records is gone" in batch(empty)["hold_reason"]
 
 
 def test_a_full_read_is_judged_by_all_that_its_batches_met(warehouse: str) -> None:
@@ -130,8 +130,8 @@ def test_a_held_batch_names_the_worst_rules_and_keeps_its_bad_rows(warehouse: st
     (verdict,) = validate("product_db")
     assert (verdict.state, verdict.n_quarantined) == ("held", 22)
     assert (
-        verdict.held_because
-        == batch(batch_id)["held_because"]
+        verdict.hold_reason
+        == batch(batch_id)["hold_reason"]
         == (
             "too many rows break critical rules (22 of 100 rows; product.usage_day.n_events_non_negative (15), "
             "product.usage_day.feature_present (7)) [product.usage_day.share_of_bad_rows]"
@@ -145,7 +145,7 @@ def test_the_vanished_columns_are_named(warehouse: str) -> None:
     put("account", good("account", 60))
     batch_id = land("account", [row | {"industry": None, "region": None} for row in good("account", 20)])
     validate("crm")
-    assert "(industry, region)" in batch(batch_id)["held_because"]
+    assert "(industry, region)" in batch(batch_id)["hold_reason"]
 
 
 def test_checked_twice_says_the_same_once(warehouse: str) -> None:

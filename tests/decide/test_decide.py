@@ -76,13 +76,13 @@ def test_an_older_day_is_refused(house: House) -> None:
     house.set_clock(at(-2))
     house.renewals(renewal(1, days=7))
     result = house.decide()
-    assert "only go forward" in result.because
+    assert "only go forward" in result.reason
     assert len(house.outbox()) == 3
 
 
 def test_nothing_built_yet(house: House) -> None:
     house._execute("delete from meta.build")
-    assert "no tables" in house.decide().because
+    assert "no tables" in house.decide().reason
 
 
 def test_dry_run_of_the_command_writes_nothing(house: House) -> None:
@@ -100,7 +100,7 @@ def test_dry_run_of_a_channel_suppresses_for_good(house: House, overlay) -> None
     house.renewals(renewal(1, days=30))
     result = house.decide()
     assert (result.n_planned, result.n_suppressed) == (2, 1)
-    assert [(row.state, row.because) for row in house.outbox(channel="email")] == [("suppressed", "dry run")]
+    assert [(row.state, row.reason) for row in house.outbox(channel="email")] == [("suppressed", "dry run")]
     channels.write_text(on)
     assert house.decide(decision_id="later").n_planned == 0
     assert house.outbox(channel="email")[0].state == "suppressed"
@@ -116,7 +116,7 @@ def test_after_a_gap_only_the_most_urgent_goes_out_and_the_rest_is_on_record(hou
     assert (result.n_planned, result.n_expired) == (2, 2)
     states = {(letter.step, letter.state) for letter in house.outbox(channel="slack")}
     assert states == {("90", "planned"), ("60", "expired"), ("30", "planned")}
-    assert "passed over" in house.outbox(channel="slack", step="60")[0].because
+    assert "passed over" in house.outbox(channel="slack", step="60")[0].reason
 
 
 def test_a_first_sight_late_in_the_ladder_leaves_no_trace_of_earlier_rungs(house: House) -> None:
@@ -142,7 +142,7 @@ def test_an_auto_renewing_contract_is_silent_after_its_notice_deadline(house: Ho
     house.renewals(row)
     result = house.decide()
     assert (result.n_planned, result.n_closed) == (0, 1)
-    assert "auto-renews" in house.episodes()[0]["closed_because"]
+    assert "auto-renews" in house.episodes()[0]["close_reason"]
     assert house.decide(decision_id="again").n_closed == 0
 
 
@@ -154,7 +154,7 @@ def test_a_renewal_that_is_won_closes_its_episode(house: House) -> None:
     assert house.decide(decision_id="next").n_closed == 1
     (episode,) = house.episodes()
     assert episode["state"] == "closed" and episode["closed_on"] == TODAY
-    assert episode["closed_because"] == "renewed on 2026-11-16 (early)"
+    assert episode["close_reason"] == "renewed on 2026-11-16 (early)"
     assert episode["evidence"]["closed_by"]["as_of"] == "2026-11-16"
     assert episode["evidence"]["usage_ratio"] == 0.95
 
@@ -164,7 +164,7 @@ def test_a_renewal_that_vanished_closes_its_episode(house: House) -> None:
     house.decide()
     house.renewals()
     assert house.decide(decision_id="next").n_closed == 1
-    assert "no longer in the CRM" in house.episodes()[0]["closed_because"]
+    assert "no longer in the CRM" in house.episodes()[0]["close_reason"]
 
 
 def test_a_renewal_that_comes_back_is_a_new_episode(house: House) -> None:

@@ -156,7 +156,7 @@ def test_a_first_load_under_way_is_waited_for(house: House) -> None:
     house.renewals(renewal(1))
     load_support(house, "landing", "now()")
     result = house.decide()
-    assert "first load of support is under way" in result.because
+    assert "first load of support is under way" in result.reason
     assert house.outbox() == [] and house.scalar("select count(*) from ops.decision") == 0
 
 

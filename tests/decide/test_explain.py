@@ -146,7 +146,7 @@ def test_a_source_that_is_not_ready(ward: Ward, rule: Any, status: str, source: 
     ward.house.verdict(source, kind, status, NOW, "half of the rows are gone")
     line = rule()
     assert codes(line) == [Reason.SOURCE_NOT_READY] and line.why[0].facts["source"] == source
-    assert "half of the rows are gone" in line.why[0].facts["because"]
+    assert "half of the rows are gone" in line.why[0].facts["reason"]
 
 
 def test_an_account_in_quarantine(ward: Ward, rule: Any) -> None:  # noqa: F811
@@ -187,7 +187,7 @@ def test_what_opened_says_what_became_of_its_messages(rule: Any, overlay: Path) 
             "insert into ops.channel (channel, is_on_hold, reason, store_mark) values ('slack', true, 'x', '')",
             "CHANNEL_ON_HOLD",
         ),
-        ("update ops.outbox set state = 'failed', because = 'x' where channel = 'slack'", "NO_RECIPIENT"),
+        ("update ops.outbox set state = 'failed', reason = 'x' where channel = 'slack'", "NO_RECIPIENT"),
         ("update ops.outbox set state = 'sent', address = 'U1' where channel = 'slack'", "SENT"),
     ],
 )
@@ -202,7 +202,7 @@ def test_what_became_of_a_message_afterwards(ward: Ward, rule: Any, change: str,
 def test_above_the_caps(rule: Any, overlay: Path) -> None:
     (overlay / "config" / "caps.yaml").write_text("actions_per_run: 1\n")
     found = {why.reason: why.facts for why in rule().why}
-    assert found[Reason.ABOVE_CAP]["approval_id"] and "cap of 1 action" in found[Reason.ABOVE_CAP]["because"]
+    assert found[Reason.ABOVE_CAP]["approval_id"] and "cap of 1 action" in found[Reason.ABOVE_CAP]["reason"]
 
 
 def test_above_the_daily_budget(rule: Any, overlay: Path) -> None:
@@ -262,7 +262,7 @@ def test_a_rung_that_was_answered(house: House) -> None:
     house.renewals(renewal(1, days=30))
     house.decide()
     house._execute(
-        "update ops.episode set state = 'closed', answer = 'done', closed_on = '2026-11-16', closed_because = 'x';"
+        "update ops.episode set state = 'closed', answer = 'done', closed_on = '2026-11-16', close_reason = 'x';"
         " update ops.outbox set step = '31'"
     )
     house.set_clock(at(1))
@@ -298,7 +298,7 @@ def test_a_playbook_that_ran_before(house: House, overlay: Path) -> None:
     house.renewals(renewal(1, days=30))
     house.decide()
     house._execute(
-        "update ops.episode set state = 'closed', closed_on = '2026-11-16', closed_because = 'x' where signal = 'call'"
+        "update ops.episode set state = 'closed', closed_on = '2026-11-16', close_reason = 'x' where signal = 'call'"
     )
     house.set_clock(at(1))
     house.renewals(renewal(1, days=30))

@@ -97,7 +97,7 @@ def test_an_outcome_ends_it_and_closes_what_is_open(house: House, overlay: Path)
     result = house.decide(decision_id="lost")
     assert (result.n_answered, result.n_closed) == (1, 0)
     (episode,) = house.episodes("three_steps")
-    assert (episode["answer"], episode["closed_because"]) == ("lost", "completed in the CRM: lost")
+    assert (episode["answer"], episode["close_reason"]) == ("lost", "completed in the CRM: lost")
     (closing,) = house.outbox(rule="three_steps", state="planned")
     assert closing.step == "close:meet"
     # It would begin again as long as the condition holds; but somebody has said how it ended.

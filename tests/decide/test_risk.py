@@ -98,7 +98,7 @@ def test_the_playbook_ends_with_the_risk(ward: Ward, overlay: Path) -> None:  # 
     ward.house.renewals(*(renewal(number, days=60, account_key=f"crm:{number}") for number in ACCOUNTS))
     ward.house.decide(decision_id="day 2")
     assert {row["state"] for row in ward.house.episodes("usage_down")} == {"closed"}
-    ended = {row["entity_id"]: row["closed_because"] for row in ward.house.episodes("renewal_at_risk")}
+    ended = {row["entity_id"]: row["close_reason"] for row in ward.house.episodes("renewal_at_risk")}
     assert ended["C-3#2"] == "no risk is open for the account any more"
 
 

@@ -54,7 +54,7 @@ def test_an_untouched_task_changes_nothing(ward: Ward) -> None:  # noqa: F811
 
 
 @pytest.mark.parametrize(
-    ("state", "outcome", "kept", "because"),
+    ("state", "outcome", "kept", "reason"),
     [
         (
             "done",
@@ -71,14 +71,14 @@ def test_completed_closes_with_that_reason_and_stays_closed(
     state: str,
     outcome: str,
     kept: str,
-    because: str,
+    reason: str,
 ) -> None:
     ward.give("account", account(1, **BAD))
     ward.house.decide()
     answer(ward.house, written(ward.house), state, outcome=outcome)
     assert ward.house.decide(decision_id="next").n_answered == 1
     (episode,) = ward.house.episodes("bad_rating")
-    assert (episode["state"], episode["answer"], episode["closed_because"]) == ("closed", kept, because)
+    assert (episode["state"], episode["answer"], episode["close_reason"]) == ("closed", kept, reason)
     # The rule's own cool-down is 14 days, but a person has said that it is dealt with.
     ward.set_clock(at(29))
     assert ward.house.decide().n_opened == 0
@@ -115,8 +115,8 @@ def test_what_waits_to_be_sent_rests_too(ward: Ward) -> None:  # noqa: F811
     (letter,) = ward.house.outbox(channel="email")
     ward.house._execute("update ops.episode set snoozed_until = :day", day=TODAY + timedelta(days=2))
     with engine("builder").connect() as connection:
-        assert look(connection, letter, Gate(), at(1)).because == "its reader snoozed it until 2026-11-18"
-        assert "put it to rest" not in look(connection, letter, Gate(), at(2)).because
+        assert look(connection, letter, Gate(), at(1)).reason == "its reader snoozed it until 2026-11-18"
+        assert "put it to rest" not in look(connection, letter, Gate(), at(2)).reason
 
 
 def test_whoever_was_given_the_task_is_told_from_then_on(ward: Ward) -> None:  # noqa: F811

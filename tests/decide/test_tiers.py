@@ -71,7 +71,7 @@ def test_a_list_is_put_once_and_written_when_a_lead_approves(listed: Ward, overl
     assert "contact every days 30 -> 15" in change.subject
     assert first.body == {"record": "2", "fields": {"customer_tier": "standard"}}
     # It waits for ten working days, not for two, and is put once.
-    lapses = {(found.lapses_at - found.asked_at).days for found in asked.values()}
+    lapses = {(found.expires_at - found.asked_at).days for found in asked.values()}
     assert min(lapses) >= 13
     listed.house.decide(decision_id="again")
     assert len(approvals.find()) == len(asked) == 2
@@ -95,7 +95,7 @@ def test_one_account_can_be_left_out_of_a_list(listed: Ward) -> None:
     assert main(["approvals", "leave-out", asked.approval_id, "crm:4", "--note", "moves soon"]) == 0
     approvals.answer(asked.approval_id, "approved", ("ada",), now=listed.house.now)
     assert [(row.account_key, row.state) for row in _rows(listed)] == [("crm:1", "planned"), ("crm:4", "suppressed")]
-    assert _rows(listed)[1].because.endswith("moves soon")
+    assert _rows(listed)[1].reason.endswith("moves soon")
     with pytest.raises(ConfigError, match="nothing of approval"):
         approvals.leave_out(asked.approval_id, "crm:4", "ada")
 
@@ -106,7 +106,7 @@ def test_nothing_is_asked_under_dry_run_or_without_a_property(listed: Ward, over
     assert _rows(listed) == []
     _settle(overlay, dry_run=True)
     listed.house.decide(decision_id="dry")
-    assert {(row.state, row.because) for row in _rows(listed)} == {("suppressed", "dry run")}
+    assert {(row.state, row.reason) for row in _rows(listed)} == {("suppressed", "dry run")}
     assert approvals.find() == []
 
 

@@ -88,7 +88,7 @@ def test_what_differs_is_written_once_and_each_record_has_its_own_result(crm: Cr
     gone, wrong, right = crm.letters(fields, {**fields, arr: "a lot"}, fields)
     gone = dataclasses.replace(gone, address="999999999" if crm.vendor == "hubspot" else ids.encode("001", 999_999))
     assert crm.send([gone, wrong, right]) == ["refused", "refused", "sent"]
-    assert "ingest the CRM" in crm.channel.send([gone])[gone.key].because
+    assert "ingest the CRM" in crm.channel.send([gone])[gone.key].reason
 
 
 def test_two_deliveries_of_one_record_are_both_written(crm: Crm) -> None:

@@ -49,7 +49,7 @@ def task(step: str = "a", **body: str) -> Delivery:
 def test_a_task_on_its_company_under_a_unique_property(channel: HubSpotTasks, portal: Portal) -> None:
     one = task()
     outcome = channel.send([one])[one.key]
-    assert (outcome.state, outcome.external_id, outcome.because) == ("sent", "500", "")
+    assert (outcome.state, outcome.external_id, outcome.reason) == ("sent", "500", "")
     assert portal.properties["perennial_key"]["hasUniqueValue"] is True
     assert portal.tasks["500"] == {
         "perennial_key": one.key,
@@ -98,7 +98,7 @@ def test_each_letter_of_a_batch_gets_its_own_outcome(channel: HubSpotTasks, port
     good, bad, elsewhere = task("a"), task("b", priority="HUGE"), task("c", company_id="1002")
     outcomes = channel.send([good, bad, elsewhere])
     assert [outcomes[one.key].state for one in (good, bad, elsewhere)] == ["sent", "refused", "sent"]
-    assert "INVALID_OPTION" in outcomes[bad.key].because
+    assert "INVALID_OPTION" in outcomes[bad.key].reason
     by_key = {portal.tasks[number]["perennial_key"]: companies for number, companies in portal.links.items()}
     assert by_key == {good.key: {"1001"}, elsewhere.key: {"1002"}}
 
@@ -113,20 +113,20 @@ def test_an_association_that_hubspot_drops_is_an_alarm(channel: HubSpotTasks, po
     one = task()
     outcome = channel.send([one])[one.key]
     assert (outcome.state, outcome.external_id) == ("refused", "500")
-    assert "does not show it on company 1001" in outcome.because
+    assert "does not show it on company 1001" in outcome.reason
 
 
 def test_a_company_that_is_gone_is_an_alarm(channel: HubSpotTasks) -> None:
     one = task(company_id="4711")
-    assert "company 4711" in channel.send([one])[one.key].because
+    assert "company 4711" in channel.send([one])[one.key].reason
 
 
 def test_a_deactivated_owner_does_not_lose_the_task(channel: HubSpotTasks, portal: Portal) -> None:
     good, orphan = task("a"), replace(task("b"), address="99")
     outcomes = channel.send([good, orphan])
     assert outcomes[orphan.key].state == "sent"
-    assert "without an owner" in outcomes[orphan.key].because
-    assert outcomes[good.key].because == ""
+    assert "without an owner" in outcomes[orphan.key].reason
+    assert outcomes[good.key].reason == ""
     assert len(portal.tasks) == 2
 
 
@@ -170,10 +170,10 @@ def test_what_somebody_completed_or_deleted_is_left_alone(channel: HubSpotTasks,
     channel.send([one])
     portal.tasks["500"] |= {"hs_task_status": "COMPLETED", "hs_task_body": "done"}
     outcome = channel.send([closing(one.key)])[closing(one.key).key]
-    assert (outcome.state, outcome.because) == ("sent", "it was completed before")
+    assert (outcome.state, outcome.reason) == ("sent", "it was completed before")
     assert portal.tasks["500"]["hs_task_body"] == "done"
     portal.tasks.clear()
-    assert "no such task" in channel.send([closing(one.key)])[closing(one.key).key].because
+    assert "no such task" in channel.send([closing(one.key)])[closing(one.key).key].reason
 
 
 @pytest.mark.parametrize("cursor", [lambda n: "7", lambda n: str(7 + n % 2), lambda n: str(n)])

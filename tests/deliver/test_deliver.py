@@ -100,7 +100,7 @@ def test_a_restored_store_sends_nothing_that_people_have_already(open_house: Hou
     assert states(open_house, channel="slack") == {"sent": 1} and states(open_house, channel="crm_task") == {"sent": 4}
     assert states(open_house, channel="email") == {"planned": 1}  # held until a person says
     # What is planned only now, and people had before, is known too.
-    assert open_house.outbox(channel="slack")[0].because == "found in the outside system"
+    assert open_house.outbox(channel="slack")[0].reason == "found in the outside system"
 
 
 def test_a_history_that_cannot_be_read_keeps_slack_on_hold_until_released(open_house: House, outside: Outside) -> None:
@@ -109,7 +109,7 @@ def test_a_history_that_cannot_be_read_keeps_slack_on_hold_until_released(open_h
     open_house.decide()
     run(open_house)
     (row,) = open_house.outbox(channel="slack")
-    assert row.state == "planned" and "channel release slack" in row.because
+    assert row.state == "planned" and "channel release slack" in row.reason
     holds.release("slack", "a new workspace", "me", open_house.now)
     run(open_house, 2)
     assert states(open_house, channel="slack") == {"sent": 1}
@@ -124,7 +124,7 @@ def test_a_hold_by_a_person_ends_by_a_person(open_house: House, outside: Outside
     open_house.set_clock(at(8))
     run(open_house)
     (row,) = open_house.outbox(channel="slack")
-    assert row.state == "expired" and "on hold" in row.because
+    assert row.state == "expired" and "on hold" in row.reason
 
 
 def test_a_channel_switched_back_to_dry_run_sends_nothing(open_house: House, outside: Outside, overlay: Path) -> None:
@@ -144,7 +144,7 @@ def test_a_source_that_turned_red_since_holds_what_reads_it(open_house: House, o
     open_house.decide()
     open_house.verdict("support", "support", "red", NOW, "broken")
     assert run(open_house).n_sent == 0
-    assert "broken" in open_house.outbox(channel="slack")[0].because
+    assert "broken" in open_house.outbox(channel="slack")[0].reason
     # The next decision writes it without what is red, and it goes.
     assert open_house.decide(decision_id="next").n_refreshed == 3
     assert run(open_house, 2).n_sent == 3
@@ -163,7 +163,7 @@ def test_what_changed_since_the_decision(open_house: House, outside: Outside) ->
     open_house.renewals(*rows)
     open_house.decide()
     open_house.quarantine("1001")
-    open_house._execute("update ops.episode set state = 'closed', closed_because = 'won' where entity_id = 'C-2#2'")
+    open_house._execute("update ops.episode set state = 'closed', close_reason = 'won' where entity_id = 'C-2#2'")
     open_house.renewals(
         rows[0],
         rows[1],
@@ -172,7 +172,7 @@ def test_what_changed_since_the_decision(open_house: House, outside: Outside) ->
         rows[4],
     )
     run(open_house)
-    found = {row.entity_id: (row.state, row.because) for row in open_house.outbox(channel="slack")}
+    found = {row.entity_id: (row.state, row.reason) for row in open_house.outbox(channel="slack")}
     assert {entity: state for entity, (state, _) in found.items()} == {
         "C-1#2": "planned",
         "C-2#2": "suppressed",
@@ -231,7 +231,7 @@ def test_a_wrong_token_stops_its_channel_only(open_house: House, outside: Outsid
         run(open_house)
     assert states(open_house, channel="email") == {"sent": 1}
     (row,) = open_house.outbox(channel="slack")
-    assert row.state == "planned" and "token_revoked" in row.because
+    assert row.state == "planned" and "token_revoked" in row.reason
     run(open_house, 60)
     assert states(open_house, channel="slack") == {"sent": 1}
     assert len(outside.workspace.messages) == 1
@@ -266,7 +266,7 @@ def test_whom_slack_does_not_know_gets_a_mail(open_house: House, outside: Outsid
     open_house.decide()
     run(open_house)
     (row,) = open_house.outbox(channel="slack")
-    assert row.state == "failed" and "same e-mail address" in row.because
+    assert row.state == "failed" and "same e-mail address" in row.reason
     assert states(open_house, channel="email") == {"sent": 1}
 
 
@@ -376,7 +376,7 @@ def test_who_wants_no_mails_gets_the_message_by_the_second_channel_alone(
     run(open_house)
     # What was planned before they said so does not go either, and Slack has it once.
     (mail,) = open_house.outbox(channel="email")
-    assert (mail.state, mail.because.partition(" |")[0]) == ("failed", "ada@vendor.example wants no mails")
+    assert (mail.state, mail.reason.partition(" |")[0]) == ("failed", "ada@vendor.example wants no mails")
     assert (len(outside.mail.mails), len(outside.workspace.messages)) == (0, 1)
     run(open_house, 60)
     assert (len(outside.mail.mails), len(outside.workspace.messages)) == (0, 1)

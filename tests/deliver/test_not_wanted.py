@@ -54,7 +54,7 @@ def test_a_task_asked_back_whose_crm_is_not_listed_any_more_stays_and_says_so(
     deliver.deliver(now=NOW + timedelta(minutes=9))
     tasks = [row for row in undo.listed("first") if row["channel"] == "crm_task"]
     assert {row["result"] for row in tasks} == {"stays"} and all(
-        "not among the sources" in row["because"] for row in tasks
+        "not among the sources" in row["reason"] for row in tasks
     )
 
 

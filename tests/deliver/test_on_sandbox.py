@@ -160,7 +160,7 @@ def test_case_53_slack_accepts_and_the_answer_is_lost(
         monkeypatch.setattr(transport, "send", impatient)
     run(at_risk)
     check_arrived_once(at_risk, vendors)
-    assert "found in the outside system" in at_risk.outbox(channel="slack")[0].because
+    assert "found in the outside system" in at_risk.outbox(channel="slack")[0].reason
 
 
 @pytest.mark.parametrize(
@@ -211,7 +211,7 @@ def test_case_20_an_association_that_hubspot_drops_is_an_alarm(at_risk: House, v
     run(at_risk)
     letters = [row for row in at_risk.outbox() if row.channel == "crm_task"]
     assert [row.state for row in letters] == ["failed"] * 4
-    assert all("does not show it on company" in row.because for row in letters)
+    assert all("does not show it on company" in row.reason for row in letters)
     assert [companies for _, companies in vendors.tasks().values()] == [[]] * 4
 
 
@@ -278,7 +278,7 @@ def test_an_owner_deactivated_since_the_last_ingest_does_not_lose_a_task(at_risk
     vendors.sandbox.mutate("owner", owner, op="delete")
     run(at_risk)
     assert states(at_risk)["crm_task", "sent"] == 4
-    assert "without an owner" in at_risk.outbox(step="find_the_cause")[0].because
+    assert "without an owner" in at_risk.outbox(step="find_the_cause")[0].reason
     assert len(vendors.tasks()) == 4
 
 
@@ -312,7 +312,7 @@ def test_what_a_manager_does_with_the_task_holds_in_the_next_run(at_risk: House,
     vendors.change_task(step.external_id, hs_task_status="COMPLETED", perennial_outcome="renewed")
     read_back(at_risk.now)
     assert at_risk.decide(decision_id="completed").n_answered == 2
-    assert at_risk.episodes()[0]["closed_because"] == "completed in the CRM: They will sign"
+    assert at_risk.episodes()[0]["close_reason"] == "completed in the CRM: They will sign"
     assert at_risk.episodes("renewal_at_risk")[0]["answer"] == "renewed"
     closing = [row.step for row in at_risk.outbox(rule="renewal_at_risk", state="planned")]
     assert closing == ["close:meet_the_decision_maker", "close:agree_the_plan"]
@@ -329,7 +329,7 @@ def test_a_task_thrown_away_is_an_answer_and_one_that_hubspot_does_not_show_is_n
     vendors.change_task(task.external_id)
     read_back(at_risk.now)
     assert at_risk.decide(decision_id="deleted").n_answered == 1
-    assert at_risk.episodes()[0]["closed_because"] == "its task was deleted in the CRM"
+    assert at_risk.episodes()[0]["close_reason"] == "its task was deleted in the CRM"
 
 
 def test_values_are_written_into_the_crm_once_its_data_is_fit(

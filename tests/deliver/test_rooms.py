@@ -103,7 +103,7 @@ def test_a_broken_connection_leaves_it_in_doubt(
     rooms[1].faults[path] = [fault]
     channel, sent = open_channel(name, load()), _letter(channel=name)
     outcome = channel.send([sent])[sent.key]
-    assert (outcome.state, "verysecret" in outcome.because) == (state, False)
+    assert (outcome.state, "verysecret" in outcome.reason) == (state, False)
     channel.close()
 
 
@@ -164,7 +164,7 @@ def test_a_second_part_that_breaks_leaves_the_message_in_doubt(rooms: tuple[Room
     post, codes = channel._post, iter([0, 1])  # type: ignore[attr-defined]
     channel._post = lambda part: post(part if next(codes) == 0 else "x" * 5000)  # type: ignore[attr-defined]
     outcome = channel.send([sent])[sent.key]
-    assert outcome.state == "uncertain" and outcome.because.startswith("part 2 of")
+    assert outcome.state == "uncertain" and outcome.reason.startswith("part 2 of")
     channel.close()
 
 
@@ -191,7 +191,7 @@ def test_a_robots_twenty_messages_a_minute(
     sandbox.control("limits", lift=True)
     state, waited = send(20)
     assert state == "sent" and 59 < waited < 66
-    assert channel._post("x" * 5000).because.startswith("WeCom said 40058: markdown.content exceed max length")
+    assert channel._post("x" * 5000).reason.startswith("WeCom said 40058: markdown.content exceed max length")
     assert len([one for one in sandbox.inbox()["messages"] if one["channel"] == GROUP]) == 21
     channel._key = "another"
     with pytest.raises(AuthError, match="93000"):

@@ -59,7 +59,7 @@ def tasks(channel: SalesforceTasks, fields: str = "Id, Perennial_Key__c") -> lis
 def test_a_task_on_its_account(channel: SalesforceTasks, org: SandboxProcess) -> None:
     one = task(org, html="Call them &amp; <b>listen</b>.<br>See <a href='https://x.example/1'>the account</a>.")
     outcome = channel.send([one])[one.key]
-    assert channel.is_repeatable and (outcome.state, outcome.because) == ("sent", "")
+    assert channel.is_repeatable and (outcome.state, outcome.reason) == ("sent", "")
     (row,) = tasks(channel, "Id, Subject, Description, ActivityDate, Status, Priority, WhatId, OwnerId")
     del row["attributes"]
     assert row == {
@@ -106,8 +106,8 @@ def test_each_letter_of_a_batch_gets_its_own_outcome(channel: SalesforceTasks, o
     good, nowhere, odd = task(org, "a"), task(org, "b", company_id="001SB0zzzzzzzzz"), task(org, "c", due_at="soon")
     outcomes = channel.send([good, nowhere, odd])
     assert [outcomes[one.key].state for one in (good, nowhere, odd)] == ["sent", "refused", "refused"]
-    assert "INVALID_CROSS_REFERENCE_KEY" in outcomes[nowhere.key].because
-    assert "ingest the CRM" in outcomes[nowhere.key].because
+    assert "INVALID_CROSS_REFERENCE_KEY" in outcomes[nowhere.key].reason
+    assert "ingest the CRM" in outcomes[nowhere.key].reason
     assert [row["Perennial_Key__c"] for row in tasks(channel)] == [good.key]
 
 
@@ -134,7 +134,7 @@ def test_case_17_an_owner_who_has_left_keeps_no_task_from_being_written(
     (gone,) = channel._api.everything("SELECT Id, Email FROM User WHERE IsActive = FALSE")
     one = task(org, owner_id=gone["Id"])
     outcome = channel.send([one])[one.key]
-    assert (outcome.state, "no active user" in outcome.because) == ("sent", True)
+    assert (outcome.state, "no active user" in outcome.reason) == ("sent", True)
     assert len(tasks(channel)) == 1
     assert channel.address(replace(one, body={**one.body, "owner_id": ""}, recipient=gone["Email"])) == ""
 
@@ -194,9 +194,9 @@ def test_a_task_whose_reason_is_gone_is_closed_once_with_a_note(channel: Salesfo
     channel.send([one])
     ends = letter("crm_task", "close:a", body={"closes": one.key, "note": "Closed: the risk is gone"})
     assert channel.address(ends) == ""
-    for because in ("", "it was completed before"):
+    for reason in ("", "it was completed before"):
         outcome = channel.send([ends])[ends.key]
-        assert (outcome.state, outcome.because) == ("sent", because)
+        assert (outcome.state, outcome.reason) == ("sent", reason)
     (found,) = tasks(channel, "Id, Status, Description, Perennial_Key__c")
     assert found["Status"] == "Completed"
     assert found["Description"].startswith("Closed: the risk is gone")

@@ -93,4 +93,4 @@ def test_a_task_of_a_crm_that_is_no_longer_listed_expires(house: House, outside:
     assert [row.state for row in house.outbox(account_key="crm_us:3001")] == ["planned"]
     deliver.deliver(now=house.now + timedelta(days=8))
     (row,) = house.outbox(account_key="crm_us:3001")
-    assert row.state == "expired" and "not among the sources" in row.because
+    assert row.state == "expired" and "not among the sources" in row.reason

@@ -90,7 +90,7 @@ def test_ok_false(channel: SlackChannel, workspace: Workspace, error: str, state
     workspace.next_error = error
     outcome = channel.send([one])[one.key]
     assert outcome.state == state
-    assert error in outcome.because
+    assert error in outcome.reason
 
 
 @pytest.mark.parametrize("error", ["invalid_auth", "token_revoked", "missing_scope", "account_inactive"])

@@ -30,11 +30,11 @@ def at(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     return set_clock
 
 
-def hold(batch_id: int, because: str = "too many bad rows") -> None:
+def hold(batch_id: int, reason: str = "too many bad rows") -> None:
     with engine("loader").begin() as connection:
         connection.execute(
-            sa.text("update meta.batch set state = 'held', held_because = :because where batch_id = :id"),
-            {"id": batch_id, "because": because},
+            sa.text("update meta.batch set state = 'held', hold_reason = :reason where batch_id = :id"),
+            {"id": batch_id, "reason": reason},
         )
 
 

@@ -30,7 +30,7 @@ def test_an_answer_moves_what_the_next_build_makes_and_nothing_else(built: pytes
     build.run("unmatched")
     assert value(KEY, id="o9") is None
     waiting = review.open_ids()
-    assert [(one.source_id, one.n_records, one.because) for one in waiting] == [
+    assert [(one.source_id, one.n_records, one.reason) for one in waiting] == [
         ("o9", 1, "no id and no domain of its own")
     ]
     at(built, "14:00")

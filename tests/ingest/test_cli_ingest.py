@@ -71,7 +71,7 @@ def test_held_batches_are_listed_shown_and_accepted(crm, contracts, capsys) -> N
 
     status, out, _ = run(capsys, "batch", "accept", str(held_id), "--reason", "they bought a company")
     assert status == 0 and f"batch {held_id} is merged; crm is green" in out
-    assert value("select decided_because from meta.batch where batch_id = :id", id=held_id) == "they bought a company"
+    assert value("select decision_reason from meta.batch where batch_id = :id", id=held_id) == "they bought a company"
 
 
 def test_a_dropped_batch_says_how_to_read_it_again(crm, contracts, capsys) -> None:

@@ -22,7 +22,7 @@ NOTHING: dict = {"opportunity_id": None, "account_id": None}
 
 
 def held() -> list[tuple]:
-    return rows("select batch_id, held_because from meta.batch where state = 'held' order by 1")
+    return rows("select batch_id, hold_reason from meta.batch where state = 'held' order by 1")
 
 
 def accept() -> None:
@@ -129,7 +129,7 @@ def test_rules_on_a_batch_know_what_was_accepted(crm, monkeypatch, rule: str, ch
     # What comes now is all that comes, whatever its clock says.
     monkeypatch.setattr(crm, "read", _only(crm, odd))
     assert pipeline.run("crm").state == "red"
-    assert all(f"crm.account.{rule}" in because for _, because in held())
+    assert all(f"crm.account.{rule}" in reason for _, reason in held())
     accept()
     for hour in (2, 3):
         at(monkeypatch, hour)

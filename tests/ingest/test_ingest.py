@@ -179,9 +179,9 @@ def test_a_decision_needs_a_reason_and_something_to_decide(crm, decide) -> None:
     with pytest.raises(ConfigError, match="needs a reason"):
         decide(batch_id, reason=" ", by="ada")
     with pytest.raises(ConfigError, match="is merged"):
-        decide(batch_id, reason="because", by="ada")
+        decide(batch_id, reason="reason", by="ada")
     with pytest.raises(ConfigError, match="no batch 999"):
-        decide(999, reason="because", by="ada")
+        decide(999, reason="reason", by="ada")
 
 
 def test_full_finds_what_is_gone(crm, monkeypatch) -> None:

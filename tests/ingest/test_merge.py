@@ -239,7 +239,7 @@ def test_batches_merge_in_order_and_wait_behind_a_held_one(raw: str) -> None:
     held_batches.accept(first.batch_id, reason="a real bulk edit", by="ada")
     assert merge.merge("crm").n_batches == 2
     assert rows(ACCOUNTS) == [("1", "b", False)]
-    assert rows("select decided_by, decided_because from meta.batch where batch_id = 1") == [
+    assert rows("select decided_by, decision_reason from meta.batch where batch_id = 1") == [
         ("ada", "a real bulk edit")
     ]
 

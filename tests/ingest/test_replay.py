@@ -214,7 +214,8 @@ def test_after_a_dropped_batch_its_accounts_wait_until_it_was_read_again() -> No
 def test_a_batch_held_longer_than_deletions_are_kept_is_followed_by_a_full_read() -> None:
     def owed() -> list[str]:
         return [
-            row["full_because"] for row in fetch("select full_because from meta.cursor where entity = 'opportunity'")
+            row["full_refresh_reason"]
+            for row in fetch("select full_refresh_reason from meta.cursor where entity = 'opportunity'")
         ]
 
     lately = land(
@@ -275,7 +276,7 @@ def test_what_is_filled_in_wrongly_is_named_and_changes_nothing(asked: dict, lac
 
 
 def test_a_form_shows_what_waits_and_changes_nothing() -> None:
-    held = land("opportunity", good("opportunity", 1, first=40), state="held", validated_at=NOW, held_because="half")
+    held = land("opportunity", good("opportunity", 1, first=40), state="held", validated_at=NOW, hold_reason="half")
     before = fetch("select * from quarantine.record")
     everything = quarantine_review.decide({"action": "show"}, by="ada")
     assert f"batch {held} of crm.opportunity, 1 rows: half" in everything and f"{RULE} of crm: 1 open" in everything
@@ -308,8 +309,8 @@ def test_a_form_replays_and_gives_up() -> None:
     )
     said = quarantine_review.decide({"action": "drop", "record": "1", "reason": "a test"}, by="ada")
     assert said == "1 rows are dropped"
-    assert fetch("select decided_by, decided_because from quarantine.record") == [
-        {"decided_by": "ada", "decided_because": "a test"}
+    assert fetch("select decided_by, decision_reason from quarantine.record") == [
+        {"decided_by": "ada", "decision_reason": "a test"}
     ]
 
 
@@ -328,7 +329,7 @@ def test_a_form_decides_about_held_batches() -> None:
     said = quarantine_review.decide({"action": "drop batch", "batch": str(second), "reason": "half"}, by="ada")
     assert said == f"dropped {second}; the next ingest run reads them again"
     decided = fetch(
-        "select state, decided_by, decided_because from meta.batch where decided_by <> '' order by batch_id"
+        "select state, decided_by, decision_reason from meta.batch where decided_by <> '' order by batch_id"
     )
     assert [tuple(row.values()) for row in decided] == [("merged", "ada", "right"), ("dropped", "ada", "half")]
 

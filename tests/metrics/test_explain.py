@@ -36,7 +36,7 @@ def test_rows_behind_a_group_are_those_of_the_group(built: pytest.MonkeyPatch) -
 
 def test_what_is_not_connected_says_what_it_needs(built: pytest.MonkeyPatch) -> None:
     found = explain("csat")
-    assert found.because == "not available: needs rating"
+    assert found.reason == "not available: needs rating"
     assert facts_of(found)["value"] == "not available: needs rating"
 
 
@@ -64,7 +64,7 @@ def test_rows_are_those_that_a_value_is_made_of(built: pytest.MonkeyPatch) -> No
     ],
 )
 def test_a_need_may_be_a_column_or_what_is_read_back(built: pytest.MonkeyPatch, metric: str, needed: str) -> None:
-    assert explain(metric).because == f"not available: needs {needed}"
+    assert explain(metric).reason == f"not available: needs {needed}"
 
 
 def test_what_is_not_computed_for_a_period_or_a_group_says_for_which_it_is(built: pytest.MonkeyPatch) -> None:

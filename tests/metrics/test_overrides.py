@@ -38,7 +38,7 @@ def test_a_correction_counts_until_it_expires(built: pytest.MonkeyPatch) -> None
     _enter()
     built.setenv("PERENNIAL_NOW", "2026-07-01T12:00:00+00:00")
     assert explain("activity_rate", as_of=MAY).counts == 1.0
-    assert [row["withdrawn_because"] for row in restatement_report.overridden()] == ["", "the invoice was wrong"]
+    assert [row["withdrawal_reason"] for row in restatement_report.overridden()] == ["", "the invoice was wrong"]
 
 
 def test_the_headline_shows_the_correction(built: pytest.MonkeyPatch) -> None:

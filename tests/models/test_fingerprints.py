@@ -42,9 +42,9 @@ def scopes(build_id: str) -> dict[str, str]:
     return {model: scope for model, scope in found if model not in ALWAYS}
 
 
-def because(build_id: str, model: str) -> str:
+def reason(build_id: str, model: str) -> str:
     """Return why a build made a model again."""
-    return value(f"select because from meta.build_model where build_id = '{build_id}' and model = '{model}'")
+    return value(f"select reason from meta.build_model where build_id = '{build_id}' and model = '{model}'")
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_an_exclusion_makes_one_account_again(built: pytest.MonkeyPatch, tmp_pat
     assert build.plan("second").reason == "setting exclusion changed: crm:2"
     assert isinstance(build.run("second"), build.Finished)
     assert value("select is_excluded from core.account where account_key = 'crm:2'")
-    assert because("second", "core.account") == "meta.exclusion changed"
+    assert reason("second", "core.account") == "meta.exclusion changed"
     by_account = {
         name
         for name, model in registry.load().items()
@@ -163,7 +163,7 @@ def test_a_kpi_query_is_made_again_alone_with_what_shows_its_values(built: pytes
     build.run("second")
     made = scopes("second")
     assert set(made) == {"marts.retention_period", "marts.kpi_value"}
-    assert because("second", "marts.kpi_value") == "marts.retention_period changed"
+    assert reason("second", "marts.kpi_value") == "marts.retention_period changed"
     reasons = rows("select distinct reason from meta.kpi_restatement where build_id = 'second'")
     assert reasons == [("marts.retention_period: query changed",)]
     world.assert_equals_scratch(built)
@@ -196,7 +196,7 @@ def test_a_view_that_changed_makes_its_readers_again(built: pytest.MonkeyPatch, 
     redefine(tmp_path, name, lambda query: query.replace("n_paid_seats", "n_paid_seats + 1 as n_paid_seats", 1))
     build.run("second")
     made = scopes("second")
-    assert because("second", "core.seat_day") == "query changed"
+    assert reason("second", "core.seat_day") == "query changed"
     assert "core.usage_day" not in made
     assert value("select max(n_paid_seats) from core.seat_day") == 11
     world.assert_equals_scratch(built)

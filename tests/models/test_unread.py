@@ -75,7 +75,7 @@ def test_a_metric_of_a_source_that_was_never_whole_is_not_available(
     assert value("select count(*) from marts.account_day where usage_28d is not null") == 0
     for metric in ("activity_rate", "arr", "backlog", "gross_renewal_rate", "logo_churn_rate"):
         assert value("select count(*) from marts.kpi_value where metric_id = :m", m=metric) == 0, metric
-        assert "first load" in explain(metric).because
+        assert "first load" in explain(metric).reason
 
 
 def test_a_source_that_fell_behind_has_figures_up_to_where_it_is_read(built: pytest.MonkeyPatch) -> None:
@@ -92,7 +92,7 @@ def test_a_source_that_fell_behind_has_figures_up_to_where_it_is_read(built: pyt
     assert value("select max(as_of) from marts.kpi_value where metric_id = 'activity_rate'") == date(2026, 6, 11)
     assert value("select max(as_of) from marts.kpi_value where metric_id = 'arr'") == date(2026, 6, 24)
     found = explain("activity_rate", period="day")
-    assert (found.as_of, found.because) == (date(2026, 6, 11), "usage_day of product_db is read only up to 2026-06-11")
+    assert (found.as_of, found.reason) == (date(2026, 6, 11), "usage_day of product_db is read only up to 2026-06-11")
     # Half of what was missed is merged, then all of it.
     _page(world.usage("1", "u1", date(2026, 6, 13), 5), is_last=False, source="product_db")
     assert build.run("still behind")

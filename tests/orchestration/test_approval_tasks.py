@@ -23,7 +23,7 @@ FOUND = approvals.Approval(
     reason="the cap of 4 actions per run",
     authors=("mallory",),
     asked_at=datetime(2026, 11, 16, 9, tzinfo=UTC),
-    lapses_at=datetime(2026, 11, 18, 9, tzinfo=UTC),
+    expires_at=datetime(2026, 11, 18, 9, tzinfo=UTC),
     answered_by="",
     note="",
     n_actions=2,
@@ -66,8 +66,8 @@ class Room:
         self.answers.append((approval_id, said, by))
         return replace(self.found, state=said)
 
-    def refuse(self, approval_id: str, by: str, because: str) -> None:
-        refusal = {"by": by, "at": "2026-11-16T10:00:00+00:00", "because": because}
+    def refuse(self, approval_id: str, by: str, reason: str) -> None:
+        refusal = {"by": by, "at": "2026-11-16T10:00:00+00:00", "reason": reason}
         self.found = replace(self.found, refusals=(*self.found.refusals, refusal))
 
     def context(self, **changes: Any) -> Any:

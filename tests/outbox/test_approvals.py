@@ -100,7 +100,7 @@ def test_who_may_not_approve(open_house: House, overlay: Path) -> None:
     assert approvals.answer(asked.approval_id, "rejected", ("mallory",), "a typing error", SOON).state == "rejected"
     with pytest.raises(ConfigError, match="is rejected by mallory already"):
         approvals.answer(asked.approval_id, "approved", ("ada",), now=SOON)
-    assert {row.because for row in open_house.outbox(entity_id="C-3#2")} == {"rejected by mallory: a typing error"}
+    assert {row.reason for row in open_house.outbox(entity_id="C-3#2")} == {"rejected by mallory: a typing error"}
     assert open_house.decide(decision_id="again").n_planned == 0
 
 
@@ -108,13 +108,13 @@ def test_an_approval_lapses_after_two_working_days(open_house: House, outside: O
     friday = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)  # before the lead begins to work, and gets the week's digest
     open_house.set_clock(friday)
     asked = _flood(open_house, overlay)
-    assert asked.lapses_at == datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
-    deliver.deliver(now=asked.lapses_at - timedelta(minutes=1))
+    assert asked.expires_at == datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+    deliver.deliver(now=asked.expires_at - timedelta(minutes=1))
     assert len(_states(open_house)["parked"]) == 3
     with pytest.raises(ConfigError, match="lapsed already"):
-        approvals.answer(asked.approval_id, "approved", ("ada",), now=asked.lapses_at)
-    deliver.deliver(now=asked.lapses_at)
-    assert {(row.state, row.because) for row in open_house.outbox(entity_id="C-3#2")} == {
+        approvals.answer(asked.approval_id, "approved", ("ada",), now=asked.expires_at)
+    deliver.deliver(now=asked.expires_at)
+    assert {(row.state, row.reason) for row in open_house.outbox(entity_id="C-3#2")} == {
         ("expired", "nobody approved it in time")
     }
     assert approvals.get(asked.approval_id).state == "lapsed"
@@ -127,7 +127,7 @@ def test_a_late_approval_passes_the_gate_again(open_house: House, outside: Outsi
     open_house.verdict("crm", "crm", "red", NOW, "batch 7 is held")
     approvals.answer(asked.approval_id, "approved", ("ada",), now=SOON)
     assert deliver.deliver(now=SOON).n_sent == 0 and outside.received() == before
-    assert {"batch 7 is held" in row.because for row in open_house.outbox(state="planned")} == {True}
+    assert {"batch 7 is held" in row.reason for row in open_house.outbox(state="planned")} == {True}
     open_house.verdict("crm", "crm", "green", NOW)
     assert deliver.deliver(now=SOON).n_sent == 3
 
@@ -165,8 +165,8 @@ def test_a_run_is_taken_back(open_house: House, outside: Outside, overlay: Path)
         + [("crm_task", "stays")]
     )
     assert [row["result"] for row in found].count("never sent") == 2
-    assert any("completed the task" in row["because"] for row in found)
-    assert all("ada: the wrong baseline" in row["because"] for row in found)
+    assert any("completed the task" in row["reason"] for row in found)
+    assert all("ada: the wrong baseline" in row["reason"] for row in found)
     assert not approvals.find()
     # Nothing comes back by itself, and asking again changes nothing.
     received = outside.received()

@@ -70,7 +70,7 @@ def test_a_row_that_has_left_or_is_settled_is_not_touched(warehouse: str, state:
 
 
 def test_dry_run_is_for_good(warehouse: str) -> None:
-    assert plan(action(state="suppressed", because="dry run")).suppressed == 1
+    assert plan(action(state="suppressed", reason="dry run")).suppressed == 1
     assert plan(action()).planned == 0
     assert rows()[0].state == "suppressed"
 

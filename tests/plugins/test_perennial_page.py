@@ -88,7 +88,7 @@ def test_hostile_rows_are_shown_as_text(client, warehouse):
     with engine("loader").begin() as connection:
         connection.execute(
             sa.text("""
-                insert into meta.batch (source, vendor, entity, state, table_name, until, held_because, n_rows)
+                insert into meta.batch (source, vendor, entity, state, table_name, until, hold_reason, n_rows)
                 values ('crm', 'hubspot', 'account', 'held', 'batch_1', now(), :evil, 7);
             """),
             {"evil": evil},
@@ -114,13 +114,13 @@ def test_it_leads_to_where_a_person_decides(client, warehouse):
     with engine("owner").begin() as connection:
         connection.execute(
             sa.text("""
-                insert into meta.batch (source, vendor, entity, state, table_name, until, held_because, n_rows)
+                insert into meta.batch (source, vendor, entity, state, table_name, until, hold_reason, n_rows)
                 values ('crm', 'hubspot', 'account', 'held', 'batch_1', now(), 'half', 7);
                 insert into quarantine.record (batch_id, row_no, source, entity, record_id, rule_id, reason, state)
                 values (1, 1, 'crm', 'account', '1', 'crm.account.name_present', 'no name', 'open');
                 insert into meta.verdict (source, kind, entity, state, reason, cure)
                 values ('crm', 'crm', '', 'red', 'half', 'first `batch show 1`, then `batch drop 1`');
-                insert into ops.approval (approval_id, run_id, reason, authors, asked_at, lapses_at)
+                insert into ops.approval (approval_id, run_id, reason, authors, asked_at, expires_at)
                 values ('20261123-1', 'r', 'the cap of 20 actions per run', '{root}', now(), now() + interval '2 days');
             """)
         )
@@ -136,7 +136,7 @@ def test_uncertain_messages_name_no_person(client, warehouse):
         connection.execute(
             sa.text("""
                 insert into ops.outbox (key, channel, entity_kind, entity_id, rule, episode_no, step, account_key,
-                    recipient, subject, body, reads, not_after, state, because, decision_id, version)
+                    recipient, subject, body, reads, not_after, state, reason, decision_id, version)
                 values ('k', 'slack', 'renewal', 'c#1', 'renewal_ladder', 1, '90', 'crm:1',
                     'ada@example.com', 'Secret subject', '{}', '{crm}', now(), 'uncertain', 'no answer', 'd', '1')
             """)

@@ -68,7 +68,7 @@ def test_the_worked_example_from_records_to_total(connection: sa.Connection) -> 
 
 
 def test_who_disagrees_with_the_figures(connection: sa.Connection) -> None:
-    found = {one.line.account: one.because for one in lists.disagreements(lines.read(connection))}
+    found = {one.line.account: one.reason for one in lists.disagreements(lines.read(connection))}
     # A's pulse is 5 and its score fell by 4; B's fell by 5; E is red, but its notice ended the question.
     assert found == {
         "B": "pulse 4, but the score fell from 60 to 55 in 28 days",
@@ -147,7 +147,7 @@ def _given() -> dict[str, list[dict[str, Any]]]:
         for days, score in ((0, now), (28, before)):
             given["marts.health_score"].append(
                 {"account_key": f"crm:{name}", "day": NEWEST - timedelta(days=days), "computed": score, "score": score,
-                 "unknown_because": "", "yellow_from": 45, "green_from": 70}
+                 "unknown_reason": "", "yellow_from": 45, "green_from": 70}
             )  # fmt: skip
         for edge, is_above in (("yellow", is_yellow), ("green", is_green)):
             given["marts.health_step"].append(
@@ -165,7 +165,7 @@ def _given() -> dict[str, list[dict[str, Any]]]:
                      renewed_of_target_arr=10 if number < k else None)  # fmt: skip
             given["marts.health_checkpoint"].append(
                 {"renewal_id": f"{name}#1", "account_key": f"crm:{name}", "days_before": 30,
-                 "as_of": date(2026, 5, 31), "forecast_category": category, "band": band, "unknown_because": ""}
+                 "as_of": date(2026, 5, 31), "forecast_category": category, "band": band, "unknown_reason": ""}
             )  # fmt: skip
     _frozen(given)
     return given

@@ -61,8 +61,8 @@ def test_scores_are_equal(connection: sa.Connection, rows: list[dict[str, Any]])
         assert (sql.profile, sql.version) == (explained.profile.name, explained.profile.version)
         assert (sql.score, sql.computed) == (explained.number, explained.computed), row
         assert sql.coverage == pytest.approx(explained.coverage)
-        reason = "paused" if row["is_paused"] and explained.number is not None else explained.unknown_because
-        assert sql.unknown_because == reason
+        reason = "paused" if row["is_paused"] and explained.number is not None else explained.unknown_reason
+        assert sql.unknown_reason == reason
         reasons.add(reason)
     assert len(reasons) >= 4, reasons
 
@@ -70,7 +70,7 @@ def test_scores_are_equal(connection: sa.Connection, rows: list[dict[str, Any]])
 def test_bands_are_equal(connection: sa.Connection) -> None:
     found = connection.execute(
         sa.text(
-            "select h.account_key, h.day, h.computed, h.score, h.band, h.unknown_because, h.band_since, h.profile"
+            "select h.account_key, h.day, h.computed, h.score, h.band, h.unknown_reason, h.band_since, h.profile"
             " from marts.account_health as h order by account_key, day"
         )
     ).all()
@@ -85,7 +85,7 @@ def test_bands_are_equal(connection: sa.Connection) -> None:
         # A day without a score, as one of an unknown band, interrupts a run.
         state = [
             (None, False)
-            if day not in filled or filled[day].unknown_because
+            if day not in filled or filled[day].unknown_reason
             else (float(filled[day].computed), filled[day].computed < filled[day].score)
             for day in every
         ]

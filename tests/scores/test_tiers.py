@@ -62,7 +62,7 @@ def test_a_signed_contract_lifts_at_once() -> None:
         lifted, now=replace(lifted.now, kept_arr=Decimal(2)), before=replace(lifted.before, kept_arr=Decimal(1))
     )
     assert _said(_judge(lifted)) == [("a", "up", "key_account")]
-    assert "by the contract signed on 2026-07-01" in _judge(lifted)[0].because
+    assert "by the contract signed on 2026-07-01" in _judge(lifted)[0].reason
     assert _judge(replace(lifted, signed_on=date(2026, 6, 30))) == []  # in the quarter before
     assert _judge(replace(lifted, now=replace(lifted.now, score=Decimal("79.99")))) == []
     assert _judge(replace(lifted, now=replace(lifted.now, kept_arr=Decimal(1)))) == []  # nothing more is kept
@@ -87,7 +87,7 @@ def test_a_new_account_has_a_preliminary_tier_and_does_not_move() -> None:
 
     (found,) = _judge(new(None))
     assert (found.kind, found.to_tier) == ("first", "key_account")
-    assert "preliminary" in found.because
+    assert "preliminary" in found.reason
     assert _judge(new("small")) == []
 
 
@@ -106,7 +106,7 @@ def test_the_highest_scores_get_the_places_and_the_others_wait_by_name() -> None
         ("third", "waiting", "key_account"),
         ("leaves", "down", "standard"),
     ]
-    assert "all 2 places are taken" in _judge(*people, places=2)[1].because
+    assert "all 2 places are taken" in _judge(*people, places=2)[1].reason
     assert [kind for _, kind, _ in _said(_judge(*people))] == ["up", "up", "up", "down"]
     # One who is protected keeps the place.
     protected = replace(people[1], playbooks=("x",))

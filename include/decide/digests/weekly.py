@@ -126,8 +126,8 @@ def _digest(
             ),
             *_disputed([one for one in disagreements if one.line.team in teams]),
             *(
-                Evidence(text=f"On hold: {number}, because {because}", level="unknown")
-                for because, number in on_hold.most_common(5)
+                Evidence(text=f"On hold: {number}, because {reason}", level="unknown")
+                for reason, number in on_hold.most_common(5)
             ),
         ),
         footer=f"Tables of {formatting.day(day.as_of)}.",
@@ -151,7 +151,7 @@ def _disputed(theirs: Sequence[Disagreement]) -> Iterator[Evidence]:
     for one in theirs[:MAX_DISAGREEMENTS]:
         worth = formatting.money(one.line.target, one.line.currency)
         yield Evidence(
-            text=f"Talk about {one.line.account}: {one.because}; {worth} a year,"
+            text=f"Talk about {one.line.account}: {one.reason}; {worth} a year,"
             f" decision by {formatting.day(one.line.decision_date)}",
             source="renewal forecast",
             level="risk",
@@ -196,11 +196,11 @@ def _on_hold(
     day: Day, renewals: Sequence[Checkpoint], teams: Sequence[str], scanned: Sequence[Scanned[Signal]]
 ) -> Iterator[str]:
     """Yield why each reminder or alert is on hold."""
-    yield from (because for row in renewals if (because := day.why_on_hold(row)))
+    yield from (reason for row in renewals if (reason := day.why_on_hold(row)))
     for one in scanned:
         for hit in one.hits:
-            if hit.opens and hit.owner.owner_team in teams and (because := why_on_hold(day, one.rule, hit)):
-                yield because
+            if hit.opens and hit.owner.owner_team in teams and (reason := why_on_hold(day, one.rule, hit)):
+                yield reason
 
 
 def _overdue(connection: sa.Connection, day: Day) -> Counter[str]:

@@ -95,13 +95,13 @@ class _Seen:
         mine = [name for name, state in sources.items() if (name == self.source if state["kind"] == "crm" else True)]
         asked = [name for name in mine if sources[name]["kind"] in ("crm", *kinds)]
         reasons = [
-            Why(Reason.SOURCE_NOT_READY, {"source": name, "because": "; ".join(sources[name]["reasons"])})
+            Why(Reason.SOURCE_NOT_READY, {"source": name, "reason": "; ".join(sources[name]["reasons"])})
             for name in asked
             if sources[name]["reasons"]
         ]
         known = {state["kind"] for state in sources.values()}
         reasons += [
-            Why(Reason.SOURCE_NOT_READY, {"source": kind, "because": "no source of this kind is connected"})
+            Why(Reason.SOURCE_NOT_READY, {"source": kind, "reason": "no source of this kind is connected"})
             for kind in kinds
             if kind not in known
         ]
@@ -221,7 +221,7 @@ def _line(
 
 def _opened(day: date, episode: Any) -> Why:
     if episode.closed_on == day:
-        return Why(Reason.CLOSED, {"because": episode.closed_because, "closed_on": day})
+        return Why(Reason.CLOSED, {"reason": episode.close_reason, "closed_on": day})
     reason = Reason.OPENED if episode.opened_on == day else Reason.ALREADY_OPEN
     return Why(reason, {"opened_on": episode.opened_on})
 
@@ -251,7 +251,7 @@ def _delivered(rows: Sequence[Any]) -> Iterator[Why]:
         channels = sorted({row.channel for row in same})
         facts = {"channels": channels, "state": same[0].state}
         if reason is Reason.ABOVE_CAP:
-            facts |= {"because": same[0].because, "approval_id": same[0].approval_id}
+            facts |= {"reason": same[0].reason, "approval_id": same[0].approval_id}
         yield Why(reason, facts)
 
 
@@ -260,7 +260,7 @@ def _outcome(row: Any) -> Reason:
         return Reason.ABOVE_CAP
     if row.state == "planned":
         return Reason.CHANNEL_ON_HOLD if row.is_on_hold else Reason.PLANNED
-    if row.state == "suppressed" and row.because == "dry run":
+    if row.state == "suppressed" and row.reason == "dry run":
         return Reason.DRY_RUN
     if row.state == "failed" and not row.address:
         return Reason.NO_RECIPIENT
@@ -341,12 +341,12 @@ _INPUTS = sa.text(
     "select subject_kind, subject_id, facts from ops.evaluation_input where day = :day and account_key = any(:keys)"
 )
 _EPISODES = sa.text(
-    "select signal, entity_id, episode_no, opened_on, closed_on, closed_because, notified_as, arm, snoozed_until"
+    "select signal, entity_id, episode_no, opened_on, closed_on, close_reason, notified_as, arm, snoozed_until"
     " from ops.episode where account_key = any(:keys) and opened_on <= :day"
     " and (closed_on is null or closed_on >= :day) order by episode_no"
 )
 _SENT = sa.text(
-    "select rule, entity_id, episode_no, step, channel, state, because, approval_id, address,"
+    "select rule, entity_id, episode_no, step, channel, state, reason, approval_id, address,"
     " cast(planned_at at time zone :zone as date) as planned_on,"
     " coalesce((select is_on_hold from ops.channel as c where c.channel = o.channel), false) as is_on_hold"
     " from ops.outbox as o where account_key = any(:keys) and cast(planned_at at time zone :zone as date) <= :day"

@@ -51,7 +51,7 @@ class Tasks(Planner[Playbook]):
         for one in self._scan.playbooks:
             self._holds = self._scan.holds(one.rule)
             for turn in self.follow(one):
-                if turn.closed_because and turn.open:
+                if turn.close_reason and turn.open:
                     self.outcome.actions += self._closings(turn, turn.open)
                 elif turn.hit and not turn.on_hold and self._arm(turn) == "acted":
                     self.outcome.actions += self._tasks(turn, turn.hit)
@@ -81,7 +81,7 @@ class Tasks(Planner[Playbook]):
     def closes(self, turn: Turn[Playbook]) -> str:
         """Return why a playbook ends today: people say so, or its reason is gone; "" while it continues."""
         if said := self.answer(turn):
-            return task_feedback.closed_because(said)
+            return task_feedback.close_reason(said)
         return "" if turn.on_hold else self._why_over(turn)
 
     def answer(self, turn: Turn[Playbook]) -> str:
@@ -158,7 +158,7 @@ class Tasks(Planner[Playbook]):
 
     def _closings(self, turn: Turn[Playbook], episode: Episode) -> list[Action]:
         return [
-            alert_tasks.closing(self.day, episode, given.step, given.key, turn.closed_because, turn.rule.version)
+            alert_tasks.closing(self.day, episode, given.step, given.key, turn.close_reason, turn.rule.version)
             for given in self._given(turn).values()
             if given.state in alert_tasks.MAY_BE_OUTSIDE
             and given.ended_on is None
@@ -210,7 +210,7 @@ class Tasks(Planner[Playbook]):
                 html = f"{escape(note)}<br>\n<br>\n{html}"
         if step is playbook.steps[-1]:
             html += f"<br>\n<br>\nWhen you complete it, write the outcome: {escape(', '.join(playbook.outcome))}."
-        state, because = ("suppressed", left_out) if left_out else day.planned_state(step.kind)
+        state, reason = ("suppressed", left_out) if left_out else day.planned_state(step.kind)
         useful = day.after(slot.begins_on + timedelta(days=alert_tasks.USEFUL_DAYS))
         return Action(
             channel=step.kind,
@@ -236,5 +236,5 @@ class Tasks(Planner[Playbook]):
             not_after=min(day.after(deadline), useful) if deadline else useful,
             version=turn.rule.version,
             state=state,  # type: ignore[arg-type]
-            because=because,
+            reason=reason,
         )

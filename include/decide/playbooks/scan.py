@@ -41,7 +41,7 @@ class Given:
     key: str
     step: str
     state: str
-    because: str
+    reason: str
     planned_on: date
     task: str
     task_on: date | None
@@ -52,7 +52,7 @@ class Given:
     @property
     def is_left_out(self) -> bool:
         """Whether the step's condition was false when it began."""
-        return self.because.startswith(LEFT_OUT)
+        return self.reason.startswith(LEFT_OUT)
 
     @property
     def ended_on(self) -> date | None:
@@ -172,7 +172,7 @@ def _began_with(connection: sa.Connection) -> dict[tuple[str, int], dict[str, An
 def _given(connection: sa.Connection, names: Sequence[str], zone: str) -> dict[tuple[str, str, str], dict[str, Given]]:
     rows = connection.execute(
         sa.text(
-            "select o.rule, o.entity_kind, o.entity_id, o.key, o.step, o.state, o.because,"
+            "select o.rule, o.entity_kind, o.entity_id, o.key, o.step, o.state, o.reason,"
             " cast(o.planned_at as date) as planned_on, coalesce(t.state, '') as task,"
             " case when t.state in ('done', 'deleted')"
             " then cast(coalesce(t.changed_at, t.read_at) at time zone :zone as date) end as task_on,"

@@ -88,7 +88,7 @@ class Reminders(Planner[LadderRule]):
             hits.append(Hit(renewal_id, vars(shown), opens=self._rungs[renewal_id] is not None))
         mine = {renewal_id: each for (rule, renewal_id), each in day.episodes.items() if rule == RENEWAL}
         for turn in self.follow(Scanned(Rule(LADDER, RENEWAL, subject), hits, mine)):
-            if turn.hit and not turn.closed_because:
+            if turn.hit and not turn.close_reason:
                 self._remind(turn, Checkpoint(**turn.values))
         return self.outcome
 
@@ -168,8 +168,8 @@ class Reminders(Planner[LadderRule]):
     def _expired(self, turn: Turn[LadderRule], renewal: Checkpoint, missed: Rung) -> list[Action]:
         to = recipient(renewal, "csm", self.day.settings.people)
         message = Message(subject=f"{renewal.account_name}: {missed.days}-day checkpoint", summary="Passed over.")
-        because = f"passed over: its day was {missed.on}, and no decision was made until it was too late for it"
-        return self._step(turn, str(missed.days), to, message, missed, state="expired", because=because)
+        reason = f"passed over: its day was {missed.on}, and no decision was made until it was too late for it"
+        return self._step(turn, str(missed.days), to, message, missed, state="expired", reason=reason)
 
     def _step(
         self,

@@ -32,7 +32,7 @@ class Turn(Generic[File]):
         hit: What is known of it; None if it is no longer listed.
         last: The rule's last episode with it; None for none.
         on_hold: Why nothing may be said of it today; "" if it may.
-        closed_because: Why its episode closes today; "" while it stays open.
+        close_reason: Why its episode closes today; "" while it stays open.
     """
 
     scanned: Scanned[File]
@@ -40,7 +40,7 @@ class Turn(Generic[File]):
     hit: Hit | None
     last: Episode | None
     on_hold: str = ""
-    closed_because: str = ""
+    close_reason: str = ""
 
     @property
     def rule(self) -> Rule[File]:
@@ -70,8 +70,8 @@ class Turn(Generic[File]):
 
 def why_on_hold(day: Day, rule: Rule[Any], hit: Hit) -> str:
     """Return why nothing may be said of a subject today; "" if it may."""
-    if because := day.readiness.why_on_hold(hit.values["crm_source"], hit.account_key):
-        return because
+    if reason := day.readiness.why_on_hold(hit.values["crm_source"], hit.account_key):
+        return reason
     unfit = sorted(rule.kinds & day.readiness.unfit_kinds(hit.account_key)) if rule.kinds else []
     return day.readiness.why_unknown(unfit[0], hit.account_key, day.now) if unfit else ""
 
@@ -91,12 +91,12 @@ class Planner(ABC, Generic[File]):
         """
         for turn in self._turns(scanned):
             if turn.open:
-                because = self.closes(turn)
-                if because:
-                    self._change(turn, "close", because=because)
+                reason = self.closes(turn)
+                if reason:
+                    self._change(turn, "close", reason=reason)
                 elif turn.hit and not turn.on_hold:
                     self._change(turn, "update")
-                yield replace(turn, closed_because=because)
+                yield replace(turn, close_reason=reason)
             elif blocked := self._blocked(turn):
                 self.block(turn, *blocked)
             elif turn.on_hold:

@@ -174,7 +174,7 @@ class Alerts(Planner[Signal]):
 
     def _events(self, turn: Turn[Signal]) -> Iterator[tuple[Event, How]]:
         hit, last, today = turn.hit, turn.open, self.day.today
-        if turn.closed_because or turn.on_hold or hit is None or turn.rule.file.status == "draft":
+        if turn.close_reason or turn.on_hold or hit is None or turn.rule.file.status == "draft":
             return
         to = self.day.reader(hit.owner, last)
         if last is None:

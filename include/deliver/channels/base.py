@@ -30,16 +30,16 @@ class Outcome:
     Args:
         state: ``sent``; ``refused`` permanently; ``later`` if it was certainly not accepted and may be sent again;
             ``uncertain`` if nobody knows.
-        because: Why it was not simply sent, with the cure.
+        reason: Why it was not simply sent, with the cure.
     """
 
     state: Literal["sent", "refused", "later", "uncertain"]
-    because: str = ""
+    reason: str = ""
     external_id: str = ""
 
     def __post_init__(self) -> None:
         # It is kept, logged and shown, and may be in the words of a vendor or a mail server.
-        object.__setattr__(self, "because", hidden(self.because))
+        object.__setattr__(self, "reason", hidden(self.reason))
 
 
 TaskState = Literal["open", "started", "done", "deleted"]

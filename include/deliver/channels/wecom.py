@@ -82,8 +82,8 @@ class WeComChannel:
             if number == 1:
                 return {delivery.key: outcome}
             # Sending it all again would double what is there.
-            because = f"part {number} of {len(parts)} did not arrive for certain: {outcome.because}"
-            return {delivery.key: Outcome("uncertain", because)}
+            reason = f"part {number} of {len(parts)} did not arrive for certain: {outcome.reason}"
+            return {delivery.key: Outcome("uncertain", reason)}
         return {delivery.key: Outcome("sent")}
 
     def find(self, address: str, since: datetime) -> Mapping[str, str] | None:

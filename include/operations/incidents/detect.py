@@ -52,7 +52,7 @@ def failing(connection: Connection) -> dict[str, Failing]:
             "",
             row.n_quarantined,
             row.n_rows,
-            row.held_because,
+            row.hold_reason,
             row.batch_id,
         )
         for row in connection.execute(_BATCHES)
@@ -100,7 +100,7 @@ _ROWS = sa.text(
 )
 _BATCHES = sa.text(
     """
-    select distinct on (source, entity) source, entity, batch_id, n_rows, n_quarantined, held_because
+    select distinct on (source, entity) source, entity, batch_id, n_rows, n_quarantined, hold_reason
     from meta.batch where state = 'held' order by source, entity, batch_id
     """
 )

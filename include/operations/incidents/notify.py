@@ -132,7 +132,7 @@ def _plan(
             "subject": text.subject,
             "body": text.model_dump_json(),
             "state": "silenced" if silence else "planned",
-            "because": silence,
+            "reason": silence,
             "now": now,
         }
         connection.execute(_PLAN, values)
@@ -148,11 +148,11 @@ def _send_all(now: datetime) -> tuple[int, int]:
         with engine("loader").begin() as connection:
             if not connection.execute(_TAKE, {"id": row["notification_id"]}).rowcount:
                 continue
-        state, because = _send(dict(row))
+        state, reason = _send(dict(row))
         if state == "planned" and row["n_attempts"] + 1 >= ATTEMPTS:
             state = "failed"
         with engine("loader").begin() as connection:
-            connection.execute(_SETTLE, {"id": row["notification_id"], "state": state, "because": because, "now": now})
+            connection.execute(_SETTLE, {"id": row["notification_id"], "state": state, "reason": reason, "now": now})
         n_sent += state == "sent"
     return n_sent, len(waiting) - n_sent
 
@@ -168,8 +168,8 @@ def _send(row: Mapping[str, Any]) -> tuple[str, str]:
         log.warning("an owner could not be notified by %s: %s", row["channel"], error)
         return ("failed" if isinstance(error, Undeliverable) else "planned"), str(error)[:500]
     if outcome.state == "later":
-        return "planned", outcome.because
-    return ("failed" if outcome.state == "refused" else "sent"), outcome.because
+        return "planned", outcome.reason
+    return ("failed" if outcome.state == "refused" else "sent"), outcome.reason
 
 
 def _silences(connection: Connection, now: datetime) -> list[tuple[str, str]]:
@@ -222,7 +222,7 @@ _CLOSE = sa.text("update meta.incident set state = 'closed', closed_at = :now wh
 # What was over before its owner could be notified needs no notification, neither of its start nor of its end.
 _DROP = sa.text(
     """
-    update meta.notification set state = 'silenced', because = 'over before anybody was notified', settled_at = :now
+    update meta.notification set state = 'silenced', reason = 'over before anybody was notified', settled_at = :now
     where incident_id = :id and state = 'planned'
         and not exists (
             select from meta.notification as sent where sent.incident_id = :id and sent.state in ('sending', 'sent')
@@ -231,13 +231,13 @@ _DROP = sa.text(
 )
 _PLAN = sa.text(
     """
-    insert into meta.notification (incident_id, event, channel, recipient, subject, body, state, because, planned_at)
-    values (:id, :event, :channel, :recipient, :subject, cast(:body as jsonb), :state, :because, :now)
+    insert into meta.notification (incident_id, event, channel, recipient, subject, body, state, reason, planned_at)
+    values (:id, :event, :channel, :recipient, :subject, cast(:body as jsonb), :state, :reason, :now)
     """
 )
 _LEFT = sa.text(
     "update meta.notification set state = 'sent', settled_at = :now,"
-    " because = 'the process died while it was sent: it may have arrived, and is not sent again'"
+    " reason = 'the process died while it was sent: it may have arrived, and is not sent again'"
     " where state = 'sending'"
 )
 _WAITING = sa.text("select * from meta.notification where state = 'planned' order by notification_id")
@@ -246,6 +246,6 @@ _TAKE = sa.text(
     " where notification_id = :id and state = 'planned'"
 )
 _SETTLE = sa.text(
-    "update meta.notification set state = :state, because = :because, settled_at = :now where notification_id = :id"
+    "update meta.notification set state = :state, reason = :reason, settled_at = :now where notification_id = :id"
 )
 _SILENCES = sa.text("select pattern, reason from meta.silence where ended_at is null and until > :now")

@@ -239,7 +239,7 @@ def _blank(
 ) -> None:
     """Blank addresses everywhere, and names in messages, evidence and samples, and in what is of the account."""
     sent = sa.text(
-        "update ops.outbox set state = 'suppressed', because = 'the recipient was erased', settled_at = now()"
+        "update ops.outbox set state = 'suppressed', reason = 'the recipient was erased', settled_at = now()"
         " where state in ('planned', 'parked') and lower(recipient) = any(:addresses)"
     )
     connection.execute(sent, {"addresses": sorted(found.addresses)})
@@ -353,7 +353,7 @@ _OF_ACCOUNT = (
     ),
     (
         "update ops.episode set evidence = '{}', state = 'closed', closed_on = coalesce(closed_on, updated_on),"
-        " closed_because = 'the account was erased', answer = case when answer = '' then '' else '[erased]' end"
+        " close_reason = 'the account was erased', answer = case when answer = '' then '' else '[erased]' end"
         " where account_key = :key",
         "ops.episode",
     ),

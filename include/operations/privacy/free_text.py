@@ -115,14 +115,14 @@ _IN_QUARANTINE = f"""
 """  # noqa: S608
 _OF_CONTACT = {
     "ops.outbox": (
-        "update ops.outbox set subject = '[erased]', body = '{}', because ="
-        " case when state = 'planned' then 'the person whom it is about was erased' else because end,"
+        "update ops.outbox set subject = '[erased]', body = '{}', reason ="
+        " case when state = 'planned' then 'the person whom it is about was erased' else reason end,"
         " state = case when state = 'planned' then 'suppressed' else state end"
         " where entity_kind = 'contact' and entity_id = any(:keys) and body <> '{}'"
     ),
     "ops.episode": (
         "update ops.episode set evidence = '{}', state = 'closed', closed_on = coalesce(closed_on, updated_on),"
-        " closed_because = 'the person was erased', answer = case when answer = '' then '' else '[erased]' end"
+        " close_reason = 'the person was erased', answer = case when answer = '' then '' else '[erased]' end"
         " where entity_kind = 'contact' and entity_id = any(:keys) and evidence <> '{}'"
     ),
     "ops.evaluation": "delete from ops.evaluation where subject_kind = 'contact' and subject_id = any(:keys)",

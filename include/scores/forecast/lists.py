@@ -21,7 +21,7 @@ class Disagreement:
     """A renewal that a person sees in another light than the figures do."""
 
     line: Line
-    because: str
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,8 @@ def disagreements(lines: Sequence[Line]) -> list[Disagreement]:
     surest = max(categories, key=lambda one: one.probability).category if categories else ""
     found = []
     for line in lines:
-        if line.is_open and (because := "; ".join(_reasons(line, surest))):
-            found.append(Disagreement(line, because))
+        if line.is_open and (reason := "; ".join(_reasons(line, surest))):
+            found.append(Disagreement(line, reason))
     return found
 
 

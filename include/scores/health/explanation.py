@@ -137,7 +137,7 @@ def of_day(account_key: str, day: date | None = None) -> Explanation:
         made.coverage,
         tuple(parts),
         (
-            *_sentences(found, shown.band, shown.band_since, shown.last_band, shown.unknown_because),
+            *_sentences(found, shown.band, shown.band_since, shown.last_band, shown.unknown_reason),
             *(belief.sentences if belief else ()),
         ),
         belief,
@@ -202,7 +202,7 @@ def _ceilings(found: Day) -> str:
     return "; ".join(templates.line(each.evidence, found.values) for each in said)
 
 
-def _sentences(found: Day, band: str, since: date | None, last: str | None, unknown_because: str) -> list[str]:
+def _sentences(found: Day, band: str, since: date | None, last: str | None, unknown_reason: str) -> list[str]:
     made = found.score
     lines = [
         f"Health {'-' if made.shown is None else made.shown}, {band}"
@@ -211,8 +211,8 @@ def _sentences(found: Day, band: str, since: date | None, last: str | None, unkn
     ]
     if made.override is not None:
         lines.append(f"A lead set {made.override} in the place of {made.computed}.")
-    if unknown_because:
-        lines.append(f"The band is unknown: {unknown_because}. Before, it was {last or 'never known'}.")
+    if unknown_reason:
+        lines.append(f"The band is unknown: {unknown_reason}. Before, it was {last or 'never known'}.")
     if made.number is not None:
         ceiling = (
             f" A ceiling limits it to {made.computed}: {_ceilings(found)}." if made.computed != made.number else ""
@@ -229,6 +229,6 @@ def _sentences(found: Day, band: str, since: date | None, last: str | None, unkn
 
 _NEWEST = sa.text("select max(day) from marts.health_score where account_key = :account_key")
 _SHOWN = sa.text(
-    "select band, band_since, last_band, unknown_because from marts.account_health"
+    "select band, band_since, last_band, unknown_reason from marts.account_health"
     " where account_key = :account_key and day = :day"
 )

@@ -61,7 +61,7 @@ class Score:
         coverage: Share of the weight that is there.
         ceilings: The ceilings that hold, by their profile's order.
         computed: ``number``, or the lowest ceiling below it.
-        unknown_because: Why the band is unknown; "" if it is known.
+        unknown_reason: Why the band is unknown; "" if it is known.
     """
 
     profile: Profile
@@ -72,7 +72,7 @@ class Score:
     coverage: float
     ceilings: tuple[str, ...]
     computed: Decimal | None
-    unknown_because: str
+    unknown_reason: str
     override: Decimal | None = field(default=None)
 
     @property
@@ -136,7 +136,7 @@ def score(
         coverage,
         holding,
         computed,
-        _unknown_because(profile, parts, coverage, number, is_capped_out),
+        _unknown_reason(profile, parts, coverage, number, is_capped_out),
         override,
     )
 
@@ -193,7 +193,7 @@ def _part(measure: Measure, reading: Reading) -> Part:
     return Part(measure, sub_score(measure, reading.value), freshness(measure, reading.age), measure.weight)
 
 
-def _unknown_because(
+def _unknown_reason(
     profile: Profile, parts: Mapping[str, Part], coverage: float, number: Decimal | None, is_capped_out: bool
 ) -> str:
     if number is None:

@@ -67,14 +67,14 @@ class Proposal:
     Args:
         to_tier: What it should be, or would be.
         score: That it follows from.
-        because: Why.
+        reason: Why.
     """
 
     standing: Standing
     kind: Kind
     to_tier: str
     score: Decimal
-    because: str
+    reason: str
 
     @property
     def is_change(self) -> bool:
@@ -116,14 +116,14 @@ def judge(
     free = None if places is None else places - n_held
     wishes.sort(key=lambda wish: (-wish[1], -wish[0].newest.kept_arr, wish[0].account_key))
     for standing, score, tiers in wishes:
-        for tier, because in tiers:
+        for tier, reason in tiers:
             if tier.has_places and free is not None and free <= 0:
-                said = f"{because}; all {places} places are taken"
+                said = f"{reason}; all {places} places are taken"
                 found.append(Proposal(standing, "waiting", tier.name, score, said))
                 continue
             if tier.has_places and free is not None:
                 free -= 1
-            found.append(Proposal(standing, "up" if standing.tier else "first", tier.name, score, because))
+            found.append(Proposal(standing, "up" if standing.tier else "first", tier.name, score, reason))
             break
     return sorted(found, key=lambda each: (-each.score, each.standing.account_key, each.kind))
 
@@ -149,14 +149,14 @@ class _Judge:
         if to == at:
             return None
         edge = self._tiers[at].edge
-        because = f"{before} and {now} at two quarter ends, more than {self._moves.fall_by:g} below {edge:g}"
+        reason = f"{before} and {now} at two quarter ends, more than {self._moves.fall_by:g} below {edge:g}"
         decides = standing.next_decision_date
         if decides and self._today <= decides <= self._today + timedelta(days=self._moves.protect_days):
-            return Proposal(standing, "protected", self._tiers[to].name, now, f"{because}; it decides on {decides}")
+            return Proposal(standing, "protected", self._tiers[to].name, now, f"{reason}; it decides on {decides}")
         if standing.playbooks:
             runs = ", ".join(standing.playbooks)
-            return Proposal(standing, "protected", self._tiers[to].name, now, f"{because}; {runs} runs")
-        return Proposal(standing, "down", self._tiers[to].name, now, because)
+            return Proposal(standing, "protected", self._tiers[to].name, now, f"{reason}; {runs} runs")
+        return Proposal(standing, "down", self._tiers[to].name, now, reason)
 
     def wish(self, standing: Standing, at: int | None) -> tuple[Standing, Decimal, list[tuple[Tier, str]]] | None:
         """Return the tiers above its own that an account qualifies for, the highest first."""

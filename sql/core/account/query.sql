@@ -63,7 +63,7 @@ select
         when e.account_key is not null then 'on the exclusion list: ' || e.reason
         when v.is_test then 'marked as a test in the CRM'
         when p.is_internal then 'internal in the product'
-    end as excluded_because,
+    end as exclusion_reason,
     v.created_at,
     v.first_known_at
 from newest_versions as v

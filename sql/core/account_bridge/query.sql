@@ -12,7 +12,7 @@ select
     account_key,
     method,
     confidence,
-    open_because,
+    open_reason,
     cast(known_from at time zone :zone as date) as since_day
 from history
 where known_to is null and valid_to is null

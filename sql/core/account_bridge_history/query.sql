@@ -353,7 +353,7 @@ found as (
             when f.crm_account_id is not null then 'no CRM account has the id'
             when d.n_accounts > 1 then 'several accounts have the domain'
             else 'no id and no domain of its own'
-        end as open_because
+        end as open_reason
     from facts as f
     left join answered as a on a.source = f.source and a.source_id = f.source_id and a.at = f.at
     left join explicit as e on e.source = f.source and e.source_id = f.source_id and e.at = f.at
@@ -388,8 +388,8 @@ alone as (
         case when r.at is null and f.account_key is not null then f.method else 'none' end as method,
         case
             when r.at is not null then 'answered: not this account'
-            when f.account_key is null then f.open_because
-        end as open_because
+            when f.account_key is null then f.open_reason
+        end as open_reason
     from found as f
     join births as b on b.source = f.source and b.source_id = f.source_id
     left join refused as r on r.source = f.source and r.source_id = f.source_id and r.at = f.at
@@ -405,7 +405,7 @@ judged as (
         o.born_at,
         o.account_key,
         o.method,
-        o.open_because
+        o.open_reason
     from alone as o
     left join desk_merges as m
         on m.source = o.source
@@ -423,7 +423,7 @@ judged as (
         m.born_at,
         o.account_key,
         case when o.account_key is null then 'none' else 'merged' end,
-        o.open_because
+        o.open_reason
     from desk_merges as m
     join alone as o
         on o.source = m.source
@@ -448,8 +448,8 @@ judged as (
 compared as (
     select
         *,
-        concat_ws('|', coalesce(account_key, ''), method, open_because) as said,
-        lag(concat_ws('|', coalesce(account_key, ''), method, open_because))
+        concat_ws('|', coalesce(account_key, ''), method, open_reason) as said,
+        lag(concat_ws('|', coalesce(account_key, ''), method, open_reason))
             over (partition by source, source_id order by at) as said_before
     from judged
 ),
@@ -461,7 +461,7 @@ changes as (
         entity,
         account_key,
         method,
-        open_because,
+        open_reason,
         at as known_from,
         row_number() over (partition by source, source_id order by at) as version_no,
         case
@@ -512,7 +512,7 @@ select
         when method = 'domain' then cast(0.995 as double precision)
         else cast(1 as double precision)
     end as confidence,
-    open_because,
+    open_reason,
     valid_from,
     valid_to,
     believed_from as known_from,

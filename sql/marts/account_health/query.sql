@@ -52,12 +52,12 @@ select
         when o.score >= b.green_from then 'green'
         when o.score >= b.yellow_from then 'yellow'
         when o.score is not null then 'red'
-        when b.unknown_because <> '' or b.last_band is null then 'unknown'
+        when b.unknown_reason <> '' or b.last_band is null then 'unknown'
         else b.last_band
     end as band,
     b.last_band,
     b.band_since,
-    b.unknown_because,
+    b.unknown_reason,
     o.score is not null as is_override,
     b.profile,
     b.version

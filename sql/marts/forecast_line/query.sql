@@ -12,7 +12,7 @@ renewals as (
 ),
 
 days as (
-    select account_key, day, computed, last_band, unknown_because
+    select account_key, day, computed, last_band, unknown_reason
     from marts.account_health
     where day = :newest or day = cast(:newest as date) - 28
 ),
@@ -42,7 +42,7 @@ records as (
         f.account_key,
         f.renewal_id,
         case when r.is_auto_renew then 'auto_renew' else f.forecast_category end as category,
-        case when f.unknown_because = '' then f.band end as band,
+        case when f.unknown_reason = '' then f.band end as band,
         case when f.days_before <= 30 then '0-30' when f.days_before <= 90 then '31-90' else '91-180' end as horizon,
         s.is_renewed
     from marts.health_checkpoint as f
@@ -110,7 +110,7 @@ lines as (
             else 'open'
         end as line_class,
         case when d.part = 'open' then d.target_arr else coalesce(d.renewed_of_target_arr, 0) end as amount_arr,
-        case when h.unknown_because = '' then coalesce(h.last_band, 'unknown') else 'unknown' end as band,
+        case when h.unknown_reason = '' then coalesce(h.last_band, 'unknown') else 'unknown' end as band,
         h.computed as score,
         b.computed as score_28d_ago,
         p.pulse

@@ -76,7 +76,7 @@ select
     s.computed,
     s.coverage,
     b.last_band as band,
-    s.unknown_because,
+    s.unknown_reason,
     i.tier,
     i.days_as_customer,
     i.is_paused,

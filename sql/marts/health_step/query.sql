@@ -14,7 +14,7 @@ with scores as (
     join meta.calendar as c on c.day = s.day
     cross join (select 'yellow' as edge union all select 'green') as e
     where s.day >= cast(:start as date) - 30 and s.day < :end
-        and s.unknown_because = ''
+        and s.unknown_reason = ''
         and (cast(:accounts as text[]) is null or s.account_key = any(cast(:accounts as text[])))
 ),
 

@@ -19,7 +19,7 @@ versions as (
         entity,
         version_no,
         cast(min(known_from) at time zone :zone as date) as day,
-        max(cast(account_key is null and open_because <> 'answered: no account' as integer)) as n_unmatched
+        max(cast(account_key is null and open_reason <> 'answered: no account' as integer)) as n_unmatched
     from history
     where entity <> 'account'
     group by source, source_id, entity, version_no

@@ -75,7 +75,7 @@ def test_it_ends_when_the_risk_is_gone_and_not_a_moment_before(house: House) -> 
     house.renewals(dataclasses.replace(AT_RISK, usage_ratio=0.9))
     assert house.decide(decision_id="good").n_closed == 1
     (episode,) = house.episodes("renewal_at_risk")
-    assert episode["closed_because"].startswith("the risk is gone: usage_ratio >= 0.85")
+    assert episode["close_reason"].startswith("the risk is gone: usage_ratio >= 0.85")
     house.renewals(AT_RISK)
     assert house.decide(decision_id="worse again").n_planned == 3
     assert [row["episode_no"] for row in house.episodes("renewal_at_risk")] == [1, 2]

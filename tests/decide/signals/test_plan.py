@@ -100,7 +100,7 @@ def test_it_closes_with_its_reason_and_rests_before_it_opens_again(ward: Ward) -
     ward.give("account", account(1))
     assert ward.house.decide().n_closed == 1
     (episode,) = ward.house.episodes("bad_rating")
-    assert (episode["state"], episode["closed_because"]) == ("closed", "over: n_bad_ratings_30d = 0")
+    assert (episode["state"], episode["close_reason"]) == ("closed", "over: n_bad_ratings_30d = 0")
     for day, opened in ((2, 0), (14, 0), (15, 1)):
         ward.set_clock(at(day))
         ward.give("account", account(1, **BAD))
@@ -187,7 +187,7 @@ def test_a_customer_who_is_gone_closes_what_was_open(ward: Ward) -> None:
     ward.give("account")
     ward.give("contact")
     assert ward.house.decide().n_closed == 2
-    assert ward.house.episodes("key_contact_left")[0]["closed_because"].startswith("it is no longer listed")
+    assert ward.house.episodes("key_contact_left")[0]["close_reason"].startswith("it is no longer listed")
 
 
 @pytest.mark.parametrize(

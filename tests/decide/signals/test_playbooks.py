@@ -60,7 +60,7 @@ def test_a_step_whose_condition_is_false_is_left_out_for_good(recovery: Ward) ->
     house.decide()
     assert steps(house)["tell_the_sponsor"] == "suppressed"
     (row,) = house.outbox(step="tell_the_sponsor")
-    assert row.because == "left out: days_to_decision <= 180 is false"
+    assert row.reason == "left out: days_to_decision <= 180 is false"
     recovery.give("account", account(1, **DOWN, days_to_decision=100))
     assert house.decide(decision_id="now true").n_planned == 0
 
@@ -73,7 +73,7 @@ def test_it_ends_with_its_signal_and_starts_anew_only_with_the_next(recovery: Wa
     recovery.give("account", account(1))
     house.decide(decision_id="well")
     (episode,) = house.episodes("adoption_recovery")
-    assert episode["closed_because"] == "what started it is over: usage_down or seats_unused"
+    assert episode["close_reason"] == "what started it is over: usage_down or seats_unused"
     assert steps(house)["close:find_who_stopped"] == "planned"
     recovery.set_clock(at(28))
     recovery.give("account", account(1, **DOWN))
@@ -89,7 +89,7 @@ def test_its_time_may_be_over_and_the_same_episode_starts_it_no_more(recovery: W
     recovery.give("account", account(1, **DOWN))
     house.decide()
     (episode,) = house.episodes("adoption_recovery")
-    assert episode["closed_because"] == "its time is over: 120 days"
+    assert episode["close_reason"] == "its time is over: 120 days"
     recovery.set_clock(at(122))
     house.decide()
     assert len(house.episodes("adoption_recovery")) == 1

@@ -190,8 +190,8 @@ def test_an_owner_whom_the_channel_does_not_know_is_not_asked_for_again(
     monkeypatch.setattr(post, "address", unknown)
     _bad(3)
     assert [notify.run().n_failed, notify.run().n_failed] == [1, 0]
-    (told,) = fetch("select state, n_attempts, because from meta.notification")
-    assert (told["state"], told["n_attempts"]) == ("failed", 1) and "users_not_found" in told["because"]
+    (told,) = fetch("select state, n_attempts, reason from meta.notification")
+    assert (told["state"], told["n_attempts"]) == ("failed", 1) and "users_not_found" in told["reason"]
 
 
 def test_killed_while_it_sends_it_does_not_tell_twice(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -208,7 +208,7 @@ def test_killed_while_it_sends_it_does_not_tell_twice(post: Post, monkeypatch: p
             notify.run()
     notify.run()
     assert len(post.said()) == 1
-    assert "may have arrived" in fetch("select because from meta.notification")[0]["because"]
+    assert "may have arrived" in fetch("select reason from meta.notification")[0]["reason"]
 
 
 def test_killed_before_it_is_noted_nothing_has_happened(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:

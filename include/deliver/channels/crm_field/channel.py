@@ -57,8 +57,8 @@ class CrmFields:
         for delivery in deliveries:
             record = delivery.address
             if record not in held:
-                because = f"{vendor} has no account {record} | ingest the CRM: it was merged or deleted"
-                outcomes[record] = Outcome("refused", because)
+                reason = f"{vendor} has no account {record} | ingest the CRM: it was merged or deleted"
+                outcomes[record] = Outcome("refused", reason)
             elif differing := self._accounts.differing(delivery.body["fields"], held[record]):
                 changes[record] = differing
             else:

@@ -198,7 +198,7 @@ class HubSpotTasks:
         """
         ids, refused = self._upsert(deliveries)
         for delivery in deliveries:
-            if delivery.address and delivery.key in refused and "owner" in refused[delivery.key].because.lower():
+            if delivery.address and delivery.key in refused and "owner" in refused[delivery.key].reason.lower():
                 written, still_refused = self._upsert([replace(delivery, address="")])
                 refused.pop(delivery.key)
                 ids |= written

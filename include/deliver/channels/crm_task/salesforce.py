@@ -229,8 +229,8 @@ def _task_now(row: Mapping[str, Any]) -> TaskNow:
 
 def _sent(delivery: Delivery, task: str, is_ownerless: bool) -> Outcome:
     if is_ownerless or not delivery.address:
-        because = f"owned by the login of the connection: {delivery.recipient} is not an active user of the CRM"
-        return Outcome("sent", because, external_id=task)
+        reason = f"owned by the login of the connection: {delivery.recipient} is not an active user of the CRM"
+        return Outcome("sent", reason, external_id=task)
     return Outcome("sent", external_id=task)
 
 

@@ -25,7 +25,7 @@ create table ops.episode (
     opened_on date not null, -- When it was opened
     updated_on date not null, -- When it was last evaluated
     closed_on date, -- When it was closed
-    closed_because text not null default '', -- Why it was closed
+    close_reason text not null default '', -- Why it was closed
     notified_as text not null default '' -- How the CSM was notified; empty if not yet
         check (notified_as in ('', 'alert', 'digest', 'waiting', 'silent')),
     notified_step text not null default '', -- opened or worse

@@ -81,7 +81,7 @@ create table meta.notification (
     subject text not null, -- Subject line
     body jsonb not null, -- The message
     state text not null default 'planned' check (state in ('planned', 'sending', 'sent', 'failed', 'silenced')),
-    because text not null default '', -- Why it failed or was silenced
+    reason text not null default '', -- Why it failed or was silenced
     n_attempts int not null default 0, -- Attempts to send it
     planned_at timestamptz not null, -- When it was planned
     settled_at timestamptz -- When it was sent, failed or silenced

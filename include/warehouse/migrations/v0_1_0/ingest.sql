@@ -33,9 +33,9 @@ create table meta.batch (
     n_deleted bigint not null default 0, -- Records that the batch marked as deleted
     n_quarantined bigint not null default 0, -- Quarantined rows, each counted once
     run_id text not null default '',
-    held_because text not null default '', -- Why the batch is held
+    hold_reason text not null default '', -- Why the batch is held
     decided_by text not null default '', -- Who released or dropped a held batch
-    decided_because text not null default '', -- The reason that person gave
+    decision_reason text not null default '', -- The reason that person gave
     opened_at timestamptz not null default now(), -- When the batch was created
     closed_at timestamptz, -- When its last row was landed
     validated_at timestamptz, -- When its contract was evaluated
@@ -54,7 +54,7 @@ create table meta.cursor (
     version int not null default 1, -- Format of position
     read_until timestamptz, -- Read completely up to here; null until the first extract is finished
     open_read jsonb, -- Request of the unfinished extract
-    full_because text not null default '', -- Why the next extract must be a full refresh; empty if it need not
+    full_refresh_reason text not null default '', -- Why the next extract must be a full refresh; empty if it need not
     batch_id bigint not null,
     updated_at timestamptz not null default now(),
     primary key (source, entity)

@@ -46,7 +46,7 @@ create table meta.kpi_override (
     entered_at timestamptz not null default now(), -- When it was entered
     expires_on date not null, -- Last day on which it is shown
     withdrawn_at timestamptz, -- When it was withdrawn
-    withdrawn_because text not null default '' -- Why it was withdrawn
+    withdrawal_reason text not null default '' -- Why it was withdrawn
 );
 create index kpi_override_of on meta.kpi_override (metric_id, as_of);
 

@@ -10,7 +10,7 @@ create table meta.build (
     first_day date not null, -- First day of the windowed tables
     trigger text not null -- first build; day: a new day; work: pending changes only; rebuild: of a window
         check (trigger in ('first', 'day', 'work', 'rebuild')),
-    because text not null default '', -- Why it was started
+    reason text not null default '', -- Why it was started
     dirty_upto bigint not null default 0, -- Highest dirty_id when it was planned
     is_first boolean not null default false, -- True if there was no build before
     watermarks jsonb not null default '{}', -- Source -> read completely up to here
@@ -25,7 +25,7 @@ create table meta.build_model (
     n_rows bigint not null, -- Rows that the query returned
     n_changed bigint not null default 0, -- Rows that differ from those before
     scope text not null default '', -- Accounts and days that were built
-    because text not null default '', -- Why the model was built
+    reason text not null default '', -- Why the model was built
     seconds double precision not null, -- Duration in seconds
     finished_at timestamptz not null default now(),
     primary key (build_id, model)
@@ -67,7 +67,7 @@ create table meta.model_fingerprint (
     query text not null, -- Hash of its query and of the views it reads, without comments and layout
     settings jsonb not null, -- Settings that it takes as parameters
     build_id text not null, -- Build that wrote it
-    because text not null -- What differed from the fingerprint before
+    reason text not null -- What differed from the fingerprint before
 );
 
 -- Up to which day a frozen table has taken its rows: what was missing by then stays missing.

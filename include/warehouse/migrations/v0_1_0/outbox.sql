@@ -10,12 +10,12 @@ create table ops.approval (
     overlay jsonb not null default '{}', -- State of the overlay when the question was asked
     refusals jsonb not null default '[]', -- Answers that did not count, with person, time and reason
     asked_at timestamptz not null, -- When it was asked
-    lapses_at timestamptz not null, -- When it expires without an answer
+    expires_at timestamptz not null, -- When it expires without an answer
     answered_at timestamptz, -- When it was answered
     answered_by text not null default '',
     note text not null default '' -- Remark of that person
 );
-create index approval_open on ops.approval (lapses_at) where state = 'open';
+create index approval_open on ops.approval (expires_at) where state = 'open';
 
 -- Every message and every write to an outside system: planned first, then sent at most once.
 create table ops.outbox (
@@ -39,10 +39,10 @@ create table ops.outbox (
     not_after timestamptz not null, -- Latest time to send it
     state text not null -- parked: waits for an approval; uncertain: the vendor's answer was lost
         check (state in ('planned', 'parked', 'sending', 'sent', 'uncertain', 'failed', 'suppressed', 'expired')),
-    because text not null default '', -- Why it is in this state
+    reason text not null default '', -- Why it is in this state
     approval_id text references ops.approval, -- Approval that it waits or waited for
     undo text not null default '' check (undo in ('', 'asked', 'done', 'stays')), -- stays: it cannot be undone
-    undo_because text not null default '', -- Why it was undone
+    undo_reason text not null default '', -- Why it was undone
     notified_by text not null default '', -- Key of the message that tells the recipient about this uncertain one
     external_id text not null default '', -- Id in the outside system
     n_attempts int not null default 0, -- Attempts to send it

@@ -18,7 +18,7 @@ create table quarantine.record (
     waived_until timestamptz, -- When that waiver ends; the account is held back again then
     quarantined_at timestamptz not null default now(), -- When the rule found the row
     decided_by text not null default '', -- Who decided about it; empty for Perennial itself
-    decided_because text not null default '', -- The reason that was given
+    decision_reason text not null default '', -- The reason that was given
     resolved_by bigint, -- Batch that brought a valid version
     settled_at timestamptz, -- When it was resolved or dropped
     unique (batch_id, rule_id, row_no)
