@@ -1,4 +1,4 @@
-"""The commands about what waits for a person's approval, and about taking a run back."""
+"""``approvals`` and ``undo``."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from include.cli import output
 from include.common import user
 from include.outbox import approvals
 
-app = typer.Typer(help="Actions above the caps of a run: they wait until somebody approves them.", no_args_is_help=True)
+app = typer.Typer(help="Actions above the caps of a run, which wait for approval.", no_args_is_help=True)
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")]
-Note = Annotated[str, typer.Option("--note", help="Why; kept with the answer.")]
+Note = Annotated[str, typer.Option("--note", help="Reason; stored with the answer.")]
 _COLUMNS = (
     "approval_id",
     "state",
@@ -29,17 +29,17 @@ _ACTIONS = ("channel", "rule", "step", "account_key", "recipient", "subject", "d
 
 @app.command("list")
 def list_(
-    everything: Annotated[bool, typer.Option("--all", help="Those answered or lapsed too.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Include answered and expired ones.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """List what waits for approval."""
+    """List open approvals."""
     states = ("open", "approved", "rejected", "lapsed") if everything else ("open",)
     output.emit([vars(found) for found in approvals.find(states)], _COLUMNS, as_json=as_json)
 
 
 @app.command()
 def show(approval_id: str, as_json: AsJson = False) -> None:
-    """Show all that one approval is about."""
+    """Show one approval with its actions."""
     found = approvals.get(approval_id)
     if not as_json:
         typer.echo(f"{found.approval_id} is {found.state}: {found.reason}; until {found.expires_at:%Y-%m-%d %H:%M} UTC")
@@ -48,29 +48,29 @@ def show(approval_id: str, as_json: AsJson = False) -> None:
 
 @app.command()
 def approve(approval_id: str, note: Note = "") -> None:
-    """Let the actions happen; each still passes the gate. Not for its authors."""
+    """Approve the actions; each still passes the gate. Authors of the change may not approve."""
     _answer(approval_id, "approved", note)
 
 
 @app.command()
 def reject(approval_id: str, note: Note = "") -> None:
-    """Let none of the actions ever happen."""
+    """Reject all actions."""
     _answer(approval_id, "rejected", note)
 
 
 @app.command("leave-out")
 def leave_out(approval_id: str, account: str, note: Note = "") -> None:
-    """Reject what is asked about one account; the rest still waits for an answer."""
+    """Reject the actions of one account; the others stay open."""
     n = approvals.leave_out(approval_id, account, user.user(), note)
     typer.echo(f"{account} is left out of {approval_id}: {n} actions will not happen")
 
 
 def undo(
     run: Annotated[str, typer.Option("--run", help="The decision's id; without it the last ones are listed.")] = "",
-    reason: Annotated[str, typer.Option("--reason", help="Why; kept with each message and task.")] = "",
+    reason: Annotated[str, typer.Option("--reason", help="Reason; stored with each message and task.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Undo what a run planned and sent, where the outside system allows it, and list the rest."""
+    """Undo the planned and sent actions of a run, where the outside system allows it, and list the others."""
     from include.deliver import deliver
     from include.deliver import undo as undoing
 
@@ -83,7 +83,7 @@ def undo(
     finally:
         output.emit(undoing.listed(run), undoing.SHOWN, as_json=as_json)
     if is_busy:
-        typer.echo("another sender is at work: it takes back what is left, as does every run of deliver", err=True)
+        typer.echo("another sender is running; it or the next run of deliver undoes the rest", err=True)
 
 
 def _answer(approval_id: str, answer: approvals.Answer, note: str) -> None:

@@ -1,4 +1,4 @@
-"""What ``python -m include.cli build`` does and says."""
+"""``build``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from include.models.increments import DAY
 
 
 def run(since: str, until: str, build_id: str) -> Iterator[str]:
-    """Build forward, or rebuild the days given, and yield what happens line by line.
+    """Build forward, or rebuild the given days; yield one line per step.
 
     Args:
         since: First day to rebuild as ``2026-01-31``; empty to build forward.
@@ -23,7 +23,7 @@ def run(since: str, until: str, build_id: str) -> Iterator[str]:
         ConfigError: A day is not a day, the last comes before the first, or a build of that name has ended.
     """
     if build_id and build_store.is_settled(build_id):
-        raise ConfigError(f"build {build_id} has ended; nothing was built", cure="leave out --id, or give a new name")
+        raise ConfigError(f"build {build_id} has ended; nothing was built", cure="leave out --id, or give a new id")
     build_id = build_id or f"cli/{clock.now():%Y-%m-%dT%H:%M:%S}-{secrets.token_hex(4)}"
     if since or until:
         first, last = clock.day(since or until, "--from"), clock.day(until or since, "--to")

@@ -1,4 +1,4 @@
-"""What the commands about delivery show."""
+"""Output of ``channel`` and ``deliver``."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ DELIVERY_COLUMNS = ("state", "rule", "step", "recipient", "subject", "deadline",
 
 
 def delivered(result: Delivered) -> str:
-    """Return a pass as a sentence."""
+    """Return the result of a delivery run as a sentence."""
     if result.is_busy:
-        return "another sender is at work; nothing was done"
+        return "another sender is running; nothing was done"
     if not result.channels:
         return "nothing is due"
     channels = (

@@ -9,16 +9,16 @@ import typer
 
 from include.cli import output
 
-app = typer.Typer(help="Connections to the systems around.", no_args_is_help=True)
+app = typer.Typer(help="Connections: check them, and propose a mapping.", no_args_is_help=True)
 
 
 @app.command("check")
 def check(
-    connections: Annotated[list[str] | None, typer.Argument(help="Their ids; all by default.")] = None,
-    samples: Annotated[bool, typer.Option("--samples", help="Show some rows, persons masked.")] = False,
+    connections: Annotated[list[str] | None, typer.Argument(help="Ids of connections; all by default.")] = None,
+    samples: Annotated[bool, typer.Option("--samples", help="Show some rows, with personal data masked.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")] = False,
 ) -> None:
-    """Say for each connection what works and what to fix; reads little, changes nothing, sends nothing."""
+    """Check each connection and list what to fix. Reads a sample, changes and sends nothing."""
     from include.operations.connection_check import run
     from include.operations.connection_check.finding import COLUMNS
 
@@ -39,10 +39,10 @@ def check(
 @app.command("propose")
 def propose(
     connection: Annotated[str, typer.Argument(help="The id of a connection to a CRM.")],
-    force: Annotated[bool, typer.Option("--force", help="Replace a mapping file that is there.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the file and write nothing.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing mapping file.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the file instead of writing it.")] = False,
 ) -> None:
-    """Write a mapping file for this CRM, from its schema and a sample; each line with its evidence."""
+    """Propose a mapping file for a CRM from its schema and a sample, with evidence per line."""
     from include.config.files import shown
     from include.operations.mapping_proposal import run, store, write
 

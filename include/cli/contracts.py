@@ -1,4 +1,4 @@
-"""``contracts``: what data must keep before it is merged."""
+"""``contracts``: the rules that data is validated with."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import typer
 
 from include.cli import output
 
-app = typer.Typer(help="The rules that data must keep before it is merged.", invoke_without_command=True)
+app = typer.Typer(help="Rules that batches are validated with before they are merged.", invoke_without_command=True)
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")]
 _COLUMNS = ("id", "severity", "scope", "owner", "why", "cure")
 
 
 @app.callback()
 def contracts(context: typer.Context, as_json: AsJson = False) -> None:
-    """List every rule that data must keep before it is merged, one a line."""
+    """List the rules that batches are validated with."""
     if context.invoked_subcommand:
         return
     from include.contracts.catalogue import rules
@@ -25,7 +25,7 @@ def contracts(context: typer.Context, as_json: AsJson = False) -> None:
 
 @app.command("show")
 def show(rule_id: str, as_json: AsJson = False) -> None:
-    """Show one rule, how often it was broken recently, and the rows that wait because of it."""
+    """Show one rule, its recent violations and the rows that it quarantined."""
     from include.contracts import catalogue, results
 
     rule = catalogue.named(rule_id)

@@ -1,4 +1,4 @@
-"""The command ``decide``, and why something did not open."""
+"""``decide`` and ``decide explain``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # it costs time to import, and other commands do without
     from include.decide.explain.read import Explanation
 
 app = typer.Typer(
-    help="Decide from the newest built day whom to notify of what, and plan it; sends nothing.",
+    help="Evaluate all rules on the newest built day and plan messages and tasks. Sends nothing.",
     invoke_without_command=True,
 )
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")]
@@ -27,13 +27,15 @@ _COLUMNS = ("rule", "subject", "outcome", "reasons", "text")
 @app.callback()
 def decide_newest(
     context: typer.Context,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Decide and show; write nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the decision without writing it.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Decide from the newest built day whom to notify of what, and plan it; sends nothing."""
+    """Evaluate all rules on the newest built day and plan messages and tasks. Sends nothing."""
     if context.invoked_subcommand:
         if dry_run or as_json:
-            raise ConfigError("--dry-run and --json of `decide` do not go with `explain`", cure="write them after it")
+            raise ConfigError(
+                "`decide explain` takes --dry-run and --json after `explain` only", cure="write them after it"
+            )
         return
     found = decide_now(dry_run)
     if as_json:
@@ -84,7 +86,7 @@ def explained(found: Explanation) -> list[dict[str, Any]]:
 
 
 def decide_now(dry_run: bool) -> Decision:
-    """Read back what people answered in their tasks, and decide under a name of its own."""
+    """Read the answers back from the CRM's tasks, then decide under a new decision id."""
     from include.decide.decide import decide
     from include.deliver.task_readback import ReadBack, read_back
 

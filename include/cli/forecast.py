@@ -1,4 +1,4 @@
-"""``score forecast`` and its lists: what renewals bring, where people and figures disagree, what is decided when."""
+"""``score forecast`` and its lists."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def show(
     with_lines: Annotated[bool, typer.Option("--lines", help="List the renewals and why instead.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Forecast what a quarter's renewals will bring, with an interval that holds eight times of ten."""
+    """Forecast the renewals of a quarter, with an 80% interval."""
     from include.scores.forecast import lines as reading
     from include.scores.forecast import past, totals
     from include.warehouse.engine import engine
@@ -78,7 +78,7 @@ def show(
 
 
 def disagreements(as_json: AsJson = False) -> None:
-    """List open renewals that the CRM's category or the CSM's pulse sees better than the health score does."""
+    """List open renewals that the CRM's category or the CSM's pulse rates better than the health score."""
     from include.scores.forecast import lists
 
     known = _read()
@@ -89,7 +89,7 @@ def disagreements(as_json: AsJson = False) -> None:
 def calendar(
     weeks: Annotated[int, typer.Option("--weeks", help="How many weeks ahead.", min=1)] = 26, as_json: AsJson = False
 ) -> None:
-    """List decision dates by week: how many, the ARR at stake, and of it that of each band."""
+    """List decision dates by week: number of renewals, ARR, and ARR per health band."""
     from include.scores.forecast import lists
 
     known = _read()
@@ -102,7 +102,7 @@ def calendar(
 
 
 def accuracy(group: Group = "", as_json: AsJson = False) -> None:
-    """Compare category alone, band alone and both, by what became of the renewals they forecast."""
+    """Compare the accuracy of forecasts by category, by band and by both."""
     from include.scores.forecast import past
     from include.warehouse.engine import engine
 
@@ -128,7 +128,7 @@ def accuracy(group: Group = "", as_json: AsJson = False) -> None:
 
 
 def _emit(rows: Sequence[dict[str, Any]], columns: Sequence[str], title: str, as_json: bool) -> None:
-    """Write rows, with amounts as people read them unless it is JSON."""
+    """Write rows; amounts are formatted unless it is JSON."""
     shown = [{name: _money(v) if isinstance(v, Decimal) else v for name, v in row.items()} for row in rows]
     output.emit(rows if as_json else shown, columns, title=title, as_json=as_json)
 

@@ -1,4 +1,4 @@
-"""``python -m include.cli identity``: what waits for an answer, and answering it."""
+"""``identity``: ids without an account, and answers to them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import typer
 from include.cli import output
 from include.common import user
 
-app = typer.Typer(help="Which account an id of the desk or the product means.", no_args_is_help=True)
-Source = Annotated[str, typer.Argument(help="The connection that uses the id, such as support.")]
-Id = Annotated[str, typer.Argument(help="The id there.")]
-Reason = Annotated[str, typer.Option("--reason", help="Why; kept with the answer.")]
-By = Annotated[str, typer.Option("--by", help="Who says so; you by default.")]
+app = typer.Typer(help="Match ids of support desk and product to accounts.", no_args_is_help=True)
+Source = Annotated[str, typer.Argument(help="Source of the id, such as support.")]
+Id = Annotated[str, typer.Argument(help="The id at that source.")]
+Reason = Annotated[str, typer.Option("--reason", help="Reason; stored with the answer.")]
+By = Annotated[str, typer.Option("--by", help="Who decided it; you by default.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")]
 _REVIEW = ("source", "id", "name", "records", "reason", "suggestions")
 _COUNTS = (
@@ -28,7 +28,7 @@ def review_open(
     limit: Annotated[int, typer.Option("--limit", help="How many at most.", min=1)] = 50,
     as_json: AsJson = False,
 ) -> None:
-    """List the ids that mean no account, with suggestions; nothing is taken without an answer."""
+    """List ids without an account, with suggestions. No suggestion is used without an answer."""
     from include.identity import review, suggest
 
     found = review.open_ids(source, limit)
@@ -45,7 +45,7 @@ def review_open(
     ]
     output.emit(rows, _REVIEW, as_json=as_json)
     if not found and not as_json:
-        typer.echo("every id means an account, or is answered")
+        typer.echo("every id is matched or answered")
 
 
 @app.command("match")
@@ -56,7 +56,7 @@ def match_id(
     reason: Reason,
     by: By = "",
 ) -> None:
-    """Answer that an id is this account."""
+    """Match an id to an account."""
     from include.identity import answers
 
     answers.match(source, source_id, account, reason=reason, by=by or user.user())
@@ -68,10 +68,10 @@ def unmatch_id(
     source: Source,
     source_id: Id,
     reason: Reason,
-    account: Annotated[str, typer.Option("--account", help="Not this account; without it: no customer's.")] = "",
+    account: Annotated[str, typer.Option("--account", help="The account; without it: no customer at all.")] = "",
     by: By = "",
 ) -> None:
-    """Answer that an id is not an account, or no customer's at all."""
+    """Record that an id does not belong to an account, or to no customer at all."""
     from include.identity import answers
 
     answers.unmatch(source, source_id, account, reason=reason, by=by or user.user())
@@ -80,16 +80,18 @@ def unmatch_id(
 
 @app.command("withdraw")
 def withdraw_answer(source: Source, source_id: Id) -> None:
-    """Withdraw what was answered to an id on the command line."""
+    """Withdraw the answers to an id that were given on the command line."""
     from include.identity import answers
 
     number = answers.withdraw(source, source_id)
-    typer.echo(f"{number} answers taken back. {_NEXT}" if number else "nothing was answered there")
+    typer.echo(
+        f"{number} answers taken back. {_NEXT}" if number else "there is no answer of the command line to withdraw"
+    )
 
 
 @app.command("status")
 def show_status(as_json: AsJson = False) -> None:
-    """Show per source how many ids mean an account and by which method, and where the CRM contradicts itself."""
+    """Count matched ids per source and method, and list contradictions in the CRM."""
     from include.identity import review
 
     output.emit(review.counts(), _COUNTS, as_json=as_json)

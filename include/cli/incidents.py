@@ -1,4 +1,4 @@
-"""``incidents``: what is wrong with the data, who was notified, and what is silent temporarily."""
+"""``incidents``: data incidents, notifications and silences."""
 
 from __future__ import annotations
 
@@ -11,18 +11,16 @@ from include.cli import output
 from include.common import clock, user
 from include.common.errors import ConfigError
 
-app = typer.Typer(
-    help="What is wrong with the data, from its start to its end, and who was notified.", no_args_is_help=True
-)
+app = typer.Typer(help="Data incidents: what is wrong, since when, and who was notified.", no_args_is_help=True)
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")]
-By = Annotated[str, typer.Option("--by", help="Who decides; by default who is logged in.")]
+By = Annotated[str, typer.Option("--by", help="Who decides; you by default.")]
 
 
 @app.command("list")
 def listing(
-    every: Annotated[bool, typer.Option("--all", help="Those that are over too.")] = False, as_json: AsJson = False
+    every: Annotated[bool, typer.Option("--all", help="Include closed ones.")] = False, as_json: AsJson = False
 ) -> None:
-    """List incidents, newest first: what, since when, how many rows, and how often its owner was notified."""
+    """List incidents, newest first."""
     rows = _read(_LIST, every=every)
     columns = ("incident_id", "key", "state", "n_bad", "n_rows", "opened_at", "worsened_at", "closed_at", "notified")
     output.emit(rows, columns, as_json=as_json)
@@ -30,7 +28,7 @@ def listing(
 
 @app.command("notify")
 def notify(as_json: AsJson = False) -> None:
-    """Find what is wrong now, and notify the owners of what began, grew worse or is over since the last scan."""
+    """Scan for incidents and notify owners of those that began, got worse or ended since the last scan."""
     from include.operations.incidents import notify as incidents
 
     found = incidents.run()
@@ -40,17 +38,17 @@ def notify(as_json: AsJson = False) -> None:
 
 @app.command("silence")
 def silence(
-    pattern: Annotated[str, typer.Argument(help="Of incident keys, such as 'rows:crm:*'.")],
-    until: Annotated[str, typer.Option("--until", help="The day on which it is over, such as 2026-12-31.")] = "",
+    pattern: Annotated[str, typer.Argument(help="Pattern of incident keys, such as 'rows:crm:*'.")],
+    until: Annotated[str, typer.Option("--until", help="Day on which it ends, such as 2026-12-31.")] = "",
     reason: Annotated[str, typer.Option("--reason", help="Why.")] = "",
     by: By = "",
 ) -> None:
-    """Notify nobody of some incidents until a day; what they put on hold stays on hold."""
+    """Silence notifications of incidents until a day. Data on hold stays on hold."""
     from include.warehouse.engine import engine
 
     moment = clock.moment(until, "--until")
     if not reason.strip() or moment <= clock.now():
-        raise ConfigError("a silence needs a reason and a day to come", cure="give --reason and --until")
+        raise ConfigError("a silence needs a reason and a future day", cure="give --reason and --until")
     values = {"pattern": pattern, "until": moment, "reason": reason.strip(), "by": by or user.user()}
     with engine("loader").begin() as connection:
         number = connection.execute(_SILENCE, values | {"now": clock.now()}).scalar_one()
@@ -59,7 +57,7 @@ def silence(
 
 @app.command("silences")
 def silences(as_json: AsJson = False) -> None:
-    """List the silences in force, of commands and of settings.yaml."""
+    """List silences in force, from commands and settings.yaml."""
     from include.config import load
 
     rows = _read(_SILENCES)
@@ -74,7 +72,7 @@ def silences(as_json: AsJson = False) -> None:
 
 @app.command("unsilence")
 def unsilence(silence_id: int, by: By = "") -> None:
-    """End a silence before its time."""
+    """End a silence early."""
     from include.warehouse.engine import engine
 
     with engine("loader").begin() as connection:

@@ -1,4 +1,4 @@
-"""Every step of Perennial without Airflow: ``python -m include.cli STEP``.
+"""The command line: every step of Perennial without Airflow.
 
 Each command calls the function that the DAGs call and prints what it returns. Exit statuses are those of
 ``include.common.errors``: 0 done, 2 configuration or usage, 3 refused by the other side, 4 data held, 5 unavailable,
@@ -36,15 +36,17 @@ from include.common.errors import ContractError, PerennialError, WarehouseError
 
 app = typer.Typer(
     name="perennial",
-    help="Customer-success data platform: every step that the DAGs run, by hand.",
+    help="Perennial, a customer-success data platform: every step of the DAGs as a command.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-channel_app = typer.Typer(help="The ways out: Slack, e-mail, CRM tasks.", no_args_is_help=True)
-batch_app = typer.Typer(help="Batches of landed rows: held ones wait for a decision.", no_args_is_help=True)
-server_app = typer.Typer(help="The embedded PostgreSQL server.", no_args_is_help=True)
+channel_app = typer.Typer(
+    help="Delivery channels: Slack, e-mail, WeCom, CRM tasks and CRM fields.", no_args_is_help=True
+)
+batch_app = typer.Typer(help="Batches of landed rows; decide about held batches.", no_args_is_help=True)
+server_app = typer.Typer(help="The embedded PostgreSQL server, and migrations.", no_args_is_help=True)
 config_app = typer.Typer(help="Settings.", no_args_is_help=True)
 app.add_typer(batch_app, name="batch")
 app.add_typer(channel_app, name="channel")
@@ -73,19 +75,21 @@ app.command("undo")(approval_commands.undo)
 app.command("reconcile")(reconcile_command.reconcile)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")]
-Reason = Annotated[str, typer.Option("--reason", help="Why; kept with the batch.")]
-ChannelReason = Annotated[str, typer.Option("--reason", help="Why; kept with the change.")]
+Reason = Annotated[str, typer.Option("--reason", help="Reason; stored with the batch.")]
+ChannelReason = Annotated[str, typer.Option("--reason", help="Reason; stored with the change.")]
 
 
 @app.command("ingest")
 def ingest_source(
-    source: Annotated[str, typer.Argument(help="A source's id, or crm, support, product for all of that kind.")],
+    source: Annotated[str, typer.Argument(help="Id of a source, or crm, support or product for all of a kind.")],
     only: Annotated[list[str] | None, typer.Option("--only", help="Only this entity; may be repeated.")] = None,
-    since: Annotated[str, typer.Option("--since", help="Read again what changed since this time.")] = "",
-    until: Annotated[str, typer.Option("--until", help="Read what was there by this time.")] = "",
-    full: Annotated[bool, typer.Option("--full", help="Read everything again and find what is gone.")] = False,
+    since: Annotated[str, typer.Option("--since", help="Extract changes since this time again.")] = "",
+    until: Annotated[str, typer.Option("--until", help="Extract records up to this time only.")] = "",
+    full: Annotated[
+        bool, typer.Option("--full", help="Full refresh: extract everything and find deleted records.")
+    ] = False,
 ) -> None:
-    """Read, validate and merge what a source has that is new, and say whether it may be acted upon."""
+    """Extract new records of a source, validate and merge them, and print the source's verdict."""
     from include.ingest import pipeline
 
     verdicts = [
@@ -105,11 +109,9 @@ def ingest_source(
 def build_tables(
     since: Annotated[str, typer.Option("--from", help="Rebuild from this day, for all accounts.")] = "",
     until: Annotated[str, typer.Option("--to", help="Rebuild up to this day, itself included.")] = "",
-    build_id: Annotated[
-        str, typer.Option("--id", help="Resume the build of this name, or start a new build with it.")
-    ] = "",
+    build_id: Annotated[str, typer.Option("--id", help="Id of the build to resume, or of a new build.")] = "",
 ) -> None:
-    """Build the KPI tables: what is new, or the days given; never decides or sends anything."""
+    """Build the KPI tables: pending changes, or the given days."""
     from include.cli import build as build_command
 
     for line in build_command.run(since, until, build_id):
@@ -121,7 +123,7 @@ def deliver_due(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what is due.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Send what is planned and due, and resolve uncertain ones."""
+    """Send planned messages that are due, and resolve uncertain ones."""
     from include.cli import channels as commands
     from include.deliver.deliver import deliver
 
@@ -131,7 +133,7 @@ def deliver_due(
 
 @channel_app.command("list")
 def channel_list(as_json: AsJson = False) -> None:
-    """List the channels: in dry run or on hold, why, and what waits or needs attention."""
+    """List channels: dry run, holds, and messages that wait or need attention."""
     from include.cli import channels as commands
 
     console.emit(commands.channels(), commands.CHANNEL_COLUMNS, as_json=as_json)
@@ -144,7 +146,7 @@ def channel_show(
     limit: Annotated[int, typer.Option("--limit", min=1)] = 50,
     as_json: AsJson = False,
 ) -> None:
-    """List the newest messages or tasks of a channel, and why each is where it is."""
+    """List the newest messages or tasks of a channel with state and reason."""
     from include.cli import channels as commands
 
     console.emit(commands.deliveries(channel, state, limit), commands.DELIVERY_COLUMNS, as_json=as_json)
@@ -152,7 +154,7 @@ def channel_show(
 
 @channel_app.command("release")
 def channel_release(channel: str, reason: ChannelReason = "") -> None:
-    """End a hold: what is planned has not been sent from elsewhere, and may go."""
+    """Release a channel from its hold. Confirms that its planned messages were not sent from elsewhere."""
     from include.deliver import holds
 
     holds.release(channel, reason, user.user())
@@ -161,7 +163,7 @@ def channel_release(channel: str, reason: ChannelReason = "") -> None:
 
 @channel_app.command("hold")
 def channel_hold(channel: str, reason: ChannelReason = "") -> None:
-    """Stop a channel until it is released; what is planned waits, and expires when its time is over."""
+    """Put a channel on hold until it is released. Planned messages wait, and expire at their deadline."""
     from include.deliver import holds
 
     holds.hold(channel, reason, user.user())
@@ -170,7 +172,7 @@ def channel_hold(channel: str, reason: ChannelReason = "") -> None:
 
 @app.command("status")
 def status(as_json: AsJson = False) -> None:
-    """Show the state of everything: sources, batches, quarantine, the last build and messages."""
+    """Show the status of sources, batches, quarantine, the last build and messages."""
     from include.pages import status as report
     from include.warehouse import migrate
 
@@ -192,7 +194,7 @@ def batch_list(
     limit: Annotated[int, typer.Option("--limit", min=1)] = 20,
     as_json: AsJson = False,
 ) -> None:
-    """List the newest batches; those that brought nothing are left out."""
+    """List the newest batches that are not empty."""
     from include.pages import status as report
 
     console.emit(report.batch_list(source=source, state=state, limit=limit), report.BATCH_COLUMNS, as_json=as_json)
@@ -200,7 +202,7 @@ def batch_list(
 
 @batch_app.command("show")
 def batch_show(batch_id: int, as_json: AsJson = False) -> None:
-    """Show one batch: what was read, which rules it broke, and bad rows with sensitive values masked."""
+    """Show one batch: counts, broken rules and bad rows, with sensitive values masked."""
     from include.pages import status as report
 
     found = report.batch(batch_id)
@@ -216,7 +218,7 @@ def batch_show(batch_id: int, as_json: AsJson = False) -> None:
 
 @batch_app.command("accept")
 def batch_accept(batch_id: int, reason: Reason = "") -> None:
-    """Merge a held batch after all; its bad rows stay in quarantine."""
+    """Accept a held batch: merge it. Its bad rows stay in quarantine."""
     from include.ingest import pipeline
 
     verdict = pipeline.accept(batch_id, reason=reason)
@@ -225,7 +227,7 @@ def batch_accept(batch_id: int, reason: Reason = "") -> None:
 
 @batch_app.command("drop")
 def batch_drop(batch_id: int, reason: Reason = "") -> None:
-    """Drop a batch and those behind it; the next run reads them again."""
+    """Drop a held batch and the later ones of its entity; the next run extracts them again."""
     from include.ingest import pipeline
 
     dropped = pipeline.drop(batch_id, reason=reason)
@@ -235,7 +237,7 @@ def batch_drop(batch_id: int, reason: Reason = "") -> None:
 
 @server_app.command("start")
 def server_start() -> None:
-    """Start the embedded PostgreSQL, creating it on first use, and bring its tables to the newest version."""
+    """Start the embedded PostgreSQL; create and migrate it if needed."""
     from sqlalchemy.engine import make_url
 
     from include.cli.output import Waiting
@@ -259,7 +261,7 @@ def server_stop() -> None:
 
 @server_app.command("url")
 def server_url() -> None:
-    """Print the warehouse's URL, password included, for PERENNIAL_DATABASE_URL."""
+    """Print the warehouse's URL for PERENNIAL_DATABASE_URL, including the password."""
     from include.warehouse.engine import database_url
 
     typer.echo(database_url())
@@ -267,7 +269,7 @@ def server_url() -> None:
 
 @server_app.command("migrate")
 def server_migrate() -> None:
-    """Create or upgrade the warehouse's own tables on the server that PERENNIAL_DATABASE_URL names."""
+    """Create or upgrade the tables of schemas meta, ops and quarantine."""
     from include.warehouse.migrate import migrate
 
     migrate()
@@ -276,7 +278,7 @@ def server_migrate() -> None:
 
 @config_app.command("show")
 def config_show(as_json: AsJson = False) -> None:
-    """List every setting in force with the file and line that says it."""
+    """List every setting with its value, file and line."""
     from include.config import loader
 
     rows = [{"key": shown.key, "value": shown.value, "from": shown.origin} for shown in loader.show()]
@@ -284,7 +286,7 @@ def config_show(as_json: AsJson = False) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command and return its exit status; a person sees one clear line, never a traceback."""
+    """Run one command and return its exit status. Errors are one line, never a traceback."""
     debug = os.environ.get("PERENNIAL_DEBUG") == "1"
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     logging.getLogger("include").setLevel(logging.DEBUG if debug else logging.INFO)

@@ -1,4 +1,4 @@
-"""``python -m include.cli metrics``: the registry, one value explained, the query written from the registry."""
+"""``metrics``: the registry, explained values, restatements and overrides."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ from include.common import clock, user
 from include.common.formatting import shown
 from include.metrics.explain import Explained, Value
 
-app = typer.Typer(help="Metrics: what each is, and one value explained.", invoke_without_command=True)
+app = typer.Typer(
+    help="Metrics: definitions, explained values, restatements and overrides.", invoke_without_command=True
+)
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")]
 COLUMNS = ("id", "level", "parent", "unit", "direction", "owner", "target", "version", "needs", "formula")
 
 
 @app.callback()
 def metrics_list(context: typer.Context, as_json: AsJson = False) -> None:
-    """List every metric, one a line."""
+    """List all metrics."""
     if context.invoked_subcommand:
         return
     output.emit(listing(), COLUMNS, as_json=as_json)
@@ -29,10 +31,10 @@ def metrics_show(
     metric_id: Annotated[str, typer.Argument(metavar="ID")],
     as_of: Annotated[str, typer.Option("--as-of", help="The last period that ended by this day.")] = "",
     period: Annotated[str, typer.Option("--period", help="day, week, month or quarter.")] = "month",
-    grain: Annotated[str, typer.Option("--grain", help="As the registry says: all, tier, csm ...")] = "all",
-    key: Annotated[str, typer.Option("--key", help="Which group of the grain; all if none.")] = "",
-    known_at: Annotated[str, typer.Option("--known-at", help="Also what it was at this time.")] = "",
-    limit: Annotated[int, typer.Option("--limit", min=0, help="How many of the rows behind it.")] = 20,
+    grain: Annotated[str, typer.Option("--grain", help="Grain of the metric: all, tier, csm ...")] = "all",
+    key: Annotated[str, typer.Option("--key", help="Group of the grain; all groups without it.")] = "",
+    known_at: Annotated[str, typer.Option("--known-at", help="Also show the value as known at this time.")] = "",
+    limit: Annotated[int, typer.Option("--limit", min=0, help="Maximum number of rows.")] = 20,
     as_json: AsJson = False,
 ) -> None:
     """Explain one value down to its rows."""
@@ -69,7 +71,7 @@ def metrics_show(
 
 @app.command("write")
 def metrics_write() -> None:
-    """Write the data dictionary; after every change of sql/metrics or metadata."""
+    """Write the data dictionary. Run it after each change of sql/metrics or metadata.yaml."""
     from include.config import files
     from include.metrics import dictionary
 
@@ -83,7 +85,7 @@ def metrics_restated(
     limit: Annotated[int, typer.Option("--limit", min=1)] = 50,
     as_json: AsJson = False,
 ) -> None:
-    """List the newest restatements: what was shown before, what is now, and why."""
+    """List the newest restatements: value before, value now, and reason."""
     from include.metrics import restatement_report
 
     output.emit(restatement_report.restated(metric_id, limit), restatement_report.RESTATED, as_json=as_json)
@@ -92,16 +94,16 @@ def metrics_restated(
 @app.command("override")
 def metrics_override(
     metric_id: Annotated[str, typer.Argument(metavar="ID")],
-    value: Annotated[float, typer.Option("--value", help="What counts instead.")],
+    value: Annotated[float, typer.Option("--value", help="Value to show instead.")],
     as_of: Annotated[str, typer.Option("--as-of", help="Last day of the period.")],
     reason: Annotated[str, typer.Option("--reason", help="Why.")],
-    approver: Annotated[str, typer.Option("--approver", help="Who agreed; another person.")],
-    expires: Annotated[str, typer.Option("--expires", help="The day from which the computed value counts again.")],
+    approver: Annotated[str, typer.Option("--approver", help="Who approved it; not the person who enters it.")],
+    expires: Annotated[str, typer.Option("--expires", help="First day on which the computed value is shown again.")],
     period: Annotated[str, typer.Option("--period")] = "month",
     grain: Annotated[str, typer.Option("--grain")] = "all",
     key: Annotated[str, typer.Option("--key")] = "all",
 ) -> None:
-    """Correct one value by hand until a day; the computed one stays next to it."""
+    """Override one value until a day. The computed value is kept and shown."""
     from include.metrics import overrides
 
     day, until = clock.day(as_of, "--as-of"), clock.day(expires, "--expires")
@@ -122,7 +124,7 @@ def metrics_override(
 
 @app.command("overrides")
 def metrics_overrides(as_json: AsJson = False) -> None:
-    """List all manual corrections, those that no longer count included."""
+    """List all overrides, expired and withdrawn ones included."""
     from include.metrics import restatement_report
 
     output.emit(restatement_report.overridden(), restatement_report.OVERRIDDEN, as_json=as_json)
@@ -130,9 +132,9 @@ def metrics_overrides(as_json: AsJson = False) -> None:
 
 @app.command("withdraw")
 def metrics_withdraw(
-    override_id: int, reason: Annotated[str, typer.Option("--reason", help="Why; kept with the correction.")] = ""
+    override_id: int, reason: Annotated[str, typer.Option("--reason", help="Reason; stored with the override.")] = ""
 ) -> None:
-    """End a manual correction before it expires."""
+    """Withdraw an override."""
     from include.metrics import overrides
 
     overrides.withdraw(override_id, reason)

@@ -1,4 +1,4 @@
-"""How the command line shows things: rich tables on a terminal, plain columns in a pipe, JSON when asked."""
+"""Output: rich tables on a terminal, plain columns in a pipe, or JSON."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LONGEST_SILENCE = 60.0
 
 
 class Waiting:
-    """Says what is waited for, for how long and which log to look at; called often, it prints seldom.
+    """Prints progress of a wait: reason, duration and log file, at growing intervals.
 
     Args:
         say: Prints a line; to standard error by default.

@@ -1,4 +1,4 @@
-"""What the commands about playbooks show."""
+"""``playbook``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ COLUMNS = ("name", "version", "status", "about", "starts", "tiers", "steps", "ti
 
 @app.command("list")
 def listing(as_json: AsJson = False) -> None:
-    """Check all playbooks and list them, one a line."""
+    """Validate and list all playbooks."""
     from include.decide.playbooks import load
 
     output.emit(load.listing(), COLUMNS, as_json=as_json)
@@ -26,7 +26,7 @@ def listing(as_json: AsJson = False) -> None:
 
 @app.command()
 def check() -> None:
-    """Check all playbooks: every name, condition, text and dependency; a mistake is named with file and line."""
+    """Validate all playbooks. Errors name file and line."""
     from include.decide.playbooks.load import load
 
     found = load()
@@ -36,7 +36,7 @@ def check() -> None:
 
 @app.command()
 def show(name: str) -> None:
-    """Show one playbook as it is in force."""
+    """Show one playbook."""
     from include.decide.playbooks.load import load
 
     playbooks = load()
@@ -54,7 +54,7 @@ def simulate(
     html: Annotated[Path | None, typer.Option("--html", help="Write a page with charts there.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Replay a playbook on days that are over: whom it would have touched, and what became of them."""
+    """Backtest a playbook on past days: accounts it would have touched, and their outcome."""
     from include.cli import simulate as commands
 
     commands.simulate_playbook(name, commands.day(since, "from"), commands.day(until, "to"), html, as_json)

@@ -1,4 +1,4 @@
-"""``python -m include.cli erase`` and ``housekeeping``."""
+"""``erase`` and ``housekeeping``."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ AsJson = Annotated[bool, typer.Option("--json", help="Write JSON instead of a ta
 
 
 def erase(
-    reason: Annotated[str, typer.Option("--reason", help="Why; it is kept, so it must name nobody.")],
-    person: Annotated[str, typer.Option("--person", help="Any mail address of the person.")] = "",
+    reason: Annotated[str, typer.Option("--reason", help="Reason; it is stored, so it must name nobody.")],
+    person: Annotated[str, typer.Option("--person", help="An e-mail address of the person.")] = "",
     account: Annotated[str, typer.Option("--account", help="An account's key, such as crm:1001.")] = "",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what would go.")] = False,
-    by: Annotated[str, typer.Option("--by", help="Who asked for it; you by default.")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count the rows.")] = False,
+    by: Annotated[str, typer.Option("--by", help="Who requested it; you by default.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Erase a person or an account from every store, permanently, and list what other systems still hold."""
+    """Erase a person or an account from every store, permanently, and list the systems that still hold data."""
     from include.operations.privacy import erase as erasing
 
     if bool(person) == bool(account):
@@ -46,12 +46,12 @@ def housekeeping(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count, up to 5000 rows of each store.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Delete what is older than config/retention.yaml allows."""
+    """Delete data that is older than config/retention.yaml allows."""
     from include.operations import retention
 
     found = retention.keep_house(dry_run)
     if not found and not as_json:
-        typer.echo("another run is at work; nothing was done")
+        typer.echo("another run is in progress; nothing was done")
         return
     rows = [
         {"store": one.store, "days": one.days, "deleted": one.n_deleted, "complete": one.is_complete} for one in found

@@ -1,4 +1,4 @@
-"""``quarantine``: rows that broke a rule, and what is done about them."""
+"""``quarantine``: rows that broke a rule, and decisions about them."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from include.common import clock, user
 from include.common.errors import ConfigError
 from include.ingest.quarantine import Which
 
-app = typer.Typer(help="Rows that broke a rule: they wait here until they are good, waived or dropped.")
+app = typer.Typer(help="Quarantined rows: replay, waive or drop them.")
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")]
 Rule = Annotated[str, typer.Argument(help="A rule's id; leave it out for all.")]
 OneRule = Annotated[str, typer.Argument(help="The rule's id.")]
 Source = Annotated[str, typer.Option("--source", help="Only of this source.")]
 Entity = Annotated[str, typer.Option("--entity", help="Only of this entity.")]
 Record = Annotated[str, typer.Option("--record", help="Only the record of this id.")]
-Reason = Annotated[str, typer.Option("--reason", help="Why; kept with the rows.")]
-By = Annotated[str, typer.Option("--by", help="Who decides; by default who is logged in.")]
+Reason = Annotated[str, typer.Option("--reason", help="Reason; stored with the rows.")]
+By = Annotated[str, typer.Option("--by", help="Who decides; you by default.")]
 
 
 @app.command("list")
 def listing(source: Source = "", entity: Entity = "", as_json: AsJson = False) -> None:
-    """List what waits: rule, its owner, how many rows and accounts, since when."""
+    """List quarantined rows per rule: owner, number of rows and accounts, oldest."""
     from include.ingest import quarantine
 
     rows = quarantine.listing(Which(source=source, entity=entity))
@@ -40,7 +40,7 @@ def show(
     limit: Annotated[int, typer.Option("--limit", min=1, max=1000)] = 20,
     as_json: AsJson = False,
 ) -> None:
-    """Show single rows, newest first, with the values that identify a person masked."""
+    """Show quarantined rows, newest first, with personal data masked."""
     from include.ingest import quarantine
 
     rows = quarantine.rows(Which(rule=rule, source=source, record=record), limit=limit)
@@ -50,7 +50,7 @@ def show(
 
 @app.command("replay")
 def replay(rule: Rule = "", source: Source = "", entity: Entity = "", record: Record = "") -> None:
-    """Validate rows again, after the rule or the mapping of values was fixed, and merge those that are good now."""
+    """Replay rows: validate them again after a rule or mapping was fixed, and merge the valid ones."""
     from include.ingest import replay as fix
     from include.pages import quarantine_review
 
@@ -62,11 +62,11 @@ def waive(
     rule: OneRule,
     source: Source = "",
     record: Record = "",
-    until: Annotated[str, typer.Option("--until", help="The day on which it is over, such as 2026-12-31.")] = "",
+    until: Annotated[str, typer.Option("--until", help="Day on which it ends, such as 2026-12-31.")] = "",
     reason: Reason = "",
     by: By = "",
 ) -> None:
-    """Let rows in although they break a rule, until a day: those that wait, and those to come."""
+    """Waive a rule until a day: load quarantined and future rows that break it."""
     from include.ingest import replay as fix
     from include.pages import quarantine_review
 
@@ -77,15 +77,15 @@ def waive(
 
 @app.command("drop")
 def drop(rule: Rule = "", source: Source = "", record: Record = "", reason: Reason = "", by: By = "") -> None:
-    """Drop rows: they stay out permanently and hold nothing any more."""
+    """Drop rows permanently. They no longer hold back their accounts."""
     from include.ingest import replay as fix
 
-    typer.echo(f"{fix.drop(Which(rule, source, record), reason=reason, by=by)} rows are dropped")
+    typer.echo(f"{fix.drop(Which(rule, source, record), reason=reason, by=by)} rows dropped")
 
 
 @app.command("waivers")
 def waivers(as_json: AsJson = False) -> None:
-    """List the waivers: for which rule, until when, by whom and why."""
+    """List waivers."""
     from include.ingest import quarantine
 
     columns = ("waiver_id", "rule_id", "source", "record_id", "is_in_force", "until", "n_rows", "approved_by", "reason")
@@ -94,7 +94,7 @@ def waivers(as_json: AsJson = False) -> None:
 
 @app.command("unwaive")
 def unwaive(waiver_id: int, by: By = "") -> None:
-    """End a waiver before its time."""
+    """End a waiver early."""
     from include.ingest import quarantine
 
     quarantine.end_waiver(waiver_id, by=by or user.user())
@@ -107,7 +107,7 @@ def trend(
     days: Annotated[int, typer.Option("--days", min=1, max=400)] = 30,
     as_json: AsJson = False,
 ) -> None:
-    """Count per day what came into quarantine, what left it and what stayed, by rule, owner or source."""
+    """Count rows per day that entered, left and stayed in quarantine."""
     from include.ingest import quarantine
 
     keys = {"rule": "rule_id", "owner": "owner", "source": "source"}

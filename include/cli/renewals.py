@@ -15,8 +15,8 @@ app = typer.Typer(
     help="Renewals: the brief of one, which deal continues which term, what is open.", no_args_is_help=True
 )
 Term = Annotated[str, typer.Argument(help="The term, such as crm:4711#1.")]
-Reason = Annotated[str, typer.Option("--reason", help="Why; kept with the answer.")]
-By = Annotated[str, typer.Option("--by", help="Who says so; you by default.")]
+Reason = Annotated[str, typer.Option("--reason", help="Reason; stored with the answer.")]
+By = Annotated[str, typer.Option("--by", help="Who decided it; you by default.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")]
 _REVIEW = ("kind", "account", "subject", "deal", "due", "arr", "method", "confidence", "suggestions")
 _LINKS = ("deal", "product", "method", "confidence", "start", "arr", "known", "known_to")
@@ -29,7 +29,7 @@ def review_open(
     limit: Annotated[int, typer.Option("--limit", help="How many at most.", min=1)] = 50,
     as_json: AsJson = False,
 ) -> None:
-    """List what is not certain about contracts and renewals, the most ARR first, with suggestions."""
+    """List uncertain contracts and renewals by ARR, with suggestions."""
     from include.continuation import review
 
     found = review.findings(kind, limit)
@@ -40,12 +40,12 @@ def review_open(
     for name in sorted({one.kind for one in found}):
         typer.echo(f"{name}: {review.MEANING[name]}")
     if not found:
-        typer.echo("nothing is open about contracts and renewals")
+        typer.echo("no contract or renewal is uncertain")
 
 
 @app.command("show")
 def show_links(term: Term, as_json: AsJson = False) -> None:
-    """Show which deals continue a term, and which were taken for it before."""
+    """Show which deals continue a term, now and before."""
     from include.continuation import review
 
     found = review.links(term)
@@ -87,7 +87,7 @@ def link_deal(
     reason: Reason,
     by: By = "",
 ) -> None:
-    """Answer that a deal continues a term."""
+    """Link a deal to the term that it continues."""
     from include.continuation import answers
 
     answers.link(term, deal, reason=reason, by=by or user.user())
@@ -98,10 +98,10 @@ def link_deal(
 def unlink_deal(
     term: Term,
     reason: Reason,
-    deal: Annotated[str, typer.Option("--deal", help="Not this deal; without it: none at all.")] = "",
+    deal: Annotated[str, typer.Option("--deal", help="The deal; without it: no deal at all.")] = "",
     by: By = "",
 ) -> None:
-    """Answer that a deal, or none at all, does not continue a term."""
+    """Record that a deal, or no deal at all, continues a term."""
     from include.continuation import answers
 
     answers.unlink(term, deal, reason=reason, by=by or user.user())
@@ -110,8 +110,10 @@ def unlink_deal(
 
 @app.command("withdraw")
 def withdraw_answer(term: Term) -> None:
-    """Withdraw what was answered about a term on the command line."""
+    """Withdraw the answers about a term that were given on the command line."""
     from include.continuation import answers
 
     number = answers.withdraw(term)
-    typer.echo(f"{number} answers taken back. {_NEXT}" if number else "nothing was answered there")
+    typer.echo(
+        f"{number} answers taken back. {_NEXT}" if number else "there is no answer of the command line to withdraw"
+    )

@@ -1,4 +1,4 @@
-"""``python -m include.cli score``: health and customer value explained, and what people say about them."""
+"""``score``: health, customer value and tiers."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from include.cli import output
 from include.common import clock, user
 from include.common.errors import ConfigError
 
-app = typer.Typer(help="Health and customer value: what they are made of, what follows.", no_args_is_help=True)
+app = typer.Typer(help="Health score, customer value, tiers and renewal forecast.", no_args_is_help=True)
 Account = Annotated[str, typer.Argument(help="The account's key: its source and its id there, such as crm:1001.")]
-By = Annotated[str, typer.Option("--by", help="Who says so; you by default.")]
+By = Annotated[str, typer.Option("--by", help="Who decided it; you by default.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")]
 _PARTS = ("measure", "points", "lost", "sub_score", "weight", "fresh", "evidence")
 _METHODS = ("method", "days_before", "n", "n_lost", "auc", "low", "high", "lift", "brier", "slope")
@@ -39,7 +39,7 @@ def show_score(
     since: Annotated[str, typer.Option("--since", help="Explain the change since this day instead.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Show what an account's score is made of, or why it changed; the lines add up to it."""
+    """Explain an account's health score, or its change. The lines add up to it."""
     from include.scores.health import explanation
 
     day = _day(as_of, "--as-of") if as_of else None
@@ -67,7 +67,7 @@ def give_pulse(
     why: Annotated[str, typer.Option("--why", help="The reason; kept with it.")],
     by: By = "",
 ) -> None:
-    """Record how you feel about an account; it weighs in the score for 90 days."""
+    """Record the CSM's pulse for an account; it counts in the score for 90 days."""
     from include.scores.health import judgements
 
     judgements.pulse(account, score, why=why, by=by or user.user(), day=judgements.today())
@@ -78,11 +78,11 @@ def give_pulse(
 def override_score(
     account: Account,
     score: Annotated[float, typer.Argument(help="What to show, 0 to 100.")],
-    reason: Annotated[str, typer.Option("--reason", help="Why; kept with it.")],
+    reason: Annotated[str, typer.Option("--reason", help="Reason; stored with it.")],
     days: Annotated[int, typer.Option("--days", help="For how many days, 60 at most.", min=1, max=60)] = 30,
     by: By = "",
 ) -> None:
-    """Show another score than the computed one temporarily; forecasts and back-tests keep the computed one."""
+    """Override the shown score for some days; forecasts and backtests keep the computed one."""
     from include.scores.health import judgements
 
     today = judgements.today()
@@ -121,7 +121,7 @@ def list_overrides(as_json: AsJson = False) -> None:
 
 @app.command("backtest")
 def judge_score(as_json: AsJson = False) -> None:
-    """Judge the health score by what happened, next to each measure alone; keeps the month's record."""
+    """Backtest the health score and each single measure, and store the month's result."""
     from include.scores.health import record
 
     found = record.run(clock.now().date())
@@ -177,7 +177,7 @@ def learn_weights(
     ),
     profile: Annotated[str, typer.Option("--profile", help="Which profile; the one for all others by default.")] = "",
 ) -> None:
-    """Propose weights learned from settled renewals, as a file that you may accept; refuses below 30 losses."""
+    """Propose weights learned from renewals with an outcome, as a file. Needs 30 losses."""
     from include.scores.health import proposal
 
     today = clock.now().date()
@@ -203,7 +203,7 @@ def show_value(
     as_of: Annotated[str, typer.Option("--as-of", help="The last day of a month; the newest by default.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Show what an account's customer value is made of; the points add up to it."""
+    """Explain an account's customer value. The points add up to it."""
     from include.scores.value import explanation
 
     found = explanation.of_account(account, _day(as_of, "--as-of") if as_of else None)
@@ -217,7 +217,7 @@ def show_value(
 
 @app.command("tiers")
 def list_tiers(as_json: AsJson = False) -> None:
-    """List which accounts should change their tier, who waits for a place, and who is protected."""
+    """List proposed tier changes, accounts that wait for a place, and protected accounts."""
     from include.config import load
     from include.scores.value import proposals
     from include.warehouse.engine import engine
@@ -249,7 +249,7 @@ def show_completeness(
     limit: Annotated[int, typer.Option("--limit", help="How many of the least complete accounts.", min=0)] = 20,
     as_json: AsJson = False,
 ) -> None:
-    """Show how much is known of the accounts, and what is missing most."""
+    """Show how complete the data of scores is, and what is missing most."""
     from include.scores import completeness
 
     found = completeness.read()

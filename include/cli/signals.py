@@ -1,4 +1,4 @@
-"""What the command ``signals`` says."""
+"""``signals``."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from include.decide.signals.schema import Signal
 AWAITED = {
     "email_bounced": ("Mail to a key contact bounces", "contact", "email_bounce"),
 }
-app = typer.Typer(help="Signals: what opens an alert, and why.", invoke_without_command=True)
+app = typer.Typer(help="Signals: conditions that open an alert.", invoke_without_command=True)
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
 
 
 @app.callback()
 def listing(context: typer.Context, as_json: AsJson = False) -> None:
-    """Check all signals and list them, one a line: name, version, status, what it is about, whether it is available."""
+    """Validate and list all signals."""
     if context.invoked_subcommand:
         return
     found = _with_availability()
@@ -42,7 +42,7 @@ def listing(context: typer.Context, as_json: AsJson = False) -> None:
 
 @app.command()
 def show(name: str) -> None:
-    """Show one signal as it is in force."""
+    """Show one signal."""
     signals = load()
     if name not in signals:
         raise ConfigError(f"unknown signal {name}", cure=f"known: {', '.join(signals)}")
@@ -58,14 +58,14 @@ def simulate(
     html: Annotated[Path | None, typer.Option("--html", help="Write a page with charts there.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Replay signals on days that are over: what each would have opened, and how many alerts a person had."""
+    """Backtest signals on past days: what each would have opened, and alerts per person."""
     from include.cli import simulate as commands
 
     commands.simulate_signals(names or [], commands.day(since, "from"), commands.day(until, "to"), html, as_json)
 
 
 def _with_availability() -> list[tuple[Rule[Signal], str]]:
-    """Return the signals, each with what it lacks; without a warehouse nobody knows."""
+    """Return the signals, each with missing data; unknown without a warehouse."""
     from include.decide.signals.scan import unavailable
 
     signals = load()

@@ -1,4 +1,4 @@
-"""What ``playbook simulate`` and ``signals simulate`` show: a table, and on request a page with charts."""
+"""``playbook simulate`` and ``signals simulate``: a table and an optional page with charts."""
 
 from __future__ import annotations
 

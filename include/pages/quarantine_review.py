@@ -41,7 +41,7 @@ def decide(asked: Mapping[str, Any], *, by: str, run_id: str = "") -> str:
     if action == "replay":
         return said(replay(which, run_id=run_id))
     if action == "drop":
-        return f"{drop(which, reason=reason, by=by)} rows are dropped"
+        return f"{drop(which, reason=reason, by=by)} rows dropped"
     if action != "waive":
         raise ConfigError(
             f"nothing can be done that is called {action!r}", cure="show, replay, waive, drop, accept batch ..."

@@ -308,7 +308,7 @@ def test_a_form_replays_and_gives_up() -> None:
         == "1 rows judged again: 0 merged, 1 still bad"
     )
     said = quarantine_review.decide({"action": "drop", "record": "1", "reason": "a test"}, by="ada")
-    assert said == "1 rows are dropped"
+    assert said == "1 rows dropped"
     assert fetch("select decided_by, decision_reason from quarantine.record") == [
         {"decided_by": "ada", "decision_reason": "a test"}
     ]
