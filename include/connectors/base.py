@@ -6,12 +6,16 @@ transaction can be killed anywhere and lose nothing. A source never stores anyth
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol, runtime_checkable
+from itertools import islice
+from typing import Any
 
+from include.common import clock
 from include.entities.catalog import Kind
+from include.http.client import Client
 
 Position = dict[str, Any]
 
@@ -60,19 +64,64 @@ class Page:
     read_until: datetime | None = None
 
 
-class Source(Protocol):
-    """One connected system.
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a read is asked for.
 
-    One that can say which fields it has also has ``fields(entity)``, which returns name -> the source's own type, and
-    ``mapped(entity)``, which returns name -> the columns that it fills, comma-separated; see ``drift.py``.
+    Args:
+        until: Now, by the clock of the run. The source subtracts its own lag.
+        position: The last page's ``next_position`` of an earlier read, or any page's mark; None for a first load.
+        mark: Resume after this page instead; all other arguments but ``until`` then have no effect.
+        since: Read again all that changed since then.
+        full: Read everything again.
+    """
+
+    until: datetime
+    position: Position | None = None
+    mark: Position | None = None
+    since: datetime | None = None
+    full: bool = False
+
+
+# A record's id, and when it was made or last changed if the vendor tells it along.
+Listed = tuple[str, datetime | None]
+
+
+@dataclass(frozen=True)
+class Rights:
+    """What a login may do, compared with what is needed.
+
+    Args:
+        missing: Needed and not granted.
+        surplus: Granted and not needed.
+        forbidden: What makes the login too powerful to be used.
+    """
+
+    missing: tuple[str, ...] = ()
+    surplus: tuple[str, ...] = ()
+    forbidden: tuple[str, ...] = ()
+
+
+class Source(ABC):
+    """One connected system: all that is asked of a source, with defaults for what not every source can say.
+
+    A source has ``vendor`` and ``kind``, and implements ``entities`` and ``pages``. One over HTTP has its ``client``.
     """
 
     vendor: str
     kind: Kind
+    client: Client | None = None
+    # Entity and ids of its records -> id and account id of those that the warehouse knows. Set before a read, so that
+    # the vendor is asked for the others only.
+    recall: Callable[[str, Sequence[str]], dict[str, str]] | None = None
 
+    @abstractmethod
     def entities(self) -> tuple[str, ...]:
         """Return the names of the entities that this source has, in the order in which they are loaded."""
-        ...
+
+    @abstractmethod
+    def pages(self, entity: str, request: Request) -> Iterator[Page]:
+        """Yield pages, the last of which has ``next_position``; see ``read``."""
 
     def read(
         self,
@@ -84,15 +133,7 @@ class Source(Protocol):
         since: datetime | None = None,
         full: bool = False,
     ) -> Iterator[Page]:
-        """Yield pages, the last of which has ``next_position``.
-
-        Args:
-            entity: One of ``entities()``.
-            position: The last page's ``next_position`` of an earlier read, or any page's mark; None for a first load.
-            mark: Go on after this page instead; all other arguments but ``until`` then have no effect.
-            until: Now, by the clock of the run. The source subtracts its own lag.
-            since: Read again all that changed since then.
-            full: Read everything again.
+        """Read pages of an entity; see ``Request`` for the arguments.
 
         Raises:
             ConfigError: A mapping or query does not fit the source; names file, line and field.
@@ -100,12 +141,24 @@ class Source(Protocol):
             QuotaExhausted: The source's daily quota is used up; what was yielded stays good.
             Unavailable: The source is down or misbehaves; what was yielded stays good.
         """
-        ...
+        return self.pages(entity, Request(until, position, mark, since, full))
 
+    def sample(self, entity: str, n: int) -> list[Record]:
+        """Return some rows, without reading more than a page or two."""
+        records: list[Record] = []
+        for page in islice(self.read(entity, position=None, until=clock.now()), 2):
+            records += page.records
+            if records:
+                break
+        return [record for record in records if not record.is_deleted][:n]
 
-@runtime_checkable
-class Remembers(Protocol):
-    """A source whose vendor keeps what its records were before we first read them."""
+    def fields(self, entity: str) -> dict[str, str]:
+        """Return which fields there are: name -> the source's own type; nothing where it cannot say."""
+        return {}
+
+    def mapped(self, entity: str) -> dict[str, str]:
+        """Return which fields are mapped: name -> the columns that it fills, comma-separated."""
+        return {}
 
     def history(self, entity: str, *, mark: Position | None = None) -> Iterator[Page]:
         """Yield pages of former states, the last of which has ``next_position``; nothing at all if none are kept.
@@ -116,61 +169,40 @@ class Remembers(Protocol):
 
         Args:
             entity: One of ``entities()``.
-            mark: Go on after the page that had it.
+            mark: Resume after the page that had it.
 
         Raises:
-            As ``Source.read``.
+            As ``read``.
         """
-        ...
-
-
-@runtime_checkable
-class Recalls(Protocol):
-    """A source that asks its vendor whose a record is only where we do not know.
-
-    ``recall`` takes an entity and ids of its records and returns id -> account id of those that are known here; it may
-    be replaced before anything is read.
-    """
-
-    recall: Callable[[str, Sequence[str]], dict[str, str]]
-
-
-# A record's id, and when it was made or last changed if the vendor tells it along.
-Listed = tuple[str, datetime | None]
-
-
-@runtime_checkable
-class Inventory(Protocol):
-    """What a source can say of all that it holds, next to what changed; ``reconcile`` asks for it.
-
-    A source without it is reconciled by reading everything again.
-    """
+        return iter(())
 
     def counts(self, entity: str) -> dict[str, int] | None:
         """Return how many records exist now, by part: a day of facts by days, "" for all of anything else.
 
         None where the vendor does not count cheaply, or not exactly.
         """
-        ...
+        return None
+
+    def count(self, entity: str) -> int | None:
+        """Return how many records exist now, exactly or nearly; None where the source does not count."""
+        found = self.counts(entity)
+        return None if found is None else sum(found.values())
 
     def ids(self, entity: str) -> Iterator[list[Listed]] | None:
         """Return pages of what exists now, without what is deleted; an id may come twice.
 
-        None where that costs as much as reading everything again.
+        None where that costs as much as reading everything again: the entity is then reconciled by a full read.
         """
-        ...
+        return None
 
+    def rights(self, *, reads: bool, writes: Collection[str]) -> Rights | None:
+        """Return what the login may do; None where the other side does not say."""
+        return None
 
-@dataclass(frozen=True)
-class Rights:
-    """What a login may do, against what is needed; a source that can tell has ``rights(reads=..., writes=...)``.
+    def skew(self) -> float | None:
+        """Return by how many seconds the source's clock is ahead of ours, where no ``client`` measures it."""
+        return None
 
-    Args:
-        missing: Needed and not granted.
-        surplus: Granted and not needed.
-        forbidden: What makes the login too powerful to be used.
-    """
-
-    missing: tuple[str, ...] = ()
-    surplus: tuple[str, ...] = ()
-    forbidden: tuple[str, ...] = ()
+    def undated(self, entity: str) -> tuple[int, int, int] | None:
+        """Count the rows, those without a time of change, and those with one in the future; None if nobody knows."""
+        return None

@@ -1,4 +1,4 @@
-"""The walk that HTTP sources share: from a stored position, step by step, to the end, which it always reaches."""
+"""Pagination that HTTP sources share: from a stored position, page by page, to the end, which it always reaches."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import orjson
 
 from include.common.errors import Unavailable
 from include.connectors import positions
-from include.connectors.base import Page, Position, Record
+from include.connectors.base import Page, Position, Record, Request
 from include.gate.source_failures import place
 from include.http.loops import Loop
 
@@ -24,14 +24,14 @@ MOST_EMPTY = 20_000
 
 
 @dataclass(frozen=True, slots=True)
-class Later(Collection[Record]):
-    """Records that are made when they are gone through, each from its row.
+class LazyRecords(Collection[Record]):
+    """Records that are made when they are iterated, each from its row.
 
     A page of a thousand large rows, all of them taken apart before the first is landed, does not fit into a processor's
     cache: fetching it back from memory takes as long as all the work on it.
 
     Args:
-        what: As for ``walk``.
+        what: As for ``read_pages``.
         rows: Of a page.
         make: Row -> its record.
     """
@@ -44,21 +44,19 @@ class Later(Collection[Record]):
         return len(self.rows)
 
     def __iter__(self) -> Iterator[Record]:
-        with in_their_form(self.what):
+        with response_errors(self.what):
             yield from map(self.make, self.rows)
 
     def __contains__(self, record: object) -> bool:
         return any(record == one for one in self)
 
 
-def walk(
+def read_pages(
     what: str,
+    request: Request,
     *,
-    position: Position | None,
-    mark: Position | None,
     start: Callable[[Position | None], Position],
     step: Callable[[Position], tuple[Collection[Record], Position]],
-    full: bool = False,
     upgrade: Callable[[Position], Position] = lambda position: position,
     most_empty: int = MOST_EMPTY,
 ) -> Iterator[Page]:
@@ -66,26 +64,26 @@ def walk(
 
     Args:
         what: What is read, for errors: "HubSpot's contacts".
-        position: See ``Source.read``.
-        mark: See ``Source.read``.
+        request: Full: start from the beginning wherever the last read ended, even where this code cannot know what that
+            means.
         start: Makes the first position of a new read from the last one's end, if there was one; gives that end back
             where nothing is to be read yet.
         step: Reads one page: position -> records and the position after them, whose phase at the end is ``done`` and
             whose ``at`` then says up to when all was read, in milliseconds.
         upgrade: See ``positions.checked``.
-        full: Start from the beginning wherever the last read ended, even where this code cannot know what that means.
         most_empty: See ``Loop``.
 
     Raises:
         Unavailable: The vendor's answers lead nowhere, or have a form that they never have.
     """
-    stored = mark or (None if full else position)
+    mark = request.mark
+    stored = mark or (None if request.full else request.position)
     here = positions.checked(stored, upgrade) if stored else None
     if mark and here and here["phase"] == "done":
         yield _last([], here)
         return
     if here is None or here["phase"] == "done":
-        with in_their_form(what):
+        with response_errors(what):
             here = start(here)
         if here["phase"] == "done":
             yield _last([], positions.start(**here))
@@ -93,7 +91,7 @@ def walk(
     loop = Loop(what, most_empty)
     while here["phase"] != "done":
         asked = here
-        with in_their_form(what):
+        with response_errors(what):
             records, there = step(here)
         here = positions.start(**there)
         if here["phase"] == "done":
@@ -105,14 +103,53 @@ def walk(
         yield Page(records, here)
 
 
+def by_cursor(
+    position: Position, page: Callable[[str | None], tuple[list[Any], str | None]], end: Position
+) -> tuple[list[Any], Position]:
+    """Read one page of a list by cursor.
+
+    Args:
+        position: Its ``after`` is the cursor of the page; None for the first one.
+        page: Cursor -> rows, and the cursor of the next page; None on the last one.
+        end: The position after the last page.
+    """
+    rows, after = page(position["after"])
+    return rows, end if after is None else position | {"after": after}
+
+
+def all_by_cursor(page: Callable[[str | None], tuple[list[Any], str | None]]) -> Iterator[list[Any]]:
+    """Yield all pages of a list by cursor; ``page`` as for ``by_cursor``."""
+    rows, after = page(None)
+    yield rows
+    while after is not None:
+        rows, after = page(after)
+        yield rows
+
+
+def check_keyset(what: str, rows: Sequence[Any], n_more: int, last: str) -> None:
+    """Make sure that a query in the order of its keys shows rows while it counts some.
+
+    Args:
+        what: What is queried, for the error.
+        rows: Of the page.
+        n_more: How many rows the vendor counts after ``last``.
+        last: The last key that was read; "" before the first.
+    """
+    if n_more and not rows:
+        raise Unavailable(
+            f"{what} says that {n_more} more rows match, but shows none after {last or 'the first'}",
+            cure="try again later",
+        )
+
+
 @contextmanager
-def in_their_form(what: str) -> Iterator[None]:
+def response_errors(what: str) -> Iterator[None]:
     """Turn what a malformed answer does to our code into an error for a person."""
     try:
         yield
     except (KeyError, TypeError, AttributeError, IndexError, ValueError, RecursionError) as error:
         raise Unavailable(
-            f"{what} came in a form that is not theirs: {type(error).__name__} in {place(error)}",
+            f"{what}: unexpected response format ({type(error).__name__} in {place(error)})",
             cure="check that the connection's host is the vendor's API; set PERENNIAL_DEBUG=1 to see where",
         ) from error
 
@@ -123,7 +160,7 @@ def _last(records: Collection[Record], here: Position) -> Page:
 
 def _keys(records: Collection[Record]) -> Iterator[Hashable]:
     """Yield what tells records apart, without making those that are made later."""
-    if not isinstance(records, Later):
+    if not isinstance(records, LazyRecords):
         yield from (record.id for record in records)
         return
     for row in records.rows:

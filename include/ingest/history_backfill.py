@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from include.common import connections
 from include.common.errors import PerennialError, Unavailable
 from include.connectors import positions, registry
-from include.connectors.base import Page, Remembers, Source
+from include.connectors.base import Page, Source
 from include.ingest import history as past
 from include.warehouse import raw_tables
 from include.warehouse.engine import engine
@@ -76,8 +76,7 @@ def _tell(source: Source, source_id: str, entity: str, deadline: float) -> tuple
         if known.finished_at:
             return 0, False
         try:
-            pages = source.history(entity, mark=known.mark) if isinstance(source, Remembers) else iter(())
-            for page in pages:
+            for page in source.history(entity, mark=known.mark):
                 n_states += past.land(connection, source_id, source.vendor, entity, page)
                 if page.next_position is not None:
                     return n_states, True

@@ -19,7 +19,7 @@ from include.common import clock, connections, user
 from include.common.errors import ConfigError, NotOffered, PerennialError, QuotaExhausted, Unavailable
 from include.config import load
 from include.connectors import registry
-from include.connectors.base import Recalls, Source
+from include.connectors.base import Source
 from include.entities.catalog import of_kind
 from include.gate import availability, source_failures, verdicts
 from include.gate.verdicts import Verdict
@@ -108,8 +108,7 @@ def extract(
                 return Extracted(source_id, entity, note=f"{source.vendor} has no {entity}, or it is not mapped")
             raw_tables.ensure_raw_tables()
             with batches.reading(source_id, entity) as connection:
-                if isinstance(source, Recalls):
-                    source.recall = partial(accounts_of, source_id, source.vendor)
+                source.recall = partial(accounts_of, source_id, source.vendor)
                 pull = Pull(connection, source, source_id, entity, run_id)
                 if schema_drift.is_due(source_id, source, entity):
                     pull.look()

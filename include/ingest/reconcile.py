@@ -22,7 +22,7 @@ from include.common import clock, connections
 from include.common.errors import ConfigError, PerennialError
 from include.config import load
 from include.connectors import registry
-from include.connectors.base import Inventory, Listed, Source
+from include.connectors.base import Listed, Source
 from include.entities.catalog import ENTITIES, raw_table
 from include.gate import source_failures
 from include.ingest import batches, pipeline
@@ -153,8 +153,6 @@ def _compared(source: Source, report: Reconciled) -> Reconciled:
         raw = _Raw(connection, source, report)
         if held := raw.held():
             return replace(report, state="held", note=_decide(held))
-        if not isinstance(source, Inventory):
-            return replace(report, state="resolved", compared_by="full read")
         try:
             counts = source.counts(report.entity)
             if counts is not None and (compared := raw.against_counts(counts)).state == "equal":

@@ -89,14 +89,13 @@ def is_due(source_id: str, source: Source, entity: str) -> bool:
 
     That is so where asking costs no call, where nobody has for a day, and where a field is mapped that nobody has seen.
     """
-    if getattr(source, "client", None) is None:
+    if source.client is None:
         return True
     with engine("loader").connect() as connection:
         seen = connection.execute(_SEEN, {"source": source_id, "entity": entity}).first()
     if seen is None or clock.now() - seen.seen_at >= _AT_LEAST:
         return True
-    mapped = getattr(source, "mapped", None)
-    return mapped is not None and not set(mapped(entity)) <= set(seen.fields)
+    return not set(source.mapped(entity)) <= set(seen.fields)
 
 
 def look(source_id: str, source: Source, entity: str) -> None:
@@ -105,11 +104,8 @@ def look(source_id: str, source: Source, entity: str) -> None:
     Raises:
         ContractError: A mapped field was there and is gone; names it, what it filled, and since when.
     """
-    describe, mapped = getattr(source, "fields", None), getattr(source, "mapped", None)
-    if describe is None or mapped is None:
-        return  # a source need not be able to say
-    fills = dict(mapped(entity))
-    _describe(source_id, entity, describe, fills)
+    fills = source.mapped(entity)
+    _describe(source_id, entity, source.fields, fills)
     _check(source_id, entity, fills)
 
 

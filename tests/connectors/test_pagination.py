@@ -1,4 +1,4 @@
-"""The walk that HTTP sources share, on steps in memory."""
+"""Pagination that HTTP sources share, on steps in memory."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from include.common.errors import ConfigError, Unavailable
-from include.connectors.base import Page, Position, Record
-from include.connectors.pagination import Later, walk
+from include.connectors.base import Page, Position, Record, Request
+from include.connectors.pagination import LazyRecords, all_by_cursor, by_cursor, check_keyset, read_pages
 from include.connectors.positions import VERSION
 from include.http.loops import Loops
 
@@ -24,11 +24,29 @@ def steps(*places: Position):
     return lambda here: ([record(str(here["n"]))], next(order))
 
 
-def run(step, *, position: Position | None = None, mark: Position | None = None) -> list[Page]:
-    return list(walk("rows", position=position, mark=mark, start=lambda done: {"phase": "go", "n": 0}, step=step))
+def run(step, **asked) -> list[Page]:
+    request = Request(datetime(2026, 1, 1, tzinfo=UTC), **asked)
+    return list(read_pages("rows", request, start=lambda done: {"phase": "go", "n": 0}, step=step))
 
 
 DONE = {"phase": "done", "at": 1000}
+
+
+def test_a_list_by_cursor_ends_with_the_last_page() -> None:
+    pages = {None: (["a"], "2"), "2": (["b"], None)}
+    assert by_cursor({"phase": "list", "after": None}, pages.__getitem__, DONE) == (
+        ["a"],
+        {"phase": "list", "after": "2"},
+    )
+    assert by_cursor({"phase": "list", "after": "2"}, pages.__getitem__, DONE) == (["b"], DONE)
+    assert list(all_by_cursor(pages.__getitem__)) == [["a"], ["b"]]
+
+
+def test_a_query_that_counts_rows_and_shows_none_is_an_error() -> None:
+    check_keyset("Vendor", ["a"], 2, "")
+    check_keyset("Vendor", [], 0, "a")
+    with pytest.raises(Unavailable, match="Vendor says that 2 more rows match, but shows none after a"):
+        check_keyset("Vendor", [], 2, "a")
 
 
 def test_pages_carry_marks_and_the_last_one_the_next_position() -> None:
@@ -69,7 +87,7 @@ def test_an_answer_of_another_form_is_an_error_for_a_person(error: Exception) ->
     def step(here: Position):
         raise error
 
-    with pytest.raises(Unavailable, match="rows came in a form that is not theirs") as caught:
+    with pytest.raises(Unavailable, match="rows: unexpected response format") as caught:
         run(step)
     assert caught.value.__cause__ is error
 
@@ -87,18 +105,16 @@ def test_a_full_read_needs_no_position_that_this_code_knows() -> None:
     newer = {"v": 99, "phase": "done", "at": "?"}
     with pytest.raises(ConfigError, match="version 99"):
         run(steps(DONE), position=newer)
-    pages = list(
-        walk("rows", position=newer, mark=None, start=lambda done: {"phase": "go", "n": 0}, step=steps(DONE), full=True)
-    )
+    pages = run(steps(DONE), position=newer, full=True)
     assert [one.id for page in pages for one in page.records] == ["0"]
 
 
 def test_records_made_later_are_made_each_time_and_a_malformed_one_is_said() -> None:
-    later = Later("Vendor's rows", ["a", "b"], record)
+    later = LazyRecords("Vendor's rows", ["a", "b"], record)
     assert len(later) == 2 and list(later) == list(later) == [record("a"), record("b")]
     assert record("b") in later
-    with pytest.raises(Unavailable, match="Vendor's rows came in a form that is not theirs: KeyError"):
-        list(Later("Vendor's rows", [{}], lambda row: record(row["id"])))
+    with pytest.raises(Unavailable, match=r"Vendor's rows: unexpected response format .KeyError"):
+        list(LazyRecords("Vendor's rows", [{}], lambda row: record(row["id"])))
 
 
 @pytest.mark.parametrize(
@@ -107,8 +123,8 @@ def test_records_made_later_are_made_each_time_and_a_malformed_one_is_said() -> 
         (lambda n: [], "empty pages in a row"),
         (lambda n: [record("a"), record("b")], "no record that it had not given before"),
         (lambda n: [record("ab"[n % 2])], "no record that it had not given before"),
-        (lambda n: Later("rows", [{"id": 1}], record), "no record that it had not given before"),
-        (lambda n: Later("rows", [msgspec.Raw(b"{}")], record), "no record that it had not given before"),
+        (lambda n: LazyRecords("rows", [{"id": 1}], record), "no record that it had not given before"),
+        (lambda n: LazyRecords("rows", [msgspec.Raw(b"{}")], record), "no record that it had not given before"),
     ],
 )
 def test_new_places_with_nothing_new_behind_them_end_it(rows, said: str) -> None:

@@ -17,9 +17,11 @@ from typing import Any
 
 import pytest
 
+from include.common import clock
 from include.common.errors import ConfigError, PerennialError, Unavailable
+from include.connectors.base import Request
 from include.connectors.crm.hubspot.client import RATE_POLICY
-from include.connectors.pagination import walk
+from include.connectors.pagination import read_pages
 from include.http import body, guard
 from include.http.auth import Bearer
 from include.http.client import Client, Uncertain
@@ -266,8 +268,8 @@ class TestLargeAnswers:
         def step(here: dict) -> Any:
             return step(here)
 
-        with pytest.raises(Unavailable, match="in a form that is not theirs"):
-            list(walk("x", position=None, mark=None, start=lambda done: {"phase": "list"}, step=step))
+        with pytest.raises(Unavailable, match="unexpected response format"):
+            list(read_pages("x", Request(clock.now()), start=lambda done: {"phase": "list"}, step=step))
 
     def test_an_error_page_of_any_size_is_short_in_the_error(
         self, serve: Callable[[Answer], Server], tmp_path: Path

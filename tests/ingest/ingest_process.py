@@ -11,12 +11,11 @@ import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import include.contracts
 from include.common.connections import Connection
 from include.connectors import registry
-from include.connectors.base import Page, Record
+from include.connectors.base import Page, Record, Request, Source
 from include.ingest import pipeline
 from tests.fixtures.ingest import FakeContracts
 
@@ -24,7 +23,7 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 PAGE = 200
 
 
-class Large:
+class Large(Source):
     """Makes its records as they are read; changes the version of every seventh in a second pass of updates."""
 
     vendor, kind = "hubspot", "crm"
@@ -35,14 +34,14 @@ class Large:
     def entities(self) -> tuple[str, ...]:
         return ("contact",)
 
-    def read(self, entity: str, *, position: Any, mark: Any = None, until: datetime, **_: Any) -> Iterator[Page]:
+    def pages(self, entity: str, request: Request) -> Iterator[Page]:
         total = self.n + self.n // 7
-        start = mark["n"] if mark else total if position else 0
+        start = request.mark["n"] if request.mark else total if request.position else 0
         for first in range(start, max(total, 1), PAGE):
             time.sleep(self.pause)
             upto = min(first + PAGE, total)
             yield Page([self._record(n) for n in range(first, upto)], {"n": upto})
-        yield Page([], {"n": total}, {"n": total}, until)
+        yield Page([], {"n": total}, {"n": total}, request.until)
 
     def _record(self, n: int) -> Record:
         version, number = (1, n) if n < self.n else (2, (n - self.n) * 7)

@@ -30,14 +30,14 @@ from include.common.connections import Connection
 from include.common.errors import ConfigError
 from include.config.models import Settings
 from include.connectors import positions
-from include.connectors.base import Listed, Page, Position, Record, Rights
+from include.connectors.base import Listed, Page, Position, Record, Request, Rights, Source
 from include.connectors.casting import Cast, caster
 from include.connectors.database import query as queries
 from include.connectors.database.privileges import rights
 from include.connectors.database.query import Query
 from include.connectors.database.snapshot import clock_behind, complete_until, explained, snapshot
 from include.connectors.database.urls import url_of
-from include.connectors.pagination import Later
+from include.connectors.pagination import LazyRecords
 from include.entities.catalog import ENTITIES, Kind
 
 PAGE_ROWS = 5_000
@@ -58,7 +58,7 @@ _moment = caster("timestamptz")
 _flag = caster("boolean")
 
 
-class Database:
+class Database(Source):
     """One database, by default the product's.
 
     Args:
@@ -106,7 +106,7 @@ class Database:
         with snapshot(self._engine, self._id, seconds=PEEK_SECONDS) as connection:
             return -float(clock_behind(connection))
 
-    def sample(self, entity: str, rows: int) -> list[Record]:
+    def sample(self, entity: str, n: int) -> list[Record]:
         """Return some rows, whichever the database gives first: ordering them all would cost it too much."""
         query = self._query(entity)
         with snapshot(self._engine, self._id, seconds=PEEK_SECONDS) as connection, explained(query, self._engine):
@@ -115,7 +115,7 @@ class Database:
             found = inner.columns(*(sa.column(name) for name in names)).subquery("q")
             read = self._readers(entity, names)
             columns = _shown(found, names, self._bind(clock.now() + _AHEAD))
-            return [read(row) for row in connection.execute(sa.select(*columns).limit(rows))]
+            return [read(row) for row in connection.execute(sa.select(*columns).limit(n))]
 
     def count(self, entity: str) -> int:
         """Return how many rows the query gives."""
@@ -139,30 +139,21 @@ class Database:
             row = found.one()
         return int(row[0]), int(row[1]), int(row[2])
 
-    def read(
-        self,
-        entity: str,
-        *,
-        position: Position | None,
-        mark: Position | None = None,
-        until: datetime,
-        since: datetime | None = None,
-        full: bool = False,
-    ) -> Iterator[Page]:
+    def pages(self, entity: str, request: Request) -> Iterator[Page]:
         """See ``Source``."""
         query = self._query(entity)
-        stored = mark or (None if full else position)
+        stored = request.mark or (None if request.full else request.position)
         here = positions.checked(stored) if stored else None
-        if mark and here and here["phase"] == "done":
+        if request.mark and here and here["phase"] == "done":
             yield Page([], here, here, positions.moment(here["at"]))
             return
         with snapshot(self._engine, self._id) as connection, explained(query, self._engine):
             if here is None or here["phase"] == "done":
-                here = self._start(entity, here, until, complete_until(connection, until, self._lag), since, full)
+                here = self._start(entity, here, request, complete_until(connection, request.until, self._lag))
             yield from self._pages(connection, query, here)
 
     def counts(self, entity: str) -> dict[str, int] | None:
-        """See ``Inventory``: facts of days are counted by day, of anything else the ids cost no more."""
+        """See ``Source``: facts of days are counted by day, of anything else the ids cost no more."""
         if "day" not in ENTITIES[entity].column_names:
             return None
         found: Counter[str] = Counter()
@@ -171,7 +162,7 @@ class Database:
         return dict(found)
 
     def ids(self, entity: str) -> Iterator[list[Listed]]:
-        """See ``Inventory``."""
+        """See ``Source``."""
         rows = self._everything(entity, "id", is_counted=False)
         for page in iter(lambda: list(islice(rows, PAGE_ROWS)), []):
             yield [(str(one), _moment(at)) for one, is_deleted, at in page if one is not None and not _flag(is_deleted)]
@@ -226,9 +217,8 @@ class Database:
             cure=f"available: {', '.join(self._queries)}; write sql/{folder}/{entity}.sql",
         )
 
-    def _start(
-        self, entity: str, done: Position | None, until: datetime, hi: datetime, since: datetime | None, full: bool
-    ) -> Position:
+    def _start(self, entity: str, done: Position | None, request: Request, hi: datetime) -> Position:
+        since, full = request.since, request.full
         lo: datetime | None = None
         if done is not None and not full:
             lo = positions.moment(done["at"]) - self._trailing
@@ -237,7 +227,7 @@ class Database:
             # The first load of facts by day begins where history begins; a full one must meet all that is there.
             lo = min(hi - self._history, since) if since else hi - self._history
         # Of a read that is bounded in the past, what came since is not ahead.
-        ahead = _text(max(until, clock.now()) + _AHEAD)
+        ahead = _text(max(request.until, clock.now()) + _AHEAD)
         hi_ms = positions.milliseconds(hi)
         return {"phase": "rows", "full": full, "lo": _text(lo), "hi": hi_ms, "ahead": ahead, "at": None, "key": None}
 
@@ -256,7 +246,7 @@ class Database:
             last = rows[-1]
             at = _moment(last[names.index("updated_at")])
             here = positions.start(**(here | {"at": _text(at), "key": last[-1], "undated": at is None}))
-            yield Page(Later(f"{self._id}'s {query.entity} rows", rows, readers), here)
+            yield Page(LazyRecords(f"{self._id}'s {query.entity} rows", rows, readers), here)
         done = positions.start(phase="done", at=here["hi"])
         yield Page([], done, done, hi)
 

@@ -14,7 +14,6 @@ from include.common.text import one_line
 from include.connectors import registry
 from include.connectors.base import Record, Rights, Source
 from include.entities.catalog import ENTITIES, of_kind
-from include.http.client import Client
 from include.operations.connection_check.finding import Line, Patience, State, failed, noting
 from include.operations.connection_check.network import reach
 
@@ -48,7 +47,7 @@ def look(source_id: str, *, writes: Collection[str] = ()) -> Iterator[Line]:
         return
     found = f"{source.vendor}, {len(entities)} entities"
     yield Line(source_id, "settings", "ok", found)
-    client: Client | None = getattr(source, "client", None)
+    client = source.client
     if client is not None:
         client.timeouts, client.sleep = _TIMEOUTS, Patience(_WAITING)
         client.limiter.sleep = Patience(_WAITING)
@@ -65,10 +64,11 @@ def look(source_id: str, *, writes: Collection[str] = ()) -> Iterator[Line]:
         if left:
             yield Line(source_id, "limits", "ok", left)
         yield _clock(source_id, client.skew_seconds)
-    elif (skew := getattr(source, "skew", None)) is not None:
+    else:
         lines: list[Line] = []
         with noting(lines, source_id, "clock"):
-            lines.append(_clock(source_id, skew()))
+            if (skew := source.skew()) is not None:
+                lines.append(_clock(source_id, skew))
         yield from lines
     if is_accepted:
         yield from _rights(source_id, source, reads=True, writes=writes)
@@ -89,13 +89,10 @@ def look_at_writer(connection_id: str, source_id: str, writes: Collection[str]) 
 
 def _rights(connection_id: str, source: Source, *, reads: bool, writes: Collection[str]) -> Iterator[Line]:
     """Yield a line on what the login may do; reading itself has shown what it may read."""
-    rights = getattr(source, "rights", None)
-    if rights is None:
-        return
     lines: list[Line] = []
     told: Rights | None = None
     with noting(lines, connection_id, "scopes"):
-        told = rights(reads=reads, writes=writes)
+        told = source.rights(reads=reads, writes=writes)
         if told is None:
             lines.append(Line(connection_id, "scopes", "unknown", "the other side does not say what the login may do"))
     yield from lines
@@ -124,7 +121,7 @@ def _entities(source_id: str, source: Source, entities: tuple[str, ...], deadlin
             yield Line(source_id, rest, "unknown", f"not checked: {SECONDS:.0f} seconds are over")
             return
         try:
-            records = _sample(source, entity)
+            records = source.sample(entity, SAMPLE)
         except NotOffered as error:
             yield Line(source_id, entity, "look", error.message, error.cure)
             continue
@@ -136,7 +133,7 @@ def _entities(source_id: str, source: Source, entities: tuple[str, ...], deadlin
             is_refused = isinstance(error, AuthError)
             yield failed(source_id, "credentials" if is_refused and not is_known else entity, error)
             # A database may be slow with one query; a service that is down or refuses us is not asked on.
-            if is_refused or (isinstance(error, Unavailable) and hasattr(source, "client")):
+            if is_refused or (isinstance(error, Unavailable) and source.client is not None):
                 return
             continue
         if not is_known:
@@ -145,24 +142,11 @@ def _entities(source_id: str, source: Source, entities: tuple[str, ...], deadlin
         yield from _of_entity(source_id, source, entity, records)
 
 
-def _sample(source: Source, entity: str) -> list[Record]:
-    """Return the first rows, without reading more than a page or two."""
-    sample = getattr(source, "sample", None)
-    if sample is not None:
-        return list(sample(entity, SAMPLE))
-    records: list[Record] = []
-    for number, page in enumerate(source.read(entity, position=None, until=clock.now()), start=1):
-        records += page.records
-        if records or number >= 2:
-            break
-    return [record for record in records if not record.is_deleted][:SAMPLE]
-
-
 def _of_entity(source_id: str, source: Source, entity: str, records: list[Record]) -> Iterator[Line]:
     lines: list[Line] = []
     total: int | None = None
     with noting(lines, source_id, f"{entity}: count"):
-        total = _count(source, entity)
+        total = source.count(entity)
     yield from lines
     if not records:
         yield Line(source_id, entity, "look", "no rows", "is it the right account, and are there any?")
@@ -171,16 +155,6 @@ def _of_entity(source_id: str, source: Source, entity: str, records: list[Record
     yield Line(source_id, entity, "ok", counted, rows=[_masked(entity, one) for one in records[:_SHOWN_ROWS]])
     yield _filled(source_id, source, entity, records)
     yield from _changes(source_id, source, entity, records)
-
-
-def _count(source: Source, entity: str) -> int | None:
-    """Return how many rows there are, exactly or nearly; None where the source does not count."""
-    count, counts = getattr(source, "count", None), getattr(source, "counts", None)
-    if count is not None:
-        total: int | None = count(entity)
-        return total
-    found = counts(entity) if counts is not None else None
-    return None if found is None else sum(found.values())
 
 
 def _filled(source_id: str, source: Source, entity: str, records: list[Record]) -> Line:
@@ -217,11 +191,12 @@ def _changes(source_id: str, source: Source, entity: str, records: list[Record])
     n_ahead = sum(record.source_at is not None and record.source_at > latest for record in records)
     n_rows, type_ = len(records), ""
     lines: list[Line] = []
-    undated = getattr(source, "undated", None)
-    if undated is not None:
-        with noting(lines, source_id, f"{entity}: changes"):
-            n_rows, n_without, n_ahead = undated(entity)
-            type_ = source.fields(entity).get("updated_at", "").lower()  # type: ignore[attr-defined]
+    undated = None
+    with noting(lines, source_id, f"{entity}: changes"):
+        undated = source.undated(entity)
+        if undated is not None:
+            n_rows, n_without, n_ahead = undated
+            type_ = source.fields(entity).get("updated_at", "").lower()
     yield from lines
     found, fixes = [], []
     if n_ahead:

@@ -8,7 +8,7 @@ with ``"deleted": true``.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import cache, partial
 from zoneinfo import ZoneInfo
 
@@ -16,10 +16,10 @@ from include.common.connections import Connection
 from include.common.errors import ConfigError
 from include.config.models import Settings
 from include.connectors import positions
-from include.connectors.base import Page, Position, Record
+from include.connectors.base import Page, Position, Record, Request, Source
 from include.connectors.casting import caster
 from include.connectors.mapping import Mapper, file_of, load_mapping
-from include.connectors.pagination import walk
+from include.connectors.pagination import by_cursor, read_pages
 from include.entities.catalog import ENTITIES, Kind
 from include.http.auth import Bearer
 from include.http.client import Client, RatePolicy
@@ -33,7 +33,7 @@ RATE_POLICY = RatePolicy("TinyDesk", explain=lambda data: str(data.get("error", 
 _moment = caster("timestamptz")
 
 
-class TinyDesk:
+class TinyDesk(Source):
     """One desk.
 
     Args:
@@ -67,50 +67,38 @@ class TinyDesk:
         """See ``Source``."""
         return self._mapping.entities[entity].fills()
 
-    def read(
-        self,
-        entity: str,
-        *,
-        position: Position | None,
-        mark: Position | None = None,
-        until: datetime,
-        since: datetime | None = None,
-        full: bool = False,
-    ) -> Iterator[Page]:
+    def pages(self, entity: str, request: Request) -> Iterator[Page]:
         """See ``Source``."""
         if entity not in self.entities():
             raise ConfigError(f"TinyDesk has no entity {entity}", cure=f"available: {', '.join(self.entities())}")
-        return walk(
+        return read_pages(
             f"TinyDesk's {RESOURCES[entity]}",
-            position=position,
-            mark=mark,
-            full=full,
-            start=lambda done: self._start(entity, done, until, since, full),
+            request,
+            start=lambda done: self._start(entity, done, request),
             step=partial(self._step, entity),
         )
 
-    def _start(
-        self, entity: str, done: Position | None, until: datetime, since: datetime | None, full: bool
-    ) -> Position:
+    def _start(self, entity: str, done: Position | None, request: Request) -> Position:
         # A wrong mapping shows before anything is read.
         self._mapping.check_properties(entity, self.fields(entity), f"TinyDesk's {RESOURCES[entity]}")
-        at = positions.milliseconds(until - self._lag)
-        start = 0 if full or done is None else done["at"] - self._trailing
-        start = min(start, positions.milliseconds(since)) if since else start
-        return {"phase": "pages", "from": start, "page": None, "at": at}
+        at = positions.milliseconds(request.until - self._lag)
+        start = 0 if request.full or done is None else done["at"] - self._trailing
+        start = min(start, positions.milliseconds(request.since)) if request.since else start
+        return {"phase": "pages", "from": start, "after": None, "at": at}
 
     def _step(self, entity: str, here: Position) -> tuple[list[Record], Position]:
-        query = {"updated_after": here["from"], "page": here["page"]}
-        answer = self.client.get(f"/v1/{RESOURCES[entity]}", query).data
+        def page(after: str | None) -> tuple[list[dict], str | None]:
+            query = {"updated_after": here["from"], "page": after}
+            answer = self.client.get(f"/v1/{RESOURCES[entity]}", query).data
+            return answer["items"], answer["next"]
+
+        rows, there = by_cursor(here, page, {"phase": "done", "at": here["at"]})
         mapping = self._mapping.entities[entity]
         mapper = Mapper(ENTITIES[entity], mapping.columns, mapping.keep, self._zone)
         records = [
-            mapper.record(str(row["id"]), row, _moment(row["changed"]), bool(row.get("deleted")))
-            for row in answer["items"]
+            mapper.record(str(row["id"]), row, _moment(row["changed"]), bool(row.get("deleted"))) for row in rows
         ]
-        if answer["next"] is None:
-            return records, {"phase": "done", "at": here["at"]}
-        return records, here | {"page": answer["next"]}
+        return records, there
 
 
 SOURCE = TinyDesk

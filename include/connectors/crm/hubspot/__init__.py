@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cache, partial
-from zoneinfo import ZoneInfo
 
+from include.common import clock
 from include.common.connections import Connection
-from include.common.errors import ConfigError, Forbidden, NotOffered
 from include.config.models import Settings
-from include.connectors import positions
-from include.connectors.base import Page, Position, Record, Rights
+from include.connectors.base import Page, Position, Record, Request, Rights
 from include.connectors.casting import time_or_none as moment
-from include.connectors.crm.hubspot import history as past
+from include.connectors.crm.hubspot import history, pagination
 from include.connectors.crm.hubspot import objects as parts
-from include.connectors.crm.hubspot import pagination
 from include.connectors.crm.hubspot.api import HubSpotApi, Row
 from include.connectors.crm.hubspot.client import granted, open_client
 from include.connectors.crm.hubspot.objects import Part
 from include.connectors.crm.hubspot.owners import owner_record, owners_step
 from include.connectors.crm.hubspot.records import archived_at, records, ties
 from include.connectors.crm.hubspot.resources import ASSOCIATION_BATCH, ENTITIES_MAPPED, OWNER_SCOPE, WRITE_SCOPES
-from include.connectors.mapping import Mapper, field_name, file_of, load_mapping
-from include.connectors.pagination import walk
-from include.entities.catalog import ENTITIES, Kind, of_kind
-from include.http.client import Client
+from include.connectors.crm.mapped import MappedCrm
+from include.connectors.mapping import Mapper
+from include.connectors.pagination import all_by_cursor, by_cursor, read_pages
+from include.entities.catalog import ENTITIES
 
 _OWNER = "owner"
 _HARMLESS = {"oauth"}  # every OAuth app has it
@@ -33,7 +30,7 @@ _HARMLESS = {"oauth"}  # every OAuth app has it
 _MOST_PAGES = 10
 
 
-class HubSpot:
+class HubSpot(MappedCrm):
     """One HubSpot portal.
 
     Args:
@@ -42,18 +39,14 @@ class HubSpot:
     """
 
     vendor = "hubspot"
-    kind: Kind = "crm"
-    keeps_deletions = timedelta(days=90)  # then archived objects are gone from the list too
+    name = "HubSpot"
+    unmapped = (_OWNER,)
 
     def __init__(self, connection: Connection, settings: Settings) -> None:
-        source = settings.listed(connection.id)
-        self._lag = timedelta(seconds=source.lag_seconds)
-        self._trailing = 1000 * source.trailing_seconds
-        self._zone = ZoneInfo(settings.reporting_zone)
+        client = open_client(connection, settings.allowed_plain_http_hosts)
+        super().__init__(connection, settings, client, ENTITIES_MAPPED)
         self._connection = connection
-        self._api = HubSpotApi(open_client(connection, settings.allowed_plain_http_hosts))
-        self._mapping = load_mapping(file_of(source, self.vendor), ENTITIES_MAPPED)
-        self.recall: Callable[[str, Sequence[str]], dict[str, str]] = lambda entity, ids: {}
+        self._api = HubSpotApi(client)
         self._known: dict[str, dict[str, str]] = {}  # types of properties by name, by type of object
         self._parts = {
             entity: {part.resource.object_type: part for part in its_parts}
@@ -66,11 +59,6 @@ class HubSpot:
             for name, part in self._parts.get(entity, {}).items()
             if not part.prefix and "account_id" not in part.mapping.columns
         }
-
-    @property
-    def client(self) -> Client:
-        """What calls the portal."""
-        return self._api.client
 
     def count(self, entity: str) -> int | None:
         """Return how many records there are by the search, which is a little behind."""
@@ -89,51 +77,20 @@ class HubSpot:
         needed |= {scope for channel in writes for scope in WRITE_SCOPES[channel]}
         return Rights(tuple(sorted(needed - given)), tuple(sorted(given - needed - _HARMLESS)))
 
-    def entities(self) -> tuple[str, ...]:
-        """See ``Source``. An entity that the mapping leaves out is not available."""
-        return tuple(one.name for one in of_kind("crm") if one.name == _OWNER or one.name in self._parts)
-
-    def read(
-        self,
-        entity: str,
-        *,
-        position: Position | None,
-        mark: Position | None = None,
-        until: datetime,
-        since: datetime | None = None,
-        full: bool = False,
-    ) -> Iterator[Page]:
-        """See ``Source``."""
-        first_object = "" if entity == _OWNER else next(iter(self._objects(entity)))
-        return walk(
-            f"HubSpot's {entity} records",
-            position=position,
-            mark=mark,
-            full=full,
-            upgrade=lambda stored: parts.upgraded(stored, first_object),
-            start=lambda done: self._start(entity, done, until, since, full),
-            step=self._owner_step if entity == _OWNER else partial(self._step, entity),
-        )
-
     def history(self, entity: str, *, mark: Position | None = None) -> Iterator[Page]:
-        """See ``Remembers``."""
-        asked = [] if entity == _OWNER else [one for one in self._objects(entity).values() if past.remembered(one)]
+        """See ``Source``."""
+        asked = [] if entity == _OWNER else [one for one in self._objects(entity).values() if history.remembered(one)]
         if not asked:
             return iter(())
-        return walk(
+        return read_pages(
             f"HubSpot's history of {entity} records",
-            position=None,
-            mark=mark,
+            Request(clock.now(), mark=mark),
             start=lambda done: {"phase": "history", "after": None},
             step=partial(self._history_step, entity, asked[0]),
         )
 
-    def counts(self, entity: str) -> dict[str, int] | None:
-        """See ``Inventory``: only the search counts, and its index lags."""
-        return None
-
     def ids(self, entity: str) -> Iterator[list[tuple[str, datetime | None]]]:
-        """See ``Inventory``."""
+        """See ``Source``."""
         if entity == _OWNER:
             # A deactivated owner is there: it still owns records.
             for is_archived in (False, True):
@@ -142,48 +99,28 @@ class HubSpot:
         for part in self._objects(entity).values():
             yield from _listed(part.prefix, partial(self._api.ids_page, part.resource.object_type))
 
-    def _start(
-        self, entity: str, done: Position | None, until: datetime, since: datetime | None, full: bool
-    ) -> Position:
+    def _upgrade(self, entity: str, position: Position) -> Position:
+        return parts.upgraded(position, "" if entity == _OWNER else next(iter(self._objects(entity))))
+
+    def _start(self, entity: str, done: Position | None, request: Request) -> Position:
         if entity == _OWNER:
-            hi = self._until(until)
+            hi = self._until(request.until)
             # Nothing says which of them changed, and they seldom do: they are read hourly.
-            if done and not full and not since and hi - done["at"] < pagination.HOUR:
+            if done and not request.full and not request.since and hi - done["at"] < pagination.HOUR:
                 return done
             return pagination.first(hi)
         for name in self._objects(entity):
             # A wrong mapping shows before a first read, and wherever the fields are known anyhow.
-            if full or done is None or name in self._known:
-                self._offered(entity, name, is_first=done is None)
-        lo = None if full or done is None else done["at"] - self._trailing
-        if lo is not None and since:
-            lo = min(lo, positions.milliseconds(since))
+            if request.full or done is None or name in self._known:
+                self._offered(entity, name, done is None, self._check)
+        lo, hi = self._since(done, request), self._until(request.until)
         refresh = 3_600_000 * self._mapping.entities[entity].refresh_hours
-        return parts.begin(tuple(self._objects(entity)), lo, self._until(until), done["ends"] if done else {}, refresh)
-
-    def _until(self, until: datetime) -> int:
-        # Should the vendor's clock be behind ours, what it stamps meanwhile must fall into the next window. Before the
-        # first answer that is not known; the next read starts over far enough behind (``trailing``).
-        behind = timedelta(seconds=max(0.0, -self._api.client.skew_seconds))
-        return positions.milliseconds(until - self._lag - behind)
-
-    def _offered(self, entity: str, name: str, is_first: bool) -> None:
-        """Make sure that an object can be read as it is mapped.
-
-        Raises:
-            NotOffered: It cannot, and is one that not every portal has; and it has never been read.
-        """
-        try:
-            self._check(entity, name)
-        except (ConfigError, Forbidden) as error:
-            if not is_first or not ENTITIES[entity].is_optional:
-                raise
-            raise NotOffered(
-                f"{entity} is not available from HubSpot's {name}: {error.message}",
-                cure=f"{error.cure}; if you have none, remove {name} from {entity} in your mapping file",
-            ) from None
+        return parts.begin(tuple(self._objects(entity)), lo, hi, done["ends"] if done else {}, refresh)
 
     def _step(self, entity: str, here: Position) -> tuple[list[Record], Position]:
+        if entity == _OWNER:
+            rows, there = owners_step(here, self._api.owners_page)
+            return [owner_record(row) for row in rows], there
         objects = self._objects(entity)
         if here["object"] not in objects:
             # The mapping has lost the object in the middle of its read: the others are read from where they ended.
@@ -219,38 +156,16 @@ class HubSpot:
     def _associated(self, own: str, near: str, far: str, ids: Sequence[str]) -> dict[str, str]:
         """Return what hangs on what; HubSpot is asked for what is not known here, and for what is being read."""
         entity = self._recalled.get((near, far))
-        known = self.recall(entity, ids) if entity and near != own else {}
+        known = self.recall(entity, ids) if self.recall and entity and near != own else {}
         unknown = [one for one in ids if one not in known]
         return known | (self._api.associated(near, far, unknown) if unknown else {})
 
     def _history_step(self, entity: str, part: Part, here: Position) -> tuple[list[Record], Position]:
         names, mapper = self._prepare(entity, part.resource.object_type)
-        properties = tuple(past.remembered(part).values())
-        rows, after = self._api.history_page(part.resource.object_type, names, properties, here["after"])
-        there = {"phase": "history", "after": after} if after else {"phase": "done", "at": 0}
-        return past.former(part, mapper, rows), there
-
-    def _objects(self, entity: str) -> dict[str, Part]:
-        if entity in self._parts:
-            return self._parts[entity]
-        raise ConfigError(
-            f"HubSpot has no entity {entity} in this configuration",
-            cure=f"available: {', '.join(self.entities())}; see config/mappings/hubspot.yaml",
-        )
-
-    def fields(self, entity: str) -> dict[str, str]:
-        """See ``Source``. Owners have the fields that HubSpot gives them, always."""
-        objects = () if entity == _OWNER else tuple(self._objects(entity))
-        return {field_name(objects, one, name): kind for one in objects for name, kind in self._types(one).items()}
-
-    def mapped(self, entity: str) -> dict[str, str]:
-        """See ``Source``."""
-        objects = {} if entity == _OWNER else self._objects(entity)
-        return {
-            field_name(tuple(objects), one, name): columns
-            for one, part in objects.items()
-            for name, columns in part.mapping.fills().items()
-        }
+        properties = tuple(history.remembered(part).values())
+        page = partial(self._api.history_page, part.resource.object_type, names, properties)
+        rows, there = by_cursor(here, page, {"phase": "done", "at": 0})
+        return history.former(part, mapper, rows), there
 
     def _types(self, object_type: str) -> dict[str, str]:
         if object_type not in self._known:
@@ -270,21 +185,12 @@ class HubSpot:
         extra = (resource.cursor, *resource.merged, *filter(None, (resource.primary,)))
         return tuple(dict.fromkeys((*mapper.properties, *extra))), mapper
 
-    def _owner_step(self, here: Position) -> tuple[list[Record], Position]:
-        rows, there = owners_step(here, self._api.owners_page)
-        return [owner_record(row) for row in rows], there
-
 
 def _listed(
     prefix: str, page: Callable[[str | None], tuple[list[Row], str | None]]
 ) -> Iterator[list[tuple[str, datetime | None]]]:
-    after: str | None = None
-    while True:
-        rows, following = page(after)
+    for rows in all_by_cursor(page):
         yield [(f"{prefix}{row['id']}", moment(row.get("updatedAt"))) for row in rows]
-        if following is None:
-            return
-        after = following
 
 
 SOURCE = HubSpot

@@ -7,6 +7,7 @@ from typing import Any
 
 from include.connectors.base import Position, Record
 from include.connectors.mapping import ColumnRule, Mapper
+from include.connectors.pagination import by_cursor
 from include.entities.catalog import ENTITIES
 
 Row = dict[str, Any]
@@ -34,12 +35,8 @@ def owners_step(
 ) -> tuple[list[Row], Position]:
     """Read one page: the active owners first, then the deactivated ones, who still own records (case 17)."""
     is_archived = position["phase"] == "archived"
-    rows, after = page(position["after"], is_archived)
-    if after is not None:
-        return rows, position | {"after": after}
-    if not is_archived:
-        return rows, position | {"phase": "archived", "after": None}
-    return rows, {"phase": "done", "at": position["hi"]}
+    end = {"phase": "done", "at": position["hi"]} if is_archived else position | {"phase": "archived", "after": None}
+    return by_cursor(position, lambda after: page(after, is_archived), end)
 
 
 def owner_record(row: Row) -> Record:

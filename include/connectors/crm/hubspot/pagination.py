@@ -21,11 +21,13 @@ the last one. The next read starts from ``hi``, not from the newest row seen (ca
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from include.common.errors import Unavailable
 from include.connectors.base import Position
 from include.connectors.crm.hubspot.resources import SEARCH_PAGE
+from include.connectors.pagination import by_cursor
 
 Row = dict[str, Any]
 # (is_archived, after) -> rows, where the next page starts
@@ -75,18 +77,9 @@ def changes(lo: int, hi: int, done: Position) -> Position:
 
 def list_step(position: Position, page: ListPage) -> tuple[list[Row], Position]:
     """Read one page of the walk through all objects."""
-    rows, after = page(False, position["after"])
-    if after is not None:
-        return rows, position | {"after": after}
-    hi = position["hi"]
-    return rows, {
-        "phase": "archived",
-        "after": None,
-        "hi": hi,
-        "floor": position.get("floor", 0),
-        "pages": 0,
-        "listed_at": hi,
-    }
+    hi, floor = position["hi"], position.get("floor", 0)
+    end = {"phase": "archived", "after": None, "hi": hi, "floor": floor, "pages": 0, "listed_at": hi}
+    return by_cursor(position, partial(page, False), end)
 
 
 def archived_step(position: Position, page: ListPage, archived_at: Clock, trailing: int) -> tuple[list[Row], Position]:

@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from datetime import datetime, timedelta
-from functools import cache, partial
+from functools import cache
 from typing import Any
-from zoneinfo import ZoneInfo
 
+from include.common import clock
 from include.common.connections import Connection
-from include.common.errors import ConfigError, Forbidden, NotOffered, Unavailable
-from include.config.files import shown
+from include.common.errors import Unavailable
 from include.config.models import Settings
 from include.connectors import positions
-from include.connectors.base import Listed, Page, Position, Record, Rights
+from include.connectors.base import Listed, Page, Position, Record, Request, Rights
 from include.connectors.casting import time_or_none
-from include.connectors.crm.salesforce import history as past
+from include.connectors.crm.mapped import MappedCrm
+from include.connectors.crm.salesforce import history, pagination, queries
 from include.connectors.crm.salesforce import objects as parts
-from include.connectors.crm.salesforce import pagination, queries
 from include.connectors.crm.salesforce.api import Found, Row, SalesforceApi, client, select
 from include.connectors.crm.salesforce.objects import Part
 from include.connectors.crm.salesforce.queries import Plan
 from include.connectors.crm.salesforce.resources import CURSOR, ENTITIES_MAPPED, KEY_FIELD
-from include.connectors.mapping import field_name, file_of, load_mapping
-from include.connectors.pagination import walk
-from include.entities.catalog import ENTITIES, Kind, of_kind
-from include.http.client import Client
+from include.connectors.pagination import read_pages
 from include.http.loops import Loops
 
 _TASK = "Task"
@@ -37,7 +32,7 @@ _NEEDED: dict[str, dict[str, tuple[str, ...]]] = {
 }
 
 
-class Salesforce:
+class Salesforce(MappedCrm):
     """One Salesforce org.
 
     Args:
@@ -46,15 +41,11 @@ class Salesforce:
     """
 
     vendor = "salesforce"
-    kind: Kind = "crm"
+    name = "Salesforce"
 
     def __init__(self, connection: Connection, settings: Settings) -> None:
-        source = settings.listed(connection.id)
-        self._lag = timedelta(seconds=source.lag_seconds)
-        self._trailing = 1000 * source.trailing_seconds
-        self._zone = ZoneInfo(settings.reporting_zone)
-        self._api = SalesforceApi(client(connection, settings.allowed_plain_http_hosts))
-        self._mapping = load_mapping(file_of(source, self.vendor), ENTITIES_MAPPED)
+        super().__init__(connection, settings, client(connection, settings.allowed_plain_http_hosts), ENTITIES_MAPPED)
+        self._api = SalesforceApi(self.client)
         self._parts = parts.of_mapping(self._mapping)
         self._loops = Loops()
 
@@ -77,52 +68,8 @@ class Salesforce:
             missing += [] if key.get("createable") else [f"edit on the field {KEY_FIELD} of Activity"]
         return Rights(tuple(missing), tuple(surplus))
 
-    def entities(self) -> tuple[str, ...]:
-        """See ``Source``. An entity that the mapping leaves out is not available."""
-        return tuple(one.name for one in of_kind("crm") if one.name in self._parts)
-
-    def fields(self, entity: str) -> dict[str, str]:
-        """See ``Source``."""
-        objects = tuple(self._objects(entity))
-        return {
-            field_name(objects, one, name): str(field.get("type", ""))
-            for one in objects
-            for name, field in self._fields(one).items()
-        }
-
-    def mapped(self, entity: str) -> dict[str, str]:
-        """See ``Source``; fields of other objects are looked up when they are read."""
-        objects = self._objects(entity)
-        return {
-            field_name(tuple(objects), one, name): columns
-            for one, part in objects.items()
-            for name, columns in part.mapping.fills().items()
-            if "." not in name
-        }
-
-    def read(
-        self,
-        entity: str,
-        *,
-        position: Position | None,
-        mark: Position | None = None,
-        until: datetime,
-        since: datetime | None = None,
-        full: bool = False,
-    ) -> Iterator[Page]:
-        """See ``Source``."""
-        self._objects(entity)
-        return walk(
-            f"Salesforce's {entity} records",
-            position=position,
-            mark=mark,
-            full=full,
-            start=lambda done: self._start(entity, done, until, since, full),
-            step=partial(self._step, entity),
-        )
-
     def counts(self, entity: str) -> dict[str, int] | None:
-        """See ``Inventory``."""
+        """See ``Source``."""
         found = [
             self._api.count(part.resource.sobject, plan.condition, is_all=False) for part, plan in self._each(entity)
         ]
@@ -130,7 +77,7 @@ class Salesforce:
         return {"": sum(known)} if len(known) == len(found) else None
 
     def ids(self, entity: str) -> Iterator[list[Listed]] | None:
-        """See ``Inventory``."""
+        """See ``Source``."""
         return (
             [(row["Id"], time_or_none(row.get(CURSOR))) for row in rows]
             for part, plan in self._each(entity)
@@ -141,51 +88,30 @@ class Salesforce:
         return ((part, self._plan(entity, name)) for name, part in self._objects(entity).items())
 
     def history(self, entity: str, *, mark: Position | None = None) -> Iterator[Page]:
-        """See ``Remembers``. Salesforce keeps the former values of those fields for which tracking is turned on."""
+        """See ``Source``. Salesforce keeps the former values of those fields for which tracking is turned on."""
         part = next(iter(self._objects(entity).values()))
         keeper, key = part.resource.past
         if not keeper or not self._fields(keeper):
             return iter(())
         plan = self._plan(entity, part.resource.sobject)
-        return walk(
+        return read_pages(
             f"Salesforce's history of {entity} records",
-            position=None,
-            mark=mark,
+            Request(clock.now(), mark=mark),
             start=lambda done: {"phase": "history", "id": ""},
-            step=lambda here: past.step(self._api, plan, part, (keeper, key), here),
+            step=lambda here: history.step(self._api, plan, part, (keeper, key), here),
         )
 
-    def _start(
-        self, entity: str, done: Position | None, until: datetime, since: datetime | None, full: bool
-    ) -> Position:
+    def _start(self, entity: str, done: Position | None, request: Request) -> Position:
         objects = self._objects(entity)
         # A wrong mapping shows before anything is read; the answer also tells the clock.
-        known = {name: self._offered(entity, name, is_first=done is None) for name in objects}
-        behind = timedelta(seconds=max(0.0, -self._api.client.skew_seconds))
-        hi = positions.milliseconds(until - self._lag - behind)
-        if full or done is None:
+        known = {name: self._offered(entity, name, done is None, self._plan) for name in objects}
+        lo, hi = self._since(done, request), self._until(request.until)
+        if lo is None or done is None:
             return parts.begin(tuple(objects), None, hi, {})
         ends = {
             name: at for name, at in done["ends"].items() if name in known and hi - at < (known[name].refresh or hi)
         }
-        lo = done["at"] - self._trailing
-        return parts.begin(tuple(objects), min(lo, positions.milliseconds(since)) if since else lo, hi, ends)
-
-    def _offered(self, entity: str, name: str, is_first: bool) -> Plan:
-        """Return how an object is read.
-
-        Raises:
-            NotOffered: It cannot be read as it is mapped, is one that not every org has, and has never been read.
-        """
-        try:
-            return self._plan(entity, name)
-        except (ConfigError, Forbidden) as error:
-            if not is_first or not ENTITIES[entity].is_optional:
-                raise
-            raise NotOffered(
-                f"{entity} is not available from Salesforce's {name}: {error.message}",
-                cure=f"{error.cure}; if you have none, remove {entity} from {shown(self._mapping.document.path)}",
-            ) from None
+        return parts.begin(tuple(objects), lo, hi, ends)
 
     def _step(self, entity: str, here: Position) -> tuple[list[Record], Position]:
         objects = self._objects(entity)
@@ -242,22 +168,12 @@ class Salesforce:
         self._loops.answered("Salesforce's /query", locator, found.locator, (str(row.get("Id")) for row in found.rows))
         return found
 
-    def _objects(self, entity: str) -> dict[str, Part]:
-        if entity in self._parts:
-            return self._parts[entity]
-        raise ConfigError(
-            f"Salesforce has no entity {entity} in this configuration",
-            cure=f"available: {', '.join(self.entities())}; see {shown(self._mapping.document.path)}",
-        )
-
-    @property
-    def client(self) -> Client:
-        """What calls Salesforce; ``connect check`` asks it for clock and limits."""
-        return self._api.client
-
     @cache  # noqa: B019 - a source lives as long as the run that reads it
     def _fields(self, sobject: str) -> dict[str, Row]:
         return self._api.fields(sobject)
+
+    def _types(self, name: str) -> dict[str, str]:
+        return {field: str(described.get("type", "")) for field, described in self._fields(name).items()}
 
     @cache  # noqa: B019 - as above
     def _plan(self, entity: str, name: str) -> Plan:

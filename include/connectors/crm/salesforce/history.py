@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from include.common.errors import Unavailable
 from include.connectors.base import Position, Record
 from include.connectors.casting import time_or_none
 from include.connectors.crm.salesforce.api import Row, SalesforceApi, checked_id, select
@@ -18,6 +17,7 @@ from include.connectors.crm.salesforce.objects import Part
 from include.connectors.crm.salesforce.queries import Plan, add_related, record
 from include.connectors.crm.salesforce.resources import IDS_PER_QUERY
 from include.connectors.history import states
+from include.connectors.pagination import check_keyset
 
 _FIELDS = ("Field", "OldValue", "NewValue", "CreatedDate")
 # The entry that says that the history is kept since the record was made.
@@ -41,11 +41,7 @@ def step(
     after = f" WHERE Id > '{checked_id(here['id'])}'" if here["id"] else ""
     found = api.query(f"{plan.select}{after} ORDER BY Id LIMIT {IDS_PER_QUERY}")
     rows = found.rows
-    if not rows and found.total:
-        raise Unavailable(
-            f"Salesforce says that {found.total} more rows match, but shows none after {here['id'] or 'the first'}",
-            cure="try again later",
-        )
+    check_keyset("Salesforce", rows, found.total, here["id"])
     if not rows:
         return [], {"phase": "done", "at": 0}
     add_related(api, plan, rows)

@@ -25,11 +25,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from include.common.errors import Unavailable
 from include.connectors import positions
 from include.connectors.base import Position
 from include.connectors.crm.salesforce.api import Found, LocatorExpired, Row, checked_id
 from include.connectors.crm.salesforce.resources import CURSOR
+from include.connectors.pagination import check_keyset
 from include.http.loops import Loop
 
 # SOQL, locator ("" to ask again) -> one page
@@ -173,11 +173,7 @@ def by_id(select: str, condition: str, ask: Callable[..., Found]) -> Iterator[li
         yield found.rows
         if found.total <= len(found.rows) < 2000:
             return
-        if not found.rows:
-            raise Unavailable(
-                f"Salesforce says that {found.total} more rows match, but shows none after {last or 'the first'}",
-                cure="try again later",
-            )
+        check_keyset("Salesforce", found.rows, found.total, last)
         following = checked_id(found.rows[-1]["Id"])
         loop.answered(last, following, (row["Id"] for row in found.rows))
         last = following
@@ -198,11 +194,8 @@ def _ask(position: Position, soql: str, ask: Ask) -> tuple[Found, int, bool]:
 
 def _stepped(position: Position, found: Found, left: int, reached: Position) -> Step:
     owes = not found.locator and left > 0
-    if owes and not found.rows and not position["locator"]:
-        raise Unavailable(
-            f"Salesforce says that {left} more rows match, but shows none after {position['id'] or 'the first'}",
-            cure="try again later",
-        )
+    if owes and not position["locator"]:
+        check_keyset("Salesforce", found.rows, left, position["id"])
     count = {"locator": found.locator, "left": left}
     # An answer that ends before its own total is not believed: the query is asked again from the keyset.
     return Step(found.rows, position | count | reached, is_over=not found.locator and not owes)

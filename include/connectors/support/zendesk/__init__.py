@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
+from functools import partial
 
 from include.common import clock
 from include.common.connections import Connection
 from include.common.errors import ConfigError, Unavailable
 from include.config.models import Settings
 from include.connectors import positions
-from include.connectors.base import Listed, Page, Position, Record
+from include.connectors.base import Listed, Page, Position, Record, Request, Source
 from include.connectors.casting import time_or_none
-from include.connectors.pagination import MOST_EMPTY, Later, walk
+from include.connectors.pagination import MOST_EMPTY, LazyRecords, all_by_cursor, read_pages
 from include.connectors.support.zendesk import events, pagination
 from include.connectors.support.zendesk.api import Row, ZendeskApi, client
 from include.connectors.support.zendesk.fields import described
 from include.connectors.support.zendesk.resources import RESOURCES, Resource
 from include.entities.catalog import Kind
 from include.http import body
-from include.http.client import Client, Refused
+from include.http.client import Refused
 from include.http.loops import LONGEST_STALL
 
 # Exports refuse a start less than a minute ago, and hold that minute back (case 31).
@@ -33,7 +34,7 @@ _COUNTED = timedelta(minutes=5)
 _NOBODY = "Permanently Deleted User"
 
 
-class Zendesk:
+class Zendesk(Source):
     """One Zendesk account.
 
     Args:
@@ -48,20 +49,16 @@ class Zendesk:
         source = settings.listed(connection.id)
         self._lag = timedelta(seconds=max(_LEAST_LAG, source.lag_seconds))
         self._trailing = source.trailing_seconds
-        self._api = ZendeskApi(client(connection, settings.allowed_plain_http_hosts))
+        self.client = client(connection, settings.allowed_plain_http_hosts)
+        self._api = ZendeskApi(self.client)
         self._resources = {one.entity: one for one in RESOURCES}
-
-    @property
-    def client(self) -> Client:
-        """What calls the desk."""
-        return self._api.client
 
     def entities(self) -> tuple[str, ...]:
         """See ``Source``."""
         return tuple(self._resources)
 
     def counts(self, entity: str) -> dict[str, int] | None:
-        """See ``Inventory``."""
+        """See ``Source``."""
         if entity == "ticket":
             return {"": self._api.count_found("type:ticket")}
         if entity not in ("organization", "support_user"):
@@ -70,18 +67,14 @@ class Zendesk:
         return {"": n} if counted_at and clock.now() - counted_at <= _COUNTED else None
 
     def ids(self, entity: str) -> Iterator[list[Listed]] | None:
-        """See ``Inventory``. Tickets come from their export: lists leave archived ones out (case 26)."""
+        """See ``Source``. Tickets come from their export: lists leave archived ones out (case 26)."""
         if entity == "ticket_event":
             return None
         return self._tickets() if entity == "ticket" else self._listed(self._resources[entity].name)
 
     def _listed(self, name: str) -> Iterator[list[Listed]]:
-        after: str | None = None
-        while True:
-            rows, after = self._api.list_page(name, after)
+        for rows in all_by_cursor(partial(self._api.list_page, name)):
             yield [(str(row["id"]), time_or_none(row.get("created_at"))) for row in rows]
-            if after is None:
-                return
 
     def _tickets(self) -> Iterator[list[Listed]]:
         for page in self.read("ticket", position=None, until=clock.now(), full=True):
@@ -95,16 +88,7 @@ class Zendesk:
         """See ``Source``."""
         return {name: column for column, name in self._resources[entity].columns.items()}
 
-    def read(
-        self,
-        entity: str,
-        *,
-        position: Position | None,
-        mark: Position | None = None,
-        until: datetime,
-        since: datetime | None = None,
-        full: bool = False,
-    ) -> Iterator[Page]:
+    def pages(self, entity: str, request: Request) -> Iterator[Page]:
         """See ``Source``."""
         if entity not in self._resources:
             raise ConfigError(f"Zendesk has no entity {entity}", cure=f"available: {', '.join(self._resources)}")
@@ -114,21 +98,18 @@ class Zendesk:
             rows, there = self._step(resource, here)
             return self._records(resource, rows), there
 
-        return walk(
+        return read_pages(
             f"Zendesk's {resource.name}",
-            position=position,
-            mark=mark,
-            full=full,
-            start=lambda done: self._start(resource, done, until, since, full),
+            request,
+            start=lambda done: self._start(resource, done, request),
             step=step,
             # A page of events may hold none of the kinds that are wanted; any other page without rows is the last.
             most_empty=MOST_EMPTY if resource.entity == "ticket_event" else LONGEST_STALL,
         )
 
-    def _start(
-        self, resource: Resource, done: Position | None, until: datetime, since: datetime | None, full: bool
-    ) -> Position:
-        at = positions.milliseconds(until - self._lag)
+    def _start(self, resource: Resource, done: Position | None, request: Request) -> Position:
+        since, full = request.since, request.full
+        at = positions.milliseconds(request.until - self._lag)
         newest = at // 1000
         if full or done is None:
             start, cursor = 0, None
@@ -183,7 +164,7 @@ class Zendesk:
     def _records(self, resource: Resource, rows: list[Row]) -> Collection[Record]:
         if resource.walk == "cursor":
             make = _ticket if resource.entity == "ticket" else _record
-            return Later(f"Zendesk's {resource.name}", rows, lambda row: make(resource, body.row(row)))
+            return LazyRecords(f"Zendesk's {resource.name}", rows, lambda row: make(resource, body.row(row)))
         if resource.entity == "ticket_event":
             return [_event(resource, row) for row in self._with_organizations(events.flatten(rows))]
         if resource.entity == "rating":

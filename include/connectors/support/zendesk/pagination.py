@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import Any
 
 from include.connectors.base import Position
+from include.connectors.pagination import by_cursor
 from include.connectors.support.zendesk.resources import EXPORT_PAGE
 
 _SAFETY = 3600
@@ -63,10 +64,7 @@ def _is_last(data: Row, n_rows: int, start: int) -> bool:
 
 def drain_step(position: Position, page: ListPage) -> tuple[list[Row], Position]:
     """Read one page of the list of all, after which the export resumes behind the crowded second."""
-    rows, after = page(position["after"])
-    if after is not None:
-        return rows, position | {"after": after}
-    return rows, _from(position, position["start"] + 1)
+    return by_cursor(position, page, _from(position, position["start"] + 1))
 
 
 def _from(position: Position, start: int) -> Position:
@@ -85,15 +83,10 @@ def _end(position: Position, **kept: Any) -> Position:
 
 def rest_step(position: Position, page: ListPage) -> tuple[list[Row], Position]:
     """Read one page of what an export has left out."""
-    rows, after = page(position["after"])
-    if after is not None:
-        return rows, position | {"after": after}
-    return rows, {name: value for name, value in position.items() if name != "after"} | {"phase": "done"}
+    kept = {name: value for name, value in position.items() if name != "after"}
+    return by_cursor(position, page, kept | {"phase": "done"})
 
 
 def list_step(position: Position, page: ListPage) -> tuple[list[Row], Position]:
     """Read one page of a list."""
-    rows, after = page(position["after"])
-    if after is not None:
-        return rows, position | {"after": after}
-    return rows, {"phase": "done", "at": position["at"]}
+    return by_cursor(position, page, {"phase": "done", "at": position["at"]})

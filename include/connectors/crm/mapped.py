@@ -1,0 +1,142 @@
+"""What CRMs over HTTP share: a mapping file names their objects, and which field fills which column."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Collection, Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Any, Protocol, TypeVar
+from zoneinfo import ZoneInfo
+
+from include.common.connections import Connection
+from include.common.errors import ConfigError, Forbidden, NotOffered
+from include.config.files import shown
+from include.config.models import Settings
+from include.connectors import positions
+from include.connectors.base import Page, Position, Record, Request, Source
+from include.connectors.mapping import EntityMapping, field_name, file_of, load_mapping
+from include.connectors.pagination import read_pages
+from include.entities.catalog import ENTITIES, Kind, of_kind
+from include.http.client import Client
+
+T = TypeVar("T")
+
+
+class MappedObject(Protocol):
+    """One object of an entity, with how its fields fill the columns."""
+
+    @property
+    def mapping(self) -> EntityMapping: ...
+
+
+class MappedCrm(Source):
+    """One CRM.
+
+    Args:
+        connection: Where it is.
+        settings: For lag, overlap and zone.
+        client: What calls it.
+        mapped_entities: The entities that a mapping file may hold.
+    """
+
+    kind: Kind = "crm"
+    name: str  # of the vendor, for people
+    unmapped: tuple[str, ...] = ()  # entities that need no mapping
+    client: Client
+    _parts: Mapping[str, Mapping[str, Any]]  # entity -> object -> its ``MappedObject``
+
+    def __init__(
+        self, connection: Connection, settings: Settings, client: Client, mapped_entities: Collection[str]
+    ) -> None:
+        source = settings.listed(connection.id)
+        self._lag = timedelta(seconds=source.lag_seconds)
+        self._trailing = 1000 * source.trailing_seconds
+        self._zone = ZoneInfo(settings.reporting_zone)
+        self._mapping = load_mapping(file_of(source, self.vendor), mapped_entities)
+        self.client = client
+
+    @abstractmethod
+    def _types(self, name: str) -> Mapping[str, str]:
+        """Return the fields of an object with their types."""
+
+    @abstractmethod
+    def _start(self, entity: str, done: Position | None, request: Request) -> Position:
+        """Return the first position of a new read; see ``read_pages``."""
+
+    @abstractmethod
+    def _step(self, entity: str, here: Position) -> tuple[Collection[Record], Position]:
+        """Read one page; see ``read_pages``."""
+
+    def _upgrade(self, entity: str, position: Position) -> Position:
+        """Return a position of an earlier version as one of today."""
+        return position
+
+    def entities(self) -> tuple[str, ...]:
+        """See ``Source``. An entity that the mapping leaves out is not available."""
+        return tuple(one.name for one in of_kind("crm") if one.name in self._parts or one.name in self.unmapped)
+
+    def pages(self, entity: str, request: Request) -> Iterator[Page]:
+        """See ``Source``."""
+        self._objects(entity)
+        return read_pages(
+            f"{self.name}'s {entity} records",
+            request,
+            upgrade=lambda position: self._upgrade(entity, position),
+            start=lambda done: self._start(entity, done, request),
+            step=lambda here: self._step(entity, here),
+        )
+
+    def fields(self, entity: str) -> dict[str, str]:
+        """See ``Source``."""
+        objects = tuple(self._objects(entity))
+        return {field_name(objects, one, name): kind for one in objects for name, kind in self._types(one).items()}
+
+    def mapped(self, entity: str) -> dict[str, str]:
+        """See ``Source``; fields of other objects are fetched when they are read."""
+        objects = self._objects(entity)
+        return {
+            field_name(tuple(objects), one, name): columns
+            for one, part in objects.items()
+            for name, columns in part.mapping.fills().items()
+            if "." not in name
+        }
+
+    def _objects(self, entity: str) -> Mapping[str, Any]:
+        if entity in self._parts:
+            return self._parts[entity]
+        if entity in self.unmapped:
+            return {}
+        raise ConfigError(
+            f"{self.name} has no entity {entity} in this configuration",
+            cure=f"available: {', '.join(self.entities())}; see {shown(self._mapping.document.path)}",
+        )
+
+    def _until(self, until: datetime) -> int:
+        # Should the vendor's clock be behind ours, what it stamps meanwhile must fall into the next window. Before the
+        # first answer that is not known; the next read starts over far enough behind (``trailing``).
+        behind = timedelta(seconds=max(0.0, -self.client.skew_seconds))
+        return positions.milliseconds(until - self._lag - behind)
+
+    def _since(self, done: Position | None, request: Request) -> int | None:
+        """Return the first millisecond that is read; None to read everything."""
+        if request.full or done is None:
+            return None
+        lo: int = done["at"] - self._trailing
+        return min(lo, positions.milliseconds(request.since)) if request.since else lo
+
+    def _offered(self, entity: str, name: str, is_first: bool, check: Callable[[str, str], T]) -> T:
+        """Check that an object can be read as it is mapped, and return the result.
+
+        Raises:
+            NotOffered: It cannot, is one that not every CRM has, and has never been read.
+        """
+        try:
+            return check(entity, name)
+        except (ConfigError, Forbidden) as error:
+            if not is_first or not ENTITIES[entity].is_optional:
+                raise
+            raise NotOffered(
+                f"{entity} is not available from {self.name}'s {name}: {error.message}",
+                cure=f"{error.cure}; if you have none, remove {name} from {entity} in"
+                f" {shown(self._mapping.document.path)}",
+            ) from None
