@@ -25,7 +25,7 @@ from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import dag
 
-from include.orchestration.connect_tasks import PARAMS, look
+from include.orchestration.connect_tasks import PARAMS, check_connections
 from include.orchestration.dag_ids import dag_id
 from include.orchestration.defaults import DEFAULT_ARGS
 
@@ -45,7 +45,7 @@ from include.orchestration.defaults import DEFAULT_ARGS
     tags=["ingest", "tier:2"],
 )
 def connect_check() -> None:
-    look()
+    check_connections()
 
 
 connect_check()

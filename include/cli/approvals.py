@@ -33,7 +33,7 @@ def list_(
     as_json: AsJson = False,
 ) -> None:
     """List open approvals."""
-    states = ("open", "approved", "rejected", "lapsed") if everything else ("open",)
+    states = ("open", "approved", "rejected", "expired") if everything else ("open",)
     output.emit([vars(found) for found in approvals.find(states)], _COLUMNS, as_json=as_json)
 
 

@@ -62,7 +62,7 @@ def deliveries(channel: str, state: str, limit: int) -> list[dict[str, Any]]:
         rows = connection.execute(
             sa.text(
                 "select key, state, rule, step, recipient, subject, deadline, reason, external_id, n_attempts,"
-                " notified_by, planned_at, settled_at from ops.outbox"
+                " notified_by, planned_at, resolved_at from ops.outbox"
                 " where channel = :channel and (:state = '' or state = :state)"
                 " order by outbox_id desc limit :limit"
             ),

@@ -22,8 +22,8 @@ Area = Literal["config", "sql", "playbooks"]
 Made = TypeVar("Made")
 Given = ParamSpec("Given")
 # Path below the area, file, and what tells that it is the same as before: when it was changed, and its size.
-Seen = tuple[tuple[str, Path, int, int], ...]
-_held: ContextVar[dict[tuple[str, ...], Seen] | None] = ContextVar("held", default=None)
+Fingerprints = tuple[tuple[str, Path, int, int], ...]
+_held: ContextVar[dict[tuple[str, ...], Fingerprints] | None] = ContextVar("held", default=None)
 OVERLAY_VARIABLE = "PERENNIAL_CONFIG_DIR"
 SHIPPED: dict[Area, Path] = {
     "config": paths.ROOT / "include" / "defaults" / "config",
@@ -122,12 +122,12 @@ def made_of(area: Area, *patterns: str) -> Callable[[Callable[[dict[str, Path]],
 
     def decorate(make: Callable[[dict[str, Path]], Made]) -> Callable[[], Made]:
         @lru_cache(maxsize=4)
-        def once(seen: Seen) -> Made:
-            return make({name: path for name, path, *_ in seen})
+        def once(found: Fingerprints) -> Made:
+            return make({name: path for name, path, *_ in found})
 
         @wraps(make)
         def now() -> Made:
-            return once(look(area, *patterns))
+            return once(fingerprints(area, *patterns))
 
         now.cache_clear = once.cache_clear  # type: ignore[attr-defined]
         return now
@@ -146,7 +146,7 @@ def held() -> Iterator[None]:
         _held.reset(token)
 
 
-def look(area: Area, *patterns: str) -> Seen:
+def fingerprints(area: Area, *patterns: str) -> Fingerprints:
     """Return the files in force that match, with what tells whether one of them has changed."""
     seen = _held.get()
     if seen is not None and (area, *patterns) in seen:

@@ -213,7 +213,7 @@ class Caps(Strict):
         actions_per_run: Messages and tasks.
         share_of_book: Accounts that it may touch, as a share of all.
         accounts_at_least: So many accounts it may always touch: a share of a small book is nothing.
-        approve_within_working_days: After so many working days an approval lapses.
+        approve_within_working_days: After so many working days an approval expires.
     """
 
     actions_per_run: Annotated[int, Field(ge=0, le=100_000)]

@@ -54,7 +54,7 @@ class Tiers(Strict):
 
     Args:
         follows: Whether an account's tier follows its own score, or the score with its whole family's order amount.
-        answer_within_working_days: After so many working days a list of proposals lapses.
+        answer_within_working_days: After so many working days a list of proposals expires.
         crm_names: Tier -> how the CRM's field calls it, where that is another word.
         policies: Tier, in lower case -> its policy; ``default`` for all others.
     """

@@ -193,7 +193,7 @@ _LET_IN = sa.text(
 _LEAVE_OUT = sa.text(
     """
     update quarantine.record as bad
-    set state = 'dropped', decided_by = old.decided_by, decision_reason = old.decision_reason, settled_at = :now
+    set state = 'dropped', decided_by = old.decided_by, decision_reason = old.decision_reason, resolved_at = :now
     from quarantine.record as old
     where bad.batch_id = :batch_id
         and bad.state = 'open'
@@ -219,7 +219,7 @@ _REPLACE = sa.text(
         delete from quarantine.record as old
         where old.source = :source
             and old.entity = :entity
-            and old.state in ('open', 'reread', 'waived')
+            and old.state in ('open', 'requeued', 'waived')
             and old.batch_id < :batch_id
             and trim(old.record_id) <> ''
             and old.record_id in (select record_id from quarantine.record where batch_id = :batch_id)

@@ -134,7 +134,7 @@ def _last_alerts(connection: sa.Connection, day: Day) -> dict[str, Any]:
     """Return account -> the day on which a message about it last left; lists name an account and are about none."""
     rows = connection.execute(
         sa.text(
-            "select account_key, cast(max(settled_at) at time zone :zone as date) from ops.outbox"
+            "select account_key, cast(max(resolved_at) at time zone :zone as date) from ops.outbox"
             " where state = 'sent' and channel = any(:channels) and entity_kind in ('renewal', 'account', 'contact')"
             " group by 1"
         ),

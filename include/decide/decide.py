@@ -135,7 +135,7 @@ def decide(decision_id: str, dry_run: bool = False, now: datetime | None = None,
             playbook_scan.note(connection, rule, day.today)
         for outcome in (reminders, tasks, unanswered):
             episodes.apply(connection, outcome.changes, day.today)
-        approvals.lapse(connection, moment)
+        approvals.expire(connection, moment)
         gone = Outcome(actions=alert_tasks.closings(connection, day, [*reminders.changes, *alerts.changes]))
         lists = weekly.plan(connection, day, scan.signals)
         fields = crm_fields.plan(connection, day, risks)

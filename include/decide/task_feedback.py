@@ -105,7 +105,7 @@ def _is_given_away(row: Any) -> bool:
 # The tasks of open alerts, as they were last read back.
 TASKS = sa.text(
     "select e.episode_id, e.signal, e.entity_kind, e.entity_id, e.episode_no, e.account_key, o.address, o.subject,"
-    " o.external_id as task_id, o.settled_at as written_at, cast(o.body ->> 'due_on' as date) as planned_due_on,"
+    " o.external_id as task_id, o.resolved_at as written_at, cast(o.body ->> 'due_on' as date) as planned_due_on,"
     " t.state, t.due_on, t.owner_id, t.outcome, t.read_at"
     " from ops.episode as e join ops.outbox as o on o.channel = 'crm_task' and o.step = :step and o.state = 'sent'"
     " and o.rule = e.signal and o.entity_kind = e.entity_kind and o.entity_id = e.entity_id"

@@ -73,12 +73,12 @@ def deliver(dry_run: bool = False, now: datetime | None = None, seconds: float =
     Raises:
         PerennialError: At least one channel does not work; raised after all others are done.
     """
-    return _count_due(now or clock.now()) if dry_run else _alone(lambda run: run.everything(), now, seconds)
+    return _count_due(now or clock.now()) if dry_run else _alone(lambda run: run.run(), now, seconds)
 
 
 def take_back(now: datetime | None = None) -> Delivered:
     """Withdraw what was asked to be, where the outside system allows it, and send nothing. Else as ``deliver``."""
-    return _alone(lambda run: run.tidy(), now, PASS_SECONDS)
+    return _alone(lambda run: run.clean_up(), now, PASS_SECONDS)
 
 
 def _alone(work: Callable[[_Pass], None], now: datetime | None, seconds: float) -> Delivered:
@@ -123,14 +123,14 @@ class _Pass:
     broken: set[Way] = field(default_factory=set)
     senders: dict[Way, sender.Sender] = field(default_factory=dict)
 
-    def everything(self) -> None:
+    def run(self) -> None:
         """Tidy up, then send what is due."""
-        self.tidy()
+        self.clean_up()
         self.send_all()
         self.result.n_notified = uncertain.notify(self.settings, self.tick())
         if self.result.n_notified and not self.is_over():
             self.send_all()
-        self.expire_homeless()
+        self.expire_orphaned()
 
     def send_all(self) -> None:
         """Send what is due over every channel, by turns."""
@@ -143,10 +143,10 @@ class _Pass:
         """Return whether the pass's time is over."""
         return time.monotonic() >= self.ends_at
 
-    def tidy(self) -> None:
+    def clean_up(self) -> None:
         """Let go of what nobody approved in time, clear what is uncertain, and take back what was asked to be."""
         with engine("builder").begin() as connection:
-            approvals.lapse(connection, self.tick())
+            approvals.expire(connection, self.tick())
         self.each(self.clear_doubts)
         with engine("builder").begin() as connection:
             undo.withdraw(connection)
@@ -214,18 +214,18 @@ class _Pass:
         if sending.left:
             self.senders[way] = sending
 
-    def expire_homeless(self) -> None:
+    def expire_orphaned(self) -> None:
         """Let what goes into a CRM that the settings list no longer expire in its time, and leave what is there."""
         listed, why = {source.id for source in self.settings.of_kind("crm")}, "not among the sources of the settings"
 
-        def homeless(deliveries: Iterable[Delivery]) -> list[Delivery]:
+        def orphaned(deliveries: Iterable[Delivery]) -> list[Delivery]:
             return [delivery for delivery in deliveries if delivery.account_key.partition(":")[0] not in listed]
 
         for name in INTO_CRM:
             with engine("builder").connect() as connection:
-                deliveries = homeless(sender.due(connection, name, self.tick()))
+                deliveries = orphaned(sender.due(connection, name, self.tick()))
             sender.expire(deliveries, self.tick(), f"its CRM was {why}")
-            undo.leave(homeless(undo.due(name, "", self.tick())), f"its CRM is {why}", self.tick())
+            undo.leave(orphaned(undo.due(name, "", self.tick())), f"its CRM is {why}", self.tick())
 
     def close(self) -> None:
         """Let go of all channels."""

@@ -145,7 +145,7 @@ def note_compared(
         )
     connection.execute(
         sa.text(
-            "update ops.outbox set state = 'sent', external_id = found.external_id, settled_at = :now,"
+            "update ops.outbox set state = 'sent', external_id = found.external_id, resolved_at = :now,"
             " reason = 'found in the outside system' from ops.found_outside as found"
             " where found.channel = :channel and outbox.channel = :channel and found.key = outbox.key"
             " and outbox.state = 'planned'"

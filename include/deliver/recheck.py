@@ -59,7 +59,7 @@ def action_kind(channel: str) -> str:
     return "crm_task" if channel in INTO_CRM else "renewal_alert"
 
 
-def look(connection: sa.Connection, delivery: Delivery, gate_now: Gate, now: datetime) -> Verdict:
+def check(connection: sa.Connection, delivery: Delivery, gate_now: Gate, now: datetime) -> Verdict:
     """Judge one planned delivery.
 
     Args:

@@ -57,7 +57,7 @@ def expire(deliveries: Sequence[Delivery], now: datetime, why: str = "the channe
         for delivery in deliveries:
             if now >= delivery.not_after:
                 reason = f"{why} until {delivery.not_after:%Y-%m-%d %H:%M} UTC"
-                outbox.settle(connection, delivery.key, "expired", now, reason=reason)
+                outbox.set_state(connection, delivery.key, "expired", now, reason=reason)
 
 
 @dataclass
@@ -101,7 +101,7 @@ class Sender:
     def _prepare(self, delivery: Delivery) -> Delivery | None:
         """Find where a delivery goes; None if it does not go, or has been there already."""
         with engine("builder").begin() as connection:
-            verdict = recheck.look(connection, delivery, self._gate, self.clock())
+            verdict = recheck.check(connection, delivery, self._gate, self.clock())
             if verdict.says == "go":
                 delivery = links.with_task(connection, delivery, self.settings)
         if verdict.says != "go":
@@ -162,7 +162,7 @@ class Sender:
         with engine("builder").begin() as connection:
             for delivery in deliveries:
                 now = self.clock()
-                is_ready = recheck.look(connection, delivery, self._gate, now).says == "go"
+                is_ready = recheck.check(connection, delivery, self._gate, now).says == "go"
                 if is_ready and outbox.claim(connection, delivery.key, delivery.address, now):
                     claimed.append(replace(delivery, sending_at=now, n_attempts=delivery.n_attempts + 1))
                 else:
@@ -194,18 +194,18 @@ class Sender:
             for delivery in deliveries:
                 outcome = outcomes[delivery.key]
                 if outcome.state == "sent":
-                    outbox.settle(
+                    outbox.set_state(
                         connection, delivery.key, "sent", now, reason=outcome.reason, external_id=outcome.external_id
                     )
                 elif outcome.state == "refused":
                     self._refuse(connection, delivery, outcome.reason, outcome.external_id)
                 elif outcome.state == "later":
                     pause = min(timedelta(minutes=2 ** min(delivery.n_attempts, 10) / 2), _LONGEST_PAUSE)
-                    outbox.settle(
+                    outbox.set_state(
                         connection, delivery.key, "planned", now, reason=outcome.reason, next_attempt_at=now + pause
                     )
                 else:
-                    outbox.settle(
+                    outbox.set_state(
                         connection, delivery.key, "uncertain", now, reason=outcome.reason, next_attempt_at=now
                     )
         for delivery in deliveries:
@@ -216,7 +216,7 @@ class Sender:
     def _refuse(self, connection: sa.Connection, delivery: Delivery, reason: str, external_id: str = "") -> None:
         """Record a refusal permanently, and try the second channel: a refused message has certainly not arrived."""
         now = self.clock()
-        outbox.settle(connection, delivery.key, "failed", now, reason=reason, external_id=external_id)
+        outbox.set_state(connection, delivery.key, "failed", now, reason=reason, external_id=external_id)
         second = uncertain.second_channel(delivery.channel, self.settings)
         # Under the second channel's own key: what came from there, or went there anyway, does not go again.
         if second:
@@ -225,12 +225,12 @@ class Sender:
     def _put_off(self, connection: sa.Connection, delivery: Delivery, verdict: recheck.Verdict) -> None:
         now = self.clock()
         if verdict.says in ("expired", "suppressed"):
-            outbox.settle(connection, delivery.key, verdict.says, now, reason=verdict.reason)
+            outbox.set_state(connection, delivery.key, verdict.says, now, reason=verdict.reason)
             self.counts[verdict.says] += 1
             return
         self.counts["waiting"] += 1
         if verdict.reason != delivery.reason:
-            outbox.settle(
+            outbox.set_state(
                 connection,
                 delivery.key,
                 "planned",

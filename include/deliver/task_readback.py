@@ -42,7 +42,7 @@ def read_back(now: datetime | None = None) -> ReadBack:
         try:
             channel = crm_task.connect(settings, source.id)
             try:
-                found = channel.look(deliveries)
+                found = channel.read_back(deliveries)
             finally:
                 channel.close()
         except PerennialError as error:

@@ -52,9 +52,11 @@ def take_over(channel: str, is_repeatable: bool, now: datetime, source: str = ""
         )
         for delivery in left:
             if is_repeatable and not delivery.undo:
-                store.settle(connection, delivery.key, "planned", now, reason="its sender died; it is done again")
+                store.set_state(connection, delivery.key, "planned", now, reason="its sender died; it is done again")
             else:
-                store.settle(connection, delivery.key, "uncertain", now, reason="its sender died", next_attempt_at=now)
+                store.set_state(
+                    connection, delivery.key, "uncertain", now, reason="its sender died", next_attempt_at=now
+                )
     return len(left)
 
 
@@ -98,16 +100,16 @@ def _settle(connection: sa.Connection, delivery: Delivery, history: Mapping[str,
     settled_by = (delivery.sending_at or now) + SETTLE
     if history is None:
         reason = f"{delivery.reason}; there is no history to look it up in".lstrip("; ")
-        store.settle(connection, delivery.key, "uncertain", now, reason=reason)
+        store.set_state(connection, delivery.key, "uncertain", now, reason=reason)
         return "uncertain"
     if delivery.key in history:
         reason = "uncertain at first, then found in the outside system"
-        store.settle(connection, delivery.key, "sent", now, reason=reason, external_id=history[delivery.key])
+        store.set_state(connection, delivery.key, "sent", now, reason=reason, external_id=history[delivery.key])
         return "sent"
     if now < settled_by:
-        store.settle(connection, delivery.key, "uncertain", now, reason=delivery.reason, next_attempt_at=settled_by)
+        store.set_state(connection, delivery.key, "uncertain", now, reason=delivery.reason, next_attempt_at=settled_by)
         return "uncertain"
-    store.settle(connection, delivery.key, "planned", now, reason="was uncertain, and is not in the outside system")
+    store.set_state(connection, delivery.key, "planned", now, reason="was uncertain, and is not in the outside system")
     return "planned"
 
 

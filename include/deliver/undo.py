@@ -55,7 +55,7 @@ def ask(run_id: str, by: str, reason: str, now: datetime | None = None) -> int:
         # What is being claimed at this moment is waited for, and is out by then.
         connection.execute(
             sa.text(
-                "update ops.outbox set state = 'suppressed', reason = :reason, settled_at = :now"
+                "update ops.outbox set state = 'suppressed', reason = :reason, resolved_at = :now"
                 " where run_id = :run_id and state in ('planned', 'parked') and n_attempts = 0"
             ),
             values,
@@ -160,7 +160,7 @@ def _note(connection: sa.Connection, delivery: Delivery, why: str, now: datetime
         sa.text(
             "update ops.outbox set undo = :undo, undo_reason = undo_reason || :why,"
             " state = case when state = 'planned' or state = 'uncertain' and :undo = 'done' then 'suppressed'"
-            " else state end, settled_at = coalesce(settled_at, :now) where key = :key"
+            " else state end, resolved_at = coalesce(resolved_at, :now) where key = :key"
         ),
         {"key": delivery.key, "undo": "stays" if why else "done", "why": f"; {why}" if why else "", "now": now},
     )
@@ -170,7 +170,7 @@ def _withhold(deliveries: Sequence[Delivery], now: datetime) -> int:
     with engine("builder").begin() as connection:
         connection.execute(
             sa.text(
-                "update ops.outbox set state = 'suppressed', settled_at = :now, reason = undo_reason, undo = ''"
+                "update ops.outbox set state = 'suppressed', resolved_at = :now, reason = undo_reason, undo = ''"
                 " where key = any(:keys)"
             ),
             {"keys": [delivery.key for delivery in deliveries], "now": now},

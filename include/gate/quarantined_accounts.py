@@ -75,7 +75,7 @@ def _quarantined_refs(connection: Connection, source: str, kind: Kind) -> Reason
 def _holds() -> sa.ColumnElement[bool]:
     """Return whether a row of the quarantine holds its account: a waived one does again once its waiver is over."""
     is_over = sa.and_(_BAD.c.state == "waived", _BAD.c.waived_until <= clock.now())
-    return sa.or_(_BAD.c.state.in_(("open", "reread")), is_over)
+    return sa.or_(_BAD.c.state.in_(("open", "requeued")), is_over)
 
 
 def _as_stored(

@@ -64,7 +64,7 @@ def drop(batch_id: int, *, reason: str, by: str) -> list[Batch]:
         # Until they are read again nobody knows whether they are good. Those of a replay stay where they were.
         connection.execute(
             sa.text(
-                "update quarantine.record as bad set state = 'reread' from meta.batch as dropped"
+                "update quarantine.record as bad set state = 'requeued' from meta.batch as dropped"
                 " where bad.batch_id = any(:ids) and bad.state in ('open', 'waived')"
                 " and dropped.batch_id = bad.batch_id and not dropped.is_replay"
             ),

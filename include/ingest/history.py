@@ -68,7 +68,7 @@ def waiting(connection: Connection, source: str, entities: tuple[str, ...]) -> l
 
 
 @contextmanager
-def telling(source: str, entity: str) -> Iterator[Connection]:
+def storing(source: str, entity: str) -> Iterator[Connection]:
     """Hold the right to store the history of one entity; see ``batches.reading``."""
     with batches.reading(source, _LOCK_NAME.format(entity)) as connection:
         yield connection

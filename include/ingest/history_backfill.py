@@ -71,7 +71,7 @@ def backfill(source_id: str, *, seconds: float = SECONDS_PER_RUN) -> Backfilled:
 def _tell(source: Source, source_id: str, entity: str, deadline: float) -> tuple[int, bool]:
     """Store pages until the end or the deadline; return how many states were new, and whether it is the end."""
     n_states = 0
-    with past.telling(source_id, entity) as connection:
+    with past.storing(source_id, entity) as connection:
         known = past.progress(connection, source_id, entity)
         if known.finished_at:
             return 0, False

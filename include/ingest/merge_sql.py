@@ -154,14 +154,14 @@ from changed
 # A quarantined row is fixed by a good version that is not older, or by the record's end.
 _RESOLVE = """
 update quarantine.record as bad
-set state = 'resolved', resolved_by = :batch_id, settled_at = :now
+set state = 'resolved', resolved_by = :batch_id, resolved_at = :now
 from (
     select id, _row, _source_at, false as is_gone from newest
     union all select id, null, null, true from changed where is_gone
 ) as good
 where bad.source = :source
     and bad.entity = :entity
-    and bad.state in ('open', 'reread', 'waived')
+    and bad.state in ('open', 'requeued', 'waived')
     and good.id = bad.record_id
     and (
         good.is_gone
@@ -235,8 +235,8 @@ _NOT_SAID = ("cast(null as text)", "cast(null as text)")
 REREAD = sa.text(
     """
     update quarantine.record
-    set state = 'dropped', resolved_by = :batch_id, settled_at = :now
-    where source = :source and entity = :entity and state = 'reread' and batch_id < :read_id
+    set state = 'dropped', resolved_by = :batch_id, resolved_at = :now
+    where source = :source and entity = :entity and state = 'requeued' and batch_id < :read_id
     """
 )
 

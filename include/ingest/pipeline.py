@@ -111,7 +111,7 @@ def extract(
                 source.recall = partial(accounts_of, source_id, source.vendor)
                 pull = Pull(connection, source, source_id, entity, run_id)
                 if schema_drift.is_due(source_id, source, entity):
-                    pull.look()
+                    pull.check_schema()
                 if pull.resume():
                     log.info("%s.%s: the unfinished read is done, now what is new since", source_id, entity)
                 reason = (

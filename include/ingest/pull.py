@@ -55,10 +55,10 @@ class Pull:
             return ""
         return f"it was last read up to {since:%Y-%m-%d %H:%M} UTC, and deletions are reported for {days} days only"
 
-    def look(self) -> None:
+    def check_schema(self) -> None:
         """Compare the fields that the source has with those that it had, once: before the first row is landed."""
         if not self._has_looked:
-            schema_drift.look(self._source_id, self._source, self._entity)
+            schema_drift.check(self._source_id, self._source, self._entity)
             self._has_looked = True
 
     def start(self, *, until: datetime, since: datetime | None, full: bool) -> None:
@@ -90,13 +90,13 @@ class Pull:
             self._land(batch, gathered(pages, min(_LAND_ROWS, self._batch_rows)))
         except ConfigError:
             # Where a field has gone from the source, that is what to tell.
-            self.look()
+            self.check_schema()
             raise
 
     def _land(self, batch: Batch, pages: Generator[Page]) -> None:
         for page in ahead(pages):
             if page.records:
-                self.look()
+                self.check_schema()
             batch = landing.land_page(self._connection, batch, page)
             self._tell(len(page.records))
             if batch.state == "closed":

@@ -1,7 +1,7 @@
 """Rows that broke a rule: as they may be shown, and what a person decides about them.
 
 The contracts put them there, a good version fixes them. A row is *open* until it is fixed or dropped; *waived* while a
-waiver lets it in; *reread* when its batch was dropped and the read that follows has not been merged. A row in any of
+waiver lets it in; *requeued* when its batch was dropped and the read that follows has not been merged. A row in any of
 these states, a waived one once its waiver is over, keeps actions on its account waiting.
 """
 
@@ -45,7 +45,7 @@ def open_by_rule(connection: Connection) -> list[RowMapping]:
     rows = connection.execute(
         sa.text(
             "select source, entity, rule_id, count(*) as n_rows, min(quarantined_at) as since from quarantine.record"
-            " where state in ('open', 'reread') group by 1, 2, 3 order by n_rows desc, source, entity, rule_id"
+            " where state in ('open', 'requeued') group by 1, 2, 3 order by n_rows desc, source, entity, rule_id"
         )
     )
     return list(rows.mappings())
@@ -164,7 +164,7 @@ _LIST = sa.text(
         count(*) filter (where record is null) as n_without_row, min(quarantined_at) as since,
         max(quarantined_at) as newest, min(waived_until) as waived_until
     from quarantine.record
-    where state in ('open', 'reread', 'waived') and {_MEANT}
+    where state in ('open', 'requeued', 'waived') and {_MEANT}
     group by 1, 2, 3, 4
     order by n_rows desc, source, entity, rule_id, state
     """  # noqa: S608
@@ -174,7 +174,7 @@ _ROWS = sa.text(
     select quarantine_id, batch_id, source, entity, rule_id, record_id, account_ref, state, reason, quarantined_at,
         waived_until, decided_by, decision_reason, record
     from quarantine.record
-    where state in ('open', 'reread', 'waived') and {_MEANT}
+    where state in ('open', 'requeued', 'waived') and {_MEANT}
     order by quarantine_id desc limit :n
     """  # noqa: S608
 )
@@ -187,7 +187,7 @@ _OVER_TIME = sa.text(
     bad as (
         select source, rule_id, state, cast(quarantined_at at time zone 'UTC' as date) as came,
             case when state in ('resolved', 'dropped')
-                then cast(coalesce(settled_at, quarantined_at) at time zone 'UTC' as date) end as went
+                then cast(coalesce(resolved_at, quarantined_at) at time zone 'UTC' as date) end as went
         from quarantine.record
     )
     select days.day, bad.source, bad.rule_id,
@@ -203,8 +203,8 @@ _OVER_TIME = sa.text(
 _DROP = sa.text(
     f"""
     update quarantine.record
-    set state = 'dropped', decided_by = :by, decision_reason = :reason, settled_at = :now
-    where state in ('open', 'reread', 'waived') and {_MEANT}
+    set state = 'dropped', decided_by = :by, decision_reason = :reason, resolved_at = :now
+    where state in ('open', 'requeued', 'waived') and {_MEANT}
     """  # noqa: S608
 )
 _WAIVE = sa.text(

@@ -98,7 +98,7 @@ def is_due(source_id: str, source: Source, entity: str) -> bool:
     return not set(source.mapped(entity)) <= set(seen.fields)
 
 
-def look(source_id: str, source: Source, entity: str) -> None:
+def check(source_id: str, source: Source, entity: str) -> None:
     """Compare the fields that a source has with those that it had.
 
     Raises:

@@ -93,7 +93,7 @@ class RenewalsDue:
 
 
 @dataclass(frozen=True)
-class Headline:
+class Summary:
     """The state of things on the newest day that was built."""
 
     as_of: date
@@ -102,7 +102,7 @@ class Headline:
     renewals_due: RenewalsDue | None  # None while contracts are not completely read
 
 
-def headline(days: int = 120) -> Headline | None:
+def summarize(days: int = 120) -> Summary | None:
     """Return the state of things, or None while nothing is built.
 
     Args:
@@ -115,7 +115,7 @@ def headline(days: int = 120) -> Headline | None:
         if as_of is None:
             return None
         figures = [*_figures(connection, TODAY, "day", as_of), *_figures(connection, LAST_QUARTER, "quarter", as_of)]
-        return Headline(as_of, config.load().currency, tuple(figures), _renewals_due(connection, as_of, days))
+        return Summary(as_of, config.load().currency, tuple(figures), _renewals_due(connection, as_of, days))
 
 
 def _figures(connection: sa.Connection, wanted: dict[str, tuple[str, str]], period: str, as_of: date) -> list[Figure]:

@@ -79,14 +79,14 @@ STORES = (
         _delete(
             "quarantine.record",
             "quarantine_id",
-            "state in ('resolved', 'dropped') and coalesce(settled_at, quarantined_at) < :before",
+            "state in ('resolved', 'dropped') and coalesce(resolved_at, quarantined_at) < :before",
         ),
     ),
     Store(  # the place of a row stays, and still puts its account on hold
         "quarantine.record values",
         "quarantine_values",
         "update quarantine.record set record = null where quarantine_id in ("
-        "select quarantine_id from quarantine.record where state in ('open', 'reread', 'waived')"
+        "select quarantine_id from quarantine.record where state in ('open', 'requeued', 'waived')"
         " and quarantined_at < :before and record is not null limit :piece)",
     ),
     Store(
@@ -94,7 +94,7 @@ STORES = (
         "outbox_bodies",
         "update ops.outbox set body = '{}', subject = '', recipient = '', address = '' where outbox_id in ("
         "select outbox_id from ops.outbox where state in ('sent', 'failed', 'suppressed', 'expired')"
-        " and coalesce(settled_at, planned_at) < :before and body <> '{}' limit :piece)",
+        " and coalesce(resolved_at, planned_at) < :before and body <> '{}' limit :piece)",
     ),
     Store("ops.evaluation", "explanations", _delete("ops.evaluation", "ctid", "day < :before")),
     Store("ops.evaluation_input", "explanations", _delete("ops.evaluation_input", "ctid", "day < :before")),

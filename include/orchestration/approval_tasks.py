@@ -119,7 +119,7 @@ class Ask(HITLOperator):
             raise approvals.Refused(
                 f"the answer does not count, and the question is put again: {error.message}", cure=error.cure
             ) from None
-        except ConfigError as error:  # answered elsewhere in this moment, or lapsed
+        except ConfigError as error:  # answered elsewhere in this moment, or expired
             return error.message
         return f"{found.approval_id} is {state}"
 
@@ -163,7 +163,7 @@ def _body(found: Any, rows: list[dict[str, Any]], approvers: Sequence[str] = ())
     for row in rows:
         counts[row["rule"], row["channel"]] = counts.get((row["rule"], row["channel"]), 0) + 1
     shown = ("channel", "account_key", "rule", "step", "deadline")
-    until = f"waits until **{found.expires_at:%Y-%m-%d %H:%M} UTC** and lapses then"
+    until = f"waits until **{found.expires_at:%Y-%m-%d %H:%M} UTC** and expires then"
     asked = (
         f"{_cell(found.reason)}. What is approved is written into the CRM; the list {until}. What each change rests on,"
         " and what it changes: `python -m include.cli score tiers`."

@@ -28,7 +28,7 @@ PARAMS = {
     execution_timeout=timedelta(minutes=20),
     doc_md="Looks at each connection; the table is in the log. Fails if anything in it failed.",
 )
-def look(*, params: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+def check_connections(*, params: dict[str, Any] | None = None) -> list[dict[str, Any]]:
     """Look at connections and return what was found."""
     from include.common.errors import ConfigError
     from include.operations.connection_check import run

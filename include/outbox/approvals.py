@@ -45,7 +45,7 @@ class Approval:
     Args:
         run_id: The run whose actions they are.
         about: What is asked.
-        state: open, approved, rejected or lapsed.
+        state: open, approved, rejected or expired.
         authors: Who may not approve: who changed what led to it, and who started the run.
         expires_at: Until when it can be answered.
         n_actions: How many actions wait, or waited, for it.
@@ -139,11 +139,11 @@ def _approved_overlay(connection: sa.Connection) -> dict[str, Any] | None:
     return found
 
 
-def lapse(connection: sa.Connection, now: datetime) -> int:
+def expire(connection: sa.Connection, now: datetime) -> int:
     """End questions that nobody has answered in time; return how many actions expire with them."""
     ended = connection.execute(
         sa.text(
-            "update ops.approval set state = 'lapsed', answered_at = :now where state = 'open' and expires_at <= :now"
+            "update ops.approval set state = 'expired', answered_at = :now where state = 'open' and expires_at <= :now"
             " returning approval_id"
         ),
         {"now": now},
@@ -211,7 +211,7 @@ def answer(
 
     Raises:
         Refused: This person may not give this answer.
-        ConfigError: There is none of that name, it was answered, or has lapsed.
+        ConfigError: There is none of that name, it was answered, or has expired.
     """
     moment = now or clock.now()
     names = [name for name in by if name and name.lower() not in _NOBODY]
@@ -222,7 +222,7 @@ def answer(
         )
     get(approval_id)
     with engine("builder").begin() as connection:
-        lapse(connection, moment)
+        expire(connection, moment)
         row = connection.execute(
             sa.text("select state, authors, answered_by from ops.approval where approval_id = :id for update"),
             {"id": approval_id},
@@ -260,7 +260,7 @@ def leave_out(approval_id: str, account_key: str, by: str, note: str = "", now: 
     with engine("builder").begin() as connection:
         done = connection.execute(
             sa.text(
-                "update ops.outbox set state = 'suppressed', reason = :reason, settled_at = :now"
+                "update ops.outbox set state = 'suppressed', reason = :reason, resolved_at = :now"
                 " where state = 'parked' and approval_id = :id and account_key = :account"
             ),
             {"id": approval_id, "account": account_key, "reason": reason, "now": now or clock.now()},
@@ -315,7 +315,7 @@ def _settle(connection: sa.Connection, approvals: Sequence[str], state: str, rea
     done = connection.execute(
         sa.text(
             "update ops.outbox set state = :state, reason = :reason,"
-            " settled_at = case when :state <> 'planned' then cast(:now as timestamptz) end"
+            " resolved_at = case when :state <> 'planned' then cast(:now as timestamptz) end"
             " where state = 'parked' and approval_id = any(:approvals)"
         ),
         {"state": state, "reason": reason, "now": now, "approvals": list(approvals)},

@@ -140,7 +140,7 @@ with given as (
 insert into ops.outbox as present (
     key, channel, entity_kind, entity_id, rule, episode_no, step, account_key, owner_key, recipient, subject, body,
     reads, deadline, not_before, not_after, version, state, reason, external_id, decision_id, run_id, approval_id,
-    planned_at, settled_at
+    planned_at, resolved_at
 )
 select
     key, channel, entity_kind, entity_id, rule, episode_no, step, account_key, owner_key, recipient, subject, body,
@@ -224,7 +224,7 @@ def claim(connection: sa.Connection, key: str, address: str, now: datetime) -> b
     return done.rowcount == 1
 
 
-def settle(
+def set_state(
     connection: sa.Connection,
     key: str,
     state: State,
@@ -240,7 +240,7 @@ def settle(
         sa.text(
             "update ops.outbox set state = :state, reason = :reason, next_attempt_at = :next_attempt_at,"
             " external_id = coalesce(nullif(:external_id, ''), external_id),"
-            " settled_at = case when :ended then cast(:now as timestamptz) end where key = :key"
+            " resolved_at = case when :ended then cast(:now as timestamptz) end where key = :key"
         ),
         {
             "key": key,

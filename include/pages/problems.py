@@ -116,7 +116,7 @@ def _outbox(seen: Mapping[str, Sequence[Mapping[str, Any]]], now: datetime) -> I
             "yellow",
             f"{formatting.count(row['n_actions'], 'action')} wait for approval: {row['reason']}",
             row["asked_at"],
-            f"they lapse in {formatting.count(left, 'hour')}" if left > 0 else "they lapse now",
+            f"they expire in {formatting.count(left, 'hour')}" if left > 0 else "they expire now",
             f"answer under Required Actions, or `python -m include.cli approvals show {row['approval_id']}`",
             "approve_actions",
         )

@@ -119,7 +119,7 @@ _LAST_BUILD = sa.text(
     " order by started_at desc limit 1"
 )
 _OUTBOX = sa.text(
-    "select channel, state, count(*) as n, max(coalesce(settled_at, planned_at)) as newest from ops.outbox"
+    "select channel, state, count(*) as n, max(coalesce(resolved_at, planned_at)) as newest from ops.outbox"
     " group by channel, state order by channel, state"
 )
 _FIELDS = sa.text(

@@ -32,7 +32,7 @@ def planned(ward: Ward, *rows: dict[str, Any], day: int = 0, name: str = "") -> 
 
 def settle(ward: Ward, state: str = "sent") -> None:  # noqa: F811
     ward.house._execute(
-        "update ops.outbox set state = :state, settled_at = :now where state = 'planned'",
+        "update ops.outbox set state = :state, resolved_at = :now where state = 'planned'",
         state=state,
         now=ward.house.now,
     )

@@ -21,7 +21,7 @@ BAD = {"n_bad_ratings_30d": 2}
 def written(house: House, **wanted: Any) -> Delivery:
     """Say that everything planned has left; return the alert's task."""
     house._execute(
-        "update ops.outbox set state = 'sent', settled_at = :now, external_id = '9001',"
+        "update ops.outbox set state = 'sent', resolved_at = :now, external_id = '9001',"
         " address = coalesce(body ->> 'owner_id', '') where state = 'planned'",
         now=house.now,
     )
@@ -108,15 +108,15 @@ def test_a_later_due_date_puts_it_to_rest_until_then(ward: Ward) -> None:  # noq
 
 
 def test_what_waits_to_be_sent_rests_too(ward: Ward) -> None:  # noqa: F811
-    from include.deliver.recheck import Gate, look
+    from include.deliver.recheck import Gate, check
 
     ward.give("account", account(1, **BAD))
     ward.house.decide()
     (letter,) = ward.house.outbox(channel="email")
     ward.house._execute("update ops.episode set snoozed_until = :day", day=TODAY + timedelta(days=2))
     with engine("builder").connect() as connection:
-        assert look(connection, letter, Gate(), at(1)).reason == "its reader snoozed it until 2026-11-18"
-        assert "put it to rest" not in look(connection, letter, Gate(), at(2)).reason
+        assert check(connection, letter, Gate(), at(1)).reason == "its reader snoozed it until 2026-11-18"
+        assert "put it to rest" not in check(connection, letter, Gate(), at(2)).reason
 
 
 def test_whoever_was_given_the_task_is_told_from_then_on(ward: Ward) -> None:  # noqa: F811

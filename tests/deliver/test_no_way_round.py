@@ -43,7 +43,7 @@ def _lapsed_waiver(house: House) -> None:
 
 def _dropped_batch(house: House) -> None:
     house.quarantine("1001")
-    _loader("update quarantine.record set state = 'reread'")
+    _loader("update quarantine.record set state = 'requeued'")
 
 
 def _old_tables(house: House) -> None:

@@ -213,7 +213,7 @@ def test_what_became_of_tasks_is_read_back(channel: SalesforceTasks, org: Sandbo
     change(moved, ActivityDate="2026-12-24", Status="In Progress")
     change(done, Status="Completed", Perennial_Outcome__c="No risk")
     change(deleted, "DELETE")
-    found = channel.look(letters)
+    found = channel.read_back(letters)
     assert found[left.key].state == "open" and found[left.key].owner_id == left.address
     assert found[left.key].due_on == date(2026, 11, 18)
     assert (found[moved.key].state, found[moved.key].due_on) == ("started", date(2026, 12, 24))

@@ -25,7 +25,7 @@ def accounts(warehouse: str) -> None:
 
 
 def tell(*states, is_last: bool = True, mark: str = "a") -> int:
-    with history.telling("crm", "account") as connection:
+    with history.storing("crm", "account") as connection:
         page = Page(list(states), {"mark": mark}, {"mark": mark} if is_last else None)
         return history.land(connection, "crm", "hubspot", "account", page)
 

@@ -128,7 +128,7 @@ def test_a_dropped_batch_and_those_behind_it_are_read_again(raw: str) -> None:
     dropped = held_batches.drop(second.batch_id, reason="wrong mapping", by="ada")
     assert [batch.batch_id for batch in dropped] == [second.batch_id, third.batch_id]
     assert tables() == set()
-    assert value("select state from quarantine.record") == "reread"
+    assert value("select state from quarantine.record") == "requeued"
     again = land(record("1", 3, name="right"), position=3)
     assert again.position == {"position": 1}
     judge(again)

@@ -11,14 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from include.common.errors import AuthError, ContractError
+from include.connectors.base import Source
 from include.ingest import schema_drift
 from include.ingest.schema_drift import Change, compare
 from include.pages import status
 from include.warehouse.engine import engine
+from tests.fixtures.fake_source import FakeSource
 
 
 @dataclass
-class Described:
+class Described(Source):
     """A source that says which fields it has."""
 
     now: dict[str, str]
@@ -26,6 +28,12 @@ class Described:
     fails: bool = False
     vendor: str = "hubspot"
     kind: str = "crm"
+
+    def entities(self) -> tuple[str, ...]:
+        return ("account",)
+
+    def pages(self, entity: str, request: Any) -> Any:
+        return iter(())
 
     def fields(self, entity: str) -> dict[str, str]:
         if self.fails:
@@ -36,8 +44,8 @@ class Described:
         return self.fills
 
 
-def look(source: Any) -> None:
-    schema_drift.look("crm", source, "account")
+def check(source: Any) -> None:
+    schema_drift.check("crm", source, "account")
 
 
 def test_what_changed_is_told_apart():
@@ -68,11 +76,11 @@ def test_the_changes_lead_from_the_one_to_the_other(before, now):
 
 def test_the_first_look_is_no_change_and_each_later_one_is_told_once(warehouse):
     source = Described({"name": "string", "tier": "string"}, {"tier": "tier"})
-    look(source)
+    check(source)
     assert schema_drift.unreported("crm") == []
     source.now = {"name": "string", "tier": "enumeration", "branch": "string"}
-    look(source)
-    look(source)
+    check(source)
+    check(source)
     told = schema_drift.unreported("crm")
     assert [one.sentence for one in told] == [
         "tier was string and is enumeration now; it fills tier",
@@ -88,42 +96,42 @@ def test_the_first_look_is_no_change_and_each_later_one_is_told_once(warehouse):
 
 def test_a_mapped_field_that_vanishes_fails_its_contract_until_it_is_back_or_not_mapped(warehouse):
     source = Described({"name": "string", "tier": "string"}, {"tier": "tier"})
-    look(source)
+    check(source)
     source.now = {"name": "string"}
     for _ in range(2):
         with pytest.raises(ContractError, match="the field tier, which fills tier, is gone") as caught:
-            look(source)
+            check(source)
     assert "remove the line" in caught.value.cure
     source.fills = {"name": "name"}
-    look(source)
+    check(source)
     source.fills = {"tier": "tier"}
     source.now = {"name": "string", "tier": "string"}
-    look(source)
+    check(source)
 
 
 def test_a_renamed_one_names_its_new_name(warehouse):
     source = Described({"customer_tier": "string"}, {"customer_tier": "tier"})
-    look(source)
+    check(source)
     source.now = {"customer_tier_2": "string"}
     with pytest.raises(ContractError, match="seems to be called customer_tier_2 now") as caught:
-        look(source)
+        check(source)
     assert "map customer_tier_2 instead" in caught.value.cure
 
 
 def test_a_source_that_cannot_say_is_read_all_the_same(warehouse):
     source = Described({"name": "string"}, {"name": "name"})
-    look(source)
+    check(source)
     source.fails = True
-    look(source)
+    check(source)
     source.fails, source.now = False, {}
-    look(source)
-    look(object())
+    check(source)
+    check(FakeSource())
     assert schema_drift.unreported("crm") == []
 
 
 def test_hostile_names_are_kept(warehouse):
-    look(Described({"a\x00b \ud800 =1+1 <b> \u202e 🙂": "string"}))
-    look(Described({"x" * 20_000: "string"}))
+    check(Described({"a\x00b \ud800 =1+1 <b> \u202e 🙂": "string"}))
+    check(Described({"x" * 20_000: "string"}))
     with engine("reader").connect() as connection:
         kinds = connection.execute(sa.text("select kind from meta.schema_change order by change_id")).scalars().all()
     assert kinds == ["removed", "new"]

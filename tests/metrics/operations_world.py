@@ -26,7 +26,7 @@ _INSERTS = {
     " closed_on) values ('usage_drop', 'account', :id, 1, 'crm:10', case when cast(:closed_on as date) is null then"
     " 'open' else 'closed' end, '{}', :opened_on, :opened_on, :closed_on)",
     "ops.outbox": "(key, channel, entity_kind, entity_id, rule, episode_no, step, account_key, recipient, subject,"
-    " body, reads, not_after, state, decision_id, version, planned_at, settled_at) values (:key, :channel, 'account',"
+    " body, reads, not_after, state, decision_id, version, planned_at, resolved_at) values (:key, :channel, 'account',"
     " 'crm:10', 'usage_drop', 1, 'task', 'crm:10', '', '', cast(:body as jsonb), '{}', now(), :state, 'd', '1',"
     " :planned_at, :planned_at)",
     "ops.task": "(key, state, changed_at, read_at) values (:key, :state, :changed_at, :changed_at)",

@@ -11,7 +11,7 @@ from include.cli.metrics import facts_of
 from include.common.errors import ConfigError
 from include.metrics import overrides, restatement_report
 from include.metrics.explain import explain
-from include.metrics.summary import headline
+from include.metrics.summary import summarize
 
 MAY = date(2026, 5, 31)
 
@@ -45,7 +45,7 @@ def test_the_headline_shows_the_correction(built: pytest.MonkeyPatch) -> None:
     overrides.enter(
         "arr", "day", date(2026, 6, 10), 99, reason="x", entered_by="a", approved_by="b", expires_on=date(2026, 7, 1)
     )
-    found = headline()
+    found = summarize()
     assert found
     assert found.figures[0].shown("USD") == "99 USD (corrected by hand)"
 

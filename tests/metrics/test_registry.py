@@ -66,13 +66,13 @@ def test_the_folders_are_looked_through_for_tables_not_for_each_metric(
     """Each look lists hundreds of files, and every build reads the registry again."""
     own.write_text(GOOD)
     known = metrics.load()
-    look, looks = files.look, []
-    monkeypatch.setattr(files, "look", lambda *given: looks.append(1) or look(*given))
+    fingerprints, calls = files.fingerprints, []
+    monkeypatch.setattr(files, "fingerprints", lambda *given: calls.append(1) or fingerprints(*given))
     own.write_text(GOOD + "\n")
     again = metrics.load()
     tables = {each.table for each in again.values()} | {each.rows.table for each in again.values()}
     assert set(again) == set(known)
-    assert len(looks) <= len(tables) + 2
+    assert len(calls) <= len(tables) + 2
 
 
 def test_versions_stand_beside_each_other(own: Path) -> None:

@@ -8,12 +8,12 @@ import pytest
 
 from include.cli import build as build_command
 from include.common.errors import ConfigError
-from include.metrics.summary import headline
+from include.metrics.summary import summarize
 from include.models import registry
 
 
 def test_the_headline_is_read_from_the_marts(built: pytest.MonkeyPatch) -> None:
-    found = headline(days=100)
+    found = summarize(days=100)
     assert found is not None
     assert found.as_of == date(2026, 6, 10)
     figures = {figure.metric_id: figure for figure in found.figures}
@@ -28,7 +28,7 @@ def test_the_headline_is_read_from_the_marts(built: pytest.MonkeyPatch) -> None:
 
 
 def test_there_is_no_headline_before_the_first_build(warehouse: str) -> None:
-    assert headline() is None
+    assert summarize() is None
 
 
 def test_the_command_says_what_it_does(built: pytest.MonkeyPatch) -> None:

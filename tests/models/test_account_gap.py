@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from include.decide.readiness import Readiness, SourceState
-from include.metrics.summary import headline
+from include.metrics.summary import summarize
 from include.models import build, unread
 from tests.fixtures import small_world as world
 from tests.fixtures.landing import rows, value
@@ -36,7 +36,7 @@ def test_what_was_never_whole_is_not_0(
                 connection.exec_driver_sql(f"delete from meta.cursor where entity = '{entity}'")
     assert build.run("first")
     assert rows(_TODAY) == [(None,) * 6]
-    found = headline()
+    found = summarize()
     assert found
     assert found.renewals_due is None
     assert value("select count(*) from marts.account_month where arr_end is not null or new_arr is not null") == 0

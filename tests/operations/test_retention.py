@@ -29,7 +29,7 @@ def put_old_rows() -> None:
             " (1, 2, 'crm', 'contact', 'r', 'x', 'open', '2026-06-01'),"
             " (1, 3, 'crm', 'contact', 'r', 'x', 'dropped', '2028-06-01')",
             "insert into ops.outbox (key, channel, entity_kind, entity_id, rule, episode_no, step, account_key,"
-            " recipient, subject, body, reads, not_after, state, decision_id, version, planned_at, settled_at)"
+            " recipient, subject, body, reads, not_after, state, decision_id, version, planned_at, resolved_at)"
             " select k, 'email', 'renewal', 'x', 'r', 1, '30', 'crm:1', 'a@b.example', 'said', '{\"a\": 1}', '{}',"
             " now(), s, 'd', '1', cast(t as timestamptz), cast(t as timestamptz) from (values"
             " ('old', 'sent', '2026-06-01'), ('new', 'sent', '2028-06-01'), ('doubt', 'uncertain', '2026-06-01'),"

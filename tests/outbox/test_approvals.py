@@ -117,7 +117,7 @@ def test_an_approval_lapses_after_two_working_days(open_house: House, outside: O
     assert {(row.state, row.reason) for row in open_house.outbox(entity_id="C-3#2")} == {
         ("expired", "nobody approved it in time")
     }
-    assert approvals.get(asked.approval_id).state == "lapsed"
+    assert approvals.get(asked.approval_id).state == "expired"
 
 
 def test_a_late_approval_passes_the_gate_again(open_house: House, outside: Outside, overlay: Path) -> None:

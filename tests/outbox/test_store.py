@@ -24,7 +24,7 @@ def rows() -> list[outbox.Delivery]:
 
 def settle(key: str, state: outbox.State, **more: object) -> None:
     with engine("builder").begin() as connection:
-        outbox.settle(connection, key, state, NOW, **more)  # type: ignore[arg-type]
+        outbox.set_state(connection, key, state, NOW, **more)  # type: ignore[arg-type]
 
 
 def test_a_key_is_what_it_is_about_and_nothing_else() -> None:

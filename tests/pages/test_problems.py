@@ -40,8 +40,8 @@ def test_the_red_comes_first_and_then_the_oldest() -> None:
         ({"builds": [BUILD]}, "there are no figures yet"),
         ({"builds": [BUILD, {**BUILD, "state": "done"}]}, "figures are those of 2026-06-09"),
         ({"channels": [HELD], "outbox": [{"channel": "slack", "state": "planned", "n": 2}]}, "2 messages"),
-        ({"approvals": [{**QUESTION, "expires_at": NOW + timedelta(hours=5)}]}, "they lapse in 5 hours"),
-        ({"approvals": [{**QUESTION, "expires_at": NOW}]}, "they lapse now"),
+        ({"approvals": [{**QUESTION, "expires_at": NOW + timedelta(hours=5)}]}, "they expire in 5 hours"),
+        ({"approvals": [{**QUESTION, "expires_at": NOW}]}, "they expire now"),
     ],
 )
 def test_each_says_what_it_holds_back(seen, holds) -> None:

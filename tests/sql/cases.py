@@ -85,7 +85,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "not_after": LONG_AGO,
         "decision_id": "d",
         "version": "1",
-        "settled_at": LONG_AGO,
+        "resolved_at": LONG_AGO,
     },
     "ops.task": {"read_at": LONG_AGO},
     "ops.episode": {

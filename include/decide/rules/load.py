@@ -115,8 +115,8 @@ def rules_in(
         ConfigError: One is wrong; names file, line and key.
     """
     with files.held():
-        rests_on = (given, files.look("sql", *registry.FILES), forbidden_phrases.phrases())
-        found = {Path(name).stem: _read(*seen, check, rests_on) for name, *seen in files.look(area, pattern)}
+        rests_on = (given, files.fingerprints("sql", *registry.FILES), forbidden_phrases.phrases())
+        found = {Path(name).stem: _read(*seen, check, rests_on) for name, *seen in files.fingerprints(area, pattern)}
     return {name: rule for name, rule in found.items() if rule}
 
 

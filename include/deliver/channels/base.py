@@ -122,5 +122,5 @@ class Channel(Protocol):
 class TaskChannel(Channel, Protocol):
     """A CRM's tasks: they are also read back, because in them people answer."""
 
-    def look(self, deliveries: Sequence[Delivery]) -> Mapping[str, TaskNow]:
+    def read_back(self, deliveries: Sequence[Delivery]) -> Mapping[str, TaskNow]:
         """Return what has become of tasks that were written, by key; one that nothing is known of is left out."""

@@ -16,7 +16,7 @@ from include.operations.connection_check.network import reach
 _WAITING = 10.0
 
 
-def look(name: str, settings: Settings) -> Iterator[Line]:
+def check(name: str, settings: Settings) -> Iterator[Line]:
     """Yield what there is to say of the connection of Slack or e-mail.
 
     Args:
@@ -32,10 +32,12 @@ def look(name: str, settings: Settings) -> Iterator[Line]:
             yield line
             return
         # What is not used need not work.
-        yield Line(options.connection, "credentials", "look", f"{error.message}; the channel is in dry run", error.cure)
+        yield Line(
+            options.connection, "credentials", "warning", f"{error.message}; the channel is in dry run", error.cure
+        )
         return
     fix = "" if is_on else f"set {name}.dry_run to false in config/channels.yaml when messages shall leave"
-    yield Line(options.connection, "channel", "ok" if is_on else "look", "on" if is_on else "in dry run", fix)
+    yield Line(options.connection, "channel", "ok" if is_on else "warning", "on" if is_on else "in dry run", fix)
 
 
 def _slack(settings: Settings) -> Iterator[Line]:

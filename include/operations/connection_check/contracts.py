@@ -47,7 +47,7 @@ class Held:
     deal_amounts: Mapping[str, float]
 
 
-def look(source_id: str, settings: Settings) -> Iterator[Line]:
+def check(source_id: str, settings: Settings) -> Iterator[Line]:
     """Yield what the mapping in force makes of a sample; nothing for what is no CRM with a mapping.
 
     Args:
@@ -94,7 +94,7 @@ def findings(source_id: str, found: Held) -> Iterator[Line]:
     if not (found.lines or found.deals or found.companies):
         n = len(found.portal.won_deals())
         cure = f"let `connect propose {source_id}` find how your CRM holds them"
-        yield Line(source_id, "contracts", "look", f"none in {n} won deals and their companies, as mapped", cure)
+        yield Line(source_id, "contracts", "warning", f"none in {n} won deals and their companies, as mapped", cure)
         return
     yield _arr(source_id, found)
     for entity, terms in (("contract_line", found.lines), ("opportunity", found.deals), ("account", found.companies)):
@@ -132,8 +132,8 @@ def _arr(source_id: str, found: Held) -> Line:
         f"{total}; of {len(both):,} of them the CRM's own {name} says {_money(sum(own[one] for one in both))}"
         f" where we say {_money(sum(ours[one] for one in both))}; {len(off):,} differ by more than 1%"
     )
-    state: State = "look" if len(off) > _TOLERATED * len(both) else "ok"
-    cure = _why([ours[one] / own[one] for one in off if own[one]]) if state == "look" else ""
+    state: State = "warning" if len(off) > _TOLERATED * len(both) else "ok"
+    cure = _why([ours[one] / own[one] for one in off if own[one]]) if state == "warning" else ""
     return Line(source_id, "contracts: ARR", state, said, cure)
 
 
@@ -220,7 +220,7 @@ def _terms(source_id: str, entity: str, terms: Sequence[Term]) -> Line:
         cure = f"{entity}.{column} seems to be the day after already: take add_days away"
     elif wrong > _TOLERATED * len(terms):
         cure = f"see whether {entity}'s start and end are mapped from the right properties"
-    return Line(source_id, f"contracts: {entity} terms", "look" if cure else "ok", said, cure)
+    return Line(source_id, f"contracts: {entity} terms", "warning" if cure else "ok", said, cure)
 
 
 def _amounts(source_id: str, entity: str, terms: Sequence[Term], found: Held) -> Line:
@@ -240,7 +240,7 @@ def _amounts(source_id: str, entity: str, terms: Sequence[Term], found: Held) ->
         sure = "" if meaning.is_sure else "not told by the sample: "
         return Line(source_id, what, "ok", f"taken as of a {usual}; {sure}{meaning.evidence}")
     cure = f"write `amount_per: {{always: {meaning.per}}}` in the mapping: {len(off):,} of {len(terms):,} would change"
-    return Line(source_id, what, "look", f"taken as of a {usual}, but {meaning.evidence}", cure)
+    return Line(source_id, what, "warning", f"taken as of a {usual}, but {meaning.evidence}", cure)
 
 
 def _money(amount: float) -> str:

@@ -12,7 +12,7 @@ from include.models import value
 from include.operations.connection_check.finding import Line, noting
 
 
-def look(connection_id: str, settings: Settings) -> Iterator[Line]:
+def check(connection_id: str, settings: Settings) -> Iterator[Line]:
     """Yield a line on the properties that channels.yaml names for accounts of the CRMs that a connection leads into."""
     channel = settings.channels.crm_field
     lines: list[Line] = []

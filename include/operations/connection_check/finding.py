@@ -10,16 +10,16 @@ from typing import Any, Literal
 
 from include.common.errors import PerennialError, Unavailable
 
-State = Literal["ok", "look", "failed", "unknown"]
+State = Literal["ok", "warning", "failed", "unknown"]
 COLUMNS = ("connection", "what", "state", "found", "to_fix")
 
 
 @dataclass(frozen=True)
 class Line:
-    """One thing that was looked at.
+    """One finding.
 
     Args:
-        state: ``ok``; ``look`` where it works but a person should know; ``failed``; ``unknown`` if it cannot be seen.
+        state: ``ok``; ``warning`` if it works but a person should know; ``failed``; ``unknown`` if not visible.
         to_fix: What to do; "" where there is nothing to do.
         rows: Some rows, with values that identify a person masked.
         exit_status: Of a failure, as the command line ends with it.
@@ -49,7 +49,7 @@ class Patience:
         """Wait.
 
         Raises:
-            Unavailable: That would be too long for somebody who looks on.
+            Unavailable: That would be too long for somebody who checks on.
         """
         self._left -= seconds
         if self._left < 0:

@@ -31,7 +31,7 @@ def reach(connection: str, url: str) -> list[Line]:
             reached = Line(connection, "reachable", "ok", f"{host}:{port} in {seconds * 1000:.0f} ms")
             if parts.scheme != "https":
                 fix = "" if is_loopback(host) else "use https://"
-                return [reached, Line(connection, "TLS", "look" if fix else "ok", f"plain HTTP to {host}", fix)]
+                return [reached, Line(connection, "TLS", "warning" if fix else "ok", f"plain HTTP to {host}", fix)]
             return [reached, _tls(connection, plain, host)]
     except OSError as error:
         said = error.strerror or str(error) or type(error).__name__
@@ -50,5 +50,5 @@ def _tls(connection: str, plain: socket.socket, host: str) -> Line:
     days = (datetime.fromtimestamp(until, UTC) - datetime.now(UTC)).days
     found = f"{version}, its certificate ends in {days} days"
     if days < _SOON_DAYS:
-        return Line(connection, "TLS", "look", found, "ask who runs the host")
+        return Line(connection, "TLS", "warning", found, "ask who runs the host")
     return Line(connection, "TLS", "ok", found)

@@ -26,30 +26,32 @@ def check(names: Iterable[str] = ()) -> Iterator[Line]:
     """
     settings = load()
     writers = _writers(settings)
-    looks: dict[str, Callable[[], Iterator[Line]]] = {
-        source.id: partial(sources.look, source.id, writes=writers.get((source.id, source.id), ()))
+    checks: dict[str, Callable[[], Iterator[Line]]] = {
+        source.id: partial(sources.check, source.id, writes=writers.get((source.id, source.id), ()))
         for source in settings.sources
     }
-    looks |= {
-        writer: partial(sources.look_at_writer, writer, name, channels)
+    checks |= {
+        writer: partial(sources.check_writer, writer, name, channels)
         for (writer, name), channels in writers.items()
         if writer != name
     }
-    looks |= {getattr(settings.channels, name).connection: partial(channels.look, name, settings) for name in _CHANNELS}
-    wanted = list(dict.fromkeys(names)) or list(looks)
+    checks |= {
+        getattr(settings.channels, name).connection: partial(channels.check, name, settings) for name in _CHANNELS
+    }
+    wanted = list(dict.fromkeys(names)) or list(checks)
     for name in wanted:
-        if name not in looks:
+        if name not in checks:
             raise ConfigError(
-                f"unknown connection {name} in the settings", cure=f"the settings name {', '.join(looks)}"
+                f"unknown connection {name} in the settings", cure=f"the settings name {', '.join(checks)}"
             )
     for name in wanted:
         is_accepted = False
-        for line in looks[name]():
+        for line in checks[name]():
             is_accepted |= (line.what, line.state) == ("credentials", "ok")
             yield line
-        yield from fields.look(name, settings)
+        yield from fields.check(name, settings)
         if is_accepted:
-            yield from contracts.look(name, settings)
+            yield from contracts.check(name, settings)
 
 
 def _writers(settings: Settings) -> dict[tuple[str, str], set[str]]:

@@ -31,7 +31,7 @@ _WITHOUT_ZONE = ("timestamp", "12")
 _HIDDEN = "***"
 
 
-def look(source_id: str, *, writes: Collection[str] = ()) -> Iterator[Line]:
+def check(source_id: str, *, writes: Collection[str] = ()) -> Iterator[Line]:
     """Yield what there is to say of one source, from the connection on; what follows from a failure is left out.
 
     Args:
@@ -74,10 +74,10 @@ def look(source_id: str, *, writes: Collection[str] = ()) -> Iterator[Line]:
         yield from _rights(source_id, source, reads=True, writes=writes)
     missing = [entity.name for entity in of_kind(source.kind) if entity.name not in entities]
     if missing:
-        yield Line(source_id, "not available", "look", ", ".join(missing), "map them if you have them")
+        yield Line(source_id, "not available", "warning", ", ".join(missing), "map them if you have them")
 
 
-def look_at_writer(connection_id: str, source_id: str, writes: Collection[str]) -> Iterator[Line]:
+def check_writer(connection_id: str, source_id: str, writes: Collection[str]) -> Iterator[Line]:
     """Yield what there is to say of a connection over which nothing is read."""
     try:
         source = registry.connect(replace(connections.get(connection_id), id=source_id))
@@ -110,7 +110,7 @@ def _rights(connection_id: str, source: Source, *, reads: bool, writes: Collecti
         yield Line(connection_id, "scopes", "ok", "what is needed, and no more")
         return
     fix = "grant what is missing, take away what is not needed; docs/reference/scopes.md says what each is for"
-    yield Line(connection_id, "scopes", "failed" if is_lacking else "look", "; ".join(found), fix, exit_status=3)
+    yield Line(connection_id, "scopes", "failed" if is_lacking else "warning", "; ".join(found), fix, exit_status=3)
 
 
 def _entities(source_id: str, source: Source, entities: tuple[str, ...], deadline: float) -> Iterator[Line]:
@@ -123,7 +123,7 @@ def _entities(source_id: str, source: Source, entities: tuple[str, ...], deadlin
         try:
             records = source.sample(entity, SAMPLE)
         except NotOffered as error:
-            yield Line(source_id, entity, "look", error.message, error.cure)
+            yield Line(source_id, entity, "warning", error.message, error.cure)
             continue
         except Forbidden as error:
             # One right may be missing where others are there.
@@ -149,7 +149,7 @@ def _of_entity(source_id: str, source: Source, entity: str, records: list[Record
         total = source.count(entity)
     yield from lines
     if not records:
-        yield Line(source_id, entity, "look", "no rows", "is it the right account, and are there any?")
+        yield Line(source_id, entity, "warning", "no rows", "is it the right account, and are there any?")
         return
     counted = f"{total:,} rows" if total is not None else f"at least {len(records):,} rows"
     yield Line(source_id, entity, "ok", counted, rows=[_masked(entity, one) for one in records[:_SHOWN_ROWS]])
@@ -181,7 +181,7 @@ def _filled(source_id: str, source: Source, entity: str, records: list[Record]) 
             f" {' and '.join(columns_of)}, such as {_misfit(entity, bad[0])}"
         )
         fixes.append("correct such values in the source, or map another field; until then these rows go to quarantine")
-    return Line(source_id, f"{entity}: mapping", "look" if fixes else "ok", "; ".join(found), "; ".join(fixes))
+    return Line(source_id, f"{entity}: mapping", "warning" if fixes else "ok", "; ".join(found), "; ".join(fixes))
 
 
 def _changes(source_id: str, source: Source, entity: str, records: list[Record]) -> Iterator[Line]:
@@ -214,7 +214,7 @@ def _changes(source_id: str, source: Source, entity: str, records: list[Record])
         found.append("updated_at has no time zone and is read as UTC")
         fixes.append("where it is local time, convert it: `updated_at at time zone 'Europe/Berlin' as updated_at`")
     if found:
-        state: State = "look" if fixes else "ok"
+        state: State = "warning" if fixes else "ok"
         yield Line(source_id, f"{entity}: changes", state, "; ".join(found), "; ".join(fixes))
 
 
@@ -239,7 +239,7 @@ def _clock(source_id: str, skew: float) -> Line:
     if abs(skew) <= _SKEW:
         return Line(source_id, "clock", "ok", f"within {max(1.0, abs(skew)):.0f} s of ours")
     fix = "set this machine's clock by NTP; what is younger than our clock is read late"
-    return Line(source_id, "clock", "look", f"{abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} ours", fix)
+    return Line(source_id, "clock", "warning", f"{abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} ours", fix)
 
 
 def _left(headers: Mapping[str, str]) -> str:

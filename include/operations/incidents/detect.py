@@ -85,7 +85,7 @@ _ROWS = sa.text(
     from (
         select source, entity, rule_id, count(*) as n_bad
         from quarantine.record
-        where state in ('open', 'reread')
+        where state in ('open', 'requeued')
         group by 1, 2, 3
     ) as bad
     left join lateral (

@@ -149,7 +149,7 @@ def _commands(what: Failing) -> tuple[str, ...]:
 _EXAMPLE_ROWS = sa.text(
     """
     select entity, record_id, reason from quarantine.record
-    where source = :source and (rule_id = :rule or (:rule = '' and batch_id = :batch)) and state in ('open', 'reread')
+    where source = :source and (rule_id = :rule or (:rule = '' and batch_id = :batch)) and state in ('open', 'requeued')
     order by quarantine_id desc limit :n
     """
 )

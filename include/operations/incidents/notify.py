@@ -222,7 +222,7 @@ _CLOSE = sa.text("update meta.incident set state = 'closed', closed_at = :now wh
 # What was over before its owner could be notified needs no notification, neither of its start nor of its end.
 _DROP = sa.text(
     """
-    update meta.notification set state = 'silenced', reason = 'over before anybody was notified', settled_at = :now
+    update meta.notification set state = 'silenced', reason = 'over before anybody was notified', resolved_at = :now
     where incident_id = :id and state = 'planned'
         and not exists (
             select from meta.notification as sent where sent.incident_id = :id and sent.state in ('sending', 'sent')
@@ -236,7 +236,7 @@ _PLAN = sa.text(
     """
 )
 _LEFT = sa.text(
-    "update meta.notification set state = 'sent', settled_at = :now,"
+    "update meta.notification set state = 'sent', resolved_at = :now,"
     " reason = 'the process died while it was sent: it may have arrived, and is not sent again'"
     " where state = 'sending'"
 )
@@ -246,6 +246,6 @@ _TAKE = sa.text(
     " where notification_id = :id and state = 'planned'"
 )
 _SETTLE = sa.text(
-    "update meta.notification set state = :state, reason = :reason, settled_at = :now where notification_id = :id"
+    "update meta.notification set state = :state, reason = :reason, resolved_at = :now where notification_id = :id"
 )
 _SILENCES = sa.text("select pattern, reason from meta.silence where ended_at is null and until > :now")

@@ -239,7 +239,7 @@ def _blank(
 ) -> None:
     """Blank addresses everywhere, and names in messages, evidence and samples, and in what is of the account."""
     sent = sa.text(
-        "update ops.outbox set state = 'suppressed', reason = 'the recipient was erased', settled_at = now()"
+        "update ops.outbox set state = 'suppressed', reason = 'the recipient was erased', resolved_at = now()"
         " where state in ('planned', 'parked') and lower(recipient) = any(:addresses)"
     )
     connection.execute(sent, {"addresses": sorted(found.addresses)})

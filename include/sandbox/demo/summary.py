@@ -97,7 +97,7 @@ def _data(console: Console) -> None:
 
 
 def _business(console: Console) -> None:
-    seen = summary.headline(120)
+    seen = summary.summarize(120)
     if seen is None:
         console.print("\nNothing is built yet.")
         return

@@ -10,24 +10,24 @@ with written as (
         address,
         rule,
         step,
-        cast(settled_at at time zone :zone as date) as written_on,
+        cast(resolved_at at time zone :zone as date) as written_on,
         cast(body ->> 'due_on' as date) as due_on
     from ops.outbox
     where channel = 'crm_task'
         and state = 'sent'
         and undo = ''
         and body ->> 'due_on' is not null
-        and settled_at <= :known_at
+        and resolved_at <= :known_at
         and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
 ),
 
 closed_by_us as (
-    select body ->> 'closes' as key, min(cast(settled_at at time zone :zone as date)) as closed_on
+    select body ->> 'closes' as key, min(cast(resolved_at at time zone :zone as date)) as closed_on
     from ops.outbox
     where channel = 'crm_task'
         and state = 'sent'
         and body ->> 'closes' is not null
-        and settled_at <= :known_at
+        and resolved_at <= :known_at
     group by body ->> 'closes'
 ),
 

@@ -34,7 +34,7 @@ def vendors(sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch, tmp_path: 
     return sandbox
 
 
-def look(*names: str) -> dict[tuple[str, str], Line]:
+def check(*names: str) -> dict[tuple[str, str], Line]:
     return {(line.connection, line.what): line for line in run.check(names)}
 
 
@@ -67,7 +67,7 @@ def test_a_sample_shows_rows_and_no_person(vendors: SandboxProcess, capsys: pyte
     assert main(["connect", "check", "crm", "support", "product_db", "--samples"]) == 0
     said = capsys.readouterr().out
     assert "crm: contact" in said and "***" in said
-    contacts = look("crm")["crm", "contact"].rows
+    contacts = check("crm")["crm", "contact"].rows
     assert len(contacts) == 3
     assert {row["email"] for row in contacts} == {"***"}
     assert PERSON not in said.split("crm: account", 1)[1]
@@ -75,7 +75,7 @@ def test_a_sample_shows_rows_and_no_person(vendors: SandboxProcess, capsys: pyte
 
 def test_nothing_is_sent_or_written(vendors: SandboxProcess) -> None:
     before = vendors.truth()
-    look()
+    check()
     inbox = vendors.inbox()
     assert not any(inbox.values())
     assert vendors.truth() == before
@@ -88,7 +88,7 @@ def test_nothing_is_sent_or_written(vendors: SandboxProcess) -> None:
 def test_missing_scopes_are_named_and_all_else_is_looked_at(vendors: SandboxProcess) -> None:
     missing = ["crm.objects.contacts.read"]
     vendors.control("switches", **{"hubspot.missing_scopes": missing, "slack.scopes": ["im:write"]})
-    found = look("crm", "slack")
+    found = check("crm", "slack")
     assert found["crm", "contact"].state == "failed"
     assert "missing scope crm.objects.contacts.read" in found["crm", "contact"].found
     assert found["crm", "contract_line"].state == "ok"
@@ -100,14 +100,14 @@ def test_rights_to_write_are_asked_for_where_something_is_written(
     vendors: SandboxProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     extra = "more than is needed: crm.objects.companies.write, crm.objects.contacts.write"
-    assert (look("crm")["crm", "scopes"].state, extra in look("crm")["crm", "scopes"].found) == ("look", True)
+    assert (check("crm")["crm", "scopes"].state, extra in check("crm")["crm", "scopes"].found) == ("warning", True)
     (tmp_path / "config").mkdir()
     channels = tmp_path / "config" / "channels.yaml"
     channels.write_text("crm_task: {dry_run: false}\ncrm_field: {dry_run: false}\n")
     monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(tmp_path))
-    assert extra not in look("crm")["crm", "scopes"].found
+    assert extra not in check("crm")["crm", "scopes"].found
     vendors.control("switches", **{"hubspot.missing_scopes": ["crm.schemas.contacts.write"]})
-    lacking = look("crm")["crm", "scopes"]
+    lacking = check("crm")["crm", "scopes"]
     assert (lacking.state, lacking.exit_status) == ("failed", 3)
     assert "missing: crm.schemas.contacts.write" in lacking.found
     # With a connection of their own, only that one must write, and need not read.
@@ -115,7 +115,7 @@ def test_rights_to_write_are_asked_for_where_something_is_written(
     app = vendors.note["hubspot_oauth"]
     given = vendors.connection("crm") | {"login": app["client_id"], "password": app["client_secret"]}
     connect(monkeypatch, "crm_tasks", **given | {"extra": {"refresh_token": app["refresh_token"]}})
-    writer = look("crm", "crm_tasks")
+    writer = check("crm", "crm_tasks")
     assert extra in writer["crm", "scopes"].found
     assert writer["crm_tasks", "scopes"].state == "failed"
     assert "more than is needed: crm.objects.companies.read" in writer["crm_tasks", "scopes"].found
@@ -128,7 +128,7 @@ def test_a_drop_down_must_take_every_risk_that_is_written(
     (tmp_path / "config").mkdir()
     (tmp_path / "config" / "channels.yaml").write_text("crm_field: {fields: {crm: {perennial_risk: risk_band}}}\n")
     monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(tmp_path))
-    assert look("crm")["crm", "fields"].state == "ok"
+    assert check("crm")["crm", "fields"].state == "ok"
     # As it was made before an unknown risk was told.
     three = [{"value": value} for value in ("none", "some", "high")]
     whole = Client.get
@@ -140,7 +140,7 @@ def test_a_drop_down_must_take_every_risk_that_is_written(
         return answer
 
     monkeypatch.setattr(Client, "get", get)
-    found = look("crm")["crm", "fields"]
+    found = check("crm")["crm", "fields"]
     assert (found.state, found.found) == ("failed", "perennial_risk takes no unknown")
     # A picklist of Salesforce refuses only where it is restricted.
     monkeypatch.setattr(
@@ -172,7 +172,7 @@ def test_a_wrong_token_ends_the_look_at_that_connection(
     assert main(["connect", "check"]) == 3
     said = capsys.readouterr().out
     assert "wr0ng" not in said
-    found = look()
+    found = check()
     assert found["crm", "credentials"].state == "failed"
     assert "correct the credentials of connection crm" in found["crm", "credentials"].to_fix
     assert ("crm", "contact") not in found
@@ -227,7 +227,7 @@ def test_a_vendor_that_only_asks_to_wait_is_not_waited_for(
     vendors.control("faults", vendor="hubspot", kind="status", status=429, retry_after=30)
     waited: list[float] = []
     monkeypatch.setattr(finding.time, "sleep", waited.append)
-    found = look("crm")
+    found = check("crm")
     assert sum(waited) < 10
     assert found["crm", "account"].state == "failed"
     assert "wait" in found["crm", "account"].found
@@ -245,7 +245,7 @@ def test_the_product_is_not_asked_to_sort_or_scan_for_long(
     (folder / "product_account.sql").write_text(slow)
     (folder / "seat_day.sql").write_text("select 1 as id, nothing as updated_at from workspaces")
     monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(tmp_path / "overlay"))
-    found = look("product_db")
+    found = check("product_db")
     assert "took longer than a statement may" in found["product_db", "product_account"].found
     assert "seat_day.sql" in found["product_db", "seat_day"].found
     assert found["product_db", "product_user"].state == "ok"
@@ -263,8 +263,8 @@ def test_an_empty_entity_and_one_of_another_type_are_to_be_looked_at(
     (folder / "usage_day.sql").write_text("select id, day, at as updated_at from t where 1 = 0")
     monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(tmp_path / "overlay"))
     connect(monkeypatch, "product_db", conn_type="sqlite", host=str(tmp_path / "p.db"))
-    found = look("product_db")
-    assert (found["product_db", "usage_day"].state, found["product_db", "usage_day"].found) == ("look", "no rows")
+    found = check("product_db")
+    assert (found["product_db", "usage_day"].state, found["product_db", "usage_day"].found) == ("warning", "no rows")
     misfit = found["product_db", "seat_day: mapping"]
     assert "1 row holds a value that does not fit day, such as 'soon' of 1" in misfit.found
     assert "correct such values in the source" in misfit.to_fix
@@ -283,8 +283,8 @@ def test_a_time_of_change_that_is_none_is_said(
     (folder / "seat_day.sql").write_text("select id, day, at as updated_at from t")
     monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(tmp_path / "overlay"))
     connect(monkeypatch, "product_db", conn_type="sqlite", host=str(tmp_path / "p.db"))
-    line = look("product_db")["product_db", "seat_day: changes"]
-    assert line.state == "look" and "or null where there is none" in line.to_fix
+    line = check("product_db")["product_db", "seat_day: changes"]
+    assert line.state == "warning" and "or null where there is none" in line.to_fix
     assert "in 2 of 4 rows updated_at is in the future" in line.found and "1 of 4 rows have no updated_at" in line.found
 
 
@@ -297,19 +297,19 @@ def test_channels_in_dry_run_need_not_work_and_channels_that_are_on_must(
     vendors: SandboxProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connect(monkeypatch, "smtp", conn_type="smtp", host="127.0.0.1", port=1)
-    assert look("smtp")["smtp", "credentials"].state == "look"
+    assert check("smtp")["smtp", "credentials"].state == "warning"
     (tmp_path / "config").mkdir()
     (tmp_path / "config" / "channels.yaml").write_text("email: {dry_run: false}\n")
     monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(tmp_path))
-    assert look("smtp")["smtp", "credentials"].state == "failed"
+    assert check("smtp")["smtp", "credentials"].state == "failed"
 
 
 def test_salesforce_too(vendors: SandboxProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     given = vendors.connection("salesforce")
     connect(monkeypatch, "crm", **given)
-    lines = look("crm")
+    lines = check("crm")
     assert lines["crm", "account"].found == f"{vendors.truth()['account']['live']:,} rows"
-    assert {line.state for line in lines.values()} == {"ok", "look"}, lines
+    assert {line.state for line in lines.values()} == {"ok", "warning"}, lines
     assert "api-usage=" in lines["crm", "limits"].found
     assert "invoice" in lines["crm", "not available"].found
     assert "Account is createable, updateable, deletable" in lines["crm", "scopes"].found
@@ -317,9 +317,9 @@ def test_salesforce_too(vendors: SandboxProcess, tmp_path: Path, monkeypatch: py
     (tmp_path / "config" / "channels.yaml").write_text("crm_task: {dry_run: false}\n")
     monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(tmp_path))
     vendors.control("switches", **{"salesforce.removed_fields": ["Task.Perennial_Key__c"]})
-    lacking = look("crm")["crm", "scopes"]
+    lacking = check("crm")["crm", "scopes"]
     assert (lacking.state, "missing: edit on the field Perennial_Key__c" in lacking.found) == ("failed", True)
     connect(monkeypatch, "crm", **given | {"password": "wrong"})
-    refused = look("crm")["crm", "credentials"]
+    refused = check("crm")["crm", "credentials"]
     assert (refused.state, "invalid_client" in refused.found) == ("failed", True)
     assert "login and password of connection crm" in refused.to_fix

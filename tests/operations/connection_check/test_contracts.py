@@ -46,8 +46,8 @@ def test_the_crms_own_arr_is_held_against_ours(tmp_path: Path) -> None:
 def test_an_amount_that_means_something_else_is_told_with_its_cure(tmp_path: Path) -> None:
     case = english_lines()
     lines = found(case, tmp_path, text_of(case).replace("amount_per: {always: period}", "amount_per: {always: term}"))
-    assert lines[LINES].state == "look" and "`amount_per: {always: period}`" in lines[LINES].to_fix
-    assert lines[ARR].state == "look" and "differ by more than 1%" in lines[ARR].found and lines[ARR].to_fix
+    assert lines[LINES].state == "warning" and "`amount_per: {always: period}`" in lines[LINES].to_fix
+    assert lines[ARR].state == "warning" and "differ by more than 1%" in lines[ARR].found and lines[ARR].to_fix
 
 
 @pytest.mark.parametrize(("wrong", "reason"), [("month", "twelve times"), ("term", "by whole years")])
@@ -89,4 +89,4 @@ def test_the_companies_own_arr_is_held_against_lines(tmp_path: Path) -> None:
 def test_a_mapping_without_contracts_is_told(tmp_path: Path) -> None:
     text = "entities: {account: {columns: {name: name}}, opportunity: {columns: {amount: amount}}}"
     line = found(english_lines(), tmp_path, text)["contracts"]
-    assert line.state == "look" and "connect propose crm" in line.to_fix
+    assert line.state == "warning" and "connect propose crm" in line.to_fix

@@ -61,7 +61,7 @@ def test_a_stranger_gets_the_right_arr_without_opening_a_mapping_file(
             mine = proposed[entity].columns[column]
             assert (mine.property, mine.add_days) == (rule.property, rule.add_days), column
     found = check()
-    assert {line.state for line in found.values()} <= {"ok", "look"}
+    assert {line.state for line in found.values()} <= {"ok", "warning"}
     assert {found[f"contracts: {what}"].state for what in ("ARR", "contract_line terms", "contract_line amounts")} == {
         "ok"
     }
@@ -89,7 +89,7 @@ def test_a_wrong_mapping_is_told_with_its_cure(overlay: Path) -> None:
     right = path.read_text()
     path.write_text(right.replace("{always: period}", "{always: month}"))
     told = check()["contracts: ARR"]
-    assert told.state == "look" and "ours is twelve times as much" in told.to_fix
+    assert told.state == "warning" and "ours is twelve times as much" in told.to_fix
 
 
 def test_other_connections_say_what_they_need(overlay: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -111,5 +111,5 @@ def test_salesforce_too(sandbox: SandboxProcess, overlay: Path, monkeypatch: pyt
             assert mine and (mine.property, mine.add_days) == (rule.property, rule.add_days), (entity, column)
     assert registry.connect(connections.get("crm")).entities()
     found = check()
-    assert {line.state for line in found.values()} <= {"ok", "look"}
+    assert {line.state for line in found.values()} <= {"ok", "warning"}
     assert found["contracts: ARR"].state == "ok"

@@ -44,7 +44,7 @@ def test_the_file_says_what_was_decided_and_nobodys_data(make: Callable[[], Case
     portal = make().portal
     persons = ("erika.mustermann@example.com", "Erika Mustermann", "+49 170 1234567")
     for entity in ("contact", "account", "opportunity"):
-        # Anyone who is named in any text of a record must not show, whatever column the text looks like.
+        # Anyone who is named in any text of a record must not show, whatever column the text checks like.
         for row in portal.rows.get(entity, []):
             for number, one in enumerate(prop_ for prop_ in portal.schema[entity].values() if prop_.kind == "text"):
                 row.values.setdefault(one.name, persons[number % 3])  # type: ignore[attr-defined]

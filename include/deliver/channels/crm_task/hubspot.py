@@ -148,7 +148,7 @@ class HubSpotTasks:
             self._write("/crm/v3/objects/tasks/batch/archive", {"inputs": open_tasks})
         return body.stay_closed(deliveries) | {str(key): "its owner has completed the task" for key in done}
 
-    def look(self, deliveries: Sequence[Delivery]) -> Mapping[str, TaskNow]:
+    def read_back(self, deliveries: Sequence[Delivery]) -> Mapping[str, TaskNow]:
         """Return what has become of tasks; one counts as deleted only where HubSpot shows it among the archived."""
         found: dict[str, TaskNow] = {}
         for start in range(0, len(deliveries), self.batch_size):

@@ -133,7 +133,7 @@ class SalesforceTasks:
             return {} if error.status == 404 else {key: f"Salesforce keeps it: {error.message}"}
         return {}
 
-    def look(self, deliveries: Sequence[Delivery]) -> Mapping[str, TaskNow]:
+    def read_back(self, deliveries: Sequence[Delivery]) -> Mapping[str, TaskNow]:
         """Return what has become of tasks, those in the recycle bin too."""
         names = ["Id", KEY_FIELD, "Status", "IsClosed", "IsDeleted", "ActivityDate", "OwnerId", "LastModifiedDate"]
         if OUTCOME_FIELD in self._api.fields("Task"):

@@ -84,7 +84,7 @@ create table meta.notification (
     reason text not null default '', -- Why it failed or was silenced
     n_attempts int not null default 0, -- Attempts to send it
     planned_at timestamptz not null, -- When it was planned
-    settled_at timestamptz -- When it was sent, failed or silenced
+    resolved_at timestamptz -- When it was sent, failed or silenced
 );
 create index notification_waiting on meta.notification (notification_id) where state in ('planned', 'sending');
 

@@ -3,7 +3,7 @@ create table ops.approval (
     approval_id text primary key, -- Name of the question
     about text not null default 'caps' check (about in ('caps', 'tiers')), -- What is asked
     run_id text not null, -- Decision whose actions were too many
-    state text not null default 'open' check (state in ('open', 'approved', 'rejected', 'lapsed')),
+    state text not null default 'open' check (state in ('open', 'approved', 'rejected', 'expired')),
     reason text not null, -- Which cap, and by how much
     authors text[] not null, -- Who changed what led to it: they may not approve it
     is_author_known boolean not null default false, -- If false, only named approvers may approve
@@ -52,7 +52,7 @@ create table ops.outbox (
     version text not null, -- Version of the rule
     planned_at timestamptz not null default now(), -- When it was planned
     sending_at timestamptz, -- When the last attempt began
-    settled_at timestamptz -- When it reached its last state
+    resolved_at timestamptz -- When it reached its last state
 );
 create index outbox_open on ops.outbox (channel, outbox_id) where state in ('planned', 'sending', 'uncertain');
 create index outbox_run on ops.outbox (run_id);

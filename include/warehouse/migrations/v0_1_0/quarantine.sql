@@ -12,19 +12,19 @@ create table quarantine.record (
     reason text not null,
     record jsonb, -- The row; null beyond a number of rows per batch and rule
     content text not null default '', -- Hash of the row's content: an unchanged row is recognised when it is read again
-    state text not null default 'open' -- reread: its batch was dropped and is extracted again; waived: loaded by a waiver
-        check (state in ('open', 'reread', 'waived', 'resolved', 'dropped')),
+    state text not null default 'open' -- requeued: its batch was dropped and is extracted again; waived: loaded by a waiver
+        check (state in ('open', 'requeued', 'waived', 'resolved', 'dropped')),
     waiver_id bigint, -- Waiver that let the row in
     waived_until timestamptz, -- When that waiver ends; the account is held back again then
     quarantined_at timestamptz not null default now(), -- When the rule found the row
     decided_by text not null default '', -- Who decided about it; empty for Perennial itself
     decision_reason text not null default '', -- The reason that was given
     resolved_by bigint, -- Batch that brought a valid version
-    settled_at timestamptz, -- When it was resolved or dropped
+    resolved_at timestamptz, -- When it was resolved or dropped
     unique (batch_id, rule_id, row_no)
 );
 create index quarantine_open on quarantine.record (source, entity, record_id)
-    where state in ('open', 'reread', 'waived');
+    where state in ('open', 'requeued', 'waived');
 create index quarantine_of_rule on quarantine.record (rule_id, source, state);
 create index quarantine_at on quarantine.record (quarantined_at);
 
