@@ -219,7 +219,7 @@ def _check_columns(document: Document, where: tuple, entity: str, rules: EntityM
 def _not_known(document: Document, place: tuple, what: str, name: str, known: list[str]) -> ConfigError:
     close = difflib.get_close_matches(name, known, n=1)
     cure = f"did you mean {close[0]}?" if close else f"known: {', '.join(known)}"
-    return document.error(place, f"there is no {what} {name}", cure=cure)
+    return document.error(place, f"unknown {what} {name}", cure=cure)
 
 
 def field_name(objects: Collection[str], object_name: str, field: str) -> str:

@@ -42,7 +42,7 @@ def named(rule_id: str) -> Rule:
     if rule is None:
         close = difflib.get_close_matches(rule_id, [each.id for each in rules()], n=1)
         cure = f"did you mean {close[0]}?" if close else "`python -m include.cli contracts` lists them"
-        raise ConfigError(f"there is no rule {rule_id}", cure=cure)
+        raise ConfigError(f"unknown rule {rule_id}", cure=cure)
     return rule
 
 

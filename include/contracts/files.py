@@ -112,7 +112,7 @@ def _change(known: dict[str, Rule], entity: Entity, document: Document, index: i
         names = [rule.id.split(".")[2] for rule in known.values() if rule.entity == entity.name]
         close = difflib.get_close_matches(change.name, names, n=1)
         cure = f"did you mean {close[0]}?" if close else "`python -m include.cli contracts` lists them"
-        raise document.error(place, f"there is no rule {rule_id}", cure=cure)
+        raise document.error(place, f"unknown rule {rule_id}", cure=cure)
     if change.disabled:
         del known[rule_id]
         return

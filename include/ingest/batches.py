@@ -271,7 +271,7 @@ def get(connection: Connection, batch_id: int) -> Batch:
     row = connection.execute(sa.text("select * from meta.batch where batch_id = :id"), {"id": batch_id}).mappings()
     found = row.one_or_none()
     if found is None:
-        raise ConfigError(f"there is no batch {batch_id}", cure="`python -m include.cli batch list` shows them")
+        raise ConfigError(f"unknown batch {batch_id}", cure="`python -m include.cli batch list` shows them")
     return from_row(found)
 
 

@@ -95,7 +95,7 @@ def get(connection: sa.Connection, build_id: str) -> Build:
     """
     build = find(connection, build_id)
     if build is None:
-        raise WarehouseError(f"there is no build {build_id}", cure="plan it first")
+        raise WarehouseError(f"unknown build {build_id}", cure="plan it first")
     return build
 
 

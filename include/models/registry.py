@@ -124,7 +124,7 @@ def lineage(name: str) -> tuple[str, ...]:
 
 
 def _unknown(name: str) -> ConfigError:
-    return ConfigError(f"there is no SQL model {name}", cure=f"known: {', '.join(names())}")
+    return ConfigError(f"unknown SQL model {name}", cure=f"known: {', '.join(names())}")
 
 
 class _Project:

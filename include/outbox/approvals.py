@@ -184,7 +184,7 @@ def get(approval_id: str) -> Approval:
     """
     found = find(approval_id=approval_id) if approval_id else []
     if not found:
-        raise ConfigError(f"there is no approval {approval_id!r}", cure="python -m include.cli approvals list")
+        raise ConfigError(f"unknown approval {approval_id!r}", cure="python -m include.cli approvals list")
     return found[0]
 
 

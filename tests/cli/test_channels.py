@@ -48,8 +48,8 @@ def test_from_decision_to_inbox(house: House, outside: Outside, capsys: pytest.C
 
 
 def test_mistakes_are_one_line(house: House, overlay: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "there is no channel 'fax'" in run(capsys, "channel", "release", "fax", "--reason", "x", status=2)
-    assert "there is no channel 'fax'" in run(capsys, "channel", "show", "fax", status=2)
+    assert "unknown channel 'fax'" in run(capsys, "channel", "release", "fax", "--reason", "x", status=2)
+    assert "unknown channel 'fax'" in run(capsys, "channel", "show", "fax", status=2)
     (overlay / "playbooks" / "broken.yaml").write_text("name: broken\nversion: 1\n")
     for command in (["decide"], ["playbook", "list"]):
         shown = run(capsys, *command, status=2)
@@ -78,4 +78,4 @@ def test_why_something_did_not_open(house: House, capsys: pytest.CaptureFixture[
     assert of_ladder["renewal 30"] == "opened,planned" and of_ladder["renewal 14"] == "not_due"
     assert {line["rule"] for line in found["lines"]} >= {"usage_down", "renewal_at_risk"}
     assert "was not evaluated" in run(capsys, "decide", "explain", "crm:7", status=2)
-    assert "do not go with" in run(capsys, "decide", "--dry-run", "explain", "crm:1001", status=2)
+    assert "after `explain` only" in run(capsys, "decide", "--dry-run", "explain", "crm:1001", status=2)

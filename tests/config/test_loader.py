@@ -107,7 +107,7 @@ def test_show_names_the_file_of_each_value(overlay: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "text", "said"),
     [
-        ("settings.yaml", "reporting_zone: Mars/Olympus\n", "no time zone"),
+        ("settings.yaml", "reporting_zone: Mars/Olympus\n", "not a time zone"),
         ("settings.yaml", "currency: dollars\n", "settings.yaml:1: currency"),
         ("settings.yaml", "usage: {}\n", "unknown key"),
         ("settings.yaml", "disabled: true\n", "cannot be switched off"),

@@ -95,8 +95,11 @@ def test_a_web_address_becomes_its_host(address: str, host: str | None) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("entities:\n  acount:\n    columns: {}\n", r"yaml:2: .*no entity acount \| did you mean account"),
-        ("entities:\n  account:\n    columns:\n      naem: x\n", r"yaml:4: .*no column of account naem.*mean name"),
+        ("entities:\n  acount:\n    columns: {}\n", r"yaml:2: .*unknown entity acount \| did you mean account"),
+        (
+            "entities:\n  account:\n    columns:\n      naem: x\n",
+            r"yaml:4: .*unknown column of account naem.*mean name",
+        ),
         (
             "entities:\n  account:\n    columns:\n      name: {propery: x}\n",
             r"yaml:4: .*unknown key.*did you mean property",

@@ -14,7 +14,7 @@ def test_the_connector_follows_from_the_connection() -> None:
 @pytest.mark.parametrize(
     ("connection", "said"),
     [
-        (make("nope", conn_type="hubspot"), "no source nope .*crm, support, product_db"),
+        (make("nope", conn_type="hubspot"), "unknown source nope .*crm, support, product_db"),
         (
             make("crm", conn_type="zendesk"),
             "connection crm: names the vendor zendesk, but a crm source can be: hubspot",

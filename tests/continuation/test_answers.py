@@ -94,9 +94,9 @@ def test_what_the_term_and_the_deal_must_be(built: pytest.MonkeyPatch) -> None:
     renewed_under_another_name()
     world.load("opportunity", world.deal("other", "2", contract_number=None, close_date=date(2026, 3, 1)))
     build.run("there")
-    with pytest.raises(ConfigError, match="there is no term crm:nowhere#1"):
+    with pytest.raises(ConfigError, match="unknown term crm:nowhere#1"):
         answers.link("crm:nowhere#1", "crm:next", reason="x", by="ana")
-    with pytest.raises(ConfigError, match="there is no won deal crm:nowhere"):
+    with pytest.raises(ConfigError, match="unknown won deal crm:nowhere"):
         answers.link("crm:old#1", "crm:nowhere", reason="x", by="ana")
     with pytest.raises(ConfigError, match="an answer needs its reason"):
         answers.link("crm:old#1", "crm:next", reason=" ", by="ana")

@@ -81,13 +81,13 @@ def test_a_limit_of_a_file_moves_the_bound(warehouse: str, contracts: Path) -> N
 @pytest.mark.parametrize(
     ("name", "text", "expected"),
     [
-        ("acount", OWN, r"acount\.yaml:\d: there is no entity acount"),
+        ("acount", OWN, r"acount\.yaml:\d: unknown entity acount"),
         ("account", "rules:\n  - name: x\n", r"account\.yaml:2: rules\.0\.name"),
         ("account", "limits:\n  bad_shar: 0.1\n", r"account\.yaml:2: limits\.bad_shar: unknown key"),
         (
             "account",
             "changes:\n  - {name: nosuch, reason: why not}\n",
-            r"account\.yaml:2.*there is no rule crm\.account\.",
+            r"account\.yaml:2.*unknown rule crm\.account\.",
         ),
         (
             "opportunity",

@@ -156,7 +156,7 @@ def test_an_entity_that_is_no_more_has_no_verdict(raw: str) -> None:
 
 
 def test_a_source_that_is_not_listed_is_an_error(raw: str) -> None:
-    with pytest.raises(ConfigError, match="no source salesforce"):
+    with pytest.raises(ConfigError, match="unknown source salesforce"):
         verdicts.publish("salesforce", ENTITIES)
 
 

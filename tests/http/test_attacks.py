@@ -106,7 +106,7 @@ class TestPrivateAddresses:
         ],
     )  # fmt: skip
     def test_a_public_name_may_lead_to_none_of_them(self, address: str) -> None:
-        with pytest.raises(ConfigError, match="no public address") as caught:
+        with pytest.raises(ConfigError, match="not a public address") as caught:
             guard.check("api.hubapi.com", address)
         assert "allowed_private_hosts" in caught.value.cure
 

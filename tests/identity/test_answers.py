@@ -92,7 +92,7 @@ def test_refused_accounts_are_suggested_no_more(built: pytest.MonkeyPatch) -> No
 def test_an_answer_about_nothing_is_refused(built: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError, match="no organisation or product account o77"):
         answers.match("support", "o77", "crm:1", reason="x", by="ana")
-    with pytest.raises(ConfigError, match="there is no account crm:77"):
+    with pytest.raises(ConfigError, match="unknown account crm:77"):
         answers.match("support", "o1", "crm:77", reason="x", by="ana")
     with pytest.raises(ConfigError, match="needs its reason"):
         answers.match("support", "o1", "crm:1", reason=" ", by="ana")

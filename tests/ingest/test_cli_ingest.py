@@ -51,7 +51,7 @@ def test_errors_of_the_source_have_their_own_status(crm, capsys, error, expected
 def test_an_unknown_source_is_status_2(crm, capsys) -> None:
     status, _, err = run(capsys, "ingest", "erp")
     assert status == 2
-    assert "no source erp" in err and "crm, support, product_db" in err
+    assert "unknown source erp" in err and "crm, support, product_db" in err
 
 
 def test_held_batches_are_listed_shown_and_accepted(crm, contracts, capsys) -> None:
@@ -141,6 +141,6 @@ def test_as_a_process_it_prints_no_traceback(warehouse: str) -> None:
         timeout=600,
     )
     assert done.returncode == 2, done.stderr
-    assert "there is no connection crm" in done.stderr
+    assert "unknown connection crm" in done.stderr
     assert "AIRFLOW_CONN_CRM" in done.stderr
     assert "Traceback" not in done.stderr

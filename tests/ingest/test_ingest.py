@@ -180,7 +180,7 @@ def test_a_decision_needs_a_reason_and_something_to_decide(crm, decide) -> None:
         decide(batch_id, reason=" ", by="ada")
     with pytest.raises(ConfigError, match="is merged"):
         decide(batch_id, reason="reason", by="ada")
-    with pytest.raises(ConfigError, match="no batch 999"):
+    with pytest.raises(ConfigError, match="unknown batch 999"):
         decide(999, reason="reason", by="ada")
 
 
@@ -251,10 +251,10 @@ def test_a_connection_lost_while_landing_says_so_and_the_next_run_goes_on(crm) -
 
 def test_a_missing_connection_is_red_with_its_cure(crm, monkeypatch) -> None:
     def missing(id: str):
-        raise ConfigError("there is no connection crm", cure="set AIRFLOW_CONN_CRM")
+        raise ConfigError("unknown connection crm", cure="set AIRFLOW_CONN_CRM")
 
     monkeypatch.setattr(pipeline.connections, "get", missing)
-    with pytest.raises(ConfigError, match="no connection crm"):
+    with pytest.raises(ConfigError, match="unknown connection crm"):
         pipeline.run("crm")
     verdict = verdicts.verdicts()[0]
     assert verdict.state == "red" and verdict.cure == "set AIRFLOW_CONN_CRM"
@@ -288,10 +288,10 @@ def test_sources_are_named_by_id_or_kind(name: str, ids: tuple[str, ...]) -> Non
 
 
 def test_an_unknown_source_lists_the_known(crm) -> None:
-    with pytest.raises(ConfigError, match="no source erp") as caught:
+    with pytest.raises(ConfigError, match="unknown source erp") as caught:
         pipeline.sources_named("erp")
     assert "product_db" in caught.value.cure
-    with pytest.raises(ConfigError, match="no source erp"):
+    with pytest.raises(ConfigError, match="unknown source erp"):
         pipeline.run("erp")
 
 

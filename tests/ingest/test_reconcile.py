@@ -208,9 +208,9 @@ def test_which_sources_are_meant(monkeypatch: pytest.MonkeyPatch) -> None:
     assert reconcile.meant() == ("crm", "support", "product_db")
     assert reconcile.meant("product") == ("product_db",)
     assert reconcile.meant(entities=["ticket"]) == ("support",)
-    with pytest.raises(ConfigError, match="no entity tikcet"):
+    with pytest.raises(ConfigError, match="unknown entity tikcet"):
         reconcile.meant(entities=["tikcet"])
-    with pytest.raises(ConfigError, match="no source nowhere"):
+    with pytest.raises(ConfigError, match="unknown source nowhere"):
         reconcile.meant("nowhere")
 
 

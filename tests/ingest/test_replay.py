@@ -257,7 +257,7 @@ WAIVED = {"action": "waive", "rule": RULE, "source": "crm", "until": "2026-12-01
     [
         ({"action": "accept batch", "reason": "right"}, "accept batch: which one"),
         ({"action": "drop batch", "batch": None}, "drop batch: which one"),
-        ({"action": "drop batch", "batch": 4711, "reason": "half"}, "there is no batch 4711"),
+        ({"action": "drop batch", "batch": 4711, "reason": "half"}, "unknown batch 4711"),
         ({"action": "drop", "rule": RULE, "reason": " "}, "a reason is needed"),
         ({"action": "drop", "reason": "all of it"}, "no rule and no record"),
         (WAIVED | {"until": None}, "needs the day"),
@@ -285,7 +285,7 @@ def test_a_form_shows_what_waits_and_changes_nothing() -> None:
     assert quarantine_review.decide({"action": "show", "batch": held}, by="ada").startswith(
         f"batch {held} of crm.opportunity is held"
     )
-    with pytest.raises(ConfigError, match="no batch 4711"):
+    with pytest.raises(ConfigError, match="unknown batch 4711"):
         quarantine_review.decide({"action": "show", "batch": 4711}, by="ada")
     assert fetch("select * from quarantine.record") == before and batch(held)["state"] == "held"
 
@@ -349,4 +349,4 @@ def test_the_commands_show_and_count_without_personal_data(capsys: pytest.Captur
     assert last.split() == ["2026-11-20", "CRM", "administrator", "2", "0", "2"]
     assert main(["quarantine", "drop", RULE, "--reason", "a test", "--by", "ada"]) == 0
     assert main(["quarantine", "waive", RULE, "--source", "crm", "--reason", "x"]) == 2
-    assert "no date" in capsys.readouterr().err
+    assert "not a date" in capsys.readouterr().err

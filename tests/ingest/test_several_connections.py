@@ -99,5 +99,5 @@ def test_a_database_with_queries_of_its_own_has_those_only(house):
 
     (overlay / "sql" / "sources" / "app_us").mkdir()
     (overlay / "sql" / "sources" / "app_us" / "usage_day.sql").write_text("select 1 as id, now() as updated_at")
-    with pytest.raises(ConfigError, match="app_us: there is no source app_us"):
+    with pytest.raises(ConfigError, match="app_us: unknown source app_us"):
         pipeline.run("product_db", only=("product_account",))

@@ -314,5 +314,5 @@ def test_of_two_answers_at_the_same_time_one_counts(open_house: House, overlay: 
 
 def test_a_question_without_a_name_is_none(open_house: House, overlay: Path) -> None:
     _flood(open_house, overlay)
-    with pytest.raises(ConfigError, match="there is no approval ''"):  # and not whichever is the newest
+    with pytest.raises(ConfigError, match="unknown approval ''"):  # and not whichever is the newest
         approvals.get("")

@@ -53,7 +53,7 @@ def test_a_brief_says_what_is_known_and_what_is_not(built: pytest.MonkeyPatch, t
 
 
 def test_what_has_no_brief_says_why(built: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ConfigError, match="no account crm:none"):
+    with pytest.raises(ConfigError, match="unknown account crm:none"):
         brief.read("crm:none")
     with pytest.raises(ConfigError, match="no open renewal nothing#1"):
         brief.read("crm:1", "nothing#1")

@@ -112,7 +112,7 @@ def test_a_backtest_is_kept_by_month_and_learning_refuses_too_little(built: pyte
         (("show", "crm:404"), "crm:404 has no health score"),
         (("show", "crm:1", "--as-of", "2020-01-01"), "has no health score on 2020-01-01"),
         (("show", "crm:1", "--as-of", "soon"), "--as-of 'soon' is not a day"),
-        (("pulse", "crm:404", "3", "--why", "x"), "there is no account crm:404"),
+        (("pulse", "crm:404", "3", "--why", "x"), "unknown account crm:404"),
         (("pulse", "crm:1", "6", "--why", "x"), "not from 1 to 5"),
         (("pulse", "crm:1", "3", "--why", " "), "the reason is missing"),
         (("override", "crm:1", "101", "--reason", "x"), "not from 0 to 100"),

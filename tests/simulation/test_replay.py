@@ -86,7 +86,7 @@ def test_signals_and_playbooks_day_by_day(built: pytest.MonkeyPatch, capsys: pyt
     assert (row["signal"], row["opened"], row["accounts"]) == ("always", len(past.notified), n_customers)
     assert "<svg" in page.read_text()
     assert main(["signals", "simulate", "sometimes", *days]) != 0
-    assert "there is no signal sometimes" in capsys.readouterr().err
+    assert "unknown signal sometimes" in capsys.readouterr().err
 
 
 def test_days_that_are_not_built_are_refused(built: pytest.MonkeyPatch) -> None:

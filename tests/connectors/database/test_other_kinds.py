@@ -60,7 +60,7 @@ def test_its_entities_are_those_of_its_kind(overlay: Path, name: str, entity: st
 
 def test_an_entity_of_another_kind_is_refused(overlay: Path) -> None:
     _write(overlay, "crm_db", "ticket")
-    with pytest.raises(ConfigError, match="there is no entity ticket"):
+    with pytest.raises(ConfigError, match="unknown entity ticket"):
         _connect("crm_db").entities()
 
 
@@ -70,5 +70,5 @@ def test_without_a_folder_of_its_own_it_has_nothing(overlay: Path) -> None:
 
 def test_a_folder_that_no_source_is_called_after_is_found(overlay: Path) -> None:
     _write(overlay, "crm_bd", "account")
-    with pytest.raises(ConfigError, match="there is no source crm_bd"):
+    with pytest.raises(ConfigError, match="unknown source crm_bd"):
         _connect("crm_db").entities()

@@ -234,5 +234,5 @@ def test_the_overlay_and_misspelt_names(tmp_path: Path, monkeypatch: pytest.Monk
     (folder / "product_user.sql").write_text(GOOD)
     assert queries.available("product_db")["product_user"] == folder / "product_user.sql"
     (folder / "product_users.sql").write_text(GOOD)
-    with pytest.raises(ConfigError, match=r"no entity product_users \| did you mean product_user\.sql"):
+    with pytest.raises(ConfigError, match=r"unknown entity product_users \| did you mean product_user\.sql"):
         queries.available("product_db")

@@ -57,7 +57,7 @@ def line_of(text: str, part: str) -> int:
         ("trigger:", "triger:", "name:", "trigger"),
         ("  rung: 90\n", "", "trigger:", "either a rung or signals"),
         ("  rung: 90\n", "  signals: [usage_down]\n  at_risk: true\n", "trigger:", "at_risk goes with a rung"),
-        ("  rung: 90\n  when: >-\n", "  signals: [usage_gone]\n  when: >-\n", "signals:", "no signal usage_gone"),
+        ("  rung: 90\n  when: >-\n", "  signals: [usage_gone]\n  when: >-\n", "signals:", "unknown signal usage_gone"),
         (
             "  rung: 90\n  when: >-\n",
             "  signals: [usage_down, new_executive]\n  when: >-\n",

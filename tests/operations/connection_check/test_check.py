@@ -289,7 +289,7 @@ def test_a_time_of_change_that_is_none_is_said(
 
 
 def test_a_connection_that_the_settings_do_not_name() -> None:
-    with pytest.raises(ConfigError, match="there is no connection crn"):
+    with pytest.raises(ConfigError, match="unknown connection crn"):
         list(run.check(["crn"]))
 
 
