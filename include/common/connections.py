@@ -31,7 +31,6 @@ class Connection:
     """One connection. Its ``repr`` shows neither password nor extra.
 
     Args:
-        id: The connection's id.
         conn_type: Airflow's connection type.
         vendor: Which system it is: the type, or ``extra.vendor`` for types that name none.
         host: Host name, or full base URL.

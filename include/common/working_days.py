@@ -87,7 +87,6 @@ def next_moment(now: datetime, zone: ZoneInfo, days: WorkingCalendar, first: tim
     """Return when work is next done: now, if it is a working day and between the hours.
 
     Args:
-        now: The time.
         zone: The region's time zone.
         days: Its calendar.
         first: When a working day begins, by the region's clock.

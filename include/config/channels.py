@@ -74,8 +74,6 @@ class Links(Strict):
     """Where a message's links lead; ``{id}`` becomes the record's id. Empty: no link.
 
     Args:
-        account: Of an account.
-        opportunity: Of an opportunity.
         task: Of a task that was written for an alert; ``{account}`` becomes its account's id.
         accounts: CRM source -> link of its accounts, where it is another.
         tasks: CRM source -> link of its tasks, where it is another.

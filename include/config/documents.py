@@ -32,7 +32,6 @@ class Document:
     """One YAML file.
 
     Args:
-        path: Where it is.
         data: Its content.
         lines: Line of every key and list item, by its place: ``("email", "fallback")``.
     """

@@ -33,7 +33,6 @@ class Shown:
 
     Args:
         key: Its file and path, such as ``renewals.late_by_days``.
-        value: Its value.
         origin: ``file:line``, or "built in" for what an item of a list leaves out.
     """
 

@@ -42,7 +42,6 @@ class SourceSettings(Strict):
 
     Args:
         id: The Airflow connection's id; also the ``source`` of its rows.
-        kind: What it is.
         owner: Who is notified when it is late or red.
         lag_seconds: Nothing younger is read: the vendor may still add older rows behind it.
         trailing_seconds: How far behind the last read an incremental read starts over, to catch rows that came late.
@@ -77,7 +76,6 @@ class Exclusion(Strict):
 
     Args:
         account: The account's key, such as ``crm:1001``.
-        reason: Why.
         owner: Who asked for it.
         until: The day from which it counts again.
     """
@@ -93,7 +91,6 @@ class Silence(Strict):
 
     Args:
         pattern: Of incident keys, such as ``rows:crm:*``.
-        reason: Why.
         by: Who says so.
         until: The day on which it is over.
     """
@@ -266,10 +263,8 @@ class Answer(Strict):
 
     Args:
         source: The connection that uses the id.
-        id: The id.
         match: The account that it is, such as ``crm:1001``.
         no_match: An account that it is not, or ``all``.
-        reason: Why.
         by: Who says so.
     """
 

@@ -44,7 +44,6 @@ class RenewalAnswer(Strict):
         term: The agreed term, such as ``crm:4711#1``.
         deal: The won deal that continues it.
         not_deal: A deal that does not, or ``all``.
-        reason: Why.
         by: Who says so.
     """
 

@@ -17,7 +17,6 @@ class Value(Strict):
     """``value.yaml``: what the customer value score needs next to the sources; amounts in the reporting currency.
 
     Args:
-        ticket_cost: Of one ticket.
         touch_cost: Of one call or meeting.
         brands: Account -> how well known it is; goes before the CRM's field.
     """
@@ -33,7 +32,6 @@ class TierPolicy(Strict):
     Args:
         owner_level: What level of CSM owns them.
         cadence_days: They are contacted at least so often.
-        channel: How.
         reports: What they get, and how often.
         discount_ceiling: The most that may be offered without a lead's word, as a share.
         services_cost: What services that come with the tier cost a year, for the gross margin.

@@ -168,7 +168,6 @@ class Source(ABC):
         record are on one page. States from after the first load may be among them: storing leaves them out.
 
         Args:
-            entity: One of ``entities()``.
             mark: Resume after the page that had it.
 
         Raises:

@@ -231,7 +231,6 @@ class Mapper:
     """Turns raw rows into the values of an entity.
 
     Args:
-        entity: The entity.
         rules: Column -> rule. A dotted field leads into nested objects.
         keep: Further fields for the payload.
         zone: In which zone moments are cut to dates.

@@ -21,7 +21,6 @@ class Missing:
     """An entity that a source does not give.
 
     Args:
-        source: Connection id.
         entity: Name of the entity.
         reason: "not available: needs ..." and why.
         cure: What would bring it.

@@ -26,8 +26,6 @@ def recorded(source: str, step: Step, *, entity: str = "", run_id: str = "") -> 
     """Note a failure of the enclosed step so that the gate sees it, or that the step is well again.
 
     Args:
-        source: Connection id.
-        step: Which step.
         entity: "" where the step is about the whole source.
         run_id: For the record.
     """

@@ -34,7 +34,6 @@ class Verdict:
     """What the gate says of a source or of one of its entities.
 
     Args:
-        source: Connection id.
         kind: crm, support or product.
         entity: "" for the whole source.
         state: green, red, stale or unknown.
@@ -122,7 +121,6 @@ def sources_ready(
     Args:
         reads: Source ids or kinds of source (``support`` means every source of that kind).
         kind: The kind of action; ``oldest_data_hours`` says how old its data may be.
-        now: The time.
         built: Up to when the tables hold each source; by default as the newest build that is done says.
     """
     now = now or clock.now()

@@ -7,11 +7,7 @@ from requests.auth import AuthBase
 
 
 class Bearer(AuthBase):
-    """Sends a token that does not expire.
-
-    Args:
-        token: The token.
-    """
+    """Sends a token that does not expire."""
 
     def __init__(self, token: str) -> None:
         self._token = token

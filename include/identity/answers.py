@@ -26,9 +26,7 @@ def unmatch(source: str, source_id: str, account_key: str = "", *, reason: str, 
 
     Args:
         source: The connection that uses the id.
-        source_id: The id.
         account_key: The account that it is not; empty for all.
-        reason: Why.
         by: Who says so.
 
     Raises:

@@ -78,7 +78,6 @@ class Open:
 
     Args:
         source: The connection that uses it.
-        source_id: The id.
         entity: ``organization``, ``product_account`` or ``billing_customer``.
         name: As its source calls it.
         reason: Why it was not matched.

@@ -25,10 +25,7 @@ class Answer:
 
     Args:
         source: The connection that uses the id.
-        source_id: The id.
         account_key: The account that it is or is not; ``*`` with ``is_match`` false: none at all.
-        is_match: Whether it is.
-        reason: Why.
         answered_by: Who said so.
     """
 

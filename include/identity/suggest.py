@@ -43,8 +43,6 @@ class Candidate:
     """An account of the CRM.
 
     Args:
-        account_key: The account.
-        name: Its name.
         domain: Its web domain.
         people: Domains of its contacts' addresses, mail providers' left out.
     """
@@ -60,8 +58,6 @@ class Suggestion:
     """An account that it may be.
 
     Args:
-        account_key: The account.
-        name: Its name.
         score: From 0 to 1; only for the order.
         reason: What speaks for it.
     """

@@ -149,7 +149,6 @@ def open_or_resume(
 
     Args:
         connection: As ``reading`` yields it.
-        source: Connection id.
         vendor: The connected system.
         entity: Name of the entity.
         until: The clock of the run. An unfinished read keeps its own.
@@ -199,7 +198,6 @@ def open_replay(connection: Connection, source: str, vendor: str, entity: str, r
 
     Args:
         connection: In a transaction, of one who holds the right to read the entity (``reading``).
-        source: Connection id.
         vendor: The connected system.
         entity: Name of the entity.
         run_id: For the record.

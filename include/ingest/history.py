@@ -37,7 +37,6 @@ class Progress:
     """How far the history of one entity has been read.
 
     Args:
-        source: Connection id.
         entity: Name of the entity.
         mark: Resumes there; None before the first page.
         n_states: States stored so far.
@@ -58,7 +57,6 @@ def waiting(connection: Connection, source: str, entities: tuple[str, ...]) -> l
 
     Args:
         connection: Of any role.
-        source: Connection id.
         entities: What the source has.
     """
     kept = [name for name in entities if ENTITIES[name].history]
@@ -86,9 +84,7 @@ def land(connection: Connection, source: str, vendor: str, entity_name: str, pag
 
     Args:
         connection: As ``telling`` yields it.
-        source: Connection id.
         vendor: The connected system.
-        entity_name: Name of the entity.
         page: Its records are states; the last page has ``next_position``.
 
     Returns:

@@ -24,7 +24,6 @@ class Backfilled:
     """What one run learnt of the past.
 
     Args:
-        source: Connection id.
         n_states: New states stored.
         finished: Entities whose history is complete now.
         waiting: Entities that resume with the next run.

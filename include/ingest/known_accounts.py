@@ -18,8 +18,6 @@ def accounts_of(source_id: str, vendor: str, entity: str, ids: Sequence[str]) ->
     """Return record id -> account id, of those whose account is known: as last landed, else as merged.
 
     Args:
-        source_id: Connection id.
-        vendor: Its vendor.
         entity: An entity that has ``account_id``.
         ids: Ids of its records.
     """

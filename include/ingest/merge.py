@@ -42,7 +42,6 @@ def merge(source: str, entity: str | None = None) -> Merged:
     """Merge what is validated, in the order in which it was read; a held batch keeps those behind it waiting.
 
     Args:
-        source: Connection id.
         entity: Only this one; all of the source's by default.
     """
     with engine("loader").connect() as connection:

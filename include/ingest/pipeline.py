@@ -41,7 +41,6 @@ class Extracted:
     """What one extraction landed.
 
     Args:
-        source: Connection id.
         entity: Name of the entity.
         n_rows: Rows landed by this run.
         n_batches: Batches closed by this run.

@@ -29,7 +29,6 @@ class Which:
 
     Args:
         rule: A rule's id.
-        source: A connection's id.
         record: A record's id.
         entity: An entity's name.
     """

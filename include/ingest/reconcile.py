@@ -42,7 +42,6 @@ class Reconciled:
     """How one entity of a source stood, and its state now.
 
     Args:
-        source: Connection id.
         entity: Name of the entity.
         state: ``equal``: nothing differed. ``fixed``: it does not any more. ``held``: the gate holds what would fix
             it. ``failed``: it could not be compared, or not be fixed.

@@ -29,7 +29,6 @@ class Replayed:
         n_merged: Records that are merged now.
         n_waiting: Records that wait in a queue behind a held batch.
         n_bad: Records that break a rule still.
-        batches: The batches.
     """
 
     n_rows: int = 0

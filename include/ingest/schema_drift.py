@@ -162,7 +162,6 @@ class Noticed:
 
     Args:
         change_id: Its number.
-        entity: Of which entity.
         sentence: It in words.
         is_mapped: Whether something is filled from the field.
         noticed_at: When.

@@ -55,7 +55,6 @@ class Explained:
     """One value with everything behind it.
 
     Args:
-        metric: The metric.
         period: Length of the period.
         period_start: Its first day.
         as_of: Its last day.
@@ -116,7 +115,6 @@ def explain(
     """Return a metric's value of the last period that ended by a day.
 
     Args:
-        metric_id: The metric.
         period: day, week, month or quarter.
         as_of: The day; the newest by default.
         grain: all, tier, csm, industry or region.

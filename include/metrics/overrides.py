@@ -19,13 +19,11 @@ class Override:
 
     Args:
         override_id: Its number.
-        metric_id: Of which metric.
         period: Of which length of period.
         as_of: Its last day.
         grain: What is put together.
         grain_key: Which group.
         value: What counts instead.
-        reason: Why.
         entered_by: Who wrote it down.
         approved_by: Who agreed; another person.
         entered_at: When.

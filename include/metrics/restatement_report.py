@@ -19,7 +19,6 @@ def restated(metric_id: str = "", limit: int = 50) -> list[dict[str, Any]]:
     """Return the newest restatements, of one metric or of all, newest first.
 
     Args:
-        metric_id: Of which metric; "" for all.
         limit: How many.
     """
     with engine("reader").connect() as connection:

@@ -80,9 +80,7 @@ class RenewalsDue:
     Args:
         days: How far ahead.
         n_due: How many are due.
-        target_arr: Their ARR.
         n_open: How many of them are not settled.
-        open_arr: The ARR of those.
     """
 
     days: int

@@ -61,7 +61,6 @@ class Plan:
     """Whether a build is needed; true or false in a condition.
 
     Args:
-        needed: Whether.
         reason: Why, or why not.
         start: First day of its window; None when none is needed.
         end: Day after the last.

@@ -50,7 +50,6 @@ class Built:
     """What building one model did.
 
     Args:
-        model: Its name.
         n_rows: Rows that its query gave.
         n_changed: Rows that differed from those before.
         seconds: How long it took.

@@ -16,7 +16,6 @@ def note(connection: sa.Connection, build_id: str) -> None:
 
     Args:
         connection: The builder's transaction that replaces the table.
-        build_id: The build.
     """
     connection.execute(_NOTE, {"build_id": build_id})
 

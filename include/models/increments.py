@@ -61,7 +61,6 @@ class Build:
     """A row of ``meta.build``.
 
     Args:
-        build_id: Its name.
         kind: ``forward`` or ``rebuild``.
         state: ``running``, ``done``, ``failed`` or ``superseded``.
         trigger: ``first``; ``day``: a new day; ``work``: only what changed; ``rebuild``: of a window.
@@ -113,8 +112,6 @@ def work(connection: sa.Connection, build: Build, model: Model, *, is_new: bool,
 
     Args:
         connection: An open transaction of the builder.
-        build: The build.
-        model: The model.
         is_new: Whether its table was only just created and has to be filled from the first day.
         redefined: What differs from what its table was made by.
     """

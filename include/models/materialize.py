@@ -69,7 +69,6 @@ def replace(
     Args:
         connection: An open transaction of the builder; nothing counts until it is committed.
         build_id: Under which the changes are noted.
-        model: The model.
         pieces: What to make again.
         parameters: Of the query, next to the piece's own.
         is_new: Whether the table is empty, so that there is nothing to compare with.

@@ -175,7 +175,6 @@ class Metric:
     """One metric.
 
     Args:
-        id: Its name.
         table: The table of sums that it is computed from.
         entry: What the registry says of it.
         owner: Who is notified when it is off its target, by the names of ``sql/owners.yaml``.

@@ -79,7 +79,6 @@ def note(connection: sa.Connection, build_id: str) -> int:
 
     Args:
         connection: The builder's transaction that replaces the table.
-        build_id: The build.
 
     Returns:
         How many values of closed periods were restated.

@@ -49,7 +49,6 @@ class Node:
     Args:
         name: ``schema.table``.
         query: The SELECT, as written.
-        path: Its file.
         models: The models it reads, sorted.
         raw: The raw tables it reads, without their schema, sorted.
         settings: The tables of settings it reads, sorted.

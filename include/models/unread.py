@@ -33,8 +33,6 @@ class Change:
     Args:
         origin: The table that comes out different: ``raw.<entity>``, ``meta.<setting>``, or a table of sums.
         from_day: From which day on; None for all days.
-        reason: In words.
-        account_key: For which account; ``*`` for all.
     """
 
     origin: str

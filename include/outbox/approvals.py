@@ -155,7 +155,6 @@ def find(states: Sequence[str] = ("open",), limit: int = 50, approval_id: str = 
     """Return questions, the newest first.
 
     Args:
-        states: In which state.
         limit: At most so many.
     """
     with engine("reader").connect() as connection:

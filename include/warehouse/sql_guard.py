@@ -53,7 +53,6 @@ class NotValid(ValueError):
     Args:
         message: What is wrong.
         line: In which line of the text; None if that is not known.
-        column: In which column.
         near: The text there.
     """
 

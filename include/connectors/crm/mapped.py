@@ -33,7 +33,6 @@ class MappedCrm(Source):
     """One CRM.
 
     Args:
-        connection: Where it is.
         settings: For lag, overlap and zone.
         client: What calls it.
         mapped_entities: The entities that a mapping file may hold.

@@ -29,8 +29,6 @@ class Query:
 
     Args:
         entity: What it gives.
-        path: Where it is.
-        text: Its text.
         parameters: Those of ``:since`` and ``:until`` that it uses.
         executable: What SQLAlchemy takes: written again from what was checked, without comments.
     """
@@ -109,7 +107,6 @@ def available(
     """Return the files in force for a connection, by entity.
 
     Args:
-        source_id: The connection.
         kind: Of which kind its entities are.
         known_sources: Every source of the settings: a folder of another name would be read by none.
         named: The folder that settings name for it.
@@ -142,7 +139,6 @@ def load(entity: str, path: Path, backend: str) -> Query | None:
 
     Args:
         entity: What it gives.
-        path: Where it is.
         backend: SQLAlchemy's name of the database's dialect.
 
     Returns:

@@ -62,7 +62,6 @@ class Database(Source):
     """One database, by default the product's.
 
     Args:
-        connection: Where it is.
         settings: For lag, overlap, zone and the start of history.
     """
 

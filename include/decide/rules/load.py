@@ -44,7 +44,6 @@ class Rule(Generic[File]):
     Args:
         file: What the file says.
         about: What it is about: renewal, account, contact or former.
-        open: What opens it.
         worse: Its condition of high severity; None for never.
         close: Its condition to close; None for none.
         only_if: Step -> its condition, for the steps that have one.

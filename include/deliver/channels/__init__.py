@@ -25,7 +25,6 @@ def open_channel(name: str, settings: Settings, source: str = "") -> Channel:
     """Return a channel, ready to send.
 
     Args:
-        name: One of ``NAMES``.
         source: For what goes into a CRM, the source whose accounts it is about.
 
     Raises:

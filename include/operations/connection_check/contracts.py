@@ -48,12 +48,7 @@ class Held:
 
 
 def check(source_id: str, settings: Settings) -> Iterator[Line]:
-    """Yield what the mapping in force makes of a sample; nothing for what is no CRM with a mapping.
-
-    Args:
-        source_id: Connection id.
-        settings: The settings in force.
-    """
+    """Yield what the mapping in force makes of a sample; nothing for what is no CRM with a mapping."""
     source = settings.source(source_id)
     if source is None or source.kind != "crm":
         return

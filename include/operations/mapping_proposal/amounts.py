@@ -23,7 +23,6 @@ class Meaning:
     Args:
         per: The reading that agrees with most.
         is_sure: Whether all others agree with clearly less, or come to the same.
-        evidence: Why.
     """
 
     per: Per

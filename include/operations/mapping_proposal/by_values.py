@@ -45,7 +45,6 @@ def dates(portal: Portal, entity: str, known: dict[str, str]) -> list[Decision]:
 
     Args:
         portal: What was read.
-        entity: The entity.
         known: Column -> property, of what is decided.
     """
     start, end = _DATES[entity]

@@ -25,12 +25,9 @@ class Decision:
     """What is proposed for one column.
 
     Args:
-        entity: The entity.
-        column: The column.
         property: The property; "" where the column has the same value in every row.
         rule: The other keys of the column in the mapping file.
         confidence: ``unsure`` is written as a comment, with the question.
-        evidence: Why.
         question: What a person must say.
     """
 
@@ -52,8 +49,6 @@ class Candidate:
     """A property that may fill a column.
 
     Args:
-        sought: The column.
-        profile: The property.
         fit: By which rule.
         likeness: How well its name says so.
     """

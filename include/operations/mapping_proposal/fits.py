@@ -56,7 +56,6 @@ def fit(sought: Sought, profile: Profile, ids: Collection[str] = ()) -> Fit | No
     """Return how a property fits a column; None if it holds something else.
 
     Args:
-        sought: The column.
         profile: The property and its values.
         ids: The ids of the deals or lines of the sample, for a column that refers to them.
     """

@@ -29,7 +29,6 @@ class Reader:
     """Reads one portal.
 
     Args:
-        connection: Where it is.
         settings: For the hosts that may be called.
     """
 
@@ -42,7 +41,6 @@ class Reader:
         Args:
             wanted: Entity and schema -> the properties whose values are read.
             most_deals: How many won deals.
-            entities: Which entities.
         """
         portal = Portal("hubspot", clock.now().date())
         for entity, name in ((one, name) for one, name in OBJECTS.items() if one in entities):

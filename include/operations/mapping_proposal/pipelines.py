@@ -21,9 +21,7 @@ class RenewalPipeline:
 
     Args:
         id: As deals carry it.
-        label: Its name.
         confidence: How sure that is.
-        evidence: Why.
     """
 
     id: str

@@ -34,7 +34,6 @@ class Row:
     """One record of the sample.
 
     Args:
-        id: Its id.
         values: As the CRM gives them: property -> value. Empty ones may be missing.
         parent: A line's deal, a deal's company; "" where it has none.
     """

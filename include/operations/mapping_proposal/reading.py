@@ -42,7 +42,6 @@ def read(
 
     Args:
         connection: Where the CRM is.
-        settings: The settings in force.
         mapping: A mapping whose properties are read too; by default the shipped one.
         most_deals: How many won deals, the newest first, with their companies and lines.
         entities: Which of the entities are looked at.

@@ -45,7 +45,6 @@ class Reader:
     """Reads one org.
 
     Args:
-        connection: Where it is.
         settings: For the hosts that may be called.
     """
 

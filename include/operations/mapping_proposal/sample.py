@@ -98,7 +98,6 @@ def said_yearly(rows: Iterable[Row], terms: Iterable[Term], names: Mapping[str, 
     """Return record -> the year's amount that the CRM's own figures say.
 
     Args:
-        rows: The records.
         terms: Theirs, for the length of a whole.
         names: ``arr``, ``mrr``, ``tcv`` -> the property.
     """

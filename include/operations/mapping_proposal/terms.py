@@ -18,7 +18,6 @@ class Term:
     """What one record says of a contract.
 
     Args:
-        id: The record.
         owner: What several terms of one customer share: the company, and the product where there is one.
         start: First day.
         end: As it is given.

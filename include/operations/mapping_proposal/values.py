@@ -62,8 +62,6 @@ class Profile:
     """A property and its values in the rows that matter.
 
     Args:
-        about: The property.
-        rows: The rows.
         today: The day of reading.
     """
 

@@ -17,9 +17,7 @@ class Way:
 
     Args:
         letter: C company, D deal, L line, K contract object.
-        name: In words.
         is_held: Whether they are.
-        evidence: Why.
     """
 
     letter: str

@@ -21,7 +21,6 @@ class Sought:
     """A column for which a property is looked for.
 
     Args:
-        entity: The entity.
         column: The column; one that begins with ~ serves as evidence only.
         holds: What its values must be.
         phrases: What people call it.

@@ -28,12 +28,7 @@ _REST = "\n  activity:"
 
 
 def mapping_file(proposal: Proposal, connection: str) -> str:
-    """Return the text of the mapping file.
-
-    Args:
-        proposal: The proposal.
-        connection: The connection's id.
-    """
+    """Return the text of the mapping file."""
     lines = [*_head(proposal, connection), "", "entities:"]
     for entity in ENTITIES_READ:
         lines += _entity(proposal, entity)

@@ -29,8 +29,6 @@ class Note:
     """How the server of one home was made.
 
     Args:
-        home: The home.
-        id: The home's id.
         binaries: The folder of PostgreSQL's programs.
         user: As whom they run; "" for the person who runs Perennial.
         password: Of the databases' owner.

@@ -37,11 +37,7 @@ _FAILURES = 4
 
 @dataclass(frozen=True)
 class HubSpotApi:
-    """The endpoints that are read.
-
-    Args:
-        client: See ``client``.
-    """
+    """The endpoints that are read."""
 
     client: Client
     _loops: Loops = field(default_factory=Loops, init=False, repr=False, compare=False)
@@ -69,7 +65,6 @@ class HubSpotApi:
         """Return one page of all objects in the order of their ids, and where the next one starts.
 
         Args:
-            object_type: Which objects.
             properties: Their names.
             after: Where the page starts.
             is_archived: Whether those that are archived are meant.

@@ -43,7 +43,6 @@ class Found:
     """One page of a query's result.
 
     Args:
-        rows: The rows.
         total: How many match in all, counted when the query was first asked.
         locator: Leads to the next page; "" on the last one.
     """
@@ -178,11 +177,7 @@ def select(names: Iterable[str], sobject: str) -> str:
 
 @dataclass(frozen=True)
 class SalesforceApi:
-    """The endpoints that are read.
-
-    Args:
-        client: See ``client``.
-    """
+    """The endpoints that are read."""
 
     client: Client
 
@@ -204,7 +199,6 @@ class SalesforceApi:
         """Ask a query.
 
         Args:
-            soql: The query.
             is_all: Whether deleted, merged and archived rows are asked for too (case 42).
 
         Raises:
@@ -262,7 +256,6 @@ class SalesforceApi:
 
         Args:
             soql: The query up to FROM and the object.
-            column: The column.
             values: Any number of short texts.
             is_all: See ``query``.
         """

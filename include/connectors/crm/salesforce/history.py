@@ -34,7 +34,6 @@ def step(
     Args:
         api: The org.
         plan: How the records are read.
-        part: Their object.
         keeper: The object that keeps their history, and its field for the record.
         here: Where to continue.
     """

@@ -45,7 +45,6 @@ class Step:
     """What one page brought.
 
     Args:
-        rows: Its rows.
         there: The position after it.
         is_over: Whether the phase has ended.
     """
@@ -100,7 +99,6 @@ def by_clock(position: Position, select: str, ask: Ask, clock: Clock, condition:
     Args:
         position: Where to continue.
         select: The query up to FROM and the object.
-        ask: Asks it.
         clock: Tells a row's clock.
         condition: What else must hold of the rows.
     """
@@ -146,7 +144,6 @@ def by_parent(position: Position, select: str, ask: Ask, condition: str = "") ->
     Args:
         position: Where to continue; the phase names the relationship.
         select: As for ``by_clock``.
-        ask: Asks it.
         condition: As for ``by_clock``.
     """
     column = f"{position['phase'].partition(':')[2]}.{CURSOR}"

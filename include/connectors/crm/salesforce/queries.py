@@ -45,8 +45,6 @@ def make(api: SalesforceApi, file: MappingFile, part: Part, fields: Mapping[str,
     Args:
         api: Describes further objects that the mapping leads to.
         file: Names the line of what does not fit.
-        part: The object.
-        fields: Its fields.
         zone: In which moments are cut to dates.
 
     Raises:

@@ -72,11 +72,7 @@ def client(connection: Connection, allowed_plain_http_hosts: tuple[str, ...]) ->
 
 @dataclass
 class ZendeskApi:
-    """The endpoints that are read.
-
-    Args:
-        client: See ``client``.
-    """
+    """The endpoints that are read."""
 
     client: Client
     _per_page: int = field(default=EXPORT_PAGE, init=False)
