@@ -32,7 +32,7 @@ _QUERIES = {
                 where result.build_id = build.build_id and n_bad > 0) as n_warnings
         from meta.build as build order by started_at desc limit 5""",
     "approvals": """
-        select approval_id, reason, asked_at, expires_at, count(outbox_id) as n_actions,
+        select approval_id, ops.approval.reason, asked_at, expires_at, count(outbox_id) as n_actions,
                count(distinct account_key) as n_accounts
         from ops.approval left join ops.outbox using (approval_id)
         where ops.approval.state = 'open' group by approval_id order by asked_at limit 50""",
