@@ -106,11 +106,11 @@ select * from (
         case when rating = 'bad' then 'rated bad' end,
         case when n_reopens > 1 then 'reopened' end,
         case when first_reply_minutes > first_reply_promised_minutes then 'answered late' end,
-        case when full_resolution_minutes > resolution_promised_minutes then 'solved late' end) as because
+        case when full_resolution_minutes > resolution_promised_minutes then 'solved late' end) as reason
     from core.ticket
     where account_key = :account_key and not is_deleted and not is_merged
         and created_day > cast(:as_of as date) - 365 and created_day <= :as_of
-) as t where because <> '' order by created_day desc, ticket_id limit 10
+) as t where reason <> '' order by created_day desc, ticket_id limit 10
 """
 TASKS = """
 select t.rule, t.step, o.name as owner, t.due_on, t.state from core.task as t
