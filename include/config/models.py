@@ -242,8 +242,8 @@ class People(Strict):
     Args:
         queue: Gets what has no reachable owner.
         data_owners: Owner of rules on data, as `contracts` names it -> who is notified; else the owner of the source.
-        team_leads: Team as the CRM names it -> its lead, told of inactive members and ignored alerts, and weekly.
-        head: Whom the leads answer to: told of alerts that stay unanswered; the queue if there is none.
+        team_leads: Team as the CRM names it -> its lead, notified of inactive members and ignored alerts, and weekly.
+        head: Whom the leads answer to: notified of alerts that stay unanswered; the queue if there is none.
         slack: E-mail address of anybody -> user or channel of Slack; wins over what Slack knows by the address.
         calendars: Region of the account -> working calendar; ``default`` for all others.
         places: E-mail of a senior CSM -> how many key accounts that person has room for; empty: no limit.

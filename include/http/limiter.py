@@ -2,7 +2,7 @@
 
 The state is a small file under ``<home>/limits``, changed under ``flock``: nothing to install or to start, and right
 for every process that shares the folder. Public limiters were looked at: their rates are fixed when they are made,
-whereas ours follow the vendor's headers, and a "try again at" that one task was told must hold for all others at once.
+whereas ours follow the vendor's headers, and a "try again at" that one task received must hold for all others at once.
 """
 
 from __future__ import annotations

@@ -122,16 +122,16 @@ def _store(connection: Connection, source: str, vendor: str, entity: Entity, pag
     kept = [name for name in names if name not in ("payload", "_is_deleted", "_problems")]
     connection.execute(
         sa.text(
-            f"create temporary table told on commit drop as select cast(0 as bigint) as _row, {', '.join(names[:-1])},"  # noqa: S608
-            f" cast(null as text[]) as _problems from raw.{raw} where false"
+            f"create temporary table incoming on commit drop as select cast(0 as bigint) as _row,"  # noqa: S608
+            f" {', '.join(names[:-1])}, cast(null as text[]) as _problems from raw.{raw} where false"
         )
     )
-    landing.copy_page(connection, sql.Identifier("told"), entity, page, 0)
+    landing.copy_page(connection, sql.Identifier("incoming"), entity, page, 0)
     bound = {"source": source, "entity": entity.name, "now": now}
     text = ", ".join(kept)
     # What hangs on what is no field of the record and has no history: it is as it is now.
-    told = ", ".join(
-        f"coalesce({name}, (select {name} from raw.{raw} as now where now.source = :source and now.id = told.id))"  # noqa: S608
+    columns = ", ".join(
+        f"coalesce({name}, (select {name} from raw.{raw} as now where now.source = :source and now.id = incoming.id))"  # noqa: S608
         if name == entity.account_ref
         else name
         for name in kept
@@ -141,12 +141,12 @@ def _store(connection: Connection, source: str, vendor: str, entity: Entity, pag
             f"""
             with first_seen as (
                 select id, min(_source_at) as at from raw.{raw}__version
-                where source = :source and id in (select id from told) group by id
+                where source = :source and id in (select id from incoming) group by id
             ),
             stored as (
                 insert into raw.{raw}__history (source, {text}, _loaded_at)
-                select :source, {told}, :now from told
-                where _source_at <= (select at from first_seen where first_seen.id = told.id)
+                select :source, {columns}, :now from incoming
+                where _source_at <= (select at from first_seen where first_seen.id = incoming.id)
                 on conflict (source, id, _source_at) do nothing
                 returning id
             )

@@ -57,13 +57,13 @@ class Change:
         Args:
             fills: The columns that are mapped from the field, comma-separated.
         """
-        told = {
+        sentence = {
             "new": f"{self.field} is new ({self.is_now})",
             "removed": f"{self.field} is gone (it was {self.was})",
             "renamed": f"{self.was} is now called {self.field}",
             "retyped": f"{self.field} was {self.was} and is {self.is_now} now",
         }[self.kind]
-        return f"{told}; it fills {fills}" if fills else told
+        return f"{sentence}; it fills {fills}" if fills else sentence
 
 
 def compare(before: Mapping[str, str], now: Mapping[str, str]) -> list[Change]:

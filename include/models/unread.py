@@ -117,14 +117,14 @@ def why_not(connection: sa.Connection, needs: tuple[str, ...]) -> str:
         ),
         {"entities": entities},
     )
-    told = [
+    reasons = [
         f"the first load of {row.entity} from {row.source} is not through"
         if row.from_day == NEVER
         else f"{row.entity} of {row.source} is read only up to {row.from_day - timedelta(days=1)}"
         for row in rows
         if config.load().source(row.source)
     ]
-    return "; ".join(told)
+    return "; ".join(reasons)
 
 
 def _sync_metrics(connection: sa.Connection, unread: dict[tuple[str, str], date]) -> list[Change]:

@@ -232,7 +232,7 @@ def _amounts(source_id: str, entity: str, terms: Sequence[Term], found: Held) ->
         if (ours := yearly(term, term.per)) and (other := yearly(term, meaning.per)) and not agree(ours, other)
     ]
     if not meaning.is_sure or len(off) <= _TOLERATED * len(terms):
-        sure = "" if meaning.is_sure else "not told by the sample: "
+        sure = "" if meaning.is_sure else "not shown by the sample: "
         return Line(source_id, what, "ok", f"taken as of a {usual}; {sure}{meaning.evidence}")
     cure = f"write `amount_per: {{always: {meaning.per}}}` in the mapping: {len(off):,} of {len(terms):,} would change"
     return Line(source_id, what, "warning", f"taken as of a {usual}, but {meaning.evidence}", cure)

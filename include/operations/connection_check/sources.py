@@ -90,22 +90,22 @@ def check_writer(connection_id: str, source_id: str, writes: Collection[str]) ->
 def _rights(connection_id: str, source: Source, *, reads: bool, writes: Collection[str]) -> Iterator[Line]:
     """Yield a line on what the login may do; reading itself has shown what it may read."""
     lines: list[Line] = []
-    told: Rights | None = None
+    granted: Rights | None = None
     with noting(lines, connection_id, "scopes"):
-        told = source.rights(reads=reads, writes=writes)
-        if told is None:
+        granted = source.rights(reads=reads, writes=writes)
+        if granted is None:
             lines.append(Line(connection_id, "scopes", "unknown", "the other side does not say what the login may do"))
     yield from lines
-    if told is None:
+    if granted is None:
         return
-    if told.forbidden:
+    if granted.forbidden:
         fix = "use a login that may only select what the queries read; docs/reference/scopes.md shows how to make one"
-        said = f"the login is {', '.join(told.forbidden)}: its queries could reach files and programs of the server"
+        said = f"the login is {', '.join(granted.forbidden)}: its queries could reach files and programs of the server"
         yield Line(connection_id, "scopes", "failed", said, fix, exit_status=3)
         return
-    is_lacking = any(not name.endswith(".read") for name in told.missing)
-    found = [f"missing: {', '.join(told.missing)}"] if told.missing else []
-    found += [f"more than is needed: {', '.join(told.surplus)}"] if told.surplus else []
+    is_lacking = any(not name.endswith(".read") for name in granted.missing)
+    found = [f"missing: {', '.join(granted.missing)}"] if granted.missing else []
+    found += [f"more than is needed: {', '.join(granted.surplus)}"] if granted.surplus else []
     if not found:
         yield Line(connection_id, "scopes", "ok", "what is needed, and no more")
         return

@@ -60,13 +60,17 @@ def read_amounts(
     """
     priced = [term for term in terms if term.amount and term.amount > 0]
     readings = [per for per in _ORDER if per != "period" or any(term.period for term in priced)]
-    told = [term for term in priced if _differ(term, readings)]
-    if len(told) < max(3, 0.02 * len(priced)):
+    differing = [term for term in priced if _differ(term, readings)]
+    if len(differing) < max(3, 0.02 * len(priced)):
         same = usual if usual in readings else "term"
         if len(priced) < _FEWEST:
             return Meaning(same, False, f"only {len(priced)} amounts to test")
         return Meaning(same, True, _all_years(priced, readings))
-    tests = (_against_said(told, said, readings), _against_deals(priced, deals, readings), _by_price(priced, readings))
+    tests = (
+        _against_said(differing, said, readings),
+        _against_deals(priced, deals, readings),
+        _by_price(priced, readings),
+    )
     return _judged([test for test in tests if test], usual if usual in readings else "term")
 
 
@@ -117,8 +121,8 @@ def _all_years(priced: Sequence[Term], readings: Sequence[Per]) -> str:
     return f"all of {len(priced)} are of {shown} months{periods}, so that term and year are the same"
 
 
-def _against_said(told: Sequence[Term], said: Mapping[str, float], readings: Sequence[Per]) -> _Test | None:
-    pairs = [(term, said[term.id]) for term in told if said.get(term.id)]
+def _against_said(differing: Sequence[Term], said: Mapping[str, float], readings: Sequence[Per]) -> _Test | None:
+    pairs = [(term, said[term.id]) for term in differing if said.get(term.id)]
     if len(pairs) < _FEWEST:
         return None
     shares = {

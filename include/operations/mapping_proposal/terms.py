@@ -80,7 +80,7 @@ class Ends:
         as_given: Terms that are a whole number of months, or are followed on that very day, with the end as given.
         a_day_later: With the day after it.
         neither: With none of the two.
-        followed: Of those, how many were told by the term that follows.
+        followed: Of those, how many follow from the next term.
         by_month: Where there are no starts: ends that are the last day of a month against the first.
     """
 
@@ -118,7 +118,7 @@ class Ends:
             f"of {self.n} terms {self.as_given} are whole months with the end as given, {self.a_day_later} with the day"
             f" after, {self.neither} neither"
         )
-        return said + (f"; the next term's start told {self.followed} of them" if self.followed else "")
+        return said + (f"; {self.followed} of them by the start of the next term" if self.followed else "")
 
 
 def read_ends(terms: Iterable[Term]) -> Ends:

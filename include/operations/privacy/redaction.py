@@ -94,7 +94,7 @@ def count(connection: Connection, texts: Texts, words: Iterable[str]) -> int:
 def forget_statistics(connection: Connection) -> None:
     """Let the planner's statistics, which keep values of columns for every reader, hold what tables hold by now.
 
-    Those of an empty table would stay as they are: PostgreSQL 18 and newer can be told to drop them.
+    Those of an empty table would stay as they are: PostgreSQL 18 and newer can drop them.
     https://www.postgresql.org/docs/18/functions-admin.html#FUNCTIONS-ADMIN-STATSMOD
     """
     can_drop = int((connection.dialect.server_version_info or (0,))[0]) >= 18

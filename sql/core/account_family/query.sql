@@ -1,4 +1,4 @@
--- Purpose: under which parent an account stands, for the roll-up by whole families.
+-- Purpose: the parent of an account, for the roll-up by whole families.
 -- Grain: account. Inputs: accounts, the bridge. Window: none.
 -- Caveats: a parent that was merged away stands for its survivor, an unknown one for none; accounts whose parents lead
 -- back to themselves are each taken for their own top, marked, and reported.

@@ -87,7 +87,7 @@ both_beliefs as (
     where next_valid_from > valid_from
 ),
 
-told as (
+backfilled as (
     select
         b.account_key,
         p.*,
@@ -105,7 +105,7 @@ told as (
 -- Since when we know of an account's history, and where that ends in the first version that we loaded.
 known_past as (
     select account_key, max(known_from) as told_at, max(valid_from) as last_from
-    from told
+    from backfilled
     group by account_key
 ),
 
@@ -189,5 +189,5 @@ select
     known_from,
     cast(null as timestamptz),
     true
-from told
+from backfilled
 where n_later > 0

@@ -13,7 +13,7 @@ bridge as (
     select * from core.account_bridge
 ),
 
-told as (
+backfilled as (
     select
         p.*,
         row_number() over (partition by p.source, p.contact_id order by p.valid_from desc) - 1 as n_later
@@ -43,7 +43,7 @@ versions as (
         cast(not v.is_deleted and coalesce(v.role like '%veto%' or v.role like '%legal%', false) as integer) as n_vetoes
     from contact_versions as v
     left join bridge as b on b.source = v.source and b.source_id = v.account_id
-    left join told as p on p.source = v.source and p.contact_id = v.contact_id and p.n_later = 0
+    left join backfilled as p on p.source = v.source and p.contact_id = v.contact_id and p.n_later = 0
     where v.known_from <= :known_at
     union all
     select
@@ -56,7 +56,7 @@ versions as (
         cast(coalesce(p.role like '%champion%', false) as integer),
         cast(coalesce(p.role like '%user%', false) as integer),
         cast(coalesce(p.role like '%veto%' or p.role like '%legal%', false) as integer)
-    from told as p
+    from backfilled as p
     left join bridge as b on b.source = p.source and b.source_id = p.account_id
     where p.n_later > 0
 ),

@@ -140,5 +140,5 @@ def granted(client: Client, connection: Connection) -> frozenset[str] | None:
             data = client.call("POST", TOKEN_INFO, json={"tokenKey": connection.password}, is_repeatable=True).data
     except Refused:
         return None
-    told = data.get("scopes") or str(data.get("scope") or "").split() if isinstance(data, dict) else None
-    return frozenset(map(str, told)) if told else None
+    scopes_given = data.get("scopes") or str(data.get("scope") or "").split() if isinstance(data, dict) else None
+    return frozenset(map(str, scopes_given)) if scopes_given else None

@@ -65,12 +65,12 @@ def _said(data: Any) -> str:
     records = [each.rpartition("/")[2] for each in data if isinstance(each, str)]
     if records:
         return f"{len(records)} records have this key: {', '.join(records)}"
-    told = [
+    messages = [
         " ".join(str(each[key]) for key in ("errorCode", "message") if each.get(key))
         for each in data
         if isinstance(each, dict)
     ]
-    return "; ".join(told)
+    return "; ".join(messages)
 
 
 def _throttle(headers: Mapping[str, str], data: Any) -> Throttle:
@@ -138,10 +138,10 @@ def _token(asking: Client, connection: Connection, refresh_token: str) -> Token:
         ) from None
     if not isinstance(data, dict) or not isinstance(data.get("access_token"), str) or not data["access_token"]:
         raise Unavailable("Salesforce gave no access token", cure=f"check the host of connection {connection.id}")
-    told, asked = urlsplit(str(data.get("instance_url") or "")), urlsplit(asking.base_url)
-    if told.netloc and (told.scheme, told.netloc.lower()) != (asked.scheme, asked.netloc.lower()):
+    instance, asked = urlsplit(str(data.get("instance_url") or "")), urlsplit(asking.base_url)
+    if instance.netloc and (instance.scheme, instance.netloc.lower()) != (asked.scheme, asked.netloc.lower()):
         raise connection.error(
-            f"Salesforce says that the org is at {told.scheme}://{told.netloc}, and tokens are sent to"
+            f"Salesforce says that the org is at {instance.scheme}://{instance.netloc}, and tokens are sent to"
             f" {asked.netloc} only",
             cure="write that address, the org's My Domain, into its host field",
         )

@@ -32,9 +32,9 @@ def _learn(kind: str, headers: Mapping[str, str]) -> dict[str, Limit]:
     limits = {}
     if headers.get("x-rate-limit", "").isdigit():
         limits["ordinary"] = Limit(int(headers["x-rate-limit"]), 60.0)
-    told = re.search(r"total=(\d+)", headers.get(_EXPORT_HEADER, ""))
-    if told:
-        limits["export"] = Limit(int(told[1]), 60.0)
+    total = re.search(r"total=(\d+)", headers.get(_EXPORT_HEADER, ""))
+    if total:
+        limits["export"] = Limit(int(total[1]), 60.0)
     return limits
 
 
