@@ -51,7 +51,7 @@ class Page:
 
     Args:
         records: May be empty: progress without rows is worth keeping too. An id may come again on a later page; the
-            later one then is at least as new. They may be made only when they are gone through (``walk.Later``).
+            later one then is at least as new. They may be made only when they are iterated (``LazyRecords``).
         mark: Hand it to ``read(mark=...)`` to continue after this page, in this or a later run. It is self-contained:
             a batch that is closed in the middle of a read has it as its ``cursor_after``.
         next_position: On the last page only: where the next run starts.

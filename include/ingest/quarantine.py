@@ -140,7 +140,7 @@ def end_waiver(waiver_id: int, *, by: str) -> None:
     values = {"id": waiver_id, "by": by, "now": clock.now()}
     with engine("loader").begin() as connection:
         if not connection.execute(_END, values).rowcount:
-            raise ConfigError(f"unknown waiver {waiver_id} in force", cure="`quarantine waivers` lists them")
+            raise ConfigError(f"there is no waiver {waiver_id} in force", cure="`quarantine waivers` lists them")
         connection.execute(_END_OF_ROWS, values)
 
 

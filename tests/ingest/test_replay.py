@@ -264,7 +264,7 @@ WAIVED = {"action": "waive", "rule": RULE, "source": "crm", "until": "2026-12-01
         (WAIVED | {"until": "soon"}, "Until 'soon' is not a date"),
         (WAIVED | {"until": "2026-11-20"}, "over already"),
         (WAIVED | {"source": ""}, "one rule of one source"),
-        (WAIVED | {"rule": RULE + "s"}, "there is no rule"),
+        (WAIVED | {"rule": RULE + "s"}, "unknown rule"),
         ({"action": "replay", "rule": "crm.opportunity.nosuch"}, "no such row"),
         ({"action": "forget"}, "nothing can be done that is called 'forget'"),
     ],

@@ -61,7 +61,7 @@ def test_a_rebuild_needs_days_that_are_built(built: pytest.MonkeyPatch) -> None:
     assert not build.plan("b", "rebuild", date(2026, 7, 1), date(2026, 8, 1))
     with pytest.raises(WarehouseError, match="needs its first day"):
         build.plan("c", "rebuild")
-    with pytest.raises(WarehouseError, match="there is no build"):
+    with pytest.raises(WarehouseError, match="unknown build"):
         build.build_model("nobody", "core.account")
 
 

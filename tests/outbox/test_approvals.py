@@ -206,7 +206,7 @@ def test_by_hand(open_house: House, outside: Outside, overlay: Path, capsys: pyt
     # Anyone who runs the tests has written the overlay.
     assert "changed or started" in run("approvals", "approve", asked.approval_id, status=2)
     assert "is rejected: 3 actions on 1 accounts" in run("approvals", "reject", asked.approval_id, "--note", "no")
-    assert "there is no approval" in run("approvals", "approve", "x", status=2)
+    assert "unknown approval" in run("approvals", "approve", "x", status=2)
     assert "flood" in run("undo")
     assert "no reason" in run("undo", "--run", "flood", status=2)
     assert "planned nothing" in run("undo", "--run", "x", "--reason", "y", status=2)
