@@ -1,6 +1,6 @@
 """The life of a batch: landing, closed, then merged; or held until somebody accepts or drops it.
 
-A *read* is one walk through a source's changes. It fills one batch, or several when it is longer than a batch may be.
+A *read* is one pass over a source's changes. It fills one batch, or several when it is longer than a batch may be.
 Batches of one entity form a queue: they merge in the order in which they were read, and reading resumes behind the last
 queued one, so that a held batch stops neither the reading nor the order.
 """

@@ -16,7 +16,7 @@ from include.connectors.crm.hubspot import pagination
 from include.connectors.crm.hubspot.resources import RESOURCES, Resource
 from include.connectors.mapping import EntityMapping, MappingFile
 
-# What each position carries through the walk of one object.
+# What each position carries through the pagination of one object.
 _CARRIED = ("object", "from", "ends", "refresh")
 
 

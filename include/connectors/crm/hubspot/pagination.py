@@ -1,6 +1,6 @@
-"""How HubSpot's objects are walked so that none is lost or missed while they change: pure steps over a position.
+"""Pagination of HubSpot objects that change meanwhile: none is lost or missed. Pure steps over a position.
 
-Each step takes a position and returns rows and the position after them, so that a walk can stop and continue anywhere.
+Each step takes a position and returns rows and the position after them, so that a read can stop and continue anywhere.
 
 * ``list``: all objects by id, then the archived ones. An edit neither moves nor repeats a row. It comes first, and
   again once a day in place of the search: associations and calculated properties change without moving the cursor.
@@ -11,7 +11,7 @@ Each step takes a position and returns rows and the position after them, so that
   or stall it. Rows may come out of order, twice, or with a stray one among them, and a total may be too small: before
   it continues above an id it counts what is below, and it ends where nothing comes any more, or with a page that is not
   full and holds what it counts.
-* ``archived``: objects archived since the last such walk, which the search never returns (case 11); hourly.
+* ``archived``: objects archived since the last such pass, which the search never returns (case 11); hourly.
 * ``done``: everything before ``at`` was read.
 
 The search's index lags (case 4): ``hi`` stays behind the start of the run, and every read starts over an hour behind
@@ -76,14 +76,14 @@ def changes(lo: int, hi: int, done: Position) -> Position:
 
 
 def list_step(position: Position, page: ListPage) -> tuple[list[Row], Position]:
-    """Read one page of the walk through all objects."""
+    """Read one page of the pass over all objects."""
     hi, floor = position["hi"], position.get("floor", 0)
     end = {"phase": "archived", "after": None, "hi": hi, "floor": floor, "pages": 0, "listed_at": hi}
     return by_cursor(position, partial(page, False), end)
 
 
 def archived_step(position: Position, page: ListPage, archived_at: Clock, trailing: int) -> tuple[list[Row], Position]:
-    """Read one page of the walk through archived objects; those archived before ``floor`` are known already."""
+    """Read one page of the pass over archived objects; those archived before ``floor`` are known already."""
     rows, after = page(True, position["after"])
     pages = position["pages"] + 1
     new = [row for row in rows if (archived_at(row) or position["hi"]) >= position["floor"]]

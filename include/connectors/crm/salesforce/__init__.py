@@ -144,7 +144,7 @@ class Salesforce(MappedCrm):
         return pagination.Step(list(self._api.by_ids(plan.select, "Id", ids)), step.there, step.is_over)
 
     def _counted(self, part: Part, plan: Plan, there: Position) -> Position | None:
-        """Compare a walk with Salesforce's own count; return where to begin again if rows are missing.
+        """Compare a pass with Salesforce's own count; return where to begin again if rows are missing.
 
         Rows edited meanwhile have left the count, and are read twice: only a count that is higher says something.
         """

@@ -14,7 +14,7 @@ from include.connectors.crm.salesforce import pagination
 from include.connectors.crm.salesforce.resources import RESOURCES, Resource
 from include.connectors.mapping import EntityMapping, MappingFile
 
-# What each position carries through the walk of one object.
+# What each position carries through the pagination of one object.
 _CARRIED = ("object", "from", "ends")
 
 

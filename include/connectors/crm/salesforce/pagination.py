@@ -1,6 +1,6 @@
-"""How Salesforce's objects are walked so that none is lost or missed while they change: pure steps over a position.
+"""Pagination of Salesforce objects that change meanwhile: none is lost or missed. Pure steps over a position.
 
-Each step takes a position and returns rows and the position after them, so that a walk can stop and continue anywhere.
+Each step takes a position and returns rows and the position after them, so that a read can stop and continue anywhere.
 
 * ``rows``: everything, or what changed in ``[lo, hi)``, in the order of ``(SystemModstamp, Id)``. That pair is the
   keyset: ten thousand rows of one second (case 38) neither end nor stall it. Pages follow the query's locator; when
@@ -10,12 +10,12 @@ Each step takes a position and returns rows and the position after them, so that
 * ``related:NAME``: records of which something next to them changed, such as a contact's role.
 * ``done``: everything before ``at`` was read (``parts``).
 
-A row that is edited while its query is walked shows its new clock, which is at or after ``hi``: it is taken as it is,
+A row that is edited while its query is paginated shows its new clock, which is at or after ``hi``: it is taken as is,
 but the keyset stays with the rows before it, and the next read meets it again. So is what was edited within the lag
-before a walk over everything.
+before a full pass.
 
 Formula fields change without moving any clock (case 39): where one is mapped, everything is read again every so often.
-A walk over everything ends by comparing what came with what Salesforce counts (case 41), and so does one over changes
+A full pass ends by comparing what came with what Salesforce counts (case 41), and so does one over changes
 that was asked again from its keyset: had pages come out of order, rows below it would be left out.
 """
 
@@ -71,17 +71,17 @@ def changes(lo: int, hi: int, whole_at: int) -> Position:
 
 
 def again(position: Position) -> Position:
-    """Return the position before all of a walk of whose rows some were missing the first time."""
+    """Return the position before all of a pass that missed rows the first time."""
     return position | {"phase": "rows", "rows": 0, "is_again": True} | _START
 
 
 def is_whole(position: Position) -> bool:
-    """Return whether the walk goes over everything."""
+    """Return whether it is a full pass."""
     return position["lo"] is None
 
 
 def following(position: Position, others: Sequence[str]) -> Position | None:
-    """Return where a walk continues when a phase of it is over; None at its end.
+    """Return where a pass continues when a phase of it is over; None at its end.
 
     Args:
         position: A position of that phase.
@@ -108,7 +108,7 @@ def by_clock(position: Position, select: str, ask: Ask, clock: Clock, condition:
         parts.append(f"{CURSOR} >= {last} AND ({CURSOR} > {last} OR Id > '{checked_id(position['id'])}')")
     elif position["lo"] is not None:
         parts.append(since(position))
-    # What a walk over everything does not meet counts as gone: it must meet what is younger than ``hi`` too.
+    # What a full pass does not meet counts as gone: it must meet what is younger than ``hi`` too.
     parts += [] if is_whole(position) else [before(position)]
     where = f" WHERE {' AND '.join(parts)}" if parts else ""
     found, left, is_new = _ask(position, f"{select}{where} ORDER BY {CURSOR}, Id", ask)
@@ -117,7 +117,7 @@ def by_clock(position: Position, select: str, ask: Ask, clock: Clock, condition:
         (at, row["Id"]) for at, row in zip(clocks, found.rows, strict=True) if at is not None and at < position["hi"]
     ]
     reached: dict[str, Any] = {}
-    # Rows that came out of order do not say how far the walk is.
+    # Rows that came out of order do not say how far the pass is.
     times = [position["at"] or 0, *(at for at, _ in known)]
     if known and times == sorted(times):
         reached = {"at": known[-1][0], "id": checked_id(known[-1][1])}

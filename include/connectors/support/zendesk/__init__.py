@@ -117,15 +117,15 @@ class Zendesk(Source):
             # The vendor keeps back what could still change its place: its cursor is safe to continue from.
             start, cursor = done["start"], done["cursor"]
         else:
-            overlap = _RATINGS_AGAIN if resource.walk == "list" else self._trailing
+            overlap = _RATINGS_AGAIN if resource.pagination == "list" else self._trailing
             start, cursor = done["at"] // 1000 - overlap, None
             start = min(start, positions.milliseconds(since) // 1000) if since else start
         start = max(0, min(start, newest))
         # Events never change, so that the export holds none of them back that it has shown before.
         has_rest = full and resource.entity != "ticket_event"
-        if resource.walk == "cursor":
+        if resource.pagination == "cursor":
             return {"phase": "cursor", "cursor": cursor, "start": start, "at": at, "full": has_rest}
-        if resource.walk == "time":
+        if resource.pagination == "time":
             return {"phase": "time", "start": start, "at": at, "full": has_rest}
         # What a full read does not meet counts as gone: it must meet what is younger than the lag too.
         return {"phase": "list", "after": None, "from": start, "to": None if full else newest, "at": at}
@@ -162,7 +162,7 @@ class Zendesk(Source):
             return pagination.cursor_step(here | {"cursor": None}, resource.name, export)
 
     def _records(self, resource: Resource, rows: list[Row]) -> Collection[Record]:
-        if resource.walk == "cursor":
+        if resource.pagination == "cursor":
             make = _ticket if resource.entity == "ticket" else _record
             return LazyRecords(f"Zendesk's {resource.name}", rows, lambda row: make(resource, body.row(row)))
         if resource.entity == "ticket_event":

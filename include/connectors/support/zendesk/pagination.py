@@ -1,4 +1,4 @@
-"""How Zendesk's records are walked: steps over a position.
+"""Pagination of Zendesk's records: steps over a position.
 
 * ``cursor``: the export of tickets and users. The cursor behind the last page is where the next read continues, also
   after the end of the stream (case 22); the stream ends where the vendor says so (case 27).

@@ -22,7 +22,7 @@ class Resource:
     Args:
         entity: What it is mapped onto.
         name: The vendor's plural, in paths and in answers.
-        walk: How it can be read: ``cursor`` export, export by ``time``, or ``list``.
+        pagination: How it can be read: ``cursor`` export, export by ``time``, or ``list``.
         clock: The field by which the vendor orders it; what it calls ``updated_at`` is not that for tickets (case 23).
         columns: Column -> field; dots lead into nested objects.
         keep: Further fields for the payload. Texts that people wrote, such as descriptions, are left out.
@@ -31,7 +31,7 @@ class Resource:
 
     entity: str
     name: str
-    walk: Literal["cursor", "time", "list"]
+    pagination: Literal["cursor", "time", "list"]
     clock: str
     columns: dict[str, str]
     keep: tuple[str, ...] = ()
