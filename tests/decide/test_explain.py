@@ -371,7 +371,7 @@ def test_what_is_not_known_is_said(ward: Ward, rule: Any) -> None:  # noqa: F811
     rule()
     with pytest.raises(ConfigError, match="was not evaluated"):
         explain("crm:999")
-    with pytest.raises(ConfigError, match="unknown rule x"):
+    with pytest.raises(ConfigError, match="no rule x"):
         explain("crm:1", "x")
     with pytest.raises(ConfigError, match="no decision of 2026-01-01"):
         explain("crm:1", day=date(2026, 1, 1))

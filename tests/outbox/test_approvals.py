@@ -104,14 +104,14 @@ def test_who_may_not_approve(open_house: House, overlay: Path) -> None:
     assert open_house.decide(decision_id="again").n_planned == 0
 
 
-def test_an_approval_lapses_after_two_working_days(open_house: House, outside: Outside, overlay: Path) -> None:
+def test_an_approval_expires_after_two_working_days(open_house: House, outside: Outside, overlay: Path) -> None:
     friday = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)  # before the lead begins to work, and gets the week's digest
     open_house.set_clock(friday)
     asked = _flood(open_house, overlay)
     assert asked.expires_at == datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
     deliver.deliver(now=asked.expires_at - timedelta(minutes=1))
     assert len(_states(open_house)["parked"]) == 3
-    with pytest.raises(ConfigError, match="lapsed already"):
+    with pytest.raises(ConfigError, match="expired already"):
         approvals.answer(asked.approval_id, "approved", ("ada",), now=asked.expires_at)
     deliver.deliver(now=asked.expires_at)
     assert {(row.state, row.reason) for row in open_house.outbox(entity_id="C-3#2")} == {
