@@ -136,6 +136,12 @@ def made_of(area: Area, *patterns: str) -> Callable[[Callable[[dict[str, Path]],
                 last = before = (found, once(found))
             return before[1]
 
+        def cache_clear() -> None:
+            nonlocal last
+            last = None
+            once.cache_clear()
+
+        now.cache_clear = cache_clear  # type: ignore[attr-defined]
         return now
 
     return decorate
