@@ -14,7 +14,7 @@ DOCS ?=
 PYTHON ?=
 export PYTHON
 
-.PHONY: help setup demo check test lint soak bench docs pins clean
+.PHONY: help setup demo check test all-tests pure-tests lint soak bench docs pins clean
 
 help:
 	@echo 'make demo         the whole chain under Airflow, on this machine, until Ctrl-C'
@@ -34,10 +34,17 @@ setup:
 demo: setup
 	@exec $(RUN) -m include.sandbox.demo $(if $(ONCE),--once) $(if $(PORT),--port $(PORT))
 
-test: setup lint
+# mypy has one process: beside it the other core tests.
+test: setup
+	@$(MAKE) -s -j 2 lint all-tests
+
+check: setup
+	@$(MAKE) -s -j 2 lint pure-tests
+
+all-tests: setup
 	@$(RUN) -m pytest -m 'not soak' -n 2 --dist loadfile --no-loadscope-reorder --durations 15 $(TESTS)
 
-check: setup lint
+pure-tests: setup
 	@$(RUN) -m pytest -m 'pure and not soak' -n 2 --dist worksteal $(TESTS)
 
 lint: setup

@@ -57,8 +57,9 @@ TEMPLATES = ("own_template", "ward_template", "house_template", "raw_template")
 LONGEST = tuple(
     f"tests/{name}"
     for name in (
-        "end_to_end/", "how_to/", "models/test_build", "deliver/test_killed", "ingest/test_ingest_killed", "decide/",
-        "contracts/", "connectors/crm/hubspot/", "connectors/support/zendesk/", "identity/",
+        "models/test_fingerprints", "models/test_build", "end_to_end/", "operations/privacy/", "continuation/",
+        "ingest/test_decided", "ingest/test_ingest_killed", "how_to/", "deliver/test_killed", "identity/", "contracts/",
+        "warehouse/embedded/", "connectors/crm/hubspot/", "connectors/support/zendesk/", "decide/",
     )
 )  # fmt: skip
 NEED_SOCKETS = {"postgres", "empty_database", "warehouse", "sandbox", "sandbox_process", "socket_enabled"}
@@ -67,7 +68,9 @@ _numbers = itertools.count(1)
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests of ``make check``: those that talk to nothing. The longest files come first."""
-    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
+    items.sort(
+        key=lambda item: next((n for n, name in enumerate(LONGEST) if item.nodeid.startswith(name)), len(LONGEST))
+    )
     for item in items:
         if NEED_SOCKETS.isdisjoint(getattr(item, "fixturenames", ())) and not item.get_closest_marker("slow"):
             item.add_marker("pure")

@@ -125,11 +125,23 @@ def made_of(area: Area, *patterns: str) -> Callable[[Callable[[dict[str, Path]],
         def once(found: Fingerprints) -> Made:
             return make({name: path for name, path, *_ in found})
 
+        # While files are held, the same list is found each time: to hash hundreds of paths takes longer than to look.
+        last: tuple[Fingerprints, Made] | None = None
+
         @wraps(make)
         def now() -> Made:
-            return once(fingerprints(area, *patterns))
+            nonlocal last
+            found, before = fingerprints(area, *patterns), last
+            if before is None or before[0] is not found:
+                last = before = (found, once(found))
+            return before[1]
 
-        now.cache_clear = once.cache_clear  # type: ignore[attr-defined]
+        def cache_clear() -> None:
+            nonlocal last
+            last = None
+            once.cache_clear()
+
+        now.cache_clear = cache_clear  # type: ignore[attr-defined]
         return now
 
     return decorate

@@ -57,7 +57,7 @@ def changes(connection: sa.Connection) -> dict[str, str]:
 
 def change(connection: sa.Connection, model: Model) -> str:
     """Return what differs from what a model's table was made by; "" if nothing does."""
-    return of(model).difference(_recorded(connection).get(model.name))
+    return of(model).difference(_recorded(connection, model.name).get(model.name))
 
 
 def record(connection: sa.Connection, build_id: str, model: Model, reason: str) -> None:
@@ -91,11 +91,15 @@ def _query(model: Model, known: dict[str, Model]) -> str:
     return hashlib.sha256(orjson.dumps([text, *views])).hexdigest()[:32]
 
 
-def _recorded(connection: sa.Connection) -> dict[str, Fingerprint]:
-    rows = connection.execute(sa.text("select model, query, settings from meta.model_fingerprint"))
+def _recorded(connection: sa.Connection, name: str | None = None) -> dict[str, Fingerprint]:
+    """Return model -> what its table was made by: of one model, or of all."""
+    rows = connection.execute(_RECORDED, {"name": name})
     return {row.model: Fingerprint(row.query, row.settings) for row in rows}
 
 
+_RECORDED = sa.text(
+    "select model, query, settings from meta.model_fingerprint where cast(:name as text) is null or model = :name"
+)
 _RECORD = sa.text(
     "insert into meta.model_fingerprint (model, query, settings, build_id, reason)"
     " values (:model, :query, cast(:settings as jsonb), :build_id, :reason)"

@@ -21,7 +21,7 @@ SHORT_HISTORY = "history_start_months: 3\n"
 
 @pytest.fixture
 def platform(
-    sandbox: SandboxProcess, no_waiting: None, warehouse: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    sandbox: SandboxProcess, no_waiting: None, raw: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> SandboxProcess:
     """The sandbox, a new warehouse, and settings under which messages and tasks reach the sandbox."""
     folder = tmp_path / "overlay" / "config"

@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 import subprocess
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 import sqlalchemy as sa
 
 from include.cli.main import main
+from include.warehouse import logins
 from tests.fixtures import small_world as world
 from tests.fixtures.sandbox import NOW, SandboxProcess
 from tests.how_to.documents import DOCUMENTS, PROGRAM, ROOT, TEXTS, Command, blocks, commands, literals
@@ -89,30 +91,68 @@ def test_what_is_wrong_in_a_document_is_found(line: str) -> None:
 class Reader:
     """Somebody who copies one block after the other into a shell, on a clone whose environment make has made.
 
+    Perennial's own commands run in this process, as a new one takes seconds to start for each; the first is a process.
+
     Args:
         environment: What the shell has.
         instead: Words of the document -> what this reader has in their place.
+        patch: Gives the commands of this process the shell's environment.
+        capture: What they print.
     """
 
-    def __init__(self, environment: dict[str, str], instead: dict[str, str]) -> None:
+    def __init__(
+        self,
+        environment: dict[str, str],
+        instead: dict[str, str],
+        patch: pytest.MonkeyPatch,
+        capture: pytest.CaptureFixture[str],
+    ) -> None:
         self._environment = environment
         self._instead = instead
-        self._said = ""
+        self._patch, self._capture = patch, capture
+        self._is_first = True
 
     def run(self, block: str) -> str:
         """Run a block and return what it printed; its variables stay for the next one."""
         for word, other in self._instead.items():
             block = block.replace(word, other)
-        script = f"set -e\n{block}\nprintf '\\nVARIABLES\\n'; env -0"
+        said, lines = "", []
+        for line in block.splitlines():
+            if not self._is_first and line.startswith("./perennial "):
+                said += self._in_shell("\n".join(lines)) + self._here(line)
+                lines = []
+            else:
+                self._is_first = self._is_first and not line.startswith("./perennial ")
+                lines.append(line)
+        return said + self._in_shell("\n".join(lines))
+
+    def _here(self, line: str) -> str:
+        for name, value in self._environment.items():
+            self._patch.setenv(name, value)
+        status = main(shlex.split(line, comments=True)[1:])
+        said = self._capture.readouterr()
+        assert status == 0, f"{line}\n{said.out}\n{said.err}"
+        return said.out
+
+    def _in_shell(self, lines: str) -> str:
+        if not lines.strip():
+            return ""
+        script = f"set -e\n{lines}\nprintf '\\nVARIABLES\\n'; env -0"
         done = subprocess.run(["sh", "-c", script], cwd=ROOT, env=self._environment, capture_output=True)
-        assert done.returncode == 0, f"{block}\n{done.stdout.decode()}\n{done.stderr.decode()}"
+        assert done.returncode == 0, f"{lines}\n{done.stdout.decode()}\n{done.stderr.decode()}"
         said, _, variables = done.stdout.decode().rpartition("\nVARIABLES\n")
         self._environment = dict(pair.split("=", 1) for pair in variables.split("\0") if "=" in pair)
         return said
 
 
 @pytest.fixture
-def reader(empty_database: str, sandbox: SandboxProcess, tmp_path: Path) -> Reader:
+def reader(
+    empty_database: str,
+    sandbox: SandboxProcess,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Iterator[Reader]:
     """A reader with an empty PostgreSQL, the sandbox as vendors, and a folder for settings."""
     environment = {
         "PATH": os.environ["PATH"],
@@ -128,7 +168,11 @@ def reader(empty_database: str, sandbox: SandboxProcess, tmp_path: Path) -> Read
             name = line.split("=")[0].removeprefix("export ")
             if name in sandbox.connections:
                 instead[line] = f"export {name}={shlex.quote(sandbox.connections[name])}"
-    return Reader(environment, instead)
+    # As a shell of one's own has none of what this process has, but what the fixtures and the block give it.
+    for name in [name for name in os.environ if name.startswith(("PERENNIAL_", "AIRFLOW_CONN_"))]:
+        monkeypatch.delenv(name)
+    yield Reader(environment, instead, monkeypatch, capsys)
+    logins.dispose(empty_database)
 
 
 def test_connect_your_systems_and_then_readme(reader: Reader, empty_database: str) -> None:

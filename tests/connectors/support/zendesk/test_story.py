@@ -47,7 +47,7 @@ def test_story_soak(seed: int, warehouse: str, sandbox: SandboxProcess, quick: p
     erase(DESK, scene, seed)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(1))
 def test_killed_story(seed: int, warehouse: str, sandbox: SandboxProcess, quick: pytest.MonkeyPatch) -> None:
     tell(DESK, Scene(sandbox, quick), seed, n_steps=2, step=killed(seed))
 
