@@ -45,6 +45,12 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+def plain(value: str) -> str:
+    """Return a code of the CRM as words: HOSPITAL_HEALTH_CARE as "hospital health care"; words stay as they are."""
+    is_code = "_" in value and " " not in value
+    return value.replace("_", " ").lower() if is_code and (value.isupper() or value.islower()) else value
+
+
 def age(then: datetime, now: datetime) -> str:
     """Return how long ago something was, in the largest unit that fits."""
     hours = int((now - then).total_seconds() // 3600)

@@ -208,7 +208,7 @@ def test_hostile_names_reach_no_header_and_no_link(house: House) -> None:
     house.renewals(renewal(1, account_name="<!channel>\r\nBcc: x", crm_account_id='1"/../x?y=<script>'))
     house.decide()
     shown = message(house, channel="slack")
-    assert shown.subject.startswith("<!channel> Bcc: x: 30 days")
+    assert shown.subject.startswith("<!channel> Bcc: x, USD 120,000")
     assert shown.links[0].url == "https://crm.example/companies/1%22%2F..%2Fx%3Fy%3D%3Cscript%3E"
 
 
@@ -236,5 +236,5 @@ def test_unknown_figures_do_not_break_a_message(house: House) -> None:
     house.renewals(dataclasses.replace(renewal(1), **dict.fromkeys(unknown.split())))
     house.decide()
     shown = message(house, channel="email")
-    assert shown.subject == "crm:1001: 30 days to the renewal date"
+    assert shown.subject == "crm:1001, amount unknown, risk unknown: renewal date 16 Dec 2026 (30 days)"
     assert any("No usage is on record" in item.text for item in shown.evidence)

@@ -65,7 +65,7 @@ BROKEN = ("drop", "hang", "late", "refuse", 500, 429, 503)
 PLACES = (
     (store, "plan"),
     (store, "claim"),
-    (store, "settle"),
+    (store, "set_state"),
     (episodes, "apply"),
     (approvals, "ask"),
     (approvals, "_settle"),

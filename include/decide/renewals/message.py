@@ -34,6 +34,7 @@ _STEP_ORDER: tuple[evidence.Reason, ...] = (
     "seats_unused",
 )
 _AT_MOST_STEPS = 4
+_RISK_WORDS = {"high": "high risk", "some": "at risk", "none": "no risk found", "unknown": "risk unknown"}
 
 
 def checkpoint_message(
@@ -62,7 +63,7 @@ def checkpoint_message(
     shown = day.readiness.sources_shown(checkpoint.crm_source, checkpoint.account_key)
     late = [day.readiness.how_late(source, day.now) for source in shown]
     return Message(
-        subject=f"{_name(checkpoint)}: {_left(checkpoint, left)}",
+        subject=_subject(checkpoint, risk, left),
         summary=summary,
         notes=tuple(note for note in (to.note, *late) if note),
         facts=(
@@ -103,13 +104,22 @@ def deadline_notice(checkpoint: Checkpoint, to: Recipient, on_hold: str, day: Da
     )
 
 
+def _subject(checkpoint: Checkpoint, risk: Risk, left: int) -> str:
+    """Return how much, how bad and by when in one line, as a list of mails shows it."""
+    what = "notice deadline" if checkpoint.notice_deadline == checkpoint.decision_date else "renewal date"
+    distance = formatting.count(abs(left), "day") if left > 0 else "today" if not left else f"{-left} days ago"
+    stake = formatting.money(checkpoint.target_arr, checkpoint.currency)
+    by = formatting.day(checkpoint.decision_date)
+    return f"{_name(checkpoint)}, {stake}, {_RISK_WORDS[risk.band]}: {what} {by} ({distance})"
+
+
 def _name(checkpoint: Checkpoint) -> str:
     return checkpoint.account_name or checkpoint.account_key
 
 
 def _who(checkpoint: Checkpoint) -> str:
     about = ", ".join(
-        part.replace("_", " ") for part in (checkpoint.tier, checkpoint.industry, checkpoint.region) if part
+        formatting.plain(part) for part in (checkpoint.tier, checkpoint.industry, checkpoint.region) if part
     )
     return f"{_name(checkpoint)} ({about})" if about else _name(checkpoint)
 

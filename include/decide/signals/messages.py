@@ -31,11 +31,11 @@ def alert(event: Event, day: Day) -> Message:
     if event.step.startswith(WOKE):
         became = "Your snooze ended today and the condition still applies."
     return Message(
-        subject=_fill(event, signal.subject),
+        subject=_subject(event),
         summary=f"{lines[0] if lines else signal.title} {_stake(event)}",
         notes=(event.to.note,) if event.to.note else (),
         facts=(
-            Fact(label="Customer", value=f"{values['account_name']} ({values['tier'] or 'no tier'})"),
+            Fact(label="Customer", value=f"{values['account_name']} ({formatting.plain(values['tier'] or 'no tier')})"),
             Fact(label="At stake", value=f"{formatting.money(values['arr'], values['currency'])} a year (ARR)"),
             Fact(label="Next decision", value=_decision(event)),
             Fact(label="CSM", value=values["owner_name"] or "none in the CRM"),
@@ -69,6 +69,14 @@ def digest(rest: Sequence[Event], day: Day) -> Message:
         ),
         footer=f"Tables of {formatting.day(day.as_of)}.",
     )
+
+
+def _subject(event: Event) -> str:
+    """Return the signal's subject with the ARR, and how bad it is, behind the account's name."""
+    text, name = _fill(event, event.rule.file.subject), str(event.values["account_name"])
+    weight = [formatting.money(event.values["arr"], event.values["currency"])] if event.values["arr"] else []
+    weight += ["high"] if event.hit.is_worse else []
+    return f"{name} ({', '.join(weight)}){text[len(name) :]}" if weight and text.startswith(name) else text
 
 
 def _fill(event: Event, template: str) -> str:

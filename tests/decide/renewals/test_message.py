@@ -91,8 +91,8 @@ def test_a_renewal_at_risk() -> None:
 
 
 EXPECTED_AT_RISK = """\
-Brückner & Söhne: 29 days to the notice deadline
-================================================
+Brückner & Söhne, USD 120,000, high risk: notice deadline 15 Dec 2026 (29 days)
+========================================================================
 
 ! You get this because the account's owner in the CRM, Ada Lovelace, is no longer active.
 
@@ -142,7 +142,7 @@ def test_a_healthy_renewal_says_so() -> None:
 
 def test_near_the_end_the_answer_comes_first() -> None:
     assert "1. Get the customer's answer in writing before Mon 23 Nov 2026" in text(renewal(1, days=7))
-    assert "the renewal date is today" in text(renewal(1, days=0))
+    assert "renewal date 16 Nov 2026 (today)" in text(renewal(1, days=0))
     assert "1 day to the renewal date" in text(renewal(1, days=1))
 
 

@@ -39,7 +39,7 @@ def test_what_opens_is_told_once_with_its_figures(ward: Ward) -> None:
     assert told(ward.house) == [("bad_rating", "crm:1", "opened")]
     (row,) = ward.house.outbox(channel="email")
     message = Message.model_validate(row.body)
-    assert message.subject == "Customer 1: 2 bad support ratings in 30 days"
+    assert message.subject == "Customer 1 (USD 12,000): 2 bad support ratings in 30 days"
     assert "support desk, complete up to" in message.evidence[0].source
     assert message.links[0].url == "https://crm.example/companies/1"
     assert (row.recipient, row.owner_key, row.reads) == ("ada@vendor.example", "crm:77", ("crm", "support"))
