@@ -14,10 +14,17 @@ Rate = Annotated[float, Field(gt=0)]
 
 
 class Promise(Strict):
-    """What the desk has promised for tickets of one priority, in calendar minutes."""
+    """What the desk has promised for tickets of one priority.
+
+    Args:
+        first_reply_minutes: Until the first answer.
+        resolution_minutes: Until it is solved.
+        business_hours: The minutes are those of the ticket's schedule in the desk, not of the calendar.
+    """
 
     first_reply_minutes: Minutes
     resolution_minutes: Minutes
+    business_hours: bool = False
 
 
 class ForecastCategory(Strict):

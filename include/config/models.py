@@ -50,6 +50,7 @@ class SourceSettings(Strict):
             or a longer outage, is followed by a full read.
         mapping: A file of ``config/mappings/`` for this connection alone; by default the one named after its vendor.
         queries: A folder of ``sql/sources/`` whose queries a database is read by; by default the one named after it.
+            ``stripe/airbyte`` is the folder ``stripe`` over the tables that ``parts/airbyte.sql`` names.
         is_billing: It bills the customers of a CRM: its accounts are none of their own, but name the CRM's.
     """
 
@@ -61,7 +62,7 @@ class SourceSettings(Strict):
     stale_after_minutes: Annotated[int, Field(ge=1)] = 180
     keeps_deletions_days: Annotated[int, Field(ge=0, le=3660)] = 30
     mapping: Annotated[str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9_-]*\.yaml)?$")] = ""
-    queries: Annotated[str, Field(pattern=r"^([a-z][a-z0-9_]*)?$")] = ""
+    queries: Annotated[str, Field(pattern=r"^([a-z][a-z0-9_]*(/[a-z][a-z0-9_]*)?)?$")] = ""
     is_billing: bool = False
 
     @model_validator(mode="after")
@@ -146,6 +147,11 @@ class General(Strict):
     def of_kind(self, kind: str) -> tuple[SourceSettings, ...]:
         """Return the sources of one kind, in the order in which they are listed."""
         return tuple(source for source in self.sources if source.kind == kind)
+
+    @property
+    def crms(self) -> tuple[SourceSettings, ...]:
+        """The sources whose accounts there are: those of kind crm that do not only bill another one's."""
+        return tuple(source for source in self.of_kind("crm") if not source.is_billing)
 
 
 class Usage(Strict):

@@ -175,6 +175,10 @@ class Source(ABC):
         """
         return iter(())
 
+    def is_whole(self, entity: str) -> bool:
+        """Return whether each read of an entity gives all that there is, so that what it does not meet is gone."""
+        return False
+
     def counts(self, entity: str) -> dict[str, int] | None:
         """Return how many records exist now, by part: a day of facts by days, "" for all of anything else.
 

@@ -32,6 +32,7 @@ class ColumnRule(Strict):
 
     Args:
         property: The source's field.
+        preferred: A field that counts instead where it has a value.
         add_days: Added to a date: 1 turns a last day into the exclusive end that the entities have.
         values: The source's value -> ours; others are kept as they are. Each part of a multi-select is translated.
         is_set: The column is true if the field has any value, else false.
@@ -44,6 +45,7 @@ class ColumnRule(Strict):
     """
 
     property: str = ""
+    preferred: str = ""
     add_days: int = 0
     values: dict[str, str] = Field(default={})
     is_set: bool = False
@@ -58,7 +60,13 @@ class ColumnRule(Strict):
     def _has_origin(self) -> ColumnRule:
         if bool(self.property) == bool(self.always):
             raise ValueError("give either `property` or `always`")
+        if self.preferred and not self.property:
+            raise ValueError("`preferred` goes with `property`")
         return self
+
+    def names(self) -> tuple[str, ...]:
+        """Return the source's fields that it reads."""
+        return tuple(name for name in (self.property, self.preferred) if name)
 
 
 class EntityMapping(Strict):
@@ -95,8 +103,8 @@ class EntityMapping(Strict):
         """Return field -> the columns that are filled from it, comma-separated."""
         found: dict[str, list[str]] = {}
         for column, rule in self.columns.items():
-            if rule.property:
-                found.setdefault(rule.property, []).append(column)
+            for name in rule.names():
+                found.setdefault(name, []).append(column)
         return {name: ", ".join(columns) for name, columns in found.items()}
 
 
@@ -143,8 +151,9 @@ class MappingFile:
         if mapping.objects:
             mapping, place = mapping.objects[part], (*place, "objects", part)
         for column, rule in mapping.columns.items():
-            if rule.property and rule.property not in present:
-                raise self._unknown((*place, "columns", column), rule.property, present, where)
+            for name in rule.names():
+                if name not in present:
+                    raise self._unknown((*place, "columns", column), name, present, where)
         for key, names in (("keep", mapping.keep), ("refresh", mapping.refresh)):
             for index, name in enumerate(names):
                 if name not in present:
@@ -243,7 +252,7 @@ class Mapper:
         steps = [_step(name, rule, types[name], zone) for name, rule in rules.items() if rule.property]
         always = {name: caster(types[name])(rule.always) for name, rule in rules.items() if rule.always}
         kept = tuple(keep)
-        self.properties = tuple(dict.fromkeys([*(step.property for step in steps), *kept]))
+        self.properties = tuple(dict.fromkeys([*(name for rule in rules.values() for name in rule.names()), *kept]))
         self._steps, self._always, self._kept = steps, always, kept
 
     def record(
@@ -253,12 +262,14 @@ class Mapper:
         values: dict[str, Any] = {}
         payload: dict[str, Any] = {}
         problems: dict[str, str] = {}
-        for column, name, above, key, cast, if_none in self._steps:
+        for column, name, above, key, cast, if_none, preferred in self._steps:
             here = raw
             for part in above:
                 inner = here.get(part)
                 here = inner if type(inner) is dict else _NOTHING
             found = here.get(key)
+            if preferred and raw.get(preferred) not in (None, ""):
+                name, found = preferred, raw[preferred]
             if found is None:
                 values[column] = if_none
                 continue
@@ -283,13 +294,14 @@ class _Step(NamedTuple):
     key: str
     cast: Cast
     if_none: Any
+    preferred: str = ""
 
 
 def _step(column: str, rule: ColumnRule, kind: ColumnType, zone: ZoneInfo | None) -> _Step:
     *above, key = rule.property.split(".")
     cast = _cast(rule, caster(kind, zone))
     if_none = False if rule.is_set else True if rule.is_empty else None
-    return _Step(column, rule.property, tuple(above), key, cast, if_none)
+    return _Step(column, rule.property, tuple(above), key, cast, if_none, rule.preferred)
 
 
 def _cast(rule: ColumnRule, cast: Cast) -> Cast:

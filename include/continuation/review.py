@@ -165,24 +165,32 @@ _ALL = """
     from core.renewal_review as f
     left join core.account as a on a.account_key = f.account_key
     union all
-    select 'no_account', '', '', o.source || ':' || o.opportunity_id, o.close_date, coalesce(o.amount, l.amount), null,
-        null
+    select 'no_account', '', coalesce(o.source || ':' || o.account_id, ''), min(o.source || ':' || o.opportunity_id),
+        min(o.close_date),
+        round(sum(coalesce(l.arr, o.amount * case when o.currency is null then 1 else r.rate end)), 2), null, null
     from (
         select *, row_number() over (partition by source, opportunity_id order by known_from desc, batch_id desc) as age
         from staging.stg_crm__opportunity
     ) as o
     left join core.account_bridge as b on b.source = o.source and b.source_id = o.account_id
     left join (
-        select source, opportunity_id, sum(amount) as amount
+        select v.source, v.opportunity_id, sum(v.amount * case when v.currency is null then 1 else r.rate end) as arr
         from (
             select *, row_number() over (partition by source, line_id order by known_from desc, batch_id desc) as age
             from staging.stg_crm__contract_line
         ) as v
-        where age = 1 and is_recurring and is_evergreen and not is_deleted
-            and (term_end is null or term_end > current_date)
-        group by source, opportunity_id
+        left join meta.plan_rate as r
+            on r.currency = v.currency and r.from_day <= current_date and r.to_day > current_date
+        where v.age = 1 and v.is_recurring and v.is_evergreen and not v.is_deleted
+            and (v.term_end is null or v.term_end > current_date)
+        group by v.source, v.opportunity_id
     ) as l on l.source = o.source and l.opportunity_id = o.opportunity_id
-    where o.age = 1 and o.is_won and not o.is_deleted and coalesce(o.amount, l.amount) > 0 and b.account_key is null
+    left join meta.plan_rate as r
+        on r.currency = o.currency and r.from_day <= current_date and r.to_day > current_date
+    where o.age = 1 and o.is_won and not o.is_deleted and (o.amount > 0 or l.opportunity_id is not null)
+        and b.account_key is null
+    -- One for each customer of a billing system or company that nobody knows; a deal that names none is one by itself.
+    group by o.source, o.account_id, case when o.account_id is null then o.opportunity_id end
 """
 _FINDINGS = sa.text(
     f"select * from ({_ALL}) as f where :kind in ('', f.kind)"  # noqa: S608 - texts of this file

@@ -87,6 +87,7 @@ COMES_LATER: dict[str, frozenset[str]] = {
             "first_reply_business_minutes",
             "first_resolution_minutes",
             "full_resolution_minutes",
+            "full_resolution_business_minutes",
             "agent_wait_minutes",
             "requester_wait_minutes",
         }

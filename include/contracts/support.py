@@ -18,6 +18,7 @@ DURATIONS = {
     "first_reply_business_minutes": "the business time to the first reply",
     "first_resolution_minutes": "the time to the first resolution",
     "full_resolution_minutes": "the time to the full resolution",
+    "full_resolution_business_minutes": "the business time to the full resolution",
     "requester_wait_minutes": "the requester's waiting time",
     "agent_wait_minutes": "the agent's waiting time",
 }

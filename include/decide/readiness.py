@@ -14,11 +14,16 @@ from include.common import formatting
 from include.config import Settings
 from include.gate import verdicts as gate
 from include.models import unread
-from include.warehouse.engine import engine
+from include.warehouse.engine import engine, has_table
 
 ACTION = "renewal_alert"
 EVIDENCE_KINDS = ("product", "support")
-SPOKEN = {"crm": "CRM", "support": "support desk", "product": "product database"}
+SPOKEN = {
+    "crm": "CRM",
+    "billing": "billing system",
+    "support": "support desk",
+    "product": "product database",
+}
 
 
 @dataclass(frozen=True)
@@ -26,13 +31,15 @@ class SourceState:
     """One source, as far as decisions are concerned.
 
     Args:
-        kind: crm, support or product.
+        kind: crm, billing (a CRM's customers are billed by it), support or product.
         reasons: Why it is not up to date and validated; empty if it is.
         watermark: Up to when it was read completely, as far as it passed its checks and is in the tables; None if it
             never was.
         quarantined: Accounts that have a record in quarantine or on hold.
         late_after: Data that is older is named as old in what goes out on it.
         behind: Accounts of which the tables show nothing of this kind, because it is not read so far.
+        billed: Of a billing system: accounts that have, or had, a contract there; None while nobody knows.
+        paying_elsewhere: Accounts with a contract of another source today.
     """
 
     source: str
@@ -42,11 +49,18 @@ class SourceState:
     quarantined: frozenset[str] = frozenset()
     late_after: timedelta | None = None
     behind: frozenset[str] = frozenset()
+    billed: frozenset[str] | None = frozenset()
+    paying_elsewhere: frozenset[str] = frozenset()
 
     @property
     def is_fit(self) -> bool:
         """Whether it may be acted upon."""
         return not self.reasons
+
+    def bills(self, account_key: str) -> bool:
+        """Whether an account's contract comes from this billing system, or may for all that is known."""
+        is_known = self.billed is None or account_key in self.billed
+        return is_known and account_key not in self.paying_elsewhere
 
 
 @dataclass(frozen=True)
@@ -89,7 +103,16 @@ class Readiness:
             return "; ".join(state.reasons)
         if account_key in state.quarantined:
             return "a CRM record of this account did not pass its checks"
+        for billing in self.billing(account_key):
+            if not billing.is_fit:
+                return "; ".join(billing.reasons)
+            if account_key in billing.quarantined:
+                return "a record of this account from the billing system did not pass its checks"
         return ""
+
+    def billing(self, account_key: str) -> tuple[SourceState, ...]:
+        """Return the billing systems from which an account's contract comes."""
+        return tuple(state for state in self.of_kind("billing") if state.bills(account_key))
 
     def why_unknown(self, kind: str, account_key: str, now: datetime) -> str:
         """Return, as a sentence, why evidence of a kind is not shown, and how old the last good data is."""
@@ -107,7 +130,7 @@ class Readiness:
         """Return the sources whose data a message about an account shows."""
         unfit = self.unfit_kinds(account_key)
         evidence = [state.source for kind in EVIDENCE_KINDS if kind not in unfit for state in self.of_kind(kind)]
-        return (crm_source, *evidence)
+        return (crm_source, *(state.source for state in self.billing(account_key)), *evidence)
 
     def how_late(self, source: str, now: datetime) -> str:
         """Return a sentence on how old the data of a late source is; "" while it is as fresh as it should be."""
@@ -145,6 +168,8 @@ def read(settings: Settings, now: datetime, built: Mapping[str, datetime], table
     states = []
     with engine("reader").connect() as connection:
         behind = unread.behind(connection)
+        has_lines = has_table(connection, "core.committed_line")
+        contracts = connection.execute(_CONTRACTS, {"today": now.date()}).all() if has_lines else []
     for source in settings.sources:
         read, held = watermarks.get(source.id), built.get(source.id)
         watermark = min(read, held) if read and held else None
@@ -154,12 +179,14 @@ def read(settings: Settings, now: datetime, built: Mapping[str, datetime], table
         states.append(
             SourceState(
                 source.id,
-                source.kind,
+                "billing" if source.is_billing else source.kind,
                 tuple(reasons),
                 watermark,
                 frozenset(gate.quarantined((source.id,))),
                 timedelta(minutes=source.stale_after_minutes),
                 behind.get(source.kind, frozenset()),
+                frozenset(row.account_key for row in contracts if row.source == source.id) if held else None,
+                frozenset(row.account_key for row in contracts if row.source != source.id and row.runs),
             )
         )
     return Readiness(tuple(states))
@@ -182,6 +209,12 @@ def first_loads(connection: sa.Connection, ready: Readiness) -> list[str]:
         {"sources": never_read},
     )
     return [row.source for row in rows]
+
+
+_CONTRACTS = sa.text(
+    "select split_part(line_key, ':', 1) as source, account_key, bool_or(active_to > :today) as runs"
+    " from core.committed_line where active_from <= :today group by 1, 2"
+)
 
 
 def _how_old(state: SourceState, now: datetime) -> str:

@@ -216,7 +216,7 @@ class _Pass:
 
     def expire_orphaned(self) -> None:
         """Let what goes into a CRM that the settings list no longer expire in its time, and leave what is there."""
-        listed, why = {source.id for source in self.settings.of_kind("crm")}, "not among the sources of the settings"
+        listed, why = {source.id for source in self.settings.crms}, "not among the sources of the settings"
 
         def orphaned(deliveries: Iterable[Delivery]) -> list[Delivery]:
             return [delivery for delivery in deliveries if delivery.account_key.partition(":")[0] not in listed]
@@ -244,7 +244,7 @@ class _Pass:
     def _add(self, way: Way, counts: Mapping[str, int]) -> None:
         if counts:
             name, source = way
-            shown = f"{name} ({source})" if source and len(self.settings.of_kind("crm")) > 1 else name
+            shown = f"{name} ({source})" if source and len(self.settings.crms) > 1 else name
             total = Counter(self.result.channels.get(shown, {}))
             total.update(counts)
             if counts.get("waiting"):

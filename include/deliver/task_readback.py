@@ -34,7 +34,7 @@ class ReadBack:
 def read_back(now: datetime | None = None) -> ReadBack:
     """Read the tasks of all open episodes, and store what has become of them."""
     moment, settings, result = now or clock.now(), load(), ReadBack()
-    for source in settings.of_kind("crm"):
+    for source in settings.crms:
         with engine("builder").connect() as connection:
             deliveries = _watched(connection, source.id)
         if not deliveries:

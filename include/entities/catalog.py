@@ -83,6 +83,7 @@ ENTITIES: dict[str, Entity] = {
                 first_reply_business_minutes="bigint",
                 first_resolution_minutes="bigint",
                 full_resolution_minutes="bigint",
+                full_resolution_business_minutes="bigint",
                 requester_wait_minutes="bigint",
                 agent_wait_minutes="bigint",
                 n_reopens="bigint",

@@ -119,7 +119,7 @@ def sources_ready(
     limit, and what goes out on late data says how old it is.
 
     Args:
-        reads: Source ids or kinds of source (``support`` means every source of that kind).
+        reads: Source ids, or kinds of source where no source is called so (``support``: every one of that kind).
         kind: The kind of action; ``oldest_data_hours`` says how old its data may be.
         built: Up to when the tables hold each source; by default as the newest build that is done says.
     """
@@ -130,7 +130,7 @@ def sources_ready(
     known = {verdict.source: _aged(verdict, now) for verdict in verdicts() if not verdict.entity}
     reasons = []
     for name in sorted(set(reads)):
-        meant = [source for source in load().sources if name in (source.id, source.kind)]
+        meant = _meant(name)
         if not meant:
             reasons.append(f"{name} is not a source in the settings")
         for source in meant:
@@ -145,11 +145,16 @@ def quarantined(sources: Iterable[str]) -> dict[str, tuple[str, ...]]:
     Args:
         sources: Source ids or kinds of source.
     """
-    names = set(sources)
-    meant = {source.id: source.kind for source in load().sources if names & {source.id, source.kind}}
-    crms = [source.id for source in load().sources if source.kind == "crm" and not source.is_billing]
+    meant = {source.id: source.kind for name in set(sources) for source in _meant(name)}
+    crms = [source.id for source in load().crms]
     with engine("reader").connect() as connection:
         return quarantined_accounts.accounts(connection, meant, crms)
+
+
+def _meant(name: str) -> tuple[SourceSettings, ...]:
+    """Return the source of an id, else all of a kind: a CRM that is called ``crm`` is not every one of that kind."""
+    one = load().source(name)
+    return (one,) if one else load().of_kind(name)
 
 
 def _judge(
@@ -185,9 +190,11 @@ def _judge(
 
 def _whole(settings: SourceSettings, found: list[Verdict], failed: list[RowMapping]) -> Verdict:
     verdict = Verdict(settings.id, settings.kind, "", "unknown", "has no entities", "map at least one entity")
-    watermarks = [each.watermark for each in found if each.watermark]
+    watermarks = {each.entity: each.watermark for each in found if each.watermark}
     if len(watermarks) == len(found) and found:
-        verdict = replace(verdict, watermark=min(watermarks))
+        # Owners are read hourly, and say nothing of customers: they make no figure older.
+        facts = [watermark for entity, watermark in watermarks.items() if entity != "owner"]
+        verdict = replace(verdict, watermark=min(facts or watermarks.values()))
     failure = next((row for row in failed if not row["entity"]), None)
     if failure:
         return replace(verdict, state="red", reason=_failure(failure), cure=failure["cure"])

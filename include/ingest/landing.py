@@ -24,6 +24,9 @@ from include.warehouse.raw_tables import _MOMENT, _entity_columns
 if TYPE_CHECKING:
     from include.connectors.base import Page
 
+# From so many rows on an index costs less than the scans that it saves.
+_INDEXED_ROWS = 10_000
+
 
 def land_page(connection: Connection, batch: Batch, page: Page) -> Batch:
     """Store one page and the mark behind it in one commit; the last page of a read closes the batch with it.
@@ -96,6 +99,9 @@ def _close(connection: Connection, batch: Batch, *, position: dict | None, read_
         entity = ENTITIES[batch.entity]
         joined = ", ".join(filter(None, ("_row", "id", entity.account_ref, entity.part_of)))
         connection.execute(sa.text(f"analyze raw.{batch.table_name} ({joined})"))
+        if batch.n_rows >= _INDEXED_ROWS and entity.account_ref:
+            # What hangs on these records is asked for by their ids until they are merged: known_accounts.py.
+            connection.execute(sa.text(f"create index on raw.{batch.table_name} (id)"))
     if batch.is_full:
         _note_seen(connection, batch)
     return batches.get(connection, batch.batch_id)

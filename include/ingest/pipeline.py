@@ -118,7 +118,8 @@ def extract(
                 )
                 if reason:
                     log.info("%s.%s: everything is read again: %s", source_id, entity, reason)
-                pull.start(until=upper, since=lower, full=full or bool(reason))
+                is_whole = not until and source.is_whole(entity)
+                pull.start(until=upper, since=lower, full=full or is_whole or bool(reason))
     except NotOffered as error:
         if availability.was_read(source_id, entity):
             raise

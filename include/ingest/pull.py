@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -94,9 +95,7 @@ class Pull:
             raise
 
     def _land(self, batch: Batch, pages: Generator[Page]) -> None:
-        for page in ahead(pages):
-            if page.records:
-                self.check_schema()
+        for page in ahead(self._looking(pages)):
             batch = landing.land_page(self._connection, batch, page)
             self._tell(len(page.records))
             if batch.state == "closed":
@@ -108,6 +107,14 @@ class Pull:
             f"{self._source_id}.{self._entity} ended without saying where the next run starts",
             cure="run again: what was landed is kept",
         )
+
+    def _looking(self, pages: Generator[Page]) -> Generator[Page]:
+        """Look at the fields before the first row is given out, where the pages are read: a client is of one thread."""
+        with closing(pages):
+            for page in pages:
+                if page.records:
+                    self.check_schema()
+                yield page
 
     def _go_on(self, full: Batch) -> Batch:
         """Close a full batch and return the next one of its read."""

@@ -144,6 +144,7 @@ ROWS: dict[str, dict[str, dict[str, Any]]] = {
         "organization_exists": {"organization_id": NOWHERE},
         "first_reply_minutes_non_negative": {"first_reply_minutes": -1},
         "first_reply_business_minutes_non_negative": {"first_reply_business_minutes": -1},
+        "full_resolution_business_minutes_non_negative": {"full_resolution_business_minutes": -1},
         "first_resolution_minutes_non_negative": {"first_resolution_minutes": -1},
         "full_resolution_minutes_non_negative": {"full_resolution_minutes": -1},
         "requester_wait_minutes_non_negative": {"requester_wait_minutes": -1},

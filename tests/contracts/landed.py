@@ -153,6 +153,7 @@ GOOD: dict[str, dict[str, Any]] = {
         "solved_at": LATELY,
         "first_reply_minutes": 12,
         "first_reply_business_minutes": 12,
+        "full_resolution_business_minutes": 12,
         "first_resolution_minutes": 90,
         "full_resolution_minutes": 90,
         "requester_wait_minutes": 80,

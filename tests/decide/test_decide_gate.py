@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -195,3 +196,39 @@ def test_a_feature_that_is_not_measured_any_more_is_no_risk(house: House) -> Non
     shown = message(house, channel="slack")
     assert any("the use of reports in product_db is not measured" in item.text for item in shown.evidence)
     assert not any("baseline" in item.text for item in shown.evidence) and house.outbox(rule="renewal_at_risk") == []
+
+
+@pytest.mark.parametrize(
+    ("billing", "planned", "reads"),
+    [
+        ("green", {"C-1#2", "C-2#2"}, {("crm", "product_db", "support"), ("crm", "product_db", "stripe", "support")}),
+        ("red", {"C-1#2"}, {("crm", "product_db", "support")}),
+        ("not loaded", {"C-1#2"}, {("crm", "product_db", "support")}),
+    ],
+)
+def test_a_bad_billing_system_holds_the_accounts_whose_contract_comes_from_it(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, billing: str, planned: set, reads: set
+) -> None:
+    (tmp_path / "config").mkdir(exist_ok=True)
+    owner = "owner: {name: A, email: a@vendor.example}"
+    (tmp_path / "config" / "settings.yaml").write_text(
+        f"sources:\n  - {{id: crm, kind: crm, {owner}}}\n  - {{id: support, kind: support, {owner}}}\n"
+        f"  - {{id: product_db, kind: product, {owner}}}\n"
+        f"  - {{id: stripe, kind: crm, is_billing: true, {owner}}}\n"
+    )
+    monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(tmp_path))
+    house._execute(
+        "create table core.committed_line (line_key text, account_key text, active_from date, active_to date)"
+    )
+    house._execute("grant select on core.committed_line to perennial_reader")
+    house._execute("insert into core.committed_line values ('crm:1', 'crm:1001', '2026-01-01', '2027-01-01')")
+    if billing != "not loaded":
+        house._execute("insert into core.committed_line values ('stripe:1', 'crm:1002', '2026-01-01', '2100-12-31')")
+        house._execute("insert into core.committed_line values ('stripe:2', 'crm:1001', '2025-01-01', '2026-01-01')")
+        house.verdict("stripe", "crm", billing, NOW - timedelta(hours=1), "half of the rows are gone")
+        house.built_up_to(NOW - timedelta(hours=1), "stripe")
+    house.renewals(renewal(1), renewal(2))
+    house.decide()
+    rows = house.outbox(channel="slack")
+    assert {row.entity_id for row in rows} == planned
+    assert {tuple(sorted(row.reads)) for row in rows} == reads

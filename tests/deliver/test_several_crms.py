@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from include.common.errors import PerennialError
-from include.deliver import deliver
+from include.config import load
+from include.deliver import channels, deliver
+from include.operations.connection_check import contracts, run
 from include.outbox import store
 from include.outbox.store import Action
 from include.warehouse.engine import engine
@@ -94,3 +96,11 @@ def test_a_task_of_a_crm_that_is_no_longer_listed_expires(house: House, outside:
     deliver.deliver(now=house.now + timedelta(days=8))
     (row,) = house.outbox(account_key="crm_us:3001")
     assert row.state == "expired" and "not among the sources" in row.reason
+
+
+def test_a_billing_system_is_no_crm_to_write_to(overlay: Path) -> None:
+    billing = "  - {id: stripe, kind: crm, is_billing: true, owner: {name: C, email: c@vendor.example}}\n"
+    (overlay / "config" / "settings.yaml").write_text(SETTINGS + billing)
+    assert {crm for _, crm in channels.ways(load())} == {"crm", "crm_eu", ""}
+    assert {source for _, source in run._writers(load())} <= {"crm", "crm_eu"}
+    assert list(contracts.check("stripe", load())) == []

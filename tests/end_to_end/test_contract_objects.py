@@ -155,3 +155,59 @@ def test_salesforces_contracts(vendors: SandboxProcess, tmp_path: Path, monkeypa
         (date(2026, 3, 1), "on_time", 12000, 13200, "renewal"),
         (date(2027, 3, 1), "open", 13200, None, None),
     ]
+
+
+def test_salesforce_cpq_segments_amendments_and_renewals(
+    vendors: SandboxProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mapped_by(tmp_path, "salesforce_cpq.yaml", ("SBQQ__Product__r.Name", "SBQQ__ProductName__c"))
+    monkeypatch.setenv("AIRFLOW_CONN_CRM", vendors.connections["AIRFLOW_CONN_SALESFORCE"])
+    company = create(vendors, "company", name="By segment", domain="segment.example")
+
+    def won(close: str, start: str, last: str, **values: Any) -> int:
+        deal = create(vendors, "deal", name=close, company=company, kind="new", amount="1", close_date=close,
+                      contacts=[], is_closed=True, is_won=True, stage="closedwon", contract_number=None, currency="USD",
+                      contract=None, **values)  # fmt: skip
+        return create(vendors, "contract", number=close, company=company, status="Activated", term_start=start,
+                      term_last_day=last, months=36, deal=deal)  # fmt: skip
+
+    def sold(contract: int, start: str, last: str, quantity: int, price: str, product: str, **values: Any) -> int:
+        nothing = {"segment_start": None, "segment_last_day": None, "segment_index": None, "segment_key": None,
+                   "revised": None, "root": None}  # fmt: skip
+        return create(vendors, "cpq_subscription", company=company, contract=contract, product=product,
+                      quantity=str(quantity), unit_price=price, term_start=start, term_last_day=last,
+                      **nothing | values)  # fmt: skip
+
+    first = won("2023-03-20", "2023-04-01", "2026-03-31", is_cpq_renewal=False, renewed_contract=None)
+    years = [("2023-04-01", "2024-03-31"), ("2024-04-01", "2025-03-31"), ("2025-04-01", "2026-03-31")]
+    # Three years of one product, ten seats more each year, and a bundle of which one part costs nothing.
+    segments = [
+        sold(first, "2023-04-01", "2026-03-31", 10 * (n + 1), "10", "Seats", segment_start=start, segment_last_day=last,
+             segment_index=n + 1, segment_key="seg-1")
+        for n, (start, last) in enumerate(years)
+    ]  # fmt: skip
+    bundle = sold(first, "2023-04-01", "2026-03-31", 1, "100", "Bundle")
+    sold(first, "2023-04-01", "2026-03-31", 1, "0", "Part", root=str(bundle))
+    # Amended twice: five seats more in the last year, and the half of the bundle that was bought later taken off.
+    more = won("2025-06-20", "2023-04-01", "2026-03-31", is_cpq_renewal=False, renewed_contract=None)
+    sold(more, "2025-07-01", "2026-03-31", 5, "10", "Seats", segment_start="2025-07-01", segment_last_day="2026-03-31",
+         segment_index=3, segment_key="seg-1", revised=segments[2])  # fmt: skip
+    less = won("2025-09-20", "2023-04-01", "2026-03-31", is_cpq_renewal=False, renewed_contract=None)
+    sold(less, "2025-10-01", "2026-03-31", -10, "10", "Seats", revised=segments[2])
+    renewed = won("2026-03-10", "2026-04-01", "2027-03-31", is_cpq_renewal=True, renewed_contract=first)
+    sold(renewed, "2026-04-01", "2027-03-31", 25, "10", "Seats")
+    sold(renewed, "2026-04-01", "2027-03-31", 1, "100", "Bundle")
+    pull(vendors, monkeypatch, LATER)
+    built(monkeypatch)
+
+    key = rows("select account_key from core.account where name = 'By segment'")[0][0]
+    steps = rows("select from_day, arr from core.arr_step where account_key = :key order by 1", key=key)
+    assert [(day.isoformat(), float(arr)) for day, arr in steps] == [
+        ("2023-04-01", 2400.0), ("2024-04-01", 3600.0), ("2025-04-01", 4800.0), ("2025-07-01", 5400.0),
+        ("2025-10-01", 4200.0), ("2027-04-01", 0.0),
+    ]  # fmt: skip
+    due = "select due_date, outcome, target_arr, renewed_arr from core.renewal where account_key = :key order by 1"
+    assert rows(due, key=key) == [
+        (date(2026, 4, 1), "on_time", 4200, 4200),
+        (date(2027, 4, 1), "open", 4200, None),
+    ]

@@ -47,13 +47,16 @@ def fully_read() -> verdicts.Verdict:
 def test_all_read_and_merged_is_green_with_the_least_watermark(raw: str) -> None:
     store(record("1"), entity="account", read_until=START)
     store(record("1"), entity="contact", read_until=START - timedelta(minutes=9))
-    verdict = verdicts.publish("crm", ENTITIES)
+    # Owners are read hourly, and make nothing of the rest older.
+    store(record("1"), entity="owner", read_until=START - timedelta(minutes=50))
+    verdict = verdicts.publish("crm", (*ENTITIES, "owner"))
     assert (verdict.state, verdict.reason, verdict.watermark) == ("green", "", START - timedelta(minutes=9))
     assert verdict.kind == "crm"
     assert [(each.entity, each.state) for each in verdicts.verdicts()] == [
         ("", "green"),
         ("account", "green"),
         ("contact", "green"),
+        ("owner", "green"),
     ]
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import pytest
+import sqlalchemy as sa
+
 from include.connectors.base import Page, Record
 from include.ingest import batches, landing
 from include.ingest.known_accounts import accounts_of
@@ -16,14 +19,15 @@ def _deal(one: str, account: str | None, *, is_deleted: bool = False) -> Record:
     return Record(one, {"account_id": account}, {}, AT, is_deleted)
 
 
-def test_what_was_landed_last_counts_before_it_is_merged(raw: str) -> None:
+def test_what_was_landed_last_counts_before_it_is_merged(raw: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(landing, "_INDEXED_ROWS", 4)
     with batches.reading("crm", "opportunity") as connection:
         batch = batches.open_or_resume(
             connection, "crm", "hubspot", "opportunity", until=AT, since=None, full=False, run_id=""
         )
         page = Page([_deal("1", "10"), _deal("2", "20"), _deal("3", None), _deal("4", "40", is_deleted=True)], {"v": 2})
         batch = landing.land_page(connection, batch, page)
-        landing.land_page(connection, batch, Page([_deal("2", "21")], {"v": 2}))
+        landing.land_page(connection, batch, Page([_deal("2", "21")], {"v": 2}, {"v": 2}, AT))
     with engine("loader").begin() as connection:
         connection.exec_driver_sql(
             "insert into raw.hubspot__opportunity"
@@ -33,3 +37,6 @@ def test_what_was_landed_last_counts_before_it_is_merged(raw: str) -> None:
         )
     known = accounts_of("crm", "hubspot", "opportunity", ["1", "2", "3", "4", "5", "6", "7"])
     assert known == {"1": "10", "2": "21", "5": "50"}
+    with engine("loader").connect() as connection:
+        indexes = "select count(*) from pg_indexes where tablename = 'batch_' || cast(:id as text)"
+        assert connection.execute(sa.text(indexes), {"id": batch.batch_id}).scalar_one() == 1

@@ -10,6 +10,7 @@ import pytest
 from include.common.errors import Unavailable
 from include.connectors.base import Page, Record
 from include.ingest.prefetch import ahead
+from include.ingest.pull import Pull
 
 
 def page(number: int) -> Page:
@@ -76,3 +77,12 @@ def test_who_stops_taking_waits_for_no_slow_page_and_no_further_one_is_read(monk
     source.may_go.release(4)
     reader.join()
     assert source.n_read == 2 and source.is_closed
+
+
+def test_fields_are_looked_at_by_the_thread_that_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+    monkeypatch.setattr("include.ingest.schema_drift.check", lambda *_: seen.append(threading.get_ident()))
+    pull = Pull(None, None, "crm", "account", "")  # type: ignore[arg-type]
+    pages = [Page([], None), Page([Record("1", {}, {}, None)], None), Page([Record("2", {}, {}, None)], None)]
+    assert list(ahead(pull._looking(each for each in pages))) == pages
+    assert len(seen) == 1 and threading.get_ident() not in seen

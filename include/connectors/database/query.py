@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -18,6 +19,9 @@ from include.warehouse import sql_guard
 
 FOLDER = "sources"
 SHARED = "product"
+# Below a folder of queries: the tables that all of them may name, one file per way in which these are landed.
+PARTS = "parts"
+COMMON = "shared"
 PARAMETERS = ("since", "until")
 # A parameter on its way through the printer, which writes each dialect's own sign for one.
 _PLACE = "perennial_{}_place"
@@ -31,6 +35,8 @@ class Query:
         entity: What it gives.
         parameters: Those of ``:since`` and ``:until`` that it uses.
         executable: What SQLAlchemy takes: written again from what was checked, without comments.
+        is_whole: It never says when a row changed, so that each read gives all rows there are.
+        parts: The files whose tables it names.
     """
 
     entity: str
@@ -38,6 +44,8 @@ class Query:
     text: str
     parameters: frozenset[str] = frozenset()
     executable: str = ""
+    is_whole: bool = False
+    parts: tuple[Query, ...] = ()
 
     def error(self, message: str, *, line: int | None = None, column: int | None = None, cure: str) -> ConfigError:
         """Return an error that names the file and, if known, line and column."""
@@ -47,9 +55,9 @@ class Query:
     def error_about(self, message: str, *, cure: str) -> ConfigError:
         """Return an error about a name that the message quotes, at the place where the file says that name."""
         for name in re.findall(r"[\"'`]([^\"'`]+)[\"'`]|(?:column:?|relation|table:?) ([\w.]+)", message):
-            found = self._find(name[0] or name[1])
-            if found:
-                return self.error(message, line=found[0], column=found[1], cure=cure)
+            for file in (self, *self.parts):
+                if found := file._find(name[0] or name[1]):
+                    return file.error(message, line=found[0], column=found[1], cure=cure)
         return self.error(message, cure=cure)
 
     def check_columns(self, names: list[str]) -> None:
@@ -87,7 +95,7 @@ def folder_of(source_id: str, kind: Kind = "product", named: str = "") -> str:
     """Return the folder of a connection's queries below ``sql/``: the one that settings name, else its own, or for a
     product that of all products.
     """
-    own = f"{FOLDER}/{named or source_id}"
+    own = f"{FOLDER}/{named.split('/')[0] or source_id}"
     if named and not files.listing("sql", f"{own}/*.sql"):
         raise ConfigError(
             f"{source_id} is read by the queries {named}, but sql/{own}/ has none",
@@ -116,7 +124,8 @@ def available(
     """
     folders = _folders()
     shipped = {path.name for path in (files.SHIPPED["sql"] / FOLDER).iterdir()}
-    for folder in sorted(folders.keys() - shipped - {source_id, named, *known_sources}):
+    known_folders = {source_id, *(name.split("/")[0] for name in (named, *known_sources))}
+    for folder in sorted(folders.keys() - shipped - known_folders):
         raise ConfigError(
             f"{files.shown(folders[folder])}: unknown source {folder}",
             cure=f"name the folder after a source of config/settings.yaml, or {SHARED} for all product databases",
@@ -134,12 +143,34 @@ def available(
     return {name: stems[name] for name in known if name in stems}
 
 
-def load(entity: str, path: Path, backend: str) -> Query | None:
+def parts_of(folder: str, named: str) -> tuple[Path, ...]:
+    """Return the files of ``parts/`` that stand before each query of a folder.
+
+    Args:
+        folder: Below ``sql/``.
+        named: What settings name; behind its stroke, by what the tables are landed.
+
+    Raises:
+        ConfigError: Settings name none of the files that are there.
+    """
+    found = {Path(name).stem: path for name, path in files.listing("sql", f"{folder}/{PARTS}/*.sql").items()}
+    landed_by = named.partition("/")[2]
+    if landed_by not in found.keys() - {COMMON} and (found or landed_by):
+        known = ", ".join(f"{Path(folder).name}/{name}" for name in found if name != COMMON) or Path(folder).name
+        raise ConfigError(
+            f"sql/{folder}/ is read by tables of {landed_by or 'no loader'}, which sql/{folder}/{PARTS}/ does not have",
+            cure=f"known: {known}; correct `queries` in config/settings.yaml",
+        )
+    return tuple(found[name] for name in (landed_by, COMMON) if name in found)
+
+
+def load(entity: str, path: Path, backend: str, parts: tuple[Path, ...] = ()) -> Query | None:
     """Read and check one file.
 
     Args:
         entity: What it gives.
         backend: SQLAlchemy's name of the database's dialect.
+        parts: Files whose tables it may name.
 
     Returns:
         The query; None if the file holds nothing but comments, which switches the entity off.
@@ -147,18 +178,44 @@ def load(entity: str, path: Path, backend: str) -> Query | None:
     Raises:
         ConfigError: It is not a single reading query; names file, line and column.
     """
+    texts = tuple((each, _text(each)) for each in (path, *parts))
+    return _checked(entity, texts, sql_guard.known_dialect(backend))
+
+
+def _text(path: Path) -> str:
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{files.shown(path)} cannot be read: {error}", cure="make it a UTF-8 text file") from None
-    return _checked(entity, path, text, sql_guard.known_dialect(backend))
 
 
 @cache
-def _checked(entity: str, path: Path, text: str, dialect: str | None) -> Query | None:
-    query = Query(entity, path, text)
-    try:
-        statements = sql_guard.parse(text, dialect)
+def _checked(entity: str, texts: tuple[tuple[Path, str], ...], dialect: str | None) -> Query | None:
+    query, *parts = (Query(entity, path, text) for path, text in texts)
+    statement = _parsed(query, dialect)
+    if statement is None:
+        return None
+    tables: dict[str, exp.CTE] = {}
+    for part in parts:
+        tables |= {cte.alias: cte for cte in getattr(_parsed(part, dialect), "ctes", ())}
+    statement = _with_tables(query, statement, tables)
+    parameters = frozenset(parameter.name for parameter in statement.find_all(exp.Placeholder))
+    _check_parameters(query, parameters)
+    with _explained(query):
+        executable = _executable(statement, dialect)
+    return replace(
+        query,
+        parameters=parameters,
+        executable=executable,
+        is_whole=any(one.alias == "updated_at" and _is_null(one.unalias()) for one in statement.selects),
+        parts=tuple(parts),
+    )
+
+
+def _parsed(query: Query, dialect: str | None) -> exp.Query | None:
+    """Return the one select of a file, None if it has none."""
+    with _explained(query):
+        statements = sql_guard.parse(query.text, dialect)
         if not statements:
             return None
         if len(statements) > 1:
@@ -167,9 +224,14 @@ def _checked(entity: str, path: Path, text: str, dialect: str | None) -> Query |
         if not isinstance(statement, exp.Query):
             raise query.error("is not a select", line=1, cure="write one select")
         sql_guard.check(statement)
-        parameters = frozenset(parameter.name for parameter in statement.find_all(exp.Placeholder))
-        _check_parameters(query, parameters)
-        return replace(query, parameters=parameters, executable=_executable(statement, dialect))
+        return statement
+
+
+@contextmanager
+def _explained(query: Query) -> Iterator[None]:
+    """Turn what the guard says of a file's SQL into an error that names the file."""
+    try:
+        yield
     except sql_guard.NotValid as error:
         near = f" near {error.near!r}" if error.near else ""
         raise query.error(
@@ -180,6 +242,30 @@ def _checked(entity: str, path: Path, text: str, dialect: str | None) -> Query |
         raise query.error(
             str(error), cure=f"{cure}; include/warehouse/sql_functions.txt lists what may be called"
         ) from None
+
+
+def _with_tables(query: Query, statement: exp.Query, tables: dict[str, exp.CTE]) -> exp.Query:
+    """Return the statement behind those tables that it names: a database need not have what the others are made of."""
+    own = {cte.alias for cte in statement.ctes}
+    if twice := min(own & tables.keys(), default=None):
+        raise query.error(f"names a table {twice}, as a file of {PARTS}/ does", cure="give it another name")
+    needed: set[str] = set()
+    pending: list[exp.Expr] = [statement]
+    while pending:
+        named = {table.name for table in pending.pop().find_all(exp.Table)} & tables.keys() - needed
+        needed |= named
+        pending += [tables[name] for name in named]
+    if not needed:
+        return statement
+    expressions = [tables[name].copy() for name in tables if name in needed] + statement.ctes
+    statement.set("with_", exp.With(expressions=expressions))
+    return statement
+
+
+def _is_null(expression: exp.Expr) -> bool:
+    return isinstance(expression, exp.Null) or (
+        isinstance(expression, exp.Cast) and isinstance(expression.this, exp.Null)
+    )
 
 
 def _check_parameters(query: Query, parameters: frozenset[str]) -> None:

@@ -8,8 +8,9 @@ queries of their own share ``sql/sources/product/``): one select that gives ``id
 * All is read in one snapshot, in the order of ``(updated_at, id)``, streamed. A page's mark is the last of these.
 * Nothing younger than the lag is read, but by a full read, and each read starts over behind the end of the last one: a
   transaction that commits late, with the time at which it began, is caught by the next read (cases 50 and 51).
-* Rows without ``updated_at`` are read every time: a table that says no change is small or has no other way. So are rows
-  whose ``updated_at`` is in the future, such as the end of a term: it is not when they changed, and is read as none.
+* Rows without ``updated_at`` are read every time: a table that says no change is small or has no other way. If a query
+  gives null there for every row, each read is a full one, and what is gone is seen at once. Also read every time are
+  rows whose ``updated_at`` is in the future, such as the end of a term: it is not when they changed.
 * A row whose ``updated_at`` is a day may have changed until that day was over everywhere: it is read again until then.
 """
 
@@ -94,6 +95,10 @@ class Database(Source):
     def mapped(self, entity: str) -> dict[str, str]:
         """See ``Source``: a query gives nothing but columns of the entity."""
         return {name: name for name in self.fields(entity)}
+
+    def is_whole(self, entity: str) -> bool:
+        """See ``Source``: a query that never says when a row changed. Facts by day are read by day all the same."""
+        return self._query(entity).is_whole and ENTITIES[entity].dirty_from != "day"
 
     def rights(self, *, reads: bool, writes: Collection[str]) -> Rights | None:
         """See ``Rights``: nothing is ever written, so that a login that may write is more than is needed."""
@@ -204,7 +209,8 @@ class Database(Source):
     def _queries(self) -> dict[str, Query]:
         backend = self._url.get_backend_name()
         found = queries.available(self._id, self.kind, self._known, self._named)
-        loaded = {entity: queries.load(entity, path, backend) for entity, path in found.items()}
+        parts = queries.parts_of(queries.folder_of(self._id, self.kind, self._named), self._named)
+        loaded = {entity: queries.load(entity, path, backend, parts) for entity, path in found.items()}
         return {entity: query for entity, query in loaded.items() if query is not None}
 
     def _query(self, entity: str) -> Query:

@@ -16,7 +16,7 @@ def ways(settings: Settings) -> list[tuple[str, str]]:
     Tasks of two CRMs are two ways, so that one that does not work holds up none of the other's. They go first, so that
     messages can link them.
     """
-    crms = [source.id for source in settings.of_kind("crm")] or [""]
+    crms = [source.id for source in settings.crms] or [""]
     tasks, fields = ([(name, crm) for crm in crms] for name in INTO_CRM)
     return [*tasks, *((name, "") for name in NAMES if name not in INTO_CRM), *fields]
 

@@ -50,7 +50,7 @@ class Held:
 def check(source_id: str, settings: Settings) -> Iterator[Line]:
     """Yield what the mapping in force makes of a sample; nothing for what is no CRM with a mapping."""
     source = settings.source(source_id)
-    if source is None or source.kind != "crm":
+    if source is None or source not in settings.crms:
         return
     connection = connections.get(source_id)
     if connection.vendor not in reading.vendors():

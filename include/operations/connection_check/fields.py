@@ -16,7 +16,7 @@ def check(connection_id: str, settings: Settings) -> Iterator[Line]:
     """Yield a line on the properties that channels.yaml names for accounts of the CRMs that a connection leads into."""
     channel = settings.channels.crm_field
     lines: list[Line] = []
-    for source in settings.of_kind("crm"):
+    for source in settings.crms:
         fields = channel.fields.get(source.id)
         if not fields or channel.connections.get(source.id, source.id) != connection_id:
             continue

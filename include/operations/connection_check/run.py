@@ -59,7 +59,7 @@ def _writers(settings: Settings) -> dict[tuple[str, str], set[str]]:
     found: dict[tuple[str, str], set[str]] = defaultdict(set)
     for name in INTO_CRM:
         options = getattr(settings.channels, name)
-        for source in settings.of_kind("crm") if not options.dry_run else ():
+        for source in settings.crms if not options.dry_run else ():
             found[options.connections.get(source.id, source.id), source.id].add(name)
     return found
 

@@ -146,7 +146,10 @@ def _take_cpq(proposal: Proposal) -> None:
         for column, rule in shipped.columns_of(shipped.CPQ)[entity].columns.items():
             is_theirs = entity == "contract_line" or "SBQQ__" in rule.property
             if is_theirs and (not rule.property or rule.property in portal.schema[entity]):
-                given = rule.model_dump(exclude_defaults=True, exclude={"property", "add_days"})
+                left_out = {"property", "add_days"}
+                if rule.preferred not in portal.schema[entity]:
+                    left_out.add("preferred")
+                given = rule.model_dump(exclude_defaults=True, exclude=left_out)
                 proposal.put(Decision(entity, column, rule.property, given, evidence="as Salesforce CPQ has it"))
 
 

@@ -85,6 +85,7 @@ NUMBERING = {
     "line_item": (700_001, 1),
     "subscription": (41_112_001, 1),
     "contract": (810_001, 1),
+    "cpq_subscription": (820_001, 1),
     "call": (41_870_001, 3),
     "meeting": (52_870_002, 3),
     "email": (63_870_003, 3),

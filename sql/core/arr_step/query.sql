@@ -1,9 +1,9 @@
 -- Purpose: ARR and what is kept, for any day, without a row per day.
--- Grain: account and day of change. Inputs: committed lines, renewals, plan rates.
--- Window: none, past and contracted future.
--- Caveats: a paused line is kept for as many days as pauses may last; amounts in other currencies count at the plan
--- rate of the day, and what a new rate changes is separate. kept_arr_next_rates is what is kept at the rates of a year
--- later, so that rates over twelve months compare like with like.
+-- Grain: account and day of change. Inputs: committed lines, renewals, plan rates. Window: none, past and future.
+-- Caveats: a paused line is kept for as many days as pauses may last; other currencies count at the day's plan rate,
+-- and what a new rate changes is separate. kept_arr_next_rates is what is kept at the rates of a year later, so that
+-- rates over twelve months compare like with like. What an account pays another way, such as a subscription that runs
+-- on after a deal, is not pending as well.
 with lines as (
     select * from core.committed_line
     where (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
@@ -13,6 +13,13 @@ renewals as (
     select * from core.renewal
     where pending_until is not null
         and (cast(:accounts as text[]) is null or account_key = any(cast(:accounts as text[])))
+),
+
+-- Which way each deal holds its contract: its lines' own, where a line item is as good as the deal's fields.
+ways as (
+    select opportunity_key, min(case when way = 'line' then 'deal' else way end) as way
+    from lines
+    group by opportunity_key
 ),
 
 rates as (
@@ -94,12 +101,30 @@ pieces_ahead as (
     where s.from_day < s.to_day
 ),
 
+-- What is paid another way while a renewal is awaited.
+paid_otherwise as (
+    select distinct
+        l.account_key,
+        l.line_key,
+        greatest(l.active_from, r.due_date, t.from_day) as from_day,
+        least(l.active_to, r.pending_until, t.to_day) as to_day,
+        round(l.arr * t.rate, 2) as arr
+    from renewals as r
+    join ways as w on w.opportunity_key = r.opportunity_key
+    join lines as l on l.account_key = r.account_key
+    join ways as o on o.opportunity_key = l.opportunity_key and o.way <> w.way
+    join rates as t on t.currency = l.currency
+    where l.arr > 0
+        and greatest(l.active_from, r.due_date, t.from_day) < least(l.active_to, r.pending_until, t.to_day)
+),
+
 deltas as (
     select
         account_key,
         from_day as day,
         case when is_pause then 0 else arr end as arr,
         cast(0 as numeric) as pending,
+        cast(0 as numeric) as otherwise,
         case when is_pause then arr else 0 end as paused,
         cast(0 as numeric) as suspected,
         case when is_revalued then arr else 0 end as fx,
@@ -111,25 +136,30 @@ deltas as (
         to_day,
         case when is_pause then 0 else -arr end,
         0,
+        0,
         case when is_pause then -arr else 0 end,
         0,
         case when is_revalued_after then -arr else 0 end,
         0
     from pieces
     union all
-    select account_key, greatest(suspected_from, from_day), 0, 0, 0, arr, 0, 0
+    select account_key, greatest(suspected_from, from_day), 0, 0, 0, 0, arr, 0, 0
     from pieces
     where suspected_from < to_day
     union all
-    select account_key, to_day, 0, 0, 0, -arr, 0, 0 from pieces where suspected_from < to_day
+    select account_key, to_day, 0, 0, 0, 0, -arr, 0, 0 from pieces where suspected_from < to_day
     union all
-    select account_key, from_day, 0, 0, 0, 0, 0, arr from pieces_ahead
+    select account_key, from_day, 0, 0, 0, 0, 0, 0, arr from pieces_ahead
     union all
-    select account_key, to_day, 0, 0, 0, 0, 0, -arr from pieces_ahead
+    select account_key, to_day, 0, 0, 0, 0, 0, 0, -arr from pieces_ahead
     union all
-    select account_key, due_date, 0, pending_arr, 0, 0, 0, pending_arr from renewals
+    select account_key, due_date, 0, pending_arr, 0, 0, 0, 0, 0 from renewals
     union all
-    select account_key, pending_until, 0, -pending_arr, 0, 0, 0, -pending_arr from renewals
+    select account_key, pending_until, 0, -pending_arr, 0, 0, 0, 0, 0 from renewals
+    union all
+    select account_key, from_day, 0, 0, arr, 0, 0, 0, 0 from paid_otherwise
+    union all
+    select account_key, to_day, 0, 0, -arr, 0, 0, 0, 0 from paid_otherwise
 ),
 
 daily as (
@@ -138,6 +168,7 @@ daily as (
         day,
         sum(arr) as arr,
         sum(pending) as pending,
+        sum(otherwise) as otherwise,
         sum(paused) as paused,
         sum(suspected) as suspected,
         sum(fx) as fx,
@@ -150,9 +181,9 @@ running as (
     select
         account_key,
         day as from_day,
-        arr <> 0 or pending <> 0 or paused <> 0 or suspected <> 0 or ahead <> 0 or fx <> 0 as is_step,
+        arr <> 0 or pending <> 0 or otherwise <> 0 or paused <> 0 or suspected <> 0 or ahead <> 0 or fx <> 0 as is_step,
         sum(arr) over w as arr,
-        sum(pending) over w as pending_late_arr,
+        greatest(sum(pending) over w - sum(otherwise) over w, 0) as pending_late_arr,
         sum(paused) over w as paused_arr,
         sum(suspected) over w as suspected_deleted_arr,
         fx as fx_arr,
@@ -170,6 +201,6 @@ select
     cast(arr + pending_late_arr + paused_arr as numeric(18, 2)) as kept_arr,
     cast(paused_arr as numeric(18, 2)) as paused_arr,
     cast(fx_arr as numeric(18, 2)) as fx_arr,
-    cast(kept_arr_next_rates as numeric(18, 2)) as kept_arr_next_rates
+    cast(kept_arr_next_rates + pending_late_arr as numeric(18, 2)) as kept_arr_next_rates
 from running
 where is_step

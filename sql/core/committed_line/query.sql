@@ -123,6 +123,7 @@ select
     contract_key,
     opportunity_key,
     opportunity_type,
+    way,
     product,
     quantity,
     currency,

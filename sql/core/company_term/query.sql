@@ -104,7 +104,8 @@ with_start as (
     from with_end
 ),
 
--- A renewal typed in with its new ARR changes the ARR on the old due date, not on the day of typing.
+-- A renewal typed in with its new ARR changes the ARR on the old due date, not on the day of typing. A date that is set
+-- on within a week, and nothing else, only notes what went on by itself: nothing was signed on the day of typing.
 steps as (
     select
         n.source,
@@ -116,6 +117,8 @@ steps as (
         n.arr,
         n.arr - coalesce(lag(n.arr) over (partition by n.source, n.account_id, n.term_no order by n.version_no), 0)
             as arr_change,
+        n.arr = lag(n.arr) over (partition by n.source, n.account_id order by n.version_no)
+        and n.seen_on between s.end_before and s.end_before + 7 as is_noted,
         case when n.version_no = s.first_version then s.term_start else greatest(n.seen_on, s.term_start) end
             as active_from,
         s.term_start,
@@ -189,7 +192,10 @@ select
     s.active_from,
     s.term_start,
     least(s.term_end, x.stopped_on) as term_end,
-    case when s.term_no = 1 then least(s.term_start, s.first_seen_on) else s.first_seen_on end as closed_on,
+    case
+        when s.term_no = 1 or s.is_noted then least(s.term_start, s.first_seen_on)
+        else s.first_seen_on
+    end as closed_on,
     case when h.last_arr <= 0 and h.emptied_on is null then s.term_end else least(h.emptied_on, n.first_seen_on) end
         as shown_to,
     s.currency,

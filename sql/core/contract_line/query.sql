@@ -154,8 +154,8 @@ accounts_with_two_ways as (
     select account_key from won_lines group by account_key having min(way_no) < max(way_no)
 ),
 
--- A deal that renews itself keeps its days until the end for which it was cancelled, by a notice or a lost renewal, or
--- until a renewal of it begins.
+-- What ends on one day in a deal that renews itself keeps its days until the end for which it was cancelled, by a
+-- notice or a lost renewal, or until a renewal begins. Each end rolls by its own length, as it is due by itself.
 rolling as (
     select
         d.*,
@@ -175,26 +175,28 @@ rolling as (
             deal_contract_key,
             coalesce(max(notice_months), 0) as notice_months,
             min(valid_from) as starts_on,
-            max(valid_to) as ends_on
+            min(min(valid_from)) over (partition by opportunity_key) as deal_starts_on,
+            valid_to as ends_on
         from won_lines
         where is_auto_renew and not is_evergreen and valid_to > valid_from
             and account_key in (select account_key from accounts_with_two_ways)
-        group by account_key, opportunity_key, deal_contract_key
+        group by account_key, opportunity_key, deal_contract_key, valid_to
     ) as d
     join meta.calendar as s on s.day = d.starts_on
     join meta.calendar as e on e.day = d.ends_on
 ),
 
 cancelled as (
-    select r.opportunity_key, o.notice_given_on as said_on, r.notice_months as months_ahead
+    select r.opportunity_key, r.ends_on, o.notice_given_on as said_on, r.notice_months as months_ahead
     from rolling as r
     join opportunities as o on o.account_key = r.account_key and o.contract_key = r.deal_contract_key
-    where o.notice_given_on > r.starts_on and not o.is_deleted
+    where o.notice_given_on > r.deal_starts_on and not o.is_deleted
     union all
-    select opportunity_key, close_date, 0
+    select opportunity_key, ends_on, close_date, 0
     from (
         select
             r.opportunity_key,
+            r.ends_on,
             o.close_date,
             -- One that says neither number nor deal is about the end that is nearest.
             row_number() over (
@@ -210,7 +212,7 @@ cancelled as (
         from rolling as r
         join opportunities as o on o.account_key = r.account_key
         where o.opportunity_type = 'renewal' and o.is_closed and not o.is_won and not o.is_deleted
-            and o.close_date > r.starts_on
+            and o.close_date > r.deal_starts_on
             and (o.contract_key = r.deal_contract_key
                 or coalesce(o.renews_key = r.opportunity_key, not o.has_number))
     ) as l
@@ -218,9 +220,9 @@ cancelled as (
 ),
 
 last_days as (
-    select r.opportunity_key, min(c.day) as ends_on
+    select r.opportunity_key, r.ends_on as first_end, min(c.day) as ends_on
     from rolling as r
-    join cancelled as x on x.opportunity_key = r.opportunity_key
+    join cancelled as x on x.opportunity_key = r.opportunity_key and x.ends_on = r.ends_on
     join meta.calendar as c
         on c.day >= r.ends_on
         and c.day <= greatest(x.said_on, r.ends_on) + r.term_days + 31 * (x.months_ahead + 1)
@@ -233,9 +235,9 @@ last_days as (
     -- The last day of the notice: subtracting months clamps to the last day of a shorter month.
     join meta.calendar as f on f.month_no = c.month_no - x.months_ahead and f.day = f.month_start
     where f.month_start + (least(c.day_of_month, f.days_in_month) - 1) >= x.said_on
-    group by r.opportunity_key
+    group by r.opportunity_key, r.ends_on
     union all
-    select r.opportunity_key, min(greatest(n.valid_from, n.close_date, r.ends_on))
+    select r.opportunity_key, r.ends_on, min(greatest(n.valid_from, n.close_date, r.ends_on))
     from rolling as r
     join won_lines as n
         on n.account_key = r.account_key
@@ -244,7 +246,7 @@ last_days as (
         and n.valid_from > r.starts_on
         and (n.deal_contract_key = r.deal_contract_key or n.renews_key = r.opportunity_key)
     where not n.is_deleted and n.deal_deleted_batch is null
-    group by r.opportunity_key
+    group by r.opportunity_key, r.ends_on
 ),
 
 -- The days for which a line counts, if no other way does. A deleted one counts until that is confirmed.
@@ -267,8 +269,9 @@ own_spans as (
         and greatest(o.valid_from, o.close_date) >= r.from_day
         and greatest(o.valid_from, o.close_date) < r.to_day
     left join confirmed as c on c.line_key = o.line_key
-    left join (select opportunity_key, min(ends_on) as ends_on from last_days group by opportunity_key) as d
-        on d.opportunity_key = o.opportunity_key
+    left join (
+        select opportunity_key, first_end, min(ends_on) as ends_on from last_days group by opportunity_key, first_end
+    ) as d on d.opportunity_key = o.opportunity_key and d.first_end = o.valid_to
     where o.is_recurring and o.arr > 0 and not (o.is_deleted and o.is_backfilled)
 ),
 

@@ -187,12 +187,15 @@ select
     t.first_reply_business_minutes,
     t.first_resolution_minutes,
     t.full_resolution_minutes,
+    t.full_resolution_business_minutes,
     t.requester_wait_minutes,
     t.agent_wait_minutes,
     t.n_reopens,
     t.n_replies,
     case when t.asked_at is not null then f.first_reply_minutes end as first_reply_promised_minutes,
     g.resolution_minutes as resolution_promised_minutes,
+    f.business_hours as is_reply_in_business,
+    g.business_hours as is_resolution_in_business,
     case
         when coalesce(r.score, t.satisfaction) like 'good%' then 'good'
         when coalesce(r.score, t.satisfaction) like 'bad%' then 'bad'

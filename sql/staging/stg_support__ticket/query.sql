@@ -21,6 +21,7 @@ select
     first_reply_business_minutes,
     first_resolution_minutes,
     full_resolution_minutes,
+    full_resolution_business_minutes,
     requester_wait_minutes,
     agent_wait_minutes,
     n_reopens,

@@ -97,6 +97,7 @@ RESOURCES = (
             "first_reply_business_minutes": "metric_set.reply_time_in_minutes.business",
             "first_resolution_minutes": "metric_set.first_resolution_time_in_minutes.calendar",
             "full_resolution_minutes": "metric_set.full_resolution_time_in_minutes.calendar",
+            "full_resolution_business_minutes": "metric_set.full_resolution_time_in_minutes.business",
             "requester_wait_minutes": "metric_set.requester_wait_time_in_minutes.calendar",
             "agent_wait_minutes": "metric_set.agent_wait_time_in_minutes.calendar",
             "n_reopens": "metric_set.reopens",

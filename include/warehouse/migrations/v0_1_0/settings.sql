@@ -46,7 +46,8 @@ create table meta.urgent_limit (
 create table meta.sla_target (
     priority text primary key, -- Priority of the ticket
     first_reply_minutes int not null, -- Target of the first reply in minutes
-    resolution_minutes int not null -- Target of the resolution in minutes
+    resolution_minutes int not null, -- Target of the resolution in minutes
+    business_hours boolean not null default false -- Whether the minutes are those of the ticket's schedule
 );
 
 -- Forecast category and probability of deal stages.
