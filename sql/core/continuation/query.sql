@@ -34,7 +34,7 @@ lines as (
     from core.contract_line as l
     join scope as s on s.account_key = l.account_key
     join rates as r on r.currency = l.currency and l.active_from >= r.from_day and l.active_from < r.to_day
-    where (l.is_committed or l.status = 'copy') and regexp_replace(l.line_key, '~[0-9]+$', '') = l.line_key
+    where (l.is_committed or l.status = 'copy') and not l.line_key ~ '~[0-9]+$'
 ),
 
 opportunities as (
@@ -383,13 +383,17 @@ renewed_here as (
     where c.surest in (0, 1, 2, 3, 6, 9, 10, 11) and o.opportunity_type = 'renewal'
 ),
 
+-- In two steps: in one, PostgreSQL may join all deals to all terms with the same product first.
 shared_products as (
-    select distinct p.term_id, d.opportunity_key
-    from renewed_here as c
-    join terms as t on t.account_key = c.account_key
-    join term_products as p on p.term_id = t.term_id
-    join deals as d on d.opportunity_key = c.opportunity_key and d.product_key = p.product_key
-    where not exists (select 1 from chosen as x where x.term_id = t.term_id)
+    select distinct p.term_id, p.opportunity_key
+    from (
+        select distinct c.opportunity_key, t.term_id, p.product_key
+        from renewed_here as c
+        join terms as t on t.account_key = c.account_key
+        join term_products as p on p.term_id = t.term_id
+        where not exists (select 1 from chosen as x where x.term_id = t.term_id)
+    ) as p
+    join deals as d on d.opportunity_key = p.opportunity_key and d.product_key = p.product_key
 ),
 
 left_over as (
