@@ -39,7 +39,7 @@ from include.orchestration.defaults import DEFAULT_ARGS
 
 @dag(
     dag_id=dag_id("approve_actions"),
-    description="Asks a person whether what is above the caps of a run may happen",
+    description="Asks a person about actions above the caps of a run",
     doc_md=__doc__,
     schedule=None,
     is_paused_upon_creation=False,  # it runs only when asked to, and a run of a paused DAG waits for ever
@@ -48,7 +48,7 @@ from include.orchestration.defaults import DEFAULT_ARGS
     max_active_runs=50,  # a question that waits must not keep the next one from being put
     dagrun_timeout=timedelta(days=21),
     default_args=DEFAULT_ARGS,
-    tags=["act", "tier:1"],
+    tags=["4-decide", "tier:1"],
 )
 def approve_actions() -> None:
     question: Any = ask()

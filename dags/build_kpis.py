@@ -36,7 +36,7 @@ from include.orchestration.defaults import DEFAULT_ARGS
 
 @dag(
     dag_id=dag_id("build_kpis"),
-    description="Builds the SQL models for what has changed; its graph is the lineage",
+    description="Builds the KPI tables for what has changed; its graph is the lineage",
     doc_md=__doc__,
     # Any source, not all of them: joining by AND loses events when producers end together.
     schedule=AssetOrTimeSchedule(
@@ -48,7 +48,7 @@ from include.orchestration.defaults import DEFAULT_ARGS
     max_active_tasks=3,
     dagrun_timeout=timedelta(hours=4),
     default_args=DEFAULT_ARGS,
-    tags=["build", "tier:1"],
+    tags=["2-build", "tier:1"],
 )
 def build_kpis() -> None:
     build_between(plan("forward"), publish_kpis.override(outlets=[KPIS])(KPIS))

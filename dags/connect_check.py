@@ -32,7 +32,7 @@ from include.orchestration.defaults import DEFAULT_ARGS
 
 @dag(
     dag_id=dag_id("connect_check"),
-    description="Says for each connection what works and what to fix",
+    description="Checks each connection and says what to fix",
     doc_md=__doc__,
     schedule=None,
     is_paused_upon_creation=False,  # it runs only when asked to, and a run of a paused DAG waits for ever
@@ -42,7 +42,7 @@ from include.orchestration.defaults import DEFAULT_ARGS
     dagrun_timeout=timedelta(hours=1),
     default_args=DEFAULT_ARGS,
     params=PARAMS,
-    tags=["ingest", "tier:2"],
+    tags=["1-ingest", "tier:2"],
 )
 def connect_check() -> None:
     check_connections()

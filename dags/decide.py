@@ -53,7 +53,7 @@ from include.orchestration.defaults import DEFAULT_ARGS
     max_active_runs=1,
     dagrun_timeout=timedelta(hours=1),
     default_args=DEFAULT_ARGS,
-    tags=["act", "tier:1"],
+    tags=["4-decide", "tier:1"],
 )
 def decide() -> None:
     # What cannot be read back stays as it was last read, and holds up no decision.

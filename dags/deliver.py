@@ -44,7 +44,7 @@ from include.orchestration.defaults import DEFAULT_ARGS
     max_active_runs=1,  # two senders would race for the same row
     dagrun_timeout=timedelta(hours=1),
     default_args=DEFAULT_ARGS,
-    tags=["act", "tier:1"],
+    tags=["5-deliver", "tier:1"],
 )
 def deliver() -> None:
     @task(doc_md="Sends each due row of the outbox once, and looks up those that are uncertain.")

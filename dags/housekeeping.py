@@ -36,7 +36,7 @@ from include.orchestration.defaults import DEFAULT_ARGS
 
 @dag(
     dag_id=dag_id("housekeeping"),
-    description="Deletes batches, results, quarantine, message bodies and logs by their age",
+    description="Deletes old batches, results, quarantined rows, message bodies and logs",
     doc_md=__doc__,
     schedule=CronTriggerTimetable("40 3 * * *", timezone="UTC"),
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
@@ -44,7 +44,7 @@ from include.orchestration.defaults import DEFAULT_ARGS
     max_active_runs=1,
     dagrun_timeout=timedelta(hours=2),
     default_args=DEFAULT_ARGS,
-    tags=["keep", "tier:2"],
+    tags=["7-operate", "tier:2"],
 )
 def housekeeping() -> None:
     @task(doc_md="Deletes what is too old, store by store, in pieces of five thousand rows; counts it.")

@@ -55,7 +55,7 @@ from include.orchestration.ingest_tasks import PARAMS, at_once, ingest_all, sche
     dagrun_timeout=timedelta(hours=6),
     default_args=DEFAULT_ARGS,
     params=PARAMS,
-    tags=["ingest", "tier:1"],
+    tags=["1-ingest", "tier:1"],
 )
 def ingest_product() -> None:
     ingest_all("product")

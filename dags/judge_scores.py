@@ -34,7 +34,7 @@ from include.orchestration.defaults import DEFAULT_ARGS
 
 @dag(
     dag_id=dag_id("judge_scores"),
-    description="Judges the health score by the outcomes of renewals, and reports floors that it misses",
+    description="Compares the health score with the outcomes of renewals, monthly",
     doc_md=__doc__,
     schedule=CronTriggerTimetable("20 5 5 * *", timezone="UTC"),
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
@@ -42,7 +42,7 @@ from include.orchestration.defaults import DEFAULT_ARGS
     max_active_runs=1,
     dagrun_timeout=timedelta(hours=2),
     default_args=DEFAULT_ARGS,
-    tags=["scores", "tier:2"],
+    tags=["3-score", "tier:2"],
 )
 def judge_scores() -> None:
     @task(doc_md="Judges the score by all settled renewals, keeps the month's record, and reports missed floors.")

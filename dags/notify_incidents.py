@@ -35,7 +35,7 @@ from include.orchestration.defaults import DEFAULT_ARGS
 
 @dag(
     dag_id=dag_id("notify_incidents"),
-    description="Notifies owners of data once when something begins to be wrong, grows worse, or is over",
+    description="Notifies data owners once when something breaks, gets worse or is fixed",
     doc_md=__doc__,
     schedule="7-59/15 * * * *",  # between the ingest runs
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
@@ -43,7 +43,7 @@ from include.orchestration.defaults import DEFAULT_ARGS
     max_active_runs=1,
     dagrun_timeout=timedelta(hours=1),
     default_args=DEFAULT_ARGS,
-    tags=["act", "tier:2"],
+    tags=["1-ingest", "tier:2"],
 )
 def notify_incidents() -> None:
     @task(doc_md="Notes what has changed since the last scan, and notifies the owners.")

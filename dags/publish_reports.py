@@ -39,7 +39,7 @@ from include.orchestration.defaults import DEFAULT_ARGS
     max_active_runs=1,
     dagrun_timeout=timedelta(hours=1),
     default_args=DEFAULT_ARGS,
-    tags=["reports", "tier:2"],
+    tags=["6-report", "tier:2"],
 )
 def publish_reports() -> None:
     @task(doc_md="Draws the charts whose figures have changed.")

@@ -37,7 +37,7 @@ from include.orchestration.defaults import DEFAULT_ARGS
 
 @dag(
     dag_id=dag_id("rebuild_kpis"),
-    description="Builds a past day again: nightly, and wherever it is backfilled",
+    description="Rebuilds past days: last night, and any day that is backfilled",
     doc_md=__doc__,
     # At midnight, since a backfill up to a day ends at that day's midnight; for the day that has just ended.
     schedule=CronPartitionTimetable("0 0 * * *", timezone="UTC", run_offset=-1, key_format="%Y-%m-%d"),
@@ -47,7 +47,7 @@ from include.orchestration.defaults import DEFAULT_ARGS
     max_active_tasks=3,
     dagrun_timeout=timedelta(hours=4),
     default_args=DEFAULT_ARGS,
-    tags=["build", "tier:2"],
+    tags=["2-build", "tier:2"],
 )
 def rebuild_kpis() -> None:
     build_between(plan("rebuild"), finish())

@@ -47,7 +47,7 @@ from include.orchestration.reconcile_tasks import PARAMS, reconcile_all
     dagrun_timeout=timedelta(hours=12),
     default_args=DEFAULT_ARGS,
     params=PARAMS,
-    tags=["ingest", "tier:2"],
+    tags=["1-ingest", "tier:2"],
 )
 def reconcile() -> None:
     reconcile_all()

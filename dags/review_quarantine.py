@@ -47,7 +47,7 @@ from include.orchestration.quarantine_form import PARAMS
     dagrun_timeout=timedelta(hours=3),
     default_args=DEFAULT_ARGS,
     params=PARAMS,
-    tags=["ingest", "tier:2"],
+    tags=["1-ingest", "tier:2"],
 )
 def review_quarantine() -> None:
     @task(doc_md="Shows or does what was filled in, in the name of who triggered the run: see its log.")

@@ -64,7 +64,8 @@ def _asked(dag_run: Any) -> str:
 def put_questions(questions: Any) -> Any:
     """Start a run of ``approve_actions`` for each open question that has none yet; nothing waits for it."""
     return TriggerDagRunOperator.partial(
-        task_id="put_questions",
+        task_id="ask_for_approval",
+        map_index_template="{{ task.trigger_run_id }}",
         trigger_dag_id=dag_id(DAG),
         skip_when_already_exists=True,
         doc_md="Starts a run of `approve_actions` for each open question; skipped where there is one already.",

@@ -15,7 +15,10 @@ from include.orchestration.notices import notify_owner
 use_airflow()
 
 # The closed list of tags: what a DAG is for, and how soon its failure must be checked.
-TAGS = frozenset({"ingest", "build", "act", "keep", "scores", "reports", "tier:1", "tier:2"})
+# The first sorts the DAGs along the chain.
+TAGS = frozenset(
+    {"1-ingest", "2-build", "3-score", "4-decide", "5-deliver", "6-report", "7-operate", "tier:1", "tier:2"}
+)
 
 # A defect does not fix itself within minutes: what is not listed here fails at once and is seen at once. Workers that
 # are killed raise nothing; their tasks are always tried again.

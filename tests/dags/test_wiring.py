@@ -108,7 +108,7 @@ def test_deciding_follows_the_build_and_delivering_the_decision(dags):
 
 def test_what_is_above_the_caps_is_asked_in_runs_of_their_own(dags):
     decide, asking = dags["decide"], dags["approve_actions"]
-    put = decide.task_dict["put_questions"]
+    put = decide.task_dict["ask_for_approval"]
     assert put.upstream_task_ids == {"list_open"} and not put.downstream_task_ids
     assert decide.task_dict["list_open"].upstream_task_ids == {"decide_newest_day"}
     assert put.partial_kwargs["trigger_dag_id"] == asking.dag_id
@@ -118,7 +118,7 @@ def test_what_is_above_the_caps_is_asked_in_runs_of_their_own(dags):
     question = asking.task_dict["ask"]
     assert not question.upstream_task_ids and question.downstream_task_ids == {"record", "list_again"}
     again = asking.task_dict["list_again"]
-    assert again.trigger_rule == "all_failed" and again.downstream_task_ids == {"put_questions"}
+    assert again.trigger_rule == "all_failed" and again.downstream_task_ids == {"ask_for_approval"}
     assert (question.options, question.defaults) == (["Approve", "Reject"], ["Reject"])
     assert question.response_timeout < asking.dagrun_timeout
     assert asking.task_dict["record"].outlets == [OUTBOX]
