@@ -128,3 +128,31 @@ def test_what_cannot_be_done_is_said(
 
 def test_the_newest_day_is_today(built: pytest.MonkeyPatch) -> None:
     assert json.loads(_say("show", "crm:1", "--json"))["day"] == datetime.fromisoformat(NOW).date().isoformat()
+
+
+def test_an_alert_lists_what_lowered_the_score_most(built: pytest.MonkeyPatch, monkeypatch: pytest.MonkeyPatch) -> None:
+    from types import SimpleNamespace
+
+    from include.decide.signals import messages
+    from include.scores.health import explanation
+    from include.scores.health.explanation import Change, Line
+
+    day = SimpleNamespace(as_of=date.fromisoformat(NOW))
+
+    def causes(band_days: int | None) -> list[str]:
+        event = SimpleNamespace(hit=SimpleNamespace(account_key="crm:1"), values={"health_band_days": band_days})
+        return messages._causes(event, day)  # type: ignore[arg-type]
+
+    real = [line for line in explanation.of_change("crm:1", date(2026, 5, 20), day.as_of).lines if line.change < 0]
+    assert len(causes(18)) == min(3, len(real))
+    assert causes(None) == [] == causes(4000)  # no band yet, or no score so long ago
+    asked = []
+
+    def of_change(account: str, since: date, until: date) -> Change:
+        asked.append((account, since, until))
+        lines = [Line(f"m{n}", "value", Decimal(n), "was", "is") for n in (2, -1, -9, -4, -2)]
+        return Change(account, since, until, Decimal(80), Decimal(66), tuple(lines))
+
+    monkeypatch.setattr(explanation, "of_change", of_change)
+    assert [one.split(":")[0] for one in causes(5)] == ["m-9, -9.0 points", "m-4, -4.0 points", "m-2, -2.0 points"]
+    assert asked == [("crm:1", date(2026, 6, 2), day.as_of)]  # three days before the band fell

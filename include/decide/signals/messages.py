@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 from include.common import formatting
+from include.common.errors import ConfigError
 from include.config import templates
 from include.decide.context import Day
 from include.decide.recipients import calendar_of
 from include.decide.signals.events import Event
 from include.outbox import links, personal_data
 from include.outbox.message import Evidence, Fact, Level, Message
+from include.scores.health import explanation
 
 MAX_LINES = 40
+BEFORE_BAND_DAYS = 3  # as health_before of marts.act_account
+_CAUSES = 3
 WOKE = "due:"  # the start of the step that ends a snooze; the day follows
 
 
@@ -25,6 +30,7 @@ def alert(event: Event, day: Day) -> Message:
     signal, values = event.rule.file, event.values
     zone = ZoneInfo(calendar_of(values["region"], day.settings).zone)
     lines = [line for template in signal.evidence if (line := _fill(event, template))]
+    lines += _causes(event, day) if signal.explains_health else []
     kinds = sorted(event.rule.kinds) or ["crm"]
     source = "; ".join(day.readiness.read_up_to(kind, values["crm_source"], zone) for kind in kinds)
     became = "It has become worse." if event.step == "worse" else "It holds since today."
@@ -69,6 +75,22 @@ def digest(rest: Sequence[Event], day: Day) -> Message:
         ),
         footer=f"Tables of {formatting.day(day.as_of)}.",
     )
+
+
+def _causes(event: Event, day: Day) -> list[str]:
+    """Return what lowered the health score most since before its band fell."""
+    band_days = event.values["health_band_days"]
+    if band_days is None:
+        return []
+    since = day.as_of - timedelta(days=int(band_days) + BEFORE_BAND_DAYS)
+    try:
+        change = explanation.of_change(event.hit.account_key, since, day.as_of)
+    except ConfigError:  # one of the days has no score that can be explained any more
+        return []
+    worst = sorted((line for line in change.lines if line.change < 0), key=lambda line: line.change)[:_CAUSES]
+    return [
+        f"{line.cause}, {line.change:+.1f} points: {line.after or line.kind}; before: {line.before}" for line in worst
+    ]
 
 
 def _subject(event: Event) -> str:

@@ -48,6 +48,7 @@ class Signal(RuleFile):
         cool_down_days: After a close, it does not open again for so long.
         quiet: Days of the year on which nothing opens.
         unless_at_risk: It does not open while another risk signal is open for the account, which tells the cause.
+        explains_health: Its alert lists the three largest causes of the fall of the health score.
         first_scan: What happens to what holds already when the signal is evaluated for the very first time:
             ``silent`` keeps it as open and notifies nobody, ``notify`` notifies.
         subject: Jinja template of one line.
@@ -69,6 +70,7 @@ class Signal(RuleFile):
     cool_down_days: Annotated[int, Field(ge=0, le=365)] = 14
     quiet: tuple[Quiet, ...] = ()
     unless_at_risk: bool = False
+    explains_health: bool = False
     first_scan: Literal["silent", "notify"] = "silent"
     subject: Annotated[str, Field(min_length=1, max_length=250)]
     evidence: Annotated[tuple[Text, ...], Field(min_length=1, max_length=10)]

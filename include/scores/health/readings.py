@@ -14,6 +14,7 @@ from include.common.errors import ConfigError
 from include.models import health
 from include.models.health import Profile
 from include.scores.health.score import Reading, Score, score
+from include.warehouse.engine import has_table
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,8 @@ def read(connection: sa.Connection, account_key: str, day: date, profile: Profil
     Raises:
         ConfigError: The account has no score on that day, or the profile that made it is gone.
     """
+    if not has_table(connection, "marts.health_score"):
+        raise ConfigError("no health score is computed yet", cure="run the DAG build_kpis")
     named = {"account_key": account_key, "day": day}
     made = connection.execute(_SCORED, named).one_or_none()
     if made is None:
