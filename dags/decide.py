@@ -77,7 +77,7 @@ def decide() -> None:
         from include.orchestration.results import as_json
 
         by = getattr(dag_run, "triggering_user_name", None) or ""
-        decision: dict[str, Any] = as_json(alerts.decide(decision_id=str(run_id), by=by))
+        decision: dict[str, Any] = as_json(alerts.decide(decision_id=str(run_id), by=by).without_texts())
         outlet_events[OUTBOX].extra = decision
         return decision
 

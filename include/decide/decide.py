@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -35,13 +35,12 @@ from include.decide.rules.load import Rule
 from include.decide.signals import plan as signal_plan
 from include.decide.signals import scan as signal_scan
 from include.decide.signals.load import load as load_signals
-from include.outbox import approvals, authors, store
+from include.outbox import approvals, authors, personal_data, store
 from include.outbox.store import Action
+from include.warehouse import locks
 from include.warehouse.engine import engine
 
 log = logging.getLogger(__name__)
-
-DECIDER_LOCK = 0x5045_5244
 
 
 @dataclass
@@ -62,7 +61,7 @@ class Decision:
         n_on_hold: Reminders and playbooks that the gate puts on hold.
         n_answered: Episodes that people closed, in their tasks.
         gate: Source -> what the gate said.
-        planned: The new rows, in short.
+        planned: The new rows, in short; for the command line alone, since they name accounts and recipients.
         unavailable: Signals that rest on an entity which no source gives, and what they need.
         problems: Playbooks and signals that could not be evaluated, each with its cure; all others were decided.
     """
@@ -88,6 +87,10 @@ class Decision:
     problems: list[str] = field(default_factory=list)
     is_dry_run: bool = False
 
+    def without_texts(self) -> Decision:
+        """Return it without recipients and subjects: XComs and asset events are read by more people, and kept."""
+        return replace(self, planned=[])
+
 
 @files.held()
 def decide(decision_id: str, dry_run: bool = False, now: datetime | None = None, by: str = "") -> Decision:
@@ -105,7 +108,7 @@ def decide(decision_id: str, dry_run: bool = False, now: datetime | None = None,
     overlay = authors.state()
     settings, playbooks, rules = load_settings(), load_playbooks(), load_signals()
     with engine("builder").connect() as connection, connection.begin() as transaction:
-        connection.execute(sa.text("select pg_advisory_xact_lock(:key)"), {"key": DECIDER_LOCK})
+        connection.execute(sa.text("select pg_advisory_xact_lock(:key)"), {"key": locks.DECIDER_LOCK})
         newest = _newest_build(connection)
         if newest is None:
             return Decision(decision_id, reason="no tables have been built yet")
@@ -277,4 +280,8 @@ def _write(
 
 def _in_short(actions: Sequence[Action], keys: set[str]) -> list[dict[str, str]]:
     columns = ("channel", "rule", "step", "recipient", "subject", "state")
-    return [{column: str(getattr(action, column)) for column in columns} for action in actions if action.key in keys]
+    return [
+        {column: personal_data.shown(str(getattr(action, column)), in_a_room=True) for column in columns}
+        for action in actions
+        if action.key in keys
+    ]

@@ -20,9 +20,9 @@ from include.deliver.channels import open_channel, ways
 from include.deliver.channels.base import Channel
 from include.outbox import approvals
 from include.outbox.store import Delivery
+from include.warehouse import locks
 from include.warehouse.engine import engine
 
-SENDER_LOCK = 0x5045_5253
 # A killed sender's connection lives on in the server for a moment.
 _LOCK_PATIENCE_SECONDS = 5.0
 # A pass ends in order after so long, and the next one resumes: its task in Airflow ends after 30 minutes, and the last
@@ -282,7 +282,9 @@ def _sender_lock() -> Iterator[Callable[[], None] | None]:
     """
     with engine("builder").connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         waited_until = time.monotonic() + _LOCK_PATIENCE_SECONDS
-        while not connection.execute(sa.text("select pg_try_advisory_lock(:key)"), {"key": SENDER_LOCK}).scalar_one():
+        while not connection.execute(
+            sa.text("select pg_try_advisory_lock(:key)"), {"key": locks.SENDER_LOCK}
+        ).scalar_one():
             if time.monotonic() > waited_until:
                 yield None
                 return
@@ -301,4 +303,4 @@ def _sender_lock() -> Iterator[Callable[[], None] | None]:
             yield still_alone
         finally:
             if not connection.invalidated:
-                connection.execute(sa.text("select pg_advisory_unlock(:key)"), {"key": SENDER_LOCK})
+                connection.execute(sa.text("select pg_advisory_unlock(:key)"), {"key": locks.SENDER_LOCK})

@@ -92,9 +92,9 @@ def land(connection: Connection, source: str, vendor: str, entity_name: str, pag
     """
     entity = ENTITIES[entity_name]
     with connection.begin():
+        page = suppression.keep(connection, source, entity, page)
         # As a merge does: a build that fixes up to when it knows must see all of this page, or nothing of it.
         now = locks.stamp(connection)
-        page = suppression.keep(connection, source, entity, page)
         n_states = _store(connection, source, vendor, entity, page, now) if page.records else 0
         connection.execute(
             _TOLD,

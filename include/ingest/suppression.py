@@ -17,13 +17,12 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from include.entities.catalog import Entity
+from include.warehouse import locks
 
 if TYPE_CHECKING:
     from include.connectors.base import Page, Record
 
 ERASED = "[erased]"
-# Held shared by the person who lands rows, and alone while somebody is erased.
-LOCK = 0x5045_5253
 _WORD = re.compile(r"[^\W_]+(?:['’.-][^\W_]+)*")
 _LONGEST_NAME = 4  # words
 # It begins where such letters begin: else a long text without an address is searched again from each of its letters.
@@ -141,7 +140,7 @@ def load(connection: Connection) -> Erased:
 
 def keep(connection: Connection, source: str, entity: Entity, page: Page) -> Page:
     """Return a page without what was erased; nobody is erased until the transaction ends."""
-    connection.execute(sa.text("select pg_advisory_xact_lock_shared(:key)"), {"key": LOCK})
+    connection.execute(sa.text("select pg_advisory_xact_lock_shared(:key)"), {"key": locks.SUPPRESSION_LOCK})
     if not page.records or not connection.execute(sa.text("select exists (select from meta.suppression)")).scalar():
         return page
     return replace(page, records=load(connection).keep(source, entity, page.records))

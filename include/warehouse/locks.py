@@ -16,8 +16,16 @@ from sqlalchemy.engine import Connection
 
 from include.common import clock
 
+# Every lock of the warehouse, each with a number of its own: two with the same one would wait for each other.
 # Shared by writers of what builds read, exclusive for the moment in which a build fixes its known_at.
 SETTLE_LOCK = 0x5053_4554
+# Shared by what lands records, exclusive for an erasure. Taken before SETTLE_LOCK by whoever takes both.
+SUPPRESSION_LOCK = 0x5045_5355
+SENDER_LOCK = 0x5045_5253  # one pass of ``deliver`` at a time, for minutes
+DECIDER_LOCK = 0x5045_5244
+MIGRATION_LOCK = 0x5045_5245
+INCIDENTS_LOCK = 0x5045_494E
+LOGINS_LOCK = 0x5045_4C4F  # the logins are the server's, not one database's
 _TICK = timedelta(microseconds=1)
 
 

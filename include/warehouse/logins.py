@@ -13,6 +13,7 @@ from psycopg import sql
 from sqlalchemy.engine import URL, make_url
 
 from include.common.errors import ConfigError, WarehouseError
+from include.warehouse import locks
 from include.warehouse.engine import GROUPS, Role, engine, group, login_url, url_variable
 
 _SHORT = {
@@ -29,7 +30,6 @@ _MORE = sa.text(
     """
 )
 _ATTRIBUTES = sa.text(f"select {', '.join(_SHORT.values())} from pg_roles where rolname = :login")  # noqa: S608
-_LOCK = 0x5045_4C4F  # the logins are the server's, not one database's
 
 
 def ensure(connection: sa.Connection, url: str | None = None) -> None:
@@ -43,7 +43,7 @@ def ensure(connection: sa.Connection, url: str | None = None) -> None:
         WarehouseError: The owner may not create them; the message holds the SQL for an administrator.
         ConfigError: A login that was given may do more than its role.
     """
-    connection.execute(sa.text("select pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+    connection.execute(sa.text("select pg_advisory_xact_lock(:key)"), {"key": locks.LOGINS_LOCK})
     owner = make_url(login_url("owner", url))
     for role in GROUPS:
         login = make_url(login_url(role, url))

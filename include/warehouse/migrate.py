@@ -12,11 +12,8 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 
 from include.common.errors import ConfigError
-from include.warehouse import logins
+from include.warehouse import locks, logins
 from include.warehouse.engine import SCHEMAS, check, engine
-
-# Alembic's own table has no lock of its own; every starter of a fresh warehouse comes through here.
-MIGRATION_LOCK = 0x5045_5245
 
 
 def if_empty() -> None:
@@ -44,7 +41,7 @@ def migrate(url: str | None = None) -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
     with engine("owner", url).begin() as connection:
-        connection.execute(sa.text("select pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
+        connection.execute(sa.text("select pg_advisory_xact_lock(:key)"), {"key": locks.MIGRATION_LOCK})
         _refuse_foreign_schemas(connection)
         _refuse_unknown_revision(connection, config)
         for schema in SCHEMAS:

@@ -25,11 +25,11 @@ from include.operations.incidents import detect, message
 from include.operations.incidents.detect import Failing
 from include.operations.incidents.message import Event
 from include.outbox.message import Message
+from include.warehouse import locks
 from include.warehouse.engine import engine
 
 log = logging.getLogger(__name__)
 
-LOCK = 0x5054_494E
 # As bad again, and at least so many rows more, is worse.
 WORSE_TIMES = 2
 WORSE_ROWS = 10
@@ -62,7 +62,7 @@ def run() -> Counts:
     """Find what is wrong, note what has changed since the last scan, and notify the owners."""
     now = clock.now()
     with engine("loader").begin() as connection:
-        connection.execute(sa.text("select pg_advisory_xact_lock(:key)"), {"key": LOCK})
+        connection.execute(sa.text("select pg_advisory_xact_lock(:key)"), {"key": locks.INCIDENTS_LOCK})
         counted = _follow(connection, now)
     sent, failed = _send_all(now)
     return replace(counted, n_sent=sent, n_failed=failed)

@@ -85,7 +85,7 @@ def _erase(kind: str, subject: str, reason: str, by: str, dry_run: bool) -> Eras
     counts: Counter[str] = Counter()
     with engine("owner").connect() as connection, connection.begin() as transaction:
         connection.execute(sa.text("set local jit = off"))
-        for lock in (suppression.LOCK, locks.SETTLE_LOCK):
+        for lock in (locks.SUPPRESSION_LOCK, locks.SETTLE_LOCK):
             connection.execute(sa.text("select pg_advisory_xact_lock(:key)"), {"key": lock})
         now = locks.stamp(connection)
         hashes = suppression.load(connection)

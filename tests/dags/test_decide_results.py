@@ -1,0 +1,23 @@
+"""What the DAG decide leaves in Airflow's own database: numbers and ids, no account and no person."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from include.orchestration.assets import OUTBOX
+from tests.fixtures.renewal_rows import NOW, renewal
+
+
+def test_a_result_names_no_account_and_no_recipient(dags, house, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PERENNIAL_NOW", NOW.isoformat())
+    house.renewals(renewal(1, days=30, account_name="Secret Ltd"))
+    event = SimpleNamespace(extra=None)
+    task = dags["decide"].task_dict["decide_newest_day"]
+    result = task.python_callable(run_id="run", dag_run=None, outlet_events={OUTBOX: event})
+    assert result["n_planned"] == 3
+    assert event.extra == result
+    text = json.dumps(result)
+    assert "Secret" not in text and "@" not in text
