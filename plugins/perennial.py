@@ -53,7 +53,7 @@ def page(user: GetUserDep) -> HTMLResponse:
     """Show what is wrong with the data, its cure, and how everything else stands."""
     from include.pages import overview
 
-    return _answer("/", "data.html", user, lambda viewer: overview.read())
+    return _answer("/", "data.html", user, overview.read)
 
 
 @app.get("/why/", response_class=HTMLResponse)

@@ -42,6 +42,11 @@ class Viewer(Strict):
         return self.role != "operator"
 
     @property
+    def sees_csms(self) -> bool:
+        """Whether CSMs are named."""
+        return self.role in ("csm", "lead", "head", "executive")
+
+    @property
     def sees_people(self) -> bool:
         """Whether persons are named, and single accounts shown with all that is known of them."""
         return self.role in ("csm", "lead", "head")

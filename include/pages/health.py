@@ -115,7 +115,7 @@ def _board(viewer: Viewer) -> Board:
             judged,
             tuple(connection.execute(_METHODS, {"month": judged.month})) if judged else (),
             tuple(precision.of_history(connection, newest)),
-            tuple(verdicts.read(connection)[:_SHOWN]),
+            tuple(verdicts.read(connection, chosen["accounts"])[:_SHOWN]),
             # The charts are of all accounts: a part of the book gets its bars from its own figures.
             tuple(draw.drawn(connection, "bands", "backtest", "calibration")) if chosen["accounts"] is None else (),
         )

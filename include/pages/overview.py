@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from include.common import clock
+from include.config.viewers import Viewer
 from include.contracts import catalogue
 from include.pages import data_quality, problems
 from include.pages import status as report
@@ -72,7 +73,7 @@ class Overview:
     uncertain: Rows
 
 
-def read() -> Overview:
+def read(viewer: Viewer) -> Overview:
     """Return the state of everything."""
     status = report.status()
     says = {rule.id: rule.says for rule in catalogue.rules()}
@@ -86,5 +87,5 @@ def read() -> Overview:
         "quarantine": [row | {"says": says.get(row["rule_id"], "")} for row in status["quarantine"][:50]],
         "outbox": status["outbox"],
     }
-    wrong = problems.found({**found, "contracts": status["contracts"]}, clock.now())
+    wrong = problems.found({**found, "contracts": status["contracts"]}, clock.now(), viewer)
     return Overview(problems=wrong, quality=data_quality.read(), **found)

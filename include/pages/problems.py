@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from include import config
 from include.common import formatting
+from include.config.viewers import Viewer
 from include.decide.signals.load import load as load_signals
 
 _SHOWN_SHARE = 0.005
@@ -34,19 +35,20 @@ class Problem:
     dag: str = ""
 
 
-def found(seen: Mapping[str, Sequence[Mapping[str, Any]]], now: datetime) -> tuple[Problem, ...]:
+def found(seen: Mapping[str, Sequence[Mapping[str, Any]]], now: datetime, viewer: Viewer) -> tuple[Problem, ...]:
     """Return what is wrong, the red first, then the oldest.
 
     Args:
         seen: Rows of sources, builds, quarantine, approvals, channels, outbox, uncertain and contracts.
         now: The time.
+        viewer: Who looks; amounts are left out for who may not see them.
     """
     problems = [
         *_sources(seen["sources"]),
         *_builds(seen["builds"]),
         *_quarantine(seen["quarantine"]),
         *_outbox(seen, now),
-        *_contracts(seen["contracts"]),
+        *_contracts(seen["contracts"], viewer),
     ]
     return tuple(sorted(problems, key=lambda each: (each.state != "red", each.since or now)))
 
@@ -122,11 +124,12 @@ def _outbox(seen: Mapping[str, Sequence[Mapping[str, Any]]], now: datetime) -> I
         )
 
 
-def _contracts(rows: Sequence[Mapping[str, Any]]) -> Iterator[Problem]:
+def _contracts(rows: Sequence[Mapping[str, Any]], viewer: Viewer) -> Iterator[Problem]:
     currency = config.load().currency
     for row in rows:
         if float(str(row["share_of_arr"]).rstrip("%")) / 100 >= _SHOWN_SHARE:
             what = f"{formatting.count(row['n'], 'contract')}: {row['kind'].replace('_', ' ')}"
-            holds = f"{currency} {float(row['arr']):,.0f} of ARR ({row['share_of_arr']}) may be wrong"
+            amount = f"{currency} {float(row['arr']):,.0f} of ARR ({row['share_of_arr']})"
+            holds = f"{amount if viewer.sees_amounts else row['share_of_arr'] + ' of ARR'} may be wrong"
             cure = f"{row['cure']}; `python -m include.cli renewals review --kind {row['kind']}`"
             yield Problem("yellow", what, None, holds, cure)

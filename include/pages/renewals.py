@@ -79,6 +79,7 @@ def read(viewer: Viewer, quarter: str = "", band: str = "", csm: str = "") -> Re
     start = starts[names.index(quarter)] if quarter else this
     inside = [line for line in known if line.quarter_start == start]
     wider = totals.widening(past.quarters(frozen, starts.index(start)))
+    csm = csm if viewer.sees_csms else ""
     shown = [line for line in inside if band in ("", line.band) and csm in ("", line.csm)]
     shown.sort(key=lambda line: not line.is_open)
     ahead = [week for week in lists.calendar(known) if week.starts is None or (week.starts - as_of).days < 7 * _WEEKS]

@@ -6,8 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from include.config.viewers import Viewer
 from include.pages import problems
 
+HEAD, OPERATOR = Viewer(role="head"), Viewer(role="operator")
 NOW = datetime(2026, 6, 10, 12, tzinfo=UTC)
 NOTHING = {
     name: []
@@ -24,7 +26,9 @@ QUESTION = {"approval_id": "1", "n_actions": 3, "reason": "the cap", "asked_at":
 
 
 def test_the_red_comes_first_and_then_the_oldest() -> None:
-    found = problems.found({**NOTHING, "sources": [STALE, RED, {**RED, "state": "green"}], "quarantine": [ROWS]}, NOW)
+    found = problems.found(
+        {**NOTHING, "sources": [STALE, RED, {**RED, "state": "green"}], "quarantine": [ROWS]}, NOW, HEAD
+    )
     assert [(one.state, one.what.split(":")[0]) for one in found] == [
         ("red", "support is red"),
         ("yellow", "1 row of crm account"),
@@ -45,7 +49,7 @@ def test_the_red_comes_first_and_then_the_oldest() -> None:
     ],
 )
 def test_each_says_what_it_holds_back(seen, holds) -> None:
-    (one,) = problems.found({**NOTHING, **seen}, NOW)
+    (one,) = problems.found({**NOTHING, **seen}, NOW, HEAD)
     assert one.holds == holds
 
 
@@ -58,4 +62,11 @@ def test_each_says_what_it_holds_back(seen, holds) -> None:
     ],
 )
 def test_what_holds_nothing_back_is_no_problem(seen) -> None:
-    assert problems.found({**NOTHING, **seen}, NOW) == ()
+    assert problems.found({**NOTHING, **seen}, NOW, HEAD) == ()
+
+
+def test_amounts_are_for_those_who_may_see_them() -> None:
+    seen = {"contracts": [{"kind": "no_rate", "n": 2, "arr": 48300, "share_of_arr": "4.0%", "cure": "say the rate"}]}
+    for viewer, holds in ((HEAD, "USD 48,300 of ARR (4.0%) may be wrong"), (OPERATOR, "4.0% of ARR may be wrong")):
+        (one,) = problems.found({**NOTHING, **seen}, NOW, viewer)
+        assert one.holds == holds

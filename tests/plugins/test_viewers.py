@@ -71,6 +71,7 @@ def test_every_page_shows_a_role_only_what_is_its(client, world, role):  # noqa:
             assert (PERSON in seen) == (role in WHOLE), path
         else:
             assert PERSON not in seen, path
+        assert ("Owner One" in seen) <= (role in (*WHOLE, "executive"))
         if path == "/renewals/" and role in (*WHOLE, "executive"):
             assert {NAME, f"{TARGET:,}"} <= seen, text
         if role in ("other", "region") and "account=" in path:
@@ -90,13 +91,29 @@ def test_a_person_sees_what_is_asked_for_first(client, world):  # noqa: F811
     assert "Usage is down" in text and "Acme &amp; Sons" in text
     assert "decisions in 90 days" in text and f"{TARGET:,}" in text
     assert "Usage is down" not in _as(client, "other", "/today/")
+    # The evidence of an alert may hold amounts.
+    said = "Days on which somebody used it"
+    assert said in text and said not in _as(client, "viewer", "/today/")
     team = _as(client, "lead", "/team/")
     assert "Owner One" in team and "Owner Two" not in team
+
+
+def test_an_override_is_seen_with_its_account_only(client, world):  # noqa: F811
+    from datetime import date, timedelta
+    from decimal import Decimal
+
+    from include.scores.health import judgements
+
+    day = date(2026, 6, 10)
+    judgements.override("crm:1", Decimal(72), reason="x", by="grace", day=day, until=day + timedelta(days=9))
+    assert "72.00" in _as(client, "mine", "/health/")
+    assert "72.00" not in _as(client, "other", "/health/")
 
 
 def test_renewals_are_filtered_by_the_address(client, world):  # noqa: F811
     assert "none of" in _as(client, "head", "/renewals/?quarter=1999Q1")
     assert "None fits" in _as(client, "head", "/renewals/?csm=nobody+at+all")
+    assert "None fits" not in _as(client, "viewer", "/renewals/?csm=nobody+at+all")  # whose it is cannot be probed
     evil = "<script>alert(1)</script>"
     assert evil not in _as(client, "head", f"/renewals/?quarter={evil}&band={evil}&csm={evil}")
     assert evil not in _as(client, "head", f"/account/?account={evil}")

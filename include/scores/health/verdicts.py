@@ -58,12 +58,12 @@ def judge(band: str, computed_band: str, is_lost: bool | None) -> Right:
     return "person" if (person < score) == is_lost else "score"
 
 
-def read(connection: sa.Connection) -> list[Verdict]:
-    """Return all overrides with their verdicts, the newest first."""
+def read(connection: sa.Connection, accounts: list[str] | None = None) -> list[Verdict]:
+    """Return overrides with their verdicts, the newest first; those of some accounts, or of all."""
     if not has_table(connection, "marts.renewal_due"):
         return []
     found = []
-    for row in connection.execute(_OVERRIDES).mappings():
+    for row in connection.execute(_OVERRIDES, {"accounts": accounts}).mappings():
         is_lost = row["part"] == "lost" if row["part"] not in (None, "open") else None
         right = judge(row["band"], row["computed_band"] or "", is_lost)
         kept: dict[str, Any] = {name: value for name, value in row.items() if name != "part"}
@@ -94,5 +94,7 @@ _OVERRIDES = sa.text(
     " left join lateral (select d.decision_date, d.part from marts.renewal_due as d"
     "   where d.account_key = o.account_key and d.decision_date >= o.from_day"
     "   order by d.decision_date, d.target_arr desc limit 1) as r on true"
-    " where o.known_to is null order by o.from_day desc, o.account_key"
+    " where o.known_to is null"
+    " and (cast(:accounts as text[]) is null or o.account_key = any(cast(:accounts as text[])))"
+    " order by o.from_day desc, o.account_key"
 )
