@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
@@ -60,6 +61,13 @@ def emit(rows: Sequence[dict[str, Any]], columns: Iterable[str], *, title: str =
 def to_json(value: Any) -> str:
     """Return a value as indented JSON with a line end; what JSON does not know becomes text."""
     return orjson.dumps(value, default=str, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS).decode() + "\n"
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that names people: nobody but its owner may read it."""
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
 
 
 def cell(value: Any) -> str:

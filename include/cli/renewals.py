@@ -66,7 +66,7 @@ def show_brief(
 
     found = brief.read(account, renewal)
     if html:
-        html.write_text(found.html(), encoding="utf-8")
+        output.write_private(html, found.html())
         typer.echo(f"written: {html}", err=as_json)
     if as_json:
         typer.echo(output.to_json(asdict(found)), nl=False)

@@ -6,6 +6,8 @@ A name in the CRM may hold anything: values are shown as one line without direct
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
@@ -115,7 +117,7 @@ def check(template: str, known: Collection[str], examples: Collection[Mapping[st
     """Check a template, also by filling it, and return the names that it uses.
 
     Args:
-        examples: Values to fill it with: one of which everything is known, one of which little is.
+        examples: Rows to fill it with.
 
     Raises:
         ValueError: It is not valid, uses a name that is not known, or cannot be filled; says what.
@@ -135,8 +137,36 @@ def check(template: str, known: Collection[str], examples: Collection[Mapping[st
         number = getattr(error, "lineno", None)
         raise ValueError(f"is not a valid template: {error}" + (f" (its line {number})" if number else "")) from None
     except (TypeError, ArithmeticError, AttributeError) as error:
-        raise ValueError(f"cannot be filled when a value is unknown: {error}") from None
+        raise ValueError(f"cannot be filled when a value is unknown or zero: {error}") from None
     return frozenset(used)
+
+
+def examples(types: Mapping[str, str], never_null: Collection[str] = ()) -> tuple[dict[str, Any], ...]:
+    """Return rows to check a template with: all is known, as little as possible is, and every number is zero.
+
+    Args:
+        types: Column -> its type.
+        never_null: Columns that are always known.
+    """
+    full = {column: _EXAMPLES[kind] for column, kind in types.items()}
+    bare = {column: full[column] if column in never_null else None for column in types}
+    zero = {
+        column: type(value)(0) if isinstance(value, int | float | Decimal) else value for column, value in full.items()
+    }
+    return full, bare, zero
+
+
+_EXAMPLES: dict[str, Any] = {
+    "text": "Example",
+    "integer": 12,
+    "bigint": 12,
+    "numeric": Decimal(1200),
+    "numeric(18,2)": Decimal(1200),
+    "double precision": 0.5,
+    "date": date(2026, 1, 1),
+    "timestamptz": datetime(2026, 1, 1, tzinfo=UTC),
+    "boolean": True,
+}
 
 
 @lru_cache(maxsize=512)

@@ -73,7 +73,12 @@ def plan(connection: sa.Connection, day: Day, risks: Risks) -> Outcome:
         shown = (risks.kinds if set(named.values()) & set(_RISKS) else frozenset()) | (
             _HEALTH if {"health", "health_band"} & set(named.values()) else frozenset()
         )
-        reads = (row.crm_source, *(state.source for kind in sorted(shown) for state in day.readiness.of_kind(kind)))
+        billing = (state.source for state in day.readiness.billing(row.account_key))
+        reads = (
+            row.crm_source,
+            *billing,
+            *(state.source for kind in sorted(shown) for state in day.readiness.of_kind(kind)),
+        )
         number = before.number + (before.state not in ("planned", "parked"))
         outcome.actions.append(_action(day, row, fields, number, reads))
     return outcome

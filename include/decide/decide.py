@@ -127,6 +127,7 @@ def decide(decision_id: str, dry_run: bool = False, now: datetime | None = None,
                 log.warning("%s is not up to date and validated: %s", source.source, "; ".join(source.reasons))
         scan = signal_scan.scan(connection, day, rules)
         alerts = signal_plan.Alerts(day, signal_plan.notified(connection, day)).plan(scan.signals)
+        alerts.changes += signal_scan.switched_off(connection, {*rules, *playbooks})
         unanswered = escalation.plan(connection, day, scan.signals)
         # Written before the playbooks are scanned: what a signal opens now starts its playbook now.
         episodes.apply(connection, alerts.changes, day.today)

@@ -20,6 +20,11 @@ def titles() -> dict[str, str]:
     return signals | {name: rule.file.title for name, rule in load_playbooks().items()}
 
 
+def live_signals() -> list[str]:
+    """Return the names of the signals that notify people."""
+    return [name for name, rule in load_signals().items() if rule.file.status == "live"]
+
+
 def evidence(connection: sa.Connection, found: Sequence[tuple[str, str]], n_lines: int = 1) -> list[str]:
     """Return what open signals say of their accounts today; "" for signals that are not about accounts.
 

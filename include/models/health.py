@@ -211,6 +211,7 @@ def load(found: dict[str, Path]) -> Definition:
         ConfigError: A file is wrong; names file and line.
     """
     columns = registry.selected(INPUT)
+    examples = templates.examples(registry.types(INPUT), ("account_key", "day"))
     profiles: list[Profile] = []
     values: dict[tuple[str, str], str] = {}
     conditions: dict[tuple[str, str], str] = {}
@@ -232,13 +233,13 @@ def load(found: dict[str, Path]) -> Definition:
             values[profile.key, measure.id] = document.check(
                 (*place, "value"), expression.number_of, measure.value, columns
             )
-            document.check((*place, "evidence"), templates.check, measure.evidence, columns, ())
+            document.check((*place, "evidence"), templates.check, measure.evidence, columns, examples)
             if measure.applies:
                 conditions[profile.key, measure.id] = _condition(
                     document, (*place, "applies"), measure.applies, columns
                 )
         for number, ceiling in enumerate(profile.ceilings):
-            document.check(("ceilings", number, "evidence"), templates.check, ceiling.evidence, columns, ())
+            document.check(("ceilings", number, "evidence"), templates.check, ceiling.evidence, columns, examples)
             conditions[profile.key, ceiling.id] = _condition(
                 document, ("ceilings", number, "when"), ceiling.when, columns
             )

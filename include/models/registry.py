@@ -76,6 +76,15 @@ def selected(name: str) -> tuple[str, ...]:
     return next((project.node(folder).columns for folder in project.folders if _name_of(folder) == name), ())
 
 
+def types(name: str) -> dict[str, str]:
+    """Return the types of a model's columns, from its metadata alone; empty where there is no such model."""
+    folders = _project().folders
+    found = next((inside for folder, inside in folders.items() if _name_of(folder) == name), None)
+    if found is None:
+        return {}
+    return {column: each.type for column, each in validate(read(found["metadata.yaml"]), Metadata).columns.items()}
+
+
 def load() -> dict[str, Model]:
     """Return all models by name, in the order of ``names()``, with their metadata validated.
 

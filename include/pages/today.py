@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from include.common.errors import ConfigError
 from include.config.viewers import Viewer
-from include.decide.titles import evidence, titles
+from include.decide.titles import evidence, live_signals, titles
 from include.pages import scope
 from include.scores.forecast import lines
 from include.scores.forecast.lines import Line
@@ -70,10 +70,10 @@ def read(viewer: Viewer) -> Today:
         if day is None:
             return Today(None)
         chosen = scope.accounts(connection, viewer)
-        named = {"accounts": chosen, "day": day, "limit": _SHOWN}
+        named = {"accounts": chosen, "day": day, "limit": _SHOWN, "live": live_signals()}
 
         def ask(query: sa.TextClause) -> list[dict[str, Any]]:
-            return [dict(row) for row in connection.execute(query, named).mappings()]
+            return [dict(row) for row in connection.execute(query, _asked(query, named)).mappings()]
 
         tasks, alerts, falls, pulses = (ask(query) for query in (_TASKS, _ALERTS, _FALLS, _PULSES))
         decisions = [line for line in lines.read(connection) if _is_due(line, chosen)]
@@ -89,6 +89,10 @@ def read(viewer: Viewer) -> Today:
             _falls(falls, day),
             pulses,
         )
+
+
+def _asked(query: sa.TextClause, named: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in named.items() if f":{name}" in query.text}
 
 
 def _is_due(line: Line, chosen: Sequence[str] | None) -> bool:
@@ -132,7 +136,7 @@ _ALERTS = sa.text(
     "select t.account_key, a.name, t.signal as rule, t.severity, t.opened_on, d.arr,"  # noqa: S608
     " count(*) over () as n"
     f" from ops.episode as t {_ACCOUNTS}"
-    f" where t.state = 'open' and t.arm = '' and t.entity_kind <> 'renewal' and {_MINE}"
+    f" where t.state = 'open' and t.signal = any(:live) and {_MINE}"
     " order by (t.severity = 'high') desc, d.arr desc nulls last, t.opened_on, t.episode_id limit :limit"
 )
 _FALLS = sa.text(

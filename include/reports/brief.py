@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
+from include import config
 from include.common import formatting
 from include.common.errors import ConfigError
 from include.decide.risk import live_risks
 from include.decide.signals.load import load as load_signals
-from include.decide.titles import evidence, titles
+from include.decide.titles import evidence, live_signals, titles
+from include.gate import availability
 from include.reports import brief_queries, questions
 from include.reports.page import Section, render
 from include.scores.health import explanation
@@ -137,7 +139,7 @@ def of_account(account_key: str) -> Account:
 
 def _sections(rows: brief_queries.Rows, today: Mapping[str, Any], since: date) -> tuple[Section, ...]:
     return (
-        _risks(rows),
+        _risks(rows, today),
         _causes(rows, since),
         _used(rows, today),
         _asked(rows),
@@ -152,7 +154,7 @@ def _sections(rows: brief_queries.Rows, today: Mapping[str, Any], since: date) -
 
 def _timeline(rows: brief_queries.Rows) -> Section:
     known = titles()
-    events = rows.all(brief_queries.TIMELINE)
+    events = rows.all(brief_queries.TIMELINE, live=live_signals())
     found = [(row["day"], row["what"], known.get(row["about"], row["about"])) for row in events]
     return Section("Timeline of 180 days", ("day", "what", "about"), found, (), "" if found else "Nothing happened.")
 
@@ -258,7 +260,10 @@ def _asked(rows: brief_queries.Rows) -> Section:
     ]
     count = rows.one(brief_queries.TICKET_COUNT)
     if count is None or not count["n"]:
-        return Section("Asked", text="No tickets of the last year are linked to this account.")
+        is_read = bool(availability.available("support"))
+        return Section(
+            "Asked", text=f"No tickets {'of the last year are linked to this account' if is_read else 'are read'}."
+        )
     text = f"{formatting.count(count['n'], 'ticket')} in a year; those that hurt, the newest first."
     columns = ("ticket", "created", "priority", "status", "reopened", "rating", "why it hurt")
     return Section("Asked", columns, found, (4,), text if found else f"{text.split(';')[0]}; none of them hurt.")
@@ -283,7 +288,7 @@ def _paid(rows: brief_queries.Rows) -> Section:
     return Section("Paid", text=said)
 
 
-def _risks(rows: brief_queries.Rows) -> Section:
+def _risks(rows: brief_queries.Rows, today: Mapping[str, Any]) -> Section:
     live = live_risks(load_signals())
     risks = [row for row in rows.all(brief_queries.RISKS) if row["signal"] in live]
     reason = evidence(rows.connection, [(row["signal"], rows.account_key) for row in risks], 2)
@@ -292,7 +297,12 @@ def _risks(rows: brief_queries.Rows) -> Section:
         for row, said in zip(risks, reason, strict=True)
     ]
     columns = ("risk", "severity", "since", "reason", "done about it")
-    return Section("Risks", columns, found, (), "" if found else "No risk signal is open.")
+    unknown = [
+        word for word, name in (("usage", "usage_28d"), ("tickets", "n_open_tickets")) if today.get(name) is None
+    ]
+    said = [] if found else ["No risk signal is open."]
+    said += [f"Not known: {' and '.join(unknown)}."] if unknown else []
+    return Section("Risks", columns, found, (), " ".join(said))
 
 
 def _causes(rows: brief_queries.Rows, since: date) -> Section:
@@ -341,7 +351,12 @@ def _people(rows: brief_queries.Rows) -> Section:
 def _competitors(rows: brief_queries.Rows) -> Section:
     mentions = rows.all(brief_queries.MENTIONS)
     record = rows.one(brief_queries.COMPETITOR_RECORD, horizon=HORIZON_DAYS)
-    said = ["Named on " + ", ".join(str(row["day"]) for row in mentions) + "." if mentions else "Nobody named one."]
+    if mentions:
+        said = [f"Named on {', '.join(str(row['day']) for row in mentions)}."]
+    elif config.load().competitors:
+        said = ["No competitor of the settings was named in a year."]
+    else:
+        said = ["Not known: the settings name no competitors."]
     if record and record["n"]:
         said.append(
             f"Of {record['n']} settled renewals with a competitor named in the {HORIZON_DAYS} days before,"

@@ -64,7 +64,7 @@ order by r.decision_date, r.target_arr desc, r.renewal_id
 """
 TODAY = """
 select i.*, h.shown, h.computed, h.band, h.last_band, h.coverage, d.paid_seats,
-    d.active_users_28d, d.arr
+    d.active_users_28d, d.arr, d.usage_28d, d.n_open_tickets
 from marts.account_day as d
 left join marts.health_input as i on i.account_key = d.account_key and i.day = d.day
 left join marts.account_health as h on h.account_key = d.account_key and h.day = d.day
@@ -176,10 +176,10 @@ from (
 TIMELINE = """
 select * from (
     select opened_on as day, case when arm = '' then 'alert opened' else 'playbook started' end as what, signal as about
-    from ops.episode where account_key = :account_key and entity_kind <> 'renewal'
+    from ops.episode where account_key = :account_key and (arm <> '' or signal = any(:live))
     union all
     select closed_on, case when arm = '' then 'alert closed' else 'playbook ended' end, signal
-    from ops.episode where account_key = :account_key and entity_kind <> 'renewal' and closed_on is not null
+    from ops.episode where account_key = :account_key and (arm <> '' or signal = any(:live)) and closed_on is not null
     union all
     select done_on, 'task done', rule || ', ' || step from core.task
     where account_key = :account_key and done_on is not null

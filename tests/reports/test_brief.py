@@ -44,6 +44,7 @@ def test_a_brief_says_what_is_known_and_what_is_not(built: pytest.MonkeyPatch, t
     page = tmp_path / "brief.html"
     said = CliRunner().invoke(app, ["renewals", "brief", "crm:1", "--html", str(page)])
     assert said.exit_code == 0, said.output
+    assert page.stat().st_mode & 0o077 == 0  # it names people
     assert "&lt;b&gt;Acme&lt;/b&gt;" in page.read_text()
     assert "<b>Acme" not in page.read_text()
     plain = CliRunner().invoke(app, ["renewals", "brief", "crm:1"]).output

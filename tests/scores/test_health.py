@@ -5,9 +5,12 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
+from include.common.errors import ConfigError
+from include.config import files
 from include.models import health
 from include.scores import statistics
 from include.scores.health import bands, change
@@ -206,3 +209,23 @@ def _by_chance(chance: random.Random, measure: health.Measure) -> Reading:
         return Reading(None, is_left_out=chance.random() < 0.3)
     low, high = measure.points[0][0], measure.points[-1][0]
     return replace(Reading(), value=chance.uniform(low, high), age=chance.randrange(measure.gone_days + 5))
+
+
+@pytest.mark.parametrize(
+    "evidence",
+    [
+        "{{ (user_days_28d / user_days_usual) | percent }}",
+        "{% if user_days_usual is not none %}{{ user_days_28d / user_days_usual }}{% endif %}",
+    ],
+)
+def test_a_text_that_breaks_on_unknown_or_zero_is_refused(
+    evidence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "sql" / "health"
+    folder.mkdir(parents=True)
+    shipped = (files.SHIPPED["sql"] / "health" / "standard.yaml").read_text()
+    first = next(line for line in shipped.splitlines() if line.strip().startswith("evidence:"))
+    (folder / "standard.yaml").write_text(shipped.replace(first, f"    evidence: '{evidence}'", 1))
+    monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(tmp_path))
+    with pytest.raises(ConfigError, match=r"evidence: cannot be filled when a value is unknown or zero"):
+        health.load()

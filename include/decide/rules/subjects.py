@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
-from decimal import Decimal
 from typing import Any
 
+from include.config import templates
 from include.models import registry
 
 # Columns that every subject has: who it is, whom it belongs to. They are known whatever a source's state is.
@@ -33,17 +32,6 @@ IDENTITY = (
 _NEVER_NULL = ("as_of_day", "account_key", "account_name", "arr", "currency", "crm_account_id", "crm_source")
 # Of a renewal the dates are known besides: without them it is not listed.
 _NEVER_NULL_OF_RENEWALS = ("decision_date", "days_to_decision", "due_date", "term_no", "contract_key", "target_arr")
-_EXAMPLES: dict[str, object] = {
-    "text": "Example",
-    "integer": 12,
-    "bigint": 12,
-    "numeric": Decimal(1200),
-    "numeric(18,2)": Decimal(1200),
-    "double precision": 0.5,
-    "date": date(2026, 1, 1),
-    "timestamptz": datetime(2026, 1, 1, tzinfo=UTC),
-    "boolean": True,
-}
 
 
 @dataclass(frozen=True)
@@ -69,12 +57,9 @@ class Table:
         """All columns."""
         return tuple(self.types)
 
-    def examples(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return a subject of which everything is known, and one of which as little as possible is."""
-        known = (*_NEVER_NULL, *_NEVER_NULL_OF_RENEWALS, self.key)
-        full = {column: _EXAMPLES[kind] for column, kind in self.types.items()}
-        bare = {column: full[column] if column in known else None for column in self.types}
-        return full, bare
+    def examples(self) -> tuple[dict[str, Any], ...]:
+        """Return subjects to check a text with: all is known, as little as possible is, and every number is zero."""
+        return templates.examples(self.types, (*_NEVER_NULL, *_NEVER_NULL_OF_RENEWALS, self.key))
 
 
 _TABLES = {

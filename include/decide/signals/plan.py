@@ -154,9 +154,11 @@ class Alerts(Planner[Signal]):
         return "high" if turn.hit and turn.hit.is_worse else "normal"
 
     def sources(self, turn: Turn[Signal]) -> tuple[str, ...]:
-        """Return the account's CRM, and all sources of the kinds that the signal rests on."""
-        others = [each.source for kind in sorted(turn.rule.kinds) for each in self.day.readiness.of_kind(kind)]
-        return (turn.values["crm_source"], *others)
+        """Return the account's CRM and billing system, and all sources of the kinds that the signal rests on."""
+        ready = self.day.readiness
+        billing = [each.source for each in ready.billing(str(turn.values["account_key"]))]
+        others = [each.source for kind in sorted(turn.rule.kinds) for each in ready.of_kind(kind)]
+        return (turn.values["crm_source"], *billing, *others)
 
     def figures(self, turn: Turn[Signal]) -> dict[str, Any]:
         """Return what an episode keeps: also the thresholds, and the kinds of source that its signal rests on."""

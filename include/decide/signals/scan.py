@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 import sqlalchemy as sa
@@ -56,6 +56,20 @@ def scan(connection: sa.Connection, day: Day, signals: Mapping[str, Rule[Signal]
     return found
 
 
+def switched_off(connection: sa.Connection, known: Collection[str]) -> list[episodes.Change]:
+    """Return what closes the open episodes of signals whose file is gone or disabled.
+
+    Args:
+        known: The signals and playbooks in force.
+    """
+    gone = [name for name in connection.execute(_WITH_OPEN).scalars() if name not in known]
+    return [
+        episode.change("close", {}, reason="its signal is switched off")
+        for episode in (episodes.read(connection, gone) if gone else [])
+        if episode.state == "open" and not episode.arm
+    ]
+
+
 def unavailable(signals: Mapping[str, Rule[Signal]]) -> dict[str, str]:
     """Return the signals that rest on an entity which no source gives, and what they need."""
     given = {kind: availability.available(kind) for kind in ("crm", "support", "product")}
@@ -65,3 +79,10 @@ def unavailable(signals: Mapping[str, Rule[Signal]]) -> dict[str, str]:
         if missing:
             found[name] = f"not available: needs {', '.join(missing)}"
     return found
+
+
+# Episodes of a playbook have an arm.
+_WITH_OPEN = sa.text(
+    "select distinct signal from ops.episode where state = 'open' and arm = ''"
+    " and entity_kind in ('account', 'contact', 'former') order by signal"
+)

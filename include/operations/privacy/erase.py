@@ -182,8 +182,8 @@ def _take_account(connection: Connection, account_key: str, found: Found, counts
         counts[store] += connection.execute(sa.text(statement), {"key": account_key, **refs}).rowcount
     for built in redaction.tables(connection, ("core", "marts")):
         if "account_key" in built.columns:
-            clause = sa.text(f"delete from {built.name} where account_key = :key")  # noqa: S608
-            counts[built.name] += connection.execute(clause, {"key": account_key}).rowcount
+            clause = sa.text(f"delete from {built.name} where {_OF_KEYS}")  # noqa: S608
+            counts[built.name] += connection.execute(clause, {"key": account_key, **refs}).rowcount
 
 
 def _take_by_record(connection: Connection, found: Found, counts: Counter[str]) -> None:
@@ -343,30 +343,31 @@ _BY_ACCOUNT_KEY = (
     "ops.evaluation", "ops.evaluation_input", "meta.renewal_answer", "meta.former_continuation", "meta.health_pulse",
     "meta.health_override",
 )  # fmt: skip
+# Of an account that absorbed others, what was written under their keys is erased too.
+_OF_KEYS = f"(account_key = :key or account_key in (select source || ':' || id from {PAIRS} as erased (source, id)))"  # noqa: S608
 # What else names an account. The outbox keeps its keys: nothing is sent twice.
 _OF_ACCOUNT = (
     (f"delete from quarantine.record where (source, account_ref) in {PAIRS}", "quarantine.record"),  # noqa: S608
     (
-        "update ops.outbox set subject = '[erased]', body = '{}', recipient = '', address = '',"
-        " state = case when state in ('planned', 'parked') then 'suppressed' else state end where account_key = :key",
+        "update ops.outbox set subject = '[erased]', body = '{}', recipient = '', address = '',"  # noqa: S608
+        f" state = case when state in ('planned', 'parked') then 'suppressed' else state end where {_OF_KEYS}",
         "ops.outbox",
     ),
     (
-        "update ops.episode set evidence = '{}', state = 'closed', closed_on = coalesce(closed_on, updated_on),"
+        "update ops.episode set evidence = '{}', state = 'closed', closed_on = coalesce(closed_on, updated_on),"  # noqa: S608
         " close_reason = 'the account was erased', answer = case when answer = '' then '' else '[erased]' end"
-        " where account_key = :key",
+        f" where {_OF_KEYS}",
         "ops.episode",
     ),
     *(
         (
-            f"delete from {table} where account_key = :key"  # noqa: S608
-            f" or account_key in (select source || ':' || id from {PAIRS} as erased (source, id))",
+            f"delete from {table} where {_OF_KEYS}",  # noqa: S608
             table,
         )
         for table in _BY_ACCOUNT_KEY
     ),
     (
-        "update ops.task set outcome = '' where key in (select key from ops.outbox where account_key = :key)",
+        f"update ops.task set outcome = '' where key in (select key from ops.outbox where {_OF_KEYS})",  # noqa: S608
         "ops.task",
     ),
     (

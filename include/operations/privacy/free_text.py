@@ -77,7 +77,7 @@ def blank_messages(connection: Connection, found: Found, counts: Counter[str]) -
         counts[store] += connection.execute(sa.text(statement), {"keys": keys}).rowcount
     outbox = next(table for table in redaction.tables(connection, ("ops",)) if table.name == "ops.outbox")
     names = dict.fromkeys(sorted(found.companies, key=len, reverse=True), suppression.ERASED)
-    counts["ops.outbox"] += redaction.blank(connection, outbox, names, "entity_kind = 'csm'")
+    counts["ops.outbox"] += redaction.blank(connection, outbox, names, "entity_kind in ('csm', 'person')")
 
 
 def places(connection: Connection, found: Found) -> Places:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -53,6 +54,18 @@ def test_what_opens_is_told_once_with_its_figures(ward: Ward) -> None:
     for day in range(1, 5):
         ward.set_clock(at(day))
         assert ward.house.decide().n_planned == 0
+
+
+def test_a_signal_that_is_switched_off_leaves_nothing_open(ward: Ward) -> None:
+    ward.give("account", account(1, **BAD))
+    ward.house.decide()
+    folder = Path(os.environ["PERENNIAL_CONFIG_DIR"]) / "config" / "signals"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "bad_rating.yaml").write_text("disabled: true\n")
+    ward.set_clock(at(1))
+    assert ward.house.decide().n_closed == 1
+    (episode,) = ward.house.episodes("bad_rating")
+    assert (episode["state"], episode["close_reason"]) == ("closed", "its signal is switched off")
 
 
 def test_one_cause_is_one_alert(ward: Ward) -> None:

@@ -296,7 +296,20 @@ def test_the_record_of_an_erasure_names_nobody(known: pytest.MonkeyPatch) -> Non
 def test_an_account_is_nowhere_any_more(known: pytest.MonkeyPatch) -> None:
     at(known, "14:00")
     judgements.pulse("crm:1", 2, why=f"{NAME} does not answer", by="lea", day=date(2026, 6, 10))
+    # What was written under the key of an account that was merged into it.
+    with engine("owner").begin() as connection:
+        connection.exec_driver_sql(
+            "insert into core.account_bridge (account_key, source, source_id) values ('crm:1', 'crm', '77');"
+            " insert into ops.episode (signal, entity_kind, entity_id, episode_no, account_key, state, evidence,"
+            " opened_on, updated_on) values ('old', 'account', 'crm:77', 1, 'crm:77', 'open',"
+            " '{\"name\": \"Old Ltd\"}', '2026-06-10', '2026-06-10');"
+            " insert into ops.outbox (key, channel, entity_kind, entity_id, rule, episode_no, step, account_key,"
+            " recipient, subject, body, reads, not_after, state, decision_id, version) values ('old', 'email',"
+            " 'account', 'crm:77', 'r', 1, 'opened', 'crm:77', 'x@y.example', 'Old Ltd', '{}', '{}', now(), 'sent',"
+            " 'd', '1')"
+        )
     done = erase.account("crm:1", **HOW)
+    assert holding("Old Ltd") == {}
     assert value("select count(*) from meta.health_pulse") == 0
     assert done.counts["raw.hubspot__account"] == 1 and done.counts["raw.product__usage_day"] > 0
     assert holding(ADA, SECOND, NAME, "Account 1", "Organisation o1") == {}
