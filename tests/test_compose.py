@@ -224,7 +224,7 @@ def test_the_image_has_what_runs_and_no_sandbox_and_no_tests():
     files = [path for path in tracked if path and path.split("/")[0] in copied and _in_image(path)]
     assert "include/cli/main.py" in files
     assert "dags/decide.py" in files
-    assert "plugins/templates/perennial.html" in files
+    assert "plugins/templates/data.html" in files
     assert "requirements-production.txt" in files
     assert "include/identity/free_mail_domains.txt" in files
     assert not [path for path in files if "sandbox" in path or path.startswith("tests")]

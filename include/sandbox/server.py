@@ -208,6 +208,13 @@ def _announce(ready: Path, note: dict[str, Any]) -> None:
     )
 
 
+async def _when_started(server: uvicorn.Server, announce: Any) -> None:
+    """Announce a server once it heeds signals: one that came before would be lost."""
+    while not server.started:
+        await asyncio.sleep(0.01)
+    announce()
+
+
 async def _run(
     outer: Outer, web: socket.socket, mail: socket.socket, sandbox: Sandbox, product: Product | None, announce: Any
 ) -> None:
@@ -222,10 +229,12 @@ async def _run(
     sink = Sink(sandbox, outer.faults)
     mail_server = await loop.create_server(sink.protocol, sock=mail)
     following = asyncio.create_task(product.run()) if product else None
-    announce()
+    server = uvicorn.Server(config)
+    announcing = asyncio.create_task(_when_started(server, announce))
     try:
-        await uvicorn.Server(config).serve(sockets=[web])
+        await server.serve(sockets=[web])
     finally:
+        announcing.cancel()
         mail_server.close()
         if following:
             following.cancel()

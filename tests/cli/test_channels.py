@@ -23,7 +23,7 @@ def test_from_decision_to_inbox(house: House, outside: Outside, capsys: pytest.C
     house.renewals(renewal(1, days=30))
     shown = run(capsys, "decide", "--dry-run")
     assert "3 actions planned" in shown and "dry run: nothing was written" in shown
-    assert "Customer 1: 30 days to the renewal date" in shown
+    assert "Customer 1, USD 120,000" in shown
     assert "3 actions planned" in run(capsys, "decide")
     assert "0 actions planned" in run(capsys, "decide")
     shown = run(capsys, "deliver", "--dry-run")

@@ -223,7 +223,7 @@ def test_salesforces_queries_are_answered_as_documented(
     [
         ({"after": "1"}, []),
         ({"after": None, "link": None}, []),
-        ({"after": 1}, ["x.after is not a text: 1"]),
+        ({"after": 1}, ["x.after is no text: 1"]),
         ({"link": "y"}, ["x.after is missing"]),
         ({"after": "1", "before": "0"}, ["x.before is not published"]),
     ],

@@ -143,7 +143,7 @@ def test_a_healthy_renewal_says_so() -> None:
 def test_near_the_end_the_answer_comes_first() -> None:
     assert "1. Get the customer's answer in writing before Mon 23 Nov 2026" in text(renewal(1, days=7))
     assert "renewal date 16 Nov 2026 (today)" in text(renewal(1, days=0))
-    assert "1 day to the renewal date" in text(renewal(1, days=1))
+    assert "renewal date 17 Nov 2026 (1 day)" in text(renewal(1, days=1))
 
 
 ANSWER, TALK, REVIEW = "Get the customer's answer", "Agree the date", "Review with the customer"
