@@ -39,6 +39,7 @@ def make(report: Report, period: Period, asked: Asked, earlier: Document | None,
         "report": report.name, "title": report.title, "audience": report.audience, "period": period.name,
         "label": period.label, "newest": asked.newest.isoformat(), "spec": report.hash,
         "edition": earlier["edition"] + 1 if earlier else 1,
+        "currency": asked.settings.currency if mask.VIEWERS[report.audience].sees_amounts else "",
         "sections": [], "values": {}, "marks": {}, "held": {}, "missed": {},
     }  # fmt: skip
     shown = {**_values_of(before, f"the report of {period.before.name}"), **_values_of(earlier, "")}
@@ -87,9 +88,8 @@ def title(content: Document) -> str:
 
 def html(content: Document) -> str:
     """Return it as one self-contained page."""
-    return render(
-        title(content), f"Edition {content['edition']}, with figures to {content['newest']}.", sections(content)
-    )
+    said = f"Edition {content['edition']}, with figures to {content['newest']}. {_amounts(content)}".strip()
+    return render(title(content), said, sections(content))
 
 
 def message(content: Document, report_id: int, sha256: str, settings: Settings) -> Message:
@@ -121,9 +121,10 @@ def message(content: Document, report_id: int, sha256: str, settings: Settings) 
     links = (Link(label="Open the report", url=template.replace("{id}", str(report_id))),) if template else ()
     return Message(
         subject=title(content),
-        summary=f"{_count(n_missed)} their target in {content['label']}. Figures to {content['newest']}.",
-        facts=tuple(facts[:_FACTS]),
-        evidence=tuple(evidence),
+        summary=f"{_count(n_missed)} their target in {content['label']}. Figures to {content['newest']}."
+        f" {_amounts(content)}".rstrip(),
+        facts=tuple(dict.fromkeys(facts))[:_FACTS],
+        evidence=tuple(dict.fromkeys(evidence)),
         links=links,
         footer=f"python -m include.cli report show {report_id} --html FILE; sha256 {sha256}",
     )
@@ -198,6 +199,10 @@ def _values_of(content: Document | None, where: str) -> dict[str, tuple[float, s
         return {}
     where = where or f"edition {content['edition']}"
     return {key: (value, where) for key, value in content["values"].items()}
+
+
+def _amounts(content: Document) -> str:
+    return f"Amounts in {content['currency']}." if content["currency"] else ""
 
 
 def _against(row: Sequence[str]) -> str:

@@ -21,7 +21,7 @@ from include.reports.tables import Asked
 from include.warehouse.engine import has_table
 
 COLUMNS = ("metric", "value", "target", "period before", "n", "as of")
-NUMBERS = (1, 3, 4)
+NUMBERS = (1, 3, 4, 5)
 NOT_AVAILABLE = "not available"
 
 
@@ -83,7 +83,9 @@ def restated(found: Figures, shown: Mapping[str, tuple[float, str]]) -> dict[int
         shown: Key of a value -> what was shown, and where.
     """
     marks: dict[int, list[str]] = {}
-    for key in found.values.keys() & shown.keys():
+    for key in found.values:
+        if key not in shown:
+            continue
         (then, where), row = shown[key], found.places[key]
         metric_id, _, as_of = key.split(" ")[:3]
         unit = metrics.get(metric_id).entry.unit

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from include import config
 from include.common import clock
 from include.common.errors import ConfigError, PerennialError
-from include.config import Settings
+from include.config import Settings, files
 from include.decide.context import planned_state
 from include.outbox import store
 from include.outbox.store import Action
@@ -59,14 +59,14 @@ def publish(name: str = "", period: str = "") -> list[Made]:
     if period and not name:
         raise ConfigError("a period needs a report", cure="name the report before --period")
     settings = config.load()
-    chosen = [spec.get(name)] if name else list(spec.load().values())
     made, errors = [], []
-    for report in chosen:
-        try:
-            made.append(_publish(report, period, settings))
-        except PerennialError as error:
-            error.message = f"{report.name}: {error.message}"
-            errors.append(error)
+    with files.held():
+        for report in [spec.get(name)] if name else list(spec.load().values()):
+            try:
+                made.append(_publish(report, period, settings))
+            except PerennialError as error:
+                error.message = f"{report.name}: {error.message}"
+                errors.append(error)
     if errors:
         first, *others = errors
         first.message += "".join(f"; and {other.message}" for other in others)

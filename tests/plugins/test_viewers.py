@@ -94,7 +94,14 @@ def test_a_report_is_opened_by_its_audience_alone(client, world, role):  # noqa:
         section = {"title": "Risks", "text": "", "columns": ["account"], "rows": [["Acme <b>"]], "numbers": []}
         section |= {"note": "", "lacks": "", "charts": []}
         data = {"report": f"{audience} {len(regions)}", "title": "T", "label": "May", "period": "2026-05", "edition": 1}
-        data |= {"audience": audience, "sections": [section], "marks": {}, "held": {}, "newest": "2026-06-10"}
+        data |= {
+            "audience": audience,
+            "sections": [section],
+            "marks": {},
+            "held": {},
+            "newest": "2026-06-10",
+            "currency": "",
+        }
         with engine("builder").begin() as connection:
             archive.keep(connection, data, document.html(data), regions, datetime(2026, 6, 1, tzinfo=UTC))
     listed = _as(client, role, "/reports/")
