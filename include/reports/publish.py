@@ -19,12 +19,12 @@ from include.reports.archive import Edition
 from include.reports.periods import Period
 from include.reports.spec import Report
 from include.reports.tables import Asked
+from include.warehouse import locks
 from include.warehouse.engine import engine, has_table
 
 CHANNEL, KIND = "email", "report"
 # A report that could not be sent for so long is out of date.
 USEFUL_DAYS = {"weekly": 7, "monthly": 21}
-_LOCK = 0x5052_4550
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def _publish(report: Report, asked_for: str, settings: Settings) -> Made:
             raise ConfigError(f"{period.name} is not over", cure=f"the figures are of {newest}")
         with engine("builder").begin() as connection:
             # Two that make the same report would both write its next edition.
-            connection.execute(sa.text("select pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+            connection.execute(sa.text("select pg_advisory_xact_lock(:key)"), {"key": locks.REPORTS_LOCK})
             last = archive.last(connection, report.name, period.name)
             if last and last.data["spec"] != report.hash and not asked_for:
                 reason = f"its file has changed; it holds from the period after {period.name}"

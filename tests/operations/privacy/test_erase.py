@@ -107,7 +107,7 @@ def spread() -> None:
             " jsonb_build_object('evidence', said), '{}', now(), state, 'd', '1' from (values"
             " ('contact', 'crm:c1', 'crm:1', 'Account 1: the Countess fell silent', 'planned'),"
             " ('contact', 'crm:c1', 'crm:1', 'Account 1: the Countess has moved', 'sent'),"
-            " ('report', 'weekly:2026-W23', '', 'Top risks: Account 1, of Ada Lovelace', 'uncertain'),"
+            " ('report', 'weekly:2026-W23', '', 'Top risks: Account 1, of Ada Lovelace', 'expired'),"
             " ('csm', 'csm@vendor.example', 'crm:3', 'Further signals: Account 1: Ada Lovelace is gone', 'failed'))"
             " as v (kind, id, account, said, state)",
             "insert into ops.report (report, period, audience, regions, edition, sha256, html, data, made_at) values"
@@ -190,7 +190,7 @@ def test_a_person_is_nowhere_any_more(known: pytest.MonkeyPatch) -> None:
     outbox = dict(rows("select key, state from ops.outbox"))
     assert outbox == {
         "k1": "suppressed", "k2": "sent", "kplanned": "suppressed", "ksent": "sent", "kfailed": "failed",
-        "kuncertain": "uncertain",
+        "kexpired": "expired",
     }  # fmt: skip
     assert value("select state from ops.episode where entity_kind = 'contact'") == "closed"
     for table in ("ops.evaluation", "ops.evaluation_input"):
