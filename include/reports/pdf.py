@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from include.common.errors import ConfigError
 
-CURE = "pip install 'perennial[pdf]', and Pango: apt-get install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0"
+CURE = "pip install 'weasyprint>=70', and Pango: apt-get install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0"
 
 
 def why_not() -> str:

@@ -242,16 +242,19 @@ def test_editions_are_only_added(filled: Path) -> None:
 
 def test_commands(filled: Path, tmp_path: Path) -> None:
     run = CliRunner().invoke
+    execute("update core.account set name = '<script>1</script>' where account_key = 'crm:102'")
+    execute("update ops.episode set account_key = 'crm:102' where account_key = 'crm:101'")
     assert "no report was made yet" in run(app, ["report", "list"]).output
     made = json.loads(run(app, ["report", "make", "germany", "--json"]).output)
     assert (made[0]["edition"], made[0]["n_planned"]) == (1, 0)  # e-mail is in dry run
     (one,) = editions("germany")
     assert one.sha256 in run(app, ["report", "list"]).output
     shown = run(app, ["report", "show", str(one.report_id)]).output
-    assert "Customer 01" in shown and "withheld" in shown
+    assert "<script>1" in shown and "withheld" in shown
     page = tmp_path / "page.html"
     assert run(app, ["report", "show", str(one.report_id), "--html", str(page)]).exit_code == 0
     assert page.read_text() == one.html
+    assert "&lt;script&gt;1" in one.html and "<script" not in one.html
     assert run(app, ["report", "show", "99"]).exit_code != 0
     assert run(app, ["report", "make", "germany", "--period", "2026-W24"]).exit_code != 0  # it is not over
 
