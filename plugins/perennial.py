@@ -31,6 +31,7 @@ PAGES = {
     "/renewals/": "Renewals",
     "/health/": "Health",
     "/team/": "Team load",
+    "/reports/": "Reports",
     "/": "Data health",
     "/why/": "Why not?",
 }
@@ -113,6 +114,14 @@ def team_page(user: GetUserDep) -> HTMLResponse:
     from include.pages import team
 
     return _answer("/team/", "team.html", user, team.read)
+
+
+@app.get("/reports/", response_class=HTMLResponse)
+def reports_page(user: GetUserDep, id: int = 0) -> HTMLResponse:
+    """Show the archive of reports, or one of them."""
+    from include.pages import reports
+
+    return _answer("/reports/", "reports.html", user, lambda viewer: reports.read(viewer, id))
 
 
 def _answer(path: str, template: str, user: Any, read: Callable[[Viewer], Any], **more: Any) -> HTMLResponse:

@@ -33,6 +33,8 @@ CHARTS: Mapping[str, tuple[str, str]] = {
     "backtest": ("How well scores told who would leave", "AUC of the score with its interval, and of simpler methods"),
     "calibration": ("Renewed by score", "Share renewed by score, with interval and number of renewals"),
 }
+# Those that show amounts.
+AMOUNTS = frozenset({"arr_bridge", "forecast"})
 
 
 def draw() -> int:

@@ -74,6 +74,7 @@ class Links(Strict):
     """Where a message's links lead; ``{id}`` becomes the record's id. Empty: no link.
 
     Args:
+        report: Of a report on the pages inside Airflow.
         task: Of a task that was written for an alert; ``{account}`` becomes its account's id.
         accounts: CRM source -> link of its accounts, where it is another.
         tasks: CRM source -> link of its tasks, where it is another.
@@ -82,6 +83,7 @@ class Links(Strict):
     account: str
     opportunity: str
     task: str
+    report: str
     accounts: dict[Identifier, str]
     tasks: dict[Identifier, str]
 

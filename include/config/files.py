@@ -18,7 +18,7 @@ from typing import Literal, ParamSpec, TypeVar
 from include.common import paths
 from include.common.errors import ConfigError
 
-Area = Literal["config", "sql", "playbooks"]
+Area = Literal["config", "sql", "playbooks", "reports"]
 Made = TypeVar("Made")
 Given = ParamSpec("Given")
 # Path below the area, file, and what tells that it is the same as before: when it was changed, and its size.
@@ -29,6 +29,7 @@ SHIPPED: dict[Area, Path] = {
     "config": paths.ROOT / "include" / "defaults" / "config",
     "sql": paths.SQL,
     "playbooks": paths.ROOT / "include" / "defaults" / "playbooks",
+    "reports": paths.ROOT / "include" / "defaults" / "reports",
 }
 
 
@@ -45,7 +46,7 @@ def overlay() -> Path | None:
     if not folder.is_dir():
         raise ConfigError(
             f"{OVERLAY_VARIABLE} names {folder}, which is not a folder",
-            cure=f"create it with sub-folders config/, sql/ or playbooks/, or unset {OVERLAY_VARIABLE}",
+            cure=f"create it with sub-folders config/, sql/, playbooks/ or reports/, or unset {OVERLAY_VARIABLE}",
         )
     return folder
 

@@ -130,9 +130,9 @@ def _listed(folder: str) -> list[Shown]:
 
 
 def _overlaid() -> list[Shown]:
-    """Return the SQL and playbooks that are in the overlay."""
+    """Return the SQL, playbooks and reports that are in the overlay."""
     above = files.overlay()
-    areas: tuple[files.Area, ...] = ("sql", "playbooks")
+    areas: tuple[files.Area, ...] = ("sql", "playbooks", "reports")
     return [
         Shown(f"{area}/{name}", "own file", files.shown(path))
         for area in areas

@@ -69,10 +69,8 @@ class Day:
         return self.start_of(day + timedelta(days=1))
 
     def planned_state(self, channel: str) -> tuple[State, str]:
-        """Return how something is planned over a channel: under dry run it is suppressed permanently."""
-        if getattr(self.settings.channels, channel).dry_run:
-            return "suppressed", "dry run"
-        return "planned", ""
+        """Return how something is planned over a channel."""
+        return planned_state(self.settings, channel)
 
     def action(self, channel: str, message: Message, **said: Any) -> Action:
         """Return a message as it is planned over a channel.
@@ -102,6 +100,11 @@ class Outcome:
     started: list[Rule[Playbook]] = field(default_factory=list)
     blocked: list[Block] = field(default_factory=list)
     n_on_hold: int = 0
+
+
+def planned_state(settings: Settings, channel: str) -> tuple[State, str]:
+    """Return how something is planned over a channel: under dry run it is suppressed permanently."""
+    return ("suppressed", "dry run") if getattr(settings.channels, channel).dry_run else ("planned", "")
 
 
 def plain(value: Any) -> Any:

@@ -39,7 +39,7 @@ COMMANDS = {
     "deliver": "deliver",
     "housekeeping": "housekeeping",
     "judge_scores": "score backtest",
-    "publish_reports": "report charts",
+    "publish_reports": "report make",
     "reconcile": "reconcile SOURCE",
 }
 KINDS = {"ingest_crm": "crm", "ingest_support": "support", "ingest_product": "product"}

@@ -13,6 +13,7 @@ from include.gate import availability
 from include.gate import verdicts as gate
 from include.ingest import batches, quarantine
 from include.ingest.batches import Batch
+from include.reports import pdf
 from include.warehouse.engine import engine, has_table
 
 Rows = list[dict[str, Any]]
@@ -52,6 +53,7 @@ def status() -> dict[str, Rows]:
             "contracts": review.summary(connection),
             "build": [dict(row) for row in connection.execute(_LAST_BUILD).mappings()],
             "outbox": [dict(row) for row in connection.execute(_OUTBOX).mappings()],
+            "pdf": [{"reason": reason, "cure": pdf.CURE}] if (reason := pdf.why_not()) else [],
             "fields": [dict(row) for row in connection.execute(_FIELDS, {"now": clock.now()}).mappings()],
         }
 
@@ -67,6 +69,7 @@ SECTIONS = {
     "contracts": (("kind", "n", "arr", "share_of_arr", "cure"), "nothing is open about contracts and renewals"),
     "build": (("build_id", "kind", "state", "window_start", "window_end", "started_at", "finished_at"), "no build yet"),
     "outbox": (("channel", "state", "n", "newest"), "no message was planned yet"),
+    "pdf": (("reason", "cure"), "reports can be written as PDF"),
     "fields": (
         ("noticed_at", "source", "entity", "kind", "field", "was", "is_now", "fills"),
         "no source has changed its fields in the last 30 days",

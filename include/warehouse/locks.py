@@ -25,6 +25,7 @@ SENDER_LOCK = 0x5045_5253  # one pass of ``deliver`` at a time, for minutes
 DECIDER_LOCK = 0x5045_5244
 MIGRATION_LOCK = 0x5045_5245
 INCIDENTS_LOCK = 0x5045_494E
+REPORTS_LOCK = 0x5045_5250
 LOGINS_LOCK = 0x5045_4C4F  # the logins are the server's, not one database's
 _TICK = timedelta(microseconds=1)
 

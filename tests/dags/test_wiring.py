@@ -106,6 +106,14 @@ def test_deciding_follows_the_build_and_delivering_the_decision(dags):
     assert list(dags["deliver"].timetable.asset_condition.objects) == [OUTBOX]
 
 
+def test_reports_are_made_with_the_charts_of_the_same_build_and_delivered(dags):
+    dag = dags["publish_reports"]
+    assert list(dag.timetable.asset_condition.objects) == [KPIS]
+    make = dag.task_dict["make_reports"]
+    assert make.upstream_task_ids == {"draw_charts"} and make.trigger_rule == "all_done"
+    assert make.outlets == [OUTBOX]
+
+
 def test_what_is_above_the_caps_is_asked_in_runs_of_their_own(dags):
     decide, asking = dags["decide"], dags["approve_actions"]
     put = decide.task_dict["ask_for_approval"]

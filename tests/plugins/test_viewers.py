@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime
 from html import unescape
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import sqlalchemy as sa
 from include.common.errors import ConfigError
 from include.config import load
 from include.config.viewers import Viewer
+from include.reports import archive, document
 from include.warehouse.engine import engine
 from tests.plugins.test_perennial_page import client, plugin  # noqa: F401
 
@@ -22,6 +24,14 @@ ROLES = {
     "head": {"role": "head"},
     "executive": {"role": "executive"},
     "region": {"role": "region", "regions": ["Nowhere"]},
+}
+REPORTS = {  # report -> audience, regions, and the roles that may open it
+    1: ("executives", [], {"head", "executive"}),
+    2: ("regions", ["Nowhere"], {"head", "region"}),
+    3: ("regions", ["Nowhere", "Germany"], {"head"}),
+    4: ("regions", [], {"head"}),
+    5: ("cs_operations", [], {"head"}),
+    6: ("product", [], {"head"}),
 }
 PAGES = (
     "/today/", "/account/?account=crm:1", "/brief/?account=crm:1", "/renewals/", "/health/", "/health/?account=crm:1",
@@ -76,6 +86,32 @@ def test_every_page_shows_a_role_only_what_is_its(client, world, role):  # noqa:
             assert {NAME, f"{TARGET:,}"} <= seen, text
         if role in ("other", "region") and "account=" in path:
             assert "none of your accounts" in text or "does not show" in text
+
+
+@pytest.mark.parametrize("role", [*ROLES, "viewer"])
+def test_a_report_is_opened_by_its_audience_alone(client, world, role):  # noqa: F811
+    for audience, regions, _ in REPORTS.values():
+        section = {"title": "Risks", "text": "", "columns": ["account"], "rows": [["Acme <b>"]], "numbers": []}
+        section |= {"note": "", "lacks": "", "charts": []}
+        data = {"report": f"{audience} {len(regions)}", "title": "T", "label": "May", "period": "2026-05", "edition": 1}
+        data |= {
+            "audience": audience,
+            "sections": [section],
+            "marks": {},
+            "held": {},
+            "newest": "2026-06-10",
+            "currency": "",
+        }
+        with engine("builder").begin() as connection:
+            archive.keep(connection, data, document.html(data), regions, datetime(2026, 6, 1, tzinfo=UTC))
+    listed = _as(client, role, "/reports/")
+    for number, (_, _, roles) in REPORTS.items():
+        answer = client.get(f"/reports/?id={number}", headers={"Authorization": f"Bearer {role}"})
+        assert ("Acme" in answer.text) == (role in roles), (number, role)
+        assert answer.status_code == (200 if role in roles else 404)
+        assert "Acme <b>" not in answer.text
+        assert (f"?id={number}" in listed) == (role in roles), (number, role)
+    assert ("cs operations" in listed) == (role in ("head", "viewer"))
 
 
 def test_a_person_sees_what_is_asked_for_first(client, world):  # noqa: F811

@@ -15,7 +15,7 @@ from include.warehouse.engine import engine
 
 def test_each_lock_has_a_number_of_its_own() -> None:
     numbers = [value for name, value in vars(locks).items() if name.endswith("_LOCK")]
-    assert len(numbers) == len(set(numbers)) == 7
+    assert len(numbers) == len(set(numbers)) == 8
 
 
 def test_a_pass_of_deliver_keeps_no_page_from_landing(warehouse: Any) -> None:

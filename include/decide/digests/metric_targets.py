@@ -100,11 +100,11 @@ def message(miss: Miss) -> Message:
     worth, target = shown(miss.value, unit), entry.target[miss.period]  # type: ignore[index]
     return Message(
         subject=f"{entry.title} missed its target: {worth} in the {miss.period} to {miss.as_of}",
-        summary=f"{entry.title} is {worth}, the target is {_bounds(target, unit)}. Below: what it is made of.",
+        summary=f"{entry.title} is {worth}, the target is {bounds(target, unit)}. Below: what it is made of.",
         notes=(miss.note,) if miss.note else (),
         facts=(
             Fact(label="Value", value=worth),
-            Fact(label="Target", value=_bounds(target, unit)),
+            Fact(label="Target", value=bounds(target, unit)),
             Fact(label="Made of", value=f"{entry.numerator} {now.numerator:,.2f} of {now.denominator or 0:,.2f}"),
             Fact(label="n", value=f"{now.n}, coverage {now.coverage:.0%}"),
         ),
@@ -195,7 +195,8 @@ def _sources(metric: Metric, day: Day) -> tuple[str, ...]:
     return tuple(source.id for source in day.settings.sources if source.kind in kinds)
 
 
-def _bounds(target: metrics.Target, unit: str) -> str:
+def bounds(target: metrics.Target, unit: str) -> str:
+    """Return a target as people read it."""
     parts = [
         f"{word} {shown(bound, unit)}"
         for word, bound in (("at least", target.at_least), ("at most", target.at_most))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from html import escape
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -71,13 +72,16 @@ def _blanked(table: str, entity: Entity, where: str) -> str:
 
 
 def blank_messages(connection: Connection, found: Found, counts: Counter[str]) -> None:
-    """Blank what signals about people have kept and said, and an account's name in the lists of a CSM's day."""
+    """Blank what signals about people have kept and said, and an account's name in lists of a CSM's day and reports."""
     keys = sorted(f"{source}:{record_id}" for source, entity, record_id in found.records if entity == "contact")
     for store, statement in _OF_CONTACT.items():
         counts[store] += connection.execute(sa.text(statement), {"keys": keys}).rowcount
-    outbox = next(table for table in redaction.tables(connection, ("ops",)) if table.name == "ops.outbox")
-    names = dict.fromkeys(sorted(found.companies, key=len, reverse=True), suppression.ERASED)
-    counts["ops.outbox"] += redaction.blank(connection, outbox, names, "entity_kind in ('csm', 'person')")
+    # A report's page has names as HTML writes them.
+    called = found.companies | {escape(name) for name in found.companies}
+    names = dict.fromkeys(sorted(called, key=len, reverse=True), suppression.ERASED)
+    for table in redaction.tables(connection, ("ops",)):
+        if table.name in _LISTS:
+            counts[table.name] += redaction.blank(connection, table, names, _LISTS[table.name])
 
 
 def places(connection: Connection, found: Found) -> Places:
@@ -113,6 +117,8 @@ _IN_QUARANTINE = f"""
     set record = record - cast(:texts as text[])
     where entity = :entity and (source, record ->> '{{column}}') in {PAIRS} and record ?| cast(:texts as text[])
 """  # noqa: S608
+# What lists many accounts -> in which of its rows.
+_LISTS = {"ops.outbox": "entity_kind in ('csm', 'person', 'report')", "ops.report": ""}
 _OF_CONTACT = {
     "ops.outbox": (
         "update ops.outbox set subject = '[erased]', body = '{}', reason ="

@@ -107,8 +107,12 @@ def spread() -> None:
             " jsonb_build_object('evidence', said), '{}', now(), state, 'd', '1' from (values"
             " ('contact', 'crm:c1', 'crm:1', 'Account 1: the Countess fell silent', 'planned'),"
             " ('contact', 'crm:c1', 'crm:1', 'Account 1: the Countess has moved', 'sent'),"
+            " ('report', 'weekly:2026-W23', '', 'Top risks: Account 1, of Ada Lovelace', 'expired'),"
             " ('csm', 'csm@vendor.example', 'crm:3', 'Further signals: Account 1: Ada Lovelace is gone', 'failed'))"
             " as v (kind, id, account, said, state)",
+            "insert into ops.report (report, period, audience, regions, edition, sha256, html, data, made_at) values"
+            " ('weekly', '2026-W23', 'cs_operations', '{}', 1, 'x', '<td>Account 1</td><td>Ada Lovelace</td>',"
+            " jsonb_build_object('rows', jsonb_build_array('Account 1', 'Ada Lovelace')), now())",
             "insert into quarantine.record (batch_id, row_no, source, entity, record_id, rule_id, reason, record)"
             " values (2, 1, 'support', 'ticket_event', 'e6', 'r', 'bad', jsonb_build_object('actor_id', 'u5',"
             " 'body', 'A tiara', 'payload', jsonb_build_object('body', 'A tiara'), 'event_type', 'comment'))",
@@ -184,7 +188,10 @@ def test_a_person_is_nowhere_any_more(known: pytest.MonkeyPatch) -> None:
     assert not guessed(*ALL_OF_HER)  # nor in what the planner remembers of each column
     assert done.counts["raw.hubspot__contact"] == 1 and done.counts["ops.outbox"] >= 2
     outbox = dict(rows("select key, state from ops.outbox"))
-    assert outbox == {"k1": "suppressed", "k2": "sent", "kplanned": "suppressed", "ksent": "sent", "kfailed": "failed"}
+    assert outbox == {
+        "k1": "suppressed", "k2": "sent", "kplanned": "suppressed", "ksent": "sent", "kfailed": "failed",
+        "kexpired": "expired",
+    }  # fmt: skip
     assert value("select state from ops.episode where entity_kind = 'contact'") == "closed"
     for table in ("ops.evaluation", "ops.evaluation_input"):
         assert rows(f"select subject_kind from {table}") == [("account",)]

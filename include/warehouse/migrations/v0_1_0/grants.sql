@@ -19,4 +19,5 @@ grant insert, update, delete on
     meta.health_pulse, meta.health_override, meta.health_backtest, meta.health_backtest_method
     to perennial_builder;
 grant insert, update, delete on all tables in schema ops to perennial_builder;
+revoke update, delete on ops.report from perennial_builder;
 grant insert, update (built_by) on meta.dirty_range to perennial_builder;

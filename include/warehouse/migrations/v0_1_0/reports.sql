@@ -8,3 +8,18 @@ create table ops.chart (
     as_of date, -- Newest day in the figures
     drawn_at timestamptz not null -- When it was drawn
 );
+
+-- Archive of reports: each edition as it was made. Rows are only added; an erasure blanks names in them.
+create table ops.report (
+    report_id bigint generated always as identity primary key, -- Number of the edition among all
+    report text not null, -- Name of the report
+    period text not null, -- Such as 2026-11 or 2026-W48
+    audience text not null, -- executives, product, regions or cs_operations
+    regions text[] not null, -- Regions that it is about; empty for all
+    edition int not null check (edition >= 1), -- From 2 on a corrected edition
+    sha256 text not null, -- Hash of the page
+    html text not null, -- The page
+    data jsonb not null, -- What the page shows, already without what its audience may not see
+    made_at timestamptz not null, -- When it was made
+    unique (report, period, edition)
+);

@@ -1,0 +1,213 @@
+"""A report's content: made from figures, kept as JSON, shown as a page, a mail or a PDF; the same content each time."""
+
+from __future__ import annotations
+
+import html as escaping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import sqlalchemy as sa
+
+from include.charts import draw
+from include.config import Settings
+from include.gate import verdicts as gate
+from include.outbox.message import Evidence, Fact, Link, Message
+from include.reports import figures, mask
+from include.reports.page import Section, render
+from include.reports.periods import Period
+from include.reports.spec import Report, SectionSpec
+from include.reports.tables import TABLES, Asked
+
+Document = dict[str, Any]
+# Of a section: what readers see as figures. Another one is another edition.
+_SHOWN = ("title", "text", "columns", "rows", "note", "charts")
+_FACTS, _LINES = 12, 5
+NO_CHART = "Not available: the chart has no figures yet."
+
+
+def make(report: Report, period: Period, asked: Asked, earlier: Document | None, before: Document | None) -> Document:
+    """Return the content of a report.
+
+    Args:
+        earlier: The edition of the same period before it: what it took of the newest day is not taken again.
+        before: The last edition of the period before.
+    """
+    taken = earlier["sections"] if earlier and earlier["spec"] == report.hash else []
+    states = {one.source: one for one in gate.verdicts() if not one.entity and one.state != "green"}
+    made: Document = {
+        "report": report.name, "title": report.title, "audience": report.audience, "period": period.name,
+        "label": period.label, "newest": asked.newest.isoformat(), "spec": report.hash,
+        "edition": earlier["edition"] + 1 if earlier else 1,
+        "currency": asked.settings.currency if mask.VIEWERS[report.audience].sees_amounts else "",
+        "sections": [], "values": {}, "marks": {}, "held": {}, "missed": {},
+    }  # fmt: skip
+    shown = {**_values_of(before, f"the report of {period.before.name}"), **_values_of(earlier, "")}
+    for number, spec in enumerate(report.sections):
+        section, found = _section(report, spec, asked, taken[number] if taken else None)
+        made["sections"].append(section)
+        place = str(number)
+        if found:
+            made["values"] |= found.values
+            made["missed"][place] = found.missed
+            marks = figures.restated(found, shown)
+            made["marks"][place] = {str(row): said for row, said in marks.items()}
+        if held := [_held(one) for one in states.values() if one.kind in _kinds(spec)]:
+            made["held"][place] = " ".join(held)
+    return made
+
+
+def is_same(one: Document, other: Document) -> bool:
+    """Return whether two editions show the same."""
+    parts = [[{name: section[name] for name in _SHOWN} for section in each["sections"]] for each in (one, other)]
+    return bool(parts[0] == parts[1])
+
+
+def sections(content: Document) -> list[Section]:
+    """Return the sections of a report's page."""
+    found = []
+    for number, section in enumerate(content["sections"]):
+        place = str(number)
+        marks = content["marks"].get(place) or {}
+        columns, rows = list(section["columns"]), [list(row) for row in section["rows"]]
+        if marks:
+            columns.append("restated")
+            rows = [[*row, marks.get(str(at), "")] for at, row in enumerate(rows)]
+        said = (section["text"], content["held"].get(place, ""), section["note"], section["lacks"])
+        charts = "".join(_figure(chart) for chart in section["charts"])
+        text = " ".join(part for part in said if part)
+        found.append(Section(section["title"], columns, rows, section["numbers"], text, charts))
+    return found
+
+
+def title(content: Document) -> str:
+    """Return what an edition is called."""
+    edition = content["edition"]
+    return f"{content['title']}: {content['label']}" + (f", corrected edition {edition}" if edition > 1 else "")
+
+
+def html(content: Document) -> str:
+    """Return it as one self-contained page."""
+    said = f"Edition {content['edition']}, with figures to {content['newest']}. {_amounts(content)}".strip()
+    return render(title(content), said, sections(content))
+
+
+def message(content: Document, report_id: int, sha256: str, settings: Settings) -> Message:
+    """Return the mail: the first metrics, what is missed, restated, held or not available, and where the page is."""
+    facts, evidence = [], []
+    for number, (section, shown) in enumerate(zip(content["sections"], sections(content), strict=True)):
+        place, name = str(number), section["title"]
+        if section["numbers"] and tuple(section["columns"]) == figures.COLUMNS:
+            facts += [Fact(label=row[0], value=_against(row)) for row in section["rows"]]
+            evidence += [
+                Evidence(
+                    text=f"{row[0]}: {row[1]}, target {row[2]}", source=f"n {row[4]}, as of {row[5]}", level="risk"
+                )
+                for row in (section["rows"][at] for at in content["missed"].get(place, ()))
+            ]
+            restated = content["marks"].get(place) or {}
+            evidence += [
+                Evidence(text=f"Restated: {section['rows'][int(at)][0]}", source=said) for at, said in restated.items()
+            ]
+        elif section["rows"]:
+            for row in section["rows"][:_LINES]:
+                cells = "; ".join(f"{column} {cell}" for column, cell in zip(shown.columns, row, strict=True))
+                evidence.append(Evidence(text=f"{name}: {cells}"))
+        missing = "" if section["is_available"] else section["note"]
+        unknown = (missing, section["lacks"], content["held"].get(place))
+        evidence += [Evidence(text=f"{name}: {said}", level="unknown") for said in unknown if said]
+    n_missed = sum(len(rows) for rows in content["missed"].values())
+    template = settings.channels.links.report
+    links = (Link(label="Open the report", url=template.replace("{id}", str(report_id))),) if template else ()
+    return Message(
+        subject=title(content),
+        summary=f"{_count(n_missed)} their target in {content['label']}. Figures to {content['newest']}."
+        f" {_amounts(content)}".rstrip(),
+        facts=tuple(dict.fromkeys(facts))[:_FACTS],
+        evidence=tuple(dict.fromkeys(evidence)),
+        links=links,
+        footer=f"python -m include.cli report show {report_id} --html FILE; sha256 {sha256}",
+    )
+
+
+def _section(
+    report: Report, spec: SectionSpec, asked: Asked, taken: Mapping[str, Any] | None
+) -> tuple[dict[str, Any], figures.Figures | None]:
+    viewer = mask.VIEWERS[report.audience]
+    made: dict[str, Any] = {
+        "title": spec.title, "text": spec.text, "columns": [], "rows": [], "numbers": [], "note": "",
+        "charts": _charts(asked.connection, spec, taken), "is_available": True,
+        "lacks": "",
+    }  # fmt: skip
+    if spec.charts and not made["charts"]:
+        made["lacks"] = NO_CHART
+    found = None
+    if spec.metrics:
+        found = figures.read(asked, spec.metrics, report.cadence, report.regions, viewer.sees_people)
+        note = mask.WHY_WITHHELD if found.is_withheld else ""
+        made |= {"columns": list(figures.COLUMNS), "rows": found.rows, "numbers": list(figures.NUMBERS), "note": note}
+    elif spec.table and taken and taken["is_available"]:
+        made |= {name: taken[name] for name in ("columns", "rows", "numbers", "note")}
+    elif spec.table:
+        made |= _table(spec.table, asked, viewer)
+    return made, found
+
+
+def _table(name: str, asked: Asked, viewer: mask.Viewer) -> dict[str, Any]:
+    table = TABLES[name]
+    found = table.make(asked)
+    if isinstance(found, str):
+        return {"note": f"Not available: {found}.", "is_available": False}
+    rows, is_withheld = mask.rows(table.columns, found.rows, viewer, found.sizes)
+    shown = mask.visible(table.columns, viewer)
+    # How many there are together would give away what is withheld.
+    said = (
+        found.text,
+        f"As of {found.as_of or asked.newest}" + (f". {mask.WHY_WITHHELD}" if is_withheld else f", n {found.n}."),
+    )
+    return {
+        "columns": [table.columns[place].name for place in shown],
+        "rows": rows,
+        "numbers": [at for at, place in enumerate(shown) if table.columns[place].kind in ("amount", "number", "share")],
+        "note": " ".join(part for part in said if part),
+    }
+
+
+def _charts(connection: sa.Connection, spec: SectionSpec, taken: Mapping[str, Any] | None) -> list[dict[str, str]]:
+    if taken and taken["charts"]:
+        return list(taken["charts"])
+    return [asdict(chart) for chart in draw.drawn(connection, *spec.charts)] if spec.charts else []
+
+
+def _figure(chart: Mapping[str, str]) -> str:
+    says, caption = escaping.escape(chart["says"]), escaping.escape(chart["title"])
+    return f'<figure role="img" aria-label="{says}"><figcaption>{caption}</figcaption>{chart["svg"]}</figure>'
+
+
+def _kinds(spec: SectionSpec) -> set[str]:
+    found = figures.kinds(spec.metrics) | (TABLES[spec.table].kinds if spec.table else set())
+    return found | ({"crm"} if set(spec.charts) & draw.AMOUNTS else set())
+
+
+def _held(one: gate.Verdict) -> str:
+    since = f"{one.since:%Y-%m-%d %H:%M} UTC" if one.since else "its first read"
+    return f"{one.source}: {'late' if one.state == 'stale' else 'held'} since {since}."
+
+
+def _values_of(content: Document | None, where: str) -> dict[str, tuple[float, str]]:
+    if content is None:
+        return {}
+    where = where or f"edition {content['edition']}"
+    return {key: (value, where) for key, value in content["values"].items()}
+
+
+def _amounts(content: Document) -> str:
+    return f"Amounts in {content['currency']}." if content["currency"] else ""
+
+
+def _against(row: Sequence[str]) -> str:
+    return row[1] if row[2] == "-" else f"{row[1]} (target {row[2]})"
+
+
+def _count(n_missed: int) -> str:
+    return "No metric missed" if not n_missed else f"{n_missed} metric{'' if n_missed == 1 else 's'} missed"

@@ -1,0 +1,200 @@
+"""Metrics of a period as rows of a report, and which of them were restated since a report showed them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from include.common import formatting
+from include.decide.digests.metric_targets import bounds
+from include.entities.catalog import ENTITIES
+from include.metrics import overrides
+from include.models import metrics
+from include.models.metrics import Metric
+from include.reports import mask
+from include.reports.periods import UNIT, Cadence, quarter_end
+from include.reports.tables import Asked
+from include.warehouse.engine import has_table
+
+COLUMNS = ("metric", "value", "target", "period before", "n", "as of")
+NUMBERS = (1, 3, 4, 5)
+NOT_AVAILABLE = "not available"
+
+
+@dataclass
+class Figures:
+    """Rows of metrics.
+
+    Args:
+        rows: Texts, in the order of ``COLUMNS``.
+        values: Key of a value -> the value: of those that are shown.
+        places: Key of a value -> the row that shows it.
+        missed: Rows whose target is missed.
+        is_withheld: Whether figures of a small group are left out.
+    """
+
+    rows: list[list[str]] = field(default_factory=list)
+    values: dict[str, float] = field(default_factory=dict)
+    places: dict[str, int] = field(default_factory=dict)
+    missed: list[int] = field(default_factory=list)
+    is_withheld: bool = False
+
+
+@dataclass(frozen=True)
+class _Value:
+    value: float | None
+    n: int
+    note: str
+
+
+def read(asked: Asked, ids: Sequence[str], cadence: Cadence, regions: Sequence[str], is_open: bool) -> Figures:
+    """Return the rows of some metrics.
+
+    Args:
+        regions: One row for each of these, where there are some.
+        is_open: Whether figures of small groups are shown.
+    """
+    found = Figures()
+    corrected = overrides.in_force(asked.connection)
+    sizes = _sizes(asked, regions)
+    for metric in (metrics.get(name) for name in ids):
+        unit = _unit(metric, cadence)
+        last = asked.period.last if unit != "quarter" else quarter_end(asked.period.last)
+        first = _first(last, unit)
+        known = _values(asked, metric, unit, (last, first - timedelta(days=1)), corrected)
+        groups = list(regions) or ["all"]
+        now = [known.get((last, group)) for group in groups]
+        counted = [min(size, one.n) if one else size for size, one in zip(sizes, now, strict=True)]
+        hidden = set() if is_open or not regions else mask.small(counted)
+        for place, group in enumerate(groups):
+            before = known.get((first - timedelta(days=1), group))
+            _add(found, metric, unit, last, first, group, now[place], before, place in hidden)
+    return found
+
+
+def restated(found: Figures, shown: Mapping[str, tuple[float, str]]) -> dict[int, str]:
+    """Return the marks of rows whose value, or value before, is not what a report showed.
+
+    Args:
+        shown: Key of a value -> what was shown, and where.
+    """
+    marks: dict[int, list[str]] = {}
+    for key in found.values:
+        if key not in shown:
+            continue
+        (then, where), row = shown[key], found.places[key]
+        metric_id, _, as_of = key.split(" ")[:3]
+        unit = metrics.get(metric_id).entry.unit
+        was, now = formatting.shown(then, unit), formatting.shown(found.values[key], unit)
+        if was != now:
+            which = "" if as_of == found.rows[row][-1] else f"{as_of}: "
+            marks.setdefault(row, []).append(f"{which}{was} in {where}, {_difference(found.values[key] - then, unit)}")
+    return {row: "; ".join(sorted(said)) for row, said in marks.items()}
+
+
+def kinds(ids: Sequence[str]) -> set[str]:
+    """Return the kinds of source that metrics rest on."""
+    needs = {need.partition(".")[0] for name in ids for need in metrics.get(name).needs}
+    return {ENTITIES[need].kind if need in ENTITIES else "crm" for need in needs}
+
+
+def _unit(metric: Metric, cadence: Cadence) -> str:
+    """Return over which period a metric is shown: where only a quarter has a target, over the last quarter."""
+    unit, targets = UNIT[cadence], metric.entry.target
+    return "quarter" if cadence == "monthly" and unit not in targets and "quarter" in targets else unit
+
+
+def _first(last: date, unit: str) -> date:
+    if unit == "week":
+        return last - timedelta(days=6)
+    months = 2 if unit == "quarter" else 0
+    return date(last.year, last.month - months, 1)
+
+
+def _sizes(asked: Asked, regions: Sequence[str]) -> list[int]:
+    """Return how many customers each region had at the period's end."""
+    if not regions:
+        return [0]
+    if not has_table(asked.connection, "marts.account_day"):
+        return [0 for _ in regions]
+    rows = asked.all(_SIZES, regions=list(regions), last=min(asked.period.last, asked.newest))
+    counted = {row["region"]: row["n"] for row in rows}
+    # Of a region of which no customer is known, one is taken to be there: nothing of it is shown.
+    return [counted.get(region) or 1 for region in regions]
+
+
+def _values(
+    asked: Asked, metric: Metric, unit: str, days: tuple[date, date], corrected: list[overrides.Override]
+) -> dict[tuple[date, str], _Value]:
+    if not has_table(asked.connection, "marts.kpi_value"):
+        return {}
+    grain = "all" if asked.accounts is None else "region"
+    rows = asked.connection.execute(
+        _VALUES,
+        {"metric": metric.id, "version": metric.entry.version, "period": unit, "days": list(days), "grain": grain},
+    )
+    found = {}
+    for row in rows:
+        by_hand = overrides.of(corrected, metric.id, unit, row.as_of, grain, row.grain_key)
+        value = by_hand.value if by_hand else row.value
+        note = f" (corrected by hand until {by_hand.expires_on})" if by_hand else ""
+        found[row.as_of, row.grain_key] = _Value(value, row.n, note)
+    return found
+
+
+def _add(
+    found: Figures, metric: Metric, unit: str, last: date, first: date, group: str, now: _Value | None,
+    before: _Value | None, is_hidden: bool,
+) -> None:  # fmt: skip
+    entry, row = metric.entry, len(found.rows)
+    title = entry.title if group == "all" else f"{entry.title}, {group}"
+    target = entry.target.get(unit)  # type: ignore[call-overload]
+    said = bounds(target, entry.unit) if target else "-"
+    if is_hidden:
+        found.is_withheld = True
+        found.rows.append([title, mask.WITHHELD, said, mask.WITHHELD, mask.WITHHELD, last.isoformat()])
+        return
+    if now and now.value is not None and target:
+        is_met = target.is_met(now.value)
+        said += "" if is_met else ": missed"
+        found.missed += [] if is_met else [row]
+    for day, one in ((last, now), (first - timedelta(days=1), before)):
+        if one and one.value is not None:
+            key = f"{metric.id} {entry.version} {day} {unit} {group}"
+            found.values[key], found.places[key] = round(float(one.value), 9), row
+    found.rows.append(
+        [title, _shown(now, entry.unit), said, _shown(before, entry.unit), str(now.n) if now else "-", last.isoformat()]
+    )
+
+
+def _shown(one: _Value | None, unit: str) -> str:
+    return formatting.shown(one.value, unit) + one.note if one else NOT_AVAILABLE
+
+
+def _difference(change: float, unit: str) -> str:
+    return f"{change * 100:+.1f} points" if unit == "share" else f"{change:+,.2f}".removesuffix(".00")
+
+
+def accounts_of(regions: Sequence[str], connection: sa.Connection) -> list[str] | None:
+    """Return the accounts of some regions; None for all accounts."""
+    if not regions:
+        return None
+    if not has_table(connection, "core.account"):
+        return []
+    query = sa.text("select account_key from core.account where region = any(:regions) order by 1")
+    found: Any = connection.execute(query, {"regions": list(regions)}).scalars()
+    return list(found)
+
+
+_VALUES = sa.text(
+    "select as_of, grain_key, value, n from marts.kpi_value where metric_id = :metric and metric_version = :version"
+    " and period = :period and as_of = any(:days) and grain = :grain"
+)
+_SIZES = (
+    "select region, count(*) as n from marts.account_day where day = :last and is_customer and region = any(:regions)"
+    " group by 1"
+)

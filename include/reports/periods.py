@@ -1,0 +1,75 @@
+"""The periods that reports are about: months, and weeks from Monday to Sunday."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Literal
+
+from include.common import formatting
+from include.common.errors import ConfigError
+
+Cadence = Literal["weekly", "monthly"]
+UNIT: dict[Cadence, Literal["week", "month"]] = {"weekly": "week", "monthly": "month"}
+_MONTH, _WEEK = re.compile(r"(\d{4})-(\d\d)"), re.compile(r"(\d{4})-W(\d\d)")
+
+
+@dataclass(frozen=True)
+class Period:
+    """A week or a month.
+
+    Args:
+        name: Such as 2026-11 or 2026-W48.
+        label: As people say it.
+    """
+
+    name: str
+    first: date
+    last: date
+    label: str
+
+    @property
+    def before(self) -> Period:
+        """The period before it."""
+        return of("weekly" if "W" in self.name else "monthly", self.first - timedelta(days=1))
+
+
+def of(cadence: Cadence, day: date) -> Period:
+    """Return the period that a day is in."""
+    if cadence == "monthly":
+        first = day.replace(day=1)
+        last = (first + timedelta(days=31)).replace(day=1) - timedelta(days=1)
+        return Period(f"{day:%Y-%m}", first, last, f"{day:%B %Y}")
+    first = day - timedelta(days=day.weekday())
+    last = first + timedelta(days=6)
+    year, week, _ = day.isocalendar()
+    return Period(f"{year}-W{week:02}", first, last, f"week {week}, {formatting.day(first)} to {formatting.day(last)}")
+
+
+def due(cadence: Cadence, newest: date, wait_days: int) -> Period:
+    """Return the last period that has been over for so many days."""
+    return of(cadence, newest - timedelta(days=wait_days)).before
+
+
+def named(cadence: Cadence, name: str) -> Period:
+    """Return a period by its name.
+
+    Raises:
+        ConfigError: It is no name of such a period.
+    """
+    try:
+        if cadence == "monthly" and (found := _MONTH.fullmatch(name)):
+            return of(cadence, date(int(found[1]), int(found[2]), 1))
+        if cadence == "weekly" and (found := _WEEK.fullmatch(name)):
+            return of(cadence, date.fromisocalendar(int(found[1]), int(found[2]), 1))
+    except ValueError:
+        pass
+    example = "2026-11" if cadence == "monthly" else "2026-W48"
+    raise ConfigError(f"{name!r} is no period of a {cadence} report", cure=f"write it like {example}")
+
+
+def quarter_end(day: date) -> date:
+    """Return the last day of the newest quarter that is over by a day's close."""
+    following = day + timedelta(days=1)
+    return date(following.year, (following.month - 1) // 3 * 3 + 1, 1) - timedelta(days=1)

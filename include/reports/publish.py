@@ -1,0 +1,134 @@
+"""Makes the reports that are due, keeps each edition, and plans its mails, all in one transaction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import sqlalchemy as sa
+
+from include import config
+from include.common import clock
+from include.common.errors import ConfigError, PerennialError
+from include.config import Settings, files
+from include.decide.context import planned_state
+from include.outbox import store
+from include.outbox.store import Action
+from include.reports import archive, document, figures, periods, spec
+from include.reports.archive import Edition
+from include.reports.periods import Period
+from include.reports.spec import Report
+from include.reports.tables import Asked
+from include.warehouse import locks
+from include.warehouse.engine import engine, has_table
+
+CHANNEL, KIND = "email", "report"
+# A report that could not be sent for so long is out of date.
+USEFUL_DAYS = {"weekly": 7, "monthly": 21}
+
+
+@dataclass(frozen=True)
+class Made:
+    """What became of one report.
+
+    Args:
+        edition: 0 where none was made.
+        is_new: False where what it shows has not changed since the last edition.
+        n_planned: Mails that were planned.
+    """
+
+    report: str
+    period: str
+    edition: int = 0
+    report_id: int = 0
+    is_new: bool = False
+    n_planned: int = 0
+    reason: str = ""
+
+
+def publish(name: str = "", period: str = "") -> list[Made]:
+    """Make reports; where one cannot be made, the others are.
+
+    Args:
+        name: One report; all in force by default.
+        period: Which period of it; the last one that is due by default.
+
+    Raises:
+        PerennialError: At least one could not be made; raised after the others.
+    """
+    if period and not name:
+        raise ConfigError("a period needs a report", cure="name the report before --period")
+    settings = config.load()
+    made, errors = [], []
+    with files.held():
+        for report in [spec.get(name)] if name else list(spec.load().values()):
+            try:
+                made.append(_publish(report, period, settings))
+            except PerennialError as error:
+                error.message = f"{report.name}: {error.message}"
+                errors.append(error)
+    if errors:
+        first, *others = errors
+        first.message += "".join(f"; and {other.message}" for other in others)
+        raise first
+    return made
+
+
+def _publish(report: Report, asked_for: str, settings: Settings) -> Made:
+    with engine("reader").connect().execution_options(isolation_level="REPEATABLE READ") as reading:
+        newest = _newest(reading)
+        if newest is None:
+            return Made(report.name, asked_for, reason="there are no figures yet")
+        period = periods.named(report.cadence, asked_for) if asked_for else None
+        period = period or periods.due(report.cadence, newest, report.wait_days)
+        if period.last >= newest:
+            raise ConfigError(f"{period.name} is not over", cure=f"the figures are of {newest}")
+        with engine("builder").begin() as connection:
+            # Two that make the same report would both write its next edition.
+            connection.execute(sa.text("select pg_advisory_xact_lock(:key)"), {"key": locks.REPORTS_LOCK})
+            last = archive.last(connection, report.name, period.name)
+            if last and last.data["spec"] != report.hash and not asked_for:
+                reason = f"its file has changed; it holds from the period after {period.name}"
+                return Made(report.name, period.name, last.edition, last.report_id, reason=reason)
+            before = archive.last(connection, report.name, period.before.name)
+            accounts = figures.accounts_of(report.regions, reading)
+            asked = Asked(reading, settings, period, newest, accounts)
+            content = document.make(report, period, asked, last.data if last else None, before.data if before else None)
+            if last and document.is_same(content, last.data):
+                return Made(report.name, period.name, last.edition, last.report_id)
+            kept = archive.keep(connection, content, document.html(content), report.regions, clock.now())
+            actions = _mails(report, period, kept, settings)
+            planned = store.plan(connection, actions, f"report {report.name} {period.name} {kept.edition}", clock.now())
+        return Made(report.name, period.name, kept.edition, kept.report_id, True, planned.planned)
+
+
+def _newest(connection: sa.Connection) -> date | None:
+    if not has_table(connection, "marts.account_day"):
+        return None
+    found: date | None = connection.exec_driver_sql("select max(day) from marts.account_day").scalar()
+    return found
+
+
+def _mails(report: Report, period: Period, kept: Edition, settings: Settings) -> list[Action]:
+    said = document.message(kept.data, kept.report_id, kept.sha256, settings)
+    state, reason = planned_state(settings, CHANNEL)
+    return [
+        Action(
+            channel=CHANNEL,
+            entity_kind=KIND,
+            entity_id=f"{report.name}:{period.name}",
+            rule=KIND,
+            episode_no=kept.edition,
+            step=address.lower(),
+            account_key="",
+            recipient=address,
+            subject=said.subject,
+            body=said.model_dump(mode="json"),
+            reads=(),  # what is held is said in its section, and the report goes out all the same
+            not_after=kept.made_at + timedelta(days=USEFUL_DAYS[report.cadence]),
+            version=f"{report.name} {report.hash}",
+            state=state,
+            reason=reason,
+        )
+        for address in spec.addresses(report, settings.people)
+    ]

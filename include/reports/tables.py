@@ -1,0 +1,375 @@
+"""The tables that a report's section can name. They show the newest day, and are taken once for each period."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from include.config import Settings
+from include.decide.risk import live_risks
+from include.decide.signals.load import load as load_signals
+from include.gate import verdicts as gate
+from include.reports.mask import Column
+from include.reports.periods import Period
+from include.scores import precision
+from include.scores.forecast import lines, past, totals
+from include.scores.health import verdicts
+from include.warehouse.engine import has_table
+
+MOST_ROWS = 10
+NO_BUILD, NO_CONTRACTS = "there are no figures yet", "contracts are not completely read"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a table is made for.
+
+    Args:
+        newest: The newest day with figures.
+        accounts: Only these; None for all.
+    """
+
+    connection: sa.Connection
+    settings: Settings
+    period: Period
+    newest: date
+    accounts: list[str] | None
+
+    def all(self, statement: str, **named: Any) -> Sequence[Mapping[str, Any]]:
+        """Return all rows of a query."""
+        given = {"newest": self.newest, "accounts": self.accounts, "most": MOST_ROWS, **named}
+        asked = {name: value for name, value in given.items() if f":{name}" in statement}
+        return [dict(row) for row in self.connection.execute(sa.text(statement), asked).mappings()]
+
+    def misses(self, *names: str) -> bool:
+        """Return whether one of some tables is not built yet."""
+        return not all(has_table(self.connection, name) for name in names)
+
+    @property
+    def has_contracts(self) -> bool:
+        """Whether contracts are completely read: without them nobody is known as a customer."""
+        return not self.all("select 1 from meta.metric_gap where metric_id = 'customers' and from_day <= :newest")
+
+
+@dataclass(frozen=True)
+class Found:
+    """A table's content.
+
+    Args:
+        n: How many accounts, renewals or rules are behind it.
+        text: Words about it.
+        sizes: Accounts behind each row, where rows are groups of accounts.
+        as_of: The day at whose close it holds; None for the newest day.
+    """
+
+    rows: Sequence[Sequence[Any]]
+    n: int
+    text: str = ""
+    sizes: Sequence[int] | None = None
+    as_of: date | None = None
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table that can be named.
+
+    Args:
+        make: Returns its content, or why it is not available.
+        kinds: The kinds of source that it rests on.
+        by_region: Whether it can be of some regions only.
+    """
+
+    columns: Sequence[Column]
+    make: Callable[[Asked], Found | str]
+    kinds: frozenset[str] = frozenset({"crm"})
+    by_region: bool = True
+
+
+def _top_risks(asked: Asked) -> Found | str:
+    if asked.misses("marts.account_day", "marts.forecast_line"):
+        return NO_BUILD
+    if not asked.has_contracts:
+        return NO_CONTRACTS
+    if not asked.all("select 1 from ops.decision limit 1"):
+        return "the DAG decide has not run yet"
+    live = live_risks(load_signals())
+    found = asked.all(_RISKS, signals=list(live))
+    shown = [
+        (
+            (row["account_key"], row["name"]),
+            ", ".join(dict.fromkeys(live[name].file.title for name in row["signals"])),
+            row["since"],
+            row["decision_date"],
+            row["arr"],
+        )
+        for row in found[:MOST_ROWS]
+    ]
+    return Found(shown, len(found), "" if found else "No risk signal is open.")
+
+
+def _tier_moves(asked: Asked) -> Found | str:
+    if asked.misses("marts.account_day"):
+        return NO_BUILD
+    if not asked.has_contracts:
+        return NO_CONTRACTS
+    days = {"before": asked.period.first - timedelta(days=1), "last": asked.period.last}
+    if len(asked.all("select distinct day from marts.account_day where day in (:before, :last)", **days)) < 2:
+        return "the history does not begin before the period"
+    found = asked.all(_MOVES, **days)
+    shown = [((row["account_key"], row["name"]), row["was"], row["is_now"], row["arr"]) for row in found]
+    return Found(shown, len(found), "" if found else "No customer changed its tier.", as_of=asked.period.last)
+
+
+def _forecast(asked: Asked) -> Found | str:
+    if asked.misses(lines.TABLE):
+        return NO_BUILD
+    if not asked.has_contracts:
+        return NO_CONTRACTS
+    chosen = None if asked.accounts is None else set(asked.accounts)
+    known = [line for line in lines.read(asked.connection) if chosen is None or line.account_key in chosen]
+    frozen = past.read(asked.connection)
+    this = _quarter_start(asked.newest)
+    starts = sorted({line.quarter_start for line in known if line.quarter_start >= this})
+    if not starts:
+        return "no renewal is due in this quarter or the next three"
+    rows, sizes, labels = [], [], []
+    for number, start in enumerate(starts):
+        inside = [line for line in known if line.quarter_start == start]
+        wider = totals.widening(past.quarters(frozen, number))
+        total = totals.total(inside, wider)
+        won = float(sum(line.amount for line in inside if line.line_class == "won"))
+        rows.append((lines.quarter(start), total.n, total.target, won, total.expected, total.p10, total.p90))
+        sizes.append(len({line.account_key for line in inside}))
+        labels.append(wider.label)
+    said = f"{lines.quarter(starts[0])} is expected between P10 and P90 eight times of ten, {labels[0]}."
+    return Found(rows, sum(row[1] for row in rows), said, None if chosen is None else sizes)
+
+
+def _forecast_accuracy(asked: Asked) -> Found | str:
+    frozen = past.read(asked.connection)
+    start = _quarter_start(_quarter_start(asked.newest) - timedelta(days=1))
+    chosen = [row for row in frozen if row.quarter_start == start and row.checkpoint == "quarter"]
+    if not chosen:
+        return f"no forecast was frozen at the beginning of {lines.quarter(start)}"
+    made = past.quarters(chosen)
+    if not made:
+        return f"not every renewal of {lines.quarter(start)} is settled"
+    one = made[0]
+    off = one.actual / one.p50 - 1 if one.p50 else None
+    is_inside = "yes" if one.p10 <= one.actual <= one.p90 else "no"
+    return Found([(lines.quarter(start), one.p50, one.p10, one.p90, one.actual, off, is_inside)], len(chosen))
+
+
+def _quarter_start(day: date) -> date:
+    return date(day.year, (day.month - 1) // 3 * 3 + 1, 1)
+
+
+def _team_load(asked: Asked) -> Found | str:
+    if asked.misses("marts.account_day", "marts.forecast_line", "core.task", "marts.account_health"):
+        return NO_BUILD
+    if not asked.has_contracts:
+        return NO_CONTRACTS
+    found = asked.all(_LOAD)
+    leads = asked.settings.people.team_leads
+    has_tasks = bool(asked.all("select 1 from core.task limit 1"))
+    rows = [
+        (
+            row["team"] or "no team",
+            leads[row["team"]].name if row["team"] in leads else None,
+            row["n"],
+            row["arr"],
+            row["n_red"],
+            row["n_decisions"],
+            row["at_stake"],
+            row["n_tasks"] if has_tasks else None,
+            row["n_overdue"] if has_tasks else None,
+        )
+        for row in found
+    ]
+    said = "" if has_tasks else "Tasks are not available: none was written into the CRM and read back."
+    return Found(rows, sum(row["n"] for row in found), said, [row["n"] for row in found])
+
+
+def _backtest(asked: Asked) -> Found | str:
+    judged = next(iter(asked.all("select * from meta.health_backtest order by month desc limit 1")), None)
+    if judged is None:
+        return "the DAG judge_scores has not run yet"
+    found = asked.all(_METHODS, month=judged["month"])
+    rows = [(row["method"], row["t90"], row["t60"], row["t30"], row["n"], row["n_lost"]) for row in found]
+    said = f"{judged['month']:%B %Y}, {judged['n_losses']} lost renewals. {' '.join(judged['warnings'])}"
+    return Found(rows, max((row["n"] for row in found), default=0), said.strip())
+
+
+def _alert_precision(asked: Asked) -> Found | str:
+    if asked.misses("core.renewal"):
+        return NO_BUILD
+    found = precision.of_history(asked.connection, asked.newest)
+    rows = [
+        (one.name, one.precision, one.base, one.recall, one.lead, one.n_touched, one.n_lost)
+        for one in found
+        if one.n_decisions
+    ]
+    if not rows:
+        return "no signal is old enough to be judged by the renewals that followed"
+    said = "Precision: share lost of the renewals with an alert before their decision; all: of all renewals."
+    return Found(rows, max(one.n_decisions for one in found), said)
+
+
+def _data_health(asked: Asked) -> Found | str:
+    found = [one for one in gate.verdicts() if not one.entity]
+    if not found:
+        return "no source was read yet"
+    return Found([(one.source, one.kind, one.state, one.watermark, one.since) for one in found], len(found))
+
+
+def _overrides(asked: Asked) -> Found | str:
+    if asked.misses("marts.renewal_due", "marts.health_score", "marts.account_health"):
+        return NO_BUILD
+    found = verdicts.read(asked.connection)
+    if not found:
+        return Found((), 0, "No score was set by hand.")
+    names = {
+        row["account_key"]: row["name"]
+        for row in asked.all(
+            "select account_key, name from core.account where account_key = any(:keys)",
+            keys=[one.account_key for one in found],
+        )
+    }
+    rows = [
+        (
+            (one.account_key, names.get(one.account_key)),
+            one.from_day,
+            one.score,
+            one.computed,
+            one.decision_date,
+            one.outcome,
+            one.right,
+            one.given_by,
+        )
+        for one in found[:MOST_ROWS]
+    ]
+    return Found(rows, len(found), verdicts.summary(found))
+
+
+def _columns(*named: tuple[str, str]) -> tuple[Column, ...]:
+    return tuple(Column(name, kind) for name, kind in named)  # type: ignore[arg-type]
+
+
+TABLES: Mapping[str, Table] = {
+    "top_risks": Table(
+        _columns(
+            ("account", "account"), ("risks", "text"), ("since", "text"), ("next decision", "text"), ("ARR", "amount")
+        ),
+        _top_risks,
+        frozenset({"crm", "product", "support"}),
+    ),
+    "tier_moves": Table(
+        _columns(("account", "account"), ("from", "text"), ("to", "text"), ("ARR", "amount")), _tier_moves
+    ),
+    "forecast": Table(
+        _columns(
+            ("quarter", "text"), ("renewals", "number"), ("due", "amount"), ("won", "amount"), ("expected", "amount"),
+            ("P10", "amount"), ("P90", "amount"),
+        ),
+        _forecast,
+    ),
+    "forecast_accuracy": Table(
+        _columns(
+            ("quarter", "text"), ("forecast", "amount"), ("P10", "amount"), ("P90", "amount"), ("came", "amount"),
+            ("off by", "share"), ("inside the interval", "text"),
+        ),
+        _forecast_accuracy,
+        by_region=False,
+    ),
+    "team_load": Table(
+        _columns(
+            ("team", "text"), ("lead", "person"), ("customers", "number"), ("ARR", "amount"), ("red", "number"),
+            ("decisions in 90 days", "number"), ("at stake", "amount"), ("open tasks", "number"), ("overdue", "number"),
+        ),
+        _team_load,
+    ),
+    "backtest": Table(
+        _columns(
+            ("method", "text"), ("AUC at T-90", "number"), ("T-60", "number"), ("T-30", "number"),
+            ("renewals", "number"), ("lost", "number"),
+        ),
+        _backtest,
+        frozenset(),
+        by_region=False,
+    ),
+    "alert_precision": Table(
+        _columns(
+            ("rule", "text"), ("precision", "share"), ("all", "share"), ("recall", "share"), ("lead, days", "number"),
+            ("with an alert", "number"), ("of them lost", "number"),
+        ),
+        _alert_precision,
+        by_region=False,
+    ),
+    "data_health": Table(
+        _columns(
+            ("source", "text"), ("kind", "text"), ("state", "text"), ("complete up to, UTC", "text"),
+            ("since, UTC", "text"),
+        ),
+        _data_health,
+        frozenset(),
+        by_region=False,
+    ),
+    "overrides": Table(
+        _columns(
+            ("account", "account"), ("from", "text"), ("set", "number"), ("computed", "number"), ("decision", "text"),
+            ("outcome", "text"), ("right", "text"), ("by", "person"),
+        ),
+        _overrides,
+        by_region=False,
+    ),
+}  # fmt: skip
+
+_MINE = "(cast(:accounts as text[]) is null or d.account_key = any(cast(:accounts as text[])))"
+_RISKS = f"""
+select e.account_key, a.name, array_agg(e.signal order by e.severity, e.opened_on, e.signal) as signals,
+    min(e.opened_on) as since, d.arr,
+    (select min(f.decision_date) from marts.forecast_line as f
+     where f.account_key = e.account_key and f.line_class in ('open', 'auto_renew')) as decision_date
+from ops.episode as e
+join marts.account_day as d on d.account_key = e.account_key and d.day = :newest and d.is_customer
+join core.account as a on a.account_key = e.account_key and not a.is_excluded
+where e.state = 'open' and e.signal = any(:signals) and {_MINE}
+group by e.account_key, a.name, d.arr order by d.arr desc nulls last, e.account_key
+"""  # noqa: S608
+_MOVES = f"""
+select d.account_key, a.name, coalesce(b.tier, 'no tier') as was, coalesce(d.tier, 'no tier') as is_now, d.arr
+from marts.account_day as d
+join marts.account_day as b on b.account_key = d.account_key and b.day = :before and b.is_customer
+join core.account as a on a.account_key = d.account_key and not a.is_excluded
+where d.day = :last and d.is_customer and d.tier is distinct from b.tier and {_MINE}
+order by d.arr desc nulls last, d.account_key
+"""  # noqa: S608
+_LOAD = f"""
+select coalesce(o.team, '') as team, count(*) as n, sum(d.arr) as arr,
+    case when count(h.band) > 0 then count(*) filter (where h.band = 'red') end as n_red,
+    coalesce(sum(c.n), 0) as n_decisions, sum(c.arr) as at_stake,
+    coalesce(sum(t.n), 0) as n_tasks, coalesce(sum(t.n_overdue), 0) as n_overdue
+from marts.account_day as d
+join core.account as a on a.account_key = d.account_key and not a.is_excluded
+left join core.owner as o on o.owner_key = a.owner_key
+left join marts.account_health as h on h.account_key = d.account_key and h.day = d.day
+left join (
+    select account_key, count(*) as n, sum(target_arr) as arr from marts.forecast_line
+    where line_class in ('open', 'auto_renew') and days_to_decision between 0 and 90 group by 1
+) as c on c.account_key = d.account_key
+left join (
+    select account_key, count(*) as n, count(*) filter (where due_on < :newest) as n_overdue from core.task
+    where state in ('open', 'started') group by 1
+) as t on t.account_key = d.account_key
+where d.day = :newest and d.is_customer and {_MINE}
+group by 1 order by arr desc nulls last, team
+"""  # noqa: S608
+_METHODS = """
+select method, max(case when days_before = 90 then auc end) as t90, max(case when days_before = 60 then auc end) as t60,
+    max(case when days_before = 30 then auc end) as t30, max(n) as n, max(n_lost) as n_lost
+from meta.health_backtest_method where month = :month group by 1 order by (method <> 'score'), 4 desc nulls last, 1
+"""

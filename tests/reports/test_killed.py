@@ -1,0 +1,80 @@
+"""Killed anywhere between the figures and the reader's mailbox: each report arrives once, or is visibly uncertain."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from include.deliver import deliver, holds
+from include.outbox import store
+from include.reports import archive, document, publish
+from include.warehouse.engine import engine
+from tests.fixtures.children import Child
+from tests.fixtures.outside import Outside
+from tests.reports import book
+
+NOW = datetime.fromisoformat("2026-06-10T12:00:00+00:00")
+
+
+class Killed(BaseException):
+    """Stands for a SIGKILL where a new process for each would take too long."""
+
+
+@pytest.fixture
+def open_book(built: pytest.MonkeyPatch, outside: Outside, tmp_path: Path) -> None:
+    """The book, with e-mail on, and one report with two recipients."""
+    book.fill(tmp_path)
+    (tmp_path / "config" / "channels.yaml").write_text(f"email: {{dry_run: false}}\n{book.CHANNELS}")
+    holds.release("email", "a new store: nothing was sent before", "test", NOW)
+
+
+def outbox() -> dict[str, str]:
+    with engine("reader").connect() as connection:
+        rows = connection.execute(sa.text("select key, state from ops.outbox where rule = 'report'"))
+        return dict(rows.tuples().all())
+
+
+def arrived(outside: Outside) -> list[str]:
+    """Return the keys of the reports that arrived; who was sent an uncertain one is also told so."""
+    return [key for key in outside.received() if key in outbox()]
+
+
+@pytest.mark.parametrize("place", [(document, "make"), (archive, "keep"), (store, "plan"), (publish, "_mails")])
+def test_killed_while_it_is_made(open_book: None, outside: Outside, monkeypatch: pytest.MonkeyPatch, place) -> None:
+    module, name = place
+    original = getattr(module, name)
+
+    def before(*arguments: object, **named: object) -> object:
+        raise Killed
+
+    def after(*arguments: object, **named: object) -> object:
+        original(*arguments, **named)
+        raise Killed
+
+    for death in (before, after):
+        monkeypatch.setattr(module, name, death)
+        with pytest.raises(Killed):
+            publish.publish("germany")
+        assert outbox() == {}
+    monkeypatch.setattr(module, name, original)
+    assert [one.n_planned for one in (*publish.publish("germany"), *publish.publish("germany"))] == [2, 0]
+    deliver.deliver(now=NOW)
+    publish.publish("germany")
+    deliver.deliver(now=NOW + timedelta(minutes=5))
+    assert list(outbox().values()) == ["sent", "sent"]
+    assert arrived(outside) == sorted(outbox())
+
+
+@pytest.mark.parametrize(("point", "number"), [("claimed", 1), ("sent", 2)])
+def test_killed_while_it_is_sent(open_book: None, outside: Outside, point: str, number: int) -> None:
+    publish.publish("germany")
+    status, printed = Child("tests.deliver.killed", "email", point).end()
+    assert status == -9, printed
+    for minutes in (2, 10, 20):
+        publish.publish("germany")
+        deliver.deliver(now=NOW + timedelta(minutes=minutes))
+    assert sorted(outbox().values()) == ["sent", "uncertain"]
+    assert len(arrived(outside)) == len(set(arrived(outside))) == number
