@@ -10,6 +10,7 @@ import yaml
 from include.config import load
 from include.deliver import holds
 from include.sandbox import mapping
+from include.sandbox.parameters import TEAMS
 
 # Properties of the sandbox's companies, and what is kept there.
 KEPT = {
@@ -52,6 +53,8 @@ def write(home: Path, sandbox: dict[str, Any]) -> None:
     # The first write goes to every account, and nobody is there to approve it.
     caps = {"actions_per_run": 2000, "share_of_book": 1}
     renewals = {} if custom == "ideal" else {"renewal_pipelines": mapping.RENEWAL_PIPELINES}
+    # A head and leads, so that their digests and reports are in the inbox.
+    people = {"head": _person("Joan Clarke"), "team_leads": {team: _person(f"Lead {team}") for team in TEAMS}}
     viewers = {"viewers": {"admin": {"role": "head"}, "colleague": {"role": "executive"}}}
     written = {
         "channels": channels,
@@ -59,10 +62,14 @@ def write(home: Path, sandbox: dict[str, Any]) -> None:
         "caps": caps,
         "renewals": renewals,
         "viewers": viewers,
+        "people": people,
     }
-    (folder / "people.yaml").unlink(missing_ok=True)  # of an earlier version, with a key that is none any more
     for name, settings in written.items():
         (folder / f"{name}.yaml").write_text(NOTE + yaml.safe_dump(settings, sort_keys=False))
+
+
+def _person(name: str) -> dict[str, str]:
+    return {"name": name, "email": f"{name.lower().replace(' ', '.')}@vendor.example"}
 
 
 def release_mail() -> None:
