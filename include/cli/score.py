@@ -77,24 +77,26 @@ def give_pulse(
 @app.command("override")
 def override_score(
     account: Account,
-    score: Annotated[float, typer.Argument(help="What to show, 0 to 100.")],
-    reason: Annotated[str, typer.Option("--reason", help="Reason; stored with it.")],
+    score: Annotated[float | None, typer.Argument(help="What to show, 0 to 100.")] = None,
+    band: Annotated[str, typer.Option("--band", help="Instead of a score, the band: red, yellow or green.")] = "",
+    reason: Annotated[str, typer.Option("--reason", help="Reason; stored with it.")] = "",
     days: Annotated[int, typer.Option("--days", help="For how many days, 60 at most.", min=1, max=60)] = 30,
     by: By = "",
 ) -> None:
-    """Override the shown score for some days; forecasts and backtests keep the computed one."""
+    """Override the shown score or band for some days; forecasts and backtests keep the computed one."""
     from include.scores.health import judgements
 
     today = judgements.today()
     given = judgements.override(
         account,
-        Decimal(str(score)),
+        None if score is None else Decimal(str(score)),
+        band,
         reason=reason,
         by=by or user.user(),
         day=today,
         until=today + timedelta(days=days),
     )
-    typer.echo(f"{account} shows {given.score} until {given.until - timedelta(days=1)}")
+    typer.echo(f"{account} shows {given.band or given.score} until {given.until - timedelta(days=1)}")
 
 
 @app.command("lift")

@@ -62,6 +62,10 @@ def test_an_override_is_shown_and_lifted(built: pytest.MonkeyPatch) -> None:
     assert f"shows 72.0 until {until}" in _say("override", "crm:1", "72", "--reason", "new sponsor", "--days", "10")
     shown = json.loads(_say("show", "crm:1", "--json"))
     assert (shown["shown"], shown["computed"], shown["band"]) == ("72.00", computed, "green")
+    assert f"shows red until {until}" in _say("override", "crm:1", "--band", "red", "--reason", "x", "--days", "10")
+    shown = json.loads(_say("show", "crm:1", "--json"))
+    assert (shown["shown"], shown["band"]) == (computed, "red")
+    assert [line for line in shown["sentences"] if line.startswith("A lead set the band; computed is ")]
     assert "computed score again" in _say("lift", "crm:1")
     assert json.loads(_say("show", "crm:1", "--json"))["shown"] == computed
     assert "no override" in _say("lift", "crm:1")
@@ -77,9 +81,10 @@ def test_an_override_is_judged_by_the_outcome(band: str, computed: str, is_lost:
     assert verdicts.judge(band, computed, is_lost) == right
 
 
-def test_overrides_are_listed_with_the_next_renewal_only(built: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("given", [("10",), ("--band", "red")])
+def test_overrides_are_listed_with_the_next_renewal_only(built: pytest.MonkeyPatch, given: tuple[str, ...]) -> None:
     day = date.fromisoformat(NOW)
-    _say("override", "crm:1", "10", "--reason", "they look at others", "--days", "10")
+    _say("override", "crm:1", *given, "--reason", "they look at others", "--days", "10")
     with engine("owner").begin() as connection:
         connection.execute(sa.text("delete from marts.renewal_due where account_key = 'crm:1'"))
         for name, after, part in (("before", -1, "lost"), ("next", 0, "on_time"), ("later", 9, "lost")):
@@ -116,6 +121,10 @@ def test_a_backtest_is_kept_by_month_and_learning_refuses_too_little(built: pyte
         (("pulse", "crm:1", "6", "--why", "x"), "not from 1 to 5"),
         (("pulse", "crm:1", "3", "--why", " "), "the reason is missing"),
         (("override", "crm:1", "101", "--reason", "x"), "not from 0 to 100"),
+        (("override", "crm:1", "--reason", "x"), "exactly one of the two"),
+        (("override", "crm:1", "50", "--band", "red", "--reason", "x"), "exactly one of the two"),
+        (("override", "crm:1", "--band", "unknown", "--reason", "x"), "unknown is not a band"),
+        (("override", "crm:1", "--band", "red"), "the reason is missing"),
     ],
 )
 def test_what_cannot_be_done_is_said(

@@ -211,6 +211,8 @@ def _sentences(found: Day, band: str, since: date | None, last: str | None, unkn
     ]
     if made.override is not None:
         lines.append(f"A lead set {made.override} in the place of {made.computed}.")
+    if found.override_band:
+        lines.append(f"A lead set the band; computed is {'unknown' if unknown_reason else last or 'unknown'}.")
     if unknown_reason:
         lines.append(f"The band is unknown: {unknown_reason}. Before, it was {last or 'never known'}.")
     if made.number is not None:

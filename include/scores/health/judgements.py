@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
@@ -14,6 +14,7 @@ from sqlalchemy.engine import Connection
 from include import config
 from include.common import clock
 from include.common.errors import ConfigError
+from include.scores.health.bands import NAMES, Band
 from include.warehouse import locks
 from include.warehouse.engine import engine
 
@@ -22,15 +23,18 @@ LONGEST_OVERRIDE = timedelta(days=60)
 
 @dataclass(frozen=True)
 class Override:
-    """A score that a lead set in the place of the computed one.
+    """A score, or only a band, that a lead set in the place of the computed one.
 
     Args:
+        score: None where only the band is set.
+        band: "" where a score is set.
         from_day: The first day on which it is shown.
         until: The day after the last.
     """
 
     account_key: str
-    score: Decimal
+    score: Decimal | None
+    band: Band | Literal[""]
     reason: str
     given_by: str
     from_day: date
@@ -65,27 +69,46 @@ def pulse(account_key: str, score: int, *, why: str, by: str, day: date) -> None
         connection.execute(_ADD_PULSE, named)
 
 
-def override(account_key: str, score: Decimal, *, reason: str, by: str, day: date, until: date) -> Override:
-    """Show another score than the computed one temporarily; it replaces an override that holds.
+def override(
+    account_key: str, score: Decimal | None, band: str = "", *, reason: str, by: str, day: date, until: date
+) -> Override:
+    """Show another score or band than the computed one temporarily; it replaces an override that holds.
 
     Back-tests and forecasts keep using the computed score.
 
+    Args:
+        account_key: The account.
+        score: What to show; None to set only the band.
+        band: The band to show; "" to set a score.
+        reason: Kept with it.
+        by: Who sets it.
+        day: The first day.
+        until: The day after the last.
+
     Raises:
-        ConfigError: There is no such account, the score is not from 0 to 100, or the time is longer than 60 days.
+        ConfigError: There is no such account, not exactly one of score and band is given, the score is not from 0 to
+            100, the band is none, or the time is longer than 60 days.
     """
-    if not (score.is_finite() and 0 <= score <= 100):
+    if (score is None) == (not band):
+        raise ConfigError(
+            "an override sets a score or a band: exactly one of the two", cure="give a number, or --band yellow"
+        )
+    if score is not None and not (score.is_finite() and 0 <= score <= 100):
         raise ConfigError(f"a score of {score} is not from 0 to 100")
+    set_band = next((each for each in NAMES if each == band), None)
+    if band and set_band is None:
+        raise ConfigError(f"{band} is not a band", cure=f"give one of {', '.join(NAMES)}")
     if not day < until <= day + LONGEST_OVERRIDE:
         raise ConfigError(
             f"an override from {day} until {until} is not of 1 to {LONGEST_OVERRIDE.days} days",
             cure=f"end it on {day + LONGEST_OVERRIDE} at the latest, and set it again if it is still needed",
         )
-    given = Override(account_key, score, reason, by, day, until)
+    given = Override(account_key, score, set_band or "", reason, by, day, until)
     with engine("builder").begin() as connection:
         _must_be_known(connection, account_key, reason)
         named = {**vars(given), "now": locks.stamp(connection), "day": day}
         _end(connection, named)
-        connection.execute(_ADD_OVERRIDE, named)
+        connection.execute(_ADD_OVERRIDE, {**named, "band": set_band})
     return given
 
 
@@ -128,7 +151,7 @@ _ADD_PULSE = sa.text(
     " values (:account_key, :day, :score, :why, :by, :now)"
 )
 _HELD = sa.text(
-    "select account_key, score, reason, given_by, from_day, until from meta.health_override"
+    "select account_key, score, band, reason, given_by, from_day, until from meta.health_override"
     " where account_key = :account_key and known_to is null and until > :day"
 )
 _END_OVERRIDE = sa.text(
@@ -136,6 +159,6 @@ _END_OVERRIDE = sa.text(
     " where account_key = :account_key and known_to is null and until > :day"
 )
 _ADD_OVERRIDE = sa.text(
-    "insert into meta.health_override (account_key, score, reason, given_by, from_day, until, known_from)"
-    " values (:account_key, :score, :reason, :given_by, :from_day, :until, :now)"
+    "insert into meta.health_override (account_key, score, band, reason, given_by, from_day, until, known_from)"
+    " values (:account_key, :score, :band, :reason, :given_by, :from_day, :until, :now)"
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -27,6 +27,7 @@ class Day:
         ceilings: Ids of the ceilings that hold.
         values: All columns of ``marts.health_input``, for the texts.
         override: The number that a lead set; None without one.
+        override_band: The band that a lead set instead of a number; "" without one.
     """
 
     profile: Profile
@@ -34,6 +35,7 @@ class Day:
     ceilings: tuple[str, ...]
     values: Mapping[str, Any]
     override: Decimal | None
+    override_band: str = ""
 
     @property
     def score(self) -> Score:
@@ -78,7 +80,7 @@ def read(connection: sa.Connection, account_key: str, day: date, profile: Profil
         named,
     ).mappings()
     gaps = _gaps(connection)
-    return _day(profile, row.one(), gaps, made.override)
+    return replace(_day(profile, row.one(), gaps, made.override), override_band=made.override_band or "")
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,7 @@ left join (select account_key as account, day as at_day, kept_arr from marts.acc
     on d.account = i.account_key and d.at_day = i.day
 """
 _SCORED = sa.text(
-    "select s.profile, s.version, o.score as override from marts.health_score as s"
+    "select s.profile, s.version, o.score as override, o.band as override_band from marts.health_score as s"
     " left join meta.health_override as o on o.account_key = s.account_key and o.known_to is null"
     " and s.day >= o.from_day and s.day < o.until"
     " where s.account_key = :account_key and s.day = :day"

@@ -22,7 +22,7 @@ class Verdict:
     """One override and its outcome.
 
     Args:
-        score: What the lead set.
+        score: What the lead set; None where it was only the band.
         computed: What was computed on the first day.
         band, computed_band: The bands that they stand for.
         decision_date: Of the renewal that was decided next; None while there is none.
@@ -35,7 +35,7 @@ class Verdict:
     until: date
     given_by: str
     reason: str
-    score: Decimal
+    score: Decimal | None
     computed: Decimal | None
     band: str
     computed_band: str
@@ -84,7 +84,8 @@ def summary(found: Sequence[Verdict]) -> str:
 _OVERRIDES = sa.text(
     "select o.account_key, o.from_day, o.until, o.given_by, o.reason, o.score, h.computed,"
     " h.last_band as computed_band,"
-    " case when o.score >= h.green_from then 'green' when o.score >= h.yellow_from then 'yellow' else 'red' end"
+    " case when o.band is not null then o.band when o.score >= h.green_from then 'green'"
+    " when o.score >= h.yellow_from then 'yellow' else 'red' end"
     " as band,"
     " r.decision_date, r.part"
     " from meta.health_override as o"

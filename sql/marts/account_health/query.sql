@@ -1,6 +1,7 @@
 -- Purpose: health as people see it. Grain: customer account and day. Inputs: scores, steps of the bands, overrides.
--- Window: none. Caveats: an override is shown until its end and never changes what was computed; its band follows its
--- number plainly. A band older than 400 days is that of its month end.
+-- Window: none. Caveats: an override is shown until its end and never changes what was computed; the band of a number
+-- follows it plainly, an override of the band alone shows the computed number. A band older than 400 days is that of its
+-- month end.
 with crossings as (
     select
         account_key,
@@ -49,6 +50,7 @@ select
     b.ceiling,
     b.coverage,
     case
+        when o.band is not null then o.band
         when o.score >= b.green_from then 'green'
         when o.score >= b.yellow_from then 'yellow'
         when o.score is not null then 'red'
@@ -58,7 +60,7 @@ select
     b.last_band,
     b.band_since,
     b.unknown_reason,
-    o.score is not null as is_override,
+    o.account_key is not null as is_override,
     b.profile,
     b.version
 from bands as b

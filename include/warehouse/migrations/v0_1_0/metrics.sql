@@ -63,17 +63,19 @@ create table meta.health_pulse (
 );
 create unique index health_pulse_holds on meta.health_pulse (account_key, given_on) where known_to is null;
 
--- Health scores that a lead set by hand.
+-- Health scores or bands that a lead set by hand.
 create table meta.health_override (
     override_id bigint generated always as identity primary key, -- Number of the override
     account_key text not null,
-    score numeric(5, 2) not null check (score between 0 and 100), -- The score
+    score numeric(5, 2) check (score between 0 and 100), -- The score
+    band text check (band in ('red', 'yellow', 'green')), -- Or only the band
     reason text not null,
     given_by text not null, -- Who set it
     from_day date not null, -- First day
     until date not null check (until > from_day and until <= from_day + 60), -- Exclusive; 60 days at most
     known_from timestamptz not null,
-    known_to timestamptz
+    known_to timestamptz,
+    check ((score is null) <> (band is null))
 );
 create unique index health_override_holds on meta.health_override (account_key, from_day) where known_to is null;
 
