@@ -6,6 +6,7 @@ one with the latest ``valid_from`` up to the day counts; days before all of them
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -22,6 +23,8 @@ from include.models import registry
 
 # The table whose columns the expressions may name.
 INPUT = "marts.health_input"
+# What a value against peers is written as; it is the whole value.
+_PEER = re.compile(r"\s*peer\((.+)\)\s*", re.DOTALL)
 # In meta.metric_gap, which says what no source brings, measures are under this prefix.
 GAP = "health."
 Share = Annotated[float, Field(gt=0, le=1)]
@@ -70,7 +73,8 @@ class Measure(Strict):
         title: How people call it.
         group: Its group.
         weight: How much it counts; 0 for not at all.
-        value: An expression over columns of ``marts.health_input``; null where it is not known.
+        value: An expression over columns of ``marts.health_input``; null where it is not known. ``peer(EXPRESSION)`` is
+            its position among peers, 0 to 100.
         points: Value and sub-score, by rising value; linear between, level beyond.
         dated: The column with the day of the newest fact that the value rests on; none: it is as new as the day.
         fresh_days: Up to this age the measure has its full weight.
@@ -172,13 +176,15 @@ class Definition:
 
     Args:
         profiles: In the order in which they are tried; versions of one profile by ``valid_from``.
-        values: (profile key, measure) -> SQL of its value.
+        values: (profile key, measure) -> SQL of its value; of one against peers, of what is compared.
+        peers: The (profile key, measure) whose value is a position among peers.
         conditions: (profile key, "" or id of a measure or ceiling) -> SQL of its condition.
     """
 
     profiles: tuple[Profile, ...]
     values: Mapping[tuple[str, str], str]
     conditions: Mapping[tuple[str, str], str]
+    peers: frozenset[tuple[str, str]] = frozenset()
 
     @property
     def needs(self) -> dict[str, tuple[str, ...]]:
@@ -215,6 +221,7 @@ def load(found: dict[str, Path]) -> Definition:
     profiles: list[Profile] = []
     values: dict[tuple[str, str], str] = {}
     conditions: dict[tuple[str, str], str] = {}
+    peers: set[tuple[str, str]] = set()
     for path in (path for name, path in found.items() if name.startswith("health/")):
         document = read(path)
         if document.is_disabled:
@@ -230,9 +237,12 @@ def load(found: dict[str, Path]) -> Definition:
             _check_needs(document, (*place, "needs"), measure)
             if measure.dated and measure.dated not in columns:
                 raise document.error((*place, "dated"), f"{INPUT} has no column {measure.dated}")
+            compared = _PEER.fullmatch(measure.value)
             values[profile.key, measure.id] = document.check(
-                (*place, "value"), expression.number_of, measure.value, columns
+                (*place, "value"), expression.number_of, compared[1] if compared else measure.value, columns
             )
+            if compared:
+                peers.add((profile.key, measure.id))
             document.check((*place, "evidence"), templates.check, measure.evidence, columns, examples)
             if measure.applies:
                 conditions[profile.key, measure.id] = _condition(
@@ -252,7 +262,7 @@ def load(found: dict[str, Path]) -> Definition:
             f"sql/health/: {profiles[-1].name} is the last profile and has a condition",
             cure="leave `when` out of the profile with the highest rank: it is for all other accounts",
         )
-    return Definition(tuple(profiles), values, conditions)
+    return Definition(tuple(profiles), values, conditions, frozenset(peers))
 
 
 def _check_versions(profiles: list[Profile]) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 
-from include.models import health
+from include.models import health, health_peer_query
 from include.models.health import Definition, Measure, Profile
 
 FOLDER = "marts/health_score"
@@ -19,7 +19,8 @@ SOURCE = "sql/health"
 _TINY = "1e-9"
 _HEAD = """\
 -- Purpose: the health score of each account and day, with all that decides its band.
--- Grain: customer account and day. Inputs: what the score looks at, what no source brings. Window: days [start, end).
+-- Grain: customer account and day. Inputs: what the score looks at, what no source brings, where peers stood as the
+-- month before closed. Window: days [start, end).
 -- Caveats: made of sql/health when it is built. A measure that is unknown or too old leaves its weight to the others
 -- and lowers the coverage; the band is unknown where too little is there. include/scores/health explains each score.
 """
@@ -59,8 +60,10 @@ class _Query:
     def text(self) -> str:
         steps = [
             self._gaps(),
-            f"chosen as (\n    select *, {self._choice()} as profile_key\n    from {health.INPUT}\n{_WINDOW}\n)",  # noqa: S608 - checked
-            _step("readings", [*_KEYS, *self._readings()], "chosen\n    cross join gaps"),
+            f"chosen as (\n    select *, {health_peer_query.choice(self.known)} as profile_key\n"  # noqa: S608 - checked
+            f"    from {health.INPUT}\n{_WINDOW}\n)",
+            *self._peers(),
+            _step("readings", [*_KEYS, *self._readings()], "compared\n    cross join gaps"),
             _step("parts", ["*", *self._parts()], "readings"),
             _step("sums", [*_KEYS, *self._sums()], "parts"),
             *self._limits(),
@@ -97,20 +100,51 @@ class _Query:
             "    from meta.metric_gap\n    where from_day = date '1990-01-01'\n)"
         )
 
-    def _choice(self) -> str:
-        """Return the profile of a row: the first whose condition holds, in the version of its day."""
-        arms = []
-        for profile in self.known.profiles:
-            following = next(
-                (e for e in self.known.profiles if (e.name, e.version) == (profile.name, profile.version + 1)), None
-            )
-            terms = [
-                f"day >= date '{profile.valid_from}'" if profile.version > 1 else "",
-                f"day < date '{following.valid_from}'" if following else "",
-                f"({condition})" if (condition := self.known.conditions.get((profile.key, ""))) else "",
-            ]
-            arms.append(f"when {' and '.join(filter(None, terms)) or 'true'} then '{profile.key}'")
-        return f"case {' '.join(arms)} end"
+    def _peers(self) -> list[str]:
+        """Return the steps that join the quantiles of an account's peers: of its tier and age, its tier, or all."""
+        names = [name for name in self.measures if any(measure == name for _, measure in self.known.peers)]
+        months = (
+            "peers as (\n    select q.*, c.month_start\n    from marts.health_peer as q\n"
+            "    join meta.calendar as c on c.day = q.month_end + 1\n"
+            "    where q.month_end >= cast(:start as date) - 31 and q.month_end < :end\n)"
+        )
+        if not names:
+            return [months, "compared as (\n    select * from chosen\n)"]
+        pivoted = [
+            f"max(case when measure = '{name}' then p{n} end) as p{n}_{name}"
+            for name in names
+            for n in health_peer_query.POSITIONS
+        ]
+        listed = ",\n        ".join(pivoted)
+        groups = (
+            f"peer_groups as (\n    select\n        month_start, profile || '@' || version as profile_key,"
+            f" tier as peer_tier, age_band as peer_age,\n        {listed}\n    from peers\n    group by 1, 2, 3, 4\n)"
+        )
+        columns = [
+            f"coalesce({', '.join(f'{each}.p{n}_{name}' for each in ('a', 'b', 'e'))}) as p{n}_{name}"
+            for name in names
+            for n in health_peer_query.POSITIONS
+        ]
+        raw = [f"{self._per_measure(name, self._compared)} as r_{name}" for name in names]
+        dated = (
+            "dated as (\n    select h.*, c.month_start\n    from chosen as h\n"
+            "    join meta.calendar as c on c.day = h.day\n)"
+        )
+        keyed = _step(
+            "keyed",
+            ["*", f"{health_peer_query.TIER} as of_tier", f"{health_peer_query.age_band()} as of_age", *raw],
+            "dated",
+        )
+        joined = (
+            "keyed as k\n"
+            "    left join peer_groups as a on a.month_start = k.month_start and a.profile_key = k.profile_key\n"
+            "        and a.peer_tier = k.of_tier and a.peer_age = k.of_age\n"
+            "    left join peer_groups as b on b.month_start = k.month_start and b.profile_key = k.profile_key\n"
+            "        and b.peer_tier = k.of_tier and b.peer_age = ''\n"
+            "    left join peer_groups as e on e.month_start = k.month_start and e.profile_key = k.profile_key\n"
+            "        and e.peer_tier = '' and e.peer_age = ''"
+        )
+        return [months, groups, dated, keyed, _step("compared", ["k.*", *columns], joined)]
 
     def _readings(self) -> list[str]:
         def weight(profile: Profile, measure: Measure) -> str:
@@ -119,7 +153,7 @@ class _Query:
 
         columns = []
         for name in self.measures:
-            value = self._per_measure(name, lambda profile, measure: self.known.values[profile.key, measure.id])
+            value = self._per_measure(name, self._value)
             age = self._per_measure(name, lambda _, m: f"coalesce(day - {m.dated}, 0)" if m.dated else "0", "0")
             columns += [
                 f"{value} as x_{name}",
@@ -137,6 +171,16 @@ class _Query:
             )
             columns.append(f"{condition} as c_{name}")
         return columns
+
+    def _compared(self, profile: Profile, measure: Measure) -> str:
+        of = (profile.key, measure.id)
+        return self.known.values[of] if of in self.known.peers else "null"
+
+    def _value(self, profile: Profile, measure: Measure) -> str:
+        if (profile.key, measure.id) not in self.known.peers:
+            return self.known.values[profile.key, measure.id]
+        quantiles = [f"p{n}_{measure.id}" for n in health_peer_query.POSITIONS]
+        return health_peer_query.position(f"r_{measure.id}", quantiles)
 
     def _parts(self) -> list[str]:
         """Return each measure's sub-score, and its weight as far as it is fresh."""

@@ -2,8 +2,8 @@
 
 ``sql/<layer>/<table>/`` holds ``query.sql`` (one SELECT), ``metadata.yaml`` and, where there is something to check,
 ``checks.sql``. A file of the same name in the overlay's ``sql/`` wins. The order of the tables follows from what their
-queries read. Two queries are made of definitions instead of read: ``marts.kpi_value`` of ``sql/metrics``, and
-``marts.health_score`` of ``sql/health``.
+queries read. Some queries are made of definitions instead of read: ``marts.kpi_value`` of ``sql/metrics``,
+``marts.health_peer`` and ``marts.health_score`` of ``sql/health``, ``marts.account_value_part`` of ``sql/value``.
 """
 
 from __future__ import annotations
@@ -251,9 +251,9 @@ class _Maker(Protocol):
 
 def _made() -> dict[str, _Maker]:
     """Return folder -> what makes its query."""
-    from include.models import health_query, kpi_query, value_query
+    from include.models import health_peer_query, health_query, kpi_query, value_query
 
-    return {each.FOLDER: each for each in (kpi_query, health_query, value_query)}
+    return {each.FOLDER: each for each in (kpi_query, health_peer_query, health_query, value_query)}
 
 
 def _name_of(folder: str) -> str:

@@ -26,7 +26,7 @@ N_ACCOUNTS, N_DAYS = 60, 40
 def rows() -> list[dict[str, Any]]:
     chance = random.Random(7)
     return [
-        _row(chance, f"crm:{account}", NEWEST - timedelta(days=days), chance.choice([0.2, 0.6, 1]))
+        input_row(chance, f"crm:{account}", NEWEST - timedelta(days=days), chance.choice([0.2, 0.6, 1]))
         for account in range(N_ACCOUNTS)
         for days in reversed(range(N_DAYS))
         if chance.random() < 0.97
@@ -120,7 +120,7 @@ def test_an_override_is_shown_beside_the_computed_score(connection: sa.Connectio
     assert shown[2].shown == shown[2].computed
 
 
-def _row(chance: random.Random, account: str, day: date, known: float) -> dict[str, Any]:
+def input_row(chance: random.Random, account: str, day: date, known: float) -> dict[str, Any]:
     """Return an input of which each figure is known with the same probability."""
 
     def maybe(value: Any) -> Any:

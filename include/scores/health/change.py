@@ -22,7 +22,7 @@ from include.scores.health.score import Numbers, Part, Score, capped
 
 # Up to so many changes all 2^n combinations are computed.
 AT_ONCE = 10
-Kind = Literal["value", "aged", "lost", "back", "definition", "ceiling", "override"]
+Kind = Literal["value", "aged", "lost", "back", "definition", "peers", "ceiling", "override"]
 Choices = npt.NDArray[np.int64]
 Worth = Callable[[Choices], Numbers]
 
@@ -32,7 +32,7 @@ class Line:
     """One cause of a change.
 
     Args:
-        id: Measure, or ``definition``, ``ceiling``, ``override``.
+        id: Measure, or ``definition``, ``peers``, ``ceiling``, ``override``.
         kind: ``value``: another value; ``aged``: it weighs less; ``lost``, ``back``: it is known no more, or again.
         change: In points of the score.
     """
@@ -42,25 +42,28 @@ class Line:
     change: Decimal
 
 
-def explain(before: Score, after: Score, same_day: Score | None = None) -> list[Line]:
+def explain(before: Score, after: Score, steps: Sequence[tuple[Kind, Score]] = ()) -> list[Line]:
     """Return the lines of a change of the shown score, the largest first.
 
     Args:
         before: The earlier score.
         after: The later one.
-        same_day: The earlier one by the later definition, where the definitions differ.
+        steps: The earlier score by the later definition, then also by the later month of peers, where they differ.
 
     Raises:
-        ValueError: One of the two has no number, or the definitions differ and ``same_day`` is missing.
+        ValueError: One of the scores has no number, or the definitions differ and their step is missing.
     """
-    start = before if before.profile == after.profile else same_day
-    if start is None:
-        raise ValueError("the definitions differ: the earlier score by the later definition is needed")
-    if start.number is None or after.number is None or before.number is None:
-        raise ValueError("nothing is known of one of the two days")
     lines: list[Line] = []
-    if start is not before:
-        lines.append(Line("definition", "definition", start.number - before.number))
+    start = before
+    for kind, score in steps:
+        if start.number is None or score.number is None:
+            raise ValueError("nothing is known of one of the two days")
+        lines.append(Line(kind, kind, score.number - start.number))
+        start = score
+    if start.profile != after.profile:
+        raise ValueError("the definitions differ: the earlier score by the later definition is needed")
+    if start.number is None or after.number is None:
+        raise ValueError("nothing is known of one of the two days")
     lines += _of_measures(start, after)
     lines.append(Line("ceiling", "ceiling", _limited(after) - _limited(before)))
     lines.append(Line("override", "override", _overridden(after) - _overridden(before)))

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from include.models import health
 from include.models.health import Profile
-from include.scores.health import learn
+from include.scores.health import learn, peers
 from include.scores.health.score import freshness, sub_score
 from include.warehouse.engine import has_table
 
@@ -82,12 +82,16 @@ def read(connection: sa.Connection, profile: Profile, *, only: bool = False) -> 
     is_built = has_table(connection, TABLE)
     found = connection.execute(sa.text(statement), {"profile": profile.name}).mappings().all() if is_built else []
     n_open = connection.execute(_OPEN).scalar() or 0 if is_built else 0
+    compared = peers.read(connection, profile)
     sub_scores = np.full((len(found), len(profile.measures)), np.nan)
     for number, row in enumerate(found):
         for column, measure in enumerate(profile.measures):
-            value = row[f"x_{measure.id}"]
-            if value is not None and freshness(measure, row[f"age_{measure.id}"] or 0) > 0:
-                sub_scores[number, column] = sub_score(measure, value)
+            x = row[f"x_{measure.id}"]
+            if measure.id in compared.measures:
+                at = peers.month_end(row["as_of"])
+                x = compared.position(measure.id, x, at, row["tier"], row["days_as_customer"])
+            if x is not None and freshness(measure, row[f"age_{measure.id}"] or 0) > 0:
+                sub_scores[number, column] = sub_score(measure, x)
     weights = np.array([measure.weight for measure in profile.measures])
 
     def numbers(name: str) -> npt.NDArray[np.float64]:
@@ -131,6 +135,7 @@ select f.*, d.part, d.settled_on, coalesce(y.ultimate_parent_key, f.account_key)
 from (
     select
         renewal_id, account_key, days_before, decision_date, target_arr, computed, coverage, band, probability, profile,
+        as_of, tier, days_as_customer,
         {columns}
     from marts.health_checkpoint
 ) as f

@@ -10,11 +10,13 @@ import sqlalchemy as sa
 
 from include.common.errors import ConfigError
 from include.config import templates
+from include.models import health
 from include.models.health import Measure
 from include.scores.health import confidence, readings
-from include.scores.health.change import explain
+from include.scores.health.change import Kind, explain
 from include.scores.health.confidence import Confidence
 from include.scores.health.readings import Day
+from include.scores.health.score import Score
 from include.warehouse.engine import engine
 
 
@@ -122,7 +124,7 @@ def of_day(account_key: str, day: date | None = None) -> Explanation:
                 f"{part.sub_score:.0f}" if is_there else "-",
                 f"{part.weight:g}",
                 f"{part.freshness:.0%}" if is_there else "-",
-                templates.line(measure.evidence, found.values) if is_there else left_out,
+                _evidence(found, measure) if is_there else left_out,
             )
         )
     return Explanation(
@@ -158,18 +160,23 @@ def of_change(account_key: str, since: date, day: date | None = None) -> Change:
     with engine("reader").connect() as connection:
         day = day or _newest(connection, account_key)
         before, after = (readings.read(connection, account_key, each) for each in (since, day))
-        is_same = before.profile == after.profile
-        same = before if is_same else readings.read(connection, account_key, since, after.profile)
+        steps: list[tuple[Kind, Score]] = []
+        start = before
+        if start.profile != after.profile:
+            start = readings.read(connection, account_key, since, after.profile)
+            steps.append(("definition", start.score))
+        if after.peers_of and start.peers_of != after.peers_of:
+            steps.append(("peers", readings.read(connection, account_key, since, after.profile, after.peers_of).score))
     one, two = before.score, after.score
     if one.shown is None or two.shown is None:
         unknown = since if one.shown is None else day
         raise ConfigError(f"nothing is known of {account_key} on {unknown}", cure="choose another day")
     titles = {measure.id: measure for measure in after.profile.measures}
     lines = []
-    if one.number is None or two.number is None:
+    if one.number is None or two.number is None or any(score.number is None for _, score in steps):
         raise ConfigError(f"nothing is known of {account_key} on one of the days", cure="choose another day")
-    for line in explain(one, two, same.score):
-        measure = titles.get(line.id)
+    for line in explain(one, two, steps):
+        measure, cause = titles.get(line.id), line.id
         texts = ("", "")
         if measure:
             texts = (_evidence(before, measure), _evidence(after, measure))
@@ -177,7 +184,9 @@ def of_change(account_key: str, since: date, day: date | None = None) -> Change:
             texts = (_ceilings(before), _ceilings(after))
         elif line.id == "definition":
             texts = (before.profile.key, after.profile.key)
-        lines.append(Line(measure.title if measure else line.id, line.kind, line.change, *texts))
+        elif line.id == "peers":
+            cause = f"peers of {start.peers_of:%B} -> {after.peers_of:%B}"
+        lines.append(Line(measure.title if measure else cause, line.kind, line.change, *texts))
     return Change(account_key, since, day, one.shown, two.shown, tuple(lines))
 
 
@@ -193,8 +202,12 @@ def _newest(connection: sa.Connection, account_key: str) -> date:
 
 def _evidence(found: Day, measure: Measure) -> str:
     reading = found.readings.get(measure.id)
-    is_known = reading is not None and reading.value is not None
-    return templates.line(measure.evidence, found.values) if is_known else "not known"
+    if reading is None or reading.value is None:
+        return "not known"
+    said = templates.line(measure.evidence, found.values)
+    if found.peers_of is None or (found.profile.key, measure.id) not in health.load().peers:
+        return said
+    return f"{said}; {reading.value:.0f} of 100 among its peers of {found.peers_of:%B %Y}"
 
 
 def _ceilings(found: Day) -> str:

@@ -13,6 +13,8 @@ import sqlalchemy as sa
 from include.common.errors import ConfigError
 from include.models import health
 from include.models.health import Profile
+from include.scores.health import peers
+from include.scores.health.peers import Peers
 from include.scores.health.score import Reading, Score, score
 from include.warehouse.engine import has_table
 
@@ -28,6 +30,7 @@ class Day:
         values: All columns of ``marts.health_input``, for the texts.
         override: The number that a lead set; None without one.
         override_band: The band that a lead set instead of a number; "" without one.
+        peers_of: The month end as of which peers stood; None where nothing is compared with peers.
     """
 
     profile: Profile
@@ -36,6 +39,7 @@ class Day:
     values: Mapping[str, Any]
     override: Decimal | None
     override_band: str = ""
+    peers_of: date | None = None
 
     @property
     def score(self) -> Score:
@@ -52,7 +56,13 @@ def explain(connection: sa.Connection, account_key: str, day: date) -> Score:
     return read(connection, account_key, day).score
 
 
-def read(connection: sa.Connection, account_key: str, day: date, profile: Profile | None = None) -> Day:
+def read(
+    connection: sa.Connection,
+    account_key: str,
+    day: date,
+    profile: Profile | None = None,
+    peers_of: date | None = None,
+) -> Day:
     """Read what is known of an account on a day.
 
     Args:
@@ -60,6 +70,7 @@ def read(connection: sa.Connection, account_key: str, day: date, profile: Profil
         account_key: The account.
         day: The day.
         profile: Read it by this profile instead of the one by which the day was scored.
+        peers_of: Compare with where peers stood at this month end instead of the one before the day.
 
     Raises:
         ConfigError: The account has no score on that day, or the profile that made it is gone.
@@ -80,7 +91,8 @@ def read(connection: sa.Connection, account_key: str, day: date, profile: Profil
         named,
     ).mappings()
     gaps = _gaps(connection)
-    return replace(_day(profile, row.one(), gaps, made.override), override_band=made.override_band or "")
+    found = _day(profile, row.one(), gaps, peers.read(connection, profile), peers_of)
+    return replace(found, override=made.override, override_band=made.override_band or "")
 
 
 @dataclass(frozen=True)
@@ -96,8 +108,9 @@ def readings_of_day(connection: sa.Connection, profile: Profile) -> Iterator[OfA
     """Yield what is known of every account that a profile scores, on the newest day."""
     gaps = _gaps(connection)
     statement = _ALL.format(columns=_columns(profile))
+    compared = peers.read(connection, profile)
     for row in connection.execute(sa.text(statement), {"profile": profile.name}).mappings():
-        found = _day(profile, row, gaps, None)
+        found = _day(profile, row, gaps, compared)
         yield OfAccount(found.readings, found.ceilings, float(row["kept_arr"] or 0))
 
 
@@ -116,17 +129,27 @@ def _gaps(connection: sa.Connection) -> set[str]:
     return set(connection.execute(_GAPS, {"prefix": health.GAP}).scalars())
 
 
-def _day(profile: Profile, row: Mapping[Any, Any], gaps: set[str], override: Decimal | None) -> Day:
+def _day(
+    profile: Profile, row: Mapping[Any, Any], gaps: set[str], compared: Peers, peers_of: date | None = None
+) -> Day:
+    at = peers_of or peers.month_end(row["day"])
+
+    def value(measure: str) -> float | None:
+        found: float | None = row[f"x_{measure}"]
+        if measure not in compared.measures:
+            return found
+        return compared.position(measure, found, at, row["tier"], row["days_as_customer"])
+
     readings = {
         measure.id: Reading(
-            row[f"x_{measure.id}"],
+            value(measure.id),
             (row["day"] - row[measure.dated]).days if measure.dated and row[measure.dated] else 0,
             not row[f"applies_{measure.id}"] or measure.id in gaps,
         )
         for measure in profile.measures
     }
     ceilings = tuple(each.id for each in profile.ceilings if row[f"c_{each.id}"])
-    return Day(profile, readings, ceilings, dict(row), override)
+    return Day(profile, readings, ceilings, dict(row), None, peers_of=at if compared.measures else None)
 
 
 _ALL = """
