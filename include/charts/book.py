@@ -160,7 +160,7 @@ where m.day >= (select max(day) from marts.account_day) - 365 and c.arr <> 0 gro
 """
 _BACKTEST = """
 select method, days_before, auc, low, high from meta.health_backtest_method
-where auc is not null and month = (select max(month) from meta.health_backtest)
+where auc is not null and segment = 'all' and month = (select max(month) from meta.health_backtest)
 """
 _CALIBRATION = """
 select least(floor(f.computed / 10) * 10, 90)::int as bucket, count(distinct f.renewal_id) as n,

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -19,7 +19,7 @@ Account = Annotated[str, typer.Argument(help="The account's key: its source and 
 By = Annotated[str, typer.Option("--by", help="Who decided it; you by default.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")]
 _PARTS = ("measure", "points", "lost", "sub_score", "weight", "fresh", "evidence")
-_METHODS = ("method", "days_before", "n", "n_lost", "auc", "low", "high", "lift", "brier", "slope")
+_METHODS = ("method", "days_before", "n", "n_lost", "auc", "low", "high", "lift", "brier", "slope", "ece")
 _RULES = ("rule", "precision", "all", "recall", "lead", "touched", "lost")
 _OVERRIDES = (
     "account_key", "from_day", "until", "given_by", "score", "band", "computed", "computed_band", "decision_date",
@@ -122,7 +122,12 @@ def list_overrides(as_json: AsJson = False) -> None:
 
 
 @app.command("backtest")
-def judge_score(as_json: AsJson = False) -> None:
+def judge_score(
+    segment: Annotated[
+        Literal["all", "tier"], typer.Option("--segment", help="Show the figures of each tier instead of those of all.")
+    ] = "all",
+    as_json: AsJson = False,
+) -> None:
     """Backtest the health score and each single measure, and store the month's result."""
     from include.scores.health import record
 
@@ -133,8 +138,9 @@ def judge_score(as_json: AsJson = False) -> None:
     rows = [
         {name: f"{value:.2f}" if isinstance(value, float) else value for name, value in asdict(one).items()}
         for one in found.judged
+        if (one.segment == "all") == (segment == "all")
     ]
-    output.emit(rows, _METHODS)
+    output.emit(rows, _METHODS if segment == "all" else ("segment", *_METHODS))
     typer.echo(
         f"{found.n_losses} losses are settled, {found.n_left_out} renewals are not; uncalibrated below 30 losses"
         if found.n_losses < 30

@@ -59,6 +59,16 @@ def auc_error(area: float, n_events: int, n_others: int) -> float:
     return sqrt(spread / (n_events * n_others))
 
 
+def calibration_error(probabilities: Numbers, is_event: npt.NDArray[np.bool_], n_bins: int = 10) -> float:
+    """Return the expected calibration error: how far shares are from probabilities, by bins of equal width.
+
+    Guo et al. 2017, https://arxiv.org/abs/1706.04599.
+    """
+    p, y = np.asarray(probabilities, dtype=float), np.asarray(is_event, dtype=float)
+    bins = np.minimum((p * n_bins).astype(int), n_bins - 1)
+    return float(np.abs(np.bincount(bins, weights=p - y, minlength=n_bins)).sum() / len(p))
+
+
 class Curve(NamedTuple):
     """A logistic curve: the logit of an event is intercept plus slope times the number."""
 

@@ -96,6 +96,12 @@ def test_proposed_weights_keep_group_limits_and_add_up() -> None:
     assert weights["roles"] == weights["nps"] == 25
 
 
+def test_a_calibration_error_weighs_bins_by_their_cases() -> None:
+    # Of two near 0.05 one happened, of one at 0.15 none, of one at 0.95 one: (0.9 + 0.15 + 0.05) / 4.
+    probabilities, happened = np.array([0.05, 0.05, 0.15, 0.95]), np.array([False, True, False, True])
+    assert statistics.calibration_error(probabilities, happened) == pytest.approx(0.275)
+
+
 def test_how_much_better_is_drawn_by_family() -> None:
     rows = _rows(400)
     noise = np.random.default_rng(9).random(len(rows.is_lost))
@@ -118,10 +124,24 @@ def test_a_backtest_names_the_floors_that_are_missed() -> None:
     )  # fmt: skip
     computed = chance.uniform(60, 100, n)
     found = Checkpoints(
-        rows, subs, computed, np.where(computed > 65, "green", "red"), np.ones(n), np.ones(n), np.full(n, np.nan), 3
+        rows,
+        subs,
+        computed,
+        np.where(computed > 65, "green", "red"),
+        np.ones(n),
+        np.ones(n),
+        np.full(n, np.nan),
+        3,
+        tier=np.where(np.arange(n) < 100, "key_account", "small"),
     )
     judged = backtest.judge(found, profile)
-    by_method = {one.method: one for one in judged.judged}
+    by_method = {one.method: one for one in judged.judged if one.segment == "all"}
+    # A tier is judged by what is fitted on all, and its own renewals only.
+    sizes = {(one.segment, one.n) for one in judged.judged if one.method == "score"}
+    assert sizes == {("all", 400), ("key_account", 100), ("small", 300)}
+    assert "use_vs_usual" not in {one.method for one in judged.judged if one.segment == "small"}
+    error = by_method["use_vs_usual"].ece
+    assert error is not None and 0 < error < 0.15
     assert (by_method["use_vs_usual"].auc or 0) > 0.8
     assert 0.35 < (by_method["score"].auc or 0) < 0.65
     assert by_method["everyone at T-90"].auc == 0.5

@@ -123,7 +123,7 @@ def test_late_facts_and_a_new_month_come_out_as_from_scratch(built: pytest.Monke
     of_june = "select n_accounts, p50 from marts.health_peer where month_end = '2026-05-31' and measure = 'breadth'"
     before = rows(of_june)
     assert before
-    built.setenv("PERENNIAL_NOW", "2026-06-11T12:00:00+00:00")
+    built.setenv("PERENNIAL_NOW", "2026-06-10T13:00:00+00:00")
     world.load("usage_day", *(world.usage("1", "u1", date(2026, 5, 30), 5, name) for name in ("api", "login")))
     of_another = (
         "select day, score from marts.health_score where account_key = 'crm:5' and day >= '2026-06-01' order by 1"

@@ -21,6 +21,9 @@ from include.scores.health.checkpoints import Checkpoints
 Numbers = npt.NDArray[np.float64]
 SCORE, LEARNED, EQUAL, EVERYONE, CRM = "score", "learned", "equal weights", "everyone at T-90", "CRM category"
 RED_MULTIPLE, BELOW_GREEN, GREEN = 3.0, 2 / 3, 0.8
+ALL = "all"
+# Single measures are judged on all renewals only: a tier has few losses.
+BY_TIER = (SCORE, LEARNED, EQUAL, CRM)
 _DRAWS = 200
 
 
@@ -36,6 +39,8 @@ class Judged:
         brier: Mean squared error of the calibrated probability; None where there is none yet.
         intercept: Of the calibration: 0 where as many are lost as foreseen.
         slope: Of the calibration: 1 where probabilities are neither too bold nor too shy.
+        ece: How far the share of lost is from the probability, on average over ten bins.
+        segment: ``all``, or the tier whose renewals are judged; what is fitted is fitted on all.
     """
 
     method: str
@@ -50,6 +55,8 @@ class Judged:
     brier: float | None = None
     intercept: float | None = None
     slope: float | None = None
+    ece: float | None = None
+    segment: str = ALL
 
 
 @dataclass(frozen=True)
@@ -88,7 +95,8 @@ def judge(found: Checkpoints, profile: Profile) -> Backtest:
         one
         for name, risk in risks.items()
         for days in checkpoints.DAYS_BEFORE
-        if (one := _at(name, risk, found, days)) is not None
+        for segment in (ALL, *(sorted(set(found.tier)) if name in BY_TIER else ()))
+        if (one := _at(name, risk, found, days, str(segment))) is not None
     ]
     bands = _bands(found)
     warnings = _warnings(judged, bands)
@@ -115,15 +123,16 @@ def _risks(found: Checkpoints, profile: Profile) -> Iterator[tuple[str, Numbers]
         yield LEARNED, forward
 
 
-def _at(name: str, risk: Numbers, found: Checkpoints, days: int) -> Judged | None:
-    chosen = (found.rows.checkpoint == days) & ~np.isnan(risk)
+def _at(name: str, risk: Numbers, found: Checkpoints, days: int, segment: str) -> Judged | None:
+    of_segment = (found.tier == segment) | (segment == ALL)
+    chosen = (found.rows.checkpoint == days) & ~np.isnan(risk) & of_segment
     if not chosen.any():
         return None
     inside, number = found.where(chosen), risk[chosen]
     lost = inside.rows.is_lost
     area = statistics.auc(number.tolist(), lost.tolist())
     low, high = _interval(number, inside) if area is not None else (None, None)
-    calibrated = _calibration(risk, found, days)
+    calibrated = _calibration(risk, found, days, of_segment)
     return Judged(
         name,
         days,
@@ -135,6 +144,7 @@ def _at(name: str, risk: Numbers, found: Checkpoints, days: int) -> Judged | Non
         _weighted(number, inside),
         _lift(number, lost),
         *calibrated,
+        segment,
     )
 
 
@@ -171,15 +181,17 @@ def _lift(number: Numbers, lost: npt.NDArray[np.bool_]) -> float | None:
     return float((lost[above].sum() + share * lost[at].sum()) / size / lost.mean())
 
 
-def _calibration(risk: Numbers, found: Checkpoints, days: int) -> tuple[float | None, float | None, float | None]:
-    """Return Brier score, intercept and slope of Platt's curve, fitted on months before (Platt 1999)."""
+def _calibration(
+    risk: Numbers, found: Checkpoints, days: int, of_segment: npt.NDArray[np.bool_]
+) -> tuple[float | None, float | None, float | None, float | None]:
+    """Return Brier score, intercept, slope and ECE of Platt's curve, fitted on all of the months before (1999)."""
     foreseen, lost = [], []
     rows = found.rows
     chosen = (rows.checkpoint == days) & ~np.isnan(risk)
     months = checkpoints.months(found)
     for position, month in enumerate(months):
         before = chosen & (rows.settled_on < np.datetime64(month))
-        inside = chosen & (rows.decided_on >= np.datetime64(month))
+        inside = chosen & of_segment & (rows.decided_on >= np.datetime64(month))
         if position + 1 < len(months):
             inside &= rows.decided_on < np.datetime64(months[position + 1])
         if rows.is_lost[before].sum() < 5 or not inside.any():
@@ -188,10 +200,11 @@ def _calibration(risk: Numbers, found: Checkpoints, days: int) -> tuple[float | 
         foreseen += curve.of(risk[inside]).tolist()
         lost += rows.is_lost[inside].tolist()
     if sum(lost) < 5:
-        return None, None, None
+        return None, None, None, None
     p, y = np.clip(np.array(foreseen), 1e-6, 1 - 1e-6), np.array(lost)
     check = statistics.logistic(np.log(p / (1 - p)), y, shrink=0)
-    return float(((p - y) ** 2).mean()), check.intercept, check.slope
+    error = statistics.calibration_error(p, y)
+    return float(((p - y) ** 2).mean()), check.intercept, check.slope, error
 
 
 def _bands(found: Checkpoints) -> tuple[float | None, float | None, float | None, float | None]:
@@ -235,7 +248,9 @@ def _warnings(
     if green is not None and green > GREEN:
         yield f"{green:.0%} of the accounts were green, more than {GREEN:.0%}"
     at_90 = {
-        one.method: one.auc for one in judged if one.days_before == 90 and one.auc is not None and one.n_lost >= 10
+        one.method: one.auc
+        for one in judged
+        if one.segment == ALL and one.days_before == 90 and one.auc is not None and one.n_lost >= 10
     }
     simple = {name: area for name, area in at_90.items() if name not in (SCORE, LEARNED, EQUAL, EVERYONE, CRM)}
     if SCORE in at_90 and simple:

@@ -36,6 +36,7 @@ class Checkpoints:
         target: ARR of the target.
         probability: Of the CRM's forecast category then; nan where it was not recorded.
         n_open: Renewals that are left out since they are not settled yet.
+        tier: The account's tier then; "none" where it had none.
     """
 
     rows: learn.Rows
@@ -46,6 +47,7 @@ class Checkpoints:
     target: npt.NDArray[np.float64]
     probability: npt.NDArray[np.float64]
     n_open: int
+    tier: npt.NDArray[np.str_]
 
     def where(self, chosen: npt.NDArray[np.bool_]) -> Checkpoints:
         """Return some of the rows."""
@@ -58,6 +60,7 @@ class Checkpoints:
             self.target[chosen],
             self.probability[chosen],
             self.n_open,
+            self.tier[chosen],
         )
 
 
@@ -119,6 +122,7 @@ def read(connection: sa.Connection, profile: Profile, *, only: bool = False) -> 
         numbers("target_arr"),
         numbers("probability"),
         n_open,
+        np.array([row["tier"] or "none" for row in found], dtype=str),
     )
 
 

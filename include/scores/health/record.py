@@ -58,7 +58,7 @@ _SUMMARY = sa.text(
     " :red_multiple, :lost_below_green, :share_green, :lead_days, :coverage, :warnings, :now)"
 )
 _METHOD = sa.text(
-    "insert into meta.health_backtest_method (month, method, days_before, n, n_lost, auc, low, high, auc_arr, lift,"
-    " brier, intercept, slope) values (:month, :method, :days_before, :n, :n_lost, :auc, :low, :high, :auc_arr, :lift,"
-    " :brier, :intercept, :slope)"
+    "insert into meta.health_backtest_method (month, segment, method, days_before, n, n_lost, auc, low, high, auc_arr,"
+    " lift, brier, intercept, slope, ece) values (:month, :segment, :method, :days_before, :n, :n_lost, :auc, :low,"
+    " :high, :auc_arr, :lift, :brier, :intercept, :slope, :ece)"
 )

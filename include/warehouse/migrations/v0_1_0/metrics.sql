@@ -109,5 +109,7 @@ create table meta.health_backtest_method (
     brier double precision, -- Brier score
     intercept double precision, -- Calibration: intercept
     slope double precision, -- Calibration: slope
-    primary key (month, method, days_before)
+    ece double precision, -- Calibration: expected error over ten bins
+    segment text not null default 'all', -- all, or a customer tier
+    primary key (month, segment, method, days_before)
 );
