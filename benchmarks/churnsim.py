@@ -3,8 +3,8 @@
 Reads a simulation that ``churnsim`` of the PyPI package fightchurn (1.2.0) wrote into PostgreSQL: accounts,
 subscriptions, events. Install it into an environment of its own, name an empty database in its variables ``CHURN_DB*``,
 and run ``python -m fightchurn.churnsim.churnsim --config-name crm6 init_customers=200 random_seed=42 n_parallel=1
-force=True``; for losses by behaviour and price alone also ``acausal_churn=0 transition.churn.offset=0``. The rates of an
-account's behaviours never change there: it leaves for how much it does, not for doing less.
+force=True``; for losses by behaviour and price alone also ``acausal_churn=0 transition.churn.offset=0``. The rates of
+an account's behaviours never change there: it leaves for how much it does, not for doing less.
 
 Every end of a subscription is a decision: lost where no other begins on that day. At 90, 60 and 30 days before, the
 measures of use that the shipped profiles have are computed as ``sql/`` defines them, with every event a value event and

@@ -25,6 +25,10 @@ _OVERRIDES = (
     "account_key", "from_day", "until", "given_by", "score", "band", "computed", "computed_band", "decision_date",
     "outcome", "right",
 )  # fmt: skip
+_CHANGES = (
+    "account_key", "score_before", "score_after", "band_before", "band_after", "cause", "kind", "change", "before",
+    "after",
+)  # fmt: skip
 _LINES = ("cause", "kind", "change", "before", "after")
 _DIMENSIONS = ("dimension", "points", "score", "weight", "known_on", "evidence")
 _PROPOSALS = ("account", "name", "kind", "from_tier", "to_tier", "score", "reason", "changes")
@@ -58,6 +62,24 @@ def show_score(
     output.emit([asdict(part) for part in found.parts], _PARTS)
     for line in found.sentences:
         typer.echo(line)
+
+
+@app.command("changes")
+def list_changes(
+    period: Annotated[Literal["week", "month"], typer.Option("--period", help="Of which period.")] = "week",
+    keep: Annotated[bool, typer.Option("--keep", help="First keep the week and the month that are over.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List why scores changed in the newest week or month: of accounts that moved 3 points or changed band."""
+    from include.scores.health import changes, judgements
+    from include.warehouse.engine import engine
+
+    if keep:
+        for each in changes.PERIODS:
+            changes.keep(each, judgements.today())
+    with engine("reader").connect() as connection:
+        found = changes.read(connection, period)
+    output.emit(found, _CHANGES, as_json=as_json)
 
 
 @app.command("pulse")

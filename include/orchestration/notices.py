@@ -39,6 +39,7 @@ COMMANDS = {
     "deliver": "deliver",
     "housekeeping": "housekeeping",
     "judge_scores": "score backtest",
+    "keep_score_changes": "score changes --keep",
     "publish_reports": "report make",
     "reconcile": "reconcile SOURCE",
 }

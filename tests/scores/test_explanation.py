@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from include.cli.main import app
 from include.models import build
-from include.scores.health import verdicts
+from include.scores.health import changes, verdicts
 from include.warehouse.engine import engine
 
 NOW = "2026-06-10"
@@ -54,6 +54,22 @@ def test_a_change_in_lines(built: pytest.MonkeyPatch) -> None:
     found = json.loads(_say("show", "crm:1", "--since", "2026-05-20", "--json"))
     assert sum(Decimal(line["change"]) for line in found["lines"]) == Decimal(found["after"]) - Decimal(found["before"])
     assert "add up to it" in _say("show", "crm:1", "--since", "2026-05-20")
+
+
+def test_changes_of_a_period_are_kept_once_and_are_what_is_shown(built: pytest.MonkeyPatch) -> None:
+    assert [changes.over(each, date(2026, 6, 10)) for each in changes.PERIODS] == [
+        (date(2026, 5, 31), date(2026, 6, 7)), (date(2026, 4, 30), date(2026, 5, 31)),
+    ]  # fmt: skip
+    assert changes.over("week", date(2026, 6, 7)) == (date(2026, 5, 24), date(2026, 5, 31))  # a Sunday is not over
+    assert json.loads(_say("changes", "--json")) == []
+    kept = json.loads(_say("changes", "--keep", "--period", "month", "--json"))
+    assert {abs(Decimal(str(line["score_after"])) - Decimal(str(line["score_before"]))) >= 3 for line in kept} == {True}
+    for account in {line["account_key"] for line in kept}:
+        shown = json.loads(_say("show", account, "--since", "2026-04-30", "--as-of", "2026-05-31", "--json"))
+        ours = [{name: line[name] for name in shown["lines"][0]} for line in kept if line["account_key"] == account]
+        assert ours == shown["lines"]
+    assert changes.keep("month", date(2026, 6, 10)) == 0
+    assert json.loads(_say("changes", "--keep", "--period", "month", "--json")) == kept
 
 
 def test_an_override_is_shown_and_lifted(built: pytest.MonkeyPatch) -> None:

@@ -158,15 +158,19 @@ def of_change(account_key: str, since: date, day: date | None = None) -> Change:
         ConfigError: The account has no score on one of the days.
     """
     with engine("reader").connect() as connection:
-        day = day or _newest(connection, account_key)
-        before, after = (readings.read(connection, account_key, each) for each in (since, day))
-        steps: list[tuple[Kind, Score]] = []
-        start = before
-        if start.profile != after.profile:
-            start = readings.read(connection, account_key, since, after.profile)
-            steps.append(("definition", start.score))
-        if after.peers_of and start.peers_of != after.peers_of:
-            steps.append(("peers", readings.read(connection, account_key, since, after.profile, after.peers_of).score))
+        return between(connection, account_key, since, day or _newest(connection, account_key))
+
+
+def between(connection: sa.Connection, account_key: str, since: date, day: date) -> Change:
+    """Explain why a score changed between two days; see ``of_change``."""
+    before, after = (readings.read(connection, account_key, each) for each in (since, day))
+    steps: list[tuple[Kind, Score]] = []
+    start = before
+    if start.profile != after.profile:
+        start = readings.read(connection, account_key, since, after.profile)
+        steps.append(("definition", start.score))
+    if after.peers_of and start.peers_of != after.peers_of:
+        steps.append(("peers", readings.read(connection, account_key, since, after.profile, after.peers_of).score))
     one, two = before.score, after.score
     if one.shown is None or two.shown is None:
         unknown = since if one.shown is None else day

@@ -79,6 +79,27 @@ create table meta.health_override (
 );
 create unique index health_override_holds on meta.health_override (account_key, from_day) where known_to is null;
 
+-- Why health scores changed in a week or month, one row per cause; of accounts that moved 3 points or changed band.
+create table meta.health_change (
+    period text not null check (period in ('week', 'month')),
+    account_key text not null,
+    since date not null, -- Last day of the period before
+    day date not null, -- Last day of the period
+    position int not null, -- Order of the causes, the largest first
+    cause text not null, -- A measure, or what else changed the score
+    kind text not null, -- value, aged, lost, back, definition, peers, ceiling, override or band
+    change numeric(6, 2) not null, -- Points of the score; those of all causes add up to the change
+    before text not null, -- What was known then
+    after text not null, -- What is known now
+    score_before numeric(5, 2) not null, -- Score shown on the first day
+    score_after numeric(5, 2) not null, -- Score shown on the last day
+    band_before text not null, -- Band shown on the first day
+    band_after text not null, -- Band shown on the last day
+    kept_at timestamptz not null, -- When it was written
+    primary key (period, day, account_key, position)
+);
+create index health_change_of on meta.health_change (account_key);
+
 -- Backtest of the health score, one row per month that is over.
 create table meta.health_backtest (
     month date primary key, -- First day of the month

@@ -1,0 +1,57 @@
+"""# Keep why health scores changed
+
+**What it does.** Each morning it keeps the changes of the week and of the month that are over, unless they are kept:
+one row per cause, of accounts whose score moved by 3 points or whose band changed. The causes of an account add up to
+its change, and are those that `score show --since` names.
+
+**Inputs and outputs.** Reads `marts.health_input` and `marts.account_health`. Adds rows to `meta.health_change`; they
+are written once, after the last day of the period is over, and never changed.
+
+**When it fails.**
+
+- `keep` is red: the warehouse did not answer, or a profile in `sql/health/` is wrong; its log names file and line.
+  Clear it: nothing is kept twice.
+- it is green and keeps nothing: the period is kept, is not built up to its end yet, or no account moved.
+
+**Re-running and backfill.** Clear the task. Only the last week and the last month are kept; `score show ACCOUNT
+--since DAY --as-of DAY` explains any other. By command: `python -m include.cli score changes --keep`.
+
+**Owner.** The queue of `config/people.yaml` is notified once per outage.
+
+**Triage notes.** Tier 2: scores, alerts and tasks continue without it.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from airflow.sdk import CronTriggerTimetable, dag, task
+
+from include.orchestration.dag_ids import dag_id
+from include.orchestration.defaults import DEFAULT_ARGS
+
+
+@dag(
+    dag_id=dag_id("keep_score_changes"),
+    description="Keeps why health scores changed in the week and the month that are over",
+    doc_md=__doc__,
+    schedule=CronTriggerTimetable("40 6 * * *", timezone="UTC"),
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
+    catchup=False,
+    max_active_runs=1,
+    dagrun_timeout=timedelta(hours=2),
+    default_args=DEFAULT_ARGS,
+    tags=["3-score", "tier:2"],
+)
+def keep_score_changes() -> None:
+    @task(doc_md="Keeps the changes of the last week and month, unless they are kept; returns how many lines it added.")
+    def keep() -> dict[str, int]:
+        from include.scores.health import changes, judgements
+
+        today = judgements.today()
+        return {"week": changes.keep("week", today), "month": changes.keep("month", today)}
+
+    keep()
+
+
+keep_score_changes()
