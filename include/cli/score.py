@@ -55,13 +55,15 @@ def show_score(
         output.emit([asdict(line) for line in change.lines], _LINES)
         typer.echo(change.sentence)
         return
-    found = explanation.of_day(account, day)
+    found = explanation.of_day(account, day, with_children=True)
     if as_json:
         typer.echo(output.to_json(asdict(found)), nl=False)
         return
     output.emit([asdict(part) for part in found.parts], _PARTS)
     for line in found.sentences:
         typer.echo(line)
+    if found.children:
+        typer.echo(found.children.sentence)
 
 
 @app.command("changes")

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from include.cli.main import app
 from include.models import build
-from include.scores.health import changes, verdicts
+from include.scores.health import changes, family, verdicts
 from include.warehouse.engine import engine
 
 NOW = "2026-06-10"
@@ -125,6 +125,32 @@ def test_a_backtest_is_kept_by_month_and_learning_refuses_too_little(built: pyte
     assert [tuple(row) for row in kept] == [(date(2026, 6, 1), "standard@1")]
     said = CliRunner().invoke(app, ["score", "learn"])
     assert "0 losses are settled, and 30 are needed" in f"{said.output}{said.exception}"
+
+
+def test_a_parent_shows_its_children_next_to_its_own_score(built: pytest.MonkeyPatch) -> None:
+    def child(name: str, arr: int, score: str | None) -> family.Child:
+        return family.Child(name, Decimal(arr), Decimal(score) if score else None)
+
+    found = family.roll_up([child("a", 100, "80.00"), child("b", 300, "40.00"), child("c", 600, None)])
+    assert found is not None and found.worst is not None
+    assert (found.n, found.n_unknown, found.score, found.worst.account_key) == (3, 1, Decimal("50.00"), "b")
+    assert found.coverage == pytest.approx(0.4)
+    assert "Nothing is known of its 1 child" in getattr(family.roll_up([child("c", 600, None)]), "sentence", "")
+    assert family.roll_up([]) is None
+    assert json.loads(_say("show", "crm:2", "--json"))["children"] is None
+    with engine("owner").begin() as connection:
+        for child_key, parent in (("crm:1", "crm:2"), ("crm:2", "crm:9")):
+            named = {"child": child_key, "parent": parent}
+            connection.execute(
+                sa.text("update core.account_family set parent_key = :parent where account_key = :child"), named
+            )
+    own = json.loads(_say("show", "crm:1", "--json"))
+    below = json.loads(_say("show", "crm:2", "--json"))["children"]
+    assert (below["n"], below["n_unknown"]) == (1, int(own["band"] == "unknown"))
+    assert "Its 1 child" in _say("show", "crm:2") or "Nothing is known of its 1 child" in _say("show", "crm:2")
+    said = CliRunner().invoke(app, ["score", "show", "crm:9"])
+    assert "no health score of its own" in f"{said.output}{said.exception}"
+    assert "its 2 children" in f"{said.output}{said.exception}".lower()
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,10 @@ from include.common.errors import ConfigError
 from include.config import templates
 from include.models import health
 from include.models.health import Measure
-from include.scores.health import confidence, readings
+from include.scores.health import confidence, family, readings
 from include.scores.health.change import Kind, explain
 from include.scores.health.confidence import Confidence
+from include.scores.health.family import Children
 from include.scores.health.readings import Day
 from include.scores.health.score import Score
 from include.warehouse.engine import engine
@@ -48,6 +49,7 @@ class Explanation:
         computed: The score under its ceilings.
         score: The weighted mean; the points of ``parts`` add up to it.
         confidence: How far it can be believed; None without a score.
+        children: How the accounts below it do; None where there are none, or where they were not asked for.
     """
 
     account: str
@@ -62,6 +64,7 @@ class Explanation:
     parts: tuple[Part, ...]
     sentences: tuple[str, ...]
     confidence: Confidence | None
+    children: Children | None
 
 
 @dataclass(frozen=True)
@@ -95,21 +98,23 @@ class Change:
         )
 
 
-def of_day(account_key: str, day: date | None = None) -> Explanation:
+def of_day(account_key: str, day: date | None = None, *, with_children: bool = False) -> Explanation:
     """Explain a score.
 
     Args:
         account_key: The account.
         day: The day; the newest one with a score by default.
+        with_children: Also say how the accounts below it do; not for a viewer who may not see those.
 
     Raises:
         ConfigError: The account has no score on that day.
     """
     with engine("reader").connect() as connection:
-        day = day or _newest(connection, account_key)
+        day = day or _newest(connection, account_key, with_children=with_children)
         found = readings.read(connection, account_key, day)
         shown = connection.execute(_SHOWN, {"account_key": account_key, "day": day}).one()
         belief = confidence.read(connection, found, day)
+        children = family.read(connection, account_key, day) if with_children else None
     made = found.score
     parts = []
     for measure in found.profile.measures:
@@ -143,6 +148,7 @@ def of_day(account_key: str, day: date | None = None) -> Explanation:
             *(belief.sentences if belief else ()),
         ),
         belief,
+        children,
     )
 
 
@@ -194,11 +200,13 @@ def between(connection: sa.Connection, account_key: str, since: date, day: date)
     return Change(account_key, since, day, one.shown, two.shown, tuple(lines))
 
 
-def _newest(connection: sa.Connection, account_key: str) -> date:
+def _newest(connection: sa.Connection, account_key: str, *, with_children: bool = False) -> date:
     found = connection.execute(_NEWEST, {"account_key": account_key}).scalar()
     if found is None:
+        newest = connection.execute(_LAST_DAY).scalar() if with_children else None
+        children = family.read(connection, account_key, newest) if newest else None
         raise ConfigError(
-            f"{account_key} has no health score",
+            f"{account_key} has no health score" + (f" of its own. {children.sentence}" if children else ""),
             cure="a customer has one from the 14th day on; trials, excluded and former customers have none",
         )
     return found
@@ -246,6 +254,7 @@ def _sentences(found: Day, band: str, since: date | None, last: str | None, unkn
     return lines
 
 
+_LAST_DAY = sa.text("select max(day) from marts.health_score")
 _NEWEST = sa.text("select max(day) from marts.health_score where account_key = :account_key")
 _SHOWN = sa.text(
     "select band, band_since, last_band, unknown_reason from marts.account_health"

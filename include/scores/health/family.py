@@ -1,0 +1,88 @@
+"""What the score of a parent leaves out: how its children do, next to its own, never mixed with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+
+import sqlalchemy as sa
+
+from include.scores import rounding
+
+
+@dataclass(frozen=True)
+class Child:
+    """A customer below an account, on a day.
+
+    Args:
+        score: As shown; None where its band is unknown, or where it has no score.
+    """
+
+    account_key: str
+    arr: Decimal
+    score: Decimal | None
+
+
+@dataclass(frozen=True)
+class Children:
+    """All customers below an account.
+
+    Args:
+        score: Mean of their scores, weighted by ARR; None where none is known.
+        coverage: Share of their ARR whose score is known.
+        worst: The one with the lowest score; None where none is known.
+    """
+
+    n: int
+    n_unknown: int
+    score: Decimal | None
+    coverage: float
+    worst: Child | None
+
+    @property
+    def sentence(self) -> str:
+        """The roll-up in words."""
+        children = f"{self.n} {'child' if self.n == 1 else 'children'}"
+        unknown = f" Unknown: {self.n_unknown} of {children}." if self.n_unknown else ""
+        if self.score is None or self.worst is None:
+            return f"Nothing is known of its {children}."
+        return (
+            f"Its {children}: {self.score}, weighted by ARR, from {self.coverage:.0%} of their ARR;"
+            f" the lowest is {self.worst.account_key} with {self.worst.score}.{unknown}"
+        )
+
+
+def roll_up(found: Sequence[Child]) -> Children | None:
+    """Return how the children of an account do; None where it has none."""
+    if not found:
+        return None
+    known = [(child, child.score) for child in found if child.score is not None]
+    total, arr = (sum((child.arr for child in some), Decimal(0)) for some in (found, [child for child, _ in known]))
+    mean = float(sum((child.arr * score for child, score in known), Decimal(0)) / arr) if arr else None
+    worst = min(known, key=lambda each: (each[1], each[0].account_key))[0] if known else None
+    return Children(
+        len(found),
+        len(found) - len(known),
+        None if mean is None else rounding.cents(mean),
+        float(arr / total) if total else 0.0,
+        worst,
+    )
+
+
+def read(connection: sa.Connection, account_key: str, day: date) -> Children | None:
+    """Return how the customers below an account do on a day, its children's children too; None where there are none."""
+    rows = connection.execute(_BELOW, {"account_key": account_key, "day": day})
+    return roll_up([Child(*row) for row in rows])
+
+
+_BELOW = sa.text(
+    "with recursive below as ("
+    " select account_key from core.account_family where parent_key = :account_key"
+    " union select f.account_key from core.account_family as f join below as b on f.parent_key = b.account_key)"
+    " select b.account_key, coalesce(d.kept_arr, 0), case when h.band <> 'unknown' then h.shown end"
+    " from below as b join marts.account_day as d on d.account_key = b.account_key and d.day = :day and d.is_customer"
+    " left join marts.account_health as h on h.account_key = b.account_key and h.day = d.day"
+    " order by b.account_key"
+)
