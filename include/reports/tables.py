@@ -371,5 +371,6 @@ group by 1 order by arr desc nulls last, team
 _METHODS = """
 select method, max(case when days_before = 90 then auc end) as t90, max(case when days_before = 60 then auc end) as t60,
     max(case when days_before = 30 then auc end) as t30, max(n) as n, max(n_lost) as n_lost
-from meta.health_backtest_method where month = :month group by 1 order by (method <> 'score'), 4 desc nulls last, 1
+from meta.health_backtest_method where month = :month and segment = 'all'
+group by 1 order by (method <> 'score'), 4 desc nulls last, 1
 """
