@@ -16,7 +16,7 @@ from include.sandbox.demo.progress import Progress, Row
 from include.sandbox.demo.stack import Stack
 
 # Consumers first: an event that nobody is turned on for is lost.
-CONSUMERS = ("deliver", "decide", "build_kpis")
+CONSUMERS = ("deliver", "decide", "publish_reports", "build_kpis")
 PRODUCERS = ("ingest_crm", "ingest_support", "ingest_product")
 NIGHTLY = "rebuild_kpis"
 # What changes between the two rounds: the kind of record, its entity, and the new values.

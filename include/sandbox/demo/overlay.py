@@ -69,7 +69,8 @@ def write(home: Path, sandbox: dict[str, Any]) -> None:
 
 
 def _person(name: str) -> dict[str, str]:
-    return {"name": name, "email": f"{name.lower().replace(' ', '.')}@vendor.example"}
+    # The sandbox's Slack knows CSMs alone: others read in a channel.
+    return {"name": name, "email": f"{name.lower().replace(' ', '.')}@vendor.example", "slack": "#cs-operations"}
 
 
 def release_mail() -> None:
