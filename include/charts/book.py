@@ -25,9 +25,9 @@ def bands(connection: sa.Connection) -> alt.Chart | None:
     order = list(theme.BANDS)
     return (
         alt.Chart(rows)
-        .mark_bar()
+        .mark_bar(size=18)
         .encode(
-            x=alt.X("day:T", title=None, timeUnit="yearmonthdate"),
+            x=alt.X("day:T", title=None, axis=alt.Axis(format="%d %b", grid=False)),
             y=alt.Y("n:Q", title="accounts", stack="normalize", axis=_PERCENT),
             color=alt.Color("band:N", scale=alt.Scale(domain=order, range=list(theme.BANDS.values()))),
             order=alt.Order("rank:Q"),
