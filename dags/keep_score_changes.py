@@ -2,7 +2,7 @@
 
 **What it does.** Each morning it keeps the changes of the week and of the month that are over, unless they are kept:
 one row per cause, of accounts whose score moved by 3 points or whose band changed. The causes of an account add up to
-its change, and are those that `score show --since` names.
+its change, and are those that `score show ACCOUNT --since 2026-10-01` names.
 
 **Inputs and outputs.** Reads `marts.health_input` and `marts.account_health`. Adds rows to `meta.health_change`; they
 are written once, after the last day of the period is over, and never changed.
