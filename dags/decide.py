@@ -38,7 +38,7 @@ from typing import Any
 from airflow.sdk import dag, task
 
 from include.orchestration.approval_tasks import list_open, put_questions
-from include.orchestration.assets import KPIS, OUTBOX
+from include.orchestration.assets import DECISIONS, KPIS, OUTBOX
 from include.orchestration.dag_ids import dag_id
 from include.orchestration.defaults import DEFAULT_ARGS
 
@@ -66,7 +66,7 @@ def decide() -> None:
         return answers
 
     @task(
-        outlets=[OUTBOX],
+        outlets=[OUTBOX, DECISIONS],
         trigger_rule="all_done",
         doc_md="Opens and closes signals and plans what follows from them, each thing once.",
     )
@@ -78,7 +78,8 @@ def decide() -> None:
 
         by = getattr(dag_run, "triggering_user_name", None) or ""
         decision: dict[str, Any] = as_json(alerts.decide(decision_id=str(run_id), by=by).without_texts())
-        outlet_events[OUTBOX].extra = decision
+        for asset in (OUTBOX, DECISIONS):
+            outlet_events[asset].extra = decision
         return decision
 
     # A task of its own, so that what was decided goes out although one playbook is wrong.

@@ -1,6 +1,6 @@
 """# Draw the charts, make and mail the reports
 
-**What it does.** After each build it draws the charts that the pages inside Airflow show, as far as their figures have
+**What it does.** After each decision it draws the charts of the pages inside Airflow, as far as their figures have
 changed. Then it makes the reports whose period is over (`include/defaults/reports`, overlaid by yours), keeps each
 edition in the archive, and plans its mails. A report whose figures have not changed is neither made nor sent again; one
 whose figures were corrected becomes a corrected edition, and both stay.
@@ -30,7 +30,7 @@ from typing import Any
 
 from airflow.sdk import dag, task
 
-from include.orchestration.assets import KPIS, OUTBOX
+from include.orchestration.assets import DECISIONS, OUTBOX
 from include.orchestration.dag_ids import dag_id
 from include.orchestration.defaults import DEFAULT_ARGS
 
@@ -39,7 +39,8 @@ from include.orchestration.defaults import DEFAULT_ARGS
     dag_id=dag_id("publish_reports"),
     description="Draws the charts of the pages, makes the reports that are due, and plans their mails",
     doc_md=__doc__,
-    schedule=[KPIS],
+    # Not after the build alone: open risks are shown, and would be those of the day before, or none.
+    schedule=[DECISIONS],
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,

@@ -103,7 +103,7 @@ class Silence(Strict):
 
 
 # What else goes by such a name: the other assets, and the connections of the channels.
-_TAKEN = ("kpis", "outbox", "slack", "smtp")
+_TAKEN = ("kpis", "decisions", "outbox", "slack", "smtp")
 
 
 class General(Strict):

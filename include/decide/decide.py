@@ -35,6 +35,7 @@ from include.decide.rules.load import Rule
 from include.decide.signals import plan as signal_plan
 from include.decide.signals import scan as signal_scan
 from include.decide.signals.load import load as load_signals
+from include.models import build_store
 from include.outbox import approvals, authors, personal_data, store
 from include.outbox.store import Action
 from include.warehouse import locks
@@ -109,7 +110,7 @@ def decide(decision_id: str, dry_run: bool = False, now: datetime | None = None,
     settings, playbooks, rules = load_settings(), load_playbooks(), load_signals()
     with engine("builder").connect() as connection, connection.begin() as transaction:
         connection.execute(sa.text("select pg_advisory_xact_lock(:key)"), {"key": locks.DECIDER_LOCK})
-        newest = _newest_build(connection)
+        newest = build_store.newest_done(connection)
         if newest is None:
             return Decision(decision_id, reason="no tables have been built yet")
         build_id, as_of, watermarks = newest
@@ -118,7 +119,7 @@ def decide(decision_id: str, dry_run: bool = False, now: datetime | None = None,
             return Decision(decision_id, as_of, f"decisions only go forward: {last} was decided already")
         n_answered = people_answers.apply(connection, _today(settings, moment))
         day = _read(connection, settings, playbooks, as_of, moment, watermarks)
-        loading = readiness.first_loads(connection, day.readiness)
+        loading = readiness.first_loads(connection, settings, watermarks)
         if loading:
             reason = f"the first load of {' and '.join(loading)} is under way; the build that follows it is decided on"
             return Decision(decision_id, as_of, reason, gate=day.readiness.as_json())
@@ -156,23 +157,6 @@ def decide(decision_id: str, dry_run: bool = False, now: datetime | None = None,
     result.problems = [*plays.problems.values(), *scan.problems.values()]
     result.unavailable = scan.unavailable
     return result
-
-
-def _newest_build(connection: sa.Connection) -> tuple[str, date, dict[str, datetime]] | None:
-    """Return the last forward build that is done, its newest day, and up to when its tables hold each source.
-
-    Rebuilds of past days are nothing to act on.
-    """
-    row = connection.execute(
-        sa.text(
-            "select build_id, newest_day, watermarks from meta.build where kind = 'forward' and state = 'done'"
-            " order by newest_day desc, started_at desc limit 1"
-        )
-    ).one_or_none()
-    if row is None:
-        return None
-    read = {source: datetime.fromisoformat(until) for source, until in row.watermarks.items() if until}
-    return row.build_id, row.newest_day, read
 
 
 def _read(

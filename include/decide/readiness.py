@@ -192,13 +192,16 @@ def read(settings: Settings, now: datetime, built: Mapping[str, datetime], table
     return Readiness(tuple(states))
 
 
-def first_loads(connection: sa.Connection, ready: Readiness) -> list[str]:
+def first_loads(connection: sa.Connection, settings: Settings, built: Mapping[str, datetime]) -> list[str]:
     """Return sources whose very first load is under way: it moved within half an hour, and nothing has failed.
 
     On a new installation the sources end their first loads one after the other. Anyone who decided after the first of
     them would write to everybody that nothing is known of their customers' usage and tickets.
+
+    Args:
+        built: As for ``read``.
     """
-    never_read = [state.source for state in ready.sources if state.watermark is None]
+    never_built = [source.id for source in settings.sources if source.id not in built]
     rows = connection.execute(
         sa.text(
             "select distinct source from meta.batch where source = any(:sources)"
@@ -206,7 +209,7 @@ def first_loads(connection: sa.Connection, ready: Readiness) -> list[str]:
             " and source not in (select source from meta.source_failure)"
             " and source not in (select source from meta.batch where state = 'held') order by source"
         ),
-        {"sources": never_read},
+        {"sources": never_built},
     )
     return [row.source for row in rows]
 

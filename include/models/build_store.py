@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
@@ -130,6 +131,28 @@ _WATERMARKS = (
     "(select coalesce(jsonb_object_agg(source, read_until), '{}') from"
     " (select source, min(read_until) as read_until from meta.cursor group by source) as c)"
 )
+
+
+class Newest(NamedTuple):
+    """The last forward build that is done.
+
+    Args:
+        newest_day: The day that its tables are for.
+        watermarks: Source -> up to when its tables hold it.
+    """
+
+    build_id: str
+    newest_day: date
+    watermarks: dict[str, datetime]
+
+
+def newest_done(connection: sa.Connection) -> Newest | None:
+    """Return the last forward build that is done; rebuilds of past days are nothing to act on."""
+    row = connection.execute(_NEWEST_DONE).one_or_none()
+    if row is None:
+        return None
+    read = {source: datetime.fromisoformat(until) for source, until in row.watermarks.items() if until}
+    return Newest(row.build_id, row.newest_day, read)
 
 
 def insert(connection: sa.Connection, build: Build, reason: str) -> None:
@@ -281,3 +304,9 @@ def _record_checks(connection: sa.Connection, build_id: str, name: str, checked:
 def _build(row: sa.Row) -> Build:
     build_id, kind, state, trigger, start, end, newest_day, first_day, known_at = row
     return Build(build_id, kind, state, trigger, Range(start, end), newest_day, first_day, known_at)
+
+
+_NEWEST_DONE = sa.text(
+    "select build_id, newest_day, watermarks from meta.build where kind = 'forward' and state = 'done'"
+    " order by newest_day desc, started_at desc limit 1"
+)

@@ -23,4 +23,5 @@ _ABOUT = {
 SOURCES: dict[str, Asset] = {source.id: _asset(source.id, _ABOUT[source.kind]) for source in load().sources}
 
 KPIS = _asset("kpis", "the tables of core and marts as last built")
+DECISIONS = _asset("decisions", "signals and playbooks as last decided")
 OUTBOX = _asset("outbox", "messages and tasks as last decided")

@@ -11,7 +11,9 @@ from include import config
 from include.common import clock
 from include.common.errors import ConfigError, PerennialError
 from include.config import Settings, files
+from include.decide import readiness
 from include.decide.context import planned_state
+from include.models import build_store
 from include.outbox import store
 from include.outbox.store import Action
 from include.reports import archive, document, figures, periods, spec
@@ -59,6 +61,9 @@ def publish(name: str = "", period: str = "") -> list[Made]:
     if period and not name:
         raise ConfigError("a period needs a report", cure="name the report before --period")
     settings = config.load()
+    if loading := _loading(settings):
+        reason = f"the first load of {' and '.join(loading)} is under way; the build that follows it is reported"
+        return [Made(one, period, reason=reason) for one in ([name] if name else spec.load())]
     made, errors = [], []
     with files.held():
         for report in [spec.get(name)] if name else list(spec.load().values()):
@@ -72,6 +77,12 @@ def publish(name: str = "", period: str = "") -> list[Made]:
         first.message += "".join(f"; and {other.message}" for other in others)
         raise first
     return made
+
+
+def _loading(settings: Settings) -> list[str]:
+    with engine("reader").connect() as connection:
+        newest = build_store.newest_done(connection)
+        return readiness.first_loads(connection, settings, newest.watermarks if newest else {})
 
 
 def _publish(report: Report, asked_for: str, settings: Settings) -> Made:

@@ -7,17 +7,17 @@ from types import SimpleNamespace
 
 import pytest
 
-from include.orchestration.assets import OUTBOX
+from include.orchestration.assets import DECISIONS, OUTBOX
 from tests.fixtures.renewal_rows import NOW, renewal
 
 
 def test_a_result_names_no_account_and_no_recipient(dags, house, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PERENNIAL_NOW", NOW.isoformat())
     house.renewals(renewal(1, days=30, account_name="Secret Ltd"))
-    event = SimpleNamespace(extra=None)
+    events = {asset: SimpleNamespace(extra=None) for asset in (OUTBOX, DECISIONS)}
     task = dags["decide"].task_dict["decide_newest_day"]
-    result = task.python_callable(run_id="run", dag_run=None, outlet_events={OUTBOX: event})
+    result = task.python_callable(run_id="run", dag_run=None, outlet_events=events)
     assert result["n_planned"] == 3
-    assert event.extra == result
+    assert all(event.extra == result for event in events.values())
     text = json.dumps(result)
     assert "Secret" not in text and "@" not in text

@@ -12,7 +12,7 @@ import pytest
 
 from include.entities.catalog import of_kind
 from include.models import registry
-from include.orchestration.assets import KPIS, OUTBOX, SOURCES
+from include.orchestration.assets import DECISIONS, KPIS, OUTBOX, SOURCES
 from tests.dags.conftest import ROOT
 
 INGEST = {
@@ -102,13 +102,13 @@ def test_builds_follow_any_source_and_the_clock(dags):
 def test_deciding_follows_the_build_and_delivering_the_decision(dags):
     assert dags["build_kpis"].task_dict["publish_kpis"].outlets == [KPIS]
     assert list(dags["decide"].timetable.asset_condition.objects) == [KPIS]
-    assert dags["decide"].task_dict["decide_newest_day"].outlets == [OUTBOX]
+    assert dags["decide"].task_dict["decide_newest_day"].outlets == [OUTBOX, DECISIONS]
     assert list(dags["deliver"].timetable.asset_condition.objects) == [OUTBOX]
 
 
-def test_reports_are_made_with_the_charts_of_the_same_build_and_delivered(dags):
+def test_reports_are_made_with_the_charts_and_risks_of_the_same_build_and_delivered(dags):
     dag = dags["publish_reports"]
-    assert list(dag.timetable.asset_condition.objects) == [KPIS]
+    assert list(dag.timetable.asset_condition.objects) == [DECISIONS]
     make = dag.task_dict["make_reports"]
     assert make.upstream_task_ids == {"draw_charts"} and make.trigger_rule == "all_done"
     assert make.outlets == [OUTBOX]

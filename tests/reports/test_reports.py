@@ -107,6 +107,19 @@ def test_a_changed_file_holds_from_the_next_period(filled: Path) -> None:
     assert asked.is_new and asked.edition == 2
 
 
+def test_nothing_is_reported_while_a_first_load_is_under_way(filled: Path) -> None:
+    execute("update meta.build set watermarks = watermarks - 'support'")
+    execute(
+        "insert into meta.batch (source, vendor, entity, state, table_name, until, opened_at)"
+        " values ('support', 'zendesk', 'ticket', 'closed', 'batch_1', now(), now())"
+    )
+    made = publish.publish()
+    assert {one.report for one in made} >= ALL and not any(one.is_new for one in made)
+    assert all("the first load of support is under way" in one.reason for one in made)
+    execute("update meta.batch set opened_at = now() - interval '31 minutes', closed_at = null, merged_at = null")
+    assert any(one.is_new for one in publish.publish())
+
+
 def test_what_is_not_there_is_named_and_what_is_red_is_said(filled: Path) -> None:
     execute("delete from ops.decision")
     execute("delete from marts.kpi_value where metric_id = 'nrr'")
