@@ -9,7 +9,7 @@ import pandas as pd
 import sqlalchemy as sa
 
 from include.charts import theme
-from include.scores.forecast import lines, past, totals
+from include.scores.forecast import by_quarter, lines, past
 from include.warehouse.engine import has_table
 
 _PERCENT = alt.Axis(format="%")
@@ -59,16 +59,12 @@ def forecast(connection: sa.Connection) -> alt.LayerChart | None:
     """What is due, renewed and expected of this quarter and the next three, with P10 to P90."""
     if not has_table(connection, lines.TABLE):
         return None
-    known = lines.read(connection)
-    frozen = past.read(connection)
     rows = []
-    starts = sorted({line.quarter_start for line in known})[-4:]
-    for number, start in enumerate(starts):
-        chosen = [line for line in known if line.quarter_start == start]
-        total = totals.total(chosen, totals.widening(past.quarters(frozen, number)))
+    for quarter in by_quarter.ahead(lines.read(connection), past.read(connection)):
+        total = quarter.total
         rows.append(
             {
-                "quarter": lines.quarter(start),
+                "quarter": quarter.label,
                 "due": float(total.target),
                 "expected": float(total.expected),
                 "p10": float(total.p10),

@@ -24,7 +24,6 @@ _LINES = ("account", "csm", "decision", "target", "category", "band", "p", "expe
 _DISAGREEMENT = ("account", "csm", "decision", "target", "reason")
 _WEEK = ("week", "decisions", "at_stake", "red", "yellow", "green", "unknown")
 _ACCURACY = ("group", "checkpoint", "method", "n", "brier", "forecast", "renewed", "error")
-_MONTHS_OF_QUARTER = 3
 
 
 def show(
@@ -36,8 +35,9 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Forecast the renewals of a quarter, with an 80% interval."""
+    from include.common import quarters
+    from include.scores.forecast import by_quarter, past, totals
     from include.scores.forecast import lines as reading
-    from include.scores.forecast import past, totals
     from include.warehouse.engine import engine
 
     _check(group, totals.GROUPS)
@@ -47,30 +47,28 @@ def show(
     if not known:
         typer.echo("no renewal is due in this quarter or the next three")
         return
-    this = _quarter_of(known[0].as_of)
-    start = _start(quarter, this) if quarter else this
-    chosen = [line for line in known if line.quarter_start == start]
+    this = quarters.start(known[0].as_of)
+    one = by_quarter.of(_start(quarter, this) if quarter else this, known, frozen)
     if with_lines:
-        _emit([_shown(line) for line in chosen], _LINES, _title(known[0], start), as_json)
+        _emit([_shown(line) for line in one.lines], _LINES, _title(known[0], one.label), as_json)
         return
-    wider = totals.widening(past.quarters(frozen, _distance(this, start)))
-    groups = totals.by_group(chosen, group, wider) if group else []
-    whole = totals.total(chosen, wider)
+    groups = totals.by_group(one.lines, group, one.wider) if group else []
+    whole = one.total
     if as_json:
         found = {
-            "quarter": reading.quarter(start),
+            "quarter": one.label,
             "as_of": known[0].as_of,
             "currency": known[0].currency,
-            "interval": wider.label,
+            "interval": one.wider.label,
             "total": asdict(whole),
-            "groups": [asdict(one) for one in groups],
+            "groups": [asdict(each) for each in groups],
         }
         typer.echo(output.to_json(found), nl=False)
         return
-    shares = ("-" if one.share is None else f"{one.share:.2%}" for one in [*groups, whole])
-    rows = [{**asdict(one), "share": share} for one, share in zip([*groups, whole], shares, strict=True)]
-    _emit(rows, _TOTAL, _title(known[0], start), False)
-    typer.echo(f"interval {wider.label}")
+    shares = ("-" if each.share is None else f"{each.share:.2%}" for each in [*groups, whole])
+    rows = [{**asdict(each), "share": share} for each, share in zip([*groups, whole], shares, strict=True)]
+    _emit(rows, _TOTAL, _title(known[0], one.label), False)
+    typer.echo(f"interval {one.wider.label}")
     late = [line for line in known if line.quarter_start < this]
     if late:
         worth = _money(sum((line.target for line in late), Decimal()))
@@ -157,10 +155,8 @@ def _shown(line: Line) -> dict[str, Any]:
     }
 
 
-def _title(line: Line, start: date | None = None) -> str:
-    from include.scores.forecast.lines import quarter
-
-    of_quarter = f"{quarter(start)}, " if start else ""
+def _title(line: Line, quarter: str = "") -> str:
+    of_quarter = f"{quarter}, " if quarter else ""
     return f"{of_quarter}{line.currency}, as of {line.as_of}"
 
 
@@ -173,24 +169,16 @@ def _check(group: str, known: Iterable[str]) -> None:
         raise ConfigError(f"--group {group!r} is not known", cure=f"write {', '.join(known)}")
 
 
-def _quarter_of(day: date) -> date:
-    return day.replace(month=day.month - (day.month - 1) % _MONTHS_OF_QUARTER, day=1)
-
-
-def _distance(this: date, start: date) -> int:
-    return (12 * (start.year - this.year) + start.month - this.month) // _MONTHS_OF_QUARTER
-
-
 def _start(text: str, this: date) -> date:
-    from include.scores.forecast.lines import quarter
+    from include.common import quarters
 
     found = re.fullmatch(r"([0-9]{4})Q([1-4])", text.upper())
     if not found or found[1] == "0000":
         raise ConfigError(f"--quarter {text!r} is not a quarter", cure="write it as 2026Q3")
-    start = date(int(found[1]), _MONTHS_OF_QUARTER * int(found[2]) - 2, 1)
-    if not 0 <= _distance(this, start) <= 3:
+    start = date(int(found[1]), quarters.MONTHS * int(found[2]) - 2, 1)
+    if not 0 <= quarters.between(this, start) <= 3:
         raise ConfigError(
-            f"--quarter {quarter(start)} is not forecast",
-            cure=f"take {quarter(this)} or one of the next three; `score accuracy` judges those that are over",
+            f"--quarter {quarters.label(start)} is not forecast",
+            cure=f"take {quarters.label(this)} or one of the next three; `score accuracy` judges those that are over",
         )
     return start

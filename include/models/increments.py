@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
+from include.common import quarters
 from include.models import registry
 from include.models.registry import Model
 from include.models.unread import EVERYONE
@@ -275,12 +276,7 @@ def _for_periods(window: list[Range], ranges: Iterable[Range], end: date) -> lis
 
 def _last_end(day: date) -> date:
     """Return the last end of the periods that a day belongs to: its quarter's, or its week's where that crosses it."""
-    return max(_quarter_end(day), day + (6 - day.weekday()) * DAY)
-
-
-def _quarter_end(day: date) -> date:
-    month = 3 * ((day.month - 1) // 3) + 4
-    return (date(day.year + 1, 1, 1) if month > 12 else date(day.year, month, 1)) - DAY
+    return max(quarters.plus(quarters.start(day), 1) - DAY, day + (6 - day.weekday()) * DAY)
 
 
 def _for_account_days(connection: sa.Connection, ranges: Iterable[tuple[str, Range]]) -> list[Piece]:

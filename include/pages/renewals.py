@@ -8,9 +8,10 @@ from datetime import date
 
 from include.charts import draw
 from include.charts.draw import Drawn
+from include.common import quarters
 from include.config.viewers import Viewer
 from include.pages import scope
-from include.scores.forecast import lines, lists, past, totals
+from include.scores.forecast import by_quarter, lines, lists, past, totals
 from include.scores.forecast.lines import Line
 from include.scores.forecast.lists import Week
 from include.scores.forecast.totals import Total
@@ -71,39 +72,28 @@ def read(viewer: Viewer, quarter: str = "", band: str = "", csm: str = "") -> Re
     if not known:
         return Renewals(message="No renewal of your accounts is due in this quarter or the next three.")
     as_of = known[0].as_of
-    this = _start(as_of)
-    starts = [_plus(this, number) for number in range(4)]
-    names = [lines.quarter(start) for start in starts]
+    this = quarters.start(as_of)
+    starts = [quarters.plus(this, number) for number in range(4)]
+    names = [quarters.label(start) for start in starts]
     if quarter and quarter not in names:
         return Renewals(quarters=names, as_of=as_of, message=f"{quarter!r} is none of {', '.join(names)}.")
-    start = starts[names.index(quarter)] if quarter else this
-    inside = [line for line in known if line.quarter_start == start]
-    wider = totals.widening(past.quarters(frozen, starts.index(start)))
+    one = by_quarter.of(starts[names.index(quarter)] if quarter else this, known, frozen)
     csm = csm if viewer.sees_csms else ""
-    shown = [line for line in inside if band in ("", line.band) and csm in ("", line.csm)]
+    shown = [line for line in one.lines if band in ("", line.band) and csm in ("", line.csm)]
     shown.sort(key=lambda line: not line.is_open)
     ahead = [week for week in lists.calendar(known) if week.starts is None or (week.starts - as_of).days < 7 * _WEEKS]
     return Renewals(
-        lines.quarter(start),
+        one.label,
         names,
         as_of,
         known[0].currency,
-        totals.total(inside, wider),
-        float(sum(line.amount for line in inside if line.line_class == "won")),
-        wider.label,
-        totals.by_group(inside, "csm", wider),
+        one.total,
+        one.won,
+        one.wider.label,
+        totals.by_group(one.lines, "csm", one.wider),
         ahead,
         shown,
-        {one.line.renewal_id: one.reason for one in lists.disagreements(known)},
+        {each.line.renewal_id: each.reason for each in lists.disagreements(known)},
         [line for line in known if line.quarter_start < this and line.is_open],
         charts,
     )
-
-
-def _start(day: date) -> date:
-    return date(day.year, (day.month - 1) // 3 * 3 + 1, 1)
-
-
-def _plus(start: date, quarters: int) -> date:
-    months = start.month - 1 + 3 * quarters
-    return date(start.year + months // 12, months % 12 + 1, 1)

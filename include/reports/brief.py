@@ -14,8 +14,8 @@ from include import config
 from include.common import formatting
 from include.common.errors import ConfigError
 from include.decide.risk import live_risks
+from include.decide.rule_texts import evidence, live_signals, titles
 from include.decide.signals.load import load as load_signals
-from include.decide.titles import evidence, live_signals, titles
 from include.gate import availability
 from include.reports import brief_queries, questions
 from include.reports.page import Section, render
@@ -311,7 +311,7 @@ def _causes(rows: brief_queries.Rows, since: date) -> Section:
     if first is None or first["first"] is None or first["first"] >= first["last"]:
         return Section(title, text="There are no two scores to compare.")
     try:
-        change = explanation.of_change(rows.account_key, first["first"], first["last"])
+        change = explanation.between(rows.connection, rows.account_key, first["first"], first["last"])
     except ConfigError as error:
         return Section(title, text=f"{error.message}.")
     lines = sorted(change.lines, key=lambda line: -abs(line.change))

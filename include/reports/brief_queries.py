@@ -23,12 +23,12 @@ class Rows:
     account_key: str
     as_of: date
     currency: str
+    zone: str
 
     def all(self, statement: str, **named: Any) -> Sequence[Mapping[str, Any]]:
         """Return all rows of a query."""
-        given = {"account_key": self.account_key, "as_of": self.as_of, "zone": config.load().reporting_zone, **named}
-        asked = {name: value for name, value in given.items() if f":{name}" in statement}
-        return [dict(row) for row in self.connection.execute(sa.text(statement), asked).mappings()]
+        given = {"account_key": self.account_key, "as_of": self.as_of, "zone": self.zone, **named}
+        return [dict(row) for row in self.connection.execute(sa.text(statement), given).mappings()]
 
     def one(self, statement: str, **named: Any) -> Mapping[str, Any] | None:
         """Return the first row of a query; None where there is none."""
@@ -48,7 +48,8 @@ def opened(account_key: str) -> Iterator[Rows]:
             newest = connection.exec_driver_sql("select max(day) from marts.account_day").scalar()
         if newest is None:
             raise ConfigError("nothing is built yet", cure="run the DAG build_kpis")
-        yield Rows(connection, account_key, newest, config.load().currency)
+        settings = config.load()
+        yield Rows(connection, account_key, newest, settings.currency, settings.reporting_zone)
 
 
 ACCOUNT = """

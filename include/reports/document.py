@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html as escaping
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from include.charts import draw
+from include.charts.draw import Drawn
 from include.config import Settings
 from include.gate import verdicts as gate
 from include.outbox.message import Evidence, Fact, Link, Message
@@ -74,7 +74,7 @@ def sections(content: Document) -> list[Section]:
             columns.append("restated")
             rows = [[*row, marks.get(str(at), "")] for at, row in enumerate(rows)]
         said = (section["text"], content["held"].get(place, ""), section["note"], section["lacks"])
-        charts = "".join(_figure(chart) for chart in section["charts"])
+        charts = "".join(Drawn(**chart).figure for chart in section["charts"])
         text = " ".join(part for part in said if part)
         found.append(Section(section["title"], columns, rows, section["numbers"], text, charts))
     return found
@@ -177,11 +177,6 @@ def _charts(connection: sa.Connection, spec: SectionSpec, taken: Mapping[str, An
     if taken and taken["charts"]:
         return list(taken["charts"])
     return [asdict(chart) for chart in draw.drawn(connection, *spec.charts)] if spec.charts else []
-
-
-def _figure(chart: Mapping[str, str]) -> str:
-    says, caption = escaping.escape(chart["says"]), escaping.escape(chart["title"])
-    return f'<figure role="img" aria-label="{says}"><figcaption>{caption}</figcaption>{chart["svg"]}</figure>'
 
 
 def _kinds(spec: SectionSpec) -> set[str]:

@@ -9,14 +9,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from include.common import formatting
+from include.common import formatting, quarters
 from include.decide.digests.metric_targets import bounds
 from include.entities.catalog import ENTITIES
 from include.metrics import overrides
 from include.models import metrics
 from include.models.metrics import Metric
 from include.reports import mask
-from include.reports.periods import UNIT, Cadence, quarter_end
+from include.reports.periods import UNIT, Cadence
 from include.reports.tables import Asked
 from include.warehouse.engine import has_table
 
@@ -63,7 +63,7 @@ def read(asked: Asked, ids: Sequence[str], cadence: Cadence, regions: Sequence[s
     sizes = _sizes(asked, regions)
     for metric in (metrics.get(name) for name in ids):
         unit = _unit(metric, cadence)
-        last = asked.period.last if unit != "quarter" else quarter_end(asked.period.last)
+        last = asked.period.last if unit != "quarter" else quarters.last_over(asked.period.last)
         first = _first(last, unit)
         known = _values(asked, metric, unit, (last, first - timedelta(days=1)), corrected)
         groups = list(regions) or ["all"]
@@ -111,8 +111,7 @@ def _unit(metric: Metric, cadence: Cadence) -> str:
 def _first(last: date, unit: str) -> date:
     if unit == "week":
         return last - timedelta(days=6)
-    months = 2 if unit == "quarter" else 0
-    return date(last.year, last.month - months, 1)
+    return quarters.start(last) if unit == "quarter" else last.replace(day=1)
 
 
 def _sizes(asked: Asked, regions: Sequence[str]) -> list[int]:

@@ -67,9 +67,3 @@ def named(cadence: Cadence, name: str) -> Period:
         pass
     example = "2026-11" if cadence == "monthly" else "2026-W48"
     raise ConfigError(f"{name!r} is no period of a {cadence} report", cure=f"write it like {example}")
-
-
-def quarter_end(day: date) -> date:
-    """Return the last day of the newest quarter that is over by a day's close."""
-    following = day + timedelta(days=1)
-    return date(following.year, (following.month - 1) // 3 * 3 + 1, 1) - timedelta(days=1)

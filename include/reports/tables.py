@@ -9,15 +9,17 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from include.common import quarters
 from include.config import Settings
 from include.decide.risk import live_risks
 from include.decide.signals.load import load as load_signals
 from include.gate import verdicts as gate
+from include.reports import team_load
 from include.reports.mask import Column
 from include.reports.periods import Period
 from include.scores import precision
-from include.scores.forecast import lines, past, totals
-from include.scores.health import verdicts
+from include.scores.forecast import by_quarter, lines, past
+from include.scores.health import overrides
 from include.warehouse.engine import has_table
 
 MOST_ROWS = 10
@@ -42,8 +44,7 @@ class Asked:
     def all(self, statement: str, **named: Any) -> Sequence[Mapping[str, Any]]:
         """Return all rows of a query."""
         given = {"newest": self.newest, "accounts": self.accounts, "most": MOST_ROWS, **named}
-        asked = {name: value for name, value in given.items() if f":{name}" in statement}
-        return [dict(row) for row in self.connection.execute(sa.text(statement), asked).mappings()]
+        return [dict(row) for row in self.connection.execute(sa.text(statement), given).mappings()]
 
     def misses(self, *names: str) -> bool:
         """Return whether one of some tables is not built yet."""
@@ -131,67 +132,59 @@ def _forecast(asked: Asked) -> Found | str:
         return NO_CONTRACTS
     chosen = None if asked.accounts is None else set(asked.accounts)
     known = [line for line in lines.read(asked.connection) if chosen is None or line.account_key in chosen]
-    frozen = past.read(asked.connection)
-    this = _quarter_start(asked.newest)
-    starts = sorted({line.quarter_start for line in known if line.quarter_start >= this})
-    if not starts:
+    found = by_quarter.ahead(known, past.read(asked.connection))
+    if not found:
         return "no renewal is due in this quarter or the next three"
-    rows, sizes, labels = [], [], []
-    for number, start in enumerate(starts):
-        inside = [line for line in known if line.quarter_start == start]
-        wider = totals.widening(past.quarters(frozen, number))
-        total = totals.total(inside, wider)
-        won = float(sum(line.amount for line in inside if line.line_class == "won"))
-        rows.append((lines.quarter(start), total.n, total.target, won, total.expected, total.p10, total.p90))
-        sizes.append(len({line.account_key for line in inside}))
-        labels.append(wider.label)
-    said = f"{lines.quarter(starts[0])} is expected between P10 and P90 eight times of ten, {labels[0]}."
+    rows = []
+    for one in found:
+        total = one.total
+        rows.append((one.label, total.n, total.target, one.won, total.expected, total.p10, total.p90))
+    sizes = [len({line.account_key for line in one.lines}) for one in found]
+    said = f"{found[0].label} is expected between P10 and P90 eight times of ten, {found[0].wider.label}."
     return Found(rows, sum(row[1] for row in rows), said, None if chosen is None else sizes)
 
 
 def _forecast_accuracy(asked: Asked) -> Found | str:
     frozen = past.read(asked.connection)
-    start = _quarter_start(_quarter_start(asked.newest) - timedelta(days=1))
+    start = quarters.plus(quarters.start(asked.newest), -1)
+    label = quarters.label(start)
     chosen = [row for row in frozen if row.quarter_start == start and row.checkpoint == "quarter"]
     if not chosen:
-        return f"no forecast was frozen at the beginning of {lines.quarter(start)}"
+        return f"no forecast was frozen at the beginning of {label}"
     made = past.quarters(chosen)
     if not made:
-        return f"not every renewal of {lines.quarter(start)} is settled"
+        return f"not every renewal of {label} is settled"
     one = made[0]
     off = one.actual / one.p50 - 1 if one.p50 else None
     is_inside = "yes" if one.p10 <= one.actual <= one.p90 else "no"
-    return Found([(lines.quarter(start), one.p50, one.p10, one.p90, one.actual, off, is_inside)], len(chosen))
-
-
-def _quarter_start(day: date) -> date:
-    return date(day.year, (day.month - 1) // 3 * 3 + 1, 1)
+    return Found([(label, one.p50, one.p10, one.p90, one.actual, off, is_inside)], len(chosen))
 
 
 def _team_load(asked: Asked) -> Found | str:
-    if asked.misses("marts.account_day", "marts.forecast_line", "core.task", "marts.account_health"):
+    if asked.misses(*team_load.TABLES):
         return NO_BUILD
     if not asked.has_contracts:
         return NO_CONTRACTS
-    found = asked.all(_LOAD)
+    found = team_load.by_team(asked.connection, asked.newest, asked.accounts)
     leads = asked.settings.people.team_leads
+    sizes = [row["n_accounts"] for row in found]
     has_tasks = bool(asked.all("select 1 from core.task limit 1"))
     rows = [
         (
             row["team"] or "no team",
             leads[row["team"]].name if row["team"] in leads else None,
-            row["n"],
+            row["n_accounts"],
             row["arr"],
-            row["n_red"],
+            row["n_red"] if row["n_red"] or row["n_yellow"] or row["n_green"] else None,
             row["n_decisions"],
-            row["at_stake"],
+            row["decisions_arr"],
             row["n_tasks"] if has_tasks else None,
             row["n_overdue"] if has_tasks else None,
         )
         for row in found
     ]
     said = "" if has_tasks else "Tasks are not available: none was written into the CRM and read back."
-    return Found(rows, sum(row["n"] for row in found), said, [row["n"] for row in found])
+    return Found(rows, sum(sizes), said, sizes)
 
 
 def _backtest(asked: Asked) -> Found | str:
@@ -229,7 +222,7 @@ def _data_health(asked: Asked) -> Found | str:
 def _overrides(asked: Asked) -> Found | str:
     if asked.misses("marts.renewal_due", "marts.health_score", "marts.account_health"):
         return NO_BUILD
-    found = verdicts.read(asked.connection)
+    found = overrides.read(asked.connection)
     if not found:
         return Found((), 0, "No score was set by hand.")
     names = {
@@ -252,7 +245,7 @@ def _overrides(asked: Asked) -> Found | str:
         )
         for one in found[:MOST_ROWS]
     ]
-    return Found(rows, len(found), verdicts.summary(found))
+    return Found(rows, len(found), overrides.summary(found))
 
 
 def _columns(*named: tuple[str, str]) -> tuple[Column, ...]:
@@ -347,26 +340,6 @@ join marts.account_day as b on b.account_key = d.account_key and b.day = :before
 join core.account as a on a.account_key = d.account_key and not a.is_excluded
 where d.day = :last and d.is_customer and d.tier is distinct from b.tier and {_MINE}
 order by d.arr desc nulls last, d.account_key
-"""  # noqa: S608
-_LOAD = f"""
-select coalesce(o.team, '') as team, count(*) as n, sum(d.arr) as arr,
-    case when count(h.band) > 0 then count(*) filter (where h.band = 'red') end as n_red,
-    coalesce(sum(c.n), 0) as n_decisions, sum(c.arr) as at_stake,
-    coalesce(sum(t.n), 0) as n_tasks, coalesce(sum(t.n_overdue), 0) as n_overdue
-from marts.account_day as d
-join core.account as a on a.account_key = d.account_key and not a.is_excluded
-left join core.owner as o on o.owner_key = a.owner_key
-left join marts.account_health as h on h.account_key = d.account_key and h.day = d.day
-left join (
-    select account_key, count(*) as n, sum(target_arr) as arr from marts.forecast_line
-    where line_class in ('open', 'auto_renew') and days_to_decision between 0 and 90 group by 1
-) as c on c.account_key = d.account_key
-left join (
-    select account_key, count(*) as n, count(*) filter (where due_on < :newest) as n_overdue from core.task
-    where state in ('open', 'started') group by 1
-) as t on t.account_key = d.account_key
-where d.day = :newest and d.is_customer and {_MINE}
-group by 1 order by arr desc nulls last, team
 """  # noqa: S608
 _METHODS = """
 select method, max(case when days_before = 90 then auc end) as t90, max(case when days_before = 60 then auc end) as t60,

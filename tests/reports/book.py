@@ -17,12 +17,13 @@ delete from core.account; delete from core.owner; delete from marts.account_day;
 delete from core.contact;
 insert into core.owner (owner_key, source, owner_id, email, name, team, is_active) values
     ('crm:91', 'crm', '91', 'east@vendor.example', 'Owner East', 'East', true),
+    ('crm:94', 'crm', '94', 'east2@vendor.example', 'Owner East Too', 'East', true),
     ('crm:92', 'crm', '92', 'west@vendor.example', 'Owner West', 'West', true),
     ('crm:93', 'crm', '93', 'tiny@vendor.example', 'Owner Tiny', 'Tiny', true);
 -- Germany: 9 of East and 2 of Tiny. China: 4 of West, fewer than five. Nowhere: 1.
 insert into core.account (account_key, crm_source, crm_account_id, name, owner_key, region, tier, is_excluded)
 select 'crm:' || 100 + n, 'crm', cast(100 + n as text), 'Customer ' || lpad(cast(n as text), 2, '0'),
-    case when n <= 9 then 'crm:91' when n <= 11 then 'crm:93' else 'crm:92' end,
+    case when n <= 4 then 'crm:94' when n <= 9 then 'crm:91' when n <= 11 then 'crm:93' else 'crm:92' end,
     case when n <= 11 then 'Germany' when n <= 15 then 'China' else 'Nowhere' end, 'standard', false
 from generate_series(1, 16) as n;
 insert into marts.account_day (account_key, day, owner_key, tier, region, arr, is_customer)

@@ -162,6 +162,12 @@ def test_nobody_reads_what_is_not_for_them(filled: Path) -> None:
     assert "Customer 01" in texts["germany"] and not re.search(r"Customer 1[2-6]", texts["germany"])
     assert not re.search(r"Customer (0\d|1[016])", texts["china"])
     # Of the two accounts of team Tiny nothing is shown, nor what would give it away: the one other team.
+    load = section(editions("cs_operations_monthly")[0], "Load by team")
+    assert [row[:7] for row in load["rows"]] == [
+        ["East", "Lea Lead", "9", "1,845,999", "-", "9", "450,000"],  # of two CSMs
+        ["West", "-", "5", "1,070,555", "-", "5", "250,000"],
+        ["Tiny", "-", "2", "421,222", "-", "2", "100,000"],
+    ]
     load = section(editions("germany")[0], "Load")
     assert [row[0] for row in load["rows"]] == ["East", "Tiny"]
     assert {cell for row in load["rows"] for cell in row[1:]} == {mask.WITHHELD}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -13,8 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from include.scores.forecast import distribution, totals
-from include.scores.forecast.lines import Line, quarter
+from include.common import quarters
+from include.scores.forecast import by_quarter, distribution, totals
+from include.scores.forecast.lines import Line
+from include.scores.forecast.past import Frozen
 from include.scores.forecast.totals import Past, Widening
 
 AS_IT_IS = Widening(1.0, 0, False)
@@ -153,4 +155,26 @@ def test_a_widened_interval_stays_within_what_can_come() -> None:
 
 
 def test_quarters_are_named() -> None:
-    assert [quarter(date(2026, month, 1)) for month in (1, 3, 4, 12)] == ["2026Q1", "2026Q1", "2026Q2", "2026Q4"]
+    assert [quarters.label(date(2026, month, 1)) for month in (1, 3, 4, 12)] == ["2026Q1", "2026Q1", "2026Q2", "2026Q4"]
+
+
+def test_a_quarter_without_renewals_moves_no_interval_to_another() -> None:
+    frozen = [
+        Frozen(
+            "quarter_2_ahead", quarters.plus(date(2024, 1, 1), n), "", "", "", "open", 0.5, None, 0.5, 100, "flat", 100
+        )
+        for n in range(6)
+    ]
+    lines = [line(100, 0.5), line(100, 0.5, quarter_start=date(2027, 4, 1)), line(1, 1, quarter_start=date(2026, 7, 1))]
+    found = by_quarter.ahead(lines, frozen)
+    assert [(one.label, one.total.n, one.wider.n) for one in found] == [("2026Q4", 1, 0), ("2027Q2", 1, 6)]
+    assert by_quarter.ahead([], frozen) == []
+
+
+def test_quarters_of_a_year_and_beyond() -> None:
+    days = [date(2026, 1, 1) + n * timedelta(days=1) for n in range(800)]
+    for day in days:
+        start = quarters.start(day)
+        assert start <= day < quarters.plus(start, 1)
+        assert quarters.plus(quarters.plus(start, -5), 5) == start
+        assert quarters.between(start, quarters.plus(start, 7)) == 7

@@ -76,11 +76,6 @@ def read(connection: sa.Connection) -> list[Line]:
     return [Line(**row) for row in connection.execute(_LINES).mappings()]
 
 
-def quarter(day: date) -> str:
-    """Return the name of a day's quarter, such as "2026Q3"."""
-    return f"{day.year}Q{(day.month + 2) // 3}"
-
-
 _LINES = sa.text("""
 select
     l.as_of, l.renewal_id, l.account_key, coalesce(a.name, l.account_key) as account, l.quarter_start, l.decision_date,

@@ -10,6 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from include.common import quarters
 from include.config import Settings
 from include.models import value
 from include.scores import rounding
@@ -58,8 +59,8 @@ def read(connection: sa.Connection, settings: Settings, today: date) -> Proposal
     month: date | None = connection.execute(_NEWEST, {"today": today}).scalar()
     if month is None:
         return Proposals()
-    quarter = tiers.quarter_end(month)
-    before = tiers.quarter_end(quarter - tiers.DAY)
+    quarter = quarters.last_over(month)
+    before = quarters.last_over(quarter - tiers.DAY)
     scores = _scores(connection, settings, (before, quarter, month))
     is_late = today > quarter + timedelta(days=JUDGED_DAYS)
     running = _running(connection, settings)

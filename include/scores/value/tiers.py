@@ -11,6 +11,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Literal
 
+from include.common import quarters
 from include.models.value import Tier, Version
 
 # first: of an account without a tier; waiting: no place is free; protected: it should go down, but not now.
@@ -80,12 +81,6 @@ class Proposal:
     def is_change(self) -> bool:
         """Whether a lead is asked about it."""
         return self.kind in CHANGES
-
-
-def quarter_end(day: date) -> date:
-    """Return the last end of a calendar quarter up to a day."""
-    first = date((day + DAY).year, 3 * (((day + DAY).month - 1) // 3) + 1, 1)
-    return first - DAY
 
 
 def judge(
@@ -178,7 +173,7 @@ class _Judge:
             return f"{before} and {now} at two quarter ends, at least {self._moves.rise_by:g} above {edge:g}"
         at_once = edge + self._moves.at_once_by
         signed = standing.signed_on
-        has_signed = signed is not None and quarter_end(self._quarter - DAY) < signed <= self._quarter
+        has_signed = signed is not None and quarters.last_over(self._quarter - DAY) < signed <= self._quarter
         is_lifted = standing.now.kept_arr > standing.before.kept_arr and (before is None or before < at_once)
         if now >= at_once and has_signed and is_lifted:
             return f"{now} by the contract signed on {signed}, at least {self._moves.at_once_by:g} above {edge:g}"

@@ -1,0 +1,65 @@
+"""The forecast of a whole quarter: this one or one of the next three."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from include.common import quarters
+from include.scores.forecast import past, totals
+from include.scores.forecast.lines import Line
+from include.scores.forecast.past import Frozen
+from include.scores.forecast.totals import Total, Widening
+
+
+@dataclass(frozen=True)
+class Quarter:
+    """What a quarter's renewals are expected to bring.
+
+    Args:
+        start: Its first day.
+        lines: Its renewals.
+        wider: By how much past quarters, forecast from the same distance, widen the interval.
+    """
+
+    start: date
+    lines: Sequence[Line]
+    wider: Widening
+
+    @property
+    def label(self) -> str:
+        """Such as 2026Q3."""
+        return quarters.label(self.start)
+
+    @property
+    def total(self) -> Total:
+        """Of all its renewals."""
+        return totals.total(self.lines, self.wider)
+
+    @property
+    def won(self) -> float:
+        """ARR that is renewed already."""
+        return float(sum(line.amount for line in self.lines if line.line_class == "won"))
+
+
+def of(start: date, lines: Sequence[Line], frozen: Sequence[Frozen]) -> Quarter:
+    """Return one quarter's forecast.
+
+    Args:
+        start: Its first day.
+        lines: Renewals of all quarters; at least one.
+        frozen: What was forecast of earlier quarters.
+    """
+    n_ahead = quarters.between(quarters.start(lines[0].as_of), start)
+    wider = totals.widening(past.quarters(frozen, n_ahead))
+    return Quarter(start, [line for line in lines if line.quarter_start == start], wider)
+
+
+def ahead(lines: Sequence[Line], frozen: Sequence[Frozen]) -> list[Quarter]:
+    """Return those of this quarter and the next three in which a renewal is due."""
+    if not lines:
+        return []
+    this = quarters.start(lines[0].as_of)
+    starts = sorted({line.quarter_start for line in lines if line.quarter_start >= this})
+    return [of(start, lines, frozen) for start in starts]
