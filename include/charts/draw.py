@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import html
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -23,6 +24,13 @@ class Drawn:
     title: str
     says: str
     svg: str
+
+    @property
+    def figure(self) -> str:
+        """It as HTML, with its title and what it shows."""
+        caption, says = html.escape(self.title), html.escape(self.says)
+        drawing = f'<div role="img" aria-label="{says}" class="scroll">{self.svg}</div>'
+        return f"<figure><figcaption>{caption}</figcaption>{drawing}</figure>"
 
 
 # Name -> title, and what it shows.
@@ -46,7 +54,7 @@ def draw() -> int:
 
     from include.charts import book, theme
 
-    drawn = 0
+    n_drawn = 0
     with engine("reader").connect() as connection:
         known: dict[str, str] = dict(connection.execute(_HASHES).tuples().all())
         made = {name: getattr(book, name)(connection) for name in CHARTS}
@@ -64,8 +72,8 @@ def draw() -> int:
             svg = vl_convert.vegalite_to_svg(spec, allowed_base_urls=[])
             values = {"chart": name, "title": title, "says": says, "hash": spec_hash, "svg": svg, "as_of": as_of}
             connection.execute(_KEEP, values)
-            drawn += 1
-    return drawn
+            n_drawn += 1
+    return n_drawn
 
 
 def drawn(connection: sa.Connection, *names: str) -> list[Drawn]:

@@ -135,14 +135,14 @@ def lift_override(account: Account) -> None:
 @app.command("overrides")
 def list_overrides(as_json: AsJson = False) -> None:
     """List all overrides, and of settled renewals who was right: the person or the score."""
-    from include.scores.health import verdicts
+    from include.scores.health import overrides
     from include.warehouse.engine import engine
 
     with engine("reader").connect() as connection:
-        found = verdicts.read(connection)
+        found = overrides.read(connection)
     output.emit([asdict(one) for one in found], _OVERRIDES, as_json=as_json)
     if not as_json:
-        typer.echo(verdicts.summary(found))
+        typer.echo(overrides.summary(found))
 
 
 @app.command("backtest")

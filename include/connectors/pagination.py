@@ -118,7 +118,7 @@ def by_cursor(
 
 
 def all_by_cursor(page: Callable[[str | None], tuple[list[Any], str | None]]) -> Iterator[list[Any]]:
-    """Yield all pages of a list by cursor; ``page`` as for ``by_cursor``."""
+    """Yield all pages of a list by cursor; ``page`` as for ``by_cursor``, and fails itself on a cursor that repeats."""
     rows, after = page(None)
     yield rows
     while after is not None:

@@ -74,7 +74,7 @@ def carries_crm_id(entity: str, column: str, name: str, *, why: str, cure: str) 
 
 
 def not_in_future(column: str, *, days: int = 1) -> Factory:
-    """Expect not a timestamp or a date further ahead than clocks and zones differ."""
+    """Expect no timestamp or date further ahead than clocks and zones differ."""
     kinds = {each.name: each.type for entity in ENTITIES.values() for each in entity.columns}
 
     def expect(known: Known) -> Expect | None:

@@ -306,11 +306,10 @@ def _rows_behind(connection: sa.Connection, metric: Metric, value: Any, limit: i
         "grain": value.grain,
         "key": value.grain_key,
     }
-    named = {name: given for name, given in bound.items() if f":{name}" in body}
-    n_rows = connection.execute(sa.text(f"select count(*) {body}"), named).scalar() or 0
+    n_rows = connection.execute(sa.text(f"select count(*) {body}"), bound).scalar() or 0
     found = connection.execute(
         sa.text(f"select {columns} {body} order by 1, 2 limit :limit"),
-        {**named, "limit": limit},
+        {**bound, "limit": limit},
     )
     return [dict(row) for row in found.mappings()], n_rows
 

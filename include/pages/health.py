@@ -14,9 +14,9 @@ from include.common.errors import ConfigError
 from include.config.viewers import Viewer
 from include.pages import scope
 from include.scores import precision
-from include.scores.health import explanation, verdicts
+from include.scores.health import explanation, overrides
 from include.scores.health.explanation import Change, Explanation
-from include.scores.health.verdicts import Verdict
+from include.scores.health.overrides import JudgedOverride
 from include.scores.precision import Precision
 from include.warehouse.engine import engine, has_table
 
@@ -49,7 +49,7 @@ class Board:
     judged: Any = None
     methods: tuple[Any, ...] = ()
     rules: tuple[Precision, ...] = ()
-    overrides: tuple[Verdict, ...] = ()
+    overrides: tuple[JudgedOverride, ...] = ()
     charts: tuple[Drawn, ...] = ()
 
 
@@ -115,7 +115,7 @@ def _board(viewer: Viewer) -> Board:
             judged,
             tuple(connection.execute(_METHODS, {"month": judged.month})) if judged else (),
             tuple(precision.of_history(connection, newest)),
-            tuple(verdicts.read(connection, chosen["accounts"])[:_SHOWN]),
+            tuple(overrides.read(connection, chosen["accounts"])[:_SHOWN]),
             # The charts are of all accounts: a part of the book gets its bars from its own figures.
             tuple(draw.drawn(connection, "bands", "backtest", "calibration")) if chosen["accounts"] is None else (),
         )

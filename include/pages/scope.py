@@ -14,18 +14,14 @@ def accounts(connection: sa.Connection, viewer: Viewer) -> list[str] | None:
         return None
     if not has_table(connection, "core.account"):
         return []
-    return list(connection.execute(sa.text(_CHOSEN[viewer.role]), _named(viewer)).scalars())
+    named = {"owner": viewer.owner, "teams": list(viewer.teams), "regions": list(viewer.regions)}
+    return list(connection.execute(sa.text(_CHOSEN[viewer.role]), named).scalars())
 
 
 def may_see(connection: sa.Connection, viewer: Viewer, account_key: str) -> bool:
     """Return whether a viewer may see an account."""
     chosen = accounts(connection, viewer)
     return chosen is None or account_key in chosen
-
-
-def _named(viewer: Viewer) -> dict[str, object]:
-    named = {"owner": viewer.owner, "teams": list(viewer.teams), "regions": list(viewer.regions)}
-    return {name: value for name, value in named.items() if f":{name}" in _CHOSEN[viewer.role]}
 
 
 _CHOSEN = {

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from include.common.errors import ConfigError
 from include.config.viewers import Viewer
-from include.decide.titles import evidence, live_signals, titles
+from include.decide.rule_texts import evidence, live_signals, titles
 from include.pages import scope
 from include.scores.forecast import lines
 from include.scores.forecast.lines import Line
@@ -73,7 +73,7 @@ def read(viewer: Viewer) -> Today:
         named = {"accounts": chosen, "day": day, "limit": _SHOWN, "live": live_signals()}
 
         def ask(query: sa.TextClause) -> list[dict[str, Any]]:
-            return [dict(row) for row in connection.execute(query, _asked(query, named)).mappings()]
+            return [dict(row) for row in connection.execute(query, named).mappings()]
 
         tasks, alerts, falls, pulses = (ask(query) for query in (_TASKS, _ALERTS, _FALLS, _PULSES))
         decisions = [line for line in lines.read(connection) if _is_due(line, chosen)]
@@ -86,13 +86,9 @@ def read(viewer: Viewer) -> Today:
             _titled(tasks),
             [row | {"reason": reason} for row, reason in zip(_titled(alerts), said, strict=True)],
             decisions[:_SHOWN],
-            _falls(falls, day),
+            _falls(connection, falls, day),
             pulses,
         )
-
-
-def _asked(query: sa.TextClause, named: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in named.items() if f":{name}" in query.text}
 
 
 def _is_due(line: Line, chosen: Sequence[str] | None) -> bool:
@@ -105,13 +101,13 @@ def _titled(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     return [row | {"title": known.get(row["rule"], row["rule"])} for row in rows]
 
 
-def _falls(rows: Sequence[dict[str, Any]], day: date) -> list[Fall]:
+def _falls(connection: sa.Connection, rows: Sequence[dict[str, Any]], day: date) -> list[Fall]:
     found = []
     for position, row in enumerate(rows):
         cause = ""
         if position < _EXPLAINED:
             try:
-                change = explanation.of_change(row["account_key"], row["since"], day)
+                change = explanation.between(connection, row["account_key"], row["since"], day)
                 cause = min(change.lines, key=lambda line: line.change).cause if change.lines else ""
             except ConfigError:
                 pass  # one of the days has no score that can be explained any more

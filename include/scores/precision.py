@@ -113,11 +113,15 @@ def of_history(connection: sa.Connection, last: date) -> list[Precision]:
     opened: dict[str, dict[str, list[date]]] = {}
     for rule, account_key, on in connection.execute(_OPENED):
         opened.setdefault(rule, {}).setdefault(account_key, []).append(on)
-    found = []
-    for rule, touched in opened.items():
-        first = min(min(days) for days in touched.values())
-        settled = decisions(connection, first + timedelta(days=PLAIN_RULE_DAYS), last)
-        found.append(measure(rule, touched, settled))
+    from_day = {
+        rule: min(min(days) for days in touched.values()) + timedelta(days=PLAIN_RULE_DAYS)
+        for rule, touched in opened.items()
+    }
+    settled = decisions(connection, min(from_day.values()), last) if opened else []
+    found = [
+        measure(rule, touched, [one for one in settled if one.decision >= from_day[rule]])
+        for rule, touched in opened.items()
+    ]
     return sorted(found, key=lambda one: (-(one.precision or 0), one.name))
 
 

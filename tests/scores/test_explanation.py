@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from include.cli.main import app
 from include.models import build
-from include.scores.health import changes, family, verdicts
+from include.scores.health import changes, family, overrides
 from include.warehouse.engine import engine
 
 NOW = "2026-06-10"
@@ -94,7 +94,7 @@ def test_an_override_is_shown_and_lifted(built: pytest.MonkeyPatch) -> None:
      ("green", "", False, "open")],
 )  # fmt: skip
 def test_an_override_is_judged_by_the_outcome(band: str, computed: str, is_lost: bool | None, right: str) -> None:
-    assert verdicts.judge(band, computed, is_lost) == right
+    assert overrides.judge(band, computed, is_lost) == right
 
 
 @pytest.mark.parametrize("given", [("10",), ("--band", "red")])

@@ -8,10 +8,11 @@ from decimal import Decimal
 
 import pytest
 
+from include.common import quarters
 from include.config import load
 from include.models import value
 from include.scores.value.proposals import changes
-from include.scores.value.tiers import Judged, Proposal, Standing, judge, quarter_end
+from include.scores.value.tiers import Judged, Proposal, Standing, judge
 
 QUARTER, TODAY = date(2026, 9, 30), date(2026, 10, 5)
 
@@ -124,7 +125,7 @@ def test_the_highest_scores_get_the_places_and_the_others_wait_by_name() -> None
     ],
 )
 def test_the_last_end_of_a_quarter(day: date, end: date) -> None:
-    assert quarter_end(day) == end
+    assert quarters.last_over(day) == end
 
 
 def test_what_changes_with_the_tier() -> None:

@@ -19,7 +19,7 @@ from include.connectors.pagination import read_pages
 from include.entities.catalog import ENTITIES, Kind, of_kind
 from include.http.client import Client
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 class MappedObject(Protocol):
@@ -123,7 +123,7 @@ class MappedCrm(Source):
         lo: int = done["at"] - self._trailing
         return min(lo, positions.milliseconds(request.since)) if request.since else lo
 
-    def _offered(self, entity: str, name: str, is_first: bool, check: Callable[[str, str], T]) -> T:
+    def _offered(self, entity: str, name: str, is_first: bool, check: Callable[[str, str], _T]) -> _T:
         """Check that an object can be read as it is mapped, and return the result.
 
         Raises:

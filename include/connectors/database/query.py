@@ -235,7 +235,7 @@ def _explained(query: Query) -> Iterator[None]:
     except sql_guard.NotValid as error:
         near = f" near {error.near!r}" if error.near else ""
         raise query.error(
-            f"is not a valid SQL{near}: {error}", line=error.line, column=error.column, cure="correct that place"
+            f"is not valid SQL{near}: {error}", line=error.line, column=error.column, cure="correct that place"
         ) from None
     except sql_guard.NotAllowed as error:
         cure = "leave that out, or put it into a view of your database and select from that"

@@ -14,8 +14,8 @@ from include.scores.health.readings import Day
 from include.scores.statistics import Interval
 from include.warehouse.engine import has_table
 
+# Least coverage and number of settled renewals that looked like this, of a grade.
 HIGH, MEDIUM = (0.85, 100), (0.7, 30)
-"""A grade's least coverage and number of settled renewals that looked like this."""
 
 
 @dataclass(frozen=True)

@@ -105,7 +105,7 @@ with_start as (
 ),
 
 -- A renewal typed in with its new ARR changes the ARR on the old due date, not on the day of typing. A date that is set
--- on within a week, and nothing else, only notes what went on by itself: nothing was signed on the day of typing.
+-- on within a week, and nothing else, only notes an automatic renewal: nothing was signed on the day of typing.
 steps as (
     select
         n.source,

@@ -18,7 +18,7 @@ _RANK = {"red": 0, "yellow": 1, "green": 2}
 
 
 @dataclass(frozen=True)
-class Verdict:
+class JudgedOverride:
     """One override and its outcome.
 
     Args:
@@ -58,8 +58,8 @@ def judge(band: str, computed_band: str, is_lost: bool | None) -> Right:
     return "person" if (person < score) == is_lost else "score"
 
 
-def read(connection: sa.Connection, accounts: list[str] | None = None) -> list[Verdict]:
-    """Return overrides with their verdicts, the newest first; those of some accounts, or of all."""
+def read(connection: sa.Connection, accounts: list[str] | None = None) -> list[JudgedOverride]:
+    """Return overrides with who was right, the newest first; those of some accounts, or of all."""
     if not has_table(connection, "marts.renewal_due"):
         return []
     found = []
@@ -67,11 +67,11 @@ def read(connection: sa.Connection, accounts: list[str] | None = None) -> list[V
         is_lost = row["part"] == "lost" if row["part"] not in (None, "open") else None
         right = judge(row["band"], row["computed_band"] or "", is_lost)
         kept: dict[str, Any] = {name: value for name, value in row.items() if name != "part"}
-        found.append(Verdict(**kept, outcome=row["part"] if is_lost is not None else "", right=right))
+        found.append(JudgedOverride(**kept, outcome=row["part"] if is_lost is not None else "", right=right))
     return found
 
 
-def summary(found: Sequence[Verdict]) -> str:
+def summary(found: Sequence[JudgedOverride]) -> str:
     """Return how often the person was right, and how often the score, in one sentence."""
     counts = Counter(one.right for one in found)
     n_judged = counts["person"] + counts["score"]
