@@ -53,7 +53,7 @@ def housekeeping() -> None:
         from include.orchestration.connections import log_folder
         from include.orchestration.results import as_json
 
-        return [as_json(one) for one in retention.keep_house(airflow_logs=log_folder())]
+        return [as_json(one) for one in retention.run_housekeeping(airflow_logs=log_folder())]
 
     delete_old()
 

@@ -52,7 +52,7 @@ QUICK = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off",
 
 # A warehouse is copied from the first of these that a test has among its fixtures: what many tests begin with is made
 # once a session. A file that has a world of its own, of the scope of its module, calls it ``own_template``.
-TEMPLATES = ("own_template", "ward_template", "house_template", "raw_template")
+TEMPLATES = ("own_template", "signal_book_template", "book_template", "raw_template")
 # Begun first, so that towards the end no worker is left with one of them while the other has nothing to do.
 LONGEST = tuple(
     f"tests/{name}"

@@ -16,7 +16,7 @@ SOURCES = ("crm", "support", "product_db")
 
 def main() -> None:
     """Load, build, replay, judge."""
-    from benchmarks import alerts_truth, house, other_world
+    from benchmarks import alerts_truth, other_world, services
     from include.decide.signals.load import load
     from include.ingest import pipeline
     from include.models import build
@@ -50,7 +50,7 @@ def main() -> None:
         replay = signals.replay(history, rules)
     done("replay")
     with other_world.in_force():
-        truth = causes(build_world(int(seed), date.fromisoformat(house.ANCHOR), int(customers)).customers)
+        truth = causes(build_world(int(seed), date.fromisoformat(services.ANCHOR), int(customers)).customers)
     judged = alerts_truth.judge(replay, truth)
     told = {
         "rows": len(replay.notified),

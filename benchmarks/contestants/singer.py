@@ -14,7 +14,7 @@ from pathlib import Path
 
 from sqlalchemy.engine import make_url
 
-from benchmarks import house, measure
+from benchmarks import measure, services
 from benchmarks.measure import ROOT, Run
 
 CATALOG = {
@@ -84,9 +84,9 @@ def load(vendor: str, stream: str, url: str, token: str, database: str, state: s
     Raises:
         Failed: Tap or target ended badly.
     """
-    place = house.emptied(house.home() / f"singer-{vendor}")
+    place = services.emptied(services.home() / f"singer-{vendor}")
     place.mkdir(parents=True)
-    tap, target = house.tool(f"tap-{vendor}"), house.tool("target-postgres")
+    tap, target = services.tool(f"tap-{vendor}"), services.tool("target-postgres")
     _write(place / "tap.json", configuration(vendor, token))
     _write(place / "target.json", _target(database))
     (place / "state.json").write_text(state or "{}")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from benchmarks import house, measure
+from benchmarks import measure, services
 from benchmarks.measure import Failed, Run
 from benchmarks.rows import Row
 
@@ -34,12 +34,12 @@ class Steps:
         Raises:
             Failed: A step failed, or rows are missing.
         """
-        url = house.database(is_warehouse=True)
+        url = services.database(is_warehouse=True)
         environment = {
             **self.environment,
             "PERENNIAL_DATABASE_URL": url,
-            "PERENNIAL_NOW": house.NOW,
-            "PERENNIAL_HOME": str(house.home() / "ours"),
+            "PERENNIAL_NOW": services.NOW,
+            "PERENNIAL_HOME": str(services.home() / "ours"),
         }
         runs: dict[str, Run] = {}
         try:
@@ -47,7 +47,7 @@ class Steps:
                 command = [sys.executable, "-m", "benchmarks.contestants.ours", step, self.source, self.entity]
                 runs[step] = measure.run(command, environment=environment)
         finally:
-            house.drop(url)
+            services.drop(url)
         if runs["extract"].rows < self.count:
             raise Failed(f"{runs['extract'].rows} rows instead of {self.count}")
         told: dict[str, Any] = {}

@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import mean, quantiles
 from typing import Any
 
-from benchmarks import house, measure
+from benchmarks import measure, services
 from benchmarks.alerts_truth import NAMES
 from benchmarks.rows import Row
 from include.common import paths
@@ -31,8 +31,8 @@ BOOK_MB = 500.0
 def run(size: str) -> list[Row]:
     """Measure."""
     seeds = SEEDS[size]
-    products = [house.database() for _ in seeds]
-    warehouses = [house.database(is_warehouse=True) for _ in seeds]
+    products = [services.database() for _ in seeds]
+    warehouses = [services.database(is_warehouse=True) for _ in seeds]
     with ThreadPoolExecutor(AT_ONCE) as threads:
         worlds = list(threads.map(_world, seeds, [CUSTOMERS[size]] * len(seeds), products, warehouses))
     rows = [_of(f"seed {seed}", [world]) for seed, world in zip(seeds, worlds, strict=True)]
@@ -46,10 +46,10 @@ def run(size: str) -> list[Row]:
 def _world(seed: int, customers: int, product: str, warehouse: str) -> dict[str, Any]:
     from include.sandbox.world import names
 
-    overlay = house.home() / f"alerts {seed}"
+    overlay = services.home() / f"alerts {seed}"
     (overlay / "config").mkdir(parents=True, exist_ok=True)
     _competitors(overlay, names.COMPETITORS)
-    vendors = house.Sandbox(
+    vendors = services.Sandbox(
         f"alerts-{seed}", customers, seed=str(seed), product_url=product, module="benchmarks.other_world"
     )
     try:
@@ -60,15 +60,15 @@ def _world(seed: int, customers: int, product: str, warehouse: str) -> dict[str,
                 "PERENNIAL_DATABASE_URL": warehouse,
                 "PERENNIAL_HOME": str(overlay),
                 "PERENNIAL_CONFIG_DIR": str(overlay),
-                "PERENNIAL_NOW": house.NOW,
+                "PERENNIAL_NOW": services.NOW,
             },
             timeout=1800,
         )
     finally:
         vendors.stop()
-        house.drop(warehouse)
-        house.drop(product)
-    house.say(f"seed {seed}: {done.seconds:.0f} s, {done.told['steps']}")
+        services.drop(warehouse)
+        services.drop(product)
+    services.say(f"seed {seed}: {done.seconds:.0f} s, {done.told['steps']}")
     return done.told
 
 
@@ -145,7 +145,7 @@ def _book() -> list[Row]:
         told = measure.run(command).told
     except measure.Failed as failure:
         # The test fails where the book takes too long as well: all else was measured by then.
-        house.say(str(failure))
+        services.say(str(failure))
         return [Row("a book decided on", "the day on which it opens", note="not within 30 s and 500 MB, or not at all")]
     return [
         Row(

@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from benchmarks import house, measure
+from benchmarks import measure, services
 from benchmarks.contestants import singer
 from benchmarks.measure import ROOT, Failed
 from benchmarks.rows import Row
@@ -32,7 +32,7 @@ KINDS = {"company": "account", "contact": "contact", "deal": "opportunity", "lin
 LIMITS = {"Starter": 10.0, "Professional": 19.0}
 SEARCHES = 5.0
 A_DAY = 250_000
-_NOW = datetime.fromisoformat(house.NOW)
+_NOW = datetime.fromisoformat(services.NOW)
 _QUARTER = timedelta(minutes=15)
 # So many twins share what they are tied to.
 _TWINS = 25
@@ -79,24 +79,24 @@ class Reader:
 
 def run(size: str) -> list[Row]:
     """Count, at three sizes, and scale."""
-    sandbox = house.Sandbox("calls")
+    sandbox = services.Sandbox("calls")
     counted: dict[str, list[tuple[Calls, Calls]]] = {}
     notes: dict[str, str] = {}
     readers: dict[str, Reader] = {}
     for count in SIZES[size]:
         _fill(sandbox, count)
-        url = house.database(is_warehouse=True)
+        url = services.database(is_warehouse=True)
         try:
             for reader in _readers(sandbox, url):
                 readers[reader.who] = reader
                 try:
                     counted.setdefault(reader.who, []).append(_counted(sandbox, reader, count))
-                    house.say(f"{count:,}: {reader.who}: {counted[reader.who][-1]}")
+                    services.say(f"{count:,}: {reader.who}: {counted[reader.who][-1]}")
                 except Failed as failure:
-                    house.say(str(failure)[:600])
+                    services.say(str(failure)[:600])
                     notes[reader.who] = "failed"
         finally:
-            house.drop(url)
+            services.drop(url)
     sandbox.stop()
     rows = []
     for number, case in enumerate((f"first load of {RECORDS:,} of each", "a quiet quarter of an hour")):
@@ -131,7 +131,7 @@ def _row(case: str, who: str, calls: Calls, note: str, is_linear: bool) -> Row:
     return Row(case, who, figures=figures, note=note if is_linear else f"{note}; not linear")
 
 
-def _fill(sandbox: house.Sandbox, count: int) -> None:
+def _fill(sandbox: services.Sandbox, count: int) -> None:
     """Make so many of each: every tenth deal is tied to a person only, a deal has up to 25 lines."""
     sandbox.control("clock", at=_NOW.isoformat())
     at = (_NOW - timedelta(days=40)).isoformat()
@@ -155,7 +155,7 @@ def _fill(sandbox: house.Sandbox, count: int) -> None:
             known += made["ids"]
 
 
-def _counted(sandbox: house.Sandbox, reader: Reader, count: int) -> tuple[Calls, Calls]:
+def _counted(sandbox: services.Sandbox, reader: Reader, count: int) -> tuple[Calls, Calls]:
     """Return the calls of a first load, and the mean of some quiet quarters."""
     sandbox.control("clock", at=_NOW.isoformat())
     before = _so_far(sandbox)
@@ -169,16 +169,16 @@ def _counted(sandbox: house.Sandbox, reader: Reader, count: int) -> tuple[Calls,
     return loaded - before, Calls(quiet.n / reader.quarters, quiet.searches / reader.quarters)
 
 
-def _so_far(sandbox: house.Sandbox) -> Calls:
+def _so_far(sandbox: services.Sandbox) -> Calls:
     calls = sandbox.ask("status")["calls"]
     made = {name: n for name, n in calls.items() if name.startswith(("GET /hubspot/", "POST /hubspot/"))}
     return Calls(sum(made.values()), sum(n for name, n in made.items() if name.endswith("/search")))
 
 
-def _readers(sandbox: house.Sandbox, database: str) -> list[Reader]:
+def _readers(sandbox: services.Sandbox, database: str) -> list[Reader]:
     given = sandbox.connection("crm")
     token = given["password"]
-    states = house.emptied(house.home() / "calls-state")
+    states = services.emptied(services.home() / "calls-state")
     states.mkdir(parents=True)
 
     def ours(at: datetime) -> None:
@@ -186,7 +186,7 @@ def _readers(sandbox: house.Sandbox, database: str) -> list[Reader]:
             "AIRFLOW_CONN_CRM": json.dumps(given),
             "PERENNIAL_DATABASE_URL": database,
             "PERENNIAL_NOW": at.isoformat(),
-            "PERENNIAL_HOME": str(house.home() / "ours"),
+            "PERENNIAL_HOME": str(services.home() / "ours"),
         }
         command = [sys.executable, "-m", "benchmarks.contestants.ours_extract", "new", "crm", *ENTITIES]
         measure.run(command, environment=environment)
@@ -196,9 +196,9 @@ def _readers(sandbox: house.Sandbox, database: str) -> list[Reader]:
         return lambda at: measure.run([*command, str(states / who)])
 
     def dlt(at: datetime) -> None:
-        place = house.emptied(house.home() / "dlt-calls")
+        place = services.emptied(services.home() / "dlt-calls")
         command = [
-            str(house.tool("dlt") / "python"),
+            str(services.tool("dlt") / "python"),
             "benchmarks/contestants/dlt_calls.py",
             sandbox.url,
             token,
@@ -228,7 +228,7 @@ def _taps(url: str, token: str, states: Path) -> None:
 
 def _tap(stream: str, url: str, token: str, states: Path) -> None:
     """Run the tap for one stream, from the state that it left."""
-    tap, place = house.tool("tap-hubspot"), states / stream
+    tap, place = services.tool("tap-hubspot"), states / stream
     place.mkdir(exist_ok=True)
     (place / "tap.json").write_text(json.dumps(singer.configuration("hubspot", token)))
     if not (place / "state.json").exists():

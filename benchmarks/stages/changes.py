@@ -12,7 +12,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
-from benchmarks import house, measure
+from benchmarks import measure, services
 from benchmarks.measure import Run
 from benchmarks.rows import Row
 from benchmarks.stages.warehouse import HISTORIES, NEWEST, RATES, SIZES, World
@@ -41,20 +41,20 @@ def run(size: str) -> list[Row]:
     for who, (change, wanted) in _CHANGES.items():
         changed = _changed(world, who, change)
         done = changed.step("change", NEWEST + timedelta(days=2))
-        house.drop(changed.url)
+        services.drop(changed.url)
         said = _in_words(done)
         rows.append(Row(_CASE, who, accounts, measure.seconds_of([done]), against=_DAY, wanted=wanted, note=said))
-    house.drop(world.url)
+    services.drop(world.url)
     return rows
 
 
 def _changed(world: World, who: str, change: Callable[[Path], None]) -> World:
     """Return a copy of a world with a change in its settings or queries."""
-    overlay = house.emptied(house.home() / f"changed {who}")
+    overlay = services.emptied(services.home() / f"changed {who}")
     shutil.copytree(world.overlay, overlay)
     change(overlay)
     copy = object.__new__(World)
-    copy.__dict__ |= vars(world) | {"url": house.database(like=world.url), "overlay": overlay}
+    copy.__dict__ |= vars(world) | {"url": services.database(like=world.url), "overlay": overlay}
     return copy
 
 

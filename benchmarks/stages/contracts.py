@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime
 
 import sqlalchemy as sa
 
-from benchmarks import house
+from benchmarks import services
 from benchmarks.rows import Row
 from include.models import build, materialize, registry, settings_tables, tables
 from include.models.increments import DAY, Build, Piece, Range
@@ -75,7 +75,7 @@ _FILL = (
 
 def run(size: str) -> list[Row]:
     """Fill, make all, change one account in a hundred, then one of the family."""
-    accounts, url = SIZES[size], house.database(is_warehouse=True)
+    accounts, url = SIZES[size], services.database(is_warehouse=True)
     chosen = [registry.get(name) for name in MODELS]
     with engine("owner", url).begin() as connection:
         for model in registry.load().values():
@@ -91,7 +91,7 @@ def run(size: str) -> list[Row]:
         whole = _make(connection, chosen, None)
         hundredth = _change(connection, chosen, [f"crm:{n}" for n in range(0, accounts, 100)])
         one = _change(connection, chosen, ["crm:1010"])
-    house.drop(url)
+    services.drop(url)
     return [
         _row("all accounts", accounts, whole),
         _row("one in a hundred", accounts, hundredth, wanted=_WANTED if size == "full" else 0.0),
@@ -136,7 +136,7 @@ def _make(connection: sa.Connection, models: list[Model], keys: list[str] | None
         materialize.replace(connection, "bench", model, [piece], parameters, is_new=keys is None)
         seconds[model.name] = time.monotonic() - began
         connection.exec_driver_sql("drop table if exists incoming, gone, came")
-    house.say(f"{'all' if keys is None else len(keys)} accounts: {sum(seconds.values()):.1f} s")
+    services.say(f"{'all' if keys is None else len(keys)} accounts: {sum(seconds.values()):.1f} s")
     return seconds
 
 

@@ -22,7 +22,7 @@ from typing import Any
 
 import psycopg
 
-from benchmarks import house, measure
+from benchmarks import measure, services
 from benchmarks.contestants import singer
 from benchmarks.measure import Failed
 from benchmarks.rows import Row
@@ -30,7 +30,7 @@ from benchmarks.rows import Row
 CUSTOMERS = 24
 EDITED = "Edited by the measurement"
 HTML = "<html><head><title>502</title></head><body>Bad Gateway</body></html>"
-_NOW = datetime.fromisoformat(house.NOW)
+_NOW = datetime.fromisoformat(services.NOW)
 
 
 @dataclass
@@ -86,7 +86,7 @@ class Play:
         edited: Ids that were edited.
     """
 
-    sandbox: house.Sandbox
+    sandbox: services.Sandbox
     desk: Desk
     edited: set[str] = field(default_factory=set)
 
@@ -199,9 +199,9 @@ class Contestant:
         sandbox: Where they are.
     """
 
-    def __init__(self, who: str, desk: Desk, sandbox: house.Sandbox) -> None:
+    def __init__(self, who: str, desk: Desk, sandbox: services.Sandbox) -> None:
         self.who, self._desk, self._sandbox = who, desk, sandbox
-        self.url = house.database(is_warehouse=who == "ours")
+        self.url = services.database(is_warehouse=who == "ours")
         self._state, self._is_first = "", True
         self.n_held = 0
 
@@ -217,48 +217,48 @@ class Contestant:
                 f"AIRFLOW_CONN_{desk.source.upper()}": json.dumps(given),
                 "PERENNIAL_DATABASE_URL": self.url,
                 "PERENNIAL_NOW": now.isoformat(),
-                "PERENNIAL_HOME": str(house.home() / "ours"),
+                "PERENNIAL_HOME": str(services.home() / "ours"),
             }
             command = [sys.executable, "-m", "benchmarks.contestants.ours_run", desk.source, desk.entity]
             self.n_held += measure.run(command, environment=environment, timeout=240).told.get("held", 0)
         elif self.who == "dlt":
-            command = [str(house.tool("dlt") / "python"), "benchmarks/contestants/dlt_load.py", desk.stream]
-            place = house.home() / f"dlt-faults-{desk.vendor}"
+            command = [str(services.tool("dlt") / "python"), "benchmarks/contestants/dlt_load.py", desk.stream]
+            place = services.home() / f"dlt-faults-{desk.vendor}"
             if self._is_first:
-                house.emptied(place)
+                services.emptied(place)
             token = given["password"]
-            measure.run([*command, self._sandbox.url, token, house.plain(self.url), str(place)], timeout=240)
+            measure.run([*command, self._sandbox.url, token, services.plain(self.url), str(place)], timeout=240)
         else:
-            token, url = given["password"], house.plain(self.url)
+            token, url = given["password"], services.plain(self.url)
             loaded = singer.load(desk.vendor, desk.stream, self._sandbox.url, token, url, self._state)
             self._state = loaded.state
         self._is_first = False
 
     def rows(self) -> list[tuple[str, Any, bool]]:
         """Return what the tables have."""
-        with psycopg.connect(house.plain(self.url)) as connection:
+        with psycopg.connect(services.plain(self.url)) as connection:
             found = connection.execute(self._desk.reads[self.who]).fetchall()  # type: ignore[call-overload]
         return [(str(one), value, bool(is_deleted)) for one, value, is_deleted in found]
 
 
 def run(size: str) -> list[Row]:
     """Play every case to everyone, both vendors at once: it is counted, not timed."""
-    house.drop(house.database(is_warehouse=True))
+    services.drop(services.database(is_warehouse=True))
     for name in ("dlt", "target-postgres", *(f"tap-{vendor}" for vendor in DESKS)):
-        house.tool(name)
+        services.tool(name)
     with ThreadPoolExecutor(len(DESKS)) as pool:
         return [row for rows in pool.map(lambda vendor: _of_vendor(vendor, size), DESKS) for row in rows]
 
 
 def _of_vendor(vendor: str, size: str) -> list[Row]:
-    sandbox = house.Sandbox(f"faults-{vendor}", CUSTOMERS)
+    sandbox = services.Sandbox(f"faults-{vendor}", CUSTOMERS)
     rows = []
     for name, its_vendor, happen in CASES:
         if its_vendor != vendor or (size == "small" and name not in IN_TRIAL):
             continue
         for who in ("ours", "dlt", "Singer"):
             figures = _played(sandbox, DESKS[vendor], who, happen)
-            house.say(f"{vendor}, {name}, {who}: {figures}")
+            services.say(f"{vendor}, {name}, {who}: {figures}")
             note = str(figures.pop("note", ""))
             rows.append(Row(f"{vendor}: {name}", _shown(who, vendor), figures=figures, note=note))
     sandbox.stop()
@@ -269,7 +269,7 @@ def _shown(who: str, vendor: str) -> str:
     return f"tap-{vendor}" if who == "Singer" else who
 
 
-def _played(sandbox: house.Sandbox, desk: Desk, who: str, happen: Callable[[Play], None]) -> dict[str, Any]:
+def _played(sandbox: services.Sandbox, desk: Desk, who: str, happen: Callable[[Play], None]) -> dict[str, Any]:
     sandbox.control("reset", at=_NOW.isoformat())
     sandbox.control("limits", lift=True)
     contestant, play = Contestant(who, desk, sandbox), Play(sandbox, desk)
@@ -294,15 +294,15 @@ def _played(sandbox: house.Sandbox, desk: Desk, who: str, happen: Callable[[Play
         try:
             contestant.load(after)
         except Failed as failure:
-            house.say(str(failure)[:600])
+            services.say(str(failure)[:600])
             n_failed += 1
         found = judged(contestant.rows(), play.truth(), play.edited) | {"failed runs": n_failed}
         return found | ({"note": f"{contestant.n_held} held, accepted"} if contestant.n_held else {})
     except Failed as failure:
-        house.say(str(failure)[:600])
+        services.say(str(failure)[:600])
         return {"note": "did not load"}
     finally:
-        house.drop(contestant.url)
+        services.drop(contestant.url)
 
 
 def judged(rows: list[tuple[str, Any, bool]], truth: dict[str, Any], edited: set[str]) -> dict[str, int]:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 import requests
 
-from benchmarks import house, measure
+from benchmarks import measure, services
 from benchmarks.contestants import singer, steps
 from benchmarks.measure import Failed, Run
 from benchmarks.rows import Row
@@ -46,17 +46,17 @@ class Case:
         count: How many there are.
     """
 
-    def __init__(self, sandbox: house.Sandbox, kind: str, source: str, entity: str, count: int) -> None:
+    def __init__(self, sandbox: services.Sandbox, kind: str, source: str, entity: str, count: int) -> None:
         self.kind, self.source, self.entity, self.count = kind, source, entity, count
-        ready = house.home() / f"replay-{kind}-{count}.json"
+        ready = services.home() / f"replay-{kind}-{count}.json"
         arguments = ["--sandbox", sandbox.url, "--counts", json.dumps({kind: count}), "--ready", str(ready)]
-        self._replay = house.Process([sys.executable, "-m", "benchmarks.replay", *arguments], ready)
+        self._replay = services.Process([sys.executable, "-m", "benchmarks.replay", *arguments], ready)
         self.url = self._replay.note["url"]
         self.vendor = "zendesk" if source == "support" else "hubspot"
         given = sandbox.connection(source)
         self.token = given["password"]
         self._connection = {f"AIRFLOW_CONN_{source.upper()}": json.dumps(given | {"host": f"{self.url}/{self.vendor}"})}
-        self._calls = house.home() / f"calls-{kind}-{count}.json"
+        self._calls = services.home() / f"calls-{kind}-{count}.json"
 
     def close(self) -> None:
         """End the replay."""
@@ -82,21 +82,21 @@ class Case:
 
     def dlt(self) -> Run:
         """Load with dlt into an empty database."""
-        url = house.database()
-        place = house.emptied(house.home() / "dlt")
+        url = services.database()
+        place = services.emptied(services.home() / "dlt")
         try:
-            command = [str(house.tool("dlt") / "python"), "benchmarks/contestants/dlt_load.py", self.kind]
-            return self._complete(measure.run([*command, self.url, self.token, house.plain(url), str(place)]))
+            command = [str(services.tool("dlt") / "python"), "benchmarks/contestants/dlt_load.py", self.kind]
+            return self._complete(measure.run([*command, self.url, self.token, services.plain(url), str(place)]))
         finally:
-            house.drop(url)
+            services.drop(url)
 
     def singer(self) -> Run:
         """Load with a tap and a target into an empty database."""
-        url = house.database()
+        url = services.database()
         try:
-            return self._complete(singer.load(self.vendor, self.kind, self.url, self.token, house.plain(url)).run)
+            return self._complete(singer.load(self.vendor, self.kind, self.url, self.token, services.plain(url)).run)
         finally:
-            house.drop(url)
+            services.drop(url)
 
     def _complete(self, run: Run) -> Run:
         if run.rows < self.count:
@@ -106,7 +106,7 @@ class Case:
 
 def run(size: str) -> list[Row]:
     """Measure every case."""
-    sandbox = house.Sandbox("landing")
+    sandbox = services.Sandbox("landing")
     rows: list[Row] = []
     for name, kind, source, entity in CASES:
         case = Case(sandbox, kind, source, entity, SIZES[size][kind])
@@ -120,7 +120,7 @@ def run(size: str) -> list[Row]:
 
 
 def _measured(name: str, case: Case, repeats: int) -> list[Row]:
-    house.say(f"{name}, {case.count:,}")
+    services.say(f"{name}, {case.count:,}")
     case.learn_calls()
     contestants: dict[str, Callable[[], Run]] = {
         "floor": case.floor,
@@ -128,9 +128,9 @@ def _measured(name: str, case: Case, repeats: int) -> list[Row]:
         "ours, merged": lambda: case.ours(is_merged=True),
         "dlt": case.dlt,
     }
-    done = measure.in_turns(contestants, repeats, house.say)
+    done = measure.in_turns(contestants, repeats, services.say)
     if case.kind != "deals":  # tap-hubspot asks for deals at addresses of an older API, which the sandbox has not
-        done |= measure.in_turns({"Singer": case.singer}, 1, house.say)
+        done |= measure.in_turns({"Singer": case.singer}, 1, services.say)
     rows = [
         steps.row(
             name, who, case.count, runs, against="floor", wanted=WANTED.get(who, 0.0),
@@ -143,7 +143,7 @@ def _measured(name: str, case: Case, repeats: int) -> list[Row]:
     return [*rows, Row(name, "ours, merged, by dlt", merged.n, merged.seconds, against="dlt", wanted=3.0)]
 
 
-def _flat(sandbox: house.Sandbox, size: str) -> list[Row]:
+def _flat(sandbox: services.Sandbox, size: str) -> list[Row]:
     """Land four times as many contacts: the memory must not grow with them."""
     count = 4 * SIZES[size]["contacts"]
     case = Case(sandbox, "contacts", "crm", "contact", count)
@@ -151,5 +151,5 @@ def _flat(sandbox: house.Sandbox, size: str) -> list[Row]:
         run = case.ours(is_merged=True)
     finally:
         case.close()
-    house.say(f"four times as many: {run.rows:,} rows in {run.seconds:.2f} s, {run.peak_mb:.0f} MB")
+    services.say(f"four times as many: {run.rows:,} rows in {run.seconds:.2f} s, {run.peak_mb:.0f} MB")
     return [steps.row("HubSpot contacts, 4 times", "ours, merged", count, [run], against="", most_mb=MOST_MB)]

@@ -18,7 +18,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from benchmarks import house
+from benchmarks import services
 from benchmarks.measure import ROOT, Failed
 from benchmarks.rows import Row
 from include.sandbox.demo.airflow_api import AirflowApi
@@ -34,8 +34,8 @@ _READY = "Everything keeps running"
 
 def run(size: str) -> list[Row]:
     """Let the chain run, and ask Airflow and the warehouse how long its builds took."""
-    home = house.emptied(house.home() / "demo")
-    said = house.home() / "demo-said.txt"
+    home = services.emptied(services.home() / "demo")
+    said = services.home() / "demo-said.txt"
     command = [sys.executable, "-m", "include.sandbox.demo", "--customers", str(SIZES[size])]
     with said.open("wb") as output:
         demo = subprocess.Popen(command, cwd=ROOT, env=_environment(home), stdout=output, stderr=subprocess.STDOUT)
@@ -63,7 +63,7 @@ def _rows(api: AirflowApi, url: str) -> list[Row]:
     runs = [run for run in api.runs("2020-01-01T00:00:00+00:00") if run["dag_id"] == _DAG]
     tasks = [task for run in runs for task in api.tasks(_DAG, run["dag_run_id"]) if task["state"] == "success"]
     seconds = sum(_seconds(run) for run in runs)
-    house.say(f"{len(runs)} runs, {len(tasks)} tasks, {seconds:.1f} s, of which SQL {sql_seconds:.1f} s")
+    services.say(f"{len(runs)} runs, {len(tasks)} tasks, {seconds:.1f} s, of which SQL {sql_seconds:.1f} s")
     note = f"{len(runs)} runs took {seconds:.1f} s, SQL of {n_models} models {sql_seconds:.1f} s"
     case = "a build's tasks"
     return [

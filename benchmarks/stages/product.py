@@ -13,7 +13,7 @@ import sys
 import psycopg
 from sqlalchemy.engine import make_url
 
-from benchmarks import house, measure
+from benchmarks import measure, services
 from benchmarks.contestants import steps
 from benchmarks.measure import Run
 from benchmarks.rows import Row
@@ -42,20 +42,20 @@ from generate_series(0, %(rows)s - 1) as n
 
 def run(size: str) -> list[Row]:
     """Measure all ways, on one table."""
-    count, source = SIZES[size], house.database()
-    with psycopg.connect(house.plain(source)) as connection:
+    count, source = SIZES[size], services.database()
+    with psycopg.connect(services.plain(source)) as connection:
         connection.execute(_TABLE)
         connection.execute(_ROWS, {"rows": count})
         connection.execute("create index on member_feature_daily (updated_at)")
-    house.say(f"{CASE}, {count:,}")
+    services.say(f"{CASE}, {count:,}")
 
     def elsewhere(way: str) -> Run:
-        target = house.database()
+        target = services.database()
         try:
             command = [sys.executable, "-m", "benchmarks.contestants.product_pull", way]
-            return measure.run([*command, house.plain(source), house.plain(target), _query()])
+            return measure.run([*command, services.plain(source), services.plain(target), _query()])
         finally:
-            house.drop(target)
+            services.drop(target)
 
     url = make_url(source)
     connection = {
@@ -70,9 +70,9 @@ def run(size: str) -> list[Row]:
             "ours, merged": lambda: ours.run(is_merged=True),
         },
         REPEATS[size],
-        house.say,
+        services.say,
     )
-    done |= measure.in_turns({"pandas": lambda: elsewhere("pandas")}, 1, house.say)
+    done |= measure.in_turns({"pandas": lambda: elsewhere("pandas")}, 1, services.say)
     return [
         steps.row(CASE, who, count, runs, against="COPY", most_mb=MOST_MB if who.startswith("ours") else 0.0)
         for who, runs in done.items()
@@ -83,4 +83,4 @@ def _query() -> str:
     """Return our own query with its parameters filled in: the others read the same."""
     text = (paths.SQL / "sources" / "product" / "usage_day.sql").read_text()
     lines = [line for line in text.splitlines() if not line.startswith("--")]
-    return "\n".join(lines).replace(":until", f"timestamptz '{house.NOW}'").replace(":since", "null")
+    return "\n".join(lines).replace(":until", f"timestamptz '{services.NOW}'").replace(":since", "null")

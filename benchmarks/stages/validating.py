@@ -13,7 +13,7 @@ import sys
 
 import psycopg
 
-from benchmarks import house, measure
+from benchmarks import measure, services
 from benchmarks.measure import Run
 from benchmarks.rows import Row
 
@@ -41,7 +41,7 @@ select 'product_db', 'a' || n, 'Customer ' || n, false, '', 0, now(), now() from
 def run(size: str) -> list[Row]:
     """Measure all ways, each on a batch of its own that is the same."""
     count = SIZES[size]
-    house.say(f"{CASE}, {count:,}")
+    services.say(f"{CASE}, {count:,}")
 
     def own(way: str) -> Run:
         url = _landed(count)
@@ -49,16 +49,16 @@ def run(size: str) -> list[Row]:
             command = [sys.executable, "-m", "benchmarks.contestants.validating_run", way, str(count)]
             return measure.run(command, environment={"PERENNIAL_DATABASE_URL": url})
         finally:
-            house.drop(url)
+            services.drop(url)
 
     def pandera() -> Run:
         url = _landed(count)
         try:
-            python = str(house.tool("pandera") / "python")
+            python = str(services.tool("pandera") / "python")
             script = "benchmarks/contestants/validating_pandera.py"
-            return measure.run([python, script, house.plain(url), str(count)])
+            return measure.run([python, script, services.plain(url), str(count)])
         finally:
-            house.drop(url)
+            services.drop(url)
 
     done = measure.in_turns(
         {
@@ -68,7 +68,7 @@ def run(size: str) -> list[Row]:
             "pandera": pandera,
         },
         REPEATS[size],
-        house.say,
+        services.say,
     )
     return [_row(who, count, runs) for who, runs in done.items()]
 
@@ -98,7 +98,7 @@ def _landed(count: int) -> str:
     from include.warehouse import raw_tables
     from include.warehouse.engine import engine
 
-    url = house.database(is_warehouse=True)
+    url = services.database(is_warehouse=True)
     before = os.environ.get("PERENNIAL_DATABASE_URL")
     os.environ["PERENNIAL_DATABASE_URL"] = url
     try:

@@ -12,7 +12,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from statistics import median
 
-from benchmarks import house, measure
+from benchmarks import measure, services
 from benchmarks.measure import Run, TookTooLong
 from benchmarks.rows import Row
 
@@ -46,10 +46,10 @@ def run(size: str) -> list[Row]:
     duckdb = worlds[long].contestant("duckdb_build")
     day = median(run.seconds for run in by_day[long])
     dbt = worlds[long].contestant(
-        "dbt_build", str(house.tool("dbt") / "dbt"), timeout=max(_LEAST_FOR_DBT, _DAYS_FOR_DBT * day)
+        "dbt_build", str(services.tool("dbt") / "dbt"), timeout=max(_LEAST_FOR_DBT, _DAYS_FOR_DBT * day)
     )
     for world in worlds.values():
-        house.drop(world.url)
+        services.drop(world.url)
     return [
         _row("a day's build", f"after {short} days", accounts, by_day[short]),
         _row("a day's build", f"after {long} days", accounts, by_day[long], f"after {short} days", LEAST_AFTER_LONG),
@@ -68,7 +68,7 @@ class World:
 
     def __init__(self, days: int, accounts: int, per_day: int) -> None:
         self.days, self.accounts, self.per_day = days, accounts, per_day
-        self.url = house.database(is_warehouse=True)
+        self.url = services.database(is_warehouse=True)
         self.overlay = _overlay(days)
         self.step("fill", NEWEST)
 
@@ -76,16 +76,16 @@ class World:
         """Run one step in a process of its own, at noon of a day."""
         sizes = [str(self.accounts), str(self.per_day), str(self.days)]
         done = self._run("warehouse_steps", [name, *sizes, str(NEWEST), str(day)], day)
-        house.say(f"{self.days} days, {day}, {name}: {done.rows:,} rows in {done.seconds:.1f} s")
+        services.say(f"{self.days} days, {day}, {name}: {done.rows:,} rows in {done.seconds:.1f} s")
         return done
 
     def contestant(self, name: str, *arguments: str, timeout: float = _LONGEST) -> Run:
         """Let another make all models again on what is there after the last day; one that is ended took its time."""
         try:
-            done = self._run(name, [str(house.home()), *arguments], NEWEST + timedelta(days=NEW_DAYS), timeout)
+            done = self._run(name, [str(services.home()), *arguments], NEWEST + timedelta(days=NEW_DAYS), timeout)
         except TookTooLong:
             done = Run(timeout, 0, 0.0, {"models": {}, "is_ended": True})
-        house.say(f"{name}: {done.seconds:.1f} s")
+        services.say(f"{name}: {done.seconds:.1f} s")
         return done
 
     def _run(self, contestant: str, arguments: list[str], day: date, timeout: float = _LONGEST) -> Run:
@@ -95,11 +95,11 @@ class World:
             "PERENNIAL_NOW": f"{day}T12:00:00+00:00",
         }
         command = [sys.executable, "-m", f"benchmarks.contestants.{contestant}", *arguments]
-        return measure.run(command, environment=environment, timeout=timeout, server=house.postgres_pid())
+        return measure.run(command, environment=environment, timeout=timeout, server=services.postgres_pid())
 
 
 def _overlay(days: int) -> Path:
-    settings = house.home() / f"history_{days}" / "config" / "settings.yaml"
+    settings = services.home() / f"history_{days}" / "config" / "settings.yaml"
     settings.parent.mkdir(parents=True, exist_ok=True)
     settings.write_text(f"history_start_months: {HISTORIES[days]}\n")
     settings.with_name("kpis.yaml").write_text(f"plan_rates: {{EUR: {RATES}}}\n")

@@ -49,7 +49,7 @@ def housekeeping(
     """Delete data that is older than config/retention.yaml allows."""
     from include.operations import retention
 
-    found = retention.keep_house(dry_run)
+    found = retention.run_housekeeping(dry_run)
     if not found and not as_json:
         typer.echo("another run is in progress; nothing was done")
         return

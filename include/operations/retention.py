@@ -121,7 +121,7 @@ STORES = (
 )
 
 
-def keep_house(dry_run: bool = False, airflow_logs: Path | None = None) -> list[Kept]:
+def run_housekeeping(dry_run: bool = False, airflow_logs: Path | None = None) -> list[Kept]:
     """Delete what is old in every store; one run at a time.
 
     Args:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from include.cli.main import main
-from tests.fixtures.decision_world import House
+from tests.fixtures.decision_world import Book
 from tests.fixtures.outside import Outside
 from tests.fixtures.renewal_rows import renewal
 
@@ -19,8 +19,8 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str, status: int = 0) ->
     return shown.out if status == 0 else shown.err
 
 
-def test_from_decision_to_inbox(house: House, outside: Outside, capsys: pytest.CaptureFixture[str]) -> None:
-    house.renewals(renewal(1, days=30))
+def test_from_decision_to_inbox(book: Book, outside: Outside, capsys: pytest.CaptureFixture[str]) -> None:
+    book.renewals(renewal(1, days=30))
     shown = run(capsys, "decide", "--dry-run")
     assert "3 actions planned" in shown and "dry run: nothing was written" in shown
     assert "Customer 1, USD 120,000" in shown
@@ -47,7 +47,7 @@ def test_from_decision_to_inbox(house: House, outside: Outside, capsys: pytest.C
     assert "no: on hold" in run(capsys, "channel", "list")
 
 
-def test_mistakes_are_one_line(house: House, overlay: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_mistakes_are_one_line(book: Book, overlay: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "unknown channel 'fax'" in run(capsys, "channel", "release", "fax", "--reason", "x", status=2)
     assert "unknown channel 'fax'" in run(capsys, "channel", "show", "fax", status=2)
     (overlay / "playbooks" / "broken.yaml").write_text("name: broken\nversion: 1\n")
@@ -62,13 +62,13 @@ def test_playbooks_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert (row["status"], row["steps"], row["file"]) == ("live", 3, "include/defaults/playbooks/renewal_at_risk.yaml")
 
 
-def test_nothing_built_is_said(house: House, capsys: pytest.CaptureFixture[str]) -> None:
-    house._execute("delete from meta.build")
+def test_nothing_built_is_said(book: Book, capsys: pytest.CaptureFixture[str]) -> None:
+    book._execute("delete from meta.build")
     assert run(capsys, "decide") == "nothing was decided: no tables have been built yet\n"
 
 
-def test_why_something_did_not_open(house: House, capsys: pytest.CaptureFixture[str]) -> None:
-    house.renewals(renewal(1, days=30))
+def test_why_something_did_not_open(book: Book, capsys: pytest.CaptureFixture[str]) -> None:
+    book.renewals(renewal(1, days=30))
     assert "no decision yet" in run(capsys, "decide", "explain", "crm:1001", status=2)
     run(capsys, "decide")
     shown = run(capsys, "decide", "explain", "crm:1001", "--signal", "renewal")

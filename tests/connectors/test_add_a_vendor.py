@@ -115,7 +115,7 @@ class Done:
 
 
 @pytest.fixture
-def house(desk: TinyDesk, warehouse: str, tmp_path: Path) -> Iterator[Callable[..., Done]]:
+def book(desk: TinyDesk, warehouse: str, tmp_path: Path) -> Iterator[Callable[..., Done]]:
     """A copy of Perennial with the example's folder and mapping in their places; returns what runs a command of it."""
     home = tmp_path / "perennial"
     leave_out = shutil.ignore_patterns("__pycache__", "sandbox")
@@ -159,20 +159,20 @@ def _tickets() -> list[tuple]:
         return [tuple(row) for row in connection.execute(sa.text(query))]
 
 
-def test_a_folder_and_a_mapping_are_a_vendor(desk: TinyDesk, house: Callable[..., Done]) -> None:
-    refused = house("connect", "check", "desk", password="wr0ng")
+def test_a_folder_and_a_mapping_are_a_vendor(desk: TinyDesk, book: Callable[..., Done]) -> None:
+    refused = book("connect", "check", "desk", password="wr0ng")
     assert refused.returncode == 3
     assert "correct the credentials of connection desk" in refused.stdout
     assert "wr0ng" not in refused.stdout + refused.stderr
 
-    checked = house("connect", "check", "desk", "--json")
+    checked = book("connect", "check", "desk", "--json")
     assert checked.returncode == 0, checked.stdout + checked.stderr
     found = {line["what"]: line for line in json.loads(checked.stdout)}
     assert found["settings"]["found"] == "tinydesk, 3 entities"
     assert found["ticket"]["state"] == "ok"
     assert "ada@" not in checked.stdout
 
-    done = house("ingest", "desk")
+    done = book("ingest", "desk")
     assert done.returncode == 0, done.stderr
     assert "desk is green" in done.stdout
     first = _tickets()
@@ -182,7 +182,7 @@ def test_a_folder_and_a_mapping_are_a_vendor(desk: TinyDesk, house: Callable[...
     # An edit, a delete and a new field: the first two arrive, the third is told.
     desk.put("tickets", 2**53 + 100, "2026-01-15T12:10:00Z", state="waiting")
     desk.put("tickets", 2**53 + 101, "2026-01-15T12:10:00Z", deleted=True, mood="glad")
-    done = house("ingest", "desk", now=LATER)
+    done = book("ingest", "desk", now=LATER)
     assert done.returncode == 0, done.stderr
     assert "desk.ticket: mood is new (text)" in done.stderr
     second = _tickets()

@@ -11,9 +11,9 @@ from include.orchestration.assets import DECISIONS, OUTBOX
 from tests.fixtures.renewal_rows import NOW, renewal
 
 
-def test_a_result_names_no_account_and_no_recipient(dags, house, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_result_names_no_account_and_no_recipient(dags, book, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PERENNIAL_NOW", NOW.isoformat())
-    house.renewals(renewal(1, days=30, account_name="Secret Ltd"))
+    book.renewals(renewal(1, days=30, account_name="Secret Ltd"))
     events = {asset: SimpleNamespace(extra=None) for asset in (OUTBOX, DECISIONS)}
     task = dags["decide"].task_dict["decide_newest_day"]
     result = task.python_callable(run_id="run", dag_run=None, outlet_events=events)

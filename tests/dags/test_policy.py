@@ -1,4 +1,4 @@
-"""What every DAG of this house has to be like."""
+"""What every DAG has to be like."""
 
 from __future__ import annotations
 

@@ -155,7 +155,7 @@ sources:
 
 @pytest.fixture(scope="module")
 def several(tmp_path_factory):
-    """The DAGs of a house with two CRMs, one product database under another name, and no desk."""
+    """The DAGs of settings with two CRMs, one product database under another name, and no desk."""
     folder = tmp_path_factory.mktemp("overlay")
     (folder / "config").mkdir()
     (folder / "config" / "settings.yaml").write_text(SEVERAL)

@@ -11,10 +11,10 @@ import pytest
 from include.common.errors import ConfigError
 from include.decide.explain.read import Line, explain
 from include.decide.rules.reasons import TEXTS, Reason
-from tests.fixtures.decision_world import House
+from tests.fixtures.decision_world import Book
 from tests.fixtures.decisions import at
 from tests.fixtures.renewal_rows import NOW, TODAY, renewal
-from tests.fixtures.signals import Ward, ward  # noqa: F401
+from tests.fixtures.signals import SignalBook, signal_book  # noqa: F401
 from tests.fixtures.subjects_store import account
 
 SIGNAL = """
@@ -51,15 +51,15 @@ steps:
 
 
 @pytest.fixture
-def rule(ward: Ward, overlay: Path) -> Any:  # noqa: F811
+def rule(signal_book: SignalBook, overlay: Path) -> Any:  # noqa: F811
     """Put the signal in force, with further keys, and decide on an account."""
     (overlay / "config" / "signals").mkdir()
 
     def decided(more: str = "", status: str = "live", first_scan: str = "notify", **columns: Any) -> Line:
         text = SIGNAL.format(more=more, status=status, first_scan=first_scan)
         (overlay / "config" / "signals" / "fall.yaml").write_text(text)
-        ward.give("account", account(**{**BELOW, **columns}))
-        ward.house.decide()
+        signal_book.give("account", account(**{**BELOW, **columns}))
+        signal_book.book.decide()
         return asked()
 
     return decided
@@ -127,12 +127,12 @@ def test_several_filters_are_all_named(rule: Any) -> None:
     assert set(codes(line)) == {Reason.MINIMUM_HISTORY, Reason.QUIET_PERIOD}
 
 
-def test_the_cool_down(ward: Ward, rule: Any) -> None:  # noqa: F811
+def test_the_cool_down(signal_book: SignalBook, rule: Any) -> None:  # noqa: F811
     assert rule("cool_down_days: 20").outcome == "opened"
-    ward.set_clock(at(1))
+    signal_book.set_clock(at(1))
     closed = rule("cool_down_days: 20", usage_ratio=0.95)
     assert (closed.outcome, codes(closed)[0]) == ("closed", Reason.CLOSED)
-    ward.set_clock(at(2))
+    signal_book.set_clock(at(2))
     line = rule("cool_down_days: 20")
     assert codes(line) == [Reason.COOL_DOWN]
     assert line.why[0].facts == {"closed_on": "2026-11-17", "opens_again_on": "2026-12-07", "is_answered": False}
@@ -141,27 +141,27 @@ def test_the_cool_down(ward: Ward, rule: Any) -> None:  # noqa: F811
 
 
 @pytest.mark.parametrize(("status", "source"), [("red", "crm"), ("red", "product_db")])
-def test_a_source_that_is_not_ready(ward: Ward, rule: Any, status: str, source: str) -> None:  # noqa: F811
+def test_a_source_that_is_not_ready(signal_book: SignalBook, rule: Any, status: str, source: str) -> None:  # noqa: F811
     kind = {"crm": "crm", "product_db": "product"}[source]
-    ward.house.verdict(source, kind, status, NOW, "half of the rows are gone")
+    signal_book.book.verdict(source, kind, status, NOW, "half of the rows are gone")
     line = rule()
     assert codes(line) == [Reason.SOURCE_NOT_READY] and line.why[0].facts["source"] == source
     assert "half of the rows are gone" in line.why[0].facts["reason"]
 
 
-def test_an_account_in_quarantine(ward: Ward, rule: Any) -> None:  # noqa: F811
-    ward.house.quarantine("1")
+def test_an_account_in_quarantine(signal_book: SignalBook, rule: Any) -> None:  # noqa: F811
+    signal_book.book.quarantine("1")
     line = rule()
     assert codes(line) == [Reason.QUARANTINED] and line.why[0].facts == {"source": "crm"}
 
 
-def test_an_entity_that_no_source_gives(ward: Ward, rule: Any) -> None:  # noqa: F811
-    ward.house._execute("delete from meta.verdict where entity = 'milestone'")
+def test_an_entity_that_no_source_gives(signal_book: SignalBook, rule: Any) -> None:  # noqa: F811
+    signal_book.book._execute("delete from meta.verdict where entity = 'milestone'")
     line = rule("needs: [milestone]")
     assert codes(line) == [Reason.NOT_AVAILABLE] and "milestone" in line.why[0].facts["needs"]
 
 
-def test_a_condition_that_cannot_be_evaluated(overlay: Path, ward: Ward, rule: Any) -> None:  # noqa: F811
+def test_a_condition_that_cannot_be_evaluated(overlay: Path, signal_book: SignalBook, rule: Any) -> None:  # noqa: F811
     (overlay / "config" / "signals" / "typo.yaml").write_text(
         SIGNAL.format(more="", status="live", first_scan="notify")
         .replace("name: fall", "name: typo")
@@ -191,10 +191,10 @@ def test_what_opened_says_what_became_of_its_messages(rule: Any, overlay: Path) 
         ("update ops.outbox set state = 'sent', address = 'U1' where channel = 'slack'", "SENT"),
     ],
 )
-def test_what_became_of_a_message_afterwards(ward: Ward, rule: Any, change: str, reason: str) -> None:  # noqa: F811
+def test_what_became_of_a_message_afterwards(signal_book: SignalBook, rule: Any, change: str, reason: str) -> None:  # noqa: F811
     rule()
-    ward.house._execute("delete from ops.channel")
-    ward.house._execute(change)
+    signal_book.book._execute("delete from ops.channel")
+    signal_book.book._execute(change)
     found = {why.reason: why.facts.get("channels") for why in asked().why}
     assert found[Reason[reason]] == ["slack"]
 
@@ -222,9 +222,9 @@ def test_a_retired_signal(rule: Any) -> None:
     assert codes(rule(status="retired")) == [Reason.RETIRED]
 
 
-def test_the_rungs_of_a_renewal(house: House) -> None:
-    house.renewals(renewal(1, days=30), renewal(2, days=30, term_days=150))
-    house.decide()
+def test_the_rungs_of_a_renewal(book: Book) -> None:
+    book.renewals(renewal(1, days=30), renewal(2, days=30, term_days=150))
+    book.decide()
     found = {(line.subject_id, line.step): codes(line)[0] for line in explain("crm:1001", "renewal").lines}
     assert found == {
         ("C-1#2", "180"): Reason.PASSED_OVER,
@@ -239,43 +239,43 @@ def test_the_rungs_of_a_renewal(house: House) -> None:
     assert of_short["180"] is of_short["90"] is Reason.TERM_TOO_SHORT and of_short["60"] is Reason.PASSED_OVER
 
 
-def test_a_rung_that_the_gate_holds(house: House) -> None:
-    house.quarantine("1001")
-    house.renewals(renewal(1, days=30))
-    house.decide()
+def test_a_rung_that_the_gate_holds(book: Book) -> None:
+    book.quarantine("1001")
+    book.renewals(renewal(1, days=30))
+    book.decide()
     found = {line.step: codes(line) for line in explain("crm:1001", "renewal").lines}
     assert found["30"] == [Reason.QUARANTINED]
 
 
-def test_a_rung_that_was_snoozed(house: House) -> None:
-    house.renewals(renewal(1, days=60))
-    house.decide()
-    house._execute("update ops.episode set snoozed_until = '2026-12-20' where signal = 'renewal'")
-    house.set_clock(at(30))
-    house.renewals(renewal(1, days=60))
-    house.decide()
+def test_a_rung_that_was_snoozed(book: Book) -> None:
+    book.renewals(renewal(1, days=60))
+    book.decide()
+    book._execute("update ops.episode set snoozed_until = '2026-12-20' where signal = 'renewal'")
+    book.set_clock(at(30))
+    book.renewals(renewal(1, days=60))
+    book.decide()
     found = {line.step: line.why[0] for line in explain("crm:1001", "renewal").lines}
     assert (found["30"].reason, found["30"].facts["until"]) == (Reason.SNOOZED, "2026-12-20")
 
 
-def test_a_rung_that_was_answered(house: House) -> None:
-    house.renewals(renewal(1, days=30))
-    house.decide()
-    house._execute(
+def test_a_rung_that_was_answered(book: Book) -> None:
+    book.renewals(renewal(1, days=30))
+    book.decide()
+    book._execute(
         "update ops.episode set state = 'closed', answer = 'done', closed_on = '2026-11-16', close_reason = 'x';"
         " update ops.outbox set step = '31'"
     )
-    house.set_clock(at(1))
-    house.renewals(renewal(1, days=30))
-    house.decide()
+    book.set_clock(at(1))
+    book.renewals(renewal(1, days=30))
+    book.decide()
     found = {line.step: line.why[0] for line in explain("crm:1001", "renewal").lines}
     assert (found["30"].reason, found["30"].facts["answered_on"]) == (Reason.ANSWERED, "2026-11-16")
 
 
-def test_the_filters_of_a_playbook_on_a_rung(house: House, overlay: Path) -> None:
+def test_the_filters_of_a_playbook_on_a_rung(book: Book, overlay: Path) -> None:
     playbook(overlay, "{rung: 20}")
-    house.renewals(renewal(1, days=30))
-    house.decide()
+    book.renewals(renewal(1, days=30))
+    book.decide()
     line = asked("call", "crm:1001")
     assert codes(line) == [Reason.RUNG_NOT_REACHED] and line.why[0].facts == {"days_to_decision": 30, "rung": 20}
     for version, (trigger, more, reason) in enumerate(
@@ -289,20 +289,20 @@ def test_the_filters_of_a_playbook_on_a_rung(house: House, overlay: Path) -> Non
         start=2,
     ):
         playbook(overlay, trigger, more, version)
-        house.decide(decision_id=trigger)
+        book.decide(decision_id=trigger)
         assert codes(asked("call", "crm:1001"))[0] is reason, (trigger, more)
 
 
-def test_a_playbook_that_ran_before(house: House, overlay: Path) -> None:
+def test_a_playbook_that_ran_before(book: Book, overlay: Path) -> None:
     playbook(overlay, "{rung: 40}")
-    house.renewals(renewal(1, days=30))
-    house.decide()
-    house._execute(
+    book.renewals(renewal(1, days=30))
+    book.decide()
+    book._execute(
         "update ops.episode set state = 'closed', closed_on = '2026-11-16', close_reason = 'x' where signal = 'call'"
     )
-    house.set_clock(at(1))
-    house.renewals(renewal(1, days=30))
-    house.decide()
+    book.set_clock(at(1))
+    book.renewals(renewal(1, days=30))
+    book.decide()
     assert codes(asked("call", "crm:1001")) == [Reason.RAN_BEFORE]
 
 
@@ -326,40 +326,40 @@ def test_a_playbook_whose_signal_is_open_and_whose_condition_does_not_hold(rule:
     assert codes(line) == [Reason.CONDITION_NOT_MET] and line.text == "Not opened: arr is 12,000; opens above 99,999."
 
 
-def test_the_same_decision_again_writes_the_same_rows(ward: Ward, rule: Any) -> None:  # noqa: F811
+def test_the_same_decision_again_writes_the_same_rows(signal_book: SignalBook, rule: Any) -> None:  # noqa: F811
     every = (
         "select jsonb_build_array((select jsonb_agg(e order by day, rule, subject_id, reason) from ops.evaluation e),"
         " (select jsonb_agg(i order by account_key, subject_kind, subject_id) from ops.evaluation_input i))"
     )
     rule("min_days_as_customer: 900")
-    before = ward.house.scalar(every)
-    ward.house.decide()
-    assert ward.house.scalar(every) == before
+    before = signal_book.book.scalar(every)
+    signal_book.book.decide()
+    assert signal_book.book.scalar(every) == before
     rule("min_days_as_customer: 100")  # the filter no longer blocks it, so its row goes
-    assert ward.house.scalar("select count(*) from ops.evaluation where reason = 'minimum_history'") == 0
-    ward.give("account")  # nobody is a customer any more: what the earlier decision of the day saw goes
-    ward.house.decide()
-    assert ward.house.scalar("select count(*) from ops.evaluation_input where subject_kind = 'account'") == 0
+    assert signal_book.book.scalar("select count(*) from ops.evaluation where reason = 'minimum_history'") == 0
+    signal_book.give("account")  # nobody is a customer any more: what the earlier decision of the day saw goes
+    signal_book.book.decide()
+    assert signal_book.book.scalar("select count(*) from ops.evaluation_input where subject_kind = 'account'") == 0
 
 
-def test_dry_run_keeps_nothing(house: House) -> None:
-    house.renewals(renewal(1))
-    house.decide(dry_run=True)
-    assert house.scalar("select count(*) from ops.evaluation") == 0
+def test_dry_run_keeps_nothing(book: Book) -> None:
+    book.renewals(renewal(1))
+    book.decide(dry_run=True)
+    assert book.scalar("select count(*) from ops.evaluation") == 0
 
 
-def test_no_person_is_kept(ward: Ward, rule: Any) -> None:  # noqa: F811
+def test_no_person_is_kept(signal_book: SignalBook, rule: Any) -> None:  # noqa: F811
     rule("min_days_as_customer: 900")
-    kept = ward.house.scalar(
+    kept = signal_book.book.scalar(
         "select (select string_agg(e::text, '') from ops.evaluation e)"
         " || (select string_agg(i::text, '') from ops.evaluation_input i)"
     )
     assert not any(word in kept for word in ("Ada", "Lovelace", "vendor.example", "Bo Li"))
 
 
-def test_a_merged_account_is_found_by_both_ids(ward: Ward, rule: Any) -> None:  # noqa: F811
+def test_a_merged_account_is_found_by_both_ids(signal_book: SignalBook, rule: Any) -> None:  # noqa: F811
     rule("min_days_as_customer: 900")
-    ward.house._execute(
+    signal_book.book._execute(
         "insert into meta.account_merge_history (source, loser_id, survivor_id, batch_id, known_from)"
         " values ('crm', '1', '2', 1, now())"
     )
@@ -367,7 +367,7 @@ def test_a_merged_account_is_found_by_both_ids(ward: Ward, rule: Any) -> None:  
     assert codes(asked(subject="crm:2")) == [Reason.MINIMUM_HISTORY]
 
 
-def test_what_is_not_known_is_said(ward: Ward, rule: Any) -> None:  # noqa: F811
+def test_what_is_not_known_is_said(signal_book: SignalBook, rule: Any) -> None:  # noqa: F811
     rule()
     with pytest.raises(ConfigError, match="was not evaluated"):
         explain("crm:999")

@@ -9,7 +9,7 @@ from pathlib import Path
 from include.decide.renewals.checkpoint import Checkpoint
 from include.outbox.store import Delivery
 from tests.decide.test_task_feedback import answer
-from tests.fixtures.decision_world import House
+from tests.fixtures.decision_world import Book
 from tests.fixtures.decisions import at
 from tests.fixtures.renewal_rows import NOW, TODAY, renewal
 
@@ -31,46 +31,46 @@ steps:
 """
 
 
-def begin(house: House, overlay: Path, *renewals: Checkpoint) -> dict[str, Delivery]:
+def begin(book: Book, overlay: Path, *renewals: Checkpoint) -> dict[str, Delivery]:
     """Start the playbook; return the tasks of its first step, which have left, by renewal."""
     (overlay / "playbooks" / "renewal_at_risk.yaml").write_text("disabled: true\n")
     write(overlay)
-    house.renewals(*renewals)
-    house.decide()
-    return sent(house, "ask")
+    book.renewals(*renewals)
+    book.decide()
+    return sent(book, "ask")
 
 
 def write(overlay: Path, version: int = 1, meet: str = "Meet") -> None:
     (overlay / "playbooks" / "three_steps.yaml").write_text(PLAYBOOK.format(version=version, meet=meet))
 
 
-def sent(house: House, step: str) -> dict[str, Delivery]:
-    house._execute(
+def sent(book: Book, step: str) -> dict[str, Delivery]:
+    book._execute(
         "update ops.outbox set state = 'sent', external_id = key, address = coalesce(body ->> 'owner_id', '')"
         " where state = 'planned'"
     )
-    return {task.entity_id: task for task in house.outbox(channel="crm_task", step=step)}
+    return {task.entity_id: task for task in book.outbox(channel="crm_task", step=step)}
 
 
-def go_on(house: House, day: int, *renewals: Checkpoint) -> dict[str, str]:
+def go_on(book: Book, day: int, *renewals: Checkpoint) -> dict[str, str]:
     """Decide some days later; return the steps that are given out then, by renewal."""
-    house.set_clock(at(day))
-    house.renewals(*renewals)
-    house.decide()
-    return {row.entity_id: row.step for row in house.outbox(rule="three_steps", state="planned")}
+    book.set_clock(at(day))
+    book.renewals(*renewals)
+    book.decide()
+    return {row.entity_id: row.step for row in book.outbox(rule="three_steps", state="planned")}
 
 
-def test_what_becomes_of_a_step_says_when_the_next_begins_and_whose_it_is(house: House, overlay: Path) -> None:
-    house.owners({"crm:78": "bob@vendor.example"})
+def test_what_becomes_of_a_step_says_when_the_next_begins_and_whose_it_is(book: Book, overlay: Path) -> None:
+    book.owners({"crm:78": "bob@vendor.example"})
     five = [dataclasses.replace(RENEWAL, renewal_id=name) for name in ("done", "thrown", "moved", "given", "untouched")]
-    tasks = begin(house, overlay, *five)
-    answer(house, tasks["done"], "done", outcome="They miss reports")
-    answer(house, tasks["thrown"], "deleted", due_on=None, owner_id="")
-    answer(house, tasks["moved"], due_on=(TODAY + timedelta(days=20)).isoformat())
-    answer(house, tasks["given"], "done", owner_id="78")
+    tasks = begin(book, overlay, *five)
+    answer(book, tasks["done"], "done", outcome="They miss reports")
+    answer(book, tasks["thrown"], "deleted", due_on=None, owner_id="")
+    answer(book, tasks["moved"], due_on=(TODAY + timedelta(days=20)).isoformat())
+    answer(book, tasks["given"], "done", owner_id="78")
     write(overlay, version=2, meet="Meet them all")
-    assert go_on(house, 1, *five) == {"done": "meet", "thrown": "meet", "given": "meet"}
-    meet = sent(house, "meet")
+    assert go_on(book, 1, *five) == {"done": "meet", "thrown": "meet", "given": "meet"}
+    meet = sent(book, "meet")
     # Five working days after that Monday, in the words of the version that it began with.
     assert (meet["done"].body["due_on"], meet["done"].subject) == ("2026-11-23", "Meet")
     assert {task.version for task in meet.values()} == {"three_steps 1"}
@@ -78,40 +78,40 @@ def test_what_becomes_of_a_step_says_when_the_next_begins_and_whose_it_is(house:
     assert (given.recipient, given.owner_key, given.body["owner_id"]) == ("bob@vendor.example", "", "")
     assert "because the task before it was given to you" in given.body["html"]
     # What nobody touches is over on the day after it was due; what was moved, after its new date.
-    answer(house, given, "done")
-    assert go_on(house, 8, *five) == {"done": "agree", "thrown": "agree", "given": "agree", "untouched": "meet"}
-    assert sent(house, "agree")["given"].recipient == "lead@vendor.example"  # another role
-    assert "moved" not in go_on(house, 20, *five)
-    assert go_on(house, 21, *five)["moved"] == "meet"
+    answer(book, given, "done")
+    assert go_on(book, 8, *five) == {"done": "agree", "thrown": "agree", "given": "agree", "untouched": "meet"}
+    assert sent(book, "agree")["given"].recipient == "lead@vendor.example"  # another role
+    assert "moved" not in go_on(book, 20, *five)
+    assert go_on(book, 21, *five)["moved"] == "meet"
 
 
-def test_an_outcome_ends_it_and_closes_what_is_open(house: House, overlay: Path) -> None:
-    task = begin(house, overlay, RENEWAL)[RENEWAL.renewal_id]
-    answer(house, task, "done")
-    assert list(go_on(house, 1, RENEWAL).values()) == ["meet"]
-    sent(house, "meet")
-    answer(house, task, "done", outcome=" Lost ")
+def test_an_outcome_ends_it_and_closes_what_is_open(book: Book, overlay: Path) -> None:
+    task = begin(book, overlay, RENEWAL)[RENEWAL.renewal_id]
+    answer(book, task, "done")
+    assert list(go_on(book, 1, RENEWAL).values()) == ["meet"]
+    sent(book, "meet")
+    answer(book, task, "done", outcome=" Lost ")
     # What people say holds although the CRM's data is not up to date and validated.
-    house.verdict("crm", "crm", "red", NOW, "x")
-    house.renewals(RENEWAL)
-    result = house.decide(decision_id="lost")
+    book.verdict("crm", "crm", "red", NOW, "x")
+    book.renewals(RENEWAL)
+    result = book.decide(decision_id="lost")
     assert (result.n_answered, result.n_closed) == (1, 0)
-    (episode,) = house.episodes("three_steps")
+    (episode,) = book.episodes("three_steps")
     assert (episode["answer"], episode["close_reason"]) == ("lost", "completed in the CRM: lost")
-    (closing,) = house.outbox(rule="three_steps", state="planned")
+    (closing,) = book.outbox(rule="three_steps", state="planned")
     assert closing.step == "close:meet"
     # It would begin again as long as the condition holds; but somebody has said how it ended.
-    assert list(go_on(house, 2, RENEWAL).values()) == ["close:meet"]
+    assert list(go_on(book, 2, RENEWAL).values()) == ["close:meet"]
 
 
-def test_it_ends_with_its_last_step(house: House, overlay: Path) -> None:
-    answer(house, begin(house, overlay, RENEWAL)[RENEWAL.renewal_id], "done")
+def test_it_ends_with_its_last_step(book: Book, overlay: Path) -> None:
+    answer(book, begin(book, overlay, RENEWAL)[RENEWAL.renewal_id], "done")
     for day, step in ((1, "meet"), (2, "agree")):
-        assert list(go_on(house, day, RENEWAL).values()) == [step]
-        task = sent(house, step)[RENEWAL.renewal_id]
-        answer(house, task, "done", outcome="They signed" if step == "agree" else "")
-    assert go_on(house, 3, RENEWAL) == {}
-    (episode,) = house.episodes("three_steps")
+        assert list(go_on(book, day, RENEWAL).values()) == [step]
+        task = sent(book, step)[RENEWAL.renewal_id]
+        answer(book, task, "done", outcome="They signed" if step == "agree" else "")
+    assert go_on(book, 3, RENEWAL) == {}
+    (episode,) = book.episodes("three_steps")
     assert (episode["state"], episode["answer"]) == ("closed", "They signed")
-    house.renewals(dataclasses.replace(RENEWAL, usage_ratio=0.4))
-    assert house.decide(decision_id="still low").n_planned == 0
+    book.renewals(dataclasses.replace(RENEWAL, usage_ratio=0.4))
+    assert book.decide(decision_id="still low").n_planned == 0

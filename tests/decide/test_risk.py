@@ -15,7 +15,7 @@ from include.outbox.store import Delivery
 from include.sandbox.hubspot.schema import COMPANIES
 from tests.fixtures.decisions import OVERLAY, at
 from tests.fixtures.renewal_rows import NOW, renewal
-from tests.fixtures.signals import Ward, ward  # noqa: F401
+from tests.fixtures.signals import SignalBook, signal_book  # noqa: F401
 from tests.fixtures.subjects_store import account
 
 FIELDS = "{crm: {p_risk: risk_band, p_risks: open_risks}}"
@@ -38,15 +38,15 @@ ACCOUNTS: dict[int, tuple[dict[str, Any], str, str]] = {
 _SHARED = ("usage_28d", "usage_baseline", "usage_ratio", "n_open_tickets", "n_open_urgent_tickets")
 
 
-def decided(ward: Ward, overlay: Path) -> dict[str, list[Delivery]]:  # noqa: F811
+def decided(signal_book: SignalBook, overlay: Path) -> dict[str, list[Delivery]]:  # noqa: F811
     """Decide on the accounts and a renewal of each that is due at a checkpoint; return what was planned, by account."""
     text = f"{OVERLAY['channels.yaml']}crm_field: {{dry_run: false, fields: {FIELDS}}}\n"
     (overlay / "config" / "channels.yaml").write_text(text)
     shipped = paths.ROOT / "include" / "defaults" / "playbooks" / "renewal_at_risk.yaml"
     (overlay / "playbooks" / "renewal_at_risk.yaml").write_text(shipped.read_text())
-    ward.set_clock(at(1))
-    ward.give("account", *(account(number, **known) for number, (known, _, _) in ACCOUNTS.items()))
-    ward.house.renewals(
+    signal_book.set_clock(at(1))
+    signal_book.give("account", *(account(number, **known) for number, (known, _, _) in ACCOUNTS.items()))
+    signal_book.book.renewals(
         *(
             renewal(
                 number,
@@ -58,15 +58,15 @@ def decided(ward: Ward, overlay: Path) -> dict[str, list[Delivery]]:  # noqa: F8
             for number, (known, _, _) in ACCOUNTS.items()
         )
     )
-    ward.house.decide(decision_id="day 1")
+    signal_book.book.decide(decision_id="day 1")
     found: dict[str, list[Delivery]] = {}
-    for row in ward.house.outbox(state="planned"):
+    for row in signal_book.book.outbox(state="planned"):
         found.setdefault(row.account_key, []).append(row)
     return found
 
 
-def test_message_task_and_field_agree_for_every_account(ward: Ward, overlay: Path) -> None:  # noqa: F811
-    planned = decided(ward, overlay)
+def test_message_task_and_field_agree_for_every_account(signal_book: SignalBook, overlay: Path) -> None:  # noqa: F811
+    planned = decided(signal_book, overlay)
     for number, (_, band, says) in ACCOUNTS.items():
         rows = planned[f"crm:{number}"]
         (field,) = (row for row in rows if row.channel == "crm_field")
@@ -90,28 +90,28 @@ def test_message_task_and_field_agree_for_every_account(ward: Ward, overlay: Pat
         assert all(f"Open risks: {'; '.join(titles)}." in html for html in first)
 
 
-def test_the_playbook_ends_with_the_risk(ward: Ward, overlay: Path) -> None:  # noqa: F811
-    decided(ward, overlay)
-    assert {row["state"] for row in ward.house.episodes("renewal_at_risk")} == {"open"}
-    ward.set_clock(at(2))
-    ward.give("account", *(account(number) for number in ACCOUNTS))
-    ward.house.renewals(*(renewal(number, days=60, account_key=f"crm:{number}") for number in ACCOUNTS))
-    ward.house.decide(decision_id="day 2")
-    assert {row["state"] for row in ward.house.episodes("usage_down")} == {"closed"}
-    ended = {row["entity_id"]: row["close_reason"] for row in ward.house.episodes("renewal_at_risk")}
+def test_the_playbook_ends_with_the_risk(signal_book: SignalBook, overlay: Path) -> None:  # noqa: F811
+    decided(signal_book, overlay)
+    assert {row["state"] for row in signal_book.book.episodes("renewal_at_risk")} == {"open"}
+    signal_book.set_clock(at(2))
+    signal_book.give("account", *(account(number) for number in ACCOUNTS))
+    signal_book.book.renewals(*(renewal(number, days=60, account_key=f"crm:{number}") for number in ACCOUNTS))
+    signal_book.book.decide(decision_id="day 2")
+    assert {row["state"] for row in signal_book.book.episodes("usage_down")} == {"closed"}
+    ended = {row["entity_id"]: row["close_reason"] for row in signal_book.book.episodes("renewal_at_risk")}
     assert ended["C-3#2"] == "no risk is open for the account any more"
 
 
-def test_while_a_source_is_held_nothing_is_called_good(ward: Ward, overlay: Path) -> None:  # noqa: F811
-    ward.house.verdict("support", "support", "red", NOW, "held")
+def test_while_a_source_is_held_nothing_is_called_good(signal_book: SignalBook, overlay: Path) -> None:  # noqa: F811
+    signal_book.book.verdict("support", "support", "red", NOW, "held")
     text = f"{OVERLAY['channels.yaml']}crm_field: {{dry_run: false, fields: {FIELDS}}}\n"
     (overlay / "config" / "channels.yaml").write_text(text)
-    ward.give("account", account(1))
-    ward.house.renewals(renewal(1, days=60, account_key="crm:1", crm_account_id="1"))
-    ward.house.decide(decision_id="held")
-    (mail,) = ward.house.outbox(channel="email", rule="renewal")
+    signal_book.give("account", account(1))
+    signal_book.book.renewals(renewal(1, days=60, account_key="crm:1", crm_account_id="1"))
+    signal_book.book.decide(decision_id="held")
+    (mail,) = signal_book.book.outbox(channel="email", rule="renewal")
     assert mail.body["summary"].endswith("Risk unknown. Not known: tickets.")
-    assert ward.house.outbox(channel="crm_field") == [], "the record keeps what it held"
+    assert signal_book.book.outbox(channel="crm_field") == [], "the record keeps what it held"
 
 
 @pytest.mark.parametrize(

@@ -9,48 +9,48 @@ import pytest
 
 from include.outbox.store import Delivery
 from include.warehouse.engine import engine
-from tests.fixtures.decision_world import House
+from tests.fixtures.decision_world import Book
 from tests.fixtures.decisions import at
 from tests.fixtures.renewal_rows import TODAY, renewal
-from tests.fixtures.signals import Ward, ward  # noqa: F401
+from tests.fixtures.signals import SignalBook, signal_book  # noqa: F401
 from tests.fixtures.subjects_store import account
 
 BAD = {"n_bad_ratings_30d": 2}
 
 
-def written(house: House, **wanted: Any) -> Delivery:
+def written(book: Book, **wanted: Any) -> Delivery:
     """Say that everything planned has left; return the alert's task."""
-    house._execute(
+    book._execute(
         "update ops.outbox set state = 'sent', resolved_at = :now, external_id = '9001',"
         " address = coalesce(body ->> 'owner_id', '') where state = 'planned'",
-        now=house.now,
+        now=book.now,
     )
-    (task,) = house.outbox(channel="crm_task", step="task", **wanted)
+    (task,) = book.outbox(channel="crm_task", step="task", **wanted)
     return task
 
 
-def answer(house: House, task: Delivery, state: str = "open", **changes: Any) -> None:
+def answer(book: Book, task: Delivery, state: str = "open", **changes: Any) -> None:
     """Say what the CRM showed of a task just now."""
     shown = {"due_on": task.body["due_on"], "owner_id": task.address, "outcome": "", **changes}
-    house._execute(
+    book._execute(
         "insert into ops.task (key, state, due_on, owner_id, outcome, read_at)"
         " values (:key, :state, cast(:due_on as date), :owner_id, :outcome, :now)"
         " on conflict (key) do update set state = excluded.state, due_on = excluded.due_on,"
         " owner_id = excluded.owner_id, outcome = excluded.outcome, read_at = excluded.read_at",
         key=task.key,
         state=state,
-        now=house.now,
+        now=book.now,
         **shown,
     )
 
 
-def test_an_untouched_task_changes_nothing(ward: Ward) -> None:  # noqa: F811
-    ward.give("account", account(1, **BAD))
-    ward.house.decide()
-    answer(ward.house, written(ward.house))
-    before = ward.house.scalar("select jsonb_agg(e order by signal) from ops.episode e")
-    assert ward.house.decide(decision_id="again").n_answered == 0
-    assert ward.house.scalar("select jsonb_agg(e order by signal) from ops.episode e") == before
+def test_an_untouched_task_changes_nothing(signal_book: SignalBook) -> None:  # noqa: F811
+    signal_book.give("account", account(1, **BAD))
+    signal_book.book.decide()
+    answer(signal_book.book, written(signal_book.book))
+    before = signal_book.book.scalar("select jsonb_agg(e order by signal) from ops.episode e")
+    assert signal_book.book.decide(decision_id="again").n_answered == 0
+    assert signal_book.book.scalar("select jsonb_agg(e order by signal) from ops.episode e") == before
 
 
 @pytest.mark.parametrize(
@@ -67,106 +67,106 @@ def test_an_untouched_task_changes_nothing(ward: Ward) -> None:  # noqa: F811
     ],
 )
 def test_completed_closes_with_that_reason_and_stays_closed(
-    ward: Ward,  # noqa: F811
+    signal_book: SignalBook,  # noqa: F811
     state: str,
     outcome: str,
     kept: str,
     reason: str,
 ) -> None:
-    ward.give("account", account(1, **BAD))
-    ward.house.decide()
-    answer(ward.house, written(ward.house), state, outcome=outcome)
-    assert ward.house.decide(decision_id="next").n_answered == 1
-    (episode,) = ward.house.episodes("bad_rating")
+    signal_book.give("account", account(1, **BAD))
+    signal_book.book.decide()
+    answer(signal_book.book, written(signal_book.book), state, outcome=outcome)
+    assert signal_book.book.decide(decision_id="next").n_answered == 1
+    (episode,) = signal_book.book.episodes("bad_rating")
     assert (episode["state"], episode["answer"], episode["close_reason"]) == ("closed", kept, reason)
     # The rule's own cool-down is 14 days, but a person has said that it is dealt with.
-    ward.set_clock(at(29))
-    assert ward.house.decide().n_opened == 0
-    ward.set_clock(at(30))
-    assert ward.house.decide().n_opened == 1
-    assert [row["episode_no"] for row in ward.house.episodes("bad_rating")] == [1, 2]
+    signal_book.set_clock(at(29))
+    assert signal_book.book.decide().n_opened == 0
+    signal_book.set_clock(at(30))
+    assert signal_book.book.decide().n_opened == 1
+    assert [row["episode_no"] for row in signal_book.book.episodes("bad_rating")] == [1, 2]
 
 
-def test_a_later_due_date_puts_it_to_rest_until_then(ward: Ward) -> None:  # noqa: F811
-    ward.give("account", account(1, **BAD))
-    ward.house.decide()
-    task = written(ward.house)
-    answer(ward.house, task, due_on=(TODAY + timedelta(days=9)).isoformat())
+def test_a_later_due_date_puts_it_to_rest_until_then(signal_book: SignalBook) -> None:  # noqa: F811
+    signal_book.give("account", account(1, **BAD))
+    signal_book.book.decide()
+    task = written(signal_book.book)
+    answer(signal_book.book, task, due_on=(TODAY + timedelta(days=9)).isoformat())
     for day in (1, 8):
-        ward.set_clock(at(day))
-        ward.give("account", account(1, n_bad_ratings_30d=5))  # worse meanwhile: it rests all the same
-        assert ward.house.decide().n_planned == 0, day
-    ward.set_clock(at(9))
-    assert ward.house.decide().n_planned == 2
-    (row,) = ward.house.outbox(channel="slack", state="planned")
+        signal_book.set_clock(at(day))
+        signal_book.give("account", account(1, n_bad_ratings_30d=5))  # worse meanwhile: it rests all the same
+        assert signal_book.book.decide().n_planned == 0, day
+    signal_book.set_clock(at(9))
+    assert signal_book.book.decide().n_planned == 2
+    (row,) = signal_book.book.outbox(channel="slack", state="planned")
     assert row.step == "due:2026-11-25"
     assert "Your snooze ended today" in row.body["why_now"]
-    written(ward.house)
-    ward.set_clock(at(10))
-    assert ward.house.decide().n_planned == 0
-    assert len(ward.house.outbox(channel="crm_task")) == 1
+    written(signal_book.book)
+    signal_book.set_clock(at(10))
+    assert signal_book.book.decide().n_planned == 0
+    assert len(signal_book.book.outbox(channel="crm_task")) == 1
 
 
-def test_what_waits_to_be_sent_rests_too(ward: Ward) -> None:  # noqa: F811
+def test_what_waits_to_be_sent_rests_too(signal_book: SignalBook) -> None:  # noqa: F811
     from include.deliver.recheck import Gate, check
 
-    ward.give("account", account(1, **BAD))
-    ward.house.decide()
-    (letter,) = ward.house.outbox(channel="email")
-    ward.house._execute("update ops.episode set snoozed_until = :day", day=TODAY + timedelta(days=2))
+    signal_book.give("account", account(1, **BAD))
+    signal_book.book.decide()
+    (letter,) = signal_book.book.outbox(channel="email")
+    signal_book.book._execute("update ops.episode set snoozed_until = :day", day=TODAY + timedelta(days=2))
     with engine("builder").connect() as connection:
         assert check(connection, letter, Gate(), at(1)).reason == "its reader snoozed it until 2026-11-18"
         assert "put it to rest" not in check(connection, letter, Gate(), at(2)).reason
 
 
-def test_whoever_was_given_the_task_is_told_from_then_on(ward: Ward) -> None:  # noqa: F811
-    ward.house.owners({"crm:78": "bob@vendor.example", "crm:79": ""})
-    ward.give("account", account(1, **BAD), account(2, **BAD))
-    ward.house.decide()
-    first, second = written(ward.house, entity_id="crm:1"), written(ward.house, entity_id="crm:2")
-    answer(ward.house, first, owner_id="78")
-    answer(ward.house, second, owner_id="79")
-    ward.set_clock(at(1))
-    ward.give("account", account(1, n_bad_ratings_30d=4), account(2, n_bad_ratings_30d=4))
-    ward.house.decide()
-    (row,) = ward.house.outbox(channel="email", step="worse", entity_id="crm:1")
+def test_whoever_was_given_the_task_is_told_from_then_on(signal_book: SignalBook) -> None:  # noqa: F811
+    signal_book.book.owners({"crm:78": "bob@vendor.example", "crm:79": ""})
+    signal_book.give("account", account(1, **BAD), account(2, **BAD))
+    signal_book.book.decide()
+    first, second = written(signal_book.book, entity_id="crm:1"), written(signal_book.book, entity_id="crm:2")
+    answer(signal_book.book, first, owner_id="78")
+    answer(signal_book.book, second, owner_id="79")
+    signal_book.set_clock(at(1))
+    signal_book.give("account", account(1, n_bad_ratings_30d=4), account(2, n_bad_ratings_30d=4))
+    signal_book.book.decide()
+    (row,) = signal_book.book.outbox(channel="email", step="worse", entity_id="crm:1")
     assert (row.recipient, row.owner_key) == ("bob@vendor.example", "")
     assert "was given to you" in row.body["notes"][0]
-    (row,) = ward.house.outbox(channel="email", step="worse", entity_id="crm:2")
+    (row,) = signal_book.book.outbox(channel="email", step="worse", entity_id="crm:2")
     assert row.recipient == "ada@vendor.example"
 
 
-def test_a_renewal_is_answered_until_its_next_checkpoint(house: House) -> None:
+def test_a_renewal_is_answered_until_its_next_checkpoint(book: Book) -> None:
     row = renewal(1, days=60)
-    house.renewals(row)
-    house.decide()
-    answer(house, written(house), "done", outcome="They will sign")
+    book.renewals(row)
+    book.decide()
+    answer(book, written(book), "done", outcome="They will sign")
     for day in (0, 3):
-        house.set_clock(at(day))
-        house.renewals(row)
-        assert house.decide(decision_id=f"day {day}").n_planned == 0, day
-    house.set_clock(at(30))
-    house.renewals(row)
-    assert house.decide().n_planned == 3  # two messages, and a new task
-    assert [episode["answer"] for episode in house.episodes()] == ["They will sign", ""]
+        book.set_clock(at(day))
+        book.renewals(row)
+        assert book.decide(decision_id=f"day {day}").n_planned == 0, day
+    book.set_clock(at(30))
+    book.renewals(row)
+    assert book.decide().n_planned == 3  # two messages, and a new task
+    assert [episode["answer"] for episode in book.episodes()] == ["They will sign", ""]
 
 
-def test_a_renewal_at_rest_hears_the_checkpoint_that_is_then_due(house: House) -> None:
+def test_a_renewal_at_rest_hears_the_checkpoint_that_is_then_due(book: Book) -> None:
     row = renewal(1, days=60)
-    house.renewals(row)
-    house.decide()
-    answer(house, written(house), due_on=(TODAY + timedelta(days=32)).isoformat())
+    book.renewals(row)
+    book.decide()
+    answer(book, written(book), due_on=(TODAY + timedelta(days=32)).isoformat())
     for day, planned in ((30, 0), (31, 0), (32, 2)):
-        house.set_clock(at(day))
-        house.renewals(row)
-        assert house.decide().n_planned == planned, day
-    assert {letter.step for letter in house.outbox(state="planned")} == {"30"}
+        book.set_clock(at(day))
+        book.renewals(row)
+        assert book.decide().n_planned == planned, day
+    assert {letter.step for letter in book.outbox(state="planned")} == {"30"}
 
 
-def test_messages_are_made_and_a_task_has_a_day_of_its_region(ward: Ward) -> None:  # noqa: F811
-    ward.give("account", account(1, **BAD), account(2, region="Japan", n_bad_ratings_30d=3))
-    ward.house.decide()
-    tasks = {row.entity_id: row.body for row in ward.house.outbox(channel="crm_task")}
+def test_messages_are_made_and_a_task_has_a_day_of_its_region(signal_book: SignalBook) -> None:  # noqa: F811
+    signal_book.give("account", account(1, **BAD), account(2, region="Japan", n_bad_ratings_30d=3))
+    signal_book.book.decide()
+    tasks = {row.entity_id: row.body for row in signal_book.book.outbox(channel="crm_task")}
     assert (tasks["crm:1"]["due_on"], tasks["crm:1"]["zone"]) == ("2026-11-19", "Europe/Berlin")
     assert tasks["crm:1"]["due_at"] == "2026-11-19T16:00:00.000Z"
     assert (tasks["crm:2"]["due_on"], tasks["crm:2"]["priority"]) == ("2026-11-17", "HIGH")
@@ -174,14 +174,14 @@ def test_messages_are_made_and_a_task_has_a_day_of_its_region(ward: Ward) -> Non
     assert "a later due date snoozes the alert" in tasks["crm:1"]["html"]
 
 
-def test_a_task_whose_reason_is_gone_is_closed_with_a_note(ward: Ward) -> None:  # noqa: F811
-    ward.give("account", account(1, **BAD), account(2, **BAD))
-    ward.house.decide()
-    ward.house._execute("update ops.outbox set state = 'sent' where entity_id = 'crm:1'")
-    ward.set_clock(at(1))
-    ward.give("account", account(1), account(2))
-    assert ward.house.decide().n_closed == 2
-    (ends,) = ward.house.outbox(channel="crm_task", step="close:task")
-    (task,) = ward.house.outbox(channel="crm_task", step="task", entity_id="crm:1")
+def test_a_task_whose_reason_is_gone_is_closed_with_a_note(signal_book: SignalBook) -> None:  # noqa: F811
+    signal_book.give("account", account(1, **BAD), account(2, **BAD))
+    signal_book.book.decide()
+    signal_book.book._execute("update ops.outbox set state = 'sent' where entity_id = 'crm:1'")
+    signal_book.set_clock(at(1))
+    signal_book.give("account", account(1), account(2))
+    assert signal_book.book.decide().n_closed == 2
+    (ends,) = signal_book.book.outbox(channel="crm_task", step="close:task")
+    (task,) = signal_book.book.outbox(channel="crm_task", step="task", entity_id="crm:1")
     assert ends.body == {"closes": task.key, "note": "Closed by Perennial on 2026-11-17: over: n_bad_ratings_30d = 0"}
-    assert ward.house.decide(decision_id="again").n_planned == 0
+    assert signal_book.book.decide(decision_id="again").n_planned == 0

@@ -15,7 +15,7 @@ from include.outbox import approvals
 from include.outbox.store import Delivery
 from include.warehouse.engine import engine
 from tests.fixtures.decisions import OVERLAY, at
-from tests.fixtures.signals import Ward, ward  # noqa: F401
+from tests.fixtures.signals import SignalBook, signal_book  # noqa: F401
 from tests.fixtures.subjects_store import account
 
 BEFORE, QUARTER = date(2026, 9, 30), date(2026, 12, 31)
@@ -43,22 +43,22 @@ def _score(*rows: tuple[int, date, float]) -> None:
 
 
 @pytest.fixture
-def listed(ward: Ward, overlay: Path) -> Ward:  # noqa: F811
+def listed(signal_book: SignalBook, overlay: Path) -> SignalBook:  # noqa: F811
     """Three customers of whom one should rise, one has no tier, and one is on hold; nothing is decided yet."""
     _settle(overlay)
-    ward.set_clock(at(JANUARY))
+    signal_book.set_clock(at(JANUARY))
     _score(*((number, end, 82) for number in (1, 3) for end in (BEFORE, QUARTER)), (2, QUARTER, 45))
-    ward.house.quarantine("3")
-    ward.give("account", account(1), account(2, tier=None), account(3))
-    return ward
+    signal_book.book.quarantine("3")
+    signal_book.give("account", account(1), account(2, tier=None), account(3))
+    return signal_book
 
 
-def _rows(ward: Ward, **wanted: Any) -> list[Delivery]:  # noqa: F811
-    return sorted(ward.house.outbox(rule="tier", **wanted), key=lambda row: row.account_key)
+def _rows(signal_book: SignalBook, **wanted: Any) -> list[Delivery]:  # noqa: F811
+    return sorted(signal_book.book.outbox(rule="tier", **wanted), key=lambda row: row.account_key)
 
 
-def test_a_list_is_put_once_and_written_when_a_lead_approves(listed: Ward, overlay: Path) -> None:
-    listed.house.decide(decision_id="january")
+def test_a_list_is_put_once_and_written_when_a_lead_approves(listed: SignalBook, overlay: Path) -> None:
+    listed.book.decide(decision_id="january")
     asked = {found.approval_id: found for found in approvals.find()}
     assert {found.about for found in asked.values()} == {"tiers"}
     change, first = _rows(listed)
@@ -73,53 +73,55 @@ def test_a_list_is_put_once_and_written_when_a_lead_approves(listed: Ward, overl
     # It waits for ten working days, not for two, and is put once.
     lapses = {(found.expires_at - found.asked_at).days for found in asked.values()}
     assert min(lapses) >= 13
-    listed.house.decide(decision_id="again")
+    listed.book.decide(decision_id="again")
     assert len(approvals.find()) == len(asked) == 2
     (of_change,) = [name for name in asked if approvals.listed(name)[0]["step"] == "change"]
     subject = "1 customer should have another tier: changes by the customer value at 2026-12-31"
     assert asked[of_change].subject == subject
-    approvals.answer(of_change, "approved", ("ada",), now=listed.house.now)
+    approvals.answer(of_change, "approved", ("ada",), now=listed.book.now)
     (of_first,) = set(asked) - {of_change}
-    approvals.answer(of_first, "rejected", ("ada",), "not yet", now=listed.house.now)
+    approvals.answer(of_first, "rejected", ("ada",), "not yet", now=listed.book.now)
     assert [(row.account_key, row.state) for row in _rows(listed)] == [("crm:1", "planned"), ("crm:2", "suppressed")]
     # What was rejected is not asked again before another month is over.
-    listed.house.decide(decision_id="later")
+    listed.book.decide(decision_id="later")
     assert approvals.find() == []
 
 
-def test_one_account_can_be_left_out_of_a_list(listed: Ward) -> None:
+def test_one_account_can_be_left_out_of_a_list(listed: SignalBook) -> None:
     listed.give("account", account(1), account(4))
     _score(*((number, end, 82) for number in (1, 4) for end in (BEFORE, QUARTER)))
-    listed.house.decide(decision_id="january")
+    listed.book.decide(decision_id="january")
     (asked,) = approvals.find()
     assert main(["approvals", "leave-out", asked.approval_id, "crm:4", "--note", "moves soon"]) == 0
-    approvals.answer(asked.approval_id, "approved", ("ada",), now=listed.house.now)
+    approvals.answer(asked.approval_id, "approved", ("ada",), now=listed.book.now)
     assert [(row.account_key, row.state) for row in _rows(listed)] == [("crm:1", "planned"), ("crm:4", "suppressed")]
     assert _rows(listed)[1].reason.endswith("moves soon")
     with pytest.raises(ConfigError, match="nothing of approval"):
         approvals.leave_out(asked.approval_id, "crm:4", "ada")
 
 
-def test_nothing_is_asked_under_dry_run_or_without_a_property(listed: Ward, overlay: Path) -> None:
+def test_nothing_is_asked_under_dry_run_or_without_a_property(listed: SignalBook, overlay: Path) -> None:
     (overlay / "config" / "channels.yaml").write_text(OVERLAY["channels.yaml"])
-    listed.house.decide(decision_id="off")
+    listed.book.decide(decision_id="off")
     assert _rows(listed) == []
     _settle(overlay, dry_run=True)
-    listed.house.decide(decision_id="dry")
+    listed.book.decide(decision_id="dry")
     assert {(row.state, row.reason) for row in _rows(listed)} == {("suppressed", "dry run")}
     assert approvals.find() == []
 
 
-def test_places_and_playbooks_of_a_tier_count(listed: Ward, overlay: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_places_and_playbooks_of_a_tier_count(
+    listed: SignalBook, overlay: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     people = f"{OVERLAY['people.yaml']}places: {{ada@vendor.example: 0}}\n"
     (overlay / "config" / "people.yaml").write_text(people)
-    listed.house.decide(decision_id="full")
+    listed.book.decide(decision_id="full")
     assert [(row.account_key, row.step) for row in _rows(listed)] == [("crm:2", "first")]
     assert main(["score", "tiers"]) == 0
     assert "waiting" in capsys.readouterr().out
 
 
-def test_a_quarter_that_is_long_over_is_not_judged(listed: Ward) -> None:
+def test_a_quarter_that_is_long_over_is_not_judged(listed: SignalBook) -> None:
     listed.set_clock(at(JANUARY + 45))  # 19 February
-    listed.house.decide(decision_id="late")
+    listed.book.decide(decision_id="late")
     assert [row.step for row in _rows(listed)] == ["first"]

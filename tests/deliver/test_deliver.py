@@ -15,7 +15,7 @@ from include.deliver.render import slack as render_slack
 from include.outbox.message import Message
 from include.warehouse.engine import engine
 from tests.deliver.letters import action
-from tests.fixtures.decision_world import House
+from tests.fixtures.decision_world import Book
 from tests.fixtures.decisions import at
 from tests.fixtures.outside import Outside
 from tests.fixtures.renewal_rows import NOW, renewal
@@ -24,14 +24,14 @@ POST = "/chat.postMessage"
 AT_RISK = renewal(1, days=30, usage_ratio=0.5)
 
 
-def run(house: House, minutes: int = 1) -> deliver.Delivered:
+def run(book: Book, minutes: int = 1) -> deliver.Delivered:
     """Deliver, some minutes after the decision."""
-    return deliver.deliver(now=house.now + timedelta(minutes=minutes))
+    return deliver.deliver(now=book.now + timedelta(minutes=minutes))
 
 
-def states(house: House, **wanted: object) -> dict[str, int]:
+def states(book: Book, **wanted: object) -> dict[str, int]:
     found: dict[str, int] = {}
-    for row in house.outbox(**wanted):
+    for row in book.outbox(**wanted):
         found[row.state] = found.get(row.state, 0) + 1
     return found
 
@@ -43,25 +43,25 @@ def plan(*actions: object) -> None:
         store.plan(connection, actions, "d", NOW)  # type: ignore[arg-type]
 
 
-def test_everything_arrives_once(open_house: House, outside: Outside) -> None:
-    open_house.renewals(AT_RISK, renewal(2, days=14))
-    open_house.decide()
-    result = run(open_house)
+def test_everything_arrives_once(live_book: Book, outside: Outside) -> None:
+    live_book.renewals(AT_RISK, renewal(2, days=14))
+    live_book.decide()
+    result = run(live_book)
     assert result.n_sent == 9
-    assert states(open_house) == {"sent": 9}
-    assert outside.received() == sorted(row.key for row in open_house.outbox())
+    assert states(live_book) == {"sent": 9}
+    assert outside.received() == sorted(row.key for row in live_book.outbox())
     assert set().union(*outside.portal.links.values()) == {"1001", "1002"}
-    again = run(open_house, 2)
+    again = run(live_book, 2)
     assert (again.n_sent, again.channels) == (0, {})
-    assert open_house.decide(decision_id="again").n_planned == 0
-    assert run(open_house, 3).n_sent == 0
+    assert live_book.decide(decision_id="again").n_planned == 0
+    assert run(live_book, 3).n_sent == 0
     assert len(outside.received()) == 9
 
 
-def test_a_dry_run_of_the_command_sends_nothing(open_house: House, outside: Outside) -> None:
-    open_house.renewals(AT_RISK)
-    open_house.decide()
-    result = deliver.deliver(dry_run=True, now=open_house.now)
+def test_a_dry_run_of_the_command_sends_nothing(live_book: Book, outside: Outside) -> None:
+    live_book.renewals(AT_RISK)
+    live_book.decide()
+    result = deliver.deliver(dry_run=True, now=live_book.now)
     assert result.channels == {"slack": {"due": 1}, "email": {"due": 1}, "crm_task": {"due": 4}}
     assert outside.received() == []
 
@@ -69,110 +69,110 @@ def test_a_dry_run_of_the_command_sends_nothing(open_house: House, outside: Outs
 # Holds.
 
 
-def test_a_new_store_holds_mails_until_a_person_releases_them(house: House, outside: Outside) -> None:
-    house.renewals(AT_RISK)
-    house.decide()
-    run(house)
-    assert states(house, channel="email") == {"planned": 1}
-    assert states(house, channel="slack") == {"sent": 1} and states(house, channel="crm_task") == {"sent": 4}
-    (email,) = [state for state in holds.states(house.now) if state.channel == "email"]
+def test_a_new_store_holds_mails_until_a_person_releases_them(book: Book, outside: Outside) -> None:
+    book.renewals(AT_RISK)
+    book.decide()
+    run(book)
+    assert states(book, channel="email") == {"planned": 1}
+    assert states(book, channel="slack") == {"sent": 1} and states(book, channel="crm_task") == {"sent": 4}
+    (email,) = [state for state in holds.states(book.now) if state.channel == "email"]
     assert email.is_on_hold and "not yet compared" in email.reason
     with pytest.raises(ConfigError, match="no reason"):
         holds.release("email", " ", "me")
-    holds.release("email", "nothing was sent before", "me", house.now)
-    run(house, 2)
-    assert states(house, channel="email") == {"sent": 1}
+    holds.release("email", "nothing was sent before", "me", book.now)
+    run(book, 2)
+    assert states(book, channel="email") == {"sent": 1}
 
 
-def test_a_restored_store_sends_nothing_that_people_have_already(open_house: House, outside: Outside) -> None:
-    open_house.renewals(AT_RISK)
-    open_house.decide()
-    run(open_house)
+def test_a_restored_store_sends_nothing_that_people_have_already(live_book: Book, outside: Outside) -> None:
+    live_book.renewals(AT_RISK)
+    live_book.decide()
+    run(live_book)
     before = outside.received()
     # What a backup from before the decision, restored on another server, knows:
     for table in ("outbox", "episode", "decision", "compared_address", "found_outside"):
-        open_house._execute(f"delete from ops.{table}")
-    open_house._execute("update ops.channel set store_mark = 'the other server'")
-    open_house.decide(decision_id="restored")
-    result = run(open_house, 60)
+        live_book._execute(f"delete from ops.{table}")
+    live_book._execute("update ops.channel set store_mark = 'the other server'")
+    live_book.decide(decision_id="restored")
+    result = run(live_book, 60)
     assert result.channels["slack"]["found_outside"] == 1
     assert outside.received() == before
-    assert states(open_house, channel="slack") == {"sent": 1} and states(open_house, channel="crm_task") == {"sent": 4}
-    assert states(open_house, channel="email") == {"planned": 1}  # held until a person says
+    assert states(live_book, channel="slack") == {"sent": 1} and states(live_book, channel="crm_task") == {"sent": 4}
+    assert states(live_book, channel="email") == {"planned": 1}  # held until a person says
     # What is planned only now, and people had before, is known too.
-    assert open_house.outbox(channel="slack")[0].reason == "found in the outside system"
+    assert live_book.outbox(channel="slack")[0].reason == "found in the outside system"
 
 
-def test_a_history_that_cannot_be_read_keeps_slack_on_hold_until_released(open_house: House, outside: Outside) -> None:
+def test_a_history_that_cannot_be_read_keeps_slack_on_hold_until_released(live_book: Book, outside: Outside) -> None:
     outside.workspace.may_read_history = False
-    open_house.renewals(renewal(1))
-    open_house.decide()
-    run(open_house)
-    (row,) = open_house.outbox(channel="slack")
+    live_book.renewals(renewal(1))
+    live_book.decide()
+    run(live_book)
+    (row,) = live_book.outbox(channel="slack")
     assert row.state == "planned" and "channel release slack" in row.reason
-    holds.release("slack", "a new workspace", "me", open_house.now)
-    run(open_house, 2)
-    assert states(open_house, channel="slack") == {"sent": 1}
+    holds.release("slack", "a new workspace", "me", live_book.now)
+    run(live_book, 2)
+    assert states(live_book, channel="slack") == {"sent": 1}
 
 
-def test_a_hold_by_a_person_ends_by_a_person(open_house: House, outside: Outside) -> None:
-    holds.hold("slack", "the workspace moves", "me", open_house.now)
-    open_house.renewals(renewal(1))
-    open_house.decide()
-    assert run(open_house).channels["slack"] == {"waiting": 1}
+def test_a_hold_by_a_person_ends_by_a_person(live_book: Book, outside: Outside) -> None:
+    holds.hold("slack", "the workspace moves", "me", live_book.now)
+    live_book.renewals(renewal(1))
+    live_book.decide()
+    assert run(live_book).channels["slack"] == {"waiting": 1}
     assert outside.workspace.messages == []
-    open_house.set_clock(at(8))
-    run(open_house)
-    (row,) = open_house.outbox(channel="slack")
+    live_book.set_clock(at(8))
+    run(live_book)
+    (row,) = live_book.outbox(channel="slack")
     assert row.state == "expired" and "on hold" in row.reason
 
 
-def test_a_channel_switched_back_to_dry_run_sends_nothing(open_house: House, outside: Outside, overlay: Path) -> None:
-    open_house.renewals(renewal(1))
-    open_house.decide()
+def test_a_channel_switched_back_to_dry_run_sends_nothing(live_book: Book, outside: Outside, overlay: Path) -> None:
+    live_book.renewals(renewal(1))
+    live_book.decide()
     channels = overlay / "config" / "channels.yaml"
     channels.write_text(channels.read_text().replace("slack: {dry_run: false}", "slack: {dry_run: true}"))
-    assert run(open_house).channels["slack"] == {"waiting": 1}
+    assert run(live_book).channels["slack"] == {"waiting": 1}
     assert outside.workspace.messages == []
 
 
 # The last look.
 
 
-def test_a_source_that_turned_red_since_holds_what_reads_it(open_house: House, outside: Outside) -> None:
-    open_house.renewals(renewal(1))
-    open_house.decide()
-    open_house.verdict("support", "support", "red", NOW, "broken")
-    assert run(open_house).n_sent == 0
-    assert "broken" in open_house.outbox(channel="slack")[0].reason
+def test_a_source_that_turned_red_since_holds_what_reads_it(live_book: Book, outside: Outside) -> None:
+    live_book.renewals(renewal(1))
+    live_book.decide()
+    live_book.verdict("support", "support", "red", NOW, "broken")
+    assert run(live_book).n_sent == 0
+    assert "broken" in live_book.outbox(channel="slack")[0].reason
     # The next decision writes it without what is red, and it goes.
-    assert open_house.decide(decision_id="next").n_refreshed == 3
-    assert run(open_house, 2).n_sent == 3
+    assert live_book.decide(decision_id="next").n_refreshed == 3
+    assert run(live_book, 2).n_sent == 3
 
 
-def test_a_plain_notice_goes_although_the_crm_is_red(open_house: House, outside: Outside) -> None:
-    open_house.verdict("crm", "crm", "red", NOW, "x")
-    open_house.renewals(renewal(1, days=13))
-    open_house.decide()
-    assert run(open_house).n_sent == 4
+def test_a_plain_notice_goes_although_the_crm_is_red(live_book: Book, outside: Outside) -> None:
+    live_book.verdict("crm", "crm", "red", NOW, "x")
+    live_book.renewals(renewal(1, days=13))
+    live_book.decide()
+    assert run(live_book).n_sent == 4
     assert len({message["channel"] for message in outside.workspace.messages}) == 2
 
 
-def test_what_changed_since_the_decision(open_house: House, outside: Outside) -> None:
+def test_what_changed_since_the_decision(live_book: Book, outside: Outside) -> None:
     rows = [renewal(number) for number in range(1, 6)]
-    open_house.renewals(*rows)
-    open_house.decide()
-    open_house.quarantine("1001")
-    open_house._execute("update ops.episode set state = 'closed', close_reason = 'won' where entity_id = 'C-2#2'")
-    open_house.renewals(
+    live_book.renewals(*rows)
+    live_book.decide()
+    live_book.quarantine("1001")
+    live_book._execute("update ops.episode set state = 'closed', close_reason = 'won' where entity_id = 'C-2#2'")
+    live_book.renewals(
         rows[0],
         rows[1],
         dataclasses.replace(rows[2], owner_key="crm:99"),
         dataclasses.replace(rows[3], decision_date=rows[3].decision_date + timedelta(days=90)),
         rows[4],
     )
-    run(open_house)
-    found = {row.entity_id: (row.state, row.reason) for row in open_house.outbox(channel="slack")}
+    run(live_book)
+    found = {row.entity_id: (row.state, row.reason) for row in live_book.outbox(channel="slack")}
     assert {entity: state for entity, (state, _) in found.items()} == {
         "C-1#2": "planned",
         "C-2#2": "suppressed",
@@ -184,12 +184,12 @@ def test_what_changed_since_the_decision(open_house: House, outside: Outside) ->
     assert "another owner" in found["C-3#2"][1] and "2027-03-16" in found["C-4#2"][1]
 
 
-def test_what_comes_too_late_expires(open_house: House, outside: Outside) -> None:
-    open_house.renewals(renewal(1))
-    open_house.decide()
-    open_house.pass_time(at(8))
-    run(open_house)
-    assert states(open_house) == {"expired": 3}
+def test_what_comes_too_late_expires(live_book: Book, outside: Outside) -> None:
+    live_book.renewals(renewal(1))
+    live_book.decide()
+    live_book.pass_time(at(8))
+    run(live_book)
+    assert states(live_book) == {"expired": 3}
     assert outside.received() == []
 
 
@@ -197,102 +197,100 @@ def test_what_comes_too_late_expires(open_house: House, outside: Outside) -> Non
 
 
 @pytest.mark.parametrize("fault", ["drop", "hang"])
-def test_a_post_whose_answer_was_lost_is_found_and_not_repeated(
-    open_house: House, outside: Outside, fault: str
-) -> None:
+def test_a_post_whose_answer_was_lost_is_found_and_not_repeated(live_book: Book, outside: Outside, fault: str) -> None:
     outside.slack.faults[POST] = [fault]
-    open_house.renewals(renewal(1))
-    open_house.decide()
-    result = run(open_house)
+    live_book.renewals(renewal(1))
+    live_book.decide()
+    result = run(live_book)
     assert result.channels["slack"]["cleared as sent"] == 1
-    (row,) = open_house.outbox(channel="slack")
+    (row,) = live_book.outbox(channel="slack")
     assert row.state == "sent" and row.external_id.startswith("DU1/")
     assert len(outside.workspace.messages) == 1
 
 
-def test_a_post_that_never_arrived_is_sent_again_once_that_is_certain(open_house: House, outside: Outside) -> None:
+def test_a_post_that_never_arrived_is_sent_again_once_that_is_certain(live_book: Book, outside: Outside) -> None:
     outside.slack.faults[POST] = ["refuse"]
-    open_house.renewals(renewal(1))
-    open_house.decide()
-    run(open_house)
-    assert states(open_house, channel="slack") == {"uncertain": 1}
-    run(open_house, 2)  # too soon: it may still come in
-    assert states(open_house, channel="slack") == {"uncertain": 1}
-    run(open_house, 5)
-    assert states(open_house, channel="slack") == {"sent": 1}
+    live_book.renewals(renewal(1))
+    live_book.decide()
+    run(live_book)
+    assert states(live_book, channel="slack") == {"uncertain": 1}
+    run(live_book, 2)  # too soon: it may still come in
+    assert states(live_book, channel="slack") == {"uncertain": 1}
+    run(live_book, 5)
+    assert states(live_book, channel="slack") == {"sent": 1}
     assert len(outside.workspace.messages) == 1
 
 
-def test_a_wrong_token_stops_its_channel_only(open_house: House, outside: Outside) -> None:
+def test_a_wrong_token_stops_its_channel_only(live_book: Book, outside: Outside) -> None:
     outside.workspace.next_error = "token_revoked"
-    open_house.renewals(renewal(1))
-    open_house.decide()
+    live_book.renewals(renewal(1))
+    live_book.decide()
     with pytest.raises(AuthError, match="token_revoked"):
-        run(open_house)
-    assert states(open_house, channel="email") == {"sent": 1}
-    (row,) = open_house.outbox(channel="slack")
+        run(live_book)
+    assert states(live_book, channel="email") == {"sent": 1}
+    (row,) = live_book.outbox(channel="slack")
     assert row.state == "planned" and "token_revoked" in row.reason
-    run(open_house, 60)
-    assert states(open_house, channel="slack") == {"sent": 1}
+    run(live_book, 60)
+    assert states(live_book, channel="slack") == {"sent": 1}
     assert len(outside.workspace.messages) == 1
 
 
 def test_a_missing_connection_stops_its_channel_only(
-    open_house: House, outside: Outside, monkeypatch: pytest.MonkeyPatch
+    live_book: Book, outside: Outside, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("AIRFLOW_CONN_SLACK")
-    open_house.renewals(renewal(1))
-    open_house.decide()
+    live_book.renewals(renewal(1))
+    live_book.decide()
     with pytest.raises(ConfigError, match="connection slack"):
-        run(open_house)
-    assert states(open_house, channel="email") == {"sent": 1}
+        run(live_book)
+    assert states(live_book, channel="email") == {"sent": 1}
 
 
-def test_a_mail_server_that_is_down_is_tried_again_later(open_house: House, outside: Outside) -> None:
+def test_a_mail_server_that_is_down_is_tried_again_later(live_book: Book, outside: Outside) -> None:
     outside.mail.answers = {"MAIL": ""}
-    open_house.renewals(renewal(1))
-    open_house.decide()
+    live_book.renewals(renewal(1))
+    live_book.decide()
     with pytest.raises(Unavailable):
-        run(open_house)
+        run(live_book)
     outside.mail.answers = {}
-    run(open_house, 1)  # the pause is not over
-    assert states(open_house, channel="email") == {"planned": 1}
-    run(open_house, 5)
-    assert states(open_house, channel="email") == {"sent": 1}
+    run(live_book, 1)  # the pause is not over
+    assert states(live_book, channel="email") == {"planned": 1}
+    run(live_book, 5)
+    assert states(live_book, channel="email") == {"sent": 1}
 
 
-def test_whom_slack_does_not_know_gets_a_mail(open_house: House, outside: Outside) -> None:
-    open_house.renewals(renewal(1, owner_email="stranger@vendor.example"))
-    open_house.decide()
-    run(open_house)
-    (row,) = open_house.outbox(channel="slack")
+def test_whom_slack_does_not_know_gets_a_mail(live_book: Book, outside: Outside) -> None:
+    live_book.renewals(renewal(1, owner_email="stranger@vendor.example"))
+    live_book.decide()
+    run(live_book)
+    (row,) = live_book.outbox(channel="slack")
     assert row.state == "failed" and "same e-mail address" in row.reason
-    assert states(open_house, channel="email") == {"sent": 1}
+    assert states(live_book, channel="email") == {"sent": 1}
 
 
-def test_a_refusal_goes_over_the_second_channel(open_house: House, outside: Outside) -> None:
+def test_a_refusal_goes_over_the_second_channel(live_book: Book, outside: Outside) -> None:
     outside.workspace.next_error = "is_archived"
     plan(action("slack", entity_kind="other", reads=()))
-    run(open_house)
-    assert {row.channel: row.state for row in open_house.outbox()} == {"slack": "failed", "email": "sent"}
+    run(live_book)
+    assert {row.channel: row.state for row in live_book.outbox()} == {"slack": "failed", "email": "sent"}
 
 
-def test_case_54_one_refused_address_spoils_no_other(open_house: House, outside: Outside) -> None:
+def test_case_54_one_refused_address_spoils_no_other(live_book: Book, outside: Outside) -> None:
     outside.mail.answers = {"RCPT": "550 5.1.1 unknown user"}
     plan(action("email", entity_kind="other", reads=()))
-    run(open_house)
+    run(live_book)
     outside.mail.answers = {}
     plan(action("email", step="14", entity_kind="other", reads=()))
-    run(open_house, 2)
-    assert {row.step: row.state for row in open_house.outbox(channel="email")} == {"30": "failed", "14": "sent"}
+    run(live_book, 2)
+    assert {row.step: row.state for row in live_book.outbox(channel="email")} == {"30": "failed", "14": "sent"}
 
 
-def test_a_letter_of_another_version_spoils_no_other(open_house: House, outside: Outside) -> None:
+def test_a_letter_of_another_version_spoils_no_other(live_book: Book, outside: Outside) -> None:
     plan(action("slack", entity_kind="other", reads=(), body={"old": "form"}))
     plan(action("slack", step="14", entity_kind="other", reads=()))
     plan(action("crm_task", entity_kind="other", reads=(), body={"subject": "x"}))
-    run(open_house)
-    assert {(row.channel, row.step): row.state for row in open_house.outbox() if row.channel != "email"} == {
+    run(live_book)
+    assert {(row.channel, row.step): row.state for row in live_book.outbox() if row.channel != "email"} == {
         ("slack", "30"): "failed",
         ("slack", "14"): "sent",
         ("crm_task", "30"): "failed",
@@ -300,7 +298,7 @@ def test_a_letter_of_another_version_spoils_no_other(open_house: House, outside:
 
 
 def test_a_defect_in_a_channel_sends_nothing_twice(
-    open_house: House, outside: Outside, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    live_book: Book, outside: Outside, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     person = "ada@x.example"
 
@@ -309,31 +307,31 @@ def test_a_defect_in_a_channel_sends_nothing_twice(
 
     with monkeypatch.context() as patched:
         patched.setattr(render_slack, "blocks", breaks)
-        open_house.renewals(renewal(1))
-        open_house.decide()
+        live_book.renewals(renewal(1))
+        live_book.decide()
         with pytest.raises(PerennialError, match="unexpected KeyError") as caught:
-            run(open_house)
+            run(live_book)
     assert "in breaks" in caplog.text
     assert person not in caplog.text + "".join(traceback.format_exception(caught.value))
-    assert states(open_house, channel="slack") == {"uncertain": 1}
-    assert states(open_house, channel="email") == {"sent": 1}
-    run(open_house, 10)
-    assert states(open_house, channel="slack") == {"sent": 1}
+    assert states(live_book, channel="slack") == {"uncertain": 1}
+    assert states(live_book, channel="email") == {"sent": 1}
+    run(live_book, 10)
+    assert states(live_book, channel="slack") == {"sent": 1}
     assert len(outside.workspace.messages) == 1
 
 
-def test_only_one_sender_at_a_time(open_house: House, outside: Outside, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_one_sender_at_a_time(live_book: Book, outside: Outside, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deliver, "_LOCK_PATIENCE_SECONDS", 0.1)
-    open_house.renewals(renewal(1))
-    open_house.decide()
+    live_book.renewals(renewal(1))
+    live_book.decide()
     with deliver._sender_lock() as alone:
         assert alone is not None
-        assert run(open_house).is_busy
+        assert run(live_book).is_busy
     assert outside.received() == []
-    assert run(open_house).n_sent == 3
+    assert run(live_book).n_sent == 3
 
 
-def test_a_pass_whose_time_is_over_ends_in_order_and_the_next_goes_on(open_house: House, outside: Outside) -> None:
+def test_a_pass_whose_time_is_over_ends_in_order_and_the_next_goes_on(live_book: Book, outside: Outside) -> None:
     plan(
         *(
             action(channel, entity_kind="metric", entity_id=str(number), reads=(), deadline=None)
@@ -343,40 +341,40 @@ def test_a_pass_whose_time_is_over_ends_in_order_and_the_next_goes_on(open_house
     )
 
     def one_pass(minutes: int) -> deliver.Delivered:
-        return deliver.deliver(now=open_house.now + timedelta(minutes=minutes), seconds=0)
+        return deliver.deliver(now=live_book.now + timedelta(minutes=minutes), seconds=0)
 
     # Each channel gets a turn, however short: one message, one mail, and tasks in one call.
     assert [(done.n_sent, done.n_left) for done in map(one_pass, range(1, 4))] == [(5, 4), (2, 2), (2, 0)]
-    assert outside.received() == sorted(row.key for row in open_house.outbox())
+    assert outside.received() == sorted(row.key for row in live_book.outbox())
 
 
-def test_channels_take_turns(open_house: House, outside: Outside, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_channels_take_turns(live_book: Book, outside: Outside, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deliver, "TURN_SECONDS", 0)
     order: list[str] = []
     add = deliver._Pass._add
     monkeypatch.setattr(deliver._Pass, "_add", lambda self, way, counts: order.append(way[0]) or add(self, way, counts))
     many = [action(name, step=str(n), entity_kind="o", reads=()) for name in ("slack", "email") for n in range(2)]
     plan(*many, action("slack", step="waits", entity_kind="o", reads=("nowhere",)))
-    result = run(open_house)
+    result = run(live_book)
     assert order == ["slack", "email", "slack", "email", "slack"]
     assert result.channels == {"slack": {"sent": 2, "waiting": 1}, "email": {"sent": 2}}
     assert result.n_left == 0
 
 
 def test_who_wants_no_mails_gets_the_message_by_the_second_channel_alone(
-    open_house: House, outside: Outside, overlay: Path
+    live_book: Book, outside: Outside, overlay: Path
 ) -> None:
     settings = overlay / "config" / "channels.yaml"
     both = settings.read_text()
-    open_house.renewals(renewal(1))
-    open_house.decide()
+    live_book.renewals(renewal(1))
+    live_book.decide()
     settings.write_text(
         both.replace("email: {dry_run: false}", "email: {dry_run: false, unsubscribed: [ADA@vendor.example]}")
     )
-    run(open_house)
+    run(live_book)
     # What was planned before they said so does not go either, and Slack has it once.
-    (mail,) = open_house.outbox(channel="email")
+    (mail,) = live_book.outbox(channel="email")
     assert (mail.state, mail.reason.partition(" |")[0]) == ("failed", "ada@vendor.example wants no mails")
     assert (len(outside.mail.mails), len(outside.workspace.messages)) == (0, 1)
-    run(open_house, 60)
+    run(live_book, 60)
     assert (len(outside.mail.mails), len(outside.workspace.messages)) == (0, 1)

@@ -16,7 +16,7 @@ from include.deliver import deliver
 from include.outbox import store
 from include.warehouse.engine import engine
 from tests.deliver.letters import action
-from tests.fixtures.decision_world import House
+from tests.fixtures.decision_world import Book
 from tests.fixtures.outside import Outside
 from tests.fixtures.renewal_rows import NOW
 
@@ -24,7 +24,7 @@ SHARES = {"slack": 4000, "email": 3000, "crm_task": 3000}
 
 
 @pytest.mark.soak
-def test_ten_thousand_actions_drain(open_house: House, outside: Outside, capsys: pytest.CaptureFixture[str]) -> None:
+def test_ten_thousand_actions_drain(live_book: Book, outside: Outside, capsys: pytest.CaptureFixture[str]) -> None:
     actions = [
         action(channel, entity_kind="metric", entity_id=str(number), deadline=None)
         for channel, share in SHARES.items()
@@ -38,7 +38,7 @@ def test_ten_thousand_actions_drain(open_house: House, outside: Outside, capsys:
     began, now = time.monotonic(), NOW
     for _ in range(10):
         now += timedelta(minutes=10)
-        open_house.pass_time(now)
+        live_book.pass_time(now)
         try:
             if deliver.deliver(now=now).n_sent == 0:
                 break
@@ -49,4 +49,4 @@ def test_ten_thousand_actions_drain(open_house: House, outside: Outside, capsys:
     with capsys.disabled():
         print(f"\n{len(arrived)} of 10,000 in {seconds:.0f} s, {len(arrived) / seconds:.0f} a second")
     assert set(arrived) == {each.key for each in actions} and max(arrived.values()) == 1
-    assert {row.state for row in open_house.outbox()} == {"sent"}
+    assert {row.state for row in live_book.outbox()} == {"sent"}

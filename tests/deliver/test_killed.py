@@ -17,10 +17,10 @@ from include.decide import episodes
 from include.deliver import deliver, sender, uncertain, undo
 from include.outbox import approvals, store
 from tests.fixtures.children import Child
-from tests.fixtures.decision_world import House
+from tests.fixtures.decision_world import Book
 from tests.fixtures.outside import Outside
 from tests.fixtures.renewal_rows import NOW, renewal
-from tests.fixtures.signals import Ward
+from tests.fixtures.signals import SignalBook
 from tests.fixtures.subjects_store import account
 
 AT_RISK = renewal(1, days=30, usage_ratio=0.5)
@@ -39,17 +39,17 @@ AT_RISK = renewal(1, days=30, usage_ratio=0.5)
         ("crm_task", "linking", 4, "sent"),
     ],
 )
-def test_sigkill(open_house: House, outside: Outside, channel: str, point: str, arrived: int, state: str) -> None:
-    open_house.renewals(AT_RISK)
-    open_house.decide()
-    open_house.pass_time(NOW + timedelta(minutes=1))
+def test_sigkill(live_book: Book, outside: Outside, channel: str, point: str, arrived: int, state: str) -> None:
+    live_book.renewals(AT_RISK)
+    live_book.decide()
+    live_book.pass_time(NOW + timedelta(minutes=1))
     status, printed = Child("tests.deliver.killed", channel, point).end()
     assert status == -9, printed
-    assert {row.state for row in open_house.outbox(channel=channel)} == {"sending"}
+    assert {row.state for row in live_book.outbox(channel=channel)} == {"sending"}
     for minutes in (2, 10, 20):
         deliver.deliver(now=NOW + timedelta(minutes=minutes))
-    assert {row.state for row in open_house.outbox(channel=channel)} == {state}
-    keys = [row.key for row in open_house.outbox(channel=channel)]
+    assert {row.state for row in live_book.outbox(channel=channel)} == {state}
+    keys = [row.key for row in live_book.outbox(channel=channel)]
     assert len([key for key in outside.received() if key in keys]) == arrived
     assert {tuple(companies) for companies in outside.portal.links.values()} == {("1001",)}
     assert len(outside.received()) == len(set(outside.received()))
@@ -96,20 +96,22 @@ class Story:
     """Decisions, approvals, a run taken back, and deliveries, all killed at random moments.
 
     Args:
-        ward: The house, with signals.
+        signal_book: The book, with signals.
         outside: The outsides.
         monkeypatch: Makes the places deadly.
         seed: What happens.
     """
 
-    def __init__(self, ward: Ward, outside: Outside, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
-        self.house, self.outside, self.chance = ward.house, outside, random.Random(seed)
+    def __init__(self, signal_book: SignalBook, outside: Outside, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
+        self.book, self.outside, self.chance = signal_book.book, outside, random.Random(seed)
         self.is_deadly, self.now, self.is_undone = True, NOW, False
         for place, name in PLACES:
             monkeypatch.setattr(place, name, self._dangerous(getattr(place, name)))
         outside.portal.companies = frozenset({"1001", "1002", "1003"})
-        self.house.renewals(*(dataclasses.replace(renewal(number, days=30), usage_ratio=0.5) for number in (1, 2, 3)))
-        ward.give("account", *(account(number, n_bad_ratings_30d=2, days_since_contact=99) for number in (1001, 1002)))
+        self.book.renewals(*(dataclasses.replace(renewal(number, days=30), usage_ratio=0.5) for number in (1, 2, 3)))
+        signal_book.give(
+            "account", *(account(number, n_bad_ratings_30d=2, days_since_contact=99) for number in (1001, 1002))
+        )
 
     def _dangerous(self, original: Any) -> Any:
         def wrapper(*arguments: Any, **named: Any) -> Any:
@@ -126,10 +128,10 @@ class Story:
         """Let it happen; in the end all is well."""
         for number in range(9):
             self.now += timedelta(minutes=self.chance.choice([1, 2, 5, 15]))
-            self.house.pass_time(self.now)
+            self.book.pass_time(self.now)
             if number == 0 or self.chance.random() < 0.3:
                 with contextlib.suppress(Killed):
-                    self.house.decide(decision_id=f"run {number}")
+                    self.book.decide(decision_id=f"run {number}")
             with contextlib.suppress(Killed):
                 self._answer()
             runs = undo.runs()
@@ -143,12 +145,12 @@ class Story:
         for stub in (self.outside.slack, self.outside.hubspot):
             stub.faults.clear()
         self.outside.mail.answers = {}
-        self.house.decide(decision_id="at last")
+        self.book.decide(decision_id="at last")
         for found in approvals.find():
             approvals.answer(found.approval_id, "approved", ("ada",), now=self.now)
         for _ in range(4):
             self.now += timedelta(hours=2)
-            self.house.set_clock(self.now)
+            self.book.set_clock(self.now)
             deliver.deliver(now=self.now)
 
     def _answer(self) -> None:
@@ -164,13 +166,13 @@ class Story:
         with contextlib.suppress(Killed, PerennialError):
             deliver.deliver(now=self.now)
         if is_red:
-            rested_on_data = {row.key for row in self.house.outbox() if row.reads}
+            rested_on_data = {row.key for row in self.book.outbox() if row.reads}
             assert not (self.arrived() - before).keys() & rested_on_data
             self._verdict("green")
 
     def _verdict(self, state: str) -> None:
         """Change what the gate says of the CRM, and leave what it says of each entity."""
-        self.house._execute(
+        self.book._execute(
             "update meta.verdict set state = :state, reason = '' where source = 'crm' and entity = ''", state=state
         )
 
@@ -181,13 +183,13 @@ class Story:
         return Counter([*self.outside.received(), *deleted, *archived])
 
     def _why(self, key: str) -> str:
-        return str(self.house.scalar(f"select (o.*)::text from ops.outbox as o where key = '{key}'"))
+        return str(self.book.scalar(f"select (o.*)::text from ops.outbox as o where key = '{key}'"))
 
     def check(self) -> None:
         """See that what the outbox says is what arrived, and that nothing is left half done."""
         arrived, there = self.arrived(), set(self.outside.received())
         assert max(arrived.values(), default=1) == 1
-        rows = {row.key: row for row in self.house.outbox()}
+        rows = {row.key: row for row in self.book.outbox()}
         assert set(arrived) <= set(rows)
         assert len({row.entity_kind for row in rows.values()} & {"renewal", "account"}) == 2
         for row in rows.values():
@@ -208,14 +210,14 @@ class Story:
 
 @pytest.mark.parametrize("seed", [*range(5), *(pytest.param(seed, marks=pytest.mark.soak) for seed in range(100, 300))])
 def test_random_deaths(
-    ward: Ward,
-    open_house: House,
+    signal_book: SignalBook,
+    live_book: Book,
     outside: Outside,
     overlay: Path,
     monkeypatch: pytest.MonkeyPatch,
     seed: int,
 ) -> None:
     (overlay / "config" / "caps.yaml").write_text("actions_per_run: 9\n")
-    story = Story(ward, outside, monkeypatch, seed)
+    story = Story(signal_book, outside, monkeypatch, seed)
     story.tell()
     story.check()

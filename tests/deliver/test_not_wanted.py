@@ -9,7 +9,7 @@ import pytest
 
 from include.common.errors import PerennialError
 from include.deliver import deliver, undo
-from tests.fixtures.decision_world import House
+from tests.fixtures.decision_world import Book
 from tests.fixtures.outside import Outside
 from tests.fixtures.renewal_rows import NOW, renewal
 
@@ -18,39 +18,39 @@ AT_RISK = renewal(1, days=30, usage_ratio=0.5)
 
 @pytest.mark.parametrize("is_undone", [False, True])
 def test_a_task_whose_answer_was_lost_is_taken_back_when_it_is_not_wanted_any_more(
-    open_house: House, outside: Outside, is_undone: bool
+    live_book: Book, outside: Outside, is_undone: bool
 ) -> None:
-    open_house.renewals(AT_RISK)
-    open_house.decide(decision_id="first")
+    live_book.renewals(AT_RISK)
+    live_book.decide(decision_id="first")
     upsert = "/crm/v3/objects/tasks/batch/upsert"
     outside.hubspot.faults[upsert] = ["drop"] * 99
     with pytest.raises(PerennialError, match="connection broke"):
         deliver.deliver(now=NOW)
     outside.hubspot.faults.clear()
     written = {task["perennial_key"] for task in outside.portal.tasks.values()}
-    assert written and {row.state for row in open_house.outbox(channel="crm_task") if row.key in written} == {"planned"}
+    assert written and {row.state for row in live_book.outbox(channel="crm_task") if row.key in written} == {"planned"}
     if is_undone:
         undo.ask("first", "grace", "wrong", NOW)
     else:
-        open_house.pass_time(NOW + timedelta(minutes=1))
-        open_house.settled("C-1#2", "renewed", NOW.date())
-        open_house.renewals()
-        open_house.decide(decision_id="second")
+        live_book.pass_time(NOW + timedelta(minutes=1))
+        live_book.settled("C-1#2", "renewed", NOW.date())
+        live_book.renewals()
+        live_book.decide(decision_id="second")
     for minutes in (2, 10):
         deliver.deliver(now=NOW + timedelta(minutes=minutes))
     assert not written & {task["perennial_key"] for task in outside.portal.tasks.values()}
-    assert {row.state for row in open_house.outbox(channel="crm_task") if row.key in written} == {"suppressed"}
+    assert {row.state for row in live_book.outbox(channel="crm_task") if row.key in written} == {"suppressed"}
 
 
 def test_a_task_asked_back_whose_crm_is_not_listed_any_more_stays_and_says_so(
-    open_house: House, outside: Outside, overlay: Path
+    live_book: Book, outside: Outside, overlay: Path
 ) -> None:
-    open_house.renewals(AT_RISK)
-    open_house.decide(decision_id="first")
+    live_book.renewals(AT_RISK)
+    live_book.decide(decision_id="first")
     deliver.deliver(now=NOW)
     undo.ask("first", "grace", "wrong", NOW)
-    open_house._execute("update ops.outbox set account_key = replace(account_key, 'crm:', 'old:')")
-    open_house._execute("update ops.outbox set state = 'planned' where channel = 'crm_task'")
+    live_book._execute("update ops.outbox set account_key = replace(account_key, 'crm:', 'old:')")
+    live_book._execute("update ops.outbox set state = 'planned' where channel = 'crm_task'")
     deliver.deliver(now=NOW + timedelta(minutes=9))
     tasks = [row for row in undo.listed("first") if row["channel"] == "crm_task"]
     assert {row["result"] for row in tasks} == {"stays"} and all(
@@ -58,11 +58,11 @@ def test_a_task_asked_back_whose_crm_is_not_listed_any_more_stays_and_says_so(
     )
 
 
-def test_a_letter_that_was_suppressed_while_it_was_asked_back_is_settled(open_house: House, outside: Outside) -> None:
-    open_house.renewals(AT_RISK)
-    open_house.decide(decision_id="first")
+def test_a_letter_that_was_suppressed_while_it_was_asked_back_is_settled(live_book: Book, outside: Outside) -> None:
+    live_book.renewals(AT_RISK)
+    live_book.decide(decision_id="first")
     deliver.deliver(now=NOW)
     undo.ask("first", "grace", "wrong", NOW)
-    open_house._execute("update ops.outbox set state = 'suppressed'")
+    live_book._execute("update ops.outbox set state = 'suppressed'")
     deliver.deliver(now=NOW + timedelta(minutes=9))
     assert {row["result"] for row in undo.listed("first")} == {"taken back", "never sent"}

@@ -18,7 +18,7 @@ from include.http.transport import send as SEND
 from include.outbox import store as outbox
 from include.warehouse.engine import engine
 from tests.deliver.letters import action
-from tests.fixtures.decision_world import House
+from tests.fixtures.decision_world import Book
 from tests.fixtures.decisions import overlay  # noqa: F401
 from tests.fixtures.outside import make_hasty
 from tests.fixtures.renewal_rows import TODAY, renewal
@@ -86,12 +86,12 @@ def vendors(sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch, tmp_path: 
 
 
 @pytest.fixture
-def at_risk(warehouse: str, overlay: Path, vendors: Vendors, monkeypatch: pytest.MonkeyPatch) -> House:  # noqa: F811
+def at_risk(warehouse: str, overlay: Path, vendors: Vendors, monkeypatch: pytest.MonkeyPatch) -> Book:  # noqa: F811
     """A decided renewal of a real account: one message over each channel, its task, and three of the playbook."""
-    house = House(monkeypatch)
-    house.set_clock(NOW)
+    book = Book(monkeypatch)
+    book.set_clock(NOW)
     owner, company = vendors.owner(), vendors.companies()[0]
-    house.renewals(
+    book.renewals(
         renewal(
             1,
             days=30 + (NOW.date() - TODAY).days,
@@ -104,18 +104,18 @@ def at_risk(warehouse: str, overlay: Path, vendors: Vendors, monkeypatch: pytest
             owner_team="Nobody's",
         )
     )
-    assert house.decide().n_planned == 6
+    assert book.decide().n_planned == 6
     holds.release("email", "a new store", "test", NOW)
-    return house
+    return book
 
 
-def run(house: House, minutes: int = 1) -> None:
-    deliver.deliver(now=house.now + timedelta(minutes=minutes))
+def run(book: Book, minutes: int = 1) -> None:
+    deliver.deliver(now=book.now + timedelta(minutes=minutes))
 
 
-def states(house: House) -> dict[tuple[str, str], int]:
+def states(book: Book) -> dict[tuple[str, str], int]:
     found: dict[tuple[str, str], int] = {}
-    for row in house.outbox():
+    for row in book.outbox():
         found[row.channel, row.state] = found.get((row.channel, row.state), 0) + 1
     return found
 
@@ -123,16 +123,16 @@ def states(house: House) -> dict[tuple[str, str], int]:
 ALL_SENT = {("slack", "sent"): 1, ("email", "sent"): 1, ("crm_task", "sent"): 4}
 
 
-def check_arrived_once(house: House, vendors: Vendors) -> None:
-    assert states(house) == ALL_SENT
+def check_arrived_once(book: Book, vendors: Vendors) -> None:
+    assert states(book) == ALL_SENT
     assert vendors.count() == (1, 1)
     tasks = list(vendors.tasks().values())
-    company = house.outbox(channel="crm_task")[0].body["company_id"]
-    assert sorted(key for key, _ in tasks) == sorted(row.key for row in house.outbox(channel="crm_task"))
+    company = book.outbox(channel="crm_task")[0].body["company_id"]
+    assert sorted(key for key, _ in tasks) == sorted(row.key for row in book.outbox(channel="crm_task"))
     assert {tuple(companies) for _, companies in tasks} == {(company,)}
 
 
-def test_everything_arrives_once_and_a_second_run_sends_nothing(at_risk: House, vendors: Vendors) -> None:
+def test_everything_arrives_once_and_a_second_run_sends_nothing(at_risk: Book, vendors: Vendors) -> None:
     run(at_risk)
     check_arrived_once(at_risk, vendors)
     (message,), (mail,) = vendors.sandbox.inbox()["messages"], vendors.sandbox.inbox()["mails"]
@@ -145,7 +145,7 @@ def test_everything_arrives_once_and_a_second_run_sends_nothing(at_risk: House, 
 
 @pytest.mark.parametrize("kind", ["drop_after", "truncate", "late"])
 def test_case_53_slack_accepts_and_the_answer_is_lost(
-    at_risk: House, vendors: Vendors, kind: str, monkeypatch: pytest.MonkeyPatch
+    at_risk: Book, vendors: Vendors, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     vendors.fault("slack", kind, "/api/chat.postMessage", seconds=2)
     if kind == "late":
@@ -167,7 +167,7 @@ def test_case_53_slack_accepts_and_the_answer_is_lost(
     ("kind", "more"), [("drop_before", {}), ("status", {"status": 500}), ("status", {"status": 503})]
 )
 def test_case_53_slack_breaks_before_it_accepts(
-    at_risk: House, vendors: Vendors, kind: str, more: dict[str, Any]
+    at_risk: Book, vendors: Vendors, kind: str, more: dict[str, Any]
 ) -> None:
     vendors.fault("slack", kind, "/api/chat.postMessage", **more)
     run(at_risk)
@@ -176,14 +176,14 @@ def test_case_53_slack_breaks_before_it_accepts(
     check_arrived_once(at_risk, vendors)
 
 
-def test_case_53_slack_and_hubspot_say_too_many(at_risk: House, vendors: Vendors) -> None:
+def test_case_53_slack_and_hubspot_say_too_many(at_risk: Book, vendors: Vendors) -> None:
     vendors.fault("slack", "status", "/api/chat.postMessage", status=429, retry_after=0.1, times=2)
     vendors.fault("hubspot", "status", UPSERT, status=429, times=2)
     run(at_risk)
     check_arrived_once(at_risk, vendors)
 
 
-def test_slack_says_ok_false(at_risk: House, vendors: Vendors) -> None:
+def test_slack_says_ok_false(at_risk: Book, vendors: Vendors) -> None:
     body = {"ok": False, "error": "fatal_error"}
     vendors.fault("slack", "status", "/api/chat.postMessage", status=200, body=body)
     run(at_risk)
@@ -195,14 +195,14 @@ def test_slack_says_ok_false(at_risk: House, vendors: Vendors) -> None:
 @pytest.mark.parametrize("kind", ["drop_after", "drop_before", "late", "truncate", "twice"])
 @pytest.mark.parametrize("path", [UPSERT, "/crm/v4/associations/tasks/companies/batch/create"])
 def test_case_19_hubspot_breaks_and_each_task_exists_once(
-    at_risk: House, vendors: Vendors, kind: str, path: str
+    at_risk: Book, vendors: Vendors, kind: str, path: str
 ) -> None:
     vendors.fault("hubspot", kind, path, seconds=0.6)
     run(at_risk)
     check_arrived_once(at_risk, vendors)
 
 
-def test_case_20_an_association_that_hubspot_drops_is_an_alarm(at_risk: House, vendors: Vendors) -> None:
+def test_case_20_an_association_that_hubspot_drops_is_an_alarm(at_risk: Book, vendors: Vendors) -> None:
     # Accepted, and nothing done: what a wrong association type comes to.
     done = {"status": "COMPLETE", "results": []}
     vendors.fault(
@@ -216,7 +216,7 @@ def test_case_20_an_association_that_hubspot_drops_is_an_alarm(at_risk: House, v
 
 
 def test_case_21_a_task_is_never_sent_without_its_associations_array(
-    at_risk: House, vendors: Vendors, monkeypatch: pytest.MonkeyPatch
+    at_risk: Book, vendors: Vendors, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sent: list[Any] = []
     call = Client.call
@@ -237,13 +237,13 @@ def test_case_21_a_task_is_never_sent_without_its_associations_array(
     assert [bool(companies) for _, companies in vendors.tasks().values()] == [True] * 4
 
 
-def test_answers_in_another_order(at_risk: House, vendors: Vendors) -> None:
+def test_answers_in_another_order(at_risk: Book, vendors: Vendors) -> None:
     vendors.sandbox.control("switches", **{"hubspot.shuffle_batches": True})
     run(at_risk)
     check_arrived_once(at_risk, vendors)
 
 
-def test_case_54_a_mail_whose_confirmation_is_lost_is_not_repeated(at_risk: House, vendors: Vendors) -> None:
+def test_case_54_a_mail_whose_confirmation_is_lost_is_not_repeated(at_risk: Book, vendors: Vendors) -> None:
     vendors.fault("smtp", "drop_after", method="DATA")
     run(at_risk)
     run(at_risk, 60)
@@ -252,7 +252,7 @@ def test_case_54_a_mail_whose_confirmation_is_lost_is_not_repeated(at_risk: Hous
     assert vendors.count() == (1, 1)
 
 
-def test_case_54_a_mail_that_was_not_taken_is_sent_later(at_risk: House, vendors: Vendors) -> None:
+def test_case_54_a_mail_that_was_not_taken_is_sent_later(at_risk: Book, vendors: Vendors) -> None:
     vendors.fault("smtp", "status", method="CONNECT", status=421)
     with pytest.raises(PerennialError, match="does not answer"):
         run(at_risk)
@@ -261,7 +261,7 @@ def test_case_54_a_mail_that_was_not_taken_is_sent_later(at_risk: House, vendors
 
 
 def test_a_revoked_token_is_named_without_being_shown(
-    at_risk: House, vendors: Vendors, monkeypatch: pytest.MonkeyPatch
+    at_risk: Book, vendors: Vendors, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connection = vendors.sandbox.connections["AIRFLOW_CONN_SLACK"]
     monkeypatch.setenv("AIRFLOW_CONN_SLACK", connection.replace("xoxb-", "xoxb-revoked-"))
@@ -273,7 +273,7 @@ def test_a_revoked_token_is_named_without_being_shown(
     check_arrived_once(at_risk, vendors)
 
 
-def test_an_owner_deactivated_since_the_last_ingest_does_not_lose_a_task(at_risk: House, vendors: Vendors) -> None:
+def test_an_owner_deactivated_since_the_last_ingest_does_not_lose_a_task(at_risk: Book, vendors: Vendors) -> None:
     owner = int(at_risk.outbox(channel="crm_task", step="find_the_cause")[0].body["owner_id"])
     vendors.sandbox.mutate("owner", owner, op="delete")
     run(at_risk)
@@ -282,7 +282,7 @@ def test_an_owner_deactivated_since_the_last_ingest_does_not_lose_a_task(at_risk
     assert len(vendors.tasks()) == 4
 
 
-def test_what_a_manager_does_with_the_task_holds_in_the_next_run(at_risk: House, vendors: Vendors) -> None:
+def test_what_a_manager_does_with_the_task_holds_in_the_next_run(at_risk: Book, vendors: Vendors) -> None:
     run(at_risk)
     (task,) = at_risk.outbox(channel="crm_task", step="task")
     # Messages link the task, which was written before they were sent.
@@ -319,7 +319,7 @@ def test_what_a_manager_does_with_the_task_holds_in_the_next_run(at_risk: House,
 
 
 def test_a_task_thrown_away_is_an_answer_and_one_that_hubspot_does_not_show_is_none(
-    at_risk: House, vendors: Vendors
+    at_risk: Book, vendors: Vendors
 ) -> None:
     run(at_risk)
     (task,) = at_risk.outbox(channel="crm_task", step="task")
@@ -333,7 +333,7 @@ def test_a_task_thrown_away_is_an_answer_and_one_that_hubspot_does_not_show_is_n
 
 
 def test_values_are_written_into_the_crm_once_its_data_is_fit(
-    at_risk: House,
+    at_risk: Book,
     vendors: Vendors,
     overlay: Path,  # noqa: F811
 ) -> None:
@@ -363,7 +363,7 @@ def test_values_are_written_into_the_crm_once_its_data_is_fit(
     assert (states(at_risk)["crm_field", "sent"], held()) == (1, "some")
 
 
-def test_a_crm_that_does_not_answer_is_a_problem_and_no_answer(at_risk: House, vendors: Vendors) -> None:
+def test_a_crm_that_does_not_answer_is_a_problem_and_no_answer(at_risk: Book, vendors: Vendors) -> None:
     run(at_risk)
     vendors.fault("hubspot", "status", status=401, times=None)
     result = read_back(at_risk.now)

@@ -17,7 +17,7 @@ from include.outbox import store
 from include.outbox.store import Action
 from include.warehouse.engine import engine
 from tests.deliver.letters import TASK, action
-from tests.fixtures.decision_world import House
+from tests.fixtures.decision_world import Book
 from tests.fixtures.hubspot_server import Portal
 from tests.fixtures.outside import Outside
 from tests.fixtures.renewal_rows import NOW
@@ -31,7 +31,7 @@ sources:
 
 
 @pytest.fixture
-def europe(house: House, overlay: Path, outside: Outside, monkeypatch: pytest.MonkeyPatch) -> Iterator[Portal]:
+def europe(book: Book, overlay: Path, outside: Outside, monkeypatch: pytest.MonkeyPatch) -> Iterator[Portal]:
     """A second portal, with companies and owners of its own."""
     portal = Portal(companies=frozenset({"2001"}), active_owners=frozenset({"90"}))
     (overlay / "config" / "settings.yaml").write_text(SETTINGS)
@@ -55,9 +55,9 @@ def _plan(*more: Action) -> None:
         store.plan(connection, [_task("crm:1001", "1001", "77"), _task("crm_eu:2001", "2001", "90"), *more], "d", NOW)
 
 
-def test_a_task_is_written_where_its_account_is(house: House, outside: Outside, europe: Portal) -> None:
+def test_a_task_is_written_where_its_account_is(book: Book, outside: Outside, europe: Portal) -> None:
     _plan()
-    result = deliver.deliver(now=house.now + timedelta(minutes=1))
+    result = deliver.deliver(now=book.now + timedelta(minutes=1))
     assert result.channels == {"crm_task (crm)": {"sent": 1}, "crm_task (crm_eu)": {"sent": 1}}
     assert list(outside.portal.links.values()) == [{"1001"}]
     assert list(europe.links.values()) == [{"2001"}]
@@ -65,19 +65,19 @@ def test_a_task_is_written_where_its_account_is(house: House, outside: Outside, 
 
 
 def test_one_that_does_not_work_holds_up_no_other(
-    house: House, outside: Outside, europe: Portal, monkeypatch: pytest.MonkeyPatch
+    book: Book, outside: Outside, europe: Portal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _plan()
     monkeypatch.setenv(
         "AIRFLOW_CONN_CRM", '{"conn_type": "hubspot", "host": "http://127.0.0.1:1", "password": "pat-1"}'
     )
     with pytest.raises(PerennialError, match="cannot connect"):
-        deliver.deliver(now=house.now + timedelta(minutes=1))
-    assert {row.account_key: row.state for row in house.outbox()} == {"crm:1001": "planned", "crm_eu:2001": "sent"}
+        deliver.deliver(now=book.now + timedelta(minutes=1))
+    assert {row.account_key: row.state for row in book.outbox()} == {"crm:1001": "planned", "crm_eu:2001": "sent"}
 
 
 def test_it_may_be_written_with_other_credentials_than_it_is_read(
-    house: House, overlay: Path, outside: Outside, europe: Portal, monkeypatch: pytest.MonkeyPatch
+    book: Book, overlay: Path, outside: Outside, europe: Portal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     channels = overlay / "config" / "channels.yaml"
     channels.write_text(channels.read_text().replace("crm_task: {", "crm_task: {connections: {crm: crm_writer}, "))
@@ -86,15 +86,15 @@ def test_it_may_be_written_with_other_credentials_than_it_is_read(
     nobody_there = {"conn_type": "hubspot", "host": "http://127.0.0.1:9", "password": "pat-r"}
     monkeypatch.setenv("AIRFLOW_CONN_CRM", json.dumps(nobody_there))
     _plan()
-    assert deliver.deliver(now=house.now + timedelta(minutes=1)).n_sent == 2
+    assert deliver.deliver(now=book.now + timedelta(minutes=1)).n_sent == 2
 
 
-def test_a_task_of_a_crm_that_is_no_longer_listed_expires(house: House, outside: Outside, europe: Portal) -> None:
+def test_a_task_of_a_crm_that_is_no_longer_listed_expires(book: Book, outside: Outside, europe: Portal) -> None:
     _plan(_task("crm_us:3001", "3001", "77"))
-    deliver.deliver(now=house.now + timedelta(minutes=1))
-    assert [row.state for row in house.outbox(account_key="crm_us:3001")] == ["planned"]
-    deliver.deliver(now=house.now + timedelta(days=8))
-    (row,) = house.outbox(account_key="crm_us:3001")
+    deliver.deliver(now=book.now + timedelta(minutes=1))
+    assert [row.state for row in book.outbox(account_key="crm_us:3001")] == ["planned"]
+    deliver.deliver(now=book.now + timedelta(days=8))
+    (row,) = book.outbox(account_key="crm_us:3001")
     assert row.state == "expired" and "not among the sources" in row.reason
 
 

@@ -240,7 +240,7 @@ def test_what_waits_for_long_loses_its_values_and_keeps_its_place(monkeypatch: p
     kept = timedelta(days=config.load().retention.quarantine_values)
     for days, is_kept in ((-1, True), (1, False)):
         monkeypatch.setenv("PERENNIAL_NOW", (NOW + kept + timedelta(days=days)).isoformat())
-        retention.keep_house()
+        retention.run_housekeeping()
         assert fetch("select state, record is not null as kept from quarantine.record") == [
             {"state": "open", "kept": is_kept}
         ]

@@ -32,7 +32,7 @@ from workspaces
 
 
 @pytest.fixture
-def house(
+def book(
     sandbox: SandboxProcess, warehouse: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[SandboxProcess, Path]:
     """Both portals are one sandbox under two connections; so are both databases, read by other queries."""
@@ -59,8 +59,8 @@ def _read(query: str) -> list[tuple]:
         return [tuple(row) for row in connection.execute(sa.text(query))]
 
 
-def test_each_connection_is_read_by_its_own_mapping_and_judged_for_itself(house, monkeypatch):
-    sandbox, overlay = house
+def test_each_connection_is_read_by_its_own_mapping_and_judged_for_itself(book, monkeypatch):
+    sandbox, overlay = book
     for source in ("crm", "crm_eu"):
         assert pipeline.run(source, only=("account", "owner")).entity == ""
     n_accounts = sandbox.truth()["account"]["live"]
@@ -86,8 +86,8 @@ def test_each_connection_is_read_by_its_own_mapping_and_judged_for_itself(house,
         pipeline.run("crm_eu", only=("account",))
 
 
-def test_a_database_with_queries_of_its_own_has_those_only(house):
-    _, overlay = house
+def test_a_database_with_queries_of_its_own_has_those_only(book):
+    _, overlay = book
     assert pipeline.run("app_eu").state == "green"
     pipeline.run("product_db", only=("product_account",))
     rows = _read("select source, id, crm_account_id from raw.product__product_account where not _is_deleted")

@@ -51,7 +51,7 @@ def test_old_rows_go_and_what_counts_stays(built: pytest.MonkeyPatch) -> None:
     built.setenv("PERENNIAL_NOW", LATER)
     build.run("later")
     before = world.snapshot()
-    done = {one.store: one for one in retention.keep_house()}
+    done = {one.store: one for one in retention.run_housekeeping()}
     assert rows("select state, row_no from quarantine.record order by row_no") == [("open", 2), ("dropped", 3)]
     kept = dict(rows("select key, cast(body as text) from ops.outbox"))
     assert kept == {"old": "{}", "new": '{"a": 1}', "doubt": '{"a": 1}', "waits": '{"a": 1}'}
@@ -65,7 +65,7 @@ def test_old_rows_go_and_what_counts_stays(built: pytest.MonkeyPatch) -> None:
     assert dict(rows("select store, n_deleted from meta.housekeeping"))["ops.outbox bodies"] == 1
     assert value("select count(*) from meta.build where kind = 'forward' and state = 'done'") == 1
     assert not build.plan("nothing new") and world.snapshot() == before
-    assert sum(one.n_deleted for one in retention.keep_house()) == 0
+    assert sum(one.n_deleted for one in retention.run_housekeeping()) == 0
 
 
 def test_it_goes_on_where_it_stopped(built: pytest.MonkeyPatch) -> None:
@@ -80,9 +80,9 @@ def test_it_goes_on_where_it_stopped(built: pytest.MonkeyPatch) -> None:
     built.setenv("PERENNIAL_NOW", LATER)
     built.setattr(retention, "PIECE", 2)
     built.setattr(retention, "MOST_PIECES", 3)
-    first = {one.store: one for one in retention.keep_house()}["meta.notice"]
+    first = {one.store: one for one in retention.run_housekeeping()}["meta.notice"]
     assert (first.n_deleted, first.is_complete) == (6, False)
-    second = {one.store: one for one in retention.keep_house()}["meta.notice"]
+    second = {one.store: one for one in retention.run_housekeeping()}["meta.notice"]
     assert (second.n_deleted, second.is_complete) == (4, True)
     assert value("select n_deleted from meta.housekeeping where store = 'meta.notice'") == 10
 
@@ -90,7 +90,7 @@ def test_it_goes_on_where_it_stopped(built: pytest.MonkeyPatch) -> None:
 def test_a_dry_run_deletes_nothing(built: pytest.MonkeyPatch) -> None:
     put_old_rows()
     built.setenv("PERENNIAL_NOW", LATER)
-    found = {one.store: one.n_deleted for one in retention.keep_house(dry_run=True)}
+    found = {one.store: one.n_deleted for one in retention.run_housekeeping(dry_run=True)}
     assert found["meta.notice"] == 1 and value("select count(*) from meta.notice") == 1
     assert "meta.notice" in CliRunner().invoke(app, ["housekeeping", "--dry-run"]).output
 
@@ -98,7 +98,7 @@ def test_a_dry_run_deletes_nothing(built: pytest.MonkeyPatch) -> None:
 def test_only_one_run_at_a_time(built: pytest.MonkeyPatch) -> None:
     with engine("owner").connect() as other:
         other.execute(sa.text("select pg_advisory_lock(:key)"), {"key": retention._LOCK})
-        assert retention.keep_house() == []
+        assert retention.run_housekeeping() == []
         other.execute(sa.text("select pg_advisory_unlock(:key)"), {"key": retention._LOCK})
 
 
@@ -117,7 +117,7 @@ def test_old_logs_go(built: pytest.MonkeyPatch, tmp_path: Path) -> None:
     put_logs(folder)
     put_logs(tmp_path / "foreign")
     (ours / "logs").symlink_to(tmp_path / "foreign")
-    retention.keep_house()
+    retention.run_housekeeping()
     assert [file.name for file in folder.iterdir()] == ["new.log"]
     assert (tmp_path / "foreign" / "old.log").exists()
 
@@ -125,7 +125,7 @@ def test_old_logs_go(built: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def test_logs_in_a_folder_that_is_not_ours_stay(built: pytest.MonkeyPatch, tmp_path: Path) -> None:
     built.setenv("PERENNIAL_HOME", str(tmp_path))
     put_logs(tmp_path / "logs")
-    retention.keep_house()
+    retention.run_housekeeping()
     assert (tmp_path / "logs" / "old.log").exists()
 
 
@@ -137,7 +137,7 @@ def test_of_the_logs_of_airflow_only_our_own_go(built: pytest.MonkeyPatch, tmp_p
         folder.mkdir(parents=True)
         (folder / "attempt=1.log").write_text("x")
         os.utime(folder / "attempt=1.log", (1_700_000_000, 1_700_000_000))
-    retention.keep_house()
+    retention.run_housekeeping()
     assert [path.parts[-3] for path in (tmp_path / "logs").rglob("*.log")] == ["dag_id=of_somebody_else"]
 
 
@@ -154,8 +154,8 @@ def test_of_the_logs_of_reading_dag_files_only_our_own_go(built: pytest.MonkeyPa
         file.write_text("x")
         os.utime(file, (1_700_000_000, 1_700_000_000))
     (day.parent / "latest").symlink_to(day)
-    retention.keep_house()
+    retention.run_housekeeping()
     assert {str(path.relative_to(day / "dags-folder")) for path in day.rglob("*.log")} == set(names[1:])
     built.delenv("AIRFLOW__CORE__DAGS_FOLDER")
-    retention.keep_house()
+    retention.run_housekeeping()
     assert (day / "dags-folder" / "decide.py.log").exists()

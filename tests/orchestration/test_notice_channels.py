@@ -1,4 +1,4 @@
-"""A house with one channel hears of a failed DAG, of an incident and of changed fields over that one."""
+"""Settings with one channel hear of a failed DAG, of an incident and of changed fields over that one."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from include.deliver import deliver, undo
 from include.outbox import approvals, authors, caps
 from include.warehouse.engine import engine
 from tests.deliver.letters import action
-from tests.fixtures.decision_world import House
+from tests.fixtures.decision_world import Book
 from tests.fixtures.outside import Outside
 from tests.fixtures.overlay_repository import Repository, names
 from tests.fixtures.renewal_rows import NOW, renewal
@@ -28,46 +28,46 @@ def _caps(overlay: Path, **values: Any) -> None:
     (overlay / "config" / "caps.yaml").write_text("".join(f"{name}: {value}\n" for name, value in values.items()))
 
 
-def _flood(house: House, overlay: Path, **values: Any) -> approvals.Approval:
+def _flood(book: Book, overlay: Path, **values: Any) -> approvals.Approval:
     """Plan two messages and a task for each of three renewals, where six are within the caps."""
     _caps(overlay, **(values or {"actions_per_run": 6}))
-    house.renewals(renewal(1, days=60), renewal(2, days=30), renewal(3, days=90))
-    decision = house.decide(decision_id="flood", by="mallory")
+    book.renewals(renewal(1, days=60), renewal(2, days=30), renewal(3, days=90))
+    decision = book.decide(decision_id="flood", by="mallory")
     assert decision.n_parked == 3 and decision.n_planned == 6
     (asked,) = approvals.find()
     assert asked.approval_id == decision.approval_id
     return asked
 
 
-def _states(house: House) -> dict[str, list[str]]:
+def _states(book: Book) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
-    for row in house.outbox():
+    for row in book.outbox():
         found.setdefault(row.state, []).append(row.entity_id)
     return {state: sorted(ids) for state, ids in found.items()}
 
 
 def test_only_what_is_above_a_cap_waits_and_the_nearest_deadlines_go_first(
-    open_house: House, outside: Outside, overlay: Path
+    live_book: Book, outside: Outside, overlay: Path
 ) -> None:
-    asked = _flood(open_house, overlay)
-    assert _states(open_house) == {"planned": ["C-1#2"] * 3 + ["C-2#2"] * 3, "parked": ["C-3#2"] * 3}
+    asked = _flood(live_book, overlay)
+    assert _states(live_book) == {"planned": ["C-1#2"] * 3 + ["C-2#2"] * 3, "parked": ["C-3#2"] * 3}
     assert (asked.n_actions, asked.n_accounts, asked.reason) == (3, 1, "the cap of 6 actions per run")
     # The others go out meanwhile, and deciding again neither plans nor asks again.
     assert deliver.deliver(now=SOON).n_sent == 6
-    assert open_house.decide(decision_id="next").n_parked == 0
+    assert live_book.decide(decision_id="next").n_parked == 0
     assert len(approvals.find()) == 1 and deliver.deliver(now=SOON).n_sent == 0
     approvals.answer(asked.approval_id, "approved", ("ada",), now=SOON)
     assert deliver.deliver(now=SOON).n_sent == 3
     assert len(outside.received()) == 9
 
 
-def test_a_share_of_the_book_caps_accounts_not_messages(open_house: House, overlay: Path) -> None:
-    asked = _flood(open_house, overlay, share_of_book=0.7, accounts_at_least=0)
+def test_a_share_of_the_book_caps_accounts_not_messages(live_book: Book, overlay: Path) -> None:
+    asked = _flood(live_book, overlay, share_of_book=0.7, accounts_at_least=0)
     assert asked.reason == "the cap of 2 accounts per run, in a book of 3"
-    assert _states(open_house)["parked"] == ["C-3#2"] * 3
+    assert _states(live_book)["parked"] == ["C-3#2"] * 3
 
 
-def test_a_run_started_again_has_no_second_allowance(house: House) -> None:
+def test_a_run_started_again_has_no_second_allowance(book: Book) -> None:
     limits = load().caps.model_copy(update={"actions_per_run": 3, "accounts_at_least": 100})
     first = [action(entity_id=str(number), account_key=f"crm:{number}") for number in range(3)]
     second = [action(entity_id=str(number), account_key=f"crm:{number}") for number in range(3, 5)]
@@ -82,8 +82,8 @@ def test_a_run_started_again_has_no_second_allowance(house: House) -> None:
         assert caps.sort(connection, dry, "dry", limits, 10).above == []
 
 
-def test_who_may_not_approve(open_house: House, overlay: Path) -> None:
-    asked = _flood(open_house, overlay)
+def test_who_may_not_approve(live_book: Book, overlay: Path) -> None:
+    asked = _flood(live_book, overlay)
     owner = authors.since().by
     assert set(asked.authors) == {"mallory", *owner} and owner and not asked.is_author_known
     for who in (("eve",), ("ada@other.example",), ("grace@other.example",)):
@@ -95,58 +95,58 @@ def test_who_may_not_approve(open_house: House, overlay: Path) -> None:
     for who in ((), ("Anonymous",), ("",)):
         with pytest.raises(ConfigError, match="nobody who is logged in"):
             approvals.answer(asked.approval_id, "approved", who, now=SOON)
-    assert len(_states(open_house)["parked"]) == 3
+    assert len(_states(live_book)["parked"]) == 3
     # Saying no is open to everybody; the first answer counts, and permanently.
     assert approvals.answer(asked.approval_id, "rejected", ("mallory",), "a typing error", SOON).state == "rejected"
     with pytest.raises(ConfigError, match="is rejected by mallory already"):
         approvals.answer(asked.approval_id, "approved", ("ada",), now=SOON)
-    assert {row.reason for row in open_house.outbox(entity_id="C-3#2")} == {"rejected by mallory: a typing error"}
-    assert open_house.decide(decision_id="again").n_planned == 0
+    assert {row.reason for row in live_book.outbox(entity_id="C-3#2")} == {"rejected by mallory: a typing error"}
+    assert live_book.decide(decision_id="again").n_planned == 0
 
 
-def test_an_approval_expires_after_two_working_days(open_house: House, outside: Outside, overlay: Path) -> None:
+def test_an_approval_expires_after_two_working_days(live_book: Book, outside: Outside, overlay: Path) -> None:
     friday = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)  # before the lead begins to work, and gets the week's digest
-    open_house.set_clock(friday)
-    asked = _flood(open_house, overlay)
+    live_book.set_clock(friday)
+    asked = _flood(live_book, overlay)
     assert asked.expires_at == datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
     deliver.deliver(now=asked.expires_at - timedelta(minutes=1))
-    assert len(_states(open_house)["parked"]) == 3
+    assert len(_states(live_book)["parked"]) == 3
     with pytest.raises(ConfigError, match="expired already"):
         approvals.answer(asked.approval_id, "approved", ("ada",), now=asked.expires_at)
     deliver.deliver(now=asked.expires_at)
-    assert {(row.state, row.reason) for row in open_house.outbox(entity_id="C-3#2")} == {
+    assert {(row.state, row.reason) for row in live_book.outbox(entity_id="C-3#2")} == {
         ("expired", "nobody approved it in time")
     }
     assert approvals.get(asked.approval_id).state == "expired"
 
 
-def test_a_late_approval_passes_the_gate_again(open_house: House, outside: Outside, overlay: Path) -> None:
-    asked = _flood(open_house, overlay)
+def test_a_late_approval_passes_the_gate_again(live_book: Book, outside: Outside, overlay: Path) -> None:
+    asked = _flood(live_book, overlay)
     deliver.deliver(now=SOON)
     before = outside.received()
-    open_house.verdict("crm", "crm", "red", NOW, "batch 7 is held")
+    live_book.verdict("crm", "crm", "red", NOW, "batch 7 is held")
     approvals.answer(asked.approval_id, "approved", ("ada",), now=SOON)
     assert deliver.deliver(now=SOON).n_sent == 0 and outside.received() == before
-    assert {"batch 7 is held" in row.reason for row in open_house.outbox(state="planned")} == {True}
-    open_house.verdict("crm", "crm", "green", NOW)
+    assert {"batch 7 is held" in row.reason for row in live_book.outbox(state="planned")} == {True}
+    live_book.verdict("crm", "crm", "green", NOW)
     assert deliver.deliver(now=SOON).n_sent == 3
 
 
-def test_what_waits_is_kept_current(open_house: House, overlay: Path) -> None:
-    _flood(open_house, overlay)
+def test_what_waits_is_kept_current(live_book: Book, overlay: Path) -> None:
+    _flood(live_book, overlay)
     moved = {"owner_key": "crm:78", "owner_name": "Grace", "owner_email": "grace@vendor.example"}
-    open_house.renewals(renewal(1, days=60), renewal(2, days=30), renewal(3, days=90, **moved))
-    open_house.decide(decision_id="later")
-    rows = open_house.outbox(entity_id="C-3#2")
+    live_book.renewals(renewal(1, days=60), renewal(2, days=30), renewal(3, days=90, **moved))
+    live_book.decide(decision_id="later")
+    rows = live_book.outbox(entity_id="C-3#2")
     assert {(row.state, row.recipient) for row in rows} == {("parked", "grace@vendor.example")}
 
 
-def test_a_run_is_taken_back(open_house: House, outside: Outside, overlay: Path) -> None:
+def test_a_run_is_taken_back(live_book: Book, outside: Outside, overlay: Path) -> None:
     _caps(overlay, actions_per_run=10)
-    open_house.renewals(renewal(1, days=30, usage_ratio=0.5), renewal(2, days=30, usage_ratio=0.5))
-    assert open_house.decide(decision_id="oops").n_parked == 2
-    open_house.verdict("support", "support", "red", NOW)
-    open_house.verdict("support", "support", "green", NOW)
+    live_book.renewals(renewal(1, days=30, usage_ratio=0.5), renewal(2, days=30, usage_ratio=0.5))
+    assert live_book.decide(decision_id="oops").n_parked == 2
+    live_book.verdict("support", "support", "red", NOW)
+    live_book.verdict("support", "support", "green", NOW)
     assert deliver.deliver(now=SOON).n_sent == 10
     completed = next(iter(outside.portal.tasks.values()))
     completed["hs_task_status"] = "COMPLETED"
@@ -170,31 +170,31 @@ def test_a_run_is_taken_back(open_house: House, outside: Outside, overlay: Path)
     assert not approvals.find()
     # Nothing comes back by itself, and asking again changes nothing.
     received = outside.received()
-    open_house.decide(decision_id="after")
+    live_book.decide(decision_id="after")
     undo.ask("oops", "ada", "again", SOON)
     for hours in (1, 2):
         deliver.deliver(now=NOW + timedelta(hours=hours))
     assert outside.received() == received and undo.listed("oops") == found
 
 
-def test_what_is_in_doubt_is_taken_back_once_it_is_known(open_house: House, outside: Outside) -> None:
-    open_house.renewals(renewal(1, days=30), renewal(2, days=30))
-    open_house.decide(decision_id="oops")
+def test_what_is_in_doubt_is_taken_back_once_it_is_known(live_book: Book, outside: Outside) -> None:
+    live_book.renewals(renewal(1, days=30), renewal(2, days=30))
+    live_book.decide(decision_id="oops")
     outside.slack.faults = {"/chat.postMessage": ["drop", 500], "/conversations.history": [500] * 12}
     with pytest.raises(Exception, match="Slack"):
         deliver.deliver(now=SOON)
-    assert len(open_house.outbox(channel="slack", state="planned")) + len(outside.workspace.messages) >= 1
+    assert len(live_book.outbox(channel="slack", state="planned")) + len(outside.workspace.messages) >= 1
     undo.ask("oops", "ada", "wrong", SOON)
     outside.slack.faults.clear()
     for minutes in (2, 10, 20):
         deliver.deliver(now=NOW + timedelta(minutes=minutes))
     assert not outside.workspace.messages
-    assert not open_house.outbox(state="planned") and not open_house.outbox(state="sending")
-    assert not open_house.outbox(undo="asked")
+    assert not live_book.outbox(state="planned") and not live_book.outbox(state="sending")
+    assert not live_book.outbox(undo="asked")
 
 
-def test_by_hand(open_house: House, outside: Outside, overlay: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    asked = _flood(open_house, overlay)
+def test_by_hand(live_book: Book, outside: Outside, overlay: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = _flood(live_book, overlay)
 
     def run(*arguments: str, status: int = 0) -> str:
         assert main(list(arguments)) == status
@@ -214,12 +214,12 @@ def test_by_hand(open_house: House, outside: Outside, overlay: Path, capsys: pyt
 
 
 def test_an_approval_makes_its_overlay_the_state_that_later_changes_are_seen_against(
-    open_house: House, overlay: Path
+    live_book: Book, overlay: Path
 ) -> None:
     git = Repository(overlay)
     _caps(overlay, actions_per_run=6)
     git.commit("Eve")
-    asked = _flood(open_house, overlay)
+    asked = _flood(live_book, overlay)
     assert asked.is_author_known and "Eve" in asked.authors
     # What is changed while the question waits is not approved with it.
     (overlay / "config" / "channels.yaml").write_text((overlay / "config" / "channels.yaml").read_text() + "# x\n")
@@ -233,12 +233,12 @@ def test_an_approval_makes_its_overlay_the_state_that_later_changes_are_seen_aga
 
 
 def test_nobody_may_approve_until_the_environment_names_somebody(
-    open_house: House, overlay: Path, monkeypatch: pytest.MonkeyPatch
+    live_book: Book, overlay: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     git = Repository(overlay)
     _caps(overlay, actions_per_run=6)
     git.commit("Eve")
-    asked = _flood(open_house, overlay)
+    asked = _flood(live_book, overlay)
     assert asked.is_author_known  # git believes whatever name a committer gives himself
     for value in ("", " , "):
         monkeypatch.setenv("PERENNIAL_APPROVERS", value)
@@ -254,41 +254,41 @@ def test_nobody_may_approve_until_the_environment_names_somebody(
     people = overlay / "config" / "people.yaml"
     people.write_text(people.read_text() + "approvers: [anybody]\n")
     with pytest.raises(ConfigError, match="approvers: unknown key"):
-        open_house.decide(decision_id="again")
+        live_book.decide(decision_id="again")
     with pytest.raises(approvals.Refused, match="PERENNIAL_APPROVERS names nobody"):
         approvals.answer(asked.approval_id, "approved", ("anybody",), now=SOON)
     assert approvals.get(asked.approval_id).state == "open"
 
 
-def test_under_dry_run_nothing_waits_for_approval(open_house: House, overlay: Path) -> None:
+def test_under_dry_run_nothing_waits_for_approval(live_book: Book, overlay: Path) -> None:
     channels = overlay / "config" / "channels.yaml"
     channels.write_text(channels.read_text().replace("dry_run: false", "dry_run: true"))
     _caps(overlay, actions_per_run=0)
-    open_house.renewals(renewal(1, days=60))
-    assert open_house.decide(decision_id="dry").n_parked == 0 and not approvals.find()
+    live_book.renewals(renewal(1, days=60))
+    assert live_book.decide(decision_id="dry").n_parked == 0 and not approvals.find()
 
 
 @pytest.mark.parametrize("who", ["Ada", "аda", "ada\u200b", "ada@other.example", "grace", "ada,grace", " "])
-def test_an_approver_is_nobody_who_is_called_alike(open_house: House, overlay: Path, who: str) -> None:
-    asked = _flood(open_house, overlay)
+def test_an_approver_is_nobody_who_is_called_alike(live_book: Book, overlay: Path, who: str) -> None:
+    asked = _flood(live_book, overlay)
     with pytest.raises(approvals.Refused, match="whom PERENNIAL_APPROVERS does not name"):
         approvals.answer(asked.approval_id, "approved", (who,), now=SOON)
 
 
 @pytest.mark.parametrize("name", ["Ada", "ada\u200b", "\uff41\uff44\uff41", " ada@home.example"])
-def test_an_author_is_also_whoever_is_called_alike(open_house: House, overlay: Path, name: str) -> None:
+def test_an_author_is_also_whoever_is_called_alike(live_book: Book, overlay: Path, name: str) -> None:
     _caps(overlay, actions_per_run=6)
     Repository(overlay).commit(name)
-    asked = _flood(open_house, overlay)
+    asked = _flood(live_book, overlay)
     with pytest.raises(approvals.Refused, match="changed or started"):
         approvals.answer(asked.approval_id, "approved", ("ada",), now=SOON)
 
 
-def test_whoever_changes_the_overlay_while_a_question_waits_does_not_approve(open_house: House, overlay: Path) -> None:
+def test_whoever_changes_the_overlay_while_a_question_waits_does_not_approve(live_book: Book, overlay: Path) -> None:
     git = Repository(overlay)
     _caps(overlay, actions_per_run=6)
     git.commit("Eve")
-    asked = _flood(open_house, overlay)
+    asked = _flood(live_book, overlay)
     template = overlay / "playbooks" / "more.yaml"
     template.write_text("disabled: true\n")  # the actions that wait are kept current by each decision
     git.commit("Ada")
@@ -296,8 +296,8 @@ def test_whoever_changes_the_overlay_while_a_question_waits_does_not_approve(ope
         approvals.answer(asked.approval_id, "approved", ("ada",), now=SOON)
 
 
-def test_of_two_answers_at_the_same_time_one_counts(open_house: House, overlay: Path) -> None:
-    asked = _flood(open_house, overlay)
+def test_of_two_answers_at_the_same_time_one_counts(live_book: Book, overlay: Path) -> None:
+    asked = _flood(live_book, overlay)
 
     def give(said: approvals.Answer) -> str:
         try:
@@ -309,10 +309,10 @@ def test_of_two_answers_at_the_same_time_one_counts(open_house: House, overlay: 
         said = list(pool.map(give, ["approved", "rejected"] * 4))
     state = approvals.get(asked.approval_id).state
     assert said.count(state) == 1 and sum("already" in one for one in said) == 7
-    assert set(_states(open_house)) == {"planned"} if state == "approved" else {"planned", "suppressed"}
+    assert set(_states(live_book)) == {"planned"} if state == "approved" else {"planned", "suppressed"}
 
 
-def test_a_question_without_a_name_is_none(open_house: House, overlay: Path) -> None:
-    _flood(open_house, overlay)
+def test_a_question_without_a_name_is_none(live_book: Book, overlay: Path) -> None:
+    _flood(live_book, overlay)
     with pytest.raises(ConfigError, match="unknown approval ''"):  # and not whichever is the newest
         approvals.get("")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from include.outbox import authors, caps
-from tests.fixtures.decision_world import House
+from tests.fixtures.decision_world import Book
 from tests.fixtures.overlay_repository import Repository, names
 from tests.outbox.test_approvals import _caps, _flood
 
@@ -83,7 +83,7 @@ def test_no_file_in_force_is_left_out(overlay: Path, tmp_path_factory: pytest.Te
 
 
 def test_an_overlay_that_changes_while_it_is_decided_on_has_no_known_authors(
-    open_house: House, overlay: Path, monkeypatch: pytest.MonkeyPatch
+    live_book: Book, overlay: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     git = Repository(overlay)
     _caps(overlay, actions_per_run=6)
@@ -97,7 +97,7 @@ def test_an_overlay_that_changes_while_it_is_decided_on_has_no_known_authors(
         return found
 
     monkeypatch.setattr(caps, "sort", put_back)
-    assert not _flood(open_house, overlay).is_author_known
+    assert not _flood(live_book, overlay).is_author_known
 
 
 def test_git_runs_nothing_that_the_overlay_names(overlay: Path, tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -210,10 +210,10 @@ def test_the_why_page_asks_for_an_account_and_says_what_it_does_not_know(client,
     assert "is not a day" in _get(client, "viewer", "/why/?account=crm:1&day=x").text
 
 
-def test_the_why_page_shows_each_rule_with_its_reasons_and_no_person(client, house):
-    house.renewals(renewal(1, days=30, account_name="Customer <b>one</b>"))
-    house.quarantine("1002")
-    house.decide()
+def test_the_why_page_shows_each_rule_with_its_reasons_and_no_person(client, book):
+    book.renewals(renewal(1, days=30, account_name="Customer <b>one</b>"))
+    book.quarantine("1002")
+    book.decide()
     text = _get(client, "viewer", "/why/?account=crm:1001").text
     assert f'<option value="{TODAY}" selected>' in text and "C-1#2" in text
     assert "<code>passed_over</code>" in text and "<code>opened</code>" in text and "<code>not_due</code>" in text

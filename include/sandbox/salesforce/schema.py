@@ -91,7 +91,7 @@ def _object(name: str, prefix: str, kind: str, *fields: Field, deletes: bool = T
     return SObject(name, prefix, kind, {each.name: each for each in (*common, *fields)}, writable)
 
 
-# What this house has made for itself.
+# What the admins of this org added.
 _OWN = (
     ("Invoice__c", "a00", "invoice", (
         Field("Contract_Number__c", source="contract_number"), Field("Amount__c", "currency", "amount"),

@@ -11,10 +11,10 @@ import pytest
 from include.common.working_days import calendar, worked
 from include.decide.digests import escalation
 from tests.decide.test_task_feedback import answer, written
-from tests.fixtures.decision_world import House
+from tests.fixtures.decision_world import Book
 from tests.fixtures.decisions import at
 from tests.fixtures.renewal_rows import renewal
-from tests.fixtures.signals import Ward, ward  # noqa: F401
+from tests.fixtures.signals import SignalBook, signal_book  # noqa: F401
 from tests.fixtures.subjects_store import account
 
 BAD = {"n_bad_ratings_30d": 2}
@@ -38,19 +38,19 @@ def test_working_hours_leave_out_nights_weekends_holidays_and_count_make_up_days
     assert hours("DE", BERLIN, friday, friday - timedelta(days=3)) == 0
 
 
-def told(house: House) -> list[tuple[str, str, int]]:
+def told(book: Book) -> list[tuple[str, str, int]]:
     return [
         (row.recipient, row.step.partition(":")[0], len(row.body["evidence"]))
-        for row in house.outbox(channel="email", rule=escalation.RULE)
+        for row in book.outbox(channel="email", rule=escalation.RULE)
     ]
 
 
-def test_first_the_lead_then_the_head_each_once(ward: Ward, overlay: Path) -> None:  # noqa: F811
+def test_first_the_lead_then_the_head_each_once(signal_book: SignalBook, overlay: Path) -> None:  # noqa: F811
     people = overlay / "config" / "people.yaml"
     people.write_text(people.read_text() + "head: {name: Hedy, email: head@vendor.example}\n")
-    ward.give("account", account(1, **BAD), account(2, **BAD))
-    ward.house.decide()
-    tasks = [written(ward.house, entity_id=f"crm:{number}") for number in (1, 2)]
+    signal_book.give("account", account(1, **BAD), account(2, **BAD))
+    signal_book.book.decide()
+    tasks = [written(signal_book.book, entity_id=f"crm:{number}") for number in (1, 2)]
     expected: dict[int, list[tuple[str, str, int]]] = {
         1: [],
         2: [("lead@vendor.example", "lead", 2)],
@@ -60,45 +60,45 @@ def test_first_the_lead_then_the_head_each_once(ward: Ward, overlay: Path) -> No
         7: [("lead@vendor.example", "lead", 2), ("head@vendor.example", "head", 1)],
     }
     for day, wanted in expected.items():
-        ward.set_clock(at(day))
-        answer(ward.house, tasks[0])
-        answer(ward.house, tasks[1], "started" if day > 2 else "open")
-        ward.house.decide()
-        assert told(ward.house) == wanted, day
-        ward.house._execute("update ops.outbox set state = 'sent' where state = 'planned'")
-    (lead,) = ward.house.outbox(channel="email", rule=escalation.RULE, recipient="lead@vendor.example")
+        signal_book.set_clock(at(day))
+        answer(signal_book.book, tasks[0])
+        answer(signal_book.book, tasks[1], "started" if day > 2 else "open")
+        signal_book.book.decide()
+        assert told(signal_book.book) == wanted, day
+        signal_book.book._execute("update ops.outbox set state = 'sent' where state = 'planned'")
+    (lead,) = signal_book.book.outbox(channel="email", rule=escalation.RULE, recipient="lead@vendor.example")
     assert lead.subject == "2 alerts that nobody has answered"
     assert lead.body["evidence"][0]["source"] == "Ada Lovelace, since 16 Nov 2026"
-    assert {row["escalated_to"] for row in ward.house.episodes("bad_rating")} == {"lead", "head"}
+    assert {row["escalated_to"] for row in signal_book.book.episodes("bad_rating")} == {"lead", "head"}
 
 
-def test_nobody_is_accused_while_the_crm_cannot_be_read(house: House) -> None:
+def test_nobody_is_accused_while_the_crm_cannot_be_read(book: Book) -> None:
     row = renewal(1, days=60)
-    house.renewals(row)
-    house.decide()
-    task = written(house)
-    answer(house, task)  # read back now, and never again
+    book.renewals(row)
+    book.decide()
+    task = written(book)
+    answer(book, task)  # read back now, and never again
     for day in (2, 4):
-        house.set_clock(at(day))
-        house.renewals(row)
-        house.decide()
-        assert told(house) == []
-    answer(house, task)
-    house.decide(decision_id="read again")
-    assert told(house) == [("lead@vendor.example", "lead", 1)]
+        book.set_clock(at(day))
+        book.renewals(row)
+        book.decide()
+        assert told(book) == []
+    answer(book, task)
+    book.decide(decision_id="read again")
+    assert told(book) == [("lead@vendor.example", "lead", 1)]
 
 
-def test_where_the_lead_is_the_reader_the_next_one_up_is_the_head(house: House) -> None:
+def test_where_the_lead_is_the_reader_the_next_one_up_is_the_head(book: Book) -> None:
     row = renewal(1, days=60, owner_is_active=False)
-    house.renewals(row)
-    house.decide()
-    task = written(house)
+    book.renewals(row)
+    book.decide()
+    task = written(book)
     assert task.recipient == "lead@vendor.example"
-    house.set_clock(at(7))
-    house.renewals(row)
-    answer(house, task)
-    house.decide()
-    assert told(house) == [("queue@vendor.example", "head", 1)]
+    book.set_clock(at(7))
+    book.renewals(row)
+    answer(book, task)
+    book.decide()
+    assert told(book) == [("queue@vendor.example", "head", 1)]
 
 
 @pytest.mark.parametrize("text", ["lead_after_hours: 40", "head_after_hours: 20"])

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from include.decide.digests import metric_targets
 from include.outbox.message import Message
 from include.warehouse.engine import engine
-from tests.fixtures.decision_world import House
+from tests.fixtures.decision_world import Book
 from tests.fixtures.decisions import at
 
 CREATE = """
@@ -27,11 +27,11 @@ _INSERT = sa.text(
 
 
 @pytest.fixture
-def missed(house: House) -> House:
+def missed(book: Book) -> Book:
     """A closed month in which half of the accounts were active, and less of their people than before."""
-    house.set_clock(at(17))
-    house.renewals()
-    end = house.now.date().replace(day=1)
+    book.set_clock(at(17))
+    book.renewals()
+    end = book.now.date().replace(day=1)
     with engine("builder").begin() as connection:
         connection.exec_driver_sql(CREATE)
         connection.exec_driver_sql("grant select on marts.kpi_value to perennial_reader")
@@ -48,10 +48,10 @@ def missed(house: House) -> House:
                 _INSERT,
                 {"metric": metric, "grain": grain, "key": key, "worth": worth, "n": n, "end": end, "back": months_ago},
             )
-    return house
+    return book
 
 
-def test_a_missed_target_is_told_once(missed: House) -> None:
+def test_a_missed_target_is_told_once(missed: Book) -> None:
     missed.decide()
     told = missed.outbox(rule=metric_targets.RULE)
     assert [(each.recipient, each.state, each.channel) for each in told] == [
@@ -70,7 +70,7 @@ def test_a_missed_target_is_told_once(missed: House) -> None:
     assert len(missed.outbox(rule=metric_targets.RULE)) == 1
 
 
-def test_it_waits_for_a_source_that_is_not_fit(missed: House) -> None:
+def test_it_waits_for_a_source_that_is_not_fit(missed: Book) -> None:
     missed.verdict("product_db", "product", "red", missed.now, "broken")
     assert missed.decide().n_on_hold >= 1
     assert missed.outbox(rule=metric_targets.RULE) == []
@@ -79,13 +79,13 @@ def test_it_waits_for_a_source_that_is_not_fit(missed: House) -> None:
     assert len(missed.outbox(rule=metric_targets.RULE)) == 1
 
 
-def test_the_past_is_no_news(missed: House) -> None:
+def test_the_past_is_no_news(missed: Book) -> None:
     missed.set_clock(at(40))
     missed.decide()
     assert missed.outbox(rule=metric_targets.RULE) == []
 
 
-def test_a_correction_by_hand_counts(missed: House) -> None:
+def test_a_correction_by_hand_counts(missed: Book) -> None:
     with engine("builder").begin() as connection:
         connection.exec_driver_sql(
             "insert into meta.kpi_override (metric_id, period, as_of, grain, grain_key, value, reason, entered_by,"

@@ -14,7 +14,7 @@ from include.warehouse.engine import engine
 from tests.decide.test_task_feedback import answer, written
 from tests.fixtures.decisions import at
 from tests.fixtures.renewal_rows import TODAY, renewal
-from tests.fixtures.signals import Ward, ward  # noqa: F401
+from tests.fixtures.signals import SignalBook, signal_book  # noqa: F401
 from tests.fixtures.subjects_store import account
 from tests.scores.test_forecast import line
 
@@ -23,25 +23,25 @@ GONE = {"owner_is_active": False}
 NOBODY = {"owner_key": None, "owner_name": None, "owner_email": None, "owner_team": None, "owner_is_active": None}
 
 
-def lists(ward: Ward, rule: str) -> list[tuple[str, str]]:  # noqa: F811
-    return [(row.recipient, row.step) for row in ward.house.outbox(channel="email", rule=rule)]
+def lists(signal_book: SignalBook, rule: str) -> list[tuple[str, str]]:  # noqa: F811
+    return [(row.recipient, row.step) for row in signal_book.book.outbox(channel="email", rule=rule)]
 
 
-def test_the_lead_reads_on_monday_morning_how_the_team_stands_once(ward: Ward) -> None:  # noqa: F811
+def test_the_lead_reads_on_monday_morning_how_the_team_stands_once(signal_book: SignalBook) -> None:  # noqa: F811
     rows = [renewal(1, days=30), renewal(2, days=60, tier="key_account"), renewal(3, days=120)]
-    ward.house.renewals(*rows)
-    ward.give("account", account(1, **BAD), account(2, **BAD, **GONE), account(9, arr=Decimal(5), **NOBODY))
-    ward.house.decide()
-    assert lists(ward, weekly.DIGEST) == []  # four in the morning, where the lead is
-    task = written(ward.house, rule="bad_rating", entity_id="crm:1")
+    signal_book.book.renewals(*rows)
+    signal_book.give("account", account(1, **BAD), account(2, **BAD, **GONE), account(9, arr=Decimal(5), **NOBODY))
+    signal_book.book.decide()
+    assert lists(signal_book, weekly.DIGEST) == []  # four in the morning, where the lead is
+    task = written(signal_book.book, rule="bad_rating", entity_id="crm:1")
     for day, hour, weeks in ((1, 9, 0), (7, 9, 0), (7, 14, 1), (7, 16, 1), (8, 15, 1)):
-        ward.set_clock(at(day, hour=hour))
-        ward.house.renewals(*rows)
-        answer(ward.house, task, "started")
-        ward.house.decide(decision_id=f"{day} {hour}")
-        assert len(lists(ward, weekly.DIGEST)) == weeks, (day, hour)
-    assert lists(ward, weekly.DIGEST) == [("lead@vendor.example", "2026-W48")]
-    (digest,) = ward.house.outbox(channel="slack", rule=weekly.DIGEST)
+        signal_book.set_clock(at(day, hour=hour))
+        signal_book.book.renewals(*rows)
+        answer(signal_book.book, task, "started")
+        signal_book.book.decide(decision_id=f"{day} {hour}")
+        assert len(lists(signal_book, weekly.DIGEST)) == weeks, (day, hour)
+    assert lists(signal_book, weekly.DIGEST) == [("lead@vendor.example", "2026-W48")]
+    (digest,) = signal_book.book.outbox(channel="slack", rule=weekly.DIGEST)
     assert digest.body["subject"] == "Your week: 2 decisions in 90 days, USD 240,000 a year"
     assert {fact["label"]: fact["value"] for fact in digest.body["facts"]}["key account"] == (
         "1 decision, USD 120,000 a year"
@@ -50,37 +50,37 @@ def test_the_lead_reads_on_monday_morning_how_the_team_stands_once(ward: Ward) -
         line["text"].startswith("Ada Lovelace:") and "1 overdue task" in line["text"]
         for line in digest.body["evidence"]
     )
-    assert sorted(lists(ward, weekly.ORPHANS)) == [
+    assert sorted(lists(signal_book, weekly.ORPHANS)) == [
         ("lead@vendor.example", "2026-W48"),
         ("queue@vendor.example", "2026-W48"),
     ]
-    (orphans,) = ward.house.outbox(channel="slack", rule=weekly.ORPHANS, recipient="lead@vendor.example")
+    (orphans,) = signal_book.book.outbox(channel="slack", rule=weekly.ORPHANS, recipient="lead@vendor.example")
     assert [line["text"].partition(":")[0] for line in orphans.body["evidence"]] == ["Customer 2"]
     assert "is no longer active" in orphans.body["evidence"][0]["source"]
     assert task.body["due_on"] < TODAY.replace(day=23).isoformat()
 
 
-def test_a_week_whose_first_days_were_missed_is_told_on_the_next_morning_that_decides(ward: Ward) -> None:  # noqa: F811
-    ward.give("account", account(1, **BAD))
+def test_a_week_whose_first_days_were_missed_is_told_on_the_next_morning_that_decides(signal_book: SignalBook) -> None:  # noqa: F811
+    signal_book.give("account", account(1, **BAD))
     for day, hour, weeks in ((2, 9, []), (2, 15, ["2026-W47"]), (3, 15, ["2026-W47"]), (5, 15, ["2026-W47"]),
                              (7, 15, ["2026-W47", "2026-W48"])):  # fmt: skip
-        ward.set_clock(at(day, hour=hour))
-        ward.house.renewals(renewal(1, days=30))
-        ward.house.decide(decision_id=f"{day} {hour}")
-        assert sorted(step for _, step in lists(ward, weekly.DIGEST)) == weeks, (day, hour)
+        signal_book.set_clock(at(day, hour=hour))
+        signal_book.book.renewals(renewal(1, days=30))
+        signal_book.book.decide(decision_id=f"{day} {hour}")
+        assert sorted(step for _, step in lists(signal_book, weekly.DIGEST)) == weeks, (day, hour)
 
 
-def test_nothing_is_said_of_a_week_while_the_crm_is_red(ward: Ward) -> None:  # noqa: F811
-    ward.set_clock(at(7, hour=14))
-    ward.house.renewals(renewal(1, days=30))
-    ward.give("account", account(2, **GONE))
-    ward.house.verdict("crm", "crm", "red", None, "x")
-    ward.house.decide()
-    assert lists(ward, weekly.DIGEST) == lists(ward, weekly.ORPHANS) == []
+def test_nothing_is_said_of_a_week_while_the_crm_is_red(signal_book: SignalBook) -> None:  # noqa: F811
+    signal_book.set_clock(at(7, hour=14))
+    signal_book.book.renewals(renewal(1, days=30))
+    signal_book.give("account", account(2, **GONE))
+    signal_book.book.verdict("crm", "crm", "red", None, "x")
+    signal_book.book.decide()
+    assert lists(signal_book, weekly.DIGEST) == lists(signal_book, weekly.ORPHANS) == []
 
 
 def test_the_lead_reads_where_people_and_figures_disagree_90_days_before(
-    ward: Ward,  # noqa: F811
+    signal_book: SignalBook,  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monday = at(7, hour=14)
@@ -96,10 +96,10 @@ def test_the_lead_reads_where_people_and_figures_disagree_90_days_before(
     seen = [disputed("Near", 90), disputed("Far", 91), disputed("Passed", -1), disputed("Sure", 60, band="green"),
             disputed("Theirs", 60, team="West"), disputed("Old", 60, as_of=TODAY)]  # fmt: skip
     monkeypatch.setattr(weekly.lines, "read", lambda _: seen)
-    ward.set_clock(monday)
-    ward.house.renewals(renewal(1, days=30))
-    ward.house.decide()
-    (digest,) = ward.house.outbox(channel="slack", rule=weekly.DIGEST)
+    signal_book.set_clock(monday)
+    signal_book.book.renewals(renewal(1, days=30))
+    signal_book.book.decide()
+    (digest,) = signal_book.book.outbox(channel="slack", rule=weekly.DIGEST)
     (said,) = [row["text"] for row in digest.body["evidence"] if row["text"].startswith("Talk about")]
     assert said == (
         "Talk about Near: commit in the CRM, but health is red; USD 120,000 a year, decision by 21 Feb 2027"

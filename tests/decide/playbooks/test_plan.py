@@ -10,21 +10,21 @@ import pytest
 
 from include.common.errors import ConfigError
 from tests.decide.playbooks.test_load import BY_FIGURES
-from tests.fixtures.decision_world import House
+from tests.fixtures.decision_world import Book
 from tests.fixtures.decisions import at
 from tests.fixtures.renewal_rows import NOW, TODAY, renewal
 
 AT_RISK = renewal(1, days=80, usage_ratio=0.5, usage_28d=500)
 
 
-def tasks(house: House, **wanted: object) -> list:
-    return house.outbox(channel="crm_task", **wanted)
+def tasks(book: Book, **wanted: object) -> list:
+    return book.outbox(channel="crm_task", **wanted)
 
 
-def test_three_tasks_with_owners_and_due_dates(house: House) -> None:
-    house.renewals(AT_RISK)
-    assert house.decide().n_planned == 3
-    found = {row.step: row for row in tasks(house)}
+def test_three_tasks_with_owners_and_due_dates(book: Book) -> None:
+    book.renewals(AT_RISK)
+    assert book.decide().n_planned == 3
+    found = {row.step: row for row in tasks(book)}
     assert {step: (row.recipient, row.body["due_at"], row.body["owner_id"]) for step, row in found.items()} == {
         # Wed 18, Mon 23 and Thu 26 November, 17:00 in Berlin
         "find_the_cause": ("ada@vendor.example", "2026-11-18T16:00:00.000Z", "77"),
@@ -36,12 +36,12 @@ def test_three_tasks_with_owners_and_due_dates(house: House) -> None:
     assert "Usage is at 50% of its baseline" in first.body["html"]
     assert (first.rule, first.version, first.body["company_id"]) == ("renewal_at_risk", "renewal_at_risk 1", "1001")
     assert first.not_after == at(15, hour=0)
-    assert house.decide(decision_id="again").n_planned == 0
+    assert book.decide(decision_id="again").n_planned == 0
 
 
-def test_a_hostile_name_is_text_in_a_task(house: House) -> None:
+def test_a_hostile_name_is_text_in_a_task(book: Book) -> None:
     hostile = "<script>alert(1)</script>"
-    house.renewals(
+    book.renewals(
         dataclasses.replace(
             AT_RISK,
             account_name=hostile,
@@ -51,65 +51,65 @@ def test_a_hostile_name_is_text_in_a_task(house: House) -> None:
             decision_maker_name=hostile,
         )
     )
-    house.decide()
-    assert len(tasks(house)) == 3
-    for row in tasks(house):
+    book.decide()
+    assert len(tasks(book)) == 3
+    for row in tasks(book):
         assert "<script>" not in row.body["html"]
         assert "&lt;script&gt;" in row.body["html"]
 
 
-def test_due_dates_follow_the_regions_holidays(house: House) -> None:
-    house.renewals(dataclasses.replace(AT_RISK, region="elsewhere"))
-    house.set_clock(at(7))  # Monday 23 November; Thursday 26 is Thanksgiving in the United States
-    house.renewals(dataclasses.replace(AT_RISK, region="elsewhere"))
-    house.decide()
-    (row,) = tasks(house, step="meet_the_decision_maker")
+def test_due_dates_follow_the_regions_holidays(book: Book) -> None:
+    book.renewals(dataclasses.replace(AT_RISK, region="elsewhere"))
+    book.set_clock(at(7))  # Monday 23 November; Thursday 26 is Thanksgiving in the United States
+    book.renewals(dataclasses.replace(AT_RISK, region="elsewhere"))
+    book.decide()
+    (row,) = tasks(book, step="meet_the_decision_maker")
     assert row.body["due_at"] == "2026-12-01T22:00:00.000Z"
 
 
-def test_it_ends_when_the_risk_is_gone_and_not_a_moment_before(house: House) -> None:
-    house.renewals(AT_RISK)
-    house.decide()
-    house.renewals(dataclasses.replace(AT_RISK, usage_ratio=0.75))
-    assert house.decide(decision_id="better").n_closed == 0
-    house.renewals(dataclasses.replace(AT_RISK, usage_ratio=0.9))
-    assert house.decide(decision_id="good").n_closed == 1
-    (episode,) = house.episodes("renewal_at_risk")
+def test_it_ends_when_the_risk_is_gone_and_not_a_moment_before(book: Book) -> None:
+    book.renewals(AT_RISK)
+    book.decide()
+    book.renewals(dataclasses.replace(AT_RISK, usage_ratio=0.75))
+    assert book.decide(decision_id="better").n_closed == 0
+    book.renewals(dataclasses.replace(AT_RISK, usage_ratio=0.9))
+    assert book.decide(decision_id="good").n_closed == 1
+    (episode,) = book.episodes("renewal_at_risk")
     assert episode["close_reason"].startswith("the risk is gone: usage_ratio >= 0.85")
-    house.renewals(AT_RISK)
-    assert house.decide(decision_id="worse again").n_planned == 3
-    assert [row["episode_no"] for row in house.episodes("renewal_at_risk")] == [1, 2]
+    book.renewals(AT_RISK)
+    assert book.decide(decision_id="worse again").n_planned == 3
+    assert [row["episode_no"] for row in book.episodes("renewal_at_risk")] == [1, 2]
 
 
-def test_it_ends_with_the_renewal(house: House) -> None:
-    house.renewals(AT_RISK)
-    house.decide()
-    house.renewals()
-    assert house.decide(decision_id="won").n_closed == 1
+def test_it_ends_with_the_renewal(book: Book) -> None:
+    book.renewals(AT_RISK)
+    book.decide()
+    book.renewals()
+    assert book.decide(decision_id="won").n_closed == 1
 
 
-def test_doubtful_usage_neither_starts_nor_ends_it(house: House) -> None:
-    house.verdict("product_db", "product", "red", NOW, "x")
-    house.renewals(AT_RISK)
-    assert house.decide().n_planned == 0
-    house.verdict("product_db", "product", "green", NOW)
-    assert house.decide(decision_id="green").n_planned == 3
-    house.verdict("product_db", "product", "red", NOW, "x")
-    house.renewals(dataclasses.replace(AT_RISK, usage_ratio=0.99))
-    assert house.decide(decision_id="red").n_closed == 0
+def test_doubtful_usage_neither_starts_nor_ends_it(book: Book) -> None:
+    book.verdict("product_db", "product", "red", NOW, "x")
+    book.renewals(AT_RISK)
+    assert book.decide().n_planned == 0
+    book.verdict("product_db", "product", "green", NOW)
+    assert book.decide(decision_id="green").n_planned == 3
+    book.verdict("product_db", "product", "red", NOW, "x")
+    book.renewals(dataclasses.replace(AT_RISK, usage_ratio=0.99))
+    assert book.decide(decision_id="red").n_closed == 0
 
 
-def test_a_bad_crm_starts_nothing(house: House) -> None:
-    house.verdict("crm", "crm", "red", NOW, "x")
-    house.renewals(AT_RISK)
-    result = house.decide()
+def test_a_bad_crm_starts_nothing(book: Book) -> None:
+    book.verdict("crm", "crm", "red", NOW, "x")
+    book.renewals(AT_RISK)
+    result = book.decide()
     assert (result.n_planned, result.n_on_hold, result.n_opened) == (0, 1, 0)
 
 
-def test_an_account_in_quarantine_starts_nothing(house: House) -> None:
-    house.quarantine("1001")
-    house.renewals(AT_RISK)
-    assert house.decide().n_planned == 0
+def test_an_account_in_quarantine_starts_nothing(book: Book) -> None:
+    book.quarantine("1001")
+    book.renewals(AT_RISK)
+    assert book.decide().n_planned == 0
 
 
 def put(overlay: Path, *changes: tuple[str, str]) -> None:
@@ -120,33 +120,33 @@ def put(overlay: Path, *changes: tuple[str, str]) -> None:
     (overlay / "playbooks" / "renewal_at_risk.yaml").write_text(text)
 
 
-def test_a_draft_starts_nothing_and_a_retired_one_ends_what_it_started(house: House, overlay: Path) -> None:
-    house.renewals(AT_RISK)
+def test_a_draft_starts_nothing_and_a_retired_one_ends_what_it_started(book: Book, overlay: Path) -> None:
+    book.renewals(AT_RISK)
     put(overlay, ("status: live", "status: draft"))
-    assert house.decide().n_planned == 0
+    assert book.decide().n_planned == 0
     put(overlay, ("status: live", "status: live"))
-    house.decide(decision_id="live")
+    book.decide(decision_id="live")
     put(overlay, ("status: live", "status: retired"))
-    house.renewals(dataclasses.replace(AT_RISK, usage_ratio=0.9), dataclasses.replace(AT_RISK, renewal_id="C-9#1"))
-    result = house.decide(decision_id="retired")
+    book.renewals(dataclasses.replace(AT_RISK, usage_ratio=0.9), dataclasses.replace(AT_RISK, renewal_id="C-9#1"))
+    result = book.decide(decision_id="retired")
     assert (result.n_opened, result.n_closed) == (0, 1)
 
 
-def test_an_audience_limits_it(house: House, overlay: Path) -> None:
+def test_an_audience_limits_it(book: Book, overlay: Path) -> None:
     put(overlay, ("status: live", "status: live\naudience: {tiers: [key account], regions: [Germany]}"))
-    house.renewals(
+    book.renewals(
         dataclasses.replace(AT_RISK, renewal_id="a#1"),
         dataclasses.replace(AT_RISK, renewal_id="b#1", tier="key account"),
         dataclasses.replace(AT_RISK, renewal_id="c#1", tier="key account", region="France"),
     )
-    house.decide()
-    assert {row.entity_id for row in tasks(house)} == {"b#1"}
+    book.decide()
+    assert {row.entity_id for row in tasks(book)} == {"b#1"}
 
 
-def test_a_running_playbook_goes_on_with_its_version(house: House, overlay: Path) -> None:
-    house.renewals(AT_RISK)
-    house.decide()
-    house._execute("update ops.outbox set state = 'sent' where step = 'find_the_cause'")
+def test_a_running_playbook_goes_on_with_its_version(book: Book, overlay: Path) -> None:
+    book.renewals(AT_RISK)
+    book.decide()
+    book._execute("update ops.outbox set state = 'sent' where step = 'find_the_cause'")
     extra = BY_FIGURES.read_text().partition("steps:\n")[2].partition("  - id: meet")[0].replace("find_the", "name_the")
     put(
         overlay,
@@ -155,64 +155,64 @@ def test_a_running_playbook_goes_on_with_its_version(house: House, overlay: Path
         ("steps:\n", f"steps:\n{extra}"),
     )
     other = dataclasses.replace(AT_RISK, renewal_id="C-9#1")
-    house.renewals(dataclasses.replace(AT_RISK, account_name="Renamed"), other)
-    result = house.decide(decision_id="v2")
+    book.renewals(dataclasses.replace(AT_RISK, account_name="Renamed"), other)
+    result = book.decide(decision_id="v2")
     assert (result.n_planned, result.n_refreshed) == (4, 2)
-    mine = {row.step: (row.version, row.subject) for row in tasks(house, entity_id=AT_RISK.renewal_id)}
+    mine = {row.step: (row.version, row.subject) for row in tasks(book, entity_id=AT_RISK.renewal_id)}
     assert {version for version, _ in mine.values()} == {"renewal_at_risk 1"}
     assert mine["meet_the_decision_maker"][1] == "Renamed: meet the person who decides"
     assert "name_the_cause" not in mine
-    begun = {row.step: row.version for row in tasks(house, entity_id="C-9#1")}
+    begun = {row.step: row.version for row in tasks(book, entity_id="C-9#1")}
     assert begun["name_the_cause"] == "renewal_at_risk 2"
 
 
-def test_a_change_without_a_new_version_starts_nothing_and_is_told(house: House, overlay: Path) -> None:
-    house.renewals(AT_RISK)
-    house.decide()
+def test_a_change_without_a_new_version_starts_nothing_and_is_told(book: Book, overlay: Path) -> None:
+    book.renewals(AT_RISK)
+    book.decide()
     put(overlay, ("meet the person who decides", "meet who decides"))
-    house.renewals(AT_RISK, dataclasses.replace(AT_RISK, renewal_id="C-9#1"))
-    result = house.decide(decision_id="changed")
+    book.renewals(AT_RISK, dataclasses.replace(AT_RISK, renewal_id="C-9#1"))
+    result = book.decide(decision_id="changed")
     assert (result.n_planned, result.n_refreshed) == (0, 0)
     assert "raise the version" in result.problems[0]
 
 
-def test_what_runs_ends_even_when_its_file_is_gone(house: House, overlay: Path) -> None:
-    house.renewals(AT_RISK)
-    house.decide()
+def test_what_runs_ends_even_when_its_file_is_gone(book: Book, overlay: Path) -> None:
+    book.renewals(AT_RISK)
+    book.decide()
     (overlay / "playbooks" / "renewal_at_risk.yaml").write_text("disabled: true\n")
-    house.renewals(dataclasses.replace(AT_RISK, usage_ratio=0.9))
-    assert house.decide(decision_id="gone").n_closed == 1
+    book.renewals(dataclasses.replace(AT_RISK, usage_ratio=0.9))
+    assert book.decide(decision_id="gone").n_closed == 1
 
 
-def test_open_tasks_are_closed_with_a_note_when_the_risk_is_gone(house: House) -> None:
-    house.renewals(AT_RISK)
-    house.decide()
-    house._execute("update ops.outbox set state = 'sent' where step <> 'agree_the_plan'")
-    house.renewals(dataclasses.replace(AT_RISK, usage_ratio=0.9))
-    house.decide(decision_id="good")
-    closing = {row.step: row for row in tasks(house) if "closes" in row.body}
+def test_open_tasks_are_closed_with_a_note_when_the_risk_is_gone(book: Book) -> None:
+    book.renewals(AT_RISK)
+    book.decide()
+    book._execute("update ops.outbox set state = 'sent' where step <> 'agree_the_plan'")
+    book.renewals(dataclasses.replace(AT_RISK, usage_ratio=0.9))
+    book.decide(decision_id="good")
+    closing = {row.step: row for row in tasks(book) if "closes" in row.body}
     assert closing.keys() == {"close:find_the_cause", "close:meet_the_decision_maker"}
     for step, row in closing.items():
-        assert row.body["closes"] == next(task.key for task in tasks(house, step=step.removeprefix("close:")))
+        assert row.body["closes"] == next(task.key for task in tasks(book, step=step.removeprefix("close:")))
         assert row.body["note"] == (
             "Closed by Perennial on 2026-11-16: the risk is gone: usage_ratio >= 0.85\nand n_open_urgent_tickets = 0\n"
             "and decision_maker_known"
         ).replace("\n", " ")
         assert (row.state, row.reads) == ("planned", ("crm",))
-    assert house.decide(decision_id="again").n_planned == 0
+    assert book.decide(decision_id="again").n_planned == 0
 
 
-def test_a_broken_trigger_is_reported_after_all_else_is_decided(house: House, overlay: Path) -> None:
+def test_a_broken_trigger_is_reported_after_all_else_is_decided(book: Book, overlay: Path) -> None:
     put(overlay, ("usage_ratio < 0.7\n", "tier < 5\n"))
-    house.renewals(dataclasses.replace(AT_RISK, decision_date=TODAY + timedelta(days=30)))
-    (problem,) = house.decide().problems
+    book.renewals(dataclasses.replace(AT_RISK, decision_date=TODAY + timedelta(days=30)))
+    (problem,) = book.decide().problems
     assert "renewal_at_risk" in problem
-    assert {row.rule for row in house.outbox()} == {"renewal"}
+    assert {row.rule for row in book.outbox()} == {"renewal"}
 
 
-def test_a_wrong_file_decides_nothing(house: House, overlay: Path) -> None:
+def test_a_wrong_file_decides_nothing(book: Book, overlay: Path) -> None:
     put(overlay, ("usage_ratio < 0.7", "usage_rate < 0.7"))
-    house.renewals(AT_RISK)
+    book.renewals(AT_RISK)
     with pytest.raises(ConfigError, match=r"renewal_at_risk\.yaml:\d+"):
-        house.decide()
-    assert house.outbox() == []
+        book.decide()
+    assert book.outbox() == []

@@ -11,196 +11,196 @@ from typing import Any
 import pytest
 
 from include.outbox.message import Message
-from tests.fixtures.decision_world import House
+from tests.fixtures.decision_world import Book
 from tests.fixtures.decisions import at
-from tests.fixtures.signals import Ward, note_entities
+from tests.fixtures.signals import SignalBook, note_entities
 from tests.fixtures.subjects_store import account, contact
 
 BAD = {"n_bad_ratings_30d": 2}
 DOWN = {"user_days_28d": 60, "user_days_ratio_14d_ago": 0.5, "usage_ratio": 0.5}
 
 
-def told(house: House, **wanted: Any) -> list[tuple[str, str, str]]:
+def told(book: Book, **wanted: Any) -> list[tuple[str, str, str]]:
     """Return what is in the outbox for Slack: rule, subject, step."""
-    return [(row.rule, row.entity_id, row.step) for row in house.outbox(channel="slack", **wanted)]
+    return [(row.rule, row.entity_id, row.step) for row in book.outbox(channel="slack", **wanted)]
 
 
 FELL = {"health": Decimal(64), "health_band": "yellow", "health_band_before": "green", "health_before": Decimal(74),
         "health_band_days": 1}  # fmt: skip
 
 
-def states(house: House, signal: str) -> list[tuple[str, str, str]]:
-    return [(row["entity_id"], row["state"], row["notified_as"]) for row in house.episodes(signal)]
+def states(book: Book, signal: str) -> list[tuple[str, str, str]]:
+    return [(row["entity_id"], row["state"], row["notified_as"]) for row in book.episodes(signal)]
 
 
-def test_what_opens_is_told_once_with_its_figures(ward: Ward) -> None:
-    ward.give("account", account(1, **BAD), account(2))
-    result = ward.house.decide()
+def test_what_opens_is_told_once_with_its_figures(signal_book: SignalBook) -> None:
+    signal_book.give("account", account(1, **BAD), account(2))
+    result = signal_book.book.decide()
     assert (result.n_opened, result.n_planned) == (1, 3)
-    assert told(ward.house) == [("bad_rating", "crm:1", "opened")]
-    (row,) = ward.house.outbox(channel="email")
+    assert told(signal_book.book) == [("bad_rating", "crm:1", "opened")]
+    (row,) = signal_book.book.outbox(channel="email")
     message = Message.model_validate(row.body)
     assert message.subject == "Customer 1 (USD 12,000): 2 bad support ratings in 30 days"
     assert "support desk, complete up to" in message.evidence[0].source
     assert message.links[0].url == "https://crm.example/companies/1"
     assert (row.recipient, row.owner_key, row.reads) == ("ada@vendor.example", "crm:77", ("crm", "support"))
-    (episode,) = ward.house.episodes("bad_rating")
+    (episode,) = signal_book.book.episodes("bad_rating")
     assert episode["evidence"]["n_bad_ratings_30d"] == 2
     assert episode["evidence"]["thresholds"] == {"one": 1.0, "several": 2.0, "many": 3.0}
-    before = ward.house.scalar("select jsonb_agg(o order by key) from ops.outbox o")
-    again = ward.house.decide(decision_id="again")
+    before = signal_book.book.scalar("select jsonb_agg(o order by key) from ops.outbox o")
+    again = signal_book.book.decide(decision_id="again")
     assert (again.n_opened, again.n_planned, again.n_refreshed) == (0, 0, 0)
-    assert ward.house.scalar("select jsonb_agg(o order by key) from ops.outbox o") == before
+    assert signal_book.book.scalar("select jsonb_agg(o order by key) from ops.outbox o") == before
     for day in range(1, 5):
-        ward.set_clock(at(day))
-        assert ward.house.decide().n_planned == 0
+        signal_book.set_clock(at(day))
+        assert signal_book.book.decide().n_planned == 0
 
 
-def test_a_signal_that_is_switched_off_leaves_nothing_open(ward: Ward) -> None:
-    ward.give("account", account(1, **BAD))
-    ward.house.decide()
+def test_a_signal_that_is_switched_off_leaves_nothing_open(signal_book: SignalBook) -> None:
+    signal_book.give("account", account(1, **BAD))
+    signal_book.book.decide()
     folder = Path(os.environ["PERENNIAL_CONFIG_DIR"]) / "config" / "signals"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "bad_rating.yaml").write_text("disabled: true\n")
-    ward.set_clock(at(1))
-    assert ward.house.decide().n_closed == 1
-    (episode,) = ward.house.episodes("bad_rating")
+    signal_book.set_clock(at(1))
+    assert signal_book.book.decide().n_closed == 1
+    (episode,) = signal_book.book.episodes("bad_rating")
     assert (episode["state"], episode["close_reason"]) == ("closed", "its signal is switched off")
 
 
-def test_one_cause_is_one_alert(ward: Ward) -> None:
-    ward.give("account", account(1, **FELL), account(2, **FELL, **BAD))
-    assert ward.house.decide().n_opened == 2
-    assert sorted(told(ward.house)) == [("bad_rating", "crm:2", "opened"), ("health_fell", "crm:1", "opened")]
+def test_one_cause_is_one_alert(signal_book: SignalBook) -> None:
+    signal_book.give("account", account(1, **FELL), account(2, **FELL, **BAD))
+    assert signal_book.book.decide().n_opened == 2
+    assert sorted(told(signal_book.book)) == [("bad_rating", "crm:2", "opened"), ("health_fell", "crm:1", "opened")]
     # Once the other risk is over, what still holds is told.
-    ward.set_clock(at(1))
-    ward.give("account", account(1, **FELL), account(2, **FELL))
-    ward.house.decide()
-    ward.set_clock(at(2))
-    ward.house.decide()
-    assert ("crm:2", "open", "alert") in states(ward.house, "health_fell")
+    signal_book.set_clock(at(1))
+    signal_book.give("account", account(1, **FELL), account(2, **FELL))
+    signal_book.book.decide()
+    signal_book.set_clock(at(2))
+    signal_book.book.decide()
+    assert ("crm:2", "open", "alert") in states(signal_book.book, "health_fell")
 
 
-def test_the_first_scan_of_a_rule_is_silent(house: House) -> None:
-    house.renewals()
-    ward = Ward(house)
-    ward.give("account", account(1, **BAD))
-    ward.set_clock(house.now)
-    result = house.decide()
+def test_the_first_scan_of_a_rule_is_silent(book: Book) -> None:
+    book.renewals()
+    signal_book = SignalBook(book)
+    signal_book.give("account", account(1, **BAD))
+    signal_book.set_clock(book.now)
+    result = book.decide()
     assert (result.n_opened, result.n_planned) == (1, 0)
-    assert states(house, "bad_rating") == [("crm:1", "open", "silent")]
-    ward.set_clock(at(1))
-    ward.give("account", account(1, **BAD), account(2, **BAD))
-    assert house.decide().n_planned == 3
-    assert told(house) == [("bad_rating", "crm:2", "opened")]
+    assert states(book, "bad_rating") == [("crm:1", "open", "silent")]
+    signal_book.set_clock(at(1))
+    signal_book.give("account", account(1, **BAD), account(2, **BAD))
+    assert book.decide().n_planned == 3
+    assert told(book) == [("bad_rating", "crm:2", "opened")]
 
 
-def test_a_rule_may_ask_to_tell_at_its_first_scan(house: House, overlay: Path) -> None:
+def test_a_rule_may_ask_to_tell_at_its_first_scan(book: Book, overlay: Path) -> None:
     shipped = (Path(__file__).parents[3] / "include/defaults/config/signals/bad_rating.yaml").read_text()
     (overlay / "config" / "signals").mkdir()
     (overlay / "config" / "signals" / "bad_rating.yaml").write_text(shipped + "first_scan: notify\n")
-    house.renewals()
-    ward = Ward(house)
-    ward.give("account", account(1, **BAD))
-    ward.set_clock(house.now)
-    assert house.decide().n_planned == 3
+    book.renewals()
+    signal_book = SignalBook(book)
+    signal_book.give("account", account(1, **BAD))
+    signal_book.set_clock(book.now)
+    assert book.decide().n_planned == 3
 
 
-def test_it_closes_with_its_reason_and_rests_before_it_opens_again(ward: Ward) -> None:
-    ward.give("account", account(1, **BAD))
-    ward.house.decide()
-    ward.set_clock(at(1))
-    ward.give("account", account(1))
-    assert ward.house.decide().n_closed == 1
-    (episode,) = ward.house.episodes("bad_rating")
+def test_it_closes_with_its_reason_and_rests_before_it_opens_again(signal_book: SignalBook) -> None:
+    signal_book.give("account", account(1, **BAD))
+    signal_book.book.decide()
+    signal_book.set_clock(at(1))
+    signal_book.give("account", account(1))
+    assert signal_book.book.decide().n_closed == 1
+    (episode,) = signal_book.book.episodes("bad_rating")
     assert (episode["state"], episode["close_reason"]) == ("closed", "over: n_bad_ratings_30d = 0")
     for day, opened in ((2, 0), (14, 0), (15, 1)):
-        ward.set_clock(at(day))
-        ward.give("account", account(1, **BAD))
-        assert ward.house.decide().n_opened == opened, day
-    assert told(ward.house) == [("bad_rating", "crm:1", "opened")] * 2
-    assert [row["episode_no"] for row in ward.house.episodes("bad_rating")] == [1, 2]
+        signal_book.set_clock(at(day))
+        signal_book.give("account", account(1, **BAD))
+        assert signal_book.book.decide().n_opened == opened, day
+    assert told(signal_book.book) == [("bad_rating", "crm:1", "opened")] * 2
+    assert [row["episode_no"] for row in signal_book.book.episodes("bad_rating")] == [1, 2]
 
 
-def test_worse_is_told_once_more_and_only_once(ward: Ward) -> None:
-    ward.give("account", account(1, **BAD))
-    ward.house.decide()
+def test_worse_is_told_once_more_and_only_once(signal_book: SignalBook) -> None:
+    signal_book.give("account", account(1, **BAD))
+    signal_book.book.decide()
     for day in (1, 2):
-        ward.set_clock(at(day))
-        ward.give("account", account(1, n_bad_ratings_30d=3))
-        ward.house.decide()
-    assert told(ward.house) == [("bad_rating", "crm:1", "opened"), ("bad_rating", "crm:1", "worse")]
-    assert ward.house.episodes("bad_rating")[0]["severity"] == "high"
+        signal_book.set_clock(at(day))
+        signal_book.give("account", account(1, n_bad_ratings_30d=3))
+        signal_book.book.decide()
+    assert told(signal_book.book) == [("bad_rating", "crm:1", "opened"), ("bad_rating", "crm:1", "worse")]
+    assert signal_book.book.episodes("bad_rating")[0]["severity"] == "high"
 
 
-def test_a_few_alerts_a_day_and_the_rest_as_one_list_the_weightiest_first(ward: Ward) -> None:
-    ward.give("account", *(account(number, arr=Decimal(1000 * number), **BAD) for number in range(1, 9)))
-    ward.house.decide()
-    alerts = told(ward.house, rule="bad_rating")
+def test_a_few_alerts_a_day_and_the_rest_as_one_list_the_weightiest_first(signal_book: SignalBook) -> None:
+    signal_book.give("account", *(account(number, arr=Decimal(1000 * number), **BAD) for number in range(1, 9)))
+    signal_book.book.decide()
+    alerts = told(signal_book.book, rule="bad_rating")
     assert {subject for _, subject, _ in alerts} == {f"crm:{number}" for number in range(4, 9)}
-    (row,) = ward.house.outbox(channel="email", rule="signal_digest")
+    (row,) = signal_book.book.outbox(channel="email", rule="signal_digest")
     message = Message.model_validate(row.body)
     assert [line.text.partition(":")[0] for line in message.evidence] == ["Customer 3", "Customer 2", "Customer 1"]
     assert message.summary.startswith("They concern USD 6,000 a year")
     assert row.recipient == "ada@vendor.example"
     # The same day again says the same; the next day tells nothing again.
-    assert ward.house.decide(decision_id="again").n_planned == 0
-    ward.set_clock(at(1))
-    assert ward.house.decide().n_planned == 0
+    assert signal_book.book.decide(decision_id="again").n_planned == 0
+    signal_book.set_clock(at(1))
+    assert signal_book.book.decide().n_planned == 0
 
 
-def test_what_comes_after_the_list_has_left_waits_for_the_next_one(ward: Ward) -> None:
-    ward.give("account", *(account(number, **BAD) for number in range(1, 8)))
-    ward.house.decide()
-    ward.house._execute("update ops.outbox set state = 'sent'")
-    ward.give("account", *(account(number, **BAD) for number in range(1, 9)))
-    ward.house.decide(decision_id="later")
-    assert ("crm:8", "open", "waiting") in states(ward.house, "bad_rating")
-    ward.set_clock(at(1))
-    ward.house.decide()
-    (row,) = ward.house.outbox(channel="slack", rule="signal_digest", step="2026-11-17")
+def test_what_comes_after_the_list_has_left_waits_for_the_next_one(signal_book: SignalBook) -> None:
+    signal_book.give("account", *(account(number, **BAD) for number in range(1, 8)))
+    signal_book.book.decide()
+    signal_book.book._execute("update ops.outbox set state = 'sent'")
+    signal_book.give("account", *(account(number, **BAD) for number in range(1, 9)))
+    signal_book.book.decide(decision_id="later")
+    assert ("crm:8", "open", "waiting") in states(signal_book.book, "bad_rating")
+    signal_book.set_clock(at(1))
+    signal_book.book.decide()
+    (row,) = signal_book.book.outbox(channel="slack", rule="signal_digest", step="2026-11-17")
     assert [line["text"].partition(":")[0] for line in row.body["evidence"]] == ["Customer 8"]
-    assert ("crm:8", "open", "digest") in states(ward.house, "bad_rating")
+    assert ("crm:8", "open", "digest") in states(signal_book.book, "bad_rating")
 
 
-def test_at_night_and_on_holidays_it_waits_for_the_next_working_hour(ward: Ward) -> None:
-    ward.set_clock(at(4, hour=19))  # a Friday evening in Berlin
-    ward.give("account", account(1, **BAD))
-    ward.house.decide()
-    (row,) = ward.house.outbox(channel="slack")
+def test_at_night_and_on_holidays_it_waits_for_the_next_working_hour(signal_book: SignalBook) -> None:
+    signal_book.set_clock(at(4, hour=19))  # a Friday evening in Berlin
+    signal_book.give("account", account(1, **BAD))
+    signal_book.book.decide()
+    (row,) = signal_book.book.outbox(channel="slack")
     assert row.not_before
     assert row.not_before.isoformat() == "2026-11-23T07:00:00+00:00"
 
 
-def test_a_red_desk_holds_what_reads_it_and_nothing_else(ward: Ward) -> None:
-    ward.give("account", account(1, **BAD), account(2, **DOWN))
-    ward.house.verdict("support", "support", "red", None, "credentials")
-    note_entities(ward.house.now)
-    result = ward.house.decide()
-    assert told(ward.house) == [("usage_down", "crm:2", "opened")]
+def test_a_red_desk_holds_what_reads_it_and_nothing_else(signal_book: SignalBook) -> None:
+    signal_book.give("account", account(1, **BAD), account(2, **DOWN))
+    signal_book.book.verdict("support", "support", "red", None, "credentials")
+    note_entities(signal_book.book.now)
+    result = signal_book.book.decide()
+    assert told(signal_book.book) == [("usage_down", "crm:2", "opened")]
     assert result.n_on_hold == 1
-    assert states(ward.house, "bad_rating") == []
+    assert states(signal_book.book, "bad_rating") == []
 
 
-def test_an_account_with_a_record_in_quarantine_is_left_as_it_is(ward: Ward) -> None:
-    ward.give("account", account(1, **BAD))
-    ward.house.decide()
-    ward.set_clock(at(1))
-    ward.house.quarantine("1")
-    ward.give("account", account(1), account(2, **BAD))
-    ward.house.decide()
-    assert states(ward.house, "bad_rating") == [("crm:1", "open", "alert"), ("crm:2", "open", "alert")]
+def test_an_account_with_a_record_in_quarantine_is_left_as_it_is(signal_book: SignalBook) -> None:
+    signal_book.give("account", account(1, **BAD))
+    signal_book.book.decide()
+    signal_book.set_clock(at(1))
+    signal_book.book.quarantine("1")
+    signal_book.give("account", account(1), account(2, **BAD))
+    signal_book.book.decide()
+    assert states(signal_book.book, "bad_rating") == [("crm:1", "open", "alert"), ("crm:2", "open", "alert")]
 
 
-def test_a_customer_who_is_gone_closes_what_was_open(ward: Ward) -> None:
-    ward.give("account", account(1, **BAD))
-    ward.give("contact", contact(1, is_gone=True, days_gone=1))
-    ward.house.decide()
-    ward.set_clock(at(1))
-    ward.give("account")
-    ward.give("contact")
-    assert ward.house.decide().n_closed == 2
-    assert ward.house.episodes("key_contact_left")[0]["close_reason"].startswith("it is no longer listed")
+def test_a_customer_who_is_gone_closes_what_was_open(signal_book: SignalBook) -> None:
+    signal_book.give("account", account(1, **BAD))
+    signal_book.give("contact", contact(1, is_gone=True, days_gone=1))
+    signal_book.book.decide()
+    signal_book.set_clock(at(1))
+    signal_book.give("account")
+    signal_book.give("contact")
+    assert signal_book.book.decide().n_closed == 2
+    assert signal_book.book.episodes("key_contact_left")[0]["close_reason"].startswith("it is no longer listed")
 
 
 @pytest.mark.parametrize(
@@ -208,38 +208,38 @@ def test_a_customer_who_is_gone_closes_what_was_open(ward: Ward) -> None:
     [("min_days_as_customer: 900\n", "too young"), ("audience: {tiers: [key_account]}\n", "not for this tier"),
      ("quiet: [{first: 11-01, last: 11-30}]\n", "a quiet month"), ("status: retired\n", "retired")],
 )  # fmt: skip
-def test_whom_a_rule_leaves_alone(ward: Ward, overlay: Path, change: str, why: str) -> None:
+def test_whom_a_rule_leaves_alone(signal_book: SignalBook, overlay: Path, change: str, why: str) -> None:
     shipped = (Path(__file__).parents[3] / "include/defaults/config/signals/bad_rating.yaml").read_text()
     (overlay / "config" / "signals").mkdir()
     key = change.partition(":")[0]
     kept = "".join(line for line in shipped.splitlines(keepends=True) if not line.startswith(f"{key}:"))
     (overlay / "config" / "signals" / "bad_rating.yaml").write_text(kept + change)
-    ward.give("account", account(1, **BAD))
-    assert ward.house.decide().n_opened == 0, why
+    signal_book.give("account", account(1, **BAD))
+    assert signal_book.book.decide().n_opened == 0, why
 
 
-def test_a_rule_whose_entity_nobody_gives_is_not_available(house: House) -> None:
-    house.renewals()
-    result = house.decide()
+def test_a_rule_whose_entity_nobody_gives_is_not_available(book: Book) -> None:
+    book.renewals()
+    result = book.decide()
     assert result.unavailable["invoice_overdue"] == "not available: needs invoice"
     assert result.problems == []
 
 
-def test_a_rule_that_cannot_be_evaluated_hinders_no_other(ward: Ward, overlay: Path) -> None:
+def test_a_rule_that_cannot_be_evaluated_hinders_no_other(signal_book: SignalBook, overlay: Path) -> None:
     shipped = (Path(__file__).parents[3] / "include/defaults/config/signals/no_touch.yaml").read_text()
     (overlay / "config" / "signals").mkdir()
     broken = shipped.replace("days_since_contact > touch_cadence_days", "account_name > touch_cadence_days")
     (overlay / "config" / "signals" / "no_touch.yaml").write_text(broken)
-    ward.give("account", account(1, **BAD))
-    result = ward.house.decide()
-    assert told(ward.house) == [("bad_rating", "crm:1", "opened")]
+    signal_book.give("account", account(1, **BAD))
+    result = signal_book.book.decide()
+    assert told(signal_book.book) == [("bad_rating", "crm:1", "opened")]
     assert "signal no_touch cannot be evaluated" in result.problems[0]
 
 
-def test_nobody_owns_it_then_the_queue_reads_why(ward: Ward) -> None:
-    ward.give("account", account(1, owner_key=None, owner_name=None, owner_email=None, owner_team=None, **BAD))
-    ward.house.decide()
-    (row,) = ward.house.outbox(channel="email")
+def test_nobody_owns_it_then_the_queue_reads_why(signal_book: SignalBook) -> None:
+    signal_book.give("account", account(1, owner_key=None, owner_name=None, owner_email=None, owner_team=None, **BAD))
+    signal_book.book.decide()
+    (row,) = signal_book.book.outbox(channel="email")
     assert row.recipient == "queue@vendor.example"
     assert "has no owner" in row.body["notes"][0]
 

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from include.common import paths
 from include.warehouse.engine import engine
 from tests.fixtures import subjects_store
-from tests.fixtures.signals import Ward
+from tests.fixtures.signals import SignalBook
 
 N = 50_000
 # One in six uses less, one in seven has not been spoken to, one in twelve waits for help, and so on.
@@ -36,11 +36,11 @@ where key = account_key
 """
 
 
-def _fill(ward: Ward) -> None:
+def _fill(signal_book: SignalBook) -> None:
     """Copy one healthy customer and contact to a book's size; the managers have 60 customers each."""
-    subjects_store.store(ward.house.now.date(), "account", subjects_store.account(0))
-    subjects_store.store(ward.house.now.date(), "contact", subjects_store.contact(0))
-    subjects_store.store(ward.house.now.date(), "former")
+    subjects_store.store(signal_book.book.now.date(), "account", subjects_store.account(0))
+    subjects_store.store(signal_book.book.now.date(), "contact", subjects_store.contact(0))
+    subjects_store.store(signal_book.book.now.date(), "former")
     with engine("owner").begin() as connection:
         for table in ("act_account", "act_contact"):
             changes: dict[str, Any] = {
@@ -71,8 +71,8 @@ def _fill(ward: Ward) -> None:
 
 
 @pytest.mark.soak
-def test_deciding_on_fifty_thousand_customers(ward: Ward, capsys: pytest.CaptureFixture[str]) -> None:
-    _fill(ward)
+def test_deciding_on_fifty_thousand_customers(signal_book: SignalBook, capsys: pytest.CaptureFixture[str]) -> None:
+    _fill(signal_book)
     spent = []
     for _ in range(2):  # the day on which all this opens, and one on which it only continues
         began = time.monotonic()
@@ -86,7 +86,7 @@ def test_deciding_on_fifty_thousand_customers(ward: Ward, capsys: pytest.Capture
         spent.append(time.monotonic() - began)
         assert done.returncode == 0, done.stderr
     megabytes = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    episodes = ward.house.scalar("select count(*) from ops.episode")
+    episodes = signal_book.book.scalar("select count(*) from ops.episode")
     with capsys.disabled():
         figures = {"rows": N, "episodes": episodes, "first": spent[0], "second": spent[1], "peak_mb": megabytes}
         print(f"\n{json.dumps(figures)}")  # the benchmark reads it

@@ -1,4 +1,4 @@
-"""What only some orgs have: activities, and objects of the house's own."""
+"""What only some orgs have: activities, and custom objects."""
 
 from __future__ import annotations
 
