@@ -31,6 +31,8 @@ PAGES = {
     "/renewals/": "Renewals",
     "/health/": "Health",
     "/team/": "Team load",
+    "/playbooks/": "Playbooks",
+    "/metrics/": "Metric tree",
     "/reports/": "Reports",
     "/": "Data health",
     "/why/": "Why not?",
@@ -114,6 +116,22 @@ def team_page(user: GetUserDep) -> HTMLResponse:
     from include.pages import team
 
     return _answer("/team/", "team.html", user, team.read)
+
+
+@app.get("/playbooks/", response_class=HTMLResponse)
+def playbooks_page(user: GetUserDep) -> HTMLResponse:
+    """Show what each playbook does, and what its hold-out shows."""
+    from include.pages import playbooks
+
+    return _answer("/playbooks/", "playbooks.html", user, playbooks.read)
+
+
+@app.get("/metrics/", response_class=HTMLResponse)
+def metrics_page(user: GetUserDep, metric: str = "", period: str = "", known: str = "") -> HTMLResponse:
+    """Show the metric tree, or one metric down to its rows."""
+    from include.pages import metric_tree
+
+    return _answer("/metrics/", "metrics.html", user, lambda viewer: metric_tree.read(viewer, metric, period, known))
 
 
 @app.get("/reports/", response_class=HTMLResponse)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from include.common import clock, paths
 from include.common.errors import ConfigError
 from include.config import load
 from include.config.viewers import Viewer
@@ -35,7 +36,7 @@ REPORTS = {  # report -> audience, regions, and the roles that may open it
 }
 PAGES = (
     "/today/", "/account/?account=crm:1", "/brief/?account=crm:1", "/renewals/", "/health/", "/health/?account=crm:1",
-    "/team/", "/", "/why/?account=crm:1",
+    "/team/", "/", "/why/?account=crm:1", "/playbooks/", "/metrics/", "/metrics/?metric=nrr", "/metrics/?metric=arr",
 )  # fmt: skip
 WHOLE = ("mine", "lead", "head")
 NAME, PERSON, TARGET = "Acme & Sons", "Ada Byron", 123456
@@ -132,6 +133,58 @@ def test_a_person_sees_what_is_asked_for_first(client, world):  # noqa: F811
     assert said in text and said not in _as(client, "viewer", "/today/")
     team = _as(client, "lead", "/team/")
     assert "Owner One" in team and "Owner Two" not in team
+
+
+def test_playbooks_show_tasks_in_time_and_what_the_hold_out_shows(client, world):  # noqa: F811
+    folder = Path(os.environ["PERENNIAL_CONFIG_DIR"]) / "playbooks"
+    folder.mkdir()
+    shipped = (paths.ROOT / "include/defaults/playbooks/expansion.yaml").read_text()
+    (folder / "expansion.yaml").write_text(f"{shipped}\nhold_out: 0.5\n")
+    with engine("owner").begin() as connection:
+        connection.exec_driver_sql(
+            "delete from core.renewal where account_key <> 'crm:1';"
+            "insert into core.renewal (renewal_id, account_key, outcome, is_in_rate, decision_date)"
+            " select 'R' || n, 'crm:' || n, case when mod(n, 4) = 0 then 'lost' else 'renewed' end, true, '2026-03-01'"
+            " from generate_series(101, 340) as n;"
+            "insert into ops.episode (signal, entity_kind, entity_id, episode_no, account_key, state, evidence,"
+            " opened_on, updated_on, arm, answer) select 'expansion', 'account', 'crm:' || n, 1, 'crm:' || n, 'closed',"
+            " '{}', '2026-01-01', '2026-06-01', case when mod(n, 4) = 1 then 'held_out' else 'acted' end,"
+            " case when mod(n, 4) = 1 then '' else 'upsold' end from generate_series(101, 340) as n;"
+            "insert into core.task (task_key, account_key, rule, step, written_on, due_on, state, is_due, is_in_time)"
+            " select n::text, 'crm:' || n, 'expansion', 'call', '2026-01-02', '2026-01-09', 'done', true, n <= 130"
+            " from generate_series(101, 140) as n"
+        )
+    text = _as(client, "head", "/playbooks/")
+    # 120 of 180 renewed, and 60 of 60 that were held out.
+    assert "-33.3 points (-40.5 to -24.5)" in text and "upsold 180" in text
+    assert '75% <span class="dim">of 40</span>' in text
+    assert "Not measured" in text and "upsold" not in _as(client, "mine", "/playbooks/")
+
+
+def test_the_metric_tree_shows_each_value_as_it_was_known(client, world):  # noqa: F811
+    with engine("owner").begin() as connection:
+        connection.exec_driver_sql(
+            "update marts.kpi_value set value = 0.87 where metric_id = 'nrr' and grain = 'all' and period = 'month'"
+            " and as_of = (select max(as_of) from marts.kpi_value where metric_id = 'nrr' and period = 'month');"
+            "insert into meta.kpi_restatement (metric_id, metric_version, period, period_start, as_of, grain,"
+            " grain_key, was_reported, value, known_to, reason, build_id) select metric_id, metric_version, period,"
+            " period_start, as_of, grain, grain_key, true, 0.93, now() + interval '1 day', 'a contract came late', 'b'"
+            " from marts.kpi_value where metric_id = 'nrr' and grain = 'all' and period = 'month'"
+            " order by as_of desc limit 1"
+        )
+        amount = connection.exec_driver_sql(
+            "select value from marts.kpi_value where metric_id = 'arr' and grain = 'all' and period = 'month'"
+            " order by as_of desc limit 1"
+        ).scalar()
+    text = _as(client, "executive", "/metrics/")
+    assert "87.0%" in text and "93.0%" in text and f"{amount:,.0f}" in text and "missed" in text
+    assert "87.0%" not in _as(client, "head", f"/metrics/?known={clock.now():%Y-%m-%d}")
+    assert f"{amount:,.0f}" not in _as(client, "lead", "/metrics/")
+    one = _as(client, "head", "/metrics/?metric=nrr")
+    assert "a contract came late" in one and "Rows behind it" in one and "crm:" in one
+    assert "Rows behind it" not in _as(client, "executive", "/metrics/?metric=nrr")
+    for wrong in ("metric=nrr&period=hour", "metric=none", "known=yesterday"):
+        assert client.get(f"/metrics/?{wrong}", headers={"Authorization": "Bearer head"}).status_code == 404
 
 
 def test_an_override_is_seen_with_its_account_only(client, world):  # noqa: F811
