@@ -26,7 +26,8 @@ While the CRM is red, nothing is decided or sent that reads it; the rest continu
 stretch of time again, trigger with *Read again since*, or `python -m include.cli ingest ID --since 2026-01-31`. There
 is nothing to backfill: what the CRM remembers of the history is read by itself.
 
-**Owner.** The owner of the connection in `config/settings.yaml` is notified once per outage.
+**Owner.** The owner of the connection in `config/settings.yaml` is notified once when an outage begins and once
+when it is over.
 
 **Triage notes.** Tier 1: renewal alerts read it. A run that is red for an outage of the vendor fixes itself with the
 next one. Look when three in a row are red, or at once when the reason says credentials or held.

@@ -26,7 +26,8 @@ While the product database is red, nothing is decided or sent that reads it; the
 stretch of time again, trigger with *Read again since*, or `python -m include.cli ingest ID --since 2026-01-31`. A
 day that the product has corrected comes with its new `updated_at`, by itself.
 
-**Owner.** The owner of the connection in `config/settings.yaml` is notified once per outage.
+**Owner.** The owner of the connection in `config/settings.yaml` is notified once when an outage begins and once
+when it is over.
 
 **Triage notes.** Tier 1: usage baselines and activity read it. A run that is red for an outage of the vendor fixes
 itself with the next one. Look when three in a row are red, or at once when the reason says credentials or held.

@@ -25,7 +25,8 @@ While the support desk is red, nothing is decided or sent that reads it; the res
 stretch of time again, trigger with *Read again since*, or `python -m include.cli ingest ID --since 2026-01-31`.
 There is nothing to backfill: the desk tells how it is, not how it was.
 
-**Owner.** The owner of the connection in `config/settings.yaml` is notified once per outage.
+**Owner.** The owner of the connection in `config/settings.yaml` is notified once when an outage begins and once
+when it is over.
 
 **Triage notes.** Tier 2: the support figures and the evidence about tickets wait for it, renewal alerts do not. A run
 that is red for an outage of the vendor fixes itself with the next one. Look when three in a row are red, or at once

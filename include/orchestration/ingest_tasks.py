@@ -111,9 +111,11 @@ def show_verdict(source: str) -> None:
     """End the run in the colour of the verdict."""
     from include.common.errors import ContractError
     from include.gate import verdicts
+    from include.orchestration.notices import notify_incidents
 
     verdict = next(verdict for verdict in verdicts.verdicts() if verdict.source == source and not verdict.entity)
     if verdict.state == "red":
+        notify_incidents()
         raise ContractError(
             f"{source} is red since {verdict.since:%Y-%m-%d %H:%M} UTC: {verdict.reason}", cure=verdict.cure
         )

@@ -74,8 +74,8 @@ def notify_owner(context: Context) -> None:
     from include.deliver import notices
 
     failure = _from_context(context)
-    if failure.task.rpartition(".")[2] == "show_verdict":
-        # It only shows: incidents report what is on hold or late, the task that failed what failed.
+    if failure.task.rpartition(".")[2] == "show_verdict" or _is_incident(failure):
+        # One outage is one incident, however many tasks fail by it; the run's last task reports it.
         return
     since = failing_since(failure.key, now())
     if since is None:
@@ -84,6 +84,19 @@ def notify_owner(context: Context) -> None:
     message = write(failure, since)
     log.error("%s %s", message.subject, " ".join([message.summary, *message.next_steps]))
     notices.notify(_owner(failure), message)
+
+
+def notify_incidents() -> None:
+    """Notify owners of what is wrong now, without waiting for the next scan. Never raises."""
+    import sqlalchemy as sa
+
+    from include.common.errors import PerennialError
+    from include.operations.incidents import notify
+
+    try:
+        notify.run()
+    except (sa.exc.SQLAlchemyError, PerennialError) as error:
+        log.warning("owners were not notified of incidents, the next scan tries again: %s", _reason(error))
 
 
 def notify_changes(source_id: str) -> None:
@@ -246,6 +259,25 @@ def _source(failure: Failure) -> SourceSettings | None:
     if len(sources) == 1:
         return sources[0]
     return next((source for source in sources if source.id == failure.task.partition(".")[0]), None)
+
+
+def _is_incident(failure: Failure) -> bool:
+    """Return whether the failure is on record for its source, so that an incident reports it."""
+    import sqlalchemy as sa
+
+    from include.common.errors import PerennialError
+    from include.gate import source_failures
+    from include.warehouse.engine import engine
+
+    source = _source(failure)
+    if source is None:
+        return False
+    try:
+        with engine("reader").connect() as connection:
+            return bool(source_failures.of_source(connection, source.id))
+    except (sa.exc.SQLAlchemyError, PerennialError) as error:
+        log.warning("cannot look up the failures of %s: %s", source.id, _reason(error))
+        return False
 
 
 def _owner(failure: Failure) -> Person:

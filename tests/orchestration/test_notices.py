@@ -10,10 +10,13 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from include.common.errors import AuthError
+from include.common.errors import AuthError, ContractError
 from include.deliver import notices as sender
 from include.deliver.channels.base import Outcome
+from include.gate import verdicts
+from include.gate.source_failures import recorded
 from include.orchestration import notices
+from include.orchestration.ingest_tasks import show_verdict
 from include.orchestration.notices import Failure, failing_since, notify_owner, write
 from include.outbox.message import Message
 
@@ -159,3 +162,18 @@ def test_a_channel_that_fails_too_does_not_hide_the_tasks_error(warehouse, tmp_p
     notify_owner(_context(AuthError("no")))
     assert "could not be sent by email" in "\n".join(logged)
     assert "could not be sent by slack" in "\n".join(logged)
+
+
+def test_a_failure_on_record_for_its_source_is_left_to_its_incident(warehouse, sent, tmp_path, monkeypatch):
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "channels.yaml").write_text("email: {dry_run: false}\n")
+    monkeypatch.setenv("PERENNIAL_CONFIG_DIR", str(tmp_path))
+    for entity in ("account", "contact"):
+        with pytest.raises(AuthError), recorded("crm", "extract", entity=entity):
+            raise AuthError("the CRM refused the token")
+        notify_owner(_context(AuthError("the CRM refused the token")))
+    assert sent == []
+    verdicts.publish("crm", ["account", "contact"])
+    with pytest.raises(ContractError, match="crm is red"):
+        show_verdict.function("crm")
+    assert [subject for _, _, subject in sent] == ["crm cannot be read"]

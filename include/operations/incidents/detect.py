@@ -9,6 +9,8 @@ from sqlalchemy.engine import Connection
 
 from include.gate import verdicts
 
+UNREADABLE = "unreadable:"
+
 
 @dataclass(frozen=True)
 class Failing:
@@ -16,7 +18,8 @@ class Failing:
 
     Args:
         key: What makes it the same thing from one scan to the next; silences are patterns of it.
-        kind: ``rows`` in quarantine, a ``batch`` on hold, a late ``source``, or a ``feature`` that is not measured.
+        kind: ``rows`` in quarantine, a ``batch`` on hold, a ``source`` that is late or cannot be read, or a ``feature``
+            that is not measured.
         entity: "" where it is the whole source.
         rule_id: "" where no single rule is behind it.
         n_bad: How many rows, or accounts of a feature.
@@ -31,13 +34,19 @@ class Failing:
     n_bad: int = 0
     n_rows: int = 0
     reason: str = ""
+    cure: str = ""
     batch_id: int = 0
+
+    @property
+    def is_unreadable(self) -> bool:
+        """Whether a source cannot be read, as opposed to being late."""
+        return self.key.startswith(UNREADABLE)
 
 
 def failing(connection: Connection) -> dict[str, Failing]:
     """Return what is wrong now, by key.
 
-    A red source is reported by the batch that is on hold, or by the task that failed.
+    A red source is reported by its batch on hold, or by what failed at it: all its entities are one incident.
     """
     found = [
         Failing(f"rows:{row.source}:{row.rule_id}", "rows", row.source, row.entity, row.rule_id, row.n_bad, row.n_rows)
@@ -53,7 +62,7 @@ def failing(connection: Connection) -> dict[str, Failing]:
             row.n_quarantined,
             row.n_rows,
             row.hold_reason,
-            row.batch_id,
+            batch_id=row.batch_id,
         )
         for row in connection.execute(_BATCHES)
     ]
@@ -69,6 +78,16 @@ def failing(connection: Connection) -> dict[str, Failing]:
             f"{row.feature} is used by {row.n_silent} accounts fewer than on this weekday before, since {row.day}",
         )
         for row in connection.execute(_FEATURES)
+    ]
+    found += [
+        Failing(
+            f"{UNREADABLE}{row.source}",
+            "source",
+            row.source,
+            reason=f"{row.reason} (in {', '.join(row.parts)})" if row.parts else row.reason,
+            cure=row.cure,
+        )
+        for row in connection.execute(_UNREADABLE)
     ]
     found += [
         Failing(f"source:{verdict.source}", "source", verdict.source, reason=verdict.reason)
@@ -105,3 +124,15 @@ _BATCHES = sa.text(
     """
 )
 _FEATURES = sa.text("select * from meta.feature_hold")
+# Only failures that a run ended with: the retries of a task may still succeed.
+_UNREADABLE = sa.text(
+    """
+    select failure.source, (array_agg(failure.reason order by failure.since, failure.entity))[1] as reason,
+        (array_agg(failure.cure order by failure.since, failure.entity))[1] as cure,
+        array_remove(array_agg(distinct failure.entity), '') as parts
+    from meta.source_failure as failure
+    join meta.verdict as verdict on verdict.source = failure.source and verdict.entity = ''
+    where verdict.checked_at >= failure.failed_at
+    group by failure.source
+    """
+)

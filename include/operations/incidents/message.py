@@ -48,6 +48,7 @@ def write(connection: Connection, event: Event, what: Failing, since: datetime, 
     if rule:
         facts.insert(0, Fact(label="Rule", value=f"{rule.id} ({rule.severity}; {rule.owner})"))
     kpis, alerts = affected(what.entity)
+    cure = rule.cure if rule else what.cure
     return Message(
         subject=f"{'Worse: ' if event == 'worse' else ''}{title(what)}",
         summary=_summary(what, rule.says if rule else "", rule.why if rule else ""),
@@ -60,7 +61,7 @@ def write(connection: Connection, event: Event, what: Failing, since: datetime, 
         if event == "worse"
         else "",
         evidence=tuple(Evidence(text=text, level="unknown") for text in _examples(connection, what)),
-        next_steps=(*((f"What to do: {rule.cure}.",) if rule else ()), *_commands(what)),
+        next_steps=(*((f"What to do: {cure}.",) if cure else ()), *_commands(what)),
         footer=f"You are notified when it begins, when it grows worse and when it is over. To be silent about it: "
         f"python -m include.cli incidents silence '{what.key}' --until DAY --reason \"...\"",
     )
@@ -95,7 +96,7 @@ def title(what: Failing) -> str:
     if what.kind == "batch":
         return f"a batch of {what.source}.{what.entity} is on hold"
     if what.kind == "source":
-        return f"{what.source} is late"
+        return f"{what.source} cannot be read" if what.is_unreadable else f"{what.source} is late"
     if what.kind == "feature":
         return f"the use of {what.key.rpartition(':')[2]} in {what.source} is not measured any more"
     return f"rows of {what.source}.{what.entity} are in quarantine by {what.rule_id}"

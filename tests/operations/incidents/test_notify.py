@@ -15,6 +15,7 @@ from include.contracts.validate import validate
 from include.deliver import notices
 from include.deliver.channels.base import Outcome, Undeliverable
 from include.entities.catalog import ENTITIES
+from include.gate import source_failures, verdicts
 from include.operations.incidents import message, notify
 from include.outbox.message import Message
 from include.outbox.store import Delivery
@@ -23,6 +24,7 @@ from tests.contracts.landed import NOW, fetch, good, land
 
 RULE = "crm.contact.castable"
 ROWS = f"rows:crm:{RULE}"
+ENTITIES_OF_CRM = ("account", "contact", "owner", "opportunity", "contract_line")
 
 
 class Post:
@@ -234,6 +236,34 @@ def test_without_a_channel_the_log_is_where_it_is_told(
     notify.run()
     assert post.said() == [] and f"in quarantine by {RULE}" in caplog.text
     assert fetch("select channel, state from meta.notification") == [{"channel": "log", "state": "sent"}]
+
+
+def test_an_outage_of_a_source_is_one_incident_with_a_start_and_an_end(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(entity: str, minutes: int) -> None:
+        _later(monkeypatch, minutes=minutes)
+        with pytest.raises(Unavailable), source_failures.recorded("crm", "extract", entity=entity):
+            raise Unavailable("HubSpot answered 503", cure="wait: the next run tries again")
+
+    verdicts.publish("crm", list(ENTITIES_OF_CRM))
+    for minutes, entity in enumerate(ENTITIES_OF_CRM, start=1):
+        fail(entity, minutes)
+    assert notify.run().n_sent == 0  # the tasks may still be tried again
+    _later(monkeypatch, minutes=10)
+    verdicts.publish("crm", list(ENTITIES_OF_CRM))
+    assert notify.run().n_sent == 1
+    (letter,) = post.letters
+    assert "HubSpot answered 503 (in " in letter.body["summary"]
+    assert "What to do: wait: the next run tries again." in letter.body["next_steps"]
+    assert post.said() == ["crm cannot be read"]
+    fail("account", 15)
+    verdicts.publish("crm", list(ENTITIES_OF_CRM))
+    assert notify.run().n_sent == 0
+    for entity in ENTITIES_OF_CRM:
+        with source_failures.recorded("crm", "extract", entity=entity):
+            pass
+    assert (notify.run().n_over, post.said()) == (1, ["Over: crm cannot be read"])
 
 
 def test_a_feature_that_is_not_measured_goes_to_the_tracking_plan(post: Post, overlay: Path) -> None:
