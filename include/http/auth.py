@@ -1,4 +1,4 @@
-"""Ways to say who we are. Basic authentication is ``requests``' own."""
+"""Authentication for HTTP requests. ``requests`` itself provides basic authentication."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from requests.auth import AuthBase
 
 
 class Bearer(AuthBase):
-    """Sends a token that does not expire."""
+    """Send a token that does not expire."""
 
     def __init__(self, token: str) -> None:
         self._token = token

@@ -1,4 +1,4 @@
-"""Reads response bodies: limited in size and time, JSON only."""
+"""Read response bodies: limited in size and time, JSON only."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ import orjson
 import requests
 
 LARGEST = 128 * 1024 * 1024
-# A whole call, from connecting to the last byte: a server that drips a byte a minute never trips the read timeout.
+# For the whole call, from connect to the last byte: a server that drips a byte a minute never trips the read timeout.
 LONGEST = 300.0
 _CHUNK = 256 * 1024
 
 
 class BadBody(ValueError):
-    """The body is no usable JSON; the message says why."""
+    """The body is not usable JSON. The message says why."""
 
 
 def read(response: requests.Response) -> bytes:
     """Return the whole decoded body.
 
     Raises:
-        BadBody: It is larger or slower than any honest answer.
+        BadBody: The body exceeds ``LARGEST`` bytes, or took longer than ``LONGEST`` seconds.
         requests.RequestException: The connection broke.
     """
     started = time.monotonic()
@@ -42,16 +42,17 @@ def read(response: requests.Response) -> bytes:
 
 
 def parse(content: bytes) -> Any:
-    """Return the JSON value.
+    """Parse the body as JSON.
 
     Raises:
-        BadBody: It is no JSON, or too deep.
+        BadBody: It is not JSON, or is nested too deeply.
     """
     try:
         return orjson.loads(content)
     except orjson.JSONDecodeError:
         pass
-    # Lone surrogates are JSON to most parsers and some vendors, not to orjson. Anyone who stores the text cleans it.
+    # Most parsers and some vendors accept lone surrogates in JSON; orjson does not. The code that stores the text
+    # removes them.
     if b"\\ud" not in content.lower():
         raise BadBody(_looks_like(content))
     try:
@@ -61,18 +62,18 @@ def parse(content: bytes) -> Any:
 
 
 def rows_apart(name: str, others: Iterable[str]) -> Callable[[bytes], Any]:
-    """Return what parses a page but leaves each of its rows as it came, for ``row``.
+    """Return a parser that leaves each row of a page undecoded, for ``row``.
 
     Args:
-        name: Under which the page has its rows.
-        others: What else of the page is wanted.
+        name: Key of the page's list of rows.
+        others: Other keys of the page to decode.
     """
     keys = {name: list[msgspec.Raw], **dict.fromkeys(others, Any)}
     decoder = msgspec.json.Decoder(TypedDict("Page", keys, total=False))  # type: ignore[operator]
 
     def parse_apart(content: bytes) -> Any:
         try:
-            content.decode()  # within a row nothing else would look, until it is landed
+            content.decode()  # otherwise bad UTF-8 in a row would go unnoticed until it is landed
             return decoder.decode(content)
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
             return parse(content)
@@ -84,7 +85,7 @@ def row(given: Any) -> Any:
     """Return a row of a page that was parsed by ``rows_apart``.
 
     Raises:
-        BadBody: It is no JSON, or too deep.
+        BadBody: The row is not JSON, or is nested too deeply.
     """
     return parse(bytes(given)) if type(given) is msgspec.Raw else given
 

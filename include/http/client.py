@@ -1,7 +1,7 @@
-"""The one way out over HTTP: a ``requests`` session with timeouts, a shared limiter, and retries that obey the vendor.
+"""The HTTP client for all vendors: a ``requests`` session with timeouts, a shared rate limiter, and retries.
 
-Every failure leaves as a typed error with a sentence for a person and without secrets: ``AuthError`` and ``Refused`` at
-once, ``Unavailable``, ``Uncertain`` and ``QuotaExhausted`` when waiting did not help.
+Every failure is raised as a typed error with a readable message and no secrets: ``AuthError`` and ``Refused`` at once;
+``Unavailable``, ``Uncertain`` and ``QuotaExhausted`` when waiting did not help.
 """
 
 from __future__ import annotations
@@ -31,22 +31,22 @@ from include.http.transport import exchange
 
 _TIMEOUTS = (10, 120)
 _ATTEMPTS = 6
-# Before anything has worked, a wrong address is likelier than an outage: say so soon.
+# Before the first success, a wrong address is likelier than an outage: fail soon.
 _FIRST_ATTEMPTS = 3
 _HOUR = 3600.0
-# What becomes of a header that holds no number, or one that no calendar has: what it says is then not known.
+# Raised by a header that is not a number, or a date that does not exist. Such a header is ignored.
 _NONSENSE = (ValueError, TypeError, OverflowError, ArithmeticError, OSError)
 _KEEP_ONE = "keep the key at one of these records and empty it at the others; then make its field unique"
 _TRANSIENT = {408, 423, 425, 477, 500, 502, 503, 504, 520, 521, 522, 523, 524, 525, 527, 529, 530}
 
 
 class Refused(ConfigError):
-    """The vendor says that the request is wrong. Retrying cannot help.
+    """The vendor rejected the request as wrong. A retry cannot help.
 
     Args:
         message: As for PerennialError.
         status: HTTP status.
-        data: The answer's body, parsed; None if it is no JSON.
+        data: The parsed response body; None if it is not JSON.
         cure: As for PerennialError.
     """
 
@@ -57,16 +57,16 @@ class Refused(ConfigError):
 
 
 class TooSlow(Unavailable):
-    """The vendor gave up on a page (504): a smaller one may do."""
+    """The vendor timed out on a page (504). A smaller page may work."""
 
 
 class Uncertain(Unavailable):
-    """A request that must not be repeated failed in a way that leaves open whether it was carried out."""
+    """A non-repeatable request failed, and it is unknown whether the vendor carried it out."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A successful answer: status 200 to 299."""
+    """A successful response: status 200 to 299."""
 
     status: int
     headers: Mapping[str, str]
@@ -75,11 +75,11 @@ class Answer:
 
 @dataclass(frozen=True)
 class Throttle:
-    """What a 429 means.
+    """The meaning of a 429 response.
 
     Args:
         seconds: How long to wait; None if the vendor does not say.
-        is_daily: Whether a whole day's quota is used up.
+        is_daily: Whether the daily quota is used up.
     """
 
     seconds: float | None = None
@@ -88,17 +88,17 @@ class Throttle:
 
 @dataclass(frozen=True)
 class RatePolicy:
-    """How one vendor behaves.
+    """One vendor's rate limits, error format and response format.
 
     Args:
-        name: What a message calls it.
+        name: The vendor's name in messages.
         learn: (kind of call, headers) -> limits by kind that the headers state.
-        throttle: (headers, parsed body) -> what a 429 means.
-        explain: Parsed error body -> the vendor's own words; "" if it has none.
-        is_throttled: (status, parsed body) -> whether it means "not now", for vendors that do not say it by 429.
-        rest: Headers of any answer -> for how many seconds to make no further calls, since little of a quota is left.
-        parse: Body -> what it says, for vendors that answer in another form than JSON.
-        resets_at: Asks the vendor when a day's quota that is used up comes back; None if it cannot say.
+        throttle: (headers, parsed body) -> meaning of a 429.
+        explain: Parsed error body -> the vendor's error message; "" if there is none.
+        is_throttled: (status, parsed body) -> whether the call was throttled, for vendors that do not use 429.
+        rest: Headers of any response -> seconds to pause, because the quota is nearly used up.
+        parse: Body -> parsed value, for vendors that respond in a format other than JSON.
+        resets_at: Asks the vendor when an exhausted daily quota resets; None if it cannot say.
     """
 
     name: str
@@ -113,8 +113,6 @@ class RatePolicy:
 
 @dataclass
 class _Call:
-    """One request; see ``Client.call``."""
-
     method: str
     path: str
     params: Mapping[str, Any]
@@ -128,7 +126,7 @@ class _Call:
 
 
 class _Again(Exception):
-    """One attempt failed; the next may not."""
+    """One attempt failed and may be retried."""
 
     def __init__(self, final: PerennialError, wait: float | None = None, attempts: int = _ATTEMPTS) -> None:
         self.final = final
@@ -138,17 +136,17 @@ class _Again(Exception):
 
 @dataclass
 class Client:
-    """Calls one vendor account.
+    """Call one vendor account.
 
     Args:
         base_url: Full base URL; credentials are sent nowhere else.
         auth: Adds the credentials; None for calls that carry them in their body.
-        limiter: Shared by all who call this account.
-        rate_policy: How the vendor behaves.
-        secrets: Must never be shown.
+        limiter: Shared by all callers of this account.
+        rate_policy: The vendor's limits and formats.
+        secrets: Values to redact from every message.
         connection_id: Named in errors.
-        sleep: Waits so many seconds.
-        timeouts: Seconds to connect, and between two bytes of the answer.
+        sleep: Waits for a number of seconds.
+        timeouts: Seconds to connect, and between two bytes of the response.
     """
 
     base_url: str
@@ -161,7 +159,7 @@ class Client:
     timeouts: tuple[float, float] = _TIMEOUTS
     skew_seconds: float = field(default=0.0, init=False)
     has_worked: bool = field(default=False, init=False)
-    headers: Mapping[str, str] = field(default_factory=dict, init=False)  # of the last answer
+    headers: Mapping[str, str] = field(default_factory=dict, init=False)  # of the last response
     _is_asking: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
@@ -169,12 +167,12 @@ class Client:
         for scheme in ("https://", "http://"):
             self.session.mount(scheme, GuardedAdapter())
         self.session.headers.update({"Accept": "application/json", "User-Agent": "perennial/0.1"})
-        # What the environment says of proxies and certificates is read once; requests would read it for each call.
+        # Read proxies and certificates from the environment once. ``requests`` would read them for each call.
         given = self.session.merge_environment_settings(self.base_url, {}, None, None, None)
         self.session.proxies, self.session.verify, self.session.trust_env = given["proxies"], given["verify"], False
 
     def get(self, path: str, params: Mapping[str, Any] | None = None, **how: Any) -> Answer:
-        """Read. See ``call``."""
+        """Send a repeatable GET request; see ``call``."""
         return self.call("GET", path, params=params, is_repeatable=True, **how)
 
     def call(
@@ -190,25 +188,25 @@ class Client:
         is_divisible: bool = False,
         parse: Callable[[bytes], Any] | None = None,
     ) -> Answer:
-        """Send one request, again if that may help.
+        """Send one request, and retry it where a retry may help.
 
         Args:
             method: HTTP method.
             path: Path below the base URL, with its leading slash.
             params: Query parameters; None values are left out.
-            json: Body.
-            form: Body instead, as a web form.
+            json: JSON body.
+            form: Web form to send instead of a JSON body.
             kind: Kind of call that the limiter counts.
-            is_repeatable: Whether carrying it out twice does no harm: reads, and writes under a unique key.
-            is_divisible: Whether less could be asked for: a 504 then is not tried again but raised as ``TooSlow``.
-            parse: Body of a good answer -> what it says; as the vendor's rate_policy say by default.
+            is_repeatable: Whether it is safe to carry out twice: reads, and writes with a unique key.
+            is_divisible: Whether a smaller page can be requested: a 504 is then raised as ``TooSlow`` without a retry.
+            parse: Body of a successful response -> parsed value; by default the parser of the rate policy.
 
         Raises:
             AuthError: Wrong credentials or missing scopes.
             Refused: The request is wrong.
-            QuotaExhausted: No more calls are allowed for longer than a task should wait.
-            Uncertain: It is not repeatable and may have been carried out.
-            Unavailable: It did not work in the time given.
+            QuotaExhausted: The quota does not reset for longer than a task should wait.
+            Uncertain: The request is not repeatable and may have been carried out.
+            Unavailable: All attempts failed.
         """
         parse = parse or self.rate_policy.parse
         call = _Call(method, path, params or {}, json, form, kind, is_repeatable, is_divisible, parse)
@@ -219,7 +217,7 @@ class Client:
         return self._retried(call, first)
 
     def _retried(self, call: _Call, first: _Again) -> Answer:
-        """Go on after a first attempt that has failed; most calls need none of this."""
+        """Retry after a failed first attempt. Kept apart because most calls do not need it."""
         failed = [first]
 
         def attempt() -> Answer:
@@ -277,7 +275,7 @@ class Client:
         except (requests.RequestException, body.BadBody) as error:
             raise self._broken(call, f"{where}: {self._shown(error)}") from None
         except (ValueError, TypeError) as error:
-            # Such as a header that cannot be sent: the error's own words hold the header, and so the credentials.
+            # For example, a header that cannot be sent. The error's text contains the header, and so the credentials.
             raise ConfigError(
                 f"{where}: the request cannot be put together: {type(error).__name__}",
                 cure=f"correct host, login and password of connection {self.connection_id}",
@@ -288,7 +286,7 @@ class Client:
         return self._judge(call, where, response, received)
 
     def _judge(self, call: _Call, where: str, response: requests.Response, received: bytes) -> Answer:
-        """Return the answer, or raise what its status means."""
+        """Return the response, or raise the error that its status means."""
         status = response.status_code
         if 200 <= status < 300:
             try:
@@ -306,12 +304,12 @@ class Client:
         if self.rate_policy.is_throttled(status, data):
             raise self._throttled(told, call.kind, response.headers, data)
         if status == 401 and isinstance(self.auth, OAuth) and not call.has_new_token:
-            # It has ended, or was revoked: another one may do.
+            # The token expired or was revoked: retry with a new one.
             self.auth.forget()
             call.has_new_token = True
             raise _Again(self._unavailable(told), 0.0)
         if status in (401, 403) or (status == 530 and not self.has_worked):
-            # 530 before anything worked is how HubSpot's edge answers a malformed token.
+            # HubSpot's edge answers a malformed token with 530; after a first success, a 530 is an outage.
             raise (Forbidden if status == 403 else AuthError)(
                 told,
                 cure=f"correct the credentials of connection {self.connection_id}, or grant them the missing scope",
@@ -350,7 +348,7 @@ class Client:
         return _Again(self._unavailable(told), told_seconds)
 
     def _until_reset(self) -> float | None:
-        """Return for how many seconds a day's quota stays used up, if the vendor can be asked."""
+        """Return for how many seconds the daily quota stays used up, if the vendor can be asked."""
         if self._is_asking:
             return None
         self._is_asking = True
@@ -392,9 +390,9 @@ class Client:
 
 
 def _wait(state: tenacity.RetryCallState) -> float:
-    """Wait as long as the vendor says, else ever longer, with jitter so that tasks do not come back together."""
+    """Wait as long as the vendor asks; otherwise back off exponentially, with jitter to spread retries."""
     error = state.outcome.exception() if state.outcome else None
     if isinstance(error, _Again) and error.wait is not None:
-        # The limiter already holds everyone back for so long.
+        # The limiter already blocks all callers for that time.
         return 0.0
     return tenacity.wait_exponential_jitter(initial=1, max=60, jitter=1)(state)

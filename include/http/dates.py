@@ -1,4 +1,4 @@
-"""What the headers of an answer say of time."""
+"""Parse times in response headers."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-# No honest vendor closes an account's day for longer.
+# Longer than any real daily quota takes to reset.
 LONGEST_PAUSE = 48 * 3600.0
 
 
 def pause(seconds: object) -> float | None:
-    """Return a vendor's number of seconds to wait, between none and two days; None if it is not a finite number."""
+    """Return a vendor's number of seconds to wait, limited to 0 to 48 hours; None if it is not a finite number."""
     try:
         number = float(str(seconds).strip())
     except ValueError:
@@ -21,7 +21,7 @@ def pause(seconds: object) -> float | None:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds that ``Retry-After`` asks to wait, which comes as a number or as a date; None without it."""
+    """Return the seconds to wait by ``Retry-After``, which is a number or a date; None without it."""
     value = headers.get("Retry-After", "").strip()
     number = pause(value)
     if number is not None:
@@ -31,7 +31,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def skew(date: str) -> float:
-    """Return by how many seconds the vendor's clock is ahead of ours; dates have a resolution of one second."""
+    """Return by how many seconds the vendor's clock is ahead of ours. Dates have a resolution of one second."""
     moment = _moment(date)
     return 0.0 if moment is None else (moment - datetime.now(UTC)).total_seconds()
 

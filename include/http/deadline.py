@@ -1,7 +1,7 @@
-"""An end for every call, however slowly the other side speaks.
+"""A total time limit for each call, however slowly the server responds.
 
-A socket's time-out starts over with each byte, so that a server that drips headers or a body never trips it. Here the
-connection itself is ended when the time is over, whatever is being read from it.
+A socket's timeout restarts with each byte, so a server that drips headers or a body never trips it. Here the connection
+itself is shut down when the time is over, whatever is being read from it.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ _current: ContextVar[Deadline | None] = ContextVar("deadline", default=None)
 
 
 class Deadline:
-    """Ends the connections that are used within it once its time is over.
+    """Shut down the connections used within it when its time is over.
 
     Args:
-        seconds: How long all of a call may take.
+        seconds: Limit for the whole call.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -47,7 +47,10 @@ class Deadline:
             self._watched.clear()
 
     def watch(self, used: socket.socket) -> None:
-        """End this connection too; what ends is the connection, also where TLS is put over the socket later."""
+        """Shut down this connection too, at the deadline.
+
+        A duplicate descriptor is kept, so it also works when TLS wraps the socket later.
+        """
         twin = socket.socket(fileno=os.dup(used.fileno()))
         with self._lock:
             self._watched.append(twin)
@@ -62,12 +65,12 @@ class Deadline:
 
 
 def watch(used: socket.socket | None) -> None:
-    """Put a connection under the deadline of the call that is being made, if there is one."""
+    """Put a connection under the deadline of the current call, if there is one."""
     deadline = _current.get()
     if deadline is not None and used is not None and used.fileno() >= 0:
         deadline.watch(used)
 
 
 def _shut(twin: socket.socket) -> None:
-    with contextlib.suppress(OSError):  # the other side was faster
+    with contextlib.suppress(OSError):  # the server closed it first
         twin.shutdown(socket.SHUT_RDWR)

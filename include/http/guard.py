@@ -1,7 +1,7 @@
-"""Lets no request reach a private address that nobody has allowed, whatever its name resolves to.
+"""Block requests to private addresses that the settings do not allow, whatever the host name resolves to.
 
-What counts is the address that the socket is connected to, looked at before a byte is sent: a name may resolve to one
-address when it is checked and to another when it is used.
+The check uses the address that the socket is connected to, before a byte is sent. A name may resolve to one address
+when it is checked and to another when it is used.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from include.common.errors import ConfigError
 from include.config import load
 from include.http import deadline
 
-# https://www.iana.org/assignments/iana-ipv4-special-registry and iana-ipv6-special-registry, and what some of Python's
-# releases call global although it is not. Azure's metadata address is a public one that answers inside only:
+# https://www.iana.org/assignments/iana-ipv4-special-registry and iana-ipv6-special-registry, and ranges that some
+# Python releases wrongly report as global. Azure's metadata address is public but answers only from inside:
 # https://learn.microsoft.com/azure/virtual-network/what-is-ip-address-168-63-129-16
 _NOT_PUBLIC: dict[int, tuple[Any, ...]] = {
     4: tuple(map(ipaddress.IPv4Network, ("192.0.0.0/24", "192.88.99.0/24", "168.63.129.16/32", "240.0.0.0/4"))),
@@ -36,14 +36,14 @@ _STANDS_FOR_IPV4 = tuple(map(ipaddress.IPv6Network, ("64:ff9b::/96", "::/96", ":
 
 
 def check(host: str, address: str) -> None:
-    """Make sure that a host may be at an address.
+    """Check that a connection to this address is allowed.
 
     Args:
-        host: As the connection names it.
-        address: Where it was found.
+        host: Host name in the connection.
+        address: IP address that the socket is connected to.
 
     Raises:
-        ConfigError: The address is not one of the public Internet, and the settings do not allow it.
+        ConfigError: The address is not public, and the settings do not allow it.
     """
     found = _unwrapped(ipaddress.ip_address(address.partition("%")[0]))
     if (
@@ -66,7 +66,7 @@ def check(host: str, address: str) -> None:
 def _unwrapped(
     address: ipaddress.IPv4Address | ipaddress.IPv6Address,
 ) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    """Return the IPv4 address that an IPv6 one stands for, if it does."""
+    """Return the IPv4 address that an IPv6 address embeds; otherwise the address itself."""
     if isinstance(address, ipaddress.IPv6Address):
         is_own = address.is_loopback or address.is_unspecified
         if not is_own and any(address in network for network in _STANDS_FOR_IPV4):
@@ -76,7 +76,7 @@ def _unwrapped(
 
 
 class _Checked:
-    """A connection that looks where it has arrived."""
+    """A connection that checks its peer's address before it sends anything."""
 
     host: str
     sock: socket.socket | None
@@ -92,7 +92,7 @@ class _Checked:
         return connected
 
     def request(self, *args: Any, **kwargs: Any) -> None:
-        deadline.watch(self.sock)  # one that is used again; a new one is watched from its start
+        deadline.watch(self.sock)  # a reused connection; a new one is watched from its start
         super().request(*args, **kwargs)  # type: ignore[misc]
 
 
@@ -113,9 +113,8 @@ class _SecurePool(HTTPSConnectionPool):
 
 
 class GuardedAdapter(HTTPAdapter):
-    """The transport of every session. Behind a proxy it is the proxy that decides what may be reached."""
+    """The transport adapter of every session. Behind a proxy, the proxy decides which hosts can be reached."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        """See ``HTTPAdapter``."""
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = {"http": _PlainPool, "https": _SecurePool}

@@ -1,8 +1,8 @@
-"""One limiter per vendor account, shared by all tasks and processes of a machine.
+"""One rate limiter per vendor account, shared by all tasks and processes of a machine.
 
-The state is a small file under ``<home>/limits``, changed under ``flock``: nothing to install or to start, and right
-for every process that shares the folder. Public limiters were looked at: their rates are fixed when they are made,
-whereas ours follow the vendor's headers, and a "try again at" that one task received must hold for all others at once.
+The state is a small file under ``<home>/limits``, changed under ``flock``. It needs no installation and no server, and
+works for every process that shares the folder. Public limiters do not fit: their rates are fixed when they are made.
+Ours follow the vendor's headers, and a "try again at" that one task received must apply to all tasks at once.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from include.common import home
 from include.common.errors import ConfigError, QuotaExhausted
 from include.http.dates import LONGEST_PAUSE, pause
 
-# A window is counted in this many slots, so that its state stays small whatever the limit.
+# A window is counted in this many slots, so its state stays small whatever the limit.
 _SLOTS = 20
-# Told to wait longer than this, a task ends and is run again later instead of sitting on its slot.
+# A task that would wait longer than this ends and is retried later, instead of occupying its slot.
 LONGEST_WAIT = 900.0
-# More calls than any vendor's limit speaks of, and the longest stretch: a longer one would close an account so long.
+# Above any vendor's real limit, and the longest window: a longer one would block an account for that time.
 _MOST = 10_000_000
 _LONGEST_STRETCH = 24 * 3600.0
 
 
 @dataclass(frozen=True)
 class Limit:
-    """So many calls in any stretch of so many seconds."""
+    """A maximum number of calls in any window of this many seconds."""
 
     calls: int
     seconds: float
@@ -44,13 +44,13 @@ class Limit:
 
 @dataclass
 class Limiter:
-    """Waits until a call is allowed.
+    """Wait until a call is allowed.
 
     Args:
         path: The file that holds the state.
-        limits: Kind of call -> the limit to start from; kinds are counted apart.
+        limits: Kind of call -> its initial limit; kinds are counted separately.
         clock: Seconds since the epoch.
-        sleep: Waits so many seconds.
+        sleep: Waits for a number of seconds.
     """
 
     path: Path
@@ -60,10 +60,10 @@ class Limiter:
     _learnt: dict[str, Limit] = field(default_factory=dict, init=False)
 
     def acquire(self, kind: str) -> float:
-        """Wait until one call of this kind is allowed, count it, and return when it was counted.
+        """Wait until one call of this kind is allowed, count it, and return the time at which it was counted.
 
         Raises:
-            QuotaExhausted: It is not allowed for longer than a task should wait.
+            QuotaExhausted: No call is allowed for longer than a task should wait.
         """
         while True:
             wait = self._try(kind)
@@ -79,13 +79,13 @@ class Limiter:
             self.sleep(wait)
 
     def answered(self, kind: str, counted_at: float) -> None:
-        """Count a call as of now: on a slow way it may have reached the vendor as late as its answer came.
+        """Move a call's count to now: on a slow network it may have reached the vendor only just now.
 
-        Without this, calls that were let go in good order could arrive closer together than is allowed.
+        Without this, correctly spaced calls could reach the vendor closer together than its limit allows.
 
         Args:
             kind: As for ``acquire``.
-            counted_at: What that returned.
+            counted_at: The time that ``acquire`` returned.
         """
         width = (self._learnt.get(kind) or self.limits[kind]).seconds / _SLOTS
         if int(counted_at / width) == int(self.clock() / width):
@@ -98,7 +98,7 @@ class Limiter:
             slots[now] = slots.get(now, 0) + 1
 
     def block(self, kind: str, seconds: float) -> None:
-        """Let no call of this kind pass for so long, in any process."""
+        """Block calls of this kind for some seconds, in all processes."""
         wait = pause(seconds)
         if wait is None:
             return
@@ -106,19 +106,19 @@ class Limiter:
             state["blocked_until"] = max(state.get("blocked_until", 0.0), self.clock() + wait)
 
     def learn(self, kind: str, limit: Limit) -> None:
-        """Take over the limit that the vendor's headers state."""
+        """Adopt the limit that the vendor's headers state."""
         if kind not in self.limits or self._learnt.get(kind) == limit or not _is_usable(limit):
             return
         self._learnt[kind] = limit
         with self._state(kind) as state:
             if state.get("seconds", self.limits[kind].seconds) != limit.seconds:
-                # They were counted in another width; as if all were made just now they count long enough.
+                # The old counts use another slot width. Counting all of them as just made is safe.
                 width = limit.seconds / _SLOTS
                 state["slots"] = {str(int(self.clock() / width)): sum(state.get("slots", {}).values())}
             state.update(calls=limit.calls, seconds=limit.seconds)
 
     def _try(self, kind: str) -> float:
-        """Count one call and return 0, or return how long to wait before asking again."""
+        """Count one call and return 0, or return the seconds to wait before the next attempt."""
         with self._state(kind) as state:
             now = self.clock()
             blocked = state.get("blocked_until", 0.0) - now
@@ -128,7 +128,7 @@ class Limiter:
             calls, seconds = state.get("calls", limit.calls), state.get("seconds", limit.seconds)
             width = seconds / _SLOTS
             current = int(now / width)
-            # The oldest slot may be partly outside the window; counting it whole errs on the safe side.
+            # The oldest slot may be partly outside the window; counting all of it errs on the safe side.
             slots = {int(at): n for at, n in state.get("slots", {}).items() if current - _SLOTS <= int(at) <= current}
             state["slots"] = {str(at): n for at, n in slots.items()}
             if sum(slots.values()) < calls:
@@ -170,8 +170,8 @@ def for_account(vendor: str, *identity: str, limits: dict[str, Limit]) -> Limite
 
     Args:
         vendor: The vendor's name.
-        identity: What tells accounts apart: base URL, login, secret. Only a hash of it is kept.
-        limits: See ``Limiter``.
+        identity: Base URL, login and secret, to tell accounts apart. Only a hash of them is stored.
+        limits: Initial limits by kind of call.
     """
     digest = hashlib.sha256("\0".join(identity).encode()).hexdigest()[:16]
     return Limiter(home.entry("limits") / f"{vendor}-{digest}.json", limits)
@@ -182,7 +182,10 @@ def _is_usable(limit: Limit) -> bool:
 
 
 def _sound(state: Any, now: float) -> dict[str, Any]:
-    """Return what of a state can be: another version, a full disk or a hand may have left anything in its file."""
+    """Return the valid parts of a state.
+
+    Another version, a full disk or a manual edit may have left anything in the file.
+    """
     if not isinstance(state, dict):
         return {}
     sound: dict[str, Any] = {}
@@ -205,7 +208,7 @@ def _is_number(value: Any) -> TypeGuard[float]:
 
 
 def _parse(content: bytes) -> dict[str, dict[str, Any]]:
-    """Return the states; a file cut off by a full disk or a power cut starts empty."""
+    """Return the states. A file cut off by a full disk or a power failure starts empty."""
     try:
         states = orjson.loads(content)
     except orjson.JSONDecodeError:

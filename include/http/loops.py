@@ -1,7 +1,7 @@
-"""Loops over a vendor's answers end, whatever the vendor answers.
+"""End every pagination loop, whatever the vendor returns.
 
-Each answer leads to the next one by a cursor, an offset or the last id. A vendor that gives the same cursor again, two
-in turn, new ones with nothing behind them, or the same records under new ones would be asked for ever.
+Each response leads to the next one by a cursor, an offset or the last id. A loop would never end if the vendor repeated
+a cursor, alternated between two, returned new cursors with empty pages, or the same records under new cursors.
 """
 
 from __future__ import annotations
@@ -10,18 +10,18 @@ from collections.abc import Hashable, Iterable
 
 from include.common.errors import Unavailable
 
-# So many pages in a row without a record that was not there before end a loop.
+# A loop ends after this many pages in a row without a new record.
 LONGEST_STALL = 10
-# So many records are remembered, in some 20 MB. Of a loop that is longer the cursors alone tell.
+# Maximum number of remembered records, about 20 MB. In a longer loop, only cursors are sure to reveal a repetition.
 _REMEMBERED = 250_000
 
 
 class Loop:
-    """One loop.
+    """Detects a pagination loop that makes no progress.
 
     Args:
         what: Vendor and endpoint, for errors: "HubSpot's list of companies".
-        most_empty: So many empty pages in a row end it.
+        most_empty: The loop ends after this many empty pages in a row.
     """
 
     def __init__(self, what: str, most_empty: int = LONGEST_STALL) -> None:
@@ -31,15 +31,15 @@ class Loop:
         self._n_empty = self._n_stale = 0
 
     def answered(self, asked: Hashable, following: Hashable, records: Iterable[Hashable]) -> None:
-        """Note an answer that leads to another one.
+        """Note a response that leads to another one.
 
         Args:
-            asked: The cursor that was asked for.
-            following: The cursor to be asked for next; None or "" ends the loop.
-            records: What tells its records apart, mostly their ids.
+            asked: The requested cursor.
+            following: The next cursor; None or "" ends the loop.
+            records: Keys of its records, usually their ids.
 
         Raises:
-            Unavailable: The loop leads nowhere.
+            Unavailable: The loop makes no progress.
         """
         if following in (None, ""):
             return
@@ -60,7 +60,7 @@ class Loop:
             raise self._error(f"gave {self._n_stale} pages in a row with no record that it had not given before")
 
     def forget(self) -> None:
-        """Take every record as new from here on: what follows goes over them again."""
+        """Count every record as new from here on, because the following pages repeat earlier ones."""
         self._records.clear()
         self._n_stale = 0
 
@@ -71,22 +71,22 @@ class Loop:
 
 
 class Loops:
-    """The loops of one client, each known by what it asks."""
+    """The pagination loops of one client, by endpoint."""
 
     def __init__(self) -> None:
         self._loops: dict[str, tuple[Loop, Hashable]] = {}
 
     def answered(self, what: str, asked: Hashable, following: Hashable, records: Iterable[Hashable]) -> None:
-        """Note an answer; one to anything but the last cursor given starts a loop.
+        """Note a response. A request for any cursor other than the last one returned starts a new loop.
 
         Args:
-            what: See ``Loop``.
-            asked: See ``Loop.answered``.
-            following: See ``Loop.answered``.
-            records: See ``Loop.answered``.
+            what: Vendor and endpoint, as for ``Loop``.
+            asked: The requested cursor.
+            following: The next cursor; None or "" ends the loop.
+            records: Keys of its records, usually their ids.
 
         Raises:
-            Unavailable: The loop leads nowhere.
+            Unavailable: The loop makes no progress.
         """
         loop, expected = self._loops.pop(what, (None, None))
         if loop is None or asked in (None, "") or asked != expected:

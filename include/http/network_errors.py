@@ -1,4 +1,4 @@
-"""What is behind an error of ``requests``."""
+"""Interpret the errors of ``requests``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import requests
 
 
 def never_connected(error: BaseException) -> bool:
-    """Return whether a connection failed before anything can have been sent."""
+    """Return whether the connection failed before anything can have been sent."""
     text = repr(error)
     return isinstance(error, requests.exceptions.ConnectTimeout) or any(
         sign in text for sign in ("NewConnectionError", "NameResolutionError", "ConnectTimeoutError")
@@ -17,7 +17,7 @@ def never_connected(error: BaseException) -> bool:
 
 
 def reason(error: object) -> str:
-    """Return the innermost cause, without the addresses of objects and the URLs that requests puts around it."""
+    """Return the innermost cause, without object addresses and the URLs that ``requests`` adds."""
     inner: Any = error
     while isinstance(inner, BaseException):
         deeper = getattr(inner, "reason", None) or (inner.args[0] if inner.args else None)

@@ -1,7 +1,7 @@
-"""Access tokens that a token endpoint gives out and that end some time.
+"""OAuth access tokens that expire.
 
-All processes of a machine share one: it is under ``<home>/tokens``, encrypted by the secrets that buy it. Anyone who
-lacks those cannot read it, and anyone who has them could fetch one anyway.
+All processes of a machine share one token. It is stored under ``<home>/tokens``, encrypted with the secrets that obtain
+it. Without them the file cannot be read; with them, anyone could fetch a token anyway.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from include.common import secrets as hiding
 from include.common.errors import ConfigError
 from include.http.dates import LONGEST_PAUSE, pause
 
-# A token that somebody else is fetching is waited for so long; then each fetches its own.
+# Maximum wait for a token that another process is fetching; after that, each process fetches its own.
 _PATIENCE = 30.0
 
 
 @dataclass(frozen=True)
 class Token:
-    """A token and for how long it is used.
+    """An access token and its lifetime.
 
     Args:
         value: The token.
-        seconds: After so many seconds another one is fetched, whether or not this one still works.
+        seconds: A new token is fetched after this time, even if this one still works.
     """
 
     value: str = field(repr=False)
@@ -43,16 +43,16 @@ class Token:
 
 
 class OAuth(AuthBase):
-    """Sends a token, fetched on first use and again when it ends or is refused, by one process for all.
+    """Send a token. One process fetches it for all, on first use and again when it expires or is rejected.
 
     Args:
         fetch: Asks the token endpoint.
-        *secrets: What buys the token, and tells it from others.
+        *secrets: Values that obtain the token and identify it.
         clock: Seconds since the epoch.
     """
 
     def __init__(self, fetch: Callable[[], Token], *secrets: str, clock: Callable[[], float] = time.time) -> None:
-        # Only who has a token to keep pays for the import.
+        # Imported here because only OAuth clients need it.
         from cryptography.fernet import Fernet
 
         self._fetch, self._clock = fetch, clock
@@ -68,13 +68,13 @@ class OAuth(AuthBase):
         return request
 
     def current(self) -> str:
-        """Return a token that is in force."""
+        """Return a token that is valid now."""
         if self._clock() >= self._ends:
             self._renew()
         return self.value
 
     def forget(self) -> None:
-        """Take another token for the next request: the vendor has refused this one."""
+        """Use another token for the next request, because the vendor rejected this one."""
         self._refused, self._ends = self.value, 0.0
 
     def _renew(self) -> None:
@@ -86,7 +86,7 @@ class OAuth(AuthBase):
                 file.seek(0)
                 file.write(self._fernet.encrypt(orjson.dumps([value, ends])))
                 file.truncate()
-        hiding.remember([value])  # a vendor that refuses it later may say it, when another one is in its place
+        hiding.remember([value])  # a late rejection may quote this token after a new one has replaced it
         self.value, self._ends = value, ends
 
     def _opened(self, content: bytes) -> tuple[str, float]:
@@ -94,7 +94,7 @@ class OAuth(AuthBase):
 
         try:
             value, ends = orjson.loads(self._fernet.decrypt(content))
-        except (InvalidToken, ValueError, TypeError):  # empty, or cut off by a full disk or a power cut
+        except (InvalidToken, ValueError, TypeError):  # empty, or cut off by a full disk or a power failure
             return "", 0.0
         is_sound = isinstance(value, str) and isinstance(ends, int | float) and ends <= self._clock() + LONGEST_PAUSE
         return (value, ends) if is_sound else ("", 0.0)

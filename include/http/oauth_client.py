@@ -1,4 +1,4 @@
-"""A client whose token comes from the vendor's token endpoint."""
+"""A client that gets its token from the vendor's token endpoint."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ def signed_in(
     connection_id: str,
     token: Callable[[Client], Token],
 ) -> Client:
-    """Return a client that sends a token and fetches it when one is needed.
+    """Return a client that fetches its token when it needs one.
 
     Args:
-        base_url: See ``Client``.
-        limiter: See ``Client``; calls for tokens count too.
-        rate_policy: See ``Client``.
-        secrets: What buys the token.
-        connection_id: See ``Client``.
-        token: Asks for a token, by a client that sends none.
+        base_url: As for ``Client``.
+        limiter: As for ``Client``; calls for tokens count too.
+        rate_policy: As for ``Client``.
+        secrets: Values that obtain the token.
+        connection_id: As for ``Client``.
+        token: Requests a token, through a client that sends none.
     """
     asking = Client(base_url, None, limiter, rate_policy, secrets, connection_id)
 
     def fetch() -> Token:
-        # As patient as the one that waits for the token, and over its connections.
+        # Use the waiting client's sleep, timeouts and connections.
         asking.sleep, asking.timeouts, asking.session = made.sleep, made.timeouts, made.session
         return token(asking)
 

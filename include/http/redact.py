@@ -1,4 +1,4 @@
-"""Makes what others say short and fit to be shown."""
+"""Make other systems' messages short and safe to show."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ _LONGEST = 300
 
 
 def redact(text: str, *secrets: str) -> str:
-    """Return the text without secrets, as ``hidden`` does, as one line cut to a readable length.
+    """Return the text as one line of readable length, without secrets.
 
     Args:
-        text: What is about to be shown.
-        secrets: More secrets that must not be in it; empty ones are ignored.
+        text: The text to show.
+        secrets: More secrets to remove; empty ones are ignored.
     """
     text = hidden(" ".join(text.split()), *secrets)
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"

@@ -1,6 +1,6 @@
-"""Requests on their way out, without what a session does for each that is the same for all of ours.
+"""Send requests without the per-request work that a ``requests`` session would repeat.
 
-Merging headers, cookies and settings of the environment takes as long as sending does. Nobody here wants cookies, and
+Merging headers, cookies and environment settings takes as long as sending the request. Cookies are not needed here, and
 redirects are never followed.
 """
 
@@ -31,20 +31,20 @@ def send(
     auth: AuthBase | None,
     timeouts: tuple[float, float],
 ) -> requests.Response:
-    """Send a request over a session's connections and return the answer, whose body is still to be read.
+    """Send a request over a session's connections. Return the response with its body still unread.
 
     Args:
-        session: Has the headers that all requests have, and says whom to trust and by which proxy to go.
+        session: Provides the common headers, trusted certificates and proxy.
         method: HTTP method.
-        url: Without parameters.
+        url: URL without parameters.
         params: Query parameters; None values are left out.
-        json: Body; None for none.
-        form: Body instead, as a web form.
+        json: JSON body; None for none.
+        form: Web form to send instead of a JSON body.
         auth: Adds the credentials.
-        timeouts: Seconds to connect, and between two bytes of the answer.
+        timeouts: Seconds to connect, and between two bytes of the response.
 
     Raises:
-        requests.RequestException: It could not be sent, or the answer did not come.
+        requests.RequestException: The request could not be sent, or no response arrived.
     """
     request = requests.PreparedRequest()
     headers = CaseInsensitiveDict(cast("Mapping[str, str]", session.headers))
@@ -65,11 +65,11 @@ def send(
 
 
 def exchange(session: requests.Session, method: str, url: str, **how: Any) -> tuple[requests.Response, bytes]:
-    """Send a request as ``send`` does, and return the answer with its body, both within ``body.LONGEST`` seconds.
+    """Send a request and return the response with its body, both within ``body.LONGEST`` seconds.
 
     Raises:
-        requests.RequestException: It could not be sent, or the answer did not come.
-        BadBody: The answer is larger, or took longer, than any honest one.
+        requests.RequestException: The request could not be sent, or no response arrived.
+        BadBody: The response is too large or took too long.
     """
     with Deadline(body.LONGEST) as deadline:
         try:
