@@ -1,7 +1,7 @@
-"""The entities that Perennial knows and their columns, onto which every vendor is mapped.
+"""The entities of Perennial and their columns. Every vendor's objects are mapped to them.
 
-This is the contract between the sources (which fill ``raw.<vendor>__<entity>``), the data contracts and the SQL models.
-Every column is nullable in ``raw``: what must be present is a rule of the contract, not of the table.
+This is the interface between the sources (which fill ``raw.<vendor>__<entity>``), the data contracts and the SQL
+models. Every column is nullable in ``raw``: required values are a rule of the contract, not of the table.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ __all__ = [
     "union_view",
 ]
 
-# A usage day touches the 28-day windows of the 12 trailing weeks and the window itself: 28 + 84 days.
+# A usage day affects the 28-day windows of the 12 trailing weeks and its own window: 28 + 84 days.
 USAGE_REACH_DAYS = 112
 
 ENTITIES: dict[str, Entity] = {
@@ -37,9 +37,9 @@ ENTITIES: dict[str, Entity] = {
             "support",
             _columns(
                 name="text",
-                external_id="text",  # the CRM's account id, where the desk carries it
+                external_id="text",  # the CRM's account id, if the support desk stores it
                 domain_names="text",
-                merged_into="text",  # the organisation that this one was merged into
+                merged_into="text",  # the organization that this one was merged into
                 created_at="timestamptz",
                 updated_at="timestamptz",
             ),
@@ -58,7 +58,7 @@ ENTITIES: dict[str, Entity] = {
                 created_at="timestamptz",
                 updated_at="timestamptz",
             ),
-            history=True,  # whether a comment was an answer depends on what its author was then
+            history=True,  # whether a comment counts as a reply depends on its author's role at that time
             account_ref="organization_id",
             dirty_from="updated_at",
             dirty_days=1,
@@ -78,7 +78,7 @@ ENTITIES: dict[str, Entity] = {
                 tags="text",
                 satisfaction="text",
                 solved_at="timestamptz",
-                first_reply_seconds="bigint",  # of conversations, whose answers are no comments
+                first_reply_seconds="bigint",  # of conversations, whose replies are not comments
                 first_reply_minutes="bigint",  # calendar minutes
                 first_reply_business_minutes="bigint",
                 first_resolution_minutes="bigint",
@@ -95,18 +95,18 @@ ENTITIES: dict[str, Entity] = {
             account_ref="organization_id",
             dirty_from="created_at",
         ),
-        # What happened to tickets, public comments among it: none of it ever changes but for redactions.
+        # Events of tickets, including public comments. They never change, except by redaction.
         Entity(
             "ticket_event",
             "support",
             _columns(
                 ticket_id="text",
-                organization_id="text",  # of the ticket, when the event was read
+                organization_id="text",  # the ticket's organization when the event was read
                 happened_at="timestamptz",
                 event_type="text",  # status, priority, type, assignee, organization, requester, satisfaction, comment
                 old_value="text",
                 new_value="text",
-                actor_id="text",  # the person; what rules and the system do has none
+                actor_id="text",  # the person; empty for events of automations and the system
                 is_public="boolean",  # of comments
                 body="text*",  # of public comments, capped
                 updated_at="timestamptz",
@@ -135,7 +135,7 @@ ENTITIES: dict[str, Entity] = {
             _columns(
                 name="text",
                 crm_account_id="text",
-                domain="text",  # one that the customer proved to own, as for its single sign-on
+                domain="text",  # verified as the customer's, for example for single sign-on
                 plan="text",
                 is_internal="boolean",
                 created_at="timestamptz",
@@ -196,32 +196,31 @@ ENTITIES: dict[str, Entity] = {
 
 
 def _vendors() -> dict[str, Kind]:
-    """Return every vendor by the folder that describes it: ``include/connectors/<kind>/<vendor>/``."""
+    """Return the kind of every vendor, by the folder that describes it: ``include/connectors/<kind>/<vendor>/``."""
     found: dict[str, Kind] = {}
     kinds: tuple[Kind, ...] = ("crm", "support")
     for kind in kinds:
         parent = Path(__file__).parents[1] / "connectors" / kind
         folders = sorted(path.parent.name for path in parent.glob("[a-z]*/__init__.py"))
         found |= dict.fromkeys(folders, kind)
-    return found | {"product": "product"}  # the customer's own database is not a vendor's: its SQL says what it has
+    return found | {"product": "product"}  # the customer's own database; their SQL queries define its entities
 
 
-# Vendor -> kind of source. The raw tables of all of them exist from the start, so that SQL can always name them.
+# Vendor -> kind of source. The raw tables of all vendors exist from the start, so SQL can always name them.
 VENDORS: dict[str, Kind] = _vendors()
-# What reads a database, by kind of source; of a CRM or a desk in the place of a vendor's API.
+# Database connectors by kind of source. For a CRM or support desk, they replace a vendor's API.
 DATABASES: dict[Kind, str] = {"crm": "sqlcrm", "support": "sqldesk", "product": "product"}
 
 
 def of_kind(kind: Kind) -> tuple[Entity, ...]:
-    """Return the entities of one kind of source, in the order in which they are loaded."""
+    """Return the entities of one kind of source, in load order."""
     return tuple(entity for entity in ENTITIES.values() if entity.kind == kind)
 
 
 def raw_table(vendor: str, entity: str) -> str:
-    """Return the name of the raw table, without its schema."""
     return f"{vendor}__{entity}"
 
 
 def union_view(kind: Kind, entity: str) -> str:
-    """Return the name of the view that has the rows of all vendors of a kind, without its schema."""
+    """Return the name of the view over all vendors of a kind, without its schema."""
     return f"{kind}__{entity}"

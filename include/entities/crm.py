@@ -1,4 +1,4 @@
-"""The entities of a CRM; see ``entities.py``."""
+"""The entities of a CRM; see ``catalog.py``."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ CRM = (
             parent_id="text",
             lifecycle_stage="text",
             is_test="boolean",
-            contract_arr="numeric",  # of a CRM that keeps contracts as fields of the company: its ARR,
-            contract_mrr="numeric",  # or its MRR,
+            contract_arr="numeric",  # of a CRM that stores contracts as fields of the company: ARR,
+            contract_mrr="numeric",  # or MRR,
             contract_start="date",
             renewal_date="date",  # the first day after the term
-            contract_status="text",  # active, or lost: nothing runs any more
+            contract_status="text",  # active, or lost: no contract is running
             contract_currency="text",
             employees="numeric",
-            brand="text",  # how well known it is, in the words of sql/value: fortune_500, listed, unicorn, known, none
-            referrals="numeric",  # deals that it referred and references that it gave, in 24 months
-            merged_ids="text",  # the accounts that were merged into this one, where the survivor says it
-            merged_into="text",  # the account that this one was merged into, where the loser says it
-            crm_account_id="text",  # of a billing system: the account of the CRM that this customer is
+            brand="text",  # brand recognition, by the values of sql/value: fortune_500, listed, unicorn, known, none
+            referrals="numeric",  # deals referred and references given in 24 months
+            merged_ids="text",  # the accounts that were merged into this one, if the CRM records them at the survivor
+            merged_into="text",  # the account that this one was merged into, if the CRM records it at the loser
+            crm_account_id="text",  # of a billing system: the customer's account in the CRM
             created_at="timestamptz",
             updated_at="timestamptz",
         ),
@@ -82,19 +82,20 @@ CRM = (
             is_closed="boolean",
             is_won="boolean",
             opportunity_type="text",  # new, renewal, expansion
-            contract_number="text",  # what stays the same over all terms of one contract
+            contract_number="text",  # stays the same over all terms of one contract
             amount="numeric",
             currency="text",
             close_date="date",
             renews_id="text",  # the deal that this one renews, replaces or amends
-            term_start="date",  # of a deal without lines: first day of what it sells
+            term_start="date",  # of a deal without lines: first day of the term sold
             term_end="date",  # exclusive
-            term_months="bigint",  # instead of the end
+            term_months="bigint",  # instead of term_end
             amount_per="text",  # of a deal without lines: term (default), year, month
-            change_amount="text",  # of a deal without lines that changes what runs: difference (default), total
+            # of a deal without lines that changes a running contract: difference (default), total
+            change_amount="text",
             notice_months="bigint",
             is_auto_renew="boolean",
-            is_ended="boolean",  # what it sells runs no more, where no date says since when
+            is_ended="boolean",  # the contract has ended, if no date says when
             notice_given_on="date",
             lost_reason="text",
             owner_id="text",
@@ -112,30 +113,30 @@ CRM = (
             account_id="text",
             product="text",
             quantity="numeric",
-            amount="numeric",  # after discount, of what amount_per says
-            unit_price="numeric",  # instead of the amount: of one unit
+            amount="numeric",  # after discount, per amount_per
+            unit_price="numeric",  # price of one unit, instead of amount
             amount_per="text",  # term (default), period (one billing period), year, month
-            change_amount="text",  # where it changes what runs: difference (default), or the new total
-            billing_frequency="text",  # in HubSpot's words: monthly, annually, per_two_years ...
+            change_amount="text",  # for a change of a running contract: difference (default), or the new total
+            billing_frequency="text",  # HubSpot's values: monthly, annually, per_two_years ...
             list_amount="numeric",
             currency="text",
             is_recurring="boolean",
-            recurs_by_term="boolean",  # billed once, and recurring all the same if it has an end or a length
-            is_overage="boolean",  # bills use beyond the commitment, afterwards: never ARR
-            is_evergreen="boolean",  # runs until it is cancelled: amount is a year's, term_end the day of that if known
+            recurs_by_term="boolean",  # billed once, but recurring if it has an end or a length
+            is_overage="boolean",  # bills usage above the commitment in arrears: never ARR
+            is_evergreen="boolean",  # runs until cancelled: amount is per year, term_end the cancellation date if known
             term_start="date",
-            term_end="date",  # exclusive: the day on which the next term would start
-            term_months="bigint",  # instead of the end
+            term_end="date",  # exclusive: first day of the next term
+            term_months="bigint",  # instead of term_end
             replaces_id="text",  # the line that this one renews, replaces or amends
             paused_on="date",  # first day of a pause
-            resumed_on="date",  # first day after it
+            resumed_on="date",  # first day after the pause
             created_at="timestamptz",
             updated_at="timestamptz",
         ),
         history=True,
         account_ref="account_id",
     ),
-    # What these say of a past day follows from their own dates (issued, due, done), so that they need no versions.
+    # These have their own dates (issued, due, done), from which any past day follows, so they need no versions.
     Entity(
         "activity",
         "crm",
@@ -144,12 +145,12 @@ CRM = (
             contact_id="text",
             owner_id="text",
             activity_type="text",  # call, meeting, email, note, task
-            direction="text",  # in, out; empty where nobody was reached, as for notes
-            outcome="text",  # in the CRM's words
+            direction="text",  # in, out; empty if nobody was contacted, as for notes
+            outcome="text",  # the CRM's own values
             subject="text*",
-            happened_at="timestamptz",  # may be ahead, as of planned meetings
+            happened_at="timestamptz",  # may be in the future, for planned meetings
             duration_minutes="double precision",
-            is_completed="boolean",  # it took place: held, connected, sent, done
+            is_completed="boolean",  # held, connected, sent or done
             created_at="timestamptz",
             updated_at="timestamptz",
         ),
@@ -169,7 +170,7 @@ CRM = (
             currency="text",
             issued_on="date",
             due_on="date",
-            paid_on="date",  # when the last of it was paid
+            paid_on="date",  # date of the final payment
             status="text",  # draft, open, paid, void
             created_at="timestamptz",
             updated_at="timestamptz",
@@ -202,7 +203,7 @@ CRM = (
         columns(
             account_id="text",
             name="text",
-            kind="text",  # such as onboarding or review
+            kind="text",  # for example onboarding or review
             due_on="date",
             done_on="date",
             status="text",

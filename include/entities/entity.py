@@ -1,4 +1,4 @@
-"""What an entity is: one kind of record with its columns. ``entities.py`` lists them."""
+"""Definition of an entity: one kind of record and its columns. ``catalog.py`` lists them."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ class Column:
     """One mapped column.
 
     Args:
-        name: Its name in ``raw``.
-        type: Its PostgreSQL type.
+        name: Column name in ``raw``.
+        type: PostgreSQL type.
         sensitive: Whether its values identify a person and are masked wherever rows are shown.
     """
 
@@ -29,19 +29,18 @@ class Entity:
     """One kind of record.
 
     Args:
-        name: Singular, in the field's own words.
-        kind: Which kind of source has it.
-        columns: Mapped columns beside ``id`` and the loader's own (see ``include.ingest.landing``).
+        name: Singular, as customer-success people call it.
+        kind: The kind of source that provides it.
+        columns: Mapped columns, without ``id`` and the loader's own (see ``include.ingest.landing``).
         history: Whether every version is kept with both clocks in ``raw.<vendor>__<entity>__version``.
-        account_ref: The column that names the record's account in its own source; "" where there is none.
-        part_of: The column that names another record of the source to which many of these belong, and by which the SQL
-            finds them; "" where nothing asks so.
-        made_by: The column that names the person who made the record, by which the SQL finds it; "" where nothing asks.
-        is_account: Whether the record is itself an account of its source, named by its ``id``.
-        dirty_from: The column whose date is the first day that a change of the record can alter; "" for all days.
-        dirty_days: For how many days from there a change can alter account-day figures; 0 for all days since.
-        is_optional: Many houses have none: it is pulled only where the vendor's object is mapped and may be read, and
-            is reported as not available elsewhere (``include.gate.availability``).
+        account_ref: The column with the record's account id in its own source; "" if there is none.
+        part_of: The column with the id of the record's parent, by which SQL looks records up; "" if nothing does.
+        made_by: The column with the id of the record's author, by which SQL looks records up; "" if nothing does.
+        is_account: Whether the record is itself an account of its source, with its ``id`` as the account id.
+        dirty_from: The column whose date is the first day that a change of the record can affect; "" for all days.
+        dirty_days: For how many days from there a change can affect account-day figures; 0 for all following days.
+        is_optional: Many companies do not have it. It is read only if the vendor's object is mapped and readable, and
+            is reported as not available otherwise (``include.gate.availability``).
     """
 
     name: str
@@ -62,17 +61,17 @@ class Entity:
 
     @property
     def account_column(self) -> str:
-        """The column that names the account, be it ``id`` or another; "" for records of no one account."""
+        """The column with the account id, be it ``id`` or another; "" for records without a single account."""
         return "id" if self.is_account else self.account_ref
 
     @property
     def sensitive(self) -> tuple[str, ...]:
-        """Columns whose values identify a person."""
+        """The columns whose values identify a person."""
         return tuple(column.name for column in self.columns if column.sensitive)
 
 
 def columns(**types: str) -> tuple[Column, ...]:
-    """Build columns from ``name="type"``; a trailing ``*`` marks a sensitive one."""
+    """Build columns from ``name="type"``; a trailing ``*`` marks a sensitive column."""
     return tuple(
         Column(name, kind.rstrip("*"), kind.endswith("*"))  # type: ignore[arg-type]
         for name, kind in types.items()
