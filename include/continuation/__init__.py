@@ -1,1 +1,1 @@
-"""Which deal continues which term: what waits for a person, and what people answered."""
+"""Which deal continues which term: open questions for people, and their answers."""

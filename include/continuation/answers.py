@@ -1,6 +1,6 @@
-"""Answers about which deal continues which term; they take effect with the next build, for their accounts.
+"""Answers about which deal continues which term. They take effect for their accounts with the next build.
 
-They come from ``answers`` in ``config/renewals.yaml`` and from the command line; of the two the file wins.
+They come from ``answers`` in ``config/renewals.yaml`` and from the command line. The file wins.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ ANY_DEAL = "*"  # in place of a deal: nothing continues the term
 
 @dataclass(frozen=True, order=True)
 class Answer:
-    """One answer.
+    """One answer about a term.
 
     Args:
         term_id: The agreed term, such as ``crm:4711#1``.
-        opportunity_key: The won deal; ``*`` with ``is_match`` false: none at all.
+        opportunity_key: The won deal; ``*`` with ``is_match`` false: no deal at all.
         is_match: Whether that deal continues the term.
         reason: Why.
-        answered_by: Who said so.
+        answered_by: Who answered.
     """
 
     term_id: str
@@ -39,12 +39,12 @@ class Answer:
 
     @property
     def key(self) -> tuple[str, str, bool]:
-        """What it says, without why."""
+        """Identifies the answer, without its reason."""
         return self.term_id, self.opportunity_key, self.is_match
 
 
 def link(term_id: str, opportunity_key: str, *, reason: str, by: str) -> None:
-    """Say that a deal continues a term.
+    """Record that a deal continues a term.
 
     Raises:
         ConfigError: There is no such term or deal, or the file answers it.
@@ -53,7 +53,7 @@ def link(term_id: str, opportunity_key: str, *, reason: str, by: str) -> None:
 
 
 def unlink(term_id: str, opportunity_key: str = "", *, reason: str, by: str) -> None:
-    """Say that a deal does not continue a term, or that none does.
+    """Record that a deal does not continue a term, or that none does.
 
     Raises:
         ConfigError: There is no such term or deal, or the file answers it.
@@ -62,7 +62,7 @@ def unlink(term_id: str, opportunity_key: str = "", *, reason: str, by: str) -> 
 
 
 def withdraw(term_id: str) -> int:
-    """Withdraw what was answered about a term on the command line; return how many answers that were.
+    """Withdraw the command line's answers about a term; return how many there were.
 
     Raises:
         ConfigError: The file answers it.
@@ -78,7 +78,7 @@ def withdraw(term_id: str) -> int:
 
 
 def sync(connection: Connection) -> int:
-    """Bring ``meta.renewal_answer`` in line with the file; return how many answers changed."""
+    """Update ``meta.renewal_answer`` to match the file; return how many answers changed."""
     wanted = {answer.key: answer for answer in in_file()}
     terms = {answer.term_id for answer in wanted.values()}
     ended: list[int] = []
@@ -106,7 +106,6 @@ def sync(connection: Connection) -> int:
 
 
 def in_file() -> list[Answer]:
-    """Return the answers of ``renewals.yaml``."""
     return [
         Answer(
             each.term,
@@ -129,7 +128,7 @@ def _answer(answer: Answer) -> None:
         before = connection.execute(_HOLDING_OF_TERM, {"term_id": answer.term_id}).all()
         if any((row.opportunity_key, row.is_match) == (answer.opportunity_key, answer.is_match) for row in before):
             return
-        # That nothing continues the term replaces all answers; several deals may continue it, or be refused one by one.
+        # "Nothing continues the term" replaces all answers. Several deals may continue it, or be ruled out one by one.
         ended = [
             row.answer_id
             for row in before
@@ -166,7 +165,7 @@ def _refuse_if_in_file(term_id: str) -> None:
 
 def _add(connection: Connection, answer: Answer, origin: str, now: datetime) -> None:
     account = None
-    # A file may answer before the first build.
+    # The file may contain answers before the first build.
     if has_table(connection, _TERMS):
         account = connection.execute(_ACCOUNT, {"term_id": answer.term_id}).scalar()
     connection.execute(_ADD, {**vars(answer), "account": account, "origin": origin, "now": now})
@@ -178,7 +177,7 @@ def _end(connection: Connection, answer_ids: list[int], now: datetime) -> None:
 
 
 def _touch(connection: Connection, term_ids: set[str]) -> None:
-    """Mark the accounts of terms as dirty; the next build makes them again, with the rest of their family."""
+    """Mark the accounts of terms as dirty. The next build rebuilds them with the rest of their family."""
     if term_ids and has_table(connection, _TERMS):
         connection.execute(_TOUCH, {"ids": sorted(term_ids)})
 
@@ -199,7 +198,7 @@ _OF_TERM = sa.text(
 )
 _HAS_TERM = sa.text("select exists (select from core.agreed_term where term_id = :term_id)")
 _HAS_DEAL = sa.text("select exists (select from core.opportunity where opportunity_key = :key and is_won)")
-# Why an answer would have no effect; null where it has one.
+# Why an answer would have no effect; null if it has one.
 _WHY_NOT = sa.text("""
     select case
         when o.opportunity_key = t.opportunity_key then 'it made that term'

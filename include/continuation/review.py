@@ -1,4 +1,4 @@
-"""What waits for a person about contracts and renewals, with the deals or terms that each may belong to."""
+"""Open questions about contracts and renewals, with the deals or terms that may belong together."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from include.common import clock
 from include.common.errors import WarehouseError
 from include.warehouse.engine import engine, has_table
 
-# Kind -> what it means, and what to do.
+# Kind -> its meaning, and how to fix it.
 MEANING = {
     "unsure_link": "this deal was taken for the renewal of this term: `renewals link` or `renewals unlink` settles it",
     "dates_missing": "the renewal repeats the old dates or has none: set its own start and end in the CRM",
@@ -23,21 +23,21 @@ MEANING = {
     "no_account": "a won deal or subscription of no known company is in no figure: give it one (`identity review`)",
 }
 
-# Those that make figures wrong until somebody corrects the CRM: the owner of the source is notified of each. Of the
-# others the figures follow a safe default; they are on the pages and in `renewals review`.
+# Kinds that make figures wrong until somebody corrects the CRM: the source's owner is notified of them. For the other
+# kinds, figures use a safe default; they are shown on the pages and in `renewals review`.
 NOTIFIED = ("no_account", "continues_nothing", "no_open_deal", "dates_missing", "date_passed")
 
 
 @dataclass(frozen=True)
 class Unreported:
-    """What is new of one kind in one source since its owner was notified.
+    """New findings of one kind in one source since its owner was last notified.
 
     Args:
         kind: A key of ``MEANING``.
-        n: How many are new.
-        arr: What depends on them, a year, in the reporting currency.
+        n: Number of new findings.
+        arr: ARR that depends on them, in the reporting currency.
         share: The same as a share of all ARR, from 0 to 1.
-        keys: Names of the findings, as ``note_notified`` takes them.
+        keys: Keys of the findings, for ``note_notified``.
     """
 
     kind: str
@@ -49,7 +49,7 @@ class Unreported:
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing to look at.
+    """One finding to review.
 
     Args:
         kind: A key of ``MEANING``.
@@ -57,9 +57,9 @@ class Finding:
         subject: The term, renewal or line.
         deal: The deal.
         due: Its due date, end or start.
-        arr: What depends on it, a year, in the reporting currency.
-        method: Of a link, how it was recognised.
-        confidence: Of a link, from 0 to 1.
+        arr: ARR that depends on it, in the reporting currency.
+        method: For a link, how it was matched.
+        confidence: For a link, from 0 to 1.
         suggestions: Deals for a term, or terms for a deal, nearest first.
     """
 
@@ -75,11 +75,11 @@ class Finding:
 
 
 def findings(kind: str = "", limit: int = 50) -> list[Finding]:
-    """Return what waits, the most ARR first.
+    """Return the findings to review, the most ARR first.
 
     Args:
         kind: Only of this kind.
-        limit: How many at most.
+        limit: Maximum number of findings.
 
     Raises:
         WarehouseError: Nothing is built yet.
@@ -106,7 +106,7 @@ def findings(kind: str = "", limit: int = 50) -> list[Finding]:
 
 
 def links(term_id: str) -> list[dict[str, object]]:
-    """Return what continues a term, and what was taken for it before, the newest first.
+    """Return the deals that continue a term, and former matches, newest first.
 
     Args:
         term_id: The agreed term, such as ``crm:4711#1``.
@@ -117,7 +117,7 @@ def links(term_id: str) -> list[dict[str, object]]:
 
 
 def summary(connection: sa.Connection) -> list[dict[str, object]]:
-    """Return per kind how many there are and what share of ARR depends on them; empty before the first build."""
+    """Return per kind the number of findings and their share of ARR; empty before the first build."""
     if not has_table(connection, "core.renewal_review"):
         return []
     return [
@@ -127,7 +127,10 @@ def summary(connection: sa.Connection) -> list[dict[str, object]]:
 
 
 def unreported(source_id: str) -> list[Unreported]:
-    """Return what the owner of a source was not notified of, the most ARR first; of each kind at most once a day."""
+    """Return the findings that the source's owner was not notified of, most ARR first.
+
+    Each kind is due at most once a day.
+    """
     with engine("reader").connect() as connection:
         if not has_table(connection, "core.renewal_review"):
             return []
@@ -139,7 +142,7 @@ def unreported(source_id: str) -> list[Unreported]:
 
 
 def note_notified(source_id: str, told: Unreported) -> None:
-    """Note that the owner was notified."""
+    """Record that the owner was notified."""
     keys = [*told.keys, f"contracts/{source_id}/{told.kind}"]
     with engine("loader").begin() as connection:
         connection.execute(_NOTIFIED, {"keys": keys, "now": clock.now()})
@@ -158,7 +161,7 @@ def _suggested(connection: sa.Connection, query: sa.TextClause, ids: list[str]) 
     return {one: tuple(suggestions) for one, suggestions in found.items()}
 
 
-# Deals without a known company are in no table of accounts.
+# Won deals without a known company are in no core table.
 _ALL = """
     select f.kind, coalesce(a.name, f.account_key) as account, f.subject_id, f.opportunity_key, f.due_date, f.arr,
         f.method, f.confidence

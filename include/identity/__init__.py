@@ -1,1 +1,1 @@
-"""Identity: which account an id means, whom a person may confirm, and what nobody may guess."""
+"""Identity: match the ids of different systems to accounts, and let people confirm or correct the matches."""

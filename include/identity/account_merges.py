@@ -1,8 +1,8 @@
-"""Which CRM accounts were merged into which: chains followed to their end, circles left alone, undone ones undone.
+"""Track which CRM accounts were merged into which: resolve chains, ignore cycles, and detect undone merges.
 
-A survivor names those that it has swallowed, and keeps naming them. A merge is undone when the survivor no longer
-names an account that the CRM shows again. Both states of knowledge are kept: ``meta.account_merge_history`` has the
-times from and up to which a merge was what we knew, ``meta.account_merge`` is what holds now.
+A survivor lists the accounts merged into it, and keeps listing them. A merge is undone when the survivor no longer
+lists an account that the CRM shows again. ``meta.account_merge_history`` keeps from and until when each merge was
+known. ``meta.account_merge`` has the current merges.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ _EVER = datetime.min.replace(tzinfo=UTC)
 
 
 class Claim(NamedTuple):
-    """One account says that it has swallowed another.
+    """A CRM record that says one account was merged into another.
 
     Args:
-        loser: The id of the one that is gone.
-        survivor: The id of the one that says so.
-        at: The CRM's clock of the survivor's record.
+        loser: Id of the account that was merged away.
+        survivor: Id of the account that it was merged into.
+        at: The CRM's timestamp of the survivor's record.
     """
 
     loser: str
@@ -33,11 +33,11 @@ class Claim(NamedTuple):
 
 
 class Resolved(NamedTuple):
-    """Where the claims lead.
+    """The result of resolving all claims.
 
     Args:
-        survivors: Loser -> the last survivor of its chain, and when the merge was.
-        circles: Accounts that claim each other in a circle, each circle sorted; none of them is gone.
+        survivors: Loser -> the last survivor of its chain, and the time of the merge.
+        circles: Cycles of accounts that claim each other, each sorted; none of these accounts is merged.
     """
 
     survivors: dict[str, tuple[str, datetime | None]]
@@ -45,7 +45,7 @@ class Resolved(NamedTuple):
 
 
 def resolve(claims: Iterable[Claim]) -> Resolved:
-    """Follow every claim to the end of its chain; of several claims to one loser the newest counts."""
+    """Follow every claim to the end of its chain. Of several claims about one loser, the newest counts."""
     chosen: dict[str, Claim] = {}
     for claim in claims:
         before = chosen.get(claim.loser)
@@ -85,11 +85,12 @@ def _circles(onward: Mapping[str, str]) -> list[tuple[str, ...]]:
 
 
 def follow(connection: Connection, claims: TextClause, values: Mapping[str, object]) -> None:
-    """Bring ``meta.account_merge_history`` of one source in line with what its accounts claim.
+    """Update ``meta.account_merge_history`` of one source to what its accounts claim.
 
     Args:
         connection: In the transaction that merges a batch of accounts.
-        claims: Gives loser, survivor, at and is_known: whether it is only what was known before.
+        claims: Query that returns loser, survivor, at and is_known (whether the claim comes only from earlier
+            knowledge).
         values: ``source``, ``batch_id`` and ``now``.
     """
     rows = connection.execute(claims, values).all()
@@ -106,7 +107,7 @@ def follow(connection: Connection, claims: TextClause, values: Mapping[str, obje
 
 
 def circles(connection: Connection, raw_tables: Iterable[str]) -> list[tuple[str, tuple[str, ...]]]:
-    """Return the source and the accounts of every circle of claims, as the accounts are stored.
+    """Return the source and the accounts of every cycle of claims in the stored accounts.
 
     Args:
         connection: Of a role that reads raw.
@@ -119,7 +120,7 @@ def circles(connection: Connection, raw_tables: Iterable[str]) -> list[tuple[str
     return [(source, circle) for source, made in sorted(claims.items()) for circle in resolve(made).circles]
 
 
-# What a survivor's `merged_ids` holds, whatever is between the ids.
+# Splits a survivor's `merged_ids`, whatever separates the ids.
 LOSERS = "regexp_split_to_table({ids}, '[^[:alnum:]_-]+')"
 _STORED = (
     "select a.source, l.id as loser, a.id as survivor, a._source_at as at from {raw} as a"  # noqa: S608

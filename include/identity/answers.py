@@ -1,4 +1,4 @@
-"""Answers given on the command line: they take effect with the next build, for the accounts that they move."""
+"""Answers given on the command line. They take effect with the next build, for the accounts that they affect."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from include.warehouse.engine import engine
 
 
 def match(source: str, source_id: str, account_key: str, *, reason: str, by: str) -> None:
-    """Say that an id is this account; an earlier answer to it no longer holds.
+    """Match an id to an account. This replaces earlier answers about the id.
 
     Raises:
         ConfigError: There is no such id or account, or the file answers it.
@@ -22,12 +22,12 @@ def match(source: str, source_id: str, account_key: str, *, reason: str, by: str
 
 
 def unmatch(source: str, source_id: str, account_key: str = "", *, reason: str, by: str) -> None:
-    """Say that an id is not this account, or no customer's at all.
+    """Record that an id does not belong to this account, or to no customer at all.
 
     Args:
         source: The connection that uses the id.
-        account_key: The account that it is not; empty for all.
-        by: Who says so.
+        account_key: The account that it does not belong to; empty for all.
+        by: Who answers.
 
     Raises:
         ConfigError: There is no such id or account, or the file answers it.
@@ -36,7 +36,7 @@ def unmatch(source: str, source_id: str, account_key: str = "", *, reason: str, 
 
 
 def withdraw(source: str, source_id: str) -> int:
-    """Withdraw what was answered to an id on the command line; return how many answers that were.
+    """Withdraw the command line's answers about an id; return how many there were.
 
     Raises:
         ConfigError: The file answers it.
@@ -61,7 +61,7 @@ def _answer(answer: Answer) -> None:
         before = _present(connection, answer.source, answer.source_id)
         if any((key, is_match) == (answer.account_key, answer.is_match) for _, key, is_match in before):
             return
-        # Several accounts may be refused one by one; anything else stands alone.
+        # An id can have several answers "not this account". Any other answer replaces all others.
         alone = answer.is_match or answer.account_key == NOBODY
         ended = [
             answer_id

@@ -1,4 +1,4 @@
-"""The review list: ids that mean no account, with suggestions, and how many ids are matched and how."""
+"""The review list: unmatched ids with suggestions, and counts of matched ids by method."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from include.identity import account_merges, store
 from include.identity.suggest import Candidate, Ranker, Subject, Suggestion
 from include.warehouse.engine import engine
 
-# What matters most first: the id with the most rows that count nowhere.
+# Most important first: the id with the most records that count towards no account.
 _OPEN = """
 select
     b.source,
@@ -79,9 +79,9 @@ class Open:
     Args:
         source: The connection that uses it.
         entity: ``organization``, ``product_account`` or ``billing_customer``.
-        name: As its source calls it.
+        name: Its name in its source.
         reason: Why it was not matched.
-        n_records: Tickets, users or subscriptions that count nowhere meanwhile.
+        n_records: Tickets, users or subscriptions that count towards no account until it is answered.
         suggestions: Likeliest first; often none.
     """
 
@@ -95,11 +95,11 @@ class Open:
 
 
 def open_ids(source: str = "", limit: int = 50) -> list[Open]:
-    """Return what waits for an answer, the id with the most lost records first.
+    """Return the ids that wait for an answer, the one with the most uncounted records first.
 
     Args:
         source: Only of this connection.
-        limit: How many at most.
+        limit: Maximum number of ids.
 
     Raises:
         WarehouseError: Nothing is built yet.
@@ -146,7 +146,7 @@ def _people(connection: Connection, rows: list[Any]) -> dict[tuple[str, str], se
 
 
 def counts() -> list[dict[str, Any]]:
-    """Return per source how many ids mean an account, by method, and the share that means none."""
+    """Return per source how many ids are matched, by method, and the share of unmatched ids."""
     with engine("reader").connect() as connection:
         must_be_built(connection)
         rows = connection.execute(sa.text(_COUNTS)).mappings().all()
@@ -156,7 +156,7 @@ def counts() -> list[dict[str, Any]]:
 
 
 def troubles() -> list[str]:
-    """Return what the CRM contradicts itself in, and answers that cannot be followed, as sentences."""
+    """Return contradictions in the CRM, and answers that name unknown accounts, as sentences."""
     tables = [f"raw.{raw_table(vendor, 'account')}" for vendor, kind in VENDORS.items() if kind == "crm"]
     with engine("reader").connect() as connection:
         must_be_built(connection)
@@ -173,10 +173,10 @@ def troubles() -> list[str]:
 
 
 def must_be_built(connection: Connection) -> None:
-    """Refuse to speak of ids before anything was built.
+    """Raise an error before the first build.
 
     Raises:
-        WarehouseError: Nothing was.
+        WarehouseError: Nothing is built yet.
     """
     if not store.has_bridge(connection):
         raise WarehouseError("nothing is built yet", cure="run `python -m include.cli build` first")

@@ -1,7 +1,7 @@
-"""What the bridge between ids and accounts reads next to the sources: shared domains, and people's answers.
+"""Inputs of the account bridge other than the sources: shared domains, and people's answers.
 
-An answer is a row with both times of knowing, so that a build of an earlier state of knowledge leaves it out. Answers
-come from ``config/identity.yaml`` and from the command line; of the two the file wins.
+An answer is a row with the times from and until which it was known, so a build as of an earlier time leaves it out.
+Answers come from ``config/identity.yaml`` and from the command line. The file wins.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from include.common import paths
 from include.warehouse import locks
 from include.warehouse.engine import has_table
 
-NOBODY = "*"  # in place of an account: the id is not a customer's
+NOBODY = "*"  # in place of an account: the id belongs to no customer
 
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer.
+    """One answer about an id.
 
     Args:
         source: The connection that uses the id.
-        account_key: The account that it is or is not; ``*`` with ``is_match`` false: none at all.
-        answered_by: Who said so.
+        account_key: The account that it is or is not; ``*`` with ``is_match`` false: no account at all.
+        answered_by: Who answered.
     """
 
     source: str
@@ -38,19 +38,19 @@ class Answer:
 
     @property
     def key(self) -> tuple[str, str, str, bool]:
-        """What it says, without why."""
+        """Identifies the answer, without its reason."""
         return self.source, self.source_id, self.account_key, self.is_match
 
 
 def shared_domains() -> frozenset[str]:
-    """Return the domains by which no account is matched: mail providers', and those of the settings."""
+    """Return the domains that match no account: those of mail providers, and those in the settings."""
     text = (paths.ROOT / "include" / "identity" / "free_mail_domains.txt").read_text()
     listed = (line for line in text.splitlines() if line and not line.startswith("#"))
     return frozenset(listed) | frozenset(config.load().identity.shared_domains)
 
 
 def sync_domains(connection: sa.Connection) -> bool:
-    """Bring ``meta.shared_domain`` up to date, writing only what differs; return whether anything did."""
+    """Update ``meta.shared_domain``, writing only differences; return whether anything changed."""
     wanted = shared_domains()
     there = set(connection.execute(sa.text("select domain from meta.shared_domain")).scalars())
     if there - wanted:
@@ -71,7 +71,6 @@ def has_bridge(connection: sa.Connection) -> bool:
 
 
 def in_file() -> list[Answer]:
-    """Return the answers of ``identity.yaml``."""
     return [
         Answer(
             each.source,
@@ -86,9 +85,9 @@ def in_file() -> list[Answer]:
 
 
 def sync_answers(connection: sa.Connection) -> int:
-    """Bring ``meta.identity_answer`` in line with the file; return how many answers changed.
+    """Update ``meta.identity_answer`` to match the file; return how many answers changed.
 
-    Called before a build fixes up to when it knows, so that it sees them.
+    Called before a build takes its snapshot time, so that the build sees the changes.
     """
     wanted = {answer.key: answer for answer in in_file()}
     rows = connection.execute(
@@ -120,7 +119,7 @@ def sync_answers(connection: sa.Connection) -> int:
 
 
 def add(connection: sa.Connection, answer: Answer, origin: str, now: datetime) -> None:
-    """Write an answer that holds from now on."""
+    """Store an answer that is valid from now on."""
     connection.execute(
         _ADD,
         {
@@ -136,7 +135,7 @@ def add(connection: sa.Connection, answer: Answer, origin: str, now: datetime) -
 
 
 def end(connection: sa.Connection, answer_ids: list[int], now: datetime) -> None:
-    """Let answers hold no longer."""
+    """End the validity of answers."""
     if answer_ids:
         connection.execute(
             sa.text("update meta.identity_answer set known_to = :now where answer_id = any(:ids)"),
@@ -145,7 +144,7 @@ def end(connection: sa.Connection, answer_ids: list[int], now: datetime) -> None
 
 
 def touch(connection: sa.Connection, ids: set[tuple[str, str]]) -> None:
-    """Mark ids as dirty: the next build makes the bridge again, and of it the accounts that moved, old and new."""
+    """Mark ids as dirty. The next build rebuilds the bridge, and the old and new accounts of ids that moved."""
     for source, source_id in sorted(ids):
         connection.execute(_TOUCH, {"source": source, "id": source_id})
 

@@ -1,4 +1,4 @@
-"""Which accounts an unmatched id may mean, ranked for a person to choose from; nothing here is ever taken by itself."""
+"""Rank the accounts that an unmatched id may belong to. A person chooses; nothing is matched automatically."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from dataclasses import dataclass
 
 from rapidfuzz import fuzz, process
 
-# What companies are called beside their name. Kept short: a word too many makes two companies one.
+# Legal forms after company names. The list is short: one word too many makes two companies one.
 _LEGAL = re.compile(
     r"\b(inc|incorporated|llc|ltd|limited|plc|gmbh|mbh|ag|kg|se|sa|sas|sarl|srl|spa|bv|nv|ab|as|oy|kk|co|corp|corporation"
     r"|company|pvt|pty|holding|group)\b"
 )
-# What joins two names: & is punctuation and goes with it. At either end of a name such a word is a part of it.
+# Words that join two names; & is removed with the punctuation. At the start or end of a name, the word is part of it.
 _JOINERS = re.compile(r"(?<=\w)\s+(?:and|und|et|y)\s+(?=\w)|(?<=\w)和(?=\w)")
-# An umlaut is written with an e where it cannot be typed; both ways lose it.
+# An umlaut is often typed as a vowel and an e. Both spellings become the plain vowel.
 _UMLAUT = re.compile(r"([aou])e")
 _SPELT = str.maketrans({"ø": "o", "æ": "a", "œ": "o"})
-_SIMILAR = 70.0  # below this a name says nothing; of 100
-_NAME, _DOMAIN, _PEOPLE = 0.5, 0.3, 0.2  # how much each kind of evidence weighs
+_SIMILAR = 70.0  # out of 100; a lower similarity of names is no evidence
+_NAME, _DOMAIN, _PEOPLE = 0.5, 0.3, 0.2  # weight of each kind of evidence
 
 
 @dataclass(frozen=True)
 class Subject:
-    """An id that nobody knows the account of.
+    """An id without a known account.
 
     Args:
-        name: As its source calls it.
-        domains: Domains that it says are its own.
-        people: Domains of its users' addresses, mail providers' left out.
+        name: Its name in its source.
+        domains: Domains that it claims as its own.
+        people: Domains of its users' addresses, without mail providers'.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Candidate:
 
     Args:
         domain: Its web domain.
-        people: Domains of its contacts' addresses, mail providers' left out.
+        people: Domains of its contacts' addresses, without mail providers'.
     """
 
     account_key: str
@@ -55,11 +55,11 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Suggestion:
-    """An account that it may be.
+    """An account that the id may belong to.
 
     Args:
-        score: From 0 to 1; only for the order.
-        reason: What speaks for it.
+        score: From 0 to 1; only for ordering.
+        reason: The evidence for it.
     """
 
     account_key: str
@@ -69,7 +69,7 @@ class Suggestion:
 
 
 def plain_name(name: str) -> str:
-    """Return a name without case, accents, punctuation, legal form, and what joins its parts."""
+    """Return a name without case, accents, punctuation, legal form, and joining words."""
     folded = unicodedata.normalize("NFKD", name).casefold()
     letters = "".join(one for one in folded if not unicodedata.combining(one))
     letters = _UMLAUT.sub(r"\1", letters.translate(_SPELT))
@@ -78,10 +78,10 @@ def plain_name(name: str) -> str:
 
 
 class Ranker:
-    """Ranks the accounts for many ids; the accounts are prepared once.
+    """Rank accounts for many ids. The accounts are prepared once.
 
     Args:
-        candidates: All accounts that an id may mean.
+        candidates: All accounts that an id may belong to.
     """
 
     def __init__(self, candidates: Iterable[Candidate]) -> None:
@@ -96,9 +96,9 @@ class Ranker:
         """Return the likeliest accounts first.
 
         Args:
-            subject: What is looked for.
-            refused: Accounts of which somebody said that they are not it.
-            limit: How many at most.
+            subject: The unmatched id.
+            refused: Accounts that somebody has ruled out for it.
+            limit: Maximum number of suggestions.
         """
         alike: dict[int, float] = {}
         name = plain_name(subject.name)
@@ -134,5 +134,4 @@ class Ranker:
 
 
 def shown(suggestions: Sequence[Suggestion]) -> list[str]:
-    """Return suggestions as lines."""
     return [f"{one.account_key}  {one.name}  ({one.reason})" for one in suggestions]
