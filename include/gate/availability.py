@@ -1,6 +1,6 @@
-"""Which entities there are to work with, and why others are not: what a source has is what was judged of it.
+"""Which entities each source provides, and why others are missing. An entity is provided once there is a verdict on it.
 
-A KPI or trigger that reads an entity which is not there is *not available: needs <entity>*, never 0.
+A KPI or trigger that reads a missing entity is *not available: needs <entity>*, never 0.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ _REFUSED = "NotOffered"
 
 @dataclass(frozen=True)
 class Missing:
-    """An entity that a source does not give.
+    """An entity that a source does not provide.
 
     Args:
         entity: Name of the entity.
         reason: "not available: needs ..." and why.
-        cure: What would bring it.
+        cure: How to make it available.
     """
 
     source: str
@@ -32,12 +32,12 @@ class Missing:
     cure: str = ""
 
 
-# What a billing system has of a CRM's entities.
+# The CRM entities that a billing system provides.
 BILLED = ("account", "opportunity", "contract_line", "invoice")
 
 
 def missing() -> list[Missing]:
-    """Return what the sources that were judged do not give of what their kind can have."""
+    """Return the entities that each judged source could provide by its kind, but does not."""
     found = []
     for source in load().sources:
         known, refused = judged(source.id), _refusals(source.id)
@@ -50,13 +50,13 @@ def missing() -> list[Missing]:
 
 
 def available(kind: Kind) -> frozenset[str]:
-    """Return the entities of a kind that at least one source gives."""
+    """Return the entities of a kind that at least one source provides."""
     names = (judged(source.id) for source in load().sources if source.kind == kind)
     return frozenset().union(*names)
 
 
 def judged(source: str) -> frozenset[str]:
-    """Return the entities of a source on which there is a verdict."""
+    """Return the entities of a source that have a verdict."""
     with engine("reader").connect() as connection:
         rows = connection.execute(
             sa.text("select entity from meta.verdict where source = :source and entity <> ''"), {"source": source}
@@ -65,12 +65,12 @@ def judged(source: str) -> frozenset[str]:
 
 
 def refused(source: str) -> frozenset[str]:
-    """Return the entities that the source has not got, or does not show, and of which nothing was ever read."""
+    """Return the entities that the source does not offer or does not let us read, and that were never read."""
     return frozenset(_refusals(source))
 
 
 def was_read(source: str, entity: str) -> bool:
-    """Return whether anything of an entity was ever merged."""
+    """Return whether an entity was ever merged."""
     with engine("reader").connect() as connection:
         found = connection.execute(
             sa.text("select 1 from meta.cursor where source = :source and entity = :entity"),

@@ -1,7 +1,7 @@
-"""Which accounts have rows in quarantine or in a held batch.
+"""Find the accounts that have rows in quarantine or in a held batch.
 
-Rows name an account by the id that their own source uses. A desk's organisation, a product account and a billing
-system's customer lead to the CRM's account by the id that they carry, and by ``core.account_bridge`` once it is built.
+Rows name an account by the id of their own source. A support desk's organization, a product account and a billing
+system's customer lead to the CRM's account by the CRM id that they store, and by ``core.account_bridge`` once built.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from include.entities.catalog import ENTITIES, VENDORS, Entity, Kind, of_kind, r
 from include.identity import store
 from include.warehouse.engine import has_table
 
-# Kind -> the entity that is its account, and the column in which that carries the CRM's id.
+# Kind -> its account entity, and the column that stores the CRM's id.
 _CARRIERS: dict[Kind, tuple[str, str]] = {
     "support": ("organization", "external_id"),
     "product": ("product_account", "crm_account_id"),
@@ -27,12 +27,12 @@ Reasons = dict[str, set[str]]
 
 
 def accounts(connection: Connection, sources: Mapping[str, Kind], crms: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """Return account keys with the reasons why they are not clean.
+    """Return account keys with the reasons why they are quarantined.
 
     Args:
         connection: Of a role that reads raw and quarantine.
-        sources: Source id -> kind, of the sources that count.
-        crms: The ids of all CRMs; a source of their kind that is none of them is a billing system.
+        sources: Source id -> kind, of the sources to check.
+        crms: The ids of all CRMs; any other source of kind ``crm`` is a billing system.
     """
     found: dict[str, set[str]] = defaultdict(set)
     for source, kind in sources.items():
@@ -48,11 +48,11 @@ def accounts(connection: Connection, sources: Mapping[str, Kind], crms: Iterable
 def _quarantined_refs(connection: Connection, source: str, kind: Kind) -> Reasons:
     """Return the accounts that bad and waiting rows name, and those of the same records as they are stored.
 
-    A bad row may have lost its account or name another; what the account it is stored under shows is old all the same.
+    A bad row may have lost its account or name another one. The account it is stored under then shows old data too.
     """
     refs: Reasons = defaultdict(set)
     bad = sa.select(_BAD.c.entity).where(_BAD.c.source == source, _holds()).distinct()
-    has_bad = set(connection.execute(bad).scalars())  # mostly none: that saves a question for each table of the source
+    has_bad = set(connection.execute(bad).scalars())  # usually empty: this saves a query per table of the source
     for entity in (entity for entity in of_kind(kind) if entity.name in has_bad):
         named = sa.select(_BAD.c.account_ref, _BAD.c.rule_id).where(
             _BAD.c.source == source, _BAD.c.entity == entity.name, _holds()
@@ -73,7 +73,10 @@ def _quarantined_refs(connection: Connection, source: str, kind: Kind) -> Reason
 
 
 def _holds() -> sa.ColumnElement[bool]:
-    """Return whether a row of the quarantine holds its account: a waived one does again once its waiver is over."""
+    """Return whether a quarantined row puts its account on hold.
+
+    A waived row does so again once its waiver has ended.
+    """
     is_over = sa.and_(_BAD.c.state == "waived", _BAD.c.waived_until <= clock.now())
     return sa.or_(_BAD.c.state.in_(("open", "requeued")), is_over)
 
@@ -81,11 +84,11 @@ def _holds() -> sa.ColumnElement[bool]:
 def _as_stored(
     connection: Connection, entity: Entity, source: str, record_id: sa.ColumnElement, named: sa.Select
 ) -> Iterator[sa.Select]:
-    """Yield ``named``, a select of account references first, with those that the records are stored under instead."""
+    """Yield variants of ``named``, a select that starts with account references, with the stored references instead."""
     if not entity.account_ref:
         return
     for vendor in _vendors(entity.kind):
-        # Before the first read of anything there are no raw tables, and nothing is stored.
+        # Before the first read there are no raw tables, and nothing is stored.
         if not has_table(connection, f"raw.{raw_table(vendor, entity.name)}"):
             continue
         columns: list[sa.ColumnClause] = [sa.column(name) for name in ("source", "id", entity.account_ref)]
@@ -103,7 +106,7 @@ def _vendors(kind: Kind) -> list[str]:
 
 
 def _keys_of(connection: Connection, source: str, kind: Kind, refs: list[str], crms: list[str]) -> dict[str, set[str]]:
-    """Return for each reference the accounts that it can mean; with several CRMs all that have the id."""
+    """Return for each reference the accounts that it can mean: with several CRMs, every one that could have the id."""
     keys: dict[str, set[str]] = defaultdict(set)
     meant: dict[tuple[str, str], set[str]] = defaultdict(set)  # CRM and its id -> references
     if source in crms:
@@ -112,7 +115,7 @@ def _keys_of(connection: Connection, source: str, kind: Kind, refs: list[str], c
     else:
         for ref, crm_id in _carried(connection, source, kind, refs):
             prefix, _, rest = crm_id.partition(":")
-            # An id may say which CRM's it is: crm_eu:77.
+            # An id may be prefixed with its CRM: crm_eu:77.
             for place in [(prefix, rest)] if rest and prefix in crms else [(crm, crm_id) for crm in crms]:
                 meant[place].add(ref)
         for ref, key in _bridged(connection, source, refs):
@@ -132,12 +135,12 @@ def _keys_of(connection: Connection, source: str, kind: Kind, refs: list[str], c
 
 
 def _carried(connection: Connection, source: str, kind: Kind, refs: list[str]) -> list[tuple[str, str]]:
-    """Return (reference, CRM id) pairs as the accounts of a desk, product or billing system carry them."""
+    """Return (reference, CRM id) pairs stored in the accounts of a support desk, product or billing system."""
     entity, column = _CARRIERS[kind]
     found: list[tuple[str, str]] = []
     for vendor in _vendors(kind):
         if not has_table(connection, f"raw.{raw_table(vendor, entity)}"):
-            continue  # a vendor that came with a newer version, of which nothing was read yet
+            continue  # a vendor that a newer version added and of which nothing was read yet
         carrier = sa.table(raw_table(vendor, entity), *map(sa.column, ("source", "id", column)), schema="raw")
         query = sa.select(carrier.c.id, carrier.c[column]).where(
             carrier.c.source == source, carrier.c.id.in_(refs), carrier.c[column] != ""
@@ -165,7 +168,7 @@ _BAD = sa.table(
     schema="quarantine",
 )
 
-# A held batch and those that wait behind it.
+# A held batch and the batches that wait behind it.
 _HELD = sa.text(
     """
     select batch_id, entity, table_name

@@ -1,4 +1,4 @@
-"""What went wrong last at each step of a source, kept until the same step succeeds."""
+"""The last failure of each step of a source, kept until the step succeeds."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def recorded(source: str, step: Step, *, entity: str = "", run_id: str = "") -> Iterator[None]:
-    """Note a failure of the enclosed step so that the gate sees it, or that the step is well again.
+    """Record a failure of the enclosed step for the gate, or clear it when the step succeeds.
 
     Args:
-        entity: "" where the step is about the whole source.
+        entity: "" if the step concerns the whole source.
         run_id: For the record.
     """
     try:
@@ -42,7 +42,7 @@ def recorded(source: str, step: Step, *, entity: str = "", run_id: str = "") -> 
 
 
 def of_source(connection: Connection, source: str) -> list[RowMapping]:
-    """Return the failures that still stand, oldest first."""
+    """Return the unresolved failures, oldest first."""
     rows = connection.execute(
         sa.text("select * from meta.source_failure where source = :source order by since, entity, step"),
         {"source": source},
@@ -51,7 +51,7 @@ def of_source(connection: Connection, source: str) -> list[RowMapping]:
 
 
 def described(error: Exception) -> PerennialError:
-    """Return any error as one that can be shown: what was not raised on purpose might hold a secret."""
+    """Return any error in a form that is safe to show. An unexpected error's text might contain a secret."""
     if isinstance(error, PerennialError):
         return error
     if isinstance(error, sa.exc.SQLAlchemyError | psycopg.Error):
@@ -63,7 +63,7 @@ def described(error: Exception) -> PerennialError:
 
 
 def place(error: BaseException) -> str:
-    """Return file and line of the innermost frame of our own code."""
+    """Return file and line of the innermost frame in our own code."""
     own = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.startswith(str(paths.ROOT))]
     if not own:
         return "code that is not ours"
@@ -87,7 +87,7 @@ def _note(source: str, entity: str, step: Step, error: PerennialError, name: str
                 },
             )
     except (PerennialError, sa.exc.SQLAlchemyError) as second:
-        # Often the warehouse itself is what failed; the first error is the one to show.
+        # Often the warehouse itself has failed. The first error is the one to show.
         log.warning("could not note that %s of %s failed: %s", step, source, described(second).message)
 
 

@@ -1,10 +1,10 @@
-"""The gate: whether what is known of a source, an entity and an account is good enough to act upon.
+"""The gate: whether the data of a source, an entity and an account is good enough to act on.
 
-A verdict is *green* when everything was read and merged within the source's limit, *red* when a batch is held, a step
-failed or a first load is not through, *stale* when the source was not completely read for longer than it should be
-(``stale_after_minutes``): its owner is notified. Red holds every action; how old the data of a stale source may be is
-settled per kind of action (``oldest_data_hours``). Verdicts are written at the end of every ingest run; how old they
-are is judged again whenever somebody asks.
+A verdict is *green* when everything was read and merged within the source's limit. It is *red* when a batch is held, a
+step failed or the first load is not complete. It is *stale* when the last complete read is older than it should be
+(``stale_after_minutes``); the source's owner is then notified. Red blocks every action. For a stale source, each kind
+of action has its own limit on the age of the data (``oldest_data_hours``). Verdicts are written at the end of every
+ingest run; the age is checked again on every request.
 """
 
 from __future__ import annotations
@@ -26,21 +26,22 @@ from include.warehouse.engine import engine
 State = Literal["green", "red", "stale", "unknown"]
 _WORST_FIRST: tuple[State, ...] = ("red", "stale", "unknown", "green")
 _PARTIAL = "QuotaExhausted"
-_SHOWN = 3  # reasons named in a source's verdict; the entities' verdicts have them all
+_SHOWN = 3  # reasons named in a source's verdict; the verdicts of its entities have all of them
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the gate says of a source or of one of its entities.
+    """The gate's verdict on a source or on one of its entities.
 
     Args:
         kind: crm, support or product.
         entity: "" for the whole source.
         state: green, red, stale or unknown.
         reason: Why it is not green.
-        cure: What to do about it.
-        watermark: The source was completely read up to here; of a source, the least of its entities.
-        since: Since when the state is what it is.
+        cure: How to fix it.
+        watermark: The time up to which the source was completely read; for a whole source, the earliest of its
+            entities.
+        since: When it entered this state.
     """
 
     source: str
@@ -58,7 +59,7 @@ def publish(source: str, entities: Sequence[str]) -> Verdict:
 
     Args:
         source: Connection id, listed in the settings.
-        entities: What the source has.
+        entities: The source's entities.
 
     Returns:
         The verdict on the whole source.
@@ -79,7 +80,7 @@ def publish(source: str, entities: Sequence[str]) -> Verdict:
 
 
 def verdicts() -> list[Verdict]:
-    """Return every verdict, sources before their entities, aged to now."""
+    """Return every verdict, sources before their entities, with stale ones marked as of now."""
     now = clock.now()
     with engine("reader").connect() as connection:
         rows = connection.execute(
@@ -92,19 +93,19 @@ def verdicts() -> list[Verdict]:
 
 
 def limit(kind: str) -> timedelta:
-    """Return how old the data may be on which an action of a kind rests (``oldest_data_hours``)."""
+    """Return the maximum age of the data for a kind of action (``oldest_data_hours``)."""
     limits = load().oldest_data_hours
     return timedelta(hours=limits.get(kind, limits.get("default", 36)))
 
 
 def built_up_to(connection: Connection) -> dict[str, datetime]:
-    """Return up to when the tables hold each source: figures are no newer, however far it is read."""
+    """Return per source the watermark of the newest build. Figures are no newer, even if more has been read since."""
     row = connection.execute(_NEWEST_BUILD).one_or_none()
     return {source: datetime.fromisoformat(until) for source, until in row.watermarks.items() if until} if row else {}
 
 
 def held_features(source: str) -> list[RowMapping]:
-    """Return the features of a source whose measuring broke off, with the day and how many accounts fell silent."""
+    """Return the features of a source whose tracking broke, with the day and the number of silent accounts."""
     with engine("reader").connect() as connection:
         query = sa.text("select * from meta.feature_hold where source = :source order by feature")
         return list(connection.execute(query, {"source": source}).mappings())
@@ -113,15 +114,16 @@ def held_features(source: str) -> list[RowMapping]:
 def sources_ready(
     reads: Iterable[str], kind: str, now: datetime | None = None, built: Mapping[str, datetime] | None = None
 ) -> list[str]:
-    """Return why sources may not be acted upon, each reason a sentence for people; nothing if they may.
+    """Return why sources may not be acted on, each reason a sentence for people; nothing if they may.
 
-    A red source holds every action. A late one holds those for which its data is too old: each kind of action has its
-    limit, and what goes out on late data says how old it is.
+    A red source blocks every action. A stale source blocks the kinds of action for which its data is too old. A message
+    sent on stale data says how old the data is.
 
     Args:
-        reads: Source ids, or kinds of source where no source is called so (``support``: every one of that kind).
-        kind: The kind of action; ``oldest_data_hours`` says how old its data may be.
-        built: Up to when the tables hold each source; by default as the newest build that is done says.
+        reads: Source ids, or kinds of source if no source has that id (``support``: every source of that kind).
+        kind: The kind of action, for its limit in ``oldest_data_hours``.
+        now: The time to check for; by default the current time.
+        built: Watermark per source in the tables; by default that of the newest completed build.
     """
     now = now or clock.now()
     if built is None:
@@ -140,7 +142,7 @@ def sources_ready(
 
 
 def quarantined(sources: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """Return the accounts of which a row is in quarantine or in a held batch, with the reasons.
+    """Return the accounts with a row in quarantine or in a held batch, with the reasons.
 
     Args:
         sources: Source ids or kinds of source.
@@ -152,7 +154,7 @@ def quarantined(sources: Iterable[str]) -> dict[str, tuple[str, ...]]:
 
 
 def _meant(name: str) -> tuple[SourceSettings, ...]:
-    """Return the source of an id, else all of a kind: a CRM that is called ``crm`` is not every one of that kind."""
+    """Return the source with this id, or else all of that kind: a CRM with the id ``crm`` does not mean every CRM."""
     one = load().source(name)
     return (one,) if one else load().of_kind(name)
 
@@ -184,7 +186,7 @@ def _judge(
             reason=f"was never completely read{under_way}",
             cure=failure["cure"] if failure else f"`python -m include.cli ingest {settings.id} --only {entity}`",
         )
-    # A quota that is used up is not a failure while what is stored is fresh enough.
+    # An exhausted quota is not a failure while the stored data is fresh enough.
     return _aged(replace(verdict, reason=failure["reason"], cure=failure["cure"]) if failure else verdict, now)
 
 
@@ -192,7 +194,7 @@ def _whole(settings: SourceSettings, found: list[Verdict], failed: list[RowMappi
     verdict = Verdict(settings.id, settings.kind, "", "unknown", "has no entities", "map at least one entity")
     watermarks = {each.entity: each.watermark for each in found if each.watermark}
     if len(watermarks) == len(found) and found:
-        # Owners are read hourly, and say nothing of customers: they make no figure older.
+        # Owners are read hourly and contain no facts about customers, so they do not make figures older.
         facts = [watermark for entity, watermark in watermarks.items() if entity != "owner"]
         verdict = replace(verdict, watermark=min(facts or watermarks.values()))
     failure = next((row for row in failed if not row["entity"]), None)
@@ -214,7 +216,7 @@ def _failure(failure: RowMapping) -> str:
 
 
 def _aged(verdict: Verdict, now: datetime) -> Verdict:
-    """Return a green verdict as stale if its watermark has become too old since."""
+    """Return a green verdict as stale if its watermark is too old by now."""
     settings = load().source(verdict.source)
     if verdict.state != "green" or not settings or not verdict.watermark:
         return verdict
