@@ -1,8 +1,8 @@
-"""The life of a batch: landing, closed, then merged; or held until somebody accepts or drops it.
+"""The states of a batch: landing, closed, then merged; or held until somebody accepts or drops it.
 
-A *read* is one pass over a source's changes. It fills one batch, or several when it is longer than a batch may be.
-Batches of one entity form a queue: they merge in the order in which they were read, and reading resumes behind the last
-queued one, so that a held batch stops neither the reading nor the order.
+A *read* is one pass over a source's changes. It fills one batch, or several if it exceeds the size of a batch. Batches
+of one entity form a queue. They merge in the order in which they were read, and the next read starts after the last
+queued batch. A held batch therefore neither stops reading nor changes the order.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from include.common import clock
 from include.common.errors import ConfigError, Unavailable
 from include.warehouse.engine import engine
 
-# First halves of advisory lock keys; the second half is the (source, entity).
+# First halves of advisory lock keys; the second half is a hash of (source, entity).
 READ_LOCK = 0x5052
 MERGE_LOCK = 0x504D
 
 
 @dataclass(frozen=True)
 class Batch:
-    """One row of ``meta.batch``; see there for what the fields mean."""
+    """One row of ``meta.batch``."""
 
     batch_id: int
     read_id: int
@@ -71,35 +71,34 @@ class Batch:
 
     @property
     def needs_judging(self) -> bool:
-        """Whether there is anything for the contracts: rows, or the lack of rows in a full read."""
+        """Whether there is anything to validate: rows, or the lack of rows in a full read."""
         return self.n_rows > 0 or self.is_full
 
     @property
     def is_untouched(self) -> bool:
-        """Whether no page was landed in it and it starts its read: a run failed before it began."""
+        """Whether it starts a read but has no page yet, because its run failed before the first one."""
         return self.state == "landing" and not self.n_rows and self.read_mark is None
 
     @property
     def seen_table(self) -> str:
-        """The table of all ids that a full read has met, from which follows what is gone from the source."""
+        """The table of all ids that a full read has found, to detect records deleted in the source."""
         return f"seen_{self.read_id}"
 
 
 def from_row(row: RowMapping) -> Batch:
-    """Return the batch of a row of ``meta.batch``."""
     values = {field.name: row[field.name] for field in fields(Batch)}
     return Batch(**values | {"read_id": values["read_id"] or values["batch_id"]})
 
 
 @contextmanager
 def reading(source: str, entity: str) -> Iterator[Connection]:
-    """Hold the right to read one entity of one source; the server gives it back when this process dies.
+    """Hold the read lock of one entity of one source. The server releases it if this process dies.
 
     Yields:
         The connection to land pages on, outside of any transaction.
 
     Raises:
-        Unavailable: Another run reads it and does not end within a minute.
+        Unavailable: Another run has held the lock for a minute.
     """
     with engine("loader").connect() as connection:
         try:
@@ -118,18 +117,18 @@ def reading(source: str, entity: str) -> Iterator[Connection]:
 
 
 def _unlock(connection: Connection, source: str, entity: str) -> None:
-    """Give the right back: the connection goes back to a pool, and the lock would stay with it."""
+    """Release the read lock. The connection returns to a pool, and would take the lock with it."""
     try:
         connection.rollback()
         connection.execute(sa.text("select pg_advisory_unlock(:a, :b)"), lock_key(READ_LOCK, source, entity))
         connection.commit()
     except sa.exc.SQLAlchemyError:
-        # The connection is gone, and the lock with it; what is to be seen is why.
+        # The connection is lost, and the lock with it. Let the original error through.
         connection.invalidate()
 
 
 def lock_key(kind: int, source: str, entity: str) -> dict[str, int]:
-    """Return the two halves of an advisory lock's key as the parameters ``a`` and ``b``."""
+    """Return an advisory lock's key as the parameters ``a`` and ``b``."""
     checksum = zlib.crc32(f"{source}.{entity}".encode())
     return {"a": kind, "b": checksum - 2**32 if checksum >= 2**31 else checksum}
 
@@ -145,22 +144,21 @@ def open_or_resume(
     full: bool = False,
     run_id: str = "",
 ) -> Batch:
-    """Return the batch to land pages in: the one that a killed run left, the next of an unfinished read, or a new one.
+    """Return the batch for the next pages: one that a killed run left, the next of an unfinished read, or a new one.
 
     Args:
-        connection: As ``reading`` yields it.
+        connection: From ``reading``.
         vendor: The connected system.
         entity: Name of the entity.
-        until: The clock of the run. An unfinished read keeps its own.
-        since: Read again what changed since then. Later than what was read already it has no effect: the gap between
-            would be lost.
+        until: Time of the run. An unfinished read keeps its own.
+        since: Read changes since then again. Ignored if it is after the last read, because the gap would be lost.
         full: Read everything again.
         run_id: For the record.
     """
     with connection.begin():
         last = _last_queued(connection, source, entity)
         if last and last.is_untouched:
-            # What that run was asked for must not bind this one.
+            # The options of that run must not apply to this one.
             connection.execute(sa.text("delete from meta.batch where batch_id = :id"), {"id": last.batch_id})
             last = _last_queued(connection, source, entity)
         if last and last.state == "landing":
@@ -178,7 +176,6 @@ def open_or_resume(
 
 
 def is_unfinished(connection: Connection, source: str, entity: str) -> bool:
-    """Return whether an earlier run left a read of this entity unfinished."""
     with connection.begin():
         last = _last_queued(connection, source, entity)
         if last and last.state == "landing":
@@ -187,17 +184,17 @@ def is_unfinished(connection: Connection, source: str, entity: str) -> bool:
 
 
 def full_refresh_reason(connection: Connection, source: str, entity: str) -> str:
-    """Return why the next read of an entity must be a full one; "" if it need not."""
+    """Return why the next read of an entity must be a full one; "" if it need not be."""
     with connection.begin():
         cursor = _cursor(connection, source, entity)
         return cursor["full_refresh_reason"] if cursor else ""
 
 
 def open_replay(connection: Connection, source: str, vendor: str, entity: str, run_id: str) -> Batch:
-    """Open a batch for rows that come out of quarantine again; reading resumes behind it as if it were not there.
+    """Open a batch for rows that are replayed from quarantine. It does not change where the next read starts.
 
     Args:
-        connection: In a transaction, of one who holds the right to read the entity (``reading``).
+        connection: In a transaction, with the entity's read lock (``reading``).
         vendor: The connected system.
         entity: Name of the entity.
         run_id: For the record.
@@ -218,7 +215,7 @@ def open_replay(connection: Connection, source: str, vendor: str, entity: str, r
 
 
 def read_from(connection: Connection, source: str, entity: str) -> datetime | None:
-    """Return up to when the source was read completely, where the next read starts; None before the first."""
+    """Return the time up to which the source was completely read; None before the first read."""
     with connection.begin():
         last = _last_queued(connection, source, entity)
         found: datetime | None = _new_read(connection, source, entity, last)["read_from"]
@@ -232,12 +229,12 @@ def close(
 
     Args:
         connection: In a transaction.
-        batch: A landing batch, as it is after its last page.
-        position: Where the next read starts; None when the batch is full and its read continues in the next one.
-        read_until: With ``position``: the source was completely read up to here.
+        batch: A landing batch, as of its last page.
+        position: Where the next read starts; None if the batch is full and its read continues in the next one.
+        read_until: With ``position``: the time up to which the source was completely read.
     """
     if position is not None and batch.read_from and (read_until is None or read_until < batch.read_from):
-        # A bounded re-read of the past must not take the cursor back.
+        # A bounded re-read of the past must not move the cursor back.
         position, read_until = batch.position, batch.read_from
     connection.execute(
         sa.text(
@@ -254,7 +251,7 @@ def close(
 
 
 def lock_merging(connection: Connection, batch: Batch) -> None:
-    """Keep others from merging or deciding on batches of the same entity until the transaction ends."""
+    """Block merges of, and decisions on, batches of the same entity until the transaction ends."""
     connection.execute(
         sa.text("select pg_advisory_xact_lock(:a, :b)"), lock_key(MERGE_LOCK, batch.source, batch.entity)
     )
@@ -264,7 +261,7 @@ def get(connection: Connection, batch_id: int) -> Batch:
     """Return one batch.
 
     Raises:
-        ConfigError: There is none of that number.
+        ConfigError: There is no batch with this number.
     """
     row = connection.execute(sa.text("select * from meta.batch where batch_id = :id"), {"id": batch_id}).mappings()
     found = row.one_or_none()
@@ -274,7 +271,7 @@ def get(connection: Connection, batch_id: int) -> Batch:
 
 
 def queue(connection: Connection, source: str, entity: str | None = None) -> list[Batch]:
-    """Return the batches of a source that are read and not yet merged or dropped, oldest first."""
+    """Return the batches of a source that are closed or held, oldest first."""
     rows = connection.execute(
         sa.text(
             "select * from meta.batch where source = :source and (:entity is null or entity = :entity)"
@@ -286,7 +283,10 @@ def queue(connection: Connection, source: str, entity: str | None = None) -> lis
 
 
 def recent(connection: Connection, *, source: str = "", state: str = "", limit: int = 20) -> list[Batch]:
-    """Return the newest batches, newest first; those that changed nothing are left out unless ``state`` is given."""
+    """Return the newest batches first.
+
+    Batches without rows are left out, unless they are landing or held or ``state`` is given.
+    """
     rows = connection.execute(
         sa.text(
             "select * from meta.batch where (:source = '' or source = :source) and (:state = '' or state = :state)"
@@ -309,12 +309,12 @@ def _last_queued(connection: Connection, source: str, entity: str) -> Batch | No
     return from_row(found) if found else None
 
 
-# What a batch of the same read takes over from the one before.
+# Fields that the batches of one read share.
 _OF_READ = ("read_id", "position", "read_from", "until", "since", "is_full", "is_first_load", "read_mark")
 
 
 def _unfinished(connection: Connection, source: str, entity: str, last: Batch | None) -> dict[str, Any] | None:
-    """Return what the next batch of an unfinished read takes over, or None if there is no such read."""
+    """Return the values that the next batch of an unfinished read inherits, or None if there is no such read."""
     if last:
         if last.is_read_complete:
             return None
@@ -353,7 +353,7 @@ def _cursor(connection: Connection, source: str, entity: str) -> RowMapping | No
 
 
 def open_read(batch: Batch) -> dict[str, Any] | None:
-    """Return what ``meta.cursor.open_read`` must keep after this batch, or None when its read is finished."""
+    """Return the value for ``meta.cursor.open_read`` after this batch, or None if its read is finished."""
     if batch.is_read_complete:
         return None
     return {key: getattr(batch, key) for key in _OF_READ if key != "read_mark"}

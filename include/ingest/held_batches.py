@@ -1,4 +1,4 @@
-"""What a person decides about a batch: let it in after all, or throw it away and read again."""
+"""Decisions about a held batch: accept it, or drop it and read again."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from include.warehouse.engine import engine, has_table
 
 
 def accept(batch_id: int, *, reason: str, by: str) -> Batch:
-    """Let a held batch be merged after all; its bad rows stay in quarantine.
+    """Accept a held batch for merging. Its bad rows stay in quarantine.
 
     Raises:
         ConfigError: It is not held, or no reason is given.
@@ -35,13 +35,13 @@ def accept(batch_id: int, *, reason: str, by: str) -> Batch:
 
 
 def drop(batch_id: int, *, reason: str, by: str) -> list[Batch]:
-    """Throw away a queued batch and all behind it; the next run reads them again.
+    """Drop a queued batch and all behind it. The next run reads them again.
 
     Returns:
         The dropped batches, oldest first.
 
     Raises:
-        ConfigError: It is merged or dropped already, or no reason is given.
+        ConfigError: It is already merged or dropped, or no reason is given.
     """
     with engine("loader").begin() as connection:
         batch = _locked(connection, batch_id, reason, ("landing", "closed", "held"))
@@ -61,7 +61,8 @@ def drop(batch_id: int, *, reason: str, by: str) -> list[Batch]:
             ),
             numbers,
         )
-        # Until they are read again nobody knows whether they are good. Those of a replay stay where they were.
+        # Until they are read again, it is unknown whether these rows are good. Replayed rows keep their state in
+        # quarantine.
         connection.execute(
             sa.text(
                 "update quarantine.record as bad set state = 'requeued' from meta.batch as dropped"
@@ -77,7 +78,7 @@ def drop(batch_id: int, *, reason: str, by: str) -> list[Batch]:
 
 
 def _owe_full(connection: Connection, batch: Batch) -> None:
-    """Ask for a full read if the batch was held for longer than the source keeps its deletions."""
+    """Schedule a full read if the batch was held for longer than the source keeps its deletions."""
     settings = load().source(batch.source)
     if settings is None or not settings.keeps_deletions_days:
         return

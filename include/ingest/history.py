@@ -1,11 +1,11 @@
-"""What records were before they were first loaded, as their vendor remembers it: ``raw.<vendor>__<entity>__history``.
+"""History of records before their first load, from their vendor: ``raw.<vendor>__<entity>__history``.
 
-These states are in a table of their own. The versions next to them (``..._version``) are what we saw ourselves, and
-a query for the newest of those must not get an old one that was only reported late. ``_source_at`` says from
-when on a state held, ``_loaded_at`` since when we know of it.
+These states have their own table. The versions (``..._version``) are states that we observed ourselves, and a query for
+the newest version must not return an old state that was only reported late. ``_source_at`` is the time from which a
+state was valid; ``_loaded_at`` is the time when we learnt of it.
 
-The vendor is asked once, after an entity's first load: page by page, each page and the mark behind it in one
-transaction, so that it can be killed anywhere and continue. Reported twice, a state is stored once.
+The vendor is asked once, after an entity's first load. Each page and its read mark are stored in one transaction, so
+the backfill can be killed anywhere and resumed. A state that is reported twice is stored once.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ _LOCK_NAME = "{}__history"
 
 @dataclass(frozen=True)
 class Progress:
-    """How far the history of one entity has been read.
+    """Progress of one entity's history backfill.
 
     Args:
         entity: Name of the entity.
-        mark: Resumes there; None before the first page.
+        mark: Read mark to resume from; None before the first page.
         n_states: States stored so far.
         finished_at: When the last page was stored.
-        problem: Why the last attempt ended early.
+        problem: Why the last attempt failed.
     """
 
     source: str
@@ -57,7 +57,7 @@ def waiting(connection: Connection, source: str, entities: tuple[str, ...]) -> l
 
     Args:
         connection: Of any role.
-        entities: What the source has.
+        entities: The source's entities.
     """
     kept = [name for name in entities if ENTITIES[name].history]
     rows = connection.execute(_WAITING, {"source": source, "entities": kept}).mappings()
@@ -67,23 +67,22 @@ def waiting(connection: Connection, source: str, entities: tuple[str, ...]) -> l
 
 @contextmanager
 def storing(source: str, entity: str) -> Iterator[Connection]:
-    """Hold the right to store the history of one entity; see ``batches.reading``."""
+    """Hold the lock for storing the history of one entity; see ``batches.reading``."""
     with batches.reading(source, _LOCK_NAME.format(entity)) as connection:
         yield connection
 
 
 def progress(connection: Connection, source: str, entity: str) -> Progress:
-    """Return How far the history of an entity has been read."""
     row = connection.execute(_PROGRESS, {"source": source, "entity": entity}).mappings().one_or_none()
     connection.commit()
     return Progress(**row) if row else Progress(source, entity)
 
 
 def land(connection: Connection, source: str, vendor: str, entity_name: str, page: Page) -> int:
-    """Store one page of states and the mark behind it in one transaction.
+    """Store one page of states and its read mark in one transaction.
 
     Args:
-        connection: As ``telling`` yields it.
+        connection: From ``storing``.
         vendor: The connected system.
         page: Its records are states; the last page has ``next_position``.
 
@@ -93,7 +92,7 @@ def land(connection: Connection, source: str, vendor: str, entity_name: str, pag
     entity = ENTITIES[entity_name]
     with connection.begin():
         page = suppression.keep(connection, source, entity, page)
-        # As a merge does: a build that fixes up to when it knows must see all of this page, or nothing of it.
+        # As in a merge: a build that takes its snapshot time must see either this whole page or nothing of it.
         now = locks.stamp(connection)
         n_states = _store(connection, source, vendor, entity, page, now) if page.records else 0
         connection.execute(
@@ -111,7 +110,7 @@ def land(connection: Connection, source: str, vendor: str, entity_name: str, pag
 
 
 def note_problem(connection: Connection, source: str, entity: str, error: PerennialError) -> None:
-    """Keep why the last attempt ended early, for the status; the next run continues."""
+    """Store why the last attempt failed, for ``status``. The next run continues."""
     with connection.begin():
         connection.execute(_PROBLEM, {"source": source, "entity": entity, "problem": error.message, "now": clock.now()})
 
@@ -129,7 +128,7 @@ def _store(connection: Connection, source: str, vendor: str, entity: Entity, pag
     landing.copy_page(connection, sql.Identifier("incoming"), entity, page, 0)
     bound = {"source": source, "entity": entity.name, "now": now}
     text = ", ".join(kept)
-    # What hangs on what is no field of the record and has no history: it is as it is now.
+    # The account of a record is not one of its fields and has no history, so the current account is used.
     columns = ", ".join(
         f"coalesce({name}, (select {name} from raw.{raw} as now where now.source = :source and now.id = incoming.id))"  # noqa: S608
         if name == entity.account_ref
@@ -151,7 +150,7 @@ def _store(connection: Connection, source: str, vendor: str, entity: Entity, pag
                 returning id
             )
             select id, count(*) as n from stored group by id
-            """  # noqa: S608 - names from entities.py
+            """  # noqa: S608 - names from the entity catalog
         ),
         bound,
     ).all()

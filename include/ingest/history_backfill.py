@@ -15,13 +15,13 @@ from include.warehouse import raw_tables
 from include.warehouse.engine import engine
 
 log = logging.getLogger(__name__)
-# A large portal's history takes hours; each run of the ingest gives it this much time, after everything else.
+# The history of a large CRM takes hours to read. Each ingest run spends this much time on it, after everything else.
 SECONDS_PER_RUN = 120.0
 
 
 @dataclass(frozen=True)
 class Backfilled:
-    """What one run learnt of the past.
+    """Result of one backfill run.
 
     Args:
         n_states: New states stored.
@@ -36,14 +36,14 @@ class Backfilled:
 
 
 def backfill(source_id: str, *, seconds: float = SECONDS_PER_RUN) -> Backfilled:
-    """Store what the records of a source were before their first load, as far as its vendor remembers.
+    """Store earlier states of a source's records, from before their first load, where its vendor keeps them.
 
-    It never makes a source red: today's facts do not depend on it. An error is kept with the progress, shown by
-    ``status``, and the next run resumes where this one ended.
+    A failure never makes the source red, because current facts do not depend on history. The error is stored with the
+    progress and shown by ``status``. The next run resumes where this one stopped.
 
     Args:
         source_id: Connection id, listed in the settings.
-        seconds: No new page is asked for after so long.
+        seconds: No new page is requested after this time.
     """
     raw_tables.ensure_raw_tables()
     source = registry.connect(connections.get(source_id))
@@ -68,7 +68,7 @@ def backfill(source_id: str, *, seconds: float = SECONDS_PER_RUN) -> Backfilled:
 
 
 def _tell(source: Source, source_id: str, entity: str, deadline: float) -> tuple[int, bool]:
-    """Store pages until the end or the deadline; return how many states were new, and whether it is the end."""
+    """Store pages until the end or the deadline; return the number of new states and whether history is complete."""
     n_states = 0
     with past.storing(source_id, entity) as connection:
         known = past.progress(connection, source_id, entity)
@@ -84,7 +84,7 @@ def _tell(source: Source, source_id: str, entity: str, deadline: float) -> tuple
         except PerennialError as error:
             past.note_problem(connection, source_id, entity, error)
             raise
-        # The vendor keeps none of this entity.
+        # The vendor keeps no history of this entity.
         end = positions.start(phase="done")
         past.land(connection, source_id, source.vendor, entity, Page([], end, next_position=end))
         return n_states, True

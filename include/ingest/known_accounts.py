@@ -1,4 +1,4 @@
-"""What is known here of whose a record is, so that its vendor need not be asked."""
+"""Look up the accounts of known records, so that the vendor need not be asked."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LANDED = sa.text(
 
 
 def accounts_of(source_id: str, vendor: str, entity: str, ids: Sequence[str]) -> dict[str, str]:
-    """Return record id -> account id, of those whose account is known: as last landed, else as merged.
+    """Return record id -> account id for records with a known account: as landed last, or else as merged.
 
     Args:
         entity: An entity that has ``account_id``.

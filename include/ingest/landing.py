@@ -1,4 +1,4 @@
-"""Lands pages of records in batch tables by COPY."""
+"""Land pages of records in batch tables with COPY."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ from include.warehouse.raw_tables import _MOMENT, _entity_columns
 if TYPE_CHECKING:
     from include.connectors.base import Page
 
-# From so many rows on an index costs less than the scans that it saves.
+# From this many rows on, an index costs less than the scans it saves.
 _INDEXED_ROWS = 10_000
 
 
 def land_page(connection: Connection, batch: Batch, page: Page) -> Batch:
-    """Store one page and the mark behind it in one commit; the last page of a read closes the batch with it.
+    """Store one page and its read mark in one commit. The last page of a read also closes the batch.
 
     Args:
-        connection: As ``batches.reading`` yields it.
-        batch: The batch as it was after the page before.
-        page: Its records may be none.
+        connection: From ``batches.reading``.
+        batch: The batch as of the previous page.
+        page: May have no records.
 
     Returns:
-        The batch as it is now.
+        The batch after this page.
 
     Raises:
-        Unavailable: Somebody dropped the batch meanwhile.
+        Unavailable: Somebody dropped the batch in the meantime.
     """
     entity = ENTITIES[batch.entity]
     with connection.begin():
-        # Losing the last commits in a crash costs nothing: rows and mark are lost together and read again.
+        # Losing the last commits in a crash is harmless: rows and read mark are lost together and read again.
         connection.execute(sa.text("set local synchronous_commit = off"))
         page = suppression.keep(connection, batch.source, entity, page)
         table = batch.table_name
@@ -81,7 +81,7 @@ def land_page(connection: Connection, batch: Batch, page: Page) -> Batch:
 
 
 def close_full(connection: Connection, batch: Batch) -> Batch:
-    """Close a batch that has as many rows as a batch may have; its read continues in the next one."""
+    """Close a batch that has reached the maximum number of rows. Its read continues in the next batch."""
     with connection.begin():
         return _close(connection, batch, position=None, read_until=None)
 
@@ -95,12 +95,12 @@ _LANDED = sa.text(
 def _close(connection: Connection, batch: Batch, *, position: dict | None, read_until: datetime | None) -> Batch:
     batches.close(connection, batch, position=position, read_until=read_until)
     if batch.table_name:
-        # Only what others are joined by; to look at every column takes as long as landing a third of the rows.
+        # Only the columns used in joins: analyzing all of them takes as long as landing a third of the rows.
         entity = ENTITIES[batch.entity]
         joined = ", ".join(filter(None, ("_row", "id", entity.account_ref, entity.part_of)))
         connection.execute(sa.text(f"analyze raw.{batch.table_name} ({joined})"))
         if batch.n_rows >= _INDEXED_ROWS and entity.account_ref:
-            # What hangs on these records is asked for by their ids until they are merged: known_accounts.py.
+            # Until the merge, records that reference these look up their account by id: known_accounts.py.
             connection.execute(sa.text(f"create index on raw.{batch.table_name} (id)"))
     if batch.is_full:
         _note_seen(connection, batch)
@@ -108,7 +108,7 @@ def _close(connection: Connection, batch: Batch, *, position: dict | None, read_
 
 
 def _note_seen(connection: Connection, batch: Batch) -> None:
-    """Keep the ids that a full read has met until its end, when those not among them are known to be gone."""
+    """Store the ids found by a full read. At its end, stored records that are not among them are marked as deleted."""
     seen = batch.seen_table
     connection.execute(sa.text(f"create table if not exists raw.{seen} (id text not null, batch_id bigint not null)"))
     if batch.table_name:
@@ -119,7 +119,7 @@ def _note_seen(connection: Connection, batch: Batch) -> None:
 
 
 def create_batch_table(connection: Connection, batch: Batch, entity: Entity) -> str:
-    """Create the table that a batch's rows are landed in, and return its name."""
+    """Create the table for a batch's rows, and return its name."""
     name = f"batch_{batch.batch_id}"
     table = sa.Table(
         name,
@@ -130,27 +130,28 @@ def create_batch_table(connection: Connection, batch: Batch, entity: Entity) -> 
         sa.Column("payload", JSONB),
         sa.Column("_source_at", _MOMENT),
         sa.Column("_is_deleted", sa.Boolean, nullable=False),
-        sa.Column("_problems", sa.ARRAY(sa.Text)),  # "amount=1,0O0": values that their column cannot hold
-        sa.Column("_failed", sa.ARRAY(sa.Text)),  # the critical rules that the row breaks: it is not merged
+        sa.Column("_problems", sa.ARRAY(sa.Text)),  # "amount=1,0O0": values that do not fit their column
+        sa.Column("_failed", sa.ARRAY(sa.Text)),  # critical rules that the row fails; such a row is not merged
     )
     connection.execute(CreateTable(table))
     return name
 
 
 class _Json(Dumper):
-    """Sends what is JSON already; psycopg's own would make it JSON again."""
+    """Send bytes that are already JSON. psycopg's own dumper would encode them again."""
 
     format = Format.BINARY
     oid = psycopg.adapters.types["jsonb"].oid
 
     def dump(self, obj: bytes) -> bytes:
-        return b"\x01" + obj  # the version of the binary form
+        return b"\x01" + obj  # version byte of the binary format
 
 
 def copy_page(connection: Connection, table: sql.Identifier, entity: Entity, page: Page, n_before: int) -> int:
     """COPY a page's records, numbered in ``_row``, and return how many needed cleaning.
 
-    In binary, which is a fifth of the work that text is: above all moments cost much to write and to read as text.
+    The binary format needs a fifth of the work of the text format. Timestamps in particular are expensive to write and
+    parse as text.
     """
     statement = sql.SQL("copy {} ({}) from stdin (format binary)").format(
         table,

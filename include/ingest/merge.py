@@ -1,7 +1,7 @@
-"""Merging: a validated batch becomes raw rows, versions, tombstones, dirty ranges and the cursor, in one transaction.
+"""Merge: turn a validated batch into raw rows, versions, tombstones, dirty ranges and the cursor, in one transaction.
 
-All of it is set-based: the statements are in ``merge_sql``. Killed at any line, nothing has happened; run again, a
-batch that is merged already is merged no more.
+All steps are set-based SQL; the statements are in ``merge_sql``. A killed merge leaves no trace, and merging a merged
+batch again changes nothing.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from include.warehouse.engine import engine
 
 @dataclass(frozen=True)
 class Merged:
-    """What merging a source's batches changed."""
+    """Counts of changes from merging a source's batches."""
 
     n_batches: int = 0
     n_merged: int = 0
@@ -39,10 +39,10 @@ class Merged:
 
 
 def merge(source: str, entity: str | None = None) -> Merged:
-    """Merge what is validated, in the order in which it was read; a held batch keeps those behind it waiting.
+    """Merge validated batches in the order in which they were read. A held batch blocks those behind it.
 
     Args:
-        entity: Only this one; all of the source's by default.
+        entity: Only this entity; all of the source's by default.
     """
     with engine("loader").connect() as connection:
         waiting = batches.queue(connection, source, entity)
@@ -59,10 +59,10 @@ def merge(source: str, entity: str | None = None) -> Merged:
 
 
 def merge_batch(batch_id: int) -> Merged | None:
-    """Merge one batch if it is its turn.
+    """Merge one batch if it is first in its queue.
 
     Returns:
-        What it changed; nothing at all if it is merged or dropped already; None if it must wait.
+        Its changes; zero counts if it is already merged or dropped; None if it must wait.
     """
     with engine("loader").begin() as connection:
         batch = batches.get(connection, batch_id)
@@ -98,7 +98,7 @@ def _merge(connection: Connection, batch: Batch, loaded_at: datetime) -> Merged:
 
 
 def _move_on(connection: Connection, batch: Batch, loaded_at: datetime) -> None:
-    """Move the cursor behind a batch that was read, and resolve what its read was to settle."""
+    """Move the cursor past a merged batch. At the end of a read, close the quarantined rows that waited for it."""
     connection.execute(
         merge_sql.CURSOR,
         {
@@ -127,12 +127,12 @@ def _merge_rows(connection: Connection, batch: Batch, loaded_at: datetime) -> Me
     statements = merge_sql.Statements(batch, entity)
     values = {"source": batch.source, "entity": batch.entity, "batch_id": batch.batch_id, "now": loaded_at}
     connection.execute(statements.newest)
-    # Without statistics the planner joins temporary tables row by row: minutes instead of seconds.
+    # Without statistics the planner uses nested loops over the temporary tables: minutes instead of seconds.
     connection.execute(sa.text("analyze newest"))
     if statements.merge_claims is not None:
         account_merges.follow(connection, statements.merge_claims, values)
     connection.execute(statements.changed, values)
-    connection.execute(sa.text("analyze changed (id)"))  # how many rows; sampling all their columns takes longer
+    connection.execute(sa.text("analyze changed (id)"))  # for the row count; sampling all columns takes longer
     if statements.dirty is not None:
         connection.execute(statements.dirty, values)
     connection.execute(statements.store_new, values)

@@ -1,4 +1,7 @@
-"""The statements of a merge, for one batch. Names come from ``entities.py`` and batch numbers, values are bound."""
+"""The SQL statements that merge one batch.
+
+Names come from the entity catalog and the batch number. Values are bound parameters.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,9 @@ from include.entities.catalog import Entity, raw_table
 from include.identity import account_merges
 from include.ingest.batches import Batch
 
-# A database is read in one snapshot after another: what was read last is newest, also where its clock went back.
+# Databases are read in successive snapshots: the row read last is newest, even if its clock went back.
 _SNAPSHOTS = ("product", "sqlcrm", "sqldesk")
-# One good row per id: the newest by the source's own clock; of equals the one that was read last.
+# One good row per id: the newest by the source's clock; between equals, the one read last.
 _NEWEST = """
 create temporary table newest on commit drop as
 select distinct on (id) id, _row, _source_at
@@ -22,8 +25,8 @@ where _failed is null
 order by id, {clock} _row desc
 """
 
-# What is new or differs, next to what is stored. A tombstone keeps the last known values; it may bring none. The hash
-# need only tell two versions of one record apart: 64 bits do.
+# New and changed rows, next to the stored ones. A tombstone keeps the last known values, because it may arrive without
+# any. The hash only has to tell versions of one record apart, so 64 bits are enough.
 _CHANGED = """
 create temporary table changed on commit drop as
 with incoming as (
@@ -76,7 +79,7 @@ _READ = """
     where batch._row in (select _row from newest)
 """
 
-# What a full read has not met, or a CRM has merged away: as it is stored, but deleted.
+# Records that a full read did not find, or that a CRM merged away: the stored values, marked as deleted.
 _GONE = """
     select
         stored.id, {columns}, stored.payload, stored._source_at, true as _is_deleted, true as is_gone
@@ -92,8 +95,7 @@ _IS_LOSER = """exists (
             select from meta.account_merge as merge where merge.source = :source and merge.loser_id = {id}
         )"""
 
-# Days of accounts that a build must do again: of the old account as well as of the new one. Overlapping ranges of one
-# account become one.
+# Account-days to rebuild, for both the old and the new account. Overlapping ranges of one account are combined.
 _DIRTY = """
 insert into meta.dirty_range (batch_id, source, entity, account_ref, from_day, to_day)
 with touched as (
@@ -137,7 +139,7 @@ from changed
 where {which}
 """
 
-# Slower, even where nothing is in the way: only for records that are stored already.
+# Slower even without conflicts, so used only for records that are already stored.
 _IN_PLACE = """on conflict (source, id) do update set
     {assignments}, payload = excluded.payload, _source_at = excluded._source_at, _is_deleted = excluded._is_deleted,
     _deleted_at = excluded._deleted_at, _hash = excluded._hash, _batch_id = excluded._batch_id,
@@ -151,7 +153,7 @@ select :source, id, {columns}, _source_at, _is_deleted, _deleted_at, _hash, :bat
 from changed
 """
 
-# A quarantined row is fixed by a good version that is not older, or by the record's end.
+# A quarantined row is resolved by a good version that is not older, or by the deletion of its record.
 _RESOLVE = """
 update quarantine.record as bad
 set state = 'resolved', resolved_by = :batch_id, resolved_at = :now
@@ -181,9 +183,9 @@ select
 from changed
 """
 
-# Which accounts, or organisations of a desk, were swallowed by which: as this batch says it, else as they are stored. A
-# survivor names its losers, or a loser its survivor. What nobody says any more but was known stays known until
-# the account is seen again.
+# Which accounts, or organisations of a support desk, were merged into which: from this batch, or else from the stored
+# rows. A survivor lists its losers, or a loser names its survivor. A known merge that nobody claims any more stays
+# known until the account is seen again.
 _MERGE_CLAIMS = """
 with now_said as (
     select
@@ -224,14 +226,14 @@ where source = :source
     and not exists (select from now_said where now_said.id = known.loser_id and not now_said._is_deleted)
 """
 
-# Whom a survivor names: of a row of the batch, and of a stored one. Not every vendor's survivors name anybody.
+# A survivor's list of losers: in a row of the batch, and in a stored row. Some vendors' survivors have no such list.
 _SWALLOWED = (
     "case when b._is_deleted then coalesce(b.merged_ids, stored.merged_ids) else b.merged_ids end",
     "merged_ids",
 )
 _NOT_SAID = ("cast(null as text)", "cast(null as text)")
 
-# What a dropped batch had in quarantine was read again, or is not there any more.
+# Quarantined rows of a dropped batch have been read again, or no longer exist in the source.
 REREAD = sa.text(
     """
     update quarantine.record
@@ -261,7 +263,7 @@ MERGED = sa.text(
     """
 )
 
-# Clocks of the record, not facts of it: a CRM moves them for reasons that no figure depends on.
+# Timestamps of the record, not facts about it: a CRM changes them for reasons that affect no figure.
 _CLOCKS = {"updated_at"}
 _ALL_DAYS = "cast('0001-01-01' as date)"
 
@@ -271,7 +273,7 @@ class Statements:
 
     Args:
         batch: A closed batch.
-        entity: What its rows are.
+        entity: The entity of its rows.
     """
 
     def __init__(self, batch: Batch, entity: Entity) -> None:
@@ -287,7 +289,7 @@ class Statements:
 
     @cached_property
     def newest(self) -> TextClause:
-        """Creates ``newest``: which rows of the batch count."""
+        """Create ``newest``: the rows of the batch to merge."""
         if not self._batch.table_name:
             empty = "create temporary table newest (id text, _row bigint, _source_at timestamptz) on commit drop"
             return sa.text(empty)
@@ -295,7 +297,7 @@ class Statements:
 
     @cached_property
     def merge_claims(self) -> TextClause | None:
-        """Gives which accounts say that they have swallowed which; None where the batch says nothing."""
+        """Select which accounts claim to be merged into which; None if the batch contains no such claims."""
         if not self._batch.table_name or "merged_into" not in self._entity.column_names:
             return None
         now, stored = _SWALLOWED if "merged_ids" in self._entity.column_names else _NOT_SAID
@@ -304,7 +306,7 @@ class Statements:
 
     @cached_property
     def changed(self) -> TextClause:
-        """Creates ``changed``: the rows to be stored."""
+        """Create ``changed``: the rows to store."""
         entity = self._entity
         facts = [name for name in entity.column_names if not (entity.history and name in _CLOCKS)]
         return self._make(
@@ -324,7 +326,7 @@ class Statements:
 
     @cached_property
     def dirty(self) -> TextClause | None:
-        """Marks the days that a build must do again; None for records of no one account."""
+        """Mark the days to rebuild; None for records without a single account."""
         entity = self._entity
         if not entity.account_column:
             return None
@@ -335,28 +337,28 @@ class Statements:
 
     @cached_property
     def store_new(self) -> TextClause:
-        """Stores the changed rows of new records."""
+        """Insert the changed rows of new records."""
         return self._make(_STORE, which="is_new")
 
     @cached_property
     def replace(self) -> TextClause:
-        """Stores the changed rows of known records."""
+        """Update the changed rows of known records."""
         assignments = ", ".join(f"{name} = excluded.{name}" for name in self._entity.column_names)
         return self._make(_STORE + _IN_PLACE, which="not is_new", assignments=assignments)
 
     @cached_property
     def versions(self) -> TextClause | None:
-        """Keeps each changed row as a version; None for entities without history."""
+        """Store each changed row as a version; None for entities without history."""
         return self._make(_VERSIONS) if self._entity.history else None
 
     @cached_property
     def resolve(self) -> TextClause:
-        """Closes the quarantine of records of which a good version came."""
+        """Resolve quarantined rows whose record has a good version."""
         return self._make(_RESOLVE)
 
     @cached_property
     def count(self) -> TextClause:
-        """Counts what was changed."""
+        """Count the changes."""
         return self._make(_COUNT)
 
     def _incoming(self) -> list[str]:
@@ -375,20 +377,20 @@ class Statements:
             parts.append(_GONE.format(**self._names, is_gone=_IS_LOSER.format(id="stored.id")))
         if self._batch.is_full and self._batch.is_read_complete:
             not_seen = _NOT_SEEN.format(seen=self._batch.seen_table)
-            # An account that is both is among the losers already.
+            # An account that is both merged away and not found is already among the losers.
             both = f" and not {_IS_LOSER.format(id='stored.id')}" if swallows else ""
             parts.append(_GONE.format(**self._names, is_gone=not_seen + both))
         return parts
 
     def _days(self, column: str) -> tuple[str, str]:
-        """Return the first day, and the day after the last, that a change of a row can alter."""
+        """Return the first day, and the day after the last, that a change of a row can affect."""
         entity = self._entity
         if not column:
             return _ALL_DAYS, "cast(null as date)"
         slack = 0
         day = column
         if next(each.type for each in entity.columns if each.name == entity.dirty_from) == "timestamptz":
-            # Whichever zone days are reported in, the moment is within a day of its UTC date.
+            # In any reporting time zone, a timestamp is within a day of its UTC date.
             day, slack = f"cast({column} at time zone 'UTC' as date)", 1
         to_day = f"{day} + {entity.dirty_days + slack + 1}" if entity.dirty_days else "cast(null as date)"
         return f"coalesce({day} - {slack}, {_ALL_DAYS})", to_day

@@ -1,7 +1,7 @@
-"""Ingest: read what a source has that is new, judge it, merge it, and say how far it is.
+"""Ingest one source: extract new records, validate and merge them, and publish the verdict.
 
-Each step is safe to be killed anywhere and run again. A failed step is noted, so that ``publish`` makes the source red
-with the reason and the cure, and the note goes when the step succeeds.
+Each step can be killed anywhere and run again. A failed step is recorded, so that ``publish`` makes the source red with
+the reason and the cure. The record is deleted when the step succeeds.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ _GC_THRESHOLDS = (100_000, 20, 100)
 
 @dataclass(frozen=True)
 class Extracted:
-    """What one extraction landed.
+    """Result of one extraction.
 
     Args:
         entity: Name of the entity.
         n_rows: Rows landed by this run.
         n_batches: Batches closed by this run.
-        seconds: How long it took.
-        note: Why not everything was read, if it was not.
-        is_partial: A quota is used up; ``note`` says when it resumes.
+        seconds: Duration.
+        note: Why not everything was read; "" if it was.
+        is_partial: A quota is used up; ``note`` says when reading resumes.
     """
 
     source: str
@@ -60,7 +60,7 @@ class Extracted:
 
 @dataclass(frozen=True)
 class Validated:
-    """What the contracts said of what was landed."""
+    """Result of validating the landed batches."""
 
     n_batches: int = 0
     n_rows: int = 0
@@ -77,28 +77,28 @@ def extract(
     until: datetime | str | None = None,
     full: bool = False,
 ) -> Extracted:
-    """Land what one entity's source has that is new.
+    """Land the new records of one entity.
 
-    A read that a killed run left unfinished is finished first, and then what is new since is read.
+    A read that a killed run left unfinished is finished first; then new changes are read.
 
     Args:
         source_id: Connection id, listed in the settings.
         entity: Name of the entity.
         run_id: For the record.
-        since: Read again what changed since then.
-        until: Read what was there by then; now by default.
-        full: Read everything again, and mark as deleted what the source does not have any more.
+        since: Read changes since then again.
+        until: Read only up to this time; now by default.
+        full: Read everything again, and mark records that the source no longer has as deleted.
 
     Raises:
         ConfigError: Connection, settings or mapping are wrong.
-        AuthError: The source refuses the credentials.
-        Unavailable: The source, or another run of the same, is in the way.
+        AuthError: The source rejects the credentials.
+        Unavailable: The source does not respond, or another run is reading the same entity.
     """
     started = time.monotonic()
     _check_bounds(until, full)
     upper = _moment(until, "--until") or clock.now()
     lower = _moment(since, "--since")
-    # Pages of rows make garbage faster than the default collects it well: this alone nearly doubles the rate.
+    # Pages of rows produce garbage faster than the default collector handles well. This nearly doubles the rate.
     gc.set_threshold(*_GC_THRESHOLDS)
     try:
         with source_failures.recorded(source_id, "extract", entity=entity, run_id=run_id):
@@ -126,7 +126,7 @@ def extract(
         log.info("%s.%s: %s", source_id, entity, error.message)
         return Extracted(source_id, entity, note=error.message)
     except QuotaExhausted as error:
-        # No failure: what was landed is validated and merged, and a run after that time resumes at the next page.
+        # Not a failure: landed rows are validated and merged, and a run after that time resumes at the next page.
         log.warning("%s.%s: %s", source_id, entity, error.message)
         return Extracted(source_id, entity, note=error.message, is_partial=True)
     seconds = time.monotonic() - started
@@ -140,11 +140,12 @@ def extract_each(source_id: str, entities: Iterable[str], **how: Any) -> list[Ex
 
     Args:
         source_id: Connection id, listed in the settings.
-        entities: Names; those that the source has not got are left out with a note.
+        entities: Names; entities that the source does not have are skipped with a note.
         **how: As for ``extract``.
 
     Raises:
-        Exception: The first error, after the others were read. A source that does not answer is not asked on.
+        Exception: The first error, after the other entities were read. If the source does not respond, reading stops
+            there.
     """
     found, errors = _extract_all(source_id, entities, **how)
     if errors:
@@ -153,13 +154,13 @@ def extract_each(source_id: str, entities: Iterable[str], **how: Any) -> list[Ex
 
 
 def validate(source_id: str, run_id: str = "") -> Validated:
-    """Judge what is landed and not judged yet, all of it in one Great Expectations process."""
+    """Validate all landed batches that were not validated yet, in one Great Expectations process."""
     with source_failures.recorded(source_id, "validate", run_id=run_id):
         with engine("loader").connect() as connection:
             waiting = [batch for batch in batches.queue(connection, source_id) if batch.validated_at is None]
         if not any(batch.needs_judging for batch in waiting):
             return Validated(n_batches=len(waiting))
-        # Imported where there is something to judge: Great Expectations costs seconds and 200 MB.
+        # Imported only if there is something to validate: Great Expectations costs seconds and 200 MB.
         from include.contracts import validate as contracts
 
         judged = contracts.validate(source_id, run_id=run_id)
@@ -177,7 +178,7 @@ def validate(source_id: str, run_id: str = "") -> Validated:
 
 
 def merge(source_id: str, run_id: str = "") -> Merged:
-    """Merge what passed."""
+    """Merge the validated batches of a source."""
     with source_failures.recorded(source_id, "merge", run_id=run_id):
         raw_tables.ensure_raw_tables()
         merged = merging.merge(source_id)
@@ -186,7 +187,7 @@ def merge(source_id: str, run_id: str = "") -> Merged:
 
 
 def publish(source_id: str) -> Verdict:
-    """Write and return the verdict on a source, whatever happened to it."""
+    """Write and return the verdict on a source, whatever the outcome of its run."""
     absent = availability.refused(source_id)
     verdict = verdicts.publish(source_id, [name for name in _entities(source_id) if name not in absent])
     from include.contracts import source_checks
@@ -206,11 +207,11 @@ def run(
 ) -> Verdict:
     """Extract, validate, merge and publish one source.
 
-    One entity that fails does not keep the others from being read; a source that does not answer is not asked on.
+    If one entity fails, the others are still read. If the source does not respond, reading stops there.
 
     Args:
         source_id: Connection id, listed in the settings.
-        only: Names of entities; all that the source has by default.
+        only: Names of entities; all of the source's by default.
         since: As for ``extract``.
         until: As for ``extract``.
         full: As for ``extract``.
@@ -222,7 +223,7 @@ def run(
     _check_bounds(until, full)
     names = _chosen(source_id, tuple(only))
     _, errors = _extract_all(source_id, names, since=since, until=until, full=full, run_id=run_id)
-    # What was landed is validated and merged whatever else failed, and the verdict is published whatever happened.
+    # Landed rows are validated and merged even if another entity failed. The verdict is published in any case.
     for step in (validate, merge):
         try:
             step(source_id, run_id)
@@ -240,10 +241,10 @@ def run(
 
 
 def sources_named(name: str) -> tuple[str, ...]:
-    """Return the ids of the sources that a name means: the source of that id, else all of that kind.
+    """Return the ids of the sources that a name means: the source with that id, or else all of that kind.
 
     Raises:
-        ConfigError: There is none.
+        ConfigError: There is no such source.
     """
     settings = load()
     if not settings.source(name) and (found := settings.of_kind(name)):
@@ -252,14 +253,14 @@ def sources_named(name: str) -> tuple[str, ...]:
 
 
 def accept(batch_id: int, *, reason: str, by: str = "") -> Verdict:
-    """Merge a held batch after all, and what waited behind it."""
+    """Accept and merge a held batch, and the batches behind it."""
     batch = held_batches.accept(batch_id, reason=reason, by=by or user.user())
     merge(batch.source)
     return publish(batch.source)
 
 
 def drop(batch_id: int, *, reason: str, by: str = "") -> list[Batch]:
-    """Drop a batch and all behind it; the next run reads them again."""
+    """Drop a batch and all behind it. The next run reads them again."""
     dropped = held_batches.drop(batch_id, reason=reason, by=by or user.user())
     publish(dropped[0].source)
     return dropped
@@ -292,7 +293,7 @@ def _connect(source_id: str) -> Source:
 
 
 def _entities(source_id: str) -> tuple[str, ...]:
-    """Return what a source has; when its connection is broken, what its kind can have."""
+    """Return a source's entities. If its connection is broken, return the judged and the mandatory ones of its kind."""
     settings = load().listed(source_id)
     try:
         return _connect(source_id).entities()

@@ -1,4 +1,4 @@
-"""Reads ahead: while what was read lands, what follows is being read."""
+"""Prefetch: read the next page while the previous one is being landed."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from queue import SimpleQueue
 
 from include.connectors.base import Page
 
-# A reader that is asked to stop does so at once, unless it waits for its source.
+# Seconds to wait for the reading thread to stop. It stops at once, unless it is waiting for its source.
 _GOODBYE = 1.0
 
 
 def ahead(pages: Generator[Page]) -> Iterator[Page]:
-    """Give pages out while a thread reads the next one, and no more than that.
+    """Yield pages while a thread reads one page ahead.
 
-    An error comes in its turn, after the pages before it. Where nobody takes more pages, nothing is read after the
-    page that is under way, and nobody waits for that one: the source may have said to come back in ten minutes.
+    An error is raised in its turn, after the pages before it. When the consumer stops, nothing is read after the
+    current page, and nobody waits for that page: the source may have asked to retry in ten minutes.
 
     Args:
-        pages: As read; used and closed by that thread alone.
+        pages: Used and closed only by the reading thread.
     """
     wanted: SimpleQueue[bool] = SimpleQueue()
     read: SimpleQueue[Page | BaseException | None] = SimpleQueue()

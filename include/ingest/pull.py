@@ -1,4 +1,4 @@
-"""One entity's way from its source into batches."""
+"""Read one entity from its source into batches."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from include.ingest.prefetch import ahead
 
 log = logging.getLogger(__name__)
 _SAY_EVERY = 10.0
-# Small pages are landed together, until they are so many rows or so old: a commit costs the same for few rows.
+# Small pages are landed together, up to this many rows or seconds: a commit costs the same for few rows.
 _LAND_ROWS, _LAND_SECONDS = 1000, 1.0
 
 
 class Pull:
-    """One entity's way from the source into batches, on a connection that holds the right to read it."""
+    """Reads one entity into batches, on a connection that holds the entity's read lock."""
 
     def __init__(self, connection: Connection, source: Source, source_id: str, entity: str, run_id: str) -> None:
         self._connection, self._source, self._run_id = connection, source, run_id
@@ -38,16 +38,16 @@ class Pull:
         self.n_batches = 0
 
     def resume(self) -> bool:
-        """Finish the read that an earlier run left unfinished; return whether there was one."""
+        """Finish a read that an earlier run left unfinished; return whether there was one."""
         if not batches.is_unfinished(self._connection, self._source_id, self._entity):
             return False
         self._read(self._open(until=clock.now()))
         return True
 
     def outlived(self, until: datetime) -> str:
-        """Return why the source may have forgotten deletions since it was last read; "" if it has not.
+        """Return why the source may have discarded deletions since it was last read; "" if it has not.
 
-        It happens after a long outage, and when a batch that was held for long is dropped.
+        This happens after a long outage, or when a batch that was held for long is dropped.
         """
         settings = load().source(self._source_id)
         days = settings.keeps_deletions_days if settings else 0
@@ -57,13 +57,13 @@ class Pull:
         return f"it was last read up to {since:%Y-%m-%d %H:%M} UTC, and deletions are reported for {days} days only"
 
     def check_schema(self) -> None:
-        """Compare the fields that the source has with those that it had, once: before the first row is landed."""
+        """Compare the source's fields with the last known ones. Done once, before the first row is landed."""
         if not self._has_looked:
             schema_drift.check(self._source_id, self._source, self._entity)
             self._has_looked = True
 
     def start(self, *, until: datetime, since: datetime | None, full: bool) -> None:
-        """Read what is new."""
+        """Read the new changes."""
         self._read(self._open(until=until, since=since, full=full))
 
     def _open(self, *, until: datetime, since: datetime | None = None, full: bool = False) -> Batch:
@@ -90,7 +90,7 @@ class Pull:
         try:
             self._land(batch, gathered(pages, min(_LAND_ROWS, self._batch_rows)))
         except ConfigError:
-            # Where a field has gone from the source, that is what to tell.
+            # If a field has disappeared from the source, report that as the cause.
             self.check_schema()
             raise
 
@@ -109,7 +109,10 @@ class Pull:
         )
 
     def _looking(self, pages: Generator[Page]) -> Generator[Page]:
-        """Look at the fields before the first row is given out, where the pages are read: a client is of one thread."""
+        """Check the schema before yielding the first row.
+
+        This happens in the reading thread, because a client must not be used by two threads.
+        """
         with closing(pages):
             for page in pages:
                 if page.records:
@@ -122,7 +125,8 @@ class Pull:
         self.n_batches += 1
         batch = self._open(until=full.until)
         if batch.read_id != full.read_id:
-            # Somebody dropped the read in between: its first pages will be read again, and this is in their middle.
+            # Somebody dropped the read in between. It will restart at its first page, and this run is in the middle of
+            # it.
             raise Unavailable(
                 f"batch {full.batch_id} of {self._source_id}.{self._entity} was dropped while its read continued",
                 cure="run again: it is read again",
@@ -142,11 +146,11 @@ class Pull:
 
 
 def gathered(pages: Iterator[Page], most: int) -> Generator[Page]:
-    """Put small pages together. What was read before the source failed is given out before the failure is.
+    """Combine small pages. If the source fails, the records read so far are yielded before the error is raised.
 
     Args:
         pages: As a source yields them.
-        most: Pages of together so many records wait for no further one.
+        most: Pages that together have this many records are yielded without waiting for more.
     """
     waiting: Page | None = None
     started = time.monotonic()

@@ -1,8 +1,8 @@
-"""Rows that broke a rule: as they may be shown, and what a person decides about them.
+"""Quarantined rows: safe views of them, and people's decisions about them.
 
-The contracts put them there, a good version fixes them. A row is *open* until it is fixed or dropped; *waived* while a
-waiver lets it in; *requeued* when its batch was dropped and the read that follows has not been merged. A row in any of
-these states, a waived one once its waiver is over, keeps actions on its account waiting.
+The contracts quarantine rows; a good version resolves them. A row is *open* until it is resolved or dropped, *waived*
+while a waiver accepts it, and *requeued* when its batch was dropped and the next read has not been merged yet. A row in
+one of these states puts actions on its account on hold; a waived row does so only after its waiver has ended.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Rows = list[dict[str, Any]]
 
 @dataclass(frozen=True)
 class Which:
-    """Which rows of the quarantine are meant; "" for all.
+    """Selects rows of the quarantine; "" matches all.
 
     Args:
         rule: A rule's id.
@@ -40,7 +40,7 @@ class Which:
 
 
 def open_by_rule(connection: Connection) -> list[RowMapping]:
-    """Return the open rows per source, entity and rule, most first."""
+    """Return the number of open rows per source, entity and rule, most first."""
     rows = connection.execute(
         sa.text(
             "select source, entity, rule_id, count(*) as n_rows, min(quarantined_at) as since from quarantine.record"
@@ -51,7 +51,7 @@ def open_by_rule(connection: Connection) -> list[RowMapping]:
 
 
 def of_batch(connection: Connection, batch_id: int, limit: int = 20) -> Rows:
-    """Return quarantined rows of a batch as they may be shown: values that identify a person are masked."""
+    """Return quarantined rows of a batch for display, with values that identify a person masked."""
     rows = connection.execute(
         sa.text(
             "select entity, rule_id, record_id, account_ref, reason, state, record from quarantine.record"
@@ -63,39 +63,41 @@ def of_batch(connection: Connection, batch_id: int, limit: int = 20) -> Rows:
 
 
 def masked(entity: str, record: dict[str, Any] | None) -> dict[str, Any]:
-    """Return the mapped columns of a row, those that identify a person masked; never its payload."""
+    """Return the mapped columns of a row, with those that identify a person masked; never its payload."""
     known = ENTITIES[entity]
     shown = {name: value for name, value in (record or {}).items() if name in known.column_names and value is not None}
     return {name: _MASK if name in known.sensitive else value for name, value in shown.items()}
 
 
 def listing(which: Which) -> Rows:
-    """Return what waits, per source, rule and state; rows of which only the place was kept are counted apart."""
+    """Count the pending rows per source, rule and state. Rows stored without their values are counted separately."""
     with engine("reader").connect() as connection:
         return [dict(row) for row in connection.execute(_LIST, vars(which)).mappings()]
 
 
 def rows(which: Which, *, limit: int = 20) -> Rows:
-    """Return single rows that wait, newest first, values that identify a person masked."""
+    """Return pending rows, newest first, with values that identify a person masked."""
     with engine("reader").connect() as connection:
         found = connection.execute(_ROWS, vars(which) | {"n": limit}).mappings().all()
     return [dict(row) | {"record": masked(row["entity"], row["record"])} for row in found]
 
 
 def over_time(days: int = 30) -> Rows:
-    """Return per day, source and rule how many rows came into quarantine, how many left it, and how many stayed."""
+    """Return per day, source and rule how many rows entered quarantine, left it, and were in it."""
     with engine("reader").connect() as connection:
         return [dict(r) for r in connection.execute(_OVER_TIME, {"now": clock.now(), "days": days}).mappings()]
 
 
 def drop(which: Which, *, reason: str, by: str) -> int:
-    """Drop rows: they stay out, and hold nothing any more. The same version, read again, stays out too.
+    """Drop rows: they are not merged and no longer put anything on hold.
+
+    The same version stays out if it is read again.
 
     Returns:
         How many rows were dropped.
 
     Raises:
-        ConfigError: No reason is given, or nothing is named.
+        ConfigError: No reason is given, or neither a rule nor a record.
     """
     _check(which, reason)
     values = vars(which) | {"by": by, "reason": reason.strip(), "now": clock.now()}
@@ -104,13 +106,13 @@ def drop(which: Which, *, reason: str, by: str) -> int:
 
 
 def waive(which: Which, *, reason: str, by: str, until: datetime) -> int:
-    """Let rows in although they break a rule, until a day; from then on they hold their account again.
+    """Accept rows that fail a rule, until a day. After that they put their account on hold again.
 
     Returns:
         The waiver's number.
 
     Raises:
-        ConfigError: No reason, rule or source is given, the day is over, or the rule cannot be waived.
+        ConfigError: No reason, rule or source is given, the day is in the past, or the rule cannot be waived.
     """
     _check(which, reason)
     if not which.rule or not which.source:
@@ -130,13 +132,13 @@ def waive(which: Which, *, reason: str, by: str, until: datetime) -> int:
 
 
 def waivers() -> Rows:
-    """Return the waivers, those in force first."""
+    """Return the waivers, active ones first."""
     with engine("reader").connect() as connection:
         return [dict(row) for row in connection.execute(_WAIVERS, {"now": clock.now()}).mappings()]
 
 
 def end_waiver(waiver_id: int, *, by: str) -> None:
-    """End a waiver before its time: the rows that it let in hold their accounts again from now on."""
+    """End a waiver early. From now on the rows that it accepted put their accounts on hold again."""
     values = {"id": waiver_id, "by": by, "now": clock.now()}
     with engine("loader").begin() as connection:
         if not connection.execute(_END, values).rowcount:
@@ -151,7 +153,7 @@ def _check(which: Which, reason: str) -> None:
         raise ConfigError("no rule and no record is named", cure="name a rule, or a record with --record")
 
 
-# Without an id a row can be stored only once, and a value that could not be read is empty.
+# Rows without an id would overwrite each other, and a value that could not be read is empty.
 _NOT_WAIVED = ("id_present", "castable")
 
 _MEANT = """(:rule = '' or rule_id = :rule) and (:source = '' or source = :source)

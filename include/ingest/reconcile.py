@@ -1,9 +1,9 @@
-"""Reconcile: hold what the warehouse has against what the source says that it holds, and fix what differs.
+"""Compare the warehouse with the source's own records, and fix the differences.
 
-What changed is read first, so that only real differences are left. Where the source counts cheaply, equal counts end
-it; else its ids are compared. A difference is fixed by the same full read that ``ingest SOURCE --full`` makes: what
-it meets is merged, and what it does not meet any more is marked as deleted. More of that at once than a contract allows
-is held.
+New changes are read first, so only real differences remain. If the source counts cheaply and the counts are equal, the
+comparison ends there; otherwise ids are compared. A difference is fixed by the same full read as ``ingest SOURCE
+--full``: it merges the records that it finds and marks all others as deleted. If that deletes more than a contract
+allows at once, the batch is held.
 """
 
 from __future__ import annotations
@@ -33,24 +33,24 @@ log = logging.getLogger(__name__)
 State = Literal["equal", "resolved", "held", "failed"]
 Way = Literal["counts", "ids", "full read", ""]
 _SHOWN = 5
-# How far a source's clock may be ahead of ours.
+# Tolerance for a source clock that is ahead of ours.
 _AHEAD = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
 class Reconciled:
-    """How one entity of a source stood, and its state now.
+    """Result of reconciling one entity of a source.
 
     Args:
         entity: Name of the entity.
-        state: ``equal``: nothing differed. ``fixed``: it does not any more. ``held``: the gate holds what would fix
-            it. ``failed``: it could not be compared, or not be fixed.
-        compared_by: What was compared.
-        n_source: Records that the source holds; None if nobody counted.
-        n_raw: Records that the warehouse holds, deleted ones left out; in the end.
+        state: ``equal``: no difference. ``resolved``: a difference was fixed. ``held``: the batch that would fix it is
+            held. ``failed``: the comparison or the fix failed.
+        compared_by: The method of comparison.
+        n_source: Records in the source; None if they were not counted.
+        n_raw: Records in the warehouse afterwards, without deleted ones.
         n_missing: Records that the warehouse lacked.
-        n_gone: Records that the source has no longer, and that the warehouse did not know to be deleted.
-        note: What a person should know, or do.
+        n_gone: Records that the source no longer has, but that the warehouse did not know to be deleted.
+        note: Details or advice for a person.
     """
 
     source: str
@@ -65,11 +65,11 @@ class Reconciled:
 
 
 def meant(source: str = "", entities: Iterable[str] = ()) -> tuple[str, ...]:
-    """Return the ids of the sources that are to be reconciled.
+    """Return the ids of the sources to reconcile.
 
     Args:
         source: A source's id, or a kind of source; all by default.
-        entities: Without a source, only sources of a kind that has one of them.
+        entities: Without a source, only sources of a kind that has one of these.
 
     Raises:
         ConfigError: There is no such source or entity.
@@ -87,11 +87,11 @@ def meant(source: str = "", entities: Iterable[str] = ()) -> tuple[str, ...]:
 def run(source_id: str, only: Iterable[str] = (), *, run_id: str = "") -> list[Reconciled]:
     """Reconcile one source, and publish its verdict.
 
-    One entity that fails keeps none of the others from being reconciled.
+    If one entity fails, the others are still reconciled.
 
     Args:
         source_id: Connection id, listed in the settings.
-        only: Names of entities; all that the source has by default.
+        only: Names of entities; all of the source's by default.
         run_id: For the record.
 
     Raises:
@@ -110,7 +110,7 @@ def run(source_id: str, only: Iterable[str] = (), *, run_id: str = "") -> list[R
             found[entity] = _failed(found[entity], error)
             return
         if extracted.note:
-            # A quota is used up, or the source has nothing of the kind after all.
+            # A quota is used up, or the source does not offer the entity.
             found[entity] = replace(found[entity], state="failed", note=extracted.note)
 
     for entity in found:
@@ -147,7 +147,7 @@ def _failed(report: Reconciled, error: Exception) -> Reconciled:
 
 
 def _compared(source: Source, report: Reconciled) -> Reconciled:
-    """Return the report with what differs; ``fixed`` stands for: is to be fixed."""
+    """Return the report with the differences. Here ``resolved`` means that a difference is still to be fixed."""
     with engine("loader").connect() as connection:
         raw = _Raw(connection, source, report)
         if held := raw.held():
@@ -165,7 +165,7 @@ def _compared(source: Source, report: Reconciled) -> Reconciled:
 
 
 class _Raw:
-    """What the warehouse has of one entity."""
+    """The warehouse's records of one entity."""
 
     def __init__(self, connection: Connection, source: Source, report: Reconciled) -> None:
         self._connection, self._report = connection, report
@@ -173,16 +173,16 @@ class _Raw:
         self._names = {"source": report.source, "entity": report.entity}
 
     def held(self) -> int | None:
-        """Return the batch that waits for somebody's decision, which keeps all behind it from being merged."""
+        """Return the held batch that blocks all batches behind it, if there is one."""
         waiting = batches.queue(self._connection, self._report.source, self._report.entity)
         self._connection.commit()
         return next((batch.batch_id for batch in waiting if batch.state == "held"), None)
 
     def against_counts(self, counts: dict[str, int]) -> Reconciled:
-        """Compare numbers."""
+        """Compare record counts."""
         own = self._counts(by_day=counts.keys() != {""} and bool(counts))
         if "" not in counts:
-            # Of days, only those that are over and that are kept at all: a first load goes back so far and no further.
+            # Compare only days that are complete and in the loaded range: a first load goes back only so far.
             first, until = min(own, default=""), self._read_until()
             today = f"{until:%Y-%m-%d}" if until else ""
             counts = {day: n for day, n in counts.items() if first <= day < today}
@@ -199,7 +199,7 @@ class _Raw:
         )
 
     def against_ids(self, pages: Iterator[list[Listed]]) -> Reconciled:
-        """Compare ids. They are kept in a table of this session only, so that memory does not grow with them."""
+        """Compare ids in a temporary table of this session, so memory use does not grow with their number."""
         execute = self._connection.execute
         execute(sa.text("create temporary table listed (id text, at timestamptz)"))
         self._connection.commit()
@@ -234,7 +234,7 @@ class _Raw:
         return sum(self._counts(by_day=False, with_quarantine=False).values())
 
     def _counts(self, by_day: bool, with_quarantine: bool = True) -> dict[str, int]:
-        """Return the numbers by part; a row in quarantine was read, and is on nobody's list of what is missing."""
+        """Return the counts by part. Quarantined rows are included: they were read, so they are not missing."""
         part, bad_part = ("cast(day as text)", "record ->> 'day'") if by_day else ("''", "''")
         query = _COUNTS.format(raw=self._table, part=part, bad_part=bad_part)
         rows = self._connection.execute(sa.text(query), self._names | {"with_quarantine": with_quarantine})
@@ -248,7 +248,7 @@ class _Raw:
 
 
 def _outcome(source: Source, report: Reconciled) -> Reconciled:
-    """Return the report of an entity that was read in full, by what became of that read."""
+    """Return the final report of an entity that was read in full."""
     if report.state == "failed":
         return report
     names = {"source": report.source, "entity": report.entity}
@@ -325,7 +325,7 @@ select part, sum(n) from (
 group by part
 """
 
-# What the last full read brought and took.
+# Records that the last full read added and marked as deleted.
 _READ = """
 with read as (
     select batch_id, n_deleted from meta.batch

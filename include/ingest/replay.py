@@ -1,4 +1,4 @@
-"""What a person does about rows in quarantine: validate them again, let them in temporarily, or drop them."""
+"""Decisions about quarantined rows: validate them again, waive their rule temporarily, or drop them."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Replayed:
-    """What became of rows that were validated again.
+    """Result of validating rows again.
 
     Args:
         n_rows: Records that were put into batches again.
-        n_without_row: Records of which only the place was kept; they have to be read again.
-        n_merged: Records that are merged now.
-        n_waiting: Records that wait in a queue behind a held batch.
-        n_bad: Records that break a rule still.
+        n_without_row: Records stored without their values; they must be read again.
+        n_merged: Records that are now merged.
+        n_waiting: Records that wait behind a held batch.
+        n_bad: Records that still fail a rule.
     """
 
     n_rows: int = 0
@@ -40,17 +40,17 @@ class Replayed:
 
 
 def replay(which: Which, *, run_id: str = "") -> Replayed:
-    """Validate quarantined rows again by the rules in force, and merge those that keep them.
+    """Validate quarantined rows again by the current rules, and merge the rows that pass.
 
-    Only what was quarantined is touched: the newest bad version of each record, as it was landed. A newer good version
-    that was merged meanwhile stays. Killed anywhere, the next run of this or of the source's ingest continues.
+    Only quarantined rows are affected: the newest bad version of each record, as it was landed. A newer good version
+    that was merged in the meantime stays. If the process is killed, the next replay or ingest of the source continues.
 
     Args:
         which: Which rows.
         run_id: For the record.
 
     Raises:
-        ConfigError: There are none.
+        ConfigError: No such row is in quarantine.
         Unavailable: A read of the entity is unfinished.
     """
     with engine("reader").connect() as connection:
@@ -68,13 +68,13 @@ def replay(which: Which, *, run_id: str = "") -> Replayed:
 
 
 def waive(which: Which, *, reason: str, by: str, until: datetime, run_id: str = "") -> tuple[int, Replayed]:
-    """Let rows in until a day although they break a rule, those that wait and those to come.
+    """Accept rows until a day although they fail a rule: those in quarantine and future ones.
 
     Returns:
-        The waiver's number, and what became of the rows that wait.
+        The waiver's number, and the result for the quarantined rows.
 
     Raises:
-        ConfigError: There is no such rule, or the waiver lacks something; see ``quarantine.waive``.
+        ConfigError: There is no such rule, or the waiver is incomplete; see ``quarantine.waive``.
     """
     if which.rule:
         catalogue.named(which.rule)
@@ -85,12 +85,11 @@ def waive(which: Which, *, reason: str, by: str, until: datetime, run_id: str = 
 
 
 def drop(which: Which, *, reason: str, by: str = "") -> int:
-    """Drop rows; see ``quarantine.drop``."""
     return quarantine.drop(which, reason=reason, by=by or user.user())
 
 
 def _refill(which: Which, source: str, vendor: str, entity: str, run_id: str) -> list[int]:
-    """Put rows into a batch, closed and not judged; the one that an earlier call made is resumed."""
+    """Put rows into a closed batch for validation. A batch that an earlier call made is resumed."""
     with batches.reading(source, entity) as connection, connection.begin():
         waiting = connection.execute(_WAITING, {"source": source, "entity": entity}).scalars().all()
         if waiting:
@@ -101,7 +100,7 @@ def _refill(which: Which, source: str, vendor: str, entity: str, run_id: str) ->
         fill = sa.text(_FILL.format(table=table))
         n_rows = connection.execute(fill, values).rowcount
         if not n_rows:
-            # Of all of them only the place was kept.
+            # All of them were stored without their values.
             connection.execute(sa.text(f"drop table raw.{table}"))
             connection.execute(sa.text("delete from meta.batch where batch_id = :id"), {"id": batch.batch_id})
             return []
@@ -133,7 +132,7 @@ _WAITING = sa.text(
     "select batch_id from meta.batch where source = :source and entity = :entity and is_replay"
     " and state in ('closed', 'held') order by batch_id"
 )
-# The newest bad version of each record, with the values as they were landed; what will be read again is not among them.
+# The newest bad version of each record, with its values as landed. Requeued rows are excluded: they will be read again.
 _FILL = f"""
     insert into raw.{{table}}
     select made.*

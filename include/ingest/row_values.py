@@ -1,8 +1,8 @@
-"""Turns records into rows that PostgreSQL takes, whatever the source delivered.
+"""Convert records to rows that PostgreSQL accepts, whatever the source delivered.
 
-One bad value must not kill a page: a value that its column cannot hold becomes NULL and a *problem* of the row, which
-the contract sends to quarantine; characters that PostgreSQL refuses (NUL and lone surrogates, failure case 49) are
-removed, counted, and kept escaped in the payload.
+One bad value must not fail a page. A value that does not fit its column becomes NULL and a *problem* of the row, which
+the contract sends to quarantine. Characters that PostgreSQL rejects (NUL and lone surrogates) are removed, counted, and
+kept escaped in the payload.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ from include.entities.catalog import ENTITIES, ColumnType, Entity
 if TYPE_CHECKING:
     from include.connectors.base import Record
 
-# What was removed is escaped under this key of the payload: {"subject": "a\\u0000b"}.
+# Removed characters are kept, escaped, under this key of the payload: {"subject": "a\\u0000b"}.
 REMOVED = "_removed"
 _CLEANED_BY_SOURCE = "_cleaned"
 _BIGINT = 2**63
-_NUMERIC_DIGITS = 1000  # PostgreSQL takes 131,072 digits; a number this long is not a number of anyone's
+_NUMERIC_DIGITS = 1000  # PostgreSQL accepts 131,072 digits, but no real number is this long
 _SHOWN = 200
-# What an index can hold has an end (2,700 bytes at worst): a longer id would keep its whole batch from being merged.
+# An index entry has a maximum size (2,700 bytes at worst). A longer id would block the merge of its whole batch.
 _LONGEST_KEY = 500
 _Fit = Callable[[Any], Any]
 
 
 @dataclass(slots=True)
 class Row:
-    """One record as the batch table takes it.
+    """One record in the form of the batch table.
 
     Args:
         values: In the order of ``columns()``.
@@ -54,13 +54,13 @@ def columns(entity: Entity) -> tuple[str, ...]:
 
 
 def types(entity: Entity) -> tuple[str, ...]:
-    """Return the types of ``Row.values``, in PostgreSQL's own words."""
+    """Return the types of ``Row.values``, by PostgreSQL's internal names."""
     own = ("jsonb", "timestamptz", "bool", "text[]")
     return ("text", *(_OWN_WORDS.get(column.type, column.type) for column in entity.columns), *own)
 
 
 def to_row(entity: Entity, record: Record) -> Row:
-    """Return a record as a row; never raises for what the source delivered."""
+    """Return a record as a row. Bad source data never raises."""
     removed: dict[str, str] = {}
     problems = {_clean(name): _clean(str(text))[:_SHOWN] for name, text in record.problems.items()}
     given = record.values
@@ -97,7 +97,7 @@ def to_row(entity: Entity, record: Record) -> Row:
 
 @cache
 def _plan(entity: str) -> tuple[tuple[str, _Fit | None], ...]:
-    """Return column -> what makes it of a value; None for texts."""
+    """Return (column, conversion) pairs; None for text columns."""
     return tuple((column.name, _FITS[column.type]) for column in ENTITIES[entity].columns)
 
 
@@ -106,7 +106,7 @@ def _key(given: Any, removed: dict[str, str], problems: dict[str, str]) -> str:
     if len(key) <= _LONGEST_KEY:
         return key
     problems["id"] = f"{key[:_SHOWN]}..."
-    # Shortened it must still differ from others that begin alike.
+    # The shortened id must still differ from others with the same beginning.
     return f"{key[:_SHOWN]}...{hashlib.sha256(key.encode()).hexdigest()}"
 
 
@@ -133,19 +133,19 @@ def _clean(value: str) -> str:
 
 
 def _as_text(value: Any) -> str | None:
-    """Return a number or flag as text: ids are text here even where the source has integers, but never floats."""
+    """Return a number or flag as text. Ids are stored as text even if the source uses integers, but never floats."""
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value) if isinstance(value, int | date) else None
 
 
 def _json(value: Any, removed: dict[str, str] | None = None) -> tuple[bytes, bool]:
-    """Return JSON that ``jsonb`` takes, and whether anything had to be removed."""
+    """Return JSON that ``jsonb`` accepts, and whether anything was removed."""
     try:
         raw = orjson.dumps({**value, REMOVED: removed} if removed else value, default=str)
         if b"\\u0000" not in raw:
             return raw, False
-    except TypeError:  # a lone surrogate, an integer above 64 bits, a key that is not a text
+    except TypeError:  # a lone surrogate, an integer above 64 bits, or a non-text key
         pass
     try:
         cleaned = _clean_tree(value)
@@ -189,7 +189,7 @@ def _date(value: Any) -> date | None:
 
 
 def _moment(value: Any) -> datetime | None:
-    # The outermost years cannot be read back: their UTC value is outside what Python knows.
+    # The outermost years cannot be read back: in UTC they may fall outside Python's range.
     if isinstance(value, datetime) and value.tzinfo is not None and 1 < value.year < 9999:
         return value
     return None
@@ -199,7 +199,7 @@ def _boolean(value: Any) -> bool | None:
     return value if type(value) is bool else None
 
 
-# What a column of a type holds of a value; None for one that does not fit.
+# Conversions by column type; each returns None for a value that does not fit.
 _FITS: dict[ColumnType, _Fit | None] = {
     "text": None,
     "bigint": _integer,

@@ -1,8 +1,8 @@
-"""Notices when a source's fields come, go, change their name or their type; no such change breaks a run by itself.
+"""Detect schema drift: new, removed, renamed and retyped fields of a source. Most changes do not fail a run.
 
-Before rows of an entity are landed, and once a day, its source is asked which fields it has. What differs from the last
-answer is kept in ``meta.schema_change`` until its owner was notified. Only a field that was there, is mapped, and is
-gone fails the contract of its entity: what it filled would otherwise look cleared.
+Before rows of an entity are landed, and at least once a day, the source is asked for its fields. Differences from the
+last answer are stored in ``meta.schema_change``, and its owner is notified of them. Only the removal of a mapped field
+fails its entity's contract: the columns filled from it would otherwise look cleared.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from include.connectors.base import Source
 from include.warehouse.engine import engine
 
 log = logging.getLogger(__name__)
-# A field that goes while one of the same type and so similar a name comes has been renamed.
+# A removed field counts as renamed if a new field has the same type and a name at least this similar.
 _ALIKE = 0.6
 _AT_LEAST = timedelta(days=1)
 Kind = Literal["new", "removed", "renamed", "retyped"]
@@ -35,10 +35,10 @@ class Change:
     """One change of one field.
 
     Args:
-        kind: What happened.
-        field: Its name now, or the one that it had.
-        was: Its former type; of a renamed field its former name; "" of a new one.
-        is_now: Its type; "" of one that is gone.
+        kind: Kind of change.
+        field: Its current name, or its last name if it was removed.
+        was: Its former type; for a renamed field, its former name; "" for a new field.
+        is_now: Its current type; "" for a removed field.
     """
 
     kind: Kind
@@ -48,11 +48,11 @@ class Change:
 
     @property
     def missing(self) -> str:
-        """The name under which nothing is found any more; "" if that of the change still is."""
+        """The field name that no longer exists; "" if the change removed no name."""
         return {"removed": self.field, "renamed": self.was}.get(self.kind, "")
 
     def sentence(self, fills: str) -> str:
-        """Return it in words.
+        """Return the change as a sentence.
 
         Args:
             fills: The columns that are mapped from the field, comma-separated.
@@ -67,7 +67,7 @@ class Change:
 
 
 def compare(before: Mapping[str, str], now: Mapping[str, str]) -> list[Change]:
-    """Return what changed between two descriptions, those of mapped fields in no other order than the rest."""
+    """Return the changes between two descriptions of an entity's fields."""
     new, gone = set(now) - set(before), set(before) - set(now)
     changes = [
         Change("retyped", name, before[name], now[name]) for name in sorted(set(before) & set(now))
@@ -85,9 +85,9 @@ def compare(before: Mapping[str, str], now: Mapping[str, str]) -> list[Change]:
 
 
 def is_due(source_id: str, source: Source, entity: str) -> bool:
-    """Return whether to look though no row may come.
+    """Return whether to check the schema even if no rows may arrive.
 
-    That is so where asking costs no call, where nobody has for a day, and where a field is mapped that nobody has seen.
+    This is so if the check costs no API call, if the last one is a day old, or if a mapped field was never seen.
     """
     if source.client is None:
         return True
@@ -99,10 +99,10 @@ def is_due(source_id: str, source: Source, entity: str) -> bool:
 
 
 def check(source_id: str, source: Source, entity: str) -> None:
-    """Compare the fields that a source has with those that it had.
+    """Compare the source's fields with the last known ones.
 
     Raises:
-        ContractError: A mapped field was there and is gone; names it, what it filled, and since when.
+        ContractError: A mapped field was removed. The error says which, since when, and the columns that it filled.
     """
     fills = source.mapped(entity)
     _describe(source_id, entity, source.fields, fills)
@@ -113,7 +113,8 @@ def _describe(source_id: str, entity: str, describe: Any, fills: Mapping[str, st
     try:
         now = {_clean(name): _clean(kind) for name, kind in describe(entity).items()}
     except (AuthError, ConfigError) as error:
-        # Reading itself will say what is wrong, if anything is: a right that only describing needs may well be missing.
+        # If something is wrong, reading will report it. Describing may only lack a permission that reading does not
+        # need.
         log.info("%s.%s: its fields cannot be fetched: %s", source_id, entity, error)
         return
     if not now:
@@ -130,7 +131,7 @@ def _describe(source_id: str, entity: str, describe: Any, fills: Mapping[str, st
 
 
 def _clean(name: str) -> str:
-    """Return a name of theirs as PostgreSQL takes it, cut to what a line can show."""
+    """Return a vendor's field name in a form that PostgreSQL accepts, cut to a displayable length."""
     return str(name).replace("\x00", "").encode("utf-8", "replace").decode()[:200]
 
 
@@ -162,9 +163,9 @@ class Noticed:
 
     Args:
         change_id: Its number.
-        sentence: It in words.
-        is_mapped: Whether something is filled from the field.
-        noticed_at: When.
+        sentence: The change as a sentence.
+        is_mapped: Whether a column is filled from the field.
+        noticed_at: When it was detected.
     """
 
     change_id: int
@@ -175,7 +176,7 @@ class Noticed:
 
 
 def unreported(source_id: str) -> list[Noticed]:
-    """Return the changes of a source of which its owner was not notified, those of mapped fields first."""
+    """Return the changes that a source's owner was not notified of, those of mapped fields first."""
     with engine("loader").connect() as connection:
         rows = connection.execute(_UNREPORTED, {"source": source_id}).all()
     return [
@@ -191,7 +192,7 @@ def unreported(source_id: str) -> list[Noticed]:
 
 
 def note_notified(changes: list[Noticed]) -> None:
-    """Note that the owner was notified."""
+    """Record that the owner was notified."""
     with engine("loader").begin() as connection:
         connection.execute(_NOTIFIED, {"now": clock.now(), "ids": [change.change_id for change in changes]})
 

@@ -1,8 +1,8 @@
-"""Who was erased, as hashes: what is read again of them is left out before it reaches any table.
+"""The suppression list: hashes of erased people, to remove their data from new reads before it reaches any table.
 
-A hash is salted with the installation's id, so that the list says nothing without the store that it belongs to. It
-knows addresses, records, accounts by the ids that their sources use, and names together with the account in whose texts
-they are blanked: elsewhere the same name may be somebody else's.
+The hashes are salted with the installation's id, so the list reveals nothing without its warehouse. It covers email
+addresses, records, accounts (by their source's ids), and names. A name is redacted only in the texts of its account:
+elsewhere the same name may belong to another person.
 """
 
 from __future__ import annotations
@@ -25,11 +25,12 @@ if TYPE_CHECKING:
 ERASED = "[erased]"
 _WORD = re.compile(r"[^\W_]+(?:['’.-][^\W_]+)*")
 _LONGEST_NAME = 4  # words
-# It begins where such letters begin: else a long text without an address is searched again from each of its letters.
+# The lookbehind anchors a match at the start of a token. Otherwise the search in a long text without an address would
+# restart at each letter.
 ADDRESS = re.compile(r"(?<![^\s<>\"'(),;:\[\]{}|\\])[^\s<>\"'(),;:\[\]{}|\\]+@[^\s<>\"'(),;:\[\]{}|\\@]+\.[^\W\d_]+")
-# Columns that hold addresses of the person whom the record is about.
+# Columns with email addresses of the person whom the record is about.
 ADDRESS_COLUMNS = ("email", "other_emails")
-# Records with texts of one person: the column that names the person, and which entity that is.
+# Entities with texts written by one person -> the column with that person's id, and the person's entity.
 WRITERS = {
     "ticket": ("requester_id", "support_user"),
     "ticket_event": ("actor_id", "support_user"),
@@ -40,30 +41,28 @@ WRITERS = {
 
 @dataclass(frozen=True)
 class Erased:
-    """The list.
+    """The suppression list.
 
     Args:
-        salt: Of this installation.
-        hashes: Of everything that was erased.
+        salt: The installation's id.
+        hashes: Hashes of everything erased.
     """
 
     salt: str
     hashes: frozenset[str]
 
     def address(self, address: str) -> str:
-        """Return the hash of an address."""
         return self._hash("address", address.strip().lower())
 
     def record(self, source: str, entity: str, record_id: str) -> str:
-        """Return the hash of a record."""
         return self._hash("record", source, entity, record_id)
 
     def account(self, source: str, account_ref: str) -> str:
-        """Return the hash of an account as its source calls it."""
+        """Return the hash of an account, by its source's id."""
         return self._hash("account", source, account_ref)
 
     def place(self, source: str, account_ref: str) -> str:
-        """Return the hash of an account in whose texts names are blanked."""
+        """Return the hash of an account whose texts have names redacted."""
         return self._hash("place", source, account_ref)
 
     def name(self, source: str, account_ref: str, name: str) -> str:
@@ -71,11 +70,11 @@ class Erased:
         return self._hash("name", source, account_ref, *_WORD.findall(name.lower()))
 
     def subject(self, subject: str) -> str:
-        """Return the hash by which an erasure is kept."""
+        """Return the hash that identifies an erasure."""
         return self._hash("subject", subject)
 
     def keep(self, source: str, entity: Entity, records: Iterable[Record]) -> list[Record]:
-        """Return the records that are not of anybody erased, without the texts and the addresses of the erased."""
+        """Drop the records of erased people. From all others, redact erased people's texts, names and addresses."""
         return [self._without(source, entity, one) for one in records if not self._is_of_erased(source, entity, one)]
 
     def _is_of_erased(self, source: str, entity: Entity, record: Record) -> bool:
@@ -133,13 +132,13 @@ class Erased:
 
 
 def load(connection: Connection) -> Erased:
-    """Return the list as it is."""
+    """Load the current list."""
     salt = connection.execute(sa.text("select cast(installation_id as text) from meta.installation")).scalar_one()
     return Erased(salt, frozenset(connection.execute(sa.text("select hash from meta.suppression")).scalars()))
 
 
 def keep(connection: Connection, source: str, entity: Entity, page: Page) -> Page:
-    """Return a page without what was erased; nobody is erased until the transaction ends."""
+    """Return a page without erased data. The shared lock delays new erasures until the transaction ends."""
     connection.execute(sa.text("select pg_advisory_xact_lock_shared(:key)"), {"key": locks.SUPPRESSION_LOCK})
     if not page.records or not connection.execute(sa.text("select exists (select from meta.suppression)")).scalar():
         return page
