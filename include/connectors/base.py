@@ -1,7 +1,7 @@
-"""The words that every source speaks: records, pages of them, and where reading continues.
+"""The types that every source uses: records, pages of records, and positions from which reading continues.
 
-A source is read as a stream of pages. Each page says how to resume after it: who stores page and mark in one
-transaction can be killed anywhere and lose nothing. A source never stores anything itself.
+A source is read as a stream of pages. Each page carries a mark from which to resume after it. A caller that stores page
+and mark in one transaction can be killed anywhere and lose nothing. A source never stores anything itself.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from include.http.client import Client
 Position = dict[str, Any]
 
 
-@dataclass(slots=True)  # not frozen: making one would take three times as long, and one is made for every row
+@dataclass(slots=True)  # not frozen: creating a frozen one takes three times as long, and there is one per row
 class Record:
-    """One version of one thing, as its source has it now.
+    """One version of one record, as its source has it now.
 
     Args:
         id: Its id in the source, as text.
-        values: Columns of the entity (``entities.py``) -> str, int, Decimal, float, bool, date, aware datetime or None.
-            A column that is missing here is one that the source does not have; None is a value that it has cleared.
-        payload: What the source said of it: mapped fields and an allow-list only, JSON-able. Texts, here and in
-            ``values``, are as they came: they may hold characters that PostgreSQL refuses (NUL, lone surrogates).
-        source_at: When the source last changed it, by the source's own clock; the newer version wins.
-        is_deleted: Whether the source has it no longer. ``values`` and ``payload`` then hold what the source still
-            says, often nothing: keep the last known values for columns that are missing here.
-        problems: Column -> the text that does not fit the column's type; ``values`` has None there. It is landed beside
-            the row, so that the contract can send it to quarantine.
+        values: Columns of the entity (``entities/catalog.py``) -> str, int, Decimal, float, bool, date, aware datetime
+            or None. A missing column does not exist in the source; None is a value that the source has cleared.
+        payload: The source's data for it: mapped and allow-listed fields only, JSON-able. Texts, here and in
+            ``values``, are unchanged and may contain characters that PostgreSQL rejects (NUL, lone surrogates).
+        source_at: When the source last changed it, by the source's clock. The newer version wins.
+        is_deleted: Whether the source has deleted it. ``values`` and ``payload`` then hold what the source still
+            returns, often nothing: keep the last known values for missing columns.
+        problems: Column -> the text that does not fit the column's type; its value is None. It is landed with the row,
+            so that the contract can send the row to quarantine.
     """
 
     id: str
@@ -50,12 +50,12 @@ class Page:
     """Some records, and how to continue after them.
 
     Args:
-        records: May be empty: progress without rows is worth keeping too. An id may come again on a later page; the
-            later one then is at least as new. They may be made only when they are iterated (``LazyRecords``).
-        mark: Hand it to ``read(mark=...)`` to continue after this page, in this or a later run. It is self-contained:
+        records: May be empty: progress without rows is worth storing too. An id may occur again on a later page, which
+            then has a version at least as new. ``LazyRecords`` are created only when they are iterated.
+        mark: Passed to ``read(mark=...)``, it continues after this page, in this or a later run. It is self-contained:
             a batch that is closed in the middle of a read has it as its ``cursor_after``.
         next_position: On the last page only: where the next run starts.
-        read_until: On the last page only: the source was completely read up to here.
+        read_until: On the last page only: the time up to which the source was completely read.
     """
 
     records: Collection[Record]
@@ -66,13 +66,13 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a read is asked for.
+    """The arguments of a read.
 
     Args:
         until: Now, by the clock of the run. The source subtracts its own lag.
         position: The last page's ``next_position`` of an earlier read, or any page's mark; None for a first load.
-        mark: Resume after this page instead; all other arguments but ``until`` then have no effect.
-        since: Read again all that changed since then.
+        mark: Resume after this page instead; all other arguments except ``until`` are then ignored.
+        since: Read all changes since then again.
         full: Read everything again.
     """
 
@@ -83,18 +83,18 @@ class Request:
     full: bool = False
 
 
-# A record's id, and when it was made or last changed if the vendor tells it along.
+# A record's id, and when it was created or last changed if the vendor returns that too.
 Listed = tuple[str, datetime | None]
 
 
 @dataclass(frozen=True)
 class Rights:
-    """What a login may do, compared with what is needed.
+    """The permissions of a login, compared with those needed.
 
     Args:
-        missing: Needed and not granted.
-        surplus: Granted and not needed.
-        forbidden: What makes the login too powerful to be used.
+        missing: Needed but not granted.
+        surplus: Granted but not needed.
+        forbidden: Permissions that make the login too powerful to use.
     """
 
     missing: tuple[str, ...] = ()
@@ -103,21 +103,22 @@ class Rights:
 
 
 class Source(ABC):
-    """One connected system: all that is asked of a source, with defaults for what not every source can say.
+    """One connected system. Optional questions have defaults, because not every source can answer them.
 
-    A source has ``vendor`` and ``kind``, and implements ``entities`` and ``pages``. One over HTTP has its ``client``.
+    A source has ``vendor`` and ``kind``, and implements ``entities`` and ``pages``. A source over HTTP has a
+    ``client``.
     """
 
     vendor: str
     kind: Kind
     client: Client | None = None
-    # Entity and ids of its records -> id and account id of those that the warehouse knows. Set before a read, so that
-    # the vendor is asked for the others only.
+    # (entity, record ids) -> account ids of the records that the warehouse knows. Set before a read, so that the vendor
+    # is asked only for the others.
     recall: Callable[[str, Sequence[str]], dict[str, str]] | None = None
 
     @abstractmethod
     def entities(self) -> tuple[str, ...]:
-        """Return the names of the entities that this source has, in the order in which they are loaded."""
+        """Return the names of the source's entities, in load order."""
 
     @abstractmethod
     def pages(self, entity: str, request: Request) -> Iterator[Page]:
@@ -137,9 +138,9 @@ class Source(ABC):
 
         Raises:
             ConfigError: A mapping or query does not fit the source; names file, line and field.
-            AuthError: The source refused the credentials.
-            QuotaExhausted: The source's daily quota is used up; what was yielded stays good.
-            Unavailable: The source is down or misbehaves; what was yielded stays good.
+            AuthError: The source rejected the credentials.
+            QuotaExhausted: The source's daily quota is used up. Pages yielded so far are valid.
+            Unavailable: The source is down or misbehaves. Pages yielded so far are valid.
         """
         return self.pages(entity, Request(until, position, mark, since, full))
 
@@ -153,22 +154,22 @@ class Source(ABC):
         return [record for record in records if not record.is_deleted][:n]
 
     def fields(self, entity: str) -> dict[str, str]:
-        """Return which fields there are: name -> the source's own type; nothing where it cannot say."""
+        """Return the source's fields: name -> the source's own type; empty if it cannot describe them."""
         return {}
 
     def mapped(self, entity: str) -> dict[str, str]:
-        """Return which fields are mapped: name -> the columns that it fills, comma-separated."""
+        """Return the mapped fields: name -> the columns filled from it, comma-separated."""
         return {}
 
     def history(self, entity: str, *, mark: Position | None = None) -> Iterator[Page]:
-        """Yield pages of former states, the last of which has ``next_position``; nothing at all if none are kept.
+        """Yield pages of earlier states, the last of which has ``next_position``; nothing if the vendor keeps none.
 
-        Each record is one state: ``source_at`` says from when on it was so, ``values`` has every column. A column of
-        which the vendor keeps no history has its present value (see ``include.connectors.history``). All states of a
-        record are on one page. States from after the first load may be among them: storing leaves them out.
+        Each record is one state: ``source_at`` is the time from which it was valid, and ``values`` has every column.
+        Columns without history have their current value (see ``include.connectors.history``). All states of a record
+        are on one page. States from after the first load may be included; they are not stored.
 
         Args:
-            mark: Resume after the page that had it.
+            mark: Resume after the page with this mark.
 
         Raises:
             As ``read``.
@@ -176,36 +177,36 @@ class Source(ABC):
         return iter(())
 
     def is_whole(self, entity: str) -> bool:
-        """Return whether each read of an entity gives all that there is, so that what it does not meet is gone."""
+        """Return whether each read of an entity returns all records, so that missing ones are deleted."""
         return False
 
     def counts(self, entity: str) -> dict[str, int] | None:
-        """Return how many records exist now, by part: a day of facts by days, "" for all of anything else.
+        """Return how many records exist now, by part: by day for daily facts, "" for everything else.
 
-        None where the vendor does not count cheaply, or not exactly.
+        None if the vendor cannot count cheaply and exactly.
         """
         return None
 
     def count(self, entity: str) -> int | None:
-        """Return how many records exist now, exactly or nearly; None where the source does not count."""
+        """Return how many records exist now, at least approximately; None if the source cannot count."""
         found = self.counts(entity)
         return None if found is None else sum(found.values())
 
     def ids(self, entity: str) -> Iterator[list[Listed]] | None:
-        """Return pages of what exists now, without what is deleted; an id may come twice.
+        """Yield pages of existing records, without deleted ones; an id may occur twice.
 
-        None where that costs as much as reading everything again: the entity is then reconciled by a full read.
+        None if that costs as much as reading everything again. The entity is then reconciled by a full read.
         """
         return None
 
     def rights(self, *, reads: bool, writes: Collection[str]) -> Rights | None:
-        """Return what the login may do; None where the other side does not say."""
+        """Return the permissions of the login; None if the other system does not report them."""
         return None
 
     def skew(self) -> float | None:
-        """Return by how many seconds the source's clock is ahead of ours, where no ``client`` measures it."""
+        """Return by how many seconds the source's clock is ahead of ours, if no ``client`` measures it."""
         return None
 
     def undated(self, entity: str) -> tuple[int, int, int] | None:
-        """Count the rows, those without a time of change, and those with one in the future; None if nobody knows."""
+        """Count all rows, those without a change time, and those with one in the future; None if unknown."""
         return None

@@ -1,4 +1,4 @@
-"""Turns what a source says into the type of the entity's column; what does not fit is noted, never guessed."""
+"""Cast source values to the types of entity columns. Values that do not fit are reported, never guessed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from include.entities.catalog import ColumnType
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECONDS = re.compile(r"-?\d{9,15}")
-# As APIs write it, and as people type it or name the options of a drop-down.
+# As APIs write them, and as people type them or name the options of a drop-down.
 _YES = ("true", "1", "t", "yes", "y", "on", "x", "✓", "✔", "ja", "wahr", "oui", "vrai", "si", "sí", "sì", "是", "对")
 _NO = ("false", "0", "f", "no", "n", "off", "-", "none", "nein", "falsch", "non", "faux", "否", "不")
 _FLAGS = dict.fromkeys(_YES, True) | dict.fromkeys(_NO, False)
@@ -25,12 +25,12 @@ Cast = Callable[[Any], Any]
 def caster(kind: ColumnType, zone: ZoneInfo | None = None) -> Cast:
     """Return the function that casts to one column type.
 
-    It returns None for None, "" and blanks, which is how sources clear a value, and raises ``ValueError`` for what does
-    not fit.
+    It returns None for None, "" and blanks, which is how sources clear a value. It raises ``ValueError`` for a value
+    that does not fit.
 
     Args:
         kind: The column's type.
-        zone: In which zone a moment is cut to a date; UTC by default.
+        zone: Time zone for converting timestamps to dates; UTC by default.
     """
     if kind == "date":
         return lambda value: _date(value, zone or UTC)
@@ -38,7 +38,7 @@ def caster(kind: ColumnType, zone: ZoneInfo | None = None) -> Cast:
 
 
 def time_or_none(value: Any) -> datetime | None:
-    """Return a moment; None for what is none."""
+    """Return a timestamp, or None if the value is not one."""
     try:
         return _moment(value)
     except ValueError:
@@ -55,7 +55,7 @@ def _text(value: Any) -> str | None:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
-        return str(int(value))  # an id that went through a float on the way
+        return str(int(value))  # an id that was converted to a float on the way
     if isinstance(value, (list, tuple)):
         return ",".join(str(item) for item in value) or None
     return value.isoformat() if isinstance(value, date) else str(value)
@@ -116,7 +116,7 @@ def _boolean(value: Any) -> bool | None:
 
 def _moment(value: Any) -> datetime | None:
     if type(value) is str:
-        # Only the extended form: fromisoformat would also read milliseconds since the epoch, as a year and a day.
+        # Only the extended format: fromisoformat would also parse milliseconds since the epoch as a year and a day.
         if value[4:5] != "-":
             return _odd_moment(value)
         moment = datetime.fromisoformat(value)
@@ -159,7 +159,7 @@ def _date(value: Any, zone: Any) -> date | None:
     if moment is None:
         return None
     as_utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
-    # Midnight UTC is how sources write a plain date: shifting it into a zone would move it to another day.
+    # Sources write a plain date as midnight UTC: converting it to another zone could move it to another day.
     is_plain = (as_utc.hour, as_utc.minute, as_utc.second, as_utc.microsecond) == (0, 0, 0, 0)
     return (as_utc if is_plain else moment.astimezone(zone)).date()
 

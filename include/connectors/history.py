@@ -1,4 +1,4 @@
-"""Rebuilds what a record was from what its vendor remembers of single fields."""
+"""Rebuild earlier states of a record from the vendor's history of single fields."""
 
 from __future__ import annotations
 
@@ -9,20 +9,19 @@ from typing import Any
 
 from include.connectors.base import Record
 
-# (since when, value): a column's values in any order.
+# (valid from, value) entries of one column, in any order.
 Timeline = Sequence[tuple[datetime, Any]]
 
 
 def states(now: Record, timelines: Mapping[str, Timeline], born: datetime | None = None) -> list[Record]:
-    """Return what a record was, oldest state first; the last one is how it is by its timelines.
+    """Return the states of a record, oldest first; the last one is the current state by its timelines.
 
-    A column has no value before the first entry of its timeline; one without a timeline is taken as it is now.
+    A column has no value before the first entry of its timeline. A column without a timeline keeps its current value.
 
     Args:
-        now: The record as it is.
-        timelines: Column -> its values. From a vendor that tells old and new values, put the first old value at
-            ``born``.
-        born: When the record came into being: what is said of an earlier time holds from then on.
+        now: The current record.
+        timelines: Column -> its values. If the vendor reports old and new values, put the first old value at ``born``.
+        born: When the record was created; earlier entries are moved to this time.
     """
     entries = [
         (max(at, born) if born else at, column, value)

@@ -1,4 +1,4 @@
-"""Lengths of time as systems write them (P1Y6M) and as people type them: 12 months, 1 Jahr, 90 days, quarterly, 3."""
+"""Parse durations as systems write them (P1Y6M) and as people type them: 12 months, 1 Jahr, 90 days, quarterly, 3."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _UNITS = {
     3: "q quarter quarters quartal quartale quartalen trimestre trimestres 季度",
     12: "y yr yrs year years jahr jahre jahren an ans année années año años 年",
 }
-# How often something comes, said for how long it is.
+# Words for a frequency, used for a duration.
 _RHYTHMS = {
     1: "monthly monatlich mensuel mensual 每月",
     3: "quarterly vierteljährlich quartalsweise trimestriel trimestral 每季度",
@@ -28,10 +28,10 @@ _DAYS = frozenset(("d", "day", "days", "tag", "tage", "tagen", "jour", "jours", 
 
 
 def months_of(value: Any) -> int | None:
-    """Return the whole months of a length of time; a number alone is of months, 30, 60 or 90 days count as months.
+    """Return a duration in whole months. A plain number counts as months, and 30 days count as one month.
 
     Raises:
-        ValueError: It is no such length, or no whole number of months.
+        ValueError: It is not a duration, or not a whole number of months.
     """
     text = _FILLERS.sub(" ", str(value).strip()).strip()
     if not text:

@@ -1,4 +1,4 @@
-"""Maps a source's fields onto an entity's columns, by a file where people may change it, else by a declaration."""
+"""Map a source's fields to an entity's columns, by a mapping file where people may change it, or by a declaration."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ from include.connectors.casting import Cast, caster
 from include.connectors.lengths import months_of
 from include.entities.catalog import ENTITIES, ColumnType, Entity
 
-# Multi-select values, as CRMs write them.
+# Separator of multi-select values in CRMs.
 _SEPARATOR = ";"
 _NOTHING: Mapping[str, Any] = {}
 _MOMENT = caster("timestamptz")
 
 
 class ColumnRule(Strict):
-    """How one column is filled. In the file, just the field's name if nothing else is to be said.
+    """How one column is filled. In the file, the field's name alone is enough if nothing else is needed.
 
     Args:
         property: The source's field.
-        preferred: A field that counts instead where it has a value.
-        add_days: Added to a date: 1 turns a last day into the exclusive end that the entities have.
-        values: The source's value -> ours; others are kept as they are. Each part of a multi-select is translated.
+        preferred: A field that is used instead if it has a value.
+        add_days: Days added to a date: 1 turns a last day into the exclusive end that entities use.
+        values: The source's value -> ours; other values are kept. Each part of a multi-select is translated.
         is_set: The column is true if the field has any value, else false.
         is_empty: The column is true if the field has no value, else false.
-        is_website: The field holds a web address, of which the host counts, without ``www.``.
+        is_website: The field holds a web address; the column gets its host without ``www.``.
         is_one_of: The column is true if the field's value is one of these, false if it is another.
-        is_past: The column is true if the moment in the field has passed.
-        is_duration: The field holds a length of time (``P12M``, ``1 year``, ``12``); the column gets its whole months.
-        always: The column has this value in every row; there is no field then.
+        is_past: The column is true if the field's timestamp has passed.
+        is_duration: The field holds a duration (``P12M``, ``1 year``, ``12``); the column gets its whole months.
+        always: The column has this value in every row, without a field.
     """
 
     property: str = ""
@@ -65,21 +65,22 @@ class ColumnRule(Strict):
         return self
 
     def names(self) -> tuple[str, ...]:
-        """Return the source's fields that it reads."""
+        """Return the source's fields that the rule reads."""
         return tuple(name for name in (self.property, self.preferred) if name)
 
 
 class EntityMapping(Strict):
-    """One entity.
+    """The mapping of one entity.
 
     Args:
         columns: Column -> rule.
-        keep: Further fields that stay in ``payload`` without being mapped.
-        refresh: Mapped fields that change without moving the record's clock, next to those of which the source says so.
-        refresh_hours: Where there are such fields, everything is read again after so many hours; from HubSpot always,
-            since its associations change without a trace too.
-        object: The source's name of the object, where it is the customer's own.
-        objects: Where several objects of the source make one entity: the source's name of each -> its mapping.
+        keep: More fields to keep in ``payload`` without mapping them.
+        refresh: Mapped fields that change without updating the record's clock, in addition to those that the source
+            reports.
+        refresh_hours: If there are such fields, everything is read again after this many hours. For HubSpot this always
+            applies, because its associations also change without a trace.
+        object: The source's name of the object, if it is a custom object.
+        objects: If several objects of the source make up one entity: the source's name of each -> its mapping.
     """
 
     columns: dict[
@@ -100,7 +101,7 @@ class EntityMapping(Strict):
         return self
 
     def fills(self) -> dict[str, str]:
-        """Return field -> the columns that are filled from it, comma-separated."""
+        """Return field -> the columns filled from it, comma-separated."""
         found: dict[str, list[str]] = {}
         for column, rule in self.columns.items():
             for name in rule.names():
@@ -114,10 +115,10 @@ class MappingDocument(Strict):
 
 @dataclass(frozen=True)
 class MappingFile:
-    """A mapping file in force.
+    """A loaded mapping file.
 
     Args:
-        document: Where it says what.
+        document: Finds the line of each setting, for errors.
         entities: Entity -> its mapping.
     """
 
@@ -125,7 +126,7 @@ class MappingFile:
     entities: dict[str, EntityMapping]
 
     def parts(self, entity: str) -> dict[str, EntityMapping]:
-        """Return the source's object -> mapping; the object is "" where the file does not name it."""
+        """Return the source's object -> mapping; the object is "" if the file does not name it."""
         mapping = self.entities[entity]
         return dict(mapping.objects) or {mapping.object: mapping}
 
@@ -134,16 +135,16 @@ class MappingFile:
         return self.entities[entity].objects.keys() if entity in self.entities else ()
 
     def check_properties(self, entity: str, known: Iterable[str], where: str, part: str = "") -> None:
-        """Make sure that the source has every field that is mapped.
+        """Check that the source has every mapped field.
 
         Args:
-            entity: Which entity's mapping.
-            known: The fields that the source has.
-            where: What the fields belong to, for the message.
-            part: Which of its ``objects``.
+            entity: The mapped entity.
+            known: The source's fields.
+            where: The object with these fields, for the message.
+            part: Name of the object under ``objects``; "" without it.
 
         Raises:
-            ConfigError: One is missing; names file, line, and the field that was perhaps meant.
+            ConfigError: A field is missing; names file, line, and the closest known field.
         """
         present = set(known)
         mapping = self.entities[entity]
@@ -166,7 +167,7 @@ class MappingFile:
 
 
 def file_of(source: SourceSettings, vendor: str) -> str:
-    """Return the mapping file of a connection: its own if the settings name one, else that of its vendor."""
+    """Return the mapping file of a connection: the one in the settings, or else its vendor's."""
     return source.mapping or f"{vendor}.yaml"
 
 
@@ -232,17 +233,17 @@ def _not_known(document: Document, place: tuple, what: str, name: str, known: li
 
 
 def field_name(objects: Collection[str], object_name: str, field: str) -> str:
-    """Return what a field is called in an entity: behind its object's name where several objects make the entity."""
+    """Return a field's name within an entity, prefixed with its object's name if the entity has several objects."""
     return field if len(objects) == 1 else f"{object_name}.{field}"
 
 
 class Mapper:
-    """Turns raw rows into the values of an entity.
+    """Convert raw rows to the values of an entity.
 
     Args:
         rules: Column -> rule. A dotted field leads into nested objects.
-        keep: Further fields for the payload.
-        zone: In which zone moments are cut to dates.
+        keep: More fields for the payload.
+        zone: Time zone for converting timestamps to dates.
     """
 
     def __init__(
@@ -258,7 +259,6 @@ class Mapper:
     def record(
         self, record_id: str, raw: Mapping[str, Any], source_at: datetime | None, is_deleted: bool = False
     ) -> Record:
-        """Return one raw row as a record."""
         values: dict[str, Any] = {}
         payload: dict[str, Any] = {}
         problems: dict[str, str] = {}
@@ -286,7 +286,7 @@ class Mapper:
 
 
 class _Step(NamedTuple):
-    """How one column is filled: from the field at the end of a path of nested objects."""
+    """How one column is filled, from a field at the end of a path of nested objects."""
 
     column: str
     property: str

@@ -1,4 +1,4 @@
-"""Pagination that HTTP sources share: from a stored position, page by page, to the end, which it always reaches."""
+"""Pagination shared by HTTP sources: from a stored position, page by page, to the end. Every read ends."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from include.connectors.base import Page, Position, Record, Request
 from include.gate.source_failures import place
 from include.http.loops import Loop
 
-# Counts along the way; not a place.
+# Counters within a read; they do not identify a place.
 _COUNTERS = {"pages", "rows", "left"}
-# When one of these changes, what follows may go over the same records again.
+# When one of these changes, the following pages may repeat earlier records.
 _COURSE = ("phase", "object", "is_again")
-# Many pages in a row may hold nothing that is wanted, as where most was archived long ago. So many do not.
+# Many pages in a row may have no relevant rows, for example if most were archived long ago; this many may not.
 MOST_EMPTY = 20_000
 
 
 @dataclass(frozen=True, slots=True)
 class LazyRecords(Collection[Record]):
-    """Records that are made when they are iterated, each from its row.
+    """Records that are created from their rows only when they are iterated.
 
-    A page of a thousand large rows, all of them taken apart before the first is landed, does not fit into a processor's
-    cache: fetching it back from memory takes as long as all the work on it.
+    Converting a whole page of a thousand large rows before the first one is landed exceeds the processor's cache.
+    Fetching the data from memory again takes as long as all the work on it.
 
     Args:
         what: As for ``read_pages``.
-        rows: Of a page.
+        rows: Rows of a page.
         make: Row -> its record.
     """
 
@@ -64,17 +64,16 @@ def read_pages(
 
     Args:
         what: What is read, for errors: "HubSpot's contacts".
-        request: Full: start from the beginning wherever the last read ended, even where this code cannot know what that
-            means.
-        start: Makes the first position of a new read from the last one's end, if there was one; gives that end back
-            where nothing is to be read yet.
-        step: Reads one page: position -> records and the position after them, whose phase at the end is ``done`` and
-            whose ``at`` then says up to when all was read, in milliseconds.
-        upgrade: See ``positions.checked``.
-        most_empty: See ``Loop``.
+        request: A full read starts from the beginning and ignores the stored position, even one of an unknown version.
+        start: The end of the last read (None without one) -> the first position of a new read. Returns that end
+            unchanged if nothing is due yet.
+        step: Reads one page: position -> records and the next position. At the end, its phase is ``done`` and its
+            ``at`` is the time up to which everything was read, in milliseconds.
+        upgrade: As for ``positions.checked``.
+        most_empty: As for ``Loop``.
 
     Raises:
-        Unavailable: The vendor's answers lead nowhere, or have a form that they never have.
+        Unavailable: The pagination makes no progress, or a response has an unexpected format.
     """
     mark = request.mark
     stored = mark or (None if request.full else request.position)
@@ -106,11 +105,11 @@ def read_pages(
 def by_cursor(
     position: Position, page: Callable[[str | None], tuple[list[Any], str | None]], end: Position
 ) -> tuple[list[Any], Position]:
-    """Read one page of a list by cursor.
+    """Read one page of a cursor-based list.
 
     Args:
-        position: Its ``after`` is the cursor of the page; None for the first one.
-        page: Cursor -> rows, and the cursor of the next page; None on the last one.
+        position: Its ``after`` is the cursor of the page; None for the first page.
+        page: Cursor -> rows, and the cursor of the next page; None on the last page.
         end: The position after the last page.
     """
     rows, after = page(position["after"])
@@ -118,7 +117,10 @@ def by_cursor(
 
 
 def all_by_cursor(page: Callable[[str | None], tuple[list[Any], str | None]]) -> Iterator[list[Any]]:
-    """Yield all pages of a list by cursor; ``page`` as for ``by_cursor``, and fails itself on a cursor that repeats."""
+    """Yield all pages of a cursor-based list.
+
+    ``page`` is as for ``by_cursor``, and must itself fail on a repeated cursor.
+    """
     rows, after = page(None)
     yield rows
     while after is not None:
@@ -127,13 +129,13 @@ def all_by_cursor(page: Callable[[str | None], tuple[list[Any], str | None]]) ->
 
 
 def check_keyset(what: str, rows: Sequence[Any], n_more: int, last: str) -> None:
-    """Make sure that a query in the order of its keys shows rows while it counts some.
+    """Check that a query in key order returns rows while it counts some.
 
     Args:
         what: What is queried, for the error.
-        rows: Of the page.
+        rows: Rows of the page.
         n_more: How many rows the vendor counts after ``last``.
-        last: The last key that was read; "" before the first.
+        last: The last key read; "" before the first.
     """
     if n_more and not rows:
         raise Unavailable(
@@ -144,7 +146,7 @@ def check_keyset(what: str, rows: Sequence[Any], n_more: int, last: str) -> None
 
 @contextmanager
 def response_errors(what: str) -> Iterator[None]:
-    """Turn what a malformed answer does to our code into an error for a person."""
+    """Turn the errors that a malformed response causes in our code into an error for a person."""
     try:
         yield
     except (KeyError, TypeError, AttributeError, IndexError, ValueError, RecursionError) as error:
@@ -159,7 +161,7 @@ def _last(records: Collection[Record], here: Position) -> Page:
 
 
 def _keys(records: Collection[Record]) -> Iterator[Hashable]:
-    """Yield what tells records apart, without making those that are made later."""
+    """Yield the keys of records, without creating lazy ones."""
     if not isinstance(records, LazyRecords):
         yield from (record.id for record in records)
         return

@@ -1,4 +1,4 @@
-"""Reading positions: small versioned JSON objects that outlive the code that wrote them."""
+"""Read positions: small versioned JSON objects that outlive the code that wrote them."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from typing import Any
 from include.common.errors import ConfigError
 from include.connectors.base import Position
 
-# 2: HubSpot's positions name the object that is read, and keep where each object's last read ended.
+# 2: HubSpot's positions name the object being read, and store where each object's last read ended.
 VERSION = 2
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def start(**state: Any) -> Position:
-    """Return a position in today's version."""
+    """Return a position in the current version."""
     return {"v": VERSION, **state}
 
 
 def checked(position: Position, upgrade: Callable[[Position], Position] = lambda position: position) -> Position:
-    """Return a stored position in today's version.
+    """Return a stored position in the current version.
 
     Args:
         position: As it was stored.
-        upgrade: Turns a position of version 1 into one of today; by default they mean the same.
+        upgrade: Converts a position of version 1; by default only the version number changes.
 
     Raises:
-        ConfigError: It was written by a newer Perennial, whose meaning we cannot know.
+        ConfigError: A newer Perennial wrote it, so its meaning is unknown.
     """
     version = position.get("v")
     if version == VERSION:
@@ -41,10 +41,8 @@ def checked(position: Position, upgrade: Callable[[Position], Position] = lambda
 
 
 def milliseconds(moment: datetime) -> int:
-    """Return the moment in milliseconds since the epoch, exactly."""
     return (moment - _EPOCH) // timedelta(milliseconds=1)
 
 
 def moment(milliseconds_since_epoch: int) -> datetime:
-    """Return the moment of so many milliseconds since the epoch."""
     return _EPOCH + timedelta(milliseconds=milliseconds_since_epoch)

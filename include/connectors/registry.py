@@ -1,6 +1,6 @@
-"""From a connection to the source that reads it.
+"""Find the source for a connection.
 
-A vendor is a folder ``include/connectors/<kind>/<vendor>/`` whose package names its ``Source`` as ``SOURCE``.
+A vendor is a folder ``include/connectors/<kind>/<vendor>/`` whose package exports its ``Source`` as ``SOURCE``.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from include.entities.catalog import DATABASES, VENDORS
 
 
 def connect(connection: Connection) -> Source:
-    """Return the source behind a connection that settings list.
+    """Return the source for a connection in the settings.
 
     Raises:
-        ConfigError: It is not listed in ``settings.yaml``, or names no vendor that is known for its kind.
+        ConfigError: It is not listed in ``settings.yaml``, or its vendor is unknown for its kind.
     """
     settings = load()
     listed = settings.listed(connection.id)
     if listed.kind == "product":
-        # Imported on use: nobody pays for a vendor that is not connected.
+        # Imported on use, so that vendors that are not connected cost nothing.
         from include.connectors.database.source import Database
 
         return Database(connection, settings)

@@ -1,4 +1,4 @@
-"""What CRMs over HTTP share: a mapping file names their objects, and which field fills which column."""
+"""Base of CRMs over HTTP: a mapping file names their objects, and the field for each column."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _T = TypeVar("_T")
 
 
 class MappedObject(Protocol):
-    """One object of an entity, with how its fields fill the columns."""
+    """One object of an entity, with its mapping."""
 
     @property
     def mapping(self) -> EntityMapping: ...
@@ -33,13 +33,13 @@ class MappedCrm(Source):
     """One CRM.
 
     Args:
-        settings: For lag, overlap and zone.
-        client: What calls it.
-        mapped_entities: The entities that a mapping file may hold.
+        settings: For lag, overlap and time zone.
+        client: Calls the CRM.
+        mapped_entities: The entities that a mapping file may contain.
     """
 
     kind: Kind = "crm"
-    name: str  # of the vendor, for people
+    name: str  # the vendor's name for people
     unmapped: tuple[str, ...] = ()  # entities that need no mapping
     client: Client
     _parts: Mapping[str, Mapping[str, Any]]  # entity -> object -> its ``MappedObject``
@@ -67,15 +67,14 @@ class MappedCrm(Source):
         """Read one page; see ``read_pages``."""
 
     def _upgrade(self, entity: str, position: Position) -> Position:
-        """Return a position of an earlier version as one of today."""
+        """Convert a position of an earlier version to the current one."""
         return position
 
     def entities(self) -> tuple[str, ...]:
-        """See ``Source``. An entity that the mapping leaves out is not available."""
+        """Return the mapped entities and those that need no mapping."""
         return tuple(one.name for one in of_kind("crm") if one.name in self._parts or one.name in self.unmapped)
 
     def pages(self, entity: str, request: Request) -> Iterator[Page]:
-        """See ``Source``."""
         self._objects(entity)
         return read_pages(
             f"{self.name}'s {entity} records",
@@ -86,12 +85,14 @@ class MappedCrm(Source):
         )
 
     def fields(self, entity: str) -> dict[str, str]:
-        """See ``Source``."""
         objects = tuple(self._objects(entity))
         return {field_name(objects, one, name): kind for one in objects for name, kind in self._types(one).items()}
 
     def mapped(self, entity: str) -> dict[str, str]:
-        """See ``Source``; fields of other objects are fetched when they are read."""
+        """Return the mapped fields, without dotted ones.
+
+        Dotted fields belong to other objects, which are described during the read.
+        """
         objects = self._objects(entity)
         return {
             field_name(tuple(objects), one, name): columns
@@ -111,23 +112,23 @@ class MappedCrm(Source):
         )
 
     def _until(self, until: datetime) -> int:
-        # Should the vendor's clock be behind ours, what it stamps meanwhile must fall into the next window. Before the
-        # first answer that is not known; the next read starts over far enough behind (``trailing``).
+        # If the vendor's clock is behind ours, changes stamped in the meantime must fall into the next window. The skew
+        # is unknown before the first response; the overlap of the next read (``trailing``) covers that.
         behind = timedelta(seconds=max(0.0, -self.client.skew_seconds))
         return positions.milliseconds(until - self._lag - behind)
 
     def _since(self, done: Position | None, request: Request) -> int | None:
-        """Return the first millisecond that is read; None to read everything."""
+        """Return the first millisecond to read; None to read everything."""
         if request.full or done is None:
             return None
         lo: int = done["at"] - self._trailing
         return min(lo, positions.milliseconds(request.since)) if request.since else lo
 
     def _offered(self, entity: str, name: str, is_first: bool, check: Callable[[str, str], _T]) -> _T:
-        """Check that an object can be read as it is mapped, and return the result.
+        """Check that an object can be read as mapped, and return the result of the check.
 
         Raises:
-            NotOffered: It cannot, is one that not every CRM has, and has never been read.
+            NotOffered: It cannot be read, is optional, and has never been read.
         """
         try:
             return check(entity, name)

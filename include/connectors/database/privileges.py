@@ -1,7 +1,7 @@
-"""Whether a database's login can do no harm: what it may do, and what it must not be able to do.
+"""Check that a database login cannot write: what it may do, and what it must not be able to do.
 
-The check on a query's text (``include/warehouse/sql_guard.py``) and the read-only session are two locks. A database
-that has no read-only session has only one; there the login itself must be proved to be unable to write.
+The check of a query's text (``include/warehouse/sql_guard.py``) and the read-only session are two independent locks.
+Without read-only sessions only the first remains, so the login itself must be proved unable to write.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _WRITABLE = sa.text(
     " where relkind in ('r', 'p') and nspname !~ '^(pg_|information_schema$)'"
     " and has_table_privilege(pg_class.oid, 'insert, update, delete') order by relname limit 5"
 )
-# These read or run what is next to the database: https://www.postgresql.org/docs/current/predefined-roles.html
+# These can read files or run programs on the server: https://www.postgresql.org/docs/current/predefined-roles.html
 _POWERS = sa.text(
     "select case when rolsuper then 'a superuser' else null end from pg_roles where rolname = current_user"
     " union all select 'a member of ' || rolname from pg_roles"
@@ -28,7 +28,7 @@ _POWERS = sa.text(
 )
 # https://dev.mysql.com/doc/refman/8.4/en/privileges-provided.html
 _MYSQL_POWERS = {"ALL PRIVILEGES": "*.*", "SUPER": "", "FILE": ""}
-# Each gives a row for everything beyond reading that the login may do.
+# Each query returns a row for every permission of the login beyond reading.
 _BEYOND_READING = {
     # https://learn.microsoft.com/sql/relational-databases/system-functions/sys-fn-my-permissions-transact-sql
     # https://learn.microsoft.com/sql/t-sql/functions/has-perms-by-name-transact-sql
@@ -48,8 +48,8 @@ _BEYOND_READING = {
             or has_perms_by_name(named.name, 'OBJECT', 'UPDATE') = 1
             or has_perms_by_name(named.name, 'OBJECT', 'DELETE') = 1
     """,
-    # https://docs.oracle.com/en/database/oracle/oracle-database/23/refrn/SESSION_PRIVS.html, ROLE_TAB_PRIVS and
-    # USER_TAB_PRIVS_RECD next to it
+    # https://docs.oracle.com/en/database/oracle/oracle-database/23/refrn/SESSION_PRIVS.html, and next to it
+    # ROLE_TAB_PRIVS and USER_TAB_PRIVS_RECD
     "oracle": """
         select privilege from session_privs
         where privilege not in ('CREATE SESSION', 'ALTER SESSION', 'SELECT ANY TABLE', 'READ ANY TABLE')
@@ -66,10 +66,10 @@ _BEYOND_READING = {
 
 
 def prove_read_only(connection: sa.Connection, connection_id: str) -> None:
-    """Make sure that nothing can be written over a connection to a database without read-only sessions.
+    """Prove that a connection cannot write, if its database has no read-only sessions.
 
     Raises:
-        ConfigError: Its login may do more than read, or there is no way to know.
+        ConfigError: Its login may do more than read, or that cannot be determined.
     """
     dialect = connection.dialect.name
     if dialect in READ_ONLY_SESSIONS:
@@ -92,7 +92,7 @@ def prove_read_only(connection: sa.Connection, connection_id: str) -> None:
 
 
 def rights(connection: sa.Connection) -> Rights | None:
-    """Return what a login may do beyond reading; None where the database does not say."""
+    """Return the permissions of a login beyond reading; None if the database does not report them."""
     dialect = connection.dialect.name
     if dialect == "postgresql":
         powers = [power for power in connection.execute(_POWERS).scalars() if power]
@@ -101,7 +101,7 @@ def rights(connection: sa.Connection) -> Rights | None:
         return Rights(surplus=surplus, forbidden=tuple(powers))
     if dialect in ("mysql", "mariadb"):
         return Rights(forbidden=_mysql_powers(connection.exec_driver_sql("show grants").scalars().all()))
-    return Rights() if dialect in _BEYOND_READING else None  # proved as the snapshot was opened
+    return Rights() if dialect in _BEYOND_READING else None  # already proved when the snapshot was opened
 
 
 def _mysql_powers(grants: Sequence[str]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""The customer's own SQL, one file per entity: what it may be, and what it must give."""
+"""The customer's SQL queries, one file per entity: loading them and checking their syntax and columns."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from include.warehouse import sql_guard
 
 FOLDER = "sources"
 SHARED = "product"
-# Below a folder of queries: the tables that all of them may name, one file per way in which these are landed.
+# Below a folder of queries: files with tables that all its queries may use, one file per loader that landed the data.
 PARTS = "parts"
 COMMON = "shared"
 PARAMETERS = ("since", "until")
-# A parameter on its way through the printer, which writes each dialect's own sign for one.
+# Placeholder for a parameter while SQL is rendered, because each dialect writes parameters differently.
 _PLACE = "perennial_{}_place"
 
 
@@ -32,11 +32,11 @@ class Query:
     """One SQL file.
 
     Args:
-        entity: What it gives.
-        parameters: Those of ``:since`` and ``:until`` that it uses.
-        executable: What SQLAlchemy takes: written again from what was checked, without comments.
-        is_whole: It never says when a row changed, so that each read gives all rows there are.
-        parts: The files whose tables it names.
+        entity: The entity that it returns.
+        parameters: Which of ``:since`` and ``:until`` it uses.
+        executable: The SQL for SQLAlchemy, rendered from the checked statement, without comments.
+        is_whole: ``updated_at`` is always null, so each read returns all rows.
+        parts: The files whose tables it may use.
     """
 
     entity: str
@@ -53,7 +53,7 @@ class Query:
         return ConfigError(f"{place}: {message}", cure=cure)
 
     def error_about(self, message: str, *, cure: str) -> ConfigError:
-        """Return an error about a name that the message quotes, at the place where the file says that name."""
+        """Return an error at the place where the file has the name that the message quotes."""
         for name in re.findall(r"[\"'`]([^\"'`]+)[\"'`]|(?:column:?|relation|table:?) ([\w.]+)", message):
             for file in (self, *self.parts):
                 if found := file._find(name[0] or name[1]):
@@ -61,7 +61,7 @@ class Query:
         return self.error(message, cure=cure)
 
     def check_columns(self, names: list[str]) -> None:
-        """Make sure that the query gives an id, its time of change, and nothing that the entity does not have.
+        """Check that the query returns ``id`` and ``updated_at``, and only columns of the entity.
 
         Raises:
             ConfigError: Names file, line and column.
@@ -81,7 +81,7 @@ class Query:
             raise self.error(f"gives the column {twice} twice", line=1, cure="rename one of the two")
 
     def _find(self, name: str) -> tuple[int, int] | None:
-        """Return line and column where the file last says a name outside of comments: an alias follows."""
+        """Return line and column of a name's last use outside of comments, because an alias comes last."""
         word = re.compile(rf"(?<!\w){re.escape(name.split('.')[-1])}(?!\w)", re.IGNORECASE)
         places = [
             (number, match.start() + 1)
@@ -92,8 +92,9 @@ class Query:
 
 
 def folder_of(source_id: str, kind: Kind = "product", named: str = "") -> str:
-    """Return the folder of a connection's queries below ``sql/``: the one that settings name, else its own, or for a
-    product that of all products.
+    """Return the folder of a connection's queries below ``sql/``.
+
+    It is the folder named in the settings, or else the connection's own. Products without one use the shared folder.
     """
     own = f"{FOLDER}/{named.split('/')[0] or source_id}"
     if named and not files.listing("sql", f"{own}/*.sql"):
@@ -112,15 +113,15 @@ def _folders() -> dict[str, Path]:
 def available(
     source_id: str, kind: Kind = "product", known_sources: Iterable[str] = (), named: str = ""
 ) -> dict[str, Path]:
-    """Return the files in force for a connection, by entity.
+    """Return a connection's query files by entity.
 
     Args:
-        kind: Of which kind its entities are.
-        known_sources: Every source of the settings: a folder of another name would be read by none.
-        named: The folder that settings name for it.
+        kind: The kind of its entities.
+        known_sources: All sources in the settings; a folder with another name would never be read.
+        named: The folder that the settings name for it.
 
     Raises:
-        ConfigError: A folder or file is named after nothing that is known.
+        ConfigError: A folder or file has an unknown name.
     """
     folders = _folders()
     shipped = {path.name for path in (files.SHIPPED["sql"] / FOLDER).iterdir()}
@@ -144,14 +145,14 @@ def available(
 
 
 def parts_of(folder: str, named: str) -> tuple[Path, ...]:
-    """Return the files of ``parts/`` that stand before each query of a folder.
+    """Return the files of ``parts/`` that are added to each query of a folder.
 
     Args:
         folder: Below ``sql/``.
-        named: What settings name; behind its stroke, by what the tables are landed.
+        named: ``queries`` in the settings; after its slash, the loader that landed the tables.
 
     Raises:
-        ConfigError: Settings name none of the files that are there.
+        ConfigError: The settings name none of the existing files.
     """
     found = {Path(name).stem: path for name, path in files.listing("sql", f"{folder}/{PARTS}/*.sql").items()}
     landed_by = named.partition("/")[2]
@@ -168,12 +169,12 @@ def load(entity: str, path: Path, backend: str, parts: tuple[Path, ...] = ()) ->
     """Read and check one file.
 
     Args:
-        entity: What it gives.
+        entity: The entity that it returns.
         backend: SQLAlchemy's name of the database's dialect.
-        parts: Files whose tables it may name.
+        parts: Files whose tables it may use.
 
     Returns:
-        The query; None if the file holds nothing but comments, which switches the entity off.
+        The query; None if the file has only comments, which disables the entity.
 
     Raises:
         ConfigError: It is not a single reading query; names file, line and column.
@@ -213,7 +214,7 @@ def _checked(entity: str, texts: tuple[tuple[Path, str], ...], dialect: str | No
 
 
 def _parsed(query: Query, dialect: str | None) -> exp.Query | None:
-    """Return the one select of a file, None if it has none."""
+    """Return the one select of a file; None if it has none."""
     with _explained(query):
         statements = sql_guard.parse(query.text, dialect)
         if not statements:
@@ -229,7 +230,7 @@ def _parsed(query: Query, dialect: str | None) -> exp.Query | None:
 
 @contextmanager
 def _explained(query: Query) -> Iterator[None]:
-    """Turn what the guard says of a file's SQL into an error that names the file."""
+    """Turn the guard's complaints about a file's SQL into errors that name the file."""
     try:
         yield
     except sql_guard.NotValid as error:
@@ -245,7 +246,7 @@ def _explained(query: Query) -> Iterator[None]:
 
 
 def _with_tables(query: Query, statement: exp.Query, tables: dict[str, exp.CTE]) -> exp.Query:
-    """Return the statement behind those tables that it names: a database need not have what the others are made of."""
+    """Prepend the part tables that the statement uses. Unused ones are left out: their source tables may not exist."""
     own = {cte.alias for cte in statement.ctes}
     if twice := min(own & tables.keys(), default=None):
         raise query.error(f"names a table {twice}, as a file of {PARTS}/ does", cure="give it another name")
@@ -278,13 +279,13 @@ def _check_parameters(query: Query, parameters: frozenset[str]) -> None:
 
 
 def _executable(statement: exp.Expr, dialect: str | None) -> str:
-    """Return the statement as SQLAlchemy takes it: every colon is escaped but those of parameters."""
+    """Return the statement for SQLAlchemy, with every colon escaped except those of parameters."""
 
     def prepared(node: exp.Expr) -> exp.Expr:
         if isinstance(node, exp.Placeholder):
             return exp.Var(this=_PLACE.format(node.name))
         if isinstance(node, exp.Literal) and node.is_string:
-            # A colon of a text used to need a stroke before it, and may still have one.
+            # A colon in a text used to need a backslash before it, and may still have one.
             return exp.Literal.string(str(node.this).replace("\\:", ":"))
         return node
 

@@ -1,4 +1,4 @@
-"""One read-only snapshot of a database, and its failures in our words."""
+"""Open a read-only snapshot of a database, and translate its errors."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from include.connectors.database.query import Query
 from include.http.redact import redact
 
 STATEMENT_MINUTES = 30
-# Times without a zone are UTC; nothing is written, whatever the SQL says; no statement runs for ever.
+# Times without a zone are UTC, no SQL can write, and every statement has a time limit.
 _SESSION = {
     "postgresql": (
         "set local timezone = 'UTC'",
         "set local statement_timeout = '{seconds}s'",
-        "set local standard_conforming_strings = on",  # as our parser reads them
-        # A policy that hides rows from this login would count as a complete read: it is an error instead.
+        "set local standard_conforming_strings = on",  # as our parser reads strings
+        # With a policy that hides rows from this login, a read would look complete. Raise an error instead.
         "set local row_security = off",
     ),
     "mysql": (
@@ -36,18 +36,19 @@ _SESSION = {
         "start transaction with consistent snapshot, read only",
     ),
     "sqlite": ("pragma query_only = on",),
-    # For these the login has to be proved unable to write, too: include/connectors/database/privileges.py.
+    # For these, the login must also be proved unable to write: include/connectors/database/privileges.py.
     "oracle": ("set transaction read only",),
 }
-# Drivers that end a call by themselves: the attribute of their connection, and how many of its units are a second.
-# https://python-oracledb.readthedocs.io/en/latest/api_manual/connection.html, https://github.com/mkleehammer/pyodbc/wiki
+# Drivers with a time limit per call: the attribute of their connection, and its units per second.
+# https://python-oracledb.readthedocs.io/en/latest/api_manual/connection.html,
+# https://github.com/mkleehammer/pyodbc/wiki
 _TIME_LIMITS = {"oracledb": ("call_timeout", 1000), "pyodbc": ("timeout", 1)}
 # https://www.sqlite.org/c3ref/progress_handler.html
 _SQLITE_STEPS = 100_000
 _SQLITE_PAUSE = 0.5
-# Whatever is open for longer is forgotten rather than at work, and must not hold up reading for ever.
+# A transaction open for longer was probably forgotten, and must not hold up reading for ever.
 _LONGEST_TRANSACTION = timedelta(days=1)
-# A replica that has replayed all it received, and still receives, is not behind, however old the last transaction is.
+# A replica that has replayed everything and still receives is not behind, however old the last transaction is.
 _POSTGRESQL_BEHIND = sa.text(
     """
     select
@@ -73,17 +74,17 @@ _NO_PERMISSION = "42501"
 
 @contextlib.contextmanager
 def snapshot(engine: sa.Engine, connection_id: str, seconds: int = STATEMENT_MINUTES * 60) -> Iterator[sa.Connection]:
-    """Yield a connection whose statements all see one moment, where the database can do that.
+    """Yield a read-only connection whose statements all see the same snapshot, if the database supports that.
 
     Args:
         engine: The database.
         connection_id: Named in errors.
-        seconds: For how long a statement may run.
+        seconds: Time limit of a statement.
 
     Raises:
-        ConfigError: The driver is not installed, or nothing keeps the login from writing.
-        AuthError: The database refuses the login.
-        Unavailable: It does not answer.
+        ConfigError: The driver is not installed, or the login cannot be prevented from writing.
+        AuthError: The database rejects the login.
+        Unavailable: It does not respond.
     """
     try:
         connection = engine.connect()
@@ -112,13 +113,13 @@ def _limit_time(connection: sa.Connection, seconds: int) -> None:
 
 
 def _watch(seconds: int) -> Callable[[], bool]:
-    """Return what SQLite asks at every so many steps: whether its statements have worked for longer than they may."""
+    """Return SQLite's progress callback, which tells whether statements have exceeded their time limit."""
     spent, last = 0.0, time.monotonic()
 
     def is_over() -> bool:
         nonlocal spent, last
         now = time.monotonic()
-        spent += min(now - last, _SQLITE_PAUSE)  # what is between two statements is not theirs
+        spent += min(now - last, _SQLITE_PAUSE)  # leaves out the time between two statements
         last = now
         return spent > seconds
 
@@ -133,16 +134,16 @@ def _options(engine: sa.Engine, connection: sa.Connection) -> dict[str, Any]:
 
 
 def complete_until(connection: sa.Connection, until: datetime, lag: timedelta) -> datetime:
-    """Return up to when the snapshot shows all that there will ever be.
+    """Return the time up to which the snapshot is certain to be complete.
+
+    A replica lags behind its primary, and a transaction that is still open commits rows later with the timestamp of its
+    start. Nothing younger than either counts as read. PostgreSQL shows other users' transactions only to logins with
+    ``pg_read_all_stats``. Without it, the overlap of the next read must catch such rows.
 
     Args:
         connection: In the snapshot.
         until: Now, by our clock.
-        lag: What the settings leave to rows that come late.
-
-    A replica shows its primary as it was (case 51), and a transaction that is still open commits later what it stamped
-    at its start (case 50): nothing younger than either is taken as read. PostgreSQL shows transactions of others only
-    to logins with the right ``pg_read_all_stats``; without it the overlap of the next read has to catch them.
+        lag: The delay that the settings allow for late rows.
     """
     clock = timedelta(seconds=clock_behind(connection))
     if connection.dialect.name != "postgresql":
@@ -153,20 +154,20 @@ def complete_until(connection: sa.Connection, until: datetime, lag: timedelta) -
 
 
 def clock_behind(connection: sa.Connection) -> int:
-    """Return by how many whole seconds the database's clock is behind ours; 0 where its zone is not known."""
+    """Return by how many whole seconds the database's clock is behind ours; 0 if its time zone is unknown."""
     if connection.dialect.name not in ("postgresql", "mysql", "mariadb"):
         return 0
     said = connection.execute(sa.select(sa.func.current_timestamp())).scalar()
     if not isinstance(said, datetime):
         return 0
     at = said if said.tzinfo else said.replace(tzinfo=UTC)
-    # Below a second it is the way to the database and back.
+    # Less than a second is the round trip to the database.
     return max(0, int((datetime.now(UTC) - at).total_seconds()))
 
 
 @contextlib.contextmanager
 def explained(query: Query, engine: sa.Engine) -> Iterator[None]:
-    """Turn what the database says about a query into an error that names the file, and the line if it can be found."""
+    """Turn a database error in a query into an error that names the file, and the line if it can be found."""
     try:
         yield
     except sa.exc.DBAPIError as error:
@@ -179,7 +180,7 @@ def explained(query: Query, engine: sa.Engine) -> Iterator[None]:
 def _complaint(error: sa.exc.DBAPIError, query: Query, engine: sa.Engine) -> PerennialError:
     said, state = _said(error, engine), getattr(error.orig, "sqlstate", None)
     told = f"the database says: {said}"
-    if state == _TOO_LONG or said == "interrupted":  # so SQLite says it
+    if state == _TOO_LONG or said == "interrupted":  # SQLite's message for it
         return Unavailable(
             f"{query.path.name}: took longer than a statement may",
             cure="use :since and :until in it so that an index on the time of change serves, or make that index",
@@ -188,7 +189,7 @@ def _complaint(error: sa.exc.DBAPIError, query: Query, engine: sa.Engine) -> Per
         return AuthError(f"{query.path.name}: {told}", cure="grant the connection's login select on it")
     if error.connection_invalidated or isinstance(error, sa.exc.InterfaceError):
         return Unavailable(f"{query.path.name}: {told}", cure="try again later")
-    # SQLite calls a missing column an operational error, others a programming error.
+    # SQLite reports a missing column as an operational error, other databases as a programming error.
     if isinstance(error, sa.exc.OperationalError) and not said.startswith(("no such", "near ", "misuse", "ambiguous")):
         return Unavailable(f"{query.path.name}: {told}", cure="try again later")
     return query.error_about(told, cure="correct the query")
@@ -210,6 +211,7 @@ def _refusal(error: sa.exc.DBAPIError, engine: sa.Engine, connection_id: str) ->
 
 def _said(error: sa.exc.DBAPIError, engine: sa.Engine) -> str:
     lines = [line for line in str(error.orig).strip().splitlines() if line.strip()]
-    if lines and str(getattr(error.orig, "sqlstate", None) or "").startswith("22"):  # bad data: it ends with the value
+    # bad data: the message ends with the value
+    if lines and str(getattr(error.orig, "sqlstate", None) or "").startswith("22"):
         lines[0] = lines[0].split(': "')[0]
     return redact(lines[0] if lines else type(error.orig).__name__, engine.url.password or "")

@@ -1,17 +1,18 @@
-"""A database as a source, through the customer's SQL: the product's own, or one that holds a CRM or a desk.
+"""A database as a source, read by the customer's SQL: the product's own, or one that holds a CRM or support desk.
 
-Any that SQLAlchemy reaches. Each entity is one file, ``sql/sources/<connection>/<entity>.sql`` (products without
-queries of their own share ``sql/sources/product/``): one select that gives ``id``, columns of the entity,
-``updated_at`` and, if rows are marked as deleted, ``is_deleted``. It may use ``:since`` (null on a full read) and
-``:until`` to let an index serve; which rows count is decided around it.
+Any database that SQLAlchemy supports works. Each entity is one file, ``sql/sources/<connection>/<entity>.sql``
+(products without their own queries share ``sql/sources/product/``): one select that returns ``id``, columns of the
+entity, ``updated_at`` and, if rows are marked as deleted, ``is_deleted``. It may use ``:since`` (null on a full read)
+and ``:until`` to make use of an index. The connector itself decides which of the rows to read.
 
-* All is read in one snapshot, in the order of ``(updated_at, id)``, streamed. A page's mark is the last of these.
-* Nothing younger than the lag is read, but by a full read, and each read starts over behind the end of the last one: a
-  transaction that commits late, with the time at which it began, is caught by the next read (cases 50 and 51).
-* Rows without ``updated_at`` are read every time: a table that says no change is small or has no other way. If a query
-  gives null there for every row, each read is a full one, and what is gone is seen at once. Also read every time are
-  rows whose ``updated_at`` is in the future, such as the end of a term: it is not when they changed.
-* A row whose ``updated_at`` is a day may have changed until that day was over everywhere: it is read again until then.
+* A read sees one snapshot, and streams it in the order of ``(updated_at, id)``. A page's mark is its last such pair.
+* Rows younger than the lag are read only by a full read. Each read overlaps the end of the last one. So a transaction
+  that commits late, with the timestamp of its start, is caught by the next read.
+* Rows without ``updated_at`` are read every time: a table without change times is small or has no other way. If it is
+  null for every row, each read is a full one, and deletions are detected at once. Rows whose ``updated_at`` is in the
+  future, such as the end of a term, are also read every time: it is not their change time.
+* If ``updated_at`` is a date, the row may have changed until that day was over in every time zone. It is read again
+  until then.
 """
 
 from __future__ import annotations
@@ -42,18 +43,18 @@ from include.connectors.pagination import LazyRecords
 from include.entities.catalog import ENTITIES, Kind
 
 PAGE_ROWS = 5_000
-# What somebody who only looks may ask of the customer's database.
+# Time limit in seconds for checks and previews of the customer's database.
 PEEK_SECONDS = 15
-# The customer's query may compare strictly or not.
+# The customer's query may compare with `>` or `>=`.
 _MARGIN = timedelta(seconds=1)
-# How far ahead of now their clock may be. What is further ahead is not a time of a change.
+# Tolerance for a database clock ahead of ours. A time further ahead is not a change time.
 _AHEAD = timedelta(hours=1)
-# ``:until`` is beyond every row, so that no query leaves one out that is dated ahead.
+# ``:until`` is later than every row, so that no query leaves out rows dated in the future.
 _FOR_EVER = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
-# A day begins 14 hours before it does in UTC, and ends 36 hours after that, wherever it is meant.
+# A date begins somewhere 14 hours before its start in UTC, and is over everywhere 36 hours after that start.
 _DAY = timedelta(hours=36)
-# Databases whose times compare exactly with what they gave us. Elsewhere (SQLite keeps texts) a resumed read repeats a
-# second rather than lose a row.
+# Databases whose stored times compare exactly with the ones they returned. On others (SQLite stores texts), a resumed
+# read repeats a second rather than lose a row.
 _EXACT = ("postgresql", "mysql", "mariadb")
 _moment = caster("timestamptz")
 _flag = caster("boolean")
@@ -63,7 +64,7 @@ class Database(Source):
     """One database, by default the product's.
 
     Args:
-        settings: For lag, overlap, zone and the start of history.
+        settings: For lag, overlap, time zone and start of history.
     """
 
     vendor = "product"
@@ -82,36 +83,36 @@ class Database(Source):
         self._url = url_of(connection)
 
     def entities(self) -> tuple[str, ...]:
-        """See ``Source``. An entity whose file is missing, or holds only comments, is not available."""
+        """Return the entities with a query. An entity whose file is missing or has only comments is not available."""
         return tuple(self._queries)
 
     @cache  # noqa: B019 - a source lives as long as the run that reads it
     def fields(self, entity: str) -> dict[str, str]:
-        """See ``Source``: the columns that the query gives, with the database's own types."""
+        """Return the columns of the query, with the database's own types."""
         query = self._query(entity)
         with snapshot(self._engine, self._id) as connection, explained(query, self._engine):
             return self._described(connection, query)
 
     def mapped(self, entity: str) -> dict[str, str]:
-        """See ``Source``: a query gives nothing but columns of the entity."""
+        """Return every column of the query, mapped to itself: a query returns only columns of the entity."""
         return {name: name for name in self.fields(entity)}
 
     def is_whole(self, entity: str) -> bool:
-        """See ``Source``: a query that never says when a row changed. Facts by day are read by day all the same."""
+        """Return whether the query has no change times. Daily facts are never whole: they are read by day."""
         return self._query(entity).is_whole and ENTITIES[entity].dirty_from != "day"
 
     def rights(self, *, reads: bool, writes: Collection[str]) -> Rights | None:
-        """See ``Rights``: nothing is ever written, so that a login that may write is more than is needed."""
+        """Return the permissions of the login. Nothing is ever written, so any permission to write is surplus."""
         with snapshot(self._engine, self._id, seconds=PEEK_SECONDS) as connection:
             return rights(connection)
 
     def skew(self) -> float:
-        """Return by how many seconds the database's clock is ahead of ours; only a clock that is behind is seen."""
+        """Return by how many seconds the database's clock is ahead of ours, at most 0: a fast clock is not measured."""
         with snapshot(self._engine, self._id, seconds=PEEK_SECONDS) as connection:
             return -float(clock_behind(connection))
 
     def sample(self, entity: str, n: int) -> list[Record]:
-        """Return some rows, whichever the database gives first: ordering them all would cost it too much."""
+        """Return some rows, in the database's own order: sorting all of them would cost too much."""
         query = self._query(entity)
         with snapshot(self._engine, self._id, seconds=PEEK_SECONDS) as connection, explained(query, self._engine):
             inner = self._inner(query, None)
@@ -122,7 +123,7 @@ class Database(Source):
             return [read(row) for row in connection.execute(sa.select(*columns).limit(n))]
 
     def count(self, entity: str) -> int:
-        """Return how many rows the query gives."""
+        """Return how many rows the query returns."""
         query = self._query(entity)
         with snapshot(self._engine, self._id, seconds=PEEK_SECONDS) as connection, explained(query, self._engine):
             counted = sa.select(sa.func.count()).select_from(
@@ -131,7 +132,7 @@ class Database(Source):
             return int(connection.execute(counted).scalar_one())
 
     def undated(self, entity: str) -> tuple[int, int, int]:
-        """Count the rows, those without ``updated_at``, and those with one in the future: read every time."""
+        """Count all rows, and those read every time: without ``updated_at``, and with one in the future."""
         query = self._query(entity)
         with snapshot(self._engine, self._id, seconds=PEEK_SECONDS) as connection, explained(query, self._engine):
             at: sa.ColumnClause[Any] = sa.column("updated_at")
@@ -144,7 +145,6 @@ class Database(Source):
         return int(row[0]), int(row[1]), int(row[2])
 
     def pages(self, entity: str, request: Request) -> Iterator[Page]:
-        """See ``Source``."""
         query = self._query(entity)
         stored = request.mark or (None if request.full else request.position)
         here = positions.checked(stored) if stored else None
@@ -157,7 +157,7 @@ class Database(Source):
             yield from self._pages(connection, query, here)
 
     def counts(self, entity: str) -> dict[str, int] | None:
-        """See ``Source``: facts of days are counted by day, of anything else the ids cost no more."""
+        """Return the counts of daily facts, by day. For other entities, comparing ids costs no more."""
         if "day" not in ENTITIES[entity].column_names:
             return None
         found: Counter[str] = Counter()
@@ -166,13 +166,12 @@ class Database(Source):
         return dict(found)
 
     def ids(self, entity: str) -> Iterator[list[Listed]]:
-        """See ``Source``."""
         rows = self._everything(entity, "id", is_counted=False)
         for page in iter(lambda: list(islice(rows, PAGE_ROWS)), []):
             yield [(str(one), _moment(at)) for one, is_deleted, at in page if one is not None and not _flag(is_deleted)]
 
     def _everything(self, entity: str, column: str, *, is_counted: bool) -> Iterator[sa.Row]:
-        """Yield (column, whether deleted, number or time of change) of all that the query gives."""
+        """Yield (column, whether deleted, count or change time) of all rows of the query."""
         query = self._query(entity)
         with snapshot(self._engine, self._id) as connection, explained(query, self._engine):
             inner = self._inner(query, None)
@@ -229,9 +228,9 @@ class Database(Source):
             lo = positions.moment(done["at"]) - self._trailing
             lo = min(lo, since) if since else lo
         elif not full and ENTITIES[entity].dirty_from == "day":
-            # The first load of facts by day begins where history begins; a full one must meet all that is there.
+            # The first load of daily facts begins at the start of history. A full read must find all existing rows.
             lo = min(hi - self._history, since) if since else hi - self._history
-        # Of a read that is bounded in the past, what came since is not ahead.
+        # In a read bounded in the past, changes since then are not in the future.
         ahead = _text(max(request.until, clock.now()) + _AHEAD)
         hi_ms = positions.milliseconds(hi)
         return {"phase": "rows", "full": full, "lo": _text(lo), "hi": hi_ms, "ahead": ahead, "at": None, "key": None}
@@ -256,7 +255,7 @@ class Database(Source):
         yield Page([], done, done, hi)
 
     def _days(self, lo: datetime) -> tuple[datetime, ...]:
-        """Return the days, as moments, that were not yet over everywhere by some moment."""
+        """Return the dates, as timestamps, that were not yet over in every time zone at a time."""
         found = set()
         for zone in (ZoneInfo("UTC"), self._zone):
             first = (lo - _DAY).astimezone(zone).date()
@@ -265,7 +264,7 @@ class Database(Source):
         return tuple(sorted(found))
 
     def _inner(self, query: Query, since: datetime | None) -> sa.TextClause:
-        """Return the customer's query with its parameters."""
+        """Return the customer's query with its parameters bound."""
         bound = {"since": since, "until": _FOR_EVER}
         return sa.text(query.executable).bindparams(
             *(
@@ -275,13 +274,13 @@ class Database(Source):
         )
 
     def _columns(self, connection: sa.Connection, query: Query, inner: sa.TextClause) -> list[str]:
-        """Return the columns that the query gives, after checking them."""
+        """Return the columns of the query, after checking them."""
         names = list(connection.execute(_probe(inner)).keys())
         query.check_columns(names)
         return names
 
     def _described(self, connection: sa.Connection, query: Query) -> dict[str, str]:
-        """Return the types of the columns that the query gives, as the driver names them."""
+        """Return the types of the query's columns, as the driver names them."""
         result = connection.execute(_probe(self._inner(query, None)))
         described = result.cursor.description if result.cursor else []
         found = {column[0]: _type_name(column) for column in described}
@@ -298,17 +297,17 @@ class Database(Source):
         hi: datetime,
     ) -> sa.Select:
         rows = inner.columns(*(sa.column(name) for name in names)).subquery("q")
-        # Of a position that an earlier version left, nothing was ahead but in a full read.
+        # Positions stored by an earlier version have no ``ahead``, so nothing counts as dated ahead.
         ahead = self._bind(datetime.fromisoformat(here["ahead"]) if here.get("ahead") else _FOR_EVER)
         at = rows.c.updated_at
-        # As text, so that ids of any type order and compare alike here and in the mark.
+        # As text, so that ids of any type have the same order here and in the mark.
         key = sa.cast(rows.c.id, sa.String).label("_key")
         always = at.is_(None) | (at >= ahead)
         reached = datetime.fromisoformat(here["at"]) if here["at"] else None
         if here.get("undated"):
             wanted: Any = always & (key > here["key"])
         else:
-            # What a full read does not meet counts as gone: it must meet what is younger than the lag too.
+            # A full read marks missing rows as deleted, so it must also find rows younger than the lag.
             dated = at < (ahead if here.get("full") else self._bind(hi))
             if reached is not None and self._url.get_backend_name() in _EXACT:
                 then = self._bind(reached)
@@ -323,7 +322,7 @@ class Database(Source):
         return sa.select(*columns, key).where(wanted).order_by(sa.case((always, 1), else_=0), _changed(at, ahead), key)
 
     def _bound(self, moment: datetime | None) -> datetime | None:
-        """Return a moment as the database compares it: only PostgreSQL knows zones everywhere."""
+        """Return a timestamp in the form that the database compares: only PostgreSQL always supports time zones."""
         if moment is None or self._url.get_backend_name() == "postgresql":
             return moment
         return moment.astimezone(UTC).replace(tzinfo=None)
@@ -332,7 +331,7 @@ class Database(Source):
         return sa.literal(self._bound(moment), sa.DateTime(timezone=True))
 
     def _readers(self, entity: str, names: Sequence[str]) -> Callable[[Sequence[Any]], Record]:
-        """Return the function that turns a row into a record."""
+        """Return the function that converts a row to a record."""
         types = {column.name: column.type for column in ENTITIES[entity].columns}
         casts: list[tuple[str, int, Cast]] = [
             (name, index, caster(types[name], self._zone)) for index, name in enumerate(names) if name in types
@@ -355,7 +354,7 @@ class Database(Source):
 
 
 def _as_cast(cast: Cast, name: str, found: Any, problems: dict[str, str]) -> Any:
-    """Return a value as its column has it; one that does not fit is noted."""
+    """Cast a value to its column's type. A value that does not fit is added to ``problems``."""
     try:
         return cast(found)
     except (ValueError, OverflowError):
@@ -364,22 +363,22 @@ def _as_cast(cast: Cast, name: str, found: Any, problems: dict[str, str]) -> Any
 
 
 def _changed(at: sa.ColumnElement, ahead: sa.BindParameter) -> sa.ColumnElement:
-    """Return when a row changed: null where it does not say so, or names a time to come."""
+    """Return a row's change time: null if it has none, or one in the future."""
     return sa.case((at < ahead, at))
 
 
 def _shown(rows: sa.Subquery, names: Sequence[str], ahead: sa.BindParameter) -> list[sa.ColumnElement]:
-    """Return the columns of a query as they are read."""
+    """Return the query's columns, with future change times set to null."""
     return [_changed(rows.c[name], ahead).label(name) if name == "updated_at" else rows.c[name] for name in names]
 
 
 def _probe(inner: sa.TextClause) -> sa.Select:
-    """Return a query for no row of another one: the database then tells its columns and reads nothing."""
+    """Return a query for zero rows of another one, to get its columns without reading anything."""
     return sa.select(sa.text("*")).select_from(inner.columns().subquery("q")).where(sa.text("1 = 0"))
 
 
 def _type_name(column: Any) -> str:
-    """Return how a driver names a column's type; most give a number, SQLite nothing."""
+    """Return the driver's name of a column's type. Most return a number, SQLite nothing."""
     return str(getattr(column, "type_display", None) or column[1] or "any")
 
 

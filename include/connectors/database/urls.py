@@ -1,4 +1,4 @@
-"""From an Airflow connection to the URL of a database."""
+"""Build a database URL from an Airflow connection."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from sqlalchemy.engine import URL, make_url
 
 from include.common.connections import Connection
 
-# Airflow's connection types -> SQLAlchemy's dialect and driver. Others are given whole as `extra.sqlalchemy_url`.
+# Airflow's connection types -> SQLAlchemy's dialect and driver. Other databases need a full `extra.sqlalchemy_url`.
 DRIVERS = {
     "postgres": "postgresql+psycopg",
     "mysql": "mysql+pymysql",
@@ -20,15 +20,15 @@ _OPTIONS = ("sslmode", "sslrootcert", "sslcert", "sslkey", "charset", "driver", 
 
 
 def is_database(connection: Connection) -> bool:
-    """Return whether a connection leads to a database."""
+    """Return whether a connection is for a database."""
     return connection.vendor in DRIVERS or bool(connection.extra.get("sqlalchemy_url"))
 
 
 def url_of(connection: Connection) -> URL:
-    """Return the URL, with its password.
+    """Return the URL, including its password.
 
     Raises:
-        ConfigError: The connection does not say which database it is, or where.
+        ConfigError: The connection names no known database, or no host.
     """
     given = connection.extra.get("sqlalchemy_url")
     if given:

@@ -1,4 +1,4 @@
-"""HubSpot as a source: companies, contacts, owners, deals, line items, and what else the mapping names."""
+"""HubSpot as a source: companies, contacts, owners, deals, line items, and other objects in the mapping."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from include.entities.catalog import ENTITIES
 
 _OWNER = "owner"
 _HARMLESS = {"oauth"}  # every OAuth app has it
-# So many pages go into one step at most, whatever they hold.
+# Maximum number of pages in one step, whatever they contain.
 _MOST_PAGES = 10
 
 
@@ -34,8 +34,8 @@ class HubSpot(MappedCrm):
     """One HubSpot portal.
 
     Args:
-        connection: Where it is; the password is a private app's token.
-        settings: For lag, overlap and zone.
+        connection: Host and credentials; see ``client.open_client``.
+        settings: For lag, overlap and time zone.
     """
 
     vendor = "hubspot"
@@ -47,12 +47,12 @@ class HubSpot(MappedCrm):
         super().__init__(connection, settings, client, ENTITIES_MAPPED)
         self._connection = connection
         self._api = HubSpotApi(client)
-        self._known: dict[str, dict[str, str]] = {}  # types of properties by name, by type of object
+        self._known: dict[str, dict[str, str]] = {}  # property types by name, per object type
         self._parts = {
             entity: {part.resource.object_type: part for part in its_parts}
             for entity, its_parts in parts.of_mapping(self._mapping).items()
         }
-        # Whose company is known where their own records are read with it.
+        # The company of these records is known to the warehouse, because the records are read with their company.
         self._recalled = {
             (name, "companies"): entity
             for entity in ("contact", "opportunity")
@@ -61,14 +61,14 @@ class HubSpot(MappedCrm):
         }
 
     def count(self, entity: str) -> int | None:
-        """Return how many records there are by the search, which is a little behind."""
+        """Return the number of records by the search index, which lags a little."""
         if entity == _OWNER:
             return None
         everything = [{"propertyName": "hs_object_id", "operator": "GT", "value": "0"}]
         return sum(self._api.search(one, ("hs_object_id",), everything)[1] for one in self._objects(entity))
 
     def rights(self, *, reads: bool, writes: Collection[str]) -> Rights | None:
-        """See ``Rights``: the scopes of the token, for what is mapped and for what is written."""
+        """Compare the token's scopes with those needed for the mapped objects and for writing."""
         given = granted(self.client, self._connection)
         if given is None:
             return None
@@ -78,7 +78,6 @@ class HubSpot(MappedCrm):
         return Rights(tuple(sorted(needed - given)), tuple(sorted(given - needed - _HARMLESS)))
 
     def history(self, entity: str, *, mark: Position | None = None) -> Iterator[Page]:
-        """See ``Source``."""
         asked = [] if entity == _OWNER else [one for one in self._objects(entity).values() if history.remembered(one)]
         if not asked:
             return iter(())
@@ -90,9 +89,8 @@ class HubSpot(MappedCrm):
         )
 
     def ids(self, entity: str) -> Iterator[list[tuple[str, datetime | None]]]:
-        """See ``Source``."""
         if entity == _OWNER:
-            # A deactivated owner is there: it still owns records.
+            # A deactivated owner still exists, because it still owns records.
             for is_archived in (False, True):
                 yield from _listed("", partial(self._api.owners_page, is_archived=is_archived))
             return
@@ -105,12 +103,12 @@ class HubSpot(MappedCrm):
     def _start(self, entity: str, done: Position | None, request: Request) -> Position:
         if entity == _OWNER:
             hi = self._until(request.until)
-            # Nothing says which of them changed, and they seldom do: they are read hourly.
+            # Owners cannot be filtered by change and change rarely, so they are read hourly.
             if done and not request.full and not request.since and hi - done["at"] < pagination.HOUR:
                 return done
             return pagination.first(hi)
         for name in self._objects(entity):
-            # A wrong mapping shows before a first read, and wherever the fields are known anyhow.
+            # Detect a wrong mapping before a first read, and wherever the fields are already known.
             if request.full or done is None or name in self._known:
                 self._offered(entity, name, done is None, self._check)
         lo, hi = self._since(done, request), self._until(request.until)
@@ -123,18 +121,18 @@ class HubSpot(MappedCrm):
             return [owner_record(row) for row in rows], there
         objects = self._objects(entity)
         if here["object"] not in objects:
-            # The mapping has lost the object in the middle of its read: the others are read from where they ended.
+            # The mapping lost the object in the middle of its read. Read the others from where they ended.
             return [], parts.begin(tuple(objects), here["from"], here["hi"], here["ends"], here["refresh"])
         part = objects[here["object"]]
         rows, there = self._rows(entity, part, here)
-        # One call asks what hangs on a thousand rows, which are several pages.
+        # One associations call covers a thousand rows, which are several pages.
         is_tied, pages = ties(part) and here["phase"] in ("list", "search"), 1
         while is_tied and there["phase"] == here["phase"] and len(rows) < ASSOCIATION_BATCH and pages < _MOST_PAGES:
             more, there = self._rows(entity, part, there)
             rows, pages = rows + more, pages + 1
         mapper = self._prepare(entity, here["object"])[1]
         if any(not row.get("properties", {}).keys() >= set(mapper.properties) for row in rows):
-            # HubSpot leaves out what the portal has no more: its column would look cleared.
+            # HubSpot omits properties that the portal no longer has. Their columns would look cleared.
             self._check(entity, here["object"])
         shown = ties(part) if here["phase"] == "list" else ()
         made = records(part, mapper, rows, partial(self._associated, part.resource.object_type), shown)
@@ -154,7 +152,10 @@ class HubSpot(MappedCrm):
         return pagination.archived_step(here, page, archived_at, self._trailing)
 
     def _associated(self, own: str, near: str, far: str, ids: Sequence[str]) -> dict[str, str]:
-        """Return what hangs on what; HubSpot is asked for what is not known here, and for what is being read."""
+        """Return associated ids.
+
+        HubSpot is asked only for ids unknown to the warehouse, and for those of the object being read.
+        """
         entity = self._recalled.get((near, far))
         known = self.recall(entity, ids) if self.recall and entity and near != own else {}
         unknown = [one for one in ids if one not in known]
@@ -181,7 +182,7 @@ class HubSpot(MappedCrm):
     def _prepare(self, entity: str, name: str) -> tuple[tuple[str, ...], Mapper]:
         resource, mapping = self._parts[entity][name].resource, self._parts[entity][name].mapping
         mapper = Mapper(ENTITIES[entity], mapping.columns, mapping.keep, self._zone)
-        # HubSpot leaves out what a portal has not got.
+        # HubSpot ignores properties that a portal does not have.
         extra = (resource.cursor, *resource.merged, *filter(None, (resource.primary,)))
         return tuple(dict.fromkeys((*mapper.properties, *extra))), mapper
 

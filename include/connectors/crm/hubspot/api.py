@@ -25,33 +25,33 @@ from include.http.loops import Loop, Loops
 
 Row = dict[str, Any]
 
-# Association types that HubSpot itself calls primary: contact to company, deal to company. Lists call them by name;
-# those of every other company end with "_unlabeled" or are the portal's own labels.
+# Association types that HubSpot itself calls primary: contact to company, deal to company. Lists return their names.
+# The names of all other companies end with "_unlabeled" or are the portal's own labels.
 _PRIMARY = {1, 5}
 _PRIMARY_NAMES = {"contact_to_company", "deal_to_company"}
-# A list leaves out the key of what a row has none of. Some it calls otherwise than it is asked for them, "line items":
-# only of these an absent key says that there is none.
+# A list omits the key of associations that a row does not have. Some keys differ from the requested name ("line
+# items"), so an absent key means "none" only for these.
 _NAMED_AS_ASKED = {"companies", "contacts", "deals"}
 _FAILURES = 4
 
 
 @dataclass(frozen=True)
 class HubSpotApi:
-    """The endpoints that are read."""
+    """The endpoints used for reading."""
 
     client: Client
     _loops: Loops = field(default_factory=Loops, init=False, repr=False, compare=False)
 
     def properties(self, object_type: str) -> list[Row]:
-        """Return all properties of a type of object, with labels and options."""
+        """Return all properties of an object type, with labels and options."""
         return _rows(self.client.get(f"{PROPERTIES}/{object_type}").data)
 
     def property_types(self, object_type: str) -> dict[str, str]:
-        """Return the types of all properties of a type of object, by name."""
+        """Return the types of all properties of an object type, by name."""
         return {row["name"]: str(row.get("type", "")) for row in self.properties(object_type)}
 
     def pipelines(self, object_type: str) -> list[Row]:
-        """Return the pipelines of a type of object, with their stages."""
+        """Return the pipelines of an object type, with their stages."""
         return _rows(self.client.get(f"{PIPELINES}/{object_type}").data)
 
     def list_page(
@@ -62,13 +62,13 @@ class HubSpotApi:
         is_archived: bool,
         ties: Sequence[str] = (),
     ) -> tuple[list[Row], str | None]:
-        """Return one page of all objects in the order of their ids, and where the next one starts.
+        """Return one page of all objects in id order, and the cursor of the next one.
 
         Args:
-            properties: Their names.
-            after: Where the page starts.
-            is_archived: Whether those that are archived are meant.
-            ties: Types of objects whose associations come with each row.
+            properties: Property names.
+            after: Cursor of the page.
+            is_archived: Whether to list archived objects instead of live ones.
+            ties: Object types whose associations are returned with each row.
         """
         names = ",".join(properties)
         fits = len(names) <= LONGEST_NAMES
@@ -83,14 +83,14 @@ class HubSpotApi:
         if not fits and rows:
             read = self.batch_read(object_type, properties, [row["id"] for row in rows], is_archived)
             found = {row["id"]: row for row in read}
-            # One that vanished between the two calls is not there any more; the next pass sees what happened to it.
+            # An object that disappeared between the two calls no longer exists. The next pass sees what happened to it.
             rows = [found[row["id"]] | {"associations": row.get("associations")} for row in rows if row["id"] in found]
         return rows, following
 
     def history_page(
         self, object_type: str, properties: Sequence[str], remembered: Sequence[str], after: str | None
     ) -> tuple[list[Row], str | None]:
-        """Return one page of objects with the former values of some properties, and where the next one starts."""
+        """Return one page of objects with earlier values of some properties, and the cursor of the next one."""
         names = {"properties": ",".join(properties), "propertiesWithHistory": ",".join(remembered)}
         fits = sum(map(len, names.values())) <= LONGEST_NAMES
         params = {"limit": HISTORY_PAGE, "after": after, "archived": "false"} | (names if fits else {})
@@ -109,10 +109,10 @@ class HubSpotApi:
     ) -> list[Row]:
         """Return the objects with these ids; missing ones are left out.
 
-        All properties of an object come in one answer, so that they are of one moment (case 7).
+        All properties of an object come in one response, so they are from one point in time.
 
         Raises:
-            Unavailable: HubSpot failed for some of the ids, again and again.
+            Unavailable: HubSpot repeatedly failed for some of the ids.
         """
         rows: list[Row] = []
         pending, failures = list(ids), 0
@@ -145,7 +145,7 @@ class HubSpotApi:
     def search(
         self, object_type: str, properties: Sequence[str], filters: list[dict[str, str]]
     ) -> tuple[list[Row], int]:
-        """Return the matching objects with the lowest ids, and how many match in all."""
+        """Return the matching objects with the lowest ids, and the total number of matches."""
         body = {
             "filterGroups": [{"filters": filters}],
             "sorts": [{"propertyName": "hs_object_id", "direction": "ASCENDING"}],
@@ -162,7 +162,7 @@ class HubSpotApi:
     def newest(
         self, object_type: str, properties: Sequence[str], groups: list[list[Row]], newest_by: str, most: int
     ) -> list[Row]:
-        """Return objects that match one of some groups of filters, the newest first, and no more than so many."""
+        """Return up to ``most`` objects that match any of the filter groups, newest first."""
         rows: list[Row] = []
         while len(rows) < most:
             body = {
@@ -180,17 +180,17 @@ class HubSpotApi:
         return rows
 
     def owners_page(self, after: str | None, is_archived: bool) -> tuple[list[Row], str | None]:
-        """Return one page of owners, and where the next one starts."""
+        """Return one page of owners, and the cursor of the next one."""
         params = {"limit": LIST_PAGE, "after": after, "archived": "true" if is_archived else "false"}
         return self._page(OWNERS, params, "list")
 
     def ids_page(self, object_type: str, after: str | None) -> tuple[list[Row], str | None]:
-        """Return one page of all objects that are not archived, with as little of each as HubSpot shows."""
+        """Return one page of all live objects, with as few properties as HubSpot allows."""
         params = {"limit": LIST_PAGE, "after": after, "archived": "false", "properties": "hs_object_id"}
         return self._page(f"{OBJECTS}/{object_type}", params, "list of ids")
 
     def _page(self, path: str, params: Row, what: str) -> tuple[list[Row], str | None]:
-        """Return one page of a list, and where the next one starts."""
+        """Return one page of a list, and the cursor of the next one."""
         data = self.client.get(path, params).data
         rows, following = _rows(data), _after(data)
         whose = "archived ones" if params["archived"] == "true" else "live ones"
@@ -199,18 +199,18 @@ class HubSpotApi:
         return rows, following
 
     def associated(self, from_type: str, to_type: str, ids: Sequence[str]) -> dict[str, str]:
-        """Return for each id that has one the associated object: the primary one, else the one with the lowest id.
+        """Return the associated object of each id that has one: the primary one, or else the one with the lowest id.
 
         Raises:
-            Unavailable: HubSpot failed for some of the ids, again and again.
+            Unavailable: HubSpot repeatedly failed for some of the ids.
         """
         return {one: _target(targets) for one, targets in self.targets(from_type, to_type, ids).items() if targets}
 
     def targets(self, from_type: str, to_type: str, ids: Sequence[str]) -> dict[str, list[Row]]:
-        """Return for each id all associated objects, as HubSpot shows them.
+        """Return all associated objects of each id, as HubSpot returns them.
 
         Raises:
-            Unavailable: HubSpot failed for some of the ids, again and again.
+            Unavailable: HubSpot repeatedly failed for some of the ids.
         """
         found: dict[str, list[Row]] = {}
         pending: list[Row] = [{"id": one} for one in dict.fromkeys(ids)]
@@ -231,7 +231,7 @@ class HubSpotApi:
     def _associations(
         self, from_type: str, to_type: str, batch: list[Row], found: dict[str, list[Row]], loops: dict[str, Loop]
     ) -> tuple[list[Row], list[Row]]:
-        """Read one batch into ``found``; return the inputs that have further pages, and those that failed."""
+        """Read one batch into ``found``; return the inputs with more pages, and those that failed."""
         path = f"{ASSOCIATIONS}/{from_type}/{to_type}/batch/read"
         data = self.client.call("POST", path, json={"inputs": batch}, is_repeatable=True).data
         more: dict[str, Row] = {}
@@ -251,10 +251,10 @@ class HubSpotApi:
 
 
 def tied(row: Row, to_type: str) -> str | None:
-    """Return the object that a listed row hangs on, chosen as by ``associated``.
+    """Return the associated object of a listed row, chosen as in ``associated``.
 
     Returns:
-        Its id; "" where the row hangs on none; None where it does not say.
+        Its id; "" if the row has none; None if the row does not say.
     """
     associations = row.get("associations") or {}
     if to_type not in associations and to_type not in _NAMED_AS_ASKED:
@@ -272,12 +272,12 @@ def _is_primary_name(to: Row) -> bool:
 
 
 def _failed(data: Row, asked: Sequence[str], answered: set[str]) -> list[str]:
-    """Return the inputs that a 207 says have failed (case 15); to be missing, or to have no association, is none."""
+    """Return the inputs that failed by a 207 response. A missing record or association is not a failure."""
     errors = [error for error in data.get("errors") or [] if not _is_absence(error)]
     if not errors:
         return []
     named = {one for error in errors for one in _named(error)}
-    # An error that names nobody may be about any that has not come.
+    # An error without ids may be about any input without a result.
     absent = {one for error in data.get("errors") or [] if _is_absence(error) for one in _named(error)}
     return [one for one in asked if one not in answered and (one in named if named else one not in absent)]
 
@@ -288,7 +288,7 @@ def _said(data: Row) -> str:
 
 
 def _rows(data: Any) -> list[Row]:
-    """Return the rows of a page. What it leaves out is in no later one: without all of it nothing continues."""
+    """Return the rows of a page. An incomplete page is an error, because its missing rows are on no later page."""
     rows = _results(data)
     if data.get("errors"):
         why = _said(data) or "it does not say why"
@@ -303,13 +303,13 @@ def _results(data: Any) -> list[Row]:
 
 
 def _after(data: Row) -> str | None:
-    """Return where the next page starts. Its ``link`` has another form of path and is never followed."""
+    """Return the cursor of the next page. Its ``link`` uses another form of path and is never followed."""
     following = ((data.get("paging") or {}).get("next") or {}).get("after")
     return None if following is None else str(following)
 
 
 def _target(targets: list[Row]) -> str:
-    """Return the id of the primary one, else the lowest; it comes as a number or as text."""
+    """Return the id of the primary object, or else the lowest id. It comes as a number or as text."""
     if len(targets) == 1:
         return str(int(targets[0]["toObjectId"]))
     # The negated flag sorts the primary first.

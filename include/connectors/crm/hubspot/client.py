@@ -1,4 +1,4 @@
-"""HubSpot's rate_policy, and the way into one portal."""
+"""HubSpot's rate policy, and the client for one portal."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LIMITS = {"ordinary": Limit(10, 1.0), "search": Limit(5, 1.0)}
 
 
 def _learn(kind: str, headers: Mapping[str, str]) -> dict[str, Limit]:
-    """Answers of the search carry only the daily pair; all others state the ordinary limit."""
+    """Return the ordinary limit from the headers. Search responses state only the daily limit."""
     try:
         if "X-HubSpot-RateLimit-Secondly" in headers:
             return {"ordinary": Limit(int(headers["X-HubSpot-RateLimit-Secondly"]), 1.0)}
@@ -35,7 +35,7 @@ def _learn(kind: str, headers: Mapping[str, str]) -> dict[str, Limit]:
 
 
 def _throttle(headers: Mapping[str, str], data: Any) -> Throttle:
-    """Retry-After is not always there (case 14); the policy's name tells how long."""
+    """Return the meaning of a 429. If Retry-After is missing, the policy's name implies the wait."""
     policy = str(data.get("policyName", "")) if isinstance(data, dict) else ""
     seconds = retry_after(headers)
     if "DAILY" in policy:
@@ -58,14 +58,14 @@ def _explain(data: Any) -> str:
 
 
 def _scopes(error: Any) -> list[str]:
-    """Return the scopes that an error says would be needed."""
+    """Return the scopes that an error names as missing."""
     context = error.get("context") if isinstance(error, dict) else None
     named = (context or {}).get("requiredGranularScopes") or (context or {}).get("requiredScopes") or []
     return [str(scope) for scope in named]
 
 
 def _resets_at(client: Client) -> datetime | None:
-    """The day's quota comes back at midnight of the portal's own zone; the usage report says when that is."""
+    """Return when the daily quota resets: midnight in the portal's time zone, by the usage report."""
     data = client.get(USAGE).data
     rows = data.get("results") if isinstance(data, dict) else None
     times = [at for row in rows or [] if isinstance(row, dict) and (at := moment(row.get("resetsAt")))]
@@ -78,15 +78,15 @@ RATE_POLICY = RatePolicy("HubSpot", _learn, _throttle, _explain, resets_at=_rese
 def open_client(
     connection: Connection, allowed_plain_http_hosts: tuple[str, ...], reader: Connection | None = None
 ) -> Client:
-    """Return a client for one portal; delivery uses it too.
+    """Return a client for one portal, for reading and for delivery.
 
     The connection's password is a private app's token. With a ``refresh_token`` in ``extra`` it is an OAuth app's
     client secret instead, and the login is the client id.
 
     Args:
-        connection: What to call it by.
+        connection: The connection to use.
         allowed_plain_http_hosts: Hosts that may be called without TLS.
-        reader: The connection over which the portal is read, where it is another: the portal's limits are shared.
+        reader: The connection that reads the portal, if it is another one: both share the portal's limits.
 
     Raises:
         ConfigError: The connection lacks a host or a secret.
@@ -94,7 +94,7 @@ def open_client(
     base_url, secret = connection.base_url(allowed_plain_http_hosts), connection.secret()
     refresh_token = str(connection.extra.get("refresh_token") or "")
     counted = reader or connection
-    # A portal's limits are the portal's, whichever token of an app is in use.
+    # Limits belong to the portal, whichever of an app's tokens is in use.
     identity = str(counted.extra.get("refresh_token") or "") or counted.secret()
     limiter = for_account("hubspot", counted.base_url(allowed_plain_http_hosts), identity, limits=_LIMITS)
     if not refresh_token:
@@ -124,13 +124,13 @@ def _token(asking: Client, connection: Connection, refresh_token: str) -> Token:
         ) from None
     if not isinstance(data, dict) or not isinstance(data.get("access_token"), str):
         raise Unavailable("HubSpot's token endpoint gave no access token", cure="check the connection's host")
-    # HubSpot asks not to wait for its 401: what is under way must not end on the way (case 13).
+    # HubSpot asks clients not to wait for a 401. A token must not expire during a request.
     seconds = pause(data.get("expires_in")) or 1800.0
     return Token(data["access_token"], max(1.0, seconds - _MARGIN_SECONDS))
 
 
 def granted(client: Client, connection: Connection) -> frozenset[str] | None:
-    """Return the scopes of the token in use; None where HubSpot does not tell them."""
+    """Return the scopes of the token in use; None if HubSpot does not report them."""
     try:
         if isinstance(client.auth, OAuth):
             login = {"client_id": connection.login, "client_secret": connection.password}

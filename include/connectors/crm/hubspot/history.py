@@ -1,4 +1,4 @@
-"""What HubSpot's records were: it keeps the former values of each property, some twenty of them."""
+"""History of HubSpot records: HubSpot keeps about twenty earlier values of each property."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Row = dict[str, Any]
 
 
 def remembered(part: Part) -> dict[str, str]:
-    """Return column -> property of what is asked for."""
+    """Return column -> property, for the columns with history."""
     columns = part.mapping.columns
     return {name: columns[name].property for name in part.resource.remembered if name in columns}
 
@@ -34,7 +34,7 @@ def _of_row(part: Part, mapper: Mapper, row: Row) -> list[Record]:
         for entry in kept.get(name) or []:
             at = moment(entry.get("timestamp"))
             if at:
-                # Cast as the value of today would be; what does not fit was no value then either.
+                # Cast like a current value. A value that does not fit was not a valid value then either.
                 entries.append((at, mapper.record(now.id, {name: entry.get("value")}, at).values[column]))
         timelines[column] = entries
     return states(now, timelines, moment(row.get("createdAt")))

@@ -1,7 +1,7 @@
-"""Which of HubSpot's objects make an entity, and how they are read one after the other: activities are of four types.
+"""HubSpot's objects per entity, and the order of reading them: activities are of four types.
 
-A position names the object that is being read, and keeps under ``ends`` where each object's last read ended. An object
-that is new in the mapping has no end yet, so that it is read from its beginning.
+A position names the object being read, and stores under ``ends`` where each object's last read ended. An object that is
+new in the mapping has no end yet, so it is read from the beginning.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from include.connectors.crm.hubspot import pagination
 from include.connectors.crm.hubspot.resources import RESOURCES, Resource
 from include.connectors.mapping import EntityMapping, MappingFile
 
-# What each position carries through the pagination of one object.
+# Keys that each position keeps through the pagination of one object.
 _CARRIED = ("object", "from", "ends", "refresh")
 
 
@@ -25,9 +25,9 @@ class Part:
     """One object of an entity.
 
     Args:
-        resource: What HubSpot has.
-        mapping: How its properties fill the columns.
-        prefix: Before each id, where objects of several types make one entity.
+        resource: HubSpot's object.
+        mapping: Properties for the columns.
+        prefix: Prefix of each id, if objects of several types make up one entity.
     """
 
     resource: Resource
@@ -39,7 +39,7 @@ def of_mapping(file: MappingFile) -> dict[str, tuple[Part, ...]]:
     """Return entity -> its parts, in the order of the file.
 
     Raises:
-        ConfigError: The file names an object that cannot be of that entity, or names none where it must.
+        ConfigError: The file names an object that cannot belong to the entity, or lacks a required name.
     """
     found: dict[str, tuple[Part, ...]] = {}
     extra = {one.object_type for one in RESOURCES if one.is_extra and one.object_type in file.objects(one.entity)}
@@ -52,7 +52,7 @@ def of_mapping(file: MappingFile) -> dict[str, tuple[Part, ...]]:
             for name in mapping.objects:
                 if name not in known:
                     raise _unknown(file.document, (*place, "objects", name), name, known)
-            # An entity's only own object keeps its ids: what hangs on it names them.
+            # The entity's only own object keeps its ids, because other records refer to them.
             found[entity] = tuple(
                 Part(known[name], one, "" if [name] == own else f"{name}-") for name, one in mapping.objects.items()
             )
@@ -69,7 +69,7 @@ def of_mapping(file: MappingFile) -> dict[str, tuple[Part, ...]]:
 
 
 def _asking(resource: Resource, extra: set[str]) -> Resource:
-    """Return a resource without the associations to objects that the mapping does not name."""
+    """Return a resource without associations to objects that the mapping does not name."""
     return replace(resource, associations=tuple(one for one in resource.associations if not one.of or one.of in extra))
 
 
@@ -80,20 +80,20 @@ def _unknown(document: Document, place: tuple, name: str, known: dict[str, Resou
 
 
 def begin(objects: Sequence[str], lo: int | None, hi: int, ends: Position, refresh: int) -> Position:
-    """Return the position before everything that is new.
+    """Return the first position of a new read.
 
     Args:
-        objects: In the order in which they are read.
+        objects: In reading order.
         lo: First millisecond; None to read everything.
         hi: First millisecond that is not read.
         ends: Object -> where its last read ended.
-        refresh: After so many milliseconds an object is listed whole instead of being searched for changes.
+        refresh: After this many milliseconds an object is listed completely instead of searched for changes.
     """
     return _enter(objects[0], {"from": lo, "ends": ends, "refresh": refresh, "hi": hi})
 
 
 def onward(objects: Sequence[str], here: Position, there: Position) -> Position:
-    """Return the position after a step, at the end of one object the beginning of the next."""
+    """Return the position after a step. The end of one object leads to the beginning of the next."""
     if there["phase"] != "done":
         return there | {key: here[key] for key in _CARRIED}
     plan = here | {"ends": here["ends"] | {here["object"]: pagination.memory(there)}}
@@ -113,11 +113,11 @@ def _enter(name: str, plan: Position) -> Position:
 
 
 def upgraded(position: Position, name: str) -> Position:
-    """Return a position of version 1, which knew of one object only, as one of today.
+    """Convert a position of version 1, which had only one object, to the current version.
 
     Args:
         position: As it was stored.
-        name: The entity's only object then; "" for owners, which are none.
+        name: The entity's only object then; "" for owners, which are not objects.
     """
     if not name or "ends" in position:
         return position

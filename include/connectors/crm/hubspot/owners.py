@@ -1,4 +1,4 @@
-"""HubSpot's owners: a short list that is read whole every time, since nothing says which of them changed."""
+"""HubSpot's owners: a short list that is read completely each time, because it cannot be filtered by change."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ _MAPPER = Mapper(
 def owners_step(
     position: Position, page: Callable[[str | None, bool], tuple[list[Row], str | None]]
 ) -> tuple[list[Row], Position]:
-    """Read one page: the active owners first, then the deactivated ones, who still own records (case 17)."""
+    """Read one page: active owners first, then deactivated ones, which still own records."""
     is_archived = position["phase"] == "archived"
     end = {"phase": "done", "at": position["hi"]} if is_archived else position | {"phase": "archived", "after": None}
     return by_cursor(position, lambda after: page(after, is_archived), end)
 
 
 def owner_record(row: Row) -> Record:
-    """Return an owner; a deactivated one is not deleted, but not active."""
+    """Return an owner as a record. A deactivated owner is not active, but not deleted either."""
     teams = row.get("teams") or []
     team = next((one for one in teams if one.get("primary")), teams[0] if teams else {})
     flat = row | {

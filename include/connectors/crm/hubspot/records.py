@@ -1,4 +1,4 @@
-"""From HubSpot's rows to records: mapped values, clocks, what hangs on what, and what was merged away."""
+"""Convert HubSpot rows to records: mapped values, change times, associations and merges."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from include.connectors.crm.hubspot.resources import Resource
 from include.connectors.mapping import Mapper
 
 Row = dict[str, Any]
-# (from type, to type, ids) -> id -> the id of the object that it hangs on
+# (from type, to type, ids) -> id -> id of the associated object
 Associated = Callable[[str, str, Sequence[str]], dict[str, str]]
 
 
 def ties(part: Part) -> tuple[str, ...]:
-    """Return the types of objects whose associations are to come with each listed row."""
+    """Return the object types whose associations are requested with each listed row."""
     wanted = [one.path[0] for one in part.resource.associations if one.column not in part.mapping.columns]
     return tuple(dict.fromkeys(wanted))
 
@@ -31,19 +31,19 @@ def records(
     """Return the records of a page.
 
     Args:
-        part: Whose rows they are.
-        mapper: Of its mapping.
-        rows: As HubSpot shows them.
-        associated: Asks HubSpot what hangs on what.
-        shown: Types of objects whose associations came with the rows.
+        part: The object of the rows.
+        mapper: Maps the object's properties.
+        rows: As HubSpot returns them.
+        associated: Asks HubSpot for associations.
+        shown: Object types whose associations came with the rows.
     """
     resource = part.resource
-    # What was edited between two pages may be in both: the later is the newer.
+    # An object edited between two pages may be in both. The later row is newer.
     rows = list({str(row["id"]): row for row in rows}.values())
     made = [record(mapper, resource, row) for row in rows]
     _associate(part, made, associated, _told(resource, rows, shown))
     merged = {one: record for row, record in zip(rows, made, strict=True) for one in _merged_ids(resource, row)}
-    # A merge leaves nothing of the loser but its id at the survivor (case 12).
+    # After a merge, only the loser's id remains, in the survivor.
     there = {record.id for record in made}
     made += [
         Record(one, {}, {"merged_into": into.id}, into.source_at, is_deleted=True)
@@ -54,12 +54,12 @@ def records(
 
 
 def record(mapper: Mapper, resource: Resource, row: Row) -> Record:
-    """Return one row as a record, without what comes from associations."""
+    """Return one row as a record, without the columns from associations."""
     properties = row.get("properties") or {}
     is_archived = bool(row.get("archived"))
     changed_at, updated_at = properties.get(resource.cursor), row.get("updatedAt")
     at = moment(changed_at)
-    # Both mostly are the same text, which need not be read twice.
+    # Both are usually the same text, so parse it only once.
     if is_archived or updated_at != changed_at:
         clocks = (at, moment(updated_at), moment(row.get("archivedAt")) if is_archived else None)
         at = max(filter(None, clocks), default=None)
@@ -67,23 +67,23 @@ def record(mapper: Mapper, resource: Resource, row: Row) -> Record:
 
 
 def archived_at(row: Row) -> int | None:
-    """Return when a row was archived, in milliseconds; None if it does not say."""
+    """Return when a row was archived, in milliseconds; None if unknown."""
     at = moment(row.get("archivedAt")) or moment(row.get("updatedAt"))
     return positions.milliseconds(at) if at else None
 
 
 def _told(resource: Resource, rows: list[Row], shown: Sequence[str]) -> dict[str, dict[str, str]]:
-    """Return type -> id -> the object that the row itself says it hangs on, "" if on none."""
+    """Return type -> id -> the associated object by the row itself; "" if it has none."""
     told = {to: {str(row["id"]): one for row in rows if (one := tied(row, to)) is not None} for to in shown}
     if "companies" not in told and resource.primary:
         named = {str(row["id"]): str((row.get("properties") or {}).get(resource.primary) or "") for row in rows}
-        # A row without a primary company may still hang on one.
+        # A row without a primary company may still be associated with one.
         told["companies"] = {one: str(int(name)) for one, name in named.items() if name and name.isdigit()}
     return told
 
 
 def _associate(part: Part, made: list[Record], associated: Associated, told: dict[str, dict[str, str]]) -> None:
-    """Fill the columns that come from associations, which archived records have lost."""
+    """Fill the columns from associations. Archived records have lost theirs."""
     live = {record.id: record for record in made if not record.is_deleted}
     found: dict[tuple[str, ...], dict[str, str]] = {(): {one: one for one in live}}
     for association in part.resource.associations:
@@ -108,7 +108,7 @@ def _associate(part: Part, made: list[Record], associated: Associated, told: dic
 
 
 def _merged_ids(resource: Resource, row: Row) -> list[str]:
-    """Return the ids of the records merged into this one; contacts write ``id:time`` in the second property."""
+    """Return the ids of the records merged into this one. Contacts write ``id:time`` in the second property."""
     properties = row.get("properties") or {}
     named = [properties[name] for name in resource.merged if properties.get(name)]
     if not named:

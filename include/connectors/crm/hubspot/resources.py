@@ -1,10 +1,10 @@
-"""What HubSpot has, and where: declarations only."""
+"""HubSpot's objects and endpoints: declarations only."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-# HubSpot also publishes dated paths; the prefix is here only.
+# HubSpot also publishes dated paths. The prefix is defined only here.
 OBJECTS = "/crm/v3/objects"
 ASSOCIATIONS = "/crm/v4/associations"
 OWNERS = "/crm/v3/owners"
@@ -16,8 +16,8 @@ TOKEN_INFO = "/oauth/v2/private-apps/get/access-token-info"  # noqa: S105 - a pa
 USAGE = "/account-info/v3/api-usage/daily/private-apps"
 
 OWNER_SCOPE = "crm.objects.owners.read"
-# HubSpot files tasks, and the property that keeps one from being made twice, under contacts.
-# What is written -> the scopes that it takes.
+# Writing channel -> required scopes. HubSpot counts tasks under contacts, and also the property that prevents duplicate
+# tasks.
 WRITE_SCOPES = {
     "crm_task": ("crm.objects.contacts.write", "crm.schemas.contacts.write"),
     "crm_field": ("crm.objects.companies.write",),
@@ -28,7 +28,7 @@ HISTORY_PAGE = 50
 SEARCH_PAGE = 200
 BATCH_READ = 100
 ASSOCIATION_BATCH = 1000
-# Names of properties in a URL beyond this many characters risk a 414 (case 6); they then go into a body.
+# Longer lists of property names in a URL risk a 414. They are then sent in a body.
 LONGEST_NAMES = 3000
 
 
@@ -37,9 +37,9 @@ class Association:
     """A column that comes from an association, not from a property.
 
     Args:
-        column: The entity's column. Of several that fill one column, the first that has a value wins.
-        path: Object types from the record to the one whose id fills the column.
-        of: The extra object of the mapping without which this is not asked, and whose ids begin with its name.
+        column: The entity's column. If several associations fill one column, the first with a value wins.
+        path: Object types from the record to the object whose id fills the column.
+        of: An extra object. The association is used only if the mapping names it, and its ids get its name as a prefix.
     """
 
     column: str
@@ -49,18 +49,18 @@ class Association:
 
 @dataclass(frozen=True)
 class Resource:
-    """One type of object.
+    """One object type.
 
     Args:
-        entity: What it is mapped onto.
-        object_type: HubSpot's name of it in paths; "" where the mapping names it.
-        cursor: The property that says when it was last changed.
-        merged: The properties that name the records merged into it; one alone may miss some (case 12).
+        entity: The entity that it is mapped to.
+        object_type: HubSpot's name of it in paths; "" if the mapping names it.
+        cursor: The property with its change time.
+        merged: The properties with the ids of records merged into it. A single one may be incomplete.
         associations: Columns that come from associations.
-        primary: The property that names the primary company; the search, which shows no associations, shows it.
-        remembered: Columns whose former values are asked for once, after the first load.
-        scopes: What an app must be granted to read it.
-        is_extra: It is read next to the entity's own object, and only where the mapping names it.
+        primary: The property with the primary company, for the search, which returns no associations.
+        remembered: Columns whose history is requested once, after the first load.
+        scopes: Scopes that an app needs to read it.
+        is_extra: It is read in addition to the entity's own object, and only if the mapping names it.
     """
 
     entity: str
@@ -80,7 +80,7 @@ def _standard(object_type: str) -> tuple[str, ...]:
 
 _TO_COMPANY = Association("account_id", ("companies",))
 _TO_CONTACT = Association("contact_id", ("contacts",))
-# What people do is often tied to the person only, and some deals are.
+# Activities are often associated only with the person, and so are some deals.
 _OF_CONTACT = Association("account_id", ("contacts", "companies"))
 _ENGAGEMENT = ("crm.objects.contacts.read",)
 _CUSTOM = ("crm.objects.custom.read",)
@@ -137,7 +137,7 @@ RESOURCES = (
     Resource(
         "contract_line",
         "line_items",
-        # A line item has one parent: the deal's are cloned for the subscription.
+        # A line item has one parent: the deal's line items are cloned for the subscription.
         associations=(
             Association("opportunity_id", ("subscriptions",), of="subscriptions"),
             Association("opportunity_id", ("deals",)),
@@ -160,7 +160,7 @@ RESOURCES = (
         associations=_WITH_PEOPLE,
         scopes=("crm.objects.feedback_submissions.read",),
     ),
-    # The customer's own objects: the mapping names them.
+    # Custom objects: the mapping names them.
     Resource("milestone", associations=(_TO_COMPANY,), scopes=_CUSTOM),
     Resource("objective", associations=(_TO_COMPANY,), scopes=_CUSTOM),
 )

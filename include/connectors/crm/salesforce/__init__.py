@@ -1,4 +1,4 @@
-"""Salesforce as a source: accounts, contacts, users, opportunities, line items, and what else the mapping names."""
+"""Salesforce as a source: accounts, contacts, users, opportunities, line items, and other objects in the mapping."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from include.http.loops import Loops
 
 _TASK = "Task"
 _WRITES = ("createable", "updateable", "deletable")
-# What is written -> what a login may do to which object for it.
+# Writing channel -> object -> required permissions.
 _NEEDED: dict[str, dict[str, tuple[str, ...]]] = {
     "crm_task": {_TASK: _WRITES},
     "crm_field": {"Account": ("updateable",)},
@@ -36,8 +36,8 @@ class Salesforce(MappedCrm):
     """One Salesforce org.
 
     Args:
-        connection: Where it is and the connected app to read it by.
-        settings: For lag, overlap and zone.
+        connection: Host and connected app; see ``api.client``.
+        settings: For lag, overlap and time zone.
     """
 
     vendor = "salesforce"
@@ -50,7 +50,7 @@ class Salesforce(MappedCrm):
         self._loops = Loops()
 
     def rights(self, *, reads: bool, writes: Collection[str]) -> Rights:
-        """See ``Rights``: what the login may do to the mapped objects, and to those that are written."""
+        """Compare the login's permissions on the mapped and the written objects with those needed."""
         needed = {name: words for channel in writes for name, words in _NEEDED[channel].items()}
         surplus = []
         for name in dict.fromkeys(name for objects in self._parts.values() for name in objects) if reads else ():
@@ -69,7 +69,6 @@ class Salesforce(MappedCrm):
         return Rights(tuple(missing), tuple(surplus))
 
     def counts(self, entity: str) -> dict[str, int] | None:
-        """See ``Source``."""
         found = [
             self._api.count(part.resource.sobject, plan.condition, is_all=False) for part, plan in self._each(entity)
         ]
@@ -77,7 +76,6 @@ class Salesforce(MappedCrm):
         return {"": sum(known)} if len(known) == len(found) else None
 
     def ids(self, entity: str) -> Iterator[list[Listed]] | None:
-        """See ``Source``."""
         return (
             [(row["Id"], time_or_none(row.get(CURSOR))) for row in rows]
             for part, plan in self._each(entity)
@@ -88,7 +86,7 @@ class Salesforce(MappedCrm):
         return ((part, self._plan(entity, name)) for name, part in self._objects(entity).items())
 
     def history(self, entity: str, *, mark: Position | None = None) -> Iterator[Page]:
-        """See ``Source``. Salesforce keeps the former values of those fields for which tracking is turned on."""
+        """Yield earlier states. Salesforce stores them only for fields with history tracking."""
         part = next(iter(self._objects(entity).values()))
         keeper, key = part.resource.past
         if not keeper or not self._fields(keeper):
@@ -103,7 +101,7 @@ class Salesforce(MappedCrm):
 
     def _start(self, entity: str, done: Position | None, request: Request) -> Position:
         objects = self._objects(entity)
-        # A wrong mapping shows before anything is read; the answer also tells the clock.
+        # Detect a wrong mapping before anything is read. The response also shows the vendor's clock.
         known = {name: self._offered(entity, name, done is None, self._plan) for name in objects}
         lo, hi = self._since(done, request), self._until(request.until)
         if lo is None or done is None:
@@ -116,7 +114,7 @@ class Salesforce(MappedCrm):
     def _step(self, entity: str, here: Position) -> tuple[list[Record], Position]:
         objects = self._objects(entity)
         if here["object"] not in objects:
-            # The mapping has lost the object in the middle of its read: the others are read from where they ended.
+            # The mapping lost the object in the middle of its read. Read the others from where they ended.
             return [], parts.begin(tuple(objects), here["from"], here["hi"], here["ends"])
         part, plan = objects[here["object"]], self._plan(entity, here["object"])
         kind, _, name = here["phase"].partition(":")
@@ -134,9 +132,9 @@ class Salesforce(MappedCrm):
         return records, there or parts.onward(tuple(objects), step.there)
 
     def _related_step(self, plan: Plan, name: str, here: Position) -> pagination.Step:
-        """Read the records whose related ones have changed."""
+        """Read the records whose related records changed."""
         related = next((one for one in plan.related if one.sobject == name), None)
-        if related is None:  # it is not mapped any more
+        if related is None:  # no longer mapped
             return pagination.Step([], here, is_over=True)
         asked = select(["Id", CURSOR, related.key], related.sobject)
         step = pagination.by_clock(here, asked, self._ask, _clock)
@@ -146,7 +144,7 @@ class Salesforce(MappedCrm):
     def _counted(self, part: Part, plan: Plan, there: Position) -> Position | None:
         """Compare a pass with Salesforce's own count; return where to begin again if rows are missing.
 
-        Rows edited meanwhile have left the count, and are read twice: only a count that is higher says something.
+        Rows edited in the meantime have left the count but were read, so only a count above the rows read is a problem.
         """
         if there["phase"] != "rows" or not (pagination.is_whole(there) or there.get("is_renewed")):
             return None

@@ -1,4 +1,4 @@
-"""Salesforce's rate_policy, and its endpoints as functions."""
+"""Salesforce's rate policy, and its endpoints as functions."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from include.http.oauth_client import signed_in
 
 Row = dict[str, Any]
 
-# Salesforce has no limit per second, but refuses when too many long calls run at once.
+# Salesforce has no limit per second, but rejects calls when too many long ones run at once.
 _LIMITS = {"ordinary": Limit(25, 1.0)}
 _BUSY_SECONDS = 15.0
-# The day's calls are counted over the last 24 hours, so that some come back every hour.
+# The daily calls are counted over the last 24 hours, so some become available every hour.
 _RESUMES_SECONDS = 3600.0
-# This share of them is left to the org's other integrations, which stand still without any.
+# Share of the daily calls reserved for the org's other integrations, which would otherwise stop working.
 _RESERVE = 0.05
-# A session lasts two hours or so from its last use, and nothing says when it ends.
+# A session expires about two hours after its last use, and Salesforce does not report when.
 _SESSION_SECONDS = 3600.0
 _LIMIT_INFO = re.compile(r"api-usage=(\d+)/(\d+)")
 _ID = re.compile(r"[A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?")
@@ -35,7 +35,7 @@ _LOCATOR = re.compile(r"/query(?:All)?/([A-Za-z0-9_-]+)$")
 
 
 class LocatorExpired(Exception):
-    """The query's result is no longer kept: ask again from the last row seen."""
+    """The query's result is no longer available: query again from the last row seen."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Found:
     """One page of a query's result.
 
     Args:
-        total: How many match in all, counted when the query was first asked.
+        total: Total number of matches, counted when the query was first sent.
         locator: Leads to the next page; "" on the last one.
     """
 
@@ -57,11 +57,11 @@ def _codes(data: Any) -> list[str]:
 
 
 def _said(data: Any) -> str:
-    if isinstance(data, dict):  # the token endpoint's form
+    if isinstance(data, dict):  # the token endpoint's format
         return ", ".join(str(data[key]) for key in ("error", "error_description") if data.get(key))
     if not isinstance(data, list):
         return ""
-    # A key that is not unique is answered by the paths of the records that have it.
+    # If a key is not unique, the response is a list of the paths of its records.
     records = [each.rpartition("/")[2] for each in data if isinstance(each, str)]
     if records:
         return f"{len(records)} records have this key: {', '.join(records)}"
@@ -74,7 +74,10 @@ def _said(data: Any) -> str:
 
 
 def _throttle(headers: Mapping[str, str], data: Any) -> Throttle:
-    """The day's calls being used up is reported by the same code as too many calls at once (case 48)."""
+    """Return the meaning of a throttled call.
+
+    An exhausted daily quota has the same code as too many concurrent calls.
+    """
     if "TotalRequests" in _said(data):
         return Throttle(_RESUMES_SECONDS, is_daily=True)
     return Throttle(retry_after(headers) or _BUSY_SECONDS)
@@ -85,7 +88,7 @@ def _is_throttled(status: int, data: Any) -> bool:
 
 
 def _rest(headers: Mapping[str, str]) -> float:
-    """Stop while a few of the day's calls are left."""
+    """Pause while a few of the daily calls are left."""
     usage = _LIMIT_INFO.search(headers.get("Sforce-Limit-Info", ""))
     if usage is None:
         return 0.0
@@ -103,10 +106,10 @@ RATE_POLICY = RatePolicy(
 
 
 def client(connection: Connection, allowed_plain_http_hosts: tuple[str, ...]) -> Client:
-    """Return a client for one org; delivery uses it too.
+    """Return a client for one org, for reading and for delivery.
 
     The connection's login is the consumer key of a connected app, its password the consumer secret. With a
-    ``refresh_token`` in ``extra`` that one is used, else the app's own user (client credentials).
+    ``refresh_token`` in ``extra`` it uses that token, otherwise the app's own user (client credentials).
 
     Raises:
         ConfigError: The connection lacks a host, a key or a secret.
@@ -157,7 +160,7 @@ def checked_id(given: Any) -> str:
     """Return an id that is safe to use in a query.
 
     Raises:
-        ValueError: It is not an id of Salesforce's.
+        ValueError: It is not a Salesforce id.
     """
     if not isinstance(given, str) or not _ID.fullmatch(given):
         raise ValueError(f"{str(given)[:40]!r} is no Salesforce id")
@@ -165,24 +168,24 @@ def checked_id(given: Any) -> str:
 
 
 def quoted(text: str) -> str:
-    """Return a text as it is in a query."""
+    """Return a text as a SOQL literal."""
     escaped = text.replace("\\", "\\\\").replace("'", "\\'")
     return f"'{escaped}'"
 
 
 def select(names: Iterable[str], sobject: str) -> str:
-    """Return a query up to FROM and the object; each field is in it once."""
+    """Return a query up to FROM and the object, with each field once."""
     return " ".join(("SELECT", ", ".join(dict.fromkeys(names)), "FROM", sobject))
 
 
 @dataclass(frozen=True)
 class SalesforceApi:
-    """The endpoints that are read."""
+    """The endpoints used for reading."""
 
     client: Client
 
     def describe(self, sobject: str) -> Row:
-        """Return what an object is to the login; nothing if there is no such object, or it is not shown."""
+        """Return an object's description; empty if it does not exist or is hidden from the login."""
         try:
             return dict(self.client.get(f"{DATA}/sobjects/{quote(sobject)}/describe").data)
         except Refused as error:
@@ -191,18 +194,18 @@ class SalesforceApi:
             raise
 
     def fields(self, sobject: str) -> dict[str, Row]:
-        """Return the fields of an object that the login may see, by name; none if there is no such object."""
+        """Return the fields that the login can see, by name; none if the object does not exist."""
         described = self.describe(sobject)
         return {each["name"]: each for each in described["fields"]} if described else {}
 
     def query(self, soql: str, *, is_all: bool = True) -> Found:
-        """Ask a query.
+        """Send a query.
 
         Args:
-            is_all: Whether deleted, merged and archived rows are asked for too (case 42).
+            is_all: Whether to include deleted, merged and archived rows.
 
         Raises:
-            ConfigError: It is too long for an address.
+            ConfigError: It is too long for a URL.
         """
         if len(quote(soql)) > LONGEST_QUERY:
             raise ConfigError(
@@ -215,7 +218,7 @@ class SalesforceApi:
         """Return the next page of a query's result.
 
         Raises:
-            LocatorExpired: It is no longer kept (case 47).
+            LocatorExpired: The result is no longer available.
         """
         try:
             return _found(self.client.get(f"{DATA}/query/{locator}").data)
@@ -225,10 +228,10 @@ class SalesforceApi:
             raise
 
     def everything(self, soql: str, *, is_all: bool = True) -> Iterator[Row]:
-        """Yield all rows of a query whose result is small.
+        """Yield all rows of a query with a small result.
 
         Raises:
-            Unavailable: Not all of them came.
+            Unavailable: Rows are missing.
         """
         found = self.query(soql, is_all=is_all)
         left = found.total - len(found.rows)
@@ -257,7 +260,7 @@ class SalesforceApi:
         Args:
             soql: The query up to FROM and the object.
             values: Any number of short texts.
-            is_all: See ``query``.
+            is_all: As for ``query``.
         """
         wanted = [quoted(one) for one in values]
         per_query = IDS_PER_QUERY * 18 // max(map(len, wanted), default=18)
@@ -266,7 +269,7 @@ class SalesforceApi:
             yield from self.everything(f"{soql} WHERE {column} IN ({listed})", is_all=is_all)
 
     def count(self, sobject: str, where: str, *, is_all: bool = True) -> int | None:
-        """Return how many rows match; None where that takes Salesforce too long."""
+        """Return how many rows match; None if Salesforce times out."""
         soql = select(["COUNT()"], sobject)
         try:
             return self.query(f"{soql} WHERE {where}" if where else soql, is_all=is_all).total
@@ -277,7 +280,7 @@ class SalesforceApi:
 
 
 def _ids(found: Found) -> Iterator[str]:
-    """Yield what tells a page's rows apart: not every query asks for their ids."""
+    """Yield keys of a page's rows, because not every query selects the id."""
     return (str(row.get("Id") or row) for row in found.rows)
 
 
@@ -292,6 +295,6 @@ def _found(data: Any) -> Found:
 
 
 def _locator(url: Any) -> str:
-    """Return the locator in ``nextRecordsUrl``. The address itself is never followed: it might lead elsewhere."""
+    """Return the locator in ``nextRecordsUrl``. The URL itself is never followed, because it might lead elsewhere."""
     match = _LOCATOR.search(str(url or "").split("?")[0])
     return match[1] if match else ""

@@ -1,7 +1,7 @@
-"""What Salesforce's records were: the history objects name a field, its old and its new value, and when it changed.
+"""History of Salesforce records. History objects store a field, its old and new value, and the time of the change.
 
-Only fields for which tracking is turned on are in them, for some 18 months. Whether an opportunity was closed or won is
-no field that can be tracked; it follows from the stage that it was in.
+They cover only fields with history tracking, for about 18 months. Whether an opportunity was closed or won cannot be
+tracked; it follows from the stage at that time.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from include.connectors.history import states
 from include.connectors.pagination import check_keyset
 
 _FIELDS = ("Field", "OldValue", "NewValue", "CreatedDate")
-# The entry that says that the history is kept since the record was made.
+# This entry means that the history is complete since the record was created.
 _CREATED = "created"
 _OF_STAGE = {"is_closed": "IsClosed", "is_won": "IsWon"}
 _Entries = dict[str, list[tuple[datetime, Any]]]
@@ -29,12 +29,12 @@ _Entries = dict[str, list[tuple[datetime, Any]]]
 def step(
     api: SalesforceApi, plan: Plan, part: Part, keeper: tuple[str, str], here: Position
 ) -> tuple[list[Record], Position]:
-    """Return the former states of the next records by id, all states of one together.
+    """Return the earlier states of the next records by id, all states of one record together.
 
     Args:
         api: The org.
         plan: How the records are read.
-        keeper: The object that keeps their history, and its field for the record.
+        keeper: The object that stores their history, and its field with the record's id.
         here: Where to continue.
     """
     after = f" WHERE Id > '{checked_id(here['id'])}'" if here["id"] else ""
@@ -70,13 +70,13 @@ def _former(plan: Plan, part: Part, row: Row, changes: list[Row], stages: Mappin
             if rule.property == "StageName":
                 timelines |= _of_stage(part, entries, stages)
     if any(change["Field"] == _CREATED for change in changes):
-        # Tracked from the beginning and never changed: it was as it is.
+        # Tracked from the beginning and never changed: the current value was always valid.
         timelines |= {column: [(since, value)] for column, value in now.values.items() if column not in timelines}
     return states(now, timelines, born)
 
 
 def _entries(changes: list[Row], name: str, since: datetime) -> list[tuple[datetime, Any]]:
-    """Return the values of one field and since when it had each."""
+    """Return the values of one field, each with the time from which it was valid."""
     entries: list[tuple[datetime, Any]] = []
     for change in changes:
         at = time_or_none(change["CreatedDate"])
@@ -89,7 +89,10 @@ def _entries(changes: list[Row], name: str, since: datetime) -> list[tuple[datet
 
 
 def _is_of(change: Row, name: str) -> bool:
-    """Return whether a change is one of a field: of a reference there are two, with the names and with the ids."""
+    """Return whether a change is one of this field.
+
+    Salesforce stores two for a reference: one with names, one with ids.
+    """
     if change["Field"] == name:
         return True
     if not name.endswith("Id") or change["Field"] != name.removesuffix("Id"):
@@ -105,7 +108,7 @@ def _looks_like_id(value: Any) -> bool:
 
 
 def _stages(api: SalesforceApi, part: Part) -> dict[str, Row]:
-    """Return what each stage means, where that is needed."""
+    """Return the meaning of each stage, if it is needed."""
     columns = part.mapping.columns
     wanted = any(name in columns and columns[name].property == field for name, field in _OF_STAGE.items())
     if not wanted or not api.fields("OpportunityStage"):

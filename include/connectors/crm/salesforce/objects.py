@@ -1,7 +1,7 @@
-"""Which of Salesforce's objects make an entity, and how they are read one after the other: activities are of two.
+"""Salesforce's objects per entity, and the order of reading them: activities are of two types.
 
-A position names the object that is being read, and keeps under ``ends`` when each object was last read whole. An object
-that is new in the mapping has no such time yet, so that it is read from its beginning.
+A position names the object being read, and stores under ``ends`` when each object was last read completely. An object
+that is new in the mapping has no such time yet, so it is read from the beginning.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from include.connectors.crm.salesforce import pagination
 from include.connectors.crm.salesforce.resources import RESOURCES, Resource
 from include.connectors.mapping import EntityMapping, MappingFile
 
-# What each position carries through the pagination of one object.
+# Keys that each position keeps through the pagination of one object.
 _CARRIED = ("object", "from", "ends")
 
 
@@ -23,9 +23,9 @@ class Part:
     """One object of an entity.
 
     Args:
-        resource: What Salesforce has.
-        mapping: How its fields fill the columns.
-        name: The object's name in the mapping file; "" where the entity has just one.
+        resource: Salesforce's object.
+        mapping: Fields for the columns.
+        name: The object's name in the mapping file; "" if the entity has just one.
     """
 
     resource: Resource
@@ -37,7 +37,7 @@ def of_mapping(file: MappingFile) -> dict[str, dict[str, Part]]:
     """Return entity -> its parts by object, in the order of the file.
 
     Raises:
-        ConfigError: The file names no object where it must.
+        ConfigError: The file lacks a required object name.
     """
     found: dict[str, dict[str, Part]] = {}
     for entity, mapping in file.entities.items():
@@ -52,7 +52,7 @@ def of_mapping(file: MappingFile) -> dict[str, dict[str, Part]]:
             place = ("entities", entity)
             raise file.document.error(place, f"{entity} needs the name of its object", cure=f"name it {said}")
         found[entity] = {
-            # An object of the customer's own takes the place of the usual one, without what is special about that.
+            # A custom object replaces the standard one, without the standard object's special features.
             name: Part(known.get(name) or replace(Resource(entity), sobject=name), one, shown)
             for name, (one, shown) in named.items()
         }
@@ -60,19 +60,19 @@ def of_mapping(file: MappingFile) -> dict[str, dict[str, Part]]:
 
 
 def begin(objects: Sequence[str], lo: int | None, hi: int, done: Position) -> Position:
-    """Return the position before everything that is new.
+    """Return the first position of a new read.
 
     Args:
-        objects: In the order in which they are read.
+        objects: In reading order.
         lo: First millisecond; None to read everything.
         hi: First millisecond that is not read.
-        done: Object -> when it was last read whole; those that are due again are not in it.
+        done: Object -> when it was last read completely, without objects that are due for a complete read.
     """
     return _enter(objects[0], {"from": lo, "hi": hi, "ends": done})
 
 
 def onward(objects: Sequence[str], there: Position) -> Position:
-    """Return the position after an object is read to its end: the beginning of the next one."""
+    """Return the position after the end of an object: the beginning of the next one."""
     plan = there | {"ends": there["ends"] | {there["object"]: there["whole_at"]}}
     later = objects[objects.index(there["object"]) + 1 :] if there["object"] in objects else ()
     if later:

@@ -1,22 +1,22 @@
-"""Pagination of Salesforce objects that change meanwhile: none is lost or missed. Pure steps over a position.
+"""Pagination of Salesforce objects that change during the read, without losing any. Pure steps over a position.
 
-Each step takes a position and returns rows and the position after them, so that a read can stop and continue anywhere.
+Each step takes a position and returns rows and the next position, so a read can stop and resume anywhere.
 
-* ``rows``: everything, or what changed in ``[lo, hi)``, in the order of ``(SystemModstamp, Id)``. That pair is the
-  keyset: ten thousand rows of one second (case 38) neither end nor stall it. Pages follow the query's locator; when
-  that is no longer kept (case 47), or the answer ends before its own total, the query is asked again from the keyset.
-* ``parent:NAME``: records of which a mapped field belongs to a parent that changed, such as the account of a line's
-  opportunity. Their own clock does not move then.
-* ``related:NAME``: records of which something next to them changed, such as a contact's role.
-* ``done``: everything before ``at`` was read (``parts``).
+* ``rows``: everything, or the changes in ``[lo, hi)``, in the order of ``(SystemModstamp, Id)``. That pair is the
+  keyset, so ten thousand rows of one second neither end nor stall the read. Pages follow the query's locator. When that
+  has expired, or the result ends before its own total, the query is sent again from the keyset.
+* ``parent:NAME``: records with a mapped field of a parent that changed, such as the account of a line's opportunity.
+  Their own change time does not move then.
+* ``related:NAME``: records with a related record that changed, such as a contact's role.
+* ``done``: everything before ``at`` was read (``objects``).
 
-A row that is edited while its query is paginated shows its new clock, which is at or after ``hi``: it is taken as is,
-but the keyset stays with the rows before it, and the next read meets it again. So is what was edited within the lag
-before a full pass.
+A row that is edited while its query is paginated shows its new change time, which is at or after ``hi``. It is returned
+as is, but the keyset stays at the rows before it, and the next read finds it again. The same holds for rows edited
+within the lag before a full pass.
 
-Formula fields change without moving any clock (case 39): where one is mapped, everything is read again every so often.
-A full pass ends by comparing what came with what Salesforce counts (case 41), and so does one over changes
-that was asked again from its keyset: had pages come out of order, rows below it would be left out.
+Formula fields change without updating any change time. If one is mapped, everything is read again at an interval. A
+full pass ends by comparing the rows read with Salesforce's count. So does a pass over changes that was resumed from its
+keyset: if pages had come out of order, rows below the keyset would be missing.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from include.connectors.crm.salesforce.resources import CURSOR
 from include.connectors.pagination import check_keyset
 from include.http.loops import Loop
 
-# SOQL, locator ("" to ask again) -> one page
+# SOQL, locator ("" to query again) -> one page
 Ask = Callable[[str, str], Found]
-# Row -> its clock in milliseconds; None if it does not say
+# Row -> its change time in milliseconds; None if unknown
 Clock = Callable[[Row], int | None]
 
 _START: dict[str, Any] = {"at": None, "id": "", "locator": "", "left": 0, "is_renewed": False}
@@ -42,7 +42,7 @@ _START: dict[str, Any] = {"at": None, "id": "", "locator": "", "left": 0, "is_re
 
 @dataclass(frozen=True)
 class Step:
-    """What one page brought.
+    """The result of one page.
 
     Args:
         there: The position after it.
@@ -55,37 +55,37 @@ class Step:
 
 
 def whole(hi: int) -> Position:
-    """Return the position before everything."""
+    """Return the position at the beginning of a full pass."""
     return {"phase": "rows", "lo": None, "hi": hi, "rows": 0, "whole_at": hi, "is_again": False} | _START
 
 
 def changes(lo: int, hi: int, whole_at: int) -> Position:
-    """Return the position before all that changed in ``[lo, hi)``.
+    """Return the position before all changes in ``[lo, hi)``.
 
     Args:
         lo: First millisecond.
         hi: First millisecond that is not read.
-        whole_at: Up to when everything was last read.
+        whole_at: Time of the last full pass.
     """
     return {"phase": "rows", "lo": lo, "hi": hi, "rows": 0, "whole_at": whole_at} | _START
 
 
 def again(position: Position) -> Position:
-    """Return the position before all of a pass that missed rows the first time."""
+    """Return the position to repeat a pass that missed rows the first time."""
     return position | {"phase": "rows", "rows": 0, "is_again": True} | _START
 
 
 def is_whole(position: Position) -> bool:
-    """Return whether it is a full pass."""
+    """Return whether the position is of a full pass."""
     return position["lo"] is None
 
 
 def following(position: Position, others: Sequence[str]) -> Position | None:
-    """Return where a pass continues when a phase of it is over; None at its end.
+    """Return where a pass continues after a phase; None at its end.
 
     Args:
         position: A position of that phase.
-        others: The phases that follow the rows, where only changes are read.
+        others: The phases that follow ``rows`` if only changes are read.
     """
     left = () if is_whole(position) else tuple(others)
     if position["phase"] in left:
@@ -99,8 +99,8 @@ def by_clock(position: Position, select: str, ask: Ask, clock: Clock, condition:
     Args:
         position: Where to continue.
         select: The query up to FROM and the object.
-        clock: Tells a row's clock.
-        condition: What else must hold of the rows.
+        clock: Returns a row's change time.
+        condition: Further condition on the rows.
     """
     parts = [condition] if condition else []
     if position["at"] is not None:
@@ -108,7 +108,7 @@ def by_clock(position: Position, select: str, ask: Ask, clock: Clock, condition:
         parts.append(f"{CURSOR} >= {last} AND ({CURSOR} > {last} OR Id > '{checked_id(position['id'])}')")
     elif position["lo"] is not None:
         parts.append(since(position))
-    # What a full pass does not meet counts as gone: it must meet what is younger than ``hi`` too.
+    # A full pass marks missing rows as deleted, so it must also find rows younger than ``hi``.
     parts += [] if is_whole(position) else [before(position)]
     where = f" WHERE {' AND '.join(parts)}" if parts else ""
     found, left, is_new = _ask(position, f"{select}{where} ORDER BY {CURSOR}, Id", ask)
@@ -117,7 +117,7 @@ def by_clock(position: Position, select: str, ask: Ask, clock: Clock, condition:
         (at, row["Id"]) for at, row in zip(clocks, found.rows, strict=True) if at is not None and at < position["hi"]
     ]
     reached: dict[str, Any] = {}
-    # Rows that came out of order do not say how far the pass is.
+    # Rows that came out of order do not show the progress of the pass.
     times = [position["at"] or 0, *(at for at, _ in known)]
     if known and times == sorted(times):
         reached = {"at": known[-1][0], "id": checked_id(known[-1][1])}
@@ -129,17 +129,17 @@ def by_clock(position: Position, select: str, ask: Ask, clock: Clock, condition:
 
 
 def since(position: Position) -> str:
-    """Return the condition for what changed; "" where everything is read."""
+    """Return the condition for changed rows; "" in a full pass."""
     return "" if is_whole(position) else f"{CURSOR} >= {_literal(position['lo'])}"
 
 
 def before(position: Position) -> str:
-    """Return the condition for rows that are read up to ``hi``."""
+    """Return the condition for rows before ``hi``."""
     return f"{CURSOR} < {_literal(position['hi'])}"
 
 
 def by_parent(position: Position, select: str, ask: Ask, condition: str = "") -> Step:
-    """Read one page of the rows whose parent changed, in the order of their ids.
+    """Read one page of the rows whose parent changed, in id order.
 
     Args:
         position: Where to continue; the phase names the relationship.
@@ -155,12 +155,12 @@ def by_parent(position: Position, select: str, ask: Ask, condition: str = "") ->
 
 
 def by_id(select: str, condition: str, ask: Callable[..., Found]) -> Iterator[list[Row]]:
-    """Yield pages of what is live, in the order of the ids.
+    """Yield pages of live rows, in id order.
 
     Args:
         select: As for ``by_clock``.
         condition: As for ``by_clock``.
-        ask: Asks a query, with ``is_all``.
+        ask: Sends a query, with ``is_all``.
     """
     last, loop = "", Loop(f"Salesforce's list of ids of {select.rpartition(' FROM ')[2]}")
     while True:
@@ -177,7 +177,7 @@ def by_id(select: str, condition: str, ask: Callable[..., Found]) -> Iterator[li
 
 
 def _ask(position: Position, soql: str, ask: Ask) -> tuple[Found, int, bool]:
-    """Return the next page, how many rows the query still owes after it, and whether it was asked again."""
+    """Return the next page, how many rows are still to come after it, and whether the query was sent again."""
     if position["locator"]:
         try:
             found = ask("", position["locator"])
@@ -194,7 +194,7 @@ def _stepped(position: Position, found: Found, left: int, reached: Position) -> 
     if owes and not position["locator"]:
         check_keyset("Salesforce", found.rows, left, position["id"])
     count = {"locator": found.locator, "left": left}
-    # An answer that ends before its own total is not believed: the query is asked again from the keyset.
+    # A result that ends before its own total is incomplete: the query is sent again from the keyset.
     return Step(found.rows, position | count | reached, is_over=not found.locator and not owes)
 
 

@@ -1,4 +1,4 @@
-"""How an object is read today: what its description and the mapping make of each other, found out in each run again."""
+"""Plan how to read each object, from its current description and the mapping. Every run makes its own plan."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class Plan(NamedTuple):
 
     Args:
         select: The query up to FROM and the object.
-        condition: What must hold of its rows beside their clock; "" for nothing.
-        mapper: Turns its rows into records.
-        phases: What follows the rows when only changes are read.
-        related: Related objects whose fields are mapped -> those fields.
-        refresh: After so many milliseconds everything is read again; None where no mapped field is calculated.
-        is_account: Whether it is the account, whose merges are followed.
+        condition: Condition on its rows other than on their change time; "" for none.
+        mapper: Converts its rows to records.
+        phases: The phases that follow ``rows`` when only changes are read.
+        related: Related objects with mapped fields -> those fields.
+        refresh: Milliseconds until everything is read again; None if no mapped field is calculated.
+        is_account: Whether it is the account object, whose merges are tracked.
     """
 
     select: str
@@ -43,12 +43,12 @@ def make(api: SalesforceApi, file: MappingFile, part: Part, fields: Mapping[str,
     """Return how an object is read.
 
     Args:
-        api: Describes further objects that the mapping leads to.
-        file: Names the line of what does not fit.
-        zone: In which moments are cut to dates.
+        api: Describes further objects that the mapping refers to.
+        file: Finds the line of a setting, for errors.
+        zone: Time zone for converting timestamps to dates.
 
     Raises:
-        ConfigError: The object or a mapped field is not there; names file, line and field.
+        ConfigError: The object or a mapped field does not exist; names file, line and field.
     """
     resource, mapping = part.resource, part.mapping
     if not fields:
@@ -77,7 +77,7 @@ def make(api: SalesforceApi, file: MappingFile, part: Part, fields: Mapping[str,
 
 
 def add_related(api: SalesforceApi, plan: Plan, rows: list[Row]) -> None:
-    """Put the values of related records into the rows, several of them as a multi-select list."""
+    """Add the values of related records to the rows. Several values become a multi-select list."""
     for related, names in plan.related.items():
         by_id = {row["Id"]: row for row in rows}
         for row in by_id.values():
@@ -93,7 +93,6 @@ def add_related(api: SalesforceApi, plan: Plan, rows: list[Row]) -> None:
 
 
 def record(plan: Plan, row: Row) -> Record:
-    """Return a row as a record."""
     made = plan.mapper.record(str(row["Id"]), row, time_or_none(row.get(CURSOR)), bool(row.get("IsDeleted")))
     survivor = row.get("MasterRecordId")
     if survivor:
@@ -106,7 +105,7 @@ def record(plan: Plan, row: Row) -> Record:
 def _beside(
     api: SalesforceApi, part: Part, mapped: tuple[str, ...], fields: Mapping[str, Row]
 ) -> tuple[dict[Related, tuple[str, ...]], list[str], set[str]]:
-    """Return the related objects and the parents that dotted fields lead to, and all fields that are known."""
+    """Return the related objects and the parents that dotted fields refer to, and all known fields."""
     known = set(fields)
     related: dict[Related, tuple[str, ...]] = {}
     parents: list[str] = []

@@ -7,7 +7,7 @@ from include.entities.catalog import Kind
 
 
 class SqlCrm(Database):
-    """See ``Database``, whose way of reading this is; the entities are those of a CRM."""
+    """A ``Database`` with the entities of a CRM."""
 
     vendor = "sqlcrm"
     kind: Kind = "crm"

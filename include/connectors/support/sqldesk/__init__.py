@@ -7,7 +7,7 @@ from include.entities.catalog import Kind
 
 
 class SqlDesk(Database):
-    """See ``Database``, whose way of reading this is; the entities are those of a support desk."""
+    """A ``Database`` with the entities of a support desk."""
 
     vendor = "sqldesk"
     kind: Kind = "support"

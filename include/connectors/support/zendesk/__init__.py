@@ -1,4 +1,4 @@
-"""Zendesk Support as a source: organisations, users, tickets with metrics, their events and comments, ratings."""
+"""Zendesk Support as a source: organisations, users, tickets with metrics, ticket events and comments, ratings."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from include.http import body
 from include.http.client import Refused
 from include.http.loops import LONGEST_STALL
 
-# Exports refuse a start less than a minute ago, and hold that minute back (case 31).
+# Exports reject a start less than a minute ago, and leave that minute out.
 _LEAST_LAG = 61
-# Customers change their mind for some days; the list cannot be asked for changes only.
+# Customers may change a rating for some days, and the list cannot be filtered by change time.
 _RATINGS_AGAIN = 7 * 86_400
-# An export holds a minute back; how far behind it a full read looks for what just changed.
+# How far back a full read looks for recent changes, in seconds. Exports leave out the last minute.
 _YOUNG = 600
-# A count older than this is an estimate.
+# An older count is an estimate.
 _COUNTED = timedelta(minutes=5)
 _NOBODY = "Permanently Deleted User"
 
@@ -38,7 +38,7 @@ class Zendesk(Source):
     """One Zendesk account.
 
     Args:
-        connection: Where it is; see ``api.client`` for login and password.
+        connection: Host and credentials; see ``api.client``.
         settings: For lag and overlap.
     """
 
@@ -54,11 +54,9 @@ class Zendesk(Source):
         self._resources = {one.entity: one for one in RESOURCES}
 
     def entities(self) -> tuple[str, ...]:
-        """See ``Source``."""
         return tuple(self._resources)
 
     def counts(self, entity: str) -> dict[str, int] | None:
-        """See ``Source``."""
         if entity == "ticket":
             return {"": self._api.count_found("type:ticket")}
         if entity not in ("organization", "support_user"):
@@ -67,7 +65,7 @@ class Zendesk(Source):
         return {"": n} if counted_at and clock.now() - counted_at <= _COUNTED else None
 
     def ids(self, entity: str) -> Iterator[list[Listed]] | None:
-        """See ``Source``. Tickets come from their export: lists leave archived ones out (case 26)."""
+        """List the ids. Tickets come from their export, because lists leave out archived ones."""
         if entity == "ticket_event":
             return None
         return self._tickets() if entity == "ticket" else self._listed(self._resources[entity].name)
@@ -81,15 +79,12 @@ class Zendesk(Source):
             yield [(record.id, record.source_at) for record in page.records if not record.is_deleted]
 
     def fields(self, entity: str) -> dict[str, str]:
-        """See ``Source``."""
         return described(self._api, entity)
 
     def mapped(self, entity: str) -> dict[str, str]:
-        """See ``Source``."""
         return {name: column for column, name in self._resources[entity].columns.items()}
 
     def pages(self, entity: str, request: Request) -> Iterator[Page]:
-        """See ``Source``."""
         if entity not in self._resources:
             raise ConfigError(f"Zendesk has no entity {entity}", cure=f"available: {', '.join(self._resources)}")
         resource = self._resources[entity]
@@ -103,7 +98,7 @@ class Zendesk(Source):
             request,
             start=lambda done: self._start(resource, done, request),
             step=step,
-            # A page of events may hold none of the kinds that are wanted; any other page without rows is the last.
+            # A page of events may have none of the wanted kinds. For other exports, a page without rows is the last.
             most_empty=MOST_EMPTY if resource.entity == "ticket_event" else LONGEST_STALL,
         )
 
@@ -114,20 +109,21 @@ class Zendesk(Source):
         if full or done is None:
             start, cursor = 0, None
         elif resource.clock == "generated_timestamp" and since is None:
-            # The vendor keeps back what could still change its place: its cursor is safe to continue from.
+            # The vendor holds back tickets that could still change their order, so it is safe to continue from its
+            # cursor.
             start, cursor = done["start"], done["cursor"]
         else:
             overlap = _RATINGS_AGAIN if resource.pagination == "list" else self._trailing
             start, cursor = done["at"] // 1000 - overlap, None
             start = min(start, positions.milliseconds(since) // 1000) if since else start
         start = max(0, min(start, newest))
-        # Events never change, so that the export holds none of them back that it has shown before.
+        # Events never change, so the export holds back none that it has returned before.
         has_rest = full and resource.entity != "ticket_event"
         if resource.pagination == "cursor":
             return {"phase": "cursor", "cursor": cursor, "start": start, "at": at, "full": has_rest}
         if resource.pagination == "time":
             return {"phase": "time", "start": start, "at": at, "full": has_rest}
-        # What a full read does not meet counts as gone: it must meet what is younger than the lag too.
+        # A full read marks missing rows as deleted, so it must also find rows younger than the lag.
         return {"phase": "list", "after": None, "from": start, "to": None if full else newest, "at": at}
 
     def _step(self, resource: Resource, here: Position) -> tuple[list[Row], Position]:
@@ -158,7 +154,7 @@ class Zendesk(Source):
         except Refused as error:
             if not here["cursor"] or error.status not in (400, 422):
                 raise
-            # The vendor no longer knows the cursor: go back to the time from which it was reached.
+            # The vendor no longer knows the cursor: go back to the stored start time.
             return pagination.cursor_step(here | {"cursor": None}, resource.name, export)
 
     def _records(self, resource: Resource, rows: list[Row]) -> Collection[Record]:
@@ -176,7 +172,7 @@ class Zendesk(Source):
         return [_record(resource, row) for row in rows]
 
     def _with_organizations(self, rows: list[Row]) -> list[Row]:
-        """Add to ratings or events the organisation of their ticket, whose figures they change."""
+        """Add the organisation of their ticket to ratings or events, because they affect its figures."""
         ids = sorted({str(row["ticket_id"]) for row in rows if row.get("ticket_id")}, key=int)
         found = {row["id"]: row.get("organization_id") for row in self._api.show_many("tickets", ids)}
         return [row | {"organization_id": found.get(row.get("ticket_id"))} for row in rows]
@@ -186,12 +182,12 @@ def _ticket(resource: Resource, row: Row) -> Record:
     generated = row.get("generated_timestamp")
     row["generated_at"] = generated and generated * 1000
     at = time_or_none(row["generated_at"]) or time_or_none(row.get("updated_at"))
-    # The status `deleted` is in no published list of statuses (case 24).
+    # The status `deleted` is not in any published list of statuses.
     return resource.mapper.record(str(row["id"]), row, at, row.get("status") == "deleted")
 
 
 def _too_many_events(second: int) -> Unavailable:
-    """No list holds the events of all tickets, archived ones too, from which the rest of that second could come."""
+    """No list has the events of all tickets, including archived ones, to get the rest of that second from."""
     at = positions.moment(second * 1000)
     return Unavailable(
         f"Zendesk has more events in one second, {at:%Y-%m-%d %H:%M:%S} UTC, than a page of their export holds",
@@ -201,7 +197,7 @@ def _too_many_events(second: int) -> Unavailable:
 
 def _event(resource: Resource, row: Row) -> Record:
     record = resource.mapper.record(row["id"], row, time_or_none(row["happened_at"]))
-    # Once is enough for what customers wrote.
+    # Store the customers' text only once.
     record.payload.pop("body", None)
     return record
 

@@ -1,4 +1,7 @@
-"""Zendesk's rate_policy, and its endpoints as functions. Links in answers name another host and are never followed."""
+"""Zendesk's rate policy, and its endpoints as functions.
+
+Links in responses name another host and are never followed.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ from include.http.loops import Loops
 
 Row = dict[str, Any]
 
-# All exports share one small allowance (case 32), whatever the plan allows otherwise.
+# All exports share one small rate limit, whatever the plan's other limits.
 _LIMITS = {"ordinary": Limit(200, 60.0), "export": Limit(10, 60.0)}
 _EXPORT_HEADER = "zendesk-ratelimit-incremental-exports"
 
@@ -39,7 +42,7 @@ def _learn(kind: str, headers: Mapping[str, str]) -> dict[str, Limit]:
 
 
 def _explain(data: Any) -> str:
-    """Zendesk says what is wrong in three forms."""
+    """Return the error message. Zendesk has three error formats."""
     if not isinstance(data, dict):
         return ""
     if isinstance(data.get("errors"), list):
@@ -54,9 +57,9 @@ RATE_POLICY = RatePolicy("Zendesk", _learn, explain=_explain)
 
 
 def client(connection: Connection, allowed_plain_http_hosts: tuple[str, ...]) -> Client:
-    """Return a client for one desk.
+    """Return a client for one Zendesk account.
 
-    With a login, the password is an API token and the login the e-mail address of its user; without, an OAuth token.
+    With a login, the password is an API token and the login its user's email address. Otherwise it is an OAuth token.
 
     Raises:
         ConfigError: The connection lacks a host or a token.
@@ -72,23 +75,23 @@ def client(connection: Connection, allowed_plain_http_hosts: tuple[str, ...]) ->
 
 @dataclass
 class ZendeskApi:
-    """The endpoints that are read."""
+    """The endpoints used for reading."""
 
     client: Client
     _per_page: int = field(default=EXPORT_PAGE, init=False)
     _loops: Loops = field(default_factory=Loops, init=False, repr=False)
 
     def export_by_cursor(self, name: str, cursor: str | None, start: int, include: str | None) -> Row:
-        """Return one page of a cursor export: after the cursor, or from a time on where there is none.
+        """Return one page of a cursor export: after the cursor, or from a start time if there is no cursor.
 
-        Its rows are as they came: see ``body.row``.
+        Its rows are not decoded; see ``body.row``.
         """
         place = {"cursor": cursor} if cursor else {"start_time": start}
         path = f"{API}/incremental/{name}/cursor"
         return _with_metrics(self._export(path, name, place | {"include": include}, _rows_apart(name)), name)
 
     def export_by_time(self, name: str, start: int, include: str | None = None) -> Row:
-        """Return one page of a time export, from a second on and including it."""
+        """Return one page of a time export, from a second on, inclusive."""
         path = f"{API}/incremental/{name}"
         data = self._export(path, name, {"start_time": start, "include": include})
         following = data.get("end_time")
@@ -97,7 +100,7 @@ class ZendeskApi:
         return data
 
     def list_page(self, name: str, after: str | None, **more: Any) -> tuple[list[Row], str | None]:
-        """Return one page of a list by cursor, and where the next one starts."""
+        """Return one page of a cursor-based list, and the cursor of the next one."""
         data = self.client.get(f"{API}/{name}", {"page[size]": LIST_PAGE, "page[after]": after, **more}).data
         meta = _with_metrics(_checked(data, name), name).get("meta") or {}
         known = [str(row.get("id")) for row in data[name]]
@@ -112,25 +115,27 @@ class ZendeskApi:
         return data[name], str(meta["after_cursor"])
 
     def young_tickets(self, after: str | None, since: int, include: str | None) -> tuple[list[Row], str | None]:
-        """Return one page of the tickets that changed last, newest first, and where the next one starts; of what
-        changed before ``since``, in seconds, no more than that page holds."""
+        """Return one page of the most recently changed tickets, newest first, and the cursor of the next one.
+
+        There is no next cursor once a page reaches back to ``since``, in seconds since the epoch.
+        """
         rows, onward = self.list_page("tickets", after, sort="-updated_at", include=include)
         oldest = time_or_none(rows[-1].get("updated_at")) if rows else None
         return rows, onward if oldest and oldest.timestamp() >= since else None
 
     def count(self, name: str) -> tuple[int, datetime | None]:
-        """Return how many there are, as counted at the time that is returned too."""
+        """Return how many records there are, and when they were counted."""
         found = _of_count(self.client.get(f"{API}/{name}/count").data)
         if isinstance(found, dict):
             return int(found["value"]), time_or_none(found.get("refreshed_at"))
         return int(found), None
 
     def count_found(self, query: str) -> int:
-        """Return how many records a search finds, archived ones too."""
+        """Return how many records a search finds, including archived ones."""
         return int(_of_count(self.client.get(f"{API}/search/count", {"query": query}).data))
 
     def survivor(self, organization: str) -> str | None:
-        """Return the organisation that a deleted one was merged into; None if it was not (case 37)."""
+        """Return the organisation that a deleted one was merged into; None if it was not merged."""
         path = f"{API}/organizations/{organization}/merges"
         try:
             data = self.client.get(path, {"page[size]": LIST_PAGE}).data
@@ -143,7 +148,7 @@ class ZendeskApi:
         return next((str(one["winner_id"]) for one in done), None)
 
     def show_many(self, name: str, ids: Sequence[str]) -> list[Row]:
-        """Return the records with these ids; deleted ones are left out."""
+        """Return the records with these ids, without deleted ones."""
         rows: list[Row] = []
         for start in range(0, len(ids), SHOW_MANY):
             params = {"ids": ",".join(ids[start : start + SHOW_MANY])}
@@ -151,7 +156,7 @@ class ZendeskApi:
         return rows
 
     def _export(self, path: str, name: str, params: Row, parse: Callable[[bytes], Any] | None = None) -> Row:
-        """Ask for a page, for smaller ones while the desk takes too long over it (case 33)."""
+        """Request a page, and smaller ones while the vendor times out."""
         while True:
             asked = params | {"per_page": self._per_page}
             try:
@@ -169,7 +174,10 @@ def _rows_apart(name: str) -> Callable[[bytes], Any]:
 
 
 def _with_metrics(data: Row, name: str) -> Row:
-    """Put side-loaded metrics into their tickets: they come there or, as for most endpoints, as a list next to them."""
+    """Put side-loaded metrics into their tickets.
+
+    They come inside the ticket or, on most endpoints, as a separate list.
+    """
     metrics = {one.get("ticket_id"): one for one in data.get("metric_sets") or []}
     if not metrics:
         return data

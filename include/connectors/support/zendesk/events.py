@@ -1,4 +1,4 @@
-"""Ticket events: one update of a ticket, as the export has it, becomes one row per thing that it changed."""
+"""Flatten ticket events: one update of a ticket in the export becomes one row per change."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 Row = dict[str, Any]
 
-# Field of the ticket -> what we call its change. Changes of other fields, and notifications, are left out.
+# Ticket field -> our name of its change. Changes of other fields, and notifications, are left out.
 FIELDS = {
     "status": "status",
     "priority": "priority",
@@ -37,7 +37,7 @@ def _rows(update: Row) -> list[Row]:
     updater = update.get("updater_id")
     rows = []
     for number, child in enumerate(update.get("child_events") or []):
-        # A child without a number of its own is distinguished by its place in the update, which does not change.
+        # A child event without an id is identified by its place in the update, which does not change.
         child_id = child.get("id") or f"{update.get('id')}-{number}"
         found = _comment(child, updater) or _changes(child, updater)
         for each in found:
@@ -77,5 +77,5 @@ def _changes(child: Row, updater: Any) -> list[Row]:
 
 
 def _person(user_id: Any) -> Any:
-    """Return who did it; the vendor writes -1 for itself."""
+    """Return the user's id. The vendor uses -1 for itself."""
     return None if str(user_id).startswith("-") else user_id

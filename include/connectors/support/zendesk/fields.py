@@ -1,4 +1,4 @@
-"""The fields that a desk's people have made; those that Zendesk itself gives are always there."""
+"""Custom fields of a Zendesk account. Zendesk's own fields always exist."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _MOST_PAGES = 50
 
 
 def described(api: ZendeskApi, entity: str) -> dict[str, str]:
-    """Return field -> type; a field is named by its title and its id, which outlives the title."""
+    """Return field -> type. A field is named by its title and its id, because the title may change."""
     name = _LISTS.get(entity)
     if name is None:
         return {}
@@ -21,7 +21,7 @@ def described(api: ZendeskApi, entity: str) -> dict[str, str]:
         try:
             rows, after = api.list_page(name, after)
         except Refused as error:
-            if error.status == 404:  # not every plan has fields of users and organisations
+            if error.status == 404:  # not every plan has user and organisation fields
                 return {}
             raise
         found |= {f"{row.get('title', '')} ({row['id']})": str(row.get("type", "")) for row in rows}

@@ -1,4 +1,4 @@
-"""What Zendesk has, and where: declarations only."""
+"""Zendesk's records and endpoints: declarations only."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 from include.connectors.mapping import ColumnRule, Mapper
 from include.entities.catalog import ENTITIES
 
-# The paths go without the `.json` that the vendor also takes.
+# Paths without the `.json` that the vendor also accepts.
 API = "/api/v2"
 EXPORT_PAGE = 1000
 LIST_PAGE = 100
@@ -20,12 +20,12 @@ class Resource:
     """One kind of record.
 
     Args:
-        entity: What it is mapped onto.
-        name: The vendor's plural, in paths and in answers.
+        entity: The entity that it is mapped to.
+        name: The vendor's plural, in paths and responses.
         pagination: How it can be read: ``cursor`` export, export by ``time``, or ``list``.
-        clock: The field by which the vendor orders it; what it calls ``updated_at`` is not that for tickets (case 23).
+        clock: The field by which the vendor orders it. For tickets this is not ``updated_at``.
         columns: Column -> field; dots lead into nested objects.
-        keep: Further fields for the payload. Texts that people wrote, such as descriptions, are left out.
+        keep: More fields for the payload, without texts that people wrote, such as descriptions.
         include: Side-loads.
     """
 
@@ -90,7 +90,7 @@ RESOURCES = (
             "channel": "via.channel",
             "tags": "tags",
             "satisfaction": "satisfaction_rating.score",
-            # Lists of metrics leave out archived tickets; side-loaded on the export they do not (case 26).
+            # Lists of metrics leave out archived tickets. Side-loaded on the export, metrics include them.
             "solved_at": "metric_set.solved_at",
             "first_reply_seconds": "metric_set.reply_time_in_seconds.calendar",
             "first_reply_minutes": "metric_set.reply_time_in_minutes.calendar",
@@ -109,7 +109,8 @@ RESOURCES = (
         keep=("external_id", "group_id", "problem_id", "brand_id", "ticket_form_id"),
         include="metric_sets",
     ),
-    # One export gives changes and comments: half the calls of reading comments apart, and the calls are few (case 32).
+    # One export returns both changes and comments. Reading comments separately would double the calls of a small rate
+    # limit.
     Resource(
         "ticket_event",
         "ticket_events",
