@@ -1,4 +1,4 @@
-"""Read positions: small versioned JSON objects that outlive the code that wrote them."""
+"""Positions of reads: small versioned JSON objects that outlive the code that wrote them."""
 
 from __future__ import annotations
 

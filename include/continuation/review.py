@@ -129,7 +129,7 @@ def summary(connection: sa.Connection) -> list[dict[str, object]]:
 def unreported(source_id: str) -> list[Unreported]:
     """Return the findings that the source's owner was not notified of, most ARR first.
 
-    Each kind is due at most once a day.
+    Each kind is returned at most once a day.
     """
     with engine("reader").connect() as connection:
         if not has_table(connection, "core.renewal_review"):

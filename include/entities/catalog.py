@@ -39,7 +39,7 @@ ENTITIES: dict[str, Entity] = {
                 name="text",
                 external_id="text",  # the CRM's account id, if the support desk stores it
                 domain_names="text",
-                merged_into="text",  # the organization that this one was merged into
+                merged_into="text",  # the organisation that this one was merged into
                 created_at="timestamptz",
                 updated_at="timestamptz",
             ),
@@ -101,7 +101,7 @@ ENTITIES: dict[str, Entity] = {
             "support",
             _columns(
                 ticket_id="text",
-                organization_id="text",  # the ticket's organization when the event was read
+                organization_id="text",  # the ticket's organisation when the event was read
                 happened_at="timestamptz",
                 event_type="text",  # status, priority, type, assignee, organization, requester, satisfaction, comment
                 old_value="text",

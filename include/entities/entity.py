@@ -39,8 +39,8 @@ class Entity:
         is_account: Whether the record is itself an account of its source, with its ``id`` as the account id.
         dirty_from: The column whose date is the first day that a change of the record can affect; "" for all days.
         dirty_days: For how many days from there a change can affect account-day figures; 0 for all following days.
-        is_optional: Many companies do not have it. It is read only if the vendor's object is mapped and readable, and
-            is reported as not available otherwise (``include.gate.availability``).
+        is_optional: Whether many companies lack it. It is read only if the vendor's object is mapped and readable, and
+            otherwise reported as not available (``include.gate.availability``).
     """
 
     name: str

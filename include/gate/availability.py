@@ -37,7 +37,7 @@ BILLED = ("account", "opportunity", "contract_line", "invoice")
 
 
 def missing() -> list[Missing]:
-    """Return the entities that each judged source could provide by its kind, but does not."""
+    """Return the entities that sources with a verdict lack, out of those that their kind can have."""
     found = []
     for source in load().sources:
         known, refused = judged(source.id), _refusals(source.id)

@@ -1,6 +1,6 @@
 """Find the accounts that have rows in quarantine or in a held batch.
 
-Rows name an account by the id of their own source. A support desk's organization, a product account and a billing
+Rows name an account by the id of their own source. A support desk's organisation, a product account and a billing
 system's customer lead to the CRM's account by the CRM id that they store, and by ``core.account_bridge`` once built.
 """
 
@@ -84,7 +84,7 @@ def _holds() -> sa.ColumnElement[bool]:
 def _as_stored(
     connection: Connection, entity: Entity, source: str, record_id: sa.ColumnElement, named: sa.Select
 ) -> Iterator[sa.Select]:
-    """Yield variants of ``named``, a select that starts with account references, with the stored references instead."""
+    """Yield ``named`` once per vendor, with the stored account references in its first column instead."""
     if not entity.account_ref:
         return
     for vendor in _vendors(entity.kind):

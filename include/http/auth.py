@@ -7,7 +7,7 @@ from requests.auth import AuthBase
 
 
 class Bearer(AuthBase):
-    """Send a token that does not expire."""
+    """Authenticate with a bearer token that does not expire."""
 
     def __init__(self, token: str) -> None:
         self._token = token

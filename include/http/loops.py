@@ -12,12 +12,12 @@ from include.common.errors import Unavailable
 
 # A loop ends after this many pages in a row without a new record.
 LONGEST_STALL = 10
-# Maximum number of remembered records, about 20 MB. In a longer loop, only cursors are sure to reveal a repetition.
+# Maximum number of remembered records, about 20 MB. In a longer loop, only repeated cursors are sure to be noticed.
 _REMEMBERED = 250_000
 
 
 class Loop:
-    """Detects a pagination loop that makes no progress.
+    """Detect a pagination loop that makes no progress.
 
     Args:
         what: Vendor and endpoint, for errors: "HubSpot's list of companies".

@@ -43,7 +43,7 @@ class Token:
 
 
 class OAuth(AuthBase):
-    """Send a token. One process fetches it for all, on first use and again when it expires or is rejected.
+    """Authenticate with a token. One process fetches it for all, on first use and when it expires or is rejected.
 
     Args:
         fetch: Asks the token endpoint.

@@ -1,4 +1,4 @@
-"""Backfills record history from the vendors' own history, once per entity."""
+"""Backfill record history from the vendors' own history, once per entity."""
 
 from __future__ import annotations
 

@@ -98,7 +98,10 @@ def _merge(connection: Connection, batch: Batch, loaded_at: datetime) -> Merged:
 
 
 def _move_on(connection: Connection, batch: Batch, loaded_at: datetime) -> None:
-    """Move the cursor past a merged batch. At the end of a read, close the quarantined rows that waited for it."""
+    """Move the cursor past a merged batch. At the end of its read, close what the read was to settle.
+
+    Requeued rows are dropped, because they were read again. A full read clears the request for one.
+    """
     connection.execute(
         merge_sql.CURSOR,
         {

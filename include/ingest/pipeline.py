@@ -293,7 +293,7 @@ def _connect(source_id: str) -> Source:
 
 
 def _entities(source_id: str) -> tuple[str, ...]:
-    """Return a source's entities. If its connection is broken, return the judged and the mandatory ones of its kind."""
+    """Return a source's entities. If its connection is broken, return those with a verdict and those not optional."""
     settings = load().listed(source_id)
     try:
         return _connect(source_id).entities()

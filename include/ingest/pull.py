@@ -26,7 +26,7 @@ _LAND_ROWS, _LAND_SECONDS = 1000, 1.0
 
 
 class Pull:
-    """Reads one entity into batches, on a connection that holds the entity's read lock."""
+    """Read one entity into batches, on a connection that holds the entity's read lock."""
 
     def __init__(self, connection: Connection, source: Source, source_id: str, entity: str, run_id: str) -> None:
         self._connection, self._source, self._run_id = connection, source, run_id

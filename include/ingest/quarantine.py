@@ -25,7 +25,7 @@ Rows = list[dict[str, Any]]
 
 @dataclass(frozen=True)
 class Which:
-    """Selects rows of the quarantine; "" matches all.
+    """A filter for quarantined rows; "" matches all.
 
     Args:
         rule: A rule's id.

@@ -1,4 +1,4 @@
-"""Check that a database login cannot write: what it may do, and what it must not be able to do.
+"""Check the permissions of a database login: it must not be able to write.
 
 The check of a query's text (``include/warehouse/sql_guard.py``) and the read-only session are two independent locks.
 Without read-only sessions only the first remains, so the login itself must be proved unable to write.

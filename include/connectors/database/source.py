@@ -157,7 +157,7 @@ class Database(Source):
             yield from self._pages(connection, query, here)
 
     def counts(self, entity: str) -> dict[str, int] | None:
-        """Return the counts of daily facts, by day. For other entities, comparing ids costs no more."""
+        """Return the counts of daily facts by day; None for other entities, whose ids cost no more to compare."""
         if "day" not in ENTITIES[entity].column_names:
             return None
         found: Counter[str] = Counter()
@@ -255,7 +255,7 @@ class Database(Source):
         yield Page([], done, done, hi)
 
     def _days(self, lo: datetime) -> tuple[datetime, ...]:
-        """Return the dates, as timestamps, that were not yet over in every time zone at a time."""
+        """Return the dates, as timestamps, that were not yet over in every time zone at a given time."""
         found = set()
         for zone in (ZoneInfo("UTC"), self._zone):
             first = (lo - _DAY).astimezone(zone).date()

@@ -52,7 +52,7 @@ class HubSpot(MappedCrm):
             entity: {part.resource.object_type: part for part in its_parts}
             for entity, its_parts in parts.of_mapping(self._mapping).items()
         }
-        # The company of these records is known to the warehouse, because the records are read with their company.
+        # Objects whose company the warehouse knows, because their own records are read with it.
         self._recalled = {
             (name, "companies"): entity
             for entity in ("contact", "opportunity")

@@ -16,8 +16,7 @@ TOKEN_INFO = "/oauth/v2/private-apps/get/access-token-info"  # noqa: S105 - a pa
 USAGE = "/account-info/v3/api-usage/daily/private-apps"
 
 OWNER_SCOPE = "crm.objects.owners.read"
-# Writing channel -> required scopes. HubSpot counts tasks under contacts, and also the property that prevents duplicate
-# tasks.
+# Writing channel -> required scopes. The contacts scopes also cover tasks and the property that prevents duplicates.
 WRITE_SCOPES = {
     "crm_task": ("crm.objects.contacts.write", "crm.schemas.contacts.write"),
     "crm_field": ("crm.objects.companies.write",),

@@ -187,7 +187,7 @@ def _ticket(resource: Resource, row: Row) -> Record:
 
 
 def _too_many_events(second: int) -> Unavailable:
-    """No list has the events of all tickets, including archived ones, to get the rest of that second from."""
+    """Return the error for a crowded second: no list has the events of all tickets to read its rest from."""
     at = positions.moment(second * 1000)
     return Unavailable(
         f"Zendesk has more events in one second, {at:%Y-%m-%d %H:%M:%S} UTC, than a page of their export holds",
