@@ -1,4 +1,4 @@
-"""The one place that asks what time it is, so that tests and replays can answer instead."""
+"""Read the current time in one place, so that tests and replays can fix it."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ def now() -> datetime:
 
 
 def moment(text: str, option: str) -> datetime:
-    """Return a day or time as a person writes it; without a zone it is UTC.
+    """Parse a date or time from the command line. Without a UTC offset it is UTC.
 
     Raises:
-        ConfigError: It is none; names the option.
+        ConfigError: The text is neither a date nor a time. The message names the option.
     """
     try:
         found = datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
@@ -32,10 +32,10 @@ def moment(text: str, option: str) -> datetime:
 
 
 def day(text: str, option: str) -> date:
-    """Return a day as a person writes it.
+    """Parse a date from the command line.
 
     Raises:
-        ConfigError: It is none; names the option.
+        ConfigError: The text is not a date. The message names the option.
     """
     try:
         return date.fromisoformat(text.strip())

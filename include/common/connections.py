@@ -1,7 +1,7 @@
-"""Connections to the outside, as Airflow keeps them, readable with and without Airflow.
+"""Read Airflow connections, inside and outside Airflow.
 
-Outside Airflow they come from ``AIRFLOW_CONN_<ID>`` in Airflow's own two forms, URI and JSON. Inside, orchestration
-registers a resolver that also asks Airflow's database and secret backends.
+Outside Airflow, connections come from ``AIRFLOW_CONN_<ID>``, in Airflow's URI or JSON format. Inside Airflow,
+`orchestration` registers a resolver that also reads Airflow's metadata database and secrets backends.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from include.common import secrets as hiding
 from include.common.errors import ConfigError
 
-# Airflow's plain form knows no vendors of its own: with these types the vendor is in `extra`.
+# Generic connection types do not name the vendor: `extra.vendor` does.
 _GENERIC_TYPES = {"", "http", "https", "generic"}
 _EXTRA_KEY = "__extra__"
-# Their logins and passwords may be any text.
+# Their logins and passwords may hold any character.
 _DATABASES = frozenset({"postgres", "mysql", "mariadb", "mssql", "oracle", "sqlite", "smtp", "email"})
 
 
 @dataclass(frozen=True)
 class Connection:
-    """One connection. Its ``repr`` shows neither password nor extra.
+    """An Airflow connection. Its ``repr`` hides the password and ``extra``.
 
     Args:
         conn_type: Airflow's connection type.
-        vendor: Which system it is: the type, or ``extra.vendor`` for types that name none.
+        vendor: The system behind it: the connection type, or ``extra.vendor`` for generic types.
         host: Host name, or full base URL.
-        port: Port, if it is not in ``host``.
+        port: Port, unless ``host`` contains it.
         login: User name.
         password: Password or token.
-        schema: Database name; for HTTP, the path that Airflow's URI form splits off.
+        schema: Database name. For HTTP, the path that Airflow's URI format splits off.
         extra: Further settings.
     """
 
@@ -53,11 +53,11 @@ class Connection:
 
     @property
     def variable(self) -> str:
-        """The environment variable that can hold it."""
+        """The environment variable that can define this connection."""
         return f"AIRFLOW_CONN_{self.id.upper()}"
 
     def error(self, message: str, *, cure: str) -> ConfigError:
-        """Return an error that names the connection and where to correct it."""
+        """Return an error that names the connection and where to edit it."""
         return ConfigError(
             f"connection {self.id}: {message}",
             cure=f"{cure} (in Airflow under Admin, Connections, or in {self.variable})",
@@ -67,20 +67,20 @@ class Connection:
         """Return the password.
 
         Raises:
-            ConfigError: There is none.
+            ConfigError: The connection has no password.
         """
         if not self.password:
             raise self.error("has no password", cure="put the token or password into its password field")
         return self.password
 
     def base_url(self, allowed_plain_http_hosts: tuple[str, ...] = ()) -> str:
-        """Return the base URL of an HTTP service, without a slash at the end.
+        """Return the base URL of an HTTP service, without a trailing slash.
 
         Args:
-            allowed_plain_http_hosts: Hosts that may be reached without TLS; this machine itself always may.
+            allowed_plain_http_hosts: Hosts that may be reached without TLS. Loopback addresses are always allowed.
 
         Raises:
-            ConfigError: ``host`` is no full URL, or plain HTTP to another host.
+            ConfigError: ``host`` is not a full base URL, or it uses plain HTTP to a host that is not allowed.
         """
         example = "write the full base URL into its host field, such as https://api.hubapi.com"
         if not self.host:
@@ -97,7 +97,7 @@ class Connection:
         if re.search(r"[\s\\\x00-\x1f\x7f]", self.schema):
             raise self.error("schema holds white space or a backslash", cure="leave its schema empty")
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            # What was pasted here by mistake may be a secret.
+            # A secret may have been pasted here by mistake.
             seen = "" if "@" in self.host else f" {self.host!r}"
             raise self.error(f"host{seen} is no full base URL", cure=example)
         if parts.username or parts.password or parts.query or parts.fragment:
@@ -112,7 +112,8 @@ class Connection:
         return f"{parts.scheme}://{parts.netloc}{port}{parts.path.rstrip('/')}{path}"
 
 
-# Letters of any script (the client turns them into Punycode), digits, dots, strokes; or an IPv6 address.
+# Letters of any script (the client converts them to Punycode), digits, dots, hyphens and underscores; or an IPv6
+# address.
 _HOST = re.compile(r"[\w.-]{1,253}|[0-9a-fA-F:.]{2,45}")
 _SECRET = re.compile(r"(?i)token|secret|password|key|credential")
 Resolver = Callable[[str], "Connection | None"]
@@ -120,7 +121,7 @@ _resolver: Resolver | None = None
 
 
 def set_resolver(resolver: Resolver | None) -> None:
-    """Register what is asked for connections that no environment variable holds."""
+    """Register the function that looks up connections without an environment variable."""
     global _resolver
     _resolver = resolver
 
@@ -129,7 +130,7 @@ def get(connection_id: str) -> Connection:
     """Return a connection.
 
     Raises:
-        ConfigError: It is nowhere, or what is there cannot be read; names the id and the variable.
+        ConfigError: The connection does not exist or cannot be parsed. The message names its id and variable.
     """
     variable = f"AIRFLOW_CONN_{connection_id.upper()}"
     value = os.environ.get(variable, "").strip()
@@ -145,10 +146,10 @@ def get(connection_id: str) -> Connection:
 
 
 def parse(connection_id: str, value: str) -> Connection:
-    """Read a connection from Airflow's URI or JSON form.
+    """Parse a connection from Airflow's URI or JSON format.
 
     Raises:
-        ConfigError: It is neither. The message does not show the value, which holds secrets.
+        ConfigError: The value is in neither format. The message omits the value, since it contains secrets.
     """
     try:
         fields = _from_json(value) if value.startswith("{") else _from_uri(value)
@@ -173,11 +174,11 @@ def make(
     extra: dict[str, Any] | str | None = None,
     description: str | None = None,
 ) -> Connection:
-    """Build a connection from the fields of Airflow's form.
+    """Build a connection from the fields of Airflow's connection form.
 
     Raises:
-        ValueError: ``port`` is not a number, or ``extra`` no JSON object.
-        ConfigError: A field holds what cannot be sent; the message does not show it.
+        ValueError: ``port`` is not a number, or ``extra`` is not a JSON object.
+        ConfigError: A field contains a character that cannot be sent. The message omits the value.
     """
     details = json.loads(extra) if isinstance(extra, str) and extra.strip() else (extra or {})
     if not isinstance(details, dict):
@@ -190,7 +191,7 @@ def make(
         vendor=vendor.lower(),
         host=(host or "").strip(),
         port=int(port) if port else None,
-        # Secrets that were made with `echo`, or copied with the line, end in a line end.
+        # Secrets written with `echo`, or copied as a whole line, end in a newline.
         login=(login or "").strip(),
         password=(password or "").strip(),
         schema=(schema or "").strip(),
@@ -205,13 +206,13 @@ def make(
 
 
 def _check_field(connection: Connection, name: str, value: str) -> None:
-    """Refuse what no header, address or login holds; whatever is wrong in a secret is not shown."""
+    """Reject characters that a header, address or login cannot hold. The error omits the value: it may be a secret."""
     is_text = name.startswith("extra.") or name == "schema"
     if any(unicodedata.category(sign) in ("Cc", "Zl", "Zp", "Cs") for sign in value) and not (
         is_text and "\n" in value and value.startswith("-----BEGIN ")  # a key in PEM form
     ):
         raise connection.error(f"its {name} holds a line end or another control character", cure=f"enter {name} again")
-    # Tokens are sent in headers, which take Latin letters only: https://www.rfc-editor.org/rfc/rfc9110#section-5.5
+    # Tokens are sent in headers, which accept Latin-1 only: https://www.rfc-editor.org/rfc/rfc9110#section-5.5
     is_database = connection.vendor in _DATABASES or "sqlalchemy_url" in connection.extra
     is_http = not is_database and name in ("password", "login")
     if is_http and any(ord(sign) > 255 for sign in value):
@@ -225,7 +226,7 @@ def _from_json(value: str) -> dict[str, Any]:
 
 
 def _from_uri(uri: str) -> dict[str, Any]:
-    """Split a URI as Airflow does: a second scheme in it belongs to the host, the path is the schema."""
+    """Split a URI as Airflow does: a second scheme belongs to the host, and the path is the schema."""
     kind, separator, rest = uri.partition("://")
     if not separator or not kind or uri.count("://") > 2:
         raise ValueError("no connection URI")
@@ -250,7 +251,7 @@ def _from_uri(uri: str) -> dict[str, Any]:
 
 
 def _host(netloc: str) -> str:
-    """Return the unquoted host; a quoted base URL in it keeps its case."""
+    """Return the unquoted host. A quoted base URL keeps its case."""
     host = unquote(urlsplit(f"//{netloc}").hostname or "")
     if "/" in host:
         host = unquote(netloc.rsplit("@", 1)[-1].split(":", 1)[0])
@@ -265,7 +266,7 @@ def _json_or_text(text: str) -> Any:
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether a host's name says that it is this machine."""
+    """Return whether a host name or address is a loopback address."""
     if host == "localhost":
         return True
     try:

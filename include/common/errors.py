@@ -1,4 +1,4 @@
-"""Errors a person is meant to read: each says what is wrong, where, and what to do."""
+"""Errors written for people: what failed, where, and what to do."""
 
 from __future__ import annotations
 
@@ -6,60 +6,60 @@ from include.common.secrets import hidden
 
 
 class PerennialError(Exception):
-    """Base of every error raised on purpose.
+    """Base of every error that Perennial raises on purpose.
 
     Args:
-        message: What is wrong, naming the file, line, field or record, without any secret.
+        message: What failed, with the file, line, field or record, and without secrets.
         cure: What the reader can do about it, as a sentence or a command.
     """
 
     exit_status = 1
 
     def __init__(self, message: str, *, cure: str = "") -> None:
-        # What vendors and databases say is part of many a message, and may hold what they were sent.
+        # Many messages quote a vendor or a database, which may echo a secret it was sent.
         self.message = hidden(message)
         self.cure = cure
         super().__init__(f"{self.message} | {cure}" if cure else self.message)
 
 
 class ConfigError(PerennialError):
-    """A setting, mapping, SQL file or playbook is wrong. Retrying cannot help."""
+    """A setting, mapping, SQL file or playbook is wrong. Retrying does not help."""
 
     exit_status = 2
 
 
 class NotOffered(ConfigError):
-    """The other side has not got something that only some have, or does not show it to us: it is not available."""
+    """The vendor does not offer this feature or hides it from us, so its data is not available."""
 
 
 class AuthError(PerennialError):
-    """The other side refused our credentials or scopes. Retrying cannot help."""
+    """The vendor refused our credentials or scopes. Retrying does not help."""
 
     exit_status = 3
 
 
 class Forbidden(AuthError):
-    """We are known, but may not do this: a scope is missing."""
+    """The credentials are valid, but a scope is missing."""
 
 
 class ContractError(PerennialError):
-    """Data broke its contract and is held. Retrying cannot help."""
+    """Data failed its contract and is on hold. Retrying does not help."""
 
     exit_status = 4
 
 
 class Unavailable(PerennialError):
-    """The other side is down, slow or throttling. Retrying later helps."""
+    """The vendor is down, slow or rate-limiting. Retrying later helps."""
 
     exit_status = 5
 
 
 class QuotaExhausted(Unavailable):
-    """A daily quota is used up; the run ends as partial.
+    """A daily quota is used up. The run ends as partial.
 
     Args:
         message: As for PerennialError.
-        resumes_at: ISO time at which the vendor allows calls again, if it said so.
+        resumes_at: ISO time at which the vendor accepts calls again, if it gave one.
         cure: As for PerennialError.
     """
 
@@ -71,6 +71,6 @@ class QuotaExhausted(Unavailable):
 
 
 class WarehouseError(PerennialError):
-    """The warehouse refused, is missing, or has no space."""
+    """The warehouse is missing, refused a statement, or is out of disk space."""
 
     exit_status = 7

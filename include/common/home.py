@@ -1,7 +1,8 @@
-"""The folder of everything Perennial writes: marked with an id when it is made, cleared entry by entry, by name.
+"""Manage the folder for everything Perennial writes.
 
-Only a folder that has the mark is ever cleared, and of it only ``ENTRIES``. The mark notes where the folder was, so
-that a copy of a project is distinguished from the project that was moved: what is outside belongs to the original.
+Perennial marks the folder with an id when it creates it. ``clear`` only touches a marked folder, and there only the
+names in ``ENTRIES``. The marker records the folder's path, to tell a copied project from a moved one: files outside the
+folder belong to the original.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ from include.common import paths
 from include.common.errors import ConfigError
 
 MARKER = ".perennial-home"
-# All that Perennial makes in its folder; `entry` hands out no other name, so that `clear` forgets none. The database
-# has a mark of its own: warehouse/server.py removes it.
+# Everything Perennial writes into its folder. `entry` refuses other names, so `clear` misses nothing. The database
+# folder has its own marker, and warehouse/embedded/server.py removes it.
 ENTRIES = (
     *("airflow", "bench", "cache", "limits", "logs", "overlay", "sandbox", "tokens", ".probe"),
     *("bench.lock", "demo.json", "demo.json.tmp", "demo.lock", "demo-environment.json", "demo-environment.json.tmp"),
@@ -32,12 +33,12 @@ ENTRIES = (
 
 @dataclass(frozen=True)
 class Mark:
-    """What the marker of a folder says.
+    """The content of a folder's marker.
 
     Args:
-        id: Random, made with the folder; what belongs to the folder but is elsewhere has it too.
-        home: Where the folder was when it was marked.
-        is_made: Whether Perennial made the folder itself, and may remove it when it is empty.
+        id: Random, created with the folder. Files that belong to the folder but live elsewhere carry the same id.
+        home: The folder's path when it was marked.
+        is_made: Whether Perennial created the folder, and may remove it when it is empty.
     """
 
     id: str
@@ -46,7 +47,7 @@ class Mark:
 
 
 def read(folder: Path) -> Mark | None:
-    """Return what a folder's marker says, or None where there is none.
+    """Return a folder's mark, or None if it has no marker.
 
     Raises:
         ConfigError: The marker cannot be read.
@@ -67,12 +68,12 @@ def read(folder: Path) -> Mark | None:
 
 
 def see_owner(folder: Path) -> None:
-    """Make sure that the folder was marked by the user who asks, if it is marked.
+    """Check that a marked folder belongs to the current user.
 
-    PostgreSQL runs for one user only, and files that root leaves among those of somebody else keep him out.
+    PostgreSQL runs as one user only, and files that root leaves in another user's folder lock that user out.
 
     Raises:
-        ConfigError: It is another user's.
+        ConfigError: The folder belongs to another user.
     """
     with contextlib.suppress(FileNotFoundError, NotADirectoryError):
         owner = (folder / MARKER).stat().st_uid
@@ -81,12 +82,12 @@ def see_owner(folder: Path) -> None:
 
 
 def claim(folder: Path) -> Mark:
-    """Make the folder and mark it, or see that it is marked.
+    """Create and mark the folder, or check its existing mark.
 
     Raises:
-        ConfigError: It must not be Perennial's: somebody's home, around the project, in use for other things, a copy,
-            open to everybody, another user's.
-        OSError: It cannot be made or written.
+        ConfigError: The folder is unsafe: a home folder, a parent of the project, in use for something else, a copy,
+            world-writable, or another user's.
+        OSError: The folder cannot be created or written.
     """
     folder = folder.resolve()
     _refuse_wide(folder)
@@ -98,7 +99,7 @@ def claim(folder: Path) -> Mark:
         _refuse_open(folder)
     see_owner(folder)
     with os.fdopen(os.open(folder / MARKER, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600), "r+") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)  # two may begin at once; the second finds the first one's mark
+        fcntl.flock(file, fcntl.LOCK_EX)  # two processes may start at once; the second finds the first one's mark
         mark = read(folder)
         if mark is None:
             mark = Mark(uuid.uuid4().hex, str(folder), is_made)
@@ -116,40 +117,40 @@ def claim(folder: Path) -> Mark:
 
 
 def entry(name: str, folder: Path | None = None) -> Path:
-    """Return one of ``ENTRIES`` of the folder, which is made and marked if it is missing or empty.
+    """Return the path of one of ``ENTRIES``. Create and mark the folder first if it is missing or empty.
 
-    A folder in use for other things stays unmarked: it may be written to and is never cleared.
+    A folder in use for something else stays unmarked. It may be written to but is never cleared.
     """
     if name not in ENTRIES:
         raise ValueError(f"{name} is not in ENTRIES")
     folder = folder or paths.home()
     if not (folder / MARKER).exists():
-        # Anyone who writes into the entry says what is wrong with the folder.
+        # Whoever writes into the entry gets the real error.
         with contextlib.suppress(OSError, ConfigError):
             claim(folder)
     return folder / name
 
 
 def is_copy(folder: Path, mark: Mark) -> bool:
-    """Say whether the folder was copied from one that is still there."""
+    """Return whether the folder was copied from one that still exists."""
     origin = Path(mark.home)
     try:
         if mark.home == str(folder) or not origin.exists() or origin.samefile(folder):
             return False
         other = read(origin)
     except (OSError, ConfigError):
-        return True  # it is there, and nobody can tell whose it is
+        return True  # the original exists, but its owner is unknown
     return other is not None and other.id == mark.id
 
 
 def clear(folder: Path) -> list[str]:
-    """Remove what Perennial has made in its folder, and the folder if it made that too and nothing else is in it.
+    """Remove everything Perennial wrote into its folder, then the folder if Perennial created it and it is empty.
 
     Returns:
-        The names of what was left because Perennial did not make it.
+        The names left in place because Perennial did not create them.
 
     Raises:
-        ConfigError: The folder is not Perennial's, or something in it cannot be removed.
+        ConfigError: The folder is not Perennial's, or an entry cannot be removed.
     """
     folder = folder.resolve()
     if not folder.exists():
@@ -167,14 +168,14 @@ def clear(folder: Path) -> list[str]:
     for name in ENTRIES:
         remove(folder / name)
     others = _others(folder)
-    remove(folder / MARKER)  # last: a clearing that was interrupted can be repeated
+    remove(folder / MARKER)  # last, so that an interrupted clear can be repeated
     if mark.is_made and not others:
         folder.rmdir()
     return others
 
 
 def remove(path: Path) -> None:
-    """Remove a file, or a folder with all that is in it; of a link only the link.
+    """Remove a file, or a folder with its contents. Of a link, remove only the link.
 
     Raises:
         ConfigError: It cannot be removed.
@@ -205,7 +206,7 @@ def _others(folder: Path) -> list[str]:
 
 
 def _refuse_wide(folder: Path) -> None:
-    """Refuse folders in which nobody would look for Perennial's files alone."""
+    """Refuse a folder that holds more than Perennial's files."""
     user_home = Path(os.path.expanduser("~")).resolve()
     if folder == Path(folder.anchor):
         reason = "it is the root of the file system"
@@ -223,7 +224,7 @@ def _refuse_wide(folder: Path) -> None:
 
 
 def _refuse_open(folder: Path) -> None:
-    """Refuse a folder in which everybody may write, such as an empty /tmp; one that is there keeps its rights."""
+    """Refuse a world-writable folder, such as an empty /tmp. Existing folders keep their permissions."""
     if folder.stat().st_mode & stat.S_IWOTH:
         raise ConfigError(
             f"{folder} cannot be Perennial's folder: everybody may write in it",

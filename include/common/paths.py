@@ -1,4 +1,4 @@
-"""Where things are on disk."""
+"""Paths of the project and of the folder that Perennial writes to."""
 
 from __future__ import annotations
 

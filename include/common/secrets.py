@@ -1,7 +1,7 @@
-"""Keeps secrets out of what a person or a log may see: the one place, used by every error that is raised on purpose.
+"""Redact secrets from errors and logs. Every ``PerennialError`` passes through here.
 
-Two kinds are hidden: the secrets of the connections that this process has read, in every form in which others echo
-them, and whatever looks like a secret of anybody's.
+Two kinds are redacted: the secrets of connections that this process has read, in every form in which a vendor may echo
+them; and any text that looks like a secret.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from functools import lru_cache
 from urllib.parse import quote, quote_plus
 
 HIDDEN = "***"
-# A shorter one would be found in ordinary words.
+# Shorter ones would match ordinary words.
 _SHORTEST = 8
 _MOST_KNOWN = 200
 _MOST = 20_000
@@ -22,21 +22,21 @@ _NAMES = (
     r"(?:[\w-]{0,30}(?:password|passwd|pwd|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|credential)"
     r"[\w-]{0,30})"
 )
-# What is written next to a name only counts if it looks like a secret: "password: how do I reset it?" is a ticket.
+# A value next to such a name only counts if it looks like a secret: "password: how do I reset it?" is a ticket.
 _MIXED = r"(?=[\w.~+/=!-]{0,200}\d)(?=[\w.~+/=!-]{0,200}[a-z])[\w.~+/=!-]"
-# After a scheme's name a word of letters alone is a word: "Basic authentication failed".
+# After the name of a scheme, letters alone are a word: "Basic authentication failed".
 _NO_WORD = r"(?!(?-i:[A-Z]?[a-z]{1,20}|[A-Z]{1,20})(?![\w~+/=-]))"
 _FORMS = tuple(
     (re.compile(pattern), shown)
     for pattern, shown in (
-        # HubSpot, Slack, GitHub, GitLab, SendGrid, Google, Stripe and others name their tokens by how they begin.
+        # HubSpot, Slack, GitHub, GitLab, SendGrid, Google, Stripe and others give their tokens a fixed prefix.
         (
             r"(?i)\b(?:pat-[a-z0-9]+-[a-z0-9-]{8,}|xox[a-z]-[\w-]{6,}|xapp-[\w-]{6,}|gh[a-z]_\w{16,}|github_pat_\w{16,}"
             r"|glpat-[\w-]{16,}|SG\.[\w-]{16,}\.[\w-]{16,}|AIza[\w-]{30,}|sk[-_]\w{16,})",
             HIDDEN,
         ),
         (r"\beyJ[\w-]{4,}\.[\w-]{4,}(?:\.[\w-]*)?", HIDDEN),  # a JSON web token
-        (r"\b00D\w{12,15}![\w.]{16,}", HIDDEN),  # a session of Salesforce
+        (r"\b00D\w{12,15}![\w.]{16,}", HIDDEN),  # a Salesforce session id
         (r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b", HIDDEN),
         (r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----[^-]{0,9000}(?:-----END [A-Z ]{0,30}PRIVATE KEY-----)?", HIDDEN),
         (rf"(?i)\b(bearer|basic)\s+{_NO_WORD}[\w.~+/=-]{{6,}}", rf"\1 {HIDDEN}"),
@@ -46,11 +46,11 @@ _FORMS = tuple(
         ),
         (rf"(?i)\b(authorization[\"']?\s*[:=]\s*[\"']?){_MIXED}{{8,}}", rf"\1{HIDDEN}"),
         (r"(?i)\b((?:set-)?cookie[\"']?\s*:\s*)[^\"'\n=]{0,200}=[^\"'\n]*", rf"\1{HIDDEN}"),
-        (r"(?i)(://[^\s/:]{0,200}:)[^\s/@]+@", rf"\1{HIDDEN}@"),  # a login in an address
-        # The address of a webhook is its secret.
+        (r"(?i)(://[^\s/:]{0,200}:)[^\s/@]+@", rf"\1{HIDDEN}@"),  # credentials in a URL
+        # The URL of a webhook is its secret.
         (r"(?i)\b(hooks\.slack\.com/|discord(?:app)?\.com/api/webhooks/)[^\s\"'<>]+", rf"\1{HIDDEN}"),
         (r"(?i)\b([\w.-]{1,60}/(?:webhook|webhookb2)/)[^\s\"'<>]+", rf"\1{HIDDEN}"),
-        # Quotes may be those of a text within a text.
+        # Quotes may be escaped, as in JSON inside JSON.
         (rf"(?i)\b({_NAMES}\\{{0,3}}[\"']?\s*[:=]\s*)\\{{1,3}}\"[^\"]*\"", rf"\1{HIDDEN}"),
         (rf"(?i)\b({_NAMES}[\"']?\s*[:=]\s*)(?:\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*')", rf"\1{HIDDEN}"),
         (rf"(?i)\b({_NAMES}[\"']?=)[^&\s\",;)]+", rf"\1{HIDDEN}"),
@@ -66,7 +66,7 @@ _FORMS = tuple(
 
 
 def remember(secrets: Iterable[str]) -> None:
-    """Hide these from now on, wherever they appear; short ones would be found in ordinary words and are left out."""
+    """Redact these secrets from now on. Skip those under 8 characters, which would match ordinary words."""
     for secret in secrets:
         if len(secret) >= _SHORTEST and secret not in _known:
             if len(_known) >= _MOST_KNOWN:
@@ -75,14 +75,14 @@ def remember(secrets: Iterable[str]) -> None:
 
 
 def hidden(text: str, *secrets: str) -> str:
-    """Return a text without known secrets, the given ones, and what looks like one.
+    """Return a text with all secrets redacted: known ones, the given ones, and text that looks like one.
 
     Args:
-        text: What is about to be shown.
-        secrets: More secrets that must not be in it, however short; empty ones are ignored.
+        text: The text about to be shown.
+        secrets: Further secrets to redact, however short. Empty ones are ignored.
     """
     if len(text) > _MOST:
-        # Whole words only: half a secret would be found by nobody.
+        # Cut between words: half a secret would not be recognized.
         text = f"{text[:_MOST].rpartition(' ')[0]}…"
     for secret in sorted({*_known, *(one for one in secrets if one)}, key=len, reverse=True):
         for form in _forms(secret):
@@ -95,10 +95,10 @@ def hidden(text: str, *secrets: str) -> str:
 
 @lru_cache(maxsize=512)
 def _forms(secret: str) -> tuple[str, ...]:
-    """Return how a secret is written when it is sent or echoed, the longest form first."""
+    """Return the encodings in which a secret may be sent or echoed, longest first."""
     found = {secret, quote(secret, safe=""), quote(secret), quote_plus(secret), repr(secret)[1:-1]}
     if len(secret) >= _SHORTEST:
-        # Within a longer text, such as `login:secret`, its letters start at any of three places of base64.
+        # Inside a longer text, such as `login:secret`, its base64 starts at one of three offsets.
         for before in range(3):
             coded = base64.b64encode(b"\0" * before + secret.encode()).decode().rstrip("=")
             start = (before * 8 + 5) // 6

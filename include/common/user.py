@@ -1,5 +1,3 @@
-"""Who runs this process."""
-
 from __future__ import annotations
 
 import os
@@ -7,8 +5,8 @@ import pwd
 
 
 def user() -> str:
-    """Return whose process this is, as the system knows it: no variable of the environment can say otherwise."""
+    """Return the user of this process from its user id: environment variables cannot change it."""
     try:
         return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:  # a user id without a name, as containers have
+    except KeyError:  # containers often run under a user id without a name
         return f"user {os.getuid()}"

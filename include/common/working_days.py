@@ -1,4 +1,4 @@
-"""Working days: the calendar that due dates are counted in."""
+"""Count due dates and working time in working days."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ _DUE_AT = time(17, 0)
 
 
 class WorkingCalendar(Protocol):
-    """What due dates need to know: which day is worked, and which is the n-th worked day after another."""
+    """The working days of a country, as due dates need them."""
 
     def is_working_day(self, key: date) -> bool:
-        """Return whether the day is worked."""
+        """Return whether people work on the day."""
 
     def get_nth_working_day(self, key: date, n: int) -> date:
-        """Return the n-th working day after the day; for n = 0 the day itself or, if it is free, the next one."""
+        """Return the n-th working day after the day. For n = 0, return the day itself or the next working day."""
 
 
 @lru_cache(maxsize=64)
 def calendar(country: str) -> WorkingCalendar:
-    """Return the working calendar of a country: its weekends, public holidays and make-up working days.
+    """Return the working calendar of a country: weekends, public holidays and make-up working days.
 
     Args:
         country: ISO 3166 code, such as DE.
 
     Raises:
-        ConfigError: No public holidays are known for that country.
+        ConfigError: No public holidays are known for the country.
     """
     try:
         return holidays.country_holidays(country)
@@ -44,53 +44,53 @@ def calendar(country: str) -> WorkingCalendar:
 
 
 def due_date(start: date, working_days: int, days: WorkingCalendar) -> date:
-    """Return the day on which something is due.
+    """Return the day on which a task is due.
 
     Args:
-        start: The day on which it is given out; it does not count itself.
-        working_days: How many working days there are for it; 0 means the same day, or the next worked one.
-        days: The calendar of the region.
+        start: The day on which the task is assigned. It does not count itself.
+        working_days: The working days allowed for it. 0 means the same day, or the next working day.
+        days: The region's calendar.
     """
     return days.get_nth_working_day(start, working_days)
 
 
 def end_of_work(day: date, zone: ZoneInfo) -> datetime:
-    """Return the moment at which something that is due on a day is due."""
+    """Return the time at which a task due on a day is due: 17:00 in the region's time zone."""
     return datetime.combine(day, _DUE_AT, zone).astimezone(UTC)
 
 
 def worked(
     since: datetime, until: datetime, zone: ZoneInfo, days: WorkingCalendar, first: time, last: time
 ) -> timedelta:
-    """Return how much working time is between two moments.
+    """Return the working time between two times.
 
     Args:
-        since: From then on.
-        until: Up to then; before ``since`` it is none.
+        since: Start.
+        until: End. Before ``since``, the result is zero.
         zone: The region's time zone.
-        days: Its calendar.
-        first: When a working day begins, by the region's clock.
-        last: When it ends.
+        days: The region's calendar.
+        first: Start of the working day, in the region's time zone.
+        last: End of the working day.
     """
     total, day = timedelta(), since.astimezone(zone).date()
     while day <= until.astimezone(zone).date():
         if days.is_working_day(day):
             begin = max(since, datetime.combine(day, first, zone))
             end = min(until, datetime.combine(day, last, zone))
-            # Two moments of one zone would be subtracted by the clock on the wall, wrong across a change of time.
+            # Python subtracts two times of one zone by the wall clock, which is wrong across a DST change.
             total += max(timedelta(), end.astimezone(UTC) - begin.astimezone(UTC))
         day += timedelta(days=1)
     return total
 
 
 def next_moment(now: datetime, zone: ZoneInfo, days: WorkingCalendar, first: time, last: time) -> datetime:
-    """Return when work is next done: now, if it is a working day and between the hours.
+    """Return the next time within working hours: now, if it is one.
 
     Args:
         zone: The region's time zone.
-        days: Its calendar.
-        first: When a working day begins, by the region's clock.
-        last: When it ends.
+        days: The region's calendar.
+        first: Start of the working day, in the region's time zone.
+        last: End of the working day.
     """
     here = now.astimezone(zone)
     today = here.date()
