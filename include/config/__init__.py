@@ -1,7 +1,7 @@
-"""Settings: defaults shipped in this folder, overlaid by ``PERENNIAL_CONFIG_DIR``.
+"""Settings: the defaults of ``include/defaults``, overlaid by ``PERENNIAL_CONFIG_DIR``.
 
-``load()`` is the way in; ``files.find`` finds any overlaid file (SQL, mapping, playbook); ``documents.parse`` reads one
-into a model with errors that name file and line.
+``load()`` returns all settings. ``files.find`` finds any overlaid file (SQL, mapping, playbook). ``documents.parse``
+reads a file into a model, with errors that name file and line.
 """
 
 from include.config.loader import Shown, config_hash, load, show

@@ -1,4 +1,4 @@
-"""``channels.yaml``: the ways out."""
+"""``channels.yaml``: the channels for messages and CRM writes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from include.config.fields import Email, Identifier
 
 
 class SlackChannel(Strict):
-    """How Slack is used; ``fallback`` is tried when it refuses permanently."""
+    """Slack. Messages that Slack refuses permanently go to ``fallback``."""
 
     dry_run: bool
     connection: Identifier
@@ -19,7 +19,7 @@ class SlackChannel(Strict):
 
 
 class EmailChannel(Strict):
-    """How e-mail is used; who has ``unsubscribed`` gets the message by ``fallback``."""
+    """E-mail. Recipients in ``unsubscribed`` get their messages through ``fallback``."""
 
     dry_run: bool
     connection: Identifier
@@ -30,7 +30,7 @@ class EmailChannel(Strict):
 
 
 class WeComChannel(Strict):
-    """How the robot of a WeCom group is used; ``fallback`` is tried when it refuses permanently."""
+    """The robot of a WeCom group. Messages that WeCom refuses permanently go to ``fallback``."""
 
     dry_run: bool
     connection: Identifier
@@ -38,11 +38,11 @@ class WeComChannel(Strict):
 
 
 class CrmTaskChannel(Strict):
-    """How tasks are written: into the CRM that the account is of.
+    """Tasks in the CRM that holds the account.
 
     Args:
-        dry_run: Whether nothing is written.
-        connections: CRM source -> the connection to write with, where it is not the one that is read.
+        dry_run: Whether to write nothing.
+        connections: CRM source -> connection to write with. The default is the connection that reads.
     """
 
     dry_run: bool
@@ -52,17 +52,17 @@ class CrmTaskChannel(Strict):
 CrmValue = Literal[
     "risk_band", "open_risks", "last_alert_on", "next_decision_on", "arr", "health", "health_band", "tier"
 ]
-# As HubSpot and Salesforce name what an administrator has made; it is also used in queries.
+# The API name of a custom property in HubSpot or Salesforce. Queries use it too.
 CrmProperty = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,99}$")]
 
 
 class CrmFieldChannel(Strict):
-    """What is written back into the CRM's account records; nothing is until ``fields`` names something.
+    """Values written back to the CRM's account records. Nothing is written while ``fields`` is empty.
 
     Args:
-        dry_run: Whether nothing is written.
-        connections: CRM source -> the connection to write with, where it is not the one that is read.
-        fields: CRM source -> property of its accounts -> the value that is kept there.
+        dry_run: Whether to write nothing.
+        connections: CRM source -> connection to write with. The default is the connection that reads.
+        fields: CRM source -> account property -> the value written to it.
     """
 
     dry_run: bool
@@ -71,13 +71,13 @@ class CrmFieldChannel(Strict):
 
 
 class Links(Strict):
-    """Where a message's links lead; ``{id}`` becomes the record's id. Empty: no link.
+    """Link templates for messages. ``{id}`` becomes the record's id. An empty template means no link.
 
     Args:
-        report: Of a report on the pages inside Airflow.
-        task: Of a task that was written for an alert; ``{account}`` becomes its account's id.
-        accounts: CRM source -> link of its accounts, where it is another.
-        tasks: CRM source -> link of its tasks, where it is another.
+        report: A report's page inside Airflow.
+        task: The task of an alert. ``{account}`` becomes the id of the task's account.
+        accounts: CRM source -> account link, if it differs from ``account``.
+        tasks: CRM source -> task link, if it differs from ``task``.
     """
 
     account: str
@@ -89,10 +89,10 @@ class Links(Strict):
 
 
 class Channels(Strict):
-    """``channels.yaml``: nothing leaves while ``dry_run`` is true.
+    """``channels.yaml``. A channel sends nothing while its ``dry_run`` is true.
 
     Args:
-        messages_by: The channels over which people are written to; each message goes over all of them.
+        messages_by: The channels for messages to people. Each message goes to all of them.
     """
 
     messages_by: Annotated[tuple[Literal["slack", "email", "wecom"], ...], Field(min_length=1)]

@@ -1,4 +1,4 @@
-"""YAML files read with the line of every value, and validated with errors that name file and line."""
+"""Read YAML with line numbers, and validate it with errors that name file and line."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ Checked = TypeVar("Checked")
 
 
 class Strict(BaseModel):
-    """What every configuration model is: frozen, and refusing keys that it does not know."""
+    """Base of all settings models: frozen, and unknown keys are an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
 
 
 @dataclass(frozen=True)
 class Document:
-    """One YAML file.
+    """A YAML file.
 
     Args:
         data: Its content.
-        lines: Line of every key and list item, by its place: ``("email", "fallback")``.
+        lines: Path of a key or list item, such as ``("email", "fallback")`` -> its line.
     """
 
     path: Path
@@ -42,26 +42,26 @@ class Document:
 
     @property
     def is_disabled(self) -> bool:
-        """Whether the file says ``disabled: true``, which switches off what it describes."""
+        """Whether the file says ``disabled: true``, which switches off the signal or playbook in it."""
         return self.data.get("disabled") is True
 
     def at(self, place: Place) -> str:
-        """Return ``file:line`` of a place, or of the nearest part around it that has a line."""
+        """Return ``file:line`` of a key, or of its nearest ancestor with a known line."""
         for end in range(len(place), -1, -1):
             if place[:end] in self.lines:
                 return f"{shown(self.path)}:{self.lines[place[:end]]}"
         return f"{shown(self.path)}:1"
 
     def error(self, place: Place, message: str, *, cure: str = "") -> ConfigError:
-        """Return an error that names the place in the file."""
+        """Return an error that names the file, line and key."""
         name = ".".join(str(part) for part in place)
         return ConfigError(f"{self.at(place)}: {f'{name}: ' if name else ''}{message}", cure=cure)
 
     def check(self, place: Place, check: Callable[..., Checked], *arguments: Any) -> Checked:
-        """Return what a check of a place returns.
+        """Run a check on part of the file and return its result.
 
         Raises:
-            ConfigError: The check raised a ValueError; names file and line.
+            ConfigError: The check raised a ValueError. The message names file and line.
         """
         try:
             return check(*arguments)
@@ -69,12 +69,12 @@ class Document:
             raise self.error(place, str(error), cure="correct that part of the file") from None
 
 
-# Where libyaml is there, its parser takes a fraction of the time.
+# With libyaml, parsing takes a fraction of the time.
 _Safe: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class _Loader(_Safe):
-    """YAML as people mean it: `no` is the country or the word, not False, and 12:30 is not a number of seconds."""
+    """YAML without its surprises: `no` is a word, not False, and 12:30 is not a number of seconds."""
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -89,10 +89,10 @@ _Loader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"^[-+]?(?:0|[
 
 @kept
 def read(path: Path) -> Document:
-    """Read one YAML file.
+    """Read a YAML file.
 
     Raises:
-        ConfigError: It cannot be read, is no YAML, is no mapping at the top, or says a key twice.
+        ConfigError: The file cannot be read, is not YAML, is not a mapping at the top level, or repeats a key.
     """
     name = shown(path)
     try:
@@ -139,16 +139,17 @@ def _note_lines(loader: _Loader, node: yaml.Node, place: Place, lines: dict[Plac
 
 
 def validate(document: Document, model: type[Model]) -> Model:
-    """Return the document as a model.
+    """Validate a document against a model.
 
     Raises:
-        ConfigError: Names file, line and key of every value that is wrong, and the key that was perhaps meant.
+        ConfigError: A value is wrong. The message names file, line and key, and suggests the key that was probably
+            meant.
     """
     data = {key: value for key, value in document.data.items() if key != "disabled"}
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        # A misspelt key often also leaves a required one missing: what was written comes first.
+        # A misspelt key often also leaves a required key missing. Report the misspelt one first.
         found = sorted(error.errors(include_url=False), key=lambda item: item["type"] != "extra_forbidden")
         first, *others = [_problem(document, model, item) for item in found]
         more = f" (and {len(others)} more: {'; '.join(str(other.message) for other in others[:4])})" if others else ""
@@ -175,7 +176,7 @@ def _problem(document: Document, model: type[BaseModel], item: Any) -> ConfigErr
 
 
 def _fields_at(kind: Any, place: Place) -> set[str]:
-    """Return the keys that the model knows at a place, following it through lists and mappings."""
+    """Return the keys that the model accepts at a path, through lists and mappings."""
     if get_origin(kind) is Annotated:
         kind = get_args(kind)[0]
     if get_origin(kind) in (Union, types.UnionType):

@@ -1,8 +1,8 @@
-"""Conditions that a file may put on a row: parsed by sqlglot, never pasted.
+"""Check SQL conditions from YAML files with sqlglot before they run.
 
-Anyone may change such a file. So every part of a condition must be on the lists below and every name a column that it
-may read: it can ask about the row and nothing else. It runs as the reader role, which changes nothing and is ended
-after a while.
+Anyone may edit these files. So every node of a condition must be on the lists below, and every name must be an allowed
+column: a condition can read its row and nothing else. It runs as the reader role, which cannot write and has a
+statement timeout.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _TRUTH: Parts = (
     exp.Coalesce,
 )
 _PATTERNS: Parts = (exp.Like, exp.ILike, exp.RegexpLike)
-# On tables that were built, where values have their types and their form.
+# For built tables, where values are typed and normalized.
 _ON_BUILT: Parts = (
     *_TRUTH,
     exp.Paren,
@@ -53,7 +53,7 @@ _ON_BUILT: Parts = (
     exp.Lower,
     exp.Nullif,
 )
-# On rows as a vendor sent them, whose form is what is asked about.
+# For rows as the vendor sent them, where the condition checks the format itself.
 _ON_LANDED: Parts = (
     *_ON_BUILT,
     *_PATTERNS,
@@ -74,8 +74,8 @@ class Condition:
 
     Args:
         sql: PostgreSQL text.
-        columns: The columns that it reads, in the order of the text.
-        parameters: Values of the places ``%(name)s`` in it.
+        columns: The columns it reads, in the order of the text.
+        parameters: Values of its ``%(name)s`` parameters.
     """
 
     sql: str
@@ -84,17 +84,18 @@ class Condition:
 
 
 def on_landed(text: str, columns: Collection[str]) -> Condition:
-    """Check a condition on landed rows; its values stay in its text, since Great Expectations binds none.
+    """Check a condition on landed rows. Values stay in the text, since Great Expectations binds no parameters.
 
     Args:
-        text: What must hold of a row, in SQL.
-        columns: The columns that it may name.
+        text: The condition on a row, in SQL.
+        columns: The columns it may name.
 
     Returns:
-        The condition, without braces and colons that would be read as places for values.
+        The condition, with braces and colons escaped so that they are not read as parameters.
 
     Raises:
-        ValueError: It is not SQL, is not a condition, or uses something that is not allowed; says what.
+        ValueError: The text is not SQL, is not a condition, or uses something that is not allowed. The message says
+            what.
     """
     tree, used = _checked(text, columns, _ON_LANDED)
     if not used:
@@ -104,15 +105,16 @@ def on_landed(text: str, columns: Collection[str]) -> Condition:
 
 
 def on_built(text: str, columns: Collection[str], prefix: str = "p") -> Condition:
-    """Check a condition on a built table, and bind its values.
+    """Check a condition on a built table, and bind its values as parameters.
 
     Args:
-        text: A condition over the columns, in SQL.
-        columns: The columns that it may name.
-        prefix: Start of the parameters' names, so that several conditions fit into one statement.
+        text: The condition, in SQL.
+        columns: The columns it may name.
+        prefix: Prefix of the parameter names, so that several conditions fit into one statement.
 
     Raises:
-        ValueError: It is not SQL, is not a condition, or uses something that is not allowed; says what.
+        ValueError: The text is not SQL, is not a condition, or uses something that is not allowed. The message says
+            what.
     """
     tree, used = _checked(text, columns, _ON_BUILT)
     parameters: dict[str, object] = {}
@@ -129,10 +131,11 @@ def on_built(text: str, columns: Collection[str], prefix: str = "p") -> Conditio
 
 
 def literal_condition(text: str, columns: Collection[str]) -> str:
-    """Check a condition on a built table whose values stay in its text, for a query that is made of it.
+    """Check a condition on a built table, and keep its values in the text, for use in a generated query.
 
     Raises:
-        ValueError: It is not SQL, is not a condition, or uses something that is not allowed; says what.
+        ValueError: The text is not SQL, is not a condition, or uses something that is not allowed. The message says
+            what.
     """
     tree, _ = _checked(text, columns, _ON_BUILT)
     if ":" in text:
@@ -141,10 +144,10 @@ def literal_condition(text: str, columns: Collection[str]) -> str:
 
 
 def number_of(text: str, columns: Collection[str]) -> str:
-    """Check an expression that gives a number; columns in it count as fractions, so that none divides as an integer.
+    """Check a numeric expression. Columns are cast to double precision, so that no division is an integer division.
 
     Raises:
-        ValueError: It is not SQL or uses something that is not allowed; says what.
+        ValueError: The text is not SQL or uses something that is not allowed. The message says what.
     """
     tree, _ = _used(text, columns, _ON_BUILT)
 
@@ -155,7 +158,7 @@ def number_of(text: str, columns: Collection[str]) -> str:
 
 
 def _checked(text: str, columns: Collection[str], allowed: Parts) -> tuple[exp.Expr, tuple[str, ...]]:
-    """Return a condition's tree and the columns that it names, in the order of the text."""
+    """Return a condition's tree and the columns it names, in the order of the text."""
     tree, used = _used(text, columns, allowed)
     condition = tree
     while isinstance(condition, exp.Paren):

@@ -1,4 +1,4 @@
-"""Kinds of values that settings have in common."""
+"""Field types that several settings share."""
 
 from __future__ import annotations
 
@@ -26,5 +26,5 @@ Email = Annotated[str, AfterValidator(_email)]
 Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
 Days = Annotated[int, Field(ge=0, le=3660)]
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
-# As connections name it: in small letters, an IPv6 address without brackets.
+# As in connections: lower case, and an IPv6 address without brackets.
 HostName = Annotated[str, AfterValidator(lambda name: name.strip().strip("[]").lower())]

@@ -1,7 +1,7 @@
-"""Which file is in force: the one that came with Perennial, or the one of the same name in the overlay.
+"""Find the file in force: the overlay's if it has one of that name, else the shipped one.
 
-Whatever is made of such files is made once and again when one of them changes: ``kept`` for what is made of one file,
-``made_of`` for what is made of many.
+Results made from such files are cached until a file changes: ``kept`` caches the result of one file, ``made_of`` that
+of many.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from include.common.errors import ConfigError
 Area = Literal["config", "sql", "playbooks", "reports"]
 Made = TypeVar("Made")
 Given = ParamSpec("Given")
-# Path below the area, file, and what tells that it is the same as before: when it was changed, and its size.
+# Path below the area, file, modification time and size. The last two tell whether the file has changed.
 Fingerprints = tuple[tuple[str, Path, int, int], ...]
 _held: ContextVar[dict[tuple[str, ...], Fingerprints] | None] = ContextVar("held", default=None)
 OVERLAY_VARIABLE = "PERENNIAL_CONFIG_DIR"
@@ -37,7 +37,7 @@ def overlay() -> Path | None:
     """Return the overlay folder, or None when ``PERENNIAL_CONFIG_DIR`` is unset.
 
     Raises:
-        ConfigError: The variable names no folder.
+        ConfigError: The variable does not name a folder.
     """
     named = os.environ.get(OVERLAY_VARIABLE)
     if not named:
@@ -55,8 +55,8 @@ def find(area: Area, name: str) -> Path | None:
     """Return the file in force.
 
     Args:
-        area: Which of the mirrored trees.
-        name: The file's path below it, such as ``mappings/hubspot.yaml``.
+        area: One of the mirrored trees.
+        name: The file's path below the area, such as ``mappings/hubspot.yaml``.
 
     Returns:
         The overlay's file if it has one of that name, else the shipped one, else None.
@@ -69,7 +69,7 @@ def find(area: Area, name: str) -> Path | None:
 
 
 def shipped(area: Area, name: str) -> Path:
-    """Return the file that came with Perennial, whether or not it is in force."""
+    """Return the path of a file in the shipped tree, whether or not it is in force."""
     return SHIPPED[area] / name
 
 
@@ -77,23 +77,23 @@ def listing(area: Area, pattern: str) -> dict[str, Path]:
     """Return the files in force whose path below the area matches.
 
     Args:
-        area: Which of the mirrored trees.
+        area: One of the mirrored trees.
         pattern: A glob such as ``*.yaml`` or ``marts/*/query.sql``.
 
     Returns:
-        Path below the area -> file in force, in the order of the names.
+        Path below the area -> file in force, sorted by path.
     """
     above = overlay()
     found: dict[str, Path] = {}
     for root in [SHIPPED[area]] + ([above / area] if above else []):
-        # Asked for at every use, to see what has changed: this glob takes half the time of the one of ``Path``.
+        # This runs at every use, to notice changes. `glob` takes half the time of `Path.glob`.
         names = [name for name in glob(pattern, root_dir=root, recursive=True) if (root / name).is_file()]
         found |= {name: root / name for name in names}
     return dict(sorted(found.items()))
 
 
 def shown(path: Path) -> str:
-    """Return how a message names a file: below the project or the overlay if it is there, else in full."""
+    """Return a file's name for messages: relative to the project or the working directory if inside, else in full."""
     for root in (paths.ROOT, Path.cwd()):
         if path.is_relative_to(root):
             return path.relative_to(root).as_posix()
@@ -101,7 +101,7 @@ def shown(path: Path) -> str:
 
 
 def kept(read: Callable[[Path], Made]) -> Callable[[Path], Made]:
-    """Let a reader of one file read it once, and again when it has changed; an error is not kept."""
+    """Cache a reader of one file until the file changes. Errors are not cached."""
 
     @lru_cache(maxsize=2048)
     def once(path: Path, changed_ns: int, size: int) -> Made:
@@ -112,21 +112,22 @@ def kept(read: Callable[[Path], Made]) -> Callable[[Path], Made]:
         try:
             return once(path, *stamp(path))
         except OSError:
-            return read(path)  # which says what is wrong with it
+            return read(path)  # and gets the real error
 
     now.cache_clear = once.cache_clear  # type: ignore[attr-defined]
     return now
 
 
 def made_of(area: Area, *patterns: str) -> Callable[[Callable[[dict[str, Path]], Made]], Callable[[], Made]]:
-    """Let a function of the files in force (path below the area -> file) run again when one of them has changed."""
+    """Cache a function of the files in force (path below the area -> file) until one of them changes."""
 
     def decorate(make: Callable[[dict[str, Path]], Made]) -> Callable[[], Made]:
         @lru_cache(maxsize=4)
         def once(found: Fingerprints) -> Made:
             return make({name: path for name, path, *_ in found})
 
-        # While files are held, the same list is found each time: to hash hundreds of paths takes longer than to look.
+        # Inside `held`, `fingerprints` returns the same tuple. Hashing hundreds of paths takes longer than an `is`
+        # check.
         last: tuple[Fingerprints, Made] | None = None
 
         @wraps(make)
@@ -150,7 +151,7 @@ def made_of(area: Area, *patterns: str) -> Callable[[Callable[[dict[str, Path]],
 
 @contextmanager
 def held() -> Iterator[None]:
-    """Take all files as they are now for as long as it lasts: to look at each of hundreds takes a while."""
+    """Check the files for changes only once within this context. Checking hundreds of files takes a while."""
     outer = _held.get()
     token = _held.set({} if outer is None else outer)
     try:
@@ -160,7 +161,7 @@ def held() -> Iterator[None]:
 
 
 def fingerprints(area: Area, *patterns: str) -> Fingerprints:
-    """Return the files in force that match, with what tells whether one of them has changed."""
+    """Return the files in force that match, with their modification times and sizes."""
     seen = _held.get()
     if seen is not None and (area, *patterns) in seen:
         return seen[area, *patterns]
@@ -172,6 +173,6 @@ def fingerprints(area: Area, *patterns: str) -> Fingerprints:
 
 
 def stamp(path: Path) -> tuple[int, int]:
-    """Return when a file was changed, and its size."""
+    """Return a file's modification time and size."""
     stat = path.stat()
     return stat.st_mtime_ns, stat.st_size

@@ -1,4 +1,4 @@
-"""``kpis.yaml``: the numbers that KPIs are computed with."""
+"""``kpis.yaml``: the parameters of the KPIs."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ Rate = Annotated[float, Field(gt=0)]
 
 
 class Promise(Strict):
-    """What the desk has promised for tickets of one priority.
+    """The SLA for tickets of one priority.
 
     Args:
-        first_reply_minutes: Until the first answer.
-        resolution_minutes: Until it is solved.
-        business_hours: The minutes are those of the ticket's schedule in the desk, not of the calendar.
+        first_reply_minutes: Time to the first reply.
+        resolution_minutes: Time to resolution.
+        business_hours: Count the minutes in the ticket's schedule in the desk, not on the calendar.
     """
 
     first_reply_minutes: Minutes
@@ -28,7 +28,7 @@ class Promise(Strict):
 
 
 class ForecastCategory(Strict):
-    """Stages of a renewal's deal that go with one probability."""
+    """Deal stages of renewals that share one probability."""
 
     category: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
     probability: Share
@@ -36,7 +36,7 @@ class ForecastCategory(Strict):
 
 
 class Forecast(Strict):
-    """How probable it is that an open renewal is renewed."""
+    """The probability that an open renewal renews."""
 
     open_deal: Share
     no_deal: Share
@@ -48,13 +48,13 @@ class Kpis(Strict):
     """``kpis.yaml``.
 
     Args:
-        gross_margin: Share of revenue that is left after the cost of serving it.
+        gross_margin: Share of revenue left after the cost of serving it.
         pause_days: A pause longer than this is churn.
-        first_value_days: Within how many days of its contract's start an account should have had first value.
-        fiscal_year_start_month: The month in which a fiscal year begins; the year is called after its last day.
-        plan_rates: Currency -> fiscal year -> what one unit of it is worth in the reporting currency.
-        urgent_limit_hours: Tier -> hours after which an open urgent ticket is late; ``default`` for all others.
-        sla: Priority -> what the desk has promised.
+        first_value_days: Days after its contract's start within which an account should reach first value.
+        fiscal_year_start_month: The month in which a fiscal year begins. The year is named after its last day.
+        plan_rates: Currency -> fiscal year -> value of one unit in the reporting currency.
+        urgent_limit_hours: Tier -> hours after which an open urgent ticket is late. ``default`` applies to all others.
+        sla: Priority -> the desk's SLA.
         forecast: Probabilities of open renewals.
     """
 

@@ -1,4 +1,4 @@
-"""Reads all settings into one frozen object, and says where each came from."""
+"""Load all settings into one frozen object, and show where each came from."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from include.config.models import General, Person, Settings
 from include.config.renewals import CONTRACT_WAYS, Renewals
 
 _MAIN = "settings.yaml"
-# Every further file is a field of its name.
+# Every other file fills the field of its name.
 _SECTIONS: dict[str, tuple[str, type[BaseModel]]] = {
     f"{name}.yaml": (name, field.annotation)
     for name, field in Settings.model_fields.items()
@@ -29,11 +29,11 @@ _BUILT_IN = "built in"
 
 @dataclass(frozen=True)
 class Shown:
-    """One setting as ``config show`` lists it.
+    """A setting as ``config show`` lists it.
 
     Args:
         key: Its file and path, such as ``renewals.late_by_days``.
-        origin: ``file:line``, or "built in" for what an item of a list leaves out.
+        origin: ``file:line``, or "built in" for defaults of list items.
     """
 
     key: str
@@ -43,10 +43,10 @@ class Shown:
 
 @files.made_of("config", "*.yaml")
 def load(found: dict[str, Path]) -> Settings:
-    """Return the settings in force; read again whenever a file changed.
+    """Return the settings in force. They are reloaded when a file changes.
 
     Raises:
-        ConfigError: A file is wrong; names file, line and key.
+        ConfigError: A file is wrong. The message names file, line and key.
     """
     stray = sorted(set(found) - {_MAIN, *_SECTIONS})
     if stray:
@@ -72,7 +72,7 @@ def load(found: dict[str, Path]) -> Settings:
 
 
 def _in_force(name: str, model: type[BaseModel]) -> Document:
-    """Return a file of settings, with what the overlay's leaves out as the shipped one says it."""
+    """Return a settings file, with the shipped values of the keys that the overlay's file omits."""
     shipped = read(files.shipped("config", name))
     document = read(files.find("config", name) or shipped.path)
     if document.is_disabled:
@@ -84,9 +84,9 @@ def _in_force(name: str, model: type[BaseModel]) -> Document:
 
 
 def _completed(model: type[BaseModel], own: dict[str, Any], shipped: dict[str, Any]) -> dict[str, Any]:
-    """Return what a file says over what is shipped: key by key, except that a list, mapping or person is one value.
+    """Merge an overlay file over the shipped one, key by key. A list, mapping or person is replaced as a whole.
 
-    Of a mapping that has a ``default`` for all keys that it does not name, that one stays unless the file says another.
+    A shipped mapping's ``default`` entry stays unless the overlay sets it.
     """
     made = {**shipped, **own}
     for key in own.keys() & shipped.keys() & model.model_fields.keys():
@@ -101,14 +101,14 @@ def _completed(model: type[BaseModel], own: dict[str, Any], shipped: dict[str, A
 
 
 def config_hash() -> str:
-    """Return a short hash of every configuration file's content in force, whatever its comments and layout."""
+    """Return a short hash of all configuration files in force. Comments and layout do not change it."""
     content = {name: read(path).data for name, path in files.listing("config", "**/*.yaml").items()}
     canonical = orjson.dumps(content, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
     return hashlib.sha256(canonical).hexdigest()[:16]
 
 
 def show() -> list[Shown]:
-    """Return every setting with its value and the file and line that says it, and every file of the overlay."""
+    """Return every setting with its value and origin, and every file of the overlay."""
     settings = load()
     rows: list[Shown] = []
     for name, section in (("", _MAIN), *((name, file) for file, (name, _) in _SECTIONS.items())):
@@ -121,7 +121,7 @@ def show() -> list[Shown]:
 
 
 def _listed(folder: str) -> list[Shown]:
-    """Return what the files of a folder say: what fills each mapped column, what is added to a contract."""
+    """Return the content of the files of a folder: column mappings, or additions to contracts."""
     rows: list[Shown] = []
     for name, path in files.listing("config", f"{folder}/*.yaml").items():
         document = read(path)
@@ -130,7 +130,7 @@ def _listed(folder: str) -> list[Shown]:
 
 
 def _overlaid() -> list[Shown]:
-    """Return the SQL, playbooks and reports that are in the overlay."""
+    """Return the SQL, playbook and report files of the overlay."""
     above = files.overlay()
     areas: tuple[files.Area, ...] = ("sql", "playbooks", "reports")
     return [

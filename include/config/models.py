@@ -1,9 +1,9 @@
-"""What can be set: one model per file of ``include/config/``.
+"""The settings: one model per file of ``include/defaults/config/``.
 
-The values that hold where nobody says another are in the shipped YAML and nowhere else: a model has no defaults,
-except one of a list's items, of which the shipped file cannot know. To add a file of your own: write its model here (a
-``Strict`` one), add a field of the file's name to ``Settings``, and ship the file. ``load().<name>`` then holds it; the
-overlay, ``config show``, the hash and the errors with lines come by themselves.
+The default values are in the shipped YAML only. A model has no defaults, except for fields of list items, which the
+shipped file cannot know. To add a file: write its ``Strict`` model here, add a field of the file's name to
+``Settings``, and ship the file. ``load().<name>`` then returns it. Overlay, ``config show``, hash and errors with line
+numbers need no further code.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from include.config.viewers import Viewers
 
 
 class Person(Strict):
-    """Someone to write to."""
+    """A person who receives messages."""
 
     name: str
     email: Email
@@ -32,26 +32,27 @@ class Person(Strict):
 
 
 class Lead(Person):
-    """Who leads a team; ``region`` names the working calendar of ``people.yaml`` by which the lead works."""
+    """A team's lead. ``region`` names the lead's working calendar in ``people.yaml``."""
 
     region: str = "default"
 
 
 class SourceSettings(Strict):
-    """One connection that is read.
+    """A connection to read.
 
     Args:
-        id: The Airflow connection's id; also the ``source`` of its rows.
-        owner: Who is notified when it is late or red.
-        lag_seconds: Nothing younger is read: the vendor may still add older rows behind it.
-        trailing_seconds: How far behind the last read an incremental read starts over, to catch rows that came late.
-        stale_after_minutes: It is late, and its owner is notified, when it was not completely read for so long.
-        keeps_deletions_days: For how long it tells what was deleted; 0 if for ever. A batch that was held for longer,
-            or a longer outage, is followed by a full read.
-        mapping: A file of ``config/mappings/`` for this connection alone; by default the one named after its vendor.
-        queries: A folder of ``sql/sources/`` whose queries a database is read by; by default the one named after it.
-            ``stripe/airbyte`` is the folder ``stripe`` over the tables that ``parts/airbyte.sql`` names.
-        is_billing: It bills the customers of a CRM: its accounts are none of their own, but name the CRM's.
+        id: The Airflow connection's id. It is also the ``source`` of its rows.
+        owner: The person to notify when the source is late or red.
+        lag_seconds: Rows younger than this are not read: the vendor may still add older rows behind them.
+        trailing_seconds: How far behind the cursor an incremental read starts, to catch late rows.
+        stale_after_minutes: Time without a complete read after which the source is late and its owner is notified.
+        keeps_deletions_days: How long the vendor lists deleted records; 0 means for ever. After a batch on hold or an
+            outage that lasted longer, a full read follows.
+        mapping: A file of ``config/mappings/`` for this connection alone. The default is the vendor's file.
+        queries: A folder of ``sql/sources/`` with the queries for a database. The default is the folder of the source's
+            name. ``stripe/airbyte`` is the folder ``stripe`` over the tables that ``parts/airbyte.sql`` names.
+        is_billing: The source is a billing system for a CRM's customers. It has no accounts, but refers to those of the
+            CRM.
     """
 
     id: Identifier
@@ -73,12 +74,12 @@ class SourceSettings(Strict):
 
 
 class Exclusion(Strict):
-    """An account that counts nowhere: internal, a test, a demonstration.
+    """An account excluded from all figures: internal, a test or a demo.
 
     Args:
         account: The account's key, such as ``crm:1001``.
-        owner: Who asked for it.
-        until: The day from which it counts again.
+        owner: The person who asked for it.
+        until: The day from which the account counts again.
     """
 
     account: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*:.+$")]
@@ -88,12 +89,12 @@ class Exclusion(Strict):
 
 
 class Silence(Strict):
-    """Incidents that are silenced temporarily.
+    """Incidents silenced until a day.
 
     Args:
-        pattern: Of incident keys, such as ``rows:crm:*``.
-        by: Who says so.
-        until: The day on which it is over.
+        pattern: Pattern of incident keys, such as ``rows:crm:*``.
+        by: The person who silenced them.
+        until: The day on which the silence ends.
     """
 
     pattern: Annotated[str, Field(min_length=3)]
@@ -102,7 +103,7 @@ class Silence(Strict):
     until: date
 
 
-# What else goes by such a name: the other assets, and the connections of the channels.
+# Names in use for other assets and for the connections of channels.
 _TAKEN = ("kpis", "decisions", "outbox", "slack", "smtp")
 
 
@@ -134,33 +135,37 @@ class General(Strict):
         return self
 
     def source(self, source_id: str) -> SourceSettings | None:
-        """Return the settings of one source, or None if it is not listed."""
+        """Return the settings of a source, or None if it is not listed."""
         return next((source for source in self.sources if source.id == source_id), None)
 
     def listed(self, source_id: str) -> SourceSettings:
-        """Return the settings of one source; a ``ConfigError`` says which there are if it is none of them."""
+        """Return the settings of a source.
+
+        Raises:
+            ConfigError: The source is not listed. The message names those that are.
+        """
         if found := self.source(source_id):
             return found
         known = ", ".join(source.id for source in self.sources)
         raise ConfigError(f"unknown source {source_id}", cure=f"listed in config/settings.yaml: {known}")
 
     def of_kind(self, kind: str) -> tuple[SourceSettings, ...]:
-        """Return the sources of one kind, in the order in which they are listed."""
+        """Return the sources of one kind, in the order of the file."""
         return tuple(source for source in self.sources if source.kind == kind)
 
     @property
     def crms(self) -> tuple[SourceSettings, ...]:
-        """The sources whose accounts there are: those of kind crm that do not only bill another one's."""
+        """The sources that have accounts: those of kind crm, without billing systems."""
         return tuple(source for source in self.of_kind("crm") if not source.is_billing)
 
 
 class Usage(Strict):
-    """``usage.yaml``: which features count.
+    """``usage.yaml``: the features that count.
 
     Args:
-        value_events: Features whose use is value; a login alone is not.
-        key_features: Features whose use goes with staying; breadth counts them.
-        tracking_plan_owner: Who is notified when a feature is not measured any more.
+        value_events: Features whose use is value. A login alone is not.
+        key_features: Features whose use correlates with retention. Breadth of use counts them.
+        tracking_plan_owner: The person to notify when a feature is no longer measured.
     """
 
     value_events: tuple[str, ...]
@@ -169,7 +174,7 @@ class Usage(Strict):
 
 
 class SendingHours(Strict):
-    """When alerts leave, on working days by the region's clock: from ``first`` until before ``last``."""
+    """When alerts are sent on working days, in the region's time zone: from ``first`` until before ``last``."""
 
     first: Annotated[int, Field(ge=0, le=23)]
     last: Annotated[int, Field(ge=1, le=23)]
@@ -182,7 +187,7 @@ class SendingHours(Strict):
 
 
 class Escalation(Strict):
-    """After how many working hours an unanswered alert is escalated."""
+    """Working hours after which an unanswered alert is escalated."""
 
     lead_after_hours: Annotated[int, Field(ge=1, le=1000)]
     head_after_hours: Annotated[int, Field(ge=1, le=1000)]
@@ -195,12 +200,12 @@ class Escalation(Strict):
 
 
 class Attention(Strict):
-    """``attention.yaml``: how much of a person's attention the signals may take.
+    """``attention.yaml``: a CSM's budget for alerts.
 
     Args:
-        alerts_per_person_and_day: So many alerts of signals at most; the rest of the day comes as one list. Renewal
-            reminders have their own pace and are not counted.
-        sending_hours: When.
+        alerts_per_person_and_day: The most signal alerts in a day. The digest lists the rest. Renewal reminders are not
+            counted.
+        sending_hours: When alerts are sent.
         escalation: When an unanswered alert goes to the lead, and to the head.
     """
 
@@ -210,13 +215,14 @@ class Attention(Strict):
 
 
 class Caps(Strict):
-    """``caps.yaml``: how much one run of ``decide`` may set in motion without a person's approval.
+    """``caps.yaml``: how much one run of ``decide`` may do without approval.
 
     Args:
-        actions_per_run: Messages and tasks.
-        share_of_book: Accounts that it may touch, as a share of all.
-        accounts_at_least: So many accounts it may always touch: a share of a small book is nothing.
-        approve_within_working_days: After so many working days an approval expires.
+        actions_per_run: The most messages and tasks.
+        share_of_book: The share of all accounts that it may touch.
+        accounts_at_least: The number of accounts that it may always touch, since a share of a small book is next to
+            nothing.
+        approve_within_working_days: Working days after which an approval request expires.
     """
 
     actions_per_run: Annotated[int, Field(ge=0, le=100_000)]
@@ -230,13 +236,13 @@ class Caps(Strict):
 
 
 class Promises(Strict):
-    """``promises.yaml``: phrases that no template may hold, since they promise a price or a commitment."""
+    """``promises.yaml``: phrases forbidden in templates, since they promise a price or a commitment."""
 
     phrases: tuple[Annotated[str, Field(min_length=3, max_length=80)], ...]
 
 
 class WorkingCalendar(Strict):
-    """Whose holidays and whose clock."""
+    """The country whose holidays apply, and the time zone."""
 
     country: Country
     zone: Zone
@@ -246,13 +252,14 @@ class People(Strict):
     """``people.yaml``.
 
     Args:
-        queue: Gets what has no reachable owner.
-        data_owners: Owner of rules on data, as `contracts` names it -> who is notified; else the owner of the source.
-        team_leads: Team as the CRM names it -> its lead, notified of inactive members and ignored alerts, and weekly.
-        head: Whom the leads answer to: notified of alerts that stay unanswered; the queue if there is none.
-        slack: E-mail address of anybody -> user or channel of Slack; wins over what Slack knows by the address.
-        calendars: Region of the account -> working calendar; ``default`` for all others.
-        places: E-mail of a senior CSM -> how many key accounts that person has room for; empty: no limit.
+        queue: Receives everything without a reachable owner.
+        data_owners: Owner of data rules, as in `contracts` -> person to notify. The default is the owner of the source.
+        team_leads: Team, as in the CRM -> its lead, who gets the weekly digest and notices of inactive members and
+            ignored alerts.
+        head: The leads' manager, notified of alerts that stay unanswered. Without a head, the queue is.
+        slack: E-mail address -> user or channel of Slack. It overrides the Slack user with that address.
+        calendars: Region of the account -> working calendar. ``default`` applies to all others.
+        places: E-mail of a senior CSM -> the number of key accounts the CSM has room for. Empty means no limit.
     """
 
     queue: Person
@@ -265,13 +272,13 @@ class People(Strict):
 
 
 class Answer(Strict):
-    """What somebody answered about an id of the desk or the product.
+    """A person's answer about an id of the desk or the product.
 
     Args:
         source: The connection that uses the id.
-        match: The account that it is, such as ``crm:1001``.
-        no_match: An account that it is not, or ``all``.
-        by: Who says so.
+        match: The account behind the id, such as ``crm:1001``.
+        no_match: An account that is not behind the id, or ``all``.
+        by: The person who answered.
     """
 
     source: Identifier
@@ -292,8 +299,8 @@ class Identity(Strict):
     """``identity.yaml``.
 
     Args:
-        shared_domains: Domains by which no account is matched, next to those of mail providers.
-        answers: What people answered.
+        shared_domains: Domains that match no account, in addition to those of mail providers.
+        answers: The answers people gave.
     """
 
     shared_domains: tuple[Annotated[str, Field(pattern=r"^[a-z0-9-]+([.][a-z0-9-]+)+$")], ...]
@@ -315,9 +322,9 @@ Kept = Annotated[int, Field(ge=7, le=3660)]
 
 
 class Retention(Strict):
-    """``retention.yaml``: for how many days what passes through is kept."""
+    """``retention.yaml``: how many days transient data is kept."""
 
-    batches: Annotated[int, Field(ge=90, le=3660)]  # the contracts compare with the weeks before
+    batches: Annotated[int, Field(ge=90, le=3660)]  # the contracts compare batches with earlier weeks
     results: Kept
     quarantine: Kept
     quarantine_values: Kept
@@ -329,7 +336,7 @@ class Retention(Strict):
 
 
 class Settings(General):
-    """All that is set: the keys of ``settings.yaml``, and one field per further file."""
+    """All settings: the keys of ``settings.yaml``, and one field per further file."""
 
     usage: Usage
     renewals: Renewals

@@ -1,4 +1,4 @@
-"""When renewals are reminded of: the settings of ``renewals.yaml``, and the ladder that they describe."""
+"""``renewals.yaml``: when CSMs are reminded of renewals."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ CONTRACT_WAYS = ("deal", "billing", "company")
 
 @dataclass(frozen=True)
 class Ladder:
-    """The rungs, as days before the decision date.
+    """The rungs of a renewal ladder.
 
     Args:
-        rungs: Days before the decision date, most distant first; the last one within half a short term, so that every
+        rungs: Days before the decision date, largest first. The last rung is at most half a short term, so that every
             longer term has at least one rung.
-        late_by_days: How many days after its date a rung may still go out.
-        short_term_days: A term shorter than this gets the last rung only: a ladder within a quarter would be noise.
+        late_by_days: How many days after its date a rung may still be sent.
+        short_term_days: A term shorter than this gets only the last rung: a ladder within a quarter would be noise.
     """
 
     rungs: tuple[int, ...]
@@ -38,13 +38,13 @@ class Ladder:
 
 
 class RenewalAnswer(Strict):
-    """What somebody answered about a term.
+    """A person's answer about a term.
 
     Args:
         term: The agreed term, such as ``crm:4711#1``.
         deal: The won deal that continues it.
-        not_deal: A deal that does not, or ``all``.
-        by: Who says so.
+        not_deal: A deal that does not continue it, or ``all``.
+        by: The person who answered.
     """
 
     term: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*:.+#[0-9]+$")]
@@ -64,17 +64,18 @@ class Renewals(Strict):
     """``renewals.yaml``.
 
     Args:
-        ladder_days: Rungs: days before the decision date on which the account's CSM is notified.
-        late_by_days: A rung missed by no more than this is still reported, later.
+        ladder_days: The rungs: days before the decision date on which the account's CSM is notified.
+        late_by_days: A missed rung is still sent up to this many days later.
         short_term_days: A term shorter than this gets only the last rung.
         horizon_days: How far ahead renewals are listed.
         behind_days: How long after its decision date an open renewal stays listed.
-        early_days: A renewal closed more than this before its due date is called early.
-        renewal_pipelines: Pipelines, as the CRM names them, whose deals are renewals whatever their type says.
-        free_months: ``spread``: what is paid is spread over them; ``paid_rate``: they count at the paid rate.
-        contract_ways: In which order the ways count in which an account's contracts are held. The id of a CRM stands
-            for its deals, that of a billing system for all it has.
-        answers: What people answered about which deal continues which term.
+        early_days: A renewal closed more than this before its due date is early.
+        renewal_pipelines: Pipelines, as in the CRM, whose deals are renewals regardless of their type.
+        free_months: ``spread`` spreads the paid amount over the free months; ``paid_rate`` counts them at the paid
+            rate.
+        contract_ways: The sources of contracts, by precedence, if an account has several. A CRM's id means its deals; a
+            billing system's id means all its contracts.
+        answers: The answers people gave about which deal continues which term.
     """
 
     ladder_days: tuple[Annotated[int, Field(ge=1, le=730)], ...]

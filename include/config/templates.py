@@ -1,6 +1,6 @@
-"""Texts that files give: Jinja in a sandbox, over the columns of one row, a rule's thresholds and nothing else.
+"""Render text templates from files: sandboxed Jinja over the columns of one row and a rule's thresholds.
 
-A name in the CRM may hold anything: values are shown as one line without direction marks, in a body they are escaped.
+A name in the CRM may contain anything. Values are shown as one line without direction marks, and are escaped in a body.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ def _shown(value: Any) -> Any:
     return one_line(value) if type(value) is str else value
 
 
-# A text says values, one or the other, in one of these forms. Nothing in it repeats, calls or multiplies, so that none
-# takes longer, or becomes larger, than what it is made of.
+# A template may contain values and conditions in these forms. Nothing loops, calls or multiplies, so rendering time and
+# output size stay in proportion to the template.
 _NODES = (
     nodes.Template, nodes.Output, nodes.TemplateData, nodes.Name, nodes.Const, nodes.If, nodes.CondExpr, nodes.Compare,
     nodes.Operand, nodes.And, nodes.Or, nodes.Not, nodes.Test, nodes.Filter, nodes.Keyword, nodes.Concat, nodes.Add,
@@ -54,11 +54,12 @@ MAX_NODES = 2_000
 
 
 def _parsed(environment: ImmutableSandboxedEnvironment, template: str) -> nodes.Template:
-    """Return a template's tree, if it holds nothing but what a text may.
+    """Parse a template and check that it uses only allowed parts.
 
     Raises:
-        ValueError: It is too long, nested too deeply, or holds something else; says what and in which line.
-        TemplateError: It is not a template.
+        ValueError: The template is too long, nested too deeply, or uses something that is not allowed. The message says
+            what and in which line.
+        TemplateError: The text is not a template.
     """
     if len(template) > MAX_TEMPLATE:
         raise ValueError(f"is longer than {MAX_TEMPLATE:,} characters")
@@ -98,29 +99,29 @@ _BODY = _environment(escapes=True)
 
 
 def line(template: str, values: Mapping[str, Any]) -> str:
-    """Return a text as one line; "" if nothing is left of it."""
+    """Render a template as one line. The result may be empty."""
     return " ".join(_compiled(_PLAIN, template).render(values).split())
 
 
 def subject(template: str, values: Mapping[str, Any]) -> str:
-    """Return a task's subject, as one line of at most 250 characters."""
+    """Render a task's subject: one line of at most 250 characters."""
     text = line(template, values)
     return text if len(text) <= MAX_SUBJECT else text[: MAX_SUBJECT - 1] + "…"
 
 
 def body(template: str, values: Mapping[str, Any]) -> str:
-    """Return a task's body as HTML."""
+    """Render a task's body as HTML."""
     return _compiled(_BODY, template).render(values).strip()[:MAX_BODY].replace("\n", "<br>\n")
 
 
 def check(template: str, known: Collection[str], examples: Collection[Mapping[str, Any]]) -> frozenset[str]:
-    """Check a template, also by filling it, and return the names that it uses.
+    """Check a template, also by rendering it, and return the names it uses.
 
     Args:
-        examples: Rows to fill it with.
+        examples: Rows to render it with.
 
     Raises:
-        ValueError: It is not valid, uses a name that is not known, or cannot be filled; says what.
+        ValueError: The template is not valid, uses an unknown name, or cannot be rendered. The message says what.
     """
     try:
         used = meta.find_undeclared_variables(_parsed(_PLAIN, template))
@@ -142,7 +143,7 @@ def check(template: str, known: Collection[str], examples: Collection[Mapping[st
 
 
 def examples(types: Mapping[str, str], never_null: Collection[str] = ()) -> tuple[dict[str, Any], ...]:
-    """Return rows to check a template with: all is known, as little as possible is, and every number is zero.
+    """Return example rows to check a template with: everything known, as little as possible known, every number zero.
 
     Args:
         types: Column -> its type.

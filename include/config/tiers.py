@@ -1,4 +1,4 @@
-"""``value.yaml`` and ``tiers.yaml``: what serving an account costs, and how accounts of a tier are served."""
+"""``value.yaml`` and ``tiers.yaml``: the cost of serving an account, and how each tier is served."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ Word = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,40}$")]
 
 
 class Value(Strict):
-    """``value.yaml``: what the customer value score needs next to the sources; amounts in the reporting currency.
+    """``value.yaml``: inputs of the customer value score that no source has. Amounts are in the reporting currency.
 
     Args:
-        touch_cost: Of one call or meeting.
-        brands: Account -> how well known it is; goes before the CRM's field.
+        touch_cost: Cost of a call or meeting.
+        brands: Account -> how well known it is. It overrides the CRM's field.
     """
 
     ticket_cost: Amount
@@ -27,15 +27,15 @@ class Value(Strict):
 
 
 class TierPolicy(Strict):
-    """How accounts of one tier are served.
+    """How accounts of a tier are served.
 
     Args:
-        owner_level: What level of CSM owns them.
-        cadence_days: They are contacted at least so often.
-        reports: What they get, and how often.
-        discount_ceiling: The most that may be offered without a lead's word, as a share.
-        services_cost: What services that come with the tier cost a year, for the gross margin.
-        playbooks: Made for the tier; while one of them runs an account does not go down.
+        owner_level: The level of the CSMs who own them.
+        cadence_days: The longest time between two contacts.
+        reports: The reports they get, and how often.
+        discount_ceiling: The largest discount without a lead's approval, as a share.
+        services_cost: Yearly cost of the services that come with the tier, for the gross margin.
+        playbooks: Playbooks for the tier. An account is not moved down while one of them runs.
     """
 
     owner_level: str
@@ -52,9 +52,9 @@ class Tiers(Strict):
 
     Args:
         follows: Whether an account's tier follows its own score, or the score with its whole family's order amount.
-        answer_within_working_days: After so many working days a list of proposals expires.
-        crm_names: Tier -> how the CRM's field calls it, where that is another word.
-        policies: Tier, in lower case -> its policy; ``default`` for all others.
+        answer_within_working_days: Working days after which a list of proposals expires.
+        crm_names: Tier -> its value in the CRM's field, if it differs.
+        policies: Tier, in lower case -> its policy. ``default`` applies to all others.
     """
 
     follows: Literal["account", "group"]
@@ -63,11 +63,10 @@ class Tiers(Strict):
     policies: dict[Word, TierPolicy]
 
     def policy(self, tier: str | None) -> TierPolicy:
-        """Return the policy of a tier."""
         return self.policies.get((tier or "").lower()) or self.policies["default"]
 
     def crm_name(self, tier: str) -> str:
-        """Return how the CRM's field calls a tier."""
+        """Return a tier's value in the CRM's field."""
         return self.crm_names.get(tier, tier)
 
     @model_validator(mode="after")

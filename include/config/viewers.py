@@ -1,4 +1,4 @@
-"""Who sees what on the pages inside Airflow: ``viewers.yaml``."""
+"""``viewers.yaml``: what each person sees on the pages inside Airflow."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ class Viewer(Strict):
 
     Args:
         role: csm, lead, head, executive, region or operator.
-        owner: Of a CSM: the owner in the CRM, such as ``crm:7``.
-        teams: Of a lead: teams as the CRM names them.
-        regions: Of a region: regions as the CRM names them.
+        owner: For a CSM: the owner id in the CRM, such as ``crm:7``.
+        teams: For a lead: teams, as in the CRM.
+        regions: For a region: regions, as in the CRM.
     """
 
     role: Literal["csm", "lead", "head", "executive", "region", "operator"]
@@ -33,12 +33,11 @@ class Viewer(Strict):
 
     @property
     def sees_names(self) -> bool:
-        """Whether accounts are named."""
+        """Whether account names are shown."""
         return self.role != "operator"
 
     @property
     def sees_amounts(self) -> bool:
-        """Whether amounts are shown."""
         return self.role != "operator"
 
     @property
@@ -48,7 +47,7 @@ class Viewer(Strict):
 
     @property
     def sees_people(self) -> bool:
-        """Whether persons are named, and single accounts shown with all that is known of them."""
+        """Whether persons are named, and single accounts shown in full detail."""
         return self.role in ("csm", "lead", "head")
 
 
@@ -62,5 +61,5 @@ class Viewers(Strict):
     viewers: dict[Annotated[str, Field(min_length=1)], Viewer]
 
     def of(self, login: str) -> Viewer:
-        """Return what a login sees: an operator's view where it is not named."""
+        """Return what a login sees. A login that is not listed sees an operator's view."""
         return self.viewers.get(login) or Viewer(role="operator")
