@@ -1,4 +1,4 @@
-"""The data dictionary: every table and column, and every metric, as one page, written from what the SQL folders say."""
+"""Write the data dictionary: every metric, table and column on one page, from the metadata in ``sql/``."""
 
 from __future__ import annotations
 
@@ -21,12 +21,10 @@ masked wherever rows are shown. How a table is kept is explained in [how to add 
 
 
 def text() -> str:
-    """Return the whole page."""
     return "\n".join([_HEAD, *_metrics(), *_tables()]) + "\n"
 
 
 def write() -> Path:
-    """Write the page and return its path."""
     PATH.write_text(text(), encoding="utf-8")
     return PATH
 

@@ -1,4 +1,4 @@
-"""Explains one value of one metric: what it is made of, down to the rows behind it."""
+"""Explain one value of a metric, down to the rows behind it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from include.models.registry import Model
 from include.models.restatements import Stage
 from include.warehouse.engine import engine, has_table
 
-# Grain -> the column of an account by which it is grouped.
+# Grain -> the account column it groups by.
 GROUPED_BY = {"tier": "tier", "csm": "owner_key", "industry": "industry", "region": "region"}
 _MASK = "***"
 _HAVING = {"boolean": "is true", "text": "is not null", "date": "is not null", "timestamptz": "is not null"}
@@ -27,17 +27,17 @@ _HAVING = {"boolean": "is true", "text": "is not null", "date": "is not null", "
 
 @dataclass(frozen=True)
 class Value:
-    """One stored value.
+    """A stored value.
 
     Args:
         version: Version of the definition.
-        value: None where there is nothing to divide by.
-        numerator: What is divided, or the amount itself.
-        denominator: What it is divided by; None for amounts.
-        n: Accounts, renewals or tickets behind it.
-        coverage: Share of them for which what it needs is known.
-        low: Lower end of the Wilson interval, of a small share.
-        high: Its upper end.
+        value: None if the denominator is zero.
+        numerator: The numerator of a ratio, or the amount itself.
+        denominator: The denominator of a ratio; None for amounts.
+        n: Number of accounts, renewals or tickets behind it.
+        coverage: Share of them with all inputs known.
+        low: Lower end of the Wilson interval, for shares with a small n.
+        high: Upper end.
     """
 
     version: int
@@ -52,24 +52,24 @@ class Value:
 
 @dataclass(frozen=True)
 class Explained:
-    """One value with everything behind it.
+    """A value with everything behind it.
 
     Args:
         period: Length of the period.
-        period_start: Its first day.
-        as_of: Its last day.
-        grain: What is put together.
-        grain_key: Which group.
-        values: One per version of the definition, the present one first.
-        reason: Why there is no value, or none of a later period.
-        target: What it should reach in such a period.
+        period_start: First day of the period.
+        as_of: Last day of the period.
+        grain: How accounts are grouped.
+        grain_key: The group.
+        values: One per version of the definition, the current one first.
+        reason: Why there is no value, or none for a later period.
+        target: The target for such a period.
         rows: Some of the rows behind it.
-        n_rows: How many there are.
-        lineage: The tables from the value up to the sources' records, nearest first.
-        past: What the present version's value was before, the first reported first; empty where it never changed.
-        override: A manual correction that counts instead.
-        as_known: What it was at the moment asked for.
-        is_newest: Whether no later period, of those asked for, was built.
+        n_rows: Number of all rows behind it.
+        lineage: The tables from the value upstream to the sources' records, nearest first.
+        past: Former values of the current version, the first reported one first. Empty if the value never changed.
+        override: The manual correction in force, if any.
+        as_known: The value as known at ``known_at``.
+        is_newest: Whether this is the newest period built up to the requested day.
     """
 
     metric: Metric
@@ -91,14 +91,14 @@ class Explained:
 
     @property
     def counts(self) -> float | None:
-        """The value that counts: the correction's where there is one."""
+        """The value in force: the manual correction's, if there is one."""
         if self.override:
             return self.override.value
         return self.values[0].value if self.values else None
 
     @property
     def is_off_target(self) -> bool:
-        """Whether the value that counts misses its target."""
+        """Whether the value in force misses its target."""
         return self.target is not None and self.counts is not None and not self.target.is_met(self.counts)
 
 
@@ -112,18 +112,18 @@ def explain(
     limit: int = 20,
     known_at: datetime | None = None,
 ) -> Explained:
-    """Return a metric's value of the last period that ended by a day.
+    """Return a metric's value for the last period that ended by a day.
 
     Args:
         period: day, week, month or quarter.
-        as_of: The day; the newest by default.
+        as_of: The day. The default is the newest.
         grain: all, tier, csm, industry or region.
-        key: Which group of the grain.
-        limit: How many rows behind it are shown.
-        known_at: Also say what the value was at that moment.
+        key: The group of the grain.
+        limit: The most rows behind the value to return.
+        known_at: Also return the value as known at this time.
 
     Raises:
-        ConfigError: There is no such metric, period or group.
+        ConfigError: The metric, period, grain or group does not exist.
     """
     metric = _asked(metric_id, period, grain)
     with engine("reader").connect() as connection:
@@ -186,7 +186,7 @@ def _asked(metric_id: str, period: str, grain: str) -> Metric:
 
 
 def unavailable(connection: sa.Connection, metric: Metric) -> str:
-    """Return ``not available: needs ...`` while an entity that a metric needs has no record, else ""."""
+    """Return ``not available: needs ...`` while an entity that the metric needs has no records, else ""."""
     missing = [entity for entity in metric.needs if not has_records(connection, entity)]
     if missing:
         return f"not available: needs {', '.join(missing)}"
@@ -198,9 +198,9 @@ def unavailable(connection: sa.Connection, metric: Metric) -> str:
 
 
 def has_records(connection: sa.Connection, need: str) -> bool:
-    """Return whether any source has brought a record of an entity, or one with a value in a column: ``entity.column``.
+    """Return whether any source has loaded a record of an entity, or for ``entity.column`` one with that column filled.
 
-    Tasks are those that were read back from the CRM.
+    Tasks count once they are read back from the CRM.
     """
     entity, _, column = need.partition(".")
     if entity == metrics.TASK:
@@ -217,10 +217,10 @@ def has_records(connection: sa.Connection, need: str) -> bool:
 
 
 def groups(metric_id: str, *, period: str, as_of: date | None, grain: str) -> list[dict[str, Any]]:
-    """Return the values of all groups of a grain in the last period that ended by a day, one a row.
+    """Return the values of all groups of a grain for the last period that ended by a day, one row per group.
 
     Raises:
-        ConfigError: There is no such metric, period or grain.
+        ConfigError: The metric, period or grain does not exist.
     """
     metric = _asked(metric_id, period, grain)
     with engine("reader").connect() as connection:
@@ -277,7 +277,7 @@ _NEWEST = sa.text("select max(as_of) from marts.kpi_value where period = :period
 
 
 def _rows_behind(connection: sa.Connection, metric: Metric, value: Any, limit: int) -> tuple[list[dict[str, Any]], int]:
-    """Return some of the rows behind a value, those of the group only, and how many there are."""
+    """Return some of the rows behind a value, limited to its group, and the number of all such rows."""
     rows = metric.rows
     model = registry.get(rows.table)
     columns = ", ".join(
@@ -315,9 +315,9 @@ def _rows_behind(connection: sa.Connection, metric: Metric, value: Any, limit: i
 
 
 def _of_group(model: Model, at: str, grain: str) -> tuple[str, str]:
-    """Return what to join and to ask for so that only a group's rows are left."""
+    """Return a join and a condition that leave only a group's rows."""
     columns = model.metadata.columns
-    if "grain_key" in columns:  # a table of sums: of all together, the groups that they are made of
+    if "grain_key" in columns:  # a table of sums: the grain `all` lists the sums of its groups
         return "", " and t.period = :period" + (
             " and t.grain = :grain and t.grain_key = :key" if grain != "all" else ""
         )
@@ -325,7 +325,7 @@ def _of_group(model: Model, at: str, grain: str) -> tuple[str, str]:
         return "", ""
     if GROUPED_BY[grain] in columns and at != "trailing":
         return "", f" and coalesce(t.{GROUPED_BY[grain]}, 'unknown') = :key"
-    # An account belongs to the group that it is in at the period's end.
+    # An account belongs to the group it is in at the period's end.
     return (
         "join (select distinct on (account_key) * from core.account_step where from_day <= :end"
         " order by account_key, from_day desc) as g on g.account_key = t.account_key",

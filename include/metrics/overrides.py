@@ -1,4 +1,8 @@
-"""Manual corrections: a ledger next to the computed values, shown wherever they count, never written over them."""
+"""Keep manual corrections of KPI values.
+
+A correction is a row of ``meta.kpi_override``. It is shown wherever the value is, and never overwrites the computed
+value.
+"""
 
 from __future__ import annotations
 
@@ -15,19 +19,18 @@ from include.warehouse.engine import engine
 
 @dataclass(frozen=True)
 class Override:
-    """One correction.
+    """A manual correction.
 
     Args:
-        override_id: Its number.
-        period: Of which length of period.
-        as_of: Its last day.
-        grain: What is put together.
-        grain_key: Which group.
-        value: What counts instead.
-        entered_by: Who wrote it down.
-        approved_by: Who agreed; another person.
-        entered_at: When.
-        expires_on: From this day on the computed value counts again.
+        override_id: Number of the correction.
+        period: Length of the period.
+        as_of: Last day of the period.
+        grain: How accounts are grouped.
+        grain_key: The group.
+        value: The corrected value.
+        entered_by: The person who entered it.
+        approved_by: The person who approved it, never the one who entered it.
+        expires_on: The day from which the computed value is shown again.
     """
 
     override_id: int
@@ -63,10 +66,10 @@ def enter(
     approved_by: str,
     expires_on: date,
 ) -> Override:
-    """Write down a correction of a value that is there.
+    """Enter a correction of an existing value.
 
     Raises:
-        ConfigError: There is no such value, it is corrected already, or something is missing.
+        ConfigError: The value does not exist or is already corrected, or an argument is missing or not allowed.
     """
     metrics.get(metric_id)
     for name, text in (("reason", reason), ("approver", approved_by)):
@@ -106,10 +109,10 @@ def enter(
 
 
 def withdraw(override_id: int, reason: str) -> None:
-    """End a correction before it expires; its row stays.
+    """Withdraw a correction before it expires. Its row stays.
 
     Raises:
-        ConfigError: There is no such correction in force, or no reason is given.
+        ConfigError: The correction does not exist or is already withdrawn, or no reason is given.
     """
     if not reason.strip():
         raise ConfigError("withdrawing a correction needs a reason", cure="give --reason")
@@ -126,7 +129,7 @@ def withdraw(override_id: int, reason: str) -> None:
 
 
 def in_force(connection: sa.Connection, metric_id: str = "") -> list[Override]:
-    """Return the corrections that count today, of one metric or of all."""
+    """Return the corrections in force today, of one metric or of all."""
     rows = connection.execute(
         sa.text(
             f"select {_COLUMNS} from meta.kpi_override where withdrawn_at is null and expires_on > :today"  # noqa: S608
@@ -138,7 +141,7 @@ def in_force(connection: sa.Connection, metric_id: str = "") -> list[Override]:
 
 
 def of(found: list[Override], metric_id: str, period: str, as_of: date, grain: str, grain_key: str) -> Override | None:
-    """Return the one of these corrections that is about a value, if any is."""
+    """Return the correction of a value, if there is one."""
     wanted = (metric_id, period, as_of, grain, grain_key)
     return next((each for each in found if _key(each) == wanted), None)
 

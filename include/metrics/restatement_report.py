@@ -1,4 +1,4 @@
-"""Lists of what was restated and what was corrected by hand."""
+"""List restatements and manual corrections."""
 
 from __future__ import annotations
 
@@ -16,11 +16,7 @@ OVERRIDDEN = (
 
 
 def restated(metric_id: str = "", limit: int = 50) -> list[dict[str, Any]]:
-    """Return the newest restatements, of one metric or of all, newest first.
-
-    Args:
-        limit: How many.
-    """
+    """Return the newest restatements, of one metric or of all, newest first."""
     with engine("reader").connect() as connection:
         return [dict(row) for row in connection.execute(_RESTATED, {"id": metric_id, "limit": limit}).mappings()]
 
@@ -31,7 +27,7 @@ def overridden() -> list[dict[str, Any]]:
         return [dict(row) for row in connection.execute(_OVERRIDDEN).mappings()]
 
 
-# What took a value's place is the next row of the same value, else what the table holds.
+# The value that replaced a restated one is in the next restatement of the same key, else in the table.
 _RESTATED = sa.text(
     """
     select r.known_to, r.metric_id, r.metric_version, r.period, r.as_of, r.grain, r.grain_key, r.value as before,

@@ -1,4 +1,4 @@
-"""The few numbers that say the state of things, read from the marts."""
+"""Summarize the business in a few metrics, read from the marts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from include import config
 from include.metrics import overrides
 from include.warehouse.engine import engine
 
-# Metric -> what people call it, how it is shown. Those of the newest day, then those of the last closed quarter.
+# Metric -> label and format. First those of the newest day, then those of the last closed quarter.
 TODAY = {
     "arr": ("ARR", "money"),
     "kept_arr": ("ARR kept, late renewals included", "money"),
@@ -33,20 +33,20 @@ LAST_QUARTER = {
 
 @dataclass(frozen=True)
 class Figure:
-    """One number with what it is made of.
+    """A metric of the summary.
 
     Args:
-        metric_id: Its name in ``marts.kpi_value``.
-        label: What people call it.
+        metric_id: Its id in ``marts.kpi_value``.
+        label: Its label for people.
         kind: ``money``, ``count`` or ``share``.
-        value: None where there is nothing to divide by.
-        numerator: What is divided, or the amount itself.
-        denominator: What it is divided by; None for amounts.
-        n: Accounts, renewals or tickets behind it.
-        coverage: Share of those for which what it needs is known.
+        value: None if the denominator is zero.
+        numerator: The numerator of a ratio, or the amount itself.
+        denominator: The denominator of a ratio; None for amounts.
+        n: Number of accounts, renewals or tickets behind it.
+        coverage: Share of them with all inputs known.
         start: First day of its period.
         as_of: Last day of its period.
-        note: That the value was corrected by hand, by whom and why; then ``value`` is the correction's.
+        note: Approver and reason of the manual correction in force. ``value`` is then the corrected one.
     """
 
     metric_id: str
@@ -62,7 +62,7 @@ class Figure:
     note: str = ""
 
     def shown(self, currency: str = "") -> str:
-        """Return the value as people read it; a manual correction with a mark."""
+        """Return the formatted value. Manual corrections are marked."""
         return f"{self._shown(currency)} (corrected by hand)" if self.note else self._shown(currency)
 
     def _shown(self, currency: str) -> str:
@@ -75,12 +75,12 @@ class Figure:
 
 @dataclass(frozen=True)
 class RenewalsDue:
-    """Renewals whose due date is in the future.
+    """Renewals that are due in the next days.
 
     Args:
-        days: How far ahead.
-        n_due: How many are due.
-        n_open: How many of them are not settled.
+        days: How many days ahead.
+        n_due: Number of renewals due.
+        n_open: Number of them that are still open.
     """
 
     days: int
@@ -92,19 +92,19 @@ class RenewalsDue:
 
 @dataclass(frozen=True)
 class Summary:
-    """The state of things on the newest day that was built."""
+    """The metrics on the newest day that was built."""
 
     as_of: date
     currency: str
     figures: tuple[Figure, ...]
-    renewals_due: RenewalsDue | None  # None while contracts are not completely read
+    renewals_due: RenewalsDue | None  # None until contracts are completely read
 
 
 def summarize(days: int = 120) -> Summary | None:
-    """Return the state of things, or None while nothing is built.
+    """Return the summary, or None until the first build is done.
 
     Args:
-        days: How far ahead renewals are counted.
+        days: How many days ahead renewals are counted.
     """
     with engine("reader").connect() as connection:
         as_of = connection.execute(
@@ -117,7 +117,7 @@ def summarize(days: int = 120) -> Summary | None:
 
 
 def _figures(connection: sa.Connection, wanted: dict[str, tuple[str, str]], period: str, as_of: date) -> list[Figure]:
-    """Return the figures of the last period that is there; a metric that is not available has none."""
+    """Return the figures of the newest period. A metric that is not available has none."""
     rows = connection.execute(
         sa.text(
             "select metric_id, value, numerator, denominator, n, coverage, period_start, as_of from marts.kpi_value"
