@@ -1,7 +1,7 @@
-"""Engines for the warehouse, one login per role, and the one place that knows their addresses.
+"""Create the warehouse's database engines, one login per role, and resolve their URLs.
 
-Loader, builder and reader each log in as themselves: a session that drops its role (`set role none`) is then a login
-without any rights. Only migrations, erasure and housekeeping use the owner's address.
+Loader, builder and reader have separate logins, so a session that drops its role (`set role none`) has no rights left.
+Only migrations, erasure and housekeeping use the owner's URL.
 """
 
 from __future__ import annotations
@@ -33,32 +33,32 @@ def database_url() -> str:
         ``PERENNIAL_DATABASE_URL``; when that is unset, the URL of the running embedded server.
 
     Raises:
-        ConfigError: The variable is no ``postgresql+psycopg://`` URL.
+        ConfigError: The variable is not a PostgreSQL URL.
         WarehouseError: The variable is unset and no embedded server runs.
     """
     return _given(OWNER_URL) or _embedded_url()
 
 
 def url_variable(role: Role) -> str:
-    """Return the variable that can hold the URL of a role's own login."""
+    """Return the environment variable for the URL of a role's login."""
     return OWNER_URL if role == "owner" else f"{OWNER_URL}_{role.upper()}"
 
 
 def group(role: Role) -> str:
-    """Return the database role that has a role's rights and cannot log in."""
+    """Return the database role that holds a role's rights and cannot log in."""
     return f"perennial_{role}"
 
 
 def login_url(role: Role, url: str | None = None) -> str:
-    """Return the URL of a role's own login.
+    """Return the URL of a role's login.
 
     Args:
-        role: Which one; that of the owner is the warehouse's URL itself.
-        url: The owner's URL of another warehouse than the configured one.
+        role: The role. The owner's URL is the warehouse's URL.
+        url: The owner's URL, if not that of the configured warehouse.
 
     Returns:
-        What ``PERENNIAL_DATABASE_URL_<ROLE>`` says; without it, a login named after the owner. Its password is derived
-        from the owner's: nothing more has to be kept or handed out, and the owner's does not follow from it.
+        ``PERENNIAL_DATABASE_URL_<ROLE>`` if set, else a login named after the owner. Its password is derived from the
+        owner's, so there is no further secret to store. The owner's password cannot be derived from it.
 
     Raises:
         ConfigError: The URL is not valid, or the owner's has no password to derive one from.
@@ -81,7 +81,7 @@ def login_url(role: Role, url: str | None = None) -> str:
 
 
 def _given(variable: str) -> str:
-    """Return the URL that a variable holds, with our driver; "" if it is unset."""
+    """Return the URL in a variable, with the psycopg driver; "" if it is unset."""
     url = os.environ.get(variable, "").strip()
     if not url:
         return ""
@@ -105,13 +105,13 @@ def _embedded_url() -> str:
 
 @lru_cache(maxsize=16)
 def _engine(url: str, role: Role) -> Engine:
-    # The check interval lets the server end the statements, and free the locks, of a process that was killed.
-    # Other users of the database may create functions and tables in public: without it in the path none is called.
+    # The check interval lets the server end the statements of a killed process and free its locks. Other users of the
+    # database may create functions and tables in `public`. Without `public` in the search path, they are never called.
     options = "-c timezone=UTC -c lock_timeout=60s -c client_connection_check_interval=2s -c search_path=pg_catalog"
     if role == "reader":
         options += " -c default_transaction_read_only=on -c statement_timeout=60s"
     if role == "loader":
-        # A merge goes through its changed rows several times: they need not come from a file each time.
+        # A merge scans its changed rows several times. Larger buffers keep them in memory.
         options += " -c temp_buffers=128MB"
     if role != "owner":
         options += f" -c role={group(role)}"
@@ -120,7 +120,7 @@ def _engine(url: str, role: Role) -> Engine:
         pool_size=2,
         max_overflow=4,
         pool_pre_ping=True,
-        # What is bound may be about persons; errors end up in logs.
+        # Parameters may contain personal data, and errors end up in logs.
         hide_parameters=True,
         connect_args={
             "options": options,
@@ -131,18 +131,18 @@ def _engine(url: str, role: Role) -> Engine:
 
 
 def engine(role: Role = "reader", url: str | None = None) -> Engine:
-    """Return the engine that logs in as one role.
+    """Return the engine that logs in as a role.
 
     Args:
-        role: ``loader`` writes raw, quarantine and meta; ``builder`` writes staging, core, marts; ``reader`` reads,
-            ends statements after 60 seconds; ``owner`` runs migrations, erasure and housekeeping only.
-        url: The owner's URL of another warehouse than the configured one.
+        role: ``loader`` writes raw, quarantine and meta. ``builder`` writes staging, core and marts. ``reader`` only
+            reads, with a statement timeout of 60 seconds. ``owner`` is for migrations, erasure and housekeeping.
+        url: The owner's URL, if not that of the configured warehouse.
     """
     return _engine(login_url(role, url), role)
 
 
 def check(url: str | None = None) -> None:
-    """Make sure that the warehouse answers and is recent enough.
+    """Check that the warehouse answers and is recent enough.
 
     Raises:
         WarehouseError: It does not answer, refuses the login, or is older than PostgreSQL 15.
@@ -165,30 +165,30 @@ def check(url: str | None = None) -> None:
 
 
 def has_table(connection: sa.Connection, name: str) -> bool:
-    """Return whether a table, named with its schema, was built yet: older versions have not built all of them."""
+    """Return whether a table, named with its schema, exists. A warehouse of an older version may lack some."""
     return bool(connection.execute(sa.text("select to_regclass(:name) is not null"), {"name": name}).scalar())
 
 
 def readable(error: sa.exc.SQLAlchemyError | psycopg.Error) -> WarehouseError:
-    """Return a database error as one that says what to do; it names neither statement nor parameters."""
+    """Convert a database error into one with a cure. It shows neither the statement nor its parameters."""
     origin = getattr(error, "orig", None) or error
     state = getattr(origin, "sqlstate", None) or ""
     said = " ".join(str(origin).strip().split("\n")[0].split())
     if state.startswith("22"):
         said = bad_data(state)
-    elif state == "2BP01":  # the detail names what depends on it
+    elif state == "2BP01":  # the detail lists the dependent objects
         detail = getattr(getattr(origin, "diag", None), "message_detail", None) or ""
         said = " ".join(f"{said}; {detail}".split())
     if isinstance(error, sa.exc.TimeoutError):
         return WarehouseError("the warehouse has no free connection for this process", cure="run again later")
-    # Roles and logins come with the first migration. A login that is missing is refused like a wrong password.
+    # The first migration creates roles and logins. PostgreSQL reports a missing login as a wrong password.
     if ("perennial_" in said and "does not exist" in said) or ("_login" in said and "authentication failed" in said):
         state = "42"
     return WarehouseError(f"the warehouse refused: {said}", cure=_CURES.get(state) or _CURES.get(state[:2], ""))
 
 
 def bad_data(state: str) -> str:
-    """Return what an error of SQLSTATE class 22 is about: the database's own message quotes the value."""
+    """Return the name of an error of SQLSTATE class 22, since the database's own message quotes the value."""
     try:
         name = psycopg.errors.lookup(state).__name__
     except KeyError:
@@ -196,7 +196,7 @@ def bad_data(state: str) -> str:
     return f"{re.sub('(?<!^)(?=[A-Z])', ' ', name).lower()} (SQLSTATE {state})"
 
 
-# SQLSTATE or its class -> what to do.
+# SQLSTATE or its class -> cure.
 _CURES = {
     "": "see whether the server runs and PERENNIAL_DATABASE_URL is right, then run again",
     "2BP01": "let its owner drop or change what depends on it, then run again",

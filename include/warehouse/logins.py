@@ -1,8 +1,7 @@
-"""The logins of loader, builder and reader: each is a member of its own role and of nothing else.
+"""Create and check the logins of loader, builder and reader, each a member of its own role only.
 
-Made at every first start, by the owner. A login inherits nothing: a session is its role because it asks for it as it
-connects, and without the role it has no rights. So SQL that drops the role (``set role none``) or asks for another one
-leads nowhere.
+The owner creates them with each migration. A login inherits nothing: its session sets the role when it connects, and
+has no rights without it. So SQL that drops the role (``set role none``) or sets another one gains nothing.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ _SHORT = {
     "createdb": "rolcreatedb",
     "bypassrls": "rolbypassrls",
 }
-# What a login may become besides itself and its own role.
+# Roles that a login is a member of, except itself and its own role.
 _MORE = sa.text(
     """
     select r.rolname from pg_roles as r
@@ -33,15 +32,15 @@ _ATTRIBUTES = sa.text(f"select {', '.join(_SHORT.values())} from pg_roles where 
 
 
 def ensure(connection: sa.Connection, url: str | None = None) -> None:
-    """Create the logins that Perennial names itself, correct their passwords, and check all of them.
+    """Create Perennial's own logins, correct their passwords, and check all logins.
 
     Args:
-        connection: The owner's, within the migration's transaction.
-        url: The owner's URL of another warehouse than the configured one.
+        connection: The owner's, in the migration's transaction.
+        url: The owner's URL, if not that of the configured warehouse.
 
     Raises:
-        WarehouseError: The owner may not create them; the message holds the SQL for an administrator.
-        ConfigError: A login that was given may do more than its role.
+        WarehouseError: The owner may not create logins. The cure contains the SQL for an administrator.
+        ConfigError: A configured login has more rights than its role.
     """
     connection.execute(sa.text("select pg_advisory_xact_lock(:key)"), {"key": locks.LOGINS_LOCK})
     owner = make_url(login_url("owner", url))
@@ -67,7 +66,7 @@ def _make(connection: sa.Connection, role: Role, login: URL) -> None:
     )
     if is_member and _lets_in(role, login):
         return
-    # Hashed here: the server's log never sees the password itself.
+    # Hashed on the client, so that the server's log never sees the password.
     hashed = raw.pgconn.encrypt_password(str(login.password).encode(), str(login.username).encode(), b"scram-sha-256")
     secret = sql.Literal(hashed.decode())
     do = "alter" if is_there else "create"
@@ -84,12 +83,12 @@ def _make(connection: sa.Connection, role: Role, login: URL) -> None:
 
 
 def sql_for(role: Role, login: str) -> str:
-    """Return what an administrator runs to make a role's login."""
+    """Return the SQL that creates a role's login."""
     return f"create role {login} login noinherit password 'SECRET'; grant {group(role)} to {login}"
 
 
 def _lets_in(role: Role, login: URL) -> bool:
-    """Return whether the login's password is right: the server shows it to nobody."""
+    """Return whether the login's password is correct. The only way to find out is to connect."""
     plain = login.set(drivername="postgresql").render_as_string(hide_password=False)
     try:
         psycopg.connect(plain, connect_timeout=10, application_name=f"perennial {role}").close()
@@ -101,7 +100,7 @@ def _lets_in(role: Role, login: URL) -> bool:
 def _check(connection: sa.Connection, role: Role, login: URL) -> None:
     who = {"login": login.username, "group": group(role)}
     attributes = connection.execute(_ATTRIBUTES, who).one_or_none()
-    if attributes is None:  # a name that a pooler or a certificate maps to another one
+    if attributes is None:  # the name is mapped by a pooler or certificate
         return
     more = [name for name, is_set in zip(_SHORT, attributes, strict=True) if is_set]
     more += [f"member of {name}" for name in connection.execute(_MORE, who).scalars()]
@@ -113,6 +112,5 @@ def _check(connection: sa.Connection, role: Role, login: URL) -> None:
 
 
 def dispose(url: str) -> None:
-    """Close the connections of all roles to a warehouse."""
     for role in ("owner", *GROUPS):
         engine(role, url).dispose()

@@ -1,4 +1,4 @@
-"""Bring a warehouse to the newest version of its own tables (schemas ``meta``, ``ops`` and ``quarantine``)."""
+"""Migrate the warehouse's own tables (schemas ``meta``, ``ops`` and ``quarantine``) to the newest version."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from include.warehouse.engine import SCHEMAS, check, engine
 
 
 def if_empty() -> None:
-    """Create the warehouse's tables where it has none of ours yet; who has no owner's login leaves that to others."""
+    """Migrate a warehouse that has no tables of Perennial yet. Skip this if only the reader's login is configured."""
     if os.environ.get("PERENNIAL_DATABASE_URL_READER") and not os.environ.get("PERENNIAL_DATABASE_URL"):
         return
     with engine("owner").connect() as connection:
@@ -30,12 +30,12 @@ def migrate(url: str | None = None) -> None:
     """Create or upgrade the warehouse's own tables, roles, grants and logins.
 
     Args:
-        url: Another warehouse than the configured one.
+        url: The owner's URL, if not that of the configured warehouse.
 
     Raises:
         WarehouseError: The warehouse does not answer, is too old, or does not let its owner create the logins.
-        ConfigError: A schema of a name that Perennial needs holds what it did not make, another version of Perennial
-            made the tables, or the login of a role may do more than the role.
+        ConfigError: A schema that Perennial needs holds objects of others, another version of Perennial made the
+            tables, or a role's login has more rights than the role.
     """
     check(url)
     config = Config()
@@ -52,7 +52,7 @@ def migrate(url: str | None = None) -> None:
 
 
 def _refuse_foreign_schemas(connection: sa.Connection) -> None:
-    """Refuse a database in which others have filled a schema of a name that Perennial needs; an empty one is taken."""
+    """Refuse a database whose schemas of Perennial's names hold objects of others. Empty schemas are reused."""
     if connection.execute(_IS_OURS).scalar():
         return
     found = connection.execute(_FOUND, {"schemas": list(SCHEMAS)}).all()
@@ -71,7 +71,7 @@ def _refuse_foreign_schemas(connection: sa.Connection) -> None:
 
 
 def _refuse_unknown_revision(connection: sa.Connection, config: Config) -> None:
-    """Refuse tables of a newer version, and of a pre-release of 0.1.0: their migrations are not part of this one."""
+    """Refuse tables of a newer version or of a pre-release of 0.1.0, whose migrations this version does not have."""
     if not connection.execute(_IS_OURS).scalar():
         return
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
@@ -97,7 +97,7 @@ def _refuse_unknown_revision(connection: sa.Connection, config: Config) -> None:
 
 _PRE_RELEASE = re.compile(r"\d{4}|0\.1\.0_\d{4}")  # revisions before the first release
 _SHOWN = 5
-# The table of migrations alone proves nothing: other projects have one of this name.
+# The migrations table alone is no proof: other projects use the same name.
 _IS_OURS = sa.text("select to_regclass('meta.alembic_version') is not null and to_regclass('meta.batch') is not null")
 _FOUND = sa.text(
     """

@@ -1,17 +1,17 @@
-"""The tables of schema ``raw``, made from the entities that Perennial reads.
+"""Create the tables of schema ``raw`` from the entity catalog.
 
-A raw table ``raw.<vendor>__<entity>`` has, next to ``source``, ``id`` and the entity's columns:
+Next to ``source``, ``id`` and the entity's columns, a raw table ``raw.<vendor>__<entity>`` has:
 
-* ``payload``: the vendor's record: mapped fields and an allow-list;
-* ``_source_at``: when this version was last changed, by the source's clock; ``_is_deleted``, ``_deleted_at``: the
-  tombstone;
+* ``payload``: mapped fields of the vendor's record, and those on the allow-list;
+* ``_source_at``: the last change of this version, by the source's clock;
+* ``_is_deleted``, ``_deleted_at``: the tombstone;
 * ``_hash``, ``_batch_id``, ``_loaded_at``, ``_first_loaded_at``.
 
-Entities with history keep every version in ``raw.<vendor>__<entity>__version`` (without payload): ``_loaded_at`` says
-from when Perennial knew the version, ``_is_first_load`` that it came with the first load. Values from before the first
-load, as the vendor's own history gives them, are in ``raw.<vendor>__<entity>__history``.
+Entities with history keep every version in ``raw.<vendor>__<entity>__version``, without payload. There ``_loaded_at``
+is the time from which Perennial knew the version, and ``_is_first_load`` marks versions of the first load.
+``raw.<vendor>__<entity>__history`` holds older values, backfilled from the vendor's own history.
 
-Views ``raw.<kind>__<entity>`` hold the rows of all vendors of a kind, so that models need no line per vendor.
+Views ``raw.<kind>__<entity>`` union the rows of all vendors of a kind, so that models need no SQL per vendor.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _MOMENT = _TYPES["timestamptz"]
 
 
 def ensure_raw_tables() -> None:
-    """Create the raw tables of all known vendors, columns and indexes that an entity has got since, and the views."""
+    """Create missing raw tables, columns, indexes and views for all known vendors."""
     vendors = tuple(VENDORS.items())
     with engine("loader").begin() as connection:
         if (vendors, connection.execute(_STATE).scalar()) in _complete:
@@ -66,7 +66,7 @@ def ensure_raw_tables() -> None:
 
 
 def _start_history(connection: Connection, table: sa.Table) -> None:
-    """Fill the versions of an entity that has had none so far with what is stored now."""
+    """Fill the version table of an entity that had none with the stored rows."""
     names = ", ".join(column.name for column in table.columns if column.name != "_is_first_load")
     connection.execute(
         sa.text(
@@ -86,7 +86,7 @@ def _present_columns(connection: Connection) -> dict[str, set[str]]:
     return present
 
 
-# Schemas that were found to lack nothing: each step asks, and to compare every column takes ten times as long.
+# Schema states found complete. Every step checks this, and comparing every column takes ten times as long.
 _complete: set[tuple[tuple[tuple[str, Kind], ...], str | None]] = set()
 _STATE = sa.text(
     """
@@ -109,7 +109,7 @@ _INDEXES = sa.text("select indexname from pg_indexes where schemaname = 'raw'")
 
 @cache
 def _raw_tables(vendors: tuple[tuple[str, Kind], ...]) -> list[sa.Table]:
-    """Return what every entity's tables are like. Made once: describing them takes longer than looking them up."""
+    """Return the definitions of all raw tables. They are cached, since building them takes longer than a lookup."""
     metadata = sa.MetaData(schema="raw")
     tables = []
     for vendor, kind in vendors:
@@ -134,9 +134,9 @@ def _current(metadata: sa.MetaData, name: str, entity: Entity) -> sa.Table:
         sa.Column("_first_loaded_at", _MOMENT, nullable=False),
     )
     for column in filter(None, (entity.account_ref, entity.part_of, entity.made_by)):
-        # As staging writes it: an index on the bare column would serve none of the models.
+        # The expression that staging uses: no model would use an index on the bare column.
         sa.Index(f"{name}__by_{column}", table.c.source, sa.text(f"nullif(trim({column}), '')"))
-    if entity.dirty_days:  # facts of a day: builds ask for a window of days
+    if entity.dirty_days:  # facts per day: builds query a window of days
         sa.Index(f"{name}__window", table.c[entity.dirty_from])
     return table
 

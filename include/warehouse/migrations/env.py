@@ -1,4 +1,4 @@
-"""Alembic's entry point; the connection comes from include.warehouse.migrate."""
+"""Alembic's entry point. The connection comes from include.warehouse.migrate."""
 
 from alembic import context
 

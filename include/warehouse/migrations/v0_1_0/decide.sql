@@ -1,7 +1,7 @@
 -- Runs of the DAG decide.
 create table ops.decision (
     decision_id text primary key, -- Name of the run
-    as_of date not null, -- Day that was decided upon
+    as_of date not null, -- Day that the decision is about
     build_id text not null,
     config_hash text not null, -- Hash of the settings
     gate jsonb not null, -- Verdicts on the sources
@@ -11,7 +11,7 @@ create table ops.decision (
     finished_at timestamptz
 );
 
--- A renewal, a signal or a playbook that is or was open on an account.
+-- Episodes: renewals, signals and playbooks that are or were open on an account.
 create table ops.episode (
     episode_id bigint generated always as identity primary key, -- Number of the episode
     signal text not null, -- Signal, playbook, or renewal for the renewal ladder
@@ -21,7 +21,7 @@ create table ops.episode (
     account_key text not null,
     state text not null check (state in ('open', 'closed')),
     severity text not null default 'normal',
-    evidence jsonb not null, -- Figures that opened it, as last evaluated
+    evidence jsonb not null, -- Values that opened it, as last evaluated
     opened_on date not null, -- When it was opened
     updated_on date not null, -- When it was last evaluated
     closed_on date, -- When it was closed
@@ -41,25 +41,25 @@ create table ops.episode (
 );
 create unique index one_open_episode on ops.episode (signal, entity_kind, entity_id) where state = 'open';
 
--- Signals that were evaluated before. The first evaluation opens what already applies without a notification.
+-- Signals that have been evaluated. The first evaluation opens episodes without notifying anyone.
 create table ops.signal (
     signal text primary key, -- Name of the signal
     first_scan_on date not null -- Day of the first evaluation
 );
 
--- Playbooks as they were when an episode began with them: a running episode keeps its version.
+-- Playbook versions that episodes use: a running episode keeps the version it started with.
 create table ops.playbook_version (
     playbook text not null, -- Name of the playbook
     version int not null, -- Version of the playbook
     content jsonb not null, -- The playbook's file
-    first_started_on date not null, -- When an episode first began with it
+    first_started_on date not null, -- When an episode first started with it
     primary key (playbook, version)
 );
 
--- Filters that kept a rule from opening although its condition applied: one row per filter. With an empty subject_id:
--- the rule as it was on that day; with an empty rule: the gate's verdicts on sources and accounts.
+-- Filters that kept a rule from opening although its condition applied, one row per filter. With an empty subject_id:
+-- the rule's state on that day. With an empty rule: the gate's verdicts on sources and accounts.
 create table ops.evaluation (
-    day date not null, -- Day that was decided upon
+    day date not null, -- Day that the decision is about
     rule text not null, -- Signal, playbook, or renewal for the renewal ladder; empty for all rules
     subject_kind text not null,
     subject_id text not null,
@@ -70,9 +70,9 @@ create table ops.evaluation (
 );
 create index evaluation_account on ops.evaluation (account_key, day);
 
--- Values that the conditions of that day read, without personal data.
+-- Values that the conditions read on a day, without personal data.
 create table ops.evaluation_input (
-    day date not null, -- Day that was decided upon
+    day date not null, -- Day that the decision is about
     subject_kind text not null,
     subject_id text not null,
     account_key text not null,

@@ -18,14 +18,14 @@ create table meta.source_check (
     entity text not null,
     rule_id text not null,
     severity text not null,
-    is_passed boolean not null, -- True if the rule found nothing to object to
+    is_passed boolean not null, -- True if the rule passed
     observed text not null default '', -- Observed value
     since timestamptz not null,
     checked_at timestamptz not null,
     primary key (source, rule_id)
 );
 
--- Product features whose usage stopped for too many accounts at once: their data is held back.
+-- Product features whose usage stopped for too many accounts at once: their data is on hold.
 create table meta.feature_hold (
     source text not null,
     feature text not null, -- Name of the feature
@@ -41,7 +41,7 @@ create table meta.feature_hold (
 create table meta.unread (
     source text not null,
     entity text not null,
-    from_day date not null, -- Figures of this day and later are not available; 1990-01-01: never read completely
+    from_day date not null, -- No figures from this day on; 1990-01-01: never read completely
     primary key (source, entity)
 );
 
@@ -51,10 +51,10 @@ create table meta.metric_gap (
     from_day date not null -- The metric has no value in periods that end on this day or later
 );
 
--- Data incidents, from detection to the end.
+-- Data incidents, from detection to resolution.
 create table meta.incident (
     incident_id bigint generated always as identity primary key, -- Number of the incident
-    key text not null, -- What it is about; one open incident per key
+    key text not null, -- Identifies what is affected; one open incident per key
     kind text not null check (kind in ('rows', 'batch', 'source', 'feature')), -- What is affected
     source text not null,
     entity text not null default '',
@@ -88,7 +88,7 @@ create table meta.notification (
 );
 create index notification_waiting on meta.notification (notification_id) where state in ('planned', 'sending');
 
--- Incident keys that nobody is notified of, until a date.
+-- Silences: patterns of incident keys that send no notifications until a date.
 create table meta.silence (
     silence_id bigint generated always as identity primary key, -- Number of the silence
     pattern text not null, -- Pattern of incident keys; * stands for anything
@@ -100,10 +100,10 @@ create table meta.silence (
     ended_by text not null default '' -- Who ended it
 );
 
--- Failed DAGs that people were notified of: an outage of a night is one message.
+-- Notices of failing DAG tasks and of contract findings. The failures of one outage are one notice.
 create table meta.notice (
-    key text primary key, -- DAG and task
-    failing_since timestamptz not null, -- First failure in a row
-    failed_at timestamptz not null, -- Last failure
+    key text primary key, -- DAG and task, or contracts/ and a hash of the finding
+    failing_since timestamptz not null, -- First failure in a row, or when the finding was notified
+    failed_at timestamptz not null, -- Last failure, or when the finding was notified
     notified_at timestamptz -- When people were notified
 );

@@ -1,4 +1,4 @@
--- Everybody reads; the loader writes what was read, the builder what was built and decided.
+-- All roles read. The loader writes extracted data, the builder writes built tables and decisions.
 grant select on all tables in schema quarantine, meta, ops to perennial_loader, perennial_builder, perennial_reader;
 
 grant insert, update, delete on

@@ -1,4 +1,4 @@
--- CRM accounts that were merged into another, with the time they were known.
+-- CRM accounts that were merged into another, with the time the merge was known.
 create table meta.account_merge_history (
     source text not null,
     loser_id text not null, -- Account that was merged away
@@ -12,13 +12,13 @@ create table meta.account_merge_history (
 create index account_merge_survivor on meta.account_merge_history (source, survivor_id);
 create unique index account_merge_now on meta.account_merge_history (source, loser_id) where known_to is null;
 
--- Merges of accounts that hold now.
+-- Merges of accounts that hold today.
 create view meta.account_merge as
 select source, loser_id, survivor_id, batch_id, known_from, merged_at
 from meta.account_merge_history
 where known_to is null;
 
--- Answers of people about which account an id belongs to.
+-- People's answers about which account an id belongs to.
 create table meta.identity_answer (
     answer_id bigint generated always as identity primary key, -- Number of the answer
     source text not null,
@@ -35,7 +35,7 @@ create unique index identity_answer_now on meta.identity_answer (source, source_
 create unique index identity_answer_one_match on meta.identity_answer (source, source_id)
     where known_to is null and is_match;
 
--- Answers of people about which deal continues which term.
+-- People's answers about which deal continues which term.
 create table meta.renewal_answer (
     answer_id bigint generated always as identity primary key, -- Number of the answer
     term_id text not null, -- The agreed term, as in core.agreed_term

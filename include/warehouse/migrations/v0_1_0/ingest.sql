@@ -1,6 +1,6 @@
--- Identifies this warehouse: salt of the hashes in meta.suppression.
+-- Identity of this warehouse, which is also the salt of the hashes in meta.suppression.
 create table meta.installation (
-    installation_id uuid primary key default gen_random_uuid(), -- Made once, when the warehouse is created
+    installation_id uuid primary key default gen_random_uuid(), -- Generated once, when the warehouse is created
     created_at timestamptz not null default now()
 );
 insert into meta.installation default values;
@@ -18,7 +18,7 @@ create table meta.batch (
     position jsonb, -- Cursor that the extract started from; null on a first load
     read_from timestamptz, -- With position: the source had been read completely up to here
     until timestamptz not null, -- Clock of the run when the extract began
-    since timestamptz, -- Set if the extract was asked to read all changes since then again
+    since timestamptz, -- Set if the extract re-reads all changes since this time
     is_full boolean not null default false, -- True if a full refresh was requested
     is_first_load boolean not null default false, -- True if the entity had no cursor before
     is_replay boolean not null default false, -- True if its rows come out of quarantine; the cursor stays
@@ -29,13 +29,13 @@ create table meta.batch (
     n_rows bigint not null default 0, -- Landed rows
     n_cleaned bigint not null default 0, -- Rows from which characters that PostgreSQL refuses were removed
     n_merged bigint not null default 0, -- Rows that were new or changed
-    n_unchanged bigint not null default 0, -- Rows that equalled the stored version
-    n_deleted bigint not null default 0, -- Records that the batch marked as deleted
+    n_unchanged bigint not null default 0, -- Rows equal to the stored version
+    n_deleted bigint not null default 0, -- Records marked as deleted
     n_quarantined bigint not null default 0, -- Quarantined rows, each counted once
     run_id text not null default '',
     hold_reason text not null default '', -- Why the batch is held
     decided_by text not null default '', -- Who released or dropped a held batch
-    decision_reason text not null default '', -- The reason that person gave
+    decision_reason text not null default '', -- Reason that this person gave
     opened_at timestamptz not null default now(), -- When the batch was created
     closed_at timestamptz, -- When its last row was landed
     validated_at timestamptz, -- When its contract was evaluated
@@ -65,15 +65,15 @@ create table meta.rule_result (
     batch_id bigint not null references meta.batch on delete cascade,
     rule_id text not null,
     severity text not null check (severity in ('critical', 'warning')),
-    is_passed boolean not null, -- True if the rule found nothing to object to
+    is_passed boolean not null, -- True if the rule passed
     n_rows bigint not null, -- Rows that the rule was evaluated on
     n_bad bigint not null, -- Rows that broke it
-    observed text not null default '', -- Observed value of a rule on the whole batch
+    observed text not null default '', -- Observed value, for a rule on the whole batch
     checked_at timestamptz not null default now(),
     primary key (batch_id, rule_id)
 );
 
--- Last failure of each step, until the same step succeeds.
+-- Last failure of each step, until the step succeeds.
 create table meta.source_failure (
     source text not null,
     entity text not null default '', -- Empty for the whole source
@@ -88,7 +88,7 @@ create table meta.source_failure (
     primary key (source, entity, step)
 );
 
--- Accounts and days whose raw rows changed, and which build applied the change.
+-- Accounts and days whose raw rows changed, and the build that applied the change.
 create table meta.dirty_range (
     dirty_id bigint generated always as identity primary key, -- Number of the change
     batch_id bigint not null,
@@ -122,8 +122,8 @@ create table meta.reconciliation (
     compared_by text not null default '', -- counts, ids or full read
     n_source bigint, -- Records at the source; null if not counted
     n_raw bigint, -- Records in raw
-    n_missing bigint, -- Records at the source and not in raw
-    n_gone bigint, -- Records in raw and no longer at the source
+    n_missing bigint, -- Records at the source but not in raw
+    n_gone bigint, -- Records in raw but no longer at the source
     note text not null default '', -- Remark on the comparison
     reconciled_at timestamptz not null, -- When it was compared
     primary key (source, entity)
@@ -164,7 +164,7 @@ create table meta.erasure (
     erased_at timestamptz not null -- When it was carried out
 );
 
--- Suppression list: what was erased is not loaded again.
+-- Suppression list: erased records are not loaded again.
 create table meta.suppression (
     hash text primary key, -- Of an address, a record or an account, salted with the installation's id
     erasure_id bigint not null references meta.erasure -- Erasure that added it

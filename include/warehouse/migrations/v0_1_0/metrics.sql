@@ -1,4 +1,4 @@
--- Values of closed periods before they changed. The oldest row holds the value as first reported.
+-- Restatements: former values of closed periods. The oldest row of a value is the first reported one.
 create table meta.kpi_restatement (
     restatement_id bigint generated always as identity primary key, -- Number of the restatement
     metric_id text not null,
@@ -21,7 +21,7 @@ create table meta.kpi_restatement (
 create index kpi_restatement_of on meta.kpi_restatement (metric_id, as_of, period, grain, grain_key);
 create index kpi_restatement_build on meta.kpi_restatement (build_id);
 
--- Definitions that values were computed with: a definition must not change under its version.
+-- Metric definitions in use. A definition must not change without a new version.
 create table meta.metric_definition (
     metric_id text not null,
     metric_version int not null, -- Version of the definition
@@ -31,7 +31,7 @@ create table meta.metric_definition (
     primary key (metric_id, metric_version)
 );
 
--- Manual corrections, shown wherever the value is. The computed value stays in its table.
+-- Manual corrections, shown wherever the value is. The computed value stays in marts.kpi_value.
 create table meta.kpi_override (
     override_id bigint generated always as identity primary key, -- Number of the override
     metric_id text not null,
@@ -44,7 +44,7 @@ create table meta.kpi_override (
     entered_by text not null, -- Who entered it
     approved_by text not null check (approved_by <> ''), -- Who approved it
     entered_at timestamptz not null default now(), -- When it was entered
-    expires_on date not null, -- Last day on which it is shown
+    expires_on date not null, -- Day from which the computed value is shown again
     withdrawn_at timestamptz, -- When it was withdrawn
     withdrawal_reason text not null default '' -- Why it was withdrawn
 );
@@ -54,7 +54,7 @@ create index kpi_override_of on meta.kpi_override (metric_id, as_of);
 create table meta.health_pulse (
     pulse_id bigint generated always as identity primary key, -- Number of the rating
     account_key text not null,
-    given_on date not null, -- Day that it is about
+    given_on date not null, -- Day of the rating
     score integer not null check (score between 1 and 5), -- 1 is worst, 5 is best
     why text not null, -- The CSM's reason
     given_by text not null, -- Who gave it
@@ -68,7 +68,7 @@ create table meta.health_override (
     override_id bigint generated always as identity primary key, -- Number of the override
     account_key text not null,
     score numeric(5, 2) check (score between 0 and 100), -- The score
-    band text check (band in ('red', 'yellow', 'green')), -- Or only the band
+    band text check (band in ('red', 'yellow', 'green')), -- The band, if no score was set
     reason text not null,
     given_by text not null, -- Who set it
     from_day date not null, -- First day
@@ -79,18 +79,18 @@ create table meta.health_override (
 );
 create unique index health_override_holds on meta.health_override (account_key, from_day) where known_to is null;
 
--- Why health scores changed in a week or month, one row per cause; of accounts that moved 3 points or changed band.
+-- Why health scores changed in a week or month, one row per cause, for accounts that moved 3 points or changed band.
 create table meta.health_change (
     period text not null check (period in ('week', 'month')),
     account_key text not null,
     since date not null, -- Last day of the period before
     day date not null, -- Last day of the period
     position int not null, -- Order of the causes, the largest first
-    cause text not null, -- A measure, or what else changed the score
+    cause text not null, -- A measure, or another cause
     kind text not null, -- value, aged, lost, back, definition, peers, ceiling, override or band
-    change numeric(6, 2) not null, -- Points of the score; those of all causes add up to the change
-    before text not null, -- What was known then
-    after text not null, -- What is known now
+    change numeric(6, 2) not null, -- Points of the score; all causes add up to its change
+    before text not null, -- Value before the change, as text
+    after text not null, -- Value after the change, as text
     score_before numeric(5, 2) not null, -- Score shown on the first day
     score_after numeric(5, 2) not null, -- Score shown on the last day
     band_before text not null, -- Band shown on the first day
@@ -100,7 +100,7 @@ create table meta.health_change (
 );
 create index health_change_of on meta.health_change (account_key);
 
--- Backtest of the health score, one row per month that is over.
+-- Backtest of the health score, one row per closed month.
 create table meta.health_backtest (
     month date primary key, -- First day of the month
     profile text not null, -- Name and version of the profile
@@ -111,7 +111,7 @@ create table meta.health_backtest (
     share_green double precision, -- Share of accounts that were green
     lead_days double precision, -- Days between the first warning and the loss
     coverage double precision, -- Share of the score's weight with data, from 0 to 1
-    warnings text[] not null, -- What to look at
+    warnings text[] not null, -- Quality floors that the score missed
     judged_at timestamptz not null -- When the backtest ran
 );
 

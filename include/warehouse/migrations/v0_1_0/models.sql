@@ -18,12 +18,12 @@ create table meta.build (
     finished_at timestamptz
 );
 
--- Models that each build made.
+-- Models that each build built.
 create table meta.build_model (
     build_id text not null references meta.build on delete cascade,
     model text not null,
     n_rows bigint not null, -- Rows that the query returned
-    n_changed bigint not null default 0, -- Rows that differ from those before
+    n_changed bigint not null default 0, -- Removed plus added rows; a changed row counts as both
     scope text not null default '', -- Accounts and days that were built
     reason text not null default '', -- Why the model was built
     seconds double precision not null, -- Duration in seconds
@@ -31,7 +31,7 @@ create table meta.build_model (
     primary key (build_id, model)
 );
 
--- Changes in one table that have to be applied to the tables that read it.
+-- Changes in a table that its downstream tables must apply.
 create table meta.build_change (
     change_id bigint generated always as identity primary key, -- Number of the change
     build_id text not null,
@@ -39,7 +39,7 @@ create table meta.build_change (
     account_key text not null, -- * for all
     from_day date, -- Null for the first day
     to_day date, -- Exclusive; null for open
-    copy_of bigint -- Change of an unfinished build that this build continues
+    copy_of bigint -- Change of an unfinished build, taken over by this build
 );
 create index build_change_of on meta.build_change (build_id, origin);
 
@@ -61,22 +61,22 @@ create table meta.check_result (
     primary key (build_id, model, check_name)
 );
 
--- What each table was built from. A table whose model has another fingerprint today is rebuilt.
+-- Fingerprint of the model that each table was built from. A table is rebuilt when its model's fingerprint changes.
 create table meta.model_fingerprint (
     model text primary key, -- Name of the model
     query text not null, -- Hash of its query and of the views it reads, without comments and layout
-    settings jsonb not null, -- Settings that it takes as parameters
+    settings jsonb not null, -- Settings that it reads as parameters
     build_id text not null, -- Build that wrote it
-    reason text not null -- What differed from the fingerprint before
+    reason text not null -- Difference from the previous fingerprint
 );
 
--- Up to which day a frozen table has taken its rows: what was missing by then stays missing.
+-- Last day of each frozen table. Rows that were missing when the day was frozen stay missing.
 create table meta.frozen (
     model text primary key, -- Name of the model
     upto date not null -- Last frozen day
 );
 
--- Days that the models join to.
+-- Calendar for the models.
 create table meta.calendar (
     day date primary key, -- The day
     day_no int not null unique, -- Days since 1970-01-01

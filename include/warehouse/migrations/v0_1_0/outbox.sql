@@ -1,15 +1,15 @@
--- Questions to a person: actions above the caps of a run, and proposed tiers.
+-- Approval requests: actions above the caps of a run, and proposed tiers.
 create table ops.approval (
-    approval_id text primary key, -- Name of the question
-    about text not null default 'caps' check (about in ('caps', 'tiers')), -- What is asked
+    approval_id text primary key, -- Name of the request
+    about text not null default 'caps' check (about in ('caps', 'tiers')), -- Subject of the request
     run_id text not null, -- Decision whose actions were too many
     state text not null default 'open' check (state in ('open', 'approved', 'rejected', 'expired')),
     reason text not null, -- Which cap, and by how much
-    authors text[] not null, -- Who changed what led to it: they may not approve it
+    authors text[] not null, -- Authors of the changes that led to it; they may not approve it
     is_author_known boolean not null default false, -- If false, only named approvers may approve
-    overlay jsonb not null default '{}', -- State of the overlay when the question was asked
+    overlay jsonb not null default '{}', -- State of the overlay when approval was requested
     refusals jsonb not null default '[]', -- Answers that did not count, with person, time and reason
-    asked_at timestamptz not null, -- When it was asked
+    asked_at timestamptz not null, -- When it was requested
     expires_at timestamptz not null, -- When it expires without an answer
     answered_at timestamptz, -- When it was answered
     answered_by text not null default '',
@@ -20,7 +20,7 @@ create index approval_open on ops.approval (expires_at) where state = 'open';
 -- Every message and every write to an outside system: planned first, then sent at most once.
 create table ops.outbox (
     outbox_id bigint generated always as identity primary key, -- Number of the row
-    key text not null unique, -- Identifies the effect: a second one is impossible
+    key text not null unique, -- Identifies the effect, so that it cannot happen twice
     channel text not null, -- slack, email, crm_task ...
     entity_kind text not null,
     entity_id text not null,
@@ -30,7 +30,7 @@ create table ops.outbox (
     account_key text not null,
     owner_key text not null default '', -- The account's owner, if the row is for that person
     recipient text not null,
-    address text not null default '', -- Where the channel found that person, stored before the call
+    address text not null default '', -- The recipient's address on the channel, stored before the call
     subject text not null, -- Subject line
     body jsonb not null, -- The message or the fields to write
     reads text[] not null, -- Sources that must be green and fresh when it is sent
@@ -47,12 +47,12 @@ create table ops.outbox (
     external_id text not null default '', -- Id in the outside system
     n_attempts int not null default 0, -- Attempts to send it
     next_attempt_at timestamptz, -- Earliest time of the next attempt
-    decision_id text not null, -- Decision that wrote its present text
+    decision_id text not null, -- Decision that wrote its current text
     run_id text not null default '', -- Decision that planned it first
     version text not null, -- Version of the rule
     planned_at timestamptz not null default now(), -- When it was planned
     sending_at timestamptz, -- When the last attempt began
-    resolved_at timestamptz -- When it reached its last state
+    resolved_at timestamptz -- When it reached its final state
 );
 create index outbox_open on ops.outbox (channel, outbox_id) where state in ('planned', 'sending', 'uncertain');
 create index outbox_run on ops.outbox (run_id);
@@ -69,7 +69,7 @@ create table ops.channel (
     changed_at timestamptz not null default now() -- When it was changed
 );
 
--- Conversations whose history was compared with this store before the first message was sent to them.
+-- Conversations whose history was compared with this store before the first message was sent there.
 create table ops.compared_address (
     channel text not null,
     address text not null, -- The conversation
@@ -93,7 +93,7 @@ create table ops.task (
     state text not null check (state in ('open', 'started', 'done', 'deleted')),
     due_on date, -- Due date
     owner_id text not null default '', -- Owner in the CRM; empty for nobody
-    outcome text not null default '', -- What the person wrote or chose on completion
+    outcome text not null default '', -- Text or choice that the person entered on completion
     changed_at timestamptz, -- Last change, by the CRM's clock
     read_at timestamptz not null -- When it was read back
 );

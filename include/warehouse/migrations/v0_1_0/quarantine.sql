@@ -1,4 +1,4 @@
--- Rows that broke a critical rule, one row per broken rule. They hold back their account until they are resolved.
+-- Rows that broke a critical rule, one row per broken rule. Their account is on hold until they are resolved.
 create table quarantine.record (
     quarantine_id bigint generated always as identity primary key, -- Number of the finding
     batch_id bigint not null,
@@ -12,14 +12,14 @@ create table quarantine.record (
     reason text not null,
     record jsonb, -- The row; null beyond a number of rows per batch and rule
     content text not null default '', -- Hash of the row's content: an unchanged row is recognised when it is read again
-    state text not null default 'open' -- requeued: its batch was dropped and is extracted again; waived: loaded by a waiver
+    state text not null default 'open' -- requeued: its dropped batch is read again; waived: loaded by a waiver
         check (state in ('open', 'requeued', 'waived', 'resolved', 'dropped')),
     waiver_id bigint, -- Waiver that let the row in
-    waived_until timestamptz, -- When that waiver ends; the account is held back again then
+    waived_until timestamptz, -- When that waiver ends and the account is on hold again
     quarantined_at timestamptz not null default now(), -- When the rule found the row
     decided_by text not null default '', -- Who decided about it; empty for Perennial itself
-    decision_reason text not null default '', -- The reason that was given
-    resolved_by bigint, -- Batch that brought a valid version
+    decision_reason text not null default '', -- Reason for the decision
+    resolved_by bigint, -- Batch with a valid version
     resolved_at timestamptz, -- When it was resolved or dropped
     unique (batch_id, rule_id, row_no)
 );
@@ -28,7 +28,7 @@ create index quarantine_open on quarantine.record (source, entity, record_id)
 create index quarantine_of_rule on quarantine.record (rule_id, source, state);
 create index quarantine_at on quarantine.record (quarantined_at);
 
--- Permissions to load rows that break a rule, until a date.
+-- Waivers: permissions to load rows that break a rule, until a date.
 create table quarantine.waiver (
     waiver_id bigint generated always as identity primary key, -- Number of the waiver
     rule_id text not null,

@@ -2,7 +2,7 @@
 create table ops.chart (
     chart text primary key, -- Name of the chart
     title text not null, -- Title
-    says text not null, -- What it shows, for those who cannot see it
+    says text not null, -- Text alternative for screen readers
     spec_hash text not null, -- Hash of the specification, figures included
     svg text not null, -- The drawing
     as_of date, -- Newest day in the figures
@@ -11,15 +11,15 @@ create table ops.chart (
 
 -- Archive of reports: each edition as it was made. Rows are only added; an erasure blanks names in them.
 create table ops.report (
-    report_id bigint generated always as identity primary key, -- Number of the edition among all
+    report_id bigint generated always as identity primary key, -- Number of the row
     report text not null, -- Name of the report
     period text not null, -- Such as 2026-11 or 2026-W48
     audience text not null, -- executives, product, regions or cs_operations
-    regions text[] not null, -- Regions that it is about; empty for all
-    edition int not null check (edition >= 1), -- From 2 on a corrected edition
+    regions text[] not null, -- Regions that it covers; empty for all
+    edition int not null check (edition >= 1), -- 1, or higher for a corrected edition
     sha256 text not null, -- Hash of the page
     html text not null, -- The page
-    data jsonb not null, -- What the page shows, already without what its audience may not see
+    data jsonb not null, -- Data of the page, without the parts that its audience may not see
     made_at timestamptz not null, -- When it was made
     unique (report, period, edition)
 );

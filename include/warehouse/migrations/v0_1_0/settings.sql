@@ -1,4 +1,4 @@
--- Settings tables: settings that models read, as they were when the last build was planned.
+-- Settings tables: the settings that models read, as of the plan of the last build.
 
 -- Configured sources.
 create table meta.source (
@@ -6,7 +6,7 @@ create table meta.source (
     kind text not null -- crm, support or product
 );
 
--- Product features that have a meaning of their own.
+-- Product features with a special meaning.
 create table meta.feature (
     feature text primary key, -- Name of the feature
     is_value_event boolean not null, -- True if its use counts as a value event
@@ -19,15 +19,15 @@ create table meta.grace_days (
     days int not null -- Length in days
 );
 
--- Accounts that no KPI counts.
+-- Accounts that are excluded from all KPIs.
 create table meta.exclusion (
     account_key text primary key, -- The account
     reason text not null,
-    owner text not null, -- Who answers for it
-    until date not null -- Last day
+    owner text not null, -- Who asked for it
+    until date not null -- Day from which it counts again
 );
 
--- Exchange rates of plans into the reporting currency.
+-- Plan rates: exchange rates into the reporting currency.
 create table meta.plan_rate (
     currency text not null, -- ISO 4217 code
     from_day date not null, -- First day of validity
@@ -47,7 +47,7 @@ create table meta.sla_target (
     priority text primary key, -- Priority of the ticket
     first_reply_minutes int not null, -- Target of the first reply in minutes
     resolution_minutes int not null, -- Target of the resolution in minutes
-    business_hours boolean not null default false -- Whether the minutes are those of the ticket's schedule
+    business_hours boolean not null default false -- True if the minutes count in the ticket's schedule
 );
 
 -- Forecast category and probability of deal stages.
@@ -57,7 +57,7 @@ create table meta.forecast_category (
     probability numeric not null -- From 0 to 1
 );
 
--- Domains of mail providers and domains that several customers share: no account is matched by them.
+-- Domains of mail providers and domains that several customers share. They match no account.
 create table meta.shared_domain (
     domain text primary key -- Domain of an e-mail address
 );

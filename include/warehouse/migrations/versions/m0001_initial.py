@@ -1,4 +1,4 @@
-"""The warehouse's own tables in version 0.1.0."""
+"""Create the warehouse's own tables of version 0.1.0."""
 
 from pathlib import Path
 
