@@ -42,7 +42,7 @@ class Viewer(Strict):
 
     @property
     def sees_csms(self) -> bool:
-        """Whether CSMs are named."""
+        """Whether the names of CSMs are shown."""
         return self.role in ("csm", "lead", "head", "executive")
 
     @property

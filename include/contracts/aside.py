@@ -1,10 +1,11 @@
-"""Which rows of a batch are not judged: records of nobody, and what a person has decided on already.
+"""Choose the rows of a batch that no rule applies to: records without an owner, and rows that a person has decided on.
 
-* Line items of no deal are those of quotes, invoices, payment links and subscriptions: HubSpot gives each such object a
-  set of its own (developers.hubspot.com/docs/api/crm/line-items: they belong to one single parent object). They are
-  stored, are in no figure, and no rule is about them. One that had a deal which still exists is judged: it has lost it.
-* Rules on a batch as a whole leave out rows that are unchanged in quarantine, were given up, or came with a batch that
-  was accepted. Else what was decided once would hold every batch that brings it again.
+* Line items without a deal belong to quotes, invoices, payment links or subscriptions: HubSpot gives each such object
+  its own set (developers.hubspot.com/docs/api/crm/line-items: they belong to one single parent object). They are
+  stored, count in no figure, and no rule applies to them. The exception is a line item that had a deal which still
+  exists: it has lost its deal, so rules apply.
+* Rules on a whole batch skip rows that are unchanged in quarantine, were dropped, or came with an accepted batch.
+  Otherwise a row that was decided on once would hold every batch that contains it.
 """
 
 from __future__ import annotations
@@ -17,36 +18,36 @@ from sqlalchemy.engine import Connection
 from include.contracts.rule import SILENT, Expect, Known, Scope, literal, none
 from include.entities.catalog import Entity
 
-# Entity -> the column without which a record is nobody's.
+# Entity -> the column that names a record's owner, and the owner's entity.
 OWNED_BY = {"contract_line": ("opportunity_id", "opportunity")}
-# What of a row is no content: our own numbers, and clocks, which a CRM moves for reasons of its own.
+# Columns that do not count as content: our own numbers, and timestamps, which a CRM changes for reasons of its own.
 _NO_CONTENT = ("_row", "_failed", "_source_at", "payload", "updated_at", "generated_at")
 _AHEAD = timedelta(days=1)
 
 
 def content(row: str) -> str:
-    """Return the SQL that tells one content of a row from another.
+    """Return the SQL that hashes a row's content.
 
     Args:
-        row: The name under which the query knows the landed row, or a value that holds it as JSON.
+        row: The query's alias of the landed row, or a value that holds it as JSON.
     """
     names = ", ".join(f"'{name}'" for name in _NO_CONTENT)
     return f"md5(cast(to_jsonb({row}) - array[{names}] as text))"
 
 
 def is_owned(entity: Entity, row: str) -> str:
-    """Return the SQL that holds of stored records that are somebody's; "" where all are."""
+    """Return the SQL condition for stored records that have an owner; "" if the entity's records need none."""
     return f"trim(coalesce({row}.{OWNED_BY[entity.name][0]}, '')) <> ''" if entity.name in OWNED_BY else ""
 
 
 def nobodys(known: Known, row: str) -> str:
-    """Return the SQL that holds of landed rows that are nobody's; "" where none can be."""
+    """Return the SQL condition for landed rows without an owner; "" if the entity's records need none."""
     owned = is_owned(known.entity, row)
     if not owned:
         return ""
     column, owner = OWNED_BY[known.entity.name]
     latest = literal((known.now + _AHEAD).isoformat())
-    # What keeps a row from being stored at all is judged of every row.
+    # Rules that keep a row from being stored at all apply to every row.
     parts = [
         f"not {row}._is_deleted",
         f"not {owned}",
@@ -71,7 +72,7 @@ def nobodys(known: Known, row: str) -> str:
 
 
 def any_owned(known: Known) -> Expect | None:
-    """Expect a first load to bring some record that is somebody's: else it cannot be read whose they are."""
+    """Expect a first load to contain a record with an owner. If none has one, the login cannot read owners."""
     if not known.is_first_load or not known.table:
         return None
     column = OWNED_BY[known.entity.name][0]
@@ -82,7 +83,7 @@ def any_owned(known: Known) -> Expect | None:
 
 
 def decided(known: Known, row: str) -> str:
-    """Return the SQL that holds of landed rows on which a person has decided; "" where there are none."""
+    """Return the SQL condition for landed rows that a person has decided on; "" if there are none."""
     parts = []
     if known.has_bad_rows:
         parts += [
@@ -101,14 +102,14 @@ def decided(known: Known, row: str) -> str:
 
 
 def judged(known: Known, scope: Scope) -> str:
-    """Return the query for the rows that rules of a scope look at; "" where these are all."""
+    """Return the query for the rows that rules of a scope apply to; "" if it is all rows."""
     left_out = [nobodys(known, "landed"), decided(known, "landed") if scope == "batch" else ""]
     conditions = [f"not {each}" for each in left_out if each]
     return f"select * from {known.table} as landed where {' and '.join(conditions)}" if conditions else ""  # noqa: S608
 
 
 def count(connection: Connection, known: Known) -> int:
-    """Return how many rows of a batch are nobody's."""
+    """Return the number of a batch's rows without an owner."""
     is_nobodys = nobodys(known, "landed")
     if not is_nobodys or not known.table:
         return 0
@@ -116,7 +117,7 @@ def count(connection: Connection, known: Known) -> int:
 
 
 def count_new(connection: Connection, known: Known) -> int:
-    """Return how many bad rows of a batch, now in quarantine, count against it: nobody has seen them before."""
+    """Return the number of newly quarantined rows of a batch. Rows that were in quarantine before do not count."""
     seen = " or ".join(f"({state})" for state in _DECIDED)
     query = (
         "select count(distinct now.row_no) from quarantine.record as now where now.batch_id = :id"  # noqa: S608
@@ -138,5 +139,5 @@ def _is_landed(table: str) -> bool:
     return table.startswith("raw.batch_")
 
 
-# Apart, so that the index on what is open serves. What a dropped batch had is judged again.
+# Two conditions, so that the index on open rows applies to the first. Rows of a dropped batch are checked again.
 _DECIDED = ("bad.state in ('open', 'waived')", "bad.state = 'dropped' and bad.decided_by <> ''")

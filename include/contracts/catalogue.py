@@ -1,4 +1,4 @@
-"""All rules, by entity: those that come with Perennial, and what files add to them and change."""
+"""Collect all rules by entity: the shipped ones, with the additions and changes from files."""
 
 from __future__ import annotations
 
@@ -13,22 +13,21 @@ from include.contracts.rule import Rule
 
 
 def rules() -> tuple[Rule, ...]:
-    """Return every rule in force, sorted by id.
+    """Return all rules in force, sorted by id.
 
     Raises:
-        ValueError: Two shipped rules have the same id, so that their results could not be distinguished.
+        ValueError: Two shipped rules have the same id, so their results could not be told apart.
         ConfigError: A file that adds or changes rules is wrong.
     """
     return _rules()
 
 
 def of_entity(name: str) -> tuple[Rule, ...]:
-    """Return the rules of one entity."""
     return tuple(rule for rule in rules() if rule.entity == name)
 
 
 def get(rule_id: str) -> Rule | None:
-    """Return one rule, or None if it is not, or no longer, in force."""
+    """Return a rule, or None if it is not in force."""
     return next((rule for rule in rules() if rule.id == rule_id), None)
 
 
@@ -36,7 +35,7 @@ def named(rule_id: str) -> Rule:
     """Return the rule that a person names.
 
     Raises:
-        ConfigError: There is none; says which was perhaps meant.
+        ConfigError: The rule does not exist. The message suggests the one that was probably meant.
     """
     rule = get(rule_id)
     if rule is None:
@@ -48,7 +47,7 @@ def named(rule_id: str) -> Rule:
 
 @cache
 def shipped() -> tuple[Rule, ...]:
-    """Return the rules that come with Perennial."""
+    """Return the rules that ship with Perennial."""
     found = (*crm.rules(), *support.rules(), *product.rules())
     doubled = [rule_id for rule_id, n in Counter(rule.id for rule in found).items() if n > 1]
     if doubled:

@@ -1,4 +1,4 @@
-"""Rules that every entity has."""
+"""Rules that all entities share."""
 
 from __future__ import annotations
 
@@ -23,12 +23,11 @@ from include.entities.catalog import ENTITIES, Entity
 
 
 def rules(entity: Entity) -> tuple[Rule, ...]:
-    """Return the rules that an entity has in common with all others."""
     return (*_rows(entity), *whole.rules(entity), *freshness.rules(entity))
 
 
 def references(entity: str, column: str, other: str, *, why: str, cure: str) -> Rule:
-    """Return the warning that a column names a record of the same source that is nowhere."""
+    """Return a warning for a column whose record does not exist in the same source."""
 
     def expect(known: Known) -> Expect | None:
         tables = known.tables.get(other)
@@ -55,7 +54,7 @@ def references(entity: str, column: str, other: str, *, why: str, cure: str) -> 
 
 
 def carries_crm_id(entity: str, column: str, name: str, *, why: str, cure: str) -> Rule:
-    """Return the warning that the CRM's account id on a record of another source is the id of no account."""
+    """Return a warning for a CRM account id, on a record of another source, that no CRM account has."""
 
     def expect(known: Known) -> Expect | None:
         if not known.crm_tables:
@@ -74,7 +73,7 @@ def carries_crm_id(entity: str, column: str, name: str, *, why: str, cure: str) 
 
 
 def not_in_future(column: str, *, days: int = 1) -> Factory:
-    """Expect no timestamp or date further ahead than clocks and zones differ."""
+    """Expect no timestamp or date more than ``days`` ahead, which allows for clock and time zone differences."""
     kinds = {each.name: each.type for entity in ENTITIES.values() for each in entity.columns}
 
     def expect(known: Known) -> Expect | None:
@@ -85,7 +84,7 @@ def not_in_future(column: str, *, days: int = 1) -> Factory:
 
 
 def _of(table: str, known: Known) -> str:
-    # Batch tables hold one source, raw tables hold all that run the same vendor.
+    # A batch table holds one source. A raw table holds all sources of one vendor.
     return "" if table.startswith("raw.batch_") else f" and target.source = {literal(known.source)}"
 
 

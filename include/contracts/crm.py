@@ -1,4 +1,4 @@
-"""Contracts of what comes from a CRM."""
+"""Contracts of CRM entities."""
 
 from __future__ import annotations
 
@@ -23,13 +23,14 @@ from include.entities.catalog import ENTITIES
 
 WON: Condition = ("is_won", "==", True)
 ROLES = ("user", "champion", "decision_maker", "executive_sponsor", "influencer", "legal", "veto", "other")
-# "existing": to an existing customer, as HubSpot ships it; whether it renews or adds is found out.
+# "existing": to an existing customer, HubSpot's own value. Later steps find out whether it is a renewal or an
+# expansion.
 OPPORTUNITY_TYPES = ("new", "renewal", "expansion", "existing")
 LONGEST_NOTICE_MONTHS = 36
 
 
 def rules() -> tuple[Rule, ...]:
-    """Return all rules of a CRM's entities."""
+    """Return all rules on CRM entities."""
     own = (*_account(), *_contact(), *_owner(), *_opportunity(), *crm_lines.rules(), *crm_optional.rules())
     shared = (each for name in ENTITIES if ENTITIES[name].kind == "crm" for each in common.rules(ENTITIES[name]))
     return (*shared, *own)

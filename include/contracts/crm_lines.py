@@ -1,4 +1,4 @@
-"""Contracts of line items: what was sold, for how much, from when to when."""
+"""Contracts of line items: products, amounts and terms."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CURRENCY = r"^[A-Za-z]{3}$"
 
 
 def rules() -> list[Rule]:
-    """Return the rules of line items, but for those that all entities share."""
+    """Return the rules specific to line items."""
     date_why = "a mistyped year moves ARR and a renewal out of every list"
     date_says = f"is outside {FIRST_DATE.year} to {LAST_DATE.year}"
     return [
@@ -159,9 +159,9 @@ def rules() -> list[Rule]:
 
 
 def _committed_has(column: str, *others: str, of_deal: str, but: str = "") -> Factory:
-    """Expect lines that recur to have one of some values, or their deal to have it.
+    """Expect each recurring line, or its deal, to have one of several values.
 
-    Overage commits to no term, whatever the CRM marks as recurring.
+    Overage lines are exempt: they commit to no term, whatever the CRM marks as recurring.
     """
     exempt = ("is_overage", but) if but else ("is_overage",)
     unless = "".join(f" and not coalesce({name}, false)" for name in exempt)
@@ -184,7 +184,7 @@ def _committed_has(column: str, *others: str, of_deal: str, but: str = "") -> Fa
 
 
 def _has_amount(known: Known) -> Expect:
-    """Expect lines that recur to have an amount, or a price of one unit and their number."""
+    """Expect each recurring line to have an amount, or a unit price and a quantity."""
     query = (
         f"select batch._row from {BATCH} where not _is_deleted and is_recurring"  # noqa: S608
         " and amount is null and unit_price * quantity is null"

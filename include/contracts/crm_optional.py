@@ -1,4 +1,4 @@
-"""Contracts of what only some CRMs keep: activities, invoices, surveys, milestones, objectives."""
+"""Contracts of entities that not every CRM has: activities, invoices, surveys, milestones, objectives."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ _ELSEWHERE = "see whether the company was deleted or is outside what this login 
 
 
 def rules() -> tuple[Rule, ...]:
-    """Return the rules of the optional entities of a CRM, but for those that all entities share."""
+    """Return the rules specific to the optional CRM entities."""
     return (*_activity(), *_invoice(), *_survey_response(), *_milestone(), *_objective())
 
 
 def by_now(column: str, *where: Condition) -> Factory:
-    """Expect no timestamp further ahead than clocks and zones differ."""
+    """Expect no timestamp more than a day ahead, which allows for clock and time zone differences."""
 
     def expect(known: Known) -> Expect | None:
         return between(column, None, known.now + timedelta(days=1), *where)(known)

@@ -1,7 +1,7 @@
-"""The one module that talks to Great Expectations.
+"""Run rules with Great Expectations. No other module imports it.
 
-It is imported lazily: that costs seconds and hundreds of megabytes, once per process. Expectations run in PostgreSQL,
-over the loader's engine; no row is fetched, only counts and the numbers of bad rows.
+The import is lazy, since it costs seconds and hundreds of megabytes per process. Expectations run in PostgreSQL,
+through the loader's engine. Only counts and the numbers of bad rows are fetched, never whole rows.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _QUERY = "UnexpectedRowsExpectation"
 
 @dataclass(frozen=True)
 class Check:
-    """A rule with the expectation that it makes of one batch."""
+    """A rule with its expectation for one batch."""
 
     rule: Rule
     expect: Expect
@@ -39,13 +39,13 @@ class Check:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What checking a rule on a batch found.
+    """The result of a check.
 
     Args:
-        check: What was checked.
+        check: The check.
         is_passed: Whether the expectation was met.
-        n_rows: Rows that it looked at.
-        n_bad: Rows that break it; for a rule on the whole batch what its query found.
+        n_rows: Number of rows checked.
+        n_bad: Number of rows that broke the rule. For a rule on the whole batch: the rows its query found.
     """
 
     check: Check
@@ -55,26 +55,26 @@ class Outcome:
 
 
 class Table:
-    """One table, or one query, as Great Expectations sees it."""
+    """A table or query that Great Expectations checks."""
 
     def __init__(self, engine: Engine, *, table: str = "", query: str = "", n_rows: int = 0) -> None:
-        """Make it known to Great Expectations.
+        """Register it with Great Expectations.
 
         Args:
-            engine: Under which role it is read.
+            engine: The engine of the role that reads it.
             table: A table of the schema raw.
-            query: Instead of a table.
-            n_rows: How many rows it has.
+            query: A query, instead of a table.
+            n_rows: Its number of rows.
         """
         self._n_rows = n_rows
         self._engine, self._from = engine, f"raw.{table}" if table else f"({query}) as judged"
         self._validator = _validator(engine, table, query)
 
     def check(self, checks: Iterable[Check]) -> list[Outcome]:
-        """Count, in as few scans as possible, the rows that break each rule.
+        """Count the rows that break each rule, in as few scans as possible.
 
         Raises:
-            WarehouseError: A rule could not be checked. It is then neither kept nor broken.
+            WarehouseError: A rule could not be checked. It then has no result.
         """
         checks = list(checks)
         if not checks:
@@ -86,7 +86,7 @@ class Table:
         """Return the numbers (``_row``) of all rows that break a rule on rows."""
         if outcome.check.expect.name == _QUERY:
             return self._found_by_query(outcome)
-        # The list is cut at partial_unexpected_count, in COMPLETE too; without values it stays a list of numbers.
+        # The list is cut at partial_unexpected_count, even for COMPLETE. Without values it is a list of numbers.
         wanted = {
             "result_format": "COMPLETE",
             "unexpected_index_column_names": ["_row"],
@@ -99,13 +99,13 @@ class Table:
         return _complete(outcome, found)
 
     def _found_by_query(self, outcome: Outcome) -> list[int]:
-        # Great Expectations returns no more than 200 of the rows that a query finds.
+        # Great Expectations returns at most 200 of the rows that a query finds.
         query = outcome.check.expect.arguments["unexpected_rows_query"].format(batch=self._from)
         with self._engine.connect() as connection:
             return _complete(outcome, list(connection.execute(sa.text(query)).scalars()))
 
     def found(self, check: Check) -> list[dict[str, Any]]:
-        """Return up to 200 of the rows that a rule's query has found."""
+        """Return up to 200 of the rows that a rule's query found."""
         if check.expect.name != _QUERY:
             return []
         return self._run([check], {"result_format": "COMPLETE"})[0]["result"]["details"]["unexpected_rows"]
@@ -116,7 +116,7 @@ class Table:
             configurations=[_make(check, is_counting=is_counting) for check in checks],
             runtime_configuration={"result_format": result_format, "catch_exceptions": True},
         )
-        # Great Expectations does not promise their order.
+        # The order of the results is not guaranteed.
         by_id: dict[str, Any] = {}
         for result in results:
             shown: Any = result.to_json_dict()
@@ -132,7 +132,7 @@ class Table:
         if check.expect.name == _QUERY:
             return Outcome(check, result["success"], self._n_rows, int(found["observed_value"]))
         if "unexpected_count" in found:
-            # None where no row is left to look at, as in a batch of deletions.
+            # None if no row was left to check, as in a batch of deletions.
             return Outcome(check, result["success"], found["element_count"], found["unexpected_count"] or 0)
         n_bad = 0 if result["success"] else int(found["observed_value"])
         return Outcome(check, result["success"], self._n_rows, n_bad)
@@ -146,25 +146,25 @@ def _complete(outcome: Outcome, found: list[int]) -> list[int]:
 
 @cache
 def context() -> EphemeralDataContext:
-    """Return what Great Expectations keeps for a process, which is imported on the first call."""
+    """Return this process's Great Expectations context. The first call imports Great Expectations."""
     _import_on_use("scipy.stats")
     import great_expectations
 
-    # The second sets a level of its own when it is imported.
+    # The second logger sets its own level on import.
     for name in ("great_expectations", "great_expectations.data_context.types.base"):
         logging.getLogger(name).setLevel(logging.ERROR)
     context = great_expectations.get_context(mode="ephemeral")
-    variables: Any = context.variables  # a plain dictionary is what is looked up, whatever the annotation says
+    variables: Any = context.variables  # the lookup uses a plain dictionary, whatever the annotation says
     variables.progress_bars = {"globally": False}
     _configure_once()
     return context
 
 
 def _configure_once() -> None:
-    """Let an expectation make its configuration once: Great Expectations asks each one for it forty times in a row.
+    """Cache the configuration of an expectation. Great Expectations asks each expectation for it forty times in a row.
 
-    Perennial never changes an expectation after making it. Copying the configuration each time takes a third of the CPU
-    of a check, the database aside.
+    Perennial never changes an expectation after creating it. Copying the configuration each time takes a third of a
+    check's CPU time outside the database.
     """
     from great_expectations.expectations.expectation import Expectation
 
@@ -182,10 +182,10 @@ def _configure_once() -> None:
 
 
 def _import_on_use(name: str) -> None:
-    """Keep a module from being imported before somebody uses it.
+    """Import a module lazily, on first use.
 
-    Great Expectations imports SciPy's for expectations about distributions, of which there are none here: a quarter of
-    its memory and a third of the time that it takes to start.
+    Great Expectations imports SciPy's for expectations about distributions, which Perennial does not use. That import
+    takes a quarter of its memory and a third of its start time.
     """
     spec = importlib.util.find_spec(name)
     if name in sys.modules or spec is None or spec.loader is None:
@@ -204,7 +204,7 @@ def _validator(engine: Engine, table: str, query: str) -> Validator:
     from great_expectations.execution_engine.sqlalchemy_batch_data import SqlAlchemyBatchData
     from great_expectations.validator.validator import Validator
 
-    # Our own engine instead of a datasource's: role, time zone and password stay in one place.
+    # Our own engine instead of a datasource's, so that role, time zone and password are set in one place.
     execution = SqlAlchemyExecutionEngine(engine=engine, create_temp_table=False)
     data = (
         SqlAlchemyBatchData(execution_engine=execution, table_name=table, schema_name="raw")
@@ -217,7 +217,7 @@ def _validator(engine: Engine, table: str, query: str) -> Validator:
 
 @cache
 def _counted_rows() -> Any:
-    """Return the expectation on a query that only counts: Great Expectations' own runs each query twice."""
+    """Return an expectation that only counts a query's rows. Great Expectations' own runs the query twice."""
     from great_expectations.expectations import UnexpectedRowsExpectation
 
     class UnexpectedRowsCountExpectation(UnexpectedRowsExpectation):
@@ -260,7 +260,7 @@ def _condition(where: tuple[Condition, ...]) -> Any:
 
 
 def _exception(info: dict[str, Any]) -> str:
-    """Return the first line of what went wrong, from either of the two forms that Great Expectations has for it."""
+    """Return the first line of the error, from either of the two formats that Great Expectations uses."""
     forms = [info] if "raised_exception" in info else list(info.values())
     for form in forms:
         if form["raised_exception"]:

@@ -1,4 +1,7 @@
-"""Features whose measuring broke off: their signals wait until they are used again."""
+"""Put features on hold while their usage data is missing.
+
+A feature's signals wait until its usage is measured again.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +16,13 @@ from include.contracts.rule import Known
 
 
 def note(connection: Connection, known: Known, outcomes: Iterable[Outcome], found: dict[str, list[dict]]) -> None:
-    """Hold the features that a batch's newest complete day lacks, and let go those that it has again.
+    """Put on hold the features without usage on a batch's newest complete day, and release those with usage again.
 
     Args:
         connection: In the batch's transaction.
         known: The batch.
-        outcomes: What was found.
-        found: Rule id -> the rows that its query has found.
+        outcomes: The results of its checks.
+        found: Rule id -> the rows that its query found.
     """
     judged = [outcome for outcome in outcomes if outcome.check.rule.scope == "feature"]
     if not judged:
@@ -44,7 +47,7 @@ _HOLD = sa.text(
     set n_accounts = excluded.n_accounts, n_silent = excluded.n_silent, checked_at = excluded.checked_at
     """
 )
-# Only the day itself, read again, or a later one says that it is over.
+# Only the same day, read again, or a later day can end a hold.
 _LET_GO = sa.text(
     """
     delete from meta.feature_hold

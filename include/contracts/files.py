@@ -1,4 +1,4 @@
-"""Rules, changes of rules and limits that files add: ``config/contracts/<entity>.yaml`` in the configuration folder."""
+"""Read rules, changes of rules and limits from ``config/contracts/<entity>.yaml`` of the configuration folder."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ class OwnRule(Strict):
 
     Args:
         name: The last part of its id.
-        holds: What must hold of every row, in SQL over the entity's columns. A row of which it cannot be said passes.
-        says: What is wrong with a row that breaks it.
-        why: What would go wrong without it.
-        cure: What its owner does about it.
+        holds: The condition that every row must meet, in SQL over the entity's columns. Rows where it is null pass.
+        says: The problem with a row that breaks it.
+        why: The consequence of a row that breaks it.
+        cure: How the owner fixes it.
         severity: ``critical`` sends the row to quarantine.
-        owner: Who fixes it; the kind of source has one by default.
+        owner: The role that fixes it. The default depends on the kind of source.
     """
 
     name: Name
@@ -47,10 +47,10 @@ class Change(Strict):
 
     Args:
         name: The last part of its id.
-        reason: Why; shown with the rule.
-        severity: Another one.
-        owner: Another one.
-        disabled: It is not checked at all.
+        reason: The reason, shown with the rule.
+        severity: The new severity.
+        owner: The new owner.
+        disabled: Whether the rule is switched off.
     """
 
     name: Name
@@ -61,7 +61,7 @@ class Change(Strict):
 
 
 class ContractFile(Strict):
-    """One file: what it adds to the contract of one entity."""
+    """A contract file: additions to and changes of the contract of one entity."""
 
     rules: tuple[OwnRule, ...] = ()
     changes: tuple[Change, ...] = ()
@@ -69,16 +69,16 @@ class ContractFile(Strict):
 
 
 def limits(entity: str) -> Limits:
-    """Return the bounds in force for an entity."""
+    """Return the limits in force for an entity."""
     found = _documents().get(entity)
     return found[1].limits if found else Limits()
 
 
 def apply(shipped: tuple[Rule, ...]) -> tuple[Rule, ...]:
-    """Return the rules with what the files add and change.
+    """Return the shipped rules with the additions and changes from files.
 
     Raises:
-        ConfigError: A file is wrong; names file and line.
+        ConfigError: A file is wrong. The message names file and line.
     """
     known = {rule.id: rule for rule in shipped}
     for entity, (document, content) in _documents().items():
@@ -132,7 +132,7 @@ def _add(known: dict[str, Rule], entity: Entity, document: Document, index: int,
         raise document.error(
             ("rules", index, "name"), f"there is a rule {rule_id} already", cure="give yours another name"
         )
-    # Brings sqlglot, 10 MB: only where a file has rules of its own.
+    # This imports sqlglot, 10 MB, so only do it if a file has rules of its own.
     from include.config import expression
 
     condition = document.check(("rules", index, "holds"), expression.on_landed, own.holds, ("id", *entity.column_names))

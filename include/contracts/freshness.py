@@ -1,4 +1,4 @@
-"""Rules on a source over time: was it read up to now, and does anything happen in it."""
+"""Rules on a source over time: is it read up to now, and is it still active."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ LAST_EVENT_RECENT = "last_event_recent"
 
 
 def rules(entity: Entity) -> tuple[Rule, ...]:
-    """Return the rules on how fresh an entity is. The gate judges the first, the end of every run the second."""
+    """Return the freshness rules of an entity. The gate checks the first, the end of every ingest run the second."""
     read = rule(
         entity.name,
         COMPLETELY_READ,

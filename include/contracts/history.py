@@ -1,4 +1,4 @@
-"""What the warehouse knows of a batch and of what came before it."""
+"""Collect what the rules need to know about a batch and the data before it."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ _WEEKS = 4
 _FEWEST_WEEKDAYS = 3
 _LATELY = timedelta(days=3)
 _MOST_VALUES = 50
-# Rules of which a column may be accepted: those of empty columns, and the one of strange values.
+# Rules whose finding can be accepted per column: empty columns, and unfamiliar values.
 EMPTY, STRANGE = ("columns_filled", "nulls_usual"), "values_familiar"
 
 
 def known(connection: Connection, batch: RowMapping) -> Known:
-    """Return what rules may use.
+    """Return the facts that the rules may use.
 
     Args:
-        connection: Under the loader's role.
+        connection: Of the loader's role.
         batch: A row of ``meta.batch``.
     """
     entity = ENTITIES[batch["entity"]]
@@ -43,7 +43,7 @@ def known(connection: Connection, batch: RowMapping) -> Known:
     is_stored = has_table(connection, raw)
     is_full_end = bool(batch["is_full"] and batch["cursor_after"] is not None)
     seen = f"raw.seen_{batch['read_id'] or batch['batch_id']}"
-    # Counting the stored rows of a day's facts scans them all: only where everything was read again.
+    # For daily facts, counting the stored rows scans the whole table: only do it after a full read.
     counts = is_stored and not batch["is_first_load"] and (is_full_end or "day" not in entity.column_names)
     in_force = settings.load()
     now = clock.now()
@@ -64,7 +64,7 @@ def known(connection: Connection, batch: RowMapping) -> Known:
         entity=entity,
         now=now,
         currency=in_force.currency,
-        # What was read after a pause may have changed since the read began.
+        # Rows of an extract that was paused may have changed since it began.
         until=max(batch["until"], batch["closed_at"] or batch["until"]) if batch["until"] else None,
         today=today,
         limits=files.limits(entity.name),
@@ -97,7 +97,7 @@ def known(connection: Connection, batch: RowMapping) -> Known:
     )
 
 
-# With a reason, and not thrown away.
+# Batches that were held and then released by a person, not dropped.
 _ACCEPTED = sa.text(
     "select batch_id from meta.batch where source = :source and entity = :entity and decided_by <> ''"
     " and hold_reason <> '' and state in ('closed', 'merged') order by batch_id"
@@ -124,7 +124,7 @@ def _count_stored(connection: Connection, raw: str, source: str, entity: Entity)
 
 
 def _largest_read(connection: Connection, batch: RowMapping) -> int | None:
-    """Return the rows of the largest of the trailing incremental reads that brought any; None if those are few."""
+    """Return the rows of the largest incremental read of the last four weeks; None if there are too few reads."""
     found = connection.execute(
         sa.text(
             "select count(*) as n, max(n_rows) as largest from (select sum(n_rows) as n_rows from meta.batch"
@@ -137,7 +137,7 @@ def _largest_read(connection: Connection, batch: RowMapping) -> int | None:
 
 
 def _weekday(connection: Connection, batch: RowMapping, today: date, zone: str) -> tuple[int, int | None]:
-    """Return the rows of today's incremental reads before this batch, and the most of the same weekdays before."""
+    """Return the rows of today's reads before this batch, and the maximum of the same weekdays before."""
     days = [today - timedelta(weeks=week) for week in range(_WEEKS + 1)]
     rows = connection.execute(
         sa.text(
@@ -161,7 +161,7 @@ def _weekday(connection: Connection, batch: RowMapping, today: date, zone: str) 
 
 
 def _landed(connection: Connection, table: str, entity: Entity, today: date) -> RowMapping:
-    """Return what one scan of the batch tells: its newest moment and day, and whether it was checked before."""
+    """Scan the batch once for its newest change and day, and whether an earlier check has marked its rows."""
     newest_day = (
         "max(day) filter (where not _is_deleted and day < :today and day >= :first)"
         if "day" in entity.column_names
@@ -176,14 +176,14 @@ def _landed(connection: Connection, table: str, entity: Entity, today: date) -> 
 
 
 def _complete_day(landed: RowMapping, in_force: Settings) -> date | None:
-    """Return the newest day of the batch that is over; None if it is far back, or is a holiday like no other day."""
+    """Return the batch's newest completed day; None if it is too far back or a public holiday."""
     day: date | None = landed["newest_day"]
     country = in_force.people.calendars["default"].country if "default" in in_force.people.calendars else "US"
     return None if day is None or day in holidays.country_holidays(country) else day
 
 
 def _days(connection: Connection, batch: RowMapping, raw: str, days: list[date]) -> dict[date, int]:
-    """Return how many rows some days have, landed or stored."""
+    """Return day -> number of rows, landed or stored."""
     rows = (
         f"select id, day from raw.{batch['table_name']} where not _is_deleted and day = any(:days) union"  # noqa: S608
         f" select id, day from {raw} where source = :source and not _is_deleted and day = any(:days)"
@@ -194,21 +194,21 @@ def _days(connection: Connection, batch: RowMapping, raw: str, days: list[date])
 
 
 def _columns(results: Iterable[sa.Row], *rules: str) -> dict[str, int]:
-    """Return the columns of which rules spoke in accepted batches, and the last such batch."""
+    """Return column -> last accepted batch in which one of these rules found something in it."""
     return {name: row.batch_id for row in results if row.rule in rules for name in row.observed.split(", ")}
 
 
 def _sample(
     connection: Connection, raw: str, source: str, entity: Entity, *, after: int | None = None
 ) -> RowMapping | None:
-    """Return how many of a sample of the stored rows have each column filled; None while too few are stored.
+    """Count the filled values of each column in a sample of the stored rows; None while too few rows are stored.
 
     Args:
         connection: As for ``known``.
-        raw: The table in which they are stored.
-        source: The connection they came from.
-        entity: What they are.
-        after: Only rows that later batches brought.
+        raw: The table with the stored rows.
+        source: Their connection.
+        entity: Their entity.
+        after: Only rows of later batches than this.
     """
     counts = ", ".join(f"count({name}) as {name}" for name in entity.column_names)
     later = f" and _batch_id > {after}" if after is not None else ""
@@ -224,9 +224,9 @@ def _sample(
 def _filled(
     entity: Entity, sample: RowMapping | None, since: Mapping[str, RowMapping | None], share: float
 ) -> tuple[str, ...]:
-    """Return the columns that at least a share of the sample has filled, and that a new record has too.
+    """Return the columns filled in at least a share of the sample, without those that new records lack.
 
-    A column that somebody accepted as empty is empty from then on, until it is filled again.
+    A column accepted as empty counts as empty until later batches fill it again.
     """
     later = COMES_LATER.get(entity.name, frozenset())
     found = ((name, since.get(name, sample)) for name in entity.column_names if name not in later)
@@ -236,7 +236,7 @@ def _filled(
 def _values(
     connection: Connection, raw: str, source: str, entity: Entity, accepted: Collection[str]
 ) -> dict[str, tuple[str, ...]]:
-    """Return the values of each column that is known to have few; those that were accepted may be in no sample."""
+    """Return column -> its values, for columns with few. Columns with accepted values are read in full, not sampled."""
     found = {}
     for column in CATEGORIES.get(entity.name, ()):
         limit = "" if column in accepted else f" limit {_SAMPLE}"
@@ -251,7 +251,7 @@ def _values(
 
 
 def _crm_tables(connection: Connection) -> tuple[str, ...]:
-    """Return the tables in which accounts of a CRM are stored, if there are any."""
+    """Return the raw tables that contain CRM accounts."""
     found = []
     for vendor, kind in VENDORS.items():
         raw = f"raw.{raw_table(vendor, 'account')}"
@@ -263,7 +263,7 @@ def _crm_tables(connection: Connection) -> tuple[str, ...]:
 
 
 def _tables(connection: Connection, batch: RowMapping, entity: Entity) -> dict[str, tuple[str, ...]]:
-    """Return where rows of this source may be found: stored, or landed and not yet merged."""
+    """Return entity -> the tables with rows of this source: stored, or landed and not yet merged."""
     landed = connection.execute(
         sa.text(
             "select entity, table_name from meta.batch where source = :source and table_name <> ''"

@@ -1,8 +1,9 @@
-"""Whether a day has about as many rows as the same weekdays before it, at the level that people have accepted since.
+"""Compare a day's number of rows with the same weekdays before it, at the level that people have accepted.
 
-Who accepts a day as low, or as high, as it is may accept a lasting change or an exception. The next day that can
-be compared tells: if it is closer to the new level, the weekdays before the change are taken times the change from then
-on, so that no other weekday asks again; if it is closer to the old one, the change is over. Until then both will do.
+A person who accepts a day with unusually few or many rows may accept a lasting change or an exception. The next
+comparable day decides. If it is closer to the new level, the change lasts: the counts of weekdays before it are scaled
+by it, so that no other weekday needs to be accepted. If it is closer to the old level, the change is over. Until then
+both levels are accepted.
 """
 
 from __future__ import annotations
@@ -17,16 +18,16 @@ from statistics import median
 from include.contracts.limits import Limits
 
 WEEKS = 4
-# A change counts while a weekday before it is compared, and is itself compared with the weekdays before.
+# A change matters while weekdays before it are compared, and is itself compared with the weekdays before it.
 _REMEMBERED = timedelta(weeks=2 * WEEKS)
-# Since when, and how many times what was usual.
+# First day, and the factor of the change.
 Change = tuple[date, float]
 _ACCEPTED = re.compile(r"day (\S+) n (\d+) usual ([\d.]+)")
 
 
 @dataclass(frozen=True)
 class Accepted:
-    """A day that somebody accepted: its rows then, and how many were usual."""
+    """A day that a person accepted, with its rows at that time and the usual number."""
 
     day: date
     n: int
@@ -34,13 +35,13 @@ class Accepted:
 
 
 def accepted(observed: Iterable[str]) -> tuple[Accepted, ...]:
-    """Return the days of which the results of accepted batches speak, the last word on each."""
+    """Return the accepted days from the results of accepted batches. For each day the last result counts."""
     found = {date.fromisoformat(day): (n, usual) for day, n, usual in _ACCEPTED.findall("; ".join(observed))}
     return tuple(Accepted(day, int(n), float(usual)) for day, (n, usual) in sorted(found.items()))
 
 
 def compared(day: date, known: Sequence[Accepted]) -> list[date]:
-    """Return the days whose rows must be counted to judge a day."""
+    """Return the days whose rows are needed to check a day."""
     weekdays = [day - timedelta(weeks=week) for week in range(WEEKS + 1)]
     changes = [each.day for each in known if day - _REMEMBERED <= each.day < day]
     if not changes:
@@ -50,17 +51,17 @@ def compared(day: date, known: Sequence[Accepted]) -> list[date]:
 
 
 def unusual(counts: Mapping[date, int], day: date, known: Sequence[Accepted], limits: Limits) -> float | None:
-    """Return how many rows are usual where a day has far fewer or far more; None where it has not.
+    """Return the usual number of rows if a day has far fewer or far more; None if it does not.
 
     Args:
         counts: Day -> its rows; see ``compared``.
         day: The day.
-        known: What people accepted.
-        limits: How much is too much.
+        known: The days that people accepted.
+        limits: The limits in force.
     """
     n = counts.get(day, 0)
     before = [each for each in known if day - _REMEMBERED <= each.day < day]
-    # A batch that was accepted may not be merged yet.
+    # An accepted batch may not be merged yet.
     counts = {**counts, **{each.day: max(each.n, counts.get(each.day, 0)) for each in before}}
     levels = [_usual(counts, day, changes, limits) for changes in _courses(counts, day, before, limits)]
     usual = [level for level in levels if level]
@@ -74,14 +75,14 @@ def unusual(counts: Mapping[date, int], day: date, known: Sequence[Accepted], li
 def _courses(
     counts: Mapping[date, int], day: date, known: Sequence[Accepted], limits: Limits
 ) -> tuple[list[Change], ...]:
-    """Return the changes that last; where nothing tells yet whether the newest one does, without it and with it."""
+    """Return the changes that last. If the newest one is undecided, return them both without and with it."""
     changes: list[Change] = []
     for number, each in enumerate(known):
         usual = _usual(counts, each.day, changes, limits)
         if not usual:
             continue
         changed = [*changes, (each.day, counts[each.day] / usual)]
-        # The next accepted day tells too.
+        # The next accepted day decides too.
         until = known[number + 1].day if number + 1 < len(known) else day - timedelta(days=1)
         lasts = _lasts(counts, each.day, until, changes, changed, limits)
         if lasts is None and each is known[-1]:
@@ -108,12 +109,12 @@ def _usual(counts: Mapping[date, int], day: date, changes: Iterable[Change], lim
         for each, n in before
         if n >= limits.day_rows and n
     ]
-    # More than one of the weekdays before may have been a holiday, so that three of four suffice.
+    # More than one of the weekdays may have been a holiday, so three of four are enough.
     return median(rows) if len(rows) >= WEEKS - 1 else None
 
 
 def _is_usual(n: int, level: float, limits: Limits) -> bool:
-    # A level at which days are not compared has been accepted.
+    # A level too low for comparison has been accepted.
     is_small = level < limits.day_rows and n < limits.day_rows
     return is_small or limits.day_low * level <= n <= limits.day_high * level
 

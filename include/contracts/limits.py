@@ -1,4 +1,4 @@
-"""How much is too much: the bounds of the rules on whole batches, which a file may change per entity."""
+"""Limits of the rules on whole batches. Files may change them per entity."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ Times = Annotated[float, Field(gt=1)]
 
 
 class Limits(Strict):
-    """The bounds of one entity; where a rule names a share and a number of rows, both must be exceeded.
+    """The limits of an entity. Where a rule has both a share and a number of rows, both must be exceeded.
 
     Args:
-        bad_share: Rows that break critical rules: more, and the batch itself is suspect.
-        bad_rows: The same, as a number.
-        deleted_share: Deletions at once: a wrong filter looks like a mass deletion.
-        deleted_rows: The same, as a number.
-        new_share: New records at once, next to those stored: a source connected twice looks like growth.
-        new_rows: The same, as a number.
-        unusual_times: So many times the largest reads of the trailing weeks is worth a look.
-        unusual_rows: Fewer rows than this never are.
+        bad_share: Share of rows that break critical rules. Above it, the batch itself is suspect.
+        bad_rows: The same, as a number of rows.
+        deleted_share: Share of records deleted at once: a wrong filter looks like a mass deletion.
+        deleted_rows: The same, as a number of rows.
+        new_share: Share of new records at once: a source connected twice looks like growth.
+        new_rows: The same, as a number of rows.
+        unusual_times: A read larger than the largest of the last weeks by this factor gets a warning.
+        unusual_rows: Reads with fewer rows than this get no warning.
         vanished_rows: Fewer rows than this can all lack a value by chance.
-        emptied_share: Empty values in a column that was filled in nine of ten rows.
-        strange_share: Values that were never seen before in a column that knows few.
-        strange_rows: The same, as a number.
-        changed_share: Known records that differ in a fact that hardly ever changes.
-        changed_rows: The same, as a number.
+        emptied_share: Share of empty values in a column that used to be filled in nine of ten rows.
+        strange_share: Share of new values in a column with few distinct values.
+        strange_rows: The same, as a number of rows.
+        changed_share: Share of known records with a changed fact that hardly ever changes.
+        changed_rows: The same, as a number of rows.
         ahead_minutes: How far the source's clock may be ahead of ours.
-        day_low: The least that a complete day may have, next to the same weekdays before.
-        day_high: The most that it may have.
+        day_low: The smallest number of rows of a complete day, as a factor of the same weekdays before.
+        day_high: The largest number, as a factor.
         day_rows: Weekdays with fewer rows than this are not compared.
-        break_share: Accounts that fall silent in one feature on one day: so many, and it is the measuring that broke.
-        break_accounts: The least number of accounts that used it regularly.
-        last_event_hours: The newest record is older than this: perhaps the source has stopped; only a warning.
+        break_share: Share of a feature's accounts that fall silent on one day. From it on, the measuring is broken.
+        break_accounts: The least number of accounts that used the feature regularly.
+        last_event_hours: Age of the newest record above which the source may have stopped. A warning only.
     """
 
     bad_share: Share = 0.05
@@ -63,7 +63,7 @@ class Limits(Strict):
     last_event_hours: Annotated[int, Field(ge=1)] | None = None
 
 
-# The newest record of an entity is usually no older than this; those that may rest for months have no bound.
+# Usual maximum age of an entity's newest record, in hours. Entities that may be silent for months are not listed.
 LAST_EVENT_HOURS = {
     "account": 14 * 24,
     "contact": 14 * 24,
@@ -73,7 +73,7 @@ LAST_EVENT_HOURS = {
     "seat_day": 4 * 24,
 }
 
-# Columns that are empty at first and filled later: a batch of new records lacks them all.
+# Columns that are empty at first and filled later. A batch of new records lacks them all.
 COMES_LATER: dict[str, frozenset[str]] = {
     "account": frozenset({"parent_id", "merged_ids"}),
     "contact": frozenset({"last_contacted_at"}),
@@ -98,7 +98,7 @@ COMES_LATER: dict[str, frozenset[str]] = {
     "milestone": frozenset({"done_on"}),
 }
 
-# Columns that know few values.
+# Columns with few distinct values.
 CATEGORIES: dict[str, tuple[str, ...]] = {
     "account": ("industry", "region", "tier", "lifecycle_stage"),
     "contact": ("role",),
@@ -116,7 +116,7 @@ CATEGORIES: dict[str, tuple[str, ...]] = {
     "usage_day": ("feature",),
 }
 
-# Facts that a record hardly ever changes, and never most records at once. Those of a day are in its key.
+# Facts that hardly ever change, and never on most records at once. Daily facts are part of their record's key.
 STABLE: dict[str, tuple[str, ...]] = {
     "account": ("domain", "created_at"),
     "contact": ("account_id", "email", "created_at"),

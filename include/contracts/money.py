@@ -1,22 +1,22 @@
-"""What holds of amounts, across records and settings."""
+"""Rules on amounts, across records and settings."""
 
 from __future__ import annotations
 
 from include.contracts.rule import BATCH, Expect, Factory, Known, literal, matches, none
 
-# Roundings of lines add up to no more than this share of the deal.
+# Rounding differences of lines stay within this share of the deal.
 AMOUNT_SLACK = 0.01
 
 
 def amount_agrees_with_lines(known: Known) -> Expect | None:
-    """Expect the amount of a won opportunity to be the sum of its lines, landed or stored; overage is none of it.
+    """Expect the amount of a won opportunity to equal the sum of its lines, landed or stored, without overage.
 
-    A deal with a line whose amount is not of the whole term is left out.
+    Deals with a line whose amount does not cover the whole term are skipped.
     """
     tables = known.tables.get("contract_line")
     if not tables:
         return None
-    # A line that was landed and not yet merged stands for the stored one.
+    # A landed line that is not yet merged replaces the stored one.
     every = " union all ".join(
         f"select id, opportunity_id, amount, amount_per, is_overage, _is_deleted, {place} as place from {table}"  # noqa: S608
         + ("" if table.startswith("raw.batch_") else f" where source = {literal(known.source)}")
@@ -37,6 +37,6 @@ def amount_agrees_with_lines(known: Known) -> Expect | None:
 
 
 def in_reporting_currency(known: Known) -> Expect | None:
-    """Expect amounts in the currency that everything is reported in."""
+    """Expect amounts in the reporting currency."""
     factory: Factory = matches("currency", f"(?i)^{known.currency}$")
     return factory(known)

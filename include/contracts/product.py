@@ -1,4 +1,4 @@
-"""Contracts of what comes from the product's own database."""
+"""Contracts of the entities from the product's database."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MINUTES_PER_DAY = 1440
 
 
 def rules() -> tuple[Rule, ...]:
-    """Return all rules of a product's entities."""
+    """Return all rules on product entities."""
     own = (*_product_account(), *_product_user(), *_usage_day(), *_seat_day())
     shared = (each for name in ENTITIES if ENTITIES[name].kind == "product" for each in common.rules(ENTITIES[name]))
     return (*shared, *own)

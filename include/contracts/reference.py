@@ -1,4 +1,4 @@
-"""The reference of all shipped rules, as Markdown: ``python -m include.contracts.reference`` prints it."""
+"""Print the reference of all shipped rules as Markdown: ``python -m include.contracts.reference``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ _COLUMNS = "| rule | severity | about | broken when | why | what to do |\n|---|-
 
 
 def text() -> str:
-    """Return the reference."""
     parts = [_HEAD]
     for entity, rules in groupby(catalogue.shipped(), key=lambda rule: rule.id.rpartition(".")[0]):
         parts.append(f"\n## {entity}\n\n{_COLUMNS}")

@@ -1,4 +1,4 @@
-"""What the rules have found over time."""
+"""Report the results of rules over time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from include.warehouse.engine import engine
 
 
 def trend(rule_id: str, days: int = 30) -> list[dict[str, Any]]:
-    """Return, per source and day of the last days, how many rows a rule looked at and how many broke it."""
+    """Return the rows that a rule checked and the rows that broke it, per source and day."""
     with engine("reader").connect() as connection:
         rows = connection.execute(_TREND, {"rule": rule_id, "now": clock.now(), "days": days})
         return [dict(row) for row in rows.mappings()]

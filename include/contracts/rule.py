@@ -1,7 +1,7 @@
-"""What a rule is, and the words in which rules are written.
+"""Define rules, and the vocabulary to write them in.
 
-A rule names the Great Expectations expectation that it stands for and its arguments; the object itself is made by
-``engine.py`` when a batch is checked, since importing Great Expectations costs seconds.
+A rule names a Great Expectations expectation and its arguments. ``engine.py`` creates the expectation when a batch is
+checked, since importing Great Expectations costs seconds.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from include.contracts.limits import Limits
 from include.entities.catalog import ENTITIES, Entity, Kind
 
 Severity = Literal["critical", "warning"]
-# What breaks it: a row, the batch as a whole, one feature's use, or the source over time.
+# The unit a rule applies to: a row, the whole batch, one feature's usage, or the source over time.
 Scope = Literal["row", "batch", "feature", "source"]
-# (column, operator, value): the rule looks only at rows for which this holds.
+# (column, operator, value): restricts a rule to the rows that match.
 Condition = tuple[str, Literal["==", "!=", "is null", "is not null"], Any]
 
-# Who fixes what a rule of this kind of source finds.
+# Kind of source -> the role that fixes its data.
 OWNERS: dict[Kind, str] = {
     "crm": "CRM administrator",
     "support": "support desk administrator",
@@ -29,23 +29,23 @@ OWNERS: dict[Kind, str] = {
 }
 FIRST_DATE = date(1990, 1, 1)
 LAST_DATE = date(2100, 1, 1)
-# Great Expectations puts a table's name in the braces, or a query with an alias of its own: this takes both. It leaves
-# the alias out where it finds the word join, so that no query for ``none`` has it.
+# Great Expectations replaces the braces with a table's name, or with a query that has an alias: this works for both. It
+# drops the alias if the query contains the word join, so queries for ``none`` must not contain it.
 BATCH = "(select * from {batch}) as batch"
-# Great Expectations complains of a query that does not name the batch; some look at all of it, some at part.
+# Great Expectations warns about queries that do not name the batch. Some queries read all of it, some only part.
 SILENT = "/* {batch} */"
 EMAIL = r"^[^@\s]+@[^@\s]+\.[^@\s]+$"
 
 
 @dataclass(frozen=True)
 class Expect:
-    """One expectation, described.
+    """The description of an expectation.
 
     Args:
         name: Its class in ``great_expectations.expectations``.
         arguments: The class's arguments.
-        where: It looks only at rows for which all of these hold.
-        shows: Columns that explain what a query has found.
+        where: Conditions that restrict it to some rows.
+        shows: Columns that explain a finding.
     """
 
     name: str
@@ -55,51 +55,51 @@ class Expect:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The columns that it looks at, those of its conditions last."""
+        """The columns it reads, those of its conditions last."""
         named = [self.arguments[key] for key in ("column", "column_A", "column_B") if key in self.arguments]
         return tuple(dict.fromkeys([*named, *self.shows, *(column for column, _, _ in self.where)]))
 
 
 @dataclass(frozen=True)
 class Known:
-    """What is known of a batch, and of what came before it, when its rules are made.
+    """The facts about a batch, and about the data before it, that rules may use.
 
     Args:
-        batch_id: Its number.
-        source: The connection it came from.
-        entity: What its rows are.
-        now: The clock of the check.
+        batch_id: Number of the batch.
+        source: Connection it came from.
+        entity: Entity of its rows.
+        now: Time of the check.
         currency: The reporting currency.
-        is_first_load: Nothing was stored before its read.
-        is_full: Its read reads everything again.
-        is_full_end: It ends such a read: what the read has not met is gone from the source.
-        is_queried: Its source is a database, which gives all rows of one moment by a query.
-        is_replay: Its rows were in quarantine and are validated again.
-        n_rows: How many rows it has.
-        table: The table in which they are landed, with its schema; "" where there are none.
-        is_stored: Whether there is a table in which its rows are stored.
+        is_first_load: Nothing was stored before its extract.
+        is_full: Its extract is a full refresh.
+        is_full_end: It is the last batch of a full refresh: records that were not met are gone from the source.
+        is_queried: Its source is a database, where a query returns one consistent snapshot.
+        is_replay: Its rows come out of quarantine to be validated again.
+        n_rows: Number of its rows.
+        table: Table with its landed rows, with schema; "" if it has none.
+        is_stored: Whether the table for stored rows exists.
         has_bad_rows: Whether rows of this source and entity are in quarantine, or were dropped.
-        accepted: The batches of this source and entity that were held and that somebody accepted.
-        accepted_days: The days that were accepted with these.
-        days: Day -> how many rows it has, landed or stored, as far as the complete day is compared with them.
-        n_stored: How many rows of this source are stored and not deleted, those of nobody left out; None where nobody
+        accepted: Held batches of this source and entity that a person accepted.
+        accepted_days: The days accepted with these batches.
+        days: Day -> number of rows, landed or stored, for the days that the complete day is compared with.
+        n_stored: Number of stored rows of this source, without deleted rows and rows without an owner; None if not
             counted.
-        until: The clock of the run when its read began.
-        today: The day in the reporting zone.
-        limits: The bounds in force for this entity.
-        largest_read: Rows of the largest incremental read of the trailing weeks; None while there are too few.
-        n_today: Rows that incremental reads have brought on this day, with this batch.
-        largest_weekday: The most that they brought on the same weekday of the trailing weeks; None while too few.
-        complete_day: The newest day of the batch that is over, if it is a usual one of the last days.
-        filled: Columns that at least half of the stored rows have filled.
-        well_filled: Columns that nine of ten of the stored rows have filled.
-        values: Column -> the values that the stored rows have in it, where they are few.
-        raw: The table in which its rows are stored, with its schema.
-        seen: The table of ids that a full read has met, with its schema; "" where there is none.
-        tables: Entity -> the tables in which rows of this source may be found.
-        crm_tables: The tables in which accounts of a CRM are stored; none before there are any.
-        newest_at: The source's clock of its newest row that is not deleted.
-        is_marked: Whether rows of it bear marks of an earlier check.
+        until: Clock of the run when its extract began.
+        today: Today in the reporting zone.
+        limits: The limits in force for this entity.
+        largest_read: Rows of the largest incremental read of the last weeks; None if there are too few reads.
+        n_today: Rows of today's incremental reads, this batch included.
+        largest_weekday: Largest number of rows on the same weekday of the last weeks; None if there are too few days.
+        complete_day: The batch's newest completed day, if it is recent and not a holiday.
+        filled: Columns filled in at least half of the stored rows.
+        well_filled: Columns filled in at least nine of ten stored rows.
+        values: Column -> its stored values, for columns with few.
+        raw: Table for its stored rows, with schema.
+        seen: Table of the ids that a full read has met, with schema; "" if there is none.
+        tables: Entity -> the tables that may contain rows of this source.
+        crm_tables: Tables with stored CRM accounts.
+        newest_at: Newest change in the batch, by the source's clock, deletions aside.
+        is_marked: Whether an earlier check has marked rows of it.
     """
 
     batch_id: int
@@ -138,27 +138,27 @@ class Known:
     is_marked: bool = False
 
 
-# Returns None where the rule has nothing to say on this batch.
+# Returns None if the rule does not apply to the batch.
 Factory = Callable[[Known], Expect | None]
 
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule of a contract.
+    """A rule of a contract.
 
     Args:
-        id: Stable: ``<kind>.<entity>.<what holds>``. Results, quarantine and waivers refer to it.
+        id: A stable id, ``<kind>.<entity>.<name>``. Results, quarantine and waivers refer to it.
         severity: ``critical`` sends the row to quarantine, holds the batch or the feature's signals, or makes the
-            source stale; ``warning`` is only counted.
-        scope: What breaks it.
-        expect: Makes the expectation for one batch.
-        says: What is wrong with what breaks it, in plain words.
-        why: What would go wrong without it.
-        cure: What its owner does about it.
+            source stale. ``warning`` is only counted.
+        scope: The unit it applies to.
+        expect: Makes the expectation for a batch.
+        says: The problem, in plain words.
+        why: The consequence of the problem.
+        cure: How the owner fixes it.
         owner: The role that fixes it.
-        on_deleted: Whether rows that the source has deleted must keep it too.
-        origin: ``file:line`` of a rule that a file adds, or that changes this one; "" for a shipped one.
-        is_own: It comes from a file: its condition runs as reader.
+        on_deleted: Whether it also applies to deleted rows.
+        origin: ``file:line`` of the file that adds or changes it; "" for an unchanged shipped rule.
+        is_own: Whether it comes from a file. Its condition then runs as the reader role.
     """
 
     id: str
@@ -175,7 +175,6 @@ class Rule:
 
     @property
     def entity(self) -> str:
-        """The entity that it is about."""
         return self.id.split(".")[1]
 
 
@@ -190,24 +189,24 @@ def is_null(column: str, *where: Condition) -> Factory:
 
 
 def between(column: str, low: Any = None, high: Any = None, *where: Condition) -> Factory:
-    """Expect values within bounds, both included."""
+    """Expect values within bounds, both inclusive."""
     return _fixed(
         Expect("ExpectColumnValuesToBeBetween", {"column": column, "min_value": low, "max_value": high}, where)
     )
 
 
 def one_of(column: str, values: Iterable[object], *where: Condition) -> Factory:
-    """Expect values of a known set."""
+    """Expect values from a set."""
     return _fixed(Expect("ExpectColumnValuesToBeInSet", {"column": column, "value_set": list(values)}, where))
 
 
 def matches(column: str, pattern: str, *where: Condition) -> Factory:
-    """Expect values that match a regular expression of PostgreSQL."""
+    """Expect values to match a PostgreSQL regular expression."""
     return _fixed(Expect("ExpectColumnValuesToMatchRegex", {"column": column, "regex": pattern}, where))
 
 
 def in_order(earlier: str, later: str, *where: Condition, or_equal: bool = True) -> Factory:
-    """Expect one column not to lie before (or, unless ``or_equal``, at) another, where both are filled."""
+    """Expect one column to be after another (or equal, if ``or_equal``), where both are filled."""
     arguments = {
         "column_A": later,
         "column_B": earlier,
@@ -218,11 +217,11 @@ def in_order(earlier: str, later: str, *where: Condition, or_equal: bool = True)
 
 
 def none(sql: str, *shows: str) -> Expect:
-    """Expect a query to find nothing; it names the batch ``{batch}``.
+    """Expect a query to find nothing. The query names the batch ``{batch}``.
 
     Args:
-        sql: For a rule on rows it selects ``_row``.
-        *shows: Columns that explain what it has found.
+        sql: The query. For a rule on rows it selects ``_row``.
+        *shows: Columns that explain a finding.
     """
     return Expect("UnexpectedRowsExpectation", {"unexpected_rows_query": sql}, shows=shows)
 
@@ -239,18 +238,18 @@ def rule(
     scope: Scope = "row",
     on_deleted: bool = False,
 ) -> Rule:
-    """Return a rule of one entity; kind and owner follow from it."""
+    """Return a rule of an entity. Kind and owner follow from the entity."""
     kind = ENTITIES[entity].kind
     return Rule(f"{kind}.{entity}.{name}", severity, scope, expect, says, why, cure, OWNERS[kind], on_deleted)
 
 
 def warn(entity: str, name: str, expect: Factory, says: str, *, why: str, cure: str, scope: Scope = "row") -> Rule:
-    """Return a rule of one entity that is only counted."""
+    """Return a rule with severity warning."""
     return rule(entity, name, expect, says, why=why, cure=cure, severity="warning", scope=scope)
 
 
 def literal(value: str) -> str:
-    """Return a text as an SQL literal for ``none``; braces and colons would be read as places for values."""
+    """Return a text as an SQL literal for ``none``, with braces and colons escaped so that they are not parameters."""
     return "'" + value.replace("'", "''").replace("{", "{{").replace("}", "}}").replace(":", r"\:") + "'"
 
 

@@ -1,4 +1,4 @@
-"""Judges the rules on a source over time, at the end of every ingest run."""
+"""Check the rules on a source over time, at the end of every ingest run."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from include.warehouse.engine import engine
 
 
 def judge(source: str) -> None:
-    """Say of each entity of a source whether it was read up to now, and whether anything happens in it.
+    """Check each entity of a source: is it read up to now, and is it still active.
 
     Args:
-        source: Connection id; its verdicts are written already.
+        source: Connection id. Its verdicts must already be written.
     """
     now = clock.now()
     verdicts = [each for each in gate.verdicts() if each.source == source and each.entity]

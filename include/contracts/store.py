@@ -1,4 +1,4 @@
-"""Writes what the rules have found: results, and bad rows to quarantine with a reason that a person understands."""
+"""Store the results of rules, and move bad rows to quarantine with a readable reason."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from include.contracts.engine import Outcome
 from include.contracts.rule import Known, Rule
 from include.entities.catalog import Entity
 
-# Beyond so many rows per batch and rule, and in all, only the place of a bad row and the reason are kept.
+# Above these numbers per batch and rule, and in all, a bad row keeps only its number and the reason.
 ROWS_KEPT = 1_000
 MOST_KEPT = 100_000
 _SHOWN = 80
-# Line ends and marks that turn the direction of text would forge what messages and logs say.
+# Line ends and direction marks could forge messages and logs.
 _CONTROLS = r"[\u0001-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]+"
 
 
 def clear(connection: Connection, known: Known, table: str) -> None:
-    """Forget what an earlier check of the same batch has found."""
+    """Remove the results of an earlier check of the same batch."""
     for statement in ("delete from meta.rule_result", "delete from quarantine.record"):
         connection.execute(sa.text(f"{statement} where batch_id = :id"), {"id": known.batch_id})
     if known.is_marked:
@@ -30,13 +30,13 @@ def clear(connection: Connection, known: Known, table: str) -> None:
 
 
 def write_results(connection: Connection, known: Known, outcomes: Iterable[Outcome], observed: dict[str, str]) -> None:
-    """Keep one result per rule.
+    """Write one result per rule.
 
     Args:
         connection: In the batch's transaction.
         known: The batch.
-        outcomes: What was found.
-        observed: Rule id -> what a person should know of the result beyond its counts.
+        outcomes: The results of its checks.
+        observed: Rule id -> details for people, beyond the counts.
     """
     rows = [
         {
@@ -58,18 +58,18 @@ def write_results(connection: Connection, known: Known, outcomes: Iterable[Outco
 def quarantine(
     connection: Connection, known: Known, table: str, bad: dict[Rule, tuple[Outcome, list[int]]]
 ) -> tuple[int, int]:
-    """Put bad rows in quarantine and mark them in the batch, so that the merge leaves them out.
+    """Put bad rows in quarantine, and mark them in the batch so that the merge skips them.
 
-    Rows that a waiver lets in are noted too, and not marked.
+    Rows with a waiver are recorded too, but not marked.
 
     Args:
         connection: In the batch's transaction.
         known: The batch.
         table: Its table, without schema.
-        bad: Rule -> what was found and the numbers of the rows that break it.
+        bad: Rule -> its result and the numbers of the rows that break it.
 
     Returns:
-        How many rows are left out, and how many of them count against the batch: nobody has seen them before.
+        The number of skipped rows, and the number of those that are new in quarantine and count against the batch.
     """
     if not bad:
         return 0, 0
@@ -104,7 +104,7 @@ def quarantine(
 
 
 def _shown(entity: Entity, columns: Iterable[str]) -> str:
-    """Return the SQL that shows a row's values of some columns, those that identify a person left out."""
+    """Return the SQL that shows a row's values in some columns. Columns that identify a person are left out."""
     parts = []
     for column in columns:
         if column == "_problems":
@@ -137,7 +137,7 @@ _RESULT = sa.text(
     """
 )
 
-# Each bad row is there at least once; beyond ROWS_KEPT not again for every further rule that it breaks.
+# Each bad row is recorded at least once. Above ROWS_KEPT, its further broken rules are not.
 _PUT = """
 insert into quarantine.record
     (batch_id, row_no, source, entity, record_id, account_ref, source_at, rule_id, reason, record, content,
@@ -189,7 +189,7 @@ _LET_IN = sa.text(
     """
 )
 
-# A person has given up this version of the record before.
+# A person has dropped this version of the record before.
 _LEAVE_OUT = sa.text(
     """
     update quarantine.record as bad
@@ -212,7 +212,7 @@ _COUNT = sa.text(
     "select count(distinct row_no) from quarantine.record where batch_id = :batch_id and state <> 'waived'"
 )
 
-# A record that is read again and again while it is bad is there once, as it was read last, and since it first was.
+# A bad record that is read repeatedly stays one row: its newest version, dated from its first quarantine.
 _REPLACE = sa.text(
     """
     with replaced as (

@@ -1,4 +1,4 @@
-"""Contracts of what comes from a support desk."""
+"""Contracts of the entities from a support desk."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ COUNTS = {"n_reopens": "the number of reopenings", "n_replies": "the number of r
 
 
 def rules() -> tuple[Rule, ...]:
-    """Return all rules of a desk's entities."""
+    """Return all rules on support entities."""
     own = (*_organization(), *_support_user(), *_ticket(), *_ticket_event(), *_rating())
     shared = (each for name in ENTITIES if ENTITIES[name].kind == "support" for each in common.rules(ENTITIES[name]))
     return (*shared, *own)

@@ -1,7 +1,7 @@
-"""Judges what was landed before anything of it is merged.
+"""Validate landed batches before any row is merged.
 
-Rows that break a critical rule go to quarantine; a batch that breaks a critical rule on batches is held. Everything
-that is found of one batch commits at once, so that a killed check leaves nothing behind and is simply run again.
+Rows that break a critical rule go to quarantine. A batch that breaks a critical rule on batches is held. All results of
+a batch commit in one transaction, so a killed check leaves nothing behind and is safe to repeat.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from include.contracts.rule import Expect, Known, Rule, Scope
 from include.contracts.whole import SHARE_OF_BAD_ROWS
 from include.warehouse.engine import Role, engine
 
-# Rules that come from files run as reader: they can change nothing, and are ended after a minute.
+# Rules from files run as reader, which cannot write and has a statement timeout of a minute.
 _ROLES: tuple[Role, ...] = ("loader", "reader")
-# Rules on a batch as a whole look at other rows than those on rows and features; see ``aside``.
+# Rules on a whole batch check other rows than rules on rows and features; see ``aside``.
 _SCOPES: tuple[tuple[Scope, ...], ...] = (("row", "feature", "source"), ("batch",))
 log = logging.getLogger(__name__)
 
@@ -38,17 +38,17 @@ class Broken:
 
 @dataclass(frozen=True)
 class BatchVerdict:
-    """What was said of one batch.
+    """The verdict on a batch.
 
     Args:
-        batch_id: Its number.
-        source: The connection it came from.
-        entity: What its rows are.
-        state: ``passed``, also with rows in quarantine, or ``held``.
-        n_rows: Its rows.
-        n_quarantined: Rows that break at least one critical rule.
-        hold_reason: What is wrong with it as a whole.
-        broken: The rules that did not hold.
+        batch_id: Number of the batch.
+        source: Connection it came from.
+        entity: Entity of its rows.
+        state: ``passed``, even with rows in quarantine, or ``held``.
+        n_rows: Number of its rows.
+        n_quarantined: Number of rows that break at least one critical rule.
+        hold_reason: Why the whole batch is held.
+        broken: The broken rules.
     """
 
     batch_id: int
@@ -61,7 +61,7 @@ class BatchVerdict:
     broken: tuple[Broken, ...]
 
     def said(self) -> str:
-        """Return it as a sentence."""
+        """Return the verdict as a log line."""
         rules = ", ".join(f"{each.rule_id} {each.n_bad:,} ({each.severity})" for each in self.broken)
         return (
             f"batch {self.batch_id} of {self.source}.{self.entity} {self.hold_reason and 'is held: '}"
@@ -71,14 +71,14 @@ class BatchVerdict:
 
 
 def validate(source_id: str, *, run_id: str = "") -> list[BatchVerdict]:
-    """Check every batch of a source that is read and not yet checked, in the order in which they were read.
+    """Check every unchecked batch of a source, in the order in which they were read.
 
     Args:
         source_id: Connection id.
         run_id: For the log.
 
     Raises:
-        WarehouseError: A rule could not be checked; the batches before are done, this one and those behind it are not.
+        WarehouseError: A rule could not be checked. Earlier batches are done; this one and later ones are not.
     """
     with engine("loader").connect() as connection:
         waiting = connection.execute(_WAITING, {"source": source_id}).scalars().all()
@@ -89,9 +89,9 @@ def validate(source_id: str, *, run_id: str = "") -> list[BatchVerdict]:
 
 
 def _validate_batch(batch_id: int) -> BatchVerdict | None:
-    """Check one batch; None if somebody else has checked or dropped it meanwhile."""
+    """Check a batch. Return None if another process has checked or dropped it meanwhile."""
     with engine("loader").begin() as connection:
-        # Held until the end: who drops the batch, or checks it too, waits.
+        # The lock lasts until the end of the transaction: another check or a drop of the batch waits.
         batch = connection.execute(_LOCKED, {"id": batch_id}).mappings().one_or_none()
         if batch is None:
             return None
@@ -146,10 +146,10 @@ def _checks(known: Known, role: Role, scopes: Collection[Scope], *, has_rows: bo
         return []
     of_entity = catalogue.of_entity(known.entity.name)
     of_role = [rule for rule in of_entity if rule.is_own == (role == "reader") and rule.scope in scopes]
-    if known.is_replay:  # what came out of quarantine says nothing of its source as a whole
+    if known.is_replay:  # rows from quarantine say nothing about the whole source
         of_role = [rule for rule in of_role if rule.scope == "row"]
     made = ((rule, rule.expect(known)) for rule in of_role)
-    # Without rows only the rules on the whole batch have something to look at: what a full read did not find is gone.
+    # Without rows, only batch rules apply: records that a full read did not find are gone.
     return [Check(rule, expect) for rule, expect in made if expect and (has_rows or rule.scope == "batch")]
 
 
@@ -184,7 +184,7 @@ def _worst(bad: dict[Rule, tuple[Outcome, list[int]]]) -> str:
 
 
 def _observed(found: list[dict[str, Any]]) -> str:
-    """Return what a rule on the whole batch has found, for a person."""
+    """Format the finding of a rule on the whole batch."""
     rows = found[:10]
     if any(len(row) > 1 for row in rows):
         return "; ".join(" ".join(f"{name} {value}" for name, value in row.items()) for row in rows)

@@ -1,4 +1,4 @@
-"""Rules on a batch as a whole: its volume, its columns, and how it differs from what is stored."""
+"""Rules on a whole batch: its volume, its columns, and its difference from the stored rows."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ _DROP = "`batch drop ID --reason ...` and read again"
 
 
 def rules(entity: Entity) -> tuple[Rule, ...]:
-    """Return the rules on batches of an entity."""
     return (*_counted(entity), *_filled(entity), *_volume(entity), *(_days(entity) if _is_daily(entity) else ()))
 
 
@@ -26,7 +25,7 @@ def _counted(entity: Entity) -> Iterable[Rule]:
     yield rule(
         entity.name,
         SHARE_OF_BAD_ROWS,
-        lambda known: None,  # counted in validate.py from what the row rules have found
+        lambda known: None,  # validate.py counts these from the results of the row rules
         "too many rows break critical rules",
         why="so many bad rows come from one cause, and the rows that pass may have it too",
         cure=f"fix the source or the mapping and {_DROP}; {_DECIDE} merges the good rows and leaves the bad ones in "
@@ -151,7 +150,7 @@ def _days(entity: Entity) -> Iterable[Rule]:
 
 
 def _is_daily(entity: Entity) -> bool:
-    # Facts of days come in any number; their keys contain the day, so that reading twice does not double them.
+    # Daily facts come in any number. Their keys contain the day, so reading them twice does not double them.
     return "day" in entity.column_names
 
 
@@ -160,7 +159,7 @@ def _columns_filled(known: Known) -> Expect | None:
 
 
 def _nulls_usual(known: Known) -> Expect | None:
-    # All empty is for the rule above.
+    # The rule above covers columns that are entirely empty.
     share = known.limits.emptied_share
     return _too_empty(known.well_filled, _FEWEST_ROWS, f"empty.n < counted.n_ and empty.n > {share} * counted.n_")
 
@@ -207,7 +206,7 @@ def _facts_stable(known: Known) -> Expect | None:
 
 
 def _id_once(known: Known) -> Expect | None:
-    # A vendor's API may give a record again that changed while it was read.
+    # A vendor's API may return a record twice if it changed during the read.
     if not known.is_queried:
         return None
     return none(
@@ -274,7 +273,7 @@ def _volume_usual(known: Known) -> Expect | None:
 
 
 def _all(known: Known) -> str:
-    """Return the whole batch: what was decided of a row does not make it absent."""
+    """Return the whole batch. A row that a person decided on is still present in the source."""
     return f"{known.table} as batch {SILENT}" if known.table else BATCH
 
 
@@ -303,7 +302,7 @@ def _feature_measured(known: Known) -> Expect | None:
     if known.complete_day is None or known.is_first_load:
         return None
     limits, day = known.limits, f"cast('{known.complete_day}' as date)"
-    # More than one of the weekdays before may have been a holiday, so that three of four suffice.
+    # More than one of the weekdays may have been a holiday, so three of four are enough.
     return none(
         f"with used as ({_weekdays(known, known.complete_day, 'feature, account_id, day')}),"  # noqa: S608
         f" usual as (select feature, account_id from used where day < {day} and feature <> ''"
