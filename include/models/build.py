@@ -1,9 +1,9 @@
-"""Builds the SQL models: plan, one transaction per model, finish.
+"""Build the SQL models: plan, build each model in one transaction, finish.
 
-A forward build follows the newest data: its first run fills all tables in one wide window, each new day is rebuilt
-for all accounts together with the day before (whose close is only now final), and in between only what changed is. A
-rebuild makes a given window again for all accounts and never moves the newest day. Both make a table whole whose query
-or parameters changed, and propagate what came out different to every day it can alter. Any step may be killed and
+A forward build follows the newest data. The first one fills all tables in one wide window. With each new day, a build
+rebuilds that day and the day before (only now complete) for all accounts. In between, builds rebuild only what changed.
+A rebuild recomputes a given window for all accounts and never moves the newest day. Both rebuild a whole table when its
+query or parameters changed, and propagate differing rows to every day they can alter. Every step may be killed and
 repeated under the same build_id.
 """
 
@@ -43,14 +43,15 @@ from include.warehouse import locks
 from include.warehouse.engine import engine
 
 Kind = Literal["forward", "rebuild"]
-# A model of a big warehouse may take minutes; a second build of it waits rather than fails. Each piece is planned for
-# its own days: after five of them PostgreSQL would take a plan for any days. A hash may take twice ``work_mem``.
+# A model of a large warehouse may take minutes, and another build waits for the lock instead of failing. Custom plans:
+# after five executions PostgreSQL would reuse a plan that does not fit the days of the next piece. A hash may take
+# twice ``work_mem``.
 _PATIENCE = (
     "set local lock_timeout = '20min'; set local work_mem = '64MB'; set local jit = off;"
     " set local plan_cache_mode = force_custom_plan"
 )
-# Of a query within a query PostgreSQL expects one row. Then it runs through the other side once for each of thousands,
-# or merges by one column of several and compares all that agree in it. A hash takes all columns, whatever it expects.
+# For a subquery PostgreSQL estimates one row. It then runs the other side once for each of thousands of rows, or merges
+# by one of several columns and compares all rows that agree in it. A hash join uses all columns, whatever the estimate.
 FOR_EVERYONE = "set local enable_nestloop = off; set local enable_mergejoin = off"
 _SHOWN = 5
 _PLANNING = "select pg_advisory_xact_lock(hashtext('perennial.build.plan'))"
@@ -58,11 +59,11 @@ _PLANNING = "select pg_advisory_xact_lock(hashtext('perennial.build.plan'))"
 
 @dataclass(frozen=True)
 class Plan:
-    """Whether a build is needed; true or false in a condition.
+    """Whether a build is needed. A plan is true if it is.
 
     Args:
         reason: Why, or why not.
-        start: First day of its window; None when none is needed.
+        start: First day of its window; None if no build is needed.
         end: Day after the last.
     """
 
@@ -83,18 +84,18 @@ def plan(
     end: date | None = None,
     known_at: datetime | None = None,
 ) -> Plan:
-    """Decide whether a build is needed, and write down what it claims.
+    """Decide whether a build is needed, and record the changes that it claims.
 
     Args:
-        build_id: Its name; a build that was planned before is resumed.
+        build_id: Name of the build. A build that was planned before is resumed.
         kind: ``forward``, or ``rebuild`` of a window.
         start: First day to rebuild.
-        end: Day after the last to rebuild.
-        known_at: Facts that became known later are left out; now by default.
+        end: Day after the last day to rebuild.
+        known_at: The build ignores facts that became known later. The default is now.
 
     Raises:
         ConfigError: A setting or a model's file is wrong.
-        WarehouseError: A rebuild without its days.
+        WarehouseError: A rebuild has no days.
     """
     from include.warehouse import raw_tables
 
@@ -120,7 +121,7 @@ def plan(
             if kind == "forward" and frontier and known_at is None:
                 build_store.advance_watermarks(connection, frontier.build_id)
             return found
-        if kind == "rebuild":  # what it finds changed is its to carry on, so not before it is sure to be planned
+        if kind == "rebuild":  # only a planned rebuild may claim setting changes, since it must carry them
             changes = settings_tables.sync(connection)
         trigger, window, newest, reason = found
         first_day = frontier.first_day if frontier else window.start
@@ -133,13 +134,13 @@ def plan(
 
 @files.held()
 def build_model(build_id: str, name: str) -> Built:
-    """Make one model again in one transaction, checks included; does nothing when this build has already done it.
+    """Build one model in one transaction, checks included. Do nothing if this build has already built it.
 
     Raises:
-        ContractError: A check of severity fail found rows, or the query gives two rows of one key. The table stays
+        ContractError: A check of severity fail found rows, or the query returned two rows with one key. The table stays
             as it was.
         ConfigError: The model's files are wrong.
-        Unavailable: A check found rows while another build is half-way through the tables that this one reads.
+        Unavailable: A check found rows while another build is in the middle of the upstream tables.
     """
     model = registry.get(name)
     began = time.monotonic()
@@ -157,7 +158,7 @@ def build_model(build_id: str, name: str) -> Built:
         if is_new:
             materialize.partition(connection, model, *build.all_days)
         parameters = parameters_of(build, model)
-        # Without a window all that a few accounts ever had is read, and one of them may have a thousand deals.
+        # Such a query has no window: it reads the whole history of its accounts, and one may have a thousand deals.
         is_whole = model.metadata.materialisation == "account"
         if is_whole or any(piece.accounts is None or len(piece.accounts) > increments.A_FEW for piece in pieces):
             connection.exec_driver_sql(FOR_EVERYONE)
@@ -195,7 +196,7 @@ def build_model(build_id: str, name: str) -> Built:
 
 
 def check_model(build_id: str, name: str) -> tuple[Checked, ...]:
-    """Run a model's checks on its whole table as it is, and change nothing."""
+    """Run a model's checks on its whole table without changing anything."""
     model = registry.get(name)
     with engine("reader").begin() as connection:
         build = build_store.at_work(connection, build_id)
@@ -203,7 +204,7 @@ def check_model(build_id: str, name: str) -> tuple[Checked, ...]:
 
 
 def finish(build_id: str) -> Finished:
-    """Close a build of which every model is built: dirty ranges become built only here.
+    """Finish a build once all its models are built. Only this marks its dirty ranges as built.
 
     Raises:
         WarehouseError: A model is not built yet.
@@ -236,7 +237,7 @@ def run(
     """Plan a build and, if it is needed, build all models in order and finish.
 
     Returns:
-        The plan when no build is needed, else what was done.
+        The plan if no build is needed, else a summary of the build.
     """
     planned = plan(build_id, kind, start, end, known_at)
     if not planned:
@@ -262,7 +263,7 @@ def _plan_rebuild(frontier: Build | None, start: date | None, end: date | None) 
 
 
 def _newest(connection: sa.Connection, frontier: Build | None) -> date:
-    """Return the day that counts as today; a clock that was set back never moves it back."""
+    """Return the day that counts as today. It never moves back, even if the clock does."""
     today = locks.now(connection).astimezone(ZoneInfo(config.load().reporting_zone)).date()
     return max(today, frontier.newest_day) if frontier else today
 
@@ -295,7 +296,7 @@ def _resume(connection: sa.Connection, build: Build) -> Plan:
 
 
 def _partitions_ahead(build_id: str, model: Model) -> None:
-    """Create missing months in a transaction of their own: it locks readers out, so it must be a short one."""
+    """Create missing months in a short transaction of their own, since this locks readers out."""
     if model.metadata.materialisation != "account_day":
         return
     with engine("builder").begin() as connection:
@@ -313,7 +314,7 @@ def _lock(connection: sa.Connection, name: str) -> None:
 
 
 def parameters_of(build: Build, model: Model) -> dict[str, object]:
-    """Return what a model's query and checks are given in a build, next to the days and accounts of each piece."""
+    """Return the parameters of a model's query and checks in a build, without those of each piece."""
     return {
         **settings_tables.parameters(),
         "known_at": build.known_at,
@@ -347,7 +348,7 @@ def _run_check(connection: sa.Connection, model: Model, check: Check, bound: dic
         found = materialize.execute(connection, f"select * {query} limit {_SHOWN}", bound).mappings().all()
     except sa.exc.DBAPIError as error:
         raise query_errors.readable(model, error, check.name) from None
-    # Keys only: what else a check selects may be a name or an address, and logs are read by more people than tables.
+    # Keys only: other columns may hold names or addresses, and more people read logs than tables.
     keys = [name for name in model.metadata.unique_key if model.metadata.columns[name].sensitivity != "personal"]
     shown = tuple(", ".join(f"{key} {row[key]}" for key in keys if key in row) for row in found)
     return Checked(check.name, check.severity, n_bad, check.meaning, tuple(filter(None, shown)))
@@ -370,7 +371,7 @@ def _shortened(said: list[str]) -> str:
 
 
 def _thin(connection: sa.Connection, build: Build) -> None:
-    """Keep only month ends of the days that have become older than a table keeps daily."""
+    """Thin out the days that have become older than a table's ``daily_days``: keep only month ends."""
     before = build_store.frontier(connection)
     since = before.newest_day if before else build.first_day
     for model in registry.load().values():

@@ -1,4 +1,4 @@
-"""Rows about builds: ``meta.build``, ``meta.build_model`` and ``meta.check_result``."""
+"""Read and write ``meta.build``, ``meta.build_model`` and ``meta.check_result``."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _AT_WORK = sa.text(
 
 @dataclass(frozen=True)
 class Checked:
-    """One check's outcome; ``first``: the keys of the first bad rows of one that fails, as far as it selects them."""
+    """The outcome of a check. ``first`` holds the keys of its first bad rows, if it failed and selects them."""
 
     name: str
     severity: str
@@ -48,14 +48,14 @@ class Checked:
 
 @dataclass(frozen=True)
 class Built:
-    """What building one model did.
+    """The result of building a model.
 
     Args:
-        n_rows: Rows that its query gave.
-        n_changed: Rows that differed from those before.
-        seconds: How long it took.
-        scope: What was rebuilt, in words.
-        reason: Why; empty where nothing was.
+        n_rows: Rows returned by its query.
+        n_changed: Removed plus added rows; a changed row counts as both.
+        seconds: Duration in seconds.
+        scope: The accounts and days that were built, in words.
+        reason: Why it was built; empty if it was not.
         warnings: Checks of severity warn that found rows.
     """
 
@@ -70,7 +70,7 @@ class Built:
 
 @dataclass(frozen=True)
 class Finished:
-    """What a whole build did."""
+    """The result of a build."""
 
     build_id: str
     newest_day: date
@@ -82,7 +82,6 @@ class Finished:
 
 
 def find(connection: sa.Connection, build_id: str) -> Build | None:
-    """Return a build, or None."""
     row = connection.execute(sa.text(f"{_SELECT} where build_id = :id"), {"id": build_id}).one_or_none()
     return _build(row) if row else None
 
@@ -100,24 +99,24 @@ def get(connection: sa.Connection, build_id: str) -> Build:
 
 
 def is_settled(build_id: str) -> bool:
-    """Return whether a build of this name has nothing left to do."""
+    """Return whether a build is done or superseded."""
     with engine("reader").connect() as connection:
         found = find(connection, build_id)
     return found is not None and found.state in SETTLED
 
 
 def at_work(connection: sa.Connection, build_id: str) -> Build:
-    """Return a build as it is now for making a model: never with less known than any forward build.
+    """Return a build with the newest ``known_at`` and day of any forward build, to build a model with.
 
-    A build may be planned long before it makes a model. A forward build that was planned meanwhile may have written
-    what became known in between, and tables without days would lose it again.
+    A build may be planned long before it builds a model. A forward build planned in between may have written facts that
+    became known later. Without its ``known_at``, tables without days would lose them again.
     """
     row = connection.execute(_AT_WORK, {"id": build_id}).one_or_none()
     return _build(row) if row else get(connection, build_id)
 
 
 def frontier(connection: sa.Connection) -> Build | None:
-    """Return the forward build that is done and reached furthest."""
+    """Return the finished forward build with the newest day."""
     row = connection.execute(
         sa.text(
             f"{_SELECT} where kind = 'forward' and state = 'done' order by newest_day desc, started_at desc limit 1"
@@ -126,7 +125,7 @@ def frontier(connection: sa.Connection) -> Build | None:
     return _build(row) if row else None
 
 
-# How far each source is read, as what a build holds.
+# Source -> time up to which it is read.
 _WATERMARKS = (
     "(select coalesce(jsonb_object_agg(source, read_until), '{}') from"
     " (select source, min(read_until) as read_until from meta.cursor group by source) as c)"
@@ -134,11 +133,11 @@ _WATERMARKS = (
 
 
 class Newest(NamedTuple):
-    """The last forward build that is done.
+    """The newest finished forward build.
 
     Args:
-        newest_day: The day that its tables are for.
-        watermarks: Source -> up to when its tables hold it.
+        newest_day: The newest day of its tables.
+        watermarks: Source -> time up to which its tables contain the source.
     """
 
     build_id: str
@@ -147,7 +146,7 @@ class Newest(NamedTuple):
 
 
 def newest_done(connection: sa.Connection) -> Newest | None:
-    """Return the last forward build that is done; rebuilds of past days are nothing to act on."""
+    """Return the newest finished forward build. Rebuilds of past days do not count."""
     row = connection.execute(_NEWEST_DONE).one_or_none()
     if row is None:
         return None
@@ -156,7 +155,7 @@ def newest_done(connection: sa.Connection) -> Newest | None:
 
 
 def insert(connection: sa.Connection, build: Build, reason: str) -> None:
-    """Write down a new build, with how far each source is read."""
+    """Insert a new build, with the current watermark of each source."""
     connection.execute(
         sa.text(
             "insert into meta.build (build_id, kind, state, trigger, window_start, window_end, newest_day, first_day,"  # noqa: S608 - texts of this file
@@ -180,7 +179,7 @@ def insert(connection: sa.Connection, build: Build, reason: str) -> None:
 
 
 def advance_watermarks(connection: sa.Connection, build_id: str) -> None:
-    """Write down that a build's tables hold all that is read by now, since nothing of it alters them.
+    """Raise a build's watermarks to what is read now, since none of the newer data alters its tables.
 
     Args:
         connection: A transaction that merges wait for.
@@ -193,7 +192,7 @@ def advance_watermarks(connection: sa.Connection, build_id: str) -> None:
 
 
 def set_state(connection: sa.Connection, build_id: str, state: str) -> None:
-    """Set a build's state; a settled one gets its end."""
+    """Set a build's state, and its end if it is settled."""
     connection.execute(
         sa.text(
             "update meta.build set state = :state, finished_at = case when :is_settled then now() end"
@@ -204,7 +203,7 @@ def set_state(connection: sa.Connection, build_id: str, state: str) -> None:
 
 
 def built(connection: sa.Connection, build_id: str, name: str) -> Built | None:
-    """Return what a build did to a model, if it has built it."""
+    """Return the result of a model in a build, or None if the build has not built it."""
     row = connection.execute(
         sa.text(
             "select model, n_rows, n_changed, seconds, scope, reason from meta.build_model"
@@ -216,7 +215,7 @@ def built(connection: sa.Connection, build_id: str, name: str) -> Built | None:
 
 
 def note_frozen(connection: sa.Connection, name: str, upto: date) -> None:
-    """Write down up to which day a frozen table has taken its rows; never an earlier one."""
+    """Record the last day of a frozen table's rows. It never moves back."""
     connection.execute(
         sa.text(
             "insert into meta.frozen as f (model, upto) values (:model, :upto)"
@@ -227,7 +226,6 @@ def note_frozen(connection: sa.Connection, name: str, upto: date) -> None:
 
 
 def done_models(connection: sa.Connection, build_id: str) -> set[str]:
-    """Return the models that a build has built."""
     return set(
         connection.execute(
             sa.text("select model from meta.build_model where build_id = :id"), {"id": build_id}
@@ -236,7 +234,7 @@ def done_models(connection: sa.Connection, build_id: str) -> set[str]:
 
 
 def record(connection: sa.Connection, build_id: str, one: Built, checked: tuple[Checked, ...]) -> None:
-    """Write down that a model is built."""
+    """Record a built model with its checks."""
     connection.execute(
         sa.text(
             "insert into meta.build_model (build_id, model, n_rows, n_changed, seconds, scope, reason)"
@@ -256,14 +254,13 @@ def record(connection: sa.Connection, build_id: str, one: Built, checked: tuple[
 
 
 def record_failure(build_id: str, name: str, checked: tuple[Checked, ...]) -> None:
-    """Write down, in a transaction of its own, that a model's checks ended the build."""
+    """Record in a separate transaction that a model's checks failed the build."""
     with engine("builder").begin() as connection:
         _record_checks(connection, build_id, name, checked)
         set_state(connection, build_id, "failed")
 
 
 def summary(connection: sa.Connection, build: Build) -> Finished:
-    """Return what a whole build did."""
     row = connection.execute(
         sa.text(
             "select count(*), coalesce(sum(n_rows), 0), coalesce(sum(n_changed), 0), coalesce(sum(seconds), 0),"

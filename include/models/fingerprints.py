@@ -1,9 +1,9 @@
-"""What each table was made by: the fingerprint of its query and the settings that the query takes as parameters.
+"""Track what each table was built from: the fingerprint of its query, and the settings the query reads as parameters.
 
-A table whose model's fingerprint is another one today is rebuilt, and what is read from it as far as its rows come
-out different; nothing else is. Comments, layout and the case of keywords are no part of a fingerprint. It is written in
-the transaction that replaces the table: a build that is killed leaves either both or neither. Settings that queries
-read as tables are compared row by row instead (``settings_tables``).
+A table is rebuilt when its model's fingerprint changes. Tables downstream follow only where its rows differ. Comments,
+layout and the case of keywords do not change a fingerprint. It is written in the transaction that replaces the table,
+so a killed build leaves either both or neither. Settings that queries read as tables are compared row by row instead
+(``settings_tables``).
 """
 
 from __future__ import annotations
@@ -21,47 +21,47 @@ _UNKNOWN = "made by an unknown query"
 
 
 class Fingerprint(NamedTuple):
-    """What a model's rows follow from, next to the rows that it reads.
+    """The inputs of a model besides the rows it reads.
 
     Args:
-        query: A hash of its query, and of those of the views that it reads.
-        settings: Name -> value of the settings that it takes as parameters or from its metadata.
+        query: A hash of its query, and of the views it reads.
+        settings: Name -> value of the settings that it reads as parameters or from its metadata.
     """
 
     query: str
     settings: dict[str, Any]
 
     def difference(self, before: Fingerprint | None) -> str:
-        """Return in words what differs from the fingerprint of before; "" if nothing does."""
+        """Describe the difference from the previous fingerprint; "" if there is none."""
         if before is None:
             return _UNKNOWN
         names = sorted({*self.settings, *before.settings})
         said = [f"setting {name} changed" for name in names if self.settings.get(name) != before.settings.get(name)]
-        # Anyone who takes a parameter more, or one less, has another query.
+        # An added or removed parameter changes the query too.
         return "query changed" if self.query != before.query else ", ".join(said)
 
 
 def of(model: Model) -> Fingerprint:
-    """Return a model's fingerprint as its files and the settings are now."""
+    """Return a model's fingerprint from its current files and settings."""
     known = settings_tables.parameters() | {"daily_days": model.metadata.daily_days}
     settings = {name: known[name] for name in model.facts.parameters if name in known}
     return Fingerprint(_query(model, registry.load()), settings | model.metadata.look_back)
 
 
 def changes(connection: sa.Connection) -> dict[str, str]:
-    """Return model -> what differs from what its table was made by; models that are as before left out."""
+    """Return model -> difference from the fingerprint that its table was built from. Unchanged models are left out."""
     before = _recorded(connection)
     found = {name: of(model).difference(before.get(name)) for name, model in registry.load().items()}
     return {name: said for name, said in found.items() if said}
 
 
 def change(connection: sa.Connection, model: Model) -> str:
-    """Return what differs from what a model's table was made by; "" if nothing does."""
+    """Return the difference from the fingerprint that a model's table was built from; "" if there is none."""
     return of(model).difference(_recorded(connection, model.name).get(model.name))
 
 
 def record(connection: sa.Connection, build_id: str, model: Model, reason: str) -> None:
-    """Write down what a model's table is made by now, in the transaction that makes it."""
+    """Record a model's fingerprint, in the transaction that builds its table."""
     now = of(model)
     connection.execute(
         _RECORD,
@@ -76,12 +76,12 @@ def record(connection: sa.Connection, build_id: str, model: Model, reason: str) 
 
 
 def forget(connection: sa.Connection) -> None:
-    """Let the next build make every table again."""
+    """Make the next build rebuild every table."""
     connection.execute(sa.text("delete from meta.model_fingerprint"))
 
 
 def redefined(connection: sa.Connection, build_id: str) -> dict[str, str]:
-    """Return model or setting -> what changed of it, as far as a build carries on the rows that differ for it."""
+    """Return model or setting -> what changed, for those whose differing rows a build carries."""
     return {row.name: row.reason for row in connection.execute(_REDEFINED, {"build_id": build_id})}
 
 
@@ -92,7 +92,7 @@ def _query(model: Model, known: dict[str, Model]) -> str:
 
 
 def _recorded(connection: sa.Connection, name: str | None = None) -> dict[str, Fingerprint]:
-    """Return model -> what its table was made by: of one model, or of all."""
+    """Return model -> recorded fingerprint, of one model or of all."""
     rows = connection.execute(_RECORDED, {"name": name})
     return {row.model: Fingerprint(row.query, row.settings) for row in rows}
 
@@ -106,7 +106,7 @@ _RECORD = sa.text(
     " on conflict (model) do update set query = excluded.query, settings = excluded.settings,"
     " build_id = excluded.build_id, reason = excluded.reason"
 )
-# A build also carries on what builds that were never finished had changed.
+# A build also carries the changes of unfinished builds.
 _REDEFINED = sa.text(
     """
     with builds as (

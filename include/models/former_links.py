@@ -1,7 +1,7 @@
-"""What continued a term before: a row for every link between a term and a deal that a build took back or changed.
+"""Keep former continuations: one row per link between a term and a deal that a build removed or changed.
 
-``core.continuation`` holds what is known now. So the links as they were known at any moment are those here that were
-replaced after it, and those of the table that were not.
+``core.continuation`` holds the current links. The links as known at any time are the rows here that were replaced after
+it, plus the rows of the table that were not.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ TABLE = "core.continuation"
 
 
 def note(connection: sa.Connection, build_id: str) -> None:
-    """Keep the links that the difference of the table takes away; called with ``gone`` and ``came`` filled.
+    """Keep the links that a table replacement removes. Called with the temporary tables ``gone`` and ``came`` filled.
 
     Args:
         connection: The builder's transaction that replaces the table.
@@ -20,7 +20,7 @@ def note(connection: sa.Connection, build_id: str) -> None:
     connection.execute(_NOTE, {"build_id": build_id})
 
 
-# What differs in amounts only is the same link.
+# A link whose amounts alone differ is the same link.
 _NOTE = sa.text(
     """
     insert into meta.former_continuation

@@ -1,7 +1,7 @@
-"""Reads the definitions of the health score: ``sql/health/*.yaml``, a file per version of a profile.
+"""Read the definitions of the health score from ``sql/health/*.yaml``, one file per version of a profile.
 
-An account's profile on a day is the first, by ``rank``, whose condition holds. Of a profile with several versions the
-one with the latest ``valid_from`` up to the day counts; days before all of them take the first one.
+An account's profile on a day is the first, by ``rank``, whose condition holds. Of several versions of a profile, the
+one with the latest ``valid_from`` up to the day applies. Days before all versions use the first one.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ from include.config.documents import Document, Strict, read, validate
 from include.entities.catalog import ENTITIES
 from include.models import registry
 
-# The table whose columns the expressions may name.
+# The table whose columns expressions may name.
 INPUT = "marts.health_input"
-# What a value against peers is written as; it is the whole value.
+# The form of a value compared with peers. It must be the whole value.
 _PEER = re.compile(r"\s*peer\((.+)\)\s*", re.DOTALL)
-# In meta.metric_gap, which says what no source brings, measures are under this prefix.
+# Prefix of measures in meta.metric_gap, which lists those that no source provides.
 GAP = "health."
 Share = Annotated[float, Field(gt=0, le=1)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,40}$")]
 
 
 class Group(Strict):
-    """Measures that belong together.
+    """A group of measures.
 
     Args:
-        max_weight: The most, of 100, that the group may weigh once absent measures left theirs to the others.
-        needed: Share of the group's weight that must be there, else the band is unknown.
+        max_weight: The largest weight of the group, of 100, once it has taken over the weight of missing measures.
+        needed: Share of the group's weight that must be known. Below it, the band is unknown.
     """
 
     max_weight: Annotated[float, Field(gt=0, le=100)] = 100
@@ -44,13 +44,13 @@ class Group(Strict):
 
 
 class Bands(Strict):
-    """How a score becomes a colour, and when the colour changes.
+    """Map a score to a colour, and decide when the colour changes.
 
     Args:
-        edges: Scores from which on an account is yellow, and green.
-        rise_by: The band rises once the score has stood so far above the edge for ``hold_days``.
+        edges: The lowest scores of yellow and of green.
+        rise_by: The band rises after the score was this far above the edge for ``hold_days``.
         plunge_by: A score further than this below the edge lowers the band at once.
-        hold_days: For how many days in a row a score must stand beyond the edge.
+        hold_days: Number of consecutive days that a score must be beyond the edge.
     """
 
     edges: tuple[float, float]
@@ -66,22 +66,22 @@ class Bands(Strict):
 
 
 class Measure(Strict):
-    """One thing that is measured.
+    """A measure of the score.
 
     Args:
         id: Its name.
-        title: How people call it.
+        title: Its title for people.
         group: Its group.
-        weight: How much it counts; 0 for not at all.
-        value: An expression over columns of ``marts.health_input``; null where it is not known. ``peer(EXPRESSION)`` is
-            its position among peers, 0 to 100.
-        points: Value and sub-score, by rising value; linear between, level beyond.
-        dated: The column with the day of the newest fact that the value rests on; none: it is as new as the day.
+        weight: Its weight; 0 if it does not count.
+        value: An expression over columns of ``marts.health_input``; null if unknown. ``peer(EXPRESSION)`` is its
+            position among peers, from 0 to 100.
+        points: Pairs of value and sub-score, by rising value. Linear between them, constant beyond.
+        dated: The column with the day of the newest fact behind the value. Without it, the value counts as current.
         fresh_days: Up to this age the measure has its full weight.
-        gone_days: From this age on it has none.
-        needs: Entities; where no source brings them the measure is left out for everybody.
-        applies: A condition; where it does not hold the measure is left out.
-        evidence: What a person reads, a template over the columns.
+        gone_days: From this age on it has no weight.
+        needs: Entities. The measure is left out for all accounts if no source provides them.
+        applies: A condition. The measure is left out for accounts where it does not hold.
+        evidence: The text for people, a template over the columns.
     """
 
     id: Name
@@ -117,8 +117,8 @@ class Ceiling(Strict):
     Args:
         id: Its name.
         when: A condition over columns of ``marts.health_input``.
-        at_most: The highest score while it holds.
-        evidence: What a person reads.
+        at_most: The highest score while the condition holds.
+        evidence: The text for people.
     """
 
     id: Name
@@ -128,15 +128,15 @@ class Ceiling(Strict):
 
 
 class Profile(Strict):
-    """One version of one profile.
+    """A version of a profile.
 
     Args:
         name: Its name.
         version: Counts from 1.
-        valid_from: The first day that it scores.
-        rank: The first profile by rank whose condition holds is an account's profile.
+        valid_from: The first day it scores.
+        rank: Profiles are tried by rank. An account gets the first whose condition holds.
         when: The condition; empty for all accounts.
-        floor: Coverage below it: the band is unknown.
+        floor: Minimum coverage. Below it, the band is unknown.
     """
 
     name: Name
@@ -161,12 +161,10 @@ class Profile(Strict):
 
     @property
     def key(self) -> str:
-        """Its name and version, such as ``standard@1``."""
         return f"{self.name}@{self.version}"
 
     @property
     def total_weight(self) -> float:
-        """The sum of all weights."""
         return sum(measure.weight for measure in self.measures)
 
 
@@ -175,9 +173,9 @@ class Definition:
     """All profiles in force, checked.
 
     Args:
-        profiles: In the order in which they are tried; versions of one profile by ``valid_from``.
-        values: (profile key, measure) -> SQL of its value; of one against peers, of what is compared.
-        peers: The (profile key, measure) whose value is a position among peers.
+        profiles: In the order in which they are tried; versions of a profile by ``valid_from``.
+        values: (profile key, measure) -> SQL of its value. For a value against peers: SQL of the compared expression.
+        peers: The (profile key, measure) pairs whose value is a position among peers.
         conditions: (profile key, "" or id of a measure or ceiling) -> SQL of its condition.
     """
 
@@ -188,7 +186,7 @@ class Definition:
 
     @property
     def needs(self) -> dict[str, tuple[str, ...]]:
-        """Measure -> entities that it needs, in any version."""
+        """Measure -> entities that any version of it needs."""
         found: dict[str, dict[str, None]] = {}
         for profile in self.profiles:
             for measure in profile.measures:
@@ -199,7 +197,7 @@ class Definition:
         """Return a profile by ``name@version``.
 
         Raises:
-            ConfigError: There is none.
+            ConfigError: It does not exist.
         """
         for profile in self.profiles:
             if profile.key == key:
@@ -214,7 +212,7 @@ def load(found: dict[str, Path]) -> Definition:
     """Return the definitions in force.
 
     Raises:
-        ConfigError: A file is wrong; names file and line.
+        ConfigError: A file is wrong. The message names file and line.
     """
     columns = registry.selected(INPUT)
     examples = templates.examples(registry.types(INPUT), ("account_key", "day"))

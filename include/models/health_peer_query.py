@@ -1,6 +1,7 @@
-"""The query of ``marts.health_peer``: where accounts of a kind stand, for measures whose value is ``peer(...)``.
+"""Generate the query of ``marts.health_peer``: quantiles of peer groups, for measures whose value is ``peer(...)``.
 
-Quantiles are taken once, as a month closes, and serve the month after it: a score never moves because others move.
+Quantiles are computed once, at the close of a month, and apply to the following month. So a score never moves because
+other accounts move.
 """
 
 from __future__ import annotations
@@ -14,13 +15,13 @@ from include.models.health import Definition
 FOLDER = "marts/health_peer"
 SOURCE = "sql/health"
 TABLE = "marts.health_peer"
-# Quantiles in percent, which are also the positions that they stand for; the ends are the least and the greatest.
+# Quantiles in percent, which are also the positions they stand for. The ends are minimum and maximum.
 POSITIONS = (0, 10, 30, 50, 70, 90, 100)
-# A group of fewer accounts is no comparison: those of its tier are, and below that all.
+# Minimum size of a peer group. Smaller groups are compared with their tier, and smaller tiers with all accounts.
 FEWEST = 30
 UNKNOWN_TIER = "none"
 TIER = f"coalesce(tier, '{UNKNOWN_TIER}')"
-# Days as a customer, exclusive -> age band.
+# Upper bound of days as a customer, exclusive -> age band.
 AGE_BANDS = ((365, "below 12 months"), (1096, "12 to 36 months"), (None, "above 36 months"))
 _HEAD = """\
 -- Purpose: where accounts of a kind stood as a month closed, for health measures that compare with peers.
@@ -32,13 +33,12 @@ _HEAD = """\
 
 
 def age_band() -> str:
-    """Return the SQL of an account's age band."""
     arms = " ".join(f"when days_as_customer < {days} then '{name}'" for days, name in AGE_BANDS if days)
     return f"case {arms} else '{AGE_BANDS[-1][1]}' end"
 
 
 def choice(known: Definition) -> str:
-    """Return the SQL of a row's profile: the first whose condition holds, in the version of its day."""
+    """Return the SQL of a row's profile: the first whose condition holds, in the version valid on its day."""
     arms = []
     for profile in known.profiles:
         following = next(
@@ -54,11 +54,11 @@ def choice(known: Definition) -> str:
 
 
 def position(x: str, quantiles: Sequence[str]) -> str:
-    """Return the SQL of a position among peers; of a value that many share, the middle of theirs.
+    """Return the SQL of a position among peers. A value shared by many peers gets the middle of their range.
 
     Args:
-        x: The name of a column.
-        quantiles: The names of the columns with the quantiles, rising.
+        x: Name of a column.
+        quantiles: Names of the columns with the quantiles, rising.
     """
     edges = list(pairwise(zip(quantiles, POSITIONS, strict=True)))
 
@@ -75,7 +75,7 @@ def position(x: str, quantiles: Sequence[str]) -> str:
 
 
 def text() -> str:
-    """Return the query that the definitions in force ask for."""
+    """Return the query for the definitions in force."""
     known = health.load()
     readings = [
         _reading(known, key, measure)
@@ -144,7 +144,7 @@ having count(*) >= {FEWEST} or tier = ''
 
 
 def _reading(known: Definition, key: str, measure: str) -> str:
-    """Return a measure's values by a version of a profile, in force or not, of the accounts that the profile scores."""
+    """Return the SQL of a measure's values by one version of a profile, for the accounts of all its versions."""
     name, _, version = key.partition("@")
     keys = ", ".join(f"'{each.key}'" for each in known.profiles if each.name == name)
     applies = known.conditions.get((key, measure))

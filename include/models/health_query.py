@@ -1,7 +1,8 @@
-"""The query of ``marts.health_score``, made of ``sql/health``: the same score that ``include.scores.health`` explains.
+"""Generate the query of ``marts.health_score`` from ``sql/health``. ``include.scores.health`` explains the same score.
 
-Every measure is a column, every version of a profile an arm of its ``case``: no row is made per measure. ``offset 0``
-keeps PostgreSQL from writing the columns of one step into those of the next, which doubles their size with each step.
+Every measure is a column, and every version of a profile an arm of its ``case``, so there is no row per measure.
+``offset 0`` keeps PostgreSQL from inlining the columns of one step into the next, which would double their size with
+each step.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ _KEYS = ("account_key", "day", "profile_key", "is_paused")
 
 
 def text() -> str:
-    """Return the query that the definitions in force ask for."""
+    """Return the query for the definitions in force."""
     return _Query(health.load()).text()
 
 
@@ -73,7 +74,7 @@ class _Query:
         return f"{_HEAD}with {made}\n\nselect\n    {columns}\nfrom judged\n"
 
     def _case(self, say: Callable[[Profile], str | None], otherwise: str = "null") -> str:
-        """Return a ``case`` over the profiles; profiles that say the same share an arm."""
+        """Return a ``case`` over the profiles. Profiles with the same SQL share an arm."""
         by_text: dict[str, list[str]] = {}
         for profile in self.known.profiles:
             said = say(profile)
@@ -101,7 +102,7 @@ class _Query:
         )
 
     def _peers(self) -> list[str]:
-        """Return the steps that join the quantiles of an account's peers: of its tier and age, its tier, or all."""
+        """Return the steps that join the quantiles of an account's peers: tier and age, tier alone, or all."""
         names = [name for name in self.measures if any(measure == name for _, measure in self.known.peers)]
         months = (
             "peers as (\n    select q.*, c.month_start\n    from marts.health_peer as q\n"
@@ -183,7 +184,7 @@ class _Query:
         return health_peer_query.position(f"r_{measure.id}", quantiles)
 
     def _parts(self) -> list[str]:
-        """Return each measure's sub-score, and its weight as far as it is fresh."""
+        """Return each measure's sub-score, and its weight reduced by age."""
 
         def fresh(_: Profile, measure: Measure) -> str:
             left = f"({measure.gone_days} - age_{measure.id}) / {measure.gone_days - measure.fresh_days}.0"
@@ -198,7 +199,7 @@ class _Query:
         return columns
 
     def _sums(self) -> list[str]:
-        """Return of each group: the weight that is there (t), that it should have (v), and that times sub-score (p)."""
+        """Return three sums per group: known weight (t), full weight (v), known weight times sub-score (p)."""
         columns = []
         for group in self.groups:
             for prefix, term in (("t", "wa_{0}"), ("v", "w_{0}"), ("p", "wa_{0} * coalesce(s_{0}, 0)")):
@@ -218,9 +219,10 @@ class _Query:
         return [*columns, f"cast({lowest} as double precision) as ceiling"]
 
     def _limits(self) -> list[str]:
-        """Return the steps that limit groups (f: limited, h: its share) to their largest share (l), one per limit.
+        """Return the steps that limit groups to their largest share, one step per group with a limit.
 
-        What a limited group has too much goes to the others in proportion, which may take one of them above its own.
+        Columns per group: l, its largest share; h, its share; f, whether it is limited. The excess of a limited group
+        goes to the others in proportion, which may lift one of them above its own limit.
         """
         groups = self.groups
 
@@ -310,11 +312,11 @@ def _sub_score(measure: Measure) -> str:
 
 
 def piecewise(x: str, points: Sequence[tuple[float, float]]) -> str:
-    """Return the SQL of a line through points, level beyond them; null where ``x`` is null.
+    """Return the SQL of a piecewise linear function, constant beyond its points; null where ``x`` is null.
 
     Args:
-        x: The name of a column.
-        points: Value and score, by rising value.
+        x: Name of a column.
+        points: Pairs of value and score, by rising value.
     """
     arms = [f"when {x} <= {points[0][0]!r} then {points[0][1]!r}"]
     for (x0, y0), (x1, y1) in pairwise(points):
@@ -324,7 +326,7 @@ def piecewise(x: str, points: Sequence[tuple[float, float]]) -> str:
 
 
 def _round(n: int, groups: Sequence[str]) -> list[str]:
-    """Return one round: which groups have too much, what is free for the others, and what each then has."""
+    """Return one round: flag groups above their limit, compute the free share, and distribute it to the others."""
     flags = [f"f{n - 1}_{group} or h{n - 1}_{group} > l_{group} + {_TINY} as f{n}_{group}" for group in groups]
     taken = " - ".join(f"case when f{n}_{group} then l_{group} else 0 end" for group in groups)
     others = _sum(f"case when f{n}_{group} then 0 else t_{group} end" for group in groups)

@@ -1,8 +1,8 @@
-"""What a build has to make again of one table: accounts, days, or both.
+"""Work out what a build must rebuild of a table: accounts, days, or both.
 
-A change travels from table to table. The loader writes which accounts' records changed (``meta.dirty_range``); a table
-that is replaced writes which of its rows came out different (``meta.build_change``); the tables that read it make again
-what those rows can alter, and no more. So a late record of last month costs what it changed, whatever the history.
+Changes propagate from table to table. The loader records which accounts' records changed (``meta.dirty_range``). A
+table that is replaced records which of its rows differ (``meta.build_change``). Its downstream tables rebuild only what
+those rows can alter. So the cost of a late record depends on what it changed, not on the length of the history.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from include.models.registry import Model
 from include.models.unread import EVERYONE
 from include.warehouse.engine import has_table
 
-# Rows that belong to no account, as ids that name none: only what counts over all accounts can come out different.
+# Account of rows that belong to no account, such as unmatched ids. They only alter figures over all accounts.
 NOBODY = ""
-# Beyond this share of all accounts, naming them costs more than doing all; a few are always named.
+# Above this share of all accounts, naming them costs more than rebuilding all. A few accounts are always named.
 SHARE_TO_DO_ALL = 0.3
 A_FEW = 20
-# How many days of accounts are rebuilt in one go. What does not fit into a sort's or hash's share of memory goes to
-# disk; in one go for a long history, that would be most of it.
+# Account-days to rebuild in one go. Sorts and hashes that exceed their memory spill to disk; in one go, most of a long
+# history would.
 AT_ONCE = 3_000_000
-# Fewer days than these cost more than they save: queries also read up to twelve weeks before their first day.
+# Shorter cuts cost more than they save: queries also read up to twelve weeks before their first day.
 _FEWEST_DAYS = 56
-# Tables with a row for each account, or group, and day.
+# Tables with one row per account, or group, and day.
 CUT = ("account_day", "period")
 DAY = timedelta(days=1)
 
@@ -49,7 +49,7 @@ class Piece:
     Args:
         start: First day.
         end: Day after the last.
-        accounts: Only these; None for all.
+        accounts: Only these accounts; None for all.
     """
 
     start: date
@@ -64,11 +64,11 @@ class Build:
     Args:
         kind: ``forward`` or ``rebuild``.
         state: ``running``, ``done``, ``failed`` or ``superseded``.
-        trigger: ``first``; ``day``: a new day; ``work``: only what changed; ``rebuild``: of a window.
-        window: The days that it makes again for all accounts, unless the trigger is ``work``.
+        trigger: ``first``; ``day``: a new day; ``work``: pending changes only; ``rebuild``: of a window.
+        window: The days rebuilt for all accounts, unless the trigger is ``work``.
         newest_day: The day that counts as today.
-        first_day: Where the windowed tables start.
-        known_at: Facts that became known later are left out.
+        first_day: First day of the windowed tables.
+        known_at: The build ignores facts that became known later.
     """
 
     build_id: str
@@ -87,12 +87,12 @@ class Build:
 
     @property
     def all_days(self) -> Range:
-        """Every day that windowed tables hold."""
+        """All days of the windowed tables."""
         return Range(self.first_day, self.newest_day + DAY)
 
 
 class Change(NamedTuple):
-    """What changed in a table that the model reads; ``None`` stands for no bound."""
+    """A change in a table that the model reads. A bound of ``None`` is open."""
 
     origin: str
     account_key: str
@@ -102,19 +102,19 @@ class Change(NamedTuple):
 
 @dataclass(frozen=True)
 class Work:
-    """What a build has to make again of a model, and why."""
+    """The parts of a model that a build must rebuild, and why."""
 
     pieces: list[Piece]
     reason: str
 
 
 def work(connection: sa.Connection, build: Build, model: Model, *, is_new: bool, redefined: str = "") -> Work:
-    """Return what a build has to make again of a model.
+    """Return the parts of a model that a build must rebuild.
 
     Args:
         connection: An open transaction of the builder.
-        is_new: Whether its table was only just created and has to be filled from the first day.
-        redefined: What differs from what its table was made by.
+        is_new: Whether its table was just created and must be filled from the first day.
+        redefined: The change of the model's fingerprint, if any.
     """
     found = _whole(connection, build, model, "new table" if is_new else redefined)
     if model.metadata.materialisation not in CUT or not any(_is_long(piece) for piece in found.pieces):
@@ -124,11 +124,11 @@ def work(connection: sa.Connection, build: Build, model: Model, *, is_new: bool,
 
 
 def parts(piece: Piece, n_all: int) -> Iterator[Piece]:
-    """Cut the days of a piece so that none has more than ``AT_ONCE`` days of accounts.
+    """Cut the days of a piece so that no part exceeds ``AT_ONCE`` account-days.
 
     Args:
-        piece: What is rebuilt.
-        n_all: How many accounts there are.
+        piece: The piece.
+        n_all: Number of all accounts.
     """
     days = piece.end - piece.start
     if _is_long(piece):
@@ -158,7 +158,7 @@ def _whole(connection: sa.Connection, build: Build, model: Model, remade: str) -
         changes = [change for change in changes if change.account_key != NOBODY]
     causes = {change.origin for change in changes}
     if kind == "account":
-        # A rebuild makes whole what has no days: a window of days could not name its rows.
+        # A rebuild covers the whole of a table without days: a window of days cannot select its rows.
         if build.trigger in ("first", "rebuild") or (build.trigger == "day" and _looks_at_today(model)):
             return Work([everything], _reason(build, causes))
         keys = {change.account_key for change in changes}
@@ -174,14 +174,14 @@ def _whole(connection: sa.Connection, build: Build, model: Model, remade: str) -
 
 
 def _reason(build: Build | None, causes: Iterable[str]) -> str:
-    """Return why a table is rebuilt: what the build is for, where its window counts, and what changed."""
+    """Return why a table is rebuilt: the build's trigger, if its window applies, and the changed upstream tables."""
     for_all = {"first": "first build", "day": "a new day", "rebuild": "rebuild of past days"}
     changed = ", ".join(sorted(causes))
     return "; ".join(filter(None, (for_all[build.trigger] if build else "", f"{changed} changed" if changed else "")))
 
 
 def _not_taken(connection: sa.Connection, build: Build, model: Model) -> list[Piece]:
-    """Return the days of a frozen table that no build has reached yet; what was missing by then stays missing."""
+    """Return the days of a frozen table that no build has reached yet. Rows missing from earlier days stay missing."""
     upto = connection.execute(
         sa.text("select upto from meta.frozen where model = :model"), {"model": model.name}
     ).scalar()
@@ -195,7 +195,7 @@ def _changes(connection: sa.Connection, build: Build, model: Model) -> list[Chan
         " where build_id = :build_id and origin = any(:origins)"
     )
     if among := model.metadata.among:
-        # Who lost the last row there is a change of that table itself.
+        # An account that lost its last row there is covered by the change of that table itself.
         counted = " union all ".join(f"select account_key from {table}" for table in among)  # noqa: S608 - models' names
         statement += f" and (origin = any(:among) or account_key in (:everyone, :nobody) or account_key in ({counted}))"
     bound: dict[str, object] = {"build_id": build.build_id, "origins": list(registry.parents(model.name))}
@@ -205,12 +205,12 @@ def _changes(connection: sa.Connection, build: Build, model: Model) -> list[Chan
 
 
 def _looks_at_today(model: Model) -> bool:
-    """Return whether a table can come out different tomorrow although nothing was loaded."""
+    """Return whether a table can change tomorrow without new data."""
     return "newest" in model.facts.parameters
 
 
 def _with_families(connection: sa.Connection, keys: set[str], model: Model) -> set[str]:
-    """Return the accounts, with the others of their families where the model looks across a family."""
+    """Return the accounts, plus their families if the model reads across families."""
     if not keys or _FAMILIES not in model.models:
         return keys
     return keys | set(connection.execute(_OF_THEIR_FAMILIES, {"keys": sorted(keys)}).scalars())
@@ -224,7 +224,7 @@ _OF_THEIR_FAMILIES = sa.text(
 
 
 def n_accounts(connection: sa.Connection) -> int:
-    """Return how many accounts there are; 0 before they are known."""
+    """Return the number of accounts; 0 before the first build."""
     if not has_table(connection, "core.account"):
         return 0
     return connection.execute(sa.text("select count(*) from core.account")).scalar() or 0
@@ -239,7 +239,7 @@ def _for_accounts(connection: sa.Connection, keys: set[str], everything: Piece) 
 
 
 def _days(change: Change, build: Build, model: Model) -> Range | None:
-    """Return the days of the model that a change can alter and that the build's window does not hold anyway."""
+    """Return the model's days that a change can alter, without those that the build's window covers anyway."""
     bounds = build.all_days
     start = max(change.from_day or bounds.start, bounds.start)
     end = bounds.end
@@ -253,7 +253,7 @@ def _days(change: Change, build: Build, model: Model) -> Range | None:
 
 
 def _look_back(model: Model, origin: str) -> int:
-    """Return for how many days after its own a row of the origin still counts in the model."""
+    """Return for how many days after its own day a row of the origin counts in the model."""
     written = model.metadata.look_back
     return max((days for name, days in written.items() if _origin(name) == origin), default=0)
 
@@ -263,7 +263,7 @@ def _origin(name: str) -> str:
 
 
 def _for_periods(window: list[Range], ranges: Iterable[Range], end: date) -> list[Piece]:
-    """Return the window, and the days with the ends of the periods that they belong to, joined where they touch."""
+    """Return the window, and the days extended to the ends of their periods, merged where they touch."""
     joined: list[Range] = []
     reaching = [Range(days.start, min(_last_end(days.end - DAY) + DAY, end)) for days in ranges]
     for days in sorted(window + reaching):
@@ -275,12 +275,12 @@ def _for_periods(window: list[Range], ranges: Iterable[Range], end: date) -> lis
 
 
 def _last_end(day: date) -> date:
-    """Return the last end of the periods that a day belongs to: its quarter's, or its week's where that crosses it."""
+    """Return the last end of the periods of a day: its quarter's, or its week's if that ends later."""
     return max(quarters.plus(quarters.start(day), 1) - DAY, day + (6 - day.weekday()) * DAY)
 
 
 def _for_account_days(connection: sa.Connection, ranges: Iterable[tuple[str, Range]]) -> list[Piece]:
-    """Group accounts whose changes start in the same month, so that each month needs one run of the query."""
+    """Group accounts whose changes start in the same month, so that the query runs once per month."""
     by_account: dict[str, Range] = {}
     for account, days in ranges:
         before = by_account.get(account, days)

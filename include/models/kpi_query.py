@@ -1,4 +1,4 @@
-"""The query of ``marts.kpi_value``, made of the metric registry, so that a definition is in one place."""
+"""Generate the query of ``marts.kpi_value`` from the metric registry, so that each definition is in one place."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from include.models import metrics
 from include.models.metrics import Definition, Metric
 
-# The folder whose query is made here instead of read from a file.
+# The folder whose query is generated here instead of read from a file.
 FOLDER = "marts/kpi_value"
 SOURCE = "sql/metrics"
 _WIDTH = 119
@@ -60,7 +60,7 @@ from values_of_metrics
 
 
 def text() -> str:
-    """Return the query that the registry in force asks for."""
+    """Return the query for the registry in force."""
     families: dict[str, list[Metric]] = {}
     for metric in sorted(metrics.load().values(), key=lambda each: (each.table, each.id)):
         families.setdefault(metric.table, []).append(metric)
@@ -114,7 +114,7 @@ def _row(metric_id: str, version: int, one: Definition) -> str:
 
 
 def _divisible(expression: str) -> str:
-    """Return an expression in which whole numbers do not divide into whole numbers, nor anything by 0."""
+    """Cast columns to double precision and guard divisors, so that no division is an integer division or by zero."""
     if "/" not in expression:
         return expression
     cast = metrics.COLUMN.sub(lambda found: f"cast({found[0]} as double precision)", expression)

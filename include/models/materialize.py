@@ -1,7 +1,7 @@
-"""Rows of the models' tables: replaced by the difference to what the query now gives.
+"""Replace rows of the models' tables by writing only the difference to the query's result.
 
-Only rows that differ are written. A second build on unchanged sources therefore changes no row, and what did change is
-known and can be carried on to the tables that read this one.
+A second build on unchanged sources therefore changes no row, and the differing rows are known, so that downstream
+tables can be updated.
 """
 
 from __future__ import annotations
@@ -19,28 +19,28 @@ from include.models.query_errors import readable
 from include.models.registry import Model
 from include.models.tables import is_partitioned
 
-# The planner's statistics of a table are gathered again once so many rows have changed.
+# Analyze a table once this many rows have changed.
 STALE_AFTER = 10_000
 Parameters = Mapping[str, object]
 
 
 @dataclass
 class Replaced:
-    """What a replacement did: rows that the query gave, and rows that differed."""
+    """Rows returned by the query, and removed plus added rows."""
 
     n_rows: int = 0
     n_changed: int = 0
 
 
 def lacks_month(connection: sa.Connection, model: Model, newest: date) -> bool:
-    """Return whether a table that is there has no partition for the newest day, the last that it needs."""
+    """Return whether an existing table has no partition for the newest day, the last one it needs."""
     named = {"name": model.name, "month": f"{model.name}_{newest:%Y_%m}"}
     statement = sa.text("select to_regclass(:name) is not null and to_regclass(:month) is null")
     return bool(connection.execute(statement, named).scalar())
 
 
 def partition(connection: sa.Connection, model: Model, start: date, end: date) -> None:
-    """Create the monthly partitions for the days ``[start, end)`` where they are missing."""
+    """Create the missing monthly partitions for the days ``[start, end)``."""
     if not is_partitioned(model) or start >= end:
         return
     found = connection.execute(
@@ -64,17 +64,17 @@ def partition(connection: sa.Connection, model: Model, start: date, end: date) -
 def replace(
     connection: sa.Connection, build_id: str, model: Model, pieces: list[Piece], parameters: Parameters, *, is_new: bool
 ) -> Replaced:
-    """Make the pieces of a table again and write down what came out different.
+    """Rebuild pieces of a table and record the differences.
 
     Args:
-        connection: An open transaction of the builder; nothing counts until it is committed.
-        build_id: Under which the changes are noted.
-        pieces: What to make again.
-        parameters: Of the query, next to the piece's own.
+        connection: An open transaction of the builder. Nothing counts until it commits.
+        build_id: The build that records the changes.
+        pieces: The pieces to rebuild.
+        parameters: Parameters of the query, besides those of the piece.
         is_new: Whether the table is empty, so that there is nothing to compare with.
 
     Raises:
-        ContractError: The query gives two rows of one key, or a key with a null.
+        ContractError: The query returns two rows with one key, or a key with a null.
     """
     done = Replaced()
     if not pieces:
@@ -116,7 +116,7 @@ def replace(
 
 
 def _written(model: Model, pieces: list[Piece]) -> list[str]:
-    """Return the tables that hold the days of pieces: of a long history only the months that they are in."""
+    """Return the tables that hold the days of the pieces. Of a partitioned table, only the months that were written."""
     if not is_partitioned(model):
         return [model.name]
     months = {day for piece in pieces for day in _months(piece.start, piece.end)}
@@ -124,7 +124,7 @@ def _written(model: Model, pieces: list[Piece]) -> list[str]:
 
 
 def _months(start: date, end: date) -> list[date]:
-    """Return the first days of the months in which the days ``[start, end)`` lie."""
+    """Return the first day of each month of the days ``[start, end)``."""
     found = [start.replace(day=1)]
     while (following := _following(found[-1])) < end:
         found.append(following)
@@ -136,9 +136,9 @@ def _following(month: date) -> date:
 
 
 def _index(connection: sa.Connection, model: Model) -> None:
-    """Give a table that was just filled its key: sorted at once, it costs a fraction of what it costs row by row.
+    """Add the primary key to a table that was just filled: one sort costs a fraction of inserting row by row.
 
-    One that was there before and was only emptied may have kept its key.
+    A table that was emptied, not created, may still have its key.
     """
     key = model.metadata.unique_key
     is_there = sa.text("select exists (select from pg_index where indrelid = to_regclass(:name) and indisprimary)")
@@ -148,27 +148,27 @@ def _index(connection: sa.Connection, model: Model) -> None:
         except sa.exc.DBAPIError as error:
             raise readable(model, error) from None
     if model.metadata.materialisation == "account" and key[0] != "account_key":
-        # By name is how a later build asks for the rows of a few accounts.
+        # Later builds select the rows of a few accounts by this column.
         connection.exec_driver_sql(
             f"create index if not exists {model.table}_account_key_idx on {model.name} (account_key)"
         )
 
 
 def bounds(piece: Piece) -> dict[str, object]:
-    """Return a piece as the parameters that every query may use."""
+    """Return a piece as query parameters."""
     accounts = None if piece.accounts is None else list(piece.accounts)
     return {"start": piece.start, "end": piece.end, "accounts": accounts}
 
 
 def execute(connection: sa.Connection, statement: str, parameters: Parameters) -> sa.CursorResult:
-    """Run a statement with those of the parameters that it names."""
+    """Run a statement with the parameters that it names."""
     clause = sa.text(statement)
     named = {name: parameters[name] for name in clause.compile().params}
     return connection.execute(clause, named)
 
 
 def thin(connection: sa.Connection, model: Model, after: date, upto: date) -> int:
-    """Drop the days of a windowed table that come after one day, up to another, except month ends."""
+    """Delete the days of a windowed table after one day and up to another, except month ends."""
     column = model.metadata.window_column
     return connection.execute(
         sa.text(
@@ -180,7 +180,7 @@ def thin(connection: sa.Connection, model: Model, after: date, upto: date) -> in
 
 
 def _apply(connection: sa.Connection, model: Model, piece: Piece, columns: str) -> int:
-    """Bring the piece of the table to what is in ``incoming``; leave what differed in ``gone`` and ``came``."""
+    """Change a piece of the table to match ``incoming``. Leave the differences in ``gone`` and ``came``."""
     where, bound = _where(model, piece)
     old = f"select {columns} from {model.name} as t where {where}"  # noqa: S608
     new = f"select {columns} from incoming"  # noqa: S608
@@ -195,7 +195,7 @@ def _apply(connection: sa.Connection, model: Model, piece: Piece, columns: str) 
 
 
 def _add(connection: sa.Connection, model: Model, piece: Piece, columns: str) -> int:
-    """Take over the rows of ``incoming`` whose key is not there yet, and leave all others as they are."""
+    """Add the rows of ``incoming`` whose key is new, and leave all others as they are."""
     same = " and ".join(f't."{key}" = i."{key}"' for key in model.metadata.unique_key)
     n_came = execute(
         connection,
@@ -219,7 +219,7 @@ def _where(model: Model, piece: Piece) -> tuple[str, dict[str, object]]:
 
 
 def _note(connection: sa.Connection, build_id: str, model: Model) -> None:
-    """Write down which accounts and days came out different."""
+    """Record which accounts and days differ."""
     meta = model.metadata
     account, grouped = f"'{EVERYONE}'", "having count(*) > 0"
     first, last = "cast(null as date)", "cast(null as date)"

@@ -1,4 +1,4 @@
-"""What ``metadata.yaml`` of a table's folder may say."""
+"""The schema of a table's ``metadata.yaml``."""
 
 from __future__ import annotations
 
@@ -27,25 +27,25 @@ Tag = Literal[
     "forecast",
 ]
 
-# How a table is kept.
-#   view         a view; it takes no parameters
-#   table        rebuilt as a whole by every build, written where rows differ
-#   account      one account's rows are rebuilt when something about the account changed
+# How a table is materialized.
+#   view         a view; it has no parameters
+#   table        rebuilt as a whole by every build; only differing rows are written
+#   account      an account's rows are rebuilt when something about the account changed
 #   account_day  an account's days are rebuilt; partitioned by month of the window column
-#   period       the days (or periods that end on them) are rebuilt over all accounts
-#   frozen       rows are taken once, on their day, and never changed or taken later
+#   period       days (or the periods that end on them) are rebuilt over all accounts
+#   frozen       rows are added once, on their day, and never changed or added later
 Materialisation = Literal["view", "table", "account", "account_day", "period", "frozen"]
 WINDOWED = ("account_day", "period")
 
 
 class Column(Strict):
-    """One column.
+    """A column.
 
     Args:
         type: Its PostgreSQL type.
-        description: What it means, with its unit.
+        description: Its meaning, with the unit.
         sensitivity: ``personal`` identifies a person and is masked wherever rows are shown.
-        reads: The kinds of source whose data it shows; an action nulls it while one of them is not to be trusted.
+        reads: The kinds of source behind its data. An action nulls the column while one of them is not trusted.
     """
 
     type: ColumnType
@@ -55,11 +55,11 @@ class Column(Strict):
 
 
 class Affects(Strict):
-    """Which days a row of a table by account can alter downstream.
+    """The days that a row of a table by account can alter downstream.
 
     Args:
-        column: Holds the first such day.
-        days: How many days from there; 0 for all since.
+        column: The column with the first such day.
+        days: Number of days from there; 0 for no end.
     """
 
     column: str
@@ -67,31 +67,31 @@ class Affects(Strict):
 
 
 class Kpi(Strict):
-    """A number that people know by name."""
+    """A KPI that people know by name."""
 
     formula: str
     unit: str
 
 
 class Metadata(Strict):
-    """One table.
+    """A table.
 
     Args:
         description: Starts with the grain: ``One row per ...``.
-        owner: Who answers for it, by the names of ``sql/owners.yaml``.
-        tier: ``tier_1`` is acted upon or shown to people, ``tier_2`` feeds those, ``tier_3`` can wait.
-        tags: What it is about; the first one is its group in the graph of a build.
-        materialisation: How it is kept.
-        window_column: The day by which it is replaced, of a windowed table.
-        look_back: Table that is read -> for how many days after its own a row of it still counts here.
-        among: Of a table over all accounts, the tables of which an account must have a row to count in it at all: what
-            changes elsewhere of an account without one alters nothing here.
-        unique_key: The columns that name a row.
-        affects: Which days a row can alter downstream; without it, all of the account's.
-        daily_days: Beyond so many days before the newest one only month ends are kept; 0 keeps all.
+        owner: Its owner, a name of ``sql/owners.yaml``.
+        tier: ``tier_1`` drives actions or is shown to people, ``tier_2`` feeds tier 1, ``tier_3`` can wait.
+        tags: Its subjects. The first one is its group in the graph of a build.
+        materialisation: How it is materialized.
+        window_column: The day column of a windowed table.
+        look_back: Upstream table -> for how many days after its own day a row of it counts here.
+        among: For a table over all accounts: an account counts only if it has a row in one of these tables. Changes of
+            other accounts elsewhere alter nothing here.
+        unique_key: The columns that identify a row.
+        affects: The days that a row can alter downstream. Without it, all days of the account.
+        daily_days: Days before the newest one that are kept daily. Of older days only month ends are kept; 0 keeps all.
         columns: In the order of the query.
-        consumers: Who reads it besides other tables.
-        kpis: The numbers it holds.
+        consumers: Its readers, other tables aside.
+        kpis: The KPIs in it.
     """
 
     description: Annotated[str, Field(pattern=r"^One row per ")]
@@ -111,7 +111,7 @@ class Metadata(Strict):
 
     @property
     def is_windowed(self) -> bool:
-        """Whether it is replaced by days."""
+        """Whether its rows are replaced by day."""
         return self.materialisation in WINDOWED
 
     @model_validator(mode="after")

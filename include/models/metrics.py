@@ -1,8 +1,8 @@
-"""The metric registry: ``sql/metrics/*.yaml``, the one place that says what each metric is.
+"""The metric registry: ``sql/metrics/*.yaml`` define every metric.
 
-A file holds the metrics that are computed from one table of sums, and what they share. A file of the same name in the
-overlay's ``sql/metrics/`` wins. The query of ``marts.kpi_value`` is made of the registry (``kpi_query``), so that a
-metric's definition is in one place.
+A file holds the metrics that are computed from one table of sums, with their shared settings. A file of the same name
+in the overlay's ``sql/metrics/`` wins. The query of ``marts.kpi_value`` is generated from the registry (``kpi_query``),
+so that each definition is in one place.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from include.models import registry as models
 from include.models.metadata import Sensitivity
 
 Period = Literal["day", "week", "month", "quarter"]
-# How a value follows from its sums.
-#   share   numerator / denominator, a part of a whole: never below 0 nor above 1
-#   ratio   numerator / denominator, anything else
+# How a value is computed from its sums.
+#   share   numerator / denominator, a part of a whole: between 0 and 1
+#   ratio   any other numerator / denominator
 #   amount  the numerator itself
-#   median  a value that no sums give; the sum and the count are next to it
+#   median  a value that cannot be computed from sums; numerator and denominator still hold sum and count
 Kind = Literal["share", "ratio", "amount", "median"]
 Unit = Literal["share", "ratio", "currency", "count", "minutes", "days", "hours", "points"]
 _EXPRESSION = re.compile(r"^[a-z0-9_ +\-*/().]+$")
@@ -56,21 +56,21 @@ def _need(name: str) -> str:
 Expression = Annotated[str, AfterValidator(_expression)]
 # An entity, or one column of it: ``contract_line.paused_on``.
 Need = Annotated[str, AfterValidator(_need)]
-# What no source brings but the CRM tells of what was written into it.
+# Not an entity of a source: tasks that Perennial wrote, as read back from the CRM.
 TASK = "task"
 
 
 class Rows(Strict):
-    """Where the rows behind a value are.
+    """Where to find the rows behind a value.
 
     Args:
         table: A table by account.
-        day: Its column that says when.
-        to: With ``at: open``, its column that says until when.
-        at: ``end``: the rows of the period's last day; ``period``: those of all its days; ``trailing``: of 28 days;
-            ``until``: of all days up to its last; ``open``: of those, the ones that had not ended by then.
-        having: Only rows with something in this column: a number above 0, true, or any text or day.
-        columns: What to show of them.
+        day: Its day column.
+        to: With ``at: open``, the column with the end day.
+        at: ``end``: rows of the period's last day; ``period``: of all its days; ``trailing``: of its last 28 days;
+            ``until``: of all days up to its last; ``open``: of those, rows that had not ended by then.
+        having: Only rows with a value in this column: a number above 0, true, or any text or day.
+        columns: The columns to show.
     """
 
     table: str
@@ -82,7 +82,7 @@ class Rows(Strict):
 
 
 class Target(Strict):
-    """What a metric should reach in a period of one length: at least, at most, or both."""
+    """The target of a metric for one length of period: at least, at most, or both."""
 
     at_least: float | None = None
     at_most: float | None = None
@@ -94,7 +94,6 @@ class Target(Strict):
         return self
 
     def is_met(self, value: float) -> bool:
-        """Return whether a value reaches it."""
         return (self.at_least is None or value >= self.at_least) and (self.at_most is None or value <= self.at_most)
 
     def __str__(self) -> str:
@@ -103,15 +102,15 @@ class Target(Strict):
 
 
 class Definition(Strict):
-    """How one version of a metric is computed from its table's columns.
+    """How a version of a metric is computed from its table's columns.
 
     Args:
-        kind: How the value follows from the sums.
-        numerator: Columns, or sums and products of columns.
-        denominator: Likewise; none for amounts.
-        value: Of a median: the column that holds it.
-        n: How many accounts, renewals or tickets are behind it.
-        coverage: For which share of them what it needs is known.
+        kind: How the value is computed from the sums.
+        numerator: An expression over columns.
+        denominator: Likewise; empty for amounts.
+        value: For a median: the column with the value.
+        n: Number of accounts, renewals or tickets behind it.
+        coverage: Share of them with all inputs known.
     """
 
     kind: Kind = "share"
@@ -131,7 +130,7 @@ class Definition(Strict):
 
     @property
     def columns(self) -> set[str]:
-        """The columns that it names."""
+        """The columns it names."""
         return set(COLUMN.findall(" ".join((self.numerator, self.denominator, self.value, self.n, self.coverage))))
 
 
@@ -172,16 +171,16 @@ class _File(Strict):
 
 @dataclass(frozen=True)
 class Metric:
-    """One metric.
+    """A metric.
 
     Args:
         table: The table of sums that it is computed from.
-        entry: What the registry says of it.
-        owner: Who is notified when it is off its target, by the names of ``sql/owners.yaml``.
-        needs: The entities without which it is not available, or columns of theirs: ``entity.column``.
-        rows: Where the rows behind it are.
-        grains: The groups for which it is computed.
-        periods: The lengths of period for which it is.
+        entry: Its entry in the registry.
+        owner: The person notified when it misses its target, a name of ``sql/owners.yaml``.
+        needs: Entities, or their columns as ``entity.column``, without which it is not available.
+        rows: Where to find the rows behind it.
+        grains: The grains it is computed for.
+        periods: The lengths of period it is computed for.
         place: ``file:line`` of its entry.
     """
 
@@ -197,11 +196,11 @@ class Metric:
 
     @property
     def definitions(self) -> dict[int, Definition]:
-        """Version -> definition, all that are computed next to each other."""
+        """Version -> definition. All versions are computed next to each other."""
         return {**self.entry.earlier, self.entry.version: self.entry}
 
     def hash(self, version: int) -> str:
-        """Return a short hash of a version's definition; what is only said about it does not count."""
+        """Return a short hash of a version's definition. Titles and other texts do not count."""
         one = self.definitions[version]
         said = [self.table, *(getattr(one, name) for name in Definition.model_fields)]
         return hashlib.sha256(orjson.dumps(said)).hexdigest()[:16]
@@ -212,11 +211,11 @@ def load(seen: dict[str, Path]) -> dict[str, Metric]:
     """Return all metrics by id, parents before children.
 
     Raises:
-        ConfigError: A file is wrong; names file and line.
+        ConfigError: A file is wrong. The message names file and line.
     """
     found: dict[str, Metric] = {}
     documents: dict[str, Document] = {}
-    # Each asks the folders whether a file has changed: once for all metrics of a table, not once for each.
+    # Each call checks the folders for changes: once per table, not once per metric.
     columns_of, owners = cache(models.selected), models.owners()
     for path in (path for name, path in seen.items() if name.startswith("metrics/")):
         document = read(path)
@@ -254,10 +253,10 @@ def load(seen: dict[str, Path]) -> dict[str, Metric]:
 
 
 def get(metric_id: str) -> Metric:
-    """Return one metric.
+    """Return a metric.
 
     Raises:
-        ConfigError: There is none of that id.
+        ConfigError: It does not exist.
     """
     import difflib
 
@@ -270,7 +269,7 @@ def get(metric_id: str) -> Metric:
 
 
 def branch(metric_id: str) -> tuple[str, ...]:
-    """Return a metric and all that are below it in the tree, each after its parent."""
+    """Return a metric and its descendants in the tree, each after its parent."""
     known = load()
     found = [metric_id]
     for parent in found:
@@ -296,7 +295,7 @@ def _in_order(found: dict[str, Metric], documents: dict[str, Document]) -> dict[
     """Return the metrics with every parent before its children.
 
     Raises:
-        ConfigError: A parent is none, or the tree goes round.
+        ConfigError: A parent does not exist, or is not of a higher level.
     """
     levels = {"core": 0, "second": 1, "third": 2}
     for metric in found.values():

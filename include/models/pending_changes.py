@@ -1,4 +1,4 @@
-"""What a build takes over from outside the models: settings as small tables, dirty ranges, work left by others."""
+"""Collect the changes that a build must carry: dirty ranges, answers, and the work of unfinished builds."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from include.models import tables, unread
 from include.models.increments import Build
 from include.warehouse.engine import has_table
 
-# The first day of a dirty range that stands for "all days".
+# First day of a dirty range that covers all days.
 _ALL_DAYS = "0001-01-01"
 
 
 def waiting_for(connection: sa.Connection) -> list[str]:
-    """Return the configured sources that were neither read to the end once nor have failed."""
+    """Return the configured sources that have neither finished a first read nor failed."""
     heard = set(
         connection.execute(
             sa.text(
@@ -28,12 +28,12 @@ def waiting_for(connection: sa.Connection) -> list[str]:
 
 
 def open_work(connection: sa.Connection, names: tuple[str, ...]) -> str:
-    """Return why a build is needed within a day, or an empty string."""
+    """Return why a build is needed before the next day; "" if it is not."""
     n_dirty = connection.execute(sa.text(f"select count(*) {_OPEN_DIRTY}")).scalar() or 0
     if n_dirty:
         return f"{n_dirty} dirty ranges"
-    # Not every change leaves a dirty range: owners belong to no account, lines, ratings and events may name another one
-    # than their deal or ticket does, or none, and a full read confirms a deletion without changing a row.
+    # Not every change leaves a dirty range: owners have no account. Lines, ratings and events may name another account
+    # than their deal or ticket does, or none. A full read confirms a deletion without changing a row.
     changed = connection.execute(
         sa.text(
             "select min(b.entity) from meta.batch as b where b.state = 'merged'"  # noqa: S608 - texts of this file
@@ -60,7 +60,7 @@ def open_work(connection: sa.Connection, names: tuple[str, ...]) -> str:
 
 
 def claim(connection: sa.Connection, build: Build) -> None:
-    """Note what a build has to carry into the tables next to its window: a forward build also what was loaded."""
+    """Record the changes that a build must carry besides its window. A forward build also claims newly loaded data."""
     parameters = {"build_id": build.build_id}
     connection.execute(_TAKE_UNFINISHED, parameters)
     if build.kind != "forward":
@@ -76,18 +76,18 @@ def claim(connection: sa.Connection, build: Build) -> None:
 
 
 def is_another_in_progress(connection: sa.Connection, build_id: str) -> bool:
-    """Return whether another build, not ended, has changed tables since this one was planned.
+    """Return whether another unfinished build has changed tables since this one was planned.
 
-    What this build reads may then be half old and half new: what its checks find need not be wrong.
+    The tables that this build reads may then be half old and half new, so rows found by its checks may not be wrong.
     """
     return bool(connection.execute(_IS_ANOTHER_IN_PROGRESS, {"build_id": build_id}).scalar())
 
 
 def resolve_dirty(connection: sa.Connection, build: Build) -> None:
-    """Turn this build's dirty ranges, which name accounts as their sources do, into changes of account keys.
+    """Turn this build's dirty ranges, which hold source ids of accounts, into changes by account key.
 
-    Called before and after the bridge is rebuilt: a record that moved counts for the old account and for the new.
-    An id of the CRM names an account even while the bridge does not know it.
+    Called before and after the bridge is rebuilt: a record that moved counts for both the old and the new account. A
+    CRM id names an account even if the bridge does not know it yet.
     """
     if build.trigger == "first":
         return  # everything is rebuilt anyway
@@ -132,14 +132,14 @@ _THROUGH_BRIDGE = """
 """
 
 
-# What a source's first load has brought so far is not in the tables, and waits until the load is through.
+# Rows of a source's running first load are not in the tables. They wait until the load is complete.
 _OF_FIRST_LOAD = f"u.source = {{0}}.source and u.entity = {{0}}.entity and u.from_day = '{unread.NEVER}'"
 _OPEN_DIRTY = f"""
     from meta.dirty_range as r
     where r.built_by is null
         and not exists (select from meta.unread as u where {_OF_FIRST_LOAD.format("r")})
 """
-# Only what the build can see: what became known later is the next build's.
+# Only changes that the build can see. Later ones belong to the next build.
 _TAKE_DIRTY = sa.text(
     f"""
     insert into meta.build_dirty (build_id, dirty_id)
@@ -149,7 +149,7 @@ _TAKE_DIRTY = sa.text(
         )
     """  # noqa: S608 - texts of this file
 )
-# What builds that were never finished had changed: those tables are written, the ones that read them not yet.
+# Changes of unfinished builds: their tables are written, the downstream tables not yet.
 _TAKE_UNFINISHED = sa.text(
     """
     insert into meta.build_change (build_id, origin, account_key, from_day, to_day, copy_of)
@@ -173,8 +173,8 @@ _IS_ANOTHER_IN_PROGRESS = sa.text(
     """
 )
 _SINCE = "> (select max(known_at) from meta.build where kind = 'forward' and state = 'done')"
-# A line counts for the account of its deal, whatever account it was read with, if with any; one that has moved to
-# another deal does for both.
+# A line counts for the account of its deal, whatever account it was read with. A line that moved to another deal counts
+# for both.
 _TAKE_LINES = sa.text(
     f"""
     insert into meta.build_change (build_id, origin, account_key)
@@ -185,7 +185,7 @@ _TAKE_LINES = sa.text(
     where n.known_from {_SINCE}
     """  # noqa: S608 - texts of this file
 )
-# A rating and an event count for the account of their ticket, whatever organisation they were read with, if with any.
+# Ratings and events count for the account of their ticket, whatever organisation they were read with.
 _TAKE_OF_TICKETS = sa.text(
     f"""
     insert into meta.build_change (build_id, origin, account_key)
@@ -198,8 +198,8 @@ _TAKE_OF_TICKETS = sa.text(
     join core.ticket as t on t.source = r.source and t.ticket_id = r.ticket_id
     """  # noqa: S608 - texts of this file
 )
-# Whether a comment is an answer depends on who wrote it: a desk user counts for the accounts of all tickets that he
-# wrote in.
+# Whether a comment is an answer depends on its author. A changed desk user counts for the accounts of all tickets with
+# comments or other events of that user.
 _TAKE_USERS = sa.text(
     f"""
     insert into meta.build_change (build_id, origin, account_key)
@@ -210,7 +210,7 @@ _TAKE_USERS = sa.text(
     where u._loaded_at {_SINCE}
     """  # noqa: S608 - texts of this file
 )
-# An answer changes no row but what it says.
+# An answer changes no other row.
 _TAKE_RENEWAL_ANSWERS = sa.text(
     f"""
     insert into meta.build_change (build_id, origin, account_key)
@@ -220,7 +220,7 @@ _TAKE_RENEWAL_ANSWERS = sa.text(
     where a.known_from {_SINCE} or a.known_to {_SINCE}
     """  # noqa: S608 - texts of this file
 )
-# What people said of an account's health, and took back, since the last build.
+# Health pulses and overrides that people entered or withdrew since the last build.
 _NEW_JUDGEMENTS = f"""
     select 'meta.health_pulse' as origin, account_key, given_on as from_day from meta.health_pulse
     where known_from {_SINCE} or known_to {_SINCE}
@@ -233,7 +233,7 @@ _TAKE_JUDGEMENTS = sa.text(
     "insert into meta.build_change (build_id, origin, account_key, from_day)"  # noqa: S608 - texts of this file
     f" select :build_id, origin, account_key, min(from_day) from ({_NEW_JUDGEMENTS}) as j group by 1, 2, 3"
 )
-# A reconcile may have confirmed a deletion that was only suspected; it changes no row, and so leaves no dirty range.
+# A reconcile may have confirmed a suspected deletion. This changes no row, and so leaves no dirty range.
 _TAKE_SUSPECTED = sa.text(
     """
     insert into meta.build_change (build_id, origin, account_key)
@@ -245,7 +245,7 @@ _TAKE_SUSPECTED = sa.text(
 
 
 def close(connection: sa.Connection, build_id: str) -> None:
-    """Mark what the build claimed as built, and forget the changes that it carried."""
+    """Mark the build's dirty ranges as built, and remove the changes that it carried."""
     parameters = {"build_id": build_id}
     for statement in (
         "update meta.dirty_range as r set built_by = :build_id from meta.build_dirty as d"

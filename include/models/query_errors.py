@@ -1,4 +1,4 @@
-"""What the database says of a model's query, as errors that name the file and show no value of a row."""
+"""Turn database errors of a model's query into errors that name the file and show no row's values."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _UNIQUE_VIOLATION, _NOT_NULL_VIOLATION, _CANCELED = "23505", "23502", "57014"
 
 
 def readable(model: Model, error: sa.exc.DBAPIError, check: str = "") -> Exception:
-    """Return what the database said of a model's query, or of one of its checks, as an error that names the file.
+    """Return a database error of a model's query, or of one of its checks, as an error that names the file.
 
-    What is not about the query (a lost connection, a full disk, a lock) is returned as it is.
+    Other errors (a lost connection, a full disk, a lock) are returned unchanged.
     """
     state = getattr(error.orig, "sqlstate", None) or ""
     said = getattr(error.orig, "diag", None)
@@ -45,7 +45,7 @@ def readable(model: Model, error: sa.exc.DBAPIError, check: str = "") -> Excepti
 
 
 def _which(model: Model, state: str, said: object) -> str:
-    """Return which row it is: by its key where no part of that names a person, never by its other columns."""
+    """Describe the row by its key, unless the key contains personal data. Never show other columns."""
     if state == _NOT_NULL_VIOLATION:
         column = getattr(said, "column_name", None)
         return f": {column} is null" if column else ""
@@ -55,7 +55,7 @@ def _which(model: Model, state: str, said: object) -> str:
 
 
 def _line(statement: str, position: int) -> int:
-    """Return the line of the model's query at a position of the statement that the server was sent.
+    """Return the line of the model's query at a position in the statement that the server received.
 
     The driver sends ``$1`` for each ``%(name)s``, and the query starts on the statement's third line.
     """

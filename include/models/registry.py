@@ -1,9 +1,9 @@
-"""The SQL models: a folder per table under ``sql/``, read without a database and without any work to undo.
+"""Load the SQL models, one folder per table under ``sql/``, without a database.
 
-``sql/<layer>/<table>/`` holds ``query.sql`` (one SELECT), ``metadata.yaml`` and, where there is something to check,
-``checks.sql``. A file of the same name in the overlay's ``sql/`` wins. The order of the tables follows from what their
-queries read. Some queries are made of definitions instead of read: ``marts.kpi_value`` of ``sql/metrics``,
-``marts.health_peer`` and ``marts.health_score`` of ``sql/health``, ``marts.account_value_part`` of ``sql/value``.
+``sql/<layer>/<table>/`` holds ``query.sql`` (one SELECT), ``metadata.yaml`` and, optionally, ``checks.sql``. A file of
+the same name in the overlay's ``sql/`` wins. The build order follows from the tables that the queries read. Some
+queries are generated from definitions: ``marts.kpi_value`` from ``sql/metrics``, ``marts.health_peer`` and
+``marts.health_score`` from ``sql/health``, ``marts.account_value_part`` from ``sql/value``.
 """
 
 from __future__ import annotations
@@ -22,31 +22,30 @@ from include.models import sql_files, sql_parser
 from include.models.metadata import Metadata
 from include.models.sql_files import LAYERS, NAME, NAMING, Check, Node
 
-# All that tells what the models and metrics are, below sql/.
+# All files below sql/ that define models and metrics.
 FILES = ("owners.yaml", "metrics/*.yaml", "health/*.yaml", "value/*.yaml", *(f"{layer}/*/*" for layer in LAYERS))
 _DISABLED = re.compile(r"^disabled:\s*true\s*(#.*)?$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Model(Node):
-    """One model with its metadata and checks."""
+    """A model with its metadata and checks."""
 
     metadata: Metadata
     checks: tuple[Check, ...]
 
     @property
     def is_view(self) -> bool:
-        """Whether it is kept as a view."""
         return self.metadata.materialisation == "view"
 
     @cached_property
     def entities(self) -> tuple[str, ...]:
-        """The entities whose raw tables it reads itself."""
+        """The entities whose raw tables it reads directly."""
         return tuple(sorted({table.split("__")[1] for table in self.raw}))
 
 
 class Owner(Strict):
-    """Who answers for tables."""
+    """An owner of tables."""
 
     name: str
     email: str
@@ -57,27 +56,27 @@ class _Owners(Strict):
 
 
 def names() -> tuple[str, ...]:
-    """Return the models' names in an order in which they can be built."""
+    """Return the names of all models in build order."""
     return _project().order
 
 
 def edges() -> tuple[tuple[str, str], ...]:
-    """Return (read model, reading model) pairs, sorted."""
+    """Return sorted pairs (upstream model, downstream model)."""
     nodes = _project().nodes
     return tuple(sorted((read_one, node.name) for node in nodes.values() for read_one in node.models))
 
 
 def selected(name: str) -> tuple[str, ...]:
-    """Return the columns that a model's query selects; () where there is no such model.
+    """Return the columns that a model's query selects; () if there is no such model.
 
-    Reads that one query only: the others, and the model's metadata, may be wrong.
+    This reads only that query, so errors in other files or in the model's metadata do not matter.
     """
     project = _project()
     return next((project.node(folder).columns for folder in project.folders if _name_of(folder) == name), ())
 
 
 def types(name: str) -> dict[str, str]:
-    """Return the types of a model's columns, from its metadata alone; empty where there is no such model."""
+    """Return the column types of a model from its metadata alone; empty if there is no such model."""
     folders = _project().folders
     found = next((inside for folder, inside in folders.items() if _name_of(folder) == name), None)
     if found is None:
@@ -86,19 +85,19 @@ def types(name: str) -> dict[str, str]:
 
 
 def load() -> dict[str, Model]:
-    """Return all models by name, in the order of ``names()``, with their metadata validated.
+    """Return all models by name, in build order, with validated metadata.
 
     Raises:
-        ConfigError: Something in a folder is wrong; names file and line.
+        ConfigError: A file is wrong. The message names file and line.
     """
     return _project().models
 
 
 def get(name: str) -> Model:
-    """Return one model.
+    """Return a model.
 
     Raises:
-        ConfigError: There is none of that name.
+        ConfigError: It does not exist.
     """
     if (found := load().get(name)) is None:
         raise _unknown(name)
@@ -106,21 +105,24 @@ def get(name: str) -> Model:
 
 
 def owners() -> dict[str, Owner]:
-    """Return who answers for tables, by the names that metadata uses."""
+    """Return the owners of tables by name."""
     if (path := files.find("sql", "owners.yaml")) is None:
         raise ConfigError("sql/owners.yaml is missing", cure="restore it")
     return validate(read(path), _Owners).owners
 
 
 def parents(name: str) -> tuple[str, ...]:
-    """Return what a model is made from: ``raw.<entity>``, ``meta.<setting>`` and models, views by what they read."""
+    """Return a model's direct upstreams: ``raw.<entity>``, ``meta.<setting>`` and models.
+
+    A view is replaced by its own upstreams.
+    """
     if (found := _project().parents.get(name)) is None:
         raise _unknown(name)
     return found
 
 
 def lineage(name: str) -> tuple[str, ...]:
-    """Return all that a model is made from, itself first and the nearest before the farthest: see ``parents``."""
+    """Return a model and all its upstreams, nearest first: see ``parents``."""
     known = _project().parents
     if name not in known:
         raise _unknown(name)
@@ -137,14 +139,14 @@ def _unknown(name: str) -> ConfigError:
 
 
 class _Project:
-    """What the files say, each part when it is first asked for: a wrong file spoils only what needs it."""
+    """The project's files, parsed on first use, so that a wrong file only breaks what needs it."""
 
     def __init__(self, found: dict[str, Path]) -> None:
         self._found = found
 
     @cached_property
     def folders(self) -> dict[str, dict[str, Path]]:
-        """Folder below sql/ -> file name -> file in force; folders that are switched off left out."""
+        """Folder below sql/ -> file name -> file in force, without disabled folders."""
         made = _made()
         folders: dict[str, dict[str, Path]] = {}
         for name, path in self._found.items():
@@ -165,7 +167,7 @@ class _Project:
 
     @cached_property
     def nodes(self) -> dict[str, Node]:
-        """Name -> model as far as its query tells."""
+        """Name -> model, from its query alone."""
         nodes: dict[str, Node] = {}
         for folder in self.folders:
             if not NAME.fullmatch(folder.partition("/")[2]):
@@ -184,7 +186,7 @@ class _Project:
         return nodes
 
     def node(self, folder: str) -> Node:
-        """Return the model of one folder, whatever is wrong with others."""
+        """Return the model of one folder. Errors in other folders do not matter."""
         inside = self.folders[folder]
         if maker := _made().get(folder):
             return sql_files.node(_name_of(folder), inside["metadata.yaml"], maker.text())
@@ -193,7 +195,7 @@ class _Project:
 
     @cached_property
     def order(self) -> tuple[str, ...]:
-        """The names in an order in which they can be built."""
+        """The names in build order."""
         try:
             sorter = TopologicalSorter({node.name: node.models for node in self.nodes.values()})
             return tuple(sorter.static_order())
@@ -204,7 +206,7 @@ class _Project:
 
     @cached_property
     def models(self) -> dict[str, Model]:
-        """Name -> model, in that order, its metadata validated."""
+        """Name -> model with validated metadata, in build order."""
         known_owners = owners()
         models: dict[str, Model] = {}
         for name in self.order:
@@ -225,7 +227,7 @@ class _Project:
 
     @cached_property
     def parents(self) -> dict[str, tuple[str, ...]]:
-        """Name -> what it is made from."""
+        """Name -> direct upstreams."""
         parents: dict[str, tuple[str, ...]] = {}
         for name, model in self.models.items():
             found = dict.fromkeys([*(f"raw.{entity}" for entity in model.entities), *model.settings])
@@ -241,7 +243,7 @@ def _project(found: dict[str, Path]) -> _Project:
 
 
 class _Maker(Protocol):
-    """Makes a query of definitions, which ``SOURCE`` names."""
+    """Generates a query from the definitions in ``SOURCE``."""
 
     SOURCE: str
 
@@ -250,7 +252,7 @@ class _Maker(Protocol):
 
 
 def _made() -> dict[str, _Maker]:
-    """Return folder -> what makes its query."""
+    """Return folder -> generator of its query."""
     from include.models import health_peer_query, health_query, kpi_query, value_query
 
     return {each.FOLDER: each for each in (kpi_query, health_peer_query, health_query, value_query)}
@@ -262,7 +264,7 @@ def _name_of(folder: str) -> str:
 
 
 def _compare(node: Node, metadata: Metadata, document: Document) -> None:
-    """Refuse metadata that describes other columns, or other reads, than the query has."""
+    """Check that the metadata describes the query's columns, in order, and names only tables it reads."""
     written, described = list(node.columns), list(metadata.columns)
     for column in written:
         if column not in metadata.columns:

@@ -1,8 +1,8 @@
-"""What was shown before: a row for every value of a closed period that came out different, with the reason.
+"""Keep former values of closed periods: one row per restated value, with the reason.
 
-``marts.kpi_value`` holds what is known now. Whenever a build changes a value that an earlier build had reported of a
-period that was over, the value before goes to ``meta.kpi_restatement``. So a value as it was known at any moment is the
-oldest row replaced after that moment, else the one in the table; where nothing changed there is no row.
+``marts.kpi_value`` holds the current values. When a build changes a value of a closed period that an earlier build has
+reported, the former value goes to ``meta.kpi_restatement``. A value as known at any time is the oldest row replaced
+after that time, or else the one in the table. A value that never changed has no row.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ _KEY = ("metric_id", "metric_version", "period", "as_of", "grain", "grain_key")
 
 @dataclass(frozen=True)
 class Stage:
-    """A value as it was from one moment to another.
+    """A value and the time until which it was known.
 
     Args:
-        value: The value; None where there was nothing to divide by.
-        known_to: Until when it was what was known; None for the present one.
-        reason: Why another one took its place.
-        was_reported: False before the group had any value.
+        value: The value; None if the denominator was zero.
+        known_to: When it was replaced; None for the current value.
+        reason: Why it was replaced.
+        was_reported: False if the group had no value yet.
     """
 
     value: float | None
@@ -42,10 +42,10 @@ class Stage:
 
 
 def check_definitions(connection: sa.Connection) -> None:
-    """Write down the definitions that values are made with, and refuse one that changed under its version.
+    """Record the definitions in use, and refuse a definition that changed without a new version.
 
     Raises:
-        ConfigError: Names file and line of the metric.
+        ConfigError: A definition changed. The message names file and line of the metric.
     """
     used = {
         (row.metric_id, row.metric_version): row.definition_hash
@@ -75,13 +75,13 @@ def check_definitions(connection: sa.Connection) -> None:
 
 
 def note(connection: sa.Connection, build_id: str) -> int:
-    """Keep what the difference of ``marts.kpi_value`` takes away; called with ``gone`` and ``came`` filled.
+    """Keep the values that a replacement of ``marts.kpi_value`` removes. Called with ``gone`` and ``came`` filled.
 
     Args:
         connection: The builder's transaction that replaces the table.
 
     Returns:
-        How many values of closed periods were restated.
+        The number of metrics with restated values.
     """
     frontier = build_store.frontier(connection)
     if frontier is None:
@@ -102,7 +102,7 @@ def note(connection: sa.Connection, build_id: str) -> int:
 def stages(
     connection: sa.Connection, metric_id: str, version: int, period: str, as_of: date, grain: str, grain_key: str
 ) -> list[Stage]:
-    """Return a value's history, the first reported one first; empty where it never changed."""
+    """Return a value's former stages, the first reported one first; empty if it never changed."""
     rows = connection.execute(
         _STAGES,
         {
@@ -118,14 +118,14 @@ def stages(
 
 
 def as_known(past: list[Stage], present: float | None, moment: datetime) -> Stage:
-    """Return a value as it was known at a moment."""
+    """Return a value as known at a time."""
     return next((stage for stage in past if stage.known_to and stage.known_to > moment), Stage(present))
 
 
 def _reasons(connection: sa.Connection, build: Build, since: datetime, restated: set[str]) -> dict[str, str]:
-    """Return why each metric's values changed: by what came or was redefined in its own lineage since."""
+    """Return why each metric's values changed: the new data and redefinitions in its own lineage."""
     redefined = fingerprints.redefined(connection, build.build_id)
-    if own := fingerprints.change(connection, registry.get(TABLE)):  # written when the values are
+    if own := fingerprints.change(connection, registry.get(TABLE)):  # only recorded after the values are written
         redefined[TABLE] = own
     bound = {"build_id": build.build_id, "since": since, "known_at": build.known_at}
     said = {f"raw.{row.entity}": _in_words(connection, row) for row in connection.execute(_CHANGED, bound)}
@@ -141,7 +141,7 @@ def _reasons(connection: sa.Connection, build: Build, since: datetime, restated:
 
 
 def _in_words(connection: sa.Connection, row: Any) -> str:
-    """Return what happened to an entity's records: merged, edited or late."""
+    """Describe what happened to an entity's records: accounts merged, records edited, or rows late."""
     who = f"{row.n_accounts} account{'' if row.n_accounts == 1 else 's'}"
     entity = ENTITIES.get(row.entity)
     if row.entity == "account" and row.n_merges:
@@ -152,7 +152,7 @@ def _in_words(connection: sa.Connection, row: Any) -> str:
 
 
 def _is_edit(connection: sa.Connection, row: Any) -> bool:
-    """Return whether a record that the batches brought was known before."""
+    """Return whether a batch changed a record that was known before."""
     for vendor in row.vendors:
         table = f"raw.{raw_table(vendor, row.entity)}__version"
         statement = sa.text(

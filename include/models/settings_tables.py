@@ -1,4 +1,4 @@
-"""Settings that models read: as small tables, whose rows are compared, and as parameters of their queries."""
+"""Pass settings to the models: as small tables, compared row by row, and as query parameters."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from include.identity import store
 from include.models import tables, unread
 from include.models.unread import Change
 
-# Where calendars begin and end.
+# First and last day of the calendar.
 FIRST_DAY, LAST_DAY = date(1990, 1, 1), date(2100, 12, 31)
-# Table of settings -> the accounts that rows of it can alter, by the rows' first column; of all others everyone.
-# Whether a query finds more accounts than it must costs little, fewer would be wrong.
+# Settings table -> the accounts that its rows can alter, by the values of the first column. Other tables alter all
+# accounts. A query may select too many accounts at little cost, but never too few.
 _REACH = {
     "exclusion": "select unnest(cast(:keys as text[])) as account_key",
     "account_brand": "select unnest(cast(:keys as text[])) as account_key",
@@ -38,10 +38,10 @@ Rows = list[dict[str, Any]]
 
 
 def sync(connection: sa.Connection) -> list[Change]:
-    """Bring the tables of settings up to date, writing only where rows differ.
+    """Update the settings tables where rows differ.
 
     Returns:
-        What the rows that differ can alter: the build that is planned in this transaction has to carry it.
+        The changes that these rows cause. The build planned in this transaction must carry them.
     """
     changes: list[Change] = []
     for table, wanted in _tables(config.load()).items():
@@ -77,7 +77,7 @@ def parameters() -> dict[str, object]:
 
 
 def _changes(connection: sa.Connection, table: str, differing: Rows, kept: Rows) -> list[Change]:
-    """Return a change for each account that rows can alter, or one for everyone."""
+    """Return a change for each account that the rows can alter, or one for all accounts."""
     name = next(iter(differing[0]))
     keys = sorted({row[name] for row in differing})
     more = f" and {len(keys) - _SHOWN} more" if len(keys) > _SHOWN else ""
@@ -123,13 +123,13 @@ def _tables(settings: config.Settings) -> dict[str, Rows]:
 
 
 def _plan_rates(settings: config.Settings) -> Rows:
-    """Return each currency's rates with the days on which they hold: its fiscal years', the last one permanently."""
+    """Return each currency's rates by fiscal year. The last rate applies to all later days."""
     rows: Rows = [{"currency": settings.currency, "from_day": FIRST_DAY, "to_day": LAST_DAY, "rate": Decimal(1)}]
     month = settings.kpis.fiscal_year_start_month
     for currency, rates in sorted(settings.kpis.plan_rates.items()):
         if currency == settings.currency:
             continue
-        # A fiscal year is called after the calendar year in which it ends.
+        # A fiscal year is named after the calendar year in which it ends.
         starts = {date(year - (month > 1), month, 1): rate for year, rate in sorted(rates.items())}
         days = [*starts, LAST_DAY]
         rows += [
@@ -154,5 +154,5 @@ def _forecast(settings: config.Settings) -> Rows:
 
 
 def _exact(number: float) -> Decimal:
-    """Return a setting's number as it is written, which is how the table gives it back."""
+    """Return a number exactly as written in the settings, which is how the table returns it."""
     return Decimal(str(number))

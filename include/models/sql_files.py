@@ -1,4 +1,4 @@
-"""Reads the SQL of a model's folder: its query and its checks, each as far as it tells without a database."""
+"""Read a model's SQL files, its query and its checks, without a database."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from include.models.sql_parser import Facts
 LAYERS = {"staging": "staging", "core": "core", "marts": "marts", "actions": "marts"}
 BUILT = tuple(dict.fromkeys(LAYERS.values()))
 _CHECK = re.compile(r"^--\s*(fail|warn):\s*([a-z][a-z0-9_]*):\s*(\S.*)$")
-# Names are pasted into SQL: a quoted one could end its quotes, and a folder can be called anything.
+# Names are pasted into SQL. Quotes in a name could end its quoting, and a folder can have any name.
 NAME, NAMING = re.compile(r"[a-z_][a-z0-9_]{0,62}"), "name it with small letters, digits and _"
-# The settings and answers that models read as tables of ``meta``: what changes in one reaches the models that read it.
+# Settings and answers that models read as tables of ``meta``. A change in one propagates to its downstream models.
 SETTINGS = (
     "account_brand", "exclusion", "feature", "forecast_category", "grace_days", "health_override", "health_pulse",
     "plan_rate", "shared_domain", "sla_target", "source", "tier_policy", "urgent_limit",
@@ -31,8 +31,8 @@ class Check:
 
     Args:
         name: Unique in its table.
-        severity: ``fail`` undoes the table's replacement and ends the build, ``warn`` is recorded.
-        meaning: What it means when there are such rows.
+        severity: ``fail`` rolls the table back and fails the build; ``warn`` is recorded.
+        meaning: What such rows mean.
         query: The SELECT.
     """
 
@@ -44,15 +44,15 @@ class Check:
 
 @dataclass(frozen=True)
 class Node:
-    """One model as far as its query tells.
+    """A model, from its query alone.
 
     Args:
         name: ``schema.table``.
         query: The SELECT, as written.
         models: The models it reads, sorted.
-        raw: The raw tables it reads, without their schema, sorted.
-        settings: The tables of settings it reads, sorted.
-        facts: What its query tells of itself.
+        raw: The raw tables it reads, without schema, sorted.
+        settings: The settings tables it reads, sorted.
+        facts: The parsed facts of its query.
     """
 
     name: str
@@ -65,17 +65,14 @@ class Node:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """What it selects, in order."""
         return self.facts.columns
 
     @property
     def schema(self) -> str:
-        """The schema of its table."""
         return self.name.partition(".")[0]
 
     @property
     def table(self) -> str:
-        """Its table's name without the schema."""
         return self.name.partition(".")[2]
 
     @property
@@ -85,10 +82,10 @@ class Node:
 
 
 def node(name: str, path: Path, text: str) -> Node:
-    """Return a model as far as its query tells.
+    """Parse a model from its query.
 
     Raises:
-        ConfigError: The query is not one SELECT of tables that a model may read; names file and line.
+        ConfigError: The query is not one SELECT of tables that a model may read. The message names file and line.
     """
     query = text.strip().rstrip(";")
     facts = _parse(path, query, 0)
@@ -129,10 +126,10 @@ def _parse(path: Path, query: str, first_line: int) -> Facts:
 
 @files.kept
 def checks(path: Path) -> tuple[Check, ...]:
-    """Read a ``checks.sql``: blocks that start with ``-- fail: name: what it means`` or ``-- warn: ...``.
+    """Read a ``checks.sql``: blocks that start with ``-- fail: name: meaning`` or ``-- warn: name: meaning``.
 
     Raises:
-        ConfigError: Names file and line.
+        ConfigError: The file is wrong. The message names file and line.
     """
     blocks: list[tuple[int, re.Match[str], list[str]]] = []
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
@@ -157,7 +154,7 @@ def checks(path: Path) -> tuple[Check, ...]:
 
 
 def at(path: Path, word: str, message: str, *, cure: str = "correct the query or add the folder") -> ConfigError:
-    """Return an error at the first line of a file that says a word."""
+    """Return an error at the first line of a file that contains a word."""
     text = path.read_text(encoding="utf-8").splitlines()
     line = next((number for number, content in enumerate(text, start=1) if word in content), 1)
     return ConfigError(f"{files.shown(path)}:{line}: {message}", cure=cure)

@@ -1,7 +1,7 @@
-"""What a query tells of itself: the tables and parameters it reads, the columns it selects, its fingerprint.
+"""Parse queries: the tables and parameters they read, the columns they select, and their fingerprint.
 
-Parsing the forty queries and their checks costs a third of a second of CPU, and every task of a build would pay it
-again in its own process. So the facts are kept on disk by the query's own text; a changed query is another text.
+Parsing the forty queries and their checks costs a third of a second of CPU, in every task of a build. So the results
+are cached on disk, keyed by the query's text.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from include.common import home
 
 @dataclass(frozen=True)
 class Facts:
-    """What one query reads and selects.
+    """The parsed facts of a query.
 
     Args:
-        tables: (schema, name) of every table it names; the schema is "" where it names none.
-        with_names: The names of its common table expressions.
-        columns: What it selects, in order.
-        parameters: The parameters it takes, sorted.
-        fingerprint: Of its words alone: comments, layout and the case of what is not quoted do not count.
+        tables: (schema, name) of every table it names. The schema is "" if it names none.
+        with_names: Names of its common table expressions.
+        columns: The selected columns, in order.
+        parameters: Its parameters, sorted.
+        fingerprint: A hash of its tokens. Comments, layout and the case of unquoted words do not count.
     """
 
     tables: tuple[tuple[str, str], ...]
@@ -48,12 +48,12 @@ class NotOneSelect(ValueError):
 
 
 class NotValid(ValueError):
-    """The text is no SQL that PostgreSQL would take.
+    """The text is not SQL that PostgreSQL accepts.
 
     Args:
         message: What is wrong.
-        line: In which line of the text.
-        near: The text there.
+        line: Line of the text.
+        near: The text at that place.
     """
 
     def __init__(self, message: str, line: int, near: str) -> None:
@@ -62,7 +62,7 @@ class NotValid(ValueError):
 
 
 class NotAllowed(ValueError):
-    """The text says something that no query may say; the message continues a sentence about it."""
+    """The query uses something that is not allowed. The message continues a sentence about it."""
 
 
 def of(query: str) -> Facts:
@@ -82,7 +82,7 @@ def of(query: str) -> Facts:
 
 
 def keep() -> None:
-    """Write what was found, whole or not at all; where nothing can be written, the next process parses again."""
+    """Write the cache atomically. If it cannot be written, the next process parses again."""
     file = _file()
     known = _known(file)
     if not known.is_changed:
@@ -140,7 +140,7 @@ def _file() -> Path:
 
 @lru_cache(maxsize=1)
 def _guard() -> str:
-    """Return what tells the rules of today from others: what was let through under other ones is parsed again."""
+    """Return a hash of the current rules, so that a query cached under other rules is parsed again."""
     from include.warehouse import sql_guard
 
     rules = (Path(__file__), Path(sql_guard.__file__), sql_guard.FUNCTIONS)
@@ -153,7 +153,7 @@ def _known(file: Path) -> _Known:
         kept = json.loads(file.read_text())
         return _Known({key: _facts(**fields) for key, fields in kept.items()})
     except (OSError, ValueError, TypeError, AttributeError):
-        return _Known({})  # never written yet, or by another hand: parsing finds it all again
+        return _Known({})  # not written yet, or not readable: parse again
 
 
 def _facts(tables: list[list[str]], fingerprint: str, **lists: list[str]) -> Facts:

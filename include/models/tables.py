@@ -1,7 +1,8 @@
-"""Tables and views of the models: created as their metadata says, and changed in place when it says otherwise.
+"""Create the models' tables and views from their metadata, and change them in place when it changes.
 
-Others build on them: views of a BI tool, grants, indexes, triggers. Nothing of theirs is dropped. A column that nobody
-else reads goes; where something of theirs rests on it, the model fails with an error that names it.
+Other objects depend on them: views of a BI tool, grants, indexes, triggers. None of these is ever dropped. A removed
+column is dropped if nothing foreign depends on it; otherwise the model fails with an error that names the dependent
+object.
 """
 
 from __future__ import annotations
@@ -16,22 +17,22 @@ from include.models import query_errors, unread
 from include.models.registry import Model
 from include.models.sql_files import BUILT
 
-# What Perennial made has a comment that starts so; the rest of it tells what it was made by.
+# Comments of Perennial's own tables and views start with this. The rest identifies the definition.
 _MARK = "perennial "
 _SHOWN = 5
-# Of the errors of a change: something depends on it, it is not supported, a view cannot lose a column, no right to it.
+# SQLSTATEs of a blocked change: dependent objects, not supported, a view cannot lose a column, missing privilege.
 _IN_THE_WAY = ("2BP01", "0A000", "42P16", "42501")
 
 
 def prepare(connection: sa.Connection, model: Model) -> bool:
-    """Create a model's table or view unless it is there as its metadata says.
+    """Create a model's table or view unless it exists as its metadata says.
 
     Returns:
-        Whether the table is empty, and so has to be filled from the first day; it gets its key then. A table whose
-        columns or key are described otherwise than before is emptied and changed: it is derived, nothing is lost.
+        Whether the table is empty and must be filled from the first day, which also adds its key. A table whose columns
+        or key changed is emptied and altered: it is derived data, so nothing is lost.
 
     Raises:
-        ConfigError: Something of somebody else's is in the way; nothing is changed.
+        ConfigError: A foreign object is in the way. Nothing is changed.
     """
     signature = _signature(model)
     there = connection.execute(_THERE, {"name": model.name}).one_or_none()
@@ -59,7 +60,7 @@ def prepare(connection: sa.Connection, model: Model) -> bool:
 
 
 def _bring_about(connection: sa.Connection, model: Model, there: sa.Row | None) -> bool:
-    """Create or change it; return whether it is empty now."""
+    """Create or change the table or view. Return whether it is empty now."""
     kind = _kind(model)
     by = f"RANGE ({model.metadata.window_column})" if kind == "p" else ""
     if not there:
@@ -77,7 +78,7 @@ def _bring_about(connection: sa.Connection, model: Model, there: sa.Row | None) 
 
 
 def is_partitioned(model: Model) -> bool:
-    """Return whether a model's table is kept by month."""
+    """Return whether a model's table is partitioned by month."""
     return model.metadata.materialisation == "account_day"
 
 
@@ -91,13 +92,13 @@ def _create(connection: sa.Connection, model: Model) -> None:
 
 
 def _widen(connection: sa.Connection, model: Model) -> None:
-    """Give a table that cannot be rebuilt its new columns; those that are gone stay as they are."""
+    """Add new columns to a table that cannot be rebuilt. Removed columns stay."""
     for name, column in model.metadata.columns.items():
         connection.exec_driver_sql(f'alter table {model.name} add column if not exists "{name}" {column.type}')
 
 
 def _change_table(connection: sa.Connection, model: Model) -> None:
-    """Empty a table and give it other columns and another key; who reads columns that stay notices nothing."""
+    """Empty a table and change its columns and key. Readers of unchanged columns are not affected."""
     wanted = {name: column.type for name, column in model.metadata.columns.items()}
     there: dict[str, str] = dict(connection.execute(_COLUMNS, {"name": model.name}).tuples().all())
     gone = [name for name, kind in there.items() if wanted.get(name) != kind]
@@ -118,7 +119,7 @@ def _change_table(connection: sa.Connection, model: Model) -> None:
 
 
 def _change_view(connection: sa.Connection, model: Model) -> None:
-    """Replace a view; one that others read keeps its columns in their order, null where the query has them no more."""
+    """Replace a view. If foreign objects read it, it keeps its columns in order; removed ones become null."""
     resting = connection.execute(_RESTING, _resting_of(model)).all()
     if all(one.is_own for one in resting):
         _make_again(connection, model, "view")
@@ -134,7 +135,7 @@ def _change_view(connection: sa.Connection, model: Model) -> None:
 
 
 def _make_again(connection: sa.Connection, model: Model, was: str) -> None:
-    """Drop a table or view that nothing foreign rests on, and create it with the same grants."""
+    """Drop and create a table or view that nothing foreign depends on, with the same grants."""
     _make_room(connection, model, connection.execute(_RESTING, _resting_of(model)).all())
     grants = connection.execute(_GRANTS, {"name": model.name}).scalars().all()
     connection.exec_driver_sql(f"drop {was} {model.name}")
@@ -144,10 +145,10 @@ def _make_again(connection: sa.Connection, model: Model, was: str) -> None:
 
 
 def _make_room(connection: sa.Connection, model: Model, resting: Sequence[sa.Row]) -> None:
-    """Let go of what is about to change: our own views wait for their turn in the build, anything else is an error.
+    """Suspend our own views that depend on a change. Foreign dependent objects are an error.
 
     Raises:
-        ConfigError: Names what is in the way, its owner and the column.
+        ConfigError: A foreign object is in the way. The message names it, its owner and the column.
     """
     foreign = [one for one in resting if not one.is_own]
     if foreign:
@@ -166,9 +167,9 @@ def _make_room(connection: sa.Connection, model: Model, resting: Sequence[sa.Row
 
 
 def _suspend(connection: sa.Connection, view: str) -> None:
-    """Let one of our views read nothing until the build comes to it; it keeps its columns, its grants and its readers.
+    """Make one of our views read nothing until the build reaches it. It keeps its columns, grants and readers.
 
-    Anyone who reads it meanwhile gets an error that says so, and no wrong answer.
+    Reading it meanwhile raises an error that says so, instead of returning a wrong answer.
     """
     columns = connection.execute(_COLUMNS, {"name": view})
     nulls = ", ".join(f'cast(null as {kind}) as "{name}"' for name, kind in columns)
@@ -182,7 +183,7 @@ def _resting_of(model: Model) -> dict[str, object]:
 
 
 def _kind(model: Model) -> str:
-    """Return its kind as PostgreSQL's catalogue has it: a view, a partitioned table or a plain one."""
+    """Return the kind in PostgreSQL's catalog: a view (v), a partitioned table (p) or a plain one (r)."""
     return "v" if model.metadata.materialisation == "view" else "p" if is_partitioned(model) else "r"
 
 
@@ -197,16 +198,16 @@ def _signature(model: Model) -> str:
 
 
 def _view(model: Model) -> str:
-    """Return a view's query; one of staging leaves out what was never completely read."""
+    """Return a view's query. Staging views leave out sources that were never completely read."""
     return unread.visible(model.query, model.entities) if model.schema == "staging" else model.query
 
 
 def _literal(query: str) -> str:
-    """Return a query without parameters as the driver wants it."""
+    """Escape a query without parameters for the driver."""
     return query.replace("%", "%%")
 
 
-# Whether a model's table or view is there, and does not wait for a build.
+# Whether a model's table or view exists and is not suspended.
 IS_THERE = sa.text(
     "select to_regclass(:name) is not null"
     f" and coalesce(obj_description(to_regclass(:name), 'pg_class'), '') <> '{_MARK}waits'"
@@ -244,7 +245,7 @@ _KEY = sa.text(
     group by k.conname
     """
 )
-# Grants to others than the owner, of the whole and of single columns, as statements.
+# Grants to roles other than the owner, on the whole table and on single columns, as statements.
 _GRANTS = sa.text(
     """
     select
@@ -264,9 +265,9 @@ _GRANTS = sa.text(
     where g.grantee <> g.relowner
     """
 )
-# All that PostgreSQL would drop with a table or view, or with a column, or refuse to drop it for: views, functions,
-# foreign keys, indexes, triggers, policies, statistics, publications. Left out is what Perennial made: months, the key,
-# the index on account_key. Its own views are marked.
+# Everything that PostgreSQL would drop with a table, view or column, or that blocks the drop: views, functions, foreign
+# keys, indexes, triggers, policies, statistics, publications. Perennial's own objects are left out: partitions, the
+# key, the index on account_key. Its own views are marked.
 _RESTING = sa.text(
     """
     with part as (

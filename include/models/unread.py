@@ -1,9 +1,9 @@
-"""What is not completely read: its figures are not available, never 0.
+"""Track what is not completely read: its figures are not available, never 0.
 
-An entity of a source counts from the moment its first load is through; until then its rows are as good as not there
-(``visible``). A source that was read once and then fell behind, because it was down, or was taken out of the settings
-and added again, has figures up to where it is read: usage of later days is unknown, and metrics that need the entity
-have no value in periods that end later. A day's delay is allowed.
+An entity of a source counts once its first load is complete. Until then its rows are hidden (``visible``). A source
+that was read once and then fell behind, because of an outage or because it was removed from the settings and added
+again, has figures up to its watermark. Usage of later days is unknown, and metrics that need the entity have no value
+in periods that end later. A delay of a day is allowed.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from include.entities.catalog import ENTITIES, VENDORS, of_kind
 from include.models import health, metrics, value
 from include.warehouse.engine import has_table
 
-# Stands for "was never completely read"; every calendar begins here.
+# Day of entities that were never completely read. The calendar begins here.
 NEVER = date(1990, 1, 1)
-# Stands for all accounts in what changed.
+# All accounts, as the account of a change.
 EVERYONE = "*"
 _ALLOWED = timedelta(hours=24)
 
 
 @dataclass(frozen=True)
 class Change:
-    """What changed outside the rows that were loaded, and what it can alter.
+    """A change outside the loaded rows, and what it can alter.
 
     Args:
-        origin: The table that comes out different: ``raw.<entity>``, ``meta.<setting>``, or a table of sums.
-        from_day: From which day on; None for all days.
+        origin: The table that differs: ``raw.<entity>``, ``meta.<setting>``, or a table of sums.
+        from_day: First day that differs; None for all days.
     """
 
     origin: str
@@ -42,7 +42,7 @@ class Change:
 
 
 def visible(query: str, entities: tuple[str, ...]) -> str:
-    """Return a staging query without the rows of sources of which an entity was never completely read."""
+    """Return a staging query without the rows of sources with an entity that was never completely read."""
     named = ", ".join(f"'{name}'" for name in entities)
     return (
         f"select * from (\n{query}\n) as whole_query\n"  # noqa: S608 - names of entities
@@ -53,17 +53,17 @@ def visible(query: str, entities: tuple[str, ...]) -> str:
 
 
 def sync(connection: sa.Connection, newest: date) -> list[Change]:
-    """Bring ``meta.unread`` and ``meta.metric_gap`` up to date; called while nobody merges.
+    """Update ``meta.unread`` and ``meta.metric_gap``. Called while no batch merges.
 
     Args:
-        connection: The transaction in which a forward build is planned.
+        connection: The transaction that plans a forward build.
         newest: The day that counts as today.
 
     Returns:
-        What has to be built again because of it.
+        The changes that the build must carry.
     """
     zone = ZoneInfo(config.load().reporting_zone)
-    # What a source that is in the settings could have, and has brought nothing of yet, is no more known.
+    # A configured source counts as unread until it has loaded something.
     now = {(source.id, entity.name): NEVER for source in config.load().sources for entity in of_kind(source.kind)}
     for row in connection.execute(_READ):
         now.pop((row.source, row.entity), None)
@@ -82,7 +82,7 @@ def sync(connection: sa.Connection, newest: date) -> list[Change]:
 
 
 def note(connection: sa.Connection, build_id: str, changes: list[Change]) -> None:
-    """Let a build carry the changes into every table that they can alter."""
+    """Add changes to those that a build carries to downstream tables."""
     if changes:
         connection.execute(
             _NOTE,
@@ -94,7 +94,7 @@ def note(connection: sa.Connection, build_id: str, changes: list[Change]) -> Non
 
 
 def behind(connection: sa.Connection) -> dict[str, frozenset[str]]:
-    """Return kind of source -> accounts of which the tables show nothing today, because it is not read so far."""
+    """Return kind of source -> accounts whose figures are missing today because the source is behind."""
     found = {}
     for kind, table, part in (("product", "core.usage_gap", ""), ("support", "core.account_gap", "part = 'tickets'")):
         if has_table(connection, table):
@@ -106,7 +106,7 @@ def behind(connection: sa.Connection) -> dict[str, frozenset[str]]:
 
 
 def why_not(connection: sa.Connection, needs: tuple[str, ...]) -> str:
-    """Return which of a metric's entities are not completely read, and since when, else ""."""
+    """Return which of a metric's entities are not completely read, and since when; "" if all are."""
     entities = [need.partition(".")[0] for need in needs]
     rows = connection.execute(
         sa.text(
@@ -134,7 +134,7 @@ def _sync_metrics(connection: sa.Connection, unread: dict[tuple[str, str], date]
     for score, table in ((health, health.INPUT), (value, value.INPUT)):
         for name, entities in score.load().needs.items():
             needs[score.GAP + name], tables[score.GAP + name] = entities, table
-    # A score leaves out for everybody what no record has; a KPI says of how many accounts it is known.
+    # A score leaves out a column that no record fills, for all accounts. A KPI reports its coverage instead.
     columns = {need for needed in value.load().needs.values() for need in needed if "." in need}
     columns -= {"account.brand"} if config.load().value.brands else set()
     gaps |= {need: NEVER for need in columns if not connection.execute(_is_filled(need)).scalar()}
@@ -156,16 +156,16 @@ def _sync_metrics(connection: sa.Connection, unread: dict[tuple[str, str], date]
 
 
 def _is_filled(need: str) -> sa.TextClause:
-    """Return the question whether any record has a value in a column of an entity; names of this project only."""
+    """Return the query that asks whether any record fills a column of an entity. Names come from this project only."""
     entity, _, column = need.partition(".")
     return sa.text(f"select exists (select from raw.{ENTITIES[entity].kind}__{entity} where {column} is not null)")  # noqa: S608
 
 
 def _entity_gaps(unread: dict[tuple[str, str], date]) -> dict[str, date]:
-    """Return entity -> from which day figures of groups cannot be given, whatever the other sources have.
+    """Return entity -> day from which figures of groups are not available.
 
-    Of several sources of a kind, one whose first load runs is left out of the figures until it is through. One that has
-    fallen behind is in them, so they are not available until it has caught up.
+    If several sources share a kind, a source in its first load is left out of the figures until the load is complete. A
+    source that has fallen behind is part of the figures, so they are not available until it catches up.
     """
     found: dict[str, date] = {}
     by_kind: dict[str, list[str]] = {}
@@ -184,7 +184,7 @@ def _entity_gaps(unread: dict[tuple[str, str], date]) -> dict[str, date]:
 
 
 def fill(connection: sa.Connection, table: str, rows: list[dict[str, object]]) -> None:
-    """Replace the rows of a small table of ``meta``; called with names of this code only."""
+    """Replace the rows of a small table of ``meta``. Called with names from this code only."""
     connection.exec_driver_sql(f"delete from meta.{table}")  # noqa: S608 - see the docstring
     if rows:
         names = list(rows[0])
@@ -197,7 +197,7 @@ def fill(connection: sa.Connection, table: str, rows: list[dict[str, object]]) -
         )
 
 
-# An entity of which something was merged has a cursor; its ``read_until`` is empty until a read came to its end.
+# An entity with merged rows has a cursor. Its ``read_until`` is null until a read is finished.
 _READ = sa.text("select source, entity, read_until from meta.cursor")
 _UNREAD = sa.text("select source, entity, from_day from meta.unread")
 _GAPS = sa.text("select metric_id, from_day from meta.metric_gap")

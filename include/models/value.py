@@ -1,6 +1,6 @@
-"""Reads the definitions of the customer value score: ``sql/value/*.yaml``, a file per version.
+"""Read the definitions of the customer value score from ``sql/value/*.yaml``, one file per version.
 
-The version with the latest ``valid_from`` up to a month's end counts; months before all of them take the first one.
+The version with the latest ``valid_from`` up to a month's end applies. Months before all versions use the first one.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from include.models import registry
 from include.models.health import Name
 from include.models.metrics import Need
 
-# The table whose columns the expressions may name.
+# The table whose columns expressions may name.
 INPUT = "marts.value_input"
-# In meta.metric_gap, which says what no source brings, dimensions are under this prefix.
+# Prefix of dimensions in meta.metric_gap, which lists those that no source provides.
 GAP = "value."
 Score = Annotated[float, Field(ge=0, le=100)]
 
 
 class Part(Strict):
-    """One figure of a dimension, and how it becomes a score.
+    """A figure of a dimension, and how it becomes a score.
 
     Args:
-        value: An expression over columns of ``marts.value_input``; with ``scores`` the name of a column with words.
-        points: Value and score, by rising value; linear between, level beyond.
-        scores: Word -> score; another word is not known.
+        value: An expression over columns of ``marts.value_input``. With ``scores``, the name of a text column.
+        points: Pairs of value and score, by rising value. Linear between them, constant beyond.
+        scores: Word -> score. Other words count as unknown.
         share: Its share of the dimension.
     """
 
@@ -58,25 +58,25 @@ class Part(Strict):
 
 
 class Cap(Strict):
-    """A fact that limits a dimension's score: while ``when`` holds it is ``at_most``."""
+    """A limit of a dimension's score: at most ``at_most`` while ``when`` holds."""
 
     when: str
     at_most: Score
 
 
 class Dimension(Strict):
-    """One reason why an account matters.
+    """A dimension of the score: one reason why an account matters.
 
     Args:
         id: Its name.
-        title: How people call it.
-        weight: How much it counts.
-        parts: Its figures; where one of them is not known, the dimension is missing.
-        cap: What limits it.
-        dated: The column with the day of the newest fact that it rests on; none: the month's end.
-        needs: Entities, or columns of them; where no source brings them it is left out for everybody.
-        applies: A condition; where it does not hold the dimension is left out.
-        evidence: What a person reads, a template over the columns.
+        title: Its title for people.
+        weight: Its weight.
+        parts: Its figures. If one is unknown, the dimension is missing.
+        cap: Its limit, if any.
+        dated: The column with the day of the newest fact behind it. Without it, the month's end.
+        needs: Entities, or columns of them. The dimension is left out for all accounts if no source provides them.
+        applies: A condition. The dimension is left out for accounts where it does not hold.
+        evidence: The text for people, a template over the columns.
     """
 
     id: Name
@@ -97,12 +97,12 @@ class Dimension(Strict):
 
 
 class Tier(Strict):
-    """One tier.
+    """A tier.
 
     Args:
-        name: As the CRM names it, in lower case.
-        edge: The score from which on an account is of it.
-        has_places: Whether it takes a place of a senior CSM (``people.yaml: places``).
+        name: As in the CRM, in lower case.
+        edge: Its lowest score.
+        has_places: Whether its accounts take places of senior CSMs (``people.yaml: places``).
     """
 
     name: Name
@@ -111,13 +111,14 @@ class Tier(Strict):
 
 
 class Moves(Strict):
-    """When a change of tier is proposed; scores in points.
+    """When to propose a change of tier. Scores are in points.
 
     Args:
-        rise_by: So far above the edge, at two quarter ends in a row.
-        at_once_by: So far above it, at one quarter end, by a contract signed in the quarter.
-        fall_by: Further than this below the edge, at two quarter ends in a row.
-        protect_days: For so many days before a decision date no account goes down.
+        rise_by: Propose a rise if the score is this far above the edge at two consecutive quarter ends.
+        at_once_by: Propose a rise after one quarter end, if the score is this far above the edge and a contract was
+            signed in the quarter.
+        fall_by: Propose a fall if the score is further than this below the edge at two consecutive quarter ends.
+        protect_days: No account falls within this many days before a decision date.
     """
 
     rise_by: Annotated[float, Field(ge=0, le=50)]
@@ -127,15 +128,15 @@ class Moves(Strict):
 
 
 class Version(Strict):
-    """One version of the definition.
+    """A version of the definition.
 
     Args:
         name: Its name.
         version: Counts from 1.
         valid_from: The first day whose month end it scores.
-        floor: Coverage below it: no change of tier is proposed.
-        preliminary: A condition; while it holds the score is marked and changes no tier.
-        tiers: The highest first; the last one takes all others.
+        floor: Minimum coverage. Below it, no change of tier is proposed.
+        preliminary: A condition. While it holds, the score is marked and changes no tier.
+        tiers: Highest first. The last one takes all other accounts.
     """
 
     name: Name
@@ -159,7 +160,6 @@ class Version(Strict):
 
     @property
     def key(self) -> str:
-        """Its name and version, such as ``standard@1``."""
         return f"{self.name}@{self.version}"
 
 
@@ -178,7 +178,7 @@ class Definition:
 
     @property
     def needs(self) -> dict[str, tuple[str, ...]]:
-        """Dimension -> entities and columns that it needs, in any version."""
+        """Dimension -> entities and columns that any version of it needs."""
         found: dict[str, dict[str, None]] = {}
         for version in self.versions:
             for dimension in version.dimensions:
@@ -187,7 +187,7 @@ class Definition:
 
     @property
     def hash(self) -> str:
-        """A short hash of all that a score follows from."""
+        """A short hash of everything that determines a score."""
         said = [version.model_dump(mode="json") for version in self.versions]
         return hashlib.sha256(orjson.dumps(said)).hexdigest()[:16]
 
@@ -201,7 +201,7 @@ def load(found: dict[str, Path]) -> Definition:
     """Return the definitions in force.
 
     Raises:
-        ConfigError: A file is wrong; names file and line.
+        ConfigError: A file is wrong. The message names file and line.
     """
     columns = registry.selected(INPUT)
     versions: list[Version] = []

@@ -1,4 +1,4 @@
-"""The queries of the customer value score, made of ``sql/value``: what ``include.scores.value`` explains."""
+"""Generate the query of the customer value score from ``sql/value``; ``include.scores.value`` explains the score."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _WINDOW = (
 
 
 def text() -> str:
-    """Return the query that the definitions in force ask for."""
+    """Return the query for the definitions in force."""
     known = value.load()
     names = list(dict.fromkeys(each.id for version in known.versions for each in version.dimensions))
     gaps = [f"coalesce(max(case when metric_id = '{value.GAP}{name}' then 1 end), 0) as gap_{name}" for name in names]
@@ -62,7 +62,7 @@ def _step(name: str, columns: Sequence[str], source: str, end: str = "") -> str:
 
 
 def _choice(known: Definition) -> str:
-    """Return the version of a row: the latest one that was valid at the month's end."""
+    """Return the SQL of a row's version: the latest one valid at the month's end."""
     key = f"'{known.versions[0].key}'"
     for version in known.versions[1:]:
         key = f"case when as_of >= date '{version.valid_from}' then '{version.key}' else {key} end"
@@ -82,7 +82,7 @@ def _of_version(known: Definition) -> list[str]:
 
 
 def _dimension(known: Definition, name: str) -> tuple[str, str]:
-    """Return the steps of one dimension: its figures, then its score and weight."""
+    """Return the steps of a dimension: its figures, then its score and weight."""
     by_version = {version.key: each for version in known.versions for each in version.dimensions if each.id == name}
 
     def case(say: Callable[[str, Dimension], str], otherwise: str = "null") -> str:
